@@ -1,0 +1,247 @@
+#include "base/table_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace convoy::base {
+namespace {
+
+const Value& empty_table() {
+  static const Value empty;
+  return empty;
+}
+
+// What a value looks like in a message: short, and on one line.
+std::string shown(const Value& value) {
+  if (const auto* s = value.as<std::string>()) {
+    std::string text = s->substr(0, 40);
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+    return fmt::format("\"{}{}\"", text, s->size() > 40 ? "..." : "");
+  }
+  if (const auto* b = value.as<bool>()) return *b ? "true" : "false";
+  if (const auto* i = value.as<std::int64_t>()) return fmt::format("{}", *i);
+  if (const auto* d = value.as<double>()) return fmt::format("{}", *d);
+  return value.kind();
+}
+
+// An integer stands for a number; a number never for an integer.
+template <class T>
+std::optional<T> get(const Value& value) {
+  if (const T* found = value.as<T>()) return *found;
+  if constexpr (std::is_same_v<T, double>) {
+    if (const auto* i = value.as<std::int64_t>()) return static_cast<double>(*i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool Range::holds(double x) const {
+  if (std::isnan(x) || std::isinf(x)) return false;
+  return (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high);
+}
+
+std::string Range::str() const {
+  std::string text;
+  if (!std::isinf(low)) text = fmt::format("{} {}", low_open ? "above" : "at least", low);
+  if (!std::isinf(high)) {
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : " and ", high_open ? "below" : "at most", high);
+  }
+  return text.empty() ? "finite" : text;
+}
+
+TableReader::TableReader(const Value& table, std::string path, Diagnostics& problems)
+    : table_(&table), path_(std::move(path)), problems_(&problems) {
+  if (table.as<Value::Table>() == nullptr) {
+    problems.error(table.where, fmt::format("{}: expected a table, got {}", path_, shown(table)));
+    table_ = &empty_table();
+  }
+}
+
+std::string TableReader::full(std::string_view key) const {
+  return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+}
+
+const Value* TableReader::find(std::string_view key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+  return table_->find(key);
+}
+
+bool TableReader::has(std::string_view key) {
+  return find(key) != nullptr;
+}
+
+void TableReader::missing(std::string_view key, const std::string& expected) {
+  problems_->error(table_->where, fmt::format("{}: missing; expected {}", full(key), expected));
+}
+
+void TableReader::type_error(std::string_view key, const Value& value,
+                             const std::string& expected) {
+  problems_->error(value.where,
+                   fmt::format("{}: expected {}, got {}{}", full(key), expected, shown(value),
+                               value.as<std::string>() ? " (a string)" : ""));
+}
+
+template <class T>
+std::optional<T> TableReader::scalar(std::string_view key, const std::string& expected) {
+  const Value* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  std::optional<T> found = get<T>(*value);
+  if (!found) type_error(key, *value, expected);
+  return found;
+}
+
+template <class T>
+std::optional<T> TableReader::in_range(std::string_view key, Range range, const std::string& noun) {
+  const std::string expected = fmt::format("{} {}", noun, range.str());
+  std::optional<T> found = scalar<T>(key, expected);
+  if (found && !range.holds(static_cast<double>(*found))) {
+    problems_->error(find(key)->where,
+                     fmt::format("{}: expected {}, got {}", full(key), expected, *found));
+    found.reset();
+  }
+  return found;
+}
+
+std::string TableReader::text(std::string_view key, std::optional<std::string> fallback) {
+  if (auto found = scalar<std::string>(key, "a string")) return *found;
+  if (!fallback && find(key) == nullptr) missing(key, "a string");
+  return fallback.value_or("");
+}
+
+double TableReader::number(std::string_view key, Range range, std::optional<double> fallback) {
+  if (auto found = in_range<double>(key, range, "a number")) return *found;
+  if (!fallback && find(key) == nullptr) missing(key, "a number " + range.str());
+  return fallback.value_or(std::isinf(range.low) ? 0.0 : range.low);
+}
+
+std::int64_t TableReader::integer(std::string_view key, Range range,
+                                  std::optional<std::int64_t> fallback) {
+  if (auto found = in_range<std::int64_t>(key, range, "an integer")) return *found;
+  if (!fallback && find(key) == nullptr) missing(key, "an integer " + range.str());
+  return fallback.value_or(std::isinf(range.low) ? 0 : static_cast<std::int64_t>(range.low));
+}
+
+bool TableReader::flag(std::string_view key, std::optional<bool> fallback) {
+  if (auto found = scalar<bool>(key, "true or false")) return *found;
+  if (!fallback && find(key) == nullptr) missing(key, "true or false");
+  return fallback.value_or(false);
+}
+
+std::size_t TableReader::choice(std::string_view key, std::span<const std::string> words,
+                                std::optional<std::size_t> fallback) {
+  std::vector<std::string> quoted;
+  for (const std::string& word : words) quoted.push_back(fmt::format("\"{}\"", word));
+  const std::string expected = list_of(quoted);
+  const auto found = scalar<std::string>(key, expected);
+  if (found) {
+    const auto at = std::find(words.begin(), words.end(), *found);
+    if (at != words.end()) return static_cast<std::size_t>(at - words.begin());
+    problems_->error(find(key)->where, fmt::format("{}: expected {}, got {}{}", full(key), expected,
+                                                   shown(*find(key)), did_you_mean(*found, words)));
+  } else if (!fallback && find(key) == nullptr) {
+    missing(key, expected);
+  }
+  return fallback.value_or(0);
+}
+
+std::optional<double> TableReader::maybe_number(std::string_view key, Range range) {
+  return in_range<double>(key, range, "a number");
+}
+
+std::optional<std::int64_t> TableReader::maybe_integer(std::string_view key, Range range) {
+  return in_range<std::int64_t>(key, range, "an integer");
+}
+
+template <class T>
+std::vector<T> TableReader::list(std::string_view key, Range range, const std::string& noun,
+                                 std::vector<T> fallback) {
+  const Value* value = find(key);
+  if (value == nullptr) return fallback;
+  const std::string expected = fmt::format("an array of {}s, each {}", noun, range.str());
+  const auto* array = value->as<Value::Array>();
+  if (array == nullptr) {
+    type_error(key, *value, expected);
+    return fallback;
+  }
+  std::vector<T> found;
+  for (const Value& item : *array) {
+    const std::optional<T> x = get<T>(item);
+    if (x && range.holds(static_cast<double>(*x))) {
+      found.push_back(*x);
+    } else {
+      type_error(key, item, expected);
+    }
+  }
+  return found;
+}
+
+std::vector<double> TableReader::numbers(std::string_view key, Range range,
+                                         std::vector<double> fallback) {
+  return list<double>(key, range, "number", std::move(fallback));
+}
+
+std::vector<std::int64_t> TableReader::integers(std::string_view key, Range range,
+                                                std::vector<std::int64_t> fallback) {
+  return list<std::int64_t>(key, range, "integer", std::move(fallback));
+}
+
+TableReader TableReader::table(std::string_view key) {
+  const Value* value = find(key);
+  return {value != nullptr ? *value : empty_table(), full(key), *problems_};
+}
+
+std::vector<TableReader> TableReader::tables(std::string_view key) {
+  std::vector<TableReader> readers;
+  const Value* value = find(key);
+  if (value == nullptr) return readers;
+  const auto* array = value->as<Value::Array>();
+  if (array == nullptr) {
+    type_error(key, *value, "an array of tables ([[" + full(key) + "]])");
+    return readers;
+  }
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    readers.emplace_back((*array)[i], fmt::format("{}.{}", full(key), i), *problems_);
+  }
+  return readers;
+}
+
+const Value* TableReader::raw(std::string_view key) {
+  return find(key);
+}
+
+std::vector<std::string> TableReader::keys() {
+  std::vector<std::string> names;
+  for (const Entry& e : *table_->as<Value::Table>()) names.push_back(e.key);
+  for (const std::string& name : names) find(name);
+  return names;
+}
+
+void TableReader::finish() {
+  for (const Entry& e : *table_->as<Value::Table>()) {
+    if (std::find(known_.begin(), known_.end(), e.key) != known_.end()) continue;
+    const std::string table = path_.empty() ? "at the top of the file" : "in [" + path_ + "]";
+    problems_->error(
+        e.where, fmt::format("unknown key \"{}\" {}{}", e.key, table, did_you_mean(e.key, known_)));
+  }
+}
+
+void TableReader::error(std::string_view key, const std::string& message) {
+  const Value* value = find(key);
+  problems_->error(value != nullptr ? value->where : table_->where,
+                   fmt::format("{}: {}", full(key), message));
+}
+
+void TableReader::warn(std::string_view key, const std::string& message) {
+  const Value* value = find(key);
+  problems_->warn(value != nullptr ? value->where : table_->where,
+                  fmt::format("{}: {}", full(key), message));
+}
+
+}  // namespace convoy::base

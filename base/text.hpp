@@ -1,0 +1,32 @@
+#pragma once
+
+// Small things done with text: the nearest known name, lists, figures for people.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace convoy::base {
+
+// The name nearest to `word` by edit distance (a swap of neighbours counts one), or "" where none
+// is near enough to be what was meant (more than a third of its length away, at least 2).
+std::string nearest(std::string_view word, std::span<const std::string> names);
+
+// "; did you mean "x"?" or "".
+std::string did_you_mean(std::string_view word, std::span<const std::string> names);
+
+// "a, b or c"
+std::string list_of(std::span<const std::string> names, std::string_view last = "or");
+
+// 1536 -> "1.5 KiB"; decimals only where they say something.
+std::string human_bytes(double bytes);
+// 93784.2 -> "1d 02h 03m"; 305 -> "5m 05s"; 12.3456 -> "12.35 s"; 0.00012 -> "120 us".
+std::string human_seconds(double seconds);
+// 1234567 -> "1,234,567"
+std::string human_count(double count);
+
+// FNV-1a, 64 bits, as 16 hexadecimal digits: names a content, is no protection against malice.
+std::string content_hash(std::string_view content);
+
+}  // namespace convoy::base

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/value.hpp"
+
+namespace convoy::base {
+namespace {
+
+using File = std::shared_ptr<const std::string>;
+
+Location place(const toml::source_region& region, const File& file) {
+  return {file, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
+}
+
+Value convert(const toml::node& node, const File& file, Diagnostics& problems) {
+  Location where = place(node.source(), file);
+  switch (node.type()) {
+    case toml::node_type::boolean:
+      return {node.as_boolean()->get(), where};
+    case toml::node_type::integer:
+      return {node.as_integer()->get(), where};
+    case toml::node_type::floating_point:
+      return {node.as_floating_point()->get(), where};
+    case toml::node_type::string:
+      return {node.as_string()->get(), where};
+    case toml::node_type::array: {
+      Value::Array array;
+      for (const toml::node& item : *node.as_array()) {
+        array.push_back(convert(item, file, problems));
+      }
+      return {std::move(array), where};
+    }
+    case toml::node_type::table: {
+      Value::Table table;
+      for (auto&& [key, item] : *node.as_table()) {
+        table.push_back(
+            {std::string(key.str()), place(key.source(), file), convert(item, file, problems)});
+      }
+      std::stable_sort(table.begin(), table.end(), [](const Entry& a, const Entry& b) {
+        return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
+      });
+      return {std::move(table), where};
+    }
+    default:
+      problems.error(where, "dates and times are not used here; write seconds as a number");
+      return {std::string(), where};
+  }
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string quoted_key(const std::string& key) {
+  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
+    return (c < 128 && std::isalnum(c) != 0) || c == '_' || c == '-';
+  });
+  return bare ? key : quoted(key);
+}
+
+std::vector<const Entry*> sorted(const Value::Table& table) {
+  std::vector<const Entry*> order;
+  for (const Entry& e : table) order.push_back(&e);
+  std::sort(order.begin(), order.end(),
+            [](const Entry* a, const Entry* b) { return a->key < b->key; });
+  return order;
+}
+
+std::string inline_text(const Value& value) {
+  if (const auto* b = value.as<bool>()) return *b ? "true" : "false";
+  if (const auto* i = value.as<std::int64_t>()) return fmt::format("{}", *i);
+  if (const auto* s = value.as<std::string>()) return quoted(*s);
+  if (const auto* d = value.as<double>()) {
+    const std::string text = fmt::format("{}", *d);
+    return text.find_first_of(".enia") == std::string::npos ? text + ".0" : text;
+  }
+  std::string text;
+  if (const auto* array = value.as<Value::Array>()) {
+    for (const Value& item : *array) text += (text.empty() ? "" : ", ") + inline_text(item);
+    return "[" + text + "]";
+  }
+  for (const Entry* e : sorted(*value.as<Value::Table>())) {
+    text += (text.empty() ? " " : ", ") + quoted_key(e->key) + " = " + inline_text(e->value);
+  }
+  return text.empty() ? "{}" : "{" + text + " }";
+}
+
+void write_table(const Value::Table& table, const std::string& path, std::string& out) {
+  std::string body;
+  std::string below;
+  for (const Entry* e : sorted(table)) {
+    const std::string key = quoted_key(e->key);
+    const std::string full = path.empty() ? key : path + "." + key;
+    const auto* array = e->value.as<Value::Array>();
+    const bool tables = array != nullptr && !array->empty() &&
+                        std::all_of(array->begin(), array->end(),
+                                    [](const Value& v) { return v.as<Value::Table>() != nullptr; });
+    if (const auto* nested = e->value.as<Value::Table>()) {
+      write_table(*nested, full, below);
+    } else if (tables) {
+      for (const Value& item : *array) {
+        below += fmt::format("\n[[{}]]\n", full);
+        for (const Entry* inner : sorted(*item.as<Value::Table>())) {
+          below += fmt::format("{} = {}\n", quoted_key(inner->key), inline_text(inner->value));
+        }
+      }
+    } else {
+      body += fmt::format("{} = {}\n", key, inline_text(e->value));
+    }
+  }
+  if (!path.empty() && (!body.empty() || below.empty())) out += fmt::format("\n[{}]\n", path);
+  out += body + below;
+}
+
+}  // namespace
+
+Value parse_toml(std::string_view text, const std::string& file, Diagnostics& problems) {
+  auto name = std::make_shared<const std::string>(file);
+  try {
+    const toml::table table = toml::parse(text, file);
+    return convert(table, name, problems);
+  } catch (const toml::parse_error& e) {
+    problems.error(place(e.source(), name), fmt::format("not valid TOML: {}", e.description()));
+    return {Value::Table{}, {name, 0, 0}};
+  }
+}
+
+Value read_toml_file(const std::string& path, Diagnostics& problems) {
+  auto name = std::make_shared<const std::string>(path);
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  if (!in || in.bad()) {
+    problems.error({name, 0, 0}, "cannot be read; is the path right?");
+    return {Value::Table{}, {name, 0, 0}};
+  }
+  return parse_toml(text.str(), path, problems);
+}
+
+std::string to_toml(const Value& table) {
+  std::string out;
+  if (const auto* root = table.as<Value::Table>()) write_table(*root, "", out);
+  return out;
+}
+
+}  // namespace convoy::base

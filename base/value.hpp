@@ -1,0 +1,75 @@
+#pragma once
+
+// A configuration tree (what a TOML file holds) that remembers where each value was written.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "base/location.hpp"
+
+namespace convoy::base {
+
+class Value;
+struct Entry;
+
+class Value {
+ public:
+  using Array = std::vector<Value>;
+  using Table = std::vector<Entry>;  // in the order of the file
+  using Data = std::variant<bool, std::int64_t, double, std::string, Array, Table>;
+
+  Value() : data(Table{}) {}
+  Value(Data content, Location place) : data(std::move(content)), where(std::move(place)) {}
+
+  template <class T>
+  [[nodiscard]] const T* as() const {
+    return std::get_if<T>(&data);
+  }
+  template <class T>
+  [[nodiscard]] T* as() {
+    return std::get_if<T>(&data);
+  }
+  [[nodiscard]] std::string kind() const;  // "a string", "an integer", ...: for messages
+
+  // The value of a key, or null where this is no table or has no such key.
+  [[nodiscard]] const Value* find(std::string_view key) const;
+  [[nodiscard]] Value* find(std::string_view key);
+  // Sets a key of a table, replacing what was there. This must be a table.
+  void set(std::string key, Value value);
+  void erase(std::string_view key);
+
+  Data data;
+  Location where;
+};
+
+struct Entry {
+  std::string key;
+  Location where;  // of the key
+  Value value;
+};
+
+// Parses TOML 1.0. A syntax error, a file that is not UTF-8, or a date (nothing here takes one)
+// is reported and gives an empty table.
+Value parse_toml(std::string_view text, const std::string& file, Diagnostics& problems);
+
+// Reads and parses a file; one that cannot be read is reported.
+Value read_toml_file(const std::string& path, Diagnostics& problems);
+
+// Canonical TOML: keys sorted, one key a line with its full path where possible. The same tree
+// gives the same text, wherever its values came from.
+std::string to_toml(const Value& table);
+
+// Sets the value at a dotted path ("fleet.nodes.3.backend"; a number steps into an array). Tables
+// that do not exist yet are made; array elements are not. `text` is read as a TOML value, or, where
+// that fails, as a plain string. `origin` names where it came from in messages ("--set a=b").
+void override_value(Value& root, std::string_view path, std::string_view text,
+                    const std::string& origin, Diagnostics& problems);
+// The same for a value that exists already.
+void override_value(Value& root, std::string_view path, Value value, const std::string& origin,
+                    Diagnostics& problems);
+
+}  // namespace convoy::base

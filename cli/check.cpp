@@ -1,0 +1,84 @@
+// convoy check: the resolved fleet, memory fit, predicted times.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/text.hpp"
+#include "cli/scenario_arguments.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs.hpp"
+#include "sim/run/preflight.hpp"
+
+namespace convoy::cli {
+namespace {
+
+using base::human_bytes;
+using base::human_seconds;
+
+constexpr std::size_t rows_shown = 64;
+
+void print_fleet(const sim::Scenario& scenario) {
+  Table table({"<node", "<device", "<mode", "<link", "samples", "batch"});
+  const auto& nodes = scenario.world.nodes;
+  const std::size_t shown = std::min(nodes.size(), rows_shown + 1);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const sim::NodeIdentity& identity = scenario.identities[i];
+    const sim::NodeSetting& setting = scenario.setting->nodes[i];
+    table.add({nodes[i].name, identity.device, identity.mode, identity.link,
+               i == 0 ? "" : fmt::format("{}", setting.samples),
+               i == 0 ? "" : fmt::format("{}", setting.batch)});
+  }
+  fmt::print("\nFleet: {} nodes and a server\n{}", nodes.size() - 1, table.str());
+  if (shown < nodes.size()) fmt::print("  ... and {} more\n", nodes.size() - shown);
+}
+
+void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& preflight) {
+  Table table({"<node", "<task", "rate", "blocks", "memory", "of", "<fits", "download", "compute",
+               "upload"});
+  const std::size_t shown = std::min(preflight.forecasts.size(), 2 * rows_shown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const sim::Forecast& f = preflight.forecasts[i];
+    table.add({scenario.world.nodes[static_cast<std::size_t>(f.node)].name, f.label,
+               fmt::format("{}", f.rate), fmt::format("{}/{}", f.depth, preflight.blocks),
+               human_bytes(f.memory_bytes), human_bytes(f.available_bytes), f.fits() ? "yes" : "NO",
+               human_seconds(f.download_s), human_seconds(f.compute_s), human_seconds(f.upload_s)});
+  }
+  fmt::print("\nPre-flight: a task of each node, alone on its links\n{}", table.str());
+  if (shown < preflight.forecasts.size()) {
+    fmt::print("  ... and {} more\n", preflight.forecasts.size() - shown);
+  }
+}
+
+int check(const ScenarioArguments& arguments) {
+  const sim::Scenario scenario = load(arguments);
+  const sim::Preflight preflight = sim::preflight(scenario);
+  fmt::print("{}: {} with {}, seed {}\n", scenario.name, scenario.schedule.kind,
+             scenario.setting->architecture->name, scenario.seed);
+  fmt::print("Model: {} parameters, {:.2f} GFLOP forward a sample, {} blocks, {} exits\n",
+             base::human_count(preflight.parameters), preflight.forward_flops / 1e9,
+             preflight.blocks, scenario.setting->architecture->exits.size());
+  if (scenario.setting->fixed) {
+    fmt::print(
+        "The cost of a task is given (training.fixed_cost), not worked out from the model.\n");
+  }
+  print_fleet(scenario);
+  print_forecasts(scenario, preflight);
+  for (const std::string& warning : preflight.warnings) fmt::print("warning: {}\n", warning);
+  sim::require_runnable(scenario);
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand("check",
+                                  "Validate a scenario; show the resolved fleet, whether "
+                                  "tasks fit the memories, predicted times");
+  auto arguments = std::make_shared<ScenarioArguments>();
+  add_scenario_arguments(*verb, *arguments);
+  verb->callback([arguments, &status] { status = check(*arguments); });
+}
+
+}  // namespace convoy::cli

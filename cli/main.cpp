@@ -1,0 +1,46 @@
+#include <spdlog/cfg/helpers.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "base/diagnostics.hpp"
+#include "cli/verbs.hpp"
+
+// CONVOY_LOG is the only thing in the environment that Convoy looks at.
+static void set_up_log() {
+  auto log = spdlog::stderr_color_mt("convoy");
+  log->set_pattern("convoy: %l: %v");
+  spdlog::set_default_logger(log);
+  const char* level = std::getenv("CONVOY_LOG");
+  spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::warn);
+}
+
+int main(int argc, char** argv) {
+  using namespace convoy;
+  CLI::App app("Convoy: training one model together on many unequal edge devices, simulated");
+  app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit status: 0 done, 1 the run failed, 2 bad usage or a bad file, 3 stopped by a "
+      "signal.\nStart with: convoy run scenarios/quickstart.toml");
+  int status = cli::ExitStatus::done;
+  try {
+    set_up_log();
+    cli::add_check(app, status);
+    cli::add_run(app, status);
+    cli::add_export(app, status);
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
+  } catch (const base::UserError& e) {
+    std::fprintf(stderr, "convoy: %s\n", e.what());
+    return cli::ExitStatus::bad_input;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "convoy: %s\n", e.what());
+    return cli::ExitStatus::run_failed;
+  }
+  return status;
+}

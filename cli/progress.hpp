@@ -1,0 +1,35 @@
+#pragma once
+
+// Progress on stderr: a bar on a terminal, a line every few seconds elsewhere.
+
+#include <chrono>
+
+#include "sim/run/run.hpp"
+
+namespace convoy::cli {
+
+class ProgressDisplay {
+ public:
+  // `every_s`: between lines where stderr is no terminal.
+  ProgressDisplay(bool quiet, double every_s);
+  ~ProgressDisplay();
+  ProgressDisplay(const ProgressDisplay&) = delete;
+  ProgressDisplay& operator=(const ProgressDisplay&) = delete;
+
+  void show(const sim::Progress& progress);
+  // Takes the bar away.
+  void clear();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  bool quiet_;
+  bool terminal_;
+  bool drawn_ = false;
+  int calls_ = 0;
+  std::chrono::duration<double> every_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point next_;
+};
+
+}  // namespace convoy::cli

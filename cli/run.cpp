@@ -1,0 +1,105 @@
+// convoy run: simulate a scenario and record it.
+
+#include "sim/run/run.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <memory>
+
+#include "cli/progress.hpp"
+#include "cli/scenario_arguments.hpp"
+#include "cli/summary.hpp"
+#include "cli/verbs.hpp"
+#include "sim/run/preflight.hpp"
+
+namespace convoy::cli {
+namespace {
+
+std::atomic<bool> interrupted = false;
+
+// The first signal stops the run in good order, the second at once.
+void on_signal(int signal) {
+  if (interrupted.exchange(true)) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+}
+
+struct RunArguments {
+  ScenarioArguments scenario;
+  std::string folder;
+  bool no_store = false;
+  bool resume = false;
+  bool overwrite = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+sim::StoreMode mode_of(const RunArguments& arguments) {
+  if (arguments.resume) return sim::StoreMode::resume;
+  return arguments.overwrite ? sim::StoreMode::overwrite : sim::StoreMode::create;
+}
+
+int run(const RunArguments& arguments) {
+  const sim::Scenario scenario = load(arguments.scenario);
+  sim::require_runnable(scenario);
+  if (!arguments.quiet) {
+    if (scenario.has_sweep) {
+      fmt::print(stderr, "convoy: the file has a [sweep]; `run` simulates its base point only\n");
+    }
+    for (const std::string& warning : sim::preflight(scenario).warnings) {
+      fmt::print(stderr, "convoy: warning: {}\n", warning);
+    }
+  }
+  ProgressDisplay display(arguments.quiet, scenario.output.progress_s);
+  sim::RunOptions options;
+  if (!arguments.no_store) {
+    options.folder = arguments.folder.empty() ? "runs/" + scenario.name : arguments.folder;
+  }
+  options.mode = mode_of(arguments);
+  options.version = CONVOY_VERSION;
+  options.interrupted = &interrupted;
+  options.progress = [&](const sim::Progress& progress) { display.show(progress); };
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+
+  const sim::RunResult result = sim::run(scenario, options);
+  display.clear();
+  if (arguments.json) {
+    fmt::print("{}\n", summary_json(result));
+  } else {
+    fmt::print("{} with {}: {}\n{}", result.summary.scenario, result.summary.schedule,
+               sim::name_of(result.status), summary_text(result));
+  }
+  switch (result.status) {
+    case sim::RunStatus::failed:
+      fmt::print(stderr, "convoy: the run failed: {}\n", result.cause);
+      return ExitStatus::run_failed;
+    case sim::RunStatus::stopped:
+      fmt::print(stderr, "convoy: stopped by a signal{}\n",
+                 arguments.no_store ? "" : "; go on with the same command and --resume");
+      return ExitStatus::stopped;
+    default:
+      return ExitStatus::done;
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand("run", "Simulate a scenario and record it");
+  auto arguments = std::make_shared<RunArguments>();
+  add_scenario_arguments(*verb, arguments->scenario);
+  verb->add_option("-o,--output", arguments->folder, "Folder of the store (default: runs/NAME)");
+  auto* resume = verb->add_flag("--resume", arguments->resume, "Go on with an interrupted run");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace a run that is there")
+      ->excludes(resume);
+  verb->add_flag("--no-store", arguments->no_store, "Record nothing")->excludes(resume);
+  verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
+  verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
+  verb->callback([arguments, &status] { status = run(*arguments); });
+}
+
+}  // namespace convoy::cli

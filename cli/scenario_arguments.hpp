@@ -1,0 +1,23 @@
+#pragma once
+
+// What every verb on a scenario takes: the file and --set.
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "sim/scenario/scenario.hpp"
+
+namespace convoy::cli {
+
+struct ScenarioArguments {
+  std::string file;
+  std::vector<std::string> sets;
+};
+
+void add_scenario_arguments(CLI::App& verb, ScenarioArguments& arguments);
+
+// Reads the scenario; its problems and warnings go to stderr. Throws base::UserError after errors.
+sim::Scenario load(const ScenarioArguments& arguments);
+
+}  // namespace convoy::cli

@@ -1,0 +1,89 @@
+#include "cli/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "cli/table.hpp"
+
+namespace convoy::cli {
+
+using base::human_bytes;
+using base::human_seconds;
+
+std::string summary_text(const sim::RunResult& result) {
+  constexpr std::size_t rows_shown = 64;
+  const sim::Summary& s = result.summary;
+  Table nodes({"<node", "<device", "tasks", "failed", "busy", "waiting", "communicating", "away",
+               "received", "sent", "peak memory"});
+  const std::size_t shown = std::min(s.nodes.size(), rows_shown + 1);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const sim::NodeSummary& n = s.nodes[i];
+    nodes.add({n.name, n.device, fmt::format("{}", n.usage.tasks),
+               fmt::format("{}", n.usage.tasks_failed), human_seconds(n.usage.busy_s),
+               human_seconds(n.waiting_s), human_seconds(n.usage.communicating_s),
+               human_seconds(n.usage.away_s), human_bytes(n.usage.bytes_in),
+               human_bytes(n.usage.bytes_out), human_bytes(n.usage.peak_memory)});
+  }
+  std::string text = nodes.str();
+  if (shown < s.nodes.size()) text += fmt::format("  ... and {} more\n", s.nodes.size() - shown);
+  Table overall({"<", "<"});
+  const auto row = [&](const char* name, std::string value) {
+    overall.add({name, std::move(value)});
+  };
+  row("virtual time",
+      fmt::format("{} ({:.3f} s)", human_seconds(s.virtual_time_s), s.virtual_time_s));
+  row("wall time", human_seconds(s.wall_time_s));
+  row("aggregations", base::human_count(static_cast<double>(s.rounds)));
+  row("node updates",
+      fmt::format("{} ({} aggregated, {} failed or given up)",
+                  base::human_count(static_cast<double>(s.tasks)),
+                  base::human_count(static_cast<double>(s.tasks_aggregated)), s.tasks_failed));
+  row("samples trained", base::human_count(s.samples));
+  row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
+  row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
+  row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
+  if (!s.store.empty()) row("store", s.store);
+  text += overall.str();
+  return text;
+}
+
+std::string summary_json(const sim::RunResult& result) {
+  const sim::Summary& s = result.summary;
+  nlohmann::ordered_json memory = nlohmann::ordered_json::object();
+  for (const sim::NodeSummary& n : s.nodes) memory[n.name] = n.usage.peak_memory;
+  nlohmann::ordered_json json = {
+      {"scenario", s.scenario},
+      {"schedule", s.schedule},
+      {"seed", s.seed},
+      {"status", sim::name_of(result.status)},
+      {"cause", nullptr},
+      {"rounds", s.rounds},
+      {"virtual_time_s", s.virtual_time_s},
+      {"wall_time_s", s.wall_time_s},
+      {"tasks", s.tasks},
+      {"tasks_aggregated", s.tasks_aggregated},
+      {"tasks_failed", s.tasks_failed},
+      {"samples", s.samples},
+      {"utilization", s.utilization},
+      {"bytes_down", s.bytes_down},
+      {"bytes_up", s.bytes_up},
+      {"energy_j", nullptr},
+      {"accuracy", nullptr},
+      {"accuracy_best", nullptr},
+      {"time_to_accuracy_s", nullptr},
+      {"peak_memory_bytes", memory},
+      {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
+      {"coverage_min", nullptr},
+      {"real_nodes", 0},
+      {"max_lag_ms", nullptr},
+      {"store", nullptr},
+  };
+  if (!result.cause.empty()) json["cause"] = result.cause;
+  if (!s.store.empty()) json["store"] = s.store;
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,23 @@
+#pragma once
+
+// The verbs of the command line; each has a file. They return the exit status.
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace convoy::cli {
+
+enum ExitStatus : int {
+  done = 0,
+  run_failed = 1,
+  bad_input = 2,
+  stopped = 3,  // by a signal; can be resumed
+};
+
+// Adds a verb's options to the command line; when the verb was given, `status` is set.
+void add_check(CLI::App& app, int& status);
+void add_run(CLI::App& app, int& status);
+void add_export(CLI::App& app, int& status);
+
+}  // namespace convoy::cli

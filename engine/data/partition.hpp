@@ -1,0 +1,35 @@
+#pragma once
+
+// Dividing a labelled data set among the nodes. Pure: labels in, indices out.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/table_reader.hpp"
+
+namespace convoy::engine {
+
+enum class PartitionKind {
+  iid,        // equal sizes, shuffled
+  dirichlet,  // per class the shares of the nodes are drawn from Dirichlet(alpha) (Hsu et al. 2019)
+  shards,     // sorted by label, cut into nodes x shards pieces, dealt out (McMahan et al. 2017)
+  sizes,      // iid, but unequal: the sizes are drawn from Dirichlet(alpha)
+};
+
+struct PartitionOptions {
+  PartitionKind kind = PartitionKind::iid;
+  double alpha = 1.0;  // dirichlet, sizes; > 0
+  int shards = 2;      // a node
+};
+
+PartitionOptions read_partition(base::TableReader reader);
+
+// For each node the indices of its samples, rising. Every sample goes to exactly one node; a node
+// may stay without any. `labels` are in [0, classes).
+std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, int classes,
+                                                 int nodes, const PartitionOptions& options,
+                                                 std::uint64_t seed);
+
+}  // namespace convoy::engine

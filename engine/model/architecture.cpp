@@ -1,0 +1,122 @@
+#include "engine/model/architecture.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "base/text.hpp"
+#include "engine/model/builder.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using Maker = std::function<Architecture(const ModelOptions&)>;
+
+const std::map<std::string, Maker>& makers() {
+  static const std::map<std::string, Maker> all = {
+      {"mlp", make_mlp},
+      {"cnn-small", make_cnn_small},
+      {"resnet18", make_resnet},
+      {"resnet34", make_resnet},
+      {"resnet50", make_resnet},
+      {"resnet18-cifar", make_resnet},
+      {"resnet34-cifar", make_resnet},
+      {"resnet50-cifar", make_resnet},
+      {"vit-micro", make_vit},
+      {"vit-tiny", make_vit},
+      {"vit-small", make_vit},
+      {"vit-b16", make_vit},
+      {"vit-0.11b", make_vit},
+      {"bert-small", make_bert},
+      {"bert-base", make_bert},
+  };
+  return all;
+}
+
+}  // namespace
+
+std::optional<int> Architecture::exit_at(int depth) const {
+  std::optional<int> best;
+  for (std::size_t i = 0; i < exits.size(); ++i) {
+    if (exits[i].after <= depth) best = static_cast<int>(i);
+  }
+  return best;
+}
+
+const std::vector<std::string>& architecture_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& [name, maker] : makers()) all.push_back(name);
+    return all;
+  }();
+  return names;
+}
+
+ModelOptions read_model(base::TableReader reader) {
+  using base::above;
+  using base::at_least;
+  ModelOptions options;
+  const auto& names = architecture_names();
+  const auto vit_b16 = std::find(names.begin(), names.end(), options.architecture);
+  options.architecture = names[reader.choice("architecture", names,
+                                             static_cast<std::size_t>(vit_b16 - names.begin()))];
+  const auto integer = [&](const char* key, double low, double high) -> std::optional<int> {
+    const auto found = reader.maybe_integer(key, at_least(low).up_to(high));
+    return found ? std::optional<int>(static_cast<int>(*found)) : std::nullopt;
+  };
+  options.classes = integer("classes", 2, 1e6).value_or(options.classes);
+  options.exits = reader.numbers("exits", above(0).up_to(1), options.exits);
+  options.qkv_bias = reader.flag("qkv_bias", options.qkv_bias);
+  options.dropout = reader.number("dropout", at_least(0).below(1), options.dropout);
+  options.attention_dropout =
+      reader.number("attention_dropout", at_least(0).below(1), options.attention_dropout);
+  options.image_size = integer("image_size", 1, 4096);
+  options.channels = integer("channels", 1, 64);
+  options.sequence = integer("sequence", 1, 4096);
+  options.vocabulary = integer("vocabulary", 2, 1e7);
+  if (options.exits.empty()) {
+    reader.error("exits", "at least one exit is needed; [1.0] is the plain network");
+    options.exits = {1.0};
+  }
+  if (!std::is_sorted(options.exits.begin(), options.exits.end())) {
+    reader.error("exits", "the shares of the depth must rise, like [0.5, 1.0]");
+    std::sort(options.exits.begin(), options.exits.end());
+  }
+  const bool text = options.architecture.starts_with("bert");
+  for (const char* key : {"image_size", "channels"}) {
+    if (text && reader.has(key)) {
+      reader.error(key, fmt::format("{} reads tokens and has no image", options.architecture));
+    }
+  }
+  for (const char* key : {"sequence", "vocabulary"}) {
+    if (!text && reader.has(key)) {
+      reader.error(key, fmt::format("{} reads images and has no tokens", options.architecture));
+    }
+  }
+  if (!text && !options.architecture.starts_with("vit") && reader.has("qkv_bias")) {
+    reader.error("qkv_bias", fmt::format("{} has no attention", options.architecture));
+  }
+  reader.finish();
+  return options;
+}
+
+Architecture make_architecture(const ModelOptions& options) {
+  const auto maker = makers().find(options.architecture);
+  if (maker == makers().end()) {
+    throw base::UserError(
+        fmt::format("model.architecture: \"{}\" is not known{}", options.architecture,
+                    base::did_you_mean(options.architecture, architecture_names())));
+  }
+  Architecture a = maker->second(options);
+  if (a.exits.empty()) {
+    throw base::UserError(fmt::format(
+        "model.exits: no exit is left; {} has {} blocks, and every share given comes before the "
+        "first of them ends",
+        a.name, a.depth()));
+  }
+  return a;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,138 @@
+#pragma once
+
+// An architecture as plain data: blocks of layers, prunable groups, exits. Two readers: costs.hpp
+// here, and engine/learning, which builds LibTorch modules from the same data.
+//
+// A network is a stem (in every submodel), a row of blocks, and exits: heads that turn what comes
+// out of a block into class scores. A submodel keeps the first blocks and, of each prunable group,
+// some of its members.
+//
+// The features of a tensor are its channels (images), its width (tokens) or its length (vectors);
+// its positions are height x width, the tokens, or 1. All sizes are per sample.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/table_reader.hpp"
+
+namespace convoy::engine {
+
+enum class LayerKind {
+  conv2d,      // features out, kernel, stride, padding, bias
+  linear,      // on the features of every position
+  batch_norm,  // affine, over features, with running statistics (buffers)
+  layer_norm,  // affine, over features
+  relu,
+  gelu,
+  tanh,
+  dropout,       // rate
+  max_pool,      // kernel, stride, padding
+  global_pool,   // mean over positions
+  flatten,       // positions into features
+  tokens,        // positions become a row of tokens, with a CLS token in front (if cls) and
+                 // learned positions; over an embedding: learned positions and segments
+  embedding,     // token numbers (in: positions) to features; vocabulary
+  attention,     // in: q, k and v side by side (3 x features); out: features; heads
+  select_first,  // the first token
+  add,           // of two tensors of the same shape
+  scatter,       // puts the kept rows of a group back to their places in the full width
+};
+
+struct Layer {
+  LayerKind kind = LayerKind::linear;
+  std::string name;
+  // Earlier layers of the same block by index; block_input: what comes into the block. Empty: the
+  // layer before (for the first: block_input).
+  std::vector<int> inputs;
+  int features = 0;  // out; 0: as in
+  int kernel = 1;    // conv2d, max_pool
+  int stride = 1;
+  int padding = 0;
+  bool bias = false;
+  bool cls = false;    // tokens
+  int segments = 0;    // tokens over an embedding: learned segment vectors
+  int heads = 0;       // attention
+  int vocabulary = 0;  // embedding
+  double rate = 0;     // dropout
+  // The prunable group whose members are this layer's output features (conv2d, linear), or -1.
+  // For the joint q, k, v projection each part follows the group.
+  int group = -1;
+
+  static constexpr int block_input = -1;
+};
+
+struct Block {
+  std::string name;
+  std::vector<Layer> layers;  // in an order in which each comes after its inputs
+
+  // The index of the last layer: what comes out of the block.
+  [[nodiscard]] int last() const { return static_cast<int>(layers.size()) - 1; }
+};
+
+struct Exit {
+  int after = 0;  // blocks before it, 1 to the depth
+  Block head;     // ends in class scores
+};
+
+enum class GroupKind { attention_head, mlp_hidden, residual_row, channel };
+
+// Things of a block that can be pruned one by one. Parameters of a layer follow a group by rows
+// (its outputs) or by columns (its inputs).
+struct Group {
+  std::string name;
+  GroupKind kind = GroupKind::channel;
+  int block = 0;  // index of the block it belongs to
+  int size = 0;   // members
+  int width = 1;  // features a member (an attention head has several)
+};
+
+enum class InputKind { image, tokens };
+
+struct Architecture {
+  std::string name;
+  int classes = 0;
+  InputKind input = InputKind::image;
+  int channels = 3;  // image
+  int height = 0;    // image, pixels
+  int width = 0;
+  int sequence = 0;  // tokens a sample
+
+  Block stem;  // may have no layers
+  std::vector<Block> blocks;
+  std::vector<Exit> exits;  // by rising depth
+  std::vector<Group> groups;
+
+  [[nodiscard]] int depth() const { return static_cast<int>(blocks.size()); }
+  // The index of the deepest exit after at most `depth` blocks, if there is one.
+  [[nodiscard]] std::optional<int> exit_at(int depth) const;
+};
+
+// What a scenario says of a model ([model]).
+struct ModelOptions {
+  std::string architecture = "vit-b16";
+  int classes = 10;
+  // Places of the exits as shares of the depth; an exit after floor(depth * share) blocks, doubles
+  // and zeros left out. {1.0} is the plain network of the literature.
+  std::vector<double> exits = {0.25, 0.5, 0.75, 1.0};
+  bool qkv_bias = true;  // Co-S2P's published code has none
+  double dropout = 0;    // vit: in the MLP; Co-S2P 0.5 (and 0.2 after the attention output)
+  double attention_dropout = 0;
+  std::optional<int> image_size;  // pixels; otherwise the architecture's own
+  std::optional<int> channels;
+  std::optional<int> sequence;  // tokens a sample
+  std::optional<int> vocabulary;
+};
+
+// Reads [model]; unknown names and values out of range are reported.
+ModelOptions read_model(base::TableReader reader);
+
+// The names that make_architecture knows.
+const std::vector<std::string>& architecture_names();
+
+// Throws base::UserError where the options do not fit the architecture (an image that no patch
+// divides, an exit list without a place).
+Architecture make_architecture(const ModelOptions& options);
+
+}  // namespace convoy::engine

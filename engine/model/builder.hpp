@@ -1,0 +1,101 @@
+#pragma once
+
+// Writing an architecture down, layer by layer. Used by the families (vit.cpp, resnet.cpp, ...).
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/model/architecture.hpp"
+
+namespace convoy::engine {
+
+// Appends layers to one block; each call gives the index of the layer it added.
+class BlockBuilder {
+ public:
+  explicit BlockBuilder(std::string name) { block_.name = std::move(name); }
+
+  int conv(std::string name, int features, int kernel, int stride, bool bias, int group = -1,
+           std::vector<int> inputs = {}) {
+    return put({.kind = LayerKind::conv2d,
+                .name = std::move(name),
+                .inputs = std::move(inputs),
+                .features = features,
+                .kernel = kernel,
+                .stride = stride,
+                .padding = kernel / 2,
+                .bias = bias,
+                .group = group});
+  }
+  int linear(std::string name, int features, bool bias, int group = -1,
+             std::vector<int> inputs = {}) {
+    return put({.kind = LayerKind::linear,
+                .name = std::move(name),
+                .inputs = std::move(inputs),
+                .features = features,
+                .bias = bias,
+                .group = group});
+  }
+  // A layer without options of its own: norms, activations, pools over all positions.
+  int plain(LayerKind kind, std::string name, std::vector<int> inputs = {}) {
+    return put({.kind = kind, .name = std::move(name), .inputs = std::move(inputs)});
+  }
+  int max_pool(std::string name, int kernel, int stride, int padding) {
+    return put({.kind = LayerKind::max_pool,
+                .name = std::move(name),
+                .kernel = kernel,
+                .stride = stride,
+                .padding = padding});
+  }
+  // Nothing where the rate is 0.
+  void dropout(std::string name, double rate) {
+    if (rate > 0) put({.kind = LayerKind::dropout, .name = std::move(name), .rate = rate});
+  }
+  int scatter(std::string name, int group) {
+    return put({.kind = LayerKind::scatter, .name = std::move(name), .group = group});
+  }
+  int put(Layer layer) {
+    block_.layers.push_back(std::move(layer));
+    return block_.last();
+  }
+  Block done() { return std::move(block_); }
+
+ private:
+  Block block_;
+};
+
+// Adds a group to the architecture and gives its index.
+inline int add_group(Architecture& a, std::string name, GroupKind kind, int block, int size,
+                     int width = 1) {
+  a.groups.push_back({std::move(name), kind, block, size, width});
+  return static_cast<int>(a.groups.size()) - 1;
+}
+
+// Attention and MLP with their residuals, the norms before (`pre_norm`, ViT) or after (BERT).
+struct TransformerShape {
+  int width = 0;
+  int depth = 0;
+  int heads = 0;
+  int mlp = 0;
+  bool pre_norm = true;
+};
+void add_transformer_blocks(Architecture& a, const TransformerShape& shape,
+                            const ModelOptions& options);
+
+// Exits at the places that the options name, each made by `head(block name)`.
+template <class Head>
+void add_exits(Architecture& a, const std::vector<double>& shares, Head head) {
+  for (const double share : shares) {
+    const int after = static_cast<int>(a.depth() * share + 1e-9);
+    if (after == 0 || (!a.exits.empty() && a.exits.back().after == after)) continue;
+    a.exits.push_back({after, head("exit" + std::to_string(after))});
+  }
+}
+
+Architecture make_vit(const ModelOptions& options);
+Architecture make_resnet(const ModelOptions& options);
+Architecture make_mlp(const ModelOptions& options);
+Architecture make_cnn_small(const ModelOptions& options);
+Architecture make_bert(const ModelOptions& options);
+
+}  // namespace convoy::engine

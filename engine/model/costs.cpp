@@ -1,0 +1,336 @@
+#include "engine/model/costs.hpp"
+
+#include <algorithm>
+
+namespace convoy::engine {
+namespace {
+
+constexpr double word = bytes_per_value;
+
+// FLOPs an element of the output, forward.
+double elementwise_flops(const Layer& layer) {
+  switch (layer.kind) {
+    case LayerKind::batch_norm:
+      return 4;
+    case LayerKind::layer_norm:
+      return 8;
+    case LayerKind::gelu:
+      return 8;
+    case LayerKind::tanh:
+      return 4;
+    case LayerKind::dropout:
+      return 2;
+    case LayerKind::max_pool:
+      return static_cast<double>(layer.kernel) * layer.kernel;
+    case LayerKind::relu:
+    case LayerKind::add:
+    case LayerKind::tokens:
+      return 1;
+    default:
+      return 0;  // moves data only
+  }
+}
+
+bool is_dense(const Layer& layer) {
+  return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
+}
+
+// Layers that are views of their input, or the identity because nothing was pruned.
+bool is_free(const TracedLayer& t) {
+  return t.layer->kind == LayerKind::flatten || t.layer->kind == LayerKind::select_first ||
+         (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
+}
+
+OpClass dense_class(const Layer& layer) {
+  return layer.kind == LayerKind::conv2d ? OpClass::convolution : OpClass::matrix_product;
+}
+
+// Multiply-adds of a dense layer on one sample, as FLOPs.
+double dense_flops(const TracedLayer& t) {
+  const double window = t.layer->kind == LayerKind::conv2d
+                            ? static_cast<double>(t.layer->kernel) * t.layer->kernel
+                            : 1.0;
+  return 2 * window * t.in.features * t.out.elements();
+}
+
+// Elements of attention's score matrices: tokens x tokens for each head that is left.
+double attention_scores(const TracedLayer& t) {
+  return t.in.positions() * t.in.positions() * t.heads;
+}
+
+// One of attention's two matrix products.
+double attention_product(const TracedLayer& t) {
+  return 2 * t.in.positions() * t.in.positions() * t.out.features;
+}
+
+constexpr double softmax_flops = 5;  // an element: scale, exponential, sum, divide
+
+// Everything the optimizer does to one parameter tensor, as the elementwise launches of LibTorch's
+// own implementations (Adan's: engine/learning).
+struct OptimizerWork {
+  double state_values;  // a parameter
+  int launches;         // a tensor
+  double words;         // read and written a parameter, over all launches
+};
+
+OptimizerWork work_of(Optimizer optimizer) {
+  switch (optimizer) {
+    case Optimizer::sgd:
+      return {0, 1, 3};
+    case Optimizer::sgd_momentum:
+      return {1, 3, 8};
+    case Optimizer::adamw:
+      return {2, 8, 20};
+    case Optimizer::adan:
+      return {4, 14, 36};
+  }
+  return {0, 0, 0};
+}
+
+// What is trained in the mask phase beside the gates: CLS and positions, norms, the exit.
+bool trained(const TracedLayer& t, Phase phase) {
+  return phase == Phase::weights || t.in_exit || t.layer->kind == LayerKind::layer_norm ||
+         t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
+}
+
+class StepWriter {
+ public:
+  StepWriter(const Trace& trace, int batch) : trace_(trace), batch_(batch) {}
+
+  void forward(Phase phase) {
+    for (const TracedLayer& t : trace_.layers) {
+      if (is_free(t)) continue;
+      const double in = t.in.elements() * batch_;
+      const double out = t.out.elements() * batch_;
+      if (is_dense(*t.layer)) {
+        if (phase == Phase::mask && t.gated) elementwise(t.parameters, 2 * t.parameters);
+        put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
+            in + out + t.parameters);
+      } else if (t.layer->kind == LayerKind::attention) {
+        const double scores = attention_scores(t) * batch_;
+        const double product = attention_product(t) * batch_;
+        elementwise(0, 2 * in);  // q, k, v head by head
+        put(OpClass::attention, product, in * 2 / 3 + scores);
+        elementwise(softmax_flops * scores, 2 * scores);
+        put(OpClass::attention, product, in / 3 + scores + out);
+        elementwise(0, 2 * out);
+      } else {
+        const double inputs = static_cast<double>(t.inputs.size());
+        elementwise(elementwise_flops(*t.layer) * out, inputs * in + out);
+        if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
+      }
+    }
+  }
+
+  void backward(Phase phase) {
+    const std::vector<bool> wanted = tensors_with_gradient();
+    for (auto t = trace_.layers.rbegin(); t != trace_.layers.rend(); ++t) {
+      if (is_free(*t)) continue;
+      const bool input_gradient = wanted[static_cast<std::size_t>(t->inputs.front())];
+      const double in = t->in.elements() * batch_;
+      const double out = t->out.elements() * batch_;
+      if (is_dense(*t->layer)) {
+        const OpClass op = dense_class(*t->layer);
+        const double flops = batch_ * dense_flops(*t);
+        if (input_gradient) put(op, flops, in + out + t->parameters);
+        if (trained(*t, phase) || t->gated) {
+          put(op, flops, in + out + t->parameters);
+          if (t->layer->bias) elementwise(out, out);
+        }
+        if (phase == Phase::mask && t->gated) elementwise(2 * t->parameters, 2 * t->parameters);
+      } else if (t->layer->kind == LayerKind::attention) {
+        const double scores = attention_scores(*t) * batch_;
+        const double product = attention_product(*t) * batch_;
+        elementwise(0, 2 * out);
+        for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
+        elementwise(softmax_flops * scores, 3 * scores);
+        for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
+        elementwise(0, 2 * in);
+      } else {
+        elementwise(elementwise_flops(*t->layer) * out, in + 2 * out);
+        if (t->parameter_tensors > 0) elementwise(out, 2 * out);
+      }
+    }
+  }
+
+  // Log-softmax and likelihood of each exit, forward and backward: a few numbers a sample, so that
+  // only the launches count.
+  void loss(int exits) {
+    constexpr int launches = 4;
+    for (int i = 0; i < exits * launches; ++i) elementwise(0, 0);
+  }
+
+  void update(Optimizer optimizer, Phase phase) {
+    const OptimizerWork work = work_of(optimizer);
+    for (const TracedLayer& t : trace_.layers) {
+      if (t.parameter_tensors == 0 || !trained(t, phase)) continue;
+      const int launches = work.launches * t.parameter_tensors;
+      const double values = t.parameters * work.words / launches;
+      for (int i = 0; i < launches; ++i) elementwise(values / 2, values);
+    }
+  }
+
+  StepCost done() { return std::move(cost_); }
+
+ private:
+  void put(OpClass op, double flops, double values) {
+    cost_.kernels.push_back({op, flops, values * word});
+  }
+  void elementwise(double flops, double values) { put(OpClass::elementwise, flops, values); }
+
+  // Gradients flow to every tensor behind some parameter, not to the data.
+  [[nodiscard]] std::vector<bool> tensors_with_gradient() const {
+    std::vector<bool> wanted(static_cast<std::size_t>(trace_.tensors), false);
+    for (const TracedLayer& t : trace_.layers) {
+      bool any = t.parameter_tensors > 0;
+      for (const int i : t.inputs) any = any || wanted[static_cast<std::size_t>(i)];
+      wanted[static_cast<std::size_t>(t.output)] = any;
+    }
+    return wanted;
+  }
+
+  const Trace& trace_;
+  double batch_;
+  StepCost cost_;
+};
+
+int exits_of(const Trace& trace) {
+  int count = 0;
+  bool before = false;
+  for (const TracedLayer& t : trace.layers) {
+    if (before && !t.in_exit) ++count;
+    before = t.in_exit;
+  }
+  return count + (before ? 1 : 0);
+}
+
+// Bytes that one sample leaves behind for the backward pass. A tensor that several operators need
+// is kept once.
+double saved_bytes(const Trace& trace) {
+  std::vector<bool> kept(static_cast<std::size_t>(trace.tensors), false);
+  double bytes = 0;
+  const auto keep = [&](int tensor, double elements) {
+    if (kept[static_cast<std::size_t>(tensor)]) return;
+    kept[static_cast<std::size_t>(tensor)] = true;
+    bytes += elements * word;
+  };
+  for (const TracedLayer& t : trace.layers) {
+    switch (t.layer->kind) {
+      case LayerKind::conv2d:
+      case LayerKind::linear:
+      case LayerKind::batch_norm:
+      case LayerKind::gelu:
+        keep(t.inputs.front(), t.in.elements());
+        break;
+      case LayerKind::layer_norm:
+        keep(t.inputs.front(), t.in.elements());
+        bytes += 2 * t.in.positions() * word;  // mean and deviation
+        break;
+      case LayerKind::max_pool:
+        keep(t.inputs.front(), t.in.elements());
+        bytes += 8 * t.out.elements();  // indices
+        break;
+      case LayerKind::relu:
+      case LayerKind::tanh:
+        keep(t.output, t.out.elements());
+        break;
+      case LayerKind::dropout:
+        bytes += t.out.elements();  // a mask of one byte
+        break;
+      case LayerKind::attention:
+        bytes += (t.in.elements() + attention_scores(t)) * word;  // q, k, v by head; softmax
+        break;
+      case LayerKind::embedding:
+        bytes += 8 * t.out.positions();  // the token numbers
+        break;
+      default:
+        break;
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+double StepCost::flops() const {
+  double sum = 0;
+  for (const Kernel& k : kernels) sum += k.flops;
+  return sum;
+}
+
+double StepCost::bytes() const {
+  double sum = 0;
+  for (const Kernel& k : kernels) sum += k.bytes;
+  return sum;
+}
+
+std::array<double, op_classes> StepCost::flops_by_class() const {
+  std::array<double, op_classes> sums{};
+  for (const Kernel& k : kernels) sums.at(static_cast<std::size_t>(k.op)) += k.flops;
+  return sums;
+}
+
+std::vector<double> forward_flops(const Trace& trace) {
+  std::vector<double> flops;
+  for (const TracedLayer& t : trace.layers) {
+    if (is_dense(*t.layer)) {
+      flops.push_back(dense_flops(t) + (t.layer->bias ? t.out.elements() : 0));
+    } else if (t.layer->kind == LayerKind::attention) {
+      flops.push_back(2 * attention_product(t) + softmax_flops * attention_scores(t));
+    } else {
+      flops.push_back(is_free(t) ? 0 : elementwise_flops(*t.layer) * t.out.elements());
+    }
+  }
+  return flops;
+}
+
+StepCost inference_step(const Trace& trace, int batch) {
+  StepWriter writer(trace, batch);
+  writer.forward(Phase::weights);
+  return writer.done();
+}
+
+StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch) {
+  StepWriter writer(trace, batch);
+  writer.forward(phase);
+  writer.loss(exits_of(trace));
+  writer.backward(phase);
+  writer.update(optimizer, phase);
+  return writer.done();
+}
+
+MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch) {
+  MemoryCost memory;
+  const double state = work_of(optimizer).state_values;
+  double largest_gated = 0;
+  for (const TracedLayer& t : trace.layers) {
+    memory.weights += (t.parameters + t.buffers) * word;
+    if (trained(t, phase)) {
+      memory.gradients += t.parameters * word;
+      memory.optimizer += state * t.parameters * word;
+    } else if (t.gated) {
+      memory.weights += t.parameters * word;  // gate x weight, kept for backward
+      largest_gated = std::max(largest_gated, t.parameters * word);
+    }
+    memory.workspace =
+        std::max(memory.workspace, (t.in.elements() + t.out.elements()) * batch * word);
+  }
+  memory.workspace += largest_gated;
+  memory.activations = saved_bytes(trace) * batch;
+  return memory;
+}
+
+double transfer_bytes(const Trace& trace) {
+  return (trace.parameters() + trace.buffers()) * bytes_per_value;
+}
+
+StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes) {
+  StepCost cost;
+  for (const double bytes : update_bytes) {
+    cost.kernels.push_back({OpClass::elementwise, 2 * bytes / word, 3 * bytes});
+  }
+  cost.kernels.push_back({OpClass::elementwise, 2 * model_bytes / word, 3 * model_bytes});
+  return cost;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,75 @@
+#pragma once
+
+// What computing on a submodel costs, worked out from the architecture: FLOPs by class of operator,
+// bytes moved, memory. No device here: platforms/roofline.hpp turns a step into seconds.
+//
+// A multiply-add is two FLOPs. (The literature on images mostly calls the multiply-adds "FLOPs".)
+// Values are 4 bytes (FP32). What is approximate: the FLOPs of elementwise operators (a fixed count
+// an element; they are bound by memory anyway), and that every operator reads its inputs from
+// memory and writes its outputs there once.
+
+#include <array>
+#include <vector>
+
+#include "engine/model/trace.hpp"
+
+namespace convoy::engine {
+
+enum class OpClass { convolution, matrix_product, attention, elementwise };
+constexpr int op_classes = 4;
+
+enum class Optimizer { sgd, sgd_momentum, adamw, adan };
+
+// The two phases of a Co-S2P task (papers.md 1.2). `mask`: gates on the rows of every group are
+// trained together with CLS, positions, norms and the deepest exit; the rest is frozen, but its
+// gradient is needed all the same, since a gate's gradient is the sum over its rows of
+// gradient x weight.
+enum class Phase { weights, mask };
+
+// One launch on the device.
+struct Kernel {
+  OpClass op = OpClass::elementwise;
+  double flops = 0;
+  double bytes = 0;  // read and written
+};
+
+struct StepCost {
+  std::vector<Kernel> kernels;  // in the order of launching
+
+  [[nodiscard]] double flops() const;
+  [[nodiscard]] double bytes() const;
+  [[nodiscard]] std::array<double, op_classes> flops_by_class() const;
+};
+
+// Bytes at the peak of a training step, by what they hold.
+struct MemoryCost {
+  double weights = 0;  // parameters and buffers; in the mask phase also the gated copies
+  double gradients = 0;
+  double optimizer = 0;    // state
+  double activations = 0;  // kept for backward, for the whole batch
+  double workspace = 0;    // the largest operator's own: its output's gradient, its input's
+  [[nodiscard]] double total() const {
+    return weights + gradients + optimizer + activations + workspace;
+  }
+};
+
+constexpr double bytes_per_value = 4;
+
+// Forward FLOPs of one sample, by layer; in the order of trace().
+std::vector<double> forward_flops(const Trace& trace);
+
+// Forward only, `batch` samples.
+StepCost inference_step(const Trace& trace, int batch);
+
+// Forward, backward and the optimizer's update. For the mask phase give a trace with one exit.
+StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch);
+MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch);
+
+// Bytes of a submodel on the wire: parameters and buffers.
+double transfer_bytes(const Trace& trace);
+
+// The server's work for one aggregation: each update of `update_bytes` is read, weighted and added
+// into sums of the global model's size, which are then applied.
+StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes);
+
+}  // namespace convoy::engine

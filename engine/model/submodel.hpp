@@ -1,0 +1,36 @@
+#pragma once
+
+// A submodel: the first blocks of an architecture and, of each prunable group, the members kept.
+
+#include <vector>
+
+#include "engine/model/architecture.hpp"
+
+namespace convoy::engine {
+
+struct Submodel {
+  int depth = 0;  // blocks kept, from the first
+  // For each group of the architecture the indices kept, rising. Groups of blocks beyond the depth
+  // are empty.
+  std::vector<std::vector<int>> kept;
+
+  // Features kept of a layer's full output that follows group `g`; g = -1: all of them.
+  [[nodiscard]] int members(int group) const {
+    return static_cast<int>(kept[static_cast<std::size_t>(group)].size());
+  }
+};
+
+// Everything kept.
+Submodel full_submodel(const Architecture& architecture);
+
+// Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (papers.md 1.2).
+int depth_at(const Architecture& architecture, double rate);
+
+// Depth as above at full width: what the mask phase of Co-S2P trains.
+Submodel depth_submodel(const Architecture& architecture, double rate);
+
+// Depth as above, and the first round(size * rate) members (at least 1) of each group: the sizes
+// that drawing the top gates gives exactly, whichever members those are.
+Submodel nested_submodel(const Architecture& architecture, double rate);
+
+}  // namespace convoy::engine

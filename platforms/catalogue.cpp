@@ -1,0 +1,76 @@
+#include "platforms/catalogue.hpp"
+
+#include "platforms/embedded.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+bool is_path(const std::string& name) {
+  return name.ends_with(".toml");
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const EmbeddedFile& file : embedded_files()) {
+    const std::filesystem::path path(file.path);
+    if (path.parent_path() == folder) names.push_back(path.stem().string());
+  }
+  return names;
+}
+
+}  // namespace
+
+Catalogue::Catalogue(std::filesystem::path folder, base::Diagnostics& problems)
+    : folder_(std::move(folder)), problems_(&problems) {}
+
+const base::Value* Catalogue::open(const std::string& folder, const std::string& name) {
+  const std::string key = folder + "/" + name;
+  if (const auto there = files_.find(key); there != files_.end()) return there->second.get();
+  std::unique_ptr<base::Value> file;
+  if (is_path(name)) {
+    const std::filesystem::path path(name);
+    const std::filesystem::path place = path.is_absolute() ? path : folder_ / path;
+    file = std::make_unique<base::Value>(base::read_toml_file(place.string(), *problems_));
+  } else {
+    for (const EmbeddedFile& embedded : embedded_files()) {
+      if (embedded.path != key + ".toml") continue;
+      const std::string shown = "platforms/" + std::string(embedded.path);
+      file = std::make_unique<base::Value>(base::parse_toml(embedded.text, shown, *problems_));
+    }
+  }
+  return files_.emplace(key, std::move(file)).first->second.get();
+}
+
+const Device* Catalogue::device(const std::string& name) {
+  if (const auto there = devices_.find(name); there != devices_.end()) return there->second.get();
+  std::unique_ptr<Device> device;
+  if (const base::Value* file = open("devices", name)) {
+    device = std::make_unique<Device>(read_device(*file, *problems_));
+  }
+  return devices_.emplace(name, std::move(device)).first->second.get();
+}
+
+const Link* Catalogue::link(const std::string& name) {
+  if (const auto there = links_.find(name); there != links_.end()) return there->second.get();
+  std::unique_ptr<Link> link;
+  if (const base::Value* file = open("links", name)) {
+    link = std::make_unique<Link>(read_link(*file, *problems_));
+  }
+  return links_.emplace(name, std::move(link)).first->second.get();
+}
+
+const base::Value* Catalogue::fleet(const std::string& name) {
+  return open("fleets", name);
+}
+
+std::vector<std::string> Catalogue::device_names() {
+  return names_in("devices");
+}
+std::vector<std::string> Catalogue::link_names() {
+  return names_in("links");
+}
+std::vector<std::string> Catalogue::fleet_names() {
+  return names_in("fleets");
+}
+
+}  // namespace convoy::platforms

@@ -1,0 +1,47 @@
+#pragma once
+
+// The devices, links and fleets that come with Convoy (the .toml files in this folder, built into
+// the program), found by name; and those of a user, found by path.
+//
+//   const Device* orin = catalogue.device("jetson-agx-orin-64gb");
+//   const Device* mine = catalogue.device("boards/mine.toml");   // relative to the scenario
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platforms/device.hpp"
+#include "platforms/link.hpp"
+
+namespace convoy::platforms {
+
+class Catalogue {
+ public:
+  // `folder`: where relative paths start (the scenario's folder). What is wrong in a file that
+  // gets opened is reported to `problems`, which must outlive the catalogue.
+  Catalogue(std::filesystem::path folder, base::Diagnostics& problems);
+
+  // Null where the name is unknown; a name that ends in .toml is a path, whose problems are
+  // reported by the call itself.
+  const Device* device(const std::string& name);
+  const Link* link(const std::string& name);
+  // The file of a fleet as a tree (server, nodes, shared_links); null as above.
+  const base::Value* fleet(const std::string& name);
+
+  static std::vector<std::string> device_names();
+  static std::vector<std::string> link_names();
+  static std::vector<std::string> fleet_names();
+
+ private:
+  const base::Value* open(const std::string& folder, const std::string& name);
+
+  std::filesystem::path folder_;
+  base::Diagnostics* problems_;
+  std::map<std::string, std::unique_ptr<base::Value>> files_;
+  std::map<std::string, std::unique_ptr<Device>> devices_;
+  std::map<std::string, std::unique_ptr<Link>> links_;
+};
+
+}  // namespace convoy::platforms

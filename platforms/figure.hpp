@@ -1,0 +1,24 @@
+#pragma once
+
+// A number together with where it comes from. Every figure of the catalogue is one.
+
+#include <string>
+
+#include "base/table_reader.hpp"
+
+namespace convoy::platforms {
+
+enum class Origin { datasheet, computed, measured, fitted, assumed };
+
+struct Figure {
+  double value = 0;
+  Origin origin = Origin::assumed;
+  std::string note;  // how it was computed, what was assumed
+};
+
+std::string name_of(Origin origin);
+
+// Reads { value = N, origin = "...", note = "..." }; computed and assumed figures need a note.
+Figure read_figure(base::TableReader& parent, std::string_view key, base::Range range);
+
+}  // namespace convoy::platforms

@@ -1,0 +1,51 @@
+#include "platforms/link.hpp"
+
+#include <vector>
+
+namespace convoy::platforms {
+namespace {
+
+constexpr base::Range rates = base::above(0).up_to(1e15);
+constexpr base::Range latencies = base::at_least(0).up_to(3600);
+
+void read_duplex(base::TableReader& reader, Link& link) {
+  static const std::vector<std::string> words = {"half", "full"};
+  link.duplex = static_cast<Duplex>(reader.choice("duplex", words));
+}
+
+void finish(base::TableReader& reader, const Link& link) {
+  reader.finish();
+  if (link.duplex == Duplex::half && link.down_bps != link.up_bps) {
+    reader.error("up_bps",
+                 "at half duplex both directions share one rate: down_bps and up_bps "
+                 "must be equal");
+  }
+}
+
+}  // namespace
+
+Link read_link(const base::Value& file, base::Diagnostics& problems) {
+  base::TableReader reader(file, "", problems);
+  Link link;
+  link.name = reader.text("name");
+  link.description = reader.text("description", "");
+  read_duplex(reader, link);
+  link.down_bps = read_figure(reader, "down_bps", rates).value;
+  link.up_bps = read_figure(reader, "up_bps", rates).value;
+  link.latency_s = read_figure(reader, "latency_s", latencies).value;
+  finish(reader, link);
+  return link;
+}
+
+Link read_plain_link(base::TableReader reader) {
+  Link link;
+  link.name = reader.text("name", "custom");
+  read_duplex(reader, link);
+  link.down_bps = reader.number("down_bps", rates);
+  link.up_bps = reader.number("up_bps", rates);
+  link.latency_s = reader.number("latency_s", latencies, 0.0);
+  finish(reader, link);
+  return link;
+}
+
+}  // namespace convoy::platforms

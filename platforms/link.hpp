@@ -1,0 +1,31 @@
+#pragma once
+
+// Network links (platforms/links/*.toml): application goodput, latency, duplex.
+
+#include <string>
+
+#include "base/value.hpp"
+#include "platforms/figure.hpp"
+
+namespace convoy::platforms {
+
+enum class Duplex {
+  half,  // both directions share one rate
+  full,  // each direction has its own
+};
+
+struct Link {
+  std::string name;
+  std::string description;
+  Duplex duplex = Duplex::full;
+  double down_bps = 0;   // bits/s towards the node
+  double up_bps = 0;     // bits/s from the node; at half duplex the same as down
+  double latency_s = 0;  // one way
+};
+
+// Reads a catalogue file, whose numbers are figures with an origin.
+Link read_link(const base::Value& file, base::Diagnostics& problems);
+// Reads a link written out in a scenario, with plain numbers.
+Link read_plain_link(base::TableReader reader);
+
+}  // namespace convoy::platforms

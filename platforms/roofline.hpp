@@ -1,0 +1,17 @@
+#pragma once
+
+// How long a step takes on a machine. Each kernel takes the longer of its arithmetic and its memory
+// traffic at the shares of the peaks that its class reaches (the roofline model, Williams et al.
+// 2009). The CPU launches kernels one after another while earlier ones run: a kernel starts when it
+// has been launched and the one before it has ended, so that many small ones are bound by the
+// launching.
+
+#include "engine/model/costs.hpp"
+#include "platforms/device.hpp"
+
+namespace convoy::platforms {
+
+// Seconds of one step in FP32.
+double seconds(const engine::StepCost& step, const Machine& machine);
+
+}  // namespace convoy::platforms

@@ -1,0 +1,172 @@
+#include "sim/run/preflight.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "base/text.hpp"
+#include "engine/model/costs.hpp"
+#include "engine/model/submodel.hpp"
+
+namespace convoy::sim {
+namespace {
+
+// A transfer that has its links to itself.
+double transfer_s(const WorldConfig& world, NodeId from, NodeId to, double bytes) {
+  const NodeConfig& a = world.nodes[static_cast<std::size_t>(from)];
+  const NodeConfig& b = world.nodes[static_cast<std::size_t>(to)];
+  double bps = std::min(a.link.up_bps, b.link.down_bps);
+  double latency = a.link.latency_s + b.link.latency_s;
+  for (const int shared : {a.shared_link, b.shared_link}) {
+    if (shared < 0) continue;
+    const platforms::Link& medium = world.shared_links[static_cast<std::size_t>(shared)].link;
+    bps = std::min(bps, shared == a.shared_link ? medium.up_bps : medium.down_bps);
+    latency += medium.latency_s;
+  }
+  return latency + bytes * 8 / bps;
+}
+
+Forecast forecast(const Scenario& scenario, const PlannedTask& task) {
+  const auto index = static_cast<std::size_t>(task.node);
+  const NodeSetting& node = scenario.setting->nodes[index];
+  Forecast f;
+  f.node = task.node;
+  f.label = task.label;
+  f.rate = task.rate;
+  f.depth = task.depth;
+  f.samples = static_cast<double>(node.samples);
+  f.batch = node.batch;
+  f.memory_bytes = task.memory;
+  f.available_bytes = node.machine->memory;
+  for (const Activity& a : task.graph->activities()) {
+    const NodeId at = task.members[static_cast<std::size_t>(a.at)];
+    if (a.kind == ActivityKind::compute) {
+      if (at == task.node) {
+        f.compute_s += a.seconds * scenario.world.nodes[index].behaviour.slowdown;
+      }
+      continue;
+    }
+    const NodeId to = task.members[static_cast<std::size_t>(a.to)];
+    (to == task.node ? f.download_s : f.upload_s) += transfer_s(scenario.world, at, to, a.bytes);
+  }
+  return f;
+}
+
+// "a, b, c and 4 more"
+std::string first_few(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 3;
+  if (names.size() <= shown + 1) return base::list_of(names, "and");
+  const std::vector<std::string> few(names.begin(), names.begin() + shown);
+  return fmt::format("{} and {} more", fmt::join(few, ", "), names.size() - shown);
+}
+
+class Reviewer {
+ public:
+  Reviewer(const Scenario& scenario, Preflight& result) : scenario_(scenario), result_(result) {}
+
+  void review() {
+    memory();
+    data();
+    coverage();
+    assumptions();
+  }
+
+ private:
+  void warn(std::string text) { result_.warnings.push_back(std::move(text)); }
+
+  void memory() {
+    std::vector<std::string> names;
+    for (const Forecast& f : result_.forecasts) {
+      const std::string& name = scenario_.world.nodes[static_cast<std::size_t>(f.node)].name;
+      if (!f.fits() && (names.empty() || names.back() != name)) names.push_back(name);
+    }
+    if (!names.empty()) {
+      warn(fmt::format("{} of {} nodes cannot hold their task and stay out: {}", names.size(),
+                       scenario_.setting->workers(), first_few(names)));
+    }
+  }
+
+  void data() {
+    std::vector<std::string> names;
+    for (std::size_t i = 1; i < scenario_.setting->nodes.size(); ++i) {
+      if (scenario_.setting->nodes[i].samples == 0) names.push_back(scenario_.world.nodes[i].name);
+    }
+    if (!names.empty()) {
+      warn(fmt::format("{} nodes have no data to train on and stay out: {}", names.size(),
+                       first_few(names)));
+    }
+  }
+
+  // What nobody trains. Which members of a group a learned mask keeps is not known beforehand; what
+  // can be said is how deep and how wide the submodels are.
+  void coverage() {
+    const engine::Architecture& a = *scenario_.setting->architecture;
+    std::set<NodeId> unfit;
+    for (const Forecast& f : result_.forecasts) {
+      if (!f.fits()) unfit.insert(f.node);
+    }
+    int depth = 0;
+    double widest = 0;
+    for (const Forecast& f : result_.forecasts) {
+      if (unfit.contains(f.node)) continue;
+      depth = std::max(depth, f.depth);
+      widest = std::max(widest, f.rate);
+    }
+    if (depth > 0 && depth < a.depth()) {
+      engine::Submodel deepest = engine::full_submodel(a);
+      deepest.depth = depth;
+      const double trained = engine::trace(a, deepest).parameters();
+      warn(
+          fmt::format("no node trains blocks {} to {} of {} nor the exits behind them: {:.1f} % of "
+                      "the parameters stay as they are",
+                      depth + 1, a.depth(), a.name, 100 * (1 - trained / result_.parameters)));
+    }
+    if (widest > 0 && widest < 1) {
+      warn(
+          fmt::format("the widest submodel keeps a share of {} of each group: which parameters "
+                      "somebody trains depends on the masks",
+                      widest));
+    }
+  }
+
+  void assumptions() {
+    std::set<std::string> devices;
+    std::set<std::string> figures;
+    for (std::size_t i = 1; i < scenario_.identities.size(); ++i) {
+      const NodeIdentity& identity = scenario_.identities[i];
+      if (identity.assumed.empty()) continue;
+      devices.insert(identity.device);
+      figures.insert(identity.assumed.begin(), identity.assumed.end());
+    }
+    if (devices.empty() || scenario_.setting->fixed) return;
+    warn(fmt::format(
+        "assumed, not measured, in the profiles of {}: {}",
+        first_few({devices.begin(), devices.end()}),
+        base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and")));
+  }
+
+  const Scenario& scenario_;
+  Preflight& result_;
+};
+
+}  // namespace
+
+Preflight preflight(const Scenario& scenario) {
+  Preflight result;
+  const engine::Architecture& a = *scenario.setting->architecture;
+  const engine::Trace full = engine::trace(a, engine::full_submodel(a));
+  const std::vector<double> flops = engine::forward_flops(full);
+  result.blocks = a.depth();
+  result.parameters = full.parameters();
+  result.forward_flops = std::accumulate(flops.begin(), flops.end(), 0.0);
+  const auto schedule = scenario.schedule.make(scenario.setting);
+  for (const PlannedTask& task : schedule->plan()) {
+    result.forecasts.push_back(forecast(scenario, task));
+  }
+  Reviewer(scenario, result).review();
+  return result;
+}
+
+}  // namespace convoy::sim

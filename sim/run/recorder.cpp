@@ -1,0 +1,197 @@
+#include "sim/run/recorder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace convoy::sim {
+namespace {
+
+std::string shown(const JournalRow& row) {
+  return fmt::format("{} {} at {} s, node {}, task {}{}{}", row.is_order ? "order" : "event",
+                     row.kind, row.time_s, row.node, row.task, row.detail.empty() ? "" : ", ",
+                     row.detail);
+}
+
+std::string detail_of(const Event& event) {
+  switch (event.kind) {
+    case EventKind::task_failed:
+      return fmt::format("{} activity={} finished={:.6g}", name_of(event.cause), event.activity,
+                         event.finished);
+    case EventKind::aggregated:
+      return fmt::format("version={}", event.version);
+    case EventKind::timer_fired:
+      return fmt::format("timer={}", event.timer);
+    case EventKind::node_changed:
+      return fmt::format("speed={:.6g}", event.speed);
+    case EventKind::activity_done:
+      return fmt::format("activity={}", event.activity);
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+Recorder::Recorder(StoreWriter* store, RecordLevel level) : store_(store), level_(level) {
+  if (store_ != nullptr) old_journal_ = store_->take_old_journal();
+}
+
+void Recorder::journal(JournalRow row) {
+  row.sequence = sequence_++;
+  const auto at = static_cast<std::size_t>(row.sequence);
+  if (at < old_journal_.size() && !(old_journal_[at] == row)) {
+    throw std::runtime_error(fmt::format(
+        "the run to be resumed went another way; entry {} of its journal was \"{}\", now it is "
+        "\"{}\". Was it made by another build? Run it anew with --overwrite",
+        at, shown(old_journal_[at]), shown(row)));
+  }
+  store_->add(std::move(row));
+}
+
+void Recorder::event(const Event& event) {
+  if (store_ == nullptr) return;
+  journal({.time_s = event.time,
+           .kind = std::string(name_of(event.kind)),
+           .node = event.node,
+           .task = event.task,
+           .detail = detail_of(event)});
+}
+
+void Recorder::order(const Order& order, double now) {
+  if (store_ == nullptr) return;
+  JournalRow row{.time_s = now, .is_order = true, .kind = name_of(order)};
+  if (const auto* assign = std::get_if<Assign>(&order)) {
+    row.node = assign->members.back();
+    row.task = assign->task;
+    row.detail = assign->label;
+  } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
+    row.task = cancel->task;
+  } else if (const auto* aggregate = std::get_if<Aggregate>(&order)) {
+    row.detail = fmt::format("{}", fmt::join(aggregate->tasks, " "));
+  } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
+    row.detail = fmt::format("timer={} at={}", timer->timer, timer->time);
+  } else {
+    row.detail = std::get<Finish>(order).cause;
+  }
+  journal(std::move(row));
+}
+
+void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
+  open_[order.task] = {.id = order.task,
+                       .node = order.members.back(),
+                       .label = order.label,
+                       .rate = order.rate,
+                       .samples = order.samples,
+                       .base_version = base,
+                       .assigned_s = now};
+}
+
+void Recorder::task_done(TaskId task, double now) {
+  TaskRow& row = open_.at(task);
+  row.ended_s = now;
+  row.outcome = "buffered";
+  ++tasks_;
+  samples_ += row.samples;
+}
+
+void Recorder::close(TaskRow row, std::string outcome) {
+  row.outcome = std::move(outcome);
+  open_.erase(row.id);
+  if (store_ != nullptr) store_->add(std::move(row));
+}
+
+void Recorder::task_failed(TaskId task, Cause cause, double now) {
+  const auto there = open_.find(task);
+  if (there == open_.end()) return;
+  TaskRow row = there->second;
+  row.ended_s = now;
+  ++failed_;
+  close(std::move(row), std::string(name_of(cause)));
+}
+
+void Recorder::aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start,
+                          double now) {
+  AggregationRow sum{.version = version,
+                     .start_s = start,
+                     .end_s = now,
+                     .updates = static_cast<std::int64_t>(tasks.size())};
+  for (const TaskId task : tasks) {
+    TaskRow row = open_.at(task);
+    row.aggregated_version = version;
+    row.staleness = version - 1 - row.base_version;
+    sum.samples += row.samples;
+    sum.staleness_mean += static_cast<double>(*row.staleness);
+    sum.staleness_max = std::max(sum.staleness_max, *row.staleness);
+    close(std::move(row), "aggregated");
+  }
+  aggregated_ += sum.updates;
+  staleness_sum_ += sum.staleness_mean;
+  staleness_max_ = std::max(staleness_max_, sum.staleness_max);
+  if (sum.updates > 0) sum.staleness_mean /= static_cast<double>(sum.updates);
+  if (store_ != nullptr) store_->add(sum);
+}
+
+void Recorder::activity(const ActivityRecord& record) {
+  const Activity& what = *record.what;
+  const bool transfer = what.kind == ActivityKind::transfer;
+  const bool whole = record.cause == Cause::none;
+  const double took = record.start_s < 0 ? 0 : record.end_s - record.start_s;
+  const bool down = transfer && record.node == server_node;
+  const bool up = transfer && record.peer == server_node;
+  if (whole) {
+    bytes_down_ += down ? what.bytes : 0;
+    bytes_up_ += up ? what.bytes : 0;
+  }
+  if (const auto task = open_.find(record.task); task != open_.end()) {
+    TaskRow& row = task->second;
+    (transfer ? row.communicating_s : row.busy_s) += took;
+    if (whole) {
+      row.bytes_down += down ? what.bytes : 0;
+      row.bytes_up += up ? what.bytes : 0;
+      row.flops += what.flops;
+    }
+  }
+  if (store_ == nullptr || level_ != RecordLevel::activity) return;
+  ActivityRow row{.task = record.task,
+                  .activity = record.activity,
+                  .iteration = record.iteration,
+                  .kind = transfer ? "transfer" : "compute",
+                  .label = what.label,
+                  .node = record.node,
+                  .ready_s = record.ready_s,
+                  .end_s = record.end_s,
+                  .bytes = what.bytes,
+                  .flops = what.flops,
+                  .cause = std::string(name_of(record.cause))};
+  if (transfer) row.peer = record.peer;
+  if (record.start_s >= 0) row.start_s = record.start_s;
+  store_->add(std::move(row));
+}
+
+void Recorder::run_ended(double now) {
+  std::vector<TaskRow> rows;
+  rows.reserve(open_.size());
+  for (const auto& [id, row] : open_) rows.push_back(row);
+  std::sort(rows.begin(), rows.end(),
+            [](const TaskRow& a, const TaskRow& b) { return a.id < b.id; });
+  for (TaskRow& row : rows) {
+    const bool done = row.outcome == "buffered";
+    if (!done) row.ended_s = now;
+    close(std::move(row), done ? "buffered" : std::string(name_of(Cause::run_ended)));
+  }
+}
+
+void Recorder::count_into(Summary& summary) const {
+  summary.tasks = tasks_;
+  summary.tasks_aggregated = aggregated_;
+  summary.tasks_failed = failed_;
+  summary.samples = samples_;
+  summary.bytes_down = bytes_down_;
+  summary.bytes_up = bytes_up_;
+  if (aggregated_ > 0) summary.staleness_mean = staleness_sum_ / static_cast<double>(aggregated_);
+  summary.staleness_max = staleness_max_;
+}
+
+}  // namespace convoy::sim

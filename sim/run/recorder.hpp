@@ -1,0 +1,60 @@
+#pragma once
+
+// Writes down what happens in a run: the journal of events and orders, tasks, activities,
+// aggregations. Counts what the summary needs. Works without a store as well.
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/run/summary.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "sim/schedule/orders.hpp"
+#include "sim/store/store.hpp"
+#include "sim/world/world.hpp"
+
+namespace convoy::sim {
+
+class Recorder {
+ public:
+  // `store` may be null.
+  Recorder(StoreWriter* store, RecordLevel level);
+
+  // Before it acts. Throws std::runtime_error where a resumed run comes to something else than the
+  // run that was interrupted.
+  void event(const Event& event);
+  void order(const Order& order, double now);
+
+  void assigned(const Assign& order, std::int64_t base, double now);
+  void task_done(TaskId task, double now);
+  void task_failed(TaskId task, Cause cause, double now);
+  void aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start, double now);
+  void activity(const ActivityRecord& record);
+  // What is still under way, or waits to be aggregated.
+  void run_ended(double now);
+
+  // Fills in the counts.
+  void count_into(Summary& summary) const;
+
+ private:
+  void journal(JournalRow row);
+  void close(TaskRow row, std::string outcome);
+
+  StoreWriter* store_;
+  RecordLevel level_;
+  std::unordered_map<TaskId, TaskRow> open_;  // tasks whose fate is not known yet
+  std::vector<JournalRow> old_journal_;
+  std::int64_t sequence_ = 0;
+
+  std::int64_t tasks_ = 0;
+  std::int64_t aggregated_ = 0;
+  std::int64_t failed_ = 0;
+  double samples_ = 0;
+  double bytes_down_ = 0;
+  double bytes_up_ = 0;
+  double staleness_sum_ = 0;
+  std::int64_t staleness_max_ = 0;
+};
+
+}  // namespace convoy::sim

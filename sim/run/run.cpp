@@ -1,0 +1,323 @@
+#include "sim/run/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <limits>
+
+#include "base/text.hpp"
+#include "sim/run/recorder.hpp"
+#include "sim/schedule/schedule.hpp"
+#include "sim/world/world.hpp"
+
+namespace convoy::sim {
+namespace {
+
+constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
+
+// Aggregations are tasks of the world too; the one that makes version v is task -v.
+TaskId aggregation_task(std::int64_t version) {
+  return -version - 1;
+}
+bool is_aggregation(TaskId task) {
+  return task < no_task;
+}
+
+template <class... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+
+class Run : public WorldListener {
+ public:
+  Run(const Scenario& scenario, const RunOptions& options)
+      : scenario_(scenario),
+        options_(options),
+        schedule_(scenario.schedule.make(scenario.setting)),
+        world_(scenario.world, *this),
+        store_(open_store()),
+        recorder_(store_.get(), scenario.output.record) {}
+
+  RunResult execute() {
+    const auto wall_start = std::chrono::steady_clock::now();
+    const auto cpu_start = std::clock();
+    if (scenario_.stop.virtual_time_s) world_.set_timer(end_timer, *scenario_.stop.virtual_time_s);
+    try {
+      world_.run();
+      if (!finished_) fail(at_rest());
+    } catch (const std::runtime_error& e) {
+      fail(e.what());
+    }
+    recorder_.run_ended(world_.now());
+    RunResult result{status_, cause_, summarize()};
+    result.summary.wall_time_s =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start).count();
+    if (store_) {
+      const double cpu = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+      finish_store(result.summary, cpu);
+    }
+    return result;
+  }
+
+  void on_instant(std::span<const Event> happened) override {
+    if (finished_) return;
+    std::vector<Event> events(happened.begin(), happened.end());
+    for (Event& event : events) {
+      if (!is_aggregation(event.task)) continue;
+      if (event.kind == EventKind::task_done) {
+        event.kind = EventKind::aggregated;
+        event.version = version_ + 1;
+      }
+      event.node = server_node;
+    }
+    std::sort(events.begin(), events.end(), comes_before);
+    ordered_ = false;
+    for (Event& event : events) {
+      event.last = &event == &events.back();
+      handle(event);
+      if (finished_) return;
+    }
+    if (options_.interrupted != nullptr && options_.interrupted->load()) {
+      end(RunStatus::stopped, "");
+      return;
+    }
+    watch_for_rest();
+    if (options_.progress) options_.progress({world_.now(), version_, tasks_done_, share()});
+  }
+
+  void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
+
+ private:
+  // --- events -----------------------------------------------------------------------------------
+
+  void handle(const Event& event) {
+    recorder_.event(event);
+    switch (event.kind) {
+      case EventKind::task_done:
+        recorder_.task_done(event.task, event.time);
+        ++tasks_done_;
+        break;
+      case EventKind::task_failed:
+        if (is_aggregation(event.task)) {
+          fail(fmt::format("the aggregation of version {} failed on {}: {}; it needs {} of memory",
+                           version_ + 1, scenario_.world.nodes.front().name, name_of(event.cause),
+                           base::human_bytes(aggregation_memory_)));
+          return;
+        }
+        recorder_.task_failed(event.task, event.cause, event.time);
+        last_failure_ = fmt::format("{} of task {} on {}", name_of(event.cause), event.task,
+                                    node_name(event.node));
+        break;
+      case EventKind::aggregated:
+        aggregated(event);
+        break;
+      case EventKind::timer_fired:
+        if (event.timer == end_timer) end(RunStatus::done, "");
+        --timers_;
+        break;
+      case EventKind::node_lost:
+        ++away_;
+        break;
+      case EventKind::node_joined:
+        --away_;
+        break;
+      default:
+        break;
+    }
+    if (finished_) return;
+    for (const Order& order : schedule_->on(event)) {
+      ordered_ = true;
+      recorder_.order(order, event.time);
+      apply(order);
+      if (finished_) return;
+    }
+  }
+
+  void aggregated(const Event& event) {
+    version_ = event.version;
+    updates_aggregated_ += static_cast<std::int64_t>(aggregating_.size());
+    recorder_.aggregated(aggregating_, version_, aggregation_start_, event.time);
+    aggregating_.clear();
+    const StopOptions& stop = scenario_.stop;
+    const bool rounds = stop.rounds && version_ >= *stop.rounds;
+    const bool tasks = stop.tasks && updates_aggregated_ >= *stop.tasks;
+    if (rounds || tasks) end(RunStatus::done, "");
+  }
+
+  // --- orders -----------------------------------------------------------------------------------
+
+  void apply(const Order& order) {
+    std::visit(
+        Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
+                   [this](const Aggregate& o) { aggregate(o); },
+                   [this](const SetTimer& o) {
+                     ++timers_;
+                     world_.set_timer(o.timer, o.time);
+                   },
+                   [this](const Finish& o) {
+                     end(o.cause.empty() ? RunStatus::done : RunStatus::failed, o.cause);
+                   }},
+        order);
+  }
+
+  void assign(const Assign& order) {
+    recorder_.assigned(order, version_, world_.now());
+    world_.start(order.task, order.graph, order.members, order.report_activities);
+  }
+
+  void cancel(const Cancel& order) {
+    world_.cancel(order.task);
+    recorder_.task_failed(order.task, Cause::cancelled, world_.now());
+  }
+
+  void aggregate(const Aggregate& order) {
+    if (!aggregating_.empty()) {
+      throw std::logic_error("a schedule ordered an aggregation during another");
+    }
+    aggregating_ = order.tasks;
+    aggregation_start_ = world_.now();
+    aggregation_memory_ = 0;
+    for (const Activity& a : order.graph->activities()) {
+      aggregation_memory_ = std::max(aggregation_memory_, a.memory);
+    }
+    world_.start(aggregation_task(version_ + 1), order.graph, order.members);
+  }
+
+  // --- the end ----------------------------------------------------------------------------------
+
+  void end(RunStatus status, std::string cause) {
+    if (finished_) return;
+    finished_ = true;
+    status_ = status;
+    cause_ = std::move(cause);
+    world_.stop();
+  }
+
+  void fail(std::string cause) { end(RunStatus::failed, std::move(cause)); }
+
+  // Nodes that come and go keep the clock running even where the schedule has given up on them.
+  void watch_for_rest() {
+    if (scenario_.stop.virtual_time_s) return;  // that end comes, whatever happens
+    const bool idle = world_.tasks() == 0 && timers_ == 0 && !ordered_;
+    idle_instants_ = idle ? idle_instants_ + 1 : 0;
+    const auto patience = 2 * static_cast<std::int64_t>(scenario_.world.nodes.size()) + 100;
+    if (idle_instants_ > patience) fail(at_rest());
+  }
+
+  [[nodiscard]] std::string at_rest() const {
+    const auto workers = scenario_.setting->workers();
+    std::string text = fmt::format(
+        "the run came to rest at {} before its end, after {} aggregations: {} of {} nodes are away",
+        base::human_seconds(world_.now()), version_, away_, workers);
+    if (away_ == workers) text += " and none of them returns";
+    if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
+    return text;
+  }
+
+  [[nodiscard]] std::string node_name(NodeId node) const {
+    return scenario_.world.nodes[static_cast<std::size_t>(node)].name;
+  }
+
+  [[nodiscard]] double share() const {
+    const StopOptions& stop = scenario_.stop;
+    double share = 0;
+    const auto reach = [&](double now, double goal) { share = std::max(share, now / goal); };
+    if (stop.rounds) reach(static_cast<double>(version_), static_cast<double>(*stop.rounds));
+    if (stop.tasks) {
+      reach(static_cast<double>(updates_aggregated_), static_cast<double>(*stop.tasks));
+    }
+    if (stop.virtual_time_s) reach(world_.now(), *stop.virtual_time_s);
+    return std::min(share, 1.0);
+  }
+
+  [[nodiscard]] Summary summarize() const {
+    Summary s;
+    s.scenario = scenario_.name;
+    s.schedule = scenario_.schedule.kind;
+    s.seed = scenario_.seed;
+    s.rounds = version_;
+    s.virtual_time_s = world_.now();
+    recorder_.count_into(s);
+    double busy = 0;
+    for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
+      NodeSummary node{scenario_.world.nodes[i].name, scenario_.identities[i].device,
+                       world_.usage(static_cast<NodeId>(i)), 0, scenario_.world.nodes[i].memory};
+      node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
+      if (i > 0) busy += node.usage.busy_s;
+      s.nodes.push_back(std::move(node));
+    }
+    const double node_time = scenario_.setting->workers() * s.virtual_time_s;
+    s.utilization = node_time > 0 ? busy / node_time : 0;
+    if (store_) s.store = store_->path().string();
+    return s;
+  }
+
+  // --- the store --------------------------------------------------------------------------------
+
+  std::unique_ptr<StoreWriter> open_store() {
+    if (options_.folder.empty()) return nullptr;
+    const RunRow run{scenario_.name,      scenario_.schedule.kind, scenario_.seed,
+                     scenario_.resolved,  scenario_.hash,          options_.version,
+                     world_.description()};
+    std::vector<NodeRow> nodes;
+    for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
+      const NodeIdentity& identity = scenario_.identities[i];
+      nodes.push_back({static_cast<std::int64_t>(i), scenario_.world.nodes[i].name, identity.device,
+                       identity.mode, identity.link,
+                       identity.backend == Backend::sim ? "sim" : "hil",
+                       scenario_.world.nodes[i].memory, scenario_.setting->nodes[i].samples,
+                       scenario_.setting->nodes[i].batch});
+    }
+    return std::make_unique<StoreWriter>(options_.folder, run, nodes, options_.mode);
+  }
+
+  void finish_store(const Summary& summary, double cpu_s) {
+    std::vector<NodeEnd> nodes;
+    for (std::size_t i = 0; i < summary.nodes.size(); ++i) {
+      const NodeSummary& n = summary.nodes[i];
+      nodes.push_back({static_cast<std::int64_t>(i), n.usage.busy_s, n.usage.communicating_s,
+                       n.waiting_s, n.usage.away_s, n.usage.bytes_in, n.usage.bytes_out,
+                       n.usage.peak_memory, n.usage.tasks, n.usage.tasks_failed});
+    }
+    store_->finish({status_, cause_, summary.virtual_time_s}, nodes,
+                   {{"file", scenario_.file},
+                    {"wall_time_s", fmt::format("{:.6f}", summary.wall_time_s)},
+                    {"cpu_time_s", fmt::format("{:.6f}", cpu_s)},
+                    {"ended_unix_s", fmt::format("{}", std::time(nullptr))}});
+  }
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  std::unique_ptr<Schedule> schedule_;
+  World world_;
+  std::unique_ptr<StoreWriter> store_;
+  Recorder recorder_;
+
+  std::int64_t version_ = 0;
+  std::int64_t tasks_done_ = 0;
+  std::int64_t updates_aggregated_ = 0;
+  std::vector<TaskId> aggregating_;
+  double aggregation_start_ = 0;
+  double aggregation_memory_ = 0;
+
+  std::int64_t timers_ = 0;  // set by the schedule and not fired yet
+  int away_ = 0;
+  std::int64_t idle_instants_ = 0;
+  bool ordered_ = false;  // at this instant
+  std::string last_failure_;
+
+  bool finished_ = false;
+  RunStatus status_ = RunStatus::done;
+  std::string cause_;
+};
+
+}  // namespace
+
+RunResult run(const Scenario& scenario, const RunOptions& options) {
+  require_runnable(scenario);
+  return Run(scenario, options).execute();
+}
+
+}  // namespace convoy::sim

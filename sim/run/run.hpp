@@ -1,0 +1,44 @@
+#pragma once
+
+// Runs a scenario: a world, a schedule and a recorder, and the rules between them. Events go from
+// the world to the schedule, orders from the schedule to the world; the global model's versions are
+// counted here.
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "sim/run/summary.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "sim/store/store.hpp"
+
+namespace convoy::sim {
+
+// How far a run has come.
+struct Progress {
+  double virtual_time_s = 0;
+  std::int64_t rounds = 0;
+  std::int64_t tasks = 0;
+  double share = 0;  // of the way to its end, 0 to 1, as far as that can be told
+};
+
+struct RunOptions {
+  std::filesystem::path folder;  // of the store; empty: no store
+  StoreMode mode = StoreMode::create;
+  std::string version;                             // of Convoy, for the store
+  const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
+  std::function<void(const Progress&)> progress;   // called at every instant; must be quick
+};
+
+struct RunResult {
+  RunStatus status = RunStatus::done;
+  std::string cause;  // why it failed
+  Summary summary;
+};
+
+// Throws base::UserError (a StoreError among them) for what the user can mend; a run that fails by
+// itself is a result. Once per process (see World).
+RunResult run(const Scenario& scenario, const RunOptions& options);
+
+}  // namespace convoy::sim

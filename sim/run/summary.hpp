@@ -1,0 +1,42 @@
+#pragma once
+
+// The figures of a finished run (section 6 of the design; README.md says how each is defined).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/world/world.hpp"
+
+namespace convoy::sim {
+
+struct NodeSummary {
+  std::string name;
+  std::string device;
+  NodeUsage usage;
+  double waiting_s = 0;     // there, and neither computing nor communicating
+  double memory_bytes = 0;  // that tasks may use
+};
+
+struct Summary {
+  std::string scenario;
+  std::string schedule;
+  std::uint64_t seed = 0;
+  std::int64_t rounds = 0;  // aggregations
+  double virtual_time_s = 0;
+  double wall_time_s = 0;
+  std::int64_t tasks = 0;  // node updates that came to their end
+  std::int64_t tasks_aggregated = 0;
+  std::int64_t tasks_failed = 0;  // failed or given up
+  double samples = 0;             // trained on, of the updates that came to their end
+  double utilization = 0;         // sum of busy time over (workers x virtual time)
+  double bytes_down = 0;          // from the server
+  double bytes_up = 0;            // to the server
+  double staleness_mean = 0;      // of aggregated updates, versions
+  std::int64_t staleness_max = 0;
+  std::string store;               // path, or empty
+  std::vector<NodeSummary> nodes;  // the first is the server
+};
+
+}  // namespace convoy::sim

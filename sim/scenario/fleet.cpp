@@ -1,0 +1,288 @@
+#include "sim/scenario/fleet.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using base::above;
+using base::at_least;
+using base::TableReader;
+
+constexpr double longest_s = 1e10;  // 300 years
+
+class FleetReader {
+ public:
+  FleetReader(platforms::Catalogue& catalogue, std::filesystem::path folder)
+      : catalogue_(catalogue), folder_(std::move(folder)) {}
+
+  Fleet read(TableReader& reader) {
+    reader.text("use", "");  // expanded before
+    for (TableReader& shared : reader.tables("shared_links")) read_shared_link(shared);
+    read_server(reader.table("server"));
+    std::vector<TableReader> groups = reader.tables("nodes");
+    for (TableReader& group : groups) read_group(group);
+    if (groups.empty() && !reader.has("use")) {
+      reader.error("nodes", "a fleet needs nodes: [[fleet.nodes]] tables, or use = \"jetson16\"");
+    }
+    reader.finish();
+    return std::move(fleet_);
+  }
+
+ private:
+  void read_shared_link(TableReader& reader) {
+    SharedLinkConfig shared;
+    shared.name = reader.text("name");
+    shared.link = link(reader, "link", "wifi6");
+    if (reader.has("traffic")) shared.traffic = load(reader.table("traffic"));
+    reader.finish();
+    if (!shared_.emplace(shared.name, static_cast<int>(fleet_.shared_links.size())).second) {
+      reader.error("name", fmt::format("\"{}\" is there already", shared.name));
+    }
+    fleet_.shared_links.push_back(std::move(shared));
+  }
+
+  void read_server(TableReader reader) {
+    NodeConfig node;
+    NodeIdentity identity;
+    node.name = reader.text("name", "server");
+    const auto machine = read_machine(reader, identity, "server-generic");
+    node.memory = machine->memory;
+    node.link = link(reader, "link", "gigabit");
+    identity.link = node.link.name;
+    node.behaviour.slowdown = reader.number("slowdown", above(0).up_to(1e6), 1.0);
+    if (reader.has("traffic")) node.behaviour.traffic = load(reader.table("traffic"));
+    node.concurrent_transfers =
+        static_cast<int>(reader.integer("concurrent_transfers", at_least(0).up_to(1e6), 0));
+    reader.finish();
+    add(std::move(node), std::move(identity), machine, std::nullopt, std::nullopt, reader.where());
+  }
+
+  void read_group(TableReader& reader) {
+    NodeConfig node;
+    NodeIdentity identity;
+    const auto machine = read_machine(reader, identity, "");
+    node.memory = machine->memory;
+    const std::int64_t count = reader.integer("count", at_least(1).up_to(1e6), 1);
+    node.link = link(reader, "link", "gigabit");
+    identity.link = node.link.name;
+    read_via(reader, node);
+    static const std::vector<std::string> backends = {"sim", "hil"};
+    identity.backend = static_cast<Backend>(reader.choice("backend", backends, 0));
+    read_trace(reader, identity);
+    read_behaviour(reader, node.behaviour);
+    const auto samples = reader.maybe_integer("samples", at_least(0).up_to(1e12));
+    std::optional<int> batch;
+    if (const auto b = reader.maybe_integer("batch", at_least(1).up_to(1e6))) {
+      batch = static_cast<int>(*b);
+    }
+    node.concurrent_transfers =
+        static_cast<int>(reader.integer("concurrent_transfers", at_least(0).up_to(1e6), 1));
+    const std::string name = reader.text("name", identity.device);
+    const bool numbered = count > 1 || !reader.has("name");
+    reader.finish();
+    for (std::int64_t i = 0; i < count; ++i) {
+      NodeConfig one = node;
+      one.name = numbered ? fmt::format("{}-{}", name, next_number_[name]++) : name;
+      add(std::move(one), identity, machine, samples, batch, reader.where());
+      if (!names_.insert(fleet_.nodes.back().name).second) {
+        reader.error("name", fmt::format("two nodes are called \"{}\"; give one another name",
+                                         fleet_.nodes.back().name));
+      }
+    }
+  }
+
+  void add(NodeConfig node, NodeIdentity identity,
+           std::shared_ptr<const platforms::Machine> machine, std::optional<std::int64_t> samples,
+           std::optional<int> batch, base::Location place) {
+    fleet_.nodes.push_back(std::move(node));
+    fleet_.identities.push_back(std::move(identity));
+    fleet_.machines.push_back(std::move(machine));
+    fleet_.samples.push_back(samples);
+    fleet_.batches.push_back(batch);
+    fleet_.places.push_back(std::move(place));
+  }
+
+  // The device in its mode; one machine for all nodes that share both.
+  std::shared_ptr<const platforms::Machine> read_machine(TableReader& reader,
+                                                         NodeIdentity& identity,
+                                                         const std::string& fallback) {
+    const std::string name =
+        fallback.empty() ? reader.text("device") : reader.text("device", fallback);
+    const std::string wanted = reader.text("mode", "");
+    const platforms::Device* device = name.empty() ? nullptr : catalogue_.device(name);
+    const auto nothing = std::make_shared<const platforms::Machine>();
+    if (device == nullptr) {
+      if (!name.empty()) {
+        const auto names = platforms::Catalogue::device_names();
+        reader.error("device", fmt::format("\"{}\" is not in the catalogue (known: {}; or a path "
+                                           "to a .toml file){}",
+                                           name, base::list_of(names, "and"),
+                                           base::did_you_mean(name, names)));
+      }
+      return nothing;
+    }
+    const std::string mode_name = wanted.empty() ? device->default_mode : wanted;
+    const platforms::PowerMode* mode = device->mode(mode_name);
+    if (mode == nullptr) {
+      const auto names = device->mode_names();
+      if (!wanted.empty()) {
+        reader.error("mode",
+                     fmt::format("{} has no mode \"{}\"; it has {}{}", device->name, wanted,
+                                 base::list_of(names, "and"), base::did_you_mean(wanted, names)));
+      }
+      return nothing;
+    }
+    identity.device = device->name;
+    identity.mode = mode_name;
+    identity.assumed = device->assumed(*mode);
+    auto& machine = machines_[{device, mode}];
+    if (!machine) {
+      machine = std::make_shared<const platforms::Machine>(platforms::machine(*device, *mode));
+    }
+    return machine;
+  }
+
+  platforms::Link link(TableReader& reader, const std::string& key, const std::string& fallback) {
+    const base::Value* value = reader.raw(key);
+    if (value != nullptr && value->as<base::Value::Table>() != nullptr) {
+      return platforms::read_plain_link(reader.table(key));
+    }
+    const std::string name = reader.text(key, fallback);
+    if (const platforms::Link* found = catalogue_.link(name)) return *found;
+    const auto names = platforms::Catalogue::link_names();
+    reader.error(key,
+                 fmt::format("\"{}\" is not in the catalogue (known: {}; or a path to a .toml "
+                             "file, or {{ duplex, down_bps, up_bps, latency_s }}){}",
+                             name, base::list_of(names, "and"), base::did_you_mean(name, names)));
+    return {};
+  }
+
+  void read_via(TableReader& reader, NodeConfig& node) {
+    const std::string via = reader.text("via", "");
+    if (via.empty()) return;
+    const auto found = shared_.find(via);
+    if (found != shared_.end()) {
+      node.shared_link = found->second;
+      return;
+    }
+    std::vector<std::string> names;
+    for (const auto& [name, index] : shared_) names.push_back(name);
+    reader.error("via", fmt::format("\"{}\" is no shared link of this fleet; give one in "
+                                    "[[fleet.shared_links]]{}",
+                                    via, base::did_you_mean(via, names)));
+  }
+
+  void read_trace(TableReader& reader, NodeIdentity& identity) {
+    identity.trace = reader.text("trace", "");
+    if (identity.trace.empty()) return;
+    const std::filesystem::path path = folder_ / identity.trace;
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored)) {
+      reader.error("trace", fmt::format("there is no file {}", path.string()));
+    }
+  }
+
+  void read_behaviour(TableReader& reader, Behaviour& behaviour) {
+    behaviour.slowdown = reader.number("slowdown", above(0).up_to(1e6), 1.0);
+    behaviour.jitter = reader.number("jitter", at_least(0).up_to(3), 0.0);
+    if (reader.has("load")) behaviour.load = load(reader.table("load"));
+    if (reader.has("traffic")) behaviour.traffic = load(reader.table("traffic"));
+    double free_from = 0;
+    for (TableReader& outage : reader.tables("outages")) {
+      Outage o;
+      o.at_s = outage.number("at_s", at_least(0).up_to(longest_s));
+      o.for_s = outage.number("for_s", above(0).up_to(longest_s));
+      outage.finish();
+      if (o.at_s < free_from) {
+        outage.error("at_s",
+                     fmt::format("begins before the outage above it ends, at {} s", free_from));
+      }
+      free_from = o.at_s + o.for_s;
+      behaviour.outages.push_back(o);
+    }
+    if (reader.has("random_outages")) {
+      TableReader random = reader.table("random_outages");
+      RandomOutages r;
+      r.mean_up_s = random.number("mean_up_s", above(0).up_to(longest_s));
+      r.mean_down_s = random.number("mean_down_s", above(0).up_to(longest_s));
+      random.finish();
+      behaviour.random_outages = r;
+      if (!behaviour.outages.empty()) {
+        reader.error("random_outages", "give either outages or random_outages");
+      }
+    }
+    behaviour.lost_at_s = reader.maybe_number("lost_at_s", at_least(0).up_to(longest_s));
+    behaviour.joins_at_s = reader.number("joins_at_s", at_least(0).up_to(longest_s), 0.0);
+    if (behaviour.lost_at_s && *behaviour.lost_at_s <= behaviour.joins_at_s) {
+      reader.error("lost_at_s", "comes before the node is there: joins_at_s is later");
+    }
+  }
+
+  static BackgroundLoad load(TableReader reader) {
+    BackgroundLoad load;
+    load.share = reader.number("share", at_least(0).below(1));
+    load.period_s = reader.number("period_s", above(0).up_to(longest_s), 0.0);
+    if (load.period_s > 0) {
+      load.busy_s = reader.number("busy_s", above(0).below(load.period_s));
+      load.offset_s = reader.number("offset_s", at_least(0).up_to(longest_s), 0.0);
+    }
+    reader.finish();
+    return load;
+  }
+
+  platforms::Catalogue& catalogue_;
+  std::filesystem::path folder_;
+  Fleet fleet_;
+  std::map<std::string, int> shared_;
+  std::set<std::string> names_;
+  std::map<std::string, int> next_number_;
+  std::map<std::pair<const platforms::Device*, const platforms::PowerMode*>,
+           std::shared_ptr<const platforms::Machine>>
+      machines_;
+};
+
+}  // namespace
+
+void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diagnostics& problems) {
+  base::Value* fleet = root.find("fleet");
+  const base::Value* use = fleet != nullptr ? fleet->find("use") : nullptr;
+  if (use == nullptr || use->as<std::string>() == nullptr) return;  // a wrong type: read_fleet
+  const base::Location where = use->where;
+  const std::string name = *use->as<std::string>();
+  const base::Value* file = catalogue.fleet(name);
+  if (file == nullptr) {
+    const auto names = platforms::Catalogue::fleet_names();
+    problems.error(where,
+                   fmt::format("fleet.use: \"{}\" is not in the catalogue (known: {}; or a "
+                               "path to a .toml file){}",
+                               name, base::list_of(names, "and"), base::did_you_mean(name, names)));
+    return;
+  }
+  if (fleet->find("nodes") != nullptr) {
+    problems.error(where, "fleet.use: give either use or nodes");
+    return;
+  }
+  for (const base::Entry& e : *file->as<base::Value::Table>()) {
+    const bool known = e.key == "nodes" || e.key == "server" || e.key == "shared_links";
+    if (!known && e.key != "name" && e.key != "description") {
+      problems.error(e.where, fmt::format("unknown key \"{}\" in a fleet", e.key));
+    }
+    if (known && fleet->find(e.key) == nullptr) fleet->set(e.key, e.value);
+  }
+  fleet->erase("use");
+}
+
+Fleet read_fleet(base::TableReader reader, platforms::Catalogue& catalogue,
+                 const std::filesystem::path& folder) {
+  return FleetReader(catalogue, folder).read(reader);
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,29 @@
+#pragma once
+
+// Reading [fleet]. Internal to sim/scenario.
+
+#include "base/table_reader.hpp"
+#include "platforms/catalogue.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "sim/schedule/setting.hpp"
+
+namespace convoy::sim {
+
+struct Fleet {
+  std::vector<NodeConfig> nodes;  // the first is the server
+  std::vector<SharedLinkConfig> shared_links;
+  std::vector<NodeIdentity> identities;
+  std::vector<std::shared_ptr<const platforms::Machine>> machines;
+  std::vector<std::optional<std::int64_t>> samples;  // where the scenario gives them
+  std::vector<std::optional<int>> batches;
+  std::vector<base::Location> places;  // where each was written
+};
+
+// Puts the nodes, server and shared links of the fleet that `fleet.use` names into the tree, where
+// the scenario does not give its own.
+void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diagnostics& problems);
+
+Fleet read_fleet(base::TableReader reader, platforms::Catalogue& catalogue,
+                 const std::filesystem::path& folder);
+
+}  // namespace convoy::sim

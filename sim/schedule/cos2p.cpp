@@ -1,0 +1,156 @@
+#include "sim/schedule/cos2p.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace convoy::sim {
+namespace {
+
+// Times in a row that a node may run out of memory before it gets no more work.
+constexpr int memory_failure_limit = 3;
+
+}  // namespace
+
+CoS2POptions read_cos2p(base::TableReader& reader) {
+  static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
+  static const std::vector<std::string> stale = {"wait", "drop"};
+  CoS2POptions options;
+  options.crew = read_crew(reader, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}});
+  options.quorum = reader.number("quorum", base::above(0).up_to(1), options.quorum);
+  options.max_staleness =
+      reader.integer("max_staleness", base::at_least(0).up_to(1e9), options.max_staleness);
+  options.drop_stale = reader.choice("on_stale", stale, 0) == 1;
+  options.aggregation = static_cast<AggregationRule>(reader.choice("aggregation", rules, 0));
+  return options;
+}
+
+CoS2P::CoS2P(std::shared_ptr<const Setting> setting, CoS2POptions options)
+    : options_(std::move(options)), crew_(setting, options_.crew), workers_(setting->nodes.size()) {
+  idle_ = crew_.members();
+}
+
+std::vector<PlannedTask> CoS2P::plan() const {
+  return crew_.plan();
+}
+
+Orders CoS2P::on(const Event& event) {
+  Orders orders;
+  note(event, orders);
+  if (!event.last) return orders;
+  assign_idle(orders);
+  if (options_.drop_stale) drop_stale(orders);
+  maybe_aggregate(orders);
+  return orders;
+}
+
+void CoS2P::note(const Event& event, Orders& orders) {
+  switch (event.kind) {
+    case EventKind::node_joined:
+      worker(event.node).present = true;
+      if (crew_.takes_part(event.node)) idle_.push_back(event.node);
+      break;
+    case EventKind::node_lost:
+      worker(event.node).present = false;  // what it had under way fails next
+      break;
+    case EventKind::task_done: {
+      Worker& w = worker(event.node);
+      if (w.task != event.task) break;
+      stop_training(w);
+      w.state = State::buffered;
+      w.failures = 0;
+      crew_.done(event.task);
+      buffered_.push_back(event.node);
+      break;
+    }
+    case EventKind::task_failed:
+      task_failed(event, orders);
+      break;
+    case EventKind::aggregated:
+      version_ = event.version;
+      for (const NodeId node : std::exchange(aggregating_, {})) {
+        worker(node).state = State::idle;
+        idle_.push_back(node);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+void CoS2P::stop_training(Worker& w) {
+  const auto base = training_bases_.find(w.base);
+  if (--base->second == 0) training_bases_.erase(base);
+  --training_;
+}
+
+void CoS2P::task_failed(const Event& event, Orders& orders) {
+  const NodeId node = crew_.node_of(event.task);
+  Worker& w = worker(node);
+  if (w.task != event.task || w.state != State::training) return;
+  stop_training(w);
+  crew_.failed(event.task);
+  w.state = State::idle;
+  w.task = no_task;
+  idle_.push_back(node);
+  if (event.cause != Cause::out_of_memory || ++w.failures < memory_failure_limit) return;
+  crew_.exclude(node);
+  if (crew_.members().empty()) {
+    orders.emplace_back(Finish{
+        fmt::format("every node ran out of memory {} times in a row", memory_failure_limit)});
+  }
+}
+
+void CoS2P::assign_idle(Orders& orders) {
+  std::sort(idle_.begin(), idle_.end());
+  for (const NodeId node : std::exchange(idle_, {})) {
+    Worker& w = worker(node);
+    // One that is away comes back by node_joined.
+    if (!w.present || w.state != State::idle || !crew_.takes_part(node)) continue;
+    Assign assign = crew_.assign(node);
+    w.state = State::training;
+    w.task = assign.task;
+    w.base = version_;
+    ++training_bases_[version_];
+    ++training_;
+    orders.emplace_back(std::move(assign));
+  }
+}
+
+bool CoS2P::somebody_at_bound() const {
+  return !training_bases_.empty() &&
+         version_ - training_bases_.begin()->first >= options_.max_staleness;
+}
+
+void CoS2P::drop_stale(Orders& orders) {
+  // With a bound of 0 everybody would be dropped at once: then it means to wait.
+  if (options_.max_staleness == 0 || !somebody_at_bound()) return;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    Worker& w = workers_[i];
+    if (w.state != State::training || version_ - w.base < options_.max_staleness) continue;
+    orders.emplace_back(Cancel{w.task});
+    crew_.failed(w.task);
+    stop_training(w);
+    w.state = State::idle;
+    idle_.push_back(static_cast<NodeId>(i));
+  }
+  assign_idle(orders);
+}
+
+void CoS2P::maybe_aggregate(Orders& orders) {
+  if (!aggregating_.empty() || buffered_.empty() || somebody_at_bound()) return;
+  const double in_flight = training_ + static_cast<double>(buffered_.size());
+  const double wanted = std::ceil(options_.quorum * in_flight - 1e-9);
+  if (static_cast<double>(buffered_.size()) < wanted) return;
+  std::vector<TaskId> tasks;
+  for (const NodeId node : buffered_) {
+    worker(node).state = State::aggregating;
+    tasks.push_back(worker(node).task);
+  }
+  aggregating_ = std::exchange(buffered_, {});
+  orders.emplace_back(crew_.aggregate(std::move(tasks)));
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,68 @@
+#pragma once
+
+// The schedule of Co-S2P (arXiv 2410.08457): submodels by memory class, semi-asynchronous
+// aggregation. The trigger is ours, since the published controller waits for every node
+// (papers.md 1.5): aggregate as soon as ceil(quorum x n) updates are buffered, n being the tasks
+// assigned and not yet aggregated of nodes that are alive; but never let a task grow older than
+// max_staleness versions: then wait for it, or drop it.
+//
+// papers.md counts in n only what was assigned since the last aggregation. Taken so, n shrinks from
+// aggregation to aggregation until each waits for a single update; so n is all that is in flight.
+
+#include <map>
+
+#include "sim/schedule/crew.hpp"
+
+namespace convoy::sim {
+
+// How the learner weights updates (papers.md 1.4); timing does not depend on it.
+enum class AggregationRule { coverage, drift, drift_relative };
+
+struct CoS2POptions {
+  CrewOptions crew;
+  double quorum = 0.5;              // (0, 1]
+  std::int64_t max_staleness = 10;  // versions, >= 0
+  bool drop_stale = false;          // instead of waiting
+  AggregationRule aggregation = AggregationRule::coverage;
+};
+
+CoS2POptions read_cos2p(base::TableReader& reader);
+
+class CoS2P : public Schedule {
+ public:
+  CoS2P(std::shared_ptr<const Setting> setting, CoS2POptions options);
+
+  Orders on(const Event& event) override;
+  [[nodiscard]] std::vector<PlannedTask> plan() const override;
+
+ private:
+  enum class State { idle, training, buffered, aggregating };
+  struct Worker {
+    State state = State::idle;
+    bool present = true;
+    TaskId task = no_task;
+    std::int64_t base = 0;  // version that its task started from
+    int failures = 0;       // in a row, for want of memory
+  };
+
+  Worker& worker(NodeId node) { return workers_[static_cast<std::size_t>(node)]; }
+  void note(const Event& event, Orders& orders);
+  void task_failed(const Event& event, Orders& orders);
+  void assign_idle(Orders& orders);
+  void stop_training(Worker& w);
+  void maybe_aggregate(Orders& orders);
+  void drop_stale(Orders& orders);
+  [[nodiscard]] bool somebody_at_bound() const;
+
+  CoS2POptions options_;
+  mutable Crew crew_;
+  std::vector<Worker> workers_;
+  std::vector<NodeId> idle_;                    // to be given work
+  std::vector<NodeId> buffered_;                // their updates wait
+  std::vector<NodeId> aggregating_;             // their updates are being aggregated
+  std::map<std::int64_t, int> training_bases_;  // base -> tasks under way
+  std::int64_t version_ = 0;
+  int training_ = 0;
+};
+
+}  // namespace convoy::sim

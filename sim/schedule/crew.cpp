@@ -1,0 +1,151 @@
+#include "sim/schedule/crew.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "sim/schedule/memory_class.hpp"
+
+namespace convoy::sim {
+
+CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates) {
+  using base::at_least;
+  CrewOptions options;
+  if (!rates.empty() || reader.has("rates")) {
+    options.rates =
+        read_by_memory_class(reader, "rates", base::above(0).up_to(1), std::move(rates));
+  }
+  base::TableReader mask = reader.table("mask");
+  const auto integer = [&](const char* key, double low, int fallback) {
+    return static_cast<int>(mask.integer(key, at_least(low).up_to(1e6), fallback));
+  };
+  options.mask.epochs = integer("epochs", 1, options.mask.epochs);
+  options.mask.tasks = integer("tasks", 0, options.mask.tasks);
+  options.mask.refresh = integer("refresh", 0, options.mask.refresh);
+  mask.finish();
+  static const std::vector<std::string> words = {"skip", "error"};
+  options.skip_unfit = reader.choice("unfit", words, 0) == 0;
+  return options;
+}
+
+Crew::Crew(std::shared_ptr<const Setting> setting, CrewOptions options)
+    : setting_(std::move(setting)), options_(std::move(options)), updates_(setting_) {
+  const auto count = static_cast<NodeId>(setting_->nodes.size());
+  takes_part_.assign(setting_->nodes.size(), false);
+  done_.assign(setting_->nodes.size(), 0);
+  bool data = false;
+  for (NodeId node = 1; node < count; ++node) {
+    const NodeSetting& n = setting_->nodes[static_cast<std::size_t>(node)];
+    if (n.samples == 0) continue;
+    data = true;
+    if (!fits(node)) {
+      if (options_.skip_unfit) continue;
+      throw base::UserError(fmt::format(
+          "node {}: its task needs {} of memory and {} has {}; lower its batch or its rate, or set "
+          "schedule.unfit = \"skip\"",
+          n.name, base::human_bytes(updates_.of(node, work(node, has_masks(node)))->memory),
+          n.machine->device, base::human_bytes(n.machine->memory)));
+    }
+    takes_part_[static_cast<std::size_t>(node)] = true;
+    members_.push_back(node);
+  }
+  if (!members_.empty()) return;
+  if (!data) throw base::UserError("no node has any data to train on; raise data.samples");
+  throw base::UserError(
+      "no node's memory holds its task; lower training.batch or the rates, or choose a smaller "
+      "model or larger devices (convoy check shows what each needs)");
+}
+
+double Crew::rate(NodeId node) const {
+  if (!options_.rates) return 1;
+  return options_.rates->of(
+      setting_->nodes[static_cast<std::size_t>(node)].machine->memory_class_gb);
+}
+
+// A node that keeps everything has no gates to learn.
+bool Crew::has_masks(NodeId node) const {
+  return options_.rates && options_.mask.tasks > 0 && rate(node) < 1 && !setting_->fixed;
+}
+
+bool Crew::masks_next(NodeId node) const {
+  if (!has_masks(node)) return false;
+  const int done = done_[static_cast<std::size_t>(node)];
+  if (done < options_.mask.tasks) return true;
+  return options_.mask.refresh > 0 && (done - options_.mask.tasks + 1) % options_.mask.refresh == 0;
+}
+
+LocalWork Crew::work(NodeId node, bool masks) const {
+  const int epochs = setting_->local_epochs;
+  LocalWork work;
+  work.rate = rate(node);
+  work.mask_epochs = masks ? options_.mask.epochs : 0;
+  work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
+  return work;
+}
+
+bool Crew::fits(NodeId node) {
+  if (has_masks(node) && !updates_.fits(node, work(node, true))) return false;
+  return updates_.fits(node, work(node, false));
+}
+
+bool Crew::takes_part(NodeId node) const {
+  return takes_part_[static_cast<std::size_t>(node)];
+}
+
+Assign Crew::assign(NodeId node) {
+  const bool masks = masks_next(node);
+  const auto update = updates_.of(node, work(node, masks));
+  const TaskId id = next_++;
+  tasks_[id] = {node, update->upload_bytes};
+  return {.task = id,
+          .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
+          .members = {server_node, node},
+          .label = masks ? "mask" : "train",
+          .rate = rate(node),
+          .samples = update->samples};
+}
+
+void Crew::done(TaskId task) {
+  ++done_[static_cast<std::size_t>(tasks_.at(task).node)];
+}
+
+void Crew::failed(TaskId task) {
+  tasks_.erase(task);
+}
+
+void Crew::exclude(NodeId node) {
+  takes_part_[static_cast<std::size_t>(node)] = false;
+  std::erase(members_, node);
+}
+
+Aggregate Crew::aggregate(std::vector<TaskId> tasks) {
+  std::sort(tasks.begin(), tasks.end());
+  std::vector<double> bytes;
+  for (const TaskId task : tasks) {
+    bytes.push_back(tasks_.at(task).upload_bytes);
+    tasks_.erase(task);
+  }
+  return {std::move(tasks), updates_.aggregation(bytes), {server_node}};
+}
+
+std::vector<PlannedTask> Crew::plan() {
+  std::vector<PlannedTask> tasks;
+  for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
+    if (setting_->nodes[static_cast<std::size_t>(node)].samples == 0) continue;
+    for (const bool masks : {true, false}) {
+      if (masks && !has_masks(node)) continue;
+      const auto update = updates_.of(node, work(node, masks));
+      tasks.push_back({node,
+                       masks ? "mask" : "train",
+                       std::shared_ptr<const TaskGraph>(update, &update->graph),
+                       {server_node, node},
+                       rate(node),
+                       update->memory,
+                       update->depth});
+    }
+  }
+  return tasks;
+}
+
+}  // namespace convoy::sim

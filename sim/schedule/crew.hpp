@@ -1,0 +1,80 @@
+#pragma once
+
+// The workers of a federated schedule: who takes part, with which submodel, what each is to do
+// next. Shared by the schedules that hand out local updates; when to hand out and when to aggregate
+// is theirs.
+
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/table_reader.hpp"
+#include "sim/schedule/local_update.hpp"
+#include "sim/schedule/schedule.hpp"
+
+namespace convoy::sim {
+
+// The mask phase of Co-S2P (papers.md 1.2), in a node's first tasks.
+struct MaskOptions {
+  int epochs = 20;
+  int tasks = 2;    // of a node, from its first, that begin with a mask phase; 0: none
+  int refresh = 0;  // afterwards every n tasks another one; 0: never
+};
+
+struct CrewOptions {
+  // The rate of the submodel by memory class; without them everybody trains the full model.
+  std::optional<ByMemoryClass<double>> rates;
+  MaskOptions mask;
+  bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
+};
+
+// Reads rates, mask and unfit. `rates`: what holds where the scenario gives none.
+CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates);
+
+class Crew {
+ public:
+  // Throws base::UserError where nobody can take part.
+  Crew(std::shared_ptr<const Setting> setting, CrewOptions options);
+
+  // The nodes that can take part, whether they are there now or not.
+  [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
+  [[nodiscard]] bool takes_part(NodeId node) const;
+
+  // The next task for a node, under a new id.
+  Assign assign(NodeId node);
+  [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
+
+  // A task came to an end: it counts towards the node's mask phases, or it does not.
+  void done(TaskId task);
+  void failed(TaskId task);
+  // Out-of-memory failures in a row after which a node stays out.
+  void exclude(NodeId node);
+
+  // Aggregates finished tasks and forgets them.
+  Aggregate aggregate(std::vector<TaskId> tasks);
+
+  [[nodiscard]] std::vector<PlannedTask> plan();
+
+ private:
+  struct Task {
+    NodeId node = no_node;
+    double upload_bytes = 0;
+  };
+
+  [[nodiscard]] double rate(NodeId node) const;
+  [[nodiscard]] LocalWork work(NodeId node, bool masks) const;
+  [[nodiscard]] bool masks_next(NodeId node) const;
+  [[nodiscard]] bool has_masks(NodeId node) const;
+  bool fits(NodeId node);
+
+  std::shared_ptr<const Setting> setting_;
+  CrewOptions options_;
+  LocalUpdates updates_;
+  std::vector<NodeId> members_;
+  std::vector<bool> takes_part_;
+  std::vector<int> done_;  // by node: tasks that ended as they should
+  std::unordered_map<TaskId, Task> tasks_;
+  TaskId next_ = 0;
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,142 @@
+#include "sim/schedule/fedavg.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace convoy::sim {
+namespace {
+
+// Rounds in a row without a single update after which the run has failed.
+constexpr int empty_round_limit = 10;
+
+}  // namespace
+
+FedAvgOptions read_fedavg(base::TableReader& reader) {
+  FedAvgOptions options;
+  options.crew = read_crew(reader, {});
+  const base::Value* participants = reader.raw("participants");
+  if (participants != nullptr && participants->as<double>() != nullptr) {
+    options.participant_share = reader.number("participants", base::above(0).up_to(1), 1.0);
+  } else if (participants != nullptr) {
+    options.participants = reader.integer("participants", base::at_least(1), 1);
+  }
+  options.deadline_s = reader.maybe_number("deadline_s", base::above(0));
+  return options;
+}
+
+FedAvg::FedAvg(std::shared_ptr<const Setting> setting, FedAvgOptions options)
+    : options_(std::move(options)),
+      crew_(setting, options_.crew),
+      random_({setting->seed, 0x666564617667ULL}),
+      present_(setting->nodes.size(), true) {}
+
+std::vector<PlannedTask> FedAvg::plan() const {
+  return crew_.plan();
+}
+
+Orders FedAvg::on(const Event& event) {
+  Orders orders;
+  note(event, orders);
+  if (!event.last) return orders;
+  if (open_ && in_flight_.empty()) close_round(event.time, orders);
+  if (waiting_) start_round(event.time, orders);
+  return orders;
+}
+
+void FedAvg::note(const Event& event, Orders& orders) {
+  switch (event.kind) {
+    case EventKind::node_joined:
+      present_[static_cast<std::size_t>(event.node)] = true;
+      break;
+    case EventKind::node_lost:
+      present_[static_cast<std::size_t>(event.node)] = false;
+      break;
+    case EventKind::task_done:
+      if (in_flight_.erase(event.task) == 0) break;
+      crew_.done(event.task);
+      updates_.push_back(event.task);
+      break;
+    case EventKind::task_failed:
+      if (in_flight_.erase(event.task) == 0) break;
+      crew_.failed(event.task);
+      last_failure_ = event.cause;
+      last_failed_ = event.node;
+      break;
+    case EventKind::timer_fired:
+      if (!open_ || event.timer != round_) break;
+      for (const TaskId task : std::vector<TaskId>(in_flight_.begin(), in_flight_.end())) {
+        orders.emplace_back(Cancel{task});
+        crew_.failed(task);
+      }
+      std::sort(orders.begin(), orders.end(), [](const Order& a, const Order& b) {
+        return std::get<Cancel>(a).task < std::get<Cancel>(b).task;
+      });
+      if (!in_flight_.empty()) last_failure_ = Cause::cancelled;
+      in_flight_.clear();
+      break;
+    case EventKind::aggregated:
+      waiting_ = true;
+      break;
+    default:
+      break;
+  }
+}
+
+std::vector<NodeId> FedAvg::draw() {
+  std::vector<NodeId> nodes;
+  for (const NodeId node : crew_.members()) {
+    if (present_[static_cast<std::size_t>(node)]) nodes.push_back(node);
+  }
+  std::size_t wanted = nodes.size();
+  if (options_.participants) wanted = static_cast<std::size_t>(*options_.participants);
+  if (options_.participant_share) {
+    const double share = *options_.participant_share * static_cast<double>(nodes.size());
+    wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(share)));
+  }
+  if (wanted >= nodes.size()) return nodes;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    std::swap(nodes[i], nodes[i + random_.below(nodes.size() - i)]);
+  }
+  nodes.resize(wanted);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+void FedAvg::start_round(double now, Orders& orders) {
+  const std::vector<NodeId> nodes = draw();
+  if (nodes.empty()) return;  // until a node joins
+  waiting_ = false;
+  open_ = true;
+  ++round_;
+  for (const NodeId node : nodes) {
+    Assign assign = crew_.assign(node);
+    in_flight_.insert(assign.task);
+    orders.emplace_back(std::move(assign));
+  }
+  if (options_.deadline_s) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
+}
+
+void FedAvg::close_round(double now, Orders& orders) {
+  open_ = false;
+  if (!updates_.empty()) {
+    empty_rounds_ = 0;
+    orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
+    return;
+  }
+  waiting_ = true;
+  if (++empty_rounds_ < empty_round_limit) return;
+  waiting_ = false;
+  std::string why = fmt::format("{} rounds in a row brought no update (the last at {:.6g} s)",
+                                empty_rounds_, now);
+  if (last_failure_ == Cause::cancelled) {
+    why += fmt::format(": nobody replied within deadline_s = {}", *options_.deadline_s);
+  } else {
+    why += fmt::format(": {} on node {}", name_of(last_failure_), last_failed_);
+  }
+  orders.emplace_back(Finish{why});
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,52 @@
+#pragma once
+
+// FedAvg (McMahan et al. 2017, arXiv 1602.05629): rounds. Some or all of the nodes train from the
+// same version; when the last has replied, or at the deadline, what came back is aggregated.
+
+#include <optional>
+#include <unordered_set>
+
+#include "base/random.hpp"
+#include "sim/schedule/crew.hpp"
+
+namespace convoy::sim {
+
+struct FedAvgOptions {
+  CrewOptions crew;
+  // How many nodes a round has: a number of them, or a share in (0, 1) of those that are there.
+  std::optional<std::int64_t> participants;
+  std::optional<double> participant_share;
+  // s after the round's start; a reply exactly then counts, what comes later is given up.
+  std::optional<double> deadline_s;
+};
+
+FedAvgOptions read_fedavg(base::TableReader& reader);
+
+class FedAvg : public Schedule {
+ public:
+  FedAvg(std::shared_ptr<const Setting> setting, FedAvgOptions options);
+
+  Orders on(const Event& event) override;
+  [[nodiscard]] std::vector<PlannedTask> plan() const override;
+
+ private:
+  void note(const Event& event, Orders& orders);
+  void start_round(double now, Orders& orders);
+  void close_round(double now, Orders& orders);
+  std::vector<NodeId> draw();
+
+  FedAvgOptions options_;
+  mutable Crew crew_;
+  base::Random random_;
+  std::vector<bool> present_;
+  std::unordered_set<TaskId> in_flight_;
+  std::vector<TaskId> updates_;
+  std::int64_t round_ = 0;  // counts the rounds begun; also names the deadline's timer
+  bool open_ = false;       // a round is under way
+  bool waiting_ = true;     // for a round to begin
+  int empty_rounds_ = 0;    // in a row
+  Cause last_failure_ = Cause::none;
+  NodeId last_failed_ = no_node;
+};
+
+}  // namespace convoy::sim

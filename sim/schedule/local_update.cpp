@@ -1,0 +1,149 @@
+#include "sim/schedule/local_update.hpp"
+
+#include "engine/model/submodel.hpp"
+#include "platforms/roofline.hpp"
+
+namespace convoy::sim {
+namespace {
+
+struct Steps {
+  double seconds = 0;
+  double flops = 0;
+  double samples = 0;
+};
+
+// Whole batches, and one that holds the rest.
+Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
+            engine::Phase phase, int epochs) {
+  Steps total;
+  const auto add = [&](int batch, double times) {
+    if (batch == 0 || times == 0) return;
+    const engine::StepCost step = engine::training_step(trace, setting.optimizer, phase, batch);
+    total.seconds += times * platforms::seconds(step, *node.machine);
+    total.flops += times * step.flops();
+    total.samples += times * batch;
+  };
+  if (setting.local_steps && phase == engine::Phase::weights) {
+    add(node.batch, *setting.local_steps);
+    return total;
+  }
+  add(node.batch, static_cast<double>(epochs) * static_cast<double>(node.samples / node.batch));
+  add(static_cast<int>(node.samples % node.batch), epochs);
+  return total;
+}
+
+// Gates that a mask has: one bit each on the wire.
+double mask_bytes(const engine::Architecture& architecture, int depth) {
+  double gates = 0;
+  for (const engine::Group& g : architecture.groups) gates += g.block < depth ? g.size : 0;
+  return gates / 8;
+}
+
+}  // namespace
+
+LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(std::move(setting)) {
+  const engine::Architecture& a = *setting_->architecture;
+  model_bytes_ = engine::transfer_bytes(engine::trace(a, engine::full_submodel(a)));
+}
+
+std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
+  const NodeSetting& node = setting_->nodes[static_cast<std::size_t>(id)];
+  const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.mask_epochs,
+                work.weight_epochs);
+  std::shared_ptr<const LocalUpdate>& update = made_[key];
+  if (!update) {
+    update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
+                                                                 : make(node, work));
+  }
+  return update;
+}
+
+bool LocalUpdates::fits(NodeId node, const LocalWork& work) {
+  const double limit = setting_->nodes[static_cast<std::size_t>(node)].machine->memory;
+  return of(node, work)->memory <= limit;
+}
+
+LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) const {
+  const engine::Architecture& a = *setting_->architecture;
+  LocalUpdate update;
+  const bool masks = work.mask_epochs > 0;
+  const engine::Submodel kept =
+      work.rate < 1 ? engine::nested_submodel(a, work.rate) : engine::full_submodel(a);
+  const engine::Trace weights = engine::trace(a, kept);
+  update.depth = kept.depth;
+  update.upload_bytes = engine::transfer_bytes(weights);
+  double download = update.upload_bytes;
+
+  TaskGraph& graph = update.graph;
+  int model = -1;
+  if (masks) {
+    // Full width of the depth goes down, since nobody knows yet what will be kept.
+    const engine::Submodel wide = engine::depth_submodel(a, work.rate);
+    download = engine::transfer_bytes(engine::trace(a, wide));
+    const engine::Trace trace = engine::trace(a, wide, true);
+    const double memory =
+        node.machine->context +
+        engine::training_memory(trace, setting_->optimizer, engine::Phase::mask, node.batch)
+            .total();
+    const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
+    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
+    model = graph.compute({.label = "mask",
+                           .at = 1,
+                           .seconds = steps.seconds,
+                           .flops = steps.flops,
+                           .memory = memory},
+                          {model}, {"submodel", update.upload_bytes});
+    update.memory = memory;
+    update.samples += steps.samples;
+    update.upload_bytes += mask_bytes(a, kept.depth);
+  } else {
+    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
+  }
+  const double memory =
+      node.machine->context +
+      engine::training_memory(weights, setting_->optimizer, engine::Phase::weights, node.batch)
+          .total();
+  const Steps steps = train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs);
+  const int delta = graph.compute(
+      {.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops, .memory = memory},
+      {model}, {"update", update.upload_bytes});
+  graph.transfer("upload", delta, 0);
+  update.memory = std::max(update.memory, memory);
+  update.samples += steps.samples;
+  return update;
+}
+
+LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& work) const {
+  const FixedCost& cost = *setting_->fixed;
+  LocalUpdate update;
+  update.memory = cost.memory_bytes;
+  update.samples = static_cast<double>(node.samples) * work.weight_epochs;
+  update.upload_bytes = cost.upload_bytes;
+  update.depth = setting_->architecture->depth();
+  TaskGraph& graph = update.graph;
+  const int model = graph.transfer("download", graph.artifact("model", cost.download_bytes, 0), 1);
+  const int delta = graph.compute(
+      {.label = "train", .at = 1, .seconds = cost.compute_s, .memory = cost.memory_bytes}, {model},
+      {"update", cost.upload_bytes});
+  graph.transfer("upload", delta, 0);
+  return update;
+}
+
+std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
+    const std::vector<double>& upload_bytes) const {
+  Activity work{.label = "aggregate", .at = 0};
+  if (setting_->fixed) {
+    work.seconds = setting_->fixed->aggregate_s;
+  } else {
+    const engine::StepCost step = engine::aggregation_step(model_bytes_, upload_bytes);
+    work.seconds = platforms::seconds(step, *setting_->nodes.front().machine);
+    work.flops = step.flops();
+    work.memory = 2 * model_bytes_;  // the model and the sums
+    for (const double bytes : upload_bytes) work.memory += bytes;
+  }
+  auto graph = std::make_shared<TaskGraph>(1);
+  graph->compute(std::move(work), {}, {"model", model_bytes_});
+  return graph;
+}
+
+}  // namespace convoy::sim

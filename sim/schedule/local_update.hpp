@@ -1,0 +1,55 @@
+#pragma once
+
+// The task of a federated round: download the (sub)model, train it on the node's own data, upload
+// the update. Works out its graph and costs; kept by kind of node, so that a fleet of 100,000 has
+// as many graphs as it has kinds.
+
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "sim/schedule/setting.hpp"
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+// What a node is to do. The width of a submodel follows its rate only where masks are known; while
+// they are learned (mask_epochs > 0) it is full.
+struct LocalWork {
+  double rate = 1;      // (0, 1]; 1: the full model
+  int mask_epochs = 0;  // before the weights
+  int weight_epochs = 1;
+};
+
+struct LocalUpdate {
+  TaskGraph graph{2};  // role 0: server, 1: worker
+  double memory = 0;   // peak bytes on the worker, runtime included
+  double samples = 0;  // samples x epochs
+  double upload_bytes = 0;
+  int depth = 0;  // blocks
+};
+
+class LocalUpdates {
+ public:
+  explicit LocalUpdates(std::shared_ptr<const Setting> setting);
+
+  std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
+  // Does the node's memory hold that task?
+  bool fits(NodeId node, const LocalWork& work);
+
+  // The server's work of aggregating updates of those sizes.
+  [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
+      const std::vector<double>& upload_bytes) const;
+
+ private:
+  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, int, int>;
+
+  [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
+  [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
+
+  std::shared_ptr<const Setting> setting_;
+  double model_bytes_ = 0;
+  std::map<Key, std::shared_ptr<const LocalUpdate>> made_;
+};
+
+}  // namespace convoy::sim

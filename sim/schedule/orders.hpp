@@ -1,0 +1,54 @@
+#pragma once
+
+// What a schedule can ask for.
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sim/task/event.hpp"
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+// Starts a task. Its base is the version of the global model at that moment.
+struct Assign {
+  TaskId task = no_task;
+  std::shared_ptr<const TaskGraph> graph;
+  std::vector<NodeId> members;  // by role; the last one is the task's node in events and tables
+  std::string label;            // "train", "mask": for people and for the store
+  double rate = 1;              // of the submodel, (0, 1]
+  double samples = 0;           // samples x epochs that it trains on
+  bool report_activities = false;
+};
+
+// Gives a task up; no event follows.
+struct Cancel {
+  TaskId task = no_task;
+};
+
+// Makes the next version out of finished tasks, by a graph that ends with it (usually one compute
+// on the server). `aggregated` follows.
+struct Aggregate {
+  std::vector<TaskId> tasks;
+  std::shared_ptr<const TaskGraph> graph;
+  std::vector<NodeId> members;
+};
+
+struct SetTimer {
+  std::int64_t timer = 0;  // comes back in timer_fired
+  double time = 0;         // s, virtual
+};
+
+// Ends the run; with a cause it has failed.
+struct Finish {
+  std::string cause;
+};
+
+using Order = std::variant<Assign, Cancel, Aggregate, SetTimer, Finish>;
+using Orders = std::vector<Order>;
+
+std::string name_of(const Order& order);
+
+}  // namespace convoy::sim

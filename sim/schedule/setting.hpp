@@ -1,0 +1,66 @@
+#pragma once
+
+// What a schedule knows of the run before it starts: the model, the training, the fleet. Costs and
+// memories follow from it (local_update.hpp).
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/model/architecture.hpp"
+#include "engine/model/costs.hpp"
+#include "platforms/device.hpp"
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+// A task's cost as given, where it is not worked out from the model ([training.fixed_cost]).
+struct FixedCost {
+  double compute_s = 0;  // a task, on every node, before its slowdown
+  double download_bytes = 0;
+  double upload_bytes = 0;
+  double aggregate_s = 0;  // on the server
+  double memory_bytes = 0;
+};
+
+struct NodeSetting {
+  std::string name;
+  std::shared_ptr<const platforms::Machine> machine;
+  std::int64_t samples = 0;  // that it trains on in an epoch
+  int batch = 1;
+};
+
+struct Setting {
+  std::uint64_t seed = 1;
+  std::shared_ptr<const engine::Architecture> architecture;
+  engine::Optimizer optimizer = engine::Optimizer::sgd;
+  int local_epochs = 1;
+  std::optional<int> local_steps;  // instead of epochs
+  std::optional<FixedCost> fixed;
+  std::vector<NodeSetting> nodes;  // the first is the server
+
+  [[nodiscard]] int workers() const { return static_cast<int>(nodes.size()) - 1; }
+};
+
+// Values by memory class: nominal GiB of a device to value. A device takes the value of the largest
+// class that is not above its own memory, or of the smallest class.
+template <class T>
+class ByMemoryClass {
+ public:
+  ByMemoryClass() = default;
+  ByMemoryClass(std::map<int, T> values) : values_(std::move(values)) {}
+  [[nodiscard]] const T& of(int memory_gb) const {
+    auto next = values_.upper_bound(memory_gb);
+    if (next != values_.begin()) --next;
+    return next->second;
+  }
+  [[nodiscard]] const std::map<int, T>& values() const { return values_; }
+
+ private:
+  std::map<int, T> values_;
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,115 @@
+#pragma once
+
+// The rows of a run store; sim/store/README.md documents the tables. Times are virtual seconds.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace convoy::sim {
+
+// What the run is: written before it begins.
+struct RunRow {
+  std::string name;
+  std::string schedule;
+  std::uint64_t seed = 0;
+  std::string scenario;  // resolved, as TOML
+  std::string scenario_hash;
+  std::string version;  // of Convoy
+  std::string world;    // network model and what was left out
+};
+
+enum class RunStatus { running, done, failed, stopped };
+
+struct RunEnd {
+  RunStatus status = RunStatus::done;
+  std::string cause;  // of a failure
+  double virtual_time_s = 0;
+};
+
+struct NodeRow {
+  std::int64_t id = 0;
+  std::string name;
+  std::string device;
+  std::string mode;
+  std::string link;
+  std::string backend;
+  double memory_bytes = 0;
+  std::int64_t samples = 0;
+  std::int64_t batch = 0;
+};
+
+// What a node did: written at the end.
+struct NodeEnd {
+  std::int64_t id = 0;
+  double busy_s = 0;
+  double communicating_s = 0;
+  double waiting_s = 0;
+  double away_s = 0;
+  double bytes_in = 0;
+  double bytes_out = 0;
+  double peak_memory_bytes = 0;
+  std::int64_t tasks = 0;
+  std::int64_t tasks_failed = 0;
+};
+
+struct TaskRow {
+  std::int64_t id = 0;
+  std::int64_t node = 0;
+  std::string label;
+  double rate = 1;
+  double samples = 0;
+  std::int64_t base_version = 0;
+  double assigned_s = 0;
+  double ended_s = 0;
+  std::string outcome;  // aggregated, buffered, or the cause of its end
+  std::optional<std::int64_t> aggregated_version;
+  std::optional<std::int64_t> staleness;
+  double busy_s = 0;  // sums over its activities
+  double communicating_s = 0;
+  double bytes_down = 0;
+  double bytes_up = 0;
+  double flops = 0;
+};
+
+struct ActivityRow {
+  std::int64_t task = 0;  // below 0: an aggregation, -1 makes version 1
+  std::int64_t activity = 0;
+  std::int64_t iteration = 0;
+  const char* kind = "";  // compute, transfer
+  std::string label;
+  std::int64_t node = 0;
+  std::optional<std::int64_t> peer;
+  double ready_s = 0;
+  std::optional<double> start_s;  // nothing: it never started
+  double end_s = 0;
+  double bytes = 0;
+  double flops = 0;
+  std::string cause;  // empty: it ended as it should
+};
+
+struct AggregationRow {
+  std::int64_t version = 0;
+  double start_s = 0;
+  double end_s = 0;
+  std::int64_t updates = 0;
+  double samples = 0;
+  double staleness_mean = 0;
+  std::int64_t staleness_max = 0;
+};
+
+// One event or order, in the order in which they came.
+struct JournalRow {
+  std::int64_t sequence = 0;
+  double time_s = 0;
+  bool is_order = false;
+  std::string kind;
+  std::int64_t node = -1;
+  std::int64_t task = -1;
+  std::string detail;
+
+  friend bool operator==(const JournalRow&, const JournalRow&) = default;
+};
+
+}  // namespace convoy::sim

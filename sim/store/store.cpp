@@ -1,0 +1,414 @@
+#include "sim/store/store.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "sim/store/schema.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow>;
+using Batch = std::vector<Row>;
+
+constexpr std::size_t rows_a_batch = 8192;
+constexpr std::size_t batches_waiting = 8;  // then the simulation waits for the disk
+
+// Held as long as a process writes to the folder.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder)
+      : file_(::open((folder / "run.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
+    if (file_ < 0) {
+      throw StoreError(
+          fmt::format("{}: cannot be written to; choose another folder with -o", folder.string()));
+    }
+    if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(file_);
+      throw StoreError(
+          fmt::format("{}: another convoy is writing there; wait for it, or choose "
+                      "another folder with -o",
+                      folder.string()));
+    }
+  }
+  ~FolderLock() { ::close(file_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int file_;
+};
+
+RunStatus status_of(const std::string& name) {
+  for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
+    if (name_of(s) == name) return s;
+  }
+  return RunStatus::stopped;
+}
+
+template <class T>
+void bind(SQLite::Statement& statement, int at, const std::optional<T>& value) {
+  if (value) {
+    statement.bind(at, *value);
+  } else {
+    statement.bind(at);
+  }
+}
+template <class T>
+void bind(SQLite::Statement& statement, int at, const T& value) {
+  statement.bind(at, value);
+}
+void bind(SQLite::Statement& statement, int at, const std::string& value) {
+  statement.bindNoCopy(at, value);  // the row outlives the step
+}
+
+template <class... Values>
+void insert(SQLite::Statement& statement, const Values&... values) {
+  int at = 0;
+  (bind(statement, ++at, values), ...);
+  statement.exec();
+  statement.reset();
+}
+
+// Checks that a file is a run store of this version.
+void check_store(const std::filesystem::path& path, SQLite::Database& database) {
+  try {
+    const int version = database.execAndGet("PRAGMA user_version").getInt();
+    const bool ours = database.tableExists("run") && database.tableExists("journal");
+    if (!ours) throw StoreError(path.string() + ": is no run store of Convoy");
+    if (version > store_version) {
+      throw StoreError(
+          fmt::format("{}: was written by a newer Convoy (store version {}, this one "
+                      "reads {}); update",
+                      path.string(), version, store_version));
+    }
+    if (version < store_version) {
+      throw StoreError(
+          fmt::format("{}: was written by an older Convoy (store version {}, this "
+                      "one reads {}); run the scenario again",
+                      path.string(), version, store_version));
+    }
+  } catch (const SQLite::Exception& e) {
+    throw StoreError(
+        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), e.what()));
+  }
+}
+
+StoredRun read_run(SQLite::Database& database) {
+  SQLite::Statement query(database,
+                          "SELECT name, schedule, seed, scenario, scenario_hash, version, world, "
+                          "status, cause FROM run");
+  if (!query.executeStep()) throw StoreError(database.getFilename() + ": holds no run");
+  StoredRun stored;
+  stored.run = {query.getColumn(0).getString(),
+                query.getColumn(1).getString(),
+                static_cast<std::uint64_t>(query.getColumn(2).getInt64()),
+                query.getColumn(3).getString(),
+                query.getColumn(4).getString(),
+                query.getColumn(5).getString(),
+                query.getColumn(6).getString()};
+  stored.status = status_of(query.getColumn(7).getString());
+  stored.cause = query.getColumn(8).getString();
+  return stored;
+}
+
+std::vector<JournalRow> read_journal(SQLite::Database& database) {
+  std::vector<JournalRow> rows;
+  SQLite::Statement query(database,
+                          "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
+                          "ORDER BY sequence");
+  while (query.executeStep()) {
+    rows.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getDouble(),
+                    query.getColumn(2).getString() == "order", query.getColumn(3).getString(),
+                    query.getColumn(4).getInt64(), query.getColumn(5).getInt64(),
+                    query.getColumn(6).getString()});
+  }
+  return rows;
+}
+
+// The prepared statements of the writing thread.
+class Inserter {
+ public:
+  explicit Inserter(SQLite::Database& database)
+      : activity_(database,
+                  "INSERT INTO activity (task, activity, iteration, kind, label, node, peer, "
+                  "ready_s, start_s, end_s, bytes, flops, cause) "
+                  "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+        task_(database,
+              "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
+              "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
+              "bytes_down, bytes_up, flops) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+        journal_(database, "INSERT INTO journal VALUES (?,?,?,?,?,?,?)"),
+        aggregation_(database,
+                     "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
+                     "staleness_mean, staleness_max) VALUES (?,?,?,?,?,?,?)") {}
+
+  void operator()(const ActivityRow& r) {
+    insert(activity_, r.task, r.activity, r.iteration, r.kind, r.label, r.node, r.peer, r.ready_s,
+           r.start_s, r.end_s, r.bytes, r.flops, r.cause);
+  }
+  void operator()(const TaskRow& r) {
+    insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
+           r.outcome, r.aggregated_version, r.staleness, r.busy_s, r.communicating_s, r.bytes_down,
+           r.bytes_up, r.flops);
+  }
+  void operator()(const JournalRow& r) {
+    insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,
+           r.detail);
+  }
+  void operator()(const AggregationRow& r) {
+    insert(aggregation_, r.version, r.start_s, r.end_s, r.updates, r.samples, r.staleness_mean,
+           r.staleness_max);
+  }
+
+ private:
+  SQLite::Statement activity_;
+  SQLite::Statement task_;
+  SQLite::Statement journal_;
+  SQLite::Statement aggregation_;
+};
+
+}  // namespace
+
+std::filesystem::path store_path(const std::filesystem::path& folder) {
+  return folder / "run.sqlite";
+}
+
+std::string name_of(RunStatus status) {
+  switch (status) {
+    case RunStatus::running:
+      return "running";
+    case RunStatus::done:
+      return "done";
+    case RunStatus::failed:
+      return "failed";
+    case RunStatus::stopped:
+      return "stopped";
+  }
+  return "";
+}
+
+StoredRun read_run(const std::filesystem::path& folder) {
+  const std::filesystem::path path = store_path(folder);
+  if (!std::filesystem::exists(path)) {
+    throw StoreError(fmt::format("{}: there is no run here (no run.sqlite)", folder.string()));
+  }
+  SQLite::Database database(path, SQLite::OPEN_READONLY);
+  check_store(path, database);
+  return read_run(database);
+}
+
+class StoreWriter::Impl {
+ public:
+  Impl(const std::filesystem::path& folder, const RunRow& run, const std::vector<NodeRow>& nodes,
+       StoreMode mode)
+      : path_(store_path(folder)) {
+    std::error_code failure;
+    std::filesystem::create_directories(folder, failure);
+    if (failure) {
+      throw StoreError(fmt::format("{}: cannot be made ({}); choose another folder with -o",
+                                   folder.string(), failure.message()));
+    }
+    lock_ = std::make_unique<FolderLock>(folder);
+    if (mode == StoreMode::resume) {
+      read_old(run);
+    } else {
+      prepare_folder(mode == StoreMode::overwrite);
+    }
+    try {
+      open(run, nodes);
+    } catch (const SQLite::Exception& e) {
+      throw StoreError(fmt::format("{}: cannot be written ({})", path_.string(), e.what()));
+    }
+    writer_ = std::jthread([this] { write(); });
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    wake_writer_.notify_one();
+  }
+
+  void add(Row row) {
+    batch_.push_back(std::move(row));
+    if (batch_.size() >= rows_a_batch) hand_over();
+  }
+
+  void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
+              const std::map<std::string, std::string>& host) {
+    hand_over();
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    wake_writer_.notify_one();
+    writer_.join();
+    if (failure_) std::rethrow_exception(failure_);
+    SQLite::Transaction transaction(*database_);
+    SQLite::Statement node(*database_,
+                           "UPDATE node SET busy_s=?, communicating_s=?, waiting_s=?, away_s=?, "
+                           "bytes_in=?, bytes_out=?, peak_memory_bytes=?, tasks=?, tasks_failed=? "
+                           "WHERE id=?");
+    for (const NodeEnd& n : nodes) {
+      insert(node, n.busy_s, n.communicating_s, n.waiting_s, n.away_s, n.bytes_in, n.bytes_out,
+             n.peak_memory_bytes, n.tasks, n.tasks_failed, n.id);
+    }
+    SQLite::Statement run(*database_, "UPDATE run SET status=?, cause=?, virtual_time_s=?");
+    insert(run, name_of(end.status), end.cause, end.virtual_time_s);
+    SQLite::Statement fact(*database_, "INSERT OR REPLACE INTO host VALUES (?,?)");
+    for (const auto& [key, value] : host) insert(fact, key, value);
+    transaction.commit();
+    database_->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
+  std::vector<JournalRow> old_journal;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  void prepare_folder(bool overwrite) {
+    if (std::filesystem::exists(path_)) {
+      if (!overwrite) {
+        throw StoreError(fmt::format(
+            "{}: there is a run already; --resume goes on with it, --overwrite replaces it, -o "
+            "chooses another folder",
+            path_.parent_path().string()));
+      }
+      for (const char* suffix : {"", "-wal", "-shm"}) {
+        std::filesystem::remove(path_.string() + suffix);
+      }
+    }
+  }
+
+  void read_old(const RunRow& run) {
+    if (!std::filesystem::exists(path_)) return;  // killed before it began, or never begun
+    SQLite::Database old(path_, SQLite::OPEN_READWRITE);
+    check_store(path_, old);
+    const StoredRun stored = read_run(old);
+    if (stored.run.scenario_hash != run.scenario_hash) {
+      throw StoreError(fmt::format(
+          "{}: holds the run of another scenario ({}, or the same with other settings); resume "
+          "with the same file and --set, or choose another folder with -o",
+          path_.parent_path().string(), stored.run.name));
+    }
+    if (stored.run.version != run.version) {
+      throw StoreError(
+          fmt::format("{}: was begun by Convoy {}, this is {}; resume with the same, "
+                      "or --overwrite",
+                      path_.parent_path().string(), stored.run.version, run.version));
+    }
+    old_journal = read_journal(old);
+  }
+
+  void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
+    database_ =
+        std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    database_->exec("PRAGMA journal_mode = WAL");
+    database_->exec("PRAGMA synchronous = NORMAL");
+    SQLite::Transaction transaction(*database_);
+    // A resumed run is simulated anew; what it had recorded comes again.
+    for (const char* table : tables) database_->exec(fmt::format("DROP TABLE IF EXISTS {}", table));
+    database_->exec(schema_sql);
+    database_->exec(fmt::format("PRAGMA user_version = {}", store_version));
+    SQLite::Statement first(*database_, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
+    insert(first, run.name, run.schedule, static_cast<std::int64_t>(run.seed), run.scenario,
+           run.scenario_hash, run.version, run.world);
+    SQLite::Statement node(*database_,
+                           "INSERT INTO node (id, name, device, mode, link, backend, memory_bytes, "
+                           "samples, batch) VALUES (?,?,?,?,?,?,?,?,?)");
+    for (const NodeRow& n : nodes) {
+      insert(node, n.id, n.name, n.device, n.mode, n.link, n.backend, n.memory_bytes, n.samples,
+             n.batch);
+    }
+    transaction.commit();
+  }
+
+  void hand_over() {
+    std::unique_lock lock(mutex_);
+    wake_simulation_.wait(lock, [this] { return queue_.size() < batches_waiting || failure_; });
+    if (failure_) std::rethrow_exception(failure_);
+    queue_.push_back(std::exchange(batch_, {}));
+    batch_.reserve(rows_a_batch);
+    lock.unlock();
+    wake_writer_.notify_one();
+  }
+
+  // The writing thread.
+  void write() {
+    try {
+      Inserter inserter(*database_);
+      for (;;) {
+        Batch batch;
+        {
+          std::unique_lock lock(mutex_);
+          wake_writer_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+          if (queue_.empty()) return;
+          batch = std::move(queue_.front());
+          queue_.pop_front();
+        }
+        wake_simulation_.notify_one();
+        SQLite::Transaction transaction(*database_);
+        for (const Row& row : batch) std::visit(inserter, row);
+        transaction.commit();
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
+      wake_simulation_.notify_one();
+    }
+  }
+
+  std::filesystem::path path_;
+  std::unique_ptr<FolderLock> lock_;
+  std::unique_ptr<SQLite::Database> database_;
+  Batch batch_;
+  std::mutex mutex_;
+  std::condition_variable wake_writer_;
+  std::condition_variable wake_simulation_;
+  std::deque<Batch> queue_;
+  bool closing_ = false;
+  std::exception_ptr failure_;
+  std::jthread writer_;  // last: it is joined before anything that it uses goes
+};
+
+StoreWriter::StoreWriter(const std::filesystem::path& folder, const RunRow& run,
+                         const std::vector<NodeRow>& nodes, StoreMode mode)
+    : impl_(std::make_unique<Impl>(folder, run, nodes, mode)) {}
+StoreWriter::~StoreWriter() = default;
+std::vector<JournalRow> StoreWriter::take_old_journal() {
+  return std::exchange(impl_->old_journal, {});
+}
+void StoreWriter::add(TaskRow row) {
+  impl_->add(std::move(row));
+}
+void StoreWriter::add(ActivityRow row) {
+  impl_->add(std::move(row));
+}
+void StoreWriter::add(AggregationRow row) {
+  impl_->add(row);
+}
+void StoreWriter::add(JournalRow row) {
+  impl_->add(std::move(row));
+}
+void StoreWriter::finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
+                         const std::map<std::string, std::string>& host) {
+  impl_->finish(end, nodes, host);
+}
+std::filesystem::path StoreWriter::path() const {
+  return impl_->path();
+}
+
+}  // namespace convoy::sim

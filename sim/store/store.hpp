@@ -1,0 +1,77 @@
+#pragma once
+
+// The store of a run: one SQLite file (run.sqlite) in WAL mode with one writer. Rows are handed to
+// a thread that writes them in transactions, so that the simulation does not wait for the disk.
+//
+//   StoreWriter store("runs/quickstart", run_row, node_rows, StoreMode::create);
+//   store.add(activity_row);
+//   store.finish(end, node_ends, host);
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "sim/store/rows.hpp"
+
+namespace convoy::sim {
+
+constexpr int store_version = 1;  // SQLite's user_version
+
+std::filesystem::path store_path(const std::filesystem::path& folder);
+std::string name_of(RunStatus status);
+
+// A store that another process is writing, that is no store, or that is of another version.
+class StoreError : public base::UserError {
+ public:
+  using UserError::UserError;
+};
+
+enum class StoreMode {
+  create,     // a folder that holds no run yet
+  overwrite,  // whatever is there goes
+  resume,     // the same scenario's run, begun before; its journal is kept for comparison
+};
+
+class StoreWriter {
+ public:
+  // Throws StoreError or base::UserError where the folder cannot be used in that mode.
+  StoreWriter(const std::filesystem::path& folder, const RunRow& run,
+              const std::vector<NodeRow>& nodes, StoreMode mode);
+  ~StoreWriter();
+  StoreWriter(const StoreWriter&) = delete;
+  StoreWriter& operator=(const StoreWriter&) = delete;
+
+  // What the interrupted run had journalled (mode resume): the run that is now re-simulated must
+  // begin with the same. Handed over once.
+  std::vector<JournalRow> take_old_journal();
+
+  void add(TaskRow row);
+  void add(ActivityRow row);
+  void add(AggregationRow row);
+  void add(JournalRow row);
+
+  // Writes what is left and the results; throws what the writing thread met. `host`: what depends
+  // on this machine and the hour, kept apart from all the rest.
+  void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
+              const std::map<std::string, std::string>& host);
+
+  [[nodiscard]] std::filesystem::path path() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The state of a run as its store has it.
+struct StoredRun {
+  RunRow run;
+  RunStatus status = RunStatus::running;
+  std::string cause;
+};
+// Throws StoreError where there is none, or none that this version reads.
+StoredRun read_run(const std::filesystem::path& folder);
+
+}  // namespace convoy::sim

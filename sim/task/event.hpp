@@ -1,0 +1,56 @@
+#pragma once
+
+// What happens in a run, as the schedule sees it. Every event carries virtual time.
+
+#include <cstdint>
+#include <string_view>
+
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+// In the order in which events of one instant are given. What a node finished at an instant counts
+// before the node's loss or a timer at that same instant: a reply exactly at its deadline is in.
+enum class EventKind : std::uint8_t {
+  run_started,
+  node_joined,    // a node is there (again) and can be given work
+  node_changed,   // the speed of a node that has work changed: `speed`
+  activity_done,  // only for tasks that asked for it: `activity`
+  task_done,
+  aggregated,   // `version` is the global model's now
+  node_lost,    // its tasks fail
+  task_failed,  // `cause`, the `activity` that failed, the share of it that was `finished`
+  timer_fired,  // `timer`
+};
+
+enum class Cause : std::uint8_t {
+  none,
+  node_lost,      // a node of the task was lost, or not there when it was assigned
+  out_of_memory,  // an activity needs more than its node has left
+  cancelled,      // by the schedule: too late, too old
+  run_ended,      // still under way when the run ended
+};
+
+struct Event {
+  double time = 0;  // s
+  EventKind kind = EventKind::run_started;
+  NodeId node = no_node;  // the worker of a task, else the node concerned
+  TaskId task = no_task;
+  std::int64_t sequence = 0;  // orders events that are equal in all the rest
+
+  std::int64_t timer = 0;
+  std::int64_t version = 0;
+  int activity = -1;
+  double finished = 0;  // 0 to 1
+  double speed = 1;     // relative to nominal
+  Cause cause = Cause::none;
+  bool last = false;  // no other event of this instant follows
+};
+
+std::string_view name_of(EventKind kind);
+std::string_view name_of(Cause cause);
+
+// The order of the events of one instant: kind, node, task, sequence.
+bool comes_before(const Event& a, const Event& b);
+
+}  // namespace convoy::sim

@@ -1,0 +1,75 @@
+#include "sim/task/graph.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace convoy::sim {
+
+int TaskGraph::artifact(std::string name, double bytes, int place) {
+  assert(place >= 0 && place < roles_);
+  artifacts_.push_back({std::move(name), bytes, place, -1});
+  return static_cast<int>(artifacts_.size()) - 1;
+}
+
+int TaskGraph::producer(int artifact) const {
+  return artifacts_[static_cast<std::size_t>(artifact)].producer;
+}
+
+void TaskGraph::depend(int before, int after) {
+  std::vector<int>& next = successors_[static_cast<std::size_t>(before)];
+  if (std::find(next.begin(), next.end(), after) != next.end()) return;
+  next.push_back(after);
+  ++waits_for_[static_cast<std::size_t>(after)];
+}
+
+int TaskGraph::add(Activity activity) {
+  const int index = static_cast<int>(activities_.size());
+  successors_.emplace_back();
+  waits_for_.push_back(0);
+  for (const int input : activity.inputs) {
+    const Artifact& artifact = artifacts_[static_cast<std::size_t>(input)];
+    assert(artifact.place == activity.at);
+    if (artifact.producer >= 0) depend(artifact.producer, index);
+  }
+  for (const int before : activity.after) depend(before, index);
+  activities_.push_back(std::move(activity));
+  return index;
+}
+
+int TaskGraph::transfer(std::string label, int artifact, int to, int priority) {
+  assert(to >= 0 && to < roles_);
+  Artifact copy = artifacts_[static_cast<std::size_t>(artifact)];
+  Activity activity{.kind = ActivityKind::transfer,
+                    .label = std::move(label),
+                    .at = copy.place,
+                    .to = to,
+                    .bytes = copy.bytes,
+                    .priority = priority,
+                    .inputs = {artifact}};
+  const int made = static_cast<int>(artifacts_.size());
+  activity.outputs = {made};
+  copy.place = to;
+  copy.producer = add(std::move(activity));
+  artifacts_.push_back(std::move(copy));
+  return made;
+}
+
+int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product product) {
+  assert(activity.at >= 0 && activity.at < roles_);
+  const int place = activity.at;
+  const int made = static_cast<int>(artifacts_.size());
+  activity.kind = ActivityKind::compute;
+  activity.inputs = std::move(inputs);
+  activity.outputs = {made};
+  const int index = add(std::move(activity));
+  artifacts_.push_back({std::move(product.name), product.bytes, place, index});
+  return made;
+}
+
+void TaskGraph::order(int before, int after) {
+  assert(before < after);
+  activities_[static_cast<std::size_t>(after)].after.push_back(before);
+  depend(before, after);
+}
+
+}  // namespace convoy::sim

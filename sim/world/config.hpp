@@ -1,0 +1,75 @@
+#pragma once
+
+// What the simulated world is made of. Plain data: no SimGrid here.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platforms/link.hpp"
+
+namespace convoy::sim {
+
+// Another user of a resource who takes a share of it, always or in turns: busy for busy_s out of
+// every period_s, first at offset_s.
+struct BackgroundLoad {
+  double share = 0;     // taken away, [0, 1)
+  double period_s = 0;  // 0: all the time
+  double busy_s = 0;    // in (0, period_s)
+  double offset_s = 0;  // >= 0
+};
+
+struct Outage {
+  double at_s = 0;
+  double for_s = 0;  // > 0
+};
+
+// Outages at random: exponential times up and down, drawn from the run's seed and the node.
+struct RandomOutages {
+  double mean_up_s = 0;
+  double mean_down_s = 0;
+};
+
+// How a node departs from its profile.
+struct Behaviour {
+  double slowdown = 1;                    // all computing takes this many times as long; > 0
+  double jitter = 0;                      // sigma of a log-normal factor (median 1) on each compute
+  std::optional<BackgroundLoad> load;     // on the processor
+  std::optional<BackgroundLoad> traffic;  // on the node's own link, in both directions
+  std::vector<Outage> outages;            // by rising time, not overlapping
+  std::optional<RandomOutages> random_outages;
+  std::optional<double> lost_at_s;  // gone for good
+  double joins_at_s = 0;
+};
+
+struct NodeConfig {
+  std::string name;
+  double memory = 0;  // bytes that tasks may hold; 0: without limit
+  platforms::Link link;
+  int shared_link = -1;  // index, or -1: straight to the network
+  Behaviour behaviour;
+  // How many transfers a node may send, and receive, at once; 0: any number (a server).
+  int concurrent_transfers = 1;
+};
+
+// A medium that several nodes share, such as an access point.
+struct SharedLinkConfig {
+  std::string name;
+  platforms::Link link;
+  std::optional<BackgroundLoad> traffic;
+};
+
+enum class NetworkModel {
+  cm02,  // bytes / bandwidth + latency, max-min shares weighted by 1 / latency; no TCP factors
+  lv08,  // SimGrid's default: TCP slow start and acknowledgements by fitted factors
+};
+
+struct WorldConfig {
+  std::uint64_t seed = 1;
+  NetworkModel network = NetworkModel::cm02;
+  std::vector<NodeConfig> nodes;  // the first is the server
+  std::vector<SharedLinkConfig> shared_links;
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,29 @@
+#pragma once
+
+// Where a periodic background load stands at a given time.
+
+#include <cmath>
+#include <limits>
+
+#include "sim/world/config.hpp"
+
+namespace convoy::sim {
+
+struct CyclePhase {
+  bool busy = false;
+  double until = std::numeric_limits<double>::infinity();  // s
+};
+
+inline CyclePhase phase_at(const BackgroundLoad& load, double time) {
+  if (load.period_s <= 0) return {true};
+  if (time < load.offset_s) return {false, load.offset_s};
+  // A boundary belongs to what follows it, also when rounding puts it a hair earlier.
+  const double hair = 1e-9 * load.period_s;
+  const double start =
+      load.offset_s + std::floor((time - load.offset_s + hair) / load.period_s) * load.period_s;
+  const double idle_from = start + load.busy_s;
+  if (time + hair < idle_from) return {true, idle_from};
+  return {false, start + load.period_s};
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,64 @@
+#include "sim/world/presence.hpp"
+
+namespace convoy::sim {
+
+Presence::Presence(const WorldConfig& config, After after, Changed changed)
+    : after_(std::move(after)), changed_(std::move(changed)), reasons_(config.nodes.size(), 0) {
+  constexpr std::uint64_t purpose = 0x6f757461676573ULL;  // a random stream of its own
+  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
+    const auto node = static_cast<NodeId>(i);
+    const Behaviour& behaviour = config.nodes[i].behaviour;
+    if (behaviour.joins_at_s > 0) {
+      reasons_[i] = 1;
+      joins_.emplace_back(node, behaviour.joins_at_s);
+    }
+    if (behaviour.lost_at_s) losses_.emplace_back(node, *behaviour.lost_at_s);
+    if (behaviour.outages.empty() && !behaviour.random_outages) continue;
+    outages_.push_back(std::make_unique<Outages>());
+    *outages_.back() = {node,
+                        behaviour.outages,
+                        0,
+                        behaviour.random_outages,
+                        base::Random({config.seed, purpose, i}),
+                        0};
+  }
+}
+
+void Presence::start() {
+  for (const auto& [node, time] : joins_) {
+    after_(time, [this, node = node] { back(node); });
+  }
+  for (const auto& [node, time] : losses_) {
+    after_(time, [this, node = node] { away(node); });
+  }
+  for (const auto& outages : outages_) plan(*outages);
+}
+
+void Presence::away(NodeId node) {
+  if (reasons_[static_cast<std::size_t>(node)]++ == 0) changed_(node, false);
+}
+
+void Presence::back(NodeId node) {
+  if (--reasons_[static_cast<std::size_t>(node)] == 0) changed_(node, true);
+}
+
+void Presence::plan(Outages& outages) {
+  Outage next;
+  if (outages.random) {
+    next = {outages.back + outages.generator.exponential(outages.random->mean_up_s),
+            outages.generator.exponential(outages.random->mean_down_s)};
+  } else {
+    if (outages.next == outages.listed.size()) return;
+    next = outages.listed[outages.next++];
+  }
+  outages.back = next.at_s + next.for_s;
+  after_(next.at_s, [this, &outages] {
+    away(outages.node);
+    after_(outages.back, [this, &outages] {
+      back(outages.node);
+      plan(outages);
+    });
+  });
+}
+
+}  // namespace convoy::sim

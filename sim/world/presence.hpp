@@ -1,0 +1,54 @@
+#pragma once
+
+// Who is there and when: late joining, outages, loss for good. Internal to sim/world.
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/random.hpp"
+#include "sim/task/graph.hpp"
+#include "sim/world/config.hpp"
+
+namespace convoy::sim {
+
+class Presence {
+ public:
+  // Calls back at a virtual time, after everything else that is due then.
+  using After = std::function<void(double time, std::function<void()>)>;
+  // A node left (false) or came (true).
+  using Changed = std::function<void(NodeId, bool present)>;
+
+  Presence(const WorldConfig& config, After after, Changed changed);
+
+  // Sets the first timers. Nodes that are away at time 0 are so without a call of `changed`.
+  void start();
+
+  [[nodiscard]] bool present(NodeId node) const {
+    return reasons_[static_cast<std::size_t>(node)] == 0;
+  }
+
+ private:
+  // The outages of one node, one after another.
+  struct Outages {
+    NodeId node = no_node;
+    std::vector<Outage> listed;
+    std::size_t next = 0;
+    std::optional<RandomOutages> random;
+    base::Random generator{{}};
+    double back = 0;  // end of the last one
+  };
+
+  void away(NodeId node);
+  void back(NodeId node);
+  void plan(Outages& outages);
+
+  After after_;
+  Changed changed_;
+  std::vector<int> reasons_;  // by node: how many reasons to be away
+  std::vector<std::unique_ptr<Outages>> outages_;
+  std::vector<std::pair<NodeId, double>> joins_;
+  std::vector<std::pair<NodeId, double>> losses_;
+};
+
+}  // namespace convoy::sim

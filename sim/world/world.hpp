@@ -1,0 +1,98 @@
+#pragma once
+
+// The simulated world: the clock, the nodes with their lanes, the network, what happens to them.
+// SimGrid is behind it. It knows task graphs, not rounds or models.
+//
+//   World world(config, listener);
+//   world.start(0, graph, {0, 3});   // before run(), or from within the listener
+//   world.run();
+//
+// A node has lanes: compute, send, receive. One activity at a time in each, by priority, then in
+// the order in which they became ready (a server sends and receives any number at once). A transfer
+// needs the sender's and the receiver's lane.
+//
+// One world per process: SimGrid's clock goes on where the last one ended.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/task/event.hpp"
+#include "sim/task/graph.hpp"
+#include "sim/world/config.hpp"
+
+namespace convoy::sim {
+
+// One activity from its readiness to its end.
+struct ActivityRecord {
+  TaskId task = no_task;
+  int activity = 0;                // index in the graph
+  int iteration = 0;               // of the graph's repetition
+  const Activity* what = nullptr;  // valid during the call
+  NodeId node = no_node;           // where it computed, or who sent
+  NodeId peer = no_node;           // who received
+  double ready_s = 0;
+  double start_s = -1;  // -1: never started
+  double end_s = 0;
+  Cause cause = Cause::none;  // none: it ended as it should
+};
+
+class WorldListener {
+ public:
+  virtual ~WorldListener() = default;
+  // Everything that happened at one instant, in order. May call the world.
+  virtual void on_instant(std::span<const Event> events) = 0;
+  // An activity ended or was given up.
+  virtual void on_activity(const ActivityRecord& record) = 0;
+};
+
+// What a node did so far.
+struct NodeUsage {
+  double busy_s = 0;           // computing
+  double communicating_s = 0;  // sending or receiving
+  double active_s = 0;         // either
+  double away_s = 0;           // not there
+  double bytes_in = 0;
+  double bytes_out = 0;
+  double peak_memory = 0;  // bytes
+  int tasks = 0;           // ended as they should
+  int tasks_failed = 0;
+};
+
+class World {
+ public:
+  World(const WorldConfig& config, WorldListener& listener);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  // Runs until stop() or until nothing is left that could happen.
+  void run();
+  // Ends run() at the present instant; what is under way is given up (Cause::run_ended).
+  void stop();
+
+  [[nodiscard]] double now() const;  // s
+
+  // Starts a task on the nodes that play its roles. A task that cannot start (a node is not there)
+  // fails at this instant. `report`: give activity_done events.
+  void start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
+             bool report = false);
+  // Gives a task up at this instant; no event follows. Unknown tasks are ignored.
+  void cancel(TaskId task);
+  // A timer_fired event at `time` (now, if that is past), after all else that is due then.
+  void set_timer(std::int64_t timer, double time);
+
+  [[nodiscard]] bool present(NodeId node) const;
+  // Tasks under way.
+  [[nodiscard]] std::size_t tasks() const;
+  [[nodiscard]] NodeUsage usage(NodeId node) const;
+  // The network model and its settings, and which links were left out and why: for people.
+  [[nodiscard]] std::string description() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace convoy::sim
