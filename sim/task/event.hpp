@@ -12,7 +12,7 @@ namespace convoy::sim {
 // In the order in which events of one instant are given. What a node finished at an instant counts
 // before the node's loss or a timer at that same instant: a reply exactly at its deadline is in.
 enum class EventKind : std::uint8_t {
-  run_started,
+  run_started,    // nodes that are not there (yet) are reported lost at the same instant
   node_joined,    // a node is there (again) and can be given work
   node_changed,   // the speed of a node that has work changed: `speed`
   activity_done,  // only for tasks that asked for it: `activity`

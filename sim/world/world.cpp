@@ -108,6 +108,9 @@ class World::Impl {
     at(now(), [this] {
       presence_.start();
       emit({.kind = EventKind::run_started});
+      for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
+        if (!presence_.present(id)) emit({.kind = EventKind::node_lost, .node = id});
+      }
     });
     platform_.engine().run();
   }

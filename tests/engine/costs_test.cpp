@@ -1,0 +1,224 @@
+// Parameters, FLOPs and memory against the literature and against sums worked out by hand.
+
+#include "engine/model/costs.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "engine/model/submodel.hpp"
+
+namespace convoy::engine {
+namespace {
+
+Architecture make(const std::string& name, int classes, std::vector<double> exits = {1.0}) {
+  ModelOptions options;
+  options.architecture = name;
+  options.classes = classes;
+  options.exits = std::move(exits);
+  return make_architecture(options);
+}
+
+double parameters(const Architecture& a) { return trace(a, full_submodel(a)).parameters(); }
+
+double forward(const Architecture& a) {
+  const std::vector<double> flops = forward_flops(trace(a, full_submodel(a)));
+  return std::accumulate(flops.begin(), flops.end(), 0.0);
+}
+
+// The papers on images count multiply-adds; here one is two FLOPs.
+struct Known {
+  const char* name;
+  int classes;
+  double parameters;
+  double multiply_adds;  // 0: not compared
+};
+
+class Literature : public testing::TestWithParam<Known> {};
+
+TEST_P(Literature, ParametersAndFlops) {
+  const Known known = GetParam();
+  const Architecture a = make(known.name, known.classes);
+  EXPECT_EQ(parameters(a), known.parameters);
+  if (known.multiply_adds > 0) {
+    EXPECT_NEAR(forward(a) / 2, known.multiply_adds, 0.015 * known.multiply_adds);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Known, Literature,
+    testing::Values(
+        // torchvision's model pages (ImageNet-1K weights): parameters and "GFLOPS", which are
+        // multiply-adds.
+        Known{"resnet18", 1000, 11'689'512, 1.814e9}, Known{"resnet34", 1000, 21'797'672, 3.664e9},
+        Known{"resnet50", 1000, 25'557'032, 4.089e9}, Known{"vit-b16", 1000, 86'567'656, 17.564e9},
+        // DeiT (Touvron et al. 2021), table 5: 5 M and 22 M; timm gives the exact counts.
+        Known{"vit-tiny", 1000, 5'717'416, 1.258e9}, Known{"vit-small", 1000, 22'050'664, 4.608e9},
+        // FedAvg paper: "199,210 total parameters" for the MNIST 2NN.
+        Known{"mlp", 10, 199'210, 0.19921e6}),
+    [](const auto& info) {
+      std::string name = info.param.name;
+      std::erase(name, '-');
+      return name;
+    });
+
+TEST(Costs, BertHasThePublishedSizes) {
+  // bert-base-uncased: 109,482,240 parameters with its pooler, without a head (2 classes: 1,538).
+  const Architecture base = make("bert-base", 2);
+  EXPECT_EQ(parameters(base) - 1538, 109'482'240);
+  // TinyBERT (Jiao et al. 2020), table 1: 22.5 B FLOPs (multiply-add = 2) at 128 tokens.
+  EXPECT_NEAR(forward(base), 22.5e9, 0.02 * 22.5e9);
+  // Turc et al. 2019: BERT-Small has 28.8 M parameters.
+  EXPECT_NEAR(parameters(make("bert-small", 2)), 28.8e6, 0.05e6);
+}
+
+TEST(Costs, TheLargestVitHas110MillionParameters) {
+  EXPECT_NEAR(parameters(make("vit-0.11b", 300)), 0.115e9, 0.001e9);
+}
+
+TEST(Costs, CifarStemsKeepTheResolution) {
+  // 3x3 stem without pool at 32x32: 0.557 G multiply-adds, the usual figure for ResNet-18 on CIFAR.
+  EXPECT_NEAR(forward(make("resnet18-cifar", 10)) / 2, 0.557e9, 0.01 * 0.557e9);
+  EXPECT_EQ(parameters(make("resnet18-cifar", 10)), 11'173'962);
+  EXPECT_GT(forward(make("resnet50-cifar", 10)), forward(make("resnet34-cifar", 10)));
+}
+
+TEST(Submodels, RatesGiveTheSharesOfTheParametersThatWereMeasured) {
+  // papers.md 1.2: 0.51, 0.21 and 0.053 of ViT-B/16's parameters at rates .75, .5, .25.
+  ModelOptions options;
+  options.architecture = "vit-b16";
+  options.classes = 300;
+  options.qkv_bias = false;
+  const Architecture a = make_architecture(options);
+  const double all = parameters(a);
+  const auto share = [&](double rate) {
+    return trace(a, nested_submodel(a, rate)).parameters() / all;
+  };
+  EXPECT_NEAR(share(0.75), 0.51, 0.005);
+  EXPECT_NEAR(share(0.5), 0.21, 0.005);
+  EXPECT_NEAR(share(0.25), 0.053, 0.002);
+  EXPECT_DOUBLE_EQ(share(1), 1);
+}
+
+TEST(Submodels, WidthFollowsGroupsByRowsAndColumns) {
+  // One ViT block at half width: qkv rows 1/2; projection rows 1/2 and columns 1/2; so the MLP.
+  const Architecture a = make("vit-b16", 10, {0.25, 0.5, 0.75, 1.0});
+  const Trace half = trace(a, nested_submodel(a, 0.5));
+  for (const TracedLayer& t : half.layers) {
+    if (t.path == "block0.qkv") EXPECT_EQ(t.parameters, 3 * 384 * (768 + 1));
+    if (t.path == "block0.projection") EXPECT_EQ(t.parameters, 384 * (384 + 1));
+    if (t.path == "block0.mlp1") EXPECT_EQ(t.parameters, 1536 * (768 + 1));
+    if (t.path == "block0.mlp2") EXPECT_EQ(t.parameters, 384 * (1536 + 1));
+    if (t.path == "block0.residual2") EXPECT_EQ(t.out.features, 768);
+    if (t.path == "block0.attention") EXPECT_EQ(t.heads, 6);
+    EXPECT_FALSE(t.path.starts_with("block6")) << "depth is 6 blocks";
+  }
+}
+
+TEST(Submodels, EveryArchitectureShrinksWithItsRate) {
+  for (const std::string& name : architecture_names()) {
+    const Architecture a = make(name, 10, {0.25, 0.5, 0.75, 1.0});
+    double before = 0;
+    for (const double rate : {0.25, 0.5, 0.75, 1.0}) {
+      if (!a.exit_at(depth_at(a, rate))) continue;
+      const Trace t = trace(a, nested_submodel(a, rate));
+      EXPECT_GT(t.parameters(), before) << name << " at " << rate;
+      before = t.parameters();
+    }
+    EXPECT_EQ(before, parameters(a));
+  }
+}
+
+TEST(Submodels, WithoutAnExitWithinItsDepthThereIsNone) {
+  const Architecture a = make("vit-b16", 10);  // one exit, at the end
+  EXPECT_THROW(trace(a, nested_submodel(a, 0.5)), base::UserError);
+}
+
+TEST(Steps, ATrainingStepCostsThreeTimesTheForwardOfItsDenseLayers) {
+  // All dense layers but the first have an input gradient and a weight gradient.
+  const Architecture a = make("resnet18", 1000);
+  const Trace t = trace(a, full_submodel(a));
+  const auto training = training_step(t, Optimizer::sgd, Phase::weights, 4).flops_by_class();
+  double dense = 0;
+  double first = 0;
+  for (const TracedLayer& l : t.layers) {
+    if (l.layer->kind != LayerKind::conv2d) continue;
+    const double flops = 2.0 * l.layer->kernel * l.layer->kernel * l.in.features * l.out.elements();
+    if (dense == 0) first = flops;
+    dense += flops;
+  }
+  EXPECT_DOUBLE_EQ(training[0], 4 * (3 * dense - first));
+}
+
+TEST(Steps, TheMlpsStepByHand) {
+  // 784-200-200-10, batch 1. Forward products: 2 x (156800 + 40000 + 2000). Weight gradients the
+  // same; input gradients only of the second and third layer.
+  const Architecture a = make("mlp", 10);
+  const Trace t = trace(a, full_submodel(a));
+  const auto flops = training_step(t, Optimizer::sgd, Phase::weights, 1).flops_by_class();
+  const double forward_products = 2 * (156'800 + 40'000 + 2'000) + 410;  // and the biases
+  EXPECT_DOUBLE_EQ(flops[1], forward_products + 2 * (156'800 + 40'000 + 2'000) +
+                                 2 * (40'000 + 2'000));
+}
+
+TEST(Steps, MemoryByHand) {
+  // Weights, gradients, four states of Adan; saved for one sample: the input (784), both hidden
+  // vectors (200, 200): ReLU's output is the next layer's input. Workspace: 784 + 200.
+  const Architecture a = make("mlp", 10);
+  const Trace t = trace(a, full_submodel(a));
+  const MemoryCost m = training_memory(t, Optimizer::adan, Phase::weights, 3);
+  EXPECT_EQ(m.weights, 4 * 199'210);
+  EXPECT_EQ(m.gradients, 4 * 199'210);
+  EXPECT_EQ(m.optimizer, 16 * 199'210);
+  EXPECT_EQ(m.activations, 3 * 4 * (784 + 200 + 200));
+  EXPECT_EQ(m.workspace, 3 * 4 * (784 + 200));
+}
+
+TEST(Steps, TheMaskPhaseTrainsFewParametersAndKeepsGatedCopies) {
+  const Architecture a = make("vit-micro", 10, {0.25, 0.5, 0.75, 1.0});
+  const Trace t = trace(a, depth_submodel(a, 0.5), true);
+  const MemoryCost mask = training_memory(t, Optimizer::adan, Phase::mask, 8);
+  const MemoryCost weights = training_memory(t, Optimizer::adan, Phase::weights, 8);
+  EXPECT_LT(mask.gradients, 0.2 * weights.gradients);
+  EXPECT_GT(mask.weights, 1.5 * weights.weights);
+  EXPECT_EQ(mask.activations, weights.activations);
+  int exits = 0;
+  for (const TracedLayer& l : t.layers) exits += l.path.ends_with(".classifier") ? 1 : 0;
+  EXPECT_EQ(exits, 1);
+}
+
+TEST(Steps, MemoryAndTimeFallWithTheRate) {
+  for (const std::string& name : architecture_names()) {
+    const Architecture a = make(name, 10, {0.25, 0.5, 0.75, 1.0});
+    double memory = 0;
+    double flops = 0;
+    for (const double rate : {0.5, 0.75, 1.0}) {
+      const Trace t = trace(a, nested_submodel(a, rate));
+      const double m = training_memory(t, Optimizer::adamw, Phase::weights, 16).total();
+      const double f = training_step(t, Optimizer::adamw, Phase::weights, 16).flops();
+      EXPECT_GT(m, memory) << name;
+      EXPECT_GT(f, flops) << name;
+      memory = m;
+      flops = f;
+    }
+  }
+}
+
+TEST(Architectures, OptionsThatDoNotFitAreRefused) {
+  ModelOptions options;
+  options.architecture = "vit-b16";
+  options.image_size = 100;
+  EXPECT_THROW(make_architecture(options), base::UserError);
+  options.architecture = "cnn-small";
+  options.image_size = 8;
+  EXPECT_THROW(make_architecture(options), base::UserError);
+  options.architecture = "resnet81";
+  EXPECT_THROW(make_architecture(options), base::UserError);
+  options = {};
+  options.architecture = "mlp";
+  options.exits = {0.25};  // before the first of two blocks ends
+  EXPECT_THROW(make_architecture(options), base::UserError);
+}
+
+}  // namespace
+}  // namespace convoy::engine

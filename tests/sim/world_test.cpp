@@ -1,0 +1,331 @@
+// The world by itself: graphs over several nodes, lanes, priorities, duplex, memory, cancelling.
+
+#include "sim/world/world.hpp"
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "tests/support/scenario_run.hpp"
+
+namespace convoy::sim {
+namespace {
+
+// Keeps what it is told; calls a function at each event.
+class Witness : public WorldListener {
+ public:
+  std::function<void(const Event&)> on_event;
+  std::vector<Event> events;
+  std::map<std::pair<TaskId, std::string>, std::vector<ActivityRecord>> records;
+
+  void on_instant(std::span<const Event> happened) override {
+    for (const Event& event : happened) {
+      events.push_back(event);
+      if (on_event) on_event(event);
+    }
+  }
+  void on_activity(const ActivityRecord& record) override {
+    records[{record.task, record.what->label}].push_back(record);
+  }
+
+  [[nodiscard]] const ActivityRecord& record(TaskId task, const std::string& label,
+                                             std::size_t i = 0) const {
+    return records.at({task, label}).at(i);
+  }
+  [[nodiscard]] double end_of(EventKind kind) const {
+    for (const Event& event : events) {
+      if (event.kind == kind) return event.time;
+    }
+    return -1;
+  }
+};
+
+// A server that cannot bind and workers with 1 MB/s each way.
+WorldConfig simple_world(int workers, platforms::Duplex duplex = platforms::Duplex::full) {
+  WorldConfig config;
+  NodeConfig server;
+  server.name = "server";
+  server.link = {"", "", platforms::Duplex::full, 1e12, 1e12, 0};
+  server.concurrent_transfers = 0;
+  config.nodes.push_back(server);
+  for (int i = 0; i < workers; ++i) {
+    NodeConfig node;
+    node.name = std::to_string(i);
+    node.link = {"", "", duplex, 8e6, 8e6, 0};
+    config.nodes.push_back(node);
+  }
+  return config;
+}
+
+std::shared_ptr<const TaskGraph> one_compute(double seconds, double memory = 0, int priority = 0) {
+  auto graph = std::make_shared<TaskGraph>(1);
+  graph->compute({.label = "work", .seconds = seconds, .memory = memory, .priority = priority}, {},
+                 {"result", 0});
+  return graph;
+}
+
+std::shared_ptr<const TaskGraph> one_transfer(double bytes) {
+  auto graph = std::make_shared<TaskGraph>(2);
+  graph->transfer("move", graph->artifact("thing", bytes, 0), 1);
+  return graph;
+}
+
+TEST(World, OpposedTransfersShareAHalfDuplexLinkAndNotAFullOne) {
+  WorldConfig config = simple_world(2);
+  config.nodes[1].link.duplex = platforms::Duplex::half;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(1e6), {0, 1});
+  world.start(1, one_transfer(1e6), {1, 0});
+  world.start(2, one_transfer(1e6), {0, 2});
+  world.start(3, one_transfer(1e6), {2, 0});
+  world.run();
+  for (const TaskId half : {0, 1}) EXPECT_TIME(witness.record(half, "move").end_s, 2);
+  for (const TaskId full : {2, 3}) EXPECT_TIME(witness.record(full, "move").end_s, 1);
+}
+
+TEST(World, ALaneTakesOneAtATimeByPriorityThenOrder) {
+  Witness witness;
+  World world(simple_world(1), witness);
+  world.start(0, one_compute(2), {1});
+  world.start(1, one_compute(2, 0, 5), {1});
+  world.start(2, one_compute(2, 0, 5), {1});
+  world.start(3, one_compute(2, 0, 1), {1});
+  world.run();
+  EXPECT_TIME(witness.record(0, "work").end_s, 2);
+  EXPECT_TIME(witness.record(3, "work").start_s, 2);
+  EXPECT_TIME(witness.record(1, "work").start_s, 4);
+  EXPECT_TIME(witness.record(2, "work").start_s, 6);
+  EXPECT_TIME(witness.record(2, "work").ready_s, 0);
+}
+
+TEST(World, AReceiverWithOneLaneReceivesOneAfterAnother) {
+  Witness witness;
+  World world(simple_world(3), witness);
+  world.start(0, one_transfer(1e6), {1, 3});
+  world.start(1, one_transfer(1e6), {2, 3});
+  world.run();
+  EXPECT_TIME(witness.record(0, "move").end_s, 1);
+  EXPECT_TIME(witness.record(1, "move").start_s, 1);
+  EXPECT_TIME(witness.record(1, "move").end_s, 2);
+}
+
+// Two stages over three nodes, none of them the server: A and B hold stage 0 (data parallel), C
+// stage 1. Each batch: A and B forward, send activations to C; C trains on both, sends gradients
+// back; A and B go backward, then reduce their gradients in a ring of two, halves of 1 MB; update.
+std::shared_ptr<const TaskGraph> pipeline() {
+  auto graph = std::make_shared<TaskGraph>(3);
+  TaskGraph& g = *graph;
+  constexpr int a = 0;
+  constexpr int b = 1;
+  constexpr int c = 2;
+  const auto compute = [&](const char* label, int at, double seconds, std::vector<int> inputs,
+                           double bytes) {
+    return g.compute({.label = label, .at = at, .seconds = seconds}, std::move(inputs),
+                     {label, bytes});
+  };
+  std::vector<int> halves;
+  std::vector<int> gradients;
+  int trained = -1;
+  for (const int stage0 : {a, b}) {
+    const int forward = compute(stage0 == a ? "forward A" : "forward B", stage0,
+                                stage0 == a ? 2 : 3, {}, 1e6);
+    const int there = g.transfer("activation", forward, c);
+    trained = compute(stage0 == a ? "train for A" : "train for B", c, 4, {there}, 1e6);
+    const int back = g.transfer("gradient", trained, stage0);
+    gradients.push_back(compute(stage0 == a ? "backward A" : "backward B", stage0,
+                                stage0 == a ? 4 : 6, {back}, 1e6));
+  }
+  for (const int stage0 : {a, b}) {
+    const int half = g.transfer("reduce", gradients[stage0], 1 - stage0);
+    // A half can only be sent when both have theirs.
+    g.order(g.producer(gradients[1 - stage0]), g.producer(half));
+    halves.push_back(compute(stage0 == a ? "add B" : "add A", 1 - stage0, 0.5, {half}, 1e6));
+  }
+  for (const int from : {0, 1}) {
+    const int all = g.transfer("gather", halves[from], from);
+    compute(from == 0 ? "update A" : "update B", from, 1, {all}, 0);
+  }
+  compute("update C", c, 1, {trained}, 0);
+  g.repeat(2);
+  return graph;
+}
+
+TEST(World, APipelineOverThreeNodesWithAnAllReduceNeedsNoServer) {
+  // A: forward 0-2, sends 2-3; C trains for A 3-7; gradient 7-8; A backward 8-12.
+  // B: forward 0-3, sends 3-4; C trains for B 7-11; gradient 11-12; B backward 12-18.
+  // Reduce 18-19 both ways, add 19-19.5, gather 19.5-20.5, update 20.5-21.5. C updates 11-12.
+  // Then all of it again.
+  Witness witness;
+  World world(simple_world(3), witness);
+  world.start(0, pipeline(), {1, 2, 3});
+  world.run();
+  for (const int i : {0, 1}) {
+    const double t = 21.5 * i;
+    EXPECT_TIME(witness.record(0, "forward B", i).end_s, t + 3);
+    EXPECT_TIME(witness.record(0, "train for A", i).start_s, t + 3);
+    EXPECT_TIME(witness.record(0, "train for B", i).end_s, t + 11);
+    EXPECT_TIME(witness.record(0, "backward A", i).end_s, t + 12);
+    EXPECT_TIME(witness.record(0, "backward B", i).end_s, t + 18);
+    EXPECT_TIME(witness.record(0, "reduce", 2 * i).start_s, t + 18);
+    EXPECT_TIME(witness.record(0, "gather", 2 * i + 1).end_s, t + 20.5);
+    EXPECT_TIME(witness.record(0, "update A", i).end_s, t + 21.5);
+    EXPECT_TIME(witness.record(0, "update C", i).end_s, t + 12);
+  }
+  EXPECT_TIME(witness.end_of(EventKind::task_done), 43);
+  EXPECT_TIME(world.usage(3).busy_s, 2 * 9);
+  EXPECT_TIME(world.usage(1).bytes_out, 2 * 3e6);
+}
+
+TEST(World, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].memory = 100;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_compute(1, 101), {1});
+  world.start(1, one_compute(1, 100), {1});
+  world.run();
+  ASSERT_EQ(witness.events.size(), 3);
+  EXPECT_EQ(witness.events[1].kind, EventKind::task_failed);
+  EXPECT_EQ(witness.events[1].task, 0);
+  EXPECT_EQ(witness.events[1].cause, Cause::out_of_memory);
+  EXPECT_EQ(witness.events[2].kind, EventKind::task_done);
+  EXPECT_EQ(world.usage(1).peak_memory, 100);
+}
+
+TEST(World, ACancelledTaskFreesItsLanesAtOnceAndGivesNoEvent) {
+  Witness witness;
+  World world(simple_world(1), witness);
+  world.start(0, one_compute(10), {1});
+  world.start(1, one_compute(2), {1});
+  world.set_timer(7, 4);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) world.cancel(0);
+  };
+  world.run();
+  EXPECT_EQ(witness.record(0, "work").cause, Cause::cancelled);
+  EXPECT_TIME(witness.record(0, "work").end_s, 4);
+  EXPECT_TIME(witness.record(1, "work").start_s, 4);
+  EXPECT_TIME(witness.record(1, "work").end_s, 6);
+  for (const Event& event : witness.events) EXPECT_NE(event.kind, EventKind::task_failed);
+}
+
+TEST(World, CancellingATransferLetsTheOtherHaveTheLink) {
+  // Two flows from two senders to the server, whose link carries 1 MB/s. At 1 s each has 0.5 MB.
+  WorldConfig config = simple_world(2);
+  config.nodes[0].link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(2e6), {1, 0});
+  world.start(1, one_transfer(2e6), {2, 0});
+  world.set_timer(0, 1);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) world.cancel(0);
+  };
+  world.run();
+  EXPECT_TIME(witness.record(1, "move").end_s, 2.5);
+}
+
+TEST(World, ANodesLossSaysHowMuchWasFinished) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.lost_at_s = 3;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(4e6), {0, 1});
+  world.run();
+  ASSERT_EQ(witness.events.size(), 3);
+  EXPECT_EQ(witness.events[1].kind, EventKind::node_lost);
+  EXPECT_EQ(witness.events[2].cause, Cause::node_lost);
+  EXPECT_EQ(witness.events[2].activity, 0);
+  EXPECT_NEAR(witness.events[2].finished, 0.75, 1e-9);
+}
+
+TEST(World, ATaskForANodeThatIsAwayFailsAtOnce) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.joins_at_s = 5;
+  Witness witness;
+  World world(config, witness);
+  world.set_timer(0, 1);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) world.start(0, one_compute(1), {1});
+    if (event.kind == EventKind::node_joined) world.start(1, one_compute(1), {1});
+  };
+  world.run();
+  EXPECT_TIME(witness.end_of(EventKind::task_failed), 1);
+  EXPECT_TIME(witness.end_of(EventKind::node_joined), 5);
+  EXPECT_TIME(witness.end_of(EventKind::task_done), 6);
+  EXPECT_TIME(world.usage(1).away_s, 5);
+}
+
+TEST(World, ReportsActivitiesOnRequest) {
+  Witness witness;
+  World world(simple_world(1), witness);
+  world.start(0, one_compute(1), {1}, true);
+  world.run();
+  EXPECT_TIME(witness.end_of(EventKind::activity_done), 1);
+}
+
+TEST(World, ZeroCostsTakeNoTimeAndEnd) {
+  auto graph = std::make_shared<TaskGraph>(2);
+  const int here = graph->transfer("down", graph->artifact("nothing", 0, 0), 1);
+  const int done = graph->compute({.label = "work", .at = 1}, {here}, {"", 0});
+  graph->transfer("up", done, 0);
+  graph->repeat(3);
+  Witness witness;
+  World world(simple_world(1), witness);
+  world.start(0, graph, {0, 1});
+  world.run();
+  EXPECT_EQ(witness.end_of(EventKind::task_done), 0);
+}
+
+TEST(World, JitterIsSeededAndItsMedianIsOne) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.jitter = 0.5;
+  Witness witness;
+  World world(config, witness);
+  constexpr int count = 2001;
+  for (int i = 0; i < count; ++i) world.start(i, one_compute(1), {1});
+  world.run();
+  std::vector<double> took;
+  for (int i = 0; i < count; ++i) {
+    took.push_back(witness.record(i, "work").end_s - witness.record(i, "work").start_s);
+  }
+  std::sort(took.begin(), took.end());
+  // The standard error of the median of ln is about 0.5 x 1.25 / sqrt(2001) = 0.014.
+  EXPECT_NEAR(std::log(took[count / 2]), 0, 0.06);
+  EXPECT_NEAR(std::log(took[count * 84 / 100]), 0.5, 0.08);
+}
+
+TEST(World, RandomOutagesTakeTheirShareOfTheTime) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.random_outages = RandomOutages{90, 10};
+  Witness witness;
+  World world(config, witness);
+  world.set_timer(0, 1e6);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) world.stop();
+  };
+  world.run();
+  EXPECT_NEAR(world.usage(1).away_s / 1e6, 0.1, 0.01);
+}
+
+TEST(World, TimersComeAfterWhatEndsAtTheirTime) {
+  Witness witness;
+  World world(simple_world(3), witness);
+  world.set_timer(0, 3);
+  // Three times 0.1 + 0.2 style sums: 3 x 1 s in other orders of rounding.
+  auto graph = std::make_shared<TaskGraph>(1);
+  int last = -1;
+  for (int i = 0; i < 30; ++i) {
+    last = graph->compute({.label = "step", .seconds = 0.1},
+                          last < 0 ? std::vector<int>{} : std::vector<int>{last}, {"", 0});
+  }
+  world.start(0, graph, {1});
+  world.run();
+  ASSERT_EQ(witness.events.size(), 3);
+  EXPECT_EQ(witness.events[1].kind, EventKind::task_done);
+  EXPECT_EQ(witness.events[2].kind, EventKind::timer_fired);
+}
+
+}  // namespace
+}  // namespace convoy::sim

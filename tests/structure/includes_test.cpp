@@ -1,0 +1,119 @@
+// The arrows of the house point down: what each folder may include.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+
+namespace convoy {
+namespace {
+
+const std::filesystem::path root = CONVOY_SOURCE;
+
+// Folder -> the folders whose headers it may include, beside its own.
+const std::map<std::string, std::set<std::string>>& allowed() {
+  static const std::map<std::string, std::set<std::string>> all = {
+      {"base", {}},
+      {"engine/model", {"base"}},
+      {"engine/data", {"base"}},
+      {"platforms", {"base", "engine/model"}},
+      {"sim/task", {"base"}},
+      {"sim/schedule", {"base", "engine/model", "platforms", "sim/task"}},
+      {"sim/world", {"base", "platforms", "sim/task"}},
+      {"sim/scenario",
+       {"base", "engine/model", "engine/data", "platforms", "sim/schedule", "sim/world"}},
+      {"sim/store", {"base"}},
+      {"sim/run",
+       {"base", "engine/model", "platforms", "sim/task", "sim/schedule", "sim/world",
+        "sim/scenario", "sim/store"}},
+      {"analysis", {"base", "sim/store"}},
+      {"cli",
+       {"base", "engine/model", "engine/data", "platforms", "sim/scenario", "sim/run", "sim/store",
+        "analysis"}},
+  };
+  return all;
+}
+
+// What may only be included in certain folders, by the beginning of the header's name.
+const std::map<std::string, std::set<std::string>>& confined() {
+  static const std::map<std::string, std::set<std::string>> all = {
+      {"simgrid/", {"sim/world"}},
+      {"torch/", {"engine/learning", "hil/agent", "sim/run"}},
+      {"ATen/", {"engine/learning", "hil/agent", "sim/run"}},
+      {"boost/asio", {"hil/protocol", "hil/bridge", "hil/agent", "cli"}},
+      {"boost/beast", {"cli"}},
+      {"SQLiteCpp/", {"sim/store", "analysis"}},
+      {"toml++/", {"base"}},
+  };
+  return all;
+}
+
+std::string folder_of(const std::filesystem::path& file) {
+  return std::filesystem::relative(file.parent_path(), root).generic_string();
+}
+
+std::vector<std::filesystem::path> sources() {
+  std::vector<std::filesystem::path> files;
+  for (const char* top : {"base", "engine", "platforms", "sim", "analysis", "cli", "hil"}) {
+    if (!std::filesystem::exists(root / top)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / top)) {
+      const auto extension = entry.path().extension();
+      if (extension == ".cpp" || extension == ".hpp") files.push_back(entry.path());
+    }
+  }
+  return files;
+}
+
+template <class Visit>
+void for_each_include(const std::filesystem::path& file, Visit visit) {
+  static const std::regex pattern(R"(^\s*#\s*include\s*["<]([^">]+)[">])");
+  std::ifstream in(file);
+  std::smatch match;
+  for (std::string line; std::getline(in, line);) {
+    if (std::regex_search(line, match, pattern)) visit(match[1].str());
+  }
+}
+
+TEST(Structure, IncludesPointDown) {
+  int arrows = 0;
+  for (const auto& file : sources()) {
+    const std::string folder = folder_of(file);
+    ASSERT_TRUE(allowed().contains(folder)) << folder << " has no place in the house yet";
+    for_each_include(file, [&](const std::string& header) {
+      if (!std::filesystem::exists(root / header)) return;  // not ours
+      const std::string target = folder_of(root / header);
+      if (target == folder) return;
+      ++arrows;
+      EXPECT_TRUE(allowed().at(folder).contains(target)) << file << " includes " << header;
+    });
+  }
+  EXPECT_GT(arrows, 50);
+}
+
+TEST(Structure, LibrariesStayInTheirFolders) {
+  for (const auto& file : sources()) {
+    const std::string folder = folder_of(file);
+    for_each_include(file, [&](const std::string& header) {
+      for (const auto& [prefix, folders] : confined()) {
+        if (!header.starts_with(prefix)) continue;
+        EXPECT_TRUE(folders.contains(folder)) << file << " includes " << header;
+      }
+    });
+  }
+}
+
+TEST(Structure, EveryFolderHasAReadmeOfAtMost40Lines) {
+  for (const auto& [folder, targets] : allowed()) {
+    std::ifstream in(root / folder / "README.md");
+    ASSERT_TRUE(in) << folder << " has no README.md";
+    int lines = 0;
+    for (std::string line; std::getline(in, line);) ++lines;
+    EXPECT_LE(lines, 40) << folder;
+  }
+}
+
+}  // namespace
+}  // namespace convoy
