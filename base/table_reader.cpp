@@ -57,15 +57,20 @@ std::string Range::str() const {
 }
 
 TableReader::TableReader(const Value& table, std::string path, Diagnostics& problems)
-    : table_(&table), path_(std::move(path)), problems_(&problems) {
+    : TableReader(&table, table.where, std::move(path), problems) {
   if (table.as<Value::Table>() == nullptr) {
     problems.error(table.where, fmt::format("{}: expected a table, got {}", path_, shown(table)));
     table_ = &empty_table();
   }
 }
 
+TableReader::TableReader(const Value* table, Location where, std::string path,
+                         Diagnostics& problems)
+    : table_(table), where_(std::move(where)), path_(std::move(path)), problems_(&problems) {}
+
 std::string TableReader::full(std::string_view key) const {
-  return path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
+  if (path_.empty() || key.empty()) return path_ + std::string(key);
+  return fmt::format("{}.{}", path_, key);
 }
 
 const Value* TableReader::find(std::string_view key) {
@@ -78,7 +83,7 @@ bool TableReader::has(std::string_view key) {
 }
 
 void TableReader::missing(std::string_view key, const std::string& expected) {
-  problems_->error(table_->where, fmt::format("{}: missing; expected {}", full(key), expected));
+  problems_->error(where_, fmt::format("{}: missing; expected {}", full(key), expected));
 }
 
 void TableReader::type_error(std::string_view key, const Value& value,
@@ -193,8 +198,8 @@ std::vector<std::int64_t> TableReader::integers(std::string_view key, Range rang
 }
 
 TableReader TableReader::table(std::string_view key) {
-  const Value* value = find(key);
-  return {value != nullptr ? *value : empty_table(), full(key), *problems_};
+  if (const Value* value = find(key)) return {*value, full(key), *problems_};
+  return {&empty_table(), where_, full(key), *problems_};
 }
 
 std::vector<TableReader> TableReader::tables(std::string_view key) {
@@ -234,13 +239,13 @@ void TableReader::finish() {
 
 void TableReader::error(std::string_view key, const std::string& message) {
   const Value* value = find(key);
-  problems_->error(value != nullptr ? value->where : table_->where,
+  problems_->error(value != nullptr ? value->where : where_,
                    fmt::format("{}: {}", full(key), message));
 }
 
 void TableReader::warn(std::string_view key, const std::string& message) {
   const Value* value = find(key);
-  problems_->warn(value != nullptr ? value->where : table_->where,
+  problems_->warn(value != nullptr ? value->where : where_,
                   fmt::format("{}: {}", full(key), message));
 }
 

@@ -79,12 +79,14 @@ class TableReader {
 
   void error(std::string_view key, const std::string& message);  // at the key's value
   void warn(std::string_view key, const std::string& message);
-  [[nodiscard]] const Location& where() const { return table_->where; }
+  [[nodiscard]] const Location& where() const { return where_; }
   [[nodiscard]] std::string full(std::string_view key) const;  // "fleet.nodes.0.count"
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] Diagnostics& problems() { return *problems_; }
 
  private:
+  TableReader(const Value* table, Location where, std::string path, Diagnostics& problems);
+
   template <class T>
   std::optional<T> scalar(std::string_view key, const std::string& expected);
   template <class T>
@@ -97,6 +99,7 @@ class TableReader {
   void type_error(std::string_view key, const Value& value, const std::string& expected);
 
   const Value* table_;
+  Location where_;  // of the table, or of the one above where it is absent
   std::string path_;
   Diagnostics* problems_;
   std::vector<std::string> known_;

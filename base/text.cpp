@@ -35,7 +35,10 @@ std::string nearest(std::string_view word, std::span<const std::string> names) {
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& name : names) {
-    const std::size_t d = distance(word, name);
+    // "batchsize" for "batch": one is how the other begins.
+    const std::size_t common = std::min(word.size(), name.size());
+    const bool begins = common >= 4 && word.substr(0, common) == name.substr(0, common);
+    const std::size_t d = begins ? 1 : distance(word, name);
     if (d < best_distance) {
       best = name;
       best_distance = d;

@@ -23,6 +23,8 @@ std::vector<std::string> names_in(const std::string& folder) {
 Catalogue::Catalogue(std::filesystem::path folder, base::Diagnostics& problems)
     : folder_(std::move(folder)), problems_(&problems) {}
 
+bool Catalogue::is_path(const std::string& name) { return name.ends_with(".toml"); }
+
 const base::Value* Catalogue::open(const std::string& folder, const std::string& name) {
   const std::string key = folder + "/" + name;
   if (const auto there = files_.find(key); there != files_.end()) return there->second.get();
@@ -30,7 +32,9 @@ const base::Value* Catalogue::open(const std::string& folder, const std::string&
   if (is_path(name)) {
     const std::filesystem::path path(name);
     const std::filesystem::path place = path.is_absolute() ? path : folder_ / path;
-    file = std::make_unique<base::Value>(base::read_toml_file(place.string(), *problems_));
+    const int errors = problems_->errors();
+    base::Value read = base::read_toml_file(place.string(), *problems_);
+    if (problems_->errors() == errors) file = std::make_unique<base::Value>(std::move(read));
   } else {
     for (const EmbeddedFile& embedded : embedded_files()) {
       if (embedded.path != key + ".toml") continue;

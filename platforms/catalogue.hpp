@@ -23,8 +23,10 @@ class Catalogue {
   // gets opened is reported to `problems`, which must outlive the catalogue.
   Catalogue(std::filesystem::path folder, base::Diagnostics& problems);
 
-  // Null where the name is unknown; a name that ends in .toml is a path, whose problems are
-  // reported by the call itself.
+  // A name that ends in .toml is a path.
+  static bool is_path(const std::string& name);
+
+  // Null where the name is unknown, or the file at that path (which is then reported) unreadable.
   const Device* device(const std::string& name);
   const Link* link(const std::string& name);
   // The file of a fleet as a tree (server, nodes, shared_links); null as above.

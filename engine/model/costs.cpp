@@ -312,6 +312,7 @@ MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase,
       memory.weights += t.parameters * word;  // gate x weight, kept for backward
       largest_gated = std::max(largest_gated, t.parameters * word);
     }
+    if (is_free(t)) continue;
     memory.workspace =
         std::max(memory.workspace, (t.in.elements() + t.out.elements()) * batch * word);
   }

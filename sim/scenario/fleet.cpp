@@ -120,7 +120,7 @@ class FleetReader {
     const platforms::Device* device = name.empty() ? nullptr : catalogue_.device(name);
     const auto nothing = std::make_shared<const platforms::Machine>();
     if (device == nullptr) {
-      if (!name.empty()) {
+      if (!name.empty() && !platforms::Catalogue::is_path(name)) {
         const auto names = platforms::Catalogue::device_names();
         reader.error("device", fmt::format("\"{}\" is not in the catalogue (known: {}; or a path "
                                            "to a .toml file){}",
@@ -157,6 +157,7 @@ class FleetReader {
     }
     const std::string name = reader.text(key, fallback);
     if (const platforms::Link* found = catalogue_.link(name)) return *found;
+    if (platforms::Catalogue::is_path(name)) return {};  // reported by the catalogue
     const auto names = platforms::Catalogue::link_names();
     reader.error(key,
                  fmt::format("\"{}\" is not in the catalogue (known: {}; or a path to a .toml "
@@ -259,6 +260,7 @@ void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diag
   const std::string name = *use->as<std::string>();
   const base::Value* file = catalogue.fleet(name);
   if (file == nullptr) {
+    if (platforms::Catalogue::is_path(name)) return;  // reported by the catalogue
     const auto names = platforms::Catalogue::fleet_names();
     problems.error(where,
                    fmt::format("fleet.use: \"{}\" is not in the catalogue (known: {}; or a "

@@ -105,13 +105,11 @@ class World::Impl {
   }
 
   void run() {
-    at(now(), [this] {
-      presence_.start();
-      emit({.kind = EventKind::run_started});
-      for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
-        if (!presence_.present(id)) emit({.kind = EventKind::node_lost, .node = id});
-      }
-    });
+    presence_.start();
+    emit({.kind = EventKind::run_started});
+    for (NodeId id = 0; id < static_cast<NodeId>(nodes_.size()); ++id) {
+      if (!presence_.present(id)) emit({.kind = EventKind::node_lost, .node = id});
+    }
     platform_.engine().run();
   }
 

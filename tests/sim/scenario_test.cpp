@@ -1,0 +1,180 @@
+// Reading scenarios: the broken ones in tests/broken, overrides, what is resolved.
+
+#include "sim/scenario/scenario.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/support/scenario_run.hpp"
+
+namespace convoy::sim {
+namespace {
+
+const std::filesystem::path root = CONVOY_SOURCE;
+
+std::vector<std::filesystem::path> toml_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+TEST(BrokenScenarios, EachIsRefusedWithItsExpectedMessages) {
+  const auto files = toml_files(root / "tests" / "broken");
+  EXPECT_GE(files.size(), 50);
+  for (const auto& file : files) {
+    SCOPED_TRACE(file.filename().string());
+    base::Diagnostics problems;
+    EXPECT_FALSE(read_scenario(file.string(), {}, problems).has_value());
+    std::istringstream lines(test::read_file(file));
+    int expected = 0;
+    const std::string prefix = "# expect: ";
+    for (std::string line; std::getline(lines, line) && line.starts_with(prefix); ++expected) {
+      EXPECT_NE(problems.str().find(line.substr(prefix.size())), std::string::npos)
+          << "expected: " << line.substr(prefix.size()) << "\ngot:\n"
+          << problems.str();
+    }
+    EXPECT_GT(expected, 0);
+    // Every message says where: file:line:column, or the file that cannot be read.
+    for (const base::Diagnostic& d : problems.all()) {
+      EXPECT_NE(d.where.str().find(".toml"), std::string::npos) << d.str();
+    }
+  }
+}
+
+TEST(Scenarios, ThoseThatComeWithConvoyAreValid) {
+  for (const auto& file : toml_files(root / "scenarios")) {
+    base::Diagnostics problems;
+    EXPECT_TRUE(read_scenario(file.string(), {}, problems).has_value()) << problems.str();
+  }
+}
+
+// The sketch of the design, whole, but for its files.
+constexpr const char* sketch = R"(
+name = "cos2p-16"
+seed = 7
+[fleet]
+server = { link = "gigabit" }
+[[fleet.nodes]]
+device = "jetson-agx-orin-64gb"
+mode = "30W"
+count = 2
+link = "wifi6"
+backend = "sim"
+[model]
+architecture = "vit-b16"
+classes = 300
+[data]
+source = "glyphs"
+partition = { kind = "dirichlet", alpha = 1.5 }
+[training]
+learn = true
+optimizer = { kind = "adan", learning_rate = 2.5e-4, weight_decay = 0.05 }
+local_epochs = 5
+batch = 32
+[schedule]
+kind = "cos2p"
+quorum = 0.5
+max_staleness = 10
+[stop]
+rounds = 300
+accuracy = 0.9
+virtual_time_s = 1e6
+[sweep]
+"schedule.kind" = ["fedavg", "cos2p"]
+"fleet.nodes.0.count" = [1, 2, 4]
+)";
+
+TEST(Scenarios, TheSketchOfTheDesignIsRead) {
+  const Scenario s = test::read_or_fail(sketch);
+  EXPECT_EQ(s.world.nodes.size(), 3);
+  EXPECT_EQ(s.identities[1].mode, "30W");
+  EXPECT_EQ(s.world.nodes[2].name, "jetson-agx-orin-64gb-1");
+  EXPECT_EQ(s.schedule.kind, "cos2p");
+  EXPECT_EQ(s.setting->optimizer, engine::Optimizer::adan);
+  EXPECT_EQ(s.setting->local_epochs, 5);
+  EXPECT_TRUE(s.training.learn);
+  EXPECT_TRUE(s.has_sweep);
+  // This version does not train; it says so before it runs anything.
+  EXPECT_THROW(require_runnable(s), base::UserError);
+}
+
+TEST(Scenarios, AFleetOfTheCatalogueCanBeChangedByOverrides) {
+  const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
+  base::Diagnostics problems;
+  const auto s = read_scenario_text(text, "t.toml",
+                                    {{"fleet.nodes.0.count", "5"}, {"fleet.nodes.3.link", "lte"},
+                                     {"schedule.kind", "cos2p"}},
+                                    problems);
+  ASSERT_TRUE(s) << problems.str();
+  EXPECT_EQ(s->world.nodes.size(), 1 + 5 + 4 + 4 + 3 + 3);
+  EXPECT_EQ(s->identities[1 + 5 + 4 + 4].link, "lte");
+  EXPECT_EQ(s->schedule.kind, "cos2p");
+  const auto other = read_scenario_text(text, "t.toml", {{"fleet.use", "colext14"}}, problems);
+  ASSERT_TRUE(other) << problems.str();
+  EXPECT_EQ(other->world.nodes.size(), 15);
+}
+
+TEST(Scenarios, AnOverrideIsCheckedAsTheFileIs) {
+  const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
+  base::Diagnostics problems;
+  EXPECT_FALSE(read_scenario_text(text, "t.toml",
+                                  {{"training.batch", "0"}, {"schedule.knid", "fedavg"},
+                                   {"fleet.nodes.9.count", "1"}},
+                                  problems));
+  EXPECT_NE(problems.str().find("--set training.batch=0: error: training.batch: expected"),
+            std::string::npos) << problems.str();
+  EXPECT_NE(problems.str().find("unknown key \"knid\" in [schedule]; did you mean \"kind\"?"),
+            std::string::npos) << problems.str();
+  EXPECT_NE(problems.str().find("--set fleet.nodes.9.count=1: error: \"9\" is no index here"),
+            std::string::npos) << problems.str();
+}
+
+TEST(Scenarios, TheHashNamesWhatDeterminesTheRun) {
+  const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
+  base::Diagnostics problems;
+  const auto hash = [&](std::vector<Override> overrides) {
+    const auto s = read_scenario_text(text, "t.toml", overrides, problems);
+    return s ? s->hash : problems.str();
+  };
+  EXPECT_EQ(hash({}), hash({{"output.progress_s", "1"}}));
+  EXPECT_NE(hash({}), hash({{"seed", "2"}}));
+}
+
+TEST(Scenarios, TheResolvedTextReadsBackAsTheSame) {
+  const Scenario s = test::read_or_fail("[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n");
+  EXPECT_EQ(test::read_or_fail(s.resolved).hash, s.hash);
+}
+
+TEST(Scenarios, BatchesAndRatesGoByMemoryClass) {
+  const Scenario s = test::read_or_fail(
+      "[fleet]\nuse = \"colext14\"\n[training]\nbatch = { 64gb = 128, 16gb = 32, 8gb = 16 }\n"
+      "[stop]\nrounds = 1\n");
+  EXPECT_EQ(s.setting->nodes[1].batch, 128);  // AGX Orin 64 GB
+  EXPECT_EQ(s.setting->nodes[3].batch, 16);   // Orin Nano 8 GB
+  EXPECT_EQ(s.setting->nodes[14].batch, 16);  // Nano, 4 GB: below the smallest class
+}
+
+TEST(Scenarios, NodesShareTheData) {
+  const Scenario s = test::read_or_fail(
+      "[fleet]\nuse = \"jetson16\"\n[data]\nsamples = 16000\nlocal_test_share = 0.2\n"
+      "[stop]\nrounds = 1\n");
+  for (std::size_t i = 1; i < s.setting->nodes.size(); ++i) {
+    EXPECT_EQ(s.setting->nodes[i].samples, 800);
+  }
+}
+
+TEST(Scenarios, KeysOfAnotherScheduleAreCheckedAndLeftAlone) {
+  base::Diagnostics problems;
+  EXPECT_TRUE(read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
+                                 "quorum = 0.5\n[stop]\nrounds = 1\n", "t.toml", {}, problems));
+  EXPECT_FALSE(read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
+                                  "quorum = 5\n[stop]\nrounds = 1\n", "t.toml", {}, problems));
+}
+
+}  // namespace
+}  // namespace convoy::sim
