@@ -1,0 +1,59 @@
+#include "bench/bare.hpp"
+
+#include <chrono>
+#include <simgrid/s4u.hpp>
+#include <string>
+#include <vector>
+
+namespace convoy::bench {
+namespace sg = simgrid::s4u;
+
+double run_bare(const Pattern& pattern) {
+  std::vector<std::string> words = {"bare", "--log=root.thres:critical",
+                                    "--cfg=network/model:CM02", "--cfg=network/crosstraffic:0",
+                                    "--cfg=network/TCP-gamma:1e15"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  sg::Engine engine(&count, arguments.data());
+  sg::NetZone* zone = sg::create_star_zone("bare");
+  sg::Host* server = zone->create_host("server", 1e12);
+  std::vector<sg::LinkInRoute> server_route;
+  if (pattern.server_binds) {
+    server_route.emplace_back(zone->create_link("server", 1.25e8)->seal());
+  }
+  zone->add_route(server->get_netpoint(), nullptr, nullptr, nullptr, server_route, true);
+  server->seal();
+  std::vector<sg::Host*> hosts;
+  for (int i = 0; i < pattern.nodes; ++i) {
+    sg::Host* host = zone->create_host(std::to_string(i), 1e9 * (1 + i % 4));
+    const auto up = zone->create_link(std::to_string(i) + "u", 1.25e7)->set_latency(1e-3)->seal();
+    const auto down = zone->create_link(std::to_string(i) + "d", 1.25e7)->set_latency(1e-3)->seal();
+    zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {sg::LinkInRoute(up)}, false);
+    zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, {sg::LinkInRoute(down)},
+                    false);
+    host->seal();
+    hosts.push_back(host);
+  }
+  zone->seal();
+  const int each = pattern.tasks / pattern.in_flight;
+  for (int i = 0; i < pattern.in_flight; ++i) {
+    sg::Actor::create("worker", hosts[static_cast<std::size_t>(i)], [&, i] {
+      for (int k = 0; k < each; ++k) {
+        const auto at = (static_cast<std::size_t>(i) +
+                         static_cast<std::size_t>(k) * static_cast<std::size_t>(pattern.in_flight)) %
+                        hosts.size();
+        sg::Host* host = hosts[at];
+        sg::Comm::sendto(server, host, static_cast<std::uint64_t>(pattern.bytes));
+        sg::Exec::init()->set_host(host)->set_flops_amount(pattern.seconds * 1e9)->wait();
+        sg::Comm::sendto(host, server, static_cast<std::uint64_t>(pattern.bytes));
+      }
+    });
+  }
+  const auto start = std::chrono::steady_clock::now();
+  engine.run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace convoy::bench

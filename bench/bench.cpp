@@ -1,0 +1,144 @@
+// Benchmarks of the timing simulation, each against a bare SimGrid program doing the same pattern,
+// alternating in one run. Prints what was measured beside what is asked for; exit status 1 where a
+// bound is not met.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "bench/bare.hpp"
+#include "bench/child.hpp"
+#include "sim/run/run.hpp"
+
+namespace convoy::bench {
+namespace {
+
+int missed = 0;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// `bound` 0: reported without one.
+void report(const std::string& what, double measured, const std::string& unit, double bound) {
+  const bool met = bound <= 0 || measured <= bound;
+  if (!met) ++missed;
+  fmt::print("{:<66} {:>9.3f} {:<4} {}\n", what, measured, unit,
+             bound <= 0 ? "" : fmt::format("at most {} {}: {}", bound, unit, met ? "met" : "MISSED"));
+  std::fflush(stdout);
+}
+
+// The pattern as a scenario: four speed classes, every task the same bytes.
+std::string scenario_text(const Pattern& p, const std::string& schedule, const std::string& stop) {
+  std::string text = fmt::format(
+      "name = \"bench\"\n[fleet]\nserver = {{ link = {{ duplex = \"full\", down_bps = {0}, up_bps = "
+      "{0} }} }}\n", p.server_binds ? 1e9 : 1e15);
+  for (int speed = 1; speed <= 4; ++speed) {
+    text += fmt::format(
+        "[[fleet.nodes]]\ndevice = \"jetson-agx-orin-64gb\"\nname = \"n{}\"\ncount = {}\n"
+        "samples = 1\nslowdown = {}\nlink = {{ duplex = \"full\", down_bps = 1e8, up_bps = 1e8, "
+        "latency_s = 1e-3 }}\n", speed, p.nodes / 4, 1.0 / speed);
+  }
+  return text + fmt::format(
+                    "[model]\narchitecture = \"mlp\"\n[training]\nfixed_cost = {{ compute_s = {}, "
+                    "download_bytes = {}, upload_bytes = {} }}\n[schedule]\n{}\n[stop]\n{}\n",
+                    p.seconds, p.bytes, p.bytes, schedule, stop);
+}
+
+double run_convoy(const std::string& text, const std::filesystem::path& folder) {
+  base::Diagnostics problems;
+  const auto scenario = sim::read_scenario_text(text, "bench.toml", {}, problems);
+  if (!scenario) throw std::runtime_error(problems.str());
+  sim::RunOptions options;
+  options.folder = folder;
+  options.mode = sim::StoreMode::overwrite;
+  const auto start = std::chrono::steady_clock::now();
+  const sim::RunResult result = sim::run(*scenario, options);
+  if (result.status != sim::RunStatus::done) throw std::runtime_error(result.cause);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Cost of a task (download, compute, upload) at 16 nodes.
+void sixteen_nodes(const std::filesystem::path& folder, int repetitions) {
+  for (const bool binds : {true, false}) {
+    const Pattern pattern{.tasks = 32'000, .server_binds = binds};
+    for (const std::string schedule : {"fedavg", "cos2p"}) {
+      const std::string text = scenario_text(pattern, fmt::format("kind = \"{}\"", schedule),
+                                             fmt::format("tasks = {}", pattern.tasks));
+      std::vector<double> bare;
+      std::vector<double> off;
+      std::vector<double> on;
+      for (int i = 0; i < repetitions; ++i) {
+        bare.push_back(in_child([&] { return run_bare(pattern); }).seconds);
+        off.push_back(in_child([&] { return run_convoy(text, {}); }).seconds);
+        on.push_back(in_child([&] { return run_convoy(text, folder); }).seconds);
+      }
+      const auto us = [&](const std::vector<double>& v) { return median(v) / pattern.tasks * 1e6; };
+      fmt::print("16 nodes, {}, server's link {}: bare {:.2f} us, store off {:.2f} us, on {:.2f} us "
+                 "a task\n", schedule, binds ? "binds" : "cannot bind", us(bare), us(off), us(on));
+      report("  ratio to bare, store off", us(off) / us(bare), "x", 2);
+      report("  ratio to bare, store on", us(on) / us(bare), "x", 2.5);
+    }
+  }
+}
+
+// 100,000 nodes, 1,000 in flight, 100,000 tasks: the whole command, reading and building included.
+void many_nodes(const std::filesystem::path& folder) {
+  for (const bool binds : {false, true}) {
+    const Pattern pattern{.nodes = 100'000, .in_flight = 1'000, .tasks = 100'000,
+                          .server_binds = binds};
+    const std::string file = (folder / "many.toml").string();
+    std::ofstream(file) << scenario_text(pattern, "kind = \"fedavg\"\nparticipants = 1000",
+                                         "rounds = 100");
+    const Measured convoy = command(fmt::format("{} run {} -o {} --overwrite --quiet >/dev/null",
+                                                CONVOY_BINARY, file, (folder / "many").string()));
+    fmt::print("100,000 nodes, 1,000 in flight, 100,000 tasks, server's link {}\n",
+               binds ? "binds" : "cannot bind");
+    report("  convoy run, store on, whole command", convoy.seconds, "s", binds ? 0 : 10);
+    report("  its peak memory", convoy.peak_mib, "MiB", binds ? 0 : 600);
+    const Measured bare = in_child([&] { return run_bare(pattern); });
+    report("  bare: 1,000 actors over the same nodes, without building them", bare.seconds, "s", 0);
+  }
+}
+
+void start_up(const std::filesystem::path& folder, int repetitions) {
+  std::vector<double> help;
+  std::vector<double> run;
+  const std::string text = scenario_text({}, "kind = \"fedavg\"", "rounds = 20");
+  std::ofstream(folder / "quick.toml") << text;
+  for (int i = 0; i < repetitions; ++i) {
+    help.push_back(command(fmt::format("{} --help >/dev/null", CONVOY_BINARY)).seconds * 1e3);
+    run.push_back(command(fmt::format("{} run {} -o {} --overwrite --quiet >/dev/null",
+                                      CONVOY_BINARY, (folder / "quick.toml").string(),
+                                      (folder / "quick").string())).seconds);
+  }
+  report("convoy --help", median(help), "ms", 50);
+  report("convoy run, 16 nodes x 20 rounds, store on", median(run), "s", 0.3);
+}
+
+}  // namespace
+}  // namespace convoy::bench
+
+int main() {
+  using namespace convoy::bench;
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  try {
+    start_up(folder, 15);
+    sixteen_nodes(folder / "run", 5);
+    many_nodes(folder);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "convoy_bench: {}\n", e.what());
+    missed = 1;
+  }
+  std::filesystem::remove_all(folder);
+  return missed == 0 ? 0 : 1;
+}

@@ -1,0 +1,62 @@
+#include "bench/child.hpp"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace convoy::bench {
+namespace {
+
+// Waits for a child; gives its peak memory.
+double wait_for(pid_t child, const std::string& what) {
+  int status = 0;
+  rusage usage{};
+  if (::wait4(child, &status, 0, &usage) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    throw std::runtime_error(what + " failed");
+  }
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+}  // namespace
+
+Measured in_child(const std::function<double()>& work) {
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("pipe failed");
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const double seconds = work();
+    const bool written = ::write(ends[1], &seconds, sizeof seconds) == sizeof seconds;
+    std::_Exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  Measured measured;
+  const bool read = ::read(ends[0], &measured.seconds, sizeof measured.seconds) ==
+                    sizeof measured.seconds;
+  ::close(ends[0]);
+  measured.peak_mib = wait_for(child, "a measurement");
+  if (!read) throw std::runtime_error("a measurement gave nothing");
+  return measured;
+}
+
+Measured command(const std::string& line) {
+  std::fflush(nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/bin/sh", "sh", "-c", ("exec " + line).c_str(), nullptr);
+    std::_Exit(127);
+  }
+  Measured measured;
+  measured.peak_mib = wait_for(child, line);
+  measured.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return measured;
+}
+
+}  // namespace convoy::bench
