@@ -104,6 +104,8 @@ void CoS2P::task_failed(const Event& event, Orders& orders) {
 }
 
 void CoS2P::assign_idle(Orders& orders) {
+  // What would start now from the old version would be a version old in a moment.
+  if (!aggregating_.empty()) return;
   std::sort(idle_.begin(), idle_.end());
   for (const NodeId node : std::exchange(idle_, {})) {
     Worker& w = worker(node);

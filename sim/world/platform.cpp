@@ -1,6 +1,7 @@
 #include "sim/world/platform.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -37,7 +38,11 @@ void Platform::create_engine(NetworkModel model) {
   int count = static_cast<int>(raw.size());
   raw.push_back(nullptr);
   static std::unique_ptr<sg::Engine> engine;  // one per process, as long as the process
+  // SimGrid takes SIGINT for itself and ends the process; whoever had it keeps it.
+  struct sigaction before {};
+  ::sigaction(SIGINT, nullptr, &before);
   engine = std::make_unique<sg::Engine>(&count, raw.data());
+  ::sigaction(SIGINT, &before, nullptr);
   engine_ = engine.get();
 }
 

@@ -1,0 +1,290 @@
+// Schedules are pure: lists of events in, orders out. No world here.
+
+#include "sim/schedule/schedule.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "sim/schedule/cos2p.hpp"
+#include "sim/schedule/fedavg.hpp"
+
+namespace convoy::sim {
+namespace {
+
+std::shared_ptr<const Setting> setting_of(int workers, int memory_gb = 64) {
+  auto machine = std::make_shared<platforms::Machine>();
+  machine->peak_fp32 = 1e12;
+  machine->memory_bandwidth = 1e11;
+  machine->efficiency = {1, 1, 1, 1};
+  machine->memory_efficiency = 1;
+  machine->memory = memory_gb * 1e9;
+  machine->memory_class_gb = memory_gb;
+  auto setting = std::make_shared<Setting>();
+  setting->seed = 3;
+  engine::ModelOptions model;
+  model.architecture = "mlp";
+  setting->architecture =
+      std::make_shared<const engine::Architecture>(engine::make_architecture(model));
+  for (int i = 0; i <= workers; ++i) setting->nodes.push_back({"n", machine, 10, 5});
+  return setting;
+}
+
+// Feeds a schedule and keeps the books of what it ordered.
+class Desk {
+ public:
+  explicit Desk(std::unique_ptr<Schedule> schedule) : schedule_(std::move(schedule)) {
+    give({{.kind = EventKind::run_started}});
+  }
+
+  void give(std::vector<Event> events) {
+    events.back().last = true;
+    for (const Event& event : events) {
+      for (const Order& order : schedule_->on(event)) {
+        if (const auto* assign = std::get_if<Assign>(&order)) {
+          open[assign->task] = assign->members.back();
+          base[assign->task] = version;
+          labels[assign->task] = assign->label;
+        } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
+          open.erase(cancel->task);
+          cancelled.push_back(cancel->task);
+        } else if (const auto* aggregate = std::get_if<Aggregate>(&order)) {
+          aggregating = aggregate->tasks;
+        } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
+          timers.push_back(*timer);
+        } else {
+          finish = std::get<Finish>(order).cause;
+        }
+      }
+    }
+  }
+
+  Event done(TaskId task) {
+    const Event event{.kind = EventKind::task_done, .node = open.at(task), .task = task};
+    open.erase(task);
+    return event;
+  }
+  Event failed(TaskId task, Cause cause) {
+    const Event event{.kind = EventKind::task_failed, .node = open.at(task), .task = task,
+                      .cause = cause};
+    open.erase(task);
+    return event;
+  }
+  Event aggregated() {
+    aggregating.clear();
+    return {.kind = EventKind::aggregated, .version = ++version};
+  }
+
+  std::map<TaskId, NodeId> open;
+  std::map<TaskId, std::int64_t> base;
+  std::map<TaskId, std::string> labels;
+  std::vector<TaskId> cancelled;
+  std::vector<TaskId> aggregating;
+  std::vector<SetTimer> timers;
+  std::string finish;
+  std::int64_t version = 0;
+
+ private:
+  std::unique_ptr<Schedule> schedule_;
+};
+
+TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
+  FedAvgOptions options;
+  options.participants = 4;
+  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  std::set<NodeId> seen;
+  for (int round = 0; round < 30; ++round) {
+    ASSERT_EQ(desk.open.size(), 4);
+    std::vector<Event> events;
+    for (const auto& [task, node] : std::map(desk.open)) {
+      seen.insert(node);
+      events.push_back(desk.done(task));
+    }
+    desk.give(events);
+    ASSERT_EQ(desk.aggregating.size(), 4);
+    desk.give({desk.aggregated()});
+  }
+  EXPECT_EQ(seen.size(), 20);
+}
+
+TEST(FedAvg, AShareOfThoseThatAreThere) {
+  FedAvgOptions options;
+  options.participant_share = 0.25;
+  const Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  EXPECT_EQ(desk.open.size(), 5);
+}
+
+TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
+  FedAvgOptions options;
+  options.deadline_s = 10;
+  Desk desk(std::make_unique<FedAvg>(setting_of(3), options));
+  ASSERT_EQ(desk.timers.size(), 1);
+  EXPECT_EQ(desk.timers[0].time, 10);
+  desk.give({desk.done(1)});
+  desk.give({{.time = 10, .kind = EventKind::timer_fired, .timer = desk.timers[0].timer}});
+  EXPECT_EQ(desk.cancelled, (std::vector<TaskId>{0, 2}));
+  EXPECT_EQ(desk.aggregating, std::vector<TaskId>{1});
+}
+
+TEST(FedAvg, ADeadlineThatNobodyMeetsEndsTheRunWithItsCause) {
+  FedAvgOptions options;
+  options.deadline_s = 1;
+  Desk desk(std::make_unique<FedAvg>(setting_of(2), options));
+  for (int i = 0; i < 10 && desk.finish.empty(); ++i) {
+    desk.give({{.kind = EventKind::timer_fired, .timer = desk.timers.back().timer}});
+  }
+  EXPECT_NE(desk.finish.find("deadline_s = 1"), std::string::npos) << desk.finish;
+}
+
+TEST(FedAvg, WaitsForNodesWhenAllAreAway) {
+  Desk desk(std::make_unique<FedAvg>(setting_of(1), FedAvgOptions{}));
+  desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
+  EXPECT_TRUE(desk.open.empty());
+  desk.give({{.kind = EventKind::node_joined, .node = 1}});
+  EXPECT_EQ(desk.open.size(), 1);
+}
+
+TEST(CoS2P, AggregatesAtTheQuorumOfWhatIsInFlight) {
+  Desk desk(std::make_unique<CoS2P>(setting_of(5), CoS2POptions{}));
+  desk.give({desk.done(0)});
+  desk.give({desk.done(1)});
+  EXPECT_TRUE(desk.aggregating.empty());
+  desk.give({desk.done(2)});  // ceil(0.5 x 5) = 3
+  EXPECT_EQ(desk.aggregating, (std::vector<TaskId>{0, 1, 2}));
+  desk.give({desk.done(3)});  // during the aggregation: waits for the next
+  EXPECT_EQ(desk.aggregating.size(), 3);
+  EXPECT_EQ(desk.open.size(), 1);
+  desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.open.size(), 4);  // the three go on; the fourth waits in the buffer
+}
+
+TEST(CoS2P, TakesAllUpdatesOfAnInstantTogether) {
+  Desk desk(std::make_unique<CoS2P>(setting_of(4), CoS2POptions{}));
+  desk.give({desk.done(0), desk.done(1), desk.done(2), desk.done(3)});
+  EXPECT_EQ(desk.aggregating.size(), 4);
+}
+
+TEST(CoS2P, ALostNodeLowersTheQuorum) {
+  Desk desk(std::make_unique<CoS2P>(setting_of(4), CoS2POptions{}));
+  desk.give({desk.done(0)});
+  desk.give({{.kind = EventKind::node_lost, .node = 3}, desk.failed(2, Cause::node_lost)});
+  EXPECT_TRUE(desk.aggregating.empty());  // ceil(1.5) = 2
+  desk.give({{.kind = EventKind::node_lost, .node = 4}, desk.failed(3, Cause::node_lost)});
+  EXPECT_EQ(desk.aggregating, std::vector<TaskId>{0});  // ceil(1) = 1
+}
+
+TEST(CoS2P, LearnsMasksInANodesFirstTwoTasksAndAgainWhenRefreshed) {
+  CoS2POptions options;
+  options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
+  options.crew.mask.refresh = 3;
+  Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
+  std::vector<std::string> labels;
+  for (TaskId task = 0; task < 9; ++task) {
+    labels.push_back(desk.labels.at(task));
+    desk.give({desk.done(task)});
+    desk.give({desk.aggregated()});
+  }
+  EXPECT_EQ(labels, (std::vector<std::string>{"mask", "mask", "train", "train", "mask", "train",
+                                              "train", "mask", "train"}));
+}
+
+TEST(CoS2P, AMaskPhaseThatFailedIsDoneAgain) {
+  CoS2POptions options;
+  options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
+  options.crew.mask.tasks = 1;
+  Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
+  desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
+  desk.give({{.kind = EventKind::node_joined, .node = 1}});
+  EXPECT_EQ(desk.labels.at(1), "mask");
+}
+
+TEST(CoS2P, ANodeThatKeepsRunningOutOfMemoryGetsNoMoreWork) {
+  Desk desk(std::make_unique<CoS2P>(setting_of(1), CoS2POptions{}));
+  for (int i = 0; i < 3; ++i) {
+    desk.give({desk.failed(desk.open.begin()->first, Cause::out_of_memory)});
+  }
+  EXPECT_TRUE(desk.open.empty());
+  EXPECT_NE(desk.finish.find("ran out of memory"), std::string::npos);
+}
+
+TEST(Crew, NobodyFitsIsAClearError) {
+  auto setting = std::make_shared<Setting>(*setting_of(2));
+  auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
+  machine->memory = 1000;
+  for (NodeSetting& node : setting->nodes) node.machine = machine;
+  EXPECT_THROW(FedAvg(setting, FedAvgOptions{}), base::UserError);
+}
+
+TEST(Crew, OneThatDoesNotFitStaysOutOrIsAnError) {
+  auto setting = std::make_shared<Setting>(*setting_of(2));
+  auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
+  machine->memory = 1000;
+  setting->nodes[1].machine = machine;
+  const Desk desk(std::make_unique<FedAvg>(setting, FedAvgOptions{}));
+  EXPECT_EQ(desk.open.size(), 1);
+  FedAvgOptions strict;
+  strict.crew.skip_unfit = false;
+  EXPECT_THROW(FedAvg(setting, strict), base::UserError);
+}
+
+// Whatever comes in whatever order: every aggregated update is within the bound, no update is
+// aggregated twice, no node has two tasks, and the schedule never comes to rest while nodes are there.
+void any_order_of_events(bool drop) {
+  const int workers = *rc::gen::inRange(1, 9);
+  CoS2POptions options;
+  options.quorum = *rc::gen::inRange(1, 11) / 10.0;
+  options.max_staleness = *rc::gen::inRange(drop ? 1 : 0, 4);
+  options.drop_stale = drop;
+  Desk desk(std::make_unique<CoS2P>(setting_of(workers), options));
+  std::set<TaskId> counted;
+  std::vector<bool> away(workers + 1, false);
+  const auto take_aggregation = [&] {
+    for (const TaskId task : desk.aggregating) {
+      RC_ASSERT(counted.insert(task).second);
+      RC_ASSERT(desk.version - desk.base.at(task) <= options.max_staleness);
+    }
+    desk.give({desk.aggregated()});
+  };
+  for (int step = 0; step < 200; ++step) {
+    std::set<NodeId> busy;
+    for (const auto& [task, node] : desk.open) RC_ASSERT(busy.insert(node).second);
+    const int choice = *rc::gen::inRange(0, 10);
+    const NodeId node = *rc::gen::inRange(1, workers + 1);
+    if (choice == 0 && !away[node]) {
+      std::vector<Event> events = {{.kind = EventKind::node_lost, .node = node}};
+      for (const auto& [task, at] : std::map(desk.open)) {
+        if (at == node) events.push_back(desk.failed(task, Cause::node_lost));
+      }
+      away[node] = true;
+      desk.give(events);
+    } else if (choice == 1 && away[node]) {
+      away[node] = false;
+      desk.give({{.kind = EventKind::node_joined, .node = node}});
+    } else if (choice < 5 && !desk.aggregating.empty()) {
+      take_aggregation();
+    } else if (!desk.open.empty()) {
+      auto task = desk.open.begin();
+      std::advance(task, *rc::gen::inRange<std::size_t>(0, desk.open.size()));
+      desk.give({desk.done(task->first)});
+    } else if (!desk.aggregating.empty()) {
+      take_aggregation();
+    } else {
+      RC_ASSERT(std::count(away.begin() + 1, away.end(), true) == workers);
+    }
+  }
+}
+
+TEST(CoS2P, AnyOrderOfEventsKeepsTheBoundAndGoesOn) {
+  EXPECT_TRUE(rc::check([] { any_order_of_events(false); }));
+}
+
+TEST(CoS2P, AnyOrderOfEventsKeepsTheBoundAndGoesOnWhenStaleTasksAreDropped) {
+  EXPECT_TRUE(rc::check([] { any_order_of_events(true); }));
+}
+
+}  // namespace
+}  // namespace convoy::sim
