@@ -9,9 +9,8 @@ namespace convoy::bench {
 namespace sg = simgrid::s4u;
 
 double run_bare(const Pattern& pattern) {
-  std::vector<std::string> words = {"bare", "--log=root.thres:critical",
-                                    "--cfg=network/model:CM02", "--cfg=network/crosstraffic:0",
-                                    "--cfg=network/TCP-gamma:1e15"};
+  std::vector<std::string> words = {"bare", "--log=root.thres:critical", "--cfg=network/model:CM02",
+                                    "--cfg=network/crosstraffic:0", "--cfg=network/TCP-gamma:1e15"};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
@@ -41,9 +40,10 @@ double run_bare(const Pattern& pattern) {
   for (int i = 0; i < pattern.in_flight; ++i) {
     sg::Actor::create("worker", hosts[static_cast<std::size_t>(i)], [&, i] {
       for (int k = 0; k < each; ++k) {
-        const auto at = (static_cast<std::size_t>(i) +
-                         static_cast<std::size_t>(k) * static_cast<std::size_t>(pattern.in_flight)) %
-                        hosts.size();
+        const auto at =
+            (static_cast<std::size_t>(i) +
+             static_cast<std::size_t>(k) * static_cast<std::size_t>(pattern.in_flight)) %
+            hosts.size();
         sg::Host* host = hosts[at];
         sg::Comm::sendto(server, host, static_cast<std::uint64_t>(pattern.bytes));
         sg::Exec::init()->set_host(host)->set_flops_amount(pattern.seconds * 1e9)->wait();

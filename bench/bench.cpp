@@ -30,21 +30,25 @@ double median(std::vector<double> values) {
 void report(const std::string& what, double measured, const std::string& unit, double bound) {
   const bool met = bound <= 0 || measured <= bound;
   if (!met) ++missed;
-  fmt::print("{:<66} {:>9.3f} {:<4} {}\n", what, measured, unit,
-             bound <= 0 ? "" : fmt::format("at most {} {}: {}", bound, unit, met ? "met" : "MISSED"));
+  fmt::print(
+      "{:<66} {:>9.3f} {:<4} {}\n", what, measured, unit,
+      bound <= 0 ? "" : fmt::format("at most {} {}: {}", bound, unit, met ? "met" : "MISSED"));
   std::fflush(stdout);
 }
 
 // The pattern as a scenario: four speed classes, every task the same bytes.
 std::string scenario_text(const Pattern& p, const std::string& schedule, const std::string& stop) {
   std::string text = fmt::format(
-      "name = \"bench\"\n[fleet]\nserver = {{ link = {{ duplex = \"full\", down_bps = {0}, up_bps = "
-      "{0} }} }}\n", p.server_binds ? 1e9 : 1e15);
+      "name = \"bench\"\n[fleet]\nserver = {{ link = {{ duplex = \"full\", down_bps = {0}, up_bps "
+      "= "
+      "{0} }} }}\n",
+      p.server_binds ? 1e9 : 1e15);
   for (int speed = 1; speed <= 4; ++speed) {
     text += fmt::format(
         "[[fleet.nodes]]\ndevice = \"jetson-agx-orin-64gb\"\nname = \"n{}\"\ncount = {}\n"
         "samples = 1\nslowdown = {}\nlink = {{ duplex = \"full\", down_bps = 1e8, up_bps = 1e8, "
-        "latency_s = 1e-3 }}\n", speed, p.nodes / 4, 1.0 / speed);
+        "latency_s = 1e-3 }}\n",
+        speed, p.nodes / 4, 1.0 / speed);
   }
   return text + fmt::format(
                     "[model]\narchitecture = \"mlp\"\n[training]\nfixed_cost = {{ compute_s = {}, "
@@ -81,8 +85,10 @@ void sixteen_nodes(const std::filesystem::path& folder, int repetitions) {
         on.push_back(in_child([&] { return run_convoy(text, folder); }).seconds);
       }
       const auto us = [&](const std::vector<double>& v) { return median(v) / pattern.tasks * 1e6; };
-      fmt::print("16 nodes, {}, server's link {}: bare {:.2f} us, store off {:.2f} us, on {:.2f} us "
-                 "a task\n", schedule, binds ? "binds" : "cannot bind", us(bare), us(off), us(on));
+      fmt::print(
+          "16 nodes, {}, server's link {}: bare {:.2f} us, store off {:.2f} us, on {:.2f} us "
+          "a task\n",
+          schedule, binds ? "binds" : "cannot bind", us(bare), us(off), us(on));
       report("  ratio to bare, store off", us(off) / us(bare), "x", 2);
       report("  ratio to bare, store on", us(on) / us(bare), "x", 2.5);
     }
@@ -92,8 +98,8 @@ void sixteen_nodes(const std::filesystem::path& folder, int repetitions) {
 // 100,000 nodes, 1,000 in flight, 100,000 tasks: the whole command, reading and building included.
 void many_nodes(const std::filesystem::path& folder) {
   for (const bool binds : {false, true}) {
-    const Pattern pattern{.nodes = 100'000, .in_flight = 1'000, .tasks = 100'000,
-                          .server_binds = binds};
+    const Pattern pattern{
+        .nodes = 100'000, .in_flight = 1'000, .tasks = 100'000, .server_binds = binds};
     const std::string file = (folder / "many.toml").string();
     std::ofstream(file) << scenario_text(pattern, "kind = \"fedavg\"\nparticipants = 1000",
                                          "rounds = 100");
@@ -115,9 +121,10 @@ void start_up(const std::filesystem::path& folder, int repetitions) {
   std::ofstream(folder / "quick.toml") << text;
   for (int i = 0; i < repetitions; ++i) {
     help.push_back(command(fmt::format("{} --help >/dev/null", CONVOY_BINARY)).seconds * 1e3);
-    run.push_back(command(fmt::format("{} run {} -o {} --overwrite --quiet >/dev/null",
-                                      CONVOY_BINARY, (folder / "quick.toml").string(),
-                                      (folder / "quick").string())).seconds);
+    run.push_back(
+        command(fmt::format("{} run {} -o {} --overwrite --quiet >/dev/null", CONVOY_BINARY,
+                            (folder / "quick.toml").string(), (folder / "quick").string()))
+            .seconds);
   }
   report("convoy --help", median(help), "ms", 50);
   report("convoy run, 16 nodes x 20 rounds, store on", median(run), "s", 0.3);

@@ -36,8 +36,8 @@ Measured in_child(const std::function<double()>& work) {
   }
   ::close(ends[1]);
   Measured measured;
-  const bool read = ::read(ends[0], &measured.seconds, sizeof measured.seconds) ==
-                    sizeof measured.seconds;
+  const bool read =
+      ::read(ends[0], &measured.seconds, sizeof measured.seconds) == sizeof measured.seconds;
   ::close(ends[0]);
   measured.peak_mib = wait_for(child, "a measurement");
   if (!read) throw std::runtime_error("a measurement gave nothing");

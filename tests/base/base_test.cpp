@@ -99,11 +99,14 @@ TEST(TableReader, ReportsEverythingAtOnceWithItsPlace) {
   const std::string text = problems.str();
   EXPECT_EQ(problems.errors(), 5) << text;
   EXPECT_NE(text.find("f.toml:1:9: error: count: expected an integer at least 1, got \"two\""),
-            std::string::npos) << text;
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("f.toml:2:9: error: share: expected a number above 0 and at most 1, got 1.5"),
-            std::string::npos) << text;
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("unknown key \"modle\" at the top of the file; did you mean \"model\"?"),
-            std::string::npos) << text;
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("needed: missing"), std::string::npos) << text;
   EXPECT_NE(text.find("f.toml:5:8: error: sub.flag"), std::string::npos) << text;
 }

@@ -66,16 +66,17 @@ TEST(CommandLine, CheckShowsTheFleetAndThePreflight) {
 }
 
 TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
-  const Output output = convoy("check " + root + "/scenarios/cos2p-16.toml --set "
+  const Output output = convoy("check " + root +
+                               "/scenarios/cos2p-16.toml --set "
                                "'schedule.rates={64gb=0.75,8gb=0.25}'");
   EXPECT_EQ(output.status, 0) << output.err;
   EXPECT_THAT(output.out, HasSubstr("no node trains blocks 10 to 12 of vit-b16"));
 }
 
 TEST(CommandLine, CheckSaysWhoDoesNotFit) {
-  const Output output =
-      convoy("check " + root + "/scenarios/cos2p-16.toml --set schedule.kind=fedavg --set "
-             "training.batch=32");
+  const Output output = convoy("check " + root +
+                               "/scenarios/cos2p-16.toml --set schedule.kind=fedavg --set "
+                               "training.batch=32");
   EXPECT_EQ(output.status, 0) << output.err;
   EXPECT_THAT(output.out, HasSubstr("3 of 16 nodes cannot hold their task and stay out: "
                                     "jetson-xavier-nx-8gb-0"));
@@ -93,11 +94,27 @@ TEST(CommandLine, JsonHasEveryKeyOfTheDesign) {
   const Output output = convoy("run " + quickstart + " --json -o " + in(folder, "r"));
   ASSERT_EQ(output.status, 0) << output.err;
   const json figures = json::parse(output.out);
-  for (const char* key :
-       {"scenario", "schedule", "seed", "rounds", "virtual_time_s", "wall_time_s", "tasks",
-        "tasks_failed", "utilization", "bytes_down", "bytes_up", "energy_j", "accuracy",
-        "accuracy_best", "time_to_accuracy_s", "peak_memory_bytes", "staleness", "coverage_min",
-        "real_nodes", "max_lag_ms", "store"}) {
+  for (const char* key : {"scenario",
+                          "schedule",
+                          "seed",
+                          "rounds",
+                          "virtual_time_s",
+                          "wall_time_s",
+                          "tasks",
+                          "tasks_failed",
+                          "utilization",
+                          "bytes_down",
+                          "bytes_up",
+                          "energy_j",
+                          "accuracy",
+                          "accuracy_best",
+                          "time_to_accuracy_s",
+                          "peak_memory_bytes",
+                          "staleness",
+                          "coverage_min",
+                          "real_nodes",
+                          "max_lag_ms",
+                          "store"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_EQ(figures["rounds"], 20);
@@ -163,8 +180,9 @@ TEST(CommandLine, PerfettoHasEveryActivityAndNoOverlapsOnATrack) {
     free = event["ts"].get<double>() + event["dur"].get<double>();
   }
   SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READONLY);
-  EXPECT_EQ(slices, database.execAndGet("SELECT COUNT(*) FROM activity WHERE start_s IS NOT NULL")
-                        .getInt());
+  EXPECT_EQ(
+      slices,
+      database.execAndGet("SELECT COUNT(*) FROM activity WHERE start_s IS NOT NULL").getInt());
 }
 
 TEST(Determinism, TheSameStoreTenTimesAndWithAnotherOutputOption) {
@@ -227,8 +245,7 @@ class Interrupted : public testing::Test {
  protected:
   // A run that takes a good second on the host, so that signals meet it under way.
   std::vector<std::string> arguments(const std::string& name) const {
-    return {"run",   quickstart, "--set", "stop.rounds=20000", "--quiet", "-o",
-            in(folder, name)};
+    return {"run", quickstart, "--set", "stop.rounds=20000", "--quiet", "-o", in(folder, name)};
   }
   std::string line(const std::string& name) const {
     std::string text;
@@ -292,8 +309,7 @@ TEST_F(Interrupted, TwoCannotWriteToOneFolder) {
 TEST(Comparison, TheTriggerAloneRaisesUtilization) {
   // jetson16, vit-b16, 1,600 node updates each (scenarios/cos2p-16.toml).
   const std::string run = "run " + root + "/scenarios/cos2p-16.toml --no-store --quiet --json";
-  const std::string rates =
-      " --set 'schedule.rates={64gb=1.0,32gb=0.75,16gb=0.5,8gb=0.25}'";
+  const std::string rates = " --set 'schedule.rates={64gb=1.0,32gb=0.75,16gb=0.5,8gb=0.25}'";
   const json cos2p = json::parse(convoy(run).out);
   const json trigger = json::parse(convoy(run + " --set schedule.kind=fedavg" + rates).out);
   const json full = json::parse(convoy(run + " --set schedule.kind=fedavg").out);

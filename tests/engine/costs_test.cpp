@@ -19,7 +19,9 @@ Architecture make(const std::string& name, int classes, std::vector<double> exit
   return make_architecture(options);
 }
 
-double parameters(const Architecture& a) { return trace(a, full_submodel(a)).parameters(); }
+double parameters(const Architecture& a) {
+  return trace(a, full_submodel(a)).parameters();
+}
 
 double forward(const Architecture& a) {
   const std::vector<double> flops = forward_flops(trace(a, full_submodel(a)));
@@ -157,8 +159,8 @@ TEST(Steps, TheMlpsStepByHand) {
   const Trace t = trace(a, full_submodel(a));
   const auto flops = training_step(t, Optimizer::sgd, Phase::weights, 1).flops_by_class();
   const double forward_products = 2 * (156'800 + 40'000 + 2'000) + 410;  // and the biases
-  EXPECT_DOUBLE_EQ(flops[1], forward_products + 2 * (156'800 + 40'000 + 2'000) +
-                                 2 * (40'000 + 2'000));
+  EXPECT_DOUBLE_EQ(flops[1],
+                   forward_products + 2 * (156'800 + 40'000 + 2'000) + 2 * (40'000 + 2'000));
 }
 
 TEST(Steps, MemoryByHand) {

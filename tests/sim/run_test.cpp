@@ -18,8 +18,7 @@ using testing::HasSubstr;
 constexpr const char* no_cost = "compute_s = 0, download_bytes = 0, upload_bytes = 0";
 
 TEST(Degenerate, TasksThatTakeNoTimeEndAtTimeZero) {
-  const ScenarioRun run(
-      simple_scenario({{"", ""}, "kind = \"cos2p\"", "rounds = 50", no_cost}));
+  const ScenarioRun run(simple_scenario({{"", ""}, "kind = \"cos2p\"", "rounds = 50", no_cost}));
   EXPECT_EQ(run.result().status, RunStatus::done);
   EXPECT_EQ(run.summary().rounds, 50);
   EXPECT_EQ(run.summary().virtual_time_s, 0);
@@ -40,22 +39,22 @@ TEST(Degenerate, NobodyIsThereAndNobodyComes) {
 }
 
 TEST(Degenerate, NobodyIsThereUntilLater) {
-  const ScenarioRun run(
-      simple_scenario({{"joins_at_s = 100", "joins_at_s = 100"}, "kind = \"fedavg\"", "rounds = 1"}));
+  const ScenarioRun run(simple_scenario(
+      {{"joins_at_s = 100", "joins_at_s = 100"}, "kind = \"fedavg\"", "rounds = 1"}));
   EXPECT_TIME(run.summary().virtual_time_s, 112.5);
 }
 
 TEST(Degenerate, EverybodyIsLostUnderFedAvg) {
-  const ScenarioRun run(simple_scenario(
-      {{"lost_at_s = 20", "lost_at_s = 30"}, "kind = \"fedavg\"", "rounds = 9"}));
+  const ScenarioRun run(
+      simple_scenario({{"lost_at_s = 20", "lost_at_s = 30"}, "kind = \"fedavg\"", "rounds = 9"}));
   EXPECT_EQ(run.result().status, RunStatus::failed);
   EXPECT_EQ(run.summary().rounds, 2);
   EXPECT_THAT(run.result().cause, HasSubstr("the last failure was node_lost"));
 }
 
 TEST(Degenerate, EverybodyIsLostUnderCoS2P) {
-  const ScenarioRun run(simple_scenario(
-      {{"lost_at_s = 20", "lost_at_s = 30"}, "kind = \"cos2p\"", "rounds = 9"}));
+  const ScenarioRun run(
+      simple_scenario({{"lost_at_s = 20", "lost_at_s = 30"}, "kind = \"cos2p\"", "rounds = 9"}));
   EXPECT_EQ(run.result().status, RunStatus::failed);
   EXPECT_THAT(run.result().cause, HasSubstr("2 of 2 nodes are away"));
 }
@@ -76,9 +75,11 @@ TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadRunGoing) {
 }
 
 TEST(Degenerate, ATaskLargerThanEveryMemoryIsRefusedBeforeTheRun) {
-  const std::string text = simple_scenario(
-      {{""}, "kind = \"fedavg\"", "rounds = 1",
-       "compute_s = 1, download_bytes = 1, upload_bytes = 1, memory_bytes = 1e12"});
+  const std::string text =
+      simple_scenario({{""},
+                       "kind = \"fedavg\"",
+                       "rounds = 1",
+                       "compute_s = 1, download_bytes = 1, upload_bytes = 1, memory_bytes = 1e12"});
   EXPECT_THROW(ScenarioRun{text}, base::UserError);
 }
 
@@ -110,7 +111,10 @@ class Pipeline : public Schedule {
  public:
   Orders on(const Event& event) override {
     if (event.kind == EventKind::run_started) {
-      return {Assign{.task = 0, .graph = graph(), .members = {1, 2, 3}, .label = "pipeline",
+      return {Assign{.task = 0,
+                     .graph = graph(),
+                     .members = {1, 2, 3},
+                     .label = "pipeline",
                      .report_activities = true}};
     }
     if (event.kind == EventKind::activity_done) ++reported;
@@ -127,11 +131,11 @@ class Pipeline : public Schedule {
     // Stage 0 on roles 0 and 1 (data parallel), stage 1 on role 2.
     std::vector<int> gradients;
     for (const int stage0 : {0, 1}) {
-      const int forward = g.compute({.label = "forward", .at = stage0, .seconds = 1}, {},
-                                    {"activation", 1e6});
+      const int forward =
+          g.compute({.label = "forward", .at = stage0, .seconds = 1}, {}, {"activation", 1e6});
       const int there = g.transfer("activation", forward, 2);
-      const int trained = g.compute({.label = "train", .at = 2, .seconds = 2}, {there},
-                                    {"gradient", 1e6});
+      const int trained =
+          g.compute({.label = "train", .at = 2, .seconds = 2}, {there}, {"gradient", 1e6});
       const int back = g.transfer("gradient", trained, stage0);
       gradients.push_back(g.compute({.label = "backward", .at = stage0, .seconds = 2}, {back},
                                     {"weights' gradient", 2e6}));
@@ -231,22 +235,23 @@ TEST(Records, TheStoresSumsAreTheSummarys) {
 }
 
 TEST(Equivalence, CoS2PWithAQuorumOfAllIsFedAvgWithTheSameSubmodels) {
-  const std::string fleet = "[fleet]\nuse = \"jetson16\"\n[model]\narchitecture = \"vit-micro\"\n"
-                            "[data]\nsamples = 1600\n[stop]\nrounds = 4\n";
+  const std::string fleet =
+      "[fleet]\nuse = \"jetson16\"\n[model]\narchitecture = \"vit-micro\"\n"
+      "[data]\nsamples = 1600\n[stop]\nrounds = 4\n";
   const std::string rates = "rates = { 64gb = 1.0, 32gb = 0.75, 16gb = 0.5, 8gb = 0.25 }\n";
   const Scenario sync = test::read_or_fail(fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);
   const ScenarioRun run(fleet + "[schedule]\nkind = \"cos2p\"\nquorum = 1.0\n" + rates);
   // One world a process: the other in a child, by the command line.
   const test::TemporaryFolder folder;
-  const std::string file = folder.write("s.toml", fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);
+  const std::string file =
+      folder.write("s.toml", fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);
   const test::Output other =
       test::convoy("run " + file + " -o " + (folder.path() / "r").string() + " --quiet");
   ASSERT_EQ(other.status, 0) << other.err;
   SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READONLY);
   const auto versions = run.versions();
   for (int v = 1; v <= 4; ++v) {
-    const std::string query =
-        "SELECT end_s FROM aggregation WHERE version = " + std::to_string(v);
+    const std::string query = "SELECT end_s FROM aggregation WHERE version = " + std::to_string(v);
     EXPECT_TIME(database.execAndGet(query).getDouble(), versions.at(v - 1));
   }
 }

@@ -106,10 +106,10 @@ TEST(Scenarios, TheSketchOfTheDesignIsRead) {
 TEST(Scenarios, AFleetOfTheCatalogueCanBeChangedByOverrides) {
   const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
   base::Diagnostics problems;
-  const auto s = read_scenario_text(text, "t.toml",
-                                    {{"fleet.nodes.0.count", "5"}, {"fleet.nodes.3.link", "lte"},
-                                     {"schedule.kind", "cos2p"}},
-                                    problems);
+  const auto s = read_scenario_text(
+      text, "t.toml",
+      {{"fleet.nodes.0.count", "5"}, {"fleet.nodes.3.link", "lte"}, {"schedule.kind", "cos2p"}},
+      problems);
   ASSERT_TRUE(s) << problems.str();
   EXPECT_EQ(s->world.nodes.size(), 1 + 5 + 4 + 4 + 3 + 3);
   EXPECT_EQ(s->identities[1 + 5 + 4 + 4].link, "lte");
@@ -122,16 +122,19 @@ TEST(Scenarios, AFleetOfTheCatalogueCanBeChangedByOverrides) {
 TEST(Scenarios, AnOverrideIsCheckedAsTheFileIs) {
   const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
   base::Diagnostics problems;
-  EXPECT_FALSE(read_scenario_text(text, "t.toml",
-                                  {{"training.batch", "0"}, {"schedule.knid", "fedavg"},
-                                   {"fleet.nodes.9.count", "1"}},
-                                  problems));
+  EXPECT_FALSE(read_scenario_text(
+      text, "t.toml",
+      {{"training.batch", "0"}, {"schedule.knid", "fedavg"}, {"fleet.nodes.9.count", "1"}},
+      problems));
   EXPECT_NE(problems.str().find("--set training.batch=0: error: training.batch: expected"),
-            std::string::npos) << problems.str();
+            std::string::npos)
+      << problems.str();
   EXPECT_NE(problems.str().find("unknown key \"knid\" in [schedule]; did you mean \"kind\"?"),
-            std::string::npos) << problems.str();
+            std::string::npos)
+      << problems.str();
   EXPECT_NE(problems.str().find("--set fleet.nodes.9.count=1: error: \"9\" is no index here"),
-            std::string::npos) << problems.str();
+            std::string::npos)
+      << problems.str();
 }
 
 TEST(Scenarios, TheHashNamesWhatDeterminesTheRun) {
@@ -170,10 +173,14 @@ TEST(Scenarios, NodesShareTheData) {
 
 TEST(Scenarios, KeysOfAnotherScheduleAreCheckedAndLeftAlone) {
   base::Diagnostics problems;
-  EXPECT_TRUE(read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
-                                 "quorum = 0.5\n[stop]\nrounds = 1\n", "t.toml", {}, problems));
-  EXPECT_FALSE(read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
-                                  "quorum = 5\n[stop]\nrounds = 1\n", "t.toml", {}, problems));
+  EXPECT_TRUE(
+      read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
+                         "quorum = 0.5\n[stop]\nrounds = 1\n",
+                         "t.toml", {}, problems));
+  EXPECT_FALSE(
+      read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
+                         "quorum = 5\n[stop]\nrounds = 1\n",
+                         "t.toml", {}, problems));
 }
 
 }  // namespace

@@ -69,8 +69,8 @@ class Desk {
     return event;
   }
   Event failed(TaskId task, Cause cause) {
-    const Event event{.kind = EventKind::task_failed, .node = open.at(task), .task = task,
-                      .cause = cause};
+    const Event event{
+        .kind = EventKind::task_failed, .node = open.at(task), .task = task, .cause = cause};
     open.erase(task);
     return event;
   }
@@ -232,7 +232,8 @@ TEST(Crew, OneThatDoesNotFitStaysOutOrIsAnError) {
 }
 
 // Whatever comes in whatever order: every aggregated update is within the bound, no update is
-// aggregated twice, no node has two tasks, and the schedule never comes to rest while nodes are there.
+// aggregated twice, no node has two tasks, and the schedule never comes to rest while nodes are
+// there.
 void any_order_of_events(bool drop) {
   const int workers = *rc::gen::inRange(1, 9);
   CoS2POptions options;

@@ -128,8 +128,8 @@ std::shared_ptr<const TaskGraph> pipeline() {
   std::vector<int> gradients;
   int trained = -1;
   for (const int stage0 : {a, b}) {
-    const int forward = compute(stage0 == a ? "forward A" : "forward B", stage0,
-                                stage0 == a ? 2 : 3, {}, 1e6);
+    const int forward =
+        compute(stage0 == a ? "forward A" : "forward B", stage0, stage0 == a ? 2 : 3, {}, 1e6);
     const int there = g.transfer("activation", forward, c);
     trained = compute(stage0 == a ? "train for A" : "train for B", c, 4, {there}, 1e6);
     const int back = g.transfer("gradient", trained, stage0);

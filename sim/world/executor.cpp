@@ -1,0 +1,121 @@
+#include "sim/world/executor.hpp"
+
+#include <cmath>
+#include <simgrid/s4u.hpp>
+
+#include "base/random.hpp"
+
+namespace convoy::sim {
+namespace sg = simgrid::s4u;
+
+Executor::Executor(const WorldConfig& config, Timers& timers,
+                   std::function<void(RunningActivity&)> ended,
+                   std::function<void(NodeId, double)> speed_changed)
+    : seed_(config.seed),
+      timers_(timers),
+      platform_(config, [this](double time, auto call) { timers_.at(time, std::move(call)); }),
+      ended_(std::move(ended)),
+      speed_changed_(std::move(speed_changed)) {
+  for (const NodeConfig& node : config.nodes) {
+    slowdown_.push_back(node.behaviour.slowdown);
+    jitter_.push_back(node.behaviour.jitter);
+  }
+  sg::Activity::on_completion_cb([this](const sg::Activity& activity) {
+    if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
+  });
+}
+
+void Executor::start(RunningActivity& a) {
+  if (a.peer == no_node) {
+    start_compute(a);
+  } else {
+    start_transfer(a);
+  }
+}
+
+// Draws depend on the run's seed and on what the activity is, not on when it happens to start.
+double Executor::seconds_of(const RunningActivity& a) const {
+  const auto node = static_cast<std::size_t>(a.node);
+  double seconds = a.what().seconds * slowdown_[node];
+  if (jitter_[node] > 0) {
+    base::Random random({seed_, node, static_cast<std::uint64_t>(a.task->id),
+                         static_cast<std::uint64_t>(a.index),
+                         static_cast<std::uint64_t>(a.task->iteration)});
+    seconds *= std::exp(jitter_[node] * random.normal());
+  }
+  return seconds;
+}
+
+void Executor::start_compute(RunningActivity& a) {
+  const double seconds = seconds_of(a);
+  platform_.compute_begins(a.node,
+                           [this, node = a.node](double speed) { speed_changed_(node, speed); });
+  if (seconds <= 0) {
+    ended_(a);
+    return;
+  }
+  sg::ExecPtr exec = sg::Exec::init();
+  exec->set_flops_amount(seconds * units_per_second);
+  exec->set_host(platform_.host(a.node));
+  exec->set_data(&a);
+  a.handle = exec;
+  exec->vetoable_start();
+}
+
+void Executor::start_transfer(RunningActivity& a) {
+  if (a.peer == a.node) {
+    ended_(a);
+    return;
+  }
+  platform_.transfer_begins(a.node, a.peer);
+  sg::CommPtr comm = sg::Comm::sendto_init(platform_.host(a.node), platform_.host(a.peer));
+  // SimGrid counts whole bytes.
+  comm->set_payload_size(static_cast<std::uint64_t>(std::llround(a.what().bytes)));
+  comm->set_data(&a);
+  a.handle = comm;
+  const double wait = platform_.left_out_latency(a.node, a.peer);
+  if (wait <= 0) {
+    comm->vetoable_start();
+    return;
+  }
+  timers_.at(timers_.now() + wait, [comm] {
+    const bool given_up = comm->get_data<RunningActivity>() == nullptr;
+    if (!given_up) comm->vetoable_start();
+  });
+}
+
+void Executor::end_links_and_host(const RunningActivity& a) {
+  if (a.peer == no_node) {
+    platform_.compute_ends(a.node);
+  } else if (a.peer != a.node) {
+    platform_.transfer_ends(a.node, a.peer);
+  }
+}
+
+void Executor::cancel(RunningActivity& a) {
+  end_links_and_host(a);
+  if (!a.handle) return;
+  a.handle->set_data(nullptr);
+  if (a.handle->get_state() == sg::Activity::State::STARTED) a.handle->cancel();
+  cancelled_.emplace_back(timers_.now(), std::move(a.handle));
+}
+
+void Executor::release(RunningActivity& a) {
+  end_links_and_host(a);
+  if (a.handle) released_.push_back(std::move(a.handle));
+}
+
+void Executor::drop_released() {
+  released_.clear();
+  std::erase_if(cancelled_, [this](const auto& old) { return old.first < timers_.now(); });
+}
+
+double Executor::finished_share(const RunningActivity& a) const {
+  if (!a.handle || a.handle->get_state() != sg::Activity::State::STARTED) return 0;
+  if (const auto* exec = dynamic_cast<const sg::Exec*>(a.handle.get())) {
+    return 1 - exec->get_remaining_ratio();
+  }
+  return a.what().bytes > 0 ? 1 - a.handle->get_remaining() / a.what().bytes : 0;
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,123 @@
+#include "sim/world/lanes.hpp"
+
+#include <algorithm>
+
+namespace convoy::sim {
+namespace {
+
+bool goes_before(const RunningActivity* x, const RunningActivity* y) {
+  return std::pair(x->what().priority, x->order) < std::pair(y->what().priority, y->order);
+}
+
+bool is_transfer(const RunningActivity& a) {
+  return a.peer != no_node;
+}
+
+}  // namespace
+
+Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
+    : now_(std::move(now)), nodes_(config.nodes.size()) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
+    nodes_[i].memory = config.nodes[i].memory;
+    nodes_[i].present = config.nodes[i].behaviour.joins_at_s <= 0;
+  }
+}
+
+void Lanes::join(RunningActivity& a) {
+  const auto queue_at = [&](NodeId id) {
+    auto& queue = node(id).waiting;
+    queue.insert(std::upper_bound(queue.begin(), queue.end(), &a, goes_before), &a);
+    touched_.push_back(id);
+  };
+  // A transfer waits at both ends, but not at one whose lanes are without number.
+  const bool at_peer = is_transfer(a) && a.peer != a.node && node(a.peer).transfer_limit > 0;
+  if (!at_peer || node(a.node).transfer_limit > 0) queue_at(a.node);
+  if (at_peer) queue_at(a.peer);
+}
+
+void Lanes::leave(RunningActivity& a) {
+  std::erase(node(a.node).waiting, &a);
+  if (is_transfer(a)) std::erase(node(a.peer).waiting, &a);
+}
+
+RunningActivity* Lanes::next() {
+  while (!touched_.empty()) {
+    const auto& queue = node(touched_.back()).waiting;
+    const auto ready = std::find_if(queue.begin(), queue.end(),
+                                    [this](const RunningActivity* a) { return are_free(*a); });
+    if (ready != queue.end()) {
+      RunningActivity* a = *ready;
+      leave(*a);
+      return a;
+    }
+    touched_.pop_back();
+  }
+  return nullptr;
+}
+
+bool Lanes::are_free(const RunningActivity& a) const {
+  const Node& from = node(a.node);
+  if (!is_transfer(a)) return from.computing == 0;
+  if (a.peer == a.node) return true;
+  const Node& to = node(a.peer);
+  return (from.transfer_limit == 0 || from.sending < from.transfer_limit) &&
+         (to.transfer_limit == 0 || to.receiving < to.transfer_limit);
+}
+
+bool Lanes::has_memory_for(const RunningActivity& a) const {
+  const Node& n = node(a.node);
+  return n.memory <= 0 || n.memory_used + a.what().memory <= n.memory;
+}
+
+void Lanes::take(RunningActivity& a) {
+  Node& n = node(a.node);
+  account(n);
+  n.memory_used += a.what().memory;
+  n.usage.peak_memory = std::max(n.usage.peak_memory, n.memory_used);
+  if (!is_transfer(a)) {
+    ++n.computing;
+    return;
+  }
+  account(node(a.peer));
+  ++n.sending;
+  ++node(a.peer).receiving;
+}
+
+void Lanes::give_back(RunningActivity& a) {
+  Node& n = node(a.node);
+  account(n);
+  touched_.push_back(a.node);
+  if (!is_transfer(a)) {
+    --n.computing;
+    n.memory_used -= a.what().memory;
+    if (n.computing == 0) n.memory_used = 0;  // rounding does not pile up
+    return;
+  }
+  account(node(a.peer));
+  touched_.push_back(a.peer);
+  --n.sending;
+  --node(a.peer).receiving;
+}
+
+void Lanes::set_present(NodeId id, bool present) {
+  account(node(id));
+  node(id).present = present;
+}
+
+NodeUsage& Lanes::usage(NodeId id) {
+  account(node(id));
+  return node(id).usage;
+}
+
+void Lanes::account(Node& n) const {
+  const double passed = now_() - n.since;
+  n.since += passed;
+  const bool transfers = n.sending > 0 || n.receiving > 0;
+  if (n.computing > 0) n.usage.busy_s += passed;
+  if (transfers) n.usage.communicating_s += passed;
+  if (n.computing > 0 || transfers) n.usage.active_s += passed;
+  if (!n.present) n.usage.away_s += passed;
+}
+
+}  // namespace convoy::sim

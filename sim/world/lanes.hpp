@@ -1,0 +1,60 @@
+#pragma once
+
+// The lanes and the memory of the nodes: who waits for them, who has them, and how each node's time
+// was spent. Internal to sim/world.
+
+#include <functional>
+#include <vector>
+
+#include "sim/world/config.hpp"
+#include "sim/world/running.hpp"
+#include "sim/world/world.hpp"
+
+namespace convoy::sim {
+
+class Lanes {
+ public:
+  Lanes(const WorldConfig& config, std::function<double()> now);
+
+  // Waiting for lanes: an activity that is ready joins; one that is given up leaves.
+  void join(RunningActivity& a);
+  void leave(RunningActivity& a);
+  // The next activity whose lanes are free, no longer waiting; null where there is none.
+  RunningActivity* next();
+
+  // Having lanes and memory, from the start of an activity to its end.
+  [[nodiscard]] bool has_memory_for(const RunningActivity& a) const;
+  void take(RunningActivity& a);
+  void give_back(RunningActivity& a);
+
+  // The node goes (false) or comes (true).
+  void set_present(NodeId node, bool present);
+
+  // Counted up to now.
+  NodeUsage& usage(NodeId node);
+
+ private:
+  struct Node {
+    int computing = 0;
+    int sending = 0;
+    int receiving = 0;
+    int transfer_limit = 1;  // each way; 0: none
+    double memory = 0;       // 0: without limit
+    double memory_used = 0;
+    bool present = true;
+    double since = 0;                       // usage is accounted for up to here
+    std::vector<RunningActivity*> waiting;  // by priority, then order
+    NodeUsage usage;
+  };
+
+  Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
+  void account(Node& n) const;
+  [[nodiscard]] bool are_free(const RunningActivity& a) const;
+
+  std::function<double()> now_;
+  std::vector<Node> nodes_;
+  std::vector<NodeId> touched_;  // where something may start now
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,51 @@
+#pragma once
+
+// Tasks and activities under way. Internal to sim/world.
+
+#include <memory>
+#include <simgrid/s4u/Activity.hpp>
+#include <vector>
+
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+struct RunningTask;
+
+struct RunningActivity {
+  enum class State {
+    blocked,  // by activities before it
+    waiting,  // for its lanes
+    running,
+    ended,
+  };
+
+  RunningTask* task = nullptr;
+  int index = 0;  // in the graph
+  State state = State::blocked;
+  NodeId node = no_node;  // where it computes, or who sends
+  NodeId peer = no_node;  // who receives; no_node: a compute
+  int blocked_by = 0;
+  std::uint64_t order = 0;  // in which it became ready
+  double ready_s = 0;
+  double start_s = -1;
+  simgrid::s4u::ActivityPtr handle;  // while SimGrid has it
+
+  [[nodiscard]] const Activity& what() const;
+};
+
+struct RunningTask {
+  TaskId id = no_task;
+  std::shared_ptr<const TaskGraph> graph;
+  std::vector<NodeId> members;
+  std::vector<RunningActivity> activities;
+  int iteration = 0;
+  int left = 0;         // activities of this iteration that have not ended
+  bool report = false;  // activity_done events are wanted
+};
+
+inline const Activity& RunningActivity::what() const {
+  return task->graph->activities()[static_cast<std::size_t>(index)];
+}
+
+}  // namespace convoy::sim
