@@ -74,7 +74,7 @@ struct TaskRow {
 };
 
 struct ActivityRow {
-  std::int64_t task = 0;  // below 0: an aggregation, -1 makes version 1
+  std::int64_t task = 0;  // below -1: an aggregation; -2 makes version 1, -3 version 2
   std::int64_t activity = 0;
   std::int64_t iteration = 0;
   const char* kind = "";  // compute, transfer
