@@ -22,8 +22,8 @@ class Value {
   using Table = std::vector<Entry>;  // in the order of the file
   using Data = std::variant<bool, std::int64_t, double, std::string, Array, Table>;
 
-  Value() : data(Table{}) {}
-  Value(Data content, Location place) : data(std::move(content)), where(std::move(place)) {}
+  Value();  // an empty table
+  Value(Data content, Location place);
 
   template <class T>
   [[nodiscard]] const T* as() const {
@@ -51,6 +51,10 @@ struct Entry {
   Location where;  // of the key
   Value value;
 };
+
+inline Value::Value() : data(Table{}) {}
+inline Value::Value(Data content, Location place)
+    : data(std::move(content)), where(std::move(place)) {}
 
 // Parses TOML 1.0. A syntax error, a file that is not UTF-8, or a date (nothing here takes one)
 // is reported and gives an empty table.

@@ -5,10 +5,6 @@
 namespace convoy::platforms {
 namespace {
 
-bool is_path(const std::string& name) {
-  return name.ends_with(".toml");
-}
-
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
   for (const EmbeddedFile& file : embedded_files()) {

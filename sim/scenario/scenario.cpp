@@ -23,7 +23,7 @@ using base::Value;
 DataOptions read_data(TableReader reader, const std::filesystem::path& folder) {
   DataOptions data;
   data.source = reader.text("source", data.source);
-  data.samples = reader.integer("samples", at_least(1).up_to(1e9), data.samples);
+  data.samples = reader.integer("samples", at_least(1).up_to(1e8), data.samples);
   data.local_test_share =
       reader.number("local_test_share", at_least(0).below(1), data.local_test_share);
   data.partition = engine::read_partition(reader.table("partition"));

@@ -243,9 +243,9 @@ pid_t start(const std::vector<std::string>& arguments) {
 
 class Interrupted : public testing::Test {
  protected:
-  // A run that takes a good second on the host, so that signals meet it under way.
+  // A run that takes half a second on the host, so that signals meet it under way.
   std::vector<std::string> arguments(const std::string& name) const {
-    return {"run", quickstart, "--set", "stop.rounds=20000", "--quiet", "-o", in(folder, name)};
+    return {"run", quickstart, "--set", "stop.rounds=8000", "--quiet", "-o", in(folder, name)};
   }
   std::string line(const std::string& name) const {
     std::string text;
@@ -262,7 +262,7 @@ TEST_F(Interrupted, KilledAtAnyMomentAndResumedItEndsWithTheSameStore) {
   for (int i = 0; i < 3; ++i) {
     const std::string name = "killed" + std::to_string(i);
     const pid_t child = start(arguments(name));
-    ::usleep(static_cast<useconds_t>(random.below(700'000)));
+    ::usleep(static_cast<useconds_t>(random.below(400'000)));
     ::kill(child, SIGKILL);  // wherever it is; it may even be through
     int status = 0;
     ::waitpid(child, &status, 0);
