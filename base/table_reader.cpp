@@ -114,7 +114,7 @@ std::optional<T> TableReader::in_range(std::string_view key, Range range, const 
   return found;
 }
 
-std::string TableReader::text(std::string_view key, std::optional<std::string> fallback) {
+std::string TableReader::text(std::string_view key, const std::optional<std::string>& fallback) {
   if (auto found = scalar<std::string>(key, "a string")) return *found;
   if (!fallback && find(key) == nullptr) missing(key, "a string");
   return fallback.value_or("");

@@ -48,7 +48,7 @@ class TableReader {
 
   // Each of these: the value of the key; without the key the fallback; without a fallback the
   // missing key is reported. After a report the fallback, or the lowest value allowed, is given.
-  std::string text(std::string_view key, std::optional<std::string> fallback = {});
+  std::string text(std::string_view key, const std::optional<std::string>& fallback = {});
   double number(std::string_view key, Range range, std::optional<double> fallback = {});
   std::int64_t integer(std::string_view key, Range range,
                        std::optional<std::int64_t> fallback = {});

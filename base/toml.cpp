@@ -105,7 +105,7 @@ void write_table(const Value::Table& table, const std::string& path, std::string
   std::string below;
   for (const Entry* e : sorted(table)) {
     const std::string key = quoted_key(e->key);
-    const std::string full = path.empty() ? key : path + "." + key;
+    const std::string full = path.empty() ? key : fmt::format("{}.{}", path, key);
     const auto* array = e->value.as<Value::Array>();
     const bool tables = array != nullptr && !array->empty() &&
                         std::all_of(array->begin(), array->end(),

@@ -100,7 +100,10 @@ void override_value(Value& root, std::string_view path, Value value, const std::
         return;
       }
       at = &(*array)[*index];
-      if (last) *at = std::move(value);
+      if (last) {
+        *at = std::move(value);
+        return;
+      }
     } else if (at->as<Value::Table>() != nullptr) {
       if (last) {
         at->set(segment, std::move(value));

@@ -8,8 +8,8 @@ struct Pattern {
   int nodes = 16;
   int in_flight = 16;
   int tasks = 20'000;
-  double bytes = 1e6;          // down, and up
-  double seconds = 0.1;        // of compute, at the slowest node
+  double bytes = 1e6;    // down, and up
+  double seconds = 0.1;  // of compute, at the slowest node
   bool server_binds = false;
 };
 

@@ -9,8 +9,8 @@
 namespace convoy::bench {
 
 struct Measured {
-  double seconds = 0;    // what the function gave, or the whole command's wall time
-  double peak_mib = 0;   // resident set of the child
+  double seconds = 0;   // what the function gave, or the whole command's wall time
+  double peak_mib = 0;  // resident set of the child
 };
 
 // Runs a function in a forked child; it returns seconds.

@@ -14,7 +14,8 @@ static void set_up_log() {
   auto log = spdlog::stderr_color_mt("convoy");
   log->set_pattern("convoy: %l: %v");
   spdlog::set_default_logger(log);
-  const char* level = std::getenv("CONVOY_LOG");
+  const char* level =
+      std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no other thread yet
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::warn);
 }
 

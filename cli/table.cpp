@@ -28,7 +28,7 @@ std::string Table::str() const {
   for (const auto& row : rows_) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      line += i == 0 ? "  " : "  ";
+      line += "  ";
       line += left_[i] ? fmt::format("{:<{}}", row[i], widths[i])
                        : fmt::format("{:>{}}", row[i], widths[i]);
     }

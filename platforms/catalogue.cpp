@@ -19,7 +19,9 @@ std::vector<std::string> names_in(const std::string& folder) {
 Catalogue::Catalogue(std::filesystem::path folder, base::Diagnostics& problems)
     : folder_(std::move(folder)), problems_(&problems) {}
 
-bool Catalogue::is_path(const std::string& name) { return name.ends_with(".toml"); }
+bool Catalogue::is_path(const std::string& name) {
+  return name.ends_with(".toml");
+}
 
 const base::Value* Catalogue::open(const std::string& folder, const std::string& name) {
   const std::string key = folder + "/" + name;

@@ -118,7 +118,6 @@ class FleetReader {
         fallback.empty() ? reader.text("device") : reader.text("device", fallback);
     const std::string wanted = reader.text("mode", "");
     const platforms::Device* device = name.empty() ? nullptr : catalogue_.device(name);
-    const auto nothing = std::make_shared<const platforms::Machine>();
     if (device == nullptr) {
       if (!name.empty() && !platforms::Catalogue::is_path(name)) {
         const auto names = platforms::Catalogue::device_names();
@@ -127,7 +126,7 @@ class FleetReader {
                                            name, base::list_of(names, "and"),
                                            base::did_you_mean(name, names)));
       }
-      return nothing;
+      return std::make_shared<const platforms::Machine>();
     }
     const std::string mode_name = wanted.empty() ? device->default_mode : wanted;
     const platforms::PowerMode* mode = device->mode(mode_name);
@@ -138,7 +137,7 @@ class FleetReader {
                      fmt::format("{} has no mode \"{}\"; it has {}{}", device->name, wanted,
                                  base::list_of(names, "and"), base::did_you_mean(wanted, names)));
       }
-      return nothing;
+      return std::make_shared<const platforms::Machine>();
     }
     identity.device = device->name;
     identity.mode = mode_name;

@@ -40,6 +40,7 @@ void check_axis(const Value& root, const Entry& axis,
 void check_zip(const Value& zip, const std::map<std::string, std::size_t>& lengths,
                base::Diagnostics& problems) {
   std::vector<std::string> names;
+  names.reserve(lengths.size());
   for (const auto& [name, length] : lengths) names.push_back(name);
   const auto* groups = zip.as<Value::Array>();
   bool right = groups != nullptr;

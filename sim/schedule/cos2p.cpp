@@ -27,7 +27,7 @@ CoS2POptions read_cos2p(base::TableReader& reader) {
   return options;
 }
 
-CoS2P::CoS2P(std::shared_ptr<const Setting> setting, CoS2POptions options)
+CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options)
     : options_(std::move(options)), crew_(setting, options_.crew), workers_(setting->nodes.size()) {
   idle_ = crew_.members();
 }

@@ -30,7 +30,7 @@ CoS2POptions read_cos2p(base::TableReader& reader);
 
 class CoS2P : public Schedule {
  public:
-  CoS2P(std::shared_ptr<const Setting> setting, CoS2POptions options);
+  CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options);
 
   Orders on(const Event& event) override;
   [[nodiscard]] std::vector<PlannedTask> plan() const override;

@@ -27,7 +27,7 @@ FedAvgOptions read_fedavg(base::TableReader& reader) {
   return options;
 }
 
-FedAvg::FedAvg(std::shared_ptr<const Setting> setting, FedAvgOptions options)
+FedAvg::FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options)
     : options_(std::move(options)),
       crew_(setting, options_.crew),
       random_({setting->seed, 0x666564617667ULL}),

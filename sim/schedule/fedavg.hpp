@@ -24,7 +24,7 @@ FedAvgOptions read_fedavg(base::TableReader& reader);
 
 class FedAvg : public Schedule {
  public:
-  FedAvg(std::shared_ptr<const Setting> setting, FedAvgOptions options);
+  FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options);
 
   Orders on(const Event& event) override;
   [[nodiscard]] std::vector<PlannedTask> plan() const override;

@@ -27,7 +27,8 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
     add(node.batch, *setting.local_steps);
     return total;
   }
-  add(node.batch, static_cast<double>(epochs) * static_cast<double>(node.samples / node.batch));
+  const std::int64_t whole_batches = node.samples / node.batch;
+  add(node.batch, static_cast<double>(epochs * whole_batches));
   add(static_cast<int>(node.samples % node.batch), epochs);
   return total;
 }

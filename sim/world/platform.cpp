@@ -34,6 +34,7 @@ void Platform::create_engine(NetworkModel model) {
     arguments.emplace_back("--cfg=network/model:LV08");
   }
   std::vector<char*> raw;
+  raw.reserve(arguments.size() + 1);
   for (std::string& a : arguments) raw.push_back(a.data());
   int count = static_cast<int>(raw.size());
   raw.push_back(nullptr);

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
+#include <ostream>
 
 #include "engine/model/submodel.hpp"
 
@@ -36,6 +38,10 @@ struct Known {
   double multiply_adds;  // 0: not compared
 };
 
+std::ostream& operator<<(std::ostream& out, const Known& known) {
+  return out << known.name;
+}
+
 class Literature : public testing::TestWithParam<Known> {};
 
 TEST_P(Literature, ParametersAndFlops) {
@@ -58,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
         Known{"vit-tiny", 1000, 5'717'416, 1.258e9}, Known{"vit-small", 1000, 22'050'664, 4.608e9},
         // FedAvg paper: "199,210 total parameters" for the MNIST 2NN.
         Known{"mlp", 10, 199'210, 0.19921e6}),
-    [](const auto& info) {
-      std::string name = info.param.name;
+    [](const auto& test) {
+      std::string name = test.param.name;
       std::erase(name, '-');
       return name;
     });
@@ -106,15 +112,15 @@ TEST(Submodels, WidthFollowsGroupsByRowsAndColumns) {
   // One ViT block at half width: qkv rows 1/2; projection rows 1/2 and columns 1/2; so the MLP.
   const Architecture a = make("vit-b16", 10, {0.25, 0.5, 0.75, 1.0});
   const Trace half = trace(a, nested_submodel(a, 0.5));
-  for (const TracedLayer& t : half.layers) {
-    if (t.path == "block0.qkv") EXPECT_EQ(t.parameters, 3 * 384 * (768 + 1));
-    if (t.path == "block0.projection") EXPECT_EQ(t.parameters, 384 * (384 + 1));
-    if (t.path == "block0.mlp1") EXPECT_EQ(t.parameters, 1536 * (768 + 1));
-    if (t.path == "block0.mlp2") EXPECT_EQ(t.parameters, 384 * (1536 + 1));
-    if (t.path == "block0.residual2") EXPECT_EQ(t.out.features, 768);
-    if (t.path == "block0.attention") EXPECT_EQ(t.heads, 6);
-    EXPECT_FALSE(t.path.starts_with("block6")) << "depth is 6 blocks";
-  }
+  std::map<std::string, const TracedLayer*> at;
+  for (const TracedLayer& t : half.layers) at[t.path] = &t;
+  EXPECT_EQ(at.at("block0.qkv")->parameters, 3 * 384 * (768 + 1));
+  EXPECT_EQ(at.at("block0.projection")->parameters, 384 * (384 + 1));
+  EXPECT_EQ(at.at("block0.mlp1")->parameters, 1536 * (768 + 1));
+  EXPECT_EQ(at.at("block0.mlp2")->parameters, 384 * (1536 + 1));
+  EXPECT_EQ(at.at("block0.residual2")->out.features, 768);
+  EXPECT_EQ(at.at("block0.attention")->heads, 6);
+  EXPECT_FALSE(at.contains("block6.qkv")) << "depth is 6 blocks";
 }
 
 TEST(Submodels, EveryArchitectureShrinksWithItsRate) {

@@ -3,9 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <set>
 
 namespace convoy::engine {
+
+std::ostream& operator<<(std::ostream& out, PartitionKind kind) {
+  return out << "kind " << static_cast<int>(kind);
+}
+
 namespace {
 
 std::vector<int> labels(int count, int classes) {

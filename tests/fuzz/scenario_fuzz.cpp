@@ -1,4 +1,5 @@
-// libFuzzer target for the scenario reader: whatever comes in, it is read or refused with a message.
+// libFuzzer target for the scenario reader: whatever comes in, it is read or refused with a
+// message.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!scenario) return 0;
   // What was accepted reads back as the same.
   convoy::base::Diagnostics again;
-  const auto twice =
-      convoy::sim::read_scenario_text(scenario->resolved, "fuzz.toml", {}, again);
+  const auto twice = convoy::sim::read_scenario_text(scenario->resolved, "fuzz.toml", {}, again);
   if (!twice || twice->hash != scenario->hash) std::abort();
   return 0;
 }
