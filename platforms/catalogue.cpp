@@ -43,22 +43,23 @@ const base::Value* Catalogue::open(const std::string& folder, const std::string&
   return files_.emplace(key, std::move(file)).first->second.get();
 }
 
-const Device* Catalogue::device(const std::string& name) {
-  if (const auto there = devices_.find(name); there != devices_.end()) return there->second.get();
-  std::unique_ptr<Device> device;
-  if (const base::Value* file = open("devices", name)) {
-    device = std::make_unique<Device>(read_device(*file, *problems_));
+template <class T>
+const T* Catalogue::find(Known<T>& known, const std::string& folder, const std::string& name,
+                         T (*read)(const base::Value&, base::Diagnostics&)) {
+  if (const auto there = known.find(name); there != known.end()) return there->second.get();
+  std::unique_ptr<T> found;
+  if (const base::Value* file = open(folder, name)) {
+    found = std::make_unique<T>(read(*file, *problems_));
   }
-  return devices_.emplace(name, std::move(device)).first->second.get();
+  return known.emplace(name, std::move(found)).first->second.get();
+}
+
+const Device* Catalogue::device(const std::string& name) {
+  return find(devices_, "devices", name, read_device);
 }
 
 const Link* Catalogue::link(const std::string& name) {
-  if (const auto there = links_.find(name); there != links_.end()) return there->second.get();
-  std::unique_ptr<Link> link;
-  if (const base::Value* file = open("links", name)) {
-    link = std::make_unique<Link>(read_link(*file, *problems_));
-  }
-  return links_.emplace(name, std::move(link)).first->second.get();
+  return find(links_, "links", name, read_link);
 }
 
 const base::Value* Catalogue::fleet(const std::string& name) {

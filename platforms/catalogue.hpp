@@ -37,13 +37,19 @@ class Catalogue {
   static std::vector<std::string> fleet_names();
 
  private:
+  template <class T>
+  using Known = std::map<std::string, std::unique_ptr<T>>;  // null: looked for in vain
+
   const base::Value* open(const std::string& folder, const std::string& name);
+  template <class T>
+  const T* find(Known<T>& known, const std::string& folder, const std::string& name,
+                T (*read)(const base::Value&, base::Diagnostics&));
 
   std::filesystem::path folder_;
   base::Diagnostics* problems_;
-  std::map<std::string, std::unique_ptr<base::Value>> files_;
-  std::map<std::string, std::unique_ptr<Device>> devices_;
-  std::map<std::string, std::unique_ptr<Link>> links_;
+  Known<base::Value> files_;
+  Known<Device> devices_;
+  Known<Link> links_;
 };
 
 }  // namespace convoy::platforms

@@ -92,6 +92,14 @@ void add_exits(Architecture& a, const std::vector<double>& shares, Head head) {
   }
 }
 
+// Mean over the positions, then class scores: what ends a convolutional network.
+inline Block pooled_head(std::string name, int classes) {
+  BlockBuilder head(std::move(name));
+  head.plain(LayerKind::global_pool, "pool");
+  head.linear("classifier", classes, true);
+  return head.done();
+}
+
 Architecture make_vit(const ModelOptions& options);
 Architecture make_resnet(const ModelOptions& options);
 Architecture make_mlp(const ModelOptions& options);

@@ -77,12 +77,8 @@ Architecture make_resnet(const ModelOptions& options) {
       channels = shape.bottleneck ? 4 * width : width;
     }
   }
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
-    head.plain(LayerKind::global_pool, "pool");
-    head.linear("classifier", a.classes, true);
-    return head.done();
-  });
+  add_exits(a, options.exits,
+            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
   return a;
 }
 

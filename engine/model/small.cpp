@@ -62,12 +62,8 @@ Architecture make_cnn_small(const ModelOptions& options) {
     b.max_pool("pool", 2, 2, 0);
     a.blocks.push_back(b.done());
   }
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
-    head.plain(LayerKind::global_pool, "pool");
-    head.linear("classifier", a.classes, true);
-    return head.done();
-  });
+  add_exits(a, options.exits,
+            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
   return a;
 }
 
