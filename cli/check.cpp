@@ -66,6 +66,7 @@ int check(const ScenarioArguments& arguments) {
   print_fleet(scenario);
   print_forecasts(scenario, preflight);
   for (const std::string& warning : preflight.warnings) fmt::print("warning: {}\n", warning);
+  if (!preflight.assumed.empty()) fmt::print("note: {}\n", preflight.assumed);
   sim::require_runnable(scenario);
   return ExitStatus::done;
 }

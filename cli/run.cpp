@@ -49,8 +49,14 @@ int run(const RunArguments& arguments) {
     if (scenario.has_sweep) {
       fmt::print(stderr, "convoy: the file has a [sweep]; `run` simulates its base point only\n");
     }
-    for (const std::string& warning : sim::preflight(scenario).warnings) {
+    const sim::Preflight preflight = sim::preflight(scenario);
+    for (const std::string& warning : preflight.warnings) {
       fmt::print(stderr, "convoy: warning: {}\n", warning);
+    }
+    if (!preflight.assumed.empty()) {
+      fmt::print(stderr,
+                 "convoy: note: some figures of the devices are assumed; `convoy check` "
+                 "says which\n");
     }
   }
   ProgressDisplay display(arguments.quiet, scenario.output.progress_s);

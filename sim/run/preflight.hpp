@@ -30,6 +30,7 @@ struct Forecast {
 struct Preflight {
   std::vector<Forecast> forecasts;    // by node, then in the order of the tasks
   std::vector<std::string> warnings;  // for people; the run goes on all the same
+  std::string assumed;                // which figures of the devices nobody has measured; or empty
   int blocks = 0;                     // of the architecture
   double parameters = 0;
   double forward_flops = 0;  // a sample, full model

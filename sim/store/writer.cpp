@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -23,7 +24,8 @@ using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow>;
 using Batch = std::vector<Row>;
 
 constexpr std::size_t rows_a_batch = 8192;
-constexpr std::size_t batches_waiting = 8;  // then the simulation waits for the disk
+constexpr std::chrono::milliseconds batch_age(500);  // a slow run is written down as well
+constexpr std::size_t batches_waiting = 8;           // then the simulation waits for the disk
 
 // Held as long as a process writes to the folder.
 class FolderLock {
@@ -153,7 +155,8 @@ class StoreWriter::Impl {
 
   void add(Row row) {
     batch_.push_back(std::move(row));
-    if (batch_.size() >= rows_a_batch) hand_over();
+    const bool old = std::chrono::steady_clock::now() - handed_over_ > batch_age;
+    if (old || batch_.size() >= rows_a_batch) hand_over();
   }
 
   void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
@@ -251,6 +254,7 @@ class StoreWriter::Impl {
     if (failure_) std::rethrow_exception(failure_);
     queue_.push_back(std::exchange(batch_, {}));
     batch_.reserve(rows_a_batch);
+    handed_over_ = std::chrono::steady_clock::now();
     lock.unlock();
     wake_writer_.notify_one();
   }
@@ -284,6 +288,7 @@ class StoreWriter::Impl {
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<SQLite::Database> database_;
   Batch batch_;
+  std::chrono::steady_clock::time_point handed_over_ = std::chrono::steady_clock::now();
   std::mutex mutex_;
   std::condition_variable wake_writer_;
   std::condition_variable wake_simulation_;
