@@ -16,16 +16,16 @@ using base::human_seconds;
 std::string summary_text(const sim::RunResult& result) {
   constexpr std::size_t rows_shown = 64;
   const sim::Summary& s = result.summary;
-  Table nodes({"<node", "<device", "tasks", "failed", "busy", "waiting", "communicating", "away",
-               "received", "sent", "peak memory"});
+  Table nodes({"<node", "tasks", "failed", "busy", "waiting", "transfers", "away", "received",
+               "sent", "peak memory"});
   const std::size_t shown = std::min(s.nodes.size(), rows_shown + 1);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeSummary& n = s.nodes[i];
-    nodes.add({n.name, n.device, fmt::format("{}", n.usage.tasks),
-               fmt::format("{}", n.usage.tasks_failed), human_seconds(n.usage.busy_s),
-               human_seconds(n.waiting_s), human_seconds(n.usage.communicating_s),
-               human_seconds(n.usage.away_s), human_bytes(n.usage.bytes_in),
-               human_bytes(n.usage.bytes_out), human_bytes(n.usage.peak_memory)});
+    nodes.add({n.name, fmt::format("{}", n.usage.tasks), fmt::format("{}", n.usage.tasks_failed),
+               human_seconds(n.usage.busy_s), human_seconds(n.waiting_s),
+               human_seconds(n.usage.communicating_s), human_seconds(n.usage.away_s),
+               human_bytes(n.usage.bytes_in), human_bytes(n.usage.bytes_out),
+               human_bytes(n.usage.peak_memory)});
   }
   std::string text = nodes.str();
   if (shown < s.nodes.size()) text += fmt::format("  ... and {} more\n", s.nodes.size() - shown);

@@ -141,10 +141,10 @@ class Reviewer {
       figures.insert(identity.assumed.begin(), identity.assumed.end());
     }
     if (devices.empty() || scenario_.setting->fixed) return;
-    warn(fmt::format(
-        "assumed, not measured, in the profiles of {}: {}",
-        first_few({devices.begin(), devices.end()}),
-        base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and")));
+    result_.assumed =
+        fmt::format("assumed, not measured, in the profiles of {}: {}",
+                    first_few({devices.begin(), devices.end()}),
+                    base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and"));
   }
 
   const Scenario& scenario_;
