@@ -96,6 +96,11 @@ std::string human_count(double count) {
   return digits;
 }
 
+bool is_printable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
 std::string content_hash(std::string_view content) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   for (const char c : content) {

@@ -26,6 +26,9 @@ std::string human_seconds(double seconds);
 // 1234567 -> "1,234,567"
 std::string human_count(double count);
 
+// No control characters: safe to print on a terminal.
+bool is_printable(std::string_view text);
+
 // FNV-1a, 64 bits, as 16 hexadecimal digits: names a content, is no protection against malice.
 std::string content_hash(std::string_view content);
 

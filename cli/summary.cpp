@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
@@ -52,8 +53,14 @@ std::string summary_text(const sim::RunResult& result) {
 
 std::string summary_json(const sim::RunResult& result) {
   const sim::Summary& s = result.summary;
+  const auto whole = [](double bytes) { return std::llround(bytes); };
+  // Looking a name up in an ordered object takes time in proportion to its size: filled directly.
   nlohmann::ordered_json memory = nlohmann::ordered_json::object();
-  for (const sim::NodeSummary& n : s.nodes) memory[n.name] = n.usage.peak_memory;
+  auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
+  for (const sim::NodeSummary& n : s.nodes) {
+    entries.std::vector<std::pair<const std::string, nlohmann::ordered_json>>::emplace_back(
+        n.name, whole(n.usage.peak_memory));
+  }
   nlohmann::ordered_json json = {
       {"scenario", s.scenario},
       {"schedule", s.schedule},
@@ -68,8 +75,8 @@ std::string summary_json(const sim::RunResult& result) {
       {"tasks_failed", s.tasks_failed},
       {"samples", s.samples},
       {"utilization", s.utilization},
-      {"bytes_down", s.bytes_down},
-      {"bytes_up", s.bytes_up},
+      {"bytes_down", whole(s.bytes_down)},
+      {"bytes_up", whole(s.bytes_up)},
       {"energy_j", nullptr},
       {"accuracy", nullptr},
       {"accuracy_best", nullptr},

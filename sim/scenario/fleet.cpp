@@ -87,6 +87,9 @@ class FleetReader {
         static_cast<int>(reader.integer("concurrent_transfers", at_least(0).up_to(1e6), 1));
     const std::string name = reader.text("name", identity.device);
     const bool numbered = count > 1 || !reader.has("name");
+    if (name.empty() || !base::is_printable(name)) {
+      reader.error("name", "expected printable characters");
+    }
     reader.finish();
     for (std::int64_t i = 0; i < count; ++i) {
       NodeConfig one = node;

@@ -166,6 +166,12 @@ class ScenarioReader {
     Scenario scenario;
     scenario.file = path_;
     scenario.name = reader.text("name", std::filesystem::path(path_).stem().string());
+    if (scenario.name.empty() || scenario.name.front() == '.' ||
+        scenario.name.find('/') != std::string::npos || !base::is_printable(scenario.name)) {
+      reader.error("name",
+                   "is also the name of a folder: give it printable characters, no \"/\", "
+                   "and no \".\" in front");
+    }
     scenario.seed = static_cast<std::uint64_t>(reader.integer("seed", at_least(0), 1));
     scenario.world.seed = scenario.seed;
     scenario.world.network = read_network(reader.table("network"));

@@ -80,7 +80,7 @@ class World::Impl {
     for (const NodeId member : task.members) {
       if (presence_.present(member)) continue;
       emit({.kind = EventKind::task_failed, .node = member, .task = id, .cause = Cause::node_lost});
-      end_task(task);
+      give_up(task, Cause::node_lost);
       return;
     }
     begin_iteration(task);
@@ -286,13 +286,15 @@ class World::Impl {
         event.finished = executor_.finished_share(a);
       }
     }
-    ++lanes_.usage(node).tasks_failed;
     emit(event);
     give_up(task, cause);
   }
 
   // Ends what is under way of a task, without an event.
   void give_up(RunningTask& task, Cause cause) {
+    for (const NodeId member : task.members) {
+      if (member != server_node && cause != Cause::run_ended) ++lanes_.usage(member).tasks_failed;
+    }
     std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
     for (RunningActivity& a : task.activities) {
       if (a.state == State::waiting) {

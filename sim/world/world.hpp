@@ -57,7 +57,7 @@ struct NodeUsage {
   double bytes_out = 0;
   double peak_memory = 0;  // bytes
   int tasks = 0;           // ended as they should
-  int tasks_failed = 0;
+  int tasks_failed = 0;    // failed or given up
 };
 
 class World {
