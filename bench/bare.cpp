@@ -12,6 +12,7 @@ double run_bare(const Pattern& pattern) {
   std::vector<std::string> words = {"bare", "--log=root.thres:critical", "--cfg=network/model:CM02",
                                     "--cfg=network/crosstraffic:0", "--cfg=network/TCP-gamma:1e15"};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);
