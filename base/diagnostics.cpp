@@ -15,28 +15,16 @@ std::string Location::str() const {
 
 std::string Diagnostic::str() const {
   const std::string place = where.str();
-  return fmt::format("{}{}{}: {}", place, place.empty() ? "" : ": ",
-                     severity == Severity::error ? "error" : "warning", message);
-}
-
-void Diagnostics::add(Diagnostic problem) {
-  const std::string text = problem.str();
-  const bool known =
-      std::any_of(all_.begin(), all_.end(), [&](const Diagnostic& d) { return d.str() == text; });
-  if (known) return;
-  if (problem.severity == Severity::error) ++errors_;
-  all_.push_back(std::move(problem));
+  return fmt::format("{}{}error: {}", place, place.empty() ? "" : ": ", message);
 }
 
 void Diagnostics::error(Location where, std::string message) {
-  add({Severity::error, std::move(where), std::move(message)});
-}
-
-void Diagnostics::warn(Location where, std::string message) {
-  add({Severity::warning, std::move(where), std::move(message)});
+  Diagnostic problem{std::move(where), std::move(message)};
+  if (known_.insert(problem.str()).second) all_.push_back(std::move(problem));
 }
 
 std::string Diagnostics::str() const {
+  constexpr std::size_t shown = 100;
   std::vector<const Diagnostic*> order;
   order.reserve(all_.size());
   for (const Diagnostic& d : all_) order.push_back(&d);
@@ -47,7 +35,8 @@ std::string Diagnostics::str() const {
   std::stable_sort(order.begin(), order.end(),
                    [&](const Diagnostic* a, const Diagnostic* b) { return key(a) < key(b); });
   std::string text;
-  for (const Diagnostic* d : order) text += d->str() + "\n";
+  for (std::size_t i = 0; i < std::min(order.size(), shown); ++i) text += order[i]->str() + "\n";
+  if (order.size() > shown) text += fmt::format("... and {} more\n", order.size() - shown);
   return text;
 }
 

@@ -8,16 +8,14 @@
 
 #include <stdexcept>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/location.hpp"
 
 namespace convoy::base {
 
-enum class Severity { error, warning };
-
 struct Diagnostic {
-  Severity severity = Severity::error;
   Location where;
   std::string message;
 
@@ -28,19 +26,16 @@ class Diagnostics {
  public:
   // The same message at the same place is kept once.
   void error(Location where, std::string message);
-  void warn(Location where, std::string message);
 
-  [[nodiscard]] bool has_errors() const { return errors_ > 0; }
-  [[nodiscard]] int errors() const { return errors_; }
-  // In the order of the files and lines, one message a line.
+  [[nodiscard]] bool has_errors() const { return !all_.empty(); }
+  [[nodiscard]] int errors() const { return static_cast<int>(all_.size()); }
+  // In the order of the files and lines, one message a line; no more than a hundred of them.
   [[nodiscard]] std::string str() const;
   [[nodiscard]] const std::vector<Diagnostic>& all() const { return all_; }
 
  private:
-  void add(Diagnostic problem);
-
   std::vector<Diagnostic> all_;
-  int errors_ = 0;
+  std::unordered_set<std::string> known_;
 };
 
 // What a user can mend: a bad file, a bad option, a folder that cannot be written. The command

@@ -164,37 +164,26 @@ std::optional<std::int64_t> TableReader::maybe_integer(std::string_view key, Ran
   return in_range<std::int64_t>(key, range, "an integer");
 }
 
-template <class T>
-std::vector<T> TableReader::list(std::string_view key, Range range, const std::string& noun,
-                                 std::vector<T> fallback) {
+std::vector<double> TableReader::numbers(std::string_view key, Range range,
+                                         std::vector<double> fallback) {
   const Value* value = find(key);
   if (value == nullptr) return fallback;
-  const std::string expected = fmt::format("an array of {}s, each {}", noun, range.str());
+  const std::string expected = fmt::format("an array of numbers, each {}", range.str());
   const auto* array = value->as<Value::Array>();
   if (array == nullptr) {
     type_error(key, *value, expected);
     return fallback;
   }
-  std::vector<T> found;
+  std::vector<double> found;
   for (const Value& item : *array) {
-    const std::optional<T> x = get<T>(item);
-    if (x && range.holds(static_cast<double>(*x))) {
+    const std::optional<double> x = get<double>(item);
+    if (x && range.holds(*x)) {
       found.push_back(*x);
     } else {
       type_error(key, item, expected);
     }
   }
   return found;
-}
-
-std::vector<double> TableReader::numbers(std::string_view key, Range range,
-                                         std::vector<double> fallback) {
-  return list<double>(key, range, "number", std::move(fallback));
-}
-
-std::vector<std::int64_t> TableReader::integers(std::string_view key, Range range,
-                                                std::vector<std::int64_t> fallback) {
-  return list<std::int64_t>(key, range, "integer", std::move(fallback));
 }
 
 TableReader TableReader::table(std::string_view key) {
@@ -241,12 +230,6 @@ void TableReader::error(std::string_view key, const std::string& message) {
   const Value* value = find(key);
   problems_->error(value != nullptr ? value->where : where_,
                    fmt::format("{}: {}", full(key), message));
-}
-
-void TableReader::warn(std::string_view key, const std::string& message) {
-  const Value* value = find(key);
-  problems_->warn(value != nullptr ? value->where : where_,
-                  fmt::format("{}: {}", full(key), message));
 }
 
 }  // namespace convoy::base

@@ -62,8 +62,6 @@ class TableReader {
   std::optional<std::int64_t> maybe_integer(std::string_view key, Range range);
 
   std::vector<double> numbers(std::string_view key, Range range, std::vector<double> fallback);
-  std::vector<std::int64_t> integers(std::string_view key, Range range,
-                                     std::vector<std::int64_t> fallback);
 
   // A table below this one; an empty one where the key is absent.
   TableReader table(std::string_view key);
@@ -78,10 +76,8 @@ class TableReader {
   void finish();
 
   void error(std::string_view key, const std::string& message);  // at the key's value
-  void warn(std::string_view key, const std::string& message);
   [[nodiscard]] const Location& where() const { return where_; }
   [[nodiscard]] std::string full(std::string_view key) const;  // "fleet.nodes.0.count"
-  [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] Diagnostics& problems() { return *problems_; }
 
  private:
@@ -91,9 +87,6 @@ class TableReader {
   std::optional<T> scalar(std::string_view key, const std::string& expected);
   template <class T>
   std::optional<T> in_range(std::string_view key, Range range, const std::string& noun);
-  template <class T>
-  std::vector<T> list(std::string_view key, Range range, const std::string& noun,
-                      std::vector<T> fallback);
   const Value* find(std::string_view key);
   void missing(std::string_view key, const std::string& expected);
   void type_error(std::string_view key, const Value& value, const std::string& expected);

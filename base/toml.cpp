@@ -2,6 +2,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -51,7 +52,7 @@ Value convert(const toml::node& node, const File& file, Diagnostics& problems) {
   }
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -70,7 +71,7 @@ std::string quoted_key(const std::string& key) {
   const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](unsigned char c) {
     return (c < 128 && std::isalnum(c) != 0) || c == '_' || c == '-';
   });
-  return bare ? key : quoted(key);
+  return bare ? key : in_quotes(key);
 }
 
 std::vector<const Entry*> sorted(const Value::Table& table) {
@@ -84,7 +85,7 @@ std::vector<const Entry*> sorted(const Value::Table& table) {
 std::string inline_text(const Value& value) {
   if (const auto* b = value.as<bool>()) return *b ? "true" : "false";
   if (const auto* i = value.as<std::int64_t>()) return fmt::format("{}", *i);
-  if (const auto* s = value.as<std::string>()) return quoted(*s);
+  if (const auto* s = value.as<std::string>()) return in_quotes(*s);
   if (const auto* d = value.as<double>()) {
     const std::string text = fmt::format("{}", *d);
     return text.find_first_of(".enia") == std::string::npos ? text + ".0" : text;
@@ -142,11 +143,14 @@ Value parse_toml(std::string_view text, const std::string& file, Diagnostics& pr
 
 Value read_toml_file(const std::string& path, Diagnostics& problems) {
   auto name = std::make_shared<const std::string>(path);
+  std::error_code ignored;
+  const bool folder = std::filesystem::is_directory(path, ignored);
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
-  if (in) text << in.rdbuf();
-  if (!in || in.bad()) {
-    problems.error({name, 0, 0}, "cannot be read; is the path right?");
+  if (in && !folder) text << in.rdbuf();
+  if (!in || folder) {
+    problems.error({name, 0, 0},
+                   folder ? "is a folder; a file is needed" : "cannot be read; is the path right?");
     return {Value::Table{}, {name, 0, 0}};
   }
   return parse_toml(text.str(), path, problems);

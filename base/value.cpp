@@ -79,9 +79,8 @@ void Value::erase(std::string_view key) {
   }
 }
 
-void override_value(Value& root, std::string_view path, Value value, const std::string& origin,
-                    Diagnostics& problems) {
-  const Location where{std::make_shared<const std::string>(origin), 0, 0};
+void override_value(Value& root, std::string_view path, Value value, Diagnostics& problems) {
+  const Location where = value.where;
   const auto segments = split_path(path);
   if (!segments) {
     problems.error(where, "the path has an empty part; write it like fleet.nodes.0.count=2");
@@ -119,8 +118,7 @@ void override_value(Value& root, std::string_view path, Value value, const std::
   }
 }
 
-void override_value(Value& root, std::string_view path, std::string_view text,
-                    const std::string& origin, Diagnostics& problems) {
+Value parse_value(std::string_view text, const std::string& origin) {
   Diagnostics ignored;
   const Value parsed = parse_toml(fmt::format("v = {}", text), origin, ignored);
   const auto* table = parsed.as<Value::Table>();
@@ -128,7 +126,7 @@ void override_value(Value& root, std::string_view path, std::string_view text,
   const bool one_value = !ignored.has_errors() && table != nullptr && table->size() == 1;
   Value value = one_value ? table->front().value : Value{std::string(text), where};
   value.where = where;
-  override_value(root, path, std::move(value), origin, problems);
+  return value;
 }
 
 }  // namespace convoy::base

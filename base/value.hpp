@@ -67,13 +67,13 @@ Value read_toml_file(const std::string& path, Diagnostics& problems);
 // gives the same text, wherever its values came from.
 std::string to_toml(const Value& table);
 
+// The text of a TOML value, as --set gives it; what is none is taken as a plain string. `origin`
+// names where it came from in messages ("--set a=b").
+Value parse_value(std::string_view text, const std::string& origin);
+
 // Sets the value at a dotted path ("fleet.nodes.3.backend"; a number steps into an array). Tables
-// that do not exist yet are made; array elements are not. `text` is read as a TOML value, or, where
-// that fails, as a plain string. `origin` names where it came from in messages ("--set a=b").
-void override_value(Value& root, std::string_view path, std::string_view text,
-                    const std::string& origin, Diagnostics& problems);
-// The same for a value that exists already.
-void override_value(Value& root, std::string_view path, Value value, const std::string& origin,
-                    Diagnostics& problems);
+// that do not exist yet are made; array elements are not. Problems are reported at the value's
+// place.
+void override_value(Value& root, std::string_view path, Value value, Diagnostics& problems);
 
 }  // namespace convoy::base

@@ -66,6 +66,14 @@ const base::Value* Catalogue::fleet(const std::string& name) {
   return open("fleets", name);
 }
 
+std::string Catalogue::user_files() const {
+  std::string text;
+  for (const auto& [key, file] : files_) {
+    if (file && is_path(key)) text += "# " + key + "\n" + base::to_toml(*file);
+  }
+  return text;
+}
+
 std::vector<std::string> Catalogue::device_names() {
   return names_in("devices");
 }

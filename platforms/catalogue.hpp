@@ -32,6 +32,9 @@ class Catalogue {
   // The file of a fleet as a tree (server, nodes, shared_links); null as above.
   const base::Value* fleet(const std::string& name);
 
+  // The text of all files that were opened by path, in canonical form.
+  [[nodiscard]] std::string user_files() const;
+
   static std::vector<std::string> device_names();
   static std::vector<std::string> link_names();
   static std::vector<std::string> fleet_names();

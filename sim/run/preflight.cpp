@@ -79,6 +79,10 @@ class Reviewer {
   void memory() {
     std::vector<std::string> names;
     for (const Forecast& f : result_.forecasts) {
+      if (f.node == server_node) {
+        if (!f.fits()) warn("the server's memory does not hold an aggregation: the run will fail");
+        continue;
+      }
       const std::string& name = scenario_.world.nodes[static_cast<std::size_t>(f.node)].name;
       if (!f.fits() && (names.empty() || names.back() != name)) names.push_back(name);
     }
@@ -110,7 +114,7 @@ class Reviewer {
     int depth = 0;
     double widest = 0;
     for (const Forecast& f : result_.forecasts) {
-      if (unfit.contains(f.node)) continue;
+      if (f.node == server_node || unfit.contains(f.node)) continue;
       depth = std::max(depth, f.depth);
       widest = std::max(widest, f.rate);
     }

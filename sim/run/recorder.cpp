@@ -72,6 +72,8 @@ void Recorder::order(const Order& order, double now) {
     row.detail = fmt::format("{}", fmt::join(aggregate->tasks, " "));
   } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
     row.detail = fmt::format("timer={} at={}", timer->timer, timer->time);
+  } else if (const auto* gone = std::get_if<CancelTimer>(&order)) {
+    row.detail = fmt::format("timer={}", gone->timer);
   } else {
     row.detail = std::get<Finish>(order).cause;
   }
@@ -86,6 +88,10 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
                        .samples = order.samples,
                        .base_version = base,
                        .assigned_s = now};
+}
+
+NodeId Recorder::node_of(TaskId task) const {
+  return static_cast<NodeId>(open_.at(task).node);
 }
 
 void Recorder::task_done(TaskId task, double now) {

@@ -28,6 +28,7 @@ class Recorder {
 
   void assigned(const Assign& order, std::int64_t base, double now);
   void task_done(TaskId task, double now);
+  [[nodiscard]] NodeId node_of(TaskId task) const;
   void task_failed(TaskId task, Cause cause, double now);
   void aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start, double now);
   void activity(const ActivityRecord& record);

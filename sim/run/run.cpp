@@ -6,6 +6,7 @@
 #include <chrono>
 #include <ctime>
 #include <limits>
+#include <set>
 
 #include "base/text.hpp"
 #include "sim/run/recorder.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
 
-// Aggregations are tasks of the world too; the one that makes version v is task -v.
+// Aggregations are tasks of the world too; the one that makes version v is task -v - 1.
 TaskId aggregation_task(std::int64_t version) {
   return -version - 1;
 }
@@ -49,7 +50,7 @@ class Run : public WorldListener {
     try {
       world_.run();
       if (!finished_) fail(at_rest());
-    } catch (const std::runtime_error& e) {
+    } catch (const std::exception& e) {
       fail(e.what());
     }
     recorder_.run_ended(world_.now());
@@ -81,15 +82,19 @@ class Run : public WorldListener {
       handle(event);
       if (finished_) return;
     }
-    if (options_.interrupted != nullptr && options_.interrupted->load()) {
-      end(RunStatus::stopped, "");
-      return;
-    }
+    poll();
+    if (finished_) return;
     watch_for_rest();
     if (options_.progress) options_.progress({world_.now(), version_, tasks_done_, share()});
   }
 
   void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
+
+  void poll() override {
+    if (options_.interrupted != nullptr && options_.interrupted->load()) {
+      end(RunStatus::stopped, "");
+    }
+  }
 
  private:
   // --- events -----------------------------------------------------------------------------------
@@ -100,6 +105,7 @@ class Run : public WorldListener {
       case EventKind::task_done:
         recorder_.task_done(event.task, event.time);
         ++tasks_done_;
+        failures_in_a_row_ = 0;
         break;
       case EventKind::task_failed:
         if (is_aggregation(event.task)) {
@@ -109,21 +115,14 @@ class Run : public WorldListener {
           return;
         }
         recorder_.task_failed(event.task, event.cause, event.time);
-        last_failure_ = fmt::format("{} of task {} on {}", name_of(event.cause), event.task,
-                                    node_name(event.node));
+        note_failure(event.cause, event.task, event.node);
         break;
       case EventKind::aggregated:
         aggregated(event);
         break;
       case EventKind::timer_fired:
         if (event.timer == end_timer) end(RunStatus::done, "");
-        --timers_;
-        break;
-      case EventKind::node_lost:
-        ++away_;
-        break;
-      case EventKind::node_joined:
-        --away_;
+        timers_.erase(event.timer);
         break;
       default:
         break;
@@ -155,8 +154,12 @@ class Run : public WorldListener {
         Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
                    [this](const Aggregate& o) { aggregate(o); },
                    [this](const SetTimer& o) {
-                     ++timers_;
+                     timers_.insert(o.timer);
                      world_.set_timer(o.timer, o.time);
+                   },
+                   [this](const CancelTimer& o) {
+                     timers_.erase(o.timer);
+                     world_.cancel_timer(o.timer);
                    },
                    [this](const Finish& o) {
                      end(o.cause.empty() ? RunStatus::done : RunStatus::failed, o.cause);
@@ -171,7 +174,9 @@ class Run : public WorldListener {
 
   void cancel(const Cancel& order) {
     world_.cancel(order.task);
+    const NodeId node = recorder_.node_of(order.task);
     recorder_.task_failed(order.task, Cause::cancelled, world_.now());
+    note_failure(Cause::cancelled, order.task, node);
   }
 
   void aggregate(const Aggregate& order) {
@@ -199,21 +204,45 @@ class Run : public WorldListener {
 
   void fail(std::string cause) { end(RunStatus::failed, std::move(cause)); }
 
-  // Nodes that come and go keep the clock running even where the schedule has given up on them.
+  // A run in which nothing succeeds any more has failed, whatever the schedule goes on trying.
+  void note_failure(Cause cause, TaskId task, NodeId node) {
+    const std::string_view what =
+        cause == Cause::cancelled ? "given up by the schedule" : name_of(cause);
+    last_failure_ = fmt::format("task {} on {}: {}", task, node_name(node), what);
+    const std::int64_t limit = 1000 + 10 * static_cast<std::int64_t>(scenario_.setting->workers());
+    if (++failures_in_a_row_ >= limit) {
+      fail(fmt::format("{} tasks in a row brought no update; the last was {}", failures_in_a_row_,
+                       last_failure_));
+    }
+  }
+
+  // With nothing under way the run is over unless some node may still come of which the schedule
+  // has not been given a look in this rest. Nodes that come and go would keep the clock running.
   void watch_for_rest() {
-    if (scenario_.stop.virtual_time_s) return;  // that end comes, whatever happens
-    const bool idle = world_.tasks() == 0 && timers_ == 0 && !ordered_;
-    idle_instants_ = idle ? idle_instants_ + 1 : 0;
-    const auto patience = 2 * static_cast<std::int64_t>(scenario_.world.nodes.size()) + 100;
-    if (idle_instants_ > patience) fail(at_rest());
+    const bool at_work = world_.tasks() > 0 || !timers_.empty() || ordered_;
+    if (at_work || scenario_.stop.virtual_time_s) {
+      seen_at_rest_.clear();
+      return;
+    }
+    const std::size_t count = scenario_.world.nodes.size();
+    seen_at_rest_.resize(count, false);
+    bool hope = false;
+    for (std::size_t i = 1; i < count; ++i) {
+      const auto node = static_cast<NodeId>(i);
+      if (world_.present(node)) seen_at_rest_[i] = true;
+      hope = hope || (!seen_at_rest_[i] && world_.expected(node));
+    }
+    if (!hope) fail(at_rest());
   }
 
   [[nodiscard]] std::string at_rest() const {
-    const auto workers = scenario_.setting->workers();
+    const int workers = scenario_.setting->workers();
+    int away = 0;
+    for (NodeId node = 1; node <= workers; ++node) away += world_.present(node) ? 0 : 1;
     std::string text = fmt::format(
         "the run came to rest at {} before its end, after {} aggregations: {} of {} nodes are away",
-        base::human_seconds(world_.now()), version_, away_, workers);
-    if (away_ == workers) text += " and none of them returns";
+        base::human_seconds(world_.now()), version_, away, workers);
+    if (away == workers) text += " and none of them returns";
     if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
     return text;
   }
@@ -304,9 +333,9 @@ class Run : public WorldListener {
   double aggregation_start_ = 0;
   double aggregation_memory_ = 0;
 
-  std::int64_t timers_ = 0;  // set by the schedule and not fired yet
-  int away_ = 0;
-  std::int64_t idle_instants_ = 0;
+  std::set<std::int64_t> timers_;   // set by the schedule and not fired yet
+  std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest
+  std::int64_t failures_in_a_row_ = 0;
   bool ordered_ = false;  // at this instant
   std::string last_failure_;
 

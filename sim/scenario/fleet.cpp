@@ -16,7 +16,8 @@ using base::above;
 using base::at_least;
 using base::TableReader;
 
-constexpr double longest_s = 1e10;  // 300 years
+constexpr double longest_s = 1e10;          // 300 years
+constexpr double shortest_period_s = 1e-3;  // each turn of a load is an event
 
 class FleetReader {
  public:
@@ -53,6 +54,8 @@ class FleetReader {
     NodeConfig node;
     NodeIdentity identity;
     node.name = reader.text("name", "server");
+    if (!base::is_printable(node.name)) reader.error("name", "expected printable characters");
+    names_.insert(node.name);
     const auto machine = read_machine(reader, identity, "server-generic");
     node.memory = machine->memory;
     node.link = link(reader, "link", "gigabit");
@@ -232,7 +235,7 @@ class FleetReader {
   static BackgroundLoad load(TableReader reader) {
     BackgroundLoad load;
     load.share = reader.number("share", at_least(0).below(1));
-    load.period_s = reader.number("period_s", above(0).up_to(longest_s), 0.0);
+    load.period_s = reader.number("period_s", at_least(shortest_period_s).up_to(longest_s), 0.0);
     if (load.period_s > 0) {
       load.busy_s = reader.number("busy_s", above(0).below(load.period_s));
       load.offset_s = reader.number("offset_s", at_least(0).up_to(longest_s), 0.0);

@@ -86,12 +86,14 @@ StopOptions read_stop(TableReader reader, bool learn) {
   stop.tasks = reader.maybe_integer("tasks", at_least(1).up_to(1e12));
   stop.accuracy = reader.maybe_number("accuracy", above(0).up_to(1));
   stop.virtual_time_s = reader.maybe_number("virtual_time_s", above(0).up_to(1e10));
+  const bool given = reader.has("rounds") || reader.has("tasks") || reader.has("accuracy") ||
+                     reader.has("virtual_time_s");
   reader.finish();
   if (stop.accuracy && !learn) {
     reader.error("accuracy",
                  "there is none without learning; set training.learn = true or stop "
                  "at rounds, tasks or virtual_time_s");
-  } else if (!stop.rounds && !stop.tasks && !stop.accuracy && !stop.virtual_time_s) {
+  } else if (!given) {
     reader.error("", "say when the run ends: rounds, tasks, virtual_time_s or accuracy");
   }
   return stop;
@@ -144,22 +146,24 @@ class ScenarioReader {
         problems_(problems),
         catalogue_(folder_, problems) {}
 
-  // Resolves the tree: the fleet it uses, then the overrides (that of fleet.use first).
-  void resolve(Value& root, const std::vector<Override>& overrides) {
-    const auto apply = [&](bool uses) {
-      for (const Override& o : overrides) {
-        if ((o.path == "fleet.use") != uses) continue;
-        const std::string origin = fmt::format("--set {}={}", o.path, o.value);
-        if (uses) {
-          if (Value* fleet = root.find("fleet")) fleet->erase("nodes");
-        }
-        base::override_value(root, o.path, o.value, origin, problems_);
+  // Resolves the tree: changes of what fleet to use, then that fleet, then all other changes.
+  void resolve(Value& root, const std::vector<Change>& changes) {
+    const auto apply = [&](bool before) {
+      for (const Change& change : changes) {
+        const bool whole_fleet = change.path == "fleet" || change.path == "fleet.use";
+        if (whole_fleet != before) continue;
+        Value* fleet = root.find("fleet");
+        if (change.path == "fleet.use" && fleet != nullptr) fleet->erase("nodes");
+        base::override_value(root, change.path, change.value, problems_);
       }
     };
     apply(true);
     expand_fleet(root, catalogue_, problems_);
     apply(false);
   }
+
+  // What the files say that the scenario names by path: part of what determines the run.
+  [[nodiscard]] std::string user_files() const { return catalogue_.user_files(); }
 
   Scenario read(const Value& root) {
     TableReader reader(root, "", problems_);
@@ -204,6 +208,17 @@ class ScenarioReader {
       const auto batch = static_cast<int>(by_class.of(fleet.machines[i]->memory_class_gb));
       setting->nodes.push_back(
           {fleet.nodes[i].name, fleet.machines[i], 0, fleet.batches[i].value_or(batch)});
+    }
+    const double pieces = static_cast<double>(scenario.data.partition.shards) *
+                          static_cast<double>(fleet.nodes.size() - 1);
+    if (scenario.data.partition.kind == engine::PartitionKind::shards &&
+        pieces > static_cast<double>(scenario.data.samples)) {
+      problems_.error(
+          root.find("data")->where,
+          fmt::format("data.partition.shards: {} pieces of {} samples; use fewer shards "
+                      "or more samples",
+                      pieces, scenario.data.samples));
+      return scenario;
     }
     divide_data(scenario, fleet, *setting);
     scenario.setting = std::move(setting);
@@ -264,24 +279,34 @@ Override parse_override(const std::string& text) {
 
 namespace {
 
-std::optional<Scenario> read_tree(Value root, const std::string& path,
+std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
                                   const std::vector<Override>& overrides, Diagnostics& problems) {
   if (problems.has_errors()) return std::nullopt;  // not TOML at all
+  std::vector<Change> changes;
+  for (const Override& o : overrides) {
+    const std::string origin = fmt::format("--set {}={}", o.path, o.value);
+    changes.push_back({o.path, base::parse_value(o.value, origin)});
+  }
+  Value root = tree;
   ScenarioReader reader(path, problems);
-  reader.resolve(root, overrides);
+  reader.resolve(root, changes);
   Scenario scenario = reader.read(root);
   check_sweep(
       root,
-      [&](Value changed, Diagnostics& found) {
-        // Only what the changed value brings about; the rest has been reported.
+      [&](const std::vector<Change>& point, Diagnostics& found) {
+        std::vector<Change> all_changes = changes;
+        all_changes.insert(all_changes.end(), point.begin(), point.end());
+        Value changed = tree;
+        changed.erase("sweep");
         Diagnostics all;
         ScenarioReader again(path, all);
-        again.resolve(changed, {});
+        again.resolve(changed, all_changes);
         again.read(changed);
+        // Only what the point brings about; the rest has been reported.
         for (const base::Diagnostic& d : all.all()) {
           const bool known = std::any_of(problems.all().begin(), problems.all().end(),
                                          [&](const auto& p) { return p.message == d.message; });
-          if (!known && d.severity == base::Severity::error) found.error(d.where, d.message);
+          if (!known) found.error(d.where, d.message);
         }
       },
       problems);
@@ -289,7 +314,7 @@ std::optional<Scenario> read_tree(Value root, const std::string& path,
   root.erase("sweep");
   root.erase("output");
   scenario.resolved = to_toml(root);
-  scenario.hash = base::content_hash(scenario.resolved);
+  scenario.hash = base::content_hash(scenario.resolved + reader.user_files());
   return scenario;
 }
 

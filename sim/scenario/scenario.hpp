@@ -82,8 +82,8 @@ struct Scenario {
   OutputOptions output;
   bool has_sweep = false;
 
-  // The scenario as canonical TOML, without [output] and [sweep]: with the seed it determines the
-  // run. And its hash.
+  // The scenario as canonical TOML, without [output] and [sweep]. The hash also covers the files
+  // that it names by path: the same hash and build give the same run.
   std::string resolved;
   std::string hash;
 };

@@ -11,87 +11,107 @@ namespace {
 
 using base::Entry;
 using base::Value;
+using Axes = std::map<std::string, const Value::Array*>;  // key -> values
 
-void check_axis(const Value& root, const Entry& axis,
-                const std::function<void(Value, base::Diagnostics&)>& check,
-                base::Diagnostics& problems) {
-  const auto* values = axis.value.as<Value::Array>();
-  if (values == nullptr || values->empty()) {
-    problems.error(axis.value.where, fmt::format("sweep.\"{}\": expected an array of the values "
-                                                 "to try",
-                                                 axis.key));
-    return;
-  }
-  for (const Value& value : *values) {
-    Value changed = root;
-    changed.erase("sweep");
-    base::Diagnostics found;
-    Value copy = value;
-    override_value(changed, axis.key, std::move(copy), "", found);
-    if (!found.has_errors()) check(std::move(changed), found);
-    for (const base::Diagnostic& d : found.all()) {
-      if (d.severity != base::Severity::error) continue;
-      // An unknown key sits at the axis, a wrong value at its own place.
-      problems.error(value.where, fmt::format("sweep.\"{}\": {}", axis.key, d.message));
+// The axes that are well formed; the others are reported.
+Axes read_axes(const Value::Table& sweep, base::Diagnostics& problems) {
+  Axes axes;
+  for (const Entry& entry : sweep) {
+    if (entry.key == "zip") continue;
+    const auto* values = entry.value.as<Value::Array>();
+    if (values != nullptr && !values->empty()) {
+      axes[entry.key] = values;
+    } else {
+      problems.error(entry.value.where, fmt::format("sweep.\"{}\": expected an array of the "
+                                                    "values to try",
+                                                    entry.key));
     }
   }
+  return axes;
 }
 
-void check_zip(const Value& zip, const std::map<std::string, std::size_t>& lengths,
-               base::Diagnostics& problems) {
-  std::vector<std::string> names;
-  names.reserve(lengths.size());
-  for (const auto& [name, length] : lengths) names.push_back(name);
-  const auto* groups = zip.as<Value::Array>();
-  bool right = groups != nullptr;
-  for (std::size_t g = 0; right && g < groups->size(); ++g) {
-    const auto* axes = (*groups)[g].as<Value::Array>();
-    right = axes != nullptr;
-    std::size_t length = 0;
-    for (std::size_t i = 0; right && i < axes->size(); ++i) {
-      const auto* name = (*axes)[i].as<std::string>();
-      right = name != nullptr;
-      if (!right) break;
-      const auto axis = lengths.find(*name);
-      if (axis == lengths.end()) {
-        problems.error((*axes)[i].where, fmt::format("sweep.zip: \"{}\" is no axis of this sweep{}",
-                                                     *name, base::did_you_mean(*name, names)));
-      } else if (length != 0 && axis->second != length) {
-        problems.error((*axes)[i].where,
-                       fmt::format("sweep.zip: \"{}\" has {} values, the axis before it {}; axes "
-                                   "that are paired have equally many",
-                                   *name, axis->second, length));
-      } else {
-        length = axis->second;
-      }
+using Group = std::vector<std::string>;  // axes that are paired
+
+// One group of zip; false where it is no array of strings.
+bool read_group(const Value& value, const Axes& axes, std::vector<Group>& groups,
+                base::Diagnostics& problems) {
+  const auto* items = value.as<Value::Array>();
+  if (items == nullptr) return false;
+  Group group;
+  for (const Value& item : *items) {
+    const auto* name = item.as<std::string>();
+    if (name == nullptr) return false;
+    std::vector<std::string> names;
+    names.reserve(axes.size());
+    for (const auto& [axis, values] : axes) names.push_back(axis);
+    const auto axis = axes.find(*name);
+    if (axis == axes.end()) {
+      problems.error(item.where, fmt::format("sweep.zip: \"{}\" is no axis of this sweep{}", *name,
+                                             base::did_you_mean(*name, names)));
+      continue;
     }
+    const std::size_t length = axis->second->size();
+    if (!group.empty() && axes.at(group.front())->size() != length) {
+      problems.error(item.where,
+                     fmt::format("sweep.zip: \"{}\" has {} values, \"{}\" {}; axes that are paired "
+                                 "have equally many",
+                                 *name, length, group.front(), axes.at(group.front())->size()));
+      continue;
+    }
+    group.push_back(*name);
+  }
+  groups.push_back(std::move(group));
+  return true;
+}
+
+std::vector<Group> read_zip(const Value* zip, const Axes& axes, base::Diagnostics& problems) {
+  std::vector<Group> groups;
+  if (zip == nullptr) return groups;
+  const auto* array = zip->as<Value::Array>();
+  bool right = array != nullptr;
+  for (std::size_t i = 0; right && i < array->size(); ++i) {
+    right = read_group((*array)[i], axes, groups, problems);
   }
   if (!right) {
-    problems.error(zip.where,
+    problems.error(zip->where,
                    "sweep.zip: expected arrays of axis names, such as "
                    "[[\"schedule.kind\", \"seed\"]]");
   }
+  return groups;
 }
 
 }  // namespace
 
-void check_sweep(const Value& root, const std::function<void(Value, base::Diagnostics&)>& check,
+void check_sweep(const Value& root,
+                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
                  base::Diagnostics& problems) {
   const Value* sweep = root.find("sweep");
   if (sweep == nullptr) return;
-  const auto* axes = sweep->as<Value::Table>();
-  if (axes == nullptr) {
+  const auto* table = sweep->as<Value::Table>();
+  if (table == nullptr) {
     problems.error(sweep->where, "sweep: expected a table, got " + sweep->kind());
     return;
   }
-  std::map<std::string, std::size_t> lengths;
-  for (const Entry& axis : *axes) {
-    if (axis.key == "zip") continue;
-    check_axis(root, axis, check, problems);
-    const auto* values = axis.value.as<Value::Array>();
-    lengths[axis.key] = values != nullptr ? values->size() : 0;
+  Axes axes = read_axes(*table, problems);
+  std::vector<Group> groups = read_zip(sweep->find("zip"), axes, problems);
+  Axes single = axes;
+  for (const Group& group : groups) {
+    for (const std::string& name : group) single.erase(name);
   }
-  if (const Value* zip = sweep->find("zip")) check_zip(*zip, lengths, problems);
+  for (const auto& [name, values] : single) groups.push_back({name});
+  for (const Group& group : groups) {
+    if (group.empty()) continue;
+    for (std::size_t i = 0; i < axes.at(group.front())->size(); ++i) {
+      std::vector<Change> changes;
+      for (const std::string& name : group) changes.push_back({name, (*axes.at(name))[i]});
+      base::Diagnostics found;
+      check(changes, found);
+      for (const base::Diagnostic& d : found.all()) {
+        problems.error(changes.front().value.where,
+                       fmt::format("sweep.\"{}\": {}", group.front(), d.message));
+      }
+    }
+  }
 }
 
 }  // namespace convoy::sim

@@ -1,19 +1,10 @@
 #include "sim/schedule/cos2p.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 namespace convoy::sim {
-namespace {
-
-// Times in a row that a node may run out of memory before it gets no more work.
-constexpr int memory_failure_limit = 3;
-
-}  // namespace
-
 CoS2POptions read_cos2p(base::TableReader& reader) {
   static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
   static const std::vector<std::string> stale = {"wait", "drop"};
@@ -38,7 +29,7 @@ std::vector<PlannedTask> CoS2P::plan() const {
 
 Orders CoS2P::on(const Event& event) {
   Orders orders;
-  note(event, orders);
+  note(event);
   if (!event.last) return orders;
   assign_idle(orders);
   if (options_.drop_stale) drop_stale(orders);
@@ -46,7 +37,7 @@ Orders CoS2P::on(const Event& event) {
   return orders;
 }
 
-void CoS2P::note(const Event& event, Orders& orders) {
+void CoS2P::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
       worker(event.node).present = true;
@@ -60,13 +51,12 @@ void CoS2P::note(const Event& event, Orders& orders) {
       if (w.task != event.task) break;
       stop_training(w);
       w.state = State::buffered;
-      w.failures = 0;
       crew_.done(event.task);
       buffered_.push_back(event.node);
       break;
     }
     case EventKind::task_failed:
-      task_failed(event, orders);
+      task_failed(event);
       break;
     case EventKind::aggregated:
       version_ = event.version;
@@ -86,7 +76,7 @@ void CoS2P::stop_training(Worker& w) {
   --training_;
 }
 
-void CoS2P::task_failed(const Event& event, Orders& orders) {
+void CoS2P::task_failed(const Event& event) {
   const NodeId node = crew_.node_of(event.task);
   Worker& w = worker(node);
   if (w.task != event.task || w.state != State::training) return;
@@ -95,12 +85,6 @@ void CoS2P::task_failed(const Event& event, Orders& orders) {
   w.state = State::idle;
   w.task = no_task;
   idle_.push_back(node);
-  if (event.cause != Cause::out_of_memory || ++w.failures < memory_failure_limit) return;
-  crew_.exclude(node);
-  if (crew_.members().empty()) {
-    orders.emplace_back(Finish{
-        fmt::format("every node ran out of memory {} times in a row", memory_failure_limit)});
-  }
 }
 
 void CoS2P::assign_idle(Orders& orders) {

@@ -3,7 +3,8 @@
 // The schedule of Co-S2P (arXiv 2410.08457): submodels by memory class, semi-asynchronous
 // aggregation. The trigger is ours, since the published controller waits for every node
 // (papers.md 1.5): aggregate as soon as ceil(quorum x n) updates are buffered, n being the tasks
-// assigned and not yet aggregated of nodes that are alive; but never let a task grow older than
+// assigned and not yet aggregated, but those of lost nodes (an update that came in counts, even if
+// its node was lost since); but never let a task grow older than
 // max_staleness versions: then wait for it, or drop it.
 //
 // papers.md counts in n only what was assigned since the last aggregation. Taken so, n shrinks from
@@ -42,12 +43,11 @@ class CoS2P : public Schedule {
     bool present = true;
     TaskId task = no_task;
     std::int64_t base = 0;  // version that its task started from
-    int failures = 0;       // in a row, for want of memory
   };
 
   Worker& worker(NodeId node) { return workers_[static_cast<std::size_t>(node)]; }
-  void note(const Event& event, Orders& orders);
-  void task_failed(const Event& event, Orders& orders);
+  void note(const Event& event);
+  void task_failed(const Event& event);
   void assign_idle(Orders& orders);
   void stop_training(Worker& w);
   void maybe_aggregate(Orders& orders);

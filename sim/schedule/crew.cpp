@@ -81,6 +81,9 @@ LocalWork Crew::work(NodeId node, bool masks) const {
   work.rate = rate(node);
   work.mask_epochs = masks ? options_.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
+  if (const auto steps = setting_->local_steps) {
+    work.weight_steps = masks ? *steps - *steps / 2 : *steps;
+  }
   return work;
 }
 
@@ -114,11 +117,6 @@ void Crew::failed(TaskId task) {
   tasks_.erase(task);
 }
 
-void Crew::exclude(NodeId node) {
-  takes_part_[static_cast<std::size_t>(node)] = false;
-  std::erase(members_, node);
-}
-
 Aggregate Crew::aggregate(std::vector<TaskId> tasks) {
   std::sort(tasks.begin(), tasks.end());
   std::vector<double> bytes;
@@ -131,6 +129,7 @@ Aggregate Crew::aggregate(std::vector<TaskId> tasks) {
 
 std::vector<PlannedTask> Crew::plan() {
   std::vector<PlannedTask> tasks;
+  std::vector<double> uploads;
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
     if (setting_->nodes[static_cast<std::size_t>(node)].samples == 0) continue;
     for (const bool masks : {true, false}) {
@@ -143,8 +142,12 @@ std::vector<PlannedTask> Crew::plan() {
                        rate(node),
                        update->memory,
                        update->depth});
+      if (!masks && takes_part(node)) uploads.push_back(update->upload_bytes);
     }
   }
+  const auto graph = updates_.aggregation(uploads);
+  tasks.push_back(
+      {server_node, "aggregate", graph, {server_node}, 1, graph->activities().front().memory});
   return tasks;
 }
 

@@ -47,8 +47,6 @@ class Crew {
   // A task came to an end: it counts towards the node's mask phases, or it does not.
   void done(TaskId task);
   void failed(TaskId task);
-  // Out-of-memory failures in a row after which a node stays out.
-  void exclude(NodeId node);
 
   // Aggregates finished tasks and forgets them.
   Aggregate aggregate(std::vector<TaskId> tasks);

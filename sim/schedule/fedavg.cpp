@@ -1,25 +1,16 @@
 #include "sim/schedule/fedavg.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 namespace convoy::sim {
-namespace {
-
-// Rounds in a row without a single update after which the run has failed.
-constexpr int empty_round_limit = 10;
-
-}  // namespace
-
 FedAvgOptions read_fedavg(base::TableReader& reader) {
   FedAvgOptions options;
   options.crew = read_crew(reader, {});
   const base::Value* participants = reader.raw("participants");
   if (participants != nullptr && participants->as<double>() != nullptr) {
-    options.participant_share = reader.number("participants", base::above(0).up_to(1), 1.0);
+    options.participant_share = reader.number("participants", base::above(0).below(1), 0.5);
   } else if (participants != nullptr) {
     options.participants = reader.integer("participants", base::at_least(1), 1);
   }
@@ -41,7 +32,7 @@ Orders FedAvg::on(const Event& event) {
   Orders orders;
   note(event, orders);
   if (!event.last) return orders;
-  if (open_ && in_flight_.empty()) close_round(event.time, orders);
+  if (open_ && in_flight_.empty()) close_round(orders);
   if (waiting_) start_round(event.time, orders);
   return orders;
 }
@@ -62,8 +53,6 @@ void FedAvg::note(const Event& event, Orders& orders) {
     case EventKind::task_failed:
       if (in_flight_.erase(event.task) == 0) break;
       crew_.failed(event.task);
-      last_failure_ = event.cause;
-      last_failed_ = event.node;
       break;
     case EventKind::timer_fired:
       if (!open_ || event.timer != round_) break;
@@ -74,7 +63,6 @@ void FedAvg::note(const Event& event, Orders& orders) {
       std::sort(orders.begin(), orders.end(), [](const Order& a, const Order& b) {
         return std::get<Cancel>(a).task < std::get<Cancel>(b).task;
       });
-      if (!in_flight_.empty()) last_failure_ = Cause::cancelled;
       in_flight_.clear();
       break;
     case EventKind::aggregated:
@@ -119,24 +107,14 @@ void FedAvg::start_round(double now, Orders& orders) {
   if (options_.deadline_s) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
 }
 
-void FedAvg::close_round(double now, Orders& orders) {
+void FedAvg::close_round(Orders& orders) {
   open_ = false;
-  if (!updates_.empty()) {
-    empty_rounds_ = 0;
-    orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
+  if (options_.deadline_s) orders.emplace_back(CancelTimer{round_});
+  if (updates_.empty()) {
+    waiting_ = true;  // nobody replied: another round
     return;
   }
-  waiting_ = true;
-  if (++empty_rounds_ < empty_round_limit) return;
-  waiting_ = false;
-  std::string why = fmt::format("{} rounds in a row brought no update (the last at {:.6g} s)",
-                                empty_rounds_, now);
-  if (last_failure_ == Cause::cancelled) {
-    why += fmt::format(": nobody replied within deadline_s = {}", *options_.deadline_s);
-  } else {
-    why += fmt::format(": {} on node {}", name_of(last_failure_), last_failed_);
-  }
-  orders.emplace_back(Finish{why});
+  orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
 }
 
 }  // namespace convoy::sim

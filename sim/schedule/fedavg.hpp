@@ -32,7 +32,7 @@ class FedAvg : public Schedule {
  private:
   void note(const Event& event, Orders& orders);
   void start_round(double now, Orders& orders);
-  void close_round(double now, Orders& orders);
+  void close_round(Orders& orders);
   std::vector<NodeId> draw();
 
   FedAvgOptions options_;
@@ -44,9 +44,6 @@ class FedAvg : public Schedule {
   std::int64_t round_ = 0;  // counts the rounds begun; also names the deadline's timer
   bool open_ = false;       // a round is under way
   bool waiting_ = true;     // for a round to begin
-  int empty_rounds_ = 0;    // in a row
-  Cause last_failure_ = Cause::none;
-  NodeId last_failed_ = no_node;
 };
 
 }  // namespace convoy::sim

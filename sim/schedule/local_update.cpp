@@ -1,5 +1,7 @@
 #include "sim/schedule/local_update.hpp"
 
+#include <algorithm>
+
 #include "engine/model/submodel.hpp"
 #include "platforms/roofline.hpp"
 
@@ -14,7 +16,7 @@ struct Steps {
 
 // Whole batches, and one that holds the rest.
 Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
-            engine::Phase phase, int epochs) {
+            engine::Phase phase, int epochs, std::optional<int> steps = {}) {
   Steps total;
   const auto add = [&](int batch, double times) {
     if (batch == 0 || times == 0) return;
@@ -23,8 +25,8 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
     total.flops += times * step.flops();
     total.samples += times * batch;
   };
-  if (setting.local_steps && phase == engine::Phase::weights) {
-    add(node.batch, *setting.local_steps);
+  if (steps) {
+    add(node.batch, *steps);
     return total;
   }
   const std::int64_t whole_batches = node.samples / node.batch;
@@ -50,7 +52,7 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(st
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[static_cast<std::size_t>(id)];
   const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.mask_epochs,
-                work.weight_epochs);
+                work.weight_epochs, work.weight_steps.value_or(0));
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -68,8 +70,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Architecture& a = *setting_->architecture;
   LocalUpdate update;
   const bool masks = work.mask_epochs > 0;
-  const engine::Submodel kept =
-      work.rate < 1 ? engine::nested_submodel(a, work.rate) : engine::full_submodel(a);
+  const engine::Submodel kept = engine::nested_submodel(a, work.rate);
   const engine::Trace weights = engine::trace(a, kept);
   update.depth = kept.depth;
   update.upload_bytes = engine::transfer_bytes(weights);
@@ -95,7 +96,6 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
                            .memory = memory},
                           {model}, {"submodel", update.upload_bytes});
     update.memory = memory;
-    update.samples += steps.samples;
     update.upload_bytes += mask_bytes(a, kept.depth);
   } else {
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
@@ -104,13 +104,14 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
       node.machine->context +
       engine::training_memory(weights, setting_->optimizer, engine::Phase::weights, node.batch)
           .total();
-  const Steps steps = train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs);
+  const Steps steps = train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs,
+                            work.weight_steps);
   const int delta = graph.compute(
       {.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops, .memory = memory},
       {model}, {"update", update.upload_bytes});
   graph.transfer("upload", delta, 0);
   update.memory = std::max(update.memory, memory);
-  update.samples += steps.samples;
+  update.samples = steps.samples;
   return update;
 }
 
@@ -139,8 +140,9 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
     const engine::StepCost step = engine::aggregation_step(model_bytes_, upload_bytes);
     work.seconds = platforms::seconds(step, *setting_->nodes.front().machine);
     work.flops = step.flops();
-    work.memory = 2 * model_bytes_;  // the model and the sums
-    for (const double bytes : upload_bytes) work.memory += bytes;
+    // The model, the sums, and one update at a time.
+    work.memory = 2 * model_bytes_;
+    if (!upload_bytes.empty()) work.memory += *std::ranges::max_element(upload_bytes);
   }
   auto graph = std::make_shared<TaskGraph>(1);
   graph->compute(std::move(work), {}, {"model", model_bytes_});

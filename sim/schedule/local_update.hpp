@@ -1,11 +1,12 @@
 #pragma once
 
 // The task of a federated round: download the (sub)model, train it on the node's own data, upload
-// the update. Works out its graph and costs; kept by kind of node, so that a fleet of 100,000 has
-// as many graphs as it has kinds.
+// the update. Works out its graph and costs; kept by kind of node and size of its data, so that a
+// fleet of 100,000 equal nodes has one graph.
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 
 #include "sim/schedule/setting.hpp"
@@ -19,12 +20,13 @@ struct LocalWork {
   double rate = 1;      // (0, 1]; 1: the full model
   int mask_epochs = 0;  // before the weights
   int weight_epochs = 1;
+  std::optional<int> weight_steps;  // instead
 };
 
 struct LocalUpdate {
   TaskGraph graph{2};  // role 0: server, 1: worker
   double memory = 0;   // peak bytes on the worker, runtime included
-  double samples = 0;  // samples x epochs
+  double samples = 0;  // samples x epochs of the weights; those of the masks are not counted
   double upload_bytes = 0;
   int depth = 0;  // blocks
 };
@@ -42,7 +44,7 @@ class LocalUpdates {
       const std::vector<double>& upload_bytes) const;
 
  private:
-  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, int, int>;
+  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, int, int, int>;
 
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;

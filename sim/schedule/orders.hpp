@@ -19,7 +19,7 @@ struct Assign {
   std::vector<NodeId> members;  // by role; the last one is the task's node in events and tables
   std::string label;            // "train", "mask": for people and for the store
   double rate = 1;              // of the submodel, (0, 1]
-  double samples = 0;           // samples x epochs that it trains on
+  double samples = 0;           // samples x epochs that it trains the weights on
   bool report_activities = false;
 };
 
@@ -41,12 +41,16 @@ struct SetTimer {
   double time = 0;         // s, virtual
 };
 
+struct CancelTimer {
+  std::int64_t timer = 0;  // one that has fired already is ignored
+};
+
 // Ends the run; with a cause it has failed.
 struct Finish {
   std::string cause;
 };
 
-using Order = std::variant<Assign, Cancel, Aggregate, SetTimer, Finish>;
+using Order = std::variant<Assign, Cancel, Aggregate, SetTimer, CancelTimer, Finish>;
 using Orders = std::vector<Order>;
 
 std::string name_of(const Order& order);

@@ -33,8 +33,8 @@ const std::vector<Kind>& kinds() {
 }  // namespace
 
 std::string name_of(const Order& order) {
-  static const std::vector<std::string> names = {"assign", "cancel", "aggregate", "set_timer",
-                                                 "finish"};
+  static const std::vector<std::string> names = {"assign",    "cancel",       "aggregate",
+                                                 "set_timer", "cancel_timer", "finish"};
   return names[order.index()];
 }
 

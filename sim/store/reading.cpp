@@ -93,9 +93,13 @@ StoredRun read_run(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(path)) {
     throw StoreError(fmt::format("{}: there is no run here (no run.sqlite)", folder.string()));
   }
-  SQLite::Database database(path, SQLite::OPEN_READONLY);
-  check_store(path, database);
-  return read_run(database);
+  try {
+    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    check_store(path, database);
+    return read_run(database);
+  } catch (const SQLite::Exception& e) {
+    throw StoreError(fmt::format("{}: cannot be read ({})", path.string(), e.what()));
+  }
 }
 
 }  // namespace convoy::sim

@@ -36,7 +36,4 @@ CREATE TABLE journal (
 CREATE TABLE host (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 )sql";
 
-constexpr const char* tables[] = {"run",         "node",    "task", "activity",
-                                  "aggregation", "journal", "host"};
-
 }  // namespace convoy::sim

@@ -32,7 +32,8 @@ class StoreError : public base::UserError {
 enum class StoreMode {
   create,     // a folder that holds no run yet
   overwrite,  // whatever is there goes
-  resume,     // the same scenario's run, begun before; its journal is kept for comparison
+  resume,     // the same scenario's run, begun before: simulated anew beside it and compared with
+              // its journal, and put in its place when it has come at least as far
 };
 
 class StoreWriter {

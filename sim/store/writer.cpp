@@ -124,7 +124,7 @@ class StoreWriter::Impl {
  public:
   Impl(const std::filesystem::path& folder, const RunRow& run, const std::vector<NodeRow>& nodes,
        StoreMode mode)
-      : path_(store_path(folder)) {
+      : final_path_(store_path(folder)), path_(final_path_) {
     std::error_code failure;
     std::filesystem::create_directories(folder, failure);
     if (failure) {
@@ -134,6 +134,7 @@ class StoreWriter::Impl {
     lock_ = std::make_unique<FolderLock>(folder);
     if (mode == StoreMode::resume) {
       read_old(run);
+      if (!old_journal.empty()) path_ = beside(final_path_);
     } else {
       prepare_folder(mode == StoreMode::overwrite);
     }
@@ -154,6 +155,7 @@ class StoreWriter::Impl {
   }
 
   void add(Row row) {
+    if (std::holds_alternative<JournalRow>(row)) ++entries_;
     batch_.push_back(std::move(row));
     const bool old = std::chrono::steady_clock::now() - handed_over_ > batch_age;
     if (old || batch_.size() >= rows_a_batch) hand_over();
@@ -169,6 +171,98 @@ class StoreWriter::Impl {
     wake_writer_.notify_one();
     writer_.join();
     if (failure_) std::rethrow_exception(failure_);
+    write_results(end, nodes, host);
+    database_->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (path_ != final_path_) replace_old();
+  }
+
+  std::vector<JournalRow> old_journal;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return final_path_; }
+
+ private:
+  void prepare_folder(bool overwrite) {
+    if (std::filesystem::exists(path_)) {
+      if (!overwrite) {
+        throw StoreError(fmt::format(
+            "{}: there is a run already; --resume goes on with it, --overwrite replaces it, -o "
+            "chooses another folder",
+            path_.parent_path().string()));
+      }
+      remove_database(path_);
+    }
+  }
+
+  static std::filesystem::path beside(const std::filesystem::path& path) {
+    return path.string() + ".new";
+  }
+
+  static void remove_database(const std::filesystem::path& path) {
+    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+  }
+
+  // A database that was opened, but killed before its first transaction.
+  static bool is_blank(SQLite::Database& database) {
+    return database.execAndGet("SELECT COUNT(*) FROM sqlite_master").getInt() == 0 &&
+           database.execAndGet("PRAGMA user_version").getInt() == 0;
+  }
+
+  void read_old(const RunRow& run) {
+    remove_database(beside(final_path_));               // of a resumption that was killed
+    if (!std::filesystem::exists(final_path_)) return;  // killed before it began, or never begun
+    try {
+      SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
+      if (is_blank(old)) return;
+      check_store(final_path_, old);
+      const StoredRun stored = read_run(old);
+      check_same(stored.run, run);
+      old_journal = read_journal(old);
+      old_entries_ = static_cast<std::int64_t>(old_journal.size());
+    } catch (const SQLite::Exception& e) {
+      throw StoreError(fmt::format("{}: is no run store, or a damaged one ({})",
+                                   final_path_.string(), e.what()));
+    }
+  }
+
+  void check_same(const RunRow& stored, const RunRow& run) const {
+    const std::string folder = final_path_.parent_path().string();
+    if (stored.scenario_hash != run.scenario_hash) {
+      throw StoreError(fmt::format(
+          "{}: holds the run of another scenario ({}, or the same with other settings); resume "
+          "with the same file and --set, or choose another folder with -o",
+          folder, stored.name));
+    }
+    if (stored.version != run.version) {
+      throw StoreError(
+          fmt::format("{}: was begun by Convoy {}, this is {}; resume with the same, "
+                      "or --overwrite",
+                      folder, stored.version, run.version));
+    }
+  }
+
+  void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
+    database_ =
+        std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    database_->exec("PRAGMA journal_mode = WAL");
+    database_->exec("PRAGMA synchronous = NORMAL");
+    SQLite::Transaction transaction(*database_);
+    database_->exec(schema_sql);
+    database_->exec(fmt::format("PRAGMA user_version = {}", store_version));
+    SQLite::Statement first(*database_, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
+    insert(first, run.name, run.schedule, static_cast<std::int64_t>(run.seed), run.scenario,
+           run.scenario_hash, run.version, run.world);
+    SQLite::Statement node(*database_,
+                           "INSERT INTO node (id, name, device, mode, link, backend, memory_bytes, "
+                           "samples, batch) VALUES (?,?,?,?,?,?,?,?,?)");
+    for (const NodeRow& n : nodes) {
+      insert(node, n.id, n.name, n.device, n.mode, n.link, n.backend, n.memory_bytes, n.samples,
+             n.batch);
+    }
+    transaction.commit();
+  }
+
+  void write_results(const RunEnd& end, const std::vector<NodeEnd>& nodes,
+                     const std::map<std::string, std::string>& host) {
     SQLite::Transaction transaction(*database_);
     SQLite::Statement node(*database_,
                            "UPDATE node SET busy_s=?, communicating_s=?, waiting_s=?, away_s=?, "
@@ -183,69 +277,18 @@ class StoreWriter::Impl {
     SQLite::Statement fact(*database_, "INSERT OR REPLACE INTO host VALUES (?,?)");
     for (const auto& [key, value] : host) insert(fact, key, value);
     transaction.commit();
-    database_->exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
-  std::vector<JournalRow> old_journal;
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  void prepare_folder(bool overwrite) {
-    if (std::filesystem::exists(path_)) {
-      if (!overwrite) {
-        throw StoreError(fmt::format(
-            "{}: there is a run already; --resume goes on with it, --overwrite replaces it, -o "
-            "chooses another folder",
-            path_.parent_path().string()));
-      }
-      for (const char* suffix : {"", "-wal", "-shm"}) {
-        std::filesystem::remove(path_.string() + suffix);
-      }
+  // A resumed run is simulated anew in a file beside the old one, and takes its place when it has
+  // come at least as far; else the old one stays as it was.
+  void replace_old() {
+    database_.reset();  // closes the file; its log is empty
+    if (entries_ < old_entries_) {
+      remove_database(path_);
+      return;
     }
-  }
-
-  void read_old(const RunRow& run) {
-    if (!std::filesystem::exists(path_)) return;  // killed before it began, or never begun
-    SQLite::Database old(path_, SQLite::OPEN_READWRITE);
-    check_store(path_, old);
-    const StoredRun stored = read_run(old);
-    if (stored.run.scenario_hash != run.scenario_hash) {
-      throw StoreError(fmt::format(
-          "{}: holds the run of another scenario ({}, or the same with other settings); resume "
-          "with the same file and --set, or choose another folder with -o",
-          path_.parent_path().string(), stored.run.name));
-    }
-    if (stored.run.version != run.version) {
-      throw StoreError(
-          fmt::format("{}: was begun by Convoy {}, this is {}; resume with the same, "
-                      "or --overwrite",
-                      path_.parent_path().string(), stored.run.version, run.version));
-    }
-    old_journal = read_journal(old);
-  }
-
-  void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
-    database_ =
-        std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    database_->exec("PRAGMA journal_mode = WAL");
-    database_->exec("PRAGMA synchronous = NORMAL");
-    SQLite::Transaction transaction(*database_);
-    // A resumed run is simulated anew; what it had recorded comes again.
-    for (const char* table : tables) database_->exec(fmt::format("DROP TABLE IF EXISTS {}", table));
-    database_->exec(schema_sql);
-    database_->exec(fmt::format("PRAGMA user_version = {}", store_version));
-    SQLite::Statement first(*database_, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
-    insert(first, run.name, run.schedule, static_cast<std::int64_t>(run.seed), run.scenario,
-           run.scenario_hash, run.version, run.world);
-    SQLite::Statement node(*database_,
-                           "INSERT INTO node (id, name, device, mode, link, backend, memory_bytes, "
-                           "samples, batch) VALUES (?,?,?,?,?,?,?,?,?)");
-    for (const NodeRow& n : nodes) {
-      insert(node, n.id, n.name, n.device, n.mode, n.link, n.backend, n.memory_bytes, n.samples,
-             n.batch);
-    }
-    transaction.commit();
+    remove_database(final_path_);
+    std::filesystem::rename(path_, final_path_);
   }
 
   void hand_over() {
@@ -284,7 +327,10 @@ class StoreWriter::Impl {
     }
   }
 
-  std::filesystem::path path_;
+  std::filesystem::path final_path_;
+  std::filesystem::path path_;    // where it is written
+  std::int64_t old_entries_ = 0;  // of the interrupted run's journal
+  std::int64_t entries_ = 0;
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<SQLite::Database> database_;
   Batch batch_;

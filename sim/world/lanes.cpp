@@ -41,17 +41,33 @@ void Lanes::leave(RunningActivity& a) {
   if (is_transfer(a)) std::erase(node(a.peer).waiting, &a);
 }
 
+RunningActivity* Lanes::first_at(NodeId id) const {
+  const auto& queue = node(id).waiting;
+  const auto ready = std::find_if(queue.begin(), queue.end(),
+                                  [this](const RunningActivity* a) { return are_free(*a); });
+  return ready == queue.end() ? nullptr : *ready;
+}
+
 RunningActivity* Lanes::next() {
-  while (!touched_.empty()) {
-    const auto& queue = node(touched_.back()).waiting;
-    const auto ready = std::find_if(queue.begin(), queue.end(),
-                                    [this](const RunningActivity* a) { return are_free(*a); });
-    if (ready != queue.end()) {
-      RunningActivity* a = *ready;
-      leave(*a);
-      return a;
+  const auto consider = [this](NodeId id) {
+    if (const RunningActivity* a = first_at(id)) {
+      candidates_.emplace(a->what().priority, a->order, id);
     }
-    touched_.pop_back();
+  };
+  for (const NodeId id : touched_) consider(id);
+  touched_.clear();
+  while (!candidates_.empty()) {
+    const auto [priority, order, id] = candidates_.top();
+    candidates_.pop();
+    RunningActivity* a = first_at(id);
+    if (a == nullptr) continue;
+    if (a->order != order) {  // what was first there has started meanwhile, or lost a lane
+      consider(id);
+      continue;
+    }
+    leave(*a);
+    touched_.push_back(id);  // another one may follow
+    return a;
   }
   return nullptr;
 }

@@ -4,6 +4,8 @@
 // was spent. Internal to sim/world.
 
 #include <functional>
+#include <queue>
+#include <tuple>
 #include <vector>
 
 #include "sim/world/config.hpp"
@@ -19,7 +21,8 @@ class Lanes {
   // Waiting for lanes: an activity that is ready joins; one that is given up leaves.
   void join(RunningActivity& a);
   void leave(RunningActivity& a);
-  // The next activity whose lanes are free, no longer waiting; null where there is none.
+  // Of all that could start now the first by priority, then order; it waits no longer. Null where
+  // nothing can.
   RunningActivity* next();
 
   // Having lanes and memory, from the start of an activity to its end.
@@ -51,10 +54,15 @@ class Lanes {
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
   void account(Node& n) const;
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
+  // The first of a node's queue that could start; null where none can.
+  [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
   std::vector<Node> nodes_;
   std::vector<NodeId> touched_;  // where something may start now
+
+  using Candidate = std::tuple<int, std::uint64_t, NodeId>;  // priority, order, where
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates_;
 };
 
 }  // namespace convoy::sim

@@ -3,7 +3,10 @@
 namespace convoy::sim {
 
 Presence::Presence(const WorldConfig& config, After after, Changed changed)
-    : after_(std::move(after)), changed_(std::move(changed)), reasons_(config.nodes.size(), 0) {
+    : after_(std::move(after)),
+      changed_(std::move(changed)),
+      reasons_(config.nodes.size(), 0),
+      gone_(config.nodes.size(), false) {
   constexpr std::uint64_t purpose = 0x6f757461676573ULL;  // a random stream of its own
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {
     const auto node = static_cast<NodeId>(i);
@@ -29,7 +32,10 @@ void Presence::start() {
     after_(time, [this, node = node] { back(node); });
   }
   for (const auto& [node, time] : losses_) {
-    after_(time, [this, node = node] { away(node); });
+    after_(time, [this, node = node] {
+      gone_[static_cast<std::size_t>(node)] = true;
+      away(node);
+    });
   }
   for (const auto& outages : outages_) plan(*outages);
 }

@@ -27,6 +27,10 @@ class Presence {
   [[nodiscard]] bool present(NodeId node) const {
     return reasons_[static_cast<std::size_t>(node)] == 0;
   }
+  // Away, but not for good.
+  [[nodiscard]] bool expected(NodeId node) const {
+    return !present(node) && !gone_[static_cast<std::size_t>(node)];
+  }
 
  private:
   // The outages of one node, one after another.
@@ -46,6 +50,7 @@ class Presence {
   After after_;
   Changed changed_;
   std::vector<int> reasons_;  // by node: how many reasons to be away
+  std::vector<bool> gone_;    // by node: lost for good
   std::vector<std::unique_ptr<Outages>> outages_;
   std::vector<std::pair<NodeId, double>> joins_;
   std::vector<std::pair<NodeId, double>> losses_;

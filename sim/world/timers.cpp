@@ -2,39 +2,67 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <simgrid/s4u.hpp>
 
 namespace convoy::sim {
+namespace {
 
-Timers::Timers() : epoch_(simgrid::s4u::Engine::get_clock()) {}
+constexpr std::uint64_t calls_between_polls = 4096;
+
+}  // namespace
+
+Timers::Timers(Call poll) : poll_(std::move(poll)), epoch_(simgrid::s4u::Engine::get_clock()) {}
 
 double Timers::now() const {
   return simgrid::s4u::Engine::get_clock() - epoch_;
 }
 
-void Timers::at(double time, Call call) {
-  if (cleared_ || std::isinf(time)) return;
-  auto self = std::make_shared<Timer*>(nullptr);
-  *self = Timer::set(time + epoch_, [this, self, call = std::move(call)] {
-    timers_.erase(*self);
-    call();
-  });
-  timers_.insert(*self);
+Timers::Id Timers::at(double time, Call call) {
+  const Id id(std::max(time, now()), next_++);
+  if (cleared_ || std::isinf(time)) return id;
+  calls_.emplace(id, std::move(call));
+  arm();
+  return id;
 }
 
-void Timers::after(double time, Call call) {
-  at(time + 1e-12 * std::max(1.0, time), std::move(call));
+Timers::Id Timers::after(double time, Call call) {
+  return at(time + 1e-12 * std::max(1.0, time), std::move(call));
+}
+
+void Timers::cancel(const Id& id) {
+  if (calls_.erase(id) > 0) arm();
 }
 
 void Timers::soon(Call call) const {
   Timer::set(simgrid::s4u::Engine::get_clock(), std::move(call));
 }
 
+void Timers::arm() {
+  const bool right = armed_ != nullptr && !calls_.empty() &&
+                     armed_->get_date() == calls_.begin()->first.first + epoch_;
+  if (right) return;
+  if (armed_ != nullptr) std::exchange(armed_, nullptr)->remove();
+  if (calls_.empty()) return;
+  armed_ = Timer::set(calls_.begin()->first.first + epoch_, [this] {
+    armed_ = nullptr;
+    run_due();
+  });
+}
+
+void Timers::run_due() {
+  while (!calls_.empty() && calls_.begin()->first.first <= now()) {
+    const Call call = std::move(calls_.begin()->second);
+    calls_.erase(calls_.begin());
+    if (++called_ % calls_between_polls == 0) poll_();
+    if (!cleared_) call();
+  }
+  arm();
+}
+
 void Timers::clear() {
   cleared_ = true;
-  for (Timer* timer : timers_) timer->remove();
-  timers_.clear();
+  calls_.clear();
+  arm();
 }
 
 }  // namespace convoy::sim

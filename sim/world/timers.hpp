@@ -1,39 +1,55 @@
 #pragma once
 
 // Virtual time and what is to happen at a given one. Internal to sim/world.
+//
+// SimGrid runs timers of equal dates in no order that could be relied on; so the calls are kept
+// here, in order of time and then of setting, behind one timer of SimGrid's.
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <simgrid/kernel/Timer.hpp>
-#include <unordered_set>
+#include <utility>
 
 namespace convoy::sim {
 
 class Timers {
  public:
   using Call = std::function<void()>;
+  using Id = std::pair<double, std::uint64_t>;  // the order of calling
 
-  // Time counts from the moment of construction.
-  Timers();
+  // Time counts from the moment of construction. `poll` is called now and then, however little
+  // else happens.
+  explicit Timers(Call poll);
 
   [[nodiscard]] double now() const;  // s
 
-  // At that time, before anything else of it. Never for an infinite time.
-  void at(double time, Call call);
-  // At that time, after all activities that end then. At one instant SimGrid runs timers first, and
-  // sums of the same durations differ in their last bits: so it is set a hair later.
-  void after(double time, Call call);
-  // Now, after the activities that end now; not undone by clear().
+  // At that time, before activities that end then. Never for an infinite time.
+  Id at(double time, Call call);
+  // At that time, after all activities that end then: at one instant SimGrid runs timers first, and
+  // sums of the same durations differ in their last bits; so it is set a hair later.
+  Id after(double time, Call call);
+  void cancel(const Id& id);
+  // In this instant, once, through SimGrid: not among the above, and not undone by clear().
   void soon(Call call) const;
 
+  // Calls everything that is due by now.
+  void run_due();
   // Takes all of them down, and sets no more.
   void clear();
 
  private:
   using Timer = simgrid::kernel::timer::Timer;
 
+  void arm();
+
+  Call poll_;
   double epoch_;
+  std::map<Id, Call> calls_;
+  std::uint64_t next_ = 0;
+  std::uint64_t called_ = 0;
+  Timer* armed_ = nullptr;  // for the first of them
   bool cleared_ = false;
-  std::unordered_set<Timer*> timers_;
 };
 
 }  // namespace convoy::sim

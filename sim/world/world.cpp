@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <stdexcept>
 #include <tuple>
 #include <unordered_map>
@@ -34,6 +35,7 @@ class World::Impl {
  public:
   Impl(const WorldConfig& config, WorldListener& listener)
       : listener_(listener),
+        timers_([this] { poll(); }),
         executor_(
             config, timers_, [this](RunningActivity& a) { note_end(a); },
             [this](NodeId node, double speed) {
@@ -52,6 +54,7 @@ class World::Impl {
       if (!presence_.present(node)) emit({.kind = EventKind::node_lost, .node = node});
     }
     executor_.run();
+    if (failure_) std::rethrow_exception(failure_);
   }
 
   void stop() {
@@ -95,12 +98,22 @@ class World::Impl {
   }
 
   void set_timer(std::int64_t timer, double time) {
-    timers_.after(std::max(time, now()),
-                  [this, timer] { emit({.kind = EventKind::timer_fired, .timer = timer}); });
+    set_timers_[timer] = timers_.after(std::max(time, now()), [this, timer] {
+      set_timers_.erase(timer);
+      emit({.kind = EventKind::timer_fired, .timer = timer});
+    });
+  }
+
+  void cancel_timer(std::int64_t timer) {
+    const auto there = set_timers_.find(timer);
+    if (there == set_timers_.end()) return;
+    timers_.cancel(there->second);
+    set_timers_.erase(there);
   }
 
   [[nodiscard]] double now() const { return timers_.now(); }
   [[nodiscard]] bool present(NodeId node) const { return presence_.present(node); }
+  [[nodiscard]] bool expected(NodeId node) const { return presence_.expected(node); }
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
@@ -111,7 +124,23 @@ class World::Impl {
   void arm() {
     if (armed_ || stopping_) return;
     armed_ = true;
-    timers_.soon([this] { drain(); });
+    timers_.soon([this] { guarded([this] { drain(); }); });
+  }
+
+  // An exception may not pass through SimGrid, which would be left with activities that nobody
+  // ends.
+  template <class Work>
+  void guarded(Work work) {
+    try {
+      work();
+    } catch (...) {
+      failure_ = std::current_exception();
+      stop();
+    }
+  }
+
+  void poll() {
+    guarded([this] { listener_.poll(); });
   }
 
   void emit(Event event) {
@@ -136,6 +165,7 @@ class World::Impl {
 
   void drain() {
     armed_ = false;
+    timers_.run_due();  // SimGrid may have put this drain between timers of the same date
     if (stopping_) return;
     check_progress();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
@@ -228,6 +258,7 @@ class World::Impl {
   }
 
   void record(const RunningActivity& a, Cause cause) {
+    if (failure_) return;  // it was the listener that failed
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                            a.ready_s, a.start_s, now(), cause});
   }
@@ -341,6 +372,8 @@ class World::Impl {
   int instants_here_ = 0;
   bool armed_ = false;
   bool stopping_ = false;
+  std::exception_ptr failure_;
+  std::unordered_map<std::int64_t, Timers::Id> set_timers_;
 };
 
 World::World(const WorldConfig& config, WorldListener& listener) {
@@ -368,8 +401,14 @@ void World::cancel(TaskId task) {
 void World::set_timer(std::int64_t timer, double time) {
   impl_->set_timer(timer, time);
 }
+void World::cancel_timer(std::int64_t timer) {
+  impl_->cancel_timer(timer);
+}
 bool World::present(NodeId node) const {
   return impl_->present(node);
+}
+bool World::expected(NodeId node) const {
+  return impl_->expected(node);
 }
 std::size_t World::tasks() const {
   return impl_->tasks();

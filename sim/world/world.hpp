@@ -45,6 +45,8 @@ class WorldListener {
   virtual void on_instant(std::span<const Event> events) = 0;
   // An activity ended or was given up.
   virtual void on_activity(const ActivityRecord& record) = 0;
+  // Now and then, also where virtual time passes without instants: a chance to stop().
+  virtual void poll() {}
 };
 
 // What a node did so far.
@@ -67,7 +69,8 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  // Runs until stop() or until nothing is left that could happen.
+  // Runs until stop() or until nothing is left that could happen. What the listener throws comes
+  // out here, with the world stopped.
   void run();
   // Ends run() at the present instant; what is under way is given up (Cause::run_ended).
   void stop();
@@ -82,8 +85,12 @@ class World {
   void cancel(TaskId task);
   // A timer_fired event at `time` (now, if that is past), after all else that is due then.
   void set_timer(std::int64_t timer, double time);
+  // Unknown ones, and those that have fired, are ignored.
+  void cancel_timer(std::int64_t timer);
 
   [[nodiscard]] bool present(NodeId node) const;
+  // The node is away, and will join or come back.
+  [[nodiscard]] bool expected(NodeId node) const;
   // Tasks under way.
   [[nodiscard]] std::size_t tasks() const;
   [[nodiscard]] NodeUsage usage(NodeId node) const;

@@ -74,12 +74,12 @@ TEST(Toml, CanonicalTextReadsBackAsTheSame) {
 TEST(Toml, OverridesStepIntoTablesAndArrays) {
   Diagnostics problems;
   Value root = parse_toml("[[f.n]]\nc = 1\n[[f.n]]\nc = 2\n", "x", problems);
-  override_value(root, "f.n.1.c", std::string_view("7"), "--set", problems);
-  override_value(root, "new.key", std::string_view("word"), "--set", problems);
+  override_value(root, "f.n.1.c", parse_value("7", "--set"), problems);
+  override_value(root, "new.key", parse_value("word", "--set"), problems);
   EXPECT_FALSE(problems.has_errors());
   EXPECT_EQ(*root.find("f")->find("n")->as<Value::Array>()->at(1).find("c")->as<std::int64_t>(), 7);
   EXPECT_EQ(*root.find("new")->find("key")->as<std::string>(), "word");
-  override_value(root, "f.n.2.c", std::string_view("7"), "--set f.n.2.c=7", problems);
+  override_value(root, "f.n.2.c", parse_value("7", "--set f.n.2.c=7"), problems);
   EXPECT_NE(problems.str().find("2 elements"), std::string::npos);
 }
 
