@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -25,6 +26,9 @@ int export_run(const ExportArguments& arguments) {
   if (path == "-") {
     analysis::export_perfetto(arguments.folder, std::cout);
     return ExitStatus::done;
+  }
+  if (std::filesystem::is_directory(path)) {
+    throw base::UserError(path + ": is a folder; give -o a file");
   }
   // Written beside, so that a failure leaves no half a file.
   const std::string draft = path + ".new";

@@ -3,6 +3,7 @@
 #include "sim/run/run.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <csignal>
@@ -71,7 +72,12 @@ int run(const RunArguments& arguments) {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
 
+  spdlog::info("scenario {} (hash {}), {} nodes, store {}", scenario.file, scenario.hash,
+               scenario.world.nodes.size() - 1,
+               options.folder.empty() ? "none" : options.folder.string());
   const sim::RunResult result = sim::run(scenario, options);
+  spdlog::info("ended at {} s virtual, {} s wall: {}", result.summary.virtual_time_s,
+               result.summary.wall_time_s, sim::name_of(result.status));
   display.clear();
   if (arguments.json) {
     fmt::print("{}\n", summary_json(result));

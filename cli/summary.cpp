@@ -46,6 +46,7 @@ std::string summary_text(const sim::RunResult& result) {
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
+  row("network", s.network);
   if (!s.store.empty()) row("store", s.store);
   text += overall.str();
   return text;

@@ -258,12 +258,6 @@ double StepCost::flops() const {
   return sum;
 }
 
-double StepCost::bytes() const {
-  double sum = 0;
-  for (const Kernel& k : kernels) sum += k.bytes;
-  return sum;
-}
-
 std::array<double, op_classes> StepCost::flops_by_class() const {
   std::array<double, op_classes> sums{};
   for (const Kernel& k : kernels) sums.at(static_cast<std::size_t>(k.op)) += k.flops;
@@ -282,12 +276,6 @@ std::vector<double> forward_flops(const Trace& trace) {
     }
   }
   return flops;
-}
-
-StepCost inference_step(const Trace& trace, int batch) {
-  StepWriter writer(trace, batch);
-  writer.forward(Phase::weights);
-  return writer.done();
 }
 
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch) {

@@ -37,7 +37,6 @@ struct StepCost {
   std::vector<Kernel> kernels;  // in the order of launching
 
   [[nodiscard]] double flops() const;
-  [[nodiscard]] double bytes() const;
   [[nodiscard]] std::array<double, op_classes> flops_by_class() const;
 };
 
@@ -57,9 +56,6 @@ constexpr double bytes_per_value = 4;
 
 // Forward FLOPs of one sample, by layer; in the order of trace().
 std::vector<double> forward_flops(const Trace& trace);
-
-// Forward only, `batch` samples.
-StepCost inference_step(const Trace& trace, int batch);
 
 // Forward, backward and the optimizer's update. For the mask phase give a trace with one exit.
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch);

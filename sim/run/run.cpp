@@ -281,6 +281,7 @@ class Run : public WorldListener {
     }
     const double node_time = scenario_.setting->workers() * s.virtual_time_s;
     s.utilization = node_time > 0 ? busy / node_time : 0;
+    s.network = world_.description();
     if (store_) s.store = store_->path().string();
     return s;
   }

@@ -68,8 +68,7 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   create_engine(config.network);
   zone_ = sg::create_star_zone("convoy");
   description_ = config.network == NetworkModel::cm02
-                     ? "CM02: bytes / bandwidth + latency, max-min shares weighted by 1 / latency, "
-                       "no cross traffic, no TCP factors"
+                     ? "CM02, without TCP factors or cross traffic"
                      : "LV08: latency x 13.01, bandwidth x 0.97, cross traffic";
   std::vector<Ends> shared;
   shared_ports_.resize(config.shared_links.size());

@@ -51,6 +51,12 @@ TEST(CommandLine, AMissingFileIsNamed) {
   EXPECT_EQ(output.out, "");
 }
 
+TEST(CommandLine, AFolderIsNoScenario) {
+  const Output output = convoy("run " + root);
+  EXPECT_EQ(output.status, 2);
+  EXPECT_THAT(output.err, HasSubstr("is a folder; a file is needed"));
+}
+
 TEST(CommandLine, AnOverrideWithoutAValueIsExplained) {
   const Output output = convoy("run " + quickstart + " --no-store --set seed");
   EXPECT_EQ(output.status, 2);
@@ -71,6 +77,22 @@ TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
                                "'schedule.rates={64gb=0.75,8gb=0.25}'");
   EXPECT_EQ(output.status, 0) << output.err;
   EXPECT_THAT(output.out, HasSubstr("no node trains blocks 10 to 12 of vit-b16"));
+}
+
+TEST(CommandLine, CheckWarnsOfBlocksBehindTheLastExit) {
+  const Output output = convoy("check " + root +
+                               "/scenarios/cos2p-16.toml --set "
+                               "schedule.kind=fedavg --set 'model.exits=[0.5]'");
+  EXPECT_EQ(output.status, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("no node trains blocks 7 to 12 of vit-b16"));
+}
+
+TEST(CommandLine, CheckShowsTheAggregationAndWarnsWhenTheServerCannotHoldIt) {
+  EXPECT_THAT(convoy("check " + quickstart).out, HasSubstr("aggregate"));
+  const Output output = convoy("check " + quickstart +
+                               " --set fleet.server.device=jetson-nano --set "
+                               "model.architecture=bert-base --set model.vocabulary=500000");
+  EXPECT_THAT(output.out, HasSubstr("the server's memory does not hold an aggregation"));
 }
 
 TEST(CommandLine, CheckSaysWhoDoesNotFit) {
@@ -295,6 +317,46 @@ TEST_F(Interrupted, AnInterruptStopsItWithStatus3AndItCanBeResumed) {
   EXPECT_EQ(sim::read_run(folder.path() / "stopped").status, sim::RunStatus::done);
 }
 
+TEST_F(Interrupted, ABlankStoreIsARunThatNeverBegan) {
+  std::filesystem::create_directory(folder.path() / "blank");
+  folder.write("blank/run.sqlite", "");
+  const Output output = convoy("run " + quickstart + " --quiet --resume -o " + in(folder, "blank"));
+  EXPECT_EQ(output.status, 0) << output.err;
+}
+
+TEST_F(Interrupted, AResumptionThatGoesAnotherWayFailsAndLeavesTheOldStore) {
+  const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
+  ASSERT_EQ(convoy(run).status, 0);
+  {
+    SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READWRITE);
+    database.exec("UPDATE journal SET time_s = 99 WHERE sequence = 20");
+  }
+  const std::string before = test::dump_store(folder.path() / "r");
+  for (int i = 0; i < 2; ++i) {
+    const Output output = convoy(run + " --resume");
+    EXPECT_EQ(output.status, 1);
+    EXPECT_THAT(output.err, HasSubstr("went another way; entry 20 of its journal"));
+    EXPECT_EQ(test::dump_store(folder.path() / "r"), before);
+  }
+}
+
+TEST_F(Interrupted, AFinishedRunOutlivesAnInterruptedResumption) {
+  ASSERT_EQ(convoy(line("done")).status, 0);
+  const std::string before = test::dump_store(folder.path() / "done");
+  std::vector<std::string> resume = arguments("done");
+  resume.emplace_back("--resume");
+  for (const int signal : {SIGINT, SIGKILL}) {
+    const pid_t child = start(resume);
+    ::usleep(150'000);
+    ::kill(child, signal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(test::dump_store(folder.path() / "done"), before);
+  }
+  EXPECT_EQ(convoy(line("done") + "--resume").status, 0);
+  EXPECT_EQ(test::dump_store(folder.path() / "done"), before);
+}
+
 TEST_F(Interrupted, TwoCannotWriteToOneFolder) {
   const std::string folder_name = in(folder, "shared");
   std::filesystem::create_directory(folder_name);
@@ -312,7 +374,10 @@ TEST(Comparison, TheTriggerAloneRaisesUtilization) {
   const std::string rates = " --set 'schedule.rates={64gb=1.0,32gb=0.75,16gb=0.5,8gb=0.25}'";
   const json cos2p = json::parse(convoy(run).out);
   const json trigger = json::parse(convoy(run + " --set schedule.kind=fedavg" + rates).out);
-  const json full = json::parse(convoy(run + " --set schedule.kind=fedavg").out);
+  // With a batch of 32 everywhere the full model does not fit the three nodes of 8 GB.
+  const json full =
+      json::parse(convoy(run + " --set schedule.kind=fedavg --set training.batch=32").out);
+  EXPECT_EQ(full["peak_memory_bytes"]["jetson-xavier-nx-8gb-0"], 0);
   for (const json& figures : {cos2p, trigger, full}) {
     EXPECT_GE(figures["tasks_aggregated"], 1600);
     EXPECT_GT(figures["samples"], 0);

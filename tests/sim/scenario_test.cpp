@@ -171,6 +171,63 @@ TEST(Scenarios, NodesShareTheData) {
   }
 }
 
+TEST(Scenarios, SweepsOverFleetsAndPairedAxesAreTriedPointByPoint) {
+  const std::string base = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n[sweep]\n";
+  base::Diagnostics problems;
+  EXPECT_TRUE(read_scenario_text(base + "\"fleet.use\" = [\"jetson16\", \"colext14\"]\n", "t.toml",
+                                 {}, problems))
+      << problems.str();
+  // A text model's sequence is no key of the base's image model; together they are fine.
+  EXPECT_TRUE(read_scenario_text(base + "zip = [[\"model.architecture\", \"model.sequence\"]]\n"
+                                        "\"model.architecture\" = [\"bert-small\", \"bert-base\"]\n"
+                                        "\"model.sequence\" = [64, 128]\n",
+                                 "t.toml", {}, problems))
+      << problems.str();
+  EXPECT_FALSE(read_scenario_text(base + "\"fleet.use\" = [\"jetson16\", \"jetson17\"]\n", "t.toml",
+                                  {}, problems));
+}
+
+TEST(Scenarios, AWholeFleetCanBeGivenByAnOverride) {
+  base::Diagnostics problems;
+  const auto s = read_scenario_text("[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n", "t.toml",
+                                    {{"fleet", "{ use = \"colext14\" }"}}, problems);
+  ASSERT_TRUE(s) << problems.str();
+  EXPECT_EQ(s->world.nodes.size(), 15);
+}
+
+TEST(Scenarios, AWrongStopIsReportedOnce) {
+  base::Diagnostics problems;
+  EXPECT_FALSE(read_scenario_text("[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 0\n", "t.toml", {},
+                                  problems));
+  EXPECT_EQ(problems.errors(), 1) << problems.str();
+}
+
+TEST(Scenarios, ManyMistakesAreReportedFastAndNotAllShown) {
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += "k" + std::to_string(i) + " = 1\n";
+  base::Diagnostics problems;
+  EXPECT_FALSE(read_scenario_text(text, "t.toml", {}, problems));
+  EXPECT_GT(problems.errors(), 20'000);
+  const std::string shown = problems.str();
+  EXPECT_LT(std::count(shown.begin(), shown.end(), '\n'), 110);
+  EXPECT_NE(shown.find(" more\n"), std::string::npos);
+}
+
+TEST(Scenarios, AChangedDeviceFileIsAnotherRun) {
+  const test::TemporaryFolder folder;
+  std::string device = test::read_file(root / "platforms" / "devices" / "jetson-nano.toml");
+  const std::string scenario = folder.write(
+      "s.toml", "[fleet]\n[[fleet.nodes]]\ndevice = \"mine.toml\"\n[stop]\nrounds = 1\n");
+  base::Diagnostics problems;
+  folder.write("mine.toml", device);
+  const auto before = read_scenario(scenario, {}, problems);
+  device.replace(device.find("value = "), 8, "value = 1");
+  folder.write("mine.toml", device);
+  const auto after = read_scenario(scenario, {}, problems);
+  ASSERT_TRUE(before && after) << problems.str();
+  EXPECT_NE(before->hash, after->hash);
+}
+
 TEST(Scenarios, KeysOfAnotherScheduleAreCheckedAndLeftAlone) {
   base::Diagnostics problems;
   EXPECT_TRUE(

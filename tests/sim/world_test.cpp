@@ -5,7 +5,10 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
+#include <stdexcept>
 
+#include "base/random.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy::sim {
@@ -294,6 +297,93 @@ TEST(World, JitterIsSeededAndItsMedianIsOne) {
   // The standard error of the median of ln is about 0.5 x 1.25 / sqrt(2001) = 0.014.
   EXPECT_NEAR(std::log(took[count / 2]), 0, 0.06);
   EXPECT_NEAR(std::log(took[count * 84 / 100]), 0.5, 0.08);
+}
+
+TEST(World, JitterDependsOnTheSeedAndTheTask) {
+  // What the seed gives must be the same in every process: the figures are kept here.
+  WorldConfig config = simple_world(2);
+  config.nodes[1].behaviour.jitter = 0.5;
+  config.nodes[2].behaviour.jitter = 0.5;
+  config.seed = 5;
+  Witness witness;
+  World world(config, witness);
+  for (TaskId task = 0; task < 4; ++task) {
+    world.start(task, one_compute(1), {1 + static_cast<NodeId>(task % 2)});
+  }
+  world.run();
+  std::set<double> took;
+  for (TaskId task = 0; task < 4; ++task) {
+    const ActivityRecord& r = witness.record(task, "work");
+    took.insert(r.end_s - r.start_s);
+    base::Random random(
+        {config.seed, static_cast<std::uint64_t>(r.node), static_cast<std::uint64_t>(task), 0, 0});
+    EXPECT_NEAR(r.end_s - r.start_s, std::exp(0.5 * random.normal()), 1e-9);
+  }
+  EXPECT_EQ(took.size(), 4);
+}
+
+TEST(World, WhatTheListenerThrowsComesOutAndLeavesNothingBehind) {
+  Witness witness;
+  World world(simple_world(2), witness);
+  world.start(0, one_compute(10), {1});
+  world.start(1, one_transfer(5e6), {0, 2});
+  world.set_timer(0, 2);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) throw std::runtime_error("the disk is full");
+  };
+  EXPECT_THROW(world.run(), std::runtime_error);
+  EXPECT_EQ(world.tasks(), 0);
+}
+
+TEST(World, APollCanStopAWorldWithoutInstants) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.load = BackgroundLoad{0.5, 0.001, 0.0005, 0};
+  class Impatient : public Witness {
+   public:
+    World* world = nullptr;
+    int polls = 0;
+    void poll() override {
+      if (++polls == 3) world->stop();
+    }
+  } witness;
+  World world(config, witness);
+  witness.world = &world;
+  // node_changed events are instants too; here nobody listens to the polls but us.
+  world.start(0, one_compute(1e9), {1});
+  world.run();
+  EXPECT_EQ(witness.polls, 3);
+  EXPECT_LT(world.now(), 1e3);
+}
+
+TEST(World, TheFirstInPriorityGetsASharedReceiver) {
+  // 1 -> 3 sends until 1 s, node 2 computes until 1 s. x = 4 -> 3 and y = 2 -> 3 wait for 3's lane;
+  // x has the better priority, whichever node is looked at first.
+  const auto transfer = [](int priority) {
+    auto graph = std::make_shared<TaskGraph>(2);
+    graph->transfer("move", graph->artifact("thing", 1e6, 0), 1, priority);
+    return graph;
+  };
+  Witness witness;
+  World world(simple_world(4), witness);
+  world.start(0, one_transfer(1e6), {1, 3});
+  world.start(1, one_compute(1), {2});
+  world.start(2, transfer(0), {4, 3});
+  world.start(3, transfer(5), {2, 3});
+  world.run();
+  EXPECT_TIME(witness.record(2, "move").start_s, 1);
+  EXPECT_TIME(witness.record(3, "move").start_s, 2);
+}
+
+TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {
+  // The latency is stretched by 13.01 wherever it stands.
+  WorldConfig config = simple_world(1);
+  config.network = NetworkModel::lv08;
+  config.nodes[0].link.latency_s = 0.25;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(1e6), {0, 1});
+  world.run();
+  EXPECT_GT(witness.record(0, "move").end_s, 13.01 * 0.25);
 }
 
 TEST(World, RandomOutagesTakeTheirShareOfTheTime) {

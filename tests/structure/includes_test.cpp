@@ -83,6 +83,11 @@ TEST(Structure, IncludesPointDown) {
     const std::string folder = folder_of(file);
     ASSERT_TRUE(allowed().contains(folder)) << folder << " has no place in the house yet";
     for_each_include(file, [&](const std::string& header) {
+      EXPECT_FALSE(header.starts_with("."))
+          << file << " includes " << header << " not from the root";
+      EXPECT_TRUE(header.find('/') != std::string::npos ||
+                  !std::filesystem::exists(file.parent_path() / header))
+          << file << " includes " << header << " not from the root";
       if (!std::filesystem::exists(root / header)) return;  // not ours
       const std::string target = folder_of(root / header);
       if (target == folder) return;
