@@ -35,6 +35,7 @@ struct Summary {
   double bytes_up = 0;            // to the server
   double staleness_mean = 0;      // of aggregated updates, versions
   std::int64_t staleness_max = 0;
+  std::string network;             // the model of the network, for people
   std::string store;               // path, or empty
   std::vector<NodeSummary> nodes;  // the first is the server
 };

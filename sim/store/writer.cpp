@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -320,9 +321,10 @@ class StoreWriter::Impl {
         for (const Row& row : batch) std::visit(inserter, row);
         transaction.commit();
       }
-    } catch (...) {
+    } catch (const std::exception& e) {
       const std::lock_guard lock(mutex_);
-      failure_ = std::current_exception();
+      failure_ = std::make_exception_ptr(
+          std::runtime_error(fmt::format("{}: cannot be written ({})", path_.string(), e.what())));
       wake_simulation_.notify_one();
     }
   }
