@@ -134,8 +134,7 @@ class StoreWriter::Impl {
     }
     lock_ = std::make_unique<FolderLock>(folder);
     if (mode == StoreMode::resume) {
-      read_old(run);
-      if (!old_journal.empty()) path_ = beside(final_path_);
+      if (read_old(run)) path_ = beside(final_path_);
     } else {
       prepare_folder(mode == StoreMode::overwrite);
     }
@@ -208,17 +207,19 @@ class StoreWriter::Impl {
            database.execAndGet("PRAGMA user_version").getInt() == 0;
   }
 
-  void read_old(const RunRow& run) {
-    remove_database(beside(final_path_));               // of a resumption that was killed
-    if (!std::filesystem::exists(final_path_)) return;  // killed before it began, or never begun
+  // False where nothing is there to be resumed: never begun, or killed before it began.
+  bool read_old(const RunRow& run) {
+    remove_database(beside(final_path_));  // of a resumption that was killed
+    if (!std::filesystem::exists(final_path_)) return false;
     try {
       SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
-      if (is_blank(old)) return;
+      if (is_blank(old)) return false;
       check_store(final_path_, old);
       const StoredRun stored = read_run(old);
       check_same(stored.run, run);
       old_journal = read_journal(old);
       old_entries_ = static_cast<std::int64_t>(old_journal.size());
+      return true;
     } catch (const SQLite::Exception& e) {
       throw StoreError(fmt::format("{}: is no run store, or a damaged one ({})",
                                    final_path_.string(), e.what()));

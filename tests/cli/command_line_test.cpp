@@ -324,6 +324,20 @@ TEST_F(Interrupted, ABlankStoreIsARunThatNeverBegan) {
   EXPECT_EQ(output.status, 0) << output.err;
 }
 
+TEST_F(Interrupted, ARunKilledBeforeItsFirstEntryIsBegunAnew) {
+  const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
+  ASSERT_EQ(convoy(run).status, 0);
+  const std::string whole = test::dump_store(folder.path() / "r");
+  {
+    SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READWRITE);
+    for (const char* table : {"task", "activity", "aggregation", "journal"}) {
+      database.exec(std::string("DELETE FROM ") + table);
+    }
+  }
+  ASSERT_EQ(convoy(run + " --resume").status, 0);
+  EXPECT_EQ(test::dump_store(folder.path() / "r"), whole);
+}
+
 TEST_F(Interrupted, AResumptionThatGoesAnotherWayFailsAndLeavesTheOldStore) {
   const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
   ASSERT_EQ(convoy(run).status, 0);
