@@ -289,8 +289,7 @@ class StoreWriter::Impl {
       remove_database(path_);
       return;
     }
-    remove_database(final_path_);
-    std::filesystem::rename(path_, final_path_);
+    std::filesystem::rename(path_, final_path_);  // at once: one of them is always there
   }
 
   void hand_over() {
