@@ -10,6 +10,7 @@
 #include "analysis/perfetto.hpp"
 #include "base/diagnostics.hpp"
 #include "cli/verbs.hpp"
+#include "sim/store/store.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -21,6 +22,7 @@ struct ExportArguments {
 };
 
 int export_run(const ExportArguments& arguments) {
+  sim::read_run(arguments.folder);  // says so where there is none, before anything is written
   const std::string path =
       arguments.path.empty() ? arguments.folder + "/perfetto.json" : arguments.path;
   if (path == "-") {
