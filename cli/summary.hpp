@@ -9,7 +9,7 @@
 namespace convoy::cli {
 
 std::string summary_text(const sim::RunResult& result);
-// One JSON object with the keys of section 6 of the design; what does not apply is null.
+// One JSON object with the same figures; what does not apply (yet) is null.
 std::string summary_json(const sim::RunResult& result);
 
 }  // namespace convoy::cli

@@ -20,10 +20,10 @@ constexpr int op_classes = 4;
 
 enum class Optimizer { sgd, sgd_momentum, adamw, adan };
 
-// The two phases of a Co-S2P task (papers.md 1.2). `mask`: gates on the rows of every group are
-// trained together with CLS, positions, norms and the deepest exit; the rest is frozen, but its
-// gradient is needed all the same, since a gate's gradient is the sum over its rows of
-// gradient x weight.
+// The two phases of a Co-S2P task (arXiv 2410.08457 and its code). `mask`: gates on the rows of
+// every group are trained together with CLS, positions, norms and the deepest exit; the rest is
+// frozen, but its gradient is needed all the same, since a gate's gradient is the sum over its rows
+// of gradient x weight.
 enum class Phase { weights, mask };
 
 // One launch on the device.

@@ -23,7 +23,7 @@ struct Submodel {
 // Everything kept.
 Submodel full_submodel(const Architecture& architecture);
 
-// Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (papers.md 1.2), less
+// Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (Co-S2P's code), less
 // those behind the last exit among them: nothing would train these.
 int depth_at(const Architecture& architecture, double rate);
 

@@ -25,7 +25,7 @@ void add_transformer_blocks(Architecture& a, const TransformerShape& shape,
 
     if (shape.pre_norm) b.plain(LayerKind::layer_norm, "norm2");
     b.linear("mlp1", shape.mlp, true, hidden);
-    b.dropout("mlp_dropout", options.dropout);  // before the GELU, papers.md 1.1
+    b.dropout("mlp_dropout", options.dropout);  // before the GELU, as in Co-S2P's code
     b.plain(LayerKind::gelu, "gelu");
     b.linear("mlp2", shape.width, true, out);
     const int mixed = b.scatter("mlp_scatter", out);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The figures of a finished run (section 6 of the design; README.md says how each is defined).
+// The figures of a finished run (README.md says how each is defined).
 
 #include <cstdint>
 #include <optional>

@@ -1,14 +1,12 @@
 #pragma once
 
-// The schedule of Co-S2P (arXiv 2410.08457): submodels by memory class, semi-asynchronous
-// aggregation. The trigger is ours, since the published controller waits for every node
-// (papers.md 1.5): aggregate as soon as ceil(quorum x n) updates are buffered, n being the tasks
+// The schedule of Co-S2P (arXiv 2410.08457; code: github lee355/Co-S2P): submodels by memory class,
+// semi-asynchronous aggregation. The trigger is ours, since the published controller waits for
+// every node: aggregate as soon as ceil(quorum x n) updates are buffered, n being the tasks
 // assigned and not yet aggregated, but those of lost nodes (an update that came in counts, even if
-// its node was lost since); but never let a task grow older than
-// max_staleness versions: then wait for it, or drop it.
-//
-// papers.md counts in n only what was assigned since the last aggregation. Taken so, n shrinks from
-// aggregation to aggregation until each waits for a single update; so n is all that is in flight.
+// its node was lost since); but never let a task grow older than max_staleness versions: then wait
+// for it, or drop it. Were n only what was assigned since the last aggregation, it would shrink
+// from one to the next until each waited for a single update.
 
 #include <map>
 
@@ -16,7 +14,7 @@
 
 namespace convoy::sim {
 
-// How the learner weights updates (papers.md 1.4); timing does not depend on it.
+// How the learner weights updates; timing does not depend on it.
 enum class AggregationRule { coverage, drift, drift_relative };
 
 struct CoS2POptions {

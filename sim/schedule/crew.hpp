@@ -14,7 +14,7 @@
 
 namespace convoy::sim {
 
-// The mask phase of Co-S2P (papers.md 1.2), in a node's first tasks.
+// The mask phase of Co-S2P (its published code), in a node's first tasks.
 struct MaskOptions {
   int epochs = 20;
   int tasks = 2;    // of a node, from its first, that begin with a mask phase; 0: none

@@ -25,7 +25,8 @@ bool is_periodic(const std::optional<BackgroundLoad>& load) {
 }  // namespace
 
 void Platform::create_engine(NetworkModel model) {
-  // All settings are given on purpose; simgrid-notes say what they do.
+  // Everything that shapes the network is set here on purpose; a flow's rate is never bound by its
+  // latency (TCP-gamma), which would also change under way.
   std::vector<std::string> arguments = {"convoy", "--log=root.thres:critical",
                                         "--cfg=network/TCP-gamma:1e15"};
   if (model == NetworkModel::cm02) {

@@ -111,7 +111,7 @@ TEST(CommandLine, WhatThisVersionDoesNotRunIsSaidBeforeItRuns) {
   EXPECT_EQ(convoy("run " + quickstart + " --no-store --set fleet.nodes.3.backend=hil").status, 2);
 }
 
-TEST(CommandLine, JsonHasEveryKeyOfTheDesign) {
+TEST(CommandLine, JsonHasEveryKey) {
   const TemporaryFolder folder;
   const Output output = convoy("run " + quickstart + " --json -o " + in(folder, "r"));
   ASSERT_EQ(output.status, 0) << output.err;

@@ -53,8 +53,8 @@ TEST(Scenarios, ThoseThatComeWithConvoyAreValid) {
   }
 }
 
-// The sketch of the design, whole, but for its files.
-constexpr const char* sketch = R"(
+// Every section at once.
+constexpr const char* every_section = R"(
 name = "cos2p-16"
 seed = 7
 [fleet]
@@ -89,8 +89,8 @@ virtual_time_s = 1e6
 "fleet.nodes.0.count" = [1, 2, 4]
 )";
 
-TEST(Scenarios, TheSketchOfTheDesignIsRead) {
-  const Scenario s = test::read_or_fail(sketch);
+TEST(Scenarios, EverySectionIsRead) {
+  const Scenario s = test::read_or_fail(every_section);
   EXPECT_EQ(s.world.nodes.size(), 3);
   EXPECT_EQ(s.identities[1].mode, "30W");
   EXPECT_EQ(s.world.nodes[2].name, "jetson-agx-orin-64gb-1");
