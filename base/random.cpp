@@ -26,9 +26,7 @@ std::uint64_t Random::bits() {
   return mix(state_);
 }
 
-double Random::uniform() {
-  return static_cast<double>(bits() >> 11U) * 0x1.0p-53;
-}
+double Random::uniform() { return static_cast<double>(bits() >> 11U) * 0x1.0p-53; }
 
 std::uint64_t Random::below(std::uint64_t n) {
   const std::uint64_t reject = (0 - n) % n;  // 2^64 mod n
@@ -43,9 +41,7 @@ double Random::normal() {
   return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
 }
 
-double Random::exponential(double mean) {
-  return -mean * std::log(1.0 - uniform());
-}
+double Random::exponential(double mean) { return -mean * std::log(1.0 - uniform()); }
 
 double Random::gamma(double shape) {
   if (shape < 1.0) {

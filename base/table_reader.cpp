@@ -78,9 +78,7 @@ const Value* TableReader::find(std::string_view key) {
   return table_->find(key);
 }
 
-bool TableReader::has(std::string_view key) {
-  return find(key) != nullptr;
-}
+bool TableReader::has(std::string_view key) { return find(key) != nullptr; }
 
 void TableReader::missing(std::string_view key, const std::string& expected) {
   problems_->error(where_, fmt::format("{}: missing; expected {}", full(key), expected));
@@ -206,9 +204,7 @@ std::vector<TableReader> TableReader::tables(std::string_view key) {
   return readers;
 }
 
-const Value* TableReader::raw(std::string_view key) {
-  return find(key);
-}
+const Value* TableReader::raw(std::string_view key) { return find(key); }
 
 std::vector<std::string> TableReader::keys() {
   std::vector<std::string> names;

@@ -31,12 +31,8 @@ struct Range {
   [[nodiscard]] bool holds(double x) const;
   [[nodiscard]] std::string str() const;  // "at least 0 and below 1"
 };
-constexpr Range at_least(double low) {
-  return {.low = low};
-}
-constexpr Range above(double low) {
-  return {.low = low, .low_open = true};
-}
+constexpr Range at_least(double low) { return {.low = low}; }
+constexpr Range above(double low) { return {.low = low, .low_open = true}; }
 
 class TableReader {
  public:

@@ -15,9 +15,7 @@ ProgressDisplay::ProgressDisplay(bool quiet, double every_s)
       every_(terminal_ ? 0.1 : every_s),
       next_(start_ + std::chrono::duration_cast<Clock::duration>(every_)) {}
 
-ProgressDisplay::~ProgressDisplay() {
-  clear();
-}
+ProgressDisplay::~ProgressDisplay() { clear(); }
 
 void ProgressDisplay::show(const sim::Progress& progress) {
   constexpr int calls_between_looks = 64;  // reading the clock costs as much as an event

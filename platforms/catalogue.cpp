@@ -19,9 +19,7 @@ std::vector<std::string> names_in(const std::string& folder) {
 Catalogue::Catalogue(std::filesystem::path folder, base::Diagnostics& problems)
     : folder_(std::move(folder)), problems_(&problems) {}
 
-bool Catalogue::is_path(const std::string& name) {
-  return name.ends_with(".toml");
-}
+bool Catalogue::is_path(const std::string& name) { return name.ends_with(".toml"); }
 
 const base::Value* Catalogue::open(const std::string& folder, const std::string& name) {
   const std::string key = folder + "/" + name;
@@ -62,9 +60,7 @@ const Link* Catalogue::link(const std::string& name) {
   return find(links_, "links", name, read_link);
 }
 
-const base::Value* Catalogue::fleet(const std::string& name) {
-  return open("fleets", name);
-}
+const base::Value* Catalogue::fleet(const std::string& name) { return open("fleets", name); }
 
 std::string Catalogue::user_files() const {
   std::string text;
@@ -74,14 +70,8 @@ std::string Catalogue::user_files() const {
   return text;
 }
 
-std::vector<std::string> Catalogue::device_names() {
-  return names_in("devices");
-}
-std::vector<std::string> Catalogue::link_names() {
-  return names_in("links");
-}
-std::vector<std::string> Catalogue::fleet_names() {
-  return names_in("fleets");
-}
+std::vector<std::string> Catalogue::device_names() { return names_in("devices"); }
+std::vector<std::string> Catalogue::link_names() { return names_in("links"); }
+std::vector<std::string> Catalogue::fleet_names() { return names_in("fleets"); }
 
 }  // namespace convoy::platforms

@@ -13,9 +13,7 @@ const std::vector<std::string>& origin_names() {
 
 }  // namespace
 
-std::string name_of(Origin origin) {
-  return origin_names()[static_cast<std::size_t>(origin)];
-}
+std::string name_of(Origin origin) { return origin_names()[static_cast<std::size_t>(origin)]; }
 
 Figure read_figure(base::TableReader& parent, std::string_view key, base::Range range) {
   Figure figure;

@@ -90,9 +90,7 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
                        .assigned_s = now};
 }
 
-NodeId Recorder::node_of(TaskId task) const {
-  return static_cast<NodeId>(open_.at(task).node);
-}
+NodeId Recorder::node_of(TaskId task) const { return static_cast<NodeId>(open_.at(task).node); }
 
 void Recorder::task_done(TaskId task, double now) {
   TaskRow& row = open_.at(task);

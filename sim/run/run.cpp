@@ -19,12 +19,8 @@ namespace {
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
 
 // Aggregations are tasks of the world too; the one that makes version v is task -v - 1.
-TaskId aggregation_task(std::int64_t version) {
-  return -version - 1;
-}
-bool is_aggregation(TaskId task) {
-  return task < no_task;
-}
+TaskId aggregation_task(std::int64_t version) { return -version - 1; }
+bool is_aggregation(TaskId task) { return task < no_task; }
 
 template <class... F>
 struct Overloaded : F... {
@@ -273,8 +269,8 @@ class Run : public WorldListener {
     recorder_.count_into(s);
     double busy = 0;
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
-      NodeSummary node{scenario_.world.nodes[i].name, scenario_.identities[i].device,
-                       world_.usage(static_cast<NodeId>(i)), 0, scenario_.world.nodes[i].memory};
+      NodeSummary node{scenario_.world.nodes[i].name, world_.usage(static_cast<NodeId>(i)), 0,
+                       scenario_.world.nodes[i].memory};
       node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
       if (i > 0) busy += node.usage.busy_s;
       s.nodes.push_back(std::move(node));

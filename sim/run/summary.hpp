@@ -13,7 +13,6 @@ namespace convoy::sim {
 
 struct NodeSummary {
   std::string name;
-  std::string device;
   NodeUsage usage;
   double waiting_s = 0;     // there, and neither computing nor communicating
   double memory_bytes = 0;  // that tasks may use

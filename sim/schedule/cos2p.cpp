@@ -23,9 +23,7 @@ CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options
   idle_ = crew_.members();
 }
 
-std::vector<PlannedTask> CoS2P::plan() const {
-  return crew_.plan();
-}
+std::vector<PlannedTask> CoS2P::plan() const { return crew_.plan(); }
 
 Orders CoS2P::on(const Event& event) {
   Orders orders;

@@ -92,9 +92,7 @@ bool Crew::fits(NodeId node) {
   return updates_.fits(node, work(node, false));
 }
 
-bool Crew::takes_part(NodeId node) const {
-  return takes_part_[static_cast<std::size_t>(node)];
-}
+bool Crew::takes_part(NodeId node) const { return takes_part_[static_cast<std::size_t>(node)]; }
 
 Assign Crew::assign(NodeId node) {
   const bool masks = masks_next(node);
@@ -109,13 +107,9 @@ Assign Crew::assign(NodeId node) {
           .samples = update->samples};
 }
 
-void Crew::done(TaskId task) {
-  ++done_[static_cast<std::size_t>(tasks_.at(task).node)];
-}
+void Crew::done(TaskId task) { ++done_[static_cast<std::size_t>(tasks_.at(task).node)]; }
 
-void Crew::failed(TaskId task) {
-  tasks_.erase(task);
-}
+void Crew::failed(TaskId task) { tasks_.erase(task); }
 
 Aggregate Crew::aggregate(std::vector<TaskId> tasks) {
   std::sort(tasks.begin(), tasks.end());

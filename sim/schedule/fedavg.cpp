@@ -24,9 +24,7 @@ FedAvg::FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions opti
       random_({setting->seed, 0x666564617667ULL}),
       present_(setting->nodes.size(), true) {}
 
-std::vector<PlannedTask> FedAvg::plan() const {
-  return crew_.plan();
-}
+std::vector<PlannedTask> FedAvg::plan() const { return crew_.plan(); }
 
 Orders FedAvg::on(const Event& event) {
   Orders orders;

@@ -353,24 +353,14 @@ StoreWriter::~StoreWriter() = default;
 std::vector<JournalRow> StoreWriter::take_old_journal() {
   return std::exchange(impl_->old_journal, {});
 }
-void StoreWriter::add(TaskRow row) {
-  impl_->add(std::move(row));
-}
-void StoreWriter::add(ActivityRow row) {
-  impl_->add(std::move(row));
-}
-void StoreWriter::add(AggregationRow row) {
-  impl_->add(row);
-}
-void StoreWriter::add(JournalRow row) {
-  impl_->add(std::move(row));
-}
+void StoreWriter::add(TaskRow row) { impl_->add(std::move(row)); }
+void StoreWriter::add(ActivityRow row) { impl_->add(std::move(row)); }
+void StoreWriter::add(AggregationRow row) { impl_->add(row); }
+void StoreWriter::add(JournalRow row) { impl_->add(std::move(row)); }
 void StoreWriter::finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                          const std::map<std::string, std::string>& host) {
   impl_->finish(end, nodes, host);
 }
-std::filesystem::path StoreWriter::path() const {
-  return impl_->path();
-}
+std::filesystem::path StoreWriter::path() const { return impl_->path(); }
 
 }  // namespace convoy::sim

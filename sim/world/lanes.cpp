@@ -9,9 +9,7 @@ bool goes_before(const RunningActivity* x, const RunningActivity* y) {
   return std::pair(x->what().priority, x->order) < std::pair(y->what().priority, y->order);
 }
 
-bool is_transfer(const RunningActivity& a) {
-  return a.peer != no_node;
-}
+bool is_transfer(const RunningActivity& a) { return a.peer != no_node; }
 
 }  // namespace
 

@@ -9,9 +9,7 @@ namespace convoy::sim {
 namespace sg = simgrid::s4u;
 namespace {
 
-double bytes_per_s(double bps) {
-  return bps / 8;
-}
+double bytes_per_s(double bps) { return bps / 8; }
 
 // The rate that is left of a constant background load.
 double left_of(double rate, const std::optional<BackgroundLoad>& load) {

@@ -13,9 +13,7 @@ constexpr std::uint64_t calls_between_polls = 4096;
 
 Timers::Timers(Call poll) : poll_(std::move(poll)), epoch_(simgrid::s4u::Engine::get_clock()) {}
 
-double Timers::now() const {
-  return simgrid::s4u::Engine::get_clock() - epoch_;
-}
+double Timers::now() const { return simgrid::s4u::Engine::get_clock() - epoch_; }
 
 Timers::Id Timers::at(double time, Call call) {
   const Id id(std::max(time, now()), next_++);

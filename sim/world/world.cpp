@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <exception>
 #include <stdexcept>
 #include <tuple>
@@ -14,6 +13,7 @@
 #include "sim/world/lanes.hpp"
 #include "sim/world/presence.hpp"
 #include "sim/world/running.hpp"
+#include "sim/world/task_table.hpp"
 #include "sim/world/timers.hpp"
 
 namespace convoy::sim {
@@ -45,12 +45,13 @@ class World::Impl {
             config, [this](double time, auto call) { timers_.after(time, std::move(call)); },
             [this](NodeId node, bool present) { note_coming(node, present); }),
         lanes_(config, [this] { return timers_.now(); }),
-        tasks_of_(config.nodes.size()) {}
+        node_count_(static_cast<NodeId>(config.nodes.size())),
+        tasks_(config.nodes.size()) {}
 
   void run() {
     presence_.start();
     emit({.kind = EventKind::run_started});
-    for (NodeId node = 0; node < static_cast<NodeId>(tasks_of_.size()); ++node) {
+    for (NodeId node = 0; node < node_count_; ++node) {
       if (!presence_.present(node)) emit({.kind = EventKind::node_lost, .node = node});
     }
     executor_.run();
@@ -60,26 +61,14 @@ class World::Impl {
   void stop() {
     if (stopping_) return;
     stopping_ = true;
-    std::vector<TaskId> ids;
-    for (const auto& [id, task] : tasks_) ids.push_back(id);
-    std::sort(ids.begin(), ids.end());
-    for (const TaskId id : ids) give_up(*tasks_.at(id), Cause::run_ended);
+    for (RunningTask* task : tasks_.all()) give_up(*task, Cause::run_ended);
     timers_.clear();
     events_.clear();
   }
 
   void start(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
              bool report) {
-    RunningTask& task = new_task();
-    task.id = id;
-    task.graph = std::move(graph);
-    task.members = std::move(members);
-    task.report = report;
-    task.iteration = 0;
-    tasks_.emplace(id, &task);
-    for (const NodeId member : task.members) {
-      if (member != server_node) tasks_of(member).push_back(&task);
-    }
+    RunningTask& task = tasks_.add(id, std::move(graph), std::move(members), report);
     for (const NodeId member : task.members) {
       if (presence_.present(member)) continue;
       emit({.kind = EventKind::task_failed, .node = member, .task = id, .cause = Cause::node_lost});
@@ -91,9 +80,9 @@ class World::Impl {
   }
 
   void cancel(TaskId id) {
-    const auto there = tasks_.find(id);
-    if (there == tasks_.end()) return;
-    give_up(*there->second, Cause::cancelled);
+    RunningTask* task = tasks_.find(id);
+    if (task == nullptr) return;
+    give_up(*task, Cause::cancelled);
     start_waiting();
   }
 
@@ -205,7 +194,7 @@ class World::Impl {
 
   void lose(NodeId node) {
     emit({.kind = EventKind::node_lost, .node = node});
-    const std::vector<RunningTask*> theirs = tasks_of(node);
+    const std::vector<RunningTask*> theirs = tasks_.of(node);  // a copy: they go one by one
     for (RunningTask* task : theirs) fail(*task, node, Cause::node_lost);
   }
 
@@ -265,17 +254,6 @@ class World::Impl {
 
   // --- tasks ------------------------------------------------------------------------------------
 
-  std::vector<RunningTask*>& tasks_of(NodeId node) {
-    return tasks_of_[static_cast<std::size_t>(node)];
-  }
-
-  RunningTask& new_task() {
-    if (free_.empty()) return store_.emplace_back();
-    RunningTask& task = *free_.back();
-    free_.pop_back();
-    return task;
-  }
-
   void begin_iteration(RunningTask& task) {
     const auto& activities = task.graph->activities();
     task.left = static_cast<int>(activities.size());
@@ -302,7 +280,7 @@ class World::Impl {
       if (member != server_node || task.members.size() == 1) ++lanes_.usage(member).tasks;
     }
     emit({.kind = EventKind::task_done, .node = task.members.back(), .task = task.id});
-    end_task(task);
+    tasks_.remove(task);
   }
 
   // With an event that says what failed: an activity under way on the node, or else one that
@@ -339,17 +317,7 @@ class World::Impl {
       a.state = State::ended;
       record(a, cause);
     }
-    end_task(task);
-  }
-
-  void end_task(RunningTask& task) {
-    for (const NodeId member : task.members) {
-      if (member != server_node) std::erase(tasks_of(member), &task);
-    }
-    tasks_.erase(task.id);
-    task.graph.reset();
-    task.activities.clear();
-    free_.push_back(&task);
+    tasks_.remove(task);
   }
 
   WorldListener& listener_;
@@ -358,10 +326,9 @@ class World::Impl {
   Presence presence_;
   Lanes lanes_;
 
-  std::unordered_map<TaskId, RunningTask*> tasks_;
-  std::vector<std::vector<RunningTask*>> tasks_of_;  // by worker
-  std::deque<RunningTask> store_;
-  std::vector<RunningTask*> free_;
+  NodeId node_count_;
+  TaskTable tasks_;
+  std::unordered_map<std::int64_t, Timers::Id> set_timers_;  // by the listener
 
   std::vector<RunningActivity*> ended_;
   std::vector<std::pair<NodeId, bool>> comings_;
@@ -372,8 +339,7 @@ class World::Impl {
   int instants_here_ = 0;
   bool armed_ = false;
   bool stopping_ = false;
-  std::exception_ptr failure_;
-  std::unordered_map<std::int64_t, Timers::Id> set_timers_;
+  std::exception_ptr failure_;  // what the listener threw
 };
 
 World::World(const WorldConfig& config, WorldListener& listener) {
@@ -382,42 +348,20 @@ World::World(const WorldConfig& config, WorldListener& listener) {
   impl_ = std::make_unique<Impl>(config, listener);
 }
 World::~World() = default;
-void World::run() {
-  impl_->run();
-}
-void World::stop() {
-  impl_->stop();
-}
-double World::now() const {
-  return impl_->now();
-}
+void World::run() { impl_->run(); }
+void World::stop() { impl_->stop(); }
+double World::now() const { return impl_->now(); }
 void World::start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
                   bool report) {
   impl_->start(task, std::move(graph), std::move(members), report);
 }
-void World::cancel(TaskId task) {
-  impl_->cancel(task);
-}
-void World::set_timer(std::int64_t timer, double time) {
-  impl_->set_timer(timer, time);
-}
-void World::cancel_timer(std::int64_t timer) {
-  impl_->cancel_timer(timer);
-}
-bool World::present(NodeId node) const {
-  return impl_->present(node);
-}
-bool World::expected(NodeId node) const {
-  return impl_->expected(node);
-}
-std::size_t World::tasks() const {
-  return impl_->tasks();
-}
-NodeUsage World::usage(NodeId node) const {
-  return impl_->usage(node);
-}
-std::string World::description() const {
-  return impl_->description();
-}
+void World::cancel(TaskId task) { impl_->cancel(task); }
+void World::set_timer(std::int64_t timer, double time) { impl_->set_timer(timer, time); }
+void World::cancel_timer(std::int64_t timer) { impl_->cancel_timer(timer); }
+bool World::present(NodeId node) const { return impl_->present(node); }
+bool World::expected(NodeId node) const { return impl_->expected(node); }
+std::size_t World::tasks() const { return impl_->tasks(); }
+NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
+std::string World::description() const { return impl_->description(); }
 
 }  // namespace convoy::sim

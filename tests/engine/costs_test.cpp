@@ -21,9 +21,7 @@ Architecture make(const std::string& name, int classes, std::vector<double> exit
   return make_architecture(options);
 }
 
-double parameters(const Architecture& a) {
-  return trace(a, full_submodel(a)).parameters();
-}
+double parameters(const Architecture& a) { return trace(a, full_submodel(a)).parameters(); }
 
 double forward(const Architecture& a) {
   const std::vector<double> flops = forward_flops(trace(a, full_submodel(a)));
@@ -38,9 +36,7 @@ struct Known {
   double multiply_adds;  // 0: not compared
 };
 
-std::ostream& operator<<(std::ostream& out, const Known& known) {
-  return out << known.name;
-}
+std::ostream& operator<<(std::ostream& out, const Known& known) { return out << known.name; }
 
 class Literature : public testing::TestWithParam<Known> {};
 

@@ -75,12 +75,8 @@ void expect_hopeless(const std::string& kind) {
   EXPECT_THAT(run.result().cause, HasSubstr("node_lost"));
 }
 
-TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadFedAvgGoing) {
-  expect_hopeless("fedavg");
-}
-TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadCoS2PGoing) {
-  expect_hopeless("cos2p");
-}
+TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadFedAvgGoing) { expect_hopeless("fedavg"); }
+TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadCoS2PGoing) { expect_hopeless("cos2p"); }
 
 TEST(Degenerate, ADeadlineThatNobodyMeetsEndsTheRun) {
   const ScenarioRun run(

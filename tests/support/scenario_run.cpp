@@ -12,9 +12,7 @@ sim::Scenario read_or_fail(const std::string& toml) {
   return std::move(*scenario);
 }
 
-ScenarioRun::ScenarioRun(const std::string& toml) {
-  execute(toml, nullptr);
-}
+ScenarioRun::ScenarioRun(const std::string& toml) { execute(toml, nullptr); }
 
 ScenarioRun::ScenarioRun(const std::string& toml, sim::ScheduleSpec schedule) {
   execute(toml, &schedule);

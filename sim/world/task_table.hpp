@@ -1,0 +1,38 @@
+#pragma once
+
+// The tasks under way, by id and by node. Their places are used again. Internal to sim/world.
+
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/world/running.hpp"
+
+namespace convoy::sim {
+
+class TaskTable {
+ public:
+  explicit TaskTable(std::size_t nodes) : of_(nodes) {}
+
+  RunningTask& add(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
+                   bool report);
+  void remove(RunningTask& task);
+
+  // Null where there is none.
+  [[nodiscard]] RunningTask* find(TaskId id) const;
+  // Those that a worker is a member of. (The server is one of nearly all: not kept.)
+  [[nodiscard]] const std::vector<RunningTask*>& of(NodeId node) const {
+    return of_[static_cast<std::size_t>(node)];
+  }
+  // All of them, by rising id.
+  [[nodiscard]] std::vector<RunningTask*> all() const;
+  [[nodiscard]] std::size_t size() const { return by_id_.size(); }
+
+ private:
+  std::unordered_map<TaskId, RunningTask*> by_id_;
+  std::vector<std::vector<RunningTask*>> of_;
+  std::deque<RunningTask> places_;
+  std::vector<RunningTask*> free_;
+};
+
+}  // namespace convoy::sim
