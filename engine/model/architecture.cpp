@@ -72,6 +72,8 @@ ModelOptions read_model(base::TableReader reader) {
   options.dropout = reader.number("dropout", at_least(0).below(1), options.dropout);
   options.attention_dropout =
       reader.number("attention_dropout", at_least(0).below(1), options.attention_dropout);
+  static const std::vector<std::string> scales = {"head", "width"};
+  options.scale_by_width = reader.choice("attention_scale", scales, 0) == 1;
   options.image_size = integer("image_size", 1, 4096);
   options.channels = integer("channels", 1, 64);
   options.sequence = integer("sequence", 1, 4096);

@@ -54,6 +54,7 @@ struct Layer {
   bool cls = false;    // tokens
   int segments = 0;    // tokens over an embedding: learned segment vectors
   int heads = 0;       // attention
+  int scaled_by = 0;   // attention: scores are divided by the root of this many features
   int vocabulary = 0;  // embedding
   double rate = 0;     // dropout
   // The prunable group whose members are this layer's output features (conv2d, linear), or -1.
@@ -119,6 +120,9 @@ struct ModelOptions {
   bool qkv_bias = true;  // Co-S2P's published code has none
   double dropout = 0;    // vit: in the MLP; Co-S2P 0.5 (and 0.2 after the attention output)
   double attention_dropout = 0;
+  // Scores are divided by the root of the features of a head, as everywhere, or of the full width,
+  // as in Co-S2P's published code.
+  bool scale_by_width = false;
   std::optional<int> image_size;  // pixels; otherwise the architecture's own
   std::optional<int> channels;
   std::optional<int> sequence;  // tokens a sample

@@ -89,7 +89,7 @@ OptimizerWork work_of(Optimizer optimizer) {
 
 // What is trained in the mask phase beside the gates: CLS and positions, norms, the exit.
 bool trained(const TracedLayer& t, Phase phase) {
-  return phase == Phase::weights || t.in_exit || t.layer->kind == LayerKind::layer_norm ||
+  return phase == Phase::weights || t.in_exit() || t.layer->kind == LayerKind::layer_norm ||
          t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
 }
 
@@ -198,8 +198,8 @@ int exits_of(const Trace& trace) {
   int count = 0;
   bool before = false;
   for (const TracedLayer& t : trace.layers) {
-    if (before && !t.in_exit) ++count;
-    before = t.in_exit;
+    if (before && !t.in_exit()) ++count;
+    before = t.in_exit();
   }
   return count + (before ? 1 : 0);
 }

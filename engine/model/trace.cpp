@@ -10,7 +10,7 @@ namespace {
 class Walker {
  public:
   Walker(const Architecture& a, const Submodel& s) : a_(a), s_(s) {
-    Tensor input;
+    Shape input;
     if (a.input == InputKind::image) {
       input = {a.channels, a.height, a.width};
     } else {
@@ -20,13 +20,14 @@ class Walker {
   }
 
   // Gives the tensor number that comes out of the block.
-  int walk(const Block& block, int input, bool in_exit) {
+  int walk(const Block& block, int input, int index, int exit = -1) {
     std::vector<int> numbers;  // of the outputs of the block's layers
     for (const Layer& layer : block.layers) {
       TracedLayer t;
       t.layer = &layer;
       t.path = block.name + "." + layer.name;
-      t.in_exit = in_exit;
+      t.block = index;
+      t.exit = exit;
       const int before = numbers.empty() ? input : numbers.back();
       if (layer.inputs.empty()) t.inputs = {before};
       for (const int i : layer.inputs) {
@@ -132,7 +133,7 @@ class Walker {
 
   const Architecture& a_;
   const Submodel& s_;
-  std::vector<Tensor> shapes_;
+  std::vector<Shape> shapes_;
   Trace result_;
 };
 
@@ -165,14 +166,14 @@ Trace trace(const Architecture& architecture, const Submodel& submodel, bool one
         architecture.name, submodel.depth, architecture.depth()));
   }
   Walker walker(architecture, submodel);
-  int tensor = walker.walk(architecture.stem, 0, false);
+  int tensor = walker.walk(architecture.stem, 0, -1);
   for (int block = 0; block < submodel.depth; ++block) {
-    tensor = walker.walk(architecture.blocks[static_cast<std::size_t>(block)], tensor, false);
+    tensor = walker.walk(architecture.blocks[static_cast<std::size_t>(block)], tensor, block);
     for (std::size_t e = 0; e < architecture.exits.size(); ++e) {
       const Exit& exit = architecture.exits[e];
       if (exit.after != block + 1) continue;
       if (one_exit && static_cast<int>(e) != *deepest) continue;
-      walker.walk(exit.head, tensor, true);
+      walker.walk(exit.head, tensor, block, static_cast<int>(e));
     }
   }
   return walker.done();

@@ -10,7 +10,7 @@
 namespace convoy::engine {
 
 // What one sample's tensor looks like inside a submodel.
-struct Tensor {
+struct Shape {
   int features = 0;  // kept
   int height = 1;    // positions: height x width; tokens: height
   int width = 1;
@@ -25,13 +25,15 @@ struct TracedLayer {
   std::string path;         // "block3.qkv", "exit12.classifier"
   std::vector<int> inputs;  // tensor numbers; 0 is the network's input
   int output = 0;           // tensor number
-  Tensor in;                // of the first input
-  Tensor out;
+  Shape in;                 // of the first input
+  Shape out;
   double parameters = 0;  // trainable
   double buffers = 0;     // running statistics
   int parameter_tensors = 0;
   bool gated = false;  // its rows follow a group (Co-S2P has a gate on each member)
-  bool in_exit = false;
+  int block = -1;      // it belongs to, or that its exit follows; -1: the stem
+  int exit = -1;       // index of its exit, or -1
+  [[nodiscard]] bool in_exit() const { return exit >= 0; }
   int heads = 0;  // attention: heads kept
 };
 

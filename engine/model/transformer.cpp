@@ -16,7 +16,10 @@ void add_transformer_blocks(Architecture& a, const TransformerShape& shape,
     BlockBuilder b(name);
     if (shape.pre_norm) b.plain(LayerKind::layer_norm, "norm1");
     b.linear("qkv", 3 * shape.width, options.qkv_bias, heads);
-    b.put({.kind = LayerKind::attention, .name = "attention", .heads = shape.heads});
+    b.put({.kind = LayerKind::attention,
+           .name = "attention",
+           .heads = shape.heads,
+           .scaled_by = options.scale_by_width ? shape.width : shape.width / shape.heads});
     b.linear("projection", shape.width, true, rows);
     b.dropout("projection_dropout", options.attention_dropout);
     const int attended = b.scatter("projection_scatter", rows);

@@ -19,6 +19,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"base", {}},
       {"engine/model", {"base"}},
       {"engine/data", {"base"}},
+      {"engine/api", {"base", "engine/model", "engine/data"}},
+      {"engine/learning", {"base", "engine/model", "engine/data", "engine/api"}},
       {"platforms", {"base", "engine/model"}},
       {"sim/task", {"base"}},
       {"sim/schedule", {"base", "engine/model", "platforms", "sim/task"}},
@@ -41,8 +43,9 @@ const std::map<std::string, std::set<std::string>>& allowed() {
 const std::map<std::string, std::set<std::string>>& confined() {
   static const std::map<std::string, std::set<std::string>> all = {
       {"simgrid/", {"sim/world"}},
-      {"torch/", {"engine/learning", "hil/agent", "sim/run"}},
-      {"ATen/", {"engine/learning", "hil/agent", "sim/run"}},
+      {"torch/", {"engine/learning"}},
+      {"ATen/", {"engine/learning"}},
+      {"c10/", {"engine/learning"}},
       {"boost/asio", {"hil/protocol", "hil/bridge", "hil/agent", "cli"}},
       {"boost/beast", {"cli"}},
       {"SQLiteCpp/", {"sim/store", "analysis"}},

@@ -1,0 +1,104 @@
+#pragma once
+
+// What training is told: by [training] and by [schedule] of a scenario. No LibTorch here.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/table_reader.hpp"
+#include "engine/model/costs.hpp"
+
+namespace convoy::engine {
+
+enum class OptimizerKind { sgd, adamw, adan };
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::sgd;
+  double learning_rate = 0.05;
+  double momentum = 0;      // sgd; [0, 1)
+  bool nesterov = false;    // sgd
+  double weight_decay = 0;  // sgd: added to the gradient; adamw, adan: decoupled
+  // adamw: 2 decay factors of the running means [.9, .999]; adan: 3 [.98, .92, .99]
+  std::vector<double> betas;
+  double epsilon = 1e-8;  // adamw, adan
+
+  [[nodiscard]] Optimizer cost() const;  // what it costs
+};
+
+// The learning rate over the run: a factor that depends on the version a task starts from.
+struct RateSchedule {
+  enum class Kind { constant, step, cosine, exponential };
+  Kind kind = Kind::constant;
+  std::int64_t every = 10;  // step: versions between two reductions
+  double factor = 0.1;      // step: at each; exponential: at each version
+  std::int64_t over = 100;  // cosine: versions from 1 down to `floor`
+  double floor = 0;         // cosine
+  std::int64_t warmup = 0;  // versions of a linear rise from 1/(warmup+1), before any of these
+
+  [[nodiscard]] double at(std::int64_t version) const;
+};
+
+// Of a node's own training.
+struct TrainingOptions {
+  OptimizerOptions optimizer;
+  RateSchedule rate;
+  bool keep_optimizer = false;  // its state from a node's task to the next; else it begins anew
+  double proximal = 0;          // mu: mu/2 x |w - received|^2 is added to the loss (FedProx)
+  double clip = 0;              // the gradient's norm is clipped to that; 0: not at all
+};
+
+// Which members of the prunable groups a node keeps.
+enum class Selection {
+  learned,    // gates trained on the node's own data (Co-S2P)
+  random,     // drawn once for a node
+  magnitude,  // those whose rows of the received weights have the largest L1 norm
+  nested,     // the first ones
+  depth,      // all of them: the submodel is as shallow as its rate says, and not narrower
+};
+
+struct MaskOptions {
+  Selection selection = Selection::learned;
+  int epochs = 6;   // learned: of each mask phase (Co-S2P's code: 20)
+  int tasks = 2;    // of a node, from its first, that begin with choosing masks; 0: as `nested`
+  int refresh = 3;  // afterwards every n tasks again; 0: never (Co-S2P's code)
+  double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: that of the weights)
+  // Of the rate term; 0: gates / 16, which outweighs the cross entropy enough (Co-S2P's code: 1)
+  double lambda = 0;
+  bool sampled = false;        // the final mask is drawn; else the highest logits: exact sizes
+  bool normal_logits = false;  // begin at N(0, 2/n) (Co-S2P's code); else at logit(rate)
+};
+
+// Cross-block knowledge transfer: the deepest exit teaches the others (arXiv 2410.08457 and its
+// code).
+struct TransferOptions {
+  double weight = 0.5;  // of the divergence; 0: no transfer
+  double temperature = 3;
+  std::int64_t from_version = 10;  // that a task starts from
+  bool by_batch = false;           // mean over the batch; else over batch and classes (the code)
+  bool detached = false;           // the teacher gets no gradient (the code: it does)
+};
+
+// How updates become the next version; delta_i of node i, trained from version tau_i.
+enum class AggregationRule {
+  // W += sum n_i delta_i / sum n_i over the updates that hold a parameter; n_i samples.
+  coverage,
+  // W += sum gamma_i delta_i, gamma_i ~ (|delta_i|_1 / r_i) / (1 + |W - W_tau_i|_1) (Co-S2P's code)
+  drift,
+  // The same with 1 + |W - W_tau_i|_1 / |delta_i|_1: of one scale, whatever the model's size (ours)
+  drift_relative,
+};
+
+struct LearningRules {
+  MaskOptions mask;
+  TransferOptions transfer;
+  AggregationRule aggregation = AggregationRule::coverage;
+};
+
+// Reads optimizer, rate_schedule, keep_optimizer, proximal and clip of [training].
+TrainingOptions read_training(base::TableReader& reader);
+// Reads [schedule.mask] and [schedule.transfer].
+MaskOptions read_mask(base::TableReader reader);
+TransferOptions read_transfer(base::TableReader reader, const TransferOptions& fallback);
+
+}  // namespace convoy::engine

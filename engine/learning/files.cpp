@@ -1,0 +1,243 @@
+#include "engine/learning/files.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <functional>
+#include <set>
+
+#include "base/text.hpp"
+
+namespace convoy::engine {
+namespace {
+
+std::string trained_name(const ParameterTensor& p) { return "trained:" + p.name; }
+
+void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file) {
+  file.metadata["depth"] = std::to_string(submodel.depth);
+  for (std::size_t g = 0; g < submodel.kept.size(); ++g) {
+    if (submodel.kept[g].empty()) continue;
+    file.tensors.emplace_back("kept:" + layout.architecture->groups[g].name,
+                              at::tensor(submodel.kept[g], at::kInt));
+  }
+}
+
+// A file that is being understood: what is wrong with it names it.
+class Source {
+ public:
+  Source(const Layout& layout, std::filesystem::path path)
+      : layout_(layout), path_(std::move(path)), file_(read_safetensors(path_)) {}
+
+  [[nodiscard]] const TensorFile& file() const { return file_; }
+
+  // The tensor as FP32, of that shape.
+  Tensor get(const std::string& name, const std::vector<std::int64_t>& shape) {
+    const Tensor* t = take(name);
+    if (t == nullptr) {
+      fail(fmt::format("has no tensor \"{}\"; {} needs it", name, layout_.architecture->name));
+    }
+    if (t->sizes().vec() != shape) {
+      fail(fmt::format("tensor \"{}\" is of shape [{}], {} has [{}]", name,
+                       fmt::join(t->sizes().vec(), ", "), layout_.architecture->name,
+                       fmt::join(shape, ", ")));
+    }
+    return t->to(at::kFloat);
+  }
+
+  const Tensor* take(const std::string& name) {
+    const Tensor* t = file_.find(name);
+    if (t != nullptr) taken_.insert(name);
+    return t;
+  }
+
+  double number(const std::string& key) const {
+    const auto found = file_.metadata.find(key);
+    double value = 0;
+    if (found == file_.metadata.end() ||
+        std::from_chars(found->second.data(), found->second.data() + found->second.size(), value)
+                .ec != std::errc()) {
+      fail(fmt::format("does not say \"{}\" in its metadata", key));
+    }
+    return value;
+  }
+
+  Submodel submodel() {
+    const Architecture& a = *layout_.architecture;
+    Submodel s;
+    s.depth = static_cast<int>(number("depth"));
+    if (s.depth < 1 || s.depth > a.depth()) fail("is of another depth");
+    for (const Group& group : a.groups) {
+      std::vector<int> kept;
+      if (group.block < s.depth) {
+        const std::string name = "kept:" + group.name;
+        const Tensor* t = take(name);
+        if (t == nullptr || t->dim() != 1) fail(fmt::format("has no list \"{}\"", name));
+        const Tensor list = t->to(at::kInt).contiguous();
+        kept.assign(list.data_ptr<int>(), list.data_ptr<int>() + list.numel());
+        int before = -1;
+        for (const int member : kept) {
+          if (member <= before || member >= group.size) {
+            fail(fmt::format("\"{}\" is no rising list of members", name));
+          }
+          before = member;
+        }
+        if (kept.empty()) fail(fmt::format("\"{}\" is empty", name));
+      }
+      s.kept.push_back(std::move(kept));
+    }
+    return s;
+  }
+
+  // Nothing may be left that nobody asked for.
+  void finish() const {
+    for (const auto& [name, tensor] : file_.tensors) {
+      if (taken_.contains(name)) continue;
+      std::vector<std::string> known;
+      for (const ParameterTensor& p : layout_.tensors) known.push_back(p.name);
+      fail(fmt::format("tensor \"{}\" is not of {}{}", name.substr(0, 80),
+                       layout_.architecture->name, base::did_you_mean(name, known)));
+    }
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw base::UserError(fmt::format("{}: {}", path_.string(), what));
+  }
+
+ private:
+  const Layout& layout_;
+  std::filesystem::path path_;
+  TensorFile file_;
+  std::set<std::string> taken_;
+};
+
+}  // namespace
+
+TensorFile to_file(const Layout& layout, const WeightsHeld& weights,
+                   const Engine::Metadata& about) {
+  TensorFile file;
+  file.metadata = about;
+  std::string trained;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const auto& marks = weights.trained[i];
+    trained += !marks ? '0' : marks->size() == 1 ? '1' : 'p';
+    file.tensors.emplace_back(layout.tensors[i].name, weights.tensors[i]);
+  }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (trained[i] != 'p') continue;
+    const std::vector<std::uint8_t>& marks = *weights.trained[i];
+    file.tensors.emplace_back(trained_name(layout.tensors[i]),
+                              at::tensor(at::ArrayRef<std::uint8_t>(marks), at::kByte));
+  }
+  file.metadata["architecture"] = layout.architecture->name;
+  file.metadata["trained"] = trained;
+  return file;
+}
+
+TensorFile to_file(const Layout& layout, const StateHeld& state) {
+  TensorFile file;
+  put_submodel(layout, state.submodel, file);
+  for (std::size_t g = 0; g < state.logits.size(); ++g) {
+    if (!state.logits[g].defined()) continue;
+    file.tensors.emplace_back("logits:" + layout.architecture->groups[g].name, state.logits[g]);
+  }
+  if (state.optimizer) {
+    file.metadata["steps"] = std::to_string(state.optimizer->steps);
+    for (std::size_t s = 0; s < state.optimizer->slots.size(); ++s) {
+      const Tensors& slot = state.optimizer->slots[s];
+      for (std::size_t i = 0; i < slot.size(); ++i) {
+        if (!slot[i].defined()) continue;
+        file.tensors.emplace_back(fmt::format("optimizer:{}:{}", s, layout.tensors[i].name),
+                                  slot[i]);
+      }
+    }
+  }
+  return file;
+}
+
+TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
+  TensorFile file;
+  put_submodel(layout, update.submodel, file);
+  file.metadata["samples"] = fmt::format("{}", update.samples);
+  file.metadata["rate"] = fmt::format("{}", update.rate);
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (!update.delta[i].defined()) continue;
+    file.tensors.emplace_back("delta:" + layout.tensors[i].name, update.delta[i]);
+  }
+  return file;
+}
+
+std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout,
+                                                const std::filesystem::path& path) {
+  Source source(layout, path);
+  Tensors tensors;
+  for (const ParameterTensor& p : layout.tensors) tensors.push_back(source.get(p.name, p.shape));
+  Trained trained(layout.size());
+  const auto found = source.file().metadata.find("trained");
+  if (found != source.file().metadata.end() && found->second.size() == layout.size()) {
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      if (found->second[i] == '1') trained[i] = std::make_shared<const Marks>(1, 1);
+      if (found->second[i] != 'p') continue;
+      const std::string name = trained_name(layout.tensors[i]);
+      const Tensor* t = source.take(name);
+      if (t == nullptr || t->numel() != layout.tensors[i].elements() ||
+          t->scalar_type() != at::kByte) {
+        source.fail(fmt::format("tensor \"{}\" is missing or of another shape", name));
+      }
+      const auto* bytes = t->data_ptr<std::uint8_t>();
+      trained[i] = std::make_shared<const Marks>(bytes, bytes + t->numel());
+    }
+  }
+  source.finish();
+  return std::make_shared<const WeightsHeld>(std::move(tensors), std::move(trained));
+}
+
+std::shared_ptr<const StateHeld> state_from(const Layout& layout,
+                                            const std::filesystem::path& path) {
+  Source source(layout, path);
+  const Architecture& a = *layout.architecture;
+  auto state = std::make_shared<StateHeld>();
+  state->submodel = source.submodel();
+  state->logits.resize(a.groups.size());
+  for (std::size_t g = 0; g < a.groups.size(); ++g) {
+    const std::string name = "logits:" + a.groups[g].name;
+    if (source.file().find(name) != nullptr)
+      state->logits[g] = source.get(name, {a.groups[g].size});
+  }
+  if (source.file().metadata.contains("steps")) {
+    OptimizerState optimizer;
+    optimizer.steps = static_cast<std::int64_t>(source.number("steps"));
+    constexpr std::size_t slots = 4;
+    optimizer.slots.assign(slots, Tensors(layout.size()));
+    for (std::size_t s = 0; s < slots; ++s) {
+      for (std::size_t i = 0; i < layout.size(); ++i) {
+        const ParameterTensor& p = layout.tensors[i];
+        const std::string name = fmt::format("optimizer:{}:{}", s, p.name);
+        if (source.file().find(name) == nullptr) continue;
+        optimizer.slots[s][i] = source.get(name, shape_in(p, kept_of(p, a, state->submodel)));
+      }
+    }
+    state->optimizer = std::move(optimizer);
+  }
+  source.finish();
+  return state;
+}
+
+std::shared_ptr<const UpdateHeld> update_from(const Layout& layout,
+                                              const std::filesystem::path& path) {
+  Source source(layout, path);
+  const Architecture& a = *layout.architecture;
+  auto update = std::make_shared<UpdateHeld>();
+  update->submodel = source.submodel();
+  update->samples = source.number("samples");
+  update->rate = source.number("rate");
+  update->delta.resize(layout.size());
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (!is_in(p, a, update->submodel)) continue;
+    update->delta[i] = source.get("delta:" + p.name, shape_in(p, kept_of(p, a, update->submodel)));
+  }
+  source.finish();
+  return update;
+}
+
+}  // namespace convoy::engine

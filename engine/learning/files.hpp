@@ -1,0 +1,28 @@
+#pragma once
+
+// The engine's own things as safetensors: a version of the model, a node's state, an update.
+
+#include "engine/learning/safetensors.hpp"
+#include "engine/learning/tensors.hpp"
+
+namespace convoy::engine {
+
+// The model's tensors under their names. Which parameters were trained so far goes along: in the
+// metadata ("trained": for each tensor 0 none, 1 all, p a part) and, for parts, as byte tensors
+// "trained:NAME".
+TensorFile to_file(const Layout& layout, const WeightsHeld& weights, const Engine::Metadata& about);
+// Kept members as "kept:GROUP", then "logits:GROUP" and "optimizer:SLOT:NAME".
+TensorFile to_file(const Layout& layout, const StateHeld& state);
+// Kept members, then "delta:NAME".
+TensorFile to_file(const Layout& layout, const UpdateHeld& update);
+
+// Each throws base::UserError naming the file and the tensor that is missing, foreign or of
+// another shape.
+std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout,
+                                                const std::filesystem::path& file);
+std::shared_ptr<const StateHeld> state_from(const Layout& layout,
+                                            const std::filesystem::path& file);
+std::shared_ptr<const UpdateHeld> update_from(const Layout& layout,
+                                              const std::filesystem::path& file);
+
+}  // namespace convoy::engine

@@ -1,0 +1,191 @@
+#include "engine/learning/gates.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/random.hpp"
+
+namespace convoy::engine {
+namespace {
+
+constexpr double spread = 0.01;     // deviation of new logits around logit(rate)
+constexpr double sharpest = 0.999;  // a rate of 1 has no finite logit
+constexpr int draws_at_most = 100;  // of a group until a gate is open
+
+// The member of a group that each row of a tensor belongs to.
+Tensor members_of_rows(const ParameterTensor& p, const Group& g) {
+  std::vector<std::int64_t> members(static_cast<std::size_t>(p.rows()));
+  // As in parameters.cpp: heads repeat over q, k and v, everything else divides the rows evenly.
+  const std::int64_t features = static_cast<std::int64_t>(g.size) * g.width;
+  const bool parts = g.kind == GroupKind::attention_head && p.rows() > features;
+  const std::int64_t width = parts ? g.width : p.rows() / g.size;
+  for (std::int64_t row = 0; row < p.rows(); ++row) {
+    members[static_cast<std::size_t>(row)] = row / width % g.size;
+  }
+  return at::tensor(members, at::kLong);
+}
+
+bool within(const Group& group, int depth) { return group.block < depth; }
+
+// Draws until a gate is open; at last the likeliest is opened.
+Tensor draw_some(const Tensor& p, at::Generator& generator) {
+  for (int i = 0; i < draws_at_most; ++i) {
+    Tensor gates = at::bernoulli(p, generator);
+    if (gates.any().item<bool>()) return gates;
+  }
+  Tensor gates = at::zeros_like(p);
+  gates[p.argmax().item<std::int64_t>()] = 1;
+  return gates;
+}
+
+}  // namespace
+
+Submodel keep_highest(const Layout& layout, const Scores& scores, int depth, double rate) {
+  const Architecture& a = *layout.architecture;
+  Submodel submodel;
+  submodel.depth = depth;
+  for (std::size_t g = 0; g < a.groups.size(); ++g) {
+    std::vector<int> kept;
+    if (within(a.groups[g], depth)) {
+      const int size = a.groups[g].size;
+      const Tensor values = scores[g].to(at::kDouble).contiguous();
+      const double* score = values.data_ptr<double>();
+      kept.resize(static_cast<std::size_t>(size));
+      std::iota(kept.begin(), kept.end(), 0);
+      std::stable_sort(kept.begin(), kept.end(), [&](int x, int y) { return score[x] > score[y]; });
+      kept.resize(
+          static_cast<std::size_t>(std::max(1, static_cast<int>(std::lround(size * rate)))));
+      std::sort(kept.begin(), kept.end());
+    }
+    submodel.kept.push_back(std::move(kept));
+  }
+  return submodel;
+}
+
+Scores random_scores(const Layout& layout, int depth, std::uint64_t seed, int node) {
+  constexpr std::uint64_t purpose = 0x6d61736bULL;
+  base::Random random({seed, purpose, static_cast<std::uint64_t>(node)});
+  Scores scores;
+  for (const Group& group : layout.architecture->groups) {
+    std::vector<double> values(static_cast<std::size_t>(group.size));
+    for (double& v : values) v = random.uniform();
+    scores.push_back(within(group, depth) ? at::tensor(values, at::kDouble) : Tensor());
+  }
+  return scores;
+}
+
+Scores magnitude_scores(const Layout& layout, const Tensors& weights, int depth) {
+  const Architecture& a = *layout.architecture;
+  Scores scores;
+  for (const Group& group : a.groups) {
+    scores.push_back(within(group, depth) ? at::zeros({group.size}, at::kDouble) : Tensor());
+  }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (p.row_group < 0 || p.role != TensorRole::weight) continue;
+    const Group& group = a.groups[static_cast<std::size_t>(p.row_group)];
+    Tensor& score = scores[static_cast<std::size_t>(p.row_group)];
+    if (!score.defined()) continue;
+    const Tensor rows = weights[i].abs().flatten(1).sum(1, false, at::kDouble);
+    score.index_add_(0, members_of_rows(p, group), rows);
+  }
+  return scores;
+}
+
+Gates::Gates(const Layout& layout, int depth, double rate, bool normal_logits,
+             const at::Generator& generator)
+    : Gates(layout, depth, rate, Tensors(layout.architecture->groups.size())) {
+  const double p = std::min(rate, sharpest);
+  const double middle = normal_logits ? 0 : std::log(p / (1 - p));
+  for (std::size_t g = 0; g < logits_.size(); ++g) {
+    const Group& group = layout.architecture->groups[g];
+    if (!within(group, depth)) continue;
+    const double deviation = normal_logits ? std::sqrt(2.0 / group.size) : spread;
+    logits_[g] = at::empty({group.size}).normal_(middle, deviation, generator);
+  }
+}
+
+Gates::Gates(const Layout& layout, int depth, double rate, Tensors logits)
+    : layout_(layout), depth_(depth), rate_(rate), logits_(std::move(logits)) {
+  for (Tensor& l : logits_) {
+    if (l.defined()) l = l.clone();
+  }
+  for (const ParameterTensor& p : layout.tensors) {
+    const bool has = p.gated && p.row_group >= 0 && !p.buffer;
+    rows_.push_back(
+        has ? members_of_rows(p, layout.architecture->groups[static_cast<std::size_t>(p.row_group)])
+            : Tensor());
+  }
+}
+
+void Gates::draw(at::Generator& generator) {
+  drawn_.assign(logits_.size(), Tensor());
+  for (std::size_t g = 0; g < logits_.size(); ++g) {
+    if (!logits_[g].defined()) continue;
+    drawn_[g] = draw_some(logits_[g].sigmoid(), generator).requires_grad_();
+  }
+}
+
+Tensors Gates::gated(const Tensors& tensors) const {
+  Tensors result = tensors;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    if (!result[i].defined() || !rows_[i].defined()) continue;
+    const Tensor& gate = drawn_[static_cast<std::size_t>(layout_.tensors[i].row_group)];
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(result[i].dim()), 1);
+    shape[0] = -1;
+    result[i] = result[i] * gate.index_select(0, rows_[i]).view(shape).to(result[i].device());
+  }
+  return result;
+}
+
+std::int64_t Gates::count() const {
+  std::int64_t count = 0;
+  for (const Tensor& l : logits_) count += l.defined() ? l.numel() : 0;
+  return count;
+}
+
+double Gates::rate_error(at::Generator& generator) {
+  double open = 0;
+  for (const Tensor& l : logits_) {
+    if (l.defined()) open += at::bernoulli(l.sigmoid(), generator).sum().item<double>();
+  }
+  const auto all = static_cast<double>(count());
+  const double error = open / all - rate_;
+  slope_ = (error > 0 ? 1.0 : error < 0 ? -1.0 : 0.0) / all;
+  return std::abs(error);
+}
+
+Tensors Gates::gradients(double lambda) const {
+  const at::NoGradGuard no_grad;
+  Tensors result(logits_.size());
+  for (std::size_t g = 0; g < logits_.size(); ++g) {
+    if (!logits_[g].defined()) continue;
+    const Tensor p = logits_[g].sigmoid();
+    Tensor by_gate = at::full_like(p, lambda * slope_);
+    if (drawn_[g].grad().defined()) by_gate.add_(drawn_[g].grad());
+    // Straight through: times p; then the sigmoid's own slope.
+    result[g] = by_gate * p * (p * (1 - p));
+  }
+  return result;
+}
+
+Submodel Gates::submodel(bool sampled, at::Generator& generator) const {
+  if (!sampled) return keep_highest(layout_, logits_, depth_, rate_);
+  Submodel submodel;
+  submodel.depth = depth_;
+  for (const Tensor& l : logits_) {
+    std::vector<int> kept;
+    if (l.defined()) {
+      const Tensor gates = draw_some(l.sigmoid(), generator).to(at::kInt);
+      const int* open_gates = gates.data_ptr<int>();
+      for (int i = 0; i < gates.numel(); ++i) {
+        if (open_gates[i] != 0) kept.push_back(i);
+      }
+    }
+    submodel.kept.push_back(std::move(kept));
+  }
+  return submodel;
+}
+
+}  // namespace convoy::engine

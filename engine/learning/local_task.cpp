@@ -1,0 +1,265 @@
+#include "engine/learning/local_task.hpp"
+
+#include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+#include "base/random.hpp"
+#include "engine/learning/evaluation.hpp"
+#include "engine/learning/gates.hpp"
+#include "engine/learning/loss.hpp"
+#include "engine/learning/optimizer.hpp"
+
+namespace convoy::engine {
+namespace {
+
+enum Phase : std::uint64_t { mask_phase = 1, weight_phase = 2, gate_draws = 3 };
+
+void shuffle(std::vector<std::int64_t>& indices, base::Random& random) {
+  for (std::size_t i = indices.size(); i > 1; --i) {
+    std::swap(indices[i - 1], indices[random.below(i)]);
+  }
+}
+
+void drop_gradients(const Tensors& tensors) {
+  for (const Tensor& t : tensors) {
+    if (t.defined()) t.mutable_grad().reset();
+  }
+}
+
+bool is_finite(const Tensors& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
+    return !t.defined() || at::isfinite(t.sum(at::kDouble)).item<bool>();
+  });
+}
+
+}  // namespace
+
+NodeTask::NodeTask(const Workshop& workshop, TaskInput input, std::stop_token stop)
+    : shop_(workshop),
+      input_(std::move(input)),
+      stop_(std::move(stop)),
+      architecture_(*workshop.layout.architecture),
+      depth_(depth_at(architecture_, input_.rate)) {
+  if (indices().empty()) {
+    throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
+  }
+  choose_submodel();
+  if (input_.state && shop_.training.keep_optimizer) {
+    const StateHeld& state = held(*input_.state);
+    if (state.optimizer && state.submodel.kept == submodel_.kept) {
+      optimizer_ = *state.optimizer;
+      for (Tensors& slot : optimizer_->slots) {
+        for (Tensor& t : slot)
+          t = t.defined() ? t.to(shop_.device, t.scalar_type(), false, true) : t;
+      }
+    }
+  }
+  if (input_.state) logits_ = held(*input_.state).logits;
+}
+
+void NodeTask::choose_submodel() {
+  const MaskOptions& mask = shop_.rules.mask;
+  const Layout& layout = shop_.layout;
+  if (input_.rate >= 1 || mask.selection == Selection::depth) {
+    submodel_ = depth_submodel(architecture_, input_.rate);
+  } else if (input_.choose_masks && mask.selection == Selection::learned) {
+    submodel_ = depth_submodel(architecture_, input_.rate);  // until learn_masks()
+  } else if (input_.choose_masks && mask.selection == Selection::random) {
+    submodel_ = keep_highest(layout, random_scores(layout, depth_, shop_.seed, input_.node), depth_,
+                             input_.rate);
+  } else if (input_.choose_masks && mask.selection == Selection::magnitude) {
+    const Tensors& received = held(*input_.received).tensors;
+    submodel_ =
+        keep_highest(layout, magnitude_scores(layout, received, depth_), depth_, input_.rate);
+  } else if (input_.state) {
+    submodel_ = held(*input_.state).submodel;
+  } else {
+    submodel_ = nested_submodel(architecture_, input_.rate);
+  }
+}
+
+const std::vector<std::int64_t>& NodeTask::indices() const {
+  return shop_.parts.at(static_cast<std::size_t>(input_.node)).train;
+}
+
+double NodeTask::learning_rate() const {
+  return shop_.training.optimizer.learning_rate * shop_.training.rate.at(input_.version);
+}
+
+std::uint64_t NodeTask::draw_seed(std::uint64_t phase) const {
+  return base::Random({shop_.seed, static_cast<std::uint64_t>(input_.node),
+                       static_cast<std::uint64_t>(input_.task), phase})
+      .bits();
+}
+
+template <class Step>
+void NodeTask::for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps,
+                              Step step) {
+  base::Random random({draw_seed(phase)});
+  std::vector<std::int64_t> order = indices();
+  const auto batch = static_cast<std::size_t>(input_.batch);
+  double loss = 0;
+  double samples = 0;
+  for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {
+    shuffle(order, random);
+    if (!steps) loss = samples = 0;
+    for (std::size_t from = 0; from < order.size(); from += batch) {
+      if (stop_.stop_requested()) throw Stopped();
+      const std::size_t n = std::min(batch, order.size() - from);
+      if (n == 1 && skips_single_ && from > 0) break;
+      loss += step(shop_.train->batch({order.data() + from, n})) * static_cast<double>(n);
+      samples += static_cast<double>(n);
+      if (steps && ++done == *steps) break;
+    }
+  }
+  loss_ = samples > 0 ? loss / samples : 0;
+}
+
+void NodeTask::learn_masks(int epochs) {
+  const MaskOptions& mask = shop_.rules.mask;
+  const Submodel wide = depth_submodel(architecture_, input_.rate);
+  const Network network(shop_.layout, wide, true);
+  at::Generator dropout = make_generator(shop_.device, draw_seed(mask_phase));
+  at::Generator draws = make_generator(at::kCPU, draw_seed(gate_draws));
+  const bool begun =
+      std::any_of(logits_.begin(), logits_.end(), [](const Tensor& l) { return l.defined(); });
+  Gates gates = begun ? Gates(shop_.layout, depth_, input_.rate, logits_)
+                      : Gates(shop_.layout, depth_, input_.rate, mask.normal_logits, draws);
+  const double lambda = mask.lambda > 0 ? mask.lambda : static_cast<double>(gates.count()) / 16;
+
+  weights_ = slice(held(*input_.received).tensors, shop_.layout, wide, shop_.device);
+  Tensors trained(weights_.size());
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const ParameterTensor& p = shop_.layout.tensors[i];
+    const bool trains = p.trained_with_masks && is_in(p, architecture_, wide, true);
+    if (weights_[i].defined() && trains) trained[i] = weights_[i].requires_grad_();
+  }
+  OptimizerSteps weight_steps(shop_.training.optimizer, learning_rate());
+  OptimizerOptions adan;
+  adan.kind = OptimizerKind::adan;
+  adan.betas = {0.98, 0.92, 0.99};
+  OptimizerSteps logit_steps(adan, mask.learning_rate);
+  const Mode mode{.training = true, .generator = dropout};
+  for_each_batch(mask_phase, epochs, {}, [&](const Batch& batch) {
+    gates.draw(draws);
+    const Tensor loss = at::cross_entropy_loss(
+        network.forward(gates.gated(weights_), batch.input, mode).back(), batch.labels);
+    torch::autograd::backward({loss}, {});
+    gates.rate_error(draws);
+    const Tensors slopes = gates.gradients(lambda);
+    for (std::size_t g = 0; g < slopes.size(); ++g) {
+      if (slopes[g].defined()) gates.logits()[g].mutable_grad() = slopes[g];
+    }
+    logit_steps.step(gates.logits());
+    if (shop_.training.clip > 0) clip_gradients(trained, shop_.training.clip);
+    weight_steps.step(trained);
+    drop_gradients(trained);
+    return loss.item<double>();
+  });
+  logits_.clear();
+  for (const Tensor& l : gates.logits()) logits_.push_back(l.defined() ? l.detach() : l);
+  submodel_ = gates.submodel(mask.sampled, draws);
+  optimizer_.reset();  // of the masks before
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (!weights_[i].defined()) continue;
+    const Kept kept = kept_of(shop_.layout.tensors[i], architecture_, submodel_);
+    weights_[i] = slice(weights_[i].detach(), kept);
+  }
+}
+
+double NodeTask::local_accuracy(const Network& network) const {
+  const std::vector<std::int64_t>& test = shop_.parts[static_cast<std::size_t>(input_.node)].test;
+  const Tensors received =
+      slice(held(*input_.received).tensors, shop_.layout, submodel_, shop_.device);
+  const auto scores = score(network, received, *shop_.train, test, architecture_.classes,
+                            shop_.evaluation_batch, stop_);
+  return scores.empty() ? 0 : scores.back().top1;
+}
+
+void NodeTask::add_proximal(const Tensors& received) const {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (!weights_[i].defined() || !weights_[i].grad().defined()) continue;
+    weights_[i].grad().add_(weights_[i] - received[i], shop_.training.proximal);
+  }
+}
+
+void NodeTask::train(int epochs, std::optional<int> steps) {
+  const Network network(shop_.layout, submodel_);
+  skips_single_ = network.needs_two_samples();
+  if (skips_single_ &&
+      std::min<std::size_t>(indices().size(), static_cast<std::size_t>(input_.batch)) < 2) {
+    throw base::UserError(fmt::format(
+        "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
+        "samples and a batch of {}; give it more data or a larger training.batch",
+        input_.node, architecture_.name, indices().size(), input_.batch));
+  }
+  if (input_.test_locally) local_accuracy_ = local_accuracy(network);
+  const Tensors& base = held(*input_.received).tensors;
+  if (weights_.empty()) weights_ = slice(base, shop_.layout, submodel_, shop_.device);
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (weights_[i].defined() && !shop_.layout.tensors[i].buffer) weights_[i].requires_grad_();
+  }
+  Tensors received;
+  if (shop_.training.proximal > 0) received = slice(base, shop_.layout, submodel_, shop_.device);
+
+  TransferOptions transfer = shop_.rules.transfer;
+  if (input_.version < transfer.from_version) transfer.weight = 0;
+  OptimizerSteps optimizer(shop_.training.optimizer, learning_rate());
+  if (optimizer_) optimizer.resume(std::move(*optimizer_));
+  const Mode mode{.training = true,
+                  .update_statistics = true,
+                  .generator = make_generator(shop_.device, draw_seed(weight_phase))};
+  for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
+    const Tensor loss =
+        training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
+    torch::autograd::backward({loss}, {});
+    if (!received.empty()) add_proximal(received);
+    if (shop_.training.clip > 0) clip_gradients(weights_, shop_.training.clip);
+    optimizer.step(weights_);
+    drop_gradients(weights_);
+    return loss.item<double>();
+  });
+  optimizer_.reset();
+  if (shop_.training.keep_optimizer) optimizer_ = optimizer.take_state();
+}
+
+Outcome NodeTask::finish() {
+  const at::NoGradGuard no_grad;
+  auto update = std::make_shared<UpdateHeld>();
+  update->submodel = submodel_;
+  update->rate = input_.rate;
+  update->samples = static_cast<double>(indices().size());
+  update->delta.resize(weights_.size());
+  const Tensors& base = held(*input_.received).tensors;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (!weights_[i].defined()) continue;
+    const Kept kept = kept_of(shop_.layout.tensors[i], architecture_, submodel_);
+    // What was trained becomes the change, in place.
+    Tensor delta = weights_[i].detach().cpu();
+    weights_[i].reset();
+    const bool whole = kept.rows.empty() && kept.columns.empty();
+    delta.sub_(whole ? base[i] : slice(base[i], kept));
+    update->delta[i] = std::move(delta);
+  }
+  auto state = std::make_shared<StateHeld>();
+  state->submodel = submodel_;
+  state->logits = logits_;
+  if (optimizer_) {
+    for (Tensors& slot : optimizer_->slots) {
+      for (Tensor& t : slot) t = t.defined() ? t.cpu() : t;
+    }
+    state->optimizer = std::move(optimizer_);
+  }
+  Outcome outcome;
+  outcome.finite = is_finite(update->delta);
+  outcome.update = std::move(update);
+  outcome.state = std::move(state);
+  outcome.loss = loss_;
+  outcome.local_accuracy = local_accuracy_;
+  return outcome;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,58 @@
+#pragma once
+
+// A task on a node, phase by phase: masks, then weights.
+
+#include "engine/learning/network.hpp"
+#include "engine/learning/samples.hpp"
+
+namespace convoy::engine {
+
+// What all tasks of an engine share.
+struct Workshop {
+  Layout layout;
+  TrainingOptions training;
+  LearningRules rules;
+  std::uint64_t seed = 1;
+  at::Device device = at::kCPU;
+  std::optional<Samples> train;
+  std::optional<Samples> test;
+  std::vector<LocalSplit> parts;  // by node
+  int evaluation_batch = 256;
+};
+
+class NodeTask : public LocalTask {
+ public:
+  // Throws base::UserError where the node has no data, or too small a batch for this model.
+  NodeTask(const Workshop& workshop, TaskInput input, std::stop_token stop);
+
+  void learn_masks(int epochs) override;
+  void train(int epochs, std::optional<int> steps) override;
+  Outcome finish() override;
+  [[nodiscard]] const Submodel& submodel() const override { return submodel_; }
+
+ private:
+  // Goes through the node's samples in an order of its own; `step(batch)` for each batch.
+  template <class Step>
+  void for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps, Step step);
+  void choose_submodel();
+  [[nodiscard]] double learning_rate() const;
+  [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
+  [[nodiscard]] const std::vector<std::int64_t>& indices() const;
+  [[nodiscard]] double local_accuracy(const Network& network) const;
+  void add_proximal(const Tensors& received) const;
+
+  const Workshop& shop_;
+  TaskInput input_;
+  std::stop_token stop_;
+  const Architecture& architecture_;
+  int depth_;
+  Submodel submodel_;
+  Tensors weights_;  // as trained so far, sliced; empty: as received
+  Tensors logits_;
+  std::optional<OptimizerState> optimizer_;
+  double loss_ = 0;
+  std::optional<double> local_accuracy_;
+  bool skips_single_ = false;  // a batch of one cannot be trained on
+};
+
+}  // namespace convoy::engine

@@ -1,0 +1,168 @@
+#include "engine/learning/network.hpp"
+
+#include <cmath>
+#include <unordered_map>
+
+namespace convoy::engine {
+namespace {
+
+constexpr double norm_epsilon = 1e-5;
+constexpr double statistics_momentum = 0.1;  // share of the new batch in running statistics
+
+Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
+  if (!mode.training || rate <= 0) return x;
+  TORCH_INTERNAL_ASSERT(mode.generator.defined(), "dropout without a generator of its own");
+  // A mask of one byte an element is all that is kept for backward.
+  const Tensor mask =
+      at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, mode.generator);
+  return x.mul(mask).mul_(1 / (1 - rate));
+}
+
+// Features come last for tokens and vectors, second for images.
+std::int64_t feature_dimension(const Tensor& x) { return x.dim() == 4 ? 1 : x.dim() - 1; }
+
+}  // namespace
+
+at::Generator make_generator(const at::Device& device, std::uint64_t seed) {
+  at::Generator generator = at::globalContext().defaultGenerator(device).clone();
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
+    : layout_(layout), trace_(engine::trace(*layout.architecture, submodel, one_exit)) {
+  std::unordered_map<std::string, int> first_of;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    first_of.try_emplace(layout.tensors[i].layer, static_cast<int>(i));
+  }
+  std::vector<int> last_use(static_cast<std::size_t>(trace_.tensors), -1);
+  for (std::size_t i = 0; i < trace_.layers.size(); ++i) {
+    const TracedLayer& t = trace_.layers[i];
+    Step step;
+    step.traced = static_cast<int>(i);
+    if (const auto found = first_of.find(t.path); found != first_of.end()) {
+      step.first = found->second;
+    }
+    if (t.layer->kind == LayerKind::scatter && t.in.features != t.out.features) {
+      const std::vector<int>& kept = submodel.kept[static_cast<std::size_t>(t.layer->group)];
+      step.indices = at::tensor(std::vector<std::int64_t>(kept.begin(), kept.end()), at::kLong);
+    }
+    if (t.layer->kind == LayerKind::batch_norm && t.in.positions() == 1) needs_two_samples_ = true;
+    const bool last_of_exit =
+        t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
+    step.is_exit = last_of_exit;
+    for (const int input : t.inputs) last_use[static_cast<std::size_t>(input)] = step.traced;
+    steps_.push_back(std::move(step));
+  }
+  for (std::size_t number = 0; number < last_use.size(); ++number) {
+    if (last_use[number] < 0) continue;
+    steps_[static_cast<std::size_t>(last_use[number])].last_uses.push_back(
+        static_cast<int>(number));
+  }
+}
+
+Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode& mode) const {
+  Tensors values(static_cast<std::size_t>(trace_.tensors));
+  values[0] = input;
+  Tensor padding;  // [batch, 1, 1, sequence]: minus infinity at texts' padding
+  if (layout_.architecture->input == InputKind::tokens) {
+    padding = at::zeros({input.size(0), 1, 1, input.size(1)}, input.options().dtype(at::kFloat))
+                  .masked_fill_(input.eq(token_padding).unsqueeze(1).unsqueeze(1),
+                                -std::numeric_limits<float>::infinity());
+  }
+  Tensors exits;
+  for (const Step& step : steps_) {
+    const TracedLayer& t = trace_.layers[static_cast<std::size_t>(step.traced)];
+    Tensor out = apply(step, tensors, values, padding, mode);
+    if (step.is_exit) exits.push_back(out);
+    values[static_cast<std::size_t>(t.output)] = std::move(out);
+    for (const int number : step.last_uses) values[static_cast<std::size_t>(number)].reset();
+  }
+  return exits;
+}
+
+Tensor Network::apply(const Step& step, const Tensors& tensors, const Tensors& values,
+                      const Tensor& padding, const Mode& mode) const {
+  const TracedLayer& t = trace_.layers[static_cast<std::size_t>(step.traced)];
+  const Layer& layer = *t.layer;
+  const Tensor& x = values[static_cast<std::size_t>(t.inputs.front())];
+  // The layer's n-th tensor, in the order of parameter_tensors().
+  const auto parameter = [&](int n) -> const Tensor& {
+    return tensors[static_cast<std::size_t>(step.first + n)];
+  };
+  const Tensor none;
+  switch (layer.kind) {
+    case LayerKind::conv2d:
+      return at::conv2d(x, parameter(0), layer.bias ? parameter(1) : none,
+                        {layer.stride, layer.stride}, {layer.padding, layer.padding});
+    case LayerKind::linear:
+      return at::linear(x, parameter(0), layer.bias ? parameter(1) : none);
+    case LayerKind::batch_norm: {
+      const bool running = !mode.training || mode.update_statistics;
+      Tensor out = at::batch_norm(x, parameter(0), parameter(1), running ? parameter(2) : none,
+                                  running ? parameter(3) : none, mode.training, statistics_momentum,
+                                  norm_epsilon, false);
+      if (mode.update_statistics) tensors[static_cast<std::size_t>(step.first + 4)].add_(1);
+      return out;
+    }
+    case LayerKind::layer_norm:
+      return at::layer_norm(x, {x.size(-1)}, parameter(0), parameter(1), norm_epsilon);
+    case LayerKind::relu:
+      return at::relu(x);
+    case LayerKind::gelu:
+      return at::gelu(x);
+    case LayerKind::tanh:
+      return at::tanh(x);
+    case LayerKind::dropout:
+      return dropout(x, layer.rate, mode);
+    case LayerKind::max_pool:
+      return at::max_pool2d(x, {layer.kernel, layer.kernel}, {layer.stride, layer.stride},
+                            {layer.padding, layer.padding});
+    case LayerKind::global_pool:
+      return x.mean({2, 3});
+    case LayerKind::flatten:
+      return x.flatten(1);
+    case LayerKind::tokens: {
+      int n = 0;
+      Tensor rows = x.dim() == 4 ? x.flatten(2).transpose(1, 2) : x;
+      if (layer.cls) {
+        rows = at::cat({parameter(n++).expand({x.size(0), 1, x.size(1)}), rows}, 1);
+      }
+      rows = rows + parameter(n++).slice(0, 0, rows.size(1));
+      if (layer.segments > 0) rows = rows + parameter(n).select(0, 0);  // all in the first segment
+      return rows;
+    }
+    case LayerKind::embedding:
+      return at::embedding(parameter(0), x);
+    case LayerKind::attention:
+      return attention(t, x, padding);
+    case LayerKind::select_first:
+      return x.select(1, 0);
+    case LayerKind::add:
+      return x + values[static_cast<std::size_t>(t.inputs.back())];
+    case LayerKind::scatter: {
+      if (!step.indices.defined()) return x;
+      const std::int64_t dimension = feature_dimension(x);
+      std::vector<std::int64_t> shape = x.sizes().vec();
+      shape[static_cast<std::size_t>(dimension)] = t.out.features;
+      return at::zeros(shape, x.options()).index_copy(dimension, step.indices.to(x.device()), x);
+    }
+  }
+  return none;
+}
+
+Tensor Network::attention(const TracedLayer& t, const Tensor& qkv, const Tensor& padding) const {
+  const std::int64_t batch = qkv.size(0);
+  const std::int64_t tokens = qkv.size(1);
+  const std::int64_t width = qkv.size(2) / 3;
+  // [3, batch, heads, tokens, features]
+  const Tensor parts =
+      qkv.reshape({batch, tokens, 3, t.heads, width / t.heads}).permute({2, 0, 3, 1, 4});
+  const Tensor q = parts.select(0, 0) * (1 / std::sqrt(static_cast<double>(t.layer->scaled_by)));
+  Tensor scores = at::matmul(q, parts.select(0, 1).transpose(-2, -1));
+  if (padding.defined()) scores = scores + padding;
+  const Tensor mixed = at::matmul(at::softmax(scores, -1), parts.select(0, 2));
+  return mixed.transpose(1, 2).reshape({batch, tokens, width});
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,38 @@
+#pragma once
+
+// SGD, AdamW and Adan on a row of tensors. Written out, since their state has to be sliced with
+// the submodel, kept from task to task and written to checkpoints.
+
+#include "engine/api/options.hpp"
+#include "engine/learning/tensors.hpp"
+
+namespace convoy::engine {
+
+class OptimizerSteps {
+ public:
+  OptimizerSteps(const OptimizerOptions& options, double learning_rate)
+      : options_(options), rate_(learning_rate) {}
+
+  // Goes on from a state; its slices must fit the tensors to come.
+  void resume(OptimizerState state) { state_ = std::move(state); }
+  [[nodiscard]] OptimizerState take_state() { return std::move(state_); }
+
+  // One step on those tensors that have a gradient, in place; the gradients are used up (their
+  // memory may hold anything afterwards).
+  void step(const Tensors& tensors);
+
+ private:
+  void sgd(const Tensor& w, Tensor g, std::size_t at);
+  void adamw(const Tensor& w, const Tensor& g, std::size_t at);
+  void adan(const Tensor& w, Tensor g, std::size_t at);
+  Tensor& slot(std::size_t number, std::size_t at, const Tensor& like);
+
+  OptimizerOptions options_;
+  double rate_;
+  OptimizerState state_;
+};
+
+// Scales all gradients so that their joint L2 norm is at most `limit`; gives the norm before.
+double clip_gradients(const Tensors& tensors, double limit);
+
+}  // namespace convoy::engine

@@ -1,0 +1,47 @@
+#pragma once
+
+// A data set as batches of tensors. Wraps the data set's memory; a batch is copied out of it.
+
+#include <span>
+#include <utility>
+
+#include "engine/learning/tensors.hpp"
+
+namespace convoy::engine {
+
+// Mean and deviation of each channel, of values in [0, 1].
+struct Normalization {
+  std::vector<double> mean;
+  std::vector<double> deviation;
+};
+// Of a data set of images; of texts nothing.
+Normalization normalization_of(const Dataset& data);
+
+struct Batch {
+  Tensor input;   // images: float [n, channels, height, width], normalized; texts: long [n, tokens]
+  Tensor labels;  // long [n]
+};
+
+class Samples {
+ public:
+  // Images are resized (bilinear) and gray ones repeated over the channels as the architecture
+  // wants them. Throws base::UserError where the data does not fit the architecture.
+  Samples(std::shared_ptr<const Dataset> data, const Architecture& architecture,
+          const Normalization& normalization, const at::Device& device);
+
+  [[nodiscard]] std::int64_t size() const { return data_->size(); }
+  [[nodiscard]] Batch batch(std::span<const std::int64_t> indices) const;
+
+ private:
+  std::shared_ptr<const Dataset> data_;
+  at::Device device_;
+  Tensor inputs_;  // all of them: bytes, or token numbers
+  Tensor labels_;
+  Tensor factor_;  // of each channel: value x factor + shift
+  Tensor shift_;
+  std::int64_t channels_ = 0;  // as the architecture wants them
+  std::int64_t height_ = 0;
+  std::int64_t width_ = 0;
+};
+
+}  // namespace convoy::engine

@@ -1,0 +1,93 @@
+#pragma once
+
+// Rows of tensors: the global model, a submodel's slice of it, an update. What is kept where is
+// worked out from engine/model/parameters.hpp.
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/api/engine.hpp"
+#include "engine/model/parameters.hpp"
+
+namespace convoy::engine {
+
+using at::Tensor;
+
+// As many as the architecture has tensors, in their order; undefined where a submodel has none.
+using Tensors = std::vector<Tensor>;
+
+// An architecture with its tensors named.
+struct Layout {
+  explicit Layout(std::shared_ptr<const Architecture> a)
+      : architecture(std::move(a)), tensors(parameter_tensors(*architecture)) {}
+
+  std::shared_ptr<const Architecture> architecture;
+  std::vector<ParameterTensor> tensors;
+
+  [[nodiscard]] std::size_t size() const { return tensors.size(); }
+};
+
+// Bytes of all that is defined.
+std::int64_t bytes_of(const Tensors& tensors);
+
+// The rows and columns of a full tensor that a submodel keeps, as a dense tensor of its own (a copy
+// always).
+Tensor slice(const Tensor& full, const Kept& kept);
+// The slice of a full model that is a submodel; contiguous copies on the device.
+Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submodel,
+              const at::Device& device, bool one_exit = false);
+
+// The other way: a full tensor with the slice in its place (row mask x column mask) and zeros
+// elsewhere. `shape` is the full one.
+Tensor scatter(const Tensor& part, const Kept& kept, at::IntArrayRef shape);
+Tensors scatter(const Tensors& parts, const Layout& layout, const Submodel& submodel);
+
+// --- what the engine hands out ------------------------------------------------------------------
+
+// Which parameters some update has held so far: per tensor null (none), a single byte (all), or a
+// byte for each element. Shared between versions.
+using Marks = std::vector<std::uint8_t>;
+using Trained = std::vector<std::shared_ptr<const Marks>>;
+
+class WeightsHeld : public Weights {
+ public:
+  WeightsHeld(Tensors all, Trained so_far) : tensors(std::move(all)), trained(std::move(so_far)) {}
+  [[nodiscard]] std::int64_t bytes() const override { return bytes_of(tensors); }
+
+  Tensors tensors;  // full, FP32, on the host
+  Trained trained;
+};
+
+class UpdateHeld : public Update {
+ public:
+  [[nodiscard]] std::int64_t bytes() const override { return bytes_of(delta); }
+
+  Submodel submodel;
+  Tensors delta;  // sliced, on the host
+  double samples = 0;
+  double rate = 1;
+};
+
+// Of each parameter its state tensors, by the optimizer's own numbering; and the steps taken.
+struct OptimizerState {
+  std::vector<Tensors> slots;
+  std::int64_t steps = 0;
+};
+
+class StateHeld : public NodeState {
+ public:
+  [[nodiscard]] std::int64_t bytes() const override;
+
+  Submodel submodel;
+  Tensors logits;                           // by group; undefined where none were learned
+  std::optional<OptimizerState> optimizer;  // sliced as the submodel is, on the host
+};
+
+const WeightsHeld& held(const Weights& weights);
+const UpdateHeld& held(const Update& update);
+const StateHeld& held(const NodeState& state);
+
+}  // namespace convoy::engine

@@ -1,0 +1,145 @@
+#include "engine/model/parameters.hpp"
+
+#include <functional>
+#include <numeric>
+
+#include "engine/model/trace.hpp"
+
+namespace convoy::engine {
+namespace {
+
+// Indices into a dimension of `length` that follows a group: its members repeat over `parts` (the
+// joint q, k and v), each with `width` features in a row.
+std::vector<std::int64_t> expand(const std::vector<int>& members, int size, std::int64_t length,
+                                 std::int64_t width) {
+  const std::int64_t part = size * width;
+  std::vector<std::int64_t> indices;
+  indices.reserve(static_cast<std::size_t>(length / size) * members.size());
+  for (std::int64_t from = 0; from < length; from += part) {
+    for (const int member : members) {
+      for (std::int64_t i = 0; i < width; ++i) indices.push_back(from + member * width + i);
+    }
+  }
+  return indices;
+}
+
+class Writer {
+ public:
+  explicit Writer(std::vector<ParameterTensor>& all) : all_(all) {}
+
+  void layer(const TracedLayer& t, const ParameterTensor& place) {
+    const Layer& layer = *t.layer;
+    ParameterTensor p = place;
+    p.layer = t.path;
+    const std::int64_t in = t.in.features;
+    const std::int64_t out = t.out.features;
+    switch (layer.kind) {
+      case LayerKind::conv2d:
+      case LayerKind::linear: {
+        p.row_group = layer.group;
+        p.gated = layer.group >= 0;
+        p.column_group = t.in.group;
+        std::vector<std::int64_t> shape = {out, in};
+        if (layer.kind == LayerKind::conv2d) shape.insert(shape.end(), 2, layer.kernel);
+        add(p, "weight", TensorRole::weight, std::move(shape));
+        p.column_group = -1;
+        if (layer.bias) add(p, "bias", TensorRole::bias, {out});
+        break;
+      }
+      case LayerKind::batch_norm:
+      case LayerKind::layer_norm: {
+        p.row_group = t.in.group;
+        p.gated = t.in.group >= 0;
+        p.trained_with_masks = true;
+        add(p, "weight", TensorRole::scale, {in});
+        add(p, "bias", TensorRole::shift, {in});
+        if (layer.kind == LayerKind::layer_norm) break;
+        p.buffer = true;
+        add(p, "running_mean", TensorRole::running_mean, {in});
+        add(p, "running_var", TensorRole::running_variance, {in});
+        p.row_group = -1;
+        add(p, "batches_seen", TensorRole::batches_seen, {1});
+        break;
+      }
+      case LayerKind::tokens:
+        p.trained_with_masks = true;
+        if (layer.cls) add(p, "cls", TensorRole::cls, {in});
+        add(p, "positions", TensorRole::positions,
+            {layer.vocabulary > 0 ? layer.vocabulary : t.out.height, in});
+        if (layer.segments > 0) add(p, "segments", TensorRole::segments, {layer.segments, in});
+        break;
+      case LayerKind::embedding:
+        add(p, "weight", TensorRole::words, {layer.vocabulary, out});
+        break;
+      default:
+        break;
+    }
+  }
+
+ private:
+  void add(ParameterTensor p, const char* what, TensorRole role, std::vector<std::int64_t> shape) {
+    p.name = p.layer + "." + what;
+    p.role = role;
+    p.shape = std::move(shape);
+    p.trained_with_masks = !p.buffer && (p.trained_with_masks || p.exit >= 0);
+    all_.push_back(std::move(p));
+  }
+
+  std::vector<ParameterTensor>& all_;
+};
+
+}  // namespace
+
+std::int64_t ParameterTensor::elements() const {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture) {
+  const Trace full = trace(architecture, full_submodel(architecture));
+  std::vector<ParameterTensor> all;
+  Writer writer(all);
+  for (const TracedLayer& t : full.layers) {
+    ParameterTensor place;
+    place.block = t.block;
+    place.exit = t.exit;
+    writer.layer(t, place);
+  }
+  return all;
+}
+
+bool is_in(const ParameterTensor& tensor, const Architecture& architecture,
+           const Submodel& submodel, bool one_exit) {
+  if (tensor.block < 0) return true;
+  if (tensor.exit < 0) return tensor.block < submodel.depth;
+  const auto deepest = architecture.exit_at(submodel.depth);
+  if (!deepest) return false;
+  return one_exit ? tensor.exit == *deepest : tensor.exit <= *deepest;
+}
+
+Kept kept_of(const ParameterTensor& tensor, const Architecture& architecture,
+             const Submodel& submodel) {
+  Kept kept;
+  const auto along = [&](int group, std::int64_t length, std::vector<std::int64_t>& indices) {
+    if (group < 0) return;
+    const Group& g = architecture.groups[static_cast<std::size_t>(group)];
+    const std::vector<int>& members = submodel.kept[static_cast<std::size_t>(group)];
+    if (static_cast<int>(members.size()) == g.size) return;
+    // A head has `width` features in a row; where there are more columns than that (a flattened
+    // image), each feature stands for several.
+    const std::int64_t features = static_cast<std::int64_t>(g.size) * g.width;
+    const bool parts = g.kind == GroupKind::attention_head && length > features;
+    indices = expand(members, g.size, length, parts ? g.width : length / g.size);
+  };
+  along(tensor.row_group, tensor.shape.front(), kept.rows);
+  if (tensor.shape.size() > 1) along(tensor.column_group, tensor.shape[1], kept.columns);
+  return kept;
+}
+
+std::vector<std::int64_t> shape_in(const ParameterTensor& tensor, const Kept& kept) {
+  std::vector<std::int64_t> shape = tensor.shape;
+  if (!kept.rows.empty()) shape[0] = static_cast<std::int64_t>(kept.rows.size());
+  if (!kept.columns.empty()) shape[1] = static_cast<std::int64_t>(kept.columns.size());
+  return shape;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,103 @@
+#pragma once
+
+// Small models and data for the tests of the engine.
+
+#include <torch/torch.h>
+
+#include "base/random.hpp"
+#include "engine/api/engine.hpp"
+#include "engine/learning/network.hpp"
+
+namespace convoy::engine::test {
+
+// The prunable kinds between them: heads, hidden units, residual rows, channels.
+inline std::vector<ModelOptions> small_models() {
+  std::vector<ModelOptions> all;
+  for (const char* name : {"mlp", "cnn-small", "vit-micro", "resnet18-cifar", "bert-small"}) {
+    ModelOptions m;
+    m.architecture = name;
+    m.classes = 7;
+    if (m.architecture == "cnn-small") m.image_size = 16;
+    if (m.architecture == "resnet18-cifar") m.image_size = 16;
+    if (m.architecture == "bert-small") {
+      m.sequence = 12;
+      m.vocabulary = 60;
+    }
+    all.push_back(m);
+  }
+  ModelOptions bottleneck;
+  bottleneck.architecture = "resnet50-cifar";
+  bottleneck.classes = 7;
+  bottleneck.image_size = 16;
+  all.push_back(bottleneck);
+  ModelOptions published;  // as Co-S2P's code has it
+  published.architecture = "vit-micro";
+  published.classes = 7;
+  published.qkv_bias = false;
+  published.scale_by_width = true;
+  all.push_back(published);
+  return all;
+}
+
+inline Layout layout_of(const ModelOptions& options) {
+  return Layout(std::make_shared<const Architecture>(make_architecture(options)));
+}
+
+// A random submodel: any depth with an exit, of each group a random non-empty part.
+inline Submodel random_submodel(const Architecture& a, base::Random& random) {
+  Submodel s;
+  const Exit& exit = a.exits[random.below(a.exits.size())];
+  s.depth = exit.after;
+  for (const Group& group : a.groups) {
+    std::vector<int> kept;
+    if (group.block < s.depth) {
+      const double share = random.uniform();
+      for (int i = 0; i < group.size; ++i) {
+        if (random.uniform() < share) kept.push_back(i);
+      }
+      if (kept.empty()) kept.push_back(static_cast<int>(random.below(group.size)));
+    }
+    s.kept.push_back(std::move(kept));
+  }
+  return s;
+}
+
+inline Tensor random_input(const Architecture& a, int batch, std::uint64_t seed) {
+  at::Generator generator = make_generator(at::kCPU, seed);
+  if (a.input == InputKind::tokens) {
+    Tensor tokens = at::randint(1, 60, {batch, a.sequence}, generator, at::kLong);
+    tokens.slice(1, a.sequence - 3).fill_(token_padding);
+    return tokens;
+  }
+  return at::randn({batch, a.channels, a.height, a.width}, generator);
+}
+
+// Images of classes that differ by a bright column, with noise.
+inline std::shared_ptr<Dataset> striped_images(int count, int classes, int size = 28,
+                                               std::uint64_t seed = 1) {
+  auto data = std::make_shared<Dataset>();
+  data->shape = {.channels = 1, .height = size, .width = size, .classes = classes};
+  base::Random random({seed});
+  for (int i = 0; i < count; ++i) {
+    const int label = i % classes;
+    data->labels.push_back(label);
+    for (int y = 0; y < size; ++y) {
+      for (int x = 0; x < size; ++x) {
+        const bool bright = x * classes / size == label;
+        data->pixels.push_back(static_cast<std::uint8_t>(random.below(100) + (bright ? 100 : 0)));
+      }
+    }
+  }
+  return data;
+}
+
+// All samples to the nodes in turn; node 0 is the server.
+inline std::vector<LocalSplit> dealt(std::int64_t count, int nodes) {
+  std::vector<LocalSplit> parts(static_cast<std::size_t>(nodes) + 1);
+  for (std::int64_t i = 0; i < count; ++i) {
+    parts[static_cast<std::size_t>(1 + i % nodes)].train.push_back(i);
+  }
+  return parts;
+}
+
+}  // namespace convoy::engine::test
