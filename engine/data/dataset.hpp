@@ -1,0 +1,97 @@
+#pragma once
+
+// Labelled data in memory and where it comes from. No LibTorch here: engine/learning wraps what
+// lies here without copying it.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/table_reader.hpp"
+#include "engine/data/partition.hpp"
+
+namespace convoy::engine {
+
+// What one sample looks like.
+struct DataShape {
+  bool text = false;
+  int channels = 0;  // images
+  int height = 0;
+  int width = 0;
+  int sequence = 0;    // texts: tokens a sample
+  int vocabulary = 0;  // texts: token numbers are below this
+  int classes = 0;     // labels are in [0, classes)
+};
+
+struct Dataset {
+  DataShape shape;
+  std::vector<std::uint8_t>
+      pixels;  // images: sample by sample, channels x height x width, 0 to 255
+  std::vector<std::int32_t> tokens;  // texts: sample by sample, padded at the end
+  std::vector<int> labels;
+
+  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(labels.size()); }
+};
+
+// Token numbers with a meaning of their own; the vocabulary's words follow.
+constexpr std::int32_t token_padding = 0;
+constexpr std::int32_t token_unknown = 1;
+constexpr std::int32_t token_begin = 2;  // in front of every text: what a classifier looks at
+constexpr int special_tokens = 3;
+
+enum class VocabularyKind { word, byte_pair };
+
+// What a scenario says of its data ([data]).
+struct DataOptions {
+  std::string source = "glyphs";  // glyphs, idx:DIR, cifar10:DIR, cifar100:DIR, csv:FILE or csv:DIR
+  bool source_given = false;      // the scenario names it
+  std::optional<std::int64_t> samples;       // of the training part, in all; a part of a larger set
+  std::optional<std::int64_t> test_samples;  // of the global test set
+  double local_test_share = 0.2;             // of a node's samples, kept from training
+  double test_share = 0.1;                   // csv:FILE: of the rows, for the global test set
+  std::uint64_t seed = 1;                    // of the images drawn, and of the parts taken of a set
+  int classes = 10;                          // glyphs: 2 to 36
+  int sequence = 64;                         // texts: tokens a sample
+  VocabularyKind vocabulary = VocabularyKind::word;
+  int vocabulary_size = 8000;  // at most, special tokens included
+  PartitionOptions partition;
+};
+
+// Reads [data]. `folder`: where relative paths start.
+DataOptions read_data(base::TableReader reader, const std::filesystem::path& folder);
+
+// An opened source: its shape and labels are known, its samples are read when asked for.
+class DataSource {
+ public:
+  virtual ~DataSource() = default;
+  [[nodiscard]] virtual const DataShape& shape() const = 0;
+  [[nodiscard]] virtual const std::vector<int>& labels() const = 0;  // of the training part
+  [[nodiscard]] virtual std::int64_t test_size() const = 0;
+  // Each throws base::UserError naming the file and what is wrong with it.
+  [[nodiscard]] virtual Dataset train() const = 0;
+  [[nodiscard]] virtual Dataset test() const = 0;
+};
+
+// Throws base::UserError naming the file: missing, truncated, of another kind, labels that do not
+// match the images, more samples asked for than there are.
+std::unique_ptr<DataSource> open_source(const DataOptions& options,
+                                        const std::filesystem::path& folder);
+
+// A node's own split: of its indices those that it trains on and those that it tests on
+// (round(share x count) of each label), drawn by (seed, node). Both rising.
+struct LocalSplit {
+  std::vector<std::int64_t> train;
+  std::vector<std::int64_t> test;
+};
+LocalSplit split_local(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
+                       double test_share, std::uint64_t seed, std::int64_t node);
+
+// For each part of a data set how many samples of each class it has. `labels` are in [0, classes).
+std::vector<std::vector<std::int64_t>> class_counts(
+    const std::vector<std::vector<std::int64_t>>& parts, const std::vector<int>& labels,
+    int classes);
+
+}  // namespace convoy::engine
