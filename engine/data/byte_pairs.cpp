@@ -24,7 +24,7 @@ std::string clean(std::string_view text) {
   return cleaned;
 }
 
-class Texts : public sentencepiece::SentenceIterator {
+class Texts final : public sentencepiece::SentenceIterator {
  public:
   explicit Texts(const std::vector<std::string_view>& texts) : texts_(&texts) { load(); }
 
@@ -38,7 +38,7 @@ class Texts : public sentencepiece::SentenceIterator {
 
  private:
   void load() {
-    if (!done()) now_ = clean((*texts_)[next_]);
+    if (next_ < texts_->size()) now_ = clean((*texts_)[next_]);
   }
 
   const std::vector<std::string_view>* texts_;

@@ -107,7 +107,7 @@ void draw_scraps(Picture& picture, double contrast, const GlyphLook& look, base:
 void draw_patch(Picture& picture, double contrast, const GlyphLook& look, base::Random& random) {
   const bool drawn = random.uniform() < look.patched;
   const int size = static_cast<int>(between(random, look.patch / 2, look.patch + 1));
-  const auto at = static_cast<std::uint64_t>(glyph_side - size + 1);
+  const auto at = side - static_cast<std::size_t>(size) + 1;
   const int left = static_cast<int>(random.below(at));
   const int top = static_cast<int>(random.below(at));
   const auto value = static_cast<float>(contrast * random.uniform());
