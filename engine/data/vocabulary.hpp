@@ -25,8 +25,8 @@ class Vocabulary {
 std::unique_ptr<Vocabulary> make_word_vocabulary(const std::vector<std::string_view>& texts,
                                                  int size);
 
-// Pieces of words by byte-pair encoding (Sennrich et al. 2016). Throws base::UserError where `size`
-// has no room for the characters that occur.
+// Pieces of such words by byte-pair encoding, and each other sign as a piece of its own. Throws
+// base::UserError where `size` has no room for the bytes that occur.
 std::unique_ptr<Vocabulary> make_byte_pairs(const std::vector<std::string_view>& texts, int size);
 
 }  // namespace convoy::engine

@@ -3,22 +3,18 @@
 #include <unordered_map>
 #include <utility>
 
+#include "engine/data/letters.hpp"
 #include "engine/data/vocabulary.hpp"
 
 namespace convoy::engine {
 namespace {
 
-// Not the C library's idea of a letter, which depends on the locale.
-bool in_word(unsigned char c) {
-  return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 template <class Visit>
 void for_each_word(std::string_view text, Visit visit) {
   std::string word;
   for (const char c : text) {
-    if (in_word(static_cast<unsigned char>(c))) {
-      word += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (is_letter_or_digit(c)) {
+      word += small_letter(c);
     } else if (!word.empty()) {
       visit(word);
       word.clear();

@@ -49,7 +49,6 @@ const std::map<std::string, std::set<std::string>>& confined() {
       {"toml++/", {"base"}},
       {"csv.h", {"engine/data"}},
       {"zlib.h", {"engine/data"}},
-      {"sentencepiece", {"engine/data"}},
   };
   return all;
 }
