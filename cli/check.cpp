@@ -53,6 +53,39 @@ void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& prefli
   }
 }
 
+// How many samples of each class the nodes have.
+void print_partition(const sim::Scenario& scenario) {
+  if (!scenario.source) return;
+  const engine::DataShape& shape = scenario.source->shape();
+  const std::vector<int>& labels = scenario.source->labels();
+  constexpr int classes_shown = 20;
+  const int classes = std::min(shape.classes, classes_shown);
+  std::vector<std::string> header = {"<node", "train", "test"};
+  for (int c = 0; c < classes; ++c) header.push_back(fmt::format("{}", c));
+  Table table(header);
+  std::vector<std::vector<std::int64_t>> parts;
+  for (const engine::LocalSplit& split : scenario.parts) {
+    parts.push_back(split.train);
+    parts.back().insert(parts.back().end(), split.test.begin(), split.test.end());
+  }
+  const auto counts = engine::class_counts(parts, labels, shape.classes);
+  const std::size_t shown = std::min(parts.size(), rows_shown + 1);
+  for (std::size_t i = 1; i < shown; ++i) {
+    std::vector<std::string> row = {scenario.world.nodes[i].name,
+                                    fmt::format("{}", scenario.parts[i].train.size()),
+                                    fmt::format("{}", scenario.parts[i].test.size())};
+    for (int c = 0; c < classes; ++c) {
+      row.push_back(fmt::format("{}", counts[i][static_cast<std::size_t>(c)]));
+    }
+    table.add(std::move(row));
+  }
+  fmt::print("\nData: {}, {} training and {} test samples, {} classes; by node and class\n{}",
+             scenario.data.source, labels.size(), scenario.source->test_size(), shape.classes,
+             table.str());
+  if (shown < parts.size()) fmt::print("  ... and {} more nodes\n", parts.size() - shown);
+  if (classes < shape.classes) fmt::print("  ... and {} more classes\n", shape.classes - classes);
+}
+
 int check(const ScenarioArguments& arguments) {
   const sim::Scenario scenario = load(arguments);
   const sim::Preflight preflight = sim::preflight(scenario);
@@ -66,6 +99,7 @@ int check(const ScenarioArguments& arguments) {
         "The cost of a task is given (training.fixed_cost), not worked out from the model.\n");
   }
   print_fleet(scenario);
+  print_partition(scenario);
   print_forecasts(scenario, preflight);
   for (const std::string& warning : preflight.warnings) fmt::print("warning: {}\n", warning);
   if (!preflight.assumed.empty()) fmt::print("note: {}\n", preflight.assumed);

@@ -19,14 +19,16 @@ ProgressDisplay::~ProgressDisplay() { clear(); }
 
 void ProgressDisplay::show(const sim::Progress& progress) {
   constexpr int calls_between_looks = 64;  // reading the clock costs as much as an event
-  if (quiet_ || ++calls_ % calls_between_looks != 0) return;
+  // Where the run learns an event takes its time anyway.
+  if (quiet_ || (++calls_ % calls_between_looks != 0 && !progress.accuracy)) return;
   const auto now = Clock::now();
   if (now < next_) return;
   next_ = now + std::chrono::duration_cast<Clock::duration>(every_);
   const double wall = std::chrono::duration<double>(now - start_).count();
   const std::string text = fmt::format(
-      "{:3.0f} %  virtual {}  {} aggregations  {} tasks  {:.0f} s", 100 * progress.share,
-      base::human_seconds(progress.virtual_time_s), progress.rounds, progress.tasks, wall);
+      "{:3.0f} %  virtual {}  {} aggregations  {} tasks{}  {:.0f} s", 100 * progress.share,
+      base::human_seconds(progress.virtual_time_s), progress.rounds, progress.tasks,
+      progress.accuracy ? fmt::format("  accuracy {:.1f} %", 100 * *progress.accuracy) : "", wall);
   if (terminal_) {
     constexpr int width = 20;
     const int full = static_cast<int>(progress.share * width);

@@ -36,6 +36,8 @@ struct RunArguments {
   bool overwrite = false;
   bool json = false;
   bool quiet = false;
+  int workers = 0;
+  std::string device = "cpu";
 };
 
 sim::StoreMode mode_of(const RunArguments& arguments) {
@@ -67,6 +69,8 @@ int run(const RunArguments& arguments) {
   }
   options.mode = mode_of(arguments);
   options.version = CONVOY_VERSION;
+  options.workers = arguments.workers;
+  options.device = arguments.device;
   options.interrupted = &interrupted;
   options.progress = [&](const sim::Progress& progress) { display.show(progress); };
   std::signal(SIGINT, on_signal);
@@ -109,6 +113,10 @@ void add_run(CLI::App& app, int& status) {
   verb->add_flag("--overwrite", arguments->overwrite, "Replace a run that is there")
       ->excludes(resume);
   verb->add_flag("--no-store", arguments->no_store, "Record nothing")->excludes(resume);
+  verb->add_option("--workers", arguments->workers,
+                   "Threads that learn (default: one for each core); changes no result")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--device", arguments->device, "What learns: cpu, cuda or cuda:N");
   verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
   verb->callback([arguments, &status] { status = run(*arguments); });

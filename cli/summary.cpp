@@ -46,6 +46,19 @@ std::string summary_text(const sim::RunResult& result) {
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
+  if (s.accuracy) {
+    row("accuracy",
+        fmt::format("{:.2f} % (best {:.2f} %)", 100 * *s.accuracy, 100 * *s.accuracy_best));
+  }
+  if (s.time_to_accuracy_s) {
+    row("time to target",
+        fmt::format("{} ({:.3f} s)", human_seconds(*s.time_to_accuracy_s), *s.time_to_accuracy_s));
+  }
+  if (s.coverage_min) {
+    row("coverage", fmt::format("at least {} updates an aggregation; {:.1f} % of the parameters in "
+                                "none so far",
+                                *s.coverage_min, 100 * s.untrained.value_or(0)));
+  }
   row("network", s.network);
   if (!s.store.empty()) row("store", s.store);
   text += overall.str();
@@ -55,6 +68,9 @@ std::string summary_text(const sim::RunResult& result) {
 std::string summary_json(const sim::RunResult& result) {
   const sim::Summary& s = result.summary;
   const auto whole = [](double bytes) { return std::llround(bytes); };
+  const auto or_null = [](const auto& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
   // Looking a name up in an ordered object takes time in proportion to its size: filled directly.
   nlohmann::ordered_json memory = nlohmann::ordered_json::object();
   auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
@@ -79,12 +95,13 @@ std::string summary_json(const sim::RunResult& result) {
       {"bytes_down", whole(s.bytes_down)},
       {"bytes_up", whole(s.bytes_up)},
       {"energy_j", nullptr},
-      {"accuracy", nullptr},
-      {"accuracy_best", nullptr},
-      {"time_to_accuracy_s", nullptr},
+      {"accuracy", or_null(s.accuracy)},
+      {"accuracy_best", or_null(s.accuracy_best)},
+      {"time_to_accuracy_s", or_null(s.time_to_accuracy_s)},
       {"peak_memory_bytes", memory},
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
-      {"coverage_min", nullptr},
+      {"coverage_min", or_null(s.coverage_min)},
+      {"untrained", or_null(s.untrained)},
       {"real_nodes", 0},
       {"max_lag_ms", nullptr},
       {"store", nullptr},

@@ -72,6 +72,7 @@ struct TaskInput {
 struct Outcome {
   std::shared_ptr<const Update> update;
   std::shared_ptr<const NodeState> state;
+  Submodel submodel;
   double loss = 0;                       // mean of the last epoch (or of all steps)
   std::optional<double> local_accuracy;  // of what was received, on the node's own test part
   bool finite = true;                    // no NaN, no infinity in the update
@@ -99,7 +100,7 @@ struct Stopped {};
 
 struct Contribution {
   std::shared_ptr<const Update> update;
-  std::shared_ptr<const Weights> received;
+  std::shared_ptr<const Weights> received;  // may be null unless the rule is one of drift
 };
 
 struct Aggregated {

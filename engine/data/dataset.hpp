@@ -42,6 +42,8 @@ constexpr std::int32_t token_unknown = 1;
 constexpr std::int32_t token_begin = 2;  // in front of every text: what a classifier looks at
 constexpr int special_tokens = 3;
 
+constexpr int glyph_kinds = 36;  // digits, then capital letters: the most classes of glyphs
+
 enum class VocabularyKind { word, byte_pair };
 
 // What a scenario says of its data ([data]).
@@ -88,5 +90,10 @@ struct LocalSplit {
 };
 LocalSplit split_local(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
                        double test_share, std::uint64_t seed, std::int64_t node);
+
+// For each part of a data set how many samples of each class it has. `labels` are in [0, classes).
+std::vector<std::vector<std::int64_t>> class_counts(
+    const std::vector<std::vector<std::int64_t>>& parts, const std::vector<int>& labels,
+    int classes);
 
 }  // namespace convoy::engine

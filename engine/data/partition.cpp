@@ -5,16 +5,12 @@
 #include <numeric>
 
 #include "base/random.hpp"
+#include "engine/data/subset.hpp"
 
 namespace convoy::engine {
 namespace {
 
 using Indices = std::vector<std::int64_t>;
-
-void shuffle(Indices& indices, base::Random& random) {
-  for (std::size_t i = indices.size(); i > 1; --i)
-    std::swap(indices[i - 1], indices[random.below(i)]);
-}
 
 // Cuts `indices` into consecutive pieces whose sizes follow the shares as closely as whole numbers
 // can, and hands them to the nodes.

@@ -9,7 +9,7 @@ namespace convoy::engine {
 // An update and what it was trained from.
 struct Received {
   const UpdateHeld* update = nullptr;
-  const WeightsHeld* base = nullptr;
+  const WeightsHeld* base = nullptr;  // only the drift rules look at it
 };
 
 struct Merged {

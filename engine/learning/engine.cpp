@@ -83,7 +83,7 @@ class LibTorchEngine : public Engine {
     const at::NoGradGuard no_grad;
     std::vector<Received> updates;
     for (const Contribution& c : contributions) {
-      updates.push_back({&held(*c.update), &held(*c.received)});
+      updates.push_back({&held(*c.update), c.received ? &held(*c.received) : nullptr});
     }
     Merged merged = merge(shop_.layout, shop_.rules.aggregation, held(current), updates);
     Aggregated result;

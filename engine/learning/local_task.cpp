@@ -257,6 +257,7 @@ Outcome NodeTask::finish() {
   outcome.finite = is_finite(update->delta);
   outcome.update = std::move(update);
   outcome.state = std::move(state);
+  outcome.submodel = submodel_;
   outcome.loss = loss_;
   outcome.local_accuracy = local_accuracy_;
   return outcome;

@@ -54,7 +54,7 @@ const std::vector<std::string>& architecture_names() {
   return names;
 }
 
-ModelOptions read_model(base::TableReader reader) {
+ModelOptions read_model(base::TableReader& reader) {
   using base::above;
   using base::at_least;
   ModelOptions options;

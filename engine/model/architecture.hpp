@@ -130,7 +130,7 @@ struct ModelOptions {
 };
 
 // Reads [model]; unknown names and values out of range are reported.
-ModelOptions read_model(base::TableReader reader);
+ModelOptions read_model(base::TableReader& reader);
 
 // The names that make_architecture knows.
 const std::vector<std::string>& architecture_names();

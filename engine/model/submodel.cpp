@@ -21,6 +21,33 @@ Submodel prefix(const Architecture& architecture, int depth, double width) {
 
 }  // namespace
 
+std::vector<int> sizes_of(const Submodel& submodel) {
+  std::vector<int> sizes;
+  for (const auto& kept : submodel.kept) sizes.push_back(static_cast<int>(kept.size()));
+  return sizes;
+}
+
+Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes) {
+  Submodel submodel;
+  submodel.depth = depth;
+  for (const int size : sizes) {
+    submodel.kept.emplace_back(static_cast<std::size_t>(size));
+    std::iota(submodel.kept.back().begin(), submodel.kept.back().end(), 0);
+  }
+  return submodel;
+}
+
+double kept_share(const Architecture& architecture, const Submodel& submodel) {
+  double all = 0;
+  double kept = 0;
+  for (std::size_t g = 0; g < architecture.groups.size(); ++g) {
+    if (architecture.groups[g].block >= submodel.depth) continue;
+    all += architecture.groups[g].size;
+    kept += submodel.members(static_cast<int>(g));
+  }
+  return all > 0 ? kept / all : 1;
+}
+
 Submodel full_submodel(const Architecture& architecture) {
   return prefix(architecture, architecture.depth(), 1.0);
 }

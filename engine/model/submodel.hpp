@@ -20,6 +20,13 @@ struct Submodel {
   }
 };
 
+// How many members of each group a submodel keeps: all that costs depend on.
+std::vector<int> sizes_of(const Submodel& submodel);
+// Some submodel of that depth and those sizes.
+Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes);
+// Members kept as a share of those of the groups within its depth; 1 where there are none.
+double kept_share(const Architecture& architecture, const Submodel& submodel);
+
 // Everything kept.
 Submodel full_submodel(const Architecture& architecture);
 

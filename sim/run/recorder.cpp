@@ -21,6 +21,8 @@ std::string detail_of(const Event& event) {
                          event.finished);
     case EventKind::aggregated:
       return fmt::format("version={}", event.version);
+    case EventKind::evaluated:
+      return fmt::format("version={} accuracy={}", event.version, event.accuracy);
     case EventKind::timer_fired:
       return fmt::format("timer={}", event.timer);
     case EventKind::node_changed:
@@ -74,8 +76,8 @@ void Recorder::order(const Order& order, double now) {
     row.detail = fmt::format("timer={} at={}", timer->timer, timer->time);
   } else if (const auto* gone = std::get_if<CancelTimer>(&order)) {
     row.detail = fmt::format("timer={}", gone->timer);
-  } else {
-    row.detail = std::get<Finish>(order).cause;
+  } else if (const auto* finish = std::get_if<Finish>(&order)) {
+    row.detail = finish->cause;
   }
   journal(std::move(row));
 }
@@ -92,8 +94,13 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
 
 NodeId Recorder::node_of(TaskId task) const { return static_cast<NodeId>(open_.at(task).node); }
 
-void Recorder::task_done(TaskId task, double now) {
+void Recorder::task_done(TaskId task, double now, const TaskLearned* learned) {
   TaskRow& row = open_.at(task);
+  if (learned != nullptr) {
+    row.kept = learned->kept;
+    row.loss = learned->loss;
+    row.local_accuracy = learned->local_accuracy;
+  }
   row.ended_s = now;
   row.outcome = "buffered";
   ++tasks_;
@@ -116,11 +123,17 @@ void Recorder::task_failed(TaskId task, Cause cause, double now) {
 }
 
 void Recorder::aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start,
-                          double now) {
+                          double now, const AggregationLearned* learned) {
   AggregationRow sum{.version = version,
                      .start_s = start,
                      .end_s = now,
                      .updates = static_cast<std::int64_t>(tasks.size())};
+  if (learned != nullptr) {
+    sum.coverage_min = learned->coverage_min;
+    sum.untrained = learned->untrained;
+    coverage_min_ = std::min(coverage_min_.value_or(learned->coverage_min), learned->coverage_min);
+    untrained_ = learned->untrained;
+  }
   for (const TaskId task : tasks) {
     TaskRow row = open_.at(task);
     row.aggregated_version = version;
@@ -135,6 +148,17 @@ void Recorder::aggregated(const std::vector<TaskId>& tasks, std::int64_t version
   staleness_max_ = std::max(staleness_max_, sum.staleness_max);
   if (sum.updates > 0) sum.staleness_mean /= static_cast<double>(sum.updates);
   if (store_ != nullptr) store_->add(sum);
+}
+
+void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
+  judgements_.push_back({now, version, evaluation.accuracy()});
+  if (store_ == nullptr) return;
+  for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
+    const engine::ExitScore& s = evaluation.exits[i];
+    store_->add(EvaluationRow{version, now, static_cast<std::int64_t>(i), s.after,
+                              static_cast<int>(i) == evaluation.judged, s.loss, s.top1, s.top5,
+                              s.f1, s.untrained});
+  }
 }
 
 void Recorder::activity(const ActivityRecord& record) {
@@ -196,6 +220,9 @@ void Recorder::count_into(Summary& summary) const {
   summary.bytes_up = bytes_up_;
   if (aggregated_ > 0) summary.staleness_mean = staleness_sum_ / static_cast<double>(aggregated_);
   summary.staleness_max = staleness_max_;
+  summary.coverage_min = coverage_min_;
+  summary.untrained = untrained_;
+  summary.judgements = judgements_;
 }
 
 }  // namespace convoy::sim

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/run/checkpoint.hpp"
 #include "sim/run/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/schedule/orders.hpp"
@@ -27,10 +28,13 @@ class Recorder {
   void order(const Order& order, double now);
 
   void assigned(const Assign& order, std::int64_t base, double now);
-  void task_done(TaskId task, double now);
+  // `learned`: null where the run does not learn.
+  void task_done(TaskId task, double now, const TaskLearned* learned);
   [[nodiscard]] NodeId node_of(TaskId task) const;
   void task_failed(TaskId task, Cause cause, double now);
-  void aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start, double now);
+  void aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start, double now,
+                  const AggregationLearned* learned);
+  void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);
   void activity(const ActivityRecord& record);
   // What is still under way, or waits to be aggregated.
   void run_ended(double now);
@@ -55,6 +59,9 @@ class Recorder {
   double bytes_down_ = 0;
   double bytes_up_ = 0;
   double staleness_sum_ = 0;
+  std::optional<std::int64_t> coverage_min_;
+  std::optional<double> untrained_;
+  std::vector<Judgement> judgements_;
   std::int64_t staleness_max_ = 0;
 };
 

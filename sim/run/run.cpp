@@ -6,17 +6,24 @@
 #include <chrono>
 #include <ctime>
 #include <limits>
+#include <map>
 #include <set>
+#include <thread>
 
 #include "base/text.hpp"
+#include "sim/run/learner.hpp"
 #include "sim/run/recorder.hpp"
+#include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/world/world.hpp"
 
 namespace convoy::sim {
 namespace {
 
+// Timers of the run's own; schedules count theirs from 0.
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t judged_timer = end_timer + 1;  // the model is to be judged at this instant
+constexpr std::int64_t judge_next_timer = end_timer + 2;  // time to judge it
 
 // Aggregations are tasks of the world too; the one that makes version v is task -v - 1.
 TaskId aggregation_task(std::int64_t version) { return -version - 1; }
@@ -37,7 +44,10 @@ class Run : public WorldListener {
         schedule_(scenario.schedule.make(scenario.setting)),
         world_(scenario.world, *this),
         store_(open_store()),
-        recorder_(store_.get(), scenario.output.record) {}
+        recorder_(store_.get(), scenario.output.record),
+        local_updates_(scenario.setting) {
+    if (scenario.training.learn) start_learning();
+  }
 
   RunResult execute() {
     const auto wall_start = std::chrono::steady_clock::now();
@@ -46,10 +56,19 @@ class Run : public WorldListener {
     try {
       world_.run();
       if (!finished_) fail(at_rest());
+      if (learner_ && status_ == RunStatus::done) judge_at_the_end();
+    } catch (const Interrupted&) {
+      end(RunStatus::stopped, "");
+    } catch (const engine::Stopped&) {
+      end(RunStatus::stopped, "");
     } catch (const std::exception& e) {
       fail(e.what());
     }
     recorder_.run_ended(world_.now());
+    if (learner_) {
+      learner_->checkpoint();
+      learner_->write_model();
+    }
     RunResult result{status_, cause_, summarize()};
     result.summary.wall_time_s =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start).count();
@@ -64,6 +83,7 @@ class Run : public WorldListener {
     if (finished_) return;
     std::vector<Event> events(happened.begin(), happened.end());
     for (Event& event : events) {
+      if (learner_) learn_of(event);
       if (!is_aggregation(event.task)) continue;
       if (event.kind == EventKind::task_done) {
         event.kind = EventKind::aggregated;
@@ -81,7 +101,15 @@ class Run : public WorldListener {
     poll();
     if (finished_) return;
     watch_for_rest();
-    if (options_.progress) options_.progress({world_.now(), version_, tasks_done_, share()});
+    if (learner_) learner_->maybe_checkpoint();
+    if (options_.progress) {
+      options_.progress({world_.now(), version_, tasks_done_, accuracy_, share()});
+    }
+  }
+
+  Activity size_of(TaskId task, const Activity& expected) override {
+    if (!learner_) return expected;
+    return local_updates_.sized(recorder_.node_of(task), expected, learner_->submodel(task));
   }
 
   void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
@@ -93,15 +121,94 @@ class Run : public WorldListener {
   }
 
  private:
+  // --- learning ---------------------------------------------------------------------------------
+
+  void start_learning() {
+    engine::EngineOptions options;
+    options.architecture = scenario_.setting->architecture;
+    options.training = scenario_.training.local;
+    options.rules = scenario_.schedule.learning;
+    options.seed = scenario_.seed;
+    options.device = options_.device;
+    options.train = std::make_shared<const engine::Dataset>(scenario_.source->train());
+    options.test = std::make_shared<const engine::Dataset>(scenario_.source->test());
+    options.parts = scenario_.parts;
+    options.evaluation_batch = scenario_.evaluation.batch;
+    LearnerOptions learner;
+    learner.workers = workers();
+    learner.folder = options_.folder;
+    learner.resume = options_.mode == StoreMode::resume;
+    learner.interrupted = options_.interrupted;
+    learner_.emplace(scenario_, engine::open_engine(options), std::move(learner));
+  }
+
+  [[nodiscard]] int workers() const {
+    if (options_.workers > 0) return options_.workers;
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+
+  // What the world cannot know of an event: that an update is worthless, that what a timer of the
+  // run's own stands for is a judgement.
+  void learn_of(Event& event) {
+    if (event.kind == EventKind::task_done && !is_aggregation(event.task)) {
+      const TaskLearned learned = learner_->done(event.task, event.node);
+      learned_[event.task] = learned;
+      if (learned.finite) return;
+      event.kind = EventKind::task_failed;
+      event.cause = Cause::diverged;
+    } else if (event.kind == EventKind::timer_fired && event.timer == judged_timer) {
+      event.kind = EventKind::evaluated;
+      event.node = server_node;
+      judgement_ = learner_->judged();
+      event.version = judged_version_;
+      event.accuracy = judgement_.accuracy();
+    }
+  }
+
+  void ask_for_judgement() {
+    if (!learner_ || judged_version_ == version_) return;
+    judged_version_ = version_;
+    learner_->judge();
+    world_.set_timer(judged_timer, world_.now());
+  }
+
+  void evaluated(const Event& event) {
+    recorder_.evaluated(judgement_, event.version, event.time);
+    accuracy_ = event.accuracy;
+    shown_version_ = event.version;
+    if (scenario_.stop.accuracy && *accuracy_ >= *scenario_.stop.accuracy) {
+      end(RunStatus::done, "");
+    }
+  }
+
+  // Whatever ended the run, its last version is judged.
+  void judge_at_the_end() {
+    if (shown_version_ == version_) return;
+    judged_version_ = version_;
+    learner_->judge();
+    judgement_ = learner_->judged();
+    Event event{.time = world_.now(), .kind = EventKind::evaluated, .node = server_node};
+    event.version = version_;
+    event.accuracy = judgement_.accuracy();
+    event.last = true;
+    recorder_.event(event);
+    evaluated(event);
+  }
+
   // --- events -----------------------------------------------------------------------------------
 
   void handle(const Event& event) {
     recorder_.event(event);
     switch (event.kind) {
+      case EventKind::run_started:
+        if (scenario_.evaluation.every > 0) ask_for_judgement();
+        judge_later();
+        break;
       case EventKind::task_done:
-        recorder_.task_done(event.task, event.time);
+        recorder_.task_done(event.task, event.time, learned_of(event.task));
         ++tasks_done_;
         failures_in_a_row_ = 0;
+        diverged_in_a_row_ = 0;
         break;
       case EventKind::task_failed:
         if (is_aggregation(event.task)) {
@@ -111,13 +218,22 @@ class Run : public WorldListener {
           return;
         }
         recorder_.task_failed(event.task, event.cause, event.time);
+        if (learner_) learner_->given_up(event.task);
+        learned_.erase(event.task);
         note_failure(event.cause, event.task, event.node);
         break;
       case EventKind::aggregated:
         aggregated(event);
         break;
+      case EventKind::evaluated:
+        evaluated(event);
+        break;
       case EventKind::timer_fired:
         if (event.timer == end_timer) end(RunStatus::done, "");
+        if (event.timer == judge_next_timer) {
+          ask_for_judgement();
+          judge_later();
+        }
         timers_.erase(event.timer);
         break;
       default:
@@ -132,10 +248,29 @@ class Run : public WorldListener {
     }
   }
 
+  void judge_later() {
+    if (!learner_ || !scenario_.evaluation.every_s) return;
+    world_.set_timer(judge_next_timer, world_.now() + *scenario_.evaluation.every_s);
+  }
+
+  // Forgotten once it is asked for.
+  const TaskLearned* learned_of(TaskId task) {
+    const auto found = learned_.find(task);
+    if (found == learned_.end()) return nullptr;
+    learned_now_ = found->second;
+    learned_.erase(found);
+    return &learned_now_;
+  }
+
   void aggregated(const Event& event) {
     version_ = event.version;
     updates_aggregated_ += static_cast<std::int64_t>(aggregating_.size());
-    recorder_.aggregated(aggregating_, version_, aggregation_start_, event.time);
+    AggregationLearned learned;
+    if (learner_) learned = learner_->aggregated();
+    recorder_.aggregated(aggregating_, version_, aggregation_start_, event.time,
+                         learner_ ? &learned : nullptr);
+    const std::int64_t every = scenario_.evaluation.every;
+    if (every > 0 && version_ % every == 0) ask_for_judgement();
     aggregating_.clear();
     const StopOptions& stop = scenario_.stop;
     const bool rounds = stop.rounds && version_ >= *stop.rounds;
@@ -149,6 +284,7 @@ class Run : public WorldListener {
     std::visit(
         Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
                    [this](const Aggregate& o) { aggregate(o); },
+                   [this](const Evaluate&) { ask_for_judgement(); },
                    [this](const SetTimer& o) {
                      timers_.insert(o.timer);
                      world_.set_timer(o.timer, o.time);
@@ -165,11 +301,13 @@ class Run : public WorldListener {
 
   void assign(const Assign& order) {
     recorder_.assigned(order, version_, world_.now());
+    if (learner_) learner_->assigned(order);
     world_.start(order.task, order.graph, order.members, order.report_activities);
   }
 
   void cancel(const Cancel& order) {
     world_.cancel(order.task);
+    if (learner_) learner_->given_up(order.task);
     const NodeId node = recorder_.node_of(order.task);
     recorder_.task_failed(order.task, Cause::cancelled, world_.now());
     note_failure(Cause::cancelled, order.task, node);
@@ -180,6 +318,7 @@ class Run : public WorldListener {
       throw std::logic_error("a schedule ordered an aggregation during another");
     }
     aggregating_ = order.tasks;
+    if (learner_) learner_->aggregate(order.tasks);
     aggregation_start_ = world_.now();
     aggregation_memory_ = 0;
     for (const Activity& a : order.graph->activities()) {
@@ -202,6 +341,14 @@ class Run : public WorldListener {
 
   // A run in which nothing succeeds any more has failed, whatever the schedule goes on trying.
   void note_failure(Cause cause, TaskId task, NodeId node) {
+    diverged_in_a_row_ = cause == Cause::diverged ? diverged_in_a_row_ + 1 : 0;
+    if (diverged_in_a_row_ > 2 * static_cast<std::int64_t>(scenario_.setting->workers())) {
+      fail(
+          fmt::format("training diverges: {} updates in a row held NaN or infinity, the last of "
+                      "{}; lower training.optimizer.learning_rate or set training.clip",
+                      diverged_in_a_row_, node_name(node)));
+      return;
+    }
     const std::string_view what =
         cause == Cause::cancelled ? "given up by the schedule" : name_of(cause);
     last_failure_ = fmt::format("task {} on {}: {}", task, node_name(node), what);
@@ -267,6 +414,14 @@ class Run : public WorldListener {
     s.rounds = version_;
     s.virtual_time_s = world_.now();
     recorder_.count_into(s);
+    const std::optional<double> target =
+        scenario_.evaluation.target ? scenario_.evaluation.target : scenario_.stop.accuracy;
+    for (const Judgement& j : s.judgements) {
+      s.accuracy = j.accuracy;
+      s.accuracy_best = std::max(s.accuracy_best.value_or(0), j.accuracy);
+      const bool first = target && !s.time_to_accuracy_s && j.accuracy >= *target;
+      if (first) s.time_to_accuracy_s = j.time_s;
+    }
     double busy = 0;
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
       NodeSummary node{scenario_.world.nodes[i].name, world_.usage(static_cast<NodeId>(i)), 0,
@@ -311,6 +466,8 @@ class Run : public WorldListener {
     }
     store_->finish({status_, cause_, summary.virtual_time_s}, nodes,
                    {{"file", scenario_.file},
+                    {"workers", learner_ ? fmt::format("{}", workers()) : "0"},
+                    {"device", learner_ ? options_.device : ""},
                     {"wall_time_s", fmt::format("{:.6f}", summary.wall_time_s)},
                     {"cpu_time_s", fmt::format("{:.6f}", cpu_s)},
                     {"ended_unix_s", fmt::format("{}", std::time(nullptr))}});
@@ -322,6 +479,8 @@ class Run : public WorldListener {
   World world_;
   std::unique_ptr<StoreWriter> store_;
   Recorder recorder_;
+  LocalUpdates local_updates_;
+  std::optional<Learner> learner_;
 
   std::int64_t version_ = 0;
   std::int64_t tasks_done_ = 0;
@@ -329,6 +488,14 @@ class Run : public WorldListener {
   std::vector<TaskId> aggregating_;
   double aggregation_start_ = 0;
   double aggregation_memory_ = 0;
+
+  std::map<TaskId, TaskLearned> learned_;  // of tasks done at this instant
+  TaskLearned learned_now_;
+  engine::Evaluation judgement_;
+  std::int64_t judged_version_ = -1;  // asked for last
+  std::int64_t shown_version_ = -1;   // whose judgement is there
+  std::optional<double> accuracy_;
+  std::int64_t diverged_in_a_row_ = 0;
 
   std::set<std::int64_t> timers_;   // set by the schedule and not fired yet
   std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest

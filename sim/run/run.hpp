@@ -20,13 +20,16 @@ struct Progress {
   double virtual_time_s = 0;
   std::int64_t rounds = 0;
   std::int64_t tasks = 0;
-  double share = 0;  // of the way to its end, 0 to 1, as far as that can be told
+  std::optional<double> accuracy;  // as judged last
+  double share = 0;                // of the way to its end, 0 to 1, as far as that can be told
 };
 
 struct RunOptions {
   std::filesystem::path folder;  // of the store; empty: no store
   StoreMode mode = StoreMode::create;
   std::string version;                             // of Convoy, for the store
+  int workers = 0;                                 // that learn; 0: as many as the host has cores
+  std::string device = "cpu";                      // that learns: cpu, cuda:N
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
   std::function<void(const Progress&)> progress;   // called at every instant; must be quick
 };

@@ -18,6 +18,13 @@ struct NodeSummary {
   double memory_bytes = 0;  // that tasks may use
 };
 
+// The global model at some time.
+struct Judgement {
+  double time_s = 0;
+  std::int64_t version = 0;
+  double accuracy = 0;  // 0 to 1, of the exit that is judged
+};
+
 struct Summary {
   std::string scenario;
   std::string schedule;
@@ -34,9 +41,18 @@ struct Summary {
   double bytes_up = 0;            // to the server
   double staleness_mean = 0;      // of aggregated updates, versions
   std::int64_t staleness_max = 0;
-  std::string network;             // the model of the network, for people
-  std::string store;               // path, or empty
-  std::vector<NodeSummary> nodes;  // the first is the server
+  // Where the run learns:
+  std::vector<Judgement> judgements;  // by time
+  std::optional<double> accuracy;     // the last
+  std::optional<double> accuracy_best;
+  std::optional<double> time_to_accuracy_s;  // virtual, to the first that reaches the target
+  // The smallest number of updates that held any parameter, over all aggregations; 0: some
+  // parameter was in none of an aggregation's updates.
+  std::optional<std::int64_t> coverage_min;
+  std::optional<double> untrained;  // share of the parameters that no update has held
+  std::string network;              // the model of the network, for people
+  std::string store;                // path, or empty
+  std::vector<NodeSummary> nodes;   // the first is the server
 };
 
 }  // namespace convoy::sim

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/text.hpp"
+#include "sim/scenario/division.hpp"
 #include "sim/scenario/fleet.hpp"
 #include "sim/scenario/sweep.hpp"
 #include "sim/schedule/memory_class.hpp"
@@ -19,55 +20,6 @@ using base::at_least;
 using base::Diagnostics;
 using base::TableReader;
 using base::Value;
-
-DataOptions read_data(TableReader reader, const std::filesystem::path& folder) {
-  DataOptions data;
-  data.source = reader.text("source", data.source);
-  data.samples = reader.integer("samples", at_least(1).up_to(1e8), data.samples);
-  data.local_test_share =
-      reader.number("local_test_share", at_least(0).below(1), data.local_test_share);
-  data.partition = engine::read_partition(reader.table("partition"));
-  reader.finish();
-  if (data.source == "glyphs") return data;
-  const auto colon = data.source.find(':');
-  const std::string kind = data.source.substr(0, colon);
-  const std::vector<std::string> kinds = {"glyphs", "idx", "cifar10", "csv"};
-  if (std::find(kinds.begin() + 1, kinds.end(), kind) == kinds.end() ||
-      colon == std::string::npos) {
-    reader.error("source", fmt::format("expected \"glyphs\", \"idx:DIR\", \"cifar10:DIR\" or "
-                                       "\"csv:FILE\", got \"{}\"{}",
-                                       data.source, base::did_you_mean(kind, kinds)));
-    return data;
-  }
-  const std::filesystem::path path = folder / data.source.substr(colon + 1);
-  std::error_code ignored;
-  const bool there = kind == "csv" ? std::filesystem::is_regular_file(path, ignored)
-                                   : std::filesystem::is_directory(path, ignored);
-  if (!there) {
-    reader.error("source", fmt::format("there is no {} {}", kind == "csv" ? "file" : "folder",
-                                       path.string()));
-  }
-  return data;
-}
-
-TrainingOptions read_optimizer(TableReader reader, TrainingOptions training) {
-  static const std::vector<std::string> kinds = {"sgd", "adamw", "adan"};
-  training.optimizer = kinds[reader.choice("kind", kinds, 0)];
-  const double rate = training.optimizer == "sgd" ? 0.05 : 1e-3;
-  training.learning_rate = reader.number("learning_rate", above(0).up_to(1e3), rate);
-  training.weight_decay = reader.number("weight_decay", at_least(0).up_to(1e3), 0.0);
-  if (training.optimizer == "sgd") {
-    training.momentum = reader.number("momentum", at_least(0).below(1), 0.0);
-  }
-  reader.finish();
-  return training;
-}
-
-engine::Optimizer optimizer_of(const TrainingOptions& training) {
-  if (training.optimizer == "adamw") return engine::Optimizer::adamw;
-  if (training.optimizer == "adan") return engine::Optimizer::adan;
-  return training.momentum > 0 ? engine::Optimizer::sgd_momentum : engine::Optimizer::sgd;
-}
 
 FixedCost read_fixed_cost(TableReader reader) {
   FixedCost cost;
@@ -103,6 +55,7 @@ OutputOptions read_output(TableReader reader) {
   static const std::vector<std::string> levels = {"activity", "task"};
   OutputOptions output;
   output.record = static_cast<RecordLevel>(reader.choice("record", levels, 0));
+  output.checkpoint_s = reader.number("checkpoint_s", at_least(0).up_to(1e9), output.checkpoint_s);
   output.progress_s = reader.number("progress_s", above(0).up_to(1e6), output.progress_s);
   reader.finish();
   return output;
@@ -115,27 +68,16 @@ NetworkModel read_network(TableReader reader) {
   return model;
 }
 
-// How many samples each node trains on: given, or its part of the data less its local test part.
-void divide_data(const Scenario& scenario, const Fleet& fleet, Setting& setting) {
-  const std::size_t workers = fleet.nodes.size() - 1;
-  const bool given = std::all_of(fleet.samples.begin() + 1, fleet.samples.end(),
-                                 [](const auto& s) { return s.has_value(); });
-  std::vector<std::vector<std::int64_t>> parts(workers);
-  if (!given) {
-    // Without the data itself its classes are taken to be equally frequent.
-    std::vector<int> labels(static_cast<std::size_t>(scenario.data.samples));
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      labels[i] = static_cast<int>(i % static_cast<std::size_t>(scenario.model.classes));
-    }
-    parts = engine::partition(labels, scenario.model.classes, static_cast<int>(workers),
-                              scenario.data.partition, scenario.seed);
-  }
-  for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
-    const auto part = static_cast<double>(parts[i - 1].size());
-    const double kept = part * (1 - scenario.data.local_test_share);
-    setting.nodes[i].samples =
-        fleet.samples[i].value_or(static_cast<std::int64_t>(std::floor(kept + 1e-9)));
-  }
+EvaluationOptions read_evaluation(TableReader reader) {
+  EvaluationOptions e;
+  e.every = reader.integer("every", at_least(0).up_to(1e9), e.every);
+  e.every_s = reader.maybe_number("every_s", above(0).up_to(1e10));
+  e.rate = reader.number("rate", above(0).up_to(1), e.rate);
+  e.local = reader.flag("local", e.local);
+  e.batch = static_cast<int>(reader.integer("batch", at_least(1).up_to(1e6), e.batch));
+  e.target = reader.maybe_number("target", above(0).up_to(1));
+  reader.finish();
+  return e;
 }
 
 class ScenarioReader {
@@ -182,11 +124,14 @@ class ScenarioReader {
 
     auto setting = std::make_shared<Setting>();
     setting->seed = scenario.seed;
-    scenario.model = engine::read_model(reader.table("model"));
-    scenario.data = read_data(reader.table("data"), folder_);
+    TableReader model = reader.table("model");
+    scenario.initial_weights = read_initial_weights(model);
+    scenario.model = engine::read_model(model);
+    scenario.data = engine::read_data(reader.table("data"), folder_);
     const std::map<int, double> batches =
         read_training(reader.table("training"), scenario, *setting);
     scenario.schedule = read_schedule(reader.table("schedule"));
+    scenario.evaluation = read_evaluation(reader.table("evaluation"));
     scenario.stop = read_stop(reader.table("stop"), scenario.training.learn);
     scenario.output = read_output(reader.table("output"));
     scenario.has_sweep = reader.has("sweep");
@@ -195,32 +140,20 @@ class ScenarioReader {
     reader.finish();
     if (problems_.has_errors()) return scenario;
 
-    try {
-      setting->architecture =
-          std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
-    } catch (const base::UserError& e) {
-      const Value* model = root.find("model");
-      problems_.error(model != nullptr ? model->where : root.where, e.what());
-      return scenario;
-    }
+    if (!make_model(root, scenario, *setting)) return scenario;
     const ByMemoryClass<double> by_class{batches};
     for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
       const auto batch = static_cast<int>(by_class.of(fleet.machines[i]->memory_class_gb));
       setting->nodes.push_back(
           {fleet.nodes[i].name, fleet.machines[i], 0, fleet.batches[i].value_or(batch)});
     }
-    const double pieces = static_cast<double>(scenario.data.partition.shards) *
-                          static_cast<double>(fleet.nodes.size() - 1);
-    if (scenario.data.partition.kind == engine::PartitionKind::shards &&
-        pieces > static_cast<double>(scenario.data.samples)) {
-      problems_.error(
-          root.find("data")->where,
-          fmt::format("data.partition.shards: {} pieces of {} samples; use fewer shards "
-                      "or more samples",
-                      pieces, scenario.data.samples));
+    try {
+      divide_data(scenario, fleet, *setting);
+    } catch (const base::UserError& e) {
+      const Value* data = root.find("data");
+      problems_.error(data != nullptr ? data->where : root.where, e.what());
       return scenario;
     }
-    divide_data(scenario, fleet, *setting);
     scenario.setting = std::move(setting);
     scenario.world.nodes = std::move(fleet.nodes);
     scenario.world.shared_links = std::move(fleet.shared_links);
@@ -229,11 +162,98 @@ class ScenarioReader {
   }
 
  private:
+  std::string read_initial_weights(TableReader& model) {
+    if (!model.has("weights")) return "";
+    const std::string path = (folder_ / model.text("weights")).string();
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored)) {
+      model.error("weights", fmt::format("there is no file {}", path));
+    }
+    return path;
+  }
+
+  // Opens the data, where there are any, lets the model follow them where the scenario does not say
+  // otherwise, and makes it. Reports what is wrong at [data] or [model].
+  bool make_model(const Value& root, Scenario& scenario, Setting& setting) {
+    const Value* model = root.find("model");
+    const Value* data = root.find("data");
+    const auto given = [](const Value* table, const char* key) {
+      return table != nullptr && table->find(key) != nullptr;
+    };
+    const Value* to_blame = data;
+    try {
+      if (scenario.training.learn || scenario.data.source_given) {
+        const bool glyphs = scenario.data.source == "glyphs";
+        if (glyphs && given(model, "classes") && !given(data, "classes")) {
+          scenario.data.classes = std::min(scenario.model.classes, engine::glyph_kinds);
+        }
+        scenario.source = engine::open_source(scenario.data, folder_);
+        const engine::DataShape& shape = scenario.source->shape();
+        engine::ModelOptions& m = scenario.model;
+        if (!given(model, "classes")) m.classes = shape.classes;
+        if (!shape.text && !m.channels) m.channels = shape.channels;
+        if (!shape.text && !m.image_size && takes(m, shape.height)) m.image_size = shape.height;
+        if (shape.text && !m.sequence) m.sequence = shape.sequence;
+        if (shape.text && !m.vocabulary) m.vocabulary = shape.vocabulary;
+        to_blame = model;
+        check_fit(shape, m);
+      }
+      to_blame = model;
+      setting.architecture =
+          std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
+      return true;
+    } catch (const base::UserError& e) {
+      problems_.error(to_blame != nullptr ? to_blame->where : root.where, e.what());
+      return false;
+    }
+  }
+
+  // Images that the architecture cannot take as they are are resized to its own size.
+  static bool takes(engine::ModelOptions model, int image_size) {
+    model.image_size = image_size;
+    try {
+      engine::make_architecture(model);
+      return true;
+    } catch (const base::UserError&) {
+      return false;
+    }
+  }
+
+  static void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
+    const bool reads_text = m.architecture.starts_with("bert");
+    if (shape.text != reads_text) {
+      throw base::UserError(fmt::format(
+          "model.architecture: {} reads {}, and the data are {}; choose another of either",
+          m.architecture, reads_text ? "texts" : "images", shape.text ? "texts" : "images"));
+    }
+    if (m.classes != shape.classes) {
+      throw base::UserError(fmt::format(
+          "model.classes: {}, but the data have {} classes; leave it out, or choose other data",
+          m.classes, shape.classes));
+    }
+    if (!shape.text && shape.channels != 1 && *m.channels != shape.channels) {
+      throw base::UserError(fmt::format("model.channels: {}, but the images have {}; leave it out",
+                                        *m.channels, shape.channels));
+    }
+    if (shape.text && *m.sequence < shape.sequence) {
+      throw base::UserError(
+          fmt::format("model.sequence: {}, but data.sequence is {}; leave one of them out",
+                      *m.sequence, shape.sequence));
+    }
+    if (shape.text && *m.vocabulary < shape.vocabulary) {
+      throw base::UserError(
+          fmt::format("model.vocabulary: {}, but the data's has {} entries; leave it out, or set "
+                      "data.vocabulary.size",
+                      *m.vocabulary, shape.vocabulary));
+    }
+  }
+
   // Gives the batch sizes by memory class.
   std::map<int, double> read_training(TableReader reader, Scenario& scenario, Setting& setting) {
     scenario.training.learn = reader.flag("learn", false);
-    scenario.training = read_optimizer(reader.table("optimizer"), scenario.training);
-    setting.optimizer = optimizer_of(scenario.training);
+    scenario.training.local = engine::read_training(reader);
+    setting.optimizer = scenario.training.local.optimizer.cost();
+    setting.keeps_received = scenario.training.local.proximal > 0;
     setting.local_epochs =
         static_cast<int>(reader.integer("local_epochs", at_least(1).up_to(1e6), 1));
     if (const auto steps = reader.maybe_integer("local_steps", at_least(1).up_to(1e9))) {
@@ -333,11 +353,6 @@ std::optional<Scenario> read_scenario_text(std::string_view text, const std::str
 }
 
 void require_runnable(const Scenario& scenario) {
-  if (scenario.training.learn) {
-    throw base::UserError(
-        "training.learn = true: this version simulates timing only; set "
-        "training.learn = false (or --set training.learn=false)");
-  }
   for (std::size_t i = 0; i < scenario.identities.size(); ++i) {
     const NodeIdentity& node = scenario.identities[i];
     const std::string& name = scenario.world.nodes[i].name;

@@ -10,7 +10,8 @@
 
 #include "base/diagnostics.hpp"
 #include "base/value.hpp"
-#include "engine/data/partition.hpp"
+#include "engine/api/options.hpp"
+#include "engine/data/dataset.hpp"
 #include "engine/model/architecture.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/schedule/setting.hpp"
@@ -33,19 +34,19 @@ struct NodeIdentity {
   std::vector<std::string> assumed;  // figures of its profile that are assumed
 };
 
-struct DataOptions {
-  std::string source = "glyphs";  // glyphs, idx:DIR, cifar10:DIR, csv:FILE
-  std::int64_t samples = 60'000;  // in all
-  double local_test_share = 0.2;  // of a node's samples, kept from training
-  engine::PartitionOptions partition;
-};
-
 struct TrainingOptions {
   bool learn = false;  // false: timing only
-  std::string optimizer = "sgd";
-  double learning_rate = 0.05;
-  double momentum = 0;  // sgd
-  double weight_decay = 0;
+  engine::TrainingOptions local;
+};
+
+// When and how the global model is judged, where the run learns. It takes no virtual time.
+struct EvaluationOptions {
+  std::int64_t every = 1;         // aggregations; 0: not by these
+  std::optional<double> every_s;  // virtual
+  double rate = 1;                // of the submodel judged: 1 the full model, else its nested one
+  bool local = false;             // each node, before a task, on its own test part
+  int batch = 256;
+  std::optional<double> target;  // accuracy whose time is reported; stop.accuracy where not given
 };
 
 // The run ends at the first of these that is reached.
@@ -63,6 +64,7 @@ enum class RecordLevel {
 
 // What changes nothing of the run itself.
 struct OutputOptions {
+  double checkpoint_s = 60;  // wall time between checkpoints of what was learned
   RecordLevel record = RecordLevel::activity;
   double progress_s = 5;  // between lines of progress where there is no terminal
 };
@@ -76,8 +78,12 @@ struct Scenario {
   std::vector<NodeIdentity> identities;  // as many as nodes
   ScheduleSpec schedule;
   engine::ModelOptions model;
-  DataOptions data;
+  std::string initial_weights;  // path of a safetensors file, or empty
+  engine::DataOptions data;
+  std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source
+  std::vector<engine::LocalSplit> parts;             // by node, where there is a source
   TrainingOptions training;
+  EvaluationOptions evaluation;
   StopOptions stop;
   OutputOptions output;
   bool has_sweep = false;

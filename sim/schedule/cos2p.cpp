@@ -9,12 +9,13 @@ CoS2POptions read_cos2p(base::TableReader& reader) {
   static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
   static const std::vector<std::string> stale = {"wait", "drop"};
   CoS2POptions options;
-  options.crew = read_crew(reader, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}});
+  options.crew = read_crew(reader, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
   options.quorum = reader.number("quorum", base::above(0).up_to(1), options.quorum);
   options.max_staleness =
       reader.integer("max_staleness", base::at_least(0).up_to(1e9), options.max_staleness);
   options.drop_stale = reader.choice("on_stale", stale, 0) == 1;
-  options.aggregation = static_cast<AggregationRule>(reader.choice("aggregation", rules, 0));
+  options.crew.learning.aggregation =
+      static_cast<engine::AggregationRule>(reader.choice("aggregation", rules, 0));
   return options;
 }
 

@@ -14,15 +14,11 @@
 
 namespace convoy::sim {
 
-// How the learner weights updates; timing does not depend on it.
-enum class AggregationRule { coverage, drift, drift_relative };
-
 struct CoS2POptions {
   CrewOptions crew;
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
   bool drop_stale = false;          // instead of waiting
-  AggregationRule aggregation = AggregationRule::coverage;
 };
 
 CoS2POptions read_cos2p(base::TableReader& reader);

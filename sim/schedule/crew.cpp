@@ -9,21 +9,15 @@
 
 namespace convoy::sim {
 
-CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates) {
-  using base::at_least;
+CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
+                      const engine::TransferOptions& transfer) {
   CrewOptions options;
   if (!rates.empty() || reader.has("rates")) {
     options.rates =
         read_by_memory_class(reader, "rates", base::above(0).up_to(1), std::move(rates));
   }
-  base::TableReader mask = reader.table("mask");
-  const auto integer = [&](const char* key, double low, int fallback) {
-    return static_cast<int>(mask.integer(key, at_least(low).up_to(1e6), fallback));
-  };
-  options.mask.epochs = integer("epochs", 1, options.mask.epochs);
-  options.mask.tasks = integer("tasks", 0, options.mask.tasks);
-  options.mask.refresh = integer("refresh", 0, options.mask.refresh);
-  mask.finish();
+  options.learning.mask = engine::read_mask(reader.table("mask"));
+  options.learning.transfer = engine::read_transfer(reader.table("transfer"), transfer);
   static const std::vector<std::string> words = {"skip", "error"};
   options.skip_unfit = reader.choice("unfit", words, 0) == 0;
   return options;
@@ -44,7 +38,7 @@ Crew::Crew(std::shared_ptr<const Setting> setting, CrewOptions options)
       throw base::UserError(fmt::format(
           "node {}: its task needs {} of memory and {} has {}; lower its batch or its rate, or set "
           "schedule.unfit = \"skip\"",
-          n.name, base::human_bytes(updates_.of(node, work(node, has_masks(node)))->memory),
+          n.name, base::human_bytes(updates_.of(node, work(node, has_mask_phase(node)))->memory),
           n.machine->device, base::human_bytes(n.machine->memory)));
     }
     takes_part_[static_cast<std::size_t>(node)] = true;
@@ -63,23 +57,31 @@ double Crew::rate(NodeId node) const {
       setting_->nodes[static_cast<std::size_t>(node)].machine->memory_class_gb);
 }
 
-// A node that keeps everything has no gates to learn.
+// A node that keeps everything has nothing to choose.
 bool Crew::has_masks(NodeId node) const {
-  return options_.rates && options_.mask.tasks > 0 && rate(node) < 1 && !setting_->fixed;
+  return options_.rates && options_.learning.mask.tasks > 0 && rate(node) < 1 && !setting_->fixed;
+}
+
+// Learning what to keep costs; the other rules choose for nothing.
+bool Crew::has_mask_phase(NodeId node) const {
+  return has_masks(node) && options_.learning.mask.selection == engine::Selection::learned;
 }
 
 bool Crew::masks_next(NodeId node) const {
   if (!has_masks(node)) return false;
+  const engine::MaskOptions& mask = options_.learning.mask;
   const int done = done_[static_cast<std::size_t>(node)];
-  if (done < options_.mask.tasks) return true;
-  return options_.mask.refresh > 0 && (done - options_.mask.tasks + 1) % options_.mask.refresh == 0;
+  if (done < mask.tasks) return true;
+  return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
 LocalWork Crew::work(NodeId node, bool masks) const {
   const int epochs = setting_->local_epochs;
   LocalWork work;
   work.rate = rate(node);
-  work.mask_epochs = masks ? options_.mask.epochs : 0;
+  work.full_width = options_.learning.mask.selection == engine::Selection::depth;
+  work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
+  work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
   if (const auto steps = setting_->local_steps) {
     work.weight_steps = masks ? *steps - *steps / 2 : *steps;
@@ -88,14 +90,15 @@ LocalWork Crew::work(NodeId node, bool masks) const {
 }
 
 bool Crew::fits(NodeId node) {
-  if (has_masks(node) && !updates_.fits(node, work(node, true))) return false;
+  if (has_mask_phase(node) && !updates_.fits(node, work(node, true))) return false;
   return updates_.fits(node, work(node, false));
 }
 
 bool Crew::takes_part(NodeId node) const { return takes_part_[static_cast<std::size_t>(node)]; }
 
 Assign Crew::assign(NodeId node) {
-  const bool masks = masks_next(node);
+  const bool chooses = masks_next(node);
+  const bool masks = chooses && has_mask_phase(node);
   const auto update = updates_.of(node, work(node, masks));
   const TaskId id = next_++;
   tasks_[id] = {node, update->upload_bytes};
@@ -104,7 +107,8 @@ Assign Crew::assign(NodeId node) {
           .members = {server_node, node},
           .label = masks ? "mask" : "train",
           .rate = rate(node),
-          .samples = update->samples};
+          .samples = update->samples,
+          .choose_masks = chooses};
 }
 
 void Crew::done(TaskId task) { ++done_[static_cast<std::size_t>(tasks_.at(task).node)]; }
@@ -127,7 +131,7 @@ std::vector<PlannedTask> Crew::plan() {
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
     if (setting_->nodes[static_cast<std::size_t>(node)].samples == 0) continue;
     for (const bool masks : {true, false}) {
-      if (masks && !has_masks(node)) continue;
+      if (masks && !has_mask_phase(node)) continue;
       const auto update = updates_.of(node, work(node, masks));
       tasks.push_back({node,
                        masks ? "mask" : "train",

@@ -9,27 +9,23 @@
 #include <vector>
 
 #include "base/table_reader.hpp"
+#include "engine/api/options.hpp"
 #include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
 
 namespace convoy::sim {
 
-// The mask phase of Co-S2P (its published code), in a node's first tasks.
-struct MaskOptions {
-  int epochs = 20;
-  int tasks = 2;    // of a node, from its first, that begin with a mask phase; 0: none
-  int refresh = 0;  // afterwards every n tasks another one; 0: never
-};
-
 struct CrewOptions {
   // The rate of the submodel by memory class; without them everybody trains the full model.
   std::optional<ByMemoryClass<double>> rates;
-  MaskOptions mask;
+  engine::LearningRules learning;
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
 };
 
-// Reads rates, mask and unfit. `rates`: what holds where the scenario gives none.
-CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates);
+// Reads rates, mask, transfer and unfit. `rates`, `transfer`: what holds where the scenario gives
+// none.
+CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
+                      const engine::TransferOptions& transfer);
 
 class Crew {
  public:
@@ -63,6 +59,7 @@ class Crew {
   [[nodiscard]] LocalWork work(NodeId node, bool masks) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
+  [[nodiscard]] bool has_mask_phase(NodeId node) const;
   bool fits(NodeId node);
 
   std::shared_ptr<const Setting> setting_;

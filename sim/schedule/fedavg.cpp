@@ -7,7 +7,7 @@
 namespace convoy::sim {
 FedAvgOptions read_fedavg(base::TableReader& reader) {
   FedAvgOptions options;
-  options.crew = read_crew(reader, {});
+  options.crew = read_crew(reader, {}, {.weight = 0});
   const base::Value* participants = reader.raw("participants");
   if (participants != nullptr && participants->as<double>() != nullptr) {
     options.participant_share = reader.number("participants", base::above(0).below(1), 0.5);

@@ -51,8 +51,8 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(st
 
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[static_cast<std::size_t>(id)];
-  const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.mask_epochs,
-                work.weight_epochs, work.weight_steps.value_or(0));
+  const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
+                work.sampled, work.mask_epochs, work.weight_epochs, work.weight_steps.value_or(0));
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -70,7 +70,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Architecture& a = *setting_->architecture;
   LocalUpdate update;
   const bool masks = work.mask_epochs > 0;
-  const engine::Submodel kept = engine::nested_submodel(a, work.rate);
+  const engine::Submodel kept = work.full_width ? engine::depth_submodel(a, work.rate)
+                                                : engine::nested_submodel(a, work.rate);
   const engine::Trace weights = engine::trace(a, kept);
   update.depth = kept.depth;
   update.upload_bytes = engine::transfer_bytes(weights);
@@ -93,26 +94,60 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
                            .at = 1,
                            .seconds = steps.seconds,
                            .flops = steps.flops,
-                           .memory = memory},
+                           .memory = memory,
+                           .work = {Work::Kind::learn_masks, work.mask_epochs, {}}},
                           {model}, {"submodel", update.upload_bytes});
     update.memory = memory;
     update.upload_bytes += mask_bytes(a, kept.depth);
   } else {
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
+    if (work.sampled) graph.size_late(graph.producer(model));
   }
-  const double memory =
-      node.machine->context +
-      engine::training_memory(weights, setting_->optimizer, engine::Phase::weights, node.batch)
-          .total();
-  const Steps steps = train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs,
-                            work.weight_steps);
-  const int delta = graph.compute(
-      {.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops, .memory = memory},
-      {model}, {"update", update.upload_bytes});
-  graph.transfer("upload", delta, 0);
-  update.memory = std::max(update.memory, memory);
-  update.samples = steps.samples;
+  const Work weight_work{Work::Kind::train, work.weight_epochs, work.weight_steps};
+  const Activity cost = training(node, kept, weight_work);
+  update.memory = std::max(update.memory, cost.memory);
+  update.samples = work.weight_steps ? static_cast<double>(*work.weight_steps) * node.batch
+                                     : static_cast<double>(node.samples) * work.weight_epochs;
+  const int delta = graph.compute(cost, {model}, {"update", update.upload_bytes});
+  const int there = graph.transfer("upload", delta, 0);
+  if (work.sampled) {
+    graph.size_late(graph.producer(delta));
+    graph.size_late(graph.producer(there));
+  }
   return update;
+}
+
+Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel& submodel,
+                                const Work& work) const {
+  const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
+  const Steps steps =
+      train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps);
+  Activity activity{.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops};
+  activity.memory =
+      node.machine->context +
+      engine::training_memory(trace, setting_->optimizer, engine::Phase::weights, node.batch)
+          .total();
+  activity.work = work;
+  return activity;
+}
+
+Activity LocalUpdates::sized(NodeId id, const Activity& activity,
+                             const engine::Submodel& submodel) const {
+  const engine::Architecture& a = *setting_->architecture;
+  Activity sized = activity;
+  if (activity.kind == ActivityKind::transfer) {
+    sized.bytes = engine::transfer_bytes(engine::trace(a, submodel));
+    // What a node drew goes up with its update.
+    const bool up = activity.to == 0;
+    if (up) sized.bytes += mask_bytes(a, submodel.depth);
+    return sized;
+  }
+  const Activity cost =
+      training(setting_->nodes[static_cast<std::size_t>(id)], submodel, activity.work);
+  sized.seconds = cost.seconds;
+  sized.flops = cost.flops;
+  sized.memory = cost.memory;
+  return sized;
 }
 
 LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& work) const {

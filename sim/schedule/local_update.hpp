@@ -9,6 +9,7 @@
 #include <optional>
 #include <tuple>
 
+#include "engine/model/submodel.hpp"
 #include "sim/schedule/setting.hpp"
 #include "sim/task/graph.hpp"
 
@@ -17,8 +18,10 @@ namespace convoy::sim {
 // What a node is to do. The width of a submodel follows its rate only where masks are known; while
 // they are learned (mask_epochs > 0) it is full.
 struct LocalWork {
-  double rate = 1;      // (0, 1]; 1: the full model
-  int mask_epochs = 0;  // before the weights
+  double rate = 1;          // (0, 1]; 1: the full model
+  bool full_width = false;  // a submodel is shallower, not narrower
+  bool sampled = false;     // its masks are drawn: how many members are kept is known late
+  int mask_epochs = 0;      // before the weights
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
 };
@@ -36,6 +39,9 @@ class LocalUpdates {
   explicit LocalUpdates(std::shared_ptr<const Setting> setting);
 
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
+  // What an activity of that task costs on a submodel as it turned out (sized_late).
+  [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
+                               const engine::Submodel& submodel) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
@@ -44,8 +50,12 @@ class LocalUpdates {
       const std::vector<double>& upload_bytes) const;
 
  private:
-  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, int, int, int>;
+  using Key =
+      std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, int, int, int>;
 
+  // Seconds, FLOPs, memory of training a submodel's weights.
+  [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
+                                  const Work& work) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 

@@ -20,6 +20,7 @@ struct Assign {
   std::string label;            // "train", "mask": for people and for the store
   double rate = 1;              // of the submodel, (0, 1]
   double samples = 0;           // samples x epochs that it trains the weights on
+  bool choose_masks = false;    // the node is to choose anew what it keeps of the model
   bool report_activities = false;
 };
 
@@ -36,6 +37,10 @@ struct Aggregate {
   std::vector<NodeId> members;
 };
 
+// Asks how good the present version is; `evaluated` follows at this instant, since it takes no
+// virtual time. Ignored where the run does not learn.
+struct Evaluate {};
+
 struct SetTimer {
   std::int64_t timer = 0;  // comes back in timer_fired
   double time = 0;         // s, virtual
@@ -50,7 +55,7 @@ struct Finish {
   std::string cause;
 };
 
-using Order = std::variant<Assign, Cancel, Aggregate, SetTimer, CancelTimer, Finish>;
+using Order = std::variant<Assign, Cancel, Aggregate, Evaluate, SetTimer, CancelTimer, Finish>;
 using Orders = std::vector<Order>;
 
 std::string name_of(const Order& order);

@@ -16,9 +16,11 @@ template <class Made, class Options>
 std::function<ScheduleSpec(base::TableReader&)> kind_of(Options (*read)(base::TableReader&)) {
   return [read](base::TableReader& reader) {
     const Options options = read(reader);
-    return ScheduleSpec{"", [options](std::shared_ptr<const Setting> setting) {
+    return ScheduleSpec{"",
+                        [options](std::shared_ptr<const Setting> setting) {
                           return std::make_unique<Made>(std::move(setting), options);
-                        }};
+                        },
+                        options.crew.learning};
   };
 }
 
@@ -33,8 +35,8 @@ const std::vector<Kind>& kinds() {
 }  // namespace
 
 std::string name_of(const Order& order) {
-  static const std::vector<std::string> names = {"assign",    "cancel",       "aggregate",
-                                                 "set_timer", "cancel_timer", "finish"};
+  static const std::vector<std::string> names = {
+      "assign", "cancel", "aggregate", "evaluate", "set_timer", "cancel_timer", "finish"};
   return names[order.index()];
 }
 

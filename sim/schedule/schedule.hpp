@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/table_reader.hpp"
+#include "engine/api/options.hpp"
 #include "sim/schedule/orders.hpp"
 #include "sim/schedule/setting.hpp"
 
@@ -44,6 +45,7 @@ struct ScheduleSpec {
   // Throws base::UserError where the options do not fit the setting (no exit at a depth, no node
   // that can hold its task).
   std::function<std::unique_ptr<Schedule>(std::shared_ptr<const Setting>)> make;
+  engine::LearningRules learning;  // what it asks of the engine
 };
 
 // Reads [schedule]. The keys of other kinds are checked as well and otherwise left alone, so that a

@@ -37,6 +37,7 @@ struct Setting {
   std::uint64_t seed = 1;
   std::shared_ptr<const engine::Architecture> architecture;
   engine::Optimizer optimizer = engine::Optimizer::sgd;
+  bool keeps_received = false;  // a node needs what it received until its training ends (proximal)
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs
   std::optional<FixedCost> fixed;

@@ -71,6 +71,9 @@ struct TaskRow {
   double bytes_down = 0;
   double bytes_up = 0;
   double flops = 0;
+  std::optional<double> kept;            // share of the members of its groups that it trained
+  std::optional<double> loss;            // mean of its last epoch
+  std::optional<double> local_accuracy;  // of what it received, on the node's own test part
 };
 
 struct ActivityRow {
@@ -97,6 +100,22 @@ struct AggregationRow {
   double samples = 0;
   double staleness_mean = 0;
   std::int64_t staleness_max = 0;
+  std::optional<std::int64_t> coverage_min;  // updates that hold the parameter held by the fewest
+  std::optional<double> untrained;  // share of the parameters that no update has held so far
+};
+
+// One exit of a version of the global model, on the global test set. Shares are 0 to 1.
+struct EvaluationRow {
+  std::int64_t version = 0;
+  double time_s = 0;
+  std::int64_t exit = 0;
+  std::int64_t blocks = 0;  // before it
+  bool judged = false;      // `accuracy` is the top1 of this one
+  double loss = 0;
+  double top1 = 0;
+  double top5 = 0;
+  double f1 = 0;  // mean over classes, weighted by their frequency
+  double untrained = 0;
 };
 
 // One event or order, in the order in which they came.

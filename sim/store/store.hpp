@@ -18,7 +18,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 1;  // SQLite's user_version
+constexpr int store_version = 2;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 std::string name_of(RunStatus status);
@@ -53,6 +53,7 @@ class StoreWriter {
   void add(ActivityRow row);
   void add(AggregationRow row);
   void add(JournalRow row);
+  void add(EvaluationRow row);
 
   // Writes what is left and the results; throws what the writing thread met. `host`: what depends
   // on this machine and the hour, kept apart from all the rest.

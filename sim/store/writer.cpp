@@ -21,7 +21,7 @@
 namespace convoy::sim {
 namespace {
 
-using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow>;
+using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow, EvaluationRow>;
 using Batch = std::vector<Row>;
 
 constexpr std::size_t rows_a_batch = 8192;
@@ -88,11 +88,14 @@ class Inserter {
         task_(database,
               "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
               "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
-              "bytes_down, bytes_up, flops) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+              "bytes_down, bytes_up, flops, kept, loss, local_accuracy) "
+              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         journal_(database, "INSERT INTO journal VALUES (?,?,?,?,?,?,?)"),
         aggregation_(database,
                      "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
-                     "staleness_mean, staleness_max) VALUES (?,?,?,?,?,?,?)") {}
+                     "staleness_mean, staleness_max, coverage_min, untrained) "
+                     "VALUES (?,?,?,?,?,?,?,?,?)"),
+        evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?)") {}
 
   void operator()(const ActivityRow& r) {
     insert(activity_, r.task, r.activity, r.iteration, r.kind, r.label, r.node, r.peer, r.ready_s,
@@ -101,7 +104,7 @@ class Inserter {
   void operator()(const TaskRow& r) {
     insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
            r.outcome, r.aggregated_version, r.staleness, r.busy_s, r.communicating_s, r.bytes_down,
-           r.bytes_up, r.flops);
+           r.bytes_up, r.flops, r.kept, r.loss, r.local_accuracy);
   }
   void operator()(const JournalRow& r) {
     insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,
@@ -109,7 +112,11 @@ class Inserter {
   }
   void operator()(const AggregationRow& r) {
     insert(aggregation_, r.version, r.start_s, r.end_s, r.updates, r.samples, r.staleness_mean,
-           r.staleness_max);
+           r.staleness_max, r.coverage_min, r.untrained);
+  }
+  void operator()(const EvaluationRow& r) {
+    insert(evaluation_, r.version, r.time_s, r.exit, r.blocks, r.judged ? 1 : 0, r.loss, r.top1,
+           r.top5, r.f1, r.untrained);
   }
 
  private:
@@ -117,6 +124,7 @@ class Inserter {
   SQLite::Statement task_;
   SQLite::Statement journal_;
   SQLite::Statement aggregation_;
+  SQLite::Statement evaluation_;
 };
 
 }  // namespace
@@ -356,6 +364,7 @@ std::vector<JournalRow> StoreWriter::take_old_journal() {
 void StoreWriter::add(TaskRow row) { impl_->add(std::move(row)); }
 void StoreWriter::add(ActivityRow row) { impl_->add(std::move(row)); }
 void StoreWriter::add(AggregationRow row) { impl_->add(row); }
+void StoreWriter::add(EvaluationRow row) { impl_->add(row); }
 void StoreWriter::add(JournalRow row) { impl_->add(std::move(row)); }
 void StoreWriter::finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                          const std::map<std::string, std::string>& host) {

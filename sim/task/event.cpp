@@ -6,15 +6,15 @@
 namespace convoy::sim {
 
 std::string_view name_of(EventKind kind) {
-  constexpr std::array<std::string_view, 9> names = {"run_started",   "node_joined", "node_changed",
-                                                     "activity_done", "task_done",   "aggregated",
-                                                     "node_lost",     "task_failed", "timer_fired"};
+  constexpr std::array<std::string_view, 10> names = {
+      "run_started", "node_joined", "node_changed", "activity_done", "task_done",
+      "aggregated",  "evaluated",   "node_lost",    "task_failed",   "timer_fired"};
   return names.at(static_cast<std::size_t>(kind));
 }
 
 std::string_view name_of(Cause cause) {
-  constexpr std::array<std::string_view, 5> names = {"", "node_lost", "out_of_memory", "cancelled",
-                                                     "run_ended"};
+  constexpr std::array<std::string_view, 6> names = {"",         "node_lost", "out_of_memory",
+                                                     "diverged", "cancelled", "run_ended"};
   return names.at(static_cast<std::size_t>(cause));
 }
 

@@ -18,6 +18,7 @@ enum class EventKind : std::uint8_t {
   activity_done,  // only for tasks that asked for it: `activity`
   task_done,
   aggregated,   // `version` is the global model's now
+  evaluated,    // `version`, its `accuracy`
   node_lost,    // its tasks fail
   task_failed,  // `cause`, the `activity` that failed, the share of it that was `finished`
   timer_fired,  // `timer`
@@ -27,6 +28,7 @@ enum class Cause : std::uint8_t {
   none,
   node_lost,      // a node of the task was lost, or not there when it was assigned
   out_of_memory,  // an activity needs more than its node has left
+  diverged,       // its update holds NaN or infinity
   cancelled,      // by the schedule: too late, too old
   run_ended,      // still under way when the run ended
 };
@@ -43,6 +45,7 @@ struct Event {
   int activity = -1;
   double finished = 0;  // 0 to 1
   double speed = 1;     // relative to nominal
+  double accuracy = 0;  // 0 to 1, of the exit that is judged
   Cause cause = Cause::none;
   bool last = false;  // no other event of this instant follows
 };

@@ -66,6 +66,10 @@ int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product produ
   return made;
 }
 
+void TaskGraph::size_late(int activity) {
+  activities_[static_cast<std::size_t>(activity)].sized_late = true;
+}
+
 void TaskGraph::order(int before, int after) {
   assert(before < after);
   activities_[static_cast<std::size_t>(after)].after.push_back(before);

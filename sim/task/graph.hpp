@@ -12,6 +12,7 @@
 //   graph.transfer("upload", delta, 0);
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,14 @@ constexpr NodeId no_node = -1;
 constexpr TaskId no_task = -1;
 
 enum class ActivityKind : std::uint8_t { compute, transfer };
+
+// What a compute does with its artifacts, for those who learn; timing does not look at it.
+struct Work {
+  enum class Kind : std::uint8_t { none, learn_masks, train };
+  Kind kind = Kind::none;
+  int epochs = 0;
+  std::optional<int> steps;  // instead of epochs
+};
 
 struct Activity {
   ActivityKind kind = ActivityKind::compute;
@@ -38,6 +47,10 @@ struct Activity {
   std::vector<int> inputs;   // artifacts that must be there
   std::vector<int> outputs;  // artifacts that it makes
   std::vector<int> after;    // other activities that must have ended
+  Work work;
+  // Its size (seconds, FLOPs, bytes, memory) depends on what was learned: where the run learns, it
+  // is asked for when the activity starts; what stands here is what is expected.
+  bool sized_late = false;
 };
 
 // Something that activities hand on: weights, an activation, a gradient, an update. Its version is
@@ -68,6 +81,8 @@ class TaskGraph {
   int compute(Activity activity, std::vector<int> inputs, Product product);
   // An order between activities that no artifact expresses.
   void order(int before, int after);
+  // Marks an activity as sized_late.
+  void size_late(int activity);
   // Runs the whole graph n times, each pass after all of the one before.
   void repeat(int n) { repeat_ = n; }
 

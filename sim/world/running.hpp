@@ -29,6 +29,7 @@ struct RunningActivity {
   std::uint64_t order = 0;  // in which it became ready
   double ready_s = 0;
   double start_s = -1;
+  std::unique_ptr<Activity> sized;   // sized_late: as it turned out
   simgrid::s4u::ActivityPtr handle;  // while SimGrid has it
 
   [[nodiscard]] const Activity& what() const;
@@ -45,6 +46,7 @@ struct RunningTask {
 };
 
 inline const Activity& RunningActivity::what() const {
+  if (sized) return *sized;
   return task->graph->activities()[static_cast<std::size_t>(index)];
 }
 

@@ -209,6 +209,10 @@ class World::Impl {
 
   void start_waiting() {
     while (RunningActivity* a = lanes_.next()) {
+      if (a->what().sized_late) {
+        a->sized = std::make_unique<Activity>(listener_.size_of(a->task->id, a->what()));
+        a->sized->sized_late = false;
+      }
       if (!lanes_.has_memory_for(*a)) {
         fail(*a->task, a->node, Cause::out_of_memory);
         continue;

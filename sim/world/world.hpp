@@ -43,6 +43,8 @@ class WorldListener {
   virtual ~WorldListener() = default;
   // Everything that happened at one instant, in order. May call the world.
   virtual void on_instant(std::span<const Event> events) = 0;
+  // An activity that is sized_late starts: its size as it turned out. May wait for whoever knows.
+  virtual Activity size_of(TaskId /*task*/, const Activity& expected) { return expected; }
   // An activity ended or was given up.
   virtual void on_activity(const ActivityRecord& record) = 0;
   // Now and then, also where virtual time passes without instants: a chance to stop().

@@ -18,7 +18,7 @@ using test::TemporaryFolder;
 using testing::HasSubstr;
 
 const std::string root = CONVOY_SOURCE;
-const std::string quickstart = root + "/scenarios/quickstart.toml";
+const std::string timing_only = root + "/scenarios/resnet18-16.toml";
 const std::string cos2p_16 = root + "/scenarios/cos2p-16.toml";
 
 std::string in(const TemporaryFolder& folder, const std::string& name) {
@@ -36,7 +36,7 @@ TEST(CommandLine, BadUsageIsStatus2) {
   EXPECT_EQ(convoy("").status, 2);
   EXPECT_EQ(convoy("rnu x.toml").status, 2);
   EXPECT_EQ(convoy("run").status, 2);
-  EXPECT_EQ(convoy("run " + quickstart + " --resume --overwrite").status, 2);
+  EXPECT_EQ(convoy("run " + timing_only + " --resume --overwrite").status, 2);
 }
 
 TEST(CommandLine, AMissingFileIsNamed) {
@@ -53,7 +53,7 @@ TEST(CommandLine, AFolderIsNoScenario) {
 }
 
 TEST(CommandLine, AnOverrideWithoutAValueIsExplained) {
-  const Output output = convoy("run " + quickstart + " --no-store --set seed");
+  const Output output = convoy("run " + timing_only + " --no-store --set seed");
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("expected key=value"));
 }
@@ -67,10 +67,10 @@ void expect_check_says(const std::string& scenario, const std::string& options,
 }
 
 TEST(CommandLine, CheckShowsTheFleetThePreflightAndWhatIsAssumed) {
-  expect_check_says(quickstart, "", "jetson-xavier-nx-8gb-2");
-  expect_check_says(quickstart, "", "Pre-flight");
-  expect_check_says(quickstart, "", "aggregate");
-  expect_check_says(quickstart, "", "assumed, not measured");
+  expect_check_says(timing_only, "", "jetson-xavier-nx-8gb-2");
+  expect_check_says(timing_only, "", "Pre-flight");
+  expect_check_says(timing_only, "", "aggregate");
+  expect_check_says(timing_only, "", "assumed, not measured");
 }
 
 TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
@@ -83,22 +83,19 @@ TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
 TEST(CommandLine, CheckSaysWhoDoesNotFit) {
   expect_check_says(cos2p_16, "--set schedule.kind=fedavg --set training.batch=32",
                     "3 of 16 nodes cannot hold their task and stay out: jetson-xavier-nx-8gb-0");
-  expect_check_says(quickstart,
+  expect_check_says(timing_only,
                     "--set fleet.server.device=jetson-nano --set model.architecture=bert-base "
                     "--set model.vocabulary=500000",
                     "the server's memory does not hold an aggregation");
 }
 
 TEST(CommandLine, WhatThisVersionDoesNotRunIsSaidBeforeItRuns) {
-  const Output output = convoy("run " + quickstart + " --no-store --set training.learn=true");
-  EXPECT_EQ(output.status, 2);
-  EXPECT_THAT(output.err, HasSubstr("--set training.learn=false"));
-  EXPECT_EQ(convoy("run " + quickstart + " --no-store --set fleet.nodes.3.backend=hil").status, 2);
+  EXPECT_EQ(convoy("run " + timing_only + " --no-store --set fleet.nodes.3.backend=hil").status, 2);
 }
 
 TEST(CommandLine, JsonHasEveryKey) {
   const TemporaryFolder folder;
-  const Output output = convoy("run " + quickstart + " --json -o " + in(folder, "r"));
+  const Output output = convoy("run " + timing_only + " --json -o " + in(folder, "r"));
   ASSERT_EQ(output.status, 0) << output.err;
   const json figures = json::parse(output.out);
   for (const char* key : {"scenario",
@@ -131,7 +128,7 @@ TEST(CommandLine, JsonHasEveryKey) {
 
 TEST(CommandLine, AFolderThatHoldsARunIsNotOverwrittenUnasked) {
   const TemporaryFolder folder;
-  const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
+  const std::string run = "run " + timing_only + " --quiet -o " + in(folder, "r");
   ASSERT_EQ(convoy(run).status, 0);
   const Output again = convoy(run);
   EXPECT_EQ(again.status, 2);
@@ -146,7 +143,7 @@ TEST(CommandLine, AFolderThatHoldsARunIsNotOverwrittenUnasked) {
 TEST(CommandLine, AFolderThatCannotBeWrittenIsNamed) {
   const TemporaryFolder folder;
   const std::string file = folder.write("file", "");
-  const Output output = convoy("run " + quickstart + " --quiet -o " + file + "/r");
+  const Output output = convoy("run " + timing_only + " --quiet -o " + file + "/r");
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("choose another folder with -o"));
 }
@@ -161,7 +158,7 @@ TEST(CommandLine, ForeignAndNewerStoresAreRefused) {
   EXPECT_THAT(output.err, HasSubstr("is no run store"));
   EXPECT_THAT(convoy("export " + in(folder, "nothing") + export_to).err,
               HasSubstr("there is no run here"));
-  ASSERT_EQ(convoy("run " + quickstart + " --quiet -o " + in(folder, "r")).status, 0);
+  ASSERT_EQ(convoy("run " + timing_only + " --quiet -o " + in(folder, "r")).status, 0);
   {
     SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READWRITE);
     database.exec("PRAGMA user_version = 99");
@@ -173,7 +170,7 @@ TEST(CommandLine, ForeignAndNewerStoresAreRefused) {
 
 TEST(CommandLine, PerfettoHasEveryActivityAndNoOverlapsOnATrack) {
   const TemporaryFolder folder;
-  ASSERT_EQ(convoy("run " + quickstart + " --quiet -o " + in(folder, "r")).status, 0);
+  ASSERT_EQ(convoy("run " + timing_only + " --quiet -o " + in(folder, "r")).status, 0);
   const Output output = convoy("export " + in(folder, "r") + " --format perfetto");
   ASSERT_EQ(output.status, 0) << output.err;
   const json trace = json::parse(test::read_file(folder.path() / "r" / "perfetto.json"));

@@ -19,7 +19,7 @@ using test::Output;
 using test::TemporaryFolder;
 using testing::HasSubstr;
 
-const std::string quickstart = std::string(CONVOY_SOURCE) + "/scenarios/quickstart.toml";
+const std::string timing_only = std::string(CONVOY_SOURCE) + "/scenarios/resnet18-16.toml";
 
 std::string in(const TemporaryFolder& folder, const std::string& name) {
   return (folder.path() / name).string();
@@ -43,7 +43,7 @@ class Interrupted : public testing::Test {
  protected:
   // A run that takes half a second on the host, so that signals meet it under way.
   std::vector<std::string> arguments(const std::string& name) const {
-    return {"run", quickstart, "--set", "stop.rounds=8000", "--quiet", "-o", in(folder, name)};
+    return {"run", timing_only, "--set", "stop.rounds=8000", "--quiet", "-o", in(folder, name)};
   }
   std::string line(const std::string& name) const {
     std::string text;
@@ -96,12 +96,13 @@ TEST_F(Interrupted, AnInterruptStopsItWithStatus3AndItCanBeResumed) {
 TEST_F(Interrupted, ABlankStoreIsARunThatNeverBegan) {
   std::filesystem::create_directory(folder.path() / "blank");
   folder.write("blank/run.sqlite", "");
-  const Output output = convoy("run " + quickstart + " --quiet --resume -o " + in(folder, "blank"));
+  const Output output =
+      convoy("run " + timing_only + " --quiet --resume -o " + in(folder, "blank"));
   EXPECT_EQ(output.status, 0) << output.err;
 }
 
 TEST_F(Interrupted, ARunKilledBeforeItsFirstEntryIsBegunAnew) {
-  const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
+  const std::string run = "run " + timing_only + " --quiet -o " + in(folder, "r");
   ASSERT_EQ(convoy(run).status, 0);
   const std::string whole = test::dump_store(folder.path() / "r");
   {
@@ -115,7 +116,7 @@ TEST_F(Interrupted, ARunKilledBeforeItsFirstEntryIsBegunAnew) {
 }
 
 TEST_F(Interrupted, AResumptionThatGoesAnotherWayFailsAndLeavesTheOldStore) {
-  const std::string run = "run " + quickstart + " --quiet -o " + in(folder, "r");
+  const std::string run = "run " + timing_only + " --quiet -o " + in(folder, "r");
   ASSERT_EQ(convoy(run).status, 0);
   {
     SQLite::Database database(folder.path() / "r" / "run.sqlite", SQLite::OPEN_READWRITE);
@@ -152,7 +153,7 @@ TEST_F(Interrupted, TwoCannotWriteToOneFolder) {
   std::filesystem::create_directory(folder_name);
   const int lock = ::open((folder_name + "/run.lock").c_str(), O_CREAT | O_RDWR, 0644);
   ASSERT_EQ(::flock(lock, LOCK_EX), 0);
-  const Output output = convoy("run " + quickstart + " --quiet -o " + folder_name);
+  const Output output = convoy("run " + timing_only + " --quiet -o " + folder_name);
   ::close(lock);
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("another convoy is writing there"));

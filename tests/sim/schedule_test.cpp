@@ -191,7 +191,7 @@ TEST(CoS2P, ALostNodeLowersTheQuorum) {
 TEST(CoS2P, LearnsMasksInANodesFirstTwoTasksAndAgainWhenRefreshed) {
   CoS2POptions options;
   options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
-  options.crew.mask.refresh = 3;
+  options.crew.learning.mask.refresh = 3;
   Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
   std::vector<std::string> labels;
   for (TaskId task = 0; task < 9; ++task) {
@@ -206,7 +206,7 @@ TEST(CoS2P, LearnsMasksInANodesFirstTwoTasksAndAgainWhenRefreshed) {
 TEST(CoS2P, AMaskPhaseThatFailedIsDoneAgain) {
   CoS2POptions options;
   options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
-  options.crew.mask.tasks = 1;
+  options.crew.learning.mask.tasks = 1;
   Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
   desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
   desk.give({{.kind = EventKind::node_joined, .node = 1}});

@@ -23,13 +23,14 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"engine/learning", {"base", "engine/model", "engine/data", "engine/api"}},
       {"platforms", {"base", "engine/model"}},
       {"sim/task", {"base"}},
-      {"sim/schedule", {"base", "engine/model", "platforms", "sim/task"}},
+      {"sim/schedule", {"base", "engine/api", "engine/model", "platforms", "sim/task"}},
       {"sim/world", {"base", "platforms", "sim/task"}},
       {"sim/scenario",
-       {"base", "engine/model", "engine/data", "platforms", "sim/schedule", "sim/world"}},
+       {"base", "engine/api", "engine/model", "engine/data", "platforms", "sim/schedule",
+        "sim/world"}},
       {"sim/store", {"base"}},
       {"sim/run",
-       {"base", "engine/model", "platforms", "sim/task", "sim/schedule", "sim/world",
+       {"base", "engine/api", "engine/model", "platforms", "sim/task", "sim/schedule", "sim/world",
         "sim/scenario", "sim/store"}},
       {"analysis", {"base", "sim/store"}},
       {"cli",
@@ -50,6 +51,8 @@ const std::map<std::string, std::set<std::string>>& confined() {
       {"boost/beast", {"cli"}},
       {"SQLiteCpp/", {"sim/store", "analysis"}},
       {"toml++/", {"base"}},
+      {"csv.h", {"engine/data"}},
+      {"zlib.h", {"engine/data"}},
   };
   return all;
 }

@@ -1,0 +1,194 @@
+// Text classification from CSV files: csv:FILE, of which a part becomes the test set, or csv:DIR
+// with train.csv and test.csv.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <numeric>
+
+#include "base/diagnostics.hpp"
+#include "engine/data/csv_rows.hpp"
+#include "engine/data/sources.hpp"
+#include "engine/data/subset.hpp"
+#include "engine/data/vocabulary.hpp"
+
+namespace convoy::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using Rows = std::vector<CsvRow>;
+
+std::optional<std::int64_t> as_integer(const std::string& text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
+}
+
+// The classes of the labels that training knows: 0, 1, ... in the order of the numbers where all
+// are integers, otherwise of the alphabet.
+class Classes {
+ public:
+  Classes(const Rows& rows, const std::string& name) {
+    numeric_ = std::all_of(rows.begin(), rows.end(),
+                           [](const CsvRow& row) { return as_integer(row.label).has_value(); });
+    for (const CsvRow& row : rows) classes_.emplace(key(row.label), 0);
+    int next = 0;
+    for (auto& [label, number] : classes_) number = next++;
+    if (classes_.size() < 2) {
+      throw base::UserError(
+          fmt::format("{}: has one class only, \"{}\"; is the label in the first column?", name,
+                      rows.front().label));
+    }
+    if (classes_.size() > most_classes) {
+      throw base::UserError(
+          fmt::format("{}: has {} different labels, no more than {} are read; is the label in the "
+                      "first column?",
+                      name, classes_.size(), most_classes));
+    }
+  }
+
+  [[nodiscard]] int count() const { return static_cast<int>(classes_.size()); }
+  [[nodiscard]] std::vector<int> labels(const Rows& rows, const std::string& name) const {
+    std::vector<int> labels;
+    labels.reserve(rows.size());
+    for (const CsvRow& row : rows) {
+      const auto found = classes_.find(key(row.label));
+      if (found == classes_.end()) {
+        throw base::UserError(fmt::format("{}: line {}: label \"{}\" does not occur in training",
+                                          name, row.line, row.label));
+      }
+      labels.push_back(found->second);
+    }
+    return labels;
+  }
+
+ private:
+  static constexpr std::size_t most_classes = 10'000;
+  using Key = std::pair<std::int64_t, std::string>;
+
+  [[nodiscard]] Key key(const std::string& label) const {
+    const auto number = numeric_ ? as_integer(label) : std::nullopt;
+    return number ? Key{*number, ""} : Key{0, label};
+  }
+
+  bool numeric_ = false;
+  std::map<Key, int> classes_;
+};
+
+// Each text begins with token_begin, is cut to the length of the shape and padded at its end.
+std::vector<std::int32_t> encode(const std::vector<std::string_view>& texts,
+                                 const Vocabulary& vocabulary, int sequence) {
+  const auto length = static_cast<std::size_t>(sequence);
+  std::vector<std::int32_t> all(texts.size() * length, token_padding);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<std::int32_t> tokens = vocabulary.encode(texts[i]);
+    const auto to = all.begin() + static_cast<std::ptrdiff_t>(i * length);
+    *to = token_begin;
+    std::copy_n(tokens.begin(), std::min(tokens.size(), length - 1), to + 1);
+  }
+  return all;
+}
+
+class CsvSource : public DataSource {
+ public:
+  CsvSource(const DataOptions& options, const fs::path& path) {
+    std::error_code ignored;
+    const bool folder = fs::is_directory(path, ignored);
+    const fs::path train_path = folder ? path / "train.csv" : path;
+    const Rows rows = read_csv(train_path);
+    const Classes classes(rows, train_path.string());
+    const std::vector<int> labels = classes.labels(rows, train_path.string());
+    Rows test_rows;
+    if (folder) {
+      const fs::path test_path = path / "test.csv";
+      test_rows = read_csv(test_path);
+      const std::vector<int> test_labels = classes.labels(test_rows, test_path.string());
+      make(options, classes.count(), {rows, labels, numbers(rows.size())},
+           {test_rows, test_labels, numbers(test_rows.size())});
+    } else {
+      constexpr std::uint64_t purpose = 0x637376ULL;  // a stream of its own
+      base::Random random({options.seed, purpose});
+      LocalSplit split =
+          split_by_label(numbers(rows.size()), labels, options.test_share, 1, random);
+      if (split.test.empty()) {
+        throw base::UserError(
+            fmt::format("{}: data.test_share = {} of its {} rows leaves no test set; give a larger "
+                        "share or more rows",
+                        path.string(), options.test_share, rows.size()));
+      }
+      make(options, classes.count(), {rows, labels, std::move(split.train)},
+           {rows, labels, std::move(split.test)});
+    }
+  }
+
+  [[nodiscard]] const DataShape& shape() const override { return train_.shape; }
+  [[nodiscard]] const std::vector<int>& labels() const override { return train_.labels; }
+  [[nodiscard]] std::int64_t test_size() const override { return test_.size(); }
+  [[nodiscard]] Dataset train() const override { return train_; }
+  [[nodiscard]] Dataset test() const override { return test_; }
+
+ private:
+  struct PartRows {
+    const Rows& rows;
+    const std::vector<int>& labels;
+    std::vector<std::int64_t> indices;  // what of the rows belongs to the part
+  };
+
+  static std::vector<std::int64_t> numbers(std::size_t count) {
+    std::vector<std::int64_t> all(count);
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+
+  // Keeps of the part what the scenario asks for; its texts.
+  static std::vector<std::string_view> choose(PartRows& part_rows, const DataOptions& options,
+                                              Part part) {
+    std::vector<std::int64_t> chosen;
+    for (const std::int64_t i :
+         take(options.source, part, static_cast<std::int64_t>(part_rows.indices.size()),
+              part == Part::train ? options.samples : options.test_samples, options.seed)) {
+      chosen.push_back(part_rows.indices[static_cast<std::size_t>(i)]);
+    }
+    part_rows.indices = std::move(chosen);
+    std::vector<std::string_view> texts;
+    for (const std::int64_t i : part_rows.indices) {
+      texts.push_back(part_rows.rows[static_cast<std::size_t>(i)].text);
+    }
+    check_size(options.source, static_cast<std::int64_t>(texts.size()),
+               std::int64_t{options.sequence} * static_cast<std::int64_t>(sizeof(std::int32_t)));
+    return texts;
+  }
+
+  void make(const DataOptions& options, int classes, PartRows train, PartRows test) {
+    const auto train_texts = choose(train, options, Part::train);
+    const auto test_texts = choose(test, options, Part::test);
+    // Of what is trained on alone: a word that only the test set has stays unknown.
+    const auto vocabulary = options.vocabulary == VocabularyKind::word
+                                ? make_word_vocabulary(train_texts, options.vocabulary_size)
+                                : make_byte_pairs(train_texts, options.vocabulary_size);
+    train_.shape.text = true;
+    train_.shape.sequence = options.sequence;
+    train_.shape.vocabulary = vocabulary->size();
+    train_.shape.classes = classes;
+    test_.shape = train_.shape;
+    train_.labels = pick(train.labels, train.indices);
+    test_.labels = pick(test.labels, test.indices);
+    train_.tokens = encode(train_texts, *vocabulary, options.sequence);
+    test_.tokens = encode(test_texts, *vocabulary, options.sequence);
+  }
+
+  Dataset train_;
+  Dataset test_;
+};
+
+}  // namespace
+
+std::unique_ptr<DataSource> open_csv(const DataOptions& options, const fs::path& path) {
+  return std::make_unique<CsvSource>(options, path);
+}
+
+}  // namespace convoy::engine

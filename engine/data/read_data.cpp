@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+
+#include "engine/data/dataset.hpp"
+#include "engine/data/glyph_shapes.hpp"
+#include "engine/data/sources.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using base::above;
+using base::at_least;
+using base::TableReader;
+
+// A key that the source has no use for is a mistake about what will be trained on.
+void refuse(TableReader& reader, const char* key, const std::string& message) {
+  if (reader.has(key)) reader.error(key, message);
+}
+
+void read_vocabulary(TableReader reader, DataOptions& data) {
+  static const std::vector<std::string> kinds = {"word", "byte-pair"};
+  data.vocabulary = static_cast<VocabularyKind>(reader.choice("kind", kinds, 0));
+  data.vocabulary_size = static_cast<int>(
+      reader.integer("size", at_least(special_tokens + 1).up_to(1e6), data.vocabulary_size));
+  reader.finish();
+}
+
+}  // namespace
+
+DataOptions read_data(TableReader reader, const std::filesystem::path& folder) {
+  DataOptions data;
+  data.source_given = reader.has("source");
+  data.source = reader.text("source", data.source);
+  data.samples = reader.maybe_integer("samples", at_least(1).up_to(1e8));
+  data.test_samples = reader.maybe_integer("test_samples", at_least(1).up_to(1e8));
+  data.local_test_share =
+      reader.number("local_test_share", at_least(0).below(1), data.local_test_share);
+  data.test_share = reader.number("test_share", above(0).below(1), data.test_share);
+  data.seed = static_cast<std::uint64_t>(
+      reader.integer("seed", at_least(0), static_cast<std::int64_t>(data.seed)));
+  data.classes =
+      static_cast<int>(reader.integer("classes", at_least(2).up_to(glyph_kinds), data.classes));
+  data.sequence =
+      static_cast<int>(reader.integer("sequence", at_least(2).up_to(1e5), data.sequence));
+  read_vocabulary(reader.table("vocabulary"), data);
+  data.partition = read_partition(reader.table("partition"));
+  reader.finish();
+
+  const SourceName name = parse_source(data.source, folder);
+  if (!name.problem.empty()) {
+    reader.error("source", name.problem);
+    return data;
+  }
+  if (name.kind != "glyphs") {
+    refuse(reader, "classes", fmt::format("is for glyphs; {} has its own classes", data.source));
+  }
+  if (name.kind != "csv") {
+    for (const char* key : {"sequence", "vocabulary", "test_share"}) {
+      refuse(reader, key,
+             fmt::format("is for texts (csv:FILE), and the source is {}", data.source));
+    }
+  } else if (std::filesystem::is_directory(name.path)) {
+    refuse(reader, "test_share", "is for csv:FILE; a folder has its test.csv");
+  }
+  return data;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,99 @@
+#include "engine/data/subset.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "engine/data/input_file.hpp"
+
+namespace convoy::engine {
+
+const char* part_name(Part part) { return part == Part::train ? "training" : "test"; }
+
+void shuffle(std::vector<std::int64_t>& indices, base::Random& random) {
+  for (std::size_t i = indices.size(); i > 1; --i) {
+    std::swap(indices[i - 1], indices[random.below(i)]);
+  }
+}
+
+std::vector<std::int64_t> take(const std::string& source, Part part, std::int64_t there,
+                               std::optional<std::int64_t> wanted, std::uint64_t seed) {
+  constexpr std::uint64_t purpose = 0x737562736574ULL;  // a stream of its own
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(there));
+  std::iota(indices.begin(), indices.end(), 0);
+  if (!wanted || *wanted == there) return indices;
+  if (*wanted > there) {
+    throw base::UserError(fmt::format("data.{} = {}: {} has {} {} samples; ask for no more",
+                                      part == Part::train ? "samples" : "test_samples", *wanted,
+                                      source, there, part_name(part)));
+  }
+  base::Random random({seed, purpose, static_cast<std::uint64_t>(part)});
+  shuffle(indices, random);
+  indices.resize(static_cast<std::size_t>(*wanted));
+  std::sort(indices.begin(), indices.end());
+  return indices;
+}
+
+std::vector<int> pick(const std::vector<int>& labels, const std::vector<std::int64_t>& indices) {
+  std::vector<int> picked;
+  picked.reserve(indices.size());
+  for (const std::int64_t i : indices) picked.push_back(labels[static_cast<std::size_t>(i)]);
+  return picked;
+}
+
+void check_size(const std::string& source, std::int64_t samples, std::int64_t bytes_each) {
+  if (samples > largest_data / std::max<std::int64_t>(bytes_each, 1)) {
+    throw base::UserError(fmt::format(
+        "{}: {} samples of {} each need more than {} of memory; set data.samples to fewer", source,
+        samples, base::human_bytes(static_cast<double>(bytes_each)),
+        base::human_bytes(static_cast<double>(largest_data))));
+  }
+}
+
+LocalSplit split_by_label(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
+                          double test_share, std::int64_t kept, base::Random& random) {
+  std::map<int, std::vector<std::int64_t>> by_label;
+  for (const std::int64_t i : indices) by_label[labels[static_cast<std::size_t>(i)]].push_back(i);
+  LocalSplit split;
+  for (auto& [label, members] : by_label) {
+    shuffle(members, random);
+    const auto count = static_cast<std::int64_t>(members.size());
+    const std::int64_t tested =
+        std::clamp<std::int64_t>(std::llround(test_share * static_cast<double>(count)), 0,
+                                 std::max<std::int64_t>(count - kept, 0));
+    const auto middle = members.begin() + tested;
+    split.test.insert(split.test.end(), members.begin(), middle);
+    split.train.insert(split.train.end(), middle, members.end());
+  }
+  std::sort(split.train.begin(), split.train.end());
+  std::sort(split.test.begin(), split.test.end());
+  return split;
+}
+
+LocalSplit split_local(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
+                       double test_share, std::uint64_t seed, std::int64_t node) {
+  constexpr std::uint64_t purpose = 0x6c6f63616cULL;  // a stream of its own
+  base::Random random({seed, purpose, static_cast<std::uint64_t>(node)});
+  return split_by_label(indices, labels, test_share, 0, random);
+}
+
+std::vector<std::vector<std::int64_t>> class_counts(
+    const std::vector<std::vector<std::int64_t>>& parts, const std::vector<int>& labels,
+    int classes) {
+  std::vector<std::vector<std::int64_t>> counts;
+  counts.reserve(parts.size());
+  for (const auto& part : parts) {
+    std::vector<std::int64_t>& of_part = counts.emplace_back(classes, 0);
+    for (const std::int64_t i : part) {
+      ++of_part[static_cast<std::size_t>(labels[static_cast<std::size_t>(i)])];
+    }
+  }
+  return counts;
+}
+
+}  // namespace convoy::engine

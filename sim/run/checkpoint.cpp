@@ -1,0 +1,178 @@
+#include "sim/run/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace convoy::sim {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* index_name = "index.json";
+constexpr int format = 1;
+
+// JSON has no NaN: it is written as null.
+double number(const json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
+std::string weights_file(std::int64_t version) {
+  return fmt::format("weights-{}.safetensors", version);
+}
+std::string state_file(NodeId node, TaskId task) {
+  return fmt::format("state-{}-{}.safetensors", node, task);
+}
+std::string update_file(TaskId task) { return fmt::format("update-{}.safetensors", task); }
+
+json to_json(const TaskLearned& t) {
+  json j = {{"loss", t.loss}, {"finite", t.finite}, {"kept", t.kept}};
+  if (t.local_accuracy) j["local_accuracy"] = *t.local_accuracy;
+  return j;
+}
+
+TaskLearned task_from(const json& j) {
+  TaskLearned t{number(j.at("loss")), {}, j.at("finite"), j.at("kept")};
+  if (j.contains("local_accuracy")) t.local_accuracy = j["local_accuracy"].get<double>();
+  return t;
+}
+
+json to_json(const Sizes& s) { return {s.depth, s.members}; }
+
+Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>()}; }
+
+json to_json(const engine::Evaluation& e) {
+  json exits = json::array();
+  for (const engine::ExitScore& s : e.exits) {
+    exits.push_back({s.after, s.loss, s.top1, s.top5, s.f1, s.untrained});
+  }
+  return {{"judged", e.judged}, {"exits", exits}};
+}
+
+engine::Evaluation evaluation_from(const json& j) {
+  engine::Evaluation e;
+  e.judged = j.at("judged");
+  for (const json& s : j.at("exits")) {
+    e.exits.push_back({s.at(0), number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
+  }
+  return e;
+}
+
+}  // namespace
+
+CheckpointFolder::CheckpointFolder(std::filesystem::path folder, std::string scenario_hash,
+                                   std::shared_ptr<const engine::Engine> engine)
+    : folder_(std::move(folder)), hash_(std::move(scenario_hash)), engine_(std::move(engine)) {}
+
+Checkpoint CheckpointFolder::read() const {
+  Checkpoint c;
+  const std::filesystem::path path = folder_ / index_name;
+  if (!std::filesystem::exists(path)) return c;
+  try {
+    std::ifstream in(path);
+    const json index = json::parse(in);
+    if (index.at("format") != format || index.at("scenario_hash") != hash_) {
+      throw base::UserError(
+          fmt::format("{}: is of another scenario or another Convoy; run anew with --overwrite",
+                      path.string()));
+    }
+    for (const std::int64_t v : index.at("weights")) {
+      c.weights[v] = engine_->load_weights(folder_ / weights_file(v));
+    }
+    for (const json& s : index.at("states")) {
+      const NodeId node = s.at(0);
+      const TaskId task = s.at(1);
+      c.states[node] = {task, engine_->load_state(folder_ / state_file(node, task)),
+                        sizes_from(s.at(2))};
+    }
+    for (const json& l : index.at("live")) {
+      const TaskId task = l.at(0);
+      LiveTask live{l.at(1), nullptr};
+      if (l.at(2)) live.update = engine_->load_update(folder_ / update_file(task));
+      if (!live.update && !c.weights.contains(live.version)) {
+        throw base::UserError(path.string() + ": is damaged; run anew with --overwrite");
+      }
+      c.live[task] = std::move(live);
+    }
+    for (const json& t : index.at("tasks")) c.tasks[t.at(0)] = task_from(t.at(1));
+    for (const json& s : index.at("sizes")) c.sizes[s.at(0)] = sizes_from(s.at(1));
+    for (const json& a : index.at("aggregations")) c.aggregations[a.at(0)] = {a.at(1), a.at(2)};
+    for (const json& e : index.at("evaluations")) c.evaluations[e.at(0)] = evaluation_from(e.at(1));
+    c.version = index.at("version");
+    if (!c.weights.contains(c.version)) {
+      throw base::UserError(path.string() + ": is damaged; run anew with --overwrite");
+    }
+  } catch (const json::exception& e) {
+    throw base::UserError(
+        fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), e.what()));
+  }
+  return c;
+}
+
+void CheckpointFolder::write(const Checkpoint& c) const {
+  std::error_code failure;
+  std::filesystem::create_directories(folder_, failure);
+  if (failure) {
+    throw base::UserError(
+        fmt::format("{}: cannot be made ({})", folder_.string(), failure.message()));
+  }
+  std::set<std::string> needed = {index_name};
+  const auto keep = [&](const std::string& name, auto save) {
+    needed.insert(name);
+    if (!std::filesystem::exists(folder_ / name)) save(folder_ / name);
+  };
+  json index = {{"format", format},
+                {"scenario_hash", hash_},
+                {"version", c.version},
+                {"weights", json::array()},
+                {"states", json::array()},
+                {"live", json::array()},
+                {"tasks", json::array()},
+                {"sizes", json::array()},
+                {"aggregations", json::array()},
+                {"evaluations", json::array()}};
+  for (const auto& [version, weights] : c.weights) {
+    index["weights"].push_back(version);
+    keep(weights_file(version), [&](const auto& file) {
+      engine_->save(*weights, file, {{"version", std::to_string(version)}});
+    });
+  }
+  for (const auto& [node, s] : c.states) {
+    index["states"].push_back({node, s.task, to_json(s.sizes)});
+    keep(state_file(node, s.task), [&](const auto& file) { engine_->save(*s.state, file); });
+  }
+  for (const auto& [task, live] : c.live) {
+    index["live"].push_back({task, live.version, live.update != nullptr});
+    if (!live.update) continue;
+    keep(update_file(task), [&](const auto& file) { engine_->save(*live.update, file); });
+  }
+  for (const auto& [task, t] : c.tasks) index["tasks"].push_back({task, to_json(t)});
+  for (const auto& [task, s] : c.sizes) index["sizes"].push_back({task, to_json(s)});
+  for (const auto& [version, a] : c.aggregations) {
+    index["aggregations"].push_back({version, a.coverage_min, a.untrained});
+  }
+  for (const auto& [version, e] : c.evaluations) {
+    index["evaluations"].push_back({version, to_json(e)});
+  }
+  const std::filesystem::path path = folder_ / index_name;
+  const std::filesystem::path beside = path.string() + ".new";
+  {
+    std::ofstream out(beside, std::ios::trunc);
+    out << index.dump() << '\n';
+    out.flush();
+    if (!out) {
+      throw base::UserError(fmt::format("{}: cannot be written; is the disk full?", path.string()));
+    }
+  }
+  std::filesystem::rename(beside, path);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    if (!needed.contains(entry.path().filename().string())) std::filesystem::remove(entry.path());
+  }
+}
+
+void CheckpointFolder::remove() const { std::filesystem::remove_all(folder_); }
+
+}  // namespace convoy::sim

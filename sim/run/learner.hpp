@@ -1,0 +1,103 @@
+#pragma once
+
+// What the nodes learn while the world simulates how long it takes. Every task that is assigned is
+// computed on the host by a pool of workers, from the version that the node downloads; its result
+// is waited for when the task's last activity ends in virtual time. Versions are shared, and live
+// as long as a task or an aggregation needs them.
+//
+// Called from the simulation's thread only, in the order of events, so that what is computed does
+// not depend on how many workers there are or how fast they are.
+
+#include <atomic>
+#include <deque>
+#include <unordered_map>
+
+#include "sim/run/checkpoint.hpp"
+#include "sim/run/worker_pool.hpp"
+#include "sim/scenario/scenario.hpp"
+#include "sim/schedule/orders.hpp"
+
+namespace convoy::sim {
+
+struct LearnerOptions {
+  int workers = 1;
+  std::filesystem::path folder;  // of the run; empty: no checkpoints, no model
+  bool resume = false;
+  const std::atomic<bool>* interrupted = nullptr;  // ends waiting: Interrupted is thrown
+};
+
+struct Interrupted {};
+
+class Learner {
+ public:
+  // Throws base::UserError for what the engine refuses.
+  Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine> engine,
+          LearnerOptions options);
+  ~Learner();
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
+
+  // A task starts from the present version.
+  void assigned(const Assign& order);
+  // What the task's node keeps of the model, as far as costs go. Waits for its mask phase.
+  [[nodiscard]] engine::Submodel submodel(TaskId task);
+  // The task's last activity has ended: waits for its result.
+  TaskLearned done(TaskId task, NodeId node);
+  void given_up(TaskId task);
+
+  // Makes the next version of these tasks' updates.
+  void aggregate(const std::vector<TaskId>& tasks);
+  // It is the present version from now on.
+  AggregationLearned aggregated();
+
+  // Starts judging the present version; judged() waits for it. One at a time.
+  void judge();
+  engine::Evaluation judged();
+
+  // Writes a checkpoint where the last one is old enough, or anyway. To be called at the end of an
+  // instant.
+  void maybe_checkpoint();
+  void checkpoint();
+  // The present version as FOLDER/model.safetensors.
+  void write_model() const;
+
+ private:
+  struct Live {
+    NodeId node = no_node;
+    std::int64_t version = 0;
+    std::shared_ptr<const engine::Weights> received;
+    bool has_mask_phase = false;
+    Job<engine::Outcome> job;
+    std::future<engine::Submodel> masks;
+    std::shared_ptr<const engine::Update> update;  // once it is done
+  };
+
+  void start(const Assign& order, Live& live);
+  template <class Result>
+  Result wait(Job<Result>& job) const;
+  void check_interrupted() const;
+  // The resumed run is not yet where its checkpoint was taken.
+  [[nodiscard]] bool replaying() const { return version_ < old_.version; }
+
+  const Scenario& scenario_;
+  std::shared_ptr<const engine::Engine> engine_;
+  LearnerOptions options_;
+  std::optional<CheckpointFolder> folder_;
+
+  std::int64_t version_ = 0;
+  std::shared_ptr<const engine::Weights> weights_;  // of the present version; null: replaying
+  std::unordered_map<TaskId, Live> live_;
+  std::vector<TaskId> aggregating_;
+  std::int64_t judging_ = 0;  // the version
+
+  Checkpoint old_;  // that a resumed run goes by
+  Checkpoint new_;  // what the next one will hold: results; and states
+  std::chrono::steady_clock::time_point written_;
+
+  // Last: its threads end first.
+  std::optional<Job<engine::Aggregated>> aggregation_;
+  std::optional<Job<engine::Evaluation>> evaluation_;
+  WorkerPool pool_;
+};
+
+}  // namespace convoy::sim

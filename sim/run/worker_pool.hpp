@@ -1,0 +1,92 @@
+#pragma once
+
+// Threads that compute while the simulation goes on. Jobs are independent of each other; those
+// expected to take longest go first.
+//
+//   WorkerPool pool(2, [&] { engine->prepare_thread(); });
+//   auto job = pool.submit<Outcome>(flops, [=](std::stop_token stop) { return train(stop); });
+//   ...
+//   Outcome outcome = job.get();   // throws what the job threw
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <queue>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace convoy::sim {
+
+// A result to come. Giving it up asks the job to stop, or keeps it from starting.
+template <class Result>
+class Job {
+ public:
+  Job() = default;
+  Job(std::future<Result> result, std::stop_source stop)
+      : result_(std::move(result)), stop_(std::move(stop)) {}
+
+  [[nodiscard]] bool is_ready() const {
+    return result_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
+  // Waits for a while; true where the result is there.
+  [[nodiscard]] bool wait_for(std::chrono::milliseconds time) const {
+    return result_.wait_for(time) == std::future_status::ready;
+  }
+  Result get() { return result_.get(); }
+  void give_up() { stop_.request_stop(); }
+
+ private:
+  std::future<Result> result_;
+  std::stop_source stop_{std::nostopstate};
+};
+
+class WorkerPool {
+ public:
+  // `prepare` is called once in each thread.
+  WorkerPool(int workers, const std::function<void()>& prepare);
+  // Asks what runs to stop and waits for it; what has not begun is dropped.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // `cost`: in any unit, the same for all jobs of a pool.
+  template <class Result>
+  Job<Result> submit(double cost, std::function<Result(std::stop_token)> work) {
+    std::stop_source stop;
+    auto task = std::make_shared<std::packaged_task<Result()>>(
+        [work = std::move(work), token = stop.get_token()] { return work(token); });
+    Job<Result> job(task->get_future(), stop);
+    add({cost, 0, stop, [task] { (*task)(); }});
+    return job;
+  }
+
+ private:
+  struct Waiting {
+    double cost = 0;
+    std::uint64_t order = 0;
+    std::stop_source stop;
+    std::function<void()> run;
+
+    friend bool operator<(const Waiting& a, const Waiting& b) {
+      return std::pair(a.cost, b.order) < std::pair(b.cost, a.order);
+    }
+  };
+
+  void add(Waiting job);
+  void work(std::size_t self);
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::priority_queue<Waiting> waiting_;
+  std::vector<std::stop_source> running_;  // by thread
+  std::uint64_t order_ = 0;
+  bool closing_ = false;
+  std::vector<std::jthread> threads_;  // last: joined before anything that they use goes
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,87 @@
+#include "sim/scenario/division.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace convoy::sim {
+namespace {
+
+// Without data at hand: their usual number.
+constexpr std::int64_t samples_without_source = 60'000;
+
+void check_shards(const engine::PartitionOptions& partition, std::size_t workers,
+                  std::size_t samples) {
+  const double pieces = static_cast<double>(partition.shards) * static_cast<double>(workers);
+  if (partition.kind == engine::PartitionKind::shards && pieces > static_cast<double>(samples)) {
+    throw base::UserError(fmt::format(
+        "data.partition.shards: {} pieces of {} samples; use fewer shards or more samples", pieces,
+        samples));
+  }
+}
+
+// Without the data itself its classes are taken to be equally frequent.
+void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& setting) {
+  const std::size_t workers = fleet.nodes.size() - 1;
+  const bool given = std::all_of(fleet.samples.begin() + 1, fleet.samples.end(),
+                                 [](const auto& s) { return s.has_value(); });
+  const auto samples =
+      static_cast<std::size_t>(scenario.data.samples.value_or(samples_without_source));
+  check_shards(scenario.data.partition, workers, samples);
+  std::vector<std::vector<std::int64_t>> parts(workers);
+  if (!given) {
+    std::vector<int> labels(samples);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      labels[i] = static_cast<int>(i % static_cast<std::size_t>(scenario.model.classes));
+    }
+    parts = engine::partition(labels, scenario.model.classes, static_cast<int>(workers),
+                              scenario.data.partition, scenario.seed);
+  }
+  for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
+    const auto part = static_cast<double>(parts[i - 1].size());
+    const double kept = part * (1 - scenario.data.local_test_share);
+    setting.nodes[i].samples =
+        fleet.samples[i].value_or(static_cast<std::int64_t>(std::floor(kept + 1e-9)));
+  }
+}
+
+}  // namespace
+
+void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting) {
+  if (!scenario.source) {
+    divide_unseen(scenario, fleet, setting);
+    return;
+  }
+  const std::vector<int>& labels = scenario.source->labels();
+  const auto workers = static_cast<int>(fleet.nodes.size()) - 1;
+  check_shards(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
+  const auto parts = engine::partition(labels, scenario.source->shape().classes, workers,
+                                       scenario.data.partition, scenario.seed);
+  scenario.parts.assign(1, {});  // the server's
+  for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
+    engine::LocalSplit split =
+        engine::split_local(parts[i - 1], labels, scenario.data.local_test_share, scenario.seed,
+                            static_cast<std::int64_t>(i));
+    if (fleet.samples[i]) {
+      const auto wanted = static_cast<std::size_t>(*fleet.samples[i]);
+      if (wanted > split.train.size()) {
+        throw base::UserError(fmt::format(
+            "node {}: samples = {}, but its part of the data has {}; lower it, or raise "
+            "data.samples",
+            fleet.nodes[i].name, wanted, split.train.size()));
+      }
+      split.train.resize(wanted);
+    }
+    if (split.train.empty() && scenario.training.learn) {
+      throw base::UserError(fmt::format(
+          "node {}: the partition leaves it without data to train on; use more samples, fewer "
+          "nodes, a larger data.partition.alpha or another seed",
+          fleet.nodes[i].name));
+    }
+    setting.nodes[i].samples = static_cast<std::int64_t>(split.train.size());
+    scenario.parts.push_back(std::move(split));
+  }
+}
+
+}  // namespace convoy::sim
