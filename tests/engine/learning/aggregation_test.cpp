@@ -1,0 +1,488 @@
+// How updates become versions, against values worked out independently; and whole tasks.
+
+#include "engine/learning/aggregation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/learning/initial.hpp"
+#include "engine/learning/local_task.hpp"
+#include "tests/engine/learning/support.hpp"
+
+extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
+
+namespace convoy::engine {
+namespace {
+
+ModelOptions mlp(int image = 4, int classes = 3) {
+  ModelOptions options;
+  options.architecture = "mlp";
+  options.classes = classes;
+  options.image_size = image;
+  return options;
+}
+
+std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& submodel,
+                                          double samples, double rate, std::uint64_t seed) {
+  auto update = std::make_unique<UpdateHeld>();
+  update->submodel = submodel;
+  update->samples = samples;
+  update->rate = rate;
+  at::Generator generator = make_generator(at::kCPU, seed);
+  Tensors full;
+  for (const ParameterTensor& p : layout.tensors) full.push_back(at::randn(p.shape, generator));
+  update->delta = slice(full, layout, submodel, at::kCPU);
+  return update;
+}
+
+// One element of a full tensor as an update has it, or nothing.
+std::optional<double> at_element(const Layout& layout, const UpdateHeld& update, std::size_t tensor,
+                                 std::int64_t row, std::int64_t column) {
+  const ParameterTensor& p = layout.tensors[tensor];
+  if (!update.delta[tensor].defined()) return {};
+  const Kept kept = kept_of(p, *layout.architecture, update.submodel);
+  const auto place = [](const std::vector<std::int64_t>& kept_here, std::int64_t index) {
+    if (kept_here.empty()) return index;
+    const auto found = std::find(kept_here.begin(), kept_here.end(), index);
+    return found == kept_here.end() ? std::int64_t{-1} : found - kept_here.begin();
+  };
+  const std::int64_t r = place(kept.rows, row);
+  const std::int64_t c = place(kept.columns, column);
+  if (r < 0 || c < 0) return {};
+  const Tensor t = update.delta[tensor];
+  return t.dim() == 1 ? t[r].item<double>() : t[r][c].item<double>();
+}
+
+class Aggregation : public testing::Test {
+ protected:
+  Aggregation() {
+    base::Random random({8});
+    const Architecture& a = *layout.architecture;
+    for (int i = 0; i < 4; ++i) {
+      const Submodel s = i == 0 ? nested_submodel(a, 0.5) : test::random_submodel(a, random);
+      updates.push_back(random_update(layout, s, 10 * (i + 1), 0.25 * (i + 1), 20 + i));
+      Tensors base;
+      for (const Tensor& t : current.tensors) base.push_back(t + 0.01 * i);
+      bases.push_back(std::make_unique<WeightsHeld>(base, Trained(layout.size())));
+      received.push_back({updates.back().get(), bases.back().get()});
+    }
+  }
+
+  // Some elements of every tensor against `expected(tensor, row, column)`.
+  template <class Expected>
+  void compare(const Merged& merged, Expected expected) {
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      const Tensor& before = current.tensors[i];
+      for (std::int64_t row = 0; row < before.size(0); row += 3) {
+        const std::int64_t columns = before.dim() > 1 ? before.size(1) : 1;
+        for (std::int64_t column = 0; column < columns; column += 7) {
+          const auto value = [&](const Tensor& t) {
+            return t.dim() == 1 ? t[row].item<double>() : t[row][column].item<double>();
+          };
+          ASSERT_NEAR(value(merged.weights[i]) - value(before), expected(i, row, column), 2e-6)
+              << layout.tensors[i].name << " " << row << " " << column;
+        }
+      }
+    }
+  }
+
+  Layout layout = test::layout_of(mlp());
+  WeightsHeld current{initial_tensors(layout, 1), Trained(layout.size())};
+  std::vector<std::unique_ptr<UpdateHeld>> updates;
+  std::vector<std::unique_ptr<WeightsHeld>> bases;
+  std::vector<Received> received;
+};
+
+TEST_F(Aggregation, CoverageAveragesOverThoseThatHoldAParameter) {
+  const Merged merged = merge(layout, AggregationRule::coverage, current, received);
+  std::int64_t fewest = 1000;
+  compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
+    double sum = 0;
+    double weight = 0;
+    for (const auto& update : updates) {
+      const auto delta = at_element(layout, *update, i, row, column);
+      if (!delta) continue;
+      sum += update->samples * *delta;
+      weight += update->samples;
+    }
+    return weight > 0 ? sum / weight : 0.0;
+  });
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    for (std::int64_t r = 0; r < layout.tensors[i].shape[0]; ++r) {
+      const std::int64_t columns = layout.tensors[i].shape.size() > 1 ? layout.tensors[i].shape[1] : 1;
+      for (std::int64_t c = 0; c < columns; ++c) {
+        std::int64_t holders = 0;
+        for (const auto& u : updates) holders += at_element(layout, *u, i, r, c) ? 1 : 0;
+        fewest = std::min(fewest, holders);
+      }
+    }
+  }
+  EXPECT_EQ(merged.coverage_min, fewest);
+  double sum = 0;
+  for (const double s : merged.shares) sum += s;
+  EXPECT_NEAR(sum, 1, 1e-12);
+}
+
+TEST_F(Aggregation, DriftIsThePublishedRule) {
+  for (const bool relative : {false, true}) {
+    std::vector<double> scores;
+    double total = 0;
+    for (std::size_t u = 0; u < updates.size(); ++u) {
+      double size = 0;
+      double drift = 0;
+      for (std::size_t i = 0; i < layout.size(); ++i) {
+        if (updates[u]->delta[i].defined()) {
+          size += updates[u]->delta[i].to(at::kDouble).abs().sum().item<double>();
+        }
+        drift += (current.tensors[i] - bases[u]->tensors[i]).to(at::kDouble).abs().sum().item<double>();
+      }
+      const double scale = relative ? 1 + drift / size : drift + 1;
+      scores.push_back(size / updates[u]->rate / scale);
+      total += scores.back();
+    }
+    const AggregationRule rule =
+        relative ? AggregationRule::drift_relative : AggregationRule::drift;
+    const Merged merged = merge(layout, rule, current, received);
+    for (std::size_t u = 0; u < updates.size(); ++u) {
+      EXPECT_NEAR(merged.shares[u], scores[u] / total, 1e-5);
+    }
+    compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
+      double sum = 0;
+      for (std::size_t u = 0; u < updates.size(); ++u) {
+        const auto delta = at_element(layout, *updates[u], i, row, column);
+        if (delta) sum += scores[u] / total * *delta;
+      }
+      return sum;
+    });
+  }
+}
+
+TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
+  const Architecture& a = *layout.architecture;
+  const auto half = random_update(layout, nested_submodel(a, 0.5), 1, 0.5, 4);
+  const Merged merged = merge(layout, AggregationRule::coverage, current, {{half.get(), nullptr}});
+  EXPECT_EQ(merged.coverage_min, 0);
+  const Trace part = trace(a, half->submodel);
+  const Trace full = trace(a, full_submodel(a));
+  EXPECT_NEAR(merged.untrained, 1 - part.parameters() / full.parameters(), 1e-9);
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (half->delta[i].defined()) continue;
+    EXPECT_TRUE(merged.weights[i].is_same(current.tensors[i])) << "shared, not copied";
+  }
+  // With what another one holds, everything has been trained.
+  const WeightsHeld next(merged.weights, merged.trained);
+  const auto all = random_update(layout, full_submodel(a), 1, 1, 5);
+  EXPECT_EQ(merge(layout, AggregationRule::coverage, next, {{all.get(), nullptr}}).untrained, 0);
+}
+
+TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) {
+  // A million parameters: 784-200-200-10 has .2, so a wide image.
+  const Layout layout = test::layout_of(mlp(71, 10));
+  double parameters = 0;
+  for (const ParameterTensor& p : layout.tensors) parameters += static_cast<double>(p.elements());
+  ASSERT_GT(parameters, 1e6);
+  const Architecture& a = *layout.architecture;
+  const WeightsHeld current(initial_tensors(layout, 1), Trained(layout.size()));
+  std::vector<std::unique_ptr<UpdateHeld>> updates;
+  std::vector<std::unique_ptr<WeightsHeld>> bases;
+  std::vector<Received> received;
+  for (int i = 0; i < 8; ++i) {
+    // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as much.
+    updates.push_back(random_update(layout, full_submodel(a), 100, 1, 30 + i));
+    for (Tensor& t : updates.back()->delta) t.mul_(1e-3);
+    Tensors base;
+    at::Generator generator = make_generator(at::kCPU, 50 + i);
+    for (const Tensor& t : current.tensors) {
+      base.push_back(i == 0 ? t : t + i * 1e-3 * at::randn(t.sizes(), generator));
+    }
+    bases.push_back(std::make_unique<WeightsHeld>(base, Trained(layout.size())));
+    received.push_back({updates.back().get(), bases.back().get()});
+  }
+  const auto relative =
+      shares_of(layout, AggregationRule::drift_relative, current.tensors, received);
+  EXPECT_LT(*std::max_element(relative.begin(), relative.end()), 0.5);
+  EXPECT_EQ(std::max_element(relative.begin(), relative.end()), relative.begin());
+  // The published "+ 1" is out of scale: the fresh one takes nearly everything.
+  const auto published = shares_of(layout, AggregationRule::drift, current.tensors, received);
+  EXPECT_GT(published[0], 0.9);
+}
+
+// --- whole tasks --------------------------------------------------------------------------------
+
+EngineOptions options_for(const ModelOptions& model, int samples, int nodes) {
+  EngineOptions options;
+  options.architecture = std::make_shared<const Architecture>(make_architecture(model));
+  options.train = test::striped_images(samples, model.classes, *model.image_size);
+  options.test = test::striped_images(60, model.classes, *model.image_size, 2);
+  options.parts = test::dealt(samples, nodes);
+  options.rules.transfer.weight = 0;
+  return options;
+}
+
+TEST(Engine, OneStepOfAllNodesIsSynchronousSgdOnTheJoinedBatches) {
+  for (const char* name : {"mlp", "cnn-small", "vit-micro"}) {
+    ModelOptions model;
+    model.architecture = name;
+    model.classes = 4;
+    model.image_size = 16;
+    EngineOptions options = options_for(model, 32, 4);
+    options.training.optimizer.learning_rate = 0.1;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    const auto start = engine->initial();
+    std::vector<Contribution> contributions;
+    for (int node = 1; node <= 4; ++node) {
+      const auto task = engine->begin(
+          {.node = node, .task = node, .rate = 1, .batch = 8, .received = start}, {});
+      task->train(0, 1);
+      contributions.push_back({task->finish().update, start});
+    }
+    const Aggregated next = engine->aggregate(*start, contributions);
+    EXPECT_EQ(next.coverage_min, 4);
+
+    // One step of plain SGD on all 32 samples.
+    const Layout layout(options.architecture);
+    const Samples samples(options.train, *options.architecture, normalization_of(*options.train),
+                          at::kCPU);
+    std::vector<std::int64_t> all(32);
+    for (int i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
+    const Batch batch = samples.batch(all);
+    Tensors weights;
+    for (const Tensor& t : held(*start).tensors) weights.push_back(t.clone().requires_grad_());
+    const Network network(layout, full_submodel(*options.architecture));
+    Tensor loss = at::zeros({});
+    for (const Tensor& exit : network.forward(weights, batch.input, {.training = true})) {
+      loss = loss + at::cross_entropy_loss(exit, batch.labels);
+    }
+    loss.backward();
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      const Tensor expected = weights[i].detach() - 0.1 * weights[i].grad();
+      const Tensor difference = held(*next.weights).tensors[i] - expected;
+      EXPECT_LE(difference.abs().max().item<double>(), 1e-6) << name << layout.tensors[i].name;
+    }
+  }
+}
+
+TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
+  ModelOptions model;
+  model.architecture = "vit-micro";
+  model.classes = 4;
+  model.image_size = 16;
+  model.dropout = 0.3;
+  const EngineOptions options = options_for(model, 64, 2);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const auto run = [&](std::int64_t id) {
+    const auto task = engine->begin({.node = 1,
+                                     .task = id,
+                                     .rate = 0.5,
+                                     .batch = 8,
+                                     .choose_masks = true,
+                                     .received = start},
+                                    {});
+    task->learn_masks(1);
+    task->train(1, {});
+    return task->finish();
+  };
+  const Outcome a = run(1);
+  at::rand({100});  // somebody else draws
+  const Outcome b = run(1);
+  const Outcome c = run(2);
+  EXPECT_EQ(a.submodel.kept, b.submodel.kept);
+  EXPECT_EQ(a.loss, b.loss);
+  for (std::size_t i = 0; i < held(*a.update).delta.size(); ++i) {
+    const Tensor& x = held(*a.update).delta[i];
+    EXPECT_TRUE(!x.defined() || at::equal(x, held(*b.update).delta[i]));
+  }
+  EXPECT_NE(a.loss, c.loss);
+}
+
+TEST(Engine, EveryMemoryClassEndsWithin3PercentOfItsRate) {
+  for (const bool sampled : {false, true}) {
+    ModelOptions model;
+    model.architecture = "vit-micro";
+    model.classes = 4;
+    model.image_size = 16;
+    EngineOptions options = options_for(model, 64, 1);
+    options.rules.mask.sampled = sampled;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    const auto start = engine->initial();
+    for (const double rate : {0.25, 0.5, 0.75}) {
+      const auto task = engine->begin(
+          {.node = 1, .rate = rate, .batch = 16, .choose_masks = true, .received = start}, {});
+      task->learn_masks(options.rules.mask.epochs);
+      EXPECT_NEAR(kept_share(*options.architecture, task->submodel()), rate, 0.03) << sampled;
+    }
+  }
+}
+
+TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
+  ModelOptions model;
+  model.architecture = "vit-micro";
+  model.classes = 4;
+  model.image_size = 16;
+  EngineOptions options = options_for(model, 32, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const auto task = engine->begin(
+      {.node = 1, .rate = 0.5, .batch = 16, .choose_masks = true, .received = start}, {});
+  task->learn_masks(2);
+  task->train(0, 0);  // no step: the update is what the mask phase changed
+  const Outcome outcome = task->finish();
+  const Layout layout(options.architecture);
+  int changed = 0;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    const Tensor& delta = held(*outcome.update).delta[i];
+    if (!delta.defined()) continue;
+    const bool deepest = p.exit < 0 || p.exit == *options.architecture->exit_at(2);
+    const bool moved = delta.abs().sum().item<double>() > 0;
+    EXPECT_EQ(moved, p.trained_with_masks && deepest) << p.name;
+    changed += moved ? 1 : 0;
+  }
+  EXPECT_GT(changed, 6);  // CLS, positions, norms, the deepest exit
+}
+
+TEST(Engine, RunningStatisticsAreAveragedAndTheMaskPhaseLeavesThemAlone) {
+  ModelOptions model;
+  model.architecture = "resnet18-cifar";
+  model.classes = 4;
+  model.image_size = 8;
+  model.channels = 1;
+  const EngineOptions options = options_for(model, 16, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const Layout layout(options.architecture);
+  for (const int steps : {0, 1}) {
+    const auto task = engine->begin(
+        {.node = 1, .rate = 0.5, .batch = 8, .choose_masks = true, .received = start}, {});
+    task->learn_masks(1);
+    task->train(0, steps);
+    const Outcome outcome = task->finish();
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      const Tensor& delta = held(*outcome.update).delta[i];
+      if (!delta.defined() || !layout.tensors[i].buffer) continue;
+      EXPECT_EQ(delta.abs().sum().item<double>() > 0, steps > 0) << layout.tensors[i].name;
+    }
+  }
+}
+
+TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
+  ModelOptions model = mlp(8, 4);
+  const auto distance = [&](double proximal) {
+    EngineOptions options = options_for(model, 64, 1);
+    options.training.proximal = proximal;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    const auto start = engine->initial();
+    const auto task = engine->begin({.node = 1, .rate = 1, .batch = 8, .received = start}, {});
+    task->train(4, {});
+    double sum = 0;
+    const Outcome outcome = task->finish();
+    for (const Tensor& t : held(*outcome.update).delta) sum += t.abs().sum().item<double>();
+    return sum;
+  };
+  EXPECT_LT(distance(1.0), 0.8 * distance(0));
+
+  // Two tasks with kept momentum from the same weights differ from two with fresh ones.
+  const auto second_loss = [&](bool keep) {
+    EngineOptions options = options_for(model, 64, 1);
+    options.training.optimizer.momentum = 0.9;
+    options.training.keep_optimizer = keep;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    const auto start = engine->initial();
+    auto task = engine->begin({.node = 1, .rate = 1, .batch = 8, .received = start}, {});
+    task->train(1, {});
+    const Outcome first = task->finish();
+    EXPECT_EQ(held(*first.state).optimizer.has_value(), keep);
+    task = engine->begin(
+        {.node = 1, .task = 1, .rate = 1, .batch = 8, .received = start, .state = first.state}, {});
+    task->train(1, {});
+    return task->finish().loss;
+  };
+  EXPECT_NE(second_loss(true), second_loss(false));
+}
+
+TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
+  ModelOptions model;
+  model.architecture = "cnn-small";
+  model.classes = 4;
+  model.image_size = 16;
+  EngineOptions options = options_for(model, 400, 2);
+  options.training.optimizer = {.learning_rate = 0.05, .momentum = 0.9};
+  options.training.clip = 5;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  auto weights = engine->initial();
+  EXPECT_LT(engine->evaluate(*weights, 1, {}).accuracy(), 0.6);
+  for (int round = 0; round < 12; ++round) {
+    std::vector<Contribution> contributions;
+    for (int node = 1; node <= 2; ++node) {
+      const auto task = engine->begin({.node = node,
+                                       .task = round * 2 + node,
+                                       .version = round,
+                                       .rate = 0.5,
+                                       .batch = 16,
+                                       .received = weights},
+                                      {});
+      task->train(1, {});
+      contributions.push_back({task->finish().update, weights});
+    }
+    weights = engine->aggregate(*weights, contributions).weights;
+  }
+  // Judged as its own submodel it is good; as the full model only exits 1 and 2 know anything.
+  const Evaluation own = engine->evaluate(*weights, 0.5, {});
+  EXPECT_EQ(own.exits.size(), 2U);
+  EXPECT_EQ(own.judged, 1);
+  EXPECT_GT(own.accuracy(), 0.9);
+  EXPECT_GE(own.exits[1].top5, own.exits[1].top1);
+  EXPECT_NEAR(own.exits[1].f1, own.exits[1].top1, 0.1);
+  const Evaluation full = engine->evaluate(*weights, 1, {});
+  EXPECT_EQ(full.exits.size(), 4U);
+  EXPECT_EQ(full.judged, 1);
+  EXPECT_GT(full.exits[3].untrained, full.exits[1].untrained);
+}
+
+TEST(Engine, WhatDoesNotFitIsRefused) {
+  ModelOptions model = mlp(8, 4);
+  EngineOptions options = options_for(model, 16, 1);
+  options.device = "cuda:7";
+  EXPECT_THROW(convoy_make_engine(options), base::UserError);
+  options.device = "gpu!";
+  EXPECT_THROW(convoy_make_engine(options), base::UserError);
+  options.device = "cpu";
+  auto five = std::make_shared<Dataset>(*options.train);
+  five->shape.classes = 5;
+  options.train = five;
+  EXPECT_THROW(convoy_make_engine(options), base::UserError);
+
+  // A batch norm cannot learn from one sample.
+  ModelOptions resnet;
+  resnet.architecture = "resnet18-cifar";
+  resnet.classes = 4;
+  resnet.image_size = 8;
+  resnet.channels = 1;
+  const EngineOptions small = options_for(resnet, 9, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(small));
+  const auto start = engine->initial();
+  auto task = engine->begin({.node = 1, .rate = 1, .batch = 1, .received = start}, {});
+  EXPECT_THROW(task->train(1, {}), base::UserError);
+  // The single sample that is left over of 9 is left out.
+  task = engine->begin({.node = 1, .rate = 1, .batch = 4, .received = start}, {});
+  task->train(1, {});
+  EXPECT_TRUE(task->finish().finite);
+
+  // An update that is not finite says so.
+  EngineOptions wild = options_for(model, 16, 1);
+  wild.training.optimizer.learning_rate = 1e30;
+  const std::unique_ptr<Engine> exploding(convoy_make_engine(wild));
+  task = exploding->begin({.node = 1, .rate = 1, .batch = 4, .received = exploding->initial()}, {});
+  task->train(2, {});
+  EXPECT_FALSE(task->finish().finite);
+
+  std::stop_source stop;
+  stop.request_stop();
+  task = engine->begin({.node = 1, .rate = 1, .batch = 4, .received = start}, stop.get_token());
+  EXPECT_THROW(task->train(1, {}), Stopped);
+}
+
+}  // namespace
+}  // namespace convoy::engine

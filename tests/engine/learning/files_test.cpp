@@ -1,0 +1,204 @@
+// Safetensors and what the engine keeps in them.
+
+#include "engine/learning/files.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "engine/learning/initial.hpp"
+#include "tests/engine/learning/support.hpp"
+#include "tests/support/files.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using convoy::test::TemporaryFolder;
+using testing::HasSubstr;
+
+std::string message_of(const std::filesystem::path& file) {
+  try {
+    read_safetensors(file);
+  } catch (const base::UserError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+std::string with_length(const std::string& header, const std::string& data) {
+  std::string text(8, '\0');
+  const std::uint64_t length = header.size();
+  std::memcpy(text.data(), &length, sizeof length);
+  return text + header + data;
+}
+
+TEST(Safetensors, WhatIsWrittenIsRead) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "a.safetensors";
+  TensorFile content;
+  content.metadata["who"] = "\"quoted\" \xC3\xA4";
+  content.tensors = {{"a", at::randn({3, 4})},
+                     {"b", at::arange(5)},
+                     {"c", at::ones({2}, at::kByte)},
+                     {"none", at::empty({0, 3})},
+                     {"d", at::tensor(std::vector<int>{1, -2}, at::kInt)}};
+  write_safetensors(file, content);
+  const TensorFile read = read_safetensors(file);
+  EXPECT_EQ(read.metadata, content.metadata);
+  for (const auto& [name, tensor] : content.tensors) {
+    ASSERT_NE(read.find(name), nullptr) << name;
+    EXPECT_TRUE(at::equal(*read.find(name), tensor)) << name;
+  }
+  // As anybody's reader expects: a length, JSON, data at multiples of 8.
+  const std::string raw = convoy::test::read_file(file);
+  EXPECT_EQ(raw[8], '{');
+  std::uint64_t length = 0;
+  std::memcpy(&length, raw.data(), sizeof length);
+  EXPECT_EQ(length % 8, 0U);
+  EXPECT_THAT(raw, HasSubstr(R"("a":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]})"));
+}
+
+TEST(Safetensors, DamagedAndHostileFilesAreRefused) {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& text, const std::string& why) {
+    const std::string file = folder.write("bad.safetensors", text);
+    EXPECT_THAT(message_of(file), HasSubstr(why)) << text.substr(0, 80);
+    EXPECT_THAT(message_of(file), HasSubstr("bad.safetensors"));
+  };
+  const std::string four(4, '\0');
+  refused("", "too short");
+  refused("abc", "too short");
+  refused(std::string(8, '\xFF'), "truncated");
+  refused(with_length("{", ""), "no JSON object");
+  refused(with_length("[]", ""), "no JSON object");
+  refused(with_length(R"({"a":1})", ""), "has no dtype");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", four),
+          "has no dtype, shape or data_offsets");
+  refused(with_length(R"({"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", four),
+          "of a type that is not read");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}})", four),
+          "outside of the file");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", four),
+          "outside of the file");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", four),
+          "does not fit its bytes");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", four),
+          "shape that is none");
+  refused(with_length(
+              R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", four),
+          "larger than the file");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                      R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+                      four),
+          "overlap");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", four + "more"),
+          "speaks of 4 bytes, there are 8");
+  refused(with_length(R"({"__metadata__":{"a":3}})", ""), "more than texts");
+  // A header nested a hundred thousand deep.
+  refused(with_length(std::string(100'000, '['), ""), "no JSON object");
+  EXPECT_THAT(message_of(folder.path() / "missing"), HasSubstr("cannot be read"));
+}
+
+class ModelFiles : public testing::Test {
+ protected:
+  ModelFiles() {
+    ModelOptions options;
+    options.architecture = "vit-micro";
+    options.classes = 5;
+    layout = std::make_unique<Layout>(test::layout_of(options));
+    file = folder.path() / "m.safetensors";
+  }
+  template <class Load>
+  std::string refusal(Load load) {
+    try {
+      load();
+    } catch (const base::UserError& e) {
+      return e.what();
+    }
+    return "";
+  }
+  std::unique_ptr<Layout> layout;
+  TemporaryFolder folder;
+  std::filesystem::path file;
+};
+
+TEST_F(ModelFiles, AVersionComesBackToTheBit) {
+  Trained trained(layout->size());
+  trained[0] = std::make_shared<const Marks>(1, 1);
+  Marks some(static_cast<std::size_t>(layout->tensors[3].elements()), 0);
+  some[2] = 1;
+  trained[3] = std::make_shared<const Marks>(some);
+  const WeightsHeld weights(initial_tensors(*layout, 4), trained);
+  write_safetensors(file, to_file(*layout, weights, {{"version", "12"}}));
+  const auto read = weights_from(*layout, file);
+  for (std::size_t i = 0; i < layout->size(); ++i) {
+    EXPECT_TRUE(at::equal(read->tensors[i], weights.tensors[i]));
+  }
+  EXPECT_EQ(*read->trained[0], Marks(1, 1));
+  EXPECT_EQ(*read->trained[3], some);
+  EXPECT_EQ(read->trained[1], nullptr);
+}
+
+TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
+  const WeightsHeld weights(initial_tensors(*layout, 4), Trained(layout->size()));
+  const TensorFile good = to_file(*layout, weights, {});
+  const auto load = [&](const TensorFile& content) {
+    write_safetensors(file, content);
+    return refusal([&] { weights_from(*layout, file); });
+  };
+  EXPECT_EQ(load(good), "");
+  TensorFile bad = good;
+  bad.tensors[0].second = at::zeros({3, 3});
+  EXPECT_THAT(load(bad), HasSubstr("tensor \"stem.patch.weight\" is of shape [3, 3], vit-micro has "
+                                   "[64, 1, 4, 4]"));
+  bad = good;
+  bad.tensors.erase(bad.tensors.begin() + 1);
+  EXPECT_THAT(load(bad), HasSubstr("has no tensor \"stem.patch.bias\""));
+  bad = good;
+  bad.tensors.emplace_back("block0.qvk.weight", at::zeros({1}));
+  EXPECT_THAT(load(bad), HasSubstr("did you mean \"block0.qkv.weight\"?"));
+}
+
+TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
+  base::Random random({3});
+  const Submodel submodel = test::random_submodel(*layout->architecture, random);
+  StateHeld state;
+  state.submodel = submodel;
+  state.logits.resize(layout->architecture->groups.size());
+  state.logits[0] = at::randn({layout->architecture->groups[0].size});
+  OptimizerState optimizer;
+  optimizer.steps = 41;
+  optimizer.slots.assign(4, Tensors(layout->size()));
+  optimizer.slots[1] = slice(initial_tensors(*layout, 2), *layout, submodel, at::kCPU);
+  state.optimizer = optimizer;
+  write_safetensors(file, to_file(*layout, state));
+  const auto read = state_from(*layout, file);
+  EXPECT_EQ(read->submodel.kept, submodel.kept);
+  EXPECT_TRUE(at::equal(read->logits[0], state.logits[0]));
+  EXPECT_FALSE(read->logits[1].defined());
+  EXPECT_EQ(read->optimizer->steps, 41);
+  for (std::size_t i = 0; i < layout->size(); ++i) {
+    const Tensor& t = optimizer.slots[1][i];
+    EXPECT_EQ(t.defined(), read->optimizer->slots[1][i].defined());
+    EXPECT_TRUE(!t.defined() || at::equal(t, read->optimizer->slots[1][i]));
+  }
+
+  UpdateHeld update;
+  update.submodel = submodel;
+  update.delta = slice(initial_tensors(*layout, 5), *layout, submodel, at::kCPU);
+  update.samples = 12345;
+  update.rate = 0.1;
+  write_safetensors(file, to_file(*layout, update));
+  const auto again = update_from(*layout, file);
+  EXPECT_EQ(again->samples, 12345);
+  EXPECT_EQ(again->rate, 0.1);
+  for (std::size_t i = 0; i < layout->size(); ++i) {
+    const Tensor& t = update.delta[i];
+    EXPECT_TRUE(!t.defined() || at::equal(t, again->delta[i]));
+  }
+  EXPECT_THAT(refusal([&] { state_from(*layout, file); }), HasSubstr("delta:"));
+}
+
+}  // namespace
+}  // namespace convoy::engine
