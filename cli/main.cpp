@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     set_up_log();
     cli::add_check(app, status);
     cli::add_run(app, status);
+    cli::add_compare(app, status);
     cli::add_export(app, status);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "cli/plot.hpp"
 #include "cli/table.hpp"
 
 namespace convoy::cli {
@@ -62,6 +63,9 @@ std::string summary_text(const sim::RunResult& result) {
   row("network", s.network);
   if (!s.store.empty()) row("store", s.store);
   text += overall.str();
+  Series accuracy{"accuracy", {}};
+  for (const sim::Judgement& j : s.judgements) accuracy.points.emplace_back(j.time_s, j.accuracy);
+  if (const std::string plot = plot_accuracy({accuracy}); !plot.empty()) text += "\n" + plot;
   return text;
 }
 

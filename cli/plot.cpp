@@ -1,0 +1,57 @@
+#include "cli/plot.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace convoy::cli {
+namespace {
+
+constexpr int columns = 64;
+constexpr int rows = 12;
+constexpr std::string_view signs = "*o+x#@%&";
+
+}  // namespace
+
+std::string plot_accuracy(const std::vector<Series>& series) {
+  double end = 0;
+  for (const Series& s : series) {
+    if (!s.points.empty()) end = std::max(end, s.points.back().first);
+  }
+  if (end <= 0) return "";
+  std::vector<std::string> canvas(rows + 1, std::string(columns + 1, ' '));
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const auto& points = series[i].points;
+    std::size_t at = 0;
+    if (points.empty()) continue;
+    const int from = static_cast<int>(std::ceil(points.front().first / end * columns));
+    const int to = static_cast<int>(std::lround(points.back().first / end * columns));
+    for (int x = from; x <= to; ++x) {
+      // A hair of tolerance: the last column is the last point.
+      const double time = x * end / columns * (1 + 1e-9);
+      while (at + 1 < points.size() && points[at + 1].first <= time) ++at;
+      const auto y = static_cast<std::size_t>(std::lround(points[at].second * rows));
+      canvas[rows - std::min<std::size_t>(y, rows)][static_cast<std::size_t>(x)] =
+          signs[i % signs.size()];
+    }
+  }
+  std::string text = "  accuracy\n";
+  for (int row = 0; row <= rows; ++row) {
+    const int percent = 100 * (rows - row) / rows;
+    std::string& line = canvas[static_cast<std::size_t>(row)];
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += fmt::format("  {:>5} |{}\n", row % 3 == 0 ? fmt::format("{} %", percent) : "", line);
+  }
+  const std::string last = base::human_seconds(end);
+  text += fmt::format("        +{}\n         0{:>{}}  virtual time\n", std::string(columns, '-'),
+                      last, columns - 1);
+  for (std::size_t i = 0; i < series.size() && series.size() > 1; ++i) {
+    text += fmt::format("         {} {}\n", signs[i % signs.size()], series[i].name);
+  }
+  return text;
+}
+
+}  // namespace convoy::cli
