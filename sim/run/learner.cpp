@@ -51,13 +51,12 @@ engine::Outcome compute(const engine::Engine& engine, const engine::TaskInput& i
 }  // namespace
 
 Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine> engine,
-                 LearnerOptions options)
+                 std::shared_ptr<const engine::Weights> initial, LearnerOptions options)
     : scenario_(scenario),
       engine_(std::move(engine)),
       options_(std::move(options)),
       written_(std::chrono::steady_clock::now()),
       pool_(options_.workers, [this] { engine_->prepare_thread(); }) {
-  engine_->prepare_thread();
   if (!options_.folder.empty()) {
     folder_.emplace(options_.folder / "checkpoint", scenario.hash, engine_);
     if (options_.resume) {
@@ -70,8 +69,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
     new_.states = old_.states;
   } else {
     old_ = {};
-    weights_ = scenario.initial_weights.empty() ? engine_->initial()
-                                                : engine_->load_weights(scenario.initial_weights);
+    weights_ = std::move(initial);
   }
 }
 

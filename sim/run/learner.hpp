@@ -30,9 +30,9 @@ struct Interrupted {};
 
 class Learner {
  public:
-  // Throws base::UserError for what the engine refuses.
+  // Throws base::UserError for a checkpoint that cannot be gone on from.
   Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine> engine,
-          LearnerOptions options);
+          std::shared_ptr<const engine::Weights> initial, LearnerOptions options);
   ~Learner();
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;

@@ -42,11 +42,12 @@ class Run : public WorldListener {
       : scenario_(scenario),
         options_(options),
         schedule_(scenario.schedule.make(scenario.setting)),
+        engine_(scenario.training.learn ? open_engine() : nullptr),
         world_(scenario.world, *this),
         store_(open_store()),
         recorder_(store_.get(), scenario.output.record),
         local_updates_(scenario.setting) {
-    if (scenario.training.learn) start_learning();
+    if (engine_) start_learning();
   }
 
   RunResult execute() {
@@ -123,7 +124,8 @@ class Run : public WorldListener {
  private:
   // --- learning ---------------------------------------------------------------------------------
 
-  void start_learning() {
+  // Before the store is begun: what the engine refuses leaves nothing behind.
+  std::shared_ptr<const engine::Engine> open_engine() {
     engine::EngineOptions options;
     options.architecture = scenario_.setting->architecture;
     options.training = scenario_.training.local;
@@ -134,12 +136,20 @@ class Run : public WorldListener {
     options.test = std::make_shared<const engine::Dataset>(scenario_.source->test());
     options.parts = scenario_.parts;
     options.evaluation_batch = scenario_.evaluation.batch;
+    auto engine = engine::open_engine(options);
+    engine->prepare_thread();
+    const std::string& file = scenario_.initial_weights;
+    initial_ = file.empty() ? engine->initial() : engine->load_weights(file);
+    return engine;
+  }
+
+  void start_learning() {
     LearnerOptions learner;
     learner.workers = workers();
     learner.folder = options_.folder;
     learner.resume = options_.mode == StoreMode::resume;
     learner.interrupted = options_.interrupted;
-    learner_.emplace(scenario_, engine::open_engine(options), std::move(learner));
+    learner_.emplace(scenario_, engine_, std::move(initial_), std::move(learner));
   }
 
   [[nodiscard]] int workers() const {
@@ -476,6 +486,8 @@ class Run : public WorldListener {
   const Scenario& scenario_;
   const RunOptions& options_;
   std::unique_ptr<Schedule> schedule_;
+  std::shared_ptr<const engine::Weights> initial_;  // before engine_, which sets it
+  std::shared_ptr<const engine::Engine> engine_;    // null: timing only
   World world_;
   std::unique_ptr<StoreWriter> store_;
   Recorder recorder_;

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/text.hpp"
+#include "engine/model/submodel.hpp"
 #include "sim/scenario/division.hpp"
 #include "sim/scenario/fleet.hpp"
 #include "sim/scenario/sweep.hpp"
@@ -141,6 +142,7 @@ class ScenarioReader {
     if (problems_.has_errors()) return scenario;
 
     if (!make_model(root, scenario, *setting)) return scenario;
+    if (scenario.training.learn && !judgeable(root, scenario, *setting)) return scenario;
     const ByMemoryClass<double> by_class{batches};
     for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
       const auto batch = static_cast<int>(by_class.of(fleet.machines[i]->memory_class_gb));
@@ -217,6 +219,18 @@ class ScenarioReader {
     } catch (const base::UserError&) {
       return false;
     }
+  }
+
+  // The submodel that is judged must have an exit.
+  bool judgeable(const Value& root, const Scenario& scenario, const Setting& setting) {
+    const engine::Architecture& a = *setting.architecture;
+    const int depth = engine::depth_at(a, scenario.evaluation.rate);
+    if (a.exit_at(depth)) return true;
+    problems_.error(root.find("evaluation")->where,
+                    fmt::format("evaluation.rate: {} keeps {} of {} blocks, and no exit is among "
+                                "them; raise it, or add to model.exits",
+                                scenario.evaluation.rate, depth, a.depth()));
+    return false;
   }
 
   static void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
