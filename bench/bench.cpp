@@ -14,27 +14,11 @@
 
 #include "bench/bare.hpp"
 #include "bench/child.hpp"
+#include "bench/report.hpp"
 #include "sim/run/run.hpp"
 
 namespace convoy::bench {
 namespace {
-
-int missed = 0;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-// `bound` 0: reported without one.
-void report(const std::string& what, double measured, const std::string& unit, double bound) {
-  const bool met = bound <= 0 || measured <= bound;
-  if (!met) ++missed;
-  fmt::print(
-      "{:<66} {:>9.3f} {:<4} {}\n", what, measured, unit,
-      bound <= 0 ? "" : fmt::format("at most {} {}: {}", bound, unit, met ? "met" : "MISSED"));
-  std::fflush(stdout);
-}
 
 // The pattern as a scenario: four speed classes, every task the same bytes.
 std::string scenario_text(const Pattern& p, const std::string& schedule, const std::string& stop) {
@@ -144,8 +128,8 @@ int main() {
     many_nodes(folder);
   } catch (const std::exception& e) {
     fmt::print(stderr, "convoy_bench: {}\n", e.what());
-    missed = 1;
+    return 1;
   }
   std::filesystem::remove_all(folder);
-  return missed == 0 ? 0 : 1;
+  return missed() == 0 ? 0 : 1;
 }

@@ -1,0 +1,183 @@
+// Benchmarks of learning: the engine against a bare LibTorch loop with the same model, batches and
+// optimizer; two workers against one; memory of large models. What is compared alternates in one
+// run. Exit status 1 where a bound is not met.
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "base/diagnostics.hpp"
+#include "bench/child.hpp"
+#include "bench/report.hpp"
+#include "engine/api/engine.hpp"
+
+extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
+
+namespace convoy::bench {
+namespace {
+
+using engine::EngineOptions;
+
+// --- the engine against a bare loop -------------------------------------------------------------
+
+// The same four-layer network written directly in LibTorch, with exits as asked.
+struct BareNetwork : torch::nn::Module {
+  BareNetwork(std::vector<int> channels, int inputs, int classes) {
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      const int in = i == 0 ? inputs : channels[i - 1];
+      convolutions.push_back(register_module(
+          fmt::format("conv{}", i),
+          torch::nn::Conv2d(torch::nn::Conv2dOptions(in, channels[i], 3).padding(1))));
+      exits.push_back(register_module(fmt::format("exit{}", i),
+                                      torch::nn::Linear(channels[i], classes)));
+    }
+  }
+  torch::Tensor loss(torch::Tensor x, const torch::Tensor& labels) {
+    torch::Tensor sum;
+    for (std::size_t i = 0; i < convolutions.size(); ++i) {
+      x = torch::max_pool2d(torch::relu(convolutions[i](x)), 2);
+      const torch::Tensor one =
+          torch::nn::functional::cross_entropy(exits[i](x.mean({2, 3})), labels);
+      sum = i == 0 ? one : sum + one;
+    }
+    return sum;
+  }
+  std::vector<torch::nn::Conv2d> convolutions;
+  std::vector<torch::nn::Linear> exits;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void against_a_bare_loop(int repetitions) {
+  constexpr int batch = 32;
+  const engine::DataOptions drawn{.samples = 2048};
+  const auto source = engine::open_source(drawn, ".");
+  EngineOptions options;
+  engine::ModelOptions model;
+  model.architecture = "cnn-small";
+  options.architecture =
+      std::make_shared<const engine::Architecture>(engine::make_architecture(model));
+  options.train = std::make_shared<const engine::Dataset>(source->train());
+  options.training.optimizer = {.learning_rate = 0.01, .momentum = 0.9};
+  options.rules.transfer.weight = 0;
+  options.parts.resize(2);
+  options.parts[1].train.resize(static_cast<std::size_t>(options.train->size()));
+  std::iota(options.parts[1].train.begin(), options.parts[1].train.end(), 0);
+  const std::unique_ptr<engine::Engine> ours(convoy_make_engine(options));
+  ours->prepare_thread();
+  const auto start = ours->initial();
+
+  // The bare loop has its data normalized in memory.
+  const auto n = options.train->size();
+  const torch::Tensor images =
+      torch::from_blob(const_cast<std::uint8_t*>(options.train->pixels.data()), {n, 1, 28, 28},
+                       torch::kByte)
+          .to(torch::kFloat)
+          .div(255)
+          .sub(0.3)
+          .div(0.3);
+  const torch::Tensor labels =
+      torch::from_blob(const_cast<int*>(options.train->labels.data()), {n}, torch::kInt)
+          .to(torch::kLong);
+  BareNetwork network({16, 32, 48, 64}, 1, 10);
+  torch::optim::SGD sgd(network.parameters(), torch::optim::SGDOptions(0.01).momentum(0.9));
+  std::vector<double> bare;
+  std::vector<double> engine;
+  for (int i = 0; i <= repetitions; ++i) {
+    auto begin = std::chrono::steady_clock::now();
+    const torch::Tensor order = torch::randperm(n);
+    for (std::int64_t from = 0; from < n; from += batch) {
+      const torch::Tensor which = order.slice(0, from, from + batch);
+      sgd.zero_grad();
+      network.loss(images.index_select(0, which), labels.index_select(0, which)).backward();
+      sgd.step();
+    }
+    bare.push_back(seconds_since(begin));
+    begin = std::chrono::steady_clock::now();
+    const auto task =
+        ours->begin({.node = 1, .task = i, .rate = 1, .batch = batch, .received = start}, {});
+    task->train(1, {});
+    task->finish();
+    engine.push_back(seconds_since(begin));
+  }
+  bare.erase(bare.begin());  // warming up
+  engine.erase(engine.begin());
+  fmt::print("An epoch of cnn-small on {} images, batch {}: bare {:.3f} s, engine {:.3f} s\n", n,
+             batch, median(bare), median(engine));
+  report("  ratio to bare", median(engine) / median(bare), "x", 1.05);
+}
+
+// --- whole runs ---------------------------------------------------------------------------------
+
+std::string run_line(const std::filesystem::path& folder, const std::string& name,
+                     const std::string& text, const std::string& more) {
+  const std::string file = (folder / (name + ".toml")).string();
+  std::ofstream(file) << text;
+  return fmt::format("{} run {} --no-store --quiet {} >/dev/null", CONVOY_BINARY, file, more);
+}
+
+std::string scenario(const std::string& model, const std::string& training, int nodes,
+                     const std::string& data, const std::string& stop) {
+  return fmt::format(
+      "[fleet]\n[[fleet.nodes]]\ndevice = \"jetson-agx-orin-64gb\"\ncount = {}\n[model]\n{}\n"
+      "[data]\nsource = \"glyphs\"\n{}\n[training]\nlearn = true\n{}\n[stop]\n{}\n",
+      nodes, model, data, training, stop);
+}
+
+void two_workers(const std::filesystem::path& folder, int repetitions) {
+  const std::string text = scenario("architecture = \"cnn-small\"", "batch = 16", 16,
+                                    "samples = 6000\ntest_samples = 100", "rounds = 4");
+  std::vector<double> one;
+  std::vector<double> two;
+  for (int i = 0; i < repetitions; ++i) {
+    one.push_back(command(run_line(folder, "workers", text, "--workers 1")).seconds);
+    two.push_back(command(run_line(folder, "workers", text, "--workers 2")).seconds);
+  }
+  fmt::print("16 nodes, 4 rounds, cnn-small: 1 worker {:.2f} s, 2 workers {:.2f} s\n", median(one),
+             median(two));
+  report_at_least("  gain by the second worker", median(one) / median(two), "x", 1.8);
+}
+
+void large_models(const std::filesystem::path& folder) {
+  const std::string vit = scenario("architecture = \"vit-b16\"\nimage_size = 224\nchannels = 3",
+                                   "batch = 1\nlocal_steps = 1", 16,
+                                   "samples = 64\ntest_samples = 2", "rounds = 1");
+  const Measured sixteen = command(run_line(folder, "vit", vit, "--workers 2"));
+  fmt::print("16 nodes of vit-b16, one local step each, batch 1: {:.1f} s\n", sixteen.seconds);
+  report("  peak memory", sixteen.peak_mib / 1024, "GiB", 10);
+  const std::string large =
+      scenario("architecture = \"vit-0.11b\"\nimage_size = 224\nchannels = 3",
+               "batch = 8\nlocal_steps = 1\noptimizer = { kind = \"adan\", learning_rate = 1e-3 }",
+               1, "samples = 20\ntest_samples = 1", "rounds = 1");
+  const Measured step = command(run_line(folder, "large", large, "--workers 1"));
+  report("vit-0.11b, one step of Adan at batch 8, the whole run", step.seconds, "s", 0);
+  report("  its peak memory", step.peak_mib / 1024, "GiB", 0);
+}
+
+}  // namespace
+}  // namespace convoy::bench
+
+int main() {
+  using namespace convoy::bench;
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("convoy-learning-bench-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  try {
+    against_a_bare_loop(9);
+    two_workers(folder, 5);
+    large_models(folder);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "convoy_learning_bench: {}\n", e.what());
+    return 1;
+  }
+  std::filesystem::remove_all(folder);
+  return missed() == 0 ? 0 : 1;
+}
