@@ -16,10 +16,11 @@
 // operators' own copies. Within 1 % of the allocator's peak in the weights phase of six
 // architectures at four rates, within 3 % in the mask phase
 // (tests/engine/learning/memory_test.cpp). What is approximate or left out: oneDNN's blocks are
-// those of AVX-512; another back end (cuDNN) has other workspace; a batch of one; knowledge
-// transfer's scores, gates and logits, and in the mask phase the heads of the exits that are not
-// trained (all small); the library itself, allocator's rounding and fragmentation; the update, made
-// in place after the last step.
+// those of AVX-512 (with AVX2 the peaks are up to 8 % off), and another back end (cuDNN) has other
+// workspace; convolutions of a single small image, which take another way; knowledge transfer's
+// scores, gates and logits, and in the mask phase the heads of the exits that are not trained (all
+// small); the library itself, the allocator's rounding; the update, made in place after the last
+// step.
 
 #include <array>
 #include <vector>
