@@ -127,16 +127,13 @@ void Gates::draw(at::Generator& generator) {
   }
 }
 
-Tensors Gates::gated(const Tensors& tensors) const {
-  Tensors result = tensors;
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    if (!result[i].defined() || !rows_[i].defined()) continue;
-    const Tensor& gate = drawn_[static_cast<std::size_t>(layout_.tensors[i].row_group)];
-    std::vector<std::int64_t> shape(static_cast<std::size_t>(result[i].dim()), 1);
-    shape[0] = -1;
-    result[i] = result[i] * gate.index_select(0, rows_[i]).view(shape).to(result[i].device());
-  }
-  return result;
+Tensor Gates::gated(std::size_t number, const Tensor& tensor) const {
+  const Tensor& rows = rows_[number];
+  if (!tensor.defined() || !rows.defined()) return tensor;
+  const Tensor& gate = drawn_[static_cast<std::size_t>(layout_.tensors[number].row_group)];
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(tensor.dim()), 1);
+  shape[0] = -1;
+  return tensor * gate.index_select(0, rows).view(shape).to(tensor.device());
 }
 
 std::int64_t Gates::count() const {

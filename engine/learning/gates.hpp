@@ -34,9 +34,10 @@ class Gates {
 
   // Draws gates for one step. A group whose gates are all 0 is drawn again.
   void draw(at::Generator& generator);
-  // The tensors with the drawn gates on them; `tensors` are those of the full width of that depth.
-  // The gates are leaves of the graph: after backward their gradients are there.
-  [[nodiscard]] Tensors gated(const Tensors& tensors) const;
+  // A tensor (by its number in the layout; of the full width of that depth) with the drawn gates on
+  // its rows, or as it is where it has none. The gates are leaves of the graph: after backward
+  // their gradients are there.
+  [[nodiscard]] Tensor gated(std::size_t number, const Tensor& tensor) const;
   // |mean of freshly drawn gates - rate|. Draws them; call before gradients().
   double rate_error(at::Generator& generator);
   // dL/dlogit by group: of the loss that was run backward, and of lambda x rate_error().

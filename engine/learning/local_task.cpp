@@ -142,10 +142,11 @@ void NodeTask::learn_masks(int epochs) {
   adan.betas = {0.98, 0.92, 0.99};
   OptimizerSteps logit_steps(adan, mask.learning_rate);
   const Mode mode{.training = true, .generator = dropout};
+  const auto effective = [&](std::size_t i) { return gates.gated(i, weights_[i]); };
   for_each_batch(mask_phase, epochs, {}, [&](const Batch& batch) {
     gates.draw(draws);
-    const Tensor loss = at::cross_entropy_loss(
-        network.forward(gates.gated(weights_), batch.input, mode).back(), batch.labels);
+    const Tensor loss =
+        at::cross_entropy_loss(network.forward(effective, batch.input, mode).back(), batch.labels);
     torch::autograd::backward({loss}, {});
     gates.rate_error(draws);
     const Tensors slopes = gates.gradients(lambda);

@@ -1,5 +1,7 @@
 #include "engine/learning/network.hpp"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include <cmath>
 #include <unordered_map>
 
@@ -20,6 +22,27 @@ Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
 
 // Features come last for tokens and vectors, second for images.
 std::int64_t feature_dimension(const Tensor& x) { return x.dim() == 4 ? 1 : x.dim() - 1; }
+
+// Kept features back to their places among `features`, zeros elsewhere. LibTorch's own index_copy
+// would keep its source until backward.
+class Scatter : public torch::autograd::Function<Scatter> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
+                        const Tensor& indices, std::int64_t features) {
+    const std::int64_t dimension = feature_dimension(x);
+    context->save_for_backward({indices});
+    context->saved_data["dimension"] = dimension;
+    std::vector<std::int64_t> shape = x.sizes().vec();
+    shape[static_cast<std::size_t>(dimension)] = features;
+    return at::zeros(shape, x.options()).index_copy_(dimension, indices, x);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const Tensor indices = context->get_saved_variables()[0];
+    const std::int64_t dimension = context->saved_data["dimension"].toInt();
+    return {gradients[0].index_select(dimension, indices), Tensor(), Tensor()};
+  }
+};
 
 }  // namespace
 
@@ -62,6 +85,10 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
 }
 
 Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode& mode) const {
+  return forward([&](std::size_t number) { return tensors[number]; }, input, mode);
+}
+
+Tensors Network::forward(const TensorOf& tensor_of, const Tensor& input, const Mode& mode) const {
   Tensors values(static_cast<std::size_t>(trace_.tensors));
   values[0] = input;
   Tensor padding;  // [batch, 1, 1, sequence]: minus infinity at texts' padding
@@ -73,7 +100,7 @@ Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode
   Tensors exits;
   for (const Step& step : steps_) {
     const TracedLayer& t = trace_.layers[static_cast<std::size_t>(step.traced)];
-    Tensor out = apply(step, tensors, values, padding, mode);
+    Tensor out = apply(step, tensor_of, values, padding, mode);
     if (step.is_exit) exits.push_back(out);
     values[static_cast<std::size_t>(t.output)] = std::move(out);
     for (const int number : step.last_uses) values[static_cast<std::size_t>(number)].reset();
@@ -81,15 +108,13 @@ Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode
   return exits;
 }
 
-Tensor Network::apply(const Step& step, const Tensors& tensors, const Tensors& values,
+Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors& values,
                       const Tensor& padding, const Mode& mode) const {
   const TracedLayer& t = trace_.layers[static_cast<std::size_t>(step.traced)];
   const Layer& layer = *t.layer;
   const Tensor& x = values[static_cast<std::size_t>(t.inputs.front())];
   // The layer's n-th tensor, in the order of parameter_tensors().
-  const auto parameter = [&](int n) -> const Tensor& {
-    return tensors[static_cast<std::size_t>(step.first + n)];
-  };
+  const auto parameter = [&](int n) { return tensor_of(static_cast<std::size_t>(step.first + n)); };
   const Tensor none;
   switch (layer.kind) {
     case LayerKind::conv2d:
@@ -102,7 +127,7 @@ Tensor Network::apply(const Step& step, const Tensors& tensors, const Tensors& v
       Tensor out = at::batch_norm(x, parameter(0), parameter(1), running ? parameter(2) : none,
                                   running ? parameter(3) : none, mode.training, statistics_momentum,
                                   norm_epsilon, false);
-      if (mode.update_statistics) tensors[static_cast<std::size_t>(step.first + 4)].add_(1);
+      if (mode.update_statistics) parameter(4).add_(1);
       return out;
     }
     case LayerKind::layer_norm:
@@ -142,10 +167,7 @@ Tensor Network::apply(const Step& step, const Tensors& tensors, const Tensors& v
       return x + values[static_cast<std::size_t>(t.inputs.back())];
     case LayerKind::scatter: {
       if (!step.indices.defined()) return x;
-      const std::int64_t dimension = feature_dimension(x);
-      std::vector<std::int64_t> shape = x.sizes().vec();
-      shape[static_cast<std::size_t>(dimension)] = t.out.features;
-      return at::zeros(shape, x.options()).index_copy(dimension, step.indices.to(x.device()), x);
+      return Scatter::apply(x, step.indices.to(x.device()), t.out.features);
     }
   }
   return none;
@@ -155,13 +177,19 @@ Tensor Network::attention(const TracedLayer& t, const Tensor& qkv, const Tensor&
   const std::int64_t batch = qkv.size(0);
   const std::int64_t tokens = qkv.size(1);
   const std::int64_t width = qkv.size(2) / 3;
-  // [3, batch, heads, tokens, features]
-  const Tensor parts =
-      qkv.reshape({batch, tokens, 3, t.heads, width / t.heads}).permute({2, 0, 3, 1, 4});
-  const Tensor q = parts.select(0, 0) * (1 / std::sqrt(static_cast<double>(t.layer->scaled_by)));
-  Tensor scores = at::matmul(q, parts.select(0, 1).transpose(-2, -1));
+  // Each [batch, heads, tokens, features]. Unbinding has a backward that puts the three gradients
+  // beside each other at once; selecting them one by one would make three of full size and add.
+  Tensors parts = qkv.reshape({batch, tokens, 3, t.heads, width / t.heads}).unbind(2);
+  for (Tensor& part : parts) part = part.transpose(1, 2);
+  // The copy that the product below would make of it anyway, scaled in place.
+  Tensor q = parts[0].clone(at::MemoryFormat::Contiguous);
+  q.mul_(1 / std::sqrt(static_cast<double>(t.layer->scaled_by)));
+  // Nothing is kept that backward does not need: each score matrix gives way to the next.
+  Tensor scores = at::matmul(q, parts[1].transpose(-2, -1));
+  q.reset();
   if (padding.defined()) scores = scores + padding;
-  const Tensor mixed = at::matmul(at::softmax(scores, -1), parts.select(0, 2));
+  scores = at::softmax(scores, -1);
+  const Tensor mixed = at::matmul(scores, parts[2]);
   return mixed.transpose(1, 2).reshape({batch, tokens, width});
 }
 

@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include <functional>
 #include <vector>
 
 #include "engine/learning/tensors.hpp"
@@ -32,6 +33,13 @@ class Network {
   // height, width] or token numbers [batch, sequence]. `tensors`: sliced, by the layout's numbers.
   [[nodiscard]] Tensors forward(const Tensors& tensors, const Tensor& input,
                                 const Mode& mode) const;
+  // The same with tensors that are made (a gate x a weight) when their layer comes: by their
+  // number in the layout, each once. Backward is done with such a tensor right after its layer,
+  // since LibTorch takes what was made last first; made in front, all their gradients would be
+  // there at once.
+  using TensorOf = std::function<Tensor(std::size_t number)>;
+  [[nodiscard]] Tensors forward(const TensorOf& tensor_of, const Tensor& input,
+                                const Mode& mode) const;
 
   [[nodiscard]] const Trace& trace() const { return trace_; }
   // Some batch_norm sees a single position: it cannot train on a batch of one.
@@ -46,7 +54,7 @@ class Network {
     bool is_exit = false;        // its output is an exit's scores
   };
 
-  [[nodiscard]] Tensor apply(const Step& step, const Tensors& tensors, const Tensors& values,
+  [[nodiscard]] Tensor apply(const Step& step, const TensorOf& tensor_of, const Tensors& values,
                              const Tensor& padding, const Mode& mode) const;
   [[nodiscard]] Tensor attention(const TracedLayer& t, const Tensor& qkv,
                                  const Tensor& padding) const;

@@ -1,6 +1,6 @@
 #include "engine/model/costs.hpp"
 
-#include <algorithm>
+#include "engine/model/layer_costs.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -31,16 +31,6 @@ double elementwise_flops(const Layer& layer) {
   }
 }
 
-bool is_dense(const Layer& layer) {
-  return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
-}
-
-// Layers that are views of their input, or the identity because nothing was pruned.
-bool is_free(const TracedLayer& t) {
-  return t.layer->kind == LayerKind::flatten || t.layer->kind == LayerKind::select_first ||
-         (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
-}
-
 OpClass dense_class(const Layer& layer) {
   return layer.kind == LayerKind::conv2d ? OpClass::convolution : OpClass::matrix_product;
 }
@@ -53,11 +43,6 @@ double dense_flops(const TracedLayer& t) {
   return 2 * window * t.in.features * t.out.elements();
 }
 
-// Elements of attention's score matrices: tokens x tokens for each head that is left.
-double attention_scores(const TracedLayer& t) {
-  return t.in.positions() * t.in.positions() * t.heads;
-}
-
 // One of attention's two matrix products.
 double attention_product(const TracedLayer& t) {
   return 2 * t.in.positions() * t.in.positions() * t.out.features;
@@ -68,29 +53,22 @@ constexpr double softmax_flops = 5;  // an element: scale, exponential, sum, div
 // Everything the optimizer does to one parameter tensor, as the elementwise launches of LibTorch's
 // own implementations (Adan's: engine/learning).
 struct OptimizerWork {
-  double state_values;  // a parameter
-  int launches;         // a tensor
-  double words;         // read and written a parameter, over all launches
+  int launches;  // a tensor
+  double words;  // read and written a parameter, over all launches
 };
 
 OptimizerWork work_of(Optimizer optimizer) {
   switch (optimizer) {
     case Optimizer::sgd:
-      return {0, 1, 3};
+      return {1, 3};
     case Optimizer::sgd_momentum:
-      return {1, 3, 8};
+      return {3, 8};
     case Optimizer::adamw:
-      return {2, 8, 20};
+      return {8, 20};
     case Optimizer::adan:
-      return {4, 14, 36};
+      return {14, 36};
   }
-  return {0, 0, 0};
-}
-
-// What is trained in the mask phase beside the gates: CLS and positions, norms, the exit.
-bool trained(const TracedLayer& t, Phase phase) {
-  return phase == Phase::weights || t.in_exit() || t.layer->kind == LayerKind::layer_norm ||
-         t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
+  return {0, 0};
 }
 
 class StepWriter {
@@ -103,7 +81,7 @@ class StepWriter {
       const double in = t.in.elements() * batch_;
       const double out = t.out.elements() * batch_;
       if (is_dense(*t.layer)) {
-        if (phase == Phase::mask && t.gated) elementwise(t.parameters, 2 * t.parameters);
+        if (gated(t, phase)) elementwise(t.parameters, 2 * t.parameters);
         put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
             in + out + t.parameters);
       } else if (t.layer->kind == LayerKind::attention) {
@@ -123,9 +101,9 @@ class StepWriter {
   }
 
   void backward(Phase phase) {
-    const std::vector<bool> wanted = tensors_with_gradient();
+    const std::vector<bool> wanted = tensors_with_gradient(trace_, phase);
     for (auto t = trace_.layers.rbegin(); t != trace_.layers.rend(); ++t) {
-      if (is_free(*t)) continue;
+      if (is_free(*t) || !wanted[static_cast<std::size_t>(t->output)]) continue;
       const bool input_gradient = wanted[static_cast<std::size_t>(t->inputs.front())];
       const double in = t->in.elements() * batch_;
       const double out = t->out.elements() * batch_;
@@ -133,11 +111,11 @@ class StepWriter {
         const OpClass op = dense_class(*t->layer);
         const double flops = batch_ * dense_flops(*t);
         if (input_gradient) put(op, flops, in + out + t->parameters);
-        if (trained(*t, phase) || t->gated) {
+        if (trained(*t, phase) || gated(*t, phase)) {
           put(op, flops, in + out + t->parameters);
           if (t->layer->bias) elementwise(out, out);
         }
-        if (phase == Phase::mask && t->gated) elementwise(2 * t->parameters, 2 * t->parameters);
+        if (gated(*t, phase)) elementwise(2 * t->parameters, 2 * t->parameters);
       } else if (t->layer->kind == LayerKind::attention) {
         const double scores = attention_scores(*t) * batch_;
         const double product = attention_product(*t) * batch_;
@@ -178,17 +156,6 @@ class StepWriter {
   }
   void elementwise(double flops, double values) { put(OpClass::elementwise, flops, values); }
 
-  // Gradients flow to every tensor behind some parameter, not to the data.
-  [[nodiscard]] std::vector<bool> tensors_with_gradient() const {
-    std::vector<bool> wanted(static_cast<std::size_t>(trace_.tensors), false);
-    for (const TracedLayer& t : trace_.layers) {
-      bool any = t.parameter_tensors > 0;
-      for (const int i : t.inputs) any = any || wanted[static_cast<std::size_t>(i)];
-      wanted[static_cast<std::size_t>(t.output)] = any;
-    }
-    return wanted;
-  }
-
   const Trace& trace_;
   double batch_;
   StepCost cost_;
@@ -202,52 +169,6 @@ int exits_of(const Trace& trace) {
     before = t.in_exit();
   }
   return count + (before ? 1 : 0);
-}
-
-// Bytes that one sample leaves behind for the backward pass. A tensor that several operators need
-// is kept once.
-double saved_bytes(const Trace& trace) {
-  std::vector<bool> kept(static_cast<std::size_t>(trace.tensors), false);
-  double bytes = 0;
-  const auto keep = [&](int tensor, double elements) {
-    if (kept[static_cast<std::size_t>(tensor)]) return;
-    kept[static_cast<std::size_t>(tensor)] = true;
-    bytes += elements * word;
-  };
-  for (const TracedLayer& t : trace.layers) {
-    switch (t.layer->kind) {
-      case LayerKind::conv2d:
-      case LayerKind::linear:
-      case LayerKind::batch_norm:
-      case LayerKind::gelu:
-        keep(t.inputs.front(), t.in.elements());
-        break;
-      case LayerKind::layer_norm:
-        keep(t.inputs.front(), t.in.elements());
-        bytes += 2 * t.in.positions() * word;  // mean and deviation
-        break;
-      case LayerKind::max_pool:
-        keep(t.inputs.front(), t.in.elements());
-        bytes += 8 * t.out.elements();  // indices
-        break;
-      case LayerKind::relu:
-      case LayerKind::tanh:
-        keep(t.output, t.out.elements());
-        break;
-      case LayerKind::dropout:
-        bytes += t.out.elements();  // a mask of one byte
-        break;
-      case LayerKind::attention:
-        bytes += (t.in.elements() + attention_scores(t)) * word;  // q, k, v by head; softmax
-        break;
-      case LayerKind::embedding:
-        bytes += 8 * t.out.positions();  // the token numbers
-        break;
-      default:
-        break;
-    }
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -285,28 +206,6 @@ StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int
   writer.backward(phase);
   writer.update(optimizer, phase);
   return writer.done();
-}
-
-MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch) {
-  MemoryCost memory;
-  const double state = work_of(optimizer).state_values;
-  double largest_gated = 0;
-  for (const TracedLayer& t : trace.layers) {
-    memory.weights += (t.parameters + t.buffers) * word;
-    if (trained(t, phase)) {
-      memory.gradients += t.parameters * word;
-      memory.optimizer += state * t.parameters * word;
-    } else if (t.gated) {
-      memory.weights += t.parameters * word;  // gate x weight, kept for backward
-      largest_gated = std::max(largest_gated, t.parameters * word);
-    }
-    if (is_free(t)) continue;
-    memory.workspace =
-        std::max(memory.workspace, (t.in.elements() + t.out.elements()) * batch * word);
-  }
-  memory.workspace += largest_gated;
-  memory.activations = saved_bytes(trace) * batch;
-  return memory;
 }
 
 double transfer_bytes(const Trace& trace) {

@@ -123,10 +123,10 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
   const Steps steps =
       train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps);
   Activity activity{.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops};
-  activity.memory =
-      node.machine->context +
-      engine::training_memory(trace, setting_->optimizer, engine::Phase::weights, node.batch)
-          .total();
+  activity.memory = node.machine->context +
+                    engine::training_memory(trace, setting_->optimizer, engine::Phase::weights,
+                                            node.batch, setting_->keeps_received)
+                        .total();
   activity.work = work;
   return activity;
 }

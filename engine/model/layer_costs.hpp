@@ -1,0 +1,60 @@
+#pragma once
+
+// What costs.cpp and memory.cpp both need to know of a layer.
+
+#include "engine/model/costs.hpp"
+
+namespace convoy::engine {
+
+inline bool is_dense(const Layer& layer) {
+  return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
+}
+
+// Layers that are views of their input, or the identity because nothing was pruned.
+inline bool is_free(const TracedLayer& t) {
+  return t.layer->kind == LayerKind::flatten || t.layer->kind == LayerKind::select_first ||
+         (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
+}
+
+// Elements of attention's score matrices: tokens x tokens for each head that is left.
+inline double attention_scores(const TracedLayer& t) {
+  return t.in.positions() * t.in.positions() * t.heads;
+}
+
+// What is trained in the mask phase beside the gates: CLS and positions, norms, the exit.
+inline bool trained(const TracedLayer& t, Phase phase) {
+  return phase == Phase::weights || t.in_exit() || t.layer->kind == LayerKind::layer_norm ||
+         t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
+}
+
+// Does the layer have a gate on its rows that is trained? (A norm has its input's gates: its few
+// numbers are trained and gated both.)
+inline bool gated(const TracedLayer& t, Phase phase) { return phase == Phase::mask && t.gated; }
+
+// By tensor: do gradients flow to it? They do to every tensor behind something trained or gated.
+inline std::vector<bool> tensors_with_gradient(const Trace& trace, Phase phase) {
+  std::vector<bool> wanted(static_cast<std::size_t>(trace.tensors), false);
+  for (const TracedLayer& t : trace.layers) {
+    bool any = (t.parameter_tensors > 0 && trained(t, phase)) || gated(t, phase);
+    for (const int i : t.inputs) any = any || wanted[static_cast<std::size_t>(i)];
+    wanted[static_cast<std::size_t>(t.output)] = any;
+  }
+  return wanted;
+}
+
+// Values that an optimizer keeps of each parameter (engine/learning/optimizer.hpp).
+inline double state_values(Optimizer optimizer) {
+  switch (optimizer) {
+    case Optimizer::sgd:
+      return 0;
+    case Optimizer::sgd_momentum:
+      return 1;
+    case Optimizer::adamw:
+      return 2;
+    case Optimizer::adan:
+      return 4;
+  }
+  return 0;
+}
+
+}  // namespace convoy::engine

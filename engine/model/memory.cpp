@@ -1,0 +1,442 @@
+// Memory at the peak of a training step: the step is walked through as engine/learning has LibTorch
+// do it, every tensor with its size, and the highest point is taken. What an operator keeps for
+// backward is what LibTorch's derivatives name (tools/autograd/derivatives.yaml); what is made is
+// released when the last holder lets go, as there.
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "engine/model/layer_costs.hpp"
+
+namespace convoy::engine {
+namespace {
+
+constexpr double word = bytes_per_value;
+constexpr double index_bytes = 8;  // LibTorch's indices and labels are 64-bit
+// oneDNN convolves in blocks of so many channels (with AVX-512; 8 with AVX2); the rest is padded.
+constexpr int channel_block = 16;
+
+using Kind = double MemoryCost::*;
+
+// What is live now, and at its highest.
+class Meter {
+ public:
+  void add(Kind kind, double bytes) {
+    now_.*kind += bytes;
+    if (now_.total() > peak_.total()) peak_ = now_;
+  }
+  void remove(Kind kind, double bytes) { now_.*kind -= bytes; }
+  [[nodiscard]] const MemoryCost& peak() const { return peak_; }
+
+ private:
+  MemoryCost now_;
+  MemoryCost peak_;
+};
+
+// A tensor's memory; views share it.
+class Storage {
+ public:
+  Storage(Meter& meter, Kind kind, double bytes) : meter_(meter), kind_(kind), bytes_(bytes) {
+    meter_.add(kind_, bytes_);
+  }
+  ~Storage() { meter_.remove(kind_, bytes_); }
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+ private:
+  Meter& meter_;
+  Kind kind_;
+  double bytes_;
+};
+using Held = std::shared_ptr<const Storage>;
+using Saved = std::vector<Held>;
+
+double rounded_up(int channels) {
+  return static_cast<double>((channels + channel_block - 1) / channel_block * channel_block);
+}
+
+// The largest tensor of a layer's parameters.
+double largest_tensor(const TracedLayer& t) {
+  if (is_dense(*t.layer)) return t.parameters - (t.layer->bias ? t.out.features : 0);
+  const bool norm =
+      t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::layer_norm;
+  return norm ? t.parameters / 2 : t.parameters;
+}
+
+class StepWalk {
+ public:
+  StepWalk(const Trace& trace, Optimizer optimizer, Phase phase, int batch, bool keeps_received)
+      : trace_(trace),
+        optimizer_(optimizer),
+        phase_(phase),
+        batch_(batch),
+        keeps_received_(keeps_received),
+        wanted_(tensors_with_gradient(trace, phase)),
+        values_(static_cast<std::size_t>(trace.tensors)),
+        gradients_(static_cast<std::size_t>(trace.tensors)),
+        saved_(trace.layers.size()),
+        last_use_(static_cast<std::size_t>(trace.tensors)),
+        elements_(static_cast<std::size_t>(trace.tensors)) {
+    for (std::size_t i = 0; i < trace.layers.size(); ++i) {
+      const TracedLayer& t = trace.layers[i];
+      for (const int input : t.inputs) last_use_[static_cast<std::size_t>(input)] = i;
+      elements_[static_cast<std::size_t>(t.output)] = out(t);
+    }
+  }
+
+  // A step with the optimizer's state already there, as all but the first have it.
+  MemoryCost peak() {
+    hold_model();
+    const Held input = hold_batch();
+    forward(input);
+    backward();
+    update();
+    return meter_.peak();
+  }
+
+ private:
+  Held make(Kind kind, double bytes) { return std::make_shared<Storage>(meter_, kind, bytes); }
+  Held activation(double elements) { return make(&MemoryCost::activations, elements * word); }
+  Held workspace(double elements) { return make(&MemoryCost::workspace, elements * word); }
+
+  [[nodiscard]] double in(const TracedLayer& t) const { return t.in.elements() * batch_; }
+  [[nodiscard]] double out(const TracedLayer& t) const { return t.out.elements() * batch_; }
+  [[nodiscard]] bool wants(int tensor) const { return wanted_[static_cast<std::size_t>(tensor)]; }
+  Held& value(int tensor) { return values_[static_cast<std::size_t>(tensor)]; }
+  Held& gradient(int tensor) { return gradients_[static_cast<std::size_t>(tensor)]; }
+
+  void hold_model() {
+    for (const TracedLayer& t : trace_.layers) {
+      weights_ += (t.parameters + t.buffers) * word;
+      if (trained(t, phase_)) trained_ += t.parameters * word;
+    }
+    lasting_.push_back(make(&MemoryCost::weights, weights_ * (keeps_received_ ? 2 : 1)));
+    lasting_.push_back(make(&MemoryCost::optimizer, trained_ * state_values(optimizer_)));
+  }
+
+  Held hold_batch() {
+    const TracedLayer& first = trace_.layers.front();
+    lasting_.push_back(make(&MemoryCost::activations, index_bytes * batch_));  // labels
+    const bool text = first.layer->kind == LayerKind::embedding;
+    lasting_.push_back(make(&MemoryCost::activations, in(first) * (text ? index_bytes : word)));
+    return lasting_.back();
+  }
+
+  // --- forward ---------------------------------------------------------------------------------
+
+  void forward(const Held& input) {
+    value(0) = input;
+    for (std::size_t i = 0; i < trace_.layers.size(); ++i) {
+      const TracedLayer& t = trace_.layers[i];
+      value(t.output) = apply(t, wants(t.output) ? &saved_[i] : nullptr);
+      const bool last_of_exit =
+          t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
+      if (last_of_exit) exits_.push_back(&t);
+      for (const int tensor : t.inputs) {
+        if (last_use_[static_cast<std::size_t>(tensor)] == i) value(tensor).reset();
+      }
+    }
+    // Cross entropy keeps the logarithms of its softmax.
+    for (const TracedLayer* t : exits_) log_softmax_.push_back(activation(out(*t)));
+    for (const TracedLayer* t : exits_) value(t->output).reset();
+  }
+
+  // The layer's output; what backward needs goes to `saved` (null: there is no backward).
+  Held apply(const TracedLayer& t, Saved* saved) {
+    const Held& x = value(t.inputs.front());
+    const auto keep = [&](const Held& held) {
+      if (saved != nullptr) saved->push_back(held);
+    };
+    switch (t.layer->kind) {
+      case LayerKind::conv2d:
+      case LayerKind::linear:
+        return apply_dense(t, saved);
+      case LayerKind::batch_norm:
+      case LayerKind::layer_norm: {
+        const bool by_feature = t.layer->kind == LayerKind::batch_norm;
+        keep(x);
+        // Mean and deviation.
+        keep(activation(2 * (by_feature ? t.in.features : t.in.positions() * batch_)));
+        return activation(out(t));
+      }
+      case LayerKind::relu:
+      case LayerKind::tanh: {
+        const Held y = activation(out(t));
+        keep(y);
+        return y;
+      }
+      case LayerKind::dropout: {
+        keep(make(&MemoryCost::activations, out(t)));  // a mask of one byte
+        const Held wide_mask = workspace(out(t));      // the product's own copy of it, in FP32
+        return activation(out(t));
+      }
+      case LayerKind::max_pool:
+        keep(x);
+        keep(make(&MemoryCost::activations, index_bytes * out(t)));
+        return activation(out(t));
+      case LayerKind::gelu:
+      case LayerKind::global_pool:
+        keep(x);
+        return activation(out(t));
+      case LayerKind::flatten:
+      case LayerKind::select_first:
+        return x;  // a view
+      case LayerKind::scatter:
+        return is_free(t) ? x : activation(out(t));
+      case LayerKind::tokens: {
+        const int sums = t.layer->segments > 0 ? 2 : 1;
+        Held rows = t.layer->cls ? activation(out(t)) : x;
+        for (int i = 0; i < sums; ++i) rows = activation(out(t));
+        return rows;
+      }
+      case LayerKind::attention:
+        return apply_attention(t, saved);
+      case LayerKind::embedding:
+      case LayerKind::add:
+        return activation(out(t));
+    }
+    return {};
+  }
+
+  Held apply_dense(const TracedLayer& t, Saved* saved) {
+    const Held& x = value(t.inputs.front());
+    const bool gates = gated(t, phase_);
+    const Held effective =
+        gates ? make(&MemoryCost::weights, t.parameters * word) : Held();  // gate x weight
+    if (saved != nullptr) {
+      if (gates || trained(t, phase_)) saved->push_back(x);
+      saved->push_back(effective);
+    }
+    if (!blocked(t)) return activation(out(t));
+    const Held y = [&] {
+      const Held x_blocked = workspace(blocked_in(t));
+      const Held w_blocked = workspace(blocked_weights(t));
+      return workspace(blocked_out(t));
+    }();
+    return activation(out(t));
+  }
+
+  // engine/learning/network.cpp, attention().
+  Held apply_attention(const TracedLayer& t, Saved* saved) {
+    const Held& qkv = value(t.inputs.front());
+    const double part = in(t) / 3;
+    const double scores = attention_scores(t) * batch_;
+    // Products work on copies by head; with a single head keys and values are views.
+    const auto by_head = [&] { return t.heads == 1 ? qkv : activation(part); };
+    const Held q = activation(part);
+    const Held k = by_head();
+    Held matrix = activation(scores);
+    matrix = activation(scores);  // softmax
+    const Held v = by_head();
+    if (saved != nullptr) *saved = {matrix, v, q, k};
+    const Held mixed = activation(out(t));
+    return activation(out(t));
+  }
+
+  // --- oneDNN's copies -------------------------------------------------------------------------
+
+  // Convolutions run on blocked copies; LibTorch leaves 1x1 ones on small batches to a product.
+  [[nodiscard]] bool blocked(const TracedLayer& t) const {
+    constexpr int batch_of_pointwise = 16;
+    const Layer& layer = *t.layer;
+    return layer.kind == LayerKind::conv2d &&
+           (layer.kernel > 1 || layer.stride > 1 || batch_ >= batch_of_pointwise);
+  }
+  // Fewer channels than a block are read as they are.
+  [[nodiscard]] static bool is_plain(const TracedLayer& t) { return t.in.features < channel_block; }
+  [[nodiscard]] double blocked_in(const TracedLayer& t) const {
+    return is_plain(t) ? 0 : rounded_up(t.in.features) * t.in.positions() * batch_;
+  }
+  [[nodiscard]] double blocked_out(const TracedLayer& t) const {
+    return rounded_up(t.out.features) * t.out.positions() * batch_;
+  }
+  [[nodiscard]] static double blocked_weights(const TracedLayer& t) {
+    const double from = is_plain(t) ? t.in.features : rounded_up(t.in.features);
+    return rounded_up(t.out.features) * from * t.layer->kernel * t.layer->kernel;
+  }
+  // What the weights' gradient is made with.
+  [[nodiscard]] double gradient_scratch(const TracedLayer& t) const {
+    constexpr int widest_window = 14;  // of oneDNN's own kernels
+    if (t.layer->kernel <= widest_window) return blocked_out(t) + blocked_in(t);
+    // By products: one image's windows, and a buffer of the weights' size, which oneDNN books in
+    // bytes where it counts values (src/cpu/gemm_convolution_utils.cpp): word times as large.
+    const double window = static_cast<double>(t.layer->kernel) * t.layer->kernel * t.in.features;
+    return window * (t.out.positions() + word * t.out.features);
+  }
+
+  // --- backward --------------------------------------------------------------------------------
+
+  void backward() {
+    for (auto t = exits_.rbegin(); t != exits_.rend(); ++t) {
+      const Held of_softmax = workspace(out(**t));
+      gradient((*t)->output) = workspace(out(**t));
+      log_softmax_.pop_back();
+    }
+    for (std::size_t i = trace_.layers.size(); i-- > 0;) {
+      const TracedLayer& t = trace_.layers[i];
+      Held slope = std::move(gradient(t.output));
+      if (!slope) continue;
+      undo(t, std::move(slope), saved_[i]);
+      saved_[i].clear();
+    }
+  }
+
+  // A tensor that several layers read gets the sum of their gradients.
+  void give(int tensor, Held slope) {
+    if (!wants(tensor)) return;
+    Held& so_far = gradient(tensor);
+    so_far = so_far ? workspace(elements_[static_cast<std::size_t>(tensor)]) : std::move(slope);
+  }
+
+  // `slope`: of the output. Makes those of the inputs and of the parameters.
+  void undo(const TracedLayer& t, Held slope, Saved& saved) {
+    const int x = t.inputs.front();
+    switch (t.layer->kind) {
+      case LayerKind::conv2d:
+        return undo_convolution(t, slope, saved);
+      case LayerKind::linear: {
+        Held of_input = wants(x) ? workspace(in(t)) : Held();
+        make_parameter_gradients(t, slope, saved);
+        return give(x, std::move(of_input));
+      }
+      case LayerKind::batch_norm: {
+        const Held unused = workspace(in(t));  // LibTorch makes the result twice
+        Held of_input = workspace(in(t));
+        make_parameter_gradients(t, slope, saved);
+        return give(x, std::move(of_input));
+      }
+      case LayerKind::dropout: {
+        slope = workspace(out(t));  // scaled
+        const Held wide_mask = workspace(out(t));
+        return give(x, workspace(in(t)));
+      }
+      case LayerKind::layer_norm: {
+        Held of_input = workspace(in(t));
+        make_parameter_gradients(t, slope, saved);
+        return give(x, std::move(of_input));
+      }
+      case LayerKind::relu:
+      case LayerKind::tanh:
+      case LayerKind::gelu:
+      case LayerKind::max_pool:
+      case LayerKind::global_pool:
+      case LayerKind::select_first:
+        return give(x, workspace(in(t)));
+      case LayerKind::flatten:
+        return give(x, std::move(slope));
+      case LayerKind::scatter:
+        return give(x, is_free(t) ? std::move(slope) : workspace(in(t)));
+      case LayerKind::add:
+        for (const int input : t.inputs) give(input, slope);
+        return;
+      case LayerKind::tokens:
+        make_parameter_gradients(t, slope, saved);
+        // Rows back to the layout of an image: a copy.
+        if (wants(x)) give(x, t.layer->cls ? workspace(in(t)) : std::move(slope));
+        return;
+      case LayerKind::embedding:
+        return make_parameter_gradients(t, slope, saved);
+      case LayerKind::attention:
+        return undo_attention(t, std::move(slope), saved);
+    }
+  }
+
+  void undo_convolution(const TracedLayer& t, Held& slope, Saved& saved) {
+    const int x = t.inputs.front();
+    const bool copies = blocked(t);
+    Held of_input;
+    if (wants(x)) {
+      Held blocked_result;
+      if (copies) {
+        const Held y = workspace(blocked_out(t));
+        const Held w = workspace(blocked_weights(t));
+        blocked_result = workspace(blocked_in(t));
+      }
+      of_input = workspace(in(t));
+    }
+    Held of_weights;
+    if (copies && (trained(t, phase_) || gated(t, phase_))) {
+      // oneDNN's result stays beside its scratch, then beside the dense gradient made of it.
+      of_weights = workspace(blocked_weights(t));
+      const Held scratch = workspace(gradient_scratch(t));
+    }
+    make_parameter_gradients(t, slope, saved, std::move(of_weights));
+    give(x, std::move(of_input));
+  }
+
+  // `made_from`: what goes once they are there.
+  void make_parameter_gradients(const TracedLayer& t, Held& slope, Saved& saved,
+                                Held made_from = {}) {
+    if (gated(t, phase_) && is_dense(*t.layer)) {
+      const Held of_effective = workspace(t.parameters);
+      made_from.reset();
+      slope.reset();
+      saved.clear();
+      const Held by_gate = workspace(t.parameters);  // gradient x weight, to be summed by row
+      return;
+    }
+    if (trained(t, phase_)) {
+      lasting_.push_back(make(&MemoryCost::gradients, t.parameters * word));
+    }
+  }
+
+  void undo_attention(const TracedLayer& t, Held slope, Saved& saved) {
+    const double part = in(t) / 3;
+    const double scores = attention_scores(t) * batch_;
+    Held of_matrix = workspace(scores);
+    const Held of_v = workspace(part);
+    slope.reset();
+    Held softmax = std::move(saved[0]);
+    saved[1].reset();
+    of_matrix = workspace(scores);  // before the softmax
+    softmax.reset();
+    Held of_q = workspace(part);
+    const Held of_k = workspace(part);
+    of_matrix.reset();
+    saved.clear();
+    of_q = workspace(part);  // scaled
+    give(t.inputs.front(), workspace(in(t)));
+  }
+
+  // --- the optimizer ---------------------------------------------------------------------------
+
+  // One temporary a tensor: the root of AdamW and Adan, the distance from what was received.
+  void update() {
+    const bool root = optimizer_ == Optimizer::adamw || optimizer_ == Optimizer::adan;
+    if (!root && !keeps_received_) return;
+    double largest = 0;
+    for (const TracedLayer& t : trace_.layers) {
+      if (trained(t, phase_)) largest = std::max(largest, largest_tensor(t));
+    }
+    const Held temporary = workspace(largest);
+  }
+
+  const Trace& trace_;
+  Optimizer optimizer_;
+  Phase phase_;
+  double batch_;
+  bool keeps_received_;
+  std::vector<bool> wanted_;
+
+  Meter meter_;
+  double weights_ = 0;
+  double trained_ = 0;
+  std::vector<Held> lasting_;  // to the end of the step
+  std::vector<Held> values_;
+  std::vector<Held> gradients_;
+  std::vector<Saved> saved_;           // by layer
+  std::vector<std::size_t> last_use_;  // by tensor: the last layer that reads it
+  std::vector<double> elements_;       // by tensor, of the whole batch
+  std::vector<const TracedLayer*> exits_;
+  std::vector<Held> log_softmax_;
+};
+
+}  // namespace
+
+MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
+                           bool keeps_received) {
+  return StepWalk(trace, optimizer, phase, batch, keeps_received).peak();
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,79 @@
+#pragma once
+
+// Counts the bytes of all tensors on the host: stands before LibTorch's own allocator.
+
+#include <c10/core/Allocator.h>
+
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+namespace convoy::engine::test {
+
+class CountingAllocator : public c10::Allocator {
+ public:
+  // Takes LibTorch's place for the rest of the program; what lives already is not counted.
+  static CountingAllocator& installed() {
+    static auto* allocator = [] {
+      auto* mine = new CountingAllocator(c10::GetAllocator(c10::kCPU));  // NOLINT(*-owning-memory)
+      c10::SetAllocator(c10::kCPU, mine, priority);
+      return mine;
+    }();
+    return *allocator;
+  }
+
+  c10::DataPtr allocate(std::size_t bytes) const override {
+    void* memory = bytes == 0 ? nullptr : behind_->raw_allocate(bytes);
+    count(memory, static_cast<std::int64_t>(bytes));
+    return {memory, memory, &give_back, c10::Device(c10::kCPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+
+  [[nodiscard]] std::int64_t live() const {
+    const std::lock_guard lock(mutex_);
+    return live_;
+  }
+  [[nodiscard]] std::int64_t peak() const {
+    const std::lock_guard lock(mutex_);
+    return peak_;
+  }
+  // The peak starts again from what lives now; gives that.
+  std::int64_t restart_peak() {
+    const std::lock_guard lock(mutex_);
+    return peak_ = live_;
+  }
+
+ private:
+  static constexpr std::uint8_t priority = 100;  // above LibTorch's own, 0
+
+  explicit CountingAllocator(c10::Allocator* behind) : behind_(behind) {}
+
+  static void give_back(void* memory) {
+    CountingAllocator& self = installed();
+    self.forget(memory);
+    if (memory != nullptr) self.behind_->raw_deallocate(memory);
+  }
+
+  void count(void* memory, std::int64_t bytes) const {
+    if (memory == nullptr) return;
+    const std::lock_guard lock(mutex_);
+    sizes_[memory] = bytes;
+    live_ += bytes;
+    peak_ = std::max(peak_, live_);
+  }
+  void forget(void* memory) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = sizes_.find(memory);
+    if (found == sizes_.end()) return;
+    live_ -= found->second;
+    sizes_.erase(found);
+  }
+
+  c10::Allocator* behind_;
+  mutable std::mutex mutex_;
+  mutable std::unordered_map<void*, std::int64_t> sizes_;
+  mutable std::int64_t live_ = 0;
+  mutable std::int64_t peak_ = 0;
+};
+
+}  // namespace convoy::engine::test

@@ -1,0 +1,131 @@
+// Analytic FLOPs against a count by operator: a dispatch key of LibTorch's, made for tests, sees
+// every operator that the engine or autograd calls, with its arguments.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <torch/library.h>
+
+#include <iostream>
+
+#include "tests/engine/learning/measured_task.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using test::MeasuredCase;
+using test::MeasuredTask;
+
+constexpr double tolerance = 0.01;
+constexpr auto key = c10::DispatchKey::TESTING_ONLY_GenericMode;
+
+double counted = 0;  // FLOPs of dense operators so far
+
+double elements(const c10::IValue& value) {
+  return value.isTensor() && value.toTensor().defined()
+             ? static_cast<double>(value.toTensor().numel())
+             : 0;
+}
+double size(const c10::IValue& value, std::int64_t dimension) {
+  return static_cast<double>(value.toTensor().size(dimension));
+}
+
+// From the shapes of an operator's arguments; `out`: elements of its result. 0 where it is no
+// product.
+double flops_of(const std::string& name, c10::ArrayRef<c10::IValue> in, double out) {
+  const auto added_bias = [&](std::size_t at) { return elements(in[at]) > 0 ? out : 0.0; };
+  if (name == "aten::conv2d") {  // input, weight, bias
+    return 2 * out * elements(in[1]) / size(in[1], 0) + added_bias(2);
+  }
+  if (name == "aten::linear") {  // input, weight, bias
+    return 2 * out * size(in[1], 1) + added_bias(2);
+  }
+  if (name == "aten::mm" || name == "aten::bmm" || name == "aten::matmul") {
+    return 2 * out * size(in[0], -1);
+  }
+  if (name == "aten::convolution_backward") {  // slope of the output, input, weight, ..., mask
+    const double product = 2 * elements(in[0]) * elements(in[2]) / size(in[2], 0);
+    const auto wanted = in.back().toBoolList();
+    return product * ((wanted[0] ? 1 : 0) + (wanted[1] ? 1 : 0));
+  }
+  return 0;
+}
+
+// Calls the operator; what it is made of is not counted again.
+void count(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const std::string& name = op.schema().name();
+  const std::size_t arguments = op.schema().arguments().size();
+  const std::vector<c10::IValue> in(stack->end() - static_cast<std::ptrdiff_t>(arguments),
+                                    stack->end());
+  const c10::impl::ExcludeDispatchKeyGuard below(key);
+  op.callBoxed(stack);
+  const double out = stack->empty() ? 0 : elements(stack->back());
+  counted += flops_of(name, in, out);
+  // No product may pass uncounted under another name.
+  for (const char* other : {"aten::addmm", "aten::baddbmm", "aten::addbmm", "aten::einsum",
+                            "aten::convolution", "aten::mv", "aten::dot"}) {
+    EXPECT_NE(name, other);
+  }
+}
+
+TORCH_LIBRARY_IMPL(_, TESTING_ONLY_GenericMode, library) {
+  library.fallback(torch::CppFunction::makeFromBoxedFunction<&count>());
+}
+
+void compare(const MeasuredCase& measured, Phase phase, const std::vector<double>& rates) {
+  const MeasuredTask task(measured);
+  for (const double rate : rates) {
+    counted = 0;
+    {
+      const c10::impl::IncludeDispatchKeyGuard counting(key);
+      task.run(phase, rate);
+    }
+    const StepCost cost =
+        training_step(task.trace(phase, rate), task.optimizer(), phase, measured.batch);
+    const auto by_class = cost.flops_by_class();
+    const double dense = by_class[0] + by_class[1] + by_class[2];
+    const double step = counted / MeasuredTask::steps;
+    std::cout << fmt::format("{:<15}{:<8} rate {:<5} analytic {:.4e} counted {:.4e}  {:.4f}\n",
+                             measured.architecture, phase == Phase::mask ? "mask" : "weights", rate,
+                             dense, step, dense / step);
+    EXPECT_NEAR(dense / step, 1, tolerance) << measured.architecture << " at " << rate;
+  }
+}
+
+const std::vector<double> rates = {1, 0.75, 0.5, 0.25};
+
+TEST(Flops, OfConvolutionsAndProductsByHand) {
+  counted = 0;
+  const c10::impl::IncludeDispatchKeyGuard counting(key);
+  const Tensor image = at::ones({2, 3, 8, 8});
+  const Tensor kernel = at::ones({5, 3, 3, 3}).requires_grad_();
+  const Tensor y = at::conv2d(image, kernel, {}, 1, 1);
+  EXPECT_EQ(counted, 2.0 * (2 * 5 * 8 * 8) * (3 * 3 * 3));
+  y.sum().backward();  // of the weight only
+  EXPECT_EQ(counted, 2 * 2.0 * (2 * 5 * 8 * 8) * (3 * 3 * 3));
+  counted = 0;
+  at::matmul(at::ones({2, 4, 6}), at::ones({2, 6, 5}));
+  EXPECT_EQ(counted, 2.0 * 2 * 4 * 6 * 5);
+}
+
+TEST(Flops, OfConvolutionalNetworks) {
+  compare({.architecture = "cnn-small"}, Phase::weights, rates);
+  compare({.architecture = "resnet18-cifar", .batch = 2}, Phase::weights, rates);
+  compare({.architecture = "resnet18", .batch = 2, .image = 96}, Phase::weights, rates);
+}
+
+TEST(Flops, OfProductsAndAttention) {
+  compare({.architecture = "mlp"}, Phase::weights, rates);
+  compare({.architecture = "vit-micro"}, Phase::weights, rates);
+  compare({.architecture = "vit-tiny", .batch = 2, .image = 96}, Phase::weights, rates);
+  compare({.architecture = "bert-small", .batch = 2, .sequence = 32}, Phase::weights, rates);
+}
+
+TEST(Flops, OfTheMaskPhase) {
+  compare({.architecture = "cnn-small"}, Phase::mask, rates);
+  compare({.architecture = "resnet18-cifar", .batch = 2}, Phase::mask, {1, 0.5});
+  compare({.architecture = "vit-micro"}, Phase::mask, rates);
+  compare({.architecture = "bert-small", .batch = 2, .sequence = 32}, Phase::mask, {1, 0.5});
+}
+
+}  // namespace
+}  // namespace convoy::engine

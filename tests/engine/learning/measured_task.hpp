@@ -1,0 +1,119 @@
+#pragma once
+
+// A real task of a node, set up as engine/learning/engine.cpp does, to be measured: its memory, its
+// operators.
+
+#include <utility>
+
+#include "engine/learning/initial.hpp"
+#include "engine/learning/local_task.hpp"
+#include "tests/engine/learning/support.hpp"
+
+namespace convoy::engine::test {
+
+struct MeasuredCase {
+  std::string architecture;
+  int batch = 8;
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  int image = 0;     // pixels; 0: the architecture's own
+  int sequence = 0;  // tokens, of an architecture that reads texts
+  double proximal = 0;
+  double dropout = 0;
+};
+
+class MeasuredTask {
+ public:
+  // Enough data for a first step, without the optimizer's state, and a second one with it.
+  static constexpr int steps = 2;
+
+  explicit MeasuredTask(const MeasuredCase& measured)
+      : case_(measured),
+        shop_{.layout = layout_of(model(measured)), .training = training(measured)} {
+    const Architecture& a = architecture();
+    const auto data = a.input == InputKind::tokens
+                          ? texts(measured.batch * steps, a.sequence)
+                          : striped_images(measured.batch * steps, classes, a.height);
+    shop_.train.emplace(data, a, normalization_of(*data), at::kCPU);
+    shop_.parts = dealt(data->size(), 1);
+    received_ = std::make_shared<const WeightsHeld>(initial_tensors(shop_.layout, 1),
+                                                    Trained(shop_.layout.size()));
+    at::set_num_threads(1);  // as prepare_thread() does
+  }
+
+  // All steps of one epoch of the phase.
+  void run(Phase phase, double rate) const {
+    NodeTask task(shop_,
+                  {.node = 1,
+                   .rate = rate,
+                   .batch = case_.batch,
+                   .choose_masks = phase == Phase::mask,
+                   .received = received_},
+                  {});
+    phase == Phase::mask ? task.learn_masks(1) : task.train(1, {});
+  }
+
+  // What the costs of that phase are worked out from.
+  [[nodiscard]] Trace trace(Phase phase, double rate) const {
+    const Architecture& a = architecture();
+    return phase == Phase::mask ? engine::trace(a, depth_submodel(a, rate), true)
+                                : engine::trace(a, nested_submodel(a, rate));
+  }
+  [[nodiscard]] const MeasuredCase& measured() const { return case_; }
+  [[nodiscard]] Optimizer optimizer() const { return shop_.training.optimizer.cost(); }
+
+ private:
+  static constexpr int classes = 10;
+  static constexpr int vocabulary = 2000;
+
+  [[nodiscard]] const Architecture& architecture() const { return *shop_.layout.architecture; }
+
+  static ModelOptions model(const MeasuredCase& measured) {
+    ModelOptions options;
+    options.architecture = measured.architecture;
+    options.classes = classes;
+    options.dropout = options.attention_dropout = measured.dropout;
+    options.vocabulary = vocabulary;
+    if (measured.image > 0) options.image_size = measured.image;
+    if (measured.sequence > 0) options.sequence = measured.sequence;
+    return options;
+  }
+
+  static TrainingOptions training(const MeasuredCase& measured) {
+    TrainingOptions options;
+    options.optimizer.kind = measured.optimizer;
+    options.optimizer.learning_rate = 1e-3;
+    options.proximal = measured.proximal;
+    switch (measured.optimizer) {
+      case OptimizerKind::sgd:
+        options.optimizer.momentum = 0.9;
+        break;
+      case OptimizerKind::adamw:
+        options.optimizer.betas = {0.9, 0.999};
+        break;
+      case OptimizerKind::adan:
+        options.optimizer.betas = {0.98, 0.92, 0.99};
+        break;
+    }
+    return options;
+  }
+
+  static std::shared_ptr<Dataset> texts(int count, int sequence) {
+    auto data = std::make_shared<Dataset>();
+    data->shape = {
+        .text = true, .sequence = sequence, .vocabulary = vocabulary, .classes = classes};
+    base::Random random({1});
+    for (int i = 0; i < count; ++i) {
+      data->labels.push_back(i % classes);
+      for (int k = 0; k < sequence; ++k) {
+        data->tokens.push_back(static_cast<std::int32_t>(random.below(vocabulary)));
+      }
+    }
+    return data;
+  }
+
+  MeasuredCase case_;
+  Workshop shop_;
+  std::shared_ptr<const Weights> received_;
+};
+
+}  // namespace convoy::engine::test
