@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <utility>
+#include <vector>
 
 namespace convoy::base {
 
@@ -26,5 +28,11 @@ class Random {
  private:
   std::uint64_t state_ = 0;
 };
+
+// Into an order of its own (Fisher and Yates).
+template <class T>
+void shuffle(std::vector<T>& items, Random& random) {
+  for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random.below(i)]);
+}
 
 }  // namespace convoy::base

@@ -37,7 +37,6 @@ class Held {
   virtual ~Held() = default;
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
-  [[nodiscard]] virtual std::int64_t bytes() const = 0;
 };
 class Weights : public Held {};    // a version of the full model
 class NodeState : public Held {};  // what a node remembers: masks, logits, optimizer state
@@ -53,6 +52,7 @@ struct EngineOptions {
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> test;  // the global test set
   std::vector<LocalSplit> parts;        // by node; of the server (0) nothing
+  int full_depth = 0;                   // blocks that some node trains at their full width
   int evaluation_batch = 256;
 };
 
@@ -73,9 +73,10 @@ struct Outcome {
   std::shared_ptr<const Update> update;
   std::shared_ptr<const NodeState> state;
   Submodel submodel;
-  double loss = 0;                       // mean of the last epoch (or of all steps)
-  std::optional<double> local_accuracy;  // of what was received, on the node's own test part
-  bool finite = true;                    // no NaN, no infinity in the update
+  double loss = 0;  // mean of the last epoch (or of all steps)
+  // Of what was received, on the node's own test part, if it has one.
+  std::optional<double> local_accuracy;
+  bool finite = true;  // no NaN, no infinity in the update
 };
 
 // One task on a node, phase by phase. Phases throw Stopped once their stop was requested.
@@ -121,7 +122,8 @@ struct ExitScore {
 };
 struct Evaluation {
   std::vector<ExitScore> exits;  // by rising depth
-  // Index of the deepest exit that is trained in full or, where there is none, in part.
+  // Index of the deepest exit all of whose parameters some node trains, or some update has held;
+  // where there is none, the deepest whose own head some update has held.
   int judged = 0;
   [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(judged)].top1; }
 };
@@ -136,8 +138,10 @@ class Engine {
   // To be called once in every thread that calls the engine.
   virtual void prepare_thread() const = 0;
 
-  // Drawn from the seed.
-  [[nodiscard]] virtual std::shared_ptr<const Weights> initial() const = 0;
+  // Drawn from the seed or, where one is given, read from a file (see load_weights); nothing of it
+  // counts as trained yet.
+  [[nodiscard]] virtual std::shared_ptr<const Weights> initial(
+      const std::filesystem::path& file = {}) const = 0;
 
   // Throws base::UserError where the node's data cannot train this model.
   [[nodiscard]] virtual std::unique_ptr<LocalTask> begin(const TaskInput& input,

@@ -94,7 +94,7 @@ TrainingOptions read_training(base::TableReader& reader) {
   static const std::vector<std::string> states = {"fresh", "kept"};
   TrainingOptions t;
   t.optimizer = read_optimizer(reader.table("optimizer"));
-  t.rate = read_rate(reader.table("rate_schedule"));
+  t.rate_schedule = read_rate(reader.table("rate_schedule"));
   t.keep_optimizer = reader.choice("optimizer_state", states, 0) == 1;
   t.proximal = reader.number("proximal", at_least(0).up_to(1e6), 0);
   t.clip = reader.number("clip", at_least(0).up_to(1e9), 0);
@@ -113,6 +113,7 @@ MaskOptions read_mask(base::TableReader reader) {
   m.refresh = static_cast<int>(reader.integer("refresh", at_least(0).up_to(1e6), m.refresh));
   m.learning_rate = reader.number("learning_rate", above(0).up_to(1e3), m.learning_rate);
   m.lambda = reader.number("lambda", at_least(0).up_to(1e9), m.lambda);
+  m.weight_decay = reader.number("weight_decay", at_least(0).up_to(1e3), m.weight_decay);
   m.sampled = reader.choice("draw", draws, 0) == 1;
   m.normal_logits = reader.choice("logits", logits, 0) == 1;
   reader.finish();

@@ -42,7 +42,7 @@ struct RateSchedule {
 // Of a node's own training.
 struct TrainingOptions {
   OptimizerOptions optimizer;
-  RateSchedule rate;
+  RateSchedule rate_schedule;
   bool keep_optimizer = false;  // its state from a node's task to the next; else it begins anew
   double proximal = 0;          // mu: mu/2 x |w - received|^2 is added to the loss (FedProx)
   double clip = 0;              // the gradient's norm is clipped to that; 0: not at all
@@ -65,6 +65,7 @@ struct MaskOptions {
   double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: that of the weights)
   // Of the rate term; 0: gates / 16, which outweighs the cross entropy enough (Co-S2P's code: 1)
   double lambda = 0;
+  double weight_decay = 0;     // of the logits (Co-S2P's code: that of the weights)
   bool sampled = false;        // the final mask is drawn; else the highest logits: exact sizes
   bool normal_logits = false;  // begin at N(0, 2/n) (Co-S2P's code); else at logit(rate)
 };

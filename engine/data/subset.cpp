@@ -15,12 +15,6 @@ namespace convoy::engine {
 
 const char* part_name(Part part) { return part == Part::train ? "training" : "test"; }
 
-void shuffle(std::vector<std::int64_t>& indices, base::Random& random) {
-  for (std::size_t i = indices.size(); i > 1; --i) {
-    std::swap(indices[i - 1], indices[random.below(i)]);
-  }
-}
-
 std::vector<std::int64_t> take(const std::string& source, Part part, std::int64_t there,
                                std::optional<std::int64_t> wanted, std::uint64_t seed) {
   constexpr std::uint64_t purpose = 0x737562736574ULL;  // a stream of its own

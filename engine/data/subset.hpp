@@ -15,8 +15,6 @@ namespace convoy::engine {
 enum class Part { train, test };
 const char* part_name(Part part);
 
-void shuffle(std::vector<std::int64_t>& indices, base::Random& random);
-
 // `wanted` of `there` samples, rising; all of them where no number is given. Throws
 // base::UserError naming the source where there are fewer. A smaller subset lies within a larger.
 std::vector<std::int64_t> take(const std::string& source, Part part, std::int64_t there,

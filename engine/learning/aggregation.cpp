@@ -30,8 +30,8 @@ bool is_whole(const std::shared_ptr<const Marks>& trained) {
   return trained && trained->size() == 1;
 }
 
-// The places of an update's slice in the full tensor, row by row; `visit(full, part, n)` is called
-// for runs of n elements that lie side by side in both.
+// Scatters: the places of an update's slice in the full tensor (row mask x column mask), row by
+// row; `visit(full, part, n)` is called for runs of n elements that lie side by side in both.
 template <class Visit>
 void for_each_run(const ParameterTensor& p, const Kept& kept, Visit visit) {
   const std::int64_t columns = p.shape.size() > 1 ? p.shape[1] : 1;
@@ -73,7 +73,7 @@ class TensorMerge {
     for_each_run(p_, kept, [&](std::int64_t full, std::int64_t from, std::int64_t n) {
       double* sum = sum_.data() + full;
       float* weights = weight_.data() + full;
-      std::uint16_t* holders = holders_.data() + full;
+      std::uint32_t* holders = holders_.data() + full;
       for (std::int64_t i = 0; i < n; ++i) sum[i] += share * part[from + i];
       for (std::int64_t i = 0; i < n; ++i) weights[i] += weight;
       for (std::int64_t i = 0; i < n; ++i) ++holders[i];
@@ -115,7 +115,7 @@ class TensorMerge {
   const ParameterTensor& p_;
   std::vector<double> sum_;
   std::vector<float> weight_;
-  std::vector<std::uint16_t> holders_;
+  std::vector<std::uint32_t> holders_;
 };
 
 }  // namespace

@@ -55,7 +55,8 @@ class LibTorchEngine : public Engine {
               .seed = options.seed,
               .device = device_of(options.device),
               .parts = options.parts,
-              .evaluation_batch = options.evaluation_batch} {
+              .evaluation_batch = options.evaluation_batch},
+        full_depth_(options.full_depth) {
     quiet_blas();
     const Normalization normalization = normalization_of(*options.train);
     shop_.train.emplace(options.train, *options.architecture, normalization, shop_.device);
@@ -68,9 +69,11 @@ class LibTorchEngine : public Engine {
 
   void prepare_thread() const override { at::set_num_threads(1); }
 
-  [[nodiscard]] std::shared_ptr<const Weights> initial() const override {
-    return std::make_shared<const WeightsHeld>(initial_tensors(shop_.layout, shop_.seed),
-                                               Trained(shop_.layout.size()));
+  [[nodiscard]] std::shared_ptr<const Weights> initial(
+      const std::filesystem::path& file) const override {
+    Tensors tensors = file.empty() ? initial_tensors(shop_.layout, shop_.seed)
+                                   : weights_from(shop_.layout, file)->tensors;
+    return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(shop_.layout.size()));
   }
 
   [[nodiscard]] std::unique_ptr<LocalTask> begin(const TaskInput& input,
@@ -152,7 +155,7 @@ class LibTorchEngine : public Engine {
     return counted;
   }
 
-  // The deepest exit that is trained in full; else the deepest whose own head somebody trains.
+  // See Evaluation::judged.
   [[nodiscard]] int judged(const std::vector<ExitScore>& exits, const Trained& trained) const {
     int partly = 0;
     for (int e = 0; e < static_cast<int>(exits.size()); ++e) {
@@ -161,12 +164,14 @@ class LibTorchEngine : public Engine {
       if (untrained_share(shop_.layout, trained, head) < 1) partly = e;
     }
     for (int e = static_cast<int>(exits.size()) - 1; e >= 0; --e) {
-      if (exits[static_cast<std::size_t>(e)].untrained <= 0) return e;
+      const ExitScore& exit = exits[static_cast<std::size_t>(e)];
+      if (exit.untrained <= 0 || exit.after <= full_depth_) return e;
     }
     return partly;
   }
 
   Workshop shop_;
+  int full_depth_;
   std::vector<std::int64_t> all_of_test_;
 };
 

@@ -13,19 +13,6 @@ constexpr double spread = 0.01;     // deviation of new logits around logit(rate
 constexpr double sharpest = 0.999;  // a rate of 1 has no finite logit
 constexpr int draws_at_most = 100;  // of a group until a gate is open
 
-// The member of a group that each row of a tensor belongs to.
-Tensor members_of_rows(const ParameterTensor& p, const Group& g) {
-  std::vector<std::int64_t> members(static_cast<std::size_t>(p.rows()));
-  // As in parameters.cpp: heads repeat over q, k and v, everything else divides the rows evenly.
-  const std::int64_t features = static_cast<std::int64_t>(g.size) * g.width;
-  const bool parts = g.kind == GroupKind::attention_head && p.rows() > features;
-  const std::int64_t width = parts ? g.width : p.rows() / g.size;
-  for (std::int64_t row = 0; row < p.rows(); ++row) {
-    members[static_cast<std::size_t>(row)] = row / width % g.size;
-  }
-  return at::tensor(members, at::kLong);
-}
-
 bool within(const Group& group, int depth) { return group.block < depth; }
 
 // Draws until a gate is open; at last the likeliest is opened.
@@ -84,11 +71,10 @@ Scores magnitude_scores(const Layout& layout, const Tensors& weights, int depth)
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (p.row_group < 0 || p.role != TensorRole::weight) continue;
-    const Group& group = a.groups[static_cast<std::size_t>(p.row_group)];
     Tensor& score = scores[static_cast<std::size_t>(p.row_group)];
     if (!score.defined()) continue;
     const Tensor rows = weights[i].abs().flatten(1).sum(1, false, at::kDouble);
-    score.index_add_(0, members_of_rows(p, group), rows);
+    score.index_add_(0, at::tensor(members_of_rows(p, a), at::kLong), rows);
   }
   return scores;
 }
@@ -113,9 +99,8 @@ Gates::Gates(const Layout& layout, int depth, double rate, Tensors logits)
   }
   for (const ParameterTensor& p : layout.tensors) {
     const bool has = p.gated && p.row_group >= 0 && !p.buffer;
-    rows_.push_back(
-        has ? members_of_rows(p, layout.architecture->groups[static_cast<std::size_t>(p.row_group)])
-            : Tensor());
+    rows_.push_back(has ? at::tensor(members_of_rows(p, *layout.architecture), at::kLong)
+                        : Tensor());
   }
 }
 

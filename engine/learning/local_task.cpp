@@ -16,12 +16,6 @@ namespace {
 
 enum Phase : std::uint64_t { mask_phase = 1, weight_phase = 2, gate_draws = 3 };
 
-void shuffle(std::vector<std::int64_t>& indices, base::Random& random) {
-  for (std::size_t i = indices.size(); i > 1; --i) {
-    std::swap(indices[i - 1], indices[random.below(i)]);
-  }
-}
-
 void drop_gradients(const Tensors& tensors) {
   for (const Tensor& t : tensors) {
     if (t.defined()) t.mutable_grad().reset();
@@ -85,7 +79,7 @@ const std::vector<std::int64_t>& NodeTask::indices() const {
 }
 
 double NodeTask::learning_rate() const {
-  return shop_.training.optimizer.learning_rate * shop_.training.rate.at(input_.version);
+  return shop_.training.optimizer.learning_rate * shop_.training.rate_schedule.at(input_.version);
 }
 
 std::uint64_t NodeTask::draw_seed(std::uint64_t phase) const {
@@ -121,6 +115,7 @@ void NodeTask::learn_masks(int epochs) {
   const MaskOptions& mask = shop_.rules.mask;
   const Submodel wide = depth_submodel(architecture_, input_.rate);
   const Network network(shop_.layout, wide, true);
+  skips_single_ = needs_two_samples(network.trace());
   at::Generator dropout = make_generator(shop_.device, draw_seed(mask_phase));
   at::Generator draws = make_generator(at::kCPU, draw_seed(gate_draws));
   const bool begun =
@@ -140,6 +135,7 @@ void NodeTask::learn_masks(int epochs) {
   OptimizerOptions adan;
   adan.kind = OptimizerKind::adan;
   adan.betas = {0.98, 0.92, 0.99};
+  adan.weight_decay = mask.weight_decay;
   OptimizerSteps logit_steps(adan, mask.learning_rate);
   const Mode mode{.training = true, .generator = dropout};
   const auto effective = [&](std::size_t i) { return gates.gated(i, weights_[i]); };
@@ -170,13 +166,14 @@ void NodeTask::learn_masks(int epochs) {
   }
 }
 
-double NodeTask::local_accuracy(const Network& network) const {
+std::optional<double> NodeTask::local_accuracy(const Network& network) const {
   const std::vector<std::int64_t>& test = shop_.parts[static_cast<std::size_t>(input_.node)].test;
   const Tensors received =
       slice(held(*input_.received).tensors, shop_.layout, submodel_, shop_.device);
   const auto scores = score(network, received, *shop_.train, test, architecture_.classes,
                             shop_.evaluation_batch, stop_);
-  return scores.empty() ? 0 : scores.back().top1;
+  if (scores.empty()) return std::nullopt;
+  return scores.back().top1;
 }
 
 void NodeTask::add_proximal(const Tensors& received) const {
@@ -189,7 +186,7 @@ void NodeTask::add_proximal(const Tensors& received) const {
 
 void NodeTask::train(int epochs, std::optional<int> steps) {
   const Network network(shop_.layout, submodel_);
-  skips_single_ = network.needs_two_samples();
+  skips_single_ = needs_two_samples(network.trace());
   if (skips_single_ &&
       std::min<std::size_t>(indices().size(), static_cast<std::size_t>(input_.batch)) < 2) {
     throw base::UserError(fmt::format(

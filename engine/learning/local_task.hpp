@@ -38,7 +38,7 @@ class NodeTask : public LocalTask {
   [[nodiscard]] double learning_rate() const;
   [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;
-  [[nodiscard]] double local_accuracy(const Network& network) const;
+  [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
   void add_proximal(const Tensors& received) const;
 
   const Workshop& shop_;

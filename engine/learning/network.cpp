@@ -70,7 +70,6 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
       const std::vector<int>& kept = submodel.kept[static_cast<std::size_t>(t.layer->group)];
       step.indices = at::tensor(std::vector<std::int64_t>(kept.begin(), kept.end()), at::kLong);
     }
-    if (t.layer->kind == LayerKind::batch_norm && t.in.positions() == 1) needs_two_samples_ = true;
     const bool last_of_exit =
         t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
     step.is_exit = last_of_exit;

@@ -42,8 +42,6 @@ class Network {
                                 const Mode& mode) const;
 
   [[nodiscard]] const Trace& trace() const { return trace_; }
-  // Some batch_norm sees a single position: it cannot train on a batch of one.
-  [[nodiscard]] bool needs_two_samples() const { return needs_two_samples_; }
 
  private:
   struct Step {
@@ -62,7 +60,6 @@ class Network {
   const Layout& layout_;
   Trace trace_;
   std::vector<Step> steps_;
-  bool needs_two_samples_ = false;
 };
 
 }  // namespace convoy::engine

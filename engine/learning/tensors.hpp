@@ -1,6 +1,7 @@
 #pragma once
 
-// Rows of tensors: the global model, a submodel's slice of it, an update. What is kept where is
+// Rows of tensors: the global model, a submodel's slice of it, an update. (The way back, into the
+// full model, is in aggregation.cpp.) What is kept where is
 // worked out from engine/model/parameters.hpp.
 
 #include <ATen/ATen.h>
@@ -30,20 +31,12 @@ struct Layout {
   [[nodiscard]] std::size_t size() const { return tensors.size(); }
 };
 
-// Bytes of all that is defined.
-std::int64_t bytes_of(const Tensors& tensors);
-
 // The rows and columns of a full tensor that a submodel keeps, as a dense tensor of its own (a copy
 // always).
 Tensor slice(const Tensor& full, const Kept& kept);
 // The slice of a full model that is a submodel; contiguous copies on the device.
 Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submodel,
               const at::Device& device, bool one_exit = false);
-
-// The other way: a full tensor with the slice in its place (row mask x column mask) and zeros
-// elsewhere. `shape` is the full one.
-Tensor scatter(const Tensor& part, const Kept& kept, at::IntArrayRef shape);
-Tensors scatter(const Tensors& parts, const Layout& layout, const Submodel& submodel);
 
 // --- what the engine hands out ------------------------------------------------------------------
 
@@ -55,16 +48,12 @@ using Trained = std::vector<std::shared_ptr<const Marks>>;
 class WeightsHeld : public Weights {
  public:
   WeightsHeld(Tensors all, Trained so_far) : tensors(std::move(all)), trained(std::move(so_far)) {}
-  [[nodiscard]] std::int64_t bytes() const override { return bytes_of(tensors); }
-
   Tensors tensors;  // full, FP32, on the host
   Trained trained;
 };
 
 class UpdateHeld : public Update {
  public:
-  [[nodiscard]] std::int64_t bytes() const override { return bytes_of(delta); }
-
   Submodel submodel;
   Tensors delta;  // sliced, on the host
   double samples = 0;
@@ -79,8 +68,6 @@ struct OptimizerState {
 
 class StateHeld : public NodeState {
  public:
-  [[nodiscard]] std::int64_t bytes() const override;
-
   Submodel submodel;
   Tensors logits;                           // by group; undefined where none were learned
   std::optional<OptimizerState> optimizer;  // sliced as the submodel is, on the host

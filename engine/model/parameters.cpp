@@ -8,6 +8,15 @@
 namespace convoy::engine {
 namespace {
 
+// How many entries of a dimension that follows a group a member has side by side. A head has its
+// features, three times over in a joint q, k and v; anything else divides the dimension evenly (a
+// flattened image has several columns for each channel).
+std::int64_t features_in_a_row(const Group& group, std::int64_t length) {
+  const std::int64_t features = static_cast<std::int64_t>(group.size) * group.width;
+  const bool parts = group.kind == GroupKind::attention_head && length > features;
+  return parts ? group.width : length / group.size;
+}
+
 // Indices into a dimension of `length` that follows a group: its members repeat over `parts` (the
 // joint q, k and v), each with `width` features in a row.
 std::vector<std::int64_t> expand(const std::vector<int>& members, int size, std::int64_t length,
@@ -124,15 +133,22 @@ Kept kept_of(const ParameterTensor& tensor, const Architecture& architecture,
     const Group& g = architecture.groups[static_cast<std::size_t>(group)];
     const std::vector<int>& members = submodel.kept[static_cast<std::size_t>(group)];
     if (static_cast<int>(members.size()) == g.size) return;
-    // A head has `width` features in a row; where there are more columns than that (a flattened
-    // image), each feature stands for several.
-    const std::int64_t features = static_cast<std::int64_t>(g.size) * g.width;
-    const bool parts = g.kind == GroupKind::attention_head && length > features;
-    indices = expand(members, g.size, length, parts ? g.width : length / g.size);
+    indices = expand(members, g.size, length, features_in_a_row(g, length));
   };
   along(tensor.row_group, tensor.shape.front(), kept.rows);
   if (tensor.shape.size() > 1) along(tensor.column_group, tensor.shape[1], kept.columns);
   return kept;
+}
+
+std::vector<std::int64_t> members_of_rows(const ParameterTensor& tensor,
+                                          const Architecture& architecture) {
+  const Group& g = architecture.groups[static_cast<std::size_t>(tensor.row_group)];
+  const std::int64_t width = features_in_a_row(g, tensor.rows());
+  std::vector<std::int64_t> members(static_cast<std::size_t>(tensor.rows()));
+  for (std::int64_t row = 0; row < tensor.rows(); ++row) {
+    members[static_cast<std::size_t>(row)] = row / width % g.size;
+  }
+  return members;
 }
 
 std::vector<std::int64_t> shape_in(const ParameterTensor& tensor, const Kept& kept) {

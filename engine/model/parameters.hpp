@@ -60,6 +60,10 @@ struct Kept {
 Kept kept_of(const ParameterTensor& tensor, const Architecture& architecture,
              const Submodel& submodel);
 
+// For each row of a tensor that follows a group, the member it belongs to.
+std::vector<std::int64_t> members_of_rows(const ParameterTensor& tensor,
+                                          const Architecture& architecture);
+
 // The shape of a tensor inside a submodel.
 std::vector<std::int64_t> shape_in(const ParameterTensor& tensor, const Kept& kept);
 

@@ -157,6 +157,12 @@ int Trace::parameter_tensors() const {
   return sum;
 }
 
+bool needs_two_samples(const Trace& trace) {
+  return std::any_of(trace.layers.begin(), trace.layers.end(), [](const TracedLayer& t) {
+    return t.layer->kind == LayerKind::batch_norm && t.in.positions() == 1;
+  });
+}
+
 Trace trace(const Architecture& architecture, const Submodel& submodel, bool one_exit) {
   const auto deepest = architecture.exit_at(submodel.depth);
   if (!deepest) {

@@ -46,6 +46,9 @@ struct Trace {
   [[nodiscard]] int parameter_tensors() const;
 };
 
+// Some batch_norm sees a single position: it cannot train on a batch of one sample.
+bool needs_two_samples(const Trace& trace);
+
 // All exits up to the submodel's depth, or the deepest one only (`one_exit`: Co-S2P's mask phase).
 // Throws base::UserError where the submodel has no exit or the image shrinks to nothing.
 Trace trace(const Architecture& architecture, const Submodel& submodel, bool one_exit = false);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,11 +14,20 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 1;
+constexpr int format = 2;
 
-// JSON has no NaN: it is written as null.
+// JSON has no NaN and no infinity: they are written as words.
+json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
 double number(const json& value) {
-  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+  if (value.is_number()) return value.get<double>();
+  const auto word = value.get<std::string>();
+  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  return word == "inf" ? infinity : -infinity;
 }
 
 std::string weights_file(std::int64_t version) {
@@ -29,7 +39,7 @@ std::string state_file(NodeId node, TaskId task) {
 std::string update_file(TaskId task) { return fmt::format("update-{}.safetensors", task); }
 
 json to_json(const TaskLearned& t) {
-  json j = {{"loss", t.loss}, {"finite", t.finite}, {"kept", t.kept}};
+  json j = {{"loss", number(t.loss)}, {"finite", t.finite}, {"kept", t.kept}};
   if (t.local_accuracy) j["local_accuracy"] = *t.local_accuracy;
   return j;
 }
@@ -47,7 +57,7 @@ Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();
   for (const engine::ExitScore& s : e.exits) {
-    exits.push_back({s.after, s.loss, s.top1, s.top5, s.f1, s.untrained});
+    exits.push_back({s.after, number(s.loss), s.top1, s.top5, s.f1, s.untrained});
   }
   return {{"judged", e.judged}, {"exits", exits}};
 }
@@ -71,6 +81,10 @@ Checkpoint CheckpointFolder::read() const {
   Checkpoint c;
   const std::filesystem::path path = folder_ / index_name;
   if (!std::filesystem::exists(path)) return c;
+  const auto damaged = [&](const std::string& why) {
+    throw base::UserError(
+        fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), why));
+  };
   try {
     std::ifstream in(path);
     const json index = json::parse(in);
@@ -79,9 +93,12 @@ Checkpoint CheckpointFolder::read() const {
           fmt::format("{}: is of another scenario or another Convoy; run anew with --overwrite",
                       path.string()));
     }
+    c.version = index.at("version");
+    std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights;
     for (const std::int64_t v : index.at("weights")) {
-      c.weights[v] = engine_->load_weights(folder_ / weights_file(v));
+      weights[v] = engine_->load_weights(folder_ / weights_file(v));
     }
+    c.weights = weights[c.version];
     for (const json& s : index.at("states")) {
       const NodeId node = s.at(0);
       const TaskId task = s.at(1);
@@ -90,24 +107,24 @@ Checkpoint CheckpointFolder::read() const {
     }
     for (const json& l : index.at("live")) {
       const TaskId task = l.at(0);
-      LiveTask live{l.at(1), nullptr};
+      LiveTask live{l.at(1), weights[l.at(1)], nullptr};
       if (l.at(2)) live.update = engine_->load_update(folder_ / update_file(task));
-      if (!live.update && !c.weights.contains(live.version)) {
-        throw base::UserError(path.string() + ": is damaged; run anew with --overwrite");
-      }
+      if (!live.update && !live.received) damaged("a version is missing");
       c.live[task] = std::move(live);
     }
-    for (const json& t : index.at("tasks")) c.tasks[t.at(0)] = task_from(t.at(1));
-    for (const json& s : index.at("sizes")) c.sizes[s.at(0)] = sizes_from(s.at(1));
-    for (const json& a : index.at("aggregations")) c.aggregations[a.at(0)] = {a.at(1), a.at(2)};
-    for (const json& e : index.at("evaluations")) c.evaluations[e.at(0)] = evaluation_from(e.at(1));
-    c.version = index.at("version");
-    if (!c.weights.contains(c.version)) {
-      throw base::UserError(path.string() + ": is damaged; run anew with --overwrite");
+    Results& r = c.results;
+    for (const json& t : index.at("tasks")) r.tasks[t.at(0)] = task_from(t.at(1));
+    for (const json& s : index.at("sizes")) r.sizes[s.at(0)] = sizes_from(s.at(1));
+    for (const json& a : index.at("aggregations")) {
+      r.aggregations[a.at(0)] = {a.at(1), a.at(2), a.at(3).get<std::vector<double>>()};
+    }
+    for (const json& e : index.at("evaluations")) r.evaluations[e.at(0)] = evaluation_from(e.at(1));
+    if (c.version < 1 || !c.weights) damaged("the newest version is missing");
+    if (static_cast<std::int64_t>(r.aggregations.size()) != c.version) {
+      damaged("some aggregations are missing");
     }
   } catch (const json::exception& e) {
-    throw base::UserError(
-        fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), e.what()));
+    damaged(e.what());
   }
   return c;
 }
@@ -134,11 +151,13 @@ void CheckpointFolder::write(const Checkpoint& c) const {
                 {"sizes", json::array()},
                 {"aggregations", json::array()},
                 {"evaluations", json::array()}};
-  for (const auto& [version, weights] : c.weights) {
+  std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights = {{c.version, c.weights}};
+  for (const auto& [task, live] : c.live) {
+    if (live.received) weights[live.version] = live.received;
+  }
+  for (const auto& [version, held] : weights) {
     index["weights"].push_back(version);
-    keep(weights_file(version), [&](const auto& file) {
-      engine_->save(*weights, file, {{"version", std::to_string(version)}});
-    });
+    keep(weights_file(version), [&, w = held](const auto& file) { engine_->save(*w, file, {}); });
   }
   for (const auto& [node, s] : c.states) {
     index["states"].push_back({node, s.task, to_json(s.sizes)});
@@ -149,12 +168,13 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     if (!live.update) continue;
     keep(update_file(task), [&](const auto& file) { engine_->save(*live.update, file); });
   }
-  for (const auto& [task, t] : c.tasks) index["tasks"].push_back({task, to_json(t)});
-  for (const auto& [task, s] : c.sizes) index["sizes"].push_back({task, to_json(s)});
-  for (const auto& [version, a] : c.aggregations) {
-    index["aggregations"].push_back({version, a.coverage_min, a.untrained});
+  const Results& r = c.results;
+  for (const auto& [task, t] : r.tasks) index["tasks"].push_back({task, to_json(t)});
+  for (const auto& [task, s] : r.sizes) index["sizes"].push_back({task, to_json(s)});
+  for (const auto& [version, a] : r.aggregations) {
+    index["aggregations"].push_back({version, a.coverage_min, a.untrained, a.shares});
   }
-  for (const auto& [version, e] : c.evaluations) {
+  for (const auto& [version, e] : r.evaluations) {
     index["evaluations"].push_back({version, to_json(e)});
   }
   const std::filesystem::path path = folder_ / index_name;

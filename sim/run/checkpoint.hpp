@@ -3,7 +3,7 @@
 // What has been learned so far, in a folder beside the store: an index (JSON) and safetensors files
 // for the versions that somebody still needs, the nodes' states and the updates that wait to be
 // aggregated. The simulation itself is not kept: a resumed run simulates anew, which takes moments,
-// and is told from here what the learning had come to, until it is as far.
+// and is told from here what the learning had come to.
 
 #include <filesystem>
 #include <map>
@@ -33,18 +33,27 @@ struct Sizes {
 struct AggregationLearned {
   std::int64_t coverage_min = 0;
   double untrained = 0;
+  std::vector<double> shares;  // of its tasks, in their order; sum 1
+};
+
+// All that was found out so far: what a resumed run is told instead of computing it.
+struct Results {
+  std::map<TaskId, TaskLearned> tasks;                      // that were done
+  std::map<TaskId, Sizes> sizes;                            // of those whose sizes were asked for
+  std::map<std::int64_t, AggregationLearned> aggregations;  // by the version made
+  std::map<std::int64_t, engine::Evaluation> evaluations;   // by version
 };
 
 // A task that is assigned and not aggregated: under way, or done and waiting.
 struct LiveTask {
-  std::int64_t version = 0;                      // that it started from
-  std::shared_ptr<const engine::Update> update;  // null: under way
+  std::int64_t version = 0;                         // that it started from
+  std::shared_ptr<const engine::Weights> received;  // null: nobody needs it any more
+  std::shared_ptr<const engine::Update> update;     // null: under way
 };
 
 struct Checkpoint {
-  std::int64_t version = -1;  // the newest; -1: nothing is there
-  // By version: the newest, and what tasks under way started from.
-  std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights;
+  std::int64_t version = 0;                        // the newest; 0: nothing is there
+  std::shared_ptr<const engine::Weights> weights;  // of it
   // By node: its state, the task that left it so, and what it keeps of the model.
   struct State {
     TaskId task = no_task;
@@ -53,11 +62,7 @@ struct Checkpoint {
   };
   std::map<NodeId, State> states;
   std::map<TaskId, LiveTask> live;
-
-  std::map<TaskId, TaskLearned> tasks;                      // all that were done so far
-  std::map<TaskId, Sizes> sizes;                            // of those whose sizes were asked for
-  std::map<std::int64_t, AggregationLearned> aggregations;  // by the version made
-  std::map<std::int64_t, engine::Evaluation> evaluations;   // by version
+  Results results;
 };
 
 class CheckpointFolder {

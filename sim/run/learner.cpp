@@ -1,5 +1,7 @@
 #include "sim/run/learner.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -60,15 +62,15 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
   if (!options_.folder.empty()) {
     folder_.emplace(options_.folder / "checkpoint", scenario.hash, engine_);
     if (options_.resume) {
-      old_ = folder_->read();
+      resumed_ = folder_->read();
     } else {
       folder_->remove();
     }
   }
-  if (old_.version > 0) {
-    new_.states = old_.states;
+  if (resumed_.version > 0) {
+    states_ = std::exchange(resumed_.states, {});
+    results_ = std::exchange(resumed_.results, {});
   } else {
-    old_ = {};
     weights_ = std::move(initial);
   }
 }
@@ -85,20 +87,33 @@ Result Learner::wait(Job<Result>& job) const {
   return job.get();
 }
 
+// Where a run is resumed a task is one of four: it was done and aggregated, or came to nothing, as
+// the replay goes on to show; it was done and waited; it was under way; it is new.
 void Learner::assigned(const Assign& order) {
-  const auto before = old_.live.find(order.task);
-  if (before == old_.live.end() && replaying()) return;  // its result is known, or it had none
+  const auto before = resumed_.live.find(order.task);
+  const bool was_live = before != resumed_.live.end();
+  if (!was_live && (replaying() || results_.tasks.contains(order.task))) return;
   Live& live = live_[order.task];
-  live.node = order.members.back();
-  live.version = version_;
-  live.has_mask_phase = has(*order.graph, Work::Kind::learn_masks);
-  if (before == old_.live.end()) {
+  if (was_live) {
+    static_cast<LiveTask&>(live) = std::move(before->second);
+    resumed_.live.erase(before);
+  } else {
+    live.version = version_;
     live.received = weights_;
-  } else if (const auto base = old_.weights.find(live.version); base != old_.weights.end()) {
-    live.received = base->second;
   }
-  const bool was_done = before != old_.live.end() && before->second.update != nullptr;
-  if (!was_done) start(order, live);
+  live.node = order.members.back();
+  live.has_mask_phase = has(*order.graph, Work::Kind::learn_masks);
+  if (!live.update) start(order, live);
+}
+
+Learner::Live& Learner::live_task(TaskId task) {
+  const auto found = live_.find(task);
+  if (found == live_.end()) {
+    throw base::UserError(fmt::format(
+        "{}: the checkpoint knows nothing of task {}; is it damaged? Run anew with --overwrite",
+        options_.folder.string(), task));
+  }
+  return found->second;
 }
 
 void Learner::start(const Assign& order, Live& live) {
@@ -111,7 +126,7 @@ void Learner::start(const Assign& order, Live& live) {
   input.choose_masks = order.choose_masks;
   input.test_locally = scenario_.evaluation.local;
   input.received = live.received;
-  if (const auto state = new_.states.find(live.node); state != new_.states.end()) {
+  if (const auto state = states_.find(live.node); state != states_.end()) {
     input.state = state->second.state;
   }
   auto masks = std::make_shared<std::promise<engine::Submodel>>();
@@ -123,53 +138,47 @@ void Learner::start(const Assign& order, Live& live) {
 }
 
 engine::Submodel Learner::submodel(TaskId task) {
-  const auto before = old_.sizes.find(task);
-  Sizes& sizes = new_.sizes[task];
-  if (before != old_.sizes.end()) {
-    sizes = before->second;
-  } else if (sizes.depth == 0) {
-    Live& live = live_.at(task);
-    if (live.has_mask_phase) {
-      while (live.masks.wait_for(a_moment) != std::future_status::ready) {
+  if (!results_.sizes.contains(task)) {
+    Live& live = live_task(task);
+    if (!live.has_mask_phase) {
+      results_.sizes[task] = states_.at(live.node).sizes;
+    } else {
+      // The masks are there before the whole job is, unless it fails.
+      bool job_over = false;
+      while (live.masks.wait_for(a_moment) != std::future_status::ready && !job_over) {
         check_interrupted();
-        if (live.job.is_ready()) live.job.get();  // throws what kept the masks from coming
+        job_over = live.job.is_ready();
+      }
+      if (live.masks.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+        live.job.get();  // throws what kept them from coming
       }
       const engine::Submodel masks = live.masks.get();
-      sizes = {masks.depth, engine::sizes_of(masks)};
-    } else {
-      sizes = new_.states.at(live.node).sizes;
+      results_.sizes[task] = {masks.depth, engine::sizes_of(masks)};
     }
   }
+  const Sizes& sizes = results_.sizes.at(task);
   return engine::submodel_of_sizes(sizes.depth, sizes.members);
 }
 
 TaskLearned Learner::done(TaskId task, NodeId node) {
-  TaskLearned learned;
-  const auto live = live_.find(task);
-  if (const auto known = old_.tasks.find(task); known != old_.tasks.end()) {
-    learned = known->second;
-    const auto kept = old_.live.find(task);
-    if (kept != old_.live.end()) live->second.update = kept->second.update;
-  } else {
-    engine::Outcome outcome = wait(live->second.job);
-    learned.loss = outcome.loss;
-    learned.local_accuracy = outcome.local_accuracy;
-    learned.finite = outcome.finite;
-    learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
-    if (outcome.finite) {
-      new_.states[node] = {task,
-                           std::move(outcome.state),
-                           {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
-      live->second.update = std::move(outcome.update);
-    }
+  if (const auto known = results_.tasks.find(task); known != results_.tasks.end()) {
+    return known->second;
   }
-  new_.tasks[task] = learned;
-  if (live != live_.end()) {
-    // The drift rules compare with what was received; nobody else needs it any more.
-    const engine::AggregationRule rule = scenario_.schedule.learning.aggregation;
-    if (rule == engine::AggregationRule::coverage) live->second.received.reset();
-    if (!learned.finite) live_.erase(live);
+  Live& live = live_task(task);
+  engine::Outcome outcome = wait(live.job);
+  TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
+  learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
+  results_.tasks[task] = learned;
+  if (!outcome.finite) {
+    live_.erase(task);
+    return learned;
   }
+  states_[node] = {
+      task, std::move(outcome.state), {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
+  live.update = std::move(outcome.update);
+  // The drift rules compare with what was received; nobody else needs it any more.
+  const engine::AggregationRule rule = scenario_.schedule.learning.aggregation;
+  if (rule == engine::AggregationRule::coverage) live.received.reset();
   return learned;
 }
 
@@ -181,11 +190,11 @@ void Learner::given_up(TaskId task) {
 }
 
 void Learner::aggregate(const std::vector<TaskId>& tasks) {
-  if (version_ + 1 <= old_.version) return;  // known
   aggregating_ = tasks;
+  if (replaying()) return;  // known
   std::vector<engine::Contribution> contributions;
   for (const TaskId task : tasks) {
-    const Live& live = live_.at(task);
+    const Live& live = live_task(task);
     contributions.push_back({live.update, live.received});
   }
   aggregation_ = pool_.submit<engine::Aggregated>(
@@ -195,28 +204,28 @@ void Learner::aggregate(const std::vector<TaskId>& tasks) {
 }
 
 AggregationLearned Learner::aggregated() {
-  AggregationLearned learned;
-  if (version_ + 1 <= old_.version) {
-    ++version_;
-    learned = old_.aggregations.at(version_);
-    if (version_ == old_.version) weights_ = old_.weights.at(version_);
-  } else {
-    engine::Aggregated result = wait(*aggregation_);
-    aggregation_.reset();
-    for (const TaskId task : aggregating_) live_.erase(task);
-    ++version_;
-    weights_ = std::move(result.weights);
-    learned = {result.coverage_min, result.untrained};
+  if (replaying()) {
+    if (++version_ == resumed_.version) weights_ = std::move(resumed_.weights);
+    return results_.aggregations.at(version_);
   }
-  new_.aggregations[version_] = learned;
-  return learned;
+  engine::Aggregated result = wait(*aggregation_);
+  aggregation_.reset();
+  for (const TaskId task : aggregating_) live_.erase(task);
+  ++version_;
+  weights_ = std::move(result.weights);
+  return results_.aggregations[version_] = {result.coverage_min, result.untrained,
+                                            std::move(result.shares)};
 }
 
 void Learner::judge() {
   judging_ = version_;
-  const auto known = old_.evaluations.find(version_);
-  if (known != old_.evaluations.end()) new_.evaluations[version_] = known->second;
-  if (new_.evaluations.contains(version_)) return;
+  if (evaluation_ || results_.evaluations.contains(version_)) return;
+  if (!weights_) {
+    throw base::UserError(fmt::format(
+        "{}: the checkpoint does not say how good version {} is; is it damaged? Run anew with "
+        "--overwrite",
+        options_.folder.string(), version_));
+  }
   evaluation_ = pool_.submit<engine::Evaluation>(
       first_of_all,
       [engine = engine_, weights = weights_, rate = scenario_.evaluation.rate](
@@ -225,31 +234,32 @@ void Learner::judge() {
 
 engine::Evaluation Learner::judged() {
   if (evaluation_) {
-    new_.evaluations[judging_] = wait(*evaluation_);
+    results_.evaluations[judging_] = wait(*evaluation_);
     evaluation_.reset();
   }
-  return new_.evaluations.at(judging_);
+  return results_.evaluations.at(judging_);
 }
 
 void Learner::maybe_checkpoint() {
-  if (!folder_ || replaying() || version_ == new_.version) return;
+  if (version_ == written_version_) return;
   const std::chrono::duration<double> age = std::chrono::steady_clock::now() - written_;
   if (age.count() >= scenario_.output.checkpoint_s) checkpoint();
 }
 
-void Learner::checkpoint() {
+void Learner::checkpoint(bool over) {
   // Before the first version there is nothing worth more than the seed.
   if (!folder_ || replaying() || version_ == 0) return;
-  new_.version = version_;
-  new_.weights = {{version_, weights_}};
-  new_.live.clear();
-  for (const auto& [task, live] : live_) {
-    new_.live[task] = {live.version, live.update};
-    if (live.received) new_.weights[live.version] = live.received;
+  Checkpoint c;
+  c.version = version_;
+  c.weights = weights_;
+  c.results = results_;
+  if (!over) {
+    c.states = states_;
+    c.live = resumed_.live;  // that the replay has not come to yet
+    for (const auto& [task, live] : live_) c.live[task] = live;
   }
-  folder_->write(new_);
-  new_.weights.clear();
-  new_.live.clear();
+  folder_->write(c);
+  written_version_ = version_;
   written_ = std::chrono::steady_clock::now();
 }
 

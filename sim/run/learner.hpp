@@ -54,30 +54,28 @@ class Learner {
   void judge();
   engine::Evaluation judged();
 
-  // Writes a checkpoint where the last one is old enough, or anyway. To be called at the end of an
-  // instant.
+  // Writes a checkpoint where the last one is old enough. To be called at the end of an instant.
   void maybe_checkpoint();
-  void checkpoint();
+  // `over`: the run is done, and only its results and its last version are of use.
+  void checkpoint(bool over = false);
   // The present version as FOLDER/model.safetensors.
   void write_model() const;
 
  private:
-  struct Live {
+  struct Live : LiveTask {
     NodeId node = no_node;
-    std::int64_t version = 0;
-    std::shared_ptr<const engine::Weights> received;
     bool has_mask_phase = false;
     Job<engine::Outcome> job;
     std::future<engine::Submodel> masks;
-    std::shared_ptr<const engine::Update> update;  // once it is done
   };
 
   void start(const Assign& order, Live& live);
   template <class Result>
   Result wait(Job<Result>& job) const;
   void check_interrupted() const;
-  // The resumed run is not yet where its checkpoint was taken.
-  [[nodiscard]] bool replaying() const { return version_ < old_.version; }
+  // A resumed run that is not yet where its checkpoint was taken: what is done there is known.
+  [[nodiscard]] bool replaying() const { return version_ < resumed_.version; }
+  Live& live_task(TaskId task);
 
   const Scenario& scenario_;
   std::shared_ptr<const engine::Engine> engine_;
@@ -87,11 +85,15 @@ class Learner {
   std::int64_t version_ = 0;
   std::shared_ptr<const engine::Weights> weights_;  // of the present version; null: replaying
   std::unordered_map<TaskId, Live> live_;
+  std::map<NodeId, Checkpoint::State> states_;
   std::vector<TaskId> aggregating_;
   std::int64_t judging_ = 0;  // the version
 
-  Checkpoint old_;  // that a resumed run goes by
-  Checkpoint new_;  // what the next one will hold: results; and states
+  Results results_;
+  // Of the checkpoint that a run was resumed from what has not been taken up yet: the tasks that
+  // were live then, until they are assigned again, and its newest version.
+  Checkpoint resumed_;
+  std::int64_t written_version_ = 0;
   std::chrono::steady_clock::time_point written_;
 
   // Last: its threads end first.

@@ -134,8 +134,9 @@ void Recorder::aggregated(const std::vector<TaskId>& tasks, std::int64_t version
     coverage_min_ = std::min(coverage_min_.value_or(learned->coverage_min), learned->coverage_min);
     untrained_ = learned->untrained;
   }
-  for (const TaskId task : tasks) {
-    TaskRow row = open_.at(task);
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    TaskRow row = open_.at(tasks[i]);
+    if (learned != nullptr) row.share = learned->shares.at(i);
     row.aggregated_version = version;
     row.staleness = version - 1 - row.base_version;
     sum.samples += row.samples;

@@ -11,6 +11,8 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "engine/model/submodel.hpp"
+#include "engine/model/trace.hpp"
 #include "sim/run/learner.hpp"
 #include "sim/run/recorder.hpp"
 #include "sim/schedule/local_update.hpp"
@@ -58,18 +60,13 @@ class Run : public WorldListener {
       world_.run();
       if (!finished_) fail(at_rest());
       if (learner_ && status_ == RunStatus::done) judge_at_the_end();
+      if (learner_) keep_what_was_learned();
     } catch (const Interrupted&) {
-      end(RunStatus::stopped, "");
-    } catch (const engine::Stopped&) {
-      end(RunStatus::stopped, "");
+      break_off(RunStatus::stopped, "");
     } catch (const std::exception& e) {
-      fail(e.what());
+      break_off(RunStatus::failed, e.what());
     }
     recorder_.run_ended(world_.now());
-    if (learner_) {
-      learner_->checkpoint();
-      learner_->write_model();
-    }
     RunResult result{status_, cause_, summarize()};
     result.summary.wall_time_s =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start).count();
@@ -132,6 +129,8 @@ class Run : public WorldListener {
     options.rules = scenario_.schedule.learning;
     options.seed = scenario_.seed;
     options.device = options_.device;
+    check_batches();
+    options.full_depth = full_depth();
     options.train = std::make_shared<const engine::Dataset>(scenario_.source->train());
     options.test = std::make_shared<const engine::Dataset>(scenario_.source->test());
     options.parts = scenario_.parts;
@@ -139,8 +138,38 @@ class Run : public WorldListener {
     auto engine = engine::open_engine(options);
     engine->prepare_thread();
     const std::string& file = scenario_.initial_weights;
-    initial_ = file.empty() ? engine->initial() : engine->load_weights(file);
+    initial_ = engine->initial(file);
     return engine;
+  }
+
+  // Blocks that some node trains at their full width.
+  [[nodiscard]] int full_depth() const {
+    int depth = 0;
+    const bool shallow_only =
+        scenario_.schedule.learning.mask.selection == engine::Selection::depth;
+    for (const PlannedTask& task : schedule_->plan()) {
+      const auto node = static_cast<std::size_t>(task.node);
+      const bool fits = task.memory <= scenario_.setting->nodes[node].machine->memory;
+      const bool wide = task.rate >= 1 || shallow_only;
+      if (task.node != server_node && fits && wide) depth = std::max(depth, task.depth);
+    }
+    return depth;
+  }
+
+  // A norm over the batch that sees one position cannot learn from a single sample.
+  void check_batches() const {
+    const engine::Architecture& a = *scenario_.setting->architecture;
+    for (const PlannedTask& task : schedule_->plan()) {
+      if (task.node == server_node) continue;
+      const NodeSetting& node = scenario_.setting->nodes[static_cast<std::size_t>(task.node)];
+      if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
+      const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
+      if (!engine::needs_two_samples(trace)) continue;
+      throw base::UserError(fmt::format(
+          "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has "
+          "{} samples and a batch of {}; give it more data or a larger training.batch",
+          node.name, a.name, node.samples, node.batch));
+    }
   }
 
   void start_learning() {
@@ -229,6 +258,7 @@ class Run : public WorldListener {
         }
         recorder_.task_failed(event.task, event.cause, event.time);
         if (learner_) learner_->given_up(event.task);
+        if (event.cause == Cause::diverged) ++diverged_[event.node];
         learned_.erase(event.task);
         note_failure(event.cause, event.task, event.node);
         break;
@@ -347,6 +377,24 @@ class Run : public WorldListener {
     world_.stop();
   }
 
+  // By an exception, perhaps after what seemed to be the end.
+  void break_off(RunStatus status, std::string cause) {
+    finished_ = true;
+    status_ = status;
+    cause_ = std::move(cause);
+    if (!learner_) return;
+    try {
+      keep_what_was_learned();
+    } catch (const std::exception& e) {
+      cause_ += fmt::format("{}{}", cause_.empty() ? "" : "; ", e.what());
+    }
+  }
+
+  void keep_what_was_learned() {
+    learner_->checkpoint(status_ == RunStatus::done);
+    learner_->write_model();
+  }
+
   void fail(std::string cause) { end(RunStatus::failed, std::move(cause)); }
 
   // A run in which nothing succeeds any more has failed, whatever the schedule goes on trying.
@@ -436,6 +484,11 @@ class Run : public WorldListener {
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
       NodeSummary node{scenario_.world.nodes[i].name, world_.usage(static_cast<NodeId>(i)), 0,
                        scenario_.world.nodes[i].memory};
+      // The world has seen these end as they should.
+      if (const auto d = diverged_.find(static_cast<NodeId>(i)); d != diverged_.end()) {
+        node.usage.tasks -= d->second;
+        node.usage.tasks_failed += d->second;
+      }
       node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
       if (i > 0) busy += node.usage.busy_s;
       s.nodes.push_back(std::move(node));
@@ -508,6 +561,7 @@ class Run : public WorldListener {
   std::int64_t shown_version_ = -1;   // whose judgement is there
   std::optional<double> accuracy_;
   std::int64_t diverged_in_a_row_ = 0;
+  std::map<NodeId, int> diverged_;  // tasks, by node
 
   std::set<std::int64_t> timers_;   // set by the schedule and not fired yet
   std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest

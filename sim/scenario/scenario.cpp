@@ -313,6 +313,20 @@ Override parse_override(const std::string& text) {
 
 namespace {
 
+// Of data and weights that are named by path enough to tell others apart: the labels, the size.
+std::string data_signature(const Scenario& scenario) {
+  std::string text;
+  if (scenario.source && scenario.data.source != "glyphs") {
+    for (const int label : scenario.source->labels()) text += std::to_string(label) + " ";
+    text += std::to_string(scenario.source->test_size());
+  }
+  std::error_code ignored;
+  if (!scenario.initial_weights.empty()) {
+    text += std::to_string(std::filesystem::file_size(scenario.initial_weights, ignored));
+  }
+  return text;
+}
+
 std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
                                   const std::vector<Override>& overrides, Diagnostics& problems) {
   if (problems.has_errors()) return std::nullopt;  // not TOML at all
@@ -348,7 +362,8 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   root.erase("sweep");
   root.erase("output");
   scenario.resolved = to_toml(root);
-  scenario.hash = base::content_hash(scenario.resolved + reader.user_files());
+  scenario.hash =
+      base::content_hash(scenario.resolved + reader.user_files() + data_signature(scenario));
   return scenario;
 }
 

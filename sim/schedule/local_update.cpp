@@ -26,7 +26,7 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
     total.samples += times * batch;
   };
   if (steps) {
-    add(node.batch, *steps);
+    add(static_cast<int>(std::min<std::int64_t>(node.batch, node.samples)), *steps);
     return total;
   }
   const std::int64_t whole_batches = node.samples / node.batch;
@@ -98,11 +98,12 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
                            .work = {Work::Kind::learn_masks, work.mask_epochs, {}}},
                           {model}, {"submodel", update.upload_bytes});
     update.memory = memory;
-    update.upload_bytes += mask_bytes(a, kept.depth);
   } else {
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
     if (work.sampled) graph.size_late(graph.producer(model));
   }
+  // A node that chooses its masks says which, with each update where they are drawn.
+  if (masks || work.sampled) update.upload_bytes += mask_bytes(a, kept.depth);
   const Work weight_work{Work::Kind::train, work.weight_epochs, work.weight_steps};
   const Activity cost = training(node, kept, weight_work);
   update.memory = std::max(update.memory, cost.memory);
@@ -137,7 +138,6 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity,
   Activity sized = activity;
   if (activity.kind == ActivityKind::transfer) {
     sized.bytes = engine::transfer_bytes(engine::trace(a, submodel));
-    // What a node drew goes up with its update.
     const bool up = activity.to == 0;
     if (up) sized.bytes += mask_bytes(a, submodel.depth);
     return sized;

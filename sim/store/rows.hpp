@@ -74,6 +74,7 @@ struct TaskRow {
   std::optional<double> kept;            // share of the members of its groups that it trained
   std::optional<double> loss;            // mean of its last epoch
   std::optional<double> local_accuracy;  // of what it received, on the node's own test part
+  std::optional<double> share;           // of its aggregation, 0 to 1
 };
 
 struct ActivityRow {

@@ -20,7 +20,7 @@ CREATE TABLE task (
   ended_s REAL NOT NULL, outcome TEXT NOT NULL, aggregated_version INTEGER, staleness INTEGER,
   busy_s REAL NOT NULL, communicating_s REAL NOT NULL, bytes_down REAL NOT NULL,
   bytes_up REAL NOT NULL, flops REAL NOT NULL, energy_j REAL, kept REAL, loss REAL,
-  local_accuracy REAL);
+  local_accuracy REAL, share REAL);
 CREATE TABLE activity (
   task INTEGER NOT NULL, activity INTEGER NOT NULL, iteration INTEGER NOT NULL,
   attempt INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, label TEXT NOT NULL,
@@ -33,7 +33,7 @@ CREATE TABLE aggregation (
   staleness_max INTEGER NOT NULL, coverage_min INTEGER, untrained REAL);
 CREATE TABLE evaluation (
   version INTEGER NOT NULL, time_s REAL NOT NULL, exit INTEGER NOT NULL, blocks INTEGER NOT NULL,
-  judged INTEGER NOT NULL, loss REAL NOT NULL, top1 REAL NOT NULL, top5 REAL NOT NULL,
+  judged INTEGER NOT NULL, loss REAL, top1 REAL NOT NULL, top5 REAL NOT NULL,
   f1 REAL NOT NULL, untrained REAL NOT NULL);
 CREATE TABLE journal (
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,

@@ -88,8 +88,8 @@ class Inserter {
         task_(database,
               "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
               "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
-              "bytes_down, bytes_up, flops, kept, loss, local_accuracy) "
-              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+              "bytes_down, bytes_up, flops, kept, loss, local_accuracy, share) "
+              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         journal_(database, "INSERT INTO journal VALUES (?,?,?,?,?,?,?)"),
         aggregation_(database,
                      "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
@@ -104,7 +104,7 @@ class Inserter {
   void operator()(const TaskRow& r) {
     insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
            r.outcome, r.aggregated_version, r.staleness, r.busy_s, r.communicating_s, r.bytes_down,
-           r.bytes_up, r.flops, r.kept, r.loss, r.local_accuracy);
+           r.bytes_up, r.flops, r.kept, r.loss, r.local_accuracy, r.share);
   }
   void operator()(const JournalRow& r) {
     insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,

@@ -27,19 +27,16 @@ struct Number : engine::Weights {
   ~Number() override { --alive; }
   Number(const Number&) = delete;
   Number& operator=(const Number&) = delete;
-  std::int64_t bytes() const override { return 8; }
   double value;
   static inline std::atomic<int> alive = 0;
   static inline std::atomic<int> most_alive = 0;
 };
 struct Step : engine::Update {
   explicit Step(double v) : value(v) {}
-  std::int64_t bytes() const override { return 8; }
   double value;
 };
 struct Memory : engine::NodeState {
   explicit Memory(int n) : tasks(n) {}
-  std::int64_t bytes() const override { return 4; }
   int tasks;
 };
 
@@ -79,7 +76,7 @@ class NumberEngine : public engine::Engine {
  public:
   explicit NumberEngine(engine::Submodel full) : full_(std::move(full)) {}
   void prepare_thread() const override {}
-  std::shared_ptr<const engine::Weights> initial() const override {
+  std::shared_ptr<const engine::Weights> initial(const std::filesystem::path&) const override {
     return std::make_shared<Number>(0);
   }
   std::unique_ptr<engine::LocalTask> begin(const TaskInput& input,
@@ -93,6 +90,7 @@ class NumberEngine : public engine::Engine {
     engine::Aggregated a;
     a.weights = std::make_shared<Number>(sum);
     a.coverage_min = static_cast<std::int64_t>(contributions.size());
+    a.shares.assign(contributions.size(), 1.0 / static_cast<double>(contributions.size()));
     return a;
   }
   engine::Evaluation evaluate(const engine::Weights& w, double,
@@ -151,7 +149,7 @@ class LearnerTest : public testing::Test {
 
   std::unique_ptr<Learner> learner(bool resume = false, const std::atomic<bool>* stop = nullptr) {
     return std::make_unique<Learner>(
-        scenario, engine, engine->initial(),
+        scenario, engine, engine->initial({}),
         LearnerOptions{
             .workers = 2, .folder = folder.path(), .resume = resume, .interrupted = stop});
   }
@@ -262,6 +260,35 @@ TEST_F(LearnerTest, AResumedOneComputesNothingUntilItsCheckpointAndGoesOnFromThe
   EXPECT_EQ(round(*l, *this, 8), 12 * 13 / 2);
   round(*l, *this, 12);
   EXPECT_EQ(round(*l, *this, 16), whole);
+}
+
+TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
+  {
+    const auto l = learner();
+    round(*l, *this, 0);
+    for (NodeId node = 1; node <= 4; ++node) l->assigned(task(3 + node, node));
+    l->done(4, 1);
+    l->done(5, 2);
+    l->checkpoint();
+  }
+  for (int again = 0; again < 3; ++again) {
+    // Resumed, and stopped at several points of what the checkpoint before had seen.
+    const auto l = learner(true);
+    EXPECT_EQ(round(*l, *this, 0), 10);
+    l->checkpoint();
+    l->assigned(task(4, 1));
+    l->checkpoint();
+    if (again == 2) l->done(4, 1);
+    l->checkpoint();
+  }
+  const auto l = learner(true);
+  round(*l, *this, 0);
+  EXPECT_EQ(round(*l, *this, 4), 36);
+  // The states are those of then: every node has done two tasks.
+  for (NodeId node = 1; node <= 4; ++node) {
+    l->assigned(task(7 + node, node));
+    EXPECT_EQ(l->done(7 + node, node).loss, 36 + 2);
+  }
 }
 
 TEST_F(LearnerTest, ACheckpointKeepsOnlyWhatIsNeeded) {

@@ -145,12 +145,14 @@ TEST_F(LearningRun, WhatIsPrintedIsWhatTheStoreHolds) {
   EXPECT_EQ(json["coverage_min"], query("r", "SELECT MIN(coverage_min) FROM aggregation"));
   // Every version was judged, at four exits; every update has its loss and local accuracy.
   EXPECT_EQ(query("r", "SELECT COUNT(*) FROM evaluation"), 4 * 13);
-  EXPECT_EQ(query("r", "SELECT COUNT(*) FROM task WHERE outcome = 'aggregated' AND (loss IS NULL "
-                       "OR local_accuracy IS NULL)"),
+  EXPECT_EQ(query("r",
+                  "SELECT COUNT(*) FROM task WHERE outcome = 'aggregated' AND (loss IS NULL "
+                  "OR local_accuracy IS NULL)"),
             0);
   // The evaluation takes no virtual time.
-  EXPECT_EQ(query("r", "SELECT COUNT(*) FROM evaluation e JOIN aggregation a USING (version) WHERE "
-                       "ABS(e.time_s - a.end_s) > 1e-9 * a.end_s"),
+  EXPECT_EQ(query("r",
+                  "SELECT COUNT(*) FROM evaluation e JOIN aggregation a USING (version) WHERE "
+                  "ABS(e.time_s - a.end_s) > 1e-9 * a.end_s"),
             0);
 }
 
@@ -162,13 +164,15 @@ TEST_F(LearningRun, DrawnMasksHaveTheSizesThatWereDrawn) {
       "'upload' AND a.cause = '' AND t.rate ";
   EXPECT_GT(query("r", sizes + "< 1"), 2);
   EXPECT_EQ(query("r", sizes + "= 1"), 1);
-  // Between two choices of masks a node's downloads are as large as its last upload, less its masks.
+  // Between two choices of masks a node's downloads are as large as its last upload, less its
+  // masks.
   EXPECT_EQ(query("r",
                   "SELECT COUNT(*) FROM task WHERE outcome = 'aggregated' AND label = 'train' AND "
                   "rate < 1 AND ABS(bytes_up - bytes_down) > 64"),
             0);
-  EXPECT_LE(query("r", "SELECT MAX(ABS(kept - rate)) FROM task WHERE rate < 1 AND kept IS NOT NULL"),
-            0.2);  // groups of 16 to 64 coins; each class's mean is tested with the engine
+  EXPECT_LE(
+      query("r", "SELECT MAX(ABS(kept - rate)) FROM task WHERE rate < 1 AND kept IS NOT NULL"),
+      0.2);  // groups of 16 to 64 coins; each class's mean is tested with the engine
 }
 
 TEST_F(LearningRun, StopsAtAnAccuracyAndStartsFromAFile) {
@@ -180,8 +184,9 @@ TEST_F(LearningRun, StopsAtAnAccuracyAndStartsFromAFile) {
   EXPECT_GE(a["accuracy"], 0.3);
   EXPECT_LT(a["rounds"], 40);
   EXPECT_EQ(a["time_to_accuracy_s"], a["virtual_time_s"]);
-  const Output second = run("second", easy + "--json --set stop.rounds=1 --set model.weights=" +
-                                          in("first") + "/model.safetensors");
+  const Output second =
+      run("second", easy + "--json --set stop.rounds=1 --set model.weights=" + in("first") +
+                        "/model.safetensors");
   ASSERT_EQ(second.status, 0) << second.err;
   EXPECT_EQ(query("second", "SELECT top1 FROM evaluation WHERE version = 0 AND exit = 3"),
             query("first", "SELECT top1 FROM evaluation WHERE exit = 3 ORDER BY version DESC"));
@@ -191,8 +196,9 @@ TEST_F(LearningRun, JudgesByVirtualTimeAsWell) {
   ASSERT_EQ(run("r", "--set evaluation.every=0 --set evaluation.every_s=0.01").status, 0);
   EXPECT_GT(query("r", "SELECT COUNT(DISTINCT version) FROM evaluation"), 2);
   // At multiples of it, but for the last version.
-  EXPECT_LE(query("r", "SELECT COUNT(DISTINCT time_s) FROM evaluation WHERE "
-                       "ABS(time_s * 100 - ROUND(time_s * 100)) > 1e-6"),
+  EXPECT_LE(query("r",
+                  "SELECT COUNT(DISTINCT time_s) FROM evaluation WHERE "
+                  "ABS(time_s * 100 - ROUND(time_s * 100)) > 1e-6"),
             1);
 }
 
@@ -262,6 +268,8 @@ TEST_F(LearningInput, IsRefusedBeforeAnythingIsRun) {
   expect_refused("--device tpu", "--device tpu");
   expect_refused("--workers 0", "--workers");
   expect_refused("--set schedule.mask.selection=lerned", "did you mean \"learned\"?");
+  expect_refused("--set model.architecture=resnet18 --set training.batch=1",
+                 "node jetson-agx-orin-64gb-0: resnet18 normalizes over the batch");
   expect_refused("--set evaluation.rate=0.5 --set model.exits=[1.0]",
                  "evaluation.rate: 0.5 keeps 2 of 4 blocks, and no exit");
   expect_refused("--set training.optimizer.betas=[0.9]", "betas");
@@ -283,8 +291,7 @@ TEST_F(LearningInput, DataFilesAreCheckedBeforeTraining) {
 // --- on data that is not ours -------------------------------------------------------------------
 
 TEST(LearningOnMnist, FedAvgReaches97PercentWithin10Rounds) {
-  const std::filesystem::path mnist =
-      std::filesystem::path(CONVOY_SOURCE) / "../shared/data/mnist";
+  const std::filesystem::path mnist = std::filesystem::path(CONVOY_SOURCE) / "../shared/data/mnist";
   if (!std::filesystem::exists(mnist)) GTEST_SKIP() << "needs MNIST in " << mnist;
   const test::TemporaryFolder folder;
   const std::string file = folder.write("s.toml", R"(

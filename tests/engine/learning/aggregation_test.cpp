@@ -110,7 +110,8 @@ TEST_F(Aggregation, CoverageAveragesOverThoseThatHoldAParameter) {
   });
   for (std::size_t i = 0; i < layout.size(); ++i) {
     for (std::int64_t r = 0; r < layout.tensors[i].shape[0]; ++r) {
-      const std::int64_t columns = layout.tensors[i].shape.size() > 1 ? layout.tensors[i].shape[1] : 1;
+      const std::int64_t columns =
+          layout.tensors[i].shape.size() > 1 ? layout.tensors[i].shape[1] : 1;
       for (std::int64_t c = 0; c < columns; ++c) {
         std::int64_t holders = 0;
         for (const auto& u : updates) holders += at_element(layout, *u, i, r, c) ? 1 : 0;
@@ -135,7 +136,8 @@ TEST_F(Aggregation, DriftIsThePublishedRule) {
         if (updates[u]->delta[i].defined()) {
           size += updates[u]->delta[i].to(at::kDouble).abs().sum().item<double>();
         }
-        drift += (current.tensors[i] - bases[u]->tensors[i]).to(at::kDouble).abs().sum().item<double>();
+        drift +=
+            (current.tensors[i] - bases[u]->tensors[i]).to(at::kDouble).abs().sum().item<double>();
       }
       const double scale = relative ? 1 + drift / size : drift + 1;
       scores.push_back(size / updates[u]->rate / scale);
@@ -176,6 +178,47 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
   EXPECT_EQ(merge(layout, AggregationRule::coverage, next, {{all.get(), nullptr}}).untrained, 0);
 }
 
+TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
+  base::Random random({5});
+  for (const ModelOptions& options : test::small_models()) {
+    const Layout layout = test::layout_of(options);
+    const Architecture& a = *layout.architecture;
+    const Tensors full = initial_tensors(layout, 9);
+    const Submodel s = test::random_submodel(a, random);
+    UpdateHeld update;  // of everything by itself, onto a model of zeros
+    update.submodel = s;
+    update.samples = 1;
+    update.delta = slice(full, layout, s, at::kCPU);
+    const Tensors& parts = update.delta;
+    Tensors zeros;
+    for (const Tensor& f : full) zeros.push_back(at::zeros_like(f));
+    const WeightsHeld nothing(zeros, Trained(layout.size()));
+    const Tensors back =
+        merge(layout, AggregationRule::coverage, nothing, {{&update, nullptr}}).weights;
+    for (std::size_t i = 0; i < full.size(); ++i) {
+      if (!parts[i].defined()) continue;
+      const Kept kept = kept_of(layout.tensors[i], a, s);
+      // Row mask x column mask, worked out with booleans.
+      Tensor mask = at::zeros(full[i].sizes());
+      Tensor rows = at::zeros({full[i].size(0)});
+      rows.slice(0).fill_(kept.rows.empty() ? 1 : 0);
+      for (const auto r : kept.rows) rows[r] = 1;
+      Tensor columns = at::ones({full[i].dim() > 1 ? full[i].size(1) : 1});
+      if (!kept.columns.empty()) columns.zero_();
+      for (const auto c : kept.columns) columns[c] = 1;
+      std::vector<std::int64_t> shape(static_cast<std::size_t>(full[i].dim()), 1);
+      shape[0] = -1;
+      mask = mask + rows.view(shape);
+      if (full[i].dim() > 1) {
+        shape[0] = 1;
+        shape[1] = -1;
+        mask = mask * columns.view(shape);
+      }
+      EXPECT_TRUE(at::equal(back[i], full[i] * mask)) << layout.tensors[i].name;
+    }
+  }
+}
+
 TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) {
   // A million parameters: 784-200-200-10 has .2, so a wide image.
   const Layout layout = test::layout_of(mlp(71, 10));
@@ -188,7 +231,8 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
   std::vector<std::unique_ptr<WeightsHeld>> bases;
   std::vector<Received> received;
   for (int i = 0; i < 8; ++i) {
-    // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as much.
+    // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as
+    // much.
     updates.push_back(random_update(layout, full_submodel(a), 100, 1, 30 + i));
     for (Tensor& t : updates.back()->delta) t.mul_(1e-3);
     Tensors base;
@@ -232,8 +276,8 @@ TEST(Engine, OneStepOfAllNodesIsSynchronousSgdOnTheJoinedBatches) {
     const auto start = engine->initial();
     std::vector<Contribution> contributions;
     for (int node = 1; node <= 4; ++node) {
-      const auto task = engine->begin(
-          {.node = node, .task = node, .rate = 1, .batch = 8, .received = start}, {});
+      const auto task =
+          engine->begin({.node = node, .task = node, .rate = 1, .batch = 8, .received = start}, {});
       task->train(0, 1);
       contributions.push_back({task->finish().update, start});
     }
@@ -273,13 +317,9 @@ TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto start = engine->initial();
   const auto run = [&](std::int64_t id) {
-    const auto task = engine->begin({.node = 1,
-                                     .task = id,
-                                     .rate = 0.5,
-                                     .batch = 8,
-                                     .choose_masks = true,
-                                     .received = start},
-                                    {});
+    const auto task = engine->begin(
+        {.node = 1, .task = id, .rate = 0.5, .batch = 8, .choose_masks = true, .received = start},
+        {});
     task->learn_masks(1);
     task->train(1, {});
     return task->finish();

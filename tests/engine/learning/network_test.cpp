@@ -184,39 +184,6 @@ TEST(Network, PrunedIsTheMaskedFullModelInSinglePrecision) {
   }
 }
 
-TEST(Network, ScatterPutsASliceBackWhereItWas) {
-  base::Random random({5});
-  for (const ModelOptions& options : small_models()) {
-    const Layout layout = layout_of(options);
-    const Architecture& a = *layout.architecture;
-    const Tensors full = any_weights(layout, 9);
-    const Submodel s = test::random_submodel(a, random);
-    const Tensors parts = slice(full, layout, s, at::kCPU);
-    const Tensors back = scatter(parts, layout, s);
-    for (std::size_t i = 0; i < full.size(); ++i) {
-      if (!parts[i].defined()) continue;
-      const Kept kept = kept_of(layout.tensors[i], a, s);
-      // Row mask x column mask, worked out with booleans.
-      Tensor mask = at::zeros(full[i].sizes());
-      Tensor rows = at::zeros({full[i].size(0)});
-      rows.slice(0).fill_(kept.rows.empty() ? 1 : 0);
-      for (const auto r : kept.rows) rows[r] = 1;
-      Tensor columns = at::ones({full[i].dim() > 1 ? full[i].size(1) : 1});
-      if (!kept.columns.empty()) columns.zero_();
-      for (const auto c : kept.columns) columns[c] = 1;
-      std::vector<std::int64_t> shape(static_cast<std::size_t>(full[i].dim()), 1);
-      shape[0] = -1;
-      mask = mask + rows.view(shape);
-      if (full[i].dim() > 1) {
-        shape[0] = 1;
-        shape[1] = -1;
-        mask = mask * columns.view(shape);
-      }
-      EXPECT_TRUE(at::equal(back[i], full[i] * mask)) << layout.tensors[i].name;
-    }
-  }
-}
-
 TEST(Network, PaddingOfTextsChangesNothing) {
   ModelOptions options;
   options.architecture = "bert-small";
