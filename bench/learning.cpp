@@ -34,8 +34,8 @@ struct BareNetwork : torch::nn::Module {
       convolutions.push_back(register_module(
           fmt::format("conv{}", i),
           torch::nn::Conv2d(torch::nn::Conv2dOptions(in, channels[i], 3).padding(1))));
-      exits.push_back(register_module(fmt::format("exit{}", i),
-                                      torch::nn::Linear(channels[i], classes)));
+      exits.push_back(
+          register_module(fmt::format("exit{}", i), torch::nn::Linear(channels[i], classes)));
     }
   }
   torch::Tensor loss(torch::Tensor x, const torch::Tensor& labels) {
@@ -147,9 +147,9 @@ void two_workers(const std::filesystem::path& folder, int repetitions) {
 }
 
 void large_models(const std::filesystem::path& folder) {
-  const std::string vit = scenario("architecture = \"vit-b16\"\nimage_size = 224\nchannels = 3",
-                                   "batch = 1\nlocal_steps = 1", 16,
-                                   "samples = 64\ntest_samples = 2", "rounds = 1");
+  const std::string vit =
+      scenario("architecture = \"vit-b16\"\nimage_size = 224\nchannels = 3",
+               "batch = 1\nlocal_steps = 1", 16, "samples = 64\ntest_samples = 2", "rounds = 1");
   const Measured sixteen = command(run_line(folder, "vit", vit, "--workers 2"));
   fmt::print("16 nodes of vit-b16, one local step each, batch 1: {:.1f} s\n", sixteen.seconds);
   report("  peak memory", sixteen.peak_mib / 1024, "GiB", 10);

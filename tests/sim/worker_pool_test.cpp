@@ -17,8 +17,8 @@ TEST(WorkerPool, GivesResultsAndFailuresAndPreparesEachThread) {
       jobs.push_back(pool.submit<int>(i, [i](const std::stop_token&) { return i * i; }));
     }
     for (int i = 0; i < 100; ++i) EXPECT_EQ(jobs[static_cast<std::size_t>(i)].get(), i * i);
-    Job<int> fails = pool.submit<int>(
-        1, [](const std::stop_token&) -> int { throw std::runtime_error("no"); });
+    Job<int> fails =
+        pool.submit<int>(1, [](const std::stop_token&) -> int { throw std::runtime_error("no"); });
     EXPECT_THROW(fails.get(), std::runtime_error);
   }
   EXPECT_EQ(prepared, 3);
@@ -38,11 +38,11 @@ TEST(WorkerPool, TheLongestExpectedGoesFirstThenTheFirst) {
   std::vector<Job<int>> jobs;
   const std::vector<double> costs = {1, 5, 3, 5};
   for (int i = 0; i < 4; ++i) {
-    jobs.push_back(pool.submit<int>(costs[static_cast<std::size_t>(i)],
-                                    [&order, i](const std::stop_token&) {
-                                      order.push_back(i);
-                                      return 0;
-                                    }));
+    jobs.push_back(
+        pool.submit<int>(costs[static_cast<std::size_t>(i)], [&order, i](const std::stop_token&) {
+          order.push_back(i);
+          return 0;
+        }));
   }
   go.count_down();
   for (Job<int>& job : jobs) job.get();

@@ -85,9 +85,10 @@ TEST(Safetensors, DamagedAndHostileFilesAreRefused) {
           "does not fit its bytes");
   refused(with_length(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", four),
           "shape that is none");
-  refused(with_length(
-              R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", four),
-          "larger than the file");
+  refused(
+      with_length(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})",
+                  four),
+      "larger than the file");
   refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
                       R"("b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
                       four),
