@@ -1,11 +1,11 @@
 #include "engine/learning/local_task.hpp"
 
 #include <fmt/format.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 
 #include "base/random.hpp"
+#include "engine/learning/autograd.hpp"
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/gates.hpp"
 #include "engine/learning/loss.hpp"
@@ -143,7 +143,7 @@ void NodeTask::learn_masks(int epochs) {
     gates.draw(draws);
     const Tensor loss =
         at::cross_entropy_loss(network.forward(effective, batch.input, mode).back(), batch.labels);
-    torch::autograd::backward({loss}, {});
+    backward(loss);
     gates.rate_error(draws);
     const Tensors slopes = gates.gradients(lambda);
     for (std::size_t g = 0; g < slopes.size(); ++g) {
@@ -213,7 +213,7 @@ void NodeTask::train(int epochs, std::optional<int> steps) {
   for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
     const Tensor loss =
         training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
-    torch::autograd::backward({loss}, {});
+    backward(loss);
     if (!received.empty()) add_proximal(received);
     if (shop_.training.clip > 0) clip_gradients(weights_, shop_.training.clip);
     optimizer.step(weights_);

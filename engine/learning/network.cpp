@@ -1,9 +1,9 @@
 #include "engine/learning/network.hpp"
 
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <cmath>
 #include <unordered_map>
+
+#include "engine/learning/autograd.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -19,30 +19,6 @@ Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
       at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, mode.generator);
   return x.mul(mask).mul_(1 / (1 - rate));
 }
-
-// Features come last for tokens and vectors, second for images.
-std::int64_t feature_dimension(const Tensor& x) { return x.dim() == 4 ? 1 : x.dim() - 1; }
-
-// Kept features back to their places among `features`, zeros elsewhere. LibTorch's own index_copy
-// would keep its source until backward.
-class Scatter : public torch::autograd::Function<Scatter> {
- public:
-  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
-                        const Tensor& indices, std::int64_t features) {
-    const std::int64_t dimension = feature_dimension(x);
-    context->save_for_backward({indices});
-    context->saved_data["dimension"] = dimension;
-    std::vector<std::int64_t> shape = x.sizes().vec();
-    shape[static_cast<std::size_t>(dimension)] = features;
-    return at::zeros(shape, x.options()).index_copy_(dimension, indices, x);
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    const Tensor indices = context->get_saved_variables()[0];
-    const std::int64_t dimension = context->saved_data["dimension"].toInt();
-    return {gradients[0].index_select(dimension, indices), Tensor(), Tensor()};
-  }
-};
 
 }  // namespace
 
@@ -166,7 +142,7 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return x + values[static_cast<std::size_t>(t.inputs.back())];
     case LayerKind::scatter: {
       if (!step.indices.defined()) return x;
-      return Scatter::apply(x, step.indices.to(x.device()), t.out.features);
+      return scatter_features(x, step.indices.to(x.device()), t.out.features);
     }
   }
   return none;

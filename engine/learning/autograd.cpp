@@ -1,0 +1,39 @@
+#include "engine/learning/autograd.hpp"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace convoy::engine {
+namespace {
+
+// Features come last for tokens and vectors, second for images.
+std::int64_t feature_dimension(const Tensor& x) { return x.dim() == 4 ? 1 : x.dim() - 1; }
+
+class Scatter : public torch::autograd::Function<Scatter> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
+                        const Tensor& indices, std::int64_t features) {
+    const std::int64_t dimension = feature_dimension(x);
+    context->save_for_backward({indices});
+    context->saved_data["dimension"] = dimension;
+    std::vector<std::int64_t> shape = x.sizes().vec();
+    shape[static_cast<std::size_t>(dimension)] = features;
+    return at::zeros(shape, x.options()).index_copy_(dimension, indices, x);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const Tensor indices = context->get_saved_variables()[0];
+    const std::int64_t dimension = context->saved_data["dimension"].toInt();
+    return {gradients[0].index_select(dimension, indices), Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+void backward(const Tensor& loss) { torch::autograd::backward({loss}, {}); }
+
+Tensor scatter_features(const Tensor& x, const Tensor& indices, std::int64_t features) {
+  return Scatter::apply(x, indices, features);
+}
+
+}  // namespace convoy::engine
