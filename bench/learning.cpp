@@ -134,14 +134,14 @@ std::string scenario(const std::string& model, const std::string& training, int 
 
 void two_workers(const std::filesystem::path& folder, int repetitions) {
   const std::string text = scenario("architecture = \"cnn-small\"", "batch = 16", 16,
-                                    "samples = 6000\ntest_samples = 100", "rounds = 4");
+                                    "samples = 6000\ntest_samples = 100", "rounds = 16");
   std::vector<double> one;
   std::vector<double> two;
   for (int i = 0; i < repetitions; ++i) {
     one.push_back(command(run_line(folder, "workers", text, "--workers 1")).seconds);
     two.push_back(command(run_line(folder, "workers", text, "--workers 2")).seconds);
   }
-  fmt::print("16 nodes, 4 rounds, cnn-small: 1 worker {:.2f} s, 2 workers {:.2f} s\n", median(one),
+  fmt::print("16 nodes, 16 rounds, cnn-small: 1 worker {:.2f} s, 2 workers {:.2f} s\n", median(one),
              median(two));
   report_at_least("  gain by the second worker", median(one) / median(two), "x", 1.8);
 }
@@ -172,7 +172,7 @@ int main() {
   std::filesystem::create_directories(folder);
   try {
     against_a_bare_loop(9);
-    two_workers(folder, 5);
+    two_workers(folder, 3);
     large_models(folder);
   } catch (const std::exception& e) {
     fmt::print(stderr, "convoy_learning_bench: {}\n", e.what());
