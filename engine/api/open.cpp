@@ -20,7 +20,7 @@ Make* find_maker() {
     if (!std::filesystem::exists(path, ignored)) continue;
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
-      failure = ::dlerror();
+      failure = ::dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread is there
       break;
     }
     void* symbol = ::dlsym(library, "convoy_make_engine");

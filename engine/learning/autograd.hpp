@@ -1,7 +1,6 @@
 #pragma once
 
-// What needs LibTorch's autograd headers, in one place: they are large, and clang 14 does not read
-// them in C++20.
+// What needs LibTorch's autograd headers, in one place: they are large.
 
 #include "engine/learning/tensors.hpp"
 

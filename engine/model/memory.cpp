@@ -53,7 +53,8 @@ using Held = std::shared_ptr<const Storage>;
 using Saved = std::vector<Held>;
 
 double rounded_up(int channels) {
-  return static_cast<double>((channels + channel_block - 1) / channel_block * channel_block);
+  const int blocks = (channels + channel_block - 1) / channel_block;
+  return static_cast<double>(blocks * channel_block);
 }
 
 // The largest tensor of a layer's parameters.
@@ -162,7 +163,7 @@ class StepWalk {
       }
       case LayerKind::relu:
       case LayerKind::tanh: {
-        const Held y = activation(out(t));
+        Held y = activation(out(t));
         keep(y);
         return y;
       }

@@ -161,12 +161,14 @@ void CheckpointFolder::write(const Checkpoint& c) const {
   }
   for (const auto& [node, s] : c.states) {
     index["states"].push_back({node, s.task, to_json(s.sizes)});
-    keep(state_file(node, s.task), [&](const auto& file) { engine_->save(*s.state, file); });
+    keep(state_file(node, s.task),
+         [&, held = s.state](const auto& file) { engine_->save(*held, file); });
   }
   for (const auto& [task, live] : c.live) {
     index["live"].push_back({task, live.version, live.update != nullptr});
     if (!live.update) continue;
-    keep(update_file(task), [&](const auto& file) { engine_->save(*live.update, file); });
+    keep(update_file(task),
+         [&, held = live.update](const auto& file) { engine_->save(*held, file); });
   }
   const Results& r = c.results;
   for (const auto& [task, t] : r.tasks) index["tasks"].push_back({task, to_json(t)});
