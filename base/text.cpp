@@ -101,6 +101,14 @@ bool is_printable(std::string_view text) {
                       [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
+std::string printable(std::string_view text, std::size_t longest) {
+  std::string clean(text.substr(0, longest));
+  for (char& c : clean) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return clean;
+}
+
 std::string content_hash(std::string_view content) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   for (const char c : content) {

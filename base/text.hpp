@@ -28,6 +28,9 @@ std::string human_count(double count);
 
 // No control characters: safe to print on a terminal.
 bool is_printable(std::string_view text);
+// Of a text from elsewhere what is safe to print and to log: at most `longest` characters, each
+// control character and each byte beyond ASCII as '?'.
+std::string printable(std::string_view text, std::size_t longest = 200);
 
 // FNV-1a, 64 bits, as 16 hexadecimal digits: names a content, is no protection against malice.
 std::string content_hash(std::string_view content);

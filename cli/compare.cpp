@@ -1,4 +1,5 @@
-// convoy compare: runs side by side, with accuracy over virtual time.
+// convoy compare: runs side by side, with accuracy over virtual time; where a run is measured, the
+// errors of the simulation.
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 
 #include "analysis/accuracy.hpp"
 #include "base/text.hpp"
+#include "cli/fidelity_table.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -76,7 +78,8 @@ void print_table(const std::vector<Curve>& curves) {
   fmt::print("{}", table.str());
 }
 
-void print_json(const std::vector<Curve>& curves) {
+// An array of runs; where there is something measured an object of them and of the errors.
+void print_json(const std::vector<Curve>& curves, const std::vector<analysis::Fidelity>& fidelity) {
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const Curve& c : curves) {
     nlohmann::ordered_json points = nlohmann::ordered_json::array();
@@ -100,6 +103,7 @@ void print_json(const std::vector<Curve>& curves) {
                    {"peak_memory_bytes", c.peak_memory_bytes},
                    {"curve", points}});
   }
+  if (!fidelity.empty()) all = {{"runs", std::move(all)}, {"fidelity", fidelity_json(fidelity)}};
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
@@ -108,11 +112,14 @@ int compare(const CompareArguments& arguments) {
   for (const std::string& folder : arguments.folders) {
     curves.push_back(analysis::read_curve(folder));
   }
+  const std::vector<analysis::Fidelity> fidelity =
+      analysis::read_fidelity({arguments.folders.begin(), arguments.folders.end()});
   if (arguments.json) {
-    print_json(curves);
+    print_json(curves, fidelity);
     return ExitStatus::done;
   }
   print_table(curves);
+  for (const analysis::Fidelity& f : fidelity) fmt::print("\n{}", fidelity_text(f));
   std::vector<Series> series;
   for (const Curve& c : curves) {
     Series s{fmt::format("{} ({})", c.folder, c.run.run.schedule), {}};
@@ -127,10 +134,12 @@ int compare(const CompareArguments& arguments) {
 }  // namespace
 
 void add_compare(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand("compare", "Runs side by side; accuracy over virtual time");
+  auto* verb = app.add_subcommand("compare",
+                                  "Runs side by side; accuracy over virtual time; a simulation's "
+                                  "errors where a run is measured");
   auto arguments = std::make_shared<CompareArguments>();
   verb->add_option("run", arguments->folders, "Folders of the runs")->required()->expected(1, 8);
-  verb->add_flag("--json", arguments->json, "Print the figures and curves as JSON");
+  verb->add_flag("--json", arguments->json, "Print the figures, curves and errors as JSON");
   verb->callback([arguments, &status] { status = compare(*arguments); });
 }
 

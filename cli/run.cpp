@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "cli/progress.hpp"
+#include "cli/real_run.hpp"
 #include "cli/scenario_arguments.hpp"
 #include "cli/summary.hpp"
 #include "cli/verbs.hpp"
@@ -38,6 +39,7 @@ struct RunArguments {
   bool quiet = false;
   int workers = 0;
   std::string device = "cpu";
+  RealArguments real;
 };
 
 sim::StoreMode mode_of(const RunArguments& arguments) {
@@ -46,7 +48,7 @@ sim::StoreMode mode_of(const RunArguments& arguments) {
 }
 
 int run(const RunArguments& arguments) {
-  const sim::Scenario scenario = load(arguments.scenario);
+  sim::Scenario scenario = load(arguments.scenario);
   sim::require_runnable(scenario);
   if (!arguments.quiet) {
     if (scenario.has_sweep) {
@@ -62,7 +64,8 @@ int run(const RunArguments& arguments) {
                  "says which\n");
     }
   }
-  ProgressDisplay display(arguments.quiet, scenario.output.progress_s);
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
   sim::RunOptions options;
   if (!arguments.no_store) {
     options.folder = arguments.folder.empty() ? "runs/" + scenario.name : arguments.folder;
@@ -72,9 +75,13 @@ int run(const RunArguments& arguments) {
   options.workers = arguments.workers;
   options.device = arguments.device;
   options.interrupted = &interrupted;
+  RealRun real(arguments.real, scenario, options, interrupted, arguments.quiet);
+  if (interrupted) {
+    fmt::print(stderr, "convoy: stopped by a signal before the run began\n");
+    return ExitStatus::stopped;
+  }
+  ProgressDisplay display(arguments.quiet, scenario.output.progress_s);
   options.progress = [&](const sim::Progress& progress) { display.show(progress); };
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
 
   spdlog::info("scenario {} (hash {}), {} nodes, store {}", scenario.file, scenario.hash,
                scenario.world.nodes.size() - 1,
@@ -82,6 +89,7 @@ int run(const RunArguments& arguments) {
   const sim::RunResult result = sim::run(scenario, options);
   spdlog::info("ended at {} s virtual, {} s wall: {}", result.summary.virtual_time_s,
                result.summary.wall_time_s, sim::name_of(result.status));
+  real.over(sim::name_of(result.status));
   display.clear();
   if (arguments.json) {
     fmt::print("{}\n", summary_json(result));
@@ -117,6 +125,7 @@ void add_run(CLI::App& app, int& status) {
                    "Threads that learn (default: one for each core); changes no result")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--device", arguments->device, "What learns: cpu, cuda or cuda:N");
+  add_real_arguments(*verb, arguments->real);
   verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
   verb->callback([arguments, &status] { status = run(*arguments); });

@@ -46,6 +46,10 @@ std::string summary_text(const sim::RunResult& result) {
   row("samples trained", base::human_count(s.samples));
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
+  if (s.real_nodes > 0) {
+    row("real nodes",
+        fmt::format("{}; lag at most {:.3f} ms", s.real_nodes, 1e3 * s.max_lag_s.value_or(0)));
+  }
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
   if (s.accuracy) {
     row("accuracy",
@@ -106,8 +110,8 @@ std::string summary_json(const sim::RunResult& result) {
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
       {"coverage_min", or_null(s.coverage_min)},
       {"untrained", or_null(s.untrained)},
-      {"real_nodes", 0},
-      {"max_lag_ms", nullptr},
+      {"real_nodes", s.real_nodes},
+      {"max_lag_ms", s.max_lag_s ? nlohmann::ordered_json(1e3 * *s.max_lag_s) : nullptr},
       {"store", nullptr},
   };
   if (!result.cause.empty()) json["cause"] = result.cause;

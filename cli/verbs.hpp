@@ -19,6 +19,7 @@ enum ExitStatus : int {
 void add_check(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_compare(CLI::App& app, int& status);
+void add_testbed(CLI::App& app, int& status);
 void add_export(CLI::App& app, int& status);
 
 }  // namespace convoy::cli

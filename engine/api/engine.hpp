@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "engine/api/options.hpp"
+#include "engine/api/parcel.hpp"
 #include "engine/data/dataset.hpp"
 #include "engine/model/submodel.hpp"
 
@@ -38,7 +39,7 @@ class Held {
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 };
-class Weights : public Held {};    // a version of the full model
+class Weights : public Held {};    // a version of the full model, or a submodel's part of one
 class NodeState : public Held {};  // what a node remembers: masks, logits, optimizer state
 class Update : public Held {};     // what a task sends back: the change of its submodel's weights
 
@@ -165,6 +166,23 @@ class Engine {
       const std::filesystem::path& file) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const Update> load_update(
       const std::filesystem::path& file) const = 0;
+
+  // --- between machines -------------------------------------------------------------------------
+
+  // Of what was received the part that the task needs; begin() takes it as it comes out of
+  // unpack_weights. Whole tensors are not copied.
+  [[nodiscard]] virtual Parcel pack(const TaskInput& input) const = 0;
+  [[nodiscard]] virtual Parcel pack(const Outcome& outcome) const = 0;
+  // Memory for what comes. Throws base::UserError for a header that is damaged, or does not
+  // describe that many bytes: nothing larger is ever taken. `from` names the sender in messages.
+  [[nodiscard]] virtual std::unique_ptr<Unpacking> unpack(const std::string& header,
+                                                          std::uint64_t bytes,
+                                                          const std::string& from) const = 0;
+  // What has come. Throw base::UserError where it is not of this model.
+  [[nodiscard]] virtual std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const = 0;
+  // A task's result, from whoever was given its pack: refused unless the submodel is one that the
+  // task can end with. Its state holds the masks; the rest of the state stays with the node.
+  [[nodiscard]] virtual Outcome unpack_update(Unpacking& box, const TaskInput& input) const = 0;
 };
 
 // Opens the library beside the running program. Throws base::UserError where it is not there, the

@@ -7,6 +7,8 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <charconv>
+#include <limits>
 #include <numeric>
 
 #include "engine/learning/aggregation.hpp"
@@ -71,8 +73,8 @@ class LibTorchEngine : public Engine {
 
   [[nodiscard]] std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file) const override {
-    Tensors tensors = file.empty() ? initial_tensors(shop_.layout, shop_.seed)
-                                   : weights_from(shop_.layout, file)->tensors;
+    Tensors tensors =
+        file.empty() ? initial_tensors(shop_.layout, shop_.seed) : load(file)->tensors;
     return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(shop_.layout.size()));
   }
 
@@ -132,18 +134,123 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const override {
-    return weights_from(shop_.layout, file);
+    return load(file);
   }
   [[nodiscard]] std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const override {
-    return state_from(shop_.layout, file);
+    return state_from(shop_.layout, read_safetensors(file), file.string());
   }
   [[nodiscard]] std::shared_ptr<const Update> load_update(
       const std::filesystem::path& file) const override {
-    return update_from(shop_.layout, file);
+    return update_from(shop_.layout, read_safetensors(file), file.string());
+  }
+
+  [[nodiscard]] Parcel pack(const TaskInput& input) const override {
+    return packed(part_to_file(shop_.layout, held(*input.received), first_submodel(shop_, input)));
+  }
+  [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
+    TensorFile file = to_file(shop_.layout, held(*outcome.update));
+    file.metadata["loss"] = fmt::format("{}", outcome.loss);
+    if (outcome.local_accuracy) {
+      file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
+    }
+    return packed(file);
+  }
+  [[nodiscard]] std::unique_ptr<Unpacking> unpack(const std::string& header, std::uint64_t bytes,
+                                                  const std::string& from) const override {
+    return std::make_unique<Box>(announced_by(header, bytes, from), from);
+  }
+  [[nodiscard]] std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const override {
+    return part_from(shop_.layout, contents(box), from(box));
+  }
+  [[nodiscard]] Outcome unpack_update(Unpacking& box, const TaskInput& input) const override {
+    const at::NoGradGuard no_grad;
+    Outcome outcome;
+    TensorFile file = contents(box);
+    outcome.loss = figure(file, "loss").value_or(std::numeric_limits<double>::quiet_NaN());
+    outcome.local_accuracy = figure(file, "local_accuracy");
+    const auto update = update_from(shop_.layout, std::move(file), from(box));
+    check_result(*update, input, from(box));
+    auto state = std::make_shared<StateHeld>();
+    state->submodel = update->submodel;
+    state->logits.resize(shop_.layout.architecture->groups.size());
+    outcome.finite = is_finite(update->delta);
+    outcome.submodel = update->submodel;
+    outcome.state = std::move(state);
+    outcome.update = update;
+    return outcome;
   }
 
  private:
+  class Box : public Unpacking {
+   public:
+    Box(Announced announced, std::string from)
+        : announced_(std::move(announced)), from_(std::move(from)) {}
+    [[nodiscard]] const std::vector<std::span<std::byte>>& pieces() const override {
+      return announced_.pieces;
+    }
+    Announced announced_;
+    std::string from_;
+  };
+  static Box& box_of(Unpacking& box) {
+    return static_cast<Box&>(box);  // NOLINT(*-static-cast-downcast): nobody else makes them
+  }
+  static TensorFile contents(Unpacking& box) { return std::move(box_of(box).announced_.content); }
+  static const std::string& from(Unpacking& box) { return box_of(box).from_; }
+
+  static std::optional<double> figure(const TensorFile& file, const std::string& key) {
+    const auto found = file.metadata.find(key);
+    if (found == file.metadata.end()) return std::nullopt;
+    double value = 0;
+    const char* end = found->second.data() + found->second.size();
+    const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
+    if (failure != std::errc() || stop != end) return std::nullopt;
+    return value;
+  }
+
+  static Parcel packed(const TensorFile& file) {
+    auto tensors = std::make_shared<Tensors>();
+    Parcel parcel;
+    parcel.header = header_of(file);
+    for (const auto& [name, tensor] : file.tensors) {
+      tensors->push_back(tensor.cpu().contiguous());
+      const Tensor& t = tensors->back();
+      parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
+    }
+    parcel.keeps = std::move(tensors);
+    return parcel;
+  }
+
+  [[nodiscard]] std::shared_ptr<const WeightsHeld> load(const std::filesystem::path& file) const {
+    return weights_from(shop_.layout, read_safetensors(file), file.string());
+  }
+
+  // Could that task have ended with that update?
+  void check_result(const UpdateHeld& update, const TaskInput& input,
+                    const std::string& from) const {
+    const auto refuse = [&](const std::string& what) {
+      throw base::UserError(fmt::format("{}: the update of task {} {}", from, input.task, what));
+    };
+    const Submodel first = first_submodel(shop_, input);
+    const MaskOptions& mask = shop_.rules.mask;
+    const bool learns =
+        input.choose_masks && mask.selection == Selection::learned && input.rate < 1;
+    if (update.submodel.depth != first.depth) {
+      refuse(fmt::format("has {} blocks, {} were asked for", update.submodel.depth, first.depth));
+    }
+    if (!learns && update.submodel.kept != first.kept) refuse("is of another submodel");
+    const Submodel nested = nested_submodel(*shop_.layout.architecture, input.rate);
+    if (learns && !mask.sampled && sizes_of(update.submodel) != sizes_of(nested)) {
+      refuse("is of a submodel of another size");
+    }
+    if (update.rate != input.rate) refuse("is of another rate");
+    const auto there =
+        static_cast<double>(shop_.parts.at(static_cast<std::size_t>(input.node)).train.size());
+    if (update.samples != there) {
+      refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
+    }
+  }
+
   // The tensors that an exit's scores depend on.
   [[nodiscard]] std::vector<bool> up_to(std::size_t exit) const {
     std::vector<bool> counted;

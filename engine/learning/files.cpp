@@ -22,11 +22,11 @@ void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& fi
   }
 }
 
-// A file that is being understood: what is wrong with it names it.
+// Tensors that are being understood: what is wrong with them names where they came from.
 class Source {
  public:
-  Source(const Layout& layout, std::filesystem::path path)
-      : layout_(layout), path_(std::move(path)), file_(read_safetensors(path_)) {}
+  Source(const Layout& layout, TensorFile file, std::string from)
+      : layout_(layout), from_(std::move(from)), file_(std::move(file)) {}
 
   [[nodiscard]] const TensorFile& file() const { return file_; }
 
@@ -100,12 +100,12 @@ class Source {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw base::UserError(fmt::format("{}: {}", path_.string(), what));
+    throw base::UserError(fmt::format("{}: {}", from_, what));
   }
 
  private:
   const Layout& layout_;
-  std::filesystem::path path_;
+  std::string from_;
   TensorFile file_;
   std::set<std::string> taken_;
 };
@@ -166,9 +166,21 @@ TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
   return file;
 }
 
-std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout,
-                                                const std::filesystem::path& path) {
-  Source source(layout, path);
+TensorFile part_to_file(const Layout& layout, const WeightsHeld& weights,
+                        const Submodel& submodel) {
+  TensorFile file;
+  put_submodel(layout, submodel, file);
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (!is_in(layout.tensors[i], *layout.architecture, submodel)) continue;
+    file.tensors.emplace_back("part:" + layout.tensors[i].name,
+                              part_of(weights, layout, submodel, i));
+  }
+  return file;
+}
+
+std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile file,
+                                                const std::string& from) {
+  Source source(layout, std::move(file), from);
   Tensors tensors;
   for (const ParameterTensor& p : layout.tensors) tensors.push_back(source.get(p.name, p.shape));
   Trained trained(layout.size());
@@ -191,9 +203,25 @@ std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout,
   return std::make_shared<const WeightsHeld>(std::move(tensors), std::move(trained));
 }
 
-std::shared_ptr<const StateHeld> state_from(const Layout& layout,
-                                            const std::filesystem::path& path) {
-  Source source(layout, path);
+std::shared_ptr<const WeightsHeld> part_from(const Layout& layout, TensorFile file,
+                                             const std::string& from) {
+  Source source(layout, std::move(file), from);
+  const Architecture& a = *layout.architecture;
+  Submodel submodel = source.submodel();
+  Tensors tensors(layout.size());
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (!is_in(p, a, submodel)) continue;
+    tensors[i] = source.get("part:" + p.name, shape_in(p, kept_of(p, a, submodel)));
+  }
+  source.finish();
+  return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(layout.size()),
+                                             std::move(submodel));
+}
+
+std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile file,
+                                            const std::string& from) {
+  Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   auto state = std::make_shared<StateHeld>();
   state->submodel = source.submodel();
@@ -222,9 +250,9 @@ std::shared_ptr<const StateHeld> state_from(const Layout& layout,
   return state;
 }
 
-std::shared_ptr<const UpdateHeld> update_from(const Layout& layout,
-                                              const std::filesystem::path& path) {
-  Source source(layout, path);
+std::shared_ptr<const UpdateHeld> update_from(const Layout& layout, TensorFile file,
+                                              const std::string& from) {
+  Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   auto update = std::make_shared<UpdateHeld>();
   update->submodel = source.submodel();

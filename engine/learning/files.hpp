@@ -16,13 +16,19 @@ TensorFile to_file(const Layout& layout, const StateHeld& state);
 // Kept members, then "delta:NAME".
 TensorFile to_file(const Layout& layout, const UpdateHeld& update);
 
-// Each throws base::UserError naming the file and the tensor that is missing, foreign or of
-// another shape.
-std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout,
-                                                const std::filesystem::path& file);
-std::shared_ptr<const StateHeld> state_from(const Layout& layout,
-                                            const std::filesystem::path& file);
-std::shared_ptr<const UpdateHeld> update_from(const Layout& layout,
-                                              const std::filesystem::path& file);
+// The part of a model that a submodel is: kept members, then "part:NAME". Tensors that are kept
+// whole are the full model's own, not copied.
+TensorFile part_to_file(const Layout& layout, const WeightsHeld& weights, const Submodel& submodel);
+
+// Each throws base::UserError naming where it came from and the tensor that is missing, foreign or
+// of another shape.
+std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile file,
+                                                const std::string& from);
+std::shared_ptr<const WeightsHeld> part_from(const Layout& layout, TensorFile file,
+                                             const std::string& from);
+std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile file,
+                                            const std::string& from);
+std::shared_ptr<const UpdateHeld> update_from(const Layout& layout, TensorFile file,
+                                              const std::string& from);
 
 }  // namespace convoy::engine

@@ -22,12 +22,6 @@ void drop_gradients(const Tensors& tensors) {
   }
 }
 
-bool is_finite(const Tensors& tensors) {
-  return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
-    return !t.defined() || at::isfinite(t.sum(at::kDouble)).item<bool>();
-  });
-}
-
 }  // namespace
 
 NodeTask::NodeTask(const Workshop& workshop, TaskInput input, std::stop_token stop)
@@ -39,7 +33,7 @@ NodeTask::NodeTask(const Workshop& workshop, TaskInput input, std::stop_token st
   if (indices().empty()) {
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
-  choose_submodel();
+  submodel_ = first_submodel(shop_, input_);
   if (input_.state && shop_.training.keep_optimizer) {
     const StateHeld& state = held(*input_.state);
     if (state.optimizer && state.submodel.kept == submodel_.kept) {
@@ -53,25 +47,31 @@ NodeTask::NodeTask(const Workshop& workshop, TaskInput input, std::stop_token st
   if (input_.state) logits_ = held(*input_.state).logits;
 }
 
-void NodeTask::choose_submodel() {
-  const MaskOptions& mask = shop_.rules.mask;
-  const Layout& layout = shop_.layout;
-  if (input_.rate >= 1 || mask.selection == Selection::depth) {
-    submodel_ = depth_submodel(architecture_, input_.rate);
-  } else if (input_.choose_masks && mask.selection == Selection::learned) {
-    submodel_ = depth_submodel(architecture_, input_.rate);  // until learn_masks()
-  } else if (input_.choose_masks && mask.selection == Selection::random) {
-    submodel_ = keep_highest(layout, random_scores(layout, depth_, shop_.seed, input_.node), depth_,
-                             input_.rate);
-  } else if (input_.choose_masks && mask.selection == Selection::magnitude) {
-    const Tensors& received = held(*input_.received).tensors;
-    submodel_ =
-        keep_highest(layout, magnitude_scores(layout, received, depth_), depth_, input_.rate);
-  } else if (input_.state) {
-    submodel_ = held(*input_.state).submodel;
-  } else {
-    submodel_ = nested_submodel(architecture_, input_.rate);
+// Who was given only a part of the model was given just what the task begins with.
+Submodel first_submodel(const Workshop& shop, const TaskInput& input) {
+  const MaskOptions& mask = shop.rules.mask;
+  const Layout& layout = shop.layout;
+  const Architecture& a = *layout.architecture;
+  const int depth = depth_at(a, input.rate);
+  const WeightsHeld& received = held(*input.received);
+  if (received.part) return *received.part;
+  if (input.rate >= 1 || mask.selection == Selection::depth) return depth_submodel(a, input.rate);
+  if (input.choose_masks) {
+    switch (mask.selection) {
+      case Selection::learned:
+        return depth_submodel(a, input.rate);  // until learn_masks()
+      case Selection::random:
+        return keep_highest(layout, random_scores(layout, depth, shop.seed, input.node), depth,
+                            input.rate);
+      case Selection::magnitude:
+        return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth,
+                            input.rate);
+      default:
+        break;
+    }
   }
+  if (input.state) return held(*input.state).submodel;
+  return nested_submodel(a, input.rate);
 }
 
 const std::vector<std::int64_t>& NodeTask::indices() const {
@@ -124,7 +124,7 @@ void NodeTask::learn_masks(int epochs) {
                       : Gates(shop_.layout, depth_, input_.rate, mask.normal_logits, draws);
   const double lambda = mask.lambda > 0 ? mask.lambda : static_cast<double>(gates.count()) / 16;
 
-  weights_ = slice(held(*input_.received).tensors, shop_.layout, wide, shop_.device);
+  weights_ = part_of(held(*input_.received), shop_.layout, wide, shop_.device);
   Tensors trained(weights_.size());
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     const ParameterTensor& p = shop_.layout.tensors[i];
@@ -168,8 +168,7 @@ void NodeTask::learn_masks(int epochs) {
 
 std::optional<double> NodeTask::local_accuracy(const Network& network) const {
   const std::vector<std::int64_t>& test = shop_.parts[static_cast<std::size_t>(input_.node)].test;
-  const Tensors received =
-      slice(held(*input_.received).tensors, shop_.layout, submodel_, shop_.device);
+  const Tensors received = part_of(held(*input_.received), shop_.layout, submodel_, shop_.device);
   const auto scores = score(network, received, *shop_.train, test, architecture_.classes,
                             shop_.evaluation_batch, stop_);
   if (scores.empty()) return std::nullopt;
@@ -195,13 +194,13 @@ void NodeTask::train(int epochs, std::optional<int> steps) {
         input_.node, architecture_.name, indices().size(), input_.batch));
   }
   if (input_.test_locally) local_accuracy_ = local_accuracy(network);
-  const Tensors& base = held(*input_.received).tensors;
-  if (weights_.empty()) weights_ = slice(base, shop_.layout, submodel_, shop_.device);
+  const WeightsHeld& base = held(*input_.received);
+  if (weights_.empty()) weights_ = part_of(base, shop_.layout, submodel_, shop_.device);
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (weights_[i].defined() && !shop_.layout.tensors[i].buffer) weights_[i].requires_grad_();
   }
   Tensors received;
-  if (shop_.training.proximal > 0) received = slice(base, shop_.layout, submodel_, shop_.device);
+  if (shop_.training.proximal > 0) received = part_of(base, shop_.layout, submodel_, shop_.device);
 
   TransferOptions transfer = shop_.rules.transfer;
   if (input_.version < transfer.from_version) transfer.weight = 0;
@@ -231,15 +230,12 @@ Outcome NodeTask::finish() {
   update->rate = input_.rate;
   update->samples = static_cast<double>(indices().size());
   update->delta.resize(weights_.size());
-  const Tensors& base = held(*input_.received).tensors;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
-    const Kept kept = kept_of(shop_.layout.tensors[i], architecture_, submodel_);
     // What was trained becomes the change, in place.
     Tensor delta = weights_[i].detach().cpu();
     weights_[i].reset();
-    const bool whole = kept.rows.empty() && kept.columns.empty();
-    delta.sub_(whole ? base[i] : slice(base[i], kept));
+    delta.sub_(part_of(held(*input_.received), shop_.layout, submodel_, i));
     update->delta[i] = std::move(delta);
   }
   auto state = std::make_shared<StateHeld>();

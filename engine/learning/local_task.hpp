@@ -20,6 +20,9 @@ struct Workshop {
   int evaluation_batch = 256;
 };
 
+// The submodel that a task begins with.
+Submodel first_submodel(const Workshop& shop, const TaskInput& input);
+
 class NodeTask : public LocalTask {
  public:
   // Throws base::UserError where the node has no data, or too small a batch for this model.
@@ -34,7 +37,6 @@ class NodeTask : public LocalTask {
   // Goes through the node's samples in an order of its own; `step(batch)` for each batch.
   template <class Step>
   void for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps, Step step);
-  void choose_submodel();
   [[nodiscard]] double learning_rate() const;
   [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -26,63 +28,66 @@ constexpr std::array types = {Type{"F32", at::kFloat}, Type{"F64", at::kDouble},
 
 constexpr std::uint64_t longest_header = 100'000'000;  // as the format's own reader
 
-class Reader {
+class HeaderReader {
  public:
-  explicit Reader(const std::filesystem::path& file) : file_(file), in_(file, std::ios::binary) {
-    if (!in_) fail("cannot be read");
-    size_ = std::filesystem::file_size(file);
-  }
+  HeaderReader(std::uint64_t bytes, std::string from) : bytes_(bytes), from_(std::move(from)) {}
 
-  TensorFile read() {
-    std::uint64_t length = 0;
-    if (size_ < sizeof length) fail("is no safetensors file: too short");
-    in_.read(reinterpret_cast<char*>(&length), sizeof length);
-    if (length > longest_header || length > size_ - sizeof length) {
-      fail(fmt::format("is no safetensors file, or truncated: a header of {} bytes in a file of {}",
-                       length, size_));
-    }
-    std::string text(length, '\0');
-    in_.read(text.data(), static_cast<std::streamsize>(length));
-    data_ = sizeof length + length;
+  Announced read(std::string_view text) {
     const ordered_json header = ordered_json::parse(text, nullptr, false);
     if (!header.is_object()) fail("has a damaged header: no JSON object");
-    TensorFile content;
+    std::vector<Place> places;
     for (const auto& [name, value] : header.items()) {
       if (name == "__metadata__") {
-        metadata(value, content);
+        metadata(value);
       } else {
-        content.tensors.emplace_back(name, tensor(name, value));
+        places.push_back(place(name, value));
       }
     }
-    std::sort(places_.begin(), places_.end());
+    // All of it is known to be sound before memory is taken.
+    std::stable_sort(places.begin(), places.end(),
+                     [](const Place& a, const Place& b) { return a.from < b.from; });
     std::uint64_t end = 0;
-    for (const auto& [from, to] : places_) {
-      if (from != end) fail("has a damaged header: tensors overlap or leave gaps");
-      end = to;
+    for (const Place& p : places) {
+      if (p.from != end) fail("has a damaged header: tensors overlap or leave gaps");
+      end = p.to;
     }
-    if (end != size_ - data_) {
-      fail(fmt::format("is damaged: its header speaks of {} bytes, there are {}", end,
-                       size_ - data_));
+    if (end != bytes_) {
+      fail(fmt::format("is damaged: its header speaks of {} bytes, there are {}", end, bytes_));
     }
-    return content;
+    Announced result;
+    result.content.metadata = std::move(metadata_);
+    for (Place& p : places) {
+      const Tensor t = at::empty(p.shape, p.type);
+      result.pieces.emplace_back(static_cast<std::byte*>(t.data_ptr()), t.nbytes());
+      result.content.tensors.emplace_back(std::move(p.name), t);
+    }
+    return result;
   }
 
  private:
+  struct Place {
+    std::string name;
+    at::ScalarType type = at::kFloat;
+    std::vector<std::int64_t> shape;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+  };
+
   [[noreturn]] void fail(const std::string& what) const {
-    throw base::UserError(fmt::format("{}: {}", file_.string(), what));
+    throw base::UserError(fmt::format("{}: {}", from_, what));
   }
 
-  void metadata(const ordered_json& value, TensorFile& content) const {
+  void metadata(const ordered_json& value) {
     if (!value.is_object()) fail("has a damaged header: __metadata__ is no object");
     for (const auto& [key, text] : value.items()) {
       if (!text.is_string()) fail("has a damaged header: __metadata__ holds more than texts");
-      content.metadata[key] = text.get<std::string>();
+      metadata_[key] = text.get<std::string>();
     }
   }
 
-  Tensor tensor(const std::string& name, const ordered_json& value) {
+  [[nodiscard]] Place place(const std::string& name, const ordered_json& value) const {
     const auto bad = [&](const char* what) {
-      fail(fmt::format("tensor \"{}\": {}", name.substr(0, 80), what));
+      fail(fmt::format("tensor \"{}\": {}", base::printable(name.substr(0, 80)), what));
     };
     const auto whole = [](const ordered_json& v) { return v.is_number_unsigned(); };
     const bool complete = value.is_object() && value.contains("dtype") && value.contains("shape") &&
@@ -96,35 +101,31 @@ class Reader {
         std::find_if(types.begin(), types.end(), [&](const Type& t) { return t.name == dtype; });
     if (type == types.end())
       bad("is of a type that is not read here (F32, F64, F16, BF16, I64...)");
-    const auto from = value["data_offsets"][0].get<std::uint64_t>();
-    const auto to = value["data_offsets"][1].get<std::uint64_t>();
-    if (from > to || to > size_ - data_) bad("lies outside of the file; is it truncated?");
-    std::vector<std::int64_t> shape;
+    Place p{name,
+            type->type,
+            {},
+            value["data_offsets"][0].get<std::uint64_t>(),
+            value["data_offsets"][1].get<std::uint64_t>()};
+    if (p.from > p.to || p.to > bytes_) bad("lies outside of the file; is it truncated?");
     std::uint64_t elements = 1;
     for (const ordered_json& n : value["shape"]) {
       if (!whole(n)) bad("has a shape that is none");
       const auto length = n.get<std::uint64_t>();
-      if (length > size_ || (length > 0 && elements > size_ / length)) {
+      if (length > bytes_ || (length > 0 && elements > bytes_ / length)) {
         bad("has a shape larger than the file");
       }
       elements *= length;
-      shape.push_back(static_cast<std::int64_t>(length));
+      p.shape.push_back(static_cast<std::int64_t>(length));
     }
-    const std::uint64_t element = c10::elementSize(type->type);
-    if (elements * element != to - from) bad("has a shape that does not fit its bytes");
-    Tensor t = at::empty(shape, type->type);
-    in_.seekg(static_cast<std::streamoff>(data_ + from));
-    in_.read(static_cast<char*>(t.data_ptr()), static_cast<std::streamsize>(to - from));
-    if (!in_) bad("cannot be read");
-    if (to > from) places_.emplace_back(from, to);
-    return t;
+    if (elements * c10::elementSize(p.type) != p.to - p.from) {
+      bad("has a shape that does not fit its bytes");
+    }
+    return p;
   }
 
-  std::filesystem::path file_;
-  std::ifstream in_;
-  std::uint64_t size_ = 0;
-  std::uint64_t data_ = 0;  // where the bytes begin
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> places_;
+  std::uint64_t bytes_;
+  std::string from_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace
@@ -135,31 +136,38 @@ const Tensor* TensorFile::find(const std::string& name) const {
   return found == tensors.end() ? nullptr : &found->second;
 }
 
-void write_safetensors(const std::filesystem::path& file, const TensorFile& content) {
+std::string header_of(const TensorFile& content) {
   ordered_json header = ordered_json::object();
   if (!content.metadata.empty()) header["__metadata__"] = content.metadata;
-  std::vector<Tensor> blocks;
   std::uint64_t place = 0;
   for (const auto& [name, tensor] : content.tensors) {
-    const Tensor block = tensor.cpu().contiguous();
     const auto* const type = std::find_if(
-        types.begin(), types.end(), [&](const Type& t) { return t.type == block.scalar_type(); });
+        types.begin(), types.end(), [&](const Type& t) { return t.type == tensor.scalar_type(); });
     TORCH_INTERNAL_ASSERT(type != types.end());
     header[name] = {{"dtype", type->name},
-                    {"shape", block.sizes().vec()},
-                    {"data_offsets", {place, place + block.nbytes()}}};
-    place += block.nbytes();
-    blocks.push_back(block);
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {place, place + tensor.nbytes()}}};
+    place += tensor.nbytes();
   }
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text.append((8 - text.size() % 8) % 8, ' ');  // the data begin at a multiple of 8
+  return text;
+}
+
+Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from) {
+  return HeaderReader(bytes, from).read(header);
+}
+
+void write_safetensors(const std::filesystem::path& file, const TensorFile& content) {
+  const std::string text = header_of(content);
   const std::uint64_t length = text.size();
   const std::filesystem::path beside = file.string() + ".new";
   {
     std::ofstream out(beside, std::ios::binary | std::ios::trunc);
     out.write(reinterpret_cast<const char*>(&length), sizeof length);
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
-    for (const Tensor& block : blocks) {
+    for (const auto& [name, tensor] : content.tensors) {
+      const Tensor block = tensor.cpu().contiguous();
       out.write(static_cast<const char*>(block.data_ptr()),
                 static_cast<std::streamsize>(block.nbytes()));
     }
@@ -171,6 +179,28 @@ void write_safetensors(const std::filesystem::path& file, const TensorFile& cont
   std::filesystem::rename(beside, file);
 }
 
-TensorFile read_safetensors(const std::filesystem::path& file) { return Reader(file).read(); }
+TensorFile read_safetensors(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  const auto fail = [&](const std::string& what) {
+    throw base::UserError(fmt::format("{}: {}", file.string(), what));
+  };
+  if (!in) fail("cannot be read");
+  const std::uint64_t size = std::filesystem::file_size(file);
+  std::uint64_t length = 0;
+  if (size < sizeof length) fail("is no safetensors file: too short");
+  in.read(reinterpret_cast<char*>(&length), sizeof length);
+  if (length > longest_header || length > size - sizeof length) {
+    fail(fmt::format("is no safetensors file, or truncated: a header of {} bytes in a file of {}",
+                     length, size));
+  }
+  std::string text(length, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(length));
+  Announced announced = announced_by(text, size - sizeof length - length, file.string());
+  for (const std::span<std::byte> piece : announced.pieces) {
+    in.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
+  }
+  if (!in) fail("cannot be read to its end");
+  return std::move(announced.content);
+}
 
 }  // namespace convoy::engine

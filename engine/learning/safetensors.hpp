@@ -3,8 +3,10 @@
 // Files in the safetensors format (github huggingface/safetensors): 8 bytes with the length of a
 // JSON header, the header with each tensor's dtype, shape and place, then the bytes.
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,19 @@ struct TensorFile {
   // The tensor of that name, or null.
   [[nodiscard]] const Tensor* find(const std::string& name) const;
 };
+
+// The JSON header of the tensors one after another, padded to a multiple of 8 bytes.
+std::string header_of(const TensorFile& content);
+
+// What a header announces: its tensors, not filled yet, and their memory in the order of the bytes.
+struct Announced {
+  TensorFile content;
+  std::vector<std::span<std::byte>> pieces;
+};
+// `bytes`: of the tensors together; `from` names the source in messages. Throws base::UserError for
+// anything that is not well-formed, or does not describe just that many bytes: checked before
+// memory is taken.
+Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from);
 
 // Writes beside the file and renames, so that a file is there whole or not at all. float, int,
 // long and byte tensors. Throws base::UserError where the disk refuses.

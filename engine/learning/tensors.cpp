@@ -1,10 +1,36 @@
 #include "engine/learning/tensors.hpp"
 
+#include <algorithm>
+
 namespace convoy::engine {
 namespace {
 
 Tensor index_tensor(const std::vector<std::int64_t>& indices, const at::Device& device) {
   return at::tensor(indices, at::kLong).to(device);
+}
+
+// Where the kept indices stand among those that there are; empty where they are all of these.
+std::vector<std::int64_t> within(const std::vector<std::int64_t>& there,
+                                 const std::vector<std::int64_t>& kept) {
+  if (there.empty()) return kept;  // all are there
+  if (there == kept) return {};
+  std::vector<std::int64_t> places;
+  for (const std::int64_t index : kept) {
+    const auto place = std::lower_bound(there.begin(), there.end(), index);
+    if (place == there.end() || *place != index) {
+      throw base::UserError("the part of the model that was received does not hold the submodel");
+    }
+    places.push_back(place - there.begin());
+  }
+  return places;
+}
+Kept within(const Kept& there, const Kept& kept) {
+  // What is kept whole must be there whole.
+  if ((kept.rows.empty() && !there.rows.empty()) ||
+      (kept.columns.empty() && !there.columns.empty())) {
+    throw base::UserError("the part of the model that was received does not hold the submodel");
+  }
+  return {within(there.rows, kept.rows), within(there.columns, kept.columns)};
 }
 
 }  // namespace
@@ -18,14 +44,42 @@ Tensor slice(const Tensor& full, const Kept& kept) {
   return part.is_same(full) ? full.clone() : part;
 }
 
+bool is_finite(const Tensors& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
+    return !t.defined() || at::isfinite(t.sum(at::kDouble)).item<bool>();
+  });
+}
+
 Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submodel,
-              const at::Device& device, bool one_exit) {
+              const at::Device& device) {
   const Architecture& a = *layout.architecture;
   Tensors parts(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (!full[i].defined() || !is_in(p, a, submodel, one_exit)) continue;
+    if (!full[i].defined() || !is_in(p, a, submodel)) continue;
     parts[i] = slice(full[i], kept_of(p, a, submodel)).to(device);
+  }
+  return parts;
+}
+
+Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+               std::size_t tensor) {
+  const Architecture& a = *layout.architecture;
+  const ParameterTensor& p = layout.tensors[tensor];
+  Kept kept = kept_of(p, a, submodel);
+  if (weights.part) kept = within(kept_of(p, a, *weights.part), kept);
+  const bool whole = kept.rows.empty() && kept.columns.empty();
+  return whole ? weights.tensors[tensor] : slice(weights.tensors[tensor], kept);
+}
+
+Tensors part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+                const at::Device& device) {
+  Tensors parts(layout.size());
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (!is_in(layout.tensors[i], *layout.architecture, submodel)) continue;
+    Tensor part = part_of(weights, layout, submodel, i);
+    if (part.is_same(weights.tensors[i]) && device.is_cpu()) part = part.clone();
+    parts[i] = part.to(device);
   }
   return parts;
 }

@@ -34,9 +34,11 @@ struct Layout {
 // The rows and columns of a full tensor that a submodel keeps, as a dense tensor of its own (a copy
 // always).
 Tensor slice(const Tensor& full, const Kept& kept);
-// The slice of a full model that is a submodel; contiguous copies on the device.
+// The slice of a full model that is a submodel; contiguous copies.
 Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submodel,
-              const at::Device& device, bool one_exit = false);
+              const at::Device& device);
+// No NaN and no infinity.
+bool is_finite(const Tensors& tensors);
 
 // --- what the engine hands out ------------------------------------------------------------------
 
@@ -47,10 +49,20 @@ using Trained = std::vector<std::shared_ptr<const Marks>>;
 
 class WeightsHeld : public Weights {
  public:
-  WeightsHeld(Tensors all, Trained so_far) : tensors(std::move(all)), trained(std::move(so_far)) {}
-  Tensors tensors;  // full, FP32, on the host
+  WeightsHeld(Tensors all, Trained so_far, std::optional<Submodel> only = {})
+      : tensors(std::move(all)), trained(std::move(so_far)), part(std::move(only)) {}
+  Tensors tensors;  // FP32, on the host
   Trained trained;
+  std::optional<Submodel> part;  // where it is not the full model: what `tensors` are the slices of
 };
+
+// What a submodel has of a model, or of a part of one that holds the submodel: contiguous copies on
+// the device. Throws base::UserError where the part does not hold it.
+Tensors part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+                const at::Device& device);
+// Of one tensor (that is_in the submodel), on the host; itself and no copy where it is kept whole.
+Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+               std::size_t tensor);
 
 class UpdateHeld : public Update {
  public:

@@ -66,6 +66,8 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
     } else {
       folder_->remove();
     }
+    if (options_.real != nullptr) updates_.emplace(options_.folder);
+    if (updates_ && !options_.resume) updates_->remove();
   }
   if (resumed_.version > 0) {
     states_ = std::exchange(resumed_.states, {});
@@ -102,6 +104,7 @@ void Learner::assigned(const Assign& order) {
     live.received = weights_;
   }
   live.node = order.members.back();
+  live.real = is_real(live.node);
   live.has_mask_phase = has(*order.graph, Work::Kind::learn_masks);
   if (!live.update) start(order, live);
 }
@@ -116,7 +119,12 @@ Learner::Live& Learner::live_task(TaskId task) {
   return found->second;
 }
 
-void Learner::start(const Assign& order, Live& live) {
+bool Learner::is_real(NodeId node) const {
+  return options_.real != nullptr && options_.real->bring_results() &&
+         scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
+}
+
+engine::TaskInput Learner::input_of(const Assign& order, const Live& live) const {
   engine::TaskInput input;
   input.node = live.node;
   input.task = order.task;
@@ -129,11 +137,19 @@ void Learner::start(const Assign& order, Live& live) {
   if (const auto state = states_.find(live.node); state != states_.end()) {
     input.state = state->second.state;
   }
+  return input;
+}
+
+void Learner::start(const Assign& order, Live& live) {
+  if (live.real) {
+    options_.real->assigned(input_of(order, live), order.graph);
+    return;
+  }
   auto masks = std::make_shared<std::promise<engine::Submodel>>();
   live.masks = masks->get_future();
   live.job = pool_.submit<engine::Outcome>(
       flops_of(*order.graph),
-      [engine = engine_, input = std::move(input), graph = order.graph, masks](
+      [engine = engine_, input = input_of(order, live), graph = order.graph, masks](
           const std::stop_token& stop) { return compute(*engine, input, *graph, stop, *masks); });
 }
 
@@ -165,7 +181,7 @@ TaskLearned Learner::done(TaskId task, NodeId node) {
     return known->second;
   }
   Live& live = live_task(task);
-  engine::Outcome outcome = wait(live.job);
+  engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(live.job);
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
   learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
   results_.tasks[task] = learned;
@@ -185,7 +201,7 @@ TaskLearned Learner::done(TaskId task, NodeId node) {
 void Learner::given_up(TaskId task) {
   const auto found = live_.find(task);
   if (found == live_.end()) return;
-  found->second.job.give_up();
+  if (!found->second.real) found->second.job.give_up();
   live_.erase(found);
 }
 
@@ -240,6 +256,16 @@ engine::Evaluation Learner::judged() {
   return results_.evaluations.at(judging_);
 }
 
+// Those that a resumed run could ask for: of tasks that this checkpoint does not have whole.
+void Learner::collect_updates() const {
+  if (!updates_ || scenario_.hil.keep_updates) return;
+  std::set<TaskId> needed;
+  for (const auto& [task, live] : live_) {
+    if (live.real) needed.insert(task);
+  }
+  updates_->keep_only(needed);
+}
+
 void Learner::maybe_checkpoint() {
   if (version_ == written_version_) return;
   const std::chrono::duration<double> age = std::chrono::steady_clock::now() - written_;
@@ -259,6 +285,7 @@ void Learner::checkpoint(bool over) {
     for (const auto& [task, live] : live_) c.live[task] = live;
   }
   folder_->write(c);
+  collect_updates();
   written_version_ = version_;
   written_ = std::chrono::steady_clock::now();
 }

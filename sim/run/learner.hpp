@@ -13,6 +13,8 @@
 #include <unordered_map>
 
 #include "sim/run/checkpoint.hpp"
+#include "sim/run/real_nodes.hpp"
+#include "sim/run/update_folder.hpp"
 #include "sim/run/worker_pool.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/schedule/orders.hpp"
@@ -24,6 +26,7 @@ struct LearnerOptions {
   std::filesystem::path folder;  // of the run; empty: no checkpoints, no model
   bool resume = false;
   const std::atomic<bool>* interrupted = nullptr;  // ends waiting: Interrupted is thrown
+  RealNodes* real = nullptr;                       // who brings the results of real nodes
 };
 
 struct Interrupted {};
@@ -65,11 +68,15 @@ class Learner {
   struct Live : LiveTask {
     NodeId node = no_node;
     bool has_mask_phase = false;
+    bool real = false;  // computed elsewhere
     Job<engine::Outcome> job;
     std::future<engine::Submodel> masks;
   };
 
   void start(const Assign& order, Live& live);
+  [[nodiscard]] bool is_real(NodeId node) const;
+  [[nodiscard]] engine::TaskInput input_of(const Assign& order, const Live& live) const;
+  void collect_updates() const;
   template <class Result>
   Result wait(Job<Result>& job) const;
   void check_interrupted() const;
@@ -81,6 +88,7 @@ class Learner {
   std::shared_ptr<const engine::Engine> engine_;
   LearnerOptions options_;
   std::optional<CheckpointFolder> folder_;
+  std::optional<UpdateFolder> updates_;  // of real nodes
 
   std::int64_t version_ = 0;
   std::shared_ptr<const engine::Weights> weights_;  // of the present version; null: replaying

@@ -20,7 +20,8 @@ namespace convoy::sim {
 class Recorder {
  public:
   // `store` may be null.
-  Recorder(StoreWriter* store, RecordLevel level);
+  // `real`: there are real nodes, whose times a resumed run repeats to the microsecond.
+  Recorder(StoreWriter* store, RecordLevel level, bool real = false);
 
   // Before it acts. Throws std::runtime_error where a resumed run comes to something else than the
   // run that was interrupted.
@@ -36,6 +37,7 @@ class Recorder {
                   const AggregationLearned* learned);
   void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);
   void activity(const ActivityRecord& record);
+  void presence(const ElasticClock::Presence& presence, double now);
   // What is still under way, or waits to be aggregated.
   void run_ended(double now);
 
@@ -48,6 +50,7 @@ class Recorder {
 
   StoreWriter* store_;
   RecordLevel level_;
+  bool real_;
   std::unordered_map<TaskId, TaskRow> open_;  // tasks whose fate is not known yet
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;

@@ -1,6 +1,7 @@
 #include "sim/run/run.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,9 +12,8 @@
 #include <thread>
 
 #include "base/text.hpp"
-#include "engine/model/submodel.hpp"
-#include "engine/model/trace.hpp"
 #include "sim/run/learner.hpp"
+#include "sim/run/open_engine.hpp"
 #include "sim/run/recorder.hpp"
 #include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
@@ -26,6 +26,7 @@ namespace {
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t judged_timer = end_timer + 1;  // the model is to be judged at this instant
 constexpr std::int64_t judge_next_timer = end_timer + 2;  // time to judge it
+constexpr std::int64_t replay_end_timer = end_timer + 3;  // the recording ends here
 
 // Aggregations are tasks of the world too; the one that makes version v is task -v - 1.
 TaskId aggregation_task(std::int64_t version) { return -version - 1; }
@@ -44,18 +45,28 @@ class Run : public WorldListener {
       : scenario_(scenario),
         options_(options),
         schedule_(scenario.schedule.make(scenario.setting)),
-        engine_(scenario.training.learn ? open_engine() : nullptr),
-        world_(scenario.world, *this),
+        // Before the store is begun: what the engine refuses leaves nothing behind.
+        engine_(scenario.training.learn ? open_engine(scenario, *schedule_, options.device)
+                                        : nullptr),
+        initial_(engine_ ? engine_->initial(scenario.initial_weights) : nullptr),
+        world_(scenario.world, *this, options.real),
         store_(open_store()),
-        recorder_(store_.get(), scenario.output.record),
+        recorder_(store_.get(), scenario.output.record, options.real != nullptr),
         local_updates_(scenario.setting) {
     if (engine_) start_learning();
+    if (options_.real == nullptr) return;
+    if (engine_) options_.real->use(engine_);
+    for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
+      const std::optional<RealNode>& real = scenario_.world.nodes[i].real;
+      if (real) recorder_.presence({static_cast<NodeId>(i), real->present, false}, -1);
+    }
   }
 
   RunResult execute() {
     const auto wall_start = std::chrono::steady_clock::now();
     const auto cpu_start = std::clock();
     if (scenario_.stop.virtual_time_s) world_.set_timer(end_timer, *scenario_.stop.virtual_time_s);
+    if (options_.replay_until_s) world_.set_timer(replay_end_timer, *options_.replay_until_s);
     try {
       world_.run();
       if (!finished_) fail(at_rest());
@@ -106,11 +117,50 @@ class Run : public WorldListener {
   }
 
   Activity size_of(TaskId task, const Activity& expected) override {
-    if (!learner_) return expected;
+    // What a real node keeps of the model shows when its update comes.
+    if (!learner_ || is_real(recorder_.node_of(task))) return expected;
     return local_updates_.sized(recorder_.node_of(task), expected, learner_->submodel(task));
   }
 
   void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
+
+  void on_presence(const ElasticClock::Presence& presence, double now) override {
+    recorder_.presence(presence, now);
+    spdlog::warn("node {} {} at {:.3f} s", node_name(presence.node),
+                 presence.present    ? "is there"
+                 : presence.for_good ? "is lost for good"
+                                     : "is lost",
+                 now);
+  }
+
+  void on_real(const RealReport& report) override {
+    const std::string what =
+        fmt::format("node {}, task {}, {}: after {} (predicted {})", node_name(report.node),
+                    report.task, report.label, base::human_seconds(report.elapsed_s),
+                    base::human_seconds(report.predicted_s));
+    if (report.cause != Cause::none) {
+      spdlog::warn("{}: {}{}{}", what, name_of(report.cause), report.detail.empty() ? "" : ": ",
+                   report.detail);
+      return;
+    }
+    const double late_ms = 1e3 * report.late_s;
+    if (late_ms <= scenario_.hil.max_lag_ms) return;
+    if (scenario_.hil.fail_when_late) {
+      fail(fmt::format("{}: delivered {:.1f} ms late (hil.max_lag_ms = {}, hil.late = \"fail\")",
+                       what, late_ms, scenario_.hil.max_lag_ms));
+    } else {
+      spdlog::warn("{}: delivered {:.1f} ms late", what, late_ms);
+    }
+  }
+
+  void on_settled() override {
+    for (ReadingRow& reading : options_.real->readings()) {
+      reading.time_s = world_.now();
+      if (store_) store_->add(reading);
+    }
+    if (store_ && !finished_) store_->commit();
+    options_.real->settled();
+  }
 
   void poll() override {
     if (options_.interrupted != nullptr && options_.interrupted->load()) {
@@ -121,63 +171,13 @@ class Run : public WorldListener {
  private:
   // --- learning ---------------------------------------------------------------------------------
 
-  // Before the store is begun: what the engine refuses leaves nothing behind.
-  std::shared_ptr<const engine::Engine> open_engine() {
-    engine::EngineOptions options;
-    options.architecture = scenario_.setting->architecture;
-    options.training = scenario_.training.local;
-    options.rules = scenario_.schedule.learning;
-    options.seed = scenario_.seed;
-    options.device = options_.device;
-    check_batches();
-    options.full_depth = full_depth();
-    options.train = std::make_shared<const engine::Dataset>(scenario_.source->train());
-    options.test = std::make_shared<const engine::Dataset>(scenario_.source->test());
-    options.parts = scenario_.parts;
-    options.evaluation_batch = scenario_.evaluation.batch;
-    auto engine = engine::open_engine(options);
-    engine->prepare_thread();
-    const std::string& file = scenario_.initial_weights;
-    initial_ = engine->initial(file);
-    return engine;
-  }
-
-  // Blocks that some node trains at their full width.
-  [[nodiscard]] int full_depth() const {
-    int depth = 0;
-    const bool shallow_only =
-        scenario_.schedule.learning.mask.selection == engine::Selection::depth;
-    for (const PlannedTask& task : schedule_->plan()) {
-      const auto node = static_cast<std::size_t>(task.node);
-      const bool fits = task.memory <= scenario_.setting->nodes[node].machine->memory;
-      const bool wide = task.rate >= 1 || shallow_only;
-      if (task.node != server_node && fits && wide) depth = std::max(depth, task.depth);
-    }
-    return depth;
-  }
-
-  // A norm over the batch that sees one position cannot learn from a single sample.
-  void check_batches() const {
-    const engine::Architecture& a = *scenario_.setting->architecture;
-    for (const PlannedTask& task : schedule_->plan()) {
-      if (task.node == server_node) continue;
-      const NodeSetting& node = scenario_.setting->nodes[static_cast<std::size_t>(task.node)];
-      if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
-      const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
-      if (!engine::needs_two_samples(trace)) continue;
-      throw base::UserError(fmt::format(
-          "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has "
-          "{} samples and a batch of {}; give it more data or a larger training.batch",
-          node.name, a.name, node.samples, node.batch));
-    }
-  }
-
   void start_learning() {
     LearnerOptions learner;
     learner.workers = workers();
     learner.folder = options_.folder;
     learner.resume = options_.mode == StoreMode::resume;
     learner.interrupted = options_.interrupted;
+    learner.real = options_.real;
     learner_.emplace(scenario_, engine_, std::move(initial_), std::move(learner));
   }
 
@@ -270,6 +270,7 @@ class Run : public WorldListener {
         break;
       case EventKind::timer_fired:
         if (event.timer == end_timer) end(RunStatus::done, "");
+        if (event.timer == replay_end_timer) end(RunStatus::stopped, "");
         if (event.timer == judge_next_timer) {
           ask_for_judgement();
           judge_later();
@@ -448,6 +449,10 @@ class Run : public WorldListener {
     return text;
   }
 
+  [[nodiscard]] bool is_real(NodeId node) const {
+    return scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
+  }
+
   [[nodiscard]] std::string node_name(NodeId node) const {
     return scenario_.world.nodes[static_cast<std::size_t>(node)].name;
   }
@@ -496,6 +501,10 @@ class Run : public WorldListener {
     const double node_time = scenario_.setting->workers() * s.virtual_time_s;
     s.utilization = node_time > 0 ? busy / node_time : 0;
     s.network = world_.description();
+    if (options_.real != nullptr) {
+      for (const NodeConfig& node : scenario_.world.nodes) s.real_nodes += node.real ? 1 : 0;
+      s.max_lag_s = world_.max_lag_s();
+    }
     if (store_) s.store = store_->path().string();
     return s;
   }
@@ -511,8 +520,7 @@ class Run : public WorldListener {
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
       const NodeIdentity& identity = scenario_.identities[i];
       nodes.push_back({static_cast<std::int64_t>(i), scenario_.world.nodes[i].name, identity.device,
-                       identity.mode, identity.link,
-                       identity.backend == Backend::sim ? "sim" : "hil",
+                       identity.mode, identity.link, scenario_.world.nodes[i].real ? "hil" : "sim",
                        scenario_.world.nodes[i].memory, scenario_.setting->nodes[i].samples,
                        scenario_.setting->nodes[i].batch});
     }
@@ -539,8 +547,8 @@ class Run : public WorldListener {
   const Scenario& scenario_;
   const RunOptions& options_;
   std::unique_ptr<Schedule> schedule_;
-  std::shared_ptr<const engine::Weights> initial_;  // before engine_, which sets it
-  std::shared_ptr<const engine::Engine> engine_;    // null: timing only
+  std::shared_ptr<const engine::Engine> engine_;  // null: timing only
+  std::shared_ptr<const engine::Weights> initial_;
   World world_;
   std::unique_ptr<StoreWriter> store_;
   Recorder recorder_;
@@ -578,6 +586,11 @@ class Run : public WorldListener {
 
 RunResult run(const Scenario& scenario, const RunOptions& options) {
   require_runnable(scenario);
+  const bool has_real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
+                                    [](const NodeConfig& n) { return n.real.has_value(); });
+  if (has_real && options.real == nullptr) {
+    throw std::logic_error("a scenario with real nodes, and nobody who has them");
+  }
   return Run(scenario, options).execute();
 }
 

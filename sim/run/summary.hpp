@@ -50,6 +50,8 @@ struct Summary {
   // parameter was in none of an aggregation's updates.
   std::optional<std::int64_t> coverage_min;
   std::optional<double> untrained;  // share of the parameters that no update has held
+  int real_nodes = 0;
+  std::optional<double> max_lag_s;  // of what real nodes did: delivered how late, at most
   std::string network;              // the model of the network, for people
   std::string store;                // path, or empty
   std::vector<NodeSummary> nodes;   // the first is the server

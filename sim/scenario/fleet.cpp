@@ -79,6 +79,8 @@ class FleetReader {
     read_via(reader, node);
     static const std::vector<std::string> backends = {"sim", "hil"};
     identity.backend = static_cast<Backend>(reader.choice("backend", backends, 0));
+    identity.real = read_real(reader);
+    if (identity.backend == Backend::hil) node.real = identity.real;
     read_trace(reader, identity);
     read_behaviour(reader, node.behaviour);
     const auto samples = reader.maybe_integer("samples", at_least(0).up_to(1e12));
@@ -184,6 +186,18 @@ class FleetReader {
     reader.error("via", fmt::format("\"{}\" is no shared link of this fleet; give one in "
                                     "[[fleet.shared_links]]{}",
                                     via, base::did_you_mean(via, names)));
+  }
+
+  // How a real node takes part; for all nodes, since --testbed makes any of them real.
+  static RealNode read_real(TableReader& reader) {
+    static const std::vector<std::string> sources = {"measured", "modelled"};
+    RealNode real;
+    real.measured_compute = reader.choice("compute", sources, 0) == 0;
+    real.measured_network = reader.choice("network", sources, 0) == 0;
+    real.deadline_factor =
+        reader.number("deadline_factor", at_least(1).up_to(1e6), real.deadline_factor);
+    real.deadline_min_s = reader.number("deadline_min_s", above(0).up_to(1e7), real.deadline_min_s);
+    return real;
   }
 
   void read_trace(TableReader& reader, NodeIdentity& identity) {

@@ -62,6 +62,34 @@ OutputOptions read_output(TableReader reader) {
   return output;
 }
 
+HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, ClockOptions& clock) {
+  static const std::vector<std::string> clocks = {"elastic", "paced"};
+  static const std::vector<std::string> late = {"warn", "fail"};
+  static const std::vector<std::string> missing = {"fail", "absent", "simulate"};
+  static const std::vector<std::string> compression = {"none", "zstd"};
+  HilOptions hil;
+  if (reader.has("inventory")) hil.inventory = (folder / reader.text("inventory")).string();
+  clock.mode = static_cast<ClockMode>(reader.choice("clock", clocks, 0));
+  if (clock.mode == ClockMode::paced) {
+    clock.pace = reader.number("pace", above(0).up_to(1e6), clock.pace);
+  }
+  hil.fail_when_late = reader.choice("late", late, 0) == 1;
+  hil.max_lag_ms = reader.number("max_lag_ms", at_least(0).up_to(1e9), hil.max_lag_ms);
+  hil.missing = static_cast<HilOptions::Missing>(reader.choice("missing", missing, 0));
+  hil.join_timeout_s = reader.number("join_timeout_s", at_least(0).up_to(1e6), hil.join_timeout_s);
+  hil.rejoin_timeout_s =
+      reader.number("rejoin_timeout_s", at_least(0).up_to(1e6), hil.rejoin_timeout_s);
+  hil.heartbeat_s = reader.number("heartbeat_s", at_least(0.01).up_to(1e3), hil.heartbeat_s);
+  hil.lost_after_s = reader.number("lost_after_s", above(0).up_to(1e5), hil.lost_after_s);
+  if (hil.lost_after_s < 2 * hil.heartbeat_s) {
+    reader.error("lost_after_s", "must be at least two heartbeats (hil.heartbeat_s)");
+  }
+  hil.keep_updates = reader.flag("keep_updates", hil.keep_updates);
+  hil.compress = reader.choice("compression", compression, 0) == 1;
+  reader.finish();
+  return hil;
+}
+
 NetworkModel read_network(TableReader reader) {
   static const std::vector<std::string> models = {"cm02", "lv08"};
   const auto model = static_cast<NetworkModel>(reader.choice("model", models, 0));
@@ -135,6 +163,7 @@ class ScenarioReader {
     scenario.evaluation = read_evaluation(reader.table("evaluation"));
     scenario.stop = read_stop(reader.table("stop"), scenario.training.learn);
     scenario.output = read_output(reader.table("output"));
+    scenario.hil = read_hil(reader.table("hil"), folder_, scenario.world.clock);
     scenario.has_sweep = reader.has("sweep");
     if (!reader.has("fleet")) reader.error("fleet", "missing; expected a table [fleet]");
     Fleet fleet = read_fleet(reader.table("fleet"), catalogue_, folder_);
@@ -384,20 +413,23 @@ std::optional<Scenario> read_scenario_text(std::string_view text, const std::str
 void require_runnable(const Scenario& scenario) {
   for (std::size_t i = 0; i < scenario.identities.size(); ++i) {
     const NodeIdentity& node = scenario.identities[i];
-    const std::string& name = scenario.world.nodes[i].name;
-    if (node.backend == Backend::hil) {
-      throw base::UserError(
-          fmt::format("node {}: backend = \"hil\": this version runs simulated "
-                      "nodes only; use backend = \"sim\"",
-                      name));
-    }
-    if (!node.trace.empty()) {
-      throw base::UserError(
-          fmt::format("node {}: this version does not replay traces; remove "
-                      "trace = \"{}\", or describe the node by load, outages or "
-                      "slowdown",
-                      name, node.trace));
-    }
+    if (node.trace.empty()) continue;
+    throw base::UserError(
+        fmt::format("node {}: this version does not replay traces; remove trace = \"{}\", or "
+                    "describe the node by load, outages or slowdown",
+                    scenario.world.nodes[i].name, node.trace));
+  }
+  const bool real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
+                                [](const NodeConfig& node) { return node.real.has_value(); });
+  if (!real) return;
+  if (!scenario.training.learn) {
+    throw base::UserError(
+        "a real node trains: set training.learn = true, or backend = \"sim\" for all nodes");
+  }
+  if (scenario.output.record != RecordLevel::activity) {
+    throw base::UserError(
+        "a run with real nodes is resumed and replayed from its activities: set output.record = "
+        "\"activity\"");
   }
 }
 

@@ -30,6 +30,7 @@ struct NodeIdentity {
   std::string mode;
   std::string link;
   Backend backend = Backend::sim;
+  RealNode real;                     // how it takes part if it is a real device
   std::string trace;                 // path, or empty
   std::vector<std::string> assumed;  // figures of its profile that are assumed
 };
@@ -62,6 +63,25 @@ enum class RecordLevel {
   task,      // sums by task
 };
 
+// How the run goes where some nodes are real devices ([hil]).
+struct HilOptions {
+  enum class Missing {
+    fail,      // the run does not start
+    absent,    // it starts without them; they may come later
+    simulate,  // they are simulated instead
+  };
+  Missing missing = Missing::fail;
+  std::string inventory;          // file of the testbed, or empty
+  double join_timeout_s = 60;     // wall time that the start waits for them
+  double rejoin_timeout_s = 300;  // wall time after which a lost node is lost for good
+  double heartbeat_s = 1;
+  double lost_after_s = 15;  // without any sign of life
+  double max_lag_ms = 20;    // what is delivered later is reported, or fails the run
+  bool fail_when_late = false;
+  bool keep_updates = false;  // beside the store, so that a replay has the same weights
+  bool compress = false;      // what is sent, by zstd
+};
+
 // What changes nothing of the run itself.
 struct OutputOptions {
   double checkpoint_s = 60;  // wall time between checkpoints of what was learned
@@ -85,6 +105,7 @@ struct Scenario {
   TrainingOptions training;
   EvaluationOptions evaluation;
   StopOptions stop;
+  HilOptions hil;
   OutputOptions output;
   bool has_sweep = false;
 

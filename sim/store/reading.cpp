@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace convoy::sim {
 namespace {
 
@@ -99,6 +101,65 @@ StoredRun read_run(const std::filesystem::path& folder) {
     return read_run(database);
   } catch (const SQLite::Exception& e) {
     throw StoreError(fmt::format("{}: cannot be read ({})", path.string(), e.what()));
+  }
+}
+
+Recording read_recording(const std::filesystem::path& folder) {
+  const std::filesystem::path path = store_path(folder);
+  if (!std::filesystem::exists(path)) {
+    throw StoreError(fmt::format("{}: there is no run there", folder.string()));
+  }
+  try {
+    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    check_store(path, database);
+    Recording recording;
+    const StoredRun stored = read_run(database);
+    recording.run = stored.run;
+    recording.status = stored.status;
+    SQLite::Statement nodes(database,
+                            "SELECT id, name, device, backend, samples FROM node ORDER BY id");
+    while (nodes.executeStep()) {
+      NodeRow row;
+      row.id = nodes.getColumn(0).getInt64();
+      row.name = nodes.getColumn(1).getString();
+      row.device = nodes.getColumn(2).getString();
+      row.backend = nodes.getColumn(3).getString();
+      row.samples = nodes.getColumn(4).getInt64();
+      recording.nodes.push_back(std::move(row));
+    }
+    SQLite::Statement activities(
+        database,
+        "SELECT task, activity, iteration, node, peer, real, end_s, cause FROM activity WHERE "
+        "real = 1 OR predicted_s IS NOT NULL");
+    while (activities.executeStep()) {
+      Recording::Activity a;
+      a.task = activities.getColumn(0).getInt64();
+      a.activity = activities.getColumn(1).getInt64();
+      a.iteration = activities.getColumn(2).getInt64();
+      a.node = activities.getColumn(3).getInt64();
+      const bool down = a.node == 0 && !activities.getColumn(4).isNull();
+      if (down) a.node = activities.getColumn(4).getInt64();
+      a.real = activities.getColumn(5).getInt() != 0;
+      a.end_s = activities.getColumn(6).getDouble();
+      a.cause = activities.getColumn(7).getString();
+      recording.activities.push_back(std::move(a));
+    }
+    SQLite::Statement presence(database,
+                               "SELECT time_s, node, present, for_good FROM presence ORDER BY "
+                               "rowid");
+    while (presence.executeStep()) {
+      recording.presence.push_back(
+          {presence.getColumn(0).getDouble(), presence.getColumn(1).getInt64(),
+           presence.getColumn(2).getInt() != 0, presence.getColumn(3).getInt() != 0});
+    }
+    recording.end_s =
+        database.execAndGet("SELECT COALESCE(MAX(time_s), 0) FROM journal").getDouble();
+    const SQLite::Column end = database.execAndGet("SELECT virtual_time_s FROM run");
+    if (!end.isNull()) recording.end_s = std::max(recording.end_s, end.getDouble());
+    return recording;
+  } catch (const SQLite::Exception& e) {
+    throw StoreError(
+        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), e.what()));
   }
 }
 

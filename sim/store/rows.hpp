@@ -90,7 +90,9 @@ struct ActivityRow {
   double end_s = 0;
   double bytes = 0;
   double flops = 0;
-  std::string cause;  // empty: it ended as it should
+  std::string cause;                  // empty: it ended as it should
+  bool real = false;                  // measured on a real device, not simulated
+  std::optional<double> predicted_s;  // the duration that the simulation expected of a real one
 };
 
 struct AggregationRow {
@@ -117,6 +119,27 @@ struct EvaluationRow {
   double top5 = 0;
   double f1 = 0;  // mean over classes, weighted by their frequency
   double untrained = 0;
+};
+
+// A real node came or went.
+struct PresenceRow {
+  double time_s = 0;  // -1: that is how the run began
+  std::int64_t node = 0;
+  bool present = false;
+  bool for_good = false;  // it does not come back
+};
+
+// What a real node's sensors said.
+struct ReadingRow {
+  double wall_s = 0;  // since the run began
+  double time_s = 0;  // virtual, when it came
+  std::int64_t node = 0;
+  std::optional<double> power_w;
+  std::optional<double> temperature_c;
+  std::optional<double> cpu_load;  // 0 to 1
+  std::optional<double> gpu_load;
+  std::optional<double> memory_used_bytes;
+  std::optional<double> memory_total_bytes;
 };
 
 // One event or order, in the order in which they came.

@@ -26,7 +26,7 @@ CREATE TABLE activity (
   attempt INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, label TEXT NOT NULL,
   node INTEGER NOT NULL, peer INTEGER, ready_s REAL NOT NULL, start_s REAL, end_s REAL NOT NULL,
   bytes REAL NOT NULL, flops REAL NOT NULL, energy_j REAL, real INTEGER NOT NULL DEFAULT 0,
-  cause TEXT NOT NULL);
+  predicted_s REAL, cause TEXT NOT NULL);
 CREATE TABLE aggregation (
   version INTEGER PRIMARY KEY, start_s REAL NOT NULL, end_s REAL NOT NULL,
   updates INTEGER NOT NULL, samples REAL NOT NULL, staleness_mean REAL NOT NULL,
@@ -38,6 +38,12 @@ CREATE TABLE evaluation (
 CREATE TABLE journal (
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
   node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE presence (
+  time_s REAL NOT NULL, node INTEGER NOT NULL, present INTEGER NOT NULL, for_good INTEGER NOT NULL);
+CREATE TABLE reading (
+  wall_s REAL NOT NULL, time_s REAL NOT NULL, node INTEGER NOT NULL, power_w REAL,
+  temperature_c REAL, cpu_load REAL, gpu_load REAL, memory_used_bytes REAL,
+  memory_total_bytes REAL);
 CREATE TABLE host (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 )sql";
 

@@ -18,7 +18,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 2;  // SQLite's user_version
+constexpr int store_version = 3;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 std::string name_of(RunStatus status);
@@ -35,6 +35,11 @@ enum class StoreMode {
   resume,     // the same scenario's run, begun before: simulated anew beside it and compared with
               // its journal, and put in its place when it has come at least as far
 };
+
+// Before the store of a run that is to be resumed is looked at: a resumption that was killed
+// itself, and had come as far as the run before it, takes that one's place. Throws StoreError where
+// another process is writing there.
+void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash);
 
 class StoreWriter {
  public:
@@ -54,6 +59,11 @@ class StoreWriter {
   void add(AggregationRow row);
   void add(JournalRow row);
   void add(EvaluationRow row);
+  void add(PresenceRow row);
+  void add(ReadingRow row);
+
+  // Waits until all that was added is written: it survives the end of this process.
+  void commit();
 
   // Writes what is left and the results; throws what the writing thread met. `host`: what depends
   // on this machine and the hour, kept apart from all the rest.
@@ -66,6 +76,27 @@ class StoreWriter {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Of a run with real nodes what they did: with it the run can be simulated again without them.
+struct Recording {
+  struct Activity {
+    std::int64_t task = 0;
+    std::int64_t activity = 0;
+    std::int64_t iteration = 0;
+    std::int64_t node = 0;
+    bool real = false;  // measured; else only its failure is of interest
+    double end_s = 0;
+    std::string cause;  // empty: it ended as it should
+  };
+  std::vector<Activity> activities;  // of real nodes, that have ended
+  std::vector<PresenceRow> presence;
+  std::vector<NodeRow> nodes;
+  RunRow run;
+  RunStatus status = RunStatus::running;
+  double end_s = 0;  // virtual time of the last thing that was written down
+};
+// Throws StoreError where there is none, or none that this version reads.
+Recording read_recording(const std::filesystem::path& folder);
 
 // The state of a run as its store has it.
 struct StoredRun {

@@ -21,7 +21,8 @@
 namespace convoy::sim {
 namespace {
 
-using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow, EvaluationRow>;
+using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow, EvaluationRow,
+                         PresenceRow, ReadingRow>;
 using Batch = std::vector<Row>;
 
 constexpr std::size_t rows_a_batch = 8192;
@@ -83,8 +84,8 @@ class Inserter {
   explicit Inserter(SQLite::Database& database)
       : activity_(database,
                   "INSERT INTO activity (task, activity, iteration, kind, label, node, peer, "
-                  "ready_s, start_s, end_s, bytes, flops, cause) "
-                  "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+                  "ready_s, start_s, end_s, bytes, flops, cause, real, predicted_s) "
+                  "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         task_(database,
               "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
               "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
@@ -95,11 +96,13 @@ class Inserter {
                      "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
                      "staleness_mean, staleness_max, coverage_min, untrained) "
                      "VALUES (?,?,?,?,?,?,?,?,?)"),
-        evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?)") {}
+        evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?)"),
+        presence_(database, "INSERT INTO presence VALUES (?,?,?,?)"),
+        reading_(database, "INSERT INTO reading VALUES (?,?,?,?,?,?,?,?,?)") {}
 
   void operator()(const ActivityRow& r) {
     insert(activity_, r.task, r.activity, r.iteration, r.kind, r.label, r.node, r.peer, r.ready_s,
-           r.start_s, r.end_s, r.bytes, r.flops, r.cause);
+           r.start_s, r.end_s, r.bytes, r.flops, r.cause, r.real ? 1 : 0, r.predicted_s);
   }
   void operator()(const TaskRow& r) {
     insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
@@ -118,6 +121,13 @@ class Inserter {
     insert(evaluation_, r.version, r.time_s, r.exit, r.blocks, r.judged ? 1 : 0, r.loss, r.top1,
            r.top5, r.f1, r.untrained);
   }
+  void operator()(const PresenceRow& r) {
+    insert(presence_, r.time_s, r.node, r.present ? 1 : 0, r.for_good ? 1 : 0);
+  }
+  void operator()(const ReadingRow& r) {
+    insert(reading_, r.wall_s, r.time_s, r.node, r.power_w, r.temperature_c, r.cpu_load, r.gpu_load,
+           r.memory_used_bytes, r.memory_total_bytes);
+  }
 
  private:
   SQLite::Statement activity_;
@@ -125,9 +135,65 @@ class Inserter {
   SQLite::Statement journal_;
   SQLite::Statement aggregation_;
   SQLite::Statement evaluation_;
+  SQLite::Statement presence_;
+  SQLite::Statement reading_;
 };
 
+std::filesystem::path beside(const std::filesystem::path& path) { return path.string() + ".new"; }
+
+void remove_database(const std::filesystem::path& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+}
+
+// A database that was opened, but killed before its first transaction.
+bool is_blank(SQLite::Database& database) {
+  return database.execAndGet("SELECT COUNT(*) FROM sqlite_master").getInt() == 0 &&
+         database.execAndGet("PRAGMA user_version").getInt() == 0;
+}
+
+bool is_blank_file(const std::filesystem::path& path) {
+  try {
+    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    return is_blank(database);
+  } catch (const SQLite::Exception&) {
+    return false;  // something else: others say what
+  }
+}
+
+// Of the store of that scenario; -1 where there is none.
+std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash) {
+  if (!std::filesystem::exists(path)) return -1;
+  try {
+    SQLite::Database database(path, SQLite::OPEN_READWRITE);
+    if (is_blank(database)) return -1;
+    check_store(path, database);
+    if (read_run(database).run.scenario_hash != hash) return -1;
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    return database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
+  } catch (const std::exception&) {
+    return -1;
+  }
+}
+
+// A resumption that was killed is gone on from where it had come as far as the run before it: what
+// happened since then is only there.
+void settle(const std::filesystem::path& path, const std::string& hash) {
+  const std::int64_t newer = journal_entries(beside(path), hash);
+  if (newer >= 0 && newer >= journal_entries(path, hash)) {
+    remove_database(path);
+    std::filesystem::rename(beside(path), path);
+  }
+  remove_database(beside(path));
+  if (std::filesystem::exists(path) && is_blank_file(path)) remove_database(path);
+}
+
 }  // namespace
+
+void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash) {
+  if (!std::filesystem::exists(folder)) return;
+  const FolderLock lock(folder);
+  settle(store_path(folder), scenario_hash);
+}
 
 class StoreWriter::Impl {
  public:
@@ -169,6 +235,14 @@ class StoreWriter::Impl {
     if (old || batch_.size() >= rows_a_batch) hand_over();
   }
 
+  void commit() {
+    if (batch_.empty()) return;
+    hand_over();
+    std::unique_lock lock(mutex_);
+    wake_simulation_.wait(lock, [this] { return (queue_.empty() && !writing_) || failure_; });
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
   void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
               const std::map<std::string, std::string>& host) {
     hand_over();
@@ -201,23 +275,9 @@ class StoreWriter::Impl {
     }
   }
 
-  static std::filesystem::path beside(const std::filesystem::path& path) {
-    return path.string() + ".new";
-  }
-
-  static void remove_database(const std::filesystem::path& path) {
-    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
-  }
-
-  // A database that was opened, but killed before its first transaction.
-  static bool is_blank(SQLite::Database& database) {
-    return database.execAndGet("SELECT COUNT(*) FROM sqlite_master").getInt() == 0 &&
-           database.execAndGet("PRAGMA user_version").getInt() == 0;
-  }
-
   // False where nothing is there to be resumed: never begun, or killed before it began.
   bool read_old(const RunRow& run) {
-    remove_database(beside(final_path_));  // of a resumption that was killed
+    settle(final_path_, run.scenario_hash);
     if (!std::filesystem::exists(final_path_)) return false;
     try {
       SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
@@ -323,11 +383,17 @@ class StoreWriter::Impl {
           if (queue_.empty()) return;
           batch = std::move(queue_.front());
           queue_.pop_front();
+          writing_ = true;
         }
         wake_simulation_.notify_one();
         SQLite::Transaction transaction(*database_);
         for (const Row& row : batch) std::visit(inserter, row);
         transaction.commit();
+        {
+          const std::lock_guard lock(mutex_);
+          writing_ = false;
+        }
+        wake_simulation_.notify_one();
       }
     } catch (const std::exception& e) {
       const std::lock_guard lock(mutex_);
@@ -350,6 +416,7 @@ class StoreWriter::Impl {
   std::condition_variable wake_simulation_;
   std::deque<Batch> queue_;
   bool closing_ = false;
+  bool writing_ = false;
   std::exception_ptr failure_;
   std::jthread writer_;  // last: it is joined before anything that it uses goes
 };
@@ -366,6 +433,9 @@ void StoreWriter::add(ActivityRow row) { impl_->add(std::move(row)); }
 void StoreWriter::add(AggregationRow row) { impl_->add(row); }
 void StoreWriter::add(EvaluationRow row) { impl_->add(row); }
 void StoreWriter::add(JournalRow row) { impl_->add(std::move(row)); }
+void StoreWriter::add(PresenceRow row) { impl_->add(row); }
+void StoreWriter::add(ReadingRow row) { impl_->add(row); }
+void StoreWriter::commit() { impl_->commit(); }
 void StoreWriter::finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                          const std::map<std::string, std::string>& host) {
   impl_->finish(end, nodes, host);

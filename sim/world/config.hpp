@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "platforms/link.hpp"
+#include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
 
@@ -43,12 +44,23 @@ struct Behaviour {
   double joins_at_s = 0;
 };
 
+// A node that is a real device.
+struct RealNode {
+  bool measured_compute = true;  // else the profile says how long it computes
+  bool measured_network = true;  // else the network model says how long its transfers take
+  bool present = false;          // when the run begins
+  // An activity that takes longer than so many times its prediction, and longer than this, failed.
+  double deadline_factor = 4;
+  double deadline_min_s = 30;
+};
+
 struct NodeConfig {
   std::string name;
   double memory = 0;  // bytes that tasks may hold; 0: without limit
   platforms::Link link;
   int shared_link = -1;  // index, or -1: straight to the network
   Behaviour behaviour;
+  std::optional<RealNode> real;  // nothing: simulated
   // How many transfers a node may send, and receive, at once; 0: any number (a server).
   int concurrent_transfers = 1;
 };
@@ -68,6 +80,7 @@ enum class NetworkModel {
 struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
+  ClockOptions clock;             // where there are real nodes
   std::vector<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
 };

@@ -1,5 +1,6 @@
 #include "sim/world/executor.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <simgrid/s4u.hpp>
 
@@ -19,6 +20,7 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
   for (const NodeConfig& node : config.nodes) {
     slowdown_.push_back(node.behaviour.slowdown);
     jitter_.push_back(node.behaviour.jitter);
+    links_.push_back(node.link);
   }
   sg::Activity::on_completion_cb([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
@@ -44,6 +46,17 @@ double Executor::seconds_of(const RunningActivity& a) const {
     seconds *= std::exp(jitter_[node] * random.normal());
   }
   return seconds;
+}
+
+double Executor::predicted_s(const RunningActivity& a) const {
+  const auto node = static_cast<std::size_t>(a.node);
+  if (a.peer == no_node) return a.what().seconds * slowdown_[node];
+  const platforms::Link& from = links_[node];
+  const platforms::Link& to = links_[static_cast<std::size_t>(a.peer)];
+  // Up from a node, down to one; the server's link has both the other way round.
+  const double up = a.node == server_node ? from.down_bps : from.up_bps;
+  const double down = a.peer == server_node ? to.up_bps : to.down_bps;
+  return 8 * a.what().bytes / std::min(up, down) + from.latency_s + to.latency_s;
 }
 
 void Executor::start_compute(RunningActivity& a) {
@@ -85,6 +98,7 @@ void Executor::start_transfer(RunningActivity& a) {
 }
 
 void Executor::end_links_and_host(const RunningActivity& a) {
+  if (a.real != 0 && a.measured) return;  // it was never SimGrid's
   if (a.peer == no_node) {
     platform_.compute_ends(a.node);
   } else if (a.peer != a.node) {

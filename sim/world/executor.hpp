@@ -29,6 +29,8 @@ class Executor {
   // To be called from a timer: drops the handles that SimGrid no longer looks at.
   void drop_released();
 
+  // How long it would take alone, by the profile and the link, without a draw.
+  [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
   [[nodiscard]] std::string description() const { return platform_.description(); }
   void run() { platform_.engine().run(); }
@@ -46,6 +48,7 @@ class Executor {
   std::function<void(NodeId, double)> speed_changed_;
   std::vector<double> slowdown_;  // by node
   std::vector<double> jitter_;
+  std::vector<platforms::Link> links_;
   std::vector<simgrid::s4u::ActivityPtr> released_;
   // A cancelled activity completes once more at the same instant: kept until a later one.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;

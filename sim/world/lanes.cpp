@@ -18,7 +18,8 @@ Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
     nodes_[i].memory = config.nodes[i].memory;
-    nodes_[i].present = config.nodes[i].behaviour.joins_at_s <= 0;
+    const NodeConfig& node = config.nodes[i];
+    nodes_[i].present = node.behaviour.joins_at_s <= 0 && (!node.real || node.real->present);
   }
 }
 

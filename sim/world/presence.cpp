@@ -6,14 +6,19 @@ Presence::Presence(const WorldConfig& config, After after, Changed changed)
     : after_(std::move(after)),
       changed_(std::move(changed)),
       reasons_(config.nodes.size(), 0),
-      gone_(config.nodes.size(), false) {
+      gone_(config.nodes.size(), false),
+      unplugged_(config.nodes.size(), false) {
   constexpr std::uint64_t purpose = 0x6f757461676573ULL;  // a random stream of its own
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {
     const auto node = static_cast<NodeId>(i);
     const Behaviour& behaviour = config.nodes[i].behaviour;
     if (behaviour.joins_at_s > 0) {
-      reasons_[i] = 1;
+      ++reasons_[i];
       joins_.emplace_back(node, behaviour.joins_at_s);
+    }
+    if (config.nodes[i].real && !config.nodes[i].real->present) {
+      ++reasons_[i];
+      unplugged_[i] = true;
     }
     if (behaviour.lost_at_s) losses_.emplace_back(node, *behaviour.lost_at_s);
     if (behaviour.outages.empty() && !behaviour.random_outages) continue;
@@ -46,6 +51,21 @@ void Presence::away(NodeId node) {
 
 void Presence::back(NodeId node) {
   if (--reasons_[static_cast<std::size_t>(node)] == 0) changed_(node, true);
+}
+
+bool Presence::real_node(NodeId node, bool present, bool for_good) {
+  const auto i = static_cast<std::size_t>(node);
+  const bool gone = for_good && !present;
+  if (unplugged_[i] != present && gone_[i] == gone) return false;
+  gone_[i] = gone;
+  if (unplugged_[i] != present) return true;
+  unplugged_[i] = !present;
+  if (present) {
+    back(node);
+  } else {
+    away(node);
+  }
+  return true;
 }
 
 void Presence::plan(Outages& outages) {

@@ -24,6 +24,9 @@ class Presence {
   // Sets the first timers. Nodes that are away at time 0 are so without a call of `changed`.
   void start();
 
+  // A real node comes and goes by itself. False where nothing changes by it.
+  bool real_node(NodeId node, bool present, bool for_good);
+
   [[nodiscard]] bool present(NodeId node) const {
     return reasons_[static_cast<std::size_t>(node)] == 0;
   }
@@ -49,8 +52,9 @@ class Presence {
 
   After after_;
   Changed changed_;
-  std::vector<int> reasons_;  // by node: how many reasons to be away
-  std::vector<bool> gone_;    // by node: lost for good
+  std::vector<int> reasons_;     // by node: how many reasons to be away
+  std::vector<bool> gone_;       // by node: lost for good
+  std::vector<bool> unplugged_;  // by node: real, and not connected
   std::vector<std::unique_ptr<Outages>> outages_;
   std::vector<std::pair<NodeId, double>> joins_;
   std::vector<std::pair<NodeId, double>> losses_;

@@ -31,6 +31,11 @@ struct RunningActivity {
   double start_s = -1;
   std::unique_ptr<Activity> sized;   // sized_late: as it turned out
   simgrid::s4u::ActivityPtr handle;  // while SimGrid has it
+  // Where a real node carries it out: how the clock knows it, and whether it is its clock that says
+  // how long it takes, or SimGrid's.
+  std::int64_t real = 0;
+  bool measured = false;
+  double predicted_s = 0;
 
   [[nodiscard]] const Activity& what() const;
 };

@@ -22,7 +22,8 @@ class Timers {
   // else happens.
   explicit Timers(Call poll);
 
-  [[nodiscard]] double now() const;  // s
+  [[nodiscard]] double now() const;                      // s
+  [[nodiscard]] double epoch() const { return epoch_; }  // SimGrid's time at time 0
 
   // At that time, before activities that end then. Never for an infinite time.
   Id at(double time, Call call);

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <unordered_map>
@@ -12,6 +14,7 @@
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
 #include "sim/world/presence.hpp"
+#include "sim/world/real_model.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/task_table.hpp"
 #include "sim/world/timers.hpp"
@@ -33,8 +36,9 @@ constexpr int stuck_limit = 100'000;
 // drain at the same instant.
 class World::Impl {
  public:
-  Impl(const WorldConfig& config, WorldListener& listener)
+  Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
       : listener_(listener),
+        real_(real),
         timers_([this] { poll(); }),
         executor_(
             config, timers_, [this](RunningActivity& a) { note_end(a); },
@@ -46,7 +50,28 @@ class World::Impl {
             [this](NodeId node, bool present) { note_coming(node, present); }),
         lanes_(config, [this] { return timers_.now(); }),
         node_count_(static_cast<NodeId>(config.nodes.size())),
-        tasks_(config.nodes.size()) {}
+        tasks_(config.nodes.size()) {
+    for (const NodeConfig& node : config.nodes) real_nodes_.push_back(node.real);
+    if (real_ == nullptr) return;
+    clock_.emplace(config.clock, [] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+          .count();
+    });
+    couple(
+        *clock_, timers_.epoch(),
+        [this](const std::vector<ElasticClock::Due>& due) {
+          due_.insert(due_.end(), due.begin(), due.end());
+          arm();
+        },
+        [this] { timers_.soon([this] { poll(); }); });
+    real_->attach(*clock_);
+  }
+
+  ~Impl() {
+    if (real_ != nullptr) real_->detach();
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void run() {
     presence_.start();
@@ -64,6 +89,7 @@ class World::Impl {
     for (RunningTask* task : tasks_.all()) give_up(*task, Cause::run_ended);
     timers_.clear();
     events_.clear();
+    if (clock_) clock_->close();
   }
 
   void start(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
@@ -106,6 +132,7 @@ class World::Impl {
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
+  [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
 
  private:
   // --- noting what happens ----------------------------------------------------------------------
@@ -139,7 +166,13 @@ class World::Impl {
     arm();
   }
 
+  // SimGrid says that an activity ended.
   void note_end(RunningActivity& a) {
+    // What a model brings to the server is there when it has really come.
+    if (a.real != 0 && !a.measured && a.peer == server_node) {
+      clock_->hold(a.real, now());
+      return;
+    }
     ended_.push_back(&a);
     arm();
   }
@@ -150,6 +183,71 @@ class World::Impl {
     arm();
   }
 
+  // --- real nodes -------------------------------------------------------------------------------
+
+  [[nodiscard]] const std::optional<RealNode>& real_node(NodeId node) const {
+    return real_nodes_[static_cast<std::size_t>(node)];
+  }
+
+  // The real node that carries an activity out, if one does: what passes between it and the server
+  // is real, since the server is this program; between others it is simulated.
+  [[nodiscard]] NodeId real_worker(const RunningActivity& a) const {
+    if (real_ == nullptr) return no_node;
+    if (a.peer == no_node || a.peer == server_node) return real_node(a.node) ? a.node : no_node;
+    return a.node == server_node && real_node(a.peer) ? a.peer : no_node;
+  }
+
+  // False: it is SimGrid's business how long it takes.
+  bool start_real(RunningActivity& a) {
+    const NodeId worker = real_worker(a);
+    if (worker == no_node) return false;
+    const RealNode& node = *real_node(worker);
+    a.measured = a.peer == no_node ? node.measured_compute : node.measured_network;
+    a.predicted_s = executor_.predicted_s(a);
+    a.real = clock_->begin({.time = now(), .bounds = a.measured});
+    under_way_[a.real] = &a;
+    real_->begin({a.real, a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
+                  a.measured, a.predicted_s, now()});
+    const double deadline = std::max(node.deadline_factor * a.predicted_s, node.deadline_min_s);
+    timers_.after(now() + deadline, [this, id = a.real] {
+      if (!under_way_.contains(id)) return;
+      due_.push_back({.id = id, .cause = Cause::timed_out});
+      arm();
+    });
+    return a.measured;
+  }
+
+  void take_due() {
+    for (const ElasticClock::Due& due : std::exchange(due_, {})) {
+      if (due.id == 0) {
+        const ElasticClock::Presence& p = due.presence;
+        if (presence_.real_node(p.node, p.present, p.for_good)) listener_.on_presence(p, now());
+        continue;
+      }
+      const auto found = under_way_.find(due.id);
+      if (found == under_way_.end()) continue;
+      RunningActivity& a = *found->second;
+      if (a.state != State::running) continue;
+      if (due.late_s > 0 || due.cause != Cause::none) report(a, due);
+      if (due.cause == Cause::none) {
+        ended_.push_back(&a);
+      } else {
+        fail(*a.task, real_worker(a), due.cause);
+      }
+    }
+  }
+
+  void report(const RunningActivity& a, const ElasticClock::Due& due) {
+    listener_.on_real({a.task->id, real_worker(a), a.what().label, now() - a.start_s, a.predicted_s,
+                       due.late_s, due.cause, due.detail});
+  }
+
+  void forget_real(RunningActivity& a) {
+    if (a.real == 0) return;
+    under_way_.erase(a.real);
+    clock_->withdraw(a.real);
+  }
+
   // --- draining it ------------------------------------------------------------------------------
 
   void drain() {
@@ -157,6 +255,7 @@ class World::Impl {
     timers_.run_due();  // SimGrid may have put this drain between timers of the same date
     if (stopping_) return;
     check_progress();
+    take_due();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
     std::sort(ended.begin(), ended.end(), [](const RunningActivity* a, const RunningActivity* b) {
       return std::tuple(a->node, a->task->id, a->index) <
@@ -174,10 +273,12 @@ class World::Impl {
     executor_.drop_released();
 
     std::vector<Event> events = std::exchange(events_, {});
-    if (events.empty()) return;
-    std::sort(events.begin(), events.end(), comes_before);
-    events.back().last = true;
-    listener_.on_instant(events);
+    if (!events.empty()) {
+      std::sort(events.begin(), events.end(), comes_before);
+      events.back().last = true;
+      listener_.on_instant(events);
+    }
+    if (real_ != nullptr) listener_.on_settled();
   }
 
   void check_progress() {
@@ -220,7 +321,7 @@ class World::Impl {
       a->state = State::running;
       a->start_s = now();
       lanes_.take(*a);
-      executor_.start(*a);
+      if (!start_real(*a)) executor_.start(*a);
     }
   }
 
@@ -234,6 +335,7 @@ class World::Impl {
     executor_.release(a);
     a.state = State::ended;
     record(a, Cause::none);
+    forget_real(a);
     if (task.report) {
       emit(
           {.kind = EventKind::activity_done, .node = a.node, .task = task.id, .activity = a.index});
@@ -253,7 +355,8 @@ class World::Impl {
   void record(const RunningActivity& a, Cause cause) {
     if (failure_) return;  // it was the listener that failed
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
-                           a.ready_s, a.start_s, now(), cause});
+                           a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
+                           a.real != 0 ? a.predicted_s : -1});
   }
 
   // --- tasks ------------------------------------------------------------------------------------
@@ -309,12 +412,18 @@ class World::Impl {
       if (member != server_node && cause != Cause::run_ended) ++lanes_.usage(member).tasks_failed;
     }
     std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
+    for (const NodeId member : task.members) {
+      if (real_ == nullptr || !real_node(member)) continue;
+      real_->give_up(task.id);
+      break;
+    }
     for (RunningActivity& a : task.activities) {
       if (a.state == State::waiting) {
         lanes_.leave(a);
       } else if (a.state == State::running) {
         lanes_.give_back(a);
         executor_.cancel(a);
+        forget_real(a);
       } else {
         continue;
       }
@@ -325,6 +434,11 @@ class World::Impl {
   }
 
   WorldListener& listener_;
+  RealBackend* real_;
+  std::optional<ElasticClock> clock_;  // where there are real nodes
+  std::vector<std::optional<RealNode>> real_nodes_;
+  std::unordered_map<ElasticClock::Id, RunningActivity*> under_way_;  // at real nodes
+  std::vector<ElasticClock::Due> due_;
   Timers timers_;
   Executor executor_;
   Presence presence_;
@@ -346,10 +460,10 @@ class World::Impl {
   std::exception_ptr failure_;  // what the listener threw
 };
 
-World::World(const WorldConfig& config, WorldListener& listener) {
+World::World(const WorldConfig& config, WorldListener& listener, RealBackend* real) {
   static bool used = false;
   if (std::exchange(used, true)) throw std::logic_error("a second World in one process");
-  impl_ = std::make_unique<Impl>(config, listener);
+  impl_ = std::make_unique<Impl>(config, listener, real);
 }
 World::~World() = default;
 void World::run() { impl_->run(); }
@@ -366,6 +480,7 @@ bool World::present(NodeId node) const { return impl_->present(node); }
 bool World::expected(NodeId node) const { return impl_->expected(node); }
 std::size_t World::tasks() const { return impl_->tasks(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
+double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }
 
 }  // namespace convoy::sim

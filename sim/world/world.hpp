@@ -21,6 +21,7 @@
 #include "sim/task/event.hpp"
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
+#include "sim/world/real.hpp"
 
 namespace convoy::sim {
 
@@ -36,6 +37,20 @@ struct ActivityRecord {
   double start_s = -1;  // -1: never started
   double end_s = 0;
   Cause cause = Cause::none;  // none: it ended as it should
+  bool real = false;          // its duration was measured
+  double predicted_s = -1;    // what the profile says of an activity of a real node; -1: simulated
+};
+
+// What a real node did, or did not, as far as the log and the lag are concerned.
+struct RealReport {
+  TaskId task = no_task;
+  NodeId node = no_node;
+  std::string label;     // of the activity
+  double elapsed_s = 0;  // virtual
+  double predicted_s = 0;
+  double late_s = 0;  // delivered later than it should have been
+  Cause cause = Cause::none;
+  std::string detail;  // from the node, for people
 };
 
 class WorldListener {
@@ -47,6 +62,13 @@ class WorldListener {
   virtual Activity size_of(TaskId /*task*/, const Activity& expected) { return expected; }
   // An activity ended or was given up.
   virtual void on_activity(const ActivityRecord& record) = 0;
+  // An activity of a real node was late, or failed.
+  virtual void on_real(const RealReport& /*report*/) {}
+  // A real node came or went.
+  virtual void on_presence(const ElasticClock::Presence& /*presence*/, double /*now*/) {}
+  // Everything of this moment has been reacted to; where there are real nodes, before they are
+  // told.
+  virtual void on_settled() {}
   // Now and then, also where virtual time passes without instants: a chance to stop().
   virtual void poll() {}
 };
@@ -66,7 +88,8 @@ struct NodeUsage {
 
 class World {
  public:
-  World(const WorldConfig& config, WorldListener& listener);
+  // `real`: who carries out the activities of real nodes; may be null where there are none.
+  World(const WorldConfig& config, WorldListener& listener, RealBackend* real = nullptr);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -96,6 +119,8 @@ class World {
   // Tasks under way.
   [[nodiscard]] std::size_t tasks() const;
   [[nodiscard]] NodeUsage usage(NodeId node) const;
+  // Where there are real nodes: how late what they did was delivered, at most, in virtual seconds.
+  [[nodiscard]] double max_lag_s() const;
   // The network model and its settings, and which links were left out and why: for people.
   [[nodiscard]] std::string description() const;
 

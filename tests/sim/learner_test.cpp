@@ -127,6 +127,19 @@ class NumberEngine : public engine::Engine {
       const std::filesystem::path& file) const override {
     return std::make_shared<Step>(get(file));
   }
+  // Nobody here is elsewhere.
+  engine::Parcel pack(const TaskInput&) const override { throw std::logic_error("pack"); }
+  engine::Parcel pack(const Outcome&) const override { throw std::logic_error("pack"); }
+  std::unique_ptr<engine::Unpacking> unpack(const std::string&, std::uint64_t,
+                                            const std::string&) const override {
+    throw std::logic_error("unpack");
+  }
+  std::shared_ptr<const engine::Weights> unpack_weights(engine::Unpacking&) const override {
+    throw std::logic_error("unpack");
+  }
+  Outcome unpack_update(engine::Unpacking&, const TaskInput&) const override {
+    throw std::logic_error("unpack");
+  }
 
  private:
   engine::Submodel full_;

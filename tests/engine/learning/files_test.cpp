@@ -132,7 +132,7 @@ TEST_F(ModelFiles, AVersionComesBackToTheBit) {
   trained[3] = std::make_shared<const Marks>(some);
   const WeightsHeld weights(initial_tensors(*layout, 4), trained);
   write_safetensors(file, to_file(*layout, weights, {{"version", "12"}}));
-  const auto read = weights_from(*layout, file);
+  const auto read = weights_from(*layout, read_safetensors(file), file.string());
   for (std::size_t i = 0; i < layout->size(); ++i) {
     EXPECT_TRUE(at::equal(read->tensors[i], weights.tensors[i]));
   }
@@ -146,7 +146,7 @@ TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
   const TensorFile good = to_file(*layout, weights, {});
   const auto load = [&](const TensorFile& content) {
     write_safetensors(file, content);
-    return refusal([&] { weights_from(*layout, file); });
+    return refusal([&] { weights_from(*layout, read_safetensors(file), file.string()); });
   };
   EXPECT_EQ(load(good), "");
   TensorFile bad = good;
@@ -174,7 +174,7 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   optimizer.slots[1] = slice(initial_tensors(*layout, 2), *layout, submodel, at::kCPU);
   state.optimizer = optimizer;
   write_safetensors(file, to_file(*layout, state));
-  const auto read = state_from(*layout, file);
+  const auto read = state_from(*layout, read_safetensors(file), file.string());
   EXPECT_EQ(read->submodel.kept, submodel.kept);
   EXPECT_TRUE(at::equal(read->logits[0], state.logits[0]));
   EXPECT_FALSE(read->logits[1].defined());
@@ -191,14 +191,15 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   update.samples = 12345;
   update.rate = 0.1;
   write_safetensors(file, to_file(*layout, update));
-  const auto again = update_from(*layout, file);
+  const auto again = update_from(*layout, read_safetensors(file), file.string());
   EXPECT_EQ(again->samples, 12345);
   EXPECT_EQ(again->rate, 0.1);
   for (std::size_t i = 0; i < layout->size(); ++i) {
     const Tensor& t = update.delta[i];
     EXPECT_TRUE(!t.defined() || at::equal(t, again->delta[i]));
   }
-  EXPECT_THAT(refusal([&] { state_from(*layout, file); }), HasSubstr("delta:"));
+  EXPECT_THAT(refusal([&] { state_from(*layout, read_safetensors(file), file.string()); }),
+              HasSubstr("delta:"));
 }
 
 }  // namespace

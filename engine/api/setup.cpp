@@ -1,0 +1,214 @@
+#include "engine/api/setup.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/table_reader.hpp"
+#include "base/text.hpp"
+#include "base/value.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using base::Value;
+
+// A table that is being written. Names of choices are those that the readers know.
+class Writer {
+ public:
+  Writer& number(const char* key, double value) { return put(key, value); }
+  Writer& integer(const char* key, std::int64_t value) { return put(key, value); }
+  Writer& integer(const char* key, const std::optional<std::int64_t>& value) {
+    return value ? put(key, *value) : *this;
+  }
+  Writer& integer(const char* key, const std::optional<int>& value) {
+    return value ? put(key, std::int64_t{*value}) : *this;
+  }
+  Writer& flag(const char* key, bool value) { return put(key, value); }
+  Writer& text(const char* key, std::string value) { return put(key, std::move(value)); }
+  template <std::size_t n, class Choice>
+  Writer& choice(const char* key, const std::array<const char*, n>& names, Choice value) {
+    return put(key, std::string(names[static_cast<std::size_t>(value)]));
+  }
+  Writer& numbers(const char* key, const std::vector<double>& values) {
+    Value::Array array;
+    for (const double v : values) array.emplace_back(v, base::Location{});
+    return put(key, std::move(array));
+  }
+  Writer& table(const char* key, const Writer& inner) {
+    table_.set(key, inner.table_);
+    return *this;
+  }
+
+  Value table_;
+
+ private:
+  Writer& put(const char* key, Value::Data data) {
+    table_.set(key, Value(std::move(data), {}));
+    return *this;
+  }
+};
+
+Writer write(const ModelOptions& m) {
+  Writer w;
+  w.text("architecture", m.architecture)
+      .integer("classes", m.classes)
+      .numbers("exits", m.exits)
+      .number("dropout", m.dropout)
+      .number("attention_dropout", m.attention_dropout)
+      .text("attention_scale", m.scale_by_width ? "width" : "head")
+      .integer("image_size", m.image_size)
+      .integer("channels", m.channels)
+      .integer("sequence", m.sequence)
+      .integer("vocabulary", m.vocabulary);
+  if (!m.qkv_bias) w.flag("qkv_bias", false);  // a key of those with attention
+  return w;
+}
+
+std::string kind_of(const std::string& source) { return source.substr(0, source.find(':')); }
+
+Writer write(const DataOptions& d) {
+  const std::string kind = kind_of(d.source);
+  Writer w;
+  w.text("source", kind)
+      .integer("samples", d.samples)
+      .integer("test_samples", d.test_samples)
+      .number("local_test_share", d.local_test_share)
+      .integer("seed", static_cast<std::int64_t>(d.seed));
+  if (kind == "glyphs") w.integer("classes", d.classes);
+  if (kind != "csv") return w;
+  static constexpr std::array kinds = {"word", "byte-pair"};
+  w.integer("sequence", d.sequence)
+      .table("vocabulary", Writer()
+                               .choice("kind", kinds, d.vocabulary)
+                               .integer("size", d.vocabulary_size));
+  if (!std::filesystem::is_directory(d.source.substr(d.source.find(':') + 1))) {
+    w.number("test_share", d.test_share);
+  }
+  return w;
+}
+
+Writer write(const OptimizerOptions& o) {
+  static constexpr std::array kinds = {"sgd", "adamw", "adan"};
+  Writer w;
+  w.choice("kind", kinds, o.kind)
+      .number("learning_rate", o.learning_rate)
+      .number("weight_decay", o.weight_decay);
+  if (o.kind == OptimizerKind::sgd) {
+    w.number("momentum", o.momentum).flag("nesterov", o.nesterov);
+  } else {
+    w.numbers("betas", o.betas).number("epsilon", o.epsilon);
+  }
+  return w;
+}
+
+Writer write(const RateSchedule& r) {
+  using Kind = RateSchedule::Kind;
+  static constexpr std::array kinds = {"constant", "step", "cosine", "exponential"};
+  Writer w;
+  w.choice("kind", kinds, r.kind).integer("warmup", r.warmup);
+  if (r.kind == Kind::step) w.integer("every", r.every);
+  if (r.kind == Kind::step || r.kind == Kind::exponential) w.number("factor", r.factor);
+  if (r.kind == Kind::cosine) w.integer("over", r.over).number("floor", r.floor);
+  return w;
+}
+
+Writer write(const TrainingOptions& t) {
+  Writer w;
+  w.table("optimizer", write(t.optimizer))
+      .table("rate_schedule", write(t.rate_schedule))
+      .text("optimizer_state", t.keep_optimizer ? "kept" : "fresh")
+      .number("proximal", t.proximal)
+      .number("clip", t.clip);
+  return w;
+}
+
+Writer write(const MaskOptions& m) {
+  static constexpr std::array selections = {"learned", "random", "magnitude", "nested", "depth"};
+  Writer w;
+  w.choice("selection", selections, m.selection)
+      .integer("epochs", m.epochs)
+      .integer("tasks", m.tasks)
+      .integer("refresh", m.refresh)
+      .number("learning_rate", m.learning_rate)
+      .number("lambda", m.lambda)
+      .number("weight_decay", m.weight_decay)
+      .text("draw", m.sampled ? "sampled" : "top")
+      .text("logits", m.normal_logits ? "normal" : "rate");
+  return w;
+}
+
+Writer write(const TransferOptions& t) {
+  Writer w;
+  w.number("weight", t.weight)
+      .number("temperature", t.temperature)
+      .integer("from_version", t.from_version)
+      .text("mean", t.by_batch ? "batch" : "elements")
+      .flag("detach_teacher", t.detached);
+  return w;
+}
+
+}  // namespace
+
+std::string to_toml(const EngineSetup& setup) {
+  Writer w;
+  w.integer("seed", static_cast<std::int64_t>(setup.seed))
+      .integer("evaluation_batch", setup.evaluation_batch)
+      .table("model", write(setup.model))
+      .table("data", write(setup.data))
+      .table("training", write(setup.training))
+      .table("mask", write(setup.rules.mask))
+      .table("transfer", write(setup.rules.transfer));
+  return base::to_toml(w.table_);
+}
+
+EngineSetup read_setup(const std::string& text, const std::string& source,
+                       const std::string& from) {
+  base::Diagnostics problems;
+  Value root = base::parse_toml(text, from, problems);
+  if (problems.has_errors()) throw base::UserError(problems.str());
+  if (Value* data = root.find("data")) {
+    const Value* named = data->find("source");
+    const auto* kind = named != nullptr ? named->as<std::string>() : nullptr;
+    const bool known = kind != nullptr && *kind != "glyphs";
+    if (known && source.empty()) {
+      throw base::UserError(fmt::format(
+          "the run trains on \"{}\", and this machine has not been told where that is; give it "
+          "data = \"{}:FOLDER\"",
+          base::printable(*kind), base::printable(*kind)));
+    }
+    if (known && kind_of(source) != *kind) {
+      throw base::UserError(
+          fmt::format("the run trains on \"{}\", and this machine's data are \"{}\"",
+                      base::printable(*kind), source));
+    }
+    if (known) data->set("source", Value(source, {}));
+  }
+  base::TableReader reader(root, "", problems);
+  EngineSetup setup;
+  setup.seed = static_cast<std::uint64_t>(reader.integer("seed", base::at_least(0), 1));
+  setup.evaluation_batch = static_cast<int>(
+      reader.integer("evaluation_batch", base::at_least(1).up_to(1e6), setup.evaluation_batch));
+  base::TableReader model = reader.table("model");
+  setup.model = read_model(model);
+  setup.data = read_data(reader.table("data"), "");
+  base::TableReader training = reader.table("training");
+  setup.training = read_training(training);
+  training.finish();
+  setup.rules.mask = read_mask(reader.table("mask"));
+  setup.rules.transfer = read_transfer(reader.table("transfer"), {});
+  reader.finish();
+  if (problems.has_errors()) throw base::UserError(problems.str());
+  return setup;
+}
+
+std::string data_signature(const DataSource& source) {
+  const DataShape& s = source.shape();
+  std::string text = fmt::format("{} {} {} {} {} {} {} {} {}\n", s.text, s.channels, s.height,
+                                 s.width, s.sequence, s.vocabulary, s.classes,
+                                 source.labels().size(), source.test_size());
+  for (const int label : source.labels()) text += fmt::format("{} ", label);
+  return base::content_hash(text);
+}
+
+}  // namespace convoy::engine

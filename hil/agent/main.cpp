@@ -1,0 +1,104 @@
+// convoy-node: the agent on a real device.
+
+#include <spdlog/cfg/helpers.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "base/diagnostics.hpp"
+#include "hil/agent/agent.hpp"
+
+namespace {
+
+convoy::hil::Agent* running = nullptr;
+
+void on_signal(int /*signal*/) {
+  if (running != nullptr) running->stop();
+}
+
+void set_up_log() {
+  auto log = spdlog::stderr_color_mt("convoy-node");
+  log->set_pattern("%H:%M:%S convoy-node: %l: %v");
+  spdlog::set_default_logger(log);
+  const char* level = std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no thread yet
+  spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace convoy;
+  CLI::App app("convoy-node: trains on this device for a Convoy coordinator");
+  app.set_version_flag("--version", std::string("convoy-node ") + CONVOY_VERSION);
+  std::string file;
+  std::string connect;
+  std::string name;
+  std::string data;
+  std::string state;
+  std::string device;
+  std::string type;
+  std::string certificate;
+  std::string key;
+  std::string authority;
+  double memory = 0;
+  double retry = 0;
+  bool own_data = false;
+  bool insecure = false;
+  app.add_option("config", file, "node.toml, as `convoy testbed init` makes it; options override it");
+  app.add_option("--connect", connect, "HOST:PORT of the coordinator");
+  app.add_option("--name", name, "Name of this node, as in its certificate");
+  app.add_option("--certificate", certificate, "Certificate of this node (PEM)");
+  app.add_option("--key", key, "Its private key (PEM, mode 0600)");
+  app.add_option("--authority", authority, "Certificate of the testbed's authority (PEM)");
+  app.add_flag("--insecure", insecure, "Without TLS; to a loopback address only");
+  app.add_option("--data", data, "The data set on this machine, such as idx:/srv/mnist");
+  app.add_flag("--own-data", own_data, "Train on all of it, not on the part that a run assigns");
+  app.add_option("--state", state, "Folder of what outlives a restart");
+  app.add_option("--device", device, "What computes: cpu, cuda or cuda:N");
+  app.add_option("--type", type, "Type of device, as in Convoy's catalogue");
+  app.add_option("--max-memory-gb", memory, "Limit of this process")->check(CLI::Range(0.0, 1e6));
+  app.add_option("--retry-s", retry, "Longest wait between attempts to connect")
+      ->check(CLI::Range(0.01, 3600.0));
+  CLI11_PARSE(app, argc, argv);
+  try {
+    set_up_log();
+    hil::AgentConfig config;
+    if (!file.empty()) config = hil::read_agent_config(file);
+    if (!connect.empty()) {
+      const auto endpoint = hil::parse_endpoint(connect);
+      if (!endpoint) throw base::UserError("--connect: expected HOST:PORT");
+      config.connect = *endpoint;
+    }
+    if (!name.empty()) config.name = name;
+    if (!certificate.empty()) config.credentials.certificate = certificate;
+    if (!key.empty()) config.credentials.key = key;
+    if (!authority.empty()) config.credentials.authority = authority;
+    if (!data.empty()) config.data = data;
+    if (!state.empty()) config.state = state;
+    if (!device.empty()) config.device = device;
+    if (!type.empty()) config.type = type;
+    if (memory > 0) config.max_memory_gb = memory;
+    if (retry > 0) config.retry_s = retry;
+    config.own_data = config.own_data || own_data;
+    config.insecure = config.insecure || insecure;
+    hil::Agent agent(std::move(config), std::string("convoy-node ") + CONVOY_VERSION);
+    running = &agent;
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    std::signal(SIGPIPE, SIG_IGN);
+    agent.run();
+    running = nullptr;
+  } catch (const base::UserError& e) {
+    std::fprintf(stderr, "convoy-node: %s\n", e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "convoy-node: %s\n", e.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,506 @@
+#include "hil/agent/trainer.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <fstream>
+#include <new>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/text.hpp"
+#include "hil/protocol/connection.hpp"
+
+namespace convoy::hil {
+namespace {
+
+// LibTorch says so in words only, on the host as on a GPU.
+bool is_out_of_memory(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
+  const std::string_view what = e.what();
+  for (const char* words : {"out of memory", "not enough memory", "can't allocate memory"}) {
+    if (what.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+std::string first_line(const std::string& text) { return base::printable(text.substr(0, text.find('\n'))); }
+
+template <class Said>
+Said said(const wire::BeginT& begin) {
+  Said s;
+  s.task = begin.task;
+  s.attempt = begin.attempt;
+  s.activity = begin.activity;
+  s.iteration = begin.iteration;
+  return s;
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainerOptions options, TrainerEvents events)
+    : options_(std::move(options)), events_(std::move(events)) {
+  if (!options_.state.empty()) {
+    std::error_code failure;
+    std::filesystem::create_directories(options_.state, failure);
+    if (failure) {
+      throw base::UserError(fmt::format("state: {}: cannot be made ({})", options_.state.string(),
+                                        failure.message()));
+    }
+    read_kept();
+  }
+  thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
+}
+
+Trainer::~Trainer() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, task] : tasks_) task->stop.request_stop();
+  }
+  thread_.request_stop();
+  wake_.notify_all();
+}
+
+// --- from any thread ------------------------------------------------------------------------------
+
+void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.emplace_back(std::function<void()>([this, run, node, setup] {
+      do_set_up(run, node, setup);
+    }));
+  }
+  wake_.notify_all();
+}
+
+void Trainer::assign(const wire::AssignT& assign) {
+  const std::lock_guard lock(mutex_);
+  const auto there = tasks_.find(assign.task);
+  if (there != tasks_.end() && there->second->attempt == assign.attempt) return;
+  // A node has one task at a time: what is left of others nobody wants any more.
+  for (const auto& [id, task] : tasks_) task->stop.request_stop();
+  tasks_.clear();
+  auto task = std::make_shared<Task>();
+  task->attempt = assign.attempt;
+  task->input.node = node_;
+  task->input.task = assign.task;
+  task->input.version = assign.version;
+  task->input.rate = assign.rate;
+  task->input.batch = assign.batch;
+  task->input.choose_masks = assign.choose_masks;
+  task->input.test_locally = assign.test_locally;
+  tasks_[assign.task] = std::move(task);
+}
+
+std::shared_ptr<Trainer::Task> Trainer::find(std::int64_t task, std::int32_t attempt) const {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end() || found->second->attempt != attempt) return nullptr;
+  return found->second;
+}
+
+std::shared_ptr<engine::Unpacking> Trainer::room_for(std::int64_t task, std::int32_t attempt,
+                                                     const std::string& header,
+                                                     std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (!find(task, attempt) || !engine_) return nullptr;
+  return engine_->unpack(header, bytes, fmt::format("what task {} starts from", task));
+}
+
+void Trainer::arrived(std::int64_t id, std::int32_t attempt,
+                      std::shared_ptr<engine::Unpacking> box) {
+  {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Task> task = find(id, attempt);
+    if (!task || task->has_input) return;
+    task->input.received = engine_->unpack_weights(*box);
+    task->has_input = true;
+  }
+  wake_.notify_all();
+}
+
+void Trainer::begin(const wire::BeginT& begin) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.emplace_back(begin);
+    // What is under way is said at once, not after it.
+    if (running_ && running_->task == begin.task &&
+        running_->key == Key(begin.activity, begin.iteration)) {
+      queue_.pop_back();
+      wire::BeganT began = said<wire::BeganT>(begin);
+      began.ago_ns = steady_nanoseconds() - running_->since_ns;
+      events_.began(std::move(began));
+    }
+  }
+  wake_.notify_all();
+}
+
+void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
+  wire::CancelledT cancelled;
+  cancelled.task = id;
+  cancelled.attempt = attempt;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const std::shared_ptr<Task> task = find(id, attempt)) {
+      task->stop.request_stop();
+      tasks_.erase(id);
+    }
+    // Said when whatever runs of it has stopped.
+    queue_.emplace_back(std::function<void()>([this, cancelled] { events_.cancelled(cancelled); }));
+  }
+  wake_.notify_all();
+}
+
+void Trainer::kept(std::int64_t id, std::int32_t attempt) {
+  {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Task> task = find(id, attempt);
+    if (!task || !task->outcome) return;
+    // What the node has learned of itself counts from now on.
+    state_ = task->outcome->state;
+    tasks_.erase(id);
+    queue_.emplace_back(std::function<void()>([this] {
+      keep_state();
+      forget_result();
+    }));
+  }
+  wake_.notify_all();
+}
+
+std::vector<wire::KnownTaskT> Trainer::known() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<wire::KnownTaskT> all;
+  for (const auto& [id, task] : tasks_) {
+    wire::KnownTaskT k;
+    k.task = id;
+    k.attempt = task->attempt;
+    k.version = task->input.version;
+    k.input = task->has_input;
+    k.done = task->outcome.has_value();
+    all.push_back(k);
+  }
+  return all;
+}
+
+std::string Trainer::run() const {
+  const std::lock_guard lock(mutex_);
+  return run_;
+}
+
+// --- the trainer's thread -------------------------------------------------------------------------
+
+std::function<void()> Trainer::next_job() {
+  if (queue_.empty()) return nullptr;
+  if (auto* job = std::get_if<std::function<void()>>(&queue_.front())) {
+    std::function<void()> work = std::move(*job);
+    queue_.pop_front();
+    return work;
+  }
+  const wire::BeginT begin = std::get<wire::BeginT>(queue_.front());
+  const std::shared_ptr<Task> task = find(begin.task, begin.attempt);
+  // What the task starts from may still be on its way.
+  const bool waits = task && !task->has_input && !task->outcome;
+  if (waits) return nullptr;
+  queue_.pop_front();
+  return [this, begin] {
+    if (begin.work == wire::Work::upload) {
+      upload(begin);
+    } else {
+      compute(begin);
+    }
+  };
+}
+
+void Trainer::loop(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    std::function<void()> job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, stop, [&] {
+        job = next_job();
+        return job != nullptr;
+      });
+    }
+    if (job) job();
+  }
+}
+
+void Trainer::limit_memory() const {
+  if (options_.max_memory_bytes <= 0) return;
+  const auto bytes = static_cast<rlim_t>(options_.max_memory_bytes);
+  const rlimit limit{bytes, bytes};
+  if (::setrlimit(RLIMIT_DATA, &limit) != 0) {
+    spdlog::warn("max_memory_gb: the limit could not be set");
+  }
+}
+
+void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& setup) {
+  try {
+    {
+      const std::lock_guard lock(mutex_);
+      if (engine_ && run_ == run && node_ == node) {
+        events_.ready(samples_);
+        return;
+      }
+      const bool other = run_ != run;
+      run_ = run;
+      node_ = node;
+      if (other) {
+        for (const auto& [id, task] : tasks_) task->stop.request_stop();
+        tasks_.clear();
+        state_.reset();
+      }
+    }
+    const engine::EngineSetup text =
+        engine::read_setup(setup.toml, options_.data, "the coordinator's setup");
+    const auto source = engine::open_source(text.data, "");
+    engine::EngineOptions options;
+    options.architecture =
+        std::make_shared<const engine::Architecture>(engine::make_architecture(text.model));
+    options.training = text.training;
+    options.rules = text.rules;
+    options.seed = text.seed;
+    options.device = options_.device;
+    options.evaluation_batch = text.evaluation_batch;
+    options.train = std::make_shared<const engine::Dataset>(source->train());
+    engine::LocalSplit part;
+    if (options_.own_data) {
+      std::vector<std::int64_t> all(source->labels().size());
+      std::iota(all.begin(), all.end(), 0);
+      part = engine::split_local(all, source->labels(), setup.local_test_share, text.seed, node);
+    } else {
+      if (engine::data_signature(*source) != setup.data_signature) {
+        throw base::UserError(
+            "the data set on this machine is another one than the coordinator's, whose parts it "
+            "was to train on; give it the same files, or own_data = true");
+      }
+      part = {setup.train, setup.test};
+      const auto count = static_cast<std::int64_t>(source->labels().size());
+      for (const auto* list : {&part.train, &part.test}) {
+        if (std::any_of(list->begin(), list->end(),
+                        [&](std::int64_t i) { return i < 0 || i >= count; })) {
+          throw base::UserError("the coordinator names samples that the data set does not have");
+        }
+      }
+    }
+    if (part.train.empty()) throw base::UserError("there is no sample to train on");
+    options.parts.resize(static_cast<std::size_t>(node) + 1);
+    const auto samples = static_cast<std::int64_t>(part.train.size());
+    options.parts.back() = std::move(part);
+    auto engine = engine::open_engine(options);
+    engine->prepare_thread();
+    limit_memory();
+    {
+      const std::lock_guard lock(mutex_);
+      engine_ = std::move(engine);
+      samples_ = samples;
+    }
+    read_kept();
+    events_.ready(samples);
+  } catch (const std::exception& e) {
+    const std::lock_guard lock(mutex_);
+    engine_.reset();
+    events_.cannot(first_line(e.what()));
+  }
+}
+
+void Trainer::say_again(const wire::BeginT& begin, const Task& task) {
+  const std::int64_t took = task.took_ns.at({begin.activity, begin.iteration});
+  wire::BeganT began = said<wire::BeganT>(begin);
+  began.ago_ns = took;
+  events_.began(std::move(began));
+  wire::EndedT ended = said<wire::EndedT>(begin);
+  ended.took_ns = took;
+  events_.ended(std::move(ended));
+}
+
+void Trainer::fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason) {
+  wire::FailedT failed = said<wire::FailedT>(begin);
+  failed.trouble = trouble;
+  failed.reason = reason;
+  events_.failed(std::move(failed));
+}
+
+void Trainer::compute(const wire::BeginT& begin) {
+  const Key key(begin.activity, begin.iteration);
+  std::shared_ptr<Task> task;
+  {
+    const std::lock_guard lock(mutex_);
+    task = find(begin.task, begin.attempt);
+    if (task && task->took_ns.contains(key)) {
+      say_again(begin, *task);
+      return;
+    }
+    if (task) running_ = Running{begin.task, key, steady_nanoseconds()};
+    if (task && !task->work) task->input.state = state_;
+  }
+  if (!task) {
+    fail(begin, wire::Trouble::unknown_task, "the agent does not know that task");
+    return;
+  }
+  events_.began(said<wire::BeganT>(begin));
+  const std::int64_t since = steady_nanoseconds();
+  bool made = false;
+  try {
+    if (!task->work) task->work = engine_->begin(task->input, task->stop.get_token());
+    if (begin.work == wire::Work::learn_masks) task->work->learn_masks(begin.epochs);
+    if (begin.work == wire::Work::train) {
+      task->work->train(begin.epochs,
+                        begin.steps >= 0 ? std::optional<int>(begin.steps) : std::nullopt);
+    }
+    std::optional<engine::Outcome> outcome;
+    if (begin.last) outcome = task->work->finish();
+    const std::int64_t took = steady_nanoseconds() - since;
+    {
+      const std::lock_guard lock(mutex_);
+      running_.reset();
+      task->took_ns[key] = took;
+      if (outcome) {
+        task->outcome = std::move(outcome);
+        task->work.reset();
+        task->input.received.reset();
+        made = true;
+      }
+    }
+    wire::EndedT ended = said<wire::EndedT>(begin);
+    ended.took_ns = took;
+    events_.ended(std::move(ended));
+  } catch (const engine::Stopped&) {
+    const std::lock_guard lock(mutex_);
+    running_.reset();
+    return;
+  } catch (const std::exception& e) {
+    const bool memory = is_out_of_memory(e);
+    {
+      const std::lock_guard lock(mutex_);
+      running_.reset();
+      tasks_.erase(begin.task);
+    }
+    task.reset();  // before memory is needed for saying so
+    fail(begin, memory ? wire::Trouble::out_of_memory : wire::Trouble::failed, first_line(e.what()));
+    return;
+  }
+  if (made) keep_result(begin.task, *task);
+}
+
+void Trainer::upload(const wire::BeginT& begin) {
+  engine::Parcel parcel;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Task> task = find(begin.task, begin.attempt);
+    if (task && task->outcome) parcel = engine_->pack(*task->outcome);
+  }
+  if (parcel.header.empty()) {
+    fail(begin, wire::Trouble::unknown_task, "the agent has no result of that task");
+    return;
+  }
+  events_.began(said<wire::BeganT>(begin));
+  events_.upload(begin.task, begin.attempt, std::move(parcel));
+}
+
+// --- what outlives the process --------------------------------------------------------------------
+
+namespace {
+constexpr const char* index_name = "agent.json";
+constexpr const char* state_name = "node.safetensors";
+constexpr const char* result_name = "result.safetensors";
+}  // namespace
+
+void Trainer::keep_result(std::int64_t id, const Task& task) const {
+  if (options_.state.empty()) return;
+  try {
+    engine_->save(*task.outcome->update, options_.state / result_name);
+    engine_->save(*task.outcome->state, options_.state / (std::string("result-") + state_name));
+    nlohmann::json took = nlohmann::json::array();
+    for (const auto& [key, ns] : task.took_ns) took.push_back({key.first, key.second, ns});
+    nlohmann::json index = {{"run", run_},
+                            {"node", node_},
+                            {"task", id},
+                            {"attempt", task.attempt},
+                            {"version", task.input.version},
+                            {"rate", task.input.rate},
+                            {"loss", task.outcome->loss},
+                            {"finite", task.outcome->finite},
+                            {"took_ns", took}};
+    if (task.outcome->local_accuracy) index["local_accuracy"] = *task.outcome->local_accuracy;
+    const auto path = options_.state / index_name;
+    std::ofstream(path.string() + ".new") << index.dump();
+    std::filesystem::rename(path.string() + ".new", path);
+  } catch (const std::exception& e) {
+    spdlog::warn("the result of task {} could not be kept on disk: {}", id, e.what());
+  }
+}
+
+void Trainer::forget_result() const {
+  if (options_.state.empty()) return;
+  const auto path = options_.state / index_name;
+  std::ofstream(path.string() + ".new") << nlohmann::json({{"run", run_}, {"node", node_}}).dump();
+  std::error_code ignored;
+  std::filesystem::rename(path.string() + ".new", path, ignored);
+  std::filesystem::remove(options_.state / result_name, ignored);
+}
+
+void Trainer::keep_state() const {
+  if (options_.state.empty() || !state_) return;
+  try {
+    engine_->save(*state_, options_.state / state_name);
+  } catch (const std::exception& e) {
+    spdlog::warn("what this node has learned of itself could not be kept on disk: {}", e.what());
+  }
+}
+
+// Before there is an engine what was done; with it the tensors as well.
+void Trainer::read_kept() {
+  if (options_.state.empty()) return;
+  std::ifstream in(options_.state / index_name);
+  if (!in) return;
+  const nlohmann::json index = nlohmann::json::parse(in, nullptr, false);
+  try {
+    const std::lock_guard lock(mutex_);
+    if (!engine_) {
+      run_ = index.at("run").get<std::string>();
+      node_ = index.at("node").get<int>();
+    } else if (run_ != index.at("run").get<std::string>()) {
+      return;
+    }
+    if (engine_ && !state_ && std::filesystem::exists(options_.state / state_name)) {
+      state_ = engine_->load_state(options_.state / state_name);
+    }
+    if (!index.contains("task")) return;
+    const auto id = index.at("task").get<std::int64_t>();
+    if (engine_ && !tasks_.contains(id)) return;  // given up meanwhile
+    auto& task = tasks_[id];
+    if (!task) task = std::make_shared<Task>();
+    task->attempt = index.at("attempt").get<std::int32_t>();
+    task->input.task = id;
+    task->input.node = node_;
+    task->input.version = index.at("version").get<std::int64_t>();
+    task->input.rate = index.at("rate").get<double>();
+    task->has_input = true;
+    for (const auto& took : index.at("took_ns")) {
+      task->took_ns[{took.at(0).get<int>(), took.at(1).get<int>()}] =
+          took.at(2).get<std::int64_t>();
+    }
+    if (task->outcome && task->outcome->update) return;
+    engine::Outcome outcome;
+    outcome.loss = index.at("loss").is_number() ? index.at("loss").get<double>() : 0;
+    outcome.finite = index.at("finite").get<bool>();
+    if (index.contains("local_accuracy")) {
+      outcome.local_accuracy = index.at("local_accuracy").get<double>();
+    }
+    if (engine_) {
+      outcome.update = engine_->load_update(options_.state / result_name);
+      outcome.state = engine_->load_state(options_.state / (std::string("result-") + state_name));
+    }
+    task->outcome = std::move(outcome);
+  } catch (const std::exception& e) {
+    spdlog::warn("{}: what an earlier run left there cannot be used: {}", options_.state.string(),
+                 first_line(e.what()));
+    const std::lock_guard lock(mutex_);
+    tasks_.clear();
+    if (!engine_) run_.clear();
+  }
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,43 @@
+#pragma once
+
+// The coordinator's door: accepts agents, checks who they are, and hears what they first say. What
+// comes through has a certificate of this testbed in its own name and speaks our protocol.
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "hil/protocol/connection.hpp"
+#include "hil/testbed/inventory.hpp"
+
+namespace convoy::hil {
+
+class Listener {
+ public:
+  // `hello.name` is the agent's own; all texts in it are clean and short. Without TLS it is what it
+  // says it is.
+  using Welcome =
+      std::function<void(std::shared_ptr<Connection> connection, const wire::HelloT& hello)>;
+  // Who did not come through, and why: for the log. `name` is empty where it is not known.
+  using Turned = std::function<void(const std::string& name, const std::string& from,
+                                    const std::string& why)>;
+
+  // Throws base::UserError where the address cannot be listened on, or a file of the inventory
+  // cannot be used.
+  Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  void close();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Says why, and closes when it is said.
+void refuse(Connection& connection, const std::string& reason, bool for_good);
+
+}  // namespace convoy::hil

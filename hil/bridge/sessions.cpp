@@ -1,0 +1,33 @@
+#include "hil/bridge/sessions.hpp"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "hil/protocol/random_id.hpp"
+#include "hil/testbed/files.hpp"
+
+namespace convoy::hil {
+namespace {
+constexpr const char* file_name = "sessions.json";
+}
+
+Sessions read_sessions(const std::filesystem::path& folder) {
+  Sessions sessions;
+  std::ifstream in(folder / file_name);
+  const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
+  if (json.is_object() && json.contains("run") && json["run"].is_string()) {
+    sessions.run = json["run"].get<std::string>();
+    for (const auto& [name, id] : json.value("sessions", nlohmann::json::object()).items()) {
+      if (id.is_string()) sessions.ids[name] = id.get<std::string>();
+    }
+  }
+  if (sessions.run.empty()) sessions.run = random_id();
+  return sessions;
+}
+
+void write_sessions(const std::filesystem::path& folder, const Sessions& sessions) {
+  const nlohmann::json json = {{"run", sessions.run}, {"sessions", sessions.ids}};
+  write_file(folder / file_name, json.dump(), private_file, Existing::replace);
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,363 @@
+#include "hil/protocol/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/diagnostics.hpp"
+
+namespace convoy::hil {
+namespace {
+
+constexpr std::size_t pings_kept = 32;
+constexpr std::size_t most_transfers = 16;  // that a peer has begun and not ended
+
+std::string kind_of(const wire::Message& message) { return wire::EnumNameBody(message.body_type()); }
+
+}  // namespace
+
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+std::int64_t steady_nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+Connection::Connection(std::unique_ptr<Stream> stream)
+    : stream_(std::move(stream)), timer_(stream_->executor()) {}
+Connection::~Connection() = default;
+
+template <class Work>
+void Connection::guarded(Work work) {
+  try {
+    work();
+  } catch (const ProtocolError& e) {
+    close(fmt::format("the peer does not keep to the protocol: {}", e.what()));
+  } catch (const base::UserError& e) {
+    close(e.what());
+  } catch (const std::exception& e) {
+    close(fmt::format("{}", e.what()));
+  }
+}
+
+void Connection::start(Handlers handlers, std::chrono::milliseconds heartbeat,
+                       std::chrono::milliseconds lost_after) {
+  handlers_ = std::move(handlers);
+  heartbeat_ = heartbeat;
+  lost_after_ = lost_after;
+  last_heard_ = steady_seconds();
+  read_header();
+  tick();
+}
+
+void Connection::trust(std::chrono::milliseconds heartbeat, std::chrono::milliseconds lost_after,
+                       bool compress) {
+  limits_ = Limits::known_peer();
+  heartbeat_ = heartbeat;
+  lost_after_ = lost_after;
+  compress_ = compress;
+  timer_.cancel();  // the next tick comes at once, and then at the new pace
+}
+
+// --- sending --------------------------------------------------------------------------------------
+
+void Connection::send_bytes(std::vector<std::byte> message) {
+  if (!open_) return;
+  messages_.push_back(std::move(message));
+  write_next();
+}
+
+std::uint32_t Connection::send_parcel(std::int64_t task, std::int32_t attempt,
+                                      engine::Parcel parcel) {
+  const std::uint32_t transfer = next_transfer_++;
+  const std::uint64_t bytes = parcel.bytes();
+  wire::OfferT offer;
+  offer.transfer = transfer;
+  offer.task = task;
+  offer.attempt = attempt;
+  offer.header = parcel.header;
+  offer.bytes = bytes;
+  if (bytes > 0) parcels_.push_back({transfer, task, std::move(parcel), bytes, 0});
+  send(std::move(offer));
+  return transfer;
+}
+
+void Connection::drop_parcels(std::int64_t task) {
+  std::erase_if(parcels_, [&](const Outgoing& o) { return o.task == task; });
+}
+
+void Connection::write_next() {
+  if (writing_ || !open_) return;
+  if (!messages_.empty()) {
+    std::vector<std::byte> message = std::move(messages_.front());
+    messages_.pop_front();
+    write(std::move(message), {}, {});
+  } else if (!parcels_.empty() && finishing_.empty()) {
+    write_chunk();
+  } else if (!finishing_.empty()) {
+    close(finishing_);
+  }
+}
+
+void Connection::write_chunk() {
+  Outgoing& out = parcels_.front();
+  const std::uint64_t bytes = std::min<std::uint64_t>(chunk_bytes, out.total - out.offset);
+  const std::vector<std::span<const std::byte>> raw =
+      part_of(out.parcel.pieces, out.offset, bytes);
+  wire::ChunkT chunk;
+  chunk.transfer = out.transfer;
+  chunk.offset = out.offset;
+  chunk.bytes = static_cast<std::uint32_t>(bytes);
+  std::vector<std::byte> small;
+  if (compress_) small = compress(raw);
+  chunk.zstd = !small.empty() && small.size() < bytes;
+  out.offset += bytes;
+  kept_ = out.parcel;  // shares the memory
+  if (out.offset == out.total) parcels_.pop_front();
+  const bool zstd = chunk.zstd;
+  write(pack_body(std::move(chunk)), zstd ? std::vector<std::span<const std::byte>>() : raw,
+        zstd ? std::move(small) : std::vector<std::byte>());
+}
+
+void Connection::write(std::vector<std::byte> message,
+                       const std::vector<std::span<const std::byte>>& payload,
+                       std::vector<std::byte> own) {
+  writing_ = true;
+  body_ = std::move(own);
+  std::vector<asio::const_buffer> buffers(1);
+  FrameHeader header;
+  header.message_bytes = static_cast<std::uint32_t>(message.size());
+  header.message_hash = hash_of(message);
+  Hash hash;
+  std::uint64_t bytes = 0;
+  const auto add = [&](std::span<const std::byte> piece) {
+    hash.add(piece);
+    bytes += piece.size();
+    buffers.emplace_back(piece.data(), piece.size());
+  };
+  for (const auto& piece : payload) add(piece);
+  if (!body_.empty()) add(body_);
+  header.payload_bytes = static_cast<std::uint32_t>(bytes);
+  header.payload_hash = bytes > 0 ? hash.value() : 0;
+  const auto head = encode(header);
+  head_.assign(head.begin(), head.end());
+  head_.insert(head_.end(), message.begin(), message.end());
+  buffers.front() = asio::buffer(head_);
+  stream_->write(buffers, [self = shared_from_this()](const error_code& failure, std::size_t n) {
+    self->writing_ = false;
+    self->bytes_sent_ += n;
+    self->kept_ = {};
+    if (failure) {
+      self->close(fmt::format("the connection broke: {}", failure.message()));
+    } else {
+      self->write_next();
+    }
+  });
+}
+
+// --- receiving ------------------------------------------------------------------------------------
+
+template <class Buffers, class Next>
+void Connection::read(const Buffers& buffers, Next next) {
+  const auto progress = [self = shared_from_this()](const error_code& failure, std::size_t n) {
+    if (n > 0) self->last_heard_ = steady_seconds();
+    return asio::transfer_all()(failure, n);
+  };
+  stream_->read(buffers, progress,
+                [self = shared_from_this(), next](const error_code& failure, std::size_t n) {
+                  if (!self->open_) return;
+                  self->bytes_received_ += n;
+                  if (failure == asio::error::eof || failure == asio::ssl::error::stream_truncated) {
+                    self->close("the peer closed the connection");
+                  } else if (failure) {
+                    self->close(fmt::format("the connection broke: {}", failure.message()));
+                  } else {
+                    self->guarded(next);
+                  }
+                });
+}
+
+void Connection::read_header() {
+  read(asio::buffer(header_bytes_), [this] {
+    header_ = decode(header_bytes_, limits_);
+    message_.resize(header_.message_bytes);
+    read_message();
+  });
+}
+
+void Connection::read_message() {
+  read(asio::buffer(message_), [this] {
+    const wire::Message& message = check_message(message_, header_.message_hash);
+    if (const wire::Chunk* chunk = message.body_as_Chunk()) {
+      read_payload(*chunk);
+      return;
+    }
+    if (header_.payload_bytes != 0) {
+      throw ProtocolError(fmt::format("a payload after {}", kind_of(message)));
+    }
+    handle(message);
+    if (open_) read_header();
+  });
+}
+
+void Connection::read_payload(const wire::Chunk& chunk) {
+  const auto found = incoming_.find(chunk.transfer());
+  if (found == incoming_.end()) throw ProtocolError("a chunk of nothing that was offered");
+  const Incoming& in = found->second;
+  const std::uint64_t bytes = chunk.bytes();
+  if (chunk.offset() != in.offset) throw ProtocolError("a chunk out of its order, or repeated");
+  if (bytes == 0 || bytes > in.total - in.offset || bytes > chunk_bytes) {
+    throw ProtocolError("a chunk of another length than was offered");
+  }
+  if (!chunk.zstd() && header_.payload_bytes != bytes) {
+    throw ProtocolError("a chunk that does not hold what it says");
+  }
+  if (chunk.zstd() || !in.box) {
+    payload_.resize(header_.payload_bytes);
+    read(asio::buffer(payload_), [this, &chunk] { got_payload(chunk, {payload_}); });
+    return;
+  }
+  const std::vector<std::span<std::byte>> where = part_of(in.box->pieces(), in.offset, bytes);
+  std::vector<asio::mutable_buffer> buffers;
+  buffers.reserve(where.size());
+  for (const auto& piece : where) buffers.emplace_back(piece.data(), piece.size());
+  read(buffers, [this, &chunk, where] { got_payload(chunk, where); });
+}
+
+// `chunk` lies in message_, which nobody touches before the next header is read.
+void Connection::got_payload(const wire::Chunk& chunk,
+                             const std::vector<std::span<std::byte>>& where) {
+  Hash hash;
+  for (const auto& piece : where) hash.add(piece);
+  if (hash.value() != header_.payload_hash) {
+    throw ProtocolError("a chunk that was damaged on its way");
+  }
+  const auto found = incoming_.find(chunk.transfer());
+  Incoming& in = found->second;
+  if (chunk.zstd()) {
+    const std::vector<std::byte> raw = decompress(payload_, chunk.bytes());
+    if (raw.size() != chunk.bytes()) throw ProtocolError("a chunk shorter than it says");
+    std::size_t from = 0;
+    if (in.box) {
+      for (const auto& piece : part_of(in.box->pieces(), in.offset, raw.size())) {
+        std::memcpy(piece.data(), raw.data() + from, piece.size());
+        from += piece.size();
+      }
+    }
+  }
+  in.offset += chunk.bytes();
+  if (in.offset == in.total) {
+    const auto done = std::move(in.done);
+    incoming_.erase(found);
+    if (done) done();
+  }
+  if (open_) read_header();
+}
+
+void Connection::handle(const wire::Message& message) {
+  if (const wire::Ping* ping = message.body_as_Ping()) {
+    wire::PongT pong;
+    pong.sent_ns = ping->sent_ns();
+    pong.here_ns = steady_nanoseconds();
+    send(std::move(pong));
+    return;
+  }
+  if (const wire::Pong* pong = message.body_as_Pong()) {
+    heard_of(*pong);
+    return;
+  }
+  const wire::Offer* offer = message.body_as_Offer();
+  if (offer != nullptr) {
+    if (offer->bytes() > limits_.transfer || offer->header() == nullptr) {
+      throw ProtocolError(fmt::format("an offer of {} bytes, more than {}", offer->bytes(),
+                                      limits_.transfer));
+    }
+    if (offer->transfer() <= last_offer_) throw ProtocolError("an offer that was made before");
+    last_offer_ = offer->transfer();
+    if (incoming_.size() >= most_transfers) throw ProtocolError("too many offers at once");
+    incoming_[offer->transfer()] = {nullptr, offer->bytes(), 0, nullptr};
+  }
+  // A copy: the handler may close the connection, which drops the handlers.
+  const auto handler = handlers_.message;
+  handler(message);
+  // Nothing to come: it is there.
+  if (offer == nullptr || offer->bytes() != 0 || !open_) return;
+  const auto empty = incoming_.extract(offer->transfer());
+  if (!empty.empty() && empty.mapped().done) empty.mapped().done();
+}
+
+void Connection::take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
+                      std::function<void()> done) {
+  Incoming& in = incoming_.at(offer.transfer());
+  in.box = std::move(box);
+  in.done = std::move(done);
+}
+
+// --- life -----------------------------------------------------------------------------------------
+
+void Connection::heard_of(const wire::Pong& pong) {
+  const std::int64_t now = steady_nanoseconds();
+  const double trip = 1e-9 * static_cast<double>(now - pong.sent_ns());
+  if (trip < 0 || trip > 1e6) throw ProtocolError("an answer to no ping");
+  const double middle = 0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
+  trips_.push_back({trip, 1e-9 * static_cast<double>(pong.here_ns()) - middle});
+  if (trips_.size() > pings_kept) trips_.pop_front();
+}
+
+std::optional<double> Connection::round_trip_s() const {
+  if (trips_.empty()) return std::nullopt;
+  return std::min_element(trips_.begin(), trips_.end(), [](const Trip& a, const Trip& b) {
+           return a.seconds < b.seconds;
+         })->seconds;
+}
+
+std::optional<double> Connection::clock_offset_s() const {
+  if (trips_.empty()) return std::nullopt;
+  return std::min_element(trips_.begin(), trips_.end(), [](const Trip& a, const Trip& b) {
+           return a.seconds < b.seconds;
+         })->offset;
+}
+
+double Connection::jitter_s() const {
+  double most = 0;
+  for (const Trip& t : trips_) most = std::max(most, t.seconds);
+  return trips_.empty() ? 0 : most - *round_trip_s();
+}
+
+void Connection::tick() {
+  if (!open_) return;
+  const double silence = steady_seconds() - last_heard_;
+  if (silence > std::chrono::duration<double>(lost_after_).count()) {
+    close(fmt::format("no sign of life for {:.1f} s", silence));
+    return;
+  }
+  wire::PingT ping;
+  ping.sent_ns = steady_nanoseconds();
+  send(std::move(ping));
+  timer_.expires_after(heartbeat_);
+  timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });
+}
+
+void Connection::finish(const std::string& why) {
+  if (!open_ || !finishing_.empty()) return;
+  finishing_ = why;
+  write_next();
+}
+
+void Connection::close(const std::string& why) {
+  if (!open_) return;
+  open_ = false;
+  timer_.cancel();
+  stream_->close();
+  messages_.clear();
+  parcels_.clear();
+  const auto closed = std::move(handlers_.closed);
+  // What comes in the handler may be the last that holds on to whoever the handlers belong to.
+  handlers_ = {};
+  if (closed) closed(why);
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,155 @@
+#pragma once
+
+// A connection that has met its peer: sends and receives messages and parcels, keeps itself alive,
+// and ends with a reason. Everything, the handlers included, happens in the thread (or strand) of
+// its executor.
+//
+//   auto connection = std::make_shared<Connection>(std::move(stream));
+//   connection->start({.message = ..., .closed = ...});
+//   connection->send(wire::PingT{...});
+//
+// Messages go before the chunks of parcels. A parcel's bytes are sent from where they lie, and
+// received into where they are to lie.
+
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/api/parcel.hpp"
+#include "hil/protocol/frame.hpp"
+#include "hil/protocol/stream.hpp"
+
+namespace convoy::hil {
+
+// Seconds since a fixed moment: the steady clock of this machine.
+double steady_seconds();
+std::int64_t steady_nanoseconds();
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  struct Handlers {
+    std::function<void(const wire::Message&)> message;  // valid during the call; may throw
+    std::function<void(const std::string& why)> closed;  // once; nothing comes after it
+  };
+
+  explicit Connection(std::unique_ptr<Stream> stream);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Begins to read. `lost_after`: closes after so long without a byte from the peer.
+  void start(Handlers handlers, std::chrono::milliseconds heartbeat,
+             std::chrono::milliseconds lost_after);
+  // Somebody else looks after it from now on.
+  void handlers(Handlers handlers) { handlers_ = std::move(handlers); }
+  // The peer is known: larger things may come.
+  void trust(std::chrono::milliseconds heartbeat, std::chrono::milliseconds lost_after,
+             bool compress);
+
+  template <class Body>
+  void send(Body body) {
+    send_bytes(pack_body(std::move(body)));
+  }
+  // Announces a parcel and sends it; gives the transfer's number.
+  std::uint32_t send_parcel(std::int64_t task, std::int32_t attempt, engine::Parcel parcel);
+  // What is left of a task's parcels is not sent.
+  void drop_parcels(std::int64_t task);
+
+  // In answer to an Offer, within the message handler: where its bytes go, and who is told when
+  // all of them are there. Without an answer they are read and dropped.
+  void take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
+            std::function<void()> done);
+
+  // Sends what waits to be sent, and closes.
+  void finish(const std::string& why);
+  void close(const std::string& why);
+  [[nodiscard]] bool is_open() const { return open_; }
+
+  // Of the pings of the last while.
+  [[nodiscard]] std::optional<double> round_trip_s() const;
+  // By how much the delays of two messages may differ, from the pings.
+  [[nodiscard]] double jitter_s() const;
+  // Peer's steady clock minus ours, by the quickest ping.
+  [[nodiscard]] std::optional<double> clock_offset_s() const;
+
+  [[nodiscard]] const Stream& stream() const { return *stream_; }
+  [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
+  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
+
+ private:
+  struct Outgoing {
+    std::uint32_t transfer = 0;
+    std::int64_t task = 0;
+    engine::Parcel parcel;
+    std::uint64_t total = 0;
+    std::uint64_t offset = 0;
+  };
+  struct Incoming {
+    std::shared_ptr<engine::Unpacking> box;  // null: dropped
+    std::uint64_t total = 0;
+    std::uint64_t offset = 0;
+    std::function<void()> done;
+  };
+
+  void send_bytes(std::vector<std::byte> message);
+  void write_next();
+  void write(std::vector<std::byte> message, const std::vector<std::span<const std::byte>>& payload,
+             std::vector<std::byte> own);
+  void write_chunk();
+  void read_header();
+  void read_message();
+  void read_payload(const wire::Chunk& chunk);
+  void got_payload(const wire::Chunk& chunk,
+                   const std::vector<std::span<std::byte>>& where);
+  void handle(const wire::Message& message);
+  void heard_of(const wire::Pong& pong);
+  void tick();
+  // Runs `work`; whoever does not keep to the protocol is closed.
+  template <class Work>
+  void guarded(Work work);
+  template <class Buffers, class Next>
+  void read(const Buffers& buffers, Next next);
+
+  std::unique_ptr<Stream> stream_;
+  asio::steady_timer timer_;
+  Handlers handlers_;
+  Limits limits_ = Limits::unknown_peer();
+  std::chrono::milliseconds heartbeat_{1000};
+  std::chrono::milliseconds lost_after_{15000};
+  bool compress_ = false;
+  bool open_ = true;
+  std::string finishing_;  // why, once it is to end when all is sent
+
+  std::deque<std::vector<std::byte>> messages_;  // to be sent
+  std::deque<Outgoing> parcels_;
+  bool writing_ = false;
+  std::vector<std::byte> head_;  // header and message being written
+  std::vector<std::byte> body_;  // payload being written, where it is compressed
+  engine::Parcel kept_;          // whose bytes are being written
+  std::uint32_t next_transfer_ = 1;
+
+  std::array<std::byte, frame_header_bytes> header_bytes_{};
+  FrameHeader header_;
+  std::vector<std::byte> message_;
+  std::vector<std::byte> payload_;
+  std::map<std::uint32_t, Incoming> incoming_;
+  std::uint32_t last_offer_ = 0;
+
+  double last_heard_ = 0;
+  struct Trip {
+    double seconds = 0;
+    double offset = 0;
+  };
+  std::deque<Trip> trips_;
+  std::uint64_t bytes_sent_ = 0;
+  std::uint64_t bytes_received_ = 0;
+};
+
+}  // namespace convoy::hil

@@ -1,0 +1,74 @@
+#include "sim/run/open_engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/model/trace.hpp"
+
+namespace convoy::sim {
+namespace {
+
+// Blocks that some node trains at their full width.
+int full_depth(const Scenario& scenario, const Schedule& schedule) {
+  int depth = 0;
+  const bool shallow_only = scenario.schedule.learning.mask.selection == engine::Selection::depth;
+  for (const PlannedTask& task : schedule.plan()) {
+    const auto node = static_cast<std::size_t>(task.node);
+    const bool fits = task.memory <= scenario.setting->nodes[node].machine->memory;
+    const bool wide = task.rate >= 1 || shallow_only;
+    if (task.node != server_node && fits && wide) depth = std::max(depth, task.depth);
+  }
+  return depth;
+}
+
+// A norm over the batch that sees one position cannot learn from a single sample.
+void check_batches(const Scenario& scenario, const Schedule& schedule) {
+  const engine::Architecture& a = *scenario.setting->architecture;
+  for (const PlannedTask& task : schedule.plan()) {
+    if (task.node == server_node) continue;
+    const NodeSetting& node = scenario.setting->nodes[static_cast<std::size_t>(task.node)];
+    if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
+    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
+    if (!engine::needs_two_samples(trace)) continue;
+    throw base::UserError(fmt::format(
+        "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
+        "samples and a batch of {}; give it more data or a larger training.batch",
+        node.name, a.name, node.samples, node.batch));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
+                                                  const Schedule& schedule,
+                                                  const std::string& device) {
+  engine::EngineOptions options;
+  options.architecture = scenario.setting->architecture;
+  options.training = scenario.training.local;
+  options.rules = scenario.schedule.learning;
+  options.seed = scenario.seed;
+  options.device = device;
+  check_batches(scenario, schedule);
+  options.full_depth = full_depth(scenario, schedule);
+  options.train = std::make_shared<const engine::Dataset>(scenario.source->train());
+  options.test = std::make_shared<const engine::Dataset>(scenario.source->test());
+  options.parts = scenario.parts;
+  options.evaluation_batch = scenario.evaluation.batch;
+  auto engine = engine::open_engine(options);
+  engine->prepare_thread();
+  return engine;
+}
+
+engine::EngineSetup engine_setup(const Scenario& scenario) {
+  engine::EngineSetup setup;
+  setup.seed = scenario.seed;
+  setup.model = scenario.model;
+  setup.data = scenario.data;
+  setup.training = scenario.training.local;
+  setup.rules = scenario.schedule.learning;
+  setup.evaluation_batch = scenario.evaluation.batch;
+  return setup;
+}
+
+}  // namespace convoy::sim

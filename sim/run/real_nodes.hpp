@@ -1,0 +1,33 @@
+#pragma once
+
+// Real nodes, as a run sees them: beside carrying out activities they are given what a task starts
+// from, and bring its result.
+
+#include <memory>
+#include <vector>
+
+#include "engine/api/engine.hpp"
+#include "sim/store/rows.hpp"
+#include "sim/world/real.hpp"
+
+namespace convoy::sim {
+
+class RealNodes : public RealBackend {
+ public:
+  // The run's engine, before the first task.
+  virtual void use(std::shared_ptr<const engine::Engine> engine) = 0;
+  // False: the run computes the results of real nodes itself (a recording without updates).
+  [[nodiscard]] virtual bool bring_results() const { return true; }
+
+  // A task of a real node starts; its activities begin after this.
+  virtual void assigned(const engine::TaskInput& input, std::shared_ptr<const TaskGraph> graph) = 0;
+  // The result of a task whose last activity has ended; once. Throws base::UserError where it is
+  // lost.
+  virtual engine::Outcome outcome(TaskId task) = 0;
+  // What has begun so far is written down: now nodes may be told of it.
+  virtual void settled() = 0;
+  // What their sensors said since the last call; the virtual time is not filled in.
+  virtual std::vector<ReadingRow> readings() { return {}; }
+};
+
+}  // namespace convoy::sim

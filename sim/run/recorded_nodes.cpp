@@ -1,0 +1,124 @@
+#include "sim/run/recorded_nodes.hpp"
+
+namespace convoy::sim {
+namespace {
+
+// What ended an activity at its node, by itself. All other ends come about again.
+Cause cause_at_node(const std::string& name) {
+  for (const Cause cause :
+       {Cause::none, Cause::out_of_memory, Cause::failed, Cause::refused}) {
+    if (name_of(cause) == name) return cause;
+  }
+  return Cause::cancelled;
+}
+
+}  // namespace
+
+void adopt(const Recording& recording, Scenario& scenario) {
+  auto setting = std::make_shared<Setting>(*scenario.setting);
+  for (const NodeRow& row : recording.nodes) {
+    const auto i = static_cast<std::size_t>(row.id);
+    if (i >= scenario.world.nodes.size()) continue;
+    std::optional<RealNode>& real = scenario.world.nodes[i].real;
+    real.reset();
+    if (row.backend != "hil") continue;
+    real = scenario.identities[i].real;
+    real->present = false;
+    if (row.samples == setting->nodes[i].samples) continue;
+    // It had data of its own.
+    setting->nodes[i].samples = row.samples;
+    scenario.parts[i].train.assign(static_cast<std::size_t>(row.samples), 0);
+    scenario.parts[i].test.clear();
+  }
+  for (const PresenceRow& row : recording.presence) {
+    std::optional<RealNode>& real = scenario.world.nodes[static_cast<std::size_t>(row.node)].real;
+    if (row.time_s < 0 && real) real->present = row.present;
+  }
+  scenario.setting = std::move(setting);
+}
+
+RecordedNodes::RecordedNodes(Recording recording, std::optional<UpdateFolder> updates,
+                             RealNodes* live)
+    : presence_(std::move(recording.presence)),
+      end_s_(recording.end_s),
+      updates_(std::move(updates)),
+      live_(live) {
+  for (Recording::Activity& a : recording.activities) {
+    // What was under way when the run was stopped goes on.
+    if (a.cause == name_of(Cause::run_ended)) continue;
+    activities_[{a.task, a.activity, a.iteration}] = std::move(a);
+  }
+}
+
+void RecordedNodes::attach(ElasticClock& clock) {
+  clock_ = &clock;
+  for (const PresenceRow& p : presence_) {
+    if (p.time_s < 0) continue;
+    clock.schedule(p.time_s, {static_cast<NodeId>(p.node), p.present, p.for_good});
+  }
+  if (live_ == nullptr) return;
+  clock.live_from(end_s_);
+  live_->attach(clock);
+}
+
+void RecordedNodes::detach() {
+  if (live_ != nullptr) live_->detach();
+}
+
+void RecordedNodes::begin(const RealActivity& activity) {
+  const auto found = activities_.find({activity.task, activity.activity, activity.iteration});
+  if (found == activities_.end()) {
+    if (live_ != nullptr) {
+      live_->begin(activity);
+    } else {
+      clock_->ended_at(activity.id, ElasticClock::never);
+    }
+    return;
+  }
+  const Recording::Activity& then = found->second;
+  const Cause cause = cause_at_node(then.cause);
+  if (cause == Cause::cancelled) {
+    clock_->ended_at(activity.id, ElasticClock::never);
+  } else if (cause != Cause::none) {
+    clock_->failed_at(activity.id, then.end_s, cause);
+  } else {
+    clock_->ended_at(activity.id, activity.measured ? then.end_s : activity.start_s);
+  }
+}
+
+void RecordedNodes::give_up(TaskId task) {
+  inputs_.erase(task);
+  if (live_ != nullptr) live_->give_up(task);
+}
+
+void RecordedNodes::use(std::shared_ptr<const engine::Engine> engine) {
+  engine_ = engine;
+  if (live_ != nullptr) live_->use(std::move(engine));
+}
+
+bool RecordedNodes::bring_results() const { return live_ != nullptr || updates_.has_value(); }
+
+void RecordedNodes::assigned(const engine::TaskInput& input,
+                             std::shared_ptr<const TaskGraph> graph) {
+  inputs_[input.task] = input;
+  if (live_ != nullptr) live_->assigned(input, std::move(graph));
+}
+
+engine::Outcome RecordedNodes::outcome(TaskId task) {
+  const auto input = inputs_.extract(task);
+  if (updates_ && !input.empty() && updates_->has(task)) {
+    return updates_->read(*engine_, input.mapped());
+  }
+  if (live_ != nullptr) return live_->outcome(task);
+  return updates_->read(*engine_, input.mapped());  // says what is missing
+}
+
+void RecordedNodes::settled() {
+  if (live_ != nullptr) live_->settled();
+}
+
+std::vector<ReadingRow> RecordedNodes::readings() {
+  return live_ != nullptr ? live_->readings() : std::vector<ReadingRow>();
+}
+
+}  // namespace convoy::sim

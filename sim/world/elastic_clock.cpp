@@ -1,0 +1,275 @@
+#include "sim/world/elastic_clock.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace convoy::sim {
+namespace {
+
+// What comes from outside comes a moment after what was there: so that no two such instants are
+// one, and a replay has them in the same order. Above SimGrid's precision of 1e-9 s.
+constexpr double moment_s = 1e-7;
+// Longest wait before the caller may look around, and shortest.
+constexpr double longest_wait_s = 0.05;
+constexpr double shortest_wait_s = 2e-5;
+constexpr double hair_s = 1e-9;  // SimGrid's precision
+// Delays below this are the moment above, or rounding.
+constexpr double on_time_s = 1e-6;
+
+}  // namespace
+
+ElasticClock::ElasticClock(ClockOptions options, std::function<double()> wall)
+    : options_(options), wall_(std::move(wall)) {}
+
+ElasticClock::Id ElasticClock::begin(const Start& start) {
+  const std::lock_guard lock(mutex_);
+  const Id id = next_id_++;
+  entries_[id].start = start;
+  return id;
+}
+
+void ElasticClock::hold(Id id, double now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  Entry& e = found->second;
+  e.start = {.time = now, .bounds = true};
+  e.held = true;
+  if (e.over && !e.immediate) e.end = now;
+}
+
+void ElasticClock::withdraw(Id id) {
+  const std::lock_guard lock(mutex_);
+  entries_.erase(id);
+}
+
+void ElasticClock::schedule(double time, const Presence& presence) {
+  const std::lock_guard lock(mutex_);
+  scheduled_.emplace(time, presence);
+}
+
+void ElasticClock::live_from(double time) {
+  const std::lock_guard lock(mutex_);
+  live_from_ = time;
+}
+
+void ElasticClock::set_origin(double now) {
+  if (std::exchange(has_origin_, true)) return;
+  origin_virtual_ = std::max(now, live_from_);
+  origin_wall_ = wall_();
+}
+
+double ElasticClock::virtual_at(double wall_stamp) const {
+  return origin_virtual_ + options_.pace * (wall_stamp - origin_wall_);
+}
+
+// How far virtual time may go because of an activity that is not over.
+double ElasticClock::bound(const Entry& e, double wall_now) const {
+  const double least = std::max(e.start.time, live_from_);
+  if (e.stopped) return std::max(least, e.end);
+  if (!e.running || e.held) return least;
+  const double passed = options_.mode == ClockMode::paced
+                            ? virtual_at(wall_now) - e.allowance
+                            : e.start.time + (wall_now - e.wall_start) - e.allowance;
+  return std::max(least, passed);
+}
+
+double ElasticClock::outside_time(double now) const { return std::max(now + moment_s, live_from_); }
+
+void ElasticClock::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  entries_.clear();
+  scheduled_.clear();
+  happened_.clear();
+}
+
+double ElasticClock::next(double now, double horizon) {
+  std::unique_lock lock(mutex_);
+  if (closed_) return horizon;
+  set_origin(now);
+  const double give_up = wall_() + longest_wait_s;
+  for (;;) {
+    const double wall_now = wall_();
+    wall_seen_ = std::max(wall_seen_, wall_now);
+    const bool paced = options_.mode == ClockMode::paced;
+    double limit = paced ? std::max(virtual_at(wall_now), live_from_) : never;
+    double first = scheduled_.empty() ? never : std::max(now, scheduled_.begin()->first);
+    bool outside = !happened_.empty();
+    for (auto& [id, e] : entries_) {
+      // An instant of its own for what is too late for that of its end: a replay has it there, too.
+      if (e.over && e.start.bounds && !e.immediate && e.end < now - hair_s) {
+        e.late += now - e.end;
+        e.end = now + moment_s;
+      }
+      if (e.immediate) {
+        outside = true;
+      } else if (!e.start.bounds) {
+        continue;
+      } else if (e.over) {
+        first = std::min(first, std::max(e.end, now));
+      } else {
+        limit = std::min(limit, bound(e, wall_now));
+      }
+    }
+    // What comes from outside waits for nobody: it may be what others wait for in vain.
+    const double soon = outside ? outside_time(now) : never;
+    if (soon <= std::min(first, horizon) && (soon <= limit || live_from_ <= now)) {
+      outside_due_ = soon;
+      return soon;
+    }
+    // Before something real is delivered, all that may come at the same time must be known.
+    if (first <= horizon && first < limit) return first;
+    if (horizon < never && horizon <= limit) {
+      if (paced && live_from_ <= now) {
+        max_lag_s_ = std::max(max_lag_s_, virtual_at(wall_now) - horizon);
+      }
+      return horizon;
+    }
+    const bool bounded = std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+      return entry.second.start.bounds && !entry.second.over;
+    });
+    if (std::min({first, horizon, soon}) == never && !bounded && !expecting_) return never;
+    if (wall_now >= give_up) return now;
+    const double missing = std::min({first, horizon, soon}) - limit;
+    const double wait = std::clamp(missing, shortest_wait_s, longest_wait_s);
+    wake_.wait_for(lock, std::chrono::duration<double>(wait));
+  }
+}
+
+std::vector<ElasticClock::Due> ElasticClock::take(double now) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Due> due;
+  const auto was_late = [&](double by) {
+    if (by <= on_time_s) return 0.0;
+    max_lag_s_ = std::max(max_lag_s_, by);
+    ++late_;
+    return by;
+  };
+  const bool outside = outside_due_ <= now + hair_s;
+  if (outside) outside_due_ = never;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    Entry& e = it->second;
+    const bool ends = e.over && !e.immediate && e.start.bounds && e.end <= now + hair_s;
+    const bool fails = e.immediate && outside;
+    if (!ends && !fails) {
+      ++it;
+      continue;
+    }
+    due.push_back({it->first, fails ? 0 : was_late(e.late), e.cause, std::move(e.detail), {}});
+    it = entries_.erase(it);
+  }
+  while (!scheduled_.empty() && scheduled_.begin()->first <= now + hair_s) {
+    due.push_back({0, 0, Cause::none, "", scheduled_.begin()->second});
+    scheduled_.erase(scheduled_.begin());
+  }
+  if (outside && !happened_.empty()) {
+    // One at a time: a node that went and came is lost, and then joins.
+    due.push_back({0, 0, Cause::none, "", happened_.front()});
+    happened_.erase(happened_.begin());
+  }
+  return due;
+}
+
+double ElasticClock::max_lag_s() const {
+  const std::lock_guard lock(mutex_);
+  return max_lag_s_;
+}
+
+std::int64_t ElasticClock::late() const {
+  const std::lock_guard lock(mutex_);
+  return late_;
+}
+
+void ElasticClock::finish(Id id, const std::function<void(Entry&)>& how) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end() || found->second.over) return;
+    Entry& e = found->second;
+    how(e);
+    if (e.held && !e.immediate) e.end = live_from_;
+    e.over = true;
+    e.end = std::max(e.end, e.start.time);
+  }
+  wake_.notify_one();
+}
+
+void ElasticClock::started(Id id, double wall_stamp, double allowance) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end() || found->second.over || found->second.running) return;
+    found->second.running = true;
+    found->second.wall_start = wall_stamp;
+    found->second.allowance = allowance;
+  }
+  wake_.notify_one();
+}
+
+// Virtual time has been let go up to wall_seen_: between a stamp and this call it may have been
+// some microseconds further, and then so is the end.
+double ElasticClock::end_at(const Entry& e, double wall_stamp) const {
+  const double stamp = std::max(wall_stamp, wall_seen_);
+  if (options_.mode == ClockMode::paced) return virtual_at(stamp);
+  return e.start.time + (e.running ? stamp - e.wall_start : 0);
+}
+
+void ElasticClock::ended(Id id, double wall_stamp) {
+  finish(id, [&](Entry& e) {
+    const double stopped = e.stopped ? e.end : end_at(e, wall_stamp);
+    e.end = std::max(live_from_, stopped);
+  });
+}
+
+void ElasticClock::stopped(Id id, double wall_stamp) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || found->second.over || found->second.stopped) return;
+  found->second.end = end_at(found->second, wall_stamp);
+  found->second.stopped = true;
+}
+
+void ElasticClock::ended_after(Id id, double seconds) {
+  const double factor = options_.mode == ClockMode::paced ? options_.pace : 1;
+  finish(id, [&](Entry& e) { e.end = std::max(live_from_, e.start.time + factor * seconds); });
+}
+
+void ElasticClock::ended_at(Id id, double virtual_time) {
+  finish(id, [&](Entry& e) { e.end = virtual_time; });
+}
+
+void ElasticClock::failed(Id id, Cause cause, std::string detail) {
+  finish(id, [&](Entry& e) {
+    e.cause = cause;
+    e.detail = std::move(detail);
+    e.immediate = true;
+  });
+}
+
+void ElasticClock::failed_at(Id id, double virtual_time, Cause cause) {
+  finish(id, [&](Entry& e) {
+    e.cause = cause;
+    e.end = virtual_time;
+    e.start.bounds = true;
+  });
+}
+
+void ElasticClock::happened(const Presence& presence) {
+  {
+    const std::lock_guard lock(mutex_);
+    happened_.push_back(presence);
+  }
+  wake_.notify_one();
+}
+
+void ElasticClock::expect(bool somebody) {
+  {
+    const std::lock_guard lock(mutex_);
+    expecting_ = somebody;
+  }
+  wake_.notify_one();
+}
+
+}  // namespace convoy::sim

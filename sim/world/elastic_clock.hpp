@@ -1,0 +1,156 @@
+#pragma once
+
+// The rule by which virtual time waits for what really happens. No SimGrid, no real clock: wall
+// time is given from outside, so that the rule is tested with a made-up one.
+//
+// While nothing real is in flight, virtual time runs as fast as the simulation can. Each real
+// activity has an anchor {v0, w0}, its virtual and its wall start; virtual time may not pass
+// v0 + (now - w0) of any of them, and each ends at v0 + what it took. So causality is exact without
+// speculation, and a simulation that was busy elsewhere for a while shortens or lengthens no
+// duration. In paced mode virtual time follows wall time throughout, by a factor.
+//
+//   clock.begin(...)                             the simulation: it bounds virtual time from now on
+//   clock.started(id, stamp)                     anybody, from any thread
+//   clock.ended(id, stamp) or ended_after(id, d) anybody, from any thread
+//   clock.next(now, horizon)                     the simulation: how far it may go; waits
+//   clock.take(now)                              the simulation: what is due
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "sim/task/event.hpp"
+#include "sim/task/graph.hpp"
+
+namespace convoy::sim {
+
+enum class ClockMode { elastic, paced };
+
+struct ClockOptions {
+  ClockMode mode = ClockMode::elastic;
+  double pace = 1;  // paced: virtual seconds a wall second, > 0
+};
+
+class ElasticClock {
+ public:
+  using Id = std::int64_t;  // of a real activity under way; from 1
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
+  // `wall`: seconds since any fixed moment, never falling; any thread calls it.
+  ElasticClock(ClockOptions options, std::function<double()> wall);
+
+  [[nodiscard]] double wall() const { return wall_(); }
+
+  // --- the simulation's thread ------------------------------------------------------------------
+
+  struct Start {
+    double time = 0;     // virtual, s
+    bool bounds = true;  // virtual time may not pass its end; else only its failure matters
+  };
+  Id begin(const Start& start);
+  // An activity whose virtual end is now, by a model, bounds from now on: it ends when it has
+  // really ended, and at once where it has.
+  void hold(Id id, double now);
+  // It is of no interest any more.
+  void withdraw(Id id);
+
+  // Something else that comes from outside: a node that comes or goes.
+  struct Presence {
+    NodeId node = no_node;
+    bool present = false;
+    bool for_good = false;  // it does not come back
+  };
+  // At a known virtual time: what is replayed.
+  void schedule(double time, const Presence& presence);
+  // What is not known from a recording happens at or after that virtual time.
+  void live_from(double time);
+
+  // The run is over: nothing is waited for any more.
+  void close();
+
+  // The virtual time of what comes next: of the simulation itself at `horizon` (never: nothing), or
+  // of something real. Waits until that is certain. Returns `now` where it has waited for a while,
+  // so that the caller may look around.
+  double next(double now, double horizon);
+
+  struct Due {
+    Id id = 0;  // 0: a presence
+    double late_s = 0;
+    Cause cause = Cause::none;
+    std::string detail;  // of a failure, for people
+    Presence presence;
+  };
+  // What is due at `now`, by rising id; then it is forgotten.
+  std::vector<Due> take(double now);
+
+  // Greatest delay so far of what was delivered, in virtual seconds; paced: also of the simulation.
+  [[nodiscard]] double max_lag_s() const;
+  [[nodiscard]] std::int64_t late() const;  // how many were delivered late at all
+
+  // --- any thread; ids that are over are ignored ------------------------------------------------
+
+  // `allowance`: by how many seconds the notice of its end may be late; the bound is held back.
+  void started(Id id, double wall_stamp, double allowance = 0);
+  void ended(Id id, double wall_stamp);
+  // It ended then, but nobody may rely on it before ended() is called as well.
+  void stopped(Id id, double wall_stamp);
+  // By the node's own clock.
+  void ended_after(Id id, double seconds);
+  // At a known virtual time: what is replayed. never: it does not end by itself.
+  void ended_at(Id id, double virtual_time);
+  void failed(Id id, Cause cause, std::string detail);
+  void failed_at(Id id, double virtual_time, Cause cause);
+  void happened(const Presence& presence);
+  // While somebody may still come, a run at rest waits for them.
+  void expect(bool somebody);
+
+ private:
+  struct Entry {
+    Start start;
+    bool held = false;  // its end is its start: only whether it is over counts
+    bool running = false;
+    double wall_start = 0;
+    double allowance = 0;
+    bool stopped = false;
+    bool over = false;
+    double end = 0;          // virtual, where stopped or over
+    double late = 0;         // by how much it came too late for that
+    bool immediate = false;  // a failure: as soon as can be
+    Cause cause = Cause::none;
+    std::string detail;
+  };
+
+  [[nodiscard]] double virtual_at(double wall_stamp) const;  // paced
+  [[nodiscard]] double bound(const Entry& e, double wall_now) const;
+  [[nodiscard]] double outside_time(double now) const;
+  void finish(Id id, const std::function<void(Entry&)>& how);
+  void set_origin(double now);
+  [[nodiscard]] double end_at(const Entry& e, double wall_stamp) const;
+
+  ClockOptions options_;
+  std::function<double()> wall_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::map<Id, Entry> entries_;
+  std::multimap<double, Presence> scheduled_;
+  std::vector<Presence> happened_;
+  double live_from_ = 0;
+  double wall_seen_ = 0;        // up to which virtual time was let go
+  double outside_due_ = never;  // when something from outside is delivered
+  Id next_id_ = 1;
+  bool expecting_ = false;
+  bool closed_ = false;
+  bool has_origin_ = false;
+  double origin_virtual_ = 0;  // paced
+  double origin_wall_ = 0;
+  double max_lag_s_ = 0;
+  std::int64_t late_ = 0;
+};
+
+}  // namespace convoy::sim
