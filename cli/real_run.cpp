@@ -64,8 +64,8 @@ class RealRun::Impl {
   std::unique_ptr<sim::RecordedNodes> recorded;
 };
 
-RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario,
-                 sim::RunOptions& options, const std::atomic<bool>& interrupted, bool quiet)
+RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::RunOptions& options,
+                 const std::atomic<bool>& interrupted, bool quiet)
     : impl_(std::make_unique<Impl>()) {
   if (!arguments.replay.empty()) {
     sim::Recording recording = sim::read_recording(arguments.replay);
@@ -75,16 +75,23 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario,
           "the same file and --set",
           arguments.replay, recording.run.name));
     }
+    std::error_code ignored;
+    if (std::filesystem::equivalent(arguments.replay, options.folder, ignored)) {
+      throw base::UserError(fmt::format(
+          "{}: a replay cannot take the place of what it replays; choose another folder with -o",
+          arguments.replay));
+    }
     sim::adopt(recording, scenario);
+    scenario.world.clock = {};  // nobody has to be waited for
     if (!has_real(scenario)) {
-      throw base::UserError(fmt::format("{}: had no real nodes; run the scenario as it is",
-                                        arguments.replay));
+      throw base::UserError(
+          fmt::format("{}: had no real nodes; run the scenario as it is", arguments.replay));
     }
     if (recording.status != sim::RunStatus::done) options.replay_until_s = recording.end_s;
     std::optional<sim::UpdateFolder> updates;
     if (scenario.hil.keep_updates) updates.emplace(arguments.replay);
-    impl_->recorded = std::make_unique<sim::RecordedNodes>(std::move(recording),
-                                                           std::move(updates), nullptr);
+    impl_->recorded =
+        std::make_unique<sim::RecordedNodes>(std::move(recording), std::move(updates), nullptr);
     options.real = impl_->recorded.get();
     return;
   }
@@ -96,10 +103,15 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario,
       before = sim::read_recording(options.folder);
       const bool any = std::any_of(before->nodes.begin(), before->nodes.end(),
                                    [](const sim::NodeRow& node) { return node.backend == "hil"; });
-      if (!any) return;  // it had no real nodes, and has none now
+      if (!any) {  // it had no real nodes in the end, and has none now
+        sim::adopt(*before, scenario);
+        return;
+      }
     }
   }
   if (!has_real(scenario) && arguments.testbed.empty() && !before) return;
+  // Before agents are bothered, and the sessions of a run that is there.
+  if (options.mode == sim::StoreMode::create) sim::refuse_existing(options.folder);
   sim::require_runnable(scenario);
   hil::BridgeOptions bridge;
   bridge.inventory = inventory_of(arguments, scenario);
@@ -119,8 +131,8 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario,
   options.real = impl_->bridge.get();
   if (before) {
     std::optional<sim::UpdateFolder> updates(options.folder);
-    impl_->recorded = std::make_unique<sim::RecordedNodes>(
-        *std::move(before), std::move(updates), impl_->bridge.get());
+    impl_->recorded = std::make_unique<sim::RecordedNodes>(*std::move(before), std::move(updates),
+                                                           impl_->bridge.get());
     options.real = impl_->recorded.get();
     return;
   }
@@ -130,8 +142,9 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario,
 
 RealRun::~RealRun() = default;
 
-void RealRun::over(const std::string& how) {
-  if (impl_->bridge) impl_->bridge->farewell("the run is " + how);
+void RealRun::over(sim::RunStatus status) {
+  if (!impl_->bridge) return;
+  impl_->bridge->farewell("the run is " + sim::name_of(status), status != sim::RunStatus::stopped);
 }
 
 }  // namespace convoy::cli

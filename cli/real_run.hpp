@@ -31,7 +31,7 @@ class RealRun {
   RealRun& operator=(const RealRun&) = delete;
 
   // Tells the nodes how the run ended.
-  void over(const std::string& how);
+  void over(sim::RunStatus status);
 
  private:
   class Impl;

@@ -89,7 +89,7 @@ int run(const RunArguments& arguments) {
   const sim::RunResult result = sim::run(scenario, options);
   spdlog::info("ended at {} s virtual, {} s wall: {}", result.summary.virtual_time_s,
                result.summary.wall_time_s, sim::name_of(result.status));
-  real.over(sim::name_of(result.status));
+  real.over(result.status);
   display.clear();
   if (arguments.json) {
     fmt::print("{}\n", summary_json(result));

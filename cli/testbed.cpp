@@ -81,8 +81,8 @@ int status(const TestbedArguments& arguments) {
         seen.insert_or_assign(hello.name, Seen{connection, hello});
       },
       [&](const std::string& name, const std::string& from, const std::string& why) {
-        const std::string line = fmt::format("{} ({}): {}", name.empty() ? "unknown" : name, from,
-                                             base::printable(why));
+        const std::string line =
+            fmt::format("{} ({}): {}", name.empty() ? "unknown" : name, from, base::printable(why));
         if (std::find(turned.begin(), turned.end(), line) == turned.end()) turned.push_back(line);
       });
   fmt::print(stderr, "convoy: listening on {} for {}\n", inventory->listen.str(),

@@ -181,7 +181,8 @@ class Engine {
   // What has come. Throw base::UserError where it is not of this model.
   [[nodiscard]] virtual std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const = 0;
   // A task's result, from whoever was given its pack: refused unless the submodel is one that the
-  // task can end with. Its state holds the masks; the rest of the state stays with the node.
+  // task can end with. Its state holds the masks; the rest of the state stays with the node. The
+  // box's pieces stay valid, and are the update's own memory.
   [[nodiscard]] virtual Outcome unpack_update(Unpacking& box, const TaskInput& input) const = 0;
 };
 

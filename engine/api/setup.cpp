@@ -79,9 +79,8 @@ Writer write(const DataOptions& d) {
   if (kind != "csv") return w;
   static constexpr std::array kinds = {"word", "byte-pair"};
   w.integer("sequence", d.sequence)
-      .table("vocabulary", Writer()
-                               .choice("kind", kinds, d.vocabulary)
-                               .integer("size", d.vocabulary_size));
+      .table("vocabulary",
+             Writer().choice("kind", kinds, d.vocabulary).integer("size", d.vocabulary_size));
   if (!std::filesystem::is_directory(d.source.substr(d.source.find(':') + 1))) {
     w.number("test_share", d.test_share);
   }
@@ -204,9 +203,9 @@ EngineSetup read_setup(const std::string& text, const std::string& source,
 
 std::string data_signature(const DataSource& source) {
   const DataShape& s = source.shape();
-  std::string text = fmt::format("{} {} {} {} {} {} {} {} {}\n", s.text, s.channels, s.height,
-                                 s.width, s.sequence, s.vocabulary, s.classes,
-                                 source.labels().size(), source.test_size());
+  std::string text =
+      fmt::format("{} {} {} {} {} {} {} {} {}\n", s.text, s.channels, s.height, s.width, s.sequence,
+                  s.vocabulary, s.classes, source.labels().size(), source.test_size());
   for (const int label : source.labels()) text += fmt::format("{} ", label);
   return base::content_hash(text);
 }

@@ -7,7 +7,9 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -166,9 +168,12 @@ class LibTorchEngine : public Engine {
   [[nodiscard]] Outcome unpack_update(Unpacking& box, const TaskInput& input) const override {
     const at::NoGradGuard no_grad;
     Outcome outcome;
-    TensorFile file = contents(box);
+    TensorFile file = box_of(box).announced_.content;  // whose memory the box still shares
     outcome.loss = figure(file, "loss").value_or(std::numeric_limits<double>::quiet_NaN());
     outcome.local_accuracy = figure(file, "local_accuracy");
+    if (outcome.local_accuracy) {
+      outcome.local_accuracy = std::clamp(*outcome.local_accuracy, 0.0, 1.0);
+    }
     const auto update = update_from(shop_.layout, std::move(file), from(box));
     check_result(*update, input, from(box));
     auto state = std::make_shared<StateHeld>();
@@ -204,7 +209,7 @@ class LibTorchEngine : public Engine {
     double value = 0;
     const char* end = found->second.data() + found->second.size();
     const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
-    if (failure != std::errc() || stop != end) return std::nullopt;
+    if (failure != std::errc() || stop != end || !std::isfinite(value)) return std::nullopt;
     return value;
   }
 

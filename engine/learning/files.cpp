@@ -64,8 +64,9 @@ class Source {
   Submodel submodel() {
     const Architecture& a = *layout_.architecture;
     Submodel s;
-    s.depth = static_cast<int>(number("depth"));
-    if (s.depth < 1 || s.depth > a.depth()) fail("is of another depth");
+    const double depth = number("depth");
+    if (!(depth >= 1 && depth <= a.depth())) fail("is of another depth");
+    s.depth = static_cast<int>(depth);
     for (const Group& group : a.groups) {
       std::vector<int> kept;
       if (group.block < s.depth) {

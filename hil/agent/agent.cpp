@@ -4,11 +4,10 @@
 #include <spdlog/spdlog.h>
 #include <sys/sysinfo.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -49,10 +48,10 @@ class Agent::Impl {
         resolver_(io_) {
     check(config_);
     if (!config_.insecure) tls_ = tls_context(config_.credentials, Role::node);
-    trainer_ = std::make_unique<Trainer>(
-        TrainerOptions{config_.device, config_.data, config_.own_data, config_.state,
-                       config_.max_memory_gb * 1e9},
-        events());
+    trainer_ =
+        std::make_unique<Trainer>(TrainerOptions{config_.device, config_.data, config_.own_data,
+                                                 config_.state, config_.max_memory_gb * 1e9},
+                                  events());
     run_ = trainer_->run();
   }
 
@@ -155,6 +154,7 @@ class Agent::Impl {
   }
 
   void meet(std::unique_ptr<Stream> stream) {
+    welcome_ = false;
     connection_ = std::make_shared<Connection>(std::move(stream));
     connection_->start({[this](const wire::Message& message) { handle(message); },
                         [this](const std::string& why) { lost(why); }},
@@ -220,6 +220,7 @@ class Agent::Impl {
     } else if (const auto* bye = message.body_as_Bye()) {
       spdlog::info("the coordinator says: {}", base::printable(text_of(bye->reason())));
       session_.clear();
+      if (bye->over()) trainer_->drop_all();
     } else {
       throw ProtocolError("a message that agents are not sent");
     }
@@ -236,8 +237,8 @@ class Agent::Impl {
     node_ = welcome.node();
     if (node_ < 1 || node_ > most_nodes) throw ProtocolError("a node number out of range");
     heartbeat_ = std::chrono::milliseconds(std::max(10U, welcome.heartbeat_ms()));
-    connection_->trust(heartbeat_, std::chrono::milliseconds(welcome.lost_after_ms()),
-                       welcome.compress());
+    connection_->trust(Limits::coordinator(), heartbeat_,
+                       std::chrono::milliseconds(welcome.lost_after_ms()), welcome.compress());
     spdlog::info("connected to {} as node {}", config_.connect.str(), node_);
     send_readings();
   }
@@ -251,17 +252,38 @@ class Agent::Impl {
   void offered(const wire::Offer& offer) {
     const std::int64_t task = offer.task();
     const std::int32_t attempt = offer.attempt();
-    const std::shared_ptr<engine::Unpacking> box =
-        trainer_->room_for(task, attempt, text_of(offer.header()), offer.bytes());
+    std::shared_ptr<engine::Unpacking> box;
+    try {
+      box = trainer_->room_for(task, attempt, text_of(offer.header()), offer.bytes());
+    } catch (const std::exception& e) {
+      cannot_take(task, attempt, e);
+      return;
+    }
     if (!box) return;
     connection_->take(offer, box, [this, box, task, attempt, transfer = offer.transfer()] {
+      try {
+        trainer_->arrived(task, attempt, box);
+      } catch (const std::exception& e) {
+        cannot_take(task, attempt, e);
+        return;
+      }
       wire::ReceivedT received;
       received.transfer = transfer;
       received.task = task;
       received.attempt = attempt;
-      trainer_->arrived(task, attempt, box);
       connection_->send(std::move(received));
     });
+  }
+
+  void cannot_take(std::int64_t task, std::int32_t attempt, const std::exception& e) {
+    wire::FailedT failed;
+    failed.task = task;
+    failed.attempt = attempt;
+    failed.activity = -1;
+    failed.trouble = is_out_of_memory(e) ? wire::Trouble::out_of_memory : wire::Trouble::failed;
+    failed.reason = base::printable(e.what());
+    spdlog::warn("task {}: {}", task, failed.reason);
+    connection_->send(std::move(failed));
   }
 
   void send_readings() {
@@ -300,14 +322,13 @@ class Agent::Impl {
     };
     e.cannot = [this](const std::string& reason) {
       asio::post(io_, [this, reason] {
-        fatal_ = "this agent cannot take part: " + reason;
+        spdlog::error("this agent cannot take part in the run: {}", reason);
+        // There may be another run that it can take part in.
+        pause_s_ = config_.retry_s;
+        if (!connection_) return;
         wire::RefusedT refused;
         refused.reason = reason;
         refused.for_good = true;
-        if (!connection_) {
-          io_.stop();
-          return;
-        }
         connection_->send(std::move(refused));
         connection_->finish(reason);
       });
@@ -320,9 +341,10 @@ class Agent::Impl {
     };
     e.cancelled = [this](wire::CancelledT said) { say(std::move(said)); };
     e.upload = [this](std::int64_t task, std::int32_t attempt, engine::Parcel parcel) {
-      asio::post(io_, [this, task, attempt, p = std::make_shared<engine::Parcel>(std::move(parcel))] {
-        if (connection_) connection_->send_parcel(task, attempt, std::move(*p));
-      });
+      asio::post(io_,
+                 [this, task, attempt, p = std::make_shared<engine::Parcel>(std::move(parcel))] {
+                   if (connection_) connection_->send_parcel(task, attempt, std::move(*p));
+                 });
     };
     return e;
   }

@@ -49,7 +49,8 @@ int main(int argc, char** argv) {
   double retry = 0;
   bool own_data = false;
   bool insecure = false;
-  app.add_option("config", file, "node.toml, as `convoy testbed init` makes it; options override it");
+  app.add_option("config", file,
+                 "node.toml, as `convoy testbed init` makes it; options override it");
   app.add_option("--connect", connect, "HOST:PORT of the coordinator");
   app.add_option("--name", name, "Name of this node, as in its certificate");
   app.add_option("--certificate", certificate, "Certificate of this node (PEM)");

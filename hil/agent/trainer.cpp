@@ -11,22 +11,26 @@
 #include <numeric>
 
 #include "base/text.hpp"
+#include "engine/model/parameters.hpp"
 #include "hil/protocol/connection.hpp"
 
 namespace convoy::hil {
 namespace {
 
-// LibTorch says so in words only, on the host as on a GPU.
-bool is_out_of_memory(const std::exception& e) {
-  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
-  const std::string_view what = e.what();
-  for (const char* words : {"out of memory", "not enough memory", "can't allocate memory"}) {
-    if (what.find(words) != std::string_view::npos) return true;
-  }
-  return false;
-}
+// In the state folder.
+constexpr const char* index_name = "agent.json";
+constexpr const char* state_name = "node.safetensors";
+constexpr const char* result_name = "result.safetensors";
+constexpr const char* result_state_name = "result-node.safetensors";
 
-std::string first_line(const std::string& text) { return base::printable(text.substr(0, text.find('\n'))); }
+constexpr int most_in_a_batch = 1'000'000;
+
+// What a parcel may be larger than the model, for its lists of kept members.
+constexpr std::uint64_t parcel_margin = 16 << 20;
+
+std::string first_line(const std::string& text) {
+  return base::printable(text.substr(0, text.find('\n')));
+}
 
 template <class Said>
 Said said(const wire::BeginT& begin) {
@@ -40,8 +44,18 @@ Said said(const wire::BeginT& begin) {
 
 }  // namespace
 
+bool is_out_of_memory(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
+  const std::string_view what = e.what();
+  for (const char* words : {"out of memory", "not enough memory", "can't allocate memory"}) {
+    if (what.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 Trainer::Trainer(TrainerOptions options, TrainerEvents events)
     : options_(std::move(options)), events_(std::move(events)) {
+  limit_memory();
   if (!options_.state.empty()) {
     std::error_code failure;
     std::filesystem::create_directories(options_.state, failure);
@@ -63,19 +77,27 @@ Trainer::~Trainer() {
   wake_.notify_all();
 }
 
-// --- from any thread ------------------------------------------------------------------------------
+// --- from any thread
+// ------------------------------------------------------------------------------
 
 void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup) {
   {
     const std::lock_guard lock(mutex_);
-    queue_.emplace_back(std::function<void()>([this, run, node, setup] {
-      do_set_up(run, node, setup);
-    }));
+    // A connection that was made again does not wait for training.
+    if (engine_ && run_ == run && node_ == node) {
+      events_.ready(samples_);
+      return;
+    }
+    queue_.emplace_front(
+        std::function<void()>([this, run, node, setup] { do_set_up(run, node, setup); }));
   }
   wake_.notify_all();
 }
 
 void Trainer::assign(const wire::AssignT& assign) {
+  const bool sound = assign.rate > 0 && assign.rate <= 1 && assign.batch >= 1 &&
+                     assign.batch <= most_in_a_batch && assign.version >= 0;
+  if (!sound) throw ProtocolError("an assignment that nobody could carry out");
   const std::lock_guard lock(mutex_);
   const auto there = tasks_.find(assign.task);
   if (there != tasks_.end() && there->second->attempt == assign.attempt) return;
@@ -105,6 +127,10 @@ std::shared_ptr<engine::Unpacking> Trainer::room_for(std::int64_t task, std::int
                                                      std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (!find(task, attempt) || !engine_) return nullptr;
+  if (bytes > largest_parcel_) {
+    throw base::UserError(fmt::format("task {} is to start from {}, more than the model has", task,
+                                      base::human_bytes(static_cast<double>(bytes))));
+  }
   return engine_->unpack(header, bytes, fmt::format("what task {} starts from", task));
 }
 
@@ -152,6 +178,16 @@ void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
   wake_.notify_all();
 }
 
+void Trainer::drop_all() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, task] : tasks_) task->stop.request_stop();
+    tasks_.clear();
+    queue_.clear();
+  }
+  wake_.notify_all();
+}
+
 void Trainer::kept(std::int64_t id, std::int32_t attempt) {
   {
     const std::lock_guard lock(mutex_);
@@ -188,7 +224,8 @@ std::string Trainer::run() const {
   return run_;
 }
 
-// --- the trainer's thread -------------------------------------------------------------------------
+// --- the trainer's thread
+// -------------------------------------------------------------------------
 
 std::function<void()> Trainer::next_job() {
   if (queue_.empty()) return nullptr;
@@ -222,7 +259,12 @@ void Trainer::loop(const std::stop_token& stop) {
         return job != nullptr;
       });
     }
-    if (job) job();
+    if (!job) continue;
+    try {
+      job();
+    } catch (const std::exception& e) {
+      spdlog::error("{}", first_line(e.what()));
+    }
   }
 }
 
@@ -243,14 +285,9 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
         events_.ready(samples_);
         return;
       }
-      const bool other = run_ != run;
+      if (run_ != run || node_ != node) forget_run();
       run_ = run;
       node_ = node;
-      if (other) {
-        for (const auto& [id, task] : tasks_) task->stop.request_stop();
-        tasks_.clear();
-        state_.reset();
-      }
     }
     const engine::EngineSetup text =
         engine::read_setup(setup.toml, options_.data, "the coordinator's setup");
@@ -290,9 +327,13 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
     options.parts.back() = std::move(part);
     auto engine = engine::open_engine(options);
     engine->prepare_thread();
-    limit_memory();
+    std::uint64_t parameters = 0;
+    for (const auto& p : engine::parameter_tensors(*options.architecture)) {
+      parameters += static_cast<std::uint64_t>(p.elements());
+    }
     {
       const std::lock_guard lock(mutex_);
+      largest_parcel_ = sizeof(float) * parameters + parcel_margin;
       engine_ = std::move(engine);
       samples_ = samples;
     }
@@ -302,6 +343,18 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
     const std::lock_guard lock(mutex_);
     engine_.reset();
     events_.cannot(first_line(e.what()));
+  }
+}
+
+void Trainer::forget_run() {
+  for (const auto& [id, task] : tasks_) task->stop.request_stop();
+  tasks_.clear();
+  state_.reset();
+  engine_.reset();
+  if (options_.state.empty()) return;
+  std::error_code ignored;
+  for (const char* name : {index_name, state_name, result_name, result_state_name}) {
+    std::filesystem::remove(options_.state / name, ignored);
   }
 }
 
@@ -378,7 +431,8 @@ void Trainer::compute(const wire::BeginT& begin) {
       tasks_.erase(begin.task);
     }
     task.reset();  // before memory is needed for saying so
-    fail(begin, memory ? wire::Trouble::out_of_memory : wire::Trouble::failed, first_line(e.what()));
+    fail(begin, memory ? wire::Trouble::out_of_memory : wire::Trouble::failed,
+         first_line(e.what()));
     return;
   }
   if (made) keep_result(begin.task, *task);
@@ -386,10 +440,17 @@ void Trainer::compute(const wire::BeginT& begin) {
 
 void Trainer::upload(const wire::BeginT& begin) {
   engine::Parcel parcel;
+  std::shared_ptr<Task> task;
   {
     const std::lock_guard lock(mutex_);
-    const std::shared_ptr<Task> task = find(begin.task, begin.attempt);
-    if (task && task->outcome) parcel = engine_->pack(*task->outcome);
+    task = find(begin.task, begin.attempt);
+  }
+  try {
+    if (task && task->outcome && engine_) parcel = engine_->pack(*task->outcome);
+  } catch (const std::exception& e) {
+    fail(begin, is_out_of_memory(e) ? wire::Trouble::out_of_memory : wire::Trouble::failed,
+         first_line(e.what()));
+    return;
   }
   if (parcel.header.empty()) {
     fail(begin, wire::Trouble::unknown_task, "the agent has no result of that task");
@@ -399,19 +460,14 @@ void Trainer::upload(const wire::BeginT& begin) {
   events_.upload(begin.task, begin.attempt, std::move(parcel));
 }
 
-// --- what outlives the process --------------------------------------------------------------------
-
-namespace {
-constexpr const char* index_name = "agent.json";
-constexpr const char* state_name = "node.safetensors";
-constexpr const char* result_name = "result.safetensors";
-}  // namespace
+// --- what outlives the process
+// --------------------------------------------------------------------
 
 void Trainer::keep_result(std::int64_t id, const Task& task) const {
   if (options_.state.empty()) return;
   try {
     engine_->save(*task.outcome->update, options_.state / result_name);
-    engine_->save(*task.outcome->state, options_.state / (std::string("result-") + state_name));
+    engine_->save(*task.outcome->state, options_.state / result_state_name);
     nlohmann::json took = nlohmann::json::array();
     for (const auto& [key, ns] : task.took_ns) took.push_back({key.first, key.second, ns});
     nlohmann::json index = {{"run", run_},
@@ -491,7 +547,7 @@ void Trainer::read_kept() {
     }
     if (engine_) {
       outcome.update = engine_->load_update(options_.state / result_name);
-      outcome.state = engine_->load_state(options_.state / (std::string("result-") + state_name));
+      outcome.state = engine_->load_state(options_.state / result_state_name);
     }
     task->outcome = std::move(outcome);
   } catch (const std::exception& e) {

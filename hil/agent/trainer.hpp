@@ -24,12 +24,15 @@
 
 namespace convoy::hil {
 
+// LibTorch says so in words only, on the host as on a GPU.
+bool is_out_of_memory(const std::exception& e);
+
 struct TrainerOptions {
-  std::string device = "cpu";      // that computes: cpu, cuda:N
-  std::string data;                // source of the data set on this machine; empty: it needs none
-  bool own_data = false;           // trains on all of it, not on a part that the run gives it
-  std::filesystem::path state;     // folder; empty: nothing outlives the process
-  double max_memory_bytes = 0;     // 0: no limit of its own
+  std::string device = "cpu";   // that computes: cpu, cuda:N
+  std::string data;             // source of the data set on this machine; empty: it needs none
+  bool own_data = false;        // trains on all of it, not on a part that the run gives it
+  std::filesystem::path state;  // folder; empty: nothing outlives the process
+  double max_memory_bytes = 0;  // 0: no limit of its own
 };
 
 // Called from the trainer's thread.
@@ -65,6 +68,8 @@ class Trainer {
   // Said again it is answered again, and done once.
   void begin(const wire::BeginT& begin);
   void cancel(std::int64_t task, std::int32_t attempt);
+  // The run is over.
+  void drop_all();
   void kept(std::int64_t task, std::int32_t attempt);
 
   [[nodiscard]] std::vector<wire::KnownTaskT> known() const;
@@ -97,6 +102,7 @@ class Trainer {
   void fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason);
   std::shared_ptr<Task> find(std::int64_t task, std::int32_t attempt) const;
   void limit_memory() const;
+  void forget_run();
 
   // What outlives the process, in the state folder.
   void keep_result(std::int64_t id, const Task& task) const;
@@ -115,6 +121,7 @@ class Trainer {
   std::string run_;
   int node_ = -1;
   std::int64_t samples_ = 0;
+  std::uint64_t largest_parcel_ = 0;
   std::shared_ptr<const engine::Engine> engine_;
   std::shared_ptr<const engine::NodeState> state_;
   std::jthread thread_;  // last

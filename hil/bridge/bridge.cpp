@@ -34,6 +34,8 @@ using std::chrono::milliseconds;
 
 // Beyond the jitter that was seen, the notice of an end may be as late as this.
 constexpr double notice_s = 0.002;
+constexpr double longest_notice_s = 0.25;
+constexpr std::int64_t most_samples = 100'000'000;
 // What an update may be larger than the model, for its lists of kept members.
 constexpr std::uint64_t update_margin = 16 << 20;
 
@@ -77,7 +79,11 @@ class Bridge::Impl {
     }
     for (std::size_t i = 1; i < scenario.world.nodes.size(); ++i) {
       const auto node = static_cast<NodeId>(i);
-      if (is_candidate(node)) peers_[node].node = node;
+      if (!is_candidate(node)) continue;
+      Peer& peer = peers_[node];
+      peer.node = node;
+      peer.agent = std::make_unique<Wire>(*this, node);
+      peer.orders = std::make_unique<Orders>(node, real(node), *peer.agent, to_clock_);
     }
     listener_.emplace(
         io_, options_.inventory,
@@ -87,7 +93,7 @@ class Bridge::Impl {
                        base::printable(why));
         });
     watch();
-    thread_ = std::jthread([this] { io_.run(); });
+    thread_ = std::jthread([this] { serve(); });
   }
 
   ~Impl() {
@@ -148,8 +154,8 @@ class Bridge::Impl {
         const auto i = static_cast<std::size_t>(node);
         sim::NodeConfig& config = scenario.world.nodes[i];
         const bool wanted = is_wanted(node);
-        const bool simulate =
-            scenario.hil.missing == sim::HilOptions::Missing::simulate && options_.real_before.empty();
+        const bool simulate = scenario.hil.missing == sim::HilOptions::Missing::simulate &&
+                              options_.real_before.empty();
         if (!peer.ready && (!wanted || simulate)) {
           if (config.real) spdlog::warn("node {} has not come: it is simulated", config.name);
           config.real.reset();
@@ -157,7 +163,8 @@ class Bridge::Impl {
         }
         config.real = scenario.identities[i].real;
         config.real->present = peer.ready;
-        if (peer.ready && peer.samples > 0 && peer.samples != setting->nodes[i].samples) {
+        if (!peer.ready) peer.samples = setting->nodes[i].samples;
+        if (peer.ready && peer.samples != setting->nodes[i].samples) {
           // It trains on data of its own.
           setting->nodes[i].samples = peer.samples;
           scenario.parts[i].train.assign(static_cast<std::size_t>(peer.samples), 0);
@@ -196,47 +203,44 @@ class Bridge::Impl {
 
   void assigned(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
     outbox_.emplace_back([this, input, graph = std::move(graph)] {
-      Peer& peer = peers_.at(input.node);
-      RealTask& task = peer.tasks[input.task];
-      task.input = input;
-      task.graph = graph;
       node_of_[input.task] = input.node;
-      recognize(peer, task);
+      peers_.at(input.node).orders->add(input, graph);
     });
   }
 
   void begin(const sim::RealActivity& a) {
-    Command command;
-    command.id = a.id;
-    command.begin.task = a.task;
-    command.begin.activity = a.activity;
-    command.begin.iteration = a.iteration;
-    if (a.peer == sim::no_node) {
-      const sim::Work& work = a.what->work;
-      command.kind = Command::Kind::compute;
-      command.begin.work = work.kind == sim::Work::Kind::learn_masks ? wire::Work::learn_masks
-                           : work.kind == sim::Work::Kind::train     ? wire::Work::train
-                                                                     : wire::Work::nothing;
-      command.begin.epochs = work.epochs;
-      command.begin.steps = work.steps.value_or(-1);
-    } else if (a.node == sim::server_node) {
-      command.kind = Command::Kind::download;
-    } else {
-      command.kind = Command::Kind::upload;
-      command.begin.work = wire::Work::upload;
-    }
-    outbox_.emplace_back([this, command, task = a.task]() mutable { start(task, command); });
+    outbox_.emplace_back([this, activity = a, what = *a.what]() mutable {
+      activity.what = &what;
+      Peer* peer = peer_of(activity.task);
+      if (peer != nullptr) {
+        peer->orders->begin(activity, steady_seconds());
+      } else if (clock_ != nullptr) {
+        clock_->failed(activity.id, Cause::failed, "its node was lost meanwhile");
+      }
+    });
   }
 
   void give_up(TaskId task) {
-    outbox_.emplace_back([this, task] { drop(task); });
+    outbox_.emplace_back([this, task] {
+      if (Peer* peer = peer_of(task)) peer->orders->give_up(task, steady_seconds());
+      node_of_.erase(task);
+      const std::lock_guard lock(mutex_);
+      results_.erase(task);
+    });
   }
+
+  [[nodiscard]] bool has_orders() const { return !outbox_.empty(); }
 
   void settled() {
     if (outbox_.empty()) return;
     asio::post(io_, [this, box = std::exchange(outbox_, {})] {
       for (const auto& work : box) work();
     });
+  }
+
+  [[nodiscard]] bool has_outcome(TaskId task) {
+    const std::lock_guard lock(mutex_);
+    return results_.contains(task);
   }
 
   engine::Outcome outcome(TaskId task) {
@@ -253,12 +257,14 @@ class Bridge::Impl {
     return std::exchange(readings_, {});
   }
 
-  void farewell(const std::string& why) {
+  void farewell(const std::string& why, bool over) {
     on_io([&] {
       for (auto& [node, peer] : peers_) {
         if (!peer.connection) continue;
         wire::ByeT bye;
         bye.reason = why;
+        bye.over = over;
+        peer.connection->handlers(nobody());
         peer.connection->send(std::move(bye));
         peer.connection->finish(why);
       }
@@ -266,6 +272,18 @@ class Bridge::Impl {
   }
 
  private:
+  // An exception that nobody expected must not end the program, nor leave the run waiting.
+  void serve() {
+    for (;;) {
+      try {
+        io_.run();
+        return;
+      } catch (const std::exception& e) {
+        spdlog::error("in the bridge: {}", e.what());
+      }
+    }
+  }
+
   // --- who is who -------------------------------------------------------------------------------
 
   [[nodiscard]] std::string name_of(NodeId node) const {
@@ -306,11 +324,14 @@ class Bridge::Impl {
   // By name, or by its type of device; null: there is no place for it.
   Peer* place_for(const wire::HelloT& hello) {
     for (auto& [node, peer] : peers_) {
-      if (peer.name == hello.name || name_of(node) == hello.name) return &peer;
+      if (peer.name == hello.name) return &peer;
+    }
+    for (auto& [node, peer] : peers_) {
+      if (peer.name.empty() && name_of(node) == hello.name) return &peer;
     }
     const InventoryNode* listed = options_.inventory.find(hello.name);
-    const std::string type = listed != nullptr && !listed->device.empty() ? listed->device
-                                                                          : hello.device;
+    const std::string type =
+        listed != nullptr && !listed->device.empty() ? listed->device : hello.device;
     for (auto& [node, peer] : peers_) {
       const auto& identity = scenario_.identities[static_cast<std::size_t>(node)];
       if (peer.name.empty() && !type.empty() && identity.device == type) return &peer;
@@ -318,15 +339,19 @@ class Bridge::Impl {
     return nullptr;
   }
 
+  // Of a connection that nobody listens to any more.
+  static Connection::Handlers nobody() {
+    return {[](const wire::Message&) {}, [](const std::string&) {}};
+  }
+
   void met(const std::shared_ptr<Connection>& connection, const wire::HelloT& hello) {
     Peer* found = place_for(hello);
-    const auto nobody = Connection::Handlers{[](const wire::Message&) {}, [](const std::string&) {}};
     if (found == nullptr) {
       if (homeless_.insert(hello.name).second) {
         spdlog::warn("{}: the scenario has no node of that name, nor a free one of its type",
                      hello.name);
       }
-      connection->handlers(nobody);
+      connection->handlers(nobody());
       refuse(*connection, "the scenario has no node of that name or type of device", false);
       return;
     }
@@ -334,12 +359,12 @@ class Bridge::Impl {
     const std::string& known = sessions_.ids[hello.name];
     const bool same = !known.empty() && hello.session == known && hello.run == sessions_.run;
     if (peer.connection && peer.connection->is_open() && !same) {
-      connection->handlers(nobody);
+      connection->handlers(nobody());
       refuse(*connection, "another agent of that name is connected", false);
       return;
     }
     if (peer.gone) {
-      connection->handlers(nobody);
+      connection->handlers(nobody());
       refuse(*connection, "the run has gone on without it", false);
       return;
     }
@@ -351,7 +376,7 @@ class Bridge::Impl {
     peer.session = sessions_.ids[hello.name];
     peer.connection = connection;
     ++peer.connections;
-    peer.draining.clear();
+    peer.own_data = hello.own_samples >= 0;
     peer.known.clear();
     for (const auto& k : hello.known) {
       if (hello.run == sessions_.run) peer.known.push_back(*k);
@@ -363,7 +388,10 @@ class Bridge::Impl {
                           [this, node = peer.node, number = peer.connections](
                               const std::string& why) { closed(node, number, why); }});
     welcome(peer);
-    if (restarted) restart(peer);
+    if (peer.orders->connected(peer.known, restarted) || peer.lost) return;
+    spdlog::warn("node {}: its agent knows nothing any more of what was under way",
+                 name_of(peer.node));
+    declare_lost(peer);
   }
 
   void welcome(Peer& peer) {
@@ -376,8 +404,8 @@ class Bridge::Impl {
     welcome.lost_after_ms = static_cast<std::uint32_t>(in_ms(scenario_.hil.lost_after_s).count());
     welcome.compress = scenario_.hil.compress;
     peer.connection->send(std::move(welcome));
-    peer.connection->trust(in_ms(scenario_.hil.heartbeat_s), in_ms(scenario_.hil.lost_after_s),
-                           scenario_.hil.compress);
+    peer.connection->trust(Limits::agent(), in_ms(scenario_.hil.heartbeat_s),
+                           in_ms(scenario_.hil.lost_after_s), scenario_.hil.compress);
     const engine::LocalSplit& part = scenario_.parts[static_cast<std::size_t>(peer.node)];
     wire::SetupT setup;
     setup.toml = setup_;
@@ -386,34 +414,6 @@ class Bridge::Impl {
     setup.data_signature = signature_;
     setup.local_test_share = scenario_.data.local_test_share;
     peer.connection->send(std::move(setup));
-  }
-
-  // The agent's process is another one: what was under way there is gone, but for results that it
-  // has kept.
-  void restart(Peer& peer) {
-    bool anything_gone = false;
-    for (auto& [id, task] : peer.tasks) {
-      task.told = false;
-      task.has_input = false;
-      recognize(peer, task);
-      anything_gone = anything_gone || (!task.told && !task.open.empty());
-    }
-    if (!anything_gone || peer.lost) return;
-    spdlog::warn("node {}: the agent was started anew in the middle of a task",
-                 name_of(peer.node));
-    declare_lost(peer);
-  }
-
-  // The agent may know a task from before this connection, or from before this coordinator.
-  void recognize(Peer& peer, RealTask& task) {
-    for (const wire::KnownTaskT& k : peer.known) {
-      if (k.task != task.input.task || k.version != task.input.version) continue;
-      if (task.told && k.attempt != task.attempt) continue;
-      task.attempt = k.attempt;
-      task.told = true;
-      task.has_input = k.input || k.done;
-      return;
-    }
   }
 
   void keep_sessions() const {
@@ -433,13 +433,14 @@ class Bridge::Impl {
     Peer& peer = found->second;
     if (peer.connections != number) return;  // there is another one already
     spdlog::warn("node {} ({}): {}", name_of(node), peer.name, base::printable(why));
+    const double silence_s = peer.connection ? peer.connection->silence_s() : 0;
     peer.connection.reset();
     peer.ready = false;
-    for (auto& [id, task] : peer.tasks) {
-      for (auto& [key, command] : task.open) command.sent = false;
-    }
+    peer.orders->disconnected();
     if (peer.lost) return;
-    peer.lost_timer = std::make_unique<asio::steady_timer>(io_, in_ms(scenario_.hil.lost_after_s));
+    // From the last sign of life on.
+    const double left = std::max(0.0, scenario_.hil.lost_after_s - silence_s);
+    peer.lost_timer = std::make_unique<asio::steady_timer>(io_, in_ms(left));
     peer.lost_timer->async_wait([this, node](const error_code& cancelled) {
       const auto there = peers_.find(node);
       if (cancelled || there == peers_.end()) return;
@@ -450,11 +451,7 @@ class Bridge::Impl {
   void declare_lost(Peer& peer) {
     if (peer.lost) return;
     peer.lost = true;
-    for (const auto& [id, task] : peer.tasks) node_of_.erase(id);
-    for (const auto& [id, task] : peer.tasks) {
-      if (task.told) let_go(peer, id, task.attempt);
-    }
-    peer.tasks.clear();
+    for (const TaskId task : peer.orders->clear()) node_of_.erase(task);
     if (clock_) clock_->happened({peer.node, false, peer.gone});
     wait_for_return(peer);
   }
@@ -475,147 +472,129 @@ class Bridge::Impl {
 
   void say_expected() {
     if (!clock_) return;
-    clock_->expect(std::any_of(peers_.begin(), peers_.end(), [](const auto& p) {
-      return p.second.lost && !p.second.gone;
-    }));
+    clock_->expect(std::any_of(peers_.begin(), peers_.end(),
+                               [](const auto& p) { return p.second.lost && !p.second.gone; }));
   }
 
-  // --- commands ---------------------------------------------------------------------------------
+  // --- orders -----------------------------------------------------------------------------------
 
-  RealTask* task_of(TaskId id, Peer*& peer) {
-    const auto node = node_of_.find(id);
-    if (node == node_of_.end()) return nullptr;
-    peer = &peers_.at(node->second);
-    const auto found = peer->tasks.find(id);
-    return found == peer->tasks.end() ? nullptr : &found->second;
+  Peer* peer_of(TaskId task) {
+    const auto node = node_of_.find(task);
+    return node == node_of_.end() ? nullptr : &peers_.at(node->second);
   }
 
-  void start(TaskId id, Command& command) {
-    Peer* peer = nullptr;
-    RealTask* task = task_of(id, peer);
-    if (task == nullptr) return;  // lost meanwhile: the run will hear of it
-    command.begin.last = is_last(*task, command);
-    // A transfer begins when it is ordered, whatever the network makes of it.
-    if (command.kind == Command::Kind::download && clock_) {
-      clock_->started(command.id, steady_seconds());
+  // What goes to an agent.
+  class Wire : public Orders::Agent {
+   public:
+    Wire(Impl& bridge, NodeId node) : bridge_(bridge), node_(node) {}
+
+    // Packing a submodel takes a while: at the desk.
+    void assign(const engine::TaskInput& input, std::int32_t attempt) override {
+      wire::AssignT assign;
+      assign.task = input.task;
+      assign.attempt = attempt;
+      assign.version = input.version;
+      assign.rate = input.rate;
+      assign.batch = input.batch;
+      assign.choose_masks = input.choose_masks;
+      assign.test_locally = input.test_locally;
+      connection().send(std::move(assign));
+      asio::post(bridge_.desk_, [this, input, attempt, number = peer().connections,
+                                 engine = bridge_.engine_] {
+        auto parcel = std::make_shared<engine::Parcel>();
+        std::string trouble;
+        try {
+          *parcel = engine->pack(input);
+        } catch (const std::exception& e) {
+          trouble = base::printable(e.what());
+        }
+        asio::post(bridge_.io_, [this, parcel, trouble, number, attempt, id = input.task] {
+          Peer& p = peer();
+          if (!trouble.empty()) {
+            p.orders->failed(id, attempt, -1, 0, Cause::failed, trouble);
+          } else if (p.connection && p.connections == number && p.orders->knows(id)) {
+            p.connection->send_parcel(id, attempt, std::move(*parcel));
+          }
+        });
+      });
     }
-    const RealTask::Key key(command.begin.activity, command.begin.iteration);
-    task->open[key] = command;
-    send_open(*peer);
-  }
-
-  // No other activity of the task computes after it.
-  static bool is_last(const RealTask& task, const Command& command) {
-    if (command.kind != Command::Kind::compute) return false;
-    if (command.begin.iteration + 1 < task.graph->repeat()) return false;
-    const auto& all = task.graph->activities();
-    for (std::size_t i = static_cast<std::size_t>(command.begin.activity) + 1; i < all.size(); ++i) {
-      if (all[i].work.kind != sim::Work::Kind::none) return false;
+    void begin(const wire::BeginT& begin) override { connection().send(wire::BeginT(begin)); }
+    void cancel(TaskId task, std::int32_t attempt) override {
+      connection().drop_parcels(task);
+      wire::CancelT cancel;
+      cancel.task = task;
+      cancel.attempt = attempt;
+      connection().send(std::move(cancel));
     }
-    return true;
-  }
-
-  // Tells the agent whatever it has not been told.
-  void send_open(Peer& peer) {
-    if (!peer.ready || !peer.draining.empty()) return;
-    for (auto& [id, task] : peer.tasks) {
-      if (task.open.empty()) continue;
-      if (!task.told) {
-        send_assignment(peer, task);
-      } else {
-        end_downloads(task);
-      }
-      for (auto& [key, command] : task.open) {
-        if (command.sent) continue;
-        command.sent = true;
-        command.sent_s = steady_seconds();
-        if (command.kind == Command::Kind::download) continue;
-        command.begin.attempt = task.attempt;
-        peer.connection->send(wire::BeginT(command.begin));
-      }
+    void kept(TaskId task, std::int32_t attempt) override {
+      wire::KeptT kept;
+      kept.task = task;
+      kept.attempt = attempt;
+      connection().send(std::move(kept));
     }
-  }
 
-  void send_assignment(Peer& peer, RealTask& task) {
-    task.told = true;
-    wire::AssignT assign;
-    assign.task = task.input.task;
-    assign.attempt = task.attempt;
-    assign.version = task.input.version;
-    assign.rate = task.input.rate;
-    assign.batch = task.input.batch;
-    assign.choose_masks = task.input.choose_masks;
-    assign.test_locally = task.input.test_locally;
-    peer.connection->send(std::move(assign));
-    peer.connection->send_parcel(task.input.task, task.attempt, engine_->pack(task.input));
-  }
+   private:
+    Peer& peer() { return bridge_.peers_.at(node_); }
+    Connection& connection() { return *peer().connection; }
 
-  // The agent has what it needs: whatever was to bring it has ended.
-  void end_downloads(RealTask& task) {
-    if (!task.has_input) return;
-    for (auto it = task.open.begin(); it != task.open.end();) {
-      if (it->second.kind != Command::Kind::download) {
-        ++it;
-        continue;
-      }
-      if (clock_) clock_->ended(it->second.id, steady_seconds());
-      it = task.open.erase(it);
+    Impl& bridge_;
+    NodeId node_;
+  };
+
+  // What goes to the run, while there is one.
+  class ToClock : public Orders::Notes {
+   public:
+    explicit ToClock(Impl& bridge) : bridge_(bridge) {}
+    void started(ElasticClock::Id id, double stamp, double allowance) override {
+      if (clock() != nullptr) clock()->started(id, stamp, allowance);
     }
-  }
+    void stopped(ElasticClock::Id id, double stamp) override {
+      if (clock() != nullptr) clock()->stopped(id, stamp);
+    }
+    void ended(ElasticClock::Id id, double stamp) override {
+      if (clock() != nullptr) clock()->ended(id, stamp);
+    }
+    void ended_after(ElasticClock::Id id, double seconds) override {
+      if (clock() != nullptr) clock()->ended_after(id, seconds);
+    }
+    void failed(ElasticClock::Id id, Cause cause, const std::string& why) override {
+      if (clock() != nullptr) clock()->failed(id, cause, why);
+    }
 
-  void drop(TaskId id) {
-    Peer* peer = nullptr;
-    RealTask* task = task_of(id, peer);
-    if (task == nullptr) return;
-    if (task->told) let_go(*peer, id, task->attempt);
-    peer->tasks.erase(id);
-    node_of_.erase(id);
-    const std::lock_guard lock(mutex_);
-    results_.erase(id);
-  }
-
-  void let_go(Peer& peer, TaskId task, std::int32_t attempt) {
-    if (!peer.connection) return;  // it hears of another task when it is back
-    peer.connection->drop_parcels(task);
-    wire::CancelT cancel;
-    cancel.task = task;
-    cancel.attempt = attempt;
-    peer.connection->send(std::move(cancel));
-    peer.draining[{task, attempt}] = steady_seconds();
-  }
+   private:
+    [[nodiscard]] ElasticClock* clock() const { return bridge_.clock_; }
+    Impl& bridge_;
+  };
 
   // --- what agents say --------------------------------------------------------------------------
 
   void handle(NodeId node, const wire::Message& message) {
     Peer& peer = peers_.at(node);
     const double stamp = steady_seconds();
+    Orders& orders = *peer.orders;
     if (const auto* ready = message.body_as_Ready()) {
       is_ready(peer, ready->samples());
     } else if (const auto* received = message.body_as_Received()) {
-      if (RealTask* task = said_of(peer, *received)) {
-        task->has_input = true;
-        end_downloads(*task);
-      }
+      orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
-      if (Command* command = command_of(peer, *began)) {
-        command->began = true;
-        command->connection = peer.connections;
-        const double since = stamp - 1e-9 * static_cast<double>(began->ago_ns());
-        const bool by_its_clock =
-            command->kind == Command::Kind::compute && !real(node).measured_network;
-        const double allowance = by_its_clock ? peer.connection->jitter_s() + notice_s : 0;
-        if (clock_) clock_->started(command->id, since, allowance);
-      }
+      orders.began(*began, stamp,
+                   std::min(longest_notice_s, peer.connection->jitter_s() + notice_s));
     } else if (const auto* ended = message.body_as_Ended()) {
-      has_ended(peer, *ended, stamp);
+      orders.ended(*ended, stamp);
     } else if (const auto* failed = message.body_as_Failed()) {
-      has_failed(peer, *failed);
+      const auto* reason = failed->reason();
+      const bool memory = failed->trouble() == wire::Trouble::out_of_memory;
+      orders.failed(failed->task(), failed->attempt(), failed->activity(), failed->iteration(),
+                    memory ? Cause::out_of_memory : Cause::failed,
+                    reason == nullptr ? "" : base::printable(reason->str()));
     } else if (const auto* offer = message.body_as_Offer()) {
       offered(peer, *offer);
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
-      peer.draining.erase({cancelled->task(), cancelled->attempt()});
-      send_open(peer);
+      orders.cancelled(cancelled->task(), cancelled->attempt(), stamp);
     } else if (const auto* readings = message.body_as_Readings()) {
+      // One a heartbeat, however many come.
+      if (stamp - peer.last_reading < 0.5 * scenario_.hil.heartbeat_s) return;
+      peer.last_reading = stamp;
       note(node, *readings, stamp);
     } else if (const auto* refused = message.body_as_Refused()) {
       const auto* reason = refused->reason();
@@ -631,96 +610,43 @@ class Bridge::Impl {
     }
   }
 
-  template <class Said>
-  RealTask* said_of(Peer& peer, const Said& said) {
-    const auto found = peer.tasks.find(said.task());
-    const bool ours = found != peer.tasks.end() && found->second.attempt == said.attempt();
-    return ours ? &found->second : nullptr;
-  }
-
-  template <class Said>
-  Command* command_of(Peer& peer, const Said& said) {
-    RealTask* task = said_of(peer, said);
-    if (task == nullptr) return nullptr;
-    const auto found = task->open.find({said.activity(), said.iteration()});
-    return found == task->open.end() ? nullptr : &found->second;
-  }
-
   void is_ready(Peer& peer, std::int64_t samples) {
-    const auto part = scenario_.parts[static_cast<std::size_t>(peer.node)].train.size();
-    if (samples < 1 || samples > (std::int64_t{1} << 40)) {
-      throw ProtocolError("it claims to have an absurd number of samples");
-    }
-    if (clock_ && samples != static_cast<std::int64_t>(part)) {
-      peer.trouble = fmt::format("it has {} samples, the run began with {}", samples, part);
-      peer.gone = true;
+    const auto part = static_cast<std::int64_t>(
+        scenario_.parts[static_cast<std::size_t>(peer.node)].train.size());
+    const std::int64_t expected = clock_ != nullptr ? peer.samples : peer.own_data ? samples : part;
+    if (samples != expected || samples < 1 || samples > most_samples) {
+      peer.trouble = fmt::format("it has {} samples, it should have {}", samples, expected);
+      spdlog::warn("node {}: {}", name_of(peer.node), peer.trouble);
       refuse(*peer.connection, peer.trouble, true);
       return;
     }
     peer.samples = samples;
     peer.ready = true;
+    peer.trouble.clear();
     peer.lost_timer.reset();
     peer.gone_timer.reset();
     acknowledge_again(peer);
-    if (std::exchange(peer.lost, false) && clock_) {
+    if (std::exchange(peer.lost, false) && clock_ != nullptr) {
       clock_->happened({peer.node, true, false});
     }
     say_expected();
-    send_open(peer);
+    peer.orders->ready(steady_seconds());
   }
 
   // Updates that are safe here, but whose acknowledgement may have been lost.
   void acknowledge_again(Peer& peer) {
     for (const wire::KnownTaskT& k : peer.known) {
-      if (!k.done || !updates_ || !updates_->has(k.task)) continue;
-      const auto task = peer.tasks.find(k.task);
-      const bool asked_for = task != peer.tasks.end() && !task->second.open.empty();
-      if (!asked_for) keep(peer, k.task, k.attempt);
+      if (k.done && updates_ && updates_->has(k.task) && !peer.orders->knows(k.task)) {
+        peer.agent->kept(k.task, k.attempt);
+      }
     }
-  }
-
-  void has_ended(Peer& peer, const wire::Ended& ended, double stamp) {
-    Command* command = command_of(peer, ended);
-    if (command == nullptr || command->kind != Command::Kind::compute) return;
-    const double took = 1e-9 * static_cast<double>(ended.took_ns());
-    if (!(took >= 0) || took > 1e9) throw ProtocolError("an activity that took an absurd time");
-    // By this clock, notices included, as the network is measured too; by the node's own where it
-    // is not, and where it was out of sight in between.
-    const bool in_sight = command->began && command->connection == peer.connections;
-    if (clock_ && real(peer.node).measured_network && in_sight) {
-      clock_->ended(command->id, stamp);
-    } else if (clock_) {
-      clock_->ended_after(command->id, took);
-    }
-    said_of(peer, ended)->open.erase({ended.activity(), ended.iteration()});
-  }
-
-  void has_failed(Peer& peer, const wire::Failed& failed) {
-    Command* command = command_of(peer, failed);
-    if (command == nullptr) return;
-    const auto* reason = failed.reason();
-    const Cause cause = failed.trouble() == wire::Trouble::out_of_memory ? Cause::out_of_memory
-                                                                         : Cause::failed;
-    give_up_command(peer, failed.task(), *command, cause,
-                    reason == nullptr ? "" : base::printable(reason->str()));
-  }
-
-  // The run hears of it, and gives the task up in its turn.
-  void give_up_command(Peer& peer, TaskId task, const Command& command, Cause cause,
-                       const std::string& why) {
-    if (clock_) clock_->failed(command.id, cause, why);
-    peer.tasks.at(task).open.erase({command.begin.activity, command.begin.iteration});
   }
 
   void offered(Peer& peer, const wire::Offer& offer) {
-    RealTask* task = said_of(peer, offer);
-    if (task == nullptr) return;
-    const auto upload =
-        std::find_if(task->open.begin(), task->open.end(), [](const auto& entry) {
-          return entry.second.kind == Command::Kind::upload;
-        });
-    if (upload == task->open.end()) return;
-    const Command command = upload->second;
+    const TaskId id = offer.task();
+    const std::int32_t attempt = offer.attempt();
+    const auto input = peer.orders->offered(id, attempt);
+    if (!input) return;
     const std::string from = fmt::format("node {} ({})", name_of(peer.node), peer.name);
     std::shared_ptr<engine::Unpacking> box;
     const std::string header = offer.header()->str();
@@ -731,98 +657,78 @@ class Bridge::Impl {
                                           base::human_bytes(static_cast<double>(largest_update_))));
       }
       box = engine_->unpack(header, offer.bytes(), from);
-    } catch (const base::UserError& e) {
-      give_up_command(peer, offer.task(), command, Cause::refused, base::printable(e.what()));
+    } catch (const std::exception& e) {
+      peer.orders->failed(id, attempt, -1, 0, Cause::refused, base::printable(e.what()));
       return;
     }
-    peer.connection->take(offer, box, [this, node = peer.node, box, header, command,
-                                       input = task->input, attempt = task->attempt] {
-      const double stamp = steady_seconds();
-      if (clock_) clock_->stopped(command.id, stamp);
-      asio::post(desk_, [this, node, box, header, command, input, attempt, stamp] {
-        file_away(node, box, header, command, input, attempt, stamp);
-      });
-    });
+    peer.connection->take(offer, box,
+                          [this, node = peer.node, box, header, task = *input, attempt] {
+                            const double stamp = steady_seconds();
+                            peers_.at(node).orders->arrived(task.task, attempt, stamp);
+                            asio::post(desk_, [this, node, box, header, task, attempt, stamp] {
+                              file_away(node, box, header, task, attempt, stamp);
+                            });
+                          });
   }
 
   // At the desk: an update is checked and written down before anybody relies on it.
   void file_away(NodeId node, const std::shared_ptr<engine::Unpacking>& box,
-                 const std::string& header, const Command& command,
-                 const engine::TaskInput& input, std::int32_t attempt, double stamp) {
+                 const std::string& header, const engine::TaskInput& input, std::int32_t attempt,
+                 double stamp) {
+    auto outcome = std::make_shared<engine::Outcome>();
     std::string trouble;
     Cause cause = Cause::refused;
     try {
-      if (updates_) updates_->write(input.task, header, box->pieces());
-      engine::Outcome outcome = engine_->unpack_update(*box, input);
-      const std::lock_guard lock(mutex_);
-      results_[input.task] = std::move(outcome);
+      // The pieces stay where they are: the tensors of the outcome have them.
+      const std::vector<std::span<std::byte>> pieces = box->pieces();
+      *outcome = engine_->unpack_update(*box, input);
+      if (!outcome->finite) {
+        cause = Cause::diverged;
+        trouble = "its update holds NaN or infinity";
+      } else if (updates_) {
+        updates_->write(input.task, header, pieces);
+      }
     } catch (const std::exception& e) {
       trouble = base::printable(e.what());
     }
-    asio::post(io_, [this, node, command, id = input.task, attempt, stamp, trouble, cause] {
+    asio::post(io_, [this, node, id = input.task, attempt, stamp, trouble, cause, outcome] {
       const auto there = peers_.find(node);
       if (there == peers_.end()) return;
-      Peer& peer = there->second;
-      const auto task = peer.tasks.find(id);
-      if (task == peer.tasks.end() || task->second.attempt != attempt) {
+      Orders& orders = *there->second.orders;
+      if (!trouble.empty()) {
+        orders.failed(id, attempt, -1, 0, cause, trouble);
+        return;
+      }
+      if (!orders.knows(id)) return;  // given up meanwhile
+      {
+        const std::lock_guard lock(mutex_);
+        results_[id] = std::move(*outcome);
+      }
+      if (!orders.filed(id, attempt, stamp)) {
         const std::lock_guard lock(mutex_);
         results_.erase(id);
-        return;
       }
-      if (!trouble.empty()) {
-        give_up_command(peer, id, command, cause, trouble);
-        return;
-      }
-      task->second.open.erase({command.begin.activity, command.begin.iteration});
-      if (clock_) clock_->ended(command.id, stamp);
-      keep(peer, id, attempt);
-      // Nothing more is asked of the agent for it.
-      peer.tasks.erase(task);
       node_of_.erase(id);
     });
-  }
-
-  static void keep(Peer& peer, TaskId task, std::int32_t attempt) {
-    if (!peer.connection) return;
-    wire::KeptT kept;
-    kept.task = task;
-    kept.attempt = attempt;
-    peer.connection->send(std::move(kept));
   }
 
   void note(NodeId node, const wire::Readings& r, double stamp) {
     const std::lock_guard lock(mutex_);
     readings_.push_back({stamp - begun_, 0, node, figure(r.power_w()), figure(r.temperature_c()),
-                         figure(r.cpu_load()), figure(r.gpu_load()),
-                         figure(r.memory_used_bytes()), figure(r.memory_total_bytes())});
+                         figure(r.cpu_load()), figure(r.gpu_load()), figure(r.memory_used_bytes()),
+                         figure(r.memory_total_bytes())});
   }
 
   // --- watchdogs --------------------------------------------------------------------------------
 
-  // Virtual time stands still until a node says that it has begun: that must not be for ever.
   void watch() {
     const double now = steady_seconds();
     for (auto& [node, peer] : peers_) {
-      if (!peer.ready) continue;
-      const double patience = real(node).deadline_min_s;
-      for (const auto& [key, since] : peer.draining) {
-        if (now - since <= patience) continue;
-        peer.connection->close(fmt::format("it does not let go of task {}", key.first));
-        break;
-      }
-      if (!peer.connection) continue;
-      std::vector<std::pair<TaskId, Command>> late;
-      for (const auto& [id, task] : peer.tasks) {
-        for (const auto& [key, command] : task.open) {
-          const bool waits = command.sent && !command.began;
-          const double longest = task.has_input ? patience : 10 * patience;
-          if (waits && now - command.sent_s > longest) late.emplace_back(id, command);
-        }
-      }
-      for (const auto& [id, command] : late) {
-        give_up_command(peer, id, command, Cause::timed_out,
-                        fmt::format("it has not begun within {}",
-                                    base::human_seconds(now - command.sent_s)));
+      if (!peer.ready || !peer.connection) continue;
+      const std::uint64_t bytes = peer.connection->payload_bytes();
+      peer.orders->watch(now, bytes != std::exchange(peer.bytes_moved, bytes));
+      if (peer.orders->draining_s(now) > real(node).deadline_min_s) {
+        peer.connection->close("it does not let go of a task that was given up");
       }
     }
     heartbeat_timer_.expires_after(in_ms(std::max(0.05, scenario_.hil.heartbeat_s)));
@@ -859,6 +765,7 @@ class Bridge::Impl {
   // The bridge's thread only.
   std::map<NodeId, Peer> peers_;
   std::map<TaskId, NodeId> node_of_;
+  ToClock to_clock_{*this};
   std::set<std::string> homeless_;  // agents without a node, named once
   std::shared_ptr<const engine::Engine> engine_;
   ElasticClock* clock_ = nullptr;  // null: no run is on
@@ -893,8 +800,10 @@ void Bridge::assigned(const engine::TaskInput& input, std::shared_ptr<const sim:
   impl_->assigned(input, std::move(graph));
 }
 engine::Outcome Bridge::outcome(sim::TaskId task) { return impl_->outcome(task); }
+bool Bridge::has_outcome(sim::TaskId task) { return impl_->has_outcome(task); }
+bool Bridge::has_orders() const { return impl_->has_orders(); }
 void Bridge::settled() { impl_->settled(); }
 std::vector<sim::ReadingRow> Bridge::readings() { return impl_->readings(); }
-void Bridge::farewell(const std::string& why) { impl_->farewell(why); }
+void Bridge::farewell(const std::string& why, bool over) { impl_->farewell(why, over); }
 
 }  // namespace convoy::hil

@@ -53,11 +53,13 @@ class Bridge : public sim::RealNodes {
   void assigned(const engine::TaskInput& input,
                 std::shared_ptr<const sim::TaskGraph> graph) override;
   engine::Outcome outcome(sim::TaskId task) override;
+  bool has_outcome(sim::TaskId task) override;
+  [[nodiscard]] bool has_orders() const override;
   void settled() override;
   std::vector<sim::ReadingRow> readings() override;
 
-  // The run is over: agents are told so.
-  void farewell(const std::string& why);
+  // Agents are told how the run ended; `over`: it is not gone on with.
+  void farewell(const std::string& why, bool over);
 
  private:
   class Impl;

@@ -35,11 +35,12 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
         inventory_(inventory),
         welcome_(std::move(welcome)),
         turned_(std::move(turned)),
-        acceptor_(io) {
+        acceptor_(io),
+        pause_(io) {
     if (!inventory.insecure) {
-      tls_ = tls_context({inventory.certificate, inventory.key, inventory.authority,
-                          inventory.revoked},
-                         Role::coordinator);
+      tls_ = tls_context(
+          {inventory.certificate, inventory.key, inventory.authority, inventory.revoked},
+          Role::coordinator);
     } else if (!is_loopback(inventory.listen.host)) {
       throw base::UserError("insecure is for loopback addresses only");
     }
@@ -51,23 +52,32 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       acceptor_.bind(endpoint);
       acceptor_.listen();
     } catch (const boost::system::system_error& e) {
-      throw base::UserError(fmt::format("{}: cannot be listened on: {}", inventory.listen.str(),
-                                        e.code().message()));
+      throw base::UserError(
+          fmt::format("{}: cannot be listened on: {}", inventory.listen.str(), e.code().message()));
     }
   }
 
   void accept() {
-    acceptor_.async_accept([self = shared_from_this()](const error_code& failure,
-                                                       tcp::socket socket) {
-      if (failure == asio::error::operation_aborted) return;
-      if (!failure) self->accepted(std::move(socket));
-      self->accept();
-    });
+    acceptor_.async_accept(
+        [self = shared_from_this()](const error_code& failure, tcp::socket socket) {
+          if (failure == asio::error::operation_aborted) return;
+          if (!failure) {
+            self->accepted(std::move(socket));
+            self->accept();
+            return;
+          }
+          // Out of sockets, perhaps: not at once again.
+          self->pause_.expires_after(100ms);
+          self->pause_.async_wait([self](const error_code& cancelled) {
+            if (!cancelled) self->accept();
+          });
+        });
   }
 
   void close() {
     error_code ignored;
     acceptor_.close(ignored);
+    pause_.cancel();
     welcome_ = {};
     turned_ = {};
   }
@@ -82,26 +92,32 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     Impl& door_;
     asio::steady_timer timer;
     std::unique_ptr<Stream> stream;
-    std::string name;  // of its certificate
+    std::weak_ptr<Connection> connection;  // once the handshake is done
+    std::string name;                      // of its certificate
   };
 
   void accepted(tcp::socket socket) {
     if (strangers_ >= most_strangers) return;  // closes it
     auto stranger = std::make_shared<Stranger>(*this);
     stranger->stream = std::make_unique<Stream>(std::move(socket), tls_);
+    // For the handshake and the first word together.
     stranger->timer.expires_after(meeting_timeout);
     stranger->timer.async_wait([weak = std::weak_ptr(stranger)](const error_code& cancelled) {
       const auto there = weak.lock();
-      if (!cancelled && there && there->stream) there->stream->close();
+      if (cancelled || !there) return;
+      if (there->stream) there->stream->close();
+      if (const auto connection = there->connection.lock()) {
+        connection->close("it does not say who it is");
+      }
     });
-    stranger->stream->handshake(
-        Role::coordinator, [self = shared_from_this(), stranger](const std::string& failure) {
-          if (failure.empty()) {
-            self->identify(stranger);
-          } else {
-            self->turned("", stranger->stream->remote(), failure);
-          }
-        });
+    stranger->stream->handshake(Role::coordinator,
+                                [self = shared_from_this(), stranger](const std::string& failure) {
+                                  if (failure.empty()) {
+                                    self->identify(stranger);
+                                  } else {
+                                    self->turned("", stranger->stream->remote(), failure);
+                                  }
+                                });
   }
 
   void turned(const std::string& name, const std::string& from, const std::string& why) {
@@ -109,7 +125,6 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void identify(const std::shared_ptr<Stranger>& stranger) {
-    stranger->timer.cancel();
     const std::string from = stranger->stream->remote();
     if (stranger->stream->is_secure()) {
       const IdentityCheck peer = stranger->stream->peer();
@@ -120,11 +135,13 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       stranger->name = peer.identity->name;
     }
     auto connection = std::make_shared<Connection>(std::move(stranger->stream));
+    stranger->connection = connection;
     const auto hear = [self = shared_from_this(), stranger, from,
                        weak = std::weak_ptr(connection)](const wire::Message& message) {
       const auto there = weak.lock();
       const wire::Hello* hello = message.body_as_Hello();
       if (hello == nullptr) throw ProtocolError("its first word is no hello");
+      stranger->timer.cancel();
       if (there) self->hear(there, stranger->name, *hello);
     };
     const auto closed = [self = shared_from_this(), stranger, from](const std::string& why) {
@@ -161,8 +178,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
                                    hello.protocol_min, hello.protocol_max, protocol_version),
                        true);
     }
-    for (std::string* text : {&hello.device, &hello.session, &hello.run, &hello.boot,
-                              &hello.software}) {
+    for (std::string* text :
+         {&hello.device, &hello.session, &hello.run, &hello.boot, &hello.software}) {
       *text = base::printable(*text);
     }
     for (std::string& text : hello.missing) text = base::printable(text);
@@ -175,6 +192,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   Turned turned_;
   std::shared_ptr<asio::ssl::context> tls_;
   tcp::acceptor acceptor_;
+  asio::steady_timer pause_;
   int strangers_ = 0;
 };
 

@@ -20,8 +20,8 @@ class Listener {
   using Welcome =
       std::function<void(std::shared_ptr<Connection> connection, const wire::HelloT& hello)>;
   // Who did not come through, and why: for the log. `name` is empty where it is not known.
-  using Turned = std::function<void(const std::string& name, const std::string& from,
-                                    const std::string& why)>;
+  using Turned =
+      std::function<void(const std::string& name, const std::string& from, const std::string& why)>;
 
   // Throws base::UserError where the address cannot be listened on, or a file of the inventory
   // cannot be used.

@@ -17,7 +17,8 @@ Sessions read_sessions(const std::filesystem::path& folder) {
   const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
   if (json.is_object() && json.contains("run") && json["run"].is_string()) {
     sessions.run = json["run"].get<std::string>();
-    for (const auto& [name, id] : json.value("sessions", nlohmann::json::object()).items()) {
+    const nlohmann::json ids = json.value("sessions", nlohmann::json::object());
+    for (const auto& [name, id] : ids.items()) {
       if (id.is_string()) sessions.ids[name] = id.get<std::string>();
     }
   }

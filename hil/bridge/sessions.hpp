@@ -9,7 +9,7 @@
 namespace convoy::hil {
 
 struct Sessions {
-  std::string run;                          // drawn for each run
+  std::string run;                         // drawn for each run
   std::map<std::string, std::string> ids;  // by the agent's name
 };
 

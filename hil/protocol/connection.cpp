@@ -11,9 +11,12 @@ namespace convoy::hil {
 namespace {
 
 constexpr std::size_t pings_kept = 32;
+constexpr std::uint64_t most_waiting_bytes = 256 << 20;
 constexpr std::size_t most_transfers = 16;  // that a peer has begun and not ended
 
-std::string kind_of(const wire::Message& message) { return wire::EnumNameBody(message.body_type()); }
+std::string kind_of(const wire::Message& message) {
+  return wire::EnumNameBody(message.body_type());
+}
 
 }  // namespace
 
@@ -53,19 +56,25 @@ void Connection::start(Handlers handlers, std::chrono::milliseconds heartbeat,
   tick();
 }
 
-void Connection::trust(std::chrono::milliseconds heartbeat, std::chrono::milliseconds lost_after,
-                       bool compress) {
-  limits_ = Limits::known_peer();
+void Connection::trust(const Limits& limits, std::chrono::milliseconds heartbeat,
+                       std::chrono::milliseconds lost_after, bool compress) {
+  limits_ = limits;
   heartbeat_ = heartbeat;
   lost_after_ = lost_after;
   compress_ = compress;
   timer_.cancel();  // the next tick comes at once, and then at the new pace
 }
 
-// --- sending --------------------------------------------------------------------------------------
+// --- sending
+// --------------------------------------------------------------------------------------
 
 void Connection::send_bytes(std::vector<std::byte> message) {
   if (!open_) return;
+  waiting_bytes_ += message.size();
+  if (waiting_bytes_ > most_waiting_bytes) {
+    close("the peer does not read what it is sent");
+    return;
+  }
   messages_.push_back(std::move(message));
   write_next();
 }
@@ -94,6 +103,7 @@ void Connection::write_next() {
   if (!messages_.empty()) {
     std::vector<std::byte> message = std::move(messages_.front());
     messages_.pop_front();
+    waiting_bytes_ -= message.size();
     write(std::move(message), {}, {});
   } else if (!parcels_.empty() && finishing_.empty()) {
     write_chunk();
@@ -105,8 +115,7 @@ void Connection::write_next() {
 void Connection::write_chunk() {
   Outgoing& out = parcels_.front();
   const std::uint64_t bytes = std::min<std::uint64_t>(chunk_bytes, out.total - out.offset);
-  const std::vector<std::span<const std::byte>> raw =
-      part_of(out.parcel.pieces, out.offset, bytes);
+  const std::vector<std::span<const std::byte>> raw = part_of(out.parcel.pieces, out.offset, bytes);
   wire::ChunkT chunk;
   chunk.transfer = out.transfer;
   chunk.offset = out.offset;
@@ -146,19 +155,21 @@ void Connection::write(std::vector<std::byte> message,
   head_.assign(head.begin(), head.end());
   head_.insert(head_.end(), message.begin(), message.end());
   buffers.front() = asio::buffer(head_);
-  stream_->write(buffers, [self = shared_from_this()](const error_code& failure, std::size_t n) {
-    self->writing_ = false;
-    self->bytes_sent_ += n;
-    self->kept_ = {};
-    if (failure) {
-      self->close(fmt::format("the connection broke: {}", failure.message()));
-    } else {
-      self->write_next();
-    }
-  });
+  stream_->write(buffers,
+                 [self = shared_from_this(), bytes](const error_code& failure, std::size_t) {
+                   self->writing_ = false;
+                   self->payload_bytes_ += bytes;
+                   self->kept_ = {};
+                   if (failure) {
+                     self->close(fmt::format("the connection broke: {}", failure.message()));
+                   } else {
+                     self->write_next();
+                   }
+                 });
 }
 
-// --- receiving ------------------------------------------------------------------------------------
+// --- receiving
+// ------------------------------------------------------------------------------------
 
 template <class Buffers, class Next>
 void Connection::read(const Buffers& buffers, Next next) {
@@ -166,18 +177,20 @@ void Connection::read(const Buffers& buffers, Next next) {
     if (n > 0) self->last_heard_ = steady_seconds();
     return asio::transfer_all()(failure, n);
   };
-  stream_->read(buffers, progress,
-                [self = shared_from_this(), next](const error_code& failure, std::size_t n) {
-                  if (!self->open_) return;
-                  self->bytes_received_ += n;
-                  if (failure == asio::error::eof || failure == asio::ssl::error::stream_truncated) {
-                    self->close("the peer closed the connection");
-                  } else if (failure) {
-                    self->close(fmt::format("the connection broke: {}", failure.message()));
-                  } else {
-                    self->guarded(next);
-                  }
-                });
+  stream_->read(
+      buffers, progress,
+      [self = shared_from_this(), next](const error_code& failure, std::size_t n) {
+        if (!self->open_) return;
+        // What comes in one piece does not pass through `progress`.
+        if (n > 0) self->last_heard_ = steady_seconds();
+        if (failure == asio::error::eof || failure == asio::ssl::error::stream_truncated) {
+          self->close("the peer closed the connection");
+        } else if (failure) {
+          self->close(fmt::format("the connection broke: {}", failure.message()));
+        } else {
+          self->guarded(next);
+        }
+      });
 }
 
 void Connection::read_header() {
@@ -249,6 +262,7 @@ void Connection::got_payload(const wire::Chunk& chunk,
     }
   }
   in.offset += chunk.bytes();
+  payload_bytes_ += chunk.bytes();
   if (in.offset == in.total) {
     const auto done = std::move(in.done);
     incoming_.erase(found);
@@ -272,8 +286,8 @@ void Connection::handle(const wire::Message& message) {
   const wire::Offer* offer = message.body_as_Offer();
   if (offer != nullptr) {
     if (offer->bytes() > limits_.transfer || offer->header() == nullptr) {
-      throw ProtocolError(fmt::format("an offer of {} bytes, more than {}", offer->bytes(),
-                                      limits_.transfer));
+      throw ProtocolError(
+          fmt::format("an offer of {} bytes, more than {}", offer->bytes(), limits_.transfer));
     }
     if (offer->transfer() <= last_offer_) throw ProtocolError("an offer that was made before");
     last_offer_ = offer->transfer();
@@ -296,29 +310,33 @@ void Connection::take(const wire::Offer& offer, std::shared_ptr<engine::Unpackin
   in.done = std::move(done);
 }
 
-// --- life -----------------------------------------------------------------------------------------
+// --- life
+// -----------------------------------------------------------------------------------------
 
 void Connection::heard_of(const wire::Pong& pong) {
+  const auto ping = std::find(pings_.begin(), pings_.end(), pong.sent_ns());
+  if (ping == pings_.end()) throw ProtocolError("an answer to no ping");
+  pings_.erase(pings_.begin(), ping + 1);
   const std::int64_t now = steady_nanoseconds();
   const double trip = 1e-9 * static_cast<double>(now - pong.sent_ns());
-  if (trip < 0 || trip > 1e6) throw ProtocolError("an answer to no ping");
-  const double middle = 0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
+  const double middle =
+      0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
   trips_.push_back({trip, 1e-9 * static_cast<double>(pong.here_ns()) - middle});
   if (trips_.size() > pings_kept) trips_.pop_front();
 }
 
 std::optional<double> Connection::round_trip_s() const {
   if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(), [](const Trip& a, const Trip& b) {
-           return a.seconds < b.seconds;
-         })->seconds;
+  return std::min_element(trips_.begin(), trips_.end(),
+                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
+      ->seconds;
 }
 
 std::optional<double> Connection::clock_offset_s() const {
   if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(), [](const Trip& a, const Trip& b) {
-           return a.seconds < b.seconds;
-         })->offset;
+  return std::min_element(trips_.begin(), trips_.end(),
+                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
+      ->offset;
 }
 
 double Connection::jitter_s() const {
@@ -336,6 +354,7 @@ void Connection::tick() {
   }
   wire::PingT ping;
   ping.sent_ns = steady_nanoseconds();
+  pings_.push_back(ping.sent_ns);
   send(std::move(ping));
   timer_.expires_after(heartbeat_);
   timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });

@@ -35,7 +35,7 @@ std::int64_t steady_nanoseconds();
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
-    std::function<void(const wire::Message&)> message;  // valid during the call; may throw
+    std::function<void(const wire::Message&)> message;   // valid during the call; may throw
     std::function<void(const std::string& why)> closed;  // once; nothing comes after it
   };
 
@@ -50,8 +50,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Somebody else looks after it from now on.
   void handlers(Handlers handlers) { handlers_ = std::move(handlers); }
   // The peer is known: larger things may come.
-  void trust(std::chrono::milliseconds heartbeat, std::chrono::milliseconds lost_after,
-             bool compress);
+  void trust(const Limits& limits, std::chrono::milliseconds heartbeat,
+             std::chrono::milliseconds lost_after, bool compress);
 
   template <class Body>
   void send(Body body) {
@@ -80,8 +80,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] std::optional<double> clock_offset_s() const;
 
   [[nodiscard]] const Stream& stream() const { return *stream_; }
-  [[nodiscard]] std::uint64_t bytes_sent() const { return bytes_sent_; }
-  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
+  // Of chunks, both ways.
+  [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
+  // Since the last byte from the peer.
+  [[nodiscard]] double silence_s() const { return steady_seconds() - last_heard_; }
 
  private:
   struct Outgoing {
@@ -106,8 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_header();
   void read_message();
   void read_payload(const wire::Chunk& chunk);
-  void got_payload(const wire::Chunk& chunk,
-                   const std::vector<std::span<std::byte>>& where);
+  void got_payload(const wire::Chunk& chunk, const std::vector<std::span<std::byte>>& where);
   void handle(const wire::Message& message);
   void heard_of(const wire::Pong& pong);
   void tick();
@@ -148,8 +149,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     double offset = 0;
   };
   std::deque<Trip> trips_;
-  std::uint64_t bytes_sent_ = 0;
-  std::uint64_t bytes_received_ = 0;
+  std::deque<std::int64_t> pings_;  // not answered yet
+  std::uint64_t payload_bytes_ = 0;
+  std::uint64_t waiting_bytes_ = 0;  // of messages to be sent
 };
 
 }  // namespace convoy::hil

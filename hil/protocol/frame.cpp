@@ -52,12 +52,12 @@ FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const L
   if (get<std::uint32_t>(bytes, 12) != 0) throw ProtocolError("a frame of another version");
   if (header.message_bytes == 0) throw ProtocolError("a frame without a message");
   if (header.message_bytes > limits.message) {
-    throw ProtocolError(fmt::format("a message of {} bytes, more than {}", header.message_bytes,
-                                    limits.message));
+    throw ProtocolError(
+        fmt::format("a message of {} bytes, more than {}", header.message_bytes, limits.message));
   }
   if (header.payload_bytes > limits.payload) {
-    throw ProtocolError(fmt::format("a payload of {} bytes, more than {}", header.payload_bytes,
-                                    limits.payload));
+    throw ProtocolError(
+        fmt::format("a payload of {} bytes, more than {}", header.payload_bytes, limits.payload));
   }
   return header;
 }

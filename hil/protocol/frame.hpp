@@ -37,7 +37,9 @@ struct Limits {
   std::uint64_t transfer = 0;  // of a parcel
 
   static Limits unknown_peer() { return {}; }
-  static Limits known_peer() { return {64U << 20U, 2U << 20U, 64ULL << 30U}; }
+  // The coordinator says what a node trains with, which may be long; agents say little.
+  static Limits coordinator() { return {64U << 20U, 2U << 20U, 64ULL << 30U}; }
+  static Limits agent() { return {8U << 20U, 2U << 20U, 64ULL << 30U}; }
 };
 
 struct FrameHeader {

@@ -16,23 +16,24 @@
 namespace convoy::hil {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 class Stream {
  public:
   // `context` null: without TLS.
   Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> context);
 
-  // As the coordinator or as a node; `done(failure)`: empty where it went well. Without TLS at once.
+  // As the coordinator or as a node; `done(failure)`: empty where it went well. Without TLS at
+  // once.
   template <class Done>
   void handshake(Role role, Done done) {
     if (!tls_) {
       done("");
       return;
     }
-    const auto side = role == Role::coordinator ? asio::ssl::stream_base::server
-                                                : asio::ssl::stream_base::client;
+    const auto side =
+        role == Role::coordinator ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
     tls_->async_handshake(side, [this, done = std::move(done)](const error_code& failure) {
       done(failure ? handshake_failure(failure) : std::string());
     });

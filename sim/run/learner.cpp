@@ -256,14 +256,12 @@ engine::Evaluation Learner::judged() {
   return results_.evaluations.at(judging_);
 }
 
-// Those that a resumed run could ask for: of tasks that this checkpoint does not have whole.
+// What the checkpoint has whole, nobody asks for again; all else a resumed run may.
 void Learner::collect_updates() const {
   if (!updates_ || scenario_.hil.keep_updates) return;
-  std::set<TaskId> needed;
-  for (const auto& [task, live] : live_) {
-    if (live.real) needed.insert(task);
+  for (const TaskId task : updates_->tasks()) {
+    if (results_.tasks.contains(task)) updates_->remove(task);
   }
-  updates_->keep_only(needed);
 }
 
 void Learner::maybe_checkpoint() {
@@ -275,6 +273,7 @@ void Learner::maybe_checkpoint() {
 void Learner::checkpoint(bool over) {
   // Before the first version there is nothing worth more than the seed.
   if (!folder_ || replaying() || version_ == 0) return;
+  if (options_.before_checkpoint) options_.before_checkpoint();
   Checkpoint c;
   c.version = version_;
   c.weights = weights_;

@@ -26,7 +26,9 @@ struct LearnerOptions {
   std::filesystem::path folder;  // of the run; empty: no checkpoints, no model
   bool resume = false;
   const std::atomic<bool>* interrupted = nullptr;  // ends waiting: Interrupted is thrown
-  RealNodes* real = nullptr;                       // who brings the results of real nodes
+  // What led to what a checkpoint has must be in the store first.
+  std::function<void()> before_checkpoint;
+  RealNodes* real = nullptr;  // who brings the results of real nodes
 };
 
 struct Interrupted {};

@@ -24,6 +24,9 @@ class RealNodes : public RealBackend {
   // The result of a task whose last activity has ended; once. Throws base::UserError where it is
   // lost.
   virtual engine::Outcome outcome(TaskId task) = 0;
+  [[nodiscard]] virtual bool has_outcome(TaskId task) = 0;
+  // Something is to be told to nodes as soon as it is written down.
+  [[nodiscard]] virtual bool has_orders() const = 0;
   // What has begun so far is written down: now nodes may be told of it.
   virtual void settled() = 0;
   // What their sensors said since the last call; the virtual time is not filled in.

@@ -1,12 +1,18 @@
 #include "sim/run/recorded_nodes.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace convoy::sim {
 namespace {
 
+// What happens anew is not of the instant in which the recording ends.
+constexpr double moment_s = 1e-7;
+
 // What ended an activity at its node, by itself. All other ends come about again.
 Cause cause_at_node(const std::string& name) {
-  for (const Cause cause :
-       {Cause::none, Cause::out_of_memory, Cause::failed, Cause::refused}) {
+  for (const Cause cause : {Cause::none, Cause::out_of_memory, Cause::failed, Cause::refused,
+                            Cause::diverged, Cause::timed_out}) {
     if (name_of(cause) == name) return cause;
   }
   return Cause::cancelled;
@@ -40,7 +46,7 @@ void adopt(const Recording& recording, Scenario& scenario) {
 RecordedNodes::RecordedNodes(Recording recording, std::optional<UpdateFolder> updates,
                              RealNodes* live)
     : presence_(std::move(recording.presence)),
-      end_s_(recording.end_s),
+      live_from_s_(recording.end_s + moment_s),
       updates_(std::move(updates)),
       live_(live) {
   for (Recording::Activity& a : recording.activities) {
@@ -57,7 +63,7 @@ void RecordedNodes::attach(ElasticClock& clock) {
     clock.schedule(p.time_s, {static_cast<NodeId>(p.node), p.present, p.for_good});
   }
   if (live_ == nullptr) return;
-  clock.live_from(end_s_);
+  clock.live_from(live_from_s_);
   live_->attach(clock);
 }
 
@@ -68,7 +74,13 @@ void RecordedNodes::detach() {
 void RecordedNodes::begin(const RealActivity& activity) {
   const auto found = activities_.find({activity.task, activity.activity, activity.iteration});
   if (found == activities_.end()) {
-    if (live_ != nullptr) {
+    if (live_ != nullptr && updates_ && updates_->has(activity.task)) {
+      // Its update is safe already, and the agent may have forgotten it: what was still to come of
+      // the task has come.
+      clock_->ended_at(activity.id, activity.measured ? std::max(activity.start_s, live_from_s_)
+                                                      : activity.start_s);
+    } else if (live_ != nullptr) {
+      pass_on(activity.task);
       live_->begin(activity);
     } else {
       clock_->ended_at(activity.id, ElasticClock::never);
@@ -86,6 +98,13 @@ void RecordedNodes::begin(const RealActivity& activity) {
   }
 }
 
+// Who goes on is told of a task when something of it goes on.
+void RecordedNodes::pass_on(TaskId task) {
+  const auto found = inputs_.find(task);
+  if (found == inputs_.end() || std::exchange(found->second.passed_on, true)) return;
+  live_->assigned(found->second.input, found->second.graph);
+}
+
 void RecordedNodes::give_up(TaskId task) {
   inputs_.erase(task);
   if (live_ != nullptr) live_->give_up(task);
@@ -100,18 +119,20 @@ bool RecordedNodes::bring_results() const { return live_ != nullptr || updates_.
 
 void RecordedNodes::assigned(const engine::TaskInput& input,
                              std::shared_ptr<const TaskGraph> graph) {
-  inputs_[input.task] = input;
-  if (live_ != nullptr) live_->assigned(input, std::move(graph));
+  inputs_[input.task] = {input, std::move(graph), false};
 }
 
 engine::Outcome RecordedNodes::outcome(TaskId task) {
   const auto input = inputs_.extract(task);
-  if (updates_ && !input.empty() && updates_->has(task)) {
-    return updates_->read(*engine_, input.mapped());
-  }
-  if (live_ != nullptr) return live_->outcome(task);
-  return updates_->read(*engine_, input.mapped());  // says what is missing
+  if (live_ != nullptr && live_->has_outcome(task)) return live_->outcome(task);
+  return updates_->read(*engine_, input.mapped().input);
 }
+
+bool RecordedNodes::has_outcome(TaskId task) {
+  return (live_ != nullptr && live_->has_outcome(task)) || (updates_ && updates_->has(task));
+}
+
+bool RecordedNodes::has_orders() const { return live_ != nullptr && live_->has_orders(); }
 
 void RecordedNodes::settled() {
   if (live_ != nullptr) live_->settled();

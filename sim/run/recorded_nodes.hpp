@@ -32,19 +32,28 @@ class RecordedNodes : public RealNodes {
   [[nodiscard]] bool bring_results() const override;
   void assigned(const engine::TaskInput& input, std::shared_ptr<const TaskGraph> graph) override;
   engine::Outcome outcome(TaskId task) override;
+  bool has_outcome(TaskId task) override;
+  [[nodiscard]] bool has_orders() const override;
   void settled() override;
   std::vector<ReadingRow> readings() override;
 
  private:
+  void pass_on(TaskId task);
+
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t>;  // task, activity, iteration
 
   std::map<Key, Recording::Activity> activities_;
   std::vector<PresenceRow> presence_;
-  double end_s_;
+  double live_from_s_;
   std::optional<UpdateFolder> updates_;
   RealNodes* live_;
   std::shared_ptr<const engine::Engine> engine_;
-  std::map<TaskId, engine::TaskInput> inputs_;
+  struct Assigned {
+    engine::TaskInput input;
+    std::shared_ptr<const TaskGraph> graph;
+    bool passed_on = false;
+  };
+  std::map<TaskId, Assigned> inputs_;
   ElasticClock* clock_ = nullptr;
 };
 

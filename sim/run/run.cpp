@@ -158,6 +158,7 @@ class Run : public WorldListener {
       reading.time_s = world_.now();
       if (store_) store_->add(reading);
     }
+    if (!options_.real->has_orders()) return;
     if (store_ && !finished_) store_->commit();
     options_.real->settled();
   }
@@ -178,6 +179,8 @@ class Run : public WorldListener {
     learner.resume = options_.mode == StoreMode::resume;
     learner.interrupted = options_.interrupted;
     learner.real = options_.real;
+    if (options_.real != nullptr && store_)
+      learner.before_checkpoint = [this] { store_->commit(); };
     learner_.emplace(scenario_, engine_, std::move(initial_), std::move(learner));
   }
 

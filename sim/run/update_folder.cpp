@@ -80,7 +80,8 @@ engine::Outcome UpdateFolder::read(const engine::Engine& engine,
   return engine.unpack_update(*box, input);
 }
 
-void UpdateFolder::keep_only(const std::set<TaskId>& tasks) const {
+std::vector<TaskId> UpdateFolder::tasks() const {
+  std::vector<TaskId> all;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
     const std::string name = entry.path().filename().string();
@@ -88,10 +89,14 @@ void UpdateFolder::keep_only(const std::set<TaskId>& tasks) const {
     TaskId task = no_task;
     const char* end = name.data() + name.size() - suffix.size();
     const auto [stop, failure] = std::from_chars(name.data() + prefix.size(), end, task);
-    if (failure == std::errc() && stop == end && !tasks.contains(task)) {
-      std::filesystem::remove(entry.path(), ignored);
-    }
+    if (failure == std::errc() && stop == end) all.push_back(task);
   }
+  return all;
+}
+
+void UpdateFolder::remove(TaskId task) const {
+  std::error_code ignored;
+  std::filesystem::remove(file(task), ignored);
 }
 
 void UpdateFolder::remove() const {

@@ -4,7 +4,6 @@
 // written before they are acknowledged, so that none that was is ever lost.
 
 #include <filesystem>
-#include <set>
 #include <span>
 #include <string>
 
@@ -26,8 +25,8 @@ class UpdateFolder {
   // Throws base::UserError where it is not there, damaged, or not a result of that task.
   [[nodiscard]] engine::Outcome read(const engine::Engine& engine,
                                      const engine::TaskInput& input) const;
-  // All others go.
-  void keep_only(const std::set<TaskId>& tasks) const;
+  [[nodiscard]] std::vector<TaskId> tasks() const;  // that are there
+  void remove(TaskId task) const;
   void remove() const;
 
  private:

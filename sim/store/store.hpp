@@ -41,6 +41,9 @@ enum class StoreMode {
 // another process is writing there.
 void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash);
 
+// Throws StoreError where there is a run already.
+void refuse_existing(const std::filesystem::path& folder);
+
 class StoreWriter {
  public:
   // Throws StoreError or base::UserError where the folder cannot be used in that mode.

@@ -195,6 +195,14 @@ void settle_resumption(const std::filesystem::path& folder, const std::string& s
   settle(store_path(folder), scenario_hash);
 }
 
+void refuse_existing(const std::filesystem::path& folder) {
+  if (folder.empty() || !std::filesystem::exists(store_path(folder))) return;
+  throw StoreError(fmt::format(
+      "{}: there is a run already; --resume goes on with it, --overwrite replaces it, -o chooses "
+      "another folder",
+      folder.string()));
+}
+
 class StoreWriter::Impl {
  public:
   Impl(const std::filesystem::path& folder, const RunRow& run, const std::vector<NodeRow>& nodes,
@@ -236,8 +244,7 @@ class StoreWriter::Impl {
   }
 
   void commit() {
-    if (batch_.empty()) return;
-    hand_over();
+    if (!batch_.empty()) hand_over();
     std::unique_lock lock(mutex_);
     wake_simulation_.wait(lock, [this] { return (queue_.empty() && !writing_) || failure_; });
     if (failure_) std::rethrow_exception(failure_);
@@ -265,12 +272,7 @@ class StoreWriter::Impl {
  private:
   void prepare_folder(bool overwrite) {
     if (std::filesystem::exists(path_)) {
-      if (!overwrite) {
-        throw StoreError(fmt::format(
-            "{}: there is a run already; --resume goes on with it, --overwrite replaces it, -o "
-            "chooses another folder",
-            path_.parent_path().string()));
-      }
+      if (!overwrite) refuse_existing(path_.parent_path());
       remove_database(path_);
     }
   }

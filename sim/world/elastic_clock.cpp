@@ -10,8 +10,6 @@ namespace {
 // What comes from outside comes a moment after what was there: so that no two such instants are
 // one, and a replay has them in the same order. Above SimGrid's precision of 1e-9 s.
 constexpr double moment_s = 1e-7;
-// Longest wait before the caller may look around, and shortest.
-constexpr double longest_wait_s = 0.05;
 constexpr double shortest_wait_s = 2e-5;
 constexpr double hair_s = 1e-9;  // SimGrid's precision
 // Delays below this are the moment above, or rounding.
@@ -19,8 +17,8 @@ constexpr double on_time_s = 1e-6;
 
 }  // namespace
 
-ElasticClock::ElasticClock(ClockOptions options, std::function<double()> wall)
-    : options_(options), wall_(std::move(wall)) {}
+ElasticClock::ElasticClock(ClockOptions options, std::function<double()> wall, double patience_s)
+    : options_(options), wall_(std::move(wall)), patience_s_(patience_s) {}
 
 ElasticClock::Id ElasticClock::begin(const Start& start) {
   const std::lock_guard lock(mutex_);
@@ -36,6 +34,7 @@ void ElasticClock::hold(Id id, double now) {
   Entry& e = found->second;
   e.start = {.time = now, .bounds = true};
   e.held = true;
+  e.stopped = false;
   if (e.over && !e.immediate) e.end = now;
 }
 
@@ -89,7 +88,7 @@ double ElasticClock::next(double now, double horizon) {
   std::unique_lock lock(mutex_);
   if (closed_) return horizon;
   set_origin(now);
-  const double give_up = wall_() + longest_wait_s;
+  const double give_up = wall_() + patience_s_;
   for (;;) {
     const double wall_now = wall_();
     wall_seen_ = std::max(wall_seen_, wall_now);
@@ -115,7 +114,7 @@ double ElasticClock::next(double now, double horizon) {
     }
     // What comes from outside waits for nobody: it may be what others wait for in vain.
     const double soon = outside ? outside_time(now) : never;
-    if (soon <= std::min(first, horizon) && (soon <= limit || live_from_ <= now)) {
+    if (outside && soon <= std::min(first, horizon) && (soon <= limit || live_from_ <= now)) {
       outside_due_ = soon;
       return soon;
     }
@@ -132,8 +131,9 @@ double ElasticClock::next(double now, double horizon) {
     });
     if (std::min({first, horizon, soon}) == never && !bounded && !expecting_) return never;
     if (wall_now >= give_up) return now;
-    const double missing = std::min({first, horizon, soon}) - limit;
-    const double wait = std::clamp(missing, shortest_wait_s, longest_wait_s);
+    const double goal = std::min({first, horizon, soon});
+    const double missing = goal < never ? goal - limit : patience_s_;
+    const double wait = std::max(shortest_wait_s, std::min(missing, patience_s_));
     wake_.wait_for(lock, std::chrono::duration<double>(wait));
   }
 }
@@ -226,7 +226,9 @@ void ElasticClock::ended(Id id, double wall_stamp) {
 void ElasticClock::stopped(Id id, double wall_stamp) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id);
-  if (found == entries_.end() || found->second.over || found->second.stopped) return;
+  if (found == entries_.end()) return;
+  const Entry& e = found->second;
+  if (e.over || e.stopped || e.held) return;
   found->second.end = end_at(found->second, wall_stamp);
   found->second.stopped = true;
 }

@@ -41,8 +41,9 @@ class ElasticClock {
   using Id = std::int64_t;  // of a real activity under way; from 1
   static constexpr double never = std::numeric_limits<double>::infinity();
 
-  // `wall`: seconds since any fixed moment, never falling; any thread calls it.
-  ElasticClock(ClockOptions options, std::function<double()> wall);
+  // `wall`: seconds since any fixed moment, never falling; any thread calls it. `patience_s`: real
+  // and wall seconds after which next() lets its caller look around.
+  ElasticClock(ClockOptions options, std::function<double()> wall, double patience_s = 0.05);
 
   [[nodiscard]] double wall() const { return wall_(); }
 
@@ -134,6 +135,7 @@ class ElasticClock {
 
   ClockOptions options_;
   std::function<double()> wall_;
+  double patience_s_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -11,8 +11,8 @@ namespace convoy::sim {
 struct RealActivity {
   ElasticClock::Id id = 0;  // by which the clock knows it
   TaskId task = no_task;
-  int activity = 0;   // index in the graph
-  int iteration = 0;  // of the graph's repetition
+  int activity = 0;                // index in the graph
+  int iteration = 0;               // of the graph's repetition
   const Activity* what = nullptr;  // valid as long as the task is under way
   NodeId node = no_node;           // where it computes, or who sends
   NodeId peer = no_node;           // who receives; no_node: a compute

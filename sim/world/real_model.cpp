@@ -52,8 +52,8 @@ class RealModel : public simgrid::kernel::resource::Model {
 void couple(ElasticClock& clock, double epoch,
             std::function<void(const std::vector<ElasticClock::Due>&)> due,
             std::function<void()> look_around) {
-  simgrid::s4u::Engine::get_instance()->add_model(std::make_shared<RealModel>(
-      clock, epoch, std::move(due), std::move(look_around)));
+  simgrid::s4u::Engine::get_instance()->add_model(
+      std::make_shared<RealModel>(clock, epoch, std::move(due), std::move(look_around)));
 }
 
 }  // namespace convoy::sim

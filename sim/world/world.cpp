@@ -209,7 +209,8 @@ class World::Impl {
     real_->begin({a.real, a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                   a.measured, a.predicted_s, now()});
     const double deadline = std::max(node.deadline_factor * a.predicted_s, node.deadline_min_s);
-    timers_.after(now() + deadline, [this, id = a.real] {
+    deadlines_[a.real] = timers_.after(now() + deadline, [this, id = a.real] {
+      deadlines_.erase(id);
       if (!under_way_.contains(id)) return;
       due_.push_back({.id = id, .cause = Cause::timed_out});
       arm();
@@ -246,6 +247,10 @@ class World::Impl {
     if (a.real == 0) return;
     under_way_.erase(a.real);
     clock_->withdraw(a.real);
+    if (const auto deadline = deadlines_.find(a.real); deadline != deadlines_.end()) {
+      timers_.cancel(deadline->second);
+      deadlines_.erase(deadline);
+    }
   }
 
   // --- draining it ------------------------------------------------------------------------------
@@ -393,6 +398,10 @@ class World::Impl {
   // With an event that says what failed: an activity under way on the node, or else one that
   // waited.
   void fail(RunningTask& task, NodeId node, Cause cause) {
+    for (const RunningActivity& a : task.activities) {
+      const bool real = a.real != 0 && a.state == State::running;
+      if (real && cause == Cause::node_lost) report(a, {.cause = cause});
+    }
     Event event{.kind = EventKind::task_failed, .node = node, .task = task.id, .cause = cause};
     for (const State state : {State::running, State::waiting}) {
       for (const RunningActivity& a : task.activities) {
@@ -413,7 +422,8 @@ class World::Impl {
     }
     std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
     for (const NodeId member : task.members) {
-      if (real_ == nullptr || !real_node(member)) continue;
+      // A run that was stopped may be gone on with: nodes keep what they have.
+      if (real_ == nullptr || !real_node(member) || cause == Cause::run_ended) continue;
       real_->give_up(task.id);
       break;
     }
@@ -438,6 +448,7 @@ class World::Impl {
   std::optional<ElasticClock> clock_;  // where there are real nodes
   std::vector<std::optional<RealNode>> real_nodes_;
   std::unordered_map<ElasticClock::Id, RunningActivity*> under_way_;  // at real nodes
+  std::unordered_map<ElasticClock::Id, Timers::Id> deadlines_;
   std::vector<ElasticClock::Due> due_;
   Timers timers_;
   Executor executor_;

@@ -1,0 +1,344 @@
+#include "hil/bridge/orders.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/text.hpp"
+
+namespace convoy::hil {
+namespace {
+
+using sim::Cause;
+
+constexpr double longest_duration_s = 1e9;
+// A transfer that only trickles is given up after so many times its deadline.
+constexpr double trickle_factor = 10;
+
+}  // namespace
+
+Orders::Orders(sim::NodeId node, const sim::RealNode& options, Agent& agent, Notes& notes)
+    : node_(node), options_(options), agent_(agent), notes_(notes) {}
+
+// --- from the run ---------------------------------------------------------------------------------
+
+void Orders::add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
+  Open& open = tasks_[input.task];
+  open.input = input;
+  open.graph = std::move(graph);
+  recognize(open, known_);
+}
+
+void Orders::begin(const sim::RealActivity& a, double now) {
+  const auto found = tasks_.find(a.task);
+  if (found == tasks_.end()) {
+    notes_.failed(a.id, Cause::failed, "nobody knows what the task starts from");
+    return;
+  }
+  Open& open = found->second;
+  Command command;
+  command.id = a.id;
+  command.predicted_s = a.predicted_s;
+  command.since = now;
+  command.begin.task = a.task;
+  command.begin.activity = a.activity;
+  command.begin.iteration = a.iteration;
+  if (a.peer == sim::no_node) {
+    const sim::Work& work = a.what->work;
+    command.begin.work = work.kind == sim::Work::Kind::learn_masks ? wire::Work::learn_masks
+                         : work.kind == sim::Work::Kind::train     ? wire::Work::train
+                                                                   : wire::Work::nothing;
+    command.begin.epochs = work.epochs;
+    command.begin.steps = work.steps.value_or(-1);
+    command.begin.last = is_last(open, command.begin);
+  } else if (a.node == sim::server_node) {
+    command.kind = Kind::download;
+    // A transfer begins when it is ordered, whatever the network makes of it.
+    notes_.started(a.id, now, 0);
+    if (!open.assigned) open.fresh = true;
+  } else {
+    command.kind = Kind::upload;
+    command.begin.work = wire::Work::upload;
+  }
+  open.heard = now;
+  open.commands[{a.activity, a.iteration}] = std::move(command);
+  send(now);
+}
+
+// No other activity of the task computes after it.
+bool Orders::is_last(const Open& open, const wire::BeginT& begin) {
+  if (begin.iteration + 1 < open.graph->repeat()) return false;
+  const auto& all = open.graph->activities();
+  return std::none_of(all.begin() + begin.activity + 1, all.end(), [](const sim::Activity& a) {
+    return a.work.kind != sim::Work::Kind::none;
+  });
+}
+
+void Orders::give_up(Task task, double now) {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return;
+  const Open open = std::move(found->second);
+  tasks_.erase(found);
+  // An agent that is not connected hears of it by what it is told next.
+  if (!open.told || !ready_) return;
+  agent_.cancel(task, open.attempt);
+  draining_[{task, open.attempt}] = now;
+}
+
+std::vector<Orders::Task> Orders::clear() {
+  std::vector<Task> gone;
+  for (const auto& [task, open] : tasks_) gone.push_back(task);
+  tasks_.clear();
+  draining_.clear();
+  return gone;
+}
+
+// --- from the connection --------------------------------------------------------------------------
+
+bool Orders::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
+  for (const wire::KnownTaskT& k : known) {
+    if (k.task != open.input.task || k.version != open.input.version) continue;
+    if (open.assigned && k.attempt != open.attempt) continue;
+    open.attempt = k.attempt;
+    open.told = true;
+    open.has_input = k.input || k.done;
+    return true;
+  }
+  return false;
+}
+
+bool Orders::connected(const std::vector<wire::KnownTaskT>& known, bool restarted) {
+  ++connections_;
+  known_ = known;
+  ready_ = false;
+  draining_.clear();
+  bool all_there = true;
+  for (auto& [task, open] : tasks_) {
+    open.told = false;
+    open.has_input = false;
+    if (recognize(open, known)) continue;
+    if (restarted) ++open.attempt;
+    const bool only_arrived =
+        std::all_of(open.commands.begin(), open.commands.end(),
+                    [](const auto& c) { return c.second.arrived; });
+    // What has been computed of it is gone; what has not begun can begin again.
+    all_there = all_there && (open.fresh || only_arrived);
+  }
+  return all_there;
+}
+
+void Orders::ready(double now) {
+  ready_ = true;
+  send(now);
+}
+
+void Orders::disconnected() {
+  ready_ = false;
+  for (auto& [task, open] : tasks_) {
+    for (auto& [key, command] : open.commands) {
+      command.sent = false;
+      command.taking = false;
+    }
+  }
+}
+
+Orders::Open* Orders::find(Task task, std::int32_t attempt) {
+  const auto found = tasks_.find(task);
+  const bool ours = found != tasks_.end() && found->second.attempt == attempt;
+  return ours ? &found->second : nullptr;
+}
+
+// Tells the agent whatever it has not been told.
+void Orders::send(double now) {
+  if (!ready_ || !draining_.empty()) return;
+  std::vector<Task> forgotten;
+  for (auto& [task, open] : tasks_) {
+    if (open.commands.empty()) continue;
+    if (!open.told && open.fresh) {
+      open.told = open.assigned = true;
+      open.heard = now;
+      agent_.assign(open.input, open.attempt);
+    }
+    if (!open.told) {
+      forgotten.push_back(task);
+      continue;
+    }
+    end_downloads(open, now);
+    for (auto& [key, command] : open.commands) {
+      if (command.sent || command.arrived) continue;
+      command.sent = true;
+      open.heard = now;
+      if (command.kind == Kind::download) continue;
+      command.begin.attempt = open.attempt;
+      agent_.begin(command.begin);
+    }
+  }
+  for (const Task task : forgotten) {
+    Open& open = tasks_.at(task);
+    while (!open.commands.empty()) {
+      fail(task, open, open.commands.begin()->first, Cause::failed,
+           "the agent knows nothing of the task any more");
+    }
+  }
+}
+
+// The agent has what it needs: whatever was to bring it has ended.
+void Orders::end_downloads(Open& open, double stamp) {
+  if (!open.has_input) return;
+  for (auto it = open.commands.begin(); it != open.commands.end();) {
+    if (it->second.kind != Kind::download) {
+      ++it;
+      continue;
+    }
+    notes_.ended(it->second.id, stamp);
+    it = open.commands.erase(it);
+  }
+}
+
+void Orders::received(Task task, std::int32_t attempt, double stamp) {
+  Open* open = find(task, attempt);
+  if (open == nullptr) return;
+  open->has_input = true;
+  open->heard = stamp;
+  end_downloads(*open, stamp);
+}
+
+void Orders::began(const wire::Began& began, double stamp, double allowance) {
+  Open* open = find(began.task(), began.attempt());
+  if (open == nullptr) return;
+  const auto found = open->commands.find({began.activity(), began.iteration()});
+  if (found == open->commands.end()) return;
+  Command& command = found->second;
+  open->heard = stamp;
+  if (command.began) return;  // said again on another connection
+  command.began = true;
+  command.connection = connections_;
+  if (command.kind == Kind::compute) open->fresh = false;
+  // It cannot have begun before it was asked to, nor later than it says so.
+  const double ago = 1e-9 * static_cast<double>(std::max<std::int64_t>(0, began.ago_ns()));
+  const bool by_its_clock = command.kind == Kind::compute && !options_.measured_network;
+  notes_.started(command.id, std::max(stamp - ago, std::min(command.since, stamp)),
+                 by_its_clock ? allowance : 0);
+}
+
+void Orders::ended(const wire::Ended& ended, double stamp) {
+  Open* open = find(ended.task(), ended.attempt());
+  if (open == nullptr) return;
+  const auto found = open->commands.find({ended.activity(), ended.iteration()});
+  if (found == open->commands.end() || found->second.kind != Kind::compute) return;
+  const Command command = found->second;
+  open->heard = stamp;
+  open->commands.erase(found);
+  const double took = 1e-9 * static_cast<double>(std::max<std::int64_t>(0, ended.took_ns()));
+  // By this clock, notices included, as the network is measured too; by the node's own where it is
+  // not, and where the link broke in between.
+  const bool in_sight = command.began && command.connection == connections_;
+  if (options_.measured_network && in_sight) {
+    notes_.ended(command.id, stamp);
+  } else {
+    notes_.ended_after(command.id, std::min(took, longest_duration_s));
+  }
+}
+
+void Orders::fail(Task /*task*/, Open& open, Key key, Cause cause, const std::string& why) {
+  const auto found = open.commands.find(key);
+  if (found == open.commands.end()) return;
+  const sim::ElasticClock::Id id = found->second.id;
+  open.commands.erase(found);
+  notes_.failed(id, cause, why);
+}
+
+void Orders::failed(Task task, std::int32_t attempt, int activity, int iteration, Cause cause,
+                    const std::string& why) {
+  Open* open = find(task, attempt);
+  if (open == nullptr || open->commands.empty()) return;
+  const Key key = activity >= 0 ? Key(activity, iteration) : open->commands.begin()->first;
+  fail(task, *open, key, cause, why);
+}
+
+void Orders::cancelled(Task task, std::int32_t attempt, double now) {
+  draining_.erase({task, attempt});
+  send(now);
+}
+
+std::optional<engine::TaskInput> Orders::offered(Task task, std::int32_t attempt) {
+  Open* open = find(task, attempt);
+  if (open == nullptr) return std::nullopt;
+  for (auto& [key, command] : open->commands) {
+    if (command.kind != Kind::upload || command.arrived || command.taking) continue;
+    command.taking = true;
+    return open->input;
+  }
+  return std::nullopt;
+}
+
+void Orders::arrived(Task task, std::int32_t attempt, double stamp) {
+  Open* open = find(task, attempt);
+  if (open == nullptr) return;
+  open->heard = stamp;
+  for (auto& [key, command] : open->commands) {
+    if (command.kind != Kind::upload || command.arrived) continue;
+    command.arrived = true;
+    notes_.stopped(command.id, stamp);
+  }
+}
+
+bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
+  Open* open = find(task, attempt);
+  if (open == nullptr) return false;
+  const auto upload =
+      std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
+        return c.second.kind == Kind::upload && c.second.arrived;
+      });
+  if (upload == open->commands.end()) return false;
+  notes_.ended(upload->second.id, stamp);
+  if (ready_) agent_.kept(task, attempt);
+  tasks_.erase(task);  // nothing more is asked of the agent for it
+  return true;
+}
+
+// --- watching -------------------------------------------------------------------------------------
+
+double Orders::deadline(const Command& command) const {
+  return std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s);
+}
+
+// The world's deadlines are of virtual time, which stands still until a node says that it has
+// begun, and at the end of what a model says: that must not be for ever.
+void Orders::watch(double now, bool moved) {
+  if (!ready_) return;
+  std::vector<std::tuple<Task, Key, double>> late;
+  for (auto& [task, open] : tasks_) {
+    double patience = 0;
+    const Command* oldest = nullptr;
+    Key key;
+    bool transfer = false;
+    for (const auto& [k, command] : open.commands) {
+      if (!command.sent || command.arrived) continue;
+      patience += deadline(command);
+      transfer = transfer || command.kind != Kind::compute;
+      if (oldest == nullptr || k < key) {
+        oldest = &command;
+        key = k;
+      }
+    }
+    if (oldest == nullptr) continue;
+    if (moved && transfer) open.heard = now;
+    const bool silent = now - open.heard > patience;
+    const bool trickles = now - oldest->since > trickle_factor * patience;
+    if (silent || trickles) late.emplace_back(task, key, now - oldest->since);
+  }
+  for (const auto& [task, key, since] : late) {
+    fail(task, tasks_.at(task), key, Cause::timed_out,
+         fmt::format("no answer for {}", base::human_seconds(since)));
+  }
+}
+
+double Orders::draining_s(double now) const {
+  double longest = 0;
+  for (const auto& [what, since] : draining_) longest = std::max(longest, now - since);
+  return longest;
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,266 @@
+// Runs with real agents beside them, over loopback: that they give what the simulation gives, that
+// they can be replayed, resumed, and go on whatever happens to an agent.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/hil/testbed_run.hpp"
+
+namespace convoy {
+namespace {
+
+using test::Entry;
+using test::Output;
+using test::TestbedRun;
+using testing::HasSubstr;
+
+class Loopback : public testing::Test, protected TestbedRun {
+ protected:
+  void expect_same_run(const std::string& one, const std::string& other, double hair_s) const {
+    const std::vector<Entry> a = journal(one);
+    const std::vector<Entry> b = journal(other);
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      ASSERT_EQ(a[i].kind, b[i].kind) << "entry " << i;
+      ASSERT_EQ(a[i].node, b[i].node) << "entry " << i << ", " << a[i].kind;
+      ASSERT_EQ(a[i].task, b[i].task) << "entry " << i << ", " << a[i].kind;
+      ASSERT_NEAR(a[i].time_s, b[i].time_s, hair_s) << "entry " << i << ", " << a[i].kind;
+    }
+    const std::string activities =
+        "SELECT task, activity, iteration, label, node, cause FROM activity ORDER BY task, "
+        "activity, iteration";
+    EXPECT_EQ(query(one, activities), query(other, activities));
+    const std::string versions = "SELECT version, updates, staleness_max FROM aggregation";
+    EXPECT_EQ(query(one, versions), query(other, versions));
+  }
+  // The store of the run "real" comes to so many.
+  bool reaches(const std::string& count, int wanted) const {
+    return test::eventually([&] {
+      try {
+        return std::stoi(query("real", count)[0]) >= wanted;
+      } catch (const std::exception&) {
+        return false;  // it is not there yet
+      }
+    });
+  }
+  void expect_same_model(const std::string& one, const std::string& other) const {
+    EXPECT_TRUE(test::read_file(in(one) + "/model.safetensors") ==
+                test::read_file(in(other) + "/model.safetensors"));
+  }
+};
+
+TEST_F(Loopback, WithModelledTimesRealNodesGiveWhatTheSimulationGives) {
+  for (const char* node : {"0", "1"}) {
+    sets.push_back(std::string("fleet.nodes.") + node + ".compute=modelled");
+    sets.push_back(std::string("fleet.nodes.") + node + ".network=modelled");
+  }
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  sets.erase(sets.begin(), sets.begin() + 2);
+  const Output simulated = convoy_with("-o " + in("simulated"));
+  ASSERT_EQ(simulated.status, 0) << simulated.err;
+  expect_same_run("real", "simulated", 0);
+  expect_same_model("real", "simulated");
+  EXPECT_EQ(query("real", "SELECT * FROM evaluation"), query("simulated", "SELECT * FROM evaluation"));
+}
+
+TEST_F(Loopback, AMeasuredRunIsReplayedFromItsStore) {
+  sets.push_back("schedule.quorum=1.0");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  EXPECT_EQ(aggregated("real").size(), 3U) << "somebody did not take part";
+  EXPECT_EQ(query("real", "SELECT COUNT(*) FROM activity WHERE real = 1 AND cause = '' AND (end_s < "
+                          "start_s OR predicted_s IS NULL)"),
+            std::vector<std::string>{"0"});
+  for (auto& [name, program] : agents) program.reset();
+
+  Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  expect_same_run("real", "replay", 1e-6);
+  expect_same_model("real", "replay");
+
+  // Without the updates that were kept, order and timeline are the same.
+  std::filesystem::remove_all(in("real") + "/updates");
+  replay = convoy_with("-o " + in("without") + " --replay " + in("real"));
+  EXPECT_EQ(replay.status, 1) << "what was asked to be kept is gone";
+  EXPECT_THAT(replay.err, HasSubstr("keep_updates"));
+}
+
+TEST_F(Loopback, ARunWithoutKeptUpdatesIsReplayedByTrainingAgain) {
+  sets.push_back("hil.keep_updates=false");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  expect_same_run("real", "replay", 1e-6);
+}
+
+TEST_F(Loopback, AnAgentKilledInTheMiddleOfATaskComesBackAndGoesOn) {
+  sets.push_back("training.local_epochs=40");
+  sets.push_back("stop.tasks=16");
+  const std::vector<std::string> state = {"--state", in("state-a")};
+  agent("a", state);
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM activity WHERE peer = 1 AND label = 'download'", 1))
+      << real.output();
+  agents["a"]->signal(SIGKILL);
+  agents["a"]->wait();
+  agent("a", state);
+  ASSERT_EQ(real.wait(120), 0) << real.output();
+  EXPECT_GT(aggregated("real")["a"], 0);
+  EXPECT_THAT(real.output(), HasSubstr("node a"));
+  EXPECT_NE(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'"),
+            std::vector<std::string>{"0"});
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  expect_same_run("real", "replay", 1e-6);
+}
+
+TEST_F(Loopback, AnAgentThatIsGoneForGoodIsDoneWithout) {
+  sets.push_back("training.local_epochs=20");
+  sets.push_back("hil.lost_after_s=0.6");
+  sets.push_back("hil.rejoin_timeout_s=0.5");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(agents["a"]->says("connected"));
+  ASSERT_TRUE(test::eventually([&] { return std::filesystem::exists(in("real") + "/run.sqlite"); }));
+  agents["a"]->signal(SIGKILL);
+  ASSERT_EQ(real.wait(120), 0) << real.output();
+  const auto counts = aggregated("real");
+  EXPECT_GT(counts.at("b"), 0);
+  EXPECT_GT(counts.at("c"), 0);
+  EXPECT_THAT(real.output(), HasSubstr("node a"));
+}
+
+TEST_F(Loopback, ACoordinatorKilledAndResumedGoesOnWithAgentsThatWaited) {
+  sets.push_back("stop.tasks=30");
+  agent("a");
+  agent("b");
+  for (int kills = 0; kills < 3; ++kills) {
+    auto& real = kills == 0 ? coordinator("real") : coordinator("real", {"--resume"});
+    const int wanted = 4 * (kills + 1);
+    ASSERT_TRUE(test::eventually([&] {
+      const std::string store = in("real") + "/run.sqlite";
+      const std::string file = std::filesystem::exists(store + ".new") ? store + ".new" : store;
+      if (!std::filesystem::exists(file)) return false;
+      try {
+        return std::stoi(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'task_done'")[0]) >=
+                   wanted ||
+               kills > 0;
+      } catch (const std::exception&) {
+        return false;
+      }
+    })) << real.output();
+    real.signal(SIGKILL);
+    real.wait();
+  }
+  auto& last = coordinator("real", {"--resume"});
+  ASSERT_EQ(last.wait(120), 0) << last.output();
+  const auto counts = aggregated("real");
+  EXPECT_EQ(counts.size(), 3U);
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  expect_same_run("real", "replay", 1e-6);
+  expect_same_model("real", "replay");
+}
+
+TEST_F(Loopback, AnInterruptedRunIsResumed) {
+  sets.push_back("stop.tasks=30");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done'", 1)) << real.output();
+  real.signal(SIGINT);
+  ASSERT_EQ(real.wait(), 3) << real.output();
+  auto& again = coordinator("real", {"--resume"});
+  ASSERT_EQ(again.wait(120), 0) << again.output();
+  aggregated("real");
+}
+
+TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
+  sets.push_back("model.architecture=vit-tiny");
+  sets.push_back("data.samples=300");
+  sets.push_back("training.batch=100");
+  sets.push_back("schedule.mask.tasks=0");
+  sets.push_back("stop.tasks=4");
+  sets.push_back("stop.virtual_time_s=60");
+  sets.push_back("fleet.nodes.1.backend=sim");
+  agent("a", {"--max-memory-gb", "1"});
+  auto& real = coordinator("real");
+  EXPECT_EQ(real.wait(120), 0) << real.output();
+  EXPECT_THAT(real.output(), HasSubstr("out_of_memory"));
+  EXPECT_THAT(real.output(), HasSubstr("node a, task"));
+  EXPECT_EQ(aggregated("real")["a"], 0);
+}
+
+TEST_F(Loopback, NodesThatDoNotComeAreNamed) {
+  sets.push_back("hil.join_timeout_s=0.3");
+  agent("b");
+  auto& real = coordinator("real");
+  EXPECT_EQ(real.wait(), 2);
+  EXPECT_THAT(real.output(), HasSubstr("have not come: a"));
+  EXPECT_THAT(real.output(), HasSubstr("hil.missing"));
+}
+
+TEST_F(Loopback, NodesThatDoNotComeMayBeSimulatedOrJoinLate) {
+  sets.push_back("hil.join_timeout_s=0.2");
+  sets.push_back("hil.missing=simulate");
+  auto& simulated = coordinator("simulated");
+  EXPECT_EQ(simulated.wait(), 0) << simulated.output();
+  EXPECT_THAT(simulated.output(), HasSubstr("node a has not come: it is simulated"));
+
+  sets.back() = "hil.missing=absent";
+  sets.push_back("training.local_epochs=5");
+  sets.push_back("stop.tasks=40");
+  agent("b");
+  ASSERT_TRUE(agents["b"]->says("not connected"));
+  auto& late = coordinator("late");
+  ASSERT_TRUE(test::eventually([&] { return std::filesystem::exists(in("late") + "/run.sqlite"); }))
+      << late.output();
+  agent("a");
+  ASSERT_EQ(late.wait(120), 0) << late.output();
+  EXPECT_NE(query("late", "SELECT COUNT(*) FROM journal WHERE kind = 'node_joined'")[0], "0");
+}
+
+TEST_F(Loopback, AMixedRunOfSixteenEndsWithAllOfThem) {
+  scenario = std::string(CONVOY_SOURCE) + "/scenarios/quickstart.toml";
+  sets = {"fleet.nodes.0.backend=hil", "stop.tasks=160", "schedule.mask.epochs=1",
+          "data.samples=2000"};
+  agent("a", {"--type", "jetson-agx-orin-64gb"});
+  agent("b", {"--type", "jetson-agx-orin-64gb"});
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(240), 0) << real.output();
+  EXPECT_EQ(aggregated("real").size(), 16U);
+  EXPECT_EQ(query("real", "SELECT COUNT(*) FROM node WHERE backend = 'hil'")[0], "2");
+  EXPECT_NE(query("real", "SELECT COUNT(*) FROM reading")[0], "0");
+}
+
+TEST_F(Loopback, ATestbedWithCertificatesMakesWhoeverComesReal) {
+  sets = {"schedule.quorum=1.0"};
+  const Output made = test::convoy("testbed init " + in("lab") + " --nodes a,b,z:jetson-nano --listen " +
+                             "127.0.0.1:" + std::to_string(port));
+  ASSERT_EQ(made.status, 0) << made.err;
+  for (const char* name : {"a", "b"}) {
+    const std::string bundle = in("lab") + "/nodes/" + name;
+    agent(name, {"--certificate", bundle + "/certificate.pem", "--key", bundle + "/key.pem",
+                 "--authority", bundle + "/authority.pem"});
+  }
+  sets.push_back("hil.join_timeout_s=15");
+  auto& real = coordinator("real", {"--testbed", in("lab") + "/inventory.toml"});
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  EXPECT_EQ(query("real", "SELECT name FROM node WHERE backend = 'hil'"),
+            (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(aggregated("real").size(), 3U);
+}
+
+}  // namespace
+}  // namespace convoy

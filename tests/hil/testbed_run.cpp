@@ -1,0 +1,135 @@
+#include "tests/hil/testbed_run.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+namespace convoy::test {
+namespace {
+
+constexpr const char* scenario_text = R"(
+name = "loopback"
+seed = 3
+[fleet]
+[[fleet.nodes]]
+name = "a"
+device = "jetson-agx-orin-32gb"
+[[fleet.nodes]]
+name = "b"
+device = "jetson-orin-nano-8gb"
+[[fleet.nodes]]
+name = "c"
+device = "jetson-xavier-nx-8gb"
+[model]
+architecture = "cnn-small"
+[data]
+samples = 300
+test_samples = 100
+[training]
+learn = true
+optimizer = { kind = "sgd", learning_rate = 0.02, momentum = 0.9 }
+batch = 16
+[schedule]
+kind = "cos2p"
+mask = { epochs = 1 }
+[hil]
+heartbeat_s = 0.2
+lost_after_s = 10
+join_timeout_s = 60
+keep_updates = true
+[stop]
+tasks = 12
+)";
+
+}  // namespace
+
+TestbedRun::TestbedRun()
+    : scenario(folder.write("loopback.toml", scenario_text)), port(free_port()), agent_port(port) {}
+
+Program& TestbedRun::agent(const std::string& name, const std::vector<std::string>& further) {
+  std::vector<std::string> arguments = {"--connect", fmt::format("127.0.0.1:{}", agent_port),
+                                        "--name",    name,
+                                        "--retry-s", "0.5"};
+  const bool secure = std::find(further.begin(), further.end(), "--key") != further.end();
+  if (!secure) arguments.push_back("--insecure");
+  arguments.insert(arguments.end(), further.begin(), further.end());
+  agents[name].reset();
+  agents[name] = std::make_unique<Program>(CONVOY_NODE_BINARY, arguments,
+                                           folder.path() / (name + ".log"));
+  return *agents[name];
+}
+
+Program& TestbedRun::coordinator(const std::string& name, const std::vector<std::string>& further) {
+  std::vector<std::string> arguments = {"run", scenario, "-o", in(name), "--quiet"};
+  const bool testbed = std::find(further.begin(), further.end(), "--testbed") != further.end();
+  if (!testbed) {
+    arguments.insert(arguments.end(),
+                     {"--listen", fmt::format("127.0.0.1:{}", port), "--insecure"});
+  }
+  for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
+  arguments.insert(arguments.end(), further.begin(), further.end());
+  run.reset();
+  run = std::make_unique<Program>(CONVOY_BINARY, arguments,
+                                  folder.path() / fmt::format("{}-{}.log", name, runs++));
+  return *run;
+}
+
+Output TestbedRun::convoy_with(const std::string& options) {
+  std::string line = "run " + scenario + " --quiet " + options;
+  for (const std::string& set : sets) line += " --set " + set;
+  return convoy(line);
+}
+
+std::vector<std::string> TestbedRun::query(const std::string& name, const std::string& sql) const {
+  std::vector<std::string> rows;
+  SQLite::Database database(folder.path() / name / "run.sqlite", SQLite::OPEN_READONLY, 5000);
+  SQLite::Statement statement(database, sql);
+  while (statement.executeStep()) {
+    std::string row;
+    for (int i = 0; i < statement.getColumnCount(); ++i) {
+      row += (i > 0 ? "|" : "") + statement.getColumn(i).getString();
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<Entry> TestbedRun::journal(const std::string& name) const {
+  std::vector<Entry> entries;
+  SQLite::Database database(folder.path() / name / "run.sqlite", SQLite::OPEN_READONLY, 5000);
+  SQLite::Statement all(database,
+                        "SELECT time_s, kind, node, task, detail FROM journal ORDER BY sequence");
+  while (all.executeStep()) {
+    entries.push_back({all.getColumn(0).getDouble(), all.getColumn(1).getString(),
+                       all.getColumn(2).getInt64(), all.getColumn(3).getInt64(),
+                       all.getColumn(4).getString()});
+  }
+  return entries;
+}
+
+std::map<std::string, int> TestbedRun::aggregated(const std::string& name) const {
+  std::map<std::string, int> counts;
+  for (const std::string& row :
+       query(name, "SELECT n.name FROM task t JOIN node n ON n.id = t.node WHERE t.outcome = "
+                   "'aggregated'")) {
+    ++counts[row];
+  }
+  // What each aggregation was ordered of, by the journal.
+  std::map<std::string, int> times;
+  for (const Entry& e : journal(name)) {
+    if (e.kind != "aggregate") continue;
+    std::string task;
+    for (const char c : e.detail + " ") {
+      if (c != ' ') {
+        task += c;
+      } else if (!task.empty()) {
+        EXPECT_EQ(++times[task], 1) << "task " << task << " was aggregated twice";
+        task.clear();
+      }
+    }
+  }
+  return counts;
+}
+
+}  // namespace convoy::test

@@ -1,0 +1,266 @@
+// The rule by which virtual time waits for what really happens, with a made-up wall clock: it moves
+// only where a test says so, and a little with each look at it while somebody waits.
+
+#include "sim/world/elastic_clock.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace convoy::sim {
+namespace {
+
+constexpr double never = ElasticClock::never;
+
+class ElasticClockTest : public testing::Test {
+ protected:
+  explicit ElasticClockTest(ClockOptions options = {})
+      : clock(options, [this] {
+          double now = wall;
+          while (!wall.compare_exchange_weak(now, now + tick)) {
+          }
+          return now + tick;
+        }, 1e-4) {}
+
+  // As the simulation does: asks again as long as it is only to look around.
+  double next(double now, double horizon) {
+    for (int i = 0; i < 1000000; ++i) {
+      const double t = clock.next(now, horizon);
+      if (t != now || horizon == now) return t;
+    }
+    return -1;
+  }
+  std::vector<ElasticClock::Id> ids(double now) {
+    std::vector<ElasticClock::Id> all;
+    for (const auto& due : clock.take(now)) all.push_back(due.id);
+    return all;
+  }
+
+  std::atomic<double> wall = 100;
+  double tick = 0.001;
+  ElasticClock clock;
+};
+
+TEST_F(ElasticClockTest, WithNothingRealTimeRunsAsFastAsTheSimulation) {
+  const double before = wall;
+  EXPECT_EQ(clock.next(0, 1e6), 1e6);
+  EXPECT_EQ(clock.next(1e6, never), never);
+  EXPECT_LT(wall - before, 0.1);
+}
+
+TEST_F(ElasticClockTest, AnActivityEndsAfterWhatItTookWhateverTheSimulationDidMeanwhile) {
+  const auto a = clock.begin({.time = 5});
+  clock.started(a, wall);
+  const double began = wall;
+  wall = wall + 0.5;  // the simulation waits for something else
+  // An event of its own before that may pass at once.
+  EXPECT_EQ(next(5, 5.2), 5.2);
+  wall = began + 1.25;
+  clock.ended(a, began + 1.25);
+  wall = wall + 3;
+  EXPECT_NEAR(next(5.2, 100), 6.25, 2 * tick);
+  EXPECT_THAT(ids(6.2505), testing::ElementsAre(a));
+  EXPECT_EQ(clock.late(), 0);
+}
+
+TEST_F(ElasticClockTest, TimeMayNotPassAnActivityUnderWay) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, wall);
+  const double began = wall;
+  EXPECT_EQ(next(0, 2), 2);
+  EXPECT_GE(wall - began, 2 - tick) << "virtual time went ahead of wall time";
+}
+
+TEST_F(ElasticClockTest, TimeStandsStillUntilANodeSaysThatItHasBegun) {
+  const auto a = clock.begin({.time = 1});
+  wall = wall + 50;
+  EXPECT_EQ(clock.next(1, 1.5), 1) << "it has not begun";
+  clock.started(a, wall);
+  EXPECT_EQ(next(1, 1.5), 1.5);
+}
+
+TEST_F(ElasticClockTest, EachHasAnAnchorOfItsOwn) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, 10);
+  const auto b = clock.begin({.time = 0.1});
+  clock.started(b, 20);
+  clock.ended(b, 20.05);
+  wall = 11;
+  EXPECT_NEAR(next(0.1, never), 0.15, 1e-12);
+  EXPECT_THAT(ids(0.15), testing::ElementsAre(b));
+  clock.ended(a, 11.2);
+  EXPECT_NEAR(next(0.15, never), 1.2, 1e-12);
+}
+
+TEST_F(ElasticClockTest, BeforeSomethingIsDeliveredAllThatMayComeWithItIsKnown) {
+  const auto a = clock.begin({.time = 3, .bounds = false});
+  const auto b = clock.begin({.time = 3, .bounds = false});
+  clock.hold(a, 4);
+  clock.hold(b, 4);
+  clock.ended(a, wall);
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4 - 1e-6), testing::IsEmpty());
+  clock.ended(b, wall);
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(a, b));
+}
+
+TEST_F(ElasticClockTest, WhatAModelSaysEndsThenAndWaitsOnlyForWhatItBrings) {
+  const auto early = clock.begin({.time = 0, .bounds = false});
+  clock.started(early, wall);
+  clock.ended(early, wall + 7);
+  EXPECT_EQ(clock.next(0, 2), 2) << "a modelled activity holds nobody up";
+  clock.hold(early, 2);
+  EXPECT_EQ(clock.next(2, 50), 2);
+  EXPECT_THAT(ids(2), testing::ElementsAre(early));
+
+  const auto late = clock.begin({.time = 2, .bounds = false});
+  clock.hold(late, 3);
+  EXPECT_EQ(clock.next(3, 3.5), 3);
+  clock.started(late, wall);  // a notice that comes only now changes nothing of its end
+  wall = wall + 5;
+  clock.ended(late, wall);
+  EXPECT_EQ(clock.next(3, 3.5), 3);
+  EXPECT_THAT(ids(3), testing::ElementsAre(late));
+}
+
+TEST_F(ElasticClockTest, AStoppedOneKeepsItsEndWhileItIsLookedAt) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, wall);
+  const double began = wall;
+  wall = began + 1;
+  clock.stopped(a, began + 1);
+  wall = began + 9;  // unpacking takes long
+  EXPECT_EQ(clock.next(0, 5), 0) << "virtual time stays before the end";
+  clock.ended(a, wall);
+  EXPECT_NEAR(next(0, 5), 1, 2 * tick);
+  EXPECT_EQ(clock.late(), 0);
+}
+
+TEST_F(ElasticClockTest, ALateNoticeIsDeliveredNowAtAnInstantOfItsOwnAndCounted) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, wall);
+  EXPECT_EQ(next(0, 1), 1);
+  clock.ended_after(a, 0.75);
+  const double t = next(1, 2);
+  EXPECT_GT(t, 1);
+  EXPECT_LT(t, 1 + 1e-6);
+  const auto due = clock.take(t);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_NEAR(due[0].late_s, 0.25, 1e-6);
+  EXPECT_EQ(clock.late(), 1);
+  EXPECT_NEAR(clock.max_lag_s(), 0.25, 1e-6);
+}
+
+TEST_F(ElasticClockTest, AnAllowanceHoldsTheBoundBackForNoticesOnTheirWay) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, wall, 0.2);
+  const double began = wall;
+  EXPECT_EQ(next(0, 1), 1);
+  EXPECT_GE(wall - began, 1.2 - tick);
+  clock.ended_after(a, 1.1);
+  EXPECT_NEAR(next(1, 2), 1.1, 1e-12);
+  clock.take(1.1);
+  EXPECT_EQ(clock.late(), 0);
+}
+
+TEST_F(ElasticClockTest, WhoIsGivenUpHoldsNobodyUp) {
+  const auto a = clock.begin({.time = 0});
+  EXPECT_EQ(clock.next(0, 3), 0);
+  clock.withdraw(a);
+  EXPECT_EQ(clock.next(0, 3), 3);
+  clock.ended(a, wall);  // a result of what was given up
+  EXPECT_THAT(clock.take(3), testing::IsEmpty());
+}
+
+TEST_F(ElasticClockTest, WhatComesFromOutsideWaitsForNobodyAndIsNeverOneInstant) {
+  clock.begin({.time = 2});  // never says that it has begun
+  clock.happened({.node = 4, .present = false});
+  clock.happened({.node = 4, .present = true});
+  std::vector<double> times;
+  std::vector<bool> present;
+  double now = 2;
+  for (int i = 0; i < 2; ++i) {
+    now = next(now, 50);
+    const auto due = clock.take(now);
+    ASSERT_EQ(due.size(), 1U);
+    EXPECT_EQ(due[0].id, 0);
+    times.push_back(now);
+    present.push_back(due[0].presence.present);
+  }
+  EXPECT_LT(2, times[0]);
+  EXPECT_LT(times[0], times[1]);
+  EXPECT_LT(times[1], 2 + 1e-6);
+  EXPECT_THAT(present, testing::ElementsAre(false, true));
+}
+
+TEST_F(ElasticClockTest, AFailureIsToldAtOnce) {
+  const auto a = clock.begin({.time = 1, .bounds = false});
+  clock.failed(a, Cause::out_of_memory, "too large");
+  const double t = clock.next(1, 60);
+  EXPECT_LT(t, 1 + 1e-6);
+  const auto due = clock.take(t);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].cause, Cause::out_of_memory);
+  EXPECT_EQ(due[0].detail, "too large");
+}
+
+TEST_F(ElasticClockTest, WhatIsKnownBeforehandTakesNoTime) {
+  const auto a = clock.begin({.time = 0});
+  clock.ended_at(a, 300);
+  const auto b = clock.begin({.time = 0});
+  clock.ended_at(b, never);
+  clock.schedule(200, {.node = 1, .present = false});
+  const double before = wall;
+  EXPECT_EQ(clock.next(0, never), 200);
+  EXPECT_EQ(clock.take(200).size(), 1U);
+  EXPECT_EQ(clock.next(200, never), 300);
+  EXPECT_THAT(ids(300), testing::ElementsAre(a));
+  EXPECT_EQ(clock.next(300, never), never);
+  EXPECT_LT(wall - before, 0.1);
+}
+
+TEST_F(ElasticClockTest, NothingHappensBeforeTheRecordingEnds) {
+  clock.live_from(40);
+  const auto a = clock.begin({.time = 10});
+  clock.happened({.node = 1, .present = true});
+  EXPECT_EQ(clock.next(10, 39), 39) << "the recording goes on meanwhile";
+  clock.ended_after(a, 3);
+  EXPECT_EQ(next(39, never), 40);
+  EXPECT_EQ(clock.take(40).size(), 2U);
+}
+
+TEST_F(ElasticClockTest, ARunAtRestWaitsWhileSomebodyMayCome) {
+  clock.expect(true);
+  EXPECT_EQ(clock.next(7, never), 7);
+  clock.expect(false);
+  EXPECT_EQ(clock.next(7, never), never);
+  clock.expect(true);
+  clock.close();
+  EXPECT_EQ(clock.next(7, never), never);
+}
+
+class PacedClockTest : public ElasticClockTest {
+ protected:
+  PacedClockTest() : ElasticClockTest({ClockMode::paced, 10}) {}
+};
+
+TEST_F(PacedClockTest, FollowsTheWallByItsFactorAlsoWithNothingReal) {
+  EXPECT_EQ(clock.next(0, 0), 0);
+  const double began = wall;
+  EXPECT_EQ(next(0, 5), 5);
+  EXPECT_NEAR(wall - began, 0.5, 0.1);
+}
+
+TEST_F(PacedClockTest, MeasuredTimeCountsByTheFactor) {
+  EXPECT_EQ(clock.next(0, 0), 0);
+  const auto a = clock.begin({.time = 0});
+  const double began = wall;
+  clock.started(a, began);
+  clock.ended(a, began + 2);
+  EXPECT_NEAR(next(0, never), 20, 0.2);
+}
+
+}  // namespace
+}  // namespace convoy::sim

@@ -1,0 +1,59 @@
+#pragma once
+
+// Programs that run beside a test.
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace convoy::test {
+
+// A child process. It is ended with the object, by its own id.
+class Program {
+ public:
+  // Its output goes to a file.
+  Program(const std::string& binary, const std::vector<std::string>& arguments,
+          std::filesystem::path log);
+  ~Program();
+  Program(Program&& other) noexcept;
+  Program& operator=(Program&&) = delete;
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void signal(int number) const;
+  // Waits for its end, at most a minute or as long as is said: its exit status, -signal, or 1000
+  // where it was still running.
+  int wait(double longest_s = 60);
+  [[nodiscard]] std::string output() const;
+  // Waits until its output holds a text; false after a minute, or where it ended without.
+  [[nodiscard]] bool says(const std::string& text, double longest_s = 60);
+
+ private:
+  bool reap(bool block);
+
+  pid_t pid_ = -1;
+  int status_ = 1000;
+  std::filesystem::path log_;
+};
+
+// A port on 127.0.0.1 that nobody used a moment ago.
+int free_port();
+
+// Waits until `holds`, looking every few milliseconds; false after that long.
+template <class Holds>
+bool eventually(Holds holds, double longest_s = 60);
+
+void nap();
+
+template <class Holds>
+bool eventually(Holds holds, double longest_s) {
+  for (double waited = 0; waited < longest_s; waited += 0.01) {
+    if (holds()) return true;
+    nap();
+  }
+  return holds();
+}
+
+}  // namespace convoy::test
