@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
     cli::add_run(app, status);
     cli::add_compare(app, status);
     cli::add_export(app, status);
+    cli::add_profile(app, status);
     cli::add_testbed(app, status);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

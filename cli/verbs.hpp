@@ -21,5 +21,6 @@ void add_run(CLI::App& app, int& status);
 void add_compare(CLI::App& app, int& status);
 void add_testbed(CLI::App& app, int& status);
 void add_export(CLI::App& app, int& status);
+void add_profile(CLI::App& app, int& status);
 
 }  // namespace convoy::cli

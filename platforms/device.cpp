@@ -7,7 +7,19 @@
 namespace convoy::platforms {
 namespace {
 
-constexpr std::array class_keys = {"convolution", "matrix_product", "attention", "elementwise"};
+constexpr auto elementwise = static_cast<std::size_t>(engine::OpClass::elementwise);
+constexpr auto pooling = static_cast<std::size_t>(engine::OpClass::pooling);
+
+const std::vector<std::string>& launch_names() {
+  static const std::vector<std::string> names = {"ahead", "inline"};
+  return names;
+}
+
+std::optional<Figure> maybe_figure(base::TableReader& parent, std::string_view key,
+                                   base::Range range) {
+  if (!parent.has(key)) return std::nullopt;
+  return read_figure(parent, key, range);
+}
 
 }  // namespace
 
@@ -36,9 +48,12 @@ std::vector<std::string> Device::assumed(const PowerMode& mode) const {
   note(context, "runtime memory");
   note(launch_overhead, "launch overhead");
   for (std::size_t i = 0; i < efficiency.size(); ++i) {
-    note(efficiency.at(i), std::string(class_keys.at(i)) + " efficiency");
+    const bool of_its_own = i != pooling || pooling_given;
+    if (of_its_own) note(efficiency.at(i), std::string(class_keys.at(i)) + " efficiency");
   }
   note(memory_efficiency, "memory efficiency");
+  if (cache) note(*cache, "cache");
+  if (mode.cache_bandwidth) note(*mode.cache_bandwidth, "cache bandwidth");
   return names;
 }
 
@@ -54,13 +69,20 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
   base::TableReader memory = reader.table("memory");
   device.capacity = read_figure(memory, "capacity_bytes", above(0));
   device.reserved = read_figure(memory, "reserved_bytes", at_least(0));
+  device.cache = maybe_figure(memory, "cache_bytes", above(0));
   memory.finish();
   base::TableReader runtime = reader.table("runtime");
   device.context = read_figure(runtime, "context_bytes", at_least(0));
   device.launch_overhead = read_figure(runtime, "launch_overhead_s", at_least(0));
+  device.launches_ahead = runtime.choice("launches", launch_names(), 0) == 0;
   runtime.finish();
   base::TableReader efficiency = reader.table("efficiency");
+  device.pooling_given = efficiency.has(class_keys.at(pooling));
   for (std::size_t i = 0; i < class_keys.size(); ++i) {
+    if (i == pooling && !device.pooling_given) {
+      device.efficiency.at(i) = device.efficiency.at(elementwise);
+      continue;
+    }
     device.efficiency.at(i) = read_figure(efficiency, class_keys.at(i), above(0).up_to(1));
   }
   device.memory_efficiency = read_figure(efficiency, "memory", above(0).up_to(1));
@@ -71,6 +93,10 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
     mode.peak_fp32 = read_figure(m, "peak_fp32_flops", above(0));
     mode.peak_fp16 = read_figure(m, "peak_fp16_flops", above(0));
     mode.memory_bandwidth = read_figure(m, "memory_bandwidth_bytes_per_s", above(0));
+    mode.cache_bandwidth = maybe_figure(m, "cache_bandwidth_bytes_per_s", above(0));
+    if (mode.cache_bandwidth.has_value() != device.cache.has_value()) {
+      m.error("cache_bandwidth_bytes_per_s", "goes with memory.cache_bytes: give both, or neither");
+    }
     mode.idle_w = read_figure(m, "idle_w", at_least(0));
     mode.busy_w = read_figure(m, "busy_w", at_least(0));
     m.finish();
@@ -98,6 +124,11 @@ Machine machine(const Device& device, const PowerMode& mode) {
   }
   m.memory_efficiency = device.memory_efficiency.value;
   m.launch_overhead = device.launch_overhead.value;
+  m.launches_ahead = device.launches_ahead;
+  if (device.cache && mode.cache_bandwidth) {
+    m.cache = device.cache->value;
+    m.cache_bandwidth = mode.cache_bandwidth->value;
+  }
   m.memory = device.capacity.value - device.reserved.value;
   m.context = device.context.value;
   m.memory_class_gb = static_cast<int>(std::lround(device.capacity.value / gib));

@@ -4,6 +4,7 @@
 // what a node of a fleet runs on.
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,17 @@
 
 namespace convoy::platforms {
 
+// The keys of [efficiency], by OpClass.
+constexpr std::array<const char*, engine::op_classes> class_keys = {
+    "convolution", "matrix_product", "attention", "elementwise", "pooling"};
+
 struct PowerMode {
   std::string name;
   Figure peak_fp32;         // FLOP/s of the GPU's ordinary cores (server: of the CPU)
   Figure peak_fp16;         // FLOP/s, ordinary cores
   Figure memory_bandwidth;  // bytes/s
+  // Achieved bytes/s of a kernel whose operands fit in the device's cache; see Device::cache.
+  std::optional<Figure> cache_bandwidth;
   Figure idle_w;
   Figure busy_w;
 };
@@ -26,12 +33,19 @@ struct Device {
   std::string name;
   std::string description;
   std::string default_mode;
-  Figure capacity;         // bytes of memory, shared by CPU and GPU on a Jetson
-  Figure reserved;         // bytes that the system keeps
-  Figure context;          // bytes that the runtime takes before the first tensor
+  Figure capacity;  // bytes of memory, shared by CPU and GPU on a Jetson
+  Figure reserved;  // bytes that the system keeps
+  Figure context;   // bytes that the runtime takes before the first tensor
+  // Bytes that a kernel may move to find them in a cache, where they were left by the kernel
+  // before. Nothing: no difference is made.
+  std::optional<Figure> cache;
   Figure launch_overhead;  // s a kernel, on the CPU's side
+  // Kernels are launched while earlier ones run (a GPU). Otherwise who launches a kernel computes
+  // it, too (a CPU).
+  bool launches_ahead = true;
   std::array<Figure, engine::op_classes> efficiency;  // achieved share of the peak, by OpClass
-  Figure memory_efficiency;                           // achieved share of the bandwidth
+  bool pooling_given = false;  // otherwise its efficiency is that of elementwise kernels
+  Figure memory_efficiency;    // achieved share of the bandwidth
   std::vector<PowerMode> modes;
 
   // Null where there is no such mode.
@@ -49,11 +63,16 @@ struct Machine {
   std::array<double, engine::op_classes> efficiency{};
   double memory_efficiency = 0;
   double launch_overhead = 0;
-  double memory = 0;        // bytes that a task may use: capacity less reserved
-  double context = 0;       // bytes of it that the runtime takes
-  int memory_class_gb = 0;  // nominal GiB
+  bool launches_ahead = true;
+  double cache = 0;            // bytes; 0: none
+  double cache_bandwidth = 0;  // achieved
+  double memory = 0;           // bytes that a task may use: capacity less reserved
+  double context = 0;          // bytes of it that the runtime takes
+  int memory_class_gb = 0;     // nominal GiB
 };
 
+// Reads what a device's file holds. `launches`, `pooling` and the two figures of the cache may be
+// left out.
 Device read_device(const base::Value& file, base::Diagnostics& problems);
 
 Machine machine(const Device& device, const PowerMode& mode);

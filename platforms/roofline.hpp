@@ -4,7 +4,9 @@
 // traffic at the shares of the peaks that its class reaches (the roofline model, Williams et al.
 // 2009). The CPU launches kernels one after another while earlier ones run: a kernel starts when it
 // has been launched and the one before it has ended, so that many small ones are bound by the
-// launching.
+// launching. On a CPU (Machine::launches_ahead is false) nobody else runs them: each is launched
+// when the one before it has ended. Kernels whose operands fit in the cache, where the device's
+// file knows one, find them there.
 
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"

@@ -2,16 +2,17 @@
 #include <fmt/format.h>
 
 #include "engine/api/engine.hpp"
+#include "engine/api/library.hpp"
 
 namespace convoy::engine {
 namespace {
 
-using Make = Engine*(const EngineOptions&);
-
 constexpr const char* library_name = "libconvoy_learning.so";
 
+}  // namespace
+
 // The library stays open until the process ends: LibTorch does not survive being closed.
-Make* find_maker() {
+void* library_function(const char* name, const std::string& needed_by, const std::string& instead) {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
   std::string failure;
   for (const char* place : {".", "..", "../lib", "../.."}) {
@@ -23,20 +24,18 @@ Make* find_maker() {
       failure = ::dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread is there
       break;
     }
-    void* symbol = ::dlsym(library, "convoy_make_engine");
-    if (symbol != nullptr) return reinterpret_cast<Make*>(symbol);
+    if (void* symbol = ::dlsym(library, name)) return symbol;
     failure = "it is of another build";
   }
   throw base::UserError(fmt::format(
-      "training.learn = true needs {} beside the program ({}): {}; build it (./dev build), or set "
-      "training.learn = false",
-      library_name, program.parent_path().string(), failure.empty() ? "it is not there" : failure));
+      "{} needs {} beside the program ({}): {}; build it (./dev build){}", needed_by, library_name,
+      program.parent_path().string(), failure.empty() ? "it is not there" : failure, instead));
 }
 
-}  // namespace
-
 std::shared_ptr<const Engine> open_engine(const EngineOptions& options) {
-  static Make* const make = find_maker();
+  using Make = Engine*(const EngineOptions&);
+  static Make* const make = reinterpret_cast<Make*>(library_function(
+      "convoy_make_engine", "training.learn = true", ", or set training.learn = false"));
   return std::shared_ptr<const Engine>(make(options));
 }
 

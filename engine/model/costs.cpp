@@ -35,6 +35,10 @@ OpClass dense_class(const Layer& layer) {
   return layer.kind == LayerKind::conv2d ? OpClass::convolution : OpClass::matrix_product;
 }
 
+OpClass sparse_class(const Layer& layer) {
+  return layer.kind == LayerKind::max_pool ? OpClass::pooling : OpClass::elementwise;
+}
+
 // Multiply-adds of a dense layer on one sample, as FLOPs.
 double dense_flops(const TracedLayer& t) {
   const double window = t.layer->kind == LayerKind::conv2d
@@ -94,7 +98,7 @@ class StepWriter {
         elementwise(0, 2 * out);
       } else {
         const double inputs = static_cast<double>(t.inputs.size());
-        elementwise(elementwise_flops(*t.layer) * out, inputs * in + out);
+        put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, inputs * in + out);
         if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
       }
     }
@@ -125,7 +129,7 @@ class StepWriter {
         for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
         elementwise(0, 2 * in);
       } else {
-        elementwise(elementwise_flops(*t->layer) * out, in + 2 * out);
+        put(sparse_class(*t->layer), elementwise_flops(*t->layer) * out, in + 2 * out);
         if (t->parameter_tensors > 0) elementwise(out, 2 * out);
       }
     }

@@ -29,8 +29,10 @@
 
 namespace convoy::engine {
 
-enum class OpClass { convolution, matrix_product, attention, elementwise };
-constexpr int op_classes = 4;
+// Pooling: maxima over windows. Elementwise in kind, but on a CPU LibTorch computes them one by
+// one, without vector instructions.
+enum class OpClass { convolution, matrix_product, attention, elementwise, pooling };
+constexpr int op_classes = 5;
 
 enum class Optimizer { sgd, sgd_momentum, adamw, adan };
 

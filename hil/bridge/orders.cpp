@@ -21,7 +21,8 @@ constexpr double trickle_factor = 10;
 Orders::Orders(sim::NodeId node, const sim::RealNode& options, Agent& agent, Notes& notes)
     : node_(node), options_(options), agent_(agent), notes_(notes) {}
 
-// --- from the run ---------------------------------------------------------------------------------
+// --- from the run
+// ---------------------------------------------------------------------------------
 
 void Orders::add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
   Open& open = tasks_[input.task];
@@ -70,9 +71,8 @@ void Orders::begin(const sim::RealActivity& a, double now) {
 bool Orders::is_last(const Open& open, const wire::BeginT& begin) {
   if (begin.iteration + 1 < open.graph->repeat()) return false;
   const auto& all = open.graph->activities();
-  return std::none_of(all.begin() + begin.activity + 1, all.end(), [](const sim::Activity& a) {
-    return a.work.kind != sim::Work::Kind::none;
-  });
+  return std::none_of(all.begin() + begin.activity + 1, all.end(),
+                      [](const sim::Activity& a) { return a.work.kind != sim::Work::Kind::none; });
 }
 
 void Orders::give_up(Task task, double now) {
@@ -94,15 +94,16 @@ std::vector<Orders::Task> Orders::clear() {
   return gone;
 }
 
-// --- from the connection --------------------------------------------------------------------------
+// --- from the connection
+// --------------------------------------------------------------------------
 
 bool Orders::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
   for (const wire::KnownTaskT& k : known) {
     if (k.task != open.input.task || k.version != open.input.version) continue;
     if (open.assigned && k.attempt != open.attempt) continue;
     open.attempt = k.attempt;
-    open.told = true;
     open.has_input = k.input || k.done;
+    open.told = open.has_input;  // else both are sent anew
     return true;
   }
   return false;
@@ -119,9 +120,8 @@ bool Orders::connected(const std::vector<wire::KnownTaskT>& known, bool restarte
     open.has_input = false;
     if (recognize(open, known)) continue;
     if (restarted) ++open.attempt;
-    const bool only_arrived =
-        std::all_of(open.commands.begin(), open.commands.end(),
-                    [](const auto& c) { return c.second.arrived; });
+    const bool only_arrived = std::all_of(open.commands.begin(), open.commands.end(),
+                                          [](const auto& c) { return c.second.arrived; });
     // What has been computed of it is gone; what has not begun can begin again.
     all_there = all_there && (open.fresh || only_arrived);
   }
@@ -287,10 +287,9 @@ void Orders::arrived(Task task, std::int32_t attempt, double stamp) {
 bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return false;
-  const auto upload =
-      std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
-        return c.second.kind == Kind::upload && c.second.arrived;
-      });
+  const auto upload = std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
+    return c.second.kind == Kind::upload && c.second.arrived;
+  });
   if (upload == open->commands.end()) return false;
   notes_.ended(upload->second.id, stamp);
   if (ready_) agent_.kept(task, attempt);
@@ -298,7 +297,8 @@ bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
   return true;
 }
 
-// --- watching -------------------------------------------------------------------------------------
+// --- watching
+// -------------------------------------------------------------------------------------
 
 double Orders::deadline(const Command& command) const {
   return std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s);

@@ -96,8 +96,8 @@ class Orders {
     Kind kind = Kind::compute;
     wire::BeginT begin;
     double predicted_s = 0;
-    double since = 0;      // when it was given to us
-    bool sent = false;     // on this connection
+    double since = 0;   // when it was given to us
+    bool sent = false;  // on this connection
     bool began = false;
     int connection = 0;    // under which it began
     bool arrived = false;  // upload: all of it is here
@@ -108,11 +108,11 @@ class Orders {
     engine::TaskInput input;
     std::shared_ptr<const sim::TaskGraph> graph;
     std::int32_t attempt = 1;
-    bool assigned = false;    // ever, by us
-    bool fresh = false;       // it may be assigned: nothing of it has begun to be computed
-    bool told = false;        // the agent knows it
-    bool has_input = false;   // and has what it starts from
-    double heard = 0;         // when something moved last
+    bool assigned = false;            // ever, by us
+    bool fresh = false;               // it may be assigned: nothing of it has begun to be computed
+    bool told = false;                // the agent knows it
+    bool has_input = false;           // and has what it starts from
+    double heard = 0;                 // when something moved last
     std::map<Key, Command> commands;  // that have not ended
   };
 

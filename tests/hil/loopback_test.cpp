@@ -64,7 +64,8 @@ TEST_F(Loopback, WithModelledTimesRealNodesGiveWhatTheSimulationGives) {
   ASSERT_EQ(simulated.status, 0) << simulated.err;
   expect_same_run("real", "simulated", 0);
   expect_same_model("real", "simulated");
-  EXPECT_EQ(query("real", "SELECT * FROM evaluation"), query("simulated", "SELECT * FROM evaluation"));
+  EXPECT_EQ(query("real", "SELECT * FROM evaluation"),
+            query("simulated", "SELECT * FROM evaluation"));
 }
 
 TEST_F(Loopback, AMeasuredRunIsReplayedFromItsStore) {
@@ -74,8 +75,9 @@ TEST_F(Loopback, AMeasuredRunIsReplayedFromItsStore) {
   auto& real = coordinator("real");
   ASSERT_EQ(real.wait(), 0) << real.output();
   EXPECT_EQ(aggregated("real").size(), 3U) << "somebody did not take part";
-  EXPECT_EQ(query("real", "SELECT COUNT(*) FROM activity WHERE real = 1 AND cause = '' AND (end_s < "
-                          "start_s OR predicted_s IS NULL)"),
+  EXPECT_EQ(query("real",
+                  "SELECT COUNT(*) FROM activity WHERE real = 1 AND cause = '' AND (end_s < "
+                  "start_s OR predicted_s IS NULL)"),
             std::vector<std::string>{"0"});
   for (auto& [name, program] : agents) program.reset();
 
@@ -132,7 +134,8 @@ TEST_F(Loopback, AnAgentThatIsGoneForGoodIsDoneWithout) {
   agent("b");
   auto& real = coordinator("real");
   ASSERT_TRUE(agents["a"]->says("connected"));
-  ASSERT_TRUE(test::eventually([&] { return std::filesystem::exists(in("real") + "/run.sqlite"); }));
+  ASSERT_TRUE(
+      test::eventually([&] { return std::filesystem::exists(in("real") + "/run.sqlite"); }));
   agents["a"]->signal(SIGKILL);
   ASSERT_EQ(real.wait(120), 0) << real.output();
   const auto counts = aggregated("real");
@@ -153,8 +156,8 @@ TEST_F(Loopback, ACoordinatorKilledAndResumedGoesOnWithAgentsThatWaited) {
       const std::string file = std::filesystem::exists(store + ".new") ? store + ".new" : store;
       if (!std::filesystem::exists(file)) return false;
       try {
-        return std::stoi(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'task_done'")[0]) >=
-                   wanted ||
+        return std::stoi(query(
+                   "real", "SELECT COUNT(*) FROM journal WHERE kind = 'task_done'")[0]) >= wanted ||
                kills > 0;
       } catch (const std::exception&) {
         return false;
@@ -246,8 +249,9 @@ TEST_F(Loopback, AMixedRunOfSixteenEndsWithAllOfThem) {
 
 TEST_F(Loopback, ATestbedWithCertificatesMakesWhoeverComesReal) {
   sets = {"schedule.quorum=1.0"};
-  const Output made = test::convoy("testbed init " + in("lab") + " --nodes a,b,z:jetson-nano --listen " +
-                             "127.0.0.1:" + std::to_string(port));
+  const Output made =
+      test::convoy("testbed init " + in("lab") + " --nodes a,b,z:jetson-nano --listen " +
+                   "127.0.0.1:" + std::to_string(port));
   ASSERT_EQ(made.status, 0) << made.err;
   for (const char* name : {"a", "b"}) {
     const std::string bundle = in("lab") + "/nodes/" + name;

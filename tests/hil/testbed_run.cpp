@@ -1,9 +1,8 @@
 #include "tests/hil/testbed_run.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace convoy::test {
 namespace {
@@ -47,16 +46,25 @@ tasks = 12
 TestbedRun::TestbedRun()
     : scenario(folder.write("loopback.toml", scenario_text)), port(free_port()), agent_port(port) {}
 
+std::unique_ptr<Program> TestbedRun::start(const std::string& binary,
+                                           std::vector<std::string> arguments,
+                                           const std::string& log) const {
+  std::string program = binary;
+  if (!netns.empty()) {
+    program = "ip";
+    arguments.insert(arguments.begin(), {"netns", "exec", netns, binary});
+  }
+  return std::make_unique<Program>(program, arguments, folder.path() / log);
+}
+
 Program& TestbedRun::agent(const std::string& name, const std::vector<std::string>& further) {
-  std::vector<std::string> arguments = {"--connect", fmt::format("127.0.0.1:{}", agent_port),
-                                        "--name",    name,
-                                        "--retry-s", "0.5"};
+  std::vector<std::string> arguments = {
+      "--connect", fmt::format("127.0.0.1:{}", agent_port), "--name", name, "--retry-s", "0.5"};
   const bool secure = std::find(further.begin(), further.end(), "--key") != further.end();
   if (!secure) arguments.push_back("--insecure");
   arguments.insert(arguments.end(), further.begin(), further.end());
   agents[name].reset();
-  agents[name] = std::make_unique<Program>(CONVOY_NODE_BINARY, arguments,
-                                           folder.path() / (name + ".log"));
+  agents[name] = start(CONVOY_NODE_BINARY, arguments, name + ".log");
   return *agents[name];
 }
 
@@ -70,8 +78,7 @@ Program& TestbedRun::coordinator(const std::string& name, const std::vector<std:
   for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
   arguments.insert(arguments.end(), further.begin(), further.end());
   run.reset();
-  run = std::make_unique<Program>(CONVOY_BINARY, arguments,
-                                  folder.path() / fmt::format("{}-{}.log", name, runs++));
+  run = start(CONVOY_BINARY, arguments, fmt::format("{}-{}.log", name, runs++));
   return *run;
 }
 
@@ -111,8 +118,9 @@ std::vector<Entry> TestbedRun::journal(const std::string& name) const {
 std::map<std::string, int> TestbedRun::aggregated(const std::string& name) const {
   std::map<std::string, int> counts;
   for (const std::string& row :
-       query(name, "SELECT n.name FROM task t JOIN node n ON n.id = t.node WHERE t.outcome = "
-                   "'aggregated'")) {
+       query(name,
+             "SELECT n.name FROM task t JOIN node n ON n.id = t.node WHERE t.outcome = "
+             "'aggregated'")) {
     ++counts[row];
   }
   // What each aggregation was ordered of, by the journal.

@@ -35,7 +35,9 @@ class TestbedRun {
   // Runs `convoy` with the same scenario and sets, and other options, to its end.
   Output convoy_with(const std::string& options);
 
-  [[nodiscard]] std::string in(const std::string& name) const { return (folder.path() / name).string(); }
+  [[nodiscard]] std::string in(const std::string& name) const {
+    return (folder.path() / name).string();
+  }
   [[nodiscard]] std::vector<Entry> journal(const std::string& folder) const;
   [[nodiscard]] std::vector<std::string> query(const std::string& folder,
                                                const std::string& sql) const;
@@ -49,6 +51,11 @@ class TestbedRun {
   std::map<std::string, std::unique_ptr<Program>> agents;
   std::unique_ptr<Program> run;
   int runs = 0;
+  std::string netns;  // network namespace in which programs run; empty: this one
+
+ private:
+  std::unique_ptr<Program> start(const std::string& binary, std::vector<std::string> arguments,
+                                 const std::string& log) const;
 };
 
 }  // namespace convoy::test

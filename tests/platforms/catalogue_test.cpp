@@ -66,7 +66,7 @@ Machine simple_machine() {
   Machine m;
   m.peak_fp32 = 100;
   m.memory_bandwidth = 10;
-  m.efficiency = {0.5, 1, 1, 1};
+  m.efficiency = {0.5, 1, 1, 1, 1};
   m.memory_efficiency = 0.5;
   m.launch_overhead = 1;
   return m;

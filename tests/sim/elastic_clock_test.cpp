@@ -16,12 +16,15 @@ constexpr double never = ElasticClock::never;
 class ElasticClockTest : public testing::Test {
  protected:
   explicit ElasticClockTest(ClockOptions options = {})
-      : clock(options, [this] {
-          double now = wall;
-          while (!wall.compare_exchange_weak(now, now + tick)) {
-          }
-          return now + tick;
-        }, 1e-4) {}
+      : clock(
+            options,
+            [this] {
+              double now = wall;
+              while (!wall.compare_exchange_weak(now, now + tick)) {
+              }
+              return now + tick;
+            },
+            1e-4) {}
 
   // As the simulation does: asks again as long as it is only to look around.
   double next(double now, double horizon) {

@@ -43,8 +43,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
        {"base", "engine/api", "engine/model", "hil/protocol", "hil/testbed", "sim/task",
         "sim/world", "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
-       {"base", "engine/model", "engine/data", "platforms", "sim/scenario", "sim/run", "sim/store",
-        "analysis", "hil/bridge", "hil/protocol", "hil/testbed"}},
+       {"base", "engine/api", "engine/model", "engine/data", "platforms", "sim/scenario", "sim/run",
+        "sim/store", "analysis", "hil/bridge", "hil/protocol", "hil/testbed"}},
   };
   return all;
 }

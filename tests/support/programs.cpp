@@ -37,9 +37,7 @@ Program::Program(const std::string& binary, const std::vector<std::string>& argu
 }
 
 Program::Program(Program&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)),
-      status_(other.status_),
-      log_(std::move(other.log_)) {}
+    : pid_(std::exchange(other.pid_, -1)), status_(other.status_), log_(std::move(other.log_)) {}
 
 Program::~Program() {
   if (pid_ <= 0) return;

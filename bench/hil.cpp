@@ -1,0 +1,266 @@
+// Benchmarks of hardware in the loop: tensors over our protocol against a bare copy over the same
+// sockets, with TLS and without; from an assignment to the agent's start; one version for sixteen
+// agents; the elastic clock while the simulation is blocked. What is compared alternates in one
+// run. Exit status 1 where a bound is not met.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "bench/report.hpp"
+#include "engine/api/engine.hpp"
+#include "hil/agent/agent.hpp"
+#include "hil/bridge/listener.hpp"
+#include "hil/protocol/connection.hpp"
+#include "hil/protocol/tls.hpp"
+#include "hil/testbed/setup.hpp"
+#include "sim/run/open_engine.hpp"
+#include "sim/world/world.hpp"
+
+namespace convoy::bench {
+namespace {
+
+using namespace std::chrono_literals;
+using hil::Connection;
+using hil::Stream;
+using hil::asio::ip::tcp;
+
+// --- a model over loopback ------------------------------------------------------------------------
+
+constexpr std::size_t model_bytes = 350'000'000;
+constexpr std::size_t tensors = 200;
+
+// As large as ViT-B/16, in as many pieces.
+struct Memory : engine::Unpacking {
+  Memory() : bytes(model_bytes) {
+    for (std::size_t i = 0; i < tensors; ++i) {
+      const std::size_t from = model_bytes / tensors * i;
+      all.emplace_back(bytes.data() + from, model_bytes / tensors);
+    }
+  }
+  [[nodiscard]] const std::vector<std::span<std::byte>>& pieces() const override { return all; }
+  std::vector<std::byte> bytes;
+  std::vector<std::span<std::byte>> all;
+};
+
+struct Ends {
+  std::unique_ptr<Stream> near;
+  std::unique_ptr<Stream> far;
+};
+
+// A connected pair, each with an io_context and, later, a thread of its own.
+Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
+             const std::shared_ptr<hil::asio::ssl::context>& server,
+             const std::shared_ptr<hil::asio::ssl::context>& client) {
+  tcp::acceptor acceptor(a, tcp::endpoint(hil::asio::ip::address_v4::loopback(), 0));
+  tcp::socket near(a);
+  tcp::socket far(b);
+  far.connect(acceptor.local_endpoint());
+  acceptor.accept(near);
+  Ends ends{std::make_unique<Stream>(std::move(near), server),
+            std::make_unique<Stream>(std::move(far), client)};
+  int done = 0;
+  ends.near->handshake(hil::Role::coordinator, [&](const std::string& why) {
+    if (!why.empty()) throw std::runtime_error(why);
+    ++done;
+  });
+  ends.far->handshake(hil::Role::node, [&](const std::string& why) {
+    if (!why.empty()) throw std::runtime_error(why);
+    ++done;
+  });
+  while (done < 2) {
+    a.poll();
+    b.poll();
+  }
+  a.restart();
+  b.restart();
+  return ends;
+}
+
+double seconds_since(double start) { return hil::steady_seconds() - start; }
+
+// The same bytes with nothing around them, in chunks as large.
+double bare_copy(const std::shared_ptr<hil::asio::ssl::context>& server,
+                 const std::shared_ptr<hil::asio::ssl::context>& client, const Memory& from,
+                 Memory& to) {
+  hil::asio::io_context a(1);
+  hil::asio::io_context b(1);
+  const Ends ends = connect(a, b, server, client);
+  const double start = hil::steady_seconds();
+  std::function<void(std::size_t)> write = [&](std::size_t at) {
+    if (at >= model_bytes) return;
+    const std::size_t n = std::min(hil::chunk_bytes, model_bytes - at);
+    ends.near->write(hil::asio::buffer(from.bytes.data() + at, n),
+                     [&, at, n](const hil::error_code&, std::size_t) { write(at + n); });
+  };
+  std::function<void(std::size_t)> read = [&](std::size_t at) {
+    if (at >= model_bytes) return;
+    const std::size_t n = std::min(hil::chunk_bytes, model_bytes - at);
+    ends.far->read(hil::asio::buffer(to.bytes.data() + at, n), hil::asio::transfer_all(),
+                   [&, at, n](const hil::error_code&, std::size_t) { read(at + n); });
+  };
+  write(0);
+  read(0);
+  std::jthread other([&] { a.run(); });
+  b.run();
+  return seconds_since(start);
+}
+
+double through_the_protocol(const std::shared_ptr<hil::asio::ssl::context>& server,
+                            const std::shared_ptr<hil::asio::ssl::context>& client,
+                            const Memory& from, const std::shared_ptr<Memory>& to) {
+  hil::asio::io_context a(1);
+  hil::asio::io_context b(1);
+  Ends ends = connect(a, b, server, client);
+  const auto near = std::make_shared<Connection>(std::move(ends.near));
+  const auto far = std::make_shared<Connection>(std::move(ends.far));
+  double done = 0;
+  const auto closed = [](const std::string&) {};
+  near->start({[](const hil::wire::Message&) {}, closed}, 1s, 15s);
+  far->start({[&](const hil::wire::Message& message) {
+                if (const auto* offer = message.body_as_Offer()) {
+                  far->take(*offer, to, [&] {
+                    done = hil::steady_seconds();
+                    far->close("done");
+                  });
+                }
+              },
+              closed},
+             1s, 15s);
+  near->trust(hil::Limits::coordinator(), 1s, 15s, false);
+  far->trust(hil::Limits::coordinator(), 1s, 15s, false);
+  engine::Parcel parcel;
+  parcel.header = "{}";
+  for (const auto& piece : from.all) parcel.pieces.emplace_back(piece.data(), piece.size());
+  const double start = hil::steady_seconds();
+  near->send_parcel(1, 1, std::move(parcel));
+  std::jthread other([&] { a.run(); });
+  b.run();
+  hil::asio::post(a, [&] { near->close("done"); });
+  return done - start;
+}
+
+void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& server,
+           const std::shared_ptr<hil::asio::ssl::context>& client) {
+  Memory from;
+  std::iota(reinterpret_cast<std::uint32_t*>(from.bytes.data()),
+            reinterpret_cast<std::uint32_t*>(from.bytes.data()) + model_bytes / 4, 0U);
+  const auto to = std::make_shared<Memory>();
+  std::vector<double> bare;
+  std::vector<double> ours;
+  for (int i = 0; i < 7; ++i) {
+    bare.push_back(bare_copy(server, client, from, *to));
+    std::fill(to->bytes.begin(), to->bytes.end(), std::byte{0});
+    ours.push_back(through_the_protocol(server, client, from, to));
+    if (to->bytes != from.bytes) throw std::runtime_error("what came is not what was sent");
+  }
+  fmt::print("{}: bare {:.2f} GB/s, ours {:.2f} GB/s\n", what, 1e-9 * model_bytes / median(bare),
+             1e-9 * model_bytes / median(ours));
+  report_at_least(fmt::format("{}: 350 MB, of the bare copy's speed", what),
+                  median(bare) / median(ours), "x", 0.7);
+}
+
+// --- the elastic clock while the simulation is blocked ----------------------------------------------
+
+// Activities that are slept through, told to the clock from threads as a bridge does.
+class Sleepers : public sim::RealBackend {
+ public:
+  void attach(sim::ElasticClock& clock) override { clock_ = &clock; }
+  void begin(const sim::RealActivity& a) override {
+    const double seconds = a.what->flops;  // as many are slept
+    threads_.emplace_back([clock = clock_, id = a.id, seconds] {
+      clock->started(id, hil::steady_seconds());
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+      clock->ended(id, hil::steady_seconds());
+    });
+  }
+  void give_up(sim::TaskId) override {}
+
+ private:
+  sim::ElasticClock* clock_ = nullptr;
+  std::vector<std::jthread> threads_;
+};
+
+class Blocked : public sim::WorldListener {
+ public:
+  void on_instant(std::span<const sim::Event> events) override {
+    for (const sim::Event& e : events) {
+      if (e.kind == sim::EventKind::timer_fired) std::this_thread::sleep_for(500ms);
+      if (e.kind == sim::EventKind::task_done && e.node == 2 && ++short_ones < 20) next();
+    }
+  }
+  void on_activity(const sim::ActivityRecord& r) override {
+    worst = std::max(worst, std::abs(r.end_s - r.start_s - r.what->flops));
+  }
+  void next() { world->start(10 + short_ones, task(0.05), {0, 2}); }
+  static std::shared_ptr<sim::TaskGraph> task(double seconds) {
+    auto graph = std::make_shared<sim::TaskGraph>(2);
+    graph->compute({.label = "sleep", .at = 1, .seconds = seconds, .flops = seconds}, {},
+                   {"nothing", 0});
+    return graph;
+  }
+  sim::World* world = nullptr;
+  int short_ones = 0;
+  double worst = 0;
+};
+
+void clock_while_blocked() {
+  sim::WorldConfig config;
+  for (const char* name : {"server", "long", "short"}) {
+    sim::NodeConfig node;
+    node.name = name;
+    node.link = {name, "", platforms::Duplex::full, 1e9, 1e9, 0};
+    if (config.nodes.size() > 0) {
+      node.real.emplace();
+      node.real->present = true;
+    }
+    config.nodes.push_back(node);
+  }
+  Sleepers sleepers;
+  Blocked listener;
+  sim::World world(config, listener, &sleepers);
+  listener.world = &world;
+  world.start(0, Blocked::task(2.5), {0, 1});
+  listener.next();
+  for (const double at : {0.12, 0.9, 1.7}) world.set_timer(static_cast<std::int64_t>(10 * at), at);
+  world.run();
+  report("elastic clock: worst error of a duration, blocked for 0.5 s three times",
+         1e3 * listener.worst, "ms", 20);
+  report("elastic clock: delivered late at most", 1e3 * world.max_lag_s(), "ms", 1e-3);
+}
+
+}  // namespace
+}  // namespace convoy::bench
+
+int main() {
+  using namespace convoy;
+  const auto folder = std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
+  hil::InitRequest request;
+  request.folder = folder;
+  request.nodes = {{"a", ""}};
+  request.listen = {"127.0.0.1", 7700};
+  hil::init_testbed(request);
+  const auto server = hil::tls_context(
+      {folder / "coordinator/certificate.pem", folder / "coordinator/key.pem",
+       folder / "authority/certificate.pem", folder / "authority/crl.pem"},
+      hil::Role::coordinator);
+  const auto client = hil::tls_context({folder / "nodes/a/certificate.pem",
+                                        folder / "nodes/a/key.pem",
+                                        folder / "nodes/a/authority.pem",
+                                        {}},
+                                       hil::Role::node);
+  bench::speed("TCP", nullptr, nullptr);
+  bench::speed("TLS 1.3", server, client);
+  bench::clock_while_blocked();
+  std::filesystem::remove_all(folder);
+  return bench::missed() > 0 ? 1 : 0;
+}

@@ -1,0 +1,261 @@
+// convoy profile: measure this machine into a device's file.
+
+#include "engine/api/profile.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "base/diagnostics.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs.hpp"
+#include "engine/api/engine.hpp"
+#include "platforms/calibration.hpp"
+#include "platforms/device_file.hpp"
+
+namespace convoy::cli {
+namespace {
+
+using platforms::Calibration;
+using platforms::Device;
+using platforms::Figure;
+using platforms::Origin;
+
+struct ProfileArguments {
+  std::string device = "cpu";
+  std::string path;
+  std::string name;
+  bool overwrite = false;
+  bool quick = false;
+  bool quiet = false;
+};
+
+std::atomic<bool> interrupted = false;
+
+// The first signal ends it between two measurements, the second at once: nothing is written yet.
+void on_signal(int signal) {
+  if (interrupted.exchange(true)) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+}
+
+// --- the file -----------------------------------------------------------------------------------
+
+// Everything that can be found wrong before some minutes of measuring.
+void check_place(const ProfileArguments& arguments) {
+  const std::filesystem::path path = arguments.path;
+  if (path.extension() != ".toml") {
+    throw base::UserError(arguments.path + ": give -o a name that ends in .toml");
+  }
+  if (std::filesystem::is_directory(path)) throw base::UserError(arguments.path + ": is a folder");
+  if (std::filesystem::exists(path) && !arguments.overwrite) {
+    throw base::UserError(arguments.path + ": is there already; --overwrite replaces it");
+  }
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  if (::access(folder.c_str(), W_OK) != 0) {
+    throw base::UserError(arguments.path + ": its folder is not there, or cannot be written to");
+  }
+}
+
+// Whole or not at all: written beside, then put in its place.
+void write_whole(const std::string& path, const std::string& text) {
+  const std::string draft = path + ".new";
+  {
+    std::ofstream out(draft, std::ios::binary);
+    out << text;
+    out.flush();
+    if (!out) {
+      out.close();
+      std::error_code ignored;
+      std::filesystem::remove(draft, ignored);
+      throw base::UserError(path + ": could not be written whole; is the disk full?");
+    }
+  }
+  std::filesystem::rename(draft, path);
+}
+
+std::string name_from(const ProfileArguments& arguments) {
+  std::string name = arguments.name.empty() ? std::filesystem::path(arguments.path).stem().string()
+                                            : arguments.name;
+  const auto fits = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), fits)) {
+    throw base::UserError("--name: letters, digits, '-', '_' and '.' only");
+  }
+  return name;
+}
+
+// --- the device ---------------------------------------------------------------------------------
+
+Figure measured(double value, std::string note) {
+  return {value, Origin::measured, std::move(note)};
+}
+Figure fitted(double value, std::string note = "to the training steps above") {
+  return {value, Origin::fitted, std::move(note)};
+}
+Figure assumed(double value, std::string note) { return {value, Origin::assumed, std::move(note)}; }
+
+Device device_of(const ProfileArguments& arguments, const engine::Profile& profile,
+                 const platforms::Machine& m) {
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  Device device;
+  device.name = name_from(arguments);
+  device.description =
+      fmt::format("{}, {}, {}", profile.processor,
+                  arguments.device == "cpu" ? "one thread" : arguments.device, profile.software);
+  device.default_mode = "default";
+  device.capacity = profile.capacity > 0
+                        ? measured(profile.capacity, profile.capacity_note)
+                        : assumed(gib, "could not be read here: write what the machine has");
+  device.reserved = profile.available > 0
+                        ? measured(profile.capacity - profile.available,
+                                   "not available to a program while this was measured")
+                        : assumed(0, "not measured: what the system keeps for itself");
+  device.context = measured(profile.context, "the runtime loaded, each operator used once");
+  device.launch_overhead = fitted(m.launch_overhead);
+  device.launches_ahead = m.launches_ahead;
+  device.cache = fitted(m.cache);
+  device.pooling_given = true;
+  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
+    device.efficiency.at(i) = fitted(m.efficiency.at(i));
+  }
+  device.memory_efficiency = fitted(m.memory_efficiency);
+  platforms::PowerMode mode;
+  mode.name = device.default_mode;
+  mode.peak_fp32 = measured(m.peak_fp32, "the fastest operator");
+  mode.peak_fp16 =
+      profile.peak_fp16 > 0
+          ? measured(profile.peak_fp16, "a large matrix product")
+          : assumed(m.peak_fp32, "not measured: the FP32 rate; the engine trains in FP32");
+  mode.memory_bandwidth = measured(m.memory_bandwidth, "a sum of large tensors, in place");
+  mode.cache_bandwidth = fitted(m.cache_bandwidth);
+  constexpr const char* no_power = "not measured: without it energies are not those of the device";
+  mode.idle_w = assumed(0, no_power);
+  mode.busy_w = assumed(0, no_power);
+  device.modes.push_back(std::move(mode));
+  return device;
+}
+
+std::vector<std::string> comments(const ProfileArguments& arguments, const Calibration& found) {
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("Measured by convoy {} profile --device {}{}", CONVOY_VERSION,
+                              arguments.device, arguments.quick ? " --quick" : ""));
+  if (arguments.quick) lines.emplace_back("--quick: too inexact for use, made to try things out.");
+  lines.emplace_back("Training steps measured, and as these figures predict them:");
+  for (const platforms::Residual& r : found.steps) {
+    lines.push_back(fmt::format("  {:<44} {:>9.3f} ms {:>9.3f} ms {:>+6.1f} %", r.name,
+                                1e3 * r.measured, 1e3 * r.predicted, 100 * r.error()));
+  }
+  lines.push_back(fmt::format("Absolute error: median {:.1f} %, worst {:.1f} %",
+                              100 * found.median_error, 100 * found.worst_error));
+  return lines;
+}
+
+// --- what is said -------------------------------------------------------------------------------
+
+void show(double share, const std::string& what) {
+  if (::isatty(STDERR_FILENO) != 0) {
+    fmt::print(stderr, "\r\x1b[K{:3.0f} %  {}", 100 * share, what);
+    std::fflush(stderr);
+  }
+}
+
+std::string duration(double seconds) {
+  constexpr double milli = 1e-3;
+  return seconds < milli ? fmt::format("{:.2f} us", 1e6 * seconds)
+                         : fmt::format("{:.2f} ms", 1e3 * seconds);
+}
+
+void print(const engine::Profile& profile, const Calibration& found) {
+  Table operators({"<Operator", "time", "GFLOP/s", "GB/s", "repeats within"});
+  for (const engine::TimedStep& t : profile.operators) {
+    const engine::Kernel& k = t.cost.kernels.front();
+    operators.add({t.name, duration(t.seconds), fmt::format("{:.1f}", k.flops / t.seconds / 1e9),
+                   fmt::format("{:.1f}", k.bytes / t.seconds / 1e9),
+                   fmt::format("{:.0f} %", 100 * t.spread)});
+  }
+  Table steps({"<Training step", "measured", "predicted", "error", "repeats within"});
+  for (std::size_t i = 0; i < found.steps.size(); ++i) {
+    const platforms::Residual& r = found.steps[i];
+    steps.add({r.name, duration(r.measured), duration(r.predicted),
+               fmt::format("{:+.1f} %", 100 * r.error()),
+               fmt::format("{:.0f} %", 100 * profile.steps[i].spread)});
+  }
+  fmt::print("{}\n{}", operators.str(), steps.str());
+  fmt::print("\nAbsolute error of the predictions: median {:.1f} %, worst {:.1f} %\n",
+             100 * found.median_error, 100 * found.worst_error);
+}
+
+// Half of the steps vary that much from visit to visit: the machine has other things to do.
+void warn_of_noise(const engine::Profile& profile) {
+  constexpr double much = 0.15;
+  std::vector<double> spreads;
+  for (const engine::TimedStep& t : profile.steps) spreads.push_back(t.spread);
+  std::sort(spreads.begin(), spreads.end());
+  if (spreads.empty() || spreads[spreads.size() / 2] < much) return;
+  fmt::print(stderr,
+             "convoy: warning: repetitions differ by {:.0f} %: the machine is busy with other "
+             "things, or changes its clock; measure again when it is quiet\n",
+             100 * spreads[spreads.size() / 2]);
+}
+
+int profile(const ProfileArguments& arguments) {
+  name_from(arguments);
+  check_place(arguments);
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  engine::ProfileOptions options;
+  options.device = arguments.device;
+  options.cases = engine::profile_cases(arguments.quick);
+  options.quick = arguments.quick;
+  options.interrupted = &interrupted;
+  if (!arguments.quiet) {
+    options.progress = show;
+    fmt::print(stderr, "convoy: measuring {} for {}; leave the machine alone meanwhile\n",
+               arguments.device, arguments.quick ? "some seconds" : "a minute or two");
+  }
+  engine::Profile profile;
+  try {
+    profile = engine::measure(options);
+  } catch (const engine::Stopped&) {
+    fmt::print(stderr, "\nconvoy: stopped by a signal; nothing was written\n");
+    return ExitStatus::stopped;
+  }
+  if (!arguments.quiet && ::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\x1b[K");
+  const bool gpu = arguments.device != "cpu";
+  const Calibration found = platforms::calibrate(profile.operators, profile.steps, gpu);
+  check_place(arguments);  // someone else may have come first
+  write_whole(arguments.path, platforms::to_toml(device_of(arguments, profile, found.machine),
+                                                 comments(arguments, found)));
+  print(profile, found);
+  if (!arguments.quiet) warn_of_noise(profile);
+  fmt::print(
+      "{}: device = \"{}\" in a scenario beside it\n", arguments.path,
+      (std::filesystem::path(".") / std::filesystem::path(arguments.path).filename()).string());
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+void add_profile(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand("profile", "Measure this machine into a device's file");
+  auto arguments = std::make_shared<ProfileArguments>();
+  verb->add_option("--device", arguments->device, "What is measured: cpu, cuda or cuda:N");
+  verb->add_option("-o,--output", arguments->path, "File to write (DEVICE.toml)")->required();
+  verb->add_option("--name", arguments->name, "The device's name (default: that of the file)");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
+  verb->add_flag("--quick", arguments->quick, "A few seconds; too inexact for use");
+  verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
+  verb->callback([arguments, &status] { status = profile(*arguments); });
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,38 @@
+#include "engine/learning/devices.hpp"
+
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include "base/diagnostics.hpp"
+
+namespace convoy::engine {
+
+at::Device device_of(const std::string& name) {
+  try {
+    const at::Device device(name);
+    if (device.is_cpu()) return device;
+    if (device.is_cuda() && at::globalContext().hasCUDA()) {
+      const auto count = c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount();
+      if (device.index() < static_cast<int>(count)) return device;
+      throw base::UserError(fmt::format("--device {}: there are {} GPUs here", name, count));
+    }
+  } catch (const c10::Error&) {
+    throw base::UserError(fmt::format("--device {}: expected cpu, cuda or cuda:N", name));
+  }
+  throw base::UserError(fmt::format("--device {}: this LibTorch was built without it", name));
+}
+
+void quiet_blas() {
+  for (const char* name : {"libopenblas.so.0", "libblas.so.3"}) {
+    void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
+    if (library == nullptr) continue;
+    using SetThreads = void(int);
+    if (void* symbol = ::dlsym(library, "openblas_set_num_threads")) {
+      reinterpret_cast<SetThreads*>(symbol)(1);
+      return;
+    }
+  }
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,19 @@
+#pragma once
+
+// What was measured of a device: how long a step that is known took there. A single operator is a
+// step of one kernel.
+
+#include <string>
+
+#include "engine/model/costs.hpp"
+
+namespace convoy::engine {
+
+struct TimedStep {
+  std::string name;  // "cnn-small, batch 8, sgd_momentum"
+  StepCost cost;
+  double seconds = 0;  // undisturbed
+  double spread = 0;   // how far the middle repetition lies above it, as a share of it
+};
+
+}  // namespace convoy::engine

@@ -1,0 +1,196 @@
+#include "platforms/calibration.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "base/diagnostics.hpp"
+#include "platforms/roofline.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+using engine::Kernel;
+using engine::OpClass;
+using engine::TimedStep;
+
+// What is searched for, each as a logarithm: efficiencies by class, then these.
+enum Figures : std::size_t {
+  memory_efficiency = engine::op_classes,
+  launch_overhead,
+  cache,
+  cache_bandwidth,
+  figures,
+};
+using Point = std::array<double, figures>;
+
+constexpr double smallest_share = 1e-5;  // of a peak
+
+double bytes_of(const TimedStep& t) {
+  double sum = 0;
+  for (const Kernel& k : t.cost.kernels) sum += k.bytes;
+  return sum;
+}
+
+bool is_of(const TimedStep& t, OpClass op) { return t.cost.kernels.front().op == op; }
+
+// Where the search begins.
+Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead) {
+  Machine m;
+  m.launches_ahead = launches_ahead;
+  m.launch_overhead = std::numeric_limits<double>::infinity();
+  double most = 0;
+  for (const TimedStep& t : operators) {
+    m.peak_fp32 = std::max(m.peak_fp32, t.cost.flops() / t.seconds);
+    m.launch_overhead = std::min(m.launch_overhead, t.seconds);
+    if (!is_of(t, OpClass::elementwise)) continue;
+    m.cache_bandwidth = std::max(m.cache_bandwidth, bytes_of(t) / t.seconds);
+    if (bytes_of(t) > most) {
+      most = bytes_of(t);
+      m.memory_bandwidth = most / t.seconds;
+    }
+  }
+  if (m.peak_fp32 <= 0 || most <= 0) {
+    throw base::UserError("a calibration needs a matrix product and an elementwise operator");
+  }
+  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
+    double fastest = 0;
+    for (const TimedStep& t : operators) {
+      if (is_of(t, static_cast<OpClass>(i))) {
+        fastest = std::max(fastest, t.cost.flops() / t.seconds);
+      }
+    }
+    m.efficiency.at(i) = std::clamp(fastest / m.peak_fp32, smallest_share, 1.0);
+  }
+  m.memory_efficiency = 0.5;  // the largest sum reaches all of it: there is nothing faster
+  constexpr double usual_cache = 1 << 20;
+  m.cache = usual_cache;
+  return m;
+}
+
+Point point_of(const Machine& m) {
+  Point p{};
+  for (std::size_t i = 0; i < m.efficiency.size(); ++i) p.at(i) = std::log(m.efficiency.at(i));
+  p[memory_efficiency] = std::log(m.memory_efficiency);
+  p[launch_overhead] = std::log(m.launch_overhead);
+  p[cache] = std::log(m.cache);
+  p[cache_bandwidth] = std::log(m.cache_bandwidth);
+  return p;
+}
+
+// Shares of a peak stay below it; and no dense operator inside a step is faster than the fastest of
+// its class on its own. (Of the other classes the FLOPs are counted too loosely to say so.)
+void set(Machine& m, const Point& p, const Point& origin) {
+  constexpr auto dense = static_cast<std::size_t>(OpClass::elementwise);  // classes before it
+  const auto share = [&](std::size_t i) {
+    const double most = i < dense ? std::exp(origin.at(i)) : 1.0;
+    return std::clamp(std::exp(p.at(i)), smallest_share, most);
+  };
+  for (std::size_t i = 0; i < m.efficiency.size(); ++i) m.efficiency.at(i) = share(i);
+  m.memory_efficiency = share(memory_efficiency);
+  m.launch_overhead = std::exp(p[launch_overhead]);
+  m.cache = std::exp(p[cache]);
+  m.cache_bandwidth = std::exp(p[cache_bandwidth]);
+}
+
+class Search {
+ public:
+  Search(const std::vector<TimedStep>& steps, Machine start)
+      : steps_(steps), machine_(std::move(start)), origin_(point_of(machine_)) {}
+
+  // Small errors count by their square, large ones in proportion. The pull back to the origin is so
+  // weak that it tells only where the steps do not.
+  double loss(const Point& p) {
+    constexpr double small = 0.05;
+    constexpr double pull = 1e-3;
+    set(machine_, p, origin_);
+    double sum = 0;
+    for (const TimedStep& t : steps_) {
+      const double error = std::log(seconds(t.cost, machine_) / t.seconds);
+      sum += std::sqrt(error * error + small * small) - small;
+    }
+    sum /= static_cast<double>(steps_.size());
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      sum += pull * (p.at(i) - origin_.at(i)) * (p.at(i) - origin_.at(i));
+    }
+    return sum;
+  }
+
+  // Tries each figure up and down, and each two against each other (what one takes the other
+  // gives), with smaller and smaller strides.
+  double descend(Point& p) {
+    constexpr double first = 1.0;
+    constexpr double last = 0.004;
+    double best = loss(p);
+    for (double stride = first; stride > last;) {
+      bool moved = false;
+      const auto attempt = [&](std::size_t i, double up, std::size_t j, double down) {
+        Point q = p;
+        q.at(i) += up;
+        q.at(j) -= down;
+        const double l = loss(q);
+        if (l >= best) return;
+        best = l;
+        p = q;
+        moved = true;
+      };
+      for (std::size_t i = 0; i < figures; ++i) {
+        for (const double s : {stride, -stride}) {
+          attempt(i, s, i, 0);
+          for (std::size_t j = 0; j < figures; ++j) {
+            if (j != i) attempt(i, s, j, s);
+          }
+        }
+      }
+      if (!moved) stride /= 2;
+    }
+    return best;
+  }
+
+  // From several beginnings, since there are hollows.
+  Machine found() {
+    Point best = origin_;
+    double least = std::numeric_limits<double>::infinity();
+    for (const double overhead : {1.0, 5.0}) {
+      for (const double size : {1.0, 8.0}) {
+        Point p = origin_;
+        p[launch_overhead] += std::log(overhead);
+        p[cache] += std::log(size);
+        const double l = descend(p);
+        if (l >= least) continue;
+        least = l;
+        best = p;
+      }
+    }
+    set(machine_, best, origin_);
+    return machine_;
+  }
+
+ private:
+  const std::vector<TimedStep>& steps_;
+  Machine machine_;
+  Point origin_;
+};
+
+}  // namespace
+
+Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector<TimedStep>& steps,
+                      bool launches_ahead) {
+  Calibration result;
+  result.machine = first_guess(operators, launches_ahead);
+  if (!steps.empty()) result.machine = Search(steps, result.machine).found();
+  std::vector<double> errors;
+  for (const TimedStep& t : steps) {
+    result.steps.push_back({t.name, t.seconds, seconds(t.cost, result.machine)});
+    errors.push_back(std::abs(result.steps.back().error()));
+  }
+  std::sort(errors.begin(), errors.end());
+  if (!errors.empty()) {
+    result.median_error = errors[errors.size() / 2];
+    result.worst_error = errors.back();
+  }
+  return result;
+}
+
+}  // namespace convoy::platforms

@@ -1,0 +1,341 @@
+// The order of things between a run and one real node, with every way in which a connection can
+// break: no sockets, no clocks; what is said and noted is written down as text.
+
+#include "hil/bridge/orders.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace convoy::hil {
+namespace {
+
+using sim::Cause;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
+ protected:
+  OrdersTest() : orders(1, options(), *this, *this) {
+    model = graph->transfer("download", graph->artifact("model", 8, 0), 1);
+    masks = graph->compute({.label = "mask", .at = 1, .work = {sim::Work::Kind::learn_masks, 1, {}}},
+                           {model}, {"submodel", 8});
+    update = graph->compute({.label = "train", .at = 1, .work = {sim::Work::Kind::train, 2, {}}},
+                            {masks}, {"update", 8});
+    graph->transfer("upload", update, 0);
+  }
+
+  static sim::RealNode options() {
+    sim::RealNode real;
+    real.deadline_min_s = 30;
+    return real;
+  }
+
+  void connect(std::vector<wire::KnownTaskT> known = {}, bool restarted = false) {
+    whole = orders.connected(known, restarted);
+    orders.ready(now);
+  }
+  void add(std::int64_t task) {
+    engine::TaskInput input;
+    input.node = 1;
+    input.task = task;
+    input.version = 4;
+    orders.add(input, graph);
+  }
+  // Activities: 0 download, 1 mask, 2 train, 3 upload; the clock knows them as 10 x task + activity.
+  void begin(std::int64_t task, int activity) {
+    sim::RealActivity a;
+    a.id = 10 * task + activity;
+    a.task = task;
+    a.activity = activity;
+    a.what = &graph->activities()[static_cast<std::size_t>(activity)];
+    const bool transfer = a.what->kind == sim::ActivityKind::transfer;
+    a.node = activity == 0 ? 0 : 1;
+    a.peer = transfer ? (activity == 0 ? 1 : 0) : sim::no_node;
+    a.predicted_s = 5;
+    orders.begin(a, now);
+  }
+  template <class Body, class Said>
+  void hear(Said said, std::function<void(const Body&)> how) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(Body::Pack(builder, &said));
+    how(*flatbuffers::GetRoot<Body>(builder.GetBufferPointer()));
+  }
+  void began(std::int64_t task, int activity, double ago = 0, int attempt = 1) {
+    wire::BeganT said;
+    said.task = task;
+    said.attempt = attempt;
+    said.activity = activity;
+    said.ago_ns = static_cast<std::int64_t>(1e9 * ago);
+    hear<wire::Began>(said, [&](const wire::Began& b) { orders.began(b, now, 0); });
+  }
+  void ended(std::int64_t task, int activity, double took, int attempt = 1) {
+    wire::EndedT said;
+    said.task = task;
+    said.attempt = attempt;
+    said.activity = activity;
+    said.took_ns = static_cast<std::int64_t>(1e9 * took);
+    hear<wire::Ended>(said, [&](const wire::Ended& e) { orders.ended(e, now); });
+  }
+  static wire::KnownTaskT knows(std::int64_t task, bool input, bool done = false, int attempt = 1) {
+    wire::KnownTaskT k;
+    k.task = task;
+    k.attempt = attempt;
+    k.version = 4;
+    k.input = input;
+    k.done = done;
+    return k;
+  }
+  // As far as the training of task 7.
+  void train() {
+    connect();
+    add(7);
+    begin(7, 0);
+    orders.received(7, 1, now);
+    begin(7, 1);
+    began(7, 1);
+    ended(7, 1, 1);
+    begin(7, 2);
+    began(7, 2);
+    take();
+  }
+  // What was said and noted since the last call.
+  std::vector<std::string> take() { return std::exchange(log, {}); }
+
+  std::shared_ptr<sim::TaskGraph> graph = std::make_shared<sim::TaskGraph>(2);
+  int model = 0;
+  int masks = 0;
+  int update = 0;
+  double now = 100;
+  bool whole = true;
+  std::vector<std::string> log;
+  Orders orders;
+
+ private:
+  void assign(const engine::TaskInput& input, std::int32_t attempt) override {
+    log.push_back(fmt::format("assign {}/{}", input.task, attempt));
+  }
+  void begin(const wire::BeginT& b) override {
+    log.push_back(fmt::format("begin {}.{}{}", b.task, b.activity, b.last ? " last" : ""));
+  }
+  void cancel(sim::TaskId task, std::int32_t) override { log.push_back(fmt::format("cancel {}", task)); }
+  void kept(sim::TaskId task, std::int32_t) override { log.push_back(fmt::format("kept {}", task)); }
+  void started(sim::ElasticClock::Id id, double stamp, double) override {
+    log.push_back(fmt::format("{} started {}", id, stamp));
+  }
+  void stopped(sim::ElasticClock::Id id, double stamp) override {
+    log.push_back(fmt::format("{} stopped {}", id, stamp));
+  }
+  void ended(sim::ElasticClock::Id id, double stamp) override {
+    log.push_back(fmt::format("{} ended {}", id, stamp));
+  }
+  void ended_after(sim::ElasticClock::Id id, double seconds) override {
+    log.push_back(fmt::format("{} took {}", id, seconds));
+  }
+  void failed(sim::ElasticClock::Id id, Cause cause, const std::string& why) override {
+    log.push_back(fmt::format("{} {} {}", id, name_of(cause), why));
+  }
+};
+
+TEST_F(OrdersTest, ATaskFromItsDownloadToItsUpload) {
+  connect();
+  add(7);
+  begin(7, 0);
+  EXPECT_THAT(take(), ElementsAre("70 started 100", "assign 7/1"));
+  now = 101;
+  orders.received(7, 1, now);
+  EXPECT_THAT(take(), ElementsAre("70 ended 101"));
+  begin(7, 1);
+  now = 102;
+  began(7, 1);
+  now = 103;
+  ended(7, 1, 0.9);
+  EXPECT_THAT(take(), ElementsAre("begin 7.1", "71 started 102", "71 ended 103"));
+  begin(7, 2);
+  began(7, 2);
+  ended(7, 2, 0.9);
+  EXPECT_THAT(take(), ElementsAre("begin 7.2 last", "72 started 103", "72 ended 103"));
+  begin(7, 3);
+  began(7, 3);
+  ASSERT_TRUE(orders.offered(7, 1));
+  EXPECT_FALSE(orders.offered(7, 1)) << "one at a time";
+  now = 105;
+  orders.arrived(7, 1, now);
+  EXPECT_TRUE(orders.filed(7, 1, now));
+  EXPECT_THAT(take(), ElementsAre("begin 7.3", "73 started 103", "73 stopped 105", "73 ended 105",
+                                  "kept 7"));
+  EXPECT_TRUE(orders.empty());
+}
+
+TEST_F(OrdersTest, WhatIsOrderedBeforeTheConnectionIsThereGoesOutWithIt) {
+  add(7);
+  begin(7, 0);
+  EXPECT_THAT(take(), ElementsAre("70 started 100"));
+  connect();
+  EXPECT_THAT(take(), ElementsAre("assign 7/1"));
+}
+
+TEST_F(OrdersTest, ADownloadThatBrokeIsSentAnew) {
+  connect();
+  add(7);
+  begin(7, 0);
+  take();
+  orders.disconnected();
+  connect({knows(7, false)});
+  EXPECT_TRUE(whole);
+  EXPECT_THAT(take(), ElementsAre("assign 7/1")) << "the parcel is on its way again";
+  orders.disconnected();
+  connect();  // not even the assignment had come
+  EXPECT_THAT(take(), ElementsAre("assign 7/1"));
+}
+
+TEST_F(OrdersTest, AReceiptThatWasLostIsMadeUpFor) {
+  connect();
+  add(7);
+  begin(7, 0);
+  take();
+  orders.disconnected();
+  now = 108;
+  connect({knows(7, true)});
+  EXPECT_THAT(take(), ElementsAre("70 ended 108"));
+}
+
+TEST_F(OrdersTest, TrainingGoesOnOverABrokenLinkAndCountsByTheNodesClock) {
+  train();
+  orders.disconnected();
+  now = 110;
+  connect({knows(7, true)});
+  EXPECT_TRUE(whole);
+  EXPECT_THAT(take(), ElementsAre("begin 7.2 last")) << "asked again, and answered from memory";
+  began(7, 2, 8);
+  ended(7, 2, 8);
+  EXPECT_THAT(take(), ElementsAre("72 took 8"));
+}
+
+TEST_F(OrdersTest, AnAgentStartedAnewInTheMiddleOfTrainingHasLostItsWork) {
+  train();
+  orders.disconnected();
+  whole = orders.connected({}, true);
+  EXPECT_FALSE(whole);
+  EXPECT_THAT(orders.clear(), ElementsAre(7));
+  orders.ready(now);
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(OrdersTest, AResultThatWasKeptIsAskedForAgain) {
+  train();
+  ended(7, 2, 1);
+  begin(7, 3);
+  take();
+  orders.disconnected();
+  connect({knows(7, true, true)}, true);
+  EXPECT_TRUE(whole);
+  EXPECT_THAT(take(), ElementsAre("begin 7.3"));
+}
+
+TEST_F(OrdersTest, AnUpdateThatIsHereIsNotAskedForAgain) {
+  train();
+  ended(7, 2, 1);
+  begin(7, 3);
+  began(7, 3);
+  ASSERT_TRUE(orders.offered(7, 1));
+  orders.arrived(7, 1, now);
+  take();
+  orders.disconnected();
+  connect({knows(7, true, true)});
+  EXPECT_THAT(take(), IsEmpty());
+  EXPECT_FALSE(orders.offered(7, 1));
+  EXPECT_TRUE(orders.filed(7, 1, now));
+  EXPECT_THAT(take(), ElementsAre("73 ended 100", "kept 7"));
+  EXPECT_FALSE(orders.filed(7, 1, now)) << "twice";
+}
+
+TEST_F(OrdersTest, AnUploadThatBrokeIsTakenFromItsStart) {
+  train();
+  ended(7, 2, 1);
+  begin(7, 3);
+  began(7, 3);
+  ASSERT_TRUE(orders.offered(7, 1));
+  orders.disconnected();
+  connect({knows(7, true, true)});
+  EXPECT_TRUE(orders.offered(7, 1));
+}
+
+TEST_F(OrdersTest, ACoordinatorThatWasKilledGoesOnWithWhatTheAgentKnows) {
+  connect({knows(7, true, false, 3)});
+  add(7);
+  begin(7, 2);  // what came before is in the recording
+  EXPECT_THAT(take(), ElementsAre("begin 7.2 last"));
+  began(7, 2, 0, 1);
+  EXPECT_THAT(take(), IsEmpty()) << "of another attempt";
+  began(7, 2, 0, 3);
+  EXPECT_THAT(take(), ElementsAre("72 started 100"));
+}
+
+TEST_F(OrdersTest, ATaskThatTheAgentHasForgottenFailsAndIsNotTrainedWithoutItsMasks) {
+  connect();
+  add(7);
+  begin(7, 2);
+  EXPECT_THAT(take(),
+              ElementsAre("72 failed the agent knows nothing of the task any more"));
+}
+
+TEST_F(OrdersTest, WhoIsGivenUpIsLetGoBeforeAnythingElseBegins) {
+  train();
+  orders.give_up(7, now);
+  add(8);
+  begin(8, 0);
+  EXPECT_THAT(take(), ElementsAre("cancel 7", "80 started 100"));
+  ended(7, 2, 3);
+  EXPECT_THAT(take(), IsEmpty()) << "a result of what was given up";
+  EXPECT_GT(orders.draining_s(now + 2), 1);
+  orders.cancelled(7, 1, now);
+  EXPECT_THAT(take(), ElementsAre("assign 8/1"));
+  EXPECT_EQ(orders.draining_s(now + 2), 0);
+}
+
+TEST_F(OrdersTest, ANodeThatSaysNothingIsNotWaitedForForEver) {
+  train();
+  orders.watch(now + 29, false);
+  EXPECT_THAT(take(), IsEmpty());
+  orders.watch(now + 31, false);
+  EXPECT_THAT(take(), ElementsAre("72 timed_out no answer for 31.00 s"));
+}
+
+TEST_F(OrdersTest, ATransferThatMovesIsWaitedForButNotForEver) {
+  connect();
+  add(7);
+  begin(7, 0);
+  take();
+  for (double t = now; t < now + 290; t += 20) orders.watch(t, true);
+  EXPECT_THAT(take(), IsEmpty());
+  orders.watch(now + 301, true);
+  EXPECT_EQ(take().size(), 1U);
+}
+
+TEST_F(OrdersTest, NoticesCannotLieInTheFuture) {
+  connect();
+  add(7);
+  begin(7, 0);
+  orders.received(7, 1, now);
+  begin(7, 1);
+  take();
+  now = 104;
+  began(7, 1, -1e6);
+  EXPECT_THAT(take(), ElementsAre("71 started 104"));
+  begin(7, 2);
+  take();
+  began(7, 2, 1e6);
+  EXPECT_THAT(take(), ElementsAre("72 started 104")) << "nor before it was asked to";
+}
+
+TEST_F(OrdersTest, AFailureEndsWhateverIsUnderWay) {
+  train();
+  orders.failed(7, 1, -1, 0, Cause::out_of_memory, "too much");
+  EXPECT_THAT(take(), ElementsAre("72 out_of_memory too much"));
+  orders.failed(7, 1, 2, 0, Cause::failed, "again");
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace convoy::hil

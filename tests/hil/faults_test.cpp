@@ -1,0 +1,134 @@
+// Links that break, over a relay and, as root, in a network namespace of its own.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "tests/hil/testbed_run.hpp"
+#include "tests/support/proxy.hpp"
+
+namespace convoy {
+namespace {
+
+using test::Output;
+using test::Proxy;
+using test::TestbedRun;
+using testing::HasSubstr;
+
+class Faults : public testing::Test, protected TestbedRun {
+ protected:
+  Faults() : link(port) {
+    agent_port = link.port();
+    sets.push_back("fleet.nodes.1.backend=sim");
+    sets.push_back("training.local_epochs=60");
+    sets.push_back("stop.tasks=12");
+    sets.push_back("schedule.quorum=1.0");
+  }
+
+  // The agent is in the middle of its training.
+  bool trains() {
+    return test::eventually([&] {
+      try {
+        return query("real", "SELECT COUNT(*) FROM activity WHERE node = 1 AND label = 'mask'")[0] !=
+               "0";
+      } catch (const std::exception&) {
+        return false;  // the store is not there yet
+      }
+    });
+  }
+  void expect_replay() {
+    const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+    ASSERT_EQ(replay.status, 0) << replay.err;
+    const auto real = journal("real");
+    const auto again = journal("replay");
+    ASSERT_EQ(real.size(), again.size());
+    for (std::size_t i = 0; i < real.size(); ++i) {
+      ASSERT_EQ(real[i].kind, again[i].kind) << "entry " << i;
+      ASSERT_EQ(real[i].task, again[i].task) << "entry " << i;
+      ASSERT_NEAR(real[i].time_s, again[i].time_s, 1e-6) << "entry " << i;
+    }
+  }
+
+  Proxy link;
+};
+
+TEST_F(Faults, ALinkThatIsCutForAWhileCostsNothingButTime) {
+  agent("a");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(trains()) << real.output();
+  link.set(Proxy::Link::cut);
+  ASSERT_TRUE(agents["a"]->says("not connected"));
+  link.set(Proxy::Link::up);
+  ASSERT_EQ(real.wait(150), 0) << real.output();
+  EXPECT_EQ(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'")[0], "0")
+      << real.output();
+  EXPECT_EQ(aggregated("real")["a"], 4);
+  expect_replay();
+}
+
+TEST_F(Faults, ALinkThatIsCutForGoodIsDoneWithout) {
+  sets.push_back("hil.lost_after_s=1");
+  sets.push_back("hil.rejoin_timeout_s=1");
+  agent("a");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(trains()) << real.output();
+  link.set(Proxy::Link::cut);
+  ASSERT_EQ(real.wait(150), 0) << real.output();
+  EXPECT_NE(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'")[0], "0");
+  // Who, which task, since when, and what was expected.
+  EXPECT_THAT(real.output(), testing::ContainsRegex("node a, task [0-9]+, train: after .*predicted"));
+  EXPECT_THAT(real.output(), HasSubstr("lost for good"));
+  expect_replay();
+}
+
+TEST_F(Faults, AHalfOpenLinkIsNoticedAndTheNodeJoinsAgain) {
+  sets.push_back("hil.lost_after_s=1.5");
+  sets.push_back("stop.tasks=16");
+  agent("a");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(trains()) << real.output();
+  link.set(Proxy::Link::stalled);
+  ASSERT_TRUE(real.says("is lost")) << real.output();
+  link.set(Proxy::Link::up);
+  ASSERT_EQ(real.wait(150), 0) << real.output();
+  EXPECT_NE(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_joined'")[0], "0");
+  EXPECT_GT(aggregated("real")["a"], 0);
+  expect_replay();
+}
+
+// 200 ms there and back, and losses. The namespace has a loopback of its own and nothing else.
+TEST_F(Faults, ASlowAndLossyLinkOnlyTakesLonger) {
+  const auto quietly = [](const std::string& command) {
+    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+  };
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root for a network namespace";
+  netns = "convoy-test-" + std::to_string(::getpid());
+  if (!quietly("ip netns add " + netns)) GTEST_SKIP() << "no network namespaces here";
+  struct Namespace {
+    std::string name;
+    ~Namespace() { std::system(("ip netns del " + name).c_str()); }
+  } const space{netns};
+  const std::string inside = "ip netns exec " + netns + " ";
+  if (!quietly(inside + "ip link set lo up") ||
+      !quietly(inside + "tc qdisc add dev lo root netem delay 100ms loss 2%")) {
+    GTEST_SKIP() << "no netem here";
+  }
+  agent_port = port;
+  sets.push_back("hil.heartbeat_s=1");
+  sets.push_back("training.local_epochs=2");
+  sets.push_back("hil.join_timeout_s=100");
+  agent("a");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(200), 0) << real.output();
+  EXPECT_EQ(aggregated("real")["a"], 4);
+  const auto seconds = query("real",
+                             "SELECT MIN(end_s - start_s) FROM activity WHERE label = 'download' "
+                             "AND real = 1");
+  EXPECT_GE(std::stod(seconds[0]), 0.2) << "a download and its receipt cross the link twice";
+  expect_replay();
+}
+
+}  // namespace
+}  // namespace convoy

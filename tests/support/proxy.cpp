@@ -1,0 +1,109 @@
+#include "tests/support/proxy.hpp"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <vector>
+
+namespace convoy::test {
+namespace {
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+struct Pair {
+  int near;
+  int far;
+};
+
+bool send_all(int socket, const char* data, ssize_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = ::send(socket, data, static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
+    if (n <= 0) return false;
+    data += n;
+    bytes -= n;
+  }
+  return true;
+}
+
+}  // namespace
+
+Proxy::Proxy(int target)
+    : target_(target), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), port_(0) {
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  auto* raw = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(listener_, raw, size) != 0 || ::listen(listener_, 16) != 0 ||
+      ::getsockname(listener_, raw, &size) != 0) {
+    throw std::runtime_error("the proxy cannot listen");
+  }
+  port_ = ntohs(address.sin_port);
+  thread_ = std::jthread([this](const std::stop_token& stop) { relay(stop); });
+}
+
+Proxy::~Proxy() {
+  thread_.request_stop();
+  thread_.join();
+  ::close(listener_);
+}
+
+void Proxy::relay(const std::stop_token& stop) {
+  std::vector<Pair> pairs;
+  std::vector<char> buffer(1 << 16);
+  const auto end = [](const Pair& p) {
+    ::close(p.near);
+    ::close(p.far);
+  };
+  while (!stop.stop_requested()) {
+    if (link_ == Link::cut) {
+      std::for_each(pairs.begin(), pairs.end(), end);
+      pairs.clear();
+    }
+    std::vector<pollfd> watched = {{listener_, POLLIN, 0}};
+    if (link_ == Link::up) {
+      for (const Pair& p : pairs) {
+        watched.push_back({p.near, POLLIN, 0});
+        watched.push_back({p.far, POLLIN, 0});
+      }
+    }
+    constexpr int moment_ms = 10;
+    if (::poll(watched.data(), watched.size(), moment_ms) <= 0) continue;
+    for (std::size_t i = 1; i < watched.size(); ++i) {
+      if (watched[i].revents == 0) continue;
+      const Pair p = pairs[(i - 1) / 2];
+      const int from = watched[i].fd;
+      const ssize_t n = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      const bool alive = n > 0 && send_all(from == p.near ? p.far : p.near, buffer.data(), n);
+      if (alive) {
+        bytes_ += n;
+        continue;
+      }
+      end(p);
+      pairs.erase(pairs.begin() + static_cast<std::ptrdiff_t>((i - 1) / 2));
+      break;  // places have shifted
+    }
+    if ((watched[0].revents & POLLIN) == 0) continue;
+    const int near = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int far = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = loopback(target_);
+    if (link_ == Link::cut ||
+        ::connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      end({near, far});
+    } else {
+      pairs.push_back({near, far});
+    }
+  }
+  std::for_each(pairs.begin(), pairs.end(), end);
+}
+
+}  // namespace convoy::test
