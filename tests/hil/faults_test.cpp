@@ -98,6 +98,20 @@ TEST_F(Faults, AHalfOpenLinkIsNoticedAndTheNodeJoinsAgain) {
   expect_replay();
 }
 
+TEST_F(Faults, ALatencyOf200MillisecondsOnlyTakesLonger) {
+  sets.push_back("training.local_epochs=2");
+  link.delay(0.1);
+  agent("a");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(150), 0) << real.output();
+  EXPECT_EQ(aggregated("real")["a"], 4);
+  const auto seconds = query("real",
+                             "SELECT MIN(end_s - start_s) FROM activity WHERE label = 'download' "
+                             "AND real = 1");
+  EXPECT_GE(std::stod(seconds[0]), 0.2) << "a download and its receipt cross the link twice";
+  expect_replay();
+}
+
 // 200 ms there and back, and losses. The namespace has a loopback of its own and nothing else.
 TEST_F(Faults, ASlowAndLossyLinkOnlyTakesLonger) {
   const auto quietly = [](const std::string& command) {

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <chrono>
+#include <deque>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace convoy::test {
@@ -21,9 +23,17 @@ sockaddr_in loopback(int port) {
   return address;
 }
 
+using Clock = std::chrono::steady_clock;
+
+struct Late {
+  Clock::time_point due;
+  int to;
+  std::string data;
+};
 struct Pair {
   int near;
   int far;
+  std::deque<Late> late = {};
 };
 
 bool send_all(int socket, const char* data, ssize_t bytes) {
@@ -76,15 +86,29 @@ void Proxy::relay(const std::stop_token& stop) {
         watched.push_back({p.far, POLLIN, 0});
       }
     }
-    constexpr int moment_ms = 10;
+    bool waiting = false;
+    if (link_ == Link::up) {
+      for (Pair& p : pairs) {
+        while (!p.late.empty() && p.late.front().due <= Clock::now()) {
+          const Late& first = p.late.front();
+          send_all(first.to, first.data.data(), static_cast<ssize_t>(first.data.size()));
+          p.late.pop_front();
+        }
+        waiting = waiting || !p.late.empty();
+      }
+    }
+    const int moment_ms = waiting ? 1 : 10;
     if (::poll(watched.data(), watched.size(), moment_ms) <= 0) continue;
     for (std::size_t i = 1; i < watched.size(); ++i) {
       if (watched[i].revents == 0) continue;
-      const Pair p = pairs[(i - 1) / 2];
+      Pair& p = pairs[(i - 1) / 2];
       const int from = watched[i].fd;
       const ssize_t n = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
-      const bool alive = n > 0 && send_all(from == p.near ? p.far : p.near, buffer.data(), n);
-      if (alive) {
+      if (n > 0) {
+        const auto wait = std::chrono::duration_cast<Clock::duration>(
+            std::chrono::duration<double>(delay_s_.load()));
+        p.late.push_back({Clock::now() + wait, from == p.near ? p.far : p.near,
+                          std::string(buffer.data(), static_cast<std::size_t>(n))});
         bytes_ += n;
         continue;
       }

@@ -23,6 +23,8 @@ class Proxy {
 
   [[nodiscard]] int port() const { return port_; }
   void set(Link link) { link_ = link; }
+  // What comes is passed on so much later, each way.
+  void delay(double seconds) { delay_s_ = seconds; }
   [[nodiscard]] long bytes() const { return bytes_; }  // relayed so far
 
  private:
@@ -32,6 +34,7 @@ class Proxy {
   int listener_;
   int port_;
   std::atomic<Link> link_ = Link::up;
+  std::atomic<double> delay_s_ = 0;
   std::atomic<long> bytes_ = 0;
   std::jthread thread_;  // last
 };
