@@ -105,17 +105,16 @@ TEST_F(Loopback, ARunWithoutKeptUpdatesIsReplayedByTrainingAgain) {
 }
 
 TEST_F(Loopback, AnAgentKilledInTheMiddleOfATaskComesBackAndGoesOn) {
-  sets.push_back("training.local_epochs=40");
+  sets.push_back("training.local_epochs=60");
   sets.push_back("stop.tasks=16");
-  const std::vector<std::string> state = {"--state", in("state-a")};
-  agent("a", state);
+  agent("a");
   agent("b");
   auto& real = coordinator("real");
-  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM activity WHERE peer = 1 AND label = 'download'", 1))
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM activity WHERE node = 1 AND label = 'mask'", 1))
       << real.output();
   agents["a"]->signal(SIGKILL);
   agents["a"]->wait();
-  agent("a", state);
+  agent("a");
   ASSERT_EQ(real.wait(120), 0) << real.output();
   EXPECT_GT(aggregated("real")["a"], 0);
   EXPECT_THAT(real.output(), HasSubstr("node a"));
