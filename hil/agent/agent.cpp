@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <cmath>
+#include <future>
 #include <limits>
 
 #include "base/diagnostics.hpp"
@@ -26,6 +27,7 @@ using namespace std::chrono_literals;
 constexpr auto connect_timeout = 10s;
 constexpr double first_pause_s = 0.2;
 constexpr auto poll_interval = 100ms;  // for stop()
+constexpr auto longest_notice = 20ms;
 
 std::string text_of(const flatbuffers::String* s) { return s == nullptr ? "" : s->str(); }
 
@@ -313,6 +315,21 @@ class Agent::Impl {
     });
   }
 
+  // The notice is on its way before the computing begins: the scheduler would let it wait for
+  // milliseconds behind a thread that computes.
+  void say_first(wire::BeganT said) {
+    if (io_.get_executor().running_in_this_thread()) {
+      if (connection_) connection_->send(std::move(said));
+      return;
+    }
+    const auto sent = std::make_shared<std::promise<void>>();
+    asio::post(io_, [this, sent, said] {
+      if (connection_) connection_->send(wire::BeganT(said));
+      sent->set_value();
+    });
+    sent->get_future().wait_for(longest_notice);
+  }
+
   TrainerEvents events() {
     TrainerEvents e;
     e.ready = [this](std::int64_t samples) {
@@ -333,7 +350,7 @@ class Agent::Impl {
         connection_->finish(reason);
       });
     };
-    e.began = [this](wire::BeganT said) { say(std::move(said)); };
+    e.began = [this](wire::BeganT said) { say_first(std::move(said)); };
     e.ended = [this](wire::EndedT said) { say(std::move(said)); };
     e.failed = [this](wire::FailedT said) {
       spdlog::warn("task {}: {}", said.task, said.reason);
