@@ -34,7 +34,8 @@ using hil::Connection;
 using hil::Stream;
 using hil::asio::ip::tcp;
 
-// --- a model over loopback ------------------------------------------------------------------------
+// --- a model over loopback
+// ------------------------------------------------------------------------
 
 constexpr std::size_t model_bytes = 350'000'000;
 constexpr std::size_t tensors = 200;
@@ -169,7 +170,8 @@ void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& ser
                   median(bare) / median(ours), "x", 0.7);
 }
 
-// --- the elastic clock while the simulation is blocked ----------------------------------------------
+// --- the elastic clock while the simulation is blocked
+// ----------------------------------------------
 
 // Activities that are slept through, told to the clock from threads as a bridge does.
 class Sleepers : public sim::RealBackend {
@@ -238,7 +240,8 @@ void clock_while_blocked() {
   report("elastic clock: delivered late at most", 1e3 * world.max_lag_s(), "ms", 1e-3);
 }
 
-// --- from an assignment to the agent's start --------------------------------------------------------
+// --- from an assignment to the agent's start
+// --------------------------------------------------------
 
 // A small coordinator in this process and a real agent beside it: a task is assigned, what it
 // starts from is sent, and the time until the agent says that it has begun is counted; the way
@@ -362,16 +365,17 @@ void assignments() {
 
 int main() {
   using namespace convoy;
-  const auto folder = std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
+  const auto folder =
+      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
   hil::InitRequest request;
   request.folder = folder;
   request.nodes = {{"a", ""}};
   request.listen = {"127.0.0.1", 7700};
   hil::init_testbed(request);
-  const auto server = hil::tls_context(
-      {folder / "coordinator/certificate.pem", folder / "coordinator/key.pem",
-       folder / "authority/certificate.pem", folder / "authority/crl.pem"},
-      hil::Role::coordinator);
+  const auto server =
+      hil::tls_context({folder / "coordinator/certificate.pem", folder / "coordinator/key.pem",
+                        folder / "authority/certificate.pem", folder / "authority/crl.pem"},
+                       hil::Role::coordinator);
   const auto client = hil::tls_context({folder / "nodes/a/certificate.pem",
                                         folder / "nodes/a/key.pem",
                                         folder / "nodes/a/authority.pem",

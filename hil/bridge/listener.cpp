@@ -15,8 +15,15 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto meeting_timeout = 10s;  // for the handshake, and again for the first word
-constexpr int most_strangers = 64;     // at once at the door
+constexpr int most_strangers = 64;  // at once at the door
+// Of the lists in a Hello: what takes four bytes on the wire each may take far more when unpacked.
+constexpr std::size_t most_missing = 64;
+constexpr std::size_t most_known = 4096;
+
+template <class List>
+bool longer_than(std::size_t most, const List* list) {
+  return list != nullptr && list->size() > most;
+}
 
 }  // namespace
 
@@ -30,11 +37,13 @@ void refuse(Connection& connection, const std::string& reason, bool for_good) {
 
 class Listener::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned)
+  Impl(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
+       std::chrono::milliseconds patience)
       : io_(io),
         inventory_(inventory),
         welcome_(std::move(welcome)),
         turned_(std::move(turned)),
+        patience_(patience),
         acceptor_(io),
         pause_(io) {
     if (!inventory.insecure) {
@@ -101,7 +110,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     auto stranger = std::make_shared<Stranger>(*this);
     stranger->stream = std::make_unique<Stream>(std::move(socket), tls_);
     // For the handshake and the first word together.
-    stranger->timer.expires_after(meeting_timeout);
+    stranger->timer.expires_after(patience_);
     stranger->timer.async_wait([weak = std::weak_ptr(stranger)](const error_code& cancelled) {
       const auto there = weak.lock();
       if (cancelled || !there) return;
@@ -121,7 +130,9 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void turned(const std::string& name, const std::string& from, const std::string& why) {
-    if (turned_) turned_(name, from, why);
+    // A copy: it may close the listener, which drops it.
+    const Turned tell = turned_;
+    if (tell) tell(name, from, why);
   }
 
   void identify(const std::shared_ptr<Stranger>& stranger) {
@@ -148,12 +159,14 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       self->turned(stranger->name, from, why);
     };
     // Silence is noticed as everywhere; the connection keeps itself alive while it is open.
-    connection->start({hear, closed}, 1s,
-                      std::chrono::duration_cast<std::chrono::milliseconds>(meeting_timeout));
+    connection->start({hear, closed}, 1s, 2 * patience_);
   }
 
   void hear(const std::shared_ptr<Connection>& connection, const std::string& certified,
             const wire::Hello& said) {
+    if (longer_than(most_missing, said.missing()) || longer_than(most_known, said.known())) {
+      throw ProtocolError("its hello is too long");
+    }
     wire::HelloT hello;
     said.UnPackTo(&hello);
     const std::string from = connection->stream().remote();
@@ -183,21 +196,26 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       *text = base::printable(*text);
     }
     for (std::string& text : hello.missing) text = base::printable(text);
-    if (welcome_) welcome_(connection, hello);
+    const Welcome welcome = welcome_;  // as above
+    if (!welcome) return turn_away("the coordinator ends", false);
+    welcome(connection, hello);
   }
 
   asio::io_context& io_;
   Inventory inventory_;
   Welcome welcome_;
   Turned turned_;
+  std::chrono::milliseconds patience_;
   std::shared_ptr<asio::ssl::context> tls_;
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
   int strangers_ = 0;
 };
 
-Listener::Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned)
-    : impl_(std::make_shared<Impl>(io, inventory, std::move(welcome), std::move(turned))) {
+Listener::Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
+                   std::chrono::milliseconds patience)
+    : impl_(
+          std::make_shared<Impl>(io, inventory, std::move(welcome), std::move(turned), patience)) {
   impl_->accept();
 }
 Listener::~Listener() { close(); }

@@ -4,6 +4,7 @@
 // comes through has a certificate of this testbed in its own name and speaks our protocol.
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,9 +24,10 @@ class Listener {
   using Turned =
       std::function<void(const std::string& name, const std::string& from, const std::string& why)>;
 
-  // Throws base::UserError where the address cannot be listened on, or a file of the inventory
-  // cannot be used.
-  Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned);
+  // `patience`: for the handshake and the first word together. Throws base::UserError where the
+  // address cannot be listened on, or a file of the inventory cannot be used.
+  Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
+           std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

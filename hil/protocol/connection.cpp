@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t pings_kept = 32;
 constexpr std::uint64_t most_waiting_bytes = 256 << 20;
 constexpr std::size_t most_transfers = 16;  // that a peer has begun and not ended
+constexpr std::size_t most_waiting = 1024;  // messages, before pings are left without an answer
+constexpr auto linger_time = std::chrono::milliseconds(2000);
 
 std::string kind_of(const wire::Message& message) {
   return wire::EnumNameBody(message.body_type());
@@ -69,7 +71,7 @@ void Connection::trust(const Limits& limits, std::chrono::milliseconds heartbeat
 // --------------------------------------------------------------------------------------
 
 void Connection::send_bytes(std::vector<std::byte> message) {
-  if (!open_) return;
+  if (!open_ || !broken_.empty() || lingering_) return;
   waiting_bytes_ += message.size();
   if (waiting_bytes_ > most_waiting_bytes) {
     close("the peer does not read what it is sent");
@@ -99,7 +101,7 @@ void Connection::drop_parcels(std::int64_t task) {
 }
 
 void Connection::write_next() {
-  if (writing_ || !open_) return;
+  if (writing_ || !broken_.empty() || !open_) return;
   if (!messages_.empty()) {
     std::vector<std::byte> message = std::move(messages_.front());
     messages_.pop_front();
@@ -108,8 +110,23 @@ void Connection::write_next() {
   } else if (!parcels_.empty() && finishing_.empty()) {
     write_chunk();
   } else if (!finishing_.empty()) {
-    close(finishing_);
+    linger();
   }
+}
+
+// A socket that is closed while bytes wait to be read throws away what it has yet to send: it is
+// the peer that closes first, or our patience ends.
+void Connection::linger() {
+  if (lingering_) return;
+  lingering_ = true;
+  stream_->end_sending();
+  end_within(linger_time);
+}
+
+void Connection::end_within(std::chrono::milliseconds patience) {
+  ends_by_ = steady_seconds() + std::chrono::duration<double>(patience).count();
+  heartbeat_ = std::min(heartbeat_, patience);
+  timer_.cancel();  // the next tick comes at once
 }
 
 void Connection::write_chunk() {
@@ -161,7 +178,12 @@ void Connection::write(std::vector<std::byte> message,
                    self->payload_bytes_ += bytes;
                    self->kept_ = {};
                    if (failure) {
-                     self->close(fmt::format("the connection broke: {}", failure.message()));
+                     // What the peer said before it went may be waiting to be read: the reader
+                     // finds the end.
+                     self->broken_ = fmt::format("the connection broke: {}", failure.message());
+                     self->messages_.clear();
+                     self->parcels_.clear();
+                     if (self->open_) self->end_within(linger_time);
                    } else {
                      self->write_next();
                    }
@@ -228,6 +250,8 @@ void Connection::read_payload(const wire::Chunk& chunk) {
   if (!chunk.zstd() && header_.payload_bytes != bytes) {
     throw ProtocolError("a chunk that does not hold what it says");
   }
+  // Parcels are sent one after the other: those before this one were given up.
+  incoming_.erase(incoming_.begin(), found);
   if (chunk.zstd() || !in.box) {
     payload_.resize(header_.payload_bytes);
     read(asio::buffer(payload_), [this, &chunk] { got_payload(chunk, {payload_}); });
@@ -237,7 +261,8 @@ void Connection::read_payload(const wire::Chunk& chunk) {
   std::vector<asio::mutable_buffer> buffers;
   buffers.reserve(where.size());
   for (const auto& piece : where) buffers.emplace_back(piece.data(), piece.size());
-  read(buffers, [this, &chunk, where] { got_payload(chunk, where); });
+  // The box stays until nobody writes into it any more, also where the connection ends before.
+  read(buffers, [this, &chunk, where, box = in.box] { got_payload(chunk, where); });
 }
 
 // `chunk` lies in message_, which nobody touches before the next header is read.
@@ -266,13 +291,15 @@ void Connection::got_payload(const wire::Chunk& chunk,
   if (in.offset == in.total) {
     const auto done = std::move(in.done);
     incoming_.erase(found);
-    if (done) done();
+    if (done && finishing_.empty()) done();
   }
   if (open_) read_header();
 }
 
 void Connection::handle(const wire::Message& message) {
   if (const wire::Ping* ping = message.body_as_Ping()) {
+    // Or it asks, and does not listen.
+    if (!finishing_.empty() || messages_.size() >= most_waiting) return;
     wire::PongT pong;
     pong.sent_ns = ping->sent_ns();
     pong.here_ns = steady_nanoseconds();
@@ -285,7 +312,8 @@ void Connection::handle(const wire::Message& message) {
   }
   const wire::Offer* offer = message.body_as_Offer();
   if (offer != nullptr) {
-    if (offer->bytes() > limits_.transfer || offer->header() == nullptr) {
+    if (offer->header() == nullptr) throw ProtocolError("an offer without a header");
+    if (offer->bytes() > limits_.transfer) {
       throw ProtocolError(
           fmt::format("an offer of {} bytes, more than {}", offer->bytes(), limits_.transfer));
     }
@@ -294,17 +322,20 @@ void Connection::handle(const wire::Message& message) {
     if (incoming_.size() >= most_transfers) throw ProtocolError("too many offers at once");
     incoming_[offer->transfer()] = {nullptr, offer->bytes(), 0, nullptr};
   }
-  // A copy: the handler may close the connection, which drops the handlers.
-  const auto handler = handlers_.message;
-  handler(message);
+  if (finishing_.empty()) {
+    // A copy: the handler may close the connection, which drops the handlers.
+    const auto handler = handlers_.message;
+    handler(message);
+  }
   // Nothing to come: it is there.
   if (offer == nullptr || offer->bytes() != 0 || !open_) return;
   const auto empty = incoming_.extract(offer->transfer());
-  if (!empty.empty() && empty.mapped().done) empty.mapped().done();
+  if (!empty.empty() && empty.mapped().done && finishing_.empty()) empty.mapped().done();
 }
 
 void Connection::take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
                       std::function<void()> done) {
+  if (!open_) return;
   Incoming& in = incoming_.at(offer.transfer());
   in.box = std::move(box);
   in.done = std::move(done);
@@ -318,6 +349,7 @@ void Connection::heard_of(const wire::Pong& pong) {
   if (ping == pings_.end()) throw ProtocolError("an answer to no ping");
   pings_.erase(pings_.begin(), ping + 1);
   const std::int64_t now = steady_nanoseconds();
+  if (pong.sent_ns() < 0 || pong.sent_ns() > now) throw ProtocolError("an answer to no ping");
   const double trip = 1e-9 * static_cast<double>(now - pong.sent_ns());
   const double middle =
       0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
@@ -347,15 +379,21 @@ double Connection::jitter_s() const {
 
 void Connection::tick() {
   if (!open_) return;
+  if (ends_by_ && steady_seconds() >= *ends_by_) {
+    close(broken_.empty() ? finishing_ : broken_);
+    return;
+  }
   const double silence = steady_seconds() - last_heard_;
   if (silence > std::chrono::duration<double>(lost_after_).count()) {
     close(fmt::format("no sign of life for {:.1f} s", silence));
     return;
   }
-  wire::PingT ping;
-  ping.sent_ns = steady_nanoseconds();
-  pings_.push_back(ping.sent_ns);
-  send(std::move(ping));
+  if (finishing_.empty()) {
+    wire::PingT ping;
+    ping.sent_ns = steady_nanoseconds();
+    pings_.push_back(ping.sent_ns);
+    send(std::move(ping));
+  }
   timer_.expires_after(heartbeat_);
   timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });
 }
@@ -363,6 +401,7 @@ void Connection::tick() {
 void Connection::finish(const std::string& why) {
   if (!open_ || !finishing_.empty()) return;
   finishing_ = why;
+  end_within(lost_after_);
   write_next();
 }
 
@@ -373,10 +412,12 @@ void Connection::close(const std::string& why) {
   stream_->close();
   messages_.clear();
   parcels_.clear();
+  incoming_.clear();
+  const std::string reason = finishing_.empty() ? why : finishing_;
   const auto closed = std::move(handlers_.closed);
   // What comes in the handler may be the last that holds on to whoever the handlers belong to.
   handlers_ = {};
-  if (closed) closed(why);
+  if (closed) closed(reason);
 }
 
 }  // namespace convoy::hil

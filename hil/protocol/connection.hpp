@@ -67,7 +67,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
             std::function<void()> done);
 
-  // Sends what waits to be sent, and closes.
+  // Sends the messages that wait to be sent, not the parcels, and closes when the peer has read
+  // them, or does not within a while. What comes from now on is dropped.
   void finish(const std::string& why);
   void close(const std::string& why);
   [[nodiscard]] bool is_open() const { return open_; }
@@ -102,6 +103,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void send_bytes(std::vector<std::byte> message);
   void write_next();
+  void linger();
+  void end_within(std::chrono::milliseconds patience);
   void write(std::vector<std::byte> message, const std::vector<std::span<const std::byte>>& payload,
              std::vector<std::byte> own);
   void write_chunk();
@@ -126,7 +129,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::milliseconds lost_after_{15000};
   bool compress_ = false;
   bool open_ = true;
-  std::string finishing_;  // why, once it is to end when all is sent
+  std::string finishing_;          // why, once it is to end when all is sent
+  bool lingering_ = false;         // all is sent
+  std::string broken_;             // why, where nothing can be sent any more
+  std::optional<double> ends_by_;  // steady clock; at the latest
 
   std::deque<std::vector<std::byte>> messages_;  // to be sent
   std::deque<Outgoing> parcels_;

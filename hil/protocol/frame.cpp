@@ -68,7 +68,11 @@ const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64
   flatbuffers::Verifier verifier(data, bytes.size(), deepest, most_tables);
   if (!wire::VerifyMessageBuffer(verifier)) throw ProtocolError("a message that is malformed");
   const wire::Message& message = *wire::GetMessage(data);
-  if (message.body() == nullptr) throw ProtocolError("a message of an unknown kind");
+  // The verifier lets kinds pass that it does not know, unseen.
+  if (message.body() == nullptr || message.body_type() == wire::Body::NONE ||
+      message.body_type() > wire::Body::MAX) {
+    throw ProtocolError("a message of an unknown kind");
+  }
   return message;
 }
 

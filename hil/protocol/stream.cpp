@@ -38,6 +38,11 @@ std::string Stream::handshake_failure(const error_code& failure) const {
   return fmt::format("no TLS 1.3 connection came about: {}", failure.message());
 }
 
+void Stream::end_sending() {
+  error_code ignored;
+  socket().shutdown(tcp::socket::shutdown_send, ignored);
+}
+
 void Stream::close() {
   error_code ignored;
   socket().shutdown(tcp::socket::shutdown_both, ignored);

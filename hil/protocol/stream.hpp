@@ -63,6 +63,7 @@ class Stream {
     }
   }
   void close();
+  void end_sending();  // the peer reads to the end of what was written, and no further
   [[nodiscard]] tcp::socket::executor_type executor() { return socket().get_executor(); }
 
  private:

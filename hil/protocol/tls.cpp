@@ -5,11 +5,42 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/diagnostics.hpp"
+#include "hil/testbed/certificates.hpp"
 #include "hil/testbed/files.hpp"
 
 namespace convoy::hil {
 
 namespace ssl = boost::asio::ssl;
+namespace {
+
+// What every peer would refuse is said here, where somebody can do something about it. A device
+// whose clock is late is no such thing: its own certificate may seem to be of the future.
+void check_own(const Credentials& credentials, Role role, SSL_CTX* context) {
+  const std::string file = credentials.certificate.string();
+  X509* own = SSL_CTX_get0_certificate(context);
+  const IdentityCheck check = peer_identity(own);
+  if (!check.identity) throw base::UserError(fmt::format("{}: {}", file, check.refusal));
+  if (check.identity->role != role) {
+    throw base::UserError(fmt::format("{}: is a {}'s certificate, expected a {}'s", file,
+                                      role == Role::node ? "coordinator" : "node",
+                                      role == Role::node ? "node" : "coordinator"));
+  }
+  if (end_of(own) < now()) {
+    throw base::UserError(fmt::format("{}: ended on {}; make a new one with `convoy testbed`", file,
+                                      date_of(end_of(own))));
+  }
+  const QuietErrors quiet;
+  const Owned<X509_STORE_CTX> chain(need(X509_STORE_CTX_new()));
+  need(X509_STORE_CTX_init(chain.get(), SSL_CTX_get_cert_store(context), own, nullptr));
+  X509_STORE_CTX_set_flags(chain.get(), X509_V_FLAG_NO_CHECK_TIME);
+  if (X509_verify_cert(chain.get()) != 1) {
+    throw base::UserError(
+        fmt::format("{}: is not of the authority {} ({})", file, credentials.authority.string(),
+                    X509_verify_cert_error_string(X509_STORE_CTX_get_error(chain.get()))));
+  }
+}
+
+}  // namespace
 
 std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role role) {
   const bool server = role == Role::coordinator;
@@ -37,6 +68,7 @@ std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role r
     throw base::UserError(fmt::format("{}: is not the key of {}", credentials.key.string(),
                                       credentials.certificate.string()));
   }
+  check_own(credentials, role, raw);
   if (!credentials.revoked.empty()) {
     X509_STORE* store = SSL_CTX_get_cert_store(raw);
     X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());

@@ -17,7 +17,8 @@ struct Credentials {
   std::filesystem::path revoked;    // its list of those revoked; empty: none is looked at
 };
 
-// Throws base::UserError naming the file that is missing, readable by others, expired or foreign.
+// Throws base::UserError naming the file that is missing, readable by others, expired, foreign or
+// made for the other role.
 std::shared_ptr<boost::asio::ssl::context> tls_context(const Credentials& credentials, Role role);
 
 }  // namespace convoy::hil

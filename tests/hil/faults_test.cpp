@@ -31,8 +31,8 @@ class Faults : public testing::Test, protected TestbedRun {
   bool trains() {
     return test::eventually([&] {
       try {
-        return query("real", "SELECT COUNT(*) FROM activity WHERE node = 1 AND label = 'mask'")[0] !=
-               "0";
+        return query("real",
+                     "SELECT COUNT(*) FROM activity WHERE node = 1 AND label = 'mask'")[0] != "0";
       } catch (const std::exception&) {
         return false;  // the store is not there yet
       }
@@ -78,7 +78,8 @@ TEST_F(Faults, ALinkThatIsCutForGoodIsDoneWithout) {
   ASSERT_EQ(real.wait(150), 0) << real.output();
   EXPECT_NE(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'")[0], "0");
   // Who, which task, since when, and what was expected.
-  EXPECT_THAT(real.output(), testing::ContainsRegex("node a, task [0-9]+, train: after .*predicted"));
+  EXPECT_THAT(real.output(),
+              testing::ContainsRegex("node a, task [0-9]+, train: after .*predicted"));
   EXPECT_THAT(real.output(), HasSubstr("lost for good"));
   expect_replay();
 }

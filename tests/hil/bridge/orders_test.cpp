@@ -18,8 +18,9 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
  protected:
   OrdersTest() : orders(1, options(), *this, *this) {
     model = graph->transfer("download", graph->artifact("model", 8, 0), 1);
-    masks = graph->compute({.label = "mask", .at = 1, .work = {sim::Work::Kind::learn_masks, 1, {}}},
-                           {model}, {"submodel", 8});
+    masks =
+        graph->compute({.label = "mask", .at = 1, .work = {sim::Work::Kind::learn_masks, 1, {}}},
+                       {model}, {"submodel", 8});
     update = graph->compute({.label = "train", .at = 1, .work = {sim::Work::Kind::train, 2, {}}},
                             {masks}, {"update", 8});
     graph->transfer("upload", update, 0);
@@ -42,7 +43,8 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     input.version = 4;
     orders.add(input, graph);
   }
-  // Activities: 0 download, 1 mask, 2 train, 3 upload; the clock knows them as 10 x task + activity.
+  // Activities: 0 download, 1 mask, 2 train, 3 upload; the clock knows them as 10 x task +
+  // activity.
   void begin(std::int64_t task, int activity) {
     sim::RealActivity a;
     a.id = 10 * task + activity;
@@ -118,8 +120,12 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   void begin(const wire::BeginT& b) override {
     log.push_back(fmt::format("begin {}.{}{}", b.task, b.activity, b.last ? " last" : ""));
   }
-  void cancel(sim::TaskId task, std::int32_t) override { log.push_back(fmt::format("cancel {}", task)); }
-  void kept(sim::TaskId task, std::int32_t) override { log.push_back(fmt::format("kept {}", task)); }
+  void cancel(sim::TaskId task, std::int32_t) override {
+    log.push_back(fmt::format("cancel {}", task));
+  }
+  void kept(sim::TaskId task, std::int32_t) override {
+    log.push_back(fmt::format("kept {}", task));
+  }
   void started(sim::ElasticClock::Id id, double stamp, double) override {
     log.push_back(fmt::format("{} started {}", id, stamp));
   }
@@ -276,8 +282,7 @@ TEST_F(OrdersTest, ATaskThatTheAgentHasForgottenFailsAndIsNotTrainedWithoutItsMa
   connect();
   add(7);
   begin(7, 2);
-  EXPECT_THAT(take(),
-              ElementsAre("72 failed the agent knows nothing of the task any more"));
+  EXPECT_THAT(take(), ElementsAre("72 failed the agent knows nothing of the task any more"));
 }
 
 TEST_F(OrdersTest, WhoIsGivenUpIsLetGoBeforeAnythingElseBegins) {

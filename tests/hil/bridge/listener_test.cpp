@@ -1,0 +1,563 @@
+// The coordinator's door: who comes in, and why the others do not.
+
+#include "hil/bridge/listener.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "hil/protocol/tls.hpp"
+#include "hil/testbed/certificates.hpp"
+#include "hil/testbed/revocation.hpp"
+#include "hil/testbed/setup.hpp"
+#include "tests/hil/protocol/support.hpp"
+#include "tests/hil/testbed/support.hpp"
+
+namespace convoy::hil {
+namespace {
+
+using namespace std::chrono_literals;
+using std::filesystem::path;
+using test::Bytes;
+using test::bytes_of;
+using test::End;
+using test::frame;
+using test::RawPeer;
+using test::run_dry;
+using test::run_until;
+using test::operator+;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+wire::HelloT hello_of(const std::string& name) {
+  wire::HelloT hello;
+  hello.protocol_min = hello.protocol_max = protocol_version;
+  hello.name = name;
+  return hello;
+}
+
+class Door : public testing::Test {
+ protected:
+  struct Turned {
+    std::string name;
+    std::string why;
+  };
+
+  // Listens where nobody else does, and gives the address.
+  tcp::endpoint open(Inventory inventory, std::chrono::milliseconds patience = 60s) {
+    inventory.listen.host = "127.0.0.1";
+    for (int attempt = 1;; ++attempt) {
+      tcp::acceptor probe(io_, {asio::ip::address_v4::loopback(), 0});
+      const tcp::endpoint free = probe.local_endpoint();
+      probe.close();
+      inventory.listen.port = free.port();
+      try {
+        listener_ = std::make_unique<Listener>(
+            io_, inventory,
+            [this](const std::shared_ptr<Connection>& connection, const wire::HelloT& hello) {
+              welcomed_.push_back(hello.name);
+              device_ = hello.device;
+              inside_.push_back(connection);
+              if (on_welcome_) on_welcome_();
+            },
+            [this](const std::string& name, const std::string& from, const std::string& why) {
+              EXPECT_THAT(from, HasSubstr("127.0.0.1:"));
+              turned_.push_back({name, why});
+              if (on_turned_) on_turned_();
+            },
+            patience);
+        return free;
+      } catch (const base::UserError&) {
+        if (attempt == 10) throw;  // somebody else was quicker
+      }
+    }
+  }
+  static Inventory insecure() {
+    Inventory inventory;
+    inventory.insecure = true;
+    return inventory;
+  }
+  tcp::socket connect(const tcp::endpoint& to) {
+    tcp::socket socket(io_);
+    socket.connect(to);
+    return socket;
+  }
+  bool until(const std::function<bool()>& so) { return run_until(io_, so); }
+  void TearDown() override {
+    EXPECT_EQ(listener_ != nullptr, has_listener_);
+    listener_.reset();
+    for (const auto& connection : inside_) connection->close("the test ends");
+    // The handlers hold the connections that nobody looks after, and the other way round.
+    io_.restart();
+    io_.poll();
+  }
+
+  asio::io_context io_;
+  std::unique_ptr<Listener> listener_;
+  bool has_listener_ = true;  // at the end
+  std::vector<std::string> welcomed_;
+  std::string device_;  // of the last who was welcomed
+  std::vector<std::shared_ptr<Connection>> inside_;
+  std::vector<Turned> turned_;
+  std::function<void()> on_welcome_;
+  std::function<void()> on_turned_;
+};
+
+// --- certificates --------------------------------------------------------------------------------
+
+class SecureDoor : public Door {
+ protected:
+  SecureDoor() {
+    InitRequest request;
+    request.folder = root_;
+    request.nodes = parse_nodes("orin-1,nano-1");
+    request.listen = {"127.0.0.1", 7700};
+    init_testbed(request);
+    authority_ = open_authority(root_ / "authority");
+  }
+  Inventory inventory() {
+    base::Diagnostics problems;
+    const auto read = read_inventory(root_ / "inventory.toml", problems);
+    EXPECT_TRUE(read) << problems.str();
+    return read.value_or(Inventory{});
+  }
+  [[nodiscard]] Credentials bundle(const std::string& name) const {
+    const path at = name == "coordinator" ? root_ / name : root_ / "nodes" / name;
+    return {at / "certificate.pem", at / "key.pem", root_ / "authority" / "certificate.pem", ""};
+  }
+  path issued(const Authority& authority, const CertificateRequest& request) {
+    const path at = folder_.path() / ("bundle-" + std::to_string(++bundles_));
+    issue(authority, request, at);
+    return at;
+  }
+  // A client that has no scruples.
+  using Context = std::shared_ptr<asio::ssl::context>;
+  static Context client(const path& place) {
+    auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
+    if (!place.empty()) {
+      context->use_certificate_chain_file((place / "certificate.pem").string());
+      context->use_private_key_file((place / "key.pem").string(), asio::ssl::context::pem);
+    }
+    context->set_verify_mode(asio::ssl::verify_none);
+    return context;
+  }
+  // Connects and says hello. Gives null where the handshake failed already.
+  std::unique_ptr<End> knock(const tcp::endpoint& door, const Context& context,
+                             wire::HelloT hello) {
+    auto stream = std::make_unique<Stream>(connect(door), context);
+    std::optional<std::string> failure;
+    stream->handshake(Role::node, [&](const std::string& why) { failure = why; });
+    EXPECT_TRUE(until([&] { return failure.has_value(); }));
+    if (!failure->empty()) return nullptr;
+    auto end = std::make_unique<End>(std::move(stream));
+    end->start();
+    end->connection->send(std::move(hello));
+    return end;
+  }
+  // Whoever comes with this is turned away for that reason, and nobody hears its name.
+  void expect_refused(const Context& context, const std::string& why) {
+    const tcp::endpoint door = open(inventory());
+    const auto end = knock(door, context, hello_of("orin-1"));
+    ASSERT_TRUE(until([&] { return !turned_.empty(); }));
+    EXPECT_THAT(turned_.front().why, HasSubstr(why));
+    EXPECT_EQ(turned_.front().name, "");
+    EXPECT_TRUE(until([&] { return end == nullptr || end->is_closed(); }));
+    EXPECT_THAT(welcomed_, IsEmpty());
+    EXPECT_THAT(turned_, SizeIs(1));
+  }
+
+  convoy::test::TemporaryFolder folder_;
+  path root_ = folder_.path() / "lab";
+  Authority authority_;
+  int bundles_ = 0;
+};
+
+TEST_F(SecureDoor, LetsAProperNodeIn) {
+  const tcp::endpoint door = open(inventory());
+  wire::HelloT hello = hello_of("orin-1");
+  hello.protocol_max = 9;
+  hello.device = "a\x1b[31m\nb" + std::string(1000, 'x');
+  const auto end = knock(door, tls_context(bundle("orin-1"), Role::node), std::move(hello));
+  ASSERT_TRUE(end);
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+  EXPECT_THAT(welcomed_, ElementsAre("orin-1"));
+  EXPECT_EQ(device_.substr(0, 9), "a?[31m?bx");
+  EXPECT_LE(device_.size(), 200U);
+  EXPECT_EQ(end->connection->stream().peer().identity->role, Role::coordinator);
+  EXPECT_EQ(inside_.front()->stream().peer().identity->name, "orin-1");
+  inside_.front()->send(wire::WelcomeT());
+  ASSERT_TRUE(until([&] { return end->heard("Welcome") == 1; }));
+  // The door goes, and who is in stays.
+  listener_.reset();
+  has_listener_ = false;
+  inside_.front()->send(wire::SetupT());
+  ASSERT_TRUE(until([&] { return end->heard("Setup") == 1; }));
+  EXPECT_THAT(turned_, IsEmpty());
+}
+
+TEST_F(SecureDoor, RefusesExpiredCertificates) {
+  const Time today = now();
+  expect_refused(
+      client(issued(authority_, {.name = "orin-1", .validity = {today - 72h, today - 48h}})),
+      "not accepted: certificate has expired");
+}
+TEST_F(SecureDoor, RefusesCertificatesOfTheFuture) {
+  const Time today = now();
+  expect_refused(
+      client(issued(authority_, {.name = "orin-1", .validity = {today + 48h, today + 72h}})),
+      "not accepted: certificate is not yet valid");
+}
+TEST_F(SecureDoor, RefusesCertificatesOfAForeignAuthority) {
+  const Authority foreign = make_authority(folder_.path() / "foreign", "lab", valid_for_days(10));
+  expect_refused(client(issued(foreign, {.name = "orin-1", .validity = valid_for_days(10)})),
+                 "its certificate is not accepted");
+}
+TEST_F(SecureDoor, RefusesTheAuthoritysOwnCertificate) {
+  expect_refused(client(root_ / "authority"), "its certificate is not accepted");
+}
+TEST_F(SecureDoor, RefusesRevokedCertificates) {
+  const path again = issued(authority_, {.name = "orin-1", .validity = valid_for_days(10)});
+  revoke(root_ / "authority", "orin-1");
+  expect_refused(client(again), "not accepted: certificate revoked");
+}
+TEST_F(SecureDoor, RefusesTheCoordinatorsCertificate) {
+  expect_refused(client(root_ / "coordinator"), "its certificate is not accepted");
+}
+TEST_F(SecureDoor, RefusesWhoHasNoCertificate) {
+  expect_refused(client(""), "no TLS 1.3 connection came about");
+}
+TEST_F(SecureDoor, RefusesOldVersionsOfTls) {
+  const Context old = client(root_ / "nodes" / "orin-1");
+  SSL_CTX_set_min_proto_version(old->native_handle(), TLS1_2_VERSION);
+  SSL_CTX_set_max_proto_version(old->native_handle(), TLS1_2_VERSION);
+  expect_refused(old, "no TLS 1.3 connection came about");
+}
+
+TEST_F(SecureDoor, RefusesCertificatesThatNameNobody) {
+  // Signed by the authority, and without the URI.
+  const path place = issued(authority_, {.name = "orin-1", .validity = valid_for_days(10)});
+  const Owned<X509> certificate = read_certificate(place / "certificate.pem");
+  const int at = X509_get_ext_by_NID(certificate.get(), NID_subject_alt_name, -1);
+  const Owned<X509_EXTENSION> removed(need(X509_delete_ext(certificate.get(), at)));
+  need(X509_sign(certificate.get(), authority_.key.get(), EVP_sha256()));
+  {
+    const Owned<BIO> file(need(BIO_new_file((place / "certificate.pem").c_str(), "w")));
+    need(PEM_write_bio_X509(file.get(), certificate.get()));
+  }
+  expect_refused(client(place), "not exactly one URI");
+}
+
+TEST_F(SecureDoor, RefusesWhoDoesWithoutTls) {
+  const tcp::endpoint door = open(inventory());
+  RawPeer peer(connect(door));
+  peer.send(frame(hello_of("orin-1")));
+  ASSERT_TRUE(until([&] { return !turned_.empty(); }));
+  EXPECT_THAT(turned_.front().why, HasSubstr("no TLS 1.3 connection came about"));
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+TEST_F(SecureDoor, RefusesWhoClaimsAnothersName) {
+  const tcp::endpoint door = open(inventory());
+  const auto end = knock(door, tls_context(bundle("orin-1"), Role::node), hello_of("nano-1"));
+  ASSERT_TRUE(end);
+  std::string reason;
+  bool for_good = false;
+  end->also = [&](const wire::Message& message) {
+    reason = message.body_as_Refused()->reason()->str();
+    for_good = message.body_as_Refused()->for_good();
+  };
+  ASSERT_TRUE(until([&] { return end->is_closed(); }));
+  EXPECT_THAT(reason, HasSubstr("says that it is \"nano-1\""));
+  EXPECT_TRUE(for_good);
+  ASSERT_THAT(turned_, SizeIs(1));
+  EXPECT_EQ(turned_.front().name, "orin-1");
+  EXPECT_EQ(turned_.front().why, reason);
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+TEST_F(SecureDoor, RefusesWhoIsNotInTheInventory) {
+  const path ghost = issued(authority_, {.name = "ghost", .validity = valid_for_days(10)});
+  const tcp::endpoint door = open(inventory());
+  const auto end = knock(door, client(ghost), hello_of("ghost"));
+  ASSERT_TRUE(until([&] { return end->is_closed(); }));
+  EXPECT_EQ(end->heard("Refused"), 1);
+  ASSERT_THAT(turned_, SizeIs(1));
+  EXPECT_EQ(turned_.front().why, "\"ghost\" is not in the inventory");
+}
+
+TEST_F(SecureDoor, HasPatienceButNotForEver) {
+  const tcp::endpoint door = open(inventory(), 200ms);
+  RawPeer silent(connect(door));  // not even TLS
+  ASSERT_TRUE(until([&] { return turned_.size() == 1; }));
+  // TLS, and no hello.
+  auto stream = std::make_unique<Stream>(connect(door), client(root_ / "nodes" / "orin-1"));
+  std::optional<std::string> failure;
+  stream->handshake(Role::node, [&](const std::string& why) { failure = why; });
+  ASSERT_TRUE(until([&] { return turned_.size() == 2; }));
+  EXPECT_EQ(failure, "");
+  EXPECT_EQ(turned_.back().name, "orin-1");
+  EXPECT_THAT(turned_.back().why, HasSubstr("does not say who it is"));
+}
+
+// --- keys ----------------------------------------------------------------------------------------
+
+TEST_F(SecureDoor, NeedsAKeyThatNobodyElseReads) {
+  EXPECT_NO_THROW(tls_context(bundle("orin-1"), Role::node));
+  const path key = bundle("orin-1").key;
+  for (const auto others : {std::filesystem::perms::group_read, std::filesystem::perms::others_read,
+                            std::filesystem::perms::others_write}) {
+    std::filesystem::permissions(key, others, std::filesystem::perm_options::add);
+    EXPECT_USER_ERROR(tls_context(bundle("orin-1"), Role::node), "chmod 600 " + key.string());
+    std::filesystem::permissions(key, others, std::filesystem::perm_options::remove);
+  }
+  const Inventory open_to_all = inventory();
+  std::filesystem::permissions(open_to_all.key, std::filesystem::perms::group_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_USER_ERROR(open(open_to_all), "coordinator/key.pem");
+  has_listener_ = false;
+}
+
+TEST_F(SecureDoor, NeedsFilesThatBelongTogether) {
+  const auto refused = [&](const std::function<void(Credentials&)>& change, const std::string& why,
+                           Role role = Role::node) {
+    Credentials changed = bundle("orin-1");
+    change(changed);
+    EXPECT_USER_ERROR(tls_context(changed, role), why);
+  };
+  refused([&](Credentials& c) { c.key = bundle("nano-1").key; }, "nano-1/key.pem");
+  refused([](Credentials& c) { c.key = "/nowhere/key.pem"; }, "/nowhere/key.pem");
+  refused([](Credentials& c) { c.certificate = "/nowhere/c.pem"; }, "/nowhere/c.pem");
+  refused([](Credentials& c) { c.authority = "/nowhere/a.pem"; }, "/nowhere/a.pem");
+  refused([](Credentials& c) { c.certificate = c.key; }, "key.pem: cannot be used");
+  refused([](Credentials& c) { c.revoked = c.certificate; }, "no list of revoked certificates");
+  refused([](Credentials&) {}, "is a node's certificate, expected a coordinator's",
+          Role::coordinator);
+  refused([&](Credentials& c) { c = bundle("coordinator"); },
+          "is a coordinator's certificate, expected a node's");
+  const Authority foreign = make_authority(folder_.path() / "foreign", "lab", valid_for_days(10));
+  refused([&](Credentials& c) { c.authority = foreign.folder / "certificate.pem"; },
+          "is not of the authority");
+  const Time today = now();
+  const path old = issued(authority_, {.name = "orin-1", .validity = {today - 72h, today - 48h}});
+  refused([&](Credentials& c) { c.certificate = old / "certificate.pem", c.key = old / "key.pem"; },
+          "ended on " + date_of(today - 48h));
+  // A clock that is late makes no certificate useless.
+  const path young = issued(authority_, {.name = "orin-1", .validity = {today + 48h, today + 72h}});
+  Credentials credentials = bundle("orin-1");
+  credentials.certificate = young / "certificate.pem";
+  credentials.key = young / "key.pem";
+  EXPECT_NO_THROW(tls_context(credentials, Role::node));
+  has_listener_ = false;
+}
+
+// --- words ---------------------------------------------------------------------------------------
+
+class OpenDoor : public Door {
+ protected:
+  std::unique_ptr<End> knock(const tcp::endpoint& door, wire::HelloT hello) {
+    auto end = std::make_unique<End>(connect(door));
+    end->start();
+    end->connection->send(std::move(hello));
+    return end;
+  }
+};
+
+TEST_F(OpenDoor, LetsInWhoIsInTheInventoryOrAnybody) {
+  Inventory inventory = insecure();
+  inventory.nodes = {{"orin-1", ""}};
+  tcp::endpoint door = open(inventory);
+  const auto first = knock(door, hello_of("orin-1"));
+  const auto second = knock(door, hello_of("nano-1"));
+  ASSERT_TRUE(until([&] { return second->is_closed() && !welcomed_.empty(); }));
+  EXPECT_THAT(welcomed_, ElementsAre("orin-1"));
+  ASSERT_THAT(turned_, SizeIs(1));
+  EXPECT_EQ(turned_.front().name, "nano-1");
+  door = open(insecure());
+  const auto third = knock(door, hello_of("nano-1"));
+  ASSERT_TRUE(until([&] { return welcomed_.size() == 2; }));
+}
+
+TEST_F(OpenDoor, WantsAProperName) {
+  const tcp::endpoint door = open(insecure());
+  const std::vector<std::string> names = {"",
+                                          "..",
+                                          "-x",
+                                          "a/b",
+                                          "a b",
+                                          "\x1b[31m",
+                                          "a\n",
+                                          "n\xc3\xb6",
+                                          std::string("a\0b", 3),
+                                          std::string(65, 'a')};
+  for (const std::string& name : names) {
+    turned_.clear();
+    const auto end = knock(door, hello_of(name));
+    ASSERT_TRUE(until([&] { return end->is_closed(); })) << name;
+    EXPECT_EQ(end->heard("Refused"), 1);
+    ASSERT_THAT(turned_, SizeIs(1));
+    EXPECT_EQ(turned_.front().why, "it gives no proper name");
+    for (const char c : turned_.front().name) EXPECT_TRUE(c >= ' ' && c <= '~') << name;
+  }
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+TEST_F(OpenDoor, WantsItsOwnProtocol) {
+  const tcp::endpoint door = open(insecure());
+  const std::vector<std::pair<int, int>> spoken = {{0, 0}, {2, 2}, {2, 65535}, {5, 1}, {65535, 0}};
+  for (const auto& [min, max] : spoken) {
+    turned_.clear();
+    wire::HelloT hello = hello_of("orin-1");
+    hello.protocol_min = static_cast<std::uint16_t>(min);
+    hello.protocol_max = static_cast<std::uint16_t>(max);
+    const auto end = knock(door, std::move(hello));
+    bool for_good = false;
+    end->also = [&](const wire::Message& message) {
+      for_good = message.body_as_Refused() != nullptr && message.body_as_Refused()->for_good();
+    };
+    ASSERT_TRUE(until([&] { return end->is_closed(); }));
+    EXPECT_TRUE(for_good);
+    ASSERT_THAT(turned_, SizeIs(1));
+    EXPECT_THAT(turned_.front().why, HasSubstr("it speaks protocol"));
+  }
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+TEST_F(OpenDoor, WantsAHelloFirst) {
+  const tcp::endpoint door = open(insecure());
+  wire::OfferT offer;
+  offer.transfer = 1;
+  offer.header = "{}";
+  wire::OfferT large = offer;
+  large.bytes = 8;
+  wire::SetupT setup;
+  setup.toml = std::string(70'000, 'x');
+  wire::PongT pong;
+  pong.sent_ns = -1;
+  const std::vector<std::pair<Bytes, std::string>> words = {
+      {frame(wire::ReadyT()), "first word is no hello"},
+      {frame(wire::WelcomeT()), "first word is no hello"},
+      {frame(std::move(offer)), "first word is no hello"},
+      {frame(std::move(large)), "an offer of 8 bytes, more than 0"},
+      {frame(std::move(setup)), "more than 65536"},
+      {frame(std::move(pong)), "an answer to no ping"},
+      {frame(hello_of("orin-1"), bytes_of("more")), "a payload after Hello"},
+      {bytes_of("\x16\x03\x01\x02\x01\x01\x00\x01\xfc\x03\x03 and thirty-two of these"),
+       "no frame of Convoy's"},
+  };
+  for (const auto& [bytes, why] : words) {
+    turned_.clear();
+    RawPeer peer(connect(door));
+    peer.send(bytes + frame(hello_of("orin-1")));
+    ASSERT_TRUE(until([&] { return !turned_.empty(); })) << why;
+    EXPECT_THAT(turned_.front().why, HasSubstr(why));
+  }
+  turned_.clear();
+  {
+    RawPeer peer(connect(door));
+    peer.end_sending();
+    ASSERT_TRUE(until([&] { return !turned_.empty(); }));
+    EXPECT_EQ(turned_.front().why, "the peer closed the connection");
+  }
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+// A list of four bytes each that all mean the same text of 30 KB.
+TEST_F(OpenDoor, IsNotFilledWithCopies) {
+  const tcp::endpoint door = open(insecure());
+  flatbuffers::FlatBufferBuilder builder;
+  const auto text = builder.CreateString(std::string(30'000, 'x'));
+  const auto name = builder.CreateString("orin-1");
+  const auto missing =
+      builder.CreateVector(std::vector<flatbuffers::Offset<flatbuffers::String>>(8000, text));
+  wire::HelloBuilder hello(builder);
+  hello.add_protocol_min(protocol_version);
+  hello.add_protocol_max(protocol_version);
+  hello.add_name(name);
+  hello.add_missing(missing);
+  const auto body = hello.Finish();
+  builder.Finish(wire::CreateMessage(builder, wire::Body::Hello, body.Union()),
+                 wire::MessageIdentifier());
+  const auto* begin = reinterpret_cast<const std::byte*>(builder.GetBufferPointer());
+  const Bytes message(begin, begin + builder.GetSize());
+  ASSERT_LT(message.size(), 64U << 10U);
+  RawPeer peer(connect(door));
+  peer.send(test::frame_of(message));
+  ASSERT_TRUE(until([&] { return !turned_.empty(); }));
+  EXPECT_THAT(turned_.front().why, HasSubstr("its hello is too long"));
+  EXPECT_THAT(welcomed_, IsEmpty());
+}
+
+TEST_F(OpenDoor, HasPatienceButNotWithWhoOnlyBreathes) {
+  const tcp::endpoint door = open(insecure(), 300ms);
+  End end(connect(door));
+  end.start(20ms, 1h);  // pings
+  ASSERT_TRUE(until([&] { return end.is_closed(); }));
+  ASSERT_THAT(turned_, SizeIs(1));
+  EXPECT_EQ(turned_.front().why, "it does not say who it is");
+}
+
+TEST_F(OpenDoor, IsNotCrowdedWithStrangers) {
+  const tcp::endpoint door = open(insecure());
+  std::vector<std::unique_ptr<End>> strangers;
+  for (int i = 0; i < 64; ++i) {
+    strangers.push_back(std::make_unique<End>(connect(door)));
+    strangers.back()->start();
+    // It is in once it is answered.
+    ASSERT_TRUE(until([&] { return strangers.back()->connection->round_trip_s().has_value(); }));
+  }
+  const auto too_many = knock(door, hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return too_many->is_closed(); }));
+  EXPECT_THAT(welcomed_, IsEmpty());
+  strangers.clear();
+  ASSERT_TRUE(until([&] { return turned_.size() == 64; }));
+  const auto next = knock(door, hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+}
+
+TEST_F(OpenDoor, ClosesWhileSomebodyIsMet) {
+  has_listener_ = false;
+  {
+    on_welcome_ = [&] { listener_.reset(); };
+    const auto end = knock(open(insecure()), hello_of("orin-1"));
+    ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+    inside_.front()->send(wire::WelcomeT());
+    ASSERT_TRUE(until([&] { return end->heard("Welcome") == 1; }));
+  }
+  {
+    on_turned_ = [&] { listener_.reset(); };
+    const auto end = knock(open(insecure()), hello_of("no name"));
+    ASSERT_TRUE(until([&] { return end->is_closed(); }));
+    EXPECT_THAT(turned_, SizeIs(1));
+  }
+  {
+    // Who had not said a word is told.
+    End late(connect(open(insecure())));
+    late.start();
+    ASSERT_TRUE(until([&] { return late.connection->round_trip_s().has_value(); }));
+    listener_.reset();
+    late.connection->send(hello_of("orin-1"));
+    ASSERT_TRUE(until([&] { return late.is_closed(); }));
+    EXPECT_EQ(late.heard("Refused"), 1);
+  }
+  EXPECT_THAT(welcomed_, SizeIs(1));
+  EXPECT_THAT(turned_, SizeIs(1));
+}
+
+TEST_F(OpenDoor, IsOnTheLoopbackOnlyAndOnePerAddress) {
+  has_listener_ = false;
+  Inventory inventory = insecure();
+  inventory.listen = {"0.0.0.0", 7700};
+  EXPECT_USER_ERROR(Listener(io_, inventory, {}, {}), "loopback addresses only");
+  tcp::acceptor taken(io_, {asio::ip::address_v4::loopback(), 0});
+  inventory.listen = {"127.0.0.1", taken.local_endpoint().port()};
+  EXPECT_USER_ERROR(Listener(io_, inventory, {}, {}), "cannot be listened on");
+}
+
+}  // namespace
+}  // namespace convoy::hil
