@@ -135,7 +135,7 @@ std::shared_ptr<engine::Unpacking> Trainer::room_for(std::int64_t task, std::int
 }
 
 void Trainer::arrived(std::int64_t id, std::int32_t attempt,
-                      std::shared_ptr<engine::Unpacking> box) {
+                      const std::shared_ptr<engine::Unpacking>& box) {
   {
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<Task> task = find(id, attempt);
@@ -156,7 +156,7 @@ void Trainer::begin(const wire::BeginT& begin) {
       queue_.pop_back();
       wire::BeganT began = said<wire::BeganT>(begin);
       began.ago_ns = steady_nanoseconds() - running_->since_ns;
-      events_.began(std::move(began));
+      events_.began(began);
     }
   }
   wake_.notify_all();
@@ -362,10 +362,10 @@ void Trainer::say_again(const wire::BeginT& begin, const Task& task) {
   const std::int64_t took = task.took_ns.at({begin.activity, begin.iteration});
   wire::BeganT began = said<wire::BeganT>(begin);
   began.ago_ns = took;
-  events_.began(std::move(began));
+  events_.began(began);
   wire::EndedT ended = said<wire::EndedT>(begin);
   ended.took_ns = took;
-  events_.ended(std::move(ended));
+  events_.ended(ended);
 }
 
 void Trainer::fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason) {
@@ -418,7 +418,7 @@ void Trainer::compute(const wire::BeginT& begin) {
     }
     wire::EndedT ended = said<wire::EndedT>(begin);
     ended.took_ns = took;
-    events_.ended(std::move(ended));
+    events_.ended(ended);
   } catch (const engine::Stopped&) {
     const std::lock_guard lock(mutex_);
     running_.reset();

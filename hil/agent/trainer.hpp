@@ -64,7 +64,8 @@ class Trainer {
   // Memory for what a task starts from; null where the task is not known.
   std::shared_ptr<engine::Unpacking> room_for(std::int64_t task, std::int32_t attempt,
                                               const std::string& header, std::uint64_t bytes);
-  void arrived(std::int64_t task, std::int32_t attempt, std::shared_ptr<engine::Unpacking> box);
+  void arrived(std::int64_t task, std::int32_t attempt,
+               const std::shared_ptr<engine::Unpacking>& box);
   // Said again it is answered again, and done once.
   void begin(const wire::BeginT& begin);
   void cancel(std::int64_t task, std::int32_t attempt);

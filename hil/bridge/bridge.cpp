@@ -83,7 +83,7 @@ class Bridge::Impl {
       Peer& peer = peers_[node];
       peer.node = node;
       peer.agent = std::make_unique<Wire>(*this, node);
-      peer.orders = std::make_unique<Orders>(node, real(node), *peer.agent, to_clock_);
+      peer.orders = std::make_unique<Orders>(real(node), *peer.agent, to_clock_);
     }
     listener_.emplace(
         io_, options_.inventory,

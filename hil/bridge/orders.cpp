@@ -18,8 +18,8 @@ constexpr double trickle_factor = 10;
 
 }  // namespace
 
-Orders::Orders(sim::NodeId node, const sim::RealNode& options, Agent& agent, Notes& notes)
-    : node_(node), options_(options), agent_(agent), notes_(notes) {}
+Orders::Orders(const sim::RealNode& options, Agent& agent, Notes& notes)
+    : options_(options), agent_(agent), notes_(notes) {}
 
 // --- from the run
 // ---------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ void Orders::begin(const sim::RealActivity& a, double now) {
     command.begin.work = wire::Work::upload;
   }
   open.heard = now;
-  open.commands[{a.activity, a.iteration}] = std::move(command);
+  open.commands[{a.activity, a.iteration}] = command;
   send(now);
 }
 

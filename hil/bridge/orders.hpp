@@ -43,7 +43,7 @@ class Orders {
     virtual void failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) = 0;
   };
 
-  Orders(sim::NodeId node, const sim::RealNode& options, Agent& agent, Notes& notes);
+  Orders(const sim::RealNode& options, Agent& agent, Notes& notes);
 
   // --- from the run -----------------------------------------------------------------------------
 
@@ -124,7 +124,6 @@ class Orders {
   [[nodiscard]] double deadline(const Command& command) const;
   static bool is_last(const Open& open, const wire::BeginT& begin);
 
-  sim::NodeId node_;
   sim::RealNode options_;
   Agent& agent_;
   Notes& notes_;

@@ -16,7 +16,7 @@ using testing::IsEmpty;
 
 class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
  protected:
-  OrdersTest() : orders(1, options(), *this, *this) {
+  OrdersTest() : orders(options(), *this, *this) {
     model = graph->transfer("download", graph->artifact("model", 8, 0), 1);
     masks =
         graph->compute({.label = "mask", .at = 1, .work = {sim::Work::Kind::learn_masks, 1, {}}},
