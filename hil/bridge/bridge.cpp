@@ -82,6 +82,7 @@ class Bridge::Impl {
       if (!is_candidate(node)) continue;
       Peer& peer = peers_[node];
       peer.node = node;
+      peer.samples = static_cast<std::int64_t>(scenario.parts[i].train.size());
       peer.agent = std::make_unique<Wire>(*this, node);
       peer.orders = std::make_unique<Orders>(real(node), *peer.agent, to_clock_);
     }
@@ -163,7 +164,6 @@ class Bridge::Impl {
         }
         config.real = scenario.identities[i].real;
         config.real->present = peer.ready;
-        if (!peer.ready) peer.samples = setting->nodes[i].samples;
         if (peer.ready && peer.samples != setting->nodes[i].samples) {
           // It trains on data of its own.
           setting->nodes[i].samples = peer.samples;

@@ -175,6 +175,24 @@ TEST_F(Loopback, ACoordinatorKilledAndResumedGoesOnWithAgentsThatWaited) {
   expect_same_model("real", "replay");
 }
 
+TEST_F(Loopback, ANodeThatIsAwayWhenARunIsResumedJoinsItLater) {
+  sets.push_back("stop.tasks=40");
+  sets.push_back("training.local_epochs=5");
+  sets.push_back("hil.join_timeout_s=2");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done'", 3)) << real.output();
+  real.signal(SIGKILL);
+  real.wait();
+  agents["a"].reset();
+  auto& again = coordinator("real", {"--resume"});
+  ASSERT_TRUE(again.says("node a is lost")) << again.output();
+  agent("a");
+  ASSERT_EQ(again.wait(120), 0) << again.output();
+  EXPECT_THAT(again.output(), HasSubstr("node a is there"));
+}
+
 TEST_F(Loopback, AnInterruptedRunIsResumed) {
   sets.push_back("stop.tasks=30");
   agent("a");
@@ -193,6 +211,7 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
   sets.push_back("data.samples=300");
   sets.push_back("training.batch=100");
   sets.push_back("schedule.mask.tasks=0");
+  sets.push_back("schedule.kind=fedavg");  // a round ends when all have answered
   sets.push_back("stop.tasks=4");
   sets.push_back("stop.virtual_time_s=60");
   sets.push_back("fleet.nodes.1.backend=sim");
