@@ -1,13 +1,17 @@
 #include "bench/child.hpp"
 
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 namespace convoy::bench {
 namespace {
@@ -57,6 +61,29 @@ Measured command(const std::string& line) {
   measured.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return measured;
+}
+
+Beside::Beside(const std::function<void()>& work, int core) {
+  std::fflush(nullptr);
+  pid_ = ::fork();
+  if (pid_ != 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(core, &cores);
+  if (::sched_setaffinity(0, sizeof cores, &cores) == 0) work();
+  std::_Exit(0);
+}
+
+Beside::Beside(const std::string& command, int core)
+    : Beside([&] { ::execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr); }, core) {}
+
+Beside::Beside(Beside&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+
+Beside::~Beside() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
 }
 
 }  // namespace convoy::bench

@@ -161,7 +161,7 @@ std::string to_toml(const EngineSetup& setup) {
   return base::to_toml(w.table_);
 }
 
-EngineSetup read_setup(const std::string& text, const std::string& source,
+EngineSetup read_setup(const std::string& text, const std::string& source, bool own,
                        const std::string& from) {
   base::Diagnostics problems;
   Value root = base::parse_toml(text, from, problems);
@@ -176,12 +176,13 @@ EngineSetup read_setup(const std::string& text, const std::string& source,
           "data = \"{}:FOLDER\"",
           base::printable(*kind), base::printable(*kind)));
     }
-    if (known && kind_of(source) != *kind) {
+    if (known && !own && kind_of(source) != *kind) {
       throw base::UserError(
           fmt::format("the run trains on \"{}\", and this machine's data are \"{}\"",
                       base::printable(*kind), source));
     }
-    if (known) data->set("source", Value(source, {}));
+    if (own) *data = Value();  // what is said of the run's data is not said of these
+    if (known || own) data->set("source", Value(source, {}));
   }
   base::TableReader reader(root, "", problems);
   EngineSetup setup;

@@ -25,9 +25,11 @@ struct EngineSetup {
 std::string to_toml(const EngineSetup& setup);
 
 // `source`: the data source that this machine uses ("idx:/srv/mnist"); empty: that of the text,
-// which must then need no folder. Throws base::UserError for what is not well-formed or out of
-// range, and where the kinds of the sources differ. `from` names the sender in messages.
-EngineSetup read_setup(const std::string& text, const std::string& source, const std::string& from);
+// which must then need no folder. `own`: whatever the text's is, `source` stands for it, whole.
+// Throws base::UserError for what is not well-formed or out of range, and where the kinds of the
+// sources differ. `from` names the sender in messages.
+EngineSetup read_setup(const std::string& text, const std::string& source, bool own,
+                       const std::string& from);
 
 // What tells data sets apart: a hash of their sizes, shape and labels.
 std::string data_signature(const DataSource& source);

@@ -6,7 +6,6 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <time.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <algorithm>
@@ -33,16 +32,9 @@ namespace {
 
 // --- clocks -------------------------------------------------------------------------------------
 
-// On a CPU the thread's own time: a step is computed by one thread that waits for nobody, and what
-// else the machine does meanwhile is not counted. On a GPU the time that passes.
-double seconds_now(const at::Device& device) {
-  if (!device.is_cpu()) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  }
-  timespec t{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+// The time that passes, as for whoever waits for a task: what else the machine does counts.
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Something that is repeated and timed.
@@ -59,12 +51,12 @@ class Subject {
   virtual void settle() = 0;
 
   // One visit: warms up, then repeats for about that long, in a few parts; keeps the middle one.
-  void visit(const at::Device& device, double about_s, const std::atomic<bool>* interrupted) {
+  void visit(double about_s, const std::atomic<bool>* interrupted) {
     constexpr int parts = 5;
-    double from = seconds_now(device);
+    double from = seconds_now();
     once();
     settle();
-    const double first = std::max(seconds_now(device) - from, 1e-7);
+    const double first = std::max(seconds_now() - from, 1e-7);
     // The first one is slower: it takes its memory from the system.
     const double enough = about_s / parts / first;
     const int times = static_cast<int>(std::clamp(enough, 1.0, 1e5));
@@ -72,10 +64,10 @@ class Subject {
     std::vector<double> taken;
     for (int i = 0; i < rounds; ++i) {
       if (interrupted != nullptr && *interrupted) throw Stopped();
-      from = seconds_now(device);
+      from = seconds_now();
       for (int k = 0; k < times; ++k) once();
       settle();
-      taken.push_back((seconds_now(device) - from) / times);
+      taken.push_back((seconds_now() - from) / times);
     }
     std::sort(taken.begin(), taken.end());
     visits_.push_back(taken[taken.size() / 2]);
@@ -84,8 +76,8 @@ class Subject {
   [[nodiscard]] TimedStep result() const {
     std::vector<double> sorted = visits_;
     std::sort(sorted.begin(), sorted.end());
-    const double best = sorted.front();
-    return {name_, cost_, best, sorted[sorted.size() / 2] / best - 1};
+    const double middle = sorted[sorted.size() / 2];
+    return {name_, cost_, middle, middle / sorted.front() - 1};
   }
 
  private:
@@ -315,9 +307,9 @@ class Measuring {
     const int rounds = options_.quick ? 2 : 5;
     const double operator_s = options_.quick ? 0.01 : 0.1;
     const double step_s = options_.quick ? 0.03 : 0.3;
-    const double begun = seconds_now(device_);
+    const double begun = seconds_now();
     for (int round = 0; round < rounds; ++round) {
-      if (round > 0 && seconds_now(device_) - begun > options_.budget_s) break;
+      if (round > 0 && seconds_now() - begun > options_.budget_s) break;
       share_ = static_cast<double>(round) / rounds;
       per_visit_ = 1.0 / rounds / static_cast<double>(operators_.size() + steps_.size());
       visit(operators_, operator_s);
@@ -337,7 +329,7 @@ class Measuring {
   void visit(const Subjects& row, double about_s) {
     for (const std::unique_ptr<Subject>& subject : row) {
       if (options_.progress) options_.progress(share_, subject->name());
-      subject->visit(device_, about_s, options_.interrupted);
+      subject->visit(about_s, options_.interrupted);
       share_ += per_visit_;
     }
   }
@@ -359,7 +351,7 @@ double half_precision(const at::Device& device) {
   const double flops = 2.0 * n * n * n;
   Operator product("half", Kernel{OpClass::matrix_product, flops, 0}, [=] { return at::mm(x, x); });
   constexpr double about_s = 0.3;
-  product.visit(device, about_s, nullptr);
+  product.visit(about_s, nullptr);
   return flops / product.result().seconds;
 }
 

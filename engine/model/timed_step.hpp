@@ -12,8 +12,8 @@ namespace convoy::engine {
 struct TimedStep {
   std::string name;  // "cnn-small, batch 8, sgd_momentum"
   StepCost cost;
-  double seconds = 0;  // undisturbed
-  double spread = 0;   // how far the middle repetition lies above it, as a share of it
+  double seconds = 0;  // the middle of the repetitions
+  double spread = 0;   // how far that lies above the fastest repetition, as a share
 };
 
 }  // namespace convoy::engine

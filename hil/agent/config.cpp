@@ -62,6 +62,9 @@ void check(const AgentConfig& config) {
   if (!is_clean_name(config.name)) {
     throw base::UserError("a name is needed: --name NAME, " + clean_name_rule());
   }
+  if (config.own_data && config.data.empty()) {
+    throw base::UserError("own_data = true needs data = \"idx:/FOLDER\" or another source");
+  }
   if (config.insecure) {
     if (is_loopback(config.connect.host)) return;
     throw base::UserError(fmt::format(

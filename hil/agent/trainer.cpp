@@ -277,6 +277,23 @@ void Trainer::limit_memory() const {
   }
 }
 
+// Data that nobody else has must be of the kind that the run trains on.
+static void check_own(const engine::DataShape& shape, const engine::Architecture& a) {
+  if (shape.text) {
+    throw base::UserError(
+        "own_data = true: texts of one's own have a vocabulary of their own, whose numbers mean "
+        "something else to the others; only images can be");
+  }
+  if (a.input != engine::InputKind::image || shape.channels != a.channels ||
+      shape.height != a.height || shape.width != a.width || shape.classes > a.classes) {
+    throw base::UserError(fmt::format(
+        "own_data = true: its images are {} x {} x {} of {} classes, the model wants {} x {} x {} "
+        "of at most {}",
+        shape.channels, shape.height, shape.width, shape.classes, a.channels, a.height, a.width,
+        a.classes));
+  }
+}
+
 void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& setup) {
   try {
     {
@@ -290,7 +307,7 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
       node_ = node;
     }
     const engine::EngineSetup text =
-        engine::read_setup(setup.toml, options_.data, "the coordinator's setup");
+        engine::read_setup(setup.toml, options_.data, options_.own_data, "the coordinator's setup");
     const auto source = engine::open_source(text.data, "");
     engine::EngineOptions options;
     options.architecture =
@@ -303,6 +320,7 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
     options.train = std::make_shared<const engine::Dataset>(source->train());
     engine::LocalSplit part;
     if (options_.own_data) {
+      check_own(source->shape(), *options.architecture);
       std::vector<std::int64_t> all(source->labels().size());
       std::iota(all.begin(), all.end(), 0);
       part = engine::split_local(all, source->labels(), setup.local_test_share, text.seed, node);

@@ -7,7 +7,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cmath>
 #include <condition_variable>
 #include <future>
@@ -15,13 +14,13 @@
 #include <thread>
 
 #include "base/text.hpp"
-#include "engine/model/parameters.hpp"
+#include "hil/bridge/desk.hpp"
 #include "hil/bridge/listener.hpp"
 #include "hil/bridge/peer.hpp"
+#include "hil/bridge/roster.hpp"
 #include "hil/bridge/sessions.hpp"
 #include "hil/protocol/random_id.hpp"
 #include "sim/run/open_engine.hpp"
-#include "sim/run/update_folder.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -36,19 +35,9 @@ using std::chrono::milliseconds;
 constexpr double notice_s = 0.002;
 constexpr double longest_notice_s = 0.25;
 constexpr std::int64_t most_samples = 100'000'000;
-// What an update may be larger than the model, for its lists of kept members.
-constexpr std::uint64_t update_margin = 16 << 20;
 
 milliseconds in_ms(double seconds) {
   return milliseconds(static_cast<milliseconds::rep>(std::ceil(1e3 * seconds)));
-}
-
-double model_bytes(const engine::Architecture& architecture) {
-  double bytes = 0;
-  for (const engine::ParameterTensor& p : engine::parameter_tensors(architecture)) {
-    bytes += 4.0 * static_cast<double>(p.elements());
-  }
-  return bytes;
 }
 
 std::optional<double> figure(double value) {
@@ -64,25 +53,20 @@ class Bridge::Impl {
         options_(std::move(options)),
         setup_(engine::to_toml(sim::engine_setup(scenario))),
         signature_(engine::data_signature(*scenario.source)),
-        largest_update_(static_cast<std::uint64_t>(model_bytes(*scenario.setting->architecture)) +
-                        update_margin),
+        roster_(scenario_, options_.inventory, options_.all_present, options_.real_before),
+        desk_(io_, options_.folder),
         heartbeat_timer_(io_) {
-    if (!options_.folder.empty()) {
-      updates_.emplace(options_.folder);
-      std::error_code ignored;
-      std::filesystem::create_directories(options_.folder, ignored);
-    }
+    desk_.limit(*scenario.setting->architecture);
     if (options_.resume && !options_.folder.empty()) {
       sessions_ = read_sessions(options_.folder);
     } else {
       sessions_.run = random_id();
     }
-    for (std::size_t i = 1; i < scenario.world.nodes.size(); ++i) {
-      const auto node = static_cast<NodeId>(i);
-      if (!is_candidate(node)) continue;
+    for (const NodeId node : roster_.candidates()) {
       Peer& peer = peers_[node];
       peer.node = node;
-      peer.samples = static_cast<std::int64_t>(scenario.parts[i].train.size());
+      peer.samples =
+          static_cast<std::int64_t>(scenario.parts[static_cast<std::size_t>(node)].train.size());
       peer.agent = std::make_unique<Wire>(*this, node);
       peer.orders = std::make_unique<Orders>(real(node), *peer.agent, to_clock_);
     }
@@ -121,12 +105,14 @@ class Bridge::Impl {
       std::vector<std::string> missing;
       std::string trouble;
       on_io([&] {
-        missing = still_missing();
+        std::vector<NodeId> ready;
         for (const auto& [node, peer] : peers_) {
-          if (!peer.trouble.empty() && is_wanted(node)) {
+          if (peer.ready) ready.push_back(node);
+          if (!peer.trouble.empty() && roster_.is_wanted(node)) {
             trouble = fmt::format("node {}: {}", name_of(node), peer.trouble);
           }
         }
+        missing = roster_.missing(ready);
       });
       const bool must_be_there = scenario_.hil.missing == sim::HilOptions::Missing::fail;
       if (!trouble.empty() && must_be_there) throw base::UserError(trouble);
@@ -134,7 +120,7 @@ class Bridge::Impl {
       if (std::chrono::steady_clock::now() >= until) {
         if (!must_be_there || !options_.real_before.empty()) return;
         const bool any = std::any_of(peers_.begin(), peers_.end(),
-                                     [&](const auto& p) { return is_wanted(p.first); });
+                                     [&](const auto& p) { return roster_.is_wanted(p.first); });
         if (!any) return;
         throw base::UserError(fmt::format(
             "after {} (hil.join_timeout_s) these nodes have not come: {}; start convoy-node on "
@@ -154,7 +140,7 @@ class Bridge::Impl {
       for (auto& [node, peer] : peers_) {
         const auto i = static_cast<std::size_t>(node);
         sim::NodeConfig& config = scenario.world.nodes[i];
-        const bool wanted = is_wanted(node);
+        const bool wanted = roster_.is_wanted(node);
         const bool simulate = scenario.hil.missing == sim::HilOptions::Missing::simulate &&
                               options_.real_before.empty();
         if (!peer.ready && (!wanted || simulate)) {
@@ -172,7 +158,9 @@ class Bridge::Impl {
         }
       }
       std::erase_if(peers_, [&](const auto& p) {
-        return !scenario.world.nodes[static_cast<std::size_t>(p.first)].real;
+        if (scenario.world.nodes[static_cast<std::size_t>(p.first)].real) return false;
+        roster_.drop(p.first);
+        return true;
       });
       keep_sessions();
     });
@@ -198,7 +186,7 @@ class Bridge::Impl {
   }
 
   void use(std::shared_ptr<const engine::Engine> engine) {
-    on_io([&] { engine_ = std::move(engine); });
+    on_io([&] { desk_.use(std::move(engine)); });
   }
 
   void assigned(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
@@ -224,8 +212,7 @@ class Bridge::Impl {
     outbox_.emplace_back([this, task] {
       if (Peer* peer = peer_of(task)) peer->orders->give_up(task, steady_seconds());
       node_of_.erase(task);
-      const std::lock_guard lock(mutex_);
-      results_.erase(task);
+      desk_.forget(task);
     });
   }
 
@@ -238,19 +225,8 @@ class Bridge::Impl {
     });
   }
 
-  [[nodiscard]] bool has_outcome(TaskId task) {
-    const std::lock_guard lock(mutex_);
-    return results_.contains(task);
-  }
-
-  engine::Outcome outcome(TaskId task) {
-    const std::lock_guard lock(mutex_);
-    auto result = results_.extract(task);
-    if (result.empty()) {
-      throw base::UserError(fmt::format("the result of task {} is not here", task));
-    }
-    return std::move(result.mapped());
-  }
+  [[nodiscard]] bool has_outcome(TaskId task) const { return desk_.has(task); }
+  engine::Outcome outcome(TaskId task) { return desk_.take(task); }
 
   std::vector<sim::ReadingRow> readings() {
     const std::lock_guard lock(mutex_);
@@ -286,57 +262,9 @@ class Bridge::Impl {
 
   // --- who is who -------------------------------------------------------------------------------
 
-  [[nodiscard]] std::string name_of(NodeId node) const {
-    return scenario_.world.nodes[static_cast<std::size_t>(node)].name;
-  }
+  [[nodiscard]] std::string name_of(NodeId node) const { return roster_.name_of(node); }
   [[nodiscard]] const sim::RealNode& real(NodeId node) const {
     return scenario_.identities[static_cast<std::size_t>(node)].real;
-  }
-  [[nodiscard]] bool is_wanted(NodeId node) const {
-    if (!options_.real_before.empty()) return is_candidate(node);
-    return scenario_.identities[static_cast<std::size_t>(node)].backend == sim::Backend::hil;
-  }
-  [[nodiscard]] bool is_candidate(NodeId node) const {
-    const auto& before = options_.real_before;
-    if (!before.empty()) return std::find(before.begin(), before.end(), node) != before.end();
-    return options_.all_present || is_wanted(node);
-  }
-
-  std::vector<std::string> still_missing() {
-    std::vector<std::string> missing;
-    for (const auto& [node, peer] : peers_) {
-      if (is_wanted(node) && !peer.ready) missing.push_back(name_of(node));
-    }
-    if (!options_.all_present) return missing;
-    for (const InventoryNode& n : options_.inventory.nodes) {
-      const bool there = std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) {
-        return p.second.name == n.name && p.second.ready;
-      });
-      const bool has_place = std::any_of(peers_.begin(), peers_.end(), [&](const auto& p) {
-        return p.second.name.empty() || p.second.name == n.name;
-      });
-      const bool named = std::find(missing.begin(), missing.end(), n.name) != missing.end();
-      if (!there && has_place && !named) missing.push_back(n.name);
-    }
-    return missing;
-  }
-
-  // By name, or by its type of device; null: there is no place for it.
-  Peer* place_for(const wire::HelloT& hello) {
-    for (auto& [node, peer] : peers_) {
-      if (peer.name == hello.name) return &peer;
-    }
-    for (auto& [node, peer] : peers_) {
-      if (peer.name.empty() && name_of(node) == hello.name) return &peer;
-    }
-    const InventoryNode* listed = options_.inventory.find(hello.name);
-    const std::string type =
-        listed != nullptr && !listed->device.empty() ? listed->device : hello.device;
-    for (auto& [node, peer] : peers_) {
-      const auto& identity = scenario_.identities[static_cast<std::size_t>(node)];
-      if (peer.name.empty() && !type.empty() && identity.device == type) return &peer;
-    }
-    return nullptr;
   }
 
   // Of a connection that nobody listens to any more.
@@ -345,8 +273,8 @@ class Bridge::Impl {
   }
 
   void met(const std::shared_ptr<Connection>& connection, const wire::HelloT& hello) {
-    Peer* found = place_for(hello);
-    if (found == nullptr) {
+    const std::optional<NodeId> place = roster_.place_for(hello.name, hello.device);
+    if (!place) {
       if (homeless_.insert(hello.name).second) {
         spdlog::warn("{}: the scenario has no node of that name, nor a free one of its type",
                      hello.name);
@@ -355,7 +283,7 @@ class Bridge::Impl {
       refuse(*connection, "the scenario has no node of that name or type of device", false);
       return;
     }
-    Peer& peer = *found;
+    Peer& peer = peers_.at(*place);
     const std::string& known = sessions_.ids[hello.name];
     const bool same = !known.empty() && hello.session == known && hello.run == sessions_.run;
     if (peer.connection && peer.connection->is_open() && !same) {
@@ -371,6 +299,7 @@ class Bridge::Impl {
     if (peer.connection) peer.connection->close("it has come again");
     const bool restarted = !peer.boot.empty() && peer.boot != hello.boot;
     peer.name = hello.name;
+    roster_.seat(*place, hello.name);
     peer.boot = hello.boot;
     if (!same) sessions_.ids[hello.name] = random_id();
     peer.session = sessions_.ids[hello.name];
@@ -499,23 +428,14 @@ class Bridge::Impl {
       assign.choose_masks = input.choose_masks;
       assign.test_locally = input.test_locally;
       connection().send(std::move(assign));
-      asio::post(bridge_.desk_, [this, input, attempt, number = peer().connections,
-                                 engine = bridge_.engine_] {
-        auto parcel = std::make_shared<engine::Parcel>();
-        std::string trouble;
-        try {
-          *parcel = engine->pack(input);
-        } catch (const std::exception& e) {
-          trouble = base::printable(e.what());
+      bridge_.desk_.pack(input, [this, attempt, id = input.task, number = peer().connections](
+                                    const auto& parcel, const std::string& trouble) {
+        Peer& p = peer();
+        if (!trouble.empty()) {
+          p.orders->failed(id, attempt, -1, 0, Cause::failed, trouble);
+        } else if (p.connection && p.connections == number && p.orders->knows(id)) {
+          p.connection->send_parcel(id, attempt, std::move(*parcel));
         }
-        asio::post(bridge_.io_, [this, parcel, trouble, number, attempt, id = input.task] {
-          Peer& p = peer();
-          if (!trouble.empty()) {
-            p.orders->failed(id, attempt, -1, 0, Cause::failed, trouble);
-          } else if (p.connection && p.connections == number && p.orders->knows(id)) {
-            p.connection->send_parcel(id, attempt, std::move(*parcel));
-          }
-        });
       });
     }
     void begin(const wire::BeginT& begin) override { connection().send(wire::BeginT(begin)); }
@@ -636,7 +556,7 @@ class Bridge::Impl {
   // Updates that are safe here, but whose acknowledgement may have been lost.
   void acknowledge_again(Peer& peer) {
     for (const wire::KnownTaskT& k : peer.known) {
-      if (k.done && updates_ && updates_->has(k.task) && !peer.orders->knows(k.task)) {
+      if (k.done && desk_.has_filed(k.task) && !peer.orders->knows(k.task)) {
         peer.agent->kept(k.task, k.attempt);
       }
     }
@@ -651,12 +571,7 @@ class Bridge::Impl {
     std::shared_ptr<engine::Unpacking> box;
     const std::string header = offer.header()->str();
     try {
-      if (offer.bytes() > largest_update_) {
-        throw base::UserError(fmt::format("{}: an update of {}, the model has {}", from,
-                                          base::human_bytes(static_cast<double>(offer.bytes())),
-                                          base::human_bytes(static_cast<double>(largest_update_))));
-      }
-      box = engine_->unpack(header, offer.bytes(), from);
+      box = desk_.box(header, offer.bytes(), from);
     } catch (const std::exception& e) {
       peer.orders->failed(id, attempt, -1, 0, Cause::refused, base::printable(e.what()));
       return;
@@ -665,51 +580,24 @@ class Bridge::Impl {
                           [this, node = peer.node, box, header, task = *input, attempt] {
                             const double stamp = steady_seconds();
                             peers_.at(node).orders->arrived(task.task, attempt, stamp);
-                            asio::post(desk_, [this, node, box, header, task, attempt, stamp] {
-                              file_away(node, box, header, task, attempt, stamp);
+                            desk_.file(box, header, task, [=, this](Desk::Verdict verdict) {
+                              filed(node, task.task, attempt, stamp, std::move(verdict));
                             });
                           });
   }
 
-  // At the desk: an update is checked and written down before anybody relies on it.
-  void file_away(NodeId node, const std::shared_ptr<engine::Unpacking>& box,
-                 const std::string& header, const engine::TaskInput& input, std::int32_t attempt,
-                 double stamp) {
-    auto outcome = std::make_shared<engine::Outcome>();
-    std::string trouble;
-    Cause cause = Cause::refused;
-    try {
-      // The pieces stay where they are: the tensors of the outcome have them.
-      const std::vector<std::span<std::byte>> pieces = box->pieces();
-      *outcome = engine_->unpack_update(*box, input);
-      if (!outcome->finite) {
-        cause = Cause::diverged;
-        trouble = "its update holds NaN or infinity";
-      } else if (updates_) {
-        updates_->write(input.task, header, pieces);
-      }
-    } catch (const std::exception& e) {
-      trouble = base::printable(e.what());
+  void filed(NodeId node, TaskId id, std::int32_t attempt, double stamp, Desk::Verdict verdict) {
+    const auto there = peers_.find(node);
+    if (there == peers_.end()) return;
+    Orders& orders = *there->second.orders;
+    if (!verdict.trouble.empty()) {
+      orders.failed(id, attempt, -1, 0, verdict.cause, verdict.trouble);
+      return;
     }
-    asio::post(io_, [this, node, id = input.task, attempt, stamp, trouble, cause, outcome] {
-      const auto there = peers_.find(node);
-      if (there == peers_.end()) return;
-      Orders& orders = *there->second.orders;
-      if (!trouble.empty()) {
-        orders.failed(id, attempt, -1, 0, cause, trouble);
-        return;
-      }
-      if (!orders.knows(id)) return;  // given up meanwhile
-      {
-        const std::lock_guard lock(mutex_);
-        results_[id] = std::move(*outcome);
-      }
-      if (!orders.filed(id, attempt, stamp)) {
-        const std::lock_guard lock(mutex_);
-        results_.erase(id);
-      }
-      node_of_.erase(id);
-    });
+    if (!orders.knows(id)) return;  // given up meanwhile
+    desk_.keep(id, std::move(verdict.outcome));
+    if (!orders.filed(id, attempt, stamp)) desk_.forget(id);
+    node_of_.erase(id);
   }
 
   void note(NodeId node, const wire::Readings& r, double stamp) {
@@ -757,9 +645,9 @@ class Bridge::Impl {
   const BridgeOptions options_;
   const std::string setup_;
   const std::string signature_;
-  const std::uint64_t largest_update_;
   const double begun_ = steady_seconds();
-  std::optional<sim::UpdateFolder> updates_;
+  Roster roster_;  // the bridge's thread only, once that runs
+  Desk desk_;
   Sessions sessions_;
 
   // The bridge's thread only.
@@ -767,19 +655,16 @@ class Bridge::Impl {
   std::map<TaskId, NodeId> node_of_;
   ToClock to_clock_{*this};
   std::set<std::string> homeless_;  // agents without a node, named once
-  std::shared_ptr<const engine::Engine> engine_;
-  ElasticClock* clock_ = nullptr;  // null: no run is on
+  ElasticClock* clock_ = nullptr;   // null: no run is on
 
   std::vector<std::function<void()>> outbox_;  // the simulation's thread only
 
   std::mutex mutex_;
-  std::map<TaskId, engine::Outcome> results_;
   std::vector<sim::ReadingRow> readings_;
 
   asio::steady_timer heartbeat_timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
   std::optional<Listener> listener_;
-  asio::thread_pool desk_{1};
   std::jthread thread_;  // last: it ends first
 };
 

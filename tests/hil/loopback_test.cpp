@@ -1,9 +1,12 @@
 // Runs with real agents beside them, over loopback: that they give what the simulation gives, that
 // they can be replayed, resumed, and go on whatever happens to an agent.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+
+#include <chrono>
 
 #include "tests/hil/testbed_run.hpp"
 
@@ -210,17 +213,81 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
   sets.push_back("model.architecture=vit-tiny");
   sets.push_back("data.samples=300");
   sets.push_back("training.batch=100");
-  sets.push_back("schedule.mask.tasks=0");
   sets.push_back("schedule.kind=fedavg");  // a round ends when all have answered
   sets.push_back("stop.tasks=4");
   sets.push_back("stop.virtual_time_s=60");
   sets.push_back("fleet.nodes.1.backend=sim");
+  // The others have little to do.
+  for (const char* node : {"1", "2"}) sets.push_back(fmt::format("fleet.nodes.{}.batch=1", node));
+  sets.push_back("training.local_steps=1");
   agent("a", {"--max-memory-gb", "1"});
   auto& real = coordinator("real");
   EXPECT_EQ(real.wait(120), 0) << real.output();
   EXPECT_THAT(real.output(), HasSubstr("out_of_memory"));
   EXPECT_THAT(real.output(), HasSubstr("node a, task"));
   EXPECT_EQ(aggregated("real")["a"], 0);
+}
+
+TEST_F(Loopback, UpdatesMayBeCompressedAndTheClockPaced) {
+  sets.push_back("hil.compression=zstd");
+  sets.push_back("hil.clock=paced");
+  sets.push_back("schedule.quorum=1.0");
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  EXPECT_EQ(aggregated("real").size(), 3U);
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  expect_same_model("real", "replay");
+}
+
+// MNIST's format: a magic number, the counts, then bytes.
+std::string idx(const std::vector<unsigned>& counts, std::size_t bytes_each) {
+  std::string file = {0, 0, 8, static_cast<char>(counts.size())};
+  for (const unsigned n : counts) file += {0, 0, static_cast<char>(n >> 8), static_cast<char>(n)};
+  for (std::size_t i = 0; i < counts[0] * bytes_each; ++i) {
+    file += static_cast<char>(bytes_each == 1 ? i % 10 : i * 7 % 256);
+  }
+  return file;
+}
+
+TEST_F(Loopback, AnAgentMayTrainOnDataOfItsOwn) {
+  for (const unsigned side : {28U, 20U}) {
+    const std::string own = side == 28 ? "own" : "other";
+    std::filesystem::create_directories(in(own));
+    for (const auto& [part, count] : {std::pair{"train", 70U}, std::pair{"t10k", 10U}}) {
+      folder.write(own + "/" + part + "-images-idx3-ubyte", idx({count, side, side}, side * side));
+      folder.write(own + "/" + part + "-labels-idx1-ubyte", idx({count}, 1));
+    }
+  }
+  agent("a", {"--data", "idx:" + in("own"), "--own-data"});
+  agent("b");
+  sets.push_back("schedule.quorum=1.0");
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  EXPECT_EQ(query("real", "SELECT samples FROM node WHERE name = 'a'")[0], "60")
+      << "10 are kept to test";
+  EXPECT_EQ(aggregated("real").count("a"), 1U);
+
+  agent("a", {"--data", "idx:" + in("other"), "--own-data"});
+  auto& refused = coordinator("refused");
+  EXPECT_NE(refused.wait(), 0);
+  EXPECT_THAT(refused.output(), HasSubstr("its images are 1 x 20 x 20 of 10 classes"));
+}
+
+TEST_F(Loopback, WhatIsOnlySimulatedRunsFasterThanRealTime) {
+  sets = {"fleet.nodes.0.backend=hil", "fleet.nodes.2.slowdown=100000", "schedule.kind=fedavg",
+          "stop.tasks=6"};
+  agent("a");
+  const auto begun = std::chrono::steady_clock::now();
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
+  // Node c takes hours of virtual time; nobody waits for them.
+  const double virtual_s = std::stod(query("real", "SELECT MAX(end_s) FROM activity")[0]);
+  EXPECT_GT(virtual_s, 600);
+  EXPECT_GT(virtual_s, wall.count());
 }
 
 TEST_F(Loopback, NodesThatDoNotComeAreNamed) {

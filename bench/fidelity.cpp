@@ -1,0 +1,180 @@
+// How well a simulation predicts real agents: this machine is measured by `convoy profile`, then
+// two agents train, each on a core of its own, one of them slowed on purpose: its core is shared
+// with a process that is always busy. What the simulation of the same scenario says is held against
+// it.
+//
+// A Jetson has its cores to itself; these two are often halves of one, and an agent is faster while
+// the other one waits. So that the speed that is measured is the speed at which they work, both
+// cores are kept busy all the time, while profiling and while training, by processes that give way
+// to everybody (SCHED_IDLE). Exit status 1 where the bound is not met.
+
+#include "analysis/fidelity.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "bench/child.hpp"
+#include "bench/report.hpp"
+
+namespace convoy::bench {
+namespace {
+
+constexpr int runs = 5;
+constexpr int fast_core = 0;
+constexpr int slow_core = 1;
+
+constexpr const char* scenario = R"(
+name = "fidelity"
+seed = 5
+[fleet]
+server = { link = "gigabit" }
+[[fleet.nodes]]
+name = "fast"
+device = "./this.toml"
+[[fleet.nodes]]
+name = "slow"
+device = "./this.toml"
+slowdown = 2
+[model]
+architecture = "cnn-small"
+[data]
+source = "glyphs"
+samples = 2400
+test_samples = 100
+[training]
+learn = true
+optimizer = { kind = "sgd", learning_rate = 0.02, momentum = 0.9 }
+local_epochs = 4
+batch = 16
+[schedule]
+kind = "fedavg"
+[evaluation]
+every = 0
+[stop]
+rounds = 5
+)";
+
+// Works without end; vectors of a size that the nearest cache holds.
+void burn() {
+  std::array<float, 4096> x{};
+  std::array<float, 4096> y{};
+  x.fill(1);
+  y.fill(1e-3F);
+  volatile float kept = 0;
+  for (;;) {
+    for (int k = 0; k < 1000; ++k) {
+      for (std::size_t i = 0; i < x.size(); ++i) x.at(i) = x.at(i) * 0.999F + y.at(i);
+    }
+    kept = kept + x[0];
+  }
+}
+
+// Takes what of a core nobody else wants.
+void burn_idle() {
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_IDLE, &none);
+  burn();
+}
+
+int free_port() {
+  boost::asio::io_context io;
+  using boost::asio::ip::tcp;
+  const tcp::acceptor acceptor(io, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  return acceptor.local_endpoint().port();
+}
+
+class Testbed {
+ public:
+  explicit Testbed(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::create_directories(folder_);
+    std::ofstream(in("fidelity.toml")) << scenario;
+  }
+  ~Testbed() { std::filesystem::remove_all(folder_); }
+  Testbed(const Testbed&) = delete;
+  Testbed& operator=(const Testbed&) = delete;
+  Testbed(Testbed&&) = delete;
+  Testbed& operator=(Testbed&&) = delete;
+
+  [[nodiscard]] std::string in(const std::string& name) const { return (folder_ / name).string(); }
+
+  void profile() const {
+    command(fmt::format("taskset -c {} {} profile -o {} --quiet > {}", fast_core, CONVOY_BINARY,
+                        in("this.toml"), in("profile.log")));
+  }
+
+  void simulate() const {
+    command(fmt::format("{} run {} -o {} --quiet > {}", CONVOY_BINARY, in("fidelity.toml"),
+                        in("simulated"), in("simulated.log")));
+  }
+
+  [[nodiscard]] std::string measure(int run) const {
+    const int port = free_port();
+    const auto agent = [&](const char* name) {
+      return fmt::format("{} --connect 127.0.0.1:{} --name {} --retry-s 0.2 --insecure > {} 2>&1",
+                         CONVOY_NODE_BINARY, port, name, in(name) + ".log");
+    };
+    const Beside fast(agent("fast"), fast_core);
+    const Beside slow(agent("slow"), slow_core);
+    const Beside neighbour(burn, slow_core);
+    const std::string store = in(fmt::format("measured-{}", run));
+    command(fmt::format(
+        "taskset -c {} {} run {} -o {} --quiet --listen 127.0.0.1:{} --insecure "
+        "--set fleet.nodes.0.backend=hil --set fleet.nodes.1.backend=hil > {} 2>&1",
+        fast_core, CONVOY_BINARY, in("fidelity.toml"), store, port, in("measured.log")));
+    return store;
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+void fidelity() {
+  const Testbed testbed(std::filesystem::temp_directory_path() /
+                        fmt::format("convoy-fidelity-{}", ::getpid()));
+  const Beside idle_fast(burn_idle, fast_core);
+  const Beside idle_slow(burn_idle, slow_core);
+  fmt::print("Simulation against real agents (measures this machine first: a minute or two)\n");
+  std::fflush(stdout);
+  testbed.profile();
+  testbed.simulate();
+  std::vector<double> errors;
+  for (int i = 0; i < runs; ++i) {
+    const auto judged =
+        analysis::compare_with_measured(testbed.in("simulated"), testbed.measure(i));
+    if (!judged.makespan) throw std::runtime_error("no makespan to compare");
+    for (const analysis::NodeErrors& node : judged.nodes) {
+      if (!node.errors.error || *node.errors.measured_s < 0.01) continue;
+      fmt::print("    {:<6} {:<10} predicted {:.3f} s, measured {:.3f} s\n", node.node, node.label,
+                 *node.errors.simulated_s, *node.errors.measured_s);
+    }
+    fmt::print("  5 rounds: predicted {:.2f} s, measured {:.2f} s, error {:+.1f} %\n",
+               judged.makespan->simulated_s, judged.makespan->measured_s,
+               100 * judged.makespan->error.value_or(0));
+    std::fflush(stdout);
+    errors.push_back(std::abs(judged.makespan->error.value_or(1)));
+  }
+  report("makespan of 5 rounds, error of the simulation, median of 5", 100 * median(errors), "%",
+         10);
+}
+
+}  // namespace
+}  // namespace convoy::bench
+
+int main() {
+  if (std::thread::hardware_concurrency() < 2) {
+    fmt::print("needs two cores; left out\n");
+    return 0;
+  }
+  convoy::bench::fidelity();
+  return convoy::bench::missed() > 0 ? 1 : 0;
+}
