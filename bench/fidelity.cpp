@@ -5,16 +5,15 @@
 //
 // A Jetson has its cores to itself; these two are often halves of one, and an agent is faster while
 // the other one waits. So that the speed that is measured is the speed at which they work, both
-// cores are kept busy all the time, while profiling and while training, by processes that give way
-// to everybody (SCHED_IDLE). Exit status 1 where the bound is not met.
+// cores train all the time, while profiling and while the agents work: what nobody else wants of a
+// core is taken by a simulation that trains the same model and gives way to everybody (SCHED_IDLE).
+// Exit status 1 where the bound is not met.
 
 #include "analysis/fidelity.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <unistd.h>
 
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <cmath>
@@ -64,28 +63,6 @@ every = 0
 rounds = 5
 )";
 
-// Works without end; vectors of a size that the nearest cache holds.
-void burn() {
-  std::array<float, 4096> x{};
-  std::array<float, 4096> y{};
-  x.fill(1);
-  y.fill(1e-3F);
-  volatile float kept = 0;
-  for (;;) {
-    for (int k = 0; k < 1000; ++k) {
-      for (std::size_t i = 0; i < x.size(); ++i) x.at(i) = x.at(i) * 0.999F + y.at(i);
-    }
-    kept = kept + x[0];
-  }
-}
-
-// Takes what of a core nobody else wants.
-void burn_idle() {
-  const sched_param none{};
-  ::sched_setscheduler(0, SCHED_IDLE, &none);
-  burn();
-}
-
 int free_port() {
   boost::asio::io_context io;
   using boost::asio::ip::tcp;
@@ -112,6 +89,14 @@ class Testbed {
                         in("this.toml"), in("profile.log")));
   }
 
+  // What the profile says of the step that the agents will do.
+  void print_step() const {
+    std::ifstream file(in("this.toml"));
+    for (std::string line; std::getline(file, line);) {
+      if (line.find(" cnn-small, batch 16, sgd ") != line.npos) fmt::print("  profile: {}\n", line);
+    }
+  }
+
   void simulate() const {
     command(fmt::format("{} run {} -o {} --quiet > {}", CONVOY_BINARY, in("fidelity.toml"),
                         in("simulated"), in("simulated.log")));
@@ -125,13 +110,22 @@ class Testbed {
     };
     const Beside fast(agent("fast"), fast_core);
     const Beside slow(agent("slow"), slow_core);
-    const Beside neighbour(burn, slow_core);
+    const Beside neighbour(training(), slow_core);
     const std::string store = in(fmt::format("measured-{}", run));
     command(fmt::format(
         "taskset -c {} {} run {} -o {} --quiet --listen 127.0.0.1:{} --insecure "
         "--set fleet.nodes.0.backend=hil --set fleet.nodes.1.backend=hil > {} 2>&1",
         fast_core, CONVOY_BINARY, in("fidelity.toml"), store, port, in("measured.log")));
     return store;
+  }
+
+  // A command that trains the same model on one core, without end.
+  [[nodiscard]] std::string training() const {
+    return fmt::format(
+        "{} run {} --no-store --quiet --workers 1 --set fleet.nodes.0.device=server-generic --set "
+        "fleet.nodes.1.device=server-generic --set stop.rounds=1000000 --set "
+        "training.optimizer.learning_rate=1e-9 > /dev/null",
+        CONVOY_BINARY, in("fidelity.toml"));
   }
 
  private:
@@ -141,11 +135,13 @@ class Testbed {
 void fidelity() {
   const Testbed testbed(std::filesystem::temp_directory_path() /
                         fmt::format("convoy-fidelity-{}", ::getpid()));
-  const Beside idle_fast(burn_idle, fast_core);
-  const Beside idle_slow(burn_idle, slow_core);
+  const std::string when_idle = "chrt --idle 0 " + testbed.training();
+  const Beside idle_fast(when_idle, fast_core);
+  const Beside idle_slow(when_idle, slow_core);
   fmt::print("Simulation against real agents (measures this machine first: a minute or two)\n");
   std::fflush(stdout);
   testbed.profile();
+  testbed.print_step();
   testbed.simulate();
   std::vector<double> errors;
   for (int i = 0; i < runs; ++i) {

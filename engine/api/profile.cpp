@@ -13,9 +13,10 @@
 namespace convoy::engine {
 namespace {
 
-ProfileCase of(const std::string& architecture, int batch, OptimizerKind kind,
-               double momentum = 0) {
+ProfileCase of(const std::string& architecture, int batch, OptimizerKind kind, double momentum = 0,
+               double rate = 1) {
   ProfileCase c;
+  c.rate = rate;
   c.model.architecture = architecture;
   c.optimizer.kind = kind;
   c.optimizer.momentum = momentum;
@@ -38,12 +39,20 @@ std::vector<ProfileCase> profile_cases(bool quick) {
   ProfileCase texts = of("bert-small", 2, adamw);
   texts.model.sequence = 16;
   texts.model.vocabulary = 2000;
+  ProfileCase longer = of("bert-small", 4, sgd, 0.9, 0.5);
+  longer.model.sequence = 32;
+  ProfileCase photos = of("resnet18", 4, sgd, 0.9);
+  photos.model.image_size = 64;
+  ProfileCase half_photos = of("resnet18", 8, sgd, 0.9, 0.5);
+  half_photos.model.image_size = 64;
   return {
       of("mlp", 8, sgd, 0.9),
       of("mlp", 32, adamw),
       of("mlp", 32, adan),
       of("cnn-small", 2, sgd),
       of("cnn-small", 8, sgd, 0.9),
+      of("cnn-small", 8, sgd, 0.9, 0.5),
+      of("cnn-small", 16, sgd, 0.9),
       of("cnn-small", 16, adamw),
       of("cnn-small", 32, sgd, 0.9),
       of("resnet18-cifar", 2, sgd, 0.9),
@@ -51,8 +60,12 @@ std::vector<ProfileCase> profile_cases(bool quick) {
       of("vit-micro", 2, sgd, 0.9),
       of("vit-micro", 8, adamw),
       of("vit-micro", 32, adan),
+      of("vit-tiny", 4, sgd, 0.9, 0.5),
       of("vit-tiny", 8, adamw),
+      photos,
+      half_photos,
       texts,
+      longer,
   };
 }
 

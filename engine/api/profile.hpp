@@ -23,10 +23,11 @@ struct ProfileCase {
   ModelOptions model;
   OptimizerOptions optimizer;
   int batch = 8;
+  double rate = 1;  // of the submodel that is trained (nested_submodel)
 };
 
-// Small and middling models, all of whose steps together take a few seconds on one core. Quick: a
-// few of the smallest.
+// Small and middling models and some of their submodels, all of whose steps together take a few
+// seconds on one core. Quick: a few of the smallest.
 std::vector<ProfileCase> profile_cases(bool quick);
 
 struct ProfileOptions {

@@ -50,8 +50,8 @@ class Subject {
   // Waits until the device has done all of it.
   virtual void settle() = 0;
 
-  // One visit: warms up, then repeats for about that long, in a few parts; keeps the middle one.
-  void visit(double about_s, const std::atomic<bool>* interrupted) {
+  // One visit: warms up, then repeats for about that long, in a few parts; gives the middle one.
+  double visit(double about_s, const std::atomic<bool>* interrupted) {
     constexpr int parts = 5;
     double from = seconds_now();
     once();
@@ -70,20 +70,18 @@ class Subject {
       taken.push_back((seconds_now() - from) / times);
     }
     std::sort(taken.begin(), taken.end());
-    visits_.push_back(taken[taken.size() / 2]);
+    return taken[taken.size() / 2];
   }
 
-  [[nodiscard]] TimedStep result() const {
-    std::vector<double> sorted = visits_;
-    std::sort(sorted.begin(), sorted.end());
-    const double middle = sorted[sorted.size() / 2];
-    return {name_, cost_, middle, middle / sorted.front() - 1};
+  [[nodiscard]] TimedStep result(std::vector<double> visits) const {
+    std::sort(visits.begin(), visits.end());
+    const double middle = visits[visits.size() / 2];
+    return {name_, cost_, middle, middle / visits.front() - 1};
   }
 
  private:
   std::string name_;
   StepCost cost_;
-  std::vector<double> visits_;
 };
 
 // --- single operators ---------------------------------------------------------------------------
@@ -193,12 +191,14 @@ std::shared_ptr<const Dataset> drawn(const Architecture& a, int samples) {
 
 std::string name_of(const ProfileCase& c) {
   static const std::array optimizers = {"sgd", "sgd with momentum", "adamw", "adan"};
-  return fmt::format("{}, batch {}, {}", c.model.architecture, c.batch,
+  return fmt::format("{}{}, batch {}, {}", c.model.architecture,
+                     c.rate < 1 ? fmt::format(" at {:g}", c.rate) : "", c.batch,
                      optimizers.at(static_cast<std::size_t>(c.optimizer.cost())));
 }
 
 StepCost cost_of(const ProfileCase& c, const Architecture& a) {
-  return training_step(trace(a, full_submodel(a)), c.optimizer.cost(), Phase::weights, c.batch);
+  return training_step(trace(a, nested_submodel(a, c.rate)), c.optimizer.cost(), Phase::weights,
+                       c.batch);
 }
 
 // The step of NodeTask::train, batch by batch.
@@ -208,13 +208,13 @@ class TrainingStep : public Subject {
                const at::Device& device)
       : Subject(name_of(c), cost_of(c, *a)),
         layout_(a),
-        network_(layout_, full_submodel(*a)),
+        network_(layout_, nested_submodel(*a, c.rate)),
         data_(drawn(*a, batches * c.batch)),
         samples_(data_, *a, normalization_of(*data_), device),
         optimizer_(c.optimizer, c.optimizer.learning_rate),
         mode_{.training = true, .update_statistics = true, .generator = make_generator(device, 1)},
         batch_(c.batch) {
-    weights_ = slice(initial_tensors(layout_, 1), layout_, full_submodel(*a), device);
+    weights_ = slice(initial_tensors(layout_, 1), layout_, nested_submodel(*a, c.rate), device);
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       if (weights_[i].defined() && !layout_.tensors[i].buffer) weights_[i].requires_grad_();
     }
@@ -298,9 +298,9 @@ std::unique_ptr<Subject> step_of(const ProfileCase& c, const at::Device& device)
 class Measuring {
  public:
   Measuring(const ProfileOptions& options, const at::Device& device)
-      : options_(options), device_(device) {
-    add_operators(operators_, device, options.quick);
-    for (const ProfileCase& c : options.cases) steps_.push_back(step_of(c, device));
+      : options_(options), device_(device), steps_(options.cases.size()) {
+    add_operators(subjects_, device, options.quick);
+    operators_.resize(subjects_.size());
   }
 
   void run() {
@@ -312,32 +312,45 @@ class Measuring {
       if (round > 0 && seconds_now() - begun > options_.budget_s) break;
       share_ = static_cast<double>(round) / rounds;
       per_visit_ = 1.0 / rounds / static_cast<double>(operators_.size() + steps_.size());
-      visit(operators_, operator_s);
-      visit(steps_, step_s);
+      for (std::size_t i = 0; i < subjects_.size(); ++i) {
+        visit(*subjects_[i], operator_s, operators_[i]);
+      }
+      // Only one model is in memory at a time, as where one is trained.
+      for (std::size_t i = 0; i < steps_.size(); ++i) {
+        visit(*step_of(options_.cases[i], device_), step_s, steps_[i]);
+      }
     }
   }
 
-  static std::vector<TimedStep> results(const Subjects& row) {
+  [[nodiscard]] std::vector<TimedStep> operators() const {
     std::vector<TimedStep> all;
-    for (const auto& subject : row) all.push_back(subject->result());
+    for (const Measured& m : operators_) all.push_back(m.result);
     return all;
   }
-  [[nodiscard]] std::vector<TimedStep> operators() const { return results(operators_); }
-  [[nodiscard]] std::vector<TimedStep> steps() const { return results(steps_); }
+  [[nodiscard]] std::vector<TimedStep> steps() const {
+    std::vector<TimedStep> all;
+    for (const Measured& m : steps_) all.push_back(m.result);
+    return all;
+  }
 
  private:
-  void visit(const Subjects& row, double about_s) {
-    for (const std::unique_ptr<Subject>& subject : row) {
-      if (options_.progress) options_.progress(share_, subject->name());
-      subject->visit(about_s, options_.interrupted);
-      share_ += per_visit_;
-    }
+  struct Measured {
+    std::vector<double> visits;
+    TimedStep result;  // of them so far
+  };
+
+  void visit(Subject& subject, double about_s, Measured& into) {
+    if (options_.progress) options_.progress(share_, subject.name());
+    into.visits.push_back(subject.visit(about_s, options_.interrupted));
+    into.result = subject.result(into.visits);
+    share_ += per_visit_;
   }
 
   const ProfileOptions& options_;
   at::Device device_;
-  Subjects operators_;
-  Subjects steps_;
+  Subjects subjects_;
+  std::vector<Measured> operators_;
+  std::vector<Measured> steps_;
   double share_ = 0;
   double per_visit_ = 0;
 };
@@ -351,8 +364,7 @@ double half_precision(const at::Device& device) {
   const double flops = 2.0 * n * n * n;
   Operator product("half", Kernel{OpClass::matrix_product, flops, 0}, [=] { return at::mm(x, x); });
   constexpr double about_s = 0.3;
-  product.visit(about_s, nullptr);
-  return flops / product.result().seconds;
+  return flops / product.visit(about_s, nullptr);
 }
 
 at::Device prepared(const ProfileOptions& options) {
