@@ -122,6 +122,7 @@ Device device_of(const ProfileArguments& arguments, const engine::Profile& profi
                         : assumed(0, "not measured: what the system keeps for itself");
   device.context = measured(profile.context, "the runtime loaded, each operator used once");
   device.launch_overhead = fitted(m.launch_overhead);
+  device.dense_overhead = fitted(m.dense_overhead);
   device.launches_ahead = m.launches_ahead;
   device.cache = fitted(m.cache);
   device.pooling_given = true;

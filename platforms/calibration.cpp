@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "base/diagnostics.hpp"
-#include "platforms/roofline.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -19,7 +18,9 @@ using engine::TimedStep;
 enum Figures : std::size_t {
   memory_efficiency = engine::op_classes,
   launch_overhead,
-  cache,
+  dense_overhead,
+  cache,  // this and the next only where the start has one
+
   cache_bandwidth,
   figures,
 };
@@ -63,6 +64,7 @@ Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead
     }
     m.efficiency.at(i) = std::clamp(fastest / m.peak_fp32, smallest_share, 1.0);
   }
+  m.dense_overhead = m.launch_overhead;
   m.memory_efficiency = 0.5;  // the largest sum reaches all of it: there is nothing faster
   constexpr double usual_cache = 1 << 20;
   m.cache = usual_cache;
@@ -74,40 +76,48 @@ Point point_of(const Machine& m) {
   for (std::size_t i = 0; i < m.efficiency.size(); ++i) p.at(i) = std::log(m.efficiency.at(i));
   p[memory_efficiency] = std::log(m.memory_efficiency);
   p[launch_overhead] = std::log(m.launch_overhead);
+  p[dense_overhead] = std::log(m.dense_overhead);
+  if (m.cache <= 0) return p;
   p[cache] = std::log(m.cache);
   p[cache_bandwidth] = std::log(m.cache_bandwidth);
   return p;
 }
 
-// Shares of a peak stay below it; and no dense operator inside a step is faster than the fastest of
-// its class on its own. (Of the other classes the FLOPs are counted too loosely to say so.)
-void set(Machine& m, const Point& p, const Point& origin) {
-  constexpr auto dense = static_cast<std::size_t>(OpClass::elementwise);  // classes before it
-  const auto share = [&](std::size_t i) {
-    const double most = i < dense ? std::exp(origin.at(i)) : 1.0;
-    return std::clamp(std::exp(p.at(i)), smallest_share, most);
-  };
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) m.efficiency.at(i) = share(i);
-  m.memory_efficiency = share(memory_efficiency);
+// Shares of a peak stay below it; `most`: those of the dense classes.
+using Ceilings = std::array<double, engine::op_classes>;
+
+void set(Machine& m, const Point& p, const Ceilings& most) {
+  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
+    m.efficiency.at(i) = std::clamp(std::exp(p.at(i)), smallest_share, most.at(i));
+  }
+  m.memory_efficiency = std::clamp(std::exp(p[memory_efficiency]), smallest_share, 1.0);
   m.launch_overhead = std::exp(p[launch_overhead]);
+  m.dense_overhead = std::exp(p[dense_overhead]);
+  if (m.cache <= 0) return;
   m.cache = std::exp(p[cache]);
   m.cache_bandwidth = std::exp(p[cache_bandwidth]);
 }
 
 class Search {
  public:
-  Search(const std::vector<TimedStep>& steps, Machine start)
-      : steps_(steps), machine_(std::move(start)), origin_(point_of(machine_)) {}
+  Search(const std::vector<TimedStep>& steps, Machine start, Precision precision,
+         const Ceilings& most)
+      : steps_(steps),
+        machine_(std::move(start)),
+        precision_(precision),
+        most_(most),
+        origin_(point_of(machine_)),
+        searched_(machine_.cache > 0 ? figures : cache) {}
 
   // Small errors count by their square, large ones in proportion. The pull back to the origin is so
   // weak that it tells only where the steps do not.
   double loss(const Point& p) {
     constexpr double small = 0.05;
     constexpr double pull = 1e-3;
-    set(machine_, p, origin_);
+    set(machine_, p, most_);
     double sum = 0;
     for (const TimedStep& t : steps_) {
-      const double error = std::log(seconds(t.cost, machine_) / t.seconds);
+      const double error = std::log(seconds(t.cost, machine_, precision_) / t.seconds);
       sum += std::sqrt(error * error + small * small) - small;
     }
     sum /= static_cast<double>(steps_.size());
@@ -135,10 +145,10 @@ class Search {
         p = q;
         moved = true;
       };
-      for (std::size_t i = 0; i < figures; ++i) {
+      for (std::size_t i = 0; i < searched_; ++i) {
         for (const double s : {stride, -stride}) {
           attempt(i, s, i, 0);
-          for (std::size_t j = 0; j < figures; ++j) {
+          for (std::size_t j = 0; j < searched_; ++j) {
             if (j != i) attempt(i, s, j, s);
           }
         }
@@ -154,43 +164,82 @@ class Search {
     double least = std::numeric_limits<double>::infinity();
     for (const double overhead : {1.0, 5.0}) {
       for (const double size : {1.0, 8.0}) {
+        if (size > 1 && searched_ == cache) continue;
         Point p = origin_;
         p[launch_overhead] += std::log(overhead);
-        p[cache] += std::log(size);
+        if (searched_ > cache) p[cache] += std::log(size);
         const double l = descend(p);
         if (l >= least) continue;
         least = l;
         best = p;
       }
     }
-    set(machine_, best, origin_);
+    set(machine_, best, most_);
     return machine_;
   }
 
  private:
   const std::vector<TimedStep>& steps_;
   Machine machine_;
+  Precision precision_;
+  Ceilings most_;
   Point origin_;
+  std::size_t searched_;  // figures, the first of all
 };
+
+Calibration judged(const std::vector<TimedStep>& steps, Machine machine, Precision precision) {
+  Calibration result;
+  result.machine = std::move(machine);
+  for (const TimedStep& t : steps) {
+    result.steps.push_back({t.name, t.seconds, seconds(t.cost, result.machine, precision)});
+  }
+  result.median_error = error_quantile(result.steps, 0.5);
+  result.worst_error = error_quantile(result.steps, 1);
+  return result;
+}
 
 }  // namespace
 
+double error_quantile(const std::vector<Residual>& residuals, double share) {
+  std::vector<double> errors;
+  for (const Residual& r : residuals) errors.push_back(std::abs(r.error()));
+  if (errors.empty()) return 0;
+  std::sort(errors.begin(), errors.end());
+  const auto at = static_cast<std::size_t>(share * static_cast<double>(errors.size()));
+  return errors[std::min(at, errors.size() - 1)];
+}
+
+Calibration fit(const std::vector<TimedStep>& steps, const Machine& start, Precision precision) {
+  Ceilings most{};
+  most.fill(1);
+  return judged(steps, Search(steps, start, precision, most).found(), precision);
+}
+
+std::vector<Residual> leave_one_out(const std::vector<TimedStep>& steps, const Machine& start,
+                                    Precision precision) {
+  std::vector<Residual> all;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    std::vector<TimedStep> others = steps;
+    others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+    const Machine machine = fit(others, start, precision).machine;
+    all.push_back({steps[i].name, steps[i].seconds, seconds(steps[i].cost, machine, precision)});
+  }
+  return all;
+}
+
 Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector<TimedStep>& steps,
                       bool launches_ahead) {
-  Calibration result;
-  result.machine = first_guess(operators, launches_ahead);
-  if (!steps.empty()) result.machine = Search(steps, result.machine).found();
-  std::vector<double> errors;
-  for (const TimedStep& t : steps) {
-    result.steps.push_back({t.name, t.seconds, seconds(t.cost, result.machine)});
-    errors.push_back(std::abs(result.steps.back().error()));
+  Machine machine = first_guess(operators, launches_ahead);
+  // No dense operator inside a step is faster than the fastest of its class on its own. (Of the
+  // other classes the FLOPs are counted too loosely to say so.)
+  Ceilings most = machine.efficiency;
+  for (std::size_t i = 0; i < most.size(); ++i) {
+    if (!engine::is_dense(static_cast<OpClass>(i))) most.at(i) = 1;
   }
-  std::sort(errors.begin(), errors.end());
-  if (!errors.empty()) {
-    result.median_error = errors[errors.size() / 2];
-    result.worst_error = errors.back();
+  if (!steps.empty()) {
+    machine = Search(steps, machine, Precision::fp32, most).found();
   }
-  return result;
+  return judged(steps, std::move(machine), Precision::fp32);
 }
 
 }  // namespace convoy::platforms

@@ -11,6 +11,7 @@
 
 #include "engine/model/timed_step.hpp"
 #include "platforms/device.hpp"
+#include "platforms/roofline.hpp"
 
 namespace convoy::platforms {
 
@@ -28,12 +29,25 @@ struct Calibration {
   double worst_error = 0;
 };
 
-// From operators on their own: the peak (the fastest of them), the bandwidth of the memory (the one
-// that moves most), and where the search begins. From whole training steps, by a search for the
-// smallest errors of the logarithm of the time, large ones counting in proportion only (a step that
-// was disturbed, or that the roofline cannot describe, does not spoil the rest): the efficiencies,
-// the launch overhead, the cache. A figure that no step depends on stays where the search began.
-// There must be operators of every dense class, elementwise ones among them, and some steps.
+// Searches for the efficiencies, the overheads and the cache (where `start` has one) that give the
+// smallest errors of the logarithm of the steps' times, large ones counting in proportion only (a
+// step that was disturbed, or that the roofline cannot describe, does not spoil the rest). Peaks
+// and the memory's bandwidth are those of `start`, where the search begins; a figure that no step
+// depends on stays there.
+Calibration fit(const std::vector<engine::TimedStep>& steps, const Machine& start,
+                Precision precision);
+
+// Each step as predicted by a fit to the others: what can be expected of steps never measured.
+std::vector<Residual> leave_one_out(const std::vector<engine::TimedStep>& steps,
+                                    const Machine& start, Precision precision);
+
+// Of absolute errors; share in [0, 1]: 0.5 is the median. 0 where there are none.
+double error_quantile(const std::vector<Residual>& residuals, double share);
+
+// A machine of which nothing is known. From operators on their own: the peak (the fastest of them),
+// the bandwidth of the memory (the one that moves most), where the search begins, and what no dense
+// operator inside a step exceeds; the rest by a fit to whole training steps. There must be
+// operators of every dense class, elementwise ones among them, and some steps.
 Calibration calibrate(const std::vector<engine::TimedStep>& operators,
                       const std::vector<engine::TimedStep>& steps, bool launches_ahead);
 

@@ -47,6 +47,7 @@ std::vector<std::string> Device::assumed(const PowerMode& mode) const {
   note(reserved, "reserved memory");
   note(context, "runtime memory");
   note(launch_overhead, "launch overhead");
+  if (dense_overhead) note(*dense_overhead, "overhead of dense kernels");
   for (std::size_t i = 0; i < efficiency.size(); ++i) {
     const bool of_its_own = i != pooling || pooling_given;
     if (of_its_own) note(efficiency.at(i), std::string(class_keys.at(i)) + " efficiency");
@@ -74,6 +75,7 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
   base::TableReader runtime = reader.table("runtime");
   device.context = read_figure(runtime, "context_bytes", at_least(0));
   device.launch_overhead = read_figure(runtime, "launch_overhead_s", at_least(0));
+  device.dense_overhead = maybe_figure(runtime, "dense_overhead_s", at_least(0));
   device.launches_ahead = runtime.choice("launches", launch_names(), 0) == 0;
   runtime.finish();
   base::TableReader efficiency = reader.table("efficiency");
@@ -118,12 +120,14 @@ Machine machine(const Device& device, const PowerMode& mode) {
   m.device = device.name;
   m.mode = mode.name;
   m.peak_fp32 = mode.peak_fp32.value;
+  m.peak_fp16 = mode.peak_fp16.value;
   m.memory_bandwidth = mode.memory_bandwidth.value;
   for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
     m.efficiency.at(i) = device.efficiency.at(i).value;
   }
   m.memory_efficiency = device.memory_efficiency.value;
   m.launch_overhead = device.launch_overhead.value;
+  m.dense_overhead = device.dense_overhead ? device.dense_overhead->value : 0;
   m.launches_ahead = device.launches_ahead;
   if (device.cache && mode.cache_bandwidth) {
     m.cache = device.cache->value;

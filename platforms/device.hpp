@@ -40,6 +40,9 @@ struct Device {
   // before. Nothing: no difference is made.
   std::optional<Figure> cache;
   Figure launch_overhead;  // s a kernel, on the CPU's side
+  // s that a dense kernel (convolution, product, attention) takes besides its work, on the device's
+  // side. Nothing: none.
+  std::optional<Figure> dense_overhead;
   // Kernels are launched while earlier ones run (a GPU). Otherwise who launches a kernel computes
   // it, too (a CPU).
   bool launches_ahead = true;
@@ -59,10 +62,12 @@ struct Machine {
   std::string device;
   std::string mode;
   double peak_fp32 = 0;
+  double peak_fp16 = 0;
   double memory_bandwidth = 0;
   std::array<double, engine::op_classes> efficiency{};
   double memory_efficiency = 0;
   double launch_overhead = 0;
+  double dense_overhead = 0;
   bool launches_ahead = true;
   double cache = 0;            // bytes; 0: none
   double cache_bandwidth = 0;  // achieved
@@ -71,8 +76,8 @@ struct Machine {
   int memory_class_gb = 0;     // nominal GiB
 };
 
-// Reads what a device's file holds. `launches`, `pooling` and the two figures of the cache may be
-// left out.
+// Reads what a device's file holds. `launches`, `dense_overhead_s`, `pooling` and the two figures
+// of the cache may be left out.
 Device read_device(const base::Value& file, base::Diagnostics& problems);
 
 Machine machine(const Device& device, const PowerMode& mode);

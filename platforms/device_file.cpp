@@ -47,6 +47,7 @@ std::string to_toml(const Device& device, const std::vector<std::string>& commen
 
   text += "\n[runtime]\n" + line("context_bytes", device.context);
   text += line("launch_overhead_s", device.launch_overhead);
+  if (device.dense_overhead) text += line("dense_overhead_s", *device.dense_overhead);
   text += fmt::format("launches = \"{}\"\n", device.launches_ahead ? "ahead" : "inline");
 
   text += "\n[efficiency]\n";

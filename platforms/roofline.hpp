@@ -6,14 +6,19 @@
 // has been launched and the one before it has ended, so that many small ones are bound by the
 // launching. On a CPU (Machine::launches_ahead is false) nobody else runs them: each is launched
 // when the one before it has ended. Kernels whose operands fit in the cache, where the device's
-// file knows one, find them there.
+// file knows one, find them there. A dense kernel may take some time of its own besides
+// (Machine::dense_overhead): setting up, and an end where not all of the chip has work.
 
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"
 
 namespace convoy::platforms {
 
-// Seconds of one step in FP32.
-double seconds(const engine::StepCost& step, const Machine& machine);
+// FP16: half the bytes, at the peak of FP16.
+enum class Precision { fp32, fp16 };
+
+// Seconds of one step.
+double seconds(const engine::StepCost& step, const Machine& machine,
+               Precision precision = Precision::fp32);
 
 }  // namespace convoy::platforms

@@ -94,7 +94,8 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
   switch (layer.kind) {
     case LayerKind::conv2d:
       return at::conv2d(x, parameter(0), layer.bias ? parameter(1) : none,
-                        {layer.stride, layer.stride}, {layer.padding, layer.padding});
+                        {layer.stride, layer.stride}, {layer.padding, layer.padding}, {1, 1},
+                        layer.parts);
     case LayerKind::linear:
       return at::linear(x, parameter(0), layer.bias ? parameter(1) : none);
     case LayerKind::batch_norm: {
@@ -117,7 +118,12 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return dropout(x, layer.rate, mode);
     case LayerKind::max_pool:
       return at::max_pool2d(x, {layer.kernel, layer.kernel}, {layer.stride, layer.stride},
-                            {layer.padding, layer.padding});
+                            {layer.padding, layer.padding}, {1, 1}, layer.ceil);
+    case LayerKind::average_pool:
+      return at::avg_pool2d(x, {layer.kernel, layer.kernel}, {layer.stride, layer.stride});
+    case LayerKind::adaptive_pool:
+      if (x.size(2) == layer.kernel && x.size(3) == layer.kernel) return x;
+      return at::adaptive_avg_pool2d(x, {layer.kernel, layer.kernel});
     case LayerKind::global_pool:
       return x.mean({2, 3});
     case LayerKind::flatten:
@@ -140,6 +146,11 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return x.select(1, 0);
     case LayerKind::add:
       return x + values[static_cast<std::size_t>(t.inputs.back())];
+    case LayerKind::concat: {
+      Tensors parts;
+      for (const int input : t.inputs) parts.push_back(values[static_cast<std::size_t>(input)]);
+      return at::cat(parts, 1);
+    }
     case LayerKind::scatter: {
       if (!step.indices.defined()) return x;
       return scatter_features(x, step.indices.to(x.device()), t.out.features);

@@ -20,24 +20,27 @@
 namespace convoy::engine {
 
 enum class LayerKind {
-  conv2d,      // features out, kernel, stride, padding, bias
+  conv2d,      // features out, kernel, stride, padding, bias, parts
   linear,      // on the features of every position
   batch_norm,  // affine, over features, with running statistics (buffers)
   layer_norm,  // affine, over features
   relu,
   gelu,
   tanh,
-  dropout,       // rate
-  max_pool,      // kernel, stride, padding
-  global_pool,   // mean over positions
-  flatten,       // positions into features
-  tokens,        // positions become a row of tokens, with a CLS token in front (if cls) and
-                 // learned positions; over an embedding: learned positions and segments
-  embedding,     // token numbers (in: positions) to features; vocabulary
-  attention,     // in: q, k and v side by side (3 x features); out: features; heads
-  select_first,  // the first token
-  add,           // of two tensors of the same shape
-  scatter,       // puts the kept rows of a group back to their places in the full width
+  dropout,        // rate
+  max_pool,       // kernel, stride, padding, ceil
+  average_pool,   // kernel, stride
+  adaptive_pool,  // mean over windows, so many that kernel x kernel positions are left
+  global_pool,    // mean over positions
+  flatten,        // positions into features
+  tokens,         // positions become a row of tokens, with a CLS token in front (if cls) and
+                  // learned positions; over an embedding: learned positions and segments
+  embedding,      // token numbers (in: positions) to features; vocabulary
+  attention,      // in: q, k and v side by side (3 x features); out: features; heads
+  select_first,   // the first token
+  add,            // of two tensors of the same shape
+  concat,         // of tensors with the same positions: features side by side
+  scatter,        // puts the kept rows of a group back to their places in the full width
 };
 
 struct Layer {
@@ -47,9 +50,11 @@ struct Layer {
   // layer before (for the first: block_input).
   std::vector<int> inputs;
   int features = 0;  // out; 0: as in
-  int kernel = 1;    // conv2d, max_pool
+  int kernel = 1;    // conv2d, pools
   int stride = 1;
   int padding = 0;
+  int parts = 1;  // conv2d: features in and out fall into so many parts, each its own ("groups")
+  bool ceil = false;  // max_pool: a last window may reach over the edge
   bool bias = false;
   bool cls = false;    // tokens
   int segments = 0;    // tokens over an embedding: learned segment vectors

@@ -36,6 +36,16 @@ class BlockBuilder {
                 .bias = bias,
                 .group = group});
   }
+  // One window for each channel.
+  int depthwise(std::string name, int features, int kernel, int stride) {
+    return put({.kind = LayerKind::conv2d,
+                .name = std::move(name),
+                .features = features,
+                .kernel = kernel,
+                .stride = stride,
+                .padding = kernel / 2,
+                .parts = features});
+  }
   // A layer without options of its own: norms, activations, pools over all positions.
   int plain(LayerKind kind, std::string name, std::vector<int> inputs = {}) {
     return put({.kind = kind, .name = std::move(name), .inputs = std::move(inputs)});
@@ -58,6 +68,7 @@ class BlockBuilder {
     block_.layers.push_back(std::move(layer));
     return block_.last();
   }
+  [[nodiscard]] int last() const { return block_.last(); }
   Block done() { return std::move(block_); }
 
  private:
@@ -100,8 +111,31 @@ inline Block pooled_head(std::string name, int classes) {
   return head.done();
 }
 
+// Maxima over 3 x 3 every two positions; a last window may reach over the edge.
+inline Layer ceil_pool(std::string name) {
+  return {
+      .kind = LayerKind::max_pool, .name = std::move(name), .kernel = 3, .stride = 2, .ceil = true};
+}
+
+// Without layers yet; colour images of that size unless the options say otherwise.
+inline Architecture image_model(const ModelOptions& options, int size) {
+  Architecture a;
+  a.name = options.architecture;
+  a.classes = options.classes;
+  a.channels = options.channels.value_or(3);
+  a.height = a.width = options.image_size.value_or(size);
+  a.stem.name = "stem";
+  return a;
+}
+
 Architecture make_vit(const ModelOptions& options);
 Architecture make_resnet(const ModelOptions& options);
+Architecture make_alexnet(const ModelOptions& options);
+Architecture make_vgg(const ModelOptions& options);
+Architecture make_densenet(const ModelOptions& options);
+Architecture make_squeezenet(const ModelOptions& options);
+Architecture make_mobilenet(const ModelOptions& options);
+Architecture make_mnasnet(const ModelOptions& options);
 Architecture make_mlp(const ModelOptions& options);
 Architecture make_cnn_small(const ModelOptions& options);
 Architecture make_bert(const ModelOptions& options);

@@ -21,6 +21,7 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::dropout:
       return 2;
     case LayerKind::max_pool:
+    case LayerKind::average_pool:
       return static_cast<double>(layer.kernel) * layer.kernel;
     case LayerKind::relu:
     case LayerKind::add:
@@ -44,7 +45,7 @@ double dense_flops(const TracedLayer& t) {
   const double window = t.layer->kind == LayerKind::conv2d
                             ? static_cast<double>(t.layer->kernel) * t.layer->kernel
                             : 1.0;
-  return 2 * window * t.in.features * t.out.elements();
+  return 2 * window * t.in.features / t.layer->parts * t.out.elements();
 }
 
 // One of attention's two matrix products.
@@ -97,8 +98,9 @@ class StepWriter {
         put(OpClass::attention, product, in / 3 + scores + out);
         elementwise(0, 2 * out);
       } else {
-        const double inputs = static_cast<double>(t.inputs.size());
-        put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, inputs * in + out);
+        const double read =
+            t.layer->kind == LayerKind::concat ? out : static_cast<double>(t.inputs.size()) * in;
+        put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, read + out);
         if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
       }
     }
@@ -209,6 +211,15 @@ StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int
   writer.loss(exits_of(trace));
   writer.backward(phase);
   writer.update(optimizer, phase);
+  return writer.done();
+}
+
+StepCost inference_step(const Trace& trace, int batch) {
+  Trace kept = trace;
+  std::erase_if(kept.layers,
+                [](const TracedLayer& t) { return t.layer->kind == LayerKind::dropout; });
+  StepWriter writer(kept, batch);
+  writer.forward(Phase::weights);
   return writer.done();
 }
 

@@ -33,6 +33,8 @@ namespace convoy::engine {
 // one, without vector instructions.
 enum class OpClass { convolution, matrix_product, attention, elementwise, pooling };
 constexpr int op_classes = 5;
+// Bound by arithmetic where it is large.
+constexpr bool is_dense(OpClass op) { return op < OpClass::elementwise; }
 
 enum class Optimizer { sgd, sgd_momentum, adamw, adan };
 
@@ -76,6 +78,8 @@ std::vector<double> forward_flops(const Trace& trace);
 // Forward, backward and the optimizer's update. For the mask phase give a trace with one exit.
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch);
 // `keeps_received`: the weights as received stay beside those that are trained (a proximal term).
+// Forward alone, nothing dropped out, up to the deepest exit where the trace has one exit.
+StepCost inference_step(const Trace& trace, int batch);
 MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
                            bool keeps_received = false);
 

@@ -10,9 +10,11 @@ inline bool is_dense(const Layer& layer) {
   return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
 }
 
-// Layers that are views of their input, or the identity because nothing was pruned.
+// Layers that are views of their input, or the identity (nothing was pruned, or to be pooled).
 inline bool is_free(const TracedLayer& t) {
   return t.layer->kind == LayerKind::flatten || t.layer->kind == LayerKind::select_first ||
+         (t.layer->kind == LayerKind::adaptive_pool && t.in.height == t.out.height &&
+          t.in.width == t.out.width) ||
          (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
 }
 

@@ -176,7 +176,11 @@ class StepWalk {
         keep(x);
         keep(make(&MemoryCost::activations, index_bytes * out(t)));
         return activation(out(t));
+      case LayerKind::adaptive_pool:
+        if (is_free(t)) return x;
+        [[fallthrough]];
       case LayerKind::gelu:
+      case LayerKind::average_pool:
       case LayerKind::global_pool:
         keep(x);
         return activation(out(t));
@@ -195,6 +199,7 @@ class StepWalk {
         return apply_attention(t, saved);
       case LayerKind::embedding:
       case LayerKind::add:
+      case LayerKind::concat:
         return activation(out(t));
     }
     return {};
@@ -253,7 +258,7 @@ class StepWalk {
     return rounded_up(t.out.features) * t.out.positions() * batch_;
   }
   [[nodiscard]] static double blocked_weights(const TracedLayer& t) {
-    const double from = is_plain(t) ? t.in.features : rounded_up(t.in.features);
+    const double from = (is_plain(t) ? t.in.features : rounded_up(t.in.features)) / t.layer->parts;
     return rounded_up(t.out.features) * from * t.layer->kernel * t.layer->kernel;
   }
   // What the weights' gradient is made with.
@@ -321,14 +326,17 @@ class StepWalk {
       case LayerKind::tanh:
       case LayerKind::gelu:
       case LayerKind::max_pool:
+      case LayerKind::average_pool:
       case LayerKind::global_pool:
       case LayerKind::select_first:
         return give(x, workspace(in(t)));
       case LayerKind::flatten:
         return give(x, std::move(slope));
+      case LayerKind::adaptive_pool:
       case LayerKind::scatter:
         return give(x, is_free(t) ? std::move(slope) : workspace(in(t)));
       case LayerKind::add:
+      case LayerKind::concat:  // views of it
         for (const int input : t.inputs) give(input, slope);
         return;
       case LayerKind::tokens:

@@ -48,7 +48,7 @@ class Writer {
         p.row_group = layer.group;
         p.gated = layer.group >= 0;
         p.column_group = t.in.group;
-        std::vector<std::int64_t> shape = {out, in};
+        std::vector<std::int64_t> shape = {out, in / layer.parts};
         if (layer.kind == LayerKind::conv2d) shape.insert(shape.end(), 2, layer.kernel);
         add(p, "weight", TensorRole::weight, std::move(shape));
         p.column_group = -1;

@@ -49,18 +49,13 @@ Block residual_block(Architecture& a, int index, int width, int stride, bool bot
 
 Architecture make_resnet(const ModelOptions& options) {
   static const std::map<std::string, Shape> shapes = {
-      {"resnet18", {{2, 2, 2, 2}, false}},
-      {"resnet34", {{3, 4, 6, 3}, false}},
-      {"resnet50", {{3, 4, 6, 3}, true}},
+      {"resnet18", {{2, 2, 2, 2}, false}},  {"resnet34", {{3, 4, 6, 3}, false}},
+      {"resnet50", {{3, 4, 6, 3}, true}},   {"resnet101", {{3, 4, 23, 3}, true}},
+      {"resnet152", {{3, 8, 36, 3}, true}},
   };
   const bool cifar = options.architecture.ends_with("-cifar");
   const Shape& shape = shapes.at(options.architecture.substr(0, options.architecture.find('-')));
-  Architecture a;
-  a.name = options.architecture;
-  a.classes = options.classes;
-  a.channels = options.channels.value_or(3);
-  a.height = a.width = options.image_size.value_or(cifar ? 32 : 224);
-
+  Architecture a = image_model(options, cifar ? 32 : 224);
   BlockBuilder stem("stem");
   stem.conv("conv", 64, cifar ? 3 : 7, cifar ? 1 : 2, false);
   stem.plain(LayerKind::batch_norm, "bn");

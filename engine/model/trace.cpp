@@ -66,7 +66,9 @@ class Walker {
     t.gated = layer.group >= 0;
     const double in_features = t.in.features;
     const auto window = [&](int size) {
-      return (size + 2 * layer.padding - layer.kernel) / layer.stride + 1;
+      const int room =
+          size + 2 * layer.padding - layer.kernel + (layer.ceil ? layer.stride - 1 : 0);
+      return room / layer.stride + 1;
     };
     const auto weights = [&](double per_output) {
       t.parameters = t.out.features * (per_output + (layer.bias ? 1 : 0));
@@ -76,7 +78,7 @@ class Walker {
       case LayerKind::conv2d:
         t.out = {kept(layer.features, layer.group), window(t.in.height), window(t.in.width),
                  layer.group};
-        weights(in_features * layer.kernel * layer.kernel);
+        weights(in_features / layer.parts * layer.kernel * layer.kernel);
         break;
       case LayerKind::linear:
         t.out.features = kept(layer.features, layer.group);
@@ -90,8 +92,18 @@ class Walker {
         if (layer.kind == LayerKind::batch_norm) t.buffers = 2.0 * t.in.features + 1;
         break;
       case LayerKind::max_pool:
+      case LayerKind::average_pool:
         t.out.height = window(t.in.height);
         t.out.width = window(t.in.width);
+        break;
+      case LayerKind::adaptive_pool:
+        t.out.height = t.out.width = layer.kernel;
+        break;
+      case LayerKind::concat:
+        t.out.features = 0;
+        for (const int input : t.inputs) {
+          t.out.features += shapes_[static_cast<std::size_t>(input)].features;
+        }
         break;
       case LayerKind::global_pool:
       case LayerKind::select_first:

@@ -1,0 +1,166 @@
+// Networks made small: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018) and
+// MNASNet (Tan et al. 2019), as torchvision has them, with ReLU in place of ReLU6. Nothing is
+// prunable: submodels are cut by depth.
+
+#include <algorithm>
+#include <map>
+
+#include "engine/model/builder.hpp"
+
+namespace convoy::engine {
+namespace {
+
+Block fire(int index, int squeeze, int expand, bool pool_before) {
+  BlockBuilder b("block" + std::to_string(index));
+  if (pool_before) b.put(ceil_pool("pool"));
+  b.conv("squeeze", squeeze, 1, 1, true);
+  const int squeezed = b.plain(LayerKind::relu, "relu_squeeze");
+  b.conv("expand1", expand, 1, 1, true);
+  const int narrow = b.plain(LayerKind::relu, "relu_expand1");
+  b.conv("expand3", expand, 3, 1, true, -1, {squeezed});
+  const int wide = b.plain(LayerKind::relu, "relu_expand3");
+  b.plain(LayerKind::concat, "concat", {narrow, wide});
+  return b.done();
+}
+
+// Stages of MobileNetV2 and MNASNet: how much a block expands its input, features, blocks, stride
+// of the first, window.
+struct Stage {
+  int expansion;
+  int features;
+  int blocks;
+  int stride;
+  int kernel;
+};
+
+void norm(BlockBuilder& b, const std::string& what, bool relu = true) {
+  b.plain(LayerKind::batch_norm, "bn_" + what);
+  if (relu) b.plain(LayerKind::relu, "relu_" + what);
+}
+
+// Expand by 1x1, one window for each channel, project by 1x1; a residual where shapes allow.
+Block inverted_residual(int index, const Stage& s, int in, int stride) {
+  BlockBuilder b("block" + std::to_string(index));
+  const int inner = in * s.expansion;
+  if (s.expansion > 1) {
+    b.conv("expand", inner, 1, 1, false);
+    norm(b, "expand");
+  }
+  b.depthwise("depthwise", inner, s.kernel, stride);
+  norm(b, "depthwise");
+  b.conv("project", s.features, 1, 1, false);
+  b.plain(LayerKind::batch_norm, "bn_project");
+  if (stride == 1 && in == s.features) {
+    b.plain(LayerKind::add, "residual", {Layer::block_input, b.last()});
+  }
+  return b.done();
+}
+
+void add_stages(Architecture& a, const std::vector<Stage>& stages, int in) {
+  for (const Stage& s : stages) {
+    for (int i = 0; i < s.blocks; ++i) {
+      a.blocks.push_back(inverted_residual(a.depth(), s, in, i == 0 ? s.stride : 1));
+      in = s.features;
+    }
+  }
+}
+
+// The deepest exit widens before it pools; the earlier ones do not.
+void add_mobile_exits(Architecture& a, const ModelOptions& options) {
+  constexpr int width = 1280;
+  add_exits(a, options.exits,
+            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
+  if (a.exits.empty() || a.exits.back().after != a.depth()) return;
+  BlockBuilder b(a.exits.back().head.name);
+  b.conv("conv", width, 1, 1, false);
+  norm(b, "conv");
+  b.plain(LayerKind::global_pool, "pool");
+  b.dropout("dropout", options.dropout);
+  b.linear("classifier", a.classes, true);
+  a.exits.back().head = b.done();
+}
+
+}  // namespace
+
+Architecture make_squeezenet(const ModelOptions& options) {
+  const bool first_version = options.architecture == "squeezenet1_0";
+  Architecture a = image_model(options, 224);
+  BlockBuilder stem("stem");
+  stem.put({.kind = LayerKind::conv2d,
+            .name = "conv",
+            .features = first_version ? 96 : 64,
+            .kernel = first_version ? 7 : 3,
+            .stride = 2,
+            .bias = true});
+  stem.plain(LayerKind::relu, "relu");
+  stem.put(ceil_pool("pool"));
+  a.stem = stem.done();
+  static const std::vector<std::pair<int, int>> fires = {
+      {16, 64}, {16, 64}, {32, 128}, {32, 128}, {48, 192}, {48, 192}, {64, 256}, {64, 256}};
+  for (const auto& [squeeze, expand] : fires) {
+    const int i = a.depth();
+    const bool pool = first_version ? i == 3 || i == 7 : i == 2 || i == 4;
+    a.blocks.push_back(fire(i, squeeze, expand, pool));
+  }
+  add_exits(a, options.exits, [&](std::string name) {
+    BlockBuilder head(std::move(name));
+    head.dropout("dropout", options.dropout);
+    head.conv("classifier", a.classes, 1, 1, true);
+    head.plain(LayerKind::relu, "relu");
+    head.plain(LayerKind::global_pool, "pool");
+    return head.done();
+  });
+  return a;
+}
+
+Architecture make_mobilenet(const ModelOptions& options) {
+  Architecture a = image_model(options, 224);
+  BlockBuilder stem("stem");
+  stem.conv("conv", 32, 3, 2, false);
+  norm(stem, "conv");
+  a.stem = stem.done();
+  add_stages(a,
+             {{1, 16, 1, 1, 3},
+              {6, 24, 2, 2, 3},
+              {6, 32, 3, 2, 3},
+              {6, 64, 4, 2, 3},
+              {6, 96, 3, 1, 3},
+              {6, 160, 3, 2, 3},
+              {6, 320, 1, 1, 3}},
+             32);
+  add_mobile_exits(a, options);
+  return a;
+}
+
+Architecture make_mnasnet(const ModelOptions& options) {
+  static const std::map<std::string, double> widths = {
+      {"mnasnet0_5", 0.5}, {"mnasnet0_75", 0.75}, {"mnasnet1_0", 1.0}, {"mnasnet1_3", 1.3}};
+  const double width = widths.at(options.architecture);
+  // To the nearest multiple of 8, but never down by more than a tenth.
+  const auto scaled = [&](int features) {
+    const double wanted = features * width;
+    const int near = std::max(8, static_cast<int>(wanted + 4) / 8 * 8);
+    return near >= 0.9 * wanted ? near : near + 8;
+  };
+  Architecture a = image_model(options, 224);
+  BlockBuilder stem("stem");
+  stem.conv("conv", scaled(32), 3, 2, false);
+  norm(stem, "conv");
+  stem.depthwise("depthwise", scaled(32), 3, 1);
+  norm(stem, "depthwise");
+  stem.conv("project", scaled(16), 1, 1, false);
+  stem.plain(LayerKind::batch_norm, "bn_project");
+  a.stem = stem.done();
+  add_stages(a,
+             {{3, scaled(24), 3, 2, 3},
+              {3, scaled(40), 3, 2, 5},
+              {6, scaled(80), 3, 2, 5},
+              {6, scaled(96), 2, 1, 3},
+              {6, scaled(192), 4, 2, 5},
+              {6, scaled(320), 1, 1, 3}},
+             scaled(16));
+  add_mobile_exits(a, options);
+  return a;
+}
+
+}  // namespace convoy::engine
