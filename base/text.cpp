@@ -72,6 +72,17 @@ std::string human_bytes(double bytes) {
                    : fmt::format("{:.{}f} {}", bytes, bytes < 100 ? 1 : 0, units.at(unit));
 }
 
+std::string human_energy(double joules) {
+  static constexpr std::array units = {"J", "kJ", "MJ", "GJ", "TJ"};
+  constexpr double thousand = 1000;
+  std::size_t unit = 0;
+  while (std::abs(joules) >= thousand && unit + 1 < units.size()) {
+    joules /= thousand;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", joules, joules < 100 ? 1 : 0, units.at(unit));
+}
+
 std::string human_seconds(double seconds) {
   if (seconds < 0) return "-" + human_seconds(-seconds);
   if (seconds == 0) return "0 s";

@@ -21,6 +21,7 @@ std::string list_of(std::span<const std::string> names, std::string_view last = 
 
 // 1536 -> "1.5 KiB"; decimals only where they say something.
 std::string human_bytes(double bytes);
+std::string human_energy(double joules);
 // 93784.2 -> "1d 02h 03m"; 305 -> "5m 05s"; 12.3456 -> "12.35 s"; 0.00012 -> "120 us".
 std::string human_seconds(double seconds);
 // 1234567 -> "1,234,567"

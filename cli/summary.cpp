@@ -19,7 +19,7 @@ std::string summary_text(const sim::RunResult& result) {
   constexpr std::size_t rows_shown = 64;
   const sim::Summary& s = result.summary;
   Table nodes({"<node", "tasks", "failed", "busy", "waiting", "transfers", "away", "received",
-               "sent", "peak memory"});
+               "sent", "peak memory", "energy"});
   const std::size_t shown = std::min(s.nodes.size(), rows_shown + 1);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeSummary& n = s.nodes[i];
@@ -27,7 +27,7 @@ std::string summary_text(const sim::RunResult& result) {
                human_seconds(n.usage.busy_s), human_seconds(n.waiting_s),
                human_seconds(n.usage.communicating_s), human_seconds(n.usage.away_s),
                human_bytes(n.usage.bytes_in), human_bytes(n.usage.bytes_out),
-               human_bytes(n.usage.peak_memory)});
+               human_bytes(n.usage.peak_memory), base::human_energy(n.usage.energy_j)});
   }
   std::string text = nodes.str();
   if (shown < s.nodes.size()) text += fmt::format("  ... and {} more\n", s.nodes.size() - shown);
@@ -50,6 +50,7 @@ std::string summary_text(const sim::RunResult& result) {
     row("real nodes",
         fmt::format("{}; lag at most {:.3f} ms", s.real_nodes, 1e3 * s.max_lag_s.value_or(0)));
   }
+  row("energy", base::human_energy(s.energy_j));
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
   if (s.accuracy) {
     row("accuracy",
@@ -102,7 +103,7 @@ std::string summary_json(const sim::RunResult& result) {
       {"utilization", s.utilization},
       {"bytes_down", whole(s.bytes_down)},
       {"bytes_up", whole(s.bytes_up)},
-      {"energy_j", nullptr},
+      {"energy_j", s.energy_j},
       {"accuracy", or_null(s.accuracy)},
       {"accuracy_best", or_null(s.accuracy_best)},
       {"time_to_accuracy_s", or_null(s.time_to_accuracy_s)},

@@ -101,6 +101,7 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
     }
     mode.idle_w = read_figure(m, "idle_w", at_least(0));
     mode.busy_w = read_figure(m, "busy_w", at_least(0));
+    mode.communicating_w = maybe_figure(m, "communicating_w", at_least(0));
     m.finish();
     device.modes.push_back(std::move(mode));
   }
@@ -133,6 +134,9 @@ Machine machine(const Device& device, const PowerMode& mode) {
     m.cache = device.cache->value;
     m.cache_bandwidth = mode.cache_bandwidth->value;
   }
+  m.idle_w = mode.idle_w.value;
+  m.busy_w = mode.busy_w.value;
+  if (mode.communicating_w) m.communicating_w = mode.communicating_w->value;
   m.memory = device.capacity.value - device.reserved.value;
   m.context = device.context.value;
   m.memory_class_gb = static_cast<int>(std::lround(device.capacity.value / gib));

@@ -27,6 +27,7 @@ struct PowerMode {
   std::optional<Figure> cache_bandwidth;
   Figure idle_w;
   Figure busy_w;
+  std::optional<Figure> communicating_w;  // sending or receiving only; nothing: idle_w
 };
 
 struct Device {
@@ -71,6 +72,9 @@ struct Machine {
   bool launches_ahead = true;
   double cache = 0;            // bytes; 0: none
   double cache_bandwidth = 0;  // achieved
+  double idle_w = 0;
+  double busy_w = 0;
+  std::optional<double> communicating_w;
   double memory = 0;           // bytes that a task may use: capacity less reserved
   double context = 0;          // bytes of it that the runtime takes
   int memory_class_gb = 0;     // nominal GiB

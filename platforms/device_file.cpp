@@ -65,6 +65,7 @@ std::string to_toml(const Device& device, const std::vector<std::string>& commen
     text += line("memory_bandwidth_bytes_per_s", mode.memory_bandwidth);
     if (mode.cache_bandwidth) text += line("cache_bandwidth_bytes_per_s", *mode.cache_bandwidth);
     text += line("idle_w", mode.idle_w) + line("busy_w", mode.busy_w);
+    if (mode.communicating_w) text += line("communicating_w", *mode.communicating_w);
   }
   return text;
 }

@@ -6,6 +6,7 @@ namespace convoy::platforms {
 namespace {
 
 constexpr base::Range rates = base::above(0).up_to(1e15);
+constexpr base::Range energies = base::at_least(0).up_to(1);
 constexpr base::Range latencies = base::at_least(0).up_to(3600);
 
 void read_duplex(base::TableReader& reader, Link& link) {
@@ -33,6 +34,9 @@ Link read_link(const base::Value& file, base::Diagnostics& problems) {
   link.down_bps = read_figure(reader, "down_bps", rates).value;
   link.up_bps = read_figure(reader, "up_bps", rates).value;
   link.latency_s = read_figure(reader, "latency_s", latencies).value;
+  if (reader.has("joules_per_byte")) {
+    link.joules_per_byte = read_figure(reader, "joules_per_byte", energies).value;
+  }
   finish(reader, link);
   return link;
 }
@@ -44,6 +48,7 @@ Link read_plain_link(base::TableReader reader) {
   link.down_bps = reader.number("down_bps", rates);
   link.up_bps = reader.number("up_bps", rates);
   link.latency_s = reader.number("latency_s", latencies, 0.0);
+  link.joules_per_byte = reader.number("joules_per_byte", energies, 0.0);
   finish(reader, link);
   return link;
 }

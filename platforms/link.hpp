@@ -18,9 +18,10 @@ struct Link {
   std::string name;
   std::string description;
   Duplex duplex = Duplex::full;
-  double down_bps = 0;   // bits/s towards the node
-  double up_bps = 0;     // bits/s from the node; at half duplex the same as down
-  double latency_s = 0;  // one way
+  double down_bps = 0;         // bits/s towards the node
+  double up_bps = 0;           // bits/s from the node; at half duplex the same as down
+  double latency_s = 0;        // one way
+  double joules_per_byte = 0;  // that passes, at this end
 };
 
 // Reads a catalogue file, whose numbers are figures with an origin.

@@ -187,6 +187,7 @@ void Recorder::activity(const ActivityRecord& record) {
   if (const auto task = open_.find(record.task); task != open_.end()) {
     TaskRow& row = task->second;
     (transfer ? row.communicating_s : row.busy_s) += took;
+    row.energy_j += record.energy_j;
     if (whole) {
       row.bytes_down += down ? what.bytes : 0;
       row.bytes_up += up ? what.bytes : 0;
@@ -204,6 +205,7 @@ void Recorder::activity(const ActivityRecord& record) {
                   .end_s = record.end_s,
                   .bytes = what.bytes,
                   .flops = what.flops,
+                  .energy_j = record.energy_j,
                   .cause = std::string(name_of(record.cause))};
   if (transfer) row.peer = record.peer;
   if (record.start_s >= 0) row.start_s = record.start_s;

@@ -499,6 +499,7 @@ class Run : public WorldListener {
       }
       node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
       if (i > 0) busy += node.usage.busy_s;
+      s.energy_j += node.usage.energy_j;
       s.nodes.push_back(std::move(node));
     }
     const double node_time = scenario_.setting->workers() * s.virtual_time_s;
@@ -536,7 +537,7 @@ class Run : public WorldListener {
       const NodeSummary& n = summary.nodes[i];
       nodes.push_back({static_cast<std::int64_t>(i), n.usage.busy_s, n.usage.communicating_s,
                        n.waiting_s, n.usage.away_s, n.usage.bytes_in, n.usage.bytes_out,
-                       n.usage.peak_memory, n.usage.tasks, n.usage.tasks_failed});
+                       n.usage.peak_memory, n.usage.energy_j, n.usage.tasks, n.usage.tasks_failed});
     }
     store_->finish({status_, cause_, summary.virtual_time_s}, nodes,
                    {{"file", scenario_.file},

@@ -39,6 +39,7 @@ struct Summary {
   double utilization = 0;         // sum of busy time over (workers x virtual time)
   double bytes_down = 0;          // from the server
   double bytes_up = 0;            // to the server
+  double energy_j = 0;            // that all nodes drew, links included
   double staleness_mean = 0;      // of aggregated updates, versions
   std::int64_t staleness_max = 0;
   // Where the run learns:

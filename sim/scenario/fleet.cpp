@@ -7,7 +7,9 @@
 #include <map>
 #include <set>
 
+#include "base/csv.hpp"
 #include "base/text.hpp"
+#include "platforms/traces/signal.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -58,6 +60,7 @@ class FleetReader {
     names_.insert(node.name);
     const auto machine = read_machine(reader, identity, "server-generic");
     node.memory = machine->memory;
+    node.power = power_of(*machine);
     node.link = link(reader, "link", "gigabit");
     identity.link = node.link.name;
     node.behaviour.slowdown = reader.number("slowdown", above(0).up_to(1e6), 1.0);
@@ -73,6 +76,7 @@ class FleetReader {
     NodeIdentity identity;
     const auto machine = read_machine(reader, identity, "");
     node.memory = machine->memory;
+    node.power = power_of(*machine);
     const std::int64_t count = reader.integer("count", at_least(1).up_to(1e6), 1);
     node.link = link(reader, "link", "gigabit");
     identity.link = node.link.name;
@@ -81,7 +85,8 @@ class FleetReader {
     identity.backend = static_cast<Backend>(reader.choice("backend", backends, 0));
     identity.real = read_real(reader);
     if (identity.backend == Backend::hil) node.real = identity.real;
-    read_trace(reader, identity);
+    read_trace(reader, identity, node.behaviour);
+    const double phase_step_s = phase_step_s_;
     read_behaviour(reader, node.behaviour);
     const auto samples = reader.maybe_integer("samples", at_least(0).up_to(1e12));
     std::optional<int> batch;
@@ -98,6 +103,7 @@ class FleetReader {
     reader.finish();
     for (std::int64_t i = 0; i < count; ++i) {
       NodeConfig one = node;
+      one.behaviour.trace_use.phase_s += phase_step_s * static_cast<double>(i);
       one.name = numbered ? fmt::format("{}-{}", name, next_number_[name]++) : name;
       add(std::move(one), identity, machine, samples, batch, reader.where());
       if (!names_.insert(fleet_.nodes.back().name).second) {
@@ -188,6 +194,10 @@ class FleetReader {
                                     via, base::did_you_mean(via, names)));
   }
 
+  static Power power_of(const platforms::Machine& machine) {
+    return {machine.idle_w, machine.busy_w, machine.communicating_w};
+  }
+
   // How a real node takes part; for all nodes, since --testbed makes any of them real.
   static RealNode read_real(TableReader& reader) {
     static const std::vector<std::string> sources = {"measured", "modelled"};
@@ -200,14 +210,89 @@ class FleetReader {
     return real;
   }
 
-  void read_trace(TableReader& reader, NodeIdentity& identity) {
-    identity.trace = reader.text("trace", "");
-    if (identity.trace.empty()) return;
-    const std::filesystem::path path = folder_ / identity.trace;
+  // A path, or a table that says how the trace is used.
+  void read_trace(TableReader& reader, NodeIdentity& identity, Behaviour& behaviour) {
+    phase_step_s_ = 0;
+    const base::Value* value = reader.raw("trace");
+    if (value == nullptr) return;
+    if (value->as<base::Value::Table>() == nullptr) {
+      identity.trace = reader.text("trace");
+      behaviour.trace = trace(reader, "trace", identity.trace, {});
+      return;
+    }
+    TableReader table = reader.table("trace");
+    identity.trace = table.text("file");
+    platforms::TraceUse& use = behaviour.trace_use;
+    constexpr auto times = at_least(0).up_to(longest_s);
+    use.loop = table.flag("loop", false);
+    use.start_s = table.number("start_s", times, 0.0);
+    use.from_s = table.number("from_s", times, 0.0);
+    use.to_s = table.maybe_number("to_s", above(0).up_to(longest_s)).value_or(use.to_s);
+    use.phase_s = table.number("phase_s", times, 0.0);
+    phase_step_s_ = table.number("phase_step_s", times, 0.0);
+    if (!use.loop && (use.phase_s > 0 || phase_step_s_ > 0)) {
+      table.error(use.phase_s > 0 ? "phase_s" : "phase_step_s", "goes with loop = true");
+    }
+    std::vector<std::string> only;
+    if (const base::Value* list = table.raw("only")) only = read_columns(table, *list);
+    table.finish();
+    behaviour.trace = trace(table, "file", identity.trace, only);
+    if (!behaviour.trace) return;
+    const std::string wrong = platforms::check(*behaviour.trace, use);
+    if (!wrong.empty()) table.error("file", wrong);
+  }
+
+  static std::vector<std::string> read_columns(TableReader& table, const base::Value& list) {
+    const std::vector<std::string> known(platforms::column_names().begin(),
+                                         platforms::column_names().end());
+    std::vector<std::string> columns;
+    const auto* array = list.as<base::Value::Array>();
+    if (array == nullptr) {
+      table.error("only", "expected a list of columns, such as [\"speed\", \"power_w\"]");
+      return {};
+    }
+    for (const base::Value& entry : *array) {
+      const auto* name = entry.as<std::string>();
+      if (name != nullptr && std::find(known.begin(), known.end(), *name) != known.end()) {
+        columns.push_back(*name);
+      } else {
+        table.error("only", "expected some of " + base::list_of(known, "and"));
+      }
+    }
+    return columns;
+  }
+
+  // Read once; null where it cannot be. `only`: the columns that are used; empty: all.
+  std::shared_ptr<const platforms::Trace> trace(TableReader& reader, const char* key,
+                                                const std::string& file,
+                                                const std::vector<std::string>& only) {
+    if (file.empty()) return nullptr;
+    const std::filesystem::path path = folder_ / file;
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored)) {
-      reader.error("trace", fmt::format("there is no file {}", path.string()));
+      reader.error(key, fmt::format("there is no file {}", path.string()));
+      return nullptr;
     }
+    auto& known = traces_[{file, only}];
+    if (known) return known;
+    try {
+      const std::string text = base::read_text_file(path.string());
+      platforms::Trace read = platforms::parse_trace(text, path.string());
+      for (std::size_t c = 0; c < read.values.size() && !only.empty(); ++c) {
+        const bool wanted =
+            std::find(only.begin(), only.end(), platforms::column_names().at(c)) != only.end();
+        if (wanted && read.values.at(c).empty()) {
+          reader.error("only", fmt::format("{} has no column {}", path.string(),
+                                           platforms::column_names().at(c)));
+        }
+        if (!wanted) read.values.at(c).clear();
+      }
+      known = std::make_shared<const platforms::Trace>(std::move(read));
+      fleet_.traces += base::content_hash(text) + "\n";
+    } catch (const base::UserError& e) {
+      reader.error(key, e.what());
+    }
+    return known;
   }
 
   void read_behaviour(TableReader& reader, Behaviour& behaviour) {
@@ -260,6 +345,10 @@ class FleetReader {
 
   platforms::Catalogue& catalogue_;
   std::filesystem::path folder_;
+  std::map<std::pair<std::string, std::vector<std::string>>,
+           std::shared_ptr<const platforms::Trace>>
+      traces_;               // by file and columns
+  double phase_step_s_ = 0;  // of the group that is read
   Fleet fleet_;
   std::map<std::string, int> shared_;
   std::set<std::string> names_;

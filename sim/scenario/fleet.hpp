@@ -17,6 +17,7 @@ struct Fleet {
   std::vector<std::optional<std::int64_t>> samples;  // where the scenario gives them
   std::vector<std::optional<int>> batches;
   std::vector<base::Location> places;  // where each was written
+  std::string traces;                  // a hash of each trace that is used, one a line
 };
 
 // Puts the nodes, server and shared links of the fleet that `fleet.use` names into the tree, where

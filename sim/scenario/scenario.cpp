@@ -136,6 +136,8 @@ class ScenarioReader {
   // What the files say that the scenario names by path: part of what determines the run.
   [[nodiscard]] std::string user_files() const { return catalogue_.user_files(); }
 
+  [[nodiscard]] const std::string& traces() const { return traces_; }
+
   Scenario read(const Value& root) {
     TableReader reader(root, "", problems_);
     Scenario scenario;
@@ -167,6 +169,7 @@ class ScenarioReader {
     scenario.has_sweep = reader.has("sweep");
     if (!reader.has("fleet")) reader.error("fleet", "missing; expected a table [fleet]");
     Fleet fleet = read_fleet(reader.table("fleet"), catalogue_, folder_);
+    traces_ = fleet.traces;
     reader.finish();
     if (problems_.has_errors()) return scenario;
 
@@ -325,6 +328,7 @@ class ScenarioReader {
   std::filesystem::path folder_;
   Diagnostics& problems_;
   platforms::Catalogue catalogue_;
+  std::string traces_;  // of the fleet: Fleet::traces
 };
 
 }  // namespace
@@ -391,8 +395,8 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   root.erase("sweep");
   root.erase("output");
   scenario.resolved = to_toml(root);
-  scenario.hash =
-      base::content_hash(scenario.resolved + reader.user_files() + data_signature(scenario));
+  scenario.hash = base::content_hash(scenario.resolved + reader.user_files() + reader.traces() +
+                                     data_signature(scenario));
   return scenario;
 }
 
@@ -411,14 +415,6 @@ std::optional<Scenario> read_scenario_text(std::string_view text, const std::str
 }
 
 void require_runnable(const Scenario& scenario) {
-  for (std::size_t i = 0; i < scenario.identities.size(); ++i) {
-    const NodeIdentity& node = scenario.identities[i];
-    if (node.trace.empty()) continue;
-    throw base::UserError(
-        fmt::format("node {}: this version does not replay traces; remove trace = \"{}\", or "
-                    "describe the node by load, outages or slowdown",
-                    scenario.world.nodes[i].name, node.trace));
-  }
   const bool real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
                                 [](const NodeConfig& node) { return node.real.has_value(); });
   if (!real) return;

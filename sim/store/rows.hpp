@@ -50,6 +50,7 @@ struct NodeEnd {
   double bytes_in = 0;
   double bytes_out = 0;
   double peak_memory_bytes = 0;
+  double energy_j = 0;  // drawn over the run, links included
   std::int64_t tasks = 0;
   std::int64_t tasks_failed = 0;
 };
@@ -71,6 +72,7 @@ struct TaskRow {
   double bytes_down = 0;
   double bytes_up = 0;
   double flops = 0;
+  double energy_j = 0;                   // share of what its nodes drew, and of their links
   std::optional<double> kept;            // share of the members of its groups that it trained
   std::optional<double> loss;            // mean of its last epoch
   std::optional<double> local_accuracy;  // of what it received, on the node's own test part
@@ -90,6 +92,7 @@ struct ActivityRow {
   double end_s = 0;
   double bytes = 0;
   double flops = 0;
+  double energy_j = 0;
   std::string cause;                  // empty: it ended as it should
   bool real = false;                  // measured on a real device, not simulated
   std::optional<double> predicted_s;  // the duration that the simulation expected of a real one

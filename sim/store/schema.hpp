@@ -13,7 +13,7 @@ CREATE TABLE node (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, device TEXT NOT NULL, mode TEXT NOT NULL,
   link TEXT NOT NULL, backend TEXT NOT NULL, memory_bytes REAL NOT NULL, samples INTEGER NOT NULL,
   batch INTEGER NOT NULL, busy_s REAL, communicating_s REAL, waiting_s REAL, away_s REAL,
-  bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, tasks INTEGER, tasks_failed INTEGER);
+  bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, energy_j REAL, tasks INTEGER, tasks_failed INTEGER);
 CREATE TABLE task (
   id INTEGER PRIMARY KEY, node INTEGER NOT NULL, label TEXT NOT NULL, rate REAL NOT NULL,
   samples REAL NOT NULL, base_version INTEGER NOT NULL, assigned_s REAL NOT NULL,

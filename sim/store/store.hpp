@@ -18,7 +18,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 3;  // SQLite's user_version
+constexpr int store_version = 4;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 std::string name_of(RunStatus status);

@@ -84,13 +84,13 @@ class Inserter {
   explicit Inserter(SQLite::Database& database)
       : activity_(database,
                   "INSERT INTO activity (task, activity, iteration, kind, label, node, peer, "
-                  "ready_s, start_s, end_s, bytes, flops, cause, real, predicted_s) "
-                  "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+                  "ready_s, start_s, end_s, bytes, flops, energy_j, cause, real, "
+                  "predicted_s) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         task_(database,
               "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
               "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
-              "bytes_down, bytes_up, flops, kept, loss, local_accuracy, share) "
-              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+              "bytes_down, bytes_up, flops, energy_j, kept, loss, local_accuracy, share) "
+              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         journal_(database, "INSERT INTO journal VALUES (?,?,?,?,?,?,?)"),
         aggregation_(database,
                      "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
@@ -102,12 +102,13 @@ class Inserter {
 
   void operator()(const ActivityRow& r) {
     insert(activity_, r.task, r.activity, r.iteration, r.kind, r.label, r.node, r.peer, r.ready_s,
-           r.start_s, r.end_s, r.bytes, r.flops, r.cause, r.real ? 1 : 0, r.predicted_s);
+           r.start_s, r.end_s, r.bytes, r.flops, r.energy_j, r.cause, r.real ? 1 : 0,
+           r.predicted_s);
   }
   void operator()(const TaskRow& r) {
     insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
            r.outcome, r.aggregated_version, r.staleness, r.busy_s, r.communicating_s, r.bytes_down,
-           r.bytes_up, r.flops, r.kept, r.loss, r.local_accuracy, r.share);
+           r.bytes_up, r.flops, r.energy_j, r.kept, r.loss, r.local_accuracy, r.share);
   }
   void operator()(const JournalRow& r) {
     insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,
@@ -336,13 +337,14 @@ class StoreWriter::Impl {
   void write_results(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                      const std::map<std::string, std::string>& host) {
     SQLite::Transaction transaction(*database_);
-    SQLite::Statement node(*database_,
-                           "UPDATE node SET busy_s=?, communicating_s=?, waiting_s=?, away_s=?, "
-                           "bytes_in=?, bytes_out=?, peak_memory_bytes=?, tasks=?, tasks_failed=? "
-                           "WHERE id=?");
+    SQLite::Statement node(
+        *database_,
+        "UPDATE node SET busy_s=?, communicating_s=?, waiting_s=?, away_s=?, "
+        "bytes_in=?, bytes_out=?, peak_memory_bytes=?, energy_j=?, tasks=?, tasks_failed=? "
+        "WHERE id=?");
     for (const NodeEnd& n : nodes) {
       insert(node, n.busy_s, n.communicating_s, n.waiting_s, n.away_s, n.bytes_in, n.bytes_out,
-             n.peak_memory_bytes, n.tasks, n.tasks_failed, n.id);
+             n.peak_memory_bytes, n.energy_j, n.tasks, n.tasks_failed, n.id);
     }
     SQLite::Statement run(*database_, "UPDATE run SET status=?, cause=?, virtual_time_s=?");
     insert(run, name_of(end.status), end.cause, end.virtual_time_s);

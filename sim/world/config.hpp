@@ -3,11 +3,13 @@
 // What the simulated world is made of. Plain data: no SimGrid here.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "platforms/link.hpp"
+#include "platforms/traces/trace.hpp"
 #include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
@@ -42,6 +44,18 @@ struct Behaviour {
   std::optional<RandomOutages> random_outages;
   std::optional<double> lost_at_s;  // gone for good
   double joins_at_s = 0;
+  // Each of its columns takes the place of what is said elsewhere: `available` comes on top of
+  // outages, `speed` multiplies, the rates and the latency are those of the node's own link,
+  // `power_w` replaces Power, `memory_free_bytes` is a limit beside NodeConfig::memory.
+  std::shared_ptr<const platforms::Trace> trace;
+  platforms::TraceUse trace_use;
+};
+
+// What a node draws, in watts, in its power mode.
+struct Power {
+  double idle_w = 0;
+  double busy_w = 0;                      // computing
+  std::optional<double> communicating_w;  // sending or receiving, not computing; nothing: idle_w
 };
 
 // A node that is a real device.
@@ -57,6 +71,7 @@ struct RealNode {
 struct NodeConfig {
   std::string name;
   double memory = 0;  // bytes that tasks may hold; 0: without limit
+  Power power;
   platforms::Link link;
   int shared_link = -1;  // index, or -1: straight to the network
   Behaviour behaviour;

@@ -73,6 +73,7 @@ void Executor::start_compute(RunningActivity& a) {
   exec->set_data(&a);
   a.handle = exec;
   exec->vetoable_start();
+  platform_.compute_started(a.node, exec.get());
 }
 
 void Executor::start_transfer(RunningActivity& a) {
@@ -80,20 +81,23 @@ void Executor::start_transfer(RunningActivity& a) {
     ended_(a);
     return;
   }
-  platform_.transfer_begins(a.node, a.peer);
   sg::CommPtr comm = sg::Comm::sendto_init(platform_.host(a.node), platform_.host(a.peer));
   // SimGrid counts whole bytes.
   comm->set_payload_size(static_cast<std::uint64_t>(std::llround(a.what().bytes)));
   comm->set_data(&a);
   a.handle = comm;
+  platform_.transfer_begins(a.node, a.peer, comm.get());
   const double wait = platform_.left_out_latency(a.node, a.peer);
   if (wait <= 0) {
     comm->vetoable_start();
+    platform_.transfer_started(comm.get());
     return;
   }
-  timers_.at(timers_.now() + wait, [comm] {
+  timers_.at(timers_.now() + wait, [this, comm] {
     const bool given_up = comm->get_data<RunningActivity>() == nullptr;
-    if (!given_up) comm->vetoable_start();
+    if (given_up) return;
+    comm->vetoable_start();
+    platform_.transfer_started(comm.get());
   });
 }
 
@@ -102,7 +106,7 @@ void Executor::end_links_and_host(const RunningActivity& a) {
   if (a.peer == no_node) {
     platform_.compute_ends(a.node);
   } else if (a.peer != a.node) {
-    platform_.transfer_ends(a.node, a.peer);
+    platform_.transfer_ends(a.node, a.peer, a.handle.get());
   }
 }
 

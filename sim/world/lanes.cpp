@@ -1,6 +1,10 @@
 #include "sim/world/lanes.hpp"
 
 #include <algorithm>
+#include <limits>
+
+#include "sim/world/presence.hpp"
+#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -19,7 +23,12 @@ Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
     nodes_[i].memory = config.nodes[i].memory;
     const NodeConfig& node = config.nodes[i];
-    nodes_[i].present = node.behaviour.joins_at_s <= 0 && (!node.real || node.real->present);
+    nodes_[i].present = there_at_start(node);
+    nodes_[i].memory_free =
+        signal_of(node.behaviour, platforms::Column::memory_free_bytes,
+                  node.memory > 0 ? node.memory : std::numeric_limits<double>::infinity());
+    nodes_[i].joules_per_byte = node.link.joules_per_byte;
+    nodes_[i].meter.emplace(node.power, node.behaviour);
   }
 }
 
@@ -82,7 +91,11 @@ bool Lanes::are_free(const RunningActivity& a) const {
 
 bool Lanes::has_memory_for(const RunningActivity& a) const {
   const Node& n = node(a.node);
-  return n.memory <= 0 || n.memory_used + a.what().memory <= n.memory;
+  const double wanted = n.memory_used + a.what().memory;
+  if (n.memory_free && a.what().memory > 0 && wanted > n.memory_free->at(now_()).value) {
+    return false;
+  }
+  return n.memory <= 0 || wanted <= n.memory;
 }
 
 void Lanes::take(RunningActivity& a) {
@@ -122,13 +135,28 @@ void Lanes::set_present(NodeId id, bool present) {
 
 NodeUsage& Lanes::usage(NodeId id) {
   account(node(id));
+  node(id).usage.energy_j = node(id).meter->total_j();
   return node(id).usage;
+}
+
+double Lanes::energy_share(NodeId id) {
+  account(node(id));
+  return node(id).meter->share_j();
+}
+
+double Lanes::link_joules(NodeId id, double bytes) const {
+  return bytes * node(id).joules_per_byte;
+}
+
+void Lanes::count_link_energy(NodeId id, double bytes) {
+  node(id).meter->add_link_energy(link_joules(id, bytes));
 }
 
 void Lanes::account(Node& n) const {
   const double passed = now_() - n.since;
   n.since += passed;
   const bool transfers = n.sending > 0 || n.receiving > 0;
+  n.meter->passed(n.since - passed, n.since, {n.present, n.computing > 0, n.sending + n.receiving});
   if (n.computing > 0) n.usage.busy_s += passed;
   if (transfers) n.usage.communicating_s += passed;
   if (n.computing > 0 || transfers) n.usage.active_s += passed;

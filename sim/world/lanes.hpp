@@ -4,11 +4,14 @@
 // was spent. Internal to sim/world.
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <queue>
 #include <tuple>
 #include <vector>
 
 #include "sim/world/config.hpp"
+#include "sim/world/power.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
 
@@ -30,6 +33,13 @@ class Lanes {
   void take(RunningActivity& a);
   void give_back(RunningActivity& a);
 
+  // Joules that one activity under way on a node has had so far: take two, subtract.
+  double energy_share(NodeId node);
+  // Bytes moved over a node's own link.
+  void count_link_energy(NodeId id, double bytes);
+  // All of it, by the node's own link.
+  [[nodiscard]] double link_joules(NodeId id, double bytes) const;
+
   // The node goes (false) or comes (true).
   void set_present(NodeId node, bool present);
 
@@ -44,6 +54,9 @@ class Lanes {
     int transfer_limit = 1;  // each way; 0: none
     double memory = 0;       // 0: without limit
     double memory_used = 0;
+    std::shared_ptr<const platforms::Signal> memory_free;  // by its trace
+    double joules_per_byte = 0;                            // of its link
+    std::optional<PowerMeter> meter;
     bool present = true;
     double since = 0;                       // usage is accounted for up to here
     std::vector<RunningActivity*> waiting;  // by priority, then order

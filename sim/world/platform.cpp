@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <functional>
 
 namespace convoy::sim {
 namespace sg = simgrid::s4u;
@@ -11,13 +12,16 @@ namespace {
 
 double bytes_per_s(double bps) { return bps / 8; }
 
-// The rate that is left of a constant background load.
-double left_of(double rate, const std::optional<BackgroundLoad>& load) {
-  return load && load->period_s <= 0 ? rate * (1 - load->share) : rate;
+// What a node's link carries at most, bytes/s.
+double most(const NodeConfig& node, platforms::Column column, double bps) {
+  const auto signal = signal_of(node.behaviour, column, bps);
+  return bytes_per_s(signal ? signal->highest() : bps);
 }
 
-bool is_periodic(const std::optional<BackgroundLoad>& load) {
-  return load && load->period_s > 0 && load->share > 0;
+// Of a trace in bit/s, or constant.
+Variation rate_of(double bps, const Behaviour& behaviour, platforms::Column column,
+                  const std::optional<BackgroundLoad>& traffic) {
+  return {bps, signal_of(behaviour, column, bps), traffic};
 }
 
 }  // namespace
@@ -48,14 +52,15 @@ void Platform::create_engine(NetworkModel model) {
 
 bool Platform::server_cannot_bind(const WorldConfig& config) const {
   const NodeConfig& server = config.nodes.front();
-  if (server.behaviour.traffic || server.shared_link >= 0) return false;
+  if (server.behaviour.traffic || server.behaviour.trace || server.shared_link >= 0) return false;
   // LV08 stretches the latency of a route; one kept apart from it would not be stretched.
   if (config.network != NetworkModel::cm02) return false;
   double down = 0;  // what all the others together could ask for
   double up = 0;
   for (std::size_t i = 1; i < config.nodes.size(); ++i) {
-    down += config.nodes[i].link.down_bps;
-    up += config.nodes[i].link.up_bps;
+    const platforms::Link& link = config.nodes[i].link;
+    down += 8 * most(config.nodes[i], platforms::Column::down_bps, link.down_bps);
+    up += 8 * most(config.nodes[i], platforms::Column::up_bps, link.up_bps);
   }
   if (server.link.duplex == platforms::Duplex::half) {
     return server.link.up_bps >= down + up;
@@ -73,7 +78,8 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   shared_ports_.resize(config.shared_links.size());
   for (std::size_t i = 0; i < config.shared_links.size(); ++i) {
     const SharedLinkConfig& link = config.shared_links[i];
-    shared.push_back(create_link("shared " + link.name, link.link, link.traffic, shared_ports_[i]));
+    shared.push_back(
+        create_link("shared " + link.name, link.link, link.traffic, {}, shared_ports_[i]));
   }
   const bool left_out = config.nodes.size() > 1 && server_cannot_bind(config);
   if (left_out) {
@@ -85,6 +91,8 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   ports_.resize(count);
   shared_of_.resize(count);
   varying_hosts_.resize(count);
+  latencies_.resize(count);
+  own_links_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto id = static_cast<NodeId>(i);
     if (i == 0 && left_out) {
@@ -100,49 +108,62 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   zone_->seal();
 }
 
-sg::Link* Platform::create_one(const std::string& name, double bps, double latency,
-                               const std::optional<BackgroundLoad>& traffic,
+sg::Link* Platform::create_one(const std::string& name, const Variation& bps, double latency,
                                VaryingLink*& varying) {
-  const double rate = left_of(bytes_per_s(bps), traffic);
-  sg::Link* link = zone_->create_link(name, rate)->set_latency(latency);
-  if (is_periodic(traffic)) {
-    varying_links_.push_back(std::make_unique<VaryingLink>());
+  const double peak = std::max(bytes_per_s(bps.peak()), 1.0);
+  sg::Link* link = zone_->create_link(name, peak)->set_latency(latency);
+  if (!bps.is_constant()) {
+    varying_links_.push_back(std::make_unique<VaryingLink>(VaryingLink{link, peak, bps, peak}));
     varying = varying_links_.back().get();
-    *varying = {link, rate, *traffic, rate, 0, false};
     VaryingLink* self = varying;
-    link->set_sharing_policy(sg::Link::SharingPolicy::NONLINEAR,
-                             [self](double, int) { return self->capacity; });
+    // Who stands still has no share; the solver takes no constraint of 0.
+    link->set_sharing_policy(sg::Link::SharingPolicy::NONLINEAR, [self](double, int) {
+      return self->capacity > 0 ? self->capacity : self->peak;
+    });
   }
   link->seal();
   return link;
 }
 
 Platform::Ends Platform::create_link(const std::string& name, const platforms::Link& link,
-                                     const std::optional<BackgroundLoad>& traffic, Port& port) {
+                                     const std::optional<BackgroundLoad>& traffic,
+                                     const Behaviour& behaviour, Port& port) {
+  using platforms::Column;
+  const Variation up = rate_of(link.up_bps, behaviour, Column::up_bps, traffic);
   if (link.duplex == platforms::Duplex::half) {
-    sg::Link* both = create_one(name, link.up_bps, link.latency_s, traffic, port.up);
+    // One rate for both directions: whichever of them the trace has.
+    const bool only_down = behaviour.trace && !behaviour.trace->has(Column::up_bps);
+    const Variation down = rate_of(link.up_bps, behaviour, Column::down_bps, traffic);
+    sg::Link* both = create_one(name, only_down ? down : up, link.latency_s, port.up);
     port.down = port.up;
     return {both, both};
   }
-  return {create_one(name + " up", link.up_bps, link.latency_s, traffic, port.up),
-          create_one(name + " down", link.down_bps, link.latency_s, traffic, port.down)};
+  const Variation down = rate_of(link.down_bps, behaviour, Column::down_bps, traffic);
+  return {create_one(name + " up", up, link.latency_s, port.up),
+          create_one(name + " down", down, link.latency_s, port.down)};
 }
 
 void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared) {
   const auto index = static_cast<std::size_t>(id);
-  const std::optional<BackgroundLoad>& load = node.behaviour.load;
-  const double speed = left_of(units_per_second, load);
-  std::vector<double> speeds = {speed};
-  if (is_periodic(load)) {
-    speeds.push_back(speed * (1 - load->share));
-    varying_hosts_[index] = std::make_unique<VaryingHost>();
-    varying_hosts_[index]->load = *load;
+  const Behaviour& behaviour = node.behaviour;
+  const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
+  std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
+  std::erase(levels, 0.0);
+  std::reverse(levels.begin(), levels.end());
+  if (levels.empty()) levels.push_back(1);
+  std::vector<double> speeds;
+  for (const double level : levels) speeds.push_back(units_per_second * level);
+  if (!speed.is_constant()) {
+    varying_hosts_[index] =
+        std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
   }
+  latencies_[index] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
   // long names take room.
   sg::Host* host = zone_->create_host(std::to_string(id), speeds);
   const Ends own =
-      create_link(std::to_string(id), node.link, node.behaviour.traffic, ports_[index]);
+      create_link(std::to_string(id), node.link, behaviour.traffic, behaviour, ports_[index]);
+  own_links_[index] = own;
   std::vector<sg::LinkInRoute> up = {sg::LinkInRoute(own.up)};
   std::vector<sg::LinkInRoute> down;
   shared_of_[index] = node.shared_link;
@@ -176,12 +197,46 @@ void Platform::on_path(NodeId from, NodeId to, Visit visit) {
   }
 }
 
-void Platform::transfer_begins(NodeId from, NodeId to) {
-  on_path(from, to, [&](VaryingLink* link) { use(link, +1); });
+void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
+  for (const NodeId end : {from, to}) {
+    const auto i = static_cast<std::size_t>(end);
+    if (!latencies_[i]) continue;
+    const double latency = latencies_[i]->at(sg::Engine::get_clock()).value;
+    for (sg::Link* link : {own_links_[i].up, own_links_[i].down}) {
+      if (link->get_latency() != latency) link->set_latency(latency);
+    }
+  }
+  Flow flow;
+  on_path(from, to, [&](VaryingLink* link) {
+    use(link, +1);
+    flow.path.push_back(link);
+  });
+  if (!flow.path.empty()) flows_[comm] = std::move(flow);
 }
 
-void Platform::transfer_ends(NodeId from, NodeId to) {
+void Platform::transfer_started(sg::Activity* comm) {
+  const auto flow = flows_.find(comm);
+  if (flow == flows_.end()) return;
+  flow->second.started = true;
+  hold_or_release(comm, flow->second);
+}
+
+void Platform::transfer_ends(NodeId from, NodeId to, sg::Activity* comm) {
+  flows_.erase(comm);
   on_path(from, to, [&](VaryingLink* link) { use(link, -1); });
+}
+
+void Platform::hold_or_release(sg::Activity* comm, Flow& flow) {
+  if (!flow.started) return;
+  const bool blocked = std::any_of(flow.path.begin(), flow.path.end(),
+                                   [](const VaryingLink* link) { return link->capacity <= 0; });
+  if (blocked == flow.stands_still) return;
+  flow.stands_still = blocked;
+  if (blocked) {
+    comm->suspend();
+  } else {
+    comm->resume();
+  }
 }
 
 void Platform::use(VaryingLink* link, int change) {
@@ -191,14 +246,19 @@ void Platform::use(VaryingLink* link, int change) {
 
 void Platform::follow(VaryingLink& link) {
   if (link.users == 0) return;
-  const CyclePhase phase = phase_at(link.load, sg::Engine::get_clock());
-  const double capacity = phase.busy ? link.peak * (1 - link.load.share) : link.peak;
+  const platforms::Signal::Step step = link.rate.at(sg::Engine::get_clock());
+  const double capacity = bytes_per_s(step.value);
   if (capacity != link.capacity) {
     link.capacity = capacity;
     link.link->set_bandwidth(link.peak);  // no change, but makes SimGrid solve again
+    for (auto& [comm, flow] : flows_) {
+      if (std::find(flow.path.begin(), flow.path.end(), &link) != flow.path.end()) {
+        hold_or_release(comm, flow);
+      }
+    }
   }
   link.armed = true;
-  at_(phase.until, [this, &link] {
+  at_(step.until, [this, &link] {
     link.armed = false;
     follow(link);
   });
@@ -213,22 +273,48 @@ void Platform::compute_begins(NodeId node, const std::function<void(double)>& ch
   host->changed = changed;
 }
 
+void Platform::compute_started(NodeId node, sg::Activity* exec) {
+  VaryingHost* host = varying_hosts_[static_cast<std::size_t>(node)].get();
+  if (host == nullptr) return;
+  host->exec = exec;
+  if (host->now <= 0) exec->suspend();
+}
+
 void Platform::compute_ends(NodeId node) {
   VaryingHost* host = varying_hosts_[static_cast<std::size_t>(node)].get();
-  if (host != nullptr) host->computing = false;
+  if (host == nullptr) return;
+  host->computing = false;
+  host->exec = nullptr;
+}
+
+void Platform::set_speed(NodeId node, double speed) {
+  VaryingHost& host = *varying_hosts_[static_cast<std::size_t>(node)];
+  if (speed == host.now) return;
+  const bool stood_still = host.now <= 0;
+  host.now = speed;
+  if (speed > 0) {
+    const auto level =
+        std::lower_bound(host.levels.begin(), host.levels.end(), speed, std::greater<>());
+    hosts_[static_cast<std::size_t>(node)]->set_pstate(
+        static_cast<unsigned long>(level - host.levels.begin()));
+  }
+  if (host.exec != nullptr && stood_still != (speed <= 0)) {
+    if (stood_still) {
+      host.exec->resume();
+    } else {
+      host.exec->suspend();
+    }
+  }
+  if (host.changed) host.changed(speed);
 }
 
 void Platform::follow(NodeId node) {
   VaryingHost& host = *varying_hosts_[static_cast<std::size_t>(node)];
   if (!host.computing) return;
-  const CyclePhase phase = phase_at(host.load, sg::Engine::get_clock());
-  const unsigned long state = phase.busy ? 1 : 0;
-  if (hosts_[static_cast<std::size_t>(node)]->get_pstate() != state) {
-    hosts_[static_cast<std::size_t>(node)]->set_pstate(state);
-    if (host.changed) host.changed(phase.busy ? 1 - host.load.share : 1.0);
-  }
+  const platforms::Signal::Step step = host.speed.at(sg::Engine::get_clock());
+  set_speed(node, step.value);
   host.armed = true;
-  at_(phase.until, [this, node] {
+  at_(step.until, [this, node] {
     varying_hosts_[static_cast<std::size_t>(node)]->armed = false;
     follow(node);
   });

@@ -7,11 +7,12 @@
 #include <memory>
 #include <simgrid/s4u.hpp>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
-#include "sim/world/cycle.hpp"
+#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 
@@ -34,13 +35,15 @@ class Platform {
   // Latency of links on the way that were left out of the routes, s.
   [[nodiscard]] double left_out_latency(NodeId from, NodeId to) const;
 
-  // Background traffic moves only while somebody transfers.
-  void transfer_begins(NodeId from, NodeId to);
-  void transfer_ends(NodeId from, NodeId to);
+  // What changes over time is followed only while somebody transfers, or computes. The activity
+  // stands still while a rate on its way is 0. `started`: it has really begun.
+  void transfer_begins(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
+  void transfer_started(simgrid::s4u::Activity* comm);
+  void transfer_ends(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
 
-  // Background load moves only while the node computes. `changed` is told of a change under way,
-  // with the speed relative to nominal.
+  // `changed` is told of a change under way, with the speed relative to nominal.
   void compute_begins(NodeId node, const std::function<void(double)>& changed);
+  void compute_started(NodeId node, simgrid::s4u::Activity* exec);
   void compute_ends(NodeId node);
 
   [[nodiscard]] std::string description() const { return description_; }
@@ -51,10 +54,15 @@ class Platform {
   struct VaryingLink {
     simgrid::s4u::Link* link = nullptr;
     double peak = 0;  // bytes/s
-    BackgroundLoad load;
-    double capacity = 0;  // now
+    Variation rate;
+    double capacity = 0;  // now; 0: whatever passes stands still
     int users = 0;
     bool armed = false;
+  };
+  struct Flow {
+    std::vector<VaryingLink*> path;
+    bool started = false;
+    bool stands_still = false;
   };
   // The varying links in a node's or shared link's two directions, or null.
   struct Port {
@@ -66,7 +74,10 @@ class Platform {
     simgrid::s4u::Link* down = nullptr;
   };
   struct VaryingHost {
-    BackgroundLoad load;
+    Variation speed;             // 1: nominal
+    std::vector<double> levels;  // all but 0, falling: its power states
+    double now = 1;
+    simgrid::s4u::Activity* exec = nullptr;  // that runs there
     bool computing = false;
     bool armed = false;
     std::function<void(double)> changed;
@@ -74,14 +85,16 @@ class Platform {
 
   void create_engine(NetworkModel model);
   Ends create_link(const std::string& name, const platforms::Link& link,
-                   const std::optional<BackgroundLoad>& traffic, Port& port);
-  simgrid::s4u::Link* create_one(const std::string& name, double bps, double latency,
-                                 const std::optional<BackgroundLoad>& traffic,
-                                 VaryingLink*& varying);
+                   const std::optional<BackgroundLoad>& traffic, const Behaviour& behaviour,
+                   Port& port);
+  simgrid::s4u::Link* create_one(const std::string& name, const Variation& bytes_per_s,
+                                 double latency, VaryingLink*& varying);
   void create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared);
   void use(VaryingLink* link, int change);
   void follow(VaryingLink& link);
   void follow(NodeId node);
+  void set_speed(NodeId node, double speed);
+  void hold_or_release(simgrid::s4u::Activity* comm, Flow& flow);
   [[nodiscard]] bool server_cannot_bind(const WorldConfig& config) const;
   template <class Visit>
   void on_path(NodeId from, NodeId to, Visit visit);
@@ -94,6 +107,9 @@ class Platform {
   std::vector<Port> shared_ports_;
   std::vector<int> shared_of_;
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
+  std::unordered_map<simgrid::s4u::Activity*, Flow> flows_;  // over varying links
+  std::vector<SignalPointer> latencies_;                     // by node, of its trace
+  std::vector<Ends> own_links_;                              // by node, where it has one
   std::vector<std::unique_ptr<VaryingHost>> varying_hosts_;  // by node; null: constant speed
   double server_latency_ = 0;  // of the server's link, where it was left out
   std::string description_;

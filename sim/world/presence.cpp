@@ -1,6 +1,21 @@
 #include "sim/world/presence.hpp"
 
+#include "sim/world/variation.hpp"
+
 namespace convoy::sim {
+namespace {
+
+std::shared_ptr<const platforms::Signal> availability_of(const NodeConfig& node) {
+  return signal_of(node.behaviour, platforms::Column::available, 1);
+}
+
+}  // namespace
+
+bool there_at_start(const NodeConfig& node) {
+  const auto signal = availability_of(node);
+  return node.behaviour.joins_at_s <= 0 && (!node.real || node.real->present) &&
+         (!signal || signal->at(0).value > 0);
+}
 
 Presence::Presence(const WorldConfig& config, After after, Changed changed)
     : after_(std::move(after)),
@@ -19,6 +34,12 @@ Presence::Presence(const WorldConfig& config, After after, Changed changed)
     if (config.nodes[i].real && !config.nodes[i].real->present) {
       ++reasons_[i];
       unplugged_[i] = true;
+    }
+    if (auto signal = availability_of(config.nodes[i])) {
+      const bool there = signal->at(0).value > 0;
+      if (!there) ++reasons_[i];
+      availability_.push_back(
+          std::make_unique<Availability>(Availability{node, std::move(signal), there}));
     }
     if (behaviour.lost_at_s) losses_.emplace_back(node, *behaviour.lost_at_s);
     if (behaviour.outages.empty() && !behaviour.random_outages) continue;
@@ -43,6 +64,22 @@ void Presence::start() {
     });
   }
   for (const auto& outages : outages_) plan(*outages);
+  for (const auto& a : availability_) follow(*a, 0);
+}
+
+// Also while the node is idle: the schedule must see it go.
+void Presence::follow(Availability& a, double time) {
+  const platforms::Signal::Step step = a.signal->at(time);
+  const bool there = step.value > 0;
+  if (there != a.there) {
+    a.there = there;
+    if (there) {
+      back(a.node);
+    } else {
+      away(a.node);
+    }
+  }
+  after_(step.until, [this, &a, until = step.until] { follow(a, until); });
 }
 
 void Presence::away(NodeId node) {

@@ -7,10 +7,14 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "platforms/traces/signal.hpp"
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
 
 namespace convoy::sim {
+
+// Whether a node is there when the run begins.
+bool there_at_start(const NodeConfig& node);
 
 class Presence {
  public:
@@ -46,9 +50,17 @@ class Presence {
     double back = 0;  // end of the last one
   };
 
+  // Availability by a trace.
+  struct Availability {
+    NodeId node = no_node;
+    std::shared_ptr<const platforms::Signal> signal;
+    bool there = true;
+  };
+
   void away(NodeId node);
   void back(NodeId node);
   void plan(Outages& outages);
+  void follow(Availability& a, double time);
 
   After after_;
   Changed changed_;
@@ -56,6 +68,7 @@ class Presence {
   std::vector<bool> gone_;       // by node: lost for good
   std::vector<bool> unplugged_;  // by node: real, and not connected
   std::vector<std::unique_ptr<Outages>> outages_;
+  std::vector<std::unique_ptr<Availability>> availability_;
   std::vector<std::pair<NodeId, double>> joins_;
   std::vector<std::pair<NodeId, double>> losses_;
 };

@@ -29,6 +29,8 @@ struct RunningActivity {
   std::uint64_t order = 0;  // in which it became ready
   double ready_s = 0;
   double start_s = -1;
+  double energy_from_node = 0;  // Lanes::energy_share at its start
+  double energy_from_peer = 0;
   std::unique_ptr<Activity> sized;   // sized_late: as it turned out
   simgrid::s4u::ActivityPtr handle;  // while SimGrid has it
   // Where a real node carries it out: how the clock knows it, and whether it is its clock that says

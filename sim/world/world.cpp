@@ -326,6 +326,8 @@ class World::Impl {
       a->state = State::running;
       a->start_s = now();
       lanes_.take(*a);
+      a->energy_from_node = lanes_.energy_share(a->node);
+      if (a->peer != no_node) a->energy_from_peer = lanes_.energy_share(a->peer);
       if (!start_real(*a)) executor_.start(*a);
     }
   }
@@ -333,13 +335,14 @@ class World::Impl {
   void end_activity(RunningActivity& a) {
     RunningTask& task = *a.task;
     lanes_.give_back(a);
+    const double energy = energy_of(a, a.what().bytes);
     if (a.peer != no_node && a.peer != a.node) {
       lanes_.usage(a.node).bytes_out += a.what().bytes;
       lanes_.usage(a.peer).bytes_in += a.what().bytes;
     }
     executor_.release(a);
     a.state = State::ended;
-    record(a, Cause::none);
+    record(a, Cause::none, energy);
     forget_real(a);
     if (task.report) {
       emit(
@@ -357,11 +360,23 @@ class World::Impl {
     }
   }
 
-  void record(const RunningActivity& a, Cause cause) {
+  // Joules from its start to now, with what moving so many bytes costs. Charges the links.
+  double energy_of(const RunningActivity& a, double bytes) {
+    double joules = lanes_.energy_share(a.node) - a.energy_from_node;
+    if (a.peer == no_node || a.peer == a.node) return joules;
+    joules += lanes_.energy_share(a.peer) - a.energy_from_peer;
+    for (const NodeId end : {a.node, a.peer}) {
+      lanes_.count_link_energy(end, bytes);
+      joules += lanes_.link_joules(end, bytes);
+    }
+    return joules;
+  }
+
+  void record(const RunningActivity& a, Cause cause, double energy_j) {
     if (failure_) return;  // it was the listener that failed
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                            a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
-                           a.real != 0 ? a.predicted_s : -1});
+                           a.real != 0 ? a.predicted_s : -1, energy_j});
   }
 
   // --- tasks ------------------------------------------------------------------------------------
@@ -428,17 +443,19 @@ class World::Impl {
       break;
     }
     for (RunningActivity& a : task.activities) {
+      double energy = 0;
       if (a.state == State::waiting) {
         lanes_.leave(a);
       } else if (a.state == State::running) {
         lanes_.give_back(a);
+        energy = energy_of(a, a.peer == no_node ? 0 : executor_.finished_share(a) * a.what().bytes);
         executor_.cancel(a);
         forget_real(a);
       } else {
         continue;
       }
       a.state = State::ended;
-      record(a, cause);
+      record(a, cause, energy);
     }
     tasks_.remove(task);
   }

@@ -39,6 +39,7 @@ struct ActivityRecord {
   Cause cause = Cause::none;  // none: it ended as it should
   bool real = false;          // its duration was measured
   double predicted_s = -1;    // what the profile says of an activity of a real node; -1: simulated
+  double energy_j = 0;        // its share of what the nodes drew, and what the links cost
 };
 
 // What a real node did, or did not, as far as the log and the lag are concerned.
@@ -82,6 +83,7 @@ struct NodeUsage {
   double bytes_in = 0;
   double bytes_out = 0;
   double peak_memory = 0;  // bytes
+  double energy_j = 0;     // drawn, links included
   int tasks = 0;           // ended as they should
   int tasks_failed = 0;    // failed or given up
 };

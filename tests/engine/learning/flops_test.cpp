@@ -113,6 +113,13 @@ TEST(Flops, OfConvolutionalNetworks) {
   compare({.architecture = "resnet18", .batch = 2, .image = 96}, Phase::weights, rates);
 }
 
+TEST(Flops, OfNetworksThatAreCutByDepthAlone) {
+  for (const char* name : {"alexnet", "vgg11_bn", "squeezenet1_0", "mobilenet_v2", "mnasnet0_5"}) {
+    compare({.architecture = name, .batch = 2, .image = 64}, Phase::weights, {1, 0.5});
+  }
+  compare({.architecture = "densenet121", .batch = 2, .image = 32}, Phase::weights, {1, 0.5});
+}
+
 TEST(Flops, OfProductsAndAttention) {
   compare({.architecture = "mlp"}, Phase::weights, rates);
   compare({.architecture = "vit-micro"}, Phase::weights, rates);

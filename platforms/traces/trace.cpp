@@ -1,0 +1,152 @@
+#include "platforms/traces/trace.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/csv.hpp"
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+struct Range {
+  double low;
+  double high;
+  const char* rule;
+};
+
+// Beyond these something was mistaken: a unit, most of the time.
+const std::array<Range, trace_columns>& ranges() {
+  static const std::array<Range, trace_columns> all = {{
+      {0, 1, "0 or 1"},
+      {0, 1000, "from 0 to 1000, 1 is nominal"},
+      {0, 1e13, "bit/s from 0 to 1e13"},
+      {0, 1e13, "bit/s from 0 to 1e13"},
+      {0, 3600, "seconds from 0 to 3600"},
+      {0, 1e5, "watts from 0 to 1e5"},
+      {-100, 300, "degrees Celsius from -100 to 300"},
+      {0, 1e15, "bytes from 0 to 1e15"},
+  }};
+  return all;
+}
+
+constexpr std::string_view synthetic_mark = "# synthetic: ";
+
+}  // namespace
+
+const std::array<const char*, trace_columns>& column_names() {
+  static const std::array<const char*, trace_columns> names = {
+      "available", "speed",   "up_bps",        "down_bps",
+      "latency_s", "power_w", "temperature_c", "memory_free_bytes"};
+  return names;
+}
+
+std::optional<std::string> out_of_range(Column column, double value) {
+  const Range& range = ranges().at(static_cast<std::size_t>(column));
+  const bool flag = column == Column::available;
+  const bool fits =
+      value >= range.low && value <= range.high && (!flag || value == 0 || value == 1);
+  if (fits) return std::nullopt;
+  return fmt::format("{:g} is out of range: expected {}", value, range.rule);
+}
+
+Trace parse_trace(std::string_view text, const std::string& file) {
+  constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+  Trace trace;
+  trace.name = file;
+  trace.synthetic = text.find(synthetic_mark) != text.npos;
+  base::CsvReader csv(text, file);
+  const int time = csv.column("time_s");
+  if (time < 0) {
+    throw base::UserError(file + ": the heading has no time_s; other formats are converted by " +
+                          "convoy trace import");
+  }
+  std::array<int, trace_columns> at{};
+  at.fill(-1);
+  const std::vector<std::string> names(column_names().begin(), column_names().end());
+  for (std::size_t i = 0; i < csv.columns().size(); ++i) {
+    const std::string& name = csv.columns()[i];
+    if (static_cast<int>(i) == time) continue;
+    const auto known = std::find(names.begin(), names.end(), name);
+    if (known == names.end()) {
+      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; the columns are time_s, {}",
+                                        file, base::printable(name),
+                                        base::did_you_mean(name, names), base::list_of(names)));
+    }
+    at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
+  }
+  double first = 0;
+  while (csv.next()) {
+    const double t = csv.number(time);
+    if (std::isnan(t)) csv.fail(time, "is missing");
+    if (t < 0 || t > 1e12) csv.fail(time, fmt::format("{:g}: seconds from 0 on are expected", t));
+    if (trace.time.empty()) first = t;
+    if (!trace.time.empty() && t - first <= trace.time.back()) {
+      csv.fail(time, fmt::format("{:g} does not come after {:g}, the row before", t,
+                                 first + trace.time.back()));
+    }
+    trace.time.push_back(t - first);
+    for (std::size_t c = 0; c < at.size(); ++c) {
+      if (at.at(c) < 0) continue;
+      std::vector<double>& column = trace.values.at(c);
+      const double value = csv.number(at.at(c));
+      if (std::isnan(value)) {
+        column.push_back(column.empty() ? nothing : column.back());
+        continue;
+      }
+      if (const auto wrong = out_of_range(static_cast<Column>(c), value))
+        csv.fail(at.at(c), *wrong);
+      column.push_back(value);
+    }
+  }
+  if (trace.time.empty()) throw base::UserError(file + ": has a heading, but no row");
+  // The first value that is known holds before it, too.
+  for (std::vector<double>& column : trace.values) {
+    const auto known =
+        std::find_if(column.begin(), column.end(), [](double v) { return !std::isnan(v); });
+    if (known == column.end()) {
+      column.clear();
+    } else {
+      std::fill(column.begin(), known, *known);
+    }
+  }
+  return trace;
+}
+
+Trace read_trace(const std::string& file) { return parse_trace(base::read_text_file(file), file); }
+
+std::string to_csv(const Trace& trace) {
+  std::string text;
+  const auto remark = [&](const std::string& line) {
+    text += "# " + base::printable(line, 400) + "\n";
+  };
+  if (trace.synthetic) {
+    text += std::string(synthetic_mark) + base::printable(trace.name, 400) + "\n";
+  } else {
+    remark("from " + trace.name);
+  }
+  for (const std::string& r : trace.remarks) remark(r);
+  text += "time_s";
+  std::vector<const std::vector<double>*> columns;
+  for (std::size_t c = 0; c < trace.values.size(); ++c) {
+    if (trace.values.at(c).empty()) continue;
+    text += std::string(",") + column_names().at(c);
+    columns.push_back(&trace.values.at(c));
+  }
+  text += "\n";
+  for (std::size_t i = 0; i < trace.time.size(); ++i) {
+    fmt::format_to(std::back_inserter(text), "{}", trace.time[i]);
+    for (const auto* column : columns) {
+      const double v = (*column)[i];
+      text += ',';
+      if (!std::isnan(v)) fmt::format_to(std::back_inserter(text), "{}", v);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace convoy::platforms

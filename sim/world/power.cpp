@@ -1,0 +1,32 @@
+#include "sim/world/power.hpp"
+
+#include "sim/world/variation.hpp"
+
+namespace convoy::sim {
+
+PowerMeter::PowerMeter(const Power& power, const Behaviour& behaviour)
+    : power_(power),
+      measured_(signal_of(behaviour, platforms::Column::power_w, power.idle_w)),
+      speed_(signal_of(behaviour, platforms::Column::speed, 1)) {}
+
+void PowerMeter::passed(double from, double to, const State& state) {
+  if (to <= from || !state.present) return;
+  double joules = 0;
+  if (measured_) {
+    joules = measured_->integral(from, to);
+  } else {
+    joules = power_.idle_w * (to - from);
+    if (state.computing) {
+      const double nominal_s = speed_ ? speed_->integral(from, to) : to - from;
+      joules += (power_.busy_w - power_.idle_w) * nominal_s;
+    }
+    if (state.transfers > 0) {
+      joules += (power_.communicating_w.value_or(power_.idle_w) - power_.idle_w) * (to - from);
+    }
+  }
+  total_ += joules;
+  const int activities = state.transfers + (state.computing ? 1 : 0);
+  if (activities > 0) share_ += joules / activities;
+}
+
+}  // namespace convoy::sim
