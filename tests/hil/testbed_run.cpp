@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/scenario_run.hpp"
+
 namespace convoy::test {
 namespace {
 
@@ -89,17 +91,7 @@ Output TestbedRun::convoy_with(const std::string& options) {
 }
 
 std::vector<std::string> TestbedRun::query(const std::string& name, const std::string& sql) const {
-  std::vector<std::string> rows;
-  SQLite::Database database(folder.path() / name / "run.sqlite", SQLite::OPEN_READONLY, 5000);
-  SQLite::Statement statement(database, sql);
-  while (statement.executeStep()) {
-    std::string row;
-    for (int i = 0; i < statement.getColumnCount(); ++i) {
-      row += (i > 0 ? "|" : "") + statement.getColumn(i).getString();
-    }
-    rows.push_back(row);
-  }
-  return rows;
+  return query_store(in(name), sql);
 }
 
 std::vector<Entry> TestbedRun::journal(const std::string& name) const {

@@ -5,6 +5,20 @@
 
 namespace convoy::test {
 
+std::vector<std::string> query_store(const std::filesystem::path& folder, const std::string& sql) {
+  std::vector<std::string> rows;
+  SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY, 5000);
+  SQLite::Statement statement(database, sql);
+  while (statement.executeStep()) {
+    std::string row;
+    for (int i = 0; i < statement.getColumnCount(); ++i) {
+      row += (i > 0 ? "|" : "") + statement.getColumn(i).getString();
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
 sim::Scenario read_or_fail(const std::string& toml) {
   base::Diagnostics problems;
   auto scenario = sim::read_scenario_text(toml, "test.toml", {}, problems);

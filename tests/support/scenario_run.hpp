@@ -49,6 +49,9 @@ class ScenarioRun {
   sim::RunResult result_;
 };
 
+// The rows of a query on a run's store, columns joined by '|'.
+std::vector<std::string> query_store(const std::filesystem::path& folder, const std::string& sql);
+
 sim::Scenario read_or_fail(const std::string& toml);
 
 // A fleet with hand-computable figures: nodes with 1 MB/s up and down and no latency, a server that
