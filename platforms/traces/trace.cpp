@@ -72,7 +72,7 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     if (static_cast<int>(i) == time) continue;
     const auto known = std::find(names.begin(), names.end(), name);
     if (known == names.end()) {
-      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; the columns are time_s, {}",
+      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}",
                                         file, base::printable(name),
                                         base::did_you_mean(name, names), base::list_of(names)));
     }

@@ -22,7 +22,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"engine/api", {"base", "engine/model", "engine/data"}},
       {"engine/learning", {"base", "engine/model", "engine/data", "engine/api"}},
       {"platforms", {"base", "engine/model"}},
-      {"platforms/traces", {"base"}},
+      {"platforms/traces", {"base", "hil/sensors"}},
       {"sim/task", {"base"}},
       {"sim/schedule", {"base", "engine/api", "engine/model", "platforms", "sim/task"}},
       {"sim/world", {"base", "platforms", "platforms/traces", "sim/task"}},

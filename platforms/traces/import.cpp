@@ -1,0 +1,121 @@
+#include "platforms/traces/import.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/csv.hpp"
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "platforms/traces/signal.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+Column direction_of(const ImportOptions& options, const std::string& file) {
+  if (options.direction == "up") return Column::up_bps;
+  if (options.direction == "down") return Column::down_bps;
+  if (file.ends_with(".up")) return Column::up_bps;
+  if (file.ends_with(".down")) return Column::down_bps;
+  throw base::UserError(file + ": ends neither in .up nor in .down: say --direction up or down");
+}
+
+Trace import_one(const ImportOptions& options, const std::string& file) {
+  const std::string text = base::read_text_file(file);
+  if (text.empty()) throw base::UserError(file + ": is empty");
+  if (options.format == "tegrastats") return import_tegrastats(text, file, options.interval_s);
+  if (options.format == "mahimahi") {
+    return import_mahimahi(text, file, direction_of(options, file), options.bin_s);
+  }
+  if (options.format == "gnettrack") return import_gnettrack(text, file);
+  if (options.format == "mlperf-power") return import_mlperf_power(text, file);
+  if (options.format == "fedscale") return import_fedscale(text, file, options.client);
+  if (options.format == "convoy") return parse_trace(text, file);
+  throw base::UserError(fmt::format("unknown format \"{}\"{}; known: {}", options.format,
+                                    base::did_you_mean(options.format, import_formats()),
+                                    base::list_of(import_formats(), "and")));
+}
+
+// Times from 0 on, values before the first that is known like that one, columns without any left
+// out.
+void tidy(Trace& trace) {
+  const double first = trace.time.front();
+  for (double& t : trace.time) t -= first;
+  for (std::vector<double>& column : trace.values) {
+    const auto known =
+        std::find_if(column.begin(), column.end(), [](double v) { return !std::isnan(v); });
+    if (known == column.end()) {
+      column.clear();
+      continue;
+    }
+    std::fill(column.begin(), known, *known);
+    for (auto v = known; v != column.end(); ++v) {
+      if (std::isnan(*v)) *v = *(v - 1);
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& import_formats() {
+  static const std::vector<std::string> names = {"tegrastats",   "mahimahi", "gnettrack",
+                                                 "mlperf-power", "fedscale", "convoy"};
+  return names;
+}
+
+Trace import_trace(const ImportOptions& options) {
+  std::vector<Trace> parts;
+  for (const std::string& file : options.files) {
+    parts.push_back(import_one(options, file));
+    tidy(parts.back());
+  }
+  if (parts.empty()) throw base::UserError("give at least one file");
+  return parts.size() == 1 ? std::move(parts.front()) : merged(parts, options.format == "mahimahi");
+}
+
+Trace merged(const std::vector<Trace>& traces, bool repeat) {
+  double length = 0;
+  for (const Trace& t : traces) length = std::max(length, t.time.back());
+  Trace all;
+  std::set<double> times = {0, length};
+  struct Part {
+    Column column;
+    Signal signal;
+  };
+  std::vector<Part> parts;
+  for (const Trace& t : traces) {
+    all.name += (all.name.empty() ? "" : ", ") + t.name;
+    all.synthetic = all.synthetic || t.synthetic;
+    all.remarks.insert(all.remarks.end(), t.remarks.begin(), t.remarks.end());
+    const bool short_one = repeat && t.time.back() < length && t.time.size() > 1;
+    if (short_one) {
+      all.remarks.push_back(fmt::format("{} repeats after {:g} s", t.name, t.time.back()));
+    }
+    const TraceUse use{.loop = short_one};
+    const auto shared = std::make_shared<const Trace>(t);
+    for (std::size_t c = 0; c < t.values.size(); ++c) {
+      if (t.values.at(c).empty()) continue;
+      const auto column = static_cast<Column>(c);
+      const bool twice = std::any_of(parts.begin(), parts.end(),
+                                     [&](const Part& p) { return p.column == column; });
+      if (twice) {
+        throw base::UserError(fmt::format("{}: {} is there already, from another file", t.name,
+                                          column_names().at(c)));
+      }
+      parts.push_back({column, Signal(shared, column, use, 0)});
+      for (double at = 0; at < length;) {
+        times.insert(at);
+        at = parts.back().signal.at(at).until;
+      }
+    }
+  }
+  all.time.assign(times.begin(), times.end());
+  for (const Part& p : parts) {
+    for (const double t : all.time) all.of(p.column).push_back(p.signal.at(t).value);
+  }
+  return all;
+}
+
+}  // namespace convoy::platforms

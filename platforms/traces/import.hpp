@@ -1,0 +1,60 @@
+#pragma once
+
+// Traces from other people's formats. What had to be repaired, left out or assumed stands in
+// Trace::remarks; what cannot be repaired is a base::UserError with file and line.
+//
+//   const Trace trace = import_trace({.format = "mahimahi", .files = {"lte.down", "lte.up"}});
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platforms/traces/trace.hpp"
+
+namespace convoy::platforms {
+
+struct ImportOptions {
+  std::string format;  // one of import_formats()
+  std::vector<std::string> files;
+  double bin_s = 0.1;     // mahimahi: over which deliveries are counted
+  double interval_s = 1;  // tegrastats without dates: from line to line
+  std::string direction;  // mahimahi: "up" or "down"; empty: by the file's ending
+  std::string client;     // FedScale: whose; empty: the first
+};
+
+const std::vector<std::string>& import_formats();
+Trace import_trace(const ImportOptions& options);
+
+// --- format by format; `file` is for messages ---------------------------------------------------
+
+// Lines of tegrastats, with a date in front (since JetPack 5) or without: power_w of the module,
+// temperature_c, memory_free_bytes. Lines of other things are left out. Several lines of one second
+// are spread over it.
+Trace import_tegrastats(std::string_view text, const std::string& file, double interval_s);
+
+// A mahimahi link (Netravali et al. 2015): each line a time in ms at which 1,500 bytes may pass;
+// the last one is also the period after which it repeats. Rates are those of bins, so that over any
+// number of whole bins exactly the bytes pass that the original allows.
+Trace import_mahimahi(std::string_view text, const std::string& file, Column direction,
+                      double bin_s);
+
+// A log of G-NetTrack Pro as in the 5G data set of Raca et al. 2020: DL_bitrate and UL_bitrate in
+// kbit/s, about one row a second. Rows of one second are averaged.
+Trace import_gnettrack(std::string_view text, const std::string& file);
+
+// A power log of MLPerf's ("Time,08-10-2021 17:01:45.652,Watts,8.289,..."). Negative readings of an
+// idle meter become 0.
+Trace import_mlperf_power(std::string_view text, const std::string& file);
+
+// FedScale's device traces (Lai et al. 2022), its pickled dictionaries written out as JSON. From
+// behaviour, {"CLIENT": {"active": [s, ...], "inactive": [s, ...], "finish_time": s}}: available.
+// From capacity, {"CLIENT": {"computation": ms a sample, "communication": kbit/s}}: both rates, and
+// speed as the median of all clients' computation over its own.
+Trace import_fedscale(std::string_view text, const std::string& file, const std::string& client);
+std::vector<std::string> fedscale_clients(std::string_view text, const std::string& file);
+
+// Puts columns of several traces side by side. One that is shorter and is given with `repeat` is
+// repeated; otherwise its last values hold.
+Trace merged(const std::vector<Trace>& traces, bool repeat);
+
+}  // namespace convoy::platforms

@@ -1,0 +1,129 @@
+// Link traces: mahimahi, G-NetTrack.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "platforms/traces/import.hpp"
+#include "platforms/traces/stamps.hpp"
+
+namespace convoy::platforms {
+
+Trace import_mahimahi(std::string_view text, const std::string& file, Column direction,
+                      double bin_s) {
+  constexpr double bits = 8 * 1500;
+  constexpr double longest_ms = 1e9;  // eleven days
+  constexpr std::size_t shown = 40;
+  std::vector<double> moments;  // ms
+  base::Lines lines(text);
+  for (std::string_view line; lines.next(line);) {
+    line = base::trimmed(line);
+    if (line.empty()) continue;
+    const double ms = base::parse_number(line);
+    const auto fail = [&](const std::string& what) {
+      throw base::UserError(fmt::format("{}:{}: {}", file, lines.line(), what));
+    };
+    if (std::isnan(ms)) {
+      fail(fmt::format("\"{}\" is no time in milliseconds", base::printable(line, shown)));
+    }
+    if (ms < 0 || ms > longest_ms || ms != std::floor(ms)) {
+      fail(fmt::format("{:g}: whole milliseconds from 0 to 1e9 are expected", ms));
+    }
+    if (!moments.empty() && ms < moments.back()) {
+      fail(fmt::format("{:g} ms comes before {:g} ms, the line above", ms, moments.back()));
+    }
+    moments.push_back(ms);
+  }
+  if (moments.empty() || moments.back() <= 0) {
+    throw base::UserError(file + ": has no time after 0: nothing can pass");
+  }
+  const double period = moments.back() / 1000;
+  const auto bins = static_cast<std::size_t>(std::ceil(period / bin_s - 1e-9));
+  std::vector<double> counts(bins, 0);
+  for (const double ms : moments) {
+    // What comes at the very end is the last bin's.
+    ++counts[std::min(static_cast<std::size_t>(ms / 1000 / bin_s + 1e-9), bins - 1)];
+  }
+  Trace trace;
+  trace.name = file;
+  std::vector<double>& rate = trace.of(direction);
+  for (std::size_t i = 0; i < bins; ++i) {
+    const double from = static_cast<double>(i) * bin_s;
+    trace.time.push_back(from);
+    rate.push_back(counts[i] * bits / (std::min(period, from + bin_s) - from));
+  }
+  trace.time.push_back(period);  // the end of a pass
+  rate.push_back(rate.back());
+  trace.remarks.push_back(
+      fmt::format("{} opportunities of 1,500 bytes in {:g} s, counted over "
+                  "{:g} s; repeat it (loop = true), as mahimahi does",
+                  moments.size(), period, bin_s));
+  return trace;
+}
+
+Trace import_gnettrack(std::string_view text, const std::string& file) {
+  base::CsvReader csv(text, file);
+  const int time = csv.column("Timestamp");
+  const int down = csv.column("DL_bitrate");
+  const int up = csv.column("UL_bitrate");
+  if (time < 0 || down < 0 || up < 0) {
+    throw base::UserError(file + ": a heading with Timestamp, DL_bitrate and UL_bitrate is needed");
+  }
+  struct Sums {
+    double moment;
+    double down = 0;
+    double up = 0;
+    int rows = 0;
+  };
+  std::vector<Sums> seconds;
+  std::int64_t rows = 0;
+  std::int64_t missing = 0;
+  constexpr double kilo = 1000;
+  while (csv.next()) {
+    const auto moment = parse_stamp(csv.cell(time));
+    if (!moment) csv.fail(time, "is no date like 2020.02.14_13.21.26");
+    if (!seconds.empty() && *moment < seconds.back().moment) {
+      csv.fail(time, "comes before the row above");
+    }
+    ++rows;
+    if (csv.cell(down) == "-" || csv.cell(up) == "-" || csv.cell(down).empty() ||
+        csv.cell(up).empty()) {
+      ++missing;
+      continue;
+    }
+    const double d = kilo * csv.number(down);
+    const double u = kilo * csv.number(up);
+    if (const auto wrong = out_of_range(Column::down_bps, d)) csv.fail(down, *wrong);
+    if (const auto wrong = out_of_range(Column::up_bps, u)) csv.fail(up, *wrong);
+    if (seconds.empty() || *moment > seconds.back().moment) seconds.push_back({*moment});
+    Sums& s = seconds.back();
+    s.down += d;
+    s.up += u;
+    ++s.rows;
+  }
+  if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
+  Trace trace;
+  trace.name = file;
+  for (const Sums& s : seconds) {
+    trace.time.push_back(s.moment);
+    trace.of(Column::down_bps).push_back(s.down / s.rows);
+    trace.of(Column::up_bps).push_back(s.up / s.rows);
+  }
+  // The last row is of a second, too.
+  trace.time.push_back(trace.time.back() + 1);
+  for (const Column c : {Column::down_bps, Column::up_bps}) {
+    trace.of(c).push_back(trace.of(c).back());
+  }
+  const auto shared = rows - missing - static_cast<std::int64_t>(seconds.size());
+  if (shared > 0)
+    trace.remarks.push_back(fmt::format("{} row(s) share a second with another: averaged", shared));
+  if (missing > 0)
+    trace.remarks.push_back(fmt::format("{} row(s) without a bitrate left out", missing));
+  if (std::string gaps = gaps_in(trace.time); !gaps.empty()) trace.remarks.push_back(gaps);
+  return trace;
+}
+
+}  // namespace convoy::platforms

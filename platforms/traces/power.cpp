@@ -1,0 +1,70 @@
+// Power logs: MLPerf.
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "platforms/traces/import.hpp"
+#include "platforms/traces/stamps.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+// The cell behind the one that holds `name`; empty where there is none.
+std::string_view cell_after(std::string_view line, std::string_view name) {
+  for (bool next = false; !line.empty();) {
+    const std::size_t comma = line.find(',');
+    const std::string_view cell = base::trimmed(line.substr(0, comma));
+    if (next) return cell;
+    next = cell == name;
+    line.remove_prefix(comma == line.npos ? line.size() : comma + 1);
+  }
+  return {};
+}
+
+}  // namespace
+
+Trace import_mlperf_power(std::string_view text, const std::string& file) {
+  constexpr std::size_t shown = 40;
+  Trace trace;
+  trace.name = file;
+  std::vector<double> moments;
+  std::vector<double>& power = trace.of(Column::power_w);
+  std::int64_t negative = 0;
+  base::Lines lines(text);
+  for (std::string_view line; lines.next(line);) {
+    if (base::trimmed(line).empty()) continue;
+    const auto fail = [&](const std::string& what) {
+      throw base::UserError(fmt::format("{}:{}: {}", file, lines.line(), what));
+    };
+    const std::string_view date = cell_after(line, "Time");
+    const std::string_view watts = cell_after(line, "Watts");
+    if (date.empty() || watts.empty()) fail("\"Time,DATE,Watts,NUMBER\" is expected");
+    const auto moment = parse_stamp(date);
+    if (!moment) fail(fmt::format("\"{}\" is no date", base::printable(date, shown)));
+    double value = base::parse_number(watts);
+    if (std::isnan(value)) {
+      fail(fmt::format("Watts: \"{}\" is no finite number", base::printable(watts, shown)));
+    }
+    if (value < 0 && value > -10) {
+      ++negative;
+      value = 0;
+    }
+    if (const auto wrong = out_of_range(Column::power_w, value)) fail("Watts: " + *wrong);
+    if (!moments.empty() && *moment < moments.back()) fail("is dated before the line above");
+    moments.push_back(*moment);
+    power.push_back(value);
+  }
+  if (moments.empty()) throw base::UserError(file + ": has no line");
+  if (negative > 0) {
+    trace.remarks.push_back(
+        fmt::format("{} negative reading(s) of an idle meter taken as 0", negative));
+  }
+  if (std::string gaps = gaps_in(moments); !gaps.empty()) trace.remarks.push_back(gaps);
+  trace.time = spread(moments, 1);
+  return trace;
+}
+
+}  // namespace convoy::platforms
