@@ -10,10 +10,10 @@
 #include <cctype>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "base/diagnostics.hpp"
+#include "cli/files.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
@@ -51,35 +51,10 @@ void on_signal(int signal) {
 
 // Everything that can be found wrong before some minutes of measuring.
 void check_place(const ProfileArguments& arguments) {
-  const std::filesystem::path path = arguments.path;
-  if (path.extension() != ".toml") {
+  if (std::filesystem::path(arguments.path).extension() != ".toml") {
     throw base::UserError(arguments.path + ": give -o a name that ends in .toml");
   }
-  if (std::filesystem::is_directory(path)) throw base::UserError(arguments.path + ": is a folder");
-  if (std::filesystem::exists(path) && !arguments.overwrite) {
-    throw base::UserError(arguments.path + ": is there already; --overwrite replaces it");
-  }
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  if (::access(folder.c_str(), W_OK) != 0) {
-    throw base::UserError(arguments.path + ": its folder is not there, or cannot be written to");
-  }
-}
-
-// Whole or not at all: written beside, then put in its place.
-void write_whole(const std::string& path, const std::string& text) {
-  const std::string draft = path + ".new";
-  {
-    std::ofstream out(draft, std::ios::binary);
-    out << text;
-    out.flush();
-    if (!out) {
-      out.close();
-      std::error_code ignored;
-      std::filesystem::remove(draft, ignored);
-      throw base::UserError(path + ": could not be written whole; is the disk full?");
-    }
-  }
-  std::filesystem::rename(draft, path);
+  check_output(arguments.path, arguments.overwrite);
 }
 
 std::string name_from(const ProfileArguments& arguments) {
@@ -234,9 +209,10 @@ int profile(const ProfileArguments& arguments) {
   if (!arguments.quiet && ::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\x1b[K");
   const bool gpu = arguments.device != "cpu";
   const Calibration found = platforms::calibrate(profile.operators, profile.steps, gpu);
-  check_place(arguments);  // someone else may have come first
-  write_whole(arguments.path, platforms::to_toml(device_of(arguments, profile, found.machine),
-                                                 comments(arguments, found)));
+  write_output(
+      arguments.path,
+      platforms::to_toml(device_of(arguments, profile, found.machine), comments(arguments, found)),
+      arguments.overwrite);
   print(profile, found);
   if (!arguments.quiet) warn_of_noise(profile);
   fmt::print(

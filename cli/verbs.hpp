@@ -22,5 +22,9 @@ void add_compare(CLI::App& app, int& status);
 void add_testbed(CLI::App& app, int& status);
 void add_export(CLI::App& app, int& status);
 void add_profile(CLI::App& app, int& status);
+void add_trace(CLI::App& app, int& status);
+void add_predict(CLI::App& app, int& status);
+void add_calibrate(CLI::App& app, int& status);
+void add_sweep(CLI::App& app, int& status);
 
 }  // namespace convoy::cli

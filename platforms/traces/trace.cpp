@@ -72,9 +72,9 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     if (static_cast<int>(i) == time) continue;
     const auto known = std::find(names.begin(), names.end(), name);
     if (known == names.end()) {
-      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}",
-                                        file, base::printable(name),
-                                        base::did_you_mean(name, names), base::list_of(names)));
+      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}", file,
+                                        base::printable(name), base::did_you_mean(name, names),
+                                        base::list_of(names)));
     }
     at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
   }

@@ -1,0 +1,287 @@
+// convoy trace: import others' time series, look at one, make one up.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "analysis/store_trace.hpp"
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "cli/files.hpp"
+#include "cli/plot.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs.hpp"
+#include "platforms/traces/generate.hpp"
+#include "platforms/traces/import.hpp"
+#include "platforms/traces/signal.hpp"
+
+namespace convoy::cli {
+namespace {
+
+using platforms::Column;
+using platforms::Trace;
+
+struct TraceArguments {
+  platforms::ImportOptions import;
+  std::string node_name;
+  std::string output;
+  bool overwrite = false;
+  bool json = false;
+  std::string file;
+  std::uint64_t seed = 1;
+  int node = 0;
+  platforms::Sessions sessions;
+  platforms::SharedOutages outages;
+  platforms::Throttling throttling;
+};
+
+void write(const Trace& trace, const TraceArguments& arguments) {
+  write_output(arguments.output, platforms::to_csv(trace), arguments.overwrite);
+  for (const std::string& remark : trace.remarks) fmt::print(stderr, "convoy: {}\n", remark);
+  if (arguments.output == "-") return;
+  fmt::print("{}: {} rows over {}; convoy trace show {}\n", arguments.output, trace.time.size(),
+             base::human_seconds(trace.length()), arguments.output);
+}
+
+int import(const TraceArguments& arguments) {
+  const std::string& first = arguments.import.files.front();
+  constexpr std::string_view of_run = "run:";
+  if (first.starts_with(of_run)) {
+    if (arguments.import.files.size() > 1) throw base::UserError("one run: at a time");
+    write(analysis::trace_of_node(first.substr(of_run.size()), arguments.node_name), arguments);
+    return ExitStatus::done;
+  }
+  if (arguments.import.format.empty()) {
+    throw base::UserError("--format is needed: one of " +
+                          base::list_of(platforms::import_formats(), "or"));
+  }
+  write(platforms::import_trace(arguments.import), arguments);
+  return ExitStatus::done;
+}
+
+// --- show ---------------------------------------------------------------------------------------
+
+struct Statistics {
+  double least = 0;
+  double mean = 0;  // over time
+  double median = 0;
+  double most = 0;
+  std::int64_t changes = 0;
+};
+
+Statistics statistics_of(const Trace& trace, Column column) {
+  const std::vector<double>& v = trace.of(column);
+  Statistics s;
+  const auto [least, most] = std::minmax_element(v.begin(), v.end());
+  s.least = *least;
+  s.most = *most;
+  std::vector<std::pair<double, double>> weighted;  // value, for how long
+  double sum = 0;
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    const double held = i + 1 < v.size() ? trace.time[i + 1] - trace.time[i] : 0;
+    weighted.emplace_back(v[i], held);
+    sum += v[i] * held;
+    if (i > 0 && v[i] != v[i - 1]) ++s.changes;
+  }
+  const double length = trace.length();
+  s.mean = length > 0 ? sum / length : v.front();
+  std::sort(weighted.begin(), weighted.end());
+  s.median = weighted.back().first;
+  double passed = 0;
+  for (const auto& [value, held] : weighted) {
+    passed += held;
+    if (passed >= length / 2) {
+      s.median = value;
+      break;
+    }
+  }
+  return s;
+}
+
+std::string human(Column column, double value) {
+  switch (column) {
+    case Column::up_bps:
+    case Column::down_bps:
+      return fmt::format("{:.3g} Mbit/s", value / 1e6);
+    case Column::latency_s:
+      return fmt::format("{:.3g} ms", 1e3 * value);
+    case Column::power_w:
+      return fmt::format("{:.2f} W", value);
+    case Column::temperature_c:
+      return fmt::format("{:.1f} C", value);
+    case Column::memory_free_bytes:
+      return base::human_bytes(value);
+    case Column::available:
+      return fmt::format("{:.0f} %", 100 * value);
+    case Column::speed:
+      return fmt::format("{:.3g}x", value);
+  }
+  return "";
+}
+
+// Means over as many stretches as fit beside each other.
+std::string picture(const std::shared_ptr<const Trace>& trace, Column column) {
+  constexpr int width = 64;
+  const platforms::Signal signal(trace, column, {}, 0);
+  Series series{platforms::column_names().at(static_cast<std::size_t>(column)), {}};
+  for (int i = 0; i < width; ++i) {
+    const double from = trace->length() * i / width;
+    const double to = trace->length() * (i + 1) / width;
+    series.points.emplace_back(
+        from, to > from ? signal.integral(from, to) / (to - from) : signal.at(from).value);
+  }
+  return plot_steps(series, trace->length(), [&](double v) { return human(column, v); });
+}
+
+int show(const TraceArguments& arguments) {
+  const auto trace = std::make_shared<const Trace>(platforms::read_trace(arguments.file));
+  if (arguments.json) {
+    nlohmann::ordered_json json = {{"file", arguments.file},
+                                   {"synthetic", trace->synthetic},
+                                   {"rows", trace->time.size()},
+                                   {"length_s", trace->length()}};
+    for (std::size_t c = 0; c < trace->values.size(); ++c) {
+      if (trace->values.at(c).empty()) continue;
+      const Statistics s = statistics_of(*trace, static_cast<Column>(c));
+      json["columns"][platforms::column_names().at(c)] = {{"min", s.least},
+                                                          {"mean", s.mean},
+                                                          {"median", s.median},
+                                                          {"max", s.most},
+                                                          {"changes", s.changes}};
+    }
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitStatus::done;
+  }
+  fmt::print("{}{}: {} rows over {} ({:.3f} s)\n\n", arguments.file,
+             trace->synthetic ? " (synthetic)" : "", trace->time.size(),
+             base::human_seconds(trace->length()), trace->length());
+  Table table({"<column", "lowest", "mean over time", "median", "highest", "changes"});
+  for (std::size_t c = 0; c < trace->values.size(); ++c) {
+    if (trace->values.at(c).empty()) continue;
+    const auto column = static_cast<Column>(c);
+    const Statistics s = statistics_of(*trace, column);
+    table.add({platforms::column_names().at(c), human(column, s.least), human(column, s.mean),
+               human(column, s.median), human(column, s.most), fmt::format("{}", s.changes)});
+  }
+  fmt::print("{}", table.str());
+  for (std::size_t c = 0; c < trace->values.size(); ++c) {
+    if (trace->values.at(c).empty()) continue;
+    fmt::print("\n{}", picture(trace, static_cast<Column>(c)));
+  }
+  return ExitStatus::done;
+}
+
+// --- the command line ---------------------------------------------------------------------------
+
+void add_output(CLI::App& verb, TraceArguments& arguments) {
+  verb.add_option("-o,--output", arguments.output, "The trace to write (CSV); -: to the terminal")
+      ->required();
+  verb.add_flag("--overwrite", arguments.overwrite, "Replace a file that is there");
+}
+
+using Arguments = std::shared_ptr<TraceArguments>;
+
+void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
+  auto* verb = trace.add_subcommand("import", "Convert another program's time series");
+  verb->add_option("files", arguments->import.files, "Files, or run:FOLDER of a run of Convoy's")
+      ->required();
+  verb->add_option("--format", arguments->import.format,
+                   base::list_of(platforms::import_formats(), "or"));
+  verb->add_option("--bin-s", arguments->import.bin_s,
+                   "mahimahi: deliveries are counted over so many seconds (0.1)")
+      ->check(CLI::Range(1e-3, 3600.0));
+  verb->add_option("--direction", arguments->import.direction,
+                   "mahimahi: up or down, where the file's name does not tell")
+      ->check(CLI::IsMember({"up", "down"}));
+  verb->add_option("--interval-s", arguments->import.interval_s,
+                   "tegrastats without dates: seconds from line to line (1)")
+      ->check(CLI::Range(1e-3, 3600.0));
+  verb->add_option("--client", arguments->import.client, "fedscale: whose (the first)");
+  verb->add_option("--node", arguments->node_name, "run: the node's name");
+  add_output(*verb, *arguments);
+  verb->callback([arguments, &status] { status = import(*arguments); });
+}
+
+void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
+  auto* generate = trace.add_subcommand("generate", "Make a trace up; it is marked as synthetic");
+  generate->require_subcommand(1);
+  const auto add = [&](const char* name, const char* what, auto options, auto make) {
+    auto* verb = generate->add_subcommand(name, what);
+    verb->add_option("--seed", arguments->seed, "The same seed gives the same trace (1)");
+    verb->add_option("--node", arguments->node, "Which of many nodes (0)")
+        ->check(CLI::Range(0, 1'000'000));
+    options(*verb);
+    add_output(*verb, *arguments);
+    verb->callback([arguments, make, &status] {
+      write(make(*arguments), *arguments);
+      status = ExitStatus::done;
+    });
+  };
+  const CLI::Range times(1e-3, 1e9);
+  add(
+      "sessions", "Comings and goings by Weibull distributions, with a day's rhythm if wanted",
+      [&](CLI::App& verb) {
+        platforms::Sessions& s = arguments->sessions;
+        verb.add_option("--length-s", s.length_s, "86400")->check(times);
+        verb.add_option("--there-s", s.mean_there_s, "Mean time there (3600)")->check(times);
+        verb.add_option("--away-s", s.mean_away_s, "Mean time away (3600)")->check(times);
+        verb.add_option("--shape", s.shape, "Of the Weibull distributions (0.6)")
+            ->check(CLI::Range(0.2, 10.0));
+        verb.add_option("--daily", s.daily, "How far times away swing over the day, 0 to 0.95 (0)")
+            ->check(CLI::Range(0.0, 0.95));
+        verb.add_option("--peak-hour", s.peak_hour, "When they are shortest (2)")
+            ->check(CLI::Range(0.0, 24.0));
+      },
+      [](const TraceArguments& a) {
+        return platforms::generate_sessions(a.sessions, a.seed, a.node);
+      });
+  add(
+      "outages", "Outages that the nodes of one seed share",
+      [&](CLI::App& verb) {
+        platforms::SharedOutages& o = arguments->outages;
+        verb.add_option("--length-s", o.length_s, "86400")->check(times);
+        verb.add_option("--between-s", o.mean_between_s, "Mean time between (7200)")->check(times);
+        verb.add_option("--outage-s", o.mean_outage_s, "Mean length (300)")->check(times);
+        verb.add_option("--hits", o.hits, "Probability that one hits a node (0.5)")
+            ->check(CLI::Range(0.0, 1.0));
+      },
+      [](const TraceArguments& a) {
+        return platforms::generate_outages(a.outages, a.seed, a.node);
+      });
+  add(
+      "throttling", "A device under load that lowers its clock when it is hot",
+      [&](CLI::App& verb) {
+        platforms::Throttling& t = arguments->throttling;
+        verb.add_option("--length-s", t.length_s, "3600")->check(times);
+        verb.add_option("--step-s", t.step_s, "1")->check(CLI::Range(0.01, 3600.0));
+        verb.add_option("--ambient-c", t.ambient_c, "25")->check(CLI::Range(-40.0, 80.0));
+        verb.add_option("--busy-w", t.busy_w, "20")->check(CLI::Range(0.0, 1000.0));
+        verb.add_option("--idle-w", t.idle_w, "5")->check(CLI::Range(0.0, 1000.0));
+        verb.add_option("--hot-c", t.hot_c, "85")->check(CLI::Range(0.0, 150.0));
+        verb.add_option("--cool-c", t.cool_c, "75")->check(CLI::Range(0.0, 150.0));
+        verb.add_option("--throttled-speed", t.throttled_speed, "0.5")->check(CLI::Range(0.0, 1.0));
+      },
+      [](const TraceArguments& a) {
+        return platforms::generate_throttling(a.throttling, a.seed, a.node);
+      });
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app, int& status) {
+  auto* trace = app.add_subcommand("trace", "Recorded time series that drive nodes");
+  trace->require_subcommand(1);
+  const auto arguments = std::make_shared<TraceArguments>();
+  add_import(*trace, arguments, status);
+  auto* verb = trace->add_subcommand("show", "Statistics of a trace and a plot of each column");
+  verb->add_option("trace", arguments->file, "A trace (CSV)")->required();
+  verb->add_flag("--json", arguments->json, "As one JSON object, without plots");
+  verb->callback([arguments, &status] { status = show(*arguments); });
+  add_generate(*trace, arguments, status);
+}
+
+}  // namespace convoy::cli
