@@ -156,6 +156,11 @@ Value read_toml_file(const std::string& path, Diagnostics& problems) {
   return parse_toml(text.str(), path, problems);
 }
 
+std::string to_text(const Value& value) {
+  const auto* text = value.as<std::string>();
+  return text != nullptr ? *text : inline_text(value);
+}
+
 std::string to_toml(const Value& table) {
   std::string out;
   if (const auto* root = table.as<Value::Table>()) write_table(*root, "", out);

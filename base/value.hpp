@@ -67,6 +67,9 @@ Value read_toml_file(const std::string& path, Diagnostics& problems);
 // gives the same text, wherever its values came from.
 std::string to_toml(const Value& table);
 
+// A value on one line; strings without their quotation marks.
+std::string to_text(const Value& value);
+
 // The text of a TOML value, as --set gives it; what is none is taken as a plain string. `origin`
 // names where it came from in messages ("--set a=b").
 Value parse_value(std::string_view text, const std::string& origin);

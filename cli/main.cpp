@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
     cli::add_compare(app, status);
     cli::add_export(app, status);
     cli::add_profile(app, status);
+    cli::add_sweep(app, status);
     cli::add_trace(app, status);
     cli::add_testbed(app, status);
     app.parse(argc, argv);

@@ -188,6 +188,9 @@ class Engine {
 
 // Opens the library beside the running program. Throws base::UserError where it is not there, the
 // device is not, or the data does not fit the model.
+// Loads LibTorch now, before this process is forked, say. Throws like open_engine().
+void load_library();
+
 std::shared_ptr<const Engine> open_engine(const EngineOptions& options);
 
 }  // namespace convoy::engine

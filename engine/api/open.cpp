@@ -32,11 +32,21 @@ void* library_function(const char* name, const std::string& needed_by, const std
       program.parent_path().string(), failure.empty() ? "it is not there" : failure, instead));
 }
 
-std::shared_ptr<const Engine> open_engine(const EngineOptions& options) {
-  using Make = Engine*(const EngineOptions&);
+namespace {
+
+using Make = Engine*(const EngineOptions&);
+Make* maker() {
   static Make* const make = reinterpret_cast<Make*>(library_function(
       "convoy_make_engine", "training.learn = true", ", or set training.learn = false"));
-  return std::shared_ptr<const Engine>(make(options));
+  return make;
+}
+
+}  // namespace
+
+void load_library() { maker(); }
+
+std::shared_ptr<const Engine> open_engine(const EngineOptions& options) {
+  return std::shared_ptr<const Engine>(maker()(options));
 }
 
 }  // namespace convoy::engine

@@ -12,19 +12,28 @@ namespace {
 
 using Indices = std::vector<std::int64_t>;
 
-// Cuts `indices` into consecutive pieces whose sizes follow the shares as closely as whole numbers
-// can, and hands them to the nodes.
-void deal(const Indices& indices, const std::vector<double>& shares, std::vector<Indices>& nodes) {
+// Cuts `count` into consecutive pieces whose sizes follow the shares as closely as whole numbers
+// can: where each ends.
+std::vector<std::size_t> cuts(std::size_t count, const std::vector<double>& shares) {
+  std::vector<std::size_t> ends;
   double sum = 0;
-  std::size_t from = 0;
   for (std::size_t node = 0; node < shares.size(); ++node) {
     sum += shares[node];
-    const auto to =
-        node + 1 == shares.size()
-            ? indices.size()
-            : static_cast<std::size_t>(std::llround(sum * static_cast<double>(indices.size())));
-    for (std::size_t i = from; i < to; ++i) nodes[node].push_back(indices[i]);
-    from = std::max(from, to);
+    const auto to = node + 1 == shares.size()
+                        ? count
+                        : static_cast<std::size_t>(std::llround(sum * static_cast<double>(count)));
+    ends.push_back(std::max(to, ends.empty() ? 0 : ends.back()));
+  }
+  return ends;
+}
+
+void deal(const Indices& indices, const std::vector<double>& shares, std::vector<Indices>& nodes) {
+  std::size_t from = 0;
+  const std::vector<std::size_t> ends = cuts(indices.size(), shares);
+  for (std::size_t node = 0; node < shares.size(); ++node) {
+    nodes[node].insert(nodes[node].end(), indices.begin() + static_cast<std::ptrdiff_t>(from),
+                       indices.begin() + static_cast<std::ptrdiff_t>(ends[node]));
+    from = ends[node];
   }
 }
 
@@ -101,8 +110,40 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
       break;
     }
   }
-  for (Indices& part : parts) std::sort(part.begin(), part.end());
+  // Each part in rising order, without sorting.
+  std::vector<std::int32_t> owner(labels.size(), -1);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    for (const std::int64_t i : parts[p]) owner[static_cast<std::size_t>(i)] = static_cast<int>(p);
+    parts[p].clear();
+  }
+  for (std::size_t i = 0; i < owner.size(); ++i) {
+    if (owner[i] >= 0) {
+      parts[static_cast<std::size_t>(owner[i])].push_back(static_cast<std::int64_t>(i));
+    }
+  }
   return parts;
+}
+
+std::vector<std::int64_t> partition_sizes(std::size_t samples, int classes, int nodes,
+                                          const PartitionOptions& options, std::uint64_t seed) {
+  std::vector<std::int64_t> sizes;
+  if (options.kind == PartitionKind::iid) {
+    std::size_t from = 0;
+    const auto n = static_cast<std::size_t>(nodes);
+    for (const std::size_t end : cuts(samples, std::vector<double>(n, 1.0 / nodes))) {
+      sizes.push_back(static_cast<std::int64_t>(end - from));
+      from = end;
+    }
+    return sizes;
+  }
+  std::vector<int> labels(samples);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    labels[i] = static_cast<int>(i % static_cast<std::size_t>(classes));
+  }
+  for (const Indices& part : partition(labels, classes, nodes, options, seed)) {
+    sizes.push_back(static_cast<std::int64_t>(part.size()));
+  }
+  return sizes;
 }
 
 }  // namespace convoy::engine

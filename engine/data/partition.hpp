@@ -32,4 +32,9 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
                                                  int nodes, const PartitionOptions& options,
                                                  std::uint64_t seed);
 
+// How many of so many samples each node gets, where the samples themselves are not at hand: their
+// classes are taken to be equally frequent. The sizes of partition()'s parts.
+std::vector<std::int64_t> partition_sizes(std::size_t samples, int classes, int nodes,
+                                          const PartitionOptions& options, std::uint64_t seed);
+
 }  // namespace convoy::engine

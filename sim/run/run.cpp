@@ -528,7 +528,8 @@ class Run : public WorldListener {
                        scenario_.world.nodes[i].memory, scenario_.setting->nodes[i].samples,
                        scenario_.setting->nodes[i].batch});
     }
-    return std::make_unique<StoreWriter>(options_.folder, run, nodes, options_.mode);
+    return std::make_unique<StoreWriter>(options_.folder, run, nodes, options_.mode,
+                                         options_.durable);
   }
 
   void finish_store(const Summary& summary, double cpu_s) {

@@ -28,10 +28,11 @@ struct Progress {
 struct RunOptions {
   std::filesystem::path folder;  // of the store; empty: no store
   StoreMode mode = StoreMode::create;
-  std::string version;                   // of Convoy, for the store
-  int workers = 0;                       // that learn; 0: as many as the host has cores
-  std::string device = "cpu";            // that learns: cpu, cuda:N
-  RealNodes* real = nullptr;             // must be there where the scenario has real nodes
+  std::string version;         // of Convoy, for the store
+  bool durable = true;         // what is recorded survives the machine; else only the process
+  int workers = 0;             // that learn; 0: as many as the host has cores
+  std::string device = "cpu";  // that learns: cpu, cuda:N
+  RealNodes* real = nullptr;   // must be there where the scenario has real nodes
   std::optional<double> replay_until_s;  // a recording that ends there, before the run does
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
   std::function<void(const Progress&)> progress;   // called at every instant; must be quick

@@ -21,7 +21,6 @@ void check_shards(const engine::PartitionOptions& partition, std::size_t workers
   }
 }
 
-// Without the data itself its classes are taken to be equally frequent.
 void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& setting) {
   const std::size_t workers = fleet.nodes.size() - 1;
   const bool given = std::all_of(fleet.samples.begin() + 1, fleet.samples.end(),
@@ -29,17 +28,13 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
   const auto samples =
       static_cast<std::size_t>(scenario.data.samples.value_or(samples_without_source));
   check_shards(scenario.data.partition, workers, samples);
-  std::vector<std::vector<std::int64_t>> parts(workers);
+  std::vector<std::int64_t> sizes(workers);
   if (!given) {
-    std::vector<int> labels(samples);
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      labels[i] = static_cast<int>(i % static_cast<std::size_t>(scenario.model.classes));
-    }
-    parts = engine::partition(labels, scenario.model.classes, static_cast<int>(workers),
-                              scenario.data.partition, scenario.seed);
+    sizes = engine::partition_sizes(samples, scenario.model.classes, static_cast<int>(workers),
+                                    scenario.data.partition, scenario.seed);
   }
   for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
-    const auto part = static_cast<double>(parts[i - 1].size());
+    const auto part = static_cast<double>(sizes[i - 1]);
     const double kept = part * (1 - scenario.data.local_test_share);
     setting.nodes[i].samples =
         fleet.samples[i].value_or(static_cast<std::int64_t>(std::floor(kept + 1e-9)));

@@ -358,9 +358,68 @@ class FleetReader {
       machines_;
 };
 
+// [fleet.mix] into groups of nodes.
+void expand_mix(base::Value& root, base::Diagnostics& problems) {
+  base::Value* fleet = root.find("fleet");
+  const base::Value* mix = fleet != nullptr ? fleet->find("mix") : nullptr;
+  if (mix == nullptr) return;
+  const base::Location where = mix->where;
+  if (fleet->find("nodes") != nullptr) {
+    problems.error(where, "fleet.mix: give either mix, or nodes or use");
+    return;
+  }
+  TableReader reader(*mix, "fleet.mix", problems);
+  constexpr double most = 1e6;
+  const auto count = reader.integer("nodes", at_least(1).up_to(most), 16);
+  base::Value each;
+  if (const base::Value* given = reader.raw("each")) each = *given;
+  if (each.as<base::Value::Table>() == nullptr) {
+    reader.error("each", "expected a table of what all nodes have, such as { link = \"wifi5\" }");
+    return;
+  }
+  TableReader shares = reader.table("shares");
+  std::vector<std::pair<std::string, double>> weights;
+  double sum = 0;
+  for (const std::string& device : shares.keys()) {
+    weights.emplace_back(device, shares.number(device, at_least(0).up_to(most)));
+    sum += weights.back().second;
+  }
+  reader.finish();
+  if (sum <= 0) {
+    reader.error("shares",
+                 "expected what part of the nodes is of which device, such as { "
+                 "jetson-nano = 0.25, jetson-agx-orin-64gb = 0.75 }");
+    return;
+  }
+  // Whole nodes: each its share rounded down, the rest to those that lost most by it.
+  std::vector<std::pair<double, std::size_t>> lost;
+  std::vector<std::int64_t> counts;
+  std::int64_t left = count;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double exact = static_cast<double>(count) * weights[i].second / sum;
+    counts.push_back(static_cast<std::int64_t>(exact + 1e-9));
+    left -= counts.back();
+    lost.emplace_back(static_cast<double>(counts.back()) - exact, i);
+  }
+  std::sort(lost.begin(), lost.end());
+  for (std::size_t k = 0; left > 0; ++k, --left) ++counts[lost[k % lost.size()].second];
+  base::Value::Array groups;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (counts[i] == 0) continue;
+    base::Value group = each;
+    group.where = where;
+    group.set("device", base::Value(weights[i].first, where));
+    group.set("count", base::Value(counts[i], where));
+    groups.push_back(std::move(group));
+  }
+  fleet->erase("mix");
+  fleet->set("nodes", base::Value(std::move(groups), where));
+}
+
 }  // namespace
 
 void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diagnostics& problems) {
+  expand_mix(root, problems);
   base::Value* fleet = root.find("fleet");
   const base::Value* use = fleet != nullptr ? fleet->find("use") : nullptr;
   if (use == nullptr || use->as<std::string>() == nullptr) return;  // a wrong type: read_fleet

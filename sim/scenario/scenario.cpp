@@ -121,10 +121,14 @@ class ScenarioReader {
   void resolve(Value& root, const std::vector<Change>& changes) {
     const auto apply = [&](bool before) {
       for (const Change& change : changes) {
-        const bool whole_fleet = change.path == "fleet" || change.path == "fleet.use";
+        const bool whole_fleet = change.path == "fleet" || change.path == "fleet.use" ||
+                                 change.path.starts_with("fleet.mix");
         if (whole_fleet != before) continue;
         Value* fleet = root.find("fleet");
-        if (change.path == "fleet.use" && fleet != nullptr) fleet->erase("nodes");
+        if (change.path == "fleet.use" && fleet != nullptr) {
+          fleet->erase("nodes");
+          fleet->erase("mix");
+        }
         base::override_value(root, change.path, change.value, problems_);
       }
     };
@@ -360,20 +364,28 @@ std::string data_signature(const Scenario& scenario) {
   return text;
 }
 
-std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
-                                  const std::vector<Override>& overrides, Diagnostics& problems) {
-  if (problems.has_errors()) return std::nullopt;  // not TOML at all
+std::vector<Change> changes_of(const std::vector<Override>& overrides) {
   std::vector<Change> changes;
   for (const Override& o : overrides) {
     const std::string origin = fmt::format("--set {}={}", o.path, o.value);
     changes.push_back({o.path, base::parse_value(o.value, origin)});
   }
+  return changes;
+}
+
+// `axes_found`: what its [sweep] says, where the caller wants it.
+std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
+                                  const std::vector<Change>& changes, Diagnostics& problems,
+                                  std::vector<SweepAxis>* axes_found = nullptr) {
+  if (problems.has_errors()) return std::nullopt;  // not TOML at all
   Value root = tree;
   ScenarioReader reader(path, problems);
   reader.resolve(root, changes);
   Scenario scenario = reader.read(root);
-  check_sweep(
-      root,
+  const std::vector<SweepAxis> axes = read_axes(root, scenario.seed, problems);
+  if (axes_found != nullptr) *axes_found = axes;
+  check_axes(
+      axes,
       [&](const std::vector<Change>& point, Diagnostics& found) {
         std::vector<Change> all_changes = changes;
         all_changes.insert(all_changes.end(), point.begin(), point.end());
@@ -405,13 +417,86 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
 std::optional<Scenario> read_scenario(const std::string& path,
                                       const std::vector<Override>& overrides,
                                       Diagnostics& problems) {
-  return read_tree(base::read_toml_file(path, problems), path, overrides, problems);
+  return read_tree(base::read_toml_file(path, problems), path, changes_of(overrides), problems);
 }
 
 std::optional<Scenario> read_scenario_text(std::string_view text, const std::string& path,
                                            const std::vector<Override>& overrides,
                                            Diagnostics& problems) {
-  return read_tree(base::parse_toml(text, path, problems), path, overrides, problems);
+  return read_tree(base::parse_toml(text, path, problems), path, changes_of(overrides), problems);
+}
+
+// --- sweeps -------------------------------------------------------------------------------------
+
+struct Sweep::Data {
+  std::string path;
+  Value tree;  // without [sweep]
+  std::vector<Change> overrides;
+  Scenario base;
+  std::vector<SweepAxis> axes;
+
+  // The changes of a point; the last axis runs fastest.
+  [[nodiscard]] std::vector<Change> changes(std::size_t point) const {
+    std::vector<std::size_t> choice(axes.size());
+    for (std::size_t i = axes.size(); i-- > 0;) {
+      choice[i] = point % axes[i].choices.size();
+      point /= axes[i].choices.size();
+    }
+    std::vector<Change> all;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const auto& chosen = axes[i].choices[choice[i]];
+      all.insert(all.end(), chosen.begin(), chosen.end());
+    }
+    return all;
+  }
+};
+
+std::optional<Sweep> Sweep::read(const std::string& path, const std::vector<Override>& overrides,
+                                 Diagnostics& problems) {
+  auto data = std::make_shared<Data>();
+  data->path = path;
+  data->tree = base::read_toml_file(path, problems);
+  data->overrides = changes_of(overrides);
+  auto base = read_tree(data->tree, path, data->overrides, problems, &data->axes);
+  if (!base) return std::nullopt;
+  data->base = std::move(*base);
+  data->tree.erase("sweep");
+  Sweep sweep;
+  sweep.data_ = std::move(data);
+  return sweep;
+}
+
+const Scenario& Sweep::base() const { return data_->base; }
+
+std::size_t Sweep::size() const {
+  std::size_t all = 1;
+  for (const SweepAxis& axis : data_->axes) all *= axis.choices.size();
+  return all;
+}
+
+std::vector<std::string> Sweep::keys() const {
+  std::vector<std::string> all;
+  for (const SweepAxis& axis : data_->axes) {
+    all.insert(all.end(), axis.keys.begin(), axis.keys.end());
+  }
+  return all;
+}
+
+std::vector<std::string> Sweep::settings(std::size_t point) const {
+  std::vector<std::string> values(keys().size());
+  const std::vector<std::string> names = keys();
+  for (const Change& change : data_->changes(point)) {
+    const auto at = std::find(names.begin(), names.end(), change.path) - names.begin();
+    values[static_cast<std::size_t>(at)] = base::to_text(change.value);
+  }
+  return values;
+}
+
+std::optional<Scenario> Sweep::scenario(std::size_t point, Diagnostics& problems) const {
+  std::vector<Change> all = data_->overrides;
+  const std::vector<Change> changes = data_->changes(point);
+  all.insert(all.end(), changes.begin(), changes.end());
+  return read_tree(data_->tree, data_->path, all, problems);
 }
 
 void require_runnable(const Scenario& scenario) {

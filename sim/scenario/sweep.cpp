@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <map>
+#include <algorithm>
 
 #include "base/text.hpp"
 
@@ -11,104 +11,189 @@ namespace {
 
 using base::Entry;
 using base::Value;
-using Axes = std::map<std::string, const Value::Array*>;  // key -> values
 
-// The axes that are well formed; the others are reported.
-Axes read_axes(const Value::Table& sweep, base::Diagnostics& problems) {
-  Axes axes;
-  for (const Entry& entry : sweep) {
-    if (entry.key == "zip") continue;
+class AxesReader {
+ public:
+  AxesReader(const Value::Table& sweep, std::uint64_t seed, base::Diagnostics& problems)
+      : sweep_(sweep), seed_(seed), problems_(problems) {}
+
+  std::vector<SweepAxis> read() {
+    for (const Entry& entry : sweep_) {
+      if (entry.key == "zip" || entry.key == "cases" || entry.key == "repetitions") continue;
+      read_axis(entry);
+    }
+    for (const Entry& entry : sweep_) {
+      if (entry.key == "zip") read_zip(entry.value);
+      if (entry.key == "cases") read_cases(entry.value);
+    }
+    for (const Entry& entry : sweep_) {
+      if (entry.key == "repetitions") read_repetitions(entry.value);
+    }
+    for (std::size_t i = 0; i < axes_.size(); ++i) check_twice(i);
+    return std::move(axes_);
+  }
+
+ private:
+  void read_axis(const Entry& entry) {
     const auto* values = entry.value.as<Value::Array>();
-    if (values != nullptr && !values->empty()) {
-      axes[entry.key] = values;
+    if (values == nullptr || values->empty()) {
+      problems_.error(
+          entry.value.where,
+          fmt::format("sweep.\"{}\": expected an array of the values to try", entry.key));
+      return;
+    }
+    SweepAxis axis{{entry.key}, {}};
+    for (const Value& value : *values) axis.choices.push_back({{entry.key, value}});
+    axes_.push_back(std::move(axis));
+  }
+
+  SweepAxis* axis_of(const std::string& key) {
+    const auto found = std::find_if(axes_.begin(), axes_.end(), [&](const SweepAxis& axis) {
+      return axis.keys == std::vector<std::string>{key};
+    });
+    return found == axes_.end() ? nullptr : &*found;
+  }
+
+  void read_zip(const Value& zip) {
+    const auto* groups = zip.as<Value::Array>();
+    bool right = groups != nullptr;
+    for (std::size_t i = 0; right && i < groups->size(); ++i) right = read_group((*groups)[i]);
+    if (right) return;
+    problems_.error(zip.where,
+                    "sweep.zip: expected arrays of axis names, such as "
+                    "[[\"schedule.kind\", \"seed\"]]");
+  }
+
+  // The paired axes become one, in the place of the first; false where it is no array of strings.
+  bool read_group(const Value& group) {
+    const auto* items = group.as<Value::Array>();
+    if (items == nullptr) return false;
+    std::string first;
+    for (const Value& item : *items) {
+      const auto* name = item.as<std::string>();
+      if (name == nullptr) return false;
+      SweepAxis* axis = axis_of(*name);
+      if (axis == nullptr) {
+        std::vector<std::string> names;
+        for (const SweepAxis& a : axes_) names.push_back(a.keys.front());
+        problems_.error(item.where, fmt::format("sweep.zip: \"{}\" is no axis of this sweep{}",
+                                                *name, base::did_you_mean(*name, names)));
+        continue;
+      }
+      if (first.empty()) {
+        first = *name;
+        joined_.push_back(std::move(*axis));
+        axis->keys.clear();
+        continue;
+      }
+      SweepAxis& into = joined_.back();
+      if (into.choices.size() != axis->choices.size()) {
+        problems_.error(item.where,
+                        fmt::format("sweep.zip: \"{}\" has {} values, \"{}\" {}; axes that are "
+                                    "paired have equally many",
+                                    *name, axis->choices.size(), first, into.choices.size()));
+        continue;
+      }
+      for (std::size_t i = 0; i < into.choices.size(); ++i) {
+        into.choices[i].push_back(axis->choices[i].front());
+      }
+      into.keys.push_back(*name);
+      axes_.erase(axes_.begin() + (axis - axes_.data()));
+    }
+    // The place that the first one left.
+    const auto place =
+        std::find_if(axes_.begin(), axes_.end(), [](const SweepAxis& a) { return a.keys.empty(); });
+    if (place != axes_.end()) *place = std::move(joined_.back());
+    return true;
+  }
+
+  void read_cases(const Value& cases) {
+    const auto* list = cases.as<Value::Array>();
+    SweepAxis axis;
+    bool right = list != nullptr && !list->empty();
+    for (std::size_t i = 0; right && i < list->size(); ++i) {
+      const auto* keys = (*list)[i].as<Value::Table>();
+      right = keys != nullptr && !keys->empty();
+      if (!right) break;
+      std::vector<Change> changes;
+      for (const Entry& entry : *keys) {
+        changes.push_back({entry.key, entry.value});
+        if (std::find(axis.keys.begin(), axis.keys.end(), entry.key) == axis.keys.end()) {
+          axis.keys.push_back(entry.key);
+        }
+      }
+      axis.choices.push_back(std::move(changes));
+    }
+    if (right) {
+      axes_.push_back(std::move(axis));
     } else {
-      problems.error(entry.value.where, fmt::format("sweep.\"{}\": expected an array of the "
-                                                    "values to try",
-                                                    entry.key));
+      problems_.error(
+          cases.where,
+          "sweep.cases: expected an array of tables, such as [{ \"schedule.kind\" = "
+          "\"fedavg\" }, { \"schedule.kind\" = \"cos2p\", \"schedule.quorum\" = 0.3 }]");
     }
   }
-  return axes;
-}
 
-using Group = std::vector<std::string>;  // axes that are paired
-
-// One group of zip; false where it is no array of strings.
-bool read_group(const Value& value, const Axes& axes, std::vector<Group>& groups,
-                base::Diagnostics& problems) {
-  const auto* items = value.as<Value::Array>();
-  if (items == nullptr) return false;
-  Group group;
-  for (const Value& item : *items) {
-    const auto* name = item.as<std::string>();
-    if (name == nullptr) return false;
-    std::vector<std::string> names;
-    names.reserve(axes.size());
-    for (const auto& [axis, values] : axes) names.push_back(axis);
-    const auto axis = axes.find(*name);
-    if (axis == axes.end()) {
-      problems.error(item.where, fmt::format("sweep.zip: \"{}\" is no axis of this sweep{}", *name,
-                                             base::did_you_mean(*name, names)));
-      continue;
+  void read_repetitions(const Value& value) {
+    constexpr std::int64_t most = 100'000;
+    const auto* count = value.as<std::int64_t>();
+    if (count == nullptr || *count < 1 || *count > most) {
+      problems_.error(value.where, "sweep.repetitions: expected a whole number from 1 to 100000");
+      return;
     }
-    const std::size_t length = axis->second->size();
-    if (!group.empty() && axes.at(group.front())->size() != length) {
-      problems.error(item.where,
-                     fmt::format("sweep.zip: \"{}\" has {} values, \"{}\" {}; axes that are paired "
-                                 "have equally many",
-                                 *name, length, group.front(), axes.at(group.front())->size()));
-      continue;
+    SweepAxis axis{{"seed"}, {}};
+    for (std::int64_t i = 0; i < *count; ++i) {
+      axis.choices.push_back({{"seed", Value(static_cast<std::int64_t>(seed_) + i, value.where)}});
     }
-    group.push_back(*name);
+    axes_.push_back(std::move(axis));
   }
-  groups.push_back(std::move(group));
-  return true;
-}
 
-std::vector<Group> read_zip(const Value* zip, const Axes& axes, base::Diagnostics& problems) {
-  std::vector<Group> groups;
-  if (zip == nullptr) return groups;
-  const auto* array = zip->as<Value::Array>();
-  bool right = array != nullptr;
-  for (std::size_t i = 0; right && i < array->size(); ++i) {
-    right = read_group((*array)[i], axes, groups, problems);
+  void check_twice(std::size_t which) {
+    for (const std::string& key : axes_[which].keys) {
+      for (std::size_t i = 0; i < which; ++i) {
+        const auto& keys = axes_[i].keys;
+        if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
+        problems_.error(axes_[which].choices.front().front().value.where,
+                        fmt::format("sweep: \"{}\" is changed by two axes", key));
+      }
+    }
   }
-  if (!right) {
-    problems.error(zip->where,
-                   "sweep.zip: expected arrays of axis names, such as "
-                   "[[\"schedule.kind\", \"seed\"]]");
-  }
-  return groups;
-}
+
+  const Value::Table& sweep_;
+  std::uint64_t seed_;
+  base::Diagnostics& problems_;
+  std::vector<SweepAxis> axes_;
+  std::vector<SweepAxis> joined_;
+};
 
 }  // namespace
 
-void check_sweep(const Value& root,
-                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
-                 base::Diagnostics& problems) {
+std::vector<SweepAxis> read_axes(const Value& root, std::uint64_t seed,
+                                 base::Diagnostics& problems) {
   const Value* sweep = root.find("sweep");
-  if (sweep == nullptr) return;
+  if (sweep == nullptr) return {};
   const auto* table = sweep->as<Value::Table>();
   if (table == nullptr) {
     problems.error(sweep->where, "sweep: expected a table, got " + sweep->kind());
-    return;
+    return {};
   }
-  Axes axes = read_axes(*table, problems);
-  std::vector<Group> groups = read_zip(sweep->find("zip"), axes, problems);
-  Axes single = axes;
-  for (const Group& group : groups) {
-    for (const std::string& name : group) single.erase(name);
-  }
-  for (const auto& [name, values] : single) groups.push_back({name});
-  for (const Group& group : groups) {
-    if (group.empty()) continue;
-    for (std::size_t i = 0; i < axes.at(group.front())->size(); ++i) {
-      std::vector<Change> changes;
-      for (const std::string& name : group) changes.push_back({name, (*axes.at(name))[i]});
+  return AxesReader(*table, seed, problems).read();
+}
+
+void check_axes(const std::vector<SweepAxis>& axes,
+                const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
+                base::Diagnostics& problems) {
+  for (const SweepAxis& axis : axes) {
+    if (axis.keys == std::vector<std::string>{"seed"}) {
+      // Each is as good as the other.
+      if (axis.choices.size() > 8) continue;
+    }
+    for (const std::vector<Change>& choice : axis.choices) {
       base::Diagnostics found;
-      check(changes, found);
+      check(choice, found);
       for (const base::Diagnostic& d : found.all()) {
-        problems.error(changes.front().value.where,
-                       fmt::format("sweep.\"{}\": {}", group.front(), d.message));
+        problems.error(choice.front().value.where,
+                       fmt::format("sweep.\"{}\": {}", choice.front().path, d.message));
       }
     }
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Checking [sweep]: every axis must name a key of the scenario, and every value must be one that
-// the key takes. Axes that are paired are tried together. Internal to sim/scenario.
+// [sweep]: many runs from one scenario. Axes multiply; axes that are paired, and the cases of a
+// list, count as one. Internal to sim/scenario; Sweep in scenario.hpp is what others see.
 
 #include <functional>
 #include <string>
@@ -17,9 +17,21 @@ struct Change {
   base::Value value;
 };
 
-// `check` reads the scenario with these changes and reports what is wrong with it.
-void check_sweep(const base::Value& root,
-                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
-                 base::Diagnostics& problems);
+// One of these lists of changes at a time.
+struct SweepAxis {
+  std::vector<std::string> keys;  // that it changes, in their order
+  std::vector<std::vector<Change>> choices;
+};
+
+// In the order of the file; `repetitions` last. None where there is no [sweep], or where it is
+// broken, which is reported. `seed`: of the scenario, the first of the repetitions.
+std::vector<SweepAxis> read_axes(const base::Value& root, std::uint64_t seed,
+                                 base::Diagnostics& problems);
+
+// Tries each choice by itself. `check` reads the scenario with these changes and reports what is
+// wrong with it.
+void check_axes(const std::vector<SweepAxis>& axes,
+                const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
+                base::Diagnostics& problems);
 
 }  // namespace convoy::sim

@@ -46,9 +46,10 @@ void refuse_existing(const std::filesystem::path& folder);
 
 class StoreWriter {
  public:
+  // `durable`: what was committed survives a machine that fails; else only a process that does.
   // Throws StoreError or base::UserError where the folder cannot be used in that mode.
   StoreWriter(const std::filesystem::path& folder, const RunRow& run,
-              const std::vector<NodeRow>& nodes, StoreMode mode);
+              const std::vector<NodeRow>& nodes, StoreMode mode, bool durable = true);
   ~StoreWriter();
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;

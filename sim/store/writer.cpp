@@ -207,8 +207,8 @@ void refuse_existing(const std::filesystem::path& folder) {
 class StoreWriter::Impl {
  public:
   Impl(const std::filesystem::path& folder, const RunRow& run, const std::vector<NodeRow>& nodes,
-       StoreMode mode)
-      : final_path_(store_path(folder)), path_(final_path_) {
+       StoreMode mode, bool durable)
+      : final_path_(store_path(folder)), path_(final_path_), durable_(durable) {
     std::error_code failure;
     std::filesystem::create_directories(folder, failure);
     if (failure) {
@@ -316,8 +316,8 @@ class StoreWriter::Impl {
   void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
     database_ =
         std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    database_->exec("PRAGMA journal_mode = WAL");
-    database_->exec("PRAGMA synchronous = NORMAL");
+    database_->exec(durable_ ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = MEMORY");
+    database_->exec(durable_ ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = OFF");
     SQLite::Transaction transaction(*database_);
     database_->exec(schema_sql);
     database_->exec(fmt::format("PRAGMA user_version = {}", store_version));
@@ -422,12 +422,13 @@ class StoreWriter::Impl {
   bool closing_ = false;
   bool writing_ = false;
   std::exception_ptr failure_;
+  bool durable_;
   std::jthread writer_;  // last: it is joined before anything that it uses goes
 };
 
 StoreWriter::StoreWriter(const std::filesystem::path& folder, const RunRow& run,
-                         const std::vector<NodeRow>& nodes, StoreMode mode)
-    : impl_(std::make_unique<Impl>(folder, run, nodes, mode)) {}
+                         const std::vector<NodeRow>& nodes, StoreMode mode, bool durable)
+    : impl_(std::make_unique<Impl>(folder, run, nodes, mode, durable)) {}
 StoreWriter::~StoreWriter() = default;
 std::vector<JournalRow> StoreWriter::take_old_journal() {
   return std::exchange(impl_->old_journal, {});

@@ -33,6 +33,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"sim/run",
        {"base", "engine/api", "engine/model", "platforms", "sim/task", "sim/schedule", "sim/world",
         "sim/scenario", "sim/store"}},
+      {"sim/sweep", {"base"}},
+      {"sim/sweep/mpi", {"sim/sweep"}},
       {"analysis", {"base", "platforms/traces", "sim/store"}},
       {"hil/testbed", {"base"}},
       {"hil/sensors", {"base"}},
@@ -45,7 +47,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "sim/world", "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
-        "sim/scenario", "sim/run", "sim/store", "analysis", "hil/bridge", "hil/protocol", "hil/testbed"}},
+        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "hil/bridge", "hil/protocol", "hil/testbed"}},
   };
   return all;
 }
@@ -64,6 +66,7 @@ const std::map<std::string, std::set<std::string>>& confined() {
       {"messages_generated.h", {"hil/protocol"}},
       {"SQLiteCpp/", {"sim/store", "analysis"}},
       {"toml++/", {"base"}},
+      {"mpi.h", {"sim/sweep/mpi"}},
       {"csv.h", {"engine/data"}},
       {"zlib.h", {"engine/data"}},
   };

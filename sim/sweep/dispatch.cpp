@@ -1,0 +1,72 @@
+#include "sim/sweep/dispatch.hpp"
+
+#include <dlfcn.h>
+#include <poll.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "base/diagnostics.hpp"
+#include "sim/sweep/mpi.hpp"
+
+namespace convoy::sim {
+namespace {
+
+constexpr int tick_ms = 200;
+
+// MPI comes in a library of its own, since loading it takes longer than many a run.
+template <class Function>
+Function* mpi_function(const char* name) {
+  const auto library =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libconvoy_mpi.so";
+  static void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  void* function = handle != nullptr ? ::dlsym(handle, name) : nullptr;
+  if (function == nullptr) {
+    const char* why = ::dlerror();
+    throw base::UserError(
+        "this convoy cannot work under mpirun; build it where libopenmpi-dev is installed" +
+        (why != nullptr ? " (" + std::string(why) + ")" : std::string()));
+  }
+  return reinterpret_cast<Function*>(function);
+}
+
+}  // namespace
+
+void dispatch(Dispatch& work) {
+  std::size_t next = 0;
+  bool asked = false;
+  for (;;) {
+    const bool stop = work.interrupted != nullptr && *work.interrupted;
+    std::vector<pollfd> ends;
+    std::vector<PointWorker*> whose;
+    for (PointWorker& worker : *work.workers) {
+      if (!worker.busy() && !stop && next < work.points.size()) {
+        work.began(work.points[next]);
+        worker.begin(work.points[next++]);
+      }
+      if (stop && !asked) worker.interrupt();
+      if (!worker.busy()) continue;
+      ends.push_back({worker.descriptor(), POLLIN, 0});
+      whose.push_back(&worker);
+    }
+    asked = asked || stop;
+    if (ends.empty()) return;
+    ::poll(ends.data(), ends.size(), tick_ms);
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      if (ends[i].revents != 0) work.ended(whose[i]->end());
+    }
+    work.tick();
+  }
+}
+
+bool under_mpi() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
+}
+
+int join_mpi() { return mpi_function<int()>("convoy_mpi_join")(); }
+
+void dispatch_by_mpi(Dispatch& work) { mpi_function<void(Dispatch&)>("convoy_mpi_dispatch")(work); }
+
+}  // namespace convoy::sim

@@ -1,0 +1,143 @@
+// Points over the ranks of an MPI job. A rank asks for a point for each of its free workers; with
+// that it says how the one before ended. Rank 0 answers with a point, or with -1 when there is none
+// left, and has workers of its own besides.
+
+#include "sim/sweep/mpi.hpp"
+
+#include <mpi.h>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace convoy::sim {
+namespace {
+
+constexpr int request = 1;
+constexpr int answer = 2;
+constexpr int wait_ms = 2;  // looks for messages as often: a blocking receive would burn a core
+
+int rank() {
+  int r = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &r);
+  return r;
+}
+
+bool waits(int tag, int& from) {
+  int there = 0;
+  MPI_Status status;
+  MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &there, &status);
+  from = status.MPI_SOURCE;
+  return there != 0;
+}
+
+// Waits a little for points of this process's own workers; gives those that ended.
+std::vector<PointEnd> ended(std::vector<PointWorker>& workers) {
+  std::vector<pollfd> ends;
+  std::vector<PointWorker*> whose;
+  for (PointWorker& worker : workers) {
+    if (!worker.busy()) continue;
+    ends.push_back({worker.descriptor(), POLLIN, 0});
+    whose.push_back(&worker);
+  }
+  ::poll(ends.data(), ends.size(), wait_ms);
+  std::vector<PointEnd> all;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i].revents != 0) all.push_back(whose[i]->end());
+  }
+  return all;
+}
+
+class Interruption {
+ public:
+  explicit Interruption(const Dispatch& work) : work_(work) {}
+  // Asks the points under way to stop, once.
+  bool pass_on() {
+    const bool stop = work_.interrupted != nullptr && *work_.interrupted;
+    if (stop && !asked_) {
+      for (const PointWorker& worker : *work_.workers) worker.interrupt();
+    }
+    asked_ = asked_ || stop;
+    return stop;
+  }
+
+ private:
+  const Dispatch& work_;
+  bool asked_ = false;
+};
+
+void hand_out(Dispatch& work) {
+  int ranks = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  // Everybody has as many workers.
+  auto open = static_cast<std::int64_t>(work.workers->size()) * (ranks - 1);
+  std::size_t next = 0;
+  Interruption interruption(work);
+  const auto take = [&](bool stop) -> std::int64_t {
+    if (stop || next == work.points.size()) return -1;
+    work.began(work.points[next]);
+    return work.points[next++];
+  };
+  for (;;) {
+    const bool stop = interruption.pass_on();
+    bool busy = false;
+    for (PointWorker& worker : *work.workers) {
+      if (!worker.busy()) {
+        if (const std::int64_t point = take(stop); point >= 0) worker.begin(point);
+      }
+      busy = busy || worker.busy();
+    }
+    for (int from = 0; waits(request, from);) {
+      std::int64_t message[2];
+      MPI_Recv(message, 2, MPI_INT64_T, from, request, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      if (message[0] >= 0) work.ended({message[0], static_cast<int>(message[1])});
+      const std::int64_t point = take(stop);
+      MPI_Send(&point, 1, MPI_INT64_T, from, answer, MPI_COMM_WORLD);
+      if (point < 0) --open;
+    }
+    if (!busy && open == 0) return;
+    for (const PointEnd& end : ended(*work.workers)) work.ended(end);
+    work.tick();
+  }
+}
+
+void work_for_others(Dispatch& work) {
+  const auto ask = [](const PointEnd& before) {
+    const std::int64_t message[2] = {before.point, before.status};
+    MPI_Send(message, 2, MPI_INT64_T, 0, request, MPI_COMM_WORLD);
+  };
+  std::size_t open = work.workers->size();
+  for (std::size_t i = 0; i < open; ++i) ask({});
+  Interruption interruption(work);
+  while (open > 0) {
+    interruption.pass_on();
+    for (int from = 0; waits(answer, from);) {
+      std::int64_t point = 0;
+      MPI_Recv(&point, 1, MPI_INT64_T, 0, answer, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+      if (point < 0) {
+        --open;
+        continue;
+      }
+      const auto idle = std::find_if(work.workers->begin(), work.workers->end(),
+                                     [](const PointWorker& w) { return !w.busy(); });
+      idle->begin(point);
+    }
+    for (const PointEnd& end : ended(*work.workers)) ask(end);
+  }
+}
+
+}  // namespace
+}  // namespace convoy::sim
+
+int convoy_mpi_join() {
+  MPI_Init(nullptr, nullptr);
+  return convoy::sim::rank();
+}
+
+void convoy_mpi_dispatch(convoy::sim::Dispatch& work) {
+  if (convoy::sim::rank() == 0) {
+    convoy::sim::hand_out(work);
+  } else {
+    convoy::sim::work_for_others(work);
+  }
+  MPI_Finalize();
+}
