@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
     cli::add_compare(app, status);
     cli::add_export(app, status);
     cli::add_profile(app, status);
+    cli::add_predict(app, status);
+    cli::add_calibrate(app, status);
     cli::add_sweep(app, status);
     cli::add_trace(app, status);
     cli::add_testbed(app, status);

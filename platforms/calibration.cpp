@@ -200,6 +200,28 @@ Calibration judged(const std::vector<TimedStep>& steps, Machine machine, Precisi
 
 }  // namespace
 
+Machine usual_machine(Machine machine) {
+  machine.efficiency = {0.5, 0.5, 0.5, 0.05, 0.05};
+  machine.memory_efficiency = 0.7;
+  machine.launch_overhead = 5e-5;
+  machine.dense_overhead = 2e-5;
+  return machine;
+}
+
+void set_fitted(Device& device, const Machine& start, const Machine& found,
+                const std::string& note) {
+  const auto figure = [&](double value, double begun) {
+    if (std::abs(value / begun - 1) > 1e-6) return Figure{value, Origin::fitted, note};
+    return Figure{value, Origin::assumed, "usual; the measurements do not depend on it"};
+  };
+  device.launch_overhead = figure(found.launch_overhead, start.launch_overhead);
+  device.dense_overhead = figure(found.dense_overhead, start.dense_overhead);
+  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
+    device.efficiency.at(i) = figure(found.efficiency.at(i), start.efficiency.at(i));
+  }
+  device.memory_efficiency = figure(found.memory_efficiency, start.memory_efficiency);
+}
+
 double error_quantile(const std::vector<Residual>& residuals, double share) {
   std::vector<double> errors;
   for (const Residual& r : residuals) errors.push_back(std::abs(r.error()));

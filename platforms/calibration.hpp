@@ -37,6 +37,15 @@ struct Calibration {
 Calibration fit(const std::vector<engine::TimedStep>& steps, const Machine& start,
                 Precision precision);
 
+// The machine with usual efficiencies and overheads of a GPU in place of its own: where a search
+// may begin that is to owe nothing to what was assumed of the device.
+Machine usual_machine(Machine machine);
+
+// Writes what was fitted into a device, with that note. What stayed where the search began (`start`)
+// was not determined by the measurements, and is assumed.
+void set_fitted(Device& device, const Machine& start, const Machine& found,
+                const std::string& note);
+
 // Each step as predicted by a fit to the others: what can be expected of steps never measured.
 std::vector<Residual> leave_one_out(const std::vector<engine::TimedStep>& steps,
                                     const Machine& start, Precision precision);

@@ -21,7 +21,7 @@ constexpr std::array<const char*, engine::op_classes> class_keys = {
 struct PowerMode {
   std::string name;
   Figure peak_fp32;         // FLOP/s of the GPU's ordinary cores (server: of the CPU)
-  Figure peak_fp16;         // FLOP/s, ordinary cores
+  Figure peak_fp16;         // FLOP/s, with tensor cores where there are any; not sparse
   Figure memory_bandwidth;  // bytes/s
   // Achieved bytes/s of a kernel whose operands fit in the device's cache; see Device::cache.
   std::optional<Figure> cache_bandwidth;

@@ -15,12 +15,13 @@ namespace {
 
 constexpr int tick_ms = 200;
 
-// MPI comes in a library of its own, since loading it takes longer than many a run.
+// MPI comes in a library of its own, since loading it takes longer than many a run. It looks for its
+// own symbols first: SimGrid has an MPI of its own, with the same names.
 template <class Function>
 Function* mpi_function(const char* name) {
   const auto library =
       std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libconvoy_mpi.so";
-  static void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  static void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   void* function = handle != nullptr ? ::dlsym(handle, name) : nullptr;
   if (function == nullptr) {
     const char* why = ::dlerror();

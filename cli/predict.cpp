@@ -1,0 +1,187 @@
+// convoy predict: the time of one inference or training step on a device, and where it goes.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "cli/table.hpp"
+#include "cli/verbs.hpp"
+#include "engine/model/costs.hpp"
+#include "engine/model/submodel.hpp"
+#include "platforms/catalogue.hpp"
+#include "platforms/roofline.hpp"
+
+namespace convoy::cli {
+namespace {
+
+struct PredictArguments {
+  std::string device;
+  std::string power_mode;
+  engine::ModelOptions model;
+  int batch = 1;
+  double rate = 1;
+  std::string mode = "inference";
+  std::string precision = "fp32";
+  std::string optimizer = "sgd";
+  bool all_exits = false;
+  int image_size = 0;
+  int sequence = 0;
+  bool json = false;
+};
+
+const std::map<std::string, engine::Optimizer>& optimizers() {
+  static const std::map<std::string, engine::Optimizer> all = {
+      {"sgd", engine::Optimizer::sgd},
+      {"sgd-momentum", engine::Optimizer::sgd_momentum},
+      {"adamw", engine::Optimizer::adamw},
+      {"adan", engine::Optimizer::adan}};
+  return all;
+}
+
+platforms::Machine machine_of(const PredictArguments& arguments, platforms::Catalogue& catalogue,
+                              const base::Diagnostics& problems,
+                              std::vector<std::string>& assumed) {
+  const platforms::Device* device = catalogue.device(arguments.device);
+  if (device == nullptr) {
+    if (problems.has_errors()) throw base::UserError(problems.str());
+    const auto names = platforms::Catalogue::device_names();
+    throw base::UserError(
+        fmt::format("--device: \"{}\" is not in the catalogue (known: {}; or a "
+                    "path to a .toml file){}",
+                    arguments.device, base::list_of(names, "and"),
+                    base::did_you_mean(arguments.device, names)));
+  }
+  const std::string name =
+      arguments.power_mode.empty() ? device->default_mode : arguments.power_mode;
+  const platforms::PowerMode* mode = device->mode(name);
+  if (mode == nullptr) {
+    throw base::UserError(fmt::format("--power-mode: {} has no mode \"{}\"; it has {}",
+                                      device->name, name,
+                                      base::list_of(device->mode_names(), "and")));
+  }
+  assumed = device->assumed(*mode);
+  return platforms::machine(*device, *mode);
+}
+
+int predict(PredictArguments arguments) {
+  if (arguments.image_size > 0) arguments.model.image_size = arguments.image_size;
+  if (arguments.sequence > 0) arguments.model.sequence = arguments.sequence;
+  if (!arguments.all_exits) arguments.model.exits = {1.0};
+  base::Diagnostics problems;
+  platforms::Catalogue catalogue(".", problems);
+  std::vector<std::string> assumed;
+  const platforms::Machine machine = machine_of(arguments, catalogue, problems, assumed);
+  const engine::Architecture a = engine::make_architecture(arguments.model);
+  const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, arguments.rate));
+  const bool training = arguments.mode == "training";
+  const engine::StepCost step =
+      training ? engine::training_step(trace, optimizers().at(arguments.optimizer),
+                                       engine::Phase::weights, arguments.batch)
+               : engine::inference_step(trace, arguments.batch);
+  const auto precision =
+      arguments.precision == "fp16" ? platforms::Precision::fp16 : platforms::Precision::fp32;
+  const double seconds = platforms::seconds(step, machine, precision);
+  // Of each class of operators, what it would take alone, without launching.
+  platforms::Machine bare = machine;
+  bare.launch_overhead = 0;
+  std::array<double, engine::op_classes> alone{};
+  for (std::size_t c = 0; c < alone.size(); ++c) {
+    engine::StepCost part;
+    for (const engine::Kernel& k : step.kernels) {
+      if (static_cast<std::size_t>(k.op) == c) part.kernels.push_back(k);
+    }
+    alone.at(c) = platforms::seconds(part, bare, precision);
+  }
+  const double launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
+  const double memory = training
+                            ? engine::training_memory(trace, optimizers().at(arguments.optimizer),
+                                                      engine::Phase::weights, arguments.batch)
+                                  .total()
+                            : 0;
+  if (arguments.json) {
+    nlohmann::ordered_json json = {
+        {"device", machine.device},
+        {"power_mode", machine.mode},
+        {"model", a.name},
+        {"mode", arguments.mode},
+        {"precision", arguments.precision},
+        {"batch", arguments.batch},
+        {"rate", arguments.rate},
+        {"seconds", seconds},
+        {"latency_ms", 1e3 * seconds},
+        {"samples_per_s", arguments.batch / seconds},
+        {"flops", step.flops()},
+        {"kernels", step.kernels.size()},
+        {"launching_s", launching},
+        {"assumed", assumed},
+    };
+    if (training) json["memory_bytes"] = memory;
+    for (std::size_t c = 0; c < alone.size(); ++c) {
+      if (alone.at(c) > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone.at(c);
+    }
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return ExitStatus::done;
+  }
+  const double gib = machine.memory;
+  fmt::print("{} of {}, batch {}{}, {}, on {} ({})\n\n  {:.3f} ms, {:.1f} samples/s\n\n",
+             training ? "A training step" : "Inference", a.name, arguments.batch,
+             arguments.rate < 1 ? fmt::format(" at rate {:g}", arguments.rate) : "",
+             arguments.precision, machine.device, machine.mode, 1e3 * seconds,
+             arguments.batch / seconds);
+  Table table({"<where it goes", "ms"});
+  for (std::size_t c = 0; c < alone.size(); ++c) {
+    if (alone.at(c) > 0) {
+      table.add({platforms::class_keys.at(c), fmt::format("{:.3f}", 1e3 * alone.at(c))});
+    }
+  }
+  table.add({fmt::format("launching {} kernels{}", step.kernels.size(),
+                         machine.launches_ahead ? ", beside the above" : ""),
+             fmt::format("{:.3f}", 1e3 * launching)});
+  fmt::print("{}\n  {:.3g} GFLOP", table.str(), step.flops() / 1e9);
+  if (training) {
+    fmt::print("; {} of {} memory{}", base::human_bytes(memory + machine.context),
+               base::human_bytes(gib), memory + machine.context > gib ? ": DOES NOT FIT" : "");
+  }
+  fmt::print("\n");
+  if (!assumed.empty()) {
+    fmt::print("  assumed, neither measured nor published: {}\n", base::list_of(assumed, "and"));
+  }
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand("predict", "The time of one step of a model on a device");
+  auto arguments = std::make_shared<PredictArguments>();
+  verb->add_option("--device", arguments->device, "Of the catalogue, or a device's file")
+      ->required();
+  verb->add_option("--power-mode", arguments->power_mode, "Of the device (its default)");
+  verb->add_option("--model", arguments->model.architecture, "Architecture")->required();
+  verb->add_option("--batch", arguments->batch, "Samples a step (1)")
+      ->check(CLI::Range(1, 1 << 20));
+  verb->add_option("--rate", arguments->rate, "Of the submodel (1: the full model)")
+      ->check(CLI::Range(0.01, 1.0));
+  verb->add_option("--mode", arguments->mode, "inference or training (inference)")
+      ->check(CLI::IsMember({"inference", "training"}));
+  verb->add_option("--precision", arguments->precision, "fp32 or fp16 (fp32)")
+      ->check(CLI::IsMember({"fp32", "fp16"}));
+  verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
+      ->check(CLI::IsMember({"sgd", "sgd-momentum", "adamw", "adan"}));
+  arguments->model.classes = 1000;
+  verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
+  verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--sequence", arguments->sequence, "Tokens a sample (the architecture's own)")
+      ->check(CLI::Range(1, 4096));
+  verb->add_flag("--all-exits", arguments->all_exits, "With exits at 1/4, 1/2, 3/4 and the end");
+  verb->add_flag("--json", arguments->json, "As one JSON object");
+  verb->callback([arguments, &status] { status = predict(*arguments); });
+}
+
+}  // namespace convoy::cli
