@@ -2,14 +2,18 @@
 
 #include "platforms/calibration.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "engine/model/architecture.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/device_file.hpp"
 #include "platforms/roofline.hpp"
+#include "tests/support/files.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -239,6 +243,73 @@ TEST(Roofline, DevicesOfTheCatalogueLaunchAheadAndKnowNoCacheAndNoPooling) {
     EXPECT_EQ(m.efficiency.at(static_cast<std::size_t>(OpClass::pooling)),
               m.efficiency.at(static_cast<std::size_t>(OpClass::elementwise)))
         << name;
+  }
+}
+
+// --- latencies of whole models ------------------------------------------------------------------
+
+TEST(Fit, FindsAMachineFromLatenciesAlone) {
+  Machine real;
+  real.peak_fp32 = 1e12;
+  real.peak_fp16 = 2e12;
+  real.memory_bandwidth = 5e10;
+  real.efficiency = {0.3, 0.5, 0.5, 0.05, 0.05};
+  real.memory_efficiency = 0.5;
+  real.launch_overhead = 8e-5;
+  real.dense_overhead = 1e-4;
+  std::vector<TimedStep> steps;
+  for (const char* name : {"alexnet", "resnet18", "resnet50", "vgg11", "vgg16_bn", "densenet121",
+                           "squeezenet1_1", "mobilenet_v2", "mnasnet1_0"}) {
+    engine::ModelOptions options;
+    options.architecture = name;
+    options.classes = 1000;
+    options.exits = {1.0};
+    const auto a = engine::make_architecture(options);
+    const StepCost cost = engine::inference_step(engine::trace(a, engine::full_submodel(a)), 1);
+    steps.push_back({name, cost, seconds(cost, real, Precision::fp16)});
+  }
+  const Machine start = usual_machine(real);
+  const Calibration found = fit(steps, start, Precision::fp16);
+  EXPECT_LT(found.worst_error, 0.05);
+  const std::vector<Residual> left_out = leave_one_out(steps, start, Precision::fp16);
+  ASSERT_EQ(left_out.size(), steps.size());
+  EXPECT_LT(error_quantile(left_out, 0.5), 0.05);
+}
+
+TEST(Fit, WhatNothingDependsOnIsNotCalledFitted) {
+  Device device;
+  Machine start = usual_machine({});
+  Machine found = start;
+  found.launch_overhead = 9e-5;
+  set_fitted(device, start, found, "to something");
+  EXPECT_EQ(device.launch_overhead.origin, Origin::fitted);
+  EXPECT_EQ(device.memory_efficiency.origin, Origin::assumed);
+}
+
+// On real Jetsons: models that were left out of the fit are predicted.
+TEST(Fit, LatenciesOfModelsLeftOutOnRealJetsons) {
+  const std::filesystem::path file =
+      CONVOY_SOURCE "/../shared/data/calibration/jetson-pytorch-inference.csv";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file;
+  for (const auto& [device, rows] :
+       {std::pair{"jetson-nano", "jetson-nano"}, {"jetson-agx-xavier-32gb", "jetson-agx-xavier"}}) {
+    const test::Output out =
+        test::convoy(fmt::format("calibrate {} --device {} --rows {} --power-mode MAXN --json",
+                                 file.string(), device, rows));
+    ASSERT_EQ(out.status, 0) << out.err;
+    const auto json = nlohmann::json::parse(out.out);
+    EXPECT_LT(json["left_out"]["median_error"], 0.15) << device;
+    EXPECT_LT(json["left_out"]["p90_error"], 0.35) << device;
+    EXPECT_GE(json["models"].size(), 12U);
+    // The catalogue's figures are those of the fit to all of them.
+    for (const auto& model : json["models"]) {
+      const test::Output said = test::convoy(
+          fmt::format("predict --device {} --power-mode MAXN --model {} --precision fp16 --json",
+                      device, model["model"].get<std::string>()));
+      ASSERT_EQ(said.status, 0) << said.err;
+      const double fitted = model["fitted_s"];
+      EXPECT_NEAR(nlohmann::json::parse(said.out)["seconds"], fitted, 0.1 * fitted) << model;
+    }
   }
 }
 

@@ -23,6 +23,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void signal(int number) const;
+  [[nodiscard]] pid_t id() const { return pid_; }
   // Waits for its end, at most a minute or as long as is said: its exit status, -signal, or 1000
   // where it was still running.
   int wait(double longest_s = 60);
