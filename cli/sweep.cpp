@@ -58,9 +58,12 @@ void on_signal(int signal) {
   }
 }
 
-void take_signals() {
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+// In a point's process: however often it is asked. Who hands out the points ends it, if need be.
+void only_note(int) { interrupted = true; }
+
+void take_signals(void (*handler)(int)) {
+  std::signal(SIGINT, handler);
+  std::signal(SIGTERM, handler);
 }
 
 // --- the folder ---------------------------------------------------------------------------------
@@ -76,9 +79,17 @@ struct Point {
   std::shared_ptr<const sim::Scenario> scenario;  // null: to be read again
 };
 
+// Of a point's summary, in results.csv: all but the wall time, which no two runs share.
+constexpr std::array result_columns = {
+    "schedule",         "seed",         "rounds",   "virtual_time_s", "tasks",
+    "tasks_aggregated", "tasks_failed", "samples",  "utilization",    "bytes_down",
+    "bytes_up",         "energy_j",     "accuracy", "accuracy_best",  "time_to_accuracy_s",
+    "coverage_min",     "untrained"};
+
 class SweepFolder {
  public:
-  explicit SweepFolder(fs::path folder) : folder_(std::move(folder)) {}
+  SweepFolder(fs::path folder, bool with_stores)
+      : folder_(std::move(folder)), with_stores_(with_stores) {}
 
   [[nodiscard]] fs::path of(const Point& point) const { return folder_ / "points" / point.hash; }
   [[nodiscard]] const fs::path& path() const { return folder_; }
@@ -86,9 +97,13 @@ class SweepFolder {
   // The figures of a finished point.
   [[nodiscard]] std::optional<ordered_json> summary(const Point& point) const {
     std::ifstream in(of(point) / "summary.json");
-    if (!in) return std::nullopt;
+    if (!in || (with_stores_ && !fs::exists(of(point) / "run.sqlite"))) return std::nullopt;
     ordered_json json = ordered_json::parse(in, nullptr, false);
-    if (json.is_discarded()) return std::nullopt;  // a disk that was full, say: run again
+    // What is not whole, or of somebody else, is run again.
+    if (!json.is_object()) return std::nullopt;
+    for (const char* column : result_columns) {
+      if (!json.contains(column)) return std::nullopt;
+    }
     return json;
   }
   // Why a point failed.
@@ -98,13 +113,21 @@ class SweepFolder {
     std::getline(in, line);
     return line;
   }
-  void note_failure(const Point& point, const std::string& cause) const {
-    fs::create_directories(of(point));
-    write_output((of(point) / "failure.txt").string(), cause + "\n", true);
+  // False where not even that can be written.
+  bool note_failure(const Point& point, const std::string& cause) const {
+    try {
+      fs::create_directories(of(point));
+      write_output((of(point) / "failure.txt").string(), cause + "\n", true);
+      return true;
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "convoy: %s\n", e.what());
+      return false;
+    }
   }
 
  private:
   fs::path folder_;
+  bool with_stores_;
 };
 
 // --- one point, in its own process --------------------------------------------------------------
@@ -116,7 +139,7 @@ class PointRun {
       : arguments_(arguments), sweep_(sweep), folder_(folder), points_(points) {}
 
   int operator()(std::int64_t number) const {
-    take_signals();
+    take_signals(only_note);
     const Point& point = points_[static_cast<std::size_t>(number)];
     const fs::path folder = folder_.of(point);
     fs::create_directories(folder);
@@ -260,22 +283,16 @@ class Results {
                                                   [](const auto& f) { return !f.empty(); }));
   }
 
-  // All but the wall time, which no two runs share.
   [[nodiscard]] std::string csv() const {
-    static constexpr std::array columns = {
-        "schedule",         "seed",         "rounds",   "virtual_time_s", "tasks",
-        "tasks_aggregated", "tasks_failed", "samples",  "utilization",    "bytes_down",
-        "bytes_up",         "energy_j",     "accuracy", "accuracy_best",  "time_to_accuracy_s",
-        "coverage_min",     "untrained"};
     std::string text = "point,hash";
     for (const std::string& key : keys_) text += "," + in_csv(key);
-    for (const char* column : columns) text += fmt::format(",result.{}", column);
+    for (const char* column : result_columns) text += fmt::format(",result.{}", column);
     text += "\n";
     for (std::size_t i = 0; i < points_.size(); ++i) {
       if (!summaries_[i]) continue;
       text += fmt::format("{},{}", i, points_[i].hash);
       for (const std::string& value : points_[i].settings) text += "," + in_csv(value);
-      for (const char* column : columns) {
+      for (const char* column : result_columns) {
         const ordered_json& v = (*summaries_[i])[column];
         text += "," + (v.is_null() ? "" : in_csv(v.is_string() ? v.get<std::string>() : v.dump()));
       }
@@ -427,8 +444,13 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
           "a sweep has no real nodes; run its points one by one, with convoy run");
     }
     any_learns = any_learns || scenario->training.learn;
-    Point point{sweep.settings(i), scenario->hash, nullptr};
+    // Another version may give another result.
+    const std::string hash = base::content_hash(scenario->hash + " " CONVOY_VERSION);
+    Point point{sweep.settings(i), hash, nullptr};
     nodes_kept += scenario->world.nodes.size();
+    for (const auto& node : scenario->world.nodes) {
+      if (node.behaviour.trace) nodes_kept += node.behaviour.trace->time.size() / 10;
+    }
     if (!scenario->source && nodes_kept < most_nodes_kept) {
       point.scenario = std::make_shared<const sim::Scenario>(std::move(*scenario));
     }
@@ -459,7 +481,7 @@ void prepare(const SweepArguments& arguments, const SweepFolder& folder) {
                           ": is there already, and is no sweep; give -o another folder");
   }
   if (ours && arguments.overwrite) fs::remove_all(folder.path() / "points");
-  fs::create_directories(folder.path() / "points");
+  fs::create_directories(folder.path());
 }
 
 int sweep(SweepArguments arguments) {
@@ -467,11 +489,14 @@ int sweep(SweepArguments arguments) {
   const sim::Sweep sweep = read_sweep(arguments);
   bool any_learns = false;
   const std::vector<Point> points = read_points(sweep, any_learns);
-  const SweepFolder folder(arguments.folder.empty() ? fs::path("runs/" + sweep.base().name)
-                                                    : fs::path(arguments.folder));
+  const SweepFolder folder(
+      arguments.folder.empty() ? fs::path("runs/" + sweep.base().name) : fs::path(arguments.folder),
+      !arguments.no_store);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   if (arguments.jobs == 0) arguments.jobs = mpi ? 1 : cores;
-  if (arguments.workers == 0) arguments.workers = std::max(1, cores / arguments.jobs);
+  if (arguments.workers == 0) {
+    arguments.workers = std::max(1, cores / (arguments.jobs * sim::ranks_here()));
+  }
   if (any_learns) engine::load_library();
   const PointRun run(arguments, sweep, folder, points);
   std::vector<sim::PointWorker> workers;
@@ -479,7 +504,7 @@ int sweep(SweepArguments arguments) {
   for (int i = 0; i < useful; ++i) {
     workers.emplace_back([&run](std::int64_t point) { return run(point); });
   }
-  take_signals();
+  take_signals(on_signal);
   const int rank = mpi ? sim::join_mpi() : 0;
   sim::Dispatch work;
   work.workers = &workers;
@@ -490,7 +515,8 @@ int sweep(SweepArguments arguments) {
   }
 
   prepare(arguments, folder);
-  write_index(sweep, folder, points);
+  write_index(sweep, folder, points);  // first: what is in the folder from now on is a sweep's
+  fs::create_directories(folder.path() / "points");
   std::set<std::string> seen;  // points that are alike are run once
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (!seen.insert(points[i].hash).second || folder.summary(points[i])) continue;
@@ -538,7 +564,10 @@ int sweep(SweepArguments arguments) {
     fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
     return ExitStatus::stopped;
   }
-  return results.failed() > 0 ? ExitStatus::run_failed : ExitStatus::done;
+  if (results.failed() == 0 && results.finished() < points.size()) {
+    fmt::print(stderr, "convoy: {} points were not run\n", points.size() - results.finished());
+  }
+  return results.finished() < points.size() ? ExitStatus::run_failed : ExitStatus::done;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/diagnostics.hpp"
 #include "base/random.hpp"
 
 namespace convoy::platforms {
@@ -22,6 +23,12 @@ Trace synthetic(std::string what, std::uint64_t seed, int node) {
 double weibull(base::Random& random, double mean, double shape) {
   const double scale = mean / std::tgamma(1 + 1 / shape);
   return scale * std::pow(random.exponential(1), 1 / shape);
+}
+
+void check_size(std::size_t rows) {
+  if (rows <= most_rows) return;
+  throw base::UserError(
+      fmt::format("more than {} rows: choose a shorter trace, or longer times", most_rows));
 }
 
 // Closes a trace of one column whose values change at its times.
@@ -44,6 +51,7 @@ Trace generate_sessions(const Sessions& s, std::uint64_t seed, int node) {
   constexpr double shortest_s = 1e-3;
   for (double t = 0; t < s.length_s;) {
     trace.time.push_back(t);
+    check_size(trace.time.size());
     available.push_back(there ? 1 : 0);
     double mean = there ? s.mean_there_s : s.mean_away_s;
     if (!there) {
@@ -74,6 +82,7 @@ Trace generate_outages(const SharedOutages& o, std::uint64_t seed, int node) {
     const bool hit = own.uniform() < o.hits;
     if (t >= o.length_s) break;
     if (hit) {
+      check_size(trace.time.size());
       trace.time.push_back(t);
       available.push_back(0);
       if (back < o.length_s) {
@@ -97,6 +106,8 @@ Trace generate_throttling(const Throttling& t, std::uint64_t seed, int node) {
   double temperature = ambient;
   bool throttled = false;
   const auto steps = static_cast<std::int64_t>(std::ceil(t.length_s / t.step_s));
+  check_size(static_cast<std::size_t>(steps));
+  if (t.cool_c >= t.hot_c) throw base::UserError("--cool-c must lie below --hot-c");
   for (std::int64_t i = 0; i <= steps; ++i) {
     const double speed = throttled ? t.throttled_speed : 1;
     const double power = t.idle_w + (t.busy_w - t.idle_w) * speed;

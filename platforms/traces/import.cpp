@@ -107,6 +107,11 @@ Trace merged(const std::vector<Trace>& traces, bool repeat) {
       parts.push_back({column, Signal(shared, column, use, 0)});
       for (double at = 0; at < length;) {
         times.insert(at);
+        if (times.size() > most_rows) {
+          throw base::UserError(t.name +
+                                ": repeated to the length of the others it has too many "
+                                "rows; import it by itself");
+        }
         at = parts.back().signal.at(at).until;
       }
     }

@@ -42,6 +42,10 @@ Trace import_mahimahi(std::string_view text, const std::string& file, Column dir
   }
   const double period = moments.back() / 1000;
   const auto bins = static_cast<std::size_t>(std::ceil(period / bin_s - 1e-9));
+  if (bins > most_rows) {
+    throw base::UserError(
+        fmt::format("{}: {} bins of {:g} s; choose a larger --bin-s", file, bins, bin_s));
+  }
   std::vector<double> counts(bins, 0);
   for (const double ms : moments) {
     // What comes at the very end is the last bin's.

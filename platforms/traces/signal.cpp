@@ -24,8 +24,26 @@ std::string check(const Trace& trace, const TraceUse& use) {
                        trace.time.back());
   }
   if (use.to_s <= use.from_s) return "to_s must come after from_s";
-  if (use.loop && end - use.from_s <= 0) {
-    return fmt::format("loop = true, but {} has only one row to repeat there", trace.name);
+  constexpr double shortest_s = 1e-3;  // each turn is an event
+  if (use.loop && end - use.from_s < shortest_s) {
+    return fmt::format("loop = true, but {} has less than {:g} s to repeat there", trace.name,
+                       shortest_s);
+  }
+  // What never moves would never end.
+  for (const Column column : {Column::speed, Column::up_bps, Column::down_bps}) {
+    const std::vector<double>& v = trace.of(column);
+    bool moves = v.empty();
+    for (std::size_t i = 0; i < v.size() && !moves; ++i) {
+      const bool used =
+          trace.time[i] < end && (i + 1 == v.size() || trace.time[i + 1] > use.from_s);
+      moves = v[i] > 0 && (used || i + 1 == v.size());
+    }
+    if (!moves) {
+      return fmt::format(
+          "{}: {} is 0 in all of the part that is used; say available = 0 for a "
+          "node that is away",
+          trace.name, column_names().at(static_cast<std::size_t>(column)));
+    }
   }
   return "";
 }
@@ -39,9 +57,15 @@ Signal::Signal(std::shared_ptr<const Trace> trace, Column column, const TraceUse
       length_(std::min(use.to_s, trace_->time.back()) - use.from_s) {
   if (use_.loop) use_.phase_s = std::fmod(use_.phase_s, length_);
   highest_ = use_.start_s > 0 ? before_ : 0;
+  lowest_ = use_.start_s > 0 ? before_ : never;
+  const auto cut = std::lower_bound(trace_->time.begin(), trace_->time.end(), use_.to_s);
+  last_ =
+      (*values_)[static_cast<std::size_t>(std::max<std::ptrdiff_t>(cut - trace_->time.begin(), 1)) -
+                 1];
   for (double t = 0; t <= length_;) {
     const Step step = inside(use_.from_s + t);
     highest_ = std::max(highest_, step.value);
+    lowest_ = std::min(lowest_, step.value);
     const double next = step.until - use_.from_s;
     if (use_.loop) of_one_pass_ += step.value * (std::min(next, length_) - t);
     if (next <= t) break;
@@ -62,12 +86,7 @@ Signal::Step Signal::at(double time) const {
   if (!use_.loop) {
     const double own = use_.from_s + since;
     // Behind the part that is used its last value stays.
-    if (since + hair(time) >= length_) {
-      const bool cut = use_.to_s < trace_->time.back();
-      return {inside(cut ? std::nextafter(use_.from_s + length_ - 2 * hair(length_), 0)
-                         : trace_->time.back())
-                  .value};
-    }
+    if (since + hair(time) >= length_) return {last_};
     const Step step = inside(own);
     const double until = std::min(step.until - use_.from_s, length_);
     return {step.value, std::max(use_.start_s - use_.phase_s + until, time + hair(time))};

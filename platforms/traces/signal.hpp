@@ -28,6 +28,7 @@ class Signal {
   [[nodiscard]] Step at(double time) const;
   [[nodiscard]] double integral(double from, double to) const;  // of the value, from <= to
   [[nodiscard]] double highest() const { return highest_; }     // of all that it ever is
+  [[nodiscard]] double lowest() const { return lowest_; }
 
  private:
   [[nodiscard]] Step inside(double own_time) const;  // in the trace's time; until: likewise
@@ -38,6 +39,8 @@ class Signal {
   double before_;
   double length_;  // s, of the part that is used
   double highest_;
+  double lowest_;
+  double last_ = 0;         // stays behind the part that is used, where it is not repeated
   double of_one_pass_ = 0;  // integral over the part, where it is repeated
 };
 

@@ -31,6 +31,7 @@ std::optional<double> parse_stamp(std::string_view text) {
   if (at != text.size()) return std::nullopt;
   constexpr double first_year = 1900;
   if (part[2] >= first_year) part = {part[2], part[0], part[1], part[3], part[4], part[5]};
+  if (part[1] > 12 || part[2] > 31) return std::nullopt;
   using namespace std::chrono;
   const year_month_day date{year(static_cast<int>(part[0])), month(static_cast<unsigned>(part[1])),
                             day(static_cast<unsigned>(part[2]))};
@@ -44,7 +45,9 @@ std::vector<double> spread(const std::vector<double>& moments, double last_inter
   for (std::size_t i = 0; i < moments.size();) {
     std::size_t end = i;
     while (end < moments.size() && moments[end] == moments[i]) ++end;
-    const double room = end < moments.size() ? moments[end] - moments[i] : last_interval_s;
+    // Through a gap they are not stretched.
+    const double room = end < moments.size() ? std::min(moments[end] - moments[i], last_interval_s)
+                                             : last_interval_s;
     const auto count = static_cast<double>(end - i);
     for (std::size_t k = i; k < end; ++k) {
       out[k] = moments[i] + room * static_cast<double>(k - i) / count;

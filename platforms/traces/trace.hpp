@@ -30,6 +30,7 @@ enum class Column {
   memory_free_bytes,  // that a task may use
 };
 constexpr int trace_columns = 8;
+constexpr std::size_t most_rows = 20'000'000;  // of what is made or converted
 const std::array<const char*, trace_columns>& column_names();
 
 struct Trace {

@@ -86,6 +86,12 @@ class FleetReader {
     identity.real = read_real(reader);
     if (identity.backend == Backend::hil) node.real = identity.real;
     read_trace(reader, identity, node.behaviour);
+    if (behaviour_has_both_rates(node)) {
+      reader.error("trace", fmt::format("has up_bps and down_bps, but {} is half duplex: both "
+                                        "directions share one rate; use one of them (only = "
+                                        "[...]), or a link of full duplex",
+                                        node.link.name));
+    }
     const double phase_step_s = phase_step_s_;
     read_behaviour(reader, node.behaviour);
     const auto samples = reader.maybe_integer("samples", at_least(0).up_to(1e12));
@@ -192,6 +198,12 @@ class FleetReader {
     reader.error("via", fmt::format("\"{}\" is no shared link of this fleet; give one in "
                                     "[[fleet.shared_links]]{}",
                                     via, base::did_you_mean(via, names)));
+  }
+
+  static bool behaviour_has_both_rates(const NodeConfig& node) {
+    const auto& trace = node.behaviour.trace;
+    return trace && node.link.duplex == platforms::Duplex::half &&
+           trace->has(platforms::Column::up_bps) && trace->has(platforms::Column::down_bps);
   }
 
   static Power power_of(const platforms::Machine& machine) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "base/text.hpp"
 
@@ -75,7 +76,9 @@ class AxesReader {
       SweepAxis* axis = axis_of(*name);
       if (axis == nullptr) {
         std::vector<std::string> names;
-        for (const SweepAxis& a : axes_) names.push_back(a.keys.front());
+        for (const SweepAxis& a : axes_) {
+          if (!a.keys.empty()) names.push_back(a.keys.front());
+        }
         problems_.error(item.where, fmt::format("sweep.zip: \"{}\" is no axis of this sweep{}",
                                                 *name, base::did_you_mean(*name, names)));
         continue;
@@ -137,7 +140,8 @@ class AxesReader {
   void read_repetitions(const Value& value) {
     constexpr std::int64_t most = 100'000;
     const auto* count = value.as<std::int64_t>();
-    if (count == nullptr || *count < 1 || *count > most) {
+    constexpr auto largest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    if (count == nullptr || *count < 1 || *count > most || seed_ > largest - most) {
       problems_.error(value.where, "sweep.repetitions: expected a whole number from 1 to 100000");
       return;
     }
@@ -151,8 +155,12 @@ class AxesReader {
   void check_twice(std::size_t which) {
     for (const std::string& key : axes_[which].keys) {
       for (std::size_t i = 0; i < which; ++i) {
+        // The same one, or one within the other.
         const auto& keys = axes_[i].keys;
-        if (std::find(keys.begin(), keys.end(), key) == keys.end()) continue;
+        const auto overlaps = [&](const std::string& other) {
+          return key == other || key.starts_with(other + ".") || other.starts_with(key + ".");
+        };
+        if (std::none_of(keys.begin(), keys.end(), overlaps)) continue;
         problems_.error(axes_[which].choices.front().front().value.where,
                         fmt::format("sweep: \"{}\" is changed by two axes", key));
       }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -15,8 +16,8 @@ namespace {
 
 constexpr int tick_ms = 200;
 
-// MPI comes in a library of its own, since loading it takes longer than many a run. It looks for its
-// own symbols first: SimGrid has an MPI of its own, with the same names.
+// MPI comes in a library of its own, since loading it takes longer than many a run. It looks for
+// its own symbols first: SimGrid has an MPI of its own, with the same names.
 template <class Function>
 Function* mpi_function(const char* name) {
   const auto library =
@@ -36,22 +37,20 @@ Function* mpi_function(const char* name) {
 
 void dispatch(Dispatch& work) {
   std::size_t next = 0;
-  bool asked = false;
   for (;;) {
     const bool stop = work.interrupted != nullptr && *work.interrupted;
     std::vector<pollfd> ends;
     std::vector<PointWorker*> whose;
     for (PointWorker& worker : *work.workers) {
-      if (!worker.busy() && !stop && next < work.points.size()) {
+      if (!worker.busy() && !worker.dead() && !stop && next < work.points.size()) {
         work.began(work.points[next]);
         worker.begin(work.points[next++]);
       }
-      if (stop && !asked) worker.interrupt();
+      if (stop) worker.interrupt();
       if (!worker.busy()) continue;
       ends.push_back({worker.descriptor(), POLLIN, 0});
       whose.push_back(&worker);
     }
-    asked = asked || stop;
     if (ends.empty()) return;
     ::poll(ends.data(), ends.size(), tick_ms);
     for (std::size_t i = 0; i < ends.size(); ++i) {
@@ -64,6 +63,12 @@ void dispatch(Dispatch& work) {
 bool under_mpi() {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
   return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
+}
+
+int ranks_here() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  const char* ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  return ranks == nullptr ? 1 : std::max(1, std::atoi(ranks));
 }
 
 int join_mpi() { return mpi_function<int()>("convoy_mpi_join")(); }

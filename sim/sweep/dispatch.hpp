@@ -31,6 +31,9 @@ void dispatch(Dispatch& work);
 // This process was started by Open MPI's mpirun.
 bool under_mpi();
 
+// How many ranks of the job share this machine; 1 without mpirun.
+int ranks_here();
+
 // Its rank; 0 hands out, and works, too. Calls MPI_Init: the workers must have been forked. Throws
 // base::UserError where this program was built without MPI.
 int join_mpi();

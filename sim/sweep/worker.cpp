@@ -73,6 +73,7 @@ int run_in_child(const std::function<int(std::int64_t)>& run, std::int64_t point
   ::setpgid(0, 0);
   std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGPIPE, SIG_DFL);
   for (std::int64_t point = 0; read_whole(from, point);) {
     const PointEnd end{point, run_in_child(run, point)};
     if (!write_whole(to, end)) break;
@@ -89,6 +90,7 @@ PointWorker::PointWorker(const std::function<int(std::int64_t)>& run) {
   std::fflush(nullptr);
   pid_ = ::fork();
   if (pid_ < 0) fail("fork");
+  std::signal(SIGPIPE, SIG_IGN);  // a worker that is gone is noticed by what it does not say
   if (pid_ == 0) {
     ::close(orders[1]);
     ::close(ends[0]);
@@ -106,6 +108,7 @@ PointWorker::PointWorker(PointWorker&& other) noexcept
       to_(std::exchange(other.to_, -1)),
       from_(std::exchange(other.from_, -1)),
       busy_(other.busy_),
+      dead_(other.dead_),
       point_(other.point_) {}
 
 PointWorker::~PointWorker() {
@@ -120,14 +123,15 @@ PointWorker::~PointWorker() {
 void PointWorker::begin(std::int64_t point) {
   busy_ = true;
   point_ = point;
-  if (!write_whole(to_, point)) fail("a worker of the sweep is gone");
+  dead_ = !write_whole(to_, point);  // end() says so
 }
 
 PointEnd PointWorker::end() {
   PointEnd end;
   busy_ = false;
-  if (!read_whole(from_, end)) return {point_, by_signal + SIGKILL};
-  return end;
+  if (read_whole(from_, end)) return end;
+  dead_ = true;
+  return {point_, by_signal + SIGKILL};
 }
 
 void PointWorker::interrupt() const {

@@ -30,11 +30,14 @@ class PointWorker {
   PointWorker& operator=(const PointWorker&) = delete;
 
   [[nodiscard]] bool busy() const { return busy_; }
+  // The process is gone: nothing more can be begun.
+  [[nodiscard]] bool dead() const { return dead_; }
   void begin(std::int64_t point);                         // not while busy
   [[nodiscard]] int descriptor() const { return from_; }  // readable when the point has ended
   // Waits for the end. Where the worker itself is gone, the point ended by SIGKILL.
   PointEnd end();
-  // Asks the point under way to stop in good order (SIGTERM).
+  // Asks the point under way to stop in good order (SIGTERM). Once is not enough: a process that is
+  // only just forked may miss it.
   void interrupt() const;
 
  private:
@@ -42,6 +45,7 @@ class PointWorker {
   int to_ = -1;
   int from_ = -1;
   bool busy_ = false;
+  bool dead_ = false;
   std::int64_t point_ = -1;
 };
 

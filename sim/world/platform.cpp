@@ -161,8 +161,10 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
   // long names take room.
   sg::Host* host = zone_->create_host(std::to_string(id), speeds);
+  platforms::Link link = node.link;
+  if (latencies_[index]) link.latency_s = latencies_[index]->lowest();
   const Ends own =
-      create_link(std::to_string(id), node.link, behaviour.traffic, behaviour, ports_[index]);
+      create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[index]);
   own_links_[index] = own;
   std::vector<sg::LinkInRoute> up = {sg::LinkInRoute(own.up)};
   std::vector<sg::LinkInRoute> down;
@@ -180,7 +182,12 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
 }
 
 double Platform::left_out_latency(NodeId from, NodeId to) const {
-  return from == server_node || to == server_node ? server_latency_ : 0;
+  double latency = from == server_node || to == server_node ? server_latency_ : 0;
+  for (const NodeId end : {from, to}) {
+    const SignalPointer& trace = latencies_[static_cast<std::size_t>(end)];
+    if (trace) latency += trace->at(sg::Engine::get_clock()).value - trace->lowest();
+  }
+  return latency;
 }
 
 template <class Visit>
@@ -198,45 +205,61 @@ void Platform::on_path(NodeId from, NodeId to, Visit visit) {
 }
 
 void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
-  for (const NodeId end : {from, to}) {
-    const auto i = static_cast<std::size_t>(end);
-    if (!latencies_[i]) continue;
-    const double latency = latencies_[i]->at(sg::Engine::get_clock()).value;
-    for (sg::Link* link : {own_links_[i].up, own_links_[i].down}) {
-      if (link->get_latency() != latency) link->set_latency(latency);
-    }
-  }
   Flow flow;
   on_path(from, to, [&](VaryingLink* link) {
     use(link, +1);
     flow.path.push_back(link);
   });
-  if (!flow.path.empty()) flows_[comm] = std::move(flow);
+  if (flow.path.empty()) return;
+  flow.comm = comm;
+  std::vector<sg::Link*> route;
+  hosts_[static_cast<std::size_t>(from)]->route_to(hosts_[static_cast<std::size_t>(to)], route,
+                                                   &flow.latency_s);
+  const bool down = from == server_node;
+  const Ends& own = own_links_[static_cast<std::size_t>(down ? to : from)];
+  flow.private_link = down ? own.down : own.up;
+  flow_of_[comm] = next_flow_;
+  flows_[next_flow_++] = std::move(flow);
 }
 
 void Platform::transfer_started(sg::Activity* comm) {
-  const auto flow = flows_.find(comm);
-  if (flow == flows_.end()) return;
-  flow->second.started = true;
-  hold_or_release(comm, flow->second);
+  const auto id = flow_of_.find(comm);
+  if (id == flow_of_.end()) return;
+  Flow& flow = flows_.at(id->second);
+  flow.started = true;
+  flow.moves_from = sg::Engine::get_clock() + flow.latency_s;
+  hold_or_release(id->second);
 }
 
 void Platform::transfer_ends(NodeId from, NodeId to, sg::Activity* comm) {
-  flows_.erase(comm);
+  if (const auto id = flow_of_.find(comm); id != flow_of_.end()) {
+    flows_.erase(id->second);
+    flow_of_.erase(id);
+  }
   on_path(from, to, [&](VaryingLink* link) { use(link, -1); });
 }
 
-void Platform::hold_or_release(sg::Activity* comm, Flow& flow) {
-  if (!flow.started) return;
+void Platform::hold_or_release(std::uint64_t id) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end() || !found->second.started) return;
+  Flow& flow = found->second;
   const bool blocked = std::any_of(flow.path.begin(), flow.path.end(),
                                    [](const VaryingLink* link) { return link->capacity <= 0; });
   if (blocked == flow.stands_still) return;
+  if (blocked && sg::Engine::get_clock() < flow.moves_from) {
+    // Suspended during its latency, SimGrid would forget the rest of that.
+    at_(flow.moves_from, [this, id] { hold_or_release(id); });
+    return;
+  }
   flow.stands_still = blocked;
   if (blocked) {
-    comm->suspend();
-  } else {
-    comm->resume();
+    flow.comm->suspend();
+    return;
   }
+  flow.comm->resume();
+  // SimGrid resumes it with a weight of 1, whatever its latency; saying the latency of one of its
+  // links again, which no other flow uses, puts that right.
+  if (flow.latency_s > 0) flow.private_link->set_latency(flow.private_link->get_latency());
 }
 
 void Platform::use(VaryingLink* link, int change) {
@@ -251,9 +274,9 @@ void Platform::follow(VaryingLink& link) {
   if (capacity != link.capacity) {
     link.capacity = capacity;
     link.link->set_bandwidth(link.peak);  // no change, but makes SimGrid solve again
-    for (auto& [comm, flow] : flows_) {
+    for (const auto& [id, flow] : flows_) {
       if (std::find(flow.path.begin(), flow.path.end(), &link) != flow.path.end()) {
-        hold_or_release(comm, flow);
+        hold_or_release(id);
       }
     }
   }

@@ -4,6 +4,7 @@
 // makes them slower. Internal to sim/world.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <simgrid/s4u.hpp>
 #include <string>
@@ -32,7 +33,8 @@ class Platform {
     return hosts_[static_cast<std::size_t>(node)];
   }
 
-  // Latency of links on the way that were left out of the routes, s.
+  // Latency on the way that is not in the routes, s: of links that were left out, and of a trace
+  // what lies above its lowest. (SimGrid's own cannot change without touching flows under way.)
   [[nodiscard]] double left_out_latency(NodeId from, NodeId to) const;
 
   // What changes over time is followed only while somebody transfers, or computes. The activity
@@ -60,7 +62,11 @@ class Platform {
     bool armed = false;
   };
   struct Flow {
+    simgrid::s4u::Activity* comm = nullptr;
     std::vector<VaryingLink*> path;
+    double latency_s = 0;                        // of its route
+    simgrid::s4u::Link* private_link = nullptr;  // on its way, the worker's own
+    double moves_from = 0;                       // bytes move from then on; before: its latency
     bool started = false;
     bool stands_still = false;
   };
@@ -94,7 +100,7 @@ class Platform {
   void follow(VaryingLink& link);
   void follow(NodeId node);
   void set_speed(NodeId node, double speed);
-  void hold_or_release(simgrid::s4u::Activity* comm, Flow& flow);
+  void hold_or_release(std::uint64_t id);
   [[nodiscard]] bool server_cannot_bind(const WorldConfig& config) const;
   template <class Visit>
   void on_path(NodeId from, NodeId to, Visit visit);
@@ -107,7 +113,9 @@ class Platform {
   std::vector<Port> shared_ports_;
   std::vector<int> shared_of_;
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
-  std::unordered_map<simgrid::s4u::Activity*, Flow> flows_;  // over varying links
+  std::map<std::uint64_t, Flow> flows_;  // over varying links, in the order of their start
+  std::unordered_map<simgrid::s4u::Activity*, std::uint64_t> flow_of_;
+  std::uint64_t next_flow_ = 0;
   std::vector<SignalPointer> latencies_;                     // by node, of its trace
   std::vector<Ends> own_links_;                              // by node, where it has one
   std::vector<std::unique_ptr<VaryingHost>> varying_hosts_;  // by node; null: constant speed

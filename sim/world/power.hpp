@@ -38,6 +38,7 @@ class PowerMeter {
   Power power_;
   std::shared_ptr<const platforms::Signal> measured_;
   std::shared_ptr<const platforms::Signal> speed_;
+  double measured_from_s_ = 0;
   double total_ = 0;
   double share_ = 0;
 };

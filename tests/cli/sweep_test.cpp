@@ -180,6 +180,14 @@ TEST_F(Sweeps, WhatIsWrongIsFoundBeforeAnythingRuns) {
   EXPECT_THAT(sweep("[sweep]\nrepetitions = 0\n").err, HasSubstr("sweep.repetitions"));
   EXPECT_THAT(sweep("[sweep]\nseed = [1, 2]\nrepetitions = 2\n").err,
               HasSubstr("\"seed\" is changed by two axes"));
+  EXPECT_THAT(sweep("[sweep]\n\"schedule.kind\" = [\"cos2p\"]\nzip = [[\"schedule.kind\", "
+                    "\"sede\"]]\n")
+                  .err,
+              HasSubstr("\"sede\" is no axis"));
+  EXPECT_THAT(sweep("[sweep]\n\"schedule\" = [{ kind = \"cos2p\" }]\n\"schedule.kind\" = "
+                    "[\"fedavg\"]\n")
+                  .err,
+              HasSubstr("is changed by two axes"));
   EXPECT_THAT(sweep("[sweep]\ncases = [3]\n").err, HasSubstr("sweep.cases: expected"));
   EXPECT_FALSE(std::filesystem::exists(in("out")));
   std::filesystem::create_directories(in("out"));

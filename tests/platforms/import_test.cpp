@@ -109,6 +109,15 @@ TEST(Signals, RepeatFromAPartOnWithAPhase) {
   EXPECT_EQ(s.highest(), 5);
 }
 
+TEST(Signals, BehindACutTheLastValueBeforeItStays) {
+  std::string csv = "time_s,speed\n";
+  for (int i = 0; i < 4000; ++i) csv += fmt::format("{},{}\n", i, i + 1);
+  const Signal s = signal_of(csv, {.from_s = 3600, .to_s = 3660});
+  EXPECT_EQ(s.at(59.5).value, 3660);
+  EXPECT_EQ(s.at(60).value, 3660);
+  EXPECT_EQ(s.at(1e6).value, 3660);
+}
+
 TEST(Signals, AlwaysMoveOn) {
   const Signal s = signal_of("time_s,speed\n0,1\n0.1,2\n0.3,3\n", {.loop = true});
   double t = 0;
@@ -125,7 +134,12 @@ TEST(Signals, UsesThatDoNotFitAreNamed) {
   EXPECT_EQ(check(t, {}), "");
   EXPECT_THAT(check(t, {.from_s = 11}), HasSubstr("ends at 10 s"));
   EXPECT_THAT(check(t, {.from_s = 5, .to_s = 5}), HasSubstr("must come after"));
-  EXPECT_THAT(check(t, {.from_s = 10, .loop = true}), HasSubstr("only one row"));
+  EXPECT_THAT(check(t, {.from_s = 10, .loop = true}), HasSubstr("less than"));
+  EXPECT_THAT(check(t, {.to_s = 1e-6, .loop = true}), HasSubstr("less than"));
+  const Trace dead = parse_trace("time_s,speed\n0,1\n10,0\n20,0\n30,1\n", "t.csv");
+  EXPECT_THAT(check(dead, {.from_s = 10, .to_s = 25, .loop = true}),
+              HasSubstr("speed is 0 in all"));
+  EXPECT_EQ(check(dead, {.loop = true}), "");
 }
 
 // --- mahimahi -----------------------------------------------------------------------------------

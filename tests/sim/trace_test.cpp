@@ -99,6 +99,35 @@ TEST_F(TracedRun, APhaseSetsNodesApart) {
   EXPECT_TIME(trainings.at(1).end_s, 10 + 5.5);
 }
 
+TEST_F(TracedRun, WhoStoodStillHasItsShareAgain) {
+  // Two nodes with 0.25 s of latency behind one access point of 1 MB/s; the first stands still from
+  // 0.5 to 1 s: 0.125 MB are done by then, the other has 0.625 MB at 1 s. Then they share: the
+  // second has its 1 MB at 1.75, the first 0.5 MB; the rest alone: 2.25.
+  const std::string file = folder_.write("trace.csv", "time_s,down_bps\n0,8e9\n0.5,0\n1,8e9\n");
+  const std::string other =
+      "via = \"ap\"\nlink = { duplex = \"full\", down_bps = 8e9, up_bps = 8e9, latency_s = 0.25 }";
+  const ScenarioRun r(
+      test::simple_scenario({.nodes = {other + "\ntrace = \"" + file + "\"", other},
+                             .schedule = "kind = \"fedavg\"",
+                             .stop = "rounds = 1",
+                             .shared_link = "duplex = \"half\", down_bps = 8e6, up_bps = 8e6"}));
+  const auto downloads = r.activities("download");
+  EXPECT_TIME(downloads.at(0).end_s, 2.25);
+  EXPECT_TIME(downloads.at(1).end_s, 1.75);
+}
+
+TEST_F(TracedRun, LatencyIsPaidWhileTheLinkIsDead) {
+  // 0.5 s of latency pass while nothing moves.
+  const std::string file = folder_.write("trace.csv", "time_s,down_bps\n0,0\n0.25,8e6\n");
+  const ScenarioRun r(test::simple_scenario(
+      {{fmt::format("trace = \"{}\"\nlink = {{ duplex = \"full\", down_bps = 8e6, up_bps = 8e6, "
+                    "latency_s = 0.5 }}",
+                    file)},
+       "kind = \"fedavg\"",
+       "rounds = 1"}));
+  EXPECT_TIME(end_of(r, "download"), 1.5);
+}
+
 TEST_F(TracedRun, LatencyHoldsForTransfersThatStartFromThenOn) {
   const ScenarioRun r = run("time_s,latency_s\n0,0.5\n5,0.25\n");
   EXPECT_TIME(end_of(r, "download"), 1.5);
@@ -219,6 +248,13 @@ TEST_F(Energy, MeasuredPowerTakesThePlaceOfTheModels) {
   const std::string file = folder_.write("trace.csv", "time_s,power_w\n0,7\n10,3\n");
   const ScenarioRun r = run(std::string(link) + "\ntrace = \"" + file + "\"");
   EXPECT_TIME(r.summary().nodes[1].usage.energy_j, 70 + 2.5 * 3);
+}
+
+TEST_F(Energy, BeforeATraceOfPowerBeginsTheModelHolds) {
+  const std::string file = folder_.write("trace.csv", "time_s,power_w\n0,7\n");
+  const ScenarioRun r =
+      run(fmt::format("{}\ntrace = {{ file = \"{}\", start_s = 5 }}", link, file));
+  EXPECT_TIME(r.summary().nodes[1].usage.energy_j, 4 + 4 * 10 + 7.5 * 7);
 }
 
 TEST_F(Energy, ANodeThatIsAwayDrawsNothing) {

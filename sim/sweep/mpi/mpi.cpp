@@ -50,19 +50,19 @@ std::vector<PointEnd> ended(std::vector<PointWorker>& workers) {
 class Interruption {
  public:
   explicit Interruption(const Dispatch& work) : work_(work) {}
-  // Asks the points under way to stop, once.
+  // Asks the points under way to stop, now and then.
   bool pass_on() {
     const bool stop = work_.interrupted != nullptr && *work_.interrupted;
-    if (stop && !asked_) {
-      for (const PointWorker& worker : *work_.workers) worker.interrupt();
-    }
-    asked_ = asked_ || stop;
+    if (!stop || ++looks_ % looks_between != 1) return stop;
+    for (const PointWorker& worker : *work_.workers) worker.interrupt();
     return stop;
   }
 
  private:
+  static constexpr int looks_between = 100;
+
   const Dispatch& work_;
-  bool asked_ = false;
+  int looks_ = 0;
 };
 
 void hand_out(Dispatch& work) {
@@ -81,7 +81,7 @@ void hand_out(Dispatch& work) {
     const bool stop = interruption.pass_on();
     bool busy = false;
     for (PointWorker& worker : *work.workers) {
-      if (!worker.busy()) {
+      if (!worker.busy() && !worker.dead()) {
         if (const std::int64_t point = take(stop); point >= 0) worker.begin(point);
       }
       busy = busy || worker.busy();
@@ -118,7 +118,12 @@ void work_for_others(Dispatch& work) {
         continue;
       }
       const auto idle = std::find_if(work.workers->begin(), work.workers->end(),
-                                     [](const PointWorker& w) { return !w.busy(); });
+                                     [](const PointWorker& w) { return !w.busy() && !w.dead(); });
+      if (idle == work.workers->end()) {
+        constexpr int killed = 128 + 9;
+        ask({point, killed});  // all workers of this rank are gone
+        continue;
+      }
       idle->begin(point);
     }
     for (const PointEnd& end : ended(*work.workers)) ask(end);
