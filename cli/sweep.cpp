@@ -538,6 +538,8 @@ int sweep(SweepArguments arguments) {
     if (end.status > by_signal) {
       folder.note_failure(
           point, fmt::format("its process was ended by signal {}", end.status - by_signal));
+    } else if (end.status != ExitStatus::done && !stopped && folder.failure(point).empty()) {
+      folder.note_failure(point, "its process could not do its work, nor say why");
     }
     left = left || stopped;
     display.ended(end.status != ExitStatus::done && !stopped);
@@ -552,9 +554,8 @@ int sweep(SweepArguments arguments) {
   write_output((folder.path() / "results.csv").string(), results.csv(), true);
   const bool stopped = interrupted || left;
   if (arguments.json) {
-    fmt::print("{}\n", results.json(stopped                ? "stopped"
-                                    : results.failed() > 0 ? "failed"
-                                                           : "done"));
+    const bool whole = results.finished() == points.size();
+    fmt::print("{}\n", results.json(stopped ? "stopped" : whole ? "done" : "failed"));
   } else {
     fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n", results.table(),
                folder.path().string());

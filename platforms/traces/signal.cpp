@@ -36,7 +36,8 @@ std::string check(const Trace& trace, const TraceUse& use) {
     for (std::size_t i = 0; i < v.size() && !moves; ++i) {
       const bool used =
           trace.time[i] < end && (i + 1 == v.size() || trace.time[i + 1] > use.from_s);
-      moves = v[i] > 0 && (used || i + 1 == v.size());
+      const bool stays = i + 1 == v.size() && !use.loop && use.to_s >= trace.time.back();
+      moves = v[i] > 0 && (used || stays);
     }
     if (!moves) {
       return fmt::format(

@@ -111,11 +111,11 @@ TEST(Signals, RepeatFromAPartOnWithAPhase) {
 
 TEST(Signals, BehindACutTheLastValueBeforeItStays) {
   std::string csv = "time_s,speed\n";
-  for (int i = 0; i < 4000; ++i) csv += fmt::format("{},{}\n", i, i + 1);
+  for (int i = 0; i < 4000; ++i) csv += fmt::format("{},{}\n", i, (i + 1) / 8.0);
   const Signal s = signal_of(csv, {.from_s = 3600, .to_s = 3660});
-  EXPECT_EQ(s.at(59.5).value, 3660);
-  EXPECT_EQ(s.at(60).value, 3660);
-  EXPECT_EQ(s.at(1e6).value, 3660);
+  EXPECT_EQ(s.at(59.5).value, 457.5);
+  EXPECT_EQ(s.at(60).value, 457.5);
+  EXPECT_EQ(s.at(1e6).value, 457.5);
 }
 
 TEST(Signals, AlwaysMoveOn) {
