@@ -18,15 +18,12 @@
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "platforms/calibration.hpp"
-#include "platforms/device_file.hpp"
+#include "platforms/profiled.hpp"
 
 namespace convoy::cli {
 namespace {
 
 using platforms::Calibration;
-using platforms::Device;
-using platforms::Figure;
-using platforms::Origin;
 
 struct ProfileArguments {
   std::string device = "cpu";
@@ -67,73 +64,6 @@ std::string name_from(const ProfileArguments& arguments) {
     throw base::UserError("--name: letters, digits, '-', '_' and '.' only");
   }
   return name;
-}
-
-// --- the device ---------------------------------------------------------------------------------
-
-Figure measured(double value, std::string note) {
-  return {value, Origin::measured, std::move(note)};
-}
-Figure fitted(double value, std::string note = "to the training steps above") {
-  return {value, Origin::fitted, std::move(note)};
-}
-Figure assumed(double value, std::string note) { return {value, Origin::assumed, std::move(note)}; }
-
-Device device_of(const ProfileArguments& arguments, const engine::Profile& profile,
-                 const platforms::Machine& m) {
-  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  Device device;
-  device.name = name_from(arguments);
-  device.description =
-      fmt::format("{}, {}, {}", profile.processor,
-                  arguments.device == "cpu" ? "one thread" : arguments.device, profile.software);
-  device.default_mode = "default";
-  device.capacity = profile.capacity > 0
-                        ? measured(profile.capacity, profile.capacity_note)
-                        : assumed(gib, "could not be read here: write what the machine has");
-  device.reserved = profile.available > 0
-                        ? measured(profile.capacity - profile.available,
-                                   "not available to a program while this was measured")
-                        : assumed(0, "not measured: what the system keeps for itself");
-  device.context = measured(profile.context, "the runtime loaded, each operator used once");
-  device.launch_overhead = fitted(m.launch_overhead);
-  device.dense_overhead = fitted(m.dense_overhead);
-  device.launches_ahead = m.launches_ahead;
-  device.cache = fitted(m.cache);
-  device.pooling_given = true;
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
-    device.efficiency.at(i) = fitted(m.efficiency.at(i));
-  }
-  device.memory_efficiency = fitted(m.memory_efficiency);
-  platforms::PowerMode mode;
-  mode.name = device.default_mode;
-  mode.peak_fp32 = measured(m.peak_fp32, "the fastest operator");
-  mode.peak_fp16 =
-      profile.peak_fp16 > 0
-          ? measured(profile.peak_fp16, "a large matrix product")
-          : assumed(m.peak_fp32, "not measured: the FP32 rate; the engine trains in FP32");
-  mode.memory_bandwidth = measured(m.memory_bandwidth, "a sum of large tensors, in place");
-  mode.cache_bandwidth = fitted(m.cache_bandwidth);
-  constexpr const char* no_power = "not measured: without it energies are not those of the device";
-  mode.idle_w = assumed(0, no_power);
-  mode.busy_w = assumed(0, no_power);
-  device.modes.push_back(std::move(mode));
-  return device;
-}
-
-std::vector<std::string> comments(const ProfileArguments& arguments, const Calibration& found) {
-  std::vector<std::string> lines;
-  lines.push_back(fmt::format("Measured by convoy {} profile --device {}{}", CONVOY_VERSION,
-                              arguments.device, arguments.quick ? " --quick" : ""));
-  if (arguments.quick) lines.emplace_back("--quick: too inexact for use, made to try things out.");
-  lines.emplace_back("Training steps measured, and as these figures predict them:");
-  for (const platforms::Residual& r : found.steps) {
-    lines.push_back(fmt::format("  {:<44} {:>9.3f} ms {:>9.3f} ms {:>+6.1f} %", r.name,
-                                1e3 * r.measured, 1e3 * r.predicted, 100 * r.error()));
-  }
-  lines.push_back(fmt::format("Absolute error: median {:.1f} %, worst {:.1f} %",
-                              100 * found.median_error, 100 * found.worst_error));
-  return lines;
 }
 
 // --- what is said -------------------------------------------------------------------------------
@@ -207,12 +137,11 @@ int profile(const ProfileArguments& arguments) {
     return ExitStatus::stopped;
   }
   if (!arguments.quiet && ::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\x1b[K");
-  const bool gpu = arguments.device != "cpu";
-  const Calibration found = platforms::calibrate(profile.operators, profile.steps, gpu);
-  write_output(
-      arguments.path,
-      platforms::to_toml(device_of(arguments, profile, found.machine), comments(arguments, found)),
-      arguments.overwrite);
+  const platforms::ProfileLabel label{name_from(arguments), arguments.device,
+                                      "convoy " CONVOY_VERSION " profile", arguments.quick};
+  const Calibration found = platforms::calibrate(profile, label);
+  write_output(arguments.path, platforms::profiled_toml(profile, found, label),
+               arguments.overwrite);
   print(profile, found);
   if (!arguments.quiet) warn_of_noise(profile);
   fmt::print(

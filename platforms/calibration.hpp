@@ -41,8 +41,8 @@ Calibration fit(const std::vector<engine::TimedStep>& steps, const Machine& star
 // may begin that is to owe nothing to what was assumed of the device.
 Machine usual_machine(Machine machine);
 
-// Writes what was fitted into a device, with that note. What stayed where the search began (`start`)
-// was not determined by the measurements, and is assumed.
+// Writes what was fitted into a device, with that note. What stayed where the search began
+// (`start`) was not determined by the measurements, and is assumed.
 void set_fitted(Device& device, const Machine& start, const Machine& found,
                 const std::string& note);
 

@@ -75,9 +75,9 @@ struct Machine {
   double idle_w = 0;
   double busy_w = 0;
   std::optional<double> communicating_w;
-  double memory = 0;           // bytes that a task may use: capacity less reserved
-  double context = 0;          // bytes of it that the runtime takes
-  int memory_class_gb = 0;     // nominal GiB
+  double memory = 0;        // bytes that a task may use: capacity less reserved
+  double context = 0;       // bytes of it that the runtime takes
+  int memory_class_gb = 0;  // nominal GiB
 };
 
 // Reads what a device's file holds. `launches`, `dense_overhead_s`, `pooling` and the two figures

@@ -335,6 +335,7 @@ class Agent::Impl {
     e.ready = [this](std::int64_t samples) {
       wire::ReadyT ready;
       ready.samples = samples;
+      ready.profile = config_.profile;
       say(std::move(ready));
     };
     e.cannot = [this](const std::string& reason) {

@@ -23,6 +23,7 @@ struct AgentConfig {
   std::string device = "cpu";           // that computes
   double max_memory_gb = 0;             // 0: no limit
   double retry_s = 30;                  // longest wait between two attempts to connect
+  std::string profile;                  // of this device, sent to the coordinator; may be empty
   std::filesystem::path sensors = "/";  // where sys and proc are looked up
 };
 

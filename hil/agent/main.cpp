@@ -11,7 +11,9 @@
 #include <exception>
 
 #include "base/diagnostics.hpp"
+#include "engine/api/profile.hpp"
 #include "hil/agent/agent.hpp"
+#include "platforms/profiled.hpp"
 
 namespace {
 
@@ -27,6 +29,23 @@ void set_up_log() {
   spdlog::set_default_logger(log);
   const char* level = std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no thread yet
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
+}
+
+// This device as a device's file.
+std::string measured(const convoy::hil::AgentConfig& config, bool quick) {
+  using namespace convoy;
+  spdlog::info("measuring {}; leave the device alone meanwhile", config.device);
+  engine::ProfileOptions options;
+  options.device = config.device;
+  options.cases = engine::profile_cases(quick);
+  options.quick = quick;
+  const engine::Profile profile = engine::measure(options);
+  const platforms::ProfileLabel label{config.name, config.device,
+                                      "convoy-node " CONVOY_VERSION " --profile", quick};
+  const platforms::Calibration found = platforms::calibrate(profile, label);
+  spdlog::info("measured: training steps are predicted with a median error of {:.1f} %",
+               100 * found.median_error);
+  return platforms::profiled_toml(profile, found, label);
 }
 
 }  // namespace
@@ -49,6 +68,8 @@ int main(int argc, char** argv) {
   double retry = 0;
   bool own_data = false;
   bool insecure = false;
+  bool profile = false;
+  bool quick = false;
   app.add_option("config", file,
                  "node.toml, as `convoy testbed init` makes it; options override it");
   app.add_option("--connect", connect, "HOST:PORT of the coordinator");
@@ -65,6 +86,10 @@ int main(int argc, char** argv) {
   app.add_option("--max-memory-gb", memory, "Limit of this process")->check(CLI::Range(0.0, 1e6));
   app.add_option("--retry-s", retry, "Longest wait between attempts to connect")
       ->check(CLI::Range(0.01, 3600.0));
+  app.add_flag("--profile", profile,
+               "Measure this device first (a minute or two); the coordinator keeps the result with "
+               "its run, in devices/");
+  app.add_flag("--quick", quick, "With --profile: some seconds; too inexact for use");
   CLI11_PARSE(app, argc, argv);
   try {
     set_up_log();
@@ -87,6 +112,10 @@ int main(int argc, char** argv) {
     if (retry > 0) config.retry_s = retry;
     config.own_data = config.own_data || own_data;
     config.insecure = config.insecure || insecure;
+    if (profile) {
+      hil::check(config);
+      config.profile = measured(config, quick);
+    }
     hil::Agent agent(std::move(config), std::string("convoy-node ") + CONVOY_VERSION);
     running = &agent;
     std::signal(SIGINT, on_signal);

@@ -9,6 +9,8 @@
 #include <boost/asio/post.hpp>
 #include <cmath>
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -494,6 +496,7 @@ class Bridge::Impl {
     Orders& orders = *peer.orders;
     if (const auto* ready = message.body_as_Ready()) {
       is_ready(peer, ready->samples());
+      if (const auto* profile = ready->profile()) keep_profile(peer, profile->str());
     } else if (const auto* received = message.body_as_Received()) {
       orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
@@ -551,6 +554,24 @@ class Bridge::Impl {
     }
     say_expected();
     peer.orders->ready(steady_seconds());
+  }
+
+  // What an agent measured of its device, for scenarios to come.
+  void keep_profile(const Peer& peer, const std::string& toml) const {
+    constexpr std::size_t longest = 1 << 16;
+    if (toml.empty() || toml.size() > longest || options_.folder.empty()) return;
+    const std::filesystem::path file = options_.folder / "devices" / (peer.name + ".toml");
+    std::error_code failure;
+    std::filesystem::create_directories(file.parent_path(), failure);
+    std::ofstream out(file, std::ios::binary);
+    out << toml;
+    out.close();
+    if (!out) {
+      spdlog::warn("{}: could not be written", file.string());
+      return;
+    }
+    spdlog::info("node {}: its device was measured: device = \"{}\"", name_of(peer.node),
+                 file.string());
   }
 
   // Updates that are safe here, but whose acknowledgement may have been lost.

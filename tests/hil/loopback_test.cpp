@@ -279,6 +279,17 @@ TEST_F(Loopback, AnAgentMayTrainOnDataOfItsOwn) {
   EXPECT_THAT(refused.output(), HasSubstr("its images are 1 x 20 x 20 of 10 classes"));
 }
 
+TEST_F(Loopback, AnAgentMaySendAProfileOfItsDevice) {
+  sets = {"fleet.nodes.0.backend=hil"};
+  agent("a", {"--profile", "--quick"});
+  auto& real = coordinator("real");
+  ASSERT_EQ(real.wait(), 0) << real.output();
+  const Output predicted = test::convoy("predict --model cnn-small --mode training --device " +
+                                        in("real") + "/devices/a.toml");
+  EXPECT_EQ(predicted.status, 0) << predicted.err;
+  EXPECT_THAT(predicted.out, HasSubstr("on a (default)"));
+}
+
 TEST_F(Loopback, WhatIsOnlySimulatedRunsFasterThanRealTime) {
   sets = {"fleet.nodes.0.backend=hil", "fleet.nodes.2.slowdown=100000", "schedule.kind=fedavg",
           "stop.tasks=6"};

@@ -21,7 +21,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"engine/data", {"base"}},
       {"engine/api", {"base", "engine/model", "engine/data"}},
       {"engine/learning", {"base", "engine/model", "engine/data", "engine/api"}},
-      {"platforms", {"base", "engine/model"}},
+      {"platforms", {"base", "engine/api", "engine/model"}},
       {"platforms/traces", {"base", "hil/sensors"}},
       {"sim/task", {"base"}},
       {"sim/schedule", {"base", "engine/api", "engine/model", "platforms", "sim/task"}},
@@ -40,14 +40,15 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"hil/sensors", {"base"}},
       {"hil/protocol", {"base", "engine/api", "hil/testbed"}},
       {"hil/agent",
-       {"base", "engine/api", "engine/model", "engine/data", "hil/protocol", "hil/sensors",
-        "hil/testbed"}},
+       {"base", "engine/api", "engine/model", "engine/data", "platforms", "hil/protocol",
+        "hil/sensors", "hil/testbed"}},
       {"hil/bridge",
        {"base", "engine/api", "engine/model", "hil/protocol", "hil/testbed", "sim/task",
         "sim/world", "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
-        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "hil/bridge", "hil/protocol", "hil/testbed"}},
+        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "hil/bridge",
+        "hil/protocol", "hil/testbed"}},
   };
   return all;
 }
