@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <memory>
@@ -57,6 +58,12 @@ int run(const RunArguments& arguments) {
     const sim::Preflight preflight = sim::preflight(scenario);
     for (const std::string& warning : preflight.warnings) {
       fmt::print(stderr, "convoy: warning: {}\n", warning);
+    }
+    const auto made_up = std::count_if(
+        scenario.world.nodes.begin(), scenario.world.nodes.end(),
+        [](const auto& node) { return node.behaviour.trace && node.behaviour.trace->synthetic; });
+    if (made_up > 0) {
+      fmt::print(stderr, "convoy: note: {} nodes follow synthetic traces\n", made_up);
     }
     if (!preflight.assumed.empty()) {
       fmt::print(stderr,

@@ -17,7 +17,7 @@ json parsed(std::string_view text, const std::string& file) {
   json all;
   try {
     all = json::parse(text);
-  } catch (const json::parse_error& e) {
+  } catch (const json::exception& e) {  // no JSON, or a number beyond all bounds
     throw base::UserError(
         fmt::format("{}: no JSON: {} (FedScale's files are pickles; write them "
                     "out by Python's json.dump)",

@@ -371,6 +371,7 @@ TEST(FedScale, WhatIsWrongIsNamed) {
     return [=] { import_fedscale(text, "f.json", ""); };
   };
   expect_error(reading("\x80\x04"), "pickles");
+  expect_error(reading(R"({"1": {"computation": 5e4888}})"), "no JSON");
   expect_error(reading("[]"), "an object with the clients");
   expect_error(reading(R"({"1": 3})"), "client 1: an object is expected");
   expect_error(reading(R"({"1": {"active": [3, 1], "inactive": [], "finish_time": 9}})"),
