@@ -150,6 +150,13 @@ void NodeTask::learn_masks(int epochs) {
       if (slopes[g].defined()) gates.logits()[g].mutable_grad() = slopes[g];
     }
     logit_steps.step(gates.logits());
+    if (!is_finite(gates.logits())) {  // what follows can no longer help; it only has to end
+      const at::NoGradGuard no_grad;
+      diverged_ = true;
+      for (const Tensor& l : gates.logits()) {
+        if (l.defined()) l.nan_to_num_(0, 0, 0);
+      }
+    }
     if (shop_.training.clip > 0) clip_gradients(trained, shop_.training.clip);
     weight_steps.step(trained);
     drop_gradients(trained);
@@ -248,7 +255,7 @@ Outcome NodeTask::finish() {
     state->optimizer = std::move(optimizer_);
   }
   Outcome outcome;
-  outcome.finite = is_finite(update->delta);
+  outcome.finite = !diverged_ && is_finite(update->delta);
   outcome.update = std::move(update);
   outcome.state = std::move(state);
   outcome.submodel = submodel_;

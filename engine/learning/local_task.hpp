@@ -53,6 +53,7 @@ class NodeTask : public LocalTask {
   Tensors logits_;
   std::optional<OptimizerState> optimizer_;
   double loss_ = 0;
+  bool diverged_ = false;  // the gates did, whatever became of the weights
   std::optional<double> local_accuracy_;
   bool skips_single_ = false;  // a batch of one cannot be trained on
 };

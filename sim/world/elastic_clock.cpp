@@ -114,7 +114,11 @@ double ElasticClock::next(double now, double horizon) {
     }
     // What comes from outside waits for nobody: it may be what others wait for in vain.
     const double soon = outside ? outside_time(now) : never;
-    if (outside && soon <= std::min(first, horizon) && (soon <= limit || live_from_ <= now)) {
+    // (A moment before what is live is as good as that: rounding may stop short of it.)
+    const bool live = live_from_ <= now + moment_s;
+    // Nor does it wait for an end that waits itself.
+    const double before = first < limit ? std::min(first, horizon) : horizon;
+    if (outside && soon <= before && (soon <= limit || live)) {
       outside_due_ = soon;
       return soon;
     }
