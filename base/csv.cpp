@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <system_error>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -77,7 +78,9 @@ std::string read_text_file(const std::string& path) {
     all << in.rdbuf();
     text = std::move(all).str();
   }
-  if (!in) throw UserError(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
+  if (!in)
+    throw UserError(
+        fmt::format("{}: cannot be read: {}", path, std::generic_category().message(errno)));
   return text;
 }
 

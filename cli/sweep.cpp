@@ -331,6 +331,7 @@ class Results {
     std::map<std::vector<std::string>, std::vector<std::size_t>> groups;
     for (std::size_t i = 0; i < points_.size(); ++i) {
       std::vector<std::string> settings;
+      settings.reserve(shown.size());
       for (const std::size_t k : shown) settings.push_back(points_[i].settings[k]);
       auto& group = groups[settings];
       if (group.empty()) order.push_back(settings);
@@ -343,6 +344,7 @@ class Results {
       if (any) present.push_back(&f);
     }
     std::vector<std::string> headings;
+    headings.reserve(shown.size() + present.size() + 1);
     for (const std::size_t k : shown) headings.push_back("<" + keys_[k]);
     headings.emplace_back("runs");
     for (const Figure* f : present) headings.emplace_back(f->heading);
@@ -501,6 +503,7 @@ int sweep(SweepArguments arguments) {
   const PointRun run(arguments, sweep, folder, points);
   std::vector<sim::PointWorker> workers;
   const int useful = static_cast<int>(std::min<std::size_t>(points.size(), arguments.jobs));
+  workers.reserve(static_cast<std::size_t>(useful));
   for (int i = 0; i < useful; ++i) {
     workers.emplace_back([&run](std::int64_t point) { return run(point); });
   }

@@ -224,6 +224,7 @@ void set_fitted(Device& device, const Machine& start, const Machine& found,
 
 double error_quantile(const std::vector<Residual>& residuals, double share) {
   std::vector<double> errors;
+  errors.reserve(residuals.size());
   for (const Residual& r : residuals) errors.push_back(std::abs(r.error()));
   if (errors.empty()) return 0;
   std::sort(errors.begin(), errors.end());

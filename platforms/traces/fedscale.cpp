@@ -66,6 +66,7 @@ Trace behaviour(const json& client, const std::string& where) {
   const double end = number(client, "finish_time", where, 1e-3, 1e12);
   // What happens at the same moment: the device that goes and comes is there.
   std::vector<std::pair<double, double>> changes;
+  changes.reserve(on.size() + off.size());
   for (const double t : off) changes.emplace_back(t, 0);
   for (const double t : on) changes.emplace_back(t, 1);
   std::stable_sort(changes.begin(), changes.end());
@@ -97,7 +98,8 @@ Trace capacity(const json& all, const json& client, const std::string& file,
   constexpr double kilo = 1000;
   std::vector<double> computations;
   for (const auto& [id, other] : all.items()) {
-    computations.push_back(number(other, "computation", file + ": client " + id, 1e-6, 1e9));
+    computations.push_back(
+        number(other, "computation", fmt::format("{}: client {}", file, id), 1e-6, 1e9));
   }
   std::nth_element(computations.begin(), computations.begin() + computations.size() / 2,
                    computations.end());

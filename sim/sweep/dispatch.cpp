@@ -25,7 +25,7 @@ Function* mpi_function(const char* name) {
   static void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   void* function = handle != nullptr ? ::dlsym(handle, name) : nullptr;
   if (function == nullptr) {
-    const char* why = ::dlerror();
+    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): no other thread yet
     throw base::UserError(
         "this convoy cannot work under mpirun; build it where libopenmpi-dev is installed" +
         (why != nullptr ? " (" + std::string(why) + ")" : std::string()));
@@ -68,7 +68,7 @@ bool under_mpi() {
 int ranks_here() {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
   const char* ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-  return ranks == nullptr ? 1 : std::max(1, std::atoi(ranks));
+  return ranks == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(ranks, nullptr, 10)));
 }
 
 int join_mpi() { return mpi_function<int()>("convoy_mpi_join")(); }

@@ -152,6 +152,7 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   std::reverse(levels.begin(), levels.end());
   if (levels.empty()) levels.push_back(1);
   std::vector<double> speeds;
+  speeds.reserve(levels.size());
   for (const double level : levels) speeds.push_back(units_per_second * level);
   if (!speed.is_constant()) {
     varying_hosts_[index] =
