@@ -1,8 +1,15 @@
 #include "hil/protocol/frame.hpp"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 #include <zstd.h>
+
+// The same hash by whatever vector instructions the processor has; where there is no such choice,
+// by those that the library was compiled for.
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>
+#else
+#include <xxhash.h>
+#endif
 
 #include <bit>
 #include <cstring>
