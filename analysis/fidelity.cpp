@@ -1,6 +1,5 @@
 #include "analysis/fidelity.hpp"
 
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-#include "sim/store/store.hpp"
+#include "analysis/open_store.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -99,17 +98,6 @@ void put_means(const SumsByLabel& sums, Fidelity& fidelity) {
     totals[key.second].add(sum);
   }
   for (const auto& [label, sum] : totals) fidelity.totals.push_back({"", label, sum.means()});
-}
-
-// Tells of which folder it speaks when SQLite cannot go on.
-template <class Read>
-auto reading(const std::filesystem::path& folder, Read read) {
-  try {
-    SQLite::Database database(sim::store_path(folder), SQLite::OPEN_READONLY);
-    return read(database);
-  } catch (const SQLite::Exception& e) {
-    throw sim::StoreError(fmt::format("{}: cannot be read ({})", folder.string(), e.what()));
-  }
 }
 
 Activities read_activities(SQLite::Database& database, bool real) {

@@ -1,13 +1,10 @@
 #include "analysis/perfetto.hpp"
 
-#include <SQLiteCpp/SQLiteCpp.h>
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 
-#include "sim/store/store.hpp"
+#include "analysis/open_store.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -124,11 +121,8 @@ void write_versions(SQLite::Database& database, Writer& writer) {
   }
 }
 
-}  // namespace
-
-void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {
-  const sim::StoredRun stored = sim::read_run(folder);
-  SQLite::Database database(sim::store_path(folder), SQLite::OPEN_READONLY);
+void write(SQLite::Database& database, const std::filesystem::path& folder,
+           const sim::StoredRun& stored, std::ostream& out) {
   const bool activities = database.execAndGet("SELECT COUNT(*) FROM activity").getInt64() > 0;
   if (!activities) {
     throw base::UserError(
@@ -143,4 +137,11 @@ void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {
   writer.end(fmt::format("{} with {}", stored.run.name, stored.run.schedule));
 }
 
+
+}  // namespace
+
+void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {
+  const sim::StoredRun stored = sim::read_run(folder);
+  reading(folder, [&](SQLite::Database& database) { write(database, folder, stored, out); });
+}
 }  // namespace convoy::analysis

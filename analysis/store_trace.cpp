@@ -1,24 +1,24 @@
 #include "analysis/store_trace.hpp"
 
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 
 #include <limits>
 #include <map>
 
 #include "base/diagnostics.hpp"
+#include "analysis/open_store.hpp"
 #include "base/text.hpp"
-#include "sim/store/store.hpp"
 
 namespace convoy::analysis {
 
 using platforms::Column;
 using platforms::Trace;
 
-Trace trace_of_node(const std::filesystem::path& folder, const std::string& node) {
+namespace {
+
+Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder,
+                 const std::string& node) {
   constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
-  const auto run = sim::read_run(folder);
-  SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY);
   SQLite::Statement find(database, "SELECT id FROM node WHERE name = ?");
   find.bind(1, node);
   if (!find.executeStep()) {
@@ -80,6 +80,15 @@ Trace trace_of_node(const std::filesystem::path& folder, const std::string& node
   }
   // As a file of it would be read: columns without a value are none, the first value holds before.
   return platforms::parse_trace(platforms::to_csv(trace), trace.name);
+}
+
+}  // namespace
+
+Trace trace_of_node(const std::filesystem::path& folder, const std::string& node) {
+  sim::read_run(folder);  // says what is wrong with a store
+  return reading(folder, [&](SQLite::Database& database) {
+    return read_trace(database, folder, node);
+  });
 }
 
 }  // namespace convoy::analysis

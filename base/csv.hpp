@@ -65,6 +65,9 @@ std::string_view trimmed(std::string_view text);  // without blanks at both ends
 // A finite number that is all of the text; NaN where it is none.
 double parse_number(std::string_view text);
 
+// A cell of a table for other programs, quoted where it must be (RFC 4180).
+std::string csv_cell(std::string text);
+
 // The whole file. Throws UserError where it cannot be read.
 std::string read_text_file(const std::string& path);
 

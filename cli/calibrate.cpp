@@ -11,7 +11,7 @@
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
-#include "cli/files.hpp"
+#include "base/files.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/model/submodel.hpp"
@@ -152,7 +152,7 @@ void print(const Latencies& latencies, const Calibration& found,
 }
 
 int calibrate(const CalibrateArguments& arguments) {
-  if (!arguments.output.empty()) check_output(arguments.output, arguments.overwrite);
+  if (!arguments.output.empty()) base::check_output(arguments.output, arguments.overwrite);
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const platforms::Device* device = catalogue.device(arguments.device);
@@ -188,7 +188,7 @@ int calibrate(const CalibrateArguments& arguments) {
                     "percentile {:.1f} %",
                     100 * platforms::error_quantile(left_out, 0.5),
                     100 * platforms::error_quantile(left_out, 0.9))};
-    write_output(arguments.output, platforms::to_toml(fitted, comments), arguments.overwrite);
+    base::write_output(arguments.output, platforms::to_toml(fitted, comments), arguments.overwrite);
   }
   if (arguments.json) {
     nlohmann::ordered_json json = {{"device", device->name},

@@ -1,145 +1,165 @@
-// convoy compare: runs side by side, with accuracy over virtual time; where a run is measured, the
-// errors of the simulation.
+// convoy compare: runs and sweeps side by side, with accuracy over virtual time; where a run is
+// measured, the errors of the simulation.
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 
-#include "analysis/accuracy.hpp"
+#include "analysis/json.hpp"
+#include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "cli/comparison_table.hpp"
 #include "cli/fidelity_table.hpp"
+#include "cli/figure_text.hpp"
 #include "cli/plot.hpp"
+#include "cli/run_folders.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 
 namespace convoy::cli {
 namespace {
 
-using analysis::Curve;
+using analysis::Comparison;
+using analysis::Fidelity;
+using analysis::Json;
+using analysis::RunSummary;
+using analysis::Unit;
 
 struct CompareArguments {
   std::vector<std::string> folders;
+  std::string baseline;
   bool json = false;
+  bool csv = false;
+  bool latex = false;
 };
 
-std::string percent(std::optional<double> share) {
-  return share ? fmt::format("{:.1f} %", 100 * *share) : "";
-}
-
-// The highest accuracy that every run has reached, in whole percent; nothing where some run did
-// not learn.
-std::optional<double> common_accuracy(const std::vector<Curve>& curves) {
-  double common = 1;
-  for (const Curve& curve : curves) {
-    if (curve.points.empty()) return std::nullopt;
-    double best = 0;
-    for (const analysis::CurvePoint& p : curve.points) best = std::max(best, p.accuracy);
-    common = std::min(common, best);
+// A row for each run: all its figures, in the words of the comparison.
+std::string runs_table(const std::vector<RunSummary>& runs, const analysis::Cases& cases) {
+  std::vector<std::size_t> figures;
+  for (std::size_t f = 0; f < cases.figures.size(); ++f) {
+    // The others are in the comparison below, or in --json.
+    const std::string& key = cases.figures[f].key;
+    const bool shown = key != "accuracy_area" && key != "bytes_to_accuracy" &&
+                       key != "energy_to_accuracy_j";
+    const bool any = std::any_of(cases.all.begin(), cases.all.end(),
+                                 [f](const analysis::Case& one) { return one.values[f]; });
+    if (shown && any) figures.push_back(f);
   }
-  constexpr double steps = 100;
-  return std::floor(common * steps + 1e-9) / steps;
-}
-
-void print_table(const std::vector<Curve>& curves) {
-  const std::optional<double> target = common_accuracy(curves);
-  double shortest = curves.front().virtual_time_s;
-  for (const Curve& c : curves) shortest = std::min(shortest, c.virtual_time_s);
-  const bool learned =
-      std::any_of(curves.begin(), curves.end(), [](const Curve& c) { return !c.points.empty(); });
-  std::vector<std::string> headings = {"<run",         "<schedule",   "<status",
-                                       "virtual time", "updates",     "samples",
-                                       "bytes",        "utilization", "peak memory"};
-  if (learned) {
-    headings.insert(headings.end(), {"accuracy", "at " + base::human_seconds(shortest)});
-    if (target) headings.push_back("time to " + fmt::format("{:.0f} %", 100 * *target));
-  }
+  std::vector<std::string> headings = {"<run", "<schedule", "<status"};
+  for (const std::size_t f : figures) headings.push_back(cases.figures[f].title);
   Table table(headings);
-  for (const Curve& c : curves) {
-    std::vector<std::string> row = {c.folder,
-                                    c.run.run.schedule,
-                                    sim::name_of(c.run.status),
-                                    base::human_seconds(c.virtual_time_s),
-                                    fmt::format("{}", c.updates),
-                                    base::human_count(c.samples),
-                                    base::human_bytes(c.bytes),
-                                    percent(c.utilization),
-                                    base::human_bytes(c.peak_memory_bytes)};
-    if (learned) {
-      row.push_back(c.points.empty() ? "" : percent(c.points.back().accuracy));
-      row.push_back(percent(analysis::accuracy_at(c, shortest)));
-      const auto time = target ? analysis::time_to(c, *target) : std::nullopt;
-      if (target) row.push_back(time ? base::human_seconds(*time) : "");
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    std::vector<std::string> row = {runs[i].folder, runs[i].run.run.schedule,
+                                    sim::name_of(runs[i].run.status)};
+    for (const std::size_t f : figures) {
+      const auto& value = cases.all[i].values[f];
+      row.push_back(value ? human(cases.figures[f].unit, *value) : "");
     }
     table.add(std::move(row));
   }
-  fmt::print("{}", table.str());
+  return table.str();
 }
 
-// An array of runs; where there is something measured an object of them and of the errors.
-void print_json(const std::vector<Curve>& curves, const std::vector<analysis::Fidelity>& fidelity) {
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const Curve& c : curves) {
-    nlohmann::ordered_json points = nlohmann::ordered_json::array();
-    for (const analysis::CurvePoint& p : c.points) {
-      points.push_back({{"time_s", p.time_s},
-                        {"version", p.version},
-                        {"accuracy", p.accuracy},
-                        {"bytes", p.bytes},
-                        {"samples", p.samples}});
-    }
-    all.push_back({{"run", c.folder},
-                   {"scenario", c.run.run.name},
-                   {"schedule", c.run.run.schedule},
-                   {"seed", c.run.run.seed},
-                   {"status", sim::name_of(c.run.status)},
-                   {"virtual_time_s", c.virtual_time_s},
-                   {"updates", c.updates},
-                   {"samples", c.samples},
-                   {"bytes", c.bytes},
-                   {"utilization", c.utilization},
-                   {"peak_memory_bytes", c.peak_memory_bytes},
-                   {"curve", points}});
+std::string accuracy_plot(const std::vector<RunSummary>& runs) {
+  std::vector<Series> series;
+  for (const RunSummary& run : runs) {
+    Series s{fmt::format("{} ({})", run.folder, run.run.run.schedule), {}};
+    for (const analysis::CurvePoint& p : run.curve) s.points.emplace_back(p.time_s, p.accuracy);
+    series.push_back(std::move(s));
   }
-  if (!fidelity.empty()) all = {{"runs", std::move(all)}, {"fidelity", fidelity_json(fidelity)}};
-  fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return plot_accuracy(series);
+}
+
+Json run_json(const RunSummary& run) {
+  Json points = Json::array();
+  for (const analysis::CurvePoint& p : run.curve) {
+    points.push_back({{"time_s", p.time_s},
+                      {"version", p.version},
+                      {"accuracy", p.accuracy},
+                      {"bytes", p.bytes},
+                      {"energy_j", p.energy_j},
+                      {"samples", p.samples}});
+  }
+  const analysis::RunFigures& f = run.figures;
+  return {{"run", run.folder},
+          {"scenario", run.run.run.name},
+          {"schedule", run.run.run.schedule},
+          {"seed", run.run.run.seed},
+          {"status", sim::name_of(run.run.status)},
+          {"virtual_time_s", f.virtual_time_s},
+          {"updates", f.tasks},
+          {"samples", f.samples},
+          {"bytes", f.bytes_down + f.bytes_up},
+          {"energy_j", analysis::optional_json(f.energy_j)},
+          {"utilization", analysis::optional_json(f.utilization)},
+          {"peak_memory_bytes", analysis::optional_json(f.peak_memory_bytes)},
+          {"curve", points}};
+}
+
+// In the one form that was asked for.
+void print(const CompareArguments& arguments, const Comparison& comparison,
+           const std::vector<RunSummary>& runs, const std::vector<Fidelity>& fidelity,
+           const std::string& text) {
+  if (arguments.json) {
+    Json all = {{"runs", Json::array()}};
+    for (const RunSummary& run : runs) all["runs"].push_back(run_json(run));
+    all["comparison"] = to_json(comparison);
+    all["fidelity"] = to_json(fidelity);
+    fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
+  } else if (arguments.csv) {
+    fmt::print("{}", comparison_csv(comparison));
+  } else if (arguments.latex) {
+    fmt::print("{}", comparison_latex(comparison));
+  } else {
+    fmt::print("{}", text);
+  }
+}
+
+int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders) {
+  const analysis::Comparison comparison = compare_all(folders, arguments.baseline);
+  print(arguments, comparison, {}, {}, comparison_text(comparison));
+  return ExitStatus::done;
+}
+
+int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
+  std::vector<RunSummary> runs;
+  for (const std::string& folder : folders.runs) runs.push_back(analysis::read_summary(folder));
+  const analysis::Cases cases = analysis::cases_of(runs);
+  const Comparison comparison = analysis::compare(cases, arguments.baseline);
+  const std::vector<Fidelity> fidelity =
+      analysis::read_fidelity({folders.runs.begin(), folders.runs.end()});
+  std::string text = runs_table(runs, cases);
+  if (comparison.groups.size() > 1) text += "\n" + comparison_text(comparison);
+  for (const Fidelity& f : fidelity) text += "\n" + fidelity_text(f);
+  const std::string plot = accuracy_plot(runs);
+  if (!plot.empty()) text += "\n" + plot;
+  print(arguments, comparison, runs, fidelity, text);
+  return ExitStatus::done;
 }
 
 int compare(const CompareArguments& arguments) {
-  std::vector<Curve> curves;
-  for (const std::string& folder : arguments.folders) {
-    curves.push_back(analysis::read_curve(folder));
-  }
-  const std::vector<analysis::Fidelity> fidelity =
-      analysis::read_fidelity({arguments.folders.begin(), arguments.folders.end()});
-  if (arguments.json) {
-    print_json(curves, fidelity);
-    return ExitStatus::done;
-  }
-  print_table(curves);
-  for (const analysis::Fidelity& f : fidelity) fmt::print("\n{}", fidelity_text(f));
-  std::vector<Series> series;
-  for (const Curve& c : curves) {
-    Series s{fmt::format("{} ({})", c.folder, c.run.run.schedule), {}};
-    for (const analysis::CurvePoint& p : c.points) s.points.emplace_back(p.time_s, p.accuracy);
-    series.push_back(std::move(s));
-  }
-  const std::string plot = plot_accuracy(series);
-  if (!plot.empty()) fmt::print("\n{}", plot);
-  return ExitStatus::done;
+  const RunFolders folders = sort_out(arguments.folders);
+  return folders.sweeps.empty() ? compare_runs(arguments, folders)
+                                : compare_sweeps(arguments, folders);
 }
 
 }  // namespace
 
 void add_compare(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand("compare",
-                                  "Runs side by side; accuracy over virtual time; a simulation's "
-                                  "errors where a run is measured");
+  auto* verb = app.add_subcommand(
+      "compare",
+      "Runs or sweeps side by side, against a baseline; accuracy over virtual time; a simulation's "
+      "errors where a run is measured");
   auto arguments = std::make_shared<CompareArguments>();
-  verb->add_option("run", arguments->folders, "Folders of the runs")->required()->expected(1, 8);
-  verb->add_flag("--json", arguments->json, "Print the figures, curves and errors as JSON");
+  verb->add_option("run", arguments->folders, "Folders of runs, or of sweeps")->required();
+  verb->add_option("--baseline", arguments->baseline,
+                   "What the others are held against: a group, run or schedule (default: the first)");
+  auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
+  auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");
+  auto* latex = verb->add_flag("--latex", arguments->latex, "Print it as a LaTeX table (booktabs)");
+  json->excludes(csv)->excludes(latex);
+  csv->excludes(latex);
   verb->callback([arguments, &status] { status = compare(*arguments); });
 }
 

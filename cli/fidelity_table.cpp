@@ -15,7 +15,6 @@ using analysis::DurationErrors;
 using analysis::EndError;
 using analysis::Fidelity;
 using analysis::NodeErrors;
-using Json = nlohmann::ordered_json;
 
 std::string seconds(std::optional<double> value) {
   return value ? base::human_seconds(*value) : "";
@@ -54,37 +53,6 @@ std::string end_line(const std::string& what, const EndError& end) {
                      end.error ? ", error " + signed_percent(end.error) : "");
 }
 
-Json optional_json(std::optional<double> value) { return value ? Json(*value) : Json(); }
-
-Json errors_json(const std::vector<NodeErrors>& rows) {
-  Json all = Json::array();
-  for (const NodeErrors& row : rows) {
-    const DurationErrors& e = row.errors;
-    Json one = Json::object();
-    if (!row.node.empty()) one["node"] = row.node;
-    one["label"] = row.label;
-    one["compared"] = e.compared;
-    one["simulated_s"] = optional_json(e.simulated_s);
-    one["measured_s"] = optional_json(e.measured_s);
-    one["error"] = optional_json(e.error);
-    one["bias"] = optional_json(e.bias);
-    one["without_duration"] = e.without_duration;
-    one["unpaired_simulated"] = e.unpaired_simulated;
-    one["unpaired_measured"] = e.unpaired_measured;
-    one["failed_simulated"] = e.failed_simulated;
-    one["failed_measured"] = e.failed_measured;
-    all.push_back(std::move(one));
-  }
-  return all;
-}
-
-Json end_json(const std::optional<EndError>& end) {
-  if (!end) return {};
-  return {{"simulated_s", end->simulated_s},
-          {"measured_s", end->measured_s},
-          {"error", optional_json(end->error)}};
-}
-
 }  // namespace
 
 std::string fidelity_text(const Fidelity& fidelity) {
@@ -111,22 +79,6 @@ std::string fidelity_text(const Fidelity& fidelity) {
   }
   for (const std::string& remark : fidelity.remarks) text += "note: " + remark + "\n";
   return text;
-}
-
-Json fidelity_json(const std::vector<Fidelity>& all) {
-  Json reports = Json::array();
-  for (const Fidelity& f : all) {
-    Json one = {{"simulated", f.simulated.empty() ? Json() : Json(f.simulated)},
-                {"measured", f.measured},
-                {"nodes", errors_json(f.nodes)},
-                {"totals", errors_json(f.totals)},
-                {"makespan", end_json(f.makespan)},
-                {"version", f.to_version ? Json(f.version) : Json()},
-                {"to_version", end_json(f.to_version)},
-                {"remarks", f.remarks}};
-    reports.push_back(std::move(one));
-  }
-  return reports;
 }
 
 }  // namespace convoy::cli

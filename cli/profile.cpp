@@ -6,15 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cctype>
-#include <csignal>
 #include <filesystem>
 #include <memory>
 
 #include "base/diagnostics.hpp"
-#include "cli/files.hpp"
+#include "base/files.hpp"
 #include "cli/table.hpp"
+#include "cli/signals.hpp"
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "platforms/calibration.hpp"
@@ -34,16 +33,6 @@ struct ProfileArguments {
   bool quiet = false;
 };
 
-std::atomic<bool> interrupted = false;
-
-// The first signal ends it between two measurements, the second at once: nothing is written yet.
-void on_signal(int signal) {
-  if (interrupted.exchange(true)) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-}
-
 // --- the file -----------------------------------------------------------------------------------
 
 // Everything that can be found wrong before some minutes of measuring.
@@ -51,7 +40,7 @@ void check_place(const ProfileArguments& arguments) {
   if (std::filesystem::path(arguments.path).extension() != ".toml") {
     throw base::UserError(arguments.path + ": give -o a name that ends in .toml");
   }
-  check_output(arguments.path, arguments.overwrite);
+  base::check_output(arguments.path, arguments.overwrite);
 }
 
 std::string name_from(const ProfileArguments& arguments) {
@@ -117,8 +106,7 @@ void warn_of_noise(const engine::Profile& profile) {
 int profile(const ProfileArguments& arguments) {
   name_from(arguments);
   check_place(arguments);
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  stop_on_signals();  // between two measurements: nothing is written yet
   engine::ProfileOptions options;
   options.device = arguments.device;
   options.cases = engine::profile_cases(arguments.quick);
@@ -140,7 +128,7 @@ int profile(const ProfileArguments& arguments) {
   const platforms::ProfileLabel label{name_from(arguments), arguments.device,
                                       "convoy " CONVOY_VERSION " profile", arguments.quick};
   const Calibration found = platforms::calibrate(profile, label);
-  write_output(arguments.path, platforms::profiled_toml(profile, found, label),
+  base::write_output(arguments.path, platforms::profiled_toml(profile, found, label),
                arguments.overwrite);
   print(profile, found);
   if (!arguments.quiet) warn_of_noise(profile);

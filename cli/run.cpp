@@ -6,29 +6,18 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <memory>
 
 #include "cli/progress.hpp"
 #include "cli/real_run.hpp"
 #include "cli/scenario_arguments.hpp"
+#include "cli/signals.hpp"
 #include "cli/summary.hpp"
 #include "cli/verbs.hpp"
 #include "sim/run/preflight.hpp"
 
 namespace convoy::cli {
 namespace {
-
-std::atomic<bool> interrupted = false;
-
-// The first signal stops the run in good order, the second at once.
-void on_signal(int signal) {
-  if (interrupted.exchange(true)) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-}
 
 struct RunArguments {
   ScenarioArguments scenario;
@@ -71,8 +60,7 @@ int run(const RunArguments& arguments) {
                  "says which\n");
     }
   }
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  stop_on_signals();
   sim::RunOptions options;
   if (!arguments.no_store) {
     options.folder = arguments.folder.empty() ? "runs/" + scenario.name : arguments.folder;

@@ -17,13 +17,13 @@
 #include <set>
 #include <thread>
 
-#include "base/csv.hpp"
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
-#include "cli/files.hpp"
 #include "cli/scenario_arguments.hpp"
+#include "cli/signals.hpp"
 #include "cli/summary.hpp"
-#include "cli/table.hpp"
+#include "cli/sweep_output.hpp"
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "sim/run/run.hpp"
@@ -48,100 +48,23 @@ struct SweepArguments {
   bool quiet = false;
 };
 
-std::atomic<bool> interrupted = false;
 
-// The first signal stops in good order, the second at once.
-void on_signal(int signal) {
-  if (interrupted.exchange(true)) {
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
-  }
-}
-
-// In a point's process: however often it is asked. Who hands out the points ends it, if need be.
-void only_note(int) { interrupted = true; }
-
-void take_signals(void (*handler)(int)) {
-  std::signal(SIGINT, handler);
-  std::signal(SIGTERM, handler);
-}
-
-// --- the folder ---------------------------------------------------------------------------------
-//
-//   sweep.json           the keys and, for each point, their values and its hash
-//   results.csv          a row for each point that is finished
-//   points/HASH/         summary.json once it is finished, failure.txt where it failed, log.txt,
-//                        run.sqlite
-
-struct Point {
-  std::vector<std::string> settings;
-  std::string hash;
+struct Point : sim::PointIndex {
   std::shared_ptr<const sim::Scenario> scenario;  // null: to be read again
-};
-
-// Of a point's summary, in results.csv: all but the wall time, which no two runs share.
-constexpr std::array result_columns = {
-    "schedule",         "seed",         "rounds",   "virtual_time_s", "tasks",
-    "tasks_aggregated", "tasks_failed", "samples",  "utilization",    "bytes_down",
-    "bytes_up",         "energy_j",     "accuracy", "accuracy_best",  "time_to_accuracy_s",
-    "coverage_min",     "untrained"};
-
-class SweepFolder {
- public:
-  SweepFolder(fs::path folder, bool with_stores)
-      : folder_(std::move(folder)), with_stores_(with_stores) {}
-
-  [[nodiscard]] fs::path of(const Point& point) const { return folder_ / "points" / point.hash; }
-  [[nodiscard]] const fs::path& path() const { return folder_; }
-
-  // The figures of a finished point.
-  [[nodiscard]] std::optional<ordered_json> summary(const Point& point) const {
-    std::ifstream in(of(point) / "summary.json");
-    if (!in || (with_stores_ && !fs::exists(of(point) / "run.sqlite"))) return std::nullopt;
-    ordered_json json = ordered_json::parse(in, nullptr, false);
-    // What is not whole, or of somebody else, is run again.
-    if (!json.is_object()) return std::nullopt;
-    for (const char* column : result_columns) {
-      if (!json.contains(column)) return std::nullopt;
-    }
-    return json;
-  }
-  // Why a point failed.
-  [[nodiscard]] std::string failure(const Point& point) const {
-    std::ifstream in(of(point) / "failure.txt");
-    std::string line;
-    std::getline(in, line);
-    return line;
-  }
-  // False where not even that can be written.
-  bool note_failure(const Point& point, const std::string& cause) const {
-    try {
-      fs::create_directories(of(point));
-      write_output((of(point) / "failure.txt").string(), cause + "\n", true);
-      return true;
-    } catch (const std::exception& e) {
-      std::fprintf(stderr, "convoy: %s\n", e.what());
-      return false;
-    }
-  }
-
- private:
-  fs::path folder_;
-  bool with_stores_;
 };
 
 // --- one point, in its own process --------------------------------------------------------------
 
 class PointRun {
  public:
-  PointRun(const SweepArguments& arguments, const sim::Sweep& sweep, const SweepFolder& folder,
+  PointRun(const SweepArguments& arguments, const sim::Sweep& sweep, const sim::SweepFolder& folder,
            const std::vector<Point>& points)
       : arguments_(arguments), sweep_(sweep), folder_(folder), points_(points) {}
 
   int operator()(std::int64_t number) const {
-    take_signals(only_note);
+    note_signals();  // who hands out the points ends it, if need be
     const Point& point = points_[static_cast<std::size_t>(number)];
-    const fs::path folder = folder_.of(point);
+    const fs::path folder = folder_.of(point.hash);
     fs::create_directories(folder);
     if (std::freopen((folder / "log.txt").c_str(), "w", stderr) == nullptr) return 1;
     fs::remove(folder / "failure.txt");
@@ -160,7 +83,7 @@ class PointRun {
       if (result.status == sim::RunStatus::stopped) return ExitStatus::stopped;
       if (result.status == sim::RunStatus::done) {
         // What says that the point is finished comes last.
-        write_output((folder / "summary.json").string(), summary_json(result) + "\n", true);
+        base::write_output((folder / "summary.json").string(), summary_json(result) + "\n", true);
         return ExitStatus::done;
       }
       cause = result.cause;
@@ -169,7 +92,7 @@ class PointRun {
     }
     std::fprintf(stderr, "convoy: %s\n", cause.c_str());
     std::replace(cause.begin(), cause.end(), '\n', ' ');
-    folder_.note_failure(point, cause);
+    folder_.note_failure(point.hash, cause);
     return ExitStatus::run_failed;
   }
 
@@ -185,7 +108,7 @@ class PointRun {
 
   const SweepArguments& arguments_;
   const sim::Sweep& sweep_;
-  const SweepFolder& folder_;
+  const sim::SweepFolder& folder_;
   const std::vector<Point>& points_;
 };
 
@@ -236,177 +159,6 @@ class Display {
   std::chrono::steady_clock::time_point next_{};
 };
 
-// --- results ------------------------------------------------------------------------------------
-
-// Figures of a summary that are compared, with what a table calls them.
-struct Figure {
-  const char* key;
-  const char* heading;
-  std::string (*human)(double);
-};
-
-const std::vector<Figure>& figures() {
-  static const std::vector<Figure> all = {
-      {"virtual_time_s", "virtual time", [](double v) { return base::human_seconds(v); }},
-      {"utilization", "utilization", [](double v) { return fmt::format("{:.1f} %", 100 * v); }},
-      {"energy_j", "energy", [](double v) { return base::human_energy(v); }},
-      {"bytes_down", "down", [](double v) { return base::human_bytes(v); }},
-      {"bytes_up", "up", [](double v) { return base::human_bytes(v); }},
-      {"accuracy", "accuracy", [](double v) { return fmt::format("{:.2f} %", 100 * v); }},
-      {"time_to_accuracy_s", "to target", [](double v) { return base::human_seconds(v); }},
-  };
-  return all;
-}
-
-std::string in_csv(std::string text) {
-  if (text.find_first_of(",\"\n") == text.npos) return text;
-  for (std::size_t at = 0; (at = text.find('"', at)) != text.npos; at += 2) text.insert(at, 1, '"');
-  return "\"" + text + "\"";
-}
-
-class Results {
- public:
-  Results(const sim::Sweep& sweep, const SweepFolder& folder, const std::vector<Point>& points)
-      : sweep_(sweep), keys_(sweep.keys()), points_(points) {
-    for (const Point& point : points) {
-      summaries_.push_back(folder.summary(point));
-      failures_.push_back(summaries_.back() ? "" : folder.failure(point));
-    }
-  }
-
-  [[nodiscard]] std::size_t finished() const {
-    return static_cast<std::size_t>(std::count_if(summaries_.begin(), summaries_.end(),
-                                                  [](const auto& s) { return s.has_value(); }));
-  }
-  [[nodiscard]] std::size_t failed() const {
-    return static_cast<std::size_t>(std::count_if(failures_.begin(), failures_.end(),
-                                                  [](const auto& f) { return !f.empty(); }));
-  }
-
-  [[nodiscard]] std::string csv() const {
-    std::string text = "point,hash";
-    for (const std::string& key : keys_) text += "," + in_csv(key);
-    for (const char* column : result_columns) text += fmt::format(",result.{}", column);
-    text += "\n";
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      if (!summaries_[i]) continue;
-      text += fmt::format("{},{}", i, points_[i].hash);
-      for (const std::string& value : points_[i].settings) text += "," + in_csv(value);
-      for (const char* column : result_columns) {
-        const ordered_json& v = (*summaries_[i])[column];
-        text += "," + (v.is_null() ? "" : in_csv(v.is_string() ? v.get<std::string>() : v.dump()));
-      }
-      text += "\n";
-    }
-    return text;
-  }
-
-  [[nodiscard]] std::string json(const std::string& status) const {
-    ordered_json all = {
-        {"scenario", sweep_.base().name}, {"status", status},       {"keys", keys_},
-        {"points", points_.size()},       {"finished", finished()}, {"failed", failed()}};
-    all["results"] = ordered_json::array();
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      ordered_json one = {{"point", i}, {"hash", points_[i].hash}};
-      for (std::size_t k = 0; k < keys_.size(); ++k)
-        one["settings"][keys_[k]] = points_[i].settings[k];
-      if (summaries_[i]) {
-        one["summary"] = *summaries_[i];
-      } else {
-        one["summary"] = nullptr;
-        one["cause"] = failures_[i];
-      }
-      all["results"].push_back(std::move(one));
-    }
-    return all.dump(2, ' ', false, ordered_json::error_handler_t::replace);
-  }
-
-  // A row for all points that differ in their seed alone: the median, and how far they lie apart.
-  [[nodiscard]] std::string table() const {
-    std::vector<std::size_t> shown;  // keys that are not the seed
-    for (std::size_t k = 0; k < keys_.size(); ++k) {
-      if (keys_[k] != "seed") shown.push_back(k);
-    }
-    std::vector<std::vector<std::string>> order;
-    std::map<std::vector<std::string>, std::vector<std::size_t>> groups;
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      std::vector<std::string> settings;
-      settings.reserve(shown.size());
-      for (const std::size_t k : shown) settings.push_back(points_[i].settings[k]);
-      auto& group = groups[settings];
-      if (group.empty()) order.push_back(settings);
-      group.push_back(i);
-    }
-    std::vector<const Figure*> present;
-    for (const Figure& f : figures()) {
-      const bool any = std::any_of(summaries_.begin(), summaries_.end(),
-                                   [&](const auto& s) { return s && !(*s)[f.key].is_null(); });
-      if (any) present.push_back(&f);
-    }
-    std::vector<std::string> headings;
-    headings.reserve(shown.size() + present.size() + 1);
-    for (const std::size_t k : shown) headings.push_back("<" + keys_[k]);
-    headings.emplace_back("runs");
-    for (const Figure* f : present) headings.emplace_back(f->heading);
-    Table table(headings);
-    for (const auto& settings : order) {
-      std::vector<std::string> row = settings;
-      const auto& group = groups.at(settings);
-      std::size_t runs = 0;
-      std::size_t failures = 0;
-      for (const std::size_t i : group) {
-        runs += summaries_[i] ? 1 : 0;
-        failures += failures_[i].empty() ? 0 : 1;
-      }
-      row.push_back(failures > 0 ? fmt::format("{} ({} failed)", runs, failures)
-                                 : fmt::format("{}", runs));
-      for (const Figure* f : present) row.push_back(cell(*f, group));
-      table.add(std::move(row));
-    }
-    return table.str();
-  }
-
-  void print_failures() const {
-    constexpr std::size_t most = 20;
-    std::size_t said = 0;
-    for (std::size_t i = 0; i < points_.size(); ++i) {
-      if (failures_[i].empty()) continue;
-      if (++said > most) continue;
-      std::string where;
-      for (std::size_t k = 0; k < keys_.size(); ++k) {
-        where +=
-            fmt::format("{}{} = {}", where.empty() ? "" : ", ", keys_[k], points_[i].settings[k]);
-      }
-      fmt::print(stderr, "convoy: point {} ({}) failed: {}; points/{}/log.txt\n", i, where,
-                 base::printable(failures_[i], 300), points_[i].hash);
-    }
-    if (said > most) fmt::print(stderr, "convoy: ... and {} more\n", said - most);
-  }
-
- private:
-  [[nodiscard]] std::string cell(const Figure& f, const std::vector<std::size_t>& group) const {
-    std::vector<double> values;
-    for (const std::size_t i : group) {
-      if (summaries_[i] && (*summaries_[i])[f.key].is_number()) {
-        values.push_back((*summaries_[i])[f.key].get<double>());
-      }
-    }
-    if (values.empty()) return "";
-    std::sort(values.begin(), values.end());
-    const std::size_t n = values.size();
-    const double median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-    if (n == 1 || values.back() == values.front()) return f.human(median);
-    return fmt::format("{} [{} .. {}]", f.human(median), f.human(values.front()),
-                       f.human(values.back()));
-  }
-
-  const sim::Sweep& sweep_;
-  std::vector<std::string> keys_;
-  const std::vector<Point>& points_;
-  std::vector<std::optional<ordered_json>> summaries_;
-  std::vector<std::string> failures_;
-};
-
 // --- all of it ----------------------------------------------------------------------------------
 
 sim::Sweep read_sweep(const SweepArguments& arguments) {
@@ -448,7 +200,7 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
     any_learns = any_learns || scenario->training.learn;
     // Another version may give another result.
     const std::string hash = base::content_hash(scenario->hash + " " CONVOY_VERSION);
-    Point point{sweep.settings(i), hash, nullptr};
+    Point point{{sweep.settings(i), hash}, nullptr};
     nodes_kept += scenario->world.nodes.size();
     for (const auto& node : scenario->world.nodes) {
       if (node.behaviour.trace) nodes_kept += node.behaviour.trace->time.size() / 10;
@@ -461,23 +213,15 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
   return points;
 }
 
-void write_index(const sim::Sweep& sweep, const SweepFolder& folder,
-                 const std::vector<Point>& points) {
-  ordered_json index = {{"scenario", sweep.base().name},
-                        {"file", sweep.base().file},
-                        {"version", CONVOY_VERSION},
-                        {"keys", sweep.keys()}};
-  index["points"] = ordered_json::array();
-  for (const Point& p : points)
-    index["points"].push_back({{"hash", p.hash}, {"settings", p.settings}});
-  write_output((folder.path() / "sweep.json").string(),
-               index.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n", true);
+sim::SweepIndex index_of(const sim::Sweep& sweep, const std::vector<Point>& points) {
+  return {sweep.base().name, sweep.base().file, CONVOY_VERSION, sweep.keys(),
+          {points.begin(), points.end()}};
 }
 
 // A folder of something else is not written into, nor is anything in it removed.
-void prepare(const SweepArguments& arguments, const SweepFolder& folder) {
+void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder) {
   const bool there = fs::exists(folder.path()) && !fs::is_empty(folder.path());
-  const bool ours = fs::exists(folder.path() / "sweep.json");
+  const bool ours = folder.exists();
   if (there && !ours) {
     throw base::UserError(folder.path().string() +
                           ": is there already, and is no sweep; give -o another folder");
@@ -491,7 +235,7 @@ int sweep(SweepArguments arguments) {
   const sim::Sweep sweep = read_sweep(arguments);
   bool any_learns = false;
   const std::vector<Point> points = read_points(sweep, any_learns);
-  const SweepFolder folder(
+  const sim::SweepFolder folder(
       arguments.folder.empty() ? fs::path("runs/" + sweep.base().name) : fs::path(arguments.folder),
       !arguments.no_store);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -507,7 +251,7 @@ int sweep(SweepArguments arguments) {
   for (int i = 0; i < useful; ++i) {
     workers.emplace_back([&run](std::int64_t point) { return run(point); });
   }
-  take_signals(on_signal);
+  stop_on_signals();
   const int rank = mpi ? sim::join_mpi() : 0;
   sim::Dispatch work;
   work.workers = &workers;
@@ -518,11 +262,12 @@ int sweep(SweepArguments arguments) {
   }
 
   prepare(arguments, folder);
-  write_index(sweep, folder, points);  // first: what is in the folder from now on is a sweep's
+  const sim::SweepIndex index = index_of(sweep, points);
+  folder.write_index(index);  // first: what is in the folder from now on is a sweep's
   fs::create_directories(folder.path() / "points");
   std::set<std::string> seen;  // points that are alike are run once
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (!seen.insert(points[i].hash).second || folder.summary(points[i])) continue;
+    if (!seen.insert(points[i].hash).second || folder.summary(points[i].hash)) continue;
     work.points.push_back(static_cast<std::int64_t>(i));
   }
   const std::size_t there = seen.size() - work.points.size();
@@ -540,9 +285,9 @@ int sweep(SweepArguments arguments) {
     constexpr int by_signal = 128;
     if (end.status > by_signal) {
       folder.note_failure(
-          point, fmt::format("its process was ended by signal {}", end.status - by_signal));
-    } else if (end.status != ExitStatus::done && !stopped && folder.failure(point).empty()) {
-      folder.note_failure(point, "its process could not do its work, nor say why");
+          point.hash, fmt::format("its process was ended by signal {}", end.status - by_signal));
+    } else if (end.status != ExitStatus::done && !stopped && folder.failure(point.hash).empty()) {
+      folder.note_failure(point.hash, "its process could not do its work, nor say why");
     }
     left = left || stopped;
     display.ended(end.status != ExitStatus::done && !stopped);
@@ -553,25 +298,27 @@ int sweep(SweepArguments arguments) {
     sim::dispatch(work);
   }
   display.show(true);
-  const Results results(sweep, folder, points);
-  write_output((folder.path() / "results.csv").string(), results.csv(), true);
+  const analysis::SweepResults results = analysis::read_sweep(folder);
+  base::write_output((folder.path() / "results.csv").string(), sweep_csv(results, folder), true);
+  const std::size_t finished = results.count(analysis::PointStatus::done);
   const bool stopped = interrupted || left;
   if (arguments.json) {
-    const bool whole = results.finished() == points.size();
-    fmt::print("{}\n", results.json(stopped ? "stopped" : whole ? "done" : "failed"));
+    const bool whole = finished == points.size();
+    fmt::print("{}\n",
+               sweep_json(results, folder, stopped ? "stopped" : whole ? "done" : "failed"));
   } else {
-    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n", results.table(),
+    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n", sweep_table(results),
                folder.path().string());
   }
-  results.print_failures();
+  print_failures(results);
   if (stopped) {
     fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
     return ExitStatus::stopped;
   }
-  if (results.failed() == 0 && results.finished() < points.size()) {
-    fmt::print(stderr, "convoy: {} points were not run\n", points.size() - results.finished());
+  if (results.count(analysis::PointStatus::failed) == 0 && finished < points.size()) {
+    fmt::print(stderr, "convoy: {} points were not run\n", points.size() - finished);
   }
-  return results.finished() < points.size() ? ExitStatus::run_failed : ExitStatus::done;
+  return finished < points.size() ? ExitStatus::run_failed : ExitStatus::done;
 }
 
 }  // namespace

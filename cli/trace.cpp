@@ -11,7 +11,7 @@
 #include "analysis/store_trace.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
-#include "cli/files.hpp"
+#include "base/files.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -40,7 +40,7 @@ struct TraceArguments {
 };
 
 void write(const Trace& trace, const TraceArguments& arguments) {
-  write_output(arguments.output, platforms::to_csv(trace), arguments.overwrite);
+  base::write_output(arguments.output, platforms::to_csv(trace), arguments.overwrite);
   for (const std::string& remark : trace.remarks) fmt::print(stderr, "convoy: {}\n", remark);
   if (arguments.output == "-") return;
   fmt::print("{}: {} rows over {}; convoy trace show {}\n", arguments.output, trace.time.size(),

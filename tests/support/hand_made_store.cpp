@@ -43,11 +43,71 @@ HandMadeStore& HandMadeStore::version(std::int64_t version, double end_s) {
   return *this;
 }
 
+sim::TaskRow& HandMadeStore::task(std::int64_t id, std::int64_t node, double assigned_s,
+                                  double ended_s, std::int64_t version) {
+  sim::TaskRow& row = tasks_.emplace_back();
+  row.id = id;
+  row.node = node;
+  row.label = "train";
+  row.assigned_s = assigned_s;
+  row.ended_s = ended_s;
+  row.outcome = "buffered";
+  if (version > 0) {
+    row.outcome = "aggregated";
+    row.aggregated_version = version;
+    row.staleness = 0;
+  }
+  return row;
+}
+
+sim::AggregationRow& HandMadeStore::aggregation(std::int64_t version, double start_s,
+                                                double end_s) {
+  sim::AggregationRow& row = versions_.emplace_back();
+  row.version = version;
+  row.start_s = start_s;
+  row.end_s = end_s;
+  return row;
+}
+
+sim::EvaluationRow& HandMadeStore::judgement(std::int64_t version, double time_s,
+                                             double accuracy) {
+  sim::EvaluationRow& row = judgements_.emplace_back();
+  row.version = version;
+  row.time_s = time_s;
+  row.judged = true;
+  row.top1 = accuracy;
+  row.loss = 1 - accuracy;
+  return row;
+}
+
+HandMadeStore& HandMadeStore::event(const std::string& kind, double time_s, std::int64_t node,
+                                    std::int64_t task) {
+  const auto sequence = static_cast<std::int64_t>(journal_.size());
+  journal_.push_back({sequence, time_s, false, kind, node, task, ""});
+  return *this;
+}
+
+HandMadeStore& HandMadeStore::order(const std::string& kind, double time_s, std::int64_t node,
+                                    std::int64_t task) {
+  event(kind, time_s, node, task);
+  journal_.back().is_order = true;
+  return *this;
+}
+
+sim::NodeEnd& HandMadeStore::node_end(std::int64_t id) {
+  sim::NodeEnd& row = node_ends_.emplace_back();
+  row.id = id;
+  return row;
+}
+
 std::filesystem::path HandMadeStore::write() {
   sim::StoreWriter store(folder_, run, nodes_, sim::StoreMode::create);
   for (const sim::ActivityRow& row : activities_) store.add(row);
+  for (const sim::TaskRow& row : tasks_) store.add(row);
   for (const sim::AggregationRow& row : versions_) store.add(row);
-  store.finish(end, {}, {});
+  for (const sim::EvaluationRow& row : judgements_) store.add(row);
+  for (const sim::JournalRow& row : journal_) store.add(row);
+  store.finish(end, {node_ends_.begin(), node_ends_.end()}, {});
   return folder_;
 }
 

@@ -2,6 +2,7 @@
 
 // Stores written row by row, whose figures can be worked out by hand.
 
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -22,6 +23,18 @@ class HandMadeStore {
   sim::ActivityRow& transfer(std::int64_t from, std::int64_t to, const std::string& label,
                              double start_s, double took_s);
   HandMadeStore& version(std::int64_t version, double end_s);
+  // An update of a worker, whose outcome is "aggregated" unless `version` is 0.
+  sim::TaskRow& task(std::int64_t id, std::int64_t node, double assigned_s, double ended_s,
+                     std::int64_t version);
+  sim::AggregationRow& aggregation(std::int64_t version, double start_s, double end_s);
+  sim::EvaluationRow& judgement(std::int64_t version, double time_s, double accuracy);
+  // The next entries of the journal.
+  HandMadeStore& event(const std::string& kind, double time_s, std::int64_t node = -1,
+                       std::int64_t task = -1);
+  HandMadeStore& order(const std::string& kind, double time_s, std::int64_t node = -1,
+                       std::int64_t task = -1);
+  // What a node did, at the end of the run.
+  sim::NodeEnd& node_end(std::int64_t id);
 
   sim::RunRow run{"hand-made", "fedavg", 1, "", "0", "0.1.0", "none"};
   sim::RunEnd end;
@@ -32,8 +45,13 @@ class HandMadeStore {
  private:
   std::filesystem::path folder_;
   std::vector<sim::NodeRow> nodes_;
-  std::vector<sim::ActivityRow> activities_;
-  std::vector<sim::AggregationRow> versions_;
+  std::deque<sim::NodeEnd> node_ends_;
+  // What is handed out as a reference stays where it is.
+  std::deque<sim::ActivityRow> activities_;
+  std::deque<sim::TaskRow> tasks_;
+  std::deque<sim::AggregationRow> versions_;
+  std::deque<sim::EvaluationRow> judgements_;
+  std::vector<sim::JournalRow> journal_;
 };
 
 }  // namespace convoy::test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace convoy::cli {
+namespace convoy::base {
 
 // That the file may be written: its folder is there and may be written to, it is no folder, and it
 // is not there, or `overwrite` is given. Throws base::UserError.
@@ -13,4 +13,4 @@ void check_output(const std::string& path, bool overwrite);
 // Whole or not at all: written beside, then put in its place. "-": to the terminal.
 void write_output(const std::string& path, const std::string& text, bool overwrite);
 
-}  // namespace convoy::cli
+}  // namespace convoy::base

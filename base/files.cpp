@@ -1,4 +1,4 @@
-#include "cli/files.hpp"
+#include "base/files.hpp"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 
 #include "base/diagnostics.hpp"
 
-namespace convoy::cli {
+namespace convoy::base {
 
 void check_output(const std::string& path, bool overwrite) {
   if (path == "-") return;
@@ -46,4 +46,4 @@ void write_output(const std::string& path, const std::string& text, bool overwri
   std::filesystem::rename(draft, path);
 }
 
-}  // namespace convoy::cli
+}  // namespace convoy::base

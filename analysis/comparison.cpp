@@ -1,0 +1,249 @@
+#include "analysis/comparison.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "base/value.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+// The highest accuracy that every run has reached, in whole percent; nothing where some run did
+// not learn.
+std::optional<double> common_accuracy(const std::vector<RunSummary>& runs) {
+  double common = 1;
+  for (const RunSummary& run : runs) {
+    if (!run.figures.accuracy_best) return std::nullopt;
+    common = std::min(common, *run.figures.accuracy_best);
+  }
+  constexpr double steps = 100;
+  return std::floor(common * steps + 1e-9) / steps;
+}
+
+// The scenario without what a group's runs may differ in.
+std::string setting_of(const RunSummary& run) {
+  base::Diagnostics ignored;  // it was read before
+  base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
+  scenario.erase("seed");
+  scenario.erase("name");
+  return run.run.run.schedule + "\n" + base::to_toml(scenario);
+}
+
+// What all begin with, or the first.
+std::string label_of(const std::vector<const RunSummary*>& group) {
+  std::string common = group.front()->folder;
+  if (group.size() == 1) return common;
+  for (const RunSummary* run : group) {
+    const auto end = std::mismatch(common.begin(), common.end(), run->folder.begin(),
+                                   run->folder.end());
+    common.erase(end.first, common.end());
+  }
+  return fmt::format("{}* ({})", common, group.front()->run.run.schedule);
+}
+
+std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
+  std::map<std::string, std::vector<const RunSummary*>> groups;
+  std::vector<std::string> settings;
+  for (const RunSummary& run : runs) {
+    settings.push_back(setting_of(run));
+    groups[settings.back()].push_back(&run);
+  }
+  // Two groups whose labels come out alike are told apart by their first runs.
+  std::map<std::string, int> uses;
+  std::map<std::string, std::string> labels;
+  for (const auto& [setting, group] : groups) ++uses[labels[setting] = label_of(group)];
+  std::vector<std::string> all;
+  for (const std::string& setting : settings) {
+    const std::string& label = labels[setting];
+    const std::string& first = groups[setting].front()->folder;
+    all.push_back(uses[label] > 1 ? fmt::format("{} and {} more", first, groups[setting].size() - 1)
+                                  : label);
+  }
+  return all;
+}
+
+std::optional<double> mean_of(const std::vector<std::optional<double>>& values) {
+  double sum = 0;
+  std::size_t count = 0;
+  for (const auto& value : values) {
+    if (!value) continue;
+    sum += *value;
+    ++count;
+  }
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
+}
+
+// A group's runs by seed; empty where a seed comes twice.
+std::map<std::string, std::size_t> by_seed(const std::vector<std::string>& seeds) {
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < seeds.size(); ++i) {
+    if (!places.try_emplace(seeds[i], i).second) return {};
+  }
+  return places;
+}
+
+void pair_up(const ComparedGroup& group, const ComparedGroup& base, const GroupFigure& baseline,
+             GroupFigure& figure) {
+  const auto others = by_seed(base.seeds);
+  if (by_seed(group.seeds).empty()) return;
+  for (std::size_t i = 0; i < group.seeds.size(); ++i) {
+    const auto other = others.find(group.seeds[i]);
+    if (other == others.end()) continue;
+    const auto& mine = figure.values[i];
+    const auto& theirs = baseline.values[other->second];
+    if (!mine || !theirs) continue;
+    figure.seeds.push_back(group.seeds[i]);
+    figure.differences.push_back(*mine - *theirs);
+  }
+  if (!figure.differences.empty()) figure.paired = mean_interval(figure.differences);
+}
+
+std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& groups,
+                          const std::string& wanted) {
+  if (wanted.empty()) return 0;
+  const auto group_of = [&groups](const Case& one) {
+    return static_cast<std::size_t>(
+        std::find_if(groups.begin(), groups.end(),
+                     [&](const ComparedGroup& g) { return g.label == one.group; }) -
+        groups.begin());
+  };
+  // From what says it exactly to what only hints at it.
+  const std::vector<std::function<bool(const Case&)>> ways = {
+      [&](const Case& one) { return one.group == wanted; },
+      [&](const Case& one) { return one.run == wanted || one.run + "/" == wanted; },
+      [&](const Case& one) { return one.schedule == wanted; },
+      [&](const Case& one) { return one.group.find(wanted) != std::string::npos; }};
+  std::vector<std::string> labels;
+  for (const ComparedGroup& group : groups) labels.push_back(group.label);
+  for (const auto& fits : ways) {
+    std::set<std::size_t> found;
+    for (const Case& one : cases.all) {
+      if (fits(one)) found.insert(group_of(one));
+    }
+    if (found.size() == 1) return *found.begin();
+    if (found.size() > 1) {
+      throw base::UserError(fmt::format("--baseline {}: {} groups are called so; the groups are {}",
+                                        wanted, found.size(), base::list_of(labels, "and")));
+    }
+  }
+  throw base::UserError(fmt::format("--baseline {}: no group is called so{}; the groups are {}",
+                                    wanted, base::did_you_mean(wanted, labels),
+                                    base::list_of(labels, "and")));
+}
+
+}  // namespace
+
+Cases cases_of(const std::vector<RunSummary>& runs) {
+  const std::optional<double> target = common_accuracy(runs);
+  double shortest = runs.empty() ? 0 : runs.front().figures.virtual_time_s;
+  for (const RunSummary& run : runs) shortest = std::min(shortest, run.figures.virtual_time_s);
+  Cases cases;
+  cases.figures = {{"virtual_time_s", "virtual time", Unit::seconds, Better::less},
+                   {"tasks", "updates", Unit::count, Better::none},
+                   {"samples", "samples", Unit::count, Better::none},
+                   {"bytes", "bytes", Unit::bytes, Better::less},
+                   {"energy_j", "energy", Unit::joules, Better::less},
+                   {"utilization", "utilization", Unit::share, Better::more},
+                   {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
+                   {"accuracy", "accuracy", Unit::share, Better::more},
+                   {"accuracy_at_s", "at " + base::human_seconds(shortest), Unit::share, Better::more},
+                   {"accuracy_area", "area to " + base::human_seconds(shortest), Unit::share,
+                    Better::more}};
+  if (target) {
+    const std::string percent = fmt::format(" to {:.0f} %", 100 * *target);
+    cases.figures.push_back({"time_to_accuracy_s", "time" + percent, Unit::seconds, Better::less});
+    cases.figures.push_back({"bytes_to_accuracy", "bytes" + percent, Unit::bytes, Better::less});
+    cases.figures.push_back(
+        {"energy_to_accuracy_j", "energy" + percent, Unit::joules, Better::less});
+  }
+  const std::vector<std::string> labels = labels_of(runs);
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const RunSummary& run = runs[i];
+    const RunFigures& f = run.figures;
+    Case one{labels[i], run.folder, run.run.run.schedule, std::to_string(run.run.run.seed), {}};
+    one.values = {f.virtual_time_s,
+                  static_cast<double>(f.tasks),
+                  f.samples,
+                  f.bytes_down + f.bytes_up,
+                  f.energy_j,
+                  f.utilization,
+                  f.peak_memory_bytes,
+                  f.accuracy,
+                  accuracy_at(run.curve, shortest),
+                  accuracy_area(run.curve, shortest)};
+    if (target) {
+      const CurvePoint* there = first_at(run.curve, *target);
+      one.values.push_back(there ? std::optional(there->time_s) : std::nullopt);
+      one.values.push_back(there ? std::optional(there->bytes) : std::nullopt);
+      one.values.push_back(there ? std::optional(there->energy_j) : std::nullopt);
+    }
+    cases.all.push_back(std::move(one));
+  }
+  return cases;
+}
+
+Cases cases_of(const SweepResults& sweep) {
+  const SeedGroups groups = without_seeds(sweep.index);
+  Cases cases{sweep.figures, {}};
+  const auto& keys = sweep.index.keys;
+  const auto value_of = [&](std::size_t point, std::string_view key) -> std::string {
+    const auto at = std::find(keys.begin(), keys.end(), key);
+    return at == keys.end() ? "" : sweep.index.points[point].settings[at - keys.begin()];
+  };
+  for (const SeedGroup& group : groups.groups) {
+    std::string label;
+    for (std::size_t k = 0; k < groups.keys.size(); ++k) {
+      label += fmt::format("{}{}={}", k == 0 ? "" : ", ", keys[groups.keys[k]], group.settings[k]);
+    }
+    for (const std::size_t i : group.points) {
+      if (sweep.points[i].status != PointStatus::done) continue;
+      cases.all.push_back({label.empty() ? sweep.index.scenario : label,
+                           sweep.folder + "/points/" + sweep.index.points[i].hash,
+                           value_of(i, "schedule.kind"), value_of(i, "seed"),
+                           sweep.points[i].values});
+    }
+  }
+  return cases;
+}
+
+Comparison compare(const Cases& cases, const std::string& baseline) {
+  Comparison c;
+  std::map<std::string, std::size_t> places;
+  std::vector<std::size_t> group_of;
+  for (const Case& one : cases.all) {
+    const auto [at, is_new] = places.try_emplace(one.group, c.groups.size());
+    if (is_new) c.groups.push_back({one.group, {}, {}});
+    c.groups[at->second].runs.push_back(one.run);
+    c.groups[at->second].seeds.push_back(one.seed);
+    group_of.push_back(at->second);
+  }
+  c.baseline = find_baseline(cases, c.groups, baseline);
+  for (std::size_t f = 0; f < cases.figures.size(); ++f) {
+    ComparedFigure figure{cases.figures[f], std::vector<GroupFigure>(c.groups.size())};
+    bool any = false;
+    for (std::size_t i = 0; i < cases.all.size(); ++i) {
+      figure.groups[group_of[i]].values.push_back(cases.all[i].values[f]);
+      any = any || cases.all[i].values[f];
+    }
+    if (!any) continue;
+    for (GroupFigure& group : figure.groups) group.mean = mean_of(group.values);
+    const GroupFigure& base = figure.groups[c.baseline];
+    for (std::size_t g = 0; g < figure.groups.size(); ++g) {
+      GroupFigure& group = figure.groups[g];
+      if (group.mean && base.mean && *base.mean != 0) group.ratio = *group.mean / *base.mean;
+      if (g != c.baseline) pair_up(c.groups[g], c.groups[c.baseline], base, group);
+    }
+    c.figures.push_back(std::move(figure));
+  }
+  return c;
+}
+
+}  // namespace convoy::analysis

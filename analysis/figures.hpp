@@ -1,0 +1,23 @@
+#pragma once
+
+// The figures by which runs are compared: what they are called, and which way is better.
+
+#include <string>
+#include <vector>
+
+namespace convoy::analysis {
+
+enum class Unit { seconds, bytes, joules, share, count };
+const char* name_of(Unit unit);  // s, bytes, J, share, count
+
+enum class Better { none, less, more };
+const char* name_of(Better better);  // "", less, more
+
+struct FigureName {
+  std::string key;    // as `convoy run --json` has it, where it does
+  std::string title;  // for people
+  Unit unit = Unit::count;
+  Better better = Better::none;
+};
+
+}  // namespace convoy::analysis

@@ -1,0 +1,122 @@
+#include "analysis/json.hpp"
+
+#include <cmath>
+#include <cstdlib>
+
+namespace convoy::analysis {
+namespace {
+
+Json errors_json(const std::vector<NodeErrors>& rows) {
+  Json all = Json::array();
+  for (const NodeErrors& row : rows) {
+    const DurationErrors& e = row.errors;
+    Json one = Json::object();
+    if (!row.node.empty()) one["node"] = row.node;
+    one["label"] = row.label;
+    one["compared"] = e.compared;
+    one["simulated_s"] = optional_json(e.simulated_s);
+    one["measured_s"] = optional_json(e.measured_s);
+    one["error"] = optional_json(e.error);
+    one["bias"] = optional_json(e.bias);
+    one["without_duration"] = e.without_duration;
+    one["unpaired_simulated"] = e.unpaired_simulated;
+    one["unpaired_measured"] = e.unpaired_measured;
+    one["failed_simulated"] = e.failed_simulated;
+    one["failed_measured"] = e.failed_measured;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Json end_json(const std::optional<EndError>& end) {
+  if (!end) return {};
+  return {{"simulated_s", end->simulated_s},
+          {"measured_s", end->measured_s},
+          {"error", optional_json(end->error)}};
+}
+
+
+// As a number where it is one: seeds are.
+Json seeds_json(const std::vector<std::string>& seeds) {
+  Json all = Json::array();
+  for (const std::string& seed : seeds) {
+    char* end = nullptr;
+    const unsigned long long number = std::strtoull(seed.c_str(), &end, 10);
+    const bool whole = !seed.empty() && *end == '\0';
+    all.push_back(whole ? Json(number) : Json(seed));
+  }
+  return all;
+}
+
+Json group_json(const GroupFigure& group) {
+  if (!group.paired) return {};
+  return {{"seeds", seeds_json(group.seeds)},
+          {"differences", group.differences},
+          {"mean", group.paired->mean},
+          {"low", optional_json(group.paired->low)},
+          {"high", optional_json(group.paired->high)},
+          {"method", group.paired->method}};
+}
+
+}  // namespace
+
+Json optional_json(std::optional<double> value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
+
+Json optional_json(std::optional<std::int64_t> value) { return value ? Json(*value) : Json(); }
+
+Json to_json(const FigureName& name) {
+  return {{"key", name.key},
+          {"title", name.title},
+          {"unit", name_of(name.unit)},
+          {"better", name_of(name.better)}};
+}
+
+Json to_json(const Comparison& comparison) {
+  Json json = {{"baseline", comparison.baseline}, {"groups", Json::array()}};
+  for (const ComparedGroup& group : comparison.groups) {
+    json["groups"].push_back(
+        {{"label", group.label}, {"runs", group.runs}, {"seeds", seeds_json(group.seeds)}});
+  }
+  json["figures"] = Json::array();
+  for (const ComparedFigure& figure : comparison.figures) {
+    Json one = to_json(figure.name);
+    Json values = Json::array();
+    Json means = Json::array();
+    Json ratios = Json::array();
+    Json paired = Json::array();
+    for (const GroupFigure& group : figure.groups) {
+      Json row = Json::array();
+      for (const auto& value : group.values) row.push_back(optional_json(value));
+      values.push_back(std::move(row));
+      means.push_back(optional_json(group.mean));
+      ratios.push_back(optional_json(group.ratio));
+      paired.push_back(group_json(group));
+    }
+    one["values"] = std::move(values);
+    one["mean"] = std::move(means);
+    one["ratio"] = std::move(ratios);
+    one["paired"] = std::move(paired);
+    json["figures"].push_back(std::move(one));
+  }
+  return json;
+}
+
+Json to_json(const std::vector<Fidelity>& all) {
+  Json reports = Json::array();
+  for (const Fidelity& f : all) {
+    Json one = {{"simulated", f.simulated.empty() ? Json() : Json(f.simulated)},
+                {"measured", f.measured},
+                {"nodes", errors_json(f.nodes)},
+                {"totals", errors_json(f.totals)},
+                {"makespan", end_json(f.makespan)},
+                {"version", f.to_version ? Json(f.version) : Json()},
+                {"to_version", end_json(f.to_version)},
+                {"remarks", f.remarks}};
+    reports.push_back(std::move(one));
+  }
+  return reports;
+}
+
+}  // namespace convoy::analysis

@@ -1,0 +1,24 @@
+#pragma once
+
+// What analysis knows, as JSON: for `convoy compare --json` and for the report alike. What does not
+// apply, or is no number, is null.
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "analysis/comparison.hpp"
+#include "analysis/fidelity.hpp"
+
+namespace convoy::analysis {
+
+using Json = nlohmann::ordered_json;
+
+Json optional_json(std::optional<double> value);
+Json optional_json(std::optional<std::int64_t> value);
+
+Json to_json(const FigureName& name);
+Json to_json(const Comparison& comparison);
+Json to_json(const std::vector<Fidelity>& all);
+
+}  // namespace convoy::analysis

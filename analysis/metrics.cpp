@@ -1,0 +1,178 @@
+#include "analysis/metrics.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/value.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+// Of tasks, by the time at which they ended.
+struct Inflow {
+  double time_s = 0;
+  double bytes = 0;
+  double energy_j = 0;
+  double samples = 0;
+};
+
+std::vector<Inflow> read_inflow(const RunTables& run) {
+  std::vector<Inflow> all;
+  all.reserve(run.tasks.size());
+  for (const sim::TaskRow& task : run.tasks) {
+    all.push_back({task.ended_s, task.bytes_down + task.bytes_up, task.energy_j,
+                   came_in(task) ? task.samples : 0});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Inflow& a, const Inflow& b) { return a.time_s < b.time_s; });
+  return all;
+}
+
+template <class T>
+void keep_largest(std::optional<T>& largest, T value) {
+  largest = std::max(largest.value_or(value), value);
+}
+
+}  // namespace
+
+Curve read_curve(const RunTables& run) {
+  const std::vector<Inflow> inflow = read_inflow(run);
+  Curve curve;
+  CurvePoint sum;
+  std::size_t next = 0;
+  for (const sim::EvaluationRow& e : run.evaluations) {
+    if (!e.judged) continue;
+    for (; next < inflow.size() && inflow[next].time_s <= e.time_s; ++next) {
+      sum.bytes += inflow[next].bytes;
+      sum.energy_j += inflow[next].energy_j;
+      sum.samples += inflow[next].samples;
+    }
+    CurvePoint point = sum;
+    point.time_s = e.time_s;
+    point.version = e.version;
+    point.accuracy = e.top1;
+    if (!std::isnan(e.loss)) point.loss = e.loss;
+    curve.push_back(point);
+  }
+  return curve;
+}
+
+const CurvePoint* first_at(const Curve& curve, double accuracy) {
+  const auto found = std::find_if(curve.begin(), curve.end(),
+                                  [&](const CurvePoint& p) { return p.accuracy >= accuracy; });
+  return found == curve.end() ? nullptr : &*found;
+}
+
+std::optional<double> accuracy_at(const Curve& curve, double time_s) {
+  std::optional<double> accuracy;
+  for (const CurvePoint& p : curve) {
+    if (p.time_s <= time_s) accuracy = p.accuracy;
+  }
+  return accuracy;
+}
+
+std::optional<double> accuracy_area(const Curve& curve, double until_s) {
+  if (curve.empty() || until_s <= 0) return std::nullopt;
+  double area = 0;
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    const double begin = std::min(curve[i].time_s, until_s);
+    const double end = i + 1 < curve.size() ? std::min(curve[i + 1].time_s, until_s) : until_s;
+    area += curve[i].accuracy * std::max(0.0, end - begin);
+  }
+  return area / until_s;
+}
+
+RunFigures read_figures(const RunTables& run, const Curve& curve) {
+  RunFigures f;
+  f.virtual_time_s = run.until_s();
+  f.rounds = static_cast<std::int64_t>(run.aggregations.size());
+  double staleness = 0;
+  for (const sim::TaskRow& task : run.tasks) {
+    const Outcome outcome = outcome_of(task);
+    if (came_in(task)) {
+      ++f.tasks;
+      f.samples += task.samples;
+    }
+    if (outcome == Outcome::aggregated) {
+      ++f.tasks_aggregated;
+      staleness += static_cast<double>(task.staleness.value_or(0));
+      keep_largest(f.staleness_max, task.staleness.value_or(0));
+    }
+    if (outcome == Outcome::lost) {
+      ++f.tasks_failed;
+      f.lost_s += task.busy_s + task.communicating_s;
+    }
+    f.bytes_down += task.bytes_down;
+    f.bytes_up += task.bytes_up;
+  }
+  if (f.tasks_aggregated > 0) {
+    f.staleness_mean = staleness / static_cast<double>(f.tasks_aggregated);
+  }
+  for (const sim::AggregationRow& a : run.aggregations) {
+    if (a.coverage_min) {
+      f.coverage_min = std::min(f.coverage_min.value_or(*a.coverage_min), *a.coverage_min);
+    }
+    if (a.untrained) f.untrained = a.untrained;
+  }
+  if (!run.node_ends.empty()) {
+    double busy = 0;
+    f.energy_j = 0;
+    for (const sim::NodeEnd& node : run.node_ends) {
+      *f.energy_j += node.energy_j;
+      if (node.id == 0) continue;
+      busy += node.busy_s;
+      keep_largest(f.peak_memory_bytes, node.peak_memory_bytes);
+    }
+    const double node_time = static_cast<double>(run.nodes.size() - 1) * f.virtual_time_s;
+    if (node_time > 0) f.utilization = busy / node_time;
+  }
+  for (const CurvePoint& p : curve) {
+    f.accuracy = p.accuracy;
+    keep_largest(f.accuracy_best, p.accuracy);
+  }
+  f.accuracy_area = accuracy_area(curve, f.virtual_time_s);
+  return f;
+}
+
+std::vector<std::int64_t> staleness_distribution(const RunTables& run) {
+  std::vector<std::int64_t> updates;
+  for (const sim::TaskRow& task : run.tasks) {
+    if (!task.staleness || *task.staleness < 0) continue;
+    const auto versions = static_cast<std::size_t>(*task.staleness);
+    if (versions >= updates.size()) updates.resize(versions + 1);
+    ++updates[versions];
+  }
+  return updates;
+}
+
+std::vector<double> lost_time(const RunTables& run) {
+  std::vector<double> lost(run.nodes.size());
+  for (const sim::TaskRow& task : run.tasks) {
+    const bool known = task.node >= 0 && task.node < static_cast<std::int64_t>(lost.size());
+    if (!known || outcome_of(task) != Outcome::lost) continue;
+    lost[static_cast<std::size_t>(task.node)] += task.busy_s + task.communicating_s;
+  }
+  return lost;
+}
+
+std::optional<double> target_accuracy(const RunTables& run) {
+  base::Diagnostics ignored;  // it was read before
+  const base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
+  for (const auto& [table, key] : {std::pair{"evaluation", "target"}, {"stop", "accuracy"}}) {
+    const base::Value* section = scenario.find(table);
+    const base::Value* target = section == nullptr ? nullptr : section->find(key);
+    if (target == nullptr) continue;
+    if (const double* value = target->as<double>()) return *value;
+    if (const std::int64_t* whole = target->as<std::int64_t>()) return static_cast<double>(*whole);
+  }
+  return std::nullopt;
+}
+
+RunSummary read_summary(const std::filesystem::path& folder) {
+  const RunTables run = read_tables(folder);
+  RunSummary summary{run.folder, run.run, {}, read_curve(run)};
+  summary.figures = read_figures(run, summary.curve);
+  return summary;
+}
+
+}  // namespace convoy::analysis

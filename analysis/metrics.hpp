@@ -1,0 +1,82 @@
+#pragma once
+
+// The figures of a run, from its store alone. They agree with what `convoy run` prints.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/tables.hpp"
+
+namespace convoy::analysis {
+
+// How accuracy grew. What has "come in" by a time is of the tasks that had ended by then.
+struct CurvePoint {
+  double time_s = 0;  // virtual
+  std::int64_t version = 0;
+  double accuracy = 0;  // 0 to 1, of the exit that is judged
+  std::optional<double> loss;
+  double bytes = 0;     // down and up
+  double energy_j = 0;  // of their activities
+  double samples = 0;   // trained on, of updates that came in
+};
+using Curve = std::vector<CurvePoint>;  // by time; empty where the run did not learn
+
+Curve read_curve(const RunTables& run);
+
+// The first judgement that reaches an accuracy; null where none does.
+const CurvePoint* first_at(const Curve& curve, double accuracy);
+// What was reached by a time: the last judgement not after it; nothing before the first.
+std::optional<double> accuracy_at(const Curve& curve, double time_s);
+// The mean accuracy over [0, until_s], in which each judgement holds until the next and nothing
+// (0) is reached before the first: the area under the curve as a share of what could be.
+std::optional<double> accuracy_area(const Curve& curve, double until_s);
+
+struct RunFigures {
+  double virtual_time_s = 0;  // of what is recorded
+  std::int64_t rounds = 0;    // aggregations
+  std::int64_t tasks = 0;     // updates that came in
+  std::int64_t tasks_aggregated = 0;
+  std::int64_t tasks_failed = 0;
+  double samples = 0;  // trained on, of those that came in
+  double bytes_down = 0;
+  double bytes_up = 0;
+  double lost_s = 0;  // computing and transfers of tasks that failed or were given up
+  std::optional<double> staleness_mean;  // versions, of aggregated updates
+  std::optional<std::int64_t> staleness_max;
+  std::optional<std::int64_t> coverage_min;
+  std::optional<double> untrained;  // share of the parameters that no update has held
+  // Of a run that is over:
+  std::optional<double> utilization;  // sum of busy time over (workers x virtual time) (Co-S2P)
+  std::optional<double> energy_j;     // that all nodes drew, links included
+  std::optional<double> peak_memory_bytes;  // of the worker that needed most
+  // Of one that learns:
+  std::optional<double> accuracy;  // last
+  std::optional<double> accuracy_best;
+  std::optional<double> accuracy_area;
+};
+
+RunFigures read_figures(const RunTables& run, const Curve& curve);
+
+// Updates aggregated, by their staleness: the index.
+std::vector<std::int64_t> staleness_distribution(const RunTables& run);
+
+// By node: seconds of computing and transfers that went into tasks that failed or were given up.
+std::vector<double> lost_time(const RunTables& run);
+
+// The accuracy that the scenario aims at (evaluation.target, else stop.accuracy).
+std::optional<double> target_accuracy(const RunTables& run);
+
+// Everything about the run's learning, for those who compare: reads the store.
+struct RunSummary {
+  std::string folder;
+  sim::StoredRun run;
+  RunFigures figures;
+  Curve curve;
+};
+// Throws sim::StoreError where there is no store to read.
+RunSummary read_summary(const std::filesystem::path& folder);
+
+}  // namespace convoy::analysis

@@ -1,0 +1,211 @@
+#include "analysis/rounds.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+
+namespace convoy::analysis {
+namespace {
+
+// Timers fire a hair after the instant that they were set for.
+constexpr double hair_s = 1e-9;
+
+bool same_time(double a, double b) {
+  return std::abs(a - b) <= hair_s * std::max(1.0, std::max(std::abs(a), std::abs(b)));
+}
+
+double overlap(double a_begin, double a_end, double b_begin, double b_end) {
+  return std::max(0.0, std::min(a_end, b_end) - std::max(a_begin, b_begin));
+}
+
+// The event that let the k-th aggregation be ordered.
+struct Trigger {
+  bool timer = false;
+  std::int64_t node = -1;
+  std::int64_t task = -1;
+};
+
+std::vector<Trigger> read_triggers(const std::vector<Entry>& journal) {
+  using Kind = Entry::Kind;
+  std::vector<Trigger> triggers;
+  for (std::size_t i = 0; i < journal.size(); ++i) {
+    if (journal[i].kind != Kind::aggregate) continue;
+    Trigger trigger;
+    for (std::size_t k = i; k-- > 0 && same_time(journal[k].time_s, journal[i].time_s);) {
+      const Entry& before = journal[k];
+      const bool task = before.kind == Kind::task_done || before.kind == Kind::task_failed;
+      if (task && before.task >= 0) trigger = {false, before.node, before.task};
+      if (before.kind == Kind::timer_fired) trigger.timer = true;
+      if (task || trigger.timer) break;
+    }
+    triggers.push_back(trigger);
+  }
+  return triggers;
+}
+
+class Paths {
+ public:
+  explicit Paths(const RunTables& run) : run_(run), absences_(absences(run)) {
+    for (std::size_t i = 0; i < run.activities.size(); ++i) {
+      by_task_[run.activities[i].task].push_back(i);
+    }
+  }
+
+  // Backwards from the start of the aggregation, activity by activity, to the begin of the round.
+  void trace(const sim::TaskRow& task, Round& round) const {
+    std::map<std::int32_t, double> labels;
+    double until = round.aggregation_s;
+    const auto found = by_task_.find(task.id);
+    if (found == by_task_.end()) {
+      until = share_out(task, round);
+    } else {
+      const std::vector<std::size_t>& activities = found->second;
+      for (std::size_t k = activities.size(); k-- > 0 && until > round.begin_s;) {
+        const Activity& a = run_.activities[activities[k]];
+        // Activities end in the order in which they are written: this is what let the later start.
+        if (!a.started() || !same_time(a.end_s, until)) continue;
+        const double took = until - std::max(a.start_s, round.begin_s);
+        const double lasted = std::max(0.0, took);
+        part(round, a.is_transfer() ? PathPart::link : PathPart::compute) += lasted;
+        labels[a.label] += lasted;
+        part(round, PathPart::queue) +=
+            std::max(0.0, a.start_s - std::max(a.ready_s, round.begin_s));
+        until = a.ready_s;
+      }
+    }
+    for (const auto& [label, lasted] : labels) {
+      if (lasted <= round.label_s) continue;
+      round.label = run_.labels[label];
+      round.label_s = lasted;
+    }
+    if (until > round.begin_s) idle_until(task.node, until, round);
+  }
+
+  // Before its task began.
+  void idle_until(std::int64_t node, double until, Round& round) const {
+    double away = 0;
+    for (const Absence& a : absences_) {
+      if (a.node == node) away += overlap(a.begin_s, a.end_s, round.begin_s, until);
+    }
+    part(round, PathPart::outage) += away;
+    part(round, PathPart::other) += std::max(0.0, until - round.begin_s - away);
+  }
+
+  static double& part(Round& round, PathPart part) {
+    return round.path_s[static_cast<std::size_t>(part)];
+  }
+
+ private:
+  static double share_out(const sim::TaskRow& task, Round& round) {
+    const double all = task.ended_s - task.assigned_s;
+    const double within = round.aggregation_s - std::max(task.assigned_s, round.begin_s);
+    if (all <= 0 || within <= 0) return round.aggregation_s;
+    const double share = within / all;
+    const double busy = std::min(task.busy_s, all) * share;
+    const double moving = std::min(task.communicating_s, all - std::min(task.busy_s, all)) * share;
+    part(round, PathPart::compute) += busy;
+    part(round, PathPart::link) += moving;
+    part(round, PathPart::queue) += std::max(0.0, within - busy - moving);
+    round.label = busy >= moving ? task.label : "transfers";
+    round.label_s = std::max(busy, moving);
+    return std::max(task.assigned_s, round.begin_s);
+  }
+
+  const RunTables& run_;
+  std::vector<Absence> absences_;
+  std::unordered_map<std::int64_t, std::vector<std::size_t>> by_task_;
+};
+
+// Of each aggregation whether a task was under way that it did without.
+std::vector<bool> others_under_way(const RunTables& run) {
+  std::vector<double> assigned;
+  std::vector<double> ended;
+  for (const sim::TaskRow& task : run.tasks) {
+    assigned.push_back(task.assigned_s);
+    ended.push_back(task.ended_s);
+  }
+  std::sort(assigned.begin(), assigned.end());
+  std::sort(ended.begin(), ended.end());
+  std::vector<bool> others;
+  for (const sim::AggregationRow& a : run.aggregations) {
+    const double hair = hair_s * std::max(1.0, a.start_s);
+    const auto begun = std::lower_bound(assigned.begin(), assigned.end(), a.start_s - hair);
+    const auto over = std::upper_bound(ended.begin(), ended.end(), a.start_s + hair);
+    others.push_back(begun - assigned.begin() > over - ended.begin());
+  }
+  return others;
+}
+
+}  // namespace
+
+const char* name_of(ClosedBy closed_by) {
+  switch (closed_by) {
+    case ClosedBy::all:
+      return "all";
+    case ClosedBy::quorum:
+      return "quorum";
+    case ClosedBy::deadline:
+      return "deadline";
+  }
+  return "";
+}
+
+std::vector<Round> read_rounds(const RunTables& run) {
+  const std::vector<Trigger> triggers = read_triggers(run.journal);
+  const std::vector<bool> others = others_under_way(run);
+  const Paths paths(run);
+  std::unordered_map<std::int64_t, const sim::TaskRow*> tasks;
+  for (const sim::TaskRow& task : run.tasks) tasks[task.id] = &task;
+  std::vector<Round> rounds;
+  double begin = 0;
+  for (std::size_t i = 0; i < run.aggregations.size(); ++i) {
+    const sim::AggregationRow& a = run.aggregations[i];
+    Round round;
+    round.version = a.version;
+    round.begin_s = begin;
+    round.aggregation_s = a.start_s;
+    round.end_s = a.end_s;
+    begin = a.end_s;
+    Paths::part(round, PathPart::aggregation) = a.end_s - a.start_s;
+    const Trigger trigger = i < triggers.size() ? triggers[i] : Trigger{};
+    const auto task = tasks.find(trigger.task);
+    if (trigger.timer) {
+      round.closed_by = ClosedBy::deadline;
+    } else if (others[i]) {
+      round.closed_by = ClosedBy::quorum;
+    }
+    if (trigger.timer || task == tasks.end()) {
+      Paths::part(round, PathPart::other) = a.start_s - round.begin_s;
+    } else {
+      round.node = trigger.node;
+      round.task = trigger.task;
+      paths.trace(*task->second, round);
+    }
+    rounds.push_back(std::move(round));
+  }
+  return rounds;
+}
+
+std::vector<Absence> absences(const RunTables& run) {
+  const double until = run.until_s();
+  std::map<std::int64_t, double> gone;  // since when
+  std::vector<Absence> all;
+  for (const Entry& entry : run.journal) {
+    if (entry.kind == Entry::Kind::node_lost) gone.try_emplace(entry.node, entry.time_s);
+    if (entry.kind != Entry::Kind::node_joined) continue;
+    const auto since = gone.find(entry.node);
+    if (since == gone.end()) continue;
+    if (entry.time_s > since->second) all.push_back({entry.node, since->second, entry.time_s});
+    gone.erase(since);
+  }
+  for (const auto& [node, since] : gone) {
+    if (until > since) all.push_back({node, since, until});
+  }
+  std::sort(all.begin(), all.end(), [](const Absence& a, const Absence& b) {
+    return a.node != b.node ? a.node < b.node : a.begin_s < b.begin_s;
+  });
+  return all;
+}
+
+}  // namespace convoy::analysis

@@ -1,0 +1,275 @@
+#include "analysis/tables.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <unordered_set>
+#include <utility>
+
+#include "analysis/open_store.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+using Columns = SQLite::Statement;
+
+std::optional<double> maybe(Columns& row, int column) {
+  if (row.getColumn(column).isNull()) return std::nullopt;
+  return row.getColumn(column).getDouble();
+}
+
+std::optional<std::int64_t> maybe_whole(Columns& row, int column) {
+  if (row.getColumn(column).isNull()) return std::nullopt;
+  return row.getColumn(column).getInt64();
+}
+
+// NaN is kept as null.
+double number(Columns& row, int column) {
+  return maybe(row, column).value_or(std::numeric_limits<double>::quiet_NaN());
+}
+
+std::optional<Entry::Kind> entry_kind(const std::string& name) {
+  using Kind = Entry::Kind;
+  static const std::array<std::pair<const char*, Kind>, 7> kinds = {
+      {{"node_joined", Kind::node_joined},
+       {"node_lost", Kind::node_lost},
+       {"task_done", Kind::task_done},
+       {"task_failed", Kind::task_failed},
+       {"timer_fired", Kind::timer_fired},
+       {"assign", Kind::assign},
+       {"aggregate", Kind::aggregate}}};
+  for (const auto& [known, kind] : kinds) {
+    if (name == known) return kind;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Outcome outcome_of(const sim::TaskRow& task) {
+  if (task.outcome == "aggregated") return Outcome::aggregated;
+  if (task.outcome == "buffered") return Outcome::buffered;
+  if (task.outcome == "run_ended") return Outcome::run_ended;
+  return Outcome::lost;
+}
+
+bool came_in(const sim::TaskRow& task) {
+  const Outcome outcome = outcome_of(task);
+  return outcome == Outcome::aggregated || outcome == Outcome::buffered;
+}
+
+std::int32_t Names::number(const std::string& text) {
+  const auto [there, is_new] = numbers_.try_emplace(text, static_cast<std::int32_t>(all_.size()));
+  if (is_new) all_.push_back(text);
+  return there->second;
+}
+
+double RunTables::until_s() const {
+  if (ended_s) return *ended_s;
+  double last = 0;
+  if (!journal.empty()) last = std::max(last, journal.back().time_s);
+  if (!activities.empty()) last = std::max(last, activities.back().end_s);
+  for (const sim::TaskRow& task : tasks) last = std::max(last, task.ended_s);
+  for (const sim::AggregationRow& a : aggregations) last = std::max(last, a.end_s);
+  for (const sim::EvaluationRow& e : evaluations) last = std::max(last, e.time_s);
+  return last;
+}
+
+class StoreTail::Impl {
+ public:
+  explicit Impl(const std::filesystem::path& folder) : folder_(folder) {
+    sim::read_run(folder);  // says what is wrong with a store
+  }
+
+  RunTables next() {
+    return reading(folder_, [this](SQLite::Database& database) {
+      SQLite::Transaction one_state(database);  // however the run goes on meanwhile
+      RunTables tables;
+      tables.folder = folder_.string();
+      read_state(database, tables);
+      read_tasks(database, tables);
+      read_activities(database, tables);
+      read_aggregations(database, tables);
+      read_evaluations(database, tables);
+      read_readings(database, tables);
+      read_journal(database, tables);
+      tables.labels = labels_;
+      tables.causes = causes_;
+      return tables;
+    });
+  }
+
+ private:
+  void read_state(SQLite::Database& database, RunTables& tables) {
+    tables.run = sim::read_run(folder_);
+    Columns run(database, "SELECT virtual_time_s FROM run");
+    if (run.executeStep()) tables.ended_s = maybe(run, 0);
+    Columns rows(database,
+                 "SELECT id, name, device, mode, link, backend, memory_bytes, samples, batch, "
+                 "busy_s, communicating_s, waiting_s, away_s, bytes_in, bytes_out, "
+                 "peak_memory_bytes, energy_j, tasks, tasks_failed FROM node ORDER BY id");
+    while (rows.executeStep()) {
+      tables.nodes.push_back({rows.getColumn(0).getInt64(), rows.getColumn(1).getString(),
+                              rows.getColumn(2).getString(), rows.getColumn(3).getString(),
+                              rows.getColumn(4).getString(), rows.getColumn(5).getString(),
+                              rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
+                              rows.getColumn(8).getInt64()});
+      if (rows.getColumn(9).isNull()) continue;
+      tables.node_ends.push_back(
+          {rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
+           rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
+           rows.getColumn(12).getDouble(), rows.getColumn(13).getDouble(),
+           rows.getColumn(14).getDouble(), rows.getColumn(15).getDouble(),
+           rows.getColumn(16).getDouble(), rows.getColumn(17).getInt64(),
+           rows.getColumn(18).getInt64()});
+    }
+    if (tables.node_ends.size() != tables.nodes.size()) tables.node_ends.clear();
+    Columns facts(database, "SELECT key, value FROM host");
+    while (facts.executeStep()) {
+      tables.host[facts.getColumn(0).getString()] = facts.getColumn(1).getString();
+    }
+  }
+
+  // A task is written when its fate is known, so ids do not come in their order: all before
+  // `tasks_whole_` have been seen, of the others those in `tasks_ahead_`.
+  void read_tasks(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
+                 "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
+                 "bytes_up, flops, energy_j, kept, loss, local_accuracy, share FROM task "
+                 "WHERE id >= ? ORDER BY id");
+    rows.bind(1, tasks_whole_);
+    while (rows.executeStep()) {
+      const std::int64_t id = rows.getColumn(0).getInt64();
+      if (!tasks_ahead_.insert(id).second) continue;
+      sim::TaskRow task;
+      task.id = id;
+      task.node = rows.getColumn(1).getInt64();
+      task.label = rows.getColumn(2).getString();
+      task.rate = rows.getColumn(3).getDouble();
+      task.samples = rows.getColumn(4).getDouble();
+      task.base_version = rows.getColumn(5).getInt64();
+      task.assigned_s = rows.getColumn(6).getDouble();
+      task.ended_s = rows.getColumn(7).getDouble();
+      task.outcome = rows.getColumn(8).getString();
+      task.aggregated_version = maybe_whole(rows, 9);
+      task.staleness = maybe_whole(rows, 10);
+      task.busy_s = rows.getColumn(11).getDouble();
+      task.communicating_s = rows.getColumn(12).getDouble();
+      task.bytes_down = rows.getColumn(13).getDouble();
+      task.bytes_up = rows.getColumn(14).getDouble();
+      task.flops = rows.getColumn(15).getDouble();
+      task.energy_j = rows.getColumn(16).getDouble();
+      task.kept = maybe(rows, 17);
+      task.loss = maybe(rows, 18);
+      task.local_accuracy = maybe(rows, 19);
+      task.share = maybe(rows, 20);
+      tables.tasks.push_back(std::move(task));
+    }
+    while (tasks_ahead_.erase(tasks_whole_) > 0) ++tasks_whole_;
+  }
+
+  void read_activities(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
+                 "bytes, flops FROM activity WHERE rowid > ? ORDER BY rowid");
+    rows.bind(1, last_activity_);
+    while (rows.executeStep()) {
+      last_activity_ = rows.getColumn(0).getInt64();
+      Activity a;
+      a.task = rows.getColumn(1).getInt64();
+      a.node = rows.getColumn(2).getInt();
+      a.peer = static_cast<std::int32_t>(maybe_whole(rows, 3).value_or(-1));
+      a.label = labels_.number(rows.getColumn(4).getString());
+      a.cause = causes_.number(rows.getColumn(5).getString());
+      a.real = rows.getColumn(6).getInt() != 0;
+      a.ready_s = rows.getColumn(7).getDouble();
+      a.start_s = maybe(rows, 8).value_or(-1);
+      a.end_s = rows.getColumn(9).getDouble();
+      a.bytes = rows.getColumn(10).getDouble();
+      a.flops = rows.getColumn(11).getDouble();
+      tables.activities.push_back(a);
+    }
+  }
+
+  void read_aggregations(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT version, start_s, end_s, updates, samples, staleness_mean, "
+                 "staleness_max, coverage_min, untrained FROM aggregation WHERE version > ? "
+                 "ORDER BY version");
+    rows.bind(1, last_version_);
+    while (rows.executeStep()) {
+      last_version_ = rows.getColumn(0).getInt64();
+      tables.aggregations.push_back(
+          {last_version_, rows.getColumn(1).getDouble(), rows.getColumn(2).getDouble(),
+           rows.getColumn(3).getInt64(), rows.getColumn(4).getDouble(),
+           rows.getColumn(5).getDouble(), rows.getColumn(6).getInt64(), maybe_whole(rows, 7),
+           maybe(rows, 8)});
+    }
+  }
+
+  void read_evaluations(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT rowid, version, time_s, exit, blocks, judged, loss, top1, top5, f1, "
+                 "untrained FROM evaluation WHERE rowid > ? ORDER BY rowid");
+    rows.bind(1, last_evaluation_);
+    while (rows.executeStep()) {
+      last_evaluation_ = rows.getColumn(0).getInt64();
+      tables.evaluations.push_back(
+          {rows.getColumn(1).getInt64(), rows.getColumn(2).getDouble(),
+           rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
+           rows.getColumn(5).getInt() != 0, number(rows, 6), rows.getColumn(7).getDouble(),
+           rows.getColumn(8).getDouble(), rows.getColumn(9).getDouble(),
+           rows.getColumn(10).getDouble()});
+    }
+  }
+
+  void read_readings(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT rowid, wall_s, time_s, node, power_w, temperature_c, cpu_load, gpu_load, "
+                 "memory_used_bytes, memory_total_bytes FROM reading WHERE rowid > ? "
+                 "ORDER BY rowid");
+    rows.bind(1, last_reading_);
+    while (rows.executeStep()) {
+      last_reading_ = rows.getColumn(0).getInt64();
+      tables.readings.push_back({rows.getColumn(1).getDouble(), rows.getColumn(2).getDouble(),
+                                 rows.getColumn(3).getInt64(), maybe(rows, 4), maybe(rows, 5),
+                                 maybe(rows, 6), maybe(rows, 7), maybe(rows, 8), maybe(rows, 9)});
+    }
+  }
+
+  void read_journal(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT sequence, time_s, kind, node, task FROM journal WHERE sequence > ? "
+                 "ORDER BY sequence");
+    rows.bind(1, last_entry_);
+    while (rows.executeStep()) {
+      last_entry_ = rows.getColumn(0).getInt64();
+      const auto kind = entry_kind(rows.getColumn(2).getString());
+      if (!kind) continue;
+      tables.journal.push_back({*kind, rows.getColumn(1).getDouble(),
+                                rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64()});
+    }
+  }
+
+  std::filesystem::path folder_;
+  Names labels_;
+  Names causes_;
+  std::int64_t tasks_whole_ = 0;
+  std::unordered_set<std::int64_t> tasks_ahead_;
+  std::int64_t last_activity_ = 0;
+  std::int64_t last_version_ = 0;
+  std::int64_t last_evaluation_ = 0;
+  std::int64_t last_reading_ = 0;
+  std::int64_t last_entry_ = -1;
+};
+
+StoreTail::StoreTail(const std::filesystem::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
+StoreTail::~StoreTail() = default;
+StoreTail::StoreTail(StoreTail&&) noexcept = default;
+StoreTail& StoreTail::operator=(StoreTail&&) noexcept = default;
+RunTables StoreTail::next() { return impl_->next(); }
+
+RunTables read_tables(const std::filesystem::path& folder) { return StoreTail(folder).next(); }
+
+}  // namespace convoy::analysis

@@ -1,0 +1,265 @@
+// What every node did when. ECharts has the axes and the zoom; the rectangles come from
+// TimelineIndex, one path a label, so that a hundred thousand activities stay smooth.
+import { Figure, legendAndGrid, nameAxis, slider, valueAxis } from '../chart.js';
+import { button, el, tip } from '../dom.js';
+import { cause, count, scale, seconds } from '../format.js';
+import { nodeNames, rowsHeight, visibleRows } from '../nodes.js';
+import { activityStyles, area } from '../theme.js';
+import { TimelineIndex } from '../timeline_index.js';
+
+const lanes = ['compute', 'send', 'receive'];
+const waiting = 'waiting';
+const away = 'away';
+const lost = 'given up';
+const versions = 'new version';
+
+export function timeline(page) {
+  let index = null;
+  let zoomed = null; // [from, to] in seconds, or null: all
+  let figure = null;
+
+  const indexOf = (run) => {
+    if (index?.run !== run) {
+      index = new TimelineIndex(run);
+      zoomed = null;
+    }
+    return index;
+  };
+  const end = () => Math.max(page.run.virtual_time_s || 0, indexOf(page.run).end, 1e-9);
+  const view = () => zoomed ?? [0, end()];
+
+  const zoomTo = (from, to) => {
+    const most = end();
+    const span = Math.min(Math.max(to - from, most * 1e-7), most);
+    const start = Math.min(Math.max(from, 0), most - span);
+    const unit = scale('s', most);
+    figure.echarts.dispatchAction({
+      type: 'dataZoom', dataZoomIndex: 0, startValue: unit.of(start), endValue: unit.of(start + span),
+    });
+  };
+  const zoomBy = (factor) => {
+    const [from, to] = view();
+    const middle = (from + to) / 2;
+    zoomTo(middle + (from - middle) * factor, middle + (to - middle) * factor);
+  };
+  const pan = (share) => {
+    const [from, to] = view();
+    zoomTo(from + (to - from) * share, to + (to - from) * share);
+  };
+  const scroll = (rows) => {
+    const vertical = figure.echarts.getOption().dataZoom.find(({ id }) => id === 'rows');
+    if (!vertical) return;
+    const last = page.run.nodes.id.length - 1;
+    const span = vertical.endValue - vertical.startValue;
+    const first = Math.min(Math.max(vertical.startValue + rows, 0), last - span);
+    figure.echarts.dispatchAction({
+      type: 'dataZoom', dataZoomId: 'rows', startValue: first, endValue: first + span,
+    });
+  };
+  const keys = {
+    ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), ArrowUp: () => scroll(-3),
+    ArrowDown: () => scroll(3), '+': () => zoomBy(0.5), '=': () => zoomBy(0.5), '-': () => zoomBy(2),
+    0: () => zoomTo(0, end()), Home: () => zoomTo(0, end()),
+  };
+
+  figure = new Figure(page, {
+    id: 'timeline', title: 'Timeline',
+    controls: [
+      el('div', { class: 'group', role: 'group', 'aria-label': 'Zoom of the timeline' },
+        button('−', () => zoomBy(2), { 'aria-label': 'Zoom out', title: 'Zoom out (−)' }),
+        button('+', () => zoomBy(0.5), { 'aria-label': 'Zoom in', title: 'Zoom in (+)' }),
+        button('←', () => pan(-0.2), { 'aria-label': 'Earlier', title: 'Earlier (←)' }),
+        button('→', () => pan(0.2), { 'aria-label': 'Later', title: 'Later (→)' }),
+        button('All', () => zoomTo(0, end()), { 'aria-label': 'Show all', title: 'Show all (0)' })),
+    ],
+    note: () => {
+      const { merged_below_s: merged } = page.run.timeline;
+      return `${count(page.run.timeline.activities.node.length)} activities of ${count(page.run.nodes.id.length)} `
+        + 'nodes. Wheel, pinch or + and − zoom; drag or arrow keys move.'
+        + (merged > 0 ? ` What is shorter than ${seconds(merged)} is drawn together.` : '')
+        + (indexOf(page.run).rows.some((row) => row.split)
+          ? ' Where lanes overlap a row has three: compute, send, receive.' : '');
+    },
+    missing: () => (page.run && (page.run.timeline.activities.node.length || page.data.live) ? ''
+      : 'The store of this run holds no activities (output.record = "task" keeps sums alone).'),
+    height: (size) => rowsHeight(page.run?.nodes.id.length ?? 1, size, size.saved ? 110 : 150),
+    count: () => page.run.timeline.activities.node.length,
+    option: (look, size) => option(page, indexOf(page.run), view(), end(), look, size),
+    values() {
+      const { activities, labels, causes } = page.run.timeline;
+      const [from, to] = view();
+      const rows = [];
+      const names = new Map(page.run.nodes.id.map((id, i) => [id, page.run.nodes.name[i]]));
+      for (let i = 0; i < activities.node.length; i += 1) {
+        if (activities.end_s[i] < from || activities.begin_s[i] > to) continue;
+        rows.push({
+          node: activities.node[i], name: names.get(activities.node[i]), lane: lanes[activities.lane[i]],
+          label: labels[activities.label[i]], begin_s: activities.begin_s[i], end_s: activities.end_s[i],
+          task: activities.task[i], real: activities.real[i] === 1, cause: causes[activities.cause[i]],
+        });
+      }
+      return rows;
+    },
+    columns: {
+      name: ['node'], lane: ['lane'], label: ['label'], begin_s: ['begin', 's'], end_s: ['end', 's'],
+      task: ['task'], real: ['real'], cause: ['cause'],
+    },
+    ready(instance, self) {
+      instance.on('datazoom', () => {
+        const all = end();
+        const [x] = instance.getOption().dataZoom;
+        zoomed = x.start <= 0.0001 && x.end >= 99.9999 ? null : [x.start / 100 * all, x.end / 100 * all];
+      });
+      pointAt(self, page, indexOf);
+      const { picture } = self;
+      picture.tabIndex = 0;
+      picture.addEventListener('keydown', (event) => {
+        const act = keys[event.key];
+        if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+        event.preventDefault();
+        act();
+      });
+    },
+  });
+  figure.window = view;
+  figure.grow = () => {
+    if (index?.run === page.run) index.grow();
+  };
+  return figure;
+}
+
+function option(page, index, [from, to], end, look, size) {
+  const { run } = page;
+  const { labels, kinds } = run.timeline;
+  const unit = scale('s', end);
+  const rows = run.nodes.id.length;
+  const many = rows > visibleRows(size) && !size.saved;
+  const present = labels.filter((_, i) => run.timeline.activities.label.includes(i));
+  const styles = activityStyles(look, labels, kinds);
+  const has = (table) => table.node.length > 0;
+  const someLost = run.timeline.activities.cause.some((value) => value > 0);
+  const names = [
+    ...present, ...(has(run.timeline.waits) ? [waiting] : []), ...(has(run.timeline.away) ? [away] : []),
+    ...(someLost ? [lost] : []), ...(run.aggregations.end_s.length ? [versions] : []),
+  ];
+  const { legend, grid } = legendAndGrid(look, size, names, {
+    right: many ? 36 : 22, bottom: size.saved ? 6 : 46, legend: { icon: 'rect' },
+  });
+  const sceneOf = scenes(index, unit);
+  const series = (name, itemStyle, rects, extra = {}) => ({
+    type: 'custom', name, itemStyle, clip: true, silent: true, data: [[0, 0]], tooltip: { show: false },
+    renderItem: (params, api) => ({
+      type: 'rects', shape: { rects: rects(sceneOf(params, api)) },
+      style: { fill: itemStyle.color, decal: itemStyle.decal, ...extra },
+    }),
+  });
+  return {
+    legend, grid, tooltip: { show: false },
+    xAxis: valueAxis(look, `virtual time (${unit.name})`, { min: 0, max: unit.of(end), axisLine: { show: true } }),
+    yAxis: nameAxis(look, size, nodeNames(run), { splitLine: { show: true, lineStyle: { color: look.grid } } }),
+    dataZoom: [
+      { id: 'time', type: 'inside', xAxisIndex: 0, filterMode: 'none', throttle: 16,
+        startValue: unit.of(from), endValue: unit.of(to) },
+      ...(size.saved ? [] : [slider(look, {
+        id: 'time-slider', xAxisIndex: 0, filterMode: 'none', height: 16, bottom: 8, left: size.narrow ? 20 : 60,
+        right: 40, throttle: 16, startValue: unit.of(from), endValue: unit.of(to),
+      })]),
+      ...(many ? [
+        slider(look, { id: 'rows', yAxisIndex: 0, orient: 'vertical', filterMode: 'none', right: 6, width: 14,
+          startValue: 0, endValue: visibleRows(size) - 1 }),
+        { id: 'rows-wheel', type: 'inside', yAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: false,
+          moveOnMouseWheel: 'shift', moveOnMouseMove: true, startValue: 0, endValue: visibleRows(size) - 1 },
+      ] : []),
+    ],
+    series: [
+      series(waiting, area(look, look.waiting, 'none'), (scene) => scene.waiting),
+      ...labels.map((label, i) => series(label, styles[i], (scene) => scene.labels[i])),
+      series(away, area(look, look.away, 'dense', look.hatch), (scene) => scene.away),
+      series(lost, { color: `${look.lost}33`, borderColor: look.lost, ...crossed(look) }, (scene) => scene.lost,
+        { stroke: look.lost, lineWidth: 1.2 }),
+      series(versions, { color: look.soft }, (scene) => scene.versions),
+    ],
+  };
+}
+
+const crossed = (look) => ({ decal: area(look, '', 'falling', look.lost).decal });
+
+// The scene of a frame: all series of it ask for the same one.
+function scenes(index, unit) {
+  let last = '';
+  let scene = null;
+  return (params, api) => {
+    const { x, y, width, height } = params.coordSys;
+    const [zero, top] = api.coord([0, 0]);
+    const [perUnit, band] = api.size([1, 1]);
+    const key = [x, y, width, height, zero, perUnit, top, band, index.version].join();
+    if (key === last) return scene;
+    last = key;
+    const perSecond = perUnit * unit.of(1);
+    const bar = Math.max(2, Math.min(18, band * 0.74));
+    const rowAt = (pixel) => (pixel - top) / band;
+    const view = {
+      from: (x - zero) / perSecond, to: (x + width - zero) / perSecond, left: x - 2, right: x + width + 2,
+      x: (time) => zero + time * perSecond,
+      rows: [Math.max(0, Math.floor(rowAt(y))), Math.min(index.rows.length - 1, Math.ceil(rowAt(y + height)))],
+      y: (row) => top + row * band - bar / 2,
+      height: bar,
+    };
+    scene = index.scene(view);
+    const ends = index.run.aggregations.end_s.filter((time) => time >= view.from && time <= view.to);
+    scene.versions = ends.length * 7 > width ? [] : ends.flatMap((time) => [view.x(time) - 0.5, y, 1, height]);
+    return scene;
+  };
+}
+
+// A tooltip of our own: the rectangles are merged, the data are not.
+function pointAt(figure, page, indexOf) {
+  const box = el('div', { class: 'tooltip', hidden: true });
+  figure.picture.append(box);
+  const hide = () => { box.hidden = true; };
+  const zr = figure.instance.getZr();
+  zr.on('mousemove', (event) => {
+    const { offsetX, offsetY } = event;
+    if (!page.run || !figure.instance.containPixel('grid', [offsetX, offsetY])) return hide();
+    const unit = scale('s', Math.max(page.run.virtual_time_s || 0, indexOf(page.run).end, 1e-9));
+    const toTime = (pixel) => figure.instance.convertFromPixel({ xAxisIndex: 0 }, pixel) / unit.of(1);
+    const row = figure.instance.convertFromPixel({ yAxisIndex: 0 }, offsetY);
+    const middle = figure.instance.convertToPixel({ yAxisIndex: 0 }, row);
+    const band = Math.abs(figure.instance.convertToPixel({ yAxisIndex: 0 }, row + 1) - middle) || 22;
+    const bar = Math.min(18, band * 0.74);
+    const third = Math.max(0, Math.min(2, Math.floor((offsetY - middle + bar / 2) / (bar / 3))));
+    const time = toTime(offsetX);
+    const found = indexOf(page.run).at(row, time, third, toTime(offsetX + 1.5) - time);
+    if (!found) return hide();
+    box.replaceChildren(content(page.run, row, found));
+    box.hidden = false;
+    const width = figure.picture.clientWidth;
+    const left = offsetX + 14 + box.offsetWidth > width ? offsetX - 14 - box.offsetWidth : offsetX + 14;
+    box.style.left = `${Math.max(0, left)}px`;
+    box.style.top = `${Math.max(0, offsetY + 14)}px`;
+  });
+  zr.on('globalout', hide);
+}
+
+function content(run, row, { kind, i }) {
+  const { timeline } = run;
+  const table = timeline[kind];
+  const lines = [
+    ['begin', seconds(table.begin_s[i])], ['end', seconds(table.end_s[i])],
+    ['lasted', seconds(table.end_s[i] - table.begin_s[i])],
+  ];
+  const name = run.nodes.name[row];
+  if (kind === 'away') return tip(`${name}: away`, lines);
+  if (kind === 'waits') {
+    const why = timeline.causes[table.cause[i]];
+    return tip(`${name}: waiting`, [...lines, why && ['because of', cause(why)]]);
+  }
+  const why = timeline.causes[table.cause[i]];
+  return tip(`${name}: ${timeline.labels[table.label[i]]}`, [
+    ...lines,
+    table.task[i] < 0 ? ['for version', String(-table.task[i] - 1)] : ['task', String(table.task[i])],
+    ['lane', lanes[table.lane[i]]],
+    ['', table.real[i] ? 'measured on a device' : 'simulated'],
+    why && ['given up', cause(why)],
+  ]);
+}

@@ -1,0 +1,195 @@
+// What the page draws. `convoy report` writes one Data into the page (script element "data", JSON);
+// a live run sends the same by WebSocket, in the messages at the end. Columns of one table have one
+// length. Times are virtual seconds, sizes bytes, energy joules, shares 0 to 1; what does not apply
+// or is not known is null. Names come from scenarios: never put them into markup unescaped.
+// analysis/report/data.cpp is the other side.
+
+export interface Data {
+  made_by: string;            // "convoy 0.1.0"
+  runs: Run[];                // in the order given
+  sweeps: Sweep[];
+  comparison: Comparison | null;
+  fidelity: Fidelity[];       // simulation against measurement
+  live: boolean;              // the page asks for the run by WebSocket; `runs` is empty
+}
+
+export interface Run {
+  label: string;              // unique in the page; the folder
+  name: string;               // of the scenario
+  schedule: string;
+  seed: number;
+  status: 'running' | 'done' | 'failed' | 'stopped';
+  cause: string;              // why it failed; else ""
+  scenario: string;           // TOML
+  scenario_hash: string;
+  version: string;            // of Convoy
+  world: string;              // the network model
+  host: Record<string, string>;
+  virtual_time_s: number;
+  remarks: string[];          // what is missing here and why, for people; e.g. no learning, no activities
+  figures: Figures;
+  nodes: Nodes;
+  nodes_left_out: number;     // of a huge fleet: not in `nodes`, nor in any table by node
+  curve: Curve;
+  exits: { time_s: number[]; version: number[]; exit: number[]; blocks: number[]; judged: boolean[];
+           loss: (number | null)[]; top1: number[]; top5: number[]; f1: number[] };
+  aggregations: { version: number[]; start_s: number[]; end_s: number[]; updates: number[];
+                  staleness_mean: number[]; staleness_max: number[];
+                  coverage_min: (number | null)[]; untrained: (number | null)[] };
+  rounds: Rounds;
+  tasks: Tasks;
+  timeline: Timeline;
+  staleness: { versions: number[]; updates: number[] };      // distribution over aggregated updates
+  idle: { node: number[]; cause: string[]; s: number[] };    // sums by node and cause
+  readings: { time_s: number[]; node: number[]; power_w: (number | null)[];
+              temperature_c: (number | null)[]; cpu_load: (number | null)[];
+              gpu_load: (number | null)[]; memory_used_bytes: (number | null)[] };  // sensors of real nodes
+}
+
+export interface Figures {    // null: not known (yet)
+  rounds: number;             // aggregations
+  tasks: number;              // node updates that came to their end
+  tasks_aggregated: number;
+  tasks_failed: number;
+  samples: number;
+  utilization: number | null; // busy time over (workers x virtual time)
+  bytes_down: number;
+  bytes_up: number;
+  energy_j: number | null;
+  peak_memory_bytes: number | null;   // of the worker that needed most
+  staleness_mean: number | null;
+  staleness_max: number | null;
+  coverage_min: number | null;
+  accuracy: number | null;    // last
+  accuracy_best: number | null;
+  accuracy_area: number | null;       // mean accuracy over virtual time
+  time_to_accuracy_s: number | null;  // to the scenario's target
+  bytes_to_accuracy: number | null;
+  energy_to_accuracy_j: number | null;
+  target_accuracy: number | null;
+}
+
+// `id` of the first is 0, the server. Everywhere else a node is named by its id.
+export interface Nodes {
+  id: number[]; name: string[]; device: string[]; mode: string[]; link: string[];
+  real: boolean[];            // a real device
+  memory_bytes: number[];     // that tasks may use
+  samples: number[]; batch: number[];
+  busy_s: (number | null)[];  // null in all that follow: the run is not over
+  communicating_s: (number | null)[]; waiting_s: (number | null)[]; away_s: (number | null)[];
+  bytes_in: (number | null)[]; bytes_out: (number | null)[];
+  peak_memory_bytes: (number | null)[]; energy_j: (number | null)[];
+  tasks: (number | null)[]; tasks_failed: (number | null)[];
+}
+
+// Judgements of the global model: the exit that counts. What had come in until then.
+export interface Curve {
+  time_s: number[]; version: number[]; accuracy: number[]; loss: (number | null)[];
+  bytes: number[]; energy_j: number[]; samples: number[];
+}
+
+// The critical path of each round: the chain of activities that ended with the start of its
+// aggregation, within the round, and the aggregation itself.
+export interface Rounds {
+  version: number[];          // that the round made
+  begin_s: number[]; end_s: number[];
+  closed_by: string[];        // "all" updates were there, a "quorum" was, or the "deadline"
+  node: (number | null)[];    // whom everyone waited for
+  label: string[];            // the longest of its activities in the round ("" : none)
+  label_s: number[];          // how long that took
+  queue_s: number[];          // parts of the path; they add up to end_s - begin_s
+  link_s: number[]; compute_s: number[]; outage_s: number[]; aggregation_s: number[];
+  other_s: number[];
+}
+
+export interface Tasks {
+  id: number[]; node: number[]; label: string[]; assigned_s: number[]; ended_s: number[];
+  outcome: string[];          // "aggregated", "buffered" or the cause of its end
+  aggregated_version: (number | null)[]; staleness: (number | null)[];
+  energy_j: (number | null)[]; bytes_down: number[]; bytes_up: number[]; rate: number[];
+}
+
+// A transfer is the worker's (both workers', where there are two).
+export interface Timeline {
+  labels: string[];           // "download", "train", "upload", "mask", "aggregate" ...
+  kinds: ('compute' | 'transfer')[];  // of each label
+  causes: string[];           // why something was given up or waited for; [0] is ""
+  // By node, then begin_s.
+  activities: { node: number[]; lane: number[];   // 0 compute, 1 send, 2 receive
+                label: number[];                  // index of labels
+                begin_s: number[]; end_s: number[]; task: number[];
+                real: number[];                   // 1: measured on a device
+                cause: number[] };                // index of causes; above 0: it was lost
+  waits: { node: number[]; begin_s: number[]; end_s: number[]; cause: number[] };
+  away: { node: number[]; begin_s: number[]; end_s: number[] };
+  merged_below_s: number;     // activities and gaps shorter than this are drawn together; 0: none
+}
+
+export interface Sweep {
+  label: string;              // folder
+  name: string;
+  version: string;
+  keys: string[];             // of the axes, e.g. "schedule.kind", "seed"
+  figures: FigureName[];      // those that some point has
+  points: { settings: string[];               // a value for each key, as in TOML, without quotes
+            status: 'done' | 'failed' | 'missing'; cause: string;
+            values: (number | null)[] }[];    // for each of `figures`
+}
+
+export interface FigureName {
+  key: string; title: string;
+  unit: 's' | 'bytes' | 'J' | 'share' | 'count';
+  better: 'less' | 'more' | '';
+}
+
+// Groups of runs that differ in their seed alone, against one of them.
+export interface Comparison {
+  baseline: number;           // index of groups
+  groups: { label: string; runs: string[]; seeds: number[] }[];
+  figures: (FigureName & {
+    values: (number | null)[][];              // [group][run]
+    mean: (number | null)[];                  // [group]
+    ratio: (number | null)[];                 // of the means, to the baseline's
+    paired: (null | { seeds: number[]; differences: number[]; mean: number;
+                      low: number | null; high: number | null;  // 95 % interval of the mean; null: one pair
+                      method: '' | 't' | 'bootstrap' })[];      // [group]; null for the baseline
+  })[];
+}
+
+// As `convoy compare --json` has it: errors are shares of the measured duration.
+export interface Fidelity {
+  simulated: string | null;   // folder; null: each activity's own prediction
+  measured: string;
+  nodes: FidelityRow[]; totals: FidelityRow[];
+  makespan: FidelityEnd | null;
+  version: number | null; to_version: FidelityEnd | null;
+  remarks: string[];
+}
+export interface FidelityRow {
+  node?: string; label: string; compared: number;
+  simulated_s: number | null; measured_s: number | null;
+  error: number | null; bias: number | null;
+}
+export interface FidelityEnd { simulated_s: number; measured_s: number; error: number | null }
+
+// --- live ---------------------------------------------------------------------------------------
+// ws://HOST/live, with ?token=... where the page's address has one. The server sends `run` first,
+// then `rows` and `now` until `end`; after that it closes. A client may send {"do": "pause"},
+// {"do": "resume"} or {"do": "stop"}; they are answered with `now` or `refused`.
+
+export type Message =
+  | { type: 'run'; run: Run; may_control: boolean;  // the address holds the token
+      pausable: boolean }                           // no: there are real nodes
+  // Appended to the columns of the same name; `timeline` holds activities, labels and kinds only
+  // (the whole lists of labels, kinds, causes so far).
+  | { type: 'rows'; tasks: Tasks; timeline: Pick<Timeline, 'labels' | 'kinds' | 'causes' | 'activities'>;
+      curve: Curve; exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
+      away: Timeline['away'] }
+  | { type: 'now'; virtual_time_s: number; wall_time_s: number;
+      lag_ms: number | null;    // of real nodes, at most so far
+      share: number;            // of the way to its end
+      rounds: number; tasks: number; tasks_failed: number; accuracy: number | null;
+      paused: boolean;
+      nodes: { node: number[]; label: string[]; since_s: number[]; away: boolean[] } } // who does what; absent: idle
+  | { type: 'end'; run: Run }   // over: the same with all that is known at the end
+  | { type: 'refused'; why: string };

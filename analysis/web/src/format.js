@@ -1,0 +1,84 @@
+// Figures for people. The store has seconds, bytes, joules and shares of 1.
+
+// For each unit: [at least so much of it, divisor, name].
+const scales = {
+  s: [
+    [3 * 86400, 86400, 'd'], [3 * 3600, 3600, 'h'], [300, 60, 'min'], [1, 1, 's'], [1e-3, 1e-3, 'ms'],
+    [0, 1e-6, 'µs'],
+  ],
+  bytes: [
+    [2 ** 40, 2 ** 40, 'TiB'], [2 ** 30, 2 ** 30, 'GiB'], [2 ** 20, 2 ** 20, 'MiB'],
+    [2 ** 10, 2 ** 10, 'KiB'], [0, 1, 'B'],
+  ],
+  J: [[1e6, 1e6, 'MJ'], [1e3, 1e3, 'kJ'], [1, 1, 'J'], [0, 1e-3, 'mJ']],
+  share: [[0, 0.01, '%']],
+  count: [[0, 1, '']],
+};
+
+// How to write values of a unit up to `max`: {name, of(value): scaled, text(value)}.
+export function scale(unit, max) {
+  const steps = scales[unit] ?? [[0, 1, unit]];
+  const size = Math.abs(max) || 0;
+  const [, divisor, name] = size === 0 ? zeroStep(unit, steps) : steps.find(([from]) => size >= from);
+  return {
+    name,
+    of: (value) => (value === null || value === undefined ? null : value / divisor),
+    text: (value) => (known(value) ? withUnit(number(value / divisor), name) : '–'),
+  };
+}
+
+function zeroStep(unit, steps) {
+  return steps.find(([, divisor]) => divisor === 1) ?? steps[steps.length - 1];
+}
+
+export const known = (value) => value !== null && value !== undefined && !Number.isNaN(value);
+
+const withUnit = (text, name) => (name === '' ? text : `${text} ${name}`);
+
+export function number(value, digits = 4) {
+  if (!known(value)) return '–';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size >= 1e9 || size < 1e-4) return minus(value.toExponential(2));
+  const decimals = Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(size))));
+  return minus(value.toLocaleString('en-US', {
+    maximumFractionDigits: Number.isInteger(value) ? 0 : decimals,
+  }));
+}
+
+const minus = (text) => text.replace('-', '−');
+
+// One value in the unit that suits it: 1.92 s, 29.5 MiB, 95.2 %.
+export function quantity(value, unit) {
+  if (!known(value)) return '–';
+  if (unit === 'share') return `${number(value * 100, 3)} %`;
+  return scale(unit, value).text(value);
+}
+
+// Several in the unit of the largest, e.g. the ends of an interval.
+export function quantities(values, unit) {
+  const common = scale(unit, Math.max(0, ...values.filter(known).map(Math.abs)));
+  const texts = values.map((value) => (known(value) ? number(common.of(value), 3) : '–'));
+  return { texts, unit: common.name };
+}
+
+export const seconds = (value) => quantity(value, 's');
+export const bytes = (value) => quantity(value, 'bytes');
+export const percent = (value) => quantity(value, 'share');
+export const count = (value) => number(value, 12);
+
+export const axisName = (name, unit) => (unit ? `${name} (${unit})` : name);
+
+export function largest(lists) {
+  let most = 0;
+  for (const list of lists) for (const value of list) if (known(value) && Math.abs(value) > most) most = Math.abs(value);
+  return most;
+}
+
+const words = {
+  all: 'all updates were there', quorum: 'the quorum was there', deadline: 'the deadline came',
+  node_lost: 'node lost', out_of_memory: 'out of memory', run_ended: 'the run ended',
+};
+// "out_of_memory" for people.
+export const cause = (name) => words[name] ?? String(name).replaceAll('_', ' ');

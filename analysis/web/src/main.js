@@ -1,0 +1,15 @@
+import './style.css';
+import { charts } from './chart.js';
+import { live } from './live.js';
+import { drawAll, Page } from './page.js';
+import { apply } from './theme.js';
+
+const data = JSON.parse(document.getElementById('data').textContent);
+const page = new Page(data);
+window.convoy = { data, charts, page };
+apply();
+page.build(data.live ? live(page) : null);
+window.addEventListener('beforeprint', () => charts.forEach((figure) => figure.create()));
+drawAll().then(() => {
+  document.documentElement.dataset.ready = 'true';
+});

@@ -1,0 +1,36 @@
+#include "cli/figure_text.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace convoy::cli {
+
+std::string human(analysis::Unit unit, double value) {
+  if (value < 0) return "-" + human(unit, -value);
+  switch (unit) {
+    case analysis::Unit::seconds:
+      return base::human_seconds(value);
+    case analysis::Unit::bytes:
+      return base::human_bytes(value);
+    case analysis::Unit::joules:
+      return base::human_energy(value);
+    case analysis::Unit::share:
+      return fmt::format("{:.1f} %", 100 * value);
+    case analysis::Unit::count: {
+      constexpr double large = 1000;  // of which no one wants the decimals
+      const bool whole = value >= large || value == std::floor(value);
+      return whole ? base::human_count(std::round(value)) : fmt::format("{:.2f}", value);
+    }
+  }
+  return "";
+}
+
+std::string human_difference(analysis::Unit unit, double value) {
+  if (unit == analysis::Unit::share) return fmt::format("{:+.1f} pp", 100 * value);
+  return (value > 0 ? "+" : "") + human(unit, value);
+}
+
+}  // namespace convoy::cli

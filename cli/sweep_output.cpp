@@ -1,0 +1,134 @@
+#include "cli/sweep_output.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/csv.hpp"
+#include "base/text.hpp"
+#include "cli/figure_text.hpp"
+#include "cli/table.hpp"
+
+namespace convoy::cli {
+namespace {
+
+using analysis::PointStatus;
+using analysis::SweepResults;
+using nlohmann::ordered_json;
+
+std::string cell(const SweepResults& results, std::size_t figure,
+                 const std::vector<std::size_t>& group) {
+  std::vector<double> values;
+  for (const std::size_t i : group) {
+    const auto& of_point = results.points[i].values;
+    if (figure < of_point.size() && of_point[figure]) values.push_back(*of_point[figure]);
+  }
+  if (values.empty()) return "";
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  const double median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+  const analysis::Unit unit = results.figures[figure].unit;
+  if (values.back() == values.front()) return human(unit, median);
+  return fmt::format("{} [{} .. {}]", human(unit, median), human(unit, values.front()),
+                     human(unit, values.back()));
+}
+
+}  // namespace
+
+std::string sweep_csv(const SweepResults& results, const sim::SweepFolder& folder) {
+  std::string text = "point,hash";
+  for (const std::string& key : results.index.keys) text += "," + base::csv_cell(key);
+  for (const char* column : sim::result_columns) text += fmt::format(",result.{}", column);
+  text += "\n";
+  for (std::size_t i = 0; i < results.points.size(); ++i) {
+    const sim::PointIndex& point = results.index.points[i];
+    const auto summary = folder.summary(point.hash);
+    if (!summary) continue;
+    text += fmt::format("{},{}", i, point.hash);
+    for (const std::string& value : point.settings) text += "," + base::csv_cell(value);
+    for (const char* column : sim::result_columns) {
+      const ordered_json& v = (*summary)[column];
+      text += ",";
+      if (!v.is_null()) text += base::csv_cell(v.is_string() ? v.get<std::string>() : v.dump());
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string sweep_json(const SweepResults& results, const sim::SweepFolder& folder,
+                       const std::string& status) {
+  const auto& keys = results.index.keys;
+  ordered_json all = {{"scenario", results.index.scenario},
+                      {"status", status},
+                      {"keys", keys},
+                      {"points", results.points.size()},
+                      {"finished", results.count(PointStatus::done)},
+                      {"failed", results.count(PointStatus::failed)}};
+  all["results"] = ordered_json::array();
+  for (std::size_t i = 0; i < results.points.size(); ++i) {
+    const sim::PointIndex& point = results.index.points[i];
+    ordered_json one = {{"point", i}, {"hash", point.hash}};
+    for (std::size_t k = 0; k < keys.size(); ++k) one["settings"][keys[k]] = point.settings[k];
+    if (auto summary = folder.summary(point.hash)) {
+      one["summary"] = std::move(*summary);
+    } else {
+      one["summary"] = nullptr;
+      one["cause"] = results.points[i].cause;
+    }
+    all["results"].push_back(std::move(one));
+  }
+  return all.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string sweep_table(const SweepResults& results) {
+  // The others are in results.csv.
+  const std::vector<std::string> shown = {"virtual_time_s", "utilization", "energy_j",
+                                          "bytes_down",     "bytes_up",    "accuracy",
+                                          "time_to_accuracy_s"};
+  std::vector<std::size_t> figures;
+  for (std::size_t f = 0; f < results.figures.size(); ++f) {
+    const bool wanted = std::find(shown.begin(), shown.end(), results.figures[f].key) != shown.end();
+    if (wanted) figures.push_back(f);
+  }
+  const analysis::SeedGroups groups = analysis::without_seeds(results.index);
+  std::vector<std::string> headings;
+  for (const std::size_t k : groups.keys) headings.push_back("<" + results.index.keys[k]);
+  headings.emplace_back("runs");
+  for (const std::size_t f : figures) headings.push_back(results.figures[f].title);
+  Table table(headings);
+  for (const analysis::SeedGroup& group : groups.groups) {
+    std::vector<std::string> row = group.settings;
+    std::size_t runs = 0;
+    std::size_t failures = 0;
+    for (const std::size_t i : group.points) {
+      runs += results.points[i].status == PointStatus::done ? 1 : 0;
+      failures += results.points[i].status == PointStatus::failed ? 1 : 0;
+    }
+    row.push_back(failures > 0 ? fmt::format("{} ({} failed)", runs, failures)
+                               : fmt::format("{}", runs));
+    for (const std::size_t f : figures) row.push_back(cell(results, f, group.points));
+    table.add(std::move(row));
+  }
+  return table.str();
+}
+
+void print_failures(const SweepResults& results) {
+  constexpr std::size_t most = 20;
+  std::size_t said = 0;
+  for (std::size_t i = 0; i < results.points.size(); ++i) {
+    if (results.points[i].status != PointStatus::failed || ++said > most) continue;
+    const sim::PointIndex& point = results.index.points[i];
+    std::string where;
+    for (std::size_t k = 0; k < results.index.keys.size(); ++k) {
+      where += fmt::format("{}{} = {}", where.empty() ? "" : ", ", results.index.keys[k],
+                           point.settings[k]);
+    }
+    fmt::print(stderr, "convoy: point {} ({}) failed: {}; points/{}/log.txt\n", i, where,
+               base::printable(results.points[i].cause, 300), point.hash);
+  }
+  if (said > most) fmt::print(stderr, "convoy: ... and {} more\n", said - most);
+}
+
+}  // namespace convoy::cli

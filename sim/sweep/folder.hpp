@@ -1,0 +1,70 @@
+#pragma once
+
+// The folder of a sweep:
+//
+//   sweep.json           the keys and, for each point, their values and its hash
+//   results.csv          a row for each point that is finished
+//   points/HASH/         summary.json once it is finished, failure.txt where it failed, log.txt,
+//                        run.sqlite
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace convoy::sim {
+
+struct PointIndex {
+  std::vector<std::string> settings;  // a value for each key
+  std::string hash;                   // of all that decides about its result
+};
+
+struct SweepIndex {
+  std::string scenario;  // name
+  std::string file;
+  std::string version;  // of Convoy
+  std::vector<std::string> keys;
+  std::vector<PointIndex> points;
+};
+
+// Of a point's summary (`convoy run --json`), in results.csv: all but the wall time, which no two
+// runs share.
+inline constexpr std::array result_columns = {
+    "schedule",         "seed",         "rounds",   "virtual_time_s", "tasks",
+    "tasks_aggregated", "tasks_failed", "samples",  "utilization",    "bytes_down",
+    "bytes_up",         "energy_j",     "accuracy", "accuracy_best",  "time_to_accuracy_s",
+    "coverage_min",     "untrained"};
+
+class SweepFolder {
+ public:
+  // `with_stores`: a point counts as finished only with its run.
+  explicit SweepFolder(std::filesystem::path folder, bool with_stores = false)
+      : folder_(std::move(folder)), with_stores_(with_stores) {}
+
+  // There is one.
+  [[nodiscard]] bool exists() const;
+  // Throws base::UserError where there is none, or it cannot be read.
+  [[nodiscard]] SweepIndex index() const;
+  void write_index(const SweepIndex& index) const;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
+  [[nodiscard]] std::filesystem::path of(const std::string& hash) const {
+    return folder_ / "points" / hash;
+  }
+
+  // The figures of a finished point; nothing where it is not finished, or what is there is not
+  // whole or of somebody else.
+  [[nodiscard]] std::optional<nlohmann::ordered_json> summary(const std::string& hash) const;
+  // Why a point failed; "": it did not.
+  [[nodiscard]] std::string failure(const std::string& hash) const;
+  // False where not even that can be written.
+  bool note_failure(const std::string& hash, const std::string& cause) const;
+
+ private:
+  std::filesystem::path folder_;
+  bool with_stores_;
+};
+
+}  // namespace convoy::sim
