@@ -172,7 +172,7 @@ class StoreTail::Impl {
   void read_activities(SQLite::Database& database, RunTables& tables) {
     Columns rows(database,
                  "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
-                 "bytes, flops FROM activity WHERE rowid > ? ORDER BY rowid");
+                 "bytes, flops, energy_j FROM activity WHERE rowid > ? ORDER BY rowid");
     rows.bind(1, last_activity_);
     while (rows.executeStep()) {
       last_activity_ = rows.getColumn(0).getInt64();
@@ -188,6 +188,7 @@ class StoreTail::Impl {
       a.end_s = rows.getColumn(9).getDouble();
       a.bytes = rows.getColumn(10).getDouble();
       a.flops = rows.getColumn(11).getDouble();
+      a.energy_j = rows.getColumn(12).getDouble();
       tables.activities.push_back(a);
     }
   }

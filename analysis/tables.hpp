@@ -35,6 +35,7 @@ struct Activity {
   double end_s = 0;
   double bytes = 0;
   double flops = 0;
+  double energy_j = 0;
 
   [[nodiscard]] bool is_transfer() const { return peer >= 0; }
   [[nodiscard]] bool started() const { return start_s >= 0; }

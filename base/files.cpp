@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 
 #include "base/diagnostics.hpp"
 
@@ -26,24 +26,45 @@ void check_output(const std::string& path, bool overwrite) {
 }
 
 void write_output(const std::string& path, const std::string& text, bool overwrite) {
+  write_output(path, [&text](std::ostream& out) { out << text; }, overwrite);
+}
+
+void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
+                  bool overwrite) {
   if (path == "-") {
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    write(std::cout);
     return;
   }
   check_output(path, overwrite);
   const std::string draft = path + ".new";
-  {
-    std::ofstream out(draft, std::ios::binary);
-    out << text;
-    out.flush();
-    if (!out) {
-      out.close();
-      std::error_code ignored;
-      std::filesystem::remove(draft, ignored);
-      throw base::UserError(path + ": could not be written whole; is the disk full?");
-    }
+  const auto give_up = [&draft] {
+    std::error_code ignored;
+    std::filesystem::remove(draft, ignored);
+  };
+  std::ofstream out(draft, std::ios::binary);
+  try {
+    write(out);
+  } catch (...) {
+    out.close();
+    give_up();
+    throw;
+  }
+  out.flush();
+  const bool whole = static_cast<bool>(out);
+  out.close();
+  if (!whole) {
+    give_up();
+    throw base::UserError(path + ": could not be written whole; is the disk full?");
   }
   std::filesystem::rename(draft, path);
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error || !std::filesystem::is_directory(path)) {
+    throw UserError(path + ": cannot be made a folder" + (error ? " (" + error.message() + ")" : ""));
+  }
 }
 
 }  // namespace convoy::base

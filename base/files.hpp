@@ -1,7 +1,9 @@
 #pragma once
 
-// Files that a verb writes for its user.
+// Files that are written for a user.
 
+#include <functional>
+#include <iosfwd>
 #include <string>
 
 namespace convoy::base {
@@ -12,5 +14,12 @@ void check_output(const std::string& path, bool overwrite);
 
 // Whole or not at all: written beside, then put in its place. "-": to the terminal.
 void write_output(const std::string& path, const std::string& text, bool overwrite);
+// The same for what is too large to be held in memory: `write` fills the file; what it throws leaves
+// none behind.
+void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
+                  bool overwrite);
+
+// With those above it. Throws base::UserError where it cannot be.
+void make_folder(const std::string& path);
 
 }  // namespace convoy::base
