@@ -6,22 +6,28 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "sim/store/store.hpp"
 
 namespace convoy::analysis {
 
-// What `read` gives of the run in `folder`. Throws sim::StoreError, naming the folder, where SQLite
+// What `read` gives of a store, or of the run in a folder. Throws sim::StoreError, naming the file, where SQLite
 // cannot go on: a file that is none of its own, or a damaged one.
 template <class Read>
-auto reading(const std::filesystem::path& folder, Read read) {
+auto reading_file(const std::filesystem::path& file, Read read) {
   try {
-    SQLite::Database database(sim::store_path(folder), SQLite::OPEN_READONLY);
+    constexpr int longest_ms = 5'000;  // that a writer may keep us waiting
+    SQLite::Database database(file, SQLite::OPEN_READONLY, longest_ms);
     return read(database);
   } catch (const SQLite::Exception& e) {
     throw sim::StoreError(
-        fmt::format("{}: cannot be read, or is damaged ({})", folder.string(), e.what()));
+        fmt::format("{}: cannot be read, or is damaged ({})", file.string(), e.what()));
   }
+}
+template <class Read>
+auto reading(const std::filesystem::path& folder, Read read) {
+  return reading_file(sim::store_path(folder), std::move(read));
 }
 
 }  // namespace convoy::analysis

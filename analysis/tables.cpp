@@ -77,12 +77,11 @@ double RunTables::until_s() const {
 
 class StoreTail::Impl {
  public:
-  explicit Impl(const std::filesystem::path& folder) : folder_(folder) {
-    sim::read_run(folder);  // says what is wrong with a store
-  }
+  Impl(const std::filesystem::path& folder, std::filesystem::path file)
+      : folder_(folder), file_(std::move(file)) {}
 
   RunTables next() {
-    return reading(folder_, [this](SQLite::Database& database) {
+    return reading_file(file_, [this](SQLite::Database& database) {
       SQLite::Transaction one_state(database);  // however the run goes on meanwhile
       RunTables tables;
       tables.folder = folder_.string();
@@ -101,7 +100,7 @@ class StoreTail::Impl {
 
  private:
   void read_state(SQLite::Database& database, RunTables& tables) {
-    tables.run = sim::read_run(folder_);
+    tables.run = sim::read_run_file(file_);
     Columns run(database, "SELECT virtual_time_s FROM run");
     if (run.executeStep()) tables.ended_s = maybe(run, 0);
     Columns rows(database,
@@ -254,6 +253,7 @@ class StoreTail::Impl {
   }
 
   std::filesystem::path folder_;
+  std::filesystem::path file_;
   Names labels_;
   Names causes_;
   std::int64_t tasks_whole_ = 0;
@@ -265,12 +265,16 @@ class StoreTail::Impl {
   std::int64_t last_entry_ = -1;
 };
 
-StoreTail::StoreTail(const std::filesystem::path& folder) : impl_(std::make_unique<Impl>(folder)) {}
+StoreTail::StoreTail(const std::filesystem::path& folder)
+    : impl_(std::make_unique<Impl>(folder, sim::store_under_way(folder))) {}
 StoreTail::~StoreTail() = default;
 StoreTail::StoreTail(StoreTail&&) noexcept = default;
 StoreTail& StoreTail::operator=(StoreTail&&) noexcept = default;
 RunTables StoreTail::next() { return impl_->next(); }
 
-RunTables read_tables(const std::filesystem::path& folder) { return StoreTail(folder).next(); }
+RunTables read_tables(const std::filesystem::path& folder) {
+  sim::read_run(folder);  // says what is wrong with a store
+  return StoreTail::Impl(folder, sim::store_path(folder)).next();
+}
 
 }  // namespace convoy::analysis

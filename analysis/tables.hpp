@@ -96,7 +96,7 @@ struct RunTables {
 // Follows a run while it is written.
 class StoreTail {
  public:
-  // Throws sim::StoreError where there is no store to read.
+  // Of a run that is being resumed the resumption is followed.
   explicit StoreTail(const std::filesystem::path& folder);
   ~StoreTail();
   StoreTail(StoreTail&&) noexcept;
@@ -106,12 +106,13 @@ class StoreTail {
   // nodes, host) is as it is now. Throws sim::StoreError.
   RunTables next();
 
- private:
   class Impl;
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 
-// Throws sim::StoreError where there is no store to read.
+// The run in a folder. Throws sim::StoreError where there is no store to read.
 RunTables read_tables(const std::filesystem::path& folder);
 
 }  // namespace convoy::analysis

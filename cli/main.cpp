@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
     cli::add_check(app, status);
     cli::add_run(app, status);
     cli::add_compare(app, status);
+    cli::add_report(app, status);
     cli::add_export(app, status);
     cli::add_profile(app, status);
     cli::add_predict(app, status);

@@ -11,6 +11,7 @@
 #include "cli/progress.hpp"
 #include "cli/real_run.hpp"
 #include "cli/scenario_arguments.hpp"
+#include "cli/serve.hpp"
 #include "cli/signals.hpp"
 #include "cli/summary.hpp"
 #include "cli/verbs.hpp"
@@ -29,6 +30,7 @@ struct RunArguments {
   bool quiet = false;
   int workers = 0;
   std::string device = "cpu";
+  std::string serve;
   RealArguments real;
 };
 
@@ -76,7 +78,15 @@ int run(const RunArguments& arguments) {
     return ExitStatus::stopped;
   }
   ProgressDisplay display(arguments.quiet, scenario.output.progress_s);
-  options.progress = [&](const sim::Progress& progress) { display.show(progress); };
+  std::unique_ptr<LiveView> live;
+  if (!arguments.serve.empty()) {
+    live = std::make_unique<LiveView>(arguments.serve, scenario, options);
+    fmt::print(stderr, "convoy: the run is at {}\n", live->url());
+  }
+  options.progress = [&](const sim::Progress& progress) {
+    display.show(progress);
+    if (live) live->follow(progress);
+  };
 
   spdlog::info("scenario {} (hash {}), {} nodes, store {}", scenario.file, scenario.hash,
                scenario.world.nodes.size() - 1,
@@ -85,6 +95,7 @@ int run(const RunArguments& arguments) {
   spdlog::info("ended at {} s virtual, {} s wall: {}", result.summary.virtual_time_s,
                result.summary.wall_time_s, sim::name_of(result.status));
   real.over(result.status);
+  if (live) live->run_is_over();
   display.clear();
   if (arguments.json) {
     fmt::print("{}\n", summary_json(result));
@@ -120,6 +131,9 @@ void add_run(CLI::App& app, int& status) {
                    "Threads that learn (default: one for each core); changes no result")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--device", arguments->device, "What learns: cpu, cuda or cuda:N");
+  verb->add_option("--serve", arguments->serve,
+                   "ADDRESS:PORT, such as 127.0.0.1:8080: show the run in a browser while it goes "
+                   "on; beyond this machine with a token");
   add_real_arguments(*verb, arguments->real);
   verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");

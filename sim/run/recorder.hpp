@@ -41,6 +41,7 @@ class Recorder {
   // What is still under way, or waits to be aggregated.
   void run_ended(double now);
 
+  [[nodiscard]] std::int64_t tasks_failed() const { return failed_; }
   // Fills in the counts.
   void count_into(Summary& summary) const;
 

@@ -39,7 +39,7 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-class Run : public WorldListener {
+class Run : public WorldListener, public RunView {
  public:
   Run(const Scenario& scenario, const RunOptions& options)
       : scenario_(scenario),
@@ -112,7 +112,7 @@ class Run : public WorldListener {
     watch_for_rest();
     if (learner_) learner_->maybe_checkpoint();
     if (options_.progress) {
-      options_.progress({world_.now(), version_, tasks_done_, accuracy_, share()});
+      options_.progress({world_.now(), version_, tasks_done_, accuracy_, share(), this});
     }
   }
 
@@ -161,6 +161,15 @@ class Run : public WorldListener {
     if (!options_.real->has_orders()) return;
     if (store_ && !finished_) store_->commit();
     options_.real->settled();
+  }
+
+  // --- the view ---------------------------------------------------------------------------------
+
+  [[nodiscard]] std::vector<UnderWay> under_way() const override { return world_.under_way(); }
+  [[nodiscard]] bool present(NodeId node) const override { return world_.present(node); }
+  [[nodiscard]] std::int64_t tasks_failed() const override { return recorder_.tasks_failed(); }
+  [[nodiscard]] std::optional<double> max_lag_s() const override {
+    return options_.real == nullptr ? std::nullopt : std::optional(world_.max_lag_s());
   }
 
   void poll() override {

@@ -7,14 +7,28 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/store/store.hpp"
+#include "sim/world/world.hpp"
 
 namespace convoy::sim {
+
+// Who does what at a moment of a run: to be asked in RunOptions::progress only.
+class RunView {
+ public:
+  virtual ~RunView() = default;
+  [[nodiscard]] virtual std::vector<UnderWay> under_way() const = 0;
+  [[nodiscard]] virtual bool present(NodeId node) const = 0;
+  [[nodiscard]] virtual std::int64_t tasks_failed() const = 0;
+  // Of real nodes: how late what they did was delivered, at most; nothing without real nodes.
+  [[nodiscard]] virtual std::optional<double> max_lag_s() const = 0;
+};
 
 // How far a run has come.
 struct Progress {
@@ -23,6 +37,7 @@ struct Progress {
   std::int64_t tasks = 0;
   std::optional<double> accuracy;  // as judged last
   double share = 0;                // of the way to its end, 0 to 1, as far as that can be told
+  const RunView* view = nullptr;   // never null
 };
 
 struct RunOptions {

@@ -16,6 +16,8 @@ RunStatus status_of(const std::string& name) {
 
 }  // namespace
 
+std::filesystem::path beside(const std::filesystem::path& store) { return store.string() + ".new"; }
+
 // Checks that a file is a run store of this version.
 void check_store(const std::filesystem::path& path, SQLite::Database& database) {
   try {
@@ -90,11 +92,20 @@ std::string name_of(RunStatus status) {
   return "";
 }
 
+std::filesystem::path store_under_way(const std::filesystem::path& folder) {
+  const std::filesystem::path resumed = beside(store_path(folder));
+  return std::filesystem::exists(resumed) ? resumed : store_path(folder);
+}
+
 StoredRun read_run(const std::filesystem::path& folder) {
   const std::filesystem::path path = store_path(folder);
   if (!std::filesystem::exists(path)) {
     throw StoreError(fmt::format("{}: there is no run here (no run.sqlite)", folder.string()));
   }
+  return read_run_file(path);
+}
+
+StoredRun read_run_file(const std::filesystem::path& path) {
   try {
     SQLite::Database database(path, SQLite::OPEN_READONLY);
     check_store(path, database);

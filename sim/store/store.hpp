@@ -21,6 +21,8 @@ namespace convoy::sim {
 constexpr int store_version = 4;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
+// Where the run in a folder is written as it goes on: a resumed one beside the one before it.
+std::filesystem::path store_under_way(const std::filesystem::path& folder);
 std::string name_of(RunStatus status);
 
 // A store that another process is writing, that is no store, or that is of another version.
@@ -110,5 +112,7 @@ struct StoredRun {
 };
 // Throws StoreError where there is none, or none that this version reads.
 StoredRun read_run(const std::filesystem::path& folder);
+// Likewise, of a store by its file.
+StoredRun read_run_file(const std::filesystem::path& file);
 
 }  // namespace convoy::sim

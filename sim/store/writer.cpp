@@ -140,8 +140,6 @@ class Inserter {
   SQLite::Statement reading_;
 };
 
-std::filesystem::path beside(const std::filesystem::path& path) { return path.string() + ".new"; }
-
 void remove_database(const std::filesystem::path& path) {
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
 }
@@ -262,7 +260,7 @@ class StoreWriter::Impl {
     writer_.join();
     if (failure_) std::rethrow_exception(failure_);
     write_results(end, nodes, host);
-    database_->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    empty_the_log();
     if (path_ != final_path_) replace_old();
   }
 
@@ -351,6 +349,19 @@ class StoreWriter::Impl {
     SQLite::Statement fact(*database_, "INSERT OR REPLACE INTO host VALUES (?,?)");
     for (const auto& [key, value] : host) insert(fact, key, value);
     transaction.commit();
+  }
+
+  // All into the file itself. Waits for those who are reading: what was left in the log of a resumed
+  // run would be lost with its name.
+  void empty_the_log() {
+    constexpr int longest_ms = 30'000;
+    database_->setBusyTimeout(path_ == final_path_ ? 0 : longest_ms);
+    const bool busy = database_->execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() != 0;
+    if (busy && path_ != final_path_) {
+      throw StoreError(fmt::format("{}: somebody keeps on reading it, so it cannot take the place "
+                                   "of {}; `convoy run --resume` does it",
+                                   path_.string(), final_path_.string()));
+    }
   }
 
   // A resumed run is simulated anew in a file beside the old one, and takes its place when it has

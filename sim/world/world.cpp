@@ -130,6 +130,16 @@ class World::Impl {
   [[nodiscard]] bool present(NodeId node) const { return presence_.present(node); }
   [[nodiscard]] bool expected(NodeId node) const { return presence_.expected(node); }
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
+  [[nodiscard]] std::vector<UnderWay> under_way() const {
+    std::vector<UnderWay> all;
+    for (const RunningTask* task : tasks_.all()) {
+      for (const RunningActivity& a : task->activities) {
+        if (a.state != RunningActivity::State::running) continue;
+        all.push_back({task->id, a.node, a.peer, a.what().label, a.start_s});
+      }
+    }
+    return all;
+  }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
   [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
@@ -507,6 +517,7 @@ void World::cancel_timer(std::int64_t timer) { impl_->cancel_timer(timer); }
 bool World::present(NodeId node) const { return impl_->present(node); }
 bool World::expected(NodeId node) const { return impl_->expected(node); }
 std::size_t World::tasks() const { return impl_->tasks(); }
+std::vector<UnderWay> World::under_way() const { return impl_->under_way(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
 double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }

@@ -88,6 +88,15 @@ struct NodeUsage {
   int tasks_failed = 0;    // failed or given up
 };
 
+// An activity that runs.
+struct UnderWay {
+  TaskId task = no_task;
+  NodeId node = no_node;  // where it computes, or who sends
+  NodeId peer = no_node;  // who receives
+  std::string label;
+  double start_s = 0;
+};
+
 class World {
  public:
   // `real`: who carries out the activities of real nodes; may be null where there are none.
@@ -120,6 +129,8 @@ class World {
   [[nodiscard]] bool expected(NodeId node) const;
   // Tasks under way.
   [[nodiscard]] std::size_t tasks() const;
+  // What runs at this moment; takes time in proportion to the tasks under way.
+  [[nodiscard]] std::vector<UnderWay> under_way() const;
   [[nodiscard]] NodeUsage usage(NodeId node) const;
   // Where there are real nodes: how late what they did was delivered, at most, in virtual seconds.
   [[nodiscard]] double max_lag_s() const;

@@ -33,15 +33,16 @@ std::string make(const TemporaryFolder& folder, const std::string& name, bool re
   return store.write().string();
 }
 
-TEST(Compare, SimulatedRunsAloneAreAnArray) {
+TEST(Compare, ARunAloneIsTold) {
   const TemporaryFolder folder;
   const std::string one = make(folder, "one", false, 5);
   const Output text = convoy("compare " + one);
   EXPECT_EQ(text.status, 0) << text.err;
   EXPECT_THAT(text.out, Not(HasSubstr("rrors of")));
-  const json runs = json::parse(convoy("compare --json " + one).out);
-  ASSERT_TRUE(runs.is_array());
-  EXPECT_EQ(runs.at(0).at("run"), one);
+  const json all = json::parse(convoy("compare --json " + one).out);
+  EXPECT_EQ(all.at("runs").at(0).at("run"), one);
+  EXPECT_EQ(all.at("comparison").at("groups").size(), 1);
+  EXPECT_TRUE(all.at("fidelity").empty());
 }
 
 TEST(Compare, TheErrorsFollowTheUsualTable) {

@@ -36,6 +36,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"sim/sweep", {"base"}},
       {"sim/sweep/mpi", {"sim/sweep"}},
       {"analysis", {"base", "platforms/traces", "sim/store", "sim/sweep"}},
+      {"analysis/report", {"base", "sim/store", "sim/sweep", "analysis"}},
+      {"analysis/live", {"base", "sim/store", "analysis", "analysis/report"}},
       {"hil/testbed", {"base"}},
       {"hil/sensors", {"base"}},
       {"hil/protocol", {"base", "engine/api", "hil/testbed"}},
@@ -47,7 +49,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "sim/world", "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
-        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "hil/bridge",
+        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "analysis/report", "analysis/live", "hil/bridge",
         "hil/protocol", "hil/testbed"}},
   };
   return all;
@@ -60,8 +62,8 @@ const std::map<std::string, std::set<std::string>>& confined() {
       {"torch/", {"engine/learning"}},
       {"ATen/", {"engine/learning"}},
       {"c10/", {"engine/learning"}},
-      {"boost/asio", {"hil/protocol", "hil/bridge", "hil/agent", "cli"}},
-      {"boost/beast", {"cli"}},
+      {"boost/asio", {"hil/protocol", "hil/bridge", "hil/agent", "analysis/live", "cli"}},
+      {"boost/beast", {"analysis/live"}},
       {"boost/math", {"analysis"}},
       {"openssl/", {"hil/testbed", "hil/protocol"}},
       {"flatbuffers/", {"hil/protocol"}},

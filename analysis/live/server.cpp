@@ -1,0 +1,188 @@
+#include "analysis/live/server.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <ctime>
+#include <future>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "analysis/live/access.hpp"
+#include "analysis/live/session.hpp"
+#include "analysis/report/report.hpp"
+#include "base/diagnostics.hpp"
+
+namespace convoy::analysis {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using Error = boost::system::error_code;
+
+namespace {
+
+// Of this thread.
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+}  // namespace
+
+class LiveServer::Impl : public LiveHost {
+ public:
+  Impl(LiveOptions options, LiveState& state)
+      : options_(std::move(options)),
+        state_(state),
+        access_(options_.host, options_.port, options_.loopback, new_token()),
+        page_(live_html(options_.version)),
+        acceptor_(io_),
+        status_timer_(io_),
+        rows_timer_(io_) {
+    try {
+      const tcp::endpoint endpoint(asio::ip::make_address(options_.host), options_.port);
+      acceptor_.open(endpoint.protocol());
+      acceptor_.set_option(tcp::acceptor::reuse_address(true));
+      acceptor_.bind(endpoint);
+      acceptor_.listen();
+    } catch (const boost::system::system_error& e) {
+      throw base::UserError(fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
+                                        "port",
+                                        options_.host, options_.port, e.code().message()));
+    }
+    accept();
+    tell_status();
+    tell_rows();
+    thread_ = std::jthread([this] {
+      // Whatever it does may wait for the run.
+      constexpr int least = 19;
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), least);
+      // Whatever goes wrong here, the run goes on.
+      while (!io_.stopped()) {
+        try {
+          io_.run();
+        } catch (const std::exception& e) {
+          spdlog::error("the live view: {}", e.what());
+        }
+      }
+    });
+  }
+
+  ~Impl() override { io_.stop(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  [[nodiscard]] std::string url() const { return access_.url(); }
+
+  void run_is_over() {
+    std::promise<void> all_told;
+    auto told = all_told.get_future();
+    asio::post(io_, [this, &all_told] {
+      acceptor_.close();
+      status_timer_.cancel();
+      rows_timer_.cancel();
+      over_ = &all_told;
+      for (const auto& session : std::set(sessions_)) session->finish();
+      check_over();
+    });
+    constexpr std::chrono::seconds longest(2);
+    told.wait_for(longest);
+    io_.stop();
+    thread_.join();
+  }
+
+  // --- LiveHost ---------------------------------------------------------------------------------
+
+  [[nodiscard]] const Access& access() const override { return access_; }
+  [[nodiscard]] const std::string& page() const override { return page_; }
+  [[nodiscard]] const LiveOptions& options() const override { return options_; }
+  [[nodiscard]] LiveState& state() override { return state_; }
+
+  bool join(const std::shared_ptr<LiveSession>& session) override {
+    constexpr std::size_t most = 16;  // each reads the store for itself
+    if (sessions_.size() >= most || over_ != nullptr) return false;
+    sessions_.insert(session);
+    return true;
+  }
+  void leave(const std::shared_ptr<LiveSession>& session) override {
+    sessions_.erase(session);
+    check_over();
+  }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](Error error, tcp::socket socket) {
+      if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
+      if (!error) answer(std::move(socket), *this);
+      if (error) {  // no descriptor is free, say: a moment later there may be one
+        again_.expires_after(std::chrono::milliseconds(100));
+        again_.async_wait([this](Error) { accept(); });
+        return;
+      }
+      accept();
+    });
+  }
+
+  void tell_status() {
+    constexpr std::chrono::milliseconds every(250);
+    status_timer_.expires_after(every);
+    status_timer_.async_wait([this](Error error) {
+      if (error) return;
+      for (const auto& session : std::set(sessions_)) session->tell_status();
+      if (!sessions_.empty()) state_.ask_for_status();
+      tell_status();
+    });
+  }
+
+  // Rows are told the less often the more there are: a fiftieth of a core's time is enough.
+  void tell_rows() {
+    using std::chrono::milliseconds;
+    const auto pause =
+        std::clamp<std::chrono::nanoseconds>(50 * spent_, milliseconds(500), milliseconds(10'000));
+    rows_timer_.expires_after(pause);
+    rows_timer_.async_wait([this](Error error) {
+      if (error) return;
+      const auto begun = cpu_time();
+      for (const auto& session : std::set(sessions_)) session->tell_rows();
+      spent_ = cpu_time() - begun;
+      tell_rows();
+    });
+  }
+
+  void check_over() {
+    if (over_ == nullptr || !sessions_.empty()) return;
+    std::exchange(over_, nullptr)->set_value();
+  }
+
+  LiveOptions options_;
+  LiveState& state_;
+  Access access_;
+  std::string page_;
+  asio::io_context io_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer status_timer_;
+  asio::steady_timer rows_timer_;
+  asio::steady_timer again_{io_};
+  std::chrono::nanoseconds spent_{};  // of its processor's time, on the last rows
+  std::set<std::shared_ptr<LiveSession>> sessions_;
+  std::promise<void>* over_ = nullptr;
+  std::jthread thread_;  // last: it is joined before anything that it uses goes
+};
+
+LiveServer::LiveServer(LiveOptions options, LiveState& state)
+    : impl_(std::make_unique<Impl>(std::move(options), state)) {}
+LiveServer::~LiveServer() = default;
+std::string LiveServer::url() const { return impl_->url(); }
+void LiveServer::run_is_over() { impl_->run_is_over(); }
+
+}  // namespace convoy::analysis

@@ -1,0 +1,285 @@
+#include "analysis/live/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+#include <chrono>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "analysis/report/data.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using Error = boost::system::error_code;
+using Request = http::request<http::empty_body>;
+using Response = http::response<http::string_body>;
+
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+std::string text_of(const Json& message) {
+  return message.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// --- by WebSocket -------------------------------------------------------------------------------
+
+class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
+ public:
+  Viewer(beast::tcp_stream stream, LiveHost& host, bool may_control)
+      : socket_(std::move(stream)), host_(host), may_control_(may_control) {}
+
+  void accept(const Request& request) {
+    beast::get_lowest_layer(socket_).expires_never();
+    socket_.set_option(websocket::stream_base::timeout::suggested(beast::role_type::server));
+    constexpr std::size_t longest_message = 1024;
+    socket_.read_message_max(longest_message);
+    socket_.async_accept(request, [self = shared_from_this()](Error error) {
+      if (error) return;
+      if (!self->host_.join(self)) {
+        self->refuse("too many are looking at this run, or it is over");
+        self->closing_ = true;
+        self->write();
+        return;
+      }
+      self->host_.state().ask_for_status();
+      self->tell_rows();
+      self->read();
+    });
+  }
+
+  void tell_status() override {
+    if (!rows_ || !outgoing_.empty()) return;  // the next one does as well
+    outgoing_.push_back(text_of(status_json()));
+    write();
+  }
+
+  void tell_rows() override {
+    if (!host_.state().has_begun() || !outgoing_.empty() || closing_) return;
+    guarded([this] {
+      if (!tail_) tail_.emplace(host_.options().folder);
+      const RunTables tables = tail_->next();
+      if (!rows_) {
+        rows_.emplace();
+        rows_->next(tables);  // counts them
+        outgoing_.push_back(text_of({{"type", "run"},
+                                     {"run", run_json(tables, label())},
+                                     {"may_control", may_control_},
+                                     {"pausable", host_.options().pausable}}));
+        outgoing_.push_back(text_of(status_json()));
+      } else if (const Json rows = rows_->next(tables); !rows.is_null()) {
+        outgoing_.push_back(text_of(rows));
+      }
+    });
+    write();
+  }
+
+  void finish() override {
+    guarded([this] {
+      const RunTables tables = read_tables(host_.options().folder);
+      outgoing_.push_back(text_of({{"type", "end"}, {"run", run_json(tables, label())}}));
+    });
+    closing_ = true;
+    write();
+  }
+
+ private:
+  // A store that cannot be read ends the view, and nothing else.
+  template <class Action>
+  void guarded(Action action) {
+    try {
+      action();
+    } catch (const std::exception& e) {
+      spdlog::warn("the live view: {}", e.what());
+      refuse(e.what());
+    }
+  }
+
+  [[nodiscard]] std::string label() const { return host_.options().folder.string(); }
+
+  [[nodiscard]] Json status_json() const {
+    const LiveStatus s = host_.state().status();
+    Json nodes = {{"node", Json::array()},
+                  {"label", Json::array()},
+                  {"since_s", Json::array()},
+                  {"away", Json::array()}};
+    for (const LiveStatus::Node& node : s.nodes) {
+      nodes["node"].push_back(node.node);
+      nodes["label"].push_back(node.label);
+      nodes["since_s"].push_back(node.since_s);
+      nodes["away"].push_back(node.away);
+    }
+    return {{"type", "now"},
+            {"virtual_time_s", s.virtual_time_s},
+            {"wall_time_s", s.wall_time_s},
+            {"lag_ms", optional_json(s.lag_ms)},
+            {"share", s.share},
+            {"rounds", s.rounds},
+            {"tasks", s.tasks},
+            {"tasks_failed", s.tasks_failed},
+            {"accuracy", optional_json(s.accuracy)},
+            {"paused", host_.state().is_paused()},
+            {"nodes", std::move(nodes)}};
+  }
+
+  void refuse(const std::string& why) {
+    outgoing_.push_back(text_of({{"type", "refused"}, {"why", why}}));
+  }
+
+  void read() {
+    socket_.async_read(incoming_, [self = shared_from_this()](Error error, std::size_t) {
+      if (error) {
+        self->host_.leave(self);
+        return;
+      }
+      const std::string message = beast::buffers_to_string(self->incoming_.data());
+      self->incoming_.consume(self->incoming_.size());
+      self->obey(message);
+      self->read();
+    });
+  }
+
+  void obey(const std::string& message) {
+    const Json json = Json::parse(message, nullptr, false);
+    const bool says = json.is_object() && json.contains("do") && json["do"].is_string();
+    const std::string order = says ? json["do"].get<std::string>() : "";
+    if (!may_control_) {
+      refuse("only the address with the token, which the run has printed, may do that");
+    } else if (order == "stop") {
+      host_.options().stop();
+      host_.state().set_paused(false);
+    } else if ((order == "pause" || order == "resume") && !host_.options().pausable) {
+      refuse("real devices take part, and they do not wait");
+    } else if (order == "pause" || order == "resume") {
+      host_.state().set_paused(order == "pause");
+      outgoing_.push_back(text_of(status_json()));
+    } else {
+      refuse("expected {\"do\": \"pause\"}, \"resume\" or \"stop\"");
+    }
+    write();
+  }
+
+  // One after another; when the last is sent and nothing is to follow, the connection is closed.
+  void write() {
+    if (writing_) return;
+    if (outgoing_.empty()) {
+      if (!closing_) return;
+      writing_ = true;
+      socket_.async_close(websocket::close_code::normal, [self = shared_from_this()](Error) {
+        self->host_.leave(self);
+      });
+      return;
+    }
+    writing_ = true;
+    socket_.text(true);
+    socket_.async_write(boost::asio::buffer(outgoing_.front()),
+                        [self = shared_from_this()](Error error, std::size_t) {
+                          self->writing_ = false;
+                          self->outgoing_.pop_front();
+                          if (error) {
+                            self->host_.leave(self);
+                            return;
+                          }
+                          self->write();
+                        });
+  }
+
+  websocket::stream<beast::tcp_stream> socket_;
+  LiveHost& host_;
+  bool may_control_;
+  std::optional<StoreTail> tail_;
+  std::optional<LiveRows> rows_;  // nothing: the run was not told yet
+  beast::flat_buffer incoming_;
+  std::deque<std::string> outgoing_;
+  bool writing_ = false;
+  bool closing_ = false;
+};
+
+// --- by HTTP ------------------------------------------------------------------------------------
+
+class Visitor : public std::enable_shared_from_this<Visitor> {
+ public:
+  Visitor(boost::asio::ip::tcp::socket socket, LiveHost& host)
+      : stream_(std::move(socket)), host_(host) {}
+
+  void read() {
+    constexpr std::chrono::seconds longest(30);
+    constexpr std::uint32_t largest_header = 8192;
+    parser_.emplace();
+    parser_->header_limit(largest_header);
+    parser_->body_limit(0);
+    stream_.expires_after(longest);
+    http::async_read(stream_, buffer_, *parser_,
+                     [self = shared_from_this()](Error error, std::size_t) {
+                       if (error) return;
+                       self->handle(self->parser_->release());
+                     });
+  }
+
+ private:
+  void handle(const Request& request) {
+    const Access& access = host_.access();
+    const std::string_view host = view(request[http::field::host]);
+    const std::string_view target = view(request.target());
+    const std::string_view path = target.substr(0, target.find('?'));
+    const std::string_view token = token_in(target);
+    if (!access.is_this_server(host)) {
+      reply(request, http::status::forbidden, "This server is not called so (header Host).\n");
+    } else if (!Access::is_own_page(view(request[http::field::origin]), host)) {
+      reply(request, http::status::forbidden, "Another page sent this (header Origin).\n");
+    } else if (!access.may_read(token)) {
+      reply(request, http::status::forbidden,
+            "The address needs the token that the run has printed: ?token=...\n");
+    } else if (path == "/live" && websocket::is_upgrade(request)) {
+      std::make_shared<Viewer>(std::move(stream_), host_, access.may_control(token))
+          ->accept(request);
+    } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
+      reply(request, http::status::method_not_allowed, "Only GET.\n");
+    } else if (path == "/") {
+      reply(request, http::status::ok, host_.page(), "text/html; charset=utf-8");
+    } else {
+      reply(request, http::status::not_found, "There is only /, and /live for WebSockets.\n");
+    }
+  }
+
+  void reply(const Request& request, http::status status, std::string body,
+             const char* type = "text/plain; charset=utf-8") {
+    auto response = std::make_shared<Response>(status, request.version());
+    response->set(http::field::content_type, type);
+    response->set(http::field::cache_control, "no-store");
+    response->set("Referrer-Policy", "no-referrer");  // the address holds the token
+    response->set(http::field::x_frame_options, "DENY");
+    response->set("X-Content-Type-Options", "nosniff");
+    response->keep_alive(request.keep_alive());
+    const std::size_t length = body.size();
+    if (request.method() != http::verb::head) response->body() = std::move(body);
+    response->content_length(length);
+    http::async_write(stream_, *response,
+                      [self = shared_from_this(), response](Error error, std::size_t) {
+                        if (error) return;
+                        if (response->keep_alive()) return self->read();
+                        Error ignored;
+                        self->stream_.socket().shutdown(
+                            boost::asio::ip::tcp::socket::shutdown_send, ignored);
+                      });
+  }
+
+  beast::tcp_stream stream_;
+  LiveHost& host_;
+  beast::flat_buffer buffer_;
+  std::optional<http::request_parser<http::empty_body>> parser_;
+};
+
+}  // namespace
+
+void answer(boost::asio::ip::tcp::socket socket, LiveHost& host) {
+  std::make_shared<Visitor>(std::move(socket), host)->read();
+}
+
+}  // namespace convoy::analysis

@@ -1,0 +1,154 @@
+#include "analysis/report/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "analysis/fidelity.hpp"
+#include "analysis/report/assets.hpp"
+#include "analysis/report/data.hpp"
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+std::string joined(std::span<const std::string_view> pieces) {
+  std::string text;
+  for (const std::string_view piece : pieces) text += piece;
+  return text;
+}
+
+std::string in_html(const std::string& text) {
+  static const std::map<char, std::string> escapes = {
+      {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+  std::string escaped;
+  for (const char c : text) {
+    const auto found = escapes.find(c);
+    escaped += found == escapes.end() ? std::string(1, c) : found->second;
+  }
+  return escaped;
+}
+
+// Within a script element nothing may look like markup, whatever names hold.
+std::string in_script(const Json& data) {
+  const std::string text = data.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string safe;
+  safe.reserve(text.size());
+  for (const char c : text) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+// What can be read without any script: for browsers without one, and where the charts were not
+// built in.
+std::string summary_html(const Json& data) {
+  std::string text = "<h1>Convoy</h1>\n";
+  if (!has_charts()) {
+    text +=
+        "<p><strong>This Convoy was built without charts</strong> (-DCONVOY_WEB=OFF), so the "
+        "page has none: no accuracy curves, no timeline, no heat maps. The figures are below; all "
+        "of them are in the page's data, and <code>convoy export --format csv</code> writes "
+        "them.</p>\n";
+  }
+  for (const Json& run : data["runs"]) {
+    text += fmt::format("<h2>{}</h2>\n<p>{} with {}, seed {}: {} {}</p>\n<ul>\n",
+                        in_html(run["label"]), in_html(run["name"]), in_html(run["schedule"]),
+                        run["seed"].dump(), in_html(run["status"]), in_html(run["cause"]));
+    for (const Json& remark : run["remarks"]) text += "<li>" + in_html(remark) + "</li>\n";
+    text += "</ul>\n<table>\n";
+    text += fmt::format("<tr><th>virtual_time_s</th><td>{}</td></tr>\n",
+                        run["virtual_time_s"].dump());
+    for (const auto& [key, value] : run["figures"].items()) {
+      if (value.is_null()) continue;
+      text += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", in_html(key), value.dump());
+    }
+    text += "</table>\n";
+  }
+  for (const Json& sweep : data["sweeps"]) {
+    text += fmt::format("<h2>{}</h2>\n<p>{}: {} points</p>\n", in_html(sweep["label"]),
+                        in_html(sweep["name"]), sweep["points"].size());
+  }
+  return text;
+}
+
+std::string page(const Json& data, const std::string& title) {
+  const std::map<std::string, std::string> parts = {{"@TITLE@", in_html(title)},
+                                                    {"@CSS@", joined(page_style())},
+                                                    {"@SUMMARY@", summary_html(data)},
+                                                    {"@DATA@", in_script(data)},
+                                                    {"@SCRIPT@", joined(page_script())}};
+  const std::string shape = joined(page_template());
+  std::string text;
+  std::size_t from = 0;
+  // Each place once: what is put in is not looked at again.
+  while (from < shape.size()) {
+    const std::size_t at = shape.find('@', from);
+    text += shape.substr(from, at - from);
+    if (at == std::string::npos) break;
+    const auto part = std::find_if(parts.begin(), parts.end(), [&](const auto& one) {
+      return shape.compare(at, one.first.size(), one.first) == 0;
+    });
+    text += part == parts.end() ? "@" : part->second;
+    from = at + (part == parts.end() ? 1 : part->first.size());
+  }
+  return text;
+}
+
+Json empty_data(const std::string& version, bool live) {
+  return {{"made_by", "convoy " + version}, {"runs", Json::array()},     {"sweeps", Json::array()},
+          {"comparison", nullptr},          {"fidelity", Json::array()}, {"live", live}};
+}
+
+// Of runs; of sweeps where there are no runs.
+Json comparison_json(const ReportInput& input, const std::vector<RunSummary>& runs,
+                     const std::vector<SweepResults>& sweeps) {
+  if (runs.size() > 1) return to_json(compare(cases_of(runs), input.baseline));
+  if (runs.empty() && sweeps.size() == 1) {
+    const Cases cases = cases_of(sweeps.front());
+    if (!cases.all.empty()) return to_json(compare(cases, input.baseline));
+  }
+  if (!input.baseline.empty()) {
+    throw base::UserError("--baseline: there is nothing to compare with it; give several runs");
+  }
+  return {};
+}
+
+}  // namespace
+
+bool has_charts() { return !page_script().empty(); }
+
+std::string report_html(const ReportInput& input) {
+  Json data = empty_data(input.version, false);
+  std::vector<RunSummary> summaries;
+  std::vector<SweepResults> sweeps;
+  std::string title = "Convoy";
+  for (const std::string& folder : input.runs) {
+    const RunTables run = read_tables(folder);
+    data["runs"].push_back(run_json(run, folder));
+    RunSummary summary{run.folder, run.run, {}, read_curve(run)};
+    summary.figures = read_figures(run, summary.curve);
+    summaries.push_back(std::move(summary));
+    if (&folder == &input.runs.front()) title = run.run.run.name + " - Convoy";
+  }
+  for (const std::string& folder : input.sweeps) {
+    sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
+    data["sweeps"].push_back(sweep_json(sweeps.back()));
+    if (input.runs.empty()) title = sweeps.front().index.scenario + " - Convoy";
+  }
+  data["comparison"] = comparison_json(input, summaries, sweeps);
+  data["fidelity"] = to_json(read_fidelity({input.runs.begin(), input.runs.end()}));
+  return page(data, title);
+}
+
+std::string live_html(const std::string& version) {
+  return page(empty_data(version, true), "Convoy, live");
+}
+
+}  // namespace convoy::analysis

@@ -1,0 +1,53 @@
+// convoy report: runs and sweeps as one HTML page.
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "analysis/report/report.hpp"
+#include "base/diagnostics.hpp"
+#include "base/files.hpp"
+#include "cli/run_folders.hpp"
+#include "cli/verbs.hpp"
+
+namespace convoy::cli {
+namespace {
+
+struct ReportArguments {
+  std::vector<std::string> folders;
+  std::string path;
+  std::string baseline;
+};
+
+int report(const ReportArguments& arguments) {
+  const RunFolders folders = sort_out(arguments.folders);
+  const std::string path =
+      arguments.path.empty() ? arguments.folders.front() + "/report.html" : arguments.path;
+  const std::string html =
+      analysis::report_html({folders.runs, folders.sweeps, arguments.baseline, CONVOY_VERSION});
+  base::write_output(path, html, true);
+  if (path == "-") return ExitStatus::done;
+  fmt::print("{}\n", path);
+  if (!analysis::has_charts()) {
+    fmt::print(stderr,
+               "convoy: note: this program was built without charts (CONVOY_WEB=OFF); the page "
+               "holds tables only\n");
+  }
+  return ExitStatus::done;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, int& status) {
+  auto* verb = app.add_subcommand(
+      "report", "Runs and sweeps as one HTML page, with charts, that opens without a network");
+  auto arguments = std::make_shared<ReportArguments>();
+  verb->add_option("run", arguments->folders, "Folders of runs and sweeps")->required();
+  verb->add_option("-o,--output", arguments->path,
+                   "File to write (default: report.html in the first folder; - is stdout)");
+  verb->add_option("--baseline", arguments->baseline,
+                   "What the others are held against: a group, run or schedule (default: the first)");
+  verb->callback([arguments, &status] { status = report(*arguments); });
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,76 @@
+#include "cli/serve.hpp"
+
+#include <algorithm>
+
+#include "base/diagnostics.hpp"
+#include "cli/signals.hpp"
+#include "hil/testbed/address.hpp"
+
+namespace convoy::cli {
+namespace {
+
+constexpr std::size_t most_nodes = 2'000;  // of which the page shows what they do
+
+analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes) {
+  analysis::LiveStatus status;
+  status.virtual_time_s = progress.virtual_time_s;
+  status.share = progress.share;
+  status.rounds = progress.rounds;
+  status.tasks = progress.tasks;
+  status.tasks_failed = progress.view->tasks_failed();
+  status.accuracy = progress.accuracy;
+  if (const auto lag_s = progress.view->max_lag_s()) status.lag_ms = 1e3 * *lag_s;
+  for (const sim::UnderWay& what : progress.view->under_way()) {
+    for (const sim::NodeId node : {what.node, what.peer}) {
+      const bool shown = node > 0 && static_cast<std::size_t>(node) < nodes;
+      if (shown) status.nodes.push_back({node, what.label, what.start_s, false});
+    }
+    const bool at_server = what.node == 0 && what.peer == sim::no_node;
+    if (at_server) status.nodes.push_back({0, what.label, what.start_s, false});
+  }
+  for (std::size_t node = 1; node < nodes; ++node) {
+    const auto id = static_cast<sim::NodeId>(node);
+    if (!progress.view->present(id)) status.nodes.push_back({id, "", 0, true});
+  }
+  std::stable_sort(status.nodes.begin(), status.nodes.end(),
+                   [](const auto& a, const auto& b) { return a.node < b.node; });
+  return status;
+}
+
+}  // namespace
+
+LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
+                   const sim::RunOptions& options)
+    : nodes_(std::min(scenario.world.nodes.size(), most_nodes)) {
+  auto endpoint = hil::parse_endpoint(address);
+  if (endpoint && endpoint->host == "localhost") endpoint->host = "127.0.0.1";
+  if (!endpoint || !hil::address_bytes(endpoint->host)) {
+    throw base::UserError("--serve " + address +
+                          ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
+  }
+  if (options.folder.empty()) {
+    throw base::UserError("--serve shows what is recorded; leave out --no-store");
+  }
+  analysis::LiveOptions live;
+  live.host = endpoint->host;
+  live.port = endpoint->port;
+  live.loopback = hil::is_loopback(endpoint->host);
+  live.folder = options.folder;
+  live.version = options.version;
+  live.pausable = std::none_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
+                               [](const auto& node) { return node.real.has_value(); });
+  live.stop = [] { interrupted = true; };
+  server_ = std::make_unique<analysis::LiveServer>(std::move(live), state_);
+}
+
+void LiveView::follow(const sim::Progress& progress) {
+  if (state_.wants_status()) {
+    analysis::LiveStatus status = status_of(progress, nodes_);
+    status.wall_time_s =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+    state_.put(std::move(status));
+  }
+  state_.wait_while_paused(interrupted);
+}
+
+}  // namespace convoy::cli

@@ -1,0 +1,34 @@
+#pragma once
+
+// `convoy run --serve`: the run in a browser while it goes on.
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "analysis/live/server.hpp"
+#include "sim/run/run.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace convoy::cli {
+
+class LiveView {
+ public:
+  // `address`: HOST:PORT, an address or localhost. Throws base::UserError where it is none, or
+  // cannot be listened on.
+  LiveView(const std::string& address, const sim::Scenario& scenario,
+           const sim::RunOptions& options);
+
+  // To be called at every instant of the run; blocks while the run is paused.
+  void follow(const sim::Progress& progress);
+  void run_is_over() { server_->run_is_over(); }
+  [[nodiscard]] std::string url() const { return server_->url(); }
+
+ private:
+  analysis::LiveState state_;
+  std::size_t nodes_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::unique_ptr<analysis::LiveServer> server_;
+};
+
+}  // namespace convoy::cli

@@ -1,0 +1,297 @@
+// The live view's server: who may do what, and what it says.
+
+#include "analysis/live/server.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "analysis/live/access.hpp"
+#include "base/diagnostics.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/hand_made_store.hpp"
+#include "tests/support/programs.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using nlohmann::json;
+using test::HandMadeStore;
+using test::TemporaryFolder;
+using testing::HasSubstr;
+
+// --- who may ------------------------------------------------------------------------------------
+
+TEST(LiveAccess, OnlyRequestsThatNameThisServer) {
+  const Access here("127.0.0.1", 8080, true, "secret");
+  for (const char* host : {"127.0.0.1:8080", "localhost:8080", "[::1]:8080"}) {
+    EXPECT_TRUE(here.is_this_server(host)) << host;
+  }
+  for (const char* host : {"", "127.0.0.1", "127.0.0.1:80801", "evil.example:8080", "10.0.0.1:8080",
+                           "localhost.evil.example:8080", "127.0.0.1:8081", ":8080"}) {
+    EXPECT_FALSE(here.is_this_server(host)) << host;
+  }
+  const Access everywhere("0.0.0.0", 8080, false, "secret");
+  for (const char* host : {"10.0.0.1:8080", "[fe80::1]:8080", "192.168.1.7:8080"}) {
+    EXPECT_TRUE(everywhere.is_this_server(host)) << host;
+  }
+  for (const char* host : {"evil.example:8080", "localhost:8080", ":8080", "10.0.0.1"}) {
+    EXPECT_FALSE(everywhere.is_this_server(host)) << host;
+  }
+  EXPECT_TRUE(Access("::1", 80, true, "").is_this_server("[::1]:80"));
+}
+
+TEST(LiveAccess, OnlyOurOwnPage) {
+  EXPECT_TRUE(Access::is_own_page("", "127.0.0.1:8080"));
+  EXPECT_TRUE(Access::is_own_page("http://127.0.0.1:8080", "127.0.0.1:8080"));
+  for (const char* origin : {"null", "https://127.0.0.1:8080", "http://127.0.0.1:8081",
+                             "http://evil.example", "http://localhost:8080"}) {
+    EXPECT_FALSE(Access::is_own_page(origin, "127.0.0.1:8080")) << origin;
+  }
+}
+
+TEST(LiveAccess, TheTokenIsNeededForMoreThanReadingAndFromElsewhere) {
+  const Access here("127.0.0.1", 8080, true, "secret");
+  EXPECT_TRUE(here.may_read(""));
+  EXPECT_FALSE(here.may_control(""));
+  EXPECT_FALSE(here.may_control("secre"));
+  EXPECT_FALSE(here.may_control("secret2"));
+  EXPECT_TRUE(here.may_control("secret"));
+  const Access everywhere("0.0.0.0", 8080, false, "secret");
+  EXPECT_FALSE(everywhere.may_read(""));
+  EXPECT_TRUE(everywhere.may_read("secret"));
+  EXPECT_EQ(token_in("/live?a=1&token=abc&b=2"), "abc");
+  EXPECT_EQ(token_in("/live?xtoken=abc"), "");
+  EXPECT_EQ(token_in("/live"), "");
+  EXPECT_EQ(token_in("/?token="), "");
+  EXPECT_EQ(new_token().size(), 32);
+  EXPECT_NE(new_token(), new_token());
+}
+
+TEST(LiveState, ARunThatIsPausedWaits) {
+  LiveState state;
+  std::atomic<bool> interrupted = false;
+  state.wait_while_paused(interrupted);  // returns: nobody has paused it
+  state.set_paused(true);
+  std::atomic<bool> went_on = false;
+  std::jthread run([&] {
+    state.wait_while_paused(interrupted);
+    went_on = true;
+  });
+  for (int i = 0; i < 20; ++i) test::nap();
+  EXPECT_FALSE(went_on);
+  state.set_paused(false);
+  EXPECT_TRUE(test::eventually([&] { return went_on.load(); }));
+  state.set_paused(true);
+  interrupted = true;
+  state.wait_while_paused(interrupted);  // returns: it is to stop
+}
+
+// --- the server ---------------------------------------------------------------------------------
+
+class LiveServerTest : public testing::Test {
+ protected:
+  LiveServerTest() {
+    HandMadeStore store(folder_.path() / "run");
+    store.node(0, "server").node(1, "<script>alert(1)</script>");
+    store.compute(1, "train", 0, 2).task = 0;
+    store.task(0, 1, 0, 2, 1);
+    store.aggregation(1, 2, 2);
+    store.end.virtual_time_s = 2;
+    store.write();
+    options_.host = "127.0.0.1";
+    options_.port = static_cast<std::uint16_t>(test::free_port());
+    options_.folder = folder_.path() / "run";
+    options_.version = "1.2.3";
+    options_.stop = [this] { stopped_ = true; };
+  }
+
+  void begin() {
+    LiveStatus status;
+    status.virtual_time_s = 1;
+    status.nodes.push_back({1, "train", 0.5, false});
+    state_.put(status);
+  }
+
+  [[nodiscard]] std::string authority() const {
+    return "127.0.0.1:" + std::to_string(options_.port);
+  }
+
+  using Headers = std::vector<std::pair<http::field, std::string>>;
+  http::response<http::string_body> get(const std::string& target, const Headers& headers = {}) {
+    http::request<http::empty_body> request(http::verb::get, target, 11);
+    request.set(http::field::host, authority());
+    for (const auto& [field, value] : headers) request.set(field, value);
+    return send(request);
+  }
+  http::response<http::string_body> send(const http::request<http::empty_body>& request) {
+    beast::tcp_stream stream(io_);
+    stream.connect(endpoint());
+    http::write(stream, request);
+    beast::flat_buffer buffer;
+    http::response<http::string_body> response;
+    http::read(stream, buffer, response);
+    return response;
+  }
+  [[nodiscard]] asio::ip::tcp::endpoint endpoint() const {
+    return {asio::ip::make_address("127.0.0.1"), options_.port};
+  }
+
+  TemporaryFolder folder_;
+  asio::io_context io_;
+  LiveOptions options_;
+  LiveState state_;
+  std::atomic<bool> stopped_ = false;
+};
+
+// Somebody who looks.
+class Client {
+ public:
+  Client(asio::io_context& io, const asio::ip::tcp::endpoint& endpoint, const std::string& host,
+         const std::string& target)
+      : socket_(io) {
+    socket_.next_layer().connect(endpoint);
+    socket_.handshake(host, target);
+  }
+  json next() {
+    beast::flat_buffer buffer;
+    socket_.read(buffer);
+    return json::parse(beast::buffers_to_string(buffer.data()));
+  }
+  // Of a type; others are skipped.
+  json next(const std::string& type) {
+    for (;;) {
+      json message = next();
+      if (message.at("type") == type) return message;
+    }
+  }
+  void say(const std::string& text) { socket_.write(asio::buffer(text)); }
+  bool is_closed() { return is_closed_after(""); }
+  // The end may come before all of it is sent.
+  bool is_closed_after(const std::string& text) {
+    try {
+      if (!text.empty()) say(text);
+      for (;;) next();
+    } catch (const boost::system::system_error&) {
+      return true;
+    }
+  }
+
+ private:
+  beast::websocket::stream<asio::ip::tcp::socket> socket_;
+};
+
+std::string token_of(const LiveServer& server) {
+  const std::string url = server.url();
+  return url.substr(url.find("token=") + 6);
+}
+
+TEST_F(LiveServerTest, GivesThePage) {
+  const LiveServer server(options_, state_);
+  const auto response = get("/");
+  EXPECT_EQ(response.result_int(), 200);
+  EXPECT_EQ(response[http::field::content_type], "text/html; charset=utf-8");
+  EXPECT_EQ(response["Referrer-Policy"], "no-referrer");
+  EXPECT_THAT(response.body(), HasSubstr("\"live\":true"));
+  EXPECT_THAT(response.body(), HasSubstr("1.2.3"));
+  EXPECT_EQ(get("/etc/passwd").result_int(), 404);
+  EXPECT_EQ(get("/live").result_int(), 404) << "no WebSocket";
+}
+
+TEST_F(LiveServerTest, RefusesForeignRequests) {
+  const LiveServer server(options_, state_);
+  EXPECT_EQ(get("/", {{http::field::host, "evil.example:80"}}).result_int(), 403);
+  EXPECT_EQ(get("/", {{http::field::origin, "http://evil.example"}}).result_int(), 403);
+  http::request<http::empty_body> request(http::verb::post, "/", 11);
+  request.set(http::field::host, authority());
+  EXPECT_EQ(send(request).result_int(), 405);
+  request.method(http::verb::head);
+  request.set(http::field::connection, "close");
+  beast::tcp_stream stream(io_);
+  stream.connect(endpoint());
+  http::write(stream, request);
+  beast::flat_buffer buffer;
+  http::response_parser<http::empty_body> head;
+  head.skip(true);
+  http::read(stream, buffer, head);
+  EXPECT_EQ(head.get().result_int(), 200);
+}
+
+TEST_F(LiveServerTest, BeyondLoopbackNothingWithoutTheToken) {
+  options_.loopback = false;  // as if it were
+  const LiveServer server(options_, state_);
+  EXPECT_EQ(get("/").result_int(), 403);
+  EXPECT_EQ(get("/?token=guess").result_int(), 403);
+  EXPECT_EQ(get("/?token=" + token_of(server)).result_int(), 200);
+  EXPECT_THROW(Client(io_, endpoint(), authority(), "/live"), boost::system::system_error);
+}
+
+TEST_F(LiveServerTest, TellsTheRunItsRowsAndItsEnd) {
+  LiveServer server(options_, state_);
+  Client client(io_, endpoint(), authority(), "/live");
+  begin();
+  const json run = client.next();
+  ASSERT_EQ(run.at("type"), "run");
+  EXPECT_EQ(run.at("may_control"), false);
+  EXPECT_EQ(run.at("run").at("nodes").at("name").at(1), "<script>alert(1)</script>");
+  EXPECT_EQ(run.at("run").at("timeline").at("activities").at("end_s").at(0), 2);
+  const json now = client.next("now");
+  EXPECT_EQ(now.at("virtual_time_s"), 1);
+  EXPECT_EQ(now.at("nodes").at("label").at(0), "train");
+  EXPECT_EQ(now.at("paused"), false);
+  client.say("{\"do\": \"pause\"}");
+  EXPECT_THAT(client.next("refused").at("why"), HasSubstr("token"));
+  EXPECT_FALSE(state_.is_paused());
+  std::jthread over([&server] { server.run_is_over(); });
+  EXPECT_EQ(client.next("end").at("run").at("status"), "done");
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(LiveServerTest, TheTokenPausesAndStops) {
+  const LiveServer server(options_, state_);
+  begin();
+  Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
+  EXPECT_EQ(client.next("run").at("may_control"), true);
+  client.say("{\"do\": \"pause\"}");
+  EXPECT_TRUE(test::eventually([&] { return state_.is_paused(); }));
+  while (client.next("now").at("paused") != true) {
+  }
+  client.say("{\"do\": \"resume\"}");
+  EXPECT_TRUE(test::eventually([&] { return !state_.is_paused(); }));
+  for (const char* nonsense : {"{\"do\": \"dance\"}", "{}", "[1", "", "{\"do\": 3}"}) {
+    client.say(nonsense);
+    EXPECT_THAT(client.next("refused").at("why"), HasSubstr("expected")) << nonsense;
+  }
+  client.say("{\"do\": \"stop\"}");
+  EXPECT_TRUE(test::eventually([&] { return stopped_.load(); }));
+  EXPECT_TRUE(client.is_closed_after(std::string(100'000, ' '))) << "nobody needs to say as much";
+}
+
+TEST_F(LiveServerTest, RealDevicesDoNotPause) {
+  options_.pausable = false;
+  const LiveServer server(options_, state_);
+  begin();
+  Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
+  EXPECT_EQ(client.next("run").at("pausable"), false);
+  client.say("{\"do\": \"pause\"}");
+  EXPECT_THAT(client.next("refused").at("why"), HasSubstr("real devices"));
+}
+
+TEST_F(LiveServerTest, APortThatIsTaken) {
+  const LiveServer server(options_, state_);
+  LiveState other;
+  EXPECT_THROW(LiveServer(options_, other), base::UserError);
+}
+
+}  // namespace
+}  // namespace convoy::analysis
