@@ -446,6 +446,12 @@ Json LiveRows::next(const RunTables& rows, const PageLimits& limits) {
     sum_.bytes += task.bytes_down + task.bytes_up;
     sum_.energy_j += task.energy_j;
     if (came_in(task)) sum_.samples += task.samples;
+    bytes_down_ += task.bytes_down;
+    bytes_up_ += task.bytes_up;
+    aggregated_ += task.aggregated_version ? 1 : 0;
+  }
+  for (const CurvePoint& p : curve) {
+    accuracy_best_ = std::max(accuracy_best_.value_or(0), p.accuracy);
   }
   std::vector<Absence> away;
   for (const Entry& entry : rows.journal) {
@@ -462,6 +468,12 @@ Json LiveRows::next(const RunTables& rows, const PageLimits& limits) {
   timeline["activities"] = slices_json(slices(rows.activities, limits.nodes), Clock(rows.until_s()));
   return {{"type", "rows"},
           {"updates", updates_json(rows.tasks, limits)},
+          {"figures",
+           {{"bytes_down", bytes_down_},
+            {"bytes_up", bytes_up_},
+            {"tasks_aggregated", aggregated_},
+            {"samples", sum_.samples},
+            {"accuracy_best", or_null(accuracy_best_)}}},
           {"timeline", std::move(timeline)},
           {"curve", curve_json(curve)},
           {"exits", exits_json(rows.evaluations)},

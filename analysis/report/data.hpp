@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ class LiveRows {
  private:
   std::map<std::int32_t, bool> transfers_;  // of each label, whether it is one
   CurvePoint sum_;
+  double bytes_down_ = 0;
+  double bytes_up_ = 0;
+  std::int64_t aggregated_ = 0;
+  std::optional<double> accuracy_best_;
   std::map<std::int64_t, double> gone_;  // nodes that are away, since when
 };
 

@@ -1,5 +1,5 @@
-// What the tests of pages share. Needs CONVOY_NODE_MODULES (with playwright-core), CONVOY_WEB_OUT (the
-// bundle: report.js, report.css) and Chromium (CONVOY_CHROMIUM, else /usr/bin/chromium).
+// What the tests of pages share. Needs CONVOY_NODE_MODULES (with playwright-core), CONVOY_WEB_OUT
+// (the bundle: report.js, report.css) and Chromium (CONVOY_CHROMIUM, else /usr/bin/chromium).
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,11 +14,21 @@ const needed = (name) => {
 };
 
 export async function launch() {
-  const { chromium } = createRequire(join(needed('CONVOY_NODE_MODULES'), 'x.js'))('playwright-core');
+  const { chromium } = createRequire(join(needed('CONVOY_NODE_MODULES'), 'x.js'))(
+    'playwright-core'
+  );
   return chromium.launch({
     executablePath: process.env.CONVOY_CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
 }
 
@@ -27,11 +37,14 @@ export function html(data, title = 'Convoy') {
   const out = needed('CONVOY_WEB_OUT');
   const escaped = JSON.stringify(data).replaceAll('<', '\\u003c');
   const parts = {
-    '@TITLE@': title, '@CSS@': readFileSync(join(out, 'report.css'), 'utf8'), '@DATA@': escaped,
+    '@TITLE@': title,
+    '@SUMMARY@': '',
+    '@CSS@': readFileSync(join(out, 'report.css'), 'utf8'),
+    '@DATA@': escaped,
     '@SCRIPT@': readFileSync(join(out, 'report.js'), 'utf8'),
   };
   const shell = readFileSync(join(here, '../../analysis/web/page.html'), 'utf8');
-  return shell.replace(/@(TITLE|CSS|DATA|SCRIPT)@/g, (name) => parts[name]);
+  return shell.replace(/@(TITLE|SUMMARY|CSS|DATA|SCRIPT)@/g, (name) => parts[name]);
 }
 
 // A folder for pages, removed at the end of the process; save(name, data) gives its path.
@@ -45,10 +58,14 @@ export function folder() {
   };
 }
 
-// Opens a report and waits until it is drawn. `page.seen` collects what must not be: errors, dialogs,
-// requests for anything but the file.
+// Opens a report and waits until it is drawn. `page.seen` collects what must not be: errors,
+// dialogs, requests for anything but the file.
 export async function open(browser, file, { width = 1280, height = 900, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, acceptDownloads: true, ...options });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    acceptDownloads: true,
+    ...options,
+  });
   const page = await context.newPage();
   const address = file.includes('://') ? file : pathToFileURL(file).href;
   watch(page, (url) => url === address);
@@ -69,27 +86,33 @@ export function watch(page, allowed) {
   });
   page.on('request', (request) => {
     const url = request.url();
-    if (!allowed(url) && !url.startsWith('blob:') && !url.startsWith('data:')) page.seen.push(`request: ${url}`);
+    if (!allowed(url) && !url.startsWith('blob:') && !url.startsWith('data:'))
+      page.seen.push(`request: ${url}`);
   });
 }
 
 export const ready = (page) =>
-  page.waitForFunction(() => document.documentElement.dataset.ready === 'true', null, { timeout: 60000 });
+  page.waitForFunction(() => document.documentElement.dataset.ready === 'true', null, {
+    timeout: 60000,
+  });
 
 export const nothingSeen = (page) => assert.deepEqual(page.seen, []);
 
-export const values = (page, id) => page.evaluate((name) => window.convoy.charts.get(name).values(), id);
+export const values = (page, id) =>
+  page.evaluate((name) => window.convoy.charts.get(name).values(), id);
 export const ids = (page) => page.evaluate(() => [...window.convoy.charts.keys()]);
 
 // How many colours a chart's canvas has: 1 is blank.
-export const colours = (page, id) => page.evaluate((name) => {
-  const figure = window.convoy.charts.get(name);
-  const canvas = figure.echarts.renderToCanvas();
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  const found = new Set();
-  for (let i = 0; i < data.length; i += 4) found.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
-  return found.size;
-}, id);
+export const colours = (page, id) =>
+  page.evaluate((name) => {
+    const figure = window.convoy.charts.get(name);
+    const canvas = figure.echarts.renderToCanvas();
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const found = new Set();
+    for (let i = 0; i < data.length; i += 4)
+      found.add((data[i] << 16) | (data[i + 1] << 8) | data[i + 2]);
+    return found.size;
+  }, id);
 
 // Every chart has drawn something, or says why not.
 export async function everyChartIsDrawn(page) {
@@ -101,33 +124,56 @@ export async function everyChartIsDrawn(page) {
       continue;
     }
     assert.ok(rows.length > 0, `${id} has no values and does not say why`);
-    assert.ok(await colours(page, id) > 3, `${id} is blank`);
+    assert.ok((await colours(page, id)) > 3, `${id} is blank`);
   }
 }
 
 export async function noSidewaysScrolling(page) {
   const { inner, whole } = await page.evaluate(() => ({
-    inner: document.documentElement.clientWidth, whole: document.documentElement.scrollWidth,
+    inner: document.documentElement.clientWidth,
+    whole: document.documentElement.scrollWidth,
   }));
   assert.ok(whole <= inner, `the page is ${whole} px wide in a window of ${inner}`);
 }
 
 // Saves a chart by its button; its text, checked to be one well-formed SVG.
 export async function savedSvg(page, id) {
+  await page.waitForTimeout(150); // Chromium drops downloads that come too fast
   const [download] = await Promise.all([
-    page.waitForEvent('download'), page.locator(`#chart-${id} .tools button`).nth(1).click(),
+    page.waitForEvent('download'),
+    page.locator(`#chart-${id} .tools button`).nth(1).click(),
   ]);
   assert.equal(download.suggestedFilename(), `${id}.svg`);
   const text = readFileSync(await download.path(), 'utf8');
   const parsed = await page.evaluate((svg) => {
     const tree = new DOMParser().parseFromString(svg, 'image/svg+xml');
     return {
-      broken: tree.querySelector('parsererror')?.textContent ?? '', root: tree.documentElement.localName,
-      scripts: tree.querySelectorAll('script, img, foreignObject').length, text: tree.documentElement.textContent,
+      broken: tree.querySelector('parsererror')?.textContent ?? '',
+      root: tree.documentElement.localName,
+      scripts: tree.querySelectorAll('script, img, foreignObject').length,
+      text: tree.documentElement.textContent,
     };
   }, text);
   assert.equal(parsed.broken, '');
   assert.equal(parsed.root, 'svg');
   assert.equal(parsed.scripts, 0);
   return parsed.text;
+}
+
+// Runs the tests, [name, body] pairs, whose name has the first argument in it; ends the process.
+export async function runAll(browser, tests) {
+  const wanted = process.argv[2] ?? '';
+  let failed = 0;
+  for (const [name, body] of tests.filter(([title]) => title.includes(wanted))) {
+    try {
+      await body();
+      console.log(`ok ${name}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED ${name}\n${error.stack}`);
+    }
+    await Promise.all(browser.contexts().map((context) => context.close()));
+  }
+  await browser.close();
+  process.exit(failed ? 1 : 0);
 }

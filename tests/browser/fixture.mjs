@@ -12,8 +12,14 @@ function generator(seed) {
 
 export const hostile = '<script>alert(1)</script><img src=x onerror=alert(2)>{a|b}';
 
-const devices = ['jetson-nano', 'jetson-tx2', 'jetson-xavier-nx-16gb', 'jetson-agx-xavier-32gb',
-  'jetson-orin-nano-8gb', 'jetson-agx-orin-64gb'];
+const devices = [
+  'jetson-nano',
+  'jetson-tx2',
+  'jetson-xavier-nx-16gb',
+  'jetson-agx-xavier-32gb',
+  'jetson-orin-nano-8gb',
+  'jetson-agx-orin-64gb',
+];
 
 // Columns that rows are pushed onto.
 const columns = (...names) => Object.fromEntries(names.map((name) => [name, []]));
@@ -24,12 +30,41 @@ function push(table, row) {
   }
 }
 
-export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, nodes = 16, activities = 2000,
-  names = null, learns = true, real = 2, status = 'done', overlap = false, slow = 1 } = {}) {
+export function makeRun({
+  label = 'runs/cos2p',
+  schedule = 'cos2p',
+  seed = 1,
+  nodes = 16,
+  activities = 2000,
+  names = null,
+  learns = true,
+  real = 2,
+  status = 'done',
+  overlap = false,
+  slow = 1,
+} = {}) {
   const random = generator(seed * 7919 + nodes);
-  const nodeTable = columns('id', 'name', 'device', 'mode', 'link', 'real', 'memory_bytes', 'samples', 'batch',
-    'busy_s', 'communicating_s', 'waiting_s', 'away_s', 'bytes_in', 'bytes_out', 'peak_memory_bytes', 'energy_j',
-    'tasks', 'tasks_failed');
+  const nodeTable = columns(
+    'id',
+    'name',
+    'device',
+    'mode',
+    'link',
+    'real',
+    'memory_bytes',
+    'samples',
+    'batch',
+    'busy_s',
+    'communicating_s',
+    'waiting_s',
+    'away_s',
+    'bytes_in',
+    'bytes_out',
+    'peak_memory_bytes',
+    'energy_j',
+    'tasks',
+    'tasks_failed'
+  );
   const timeline = {
     labels: ['download', 'train', 'upload', 'mask', 'aggregate'],
     kinds: ['transfer', 'compute', 'transfer', 'compute', 'compute'],
@@ -39,8 +74,8 @@ export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, no
     away: columns('node', 'begin_s', 'end_s'),
     merged_below_s: 0,
   };
-  const tasks = columns('id', 'node', 'label', 'assigned_s', 'ended_s', 'outcome', 'aggregated_version', 'staleness',
-    'energy_j', 'bytes_down', 'bytes_up', 'rate');
+  const updates = columns('node', 'version', 'staleness', 'ended_s'); // the last for the tests alone
+  let tasks = 0;
   const idle = columns('node', 'cause', 's');
   const running = status === 'running';
 
@@ -56,11 +91,18 @@ export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, no
     let time = 0;
     for (let step = 0; id > 0 && step < perWorker; step += 1) {
       const task = step * workers + id;
-      const begun = time;
       const lost = random() < 0.012;
       const activity = (lane, label, length, cause = 0) => {
-        push(timeline.activities, { node: id, lane, label, begin_s: time, end_s: time + length, task,
-          real: Number(isReal), cause });
+        push(timeline.activities, {
+          node: id,
+          lane,
+          label,
+          begin_s: time,
+          end_s: time + length,
+          task,
+          real: Number(isReal),
+          cause,
+        });
         time += length;
       };
       const sent = (0.4 + random() * 0.5) * pace;
@@ -81,7 +123,7 @@ export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, no
         activity(1, 2, up);
         sum.sending += up;
         if (schedule === 'cos2p') activity(0, 3, 0.15 * pace);
-        const waited = (0.2 + random() * 1.2) * (schedule === 'fedavg' ? 2 : 0.5) / pace;
+        const waited = ((0.2 + random() * 1.2) * (schedule === 'fedavg' ? 2 : 0.5)) / pace;
         const why = random() < 0.7 ? 2 : 3 + Number(random() < 0.5);
         push(timeline.waits, { node: id, begin_s: time, end_s: time + waited, cause: why });
         sums.set(`${id} ${why}`, (sums.get(`${id} ${why}`) ?? 0) + waited);
@@ -89,21 +131,38 @@ export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, no
         sum.waiting += waited;
       }
       sum.tasks += 1;
-      push(tasks, { id: task, node: id, label: 'train', assigned_s: begun, ended_s: time,
-        outcome: lost ? 'node_lost' : 'aggregated', aggregated_version: lost ? null : step + 1,
-        staleness: lost ? null : Math.min(Math.floor(pace * random() * 2), step), energy_j: 40 * pace, bytes_down: 4.2e6,
-        bytes_up: 3.9e6, rate: 1 });
+      tasks += 1;
+      if (!lost)
+        push(updates, {
+          node: id,
+          version: step + 1,
+          staleness: Math.min(Math.floor(pace * random() * 2), step),
+          ended_s: time,
+        });
     }
     end = Math.max(end, time);
     const value = (known) => (running ? null : known);
     push(nodeTable, {
-      id, name: names?.[id] ?? (id === 0 ? 'server' : `${device}-${Math.floor((id - 1) / devices.length)}`), device,
-      mode: id === 0 ? '' : 'MAXN', link: id === 0 ? 'gigabit' : 'wifi6', real: isReal,
-      memory_bytes: (id === 0 ? 32 : [4, 8, 16, 32, 8, 64][(id - 1) % 6]) * 2 ** 30 * 0.8, samples: 900, batch: 32,
-      busy_s: value(sum.busy), communicating_s: value(sum.sending), waiting_s: value(sum.waiting),
-      away_s: value(sum.away), bytes_in: value(4.2e6 * sum.tasks), bytes_out: value(3.9e6 * sum.tasks),
-      peak_memory_bytes: value(id === 0 ? 0.3e9 : (1.1 + random()) * 2 ** 30), energy_j: value(id === 0 ? null : 40 * pace * sum.tasks),
-      tasks: value(sum.tasks), tasks_failed: value(sum.failed),
+      id,
+      name:
+        names?.[id] ?? (id === 0 ? 'server' : `${device}-${Math.floor((id - 1) / devices.length)}`),
+      device,
+      mode: id === 0 ? '' : 'MAXN',
+      link: id === 0 ? 'gigabit' : 'wifi6',
+      real: isReal,
+      memory_bytes: (id === 0 ? 32 : [4, 8, 16, 32, 8, 64][(id - 1) % 6]) * 2 ** 30 * 0.8,
+      samples: 900,
+      batch: 32,
+      busy_s: value(sum.busy),
+      communicating_s: value(sum.sending),
+      waiting_s: value(sum.waiting),
+      away_s: value(sum.away),
+      bytes_in: value(4.2e6 * sum.tasks),
+      bytes_out: value(3.9e6 * sum.tasks),
+      peak_memory_bytes: value(id === 0 ? 0.3e9 : (1.1 + random()) * 2 ** 30),
+      energy_j: value(id === 0 ? null : 40 * pace * sum.tasks),
+      tasks: value(sum.tasks),
+      tasks_failed: value(sum.failed),
     });
   }
   for (const [key, s] of sums) {
@@ -112,69 +171,204 @@ export function makeRun({ label = 'runs/cos2p', schedule = 'cos2p', seed = 1, no
   }
 
   const rounds = Math.min(perWorker, 40);
-  const roundTable = columns('version', 'begin_s', 'end_s', 'closed_by', 'node', 'label', 'label_s', 'queue_s', 'link_s',
-    'compute_s', 'outage_s', 'aggregation_s', 'other_s');
-  const aggregations = columns('version', 'start_s', 'end_s', 'updates', 'staleness_mean', 'staleness_max', 'coverage_min',
-    'untrained');
+  const roundTable = columns(
+    'version',
+    'begin_s',
+    'end_s',
+    'closed_by',
+    'node',
+    'label',
+    'label_s',
+    'queue_s',
+    'link_s',
+    'compute_s',
+    'outage_s',
+    'aggregation_s',
+    'other_s'
+  );
+  const aggregations = columns(
+    'version',
+    'start_s',
+    'end_s',
+    'updates',
+    'staleness_mean',
+    'staleness_max',
+    'coverage_min',
+    'untrained'
+  );
   const curve = columns('time_s', 'version', 'accuracy', 'loss', 'bytes', 'energy_j', 'samples');
-  const exits = columns('time_s', 'version', 'exit', 'blocks', 'judged', 'loss', 'top1', 'top5', 'f1');
+  const exits = columns(
+    'time_s',
+    'version',
+    'exit',
+    'blocks',
+    'judged',
+    'loss',
+    'top1',
+    'top5',
+    'f1'
+  );
   for (let version = 1; version <= rounds; version += 1) {
     const begin = (end * (version - 1)) / rounds;
     const close = (end * version) / rounds;
     const length = close - begin;
     const outage = version % 9 === 0 ? length * 0.1 : 0;
-    push(roundTable, { version, begin_s: begin, end_s: close, closed_by: ['quorum', 'all', 'deadline'][version % 3],
-      node: 1 + Math.floor(random() ** 2 * workers), label: 'train', label_s: length * 0.5, queue_s: length * 0.08,
-      link_s: length * 0.25, compute_s: length * 0.5, outage_s: outage, aggregation_s: length * 0.07,
-      other_s: length * 0.1 - outage });
-    push(aggregations, { version, start_s: close - length * 0.07, end_s: close, updates: workers, staleness_mean: 1.1,
-      staleness_max: 4, coverage_min: 3, untrained: 0.01 });
-    push(timeline.activities, { node: 0, lane: 0, label: 4, begin_s: close - length * 0.07, end_s: close, task: -version - 1,
-      real: 0, cause: 0 });
+    push(roundTable, {
+      version,
+      begin_s: begin,
+      end_s: close,
+      closed_by: ['quorum', 'all', 'deadline'][version % 3],
+      node: 1 + Math.floor(random() ** 2 * workers),
+      label: 'train',
+      label_s: length * 0.5,
+      queue_s: length * 0.08,
+      link_s: length * 0.25,
+      compute_s: length * 0.5,
+      outage_s: outage,
+      aggregation_s: length * 0.07,
+      other_s: length * 0.1 - outage,
+    });
+    push(aggregations, {
+      version,
+      start_s: close - length * 0.07,
+      end_s: close,
+      updates: workers,
+      staleness_mean: 1.1,
+      staleness_max: 4,
+      coverage_min: 3,
+      untrained: 0.01,
+    });
+    push(timeline.activities, {
+      node: 0,
+      lane: 0,
+      label: 4,
+      begin_s: close - length * 0.07,
+      end_s: close,
+      task: -version - 1,
+      real: 0,
+      cause: 0,
+    });
     if (!learns) continue;
-    const accuracy = 0.97 - 0.85 * Math.exp((-version / rounds) * (schedule === 'fedavg' ? 3.2 : 4.5)) + (random() - 0.5) * 0.02;
+    const accuracy =
+      0.97 -
+      0.85 * Math.exp((-version / rounds) * (schedule === 'fedavg' ? 3.2 : 4.5)) +
+      (random() - 0.5) * 0.02;
     const loss = 2.6 * Math.exp((-version / rounds) * 3) + 0.1 + random() * 0.05;
-    push(curve, { time_s: close, version, accuracy, loss, bytes: 8.1e6 * workers * version, energy_j: 600 * version,
-      samples: 900 * workers * version });
+    push(curve, {
+      time_s: close,
+      version,
+      accuracy,
+      loss,
+      bytes: 8.1e6 * workers * version,
+      energy_j: 600 * version,
+      samples: 900 * workers * version,
+    });
     for (let exit = 0; exit < 3; exit += 1) {
-      push(exits, { time_s: close, version, exit, blocks: exit + 2, judged: exit === 2, loss: loss + 0.2 * (2 - exit),
-        top1: accuracy - 0.06 * (2 - exit), top5: 0.99, f1: accuracy });
+      push(exits, {
+        time_s: close,
+        version,
+        exit,
+        blocks: exit + 2,
+        judged: exit === 2,
+        loss: loss + 0.2 * (2 - exit),
+        top1: accuracy - 0.06 * (2 - exit),
+        top5: 0.99,
+        f1: accuracy,
+      });
     }
   }
-  sortBy(timeline.activities, (t, i) => t.node[i], (t, i) => t.begin_s[i]);
+  sortBy(
+    timeline.activities,
+    (t, i) => t.node[i],
+    (t, i) => t.begin_s[i]
+  );
 
   const staleness = { versions: [], updates: [] };
   const counted = new Map();
-  for (const value of tasks.staleness) if (value !== null) counted.set(value, (counted.get(value) ?? 0) + 1);
+  for (const value of updates.staleness) counted.set(value, (counted.get(value) ?? 0) + 1);
   for (const value of [...counted.keys()].sort((a, b) => a - b)) {
     staleness.versions.push(value);
     staleness.updates.push(counted.get(value));
   }
-  const readings = columns('time_s', 'node', 'power_w', 'temperature_c', 'cpu_load', 'gpu_load', 'memory_used_bytes');
+  const readings = columns(
+    'time_s',
+    'node',
+    'power_w',
+    'temperature_c',
+    'cpu_load',
+    'gpu_load',
+    'memory_used_bytes'
+  );
   for (let i = 0; real > 0 && i < 40; i += 1) {
     for (let node = 1; node <= real; node += 1) {
-      push(readings, { time_s: (end * i) / 40, node, power_w: 8 + node * 3 + random() * 2, temperature_c: 42 + i * 0.4 + random(),
-        cpu_load: random(), gpu_load: null, memory_used_bytes: 2e9 + i * 1e7 });
+      push(readings, {
+        time_s: (end * i) / 40,
+        node,
+        power_w: 8 + node * 3 + random() * 2,
+        temperature_c: 42 + i * 0.4 + random(),
+        cpu_load: random(),
+        gpu_load: null,
+        memory_used_bytes: 2e9 + i * 1e7,
+      });
     }
   }
   const last = (list) => list[list.length - 1] ?? null;
   const total = (list) => list.reduce((sum, value) => sum + (value ?? 0), 0);
   return {
-    label, name: label.split('/').pop(), schedule, seed, status, cause: '',
-    scenario: `name = "${label.split('/').pop()}"\nseed = ${seed}\n\n[schedule]\nkind = "${schedule}"\n`,
-    scenario_hash: '9f2c', version: '0.1.0', world: 'CM02, no crosstraffic',
+    label,
+    name: label.split('/').pop(),
+    schedule,
+    seed,
+    status,
+    cause: '',
+    scenario: [
+      `name = "${label.split('/').pop()}"`,
+      `seed = ${seed}`,
+      '',
+      '[schedule]',
+      `kind = "${schedule}"`,
+      '',
+    ].join('\n'),
+    scenario_hash: '9f2c',
+    version: '0.1.0',
+    world: 'CM02, no crosstraffic',
     host: { machine: 'x86_64, 2 cores', compiler: 'GCC 12.2', began: '2026-11-21T17:00:00Z' },
-    virtual_time_s: end, remarks: learns ? [] : ['This run does not learn: there is no accuracy.'],
+    virtual_time_s: end,
+    remarks: learns ? [] : ['This run does not learn: there is no accuracy.'],
     figures: {
-      rounds, tasks: tasks.id.length, tasks_aggregated: tasks.outcome.filter((outcome) => outcome === 'aggregated').length,
-      tasks_failed: tasks.outcome.filter((outcome) => outcome === 'node_lost').length, samples: 900 * tasks.id.length,
-      utilization: running ? null : total(nodeTable.busy_s) / (workers * end), bytes_down: total(tasks.bytes_down),
-      bytes_up: total(tasks.bytes_up), energy_j: total(tasks.energy_j), peak_memory_bytes: 2.1 * 2 ** 30, staleness_mean: 0.83,
-      staleness_max: last(staleness.versions), coverage_min: 3, accuracy: last(curve.accuracy), accuracy_best: last(curve.accuracy),
-      accuracy_area: learns ? 0.71 : null, time_to_accuracy_s: learns ? end * 0.62 : null,
-      bytes_to_accuracy: learns ? 7e8 : null, energy_to_accuracy_j: learns ? 12000 : null, target_accuracy: learns ? 0.9 : null,
+      rounds,
+      tasks,
+      tasks_aggregated: updates.node.length,
+      tasks_failed: tasks - updates.node.length,
+      samples: 900 * tasks,
+      utilization: running ? null : total(nodeTable.busy_s) / (workers * end),
+      bytes_down: 4.2e6 * tasks,
+      bytes_up: 3.9e6 * tasks,
+      energy_j: 40 * tasks,
+      lost_s: 3 * (tasks - updates.node.length),
+      peak_memory_bytes: 2.1 * 2 ** 30,
+      staleness_mean: 0.83,
+      staleness_max: last(staleness.versions),
+      coverage_min: 3,
+      accuracy: last(curve.accuracy),
+      accuracy_best: last(curve.accuracy),
+      accuracy_area: learns ? 0.71 : null,
+      time_to_accuracy_s: learns ? end * 0.62 : null,
+      bytes_to_accuracy: learns ? 7e8 : null,
+      energy_to_accuracy_j: learns ? 12000 : null,
+      target_accuracy: learns ? 0.9 : null,
     },
-    nodes: nodeTable, nodes_left_out: 0, curve, exits, aggregations, rounds: roundTable, tasks, timeline, staleness, idle, readings,
+    nodes: nodeTable,
+    nodes_left_out: 0,
+    curve,
+    exits,
+    aggregations,
+    rounds: roundTable,
+    updates,
+    timeline,
+    staleness,
+    idle,
+    readings,
   };
 }
 
@@ -206,16 +400,31 @@ export function makeSweep({ label = 'runs/device-mixes', keys = 3, name = null }
       return;
     }
     const nodes = Number(settings[used.findIndex(([key]) => key === 'fleet.nodes.0.count')]);
-    const kind = used.some(([key]) => key === 'schedule.kind') ? used[0][1].indexOf(settings[0]) : 0;
+    const kind = used.some(([key]) => key === 'schedule.kind')
+      ? used[0][1].indexOf(settings[0])
+      : 0;
     const failed = random() < 0.03;
     const time = (900 - 180 * kind) / (1 + 0.25 * nodes) + random() * 25;
-    points.push({ settings, status: failed ? 'failed' : 'done', cause: failed ? 'node jetson-nano-0: the task needs 5.1 GiB of 3.2 GiB' : '',
-      values: failed ? [null, null, null, null] : [time, 0.97 - 0.05 * kind - 0.01 * random() - 0.01 / nodes,
-        (4e8 - 1e8 * kind) * nodes, 1000 * nodes * (1 - 0.2 * kind)] });
+    points.push({
+      settings,
+      status: failed ? 'failed' : 'done',
+      cause: failed ? 'node jetson-nano-0: the task needs 5.1 GiB of 3.2 GiB' : '',
+      values: failed
+        ? [null, null, null, null]
+        : [
+            time,
+            0.97 - 0.05 * kind - 0.01 * random() - 0.01 / nodes,
+            (4e8 - 1e8 * kind) * nodes,
+            1000 * nodes * (1 - 0.2 * kind),
+          ],
+    });
   };
   walk([]);
   return {
-    label, name: label.split('/').pop(), version: '0.1.0', keys: used.map(([key]) => key),
+    label,
+    name: label.split('/').pop(),
+    version: '0.1.0',
+    keys: used.map(([key]) => key),
     figures: [
       { key: 'time_to_accuracy_s', title: 'time to 90 %', unit: 's', better: 'less' },
       { key: 'accuracy', title: 'accuracy', unit: 'share', better: 'more' },
@@ -229,23 +438,43 @@ export function makeSweep({ label = 'runs/device-mixes', keys = 3, name = null }
 export function makeComparison(runs = []) {
   const name = (i) => runs[i]?.label ?? ['fedavg', 'cos2p', 'cos2p, random masks'][i];
   const seeds = [1, 2, 3, 4, 5];
-  const groups = [0, 1, 2].map((g) => ({ label: name(g), runs: seeds.map((seed) => `${name(g)}-${seed}`), seeds }));
+  const groups = [0, 1, 2].map((g) => ({
+    label: name(g),
+    runs: seeds.map((seed) => `${name(g)}-${seed}`),
+    seeds,
+  }));
   const random = generator(9);
   const figure = (key, title, unit, better, centre, spread) => {
-    const values = groups.map((_, g) => seeds.map(() => centre * (1 - 0.13 * g) + (random() - 0.5) * spread));
+    const values = groups.map((_, g) =>
+      seeds.map(() => centre * (1 - 0.13 * g) + (random() - 0.5) * spread)
+    );
     const mean = values.map((list) => list.reduce((sum, value) => sum + value, 0) / list.length);
     return {
-      key, title, unit, better, values, mean, ratio: mean.map((value) => value / mean[0]),
+      key,
+      title,
+      unit,
+      better,
+      values,
+      mean,
+      ratio: mean.map((value) => value / mean[0]),
       paired: values.map((list, g) => {
         if (g === 0) return null;
         const differences = list.map((value, i) => value - values[0][i]);
         const middle = mean[g] - mean[0];
-        return { seeds, differences, mean: middle, low: middle - spread * 0.4, high: middle + spread * 0.4, method: g === 1 ? 't' : 'bootstrap' };
+        return {
+          seeds,
+          differences,
+          mean: middle,
+          low: middle - spread * 0.4,
+          high: middle + spread * 0.4,
+          method: g === 1 ? 't' : 'bootstrap',
+        };
       }),
     };
   };
   return {
-    baseline: 0, groups,
+    baseline: 0,
+    groups,
     figures: [
       figure('virtual_time_s', 'virtual time', 's', 'less', 95, 6),
       figure('accuracy', 'accuracy', 'share', 'more', 0.95, 0.02),
@@ -259,30 +488,73 @@ export function makeFidelity(run) {
   const random = generator(3);
   const row = (node, label, measured) => {
     const off = (random() - 0.5) * 0.3;
-    return { node, label, compared: 40, simulated_s: measured * (1 + off), measured_s: measured, error: Math.abs(off) + 0.02, bias: off };
+    return {
+      node,
+      label,
+      compared: 40,
+      simulated_s: measured * (1 + off),
+      measured_s: measured,
+      error: Math.abs(off) + 0.02,
+      bias: off,
+    };
   };
-  const nodes = run.nodes.name.slice(1, 9).flatMap((name, i) =>
-    [row(name, 'download', 0.3 + 0.1 * i), row(name, 'train', 2 + i), row(name, 'upload', 0.8 + 0.2 * i)]);
+  const nodes = run.nodes.name
+    .slice(1, 9)
+    .flatMap((name, i) => [
+      row(name, 'download', 0.3 + 0.1 * i),
+      row(name, 'train', 2 + i),
+      row(name, 'upload', 0.8 + 0.2 * i),
+    ]);
   return {
-    simulated: null, measured: run.label, nodes,
-    totals: ['download', 'train', 'upload'].map((label) => ({ ...row('', label, 1.2), node: undefined, compared: 320 })),
-    makespan: { simulated_s: 101, measured_s: 97.4, error: 0.037 }, version: 20,
-    to_version: { simulated_s: 51, measured_s: 50.2, error: 0.016 }, remarks: ['Aggregations are not compared: the server is simulated.'],
+    simulated: null,
+    measured: run.label,
+    nodes,
+    totals: ['download', 'train', 'upload'].map((label) => ({
+      ...row('', label, 1.2),
+      node: undefined,
+      compared: 320,
+    })),
+    makespan: { simulated_s: 101, measured_s: 97.4, error: 0.037 },
+    version: 20,
+    to_version: { simulated_s: 51, measured_s: 50.2, error: 0.016 },
+    remarks: ['Aggregations are not compared: the server is simulated.'],
   };
 }
 
-export function makeData({ runs = 2, nodes = 16, activities = 2000, sweep = false, fidelity = false, comparison = false,
-  hostileNames = false, live = false, ...more } = {}) {
+export function makeData({
+  runs = 2,
+  nodes = 16,
+  activities = 2000,
+  sweep = false,
+  fidelity = false,
+  comparison = false,
+  hostileNames = false,
+  live = false,
+  ...more
+} = {}) {
   const schedules = ['cos2p', 'fedavg', 'fedasync', 'fedbuff', 'tiers', 'random', 'cyclic'];
   const names = hostileNames ? [hostile, hostile, `"'&<b>${hostile}`] : null;
-  const made = Array.from({ length: runs }, (_, i) => makeRun({
-    label: hostileNames ? `runs/${i}${hostile}` : `runs/${schedules[i % 7]}${i >= 7 ? i : ''}`, schedule: schedules[i % 7], seed: i + 1,
-    nodes, activities, names, real: i === 0 ? 2 : 0, slow: 1 + 0.15 * i, ...more,
-  }));
+  const made = Array.from({ length: runs }, (_, i) =>
+    makeRun({
+      label: hostileNames ? `runs/${i}${hostile}` : `runs/${schedules[i % 7]}${i >= 7 ? i : ''}`,
+      schedule: schedules[i % 7],
+      seed: i + 1,
+      nodes,
+      activities,
+      names,
+      real: i === 0 ? 2 : 0,
+      slow: 1 + 0.15 * i,
+      ...more,
+    })
+  );
   return {
-    made_by: 'convoy 0.1.0', runs: live ? [] : made,
-    sweeps: sweep ? [makeSweep({ ...(sweep === true ? {} : sweep), name: hostileNames ? hostile : null })] : [],
+    made_by: 'convoy 0.1.0',
+    runs: live ? [] : made,
+    sweeps: sweep
+      ? [makeSweep({ ...(sweep === true ? {} : sweep), name: hostileNames ? hostile : null })]
+      : [],
     comparison: comparison ? makeComparison(hostileNames ? made : []) : null,
-    fidelity: fidelity && made.length ? [makeFidelity(made[0])] : [], live,
+    fidelity: fidelity && made.length ? [makeFidelity(made[0])] : [],
+    live,
   };
 }

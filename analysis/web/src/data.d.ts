@@ -1,7 +1,8 @@
 // What the page draws. `convoy report` writes one Data into the page (script element "data", JSON);
 // a live run sends the same by WebSocket, in the messages at the end. Columns of one table have one
 // length. Times are virtual seconds, sizes bytes, energy joules, shares 0 to 1; what does not apply
-// or is not known is null. Names come from scenarios: never put them into markup unescaped.
+// or is not known is null. Times are rounded to ten digits of the whole run's length where they
+// are many. Names come from scenarios: never put them into markup unescaped.
 // analysis/report/data.cpp is the other side.
 
 export interface Data {
@@ -37,7 +38,7 @@ export interface Run {
                   staleness_mean: number[]; staleness_max: number[];
                   coverage_min: (number | null)[]; untrained: (number | null)[] };
   rounds: Rounds;
-  tasks: Tasks;
+  updates: Updates;
   timeline: Timeline;
   staleness: { versions: number[]; updates: number[] };      // distribution over aggregated updates
   idle: { node: number[]; cause: string[]; s: number[] };    // sums by node and cause
@@ -56,6 +57,7 @@ export interface Figures {    // null: not known (yet)
   bytes_down: number;
   bytes_up: number;
   energy_j: number | null;
+  lost_s: number;             // computing and transfers of tasks that failed or were given up
   peak_memory_bytes: number | null;   // of the worker that needed most
   staleness_mean: number | null;
   staleness_max: number | null;
@@ -102,12 +104,9 @@ export interface Rounds {
   other_s: number[];
 }
 
-export interface Tasks {
-  id: number[]; node: number[]; label: string[]; assigned_s: number[]; ended_s: number[];
-  outcome: string[];          // "aggregated", "buffered" or the cause of its end
-  aggregated_version: (number | null)[]; staleness: (number | null)[];
-  energy_j: (number | null)[]; bytes_down: number[]; bytes_up: number[]; rate: number[];
-}
+// Tasks whose update was aggregated: which version took it, and how many versions were made since
+// its base was downloaded.
+export interface Updates { node: number[]; version: number[]; staleness: number[] }
 
 // A transfer is the worker's (both workers', where there are two).
 export interface Timeline {
@@ -182,7 +181,9 @@ export type Message =
       pausable: boolean }                           // no: there are real nodes
   // Appended to the columns of the same name; `timeline` holds activities, labels and kinds only
   // (the whole lists of labels, kinds, causes so far).
-  | { type: 'rows'; tasks: Tasks; timeline: Pick<Timeline, 'labels' | 'kinds' | 'causes' | 'activities'>;
+  | { type: 'rows'; updates: Updates;
+      figures: Partial<Figures>;                    // totals so far, of what `now` does not bring
+      timeline: Pick<Timeline, 'labels' | 'kinds' | 'causes' | 'activities'>;
       curve: Curve; exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
       away: Timeline['away'] }
   | { type: 'now'; virtual_time_s: number; wall_time_s: number;

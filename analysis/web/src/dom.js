@@ -16,16 +16,21 @@ export function button(text, onclick, attributes = {}) {
   return el('button', { type: 'button', onclick, ...attributes }, text);
 }
 
+let controls = 0;
+
 // `options`: [value, text] pairs.
 export function select(label, options, value, onchange) {
-  const box = el('select', { onchange: () => onchange(box.value) });
+  const id = `control-${(controls += 1)}`;
+  const box = el('select', { id, onchange: () => onchange(box.value) });
   fillSelect(box, options, value);
-  return el('label', { class: 'control' }, el('span', {}, label), box);
+  return el('span', { class: 'control' }, el('label', { for: id }, label), box);
 }
 
 export function fillSelect(box, options, value) {
   box.replaceChildren(
-    ...options.map(([key, text]) => el('option', { value: key, selected: `${key}` === `${value}` }, text))
+    ...options.map(([key, text]) =>
+      el('option', { value: key, selected: `${key}` === `${value}` }, text)
+    )
   );
 }
 
@@ -35,24 +40,64 @@ export function checkbox(label, checked, onchange) {
 }
 
 // A table that scrolls inside its own box. `head`: texts; `rows`: lists of texts or elements.
-// With `names`, the first cell of each row is its header.
-export function table(caption, head, rows, { names = true, numbers = true } = {}) {
+// With `names`, the first cell of each row is its header; the first `texts` columns are no numbers;
+// `tall`: shown whole.
+export function table(caption, head, rows, { names = true, texts = 1, tall = false } = {}) {
   const cell = (content, column) =>
     column === 0 && names
       ? el('th', { scope: 'row' }, content)
-      : el('td', { class: numbers && column > 0 ? 'number' : null }, content);
+      : el(
+          'td',
+          { class: column >= texts ? 'number' : content.length > 24 ? 'long' : null },
+          content
+        );
   return el(
     'div',
-    { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': caption },
+    {
+      class: tall ? 'scroll tall' : 'scroll',
+      tabindex: '0',
+      role: 'region',
+      'aria-label': caption,
+    },
     el(
       'table',
       {},
       el('caption', { class: 'unseen' }, caption),
-      el('thead', {}, el('tr', {}, head.map((text, column) =>
-        el('th', { scope: 'col', class: numbers && column > 0 ? 'number' : null }, text)))),
-      el('tbody', {}, rows.map((row) => el('tr', {}, row.map(cell))))
+      el(
+        'thead',
+        {},
+        el(
+          'tr',
+          {},
+          head.map((text, column) =>
+            el(
+              'th',
+              { scope: 'col', class: column >= texts ? 'number' : null, title: text },
+              ellipsized(text, 32)
+            )
+          )
+        )
+      ),
+      el(
+        'tbody',
+        {},
+        rows.map((row) => el('tr', {}, row.map(cell)))
+      )
     )
   );
+}
+
+// Puts `made` into `container`; boxes that scroll stay the same, with their place and the focus.
+export function refill(container, ...made) {
+  const before = [...container.children];
+  const same =
+    before.length === made.length &&
+    made.every(
+      (element, i) =>
+        element.tagName === before[i].tagName && element.className === before[i].className
+    );
+  if (!same) container.replaceChildren(...made);
+  else made.forEach((element, i) => before[i].replaceChildren(...element.childNodes));
 }
 
 // The content of a tooltip: a title and lines of [name, value]; `colour` draws a dot before.
@@ -64,9 +109,14 @@ export function tip(title, lines) {
     lines
       .filter(Boolean)
       .map(([name, value, colour]) =>
-        el('div', {},
+        el(
+          'div',
+          {},
           colour ? el('span', { class: 'dot', style: `background:${colour}` }) : null,
-          el('span', {}, name), el('b', {}, value)))
+          el('span', {}, name),
+          el('b', {}, value)
+        )
+      )
   );
 }
 
@@ -77,7 +127,23 @@ export function textWidth(text, size = 12) {
   return measure.measureText(text).width;
 }
 
-export const fontFamily = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", Arial, sans-serif';
+// The start and the end of a name that is wider than `width` pixels.
+export function fittedName(name, width, size) {
+  if (textWidth(name, size) <= width) return name;
+  const letters = [...name];
+  let kept = letters.length - 1;
+  const cut = () =>
+    [
+      ...letters.slice(0, Math.ceil(kept / 2)),
+      '…',
+      ...letters.slice(letters.length - Math.floor(kept / 2)),
+    ].join('');
+  while (kept > 2 && textWidth(cut(), size) > width) kept -= 1;
+  return cut();
+}
+
+// Without quotation marks: zrender puts it into attributes of saved SVGs as it is.
+export const fontFamily = 'system-ui, Segoe UI, Roboto, DejaVu Sans, Arial, sans-serif';
 
 export function ellipsized(text, length = 28) {
   const letters = [...String(text)];

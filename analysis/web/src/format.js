@@ -3,14 +3,26 @@
 // For each unit: [at least so much of it, divisor, name].
 const scales = {
   s: [
-    [3 * 86400, 86400, 'd'], [3 * 3600, 3600, 'h'], [300, 60, 'min'], [1, 1, 's'], [1e-3, 1e-3, 'ms'],
+    [3 * 86400, 86400, 'd'],
+    [3 * 3600, 3600, 'h'],
+    [300, 60, 'min'],
+    [1, 1, 's'],
+    [1e-3, 1e-3, 'ms'],
     [0, 1e-6, 'µs'],
   ],
   bytes: [
-    [2 ** 40, 2 ** 40, 'TiB'], [2 ** 30, 2 ** 30, 'GiB'], [2 ** 20, 2 ** 20, 'MiB'],
-    [2 ** 10, 2 ** 10, 'KiB'], [0, 1, 'B'],
+    [2 ** 40, 2 ** 40, 'TiB'],
+    [2 ** 30, 2 ** 30, 'GiB'],
+    [2 ** 20, 2 ** 20, 'MiB'],
+    [2 ** 10, 2 ** 10, 'KiB'],
+    [0, 1, 'B'],
   ],
-  J: [[1e6, 1e6, 'MJ'], [1e3, 1e3, 'kJ'], [1, 1, 'J'], [0, 1e-3, 'mJ']],
+  J: [
+    [1e6, 1e6, 'MJ'],
+    [1e3, 1e3, 'kJ'],
+    [1, 1, 'J'],
+    [0, 1e-3, 'mJ'],
+  ],
   share: [[0, 0.01, '%']],
   count: [[0, 1, '']],
 };
@@ -19,11 +31,13 @@ const scales = {
 export function scale(unit, max) {
   const steps = scales[unit] ?? [[0, 1, unit]];
   const size = Math.abs(max) || 0;
-  const [, divisor, name] = size === 0 ? zeroStep(unit, steps) : steps.find(([from]) => size >= from);
+  const [, divisor, name] =
+    size === 0 ? zeroStep(unit, steps) : steps.find(([from]) => size >= from);
   return {
     name,
     of: (value) => (value === null || value === undefined ? null : value / divisor),
-    text: (value) => (known(value) ? withUnit(number(value / divisor), name) : '–'),
+    text: (value, digits = 3) =>
+      known(value) ? withUnit(number(value / divisor, digits), name) : '–',
   };
 }
 
@@ -42,9 +56,11 @@ export function number(value, digits = 4) {
   const size = Math.abs(value);
   if (size >= 1e9 || size < 1e-4) return minus(value.toExponential(2));
   const decimals = Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(size))));
-  return minus(value.toLocaleString('en-US', {
-    maximumFractionDigits: Number.isInteger(value) ? 0 : decimals,
-  }));
+  return minus(
+    value.toLocaleString('en-US', {
+      maximumFractionDigits: Number.isInteger(value) ? 0 : decimals,
+    })
+  );
 }
 
 const minus = (text) => text.replace('-', '−');
@@ -59,10 +75,16 @@ export function quantity(value, unit) {
 // Several in the unit of the largest, e.g. the ends of an interval.
 export function quantities(values, unit) {
   const common = scale(unit, Math.max(0, ...values.filter(known).map(Math.abs)));
-  const texts = values.map((value) => (known(value) ? number(common.of(value), 3) : '–'));
+  const most = Math.max(0, ...values.filter(known).map((value) => Math.abs(common.of(value))));
+  const digits = most > 0 ? Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(most)))) : 0;
+  const texts = values.map((value) =>
+    known(value) ? minus(common.of(value).toFixed(digits)) : '–'
+  );
   return { texts, unit: common.name };
 }
 
+// A point in time, fine enough to tell neighbours apart.
+export const moment = (value) => scale('s', value).text(value, 7);
 export const seconds = (value) => quantity(value, 's');
 export const bytes = (value) => quantity(value, 'bytes');
 export const percent = (value) => quantity(value, 'share');
@@ -72,13 +94,16 @@ export const axisName = (name, unit) => (unit ? `${name} (${unit})` : name);
 
 export function largest(lists) {
   let most = 0;
-  for (const list of lists) for (const value of list) if (known(value) && Math.abs(value) > most) most = Math.abs(value);
+  for (const list of lists)
+    for (const value of list) if (known(value) && Math.abs(value) > most) most = Math.abs(value);
   return most;
 }
 
-const words = {
-  all: 'all updates were there', quorum: 'the quorum was there', deadline: 'the deadline came',
-  node_lost: 'node lost', out_of_memory: 'out of memory', run_ended: 'the run ended',
+const closings = {
+  all: 'all updates were there',
+  quorum: 'the quorum was there',
+  deadline: 'the deadline came',
 };
 // "out_of_memory" for people.
-export const cause = (name) => words[name] ?? String(name).replaceAll('_', ' ');
+export const cause = (name) => String(name).replaceAll('_', ' ');
+export const closedBy = (how) => closings[how] ?? cause(how);

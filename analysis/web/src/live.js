@@ -1,6 +1,6 @@
 // A run that is going on: the connection, the panel at the top, and the growth of the tables.
-import { button, el, table } from './dom.js';
-import { count, known, number, percent, seconds } from './format.js';
+import { button, el, refill, table } from './dom.js';
+import { count, number, percent, seconds } from './format.js';
 import { charts } from './chart.js';
 import { drawAll } from './page.js';
 
@@ -13,10 +13,12 @@ export function live(page) {
   let socket = null;
   let wait = 500;
   let over = false;
+  let last = null; // `now`
   const update = throttled(() => {
     charts.get('timeline')?.grow();
-    page.refresh();
-    page.fillChips();
+    page.redraw();
+    page.summary.fill();
+    if (last) panel.now(last, page.run);
   });
 
   const receive = {
@@ -31,13 +33,17 @@ export function live(page) {
     now(message) {
       page.run.virtual_time_s = Math.max(page.run.virtual_time_s ?? 0, message.virtual_time_s);
       Object.assign(page.run.figures, {
-        rounds: message.rounds, tasks: message.tasks, tasks_failed: message.tasks_failed, accuracy: message.accuracy,
+        rounds: message.rounds,
+        tasks: message.tasks,
+        tasks_failed: message.tasks_failed,
+        accuracy: message.accuracy,
       });
-      panel.now(message, page.run);
+      last = message;
       update();
     },
     end(message) {
       over = true;
+      last = null;
       take(page, message.run, panel);
       panel.ended(message.run);
     },
@@ -65,7 +71,8 @@ export function live(page) {
 function address() {
   const token = new URLSearchParams(location.search).get('token');
   const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  return `${scheme}//${location.host}/live${token === null ? '' : `?token=${encodeURIComponent(token)}`}`;
+  const query = token === null ? '' : `?token=${encodeURIComponent(token)}`;
+  return `${scheme}//${location.host}/live${query}`;
 }
 
 function take(page, run, panel) {
@@ -83,25 +90,26 @@ function take(page, run, panel) {
 
 // Appends the columns of `rows` to those of the same tables of a run.
 export function append(run, rows) {
-  for (const name of ['tasks', 'curve', 'exits', 'aggregations', 'readings']) extend(run[name], rows[name]);
+  for (const name of ['updates', 'curve', 'exits', 'aggregations', 'readings'])
+    extend(run[name], rows[name]);
   if (rows.timeline) {
     const { labels, kinds, causes, activities } = rows.timeline;
     Object.assign(run.timeline, { labels, kinds, causes });
     extend(run.timeline.activities, activities);
   }
   extend(run.timeline.away, rows.away);
-  countStaleness(run, rows.tasks);
+  countStaleness(run, rows.updates);
+  Object.assign(run.figures, rows.figures);
 }
 
 function extend(columns, more) {
   if (!more) return;
-  for (const [key, values] of Object.entries(more)) for (const value of values) columns[key].push(value);
+  for (const [key, values] of Object.entries(more))
+    for (const value of values) columns[key].push(value);
 }
 
-function countStaleness({ staleness }, tasks) {
-  tasks?.aggregated_version.forEach((version, i) => {
-    const value = tasks.staleness[i];
-    if (!known(version) || !known(value)) return;
+function countStaleness({ staleness }, updates) {
+  updates?.staleness.forEach((value) => {
     let place = staleness.versions.findIndex((other) => other >= value);
     if (place < 0) place = staleness.versions.length;
     if (staleness.versions[place] !== value) {
@@ -116,11 +124,14 @@ function throttled(act) {
   let timer = null;
   let last = 0;
   return () => {
-    timer ??= setTimeout(() => {
-      timer = null;
-      last = performance.now();
-      act();
-    }, Math.max(0, last + least - performance.now()));
+    timer ??= setTimeout(
+      () => {
+        timer = null;
+        last = performance.now();
+        act();
+      },
+      Math.max(0, last + least - performance.now())
+    );
   };
 }
 
@@ -128,16 +139,34 @@ class Panel {
   constructor(send) {
     this.state = el('p', { class: 'state' }, 'Connecting …');
     this.announcement = el('p', { class: 'unseen', role: 'status', 'aria-live': 'polite' });
-    this.progress = el('progress', { max: '1', value: '0', 'aria-label': 'Share of the way to the end' });
+    this.progress = el('progress', {
+      max: '1',
+      value: '0',
+      'aria-label': 'Share of the way to the end',
+    });
     this.facts = el('dl', { class: 'facts' });
     this.nodes = el('div', { class: 'now' });
-    this.pause = button('Pause', () => send(this.paused ? 'resume' : 'pause'), { id: 'pause', hidden: true });
+    this.pause = button('Pause', () => send(this.paused ? 'resume' : 'pause'), {
+      id: 'pause',
+      hidden: true,
+    });
     this.stop = button('Stop', () => send('stop'), { id: 'stop', hidden: true });
     this.paused = false;
     this.announced = -Infinity;
-    this.element = el('section', { class: 'live', 'aria-label': 'The run now' },
-      el('div', { class: 'heading' }, this.state, el('div', { class: 'group' }, this.pause, this.stop)),
-      this.progress, this.announcement, this.facts, this.nodes);
+    this.element = el(
+      'section',
+      { class: 'live', 'aria-label': 'The run now' },
+      el(
+        'div',
+        { class: 'heading' },
+        this.state,
+        el('div', { class: 'group' }, this.pause, this.stop)
+      ),
+      this.progress,
+      this.announcement,
+      this.facts,
+      this.nodes
+    );
   }
 
   say(text, bad = false) {
@@ -160,7 +189,10 @@ class Panel {
   }
 
   ended(run) {
-    this.say(`The run is over: ${run.status}${run.cause ? ` (${run.cause})` : ''}. This is its report.`, run.status === 'failed');
+    this.say(
+      `The run is over: ${run.status}${run.cause ? ` (${run.cause})` : ''}. This is its report.`,
+      run.status === 'failed'
+    );
     this.progress.value = run.status === 'done' ? 1 : this.progress.value;
     this.stop.hidden = this.pause.hidden = true;
     this.nodes.replaceChildren();
@@ -173,20 +205,29 @@ class Panel {
       this.say(now.paused ? 'Paused.' : `${run.name} is running.`);
     }
     this.progress.value = now.share;
+    const speed = now.virtual_time_s / now.wall_time_s;
     const facts = [
-      ['virtual time', seconds(now.virtual_time_s)], ['wall time', seconds(now.wall_time_s)],
-      ['speed', now.wall_time_s > 0 ? `× ${number(now.virtual_time_s / now.wall_time_s, 3)}` : '–'],
+      ['virtual time', seconds(now.virtual_time_s)],
+      ['wall time', seconds(now.wall_time_s)],
+      ['speed', speed > 0 ? `× ${number(speed, 3)}` : '–'],
       ['lag of real nodes', now.lag_ms === null ? '–' : `${number(now.lag_ms, 3)} ms`],
-      ['done', percent(now.share)], ['rounds', count(now.rounds)],
-      ['node updates', `${count(now.tasks)}${now.tasks_failed ? ` (${count(now.tasks_failed)} failed)` : ''}`],
+      ['done', percent(now.share)],
+      ['rounds', count(now.rounds)],
+      [
+        'node updates',
+        `${count(now.tasks)}${now.tasks_failed ? ` (${count(now.tasks_failed)} failed)` : ''}`,
+      ],
       ['accuracy', percent(now.accuracy)],
     ];
-    this.facts.replaceChildren(...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
+    this.facts.replaceChildren(
+      ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))
+    );
     this.fillNodes(now, run);
     if (performance.now() - this.announced > announceEvery) {
       this.announced = performance.now();
-      this.announcement.textContent = `${percent(now.share)} done, ${count(now.rounds)} rounds, virtual time `
-        + `${seconds(now.virtual_time_s)}.`;
+      this.announcement.textContent =
+        `${percent(now.share)} done, ${count(now.rounds)} rounds, virtual time ` +
+        `${seconds(now.virtual_time_s)}.`;
     }
   }
 
@@ -194,18 +235,31 @@ class Panel {
     const doing = new Map(nodes.node.map((node, i) => [node, i]));
     const everyone = run.nodes.id.length <= shownNodes;
     const ids = everyone ? run.nodes.id : nodes.node.slice(0, shownNodes);
-    const names = new Map(run.nodes.id.map((id, i) => [id, `${run.nodes.real[i] ? '● ' : ''}${run.nodes.name[i]}`]));
+    const names = new Map(
+      run.nodes.id.map((id, i) => [id, `${run.nodes.real[i] ? '● ' : ''}${run.nodes.name[i]}`])
+    );
     const busy = nodes.away.filter((away) => !away).length;
-    const box = this.nodes.querySelector('.scroll');
-    const place = box?.scrollTop ?? 0;
-    this.nodes.replaceChildren(
-      el('p', { class: 'note' }, `${count(busy)} of ${count(run.nodes.id.length + run.nodes_left_out)} nodes are at work.`),
-      table('Who does what now', ['node', 'does', 'for'], ids.map((id) => {
-        const i = doing.get(id);
-        const what = i === undefined ? 'idle' : nodes.away[i] ? 'away' : nodes.label[i];
-        return [names.get(id) ?? `node ${id}`, what,
-          i === undefined ? '–' : seconds(Math.max(0, time - nodes.since_s[i]))];
-      })));
-    this.nodes.querySelector('.scroll').scrollTop = place;
+    refill(
+      this.nodes,
+      el(
+        'p',
+        { class: 'note' },
+        `${count(busy)} of ${count(run.nodes.id.length + run.nodes_left_out)} nodes are at work.`
+      ),
+      table(
+        'Who does what now',
+        ['node', 'does', 'for'],
+        ids.map((id) => {
+          const i = doing.get(id);
+          const what = i === undefined ? 'idle' : nodes.away[i] ? 'away' : nodes.label[i];
+          return [
+            names.get(id) ?? `node ${id}`,
+            what,
+            i === undefined ? '–' : seconds(Math.max(0, time - nodes.since_s[i])),
+          ];
+        }),
+        { texts: 2 }
+      )
+    );
   }
 }

@@ -9,7 +9,11 @@ const page = new Page(data);
 window.convoy = { data, charts, page };
 apply();
 page.build(data.live ? live(page) : null);
-window.addEventListener('beforeprint', () => charts.forEach((figure) => figure.create()));
+window.addEventListener('beforeprint', () => {
+  charts.forEach((figure) => figure.toPaper());
+});
+window.addEventListener('afterprint', () => charts.forEach((figure) => figure.fromPaper()));
 drawAll().then(() => {
+  window.convoy.drawn_ms = performance.now();
   document.documentElement.dataset.ready = 'true';
 });

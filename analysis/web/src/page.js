@@ -7,12 +7,14 @@ import { energy, memory, traffic } from './charts/resources.js';
 import { rounds, waitedFor } from './charts/rounds.js';
 import { sensors } from './charts/sensors.js';
 import { participation, staleness } from './charts/staleness.js';
-import { sweepCharts } from './charts/sweep.js';
+import { sweepMap } from './charts/sweep_map.js';
+import { sweepPareto } from './charts/sweep_pareto.js';
 import { idle, time } from './charts/time.js';
 import { timeline } from './charts/timeline.js';
-import { button, el, fillSelect, select } from './dom.js';
+import { button, el, fillSelect, refill, select } from './dom.js';
 import { count } from './format.js';
 import { scenario, summary } from './summary.js';
+import { unfinished } from './sweeps.js';
 import { isDark, onTheme, setDark } from './theme.js';
 
 export class Page {
@@ -21,7 +23,7 @@ export class Page {
     this.runs = data.runs;
     this.run = data.runs[0]; // the chosen one, of sections that show one
     this.choosers = [];
-    this.changing = []; // parts other than charts that show the chosen run
+    this.changing = []; // fill parts other than charts that show the chosen run
   }
 
   choose(run) {
@@ -32,6 +34,11 @@ export class Page {
 
   refresh() {
     for (const fill of this.changing) fill();
+    this.redraw();
+  }
+
+  // The chosen run has grown.
+  redraw() {
     for (const figure of charts.values()) figure.refresh();
   }
 
@@ -42,17 +49,19 @@ export class Page {
   // Chooses the run of a section; all sections follow.
   chooser() {
     if (this.runs.length < 2) return null;
-    const label = select('Run', this.names(), this.runs.indexOf(this.run), (i) => this.choose(this.runs[i]));
+    const label = select('Run', this.names(), this.runs.indexOf(this.run), (i) =>
+      this.choose(this.runs[i])
+    );
     this.choosers.push(label.querySelector('select'));
     return label;
   }
 
   // An element whose content follows the chosen run.
   following(make) {
-    const element = el('div');
-    const fill = () => element.replaceChildren(...[this.run ? make(this.run) : []].flat());
-    this.changing.push(fill);
-    fill();
+    const element = el('div', { class: 'part' });
+    element.fill = () => refill(element, ...[this.run ? make(this.run) : []].flat());
+    this.changing.push(element.fill);
+    element.fill();
     return element;
   }
 
@@ -62,34 +71,76 @@ export class Page {
     this.heading = el('h1', {}, this.title(first));
     document.getElementById('app').replaceChildren(
       el('a', { class: 'skip', href: '#main' }, 'Skip to the report'),
-      el('header', {}, el('div', { class: 'top' },
-        el('div', {}, el('p', { class: 'brand' }, 'Convoy'), this.heading), themeButton()),
-      this.chips = el('p', { class: 'chips' }), panel),
-      el('nav', { 'aria-label': 'Contents' }, el('ul', {}, sections.map(({ id, title }) =>
-        el('li', {}, el('a', { href: `#${id}` }, title))))),
-      el('main', { id: 'main', tabindex: '-1' }, sections.map(({ id, title, run, parts }) =>
-        el('section', { id, 'aria-labelledby': `${id}-title` },
-          el('div', { class: 'heading' }, el('h2', { id: `${id}-title` }, title), run ? this.chooser() : null),
-          parts.map((part) => part?.element ?? part)))),
-      el('footer', {}, el('p', {}, `Made by ${this.data.made_by}. Nothing in this page asks anything of the network`
-        + `${this.data.live ? ' but the run itself' : ''}.`))
+      el(
+        'header',
+        {},
+        el(
+          'div',
+          { class: 'top' },
+          el('div', {}, el('p', { class: 'brand' }, 'Convoy'), this.heading),
+          themeButton()
+        ),
+        (this.chips = el('p', { class: 'chips' })),
+        panel
+      ),
+      el(
+        'nav',
+        { 'aria-label': 'Contents' },
+        el(
+          'ul',
+          {},
+          sections.map(({ id, title }) => el('li', {}, el('a', { href: `#${id}` }, title)))
+        )
+      ),
+      el(
+        'main',
+        { id: 'main', tabindex: '-1' },
+        sections.map(({ id, title, run, parts }) =>
+          el(
+            'section',
+            { id, 'aria-labelledby': `${id}-title` },
+            el(
+              'div',
+              { class: 'heading' },
+              el('h2', { id: `${id}-title` }, title),
+              run ? this.chooser() : null
+            ),
+            parts.map((part) => part?.element ?? part)
+          )
+        )
+      ),
+      el(
+        'footer',
+        {},
+        el(
+          'p',
+          {},
+          `Made by ${this.data.made_by}. Nothing in this page asks anything of the network` +
+            `${this.data.live ? ' but the run itself' : ''}.`
+        )
+      )
     );
     this.fillChips();
   }
 
   title(name) {
     const more = this.runs.length + this.data.sweeps.length - 1;
-    return more > 0 ? `${name} and ${count(more)} more` : name ?? (this.data.live ? 'Live run' : 'Report');
+    return more > 0
+      ? `${name} and ${count(more)} more`
+      : (name ?? (this.data.live ? 'Live run' : 'Report'));
   }
 
   fillChips() {
     const many = this.runs.length > 1;
-    const statuses = ['done', 'running', 'stopped', 'failed'].map((status) =>
-      [status, this.runs.filter((run) => run.status === status).length]).filter(([, runs]) => runs);
+    const statuses = ['done', 'running', 'stopped', 'failed']
+      .map((status) => [status, this.runs.filter((run) => run.status === status).length])
+      .filter(([, runs]) => runs);
     const schedules = [...new Set(this.runs.map((run) => run.schedule))];
     const sweeps = this.data.sweeps.length;
     this.chips.replaceChildren(
-      ...statuses.map(([status, runs]) => el('span', { class: `chip ${status}` }, many ? `${count(runs)} ${status}` : status)),
+      ...statuses.map(([status, runs]) =>
+        el('span', { class: `chip ${status}` }, many ? `${count(runs)} ${status}` : status)
+      ),
       ...schedules.map((schedule) => el('span', { class: 'chip plain' }, schedule)),
       sweeps ? el('span', { class: 'chip' }, sweeps > 1 ? `${count(sweeps)} sweeps` : 'sweep') : ''
     );
@@ -98,27 +149,59 @@ export class Page {
   sections() {
     const { data } = this;
     const some = this.runs.length > 0;
+    this.summary = this.following(() => summary(this.runs));
     const one = (id, title, parts) => ({ id, title, run: true, parts });
     return [
-      some && { id: 'summary', title: 'Summary', parts: [this.following(() => summary(this.runs))] },
-      data.comparison && { id: 'compared', title: 'Comparison', parts: comparison(this) },
+      some && { id: 'summary', title: 'Summary', parts: [this.summary] },
+      data.comparison?.figures.length > 0 && {
+        id: 'compared',
+        title: 'Comparison',
+        parts: comparison(this),
+      },
       some && { id: 'learning', title: 'Accuracy and loss', parts: curves(this) },
       some && one('activities', 'Timeline', [timeline(this)]),
-      some && one('times', 'Where the time went', [
-        time(this), idle(this), rounds(this),
-        this.following((run) => (run.rounds.node.length
-          ? [el('h3', {}, 'Whom the rounds waited for'), waitedFor(run)] : []))]),
+      some &&
+        one('times', 'Where the time went', [
+          time(this),
+          idle(this),
+          rounds(this),
+          this.following((run) =>
+            run.rounds.node.length
+              ? [el('h3', {}, 'Whom the rounds waited for'), waitedFor(run)]
+              : []
+          ),
+        ]),
       some && one('memories', 'Memory', [memory(this)]),
-      some && one('participations', 'Staleness and participation', [staleness(this), participation(this)]),
-      some && one('resources', 'Bytes and energy', [
-        traffic(this), energy(this), this.hasReadings() ? sensors(this) : null]),
-      data.fidelity.length > 0 && { id: 'fidelities', title: 'Simulated against measured', parts: fidelity(this) },
+      some &&
+        one('participations', 'Staleness and participation', [
+          staleness(this),
+          participation(this),
+        ]),
+      some &&
+        one('resources', 'Bytes and energy', [
+          traffic(this),
+          energy(this),
+          this.hasReadings() ? sensors(this) : null,
+        ]),
+      data.fidelity.length > 0 && {
+        id: 'fidelities',
+        title: 'Simulated against measured',
+        parts: fidelity(this),
+      },
       ...data.sweeps.map((sweep, i) => ({
-        id: `sweep${i || ''}`, title: data.sweeps.length > 1 ? `Sweep ${sweep.label}` : 'Sweep',
-        parts: sweepCharts(this, sweep, i ? `-${i + 1}` : ''),
+        id: `sweep${i || ''}`,
+        title: data.sweeps.length > 1 ? `Sweep ${sweep.label}` : 'Sweep',
+        parts: [
+          sweepMap(this, sweep, i ? `-${i + 1}` : ''),
+          sweepPareto(this, sweep, i ? `-${i + 1}` : ''),
+          unfinished(sweep),
+        ],
       })),
-      some && { id: 'scenarios', title: 'Scenario and build',
-        parts: [this.following(() => this.runs.flatMap(scenario))] },
+      some && {
+        id: 'scenarios',
+        title: 'Scenario and build',
+        parts: [this.following(() => scenario(this.runs))],
+      },
     ].filter(Boolean);
   }
 
@@ -131,7 +214,10 @@ function themeButton() {
   const toggle = button('', () => setDark(!isDark()), { class: 'theme', id: 'theme' });
   const fill = () => {
     toggle.textContent = isDark() ? 'Light' : 'Dark';
-    toggle.setAttribute('aria-label', isDark() ? 'Switch to light colours' : 'Switch to dark colours');
+    toggle.setAttribute(
+      'aria-label',
+      isDark() ? 'Switch to light colours' : 'Switch to dark colours'
+    );
   };
   onTheme(fill);
   fill();

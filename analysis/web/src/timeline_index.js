@@ -61,13 +61,17 @@ export class TimelineIndex {
       const number = activities.lane[i];
       const lane = (row.lanes[number] ??= new Lane(activities));
       if (!row.split) {
-        row.split = row.lanes.some((other, n) =>
-          n !== number && other?.overlaps(activities.begin_s[i], activities.end_s[i]));
+        row.split = row.lanes.some(
+          (other, n) => n !== number && other?.overlaps(activities.begin_s[i], activities.end_s[i])
+        );
       }
       lane.add(i);
       this.end = Math.max(this.end, activities.end_s[i]);
     }
-    for (const [name, table] of [['waits', waits], ['away', away]]) {
+    for (const [name, table] of [
+      ['waits', waits],
+      ['away', away],
+    ]) {
       for (let i = this.counts[name]; i < table.node.length; i += 1) {
         const row = this.rows[this.rowOf.get(table.node[i])];
         if (!row) continue;
@@ -75,7 +79,11 @@ export class TimelineIndex {
         this.end = Math.max(this.end, table.end_s[i]);
       }
     }
-    this.counts = { activities: activities.node.length, waits: waits.node.length, away: away.node.length };
+    this.counts = {
+      activities: activities.node.length,
+      waits: waits.node.length,
+      away: away.node.length,
+    };
     this.version += 1;
   }
 
@@ -96,11 +104,18 @@ export class TimelineIndex {
     return wait >= 0 ? { kind: 'waits', i: wait } : null;
   }
 
-  // Rectangles [x, y, width, height, ...] for each label, and for waiting, away and lost.
+  // Rectangles {wide, thin}, each [x, y, width, height, ...], for each label, and for waiting, away
+  // and lost. Thin ones are too narrow for a hatching to be seen.
   // `view`: {from, to} seconds; x(s) pixels; rows [first, last]; y(row) its top; height of a row.
   scene(view) {
     const { activities, waits, away } = this.run.timeline;
-    const drawn = { labels: this.run.timeline.labels.map(() => []), waiting: [], away: [], lost: [] };
+    const rects = () => ({ wide: [], thin: [] });
+    const drawn = {
+      labels: this.run.timeline.labels.map(rects),
+      waiting: rects(),
+      away: rects(),
+      lost: rects(),
+    };
     const labels = new Painter(view, drawn.labels, activities.label);
     const lost = new Painter(view, [drawn.lost], null);
     const waiting = new Painter(view, [drawn.waiting], null);
@@ -177,12 +192,11 @@ class Painter {
   }
 
   push(style, x, y, width, height) {
-    const list = this.rects[style];
-    const last = list.length - 4;
-    if (last >= 0 && list[last + 1] === y && width === 1 && list[last] + list[last + 2] === x) {
-      list[last + 2] += width;
-    } else {
-      list.push(x, y, width, height);
-    }
+    const { wide, thin } = this.rects[style];
+    const last = thin.length - 4;
+    if (width > 3) wide.push(x, y, width, height);
+    else if (last >= 0 && thin[last + 1] === y && width === 1 && thin[last] + thin[last + 2] === x)
+      thin[last + 2] += width;
+    else thin.push(x, y, width, height);
   }
 }

@@ -1,8 +1,9 @@
 // Accuracy and loss over virtual time, bytes, energy or versions: all runs together.
-import { Figure, itemTip, legendAndGrid, valueAxis } from '../chart.js';
+import { Figure } from '../chart.js';
 import { checkbox, select } from '../dom.js';
 import { axisName, known, largest, number, quantity, scale } from '../format.js';
 import { seriesColour, seriesDash, seriesSymbol } from '../theme.js';
+import { itemTip, legendAndGrid, valueAxis } from '../options.js';
 
 const axes = {
   time_s: ['virtual time', 's'],
@@ -21,13 +22,26 @@ export function curves(page) {
     changed();
   };
   const controls = [
-    select('Over', Object.entries(axes).map(([key, [name]]) => [key, name]), state.x, choose('x')),
-    page.data.live || page.data.runs.some((run) => run.exits.time_s.length > run.curve.time_s.length)
-      ? checkbox('every exit of the chosen run', false, choose('exits'))
+    select(
+      'Over',
+      Object.entries(axes).map(([key, [name]]) => [key, name]),
+      state.x,
+      choose('x')
+    ),
+    page.data.live ||
+    page.data.runs.some((run) => run.exits.time_s.length > run.curve.time_s.length)
+      ? checkbox('every exit of one run', false, choose('exits'))
       : null,
   ];
   figures.push(
-    curve(page, state, { id: 'accuracy', title: 'Accuracy', key: 'accuracy', exit: 'top1', unit: 'share', controls }),
+    curve(page, state, {
+      id: 'accuracy',
+      title: 'Accuracy',
+      key: 'accuracy',
+      exit: 'top1',
+      unit: 'share',
+      controls,
+    }),
     curve(page, state, { id: 'loss', title: 'Loss', key: 'loss', exit: 'loss', unit: 'count' })
   );
   return figures;
@@ -40,7 +54,9 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
   const lines = () => {
     if (!state.exits) {
       return page.runs.map((run, index) => ({
-        name: run.label, index, end: run.virtual_time_s,
+        name: run.label,
+        index,
+        end: run.virtual_time_s,
         points: run.curve.time_s.map((_, i) => [run.curve[x()][i], run.curve[key][i]]),
       }));
     }
@@ -50,74 +66,167 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
       const of = exits.exit.flatMap((value, i) => (value === number ? [i] : []));
       const blocks = exits.blocks[of[0]];
       return {
-        name: `exit ${number} (after ${blocks} ${blocks === 1 ? 'block' : 'blocks'})`, index,
+        name: `exit ${number} (after ${blocks} ${blocks === 1 ? 'block' : 'blocks'})`,
+        index,
         end: page.run.virtual_time_s,
         points: of.map((i) => [exits[x()][i], exits[exit][i]]),
       };
     });
   };
-  const drawn = () => lines().map((line) => ({
-    ...line, points: line.points.filter(([across, up]) => known(across) && known(up)),
-  })).filter((line) => line.points.length);
+  const drawn = () =>
+    lines()
+      .map((line) => ({
+        ...line,
+        points: line.points.filter(([across, up]) => known(across) && known(up)),
+      }))
+      .filter((line) => line.points.length);
 
   return new Figure(page, {
-    id, title, controls,
-    note: () => `${state.exits ? `Every exit of ${page.run.label}` : 'The global model as judged'}, over `
-      + `${axes[x()][0]}; a step holds until the next judgement.`,
-    missing: () => (page.runs.length === 0 ? 'No run yet.' : drawn().length ? ''
-      : `No ${id} was judged: these runs only measure time (training.learn = false), or none has come yet.`),
+    id,
+    title,
+    controls,
+    note: () =>
+      `${state.exits ? `Every exit of ${page.run.label}` : 'The global model as judged'}, over ` +
+      `${axes[x()][0]}; a step holds until the next judgement.`,
+    missing: () =>
+      page.runs.length === 0
+        ? 'No run yet.'
+        : drawn().length
+          ? ''
+          : `No ${id} was judged: these runs only measure time (training.learn = false), or none ` +
+            'has come yet.',
     option(look, size) {
       const shown = drawn();
       const [name, xUnit] = axes[x()];
-      const across = scale(xUnit, largest(shown.map((line) => line.points.map(([value]) => value))));
+      const across = scale(
+        xUnit,
+        largest(shown.map((line) => line.points.map(([value]) => value)))
+      );
       const up = unit === 'share' ? scale('share', 1) : scale('count', 1);
-      const target = unit === 'share' ? page.runs.map((run) => run.figures.target_accuracy).find(known) : undefined;
-      const { legend, grid } = legendAndGrid(look, size, shown.map((line) => line.name));
+      const target =
+        unit === 'share'
+          ? page.runs.map((run) => run.figures.target_accuracy).find(known)
+          : undefined;
+      const stroke = (line) => ({
+        color: seriesColour(look, line.index),
+        width: 2,
+        type: seriesDash(line.index),
+      });
+      const { legend, grid } = legendAndGrid(
+        look,
+        size,
+        shown.map((line) => line.name),
+        {
+          legend: { data: shown.map((line) => ({ name: line.name, lineStyle: stroke(line) })) },
+        }
+      );
       return {
-        legend, grid,
-        tooltip: itemTip(look, ({ seriesIndex, dataIndex }) => {
-          const line = shown[seriesIndex];
-          const point = line?.points[dataIndex];
-          return point && [line.name, [
-            [name, quantity(point[0], xUnit)],
-            [title.toLowerCase(), unit === 'share' ? quantity(point[1], unit) : number(point[1])],
-          ]];
+        legend,
+        grid,
+        tooltip: itemTip(look, ({ seriesName, data: { point } }) => {
+          return (
+            point && [
+              seriesName,
+              [
+                [name, quantity(point[0], xUnit)],
+                [
+                  title.toLowerCase(),
+                  unit === 'share' ? quantity(point[1], unit) : number(point[1]),
+                ],
+              ],
+            ]
+          );
         }),
         xAxis: valueAxis(look, axisName(name, across.name), { min: 0 }),
         yAxis: valueAxis(look, axisName(title.toLowerCase(), up.name), {
-          nameGap: 40, scale: unit !== 'share', min: unit === 'share' ? 0 : undefined,
-          max: unit === 'share' ? (range) => Math.min(100, Math.ceil((range.max + 2) / 10) * 10) : undefined,
+          nameGap: 40,
+          scale: unit !== 'share',
+          min: unit === 'share' ? 0 : undefined,
+          max:
+            unit === 'share'
+              ? (range) => Math.min(100, Math.ceil((range.max + 2) / 10) * 10)
+              : undefined,
         }),
-        series: shown.map((line, i) => {
-          const every = Math.max(1, Math.ceil(line.points.length / 24));
-          const last = line.points[line.points.length - 1];
-          const held = x() === 'time_s' && line.end > last[0] ? [[line.end, last[1]]] : [];
-          const color = seriesColour(look, line.index);
-          return {
-            type: 'line', name: line.name, step: 'end', triggerLineEvent: false,
-            symbol: seriesSymbol(line.index),
-            symbolSize: (_, { dataIndex }) => (dataIndex === line.points.length ? 0
-              : (dataIndex + line.index * 3) % every === 0 ? 7 : 3),
-            showAllSymbol: true,
-            lineStyle: { color, width: 2, type: seriesDash(line.index) },
-            itemStyle: { color },
-            data: [...line.points, ...held].map(([a, b]) => [across.of(a), up.of(b)]),
-            markLine: i === 0 && known(target) ? {
-              silent: true, symbol: 'none', lineStyle: { color: look.soft, type: [3, 3], width: 1 },
-              label: { position: 'insideStartTop', color: look.soft, formatter: `target ${quantity(target, 'share')}` },
-              data: [{ yAxis: up.of(target) }],
-            } : undefined,
-          };
-        }),
+        series: [
+          ...shown.map((line, i) => {
+            // Marks for the eye and the tooltip; the steps below draw every point.
+            const stride = Math.ceil(line.points.length / 200);
+            const marked = line.points.filter(
+              (_, k) => k % stride === 0 || k === line.points.length - 1
+            );
+            const every = Math.max(1, Math.ceil(marked.length / 24));
+            const color = seriesColour(look, line.index);
+            return {
+              type: 'line',
+              name: line.name,
+              symbol: seriesSymbol(line.index),
+              showAllSymbol: true,
+              z: 3,
+              symbolSize: (_, { dataIndex }) =>
+                (dataIndex + line.index * 3) % every === 0 ? 7 : 3,
+              lineStyle: { width: 0 },
+              itemStyle: { color },
+              data: marked.map((point) => ({
+                value: [across.of(point[0]), up.of(point[1])],
+                point,
+              })),
+              markLine:
+                i === 0 && known(target)
+                  ? {
+                      silent: true,
+                      symbol: 'none',
+                      lineStyle: { color: look.soft, type: [3, 3], width: 1 },
+                      label: {
+                        position: 'insideStartTop',
+                        color: look.soft,
+                        formatter: `target ${quantity(target, 'share')}`,
+                      },
+                      data: [{ yAxis: up.of(target) }],
+                    }
+                  : undefined,
+            };
+          }),
+          ...shown.map((line) => {
+            const last = line.points[line.points.length - 1];
+            const held = x() === 'time_s' && line.end > last[0] ? [[line.end, last[1]]] : [];
+            const steps = [...line.points, ...held].map(([a, b]) => [across.of(a), up.of(b)]);
+            const { color, width, type } = stroke(line);
+            return {
+              type: 'custom',
+              name: line.name,
+              silent: true,
+              clip: true,
+              data: [steps[0]],
+              itemStyle: { color },
+              renderItem: (_, api) => ({
+                type: 'steps',
+                shape: { points: steps.flatMap((point) => api.coord(point)) },
+                style: {
+                  fill: 'none',
+                  stroke: color,
+                  lineWidth: width,
+                  lineDash: type === 'solid' ? undefined : type,
+                },
+              }),
+            };
+          }),
+        ],
       };
     },
-    values: () => drawn().flatMap((line) =>
-      line.points.map(([across, up]) => ({ [state.exits ? 'exit' : 'run']: line.name, [x()]: across, [key]: up }))),
+    values: () =>
+      drawn().flatMap((line) =>
+        line.points.map(([across, up]) => ({
+          [state.exits ? 'exit' : 'run']: line.name,
+          [x()]: across,
+          [key]: up,
+        }))
+      ),
     get columns() {
       const [name, xUnit] = axes[x()];
       return {
         [state.exits ? 'exit' : 'run']: [state.exits ? 'exit' : 'run'],
-        [x()]: [name, { s: 's', bytes: 'B', J: 'J' }[xUnit]], [key]: [title.toLowerCase()],
+        [x()]: [name, { s: 's', bytes: 'B', J: 'J' }[xUnit]],
+        [key]: [title.toLowerCase()],
       };
     },
   });

@@ -1,43 +1,64 @@
 // Memory against capacity, bytes and energy of each node.
 import { known, percent } from '../format.js';
 import { nodeBars } from '../nodes.js';
-import { nthArea, stateStyles } from '../theme.js';
+import { seriesColour, stateStyles } from '../theme.js';
 
 const overOnly = 'Known when the run is over.';
 
 export function memory(page) {
   return nodeBars(page, {
-    id: 'memory', title: 'Memory', unit: 'bytes', axis: 'memory', stacked: false,
-    note: () => 'The most that tasks needed at once on each node, against what they may use.',
+    id: 'memory',
+    title: 'Peak memory against capacity',
+    unit: 'bytes',
+    axis: 'memory',
+    stacked: false,
+    note: () =>
+      'The most that tasks needed at once on each node, against what they may use; its share is ' +
+      'written beside.',
     missing: () => (page.run?.nodes.peak_memory_bytes.some(known) ? '' : overOnly),
-    parts: (run) => [{ key: 'peak_memory_bytes', name: 'peak', values: run.nodes.peak_memory_bytes }],
+    parts: (run) => [
+      { key: 'peak_memory_bytes', name: 'peak', values: run.nodes.peak_memory_bytes },
+    ],
     markers: (run) => ({ key: 'memory_bytes', name: 'capacity', values: run.nodes.memory_bytes }),
-    style: (look) => ({ peak_memory_bytes: nthArea(look, 0) }),
-    label: (run, i) => (known(run.nodes.peak_memory_bytes[i]) && run.nodes.memory_bytes[i] > 0
-      ? percent(run.nodes.peak_memory_bytes[i] / run.nodes.memory_bytes[i]) : ''),
+    style: (look) => ({ peak_memory_bytes: { color: seriesColour(look, 0) } }),
+    label: (run, i) =>
+      known(run.nodes.peak_memory_bytes[i]) && run.nodes.memory_bytes[i] > 0
+        ? percent(run.nodes.peak_memory_bytes[i] / run.nodes.memory_bytes[i])
+        : '',
   });
 }
 
 export function traffic(page) {
   return nodeBars(page, {
-    id: 'bytes', title: 'Bytes', unit: 'bytes', axis: 'bytes',
+    id: 'bytes',
+    title: 'Bytes of each node',
+    unit: 'bytes',
+    axis: 'bytes',
     note: () => 'What each node received and sent.',
     missing: () => (page.run?.nodes.bytes_in.some(known) ? '' : overOnly),
     parts: (run) => [
       { key: 'bytes_in', name: 'received', values: run.nodes.bytes_in },
       { key: 'bytes_out', name: 'sent', values: run.nodes.bytes_out },
     ],
-    style: (look) => ({ bytes_in: { color: look.transfer[0] }, bytes_out: stateStyles(look).communicating }),
+    style: (look) => ({
+      bytes_in: { color: look.transfer[0] },
+      bytes_out: stateStyles(look).communicating,
+    }),
   });
 }
 
 export function energy(page) {
   return nodeBars(page, {
-    id: 'energy', title: 'Energy', unit: 'J', axis: 'energy',
+    id: 'energy',
+    title: 'Energy of each node',
+    unit: 'J',
+    axis: 'energy',
     note: () => 'Of the tasks of each node; measured on real nodes with a power sensor.',
-    missing: () => (page.run?.nodes.energy_j.some(known) ? ''
-      : 'No energy is known: the run is not over, or no device profile has a power.'),
+    missing: () =>
+      page.run?.nodes.energy_j.some(known)
+        ? ''
+        : 'No energy is known: the run is not over, or no device profile has a power.',
     parts: (run) => [{ key: 'energy_j', name: 'energy', values: run.nodes.energy_j }],
-    style: (look) => ({ energy_j: nthArea(look, 2) }),
+    style: (look) => ({ energy_j: { color: seriesColour(look, 2) } }),
   });
 }

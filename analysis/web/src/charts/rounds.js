@@ -1,46 +1,77 @@
 // The critical path of each round: why it did not end sooner.
-import { axisLook, categoryAxis, Figure, itemTip, legendAndGrid, slider, valueAxis } from '../chart.js';
+import { Figure } from '../chart.js';
 import { table } from '../dom.js';
-import { axisName, cause, count, known, largest, scale, seconds } from '../format.js';
+import { axisName, closedBy, count, known, largest, scale, seconds } from '../format.js';
 import { nodeName } from '../nodes.js';
 import { stateStyles } from '../theme.js';
+import {
+  axisLook,
+  categoryAxis,
+  columnScroll,
+  itemTip,
+  legendAndGrid,
+  valueAxis,
+} from '../options.js';
 
 const parts = {
-  queue: 'queue', link: 'link', compute: 'compute', outage: 'outage', aggregation: 'aggregation', other: 'other',
+  queue: 'queue',
+  link: 'link',
+  compute: 'compute',
+  outage: 'outage',
+  aggregation: 'aggregation',
+  other: 'other',
 };
 const many = 60;
+const shown = 300; // at once
 
 export function rounds(page) {
   return new Figure(page, {
-    id: 'rounds', title: 'Critical path of each round',
-    note: () => 'The chain of activities that ended with the start of the aggregation, and the aggregation itself.',
-    missing: () => (page.run?.rounds.version.length ? ''
-      : 'The critical paths are not known: they need a finished round and its activities.'),
+    id: 'rounds',
+    title: 'Critical path of each round',
+    note: () =>
+      'The chain of activities that ended with the start of the aggregation, and the ' +
+      'aggregation itself.',
+    missing: () =>
+      page.run?.rounds.version.length
+        ? ''
+        : 'The critical paths are not known: they need a finished round and its activities.',
     option(look, size) {
       const { rounds } = page.run;
       const unit = scale('s', largest([rounds.end_s.map((end, i) => end - rounds.begin_s[i])]));
       const styles = stateStyles(look);
-      const scrolls = rounds.version.length > many && !size.saved;
-      const { legend, grid } = legendAndGrid(look, size, Object.values(parts), { bottom: scrolls ? 40 : 6 });
+      const scrolls = rounds.version.length > many;
+      const { legend, grid } = legendAndGrid(look, size, Object.values(parts), {
+        bottom: scrolls && !size.saved ? 40 : 6,
+      });
       return {
-        legend, grid,
-        tooltip: itemTip(look, ({ dataIndex: i }) => [`round to version ${rounds.version[i]}`, [
-          ['lasted', seconds(rounds.end_s[i] - rounds.begin_s[i])],
-          known(rounds.node[i]) ? ['waited for', nodeName(page.run, rounds.node[i])] : null,
-          rounds.label[i] ? [`longest: ${rounds.label[i]}`, seconds(rounds.label_s[i])] : null,
-          ['closed because', cause(rounds.closed_by[i])],
-          ...Object.entries(parts).map(([key, name]) => rounds[`${key}_s`][i] > 0
-            ? [name, seconds(rounds[`${key}_s`][i]), styles[key].color] : null),
-        ]]),
+        legend,
+        grid,
+        tooltip: itemTip(look, ({ dataIndex: i }) => [
+          `round to version ${rounds.version[i]}`,
+          [
+            ['lasted', seconds(rounds.end_s[i] - rounds.begin_s[i])],
+            known(rounds.node[i]) ? ['waited for', nodeName(page.run, rounds.node[i])] : null,
+            rounds.label[i] ? [`longest: ${rounds.label[i]}`, seconds(rounds.label_s[i])] : null,
+            ['closed because', closedBy(rounds.closed_by[i])],
+            ...Object.entries(parts).map(([key, name]) =>
+              rounds[`${key}_s`][i] > 0
+                ? [name, seconds(rounds[`${key}_s`][i]), styles[key].color]
+                : null
+            ),
+          ],
+        ]),
         xAxis: categoryAxis(look, 'version made by the round', rounds.version, {
           axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
         }),
         yAxis: valueAxis(look, axisName('virtual time', unit.name), { nameGap: 42 }),
-        dataZoom: scrolls ? [
-          slider(look, { xAxisIndex: 0, height: 16, bottom: 6, left: 60, right: 40 }),
-        ] : [],
+        dataZoom: scrolls ? columnScroll(look, size, rounds.version.length, shown) : [],
         series: Object.entries(parts).map(([key, name]) => ({
-          type: 'bar', stack: 'all', name, barMaxWidth: 34, barCategoryGap: '18%', itemStyle: styles[key],
+          type: 'bar',
+          stack: 'all',
+          name,
+          barMaxWidth: 34,
+          barCategoryGap: '18%',
+          itemStyle: styles[key],
           data: rounds[`${key}_s`].map(unit.of),
         })),
       };
@@ -48,12 +79,23 @@ export function rounds(page) {
     values() {
       const { rounds } = page.run;
       return rounds.version.map((version, i) =>
-        Object.fromEntries([['version', version], ...Object.keys(rounds).filter((key) => key !== 'version')
-          .map((key) => [key, rounds[key][i]]), ['name', known(rounds.node[i]) ? nodeName(page.run, rounds.node[i]) : null]]));
+        Object.fromEntries([
+          ['version', version],
+          ...Object.keys(rounds)
+            .filter((key) => key !== 'version')
+            .map((key) => [key, rounds[key][i]]),
+          ['name', known(rounds.node[i]) ? nodeName(page.run, rounds.node[i]) : null],
+        ])
+      );
     },
     columns: {
-      version: ['version'], begin_s: ['begin', 's'], end_s: ['end', 's'], closed_by: ['closed by'], name: ['waited for'],
-      label: ['longest activity'], label_s: ['its length', 's'],
+      version: ['version'],
+      begin_s: ['begin', 's'],
+      end_s: ['end', 's'],
+      closed_by: ['closed by'],
+      name: ['waited for'],
+      label: ['longest activity'],
+      label_s: ['its length', 's'],
       ...Object.fromEntries(Object.entries(parts).map(([key, name]) => [`${key}_s`, [name, 's']])),
     },
   });
@@ -70,6 +112,9 @@ export function waitedFor(run) {
     sums.set(node, sum);
   });
   const rows = [...sums].sort(([, a], [, b]) => b.s - a.s);
-  return table('Whom the rounds waited for', ['node', 'rounds', 'their length together'],
-    rows.map(([node, sum]) => [nodeName(run, node), count(sum.rounds), seconds(sum.s)]));
+  return table(
+    'Whom the rounds waited for',
+    ['node', 'rounds', 'their length together'],
+    rows.map(([node, sum]) => [nodeName(run, node), count(sum.rounds), seconds(sum.s)])
+  );
 }

@@ -1,34 +1,69 @@
 // How old updates were when they were aggregated, and whose were in which version.
-import { axisLook, categoryAxis, Figure, itemTip, legendAndGrid, nameAxis, rowScroll, slider, valueAxis } from '../chart.js';
-import { count, known, number } from '../format.js';
-import { nodeIndex, nodeNames, rowsHeight, visibleRows } from '../nodes.js';
+import { Figure } from '../chart.js';
+import { count, number } from '../format.js';
+import { nodeNames, rowsHeight } from '../nodes.js';
 import { heat, nthArea } from '../theme.js';
+import {
+  axisLook,
+  categoryAxis,
+  columnScroll,
+  itemTip,
+  legendAndGrid,
+  nameAxis,
+  rowScroll,
+  valueAxis,
+  visibleRows,
+} from '../options.js';
+
+const shownVersions = 300; // at once
 
 export function staleness(page) {
   return new Figure(page, {
-    id: 'staleness', title: 'Staleness',
-    note: () => 'Versions made since the base of an update was downloaded, over all aggregated updates.',
-    missing: () => (page.run?.staleness.versions.length ? '' : 'Nothing was aggregated, or the run is not over.'),
+    id: 'staleness',
+    title: 'Staleness of the updates',
+    note: () =>
+      'Versions made since the base of an update was downloaded, over all aggregated updates.',
+    missing: () =>
+      page.run?.staleness.versions.length ? '' : 'Nothing was aggregated, or the run is not over.',
     option(look, size) {
       const { versions, updates } = page.run.staleness;
       const all = updates.reduce((sum, value) => sum + value, 0);
       const { grid } = legendAndGrid(look, size, []);
       return {
         grid: { ...grid, top: 24 },
-        tooltip: itemTip(look, ({ dataIndex: i }) => [`staleness ${versions[i]}`, [
-          ['updates', count(updates[i])], ['share', `${number(updates[i] / all * 100, 3)} %`]]]),
+        tooltip: itemTip(look, ({ dataIndex: i }) => [
+          `staleness ${versions[i]}`,
+          [
+            ['updates', count(updates[i])],
+            ['share', `${number((updates[i] / all) * 100, 3)} %`],
+          ],
+        ]),
         xAxis: categoryAxis(look, 'staleness (versions)', versions, {
           axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
         }),
         yAxis: valueAxis(look, 'updates', { nameGap: 42, minInterval: 1 }),
-        series: [{
-          type: 'bar', barMaxWidth: 48, data: updates, itemStyle: nthArea(look, 0),
-          label: { show: versions.length <= 16, position: 'top', color: look.soft, fontSize: 11,
-            formatter: ({ value }) => count(value) },
-        }],
+        series: [
+          {
+            type: 'bar',
+            barMaxWidth: 48,
+            data: updates,
+            itemStyle: nthArea(look, 0),
+            label: {
+              show: versions.length <= 16,
+              position: 'top',
+              color: look.soft,
+              fontSize: 11,
+              formatter: ({ value }) => count(value),
+            },
+          },
+        ],
       };
     },
-    values: () => page.run.staleness.versions.map((value, i) => ({ staleness: value, updates: page.run.staleness.updates[i] })),
+    values: () =>
+      page.run.staleness.versions.map((value, i) => ({
+        staleness: value,
+        updates: page.run.staleness.updates[i],
+      })),
     columns: { staleness: ['staleness', 'versions'], updates: ['updates'] },
   });
 }
@@ -36,59 +71,105 @@ export function staleness(page) {
 export function participation(page) {
   // Node and version -> the stalest of its updates there; a node can give several.
   const cells = () => {
-    const { tasks } = page.run;
+    const { updates } = page.run;
     const found = new Map();
-    tasks.node.forEach((node, i) => {
-      const version = tasks.aggregated_version[i];
-      if (!known(version)) return;
+    updates.node.forEach((node, i) => {
+      const version = updates.version[i];
       const key = `${node} ${version}`;
-      const cell = found.get(key) ?? { node, version, staleness: tasks.staleness[i] ?? 0, updates: 0 };
-      cell.staleness = Math.max(cell.staleness, tasks.staleness[i] ?? 0);
+      const cell = found.get(key) ?? { node, version, staleness: 0, updates: 0 };
+      cell.staleness = Math.max(cell.staleness, updates.staleness[i]);
       cell.updates += 1;
       found.set(key, cell);
     });
     return [...found.values()];
   };
-  const workers = () => nodeNames(page.run);
   return new Figure(page, {
-    id: 'participation', title: 'Participation',
-    note: () => 'Whose updates are in which version; the colour is their staleness, blank: none.',
-    missing: () => (page.run?.tasks.aggregated_version.some(known) ? '' : 'No update was aggregated yet.'),
+    id: 'participation',
+    title: 'Participation of every node',
+    note: () =>
+      'Whose updates are in which version; the colour is their staleness, blank: none.' +
+      (Math.max(0, ...page.run.aggregations.version) > shownVersions
+        ? ' The slider shows further versions.'
+        : ''),
+    missing: () =>
+      page.run?.updates.node.length ? '' : 'No update was aggregated yet.',
     height: (size) => rowsHeight(page.run?.nodes.id.length ?? 1, size, 130),
     option(look, size) {
       const drawn = cells();
-      const rows = nodeIndex(page.run);
+      const { id: ids } = page.run.nodes;
+      const everyone = nodeNames(page.run, size);
+      // The server takes no part, but where it trains as well.
+      const taking = ids
+        .map((_, i) => i)
+        .filter((i) => ids[i] !== 0 || drawn.some(({ node }) => node === 0));
+      const names = taking.map((i) => everyone[i]);
+      const rows = new Map(taking.map((i, row) => [ids[i], row]));
       const last = drawn.reduce((most, { version }) => Math.max(most, version), 1);
       const most = drawn.reduce((value, { staleness }) => Math.max(value, staleness), 0);
       const versions = Array.from({ length: last }, (_, i) => i + 1);
       const many = rows.size > visibleRows(size) && !size.saved;
-      const wide = versions.length > 120 && !size.saved;
-      const { grid } = legendAndGrid(look, size, [], { right: many ? 36 : 22, bottom: wide ? 40 : 6 });
+      const wide = versions.length > 120;
+      const { grid } = legendAndGrid(look, size, [], {
+        right: many ? 36 : 22,
+        bottom: wide && !size.saved ? 40 : 6,
+      });
       return {
         grid: { ...grid, top: 48 },
-        tooltip: itemTip(look, ({ data }) => data && [workers()[data[1]], [
-          ['version', String(versions[data[0]])], ['staleness', String(data[2])], ['updates', count(data[3])]]]),
+        tooltip: itemTip(
+          look,
+          ({ data }) =>
+            data && [
+              names[data[1]],
+              [
+                ['version', String(versions[data[0]])],
+                ['staleness', String(data[2])],
+                ['updates', count(data[3])],
+              ],
+            ]
+        ),
         xAxis: categoryAxis(look, 'version', versions, {
           axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
         }),
-        yAxis: nameAxis(look, size, workers(), { splitArea: { show: false } }),
+        yAxis: nameAxis(look, size, names, { splitArea: { show: false } }),
         visualMap: {
-          type: 'continuous', min: 0, max: Math.max(1, most), dimension: 2, calculable: false, orient: 'horizontal',
-          right: 12, top: 2, itemWidth: 12, itemHeight: 110, precision: 0, text: [`staleness ${most}`, '0'],
-          inRange: { color: heat }, textStyle: { color: look.text }, seriesIndex: 0,
+          type: 'continuous',
+          min: 0,
+          max: Math.max(1, most),
+          dimension: 2,
+          calculable: false,
+          orient: 'horizontal',
+          right: 12,
+          top: 2,
+          itemWidth: 12,
+          itemHeight: 110,
+          precision: 0,
+          text: [`staleness ${most}`, '0'],
+          inRange: { color: heat },
+          textStyle: { color: look.text },
+          seriesIndex: 0,
         },
         dataZoom: [
-          ...(size.saved ? [] : rowScroll(look, rows.size, visibleRows(size))),
-          ...(wide ? [slider(look, { xAxisIndex: 0, height: 16, bottom: 6, left: 60, right: 40 })] : []),
+          ...rowScroll(look, size, rows.size),
+          ...(wide ? columnScroll(look, size, versions.length, shownVersions) : []),
         ],
-        series: [{
-          type: 'heatmap', progressive: 0, data: drawn.filter(({ node }) => rows.has(node))
-            .map((cell) => [cell.version - 1, rows.get(cell.node), cell.staleness, cell.updates]),
-          itemStyle: { borderColor: look.paper, borderWidth: versions.length > 150 ? 0 : 1 },
-        }],
+        series: [
+          {
+            type: 'heatmap',
+            progressive: 0,
+            data: drawn
+              .filter(({ node }) => rows.has(node))
+              .map((cell) => [cell.version - 1, rows.get(cell.node), cell.staleness, cell.updates]),
+            itemStyle: { borderColor: look.paper, borderWidth: versions.length > 150 ? 0 : 1 },
+          },
+        ],
       };
     },
     values: cells,
-    columns: { node: ['node'], version: ['version'], staleness: ['staleness', 'versions'], updates: ['updates'] },
+    columns: {
+      node: ['node'],
+      version: ['version'],
+      staleness: ['staleness', 'versions'],
+      updates: ['updates'],
+    },
   });
 }

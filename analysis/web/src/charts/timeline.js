@@ -1,11 +1,20 @@
 // What every node did when. ECharts has the axes and the zoom; the rectangles come from
 // TimelineIndex, one path a label, so that a hundred thousand activities stay smooth.
-import { Figure, legendAndGrid, nameAxis, slider, valueAxis } from '../chart.js';
+import { Figure } from '../chart.js';
 import { button, el, tip } from '../dom.js';
-import { cause, count, scale, seconds } from '../format.js';
-import { nodeNames, rowsHeight, visibleRows } from '../nodes.js';
+import { cause, count, moment, number, scale, seconds } from '../format.js';
+import { nodeNames, realNote, rowsHeight } from '../nodes.js';
 import { activityStyles, area } from '../theme.js';
 import { TimelineIndex } from '../timeline_index.js';
+import {
+  axisLook,
+  legendAndGrid,
+  nameAxis,
+  rowScroll,
+  slider,
+  valueAxis,
+  visibleRows,
+} from '../options.js';
 
 const lanes = ['compute', 'send', 'receive'];
 const waiting = 'waiting';
@@ -21,7 +30,8 @@ export function timeline(page) {
   const indexOf = (run) => {
     if (index?.run !== run) {
       index = new TimelineIndex(run);
-      zoomed = null;
+      // A live run that ends or is met again stays where the reader looks.
+      if (!page.data.live) zoomed = null;
     }
     return index;
   };
@@ -34,7 +44,10 @@ export function timeline(page) {
     const start = Math.min(Math.max(from, 0), most - span);
     const unit = scale('s', most);
     figure.echarts.dispatchAction({
-      type: 'dataZoom', dataZoomIndex: 0, startValue: unit.of(start), endValue: unit.of(start + span),
+      type: 'dataZoom',
+      dataZoomIndex: 0,
+      startValue: unit.of(start),
+      endValue: unit.of(start + span),
     });
   };
   const zoomBy = (factor) => {
@@ -53,35 +66,54 @@ export function timeline(page) {
     const span = vertical.endValue - vertical.startValue;
     const first = Math.min(Math.max(vertical.startValue + rows, 0), last - span);
     figure.echarts.dispatchAction({
-      type: 'dataZoom', dataZoomId: 'rows', startValue: first, endValue: first + span,
+      type: 'dataZoom',
+      dataZoomId: 'rows',
+      start: (first / last) * 100,
+      end: ((first + span) / last) * 100,
     });
   };
   const keys = {
-    ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), ArrowUp: () => scroll(-3),
-    ArrowDown: () => scroll(3), '+': () => zoomBy(0.5), '=': () => zoomBy(0.5), '-': () => zoomBy(2),
-    0: () => zoomTo(0, end()), Home: () => zoomTo(0, end()),
+    ArrowLeft: () => pan(-0.2),
+    ArrowRight: () => pan(0.2),
+    ArrowUp: () => scroll(-3),
+    ArrowDown: () => scroll(3),
+    '+': () => zoomBy(0.5),
+    '=': () => zoomBy(0.5),
+    '-': () => zoomBy(2),
+    0: () => zoomTo(0, end()),
+    Home: () => zoomTo(0, end()),
   };
 
   figure = new Figure(page, {
-    id: 'timeline', title: 'Timeline',
+    id: 'timeline',
+    title: 'Activities of every node',
     controls: [
-      el('div', { class: 'group', role: 'group', 'aria-label': 'Zoom of the timeline' },
+      el(
+        'div',
+        { class: 'group', role: 'group', 'aria-label': 'Zoom of the timeline' },
         button('−', () => zoomBy(2), { 'aria-label': 'Zoom out', title: 'Zoom out (−)' }),
         button('+', () => zoomBy(0.5), { 'aria-label': 'Zoom in', title: 'Zoom in (+)' }),
         button('←', () => pan(-0.2), { 'aria-label': 'Earlier', title: 'Earlier (←)' }),
         button('→', () => pan(0.2), { 'aria-label': 'Later', title: 'Later (→)' }),
-        button('All', () => zoomTo(0, end()), { 'aria-label': 'Show all', title: 'Show all (0)' })),
+        button('All', () => zoomTo(0, end()), { 'aria-label': 'Show all', title: 'Show all (0)' })
+      ),
     ],
     note: () => {
-      const { merged_below_s: merged } = page.run.timeline;
-      return `${count(page.run.timeline.activities.node.length)} activities of ${count(page.run.nodes.id.length)} `
-        + 'nodes. Wheel, pinch or + and − zoom; drag or arrow keys move.'
-        + (merged > 0 ? ` What is shorter than ${seconds(merged)} is drawn together.` : '')
-        + (indexOf(page.run).rows.some((row) => row.split)
-          ? ' Where lanes overlap a row has three: compute, send, receive.' : '');
+      const { activities, merged_below_s: merged } = page.run.timeline;
+      return (
+        `${count(activities.node.length)} activities of ${count(page.run.nodes.id.length)} ` +
+        'nodes. Wheel, pinch or + and − zoom; drag or arrow keys move.' +
+        realNote(page.run) +
+        (merged > 0 ? ` What is shorter than ${seconds(merged)} is drawn together.` : '') +
+        (indexOf(page.run).rows.some((row) => row.split)
+          ? ' Where lanes overlap a row has three: compute, send, receive.'
+          : '')
+      );
     },
-    missing: () => (page.run && (page.run.timeline.activities.node.length || page.data.live) ? ''
-      : 'The store of this run holds no activities (output.record = "task" keeps sums alone).'),
+    missing: () =>
+      page.run && (page.run.timeline.activities.node.length || page.data.live)
+        ? ''
+        : 'The store of this run holds no activities (output.record = "task" keeps sums alone).',
     height: (size) => rowsHeight(page.run?.nodes.id.length ?? 1, size, size.saved ? 110 : 150),
     count: () => page.run.timeline.activities.node.length,
     option: (look, size) => option(page, indexOf(page.run), view(), end(), look, size),
@@ -93,22 +125,37 @@ export function timeline(page) {
       for (let i = 0; i < activities.node.length; i += 1) {
         if (activities.end_s[i] < from || activities.begin_s[i] > to) continue;
         rows.push({
-          node: activities.node[i], name: names.get(activities.node[i]), lane: lanes[activities.lane[i]],
-          label: labels[activities.label[i]], begin_s: activities.begin_s[i], end_s: activities.end_s[i],
-          task: activities.task[i], real: activities.real[i] === 1, cause: causes[activities.cause[i]],
+          node: activities.node[i],
+          name: names.get(activities.node[i]),
+          lane: lanes[activities.lane[i]],
+          label: labels[activities.label[i]],
+          begin_s: activities.begin_s[i],
+          end_s: activities.end_s[i],
+          task: activities.task[i],
+          real: activities.real[i] === 1,
+          cause: causes[activities.cause[i]],
         });
       }
       return rows;
     },
     columns: {
-      name: ['node'], lane: ['lane'], label: ['label'], begin_s: ['begin', 's'], end_s: ['end', 's'],
-      task: ['task'], real: ['real'], cause: ['cause'],
+      name: ['node'],
+      lane: ['lane'],
+      label: ['label'],
+      begin_s: ['begin', 's'],
+      end_s: ['end', 's'],
+      task: ['task'],
+      real: ['real'],
+      cause: ['cause'],
     },
     ready(instance, self) {
       instance.on('datazoom', () => {
         const all = end();
         const [x] = instance.getOption().dataZoom;
-        zoomed = x.start <= 0.0001 && x.end >= 99.9999 ? null : [x.start / 100 * all, x.end / 100 * all];
+        zoomed =
+          x.start <= 0.0001 && x.end >= 99.9999
+            ? null
+            : [(x.start / 100) * all, (x.end / 100) * all];
       });
       pointAt(self, page, indexOf);
       const { picture } = self;
@@ -139,45 +186,96 @@ function option(page, index, [from, to], end, look, size) {
   const has = (table) => table.node.length > 0;
   const someLost = run.timeline.activities.cause.some((value) => value > 0);
   const names = [
-    ...present, ...(has(run.timeline.waits) ? [waiting] : []), ...(has(run.timeline.away) ? [away] : []),
-    ...(someLost ? [lost] : []), ...(run.aggregations.end_s.length ? [versions] : []),
+    ...present,
+    ...(has(run.timeline.waits) ? [waiting] : []),
+    ...(has(run.timeline.away) ? [away] : []),
+    ...(someLost ? [lost] : []),
+    ...(run.aggregations.end_s.length ? [versions] : []),
   ];
   const { legend, grid } = legendAndGrid(look, size, names, {
-    right: many ? 36 : 22, bottom: size.saved ? 6 : 46, legend: { icon: 'rect' },
+    right: many ? 36 : 22,
+    bottom: size.saved ? 6 : 46,
+    legend: { icon: 'rect' },
   });
   const sceneOf = scenes(index, unit);
   const series = (name, itemStyle, rects, extra = {}) => ({
-    type: 'custom', name, itemStyle, clip: true, silent: true, data: [[0, 0]], tooltip: { show: false },
-    renderItem: (params, api) => ({
-      type: 'rects', shape: { rects: rects(sceneOf(params, api)) },
-      style: { fill: itemStyle.color, decal: itemStyle.decal, ...extra },
-    }),
+    type: 'custom',
+    name,
+    itemStyle,
+    clip: true,
+    silent: true,
+    data: [[0, 0]],
+    tooltip: { show: false },
+    renderItem(params, api) {
+      const { wide, thin } = rects(sceneOf(params, api));
+      const style = { fill: itemStyle.color, ...extra };
+      return {
+        type: 'group',
+        children: [
+          { type: 'rects', shape: { rects: thin }, style },
+          { type: 'rects', shape: { rects: wide }, style: { ...style, decal: itemStyle.decal } },
+        ],
+      };
+    },
   });
   return {
-    legend, grid, tooltip: { show: false },
-    xAxis: valueAxis(look, `virtual time (${unit.name})`, { min: 0, max: unit.of(end), axisLine: { show: true } }),
-    yAxis: nameAxis(look, size, nodeNames(run), { splitLine: { show: true, lineStyle: { color: look.grid } } }),
+    legend,
+    grid,
+    xAxis: valueAxis(look, `virtual time (${unit.name})`, {
+      min: 0,
+      max: unit.of(end),
+      axisLabel: {
+        ...axisLook(look).axisLabel,
+        showMaxLabel: false,
+        // The ends of a window are no round figures.
+        formatter: (value, i) => (i === 0 && value !== 0 ? '' : number(value, 9)),
+      },
+    }),
+    yAxis: nameAxis(look, size, nodeNames(run, size), {
+      splitLine: { show: true, lineStyle: { color: look.grid } },
+    }),
     dataZoom: [
-      { id: 'time', type: 'inside', xAxisIndex: 0, filterMode: 'none', throttle: 16,
-        startValue: unit.of(from), endValue: unit.of(to) },
-      ...(size.saved ? [] : [slider(look, {
-        id: 'time-slider', xAxisIndex: 0, filterMode: 'none', height: 16, bottom: 8, left: size.narrow ? 20 : 60,
-        right: 40, throttle: 16, startValue: unit.of(from), endValue: unit.of(to),
-      })]),
-      ...(many ? [
-        slider(look, { id: 'rows', yAxisIndex: 0, orient: 'vertical', filterMode: 'none', right: 6, width: 14,
-          startValue: 0, endValue: visibleRows(size) - 1 }),
-        { id: 'rows-wheel', type: 'inside', yAxisIndex: 0, filterMode: 'none', zoomOnMouseWheel: false,
-          moveOnMouseWheel: 'shift', moveOnMouseMove: true, startValue: 0, endValue: visibleRows(size) - 1 },
-      ] : []),
+      {
+        id: 'time',
+        keeps: true,
+        type: 'inside',
+        xAxisIndex: 0,
+        filterMode: 'none',
+        throttle: 16,
+        preventDefaultMouseMove: false,
+        startValue: unit.of(from),
+        endValue: unit.of(to),
+      },
+      ...(size.saved
+        ? []
+        : [
+            slider(look, {
+              id: 'time-slider',
+              keeps: true,
+              xAxisIndex: 0,
+              filterMode: 'none',
+              height: 16,
+              bottom: 8,
+              left: size.narrow ? 20 : 60,
+              right: 40,
+              throttle: 16,
+              startValue: unit.of(from),
+              endValue: unit.of(to),
+            }),
+          ]),
+      ...rowScroll(look, size, rows, { filterMode: 'none', moveOnMouseMove: true }),
     ],
     series: [
       series(waiting, area(look, look.waiting, 'none'), (scene) => scene.waiting),
       ...labels.map((label, i) => series(label, styles[i], (scene) => scene.labels[i])),
       series(away, area(look, look.away, 'dense', look.hatch), (scene) => scene.away),
-      series(lost, { color: `${look.lost}33`, borderColor: look.lost, ...crossed(look) }, (scene) => scene.lost,
-        { stroke: look.lost, lineWidth: 1.2 }),
-      series(versions, { color: look.soft }, (scene) => scene.versions),
+      series(
+        lost,
+        { color: `${look.lost}33`, borderColor: look.lost, ...crossed(look) },
+        (scene) => scene.lost,
+        { stroke: look.lost, lineWidth: 1.2 }
+      ),
+      series(versions, { color: `${look.text}66` }, (scene) => scene.versions),
     ],
   };
 }
@@ -199,15 +297,27 @@ function scenes(index, unit) {
     const bar = Math.max(2, Math.min(18, band * 0.74));
     const rowAt = (pixel) => (pixel - top) / band;
     const view = {
-      from: (x - zero) / perSecond, to: (x + width - zero) / perSecond, left: x - 2, right: x + width + 2,
+      from: (x - zero) / perSecond,
+      to: (x + width - zero) / perSecond,
+      left: x - 2,
+      right: x + width + 2,
       x: (time) => zero + time * perSecond,
-      rows: [Math.max(0, Math.floor(rowAt(y))), Math.min(index.rows.length - 1, Math.ceil(rowAt(y + height)))],
+      rows: [
+        Math.max(0, Math.floor(rowAt(y))),
+        Math.min(index.rows.length - 1, Math.ceil(rowAt(y + height))),
+      ],
       y: (row) => top + row * band - bar / 2,
       height: bar,
     };
     scene = index.scene(view);
-    const ends = index.run.aggregations.end_s.filter((time) => time >= view.from && time <= view.to);
-    scene.versions = ends.length * 7 > width ? [] : ends.flatMap((time) => [view.x(time) - 0.5, y, 1, height]);
+    const ends = index.run.aggregations.end_s.filter(
+      (time) => time >= view.from && time <= view.to
+    );
+    const dense = ends.length * 7 > width;
+    scene.versions = {
+      wide: [],
+      thin: dense ? [] : ends.flatMap((time) => [view.x(time) - 0.5, y, 1, height]),
+    };
     return scene;
   };
 }
@@ -216,16 +326,20 @@ function scenes(index, unit) {
 function pointAt(figure, page, indexOf) {
   const box = el('div', { class: 'tooltip', hidden: true });
   figure.picture.append(box);
-  const hide = () => { box.hidden = true; };
+  const hide = () => {
+    box.hidden = true;
+  };
   const zr = figure.instance.getZr();
   zr.on('mousemove', (event) => {
     const { offsetX, offsetY } = event;
     if (!page.run || !figure.instance.containPixel('grid', [offsetX, offsetY])) return hide();
     const unit = scale('s', Math.max(page.run.virtual_time_s || 0, indexOf(page.run).end, 1e-9));
-    const toTime = (pixel) => figure.instance.convertFromPixel({ xAxisIndex: 0 }, pixel) / unit.of(1);
+    const toTime = (pixel) =>
+      figure.instance.convertFromPixel({ xAxisIndex: 0 }, pixel) / unit.of(1);
     const row = figure.instance.convertFromPixel({ yAxisIndex: 0 }, offsetY);
     const middle = figure.instance.convertToPixel({ yAxisIndex: 0 }, row);
-    const band = Math.abs(figure.instance.convertToPixel({ yAxisIndex: 0 }, row + 1) - middle) || 22;
+    const band =
+      Math.abs(figure.instance.convertToPixel({ yAxisIndex: 0 }, row + 1) - middle) || 22;
     const bar = Math.min(18, band * 0.74);
     const third = Math.max(0, Math.min(2, Math.floor((offsetY - middle + bar / 2) / (bar / 3))));
     const time = toTime(offsetX);
@@ -234,7 +348,8 @@ function pointAt(figure, page, indexOf) {
     box.replaceChildren(content(page.run, row, found));
     box.hidden = false;
     const width = figure.picture.clientWidth;
-    const left = offsetX + 14 + box.offsetWidth > width ? offsetX - 14 - box.offsetWidth : offsetX + 14;
+    const left =
+      offsetX + 14 + box.offsetWidth > width ? offsetX - 14 - box.offsetWidth : offsetX + 14;
     box.style.left = `${Math.max(0, left)}px`;
     box.style.top = `${Math.max(0, offsetY + 14)}px`;
   });
@@ -245,7 +360,8 @@ function content(run, row, { kind, i }) {
   const { timeline } = run;
   const table = timeline[kind];
   const lines = [
-    ['begin', seconds(table.begin_s[i])], ['end', seconds(table.end_s[i])],
+    ['begin', moment(table.begin_s[i])],
+    ['end', moment(table.end_s[i])],
     ['lasted', seconds(table.end_s[i] - table.begin_s[i])],
   ];
   const name = run.nodes.name[row];
@@ -257,7 +373,9 @@ function content(run, row, { kind, i }) {
   const why = timeline.causes[table.cause[i]];
   return tip(`${name}: ${timeline.labels[table.label[i]]}`, [
     ...lines,
-    table.task[i] < 0 ? ['for version', String(-table.task[i] - 1)] : ['task', String(table.task[i])],
+    table.task[i] < 0
+      ? ['for version', String(-table.task[i] - 1)]
+      : ['task', String(table.task[i])],
     ['lane', lanes[table.lane[i]]],
     ['', table.real[i] ? 'measured on a device' : 'simulated'],
     why && ['given up', cause(why)],

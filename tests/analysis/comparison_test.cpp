@@ -1,0 +1,187 @@
+// Comparisons over seeds, and the statistics behind them.
+
+#include "analysis/comparison.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "analysis/statistics.hpp"
+#include "base/diagnostics.hpp"
+#include "base/random.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/hand_made_store.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+using test::HandMadeStore;
+using test::TemporaryFolder;
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// --- statistics ---------------------------------------------------------------------------------
+
+TEST(Statistics, StudentsInterval) {
+  const Interval interval = mean_interval({1, 2, 3});
+  EXPECT_DOUBLE_EQ(interval.mean, 2);
+  EXPECT_EQ(interval.method, "t");
+  // t(0.975, 2) = 4.302653; s / sqrt 3 = 0.5773503
+  EXPECT_NEAR(interval.low.value(), 2 - 2.484138, 1e-6);
+  EXPECT_NEAR(interval.high.value(), 2 + 2.484138, 1e-6);
+}
+
+TEST(Statistics, OneValueHasNoInterval) {
+  const Interval interval = mean_interval({5});
+  EXPECT_EQ(interval.mean, 5);
+  EXPECT_EQ(interval.low, std::nullopt);
+  EXPECT_EQ(interval.method, "");
+}
+
+TEST(Statistics, EqualValuesHaveAnIntervalWithoutLength) {
+  EXPECT_EQ(mean_interval({2, 2, 2}).low, 2);
+  EXPECT_EQ(mean_interval(std::vector<double>(12, 2)).high, 2);
+}
+
+TEST(Statistics, TheBootstrapFromTenValuesOn) {
+  std::vector<double> values(9);
+  base::Random random({1});
+  for (double& v : values) v = random.normal();
+  EXPECT_EQ(mean_interval(values).method, "t");
+  values.push_back(random.normal());
+  EXPECT_EQ(mean_interval(values).method, "bootstrap");
+  // The same values, the same interval.
+  EXPECT_EQ(mean_interval(values).low, mean_interval(values).low);
+}
+
+TEST(Statistics, TheBootstrapNearsTheNormalIntervalOfManyValues) {
+  std::vector<double> values(200);
+  base::Random random({2});
+  double sum = 0;
+  double squares = 0;
+  for (double& v : values) {
+    v = 3 + random.normal();
+    sum += v;
+  }
+  for (const double v : values) squares += (v - sum / 200) * (v - sum / 200);
+  const double half = 1.96 * std::sqrt(squares / 199 / 200);
+  const Interval interval = mean_interval(values);
+  EXPECT_NEAR(interval.low.value(), sum / 200 - half, 0.1 * half);
+  EXPECT_NEAR(interval.high.value(), sum / 200 + half, 0.1 * half);
+}
+
+TEST(Statistics, TheBootstrapLeansToTheLongTail) {
+  std::vector<double> values;
+  base::Random random({3});
+  for (int i = 0; i < 40; ++i) values.push_back(random.exponential(1));
+  const Interval interval = mean_interval(values);
+  EXPECT_GT(*interval.high - interval.mean, interval.mean - *interval.low);
+}
+
+// --- groups -------------------------------------------------------------------------------------
+
+// A run that takes so long; its schedule decides about its group.
+RunSummary run(const TemporaryFolder& folder, const std::string& schedule, std::uint64_t seed,
+               double virtual_time_s) {
+  const std::string name = schedule + "-" + std::to_string(seed);
+  HandMadeStore store(folder.path() / name);
+  store.node(0, "server").node(1, "a");
+  store.run.schedule = schedule;
+  store.run.seed = seed;
+  store.run.name = name;
+  store.run.scenario = "name = \"" + name + "\"\nseed = " + std::to_string(seed) +
+                       "\n[schedule]\nkind = \"" + schedule + "\"\n";
+  store.end.virtual_time_s = virtual_time_s;
+  RunSummary summary = read_summary(store.write());
+  summary.folder = "runs/" + name;
+  return summary;
+}
+
+const ComparedFigure& figure(const Comparison& c, const std::string& key) {
+  for (const ComparedFigure& f : c.figures) {
+    if (f.name.key == key) return f;
+  }
+  throw std::runtime_error(key);
+}
+
+TEST(Comparison, PairsEqualSeeds) {
+  const TemporaryFolder folder;
+  const std::vector<RunSummary> runs = {run(folder, "fedavg", 1, 10), run(folder, "fedavg", 2, 20),
+                                        run(folder, "fedavg", 3, 30), run(folder, "cos2p", 3, 24),
+                                        run(folder, "cos2p", 1, 7),   run(folder, "cos2p", 4, 1)};
+  const Comparison c = compare(cases_of(runs), "fedavg");
+  ASSERT_EQ(c.groups.size(), 2);
+  EXPECT_EQ(c.baseline, 0);
+  EXPECT_EQ(c.groups[0].label, "runs/fedavg-* (fedavg)");
+  EXPECT_THAT(c.groups[1].seeds, ElementsAre("3", "1", "4"));
+  const ComparedFigure& time = figure(c, "virtual_time_s");
+  EXPECT_EQ(time.groups[0].mean, 20);
+  EXPECT_NEAR(time.groups[1].mean.value(), 32.0 / 3, 1e-12);
+  EXPECT_NEAR(time.groups[1].ratio.value(), 32.0 / 60, 1e-12);
+  EXPECT_EQ(time.groups[0].ratio, 1);
+  EXPECT_EQ(time.groups[0].paired, std::nullopt);
+  // Seeds 3 and 1 are in both: 24 - 30 and 7 - 10.
+  EXPECT_THAT(time.groups[1].differences, ElementsAre(-6, -3));
+  EXPECT_DOUBLE_EQ(time.groups[1].paired->mean, -4.5);
+  EXPECT_EQ(time.groups[1].paired->method, "t");
+}
+
+TEST(Comparison, ASeedThatComesTwiceIsNotPaired) {
+  const TemporaryFolder folder;
+  const TemporaryFolder other;
+  const std::vector<RunSummary> runs = {run(folder, "fedavg", 1, 10), run(folder, "cos2p", 1, 8),
+                                        run(other, "cos2p", 1, 9)};
+  const Comparison c = compare(cases_of(runs), "");
+  EXPECT_EQ(figure(c, "virtual_time_s").groups[1].paired, std::nullopt);
+  EXPECT_EQ(figure(c, "virtual_time_s").groups[1].mean, 8.5);
+}
+
+TEST(Comparison, TheBaselineIsFoundByManyNames) {
+  const TemporaryFolder folder;
+  const std::vector<RunSummary> runs = {run(folder, "fedavg", 1, 10), run(folder, "fedavg", 2, 20),
+                                        run(folder, "cos2p", 1, 8)};
+  const Cases cases = cases_of(runs);
+  for (const char* name : {"runs/cos2p-1", "cos2p", "cos", "s2p-1"}) {
+    EXPECT_EQ(compare(cases, name).baseline, 1) << name;
+  }
+  EXPECT_EQ(compare(cases, "runs/fedavg-2").baseline, 0);
+  const auto says = [&](const std::string& name) {
+    try {
+      compare(cases, name);
+    } catch (const base::UserError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(says("runs/cos2p-3"), HasSubstr("did you mean \"runs/cos2p-1\"?"));
+  EXPECT_THAT(says("runs"), HasSubstr("2 groups are called so"));
+}
+
+TEST(Comparison, AccuracyThatAllHaveReached) {
+  const TemporaryFolder folder;
+  std::vector<RunSummary> runs = {run(folder, "fedavg", 1, 100), run(folder, "cos2p", 1, 50)};
+  const auto point = [](double time, double accuracy, double bytes) {
+    CurvePoint p;
+    p.time_s = time;
+    p.accuracy = accuracy;
+    p.bytes = bytes;
+    return p;
+  };
+  runs[0].curve = {point(0, 0.1, 0), point(40, 0.8, 400), point(90, 0.952, 900)};
+  runs[1].curve = {point(0, 0.1, 0), point(20, 0.806, 100)};
+  runs[0].figures.accuracy_best = 0.952;
+  runs[1].figures.accuracy_best = 0.806;
+  const Comparison c = compare(cases_of(runs), "");
+  const ComparedFigure& time = figure(c, "time_to_accuracy_s");
+  EXPECT_EQ(time.name.title, "time to 80 %");
+  EXPECT_EQ(time.groups[0].mean, 40);
+  EXPECT_EQ(time.groups[1].ratio, 0.5);
+  EXPECT_EQ(figure(c, "bytes_to_accuracy").groups[1].ratio, 0.25);
+  EXPECT_EQ(figure(c, "accuracy_at_s").groups[0].mean, 0.8) << "at 50 s, where the shorter ends";
+  EXPECT_NEAR(figure(c, "accuracy_area").groups[0].mean.value(), (0.1 * 40 + 0.8 * 10) / 50, 1e-12);
+}
+
+}  // namespace
+}  // namespace convoy::analysis

@@ -1,0 +1,304 @@
+// The live page against a server that is made up: node tests/browser/live_test.mjs [part of a name]
+import assert from 'node:assert/strict';
+import { html, launch, nothingSeen, runAll, values, watch } from './browser.mjs';
+import { makeData, makeRun } from './fixture.mjs';
+
+const host = 'convoy.test';
+const browser = await launch();
+const tests = [];
+const test = (name, body) => tests.push([name, body]);
+
+const cut = (table, wanted) => {
+  const keep = Object.values(table)[0]
+    .map((_, i) => i)
+    .filter((i) => wanted(table, i));
+  return Object.fromEntries(
+    Object.entries(table).map(([key, list]) => [key, keep.map((i) => list[i])])
+  );
+};
+const none = (table) => cut(table, () => false);
+
+// A run in the middle: what happened until `time`, with the end unknown.
+function until(whole, time) {
+  const run = structuredClone(whole);
+  return {
+    ...run,
+    status: 'running',
+    virtual_time_s: time,
+    ...slice(whole, 0, time),
+    timeline: {
+      ...run.timeline,
+      ...slice(whole, 0, time).timeline,
+      waits: none(run.timeline.waits),
+      away: slice(whole, 0, time).away,
+    },
+    rounds: none(run.rounds),
+    idle: none(run.idle),
+    staleness: { versions: [], updates: [] },
+    nodes: Object.fromEntries(
+      Object.entries(run.nodes).map(([key, list]) => [
+        key,
+        [
+          'busy_s',
+          'communicating_s',
+          'waiting_s',
+          'away_s',
+          'bytes_in',
+          'bytes_out',
+          'peak_memory_bytes',
+          'energy_j',
+          'tasks',
+          'tasks_failed',
+        ].includes(key)
+          ? list.map(() => null)
+          : list,
+      ])
+    ),
+  };
+}
+
+// What ended within (from, to].
+function slice(run, from, to) {
+  const within = (key) => (table, i) => table[key][i] > from && table[key][i] <= to;
+  const { labels, kinds, causes, activities, away } = run.timeline;
+  return {
+    updates: cut(run.updates, within('ended_s')),
+    figures: { bytes_up: 3.9e6 * run.updates.ended_s.filter((time) => time <= to).length },
+    curve: cut(run.curve, within('time_s')),
+    exits: cut(run.exits, within('time_s')),
+    aggregations: cut(run.aggregations, within('end_s')),
+    readings: cut(run.readings, within('time_s')),
+    away: cut(away, within('end_s')),
+    timeline: { labels, kinds, causes, activities: cut(activities, within('end_s')) },
+  };
+}
+
+const now = (run, time, more = {}) => ({
+  type: 'now',
+  virtual_time_s: time,
+  wall_time_s: time / 40,
+  lag_ms: 3.2,
+  share: time / run.virtual_time_s,
+  rounds: run.aggregations.end_s.filter((end) => end <= time).length,
+  tasks: 10,
+  tasks_failed: 1,
+  accuracy: 0.5,
+  paused: false,
+  nodes: {
+    node: [1, 2, 3],
+    label: ['train', 'upload', ''],
+    since_s: [time - 1, time - 0.5, time - 3],
+    away: [false, false, true],
+  },
+  ...more,
+});
+
+// A server with a page at `address` and the sockets that it opened so far.
+async function serve(query = '') {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  const address = `http://${host}/${query}`;
+  watch(page, (url) => url === address);
+  await page.route(`http://${host}/**`, (route) =>
+    route.fulfill({ contentType: 'text/html', body: html(makeData({ live: true })) })
+  );
+  const sockets = [];
+  await page.routeWebSocket(/^ws:/, (socket) => {
+    const one = {
+      socket,
+      url: socket.url(),
+      heard: [],
+      send: (message) => socket.send(JSON.stringify(message)),
+    };
+    socket.onMessage((text) => one.heard.push(JSON.parse(text)));
+    sockets.push(one);
+  });
+  await page.goto(address);
+  const opened = async (count) => {
+    for (let i = 0; sockets.length < count && i < 400; i += 1) await page.waitForTimeout(25);
+    assert.ok(sockets.length >= count, `${sockets.length} of ${count} connections`);
+    return sockets[count - 1];
+  };
+  return { page, sockets, opened };
+}
+
+const text = (page, selector) => page.locator(selector).innerText();
+const eventually = async (page, what, check) => {
+  for (let i = 0; i < 200; i += 1) {
+    if (await check()) return;
+    await page.waitForTimeout(25);
+  }
+  assert.fail(`in 5 s not: ${what}`);
+};
+const rows = async (page, id) => (await values(page, id)).length;
+
+const whole = makeRun({ label: 'runs/live', nodes: 8, activities: 600 });
+const end = whole.virtual_time_s;
+
+test('a run from its start to its end', async () => {
+  const { page, opened } = await serve('?token=a%26b');
+  const server = await opened(1);
+  assert.equal(new URL(server.url).searchParams.get('token'), 'a&b');
+  const begun = until(whole, end * 0.2);
+  server.send({ type: 'run', run: begun, may_control: true, pausable: true });
+  await eventually(page, 'the charts are there', () => page.locator('#chart-timeline').isVisible());
+  assert.equal(await rows(page, 'timeline'), begun.timeline.activities.node.length);
+
+  for (const [from, to] of [
+    [0.2, 0.4],
+    [0.4, 0.6],
+    [0.6, 0.8],
+  ]) {
+    server.send({ type: 'rows', ...slice(whole, end * from, end * to) });
+    server.send(now(whole, end * to));
+    await page.waitForTimeout(120);
+  }
+  const later = until(whole, end * 0.8);
+  await eventually(
+    page,
+    'all activities',
+    async () => (await rows(page, 'timeline')) === later.timeline.activities.node.length
+  );
+  const sent = await page.evaluate(() => window.convoy.page.run.figures.bytes_up);
+  assert.equal(sent, 3.9e6 * later.updates.node.length);
+  assert.deepEqual(
+    (await values(page, 'accuracy')).map((row) => row.accuracy),
+    later.curve.accuracy
+  );
+  const taken = (await values(page, 'participation')).reduce((sum, cell) => sum + cell.updates, 0);
+  assert.equal(taken, later.updates.node.length);
+  assert.equal(
+    (await values(page, 'staleness')).reduce((sum, row) => sum + row.updates, 0) > 0,
+    true
+  );
+
+  await eventually(page, 'the panel follows', async () =>
+    (await text(page, '.live')).includes('80 %')
+  );
+  const panel = await text(page, '.live');
+  for (const part of [
+    'is running',
+    '× 40',
+    '3.2 ms',
+    '80 %',
+    '10 (1 failed)',
+    'train',
+    'upload',
+    'away',
+    'idle',
+  ]) {
+    assert.ok(panel.includes(part), `"${part}" is in "${panel}"`);
+  }
+  assert.ok(Math.abs((await page.locator('progress').evaluate((bar) => bar.value)) - 0.8) < 1e-9);
+
+  await page.locator('#pause').click();
+  await eventually(page, 'the pause is asked for', () =>
+    server.heard.some((message) => message.do === 'pause')
+  );
+  server.send(now(whole, end * 0.8, { paused: true }));
+  await eventually(page, 'it says so', async () => (await text(page, '.live')).includes('Paused'));
+  assert.equal(await text(page, '#pause'), 'Resume');
+  await page.locator('#pause').click();
+  await eventually(page, 'going on is asked for', () =>
+    server.heard.some((message) => message.do === 'resume')
+  );
+  server.send({ type: 'refused', why: 'a node is real' });
+  await eventually(page, 'the refusal is said', async () =>
+    (await text(page, '.live')).includes('a node is real')
+  );
+  await page.locator('#stop').click();
+  await eventually(page, 'the stop is asked for', () =>
+    server.heard.some((message) => message.do === 'stop')
+  );
+
+  server.send({ type: 'end', run: whole });
+  server.socket.close();
+  await eventually(page, 'the end is said', async () =>
+    (await text(page, '.live')).includes('over: done')
+  );
+  assert.equal(await page.locator('#stop').isVisible(), false);
+  assert.equal(await rows(page, 'timeline'), whole.timeline.activities.node.length);
+  assert.deepEqual(
+    (await values(page, 'rounds')).map((row) => row.version),
+    whole.rounds.version
+  );
+  await page.waitForTimeout(900);
+  nothingSeen(page);
+});
+
+test('a page that is reloaded in the middle shows the same', async () => {
+  const { page, opened } = await serve();
+  const first = await opened(1);
+  first.send({ type: 'run', run: until(whole, end * 0.3), may_control: false, pausable: true });
+  await eventually(page, 'charts', () => page.locator('#chart-timeline').isVisible());
+  await page.reload();
+  const second = await opened(2);
+  const begun = until(whole, end * 0.5);
+  second.send({ type: 'run', run: begun, may_control: false, pausable: true });
+  await eventually(page, 'charts', () => page.locator('#chart-timeline').isVisible());
+  assert.equal(await rows(page, 'timeline'), begun.timeline.activities.node.length);
+  for (const id of ['#pause', '#stop'])
+    assert.equal(await page.locator(id).isVisible(), false, 'no token, no buttons');
+  nothingSeen(page);
+});
+
+test('a lost connection is found again', async () => {
+  const { page, sockets, opened } = await serve('?token=t');
+  const first = await opened(1);
+  first.send({ type: 'run', run: until(whole, end * 0.3), may_control: true, pausable: false });
+  first.send(now(whole, end * 0.3));
+  await eventually(page, 'charts', () => page.locator('#chart-timeline').isVisible());
+  assert.equal(await page.locator('#pause').isVisible(), false, 'real nodes cannot be paused');
+  first.socket.close();
+  await eventually(page, 'the loss is said', async () =>
+    (await text(page, '.live')).includes('connection is lost')
+  );
+  assert.equal(await page.locator('#stop').isDisabled(), true);
+  const second = await opened(2);
+  const begun = until(whole, end * 0.6);
+  second.send({ type: 'run', run: begun, may_control: true, pausable: false });
+  await eventually(
+    page,
+    'no row is there twice',
+    async () => (await rows(page, 'timeline')) === begun.timeline.activities.node.length
+  );
+  second.send({ type: 'rows', ...slice(whole, end * 0.6, end * 0.7) });
+  const later = until(whole, end * 0.7);
+  await eventually(
+    page,
+    'it grows again',
+    async () => (await rows(page, 'timeline')) === later.timeline.activities.node.length
+  );
+  assert.equal(await page.locator('#stop').isDisabled(), false);
+  assert.equal(sockets.length, 2);
+  nothingSeen(page);
+});
+
+test('the timeline follows the end until it is zoomed', async () => {
+  const { page, opened } = await serve();
+  const server = await opened(1);
+  server.send({ type: 'run', run: until(whole, end * 0.3), may_control: false, pausable: false });
+  await eventually(page, 'charts', () => page.locator('#chart-timeline').isVisible());
+  const view = () => page.evaluate(() => window.convoy.charts.get('timeline').window());
+  const grow = async (from, to) => {
+    server.send({ type: 'rows', ...slice(whole, end * from, end * to) });
+    server.send(now(whole, end * to));
+    await page.waitForTimeout(700);
+  };
+  await grow(0.3, 0.5);
+  assert.ok(Math.abs((await view())[1] - end * 0.5) < end * 0.02);
+  await page.getByRole('button', { name: 'Zoom in' }).click();
+  const before = await view();
+  await grow(0.5, 0.7);
+  const after = await view();
+  assert.ok(
+    Math.abs(after[0] - before[0]) < 1e-6 && Math.abs(after[1] - before[1]) < 1e-6,
+    'a zoomed window stays'
+  );
+  await page.getByRole('button', { name: 'Show all' }).click();
+  await grow(0.7, 0.9);
+  assert.ok(Math.abs((await view())[1] - end * 0.9) < end * 0.02, 'and follows again');
+  nothingSeen(page);
+});
+
+await runAll(browser, tests);
