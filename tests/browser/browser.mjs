@@ -1,7 +1,7 @@
 // What the tests of pages share. Needs CONVOY_NODE_MODULES (with playwright-core), CONVOY_WEB_OUT
 // (the bundle: report.js, report.css) and Chromium (CONVOY_CHROMIUM, else /usr/bin/chromium).
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -13,12 +13,19 @@ const needed = (name) => {
   return resolve(process.env[name]);
 };
 
+const binary = process.env.CONVOY_CHROMIUM ?? '/usr/bin/chromium';
+
+// Ends the process as skipped where there is no Chromium.
 export async function launch() {
+  if (!existsSync(binary)) {
+    console.log(`skipped: ${binary} is not there; install the package chromium`);
+    process.exit(77);
+  }
   const { chromium } = createRequire(join(needed('CONVOY_NODE_MODULES'), 'x.js'))(
     'playwright-core'
   );
   return chromium.launch({
-    executablePath: process.env.CONVOY_CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: binary,
     args: [
       '--headless',
       '--no-sandbox',
@@ -117,6 +124,8 @@ export const colours = (page, id) =>
 // Every chart has drawn something, or says why not.
 export async function everyChartIsDrawn(page) {
   for (const id of await ids(page)) {
+    await page.locator(`#chart-${id}`).scrollIntoViewIfNeeded();
+    await page.waitForTimeout(50);
     const missing = await page.locator(`#chart-${id} .nothing`).textContent();
     const rows = await values(page, id);
     if (missing) {

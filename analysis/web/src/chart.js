@@ -252,8 +252,10 @@ const visibility = new IntersectionObserver(
   },
   { rootMargin: '300px' }
 );
+// The picture is hidden where there is nothing to draw; whether the reader is there says the frame.
 function watchSize(figure) {
   sizes.set(figure.picture, figure);
+  sizes.set(figure.element, figure);
   observer.observe(figure.picture);
-  visibility.observe(figure.picture);
+  visibility.observe(figure.element);
 }

@@ -1,0 +1,317 @@
+// Reports and the live page of real runs: node tests/browser/report_test.mjs [part of a name]
+// Needs CONVOY_BINARY as well; the stores are read by Python's sqlite3, past all of Convoy's code.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  everyChartIsDrawn,
+  ids,
+  launch,
+  noSidewaysScrolling,
+  nothingSeen,
+  open,
+  ready,
+  runAll,
+  savedSvg,
+  values,
+  watch,
+} from './browser.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'convoy-report-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const at = (name) => join(folder, name);
+const convoy = (...args) =>
+  execFileSync(process.env.CONVOY_BINARY, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+
+const hostile = '<script>alert(1)</script>';
+const scenario = ({ learn = false, more = '', nodes = '' }) => `
+name = "small"
+[[fleet.nodes]]
+device = "jetson-agx-orin-64gb"
+link = "wifi6"
+count = 3
+jitter = 0.2
+[[fleet.nodes]]
+device = "jetson-xavier-nx-8gb"
+link = "lte"
+name = "${hostile}"
+outages = [{ at_s = 0.4, for_s = 0.3 }]
+${nodes}
+[data]
+source = "glyphs"
+samples = 600
+test_samples = 200
+[model]
+architecture = "cnn-small"
+exits = [0.25, 0.5, 0.75, 1.0]
+[training]
+learn = ${learn}
+batch = 16
+local_epochs = 1
+optimizer = { kind = "sgd", learning_rate = 0.05 }
+[schedule]
+kind = "cos2p"
+[evaluation]
+target = 0.12
+[stop]
+rounds = 12
+${more}`;
+
+function run(name, text, ...args) {
+  writeFileSync(at(`${name}.toml`), text);
+  convoy('run', at(`${name}.toml`), '--quiet', '-o', at(name), ...args);
+  return at(name);
+}
+
+// Rows of a query on a run's store.
+function stored(runFolder, query) {
+  const script = `
+import json, sqlite3, sys
+store = sqlite3.connect(f"file:{sys.argv[1]}/run.sqlite?mode=ro", uri=True)
+store.row_factory = sqlite3.Row
+print(json.dumps([dict(row) for row in store.execute(sys.argv[2])]))`;
+  return JSON.parse(
+    execFileSync('python3', ['-c', script, runFolder, query], { encoding: 'utf8', maxBuffer: 1 << 28 })
+  );
+}
+
+const column = async (page, id, key) => (await values(page, id)).map((row) => row[key]);
+
+// Equal but for the rounding of times in the page: ten digits of the whole run.
+function near(found, wanted, whole) {
+  assert.equal(found.length, wanted.length);
+  found.forEach((value, i) =>
+    assert.ok(Math.abs(value - wanted[i]) <= 2e-10 * whole, `${value} is not ${wanted[i]}`)
+  );
+}
+
+const browser = await launch();
+const tests = [];
+const test = (name, body) => tests.push([name, body]);
+
+test('a report of real runs shows what their stores hold', async () => {
+  const learned = run('learned', scenario({ learn: true }));
+  const timed = run('timed', scenario({}), '--set', 'schedule.kind=fedavg');
+  convoy('report', learned, timed, '-o', at('runs.html'));
+  const page = await open(browser, at('runs.html'));
+  await everyChartIsDrawn(page);
+
+  const judged = stored(learned, 'SELECT * FROM evaluation WHERE judged ORDER BY rowid');
+  assert.ok(judged.length > 5);
+  assert.deepEqual(await column(page, 'accuracy', 'accuracy'), judged.map((row) => row.top1));
+  assert.deepEqual(await column(page, 'accuracy', 'time_s'), judged.map((row) => row.time_s));
+  assert.deepEqual(await column(page, 'loss', 'loss'), judged.map((row) => row.loss));
+
+  const nodes = stored(learned, 'SELECT * FROM node WHERE id > 0 ORDER BY id');
+  const byId = (rows) => [...rows].sort((a, b) => a.node - b.node).filter((row) => row.node > 0);
+  const drawn = async (id, key) => byId(await values(page, id)).map((row) => row[key]);
+  assert.deepEqual(await drawn('memory', 'peak_memory_bytes'), nodes.map((n) => n.peak_memory_bytes));
+  assert.deepEqual(await drawn('memory', 'memory_bytes'), nodes.map((n) => n.memory_bytes));
+  assert.deepEqual(await drawn('bytes', 'bytes_out'), nodes.map((n) => n.bytes_out));
+  assert.deepEqual(await drawn('energy', 'energy_j'), nodes.map((n) => n.energy_j));
+  assert.deepEqual(await drawn('time', 'computing'), nodes.map((n) => n.busy_s));
+
+  const [{ virtual_time_s: whole }] = stored(learned, 'SELECT virtual_time_s FROM run');
+  const activities = stored(
+    learned,
+    `SELECT label, start_s, end_s, CASE WHEN node = 0 THEN COALESCE(peer, 0) ELSE node END AS worker
+     FROM activity WHERE start_s IS NOT NULL ORDER BY worker, start_s, label`
+  );
+  const shown = (await values(page, 'timeline')).sort(
+    (a, b) => a.node - b.node || a.begin_s - b.begin_s || a.label.localeCompare(b.label)
+  );
+  near(shown.map((row) => row.begin_s), activities.map((row) => row.start_s), whole);
+  near(shown.map((row) => row.end_s), activities.map((row) => row.end_s), whole);
+  assert.deepEqual(shown.map((row) => row.label), activities.map((row) => row.label));
+  assert.ok(activities.some((row) => row.label === 'mask'));
+
+  const aggregated = stored(learned, "SELECT * FROM task WHERE outcome = 'aggregated'");
+  const cells = await values(page, 'participation');
+  assert.equal(
+    cells.reduce((sum, cell) => sum + cell.updates, 0),
+    aggregated.length
+  );
+  const distribution = new Map();
+  for (const { staleness } of aggregated)
+    distribution.set(staleness, (distribution.get(staleness) ?? 0) + 1);
+  for (const { staleness, updates } of await values(page, 'staleness'))
+    assert.equal(updates, distribution.get(staleness) ?? 0);
+
+  const rounds = await values(page, 'rounds');
+  assert.deepEqual(rounds.map((row) => row.version), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  nothingSeen(page); // the node called <script> among it
+  await page.close();
+});
+
+test('zoom, dark, a saved picture and a phone', async () => {
+  const learned = run('other', scenario({ learn: true }));
+  convoy('report', learned);
+  const page = await open(browser, join(learned, 'report.html'));
+  const all = (await values(page, 'timeline')).length;
+  const timeline = page.locator('#chart-timeline');
+  await timeline.scrollIntoViewIfNeeded();
+  const box = await timeline.locator('canvas').first().boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  for (let i = 0; i < 6; i += 1) await page.mouse.wheel(0, -300);
+  await page.waitForTimeout(200);
+  const fewer = (await values(page, 'timeline')).length;
+  assert.ok(fewer < all, `${fewer} of ${all} activities after zooming`);
+  const background = () =>
+    page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.getByRole('button', { name: /dark|light/i }).first().click();
+  assert.notEqual(await background(), light);
+  const svg = await savedSvg(page, 'timeline');
+  assert.ok(svg.includes('virtual time'), svg.slice(0, 300));
+  nothingSeen(page);
+  const phone = await open(browser, join(learned, 'report.html'), { width: 360, height: 740 });
+  await noSidewaysScrolling(phone);
+});
+
+test('a report of a sweep', async () => {
+  writeFileSync(
+    at('sweep.toml'),
+    scenario({
+      more: `[sweep]
+"schedule.kind" = ["fedavg", "cos2p"]
+"training.batch" = [8, 16, 32]
+"seed" = [1, 2, 3]`,
+    })
+  );
+  convoy('sweep', at('sweep.toml'), '-o', at('sweep'), '--quiet');
+  convoy('report', at('sweep'));
+  const page = await open(browser, join(at('sweep'), 'report.html'));
+  await everyChartIsDrawn(page);
+  const map = await values(page, 'sweep-map');
+  assert.equal(map.length, 6);
+  const lines = readFileSync(join(at('sweep'), 'results.csv'), 'utf8').trim().split('\n');
+  const names = lines[0].split(',');
+  const results = lines
+    .slice(1)
+    .map((line) => Object.fromEntries(line.split(',').map((cell, i) => [names[i], cell])));
+  for (const cell of map) {
+    const points = results.filter((row) =>
+      [cell.x, cell.y].every((value) =>
+        [row['schedule.kind'], row['training.batch']].includes(String(value))
+      )
+    );
+    assert.equal(cell.count, 3);
+    const times = points.map((row) => Number(row['result.virtual_time_s']));
+    const mean = times.reduce((sum, time) => sum + time, 0) / 3;
+    assert.ok(Math.abs(cell.mean - mean) < 1e-9 * mean, `${cell.mean} is not ${mean}`);
+  }
+  assert.equal((await values(page, 'comparison')).length, 18);
+  assert.equal((await values(page, 'sweep-pareto')).some((point) => point.front), true);
+  nothingSeen(page);
+});
+
+test('a run that failed, and one that was killed', async () => {
+  const tight = scenario({ more: '' }).replace('[schedule]', '[schedule]\ndeadline_s = 1e-6');
+  writeFileSync(at('failed.toml'), tight.replace('"cos2p"', '"fedavg"'));
+  assert.throws(() => convoy('run', at('failed.toml'), '--quiet', '-o', at('failed')));
+  convoy('report', at('failed'));
+  const page = await open(browser, join(at('failed'), 'report.html'));
+  await everyChartIsDrawn(page);
+  assert.match(await page.locator('body').innerText(), /The run failed: .*tasks in a row/);
+
+  const killed = run('killed', scenario({}));
+  execFileSync('python3', [
+    '-c',
+    `
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1] + "/run.sqlite")
+store.execute("UPDATE run SET status = 'running', virtual_time_s = NULL")
+store.execute("UPDATE node SET busy_s = NULL, peak_memory_bytes = NULL")
+store.execute("DELETE FROM task WHERE id > 20")
+store.commit()`,
+    killed,
+  ]);
+  convoy('report', killed);
+  const other = await open(browser, join(killed, 'report.html'));
+  await everyChartIsDrawn(other);
+  assert.match(await other.locator('body').innerText(), /not over, or was killed/);
+  nothingSeen(page);
+  nothingSeen(other);
+});
+
+// A run that is shown while it goes on: its address, and a promise of its exit status.
+async function runLive(name, text) {
+  writeFileSync(at(`${name}.toml`), text);
+  const port = await freePort();
+  const child = spawn(process.env.CONVOY_BINARY, [
+    ...['run', at(`${name}.toml`), '-o', at(name), '--serve', `127.0.0.1:${port}`],
+  ]);
+  process.on('exit', () => child.kill());
+  const ended = new Promise((over) => child.on('exit', over));
+  const address = await new Promise((found, failed) => {
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said += data;
+      const match = said.match(/http:\/\/\S+/);
+      if (match) found(match[0]);
+    });
+    child.on('exit', () => failed(new Error(said)));
+  });
+  return { address, ended };
+}
+
+const freePort = () =>
+  new Promise((found) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => found(port));
+    });
+  });
+
+test('a live run to its end, reloaded in the middle', async () => {
+  const text = scenario({ learn: true })
+    .replace('samples = 600', 'samples = 3000')
+    .replace('rounds = 12', 'rounds = 60');
+  const { address, ended } = await runLive('live', text);
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
+  watch(page, (url) => url === address);
+  await page.goto(address);
+  await page.waitForSelector('#chart-timeline');
+  await ready(page);
+  const versions = () => page.evaluate(() => window.convoy.page.run.figures.rounds);
+  const reached = (count) =>
+    page.waitForFunction((n) => window.convoy.page.run.figures.rounds >= n, count, { timeout: 60000 });
+  await reached(5);
+  await page.reload();
+  await page.waitForSelector('#chart-timeline');
+  await reached(10);
+
+  await page.locator('#pause').click();
+  await page.waitForFunction(() => /Resume/.test(document.querySelector('#pause').textContent));
+  const paused = await versions();
+  await page.waitForTimeout(800);
+  assert.ok((await versions()) <= paused + 1, 'it went on while it was paused');
+  await page.locator('#pause').click();
+  assert.equal(await ended, 0);
+  await page.waitForFunction(() => /The run is over: done/.test(document.body.innerText));
+  const judged = stored(at('live'), 'SELECT * FROM evaluation WHERE judged ORDER BY rowid');
+  assert.deepEqual(await column(page, 'accuracy', 'accuracy'), judged.map((row) => row.top1));
+  const [{ count }] = stored(
+    at('live'),
+    'SELECT COUNT(*) AS count FROM activity WHERE start_s IS NOT NULL'
+  );
+  assert.equal((await values(page, 'timeline')).length, count);
+  await everyChartIsDrawn(page);
+  nothingSeen(page);
+});
+
+test('a live run is stopped from the page', async () => {
+  const text = scenario({ learn: true }).replace('rounds = 12', 'rounds = 5000');
+  const { address, ended } = await runLive('stop', text);
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(address);
+  await page.waitForSelector('#stop:not([hidden])');
+  await page.locator('#stop').click();
+  assert.equal(await ended, 3);
+  await page.waitForFunction(() => /The run is over: stopped/.test(document.body.innerText));
+});
+
+await runAll(browser, tests);
