@@ -69,6 +69,17 @@ std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
   return all;
 }
 
+// "schedule.kind" -> "kind": the last parts of a dotted key, as many as tell it from the others.
+std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
+  for (std::size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
+       dot = key.rfind('.', dot - 1)) {
+    const std::string end = key.substr(dot);
+    const auto ends_so = [&](const std::string& other) { return other.ends_with(end); };
+    if (std::count_if(keys.begin(), keys.end(), ends_so) == 1) return end.substr(1);
+  }
+  return key;
+}
+
 std::optional<double> mean_of(const std::vector<std::optional<double>>& values) {
   double sum = 0;
   std::size_t count = 0;
@@ -201,7 +212,8 @@ Cases cases_of(const SweepResults& sweep) {
   for (const SeedGroup& group : groups.groups) {
     std::string label;
     for (std::size_t k = 0; k < groups.keys.size(); ++k) {
-      label += fmt::format("{}{}={}", k == 0 ? "" : ", ", keys[groups.keys[k]], group.settings[k]);
+      label += fmt::format("{}{}={}", k == 0 ? "" : ", ", short_key(keys[groups.keys[k]], keys),
+                           group.settings[k]);
     }
     for (const std::size_t i : group.points) {
       if (sweep.points[i].status != PointStatus::done) continue;

@@ -37,7 +37,7 @@ struct Cases {
 // highest accuracy, in whole percent, that every one of them has reached; the area under the
 // accuracy is taken until the end of the shortest.
 Cases cases_of(const std::vector<RunSummary>& runs);
-// Of a sweep: the finished points.
+// Of a sweep: the finished points; a group is called by its settings ("kind=cos2p, batch=16").
 Cases cases_of(const SweepResults& sweep);
 
 struct GroupFigure {

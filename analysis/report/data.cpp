@@ -62,6 +62,8 @@ Json nodes_json(const RunTables& run, std::size_t most) {
                {"memory_bytes", column(rows, [](const auto& n) { return n.memory_bytes; })},
                {"samples", column(rows, [](const auto& n) { return n.samples; })},
                {"batch", column(rows, [](const auto& n) { return n.batch; })}};
+  const std::vector<double> lost = lost_time(run);
+  json["lost_s"] = column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
   const auto put = [&](const char* name, auto of) {
     json[name] = column(rows, [&](const sim::NodeRow& n) {
       return run.node_ends.empty() ? Json() : Json(of(run.node_ends[static_cast<std::size_t>(n.id)]));

@@ -77,6 +77,7 @@ export interface Nodes {
   real: boolean[];            // a real device
   memory_bytes: number[];     // that tasks may use
   samples: number[]; batch: number[];
+  lost_s: number[];           // computing and transfers of tasks that failed or were given up
   busy_s: (number | null)[];  // null in all that follow: the run is not over
   communicating_s: (number | null)[]; waiting_s: (number | null)[]; away_s: (number | null)[];
   bytes_in: (number | null)[]; bytes_out: (number | null)[];

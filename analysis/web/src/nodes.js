@@ -23,23 +23,29 @@ export function rowsHeight(rows, size, extra) {
   return Math.max(140, shown * rowHeight + extra);
 }
 
+function withoutServer(run) {
+  const keep = (column) => column.filter((_, i) => run.nodes.id[i] !== 0);
+  const nodes = Object.entries(run.nodes).map(([key, column]) => [key, keep(column)]);
+  return { ...run, nodes: Object.fromEntries(nodes) };
+}
+
 // Bars to the right, one row a node. `parts(run)`: [{key, name, values: by node}], `style(look)`:
 // {key: itemStyle}; `markers(run)`: {key, name, values} drawn as a line across, e.g. the
-// capacity; `label(run, i)` is written beside it.
+// capacity, or null; `label(run, i)` is written beside it. `workers`: the server is left out.
 export function nodeBars(
   page,
-  { id, title, note, unit, axis, parts, style, stacked = true, markers, missing, controls, label }
+  { id, title, note, unit, axis, parts, style, stacked = true, workers, markers, missing, label }
 ) {
-  const rows = () => page.run?.nodes.id.length ?? 0;
+  const shown = () => (workers ? withoutServer(page.run) : page.run);
+  const rows = () => (page.run ? shown().nodes.id.length : 0);
   return new Figure(page, {
     id,
     title,
     note,
-    controls,
     missing: () => missing?.() || (rows() === 0 ? 'There are no nodes.' : ''),
     height: (size) => rowsHeight(rows() * (stacked ? 1 : 1.4), size, 110),
     option(look, size) {
-      const run = page.run;
+      const run = shown();
       const drawn = parts(run);
       const marks = markers?.(run);
       const sums = run.nodes.id.map((_, i) =>
@@ -117,7 +123,7 @@ export function nodeBars(
       };
     },
     values() {
-      const run = page.run;
+      const run = shown();
       const drawn = parts(run);
       const marks = markers?.(run);
       return run.nodes.id.map((node, i) => ({
@@ -128,8 +134,8 @@ export function nodeBars(
       }));
     },
     get columns() {
-      const drawn = parts(page.run);
-      const marks = markers?.(page.run);
+      const drawn = parts(shown());
+      const marks = markers?.(shown());
       const name = unit === 'bytes' ? 'B' : unit;
       return {
         node: ['id'],

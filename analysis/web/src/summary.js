@@ -12,6 +12,7 @@ const lines = [
   ['node updates', (run) => run.figures.tasks, 'count'],
   ['… aggregated', (run) => run.figures.tasks_aggregated, 'count'],
   ['… failed', (run) => run.figures.tasks_failed, 'count'],
+  ['time lost in failed tasks', (run) => run.figures.lost_s || null, 's'],
   ['samples trained', (run) => run.figures.samples, 'count'],
   ['utilization', (run) => run.figures.utilization, 'share'],
   ['bytes down', (run) => run.figures.bytes_down, 'bytes'],

@@ -12,8 +12,9 @@ export function memory(page) {
     unit: 'bytes',
     axis: 'memory',
     stacked: false,
+    workers: true,
     note: () =>
-      'The most that tasks needed at once on each node, against what they may use; its share is ' +
+      'The most that tasks needed at once on each worker, against what they may use; its share is ' +
       'written beside.',
     missing: () => (page.run?.nodes.peak_memory_bytes.some(known) ? '' : overOnly),
     parts: (run) => [
@@ -53,7 +54,9 @@ export function energy(page) {
     title: 'Energy of each node',
     unit: 'J',
     axis: 'energy',
-    note: () => 'Of the tasks of each node; measured on real nodes with a power sensor.',
+    note: () => 
+      'All that each node drew over the run, idle and links included; measured on real nodes ' +
+      'that have a power sensor, else by the profiles of devices and links.',
     missing: () =>
       page.run?.nodes.energy_j.some(known)
         ? ''

@@ -1,4 +1,4 @@
-// Where the time went, node by node, and what was waited for.
+// Where the time went, node by node, and why nodes did not compute.
 import { cause, known } from '../format.js';
 import { nodeBars } from '../nodes.js';
 import { nthArea, stateStyles } from '../theme.js';
@@ -10,6 +10,8 @@ const states = {
   away: 'away_s',
 };
 
+const losses = (run) => run.nodes.lost_s.some((lost) => lost > 0);
+
 export function time(page) {
   return nodeBars(page, {
     id: 'time',
@@ -17,7 +19,8 @@ export function time(page) {
     unit: 's',
     axis: 'virtual time',
     note: () =>
-      'Of each node. Computing and communicating can overlap, so a bar can be longer than the run.',
+      'Of each node. Computing and communicating can overlap, so a bar can be longer than the run.' +
+      (losses(page.run) ? ' What was lost went into tasks that failed or were given up.' : ''),
     missing: () => (page.run?.nodes.busy_s.some(known) ? '' : 'Known when the run is over.'),
     parts: (run) =>
       Object.entries(states).map(([key, column]) => ({
@@ -25,6 +28,8 @@ export function time(page) {
         name: key,
         values: run.nodes[column],
       })),
+    markers: (run) =>
+      losses(run) ? { key: 'lost', name: 'lost', values: run.nodes.lost_s } : null,
     style: stateStyles,
   });
 }
@@ -33,15 +38,17 @@ export function idle(page) {
   const causes = (run) => [...new Set(run.idle.cause)];
   return nodeBars(page, {
     id: 'idle',
-    title: 'What was waited for',
+    title: 'Why nodes did not compute',
     unit: 's',
-    axis: 'waiting time',
-    note: () => 'The waiting of each node, by its cause.',
+    axis: 'idle time',
+    workers: true,
+    note: () =>
+      'All time in which a worker did not compute, by its cause. Link: its own transfers; slowest ' +
+      'node, quorum: its update was in, and the round waited for others.',
     missing: () =>
       page.run?.idle.node.length
         ? ''
-        : 'The causes of waiting are not known: they need the ' +
-          'activities of a run that is over, or nobody waited.',
+        : 'Known when the run is over.',
     parts(run) {
       const sums = new Map();
       run.idle.node.forEach((node, i) => {
