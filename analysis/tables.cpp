@@ -77,8 +77,8 @@ double RunTables::until_s() const {
 
 class StoreTail::Impl {
  public:
-  Impl(const std::filesystem::path& folder, std::filesystem::path file)
-      : folder_(folder), file_(std::move(file)) {}
+  Impl(const std::filesystem::path& folder, std::filesystem::path file, const TailLimits& limits)
+      : folder_(folder), file_(std::move(file)), limits_(limits) {}
 
   RunTables next() {
     return reading_file(file_, [this](SQLite::Database& database) {
@@ -132,6 +132,7 @@ class StoreTail::Impl {
   // A task is written when its fate is known, so ids do not come in their order: all before
   // `tasks_whole_` have been seen, of the others those in `tasks_ahead_`.
   void read_tasks(SQLite::Database& database, RunTables& tables) {
+    if (tasks_read_ >= limits_.tasks) return;
     Columns rows(database,
                  "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
                  "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
@@ -165,14 +166,19 @@ class StoreTail::Impl {
       task.share = maybe(rows, 20);
       tables.tasks.push_back(std::move(task));
     }
+    tasks_read_ += tables.tasks.size();
     while (tasks_ahead_.erase(tasks_whole_) > 0) ++tasks_whole_;
   }
 
   void read_activities(SQLite::Database& database, RunTables& tables) {
+    if (activities_read_ >= limits_.activities) return;
     Columns rows(database,
                  "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
-                 "bytes, flops, energy_j FROM activity WHERE rowid > ? ORDER BY rowid");
+                 "bytes, flops, energy_j FROM activity WHERE rowid > ? ORDER BY rowid LIMIT ?");
     rows.bind(1, last_activity_);
+    constexpr std::size_t largest = std::numeric_limits<std::int64_t>::max();
+    rows.bind(2, static_cast<std::int64_t>(
+                     std::min(largest, limits_.activities - activities_read_)));
     while (rows.executeStep()) {
       last_activity_ = rows.getColumn(0).getInt64();
       Activity a;
@@ -190,6 +196,7 @@ class StoreTail::Impl {
       a.energy_j = rows.getColumn(12).getDouble();
       tables.activities.push_back(a);
     }
+    activities_read_ += tables.activities.size();
   }
 
   void read_aggregations(SQLite::Database& database, RunTables& tables) {
@@ -239,21 +246,27 @@ class StoreTail::Impl {
   }
 
   void read_journal(SQLite::Database& database, RunTables& tables) {
+    const std::int64_t last =
+        database.execAndGet("SELECT COALESCE(MAX(sequence), -1) FROM journal").getInt64();
     Columns rows(database,
-                 "SELECT sequence, time_s, kind, node, task FROM journal WHERE sequence > ? "
-                 "ORDER BY sequence");
+                 std::string("SELECT time_s, kind, node, task FROM journal WHERE sequence > ? ") +
+                     (limits_.presence_only ? "AND kind IN ('node_lost', 'node_joined') " : "") +
+                     "ORDER BY sequence");
     rows.bind(1, last_entry_);
     while (rows.executeStep()) {
-      last_entry_ = rows.getColumn(0).getInt64();
-      const auto kind = entry_kind(rows.getColumn(2).getString());
+      const auto kind = entry_kind(rows.getColumn(1).getString());
       if (!kind) continue;
-      tables.journal.push_back({*kind, rows.getColumn(1).getDouble(),
-                                rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64()});
+      tables.journal.push_back({*kind, rows.getColumn(0).getDouble(),
+                                rows.getColumn(2).getInt64(), rows.getColumn(3).getInt64()});
     }
+    last_entry_ = last;
   }
 
   std::filesystem::path folder_;
   std::filesystem::path file_;
+  TailLimits limits_;
+  std::size_t activities_read_ = 0;
+  std::size_t tasks_read_ = 0;
   Names labels_;
   Names causes_;
   std::int64_t tasks_whole_ = 0;
@@ -265,8 +278,8 @@ class StoreTail::Impl {
   std::int64_t last_entry_ = -1;
 };
 
-StoreTail::StoreTail(const std::filesystem::path& folder)
-    : impl_(std::make_unique<Impl>(folder, sim::store_under_way(folder))) {}
+StoreTail::StoreTail(const std::filesystem::path& folder, const TailLimits& limits)
+    : impl_(std::make_unique<Impl>(folder, sim::store_under_way(folder), limits)) {}
 StoreTail::~StoreTail() = default;
 StoreTail::StoreTail(StoreTail&&) noexcept = default;
 StoreTail& StoreTail::operator=(StoreTail&&) noexcept = default;
@@ -274,7 +287,7 @@ RunTables StoreTail::next() { return impl_->next(); }
 
 RunTables read_tables(const std::filesystem::path& folder) {
   sim::read_run(folder);  // says what is wrong with a store
-  return StoreTail::Impl(folder, sim::store_path(folder)).next();
+  return StoreTail::Impl(folder, sim::store_path(folder), {}).next();
 }
 
 }  // namespace convoy::analysis

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,11 +94,19 @@ struct RunTables {
   [[nodiscard]] double until_s() const;
 };
 
+// What of a run is followed: those who look at one that makes a million rows a second must not keep
+// it from doing so.
+struct TailLimits {
+  std::size_t activities = std::numeric_limits<std::size_t>::max();  // in all; then no more
+  std::size_t tasks = std::numeric_limits<std::size_t>::max();       // likewise
+  bool presence_only = false;  // of the journal: who comes and goes
+};
+
 // Follows a run while it is written.
 class StoreTail {
  public:
   // Of a run that is being resumed the resumption is followed.
-  explicit StoreTail(const std::filesystem::path& folder);
+  explicit StoreTail(const std::filesystem::path& folder, const TailLimits& limits = {});
   ~StoreTail();
   StoreTail(StoreTail&&) noexcept;
   StoreTail& operator=(StoreTail&&) noexcept;

@@ -95,7 +95,7 @@ class LiveServer::Impl : public LiveHost {
       for (const auto& session : std::set(sessions_)) session->finish();
       check_over();
     });
-    constexpr std::chrono::seconds longest(2);
+    constexpr std::chrono::seconds longest(10);
     told.wait_for(longest);
     io_.stop();
     thread_.join();

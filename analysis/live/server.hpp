@@ -38,7 +38,7 @@ class LiveServer {
 
   [[nodiscard]] std::string url() const;  // with the token that allows to pause and to stop
 
-  // The store is whole: those who look are given it, and let go; at most two seconds.
+  // The store is whole: those who look are given it, and let go; at most ten seconds.
   void run_is_over();
 
  private:

@@ -55,7 +55,8 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   }
 
   void tell_status() override {
-    if (!rows_ || !outgoing_.empty()) return;  // the next one does as well
+    if (!rows_) return tell_rows();  // first the run itself
+    if (!outgoing_.empty()) return;  // the next one does as well
     outgoing_.push_back(text_of(status_json()));
     write();
   }
@@ -63,13 +64,15 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   void tell_rows() override {
     if (!host_.state().has_begun() || !outgoing_.empty() || closing_) return;
     guarded([this] {
-      if (!tail_) tail_.emplace(host_.options().folder);
+      // As many as a page draws with ease; the rest comes with the end.
+      constexpr TailLimits limits{50'000, 50'000, true};
+      if (!tail_) tail_.emplace(host_.options().folder, limits);
       const RunTables tables = tail_->next();
       if (!rows_) {
         rows_.emplace();
         rows_->next(tables);  // counts them
         outgoing_.push_back(text_of({{"type", "run"},
-                                     {"run", run_json(tables, label())},
+                                     {"run", run_json(tables, label(), true)},
                                      {"may_control", may_control_},
                                      {"pausable", host_.options().pausable}}));
         outgoing_.push_back(text_of(status_json()));

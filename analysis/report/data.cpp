@@ -377,10 +377,11 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
 
 }  // namespace
 
-Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits) {
+Json run_json(const RunTables& run, const std::string& label, bool going_on,
+              const PageLimits& limits) {
   const Curve curve = read_curve(run);
-  const std::vector<Round> rounds = read_rounds(run);
-  const std::vector<Idle> idle = idle_intervals(run, rounds);
+  const std::vector<Round> rounds = going_on ? std::vector<Round>() : read_rounds(run);
+  const std::vector<Idle> idle = going_on ? std::vector<Idle>() : idle_intervals(run, rounds);
   const RunFigures figures = read_figures(run, curve);
   const sim::RunRow& r = run.run.run;
   Json json = {{"label", label},
@@ -395,7 +396,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
                {"world", r.world},
                {"host", run.host},
                {"virtual_time_s", figures.virtual_time_s},
-               {"remarks", remarks_on(run, curve, figures, limits)}};
+               {"remarks", going_on ? std::vector<std::string>() : remarks_on(run, curve, figures, limits)}};
   json["figures"] = figures_json(run, figures, curve);
   json["nodes"] = nodes_json(run, limits.nodes);
   json["nodes_left_out"] = run.nodes.size() - std::min(run.nodes.size(), limits.nodes);

@@ -24,8 +24,10 @@ struct PageLimits {
   std::size_t activities = 200'000;  // merged with their neighbours until they are no more
 };
 
-// A Run of data.d.ts; `label` names it in the page.
-Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits = {});
+// A Run of data.d.ts; `label` names it in the page. `going_on`: it will be told anew at its end, so
+// what is reckoned from all of it (idle intervals, rounds) is left out.
+Json run_json(const RunTables& run, const std::string& label, bool going_on = false,
+              const PageLimits& limits = {});
 
 // A Sweep of data.d.ts.
 Json sweep_json(const SweepResults& sweep);

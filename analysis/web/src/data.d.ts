@@ -174,7 +174,8 @@ export interface FidelityEnd { simulated_s: number; measured_s: number; error: n
 
 // --- live ---------------------------------------------------------------------------------------
 // ws://HOST/live, with ?token=... where the page's address has one. The server sends `run` first,
-// then `rows` and `now` until `end`; after that it closes. A client may send {"do": "pause"},
+// then `rows` and `now` until `end`; after that it closes. `run` and `rows` hold at most the first
+// 50,000 activities and tasks, and neither rounds, idle nor waits: those come with `end`. A client may send {"do": "pause"},
 // {"do": "resume"} or {"do": "stop"}; they are answered with `now` or `refused`.
 
 export type Message =
