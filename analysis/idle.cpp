@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -127,18 +128,15 @@ class Causes {
   std::unordered_map<std::int64_t, const Round*> rounds_;
 };
 
-// In a run that is not over, or was killed: since when nodes have tasks whose fate is not known.
+// In a run that is not over, or was killed: since when nodes have tasks whose fate is not written
+// down (it is once their update is aggregated).
 std::map<std::int64_t, double> open_tasks(const RunTables& run) {
   std::map<std::int64_t, double> open;
   if (run.ended_s) return open;
-  std::unordered_set<std::int64_t> ended;
-  for (const sim::TaskRow& task : run.tasks) ended.insert(task.id);
+  std::unordered_set<std::int64_t> known;
+  for (const sim::TaskRow& task : run.tasks) known.insert(task.id);
   for (const Entry& entry : run.journal) {
-    const bool over = entry.kind == Entry::Kind::task_done || entry.kind == Entry::Kind::task_failed;
-    if (over) ended.insert(entry.task);
-  }
-  for (const Entry& entry : run.journal) {
-    if (entry.kind != Entry::Kind::assign || ended.contains(entry.task)) continue;
+    if (entry.kind != Entry::Kind::assign || known.contains(entry.task)) continue;
     open.try_emplace(entry.node, entry.time_s);
   }
   return open;
@@ -158,8 +156,21 @@ std::vector<NodeTime> by_node(const RunTables& run) {
       (a.is_transfer() ? n->moving : n->busy).push_back({a.start_s, a.end_s});
     }
   }
+  std::unordered_map<std::int64_t, const sim::TaskRow*> tasks;
   for (const sim::TaskRow& task : run.tasks) {
+    tasks[task.id] = &task;
     if (NodeTime* n = at(task.node)) n->tasks.push_back(&task);
+  }
+  // Those who have a part in the task of another.
+  std::set<std::pair<std::int64_t, std::int64_t>> partners;
+  for (const Activity& a : run.activities) {
+    const auto task = tasks.find(a.task);
+    if (task == tasks.end()) continue;
+    for (const std::int32_t node : {a.node, a.peer}) {
+      NodeTime* n = node == task->second->node ? nullptr : at(node);
+      if (n == nullptr || !partners.emplace(a.task, node).second) continue;
+      n->tasks.push_back(task->second);
+    }
   }
   for (const Absence& absence : absences(run)) {
     if (NodeTime* n = at(absence.node)) n->away.push_back({absence.begin_s, absence.end_s});
@@ -167,10 +178,7 @@ std::vector<NodeTime> by_node(const RunTables& run) {
   for (const auto& [node, since] : open_tasks(run)) {
     NodeTime* n = at(node);
     if (n == nullptr) continue;
-    double from = since;
-    for (const Span& span : n->busy) from = std::max(from, span.end_s);
-    for (const Span& span : n->moving) from = std::max(from, span.end_s);
-    n->unknown.push_back({from, run.until_s()});
+    n->unknown.push_back({since, run.until_s()});
   }
   for (NodeTime& n : nodes) {
     std::sort(n.tasks.begin(), n.tasks.end(), [](const sim::TaskRow* a, const sim::TaskRow* b) {

@@ -13,7 +13,7 @@ namespace convoy::analysis {
 
 enum class IdleCause {
   link,          // sends or receives (also while the transfer is held)
-  queue,         // its task waits for a lane: its own or its partner's
+  queue,         // has a part in a task and waits in it: for a lane, or for what others do first
   slowest_node,  // its update is in; all others must come, too
   quorum,        // its update is in; not enough others are
   deadline,      // its update is in; the round lasts until its deadline

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace convoy::analysis {
 namespace {
@@ -24,18 +25,26 @@ struct Trigger {
   bool timer = false;
   std::int64_t node = -1;
   std::int64_t task = -1;
+  bool others = false;  // there were tasks under way that it did without
 };
 
 std::vector<Trigger> read_triggers(const std::vector<Entry>& journal) {
   using Kind = Entry::Kind;
   std::vector<Trigger> triggers;
+  std::unordered_set<std::int64_t> under_way;
   for (std::size_t i = 0; i < journal.size(); ++i) {
-    if (journal[i].kind != Kind::aggregate) continue;
+    const Entry& entry = journal[i];
+    if (entry.kind == Kind::assign) under_way.insert(entry.task);
+    const bool over = entry.kind == Kind::task_done || entry.kind == Kind::task_failed ||
+                      entry.kind == Kind::cancel;
+    if (over) under_way.erase(entry.task);
+    if (entry.kind != Kind::aggregate) continue;
     Trigger trigger;
+    trigger.others = !under_way.empty();
     for (std::size_t k = i; k-- > 0 && same_time(journal[k].time_s, journal[i].time_s);) {
       const Entry& before = journal[k];
       const bool task = before.kind == Kind::task_done || before.kind == Kind::task_failed;
-      if (task && before.task >= 0) trigger = {false, before.node, before.task};
+      if (task && before.task >= 0) trigger.node = before.node, trigger.task = before.task;
       if (before.kind == Kind::timer_fired) trigger.timer = true;
       if (task || trigger.timer) break;
     }
@@ -85,8 +94,11 @@ class Paths {
   // Before its task began.
   void idle_until(std::int64_t node, double until, Round& round) const {
     double away = 0;
-    for (const Absence& a : absences_) {
-      if (a.node == node) away += overlap(a.begin_s, a.end_s, round.begin_s, until);
+    const auto of_node = std::equal_range(
+        absences_.begin(), absences_.end(), Absence{node},
+        [](const Absence& a, const Absence& b) { return a.node < b.node; });
+    for (auto a = of_node.first; a != of_node.second; ++a) {
+      away += overlap(a->begin_s, a->end_s, round.begin_s, until);
     }
     part(round, PathPart::outage) += away;
     part(round, PathPart::other) += std::max(0.0, until - round.begin_s - away);
@@ -117,27 +129,13 @@ class Paths {
   std::unordered_map<std::int64_t, std::vector<std::size_t>> by_task_;
 };
 
-// Of each aggregation whether a task was under way that it did without.
-std::vector<bool> others_under_way(const RunTables& run) {
-  std::vector<double> assigned;
-  std::vector<double> ended;
-  for (const sim::TaskRow& task : run.tasks) {
-    assigned.push_back(task.assigned_s);
-    ended.push_back(task.ended_s);
-  }
-  std::sort(assigned.begin(), assigned.end());
-  std::sort(ended.begin(), ended.end());
-  std::vector<bool> others;
-  for (const sim::AggregationRow& a : run.aggregations) {
-    const double hair = hair_s * std::max(1.0, a.start_s);
-    const auto begun = std::lower_bound(assigned.begin(), assigned.end(), a.start_s - hair);
-    const auto over = std::upper_bound(ended.begin(), ended.end(), a.start_s + hair);
-    others.push_back(begun - assigned.begin() > over - ended.begin());
-  }
-  return others;
-}
-
 }  // namespace
+
+const char* name_of(PathPart part) {
+  constexpr std::array<const char*, path_parts> names = {"queue",  "link",        "compute",
+                                                         "outage", "aggregation", "other"};
+  return names[static_cast<std::size_t>(part)];
+}
 
 const char* name_of(ClosedBy closed_by) {
   switch (closed_by) {
@@ -153,7 +151,6 @@ const char* name_of(ClosedBy closed_by) {
 
 std::vector<Round> read_rounds(const RunTables& run) {
   const std::vector<Trigger> triggers = read_triggers(run.journal);
-  const std::vector<bool> others = others_under_way(run);
   const Paths paths(run);
   std::unordered_map<std::int64_t, const sim::TaskRow*> tasks;
   for (const sim::TaskRow& task : run.tasks) tasks[task.id] = &task;
@@ -172,7 +169,7 @@ std::vector<Round> read_rounds(const RunTables& run) {
     const auto task = tasks.find(trigger.task);
     if (trigger.timer) {
       round.closed_by = ClosedBy::deadline;
-    } else if (others[i]) {
+    } else if (trigger.others) {
       round.closed_by = ClosedBy::quorum;
     }
     if (trigger.timer || task == tasks.end()) {

@@ -26,6 +26,7 @@ const char* name_of(ClosedBy closed_by);
 // the node was given its task.
 enum class PathPart { queue, link, compute, outage, aggregation, other };
 constexpr std::size_t path_parts = 6;
+const char* name_of(PathPart part);
 
 struct Round {
   std::int64_t version = 0;  // that it made

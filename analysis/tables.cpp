@@ -30,13 +30,14 @@ double number(Columns& row, int column) {
 
 std::optional<Entry::Kind> entry_kind(const std::string& name) {
   using Kind = Entry::Kind;
-  static const std::array<std::pair<const char*, Kind>, 7> kinds = {
+  static const std::array<std::pair<const char*, Kind>, 8> kinds = {
       {{"node_joined", Kind::node_joined},
        {"node_lost", Kind::node_lost},
        {"task_done", Kind::task_done},
        {"task_failed", Kind::task_failed},
        {"timer_fired", Kind::timer_fired},
        {"assign", Kind::assign},
+       {"cancel", Kind::cancel},
        {"aggregate", Kind::aggregate}}};
   for (const auto& [known, kind] : kinds) {
     if (name == known) return kind;

@@ -52,6 +52,7 @@ struct Entry {
     task_failed,
     timer_fired,
     assign,     // an order
+    cancel,     // likewise
     aggregate,  // likewise
   };
   Kind kind = Kind::task_done;

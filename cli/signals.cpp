@@ -7,8 +7,11 @@ namespace convoy::cli {
 std::atomic<bool> interrupted = false;
 
 void stop_on_signals() {
+  // Counted apart: others may have asked to stop in another way.
+  static std::atomic<bool> signalled = false;
   const auto handler = [](int signal) {
-    if (interrupted.exchange(true)) {
+    interrupted = true;
+    if (signalled.exchange(true)) {
       std::signal(signal, SIG_DFL);
       std::raise(signal);
     }

@@ -147,11 +147,9 @@ Json rounds_json(const std::vector<Round>& rounds) {
       {"node", column(rounds, [](const auto& r) { return r.node < 0 ? Json() : Json(r.node); })},
       {"label", column(rounds, [](const auto& r) { return r.label; })},
       {"label_s", column(rounds, [](const auto& r) { return r.label_s; })}};
-  std::size_t part = 0;
-  for (const char* name :
-       {"queue_s", "link_s", "compute_s", "outage_s", "aggregation_s", "other_s"}) {
-    json[name] = column(rounds, [part](const auto& r) { return r.path_s[part]; });
-    ++part;
+  for (std::size_t part = 0; part < path_parts; ++part) {
+    json[fmt::format("{}_s", name_of(static_cast<PathPart>(part)))] =
+        column(rounds, [part](const auto& r) { return r.path_s[part]; });
   }
   return json;
 }

@@ -140,8 +140,26 @@ class Inserter {
   SQLite::Statement reading_;
 };
 
+void remove_log(const std::filesystem::path& path) {
+  for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+}
 void remove_database(const std::filesystem::path& path) {
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+  remove_log(path);
+  std::filesystem::remove(path);
+}
+
+// All of it into the file itself; waits for those who are reading. False where somebody keeps on: what
+// is left in the log belongs to the file, and must neither be lost with it nor come over another.
+bool empty_the_log(SQLite::Database& database, int longest_ms) {
+  database.setBusyTimeout(longest_ms);
+  return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
+}
+constexpr int readers_may_take_ms = 30'000;
+
+[[noreturn]] void fail_for_readers(const std::filesystem::path& store) {
+  throw StoreError(fmt::format("{}: somebody keeps on reading it, so no other run can take its "
+                               "place; end that (a report, sqlite3) and run `convoy run --resume`",
+                               store.string()));
 }
 
 // A database that was opened, but killed before its first transaction.
@@ -162,16 +180,20 @@ bool is_blank_file(const std::filesystem::path& path) {
 // Of the store of that scenario; -1 where there is none.
 std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash) {
   if (!std::filesystem::exists(path)) return -1;
+  bool empty = true;
+  std::int64_t entries = -1;
   try {
     SQLite::Database database(path, SQLite::OPEN_READWRITE);
     if (is_blank(database)) return -1;
     check_store(path, database);
     if (read_run(database).run.scenario_hash != hash) return -1;
-    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    return database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
+    empty = empty_the_log(database, readers_may_take_ms);
+    entries = database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
   } catch (const std::exception&) {
     return -1;
   }
+  if (!empty) fail_for_readers(path);
+  return entries;
 }
 
 // A resumption that was killed is gone on from where it had come as far as the run before it: what
@@ -260,8 +282,10 @@ class StoreWriter::Impl {
     writer_.join();
     if (failure_) std::rethrow_exception(failure_);
     write_results(end, nodes, host);
-    empty_the_log();
-    if (path_ != final_path_) replace_old();
+    const bool empty = empty_the_log(*database_, path_ == final_path_ ? 0 : readers_may_take_ms);
+    if (path_ == final_path_) return;
+    if (!empty) fail_for_readers(path_);
+    replace_old();
   }
 
   std::vector<JournalRow> old_journal;
@@ -274,6 +298,7 @@ class StoreWriter::Impl {
       if (!overwrite) refuse_existing(path_.parent_path());
       remove_database(path_);
     }
+    remove_database(beside(path_));  // of a resumption that nobody goes on with
   }
 
   // False where nothing is there to be resumed: never begun, or killed before it began.
@@ -351,19 +376,6 @@ class StoreWriter::Impl {
     transaction.commit();
   }
 
-  // All into the file itself. Waits for those who are reading: what was left in the log of a resumed
-  // run would be lost with its name.
-  void empty_the_log() {
-    constexpr int longest_ms = 30'000;
-    database_->setBusyTimeout(path_ == final_path_ ? 0 : longest_ms);
-    const bool busy = database_->execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() != 0;
-    if (busy && path_ != final_path_) {
-      throw StoreError(fmt::format("{}: somebody keeps on reading it, so it cannot take the place "
-                                   "of {}; `convoy run --resume` does it",
-                                   path_.string(), final_path_.string()));
-    }
-  }
-
   // A resumed run is simulated anew in a file beside the old one, and takes its place when it has
   // come at least as far; else the old one stays as it was.
   void replace_old() {
@@ -372,6 +384,12 @@ class StoreWriter::Impl {
       remove_database(path_);
       return;
     }
+    // The old log must not come over the new file, whoever still has it open.
+    {
+      SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
+      if (!empty_the_log(old, readers_may_take_ms)) fail_for_readers(final_path_);
+    }
+    remove_log(final_path_);
     std::filesystem::rename(path_, final_path_);  // at once: one of them is always there
   }
 

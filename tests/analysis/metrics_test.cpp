@@ -149,9 +149,11 @@ std::filesystem::path a_quorum(const TemporaryFolder& folder) {
   update(store, 5, 2, 8, 1, 2, 1);
   store.aggregation(1, 4, 5);
   store.aggregation(2, 9, 10);
+  store.order("assign", 0, 1, 0).order("assign", 0, 2, 1).order("assign", 0, 3, 2);
   store.event("task_done", 3, 1, 0).event("task_done", 4, 2, 1).order("aggregate", 4);
-  store.event("aggregated", 5).event("node_lost", 6.5, 2).event("task_failed", 6.5, 2, 4);
-  store.event("node_joined", 8, 2).event("task_done", 8, 1, 3).event("task_done", 9, 3, 2);
+  store.event("aggregated", 5).order("assign", 5, 1, 3).order("assign", 5, 2, 4);
+  store.event("node_lost", 6.5, 2).event("task_failed", 6.5, 2, 4).event("node_joined", 8, 2);
+  store.order("assign", 8, 2, 5).event("task_done", 8, 1, 3).event("task_done", 9, 3, 2);
   store.order("aggregate", 9).event("aggregated", 10).event("task_done", 12, 2, 5);
   store.end.virtual_time_s = 13;
   return store.write();
@@ -187,6 +189,48 @@ TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   EXPECT_DOUBLE_EQ(gone[0].end_s - gone[0].begin_s, 1.5);
   EXPECT_THAT(lost_time(run), ElementsAre(0, 0, 1.5, 0));
   EXPECT_THAT(staleness_distribution(run), ElementsAre(3, 1));
+}
+
+// The same, killed at 12.5: the tables hold no more than what was written down.
+TEST(Rounds, WhatIsUnderWayIsKnownFromTheJournalAlone) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b").node(3, "c");
+  update(store, 0, 1, 0, 1, 1, 1);
+  store.task(0, 1, 0, 3, 1);
+  store.aggregation(1, 3, 4);
+  store.order("assign", 0, 1, 0).order("assign", 0, 2, 1).order("assign", 0, 3, 2);
+  store.event("task_done", 3, 1, 0).order("aggregate", 3).event("aggregated", 4);
+  store.event("task_done", 6, 2, 1);  // in, and waits for an aggregation: no row of it yet
+  store.order("assign", 8, 1, 3);
+  store.event("evaluated", 10);
+  RunTables run = read_tables(store.write());
+  run.ended_s.reset();
+  EXPECT_EQ(read_rounds(run).at(0).closed_by, ClosedBy::quorum);
+  // Nothing is said of b and c, whose tasks have no rows, nor of a after 8.
+  EXPECT_THAT(sums_of(run, 1), UnorderedElementsAre(Pair("link", 2), Pair("aggregation", 1),
+                                                    Pair("not_selected", 4)));
+  EXPECT_TRUE(sums_of(run, 2).empty());
+  EXPECT_TRUE(sums_of(run, 3).empty());
+}
+
+// A split task: a sends to b, which computes for it; b waits while a computes.
+TEST(Idle, PartnersOfATaskWaitInItsQueue) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b");
+  store.compute(1, "forward", 0, 4).task = 0;
+  store.transfer(1, 2, "activations", 4, 1).task = 0;
+  store.compute(2, "rest", 5, 2).task = 0;
+  store.task(0, 1, 0, 7, 1);
+  store.aggregation(1, 7, 7);
+  store.order("assign", 0, 1, 0).event("task_done", 7, 1, 0).order("aggregate", 7);
+  store.end.virtual_time_s = 7;
+  const RunTables run = read_tables(store.write());
+  EXPECT_THAT(sums_of(run, 1), UnorderedElementsAre(Pair("link", 1), Pair("queue", 2)));
+  EXPECT_THAT(sums_of(run, 2), UnorderedElementsAre(Pair("link", 1), Pair("queue", 4)));
+  EXPECT_THAT(path_of(read_rounds(run).at(0)),
+              UnorderedElementsAre(Pair("compute", 6), Pair("link", 1)));
 }
 
 TEST(Rounds, ADeadlineHasNoNodeToWaitFor) {

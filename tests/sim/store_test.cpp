@@ -1,0 +1,90 @@
+// The store under the eyes of others: who reads it while it is written, and while a resumed run
+// takes its place.
+
+#include "sim/store/store.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/files.hpp"
+#include "tests/support/programs.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using test::TemporaryFolder;
+
+const RunRow run{"n", "fedavg", 1, "", "hash", "0.1.0", ""};
+
+void write_journal(StoreWriter& store, std::int64_t entries) {
+  for (std::int64_t i = 0; i < entries; ++i) {
+    store.add(JournalRow{i, static_cast<double>(i), false, "timer_fired"});
+  }
+  store.commit();
+}
+
+std::int64_t journal_entries(const std::filesystem::path& file) {
+  SQLite::Database database(file, SQLite::OPEN_READONLY);
+  return database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
+}
+
+TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
+  const TemporaryFolder folder;
+  {
+    StoreWriter killed(folder.path(), run, {{}}, StoreMode::create);
+    write_journal(killed, 1000);
+    // A report is being made of it, say: what was written stays in the log.
+    SQLite::Database reader(store_path(folder.path()), SQLite::OPEN_READONLY);
+    reader.exec("BEGIN; SELECT COUNT(*) FROM journal");
+    std::filesystem::copy(folder.path(), folder.path() / "copy");
+  }
+  // As a kill leaves it: with a log.
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    const std::string name = "run.sqlite" + std::string(suffix);
+    std::filesystem::copy_file(folder.path() / "copy" / name, folder.path() / name,
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  ASSERT_GT(std::filesystem::file_size(folder.path() / "run.sqlite-wal"), 10'000);
+  SQLite::Database reader(store_path(folder.path()), SQLite::OPEN_READWRITE);
+  reader.exec("BEGIN");
+  ASSERT_EQ(reader.execAndGet("SELECT COUNT(*) FROM journal").getInt64(), 1000);
+  // Another one writes into the log, so that there is something that the reader keeps there.
+  {
+    SQLite::Database other(store_path(folder.path()), SQLite::OPEN_READWRITE);
+    other.exec("INSERT INTO host VALUES ('a', 'b')");
+  }
+  StoreWriter resumed(folder.path(), run, {{}}, StoreMode::resume);
+  EXPECT_EQ(resumed.take_old_journal().size(), 1000);
+  EXPECT_EQ(store_under_way(folder.path()).filename(), "run.sqlite.new");
+  write_journal(resumed, 3000);
+  std::jthread goes([&reader] {
+    for (int i = 0; i < 30; ++i) test::nap();
+    reader.exec("COMMIT");
+  });
+  resumed.finish({RunStatus::done, "", 1}, {}, {});  // waits for the reader
+  EXPECT_EQ(journal_entries(store_path(folder.path())), 3000);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
+  EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
+}
+
+TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
+  const TemporaryFolder folder;
+  {
+    StoreWriter first(folder.path(), run, {{}}, StoreMode::create);
+    write_journal(first, 10);
+  }
+  {
+    StoreWriter killed(folder.path(), run, {{}}, StoreMode::resume);
+    write_journal(killed, 5);
+  }
+  ASSERT_TRUE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
+  StoreWriter anew(folder.path(), run, {{}}, StoreMode::overwrite);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
+  EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
+}
+
+}  // namespace
+}  // namespace convoy::sim
