@@ -68,10 +68,9 @@ std::string round_timings(const RunTables& run, const std::vector<Round>& rounds
   const auto row = [&](std::int64_t version, const char* stage, double begin, double end) {
     const auto server = judged.find(version);
     const auto clients = distributed.find(version);
-    text += fmt::format(
-        "{},{},{},{},{},{}\n", version, stage, date(begin), date(end),
-        server == judged.end() ? "" : fmt::format("{}", server->second.accuracy),
-        clients == distributed.end() ? "" : fmt::format("{}", clients->second));
+    text += fmt::format("{},{},{},{},{},{}\n", version, stage, date(begin), date(end),
+                        server == judged.end() ? "" : fmt::format("{}", server->second.accuracy),
+                        clients == distributed.end() ? "" : fmt::format("{}", clients->second));
   };
   for (const Round& round : rounds) {
     row(round.version, "FIT", round.begin_s, round.end_s);
@@ -108,9 +107,8 @@ class Meter {
  public:
   Meter(const RunTables& run, double period_s)
       : period_s_(period_s),
-        periods_(run.nodes.size(),
-                 std::vector<Period>(static_cast<std::size_t>(
-                     std::max(1.0, std::ceil(run.until_s() / period_s - 1e-9))))) {
+        periods_(run.nodes.size(), std::vector<Period>(static_cast<std::size_t>(std::max(
+                                       1.0, std::ceil(run.until_s() / period_s - 1e-9))))) {
     const double until = run.until_s();
     for (std::size_t node = 0; node < run.nodes.size(); ++node) {
       spread(node, 0, until, [](Period& p, double, double part_s) { p.present_s += part_s; });
@@ -130,9 +128,8 @@ class Meter {
         continue;
       }
       const double bytes = a.cause == 0 ? a.bytes : 0;  // how far a lost one came nobody knows
-      spread(node, a.start_s, a.end_s, [&](Period& p, double share, double) {
-        p.sent += share * bytes;
-      });
+      spread(node, a.start_s, a.end_s,
+             [&](Period& p, double share, double) { p.sent += share * bytes; });
       spread(static_cast<std::size_t>(a.peer), a.start_s, a.end_s,
              [&](Period& p, double share, double) { p.received += share * bytes; });
     }
@@ -206,7 +203,8 @@ void add_measured(const std::vector<sim::ReadingRow>& readings, const Meter& met
   double received = 0;
   std::size_t next = 0;
   for (const sim::ReadingRow& r : readings) {
-    const auto now = std::min(periods.size() - 1, static_cast<std::size_t>(r.time_s / period_s));
+    const auto now =
+        std::min(periods.size() - 1, static_cast<std::size_t>(std::max(0.0, r.time_s) / period_s));
     for (; next <= now; ++next) {
       sent += periods[next].sent;
       received += periods[next].received;
@@ -252,11 +250,15 @@ std::vector<std::filesystem::path> export_colext(const std::filesystem::path& fo
   constexpr double samples = 1000;
   constexpr double least_s = 1e-6;
   constexpr double most_rows = 1e7;
-  const double period = std::max(least_s, options.period_s.value_or(run.until_s() / samples));
-  if (run.until_s() / period * static_cast<double>(run.nodes.size()) > most_rows) {
-    throw base::UserError(fmt::format("a row every {} s, of every node, are more than {:.0f} rows; "
-                                      "give a longer --period",
-                                      period, most_rows));
+  const auto nodes = static_cast<double>(run.nodes.size());
+  const double shortest = run.until_s() * nodes / most_rows;  // of a huge fleet less often
+  const double period =
+      std::max(least_s, options.period_s.value_or(std::max(run.until_s() / samples, shortest)));
+  if (run.until_s() / period * nodes > most_rows * (1 + 1e-9)) {
+    throw base::UserError(
+        fmt::format("a row every {} s, of every node, are more than {:.0f} rows; "
+                    "give a longer --period",
+                    period, most_rows));
   }
   const std::vector<Round> rounds = read_rounds(run);
   base::make_folder(folder.string());

@@ -27,25 +27,42 @@ std::optional<double> common_accuracy(const std::vector<RunSummary>& runs) {
   return std::floor(common * steps + 1e-9) / steps;
 }
 
+bool is_whole(const RunSummary& run) { return run.run.status == sim::RunStatus::done; }
+
 // The scenario without what a group's runs may differ in.
 std::string setting_of(const RunSummary& run) {
   base::Diagnostics ignored;  // it was read before
   base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
   scenario.erase("seed");
   scenario.erase("name");
+  if (!is_whole(run)) return run.folder;  // no other is like it
   return run.run.run.schedule + "\n" + base::to_toml(scenario);
 }
 
 // What all begin with, or the first.
 std::string label_of(const std::vector<const RunSummary*>& group) {
   std::string common = group.front()->folder;
+  if (!is_whole(*group.front())) {
+    return fmt::format("{} ({})", common, sim::name_of(group.front()->run.status));
+  }
   if (group.size() == 1) return common;
   for (const RunSummary* run : group) {
-    const auto end = std::mismatch(common.begin(), common.end(), run->folder.begin(),
-                                   run->folder.end());
+    const auto end =
+        std::mismatch(common.begin(), common.end(), run->folder.begin(), run->folder.end());
     common.erase(end.first, common.end());
   }
   return fmt::format("{}* ({})", common, group.front()->run.run.schedule);
+}
+
+// Of those that came to their end, if any did.
+double shortest_run(const std::vector<RunSummary>& runs) {
+  const bool some = std::any_of(runs.begin(), runs.end(), is_whole);
+  std::optional<double> shortest;
+  for (const RunSummary& run : runs) {
+    if (some && !is_whole(run)) continue;
+    shortest = std::min(shortest.value_or(run.figures.virtual_time_s), run.figures.virtual_time_s);
+  }
+  return shortest.value_or(0);
 }
 
 std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
@@ -78,6 +95,26 @@ std::string short_key(const std::string& key, const std::vector<std::string>& ke
     if (std::count_if(keys.begin(), keys.end(), ends_so) == 1) return end.substr(1);
   }
   return key;
+}
+
+std::string label_of(const SweepResults& sweep, const std::vector<std::string>& settings) {
+  const auto& keys = sweep.index.keys;
+  std::string label;
+  std::size_t next = 0;
+  for (const std::string& key : keys) {
+    if (key == "seed") continue;
+    label += fmt::format("{}{}={}", next == 0 ? "" : ", ", short_key(key, keys), settings[next]);
+    ++next;
+  }
+  return label.empty() ? sweep.index.scenario : label;
+}
+
+// Where it is an axis; else "".
+std::string schedule_of(const SweepResults& sweep, std::size_t point) {
+  const auto& keys = sweep.index.keys;
+  const auto at = std::find(keys.begin(), keys.end(), "schedule.kind");
+  if (at == keys.end()) return "";
+  return sweep.index.points[point].settings[static_cast<std::size_t>(at - keys.begin())];
 }
 
 std::optional<double> mean_of(const std::vector<std::optional<double>>& values) {
@@ -154,20 +191,20 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
 
 Cases cases_of(const std::vector<RunSummary>& runs) {
   const std::optional<double> target = common_accuracy(runs);
-  double shortest = runs.empty() ? 0 : runs.front().figures.virtual_time_s;
-  for (const RunSummary& run : runs) shortest = std::min(shortest, run.figures.virtual_time_s);
+  const double shortest = shortest_run(runs);
   Cases cases;
-  cases.figures = {{"virtual_time_s", "virtual time", Unit::seconds, Better::less},
-                   {"tasks", "updates", Unit::count, Better::none},
-                   {"samples", "samples", Unit::count, Better::none},
-                   {"bytes", "bytes", Unit::bytes, Better::less},
-                   {"energy_j", "energy", Unit::joules, Better::less},
-                   {"utilization", "utilization", Unit::share, Better::more},
-                   {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
-                   {"accuracy", "accuracy", Unit::share, Better::more},
-                   {"accuracy_at_s", "at " + base::human_seconds(shortest), Unit::share, Better::more},
-                   {"accuracy_area", "area to " + base::human_seconds(shortest), Unit::share,
-                    Better::more}};
+  cases.figures = {
+      {"virtual_time_s", "virtual time", Unit::seconds, Better::less},
+      {"tasks", "updates", Unit::count, Better::none},
+      {"samples", "samples", Unit::count, Better::none},
+      {"bytes", "bytes", Unit::bytes, Better::less},
+      {"energy_j", "energy", Unit::joules, Better::less},
+      {"utilization", "utilization", Unit::share, Better::more},
+      {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
+      {"accuracy", "accuracy", Unit::share, Better::more},
+      {"accuracy_at_s", "at " + base::human_seconds(shortest), Unit::share, Better::more},
+      {"accuracy_area_common", "area to " + base::human_seconds(shortest), Unit::share,
+       Better::more}};
   if (target) {
     const std::string percent = fmt::format(" to {:.0f} %", 100 * *target);
     cases.figures.push_back({"time_to_accuracy_s", "time" + percent, Unit::seconds, Better::less});
@@ -201,29 +238,35 @@ Cases cases_of(const std::vector<RunSummary>& runs) {
   return cases;
 }
 
-Cases cases_of(const SweepResults& sweep) {
-  const SeedGroups groups = without_seeds(sweep.index);
-  Cases cases{sweep.figures, {}};
-  const auto& keys = sweep.index.keys;
-  const auto value_of = [&](std::size_t point, std::string_view key) -> std::string {
-    const auto at = std::find(keys.begin(), keys.end(), key);
-    return at == keys.end() ? "" : sweep.index.points[point].settings[at - keys.begin()];
+Cases cases_of(const std::vector<SweepResults>& sweeps) {
+  Cases all;
+  const auto place = [&all](const FigureName& name) {
+    const auto found = std::find_if(all.figures.begin(), all.figures.end(),
+                                    [&](const auto& known) { return known.key == name.key; });
+    if (found != all.figures.end()) return static_cast<std::size_t>(found - all.figures.begin());
+    all.figures.push_back(name);
+    return all.figures.size() - 1;
   };
-  for (const SeedGroup& group : groups.groups) {
-    std::string label;
-    for (std::size_t k = 0; k < groups.keys.size(); ++k) {
-      label += fmt::format("{}{}={}", k == 0 ? "" : ", ", short_key(keys[groups.keys[k]], keys),
-                           group.settings[k]);
-    }
-    for (const std::size_t i : group.points) {
-      if (sweep.points[i].status != PointStatus::done) continue;
-      cases.all.push_back({label.empty() ? sweep.index.scenario : label,
-                           sweep.folder + "/points/" + sweep.index.points[i].hash,
-                           value_of(i, "schedule.kind"), value_of(i, "seed"),
-                           sweep.points[i].values});
+  for (const SweepResults& sweep : sweeps) {
+    for (const FigureName& name : sweep.figures) place(name);
+  }
+  for (const SweepResults& sweep : sweeps) {
+    for (const SeedGroup& group : without_seeds(sweep.index).groups) {
+      const std::string label =
+          (sweeps.size() > 1 ? sweep.folder + ": " : "") + label_of(sweep, group.settings);
+      for (const std::size_t i : group.points) {
+        const SweepPoint& point = sweep.points[i];
+        if (point.status != PointStatus::done) continue;
+        std::vector<std::optional<double>> values(all.figures.size());
+        for (std::size_t f = 0; f < sweep.figures.size(); ++f) {
+          values[place(sweep.figures[f])] = point.values[f];
+        }
+        all.all.push_back({label, sweep.folder + "/points/" + sweep.index.points[i].hash,
+                           schedule_of(sweep, i), point.seed, std::move(values)});
+      }
     }
   }
-  return cases;
+  return all;
 }
 
 Comparison compare(const Cases& cases, const std::string& baseline) {

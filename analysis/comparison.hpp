@@ -33,17 +33,19 @@ struct Cases {
   std::vector<Case> all;
 };
 
-// Of runs: those of the same scenario but for name and seed are a group. `to_accuracy` is the
-// highest accuracy, in whole percent, that every one of them has reached; the area under the
-// accuracy is taken until the end of the shortest.
+// Of runs: those of the same scenario but for name and seed are a group; one that did not come to
+// its end is a group of its own, since its figures are of a part. The accuracy that others are
+// timed to is the highest, in whole percent, that each has reached; the area under the accuracy is
+// taken until the end of the shortest that came to its end.
 Cases cases_of(const std::vector<RunSummary>& runs);
-// Of a sweep: the finished points; a group is called by its settings ("kind=cos2p, batch=16").
-Cases cases_of(const SweepResults& sweep);
+// Of sweeps: the finished points; a group is called by its settings ("kind=cos2p, batch=16"), where
+// there are several sweeps after its folder. What a sweep has no figure of is nothing there.
+Cases cases_of(const std::vector<SweepResults>& sweeps);
 
 struct GroupFigure {
   std::vector<std::optional<double>> values;  // of the group's runs
   std::optional<double> mean;                 // of those that have one
-  std::optional<double> ratio;                // of the means, to the baseline's; not where that is 0
+  std::optional<double> ratio;  // of the means, to the baseline's; not where that is 0
   // Runs of the same seed, this group minus the baseline; empty for the baseline, where no seed is
   // in both, and where a seed is in one of them twice.
   std::vector<std::string> seeds;

@@ -1,6 +1,7 @@
 #include "analysis/csv_export.hpp"
 
 #include <array>
+#include <ostream>
 #include <string>
 #include <utility>
 
@@ -46,8 +47,9 @@ constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
      "SELECT version, time_s, exit, blocks AS blocks_count, judged, loss, top1 AS top1_share, "
      "top5 AS top5_share, f1 AS f1_share, untrained AS untrained_share FROM evaluation "
      "ORDER BY rowid"},
-    {"journal", "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
-                "ORDER BY sequence"},
+    {"journal",
+     "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
+     "ORDER BY sequence"},
     {"presence", "SELECT time_s, node, present, for_good FROM presence ORDER BY rowid"},
     {"reading",
      "SELECT wall_s, time_s, node, power_w, temperature_c AS temperature_celsius, "
@@ -56,40 +58,43 @@ constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
     {"host", "SELECT key, value FROM host ORDER BY key"},
 }};
 
-std::string table_csv(SQLite::Database& database, const char* query) {
+void write_table(SQLite::Database& database, const char* query, std::ostream& out) {
   SQLite::Statement rows(database, query);
-  std::string text;
+  std::string line;
   for (int i = 0; i < rows.getColumnCount(); ++i) {
-    text += (i == 0 ? "" : ",") + base::csv_cell(rows.getColumnName(i));
+    line += (i == 0 ? "" : ",") + base::csv_cell(rows.getColumnName(i));
   }
-  text += "\n";
+  out << line << "\n";
   while (rows.executeStep()) {
+    line.clear();
     for (int i = 0; i < rows.getColumnCount(); ++i) {
       const SQLite::Column cell = rows.getColumn(i);
-      if (i > 0) text += ",";
+      if (i > 0) line += ",";
       // As SQLite writes a number it has 15 digits; as we do, the shortest that gives it back.
       if (cell.isFloat()) {
-        fmt::format_to(std::back_inserter(text), "{}", cell.getDouble());
+        fmt::format_to(std::back_inserter(line), "{}", cell.getDouble());
       } else if (!cell.isNull()) {
-        text += base::csv_cell(cell.getString());
+        line += base::csv_cell(cell.getString());
       }
     }
-    text += "\n";
+    out << line << "\n";
   }
-  return text;
 }
 
 std::string rounds_csv(const RunTables& run, const std::vector<Round>& rounds) {
   std::string text =
-      "version,begin_s,aggregation_s,end_s,closed_by,node,node_name,task,label,label_s,queue_s,"
-      "link_s,compute_s,outage_s,aggregation_part_s,other_s\n";
+      "version,begin_s,aggregation_begin_s,end_s,closed_by,node,node_name,task,label,label_s";
+  for (std::size_t part = 0; part < path_parts; ++part) {
+    text += fmt::format(",{}_s", name_of(static_cast<PathPart>(part)));
+  }
+  text += "\n";
   for (const Round& r : rounds) {
     const bool known = r.node >= 0 && r.node < static_cast<std::int64_t>(run.nodes.size());
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{}", r.version, r.begin_s, r.aggregation_s,
-                        r.end_s, name_of(r.closed_by), known ? std::to_string(r.node) : "",
-                        known ? base::csv_cell(run.nodes[static_cast<std::size_t>(r.node)].name) : "",
-                        r.task >= 0 ? std::to_string(r.task) : "", base::csv_cell(r.label),
-                        r.label_s);
+    text +=
+        fmt::format("{},{},{},{},{},{},{},{},{},{}", r.version, r.begin_s, r.aggregation_s, r.end_s,
+                    name_of(r.closed_by), known ? std::to_string(r.node) : "",
+                    known ? base::csv_cell(run.nodes[static_cast<std::size_t>(r.node)].name) : "",
+                    r.task >= 0 ? std::to_string(r.task) : "", base::csv_cell(r.label), r.label_s);
     for (const double part : r.path_s) text += fmt::format(",{}", part);
     text += "\n";
   }
@@ -122,12 +127,15 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
   sim::read_run(run);  // says what is wrong with a store
   base::make_folder(folder.string());
   std::vector<std::filesystem::path> files;
-  const auto write = [&](const std::string& name, const std::string& text) {
+  const auto write = [&](const std::string& name, const auto& what) {
     files.push_back(folder / (name + ".csv"));
-    base::write_output(files.back().string(), text, true);
+    base::write_output(files.back().string(), what, true);
   };
   reading(run, [&](SQLite::Database& database) {
-    for (const auto& [name, query] : tables) write(name, table_csv(database, query));
+    SQLite::Transaction one_state(database);  // however the run goes on meanwhile
+    for (const auto& table : tables) {
+      write(table.first, [&](std::ostream& out) { write_table(database, table.second, out); });
+    }
   });
   const RunTables all = read_tables(run);
   const std::vector<Round> rounds = read_rounds(all);

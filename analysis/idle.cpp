@@ -51,7 +51,7 @@ struct NodeTime {
   std::vector<Span> busy;
   std::vector<Span> moving;  // sends or receives
   std::vector<Span> away;
-  std::vector<Span> unknown;  // has a task of which nothing is written down yet
+  std::vector<Span> unknown;               // has a task of which nothing is written down yet
   std::vector<const sim::TaskRow*> tasks;  // by the time they were assigned
 };
 
@@ -192,8 +192,8 @@ std::vector<NodeTime> by_node(const RunTables& run) {
 
 const char* name_of(IdleCause cause) {
   constexpr std::array<const char*, idle_causes> names = {
-      "link",        "queue",  "slowest_node", "quorum", "deadline",     "aggregation",
-      "outage",      "memory", "failed",       "not_selected", "run_end"};
+      "link",   "queue",  "slowest_node", "quorum",       "deadline", "aggregation",
+      "outage", "memory", "failed",       "not_selected", "run_end"};
   return names[static_cast<std::size_t>(cause)];
 }
 
@@ -220,7 +220,8 @@ std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>&
     for (const Span& span : without(not_moving, there)) {
       Causes::add(node, span.begin_s, span.end_s, IdleCause::outage, of_node);
     }
-    for (const Span& span : without(there, united(std::move(n.unknown)))) causes.explain(n.tasks, node, span, of_node);
+    for (const Span& span : without(there, united(std::move(n.unknown))))
+      causes.explain(n.tasks, node, span, of_node);
     std::sort(of_node.begin(), of_node.end(),
               [](const Idle& a, const Idle& b) { return a.begin_s < b.begin_s; });
     all.insert(all.end(), of_node.begin(), of_node.end());

@@ -1,7 +1,6 @@
 #include "analysis/json.hpp"
 
 #include <cmath>
-#include <cstdlib>
 
 namespace convoy::analysis {
 namespace {
@@ -35,22 +34,9 @@ Json end_json(const std::optional<EndError>& end) {
           {"error", optional_json(end->error)}};
 }
 
-
-// As a number where it is one: seeds are.
-Json seeds_json(const std::vector<std::string>& seeds) {
-  Json all = Json::array();
-  for (const std::string& seed : seeds) {
-    char* end = nullptr;
-    const unsigned long long number = std::strtoull(seed.c_str(), &end, 10);
-    const bool whole = !seed.empty() && *end == '\0';
-    all.push_back(whole ? Json(number) : Json(seed));
-  }
-  return all;
-}
-
 Json group_json(const GroupFigure& group) {
   if (!group.paired) return {};
-  return {{"seeds", seeds_json(group.seeds)},
+  return {{"seeds", group.seeds},
           {"differences", group.differences},
           {"mean", group.paired->mean},
           {"low", optional_json(group.paired->low)},
@@ -77,7 +63,7 @@ Json to_json(const Comparison& comparison) {
   Json json = {{"baseline", comparison.baseline}, {"groups", Json::array()}};
   for (const ComparedGroup& group : comparison.groups) {
     json["groups"].push_back(
-        {{"label", group.label}, {"runs", group.runs}, {"seeds", seeds_json(group.seeds)}});
+        {{"label", group.label}, {"runs", group.runs}, {"seeds", group.seeds}});
   }
   json["figures"] = Json::array();
   for (const ComparedFigure& figure : comparison.figures) {

@@ -28,6 +28,15 @@ std::vector<Inflow> read_inflow(const RunTables& run) {
   return all;
 }
 
+// A key of the scenario.
+std::optional<base::Value> setting_of(const RunTables& run, const char* table, const char* key) {
+  base::Diagnostics ignored;  // it was read before
+  const base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
+  const base::Value* section = scenario.find(table);
+  const base::Value* value = section == nullptr ? nullptr : section->find(key);
+  return value == nullptr ? std::nullopt : std::optional(*value);
+}
+
 template <class T>
 void keep_largest(std::optional<T>& largest, T value) {
   largest = std::max(largest.value_or(value), value);
@@ -155,24 +164,30 @@ std::vector<double> lost_time(const RunTables& run) {
   return lost;
 }
 
+bool learns(const RunTables& run) {
+  const std::optional<base::Value> learn = setting_of(run, "training", "learn");
+  const bool* value = learn ? learn->as<bool>() : nullptr;
+  return value != nullptr && *value;
+}
+
 std::optional<double> target_accuracy(const RunTables& run) {
-  base::Diagnostics ignored;  // it was read before
-  const base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
   for (const auto& [table, key] : {std::pair{"evaluation", "target"}, {"stop", "accuracy"}}) {
-    const base::Value* section = scenario.find(table);
-    const base::Value* target = section == nullptr ? nullptr : section->find(key);
-    if (target == nullptr) continue;
+    const std::optional<base::Value> target = setting_of(run, table, key);
+    if (!target) continue;
     if (const double* value = target->as<double>()) return *value;
     if (const std::int64_t* whole = target->as<std::int64_t>()) return static_cast<double>(*whole);
   }
   return std::nullopt;
 }
 
-RunSummary read_summary(const std::filesystem::path& folder) {
-  const RunTables run = read_tables(folder);
+RunSummary summary_of(const RunTables& run) {
   RunSummary summary{run.folder, run.run, {}, read_curve(run)};
   summary.figures = read_figures(run, summary.curve);
   return summary;
+}
+
+RunSummary read_summary(const std::filesystem::path& folder) {
+  return summary_of(read_tables(folder));
 }
 
 }  // namespace convoy::analysis

@@ -66,16 +66,20 @@ std::vector<std::int64_t> staleness_distribution(const RunTables& run);
 // By node: seconds of computing and transfers that went into tasks that failed or were given up.
 std::vector<double> lost_time(const RunTables& run);
 
+// Whether the scenario has the run learn (training.learn).
+bool learns(const RunTables& run);
+
 // The accuracy that the scenario aims at (evaluation.target, else stop.accuracy).
 std::optional<double> target_accuracy(const RunTables& run);
 
-// Everything about the run's learning, for those who compare: reads the store.
+// A run as those need it who compare.
 struct RunSummary {
   std::string folder;
   sim::StoredRun run;
   RunFigures figures;
   Curve curve;
 };
+RunSummary summary_of(const RunTables& run);
 // Throws sim::StoreError where there is no store to read.
 RunSummary read_summary(const std::filesystem::path& folder);
 

@@ -12,8 +12,8 @@
 
 namespace convoy::analysis {
 
-// What `read` gives of a store, or of the run in a folder. Throws sim::StoreError, naming the file, where SQLite
-// cannot go on: a file that is none of its own, or a damaged one.
+// What `read` gives of a store, or of the run in a folder. Throws sim::StoreError, naming the file,
+// where SQLite cannot go on: a file that is none of its own, or a damaged one.
 template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {

@@ -137,7 +137,6 @@ void write(SQLite::Database& database, const std::filesystem::path& folder,
   writer.end(fmt::format("{} with {}", stored.run.name, stored.run.schedule));
 }
 
-
 }  // namespace
 
 void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {

@@ -94,9 +94,9 @@ class Paths {
   // Before its task began.
   void idle_until(std::int64_t node, double until, Round& round) const {
     double away = 0;
-    const auto of_node = std::equal_range(
-        absences_.begin(), absences_.end(), Absence{node},
-        [](const Absence& a, const Absence& b) { return a.node < b.node; });
+    const auto of_node =
+        std::equal_range(absences_.begin(), absences_.end(), Absence{node},
+                         [](const Absence& a, const Absence& b) { return a.node < b.node; });
     for (auto a = of_node.first; a != of_node.second; ++a) {
       away += overlap(a->begin_s, a->end_s, round.begin_s, until);
     }

@@ -2,16 +2,15 @@
 
 // How far the mean of a few differences can be trusted.
 
+#include <optional>
 #include <string>
 #include <vector>
-
-#include <optional>
 
 namespace convoy::analysis {
 
 struct Interval {
   double mean = 0;
-  std::optional<double> low;   // of the 95 % confidence interval of the mean; nothing: one value
+  std::optional<double> low;  // of the 95 % confidence interval of the mean; nothing: one value
   std::optional<double> high;
   std::string method;  // "t" (Student), from ten values on "bootstrap", or ""
 };

@@ -5,8 +5,8 @@
 #include <limits>
 #include <map>
 
-#include "base/diagnostics.hpp"
 #include "analysis/open_store.hpp"
+#include "base/diagnostics.hpp"
 #include "base/text.hpp"
 
 namespace convoy::analysis {
@@ -86,9 +86,8 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
 
 Trace trace_of_node(const std::filesystem::path& folder, const std::string& node) {
   sim::read_run(folder);  // says what is wrong with a store
-  return reading(folder, [&](SQLite::Database& database) {
-    return read_trace(database, folder, node);
-  });
+  return reading(folder,
+                 [&](SQLite::Database& database) { return read_trace(database, folder, node); });
 }
 
 }  // namespace convoy::analysis

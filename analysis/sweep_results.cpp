@@ -66,6 +66,7 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
     row.values.resize(all_figures().size());
     if (const auto summary = folder.summary(point.hash)) {
       row.status = PointStatus::done;
+      row.seed = summary->at("seed").dump();
       for (std::size_t f = 0; f < row.values.size(); ++f) {
         row.values[f] = value_in(*summary, all_figures()[f].key);
         if (row.values[f]) present[f] = true;

@@ -17,6 +17,7 @@ const char* name_of(PointStatus status);
 struct SweepPoint {
   PointStatus status = PointStatus::missing;
   std::string cause;                          // of a failure
+  std::string seed;                           // of a finished point, whether or not it is an axis
   std::vector<std::optional<double>> values;  // of SweepResults::figures
 };
 

@@ -87,8 +87,8 @@ class StoreTail::Impl {
       RunTables tables;
       tables.folder = folder_.string();
       read_state(database, tables);
-      read_tasks(database, tables);
       read_activities(database, tables);
+      read_tasks(database, tables);
       read_aggregations(database, tables);
       read_evaluations(database, tables);
       read_readings(database, tables);
@@ -97,6 +97,10 @@ class StoreTail::Impl {
       tables.causes = causes_;
       return tables;
     });
+  }
+
+  [[nodiscard]] bool is_complete() const {
+    return tasks_read_ < limits_.tasks && activities_read_ < limits_.activities;
   }
 
  private:
@@ -115,13 +119,12 @@ class StoreTail::Impl {
                               rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
                               rows.getColumn(8).getInt64()});
       if (rows.getColumn(9).isNull()) continue;
-      tables.node_ends.push_back(
-          {rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
-           rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
-           rows.getColumn(12).getDouble(), rows.getColumn(13).getDouble(),
-           rows.getColumn(14).getDouble(), rows.getColumn(15).getDouble(),
-           rows.getColumn(16).getDouble(), rows.getColumn(17).getInt64(),
-           rows.getColumn(18).getInt64()});
+      tables.node_ends.push_back({rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
+                                  rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
+                                  rows.getColumn(12).getDouble(), rows.getColumn(13).getDouble(),
+                                  rows.getColumn(14).getDouble(), rows.getColumn(15).getDouble(),
+                                  rows.getColumn(16).getDouble(), rows.getColumn(17).getInt64(),
+                                  rows.getColumn(18).getInt64()});
     }
     if (tables.node_ends.size() != tables.nodes.size()) tables.node_ends.clear();
     Columns facts(database, "SELECT key, value FROM host");
@@ -133,7 +136,7 @@ class StoreTail::Impl {
   // A task is written when its fate is known, so ids do not come in their order: all before
   // `tasks_whole_` have been seen, of the others those in `tasks_ahead_`.
   void read_tasks(SQLite::Database& database, RunTables& tables) {
-    if (tasks_read_ >= limits_.tasks) return;
+    if (!is_complete()) return;
     Columns rows(database,
                  "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
                  "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
@@ -172,14 +175,14 @@ class StoreTail::Impl {
   }
 
   void read_activities(SQLite::Database& database, RunTables& tables) {
-    if (activities_read_ >= limits_.activities) return;
+    if (!is_complete()) return;
     Columns rows(database,
                  "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
                  "bytes, flops, energy_j FROM activity WHERE rowid > ? ORDER BY rowid LIMIT ?");
     rows.bind(1, last_activity_);
     constexpr std::size_t largest = std::numeric_limits<std::int64_t>::max();
-    rows.bind(2, static_cast<std::int64_t>(
-                     std::min(largest, limits_.activities - activities_read_)));
+    rows.bind(2,
+              static_cast<std::int64_t>(std::min(largest, limits_.activities - activities_read_)));
     while (rows.executeStep()) {
       last_activity_ = rows.getColumn(0).getInt64();
       Activity a;
@@ -208,11 +211,11 @@ class StoreTail::Impl {
     rows.bind(1, last_version_);
     while (rows.executeStep()) {
       last_version_ = rows.getColumn(0).getInt64();
-      tables.aggregations.push_back(
-          {last_version_, rows.getColumn(1).getDouble(), rows.getColumn(2).getDouble(),
-           rows.getColumn(3).getInt64(), rows.getColumn(4).getDouble(),
-           rows.getColumn(5).getDouble(), rows.getColumn(6).getInt64(), maybe_whole(rows, 7),
-           maybe(rows, 8)});
+      tables.aggregations.push_back({last_version_, rows.getColumn(1).getDouble(),
+                                     rows.getColumn(2).getDouble(), rows.getColumn(3).getInt64(),
+                                     rows.getColumn(4).getDouble(), rows.getColumn(5).getDouble(),
+                                     rows.getColumn(6).getInt64(), maybe_whole(rows, 7),
+                                     maybe(rows, 8)});
     }
   }
 
@@ -223,12 +226,11 @@ class StoreTail::Impl {
     rows.bind(1, last_evaluation_);
     while (rows.executeStep()) {
       last_evaluation_ = rows.getColumn(0).getInt64();
-      tables.evaluations.push_back(
-          {rows.getColumn(1).getInt64(), rows.getColumn(2).getDouble(),
-           rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
-           rows.getColumn(5).getInt() != 0, number(rows, 6), rows.getColumn(7).getDouble(),
-           rows.getColumn(8).getDouble(), rows.getColumn(9).getDouble(),
-           rows.getColumn(10).getDouble()});
+      tables.evaluations.push_back({rows.getColumn(1).getInt64(), rows.getColumn(2).getDouble(),
+                                    rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
+                                    rows.getColumn(5).getInt() != 0, number(rows, 6),
+                                    rows.getColumn(7).getDouble(), rows.getColumn(8).getDouble(),
+                                    rows.getColumn(9).getDouble(), rows.getColumn(10).getDouble()});
     }
   }
 
@@ -251,14 +253,14 @@ class StoreTail::Impl {
         database.execAndGet("SELECT COALESCE(MAX(sequence), -1) FROM journal").getInt64();
     Columns rows(database,
                  std::string("SELECT time_s, kind, node, task FROM journal WHERE sequence > ? ") +
-                     (limits_.presence_only ? "AND kind IN ('node_lost', 'node_joined') " : "") +
+                     (!is_complete() ? "AND kind IN ('node_lost', 'node_joined') " : "") +
                      "ORDER BY sequence");
     rows.bind(1, last_entry_);
     while (rows.executeStep()) {
       const auto kind = entry_kind(rows.getColumn(1).getString());
       if (!kind) continue;
-      tables.journal.push_back({*kind, rows.getColumn(0).getDouble(),
-                                rows.getColumn(2).getInt64(), rows.getColumn(3).getInt64()});
+      tables.journal.push_back({*kind, rows.getColumn(0).getDouble(), rows.getColumn(2).getInt64(),
+                                rows.getColumn(3).getInt64()});
     }
     last_entry_ = last;
   }
@@ -285,6 +287,7 @@ StoreTail::~StoreTail() = default;
 StoreTail::StoreTail(StoreTail&&) noexcept = default;
 StoreTail& StoreTail::operator=(StoreTail&&) noexcept = default;
 RunTables StoreTail::next() { return impl_->next(); }
+bool StoreTail::is_complete() const { return impl_->is_complete(); }
 
 RunTables read_tables(const std::filesystem::path& folder) {
   sim::read_run(folder);  // says what is wrong with a store

@@ -25,8 +25,8 @@ Outcome outcome_of(const sim::TaskRow& task);
 bool came_in(const sim::TaskRow& task);
 
 struct Activity {
-  std::int64_t task = 0;  // below -1: an aggregation
-  std::int32_t node = 0;  // where it computed, or who sent
+  std::int64_t task = 0;   // below -1: an aggregation
+  std::int32_t node = 0;   // where it computed, or who sent
   std::int32_t peer = -1;  // who received; -1: it computed
   std::int32_t label = 0;  // index of RunTables::labels
   std::int32_t cause = 0;  // index of RunTables::causes; 0: it ended as it should
@@ -78,11 +78,11 @@ class Names {
 struct RunTables {
   std::string folder;
   sim::StoredRun run;
-  std::optional<double> ended_s;  // virtual; nothing: the run is not over, or was killed
-  std::vector<sim::NodeRow> nodes;       // by id; the first is the server
-  std::vector<sim::NodeEnd> node_ends;   // of the same; empty: the run is not over
-  std::vector<sim::TaskRow> tasks;       // by id
-  std::vector<Activity> activities;      // in the order in which they ended
+  std::optional<double> ended_s;        // virtual; nothing: the run is not over, or was killed
+  std::vector<sim::NodeRow> nodes;      // by id; the first is the server
+  std::vector<sim::NodeEnd> node_ends;  // of the same; empty: the run is not over
+  std::vector<sim::TaskRow> tasks;      // by id
+  std::vector<Activity> activities;     // in the order in which they ended
   std::vector<sim::AggregationRow> aggregations;  // by version
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit
   std::vector<sim::ReadingRow> readings;
@@ -98,9 +98,10 @@ struct RunTables {
 // What of a run is followed: those who look at one that makes a million rows a second must not keep
 // it from doing so.
 struct TailLimits {
-  std::size_t activities = std::numeric_limits<std::size_t>::max();  // in all; then no more
-  std::size_t tasks = std::numeric_limits<std::size_t>::max();       // likewise
-  bool presence_only = false;  // of the journal: who comes and goes
+  // In all; when one is reached, neither activities nor tasks are read any more, and of the journal
+  // only who comes and goes.
+  std::size_t activities = std::numeric_limits<std::size_t>::max();
+  std::size_t tasks = std::numeric_limits<std::size_t>::max();
 };
 
 // Follows a run while it is written.
@@ -115,6 +116,9 @@ class StoreTail {
   // The rows that have come since the last call; `labels` and `causes` are whole. The rest (run,
   // nodes, host) is as it is now. Throws sim::StoreError.
   RunTables next();
+
+  // Whether all that was there was given: no limit was reached.
+  [[nodiscard]] bool is_complete() const;
 
   class Impl;
 

@@ -26,7 +26,8 @@ void check_output(const std::string& path, bool overwrite) {
 }
 
 void write_output(const std::string& path, const std::string& text, bool overwrite) {
-  write_output(path, [&text](std::ostream& out) { out << text; }, overwrite);
+  write_output(
+      path, [&text](std::ostream& out) { out << text; }, overwrite);
 }
 
 void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
@@ -63,7 +64,8 @@ void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error || !std::filesystem::is_directory(path)) {
-    throw UserError(path + ": cannot be made a folder" + (error ? " (" + error.message() + ")" : ""));
+    throw UserError(path + ": cannot be made a folder" +
+                    (error ? " (" + error.message() + ")" : ""));
   }
 }
 

@@ -14,8 +14,8 @@ void check_output(const std::string& path, bool overwrite);
 
 // Whole or not at all: written beside, then put in its place. "-": to the terminal.
 void write_output(const std::string& path, const std::string& text, bool overwrite);
-// The same for what is too large to be held in memory: `write` fills the file; what it throws leaves
-// none behind.
+// The same for what is too large to be held in memory: `write` fills the file; what it throws
+// leaves none behind.
 void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
                   bool overwrite);
 

@@ -1,5 +1,5 @@
-// The report of a large run, and what it costs a run to be looked at while it goes on. Exit status 1
-// where a bound is not met.
+// The report of a large run, and what it costs a run to be looked at while it goes on. Exit status
+// 1 where a bound is not met.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -123,10 +123,10 @@ void reports(const fs::path& folder) {
                       (folder / "s.toml").string(), (folder / "run").string()));
   std::vector<double> times;
   for (int i = 0; i < 5; ++i) {
-    times.push_back(command(fmt::format("{} report {} -o {} > /dev/null", CONVOY_BINARY,
-                                        (folder / "run").string(),
-                                        (folder / "report.html").string()))
-                        .seconds);
+    times.push_back(
+        command(fmt::format("{} report {} -o {} > /dev/null", CONVOY_BINARY,
+                            (folder / "run").string(), (folder / "report.html").string()))
+            .seconds);
   }
   report("report of 100,000 activities", median(times), "s", 3);
   report("  its size", static_cast<double>(fs::file_size(folder / "report.html")) / 1e6, "MB", 10);

@@ -10,8 +10,8 @@
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
-#include "base/text.hpp"
 #include "base/files.hpp"
+#include "base/text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/model/submodel.hpp"

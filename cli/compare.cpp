@@ -40,7 +40,7 @@ std::string runs_table(const std::vector<RunSummary>& runs, const analysis::Case
   for (std::size_t f = 0; f < cases.figures.size(); ++f) {
     // The others are in the comparison below, or in --json.
     const std::string& key = cases.figures[f].key;
-    const bool shown = key != "accuracy_area" && key != "bytes_to_accuracy" &&
+    const bool shown = key != "accuracy_area_common" && key != "bytes_to_accuracy" &&
                        key != "energy_to_accuracy_j";
     const bool any = std::any_of(cases.all.begin(), cases.all.end(),
                                  [f](const analysis::Case& one) { return one.values[f]; });
@@ -117,7 +117,20 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
 }
 
 int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders) {
-  const analysis::Comparison comparison = compare_all(folders, arguments.baseline);
+  if (!folders.runs.empty()) {
+    throw base::UserError(folders.runs.front() +
+                          ": is a run, others are sweeps; compare runs or sweeps, not both");
+  }
+  std::vector<analysis::SweepResults> sweeps;
+  for (const std::string& folder : folders.sweeps) {
+    sweeps.push_back(analysis::read_sweep(sim::SweepFolder(folder)));
+  }
+  const analysis::Cases cases = analysis::cases_of(sweeps);
+  if (cases.all.empty()) {
+    throw base::UserError(folders.sweeps.front() +
+                          ": no point of it is finished; run `convoy sweep` on it again");
+  }
+  const Comparison comparison = analysis::compare(cases, arguments.baseline);
   print(arguments, comparison, {}, {}, comparison_text(comparison));
   return ExitStatus::done;
 }
@@ -153,8 +166,9 @@ void add_compare(CLI::App& app, int& status) {
       "errors where a run is measured");
   auto arguments = std::make_shared<CompareArguments>();
   verb->add_option("run", arguments->folders, "Folders of runs, or of sweeps")->required();
-  verb->add_option("--baseline", arguments->baseline,
-                   "What the others are held against: a group, run or schedule (default: the first)");
+  verb->add_option(
+      "--baseline", arguments->baseline,
+      "What the others are held against: a group, run or schedule (default: the first)");
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
   auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");
   auto* latex = verb->add_flag("--latex", arguments->latex, "Print it as a LaTeX table (booktabs)");

@@ -45,11 +45,18 @@ std::string number(const std::optional<double>& value) {
 }
 
 std::string in_latex(const std::string& text) {
-  static const std::map<char, std::string> escapes = {
-      {'\\', "\\textbackslash{}"}, {'{', "\\{"},  {'}', "\\}"},
-      {'$', "\\$"},                {'&', "\\&"},  {'#', "\\#"},
-      {'%', "\\%"},                {'_', "\\_"},  {'^', "\\textasciicircum{}"},
-      {'~', "\\textasciitilde{}"}, {'<', "\\textless{}"}, {'>', "\\textgreater{}"}};
+  static const std::map<char, std::string> escapes = {{'\\', "\\textbackslash{}"},
+                                                      {'{', "\\{"},
+                                                      {'}', "\\}"},
+                                                      {'$', "\\$"},
+                                                      {'&', "\\&"},
+                                                      {'#', "\\#"},
+                                                      {'%', "\\%"},
+                                                      {'_', "\\_"},
+                                                      {'^', "\\textasciicircum{}"},
+                                                      {'~', "\\textasciitilde{}"},
+                                                      {'<', "\\textless{}"},
+                                                      {'>', "\\textgreater{}"}};
   std::string escaped;
   for (const char c : text) {
     const auto found = escapes.find(c);
@@ -86,8 +93,8 @@ std::string comparison_text(const Comparison& comparison) {
       table.add(std::move(row));
     }
   }
-  std::string text = fmt::format("Against {}\n{}", comparison.groups[comparison.baseline].label,
-                                 table.str());
+  std::string text =
+      fmt::format("Against {}\n{}", comparison.groups[comparison.baseline].label, table.str());
   if (several) {
     text +=
         "  difference: mean over seeds that both have; t: Student's interval, bootstrap: BCa, from "
@@ -105,7 +112,7 @@ std::string comparison_csv(const Comparison& comparison) {
       const GroupFigure& group = figure.groups[g];
       std::string points;
       for (std::size_t i = 0; i < group.values.size(); ++i) {
-        points += fmt::format("{}{}={}", i == 0 ? "" : " ", comparison.groups[g].seeds[i],
+        points += fmt::format("{}{}:{}", i == 0 ? "" : " ", comparison.groups[g].seeds[i],
                               number(group.values[i]));
       }
       const analysis::Interval interval = group.paired.value_or(analysis::Interval{});
@@ -135,7 +142,8 @@ std::string comparison_latex(const Comparison& comparison) {
       const bool is_baseline = g == comparison.baseline;
       text += fmt::format(
           "{} & {} & {} & {}", g == 0 ? in_latex(figure.name.title) : "",
-          in_latex(comparison.groups[g].label), group.mean ? in_latex(human(unit, *group.mean)) : "--",
+          in_latex(comparison.groups[g].label),
+          group.mean ? in_latex(human(unit, *group.mean)) : "--",
           is_baseline ? "baseline"
                       : (group.ratio ? fmt::format("{:.2f}$\\times$", *group.ratio) : "--"));
       if (several && group.paired) {

@@ -13,7 +13,7 @@ namespace convoy::cli {
 std::string comparison_text(const analysis::Comparison& comparison);
 
 // The same with plain numbers, in seconds, bytes, joules and shares; a row for each figure and
-// group, points as seed=value joined by spaces.
+// group, points as seed:value joined by spaces.
 std::string comparison_csv(const analysis::Comparison& comparison);
 
 // The same, without the points, as a table for LaTeX with the package booktabs.

@@ -64,8 +64,9 @@ void add_export(CLI::App& app, int& status) {
                    "csv (a file for each table), perfetto (a timeline) or colext (its CSV files)")
       ->required()
       ->check(CLI::IsMember({"csv", "perfetto", "colext"}));
-  verb->add_option("-o,--output", arguments->path,
-                   "File (perfetto; - is stdout) or folder to write (default: in the run's folder)");
+  verb->add_option(
+      "-o,--output", arguments->path,
+      "File (perfetto; - is stdout) or folder to write (default: in the run's folder)");
   verb->add_option("--period", arguments->period_s,
                    "colext: virtual seconds between rows of hw_metrics (default: a thousandth of "
                    "the run)")

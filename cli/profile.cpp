@@ -12,8 +12,8 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
-#include "cli/table.hpp"
 #include "cli/signals.hpp"
+#include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "platforms/calibration.hpp"
@@ -129,7 +129,7 @@ int profile(const ProfileArguments& arguments) {
                                       "convoy " CONVOY_VERSION " profile", arguments.quick};
   const Calibration found = platforms::calibrate(profile, label);
   base::write_output(arguments.path, platforms::profiled_toml(profile, found, label),
-               arguments.overwrite);
+                     arguments.overwrite);
   print(profile, found);
   if (!arguments.quiet) warn_of_noise(profile);
   fmt::print(

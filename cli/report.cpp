@@ -1,10 +1,11 @@
 // convoy report: runs and sweeps as one HTML page.
 
+#include "analysis/report/report.hpp"
+
 #include <fmt/format.h>
 
 #include <memory>
 
-#include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "cli/run_folders.hpp"
@@ -45,8 +46,9 @@ void add_report(CLI::App& app, int& status) {
   verb->add_option("run", arguments->folders, "Folders of runs and sweeps")->required();
   verb->add_option("-o,--output", arguments->path,
                    "File to write (default: report.html in the first folder; - is stdout)");
-  verb->add_option("--baseline", arguments->baseline,
-                   "What the others are held against: a group, run or schedule (default: the first)");
+  verb->add_option(
+      "--baseline", arguments->baseline,
+      "What the others are held against: a group, run or schedule (default: the first)");
   verb->callback([arguments, &status] { status = report(*arguments); });
 }
 

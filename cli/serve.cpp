@@ -1,6 +1,7 @@
 #include "cli/serve.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/diagnostics.hpp"
 #include "cli/signals.hpp"
@@ -45,8 +46,7 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
   auto endpoint = hil::parse_endpoint(address);
   if (endpoint && endpoint->host == "localhost") endpoint->host = "127.0.0.1";
   if (!endpoint || !hil::address_bytes(endpoint->host)) {
-    throw base::UserError("--serve " + address +
-                          ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
+    throw base::UserError("--serve " + address + ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
   }
   if (options.folder.empty()) {
     throw base::UserError("--serve shows what is recorded; leave out --no-store");
@@ -54,6 +54,10 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
   analysis::LiveOptions live;
   live.host = endpoint->host;
   live.port = endpoint->port;
+  if (hil::is_wildcard(endpoint->host)) {
+    const std::vector<std::string> addresses = hil::local_addresses();
+    if (!addresses.empty()) live.shown = addresses.front();
+  }
   live.loopback = hil::is_loopback(endpoint->host);
   live.folder = options.folder;
   live.version = options.version;

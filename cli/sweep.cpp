@@ -48,7 +48,6 @@ struct SweepArguments {
   bool quiet = false;
 };
 
-
 struct Point : sim::PointIndex {
   std::shared_ptr<const sim::Scenario> scenario;  // null: to be read again
 };
@@ -214,7 +213,10 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
 }
 
 sim::SweepIndex index_of(const sim::Sweep& sweep, const std::vector<Point>& points) {
-  return {sweep.base().name, sweep.base().file, CONVOY_VERSION, sweep.keys(),
+  return {sweep.base().name,
+          sweep.base().file,
+          CONVOY_VERSION,
+          sweep.keys(),
           {points.begin(), points.end()}};
 }
 
@@ -304,11 +306,13 @@ int sweep(SweepArguments arguments) {
   const bool stopped = interrupted || left;
   if (arguments.json) {
     const bool whole = finished == points.size();
-    fmt::print("{}\n",
-               sweep_json(results, folder, stopped ? "stopped" : whole ? "done" : "failed"));
+    fmt::print("{}\n", sweep_json(results, folder,
+                                  stopped ? "stopped"
+                                  : whole ? "done"
+                                          : "failed"));
   } else {
-    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n", sweep_table(results),
-               folder.path().string());
+    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n",
+               sweep_table(results), folder.path().string());
   }
   print_failures(results);
   if (stopped) {

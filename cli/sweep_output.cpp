@@ -84,12 +84,13 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
 
 std::string sweep_table(const SweepResults& results) {
   // The others are in results.csv.
-  const std::vector<std::string> shown = {"virtual_time_s", "utilization", "energy_j",
-                                          "bytes_down",     "bytes_up",    "accuracy",
+  const std::vector<std::string> shown = {"virtual_time_s",    "utilization", "energy_j",
+                                          "bytes_down",        "bytes_up",    "accuracy",
                                           "time_to_accuracy_s"};
   std::vector<std::size_t> figures;
   for (std::size_t f = 0; f < results.figures.size(); ++f) {
-    const bool wanted = std::find(shown.begin(), shown.end(), results.figures[f].key) != shown.end();
+    const bool wanted =
+        std::find(shown.begin(), shown.end(), results.figures[f].key) != shown.end();
     if (wanted) figures.push_back(f);
   }
   const analysis::SeedGroups groups = analysis::without_seeds(results.index);

@@ -10,8 +10,8 @@
 
 #include "analysis/store_trace.hpp"
 #include "base/diagnostics.hpp"
-#include "base/text.hpp"
 #include "base/files.hpp"
+#include "base/text.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"

@@ -37,9 +37,13 @@ Access::Access(std::string host, std::uint16_t port, bool loopback, std::string 
     : host_(bracketed(host)), port_(port), loopback_(loopback), token_(std::move(token)) {}
 
 bool Access::is_this_server(std::string_view host) const {
+  constexpr std::uint16_t unsaid = 80;
   const std::string port = fmt::format(":{}", port_);
-  if (!host.ends_with(port)) return false;
-  host.remove_suffix(port.size());
+  if (host.ends_with(port)) {
+    host.remove_suffix(port.size());
+  } else if (port_ != unsaid) {
+    return false;
+  }
   if (host == host_) return true;
   if (!loopback_) return looks_like_an_address(host);
   return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
@@ -53,8 +57,9 @@ bool Access::may_read(std::string_view token) const { return loopback_ || same(t
 
 bool Access::may_control(std::string_view token) const { return same(token, token_); }
 
-std::string Access::url() const {
-  return fmt::format("http://{}:{}/?token={}", host_, port_, token_);
+std::string Access::url(const std::string& host) const {
+  return fmt::format("http://{}:{}/?token={}", host.empty() ? host_ : bracketed(host), port_,
+                     token_);
 }
 
 std::string new_token() {

@@ -19,7 +19,8 @@ class Access {
   Access(std::string host, std::uint16_t port, bool loopback, std::string token);
 
   // The header "Host": on loopback the address, localhost, 127.0.0.1 or [::1] with the port; else
-  // any address with the port, but no other name than the one that is listened on.
+  // any address with the port, but no other name than the one that is listened on. Port 80 goes
+  // without saying.
   [[nodiscard]] bool is_this_server(std::string_view host) const;
   // The header "Origin": none, or http:// and the request's own Host.
   [[nodiscard]] static bool is_own_page(std::string_view origin, std::string_view host);
@@ -27,7 +28,8 @@ class Access {
   [[nodiscard]] bool may_read(std::string_view token) const;
   [[nodiscard]] bool may_control(std::string_view token) const;
 
-  [[nodiscard]] std::string url() const;  // with the token
+  // With the token; `host`: what others reach this machine by, where all addresses are listened on.
+  [[nodiscard]] std::string url(const std::string& host = "") const;
 
  private:
   std::string host_;

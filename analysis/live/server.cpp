@@ -19,6 +19,7 @@
 
 #include "analysis/live/access.hpp"
 #include "analysis/live/session.hpp"
+#include "analysis/report/data.hpp"
 #include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
 
@@ -56,9 +57,10 @@ class LiveServer::Impl : public LiveHost {
       acceptor_.bind(endpoint);
       acceptor_.listen();
     } catch (const boost::system::system_error& e) {
-      throw base::UserError(fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
-                                        "port",
-                                        options_.host, options_.port, e.code().message()));
+      throw base::UserError(
+          fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
+                      "port",
+                      options_.host, options_.port, e.code().message()));
     }
     accept();
     tell_status();
@@ -82,21 +84,20 @@ class LiveServer::Impl : public LiveHost {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  [[nodiscard]] std::string url() const { return access_.url(); }
+  [[nodiscard]] std::string url() const { return access_.url(options_.shown); }
 
   void run_is_over() {
-    std::promise<void> all_told;
-    auto told = all_told.get_future();
-    asio::post(io_, [this, &all_told] {
+    // From here on nobody joins.
+    std::promise<bool> promise;
+    auto somebody = promise.get_future();
+    asio::post(io_, [this, &promise] {
+      closed_ = true;
       acceptor_.close();
       status_timer_.cancel();
       rows_timer_.cancel();
-      over_ = &all_told;
-      for (const auto& session : std::set(sessions_)) session->finish();
-      check_over();
+      promise.set_value(!sessions_.empty());
     });
-    constexpr std::chrono::seconds longest(10);
-    told.wait_for(longest);
+    if (somebody.get()) tell_the_end();
     io_.stop();
     thread_.join();
   }
@@ -108,9 +109,15 @@ class LiveServer::Impl : public LiveHost {
   [[nodiscard]] const LiveOptions& options() const override { return options_; }
   [[nodiscard]] LiveState& state() override { return state_; }
 
+  std::shared_ptr<void> place() override {
+    constexpr int most = 64;
+    if (connections_ >= most) return nullptr;
+    ++connections_;
+    return {this, [this](void*) { --connections_; }};
+  }
   bool join(const std::shared_ptr<LiveSession>& session) override {
     constexpr std::size_t most = 16;  // each reads the store for itself
-    if (sessions_.size() >= most || over_ != nullptr) return false;
+    if (sessions_.size() >= most || closed_) return false;
     sessions_.insert(session);
     return true;
   }
@@ -120,6 +127,29 @@ class LiveServer::Impl : public LiveHost {
   }
 
  private:
+  // Made once, for all, by the run's thread, which has nothing else to do any more.
+  void tell_the_end() {
+    std::shared_ptr<const std::string> last;
+    try {
+      const Json run = run_json(read_tables(options_.folder), options_.folder.string());
+      last = std::make_shared<const std::string>(
+          Json({{"type", "end"}, {"run", run}})
+              .dump(-1, ' ', false, Json::error_handler_t::replace));
+    } catch (const std::exception& e) {
+      spdlog::warn("the live view: {}", e.what());
+      return;
+    }
+    std::promise<void> all_told;
+    auto told = all_told.get_future();
+    asio::post(io_, [this, &all_told, last] {
+      over_ = &all_told;
+      for (const auto& session : std::set(sessions_)) session->finish(last);
+      check_over();
+    });
+    constexpr std::chrono::seconds longest(10);
+    told.wait_for(longest);
+  }
+
   void accept() {
     acceptor_.async_accept([this](Error error, tcp::socket socket) {
       if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
@@ -168,6 +198,7 @@ class LiveServer::Impl : public LiveHost {
   LiveState& state_;
   Access access_;
   std::string page_;
+  int connections_ = 0;
   asio::io_context io_;
   tcp::acceptor acceptor_;
   asio::steady_timer status_timer_;
@@ -175,6 +206,7 @@ class LiveServer::Impl : public LiveHost {
   asio::steady_timer again_{io_};
   std::chrono::nanoseconds spent_{};  // of its processor's time, on the last rows
   std::set<std::shared_ptr<LiveSession>> sessions_;
+  bool closed_ = false;  // the run is over
   std::promise<void>* over_ = nullptr;
   std::jthread thread_;  // last: it is joined before anything that it uses goes
 };

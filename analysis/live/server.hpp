@@ -19,7 +19,8 @@
 namespace convoy::analysis {
 
 struct LiveOptions {
-  std::string host;  // address that is listened on
+  std::string host;   // address that is listened on
+  std::string shown;  // by which others reach it; "": the same
   std::uint16_t port = 0;
   bool loopback = true;          // `host` is one; elsewhere a token is needed even to read
   std::filesystem::path folder;  // of the run
@@ -38,7 +39,8 @@ class LiveServer {
 
   [[nodiscard]] std::string url() const;  // with the token that allows to pause and to stop
 
-  // The store is whole: those who look are given it, and let go; at most ten seconds.
+  // The store is whole: those who look are given it, and let go. Takes at most ten seconds after
+  // what is to be told is ready; no time where nobody looks.
   void run_is_over();
 
  private:

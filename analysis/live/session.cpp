@@ -32,8 +32,11 @@ std::string text_of(const Json& message) {
 
 class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
  public:
-  Viewer(beast::tcp_stream stream, LiveHost& host, bool may_control)
-      : socket_(std::move(stream)), host_(host), may_control_(may_control) {}
+  Viewer(beast::tcp_stream stream, LiveHost& host, std::shared_ptr<void> place, bool may_control)
+      : socket_(std::move(stream)),
+        host_(host),
+        place_(std::move(place)),
+        may_control_(may_control) {}
 
   void accept(const Request& request) {
     beast::get_lowest_layer(socket_).expires_never();
@@ -55,56 +58,49 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   }
 
   void tell_status() override {
-    if (!rows_) return tell_rows();  // first the run itself
+    if (!run_) return tell_rows();   // first the run itself
     if (!outgoing_.empty()) return;  // the next one does as well
-    outgoing_.push_back(text_of(status_json()));
+    send(status_json());
     write();
   }
 
   void tell_rows() override {
     if (!host_.state().has_begun() || !outgoing_.empty() || closing_) return;
-    guarded([this] {
+    try {
       // As many as a page draws with ease; the rest comes with the end.
-      constexpr TailLimits limits{50'000, 50'000, true};
-      if (!tail_) tail_.emplace(host_.options().folder, limits);
-      const RunTables tables = tail_->next();
-      if (!rows_) {
-        rows_.emplace();
-        rows_->next(tables);  // counts them
-        outgoing_.push_back(text_of({{"type", "run"},
-                                     {"run", run_json(tables, label(), true)},
-                                     {"may_control", may_control_},
-                                     {"pausable", host_.options().pausable}}));
-        outgoing_.push_back(text_of(status_json()));
-      } else if (const Json rows = rows_->next(tables); !rows.is_null()) {
-        outgoing_.push_back(text_of(rows));
+      constexpr TailLimits limits{50'000, 50'000};
+      const std::filesystem::path& folder = host_.options().folder;
+      if (!tail_) tail_.emplace(folder, limits);
+      RunTables rows = tail_->next();
+      if (!run_) {
+        run_.emplace(folder.string());
+        send({{"type", "run"},
+              {"run", run_->first(std::move(rows))},
+              {"may_control", may_control_},
+              {"pausable", host_.options().pausable}});
+        send(status_json());
+      } else if (Json more = run_->next(std::move(rows), tail_->is_complete()); !more.is_null()) {
+        send(more);
       }
-    });
+    } catch (const std::exception& e) {
+      // The view ends, and nothing else; the page comes again.
+      spdlog::warn("the live view: {}", e.what());
+      refuse(e.what());
+      closing_ = true;
+    }
     write();
   }
 
-  void finish() override {
-    guarded([this] {
-      const RunTables tables = read_tables(host_.options().folder);
-      outgoing_.push_back(text_of({{"type", "end"}, {"run", run_json(tables, label())}}));
-    });
+  void finish(std::shared_ptr<const std::string> last) override {
+    outgoing_.push_back(std::move(last));
     closing_ = true;
     write();
   }
 
  private:
-  // A store that cannot be read ends the view, and nothing else.
-  template <class Action>
-  void guarded(Action action) {
-    try {
-      action();
-    } catch (const std::exception& e) {
-      spdlog::warn("the live view: {}", e.what());
-      refuse(e.what());
-    }
+  void send(const Json& message) {
+    outgoing_.push_back(std::make_shared<const std::string>(text_of(message)));
   }
-
-  [[nodiscard]] std::string label() const { return host_.options().folder.string(); }
 
   [[nodiscard]] Json status_json() const {
     const LiveStatus s = host_.state().status();
@@ -131,9 +127,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
             {"nodes", std::move(nodes)}};
   }
 
-  void refuse(const std::string& why) {
-    outgoing_.push_back(text_of({{"type", "refused"}, {"why", why}}));
-  }
+  void refuse(const std::string& why) { send({{"type", "refused"}, {"why", why}}); }
 
   void read() {
     socket_.async_read(incoming_, [self = shared_from_this()](Error error, std::size_t) {
@@ -149,6 +143,11 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   }
 
   void obey(const std::string& message) {
+    constexpr std::size_t most_answers = 16;
+    if (outgoing_.size() > most_answers) {  // it talks, and does not listen
+      beast::get_lowest_layer(socket_).close();
+      return;
+    }
     const Json json = Json::parse(message, nullptr, false);
     const bool says = json.is_object() && json.contains("do") && json["do"].is_string();
     const std::string order = says ? json["do"].get<std::string>() : "";
@@ -161,7 +160,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
       refuse("real devices take part, and they do not wait");
     } else if (order == "pause" || order == "resume") {
       host_.state().set_paused(order == "pause");
-      outgoing_.push_back(text_of(status_json()));
+      send(status_json());
     } else {
       refuse("expected {\"do\": \"pause\"}, \"resume\" or \"stop\"");
     }
@@ -174,14 +173,13 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     if (outgoing_.empty()) {
       if (!closing_) return;
       writing_ = true;
-      socket_.async_close(websocket::close_code::normal, [self = shared_from_this()](Error) {
-        self->host_.leave(self);
-      });
+      socket_.async_close(websocket::close_code::normal,
+                          [self = shared_from_this()](Error) { self->host_.leave(self); });
       return;
     }
     writing_ = true;
     socket_.text(true);
-    socket_.async_write(boost::asio::buffer(outgoing_.front()),
+    socket_.async_write(boost::asio::buffer(*outgoing_.front()),
                         [self = shared_from_this()](Error error, std::size_t) {
                           self->writing_ = false;
                           self->outgoing_.pop_front();
@@ -195,11 +193,12 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   websocket::stream<beast::tcp_stream> socket_;
   LiveHost& host_;
+  std::shared_ptr<void> place_;
   bool may_control_;
   std::optional<StoreTail> tail_;
-  std::optional<LiveRows> rows_;  // nothing: the run was not told yet
+  std::optional<LiveRun> run_;  // nothing: it was not told yet
   beast::flat_buffer incoming_;
-  std::deque<std::string> outgoing_;
+  std::deque<std::shared_ptr<const std::string>> outgoing_;
   bool writing_ = false;
   bool closing_ = false;
 };
@@ -208,8 +207,8 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
 class Visitor : public std::enable_shared_from_this<Visitor> {
  public:
-  Visitor(boost::asio::ip::tcp::socket socket, LiveHost& host)
-      : stream_(std::move(socket)), host_(host) {}
+  Visitor(boost::asio::ip::tcp::socket socket, LiveHost& host, std::shared_ptr<void> place)
+      : stream_(std::move(socket)), host_(host), place_(std::move(place)) {}
 
   void read() {
     constexpr std::chrono::seconds longest(30);
@@ -240,7 +239,8 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
       reply(request, http::status::forbidden,
             "The address needs the token that the run has printed: ?token=...\n");
     } else if (path == "/live" && websocket::is_upgrade(request)) {
-      std::make_shared<Viewer>(std::move(stream_), host_, access.may_control(token))
+      std::make_shared<Viewer>(std::move(stream_), host_, std::move(place_),
+                               access.may_control(token))
           ->accept(request);
     } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
       reply(request, http::status::method_not_allowed, "Only GET.\n");
@@ -263,18 +263,18 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
     const std::size_t length = body.size();
     if (request.method() != http::verb::head) response->body() = std::move(body);
     response->content_length(length);
-    http::async_write(stream_, *response,
-                      [self = shared_from_this(), response](Error error, std::size_t) {
-                        if (error) return;
-                        if (response->keep_alive()) return self->read();
-                        Error ignored;
-                        self->stream_.socket().shutdown(
-                            boost::asio::ip::tcp::socket::shutdown_send, ignored);
-                      });
+    http::async_write(
+        stream_, *response, [self = shared_from_this(), response](Error error, std::size_t) {
+          if (error) return;
+          if (response->keep_alive()) return self->read();
+          Error ignored;
+          self->stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+        });
   }
 
   beast::tcp_stream stream_;
   LiveHost& host_;
+  std::shared_ptr<void> place_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::empty_body>> parser_;
 };
@@ -282,7 +282,8 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
 }  // namespace
 
 void answer(boost::asio::ip::tcp::socket socket, LiveHost& host) {
-  std::make_shared<Visitor>(std::move(socket), host)->read();
+  auto place = host.place();
+  if (place) std::make_shared<Visitor>(std::move(socket), host, std::move(place))->read();
 }
 
 }  // namespace convoy::analysis

@@ -18,8 +18,8 @@ class LiveSession {
   virtual ~LiveSession() = default;
   virtual void tell_status() = 0;
   virtual void tell_rows() = 0;
-  // The whole run; then the connection is closed.
-  virtual void finish() = 0;
+  // The last message; then the connection is closed.
+  virtual void finish(std::shared_ptr<const std::string> last) = 0;
 };
 
 // What connections need of the server.
@@ -30,6 +30,8 @@ class LiveHost {
   [[nodiscard]] virtual const std::string& page() const = 0;
   [[nodiscard]] virtual const LiveOptions& options() const = 0;
   [[nodiscard]] virtual LiveState& state() = 0;
+  // A place among those who are connected, given back with the object; null: all are taken.
+  [[nodiscard]] virtual std::shared_ptr<void> place() = 0;
   // False: there are too many, or the run is over.
   virtual bool join(const std::shared_ptr<LiveSession>& session) = 0;
   virtual void leave(const std::shared_ptr<LiveSession>& session) = 0;

@@ -15,9 +15,9 @@ namespace convoy::analysis {
 // A moment of a run.
 struct LiveStatus {
   double virtual_time_s = 0;
-  double wall_time_s = 0;          // since it began; time in which it was paused included
-  std::optional<double> lag_ms;    // of real nodes, at most so far
-  double share = 0;                // of the way to its end, 0 to 1
+  double wall_time_s = 0;        // since it began; time in which it was paused included
+  std::optional<double> lag_ms;  // of real nodes, at most so far
+  double share = 0;              // of the way to its end, 0 to 1
   std::int64_t rounds = 0;
   std::int64_t tasks = 0;
   std::int64_t tasks_failed = 0;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 
 #include "analysis/idle.hpp"
 #include "analysis/rounds.hpp"
@@ -26,11 +28,6 @@ Json column(const Rows& rows, Of of) {
     }
   }
   return all;
-}
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
 }
 
 // A time of a run with ten digits of its whole length, which no screen tells apart: the page holds
@@ -63,10 +60,12 @@ Json nodes_json(const RunTables& run, std::size_t most) {
                {"samples", column(rows, [](const auto& n) { return n.samples; })},
                {"batch", column(rows, [](const auto& n) { return n.batch; })}};
   const std::vector<double> lost = lost_time(run);
-  json["lost_s"] = column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
+  json["lost_s"] =
+      column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
   const auto put = [&](const char* name, auto of) {
     json[name] = column(rows, [&](const sim::NodeRow& n) {
-      return run.node_ends.empty() ? Json() : Json(of(run.node_ends[static_cast<std::size_t>(n.id)]));
+      return run.node_ends.empty() ? Json()
+                                   : Json(of(run.node_ends[static_cast<std::size_t>(n.id)]));
     });
   };
   put("busy_s", [](const auto& n) { return n.busy_s; });
@@ -86,7 +85,7 @@ Json curve_json(const Curve& curve) {
   return {{"time_s", column(curve, [](const auto& p) { return p.time_s; })},
           {"version", column(curve, [](const auto& p) { return p.version; })},
           {"accuracy", column(curve, [](const auto& p) { return p.accuracy; })},
-          {"loss", column(curve, [](const auto& p) { return or_null(p.loss); })},
+          {"loss", column(curve, [](const auto& p) { return optional_json(p.loss); })},
           {"bytes", column(curve, [](const auto& p) { return p.bytes; })},
           {"energy_j", column(curve, [](const auto& p) { return p.energy_j; })},
           {"samples", column(curve, [](const auto& p) { return p.samples; })}};
@@ -105,21 +104,23 @@ Json exits_json(const std::vector<sim::EvaluationRow>& rows) {
 }
 
 Json aggregations_json(const std::vector<sim::AggregationRow>& rows) {
-  return {{"version", column(rows, [](const auto& a) { return a.version; })},
-          {"start_s", column(rows, [](const auto& a) { return a.start_s; })},
-          {"end_s", column(rows, [](const auto& a) { return a.end_s; })},
-          {"updates", column(rows, [](const auto& a) { return a.updates; })},
-          {"staleness_mean", column(rows, [](const auto& a) { return a.staleness_mean; })},
-          {"staleness_max", column(rows, [](const auto& a) { return a.staleness_max; })},
-          {"coverage_min", column(rows, [](const auto& a) { return or_null(a.coverage_min); })},
-          {"untrained", column(rows, [](const auto& a) { return or_null(a.untrained); })}};
+  return {
+      {"version", column(rows, [](const auto& a) { return a.version; })},
+      {"start_s", column(rows, [](const auto& a) { return a.start_s; })},
+      {"end_s", column(rows, [](const auto& a) { return a.end_s; })},
+      {"updates", column(rows, [](const auto& a) { return a.updates; })},
+      {"staleness_mean", column(rows, [](const auto& a) { return a.staleness_mean; })},
+      {"staleness_max", column(rows, [](const auto& a) { return a.staleness_max; })},
+      {"coverage_min", column(rows, [](const auto& a) { return optional_json(a.coverage_min); })},
+      {"untrained", column(rows, [](const auto& a) { return optional_json(a.untrained); })}};
 }
 
 // Those that were aggregated.
 Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits) {
   std::vector<const sim::TaskRow*> rows;
   for (const sim::TaskRow& task : all) {
-    const bool shown = task.aggregated_version && task.node < static_cast<std::int64_t>(limits.nodes);
+    const bool shown =
+        task.aggregated_version && task.node < static_cast<std::int64_t>(limits.nodes);
     if (shown && rows.size() < limits.updates) rows.push_back(&task);
   }
   return {{"node", column(rows, [](const auto* t) { return t->node; })},
@@ -127,15 +128,18 @@ Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits
           {"staleness", column(rows, [](const auto* t) { return t->staleness.value_or(0); })}};
 }
 
-Json readings_json(const std::vector<sim::ReadingRow>& rows) {
-  return {{"time_s", column(rows, [](const auto& r) { return r.time_s; })},
-          {"node", column(rows, [](const auto& r) { return r.node; })},
-          {"power_w", column(rows, [](const auto& r) { return or_null(r.power_w); })},
-          {"temperature_c", column(rows, [](const auto& r) { return or_null(r.temperature_c); })},
-          {"cpu_load", column(rows, [](const auto& r) { return or_null(r.cpu_load); })},
-          {"gpu_load", column(rows, [](const auto& r) { return or_null(r.gpu_load); })},
-          {"memory_used_bytes",
-           column(rows, [](const auto& r) { return or_null(r.memory_used_bytes); })}};
+Json readings_json(std::vector<sim::ReadingRow> rows, std::size_t nodes) {
+  std::erase_if(rows,
+                [nodes](const auto& r) { return r.node >= static_cast<std::int64_t>(nodes); });
+  return {
+      {"time_s", column(rows, [](const auto& r) { return r.time_s; })},
+      {"node", column(rows, [](const auto& r) { return r.node; })},
+      {"power_w", column(rows, [](const auto& r) { return optional_json(r.power_w); })},
+      {"temperature_c", column(rows, [](const auto& r) { return optional_json(r.temperature_c); })},
+      {"cpu_load", column(rows, [](const auto& r) { return optional_json(r.cpu_load); })},
+      {"gpu_load", column(rows, [](const auto& r) { return optional_json(r.gpu_load); })},
+      {"memory_used_bytes",
+       column(rows, [](const auto& r) { return optional_json(r.memory_used_bytes); })}};
 }
 
 Json rounds_json(const std::vector<Round>& rounds) {
@@ -143,7 +147,8 @@ Json rounds_json(const std::vector<Round>& rounds) {
       {"version", column(rounds, [](const auto& r) { return r.version; })},
       {"begin_s", column(rounds, [](const auto& r) { return r.begin_s; })},
       {"end_s", column(rounds, [](const auto& r) { return r.end_s; })},
-      {"closed_by", column(rounds, [](const auto& r) { return std::string(name_of(r.closed_by)); })},
+      {"closed_by",
+       column(rounds, [](const auto& r) { return std::string(name_of(r.closed_by)); })},
       {"node", column(rounds, [](const auto& r) { return r.node < 0 ? Json() : Json(r.node); })},
       {"label", column(rounds, [](const auto& r) { return r.label; })},
       {"label_s", column(rounds, [](const auto& r) { return r.label_s; })}};
@@ -169,6 +174,11 @@ struct Slice {
   std::int64_t task = 0;
 };
 
+bool comes_before(const Slice& a, const Slice& b) {
+  if (a.node != b.node) return a.node < b.node;
+  return a.begin_s != b.begin_s ? a.begin_s < b.begin_s : a.lane < b.lane;
+}
+
 // A transfer with the server is the worker's alone.
 std::vector<Slice> slices(const std::vector<Activity>& activities, std::size_t nodes) {
   std::vector<Slice> all;
@@ -186,40 +196,73 @@ std::vector<Slice> slices(const std::vector<Activity>& activities, std::size_t n
     if (a.node != 0) add(a.node, send_lane);
     if (a.peer != 0) add(a.peer, receive_lane);
   }
-  std::sort(all.begin(), all.end(), [](const Slice& a, const Slice& b) {
-    if (a.node != b.node) return a.node < b.node;
-    return a.begin_s != b.begin_s ? a.begin_s < b.begin_s : a.lane < b.lane;
-  });
+  std::sort(all.begin(), all.end(), comes_before);
   return all;
 }
 
-// Neighbours of one node that are alike, and less than `gap_s` apart, as one, where one of them is
-// shorter than that.
-std::vector<Slice> merged(const std::vector<Slice>& all, double gap_s) {
-  std::vector<Slice> kept;
-  std::map<std::pair<std::int32_t, std::int32_t>, std::size_t> last;  // by lane and label
-  std::int32_t node = -1;
-  for (const Slice& slice : all) {
-    if (slice.node != node) last.clear();
-    node = slice.node;
-    const std::pair key{slice.lane, slice.label};
-    const auto found = last.find(key);
-    if (found != last.end()) {
-      Slice& before = kept[found->second];
-      const bool alike = before.cause == slice.cause && before.real == slice.real;
-      const bool near = slice.begin_s - before.end_s < gap_s;
-      const bool is_short = slice.end_s - slice.begin_s < gap_s ||
-                            before.end_s - before.begin_s < gap_s;
-      if (alike && near && is_short) {
-        before.end_s = std::max(before.end_s, slice.end_s);
+// Thins out what is shorter than a bin: what a lane does within one becomes one slice, as long as
+// they were together, with the label that took longest of it. So no lane is made busier than it
+// was, and none does two things at once that it did one after another.
+class Thinner {
+ public:
+  explicit Thinner(double bin_s) : bin_s_(bin_s) {}
+
+  // By node, then begin.
+  std::vector<Slice> operator()(const std::vector<Slice>& all) {
+    for (const Slice& slice : all) {
+      if (!kept_.empty() && slice.node != node_) flush_all();
+      node_ = slice.node;
+      Bin& bin = bins_[slice.lane];
+      if (slice.end_s - slice.begin_s >= bin_s_) {
+        flush(bin);
+        kept_.push_back(slice);
         continue;
       }
+      const double number = std::floor(slice.begin_s / bin_s_);
+      if (number != bin.number) flush(bin);
+      bin.number = number;
+      bin.slices.push_back(slice);
     }
-    last[key] = kept.size();
-    kept.push_back(slice);
+    flush_all();
+    std::sort(kept_.begin(), kept_.end(), comes_before);
+    return std::move(kept_);
   }
-  return kept;
-}
+
+ private:
+  struct Bin {
+    double number = -1;
+    std::vector<Slice> slices;
+  };
+
+  void flush_all() {
+    for (auto& [lane, bin] : bins_) flush(bin);
+  }
+
+  void flush(Bin& bin) {
+    if (bin.slices.empty()) return;
+    double together = 0;
+    std::map<std::pair<std::int32_t, std::int32_t>, double> labels;  // with the cause of a loss
+    for (const Slice& slice : bin.slices) {
+      const double took = slice.end_s - slice.begin_s;
+      together += took;
+      labels[{slice.label, slice.cause}] += took;
+    }
+    const auto longest =
+        std::max_element(labels.begin(), labels.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    Slice one = bin.slices.front();
+    one.label = longest->first.first;
+    one.cause = longest->first.second;
+    one.end_s = one.begin_s + together;
+    kept_.push_back(one);
+    bin.slices.clear();
+  }
+
+  double bin_s_;
+  std::int32_t node_ = -1;
+  std::map<std::int32_t, Bin> bins_;  // by lane
+  std::vector<Slice> kept_;
+};
 
 Json slices_json(const std::vector<Slice>& all, const Clock& clock) {
   return {{"node", column(all, [](const Slice& s) { return s.node; })},
@@ -238,57 +281,48 @@ Json spans_json(const std::vector<Absence>& spans) {
           {"end_s", column(spans, [](const auto& s) { return s.end_s; })}};
 }
 
-// Which labels are of transfers.
-void note_transfers(const std::vector<Activity>& activities, std::map<std::int32_t, bool>& known) {
-  for (const Activity& a : activities) known.try_emplace(a.label, a.is_transfer());
-}
-
-// Labels, kinds and causes, as the activities number them.
-Json words_json(const RunTables& run, const std::map<std::int32_t, bool>& transfers) {
-  Json kinds = Json::array();
-  for (std::size_t i = 0; i < run.labels.all().size(); ++i) {
-    const auto found = transfers.find(static_cast<std::int32_t>(i));
-    kinds.push_back(found != transfers.end() && found->second ? "transfer" : "compute");
-  }
-  return {{"labels", run.labels.all()}, {"kinds", kinds}, {"causes", run.causes.all()}};
-}
-
-Json timeline_json(const RunTables& run, const std::vector<Idle>& idle, const PageLimits& limits) {
+// All of a timeline but its activities: labels, kinds and causes as they number them, waits from
+// `shortest_s` on, absences.
+Json frame_json(const RunTables& run, const std::vector<Idle>& idle, double shortest_s,
+                const PageLimits& limits) {
   const std::size_t nodes = std::min(run.nodes.size(), limits.nodes);
-  const Clock clock(run.until_s());
-  std::vector<Slice> all = slices(run.activities, nodes);
-  double gap_s = 0;
-  if (all.size() > limits.activities) {
-    constexpr double finest = 1e5;  // no screen has as many points
-    gap_s = run.until_s() / finest;
-    std::vector<Slice> fewer = merged(all, gap_s);
-    for (; fewer.size() > limits.activities && gap_s < run.until_s(); gap_s *= 2) {
-      fewer = merged(all, 2 * gap_s);
-    }
-    all = std::move(fewer);
+  std::vector<const char*> kinds(run.labels.all().size(), "compute");
+  for (const Activity& a : run.activities) {
+    if (a.is_transfer()) kinds[static_cast<std::size_t>(a.label)] = "transfer";
   }
-  std::map<std::int32_t, bool> transfers;
-  note_transfers(run.activities, transfers);
-  Json json = words_json(run, transfers);
   Names causes = run.causes;
   std::vector<Idle> waits;
   for (const Idle& wait : idle) {
     // Those two are to be seen as the transfer and the absence that they are.
     if (wait.cause == IdleCause::link || wait.cause == IdleCause::outage) continue;
-    if (static_cast<std::size_t>(wait.node) >= nodes || wait.end_s - wait.begin_s < gap_s) continue;
-    waits.push_back(wait);
+    if (static_cast<std::size_t>(wait.node) >= nodes) continue;
+    if (wait.end_s - wait.begin_s >= shortest_s) waits.push_back(wait);
   }
-  json["activities"] = slices_json(all, clock);
+  std::vector<Absence> away = absences(run);
+  std::erase_if(away, [&](const Absence& a) { return static_cast<std::size_t>(a.node) >= nodes; });
+  const Clock clock(run.until_s());
+  Json json = {{"labels", run.labels.all()}, {"kinds", kinds}};
   json["waits"] = {
       {"node", column(waits, [](const Idle& w) { return w.node; })},
       {"begin_s", column(waits, [&](const Idle& w) { return clock(w.begin_s); })},
       {"end_s", column(waits, [&](const Idle& w) { return clock(w.end_s); })},
       {"cause", column(waits, [&](const Idle& w) { return causes.number(name_of(w.cause)); })}};
   json["causes"] = causes.all();
-  std::vector<Absence> away = absences(run);
-  std::erase_if(away, [&](const Absence& a) { return static_cast<std::size_t>(a.node) >= nodes; });
   json["away"] = spans_json(away);
-  json["merged_below_s"] = gap_s;
+  return json;
+}
+
+Json timeline_json(const RunTables& run, const std::vector<Idle>& idle, const PageLimits& limits) {
+  std::vector<Slice> all = slices(run.activities, std::min(run.nodes.size(), limits.nodes));
+  double bin_s = 0;
+  constexpr double finest = 1e5;  // no screen has as many points
+  while (all.size() > limits.activities && bin_s < run.until_s()) {
+    bin_s = bin_s == 0 ? run.until_s() / finest : 2 * bin_s;
+    all = Thinner(bin_s)(all);
+  }
+  Json json = frame_json(run, idle, bin_s, limits);
+  json["activities"] = slices_json(all, Clock(run.until_s()));
+  json["merged_below_s"] = bin_s;
   return json;
 }
 
@@ -308,12 +342,19 @@ Json idle_json(const RunTables& run, const std::vector<Idle>& intervals, std::si
   return {{"node", nodes}, {"cause", causes}, {"s", seconds}};
 }
 
+Json staleness_json(const RunTables& run) {
+  const std::vector<std::int64_t> updates = staleness_distribution(run);
+  Json versions = Json::array();
+  for (std::size_t i = 0; i < updates.size(); ++i) versions.push_back(i);
+  return {{"versions", std::move(versions)}, {"updates", updates}};
+}
+
 // --- figures ------------------------------------------------------------------------------------
 
 Json figures_json(const RunTables& run, const RunFigures& f, const Curve& curve) {
   const std::optional<double> target = target_accuracy(run);
   const CurvePoint* there = target ? first_at(curve, *target) : nullptr;
-  const auto at_target = [there](double CurvePoint::* figure) {
+  const auto at_target = [there](double CurvePoint::*figure) {
     return there == nullptr ? Json() : Json(there->*figure);
   };
   return {{"rounds", f.rounds},
@@ -321,30 +362,33 @@ Json figures_json(const RunTables& run, const RunFigures& f, const Curve& curve)
           {"tasks_aggregated", f.tasks_aggregated},
           {"tasks_failed", f.tasks_failed},
           {"samples", f.samples},
-          {"utilization", or_null(f.utilization)},
+          {"utilization", optional_json(f.utilization)},
           {"bytes_down", f.bytes_down},
           {"bytes_up", f.bytes_up},
-          {"energy_j", or_null(f.energy_j)},
+          {"energy_j", optional_json(f.energy_j)},
           {"lost_s", f.lost_s},
-          {"peak_memory_bytes", or_null(f.peak_memory_bytes)},
-          {"staleness_mean", or_null(f.staleness_mean)},
-          {"staleness_max", or_null(f.staleness_max)},
-          {"coverage_min", or_null(f.coverage_min)},
-          {"accuracy", or_null(f.accuracy)},
-          {"accuracy_best", or_null(f.accuracy_best)},
-          {"accuracy_area", or_null(f.accuracy_area)},
+          {"peak_memory_bytes", optional_json(f.peak_memory_bytes)},
+          {"staleness_mean", optional_json(f.staleness_mean)},
+          {"staleness_max", optional_json(f.staleness_max)},
+          {"coverage_min", optional_json(f.coverage_min)},
+          {"accuracy", optional_json(f.accuracy)},
+          {"accuracy_best", optional_json(f.accuracy_best)},
+          {"accuracy_area", optional_json(f.accuracy_area)},
           {"time_to_accuracy_s", at_target(&CurvePoint::time_s)},
           {"bytes_to_accuracy", at_target(&CurvePoint::bytes)},
           {"energy_to_accuracy_j", at_target(&CurvePoint::energy_j)},
-          {"target_accuracy", or_null(target)}};
+          {"target_accuracy", optional_json(target)}};
 }
 
 std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
-                                    const RunFigures& figures, const PageLimits& limits) {
+                                    const RunFigures& figures, const PageLimits& limits,
+                                    bool live) {
   std::vector<std::string> remarks;
   switch (run.run.status) {
     case sim::RunStatus::running:
-      remarks.emplace_back("The run is not over, or was killed: what is shown is what had been written down. What "
+      if (live) break;
+      remarks.emplace_back(
+          "The run is not over, or was killed: what is shown is what had been written down. What "
           "nodes did in all (memory, energy, utilization) is known at its end.");
       break;
     case sim::RunStatus::failed:
@@ -356,15 +400,20 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
     case sim::RunStatus::done:
       break;
   }
-  if (curve.empty()) remarks.push_back("The run did not learn: there is no accuracy and no loss.");
+  if (curve.empty()) {
+    remarks.emplace_back(learns(run) ? "Nothing was judged yet: there is no accuracy and no loss."
+                                     : "The run did not learn: there is no accuracy and no loss.");
+  }
   if (run.activities.empty() && !run.tasks.empty()) {
-    remarks.push_back("No activities were recorded (output.record = \"task\"): there is no timeline, and causes "
+    remarks.push_back(
+        "No activities were recorded (output.record = \"task\"): there is no timeline, and causes "
         "of waiting are known only between tasks.");
   }
   if (run.tasks.empty()) remarks.push_back("No task has ended.");
   if (run.nodes.size() > limits.nodes) {
-    remarks.push_back(fmt::format("Of {} nodes, the first {} are shown; the figures of the summary are of all.",
-        run.nodes.size() - 1, limits.nodes - 1));
+    remarks.push_back(
+        fmt::format("Of {} nodes, the first {} are shown; the figures of the summary are of all.",
+                    run.nodes.size() - 1, limits.nodes - 1));
   }
   if (static_cast<std::size_t>(figures.tasks_aggregated) > limits.updates) {
     remarks.push_back(fmt::format("Of {} updates, the first {} are shown in the participation map.",
@@ -375,17 +424,16 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
 
 }  // namespace
 
-Json run_json(const RunTables& run, const std::string& label, bool going_on,
-              const PageLimits& limits) {
+Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits, bool live) {
   const Curve curve = read_curve(run);
-  const std::vector<Round> rounds = going_on ? std::vector<Round>() : read_rounds(run);
-  const std::vector<Idle> idle = going_on ? std::vector<Idle>() : idle_intervals(run, rounds);
+  const std::vector<Round> rounds = read_rounds(run);
+  const std::vector<Idle> idle = idle_intervals(run, rounds);
   const RunFigures figures = read_figures(run, curve);
   const sim::RunRow& r = run.run.run;
   Json json = {{"label", label},
                {"name", r.name},
                {"schedule", r.schedule},
-               {"seed", r.seed},
+               {"seed", std::to_string(r.seed)},  // JavaScript has 53 bits
                {"status", sim::name_of(run.run.status)},
                {"cause", run.run.cause},
                {"scenario", r.scenario},
@@ -394,7 +442,7 @@ Json run_json(const RunTables& run, const std::string& label, bool going_on,
                {"world", r.world},
                {"host", run.host},
                {"virtual_time_s", figures.virtual_time_s},
-               {"remarks", going_on ? std::vector<std::string>() : remarks_on(run, curve, figures, limits)}};
+               {"remarks", remarks_on(run, curve, figures, limits, live)}};
   json["figures"] = figures_json(run, figures, curve);
   json["nodes"] = nodes_json(run, limits.nodes);
   json["nodes_left_out"] = run.nodes.size() - std::min(run.nodes.size(), limits.nodes);
@@ -404,83 +452,87 @@ Json run_json(const RunTables& run, const std::string& label, bool going_on,
   json["rounds"] = rounds_json(rounds);
   json["updates"] = updates_json(run.tasks, limits);
   json["timeline"] = timeline_json(run, idle, limits);
-  const std::vector<std::int64_t> staleness = staleness_distribution(run);
-  json["staleness"] = {{"versions", Json::array()}, {"updates", staleness}};
-  for (std::size_t i = 0; i < staleness.size(); ++i) json["staleness"]["versions"].push_back(i);
+  json["staleness"] = staleness_json(run);
   json["idle"] = idle_json(run, idle, limits.nodes);
-  json["readings"] = readings_json(run.readings);
+  json["readings"] = readings_json(run.readings, limits.nodes);
   return json;
 }
 
 Json sweep_json(const SweepResults& sweep) {
-  Json json = {{"label", sweep.folder},
-               {"name", sweep.index.scenario},
-               {"version", sweep.index.version},
-               {"keys", sweep.index.keys},
-               {"figures", Json::array()},
-               {"points", Json::array()}};
+  Json json = {{"label", sweep.folder},          {"name", sweep.index.scenario},
+               {"version", sweep.index.version}, {"keys", sweep.index.keys},
+               {"figures", Json::array()},       {"points", Json::array()}};
   for (const FigureName& figure : sweep.figures) json["figures"].push_back(to_json(figure));
   for (std::size_t i = 0; i < sweep.points.size(); ++i) {
     const SweepPoint& point = sweep.points[i];
-    json["points"].push_back({{"settings", sweep.index.points[i].settings},
-                              {"status", name_of(point.status)},
-                              {"cause", point.cause},
-                              {"values", column(point.values, [](const auto& v) {
-                                 return optional_json(v);
-                               })}});
+    json["points"].push_back(
+        {{"settings", sweep.index.points[i].settings},
+         {"status", name_of(point.status)},
+         {"cause", point.cause},
+         {"values", column(point.values, [](const auto& v) { return optional_json(v); })}});
   }
   return json;
 }
 
-Json LiveRows::next(const RunTables& rows, const PageLimits& limits) {
+Json LiveRun::first(RunTables rows) {
+  add(std::move(rows));
+  return run_json(all_, label_, limits_, true);
+}
+
+Json LiveRun::next(RunTables rows, bool complete) {
   const bool nothing = rows.tasks.empty() && rows.activities.empty() && rows.aggregations.empty() &&
                        rows.evaluations.empty() && rows.readings.empty() && rows.journal.empty();
   if (nothing) return {};
-  note_transfers(rows.activities, transfers_);
-  Curve curve = read_curve(rows);
-  for (CurvePoint& p : curve) {
-    p.bytes += sum_.bytes;
-    p.energy_j += sum_.energy_j;
-    p.samples += sum_.samples;
+  // Tables that only grow: what they grew by.
+  Json message = {
+      {"type", "rows"},
+      {"updates", updates_json(rows.tasks, limits_)},
+      {"exits", exits_json(rows.evaluations)},
+      {"aggregations", aggregations_json(rows.aggregations)},
+      {"readings", readings_json(rows.readings, limits_.nodes)},
+      {"activities", slices_json(slices(rows.activities, limits_.nodes), Clock(rows.until_s()))}};
+  add(std::move(rows));
+  const Curve curve = read_curve(all_);
+  const RunFigures figures = read_figures(all_, curve);
+  Json whole = {{"curve", curve_json(curve)}};
+  Json& remarks = whole["remarks"] = remarks_on(all_, curve, figures, limits_, true);
+  if (complete) {
+    const std::vector<Round> rounds = read_rounds(all_);
+    const std::vector<Idle> idle = idle_intervals(all_, rounds);
+    whole["figures"] = figures_json(all_, figures, curve);
+    whole["rounds"] = rounds_json(rounds);
+    whole["idle"] = idle_json(all_, idle, limits_.nodes);
+    whole["staleness"] = staleness_json(all_);
+    message["timeline"] = frame_json(all_, idle, 0, limits_);
+  } else {
+    remarks.push_back(fmt::format(
+        "The run is long: activities and tasks after {:.6g} s, and what is reckoned from them, are "
+        "shown when it is over.",
+        all_.activities.empty() ? 0 : all_.activities.back().end_s));
   }
-  for (const sim::TaskRow& task : rows.tasks) {
-    sum_.bytes += task.bytes_down + task.bytes_up;
-    sum_.energy_j += task.energy_j;
-    if (came_in(task)) sum_.samples += task.samples;
-    bytes_down_ += task.bytes_down;
-    bytes_up_ += task.bytes_up;
-    aggregated_ += task.aggregated_version ? 1 : 0;
-  }
-  for (const CurvePoint& p : curve) {
-    accuracy_best_ = std::max(accuracy_best_.value_or(0), p.accuracy);
-  }
-  std::vector<Absence> away;
-  for (const Entry& entry : rows.journal) {
-    if (entry.kind == Entry::Kind::node_lost) gone_.try_emplace(entry.node, entry.time_s);
-    if (entry.kind != Entry::Kind::node_joined) continue;
-    const auto since = gone_.find(entry.node);
-    if (since == gone_.end()) continue;
-    if (static_cast<std::size_t>(entry.node) < limits.nodes) {
-      away.push_back({entry.node, since->second, entry.time_s});
-    }
-    gone_.erase(since);
-  }
-  Json timeline = words_json(rows, transfers_);
-  timeline["activities"] = slices_json(slices(rows.activities, limits.nodes), Clock(rows.until_s()));
-  return {{"type", "rows"},
-          {"updates", updates_json(rows.tasks, limits)},
-          {"figures",
-           {{"bytes_down", bytes_down_},
-            {"bytes_up", bytes_up_},
-            {"tasks_aggregated", aggregated_},
-            {"samples", sum_.samples},
-            {"accuracy_best", or_null(accuracy_best_)}}},
-          {"timeline", std::move(timeline)},
-          {"curve", curve_json(curve)},
-          {"exits", exits_json(rows.evaluations)},
-          {"aggregations", aggregations_json(rows.aggregations)},
-          {"readings", readings_json(rows.readings)},
-          {"away", spans_json(away)}};
+  message["whole"] = std::move(whole);
+  return message;
+}
+
+void LiveRun::add(RunTables rows) {
+  const auto append = [](auto& all, auto& more) {
+    all.insert(all.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+  };
+  append(all_.tasks, rows.tasks);
+  append(all_.activities, rows.activities);
+  append(all_.aggregations, rows.aggregations);
+  append(all_.evaluations, rows.evaluations);
+  append(all_.readings, rows.readings);
+  append(all_.journal, rows.journal);
+  all_.folder = std::move(rows.folder);
+  all_.run = std::move(rows.run);
+  all_.ended_s = rows.ended_s;
+  all_.nodes = std::move(rows.nodes);
+  all_.node_ends = std::move(rows.node_ends);
+  all_.host = std::move(rows.host);
+  all_.labels = std::move(rows.labels);
+  all_.causes = std::move(rows.causes);
 }
 
 }  // namespace convoy::analysis

@@ -3,11 +3,8 @@
 // What the page draws, as JSON; analysis/web/src/data.d.ts says what it is.
 
 #include <cstdint>
-#include <map>
-#include <optional>
-#include <set>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "analysis/json.hpp"
 #include "analysis/metrics.hpp"
@@ -24,28 +21,31 @@ struct PageLimits {
   std::size_t activities = 200'000;  // merged with their neighbours until they are no more
 };
 
-// A Run of data.d.ts; `label` names it in the page. `going_on`: it will be told anew at its end, so
-// what is reckoned from all of it (idle intervals, rounds) is left out.
-Json run_json(const RunTables& run, const std::string& label, bool going_on = false,
-              const PageLimits& limits = {});
+// A Run of data.d.ts; `label` names it in the page. `live`: it goes on, and the reader knows.
+Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits = {},
+              bool live = false);
 
 // A Sweep of data.d.ts.
 Json sweep_json(const SweepResults& sweep);
 
-// The messages `rows` of a run that goes on. Keeps what sums up over all of them.
-class LiveRows {
+// What is told of a run that goes on, message by message.
+class LiveRun {
  public:
-  // `rows`: what has come since the last call (StoreTail). Null where nothing has.
-  Json next(const RunTables& rows, const PageLimits& limits = {});
+  explicit LiveRun(std::string label, const PageLimits& limits = {})
+      : label_(std::move(label)), limits_(limits) {}
+
+  // The first message: a Run. `rows`: all that is there (StoreTail).
+  Json first(RunTables rows);
+  // The next: `rows` of data.d.ts, of what has come since. `complete`: nothing was left out so far.
+  // Null where there is nothing new.
+  Json next(RunTables rows, bool complete);
 
  private:
-  std::map<std::int32_t, bool> transfers_;  // of each label, whether it is one
-  CurvePoint sum_;
-  double bytes_down_ = 0;
-  double bytes_up_ = 0;
-  std::int64_t aggregated_ = 0;
-  std::optional<double> accuracy_best_;
-  std::map<std::int64_t, double> gone_;  // nodes that are away, since when
+  void add(RunTables rows);
+
+  std::string label_;
+  PageLimits limits_;
+  RunTables all_;
 };
 
 }  // namespace convoy::analysis

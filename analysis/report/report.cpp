@@ -63,8 +63,8 @@ std::string summary_html(const Json& data) {
                         run["seed"].dump(), in_html(run["status"]), in_html(run["cause"]));
     for (const Json& remark : run["remarks"]) text += "<li>" + in_html(remark) + "</li>\n";
     text += "</ul>\n<table>\n";
-    text += fmt::format("<tr><th>virtual_time_s</th><td>{}</td></tr>\n",
-                        run["virtual_time_s"].dump());
+    text +=
+        fmt::format("<tr><th>virtual_time_s</th><td>{}</td></tr>\n", run["virtual_time_s"].dump());
     for (const auto& [key, value] : run["figures"].items()) {
       if (value.is_null()) continue;
       text += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", in_html(key), value.dump());
@@ -110,8 +110,8 @@ Json empty_data(const std::string& version, bool live) {
 Json comparison_json(const ReportInput& input, const std::vector<RunSummary>& runs,
                      const std::vector<SweepResults>& sweeps) {
   if (runs.size() > 1) return to_json(compare(cases_of(runs), input.baseline));
-  if (runs.empty() && sweeps.size() == 1) {
-    const Cases cases = cases_of(sweeps.front());
+  if (runs.empty()) {
+    const Cases cases = cases_of(sweeps);
     if (!cases.all.empty()) return to_json(compare(cases, input.baseline));
   }
   if (!input.baseline.empty()) {
@@ -132,9 +132,7 @@ std::string report_html(const ReportInput& input) {
   for (const std::string& folder : input.runs) {
     const RunTables run = read_tables(folder);
     data["runs"].push_back(run_json(run, folder));
-    RunSummary summary{run.folder, run.run, {}, read_curve(run)};
-    summary.figures = read_figures(run, summary.curve);
-    summaries.push_back(std::move(summary));
+    summaries.push_back(summary_of(run));
     if (&folder == &input.runs.front()) title = run.run.run.name + " - Convoy";
   }
   for (const std::string& folder : input.sweeps) {

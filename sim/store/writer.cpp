@@ -148,8 +148,9 @@ void remove_database(const std::filesystem::path& path) {
   std::filesystem::remove(path);
 }
 
-// All of it into the file itself; waits for those who are reading. False where somebody keeps on: what
-// is left in the log belongs to the file, and must neither be lost with it nor come over another.
+// All of it into the file itself; waits for those who are reading. False where somebody keeps on:
+// what is left in the log belongs to the file, and must neither be lost with it nor come over
+// another.
 bool empty_the_log(SQLite::Database& database, int longest_ms) {
   database.setBusyTimeout(longest_ms);
   return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
@@ -157,9 +158,10 @@ bool empty_the_log(SQLite::Database& database, int longest_ms) {
 constexpr int readers_may_take_ms = 30'000;
 
 [[noreturn]] void fail_for_readers(const std::filesystem::path& store) {
-  throw StoreError(fmt::format("{}: somebody keeps on reading it, so no other run can take its "
-                               "place; end that (a report, sqlite3) and run `convoy run --resume`",
-                               store.string()));
+  throw StoreError(
+      fmt::format("{}: somebody keeps on reading it, so no other run can take its "
+                  "place; end that (a report, sqlite3) and run `convoy run --resume`",
+                  store.string()));
 }
 
 // A database that was opened, but killed before its first transaction.

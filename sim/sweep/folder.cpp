@@ -23,7 +23,8 @@ SweepIndex SweepFolder::index() const {
     for (const ordered_json& point : json.at("points")) {
       index.points.push_back({point.at("settings"), point.at("hash")});
       if (index.points.back().settings.size() != index.keys.size()) {
-        throw base::UserError(file.string() + ": a point has not as many settings as there are keys");
+        throw base::UserError(file.string() +
+                              ": a point has not as many settings as there are keys");
       }
     }
     return index;

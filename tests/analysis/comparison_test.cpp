@@ -128,6 +128,47 @@ TEST(Comparison, PairsEqualSeeds) {
   EXPECT_EQ(time.groups[1].paired->method, "t");
 }
 
+TEST(Comparison, ARunThatIsNotOverIsNoPartOfAMean) {
+  const TemporaryFolder folder;
+  std::vector<RunSummary> runs = {run(folder, "fedavg", 1, 10), run(folder, "fedavg", 2, 20),
+                                  run(folder, "fedavg", 3, 1)};
+  runs[2].run.status = sim::RunStatus::stopped;
+  const Comparison c = compare(cases_of(runs), "");
+  ASSERT_EQ(c.groups.size(), 2);
+  EXPECT_EQ(c.groups[1].label, "runs/fedavg-3 (stopped)");
+  EXPECT_EQ(figure(c, "virtual_time_s").groups[0].mean, 15);
+}
+
+TEST(Comparison, SweepsByTheShortestNamesOfTheirKeys) {
+  SweepResults sweep;
+  sweep.folder = "runs/s";
+  sweep.index.scenario = "s";
+  sweep.index.keys = {"schedule.kind", "seed", "fleet.nodes.0.link", "fleet.nodes.1.link"};
+  sweep.figures = {{"virtual_time_s", "virtual time", Unit::seconds, Better::less}};
+  for (const char* kind : {"fedavg", "cos2p"}) {
+    for (const char* seed : {"1", "2"}) {
+      sweep.index.points.push_back({{kind, seed, "lte", "wifi5"}, std::string(kind) + seed});
+      sweep.points.push_back({PointStatus::done, "", seed, {kind[0] == 'f' ? 8.0 : 4.0}});
+    }
+  }
+  sweep.points.back().status = PointStatus::failed;
+  Comparison c = compare(cases_of(std::vector{sweep}), "fedavg");
+  ASSERT_EQ(c.groups.size(), 2);
+  EXPECT_EQ(c.groups[0].label, "kind=fedavg, 0.link=lte, 1.link=wifi5");
+  EXPECT_THAT(c.groups[1].runs, ElementsAre("runs/s/points/cos2p1"));
+  EXPECT_EQ(c.figures[0].groups[1].ratio, 0.5);
+  EXPECT_THAT(c.figures[0].groups[1].differences, ElementsAre(-4));
+  // With another sweep, whose figures are others.
+  SweepResults other = sweep;
+  other.folder = "runs/t";
+  other.figures = {{"energy_j", "energy", Unit::joules, Better::less}};
+  c = compare(cases_of(std::vector{sweep, other}), "");
+  EXPECT_EQ(c.groups.size(), 4);
+  EXPECT_EQ(c.groups[2].label, "runs/t: kind=fedavg, 0.link=lte, 1.link=wifi5");
+  EXPECT_EQ(figure(c, "energy_j").groups[0].mean, std::nullopt);
+  EXPECT_EQ(figure(c, "energy_j").groups[2].mean, 8);
+}
+
 TEST(Comparison, ASeedThatComesTwiceIsNotPaired) {
   const TemporaryFolder folder;
   const TemporaryFolder other;
@@ -180,7 +221,8 @@ TEST(Comparison, AccuracyThatAllHaveReached) {
   EXPECT_EQ(time.groups[1].ratio, 0.5);
   EXPECT_EQ(figure(c, "bytes_to_accuracy").groups[1].ratio, 0.25);
   EXPECT_EQ(figure(c, "accuracy_at_s").groups[0].mean, 0.8) << "at 50 s, where the shorter ends";
-  EXPECT_NEAR(figure(c, "accuracy_area").groups[0].mean.value(), (0.1 * 40 + 0.8 * 10) / 50, 1e-12);
+  EXPECT_NEAR(figure(c, "accuracy_area_common").groups[0].mean.value(), (0.1 * 40 + 0.8 * 10) / 50,
+              1e-12);
 }
 
 }  // namespace

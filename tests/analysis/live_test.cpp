@@ -1,7 +1,5 @@
 // The live view's server: who may do what, and what it says.
 
-#include "analysis/live/server.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +12,7 @@
 #include <thread>
 
 #include "analysis/live/access.hpp"
+#include "analysis/live/server.hpp"
 #include "base/diagnostics.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/hand_made_store.hpp"
@@ -48,7 +47,11 @@ TEST(LiveAccess, OnlyRequestsThatNameThisServer) {
   for (const char* host : {"evil.example:8080", "localhost:8080", ":8080", "10.0.0.1"}) {
     EXPECT_FALSE(everywhere.is_this_server(host)) << host;
   }
-  EXPECT_TRUE(Access("::1", 80, true, "").is_this_server("[::1]:80"));
+  for (const char* host : {"[::1]", "localhost", "[::1]:80"}) {
+    EXPECT_TRUE(Access("::1", 80, true, "").is_this_server(host)) << host;
+  }
+  EXPECT_FALSE(Access("::1", 80, true, "").is_this_server("evil.example"));
+  EXPECT_EQ(Access("::", 80, false, "x").url("fe80::1"), "http://[fe80::1]:80/?token=x");
 }
 
 TEST(LiveAccess, OnlyOurOwnPage) {

@@ -116,8 +116,8 @@ TEST(Idle, WithoutActivitiesTheTasksAreAllThatIsKnown) {
   store.event("task_done", 10, 1, 0).order("aggregate", 10).event("aggregated", 11);
   store.end.virtual_time_s = 11;
   const RunTables run = read_tables(store.write());
-  EXPECT_THAT(sums_of(run, 1), UnorderedElementsAre(Pair("link", 3), Pair("queue", 1),
-                                                    Pair("aggregation", 1)));
+  EXPECT_THAT(sums_of(run, 1),
+              UnorderedElementsAre(Pair("link", 3), Pair("queue", 1), Pair("aggregation", 1)));
   const Round round = read_rounds(run).at(0);
   EXPECT_EQ(round.label, "train");
   EXPECT_THAT(path_of(round), UnorderedElementsAre(Pair("queue", 1), Pair("link", 3),
@@ -177,9 +177,9 @@ TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   const TemporaryFolder folder;
   const RunTables run = read_tables(a_quorum(folder));
   // a: 3 to 4 for the quorum, 4 to 5 the server; 8 to 9, 9 to 10 again; then nothing more.
-  EXPECT_THAT(sums_of(run, 1), UnorderedElementsAre(Pair("link", 4), Pair("quorum", 2),
-                                                    Pair("aggregation", 2),
-                                                    Pair("not_selected", 3)));
+  EXPECT_THAT(sums_of(run, 1),
+              UnorderedElementsAre(Pair("link", 4), Pair("quorum", 2), Pair("aggregation", 2),
+                                   Pair("not_selected", 3)));
   // b: away from 6.5 to 8.
   EXPECT_THAT(sums_of(run, 2), UnorderedElementsAre(Pair("link", 5), Pair("outage", 1.5),
                                                     Pair("aggregation", 1), Pair("run_end", 1)));

@@ -16,25 +16,18 @@ const cut = (table, wanted) => {
     Object.entries(table).map(([key, list]) => [key, keep.map((i) => list[i])])
   );
 };
-const none = (table) => cut(table, () => false);
 
 // A run in the middle: what happened until `time`, with the end unknown.
 function until(whole, time) {
   const run = structuredClone(whole);
+  const { activities, timeline, whole: replaced, ...grown } = slice(whole, 0, time);
   return {
     ...run,
+    ...grown,
+    ...replaced,
     status: 'running',
     virtual_time_s: time,
-    ...slice(whole, 0, time),
-    timeline: {
-      ...run.timeline,
-      ...slice(whole, 0, time).timeline,
-      waits: none(run.timeline.waits),
-      away: slice(whole, 0, time).away,
-    },
-    rounds: none(run.rounds),
-    idle: none(run.idle),
-    staleness: { versions: [], updates: [] },
+    timeline: { ...run.timeline, ...timeline, activities },
     nodes: Object.fromEntries(
       Object.entries(run.nodes).map(([key, list]) => [
         key,
@@ -57,19 +50,35 @@ function until(whole, time) {
   };
 }
 
-// What ended within (from, to].
+// What ended within (from, to], as `rows` tell it: some tables grow, others are replaced.
 function slice(run, from, to) {
   const within = (key) => (table, i) => table[key][i] > from && table[key][i] <= to;
-  const { labels, kinds, causes, activities, away } = run.timeline;
+  const until = (key) => (table, i) => table[key][i] <= to;
+  const { labels, kinds, causes, activities, away, waits } = run.timeline;
+  const updates = cut(run.updates, until('ended_s'));
+  const versions = [...new Set(updates.staleness)].sort((a, b) => a - b);
   return {
     updates: cut(run.updates, within('ended_s')),
-    figures: { bytes_up: 3.9e6 * run.updates.ended_s.filter((time) => time <= to).length },
-    curve: cut(run.curve, within('time_s')),
+    activities: cut(activities, within('end_s')),
     exits: cut(run.exits, within('time_s')),
     aggregations: cut(run.aggregations, within('end_s')),
     readings: cut(run.readings, within('time_s')),
-    away: cut(away, within('end_s')),
-    timeline: { labels, kinds, causes, activities: cut(activities, within('end_s')) },
+    whole: {
+      curve: cut(run.curve, until('time_s')),
+      remarks: [],
+      figures: { ...run.figures, bytes_up: 3.9e6 * updates.node.length },
+      rounds: cut(run.rounds, until('end_s')),
+      idle: run.idle,
+      staleness: {
+        versions,
+        updates: versions.map((value) => updates.staleness.filter((one) => one === value).length),
+      },
+    },
+    timeline: {
+      ...{ labels, kinds, causes },
+      away: cut(away, until('end_s')),
+      waits: cut(waits, until('end_s')),
+    },
   };
 }
 

@@ -72,7 +72,9 @@ TEST(ExportCsv, AFileForEachTableWithAllItsRows) {
   const Output output = convoy("export " + run + " --format csv");
   ASSERT_EQ(output.status, 0) << output.err;
   const analysis::RunTables tables = analysis::read_tables(run);
-  const auto rows = [&](const std::string& name) { return read_csv(run + "/csv/" + name + ".csv"); };
+  const auto rows = [&](const std::string& name) {
+    return read_csv(run + "/csv/" + name + ".csv");
+  };
   const Rows activities = rows("activity");
   ASSERT_EQ(activities.size(), tables.activities.size());
   for (std::size_t i = 0; i < activities.size(); ++i) {

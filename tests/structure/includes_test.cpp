@@ -49,8 +49,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "sim/world", "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
-        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "analysis/report", "analysis/live", "hil/bridge",
-        "hil/protocol", "hil/testbed"}},
+        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "analysis/report",
+        "analysis/live", "hil/bridge", "hil/protocol", "hil/testbed"}},
   };
   return all;
 }

@@ -69,8 +69,7 @@ sim::AggregationRow& HandMadeStore::aggregation(std::int64_t version, double sta
   return row;
 }
 
-sim::EvaluationRow& HandMadeStore::judgement(std::int64_t version, double time_s,
-                                             double accuracy) {
+sim::EvaluationRow& HandMadeStore::judgement(std::int64_t version, double time_s, double accuracy) {
   sim::EvaluationRow& row = judgements_.emplace_back();
   row.version = version;
   row.time_s = time_s;

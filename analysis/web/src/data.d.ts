@@ -18,7 +18,7 @@ export interface Run {
   label: string;              // unique in the page; the folder
   name: string;               // of the scenario
   schedule: string;
-  seed: number;
+  seed: string;               // digits: 64 bits
   status: 'running' | 'done' | 'failed' | 'stopped';
   cause: string;              // why it failed; else ""
   scenario: string;           // TOML
@@ -30,7 +30,7 @@ export interface Run {
   remarks: string[];          // what is missing here and why, for people; e.g. no learning, no activities
   figures: Figures;
   nodes: Nodes;
-  nodes_left_out: number;     // of a huge fleet: not in `nodes`, nor in any table by node
+  nodes_left_out: number;     // of a huge fleet: not in `nodes`, nor in tables by node but `rounds`
   curve: Curve;
   exits: { time_s: number[]; version: number[]; exit: number[]; blocks: number[]; judged: boolean[];
            loss: (number | null)[]; top1: number[]; top5: number[]; f1: number[] };
@@ -145,12 +145,12 @@ export interface FigureName {
 // Groups of runs that differ in their seed alone, against one of them.
 export interface Comparison {
   baseline: number;           // index of groups
-  groups: { label: string; runs: string[]; seeds: number[] }[];
+  groups: { label: string; runs: string[]; seeds: string[] }[];
   figures: (FigureName & {
     values: (number | null)[][];              // [group][run]
     mean: (number | null)[];                  // [group]
     ratio: (number | null)[];                 // of the means, to the baseline's
-    paired: (null | { seeds: number[]; differences: number[]; mean: number;
+    paired: (null | { seeds: string[]; differences: number[]; mean: number;
                       low: number | null; high: number | null;  // 95 % interval of the mean; null: one pair
                       method: '' | 't' | 'bootstrap' })[];      // [group]; null for the baseline
   })[];
@@ -175,19 +175,19 @@ export interface FidelityEnd { simulated_s: number; measured_s: number; error: n
 // --- live ---------------------------------------------------------------------------------------
 // ws://HOST/live, with ?token=... where the page's address has one. The server sends `run` first,
 // then `rows` and `now` until `end`; after that it closes. `run` and `rows` hold at most the first
-// 50,000 activities and tasks, and neither rounds, idle nor waits: those come with `end`. A client may send {"do": "pause"},
+// 50,000 activities and tasks; a remark says so when there are more, and `end` has all. A client may send {"do": "pause"},
 // {"do": "resume"} or {"do": "stop"}; they are answered with `now` or `refused`.
 
 export type Message =
   | { type: 'run'; run: Run; may_control: boolean;  // the address holds the token
       pausable: boolean }                           // no: there are real nodes
-  // Appended to the columns of the same name; `timeline` holds activities, labels and kinds only
-  // (the whole lists of labels, kinds, causes so far).
-  | { type: 'rows'; updates: Updates;
-      figures: Partial<Figures>;                    // totals so far, of what `now` does not bring
-      timeline: Pick<Timeline, 'labels' | 'kinds' | 'causes' | 'activities'>;
-      curve: Curve; exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
-      away: Timeline['away'] }
+  // `updates` to `readings` are appended to the columns of the same name (activities in no order).
+  | { type: 'rows'; updates: Updates; activities: Timeline['activities'];
+      exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
+      // These take the place of what was there. Only `curve` and `remarks` once a limit is reached.
+      whole: Pick<Run, 'curve' | 'remarks'> &
+             Partial<Pick<Run, 'figures' | 'rounds' | 'idle' | 'staleness'>>;
+      timeline?: Omit<Timeline, 'activities' | 'merged_below_s'> }
   | { type: 'now'; virtual_time_s: number; wall_time_s: number;
       lag_ms: number | null;    // of real nodes, at most so far
       share: number;            // of the way to its end

@@ -6,12 +6,14 @@ import { drawAll } from './page.js';
 
 const least = 250; // ms between two updates of the charts
 const announceEvery = 20000;
+const patience = 8; // attempts to connect in vain
 const shownNodes = 64;
 
 export function live(page) {
   const panel = new Panel((what) => socket?.send(JSON.stringify({ do: what })));
   let socket = null;
   let wait = 500;
+  let failures = 0;
   let over = false;
   let last = null; // `now`
   const update = throttled(() => {
@@ -54,11 +56,17 @@ export function live(page) {
     socket = new WebSocket(address());
     socket.onmessage = (event) => {
       wait = 500;
+      failures = 0;
       const message = JSON.parse(event.data);
       receive[message.type]?.(message);
     };
     socket.onclose = () => {
       if (over) return;
+      failures += 1;
+      if (failures > patience) {
+        panel.lost();
+        return;
+      }
       panel.disconnected(wait);
       setTimeout(connect, wait);
       wait = Math.min(wait * 2, 10000);
@@ -88,36 +96,18 @@ function take(page, run, panel) {
   }
 }
 
-// Appends the columns of `rows` to those of the same tables of a run.
+// What `rows` bring: tables grow, others are replaced.
 export function append(run, rows) {
-  for (const name of ['updates', 'curve', 'exits', 'aggregations', 'readings'])
-    extend(run[name], rows[name]);
-  if (rows.timeline) {
-    const { labels, kinds, causes, activities } = rows.timeline;
-    Object.assign(run.timeline, { labels, kinds, causes });
-    extend(run.timeline.activities, activities);
-  }
-  extend(run.timeline.away, rows.away);
-  countStaleness(run, rows.updates);
-  Object.assign(run.figures, rows.figures);
+  for (const name of ['updates', 'exits', 'aggregations', 'readings']) extend(run[name], rows[name]);
+  extend(run.timeline.activities, rows.activities);
+  Object.assign(run, rows.whole);
+  Object.assign(run.timeline, rows.timeline);
 }
 
 function extend(columns, more) {
   if (!more) return;
   for (const [key, values] of Object.entries(more))
     for (const value of values) columns[key].push(value);
-}
-
-function countStaleness({ staleness }, updates) {
-  updates?.staleness.forEach((value) => {
-    let place = staleness.versions.findIndex((other) => other >= value);
-    if (place < 0) place = staleness.versions.length;
-    if (staleness.versions[place] !== value) {
-      staleness.versions.splice(place, 0, value);
-      staleness.updates.splice(place, 0, 0);
-    }
-    staleness.updates[place] += 1;
-  });
 }
 
 function throttled(act) {
@@ -186,6 +176,10 @@ class Panel {
   disconnected(wait) {
     this.say(`The connection is lost. Trying again in ${seconds(wait / 1000)}.`, true);
     this.stop.disabled = this.pause.disabled = true;
+  }
+
+  lost() {
+    this.say('The run cannot be reached any more: it is over, or was ended. This is what was seen.', true);
   }
 
   ended(run) {

@@ -47,15 +47,16 @@ export class TimelineIndex {
     this.version = 0;
     this.rowOf = new Map(run.nodes.id.map((id, row) => [id, row]));
     this.rows = run.nodes.id.map(() => ({ lanes: [], split: false, waits: null, away: null }));
-    this.counts = { activities: 0, waits: 0, away: 0 };
+    this.taken = 0; // activities
+    this.tables = {}; // waits and away, as they are in the lanes
     this.end = 0;
     this.grow();
   }
 
-  // Takes in what was appended to the tables since.
+  // Takes in activities that were appended since, and waits and absences that were replaced.
   grow() {
     const { activities, waits, away } = this.run.timeline;
-    for (let i = this.counts.activities; i < activities.node.length; i += 1) {
+    for (let i = this.taken; i < activities.node.length; i += 1) {
       const row = this.rows[this.rowOf.get(activities.node[i])];
       if (!row) continue;
       const number = activities.lane[i];
@@ -72,18 +73,17 @@ export class TimelineIndex {
       ['waits', waits],
       ['away', away],
     ]) {
-      for (let i = this.counts[name]; i < table.node.length; i += 1) {
+      if (this.tables[name] === table) continue;
+      this.tables[name] = table;
+      for (const row of this.rows) row[name] = null;
+      for (let i = 0; i < table.node.length; i += 1) {
         const row = this.rows[this.rowOf.get(table.node[i])];
         if (!row) continue;
         (row[name] ??= new Lane(table)).add(i);
         this.end = Math.max(this.end, table.end_s[i]);
       }
     }
-    this.counts = {
-      activities: activities.node.length,
-      waits: waits.node.length,
-      away: away.node.length,
-    };
+    this.taken = activities.node.length;
     this.version += 1;
   }
 

@@ -88,7 +88,7 @@ export function participation(page) {
     title: 'Participation of every node',
     note: () =>
       'Whose updates are in which version; the colour is their staleness, blank: none.' +
-      (Math.max(0, ...page.run.aggregations.version) > shownVersions
+      ((page.run.aggregations.version.at(-1) ?? 0) > shownVersions
         ? ' The slider shows further versions.'
         : ''),
     missing: () =>

@@ -1,0 +1,182 @@
+// What the page is given: thinned where there is too much, with remarks where something is missing.
+
+#include "analysis/report/report.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "analysis/report/data.hpp"
+#include "base/diagnostics.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/hand_made_store.hpp"
+
+namespace convoy::analysis {
+namespace {
+
+using test::HandMadeStore;
+using test::TemporaryFolder;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* hostile = "</script><script>alert(1)</script><!--";
+
+// Two nodes that download, train and upload without a pause, for as many tasks each; every tenth
+// training takes long.
+std::filesystem::path busy_run(const TemporaryFolder& folder, int tasks) {
+  HandMadeStore store(folder.path() / "run");
+  store.run.name = hostile;
+  store.node(0, "server").node(1, hostile).node(2, "b", "hil");
+  double last = 0;
+  for (const std::int64_t node : {1, 2}) {
+    double time = 0;
+    for (int i = 0; i < tasks; ++i) {
+      const std::int64_t task = 2 * i + node;
+      const double begun = time;
+      store.transfer(0, node, "download", time, 0.1).task = task;
+      const double train = i % 10 == 9 ? 50 : 0.7;
+      store.compute(node, "train", time + 0.1, train).task = task;
+      store.transfer(node, 0, "upload", time + 0.1 + train, 0.2).task = task;
+      time += 0.3 + train;
+      store.task(task, node, begun, time, i + 1).staleness = i % 3;
+    }
+    last = std::max(last, time);
+  }
+  for (int i = 0; i < tasks; ++i) store.aggregation(i + 1, i, i);
+  store.end.virtual_time_s = last;
+  return store.write();
+}
+
+struct Sums {
+  std::map<std::pair<int, int>, double> busy;  // by node and lane
+  std::size_t slices = 0;
+};
+
+// Also that the slices of a lane come one after another.
+Sums sums_of(const Json& run) {
+  const Json& a = run.at("timeline").at("activities");
+  Sums sums;
+  std::map<std::pair<int, int>, double> end;
+  sums.slices = a.at("node").size();
+  for (std::size_t i = 0; i < sums.slices; ++i) {
+    const std::pair lane{a.at("node")[i].get<int>(), a.at("lane")[i].get<int>()};
+    const double begin_s = a.at("begin_s")[i];
+    const double end_s = a.at("end_s")[i];
+    EXPECT_GE(begin_s, end[lane] - 1e-6) << "slice " << i;
+    EXPECT_GE(end_s, begin_s);
+    end[lane] = end_s;
+    sums.busy[lane] += end_s - begin_s;
+  }
+  return sums;
+}
+
+TEST(PageData, ALongTimelineIsThinnedWithoutGettingBusier) {
+  const TemporaryFolder folder;
+  const RunTables run = read_tables(busy_run(folder, 3000));
+  const Sums whole = sums_of(run_json(run, "r"));
+  EXPECT_EQ(whole.slices, 18'000);
+  PageLimits limits;
+  limits.activities = 2'000;
+  const Json page = run_json(run, "r", limits);
+  const Sums thin = sums_of(page);
+  EXPECT_LE(thin.slices, 2'000);
+  EXPECT_GT(thin.slices, 500) << "no more than was needed";
+  EXPECT_GT(page.at("timeline").at("merged_below_s"), 0);
+  ASSERT_EQ(thin.busy.size(), whole.busy.size());
+  for (const auto& [lane, busy] : whole.busy) {
+    EXPECT_NEAR(thin.busy.at(lane), busy, 1e-4 * busy) << lane.first << " " << lane.second;
+  }
+}
+
+TEST(PageData, AHugeFleetIsCutAndSaysSo) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  for (int i = 0; i < 50; ++i) store.node(i, "n" + std::to_string(i));
+  store.compute(40, "train", 0, 1).task = 0;
+  store.task(0, 40, 0, 1, 1);
+  PageLimits limits;
+  limits.nodes = 10;
+  const Json page = run_json(read_tables(store.write()), "r", limits);
+  EXPECT_EQ(page.at("nodes").at("id").size(), 10);
+  EXPECT_EQ(page.at("nodes_left_out"), 40);
+  EXPECT_TRUE(page.at("timeline").at("activities").at("node").empty());
+  EXPECT_EQ(page.at("figures").at("tasks"), 1) << "figures are of all";
+  EXPECT_THAT(page.at("remarks").dump(), HasSubstr("Of 49 nodes, the first 9 are shown"));
+}
+
+TEST(PageData, RemarksTellLearningFromNotYet) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a");
+  RunTables run = read_tables(store.write());
+  EXPECT_THAT(run_json(run, "r").at("remarks").dump(), HasSubstr("did not learn"));
+  run.run.run.scenario = "[training]\nlearn = true\n";
+  run.run.status = sim::RunStatus::running;
+  const std::string remarks = run_json(run, "r").at("remarks").dump();
+  EXPECT_THAT(remarks, HasSubstr("Nothing was judged yet"));
+  EXPECT_THAT(remarks, HasSubstr("not over, or was killed"));
+  EXPECT_THAT(run_json(run, "r", {}, true).at("remarks").dump(), Not(HasSubstr("killed")));
+}
+
+// However a run is told, in the end the page knows the same.
+TEST(PageData, ARunToldInPartsIsTheSame) {
+  const TemporaryFolder folder;
+  const RunTables run = read_tables(busy_run(folder, 40));
+  LiveRun live("r");
+  RunTables part = run;
+  part.tasks.resize(30);
+  part.activities.resize(90);
+  part.aggregations.resize(10);
+  Json page = live.first(part);
+  part = run;
+  part.tasks.erase(part.tasks.begin(), part.tasks.begin() + 30);
+  part.activities.erase(part.activities.begin(), part.activities.begin() + 90);
+  part.aggregations.erase(part.aggregations.begin(), part.aggregations.begin() + 10);
+  const Json rows = live.next(part, true);
+  const auto grow = [](Json& table, const Json& more) {
+    for (auto& [key, column] : table.items()) {
+      for (const Json& value : more.at(key)) column.push_back(value);
+    }
+  };
+  for (const char* name : {"updates", "exits", "aggregations", "readings"}) {
+    grow(page.at(name), rows.at(name));
+  }
+  grow(page.at("timeline").at("activities"), rows.at("activities"));
+  for (const auto& [key, value] : rows.at("whole").items()) page[key] = value;
+  for (const auto& [key, value] : rows.at("timeline").items()) page.at("timeline")[key] = value;
+  const Json whole = run_json(run, "r", {}, true);
+  for (const char* key : {"curve", "figures", "rounds", "idle", "staleness", "aggregations"}) {
+    EXPECT_EQ(page.at(key), whole.at(key)) << key;
+  }
+  EXPECT_EQ(page.at("timeline").at("waits"), whole.at("timeline").at("waits"));
+  EXPECT_EQ(sums_of(whole).slices, page.at("timeline").at("activities").at("node").size());
+  RunTables nothing;
+  EXPECT_TRUE(live.next(nothing, true).is_null());
+  nothing.journal.push_back({Entry::Kind::node_lost, 1, 1});
+  const Json late = live.next(nothing, false);
+  EXPECT_FALSE(late.contains("timeline"));
+  EXPECT_THAT(late.at("whole").at("remarks").dump(), HasSubstr("The run is long"));
+}
+
+TEST(Report, NamesAreNeverMarkup) {
+  const TemporaryFolder folder;
+  const std::string html = report_html({{busy_run(folder, 3).string()}, {}, "", "1.2.3"});
+  EXPECT_THAT(html, Not(HasSubstr("alert(1)</script>")));
+  EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;script&gt;alert(1)"));
+  EXPECT_THAT(html, HasSubstr("\\u003c/script>\\u003cscript>alert(1)"));
+  EXPECT_THAT(html, HasSubstr("default-src 'none'"));
+  for (const char* part : {"@DATA@", "@SCRIPT@", "@CSS@", "@TITLE@", "@SUMMARY@"}) {
+    EXPECT_THAT(html.substr(0, 2000), Not(HasSubstr(part)));
+  }
+}
+
+TEST(Report, ABaselineWithNothingToCompare) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(report_html({{busy_run(folder, 3).string()}, {}, "fedavg", "1"}), base::UserError);
+  EXPECT_THROW(report_html({{folder.path().string()}, {}, "", "1"}), sim::StoreError);
+}
+
+}  // namespace
+}  // namespace convoy::analysis
