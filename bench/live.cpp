@@ -141,8 +141,8 @@ int main() {
       std::filesystem::temp_directory_path() / fmt::format("convoy-live-bench-{}", ::getpid());
   std::filesystem::create_directories(folder);
   reports(folder);
-  costs(folder, "Timing only, 200,000 tasks", false, 200'000, 9);
-  costs(folder, "Learning, 400 tasks", true, 400, 7);
+  costs(folder, "Timing only, 600,000 tasks", false, 600'000, 9);
+  costs(folder, "Learning, 300 tasks", true, 300, 9);
   std::filesystem::remove_all(folder);
   return missed() > 0 ? 1 : 0;
 }
