@@ -2,7 +2,7 @@
 // Needs CONVOY_BINARY as well; the stores are read by Python's sqlite3, past all of Convoy's code.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -114,6 +114,11 @@ test('a report of real runs shows what their stores hold', async () => {
   assert.deepEqual(await drawn('energy', 'energy_j'), nodes.map((n) => n.energy_j));
   assert.deepEqual(await drawn('time', 'computing'), nodes.map((n) => n.busy_s));
 
+  assert.deepEqual(await drawn('time', 'communicating'), nodes.map((n) => n.communicating_s));
+  assert.deepEqual(await drawn('time', 'waiting'), nodes.map((n) => n.waiting_s));
+  assert.deepEqual(await drawn('time', 'away'), nodes.map((n) => n.away_s));
+  assert.deepEqual(await drawn('bytes', 'bytes_in'), nodes.map((n) => n.bytes_in));
+
   const [{ virtual_time_s: whole }] = stored(learned, 'SELECT virtual_time_s FROM run');
   const activities = stored(
     learned,
@@ -137,11 +142,38 @@ test('a report of real runs shows what their stores hold', async () => {
   const distribution = new Map();
   for (const { staleness } of aggregated)
     distribution.set(staleness, (distribution.get(staleness) ?? 0) + 1);
-  for (const { staleness, updates } of await values(page, 'staleness'))
-    assert.equal(updates, distribution.get(staleness) ?? 0);
+  const staleness = await values(page, 'staleness');
+  assert.equal(
+    staleness.reduce((sum, row) => sum + row.updates, 0),
+    aggregated.length
+  );
+  for (const row of staleness) assert.equal(row.updates, distribution.get(row.staleness) ?? 0);
 
+  // Against SQL alone: a worker is idle when it does not compute, and by whom a round was closed.
+  const idle = byId(await values(page, 'idle'));
+  idle.forEach(({ node, name, ...causes }, i) => {
+    const sum = Object.values(causes).reduce((all, one) => all + one, 0);
+    assert.ok(Math.abs(sum - (whole - nodes[i].busy_s)) < 1e-9 * whole, `${name}: ${sum}`);
+  });
+  const aggregations = stored(learned, 'SELECT * FROM aggregation ORDER BY version');
   const rounds = await values(page, 'rounds');
-  assert.deepEqual(rounds.map((row) => row.version), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  assert.deepEqual(rounds.map((row) => row.version), aggregations.map((row) => row.version));
+  rounds.forEach((row, i) => {
+    const begin = i === 0 ? 0 : aggregations[i - 1].end_s;
+    const parts = ['queue_s', 'link_s', 'compute_s', 'outage_s', 'aggregation_s', 'other_s'];
+    const path = parts.reduce((sum, part) => sum + row[part], 0);
+    assert.ok(Math.abs(path - (aggregations[i].end_s - begin)) < 1e-9 * whole);
+    const [last] = stored(
+      learned,
+      `SELECT node FROM journal WHERE kind IN ('task_done', 'task_failed') AND task >= 0 AND
+       time_s <= ${aggregations[i].start_s} ORDER BY sequence DESC LIMIT 1`
+    );
+    assert.equal(row.node, last.node, `round ${row.version}`);
+  });
+
+  const compared = await values(page, 'comparison');
+  assert.deepEqual(compared.map((row) => row.value), [learned, timed].map((one) =>
+    stored(one, 'SELECT virtual_time_s FROM run')[0].virtual_time_s));
   nothingSeen(page); // the node called <script> among it
   await page.close();
 });
@@ -203,8 +235,41 @@ test('a report of a sweep', async () => {
     const mean = times.reduce((sum, time) => sum + time, 0) / 3;
     assert.ok(Math.abs(cell.mean - mean) < 1e-9 * mean, `${cell.mean} is not ${mean}`);
   }
-  assert.equal((await values(page, 'comparison')).length, 18);
-  assert.equal((await values(page, 'sweep-pareto')).some((point) => point.front), true);
+  const times = (rows, key) => rows.map((row) => Number(row[key])).sort((a, b) => a - b);
+  assert.deepEqual(
+    times(await values(page, 'comparison'), 'value'),
+    times(results, 'result.virtual_time_s')
+  );
+  // No point of the front is beaten in both, every other is by one of it.
+  const points = await values(page, 'sweep-pareto');
+  assert.equal(points.length, 18);
+  const beats = (a, b) => a.x <= b.x && a.y <= b.y && (a.x < b.x || a.y < b.y);
+  for (const point of points) {
+    assert.equal(point.front, !points.some((other) => beats(other, point)), JSON.stringify(point));
+  }
+  nothingSeen(page);
+});
+
+test('a report of 100,000 activities', async () => {
+  const big = run(
+    'big',
+    scenario({ nodes: '[[fleet.nodes]]\ndevice = "jetson-nano"\nlink = "lte"\ncount = 40' }),
+    ...['--set', 'stop.rounds=1500']
+  );
+  const [{ count }] = stored(
+    big,
+    'SELECT COUNT(*) AS count FROM activity WHERE start_s IS NOT NULL'
+  );
+  assert.ok(count > 100_000, `${count} activities`);
+  convoy('report', big);
+  assert.ok(statSync(join(big, 'report.html')).size < 10e6);
+  const page = await open(browser, join(big, 'report.html'));
+  const paint = await page.evaluate(
+    () => performance.getEntriesByName('first-contentful-paint')[0].startTime
+  );
+  console.log(`   ${count} activities: first paint ${Math.round(paint)} ms`);
+  assert.ok(paint < 8000, 'four times what is asked for: machines are noisy');
+  assert.equal((await values(page, 'timeline')).length, count);
   nothingSeen(page);
 });
 
