@@ -174,8 +174,8 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
       if (!closing_) return;
       writing_ = true;
       // All is said; who does not answer the farewell is not waited for.
-      websocket::stream_base::timeout brief{std::chrono::seconds(1),
-                                            websocket::stream_base::none(), false};
+      websocket::stream_base::timeout brief{std::chrono::seconds(1), websocket::stream_base::none(),
+                                            false};
       socket_.set_option(brief);
       socket_.async_close(websocket::close_code::normal,
                           [self = shared_from_this()](Error) { self->host_.leave(self); });
