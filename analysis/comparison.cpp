@@ -182,8 +182,10 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
                                         wanted, found.size(), base::list_of(labels, "and")));
     }
   }
+  std::vector<std::string> known = labels;
+  for (const Case& one : cases.all) known.insert(known.end(), {one.run, one.schedule});
   throw base::UserError(fmt::format("--baseline {}: no group is called so{}; the groups are {}",
-                                    wanted, base::did_you_mean(wanted, labels),
+                                    wanted, base::did_you_mean(wanted, known),
                                     base::list_of(labels, "and")));
 }
 

@@ -197,6 +197,7 @@ TEST(Comparison, TheBaselineIsFoundByManyNames) {
     return std::string();
   };
   EXPECT_THAT(says("runs/cos2p-3"), HasSubstr("did you mean \"runs/cos2p-1\"?"));
+  EXPECT_THAT(says("fedagv"), HasSubstr("did you mean \"fedavg\"?"));
   EXPECT_THAT(says("runs"), HasSubstr("2 groups are called so"));
 }
 
