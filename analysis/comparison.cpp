@@ -170,6 +170,7 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
       [&](const Case& one) { return one.schedule == wanted; },
       [&](const Case& one) { return one.group.find(wanted) != std::string::npos; }};
   std::vector<std::string> labels;
+  labels.reserve(groups.size());
   for (const ComparedGroup& group : groups) labels.push_back(group.label);
   for (const auto& fits : ways) {
     std::set<std::size_t> found;

@@ -85,7 +85,7 @@ Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
   a.restart();
   b.restart();
   return ends;
-}
+}  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): Asio's handlers own it
 
 double seconds_since(double start) { return hil::steady_seconds() - start; }
 
@@ -224,7 +224,7 @@ void clock_while_blocked() {
     sim::NodeConfig node;
     node.name = name;
     node.link = {name, "", platforms::Duplex::full, 1e9, 1e9, 0};
-    if (config.nodes.size() > 0) {
+    if (!config.nodes.empty()) {
       node.real.emplace();
       node.real->present = true;
     }
@@ -298,9 +298,9 @@ void assignments() {
     begin.work = hil::wire::Work::train;
     begin.epochs = 1;
     sent = hil::steady_seconds();
-    connection->send(std::move(order));
+    connection->send(order);
     connection->send_parcel(input.task, 1, std::move(parcel));
-    connection->send(std::move(begin));
+    connection->send(begin);
   };
   const auto hear = [&](const hil::wire::Message& message) {
     if (message.body_as_Ready() != nullptr) assign();
@@ -350,6 +350,7 @@ void assignments() {
 
   // One version for sixteen agents: parcels of the full model share its memory.
   std::vector<engine::Parcel> parcels;
+  parcels.reserve(16);
   for (int i = 0; i < 16; ++i) parcels.push_back(engine->pack(input));
   // But for the lists of what is kept, a thousandth of it, each parcel has tensors of its own.
   double own = 0;

@@ -122,6 +122,7 @@ void reports(const fs::path& folder) {
   command(fmt::format("{} run {} -o {} --overwrite --quiet > /dev/null 2>&1", CONVOY_BINARY,
                       (folder / "s.toml").string(), (folder / "run").string()));
   std::vector<double> times;
+  times.reserve(5);
   for (int i = 0; i < 5; ++i) {
     times.push_back(
         command(fmt::format("{} report {} -o {} > /dev/null", CONVOY_BINARY,

@@ -24,7 +24,6 @@ using analysis::Comparison;
 using analysis::Fidelity;
 using analysis::Json;
 using analysis::RunSummary;
-using analysis::Unit;
 
 struct CompareArguments {
   std::vector<std::string> folders;

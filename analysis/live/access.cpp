@@ -33,7 +33,7 @@ std::string bracketed(const std::string& host) {
 
 }  // namespace
 
-Access::Access(std::string host, std::uint16_t port, bool loopback, std::string token)
+Access::Access(const std::string& host, std::uint16_t port, bool loopback, std::string token)
     : host_(bracketed(host)), port_(port), loopback_(loopback), token_(std::move(token)) {}
 
 bool Access::is_this_server(std::string_view host) const {

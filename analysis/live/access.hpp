@@ -16,7 +16,7 @@ namespace convoy::analysis {
 class Access {
  public:
   // `host`: the address that is listened on; `token`: see new_token.
-  Access(std::string host, std::uint16_t port, bool loopback, std::string token);
+  Access(const std::string& host, std::uint16_t port, bool loopback, std::string token);
 
   // The header "Host": on loopback the address, localhost, 127.0.0.1 or [::1] with the port; else
   // any address with the port, but no other name than the one that is listened on. Port 80 goes
