@@ -209,6 +209,17 @@ const colourAt = (page, time, row) =>
     [time, row]
   );
 
+test('times that were rounded do not overlap, others do', async () => {
+  const split = async (data) =>
+    (await (await open(browser, save('split.html', data))).locator('#chart-timeline').innerText())
+      .includes('Where lanes overlap');
+  const data = makeData({ runs: 1, activities: 200 });
+  const [{ timeline, virtual_time_s: whole }] = data.runs;
+  timeline.activities.end_s = timeline.activities.end_s.map((time) => time + 1e-10 * whole);
+  assert.equal(await split(data), false);
+  assert.equal(await split(makeData({ runs: 1, activities: 200, overlap: true })), true);
+});
+
 test('the timeline has the right colour at the right place, and zooms', async () => {
   const data = makeData({ runs: 1, activities: 800 });
   const { activities, labels } = data.runs[0].timeline;

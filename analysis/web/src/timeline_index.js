@@ -35,9 +35,9 @@ class Lane {
     return i !== undefined && this.table.begin_s[i] <= time + slack ? i : -1;
   }
 
-  overlaps(begin, end) {
-    const i = this.items[this.after(begin)];
-    return i !== undefined && this.table.begin_s[i] < end;
+  overlaps(begin, end, hair) {
+    const i = this.items[this.after(begin + hair)];
+    return i !== undefined && this.table.begin_s[i] < end - hair;
   }
 }
 
@@ -56,6 +56,8 @@ export class TimelineIndex {
   // Takes in activities that were appended since, and waits and absences that were replaced.
   grow() {
     const { activities, waits, away } = this.run.timeline;
+    // Times are rounded, those of a live run in each message to other digits.
+    const hair = 1e-8 * (this.run.virtual_time_s ?? 0);
     for (let i = this.taken; i < activities.node.length; i += 1) {
       const row = this.rows[this.rowOf.get(activities.node[i])];
       if (!row) continue;
@@ -63,7 +65,7 @@ export class TimelineIndex {
       const lane = (row.lanes[number] ??= new Lane(activities));
       if (!row.split) {
         row.split = row.lanes.some(
-          (other, n) => n !== number && other?.overlaps(activities.begin_s[i], activities.end_s[i])
+          (other, n) => n !== number && other?.overlaps(activities.begin_s[i], activities.end_s[i], hair)
         );
       }
       lane.add(i);
