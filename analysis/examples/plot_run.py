@@ -56,7 +56,7 @@ def plot(tables, title):
     by_label.plot.barh(stacked=True, ax=right)
     right.invert_yaxis()
     right.set(xlabel="time (s)", ylabel="", title="what each node did")
-    right.legend(title="")
+    right.legend(title="", loc="upper center", bbox_to_anchor=(0.4, -0.15), ncol=4, frameon=False)
     return figure
 
 

@@ -19,7 +19,7 @@ await esbuild.build({
   format: 'iife',
   target: ['es2020'],
   charset: 'ascii',
-  legalComments: 'none',
+  legalComments: 'eof', // ECharts is Apache-2.0, and goes with every page
   nodePaths: [modules],
   absWorkingDir: here,
   logLevel: 'warning',
