@@ -31,11 +31,11 @@ bool is_whole(const RunSummary& run) { return run.run.status == sim::RunStatus::
 
 // The scenario without what a group's runs may differ in.
 std::string setting_of(const RunSummary& run) {
-  base::Diagnostics ignored;  // it was read before
+  if (!is_whole(run)) return run.folder;  // no other is like it
+  base::Diagnostics ignored;              // it was read before
   base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
   scenario.erase("seed");
   scenario.erase("name");
-  if (!is_whole(run)) return run.folder;  // no other is like it
   return run.run.run.schedule + "\n" + base::to_toml(scenario);
 }
 

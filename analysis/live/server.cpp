@@ -139,10 +139,9 @@ class LiveServer::Impl : public LiveHost {
       spdlog::warn("the live view: {}", e.what());
       return;
     }
-    std::promise<void> all_told;
-    auto told = all_told.get_future();
-    asio::post(io_, [this, &all_told, last] {
-      over_ = &all_told;
+    auto told = all_told_.get_future();
+    asio::post(io_, [this, last] {
+      finishing_ = true;
       for (const auto& session : std::set(sessions_)) session->finish(last);
       check_over();
     });
@@ -190,8 +189,9 @@ class LiveServer::Impl : public LiveHost {
   }
 
   void check_over() {
-    if (over_ == nullptr || !sessions_.empty()) return;
-    std::exchange(over_, nullptr)->set_value();
+    if (!finishing_ || !sessions_.empty()) return;
+    finishing_ = false;
+    all_told_.set_value();
   }
 
   LiveOptions options_;
@@ -206,8 +206,10 @@ class LiveServer::Impl : public LiveHost {
   asio::steady_timer again_{io_};
   std::chrono::nanoseconds spent_{};  // of its processor's time, on the last rows
   std::set<std::shared_ptr<LiveSession>> sessions_;
-  bool closed_ = false;  // the run is over
-  std::promise<void>* over_ = nullptr;
+  bool closed_ = false;     // the run is over: nobody joins any more
+  bool finishing_ = false;  // who looks is told the end
+  // Whoever waits for it may have given up: it must outlive the thread.
+  std::promise<void> all_told_;
   std::jthread thread_;  // last: it is joined before anything that it uses goes
 };
 

@@ -9,7 +9,6 @@
 #include "analysis/report/assets.hpp"
 #include "analysis/report/data.hpp"
 #include "base/diagnostics.hpp"
-#include "base/text.hpp"
 
 namespace convoy::analysis {
 namespace {

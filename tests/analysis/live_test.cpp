@@ -280,6 +280,21 @@ TEST_F(LiveServerTest, TheTokenPausesAndStops) {
   EXPECT_TRUE(client.is_closed_after(std::string(100'000, ' '))) << "nobody needs to say as much";
 }
 
+TEST_F(LiveServerTest, WhoDoesNotAnswerTheFarewellIsNotWaitedFor) {
+  LiveServer server(options_, state_);
+  begin();
+  Client silent(io_, endpoint(), authority(), "/live");
+  EXPECT_EQ(silent.next().at("type"), "run");
+  server.run_is_over();  // returns, though nobody reads
+  EXPECT_THROW(get("/"), boost::system::system_error);
+}
+
+TEST_F(LiveServerTest, NobodyNeedsToLook) {
+  LiveServer server(options_, state_);
+  server.run_is_over();
+  EXPECT_THROW(get("/"), boost::system::system_error);
+}
+
 TEST_F(LiveServerTest, RealDevicesDoNotPause) {
   options_.pausable = false;
   const LiveServer server(options_, state_);
