@@ -1,7 +1,6 @@
 #include "sim/sweep/dispatch.hpp"
 
 #include <dlfcn.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -39,23 +38,17 @@ void dispatch(Dispatch& work) {
   std::size_t next = 0;
   for (;;) {
     const bool stop = work.interrupted != nullptr && *work.interrupted;
-    std::vector<pollfd> ends;
-    std::vector<PointWorker*> whose;
+    bool busy = false;
     for (PointWorker& worker : *work.workers) {
       if (!worker.busy() && !worker.dead() && !stop && next < work.points.size()) {
         work.began(work.points[next]);
         worker.begin(work.points[next++]);
       }
       if (stop) worker.interrupt();
-      if (!worker.busy()) continue;
-      ends.push_back({worker.descriptor(), POLLIN, 0});
-      whose.push_back(&worker);
+      busy = busy || worker.busy();
     }
-    if (ends.empty()) return;
-    ::poll(ends.data(), ends.size(), tick_ms);
-    for (std::size_t i = 0; i < ends.size(); ++i) {
-      if (ends[i].revents != 0) work.ended(whose[i]->end());
-    }
+    if (!busy) return;
+    for (const PointEnd& end : wait_for_ends(*work.workers, tick_ms)) work.ended(end);
     work.tick();
   }
 }

@@ -1,6 +1,7 @@
 #include "sim/sweep/worker.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace convoy::sim {
 namespace {
@@ -136,6 +138,22 @@ PointEnd PointWorker::end() {
 
 void PointWorker::interrupt() const {
   if (busy_) ::kill(-pid_, SIGTERM);
+}
+
+std::vector<PointEnd> wait_for_ends(std::vector<PointWorker>& workers, int longest_ms) {
+  std::vector<pollfd> ends;
+  std::vector<PointWorker*> whose;
+  for (PointWorker& worker : workers) {
+    if (!worker.busy()) continue;
+    ends.push_back({worker.from_, POLLIN, 0});
+    whose.push_back(&worker);
+  }
+  ::poll(ends.data(), ends.size(), longest_ms);
+  std::vector<PointEnd> all;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i].revents != 0) all.push_back(whose[i]->end());
+  }
+  return all;
 }
 
 }  // namespace convoy::sim

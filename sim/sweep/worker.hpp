@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace convoy::sim {
 
@@ -32,13 +33,16 @@ class PointWorker {
   [[nodiscard]] bool busy() const { return busy_; }
   // The process is gone: nothing more can be begun.
   [[nodiscard]] bool dead() const { return dead_; }
-  void begin(std::int64_t point);                         // not while busy
-  [[nodiscard]] int descriptor() const { return from_; }  // readable when the point has ended
+  void begin(std::int64_t point);  // not while busy
   // Waits for the end. Where the worker itself is gone, the point ended by SIGKILL.
   PointEnd end();
   // Asks the point under way to stop in good order (SIGTERM). Once is not enough: a process that is
   // only just forked may miss it.
   void interrupt() const;
+
+  // Waits until a point of these workers has ended, at most so long (and that long where none is
+  // busy); gives all that have.
+  friend std::vector<PointEnd> wait_for_ends(std::vector<PointWorker>& workers, int longest_ms);
 
  private:
   pid_t pid_ = -1;
@@ -48,5 +52,7 @@ class PointWorker {
   bool dead_ = false;
   std::int64_t point_ = -1;
 };
+
+std::vector<PointEnd> wait_for_ends(std::vector<PointWorker>& workers, int longest_ms);
 
 }  // namespace convoy::sim

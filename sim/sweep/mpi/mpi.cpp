@@ -5,7 +5,6 @@
 #include "sim/sweep/mpi.hpp"
 
 #include <mpi.h>
-#include <poll.h>
 
 #include <algorithm>
 
@@ -28,23 +27,6 @@ bool waits(int tag, int& from) {
   MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &there, &status);
   from = status.MPI_SOURCE;
   return there != 0;
-}
-
-// Waits a little for points of this process's own workers; gives those that ended.
-std::vector<PointEnd> ended(std::vector<PointWorker>& workers) {
-  std::vector<pollfd> ends;
-  std::vector<PointWorker*> whose;
-  for (PointWorker& worker : workers) {
-    if (!worker.busy()) continue;
-    ends.push_back({worker.descriptor(), POLLIN, 0});
-    whose.push_back(&worker);
-  }
-  ::poll(ends.data(), ends.size(), wait_ms);
-  std::vector<PointEnd> all;
-  for (std::size_t i = 0; i < ends.size(); ++i) {
-    if (ends[i].revents != 0) all.push_back(whose[i]->end());
-  }
-  return all;
 }
 
 class Interruption {
@@ -95,7 +77,7 @@ void hand_out(Dispatch& work) {
       if (point < 0) --open;
     }
     if (!busy && open == 0) return;
-    for (const PointEnd& end : ended(*work.workers)) work.ended(end);
+    for (const PointEnd& end : wait_for_ends(*work.workers, wait_ms)) work.ended(end);
     work.tick();
   }
 }
@@ -126,7 +108,7 @@ void work_for_others(Dispatch& work) {
       }
       idle->begin(point);
     }
-    for (const PointEnd& end : ended(*work.workers)) ask(end);
+    for (const PointEnd& end : wait_for_ends(*work.workers, wait_ms)) ask(end);
   }
 }
 
