@@ -15,19 +15,33 @@ std::string Location::str() const {
 
 std::string Diagnostic::str() const {
   const std::string place = where.str();
-  return fmt::format("{}{}error: {}", place, place.empty() ? "" : ": ", message);
+  return fmt::format("{}{}{}: {}", place, place.empty() ? "" : ": ",
+                     severity == Severity::error ? "error" : "warning", message);
 }
 
 void Diagnostics::error(Location where, std::string message) {
-  Diagnostic problem{std::move(where), std::move(message)};
-  if (known_.insert(problem.str()).second) all_.push_back(std::move(problem));
+  add({std::move(where), std::move(message), Severity::error});
+}
+
+void Diagnostics::warning(Location where, std::string message) {
+  add({std::move(where), std::move(message), Severity::warning});
+}
+
+void Diagnostics::add(Diagnostic problem) {
+  if (!known_.insert(problem.str()).second) return;
+  errors_ += problem.severity == Severity::error ? 1 : 0;
+  all_.push_back(std::move(problem));
 }
 
 std::string Diagnostics::str() const {
   constexpr std::size_t shown = 100;
   std::vector<const Diagnostic*> order;
   order.reserve(all_.size());
-  for (const Diagnostic& d : all_) order.push_back(&d);
+  // Where not all can be shown, no error gives way to a warning.
+  const bool all = all_.size() <= shown || errors_ == 0;
+  for (const Diagnostic& d : all_) {
+    if (all || d.severity == Severity::error) order.push_back(&d);
+  }
   const auto key = [](const Diagnostic* d) {
     return std::tuple(d->where.file ? *d->where.file : std::string(), d->where.line,
                       d->where.column);
@@ -36,7 +50,8 @@ std::string Diagnostics::str() const {
                    [&](const Diagnostic* a, const Diagnostic* b) { return key(a) < key(b); });
   std::string text;
   for (std::size_t i = 0; i < std::min(order.size(), shown); ++i) text += order[i]->str() + "\n";
-  if (order.size() > shown) text += fmt::format("... and {} more\n", order.size() - shown);
+  const std::size_t left = all_.size() - std::min(order.size(), shown);
+  if (left > 0) text += fmt::format("... and {} more\n", left);
   return text;
 }
 

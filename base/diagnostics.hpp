@@ -1,10 +1,12 @@
 #pragma once
 
-// Collects everything that is wrong with a user's input, so that it is reported at once.
+// Collects everything that is wrong with a user's input, so that it is reported at once. Errors
+// stop what was to be done; warnings are only told.
 //
 //   Diagnostics problems;
 //   read_scenario(text, "s.toml", problems);
-//   if (problems.has_errors()) fmt::print(stderr, "{}", problems.str());
+//   fmt::print(stderr, "{}", problems.str());
+//   if (problems.has_errors()) return;
 
 #include <stdexcept>
 #include <string>
@@ -15,9 +17,12 @@
 
 namespace convoy::base {
 
+enum class Severity { error, warning };
+
 struct Diagnostic {
   Location where;
   std::string message;
+  Severity severity = Severity::error;
 
   [[nodiscard]] std::string str() const;  // "file:line:column: error: message"
 };
@@ -26,9 +31,11 @@ class Diagnostics {
  public:
   // The same message at the same place is kept once.
   void error(Location where, std::string message);
+  void warning(Location where, std::string message);
+  void add(Diagnostic problem);
 
-  [[nodiscard]] bool has_errors() const { return !all_.empty(); }
-  [[nodiscard]] int errors() const { return static_cast<int>(all_.size()); }
+  [[nodiscard]] bool has_errors() const { return errors_ > 0; }
+  [[nodiscard]] int errors() const { return errors_; }  // warnings are not counted
   // In the order of the files and lines, one message a line; no more than a hundred of them.
   [[nodiscard]] std::string str() const;
   [[nodiscard]] const std::vector<Diagnostic>& all() const { return all_; }
@@ -36,6 +43,7 @@ class Diagnostics {
  private:
   std::vector<Diagnostic> all_;
   std::unordered_set<std::string> known_;
+  int errors_ = 0;
 };
 
 // What a user can mend: a bad file, a bad option, a folder that cannot be written. The command
