@@ -10,6 +10,17 @@
 namespace convoy::base {
 namespace {
 
+// Defaults as values; nobody wrote them anywhere.
+Value value_of(const std::string& text) { return {text, {}}; }
+Value value_of(double number) { return {number, {}}; }
+Value value_of(std::int64_t number) { return {number, {}}; }
+Value value_of(bool flag) { return {flag, {}}; }
+Value value_of(const std::vector<double>& numbers) {
+  Value::Array array;
+  for (const double number : numbers) array.push_back(value_of(number));
+  return {std::move(array), {}};
+}
+
 const Value& empty_table() {
   static const Value empty;
   return empty;
@@ -68,6 +79,39 @@ TableReader::TableReader(const Value* table, Location where, std::string path,
                          Diagnostics& problems)
     : table_(table), where_(std::move(where)), path_(std::move(path)), problems_(&problems) {}
 
+TableReader::TableReader(KeyCatalogue& catalogue, Diagnostics& ignored)
+    : TableReader(&empty_table(), {}, "", ignored) {
+  catalogue_ = &catalogue;
+}
+
+TableReader TableReader::described(std::string path) const {
+  TableReader reader(*catalogue_, *problems_);
+  reader.path_ = std::move(path);
+  return reader;
+}
+
+KeyCatalogue::Note& TableReader::note(const Key& key, KeyForm form) {
+  KeyCatalogue::Note& note = catalogue_->note(full(key.name), key, std::move(form));
+  if (!standing_for_.empty() && key.name == standing_for_) {
+    note.any_name = true;
+    note.pattern = pattern_;
+  }
+  return note;
+}
+
+template <class T>
+void TableReader::note(const Key& key, KeyForm form, const std::optional<T>& fallback) {
+  KeyCatalogue::Note& noted = note(key, std::move(form));
+  if (!fallback) {
+    noted.required = !noted.any_name;
+    return;
+  }
+  if constexpr (std::is_same_v<T, std::string>) {
+    if (fallback->empty()) return;  // stands for nothing
+  }
+  noted.fallback = value_of(*fallback);
+}
+
 std::string TableReader::full(std::string_view key) const {
   if (path_.empty() || key.empty()) return path_ + std::string(key);
   return fmt::format("{}.{}", path_, key);
@@ -78,9 +122,10 @@ const Value* TableReader::find(std::string_view key) {
   return table_->find(key);
 }
 
-bool TableReader::has(std::string_view key) { return find(key) != nullptr; }
+bool TableReader::has(std::string_view key) { return find(key) != nullptr || describes(); }
 
 void TableReader::missing(std::string_view key, const std::string& expected) {
+  if (describes()) return;
   problems_->error(where_, fmt::format("{}: missing; expected {}", full(key), expected));
 }
 
@@ -112,64 +157,78 @@ std::optional<T> TableReader::in_range(std::string_view key, Range range, const 
   return found;
 }
 
-std::string TableReader::text(std::string_view key, const std::optional<std::string>& fallback) {
-  if (auto found = scalar<std::string>(key, "a string")) return *found;
-  if (!fallback && find(key) == nullptr) missing(key, "a string");
+std::string TableReader::text(const Key& key, const std::optional<std::string>& fallback) {
+  if (describes()) note(key, {KeyType::text}, fallback);
+  if (auto found = scalar<std::string>(key.name, "a string")) return *found;
+  if (!fallback && find(key.name) == nullptr) missing(key.name, "a string");
   return fallback.value_or("");
 }
 
-double TableReader::number(std::string_view key, Range range, std::optional<double> fallback) {
-  if (auto found = in_range<double>(key, range, "a number")) return *found;
-  if (!fallback && find(key) == nullptr) missing(key, "a number " + range.str());
+double TableReader::number(const Key& key, Range range, std::optional<double> fallback) {
+  if (describes()) note(key, {KeyType::number, range}, fallback);
+  if (auto found = in_range<double>(key.name, range, "a number")) return *found;
+  if (!fallback && find(key.name) == nullptr) missing(key.name, "a number " + range.str());
   return fallback.value_or(std::isinf(range.low) ? 0.0 : range.low);
 }
 
-std::int64_t TableReader::integer(std::string_view key, Range range,
+std::int64_t TableReader::integer(const Key& key, Range range,
                                   std::optional<std::int64_t> fallback) {
-  if (auto found = in_range<std::int64_t>(key, range, "an integer")) return *found;
-  if (!fallback && find(key) == nullptr) missing(key, "an integer " + range.str());
+  if (describes()) note(key, {KeyType::integer, range}, fallback);
+  if (auto found = in_range<std::int64_t>(key.name, range, "an integer")) return *found;
+  if (!fallback && find(key.name) == nullptr) missing(key.name, "an integer " + range.str());
   return fallback.value_or(std::isinf(range.low) ? 0 : static_cast<std::int64_t>(range.low));
 }
 
-bool TableReader::flag(std::string_view key, std::optional<bool> fallback) {
-  if (auto found = scalar<bool>(key, "true or false")) return *found;
-  if (!fallback && find(key) == nullptr) missing(key, "true or false");
+bool TableReader::flag(const Key& key, std::optional<bool> fallback) {
+  if (describes()) note(key, {KeyType::flag}, fallback);
+  if (auto found = scalar<bool>(key.name, "true or false")) return *found;
+  if (!fallback && find(key.name) == nullptr) missing(key.name, "true or false");
   return fallback.value_or(false);
 }
 
-std::size_t TableReader::choice(std::string_view key, std::span<const std::string> words,
+std::size_t TableReader::choice(const Key& key, std::span<const std::string> words,
                                 std::optional<std::size_t> fallback) {
+  if (describes()) {
+    std::optional<std::string> word;
+    if (fallback) word = words[*fallback];
+    note(key, {KeyType::choice, {}, {words.begin(), words.end()}}, word);
+    return catalogue_->word(full(key.name)).value_or(fallback.value_or(0));
+  }
   std::vector<std::string> quoted;
   for (const std::string& word : words) quoted.push_back(fmt::format("\"{}\"", word));
   const std::string expected = list_of(quoted);
-  const auto found = scalar<std::string>(key, expected);
+  const auto found = scalar<std::string>(key.name, expected);
   if (found) {
     const auto at = std::find(words.begin(), words.end(), *found);
     if (at != words.end()) return static_cast<std::size_t>(at - words.begin());
-    problems_->error(find(key)->where, fmt::format("{}: expected {}, got {}{}", full(key), expected,
-                                                   shown(*find(key)), did_you_mean(*found, words)));
-  } else if (!fallback && find(key) == nullptr) {
-    missing(key, expected);
+    const Value& value = *find(key.name);
+    problems_->error(value.where, fmt::format("{}: expected {}, got {}{}", full(key.name), expected,
+                                              shown(value), did_you_mean(*found, words)));
+  } else if (!fallback && find(key.name) == nullptr) {
+    missing(key.name, expected);
   }
   return fallback.value_or(0);
 }
 
-std::optional<double> TableReader::maybe_number(std::string_view key, Range range) {
-  return in_range<double>(key, range, "a number");
+std::optional<double> TableReader::maybe_number(const Key& key, Range range) {
+  if (describes()) note(key, {KeyType::number, range});
+  return in_range<double>(key.name, range, "a number");
 }
 
-std::optional<std::int64_t> TableReader::maybe_integer(std::string_view key, Range range) {
-  return in_range<std::int64_t>(key, range, "an integer");
+std::optional<std::int64_t> TableReader::maybe_integer(const Key& key, Range range) {
+  if (describes()) note(key, {KeyType::integer, range});
+  return in_range<std::int64_t>(key.name, range, "an integer");
 }
 
-std::vector<double> TableReader::numbers(std::string_view key, Range range,
+std::vector<double> TableReader::numbers(const Key& key, Range range,
                                          std::vector<double> fallback) {
-  const Value* value = find(key);
+  if (describes()) note(key, {KeyType::numbers, range}, std::optional(fallback));
+  const Value* value = find(key.name);
   if (value == nullptr) return fallback;
   const std::string expected = fmt::format("an array of numbers, each {}", range.str());
   const auto* array = value->as<Value::Array>();
   if (array == nullptr) {
-    type_error(key, *value, expected);
+    type_error(key.name, *value, expected);
     return fallback;
   }
   std::vector<double> found;
@@ -178,43 +237,85 @@ std::vector<double> TableReader::numbers(std::string_view key, Range range,
     if (x && range.holds(*x)) {
       found.push_back(*x);
     } else {
-      type_error(key, item, expected);
+      type_error(key.name, item, expected);
     }
   }
   return found;
 }
 
-TableReader TableReader::table(std::string_view key) {
-  if (const Value* value = find(key)) return {*value, full(key), *problems_};
-  return {&empty_table(), where_, full(key), *problems_};
+std::vector<std::string> TableReader::words(const Key& key, std::span<const std::string> known) {
+  if (describes()) note(key, {KeyType::words, {}, {known.begin(), known.end()}});
+  const Value* value = find(key.name);
+  if (value == nullptr) return {};
+  const std::string expected = "an array of some of " + list_of(known, "and");
+  const auto* array = value->as<Value::Array>();
+  if (array == nullptr) {
+    type_error(key.name, *value, expected);
+    return {};
+  }
+  std::vector<std::string> found;
+  for (const Value& item : *array) {
+    const auto* word = item.as<std::string>();
+    if (word != nullptr && std::find(known.begin(), known.end(), *word) != known.end()) {
+      found.push_back(*word);
+    } else {
+      type_error(key.name, item, expected);
+    }
+  }
+  return found;
 }
 
-std::vector<TableReader> TableReader::tables(std::string_view key) {
+TableReader TableReader::table(const Key& key) {
+  if (describes()) {
+    note(key, {KeyType::table});
+    return described(full(key.name));
+  }
+  if (const Value* value = find(key.name)) return {*value, full(key.name), *problems_};
+  return {&empty_table(), where_, full(key.name), *problems_};
+}
+
+std::vector<TableReader> TableReader::tables(const Key& key) {
+  if (describes()) {
+    note(key, {KeyType::tables});
+    return {described(full(key.name) + ".N")};
+  }
   std::vector<TableReader> readers;
-  const Value* value = find(key);
+  const Value* value = find(key.name);
   if (value == nullptr) return readers;
   const auto* array = value->as<Value::Array>();
   if (array == nullptr) {
-    type_error(key, *value, "an array of tables ([[" + full(key) + "]])");
+    type_error(key.name, *value, "an array of tables ([[" + full(key.name) + "]])");
     return readers;
   }
   for (std::size_t i = 0; i < array->size(); ++i) {
-    readers.emplace_back((*array)[i], fmt::format("{}.{}", full(key), i), *problems_);
+    readers.emplace_back((*array)[i], fmt::format("{}.{}", full(key.name), i), *problems_);
   }
   return readers;
 }
 
 const Value* TableReader::raw(std::string_view key) { return find(key); }
 
-std::vector<std::string> TableReader::keys() {
+void TableReader::describe(const Key& key, KeyForm form, const std::optional<Value>& fallback) {
+  if (!describes()) return;
+  KeyCatalogue::Note& noted = note(key, std::move(form));
+  if (fallback) noted.fallback = fallback;
+}
+
+std::vector<std::string> TableReader::keys(std::string_view standing_for,
+                                           std::string_view pattern) {
+  if (describes()) {
+    standing_for_ = standing_for;
+    pattern_ = pattern;
+    return {standing_for_};
+  }
   std::vector<std::string> names;
-  for (const Entry& e : *table_->as<Value::Table>()) names.push_back(e.key);
+  for (const Entry& e : entries()) names.push_back(e.key);
   for (const std::string& name : names) find(name);
   return names;
 }
 
 void TableReader::finish() {
-  for (const Entry& e : *table_->as<Value::Table>()) {
+  for (const Entry& e : entries()) {
     if (std::find(known_.begin(), known_.end(), e.key) != known_.end()) continue;
     const std::string table = path_.empty() ? "at the top of the file" : "in [" + path_ + "]";
     problems_->error(

@@ -3,70 +3,73 @@
 // Strict reading of one table of a configuration file: every key that is asked for is checked for
 // type and range, every key that is not asked for is reported with the nearest known one. Reading
 // goes on after a problem (with the fallback), so that all of them are found at once.
+// Made without a file it notes in a KeyCatalogue what it is asked for.
 //
 //   TableReader fleet(value, "fleet", problems);
 //   const double quorum = fleet.number("quorum", above(0).up_to(1), 0.5);
 //   fleet.finish();
 
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/key_catalogue.hpp"
+#include "base/range.hpp"
 #include "base/value.hpp"
 
 namespace convoy::base {
-
-struct Range {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool low_open = false;   // low itself is outside
-  bool high_open = false;  // high itself is outside
-
-  [[nodiscard]] constexpr Range up_to(double limit) const { return {low, limit, low_open, false}; }
-  [[nodiscard]] constexpr Range below(double limit) const { return {low, limit, low_open, true}; }
-  [[nodiscard]] bool holds(double x) const;
-  [[nodiscard]] std::string str() const;  // "at least 0 and below 1"
-};
-constexpr Range at_least(double low) { return {.low = low}; }
-constexpr Range above(double low) { return {.low = low, .low_open = true}; }
 
 class TableReader {
  public:
   // `path` names the table in messages ("fleet.nodes.0", or "" for the whole file). A value that
   // is no table is reported and read as an empty one.
   TableReader(const Value& table, std::string path, Diagnostics& problems);
+  // Describes: there is no file, has() is true, and all that is asked for is noted.
+  TableReader(KeyCatalogue& catalogue, Diagnostics& ignored);
 
   [[nodiscard]] bool has(std::string_view key);
+  // Is the value a T? For a key of several forms: one answer (no, where the key is absent), and
+  // both when the keys are listed, so that each branch declares its form.
+  //   for (const bool table : reader.either<Value::Table>("link")) table ? ... : ...;
+  template <class T>
+  [[nodiscard]] std::vector<bool> either(std::string_view key) {
+    if (describes()) return {true, false};
+    const Value* value = find(key);
+    return {value != nullptr && value->as<T>() != nullptr};
+  }
 
   // Each of these: the value of the key; without the key the fallback; without a fallback the
   // missing key is reported. After a report the fallback, or the lowest value allowed, is given.
-  std::string text(std::string_view key, const std::optional<std::string>& fallback = {});
-  double number(std::string_view key, Range range, std::optional<double> fallback = {});
-  std::int64_t integer(std::string_view key, Range range,
-                       std::optional<std::int64_t> fallback = {});
-  bool flag(std::string_view key, std::optional<bool> fallback = {});
+  std::string text(const Key& key, const std::optional<std::string>& fallback = {});
+  double number(const Key& key, Range range, std::optional<double> fallback = {});
+  std::int64_t integer(const Key& key, Range range, std::optional<std::int64_t> fallback = {});
+  bool flag(const Key& key, std::optional<bool> fallback = {});
   // One of the given words; their index.
-  std::size_t choice(std::string_view key, std::span<const std::string> words,
+  std::size_t choice(const Key& key, std::span<const std::string> words,
                      std::optional<std::size_t> fallback = {});
 
   // For a key without a default: nothing where it is absent.
-  std::optional<double> maybe_number(std::string_view key, Range range);
-  std::optional<std::int64_t> maybe_integer(std::string_view key, Range range);
+  std::optional<double> maybe_number(const Key& key, Range range);
+  std::optional<std::int64_t> maybe_integer(const Key& key, Range range);
 
-  std::vector<double> numbers(std::string_view key, Range range, std::vector<double> fallback);
+  std::vector<double> numbers(const Key& key, Range range, std::vector<double> fallback);
+  // A list of some of these words; none where the key is absent.
+  std::vector<std::string> words(const Key& key, std::span<const std::string> known);
 
   // A table below this one; an empty one where the key is absent.
-  TableReader table(std::string_view key);
+  TableReader table(const Key& key);
   // The tables of an array of tables; none where the key is absent.
-  std::vector<TableReader> tables(std::string_view key);
-  // The raw value, for a key of several forms; null where absent.
+  std::vector<TableReader> tables(const Key& key);
+  // The raw value, for what is read in another way; null where absent. describe() declares it.
   const Value* raw(std::string_view key);
-  // Every key of the table in the order of the file; they then count as known.
-  std::vector<std::string> keys();
+  void describe(const Key& key, KeyForm form, const std::optional<Value>& fallback = {});
+  // Every key of the table in the order of the file; they then count as known. `standing_for` is
+  // the name that they are listed under, `pattern` a regular expression of what they may be.
+  std::vector<std::string> keys(std::string_view standing_for = "NAME",
+                                std::string_view pattern = "");
 
   // Reports the keys that nobody asked for.
   void finish();
@@ -75,6 +78,9 @@ class TableReader {
   [[nodiscard]] const Location& where() const { return where_; }
   [[nodiscard]] std::string full(std::string_view key) const;  // "fleet.nodes.0.count"
   [[nodiscard]] Diagnostics& problems() { return *problems_; }
+  [[nodiscard]] bool describes() const { return catalogue_ != nullptr; }
+  [[nodiscard]] const Value::Table& entries() const { return *table_->as<Value::Table>(); }
+  [[nodiscard]] const std::vector<std::string>& asked() const { return known_; }
 
  private:
   TableReader(const Value* table, Location where, std::string path, Diagnostics& problems);
@@ -86,12 +92,20 @@ class TableReader {
   const Value* find(std::string_view key);
   void missing(std::string_view key, const std::string& expected);
   void type_error(std::string_view key, const Value& value, const std::string& expected);
+  KeyCatalogue::Note& note(const Key& key, KeyForm form);
+  // Notes a key that has to be given, or whose default is `fallback`.
+  template <class T>
+  void note(const Key& key, KeyForm form, const std::optional<T>& fallback);
+  [[nodiscard]] TableReader described(std::string path) const;
 
   const Value* table_;
   Location where_;  // of the table, or of the one above where it is absent
   std::string path_;
   Diagnostics* problems_;
+  KeyCatalogue* catalogue_ = nullptr;
   std::vector<std::string> known_;
+  std::string standing_for_;  // describes: the name that stands for any
+  std::string pattern_;       // of it
 };
 
 }  // namespace convoy::base

@@ -111,5 +111,53 @@ TEST(TableReader, ReportsEverythingAtOnceWithItsPlace) {
   EXPECT_NE(text.find("f.toml:5:8: error: sub.flag"), std::string::npos) << text;
 }
 
+TEST(Diagnostics, WarningsAreToldAndNotCounted) {
+  Diagnostics problems;
+  const Location here{std::make_shared<const std::string>("f.toml"), 2, 1};
+  problems.warning(here, "moved");
+  problems.warning(here, "moved");
+  EXPECT_FALSE(problems.has_errors());
+  problems.error(here, "wrong");
+  EXPECT_EQ(problems.errors(), 1);
+  EXPECT_EQ(problems.str(), "f.toml:2:1: warning: moved\nf.toml:2:1: error: wrong\n");
+}
+
+TEST(Diagnostics, NoErrorGivesWayToAWarning) {
+  Diagnostics problems;
+  for (int i = 0; i < 150; ++i) problems.warning({}, std::to_string(i));
+  problems.error({}, "wrong");
+  EXPECT_EQ(problems.str(), "error: wrong\n... and 150 more\n");
+}
+
+TEST(KeyCatalogue, ListsWhatIsReadAndUnderWhichConditions) {
+  const std::vector<std::string> kinds = {"round", "square"};
+  const std::vector<std::string> edges = {"sharp", "soft"};
+  Diagnostics problems;
+  const auto rows = list_keys([&](KeyCatalogue& keys) {
+    TableReader reader(keys, problems);
+    TableReader shape = reader.tables({"shapes", "what there is"}).at(0);
+    if (shape.choice({"kind", "of shape"}, kinds, 0) == 0) {
+      shape.number({"radius", "in m"}, above(0), 1.0);
+    } else {
+      shape.choice({"edge", "of the square"}, edges) == 1
+          ? shape.number({"bend", "in m"}, above(0).up_to(2))
+          : 0.0;
+    }
+    shape.number({"weight", "in kg"}, at_least(0), 1.0);
+    shape.finish();
+  });
+  std::vector<std::string> paths;
+  for (const KeyRow& row : rows) paths.push_back(row.path);
+  EXPECT_EQ(paths, (std::vector<std::string>{"shapes", "shapes.N.kind", "shapes.N.weight",
+                                             "shapes.N.radius", "shapes.N.edge", "shapes.N.bend"}));
+  const KeyRow& bend = rows.back();
+  EXPECT_TRUE(bend.required);
+  ASSERT_EQ(bend.conditions.size(), 2U);
+  EXPECT_EQ(bend.conditions[0].path, "shapes.N.edge");
+  EXPECT_EQ(bend.conditions[0].words, std::vector<std::string>{"soft"});
+  EXPECT_EQ(bend.conditions[1].path, "shapes.N.kind");
+  EXPECT_FALSE(problems.has_errors());
+}
+
 }  // namespace
 }  // namespace convoy::base
