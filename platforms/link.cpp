@@ -11,7 +11,8 @@ constexpr base::Range latencies = base::at_least(0).up_to(3600);
 
 void read_duplex(base::TableReader& reader, Link& link) {
   static const std::vector<std::string> words = {"half", "full"};
-  link.duplex = static_cast<Duplex>(reader.choice("duplex", words));
+  link.duplex = static_cast<Duplex>(
+      reader.choice({"duplex", "both directions share one rate, or each has its own"}, words));
 }
 
 void finish(base::TableReader& reader, const Link& link) {
@@ -43,12 +44,13 @@ Link read_link(const base::Value& file, base::Diagnostics& problems) {
 
 Link read_plain_link(base::TableReader reader) {
   Link link;
-  link.name = reader.text("name", "custom");
+  link.name = reader.text({"name", "name of the link in tables"}, "custom");
   read_duplex(reader, link);
-  link.down_bps = reader.number("down_bps", rates);
-  link.up_bps = reader.number("up_bps", rates);
-  link.latency_s = reader.number("latency_s", latencies, 0.0);
-  link.joules_per_byte = reader.number("joules_per_byte", energies, 0.0);
+  link.down_bps = reader.number({"down_bps", "bits/s towards the node"}, rates);
+  link.up_bps = reader.number({"up_bps", "bits/s from the node; half duplex: as down_bps"}, rates);
+  link.latency_s = reader.number({"latency_s", "s, one way"}, latencies, 0.0);
+  link.joules_per_byte =
+      reader.number({"joules_per_byte", "J for each byte that passes, at this end"}, energies, 0.0);
   finish(reader, link);
   return link;
 }

@@ -46,25 +46,31 @@ namespace {
 OptimizerOptions read_optimizer(base::TableReader reader) {
   static const std::vector<std::string> kinds = {"sgd", "adamw", "adan"};
   OptimizerOptions o;
-  o.kind = static_cast<OptimizerKind>(reader.choice("kind", kinds, 0));
+  o.kind =
+      static_cast<OptimizerKind>(reader.choice({"kind", "how gradients change weights"}, kinds, 0));
   const bool sgd = o.kind == OptimizerKind::sgd;
-  o.learning_rate =
-      reader.number("learning_rate", above(0).up_to(1e3), sgd ? o.learning_rate : 1e-3);
-  o.weight_decay = reader.number("weight_decay", at_least(0).up_to(1e3), o.weight_decay);
+  o.learning_rate = reader.number({"learning_rate", "size of a step"}, above(0).up_to(1e3),
+                                  sgd ? o.learning_rate : 1e-3);
+  o.weight_decay = reader.number(
+      {"weight_decay", "pull towards zero; sgd: added to the gradient, others: decoupled"},
+      at_least(0).up_to(1e3), o.weight_decay);
   if (sgd) {
-    o.momentum = reader.number("momentum", at_least(0).below(1), o.momentum);
-    o.nesterov = reader.flag("nesterov", false);
+    o.momentum = reader.number({"momentum", "share of the last step that is kept"},
+                               at_least(0).below(1), o.momentum);
+    o.nesterov = reader.flag({"nesterov", "look one step ahead; needs a momentum"}, false);
     if (o.nesterov && o.momentum == 0) reader.error("nesterov", "needs a momentum above 0");
   } else {
     if (o.kind == OptimizerKind::adamw) o.betas = {0.9, 0.999};
     if (o.kind == OptimizerKind::adan) o.betas = {0.98, 0.92, 0.99};
     const std::size_t wanted = o.betas.size();
-    o.betas = reader.numbers("betas", at_least(0).below(1), o.betas);
+    o.betas = reader.numbers({"betas", "decay of the running means: adamw 2 factors, adan 3"},
+                             at_least(0).below(1), o.betas);
     if (o.betas.size() != wanted) {
       reader.error("betas", "expected " + std::to_string(wanted) + " decay factors");
       o.betas.resize(wanted);
     }
-    o.epsilon = reader.number("epsilon", above(0).up_to(1), o.epsilon);
+    o.epsilon = reader.number({"epsilon", "added to the denominator, against division by zero"},
+                              above(0).up_to(1), o.epsilon);
   }
   reader.finish();
   return o;
@@ -74,15 +80,25 @@ RateSchedule read_rate(base::TableReader reader) {
   static const std::vector<std::string> kinds = {"constant", "step", "cosine", "exponential"};
   RateSchedule rate;
   using Kind = RateSchedule::Kind;
-  rate.kind = static_cast<Kind>(reader.choice("kind", kinds, 0));
-  rate.warmup = reader.integer("warmup", at_least(0).up_to(1e9), 0);
-  if (rate.kind == Kind::step) rate.every = reader.integer("every", at_least(1).up_to(1e9), 10);
+  rate.kind = static_cast<Kind>(
+      reader.choice({"kind", "shape of the learning rate over the versions"}, kinds, 0));
+  rate.warmup = reader.integer({"warmup", "versions of a linear rise before the rest"},
+                               at_least(0).up_to(1e9), 0);
+  if (rate.kind == Kind::step) {
+    rate.every =
+        reader.integer({"every", "versions between two reductions"}, at_least(1).up_to(1e9), 10);
+  }
   if (rate.kind == Kind::step || rate.kind == Kind::exponential) {
-    rate.factor = reader.number("factor", above(0).up_to(1), rate.kind == Kind::step ? 0.1 : 0.99);
+    rate.factor = reader.number({"factor",
+                                 "what a reduction (step) or a version (exponential) multiplies "
+                                 "the learning rate by"},
+                                above(0).up_to(1), rate.kind == Kind::step ? 0.1 : 0.99);
   }
   if (rate.kind == Kind::cosine) {
-    rate.over = reader.integer("over", at_least(1).up_to(1e9), 100);
-    rate.floor = reader.number("floor", at_least(0).up_to(1), 0);
+    rate.over =
+        reader.integer({"over", "versions from 1 down to the floor"}, at_least(1).up_to(1e9), 100);
+    rate.floor = reader.number({"floor", "share of the learning rate that is left in the end"},
+                               at_least(0).up_to(1), 0);
   }
   reader.finish();
   return rate;
@@ -93,11 +109,15 @@ RateSchedule read_rate(base::TableReader reader) {
 TrainingOptions read_training(base::TableReader& reader) {
   static const std::vector<std::string> states = {"fresh", "kept"};
   TrainingOptions t;
-  t.optimizer = read_optimizer(reader.table("optimizer"));
-  t.rate_schedule = read_rate(reader.table("rate_schedule"));
-  t.keep_optimizer = reader.choice("optimizer_state", states, 0) == 1;
-  t.proximal = reader.number("proximal", at_least(0).up_to(1e6), 0);
-  t.clip = reader.number("clip", at_least(0).up_to(1e9), 0);
+  t.optimizer = read_optimizer(reader.table({"optimizer", "how a node trains"}));
+  t.rate_schedule = read_rate(
+      reader.table({"rate_schedule", "the learning rate by the version that a task starts from"}));
+  t.keep_optimizer =
+      reader.choice({"optimizer_state", "the optimizer begins each task anew, or goes on"}, states,
+                    0) == 1;
+  t.proximal = reader.number({"proximal", "mu of FedProx: mu/2 x |w - received|^2 in the loss"},
+                             at_least(0).up_to(1e6), 0);
+  t.clip = reader.number({"clip", "largest norm of a gradient; 0: any"}, at_least(0).up_to(1e9), 0);
   return t;
 }
 
@@ -107,15 +127,28 @@ MaskOptions read_mask(base::TableReader reader) {
   static const std::vector<std::string> draws = {"top", "sampled"};
   static const std::vector<std::string> logits = {"rate", "normal"};
   MaskOptions m;
-  m.selection = static_cast<Selection>(reader.choice("selection", selections, 0));
-  m.epochs = static_cast<int>(reader.integer("epochs", at_least(1).up_to(1e6), m.epochs));
-  m.tasks = static_cast<int>(reader.integer("tasks", at_least(0).up_to(1e6), m.tasks));
-  m.refresh = static_cast<int>(reader.integer("refresh", at_least(0).up_to(1e6), m.refresh));
-  m.learning_rate = reader.number("learning_rate", above(0).up_to(1e3), m.learning_rate);
-  m.lambda = reader.number("lambda", at_least(0).up_to(1e9), m.lambda);
-  m.weight_decay = reader.number("weight_decay", at_least(0).up_to(1e3), m.weight_decay);
-  m.sampled = reader.choice("draw", draws, 0) == 1;
-  m.normal_logits = reader.choice("logits", logits, 0) == 1;
+  m.selection = static_cast<Selection>(
+      reader.choice({"selection", "rule by which a node chooses what it keeps"}, selections, 0));
+  m.epochs = static_cast<int>(
+      reader.integer({"epochs", "epochs of a mask phase; only if masks are learned"},
+                     at_least(1).up_to(1e6), m.epochs));
+  m.tasks = static_cast<int>(
+      reader.integer({"tasks", "first tasks of a node that choose masks; 0: as nested"},
+                     at_least(0).up_to(1e6), m.tasks));
+  m.refresh = static_cast<int>(reader.integer({"refresh", "then every so many tasks again; 0: not"},
+                                              at_least(0).up_to(1e6), m.refresh));
+  m.learning_rate =
+      reader.number({"learning_rate", "learning rate of the masks; only if they are learned"},
+                    above(0).up_to(1e3), m.learning_rate);
+  m.lambda = reader.number({"lambda", "weight of the submodel's size in the loss; 0: gates / 16"},
+                           at_least(0).up_to(1e9), m.lambda);
+  m.weight_decay =
+      reader.number({"weight_decay", "pull of the masks towards a half; only if they are learned"},
+                    at_least(0).up_to(1e3), m.weight_decay);
+  m.sampled =
+      reader.choice({"draw", "a mask is the highest logits, or drawn by them"}, draws, 0) == 1;
+  m.normal_logits =
+      reader.choice({"logits", "masks begin at the rate, or at random"}, logits, 0) == 1;
   reader.finish();
   return m;
 }
@@ -123,11 +156,16 @@ MaskOptions read_mask(base::TableReader reader) {
 TransferOptions read_transfer(base::TableReader reader, const TransferOptions& fallback) {
   static const std::vector<std::string> means = {"elements", "batch"};
   TransferOptions t = fallback;
-  t.weight = reader.number("weight", at_least(0).up_to(1e3), t.weight);
-  t.temperature = reader.number("temperature", above(0).up_to(1e3), t.temperature);
-  t.from_version = reader.integer("from_version", at_least(0).up_to(1e12), t.from_version);
-  t.by_batch = reader.choice("mean", means, 0) == 1;
-  t.detached = reader.flag("detach_teacher", t.detached);
+  t.weight = reader.number({"weight", "weight of the transfer in the loss; 0: no transfer"},
+                           at_least(0).up_to(1e3), t.weight);
+  t.temperature = reader.number({"temperature", "divides the scores before they are compared"},
+                                above(0).up_to(1e3), t.temperature);
+  t.from_version =
+      reader.integer({"from_version", "first version of the global model with transfer"},
+                     at_least(0).up_to(1e12), t.from_version);
+  t.by_batch =
+      reader.choice({"mean", "taken over batch and classes, or over the batch"}, means, 0) == 1;
+  t.detached = reader.flag({"detach_teacher", "the deepest exit gets no gradient"}, t.detached);
   reader.finish();
   return t;
 }

@@ -54,12 +54,16 @@ std::vector<double> dirichlet(double alpha, std::size_t n, base::Random& random)
 PartitionOptions read_partition(base::TableReader reader) {
   static const std::vector<std::string> kinds = {"iid", "dirichlet", "shards", "sizes"};
   PartitionOptions options;
-  options.kind = static_cast<PartitionKind>(reader.choice("kind", kinds, 0));
+  options.kind = static_cast<PartitionKind>(reader.choice(
+      {"kind", "equal parts, shares of each class drawn, pieces sorted by class, unequal sizes"},
+      kinds, 0));
   if (options.kind == PartitionKind::dirichlet || options.kind == PartitionKind::sizes) {
-    options.alpha = reader.number("alpha", base::above(0).up_to(1e6), options.alpha);
+    options.alpha = reader.number({"alpha", "how equal the drawn shares are; small: unequal"},
+                                  base::above(0).up_to(1e6), options.alpha);
   }
   if (options.kind == PartitionKind::shards) {
-    options.shards = static_cast<int>(reader.integer("shards", base::at_least(1).up_to(1e4), 2));
+    options.shards = static_cast<int>(
+        reader.integer({"shards", "pieces that each node gets"}, base::at_least(1).up_to(1e4), 2));
   }
   reader.finish();
   return options;

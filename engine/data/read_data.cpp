@@ -18,9 +18,11 @@ void refuse(TableReader& reader, const char* key, const std::string& message) {
 
 void read_vocabulary(TableReader reader, DataOptions& data) {
   static const std::vector<std::string> kinds = {"word", "byte-pair"};
-  data.vocabulary = static_cast<VocabularyKind>(reader.choice("kind", kinds, 0));
+  data.vocabulary = static_cast<VocabularyKind>(
+      reader.choice({"kind", "a token is a word, or a part of one"}, kinds, 0));
   data.vocabulary_size = static_cast<int>(
-      reader.integer("size", at_least(special_tokens + 1).up_to(1e6), data.vocabulary_size));
+      reader.integer({"size", "most entries, special tokens included"},
+                     at_least(special_tokens + 1).up_to(1e6), data.vocabulary_size));
   reader.finish();
 }
 
@@ -29,20 +31,31 @@ void read_vocabulary(TableReader reader, DataOptions& data) {
 DataOptions read_data(TableReader reader, const std::filesystem::path& folder) {
   DataOptions data;
   data.source_given = reader.has("source");
-  data.source = reader.text("source", data.source);
-  data.samples = reader.maybe_integer("samples", at_least(1).up_to(1e8));
-  data.test_samples = reader.maybe_integer("test_samples", at_least(1).up_to(1e8));
-  data.local_test_share =
-      reader.number("local_test_share", at_least(0).below(1), data.local_test_share);
-  data.test_share = reader.number("test_share", above(0).below(1), data.test_share);
+  data.source = reader.text(
+      {"source", "glyphs, idx:DIR, cifar10:DIR, cifar100:DIR, csv:FILE or csv:DIR"}, data.source);
+  data.samples = reader.maybe_integer({"samples", "training samples of all nodes together",
+                                       "all; glyphs: 6000; without a source: 60000"},
+                                      at_least(1).up_to(1e8));
+  data.test_samples =
+      reader.maybe_integer({"test_samples", "samples of the global test set", "all; glyphs: 2000"},
+                           at_least(1).up_to(1e8));
+  data.local_test_share = reader.number(
+      {"local_test_share", "share of a node's samples that it keeps for its own tests"},
+      at_least(0).below(1), data.local_test_share);
+  data.test_share =
+      reader.number({"test_share", "share of the rows that become the global test set (csv:FILE)"},
+                    above(0).below(1), data.test_share);
   data.seed = static_cast<std::uint64_t>(
-      reader.integer("seed", at_least(0), static_cast<std::int64_t>(data.seed)));
+      reader.integer({"seed", "seed of the glyphs, and of which samples are taken from a set"},
+                     at_least(0), static_cast<std::int64_t>(data.seed)));
   data.classes =
-      static_cast<int>(reader.integer("classes", at_least(2).up_to(glyph_kinds), data.classes));
-  data.sequence =
-      static_cast<int>(reader.integer("sequence", at_least(2).up_to(1e5), data.sequence));
-  read_vocabulary(reader.table("vocabulary"), data);
-  data.partition = read_partition(reader.table("partition"));
+      static_cast<int>(reader.integer({"classes", "kinds of glyphs that are drawn (glyphs)"},
+                                      at_least(2).up_to(glyph_kinds), data.classes));
+  data.sequence = static_cast<int>(reader.integer({"sequence", "tokens of a text (csv)"},
+                                                  at_least(2).up_to(1e5), data.sequence));
+  read_vocabulary(reader.table({"vocabulary", "how texts become tokens (csv)"}), data);
+  data.partition =
+      read_partition(reader.table({"partition", "how the data are divided among the nodes"}));
   reader.finish();
 
   const SourceName name = parse_source(data.source, folder);

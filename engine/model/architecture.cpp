@@ -82,24 +82,34 @@ ModelOptions read_model(base::TableReader& reader) {
   ModelOptions options;
   const auto& names = architecture_names();
   const auto vit_b16 = std::find(names.begin(), names.end(), options.architecture);
-  options.architecture = names[reader.choice("architecture", names,
+  options.architecture = names[reader.choice({"architecture", "the network that is trained"}, names,
                                              static_cast<std::size_t>(vit_b16 - names.begin()))];
-  const auto integer = [&](const char* key, double low, double high) -> std::optional<int> {
+  const auto integer = [&](const base::Key& key, double low, double high) -> std::optional<int> {
     const auto found = reader.maybe_integer(key, at_least(low).up_to(high));
     return found ? std::optional<int>(static_cast<int>(*found)) : std::nullopt;
   };
-  options.classes = integer("classes", 2, 1e6).value_or(options.classes);
-  options.exits = reader.numbers("exits", above(0).up_to(1), options.exits);
-  options.qkv_bias = reader.flag("qkv_bias", options.qkv_bias);
-  options.dropout = reader.number("dropout", at_least(0).below(1), options.dropout);
+  options.classes = integer({"classes", "number of classes", "those of the data, else 10"}, 2, 1e6)
+                        .value_or(options.classes);
+  options.exits = reader.numbers({"exits", "places of the exits, as shares of the depth"},
+                                 above(0).up_to(1), options.exits);
+  options.qkv_bias = reader.flag({"qkv_bias", "queries, keys and values have a bias (vit, bert)"},
+                                 options.qkv_bias);
+  options.dropout = reader.number({"dropout", "share of the features dropped in training"},
+                                  at_least(0).below(1), options.dropout);
   options.attention_dropout =
-      reader.number("attention_dropout", at_least(0).below(1), options.attention_dropout);
+      reader.number({"attention_dropout", "the same after the attention (vit, bert)"},
+                    at_least(0).below(1), options.attention_dropout);
   static const std::vector<std::string> scales = {"head", "width"};
-  options.scale_by_width = reader.choice("attention_scale", scales, 0) == 1;
-  options.image_size = integer("image_size", 1, 4096);
-  options.channels = integer("channels", 1, 64);
-  options.sequence = integer("sequence", 1, 4096);
-  options.vocabulary = integer("vocabulary", 2, 1e7);
+  options.scale_by_width = reader.choice({"attention_scale",
+                                          "scores are divided by the root of a head's features, or "
+                                          "of the full width"},
+                                         scales, 0) == 1;
+  constexpr const char* of_data = "the data's or its own";
+  options.image_size = integer({"image_size", "pixels a side (images)", of_data}, 1, 4096);
+  options.channels =
+      integer({"channels", "channels of an image: 1 grey, 3 colour (images)", of_data}, 1, 64);
+  options.sequence = integer({"sequence", "tokens a sample (texts)", of_data}, 1, 4096);
+  options.vocabulary = integer({"vocabulary", "tokens that are known (texts)", of_data}, 2, 1e7);
   if (options.exits.empty()) {
     reader.error("exits", "at least one exit is needed; [1.0] is the plain network");
     options.exits = {1.0};
