@@ -85,7 +85,7 @@ void many_nodes(const std::filesystem::path& folder) {
     const Pattern pattern{
         .nodes = 100'000, .in_flight = 1'000, .tasks = 100'000, .server_binds = binds};
     const std::string file = (folder / "many.toml").string();
-    std::ofstream(file) << scenario_text(pattern, "kind = \"fedavg\"\nparticipants = 1000",
+    std::ofstream(file) << scenario_text(pattern, "kind = \"fedavg\"\nfedavg.participants = 1000",
                                          "rounds = 100");
     const Measured convoy = command(fmt::format("{} run {} -o {} --overwrite --quiet >/dev/null",
                                                 CONVOY_BINARY, file, (folder / "many").string()));

@@ -160,8 +160,7 @@ class Display {
 
 // --- all of it ----------------------------------------------------------------------------------
 
-sim::Sweep read_sweep(const SweepArguments& arguments) {
-  base::Diagnostics problems;
+sim::Sweep read_sweep(const SweepArguments& arguments, base::Diagnostics& problems) {
   std::vector<sim::Override> overrides;
   for (const std::string& text : arguments.scenario.sets) {
     overrides.push_back(sim::parse_override(text));
@@ -170,7 +169,6 @@ sim::Sweep read_sweep(const SweepArguments& arguments) {
   if (!sweep) {
     throw base::UserError(fmt::format("{}nothing was run", problems.str()));
   }
-  if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
   return std::move(*sweep);
 }
 
@@ -234,7 +232,8 @@ void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder) {
 
 int sweep(SweepArguments arguments) {
   const bool mpi = sim::under_mpi();
-  const sim::Sweep sweep = read_sweep(arguments);
+  base::Diagnostics problems;
+  const sim::Sweep sweep = read_sweep(arguments, problems);
   bool any_learns = false;
   const std::vector<Point> points = read_points(sweep, any_learns);
   const sim::SweepFolder folder(
@@ -263,6 +262,7 @@ int sweep(SweepArguments arguments) {
     return ExitStatus::done;
   }
 
+  if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
   prepare(arguments, folder);
   const sim::SweepIndex index = index_of(sweep, points);
   folder.write_index(index);  // first: what is in the folder from now on is a sweep's

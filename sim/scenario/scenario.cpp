@@ -11,6 +11,7 @@
 #include "sim/scenario/division.hpp"
 #include "sim/scenario/fleet.hpp"
 #include "sim/scenario/sweep.hpp"
+#include "sim/schedule/flat_keys.hpp"
 #include "sim/schedule/memory_class.hpp"
 
 namespace convoy::sim {
@@ -24,21 +25,28 @@ using base::Value;
 
 FixedCost read_fixed_cost(TableReader reader) {
   FixedCost cost;
-  cost.compute_s = reader.number("compute_s", at_least(0).up_to(1e9));
-  cost.download_bytes = reader.number("download_bytes", at_least(0).up_to(1e15));
-  cost.upload_bytes = reader.number("upload_bytes", at_least(0).up_to(1e15));
-  cost.aggregate_s = reader.number("aggregate_s", at_least(0).up_to(1e9), 0.0);
-  cost.memory_bytes = reader.number("memory_bytes", at_least(0).up_to(1e15), 0.0);
+  cost.compute_s = reader.number({"compute_s", "s of computing on a node, before its slowdown"},
+                                 at_least(0).up_to(1e9));
+  cost.download_bytes =
+      reader.number({"download_bytes", "bytes that a node receives"}, at_least(0).up_to(1e15));
+  cost.upload_bytes =
+      reader.number({"upload_bytes", "bytes that it sends"}, at_least(0).up_to(1e15));
+  cost.aggregate_s = reader.number({"aggregate_s", "s of an aggregation on the server"},
+                                   at_least(0).up_to(1e9), 0.0);
+  cost.memory_bytes = reader.number({"memory_bytes", "bytes at its peak on the node"},
+                                    at_least(0).up_to(1e15), 0.0);
   reader.finish();
   return cost;
 }
 
 StopOptions read_stop(TableReader reader, bool learn) {
   StopOptions stop;
-  stop.rounds = reader.maybe_integer("rounds", at_least(1).up_to(1e9));
-  stop.tasks = reader.maybe_integer("tasks", at_least(1).up_to(1e12));
-  stop.accuracy = reader.maybe_number("accuracy", above(0).up_to(1));
-  stop.virtual_time_s = reader.maybe_number("virtual_time_s", above(0).up_to(1e10));
+  stop.rounds = reader.maybe_integer({"rounds", "aggregations"}, at_least(1).up_to(1e9));
+  stop.tasks = reader.maybe_integer({"tasks", "node updates aggregated"}, at_least(1).up_to(1e12));
+  stop.accuracy = reader.maybe_number(
+      {"accuracy", "accuracy of the global model; needs training.learn"}, above(0).up_to(1));
+  stop.virtual_time_s =
+      reader.maybe_number({"virtual_time_s", "s of the simulated clock"}, above(0).up_to(1e10));
   const bool given = reader.has("rounds") || reader.has("tasks") || reader.has("accuracy") ||
                      reader.has("virtual_time_s");
   reader.finish();
@@ -55,9 +63,14 @@ StopOptions read_stop(TableReader reader, bool learn) {
 OutputOptions read_output(TableReader reader) {
   static const std::vector<std::string> levels = {"activity", "task"};
   OutputOptions output;
-  output.record = static_cast<RecordLevel>(reader.choice("record", levels, 0));
-  output.checkpoint_s = reader.number("checkpoint_s", at_least(0).up_to(1e9), output.checkpoint_s);
-  output.progress_s = reader.number("progress_s", above(0).up_to(1e6), output.progress_s);
+  output.record = static_cast<RecordLevel>(reader.choice(
+      {"record", "a row in the store for each activity, or for each task"}, levels, 0));
+  output.checkpoint_s = reader.number({"checkpoint_s",
+                                       "s of wall time between two checkpoints of "
+                                       "what was learned"},
+                                      at_least(0).up_to(1e9), output.checkpoint_s);
+  output.progress_s = reader.number({"progress_s", "s of wall time between two lines of progress"},
+                                    above(0).up_to(1e6), output.progress_s);
   reader.finish();
   return output;
 }
@@ -68,43 +81,71 @@ HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, Clo
   static const std::vector<std::string> missing = {"fail", "absent", "simulate"};
   static const std::vector<std::string> compression = {"none", "zstd"};
   HilOptions hil;
-  if (reader.has("inventory")) hil.inventory = (folder / reader.text("inventory")).string();
-  clock.mode = static_cast<ClockMode>(reader.choice("clock", clocks, 0));
+  const std::string inventory =
+      reader.text({"inventory", "file of the testbed, as convoy testbed init writes it"}, "");
+  if (!inventory.empty()) hil.inventory = (folder / inventory).string();
+  clock.mode = static_cast<ClockMode>(reader.choice(
+      {"clock", "virtual time waits only for what is real, or keeps pace with the wall"}, clocks,
+      0));
   if (clock.mode == ClockMode::paced) {
-    clock.pace = reader.number("pace", above(0).up_to(1e6), clock.pace);
+    clock.pace = reader.number({"pace", "virtual s in a second of wall time"}, above(0).up_to(1e6),
+                               clock.pace);
   }
-  hil.fail_when_late = reader.choice("late", late, 0) == 1;
-  hil.max_lag_ms = reader.number("max_lag_ms", at_least(0).up_to(1e9), hil.max_lag_ms);
-  hil.missing = static_cast<HilOptions::Missing>(reader.choice("missing", missing, 0));
-  hil.join_timeout_s = reader.number("join_timeout_s", at_least(0).up_to(1e6), hil.join_timeout_s);
+  hil.fail_when_late =
+      reader.choice({"late", "what follows when an event is delivered later than max_lag_ms"}, late,
+                    0) == 1;
+  hil.max_lag_ms = reader.number({"max_lag_ms", "ms that an event may be late"},
+                                 at_least(0).up_to(1e9), hil.max_lag_ms);
+  hil.missing = static_cast<HilOptions::Missing>(reader.choice(
+      {"missing", "a real node that does not come fails the run, may come later, is simulated"},
+      missing, 0));
+  hil.join_timeout_s = reader.number({"join_timeout_s", "s that the start waits for real nodes"},
+                                     at_least(0).up_to(1e6), hil.join_timeout_s);
   hil.rejoin_timeout_s =
-      reader.number("rejoin_timeout_s", at_least(0).up_to(1e6), hil.rejoin_timeout_s);
-  hil.heartbeat_s = reader.number("heartbeat_s", at_least(0.01).up_to(1e3), hil.heartbeat_s);
-  hil.lost_after_s = reader.number("lost_after_s", above(0).up_to(1e5), hil.lost_after_s);
+      reader.number({"rejoin_timeout_s", "s after which a lost node is lost for good"},
+                    at_least(0).up_to(1e6), hil.rejoin_timeout_s);
+  hil.heartbeat_s = reader.number({"heartbeat_s", "s between two signs of life"},
+                                  at_least(0.01).up_to(1e3), hil.heartbeat_s);
+  hil.lost_after_s = reader.number({"lost_after_s",
+                                    "s without one after which a node is lost; at "
+                                    "least two heartbeats"},
+                                   above(0).up_to(1e5), hil.lost_after_s);
   if (hil.lost_after_s < 2 * hil.heartbeat_s) {
     reader.error("lost_after_s", "must be at least two heartbeats (hil.heartbeat_s)");
   }
-  hil.keep_updates = reader.flag("keep_updates", hil.keep_updates);
-  hil.compress = reader.choice("compression", compression, 0) == 1;
+  hil.keep_updates = reader.flag({"keep_updates",
+                                  "updates stay beside the store, so that a replay "
+                                  "has the same weights"},
+                                 hil.keep_updates);
+  hil.compress =
+      reader.choice({"compression", "how messages to and from real nodes are compressed"},
+                    compression, 0) == 1;
   reader.finish();
   return hil;
 }
 
 NetworkModel read_network(TableReader reader) {
   static const std::vector<std::string> models = {"cm02", "lv08"};
-  const auto model = static_cast<NetworkModel>(reader.choice("model", models, 0));
+  const auto model = static_cast<NetworkModel>(reader.choice(
+      {"model", "SimGrid's: exact shares of the bandwidth, or as TCP gets them"}, models, 0));
   reader.finish();
   return model;
 }
 
 EvaluationOptions read_evaluation(TableReader reader) {
   EvaluationOptions e;
-  e.every = reader.integer("every", at_least(0).up_to(1e9), e.every);
-  e.every_s = reader.maybe_number("every_s", above(0).up_to(1e10));
-  e.rate = reader.number("rate", above(0).up_to(1), e.rate);
-  e.local = reader.flag("local", e.local);
-  e.batch = static_cast<int>(reader.integer("batch", at_least(1).up_to(1e6), e.batch));
-  e.target = reader.maybe_number("target", above(0).up_to(1));
+  e.every = reader.integer({"every", "versions from one evaluation to the next; 0: not by these"},
+                           at_least(0).up_to(1e9), e.every);
+  e.every_s = reader.maybe_number({"every_s", "s, virtual, from one evaluation to the next"},
+                                  above(0).up_to(1e10));
+  e.rate = reader.number({"rate", "size of the submodel that is judged; 1: the full model"},
+                         above(0).up_to(1), e.rate);
+  e.local = reader.flag(
+      {"local", "each node also tests the model, before a task, on its own test part"}, e.local);
+  e.batch = static_cast<int>(reader.integer({"batch", "samples that are judged at a time"},
+                                            at_least(1).up_to(1e6), e.batch));
+  e.target = reader.maybe_number({"target", "accuracy whose time is reported", "stop.accuracy"},
+                                 above(0).up_to(1));
   reader.finish();
   return e;
 }
@@ -119,6 +160,7 @@ class ScenarioReader {
 
   // Resolves the tree: changes of what fleet to use, then that fleet, then all other changes.
   void resolve(Value& root, const std::vector<Change>& changes) {
+    move_flat_keys(root, problems_);
     const auto apply = [&](bool before) {
       for (const Change& change : changes) {
         const bool whole_fleet = change.path == "fleet" || change.path == "fleet.use" ||
@@ -129,53 +171,72 @@ class ScenarioReader {
           fleet->erase("nodes");
           fleet->erase("mix");
         }
-        base::override_value(root, change.path, change.value, problems_);
+        const std::string path = moved_key(change.path);
+        if (path != change.path) warn_of_flat_key(change.path, change.value.where, problems_);
+        base::override_value(root, path, change.value, problems_);
       }
     };
     apply(true);
     expand_fleet(root, catalogue_, problems_);
     apply(false);
+    move_flat_keys(root, problems_);  // of a whole table that a change has given
   }
+
+  // Keys of schedules of these kinds are in use.
+  void use_kinds(std::vector<std::string> kinds) { kinds_ = std::move(kinds); }
 
   // What the files say that the scenario names by path: part of what determines the run.
   [[nodiscard]] std::string user_files() const { return catalogue_.user_files(); }
 
   [[nodiscard]] const std::string& traces() const { return traces_; }
 
-  Scenario read(const Value& root) {
-    TableReader reader(root, "", problems_);
+  Scenario read(const Value& root) { return read(TableReader(root, "", problems_), root); }
+  void describe(base::KeyCatalogue& keys) { read(TableReader(keys, problems_), {}); }
+
+ private:
+  Scenario read(TableReader reader, const Value& root) {
     Scenario scenario;
     scenario.file = path_;
-    scenario.name = reader.text("name", std::filesystem::path(path_).stem().string());
+    scenario.name = reader.text({"name", "name of the run and of its folder", "the file's"},
+                                std::filesystem::path(path_).stem().string());
     if (scenario.name.empty() || scenario.name.front() == '.' ||
         scenario.name.find('/') != std::string::npos || !base::is_printable(scenario.name)) {
       reader.error("name",
                    "is also the name of a folder: give it printable characters, no \"/\", "
                    "and no \".\" in front");
     }
-    scenario.seed = static_cast<std::uint64_t>(reader.integer("seed", at_least(0), 1));
+    scenario.seed = static_cast<std::uint64_t>(reader.integer(
+        {"seed", "start of all random numbers; the same seed gives the same run"}, at_least(0), 1));
     scenario.world.seed = scenario.seed;
-    scenario.world.network = read_network(reader.table("network"));
+    if (!reader.has("fleet")) reader.error("fleet", "missing; expected a table [fleet]");
+    Fleet fleet = read_fleet(reader.table({"fleet", "the nodes; give nodes, or mix, or use"}),
+                             catalogue_, folder_);
 
     auto setting = std::make_shared<Setting>();
     setting->seed = scenario.seed;
-    TableReader model = reader.table("model");
+    TableReader model = reader.table({"model", "what is trained"});
     scenario.initial_weights = read_initial_weights(model);
     scenario.model = engine::read_model(model);
-    scenario.data = engine::read_data(reader.table("data"), folder_);
-    const std::map<int, double> batches =
-        read_training(reader.table("training"), scenario, *setting);
-    scenario.schedule = read_schedule(reader.table("schedule"));
-    scenario.evaluation = read_evaluation(reader.table("evaluation"));
-    scenario.stop = read_stop(reader.table("stop"), scenario.training.learn);
-    scenario.output = read_output(reader.table("output"));
-    scenario.hil = read_hil(reader.table("hil"), folder_, scenario.world.clock);
+    scenario.data = engine::read_data(reader.table({"data", "what it is trained on"}), folder_);
+    const std::map<int, double> batches = read_training(
+        reader.table({"training", "how a node trains in a task"}), scenario, *setting);
+    scenario.schedule =
+        read_schedule(reader.table({"schedule", "who trains what, and when to aggregate"}), kinds_);
+    scenario.evaluation = read_evaluation(reader.table({"evaluation",
+                                                        "when the global model is judged, if it "
+                                                        "learns; takes no virtual time"}));
+    scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
+                              scenario.training.learn);
+    scenario.world.network = read_network(reader.table({"network", "how links are simulated"}));
+    scenario.output = read_output(reader.table({"output", "changes nothing of the run itself"}));
+    scenario.hil = read_hil(reader.table({"hil", "real nodes"}), folder_, scenario.world.clock);
     scenario.has_sweep = reader.has("sweep");
-    if (!reader.has("fleet")) reader.error("fleet", "missing; expected a table [fleet]");
-    Fleet fleet = read_fleet(reader.table("fleet"), catalogue_, folder_);
+    if (reader.describes()) {
+      describe_axes(reader.table({"sweep", "many runs from this file; axes multiply"}));
+    }
     traces_ = fleet.traces;
     reader.finish();
-    if (problems_.has_errors()) return scenario;
+    if (problems_.has_errors() || reader.describes()) return scenario;
 
     if (!make_model(root, scenario, *setting)) return scenario;
     if (scenario.training.learn && !judgeable(root, scenario, *setting)) return scenario;
@@ -199,10 +260,11 @@ class ScenarioReader {
     return scenario;
   }
 
- private:
   std::string read_initial_weights(TableReader& model) {
+    const std::string file =
+        model.text({"weights", "safetensors file to start from", "weights drawn by the seed"}, "");
     if (!model.has("weights")) return "";
-    const std::string path = (folder_ / model.text("weights")).string();
+    const std::string path = (folder_ / file).string();
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored)) {
       model.error("weights", fmt::format("there is no file {}", path));
@@ -300,24 +362,25 @@ class ScenarioReader {
 
   // Gives the batch sizes by memory class.
   std::map<int, double> read_training(TableReader reader, Scenario& scenario, Setting& setting) {
-    scenario.training.learn = reader.flag("learn", false);
+    scenario.training.learn = reader.flag({"learn", "really train; false: timing only"}, false);
     scenario.training.local = engine::read_training(reader);
     setting.optimizer = scenario.training.local.optimizer.cost();
     setting.keeps_received = scenario.training.local.proximal > 0;
-    setting.local_epochs =
-        static_cast<int>(reader.integer("local_epochs", at_least(1).up_to(1e6), 1));
-    if (const auto steps = reader.maybe_integer("local_steps", at_least(1).up_to(1e9))) {
+    setting.local_epochs = static_cast<int>(reader.integer(
+        {"local_epochs", "passes over the node's data in a task"}, at_least(1).up_to(1e6), 1));
+    if (const auto steps = reader.maybe_integer(
+            {"local_steps", "steps in a task, instead of epochs"}, at_least(1).up_to(1e9))) {
       setting.local_steps = static_cast<int>(*steps);
       if (reader.has("local_epochs")) {
         reader.error("local_steps", "give either local_epochs or local_steps");
       }
     }
-    const auto batches = read_by_memory_class(reader, "batch", at_least(1).up_to(1e6), {{0, 32}});
-    for (const auto& [gb, batch] : batches.values()) {
-      if (batch != std::floor(batch)) reader.error("batch", "expected whole numbers");
-    }
+    const auto batches = read_by_memory_class(
+        reader, {"batch", "samples a step; or a value by memory class of the device"},
+        at_least(1).up_to(1e6), {{0, 32}}, true);
     if (reader.has("fixed_cost")) {
-      setting.fixed = read_fixed_cost(reader.table("fixed_cost"));
+      setting.fixed =
+          read_fixed_cost(reader.table({"fixed_cost", "cost of a task as given; for timing only"}));
       if (scenario.training.learn) {
         reader.error("fixed_cost",
                      "is for timing only; with learn = true the cost follows from "
@@ -331,6 +394,7 @@ class ScenarioReader {
   std::string path_;
   std::filesystem::path folder_;
   Diagnostics& problems_;
+  std::vector<std::string> kinds_;  // of schedules that the file uses
   platforms::Catalogue catalogue_;
   std::string traces_;  // of the fleet: Fleet::traces
 };
@@ -373,6 +437,43 @@ std::vector<Change> changes_of(const std::vector<Override>& overrides) {
   return changes;
 }
 
+// The kinds of schedules that some point of the file has, or had without --set: only the keys of
+// others are of no use. `root` is what it says in the end.
+std::vector<std::string> kinds_used(const Value& tree, const Value& root) {
+  std::vector<std::string> kinds;
+  const auto add = [&](const Value* kind) {
+    const auto* word = kind != nullptr ? kind->as<std::string>() : nullptr;
+    const bool there =
+        word != nullptr && std::find(kinds.begin(), kinds.end(), *word) != kinds.end();
+    if (word != nullptr && !there) kinds.push_back(*word);
+  };
+  const auto add_of = [&](const Value& file) {
+    const Value* schedule = file.find("schedule");
+    const Value* kind = schedule != nullptr ? schedule->find("kind") : nullptr;
+    const Value usual(schedule_kinds().front().name, {});
+    add(kind != nullptr ? kind : &usual);
+  };
+  add_of(tree);
+  add_of(root);
+  const Value* sweep = root.find("sweep");
+  const auto* axes = sweep != nullptr ? sweep->as<Value::Table>() : nullptr;
+  if (axes == nullptr) return kinds;
+  const auto add_change = [&](const std::string& path, const Value& value) {
+    if (path == "schedule.kind") add(&value);
+    if (path == "schedule") add(value.find("kind"));
+  };
+  for (const base::Entry& axis : *axes) {
+    const auto* values = axis.value.as<Value::Array>();
+    for (std::size_t i = 0; values != nullptr && i < values->size(); ++i) {
+      add_change(axis.key, (*values)[i]);
+      const auto* changes = axis.key == "cases" ? (*values)[i].as<Value::Table>() : nullptr;
+      if (changes == nullptr) continue;
+      for (const base::Entry& change : *changes) add_change(change.key, change.value);
+    }
+  }
+  return kinds;
+}
+
 // `axes_found`: what its [sweep] says, where the caller wants it.
 std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
                                   const std::vector<Change>& changes, Diagnostics& problems,
@@ -381,6 +482,8 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   Value root = tree;
   ScenarioReader reader(path, problems);
   reader.resolve(root, changes);
+  const std::vector<std::string> kinds = kinds_used(tree, root);
+  reader.use_kinds(kinds);
   Scenario scenario = reader.read(root);
   const std::vector<SweepAxis> axes = read_axes(root, scenario.seed, problems);
   if (axes_found != nullptr) *axes_found = axes;
@@ -394,12 +497,13 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
         Diagnostics all;
         ScenarioReader again(path, all);
         again.resolve(changed, all_changes);
+        again.use_kinds(kinds);
         again.read(changed);
         // Only what the point brings about; the rest has been reported.
         for (const base::Diagnostic& d : all.all()) {
           const bool known = std::any_of(problems.all().begin(), problems.all().end(),
                                          [&](const auto& p) { return p.message == d.message; });
-          if (!known) found.error(d.where, d.message);
+          if (!known) found.add(d);
         }
       },
       problems);
@@ -496,7 +600,19 @@ std::optional<Scenario> Sweep::scenario(std::size_t point, Diagnostics& problems
   std::vector<Change> all = data_->overrides;
   const std::vector<Change> changes = data_->changes(point);
   all.insert(all.end(), changes.begin(), changes.end());
-  return read_tree(data_->tree, data_->path, all, problems);
+  // What there is to warn of was said of the whole sweep.
+  Diagnostics found;
+  auto scenario = read_tree(data_->tree, data_->path, all, found);
+  for (const base::Diagnostic& d : found.all()) {
+    if (d.severity == base::Severity::error) problems.add(d);
+  }
+  return scenario;
+}
+
+std::vector<base::KeyRow> scenario_keys() {
+  Diagnostics ignored;  // there is no file that anything could be wrong with
+  ScenarioReader reader("scenario.toml", ignored);
+  return base::list_keys([&](base::KeyCatalogue& keys) { reader.describe(keys); });
 }
 
 void require_runnable(const Scenario& scenario) {

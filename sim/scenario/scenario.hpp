@@ -1,7 +1,7 @@
 #pragma once
 
-// A scenario file, read and resolved: everything a run needs to know. sim/scenario/README.md lists
-// the keys.
+// A scenario file, read and resolved: everything a run needs to know. `convoy keys` lists what may
+// stand in it.
 
 #include <memory>
 #include <optional>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/diagnostics.hpp"
+#include "base/key_catalogue.hpp"
 #include "base/value.hpp"
 #include "engine/api/options.hpp"
 #include "engine/data/dataset.hpp"
@@ -132,6 +133,10 @@ std::optional<Scenario> read_scenario(const std::string& path,
 std::optional<Scenario> read_scenario_text(std::string_view text, const std::string& path,
                                            const std::vector<Override>& overrides,
                                            base::Diagnostics& problems);
+
+// Every key that a scenario may have, as the readers read them.
+std::vector<base::KeyRow> scenario_keys();
+constexpr const char* schedule_key = "schedule.kind";  // the choice that other keys depend on most
 
 // A scenario's [sweep]: its points, numbered from 0, of which each is a scenario.
 class Sweep {

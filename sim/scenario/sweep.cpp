@@ -4,14 +4,22 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/text.hpp"
+#include "sim/schedule/flat_keys.hpp"
 
 namespace convoy::sim {
 namespace {
 
 using base::Entry;
 using base::Value;
+
+constexpr double most_repetitions = 100'000;
+constexpr base::Key zip_key(
+    "zip", "groups of axes that count as one, such as [[\"schedule.kind\", \"seed\"]]");
+constexpr base::Key cases_key("cases", "an axis of tables; each changes several keys at once");
+constexpr base::Key repetitions_key("repetitions", "runs of each point, with seeds from seed on");
 
 class AxesReader {
  public:
@@ -20,15 +28,17 @@ class AxesReader {
 
   std::vector<SweepAxis> read() {
     for (const Entry& entry : sweep_) {
-      if (entry.key == "zip" || entry.key == "cases" || entry.key == "repetitions") continue;
+      const bool axis = entry.key != zip_key.name && entry.key != cases_key.name &&
+                        entry.key != repetitions_key.name;
+      if (!axis) continue;
       read_axis(entry);
     }
     for (const Entry& entry : sweep_) {
-      if (entry.key == "zip") read_zip(entry.value);
-      if (entry.key == "cases") read_cases(entry.value);
+      if (entry.key == zip_key.name) read_zip(entry.value);
+      if (entry.key == cases_key.name) read_cases(entry.value);
     }
     for (const Entry& entry : sweep_) {
-      if (entry.key == "repetitions") read_repetitions(entry.value);
+      if (entry.key == repetitions_key.name) read_repetitions(entry.value);
     }
     for (std::size_t i = 0; i < axes_.size(); ++i) check_twice(i);
     return std::move(axes_);
@@ -130,15 +140,14 @@ class AxesReader {
     if (right) {
       axes_.push_back(std::move(axis));
     } else {
-      problems_.error(
-          cases.where,
-          "sweep.cases: expected an array of tables, such as [{ \"schedule.kind\" = "
-          "\"fedavg\" }, { \"schedule.kind\" = \"cos2p\", \"schedule.quorum\" = 0.3 }]");
+      problems_.error(cases.where,
+                      "sweep.cases: expected an array of tables, such as [{ \"schedule.kind\" = "
+                      "\"fedavg\" }, { \"schedule.kind\" = \"cos2p\", \"stop.rounds\" = 30 }]");
     }
   }
 
   void read_repetitions(const Value& value) {
-    constexpr std::int64_t most = 100'000;
+    constexpr auto most = static_cast<std::int64_t>(most_repetitions);
     const auto* count = value.as<std::int64_t>();
     constexpr auto largest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (count == nullptr || *count < 1 || *count > most || seed_ > largest - most) {
@@ -157,8 +166,9 @@ class AxesReader {
       for (std::size_t i = 0; i < which; ++i) {
         // The same one, or one within the other.
         const auto& keys = axes_[i].keys;
-        const auto overlaps = [&](const std::string& other) {
-          return key == other || key.starts_with(other + ".") || other.starts_with(key + ".");
+        const auto overlaps = [one = moved_key(key)](const std::string& axis) {
+          const std::string other = moved_key(axis);
+          return one == other || one.starts_with(other + ".") || other.starts_with(one + ".");
         };
         if (std::none_of(keys.begin(), keys.end(), overlaps)) continue;
         problems_.error(axes_[which].choices.front().front().value.where,
@@ -188,9 +198,21 @@ std::vector<SweepAxis> read_axes(const Value& root, std::uint64_t seed,
   return AxesReader(*table, seed, problems).read();
 }
 
+void describe_axes(base::TableReader reader) {
+  using base::KeyType;
+  for (const std::string& key : reader.keys("AXIS")) {
+    reader.describe({key, "values that a key takes in turn; AXIS is its path in quotation marks"},
+                    {KeyType::array});
+  }
+  reader.describe(zip_key, {KeyType::array});
+  reader.describe(cases_key, {KeyType::tables});
+  reader.describe(repetitions_key, {KeyType::integer, base::at_least(1).up_to(most_repetitions)});
+}
+
 void check_axes(const std::vector<SweepAxis>& axes,
                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
                 base::Diagnostics& problems) {
+  std::set<std::string> warned;  // once, not for each value
   for (const SweepAxis& axis : axes) {
     if (axis.keys == std::vector<std::string>{"seed"}) {
       // Each is as good as the other.
@@ -200,8 +222,9 @@ void check_axes(const std::vector<SweepAxis>& axes,
       base::Diagnostics found;
       check(choice, found);
       for (const base::Diagnostic& d : found.all()) {
-        problems.error(choice.front().value.where,
-                       fmt::format("sweep.\"{}\": {}", choice.front().path, d.message));
+        if (d.severity == base::Severity::warning && !warned.insert(d.message).second) continue;
+        problems.add({choice.front().value.where,
+                      fmt::format("sweep.\"{}\": {}", choice.front().path, d.message), d.severity});
       }
     }
   }

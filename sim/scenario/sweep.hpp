@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/value.hpp"
+#include "base/table_reader.hpp"
 
 namespace convoy::sim {
 
@@ -27,6 +27,9 @@ struct SweepAxis {
 // broken, which is reported. `seed`: of the scenario, the first of the repetitions.
 std::vector<SweepAxis> read_axes(const base::Value& root, std::uint64_t seed,
                                  base::Diagnostics& problems);
+
+// Declares the keys of [sweep].
+void describe_axes(base::TableReader reader);
 
 // Tries each choice by itself. `check` reads the scenario with these changes and reports what is
 // wrong with it.

@@ -4,18 +4,25 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/schedule/kinds.hpp"
+
 namespace convoy::sim {
-CoS2POptions read_cos2p(base::TableReader& reader) {
-  static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
+
+ScheduleKind schedules::cos2p() {
+  return schedule_kind<CoS2P>("cos2p", "semi-asynchronous: aggregates when a quorum is in",
+                              read_cos2p);
+}
+
+CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   static const std::vector<std::string> stale = {"wait", "drop"};
   CoS2POptions options;
-  options.crew = read_crew(reader, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
-  options.quorum = reader.number("quorum", base::above(0).up_to(1), options.quorum);
-  options.max_staleness =
-      reader.integer("max_staleness", base::at_least(0).up_to(1e9), options.max_staleness);
-  options.drop_stale = reader.choice("on_stale", stale, 0) == 1;
-  options.crew.learning.aggregation =
-      static_cast<engine::AggregationRule>(reader.choice("aggregation", rules, 0));
+  options.crew = read_crew(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
+  options.quorum = own.number({"quorum", "share of the tasks under way whose updates must be in"},
+                              base::above(0).up_to(1), options.quorum);
+  options.max_staleness = own.integer({"max_staleness", "versions that a task may be behind"},
+                                      base::at_least(0).up_to(1e9), options.max_staleness);
+  options.drop_stale =
+      own.choice({"on_stale", "a task at max_staleness is waited for, or given up"}, stale, 0) == 1;
   return options;
 }
 

@@ -21,7 +21,7 @@ struct CoS2POptions {
   bool drop_stale = false;          // instead of waiting
 };
 
-CoS2POptions read_cos2p(base::TableReader& reader);
+CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);
 
 class CoS2P : public Schedule {
  public:

@@ -13,13 +13,24 @@ CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
                       const engine::TransferOptions& transfer) {
   CrewOptions options;
   if (!rates.empty() || reader.has("rates")) {
-    options.rates =
-        read_by_memory_class(reader, "rates", base::above(0).up_to(1), std::move(rates));
+    options.rates = read_by_memory_class(
+        reader,
+        {"rates", "size of a node's submodel as a share of the model; or a value by memory class",
+         "the full model"},
+        base::above(0).up_to(1), std::move(rates));
   }
-  options.learning.mask = engine::read_mask(reader.table("mask"));
-  options.learning.transfer = engine::read_transfer(reader.table("transfer"), transfer);
+  options.learning.mask =
+      engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}));
+  options.learning.transfer = engine::read_transfer(
+      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
   static const std::vector<std::string> words = {"skip", "error"};
-  options.skip_unfit = reader.choice("unfit", words, 0) == 0;
+  options.skip_unfit =
+      reader.choice(
+          {"unfit", "a node whose memory does not hold its task stays out, or is an error"}, words,
+          0) == 0;
+  static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
+  options.learning.aggregation = static_cast<engine::AggregationRule>(
+      reader.choice({"aggregation", "rule by which updates become the next version"}, rules, 0));
   return options;
 }
 

@@ -22,8 +22,8 @@ struct CrewOptions {
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
 };
 
-// Reads rates, mask, transfer and unfit. `rates`, `transfer`: what holds where the scenario gives
-// none.
+// Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the
+// scenario gives none.
 CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
                       const engine::TransferOptions& transfer);
 

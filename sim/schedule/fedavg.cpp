@@ -4,17 +4,30 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/schedule/kinds.hpp"
+
 namespace convoy::sim {
-FedAvgOptions read_fedavg(base::TableReader& reader) {
+
+ScheduleKind schedules::fedavg() {
+  return schedule_kind<FedAvg>("fedavg", "rounds that end when all have answered", read_fedavg);
+}
+
+FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
   FedAvgOptions options;
-  options.crew = read_crew(reader, {}, {.weight = 0});
-  const base::Value* participants = reader.raw("participants");
-  if (participants != nullptr && participants->as<double>() != nullptr) {
-    options.participant_share = reader.number("participants", base::above(0).below(1), 0.5);
-  } else if (participants != nullptr) {
-    options.participants = reader.integer("participants", base::at_least(1), 1);
+  options.crew = read_crew(common, {}, {.weight = 0});
+  const base::Key participants("participants",
+                               "of a round: a number of nodes, or a share of those there",
+                               "all that are there");
+  for (const bool share : own.either<double>("participants")) {
+    if (share) {
+      options.participant_share = own.maybe_number(participants, base::above(0).below(1));
+    } else {
+      options.participants = own.maybe_integer(participants, base::at_least(1));
+    }
   }
-  options.deadline_s = reader.maybe_number("deadline_s", base::above(0));
+  options.deadline_s = own.maybe_number(
+      {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
+      base::above(0));
   return options;
 }
 

@@ -20,7 +20,7 @@ struct FedAvgOptions {
   std::optional<double> deadline_s;
 };
 
-FedAvgOptions read_fedavg(base::TableReader& reader);
+FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
 
 class FedAvg : public Schedule {
  public:

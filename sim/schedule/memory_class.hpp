@@ -1,7 +1,7 @@
 #pragma once
 
 // Reading what may depend on a device's memory: one value for all, or a table by class such as
-// { 64gb = 1.0, 8gb = 0.25 }.
+// { 64gb = 1.0, 8gb = 0.25 }. `whole`: integers only.
 
 #include <map>
 
@@ -10,7 +10,8 @@
 
 namespace convoy::sim {
 
-ByMemoryClass<double> read_by_memory_class(base::TableReader& reader, std::string_view key,
-                                           base::Range range, std::map<int, double> fallback);
+ByMemoryClass<double> read_by_memory_class(base::TableReader& reader, const base::Key& key,
+                                           base::Range range, std::map<int, double> fallback,
+                                           bool whole = false);
 
 }  // namespace convoy::sim

@@ -1,36 +1,128 @@
 #include "sim/schedule/schedule.hpp"
 
-#include "sim/schedule/cos2p.hpp"
-#include "sim/schedule/fedavg.hpp"
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "sim/schedule/kinds.hpp"
 
 namespace convoy::sim {
 namespace {
 
-// How a kind is read from [schedule] into something that makes it.
-struct Kind {
-  std::string name;
-  std::function<ScheduleSpec(base::TableReader&)> read;
+using base::Entry;
+using base::TableReader;
+using base::Value;
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Reads the options of all kinds, each from its two tables, and says which keys nobody knows and
+// which nobody uses.
+class KindsReader {
+ public:
+  KindsReader(TableReader& reader, std::vector<std::string> used)
+      : reader_(reader), used_(std::move(used)) {}
+
+  ScheduleSpec read() {
+    std::vector<std::string> names;
+    for (const ScheduleKind& kind : schedule_kinds()) names.push_back(kind.name);
+    const std::size_t chosen = reader_.choice({"kind", meaning()}, names, 0);
+    if (!has(used_, names[chosen])) used_.push_back(names[chosen]);
+    ScheduleSpec spec;
+    const TableReader fresh = reader_;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      // When the keys are listed, what is read is what the chosen kind uses.
+      if (reader_.describes() && i != chosen) continue;
+      const ScheduleKind& kind = schedule_kinds()[i];
+      TableReader common = fresh;
+      TableReader own = reader_.table({kind.name, kind.meaning});
+      ScheduleSpec read = kind.read(common, own);
+      if (i == chosen) spec = std::move(read);
+      parts_.push_back({kind.name, common, own});
+    }
+    spec.kind = names[chosen];
+    check_common();
+    for (Part& part : parts_) check_own(part);
+    return spec;
+  }
+
+ private:
+  struct Part {
+    std::string kind;
+    TableReader common;
+    TableReader own;
+  };
+
+  static std::string meaning() {
+    std::string text;
+    for (const ScheduleKind& kind : schedule_kinds()) {
+      text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", kind.name, kind.meaning);
+    }
+    return text;
+  }
+
+  void check_common() {
+    std::vector<std::string> known = reader_.asked();
+    for (const Part& part : parts_) {
+      const auto& asked = part.common.asked();
+      known.insert(known.end(), asked.begin(), asked.end());
+    }
+    for (const Entry& entry : reader_.entries()) {
+      if (has(reader_.asked(), entry.key)) continue;  // kind, and the kinds' tables
+      const auto reads = [&](const Part& part) { return has(part.common.asked(), entry.key); };
+      if (std::none_of(parts_.begin(), parts_.end(), reads)) {
+        unknown(reader_, entry, hint(entry.key, known));
+      } else if (std::none_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+                   return reads(part) && has(used_, part.kind);
+                 })) {
+        not_used(reader_, entry);
+      }
+    }
+  }
+
+  void check_own(Part& part) {
+    for (const Entry& entry : part.own.entries()) {
+      if (has(part.own.asked(), entry.key)) {
+        if (!has(used_, part.kind)) not_used(part.own, entry);
+      } else if (has(part.common.asked(), entry.key)) {
+        reader_.problems().error(
+            entry.where, fmt::format("{}: stands in [{}] itself: {}", part.own.full(entry.key),
+                                     reader_.full(""), reader_.full(entry.key)));
+      } else {
+        unknown(part.own, entry, base::did_you_mean(entry.key, part.own.asked()));
+      }
+    }
+  }
+
+  // The nearest key of [schedule], else that of a kind's own table.
+  [[nodiscard]] std::string hint(const std::string& key,
+                                 const std::vector<std::string>& known) const {
+    const std::string near = base::did_you_mean(key, known);
+    if (!near.empty()) return near;
+    for (const Part& part : parts_) {
+      const std::string own = base::nearest(key, part.own.asked());
+      if (!own.empty()) return fmt::format("; did you mean \"{}\"?", part.own.full(own));
+    }
+    return "";
+  }
+
+  static void unknown(TableReader& table, const Entry& entry, const std::string& hint) {
+    table.problems().error(
+        entry.where, fmt::format("unknown key \"{}\" in [{}]{}", entry.key, table.full(""), hint));
+  }
+
+  void not_used(TableReader& table, const Entry& entry) const {
+    table.problems().warning(
+        entry.where, fmt::format("{}: is not used: the file's kind{} {}", table.full(entry.key),
+                                 used_.size() > 1 ? "s are" : " is", base::list_of(used_, "and")));
+  }
+
+  TableReader& reader_;
+  std::vector<std::string> used_;
+  std::vector<Part> parts_;
 };
-
-template <class Made, class Options>
-std::function<ScheduleSpec(base::TableReader&)> kind_of(Options (*read)(base::TableReader&)) {
-  return [read](base::TableReader& reader) {
-    const Options options = read(reader);
-    return ScheduleSpec{"",
-                        [options](std::shared_ptr<const Setting> setting) {
-                          return std::make_unique<Made>(std::move(setting), options);
-                        },
-                        options.crew.learning};
-  };
-}
-
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all = {
-      {"fedavg", kind_of<FedAvg>(read_fedavg)},
-      {"cos2p", kind_of<CoS2P>(read_cos2p)},
-  };
-  return all;
-}
 
 }  // namespace
 
@@ -40,18 +132,17 @@ std::string name_of(const Order& order) {
   return names[order.index()];
 }
 
-ScheduleSpec read_schedule(base::TableReader reader) {
-  std::vector<std::string> names;
-  for (const Kind& kind : kinds()) names.push_back(kind.name);
-  const std::size_t chosen = reader.choice("kind", names, 0);
-  ScheduleSpec spec;
-  for (std::size_t i = 0; i < kinds().size(); ++i) {
-    ScheduleSpec read = kinds()[i].read(reader);
-    if (i == chosen) spec = std::move(read);
-  }
-  spec.kind = names[chosen];
-  reader.finish();
-  return spec;
+const std::vector<ScheduleKind>& schedule_kinds() {
+  static const std::vector<ScheduleKind> all = {
+#define CONVOY_MAKE(name) schedules::name(),
+      CONVOY_SCHEDULE_KINDS(CONVOY_MAKE)
+#undef CONVOY_MAKE
+  };
+  return all;
+}
+
+ScheduleSpec read_schedule(TableReader reader, std::vector<std::string> used) {
+  return KindsReader(reader, std::move(used)).read();
 }
 
 }  // namespace convoy::sim

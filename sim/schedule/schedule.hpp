@@ -48,8 +48,19 @@ struct ScheduleSpec {
   engine::LearningRules learning;  // what it asks of the engine
 };
 
+// A kind of schedule (kinds.hpp lists them).
+struct ScheduleKind {
+  std::string name;     // "fedavg", as schedule.kind gives it
+  std::string meaning;  // one line
+  // Reads its options: from [schedule] the keys that it has in common with others (read_crew), and
+  // its own from [schedule.NAME].
+  std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
+};
+const std::vector<ScheduleKind>& schedule_kinds();
+
 // Reads [schedule]. The keys of other kinds are checked as well and otherwise left alone, so that a
-// sweep over kinds can carry all their options.
-ScheduleSpec read_schedule(base::TableReader reader);
+// sweep over kinds can carry all their options. A warning names keys that none of the kinds `used`
+// reads; the kind of the file is always one of them.
+ScheduleSpec read_schedule(base::TableReader reader, std::vector<std::string> used = {});
 
 }  // namespace convoy::sim

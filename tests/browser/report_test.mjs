@@ -274,7 +274,7 @@ test('a report of 100,000 activities', async () => {
 });
 
 test('a run that failed, and one that was killed', async () => {
-  const tight = scenario({ more: '' }).replace('[schedule]', '[schedule]\ndeadline_s = 1e-6');
+  const tight = scenario({ more: '' }).replace('[schedule]', '[schedule]\nfedavg.deadline_s = 1e-6');
   writeFileSync(at('failed.toml'), tight.replace('"cos2p"', '"fedavg"'));
   assert.throws(() => convoy('run', at('failed.toml'), '--quiet', '-o', at('failed')));
   convoy('report', at('failed'));

@@ -133,7 +133,7 @@ TEST_F(Sweeps, AFailedPointIsReportedAndDoesNotStopTheRest) {
 TEST_F(Sweeps, CasesAndPairsAreAxesToo) {
   const Output out = sweep(R"(
 [sweep]
-cases = [{ "schedule.kind" = "fedavg" }, { "schedule.kind" = "cos2p", "schedule.quorum" = 0.3 }]
+cases = [{ "schedule.kind" = "fedavg" }, { "schedule.kind" = "cos2p", "schedule.cos2p.quorum" = 0.3 }]
 "training.batch" = [8, 16]
 "fleet.nodes.0.slowdown" = [1, 2]
 zip = [["training.batch", "fleet.nodes.0.slowdown"]]
@@ -145,9 +145,9 @@ zip = [["training.batch", "fleet.nodes.0.slowdown"]]
   EXPECT_EQ(json["finished"], 4);
   EXPECT_EQ(json["results"][3]["settings"]["training.batch"], "16");
   EXPECT_EQ(json["results"][3]["settings"]["fleet.nodes.0.slowdown"], "2");
-  EXPECT_EQ(json["results"][3]["settings"]["schedule.quorum"], "0.3");
+  EXPECT_EQ(json["results"][3]["settings"]["schedule.cos2p.quorum"], "0.3");
   EXPECT_EQ(json["results"][3]["summary"]["schedule"], "cos2p");
-  EXPECT_EQ(json["results"][2]["settings"]["schedule.quorum"], "") << "a case that does not set it";
+  EXPECT_EQ(json["results"][2]["settings"]["schedule.cos2p.quorum"], "") << "a case that does not set it";
 }
 
 TEST_F(Sweeps, MixesOfDevicesAreSwept) {

@@ -24,7 +24,7 @@ class Faults : public testing::Test, protected TestbedRun {
     sets.push_back("fleet.nodes.1.backend=sim");
     sets.push_back("training.local_epochs=60");
     sets.push_back("stop.tasks=12");
-    sets.push_back("schedule.quorum=1.0");
+    sets.push_back("schedule.cos2p.quorum=1.0");
   }
 
   // The agent is in the middle of its training.

@@ -72,7 +72,7 @@ TEST_F(Loopback, WithModelledTimesRealNodesGiveWhatTheSimulationGives) {
 }
 
 TEST_F(Loopback, AMeasuredRunIsReplayedFromItsStore) {
-  sets.push_back("schedule.quorum=1.0");
+  sets.push_back("schedule.cos2p.quorum=1.0");
   agent("a");
   agent("b");
   auto& real = coordinator("real");
@@ -234,7 +234,7 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
 TEST_F(Loopback, UpdatesMayBeCompressedAndTheClockPaced) {
   sets.push_back("hil.compression=zstd");
   sets.push_back("hil.clock=paced");
-  sets.push_back("schedule.quorum=1.0");
+  sets.push_back("schedule.cos2p.quorum=1.0");
   agent("a");
   agent("b");
   auto& real = coordinator("real");
@@ -266,7 +266,7 @@ TEST_F(Loopback, AnAgentMayTrainOnDataOfItsOwn) {
   }
   agent("a", {"--data", "idx:" + in("own"), "--own-data"});
   agent("b");
-  sets.push_back("schedule.quorum=1.0");
+  sets.push_back("schedule.cos2p.quorum=1.0");
   auto& real = coordinator("real");
   ASSERT_EQ(real.wait(), 0) << real.output();
   EXPECT_EQ(query("real", "SELECT samples FROM node WHERE name = 'a'")[0], "60")
@@ -347,7 +347,7 @@ TEST_F(Loopback, AMixedRunOfSixteenEndsWithAllOfThem) {
 }
 
 TEST_F(Loopback, ATestbedWithCertificatesMakesWhoeverComesReal) {
-  sets = {"schedule.quorum=1.0"};
+  sets = {"schedule.cos2p.quorum=1.0"};
   const Output made =
       test::convoy("testbed init " + in("lab") + " --nodes a,b,z:jetson-nano --listen " +
                    "127.0.0.1:" + std::to_string(port));

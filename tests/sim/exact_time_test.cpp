@@ -66,7 +66,7 @@ TEST(ExactTime, AFlowSpeedsUpWhenTheOtherEnds) {
   // at 0.5 s; they share until 1.5 s, when the first has its 1 MB; the second has 0.5 MB left: 2 s.
   const ScenarioRun run =
       run_simple({.nodes = {"via = \"ap\"", "via = \"ap\"\njoins_at_s = 0.5"},
-                  .schedule = "kind = \"cos2p\"\nquorum = 1.0",
+                  .schedule = "kind = \"cos2p\"\ncos2p.quorum = 1.0",
                   .stop = "rounds = 1",
                   .shared_link = "duplex = \"half\", down_bps = 8e6, up_bps = 8e6"});
   const auto downloads = run.activities("download");
@@ -90,7 +90,7 @@ TEST(ExactTime, TheSameStragglerUnderCoS2P) {
   // Quorum 0.5 of two in flight is one update. The fast node ends at 12, 24.5 (assigned 12.5), 37
   // (assigned 25); the slow one at 32. Versions: 12.5, 25, 32.5 (the slow node's), 37.5.
   const ScenarioRun run =
-      run_simple({{"", "slowdown = 3"}, "kind = \"cos2p\"\nquorum = 0.5", "rounds = 4"});
+      run_simple({{"", "slowdown = 3"}, "kind = \"cos2p\"\ncos2p.quorum = 0.5", "rounds = 4"});
   const std::vector<double> versions = run.versions();
   const std::vector<double> expected = {12.5, 25, 32.5, 37.5};
   ASSERT_EQ(versions.size(), expected.size());
@@ -107,8 +107,10 @@ TEST(ExactTime, TheSameStragglerUnderCoS2P) {
 TEST(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
   // As above, but no update may be older than 1 version: after version 1 (12.5) the fast node's
   // next update (24.5) waits for the slow one (32); both are aggregated at 32.5.
-  const ScenarioRun run = run_simple(
-      {{"", "slowdown = 3"}, "kind = \"cos2p\"\nquorum = 0.5\nmax_staleness = 1", "rounds = 2"});
+  const ScenarioRun run =
+      run_simple({{"", "slowdown = 3"},
+                  "kind = \"cos2p\"\ncos2p.quorum = 0.5\ncos2p.max_staleness = 1",
+                  "rounds = 2"});
   EXPECT_TIME(run.versions()[0], 12.5);
   EXPECT_TIME(run.versions()[1], 32.5);
   EXPECT_EQ(run.tasks()[1].staleness, 1);
@@ -117,10 +119,10 @@ TEST(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
 TEST(ExactTime, TheStalenessBoundDropsTheStraggler) {
   // As above with "drop": at 12.5 the slow node's task is one version old; it is given up and begun
   // anew. The fast node goes on alone: 12.5, 25.
-  const ScenarioRun run =
-      run_simple({{"", "slowdown = 3"},
-                  "kind = \"cos2p\"\nquorum = 0.5\nmax_staleness = 1\non_stale = \"drop\"",
-                  "rounds = 2"});
+  const ScenarioRun run = run_simple(
+      {{"", "slowdown = 3"},
+       "kind = \"cos2p\"\ncos2p.quorum = 0.5\ncos2p.max_staleness = 1\ncos2p.on_stale = \"drop\"",
+       "rounds = 2"});
   EXPECT_TIME(run.versions()[1], 25);
   EXPECT_EQ(run.tasks()[1].outcome, "cancelled");
   EXPECT_TIME(run.tasks()[1].ended_s, 12.5);
@@ -158,7 +160,7 @@ TEST(ExactTime, ANodeThatReturns) {
 
 TEST(ExactTime, ANodeThatReturnsGetsWorkAtOnceUnderCoS2P) {
   const ScenarioRun run = run_simple({{"", "outages = [{ at_s = 5, for_s = 10 }]"},
-                                      "kind = \"cos2p\"\nquorum = 0.5",
+                                      "kind = \"cos2p\"\ncos2p.quorum = 0.5",
                                       "rounds = 3"});
   // Versions: 12.5 (one in flight), 25 (the first of two), 27.5 (the returned node: 15 + 12).
   EXPECT_TIME(run.versions()[0], 12.5);
@@ -199,15 +201,15 @@ TEST(ExactTime, PeriodicTrafficSlowsAndFreesATransferUnderWay) {
 
 TEST(ExactTime, AReplyExactlyAtItsDeadlineCounts) {
   const ScenarioRun run =
-      run_simple({{"", "slowdown = 3"}, "kind = \"fedavg\"\ndeadline_s = 32", "rounds = 1"});
+      run_simple({{"", "slowdown = 3"}, "kind = \"fedavg\"\nfedavg.deadline_s = 32", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 32.5);
   EXPECT_EQ(run.summary().tasks, 2);
   EXPECT_EQ(run.summary().tasks_failed, 0);
 }
 
 TEST(ExactTime, AReplyAfterItsDeadlineDoesNot) {
-  const ScenarioRun run =
-      run_simple({{"", "slowdown = 3"}, "kind = \"fedavg\"\ndeadline_s = 31.999", "rounds = 1"});
+  const ScenarioRun run = run_simple(
+      {{"", "slowdown = 3"}, "kind = \"fedavg\"\nfedavg.deadline_s = 31.999", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 32.499);
   EXPECT_EQ(run.summary().tasks, 1);
   EXPECT_EQ(run.tasks()[1].outcome, "cancelled");

@@ -80,7 +80,7 @@ TEST(Degenerate, NodesThatComeAndGoDoNotKeepADeadCoS2PGoing) { expect_hopeless("
 
 TEST(Degenerate, ADeadlineThatNobodyMeetsEndsTheRun) {
   const ScenarioRun run(
-      simple_scenario({{"", ""}, "kind = \"fedavg\"\ndeadline_s = 5", "rounds = 1"}));
+      simple_scenario({{"", ""}, "kind = \"fedavg\"\nfedavg.deadline_s = 5", "rounds = 1"}));
   EXPECT_EQ(run.result().status, RunStatus::failed);
   EXPECT_THAT(run.result().cause, HasSubstr("given up by the schedule"));
 }
@@ -89,8 +89,9 @@ TEST(Degenerate, ASlowFleetWithAFastNodeMeetsItsDeadlineNowAndThen) {
   // One participant a round, and one of eleven nodes is fast enough: most rounds bring nothing.
   std::vector<std::string> nodes(10, "slowdown = 10");
   nodes.emplace_back("");
-  const ScenarioRun run(simple_scenario(
-      {nodes, "kind = \"fedavg\"\nparticipants = 1\ndeadline_s = 20", "rounds = 30"}));
+  const ScenarioRun run(
+      simple_scenario({nodes, "kind = \"fedavg\"\nfedavg.participants = 1\nfedavg.deadline_s = 20",
+                       "rounds = 30"}));
   EXPECT_EQ(run.result().status, RunStatus::done);
   EXPECT_EQ(run.summary().tasks, 30);
 }
@@ -105,8 +106,9 @@ TEST(Degenerate, ANodeThatComesLateIsWaitedForHoweverOftenOthersComeAndGo) {
 }
 
 TEST(Degenerate, ALostFleetIsAtRestWhenItIsLostNotAtAStaleDeadline) {
-  const ScenarioRun run(simple_scenario(
-      {{"lost_at_s = 5", "lost_at_s = 5"}, "kind = \"fedavg\"\ndeadline_s = 1e6", "rounds = 1"}));
+  const ScenarioRun run(simple_scenario({{"lost_at_s = 5", "lost_at_s = 5"},
+                                         "kind = \"fedavg\"\nfedavg.deadline_s = 1e6",
+                                         "rounds = 1"}));
   EXPECT_EQ(run.result().status, RunStatus::failed);
   EXPECT_TIME(run.summary().virtual_time_s, 5);
 }
@@ -120,7 +122,7 @@ TEST(Instants, EverybodyWhoJoinsAtOneTimeIsInTheRoundOfThatTime) {
 TEST(Instants, NobodyIsGivenWorkAtTheTimeOfTheirLoss) {
   const std::vector<std::string> nodes(9, "outages = [{ at_s = 5, for_s = 5 }]");
   const ScenarioRun run(
-      simple_scenario({nodes, "kind = \"fedavg\"\nparticipants = 2", "rounds = 2"}));
+      simple_scenario({nodes, "kind = \"fedavg\"\nfedavg.participants = 2", "rounds = 2"}));
   EXPECT_EQ(run.summary().tasks_failed, 2);
 }
 
@@ -146,7 +148,8 @@ TEST(Degenerate, AnAggregationLargerThanTheServersMemoryFailsWithItsCause) {
 }
 
 TEST(Degenerate, AFleetOfOne) {
-  const ScenarioRun run(simple_scenario({{""}, "kind = \"cos2p\"\nquorum = 0.1", "rounds = 3"}));
+  const ScenarioRun run(
+      simple_scenario({{""}, "kind = \"cos2p\"\ncos2p.quorum = 0.1", "rounds = 3"}));
   EXPECT_TIME(run.summary().virtual_time_s, 37.5);
   EXPECT_EQ(run.summary().staleness_max, 0);
 }
@@ -288,7 +291,7 @@ TEST(Equivalence, CoS2PWithAQuorumOfAllIsFedAvgWithTheSameSubmodels) {
       "[data]\nsamples = 1600\n[stop]\nrounds = 4\n";
   const std::string rates = "rates = { 64gb = 1.0, 32gb = 0.75, 16gb = 0.5, 8gb = 0.25 }\n";
   const Scenario sync = test::read_or_fail(fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);
-  const ScenarioRun run(fleet + "[schedule]\nkind = \"cos2p\"\nquorum = 1.0\n" + rates);
+  const ScenarioRun run(fleet + "[schedule]\nkind = \"cos2p\"\ncos2p.quorum = 1.0\n" + rates);
   // One world a process: the other in a child, by the command line.
   const test::TemporaryFolder folder;
   const std::string file =

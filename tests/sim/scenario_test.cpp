@@ -2,6 +2,7 @@
 
 #include "sim/scenario/scenario.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -78,6 +79,7 @@ local_epochs = 5
 batch = 32
 [schedule]
 kind = "cos2p"
+[schedule.cos2p]
 quorum = 0.5
 max_staleness = 10
 [stop]
@@ -230,16 +232,92 @@ TEST(Scenarios, AChangedDeviceFileIsAnotherRun) {
   EXPECT_NE(before->hash, after->hash);
 }
 
-TEST(Scenarios, KeysOfAnotherScheduleAreCheckedAndLeftAlone) {
+// --- keys of schedules --------------------------------------------------------------------------
+
+struct Reading {
+  std::optional<Scenario> scenario;
+  std::string said;
+};
+
+Reading read_with(const std::string& schedule, const std::vector<Override>& overrides = {}) {
   base::Diagnostics problems;
-  EXPECT_TRUE(
-      read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
-                         "quorum = 0.5\n[stop]\nrounds = 1\n",
-                         "t.toml", {}, problems));
-  EXPECT_FALSE(
-      read_scenario_text("[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
-                         "quorum = 5\n[stop]\nrounds = 1\n",
-                         "t.toml", {}, problems));
+  auto scenario =
+      read_scenario_text("[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n[schedule]\n" + schedule,
+                         "t.toml", overrides, problems);
+  return {std::move(scenario), problems.str()};
+}
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(ScheduleKeys, OfAnotherKindAreCheckedAndLeftAlone) {
+  const Reading other = read_with("kind = \"fedavg\"\n[schedule.cos2p]\nquorum = 0.5\n");
+  EXPECT_TRUE(other.scenario);
+  EXPECT_EQ(other.said,
+            "t.toml:8:1: warning: schedule.cos2p.quorum: is not used: the file's kind is fedavg\n");
+  EXPECT_FALSE(read_with("kind = \"fedavg\"\n[schedule.cos2p]\nquorum = 5\n").scenario);
+}
+
+TEST(ScheduleKeys, InTheOldPlaceAreReadAsInTheNew) {
+  const Reading flat = read_with("kind = \"cos2p\"\nquorum = 0.25\nmax_staleness = 3\n");
+  const Reading now =
+      read_with("kind = \"cos2p\"\n[schedule.cos2p]\nquorum = 0.25\nmax_staleness = 3\n");
+  ASSERT_TRUE(flat.scenario && now.scenario) << flat.said << now.said;
+  EXPECT_EQ(now.said, "");
+  EXPECT_EQ(flat.scenario->hash, now.scenario->hash);
+  EXPECT_THAT(flat.said, HasSubstr("t.toml:7:1: warning: schedule.quorum: stands in "
+                                   "[schedule.cos2p] now: schedule.cos2p.quorum\n"));
+}
+
+TEST(ScheduleKeys, AnOverrideTakesEitherSpelling) {
+  const Reading both =
+      read_with("kind = \"cos2p\"\nquorum = 0.25\n", {{"schedule.cos2p.quorum", "1"}});
+  const Reading flat =
+      read_with("kind = \"cos2p\"\n[schedule.cos2p]\nquorum = 0.25\n", {{"schedule.quorum", "1"}});
+  const Reading whole = read_with("", {{"schedule", "{ kind = \"cos2p\", quorum = 1 }"}});
+  ASSERT_TRUE(both.scenario && flat.scenario && whole.scenario) << both.said << flat.said;
+  EXPECT_EQ(both.scenario->hash, flat.scenario->hash);
+  EXPECT_EQ(whole.scenario->hash, flat.scenario->hash);
+  EXPECT_THAT(flat.said, HasSubstr("--set schedule.quorum=1: warning: schedule.quorum: stands in"));
+}
+
+TEST(ScheduleKeys, ThatNoKindUsesAreNamed) {
+  EXPECT_THAT(
+      read_with("kind = \"cos2p\"\nparticipants = 2\n").said,
+      HasSubstr("t.toml:7:1: warning: schedule.fedavg.participants: is not used: the file's "
+                "kind is cos2p\n"));
+  const std::string carries = "kind = \"cos2p\"\n[schedule.cos2p]\nquorum = 0.5\n";
+  EXPECT_EQ(read_with(carries, {{"schedule.kind", "fedavg"}}).said, "");
+  EXPECT_EQ(
+      read_with(carries, {{"schedule.kind", "fedavg"}, {"schedule.fedavg.participants", "2"}}).said,
+      "");
+  EXPECT_THAT(read_with(carries, {{"schedule.fedavg.participants", "2"}}).said,
+              HasSubstr("--set schedule.fedavg.participants=2: warning: "));
+}
+
+TEST(ScheduleKeys, OfAllKindsOfASweepAreUsed) {
+  const std::string own = "kind = \"fedavg\"\n[schedule.cos2p]\nquorum = 0.5\n[sweep]\n";
+  EXPECT_EQ(read_with(own + "\"schedule.kind\" = [\"fedavg\", \"cos2p\"]\n").said, "");
+  EXPECT_EQ(read_with(own + "cases = [{ \"schedule.kind\" = \"cos2p\" }]\n").said, "");
+  EXPECT_EQ(read_with(own + "\"schedule\" = [{ kind = \"cos2p\", unfit = \"skip\" }]\n").said, "");
+  // An axis of a key that no kind of the sweep uses; each axis is named once.
+  const Reading none = read_with(
+      "kind = \"fedavg\"\n[sweep]\n\"schedule.cos2p.quorum\" = [0.1, 0.2]\n\"schedule.deadline_s\" "
+      "= "
+      "[1, 2]\n");
+  EXPECT_TRUE(none.scenario);
+  EXPECT_EQ(none.said,
+            "t.toml:8:28: warning: sweep.\"schedule.cos2p.quorum\": schedule.cos2p.quorum: is not "
+            "used: the file's kind is fedavg\n"
+            "t.toml:9:26: warning: sweep.\"schedule.deadline_s\": schedule.deadline_s: stands in "
+            "[schedule.fedavg] now: schedule.fedavg.deadline_s\n");
+}
+
+TEST(ScheduleKeys, TheTwoSpellingsAreOneAxis) {
+  EXPECT_THAT(read_with("kind = \"cos2p\"\n[sweep]\n\"schedule.quorum\" = [0.1, "
+                        "0.2]\n\"schedule.cos2p.quorum\" = [0.1]\n")
+                  .said,
+              HasSubstr("is changed by two axes"));
 }
 
 }  // namespace

@@ -273,7 +273,8 @@ TEST_F(Energy, OfActivitiesAndOfTheRestIsThatOfTheNodes) {
       file);
   text +=
       "[model]\narchitecture = \"mlp\"\n[training]\nfixed_cost = { compute_s = 10, download_bytes "
-      "= 3e6, upload_bytes = 2e6, aggregate_s = 0.5 }\n[schedule]\nkind = \"cos2p\"\nquorum = "
+      "= 3e6, upload_bytes = 2e6, aggregate_s = 0.5 }\n[schedule]\nkind = \"cos2p\"\ncos2p.quorum "
+      "= "
       "0.3\n[stop]\ntasks = 60\n";
   const ScenarioRun r(text);
   const double of_activities =
