@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   try {
     set_up_log();
     cli::add_check(app, status);
+    cli::add_keys(app, status);
     cli::add_run(app, status);
     cli::add_compare(app, status);
     cli::add_report(app, status);

@@ -18,6 +18,7 @@ enum ExitStatus : int {
 // Adds a verb's options to the command line; when the verb was given, `status` is set.
 void add_check(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
+void add_keys(CLI::App& app, int& status);
 void add_compare(CLI::App& app, int& status);
 void add_testbed(CLI::App& app, int& status);
 void add_export(CLI::App& app, int& status);
