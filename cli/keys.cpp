@@ -284,7 +284,7 @@ std::string hint(const std::string& wanted, const std::vector<std::string>& path
     if (depth(path) == depth(wanted)) alike.push_back(path);
     names.push_back(name(path));
   }
-  const std::string near = base::did_you_mean(wanted, alike);
+  std::string near = base::did_you_mean(wanted, alike);
   const std::string last = near.empty() ? base::nearest(name(wanted), names) : "";
   if (last.empty()) return near;
   const auto at = std::find(names.begin(), names.end(), last) - names.begin();

@@ -89,10 +89,10 @@ RateSchedule read_rate(base::TableReader reader) {
         reader.integer({"every", "versions between two reductions"}, at_least(1).up_to(1e9), 10);
   }
   if (rate.kind == Kind::step || rate.kind == Kind::exponential) {
-    rate.factor = reader.number({"factor",
-                                 "what a reduction (step) or a version (exponential) multiplies "
-                                 "the learning rate by"},
-                                above(0).up_to(1), rate.kind == Kind::step ? 0.1 : 0.99);
+    rate.factor = reader.number(
+        {"factor",
+         "what a reduction (step) or a version (exponential) multiplies the learning rate by"},
+        above(0).up_to(1), rate.kind == Kind::step ? 0.1 : 0.99);
   }
   if (rate.kind == Kind::cosine) {
     rate.over =

@@ -277,10 +277,9 @@ class FleetReader {
         reader.choice(
             {"network", "a real node's transfers take the measured time, or the modelled"}, sources,
             0) == 0;
-    real.deadline_factor = reader.number({"deadline_factor",
-                                          "a real node's task is given up after "
-                                          "so many times its prediction"},
-                                         at_least(1).up_to(1e6), real.deadline_factor);
+    real.deadline_factor = reader.number(
+        {"deadline_factor", "a real node's task is given up after so many times its prediction"},
+        at_least(1).up_to(1e6), real.deadline_factor);
     real.deadline_min_s = reader.number({"deadline_min_s", "s of wall time, not before"},
                                         above(0).up_to(1e7), real.deadline_min_s);
     return real;
@@ -362,10 +361,9 @@ class FleetReader {
 
   void read_behaviour(TableReader& reader, Behaviour& behaviour) {
     behaviour.slowdown = reader.number(slowdown_key, above(0).up_to(1e6), 1.0);
-    behaviour.jitter = reader.number({"jitter",
-                                      "sigma of a log-normal factor on what each "
-                                      "activity takes"},
-                                     at_least(0).up_to(3), 0.0);
+    behaviour.jitter =
+        reader.number({"jitter", "sigma of a log-normal factor on what each activity takes"},
+                      at_least(0).up_to(3), 0.0);
     if (reader.has("load")) {
       behaviour.load = load(reader.table({"load", "another user of the processor"}));
     }
@@ -398,10 +396,9 @@ class FleetReader {
     }
     behaviour.lost_at_s = reader.maybe_number({"lost_at_s", "s, virtual, when it goes for good"},
                                               at_least(0).up_to(longest_s));
-    behaviour.joins_at_s = reader.number({"joins_at_s",
-                                          "s, virtual, when it comes for the first "
-                                          "time"},
-                                         at_least(0).up_to(longest_s), 0.0);
+    behaviour.joins_at_s =
+        reader.number({"joins_at_s", "s, virtual, when it comes for the first time"},
+                      at_least(0).up_to(longest_s), 0.0);
     if (behaviour.lost_at_s && *behaviour.lost_at_s <= behaviour.joins_at_s) {
       reader.error("lost_at_s", "comes before the node is there: joins_at_s is later");
     }

@@ -10,6 +10,7 @@
 #include "engine/model/submodel.hpp"
 #include "sim/scenario/division.hpp"
 #include "sim/scenario/fleet.hpp"
+#include "sim/scenario/kinds_used.hpp"
 #include "sim/scenario/sweep.hpp"
 #include "sim/schedule/flat_keys.hpp"
 #include "sim/schedule/memory_class.hpp"
@@ -65,10 +66,9 @@ OutputOptions read_output(TableReader reader) {
   OutputOptions output;
   output.record = static_cast<RecordLevel>(reader.choice(
       {"record", "a row in the store for each activity, or for each task"}, levels, 0));
-  output.checkpoint_s = reader.number({"checkpoint_s",
-                                       "s of wall time between two checkpoints of "
-                                       "what was learned"},
-                                      at_least(0).up_to(1e9), output.checkpoint_s);
+  output.checkpoint_s =
+      reader.number({"checkpoint_s", "s of wall time between two checkpoints of what was learned"},
+                    at_least(0).up_to(1e9), output.checkpoint_s);
   output.progress_s = reader.number({"progress_s", "s of wall time between two lines of progress"},
                                     above(0).up_to(1e6), output.progress_s);
   reader.finish();
@@ -106,17 +106,15 @@ HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, Clo
                     at_least(0).up_to(1e6), hil.rejoin_timeout_s);
   hil.heartbeat_s = reader.number({"heartbeat_s", "s between two signs of life"},
                                   at_least(0.01).up_to(1e3), hil.heartbeat_s);
-  hil.lost_after_s = reader.number({"lost_after_s",
-                                    "s without one after which a node is lost; at "
-                                    "least two heartbeats"},
-                                   above(0).up_to(1e5), hil.lost_after_s);
+  hil.lost_after_s = reader.number(
+      {"lost_after_s", "s without one after which a node is lost; at least two heartbeats"},
+      above(0).up_to(1e5), hil.lost_after_s);
   if (hil.lost_after_s < 2 * hil.heartbeat_s) {
     reader.error("lost_after_s", "must be at least two heartbeats (hil.heartbeat_s)");
   }
-  hil.keep_updates = reader.flag({"keep_updates",
-                                  "updates stay beside the store, so that a replay "
-                                  "has the same weights"},
-                                 hil.keep_updates);
+  hil.keep_updates = reader.flag(
+      {"keep_updates", "updates stay beside the store, so that a replay has the same weights"},
+      hil.keep_updates);
   hil.compress =
       reader.choice({"compression", "how messages to and from real nodes are compressed"},
                     compression, 0) == 1;
@@ -222,9 +220,8 @@ class ScenarioReader {
         reader.table({"training", "how a node trains in a task"}), scenario, *setting);
     scenario.schedule =
         read_schedule(reader.table({"schedule", "who trains what, and when to aggregate"}), kinds_);
-    scenario.evaluation = read_evaluation(reader.table({"evaluation",
-                                                        "when the global model is judged, if it "
-                                                        "learns; takes no virtual time"}));
+    scenario.evaluation = read_evaluation(reader.table(
+        {"evaluation", "when the global model is judged, if it learns; takes no virtual time"}));
     scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
                               scenario.training.learn);
     scenario.world.network = read_network(reader.table({"network", "how links are simulated"}));
@@ -435,43 +432,6 @@ std::vector<Change> changes_of(const std::vector<Override>& overrides) {
     changes.push_back({o.path, base::parse_value(o.value, origin)});
   }
   return changes;
-}
-
-// The kinds of schedules that some point of the file has, or had without --set: only the keys of
-// others are of no use. `root` is what it says in the end.
-std::vector<std::string> kinds_used(const Value& tree, const Value& root) {
-  std::vector<std::string> kinds;
-  const auto add = [&](const Value* kind) {
-    const auto* word = kind != nullptr ? kind->as<std::string>() : nullptr;
-    const bool there =
-        word != nullptr && std::find(kinds.begin(), kinds.end(), *word) != kinds.end();
-    if (word != nullptr && !there) kinds.push_back(*word);
-  };
-  const auto add_of = [&](const Value& file) {
-    const Value* schedule = file.find("schedule");
-    const Value* kind = schedule != nullptr ? schedule->find("kind") : nullptr;
-    const Value usual(schedule_kinds().front().name, {});
-    add(kind != nullptr ? kind : &usual);
-  };
-  add_of(tree);
-  add_of(root);
-  const Value* sweep = root.find("sweep");
-  const auto* axes = sweep != nullptr ? sweep->as<Value::Table>() : nullptr;
-  if (axes == nullptr) return kinds;
-  const auto add_change = [&](const std::string& path, const Value& value) {
-    if (path == "schedule.kind") add(&value);
-    if (path == "schedule") add(value.find("kind"));
-  };
-  for (const base::Entry& axis : *axes) {
-    const auto* values = axis.value.as<Value::Array>();
-    for (std::size_t i = 0; values != nullptr && i < values->size(); ++i) {
-      add_change(axis.key, (*values)[i]);
-      const auto* changes = axis.key == "cases" ? (*values)[i].as<Value::Table>() : nullptr;
-      if (changes == nullptr) continue;
-      for (const base::Entry& change : *changes) add_change(change.key, change.value);
-    }
-  }
-  return kinds;
 }
 
 // `axes_found`: what its [sweep] says, where the caller wants it.

@@ -12,7 +12,6 @@ namespace {
 
 using base::Entry;
 using base::TableReader;
-using base::Value;
 
 bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -22,12 +21,13 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 // which nobody uses.
 class KindsReader {
  public:
-  KindsReader(TableReader& reader, std::vector<std::string> used)
-      : reader_(reader), used_(std::move(used)) {}
+  KindsReader(TableReader& reader, std::vector<std::string> used,
+              const std::vector<ScheduleKind>& kinds)
+      : reader_(reader), used_(std::move(used)), kinds_(kinds) {}
 
   ScheduleSpec read() {
     std::vector<std::string> names;
-    for (const ScheduleKind& kind : schedule_kinds()) names.push_back(kind.name);
+    for (const ScheduleKind& kind : kinds_) names.push_back(kind.name);
     const std::size_t chosen = reader_.choice({"kind", meaning()}, names, 0);
     if (!has(used_, names[chosen])) used_.push_back(names[chosen]);
     ScheduleSpec spec;
@@ -35,7 +35,7 @@ class KindsReader {
     for (std::size_t i = 0; i < names.size(); ++i) {
       // When the keys are listed, what is read is what the chosen kind uses.
       if (reader_.describes() && i != chosen) continue;
-      const ScheduleKind& kind = schedule_kinds()[i];
+      const ScheduleKind& kind = kinds_[i];
       TableReader common = fresh;
       TableReader own = reader_.table({kind.name, kind.meaning});
       ScheduleSpec read = kind.read(common, own);
@@ -55,9 +55,9 @@ class KindsReader {
     TableReader own;
   };
 
-  static std::string meaning() {
+  [[nodiscard]] std::string meaning() const {
     std::string text;
-    for (const ScheduleKind& kind : schedule_kinds()) {
+    for (const ScheduleKind& kind : kinds_) {
       text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", kind.name, kind.meaning);
     }
     return text;
@@ -99,7 +99,7 @@ class KindsReader {
   // The nearest key of [schedule], else that of a kind's own table.
   [[nodiscard]] std::string hint(const std::string& key,
                                  const std::vector<std::string>& known) const {
-    const std::string near = base::did_you_mean(key, known);
+    std::string near = base::did_you_mean(key, known);
     if (!near.empty()) return near;
     for (const Part& part : parts_) {
       const std::string own = base::nearest(key, part.own.asked());
@@ -121,6 +121,7 @@ class KindsReader {
 
   TableReader& reader_;
   std::vector<std::string> used_;
+  const std::vector<ScheduleKind>& kinds_;
   std::vector<Part> parts_;
 };
 
@@ -141,8 +142,9 @@ const std::vector<ScheduleKind>& schedule_kinds() {
   return all;
 }
 
-ScheduleSpec read_schedule(TableReader reader, std::vector<std::string> used) {
-  return KindsReader(reader, std::move(used)).read();
+ScheduleSpec read_schedule(TableReader reader, std::vector<std::string> used,
+                           const std::vector<ScheduleKind>& kinds) {
+  return KindsReader(reader, std::move(used), kinds).read();
 }
 
 }  // namespace convoy::sim

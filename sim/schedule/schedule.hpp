@@ -61,6 +61,7 @@ const std::vector<ScheduleKind>& schedule_kinds();
 // Reads [schedule]. The keys of other kinds are checked as well and otherwise left alone, so that a
 // sweep over kinds can carry all their options. A warning names keys that none of the kinds `used`
 // reads; the kind of the file is always one of them.
-ScheduleSpec read_schedule(base::TableReader reader, std::vector<std::string> used = {});
+ScheduleSpec read_schedule(base::TableReader reader, std::vector<std::string> used = {},
+                           const std::vector<ScheduleKind>& kinds = schedule_kinds());
 
 }  // namespace convoy::sim
