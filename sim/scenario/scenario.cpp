@@ -261,7 +261,7 @@ class ScenarioReader {
     const std::string file =
         model.text({"weights", "safetensors file to start from", "weights drawn by the seed"}, "");
     if (!model.has("weights")) return "";
-    const std::string path = (folder_ / file).string();
+    std::string path = (folder_ / file).string();
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(path, ignored)) {
       model.error("weights", fmt::format("there is no file {}", path));
