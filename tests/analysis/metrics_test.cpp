@@ -390,7 +390,8 @@ void expect_agreement(const test::ScenarioRun& ran) {
 TEST(MetricsOfARun, AgreeUnderFedAvg) { expect_agreement(test::ScenarioRun(with("fedavg"))); }
 TEST(MetricsOfARun, AgreeUnderCoS2P) { expect_agreement(test::ScenarioRun(with("cos2p"))); }
 TEST(MetricsOfARun, AgreeWithFewParticipantsAndADeadline) {
-  expect_agreement(test::ScenarioRun(with("fedavg\"\nfedavg.participants = 2\nfedavg.deadline_s = 20 #")));
+  expect_agreement(
+      test::ScenarioRun(with("fedavg\"\nfedavg.participants = 2\nfedavg.deadline_s = 20 #")));
 }
 
 }  // namespace

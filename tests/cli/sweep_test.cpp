@@ -147,7 +147,8 @@ zip = [["training.batch", "fleet.nodes.0.slowdown"]]
   EXPECT_EQ(json["results"][3]["settings"]["fleet.nodes.0.slowdown"], "2");
   EXPECT_EQ(json["results"][3]["settings"]["schedule.cos2p.quorum"], "0.3");
   EXPECT_EQ(json["results"][3]["summary"]["schedule"], "cos2p");
-  EXPECT_EQ(json["results"][2]["settings"]["schedule.cos2p.quorum"], "") << "a case that does not set it";
+  EXPECT_EQ(json["results"][2]["settings"]["schedule.cos2p.quorum"], "")
+      << "a case that does not set it";
 }
 
 TEST_F(Sweeps, MixesOfDevicesAreSwept) {
