@@ -26,9 +26,10 @@ constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
      "bytes_out AS out_bytes, peak_memory_bytes, energy_j, tasks AS tasks_count, "
      "tasks_failed AS tasks_failed_count FROM node ORDER BY id"},
     {"task",
-     "SELECT t.id, t.node, n.name AS node_name, t.label, t.rate AS rate_share, "
+     "SELECT t.id, t.node, n.name AS node_name, t.label, t.kind, t.rate AS rate_share, "
      "t.samples AS samples_count, t.base_version, t.assigned_s, t.ended_s, t.outcome, "
-     "t.aggregated_version, t.staleness AS staleness_versions, t.busy_s, t.communicating_s, "
+     "t.aggregated_version, t.staleness AS staleness_versions, t.consumed_by, "
+     "t.published_version, t.busy_s, t.communicating_s, "
      "t.bytes_down AS down_bytes, t.bytes_up AS up_bytes, t.flops AS work_flop, t.energy_j, "
      "t.kept AS kept_share, t.loss, t.local_accuracy AS local_accuracy_share, "
      "t.share AS aggregation_share FROM task t LEFT JOIN node n ON n.id = t.node ORDER BY t.id"},
@@ -39,7 +40,7 @@ constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
      "FROM activity a LEFT JOIN node n ON n.id = a.node LEFT JOIN node p ON p.id = a.peer "
      "ORDER BY a.rowid"},
     {"aggregation",
-     "SELECT version, start_s, end_s, updates AS updates_count, samples AS samples_count, "
+     "SELECT version, task, start_s, end_s, updates AS updates_count, samples AS samples_count, "
      "staleness_mean AS staleness_mean_versions, staleness_max AS staleness_max_versions, "
      "coverage_min AS coverage_min_updates, untrained AS untrained_share FROM aggregation "
      "ORDER BY version"},

@@ -20,7 +20,7 @@ double overlap(double a_begin, double a_end, double b_begin, double b_end) {
   return std::max(0.0, std::min(a_end, b_end) - std::max(a_begin, b_begin));
 }
 
-// The event that let the k-th aggregation be ordered.
+// The event that let an aggregation be ordered.
 struct Trigger {
   bool timer = false;
   std::int64_t node = -1;
@@ -28,10 +28,11 @@ struct Trigger {
   bool others = false;  // there were tasks under way that it did without
 };
 
-std::vector<Trigger> read_triggers(const std::vector<Entry>& journal) {
+// By the aggregation's task.
+std::unordered_map<std::int64_t, Trigger> read_triggers(const std::vector<Entry>& journal) {
   using Kind = Entry::Kind;
-  std::vector<Trigger> triggers;
-  std::unordered_set<std::int64_t> under_way;
+  std::unordered_map<std::int64_t, Trigger> triggers;
+  std::unordered_set<std::int64_t> under_way;  // tasks of nodes
   for (std::size_t i = 0; i < journal.size(); ++i) {
     const Entry& entry = journal[i];
     if (entry.kind == Kind::assign) under_way.insert(entry.task);
@@ -43,12 +44,13 @@ std::vector<Trigger> read_triggers(const std::vector<Entry>& journal) {
     trigger.others = !under_way.empty();
     for (std::size_t k = i; k-- > 0 && same_time(journal[k].time_s, journal[i].time_s);) {
       const Entry& before = journal[k];
-      const bool task = before.kind == Kind::task_done || before.kind == Kind::task_failed;
-      if (task && before.task >= 0) trigger.node = before.node, trigger.task = before.task;
+      const bool task = (before.kind == Kind::task_done || before.kind == Kind::task_failed) &&
+                        !triggers.contains(before.task);
+      if (task) trigger.node = before.node, trigger.task = before.task;
       if (before.kind == Kind::timer_fired) trigger.timer = true;
       if (task || trigger.timer) break;
     }
-    triggers.push_back(trigger);
+    triggers[entry.task] = trigger;
   }
   return triggers;
 }
@@ -150,14 +152,13 @@ const char* name_of(ClosedBy closed_by) {
 }
 
 std::vector<Round> read_rounds(const RunTables& run) {
-  const std::vector<Trigger> triggers = read_triggers(run.journal);
+  const std::unordered_map<std::int64_t, Trigger> triggers = read_triggers(run.journal);
   const Paths paths(run);
   std::unordered_map<std::int64_t, const sim::TaskRow*> tasks;
   for (const sim::TaskRow& task : run.tasks) tasks[task.id] = &task;
   std::vector<Round> rounds;
   double begin = 0;
-  for (std::size_t i = 0; i < run.aggregations.size(); ++i) {
-    const sim::AggregationRow& a = run.aggregations[i];
+  for (const sim::AggregationRow& a : run.aggregations) {
     Round round;
     round.version = a.version;
     round.begin_s = begin;
@@ -165,7 +166,9 @@ std::vector<Round> read_rounds(const RunTables& run) {
     round.end_s = a.end_s;
     begin = a.end_s;
     Paths::part(round, PathPart::aggregation) = a.end_s - a.start_s;
-    const Trigger trigger = i < triggers.size() ? triggers[i] : Trigger{};
+    // A task of a node that publishes by itself is what the round waited for.
+    const auto ordered = triggers.find(a.task);
+    const Trigger trigger = ordered != triggers.end() ? ordered->second : Trigger{.task = a.task};
     const auto task = tasks.find(trigger.task);
     if (trigger.timer) {
       round.closed_by = ClosedBy::deadline;
@@ -175,7 +178,7 @@ std::vector<Round> read_rounds(const RunTables& run) {
     if (trigger.timer || task == tasks.end()) {
       Paths::part(round, PathPart::other) = a.start_s - round.begin_s;
     } else {
-      round.node = trigger.node;
+      round.node = trigger.node >= 0 ? trigger.node : task->second->node;
       round.task = trigger.task;
       paths.trace(*task->second, round);
     }

@@ -48,7 +48,7 @@ std::optional<Entry::Kind> entry_kind(const std::string& name) {
 }  // namespace
 
 Outcome outcome_of(const sim::TaskRow& task) {
-  if (task.outcome == "aggregated") return Outcome::aggregated;
+  if (task.outcome == "aggregated" || task.outcome == "published") return Outcome::aggregated;
   if (task.outcome == "buffered") return Outcome::buffered;
   if (task.outcome == "run_ended") return Outcome::run_ended;
   return Outcome::lost;
@@ -141,7 +141,7 @@ class StoreTail::Impl {
                  "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
                  "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
                  "bytes_up, flops, energy_j, kept, loss, local_accuracy, share FROM task "
-                 "WHERE id >= ? ORDER BY id");
+                 "WHERE id >= ? AND kind = 'update' ORDER BY id");
     rows.bind(1, tasks_whole_);
     while (rows.executeStep()) {
       const std::int64_t id = rows.getColumn(0).getInt64();
@@ -205,17 +205,17 @@ class StoreTail::Impl {
 
   void read_aggregations(SQLite::Database& database, RunTables& tables) {
     Columns rows(database,
-                 "SELECT version, start_s, end_s, updates, samples, staleness_mean, "
+                 "SELECT version, task, start_s, end_s, updates, samples, staleness_mean, "
                  "staleness_max, coverage_min, untrained FROM aggregation WHERE version > ? "
                  "ORDER BY version");
     rows.bind(1, last_version_);
     while (rows.executeStep()) {
       last_version_ = rows.getColumn(0).getInt64();
-      tables.aggregations.push_back({last_version_, rows.getColumn(1).getDouble(),
-                                     rows.getColumn(2).getDouble(), rows.getColumn(3).getInt64(),
-                                     rows.getColumn(4).getDouble(), rows.getColumn(5).getDouble(),
-                                     rows.getColumn(6).getInt64(), maybe_whole(rows, 7),
-                                     maybe(rows, 8)});
+      tables.aggregations.push_back({last_version_, rows.getColumn(1).getInt64(),
+                                     rows.getColumn(2).getDouble(), rows.getColumn(3).getDouble(),
+                                     rows.getColumn(4).getInt64(), rows.getColumn(5).getDouble(),
+                                     rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
+                                     maybe_whole(rows, 8), maybe(rows, 9)});
     }
   }
 
@@ -252,7 +252,10 @@ class StoreTail::Impl {
     const std::int64_t last =
         database.execAndGet("SELECT COALESCE(MAX(sequence), -1) FROM journal").getInt64();
     Columns rows(database,
-                 std::string("SELECT time_s, kind, node, task FROM journal WHERE sequence > ? ") +
+                 // An order that takes the results of other tasks aggregates them.
+                 std::string("SELECT time_s, CASE WHEN kind = 'assign' AND detail LIKE "
+                             "'% consumes=%' THEN 'aggregate' ELSE kind END, node, task "
+                             "FROM journal WHERE sequence > ? ") +
                      (!is_complete() ? "AND kind IN ('node_lost', 'node_joined') " : "") +
                      "ORDER BY sequence");
     rows.bind(1, last_entry_);

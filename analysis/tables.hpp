@@ -19,13 +19,14 @@
 
 namespace convoy::analysis {
 
-enum class Outcome { aggregated, buffered, run_ended, lost };  // lost: failed or given up
+// aggregated: it is in a version, also where it made that itself; lost: failed or given up
+enum class Outcome { aggregated, buffered, run_ended, lost };
 Outcome outcome_of(const sim::TaskRow& task);
 // Its update came in: aggregated, or buffered when the run ended.
 bool came_in(const sim::TaskRow& task);
 
 struct Activity {
-  std::int64_t task = 0;   // below -1: an aggregation
+  std::int64_t task = 0;   // of a node, or an aggregation
   std::int32_t node = 0;   // where it computed, or who sent
   std::int32_t peer = -1;  // who received; -1: it computed
   std::int32_t label = 0;  // index of RunTables::labels
@@ -53,7 +54,7 @@ struct Entry {
     timer_fired,
     assign,     // an order
     cancel,     // likewise
-    aggregate,  // likewise
+    aggregate,  // likewise: a task that takes the results of others
   };
   Kind kind = Kind::task_done;
   double time_s = 0;
@@ -81,7 +82,7 @@ struct RunTables {
   std::optional<double> ended_s;        // virtual; nothing: the run is not over, or was killed
   std::vector<sim::NodeRow> nodes;      // by id; the first is the server
   std::vector<sim::NodeEnd> node_ends;  // of the same; empty: the run is not over
-  std::vector<sim::TaskRow> tasks;      // by id
+  std::vector<sim::TaskRow> tasks;      // of nodes (updates, not aggregations), by id
   std::vector<Activity> activities;     // in the order in which they ended
   std::vector<sim::AggregationRow> aggregations;  // by version
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit

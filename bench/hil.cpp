@@ -264,7 +264,7 @@ void assignments() {
   const auto engine = sim::open_engine(*scenario, *schedule, "cpu");
   engine::TaskInput input;
   input.node = 1;
-  input.batch = 4;
+  input.brief.batch = 4;
   input.received = engine->initial();
 
   hil::Inventory inventory;
@@ -289,14 +289,12 @@ void assignments() {
     hil::wire::AssignT order;
     order.task = input.task;
     order.attempt = 1;
-    order.rate = 1;
-    order.batch = 4;
+    order.brief = engine::to_text(engine::TaskBrief{.batch = 4});
     hil::wire::BeginT begin;
     begin.task = input.task;
     begin.attempt = 1;
     begin.activity = 1;
-    begin.work = hil::wire::Work::train;
-    begin.epochs = 1;
+    begin.work = engine::to_text(engine::Work(engine::Train{}));
     sent = hil::steady_seconds();
     connection->send(order);
     connection->send_parcel(input.task, 1, std::move(parcel));

@@ -103,9 +103,9 @@ void against_a_bare_loop(int repetitions) {
     bare.push_back(seconds_since(begin));
     begin = std::chrono::steady_clock::now();
     const auto task =
-        ours->begin({.node = 1, .task = i, .rate = 1, .batch = batch, .received = start}, {});
-    task->train(1, {});
-    task->finish();
+        ours->open({.node = 1, .task = i, .brief = {.batch = batch}, .received = start}, {});
+    task->run(engine::Train{1, {}}, {{start, nullptr}});
+    task->outcome();
     engine.push_back(seconds_since(begin));
   }
   bare.erase(bare.begin());  // warming up

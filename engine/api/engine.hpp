@@ -4,11 +4,12 @@
 // opened on demand (loading LibTorch takes most of a second and 190 MB):
 //
 //   const auto engine = open_engine(options);
-//   auto task = engine->begin({.node = 3, .task = 17, .received = weights, ...}, stop);
-//   task->learn_masks(6);
-//   task->train(1, {});
-//   Outcome outcome = task->finish();
-//   Aggregated next = engine->aggregate(weights, {{outcome.update, weights}});
+//   const auto session = engine->open({.node = 3, .task = 17, .received = weights}, stop);
+//   const auto update = session->run(Train{.epochs = 2}, {{weights}});
+//   const Outcome outcome = session->finish();
+//
+//   const auto server = engine->open({.node = 0, .task = 18, .received = weights}, stop);
+//   const auto next = server->run(Aggregate{}, {{weights}, {update}});
 //
 // What goes in and out is immutable and shared, so that tasks may run in any number of threads; the
 // result depends on what goes in and on (seed, node, task) alone, to the bit. Matrix products run
@@ -26,6 +27,7 @@
 
 #include "engine/api/options.hpp"
 #include "engine/api/parcel.hpp"
+#include "engine/api/work.hpp"
 #include "engine/data/dataset.hpp"
 #include "engine/model/submodel.hpp"
 
@@ -39,9 +41,11 @@ class Held {
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 };
-class Weights : public Held {};    // a version of the full model, or a submodel's part of one
-class NodeState : public Held {};  // what a node remembers: masks, logits, optimizer state
-class Update : public Held {};     // what a task sends back: the change of its submodel's weights
+class Artifact : public Held {};     // what computes hand on to each other
+class Weights : public Artifact {};  // a version of the full model, or a submodel's part of one
+class Update : public Artifact {};   // what a task sends back: the change of its submodel's weights
+// What a node remembers: masks, logits, optimizer state; of who aggregates, the rule's state.
+class NodeState : public Held {};
 
 struct EngineOptions {
   std::shared_ptr<const Architecture> architecture;
@@ -57,60 +61,64 @@ struct EngineOptions {
   int evaluation_batch = 256;
 };
 
-// What a task starts from.
+// What a node's part in a task starts from.
 struct TaskInput {
   int node = 0;
   std::int64_t task = 0;
   std::int64_t version = 0;  // of what was received
-  double rate = 1;           // of the submodel, (0, 1]
-  int batch = 1;
-  bool choose_masks = false;  // anew; otherwise those of its state, if it has any
-  bool test_locally = false;  // before training, on the node's own test part
+  TaskBrief brief;
   std::shared_ptr<const Weights> received;
   std::shared_ptr<const NodeState> state;  // null: the node's first task
 };
 
+// What a compute is given.
+struct Input {
+  std::shared_ptr<const Artifact> artifact;
+  // Of an update what it was trained from, where the rule asks (Engine::needs_received).
+  std::shared_ptr<const Weights> received;
+};
+
+struct AggregationReport {
+  std::int64_t coverage_min = 0;  // N*: the smallest number of updates that hold any parameter
+  double untrained = 0;           // share of the parameters that no update has held so far
+  std::vector<double> shares;     // of the updates, in their order
+  double shares_sum = 1;          // what the rule says that they sum to
+};
+
+// What came of a node's part in a task.
 struct Outcome {
-  std::shared_ptr<const Update> update;
-  std::shared_ptr<const NodeState> state;
+  std::shared_ptr<const Artifact> result;  // what was made last; null: nothing
+  std::shared_ptr<const NodeState> state;  // null: as it was
   Submodel submodel;
   double loss = 0;  // mean of the last epoch (or of all steps)
   // Of what was received, on the node's own test part, if it has one.
   std::optional<double> local_accuracy;
-  bool finite = true;  // no NaN, no infinity in the update
+  bool finite = true;  // no NaN, no infinity in the result
+  std::optional<AggregationReport> aggregation;
 };
 
-// One task on a node, phase by phase. Phases throw Stopped once their stop was requested.
-class LocalTask {
+// A node's part in one task: carries out its computes, in their order.
+class Session {
  public:
-  LocalTask() = default;
-  virtual ~LocalTask() = default;
-  LocalTask(const LocalTask&) = delete;
-  LocalTask& operator=(const LocalTask&) = delete;
+  Session() = default;
+  virtual ~Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
-  // Gates trained on the node's data for some epochs; then the submodel is what they say.
-  virtual void learn_masks(int epochs) = 0;
-  // The submodel's weights, for epochs or for steps instead.
-  virtual void train(int epochs, std::optional<int> steps) = 0;
-  // The update; nothing may be called after it.
-  virtual Outcome finish() = 0;
+  // Does the work with these artifacts and gives what it makes; null where there is nothing to do.
+  // Training goes on from what was received and from what was done before in this session. Throws
+  // Stopped once the stop was requested, base::UserError where the node's data cannot train this
+  // model, or there is no version or no update where one is needed.
+  virtual std::shared_ptr<const Artifact> run(const Work& work,
+                                              const std::vector<Input>& inputs) = 0;
+  // What came of it so far; more may be run afterwards.
+  [[nodiscard]] virtual Outcome outcome() = 0;
 
-  [[nodiscard]] virtual const Submodel& submodel() const = 0;  // as it is now
+  // What the node keeps of the model, as it is now.
+  [[nodiscard]] virtual const Submodel& submodel() const = 0;
 };
 
 struct Stopped {};
-
-struct Contribution {
-  std::shared_ptr<const Update> update;
-  std::shared_ptr<const Weights> received;  // may be null unless the rule is one of drift
-};
-
-struct Aggregated {
-  std::shared_ptr<const Weights> weights;
-  std::int64_t coverage_min = 0;  // N*: the smallest number of updates that hold any parameter
-  double untrained = 0;           // share of the parameters that no update has held so far
-  std::vector<double> shares;     // of the contributions, sum 1
-};
 
 // Of one exit.
 struct ExitScore {
@@ -144,11 +152,15 @@ class Engine {
   [[nodiscard]] virtual std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file = {}) const = 0;
 
-  // Throws base::UserError where the node's data cannot train this model.
-  [[nodiscard]] virtual std::unique_ptr<LocalTask> begin(const TaskInput& input,
-                                                         std::stop_token stop) const = 0;
-  [[nodiscard]] virtual Aggregated aggregate(
-      const Weights& current, const std::vector<Contribution>& contributions) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Session> open(const TaskInput& input,
+                                                      std::stop_token stop) const = 0;
+  // The run's rule of aggregation asks what an update was trained from.
+  [[nodiscard]] virtual bool needs_received() const = 0;
+  // The version that a task's result makes of the present one: weights are it themselves; an update
+  // is added to it where it holds something. Throws base::UserError for anything else.
+  [[nodiscard]] virtual std::shared_ptr<const Weights> next_version(
+      const std::shared_ptr<const Weights>& current,
+      const std::shared_ptr<const Artifact>& result) const = 0;
   // The full model, or at a rate its nested submodel, on the global test set.
   [[nodiscard]] virtual Evaluation evaluate(const Weights& weights, double rate,
                                             const std::stop_token& stop) const = 0;
@@ -159,17 +171,18 @@ class Engine {
   virtual void save(const Weights& weights, const std::filesystem::path& file,
                     const Metadata& about) const = 0;
   virtual void save(const NodeState& state, const std::filesystem::path& file) const = 0;
-  virtual void save(const Update& update, const std::filesystem::path& file) const = 0;
+  virtual void save(const Artifact& artifact, const std::filesystem::path& file) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const = 0;
-  [[nodiscard]] virtual std::shared_ptr<const Update> load_update(
+  // Weights or an update, whichever it is.
+  [[nodiscard]] virtual std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const = 0;
 
   // --- between machines -------------------------------------------------------------------------
 
-  // Of what was received the part that the task needs; begin() takes it as it comes out of
+  // Of what was received the part that the task needs; open() takes it as it comes out of
   // unpack_weights. Whole tensors are not copied.
   [[nodiscard]] virtual Parcel pack(const TaskInput& input) const = 0;
   [[nodiscard]] virtual Parcel pack(const Outcome& outcome) const = 0;
@@ -186,11 +199,11 @@ class Engine {
   [[nodiscard]] virtual Outcome unpack_update(Unpacking& box, const TaskInput& input) const = 0;
 };
 
-// Opens the library beside the running program. Throws base::UserError where it is not there, the
-// device is not, or the data does not fit the model.
 // Loads LibTorch now, before this process is forked, say. Throws like open_engine().
 void load_library();
 
+// Opens the library beside the running program. Throws base::UserError where it is not there, the
+// device is not, or the data does not fit the model.
 std::shared_ptr<const Engine> open_engine(const EngineOptions& options);
 
 }  // namespace convoy::engine

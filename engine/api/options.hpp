@@ -3,11 +3,13 @@
 // What training is told: by [training] and by [schedule] of a scenario. No LibTorch here.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/table_reader.hpp"
 #include "engine/model/costs.hpp"
+#include "engine/rules/rule.hpp"
 
 namespace convoy::engine {
 
@@ -80,20 +82,10 @@ struct TransferOptions {
   bool detached = false;           // the teacher gets no gradient (the code: it does)
 };
 
-// How updates become the next version; delta_i of node i, trained from version tau_i.
-enum class AggregationRule {
-  // W += sum n_i delta_i / sum n_i over the updates that hold a parameter; n_i samples.
-  coverage,
-  // W += sum gamma_i delta_i, gamma_i ~ (|delta_i|_1 / r_i) / (1 + |W - W_tau_i|_1) (Co-S2P's code)
-  drift,
-  // The same with 1 + |W - W_tau_i|_1 / |delta_i|_1: of one scale, whatever the model's size (ours)
-  drift_relative,
-};
-
 struct LearningRules {
   MaskOptions mask;
   TransferOptions transfer;
-  AggregationRule aggregation = AggregationRule::coverage;
+  std::shared_ptr<const Rule> aggregation;  // how updates become the next version; null: coverage
 };
 
 // Reads optimizer, rate_schedule, keep_optimizer, proximal and clip of [training].

@@ -1,8 +1,13 @@
 #include "engine/learning/aggregation.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <span>
+#include <stdexcept>
 
 namespace convoy::engine {
 namespace {
@@ -80,14 +85,33 @@ class TensorMerge {
     });
   }
 
-  // `averaged`: divided by the weights of the updates that hold an element.
-  [[nodiscard]] Tensor apply(const Tensor& current, bool averaged) const {
+  [[nodiscard]] std::size_t size() const { return sum_.size(); }
+
+  // A stretch of its elements, as a rule sees them.
+  [[nodiscard]] Elements elements(const Tensor& current, std::size_t from, std::size_t n) const {
+    Elements e;
+    e.size = n;
+    e.current = current.data_ptr<float>() + from;
+    e.sum = sum_.data() + from;
+    e.weight = weight_.data() + from;
+    e.holders = holders_.data() + from;
+    return e;
+  }
+
+  // The mean of those that hold an element, by their shares.
+  void mean(std::span<double> change) const {
+    for (std::size_t i = 0; i < sum_.size(); ++i) {
+      change[i] = weight_[i] > 0 ? sum_[i] / weight_[i] : 0;
+    }
+  }
+
+  // Only what some update holds changes.
+  [[nodiscard]] Tensor apply(const Tensor& current, std::span<const double> change) const {
     Tensor next = current.clone();
     float* w = next.data_ptr<float>();
     for (std::size_t i = 0; i < sum_.size(); ++i) {
       if (holders_[i] == 0) continue;
-      const double change = averaged ? sum_[i] / weight_[i] : sum_[i];
-      w[i] = static_cast<float>(w[i] + change);
+      w[i] = static_cast<float>(w[i] + change[i]);
     }
     return next;
   }
@@ -118,36 +142,147 @@ class TensorMerge {
   std::vector<std::uint32_t> holders_;
 };
 
-}  // namespace
-
-std::vector<double> shares_of(const Layout& layout, AggregationRule rule, const Tensors& current,
-                              const std::vector<Received>& updates) {
-  std::vector<double> shares;
-  for (const Received& r : updates) {
-    if (rule == AggregationRule::coverage) {
-      shares.push_back(r.update->samples);
-      continue;
+// What a rule may ask of the updates before it says their shares.
+class UpdatesView : public Updates {
+ public:
+  UpdatesView(const Layout& layout, const Rule& rule, const WeightsHeld& current,
+              std::int64_t version, const std::vector<Received>& updates)
+      : layout_(layout), rule_(rule), current_(current), updates_(updates) {
+    for (const Received& r : updates) {
+      facts_.push_back({r.update->samples, r.update->rate, r.update->steps, r.update->base_version,
+                        version - r.update->base_version});
     }
-    const double size = norm(layout, r.update->delta);
-    const double drift = distance(layout, current, r.base->tensors);
-    const double scale = rule == AggregationRule::drift ? 1 + drift
-                         : size > 0                     ? 1 + drift / size
-                                                        : 1;
-    shares.push_back(size / r.update->rate / scale);
   }
-  double sum = 0;
-  for (const double s : shares) sum += s;
-  for (double& s : shares) s = sum > 0 ? s / sum : 1 / static_cast<double>(shares.size());
-  return shares;
+  [[nodiscard]] std::size_t size() const override { return updates_.size(); }
+  [[nodiscard]] const UpdateFacts& facts(std::size_t update) const override {
+    return facts_[update];
+  }
+  [[nodiscard]] double change_l1(std::size_t update) const override {
+    return norm(layout_, updates_[update].update->delta);
+  }
+  [[nodiscard]] double drift_l1(std::size_t update) const override {
+    return distance(layout_, current_.tensors, received(update).tensors);
+  }
+  [[nodiscard]] const WeightsHeld& received(std::size_t update) const {
+    if (updates_[update].base == nullptr) {
+      throw base::UserError(
+          fmt::format("the rule \"{}\" needs what update {} was trained from, and it is not there",
+                      rule_.name(), update));
+    }
+    return *updates_[update].base;
+  }
+
+ private:
+  const Layout& layout_;
+  const Rule& rule_;
+  const WeightsHeld& current_;
+  const std::vector<Received>& updates_;
+  std::vector<UpdateFacts> facts_;
+};
+
+// The updates' elements of a tensor one by one, scattered into the full tensor.
+class Scattered {
+ public:
+  Scattered(const Layout& layout, std::size_t tensor, const std::vector<Received>& updates)
+      : p_(layout.tensors[tensor]), changes_(updates.size()), holds_(updates.size()) {
+    const auto n = static_cast<std::size_t>(p_.elements());
+    for (std::size_t u = 0; u < updates.size(); ++u) {
+      const UpdateHeld& update = *updates[u].update;
+      changes_[u].assign(n, 0.0F);
+      holds_[u].assign(n, 0);
+      if (!update.delta[tensor].defined()) continue;
+      const Tensor values = update.delta[tensor].contiguous();
+      const float* part = values.data_ptr<float>();
+      for_each_run(p_, kept_of(p_, *layout.architecture, update.submodel),
+                   [&](std::int64_t full, std::int64_t from, std::int64_t count) {
+                     std::copy_n(part + from, count, changes_[u].data() + full);
+                     std::fill_n(holds_[u].data() + full, count, std::uint8_t{1});
+                   });
+    }
+  }
+  [[nodiscard]] std::vector<const float*> changes() const { return pointers(changes_); }
+  [[nodiscard]] std::vector<const std::uint8_t*> holds() const { return pointers(holds_); }
+
+ private:
+  template <class T>
+  static std::vector<const T*> pointers(const std::vector<std::vector<T>>& rows) {
+    std::vector<const T*> all;
+    for (const std::vector<T>& row : rows) all.push_back(row.data());
+    return all;
+  }
+
+  const ParameterTensor& p_;
+  std::vector<std::vector<float>> changes_;
+  std::vector<std::vector<std::uint8_t>> holds_;
+};
+
+// The rule's state as it goes on: slots that it has, beginning at 0, not shared with the one
+// before.
+RuleState next_state(const Layout& layout, const Rule& rule, const RuleState* before) {
+  RuleState next;
+  next.names = rule.state();
+  const bool goes_on = before != nullptr && before->names == next.names;
+  next.aggregations = goes_on ? before->aggregations : 0;
+  next.slots = goes_on ? before->slots : std::vector<Tensors>(next.names.size());
+  for (Tensors& slot : next.slots) slot.resize(layout.size());
+  return next;
 }
 
-Merged merge(const Layout& layout, AggregationRule rule, const WeightsHeld& current,
-             const std::vector<Received>& updates) {
+// Of one tensor: what is about to be written must not be what an earlier version has.
+std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor& current) {
+  std::vector<float*> slots;
+  for (Tensors& slot : state.slots) {
+    slot[tensor] = slot[tensor].defined() ? slot[tensor].clone() : at::zeros_like(current);
+    slots.push_back(slot[tensor].data_ptr<float>());
+  }
+  return slots;
+}
+
+// By how much a tensor changes.
+void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::size_t tensor,
+         const TensorMerge& merged, const Tensor& current, const std::vector<Received>& updates,
+         RuleState& state, std::span<double> change) {
+  Elements e = merged.elements(current, 0, merged.size());
+  const std::vector<float*> slots = own_slots(state, tensor, current);
+  e.updates = updates.size();
+  e.state = slots;
+  e.aggregations = state.aggregations;
+  std::optional<Scattered> scattered;
+  std::vector<const float*> changes;
+  std::vector<const std::uint8_t*> holds;
+  std::vector<const float*> received;
+  if (rule.needs().changes) {
+    scattered.emplace(layout, tensor, updates);
+    changes = scattered->changes();
+    holds = scattered->holds();
+    e.changes = changes;
+    e.holds = holds;
+    for (std::size_t u = 0; rule.needs().received && u < updates.size(); ++u) {
+      received.push_back(view.received(u).tensors[tensor].data_ptr<float>());
+    }
+    e.received = received;
+  }
+  rule.combine(e, change);
+}
+
+}  // namespace
+
+Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
+             std::int64_t version, const std::vector<Received>& updates, const RuleState* state) {
   const Architecture& a = *layout.architecture;
+  const UpdatesView view(layout, rule, current, version, updates);
   Merged merged;
-  merged.shares = shares_of(layout, rule, current.tensors, updates);
+  AggregationReport& report = merged.report;
+  report.shares = rule.shares(view);
+  report.shares_sum = rule.shares_sum(view);
+  if (report.shares.size() != updates.size()) {
+    throw std::logic_error(fmt::format("the rule \"{}\" gave {} shares for {} updates", rule.name(),
+                                       report.shares.size(), updates.size()));
+  }
+  merged.state = next_state(layout, rule, state);
   merged.trained = current.trained;
-  merged.coverage_min = std::numeric_limits<std::int64_t>::max();
+  report.coverage_min = std::numeric_limits<std::int64_t>::max();
+  std::vector<double> change;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     const bool anybody = std::any_of(updates.begin(), updates.end(), [&](const Received& r) {
@@ -155,25 +290,65 @@ Merged merge(const Layout& layout, AggregationRule rule, const WeightsHeld& curr
     });
     if (!anybody) {
       merged.weights.push_back(current.tensors[i]);  // shared with the version before
-      if (!p.buffer) merged.coverage_min = 0;
+      if (!p.buffer) report.coverage_min = 0;
       continue;
     }
     TensorMerge tensor(p);
     for (std::size_t u = 0; u < updates.size(); ++u) {
       const UpdateHeld& update = *updates[u].update;
       if (!update.delta[i].defined()) continue;
-      tensor.add(update.delta[i], kept_of(p, a, update.submodel), merged.shares[u]);
+      tensor.add(update.delta[i], kept_of(p, a, update.submodel), report.shares[u]);
     }
-    // Running statistics are averages whatever the rule.
-    const bool averaged = rule == AggregationRule::coverage || p.buffer;
-    merged.weights.push_back(tensor.apply(current.tensors[i], averaged));
+    change.assign(tensor.size(), 0);
+    if (p.buffer) {
+      tensor.mean(change);
+    } else {
+      ask(rule, view, layout, i, tensor, current.tensors[i], updates, merged.state, change);
+    }
+    merged.weights.push_back(tensor.apply(current.tensors[i], change));
     if (p.buffer) continue;
-    merged.coverage_min = std::min(merged.coverage_min, tensor.fewest_holders());
+    report.coverage_min = std::min(report.coverage_min, tensor.fewest_holders());
     tensor.mark(merged.trained[i]);
   }
-  merged.untrained =
+  ++merged.state.aggregations;
+  report.untrained =
       untrained_share(layout, merged.trained, std::vector<bool>(layout.size(), true));
   return merged;
+}
+
+std::shared_ptr<const UpdateHeld> combine(const Layout& layout,
+                                          const std::vector<const UpdateHeld*>& updates) {
+  const Architecture& a = *layout.architecture;
+  auto combined = std::make_shared<UpdateHeld>();
+  combined->rate = 0;
+  combined->base_version = std::numeric_limits<std::int64_t>::max();
+  std::vector<Submodel> submodels;
+  for (const UpdateHeld* update : updates) {
+    submodels.push_back(update->submodel);
+    combined->samples += update->samples;
+    combined->rate = std::max(combined->rate, update->rate);
+    combined->steps = std::max(combined->steps, update->steps);
+    combined->base_version = std::min(combined->base_version, update->base_version);
+  }
+  combined->submodel = union_of(a, submodels);
+  combined->delta.resize(layout.size());
+  std::vector<double> change;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (!is_in(p, a, combined->submodel)) continue;
+    TensorMerge tensor(p);
+    for (const UpdateHeld* update : updates) {
+      if (!update->delta[i].defined()) continue;
+      const double share = combined->samples > 0 ? update->samples / combined->samples
+                                                 : 1 / static_cast<double>(updates.size());
+      tensor.add(update->delta[i], kept_of(p, a, update->submodel), share);
+    }
+    change.assign(tensor.size(), 0);
+    tensor.mean(change);
+    const Tensor zero = at::zeros(p.shape);
+    combined->delta[i] = slice(tensor.apply(zero, change), kept_of(p, a, combined->submodel));
+  }
+  return combined;
 }
 
 double untrained_share(const Layout& layout, const Trained& trained,

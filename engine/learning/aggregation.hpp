@@ -1,32 +1,39 @@
 #pragma once
 
-// How updates become the next version of the global model.
+// Updates become the next version of the global model, by a rule (engine/rules), or one update that
+// stands for them.
 
 #include "engine/learning/tensors.hpp"
+#include "engine/rules/rule.hpp"
 
 namespace convoy::engine {
 
 // An update and what it was trained from.
 struct Received {
   const UpdateHeld* update = nullptr;
-  const WeightsHeld* base = nullptr;  // only the drift rules look at it
+  const WeightsHeld* base = nullptr;  // where the rule needs it
 };
 
 struct Merged {
   Tensors weights;
   Trained trained;
-  std::int64_t coverage_min = 0;
-  double untrained = 0;
-  std::vector<double> shares;
+  RuleState state;  // of the rule, from now on
+  AggregationReport report;
 };
 
-// The weights gamma_i by a rule (engine/api/options.hpp), sum 1. Buffers do not count in norms.
-std::vector<double> shares_of(const Layout& layout, AggregationRule rule, const Tensors& current,
-                              const std::vector<Received>& updates);
+// Applies the rule to version `version`. Updates are added in the order given, in double where they
+// meet. Buffers (running statistics) are averaged by the shares whatever the rule, and do not count
+// in norms. `state`: of the rule, null before its first aggregation. Throws base::UserError where a
+// rule misses what it needs.
+Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
+             std::int64_t version, const std::vector<Received>& updates,
+             const RuleState* state = nullptr);
 
-// Applies the rule; updates are added in the order given, in double where they meet.
-Merged merge(const Layout& layout, AggregationRule rule, const WeightsHeld& current,
-             const std::vector<Received>& updates);
+// One update in the place of several: see Combine in engine/api/work.hpp. It is of the smallest
+// submodel that holds all of theirs; where that holds an element that none of them does, its change
+// is 0.
+std::shared_ptr<const UpdateHeld> combine(const Layout& layout,
+                                          const std::vector<const UpdateHeld*>& updates);
 
 // Share of the parameters of the tensors named that no update has held so far.
 double untrained_share(const Layout& layout, const Trained& trained,

@@ -16,7 +16,8 @@
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/files.hpp"
 #include "engine/learning/initial.hpp"
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/session.hpp"
+#include "engine/rules/registry.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -33,6 +34,7 @@ class LibTorchEngine : public Engine {
               .evaluation_batch = options.evaluation_batch},
         full_depth_(options.full_depth) {
     quiet_blas();
+    if (!shop_.rules.aggregation) shop_.rules.aggregation = default_rule();
     const Normalization normalization = normalization_of(*options.train);
     shop_.train.emplace(options.train, *options.architecture, normalization, shop_.device);
     if (options.test) {
@@ -51,26 +53,26 @@ class LibTorchEngine : public Engine {
     return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(shop_.layout.size()));
   }
 
-  [[nodiscard]] std::unique_ptr<LocalTask> begin(const TaskInput& input,
-                                                 std::stop_token stop) const override {
-    return std::make_unique<NodeTask>(shop_, input, std::move(stop));
+  [[nodiscard]] std::unique_ptr<Session> open(const TaskInput& input,
+                                              std::stop_token stop) const override {
+    return std::make_unique<TaskSession>(shop_, input, std::move(stop));
+  }
+  [[nodiscard]] bool needs_received() const override {
+    return shop_.rules.aggregation->needs().received;
   }
 
-  [[nodiscard]] Aggregated aggregate(
-      const Weights& current, const std::vector<Contribution>& contributions) const override {
+  [[nodiscard]] std::shared_ptr<const Weights> next_version(
+      const std::shared_ptr<const Weights>& current,
+      const std::shared_ptr<const Artifact>& result) const override {
+    if (auto weights = as_weights(result); weights && !weights->part) return weights;
+    const auto update = as_update(result);
+    if (!update) throw base::UserError("what a task was to publish is no version of the model");
     const at::NoGradGuard no_grad;
-    std::vector<Received> updates;
-    for (const Contribution& c : contributions) {
-      updates.push_back({&held(*c.update), c.received ? &held(*c.received) : nullptr});
-    }
-    Merged merged = merge(shop_.layout, shop_.rules.aggregation, held(current), updates);
-    Aggregated result;
-    result.weights =
-        std::make_shared<const WeightsHeld>(std::move(merged.weights), std::move(merged.trained));
-    result.coverage_min = merged.coverage_min;
-    result.untrained = merged.untrained;
-    result.shares = std::move(merged.shares);
-    return result;
+    // Of a single update the mean is the update.
+    Merged merged = merge(shop_.layout, *default_rule(), held(*current), update->base_version,
+                          {{update.get(), nullptr}});
+    return std::make_shared<const WeightsHeld>(std::move(merged.weights),
+                                               std::move(merged.trained));
   }
 
   [[nodiscard]] Evaluation evaluate(const Weights& weights, double rate,
@@ -102,8 +104,12 @@ class LibTorchEngine : public Engine {
   void save(const NodeState& state, const std::filesystem::path& file) const override {
     write_safetensors(file, to_file(shop_.layout, held(state)));
   }
-  void save(const Update& update, const std::filesystem::path& file) const override {
-    write_safetensors(file, to_file(shop_.layout, held(update)));
+  void save(const Artifact& artifact, const std::filesystem::path& file) const override {
+    if (const auto* weights = dynamic_cast<const WeightsHeld*>(&artifact)) {
+      write_safetensors(file, to_file(shop_.layout, *weights, {}));
+    } else {
+      write_safetensors(file, to_file(shop_.layout, dynamic_cast<const UpdateHeld&>(artifact)));
+    }
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const override {
@@ -113,16 +119,22 @@ class LibTorchEngine : public Engine {
       const std::filesystem::path& file) const override {
     return state_from(shop_.layout, read_safetensors(file), file.string());
   }
-  [[nodiscard]] std::shared_ptr<const Update> load_update(
+  [[nodiscard]] std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const override {
-    return update_from(shop_.layout, read_safetensors(file), file.string());
+    TensorFile content = read_safetensors(file);
+    if (content.metadata.contains("trained")) {
+      return weights_from(shop_.layout, std::move(content), file.string());
+    }
+    return update_from(shop_.layout, std::move(content), file.string());
   }
 
   [[nodiscard]] Parcel pack(const TaskInput& input) const override {
     return packed(part_to_file(shop_.layout, held(*input.received), first_submodel(shop_, input)));
   }
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
-    TensorFile file = to_file(shop_.layout, held(*outcome.update));
+    const auto update = as_update(outcome.result);
+    if (!update) throw base::UserError("the task made no update that could be sent");
+    TensorFile file = to_file(shop_.layout, *update);
     file.metadata["loss"] = fmt::format("{}", outcome.loss);
     if (outcome.local_accuracy) {
       file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
@@ -147,13 +159,19 @@ class LibTorchEngine : public Engine {
     }
     const auto update = update_from(shop_.layout, std::move(file), from(box));
     check_result(*update, input, from(box));
+    if (update->base_version != input.version) {
+      throw base::UserError(
+          fmt::format("{}: the update of task {} was trained from version {}, "
+                      "its task from {}",
+                      from(box), input.task, update->base_version, input.version));
+    }
     auto state = std::make_shared<StateHeld>();
     state->submodel = update->submodel;
     state->logits.resize(shop_.layout.architecture->groups.size());
     outcome.finite = is_finite(update->delta);
     outcome.submodel = update->submodel;
     outcome.state = std::move(state);
-    outcome.update = update;
+    outcome.result = update;
     return outcome;
   }
 
@@ -210,16 +228,16 @@ class LibTorchEngine : public Engine {
     const Submodel first = first_submodel(shop_, input);
     const MaskOptions& mask = shop_.rules.mask;
     const bool learns =
-        input.choose_masks && mask.selection == Selection::learned && input.rate < 1;
+        input.brief.choose_masks && mask.selection == Selection::learned && input.brief.rate < 1;
     if (update.submodel.depth != first.depth) {
       refuse(fmt::format("has {} blocks, {} were asked for", update.submodel.depth, first.depth));
     }
     if (!learns && update.submodel.kept != first.kept) refuse("is of another submodel");
-    const Submodel nested = nested_submodel(*shop_.layout.architecture, input.rate);
+    const Submodel nested = nested_submodel(*shop_.layout.architecture, input.brief.rate);
     if (learns && !mask.sampled && sizes_of(update.submodel) != sizes_of(nested)) {
       refuse("is of a submodel of another size");
     }
-    if (update.rate != input.rate) refuse("is of another rate");
+    if (update.rate != input.brief.rate) refuse("is of another rate");
     const auto there =
         static_cast<double>(shop_.parts.at(static_cast<std::size_t>(input.node)).train.size());
     if (update.samples != there) {

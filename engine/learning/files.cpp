@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <set>
+#include <sstream>
 
 #include "base/text.hpp"
 
@@ -59,6 +61,15 @@ class Source {
       fail(fmt::format("does not say \"{}\" in its metadata", key));
     }
     return value;
+  }
+
+  std::int64_t whole(const std::string& key) const {
+    constexpr double most = 1e15;
+    const double value = number(key);
+    if (!(value >= 0 && value <= most) || value != std::floor(value)) {
+      fail(fmt::format("\"{}\" in its metadata is no whole number of at least 0", key));
+    }
+    return static_cast<std::int64_t>(value);
   }
 
   Submodel submodel() {
@@ -152,6 +163,18 @@ TensorFile to_file(const Layout& layout, const StateHeld& state) {
       }
     }
   }
+  if (state.rule) {
+    file.metadata["rule"] = fmt::format("{}", fmt::join(state.rule->names, " "));
+    file.metadata["aggregations"] = std::to_string(state.rule->aggregations);
+    for (std::size_t s = 0; s < state.rule->slots.size(); ++s) {
+      for (std::size_t i = 0; i < layout.size(); ++i) {
+        const Tensor& t = state.rule->slots[s][i];
+        if (!t.defined()) continue;
+        file.tensors.emplace_back(
+            fmt::format("rule:{}:{}", state.rule->names[s], layout.tensors[i].name), t);
+      }
+    }
+  }
   return file;
 }
 
@@ -160,6 +183,8 @@ TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
   put_submodel(layout, update.submodel, file);
   file.metadata["samples"] = fmt::format("{}", update.samples);
   file.metadata["rate"] = fmt::format("{}", update.rate);
+  file.metadata["base_version"] = std::to_string(update.base_version);
+  file.metadata["steps"] = std::to_string(update.steps);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (!update.delta[i].defined()) continue;
     file.tensors.emplace_back("delta:" + layout.tensors[i].name, update.delta[i]);
@@ -247,6 +272,22 @@ std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile fil
     }
     state->optimizer = std::move(optimizer);
   }
+  if (const auto names = source.file().metadata.find("rule");
+      names != source.file().metadata.end()) {
+    RuleState rule;
+    rule.aggregations = source.whole("aggregations");
+    std::istringstream words(names->second);
+    for (std::string word; words >> word;) rule.names.push_back(word);
+    for (const std::string& slot : rule.names) {
+      rule.slots.emplace_back(layout.size());
+      for (std::size_t i = 0; i < layout.size(); ++i) {
+        const ParameterTensor& p = layout.tensors[i];
+        const std::string name = fmt::format("rule:{}:{}", slot, p.name);
+        if (source.file().find(name) != nullptr) rule.slots.back()[i] = source.get(name, p.shape);
+      }
+    }
+    state->rule = std::move(rule);
+  }
   source.finish();
   return state;
 }
@@ -259,6 +300,8 @@ std::shared_ptr<const UpdateHeld> update_from(const Layout& layout, TensorFile f
   update->submodel = source.submodel();
   update->samples = source.number("samples");
   update->rate = source.number("rate");
+  update->base_version = source.whole("base_version");
+  update->steps = source.whole("steps");
   update->delta.resize(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];

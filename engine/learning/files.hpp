@@ -11,7 +11,7 @@ namespace convoy::engine {
 // metadata ("trained": for each tensor 0 none, 1 all, p a part) and, for parts, as byte tensors
 // "trained:NAME".
 TensorFile to_file(const Layout& layout, const WeightsHeld& weights, const Engine::Metadata& about);
-// Kept members as "kept:GROUP", then "logits:GROUP" and "optimizer:SLOT:NAME".
+// Kept members as "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME" and "rule:SLOT:NAME".
 TensorFile to_file(const Layout& layout, const StateHeld& state);
 // Kept members, then "delta:NAME".
 TensorFile to_file(const Layout& layout, const UpdateHeld& update);

@@ -24,12 +24,12 @@ void drop_gradients(const Tensors& tensors) {
 
 }  // namespace
 
-NodeTask::NodeTask(const Workshop& workshop, TaskInput input, std::stop_token stop)
+LocalTraining::LocalTraining(const Workshop& workshop, TaskInput input, std::stop_token stop)
     : shop_(workshop),
       input_(std::move(input)),
       stop_(std::move(stop)),
       architecture_(*workshop.layout.architecture),
-      depth_(depth_at(architecture_, input_.rate)) {
+      depth_(depth_at(architecture_, input_.brief.rate)) {
   if (indices().empty()) {
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
@@ -52,48 +52,50 @@ Submodel first_submodel(const Workshop& shop, const TaskInput& input) {
   const MaskOptions& mask = shop.rules.mask;
   const Layout& layout = shop.layout;
   const Architecture& a = *layout.architecture;
-  const int depth = depth_at(a, input.rate);
+  const int depth = depth_at(a, input.brief.rate);
   const WeightsHeld& received = held(*input.received);
   if (received.part) return *received.part;
-  if (input.rate >= 1 || mask.selection == Selection::depth) return depth_submodel(a, input.rate);
-  if (input.choose_masks) {
+  if (input.brief.rate >= 1 || mask.selection == Selection::depth)
+    return depth_submodel(a, input.brief.rate);
+  if (input.brief.choose_masks) {
     switch (mask.selection) {
       case Selection::learned:
-        return depth_submodel(a, input.rate);  // until learn_masks()
+        return depth_submodel(a, input.brief.rate);  // until learn_masks()
       case Selection::random:
         return keep_highest(layout, random_scores(layout, depth, shop.seed, input.node), depth,
-                            input.rate);
+                            input.brief.rate);
       case Selection::magnitude:
         return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth,
-                            input.rate);
+                            input.brief.rate);
       default:
         break;
     }
   }
   if (input.state) return held(*input.state).submodel;
-  return nested_submodel(a, input.rate);
+  return nested_submodel(a, input.brief.rate);
 }
 
-const std::vector<std::int64_t>& NodeTask::indices() const {
+const std::vector<std::int64_t>& LocalTraining::indices() const {
   return shop_.parts.at(static_cast<std::size_t>(input_.node)).train;
 }
 
-double NodeTask::learning_rate() const {
+double LocalTraining::learning_rate() const {
   return shop_.training.optimizer.learning_rate * shop_.training.rate_schedule.at(input_.version);
 }
 
-std::uint64_t NodeTask::draw_seed(std::uint64_t phase) const {
-  return base::Random({shop_.seed, static_cast<std::uint64_t>(input_.node),
-                       static_cast<std::uint64_t>(input_.task), phase})
-      .bits();
+std::uint64_t LocalTraining::draw_seed(std::uint64_t phase) const {
+  const auto node = static_cast<std::uint64_t>(input_.node);
+  const auto task = static_cast<std::uint64_t>(input_.task);
+  if (passes_ == 0) return base::Random({shop_.seed, node, task, phase}).bits();
+  return base::Random({shop_.seed, node, task, phase, passes_}).bits();
 }
 
 template <class Step>
-void NodeTask::for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps,
-                              Step step) {
+void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps,
+                                   Step step) {
   base::Random random({draw_seed(phase)});
   std::vector<std::int64_t> order = indices();
-  const auto batch = static_cast<std::size_t>(input_.batch);
+  const auto batch = static_cast<std::size_t>(input_.brief.batch);
   double loss = 0;
   double samples = 0;
   for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {
@@ -111,17 +113,17 @@ void NodeTask::for_each_batch(std::uint64_t phase, int epochs, std::optional<int
   loss_ = samples > 0 ? loss / samples : 0;
 }
 
-void NodeTask::learn_masks(int epochs) {
+void LocalTraining::learn_masks(int epochs) {
   const MaskOptions& mask = shop_.rules.mask;
-  const Submodel wide = depth_submodel(architecture_, input_.rate);
+  const Submodel wide = depth_submodel(architecture_, input_.brief.rate);
   const Network network(shop_.layout, wide, true);
   skips_single_ = needs_two_samples(network.trace());
   at::Generator dropout = make_generator(shop_.device, draw_seed(mask_phase));
   at::Generator draws = make_generator(at::kCPU, draw_seed(gate_draws));
   const bool begun =
       std::any_of(logits_.begin(), logits_.end(), [](const Tensor& l) { return l.defined(); });
-  Gates gates = begun ? Gates(shop_.layout, depth_, input_.rate, logits_)
-                      : Gates(shop_.layout, depth_, input_.rate, mask.normal_logits, draws);
+  Gates gates = begun ? Gates(shop_.layout, depth_, input_.brief.rate, logits_)
+                      : Gates(shop_.layout, depth_, input_.brief.rate, mask.normal_logits, draws);
   const double lambda = mask.lambda > 0 ? mask.lambda : static_cast<double>(gates.count()) / 16;
 
   weights_ = part_of(held(*input_.received), shop_.layout, wide, shop_.device);
@@ -173,7 +175,7 @@ void NodeTask::learn_masks(int epochs) {
   }
 }
 
-std::optional<double> NodeTask::local_accuracy(const Network& network) const {
+std::optional<double> LocalTraining::local_accuracy(const Network& network) const {
   const std::vector<std::int64_t>& test = shop_.parts[static_cast<std::size_t>(input_.node)].test;
   const Tensors received = part_of(held(*input_.received), shop_.layout, submodel_, shop_.device);
   const auto scores = score(network, received, *shop_.train, test, architecture_.classes,
@@ -182,7 +184,7 @@ std::optional<double> NodeTask::local_accuracy(const Network& network) const {
   return scores.back().top1;
 }
 
-void NodeTask::add_proximal(const Tensors& received) const {
+void LocalTraining::add_proximal(const Tensors& received) const {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined() || !weights_[i].grad().defined()) continue;
@@ -190,17 +192,17 @@ void NodeTask::add_proximal(const Tensors& received) const {
   }
 }
 
-void NodeTask::train(int epochs, std::optional<int> steps) {
+void LocalTraining::train(int epochs, std::optional<int> steps) {
   const Network network(shop_.layout, submodel_);
   skips_single_ = needs_two_samples(network.trace());
   if (skips_single_ &&
-      std::min<std::size_t>(indices().size(), static_cast<std::size_t>(input_.batch)) < 2) {
+      std::min<std::size_t>(indices().size(), static_cast<std::size_t>(input_.brief.batch)) < 2) {
     throw base::UserError(fmt::format(
         "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
         "samples and a batch of {}; give it more data or a larger training.batch",
-        input_.node, architecture_.name, indices().size(), input_.batch));
+        input_.node, architecture_.name, indices().size(), input_.brief.batch));
   }
-  if (input_.test_locally) local_accuracy_ = local_accuracy(network);
+  if (input_.brief.test_locally && passes_ == 0) local_accuracy_ = local_accuracy(network);
   const WeightsHeld& base = held(*input_.received);
   if (weights_.empty()) weights_ = part_of(base, shop_.layout, submodel_, shop_.device);
   for (std::size_t i = 0; i < weights_.size(); ++i) {
@@ -223,45 +225,49 @@ void NodeTask::train(int epochs, std::optional<int> steps) {
     if (!received.empty()) add_proximal(received);
     if (shop_.training.clip > 0) clip_gradients(weights_, shop_.training.clip);
     optimizer.step(weights_);
+    ++steps_;
     drop_gradients(weights_);
     return loss.item<double>();
   });
+  ++passes_;
   optimizer_.reset();
   if (shop_.training.keep_optimizer) optimizer_ = optimizer.take_state();
 }
 
-Outcome NodeTask::finish() {
+std::shared_ptr<const UpdateHeld> LocalTraining::update() const {
   const at::NoGradGuard no_grad;
   auto update = std::make_shared<UpdateHeld>();
   update->submodel = submodel_;
-  update->rate = input_.rate;
+  update->rate = input_.brief.rate;
   update->samples = static_cast<double>(indices().size());
+  update->base_version = input_.version;
+  update->steps = steps_;
   update->delta.resize(weights_.size());
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
-    // What was trained becomes the change, in place.
-    Tensor delta = weights_[i].detach().cpu();
-    weights_[i].reset();
-    delta.sub_(part_of(held(*input_.received), shop_.layout, submodel_, i));
-    update->delta[i] = std::move(delta);
+    update->delta[i] =
+        weights_[i].detach().cpu() - part_of(held(*input_.received), shop_.layout, submodel_, i);
   }
+  return update;
+}
+
+void LocalTraining::add_to(Outcome& outcome) const {
+  const at::NoGradGuard no_grad;
   auto state = std::make_shared<StateHeld>();
   state->submodel = submodel_;
   state->logits = logits_;
   if (optimizer_) {
-    for (Tensors& slot : optimizer_->slots) {
-      for (Tensor& t : slot) t = t.defined() ? t.cpu() : t;
+    state->optimizer = *optimizer_;
+    for (Tensors& slot : state->optimizer->slots) {
+      // Copies: what is trained further changes its own.
+      for (Tensor& t : slot) t = t.defined() ? t.to(at::kCPU, t.scalar_type(), false, true) : t;
     }
-    state->optimizer = std::move(optimizer_);
   }
-  Outcome outcome;
-  outcome.finite = !diverged_ && is_finite(update->delta);
-  outcome.update = std::move(update);
+  outcome.finite = outcome.finite && !diverged_;
   outcome.state = std::move(state);
   outcome.submodel = submodel_;
   outcome.loss = loss_;
   outcome.local_accuracy = local_accuracy_;
-  return outcome;
 }
 
 }  // namespace convoy::engine

@@ -1,6 +1,6 @@
 #pragma once
 
-// A task on a node, phase by phase: masks, then weights.
+// What a node trains in a task: masks, then weights.
 
 #include "engine/learning/network.hpp"
 #include "engine/learning/samples.hpp"
@@ -23,15 +23,20 @@ struct Workshop {
 // The submodel that a task begins with.
 Submodel first_submodel(const Workshop& shop, const TaskInput& input);
 
-class NodeTask : public LocalTask {
+class LocalTraining {
  public:
   // Throws base::UserError where the node has no data, or too small a batch for this model.
-  NodeTask(const Workshop& workshop, TaskInput input, std::stop_token stop);
+  LocalTraining(const Workshop& workshop, TaskInput input, std::stop_token stop);
 
-  void learn_masks(int epochs) override;
-  void train(int epochs, std::optional<int> steps) override;
-  Outcome finish() override;
-  [[nodiscard]] const Submodel& submodel() const override { return submodel_; }
+  void learn_masks(int epochs);
+  // Done again it goes on from where it was, with other draws.
+  void train(int epochs, std::optional<int> steps);
+
+  // The change since what was received.
+  [[nodiscard]] std::shared_ptr<const UpdateHeld> update() const;
+  [[nodiscard]] const Submodel& submodel() const { return submodel_; }
+  // To an outcome: the node's state as it is now, and all that is known of the training.
+  void add_to(Outcome& outcome) const;
 
  private:
   // Goes through the node's samples in an order of its own; `step(batch)` for each batch.
@@ -53,7 +58,9 @@ class NodeTask : public LocalTask {
   Tensors logits_;
   std::optional<OptimizerState> optimizer_;
   double loss_ = 0;
-  bool diverged_ = false;  // the gates did, whatever became of the weights
+  std::int64_t steps_ = 0;    // of the weights' optimizer
+  std::uint64_t passes_ = 0;  // of train()
+  bool diverged_ = false;     // the gates did, whatever became of the weights
   std::optional<double> local_accuracy_;
   bool skips_single_ = false;  // a batch of one cannot be trained on
 };

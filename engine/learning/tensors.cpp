@@ -91,6 +91,12 @@ const WeightsHeld& held(const Weights& weights) {
 const UpdateHeld& held(const Update& update) {
   return static_cast<const UpdateHeld&>(update);  // NOLINT(*-static-cast-downcast)
 }
+std::shared_ptr<const WeightsHeld> as_weights(const std::shared_ptr<const Artifact>& artifact) {
+  return std::dynamic_pointer_cast<const WeightsHeld>(artifact);
+}
+std::shared_ptr<const UpdateHeld> as_update(const std::shared_ptr<const Artifact>& artifact) {
+  return std::dynamic_pointer_cast<const UpdateHeld>(artifact);
+}
 const StateHeld& held(const NodeState& state) {
   return static_cast<const StateHeld&>(state);  // NOLINT(*-static-cast-downcast)
 }

@@ -67,9 +67,19 @@ Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel&
 class UpdateHeld : public Update {
  public:
   Submodel submodel;
-  Tensors delta;  // sliced, on the host
-  double samples = 0;
-  double rate = 1;
+  Tensors delta;                  // sliced, on the host
+  double samples = 0;             // that its node trains on
+  double rate = 1;                // of the submodel
+  std::int64_t base_version = 0;  // that it was trained from
+  std::int64_t steps = 0;         // of the optimizer
+};
+
+// What a rule of aggregation remembers: by slot, as the model has tensors (undefined for those that
+// no rule touches).
+struct RuleState {
+  std::vector<std::string> names;
+  std::vector<Tensors> slots;
+  std::int64_t aggregations = 0;  // so far
 };
 
 // Of each parameter its state tensors, by the optimizer's own numbering; and the steps taken.
@@ -83,10 +93,14 @@ class StateHeld : public NodeState {
   Submodel submodel;
   Tensors logits;                           // by group; undefined where none were learned
   std::optional<OptimizerState> optimizer;  // sliced as the submodel is, on the host
+  std::optional<RuleState> rule;            // of who aggregates
 };
 
 const WeightsHeld& held(const Weights& weights);
 const UpdateHeld& held(const Update& update);
+// Null where it is something else.
+std::shared_ptr<const WeightsHeld> as_weights(const std::shared_ptr<const Artifact>& artifact);
+std::shared_ptr<const UpdateHeld> as_update(const std::shared_ptr<const Artifact>& artifact);
 const StateHeld& held(const NodeState& state);
 
 }  // namespace convoy::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 namespace convoy::engine {
@@ -46,6 +47,21 @@ double kept_share(const Architecture& architecture, const Submodel& submodel) {
     kept += submodel.members(static_cast<int>(g));
   }
   return all > 0 ? kept / all : 1;
+}
+
+Submodel union_of(const Architecture& architecture, const std::vector<Submodel>& submodels) {
+  Submodel all;
+  all.kept.resize(architecture.groups.size());
+  for (const Submodel& s : submodels) {
+    all.depth = std::max(all.depth, s.depth);
+    for (std::size_t g = 0; g < all.kept.size(); ++g) {
+      std::vector<int> both;
+      std::set_union(all.kept[g].begin(), all.kept[g].end(), s.kept[g].begin(), s.kept[g].end(),
+                     std::back_inserter(both));
+      all.kept[g] = std::move(both);
+    }
+  }
+  return all;
 }
 
 Submodel full_submodel(const Architecture& architecture) {

@@ -27,6 +27,9 @@ Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes);
 // Members kept as a share of those of the groups within its depth; 1 where there are none.
 double kept_share(const Architecture& architecture, const Submodel& submodel);
 
+// The smallest submodel that holds all of these.
+Submodel union_of(const Architecture& architecture, const std::vector<Submodel>& submodels);
+
 // Everything kept.
 Submodel full_submodel(const Architecture& architecture);
 

@@ -23,8 +23,6 @@ constexpr const char* state_name = "node.safetensors";
 constexpr const char* result_name = "result.safetensors";
 constexpr const char* result_state_name = "result-node.safetensors";
 
-constexpr int most_in_a_batch = 1'000'000;
-
 // What a parcel may be larger than the model, for its lists of kept members.
 constexpr std::uint64_t parcel_margin = 16 << 20;
 
@@ -95,9 +93,13 @@ void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup
 }
 
 void Trainer::assign(const wire::AssignT& assign) {
-  const bool sound = assign.rate > 0 && assign.rate <= 1 && assign.batch >= 1 &&
-                     assign.batch <= most_in_a_batch && assign.version >= 0;
-  if (!sound) throw ProtocolError("an assignment that nobody could carry out");
+  if (assign.version < 0) throw ProtocolError("an assignment that nobody could carry out");
+  engine::TaskBrief brief;
+  try {
+    brief = engine::read_brief(assign.brief, "the coordinator's assignment");
+  } catch (const base::UserError& e) {
+    throw ProtocolError(first_line(e.what()));
+  }
   const std::lock_guard lock(mutex_);
   const auto there = tasks_.find(assign.task);
   if (there != tasks_.end() && there->second->attempt == assign.attempt) return;
@@ -109,10 +111,7 @@ void Trainer::assign(const wire::AssignT& assign) {
   task->input.node = node_;
   task->input.task = assign.task;
   task->input.version = assign.version;
-  task->input.rate = assign.rate;
-  task->input.batch = assign.batch;
-  task->input.choose_masks = assign.choose_masks;
-  task->input.test_locally = assign.test_locally;
+  task->input.brief = brief;
   tasks_[assign.task] = std::move(task);
 }
 
@@ -241,7 +240,7 @@ std::function<void()> Trainer::next_job() {
   if (waits) return nullptr;
   queue_.pop_front();
   return [this, begin] {
-    if (begin.work == wire::Work::upload) {
+    if (begin.kind == wire::Kind::send) {
       upload(begin);
     } else {
       compute(begin);
@@ -404,7 +403,7 @@ void Trainer::compute(const wire::BeginT& begin) {
       return;
     }
     if (task) running_ = Running{begin.task, key, steady_nanoseconds()};
-    if (task && !task->work) task->input.state = state_;
+    if (task && !task->session) task->input.state = state_;
   }
   if (!task) {
     fail(begin, wire::Trouble::unknown_task, "the agent does not know that task");
@@ -414,14 +413,11 @@ void Trainer::compute(const wire::BeginT& begin) {
   const std::int64_t since = steady_nanoseconds();
   bool made = false;
   try {
-    if (!task->work) task->work = engine_->begin(task->input, task->stop.get_token());
-    if (begin.work == wire::Work::learn_masks) task->work->learn_masks(begin.epochs);
-    if (begin.work == wire::Work::train) {
-      task->work->train(begin.epochs,
-                        begin.steps >= 0 ? std::optional<int>(begin.steps) : std::nullopt);
-    }
+    const engine::Work work = engine::read_work(begin.work, "the coordinator's order");
+    if (!task->session) task->session = engine_->open(task->input, task->stop.get_token());
+    task->session->run(work, {{task->input.received, nullptr}});
     std::optional<engine::Outcome> outcome;
-    if (begin.last) outcome = task->work->finish();
+    if (begin.last) outcome = task->session->outcome();
     const std::int64_t took = steady_nanoseconds() - since;
     {
       const std::lock_guard lock(mutex_);
@@ -429,9 +425,11 @@ void Trainer::compute(const wire::BeginT& begin) {
       task->took_ns[key] = took;
       if (outcome) {
         task->outcome = std::move(outcome);
-        task->work.reset();
-        task->input.received.reset();
-        made = true;
+        if (!begin.goes_on) {
+          task->session.reset();
+          task->input.received.reset();
+          made = true;
+        }
       }
     }
     wire::EndedT ended = said<wire::EndedT>(begin);
@@ -482,9 +480,9 @@ void Trainer::upload(const wire::BeginT& begin) {
 // --------------------------------------------------------------------
 
 void Trainer::keep_result(std::int64_t id, const Task& task) const {
-  if (options_.state.empty()) return;
+  if (options_.state.empty() || !task.outcome->result || !task.outcome->state) return;
   try {
-    engine_->save(*task.outcome->update, options_.state / result_name);
+    engine_->save(*task.outcome->result, options_.state / result_name);
     engine_->save(*task.outcome->state, options_.state / result_state_name);
     nlohmann::json took = nlohmann::json::array();
     for (const auto& [key, ns] : task.took_ns) took.push_back({key.first, key.second, ns});
@@ -493,7 +491,6 @@ void Trainer::keep_result(std::int64_t id, const Task& task) const {
                             {"task", id},
                             {"attempt", task.attempt},
                             {"version", task.input.version},
-                            {"rate", task.input.rate},
                             {"loss", task.outcome->loss},
                             {"finite", task.outcome->finite},
                             {"took_ns", took}};
@@ -550,13 +547,12 @@ void Trainer::read_kept() {
     task->input.task = id;
     task->input.node = node_;
     task->input.version = index.at("version").get<std::int64_t>();
-    task->input.rate = index.at("rate").get<double>();
     task->has_input = true;
     for (const auto& took : index.at("took_ns")) {
       task->took_ns[{took.at(0).get<int>(), took.at(1).get<int>()}] =
           took.at(2).get<std::int64_t>();
     }
-    if (task->outcome && task->outcome->update) return;
+    if (task->outcome && task->outcome->result) return;
     engine::Outcome outcome;
     outcome.loss = index.at("loss").is_number() ? index.at("loss").get<double>() : 0;
     outcome.finite = index.at("finite").get<bool>();
@@ -564,7 +560,7 @@ void Trainer::read_kept() {
       outcome.local_accuracy = index.at("local_accuracy").get<double>();
     }
     if (engine_) {
-      outcome.update = engine_->load_update(options_.state / result_name);
+      outcome.result = engine_->load_artifact(options_.state / result_name);
       outcome.state = engine_->load_state(options_.state / result_state_name);
     }
     task->outcome = std::move(outcome);

@@ -82,7 +82,7 @@ class Trainer {
     std::int32_t attempt = 0;
     engine::TaskInput input;
     bool has_input = false;
-    std::unique_ptr<engine::LocalTask> work;
+    std::unique_ptr<engine::Session> session;
     std::map<Key, std::int64_t> took_ns;  // of what has ended
     std::optional<engine::Outcome> outcome;
     std::stop_source stop;

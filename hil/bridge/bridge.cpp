@@ -425,10 +425,7 @@ class Bridge::Impl {
       assign.task = input.task;
       assign.attempt = attempt;
       assign.version = input.version;
-      assign.rate = input.rate;
-      assign.batch = input.batch;
-      assign.choose_masks = input.choose_masks;
-      assign.test_locally = input.test_locally;
+      assign.brief = engine::to_text(input.brief);
       connection().send(std::move(assign));
       bridge_.desk_.pack(input, [this, attempt, id = input.task, number = peer().connections](
                                     const auto& parcel, const std::string& trouble) {
@@ -601,7 +598,8 @@ class Bridge::Impl {
                           [this, node = peer.node, box, header, task = *input, attempt] {
                             const double stamp = steady_seconds();
                             peers_.at(node).orders->arrived(task.task, attempt, stamp);
-                            desk_.file(box, header, task, [=, this](Desk::Verdict verdict) {
+                            const bool last = !peers_.at(node).orders->goes_on(task.task);
+                            desk_.file(box, header, task, last, [=, this](Desk::Verdict verdict) {
                               filed(node, task.task, attempt, stamp, std::move(verdict));
                             });
                           });
@@ -618,7 +616,7 @@ class Bridge::Impl {
     if (!orders.knows(id)) return;  // given up meanwhile
     desk_.keep(id, std::move(verdict.outcome));
     if (!orders.filed(id, attempt, stamp)) desk_.forget(id);
-    node_of_.erase(id);
+    if (!orders.knows(id)) node_of_.erase(id);  // else another pass of it follows
   }
 
   void note(NodeId node, const wire::Readings& r, double stamp) {

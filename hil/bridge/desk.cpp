@@ -53,8 +53,8 @@ std::shared_ptr<engine::Unpacking> Desk::box(const std::string& header, std::uin
 }
 
 void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
-                const engine::TaskInput& input, Filed then) {
-  boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input,
+                const engine::TaskInput& input, bool last, Filed then) {
+  boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input, last,
                               then = std::move(then)] {
     auto verdict = std::make_shared<Verdict>();
     try {
@@ -64,7 +64,7 @@ void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
       if (!verdict->outcome.finite) {
         verdict->cause = sim::Cause::diverged;
         verdict->trouble = "its update holds NaN or infinity";
-      } else if (updates_) {
+      } else if (updates_ && last) {
         updates_->write(input.task, header, pieces);
       }
     } catch (const std::exception& e) {

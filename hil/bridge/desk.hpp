@@ -45,8 +45,9 @@ class Desk {
   };
   using Filed = std::function<void(Verdict verdict)>;
   // An update whose bytes have all come is checked and written down before anybody relies on it.
+  // `last`: no other of its task follows; else it is not written down.
   void file(std::shared_ptr<engine::Unpacking> box, std::string header,
-            const engine::TaskInput& input, Filed then);
+            const engine::TaskInput& input, bool last, Filed then);
   // It was filed, by this process or the one before it.
   [[nodiscard]] bool has_filed(sim::TaskId task) const;
 

@@ -45,14 +45,10 @@ void Orders::begin(const sim::RealActivity& a, double now) {
   command.begin.task = a.task;
   command.begin.activity = a.activity;
   command.begin.iteration = a.iteration;
+  command.begin.goes_on = a.iteration + 1 < open.graph->repeat();
   if (a.peer == sim::no_node) {
-    const sim::Work& work = a.what->work;
-    command.begin.work = work.kind == sim::Work::Kind::learn_masks ? wire::Work::learn_masks
-                         : work.kind == sim::Work::Kind::train     ? wire::Work::train
-                                                                   : wire::Work::nothing;
-    command.begin.epochs = work.epochs;
-    command.begin.steps = work.steps.value_or(-1);
-    command.begin.last = is_last(open, command.begin);
+    command.begin.work = engine::to_text(a.what->work);
+    command.begin.last = is_last(open, a);
   } else if (a.node == sim::server_node) {
     command.kind = Kind::download;
     // A transfer begins when it is ordered, whatever the network makes of it.
@@ -60,19 +56,35 @@ void Orders::begin(const sim::RealActivity& a, double now) {
     if (!open.assigned) open.fresh = true;
   } else {
     command.kind = Kind::upload;
-    command.begin.work = wire::Work::upload;
+    command.begin.kind = wire::Kind::send;
   }
   open.heard = now;
   open.commands[{a.activity, a.iteration}] = command;
   send(now);
 }
 
-// No other activity of the task computes after it.
-bool Orders::is_last(const Open& open, const wire::BeginT& begin) {
-  if (begin.iteration + 1 < open.graph->repeat()) return false;
+// Its role computes nothing after it in this pass. What only takes time is last where the role does
+// nothing else.
+bool Orders::is_last(const Open& open, const sim::RealActivity& activity) {
   const auto& all = open.graph->activities();
-  return std::none_of(all.begin() + begin.activity + 1, all.end(),
-                      [](const sim::Activity& a) { return a.work.kind != sim::Work::Kind::none; });
+  const auto computes = [&](const sim::Activity& a) {
+    return a.kind == sim::ActivityKind::compute && a.at == activity.what->at;
+  };
+  const auto works = [&](const sim::Activity& a) {
+    return computes(a) && !engine::is_nothing(a.work);
+  };
+  const auto after = all.begin() + activity.activity + 1;
+  if (!engine::is_nothing(activity.what->work)) return std::none_of(after, all.end(), works);
+  return std::none_of(all.begin(), all.end(), works) && std::none_of(after, all.end(), computes);
+}
+
+bool Orders::goes_on(Task task) const {
+  const auto found = tasks_.find(task);
+  if (found == tasks_.end()) return false;
+  for (const auto& [key, command] : found->second.commands) {
+    if (command.kind == Kind::upload) return command.begin.goes_on;
+  }
+  return false;
 }
 
 void Orders::give_up(Task task, double now) {
@@ -292,6 +304,10 @@ bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
   });
   if (upload == open->commands.end()) return false;
   notes_.ended(upload->second.id, stamp);
+  if (upload->second.begin.goes_on) {
+    open->commands.erase(upload);
+    return true;
+  }
   if (ready_) agent_.kept(task, attempt);
   tasks_.erase(task);  // nothing more is asked of the agent for it
   return true;

@@ -74,6 +74,8 @@ class Orders {
 
   // An update is offered: what it is the result of; nothing where it is not wanted (now).
   [[nodiscard]] std::optional<engine::TaskInput> offered(Task task, std::int32_t attempt);
+  // Another pass of the task follows, whose update takes the place of the one that was offered.
+  [[nodiscard]] bool goes_on(Task task) const;
   // All of it is there: nothing of it is asked for again.
   void arrived(Task task, std::int32_t attempt, double stamp);
   // It is checked and safe. False: it is not wanted any more.
@@ -122,7 +124,7 @@ class Orders {
   void end_downloads(Open& open, double stamp);
   void fail(Task task, Open& open, Key key, sim::Cause cause, const std::string& why);
   [[nodiscard]] double deadline(const Command& command) const;
-  static bool is_last(const Open& open, const wire::BeginT& begin);
+  static bool is_last(const Open& open, const sim::RealActivity& activity);
 
   sim::RealNode options_;
   Agent& agent_;

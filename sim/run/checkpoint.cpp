@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 2;
+constexpr int format = 3;
 
 // JSON has no NaN and no infinity: they are written as words.
 json number(double value) {
@@ -36,17 +36,24 @@ std::string weights_file(std::int64_t version) {
 std::string state_file(NodeId node, TaskId task) {
   return fmt::format("state-{}-{}.safetensors", node, task);
 }
-std::string update_file(TaskId task) { return fmt::format("update-{}.safetensors", task); }
+std::string result_file(TaskId task) { return fmt::format("result-{}.safetensors", task); }
 
 json to_json(const TaskLearned& t) {
   json j = {{"loss", number(t.loss)}, {"finite", t.finite}, {"kept", t.kept}};
   if (t.local_accuracy) j["local_accuracy"] = *t.local_accuracy;
+  if (const auto& a = t.aggregation) {
+    j["aggregation"] = {a->coverage_min, a->untrained, a->shares, a->shares_sum};
+  }
   return j;
 }
 
 TaskLearned task_from(const json& j) {
-  TaskLearned t{number(j.at("loss")), {}, j.at("finite"), j.at("kept")};
+  TaskLearned t{number(j.at("loss")), {}, j.at("finite"), j.at("kept"), {}};
   if (j.contains("local_accuracy")) t.local_accuracy = j["local_accuracy"].get<double>();
+  if (j.contains("aggregation")) {
+    const json& a = j["aggregation"];
+    t.aggregation = {a.at(0), a.at(1), a.at(2).get<std::vector<double>>(), a.at(3)};
+  }
   return t;
 }
 
@@ -102,27 +109,22 @@ Checkpoint CheckpointFolder::read() const {
     for (const json& s : index.at("states")) {
       const NodeId node = s.at(0);
       const TaskId task = s.at(1);
-      c.states[node] = {task, engine_->load_state(folder_ / state_file(node, task)),
-                        sizes_from(s.at(2))};
+      c.states[{node, s.at(3).get<bool>()}] = {
+          task, engine_->load_state(folder_ / state_file(node, task)), sizes_from(s.at(2))};
     }
     for (const json& l : index.at("live")) {
       const TaskId task = l.at(0);
       LiveTask live{l.at(1), weights[l.at(1)], nullptr};
-      if (l.at(2)) live.update = engine_->load_update(folder_ / update_file(task));
-      if (!live.update && !live.received) damaged("a version is missing");
+      if (l.at(2)) live.result = engine_->load_artifact(folder_ / result_file(task));
+      if (!live.result && !live.received) damaged("a version is missing");
       c.live[task] = std::move(live);
     }
     Results& r = c.results;
     for (const json& t : index.at("tasks")) r.tasks[t.at(0)] = task_from(t.at(1));
+    r.gone = index.at("gone").get<std::set<TaskId>>();
     for (const json& s : index.at("sizes")) r.sizes[s.at(0)] = sizes_from(s.at(1));
-    for (const json& a : index.at("aggregations")) {
-      r.aggregations[a.at(0)] = {a.at(1), a.at(2), a.at(3).get<std::vector<double>>()};
-    }
     for (const json& e : index.at("evaluations")) r.evaluations[e.at(0)] = evaluation_from(e.at(1));
-    if (c.version < 1 || !c.weights) damaged("the newest version is missing");
-    if (static_cast<std::int64_t>(r.aggregations.size()) != c.version) {
-      damaged("some aggregations are missing");
-    }
+    if (c.version < 0 || !c.weights) damaged("the newest version is missing");
   } catch (const json::exception& e) {
     damaged(e.what());
   }
@@ -141,16 +143,10 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     needed.insert(name);
     if (!std::filesystem::exists(folder_ / name)) save(folder_ / name);
   };
-  json index = {{"format", format},
-                {"scenario_hash", hash_},
-                {"version", c.version},
-                {"weights", json::array()},
-                {"states", json::array()},
-                {"live", json::array()},
-                {"tasks", json::array()},
-                {"sizes", json::array()},
-                {"aggregations", json::array()},
-                {"evaluations", json::array()}};
+  json index = {
+      {"format", format},         {"scenario_hash", hash_},  {"version", c.version},
+      {"weights", json::array()}, {"states", json::array()}, {"live", json::array()},
+      {"tasks", json::array()},   {"sizes", json::array()},  {"evaluations", json::array()}};
   std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights = {{c.version, c.weights}};
   for (const auto& [task, live] : c.live) {
     if (live.received) weights[live.version] = live.received;
@@ -159,23 +155,21 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     index["weights"].push_back(version);
     keep(weights_file(version), [&, w = held](const auto& file) { engine_->save(*w, file, {}); });
   }
-  for (const auto& [node, s] : c.states) {
-    index["states"].push_back({node, s.task, to_json(s.sizes)});
-    keep(state_file(node, s.task),
+  for (const auto& [of, s] : c.states) {
+    index["states"].push_back({of.first, s.task, to_json(s.sizes), of.second});
+    keep(state_file(of.first, s.task),
          [&, held = s.state](const auto& file) { engine_->save(*held, file); });
   }
   for (const auto& [task, live] : c.live) {
-    index["live"].push_back({task, live.version, live.update != nullptr});
-    if (!live.update) continue;
-    keep(update_file(task),
-         [&, held = live.update](const auto& file) { engine_->save(*held, file); });
+    index["live"].push_back({task, live.version, live.result != nullptr});
+    if (!live.result) continue;
+    keep(result_file(task),
+         [&, held = live.result](const auto& file) { engine_->save(*held, file); });
   }
   const Results& r = c.results;
   for (const auto& [task, t] : r.tasks) index["tasks"].push_back({task, to_json(t)});
+  index["gone"] = r.gone;
   for (const auto& [task, s] : r.sizes) index["sizes"].push_back({task, to_json(s)});
-  for (const auto& [version, a] : r.aggregations) {
-    index["aggregations"].push_back({version, a.coverage_min, a.untrained, a.shares});
-  }
   for (const auto& [version, e] : r.evaluations) {
     index["evaluations"].push_back({version, to_json(e)});
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 
 namespace convoy::sim {
 namespace {
@@ -13,42 +14,6 @@ constexpr std::chrono::milliseconds a_moment(50);
 
 // What the simulation is about to wait for goes before all tasks.
 constexpr double first_of_all = std::numeric_limits<double>::infinity();
-
-double flops_of(const TaskGraph& graph) {
-  double flops = 0;
-  for (const Activity& a : graph.activities()) flops += a.flops;
-  return flops;
-}
-
-bool has(const TaskGraph& graph, Work::Kind kind) {
-  return std::any_of(graph.activities().begin(), graph.activities().end(),
-                     [&](const Activity& a) { return a.work.kind == kind; });
-}
-
-// Carries out what the task's activities do, in their order (each comes after its inputs).
-engine::Outcome compute(const engine::Engine& engine, const engine::TaskInput& input,
-                        const TaskGraph& graph, const std::stop_token& stop,
-                        std::promise<engine::Submodel>& masks) {
-  const std::unique_ptr<engine::LocalTask> task = engine.begin(input, stop);
-  bool told = false;
-  for (const Activity& a : graph.activities()) {
-    switch (a.work.kind) {
-      case Work::Kind::learn_masks:
-        task->learn_masks(a.work.epochs);
-        masks.set_value(task->submodel());
-        told = true;
-        break;
-      case Work::Kind::train:
-        if (!told) masks.set_value(task->submodel());
-        told = true;
-        task->train(a.work.epochs, a.work.steps);
-        break;
-      case Work::Kind::none:
-        break;
-    }
-  }
-  return task->finish();
-}
 
 }  // namespace
 
@@ -69,12 +34,11 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
     if (options_.real != nullptr) updates_.emplace(options_.folder);
     if (updates_ && !options_.resume) updates_->remove();
   }
-  if (resumed_.version > 0) {
+  if (resumed_.version >= 0) {
     states_ = std::exchange(resumed_.states, {});
     results_ = std::exchange(resumed_.results, {});
-  } else {
-    weights_ = std::move(initial);
   }
+  if (!replaying()) weights_ = std::move(initial);
 }
 
 Learner::~Learner() = default;
@@ -89,12 +53,13 @@ Result Learner::wait(Job<Result>& job) const {
   return job.get();
 }
 
-// Where a run is resumed a task is one of four: it was done and aggregated, or came to nothing, as
-// the replay goes on to show; it was done and waited; it was under way; it is new.
+// Where a run is resumed a task is one of four: it was done and its result taken, or came to
+// nothing, as the replay goes on to show; it was done and waited; it was under way; it is new.
 void Learner::assigned(const Assign& order) {
   const auto before = resumed_.live.find(order.task);
   const bool was_live = before != resumed_.live.end();
-  if (!was_live && (replaying() || results_.tasks.contains(order.task))) return;
+  const bool known = results_.tasks.contains(order.task) || results_.gone.contains(order.task);
+  if (!was_live && (replaying() || known)) return;
   Live& live = live_[order.task];
   if (was_live) {
     static_cast<LiveTask&>(live) = std::move(before->second);
@@ -103,10 +68,10 @@ void Learner::assigned(const Assign& order) {
     live.version = version_;
     live.received = weights_;
   }
-  live.node = order.members.back();
-  live.real = is_real(live.node);
-  live.has_mask_phase = has(*order.graph, Work::Kind::learn_masks);
-  if (!live.update) start(order, live);
+  live.order = order;
+  live.real = is_real(live.node());
+  if (!live.result) start(live);
+  if (live.order.aggregates_a_version()) ++making_versions_;
 }
 
 Learner::Live& Learner::live_task(TaskId task) {
@@ -124,136 +89,196 @@ bool Learner::is_real(NodeId node) const {
          scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
 }
 
-engine::TaskInput Learner::input_of(const Assign& order, const Live& live) const {
+engine::TaskInput Learner::input_of(const Live& live, NodeId node) const {
   engine::TaskInput input;
-  input.node = live.node;
-  input.task = order.task;
+  input.node = node;
+  input.task = live.order.task;
   input.version = live.version;
-  input.rate = order.rate;
-  input.batch = scenario_.setting->nodes[static_cast<std::size_t>(live.node)].batch;
-  input.choose_masks = order.choose_masks;
-  input.test_locally = scenario_.evaluation.local;
+  input.brief = live.order.brief;
   input.received = live.received;
-  if (const auto state = states_.find(live.node); state != states_.end()) {
+  if (const auto state = states_.find(live.state_of(node)); state != states_.end()) {
     input.state = state->second.state;
   }
   return input;
 }
 
-void Learner::start(const Assign& order, Live& live) {
+std::vector<engine::Input> Learner::given_to(const Live& live) {
+  std::vector<engine::Input> given;
+  given.reserve(live.order.consumes.size());
+  for (const TaskId task : live.order.consumes) {
+    const Live& taken = live_task(task);
+    if (!taken.result) {
+      throw std::logic_error(fmt::format("task {} takes the result of task {}, which has none",
+                                         live.order.task, task));
+    }
+    given.push_back({taken.result, engine_->needs_received() ? taken.received : nullptr});
+  }
+  return given;
+}
+
+void Learner::start(Live& live) {
+  for (const NodeId member : live.order.members) {
+    const bool partner = member != live.node();
+    if (!is_real(member) || (!partner && live.order.consumes.empty())) continue;
+    throw base::UserError(fmt::format(
+        "task {}: {}, a real node, {}; set backend = \"sim\" for it", live.order.task,
+        scenario_.world.nodes[static_cast<std::size_t>(member)].name,
+        partner ? "would have a part in another node's task, and is not told of it"
+                : "would take the results of others, which are not sent to real nodes"));
+  }
   if (live.real) {
-    options_.real->assigned(input_of(order, live), order.graph);
+    options_.real->assigned(input_of(live, live.node()), live.order.graph);
     return;
   }
-  auto masks = std::make_shared<std::promise<engine::Submodel>>();
-  live.masks = masks->get_future();
+  // One that others come before would be computed from a version that they replace.
+  if (live.order.aggregates_a_version() && making_versions_ > 0) return;
+  compute(live);
+}
+
+void Learner::compute(Live& live) {
+  TaskComputation task;
+  task.graph = live.order.graph;
+  task.worker = live.order.worker;
+  task.result = live.order.publishes >= 0 ? live.order.publishes : live.order.graph->result();
+  for (const NodeId member : live.order.members) task.inputs.push_back(input_of(live, member));
+  task.given = given_to(live);
+  const auto chosen = std::make_shared<std::promise<engine::Submodel>>();
+  live.chosen = chosen->get_future();
+  const bool is_waited_for = !live.order.consumes.empty();
+  const double cost = is_waited_for ? first_of_all : flops_of(*task.graph);
   live.job = pool_.submit<engine::Outcome>(
-      flops_of(*order.graph),
-      [engine = engine_, input = input_of(order, live), graph = order.graph, masks](
-          const std::stop_token& stop) { return compute(*engine, input, *graph, stop, *masks); });
+      cost, [engine = engine_, task = std::move(task), chosen](const std::stop_token& stop) {
+        return carry_out(*engine, task, stop,
+                         [&](const engine::Submodel& kept) { chosen->set_value(kept); });
+      });
+}
+
+void Learner::start_anew(Live& live) {
+  if (live.job) live.job->give_up();
+  live.version = version_;
+  live.received = weights_;
+  compute(live);
 }
 
 engine::Submodel Learner::submodel(TaskId task) {
   if (!results_.sizes.contains(task)) {
     Live& live = live_task(task);
-    if (!live.has_mask_phase) {
-      results_.sizes[task] = states_.at(live.node).sizes;
+    if (!live.job && !live.real) compute(live);
+    if (!chooses_before_sizing(*live.order.graph)) {
+      results_.sizes[task] = states_.at(live.state_of(live.node())).sizes;
     } else {
-      // The masks are there before the whole job is, unless it fails.
-      bool job_over = false;
-      while (live.masks.wait_for(a_moment) != std::future_status::ready && !job_over) {
+      // It is chosen before the whole job is done, unless that fails.
+      while (live.chosen.wait_for(a_moment) != std::future_status::ready) {
         check_interrupted();
-        job_over = live.job.is_ready();
+        if (live.job->is_ready()) break;
       }
-      if (live.masks.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-        live.job.get();  // throws what kept them from coming
+      if (live.chosen.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+        live.job->get();  // throws what kept it from coming
       }
-      const engine::Submodel masks = live.masks.get();
-      results_.sizes[task] = {masks.depth, engine::sizes_of(masks)};
+      const engine::Submodel kept = live.chosen.get();
+      results_.sizes[task] = {kept.depth, engine::sizes_of(kept)};
     }
   }
   const Sizes& sizes = results_.sizes.at(task);
   return engine::submodel_of_sizes(sizes.depth, sizes.members);
 }
 
-TaskLearned Learner::done(TaskId task, NodeId node) {
+TaskLearned Learner::finish(TaskId task, Live& live) {
+  engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(*live.job);
+  live.job.reset();
+  TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
+  learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
+  learned.aggregation = std::move(outcome.aggregation);
+  results_.tasks[task] = learned;
+  if (!outcome.finite) return learned;
+  if (outcome.state) {
+    states_[live.state_of(live.node())] = {
+        task,
+        std::move(outcome.state),
+        {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
+  }
+  live.result = std::move(outcome.result);
+  // Some rules compare with what was received; nobody else needs it any more. What stands for other
+  // results is as old as the oldest of them.
+  if (!engine_->needs_received()) live.received.reset();
+  const bool stands_for_others = live.received && live.order.publishes < 0;
+  for (const TaskId taken : live.order.consumes) {
+    const auto found = stands_for_others ? live_.find(taken) : live_.end();
+    if (found == live_.end() || found->second.version >= live.version) continue;
+    live.version = found->second.version;
+    live.received = found->second.received;
+  }
+  return learned;
+}
+
+void Learner::let_go(const std::vector<TaskId>& tasks) {
+  for (const TaskId task : tasks) live_.erase(task);
+}
+
+TaskLearned Learner::done(TaskId task) {
   if (const auto known = results_.tasks.find(task); known != results_.tasks.end()) {
     return known->second;
   }
   Live& live = live_task(task);
-  engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(live.job);
-  TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
-  learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
-  results_.tasks[task] = learned;
-  if (!outcome.finite) {
-    live_.erase(task);
-    return learned;
+  const TaskLearned learned = finish(task, live);
+  // Without a result there is nothing that anybody could take.
+  if (!learned.finite || !live.result) live_.erase(task);
+  return learned;
+}
+
+TaskLearned Learner::published(TaskId task) {
+  if (replaying()) {
+    if (++version_ == resumed_.version) weights_ = std::move(resumed_.weights);
+    return results_.tasks.at(task);
   }
-  states_[node] = {
-      task, std::move(outcome.state), {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
-  live.update = std::move(outcome.update);
-  // The drift rules compare with what was received; nobody else needs it any more.
-  const engine::AggregationRule rule = scenario_.schedule.learning.aggregation;
-  if (rule == engine::AggregationRule::coverage) live.received.reset();
+  Live& live = live_task(task);
+  TaskLearned learned;
+  if (live.order.aggregates_a_version()) {
+    if (!live.job || live.version != version_) start_anew(live);
+    learned = finish(task, live);
+    --making_versions_;
+    if (!learned.finite) return learned;
+  } else {
+    learned = results_.tasks.at(task);
+  }
+  weights_ = engine_->next_version(weights_, live.result);
+  ++version_;
+  let_go(live.order.consumes);
+  live_.erase(task);
   return learned;
 }
 
 void Learner::given_up(TaskId task) {
   const auto found = live_.find(task);
   if (found == live_.end()) return;
-  if (!found->second.real) found->second.job.give_up();
+  if (!results_.tasks.contains(task)) results_.gone.insert(task);
+  Live& live = found->second;
+  if (live.job) live.job->give_up();
+  if (live.order.aggregates_a_version()) --making_versions_;
   live_.erase(found);
 }
 
-void Learner::aggregate(const std::vector<TaskId>& tasks) {
-  aggregating_ = tasks;
-  if (replaying()) return;  // known
-  std::vector<engine::Contribution> contributions;
-  for (const TaskId task : tasks) {
-    const Live& live = live_task(task);
-    contributions.push_back({live.update, live.received});
-  }
-  aggregation_ = pool_.submit<engine::Aggregated>(
-      first_of_all,
-      [engine = engine_, current = weights_, contributions = std::move(contributions)](
-          const std::stop_token&) { return engine->aggregate(*current, contributions); });
-}
-
-AggregationLearned Learner::aggregated() {
-  if (replaying()) {
-    if (++version_ == resumed_.version) weights_ = std::move(resumed_.weights);
-    return results_.aggregations.at(version_);
-  }
-  engine::Aggregated result = wait(*aggregation_);
-  aggregation_.reset();
-  for (const TaskId task : aggregating_) live_.erase(task);
-  ++version_;
-  weights_ = std::move(result.weights);
-  return results_.aggregations[version_] = {result.coverage_min, result.untrained,
-                                            std::move(result.shares)};
-}
-
-void Learner::judge() {
-  judging_ = version_;
-  if (evaluation_ || results_.evaluations.contains(version_)) return;
+std::int64_t Learner::judge() {
+  if (evaluations_.contains(version_) || results_.evaluations.contains(version_)) return version_;
   if (!weights_) {
     throw base::UserError(fmt::format(
         "{}: the checkpoint does not say how good version {} is; is it damaged? Run anew with "
         "--overwrite",
         options_.folder.string(), version_));
   }
-  evaluation_ = pool_.submit<engine::Evaluation>(
+  evaluations_[version_] = pool_.submit<engine::Evaluation>(
       first_of_all,
       [engine = engine_, weights = weights_, rate = scenario_.evaluation.rate](
           const std::stop_token& stop) { return engine->evaluate(*weights, rate, stop); });
+  return version_;
 }
 
-engine::Evaluation Learner::judged() {
-  if (evaluation_) {
-    results_.evaluations[judging_] = wait(*evaluation_);
-    evaluation_.reset();
+engine::Evaluation Learner::judged(std::int64_t version) {
+  if (const auto job = evaluations_.find(version); job != evaluations_.end()) {
+    results_.evaluations[version] = wait(job->second);
+    evaluations_.erase(job);
   }
-  return results_.evaluations.at(judging_);
+  return results_.evaluations.at(version);
 }
 
 // What the checkpoint has whole, nobody asks for again; all else a resumed run may.
@@ -265,14 +290,17 @@ void Learner::collect_updates() const {
 }
 
 void Learner::maybe_checkpoint() {
-  if (version_ == written_version_) return;
+  // Before the first version every task counts; after it a version is worth a checkpoint.
+  const bool nothing_new =
+      version_ == written_version_ && (version_ > 0 || results_.tasks.size() == written_tasks_);
+  if (nothing_new) return;
   const std::chrono::duration<double> age = std::chrono::steady_clock::now() - written_;
   if (age.count() >= scenario_.output.checkpoint_s) checkpoint();
 }
 
 void Learner::checkpoint(bool over) {
-  // Before the first version there is nothing worth more than the seed.
-  if (!folder_ || replaying() || version_ == 0) return;
+  const bool nothing_learned = version_ == 0 && results_.tasks.empty();
+  if (!folder_ || replaying() || nothing_learned) return;
   if (options_.before_checkpoint) options_.before_checkpoint();
   Checkpoint c;
   c.version = version_;
@@ -286,6 +314,7 @@ void Learner::checkpoint(bool over) {
   folder_->write(c);
   collect_updates();
   written_version_ = version_;
+  written_tasks_ = results_.tasks.size();
   written_ = std::chrono::steady_clock::now();
 }
 

@@ -9,11 +9,13 @@
 // not depend on how many workers there are or how fast they are.
 
 #include <atomic>
-#include <deque>
+#include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "sim/run/checkpoint.hpp"
 #include "sim/run/real_nodes.hpp"
+#include "sim/run/task_computation.hpp"
 #include "sim/run/update_folder.hpp"
 #include "sim/run/worker_pool.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -42,22 +44,23 @@ class Learner {
   Learner(const Learner&) = delete;
   Learner& operator=(const Learner&) = delete;
 
-  // A task starts from the present version.
+  // A task starts from the present version. Throws std::logic_error where a result that it takes is
+  // not there.
   void assigned(const Assign& order);
-  // What the task's node keeps of the model, as far as costs go. Waits for its mask phase.
+  // What the task's worker keeps of the model, as far as costs go. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
-  // The task's last activity has ended: waits for its result.
-  TaskLearned done(TaskId task, NodeId node);
+  // The task's last activity has ended: waits for its outcome.
+  TaskLearned done(TaskId task);
+  // Its result is the next version from now on, and those that it took are let go. One that
+  // aggregates a version is waited for here, when its turn has come.
+  TaskLearned published(TaskId task);
   void given_up(TaskId task);
+  // Somebody has what these tasks made.
+  void let_go(const std::vector<TaskId>& tasks);
 
-  // Makes the next version of these tasks' updates.
-  void aggregate(const std::vector<TaskId>& tasks);
-  // It is the present version from now on.
-  AggregationLearned aggregated();
-
-  // Starts judging the present version; judged() waits for it. One at a time.
-  void judge();
-  engine::Evaluation judged();
+  // Starts judging the present version, whose number it gives; judged() waits for it.
+  std::int64_t judge();
+  engine::Evaluation judged(std::int64_t version);
 
   // Writes a checkpoint where the last one is old enough. To be called at the end of an instant.
   void maybe_checkpoint();
@@ -68,16 +71,25 @@ class Learner {
 
  private:
   struct Live : LiveTask {
-    NodeId node = no_node;
-    bool has_mask_phase = false;
-    bool real = false;  // computed elsewhere
-    Job<engine::Outcome> job;
-    std::future<engine::Submodel> masks;
+    Assign order;
+    bool real = false;                        // computed elsewhere
+    std::optional<Job<engine::Outcome>> job;  // nothing: it has not been begun
+    std::future<engine::Submodel> chosen;
+
+    [[nodiscard]] NodeId node() const { return order.worker_node(); }
+    [[nodiscard]] StateOf state_of(NodeId node) const {
+      return {node, order.kind == TaskKind::aggregation};
+    }
   };
 
-  void start(const Assign& order, Live& live);
+  void start(Live& live);
+  void compute(Live& live);
+  // From the version that is there now.
+  void start_anew(Live& live);
+  TaskLearned finish(TaskId task, Live& live);
   [[nodiscard]] bool is_real(NodeId node) const;
-  [[nodiscard]] engine::TaskInput input_of(const Assign& order, const Live& live) const;
+  [[nodiscard]] engine::TaskInput input_of(const Live& live, NodeId node) const;
+  [[nodiscard]] std::vector<engine::Input> given_to(const Live& live);
   void collect_updates() const;
   template <class Result>
   Result wait(Job<Result>& job) const;
@@ -95,20 +107,19 @@ class Learner {
   std::int64_t version_ = 0;
   std::shared_ptr<const engine::Weights> weights_;  // of the present version; null: replaying
   std::unordered_map<TaskId, Live> live_;
-  std::map<NodeId, Checkpoint::State> states_;
-  std::vector<TaskId> aggregating_;
-  std::int64_t judging_ = 0;  // the version
+  std::map<StateOf, Checkpoint::State> states_;
+  int making_versions_ = 0;  // tasks under way that aggregate one
 
   Results results_;
   // Of the checkpoint that a run was resumed from what has not been taken up yet: the tasks that
   // were live then, until they are assigned again, and its newest version.
   Checkpoint resumed_;
   std::int64_t written_version_ = 0;
+  std::size_t written_tasks_ = 0;  // results that the last checkpoint has
   std::chrono::steady_clock::time_point written_;
 
   // Last: its threads end first.
-  std::optional<Job<engine::Aggregated>> aggregation_;
-  std::optional<Job<engine::Evaluation>> evaluation_;
+  std::map<std::int64_t, Job<engine::Evaluation>> evaluations_;  // under way, by version
   WorkerPool pool_;
 };
 

@@ -29,7 +29,7 @@ std::string detail_of(const Event& event) {
     case EventKind::task_failed:
       return fmt::format("{} activity={} finished={:.6g}", name_of(event.cause), event.activity,
                          event.finished);
-    case EventKind::aggregated:
+    case EventKind::published:
       return fmt::format("version={}", event.version);
     case EventKind::evaluated:
       return fmt::format("version={} accuracy={}", event.version, event.accuracy);
@@ -42,6 +42,20 @@ std::string detail_of(const Event& event) {
     default:
       return "";
   }
+}
+
+// TaskRow::kind
+constexpr const char* is_update = "update";
+
+// A task is in the version that is summed up.
+void count_in(TaskRow& row, AggregationRow& sum) {
+  row.aggregated_version = sum.version;
+  row.staleness = sum.version - 1 - row.base_version;
+  if (row.kind != is_update) return;
+  ++sum.updates;
+  sum.samples += row.samples;
+  sum.staleness_mean += static_cast<double>(*row.staleness);
+  sum.staleness_max = std::max(sum.staleness_max, *row.staleness);
 }
 
 }  // namespace
@@ -76,13 +90,15 @@ void Recorder::order(const Order& order, double now) {
   if (store_ == nullptr) return;
   JournalRow row{.time_s = now, .is_order = true, .kind = name_of(order)};
   if (const auto* assign = std::get_if<Assign>(&order)) {
-    row.node = assign->members.back();
+    row.node = assign->worker_node();
     row.task = assign->task;
     row.detail = assign->label;
+    if (!assign->consumes.empty()) {
+      row.detail += fmt::format(" consumes={}", fmt::join(assign->consumes, " "));
+    }
+    if (assign->publishes >= 0) row.detail += " publishes";
   } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
     row.task = cancel->task;
-  } else if (const auto* aggregate = std::get_if<Aggregate>(&order)) {
-    row.detail = fmt::format("{}", fmt::join(aggregate->tasks, " "));
   } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
     row.detail = fmt::format("timer={} at={}", timer->timer, timer->time);
   } else if (const auto* gone = std::get_if<CancelTimer>(&order)) {
@@ -94,26 +110,42 @@ void Recorder::order(const Order& order, double now) {
 }
 
 void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
-  open_[order.task] = {.id = order.task,
-                       .node = order.members.back(),
-                       .label = order.label,
-                       .rate = order.rate,
-                       .samples = order.samples,
-                       .base_version = base,
-                       .assigned_s = now};
+  OpenTask& task = open_[order.task];
+  task.row = {.id = order.task,
+              .node = order.worker_node(),
+              .label = order.label,
+              .kind = order.kind == TaskKind::update ? is_update : "aggregation",
+              .rate = order.rate,
+              .samples = order.samples,
+              .base_version = base,
+              .assigned_s = now};
+  task.publishes = order.publishes >= 0;
+  task.consumes = order.consumes;
 }
 
-NodeId Recorder::node_of(TaskId task) const { return static_cast<NodeId>(open_.at(task).node); }
+// What a task took is the more of its result the larger its share.
+void Recorder::note_shares(const OpenTask& task, const TaskLearned* learned) {
+  for (std::size_t i = 0; i < task.consumes.size(); ++i) {
+    TaskRow& taken = open_.at(task.consumes[i]).row;
+    taken.consumed_by = task.row.id;
+    if (learned != nullptr && learned->aggregation) {
+      taken.share = learned->aggregation->shares.at(i);
+    }
+  }
+}
 
-void Recorder::task_done(TaskId task, double now, const TaskLearned* learned) {
-  TaskRow& row = open_.at(task);
+void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
+  OpenTask& task = open_.at(id);
+  task.is_done = true;
+  TaskRow& row = task.row;
+  row.ended_s = now;
+  note_shares(task, learned);
+  if (row.kind != is_update) return;
   if (learned != nullptr) {
     row.kept = learned->kept;
     row.loss = learned->loss;
     row.local_accuracy = learned->local_accuracy;
   }
-  row.ended_s = now;
-  row.outcome = "buffered";
   ++tasks_;
   samples_ += row.samples;
 }
@@ -127,34 +159,48 @@ void Recorder::close(TaskRow row, std::string outcome) {
 void Recorder::task_failed(TaskId task, Cause cause, double now) {
   const auto there = open_.find(task);
   if (there == open_.end()) return;
-  TaskRow row = there->second;
+  TaskRow row = there->second.row;
+  if (there->second.is_done && !there->second.publishes) {
+    // What it took is gone with it.
+    const std::vector<TaskId> taken = there->second.consumes;
+    for (const TaskId id : taken) task_failed(id, cause, now);
+  }
   row.ended_s = now;
-  ++failed_;
+  if (row.kind == is_update) ++failed_;
   close(std::move(row), std::string(name_of(cause)));
 }
 
-void Recorder::aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start,
-                          double now, const AggregationLearned* learned) {
-  AggregationRow sum{.version = version,
-                     .start_s = start,
-                     .end_s = now,
-                     .updates = static_cast<std::int64_t>(tasks.size())};
-  if (learned != nullptr) {
-    sum.coverage_min = learned->coverage_min;
-    sum.untrained = learned->untrained;
-    coverage_min_ = std::min(coverage_min_.value_or(learned->coverage_min), learned->coverage_min);
-    untrained_ = learned->untrained;
-  }
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    TaskRow row = open_.at(tasks[i]);
-    if (learned != nullptr) row.share = learned->shares.at(i);
-    row.aggregated_version = version;
-    row.staleness = version - 1 - row.base_version;
-    sum.samples += row.samples;
-    sum.staleness_mean += static_cast<double>(*row.staleness);
-    sum.staleness_max = std::max(sum.staleness_max, *row.staleness);
+// Tasks that an open one took are in the version that it makes, and so on.
+void Recorder::take_in(const OpenTask& task, AggregationRow& sum) {
+  for (const TaskId id : task.consumes) {
+    const OpenTask taken = std::move(open_.at(id));
+    take_in(taken, sum);
+    TaskRow row = taken.row;
+    count_in(row, sum);
     close(std::move(row), "aggregated");
   }
+}
+
+void Recorder::published(TaskId id, std::int64_t version, double now, const TaskLearned* learned) {
+  const OpenTask task = open_.at(id);
+  TaskRow row = task.row;
+  const bool is_aggregation = !task.consumes.empty();
+  AggregationRow sum{.version = version,
+                     .task = id,
+                     .start_s = is_aggregation ? row.assigned_s : now,
+                     .end_s = now};
+  if (learned != nullptr && learned->aggregation) {
+    const engine::AggregationReport& report = *learned->aggregation;
+    sum.coverage_min = report.coverage_min;
+    sum.untrained = report.untrained;
+    coverage_min_ = std::min(coverage_min_.value_or(report.coverage_min), report.coverage_min);
+    untrained_ = report.untrained;
+  }
+  note_shares(task, learned);
+  take_in(task, sum);
+  row.published_version = version;
+  if (row.kind == is_update) count_in(row, sum);
+  close(std::move(row), "published");
   aggregated_ += sum.updates;
   staleness_sum_ += sum.staleness_mean;
   staleness_max_ = std::max(staleness_max_, sum.staleness_max);
@@ -185,7 +231,7 @@ void Recorder::activity(const ActivityRecord& record) {
     bytes_up_ += up ? what.bytes : 0;
   }
   if (const auto task = open_.find(record.task); task != open_.end()) {
-    TaskRow& row = task->second;
+    TaskRow& row = task->second.row;
     (transfer ? row.communicating_s : row.busy_s) += took;
     row.energy_j += record.energy_j;
     if (whole) {
@@ -220,15 +266,14 @@ void Recorder::presence(const ElasticClock::Presence& presence, double now) {
 }
 
 void Recorder::run_ended(double now) {
-  std::vector<TaskRow> rows;
-  rows.reserve(open_.size());
-  for (const auto& [id, row] : open_) rows.push_back(row);
-  std::sort(rows.begin(), rows.end(),
-            [](const TaskRow& a, const TaskRow& b) { return a.id < b.id; });
-  for (TaskRow& row : rows) {
-    const bool done = row.outcome == "buffered";
-    if (!done) row.ended_s = now;
-    close(std::move(row), done ? "buffered" : std::string(name_of(Cause::run_ended)));
+  std::vector<OpenTask> tasks;
+  tasks.reserve(open_.size());
+  for (const auto& [id, task] : open_) tasks.push_back(task);
+  std::sort(tasks.begin(), tasks.end(),
+            [](const OpenTask& a, const OpenTask& b) { return a.row.id < b.row.id; });
+  for (OpenTask& task : tasks) {
+    if (!task.is_done) task.row.ended_s = now;
+    close(std::move(task.row), task.is_done ? "buffered" : std::string(name_of(Cause::run_ended)));
   }
 }
 

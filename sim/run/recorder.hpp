@@ -1,9 +1,8 @@
 #pragma once
 
-// Writes down what happens in a run: the journal of events and orders, tasks, activities,
-// aggregations. Counts what the summary needs. Works without a store as well.
+// Writes down what happens in a run: the journal of events and orders, tasks, activities, versions.
+// Counts what the summary needs. Works without a store as well.
 
-#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -31,10 +30,9 @@ class Recorder {
   void assigned(const Assign& order, std::int64_t base, double now);
   // `learned`: null where the run does not learn.
   void task_done(TaskId task, double now, const TaskLearned* learned);
-  [[nodiscard]] NodeId node_of(TaskId task) const;
   void task_failed(TaskId task, Cause cause, double now);
-  void aggregated(const std::vector<TaskId>& tasks, std::int64_t version, double start, double now,
-                  const AggregationLearned* learned);
+  // A task that is done made a version. All that it took, and they took, is in that version.
+  void published(TaskId task, std::int64_t version, double now, const TaskLearned* learned);
   void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);
   void activity(const ActivityRecord& record);
   void presence(const ElasticClock::Presence& presence, double now);
@@ -46,13 +44,22 @@ class Recorder {
   void count_into(Summary& summary) const;
 
  private:
+  struct OpenTask {
+    TaskRow row;
+    bool is_done = false;
+    bool publishes = false;
+    std::vector<TaskId> consumes;
+  };
+
   void journal(JournalRow row);
   void close(TaskRow row, std::string outcome);
+  void note_shares(const OpenTask& task, const TaskLearned* learned);
+  void take_in(const OpenTask& task, AggregationRow& sum);
 
   StoreWriter* store_;
   RecordLevel level_;
   bool real_;
-  std::unordered_map<TaskId, TaskRow> open_;  // tasks whose fate is not known yet
+  std::unordered_map<TaskId, OpenTask> open_;  // tasks whose fate is not known yet
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;
 

@@ -5,17 +5,21 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <ctime>
+#include <deque>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
+#include <stdexcept>
 #include <thread>
+#include <unordered_map>
 
 #include "base/text.hpp"
 #include "sim/run/learner.hpp"
 #include "sim/run/open_engine.hpp"
 #include "sim/run/recorder.hpp"
-#include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/world/world.hpp"
 
@@ -25,12 +29,24 @@ namespace {
 // Timers of the run's own; schedules count theirs from 0.
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t judged_timer = end_timer + 1;  // the model is to be judged at this instant
-constexpr std::int64_t judge_next_timer = end_timer + 2;  // time to judge it
-constexpr std::int64_t replay_end_timer = end_timer + 3;  // the recording ends here
+constexpr std::int64_t judge_next_timer = end_timer + 2;    // time to judge it
+constexpr std::int64_t replay_end_timer = end_timer + 3;    // the recording ends here
+constexpr std::int64_t instant_over_timer = end_timer + 4;  // nothing else is left of this instant
 
-// Aggregations are tasks of the world too; the one that makes version v is task -v - 1.
-TaskId aggregation_task(std::int64_t version) { return -version - 1; }
-bool is_aggregation(TaskId task) { return task < no_task; }
+// A task that was ordered and whose result nobody has taken.
+struct OpenTask {
+  NodeId worker = no_node;
+  TaskKind kind = TaskKind::update;
+  bool publishes = false;
+  bool is_done = false;
+  bool is_taken = false;     // by a task that is under way
+  std::int64_t updates = 1;  // of nodes, that are in its result
+  std::vector<TaskId> consumes;
+  std::shared_ptr<const TaskGraph> graph;
+
+  // Learned of when its turn to be the next version comes (Assign::aggregates_a_version).
+  [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
+};
 
 template <class... F>
 struct Overloaded : F... {
@@ -51,8 +67,7 @@ class Run : public WorldListener, public RunView {
         initial_(engine_ ? engine_->initial(scenario.initial_weights) : nullptr),
         world_(scenario.world, *this, options.real),
         store_(open_store()),
-        recorder_(store_.get(), scenario.output.record, options.real != nullptr),
-        local_updates_(scenario.setting) {
+        recorder_(store_.get(), scenario.output.record, options.real != nullptr) {
     if (engine_) start_learning();
     if (options_.real == nullptr) return;
     if (engine_) options_.real->use(engine_);
@@ -91,21 +106,38 @@ class Run : public WorldListener, public RunView {
   void on_instant(std::span<const Event> happened) override {
     if (finished_) return;
     std::vector<Event> events(happened.begin(), happened.end());
-    for (Event& event : events) {
-      if (learner_) learn_of(event);
-      if (!is_aggregation(event.task)) continue;
-      if (event.kind == EventKind::task_done) {
-        event.kind = EventKind::aggregated;
-        event.version = version_ + 1;
-      }
-      event.node = server_node;
+    std::erase_if(events, [this](const Event& e) { return is_over(e); });
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      if (learner_) learn_of(events[i]);
+      if (events[i].kind != EventKind::task_done || !open_.at(events[i].task).publishes) continue;
+      Event published = events[i];
+      published.kind = EventKind::published;
+      published.node = server_node;
+      events.push_back(published);
     }
     std::sort(events.begin(), events.end(), comes_before);
     ordered_ = false;
-    for (Event& event : events) {
-      event.last = &event == &events.back();
-      handle(event);
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      if (is_over(events[i])) continue;
+      events[i].last = std::all_of(events.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                                   events.end(), [this](const Event& e) { return is_over(e); });
+      const bool was_last = events[i].last;
+      if (events[i].kind == EventKind::published) events[i].version = version_ + 1;
+      handle(events[i]);
       if (finished_) return;
+      if (was_last) break;
+      // What it ordered may have been the end of all that was to follow.
+      const bool none_follows =
+          std::all_of(events.begin() + static_cast<std::ptrdiff_t>(i) + 1, events.end(),
+                      [this](const Event& e) { return is_over(e); });
+      if (none_follows) {
+        handle({.time = world_.now(),
+                .kind = EventKind::timer_fired,
+                .timer = instant_over_timer,
+                .last = true});
+        if (finished_) return;
+        break;
+      }
     }
     poll();
     if (finished_) return;
@@ -118,8 +150,8 @@ class Run : public WorldListener, public RunView {
 
   Activity size_of(TaskId task, const Activity& expected) override {
     // What a real node keeps of the model shows when its update comes.
-    if (!learner_ || is_real(recorder_.node_of(task))) return expected;
-    return local_updates_.sized(recorder_.node_of(task), expected, learner_->submodel(task));
+    if (!learner_ || is_real(open_.at(task).worker)) return expected;
+    return schedule_->sized(task, expected, learner_->submodel(task));
   }
 
   void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
@@ -198,11 +230,12 @@ class Run : public WorldListener, public RunView {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
 
-  // What the world cannot know of an event: that an update is worthless, that what a timer of the
-  // run's own stands for is a judgement.
+  // Two corrections to what the world says: a task whose result holds NaN or infinity has failed,
+  // and the run's own timer of a judgement is an evaluation.
   void learn_of(Event& event) {
-    if (event.kind == EventKind::task_done && !is_aggregation(event.task)) {
-      const TaskLearned learned = learner_->done(event.task, event.node);
+    if (event.kind == EventKind::task_done) {
+      if (open_.at(event.task).is_learned_of_late()) return;
+      const TaskLearned learned = learner_->done(event.task);
       learned_[event.task] = learned;
       if (learned.finite) return;
       event.kind = EventKind::task_failed;
@@ -210,16 +243,20 @@ class Run : public WorldListener, public RunView {
     } else if (event.kind == EventKind::timer_fired && event.timer == judged_timer) {
       event.kind = EventKind::evaluated;
       event.node = server_node;
-      judgement_ = learner_->judged();
-      event.version = judged_version_;
+      event.version = pending_judgements_.front();
+      pending_judgements_.pop_front();
+      judgement_ = learner_->judged(event.version);
       event.accuracy = judgement_.accuracy();
     }
   }
 
-  void ask_for_judgement() {
-    if (!learner_ || judged_version_ == version_) return;
+  // `again`: also where the present version has been judged.
+  void ask_for_judgement(bool again = false) {
+    if (!learner_ || (judged_version_ == version_ && !again)) return;
+    const bool is_pending = !pending_judgements_.empty() && pending_judgements_.back() == version_;
+    if (is_pending) return;
     judged_version_ = version_;
-    learner_->judge();
+    pending_judgements_.push_back(learner_->judge());
     world_.set_timer(judged_timer, world_.now());
   }
 
@@ -236,8 +273,7 @@ class Run : public WorldListener, public RunView {
   void judge_at_the_end() {
     if (shown_version_ == version_) return;
     judged_version_ = version_;
-    learner_->judge();
-    judgement_ = learner_->judged();
+    judgement_ = learner_->judged(learner_->judge());
     Event event{.time = world_.now(), .kind = EventKind::evaluated, .node = server_node};
     event.version = version_;
     event.accuracy = judgement_.accuracy();
@@ -248,6 +284,14 @@ class Run : public WorldListener, public RunView {
 
   // --- events -----------------------------------------------------------------------------------
 
+  // Of a task that the schedule has cancelled at this very instant: no event follows that.
+  [[nodiscard]] bool is_over(const Event& event) const {
+    const bool of_task =
+        event.kind == EventKind::task_done || event.kind == EventKind::task_failed ||
+        event.kind == EventKind::published || event.kind == EventKind::activity_done;
+    return of_task && !open_.contains(event.task);
+  }
+
   void handle(const Event& event) {
     recorder_.event(event);
     switch (event.kind) {
@@ -256,26 +300,13 @@ class Run : public WorldListener, public RunView {
         judge_later();
         break;
       case EventKind::task_done:
-        recorder_.task_done(event.task, event.time, learned_of(event.task));
-        ++tasks_done_;
-        failures_in_a_row_ = 0;
-        diverged_in_a_row_ = 0;
+        task_done(event);
         break;
       case EventKind::task_failed:
-        if (is_aggregation(event.task)) {
-          fail(fmt::format("the aggregation of version {} failed on {}: {}; it needs {} of memory",
-                           version_ + 1, scenario_.world.nodes.front().name, name_of(event.cause),
-                           base::human_bytes(aggregation_memory_)));
-          return;
-        }
-        recorder_.task_failed(event.task, event.cause, event.time);
-        if (learner_) learner_->given_up(event.task);
-        if (event.cause == Cause::diverged) ++diverged_[event.node];
-        learned_.erase(event.task);
-        note_failure(event.cause, event.task, event.node);
+        task_failed(event);
         break;
-      case EventKind::aggregated:
-        aggregated(event);
+      case EventKind::published:
+        published(event);
         break;
       case EventKind::evaluated:
         evaluated(event);
@@ -306,25 +337,91 @@ class Run : public WorldListener, public RunView {
     world_.set_timer(judge_next_timer, world_.now() + *scenario_.evaluation.every_s);
   }
 
-  // Forgotten once it is asked for.
-  const TaskLearned* learned_of(TaskId task) {
-    const auto found = learned_.find(task);
-    if (found == learned_.end()) return nullptr;
-    learned_now_ = found->second;
-    learned_.erase(found);
-    return &learned_now_;
+  void task_done(const Event& event) {
+    OpenTask& task = open_.at(event.task);
+    task.is_done = true;
+    const auto learned = learned_.extract(event.task);
+    if (!learned.empty()) check_shares(event.task, learned.mapped());
+    recorder_.task_done(event.task, event.time, learned.empty() ? nullptr : &learned.mapped());
+    if (!task.publishes) {
+      const std::vector<TaskId> taken = task.consumes;
+      let_go(taken);
+      if (learner_) learner_->let_go(taken);
+    }
+    if (task.kind != TaskKind::update) return;
+    ++tasks_done_;
+    failures_in_a_row_ = 0;
+    diverged_in_a_row_ = 0;
   }
 
-  void aggregated(const Event& event) {
+  void task_failed(const Event& event) {
+    const OpenTask& task = open_.at(event.task);
+    // Nobody else can do it, and it would fail again.
+    const bool servers = event.node == server_node && task.worker == server_node;
+    if (task.kind == TaskKind::aggregation && servers) {
+      double memory = 0;
+      for (const Activity& a : task.graph->activities()) memory = std::max(memory, a.memory);
+      recorder_.task_failed(event.task, event.cause, event.time);
+      fail(fmt::format("the aggregation of version {} failed on {}: {}; it needs {} of memory",
+                       version_ + 1, node_name(server_node), name_of(event.cause),
+                       base::human_bytes(memory)));
+      return;
+    }
+    if (event.cause == Cause::diverged) ++diverged_[event.node];
+    learned_.erase(event.task);
+    came_to_nothing(event.task, event.cause, event.node);
+  }
+
+  // The results that it took are free again.
+  void came_to_nothing(TaskId id, Cause cause, NodeId node) {
+    recorder_.task_failed(id, cause, world_.now());
+    if (learner_) learner_->given_up(id);
+    const auto task = open_.extract(id);
+    learned_.erase(id);
+    // Of one that is done they are gone, unless it was about to publish.
+    const bool had_taken = task.mapped().publishes || !task.mapped().is_done;
+    for (const TaskId taken : task.mapped().consumes) {
+      if (had_taken) open_.at(taken).is_taken = false;
+    }
+    note_failure(cause, id, node);
+  }
+
+  // Somebody has what these tasks made.
+  void let_go(const std::vector<TaskId>& tasks) {
+    for (const TaskId task : tasks) open_.erase(task);
+  }
+
+  // A rule that does not do what it declares would scale the model without a word.
+  void check_shares(TaskId task, const TaskLearned& learned) {
+    if (!learned.aggregation) return;
+    const std::vector<double>& shares = learned.aggregation->shares;
+    const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+    const double declared = learned.aggregation->shares_sum;
+    if (std::abs(sum - declared) <= 1e-9 * std::max(1.0, std::abs(declared))) return;
+    throw std::logic_error(fmt::format(
+        "task {}: the shares of its rule sum to {}, the rule declares {}", task, sum, declared));
+  }
+
+  void published(const Event& event) {
+    const auto task = open_.extract(event.task);
+    std::optional<TaskLearned> learned;
+    if (learner_) {
+      learned = learner_->published(event.task);
+      if (!learned->finite) {
+        fail(
+            fmt::format("version {} of the model holds NaN or infinity; lower "
+                        "training.optimizer.learning_rate or that of schedule.aggregation",
+                        event.version));
+        return;
+      }
+      check_shares(event.task, *learned);
+    }
     version_ = event.version;
-    updates_aggregated_ += static_cast<std::int64_t>(aggregating_.size());
-    AggregationLearned learned;
-    if (learner_) learned = learner_->aggregated();
-    recorder_.aggregated(aggregating_, version_, aggregation_start_, event.time,
-                         learner_ ? &learned : nullptr);
+    updates_aggregated_ += task.mapped().updates;
+    recorder_.published(event.task, version_, event.time, learned ? &*learned : nullptr);
+    let_go(task.mapped().consumes);
     const std::int64_t every = scenario_.evaluation.every;
     if (every > 0 && version_ % every == 0) ask_for_judgement();
-    aggregating_.clear();
     const StopOptions& stop = scenario_.stop;
     const bool rounds = stop.rounds && version_ >= *stop.rounds;
     const bool tasks = stop.tasks && updates_aggregated_ >= *stop.tasks;
@@ -336,8 +433,7 @@ class Run : public WorldListener, public RunView {
   void apply(const Order& order) {
     std::visit(
         Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
-                   [this](const Aggregate& o) { aggregate(o); },
-                   [this](const Evaluate&) { ask_for_judgement(); },
+                   [this](const Evaluate&) { ask_for_judgement(true); },
                    [this](const SetTimer& o) {
                      timers_.insert(o.timer);
                      world_.set_timer(o.timer, o.time);
@@ -353,31 +449,47 @@ class Run : public WorldListener, public RunView {
   }
 
   void assign(const Assign& order) {
+    OpenTask task{.worker = order.worker_node(),
+                  .kind = order.kind,
+                  .publishes = order.publishes >= 0,
+                  .updates = order.kind == TaskKind::update ? 1 : 0,
+                  .consumes = order.consumes,
+                  .graph = order.graph};
+    if (order.graph->first_artifacts().size() < order.consumes.size()) {
+      throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
+                                         order.task, order.consumes.size(),
+                                         order.graph->first_artifacts().size()));
+    }
+    for (const TaskId id : order.consumes) {
+      const auto taken = open_.find(id);
+      const bool is_there = taken != open_.end() && taken->second.is_done &&
+                            !taken->second.is_taken && !taken->second.publishes;
+      if (!is_there) {
+        throw std::logic_error(
+            fmt::format("a schedule gave the result of task {} to task {}, and it is not there "
+                        "(the task is not done, publishes it, or another took it)",
+                        id, order.task));
+      }
+      taken->second.is_taken = true;
+      task.updates += taken->second.updates;
+    }
+    if (!open_.emplace(order.task, std::move(task)).second) {
+      throw std::logic_error(fmt::format("a schedule ordered task {} twice", order.task));
+    }
     recorder_.assigned(order, version_, world_.now());
     if (learner_) learner_->assigned(order);
-    world_.start(order.task, order.graph, order.members, order.report_activities);
+    world_.start(order.task, order.graph, order.members, order.report_activities, order.worker);
   }
 
   void cancel(const Cancel& order) {
+    const auto task = open_.find(order.task);
+    if (task == open_.end() || task->second.is_taken) {
+      throw std::logic_error(fmt::format(
+          "a schedule cancelled task {}, which is neither under way nor waiting", order.task));
+    }
+    const NodeId worker = task->second.worker;
     world_.cancel(order.task);
-    if (learner_) learner_->given_up(order.task);
-    const NodeId node = recorder_.node_of(order.task);
-    recorder_.task_failed(order.task, Cause::cancelled, world_.now());
-    note_failure(Cause::cancelled, order.task, node);
-  }
-
-  void aggregate(const Aggregate& order) {
-    if (!aggregating_.empty()) {
-      throw std::logic_error("a schedule ordered an aggregation during another");
-    }
-    aggregating_ = order.tasks;
-    if (learner_) learner_->aggregate(order.tasks);
-    aggregation_start_ = world_.now();
-    aggregation_memory_ = 0;
-    for (const Activity& a : order.graph->activities()) {
-      aggregation_memory_ = std::max(aggregation_memory_, a.memory);
-    }
-    world_.start(aggregation_task(version_ + 1), order.graph, order.members);
+    came_to_nothing(order.task, Cause::cancelled, worker);
   }
 
   // --- the end ----------------------------------------------------------------------------------
@@ -566,21 +678,18 @@ class Run : public WorldListener, public RunView {
   World world_;
   std::unique_ptr<StoreWriter> store_;
   Recorder recorder_;
-  LocalUpdates local_updates_;
   std::optional<Learner> learner_;
 
   std::int64_t version_ = 0;
   std::int64_t tasks_done_ = 0;
   std::int64_t updates_aggregated_ = 0;
-  std::vector<TaskId> aggregating_;
-  double aggregation_start_ = 0;
-  double aggregation_memory_ = 0;
+  std::unordered_map<TaskId, OpenTask> open_;
 
   std::map<TaskId, TaskLearned> learned_;  // of tasks done at this instant
-  TaskLearned learned_now_;
   engine::Evaluation judgement_;
-  std::int64_t judged_version_ = -1;  // asked for last
-  std::int64_t shown_version_ = -1;   // whose judgement is there
+  std::deque<std::int64_t> pending_judgements_;  // versions, in the order of their timers
+  std::int64_t judged_version_ = -1;             // asked for last
+  std::int64_t shown_version_ = -1;              // whose judgement is there
   std::optional<double> accuracy_;
   std::int64_t diverged_in_a_row_ = 0;
   std::map<NodeId, int> diverged_;  // tasks, by node

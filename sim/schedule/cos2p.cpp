@@ -27,11 +27,11 @@ CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
 }
 
 CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options)
-    : options_(std::move(options)), crew_(setting, options_.crew), workers_(setting->nodes.size()) {
+    : CrewSchedule(setting, options.crew),
+      options_(std::move(options)),
+      workers_(setting->nodes.size()) {
   idle_ = crew_.members();
 }
-
-std::vector<PlannedTask> CoS2P::plan() const { return crew_.plan(); }
 
 Orders CoS2P::on(const Event& event) {
   Orders orders;
@@ -64,7 +64,7 @@ void CoS2P::note(const Event& event) {
     case EventKind::task_failed:
       task_failed(event);
       break;
-    case EventKind::aggregated:
+    case EventKind::published:
       version_ = event.version;
       for (const NodeId node : std::exchange(aggregating_, {})) {
         worker(node).state = State::idle;

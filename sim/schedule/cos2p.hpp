@@ -23,12 +23,11 @@ struct CoS2POptions {
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);
 
-class CoS2P : public Schedule {
+class CoS2P : public CrewSchedule {
  public:
   CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options);
 
   Orders on(const Event& event) override;
-  [[nodiscard]] std::vector<PlannedTask> plan() const override;
 
  private:
   enum class State { idle, training, buffered, aggregating };
@@ -49,7 +48,6 @@ class CoS2P : public Schedule {
   [[nodiscard]] bool somebody_at_bound() const;
 
   CoS2POptions options_;
-  mutable Crew crew_;
   std::vector<Worker> workers_;
   std::vector<NodeId> idle_;                    // to be given work
   std::vector<NodeId> buffered_;                // their updates wait

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "engine/rules/registry.hpp"
 #include "sim/schedule/memory_class.hpp"
 
 namespace convoy::sim {
@@ -23,14 +24,12 @@ CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
       engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}));
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+  options.learning.aggregation = engine::read_aggregation(reader);
   static const std::vector<std::string> words = {"skip", "error"};
   options.skip_unfit =
       reader.choice(
           {"unfit", "a node whose memory does not hold its task stays out, or is an error"}, words,
           0) == 0;
-  static const std::vector<std::string> rules = {"coverage", "drift", "drift-relative"};
-  options.learning.aggregation = static_cast<engine::AggregationRule>(
-      reader.choice({"aggregation", "rule by which updates become the next version"}, rules, 0));
   return options;
 }
 
@@ -116,24 +115,40 @@ Assign Crew::assign(NodeId node) {
   return {.task = id,
           .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
           .members = {server_node, node},
+          .worker = 1,
+          .brief = {.rate = rate(node),
+                    .batch = setting_->nodes[static_cast<std::size_t>(node)].batch,
+                    .choose_masks = chooses,
+                    .test_locally = setting_->test_locally},
           .label = masks ? "mask" : "train",
           .rate = rate(node),
-          .samples = update->samples,
-          .choose_masks = chooses};
+          .samples = update->samples};
+}
+
+Activity Crew::sized(TaskId task, const Activity& expected,
+                     const engine::Submodel& submodel) const {
+  return updates_.sized(tasks_.at(task).node, expected, submodel);
 }
 
 void Crew::done(TaskId task) { ++done_[static_cast<std::size_t>(tasks_.at(task).node)]; }
 
 void Crew::failed(TaskId task) { tasks_.erase(task); }
 
-Aggregate Crew::aggregate(std::vector<TaskId> tasks) {
+Assign Crew::aggregate(std::vector<TaskId> tasks) {
   std::sort(tasks.begin(), tasks.end());
   std::vector<double> bytes;
   for (const TaskId task : tasks) {
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  return {std::move(tasks), updates_.aggregation(bytes), {server_node}};
+  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.get());
+  return {.task = next_aggregation_++,
+          .graph = graph,
+          .members = {server_node},
+          .kind = TaskKind::aggregation,
+          .consumes = std::move(tasks),
+          .publishes = graph->result(),
+          .label = "aggregate"};
 }
 
 std::vector<PlannedTask> Crew::plan() {
@@ -154,7 +169,7 @@ std::vector<PlannedTask> Crew::plan() {
       if (!masks && takes_part(node)) uploads.push_back(update->upload_bytes);
     }
   }
-  const auto graph = updates_.aggregation(uploads);
+  const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.get());
   tasks.push_back(
       {server_node, "aggregate", graph, {server_node}, 1, graph->activities().front().memory});
   return tasks;

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/table_reader.hpp"
@@ -44,8 +45,12 @@ class Crew {
   void done(TaskId task);
   void failed(TaskId task);
 
-  // Aggregates finished tasks and forgets them.
-  Aggregate aggregate(std::vector<TaskId> tasks);
+  // The server's task that makes the next version out of finished tasks, which are forgotten.
+  Assign aggregate(std::vector<TaskId> tasks);
+
+  // See Schedule::sized.
+  [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
+                               const engine::Submodel& submodel) const;
 
   [[nodiscard]] std::vector<PlannedTask> plan();
 
@@ -69,7 +74,26 @@ class Crew {
   std::vector<bool> takes_part_;
   std::vector<int> done_;  // by node: tasks that ended as they should
   std::unordered_map<TaskId, Task> tasks_;
+  // Draws (jitter, shuffling) are seeded by a task's id: updates are numbered by themselves, so
+  // that the n-th draws the same however many aggregations came before it.
   TaskId next_ = 0;
+  static constexpr TaskId first_aggregation = 1'000'000'000'000;
+  TaskId next_aggregation_ = first_aggregation;
+};
+
+// A schedule whose tasks are a crew's.
+class CrewSchedule : public Schedule {
+ public:
+  CrewSchedule(std::shared_ptr<const Setting> setting, CrewOptions options)
+      : crew_(std::move(setting), std::move(options)) {}
+  [[nodiscard]] std::vector<PlannedTask> plan() const override { return crew_.plan(); }
+  [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
+                               const engine::Submodel& submodel) const override {
+    return crew_.sized(task, expected, submodel);
+  }
+
+ protected:
+  mutable Crew crew_;  // plans fill its cache of graphs
 };
 
 }  // namespace convoy::sim

@@ -32,12 +32,10 @@ FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
 }
 
 FedAvg::FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options)
-    : options_(std::move(options)),
-      crew_(setting, options_.crew),
+    : CrewSchedule(setting, options.crew),
+      options_(std::move(options)),
       random_({setting->seed, 0x666564617667ULL}),
       present_(setting->nodes.size(), true) {}
-
-std::vector<PlannedTask> FedAvg::plan() const { return crew_.plan(); }
 
 Orders FedAvg::on(const Event& event) {
   Orders orders;
@@ -76,7 +74,7 @@ void FedAvg::note(const Event& event, Orders& orders) {
       });
       in_flight_.clear();
       break;
-    case EventKind::aggregated:
+    case EventKind::published:
       waiting_ = true;
       break;
     default:

@@ -22,12 +22,11 @@ struct FedAvgOptions {
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
 
-class FedAvg : public Schedule {
+class FedAvg : public CrewSchedule {
  public:
   FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options);
 
   Orders on(const Event& event) override;
-  [[nodiscard]] std::vector<PlannedTask> plan() const override;
 
  private:
   void note(const Event& event, Orders& orders);
@@ -36,7 +35,6 @@ class FedAvg : public Schedule {
   std::vector<NodeId> draw();
 
   FedAvgOptions options_;
-  mutable Crew crew_;
   base::Random random_;
   std::vector<bool> present_;
   std::unordered_set<TaskId> in_flight_;

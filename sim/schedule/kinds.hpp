@@ -7,7 +7,15 @@
 
 #define CONVOY_SCHEDULE_KINDS(KIND) \
   KIND(fedavg)                      \
-  KIND(cos2p)
+  KIND(cos2p)                       \
+  CONVOY_EXAMPLE_KINDS(KIND)
+
+// Those of examples/, in the program that tests build of them.
+#ifdef CONVOY_SCHEDULE_EXAMPLES
+#define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes)
+#else
+#define CONVOY_EXAMPLE_KINDS(KIND)
+#endif
 
 namespace convoy::sim {
 

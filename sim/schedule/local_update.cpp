@@ -1,6 +1,7 @@
 #include "sim/schedule/local_update.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "engine/model/submodel.hpp"
 #include "platforms/roofline.hpp"
@@ -95,7 +96,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
                            .seconds = steps.seconds,
                            .flops = steps.flops,
                            .memory = memory,
-                           .work = {Work::Kind::learn_masks, work.mask_epochs, {}}},
+                           .work = engine::LearnMasks{work.mask_epochs}},
                           {model}, {"submodel", update.upload_bytes});
     update.memory = memory;
   } else {
@@ -104,7 +105,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   }
   // A node that chooses its masks says which, with each update where they are drawn.
   if (masks || work.sampled) update.upload_bytes += mask_bytes(a, kept.depth);
-  const Work weight_work{Work::Kind::train, work.weight_epochs, work.weight_steps};
+  const engine::Train weight_work{work.weight_epochs, work.weight_steps};
   const Activity cost = training(node, kept, weight_work);
   update.memory = std::max(update.memory, cost.memory);
   update.samples = work.weight_steps ? static_cast<double>(*work.weight_steps) * node.batch
@@ -119,7 +120,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
 }
 
 Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel& submodel,
-                                const Work& work) const {
+                                const engine::Train& work) const {
   const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
   const Steps steps =
       train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps);
@@ -142,8 +143,8 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity,
     if (up) sized.bytes += mask_bytes(a, submodel.depth);
     return sized;
   }
-  const Activity cost =
-      training(setting_->nodes[static_cast<std::size_t>(id)], submodel, activity.work);
+  const Activity cost = training(setting_->nodes[static_cast<std::size_t>(id)], submodel,
+                                 std::get<engine::Train>(activity.work));
   sized.seconds = cost.seconds;
   sized.flops = cost.flops;
   sized.memory = cost.memory;
@@ -166,21 +167,30 @@ LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& w
   return update;
 }
 
-std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
-    const std::vector<double>& upload_bytes) const {
-  Activity work{.label = "aggregate", .at = 0};
+std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<double>& upload_bytes,
+                                                           const engine::Rule* rule) const {
+  Activity work{.label = "aggregate", .at = 0, .work = engine::Aggregate{}};
   if (setting_->fixed) {
     work.seconds = setting_->fixed->aggregate_s;
   } else {
-    const engine::StepCost step = engine::aggregation_step(model_bytes_, upload_bytes);
+    const std::size_t slots = rule != nullptr ? rule->state().size() : 0;
+    std::vector<double> moved = upload_bytes;
+    moved.insert(moved.end(), slots, model_bytes_);
+    const engine::StepCost step = engine::aggregation_step(model_bytes_, moved);
     work.seconds = platforms::seconds(step, *setting_->nodes.front().machine);
     work.flops = step.flops();
-    // The model, the sums, and one update at a time.
-    work.memory = 2 * model_bytes_;
-    if (!upload_bytes.empty()) work.memory += *std::ranges::max_element(upload_bytes);
+    // The model, the sums, what the rule remembers, and one update at a time or all of them.
+    work.memory = (2 + static_cast<double>(slots)) * model_bytes_;
+    if (rule != nullptr && rule->needs().changes) {
+      work.memory += std::accumulate(upload_bytes.begin(), upload_bytes.end(), 0.0);
+    } else if (!upload_bytes.empty()) {
+      work.memory += *std::ranges::max_element(upload_bytes);
+    }
   }
   auto graph = std::make_shared<TaskGraph>(1);
-  graph->compute(std::move(work), {}, {"model", model_bytes_});
+  std::vector<int> inputs = {graph->artifact("model", model_bytes_, 0)};
+  for (const double bytes : upload_bytes) inputs.push_back(graph->artifact("update", bytes, 0));
+  graph->compute(std::move(work), std::move(inputs), {"model", model_bytes_});
   return graph;
 }
 

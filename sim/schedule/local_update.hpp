@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "engine/model/submodel.hpp"
+#include "engine/rules/rule.hpp"
 #include "sim/schedule/setting.hpp"
 #include "sim/task/graph.hpp"
 
@@ -45,9 +46,11 @@ class LocalUpdates {
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's work of aggregating updates of those sizes.
+  // The server's task of aggregating updates of those sizes into the next version, by a rule (null:
+  // the mean). What the rule remembers is held and moved like further updates of the whole model;
+  // one that looks at the updates' elements side by side holds them all.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
-      const std::vector<double>& upload_bytes) const;
+      const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
 
  private:
   using Key =
@@ -55,7 +58,7 @@ class LocalUpdates {
 
   // Seconds, FLOPs, memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
-                                  const Work& work) const;
+                                  const engine::Train& work) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 

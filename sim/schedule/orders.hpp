@@ -2,6 +2,7 @@
 
 // What a schedule can ask for.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <variant>
@@ -12,16 +13,39 @@
 
 namespace convoy::sim {
 
+// What a task counts as.
+enum class TaskKind : std::uint8_t {
+  update,       // of a node: counted in the run's `tasks`, in stop.tasks, among those that failed
+  aggregation,  // makes something out of other tasks' results; none of these counts
+};
+
 // Starts a task. Its base is the version of the global model at that moment.
 struct Assign {
   TaskId task = no_task;
   std::shared_ptr<const TaskGraph> graph;
-  std::vector<NodeId> members;  // by role; the last one is the task's node in events and tables
-  std::string label;            // "train", "mask": for people and for the store
-  double rate = 1;              // of the submodel, (0, 1]
-  double samples = 0;           // samples x epochs that it trains the weights on
-  bool choose_masks = false;    // the node is to choose anew what it keeps of the model
+  std::vector<NodeId> members;  // by role
+  int worker = 0;               // the role of the node that the task is counted for
+  TaskKind kind = TaskKind::update;
+  engine::TaskBrief brief;  // what its nodes are told; carried unopened
+  // Tasks that are done, and have not published, whose results it takes: each is taken once, and
+  // free again where this task comes to nothing. They are the last of the graph's first artifacts,
+  // in this order; those before them are the version that it starts from. A result that nobody
+  // takes waits until its task is cancelled, or the run ends.
+  std::vector<TaskId> consumes;
+  // The artifact that is the next version when the task is done (usually graph->result());
+  // `published` follows. One that takes other tasks' results is applied to the version that is
+  // there at its end. -1: it makes none.
+  int publishes = -1;
   bool report_activities = false;
+
+  // For people and for the store:
+  std::string label;   // "train", "mask", "aggregate"
+  double rate = 1;     // share of the model that it trains, (0, 1]
+  double samples = 0;  // samples x epochs that it trains the weights on
+
+  [[nodiscard]] NodeId worker_node() const { return members[static_cast<std::size_t>(worker)]; }
+  // It makes a version out of others' results: applied to the one that is there at its end.
+  [[nodiscard]] bool aggregates_a_version() const { return publishes >= 0 && !consumes.empty(); }
 };
 
 // Gives a task up; no event follows.
@@ -29,16 +53,8 @@ struct Cancel {
   TaskId task = no_task;
 };
 
-// Makes the next version out of finished tasks, by a graph that ends with it (usually one compute
-// on the server). `aggregated` follows.
-struct Aggregate {
-  std::vector<TaskId> tasks;
-  std::shared_ptr<const TaskGraph> graph;
-  std::vector<NodeId> members;
-};
-
 // Asks how good the present version is; `evaluated` follows at this instant, since it takes no
-// virtual time. Ignored where the run does not learn.
+// virtual time, also for a version that was evaluated before. Ignored where the run does not learn.
 struct Evaluate {};
 
 struct SetTimer {
@@ -55,7 +71,7 @@ struct Finish {
   std::string cause;
 };
 
-using Order = std::variant<Assign, Cancel, Aggregate, Evaluate, SetTimer, CancelTimer, Finish>;
+using Order = std::variant<Assign, Cancel, Evaluate, SetTimer, CancelTimer, Finish>;
 using Orders = std::vector<Order>;
 
 std::string name_of(const Order& order);

@@ -11,6 +11,7 @@
 
 #include "base/table_reader.hpp"
 #include "engine/api/options.hpp"
+#include "engine/model/submodel.hpp"
 #include "sim/schedule/orders.hpp"
 #include "sim/schedule/setting.hpp"
 
@@ -37,6 +38,13 @@ class Schedule {
 
   // Every kind of task that each node would be given, in the order in which it would get them.
   [[nodiscard]] virtual std::vector<PlannedTask> plan() const = 0;
+
+  // What an activity of a task under way costs on the submodel that its worker turned out to keep
+  // (Activity::sized_late).
+  [[nodiscard]] virtual Activity sized(TaskId /*task*/, const Activity& expected,
+                                       const engine::Submodel& /*submodel*/) const {
+    return expected;
+  }
 };
 
 // A schedule's options as read, ready to be made for a run.

@@ -40,6 +40,7 @@ struct Setting {
   bool keeps_received = false;  // a node needs what it received until its training ends (proximal)
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs
+  bool test_locally = false;       // each node, before a task, on its own test part
   std::optional<FixedCost> fixed;
   std::vector<NodeSetting> nodes;  // the first is the server
 

@@ -59,15 +59,18 @@ struct TaskRow {
   std::int64_t id = 0;
   std::int64_t node = 0;
   std::string label;
+  std::string kind = "update";  // of a node, or aggregation
   double rate = 1;
   double samples = 0;
   std::int64_t base_version = 0;
   double assigned_s = 0;
   double ended_s = 0;
-  std::string outcome;  // aggregated, buffered, or the cause of its end
-  std::optional<std::int64_t> aggregated_version;
+  std::string outcome;  // aggregated, published, buffered, or the cause of its end
+  std::optional<std::int64_t> aggregated_version;  // the first that it is in
   std::optional<std::int64_t> staleness;
-  double busy_s = 0;  // sums over its activities
+  std::optional<std::int64_t> consumed_by;        // the task that took its result
+  std::optional<std::int64_t> published_version;  // that it made
+  double busy_s = 0;                              // sums over its activities
   double communicating_s = 0;
   double bytes_down = 0;
   double bytes_up = 0;
@@ -76,11 +79,11 @@ struct TaskRow {
   std::optional<double> kept;            // share of the members of its groups that it trained
   std::optional<double> loss;            // mean of its last epoch
   std::optional<double> local_accuracy;  // of what it received, on the node's own test part
-  std::optional<double> share;           // of its aggregation, 0 to 1
+  std::optional<double> share;           // of the result of the task that took its own
 };
 
 struct ActivityRow {
-  std::int64_t task = 0;  // below -1: an aggregation; -2 makes version 1, -3 version 2
+  std::int64_t task = 0;
   std::int64_t activity = 0;
   std::int64_t iteration = 0;
   const char* kind = "";  // compute, transfer
@@ -98,9 +101,11 @@ struct ActivityRow {
   std::optional<double> predicted_s;  // the duration that the simulation expected of a real one
 };
 
+// A version that was published, and what went into it.
 struct AggregationRow {
   std::int64_t version = 0;
-  double start_s = 0;
+  std::int64_t task = 0;  // that published it
+  double start_s = 0;     // of that task, where it took the results of others; else as end_s
   double end_s = 0;
   std::int64_t updates = 0;
   double samples = 0;

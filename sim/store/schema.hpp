@@ -15,10 +15,10 @@ CREATE TABLE node (
   batch INTEGER NOT NULL, busy_s REAL, communicating_s REAL, waiting_s REAL, away_s REAL,
   bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, energy_j REAL, tasks INTEGER, tasks_failed INTEGER);
 CREATE TABLE task (
-  id INTEGER PRIMARY KEY, node INTEGER NOT NULL, label TEXT NOT NULL, rate REAL NOT NULL,
-  samples REAL NOT NULL, base_version INTEGER NOT NULL, assigned_s REAL NOT NULL,
+  id INTEGER PRIMARY KEY, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
+  rate REAL NOT NULL, samples REAL NOT NULL, base_version INTEGER NOT NULL, assigned_s REAL NOT NULL,
   ended_s REAL NOT NULL, outcome TEXT NOT NULL, aggregated_version INTEGER, staleness INTEGER,
-  busy_s REAL NOT NULL, communicating_s REAL NOT NULL, bytes_down REAL NOT NULL,
+  consumed_by INTEGER, published_version INTEGER, busy_s REAL NOT NULL, communicating_s REAL NOT NULL, bytes_down REAL NOT NULL,
   bytes_up REAL NOT NULL, flops REAL NOT NULL, energy_j REAL, kept REAL, loss REAL,
   local_accuracy REAL, share REAL);
 CREATE TABLE activity (
@@ -28,7 +28,7 @@ CREATE TABLE activity (
   bytes REAL NOT NULL, flops REAL NOT NULL, energy_j REAL, real INTEGER NOT NULL DEFAULT 0,
   predicted_s REAL, cause TEXT NOT NULL);
 CREATE TABLE aggregation (
-  version INTEGER PRIMARY KEY, start_s REAL NOT NULL, end_s REAL NOT NULL,
+  version INTEGER PRIMARY KEY, task INTEGER NOT NULL, start_s REAL NOT NULL, end_s REAL NOT NULL,
   updates INTEGER NOT NULL, samples REAL NOT NULL, staleness_mean REAL NOT NULL,
   staleness_max INTEGER NOT NULL, coverage_min INTEGER, untrained REAL);
 CREATE TABLE evaluation (

@@ -87,15 +87,15 @@ class Inserter {
                   "ready_s, start_s, end_s, bytes, flops, energy_j, cause, real, "
                   "predicted_s) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         task_(database,
-              "INSERT INTO task (id, node, label, rate, samples, base_version, assigned_s, "
-              "ended_s, outcome, aggregated_version, staleness, busy_s, communicating_s, "
-              "bytes_down, bytes_up, flops, energy_j, kept, loss, local_accuracy, share) "
-              "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+              "INSERT INTO task (id, node, label, kind, rate, samples, base_version, assigned_s, "
+              "ended_s, outcome, aggregated_version, staleness, consumed_by, published_version, "
+              "busy_s, communicating_s, bytes_down, bytes_up, flops, energy_j, kept, loss, "
+              "local_accuracy, share) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         journal_(database, "INSERT INTO journal VALUES (?,?,?,?,?,?,?)"),
         aggregation_(database,
-                     "INSERT INTO aggregation (version, start_s, end_s, updates, samples, "
+                     "INSERT INTO aggregation (version, task, start_s, end_s, updates, samples, "
                      "staleness_mean, staleness_max, coverage_min, untrained) "
-                     "VALUES (?,?,?,?,?,?,?,?,?)"),
+                     "VALUES (?,?,?,?,?,?,?,?,?,?)"),
         evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?)"),
         presence_(database, "INSERT INTO presence VALUES (?,?,?,?)"),
         reading_(database, "INSERT INTO reading VALUES (?,?,?,?,?,?,?,?,?)") {}
@@ -106,17 +106,18 @@ class Inserter {
            r.predicted_s);
   }
   void operator()(const TaskRow& r) {
-    insert(task_, r.id, r.node, r.label, r.rate, r.samples, r.base_version, r.assigned_s, r.ended_s,
-           r.outcome, r.aggregated_version, r.staleness, r.busy_s, r.communicating_s, r.bytes_down,
-           r.bytes_up, r.flops, r.energy_j, r.kept, r.loss, r.local_accuracy, r.share);
+    insert(task_, r.id, r.node, r.label, r.kind, r.rate, r.samples, r.base_version, r.assigned_s,
+           r.ended_s, r.outcome, r.aggregated_version, r.staleness, r.consumed_by,
+           r.published_version, r.busy_s, r.communicating_s, r.bytes_down, r.bytes_up, r.flops,
+           r.energy_j, r.kept, r.loss, r.local_accuracy, r.share);
   }
   void operator()(const JournalRow& r) {
     insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,
            r.detail);
   }
   void operator()(const AggregationRow& r) {
-    insert(aggregation_, r.version, r.start_s, r.end_s, r.updates, r.samples, r.staleness_mean,
-           r.staleness_max, r.coverage_min, r.untrained);
+    insert(aggregation_, r.version, r.task, r.start_s, r.end_s, r.updates, r.samples,
+           r.staleness_mean, r.staleness_max, r.coverage_min, r.untrained);
   }
   void operator()(const EvaluationRow& r) {
     insert(evaluation_, r.version, r.time_s, r.exit, r.blocks, r.judged ? 1 : 0, r.loss, r.top1,

@@ -8,7 +8,7 @@ namespace convoy::sim {
 std::string_view name_of(EventKind kind) {
   constexpr std::array<std::string_view, 10> names = {
       "run_started", "node_joined", "node_changed", "activity_done", "task_done",
-      "aggregated",  "evaluated",   "node_lost",    "task_failed",   "timer_fired"};
+      "published",   "evaluated",   "node_lost",    "task_failed",   "timer_fired"};
   return names.at(static_cast<std::size_t>(kind));
 }
 

@@ -17,7 +17,7 @@ enum class EventKind : std::uint8_t {
   node_changed,   // the speed of a node that has work changed: `speed`
   activity_done,  // only for tasks that asked for it: `activity`
   task_done,
-  aggregated,   // `version` is the global model's now
+  published,    // `task`, which has just ended, made `version` of the global model
   evaluated,    // `version`, its `accuracy`
   node_lost,    // its tasks fail
   task_failed,  // `cause`, the `activity` that failed, the share of it that was `finished`
@@ -39,7 +39,7 @@ enum class Cause : std::uint8_t {
 struct Event {
   double time = 0;  // s
   EventKind kind = EventKind::run_started;
-  NodeId node = no_node;  // the worker of a task, else the node concerned
+  NodeId node = no_node;  // the worker of a task, else the node concerned; of versions the server
   TaskId task = no_task;
   std::int64_t sequence = 0;  // orders events that are equal in all the rest
 

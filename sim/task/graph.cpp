@@ -15,6 +15,14 @@ int TaskGraph::producer(int artifact) const {
   return artifacts_[static_cast<std::size_t>(artifact)].producer;
 }
 
+std::vector<int> TaskGraph::first_artifacts() const {
+  std::vector<int> first;
+  for (std::size_t i = 0; i < artifacts_.size(); ++i) {
+    if (artifacts_[i].producer < 0) first.push_back(static_cast<int>(i));
+  }
+  return first;
+}
+
 void TaskGraph::depend(int before, int after) {
   std::vector<int>& next = successors_[static_cast<std::size_t>(before)];
   if (std::find(next.begin(), next.end(), after) != next.end()) return;

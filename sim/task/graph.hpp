@@ -12,9 +12,10 @@
 //   graph.transfer("upload", delta, 0);
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
+
+#include "engine/api/work.hpp"
 
 namespace convoy::sim {
 
@@ -25,14 +26,6 @@ constexpr NodeId no_node = -1;
 constexpr TaskId no_task = -1;
 
 enum class ActivityKind : std::uint8_t { compute, transfer };
-
-// What a compute does with its artifacts, for those who learn; timing does not look at it.
-struct Work {
-  enum class Kind : std::uint8_t { none, learn_masks, train };
-  Kind kind = Kind::none;
-  int epochs = 0;
-  std::optional<int> steps;  // instead of epochs
-};
 
 struct Activity {
   ActivityKind kind = ActivityKind::compute;
@@ -47,7 +40,7 @@ struct Activity {
   std::vector<int> inputs;   // artifacts that must be there
   std::vector<int> outputs;  // artifacts that it makes
   std::vector<int> after;    // other activities that must have ended
-  Work work;
+  engine::Work work;         // compute: what it does with its artifacts; carried unopened
   // Its size (seconds, FLOPs, bytes, memory) depends on what was learned: where the run learns, it
   // is asked for when the activity starts; what stands here is what is expected.
   bool sized_late = false;
@@ -83,7 +76,8 @@ class TaskGraph {
   void order(int before, int after);
   // Marks an activity as sized_late.
   void size_late(int activity);
-  // Runs the whole graph n times, each pass after all of the one before.
+  // Runs the whole graph n times, each pass after all of the one before. Training goes on from one
+  // pass to the next, with other draws.
   void repeat(int n) { repeat_ = n; }
 
   [[nodiscard]] int roles() const { return roles_; }
@@ -92,6 +86,10 @@ class TaskGraph {
   [[nodiscard]] const std::vector<Artifact>& artifacts() const { return artifacts_; }
   // The activity that makes an artifact.
   [[nodiscard]] int producer(int artifact) const;
+  // The artifacts that are there from the start, in the order in which they were given.
+  [[nodiscard]] std::vector<int> first_artifacts() const;
+  // The task's result: the artifact made last (of the last pass); -1 where there is none.
+  [[nodiscard]] int result() const { return static_cast<int>(artifacts_.size()) - 1; }
 
   // For each activity, those that wait for it; and for how many it waits itself. Without
   // duplicates.

@@ -46,6 +46,7 @@ struct RunningTask {
   TaskId id = no_task;
   std::shared_ptr<const TaskGraph> graph;
   std::vector<NodeId> members;
+  int worker = 0;  // role
   std::vector<RunningActivity> activities;
   int iteration = 0;
   int left = 0;         // activities of this iteration that have not ended

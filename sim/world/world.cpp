@@ -93,8 +93,9 @@ class World::Impl {
   }
 
   void start(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-             bool report) {
+             bool report, int worker) {
     RunningTask& task = tasks_.add(id, std::move(graph), std::move(members), report);
+    task.worker = worker;
     for (const NodeId member : task.members) {
       if (presence_.present(member)) continue;
       emit({.kind = EventKind::task_failed, .node = member, .task = id, .cause = Cause::node_lost});
@@ -416,7 +417,8 @@ class World::Impl {
     for (const NodeId member : task.members) {
       if (member != server_node || task.members.size() == 1) ++lanes_.usage(member).tasks;
     }
-    emit({.kind = EventKind::task_done, .node = task.members.back(), .task = task.id});
+    const NodeId worker = task.members[static_cast<std::size_t>(task.worker)];
+    emit({.kind = EventKind::task_done, .node = worker, .task = task.id});
     tasks_.remove(task);
   }
 
@@ -508,8 +510,8 @@ void World::run() { impl_->run(); }
 void World::stop() { impl_->stop(); }
 double World::now() const { return impl_->now(); }
 void World::start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-                  bool report) {
-  impl_->start(task, std::move(graph), std::move(members), report);
+                  bool report, int worker) {
+  impl_->start(task, std::move(graph), std::move(members), report, worker);
 }
 void World::cancel(TaskId task) { impl_->cancel(task); }
 void World::set_timer(std::int64_t timer, double time) { impl_->set_timer(timer, time); }

@@ -114,9 +114,10 @@ class World {
   [[nodiscard]] double now() const;  // s
 
   // Starts a task on the nodes that play its roles. A task that cannot start (a node is not there)
-  // fails at this instant. `report`: give activity_done events.
+  // fails at this instant. `report`: give activity_done events. `worker`: the role of the node that
+  // task_done names.
   void start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-             bool report = false);
+             bool report = false, int worker = 0);
   // Gives a task up at this instant; no event follows. Unknown tasks are ignored.
   void cancel(TaskId task);
   // A timer_fired event at `time` (now, if that is past), after all else that is due then.

@@ -165,7 +165,7 @@ test('a report of real runs shows what their stores hold', async () => {
     assert.ok(Math.abs(path - (aggregations[i].end_s - begin)) < 1e-9 * whole);
     const [last] = stored(
       learned,
-      `SELECT node FROM journal WHERE kind IN ('task_done', 'task_failed') AND task >= 0 AND
+      `SELECT node FROM journal WHERE kind IN ('task_done', 'task_failed') AND node > 0 AND
        time_s <= ${aggregations[i].start_s} ORDER BY sequence DESC LIMIT 1`
     );
     assert.equal(row.node, last.node, `round ${row.version}`);

@@ -80,7 +80,7 @@ Program& TestbedRun::coordinator(const std::string& name, const std::vector<std:
   for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
   arguments.insert(arguments.end(), further.begin(), further.end());
   run.reset();
-  run = start(CONVOY_BINARY, arguments, fmt::format("{}-{}.log", name, runs++));
+  run = start(binary, arguments, fmt::format("{}-{}.log", name, runs++));
   return *run;
 }
 

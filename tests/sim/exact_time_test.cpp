@@ -23,12 +23,12 @@ TEST(ExactTime, OneNode) {
                   "rounds = 2",
                   "compute_s = 10, download_bytes = 2e6, upload_bytes = 1e6, aggregate_s = 0.25"});
   const auto activities = run.activities();
-  ASSERT_EQ(activities.size(), 8);  // aggregations have tasks -2 and -3, and come first
-  EXPECT_TIME(activities[2].start_s, 0);
-  EXPECT_TIME(activities[2].end_s, 2.5);
-  EXPECT_TIME(activities[3].end_s, 12.5);
-  EXPECT_TIME(activities[4].end_s, 14.0);
-  EXPECT_TIME(activities[1].end_s, 14.25);
+  ASSERT_EQ(activities.size(), 8);  // the tasks of aggregations come last
+  EXPECT_TIME(activities[0].start_s, 0);
+  EXPECT_TIME(activities[0].end_s, 2.5);
+  EXPECT_TIME(activities[1].end_s, 12.5);
+  EXPECT_TIME(activities[2].end_s, 14.0);
+  EXPECT_TIME(activities[6].end_s, 14.25);
   EXPECT_TIME(run.summary().virtual_time_s, 28.5);
   EXPECT_TIME(run.summary().utilization, 20 / 28.5);
   EXPECT_TIME(run.summary().nodes[1].usage.communicating_s, 2 * (2.5 + 1.5));

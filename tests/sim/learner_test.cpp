@@ -12,7 +12,7 @@
 namespace convoy::sim {
 namespace {
 
-using engine::Contribution;
+using engine::Input;
 using engine::Outcome;
 using engine::TaskInput;
 
@@ -42,34 +42,59 @@ struct Memory : engine::NodeState {
 
 double value_of(const engine::Weights& w) { return dynamic_cast<const Number&>(w).value; }
 
-class NumberTask : public engine::LocalTask {
+class NumberSession : public engine::Session {
  public:
-  NumberTask(const TaskInput& input, engine::Submodel kept, std::stop_token stop)
+  NumberSession(const TaskInput& input, engine::Submodel kept, std::stop_token stop)
       : input_(input), kept_(std::move(kept)), stop_(std::move(stop)) {}
-  void learn_masks(int) override {}
-  void train(int, std::optional<int>) override {
-    if (input_.task == 99) {  // one that never ends by itself
-      while (!stop_.stop_requested()) std::this_thread::yield();
-      throw engine::Stopped();
+
+  std::shared_ptr<const engine::Artifact> run(const engine::Work& work,
+                                              const std::vector<Input>& inputs) override {
+    if (std::holds_alternative<engine::Train>(work)) {
+      if (input_.task == 99) {  // one that never ends by itself
+        while (!stop_.stop_requested()) std::this_thread::yield();
+        throw engine::Stopped();
+      }
+      if (input_.task == 98) throw base::UserError("node 3: does not like it");
+      ++trained_;
+      outcome_.result = std::make_shared<Step>(static_cast<double>(input_.task + 1) * trained_);
+      outcome_.loss = value_of(*input_.received) + remembered();
+      outcome_.finite = input_.task != 97;
+    } else if (std::holds_alternative<engine::Aggregate>(work)) {
+      double sum = dynamic_cast<const Number&>(*inputs.at(0).artifact).value;
+      for (std::size_t i = 1; i < inputs.size(); ++i) sum += step(inputs[i]);
+      outcome_.result = std::make_shared<Number>(sum);
+      outcome_.aggregation.emplace();
+      outcome_.aggregation->coverage_min = static_cast<std::int64_t>(inputs.size()) - 1;
+      outcome_.aggregation->shares.assign(inputs.size() - 1,
+                                          1.0 / static_cast<double>(inputs.size() - 1));
+    } else if (std::holds_alternative<engine::Combine>(work)) {
+      double sum = 0;
+      for (const Input& input : inputs) sum += step(input);
+      outcome_.result = std::make_shared<Step>(sum);
     }
-    if (input_.task == 98) throw base::UserError("node 3: does not like it");
+    return outcome_.result;
   }
-  Outcome finish() override {
-    const int before = input_.state ? dynamic_cast<const Memory&>(*input_.state).tasks : 0;
-    Outcome o;
-    o.update = std::make_shared<Step>(static_cast<double>(input_.task + 1));
-    o.state = std::make_shared<Memory>(before + 1);
-    o.submodel = kept_;
-    o.loss = value_of(*input_.received) + before;
-    o.finite = input_.task != 97;
-    return o;
+  Outcome outcome() override {
+    Outcome outcome = outcome_;
+    outcome.state = std::make_shared<Memory>(remembered() + 1);
+    outcome.submodel = kept_;
+    return outcome;
   }
   const engine::Submodel& submodel() const override { return kept_; }
 
  private:
+  static double step(const Input& input) {
+    return dynamic_cast<const Step&>(*input.artifact).value;
+  }
+  [[nodiscard]] int remembered() const {
+    return input_.state ? dynamic_cast<const Memory&>(*input_.state).tasks : 0;
+  }
+
   TaskInput input_;
   engine::Submodel kept_;
   std::stop_token stop_;
+  Outcome outcome_;
+  int trained_ = 0;
 };
 
 class NumberEngine : public engine::Engine {
@@ -79,19 +104,16 @@ class NumberEngine : public engine::Engine {
   std::shared_ptr<const engine::Weights> initial(const std::filesystem::path&) const override {
     return std::make_shared<Number>(0);
   }
-  std::unique_ptr<engine::LocalTask> begin(const TaskInput& input,
-                                           std::stop_token stop) const override {
-    return std::make_unique<NumberTask>(input, full_, std::move(stop));
+  std::unique_ptr<engine::Session> open(const TaskInput& input,
+                                        std::stop_token stop) const override {
+    return std::make_unique<NumberSession>(input, full_, std::move(stop));
   }
-  engine::Aggregated aggregate(const engine::Weights& current,
-                               const std::vector<Contribution>& contributions) const override {
-    double sum = value_of(current);
-    for (const Contribution& c : contributions) sum += dynamic_cast<const Step&>(*c.update).value;
-    engine::Aggregated a;
-    a.weights = std::make_shared<Number>(sum);
-    a.coverage_min = static_cast<std::int64_t>(contributions.size());
-    a.shares.assign(contributions.size(), 1.0 / static_cast<double>(contributions.size()));
-    return a;
+  bool needs_received() const override { return false; }
+  std::shared_ptr<const engine::Weights> next_version(
+      const std::shared_ptr<const engine::Weights>& current,
+      const std::shared_ptr<const engine::Artifact>& result) const override {
+    if (auto weights = std::dynamic_pointer_cast<const engine::Weights>(result)) return weights;
+    return std::make_shared<Number>(value_of(*current) + dynamic_cast<const Step&>(*result).value);
   }
   engine::Evaluation evaluate(const engine::Weights& w, double,
                               const std::stop_token&) const override {
@@ -112,7 +134,7 @@ class NumberEngine : public engine::Engine {
   void save(const engine::NodeState& s, const std::filesystem::path& file) const override {
     put(file, dynamic_cast<const Memory&>(s).tasks);
   }
-  void save(const engine::Update& u, const std::filesystem::path& file) const override {
+  void save(const engine::Artifact& u, const std::filesystem::path& file) const override {
     put(file, dynamic_cast<const Step&>(u).value);
   }
   std::shared_ptr<const engine::Weights> load_weights(
@@ -123,7 +145,7 @@ class NumberEngine : public engine::Engine {
       const std::filesystem::path& file) const override {
     return std::make_shared<Memory>(static_cast<int>(get(file)));
   }
-  std::shared_ptr<const engine::Update> load_update(
+  std::shared_ptr<const engine::Artifact> load_artifact(
       const std::filesystem::path& file) const override {
     return std::make_shared<Step>(get(file));
   }
@@ -155,8 +177,9 @@ class LearnerTest : public testing::Test {
         engine(
             std::make_shared<NumberEngine>(engine::full_submodel(*scenario.setting->architecture))),
         graph(std::make_shared<TaskGraph>(2)) {
-    graph->compute({.label = "train", .at = 1, .flops = 1, .work = {Work::Kind::train, 1, {}}}, {},
-                   {"update", 8});
+    const int model = graph->artifact("model", 8, 0);
+    graph->compute({.label = "train", .at = 1, .flops = 1, .work = engine::Train{1, {}}},
+                   {graph->transfer("download", model, 1)}, {"update", 8});
     Number::most_alive = Number::alive.load();
   }
 
@@ -167,43 +190,61 @@ class LearnerTest : public testing::Test {
             .workers = 2, .folder = folder.path(), .resume = resume, .interrupted = stop});
   }
   Assign task(TaskId id, NodeId node) const {
-    return {.task = id, .graph = graph, .members = {0, node}};
+    return {.task = id, .graph = graph, .members = {0, node}, .worker = 1};
+  }
+  // The server's task that takes these results; the version is made where `publishes`.
+  static Assign aggregation(TaskId id, std::vector<TaskId> tasks, bool publishes = true) {
+    auto made = std::make_shared<TaskGraph>(1);
+    std::vector<int> inputs;
+    if (publishes) inputs.push_back(made->artifact("model", 8, 0));
+    for (std::size_t i = 0; i < tasks.size(); ++i) inputs.push_back(made->artifact("update", 8, 0));
+    const engine::Work work =
+        publishes ? engine::Work(engine::Aggregate{}) : engine::Work(engine::Combine{});
+    made->compute({.label = "aggregate", .work = work}, inputs, {"model", 8});
+    return {.task = id,
+            .graph = made,
+            .members = {0},
+            .kind = TaskKind::aggregation,
+            .consumes = std::move(tasks),
+            .publishes = publishes ? made->result() : -1};
+  }
+  // From its order to its end, with nothing in between.
+  TaskLearned aggregate(Learner& l, const std::vector<TaskId>& tasks) {
+    l.assigned(aggregation(next_aggregation, tasks));
+    return l.published(next_aggregation++);
   }
 
   // A round of nodes 1 to 4 with tasks from `first`; gives the new version's number.
-  static double round(Learner& l, const LearnerTest& t, TaskId first) {
+  static double round(Learner& l, LearnerTest& t, TaskId first) {
     std::vector<TaskId> tasks;
     for (NodeId node = 1; node <= 4; ++node) {
       l.assigned(t.task(first + node - 1, node));
       tasks.push_back(first + node - 1);
     }
-    for (NodeId node = 1; node <= 4; ++node) l.done(first + node - 1, node);
-    l.aggregate(tasks);
-    l.aggregated();
-    l.judge();
-    return l.judged().accuracy();
+    for (const TaskId task : tasks) l.done(task);
+    t.next_aggregation = 1000000 + first;
+    t.aggregate(l, tasks);
+    return l.judged(l.judge()).accuracy();
   }
 
   test::TemporaryFolder folder;
   Scenario scenario;
   std::shared_ptr<NumberEngine> engine;
   std::shared_ptr<TaskGraph> graph;
+  TaskId next_aggregation = 1000000;
 };
 
 TEST_F(LearnerTest, TasksStartFromTheVersionOfTheirAssignmentAndNodesRemember) {
   const auto l = learner();
   l->assigned(task(0, 1));
   l->assigned(task(1, 2));
-  EXPECT_EQ(l->done(0, 1).loss, 0);
-  l->aggregate({0});
-  EXPECT_EQ(l->aggregated().coverage_min, 1);  // the model is 1 now
+  EXPECT_EQ(l->done(0).loss, 0);
+  EXPECT_EQ(aggregate(*l, {0}).aggregation->coverage_min, 1);  // the model is 1 now
   l->assigned(task(2, 1));
-  EXPECT_EQ(l->done(1, 2).loss, 0);  // from version 0, by a node without a past
-  EXPECT_EQ(l->done(2, 1).loss, 2);  // from 1, and its node has done a task
-  l->aggregate({1, 2});
-  l->aggregated();
-  l->judge();
-  EXPECT_EQ(l->judged().accuracy(), 1 + 2 + 3);
+  EXPECT_EQ(l->done(1).loss, 0);  // from version 0, by a node without a past
+  EXPECT_EQ(l->done(2).loss, 2);  // from 1, and its node has done a task
+  aggregate(*l, {1, 2});
+  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3);
 }
 
 TEST_F(LearnerTest, OnlyVersionsThatSomeoneNeedsAreKept) {
@@ -213,13 +254,12 @@ TEST_F(LearnerTest, OnlyVersionsThatSomeoneNeedsAreKept) {
     l->assigned(task(1000, 4));
     for (int i = 0; i < 20; ++i) {
       l->assigned(task(i, 1));
-      l->done(i, 1);
-      l->aggregate({i});
-      l->aggregated();
+      l->done(i);
+      aggregate(*l, {i});
       // The newest, what the slow node started from, and what each worker is about to let go.
       EXPECT_LE(Number::alive - before, 4) << i;
     }
-    l->done(1000, 4);
+    l->done(1000);
   }
   EXPECT_EQ(Number::alive, before);
   EXPECT_LE(Number::most_alive - before, 5);  // one is being made
@@ -231,20 +271,20 @@ TEST_F(LearnerTest, WhatIsGivenUpIsStoppedAndForgotten) {
   l->given_up(99);
   l->given_up(12345);  // never heard of
   l->assigned(task(1, 1));
-  EXPECT_EQ(l->done(1, 1).loss, 0);  // the node has not learned from it
+  EXPECT_EQ(l->done(1).loss, 0);  // the node has not learned from it
 }
 
 TEST_F(LearnerTest, AnInterruptEndsTheWaiting) {
   std::atomic<bool> stop = true;
   const auto l = learner(false, &stop);
   l->assigned(task(99, 1));
-  EXPECT_THROW(l->done(99, 1), Interrupted);
+  EXPECT_THROW(l->done(99), Interrupted);
 }
 
 TEST_F(LearnerTest, WhatATaskThrowsComesOutWhereItIsWaitedFor) {
   const auto l = learner();
   l->assigned(task(98, 3));
-  EXPECT_THROW(l->done(98, 3), base::UserError);
+  EXPECT_THROW(l->done(98), base::UserError);
 }
 
 TEST_F(LearnerTest, AResumedOneComputesNothingUntilItsCheckpointAndGoesOnFromThere) {
@@ -261,15 +301,15 @@ TEST_F(LearnerTest, AResumedOneComputesNothingUntilItsCheckpointAndGoesOnFromThe
     l->assigned(task(8, 1));
     l->assigned(task(9, 2));
     l->assigned(task(97, 3));
-    EXPECT_FALSE(l->done(97, 3).finite);
-    l->done(8, 1);
+    EXPECT_FALSE(l->done(97).finite);
+    l->done(8);
     l->checkpoint();
   }
   const auto l = learner(true);
   EXPECT_EQ(round(*l, *this, 0), 1 + 2 + 3 + 4);
   round(*l, *this, 4);
   l->assigned(task(97, 3));
-  EXPECT_FALSE(l->done(97, 3).finite);
+  EXPECT_FALSE(l->done(97).finite);
   EXPECT_EQ(round(*l, *this, 8), 12 * 13 / 2);
   round(*l, *this, 12);
   EXPECT_EQ(round(*l, *this, 16), whole);
@@ -280,8 +320,8 @@ TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
     const auto l = learner();
     round(*l, *this, 0);
     for (NodeId node = 1; node <= 4; ++node) l->assigned(task(3 + node, node));
-    l->done(4, 1);
-    l->done(5, 2);
+    l->done(4);
+    l->done(5);
     l->checkpoint();
   }
   for (int again = 0; again < 3; ++again) {
@@ -291,7 +331,7 @@ TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
     l->checkpoint();
     l->assigned(task(4, 1));
     l->checkpoint();
-    if (again == 2) l->done(4, 1);
+    if (again == 2) l->done(4);
     l->checkpoint();
   }
   const auto l = learner(true);
@@ -300,7 +340,7 @@ TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
   // The states are those of then: every node has done two tasks.
   for (NodeId node = 1; node <= 4; ++node) {
     l->assigned(task(7 + node, node));
-    EXPECT_EQ(l->done(7 + node, node).loss, 36 + 2);
+    EXPECT_EQ(l->done(7 + node).loss, 36 + 2);
   }
 }
 
@@ -315,10 +355,91 @@ TEST_F(LearnerTest, ACheckpointKeepsOnlyWhatIsNeeded) {
   for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "checkpoint")) {
     const std::string name = entry.path().filename().string();
     weights += name.starts_with("weights-") ? 1 : 0;
-    updates += name.starts_with("update-") ? 1 : 0;
+    updates += name.starts_with("result-") ? 1 : 0;
   }
   EXPECT_EQ(weights, 1);
   EXPECT_EQ(updates, 0);
+}
+
+TEST_F(LearnerTest, APassOfTheGraphIsLearnedLikeAnother) {
+  const auto l = learner();
+  graph->repeat(3);
+  l->assigned(task(4, 1));
+  l->done(4);
+  aggregate(*l, {4});
+  EXPECT_EQ(l->judged(l->judge()).accuracy(), 5 * 3);  // trained three times, by one session
+}
+
+TEST_F(LearnerTest, AResultMayPublishByItselfAndIsAppliedToWhatIsThere) {
+  const auto l = learner();
+  for (TaskId id = 0; id < 3; ++id) {
+    Assign order = task(id, 1 + static_cast<NodeId>(id));
+    order.publishes = graph->result();
+    l->assigned(order);
+  }
+  double sum = 0;
+  for (const TaskId id : {1, 0, 2}) {  // all from version 0, one after another
+    EXPECT_EQ(l->done(id).loss, 0);
+    l->published(id);
+    EXPECT_EQ(l->judged(l->judge()).accuracy(), sum += static_cast<double>(id) + 1);
+  }
+}
+
+TEST_F(LearnerTest, AggregationsUnderWayAtOnceLoseNothing) {
+  const auto l = learner();
+  for (TaskId id = 0; id < 4; ++id) {
+    l->assigned(task(id, 1 + static_cast<NodeId>(id)));
+    l->done(id);
+  }
+  l->assigned(aggregation(100, {0}));
+  l->assigned(aggregation(101, {1, 2}));
+  l->assigned(aggregation(102, {3}));
+  l->given_up(102);  // its updates are free again
+  l->assigned(aggregation(103, {3}));
+  for (const TaskId id : {101, 100, 103}) l->published(id);
+  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3 + 4);
+}
+
+TEST_F(LearnerTest, AHierarchyCombinesFirst) {
+  const auto l = learner();
+  for (TaskId id = 0; id < 4; ++id) {
+    l->assigned(task(id, 1 + static_cast<NodeId>(id)));
+    l->done(id);
+  }
+  l->assigned(aggregation(100, {0, 1}, false));
+  l->assigned(aggregation(101, {2, 3}, false));
+  for (const TaskId id : {100, 101}) l->done(id);
+  l->let_go({0, 1, 2, 3});
+  aggregate(*l, {100, 101});
+  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3 + 4);
+}
+
+TEST_F(LearnerTest, ACheckpointBeforeTheFirstVersionKeepsWhatWasLearned) {
+  {
+    const auto l = learner();
+    for (NodeId node = 1; node <= 4; ++node) l->assigned(task(node, node));
+    l->done(1);
+    l->assigned(aggregation(99'999, {1}, false));
+    l->given_up(99'999);  // its node was lost, say
+    l->assigned(aggregation(100, {1}, false));
+    l->done(100);
+    l->let_go({1});
+    l->assigned(task(5, 1));
+    l->done(5);
+    l->checkpoint();
+  }
+  const auto l = learner(true);
+  for (NodeId node = 1; node <= 4; ++node) l->assigned(task(node, node));
+  EXPECT_EQ(l->done(1).loss, 0);
+  l->assigned(aggregation(99'999, {1}, false));
+  l->given_up(99'999);
+  l->assigned(aggregation(100, {1}, false));
+  l->done(100);
+  l->assigned(task(5, 1));
+  EXPECT_EQ(l->done(5).loss, 1);  // its node had learned once before
+  for (TaskId id = 2; id <= 4; ++id) l->done(id);
+  aggregate(*l, {2, 3, 4, 5, 100});
+  EXPECT_EQ(l->judged(l->judge()).accuracy(), 2 + 3 + 4 + 5 + 6);
 }
 
 }  // namespace

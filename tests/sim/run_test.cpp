@@ -165,8 +165,8 @@ class Pipeline : public Schedule {
       return {Assign{.task = 0,
                      .graph = graph(),
                      .members = {1, 2, 3},
-                     .label = "pipeline",
-                     .report_activities = true}};
+                     .report_activities = true,
+                     .label = "pipeline"}};
     }
     if (event.kind == EventKind::activity_done) ++reported;
     if (event.kind == EventKind::task_done) return {Finish{}};

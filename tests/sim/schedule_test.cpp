@@ -45,15 +45,19 @@ class Desk {
     events.back().last = true;
     for (const Event& event : events) {
       for (const Order& order : schedule_->on(event)) {
-        if (const auto* assign = std::get_if<Assign>(&order)) {
-          open[assign->task] = assign->members.back();
+        const auto* assign = std::get_if<Assign>(&order);
+        if (assign != nullptr && assign->kind == TaskKind::aggregation) {
+          EXPECT_EQ(assign->worker_node(), server_node);
+          EXPECT_EQ(assign->publishes, assign->graph->result());
+          aggregating = assign->consumes;
+          aggregation = assign->task;
+        } else if (assign != nullptr) {
+          open[assign->task] = assign->worker_node();
           base[assign->task] = version;
           labels[assign->task] = assign->label;
         } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
           open.erase(cancel->task);
           cancelled.push_back(cancel->task);
-        } else if (const auto* aggregate = std::get_if<Aggregate>(&order)) {
-          aggregating = aggregate->tasks;
         } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
           timers.push_back(*timer);
         } else if (std::holds_alternative<CancelTimer>(order)) {
@@ -78,7 +82,7 @@ class Desk {
   }
   Event aggregated() {
     aggregating.clear();
-    return {.kind = EventKind::aggregated, .version = ++version};
+    return {.kind = EventKind::published, .task = aggregation, .version = ++version};
   }
 
   std::map<TaskId, NodeId> open;
@@ -86,6 +90,7 @@ class Desk {
   std::map<TaskId, std::string> labels;
   std::vector<TaskId> cancelled;
   std::vector<TaskId> aggregating;
+  TaskId aggregation = no_task;
   std::vector<SetTimer> timers;
   int timers_cancelled = 0;
   std::string finish;

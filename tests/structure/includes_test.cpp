@@ -19,12 +19,15 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"base", {}},
       {"engine/model", {"base"}},
       {"engine/data", {"base"}},
-      {"engine/api", {"base", "engine/model", "engine/data"}},
-      {"engine/learning", {"base", "engine/model", "engine/data", "engine/api"}},
+      {"engine/rules", {"base"}},
+      {"engine/api", {"base", "engine/model", "engine/data", "engine/rules"}},
+      {"engine/learning", {"base", "engine/model", "engine/data", "engine/rules", "engine/api"}},
       {"platforms", {"base", "engine/api", "engine/model"}},
       {"platforms/traces", {"base", "hil/sensors"}},
-      {"sim/task", {"base"}},
-      {"sim/schedule", {"base", "engine/api", "engine/model", "platforms", "sim/task"}},
+      {"sim/task", {"base", "engine/api"}},
+      {"sim/schedule",
+       {"base", "engine/api", "engine/model", "engine/rules", "platforms", "sim/task"}},
+      {"sim/schedule/examples", {"base", "sim/schedule"}},
       {"sim/world", {"base", "platforms", "platforms/traces", "sim/task"}},
       {"sim/scenario",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
@@ -133,6 +136,32 @@ TEST(Structure, LibrariesStayInTheirFolders) {
         EXPECT_TRUE(folders.contains(folder)) << file << " includes " << header;
       }
     });
+  }
+}
+
+// What a task's computes do, and what it is told, is the engine's business: made by a schedule,
+// opened in the engine, carried unopened by everybody between.
+TEST(Structure, WorksAndBriefsAreOpenedInTheEngineAlone) {
+  static const std::regex words(
+      R"(learn_masks|LearnMasks|choose_masks|test_locally|brief\.[a-z_]+|engine::(Train|Aggregate|Combine)\b|std::get(_if)?<engine::)");
+  int opened = 0;
+  for (const auto& file : sources()) {
+    const std::string folder = folder_of(file);
+    const bool may = folder.starts_with("engine/") || folder.starts_with("sim/schedule");
+    std::ifstream in(file);
+    std::string line;
+    for (int number = 1; std::getline(in, line); ++number) {
+      if (!std::regex_search(line, words)) continue;
+      ++opened;
+      // The setting of a run is not the brief of a task.
+      const bool setting = line.find("setting->test_locally") != std::string::npos;
+      EXPECT_TRUE(may || setting) << file << ":" << number << ": " << line;
+    }
+  }
+  EXPECT_GT(opened, 30);
+  std::ifstream messages(root / "hil/protocol/messages.fbs");
+  for (std::string line; std::getline(messages, line);) {
+    EXPECT_FALSE(std::regex_search(line, words)) << line;
   }
 }
 

@@ -27,6 +27,13 @@ sim::ActivityRow& HandMadeStore::compute(std::int64_t node, const std::string& l
   return row;
 }
 
+namespace {
+
+// The task that makes a version.
+std::int64_t aggregation_task(std::int64_t version) { return 1'000'000'000'000 + version - 1; }
+
+}  // namespace
+
 sim::ActivityRow& HandMadeStore::transfer(std::int64_t from, std::int64_t to,
                                           const std::string& label, double start_s, double took_s) {
   sim::ActivityRow& row = compute(from, label, start_s, took_s);
@@ -38,6 +45,7 @@ sim::ActivityRow& HandMadeStore::transfer(std::int64_t from, std::int64_t to,
 HandMadeStore& HandMadeStore::version(std::int64_t version, double end_s) {
   sim::AggregationRow row;
   row.version = version;
+  row.task = aggregation_task(version);
   row.end_s = end_s;
   versions_.push_back(row);
   return *this;
@@ -64,6 +72,7 @@ sim::AggregationRow& HandMadeStore::aggregation(std::int64_t version, double sta
                                                 double end_s) {
   sim::AggregationRow& row = versions_.emplace_back();
   row.version = version;
+  row.task = aggregation_task(version);
   row.start_s = start_s;
   row.end_s = end_s;
   return row;
@@ -89,7 +98,13 @@ HandMadeStore& HandMadeStore::event(const std::string& kind, double time_s, std:
 HandMadeStore& HandMadeStore::order(const std::string& kind, double time_s, std::int64_t node,
                                     std::int64_t task) {
   event(kind, time_s, node, task);
-  journal_.back().is_order = true;
+  sim::JournalRow& row = journal_.back();
+  row.is_order = true;
+  if (kind != "aggregate") return *this;
+  row.kind = "assign";
+  row.node = 0;
+  row.task = aggregation_task(++aggregations_ordered_);
+  row.detail = "aggregate consumes=0 publishes";
   return *this;
 }
 

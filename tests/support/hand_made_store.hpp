@@ -28,7 +28,7 @@ class HandMadeStore {
                      std::int64_t version);
   sim::AggregationRow& aggregation(std::int64_t version, double start_s, double end_s);
   sim::EvaluationRow& judgement(std::int64_t version, double time_s, double accuracy);
-  // The next entries of the journal.
+  // The next entries of the journal. The order "aggregate" is that of the next version's task.
   HandMadeStore& event(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
   HandMadeStore& order(const std::string& kind, double time_s, std::int64_t node = -1,
@@ -52,6 +52,7 @@ class HandMadeStore {
   std::deque<sim::AggregationRow> versions_;
   std::deque<sim::EvaluationRow> judgements_;
   std::vector<sim::JournalRow> journal_;
+  std::int64_t aggregations_ordered_ = 0;
 };
 
 }  // namespace convoy::test

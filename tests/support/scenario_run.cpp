@@ -44,7 +44,7 @@ std::vector<StoredTask> ScenarioRun::tasks() const {
   SQLite::Database database(folder_.path() / "run.sqlite", SQLite::OPEN_READONLY);
   SQLite::Statement rows(database,
                          "SELECT id, node, assigned_s, ended_s, outcome, base_version, "
-                         "coalesce(staleness, -1) FROM task ORDER BY id");
+                         "coalesce(staleness, -1) FROM task WHERE kind = 'update' ORDER BY id");
   std::vector<StoredTask> tasks;
   while (rows.executeStep()) {
     tasks.push_back({rows.getColumn(0).getInt64(), rows.getColumn(1).getInt64(),

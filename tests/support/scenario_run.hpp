@@ -34,7 +34,7 @@ class ScenarioRun {
 
   [[nodiscard]] const sim::RunResult& result() const { return result_; }
   [[nodiscard]] const sim::Summary& summary() const { return result_.summary; }
-  [[nodiscard]] std::vector<StoredTask> tasks() const;
+  [[nodiscard]] std::vector<StoredTask> tasks() const;  // of nodes: no aggregations
   [[nodiscard]] std::vector<StoredActivity> activities(const std::string& label = "") const;
   // Ends of the aggregations.
   [[nodiscard]] std::vector<double> versions() const;

@@ -8,6 +8,7 @@
 
 #include "engine/learning/initial.hpp"
 #include "engine/learning/local_task.hpp"
+#include "engine/rules/registry.hpp"
 #include "tests/engine/learning/support.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
@@ -21,6 +22,18 @@ ModelOptions mlp(int image = 4, int classes = 3) {
   options.classes = classes;
   options.image_size = image;
   return options;
+}
+
+// A rule as [schedule] aggregation names it, with further keys.
+std::shared_ptr<const Rule> rule(const std::string& name, const std::string& keys = "") {
+  base::Diagnostics problems;
+  const base::Value table = base::parse_toml(
+      "aggregation = { rule = \"" + name + "\"" + (keys.empty() ? "" : ", " + keys) + " }", "test",
+      problems);
+  base::TableReader reader(table, "schedule", problems);
+  auto made = read_aggregation(reader);
+  EXPECT_EQ(problems.str(), "");
+  return made;
 }
 
 std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& submodel,
@@ -95,7 +108,7 @@ class Aggregation : public testing::Test {
 };
 
 TEST_F(Aggregation, CoverageAveragesOverThoseThatHoldAParameter) {
-  const Merged merged = merge(layout, AggregationRule::coverage, current, received);
+  const Merged merged = merge(layout, *rule("coverage"), current, 0, received);
   std::int64_t fewest = 1000;
   compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
     double sum = 0;
@@ -119,9 +132,9 @@ TEST_F(Aggregation, CoverageAveragesOverThoseThatHoldAParameter) {
       }
     }
   }
-  EXPECT_EQ(merged.coverage_min, fewest);
+  EXPECT_EQ(merged.report.coverage_min, fewest);
   double sum = 0;
-  for (const double s : merged.shares) sum += s;
+  for (const double s : merged.report.shares) sum += s;
   EXPECT_NEAR(sum, 1, 1e-12);
 }
 
@@ -143,11 +156,10 @@ TEST_F(Aggregation, DriftIsThePublishedRule) {
       scores.push_back(size / updates[u]->rate / scale);
       total += scores.back();
     }
-    const AggregationRule rule =
-        relative ? AggregationRule::drift_relative : AggregationRule::drift;
-    const Merged merged = merge(layout, rule, current, received);
+    const auto drift = rule(relative ? "drift-relative" : "drift");
+    const Merged merged = merge(layout, *drift, current, 5, received);
     for (std::size_t u = 0; u < updates.size(); ++u) {
-      EXPECT_NEAR(merged.shares[u], scores[u] / total, 1e-5);
+      EXPECT_NEAR(merged.report.shares[u], scores[u] / total, 1e-5);
     }
     compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
       double sum = 0;
@@ -163,11 +175,11 @@ TEST_F(Aggregation, DriftIsThePublishedRule) {
 TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
   const Architecture& a = *layout.architecture;
   const auto half = random_update(layout, nested_submodel(a, 0.5), 1, 0.5, 4);
-  const Merged merged = merge(layout, AggregationRule::coverage, current, {{half.get(), nullptr}});
-  EXPECT_EQ(merged.coverage_min, 0);
+  const Merged merged = merge(layout, *rule("coverage"), current, 0, {{half.get(), nullptr}});
+  EXPECT_EQ(merged.report.coverage_min, 0);
   const Trace part = trace(a, half->submodel);
   const Trace full = trace(a, full_submodel(a));
-  EXPECT_NEAR(merged.untrained, 1 - part.parameters() / full.parameters(), 1e-9);
+  EXPECT_NEAR(merged.report.untrained, 1 - part.parameters() / full.parameters(), 1e-9);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (half->delta[i].defined()) continue;
     EXPECT_TRUE(merged.weights[i].is_same(current.tensors[i])) << "shared, not copied";
@@ -175,7 +187,105 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
   // With what another one holds, everything has been trained.
   const WeightsHeld next(merged.weights, merged.trained);
   const auto all = random_update(layout, full_submodel(a), 1, 1, 5);
-  EXPECT_EQ(merge(layout, AggregationRule::coverage, next, {{all.get(), nullptr}}).untrained, 0);
+  EXPECT_EQ(merge(layout, *rule("coverage"), next, 0, {{all.get(), nullptr}}).report.untrained, 0);
+}
+
+TEST_F(Aggregation, MedianTakesTheMiddleOfThoseThatHoldAParameter) {
+  const Merged merged = merge(layout, *rule("median"), current, 5, received);
+  compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
+    std::vector<double> changes;
+    for (const auto& update : updates) {
+      const auto delta = at_element(layout, *update, i, row, column);
+      if (delta) changes.push_back(*delta);
+    }
+    if (changes.empty()) return 0.0;
+    std::sort(changes.begin(), changes.end());
+    const std::size_t n = changes.size();
+    return n % 2 == 1 ? changes[n / 2] : (changes[n / 2 - 1] + changes[n / 2]) / 2;
+  });
+}
+
+TEST_F(Aggregation, ARuleRemembersByElementAndTheVersionBeforeKeepsItsOwn) {
+  const auto momentum = rule("fedavgm", "momentum = 0.5");
+  const Merged first = merge(layout, *momentum, current, 0, received);
+  const RuleState before = first.state;
+  Tensors copies;
+  for (const Tensor& t : before.slots[0]) copies.push_back(t.defined() ? t.clone() : t);
+  const WeightsHeld next(first.weights, first.trained);
+  const Merged second = merge(layout, *momentum, next, 1, received, &before);
+  EXPECT_EQ(second.state.aggregations, 2);
+  const Merged mean = merge(layout, *rule("coverage"), current, 0, received);
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (!before.slots[0][i].defined()) continue;
+    EXPECT_TRUE(at::equal(before.slots[0][i], copies[i])) << "written over";
+    // The same updates again: d, then .5 d + d.
+    const Tensor d = mean.weights[i] - current.tensors[i];
+    const Tensor step = second.weights[i] - first.weights[i];
+    EXPECT_LE((step - 1.5 * d).abs().max().item<double>(), 1e-5) << layout.tensors[i].name;
+  }
+}
+
+TEST_F(Aggregation, WhatARuleNeedsAndIsNotThereIsSaid) {
+  for (Received& r : received) r.base = nullptr;
+  EXPECT_THROW(merge(layout, *rule("drift"), current, 0, received), base::UserError);
+  EXPECT_NO_THROW(merge(layout, *rule("coverage"), current, 0, received));
+}
+
+// Of full models it does not matter who meets first: the mean of means by samples is the mean.
+TEST(Combine, AHierarchyOfFullModelsIsTheFlatMean) {
+  const Layout layout = test::layout_of(mlp());
+  const Architecture& a = *layout.architecture;
+  const WeightsHeld current(initial_tensors(layout, 1), Trained(layout.size()));
+  std::vector<std::unique_ptr<UpdateHeld>> updates;
+  std::vector<Received> flat;
+  for (int i = 0; i < 5; ++i) {
+    updates.push_back(random_update(layout, full_submodel(a), 10 + 7 * i, 1, 60 + i));
+    updates.back()->base_version = 3 + i;
+    updates.back()->steps = i;
+    flat.push_back({updates.back().get(), nullptr});
+  }
+  const auto left = combine(layout, {updates[0].get(), updates[1].get()});
+  const auto right = combine(layout, {updates[2].get(), updates[3].get(), updates[4].get()});
+  EXPECT_EQ(left->samples, 10 + 17);
+  EXPECT_EQ(right->base_version, 5);  // as old as the oldest
+  EXPECT_EQ(right->steps, 4);
+  const Merged one = merge(layout, *rule("coverage"), current, 8, flat);
+  const Merged two =
+      merge(layout, *rule("coverage"), current, 8, {{left.get(), nullptr}, {right.get(), nullptr}});
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    EXPECT_LE((one.weights[i] - two.weights[i]).abs().max().item<double>(), 1e-5);
+  }
+}
+
+TEST(Combine, HoldsWhatAnyOfThemHolds) {
+  base::Random random({11});
+  for (const ModelOptions& options : test::small_models()) {
+    const Layout layout = test::layout_of(options);
+    const Architecture& a = *layout.architecture;
+    const auto x = random_update(layout, test::random_submodel(a, random), 10, 0.5, 1);
+    const auto y = random_update(layout, test::random_submodel(a, random), 30, 0.25, 2);
+    const auto both = combine(layout, {x.get(), y.get()});
+    EXPECT_EQ(both->rate, 0.5);
+    for (std::size_t g = 0; g < a.groups.size(); ++g) {
+      for (const auto* one : {x.get(), y.get()}) {
+        const std::vector<int>& all = both->submodel.kept[g];
+        EXPECT_TRUE(std::includes(all.begin(), all.end(), one->submodel.kept[g].begin(),
+                                  one->submodel.kept[g].end()));
+      }
+    }
+    // Onto zeros it is the mean of those that hold an element.
+    Tensors zeros;
+    for (const ParameterTensor& p : layout.tensors) zeros.push_back(at::zeros(p.shape));
+    const WeightsHeld nothing(zeros, Trained(layout.size()));
+    const auto cover = rule("coverage");
+    const Merged direct =
+        merge(layout, *cover, nothing, 0, {{x.get(), nullptr}, {y.get(), nullptr}});
+    const Merged through = merge(layout, *cover, nothing, 0, {{both.get(), nullptr}});
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      EXPECT_LE((direct.weights[i] - through.weights[i]).abs().max().item<double>(), 1e-5)
+          << layout.tensors[i].name;
+    }
+  }
 }
 
 TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
@@ -193,8 +303,7 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
     Tensors zeros;
     for (const Tensor& f : full) zeros.push_back(at::zeros_like(f));
     const WeightsHeld nothing(zeros, Trained(layout.size()));
-    const Tensors back =
-        merge(layout, AggregationRule::coverage, nothing, {{&update, nullptr}}).weights;
+    const Tensors back = merge(layout, *rule("coverage"), nothing, 0, {{&update, nullptr}}).weights;
     for (std::size_t i = 0; i < full.size(); ++i) {
       if (!parts[i].defined()) continue;
       const Kept kept = kept_of(layout.tensors[i], a, s);
@@ -243,12 +352,11 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
     bases.push_back(std::make_unique<WeightsHeld>(base, Trained(layout.size())));
     received.push_back({updates.back().get(), bases.back().get()});
   }
-  const auto relative =
-      shares_of(layout, AggregationRule::drift_relative, current.tensors, received);
+  const auto relative = merge(layout, *rule("drift-relative"), current, 0, received).report.shares;
   EXPECT_LT(*std::max_element(relative.begin(), relative.end()), 0.5);
   EXPECT_EQ(std::max_element(relative.begin(), relative.end()), relative.begin());
   // The published "+ 1" is out of scale: the fresh one takes nearly everything.
-  const auto published = shares_of(layout, AggregationRule::drift, current.tensors, received);
+  const auto published = merge(layout, *rule("drift"), current, 0, received).report.shares;
   EXPECT_GT(published[0], 0.9);
 }
 
@@ -274,15 +382,16 @@ TEST(Engine, OneStepOfAllNodesIsSynchronousSgdOnTheJoinedBatches) {
     options.training.optimizer.learning_rate = 0.1;
     const std::unique_ptr<Engine> engine(convoy_make_engine(options));
     const auto start = engine->initial();
-    std::vector<Contribution> contributions;
+    std::vector<Input> contributions;
     for (int node = 1; node <= 4; ++node) {
-      const auto task =
-          engine->begin({.node = node, .task = node, .rate = 1, .batch = 8, .received = start}, {});
+      const auto task = test::begin(
+          *engine,
+          {.node = node, .task = node, .brief = {.rate = 1, .batch = 8}, .received = start}, {});
       task->train(0, 1);
-      contributions.push_back({task->finish().update, start});
+      contributions.push_back({task->finish().result, start});
     }
-    const Aggregated next = engine->aggregate(*start, contributions);
-    EXPECT_EQ(next.coverage_min, 4);
+    const test::Next next = test::aggregate(*engine, start, contributions);
+    EXPECT_EQ(next.report.coverage_min, 4);
 
     // One step of plain SGD on all 32 samples.
     const Layout layout(options.architecture);
@@ -317,9 +426,12 @@ TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto start = engine->initial();
   const auto run = [&](std::int64_t id) {
-    const auto task = engine->begin(
-        {.node = 1, .task = id, .rate = 0.5, .batch = 8, .choose_masks = true, .received = start},
-        {});
+    const auto task = test::begin(*engine,
+                                  {.node = 1,
+                                   .task = id,
+                                   .brief = {.rate = 0.5, .batch = 8, .choose_masks = true},
+                                   .received = start},
+                                  {});
     task->learn_masks(1);
     task->train(1, {});
     return task->finish();
@@ -330,9 +442,9 @@ TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
   const Outcome c = run(2);
   EXPECT_EQ(a.submodel.kept, b.submodel.kept);
   EXPECT_EQ(a.loss, b.loss);
-  for (std::size_t i = 0; i < held(*a.update).delta.size(); ++i) {
-    const Tensor& x = held(*a.update).delta[i];
-    EXPECT_TRUE(!x.defined() || at::equal(x, held(*b.update).delta[i]));
+  for (std::size_t i = 0; i < test::update_of(a).delta.size(); ++i) {
+    const Tensor& x = test::update_of(a).delta[i];
+    EXPECT_TRUE(!x.defined() || at::equal(x, test::update_of(b).delta[i]));
   }
   EXPECT_NE(a.loss, c.loss);
 }
@@ -348,8 +460,11 @@ TEST(Engine, EveryMemoryClassEndsWithin3PercentOfItsRate) {
     const std::unique_ptr<Engine> engine(convoy_make_engine(options));
     const auto start = engine->initial();
     for (const double rate : {0.25, 0.5, 0.75}) {
-      const auto task = engine->begin(
-          {.node = 1, .rate = rate, .batch = 16, .choose_masks = true, .received = start}, {});
+      const auto task = test::begin(*engine,
+                                    {.node = 1,
+                                     .brief = {.rate = rate, .batch = 16, .choose_masks = true},
+                                     .received = start},
+                                    {});
       task->learn_masks(options.rules.mask.epochs);
       EXPECT_NEAR(kept_share(*options.architecture, task->submodel()), rate, 0.03) << sampled;
     }
@@ -364,8 +479,10 @@ TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
   EngineOptions options = options_for(model, 32, 1);
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto start = engine->initial();
-  const auto task = engine->begin(
-      {.node = 1, .rate = 0.5, .batch = 16, .choose_masks = true, .received = start}, {});
+  const auto task = test::begin(
+      *engine,
+      {.node = 1, .brief = {.rate = 0.5, .batch = 16, .choose_masks = true}, .received = start},
+      {});
   task->learn_masks(2);
   task->train(0, 0);  // no step: the update is what the mask phase changed
   const Outcome outcome = task->finish();
@@ -373,7 +490,7 @@ TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
   int changed = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    const Tensor& delta = held(*outcome.update).delta[i];
+    const Tensor& delta = test::update_of(outcome).delta[i];
     if (!delta.defined()) continue;
     const bool deepest = p.exit < 0 || p.exit == *options.architecture->exit_at(2);
     const bool moved = delta.abs().sum().item<double>() > 0;
@@ -394,13 +511,15 @@ TEST(Engine, RunningStatisticsAreAveragedAndTheMaskPhaseLeavesThemAlone) {
   const auto start = engine->initial();
   const Layout layout(options.architecture);
   for (const int steps : {0, 1}) {
-    const auto task = engine->begin(
-        {.node = 1, .rate = 0.5, .batch = 8, .choose_masks = true, .received = start}, {});
+    const auto task = test::begin(
+        *engine,
+        {.node = 1, .brief = {.rate = 0.5, .batch = 8, .choose_masks = true}, .received = start},
+        {});
     task->learn_masks(1);
     task->train(0, steps);
     const Outcome outcome = task->finish();
     for (std::size_t i = 0; i < layout.size(); ++i) {
-      const Tensor& delta = held(*outcome.update).delta[i];
+      const Tensor& delta = test::update_of(outcome).delta[i];
       if (!delta.defined() || !layout.tensors[i].buffer) continue;
       EXPECT_EQ(delta.abs().sum().item<double>() > 0, steps > 0) << layout.tensors[i].name;
     }
@@ -414,11 +533,12 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
     options.training.proximal = proximal;
     const std::unique_ptr<Engine> engine(convoy_make_engine(options));
     const auto start = engine->initial();
-    const auto task = engine->begin({.node = 1, .rate = 1, .batch = 8, .received = start}, {});
+    const auto task =
+        test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 8}, .received = start}, {});
     task->train(4, {});
     double sum = 0;
     const Outcome outcome = task->finish();
-    for (const Tensor& t : held(*outcome.update).delta) sum += t.abs().sum().item<double>();
+    for (const Tensor& t : test::update_of(outcome).delta) sum += t.abs().sum().item<double>();
     return sum;
   };
   EXPECT_LT(distance(1.0), 0.8 * distance(0));
@@ -430,16 +550,110 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
     options.training.keep_optimizer = keep;
     const std::unique_ptr<Engine> engine(convoy_make_engine(options));
     const auto start = engine->initial();
-    auto task = engine->begin({.node = 1, .rate = 1, .batch = 8, .received = start}, {});
+    auto task =
+        test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 8}, .received = start}, {});
     task->train(1, {});
     const Outcome first = task->finish();
     EXPECT_EQ(held(*first.state).optimizer.has_value(), keep);
-    task = engine->begin(
-        {.node = 1, .task = 1, .rate = 1, .batch = 8, .received = start, .state = first.state}, {});
+    task = test::begin(*engine,
+                       {.node = 1,
+                        .task = 1,
+                        .brief = {.rate = 1, .batch = 8},
+                        .received = start,
+                        .state = first.state},
+                       {});
     task->train(1, {});
     return task->finish().loss;
   };
   EXPECT_NE(second_loss(true), second_loss(false));
+}
+
+TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
+  const EngineOptions options = options_for(mlp(8, 4), 64, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const TaskInput input{.node = 1, .brief = {.batch = 8}, .received = start};
+  const auto size = [](const UpdateHeld& update) {
+    double sum = 0;
+    for (const Tensor& t : update.delta) sum += t.abs().sum().item<double>();
+    return sum;
+  };
+  const auto session = engine->open(input, {});
+  const auto first = as_update(session->run(Train{1, {}}, {{start, nullptr}}));
+  const auto second = as_update(session->run(Train{1, {}}, {{start, nullptr}}));
+  EXPECT_EQ(first->steps, 8);
+  EXPECT_EQ(second->steps, 16);
+  EXPECT_GT(size(*second), size(*first));
+  EXPECT_EQ(session->outcome().result, second);
+  // Not as two epochs in one go: each time its samples are shuffled anew.
+  const auto once = test::begin(*engine, input, {});
+  once->train(2, {});
+  const Outcome two_epochs = once->finish();
+  bool same = true;
+  for (std::size_t i = 0; i < second->delta.size(); ++i) {
+    same = same && at::equal(second->delta[i], test::update_of(two_epochs).delta[i]);
+  }
+  EXPECT_FALSE(same);
+}
+
+TEST(Engine, AnUpdateMakesAVersionByItself) {
+  const EngineOptions options = options_for(mlp(8, 4), 16, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const auto part = test::begin(*engine, {.node = 1, .brief = {.batch = 8}, .received = start}, {});
+  part->train(1, {});
+  const Outcome outcome = part->finish();
+  const auto next = engine->next_version(start, outcome.result);
+  for (std::size_t i = 0; i < held(*start).tensors.size(); ++i) {
+    EXPECT_TRUE(at::allclose(held(*next).tensors[i],
+                             held(*start).tensors[i] + test::update_of(outcome).delta[i]));
+  }
+  EXPECT_EQ(engine->next_version(start, next), next);
+  EXPECT_THROW(engine->next_version(start, nullptr), base::UserError);
+}
+
+TEST(Engine, ARulesStateIsTheServersAndComesBackFromAFile) {
+  EngineOptions options = options_for(mlp(8, 4), 32, 2);
+  options.rules.aggregation = rule("fedadam", "learning_rate = 0.01");
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  std::vector<Input> updates;
+  for (int node = 1; node <= 2; ++node) {
+    const auto part =
+        test::begin(*engine, {.node = node, .brief = {.batch = 8}, .received = start}, {});
+    part->train(1, {});
+    updates.push_back({part->finish().result, nullptr});
+  }
+  const test::Next first = test::aggregate(*engine, start, updates);
+  ASSERT_TRUE(first.state);
+  const auto file = std::filesystem::temp_directory_path() / "convoy-rule-state.safetensors";
+  engine->save(*first.state, file);
+  const auto loaded = engine->load_state(file);
+  std::filesystem::remove(file);
+  const test::Next kept = test::aggregate(*engine, first.weights, updates, 1, first.state);
+  const test::Next read = test::aggregate(*engine, first.weights, updates, 1, loaded);
+  const test::Next fresh = test::aggregate(*engine, first.weights, updates, 1);
+  bool differs = false;
+  for (std::size_t i = 0; i < held(*kept.weights).tensors.size(); ++i) {
+    EXPECT_TRUE(at::equal(held(*kept.weights).tensors[i], held(*read.weights).tensors[i]));
+    differs =
+        differs || !at::equal(held(*kept.weights).tensors[i], held(*fresh.weights).tensors[i]);
+  }
+  EXPECT_TRUE(differs);
+  EXPECT_EQ(held(*kept.state).rule->aggregations, 2);
+}
+
+TEST(Engine, ArtifactsThatAWorkCannotUseAreRefused) {
+  const EngineOptions options = options_for(mlp(8, 4), 16, 1);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto start = engine->initial();
+  const TaskInput server{.node = 0, .task = 9, .received = start};
+  EXPECT_THROW(engine->open(server, {})->run(Aggregate{}, {}), base::UserError);
+  EXPECT_THROW(engine->open(server, {})->run(Aggregate{}, {{start, nullptr}, {start, nullptr}}),
+               base::UserError);
+  EXPECT_THROW(engine->open(server, {})->run(Combine{}, {}), base::UserError);
+  EXPECT_THROW(engine->open(server, {})->run(Train{}, {{start, nullptr}}), base::UserError);
+  EXPECT_EQ(engine->open(server, {})->run({}, {}), nullptr);
 }
 
 TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
@@ -451,19 +665,19 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
   auto weights = engine->initial();
   EXPECT_LT(engine->evaluate(*weights, 1, {}).accuracy(), 0.6);
   for (int round = 0; round < 6; ++round) {
-    std::vector<Contribution> contributions;
+    std::vector<Input> contributions;
     for (int node = 1; node <= 2; ++node) {
-      const auto task = engine->begin({.node = node,
-                                       .task = round * 2 + node,
-                                       .version = round,
-                                       .rate = 0.5,
-                                       .batch = 16,
-                                       .received = weights},
-                                      {});
+      const auto task = test::begin(*engine,
+                                    {.node = node,
+                                     .task = round * 2 + node,
+                                     .version = round,
+                                     .brief = {.rate = 0.5, .batch = 16},
+                                     .received = weights},
+                                    {});
       task->train(1, {});
-      contributions.push_back({task->finish().update, weights});
+      contributions.push_back({task->finish().result, weights});
     }
-    weights = engine->aggregate(*weights, contributions).weights;
+    weights = test::aggregate(*engine, weights, contributions).weights;
   }
   // Judged as its own submodel it is good; of the full model only the first exit knows anything.
   const Evaluation own = engine->evaluate(*weights, 0.5, {});
@@ -501,10 +715,11 @@ TEST(Engine, WhatDoesNotFitIsRefused) {
   const EngineOptions small = options_for(resnet, 9, 1);
   const std::unique_ptr<Engine> engine(convoy_make_engine(small));
   const auto start = engine->initial();
-  auto task = engine->begin({.node = 1, .rate = 1, .batch = 1, .received = start}, {});
+  auto task =
+      test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 1}, .received = start}, {});
   EXPECT_THROW(task->train(1, {}), base::UserError);
   // The single sample that is left over of 9 is left out.
-  task = engine->begin({.node = 1, .rate = 1, .batch = 4, .received = start}, {});
+  task = test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 4}, .received = start}, {});
   task->train(1, {});
   EXPECT_TRUE(task->finish().finite);
 
@@ -512,13 +727,16 @@ TEST(Engine, WhatDoesNotFitIsRefused) {
   EngineOptions wild = options_for(model, 16, 1);
   wild.training.optimizer.learning_rate = 1e30;
   const std::unique_ptr<Engine> exploding(convoy_make_engine(wild));
-  task = exploding->begin({.node = 1, .rate = 1, .batch = 4, .received = exploding->initial()}, {});
+  task = test::begin(
+      *exploding, {.node = 1, .brief = {.rate = 1, .batch = 4}, .received = exploding->initial()},
+      {});
   task->train(2, {});
   EXPECT_FALSE(task->finish().finite);
 
   std::stop_source stop;
   stop.request_stop();
-  task = engine->begin({.node = 1, .rate = 1, .batch = 4, .received = start}, stop.get_token());
+  task = test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 4}, .received = start},
+                     stop.get_token());
   EXPECT_THROW(task->train(1, {}), Stopped);
 }
 

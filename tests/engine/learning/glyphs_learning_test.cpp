@@ -40,10 +40,11 @@ TEST_F(Glyphs, AFourLayerNetworkPasses95PercentWithin20Epochs) {
   auto weights = engine->initial();
   double accuracy = 0;
   for (int epoch = 0; epoch < 20 && accuracy <= 0.95; ++epoch) {
-    const auto task =
-        engine->begin({.node = 1, .task = epoch, .rate = 1, .batch = 32, .received = weights}, {});
+    const auto task = test::begin(
+        *engine, {.node = 1, .task = epoch, .brief = {.rate = 1, .batch = 32}, .received = weights},
+        {});
     task->train(1, {});
-    weights = engine->aggregate(*weights, {{task->finish().update, weights}}).weights;
+    weights = test::aggregate(*engine, weights, {{task->finish().result, weights}}).weights;
     accuracy = engine->evaluate(*weights, 1, {}).accuracy();
   }
   EXPECT_GT(accuracy, 0.95);

@@ -42,13 +42,12 @@ class MeasuredTask {
 
   // All steps of one epoch of the phase.
   void run(Phase phase, double rate) const {
-    NodeTask task(shop_,
-                  {.node = 1,
-                   .rate = rate,
-                   .batch = case_.batch,
-                   .choose_masks = phase == Phase::mask,
-                   .received = received_},
-                  {});
+    LocalTraining task(
+        shop_,
+        {.node = 1,
+         .brief = {.rate = rate, .batch = case_.batch, .choose_masks = phase == Phase::mask},
+         .received = received_},
+        {});
     phase == Phase::mask ? task.learn_masks(1) : task.train(1, {});
   }
 

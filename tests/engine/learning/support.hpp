@@ -101,4 +101,48 @@ inline std::vector<LocalSplit> dealt(std::int64_t count, int nodes) {
   return parts;
 }
 
+// A node's part in a task, work by work.
+class Part {
+ public:
+  Part(const Engine& engine, const TaskInput& input, std::stop_token stop)
+      : received_(input.received), session_(engine.open(input, std::move(stop))) {}
+  void learn_masks(int epochs) { session_->run(LearnMasks{epochs}, {{received_, nullptr}}); }
+  void train(int epochs, std::optional<int> steps) {
+    session_->run(Train{epochs, steps}, {{received_, nullptr}});
+  }
+  Outcome finish() { return session_->outcome(); }
+  [[nodiscard]] const Submodel& submodel() const { return session_->submodel(); }
+
+ private:
+  std::shared_ptr<const Weights> received_;
+  std::unique_ptr<Session> session_;
+};
+
+inline std::unique_ptr<Part> begin(const Engine& engine, const TaskInput& input,
+                                   std::stop_token stop) {
+  return std::make_unique<Part>(engine, input, std::move(stop));
+}
+
+inline const UpdateHeld& update_of(const Outcome& outcome) {
+  return dynamic_cast<const UpdateHeld&>(*outcome.result);
+}
+
+// What the server makes of updates; from one aggregation to the next it remembers `state`.
+struct Next {
+  std::shared_ptr<const Weights> weights;
+  AggregationReport report;
+  std::shared_ptr<const NodeState> state;
+};
+inline Next aggregate(const Engine& engine, const std::shared_ptr<const Weights>& current,
+                      std::vector<Input> updates, std::int64_t version = 0,
+                      std::shared_ptr<const NodeState> state = nullptr) {
+  const auto session = engine.open(
+      {.node = 0, .version = version, .received = current, .state = std::move(state)}, {});
+  updates.insert(updates.begin(), {current, nullptr});
+  session->run(Aggregate{}, updates);
+  Outcome outcome = session->outcome();
+  return {std::dynamic_pointer_cast<const Weights>(outcome.result), *outcome.aggregation,
+          outcome.state};
+}
+
 }  // namespace convoy::engine::test

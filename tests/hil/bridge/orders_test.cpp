@@ -18,11 +18,10 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
  protected:
   OrdersTest() : orders(options(), *this, *this) {
     model = graph->transfer("download", graph->artifact("model", 8, 0), 1);
-    masks =
-        graph->compute({.label = "mask", .at = 1, .work = {sim::Work::Kind::learn_masks, 1, {}}},
-                       {model}, {"submodel", 8});
-    update = graph->compute({.label = "train", .at = 1, .work = {sim::Work::Kind::train, 2, {}}},
-                            {masks}, {"update", 8});
+    masks = graph->compute({.label = "mask", .at = 1, .work = engine::LearnMasks{1}}, {model},
+                           {"submodel", 8});
+    update = graph->compute({.label = "train", .at = 1, .work = engine::Train{2, {}}}, {masks},
+                            {"update", 8});
     graph->transfer("upload", update, 0);
   }
 
@@ -101,6 +100,8 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     began(7, 2);
     take();
   }
+  // The last order to compute or to send, as it went out.
+  wire::BeginT last_begin;
   // What was said and noted since the last call.
   std::vector<std::string> take() { return std::exchange(log, {}); }
 
@@ -118,6 +119,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     log.push_back(fmt::format("assign {}/{}", input.task, attempt));
   }
   void begin(const wire::BeginT& b) override {
+    last_begin = b;
     log.push_back(fmt::format("begin {}.{}{}", b.task, b.activity, b.last ? " last" : ""));
   }
   void cancel(sim::TaskId task, std::int32_t) override {
@@ -340,6 +342,63 @@ TEST_F(OrdersTest, AFailureEndsWhateverIsUnderWay) {
   EXPECT_THAT(take(), ElementsAre("72 out_of_memory too much"));
   orders.failed(7, 1, 2, 0, Cause::failed, "again");
   EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(OrdersTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
+  graph->repeat(2);
+  connect();
+  add(7);
+  for (int pass = 0; pass < 2; ++pass) {
+    const auto step = [&](int activity) {
+      sim::RealActivity a;
+      a.id = 100 * pass + activity;
+      a.task = 7;
+      a.activity = activity;
+      a.iteration = pass;
+      a.what = &graph->activities()[static_cast<std::size_t>(activity)];
+      a.node = activity == 0 ? 0 : 1;
+      const bool transfer = a.what->kind == sim::ActivityKind::transfer;
+      a.peer = transfer ? (activity == 0 ? 1 : 0) : sim::no_node;
+      orders.begin(a, now);
+    };
+    step(0);
+    orders.received(7, 1, now);  // the second time it has it already
+    for (const int compute : {1, 2}) {
+      step(compute);
+      EXPECT_EQ(last_begin.last, compute == 2);
+      EXPECT_EQ(last_begin.goes_on, pass == 0);
+      wire::EndedT said;
+      said.task = 7;
+      said.attempt = 1;
+      said.activity = compute;
+      said.iteration = pass;
+      hear<wire::Ended>(said, [&](const wire::Ended& e) { orders.ended(e, now); });
+    }
+    step(3);
+    ASSERT_TRUE(orders.offered(7, 1));
+    EXPECT_EQ(orders.goes_on(7), pass == 0);
+    orders.arrived(7, 1, now);
+    take();
+    EXPECT_TRUE(orders.filed(7, 1, now));
+    EXPECT_EQ(orders.knows(7), pass == 0);
+    EXPECT_EQ(log.size(), pass == 0 ? 1 : 2);  // its end; after the last pass it may be forgotten
+  }
+}
+
+TEST_F(OrdersTest, WhatTheOtherRolesComputeDoesNotKeepANodesResultBack) {
+  graph->compute({.label = "aggregate", .at = 0, .work = engine::Aggregate{}}, {}, {"model", 8});
+  const int time_only = graph->compute({.label = "wait", .at = 1}, {update}, {"update", 8});
+  (void)time_only;
+  connect();
+  add(7);
+  begin(7, 0);
+  orders.received(7, 1, now);
+  begin(7, 1);
+  EXPECT_FALSE(last_begin.last);
+  begin(7, 2);
+  EXPECT_TRUE(last_begin.last);
+  begin(7, 5);
+  EXPECT_FALSE(last_begin.last);
 }
 
 }  // namespace

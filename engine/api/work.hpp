@@ -1,0 +1,97 @@
+#pragma once
+
+// What a compute of a task does with its artifacts (Work), and what the task is told as a whole
+// (TaskBrief). Both are the engine's words: a schedule makes them, everybody between it and the
+// engine carries them unopened (between machines as text), and engine/learning alone opens them.
+//
+//   graph.compute({.label = "train", .at = 1, .seconds = 12.5, .work = Train{.epochs = 2}}, ...);
+//   TaskBrief brief{.rate = 0.5, .batch = 16};
+//
+// A new kind of work is a struct here and a line in `Work`; a new parameter of a task or of a work
+// is a member and its line in fields(). What reads, writes and checks them is made from that.
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/table_reader.hpp"
+
+namespace convoy::engine {
+
+// Gates trained on the node's own data; then the submodel is what they say.
+// In: what was received. Out: the submodel.
+struct LearnMasks {
+  static constexpr const char* kind = "learn-masks";
+  int epochs = 1;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("epochs", w.epochs, base::at_least(1).up_to(1e6));
+  }
+};
+
+// The submodel's weights, for epochs or for steps instead. Done again it goes on from where it was.
+// In: what was received, or the submodel. Out: an update, the change since what was received.
+struct Train {
+  static constexpr const char* kind = "train";
+  int epochs = 1;
+  std::optional<int> steps;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("epochs", w.epochs, base::at_least(0).up_to(1e6));
+    field("steps", w.steps, base::at_least(1).up_to(1e9));
+  }
+};
+
+// Updates become the next version, by the run's rule (engine/rules). What the rule remembers is
+// the state of the node that does this. In: a version of the model, then updates. Out: weights.
+struct Aggregate {
+  static constexpr const char* kind = "aggregate";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
+// Updates become one that stands for them: the mean of those that hold an element, by their
+// samples; it counts for as many samples as they do, and is as old as the oldest. For hierarchies.
+// It is of a submodel that holds all of theirs: where that has an element that none of them has
+// (rows of one, columns of another), it holds a change of 0, which counts in means over others.
+// In: updates. Out: an update.
+struct Combine {
+  static constexpr const char* kind = "combine";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
+// Nothing: a compute that only takes time.
+using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine>;
+
+inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
+
+// What a node is told with a task.
+struct TaskBrief {
+  double rate = 1;  // of the submodel, (0, 1]; 1: the full model
+  int batch = 1;
+  bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
+  bool test_locally = false;  // what was received, before training, on the node's own test part
+
+  template <class Self, class Fields>
+  static void fields(Self& b, Fields& field) {
+    field("rate", b.rate, base::above(0).up_to(1));
+    field("batch", b.batch, base::at_least(1).up_to(1e6));
+    field("choose_masks", b.choose_masks);
+    field("test_locally", b.test_locally);
+  }
+};
+
+// As TOML; of work that is nothing an empty text.
+std::string to_text(const Work& work);
+std::string to_text(const TaskBrief& brief);
+// Throws base::UserError for what is not well-formed, unknown or out of range. `from` names the
+// sender in messages.
+Work read_work(const std::string& text, const std::string& from);
+TaskBrief read_brief(const std::string& text, const std::string& from);
+
+}  // namespace convoy::engine

@@ -1,0 +1,132 @@
+#include "engine/learning/session.hpp"
+
+#include <fmt/format.h>
+
+#include "engine/learning/aggregation.hpp"
+
+namespace convoy::engine {
+namespace {
+
+// What a mask phase makes: the part of the model that is trained from now on.
+struct ChosenSubmodel : Artifact {
+  explicit ChosenSubmodel(Submodel chosen) : submodel(std::move(chosen)) {}
+  Submodel submodel;
+};
+
+}  // namespace
+
+TaskSession::TaskSession(const Workshop& workshop, TaskInput input, std::stop_token stop)
+    : shop_(workshop), input_(std::move(input)), stop_(std::move(stop)) {}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Work& work,
+                                                 const std::vector<Input>& inputs) {
+  if (is_nothing(work)) return nullptr;
+  outcome_.result = std::visit(
+      [&](const auto& w) -> std::shared_ptr<const Artifact> {
+        if constexpr (std::is_same_v<std::decay_t<decltype(w)>, std::monostate>) {
+          return nullptr;
+        } else {
+          return run(w, inputs);
+        }
+      },
+      work);
+  return outcome_.result;
+}
+
+LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
+  if (training_) return *training_;
+  // Weights that were handed on are what it starts from.
+  if (!inputs.empty()) {
+    if (const auto weights = as_weights(inputs.front().artifact)) input_.received = weights;
+  }
+  if (!input_.received) {
+    throw base::UserError(
+        fmt::format("node {}, task {}: there are no weights to train", input_.node, input_.task));
+  }
+  return training_.emplace(shop_, input_, stop_);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const LearnMasks& work,
+                                                 const std::vector<Input>& inputs) {
+  LocalTraining& training = this->training(inputs);
+  training.learn_masks(work.epochs);
+  return std::make_shared<const ChosenSubmodel>(training.submodel());
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Train& work,
+                                                 const std::vector<Input>& inputs) {
+  LocalTraining& training = this->training(inputs);
+  training.train(work.epochs, work.steps);
+  auto update = training.update();
+  outcome_.finite = is_finite(update->delta);
+  return update;
+}
+
+const UpdateHeld& TaskSession::update_of(const Input& input) const {
+  const auto* update = dynamic_cast<const UpdateHeld*>(input.artifact.get());
+  if (update != nullptr) return *update;
+  throw base::UserError(
+      fmt::format("task {} is to aggregate something that is no update", input_.task));
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
+                                                 const std::vector<Input>& inputs) {
+  const at::NoGradGuard no_grad;
+  const auto current = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  if (!current || current->part) {
+    throw base::UserError(
+        fmt::format("task {} is to aggregate, and is given no version of the model", input_.task));
+  }
+  std::vector<Received> updates;
+  for (std::size_t i = 1; i < inputs.size(); ++i) {
+    const Weights* base = inputs[i].received.get();
+    updates.push_back({&update_of(inputs[i]), base != nullptr ? &held(*base) : nullptr});
+  }
+  if (!rule_ && input_.state) rule_ = held(*input_.state).rule;
+  Merged merged = merge(shop_.layout, *shop_.rules.aggregation, *current, input_.version, updates,
+                        rule_ ? &*rule_ : nullptr);
+  outcome_.aggregation = std::move(merged.report);
+  if (!merged.state.names.empty()) rule_ = std::move(merged.state);
+  outcome_.finite = is_finite(merged.weights);
+  return std::make_shared<const WeightsHeld>(std::move(merged.weights), std::move(merged.trained));
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
+                                                 const std::vector<Input>& inputs) {
+  const at::NoGradGuard no_grad;
+  std::vector<const UpdateHeld*> updates;
+  for (const Input& input : inputs) updates.push_back(&update_of(input));
+  if (updates.empty()) {
+    throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
+  }
+  const auto combined = combine(shop_.layout, updates);
+  outcome_.finite = is_finite(combined->delta);
+  return combined;
+}
+
+const Submodel& TaskSession::submodel() const {
+  if (training_) return training_->submodel();
+  if (!first_) {
+    first_ =
+        input_.received ? first_submodel(shop_, input_) : full_submodel(*shop_.layout.architecture);
+  }
+  return *first_;
+}
+
+Outcome TaskSession::outcome() {
+  Outcome outcome = outcome_;
+  if (training_) {
+    training_->add_to(outcome);
+  } else {
+    outcome.submodel = submodel();
+  }
+  if (!rule_) return outcome;
+  auto state = std::make_shared<StateHeld>();
+  state->submodel = full_submodel(*shop_.layout.architecture);
+  state->logits.resize(shop_.layout.architecture->groups.size());
+  state->rule = rule_;
+  outcome.state = std::move(state);
+  return outcome;
+}
+
+}  // namespace convoy::engine

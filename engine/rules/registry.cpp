@@ -1,0 +1,65 @@
+#include "engine/rules/registry.hpp"
+
+namespace convoy::engine {
+
+namespace rules {
+#define CONVOY_DECLARE(name) RuleKind name();
+CONVOY_AGGREGATION_RULES(CONVOY_DECLARE)
+#undef CONVOY_DECLARE
+}  // namespace rules
+
+const std::vector<RuleKind>& rule_kinds() {
+#define CONVOY_LIST(name) rules::name(),
+  static const std::vector<RuleKind> all = {CONVOY_AGGREGATION_RULES(CONVOY_LIST)};
+#undef CONVOY_LIST
+  return all;
+}
+
+std::shared_ptr<const Rule> default_rule() {
+  const base::Value nothing;
+  base::Diagnostics none;
+  base::TableReader reader(nothing, "", none);
+  return rule_kinds().front().read(reader);
+}
+
+namespace {
+
+const std::string meaning = "rule by which updates become the next version";
+
+// `aggregation = "drift"`, as it was once written.
+std::shared_ptr<const Rule> read_name(base::TableReader& table,
+                                      const std::vector<std::string>& names) {
+  const std::size_t chosen = table.choice({"aggregation", meaning}, names, 0);
+  if (!table.describes()) {
+    table.problems().warning(table.raw("aggregation")->where,
+                             table.full("aggregation") +
+                                 ": is a table now, in which a rule has its keys: aggregation = "
+                                 "{ rule = \"" +
+                                 names[chosen] + "\" }");
+  }
+  const base::Value no_keys;
+  base::Diagnostics none;
+  base::TableReader defaults(no_keys, "", none);
+  return rule_kinds()[chosen].read(defaults);
+}
+
+}  // namespace
+
+std::shared_ptr<const Rule> read_aggregation(base::TableReader& table) {
+  std::vector<std::string> names;
+  for (const RuleKind& kind : rule_kinds()) names.push_back(kind.name);
+  std::shared_ptr<const Rule> rule;
+  for (const bool is_name : table.either<std::string>("aggregation")) {
+    if (is_name) {
+      rule = read_name(table, names);
+      continue;
+    }
+    base::TableReader reader = table.table({"aggregation", meaning});
+    const base::Key key("rule", "its name; engine/rules says what each does");
+    rule = rule_kinds()[reader.choice(key, names, 0)].read(reader);
+    reader.finish();
+  }
+  return rule;
+}
+
+}  // namespace convoy::engine

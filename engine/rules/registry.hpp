@@ -1,0 +1,27 @@
+#pragma once
+
+// The rules of aggregation that there are. Each line is the name of a file in this folder and of
+// the function in it that says what the rule is; a list of lines, so that a new rule is one.
+
+#include "engine/rules/rule.hpp"
+
+#define CONVOY_AGGREGATION_RULES(RULE) \
+  RULE(coverage)                       \
+  RULE(drift)                          \
+  RULE(drift_relative)                 \
+  RULE(fedavgm)                        \
+  RULE(fedadam)                        \
+  RULE(fedbuff)                        \
+  RULE(median)
+
+namespace convoy::engine {
+
+const std::vector<RuleKind>& rule_kinds();
+
+// The rule where nothing is said: coverage.
+std::shared_ptr<const Rule> default_rule();
+
+// Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
+std::shared_ptr<const Rule> read_aggregation(base::TableReader& table);
+
+}  // namespace convoy::engine

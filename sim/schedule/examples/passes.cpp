@@ -1,0 +1,72 @@
+// An example of a schedule whose tasks are repeated: rounds in which every node goes through its
+// task (download, train, upload) `passes` times before its last update is aggregated. What it
+// trains goes on from pass to pass.
+
+#include <set>
+
+#include "sim/schedule/crew.hpp"
+#include "sim/schedule/kinds.hpp"
+
+namespace convoy::sim {
+namespace {
+
+struct PassesOptions {
+  CrewOptions crew;
+  std::int64_t passes = 3;
+};
+
+PassesOptions read_passes(base::TableReader& common, base::TableReader& own) {
+  PassesOptions o{read_crew(common, {}, {.weight = 0})};
+  o.passes = own.integer({"passes", "times that a node repeats its task"},
+                         base::at_least(1).up_to(1000), o.passes);
+  return o;
+}
+
+class Passes : public CrewSchedule {
+ public:
+  Passes(const std::shared_ptr<const Setting>& setting, const PassesOptions& options)
+      : CrewSchedule(setting, options.crew), passes_(static_cast<int>(options.passes)) {}
+
+  Orders on(const Event& event) override {
+    Orders orders;
+    const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
+    if (ours && event.kind == EventKind::task_done) {
+      crew_.done(event.task);
+      updates_.push_back(event.task);
+    } else if (ours) {
+      crew_.failed(event.task);
+    }
+    if (event.kind == EventKind::published) begins_ = true;
+    if (!event.last || !at_work_.empty()) return orders;
+    if (begins_ || (updates_.empty() && event.kind == EventKind::node_joined)) {
+      begins_ = false;
+      for (const NodeId node : crew_.members()) orders.emplace_back(repeated(crew_.assign(node)));
+    } else if (!updates_.empty()) {
+      orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
+    }
+    return orders;
+  }
+
+ private:
+  Assign repeated(Assign assign) {
+    const auto graph = std::make_shared<TaskGraph>(*assign.graph);
+    graph->repeat(passes_);
+    assign.graph = graph;
+    at_work_.insert(assign.task);
+    return assign;
+  }
+
+  int passes_;
+  std::set<TaskId> at_work_;
+  std::vector<TaskId> updates_;
+  bool begins_ = true;  // the next round
+};
+
+}  // namespace
+
+ScheduleKind schedules::passes() {
+  return schedule_kind<Passes>("passes", "rounds of tasks that are repeated (an example)",
+                               read_passes);
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,60 @@
+// An example of a schedule, whole: every update makes a version as soon as it comes; at most
+// `at_work` nodes train at once, and the one that has waited longest is asked next.
+#include <deque>
+#include <set>
+
+#include "sim/schedule/crew.hpp"
+#include "sim/schedule/kinds.hpp"
+
+namespace convoy::sim {
+namespace {
+struct TrickleOptions {
+  CrewOptions crew;  // who takes part, with which submodel; how updates are aggregated
+  std::int64_t at_work = 4;
+};
+
+TrickleOptions read_trickle(base::TableReader& common, base::TableReader& own) {
+  TrickleOptions o{read_crew(common, {}, {.weight = 0})};
+  o.at_work = own.integer({"at_work", "nodes that train at once"}, base::at_least(1), o.at_work);
+  return o;
+}
+
+class Trickle : public CrewSchedule {
+ public:
+  Trickle(const std::shared_ptr<const Setting>& setting, const TrickleOptions& options)
+      : CrewSchedule(setting, options.crew),
+        most_(options.at_work),
+        waiting_(crew_.members().begin(), crew_.members().end()) {}
+
+  Orders on(const Event& event) override {
+    Orders orders;
+    const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
+    bool waits = ours && event.cause != Cause::node_lost;
+    if (ours && event.kind == EventKind::task_done) {
+      crew_.done(event.task);
+      orders.emplace_back(crew_.aggregate({event.task}));  // any number may be under way
+    } else if (ours) {
+      crew_.failed(event.task);
+    }
+    if (event.kind == EventKind::node_joined) waits = crew_.takes_part(event.node);
+    if (event.kind == EventKind::node_lost) std::erase(waiting_, event.node);
+    if (waits) waiting_.push_back(event.node);
+    while (event.last && !waiting_.empty() && std::ssize(at_work_) < most_) {
+      orders.emplace_back(crew_.assign(waiting_.front()));
+      at_work_.insert(std::get<Assign>(orders.back()).task);
+      waiting_.pop_front();
+    }
+    return orders;
+  }
+
+ private:
+  std::int64_t most_;
+  std::deque<NodeId> waiting_;
+  std::set<TaskId> at_work_;
+};
+}  // namespace
+
+ScheduleKind schedules::trickle() {
+  return schedule_kind<Trickle>("trickle", "every update makes a version at once", read_trickle);
+}
+}  // namespace convoy::sim

@@ -1,0 +1,243 @@
+// Rules of aggregation by numbers alone: against formulas worked out here, and for every rule that
+// there is, what all of them promise.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "engine/rules/registry.hpp"
+
+namespace convoy::engine {
+namespace {
+
+using testing::DoubleNear;
+using testing::Pointwise;
+
+std::shared_ptr<const Rule> rule(const std::string& keys, std::string* problems = nullptr) {
+  base::Diagnostics found;
+  const base::Value table = base::parse_toml("aggregation = " + keys, "test", found);
+  base::TableReader reader(table, "schedule", found);
+  auto made = read_aggregation(reader);
+  if (problems != nullptr) *problems = found.str();
+  if (problems == nullptr) EXPECT_EQ(found.str(), "");
+  return made;
+}
+
+// Updates of some elements each: nothing where it does not hold one.
+struct Case {
+  std::vector<UpdateFacts> facts;
+  std::vector<std::vector<std::optional<float>>> changes;  // by update, then element
+};
+
+class Given : public Updates {
+ public:
+  explicit Given(Case made) : case_(std::move(made)) {}
+  [[nodiscard]] std::size_t size() const override { return case_.facts.size(); }
+  [[nodiscard]] const UpdateFacts& facts(std::size_t u) const override { return case_.facts[u]; }
+  [[nodiscard]] double change_l1(std::size_t u) const override {
+    double sum = 0;
+    for (const auto& c : case_.changes[u]) sum += std::abs(c.value_or(0));
+    return sum;
+  }
+  [[nodiscard]] double drift_l1(std::size_t u) const override {
+    return static_cast<double>(case_.facts[u].staleness);  // one more for each version
+  }
+
+  // By how much each element changes; nothing where nobody holds it.
+  std::vector<std::optional<double>> apply(const Rule& rule,
+                                           std::vector<std::vector<float>>* state = nullptr,
+                                           std::int64_t aggregations = 0) const {
+    const std::vector<double> shares = rule.shares(*this);
+    const std::size_t n = case_.changes.front().size();
+    std::vector<double> sum(n);
+    std::vector<float> weight(n);
+    std::vector<std::uint32_t> holders(n);
+    std::vector<float> current(n, 1.0F);
+    std::vector<std::vector<float>> changes;
+    std::vector<std::vector<std::uint8_t>> holds;
+    for (std::size_t u = 0; u < size(); ++u) {
+      changes.emplace_back(n);
+      holds.emplace_back(n);
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto& c = case_.changes[u][i];
+        if (!c) continue;
+        sum[i] += shares[u] * *c;
+        weight[i] += static_cast<float>(shares[u]);
+        ++holders[i];
+        changes[u][i] = *c;
+        holds[u][i] = 1;
+      }
+    }
+    std::vector<std::vector<float>> fresh(rule.state().size(), std::vector<float>(n));
+    std::vector<std::vector<float>>& slots = state != nullptr ? *state : fresh;
+    if (slots.empty()) slots = fresh;
+    std::vector<const float*> change_rows;
+    std::vector<const std::uint8_t*> hold_rows;
+    std::vector<float*> slot_rows;
+    for (const auto& row : changes) change_rows.push_back(row.data());
+    for (const auto& row : holds) hold_rows.push_back(row.data());
+    for (auto& row : slots) slot_rows.push_back(row.data());
+    Elements e{.size = n,
+               .current = current.data(),
+               .sum = sum.data(),
+               .weight = weight.data(),
+               .holders = holders.data(),
+               .updates = size(),
+               .changes = change_rows,
+               .holds = hold_rows,
+               .state = slot_rows,
+               .aggregations = aggregations};
+    std::vector<double> change(n);
+    rule.combine(e, change);
+    std::vector<std::optional<double>> result(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (holders[i] > 0) result[i] = change[i];
+    }
+    return result;
+  }
+
+ private:
+  Case case_;
+};
+
+Given three(std::vector<std::int64_t> staleness = {0, 0, 0}) {
+  return Given({{{.samples = 10, .staleness = staleness[0]},
+                 {.samples = 30, .staleness = staleness[1]},
+                 {.samples = 60, .staleness = staleness[2]}},
+                {{1.0F, -2.0F, std::nullopt}, {4.0F, 2.0F, std::nullopt}, {2.0F, {}, {}}}});
+}
+
+TEST(Rules, CoverageIsTheMeanOfThoseThatHoldAnElementBySamples) {
+  const auto change = three().apply(*rule("{ rule = \"coverage\" }"));
+  EXPECT_NEAR(*change[0], (10 * 1 + 30 * 4 + 60 * 2) / 100.0, 1e-6);
+  EXPECT_NEAR(*change[1], (10 * -2 + 30 * 2) / 40.0, 1e-6);
+  EXPECT_FALSE(change[2]);
+}
+
+TEST(Rules, MedianOfOddAndEvenNumbers) {
+  const auto change = three().apply(*rule("{ rule = \"median\" }"));
+  EXPECT_EQ(*change[0], 2);
+  EXPECT_EQ(*change[1], 0);
+  EXPECT_FALSE(change[2]);
+}
+
+// The table of FLSim, the simulator of FedBuff's authors: sqrt(2 / (1 + s)).
+TEST(Rules, FedBuffWeighsStalenessAsItsAuthorsSimulatorDoes) {
+  Case six;
+  for (std::int64_t s = 0; s < 6; ++s) {
+    six.facts.push_back({.samples = 1, .staleness = s});
+    six.changes.push_back({1.0F});
+  }
+  const Given updates(six);
+  const std::vector<double> table = {1.41421, 1, .81650, .70711, .63246, .57735};
+  const auto sum = rule("{ rule = \"fedbuff\", divide = \"nothing\" }");
+  EXPECT_THAT(sum->shares(updates), Pointwise(DoubleNear(1e-5), table));
+  const double all = std::accumulate(table.begin(), table.end(), 0.0);
+  EXPECT_NEAR(*updates.apply(*sum)[0], all, 1e-4);
+  // The paper's K, and its plain 1 / sqrt(1 + s).
+  const auto plain = rule("{ rule = \"fedbuff\", average_staleness = 0, learning_rate = 0.5 }");
+  EXPECT_NEAR(*updates.apply(*plain)[0], 0.5 * all / std::sqrt(2) / 6, 1e-5);
+  const auto mean = rule("{ rule = \"fedbuff\", divide = \"weights\" }");
+  EXPECT_NEAR(*updates.apply(*mean)[0], 1, 1e-6);
+  EXPECT_NEAR(mean->shares(updates)[1], 1 / all, 1e-6);
+}
+
+TEST(Rules, FedBuffScalesWhatOnlySomeHold) {
+  const auto change = three().apply(*rule("{ rule = \"fedbuff\", average_staleness = 0 }"));
+  EXPECT_NEAR(*change[0], (1 + 4 + 2) / 3.0, 1e-6);
+  EXPECT_NEAR(*change[1], (-2 + 2) / 2.0, 1e-6);
+}
+
+TEST(Rules, FedAvgMAndFedAdamStepByStep) {
+  const auto momentum = rule("{ rule = \"fedavgm\", momentum = 0.5, learning_rate = 2 }");
+  const auto adam =
+      rule("{ rule = \"fedadam\", learning_rate = 0.3, beta1 = 0.8, beta2 = 0.9, tau = 0.01 }");
+  std::vector<std::vector<float>> velocity;
+  std::vector<std::vector<float>> moments;
+  double v = 0;
+  double m = 0;
+  double s = 0.01 * 0.01;
+  for (int step = 0; step < 5; ++step) {
+    const float d = 0.5F - 0.2F * static_cast<float>(step);
+    const Given one({{{.samples = 3}}, {{d}}});
+    v = 0.5 * v + d;
+    EXPECT_NEAR(*one.apply(*momentum, &velocity, step)[0], 2 * v, 1e-5);
+    m = 0.8 * m + 0.2 * d;
+    s = 0.9 * s + 0.1 * d * d;
+    EXPECT_NEAR(*one.apply(*adam, &moments, step)[0], 0.3 * m / (std::sqrt(s) + 0.01), 1e-5);
+  }
+}
+
+// Whatever the updates: shares are at least 0 and sum to what the rule declares; what changes is
+// finite; of one update that everybody holds, fresh, the averaging rules make that update; state is
+// only touched where somebody holds an element.
+TEST(Rules, AllKeepWhatTheyPromise) {
+  rc::check([] {
+    const auto n = *rc::gen::inRange<std::size_t>(1, 6);
+    const auto count = *rc::gen::inRange<std::size_t>(1, 9);
+    Case made;
+    for (std::size_t u = 0; u < count; ++u) {
+      UpdateFacts facts;
+      facts.samples = *rc::gen::inRange(0, 1000);
+      facts.rate = *rc::gen::inRange(1, 101) / 100.0;
+      facts.staleness = *rc::gen::inRange<std::int64_t>(0, 50);
+      made.facts.push_back(facts);
+      made.changes.emplace_back();
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool held = *rc::gen::inRange(0, 4) > 0;
+        const float value = static_cast<float>(*rc::gen::inRange(-1000, 1000)) / 100;
+        made.changes.back().push_back(held ? std::optional<float>(value) : std::nullopt);
+      }
+    }
+    const Given updates(made);
+    for (const RuleKind& kind : rule_kinds()) {
+      const auto r = rule("{ rule = \"" + kind.name + "\" }");
+      RC_ASSERT(r->name() == kind.name);
+      const std::vector<double> shares = r->shares(updates);
+      RC_ASSERT(shares.size() == count);
+      double sum = 0;
+      for (const double share : shares) {
+        RC_ASSERT(share >= 0);
+        sum += share;
+      }
+      RC_ASSERT(std::abs(sum - r->shares_sum(updates)) < 1e-9);
+      std::vector<std::vector<float>> state;
+      for (const auto& change : updates.apply(*r, &state)) {
+        if (change) RC_ASSERT(std::isfinite(*change));
+      }
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool held = std::any_of(made.changes.begin(), made.changes.end(),
+                                      [&](const auto& row) { return row[i].has_value(); });
+        for (const auto& slot : state) RC_ASSERT(held || slot[i] == 0);
+      }
+    }
+    for (const char* name : {"coverage", "drift", "drift-relative", "median", "fedavgm"}) {
+      Case one{{made.facts.front()}, {made.changes.front()}};
+      one.facts.front().staleness = 0;
+      const auto change = Given(one).apply(*rule(std::string("{ rule = \"") + name + "\" }"));
+      for (std::size_t i = 0; i < n; ++i) {
+        if (change[i]) RC_ASSERT(std::abs(*change[i] - *one.changes.front()[i]) < 1e-4);
+      }
+    }
+  });
+}
+
+TEST(Rules, AMisspeltRuleOrKeyIsNamed) {
+  std::string problems;
+  rule("{ rule = \"fedadm\" }", &problems);
+  EXPECT_THAT(problems, testing::HasSubstr("did you mean \"fedadam\""));
+  rule("{ rule = \"fedavgm\", momentun = 0.5 }", &problems);
+  EXPECT_THAT(problems, testing::HasSubstr("did you mean \"momentum\""));
+  rule("{ rule = \"fedavgm\", momentum = 1 }", &problems);
+  EXPECT_THAT(problems, testing::HasSubstr("at least 0 and below 1"));
+  EXPECT_EQ(rule("\"drift\"", &problems)->name(), "drift");  // as it was once written
+  EXPECT_THAT(problems, testing::HasSubstr("aggregation = { rule = \"drift\" }"));
+}
+
+}  // namespace
+}  // namespace convoy::engine

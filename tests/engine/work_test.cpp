@@ -1,0 +1,60 @@
+// Works and briefs as texts: what one machine writes another reads, whatever is in it.
+
+#include "engine/api/work.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+namespace convoy::engine {
+namespace {
+
+TEST(Work, ComesBackAsItWasWritten) {
+  rc::check([] {
+    Train train{*rc::gen::inRange(0, 1000), {}};
+    if (*rc::gen::arbitrary<bool>()) train.steps = *rc::gen::inRange(1, 1000);
+    const Work read = read_work(to_text(Work(train)), "test");
+    RC_ASSERT(std::get<Train>(read).epochs == train.epochs);
+    RC_ASSERT(std::get<Train>(read).steps == train.steps);
+    const LearnMasks masks{*rc::gen::inRange(1, 1000)};
+    RC_ASSERT(std::get<LearnMasks>(read_work(to_text(Work(masks)), "test")).epochs == masks.epochs);
+
+    TaskBrief brief;
+    brief.rate = *rc::gen::inRange(1, 1001) / 1000.0 / 3 * 3;
+    brief.batch = *rc::gen::inRange(1, 10'000);
+    brief.choose_masks = *rc::gen::arbitrary<bool>();
+    brief.test_locally = *rc::gen::arbitrary<bool>();
+    const TaskBrief back = read_brief(to_text(brief), "test");
+    RC_ASSERT(back.rate == brief.rate);  // to the last bit
+    RC_ASSERT(back.batch == brief.batch);
+    RC_ASSERT(back.choose_masks == brief.choose_masks);
+    RC_ASSERT(back.test_locally == brief.test_locally);
+  });
+  EXPECT_EQ(to_text(Work()), "");
+  EXPECT_TRUE(is_nothing(read_work("", "test")));
+  EXPECT_TRUE(std::holds_alternative<Aggregate>(read_work(to_text(Work(Aggregate{})), "test")));
+  EXPECT_TRUE(std::holds_alternative<Combine>(read_work(to_text(Work(Combine{})), "test")));
+}
+
+TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
+  for (const char* text :
+       {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
+        "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
+        "kind = \"learn-masks\"\nepochs = 0", "kind = ", "\xff\xfe"}) {
+    EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
+  }
+  for (const char* text : {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0",
+                           "batch = 9999999999", "bach = 3", "choose_masks = 1", "[rate]"}) {
+    EXPECT_THROW(read_brief(text, "test"), base::UserError) << text;
+  }
+  try {
+    read_brief("bach = 3", "node 3");
+    FAIL();
+  } catch (const base::UserError& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("node 3"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("did you mean \"batch\""));
+  }
+}
+
+}  // namespace
+}  // namespace convoy::engine
