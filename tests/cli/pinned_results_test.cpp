@@ -11,14 +11,10 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <sstream>
 
 #include "base/text.hpp"
+#include "tests/support/digests.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/programs.hpp"
 
@@ -60,57 +56,22 @@ struct Learned {
   const char* digest;
 };
 
-constexpr const char* zen5 = "AuthenticAMD 26 2 1024 KB 1aa3c894";
-constexpr const char* zen5_as_haswell =
-    "AuthenticAMD 26 2 1024 KB 1aa3c894 OPENBLAS_CORETYPE=Haswell";
-
 constexpr Learned learned[] = {
-    {zen5, "cos2p-learned", "b01cb8a1a5785e0d"},
-    {zen5, "cos2p-sampled", "692c0fde3567c5c1"},
-    {zen5, "cos2p-random-drop", "554847c8388dc616"},
-    {zen5, "fedavg-participants", "14859cf727f0534c"},
-    {zen5, "fedavg-deadline", "c62959f26d74b475"},
-    {zen5, "fedavg-depth", "0cb35d698a2b853a"},
-    {zen5, "judged-by-time", "99f33aff1be61f4b"},
-    {zen5_as_haswell, "cos2p-learned", "77ae09e612279c8c"},
-    {zen5_as_haswell, "cos2p-sampled", "1c756fe03f0b5a00"},
-    {zen5_as_haswell, "cos2p-random-drop", "18bfe03e6a2d2b6c"},
-    {zen5_as_haswell, "fedavg-participants", "01ac2af9cd2fbbf3"},
-    {zen5_as_haswell, "fedavg-deadline", "afc56ebea93781b7"},
-    {zen5_as_haswell, "fedavg-depth", "5787d3956545ef31"},
-    {zen5_as_haswell, "judged-by-time", "62bee98ff03691f1"},
+    {test::zen5, "cos2p-learned", "b01cb8a1a5785e0d"},
+    {test::zen5, "cos2p-sampled", "692c0fde3567c5c1"},
+    {test::zen5, "cos2p-random-drop", "554847c8388dc616"},
+    {test::zen5, "fedavg-participants", "14859cf727f0534c"},
+    {test::zen5, "fedavg-deadline", "c62959f26d74b475"},
+    {test::zen5, "fedavg-depth", "0cb35d698a2b853a"},
+    {test::zen5, "judged-by-time", "99f33aff1be61f4b"},
+    {test::zen5_as_haswell, "cos2p-learned", "77ae09e612279c8c"},
+    {test::zen5_as_haswell, "cos2p-sampled", "1c756fe03f0b5a00"},
+    {test::zen5_as_haswell, "cos2p-random-drop", "18bfe03e6a2d2b6c"},
+    {test::zen5_as_haswell, "fedavg-participants", "01ac2af9cd2fbbf3"},
+    {test::zen5_as_haswell, "fedavg-deadline", "afc56ebea93781b7"},
+    {test::zen5_as_haswell, "fedavg-depth", "5787d3956545ef31"},
+    {test::zen5_as_haswell, "judged-by-time", "62bee98ff03691f1"},
 };
-
-// --- the kind of CPU ----------------------------------------------------------------------------
-
-// All that BLAS, oneDNN and LibTorch look at when they pick their kernels and cut their blocks.
-std::string kind_of_cpu() {
-  const std::set<std::string> fields = {"vendor_id", "cpu family", "model", "cache size"};
-  std::ifstream in("/proc/cpuinfo");
-  std::string kind;
-  for (std::string line; std::getline(in, line) && !line.empty();) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::string name = line.substr(0, line.find_last_not_of("\t ", colon - 1) + 1);
-    const std::string value = line.substr(std::min(line.size(), colon + 2));
-    if (fields.contains(name)) kind += value + " ";
-    if (name != "flags") continue;
-    std::istringstream words(value);
-    std::set<std::string> used;
-    for (std::string word; words >> word;) {
-      const bool vector = word.find("avx") != std::string::npos || word.starts_with("sse") ||
-                          word.starts_with("ssse") || word.starts_with("amx") || word == "fma" ||
-                          word == "f16c";
-      if (vector) used.insert(word);
-    }
-    kind += base::content_hash(fmt::format("{}", fmt::join(used, " "))).substr(0, 8);
-  }
-  for (const char* variable :
-       {"OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"}) {
-    if (const char* value = std::getenv(variable)) kind += fmt::format(" {}={}", variable, value);
-  }
-  return kind;
-}
 
 const char* pinned_here(const std::string& cpu, const std::string& name) {
   for (const Learned& l : learned) {
@@ -121,62 +82,46 @@ const char* pinned_here(const std::string& cpu, const std::string& name) {
 
 // --- digests ------------------------------------------------------------------------------------
 
-// All rows, every bit of their numbers.
-std::string rows_of(SQLite::Database& database, const std::string& sql) {
-  std::string text;
-  SQLite::Statement rows(database, sql);
-  while (rows.executeStep()) {
-    for (int i = 0; i < rows.getColumnCount(); ++i) {
-      const SQLite::Column column = rows.getColumn(i);
-      text += column.isNull()    ? "null"
-              : column.isFloat() ? fmt::format("{:a}", column.getDouble())
-                                 : column.getString();
-      text += i + 1 < rows.getColumnCount() ? '|' : '\n';
-    }
-  }
-  return text;
-}
-
 // Of what stores of version 4 hold as well. Aggregations by what they came to, not by their rows.
 std::string times_of(const std::filesystem::path& folder) {
   SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY);
-  return rows_of(database, "SELECT name, schedule, seed, status, cause, virtual_time_s FROM run") +
-         rows_of(database,
-                 "SELECT id, name, samples, batch, busy_s, communicating_s, waiting_s, away_s, "
-                 "bytes_in, bytes_out, peak_memory_bytes, energy_j, tasks, tasks_failed FROM node "
-                 "ORDER BY id") +
-         rows_of(database,
-                 "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
-                 "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
-                 "bytes_up, flops, energy_j FROM task WHERE node > 0 ORDER BY id") +
-         rows_of(database,
-                 "SELECT task, activity, iteration, kind, label, node, peer, ready_s, start_s, "
-                 "end_s, bytes, flops, energy_j, cause FROM activity WHERE node > 0 OR peer > 0 "
-                 "ORDER BY task, activity, iteration") +
-         rows_of(database,
-                 "SELECT version, start_s, end_s, updates, samples, staleness_mean, staleness_max "
-                 "FROM aggregation ORDER BY version");
-}
-
-// The numbers alone; the header in front of them says where they came from.
-std::string weights_of(const std::filesystem::path& folder) {
-  const std::string file = test::read_file(folder / "model.safetensors");
-  std::uint64_t header = 0;
-  if (file.size() >= sizeof header) std::memcpy(&header, file.data(), sizeof header);
-  return header == 0 ? "" : file.substr(std::min<std::size_t>(file.size(), sizeof header + header));
+  return test::exact_rows(database,
+                          "SELECT name, schedule, seed, status, cause, virtual_time_s FROM run") +
+         test::exact_rows(
+             database,
+             "SELECT id, name, samples, batch, busy_s, communicating_s, waiting_s, away_s, "
+             "bytes_in, bytes_out, peak_memory_bytes, energy_j, tasks, tasks_failed FROM node "
+             "ORDER BY id") +
+         test::exact_rows(
+             database,
+             "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
+             "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
+             "bytes_up, flops, energy_j FROM task WHERE node > 0 ORDER BY id") +
+         test::exact_rows(
+             database,
+             "SELECT task, activity, iteration, kind, label, node, peer, ready_s, start_s, "
+             "end_s, bytes, flops, energy_j, cause FROM activity WHERE node > 0 OR peer > 0 "
+             "ORDER BY task, activity, iteration") +
+         test::exact_rows(
+             database,
+             "SELECT version, start_s, end_s, updates, samples, staleness_mean, staleness_max "
+             "FROM aggregation ORDER BY version");
 }
 
 std::string learned_of(const std::filesystem::path& folder) {
   SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY);
-  return rows_of(database,
-                 "SELECT id, kept, loss, local_accuracy, share FROM task WHERE node > 0 ORDER BY "
-                 "id") +
-         rows_of(database,
-                 "SELECT version, coverage_min, untrained FROM aggregation ORDER BY version") +
-         rows_of(database,
-                 "SELECT version, exit, blocks, judged, loss, top1, top5, f1, untrained FROM "
-                 "evaluation ORDER BY version, time_s, exit") +
-         weights_of(folder);
+  return test::exact_rows(
+             database,
+             "SELECT id, kept, loss, local_accuracy, share FROM task WHERE node > 0 ORDER BY "
+             "id") +
+         test::exact_rows(
+             database,
+             "SELECT version, coverage_min, untrained FROM aggregation ORDER BY version") +
+         test::exact_rows(
+             database,
+             "SELECT version, exit, blocks, judged, loss, top1, top5, f1, untrained FROM "
+             "evaluation ORDER BY version, time_s, exit") +
+         test::weights_of(folder);
 }
 
 // --- the tests ----------------------------------------------------------------------------------
@@ -202,7 +147,7 @@ class PinnedResults : public testing::TestWithParam<Pinned> {
     const std::string of_both =
         learned_of(out) + (run.times == Times::as_learned ? times : std::string());
     const std::string digest = base::content_hash(of_both);
-    const std::string cpu = kind_of_cpu();
+    const std::string cpu = test::kind_of_cpu();
     const char* pinned = pinned_here(cpu, run.name);
     if (pinned == nullptr) {
       GTEST_SKIP() << "what is learned is not pinned for this kind of CPU; times were compared. To "
