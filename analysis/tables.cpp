@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <unordered_set>
 #include <utility>
 
 #include "analysis/open_store.hpp"
@@ -133,21 +132,20 @@ class StoreTail::Impl {
     }
   }
 
-  // A task is written when its fate is known, so ids do not come in their order: all before
-  // `tasks_whole_` have been seen, of the others those in `tasks_ahead_`.
+  // A task is written when its fate is known: rows do not come in the order of ids.
   void read_tasks(SQLite::Database& database, RunTables& tables) {
     if (!is_complete()) return;
     Columns rows(database,
                  "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
                  "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
-                 "bytes_up, flops, energy_j, kept, loss, local_accuracy, share FROM task "
-                 "WHERE id >= ? AND kind = 'update' ORDER BY id");
-    rows.bind(1, tasks_whole_);
+                 "bytes_up, flops, energy_j, kept, loss, local_accuracy, share, rowid, kind "
+                 "FROM task WHERE rowid > ? ORDER BY rowid");
+    rows.bind(1, last_task_);
     while (rows.executeStep()) {
-      const std::int64_t id = rows.getColumn(0).getInt64();
-      if (!tasks_ahead_.insert(id).second) continue;
+      last_task_ = rows.getColumn(21).getInt64();
+      if (rows.getColumn(22).getString() != "update") continue;
       sim::TaskRow task;
-      task.id = id;
+      task.id = rows.getColumn(0).getInt64();
       task.node = rows.getColumn(1).getInt64();
       task.label = rows.getColumn(2).getString();
       task.rate = rows.getColumn(3).getDouble();
@@ -171,7 +169,8 @@ class StoreTail::Impl {
       tables.tasks.push_back(std::move(task));
     }
     tasks_read_ += tables.tasks.size();
-    while (tasks_ahead_.erase(tasks_whole_) > 0) ++tasks_whole_;
+    std::sort(tables.tasks.begin(), tables.tasks.end(),
+              [](const sim::TaskRow& x, const sim::TaskRow& y) { return x.id < y.id; });
   }
 
   void read_activities(SQLite::Database& database, RunTables& tables) {
@@ -275,8 +274,7 @@ class StoreTail::Impl {
   std::size_t tasks_read_ = 0;
   Names labels_;
   Names causes_;
-  std::int64_t tasks_whole_ = 0;
-  std::unordered_set<std::int64_t> tasks_ahead_;
+  std::int64_t last_task_ = 0;  // row
   std::int64_t last_activity_ = 0;
   std::int64_t last_version_ = 0;
   std::int64_t last_evaluation_ = 0;

@@ -44,14 +44,11 @@ std::string detail_of(const Event& event) {
   }
 }
 
-// TaskRow::kind
-constexpr const char* is_update = "update";
-
 // A task is in the version that is summed up.
 void count_in(TaskRow& row, AggregationRow& sum) {
   row.aggregated_version = sum.version;
   row.staleness = sum.version - 1 - row.base_version;
-  if (row.kind != is_update) return;
+  if (!row.is_update) return;
   ++sum.updates;
   sum.samples += row.samples;
   sum.staleness_mean += static_cast<double>(*row.staleness);
@@ -114,7 +111,7 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
   task.row = {.id = order.task,
               .node = order.worker_node(),
               .label = order.label,
-              .kind = order.kind == TaskKind::update ? is_update : "aggregation",
+              .is_update = order.kind == TaskKind::update,
               .rate = order.rate,
               .samples = order.samples,
               .base_version = base,
@@ -139,8 +136,8 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
   task.is_done = true;
   TaskRow& row = task.row;
   row.ended_s = now;
-  note_shares(task, learned);
-  if (row.kind != is_update) return;
+  if (!task.publishes) note_shares(task, learned);
+  if (!row.is_update) return;
   if (learned != nullptr) {
     row.kept = learned->kept;
     row.loss = learned->loss;
@@ -152,37 +149,35 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
 
 void Recorder::close(TaskRow row, std::string outcome) {
   row.outcome = std::move(outcome);
-  open_.erase(row.id);
   if (store_ != nullptr) store_->add(std::move(row));
 }
 
-void Recorder::task_failed(TaskId task, Cause cause, double now) {
-  const auto there = open_.find(task);
-  if (there == open_.end()) return;
-  TaskRow row = there->second.row;
-  if (there->second.is_done && !there->second.publishes) {
+void Recorder::task_failed(TaskId id, Cause cause, double now) {
+  auto there = open_.extract(id);
+  if (there.empty()) return;
+  OpenTask& task = there.mapped();
+  if (task.is_done && !task.publishes) {
     // What it took is gone with it.
-    const std::vector<TaskId> taken = there->second.consumes;
-    for (const TaskId id : taken) task_failed(id, cause, now);
+    for (const TaskId taken : task.consumes) task_failed(taken, cause, now);
   }
-  row.ended_s = now;
-  if (row.kind == is_update) ++failed_;
-  close(std::move(row), std::string(name_of(cause)));
+  task.row.ended_s = now;
+  if (task.row.is_update) ++failed_;
+  close(std::move(task.row), std::string(name_of(cause)));
 }
 
 // Tasks that an open one took are in the version that it makes, and so on.
 void Recorder::take_in(const OpenTask& task, AggregationRow& sum) {
   for (const TaskId id : task.consumes) {
-    const OpenTask taken = std::move(open_.at(id));
-    take_in(taken, sum);
-    TaskRow row = taken.row;
-    count_in(row, sum);
-    close(std::move(row), "aggregated");
+    auto taken = open_.extract(id);
+    take_in(taken.mapped(), sum);
+    count_in(taken.mapped().row, sum);
+    close(std::move(taken.mapped().row), "aggregated");
   }
 }
 
 void Recorder::published(TaskId id, std::int64_t version, double now, const TaskLearned* learned) {
-  const OpenTask task = open_.at(id);
+  auto there = open_.extract(id);
+  const OpenTask& task = there.mapped();
   TaskRow row = task.row;
   const bool is_aggregation = !task.consumes.empty();
   AggregationRow sum{.version = version,
@@ -199,7 +194,7 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
   note_shares(task, learned);
   take_in(task, sum);
   row.published_version = version;
-  if (row.kind == is_update) count_in(row, sum);
+  if (row.is_update) count_in(row, sum);
   close(std::move(row), "published");
   aggregated_ += sum.updates;
   staleness_sum_ += sum.staleness_mean;
@@ -275,6 +270,7 @@ void Recorder::run_ended(double now) {
     if (!task.is_done) task.row.ended_s = now;
     close(std::move(task.row), task.is_done ? "buffered" : std::string(name_of(Cause::run_ended)));
   }
+  open_.clear();
 }
 
 void Recorder::count_into(Summary& summary) const {

@@ -30,7 +30,7 @@ class Recorder {
   void assigned(const Assign& order, std::int64_t base, double now);
   // `learned`: null where the run does not learn.
   void task_done(TaskId task, double now, const TaskLearned* learned);
-  void task_failed(TaskId task, Cause cause, double now);
+  void task_failed(TaskId id, Cause cause, double now);
   // A task that is done made a version. All that it took, and they took, is in that version.
   void published(TaskId task, std::int64_t version, double now, const TaskLearned* learned);
   void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);

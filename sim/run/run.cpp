@@ -107,6 +107,7 @@ class Run : public WorldListener, public RunView {
     if (finished_) return;
     std::vector<Event> events(happened.begin(), happened.end());
     std::erase_if(events, [this](const Event& e) { return is_over(e); });
+    cancelled_ = false;
     for (std::size_t i = 0; i < events.size(); ++i) {
       if (learner_) learn_of(events[i]);
       if (events[i].kind != EventKind::task_done || !open_.at(events[i].task).publishes) continue;
@@ -289,7 +290,7 @@ class Run : public WorldListener, public RunView {
     const bool of_task =
         event.kind == EventKind::task_done || event.kind == EventKind::task_failed ||
         event.kind == EventKind::published || event.kind == EventKind::activity_done;
-    return of_task && !open_.contains(event.task);
+    return cancelled_ && of_task && !open_.contains(event.task);
   }
 
   void handle(const Event& event) {
@@ -455,7 +456,8 @@ class Run : public WorldListener, public RunView {
                   .updates = order.kind == TaskKind::update ? 1 : 0,
                   .consumes = order.consumes,
                   .graph = order.graph};
-    if (order.graph->first_artifacts().size() < order.consumes.size()) {
+    const bool takes = !order.consumes.empty();
+    if (takes && order.graph->first_artifacts().size() < order.consumes.size()) {
       throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
                                          order.task, order.consumes.size(),
                                          order.graph->first_artifacts().size()));
@@ -488,6 +490,7 @@ class Run : public WorldListener, public RunView {
           "a schedule cancelled task {}, which is neither under way nor waiting", order.task));
     }
     const NodeId worker = task->second.worker;
+    cancelled_ = true;
     world_.cancel(order.task);
     came_to_nothing(order.task, Cause::cancelled, worker);
   }
@@ -697,7 +700,8 @@ class Run : public WorldListener, public RunView {
   std::set<std::int64_t> timers_;   // set by the schedule and not fired yet
   std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest
   std::int64_t failures_in_a_row_ = 0;
-  bool ordered_ = false;  // at this instant
+  bool ordered_ = false;    // at this instant
+  bool cancelled_ = false;  // a task, since this instant began
   std::string last_failure_;
 
   bool finished_ = false;

@@ -59,7 +59,7 @@ struct TaskRow {
   std::int64_t id = 0;
   std::int64_t node = 0;
   std::string label;
-  std::string kind = "update";  // of a node, or aggregation
+  bool is_update = true;  // of a node; else an aggregation
   double rate = 1;
   double samples = 0;
   std::int64_t base_version = 0;

@@ -21,9 +21,15 @@
 namespace convoy::sim {
 namespace {
 
-using Row = std::variant<ActivityRow, TaskRow, JournalRow, AggregationRow, EvaluationRow,
-                         PresenceRow, ReadingRow>;
-using Batch = std::vector<Row>;
+using Row = std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow,
+                         ReadingRow>;
+// A task's row is by far the largest: among the others it would blow up all of them.
+struct Batch {
+  std::vector<Row> rows;
+  std::vector<TaskRow> tasks;
+
+  [[nodiscard]] std::size_t size() const { return rows.size() + tasks.size(); }
+};
 
 constexpr std::size_t rows_a_batch = 8192;
 constexpr std::chrono::milliseconds batch_age(500);  // a slow run is written down as well
@@ -106,10 +112,10 @@ class Inserter {
            r.predicted_s);
   }
   void operator()(const TaskRow& r) {
-    insert(task_, r.id, r.node, r.label, r.kind, r.rate, r.samples, r.base_version, r.assigned_s,
-           r.ended_s, r.outcome, r.aggregated_version, r.staleness, r.consumed_by,
-           r.published_version, r.busy_s, r.communicating_s, r.bytes_down, r.bytes_up, r.flops,
-           r.energy_j, r.kept, r.loss, r.local_accuracy, r.share);
+    insert(task_, r.id, r.node, r.label, r.is_update ? "update" : "aggregation", r.rate, r.samples,
+           r.base_version, r.assigned_s, r.ended_s, r.outcome, r.aggregated_version, r.staleness,
+           r.consumed_by, r.published_version, r.busy_s, r.communicating_s, r.bytes_down,
+           r.bytes_up, r.flops, r.energy_j, r.kept, r.loss, r.local_accuracy, r.share);
   }
   void operator()(const JournalRow& r) {
     insert(journal_, r.sequence, r.time_s, r.is_order ? "order" : "event", r.kind, r.node, r.task,
@@ -262,13 +268,21 @@ class StoreWriter::Impl {
 
   void add(Row row) {
     if (std::holds_alternative<JournalRow>(row)) ++entries_;
-    batch_.push_back(std::move(row));
+    batch_.rows.push_back(std::move(row));
+    hand_over_in_time();
+  }
+  void add(TaskRow row) {
+    batch_.tasks.push_back(std::move(row));
+    hand_over_in_time();
+  }
+
+  void hand_over_in_time() {
     const bool old = std::chrono::steady_clock::now() - handed_over_ > batch_age;
     if (old || batch_.size() >= rows_a_batch) hand_over();
   }
 
   void commit() {
-    if (!batch_.empty()) hand_over();
+    if (batch_.size() > 0) hand_over();
     std::unique_lock lock(mutex_);
     wake_simulation_.wait(lock, [this] { return (queue_.empty() && !writing_) || failure_; });
     if (failure_) std::rethrow_exception(failure_);
@@ -401,7 +415,8 @@ class StoreWriter::Impl {
     wake_simulation_.wait(lock, [this] { return queue_.size() < batches_waiting || failure_; });
     if (failure_) std::rethrow_exception(failure_);
     queue_.push_back(std::exchange(batch_, {}));
-    batch_.reserve(rows_a_batch);
+    batch_.rows.reserve(rows_a_batch);
+    batch_.tasks.reserve(rows_a_batch / 4);
     handed_over_ = std::chrono::steady_clock::now();
     lock.unlock();
     wake_writer_.notify_one();
@@ -423,7 +438,8 @@ class StoreWriter::Impl {
         }
         wake_simulation_.notify_one();
         SQLite::Transaction transaction(*database_);
-        for (const Row& row : batch) std::visit(inserter, row);
+        for (const TaskRow& row : batch.tasks) inserter(row);
+        for (const Row& row : batch.rows) std::visit(inserter, row);
         transaction.commit();
         {
           const std::lock_guard lock(mutex_);

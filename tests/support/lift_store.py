@@ -23,7 +23,7 @@ FIRST_AGGREGATION = 1_000_000_000_000  # their ids, in the order in which they w
 # The tables that differ, as version 5 has them; all others are taken over as they are.
 SCHEMA = {
     "task": """CREATE TABLE task (
-  id INTEGER PRIMARY KEY, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
+  id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
   rate REAL NOT NULL, samples REAL NOT NULL, base_version INTEGER NOT NULL,
   assigned_s REAL NOT NULL, ended_s REAL NOT NULL, outcome TEXT NOT NULL,
   aggregated_version INTEGER, staleness INTEGER, consumed_by INTEGER, published_version INTEGER,
