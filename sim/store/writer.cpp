@@ -21,8 +21,8 @@
 namespace convoy::sim {
 namespace {
 
-using Row = std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow,
-                         ReadingRow>;
+using Row =
+    std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow, ReadingRow>;
 // A task's row is by far the largest: among the others it would blow up all of them.
 struct Batch {
   std::vector<Row> rows;

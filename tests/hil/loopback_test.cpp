@@ -159,7 +159,9 @@ TEST_F(Loopback, ACoordinatorKilledAndResumedGoesOnWithAgentsThatWaited) {
       if (!std::filesystem::exists(file)) return false;
       try {
         return std::stoi(query(
-                   "real", "SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0")[0]) >= wanted ||
+                   "real",
+                   "SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0")[0]) >=
+                   wanted ||
                kills > 0;
       } catch (const std::exception&) {
         return false;
@@ -185,7 +187,8 @@ TEST_F(Loopback, ANodeThatIsAwayWhenARunIsResumedJoinsItLater) {
   agent("a");
   agent("b");
   auto& real = coordinator("real");
-  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0", 3)) << real.output();
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0", 3))
+      << real.output();
   real.signal(SIGKILL);
   real.wait();
   agents["a"].reset();
@@ -201,7 +204,8 @@ TEST_F(Loopback, AnInterruptedRunIsResumed) {
   agent("a");
   agent("b");
   auto& real = coordinator("real");
-  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0", 1)) << real.output();
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0", 1))
+      << real.output();
   real.signal(SIGINT);
   ASSERT_EQ(real.wait(), 3) << real.output();
   auto& again = coordinator("real", {"--resume"});

@@ -47,7 +47,7 @@ class TestbedRun {
   TemporaryFolder folder;
   std::string scenario;
   std::string binary = CONVOY_BINARY;  // the coordinator's
-  int port;        // that the coordinator listens on
+  int port;                            // that the coordinator listens on
   int agent_port;  // that agents connect to; another one where something stands in between
   std::map<std::string, std::unique_ptr<Program>> agents;
   std::unique_ptr<Program> run;
