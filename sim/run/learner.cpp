@@ -220,7 +220,7 @@ TaskLearned Learner::done(TaskId task) {
     return known->second;
   }
   Live& live = live_task(task);
-  const TaskLearned learned = finish(task, live);
+  TaskLearned learned = finish(task, live);
   // Without a result there is nothing that anybody could take.
   if (!learned.finite || !live.result) live_.erase(task);
   return learned;
