@@ -222,7 +222,7 @@ class Bridge::Impl {
 
   void settled() {
     if (outbox_.empty()) return;
-    asio::post(io_, [this, box = std::exchange(outbox_, {})] {
+    asio::post(io_, [box = std::exchange(outbox_, {})] {
       for (const auto& work : box) work();
     });
   }
@@ -443,13 +443,13 @@ class Bridge::Impl {
       wire::CancelT cancel;
       cancel.task = task;
       cancel.attempt = attempt;
-      connection().send(std::move(cancel));
+      connection().send(cancel);
     }
     void kept(TaskId task, std::int32_t attempt) override {
       wire::KeptT kept;
       kept.task = task;
       kept.attempt = attempt;
-      connection().send(std::move(kept));
+      connection().send(kept);
     }
 
    private:
