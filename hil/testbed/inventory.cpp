@@ -121,6 +121,40 @@ std::string relative_to(const path& folder, const path& file) {
 
 base::Value text_value(std::string text) { return {std::move(text), {}}; }
 
+// Names of the nodes of an inventory's text, in their order; nothing where it is no TOML.
+std::optional<std::vector<std::string>> names_in(const std::string& text) {
+  base::Diagnostics problems;
+  const base::Value root = base::parse_toml(text, "inventory.toml", problems);
+  if (problems.has_errors()) return std::nullopt;
+  std::vector<std::string> names;
+  const base::Value* nodes = root.find("nodes");
+  const auto* array = nodes == nullptr ? nullptr : nodes->as<base::Value::Array>();
+  if (array == nullptr) return names;
+  for (const base::Value& node : *array) {
+    const base::Value* name = node.find("name");
+    const auto* word = name == nullptr ? nullptr : name->as<std::string>();
+    names.push_back(word == nullptr ? "" : *word);
+  }
+  return names;
+}
+
+// Lines with their ends.
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t from = 0; from < text.size();) {
+    const std::size_t end = text.find('\n', from);
+    const std::size_t next = end == std::string::npos ? text.size() : end + 1;
+    lines.push_back(text.substr(from, next - from));
+    from = next;
+  }
+  return lines;
+}
+
+char first_of(const std::string& line) {
+  const std::size_t at = line.find_first_not_of(" \t\r\n");
+  return at == std::string::npos ? '\0' : line[at];
+}
+
 }  // namespace
 
 const InventoryNode* Inventory::find(std::string_view name) const {
@@ -179,6 +213,30 @@ std::string with_node(const std::string& text, const InventoryNode& node) {
         "a node can only be added to an inventory that gives each as a [[nodes]] table");
   }
   return longer;
+}
+
+std::optional<std::string> without_node(const std::string& text, std::string_view name) {
+  const auto before = names_in(text);
+  if (!before) return std::nullopt;
+  const auto found = std::find(before->begin(), before->end(), name);
+  if (found == before->end()) return std::nullopt;
+  std::vector<std::string> rest = *before;
+  rest.erase(rest.begin() + (found - before->begin()));
+  const std::vector<std::string> lines = lines_of(text);
+  // From a table's heading to the last of its keys; what it comes to says whether that was right.
+  for (std::size_t from = 0; from < lines.size(); ++from) {
+    if (first_of(lines[from]) != '[') continue;
+    std::size_t to = from + 1;
+    for (std::size_t i = to; i < lines.size() && first_of(lines[i]) != '['; ++i) {
+      if (first_of(lines[i]) != '#' && first_of(lines[i]) != '\0') to = i + 1;
+    }
+    std::string shorter;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (i < from || i >= to) shorter += lines[i];
+    }
+    if (names_in(shorter) == rest) return shorter;
+  }
+  return std::nullopt;
 }
 
 }  // namespace convoy::hil

@@ -63,5 +63,9 @@ struct Inventory {
 // `text`, which is an inventory, with one more node at its end; comments stay. UserError where
 // nodes are not given as [[nodes]] tables.
 [[nodiscard]] std::string with_node(const std::string& text, const InventoryNode& node);
+// `text`, which is an inventory, without that node's table; comments stay. Nothing where it does
+// not have it as a [[nodes]] table of its own.
+[[nodiscard]] std::optional<std::string> without_node(const std::string& text,
+                                                      std::string_view name);
 
 }  // namespace convoy::hil

@@ -320,6 +320,15 @@ SetupResult revoke_node(const path& folder, const std::string& name) {
                                 "to know",
                                 name)
                   : fmt::format("\"{}\" was revoked already", name));
+  // Nobody waits for it any more.
+  const std::string text = read_file(layout.inventory(), longest_text);
+  if (const auto shorter = without_node(text, name)) {
+    write_file(layout.inventory(), *shorter, public_file, Existing::replace);
+    result.made.push_back(layout.inventory());
+  } else if (text.find('"' + name + '"') != std::string::npos) {
+    result.notes.push_back(fmt::format("take \"{}\" out of {}, or runs will wait for it", name,
+                                       layout.inventory().string()));
+  }
   if (is_there(layout.bundle(name))) {
     make_folder_if_missing(layout.revoked(), private_folder);
     const path place = free_place(layout, name);

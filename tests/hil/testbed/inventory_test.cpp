@@ -153,6 +153,27 @@ TEST_F(Inventories, GrowByANodeAndKeepTheirComments) {
   EXPECT_USER_ERROR(with_node("nodes = [{ name = \"a\" }]\n", {"b", ""}), "as a [[nodes]] table");
 }
 
+TEST_F(Inventories, LoseANodeAndNothingElse) {
+  std::string text = good_ + "# before\n";
+  for (const char* name : {"b", "c", "d"}) {
+    text = with_node(text, {name, "nano"}) + "# after " + name + "\n";
+  }
+  for (const char* gone : {"b", "c", "d"}) {
+    const auto shorter = without_node(text, gone);
+    ASSERT_TRUE(shorter) << gone;
+    for (const char* name : {"b", "c", "d"}) {
+      const bool there = shorter->find(std::string("name = \"") + name + "\"") != std::string::npos;
+      EXPECT_EQ(there, std::string(name) != gone) << *shorter;
+      EXPECT_NE(shorter->find(std::string("# after ") + name), std::string::npos) << *shorter;
+    }
+    EXPECT_NE(shorter->find("# before"), std::string::npos);
+    EXPECT_EQ(with_node(*shorter, {gone, "nano"}).size(), text.size());
+  }
+  EXPECT_FALSE(without_node(text, "e"));
+  EXPECT_FALSE(without_node("nodes = [{ name = \"a\" }]\n", "a"));
+  EXPECT_FALSE(without_node("broken", "a"));
+}
+
 TEST(Endpoints, AreReadStrictly) {
   for (const char* text : {"0.0.0.0:7700", "[::1]:1", "lab.local:65535", "a-1:80"}) {
     const auto endpoint = parse_endpoint(text);
