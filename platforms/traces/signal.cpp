@@ -65,13 +65,15 @@ Signal::Signal(std::shared_ptr<const Trace> trace, Column column, const TraceUse
                  1];
   for (double t = 0; t <= length_;) {
     const Step step = inside(use_.from_s + t);
-    highest_ = std::max(highest_, step.value);
-    lowest_ = std::min(lowest_, step.value);
+    part_highest_ = std::max(part_highest_, step.value);
+    part_lowest_ = std::min(part_lowest_, step.value);
     const double next = step.until - use_.from_s;
     if (use_.loop) of_one_pass_ += step.value * (std::min(next, length_) - t);
     if (next <= t) break;
     t = next;
   }
+  highest_ = std::max(highest_, part_highest_);
+  lowest_ = std::min(lowest_, part_lowest_);
 }
 
 Signal::Step Signal::inside(double own_time) const {
@@ -83,6 +85,8 @@ Signal::Step Signal::inside(double own_time) const {
 
 Signal::Step Signal::at(double time) const {
   if (time + hair(time) < use_.start_s) return {before_, use_.start_s};
+  // A part that is the same all through would be repeated for ever, and change nothing.
+  if (use_.loop && part_lowest_ == part_highest_) return {part_lowest_};
   const double since = time - use_.start_s + use_.phase_s;
   if (!use_.loop) {
     const double own = use_.from_s + since;

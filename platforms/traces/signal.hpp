@@ -24,7 +24,8 @@ class Signal {
   // that is used: see check().
   Signal(std::shared_ptr<const Trace> trace, Column column, const TraceUse& use, double before);
 
-  // A boundary belongs to what follows it. `until` is later than `time`.
+  // A boundary belongs to what follows it. `until` is later than `time`; infinite where the value
+  // never changes again.
   [[nodiscard]] Step at(double time) const;
   [[nodiscard]] double integral(double from, double to) const;  // of the value, from <= to
   [[nodiscard]] double highest() const { return highest_; }     // of all that it ever is
@@ -40,6 +41,8 @@ class Signal {
   double length_;  // s, of the part that is used
   double highest_;
   double lowest_;
+  double part_highest_ = 0;  // of the part that is used
+  double part_lowest_ = std::numeric_limits<double>::infinity();
   double last_ = 0;         // stays behind the part that is used, where it is not repeated
   double of_one_pass_ = 0;  // integral over the part, where it is repeated
 };

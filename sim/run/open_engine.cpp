@@ -1,10 +1,8 @@
 #include "sim/run/open_engine.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "engine/model/trace.hpp"
+#include "sim/run/preflight.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -22,22 +20,6 @@ int full_depth(const Scenario& scenario, const Schedule& schedule) {
   return depth;
 }
 
-// A norm over the batch that sees one position cannot learn from a single sample.
-void check_batches(const Scenario& scenario, const Schedule& schedule) {
-  const engine::Architecture& a = *scenario.setting->architecture;
-  for (const PlannedTask& task : schedule.plan()) {
-    if (task.node == server_node) continue;
-    const NodeSetting& node = scenario.setting->nodes[static_cast<std::size_t>(task.node)];
-    if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
-    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
-    if (!engine::needs_two_samples(trace)) continue;
-    throw base::UserError(fmt::format(
-        "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
-        "samples and a batch of {}; give it more data or a larger training.batch",
-        node.name, a.name, node.samples, node.batch));
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
@@ -49,7 +31,7 @@ std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
   options.rules = scenario.schedule.learning;
   options.seed = scenario.seed;
   options.device = device;
-  check_batches(scenario, schedule);
+  require_trainable(scenario, schedule);
   options.full_depth = full_depth(scenario, schedule);
   options.train = std::make_shared<const engine::Dataset>(scenario.source->train());
   options.test = std::make_shared<const engine::Dataset>(scenario.source->test());

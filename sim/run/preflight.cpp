@@ -9,26 +9,14 @@
 #include "base/text.hpp"
 #include "engine/model/costs.hpp"
 #include "engine/model/submodel.hpp"
+#include "engine/model/trace.hpp"
+#include "sim/world/lone_transfer.hpp"
 
 namespace convoy::sim {
 namespace {
 
-// A transfer that has its links to itself.
-double transfer_s(const WorldConfig& world, NodeId from, NodeId to, double bytes) {
-  const NodeConfig& a = world.nodes[static_cast<std::size_t>(from)];
-  const NodeConfig& b = world.nodes[static_cast<std::size_t>(to)];
-  double bps = std::min(a.link.up_bps, b.link.down_bps);
-  double latency = a.link.latency_s + b.link.latency_s;
-  for (const int shared : {a.shared_link, b.shared_link}) {
-    if (shared < 0) continue;
-    const platforms::Link& medium = world.shared_links[static_cast<std::size_t>(shared)].link;
-    bps = std::min(bps, shared == a.shared_link ? medium.up_bps : medium.down_bps);
-    latency += medium.latency_s;
-  }
-  return latency + bytes * 8 / bps;
-}
-
-Forecast forecast(const Scenario& scenario, const PlannedTask& task) {
+Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
+                  const PlannedTask& task) {
   const auto index = static_cast<std::size_t>(task.node);
   const NodeSetting& node = scenario.setting->nodes[index];
   Forecast f;
@@ -49,7 +37,7 @@ Forecast forecast(const Scenario& scenario, const PlannedTask& task) {
       continue;
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
-    (to == task.node ? f.download_s : f.upload_s) += transfer_s(scenario.world, at, to, a.bytes);
+    (to == task.node ? f.download_s : f.upload_s) += transfers.seconds(at, to, a.bytes);
   }
   return f;
 }
@@ -157,6 +145,21 @@ class Reviewer {
 
 }  // namespace
 
+void require_trainable(const Scenario& scenario, const Schedule& schedule) {
+  const engine::Architecture& a = *scenario.setting->architecture;
+  for (const PlannedTask& task : schedule.plan()) {
+    if (task.node == server_node) continue;
+    const NodeSetting& node = scenario.setting->nodes[static_cast<std::size_t>(task.node)];
+    if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
+    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
+    if (!engine::needs_two_samples(trace)) continue;
+    throw base::UserError(fmt::format(
+        "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
+        "samples and a batch of {}; give it more data or a larger training.batch",
+        node.name, a.name, node.samples, node.batch));
+  }
+}
+
 Preflight preflight(const Scenario& scenario) {
   Preflight result;
   const engine::Architecture& a = *scenario.setting->architecture;
@@ -166,8 +169,10 @@ Preflight preflight(const Scenario& scenario) {
   result.parameters = full.parameters();
   result.forward_flops = std::accumulate(flops.begin(), flops.end(), 0.0);
   const auto schedule = scenario.schedule.make(scenario.setting);
+  if (scenario.training.learn) require_trainable(scenario, *schedule);
+  const LoneTransfers transfers(scenario.world);
   for (const PlannedTask& task : schedule->plan()) {
-    result.forecasts.push_back(forecast(scenario, task));
+    result.forecasts.push_back(forecast(scenario, transfers, task));
   }
   Reviewer(scenario, result).review();
   return result;

@@ -36,7 +36,12 @@ struct Preflight {
   double forward_flops = 0;  // a sample, full model
 };
 
-// Throws base::UserError where the schedule cannot be made (nobody can take part).
+// Throws base::UserError where the schedule cannot be made (nobody can take part), or a node cannot
+// learn what it is to learn.
 Preflight preflight(const Scenario& scenario);
+
+// A norm over the batch that sees one position cannot learn from a single sample: throws
+// base::UserError naming the node that would have to.
+void require_trainable(const Scenario& scenario, const Schedule& schedule);
 
 }  // namespace convoy::sim

@@ -295,6 +295,7 @@ class FleetReader {
       } else {
         identity.trace = reader.text(key, "");
         behaviour.trace = trace(reader, "trace", identity.trace, {});
+        check_use(reader, "trace", behaviour);
       }
     }
   }
@@ -321,9 +322,13 @@ class FleetReader {
     const auto only = table.words({"only", "columns that are used", "all"}, columns);
     table.finish();
     behaviour.trace = trace(table, "file", identity.trace, only);
+    check_use(table, "file", behaviour);
+  }
+
+  static void check_use(TableReader& reader, const char* key, const Behaviour& behaviour) {
     if (!behaviour.trace) return;
-    const std::string wrong = platforms::check(*behaviour.trace, use);
-    if (!wrong.empty()) table.error("file", wrong);
+    const std::string wrong = platforms::check(*behaviour.trace, behaviour.trace_use);
+    if (!wrong.empty()) reader.error(key, wrong);
   }
 
   // Read once; null where it cannot be. `only`: the columns that are used; empty: all.

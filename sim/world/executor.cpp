@@ -15,12 +15,12 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
     : seed_(config.seed),
       timers_(timers),
       platform_(config, [this](double time, auto call) { timers_.at(time, std::move(call)); }),
+      lone_transfers_(config),
       ended_(std::move(ended)),
       speed_changed_(std::move(speed_changed)) {
   for (const NodeConfig& node : config.nodes) {
     slowdown_.push_back(node.behaviour.slowdown);
     jitter_.push_back(node.behaviour.jitter);
-    links_.push_back(node.link);
   }
   sg::Activity::on_completion_cb([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
@@ -51,12 +51,7 @@ double Executor::seconds_of(const RunningActivity& a) const {
 double Executor::predicted_s(const RunningActivity& a) const {
   const auto node = static_cast<std::size_t>(a.node);
   if (a.peer == no_node) return a.what().seconds * slowdown_[node];
-  const platforms::Link& from = links_[node];
-  const platforms::Link& to = links_[static_cast<std::size_t>(a.peer)];
-  // Up from a node, down to one; the server's link has both the other way round.
-  const double up = a.node == server_node ? from.down_bps : from.up_bps;
-  const double down = a.peer == server_node ? to.up_bps : to.down_bps;
-  return 8 * a.what().bytes / std::min(up, down) + from.latency_s + to.latency_s;
+  return lone_transfers_.seconds(a.node, a.peer, a.what().bytes);
 }
 
 void Executor::start_compute(RunningActivity& a) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/world/config.hpp"
+#include "sim/world/lone_transfer.hpp"
 #include "sim/world/platform.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/timers.hpp"
@@ -44,11 +45,11 @@ class Executor {
   std::uint64_t seed_;
   Timers& timers_;
   Platform platform_;
+  LoneTransfers lone_transfers_;
   std::function<void(RunningActivity&)> ended_;
   std::function<void(NodeId, double)> speed_changed_;
   std::vector<double> slowdown_;  // by node
   std::vector<double> jitter_;
-  std::vector<platforms::Link> links_;
   std::vector<simgrid::s4u::ActivityPtr> released_;
   // A cancelled activity completes once more at the same instant: kept until a later one.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;

@@ -1,5 +1,7 @@
 #include "sim/world/presence.hpp"
 
+#include <cmath>
+
 #include "sim/world/variation.hpp"
 
 namespace convoy::sim {
@@ -22,6 +24,7 @@ Presence::Presence(const WorldConfig& config, After after, Changed changed)
       changed_(std::move(changed)),
       reasons_(config.nodes.size(), 0),
       gone_(config.nodes.size(), false),
+      lost_(config.nodes.size(), false),
       unplugged_(config.nodes.size(), false) {
   constexpr std::uint64_t purpose = 0x6f757461676573ULL;  // a random stream of its own
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {
@@ -60,6 +63,7 @@ void Presence::start() {
   for (const auto& [node, time] : losses_) {
     after_(time, [this, node = node] {
       gone_[static_cast<std::size_t>(node)] = true;
+      lost_[static_cast<std::size_t>(node)] = true;
       away(node);
     });
   }
@@ -67,8 +71,10 @@ void Presence::start() {
   for (const auto& a : availability_) follow(*a, 0);
 }
 
-// Also while the node is idle: the schedule must see it go.
+// Also while the node is idle: the schedule must see it go. Of one that is lost for good nothing is
+// followed any more: timers that change nothing would keep the clock running for ever.
 void Presence::follow(Availability& a, double time) {
+  if (lost_[static_cast<std::size_t>(a.node)]) return;
   const platforms::Signal::Step step = a.signal->at(time);
   const bool there = step.value > 0;
   if (there != a.there) {
@@ -79,6 +85,7 @@ void Presence::follow(Availability& a, double time) {
       away(a.node);
     }
   }
+  if (!there && std::isinf(step.until)) gone_[static_cast<std::size_t>(a.node)] = true;
   after_(step.until, [this, &a, until = step.until] { follow(a, until); });
 }
 
@@ -106,6 +113,7 @@ bool Presence::real_node(NodeId node, bool present, bool for_good) {
 }
 
 void Presence::plan(Outages& outages) {
+  if (lost_[static_cast<std::size_t>(outages.node)]) return;
   Outage next;
   if (outages.random) {
     next = {outages.back + outages.generator.exponential(outages.random->mean_up_s),

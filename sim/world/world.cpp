@@ -79,7 +79,9 @@ class World::Impl {
     for (NodeId node = 0; node < node_count_; ++node) {
       if (!presence_.present(node)) emit({.kind = EventKind::node_lost, .node = node});
     }
+    running_ = true;
     executor_.run();
+    running_ = false;
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -90,6 +92,9 @@ class World::Impl {
     timers_.clear();
     events_.clear();
     if (clock_) clock_->close();
+    // What stood still when SimGrid came to its end was cancelled only now: SimGrid has to see
+    // that, or would take it down in a wrong order when the process ends.
+    if (!running_) executor_.run();
   }
 
   void start(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
@@ -497,6 +502,7 @@ class World::Impl {
   int instants_here_ = 0;
   bool armed_ = false;
   bool stopping_ = false;
+  bool running_ = true;         // false once SimGrid has come to its end
   std::exception_ptr failure_;  // what the listener threw
 };
 

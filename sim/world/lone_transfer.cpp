@@ -1,0 +1,70 @@
+#include "sim/world/lone_transfer.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace convoy::sim {
+namespace {
+
+// SimGrid's LV08 (Velho and Legrand 2009): what the description of the network says as well.
+constexpr double lv08_latency = 13.01;
+constexpr double lv08_rate = 0.97;
+constexpr double lv08_way_back = 0.05;
+
+// A link, how often the data pass it each way, and how often the acknowledgements do.
+struct Passed {
+  const platforms::Link* link = nullptr;
+  int up = 0;
+  int down = 0;
+  int up_back = 0;
+  int down_back = 0;
+
+  // The rate at which its capacity is used up.
+  [[nodiscard]] double limit_bps(double way_back) const {
+    const double weight_up = up + way_back * up_back;
+    const double weight_down = down + way_back * down_back;
+    const double never = std::numeric_limits<double>::infinity();
+    if (link->duplex == platforms::Duplex::half) {
+      const double weight = weight_up + weight_down;
+      return weight > 0 ? link->up_bps / weight : never;
+    }
+    return std::min(weight_up > 0 ? link->up_bps / weight_up : never,
+                    weight_down > 0 ? link->down_bps / weight_down : never);
+  }
+  // Of the slowest direction in which the data pass it.
+  [[nodiscard]] double narrowest_bps() const {
+    const double never = std::numeric_limits<double>::infinity();
+    return std::min(up > 0 ? link->up_bps : never, down > 0 ? link->down_bps : never);
+  }
+};
+
+}  // namespace
+
+LoneTransfers::LoneTransfers(const WorldConfig& config) : model_(config.network) {
+  for (const NodeConfig& node : config.nodes) ends_.push_back({node.link, node.shared_link});
+  for (const SharedLinkConfig& shared : config.shared_links) shared_.push_back(shared.link);
+}
+
+double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
+  const End& a = ends_[static_cast<std::size_t>(from)];
+  const End& b = ends_[static_cast<std::size_t>(to)];
+  std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
+  const auto medium = [&](int shared) { return &shared_[static_cast<std::size_t>(shared)]; };
+  if (a.shared >= 0 && a.shared == b.shared) {
+    passed.push_back({medium(a.shared), 1, 1, 1, 1});
+  } else {
+    if (a.shared >= 0) passed.push_back({medium(a.shared), 1, 0, 0, 1});
+    if (b.shared >= 0) passed.push_back({medium(b.shared), 0, 1, 1, 0});
+  }
+  const bool lv08 = model_ == NetworkModel::lv08;
+  double latency = 0;
+  double rate = std::numeric_limits<double>::infinity();
+  for (const Passed& p : passed) {
+    latency += (p.up + p.down) * p.link->latency_s;
+    rate = std::min(
+        {rate, p.limit_bps(lv08 ? lv08_way_back : 0), p.narrowest_bps() * (lv08 ? lv08_rate : 1)});
+  }
+  return latency * (lv08 ? lv08_latency : 1) + 8 * bytes / rate;
+}
+
+}  // namespace convoy::sim
