@@ -69,7 +69,7 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::R
     : impl_(std::make_unique<Impl>()) {
   if (!arguments.replay.empty()) {
     sim::Recording recording = sim::read_recording(arguments.replay);
-    if (recording.run.scenario_hash != scenario.hash) {
+    if (!sim::is_same_course(recording.run, scenario.hash, scenario.course)) {
       throw base::UserError(fmt::format(
           "{}: is a run of another scenario ({}, or the same with other settings); replay it with "
           "the same file and --set",
@@ -98,7 +98,7 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::R
   std::optional<sim::Recording> before;
   const bool resumes = options.mode == sim::StoreMode::resume && !options.folder.empty();
   if (resumes) {
-    sim::settle_resumption(options.folder, scenario.hash);
+    sim::settle_resumption(options.folder, scenario.hash, scenario.course);
     if (std::filesystem::exists(sim::store_path(options.folder))) {
       before = sim::read_recording(options.folder);
       const bool any = std::any_of(before->nodes.begin(), before->nodes.end(),
@@ -108,6 +108,14 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::R
         return;
       }
     }
+  }
+  if (before && before->status == sim::RunStatus::done &&
+      before->run.scenario_hash != scenario.hash) {
+    throw base::UserError(
+        fmt::format("{}: is done, and its real nodes have forgotten it: with another [stop] it "
+                    "cannot be gone on "
+                    "with; run it anew with --overwrite, or choose another folder with -o",
+                    options.folder.string()));
   }
   if (!has_real(scenario) && arguments.testbed.empty() && !before) return;
   // Before agents are bothered, and the sessions of a run that is there.

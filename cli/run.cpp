@@ -103,6 +103,9 @@ int run(const RunArguments& arguments) {
     fmt::print("{} with {}: {}\n{}", result.summary.scenario, result.summary.schedule,
                sim::name_of(result.status), summary_text(result));
   }
+  for (const std::string& remark : result.summary.remarks) {
+    if (!arguments.quiet) fmt::print(stderr, "convoy: warning: {}\n", remark);
+  }
   switch (result.status) {
     case sim::RunStatus::failed:
       fmt::print(stderr, "convoy: the run failed: {}\n", result.cause);

@@ -99,6 +99,8 @@ std::string summary_json(const sim::RunResult& result) {
       {"tasks", s.tasks},
       {"tasks_aggregated", s.tasks_aggregated},
       {"tasks_failed", s.tasks_failed},
+      {"failures", nlohmann::ordered_json::object()},
+      {"remarks", s.remarks},
       {"samples", s.samples},
       {"utilization", s.utilization},
       {"bytes_down", whole(s.bytes_down)},
@@ -115,6 +117,7 @@ std::string summary_json(const sim::RunResult& result) {
       {"max_lag_ms", s.max_lag_s ? nlohmann::ordered_json(1e3 * *s.max_lag_s) : nullptr},
       {"store", nullptr},
   };
+  for (const auto& [cause, count] : s.failures) json["failures"][cause] = count;
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

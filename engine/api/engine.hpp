@@ -81,8 +81,12 @@ struct Input {
 struct AggregationReport {
   std::int64_t coverage_min = 0;  // N*: the smallest number of updates that hold any parameter
   double untrained = 0;           // share of the parameters that no update has held so far
-  std::vector<double> shares;     // of the updates, in their order
+  std::vector<double> shares;     // of the updates, in their order; 0 of those left out
   double shares_sum = 1;          // what the rule says that they sum to
+  // Of the updates: those with which the version would hold NaN or infinity, and those that were
+  // scaled down to the bound.
+  std::vector<std::size_t> left_out;
+  std::vector<std::size_t> limited;
 };
 
 // What came of a node's part in a task.
@@ -90,7 +94,8 @@ struct Outcome {
   std::shared_ptr<const Artifact> result;  // what was made last; null: nothing
   std::shared_ptr<const NodeState> state;  // null: as it was
   Submodel submodel;
-  double loss = 0;  // mean of the last epoch (or of all steps)
+  double loss = 0;           // mean of the last epoch (or of all steps)
+  std::int64_t samples = 0;  // that went through the weights' training
   // Of what was received, on the node's own test part, if it has one.
   std::optional<double> local_accuracy;
   bool finite = true;  // no NaN, no infinity in the result
@@ -135,6 +140,7 @@ struct Evaluation {
   // where there is none, the deepest whose own head some update has held.
   int judged = 0;
   [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(judged)].top1; }
+  [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(judged)].loss; }
 };
 
 class Engine {

@@ -85,7 +85,7 @@ struct TransferOptions {
 struct LearningRules {
   MaskOptions mask;
   TransferOptions transfer;
-  std::shared_ptr<const Rule> aggregation;  // how updates become the next version; null: coverage
+  AggregationOptions aggregation;
 };
 
 // Reads optimizer, rate_schedule, keep_optimizer, proximal and clip of [training].

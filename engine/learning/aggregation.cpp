@@ -62,7 +62,54 @@ void for_each_run(const ParameterTensor& p, const Kept& kept, Visit visit) {
   }
 }
 
-// One tensor of the model: what the updates say of it.
+// One tensor of running statistics: the mean of the values of those that hold an element, by their
+// shares (by their number, where none of them has a share). A convex combination of values,
+// whatever staleness, rule and masks: no variance of it is negative. The spread of the updates'
+// means is not added to the variances, as in FedAvg.
+class StatisticsAverage {
+ public:
+  explicit StatisticsAverage(const ParameterTensor& p)
+      : p_(p),
+        by_share_(static_cast<std::size_t>(p.elements())),
+        by_number_(by_share_.size()),
+        share_(by_share_.size()),
+        holders_(by_share_.size()) {}
+
+  void add(const Tensor& values, const Kept& kept, double share) {
+    const Tensor contiguous = values.contiguous();
+    const float* part = contiguous.data_ptr<float>();
+    for_each_run(p_, kept, [&](std::int64_t full, std::int64_t from, std::int64_t n) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        const auto at = static_cast<std::size_t>(full + i);
+        by_share_[at] += share * part[from + i];
+        by_number_[at] += part[from + i];
+        share_[at] += share;
+        ++holders_[at];
+      }
+    });
+  }
+
+  // What nobody holds stays.
+  [[nodiscard]] Tensor apply(const Tensor& current) const {
+    Tensor next = current.clone();
+    float* value = next.data_ptr<float>();
+    for (std::size_t i = 0; i < share_.size(); ++i) {
+      if (holders_[i] == 0) continue;
+      value[i] = static_cast<float>(share_[i] > 0 ? by_share_[i] / share_[i]
+                                                  : by_number_[i] / holders_[i]);
+    }
+    return next;
+  }
+
+ private:
+  const ParameterTensor& p_;
+  std::vector<double> by_share_;
+  std::vector<double> by_number_;
+  std::vector<double> share_;
+  std::vector<std::uint32_t> holders_;
+};
+
+// One parameter tensor of the model: what the updates say of it.
 class TensorMerge {
  public:
   explicit TensorMerge(const ParameterTensor& p)
@@ -158,7 +205,7 @@ class UpdatesView : public Updates {
     return facts_[update];
   }
   [[nodiscard]] double change_l1(std::size_t update) const override {
-    return norm(layout_, updates_[update].update->delta);
+    return norm(layout_, updates_[update].update->brings);
   }
   [[nodiscard]] double drift_l1(std::size_t update) const override {
     return distance(layout_, current_.tensors, received(update).tensors);
@@ -190,8 +237,8 @@ class Scattered {
       const UpdateHeld& update = *updates[u].update;
       changes_[u].assign(n, 0.0F);
       holds_[u].assign(n, 0);
-      if (!update.delta[tensor].defined()) continue;
-      const Tensor values = update.delta[tensor].contiguous();
+      if (!update.brings[tensor].defined()) continue;
+      const Tensor values = update.brings[tensor].contiguous();
       const float* part = values.data_ptr<float>();
       for_each_run(p_, kept_of(p_, *layout.architecture, update.submodel),
                    [&](std::int64_t full, std::int64_t from, std::int64_t count) {
@@ -286,27 +333,31 @@ Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     const bool anybody = std::any_of(updates.begin(), updates.end(), [&](const Received& r) {
-      return r.update->delta[i].defined();
+      return r.update->brings[i].defined();
     });
     if (!anybody) {
       merged.weights.push_back(current.tensors[i]);  // shared with the version before
       if (!p.buffer) report.coverage_min = 0;
       continue;
     }
-    TensorMerge tensor(p);
-    for (std::size_t u = 0; u < updates.size(); ++u) {
-      const UpdateHeld& update = *updates[u].update;
-      if (!update.delta[i].defined()) continue;
-      tensor.add(update.delta[i], kept_of(p, a, update.submodel), report.shares[u]);
-    }
-    change.assign(tensor.size(), 0);
+    const auto add_to = [&](auto& tensor) {
+      for (std::size_t u = 0; u < updates.size(); ++u) {
+        const UpdateHeld& update = *updates[u].update;
+        if (!update.brings[i].defined()) continue;
+        tensor.add(update.brings[i], kept_of(p, a, update.submodel), report.shares[u]);
+      }
+    };
     if (p.buffer) {
-      tensor.mean(change);
-    } else {
-      ask(rule, view, layout, i, tensor, current.tensors[i], updates, merged.state, change);
+      StatisticsAverage tensor(p);
+      add_to(tensor);
+      merged.weights.push_back(tensor.apply(current.tensors[i]));
+      continue;
     }
+    TensorMerge tensor(p);
+    add_to(tensor);
+    change.assign(tensor.size(), 0);
+    ask(rule, view, layout, i, tensor, current.tensors[i], updates, merged.state, change);
     merged.weights.push_back(tensor.apply(current.tensors[i], change));
-    if (p.buffer) continue;
     report.coverage_min = std::min(report.coverage_min, tensor.fewest_holders());
     tensor.mark(merged.trained[i]);
   }
@@ -331,22 +382,33 @@ std::shared_ptr<const UpdateHeld> combine(const Layout& layout,
     combined->base_version = std::min(combined->base_version, update->base_version);
   }
   combined->submodel = union_of(a, submodels);
-  combined->delta.resize(layout.size());
+  combined->brings.resize(layout.size());
   std::vector<double> change;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, combined->submodel)) continue;
-    TensorMerge tensor(p);
-    for (const UpdateHeld* update : updates) {
-      if (!update->delta[i].defined()) continue;
-      const double share = combined->samples > 0 ? update->samples / combined->samples
-                                                 : 1 / static_cast<double>(updates.size());
-      tensor.add(update->delta[i], kept_of(p, a, update->submodel), share);
-    }
-    change.assign(tensor.size(), 0);
-    tensor.mean(change);
+    const auto add_to = [&](auto& tensor) {
+      for (const UpdateHeld* update : updates) {
+        if (!update->brings[i].defined()) continue;
+        const double share = combined->samples > 0 ? update->samples / combined->samples
+                                                   : 1 / static_cast<double>(updates.size());
+        tensor.add(update->brings[i], kept_of(p, a, update->submodel), share);
+      }
+    };
     const Tensor zero = at::zeros(p.shape);
-    combined->delta[i] = slice(tensor.apply(zero, change), kept_of(p, a, combined->submodel));
+    Tensor whole;
+    if (p.buffer) {
+      StatisticsAverage tensor(p);
+      add_to(tensor);
+      whole = tensor.apply(zero);
+    } else {
+      TensorMerge tensor(p);
+      add_to(tensor);
+      change.assign(tensor.size(), 0);
+      tensor.mean(change);
+      whole = tensor.apply(zero, change);
+    }
+    combined->brings[i] = slice(whole, kept_of(p, a, combined->submodel));
   }
   return combined;
 }

@@ -22,9 +22,9 @@ struct Merged {
 };
 
 // Applies the rule to version `version`. Updates are added in the order given, in double where they
-// meet. Buffers (running statistics) are averaged by the shares whatever the rule, and do not count
-// in norms. `state`: of the rule, null before its first aggregation. Throws base::UserError where a
-// rule misses what it needs.
+// meet. Running statistics (buffers) are averages of the updates' values by their shares, whatever
+// the rule, and do not count in norms. `state`: of the rule, null before its first aggregation.
+// Throws base::UserError where a rule misses what it needs.
 Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
              std::int64_t version, const std::vector<Received>& updates,
              const RuleState* state = nullptr);

@@ -34,7 +34,7 @@ class LibTorchEngine : public Engine {
               .evaluation_batch = options.evaluation_batch},
         full_depth_(options.full_depth) {
     quiet_blas();
-    if (!shop_.rules.aggregation) shop_.rules.aggregation = default_rule();
+    if (!shop_.rules.aggregation.rule) shop_.rules.aggregation.rule = default_rule();
     const Normalization normalization = normalization_of(*options.train);
     shop_.train.emplace(options.train, *options.architecture, normalization, shop_.device);
     if (options.test) {
@@ -58,7 +58,7 @@ class LibTorchEngine : public Engine {
     return std::make_unique<TaskSession>(shop_, input, std::move(stop));
   }
   [[nodiscard]] bool needs_received() const override {
-    return shop_.rules.aggregation->needs().received;
+    return shop_.rules.aggregation.rule->needs().received;
   }
 
   [[nodiscard]] std::shared_ptr<const Weights> next_version(
@@ -168,7 +168,7 @@ class LibTorchEngine : public Engine {
     auto state = std::make_shared<StateHeld>();
     state->submodel = update->submodel;
     state->logits.resize(shop_.layout.architecture->groups.size());
-    outcome.finite = is_finite(update->delta);
+    outcome.finite = is_finite(update->brings);
     outcome.submodel = update->submodel;
     outcome.state = std::move(state);
     outcome.result = update;

@@ -15,6 +15,11 @@ namespace {
 
 std::string trained_name(const ParameterTensor& p) { return "trained:" + p.name; }
 
+// Of an update: see UpdateHeld.
+std::string brought_name(const ParameterTensor& p) {
+  return (p.buffer ? "value:" : "delta:") + p.name;
+}
+
 void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file) {
   file.metadata["depth"] = std::to_string(submodel.depth);
   for (std::size_t g = 0; g < submodel.kept.size(); ++g) {
@@ -46,6 +51,21 @@ class Source {
     return t->to(at::kFloat);
   }
 
+  // No average of variances is negative, and the root of a negative one is NaN.
+  void check_variance(const ParameterTensor& p, const std::string& name, const Tensor& t) const {
+    if (p.role != TensorRole::running_variance || !at::lt(t, 0).any().item<bool>()) return;
+    fail(fmt::format("tensor \"{}\" holds a variance of {}: none is below 0", name,
+                     t.min().item<float>()));
+  }
+
+  // No NaN and no infinity.
+  void check_finite(const std::string& name, const Tensor& t) const {
+    if (is_finite({t})) return;
+    const Tensor bad = at::isfinite(t).logical_not().flatten().nonzero();
+    fail(fmt::format("tensor \"{}\" holds NaN or infinity in {} of its {} elements (first at {})",
+                     name, bad.size(0), t.numel(), bad[0].item<std::int64_t>()));
+  }
+
   const Tensor* take(const std::string& name) {
     const Tensor* t = file_.find(name);
     if (t != nullptr) taken_.insert(name);
@@ -61,6 +81,24 @@ class Source {
       fail(fmt::format("does not say \"{}\" in its metadata", key));
     }
     return value;
+  }
+
+  // Numbers of at least 0, with blanks between them.
+  std::vector<double> numbers(const std::string& key) const {
+    const auto found = file_.metadata.find(key);
+    if (found == file_.metadata.end()) fail(fmt::format("does not say \"{}\"", key));
+    std::vector<double> all;
+    std::istringstream words(found->second);
+    for (std::string word; words >> word;) {
+      double value = 0;
+      const char* end = word.data() + word.size();
+      const auto [stop, failure] = std::from_chars(word.data(), end, value);
+      if (failure != std::errc() || stop != end || !(value >= 0) || !std::isfinite(value)) {
+        fail(fmt::format("\"{}\" in its metadata holds something that is no size", key));
+      }
+      all.push_back(value);
+    }
+    return all;
   }
 
   std::int64_t whole(const std::string& key) const {
@@ -166,6 +204,7 @@ TensorFile to_file(const Layout& layout, const StateHeld& state) {
   if (state.rule) {
     file.metadata["rule"] = fmt::format("{}", fmt::join(state.rule->names, " "));
     file.metadata["aggregations"] = std::to_string(state.rule->aggregations);
+    file.metadata["sizes"] = fmt::format("{}", fmt::join(state.rule->sizes, " "));
     for (std::size_t s = 0; s < state.rule->slots.size(); ++s) {
       for (std::size_t i = 0; i < layout.size(); ++i) {
         const Tensor& t = state.rule->slots[s][i];
@@ -186,8 +225,8 @@ TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
   file.metadata["base_version"] = std::to_string(update.base_version);
   file.metadata["steps"] = std::to_string(update.steps);
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (!update.delta[i].defined()) continue;
-    file.tensors.emplace_back("delta:" + layout.tensors[i].name, update.delta[i]);
+    if (!update.brings[i].defined()) continue;
+    file.tensors.emplace_back(brought_name(layout.tensors[i]), update.brings[i]);
   }
   return file;
 }
@@ -208,7 +247,11 @@ std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile
                                                 const std::string& from) {
   Source source(layout, std::move(file), from);
   Tensors tensors;
-  for (const ParameterTensor& p : layout.tensors) tensors.push_back(source.get(p.name, p.shape));
+  for (const ParameterTensor& p : layout.tensors) {
+    tensors.push_back(source.get(p.name, p.shape));
+    source.check_finite(p.name, tensors.back());
+    source.check_variance(p, p.name, tensors.back());
+  }
   Trained trained(layout.size());
   const auto found = source.file().metadata.find("trained");
   if (found != source.file().metadata.end() && found->second.size() == layout.size()) {
@@ -238,7 +281,9 @@ std::shared_ptr<const WeightsHeld> part_from(const Layout& layout, TensorFile fi
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, submodel)) continue;
-    tensors[i] = source.get("part:" + p.name, shape_in(p, kept_of(p, a, submodel)));
+    const std::string name = "part:" + p.name;
+    tensors[i] = source.get(name, shape_in(p, kept_of(p, a, submodel)));
+    source.check_variance(p, name, tensors[i]);
   }
   source.finish();
   return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(layout.size()),
@@ -278,6 +323,7 @@ std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile fil
     rule.aggregations = source.whole("aggregations");
     std::istringstream words(names->second);
     for (std::string word; words >> word;) rule.names.push_back(word);
+    rule.sizes = source.numbers("sizes");
     for (const std::string& slot : rule.names) {
       rule.slots.emplace_back(layout.size());
       for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -302,11 +348,12 @@ std::shared_ptr<const UpdateHeld> update_from(const Layout& layout, TensorFile f
   update->rate = source.number("rate");
   update->base_version = source.whole("base_version");
   update->steps = source.whole("steps");
-  update->delta.resize(layout.size());
+  update->brings.resize(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, update->submodel)) continue;
-    update->delta[i] = source.get("delta:" + p.name, shape_in(p, kept_of(p, a, update->submodel)));
+    update->brings[i] = source.get(brought_name(p), shape_in(p, kept_of(p, a, update->submodel)));
+    source.check_variance(p, brought_name(p), update->brings[i]);
   }
   source.finish();
   return update;

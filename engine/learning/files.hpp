@@ -13,7 +13,7 @@ namespace convoy::engine {
 TensorFile to_file(const Layout& layout, const WeightsHeld& weights, const Engine::Metadata& about);
 // Kept members as "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME" and "rule:SLOT:NAME".
 TensorFile to_file(const Layout& layout, const StateHeld& state);
-// Kept members, then "delta:NAME".
+// Kept members, then "delta:NAME" of parameters and "value:NAME" of running statistics.
 TensorFile to_file(const Layout& layout, const UpdateHeld& update);
 
 // The part of a model that a submodel is: kept members, then "part:NAME". Tensors that are kept

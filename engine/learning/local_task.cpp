@@ -10,6 +10,7 @@
 #include "engine/learning/gates.hpp"
 #include "engine/learning/loss.hpp"
 #include "engine/learning/optimizer.hpp"
+#include "engine/model/batches.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -95,17 +96,18 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
                                    Step step) {
   base::Random random({draw_seed(phase)});
   std::vector<std::int64_t> order = indices();
-  const auto batch = static_cast<std::size_t>(input_.brief.batch);
+  const EpochPlan plan = plan_epoch(static_cast<std::int64_t>(order.size()), input_.brief.batch,
+                                    skips_single_);
   double loss = 0;
   double samples = 0;
   for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {
     shuffle(order, random);
     if (!steps) loss = samples = 0;
-    for (std::size_t from = 0; from < order.size(); from += batch) {
+    for (std::int64_t b = 0; b < plan.batches(); ++b) {
       if (stop_.stop_requested()) throw Stopped();
-      const std::size_t n = std::min(batch, order.size() - from);
-      if (n == 1 && skips_single_ && from > 0) break;
-      loss += step(shop_.train->batch({order.data() + from, n})) * static_cast<double>(n);
+      const auto n = static_cast<std::size_t>(plan.size_of(b));
+      const std::int64_t* first = order.data() + b * plan.batch;
+      loss += step(shop_.train->batch({first, n})) * static_cast<double>(n);
       samples += static_cast<double>(n);
       if (steps && ++done == *steps) break;
     }
@@ -222,6 +224,7 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
     const Tensor loss =
         training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
     backward(loss);
+    samples_ += batch.labels.size(0);
     if (!received.empty()) add_proximal(received);
     if (shop_.training.clip > 0) clip_gradients(weights_, shop_.training.clip);
     optimizer.step(weights_);
@@ -242,11 +245,14 @@ std::shared_ptr<const UpdateHeld> LocalTraining::update() const {
   update->samples = static_cast<double>(indices().size());
   update->base_version = input_.version;
   update->steps = steps_;
-  update->delta.resize(weights_.size());
+  update->brings.resize(weights_.size());
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
-    update->delta[i] =
-        weights_[i].detach().cpu() - part_of(held(*input_.received), shop_.layout, submodel_, i);
+    Tensor now = weights_[i].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
+    if (!shop_.layout.tensors[i].buffer) {
+      now.sub_(part_of(held(*input_.received), shop_.layout, submodel_, i));
+    }
+    update->brings[i] = std::move(now);
   }
   return update;
 }
@@ -267,6 +273,7 @@ void LocalTraining::add_to(Outcome& outcome) const {
   outcome.state = std::move(state);
   outcome.submodel = submodel_;
   outcome.loss = loss_;
+  outcome.samples = samples_;
   outcome.local_accuracy = local_accuracy_;
 }
 

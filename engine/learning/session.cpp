@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/learning/aggregation.hpp"
+#include "engine/learning/guarded_merge.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -58,7 +58,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Train& work,
   LocalTraining& training = this->training(inputs);
   training.train(work.epochs, work.steps);
   auto update = training.update();
-  outcome_.finite = is_finite(update->delta);
+  outcome_.finite = is_finite(update->brings);
   return update;
 }
 
@@ -83,11 +83,11 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
     updates.push_back({&update_of(inputs[i]), base != nullptr ? &held(*base) : nullptr});
   }
   if (!rule_ && input_.state) rule_ = held(*input_.state).rule;
-  Merged merged = merge(shop_.layout, *shop_.rules.aggregation, *current, input_.version, updates,
-                        rule_ ? &*rule_ : nullptr);
+  Merged merged = merge_guarded(shop_.layout, shop_.rules.aggregation, *current, input_.version,
+                                updates, rule_ ? &*rule_ : nullptr);
+  outcome_.finite = updates.empty() || merged.report.left_out.size() < updates.size();
   outcome_.aggregation = std::move(merged.report);
-  if (!merged.state.names.empty()) rule_ = std::move(merged.state);
-  outcome_.finite = is_finite(merged.weights);
+  if (!merged.state.is_empty()) rule_ = std::move(merged.state);
   return std::make_shared<const WeightsHeld>(std::move(merged.weights), std::move(merged.trained));
 }
 
@@ -100,7 +100,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
   }
   const auto combined = combine(shop_.layout, updates);
-  outcome_.finite = is_finite(combined->delta);
+  outcome_.finite = is_finite(combined->brings);
   return combined;
 }
 

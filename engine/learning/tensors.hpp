@@ -67,19 +67,23 @@ Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel&
 class UpdateHeld : public Update {
  public:
   Submodel submodel;
-  Tensors delta;                  // sliced, on the host
+  // Sliced, on the host: of parameters by how much they changed, of running statistics (buffers)
+  // the values themselves.
+  Tensors brings;
   double samples = 0;             // that its node trains on
   double rate = 1;                // of the submodel
   std::int64_t base_version = 0;  // that it was trained from
   std::int64_t steps = 0;         // of the optimizer
 };
 
-// What a rule of aggregation remembers: by slot, as the model has tensors (undefined for those that
-// no rule touches).
+// What who aggregates remembers. Of the rule: by slot, as the model has tensors (undefined for
+// those that no rule touches).
 struct RuleState {
   std::vector<std::string> names;
   std::vector<Tensors> slots;
   std::int64_t aggregations = 0;  // so far
+  std::vector<double> sizes;  // of the latest updates, where they are bounded: guarded_merge.hpp
+  [[nodiscard]] bool is_empty() const { return names.empty() && sizes.empty(); }
 };
 
 // Of each parameter its state tensors, by the optimizer's own numbering; and the steps taken.

@@ -45,21 +45,26 @@ std::shared_ptr<const Rule> read_name(base::TableReader& table,
 
 }  // namespace
 
-std::shared_ptr<const Rule> read_aggregation(base::TableReader& table) {
+AggregationOptions read_aggregation(base::TableReader& table) {
   std::vector<std::string> names;
   for (const RuleKind& kind : rule_kinds()) names.push_back(kind.name);
-  std::shared_ptr<const Rule> rule;
+  AggregationOptions options;
   for (const bool is_name : table.either<std::string>("aggregation")) {
     if (is_name) {
-      rule = read_name(table, names);
+      options.rule = read_name(table, names);
       continue;
     }
     base::TableReader reader = table.table({"aggregation", meaning});
     const base::Key key("rule", "its name; engine/rules says what each does");
-    rule = rule_kinds()[reader.choice(key, names, 0)].read(reader);
+    options.rule = rule_kinds()[reader.choice(key, names, 0)].read(reader);
+    options.norm_bound = reader.number(
+        {"norm_bound",
+         "an update larger than this many times the median of the others is scaled down to that; "
+         "0: none is"},
+        base::at_least(0).up_to(1e6), options.norm_bound);
     reader.finish();
   }
-  return rule;
+  return options;
 }
 
 }  // namespace convoy::engine

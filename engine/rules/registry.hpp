@@ -22,6 +22,6 @@ const std::vector<RuleKind>& rule_kinds();
 std::shared_ptr<const Rule> default_rule();
 
 // Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
-std::shared_ptr<const Rule> read_aggregation(base::TableReader& table);
+AggregationOptions read_aggregation(base::TableReader& table);
 
 }  // namespace convoy::engine

@@ -100,6 +100,14 @@ class Rule {
 // In proportion to weights of at least 0, sum 1; equal where all are 0.
 std::vector<double> in_proportion(std::vector<double> weights);
 
+// How updates become the next version.
+struct AggregationOptions {
+  std::shared_ptr<const Rule> rule;  // null: coverage
+  // An update whose root mean square is above this many times the median of the others' is scaled
+  // down to that; 0: none is. engine/learning/guarded_merge.hpp
+  double norm_bound = 0;
+};
+
 // A rule as a scenario names it.
 struct RuleKind {
   std::string name;

@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 3;
+constexpr int format = 4;
 
 // JSON has no NaN and no infinity: they are written as words.
 json number(double value) {
@@ -42,7 +42,8 @@ json to_json(const TaskLearned& t) {
   json j = {{"loss", number(t.loss)}, {"finite", t.finite}, {"kept", t.kept}};
   if (t.local_accuracy) j["local_accuracy"] = *t.local_accuracy;
   if (const auto& a = t.aggregation) {
-    j["aggregation"] = {a->coverage_min, a->untrained, a->shares, a->shares_sum};
+    j["aggregation"] = {a->coverage_min, a->untrained, a->shares,
+                        a->shares_sum,   a->left_out,  a->limited};
   }
   return j;
 }
@@ -52,7 +53,12 @@ TaskLearned task_from(const json& j) {
   if (j.contains("local_accuracy")) t.local_accuracy = j["local_accuracy"].get<double>();
   if (j.contains("aggregation")) {
     const json& a = j["aggregation"];
-    t.aggregation = {a.at(0), a.at(1), a.at(2).get<std::vector<double>>(), a.at(3)};
+    t.aggregation = {a.at(0),
+                     a.at(1),
+                     a.at(2).get<std::vector<double>>(),
+                     a.at(3),
+                     a.at(4).get<std::vector<std::size_t>>(),
+                     a.at(5).get<std::vector<std::size_t>>()};
   }
   return t;
 }

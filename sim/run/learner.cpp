@@ -25,7 +25,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
       written_(std::chrono::steady_clock::now()),
       pool_(options_.workers, [this] { engine_->prepare_thread(); }) {
   if (!options_.folder.empty()) {
-    folder_.emplace(options_.folder / "checkpoint", scenario.hash, engine_);
+    folder_.emplace(options_.folder / "checkpoint", scenario.course, engine_);
     if (options_.resume) {
       resumed_ = folder_->read();
     } else {
@@ -298,7 +298,7 @@ void Learner::maybe_checkpoint() {
   if (age.count() >= scenario_.output.checkpoint_s) checkpoint();
 }
 
-void Learner::checkpoint(bool over) {
+void Learner::checkpoint() {
   const bool nothing_learned = version_ == 0 && results_.tasks.empty();
   if (!folder_ || replaying() || nothing_learned) return;
   if (options_.before_checkpoint) options_.before_checkpoint();
@@ -306,11 +306,9 @@ void Learner::checkpoint(bool over) {
   c.version = version_;
   c.weights = weights_;
   c.results = results_;
-  if (!over) {
-    c.states = states_;
-    c.live = resumed_.live;  // that the replay has not come to yet
-    for (const auto& [task, live] : live_) c.live[task] = live;
-  }
+  c.states = states_;
+  c.live = resumed_.live;  // that the replay has not come to yet
+  for (const auto& [task, live] : live_) c.live[task] = live;
   folder_->write(c);
   collect_updates();
   written_version_ = version_;

@@ -64,8 +64,8 @@ class Learner {
 
   // Writes a checkpoint where the last one is old enough. To be called at the end of an instant.
   void maybe_checkpoint();
-  // `over`: the run is done, and only its results and its last version are of use.
-  void checkpoint(bool over = false);
+  // Of a run that is done as well: with a later stop it can be gone on with.
+  void checkpoint();
   // The present version as FOLDER/model.safetensors.
   void write_model() const;
 

@@ -9,6 +9,9 @@
 namespace convoy::sim {
 namespace {
 
+// Of the evaluation that comes of a run's end, and of nothing that happened.
+constexpr std::string_view at_the_end = " at the end";
+
 std::string shown(const JournalRow& row) {
   return fmt::format("{} {} at {} s, node {}, task {}{}{}", row.is_order ? "order" : "event",
                      row.kind, row.time_s, row.node, row.task, row.detail.empty() ? "" : ", ",
@@ -59,7 +62,12 @@ void count_in(TaskRow& row, AggregationRow& sum) {
 
 Recorder::Recorder(StoreWriter* store, RecordLevel level, bool real)
     : store_(store), level_(level), real_(real) {
-  if (store_ != nullptr) old_journal_ = store_->take_old_journal();
+  if (store_ == nullptr) return;
+  old_journal_ = store_->take_old_journal();
+  // With a later stop the run goes on where that one ended.
+  if (!old_journal_.empty() && old_journal_.back().detail.ends_with(at_the_end)) {
+    old_journal_.pop_back();
+  }
 }
 
 void Recorder::journal(JournalRow row) {
@@ -74,13 +82,15 @@ void Recorder::journal(JournalRow row) {
   store_->add(std::move(row));
 }
 
-void Recorder::event(const Event& event) {
+void Recorder::event(const Event& event, bool ends_the_run) {
   if (store_ == nullptr) return;
+  std::string detail = detail_of(event);
+  if (ends_the_run) detail += at_the_end;
   journal({.time_s = event.time,
            .kind = std::string(name_of(event.kind)),
            .node = event.node,
            .task = event.task,
-           .detail = detail_of(event)});
+           .detail = std::move(detail)});
 }
 
 void Recorder::order(const Order& order, double now) {
@@ -122,13 +132,17 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
 
 // What a task took is the more of its result the larger its share.
 void Recorder::note_shares(const OpenTask& task, const TaskLearned* learned) {
+  const bool aggregated = learned != nullptr && learned->aggregation;
   for (std::size_t i = 0; i < task.consumes.size(); ++i) {
     TaskRow& taken = open_.at(task.consumes[i]).row;
     taken.consumed_by = task.row.id;
-    if (learned != nullptr && learned->aggregation) {
-      taken.share = learned->aggregation->shares.at(i);
-    }
+    if (aggregated) taken.share = learned->aggregation->shares.at(i);
   }
+  if (!aggregated) return;
+  for (const std::size_t i : learned->aggregation->limited) {
+    remarks_.limited(static_cast<NodeId>(open_.at(task.consumes.at(i)).row.node));
+  }
+  for (const std::size_t i : learned->aggregation->left_out) leave_out(task.consumes.at(i));
 }
 
 void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
@@ -161,14 +175,26 @@ void Recorder::task_failed(TaskId id, Cause cause, double now) {
     for (const TaskId taken : task.consumes) task_failed(taken, cause, now);
   }
   task.row.ended_s = now;
-  if (task.row.is_update) ++failed_;
+  if (task.row.is_update) {
+    ++failed_;
+    remarks_.failed(cause, static_cast<NodeId>(task.row.node));
+  }
   close(std::move(task.row), std::string(name_of(cause)));
+}
+
+// With all that it took. It was done: that it is in no version is the fate of its result.
+void Recorder::leave_out(TaskId id) {
+  auto task = open_.extract(id);
+  remarks_.left_out(static_cast<NodeId>(task.mapped().row.node));
+  for (const TaskId taken : task.mapped().consumes) leave_out(taken);
+  close(std::move(task.mapped().row), std::string(name_of(Cause::left_out)));
 }
 
 // Tasks that an open one took are in the version that it makes, and so on.
 void Recorder::take_in(const OpenTask& task, AggregationRow& sum) {
   for (const TaskId id : task.consumes) {
     auto taken = open_.extract(id);
+    if (taken.empty()) continue;  // left out
     take_in(taken.mapped(), sum);
     count_in(taken.mapped().row, sum);
     close(std::move(taken.mapped().row), "aggregated");
@@ -205,6 +231,7 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
 
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
   judgements_.push_back({now, version, evaluation.accuracy()});
+  if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
   if (store_ == nullptr) return;
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
@@ -225,6 +252,7 @@ void Recorder::activity(const ActivityRecord& record) {
     bytes_down_ += down ? what.bytes : 0;
     bytes_up_ += up ? what.bytes : 0;
   }
+  if (record.cause == Cause::out_of_memory) remarks_.needed_memory(what.memory);
   if (const auto task = open_.find(record.task); task != open_.end()) {
     TaskRow& row = task->second.row;
     (transfer ? row.communicating_s : row.busy_s) += took;
@@ -273,7 +301,9 @@ void Recorder::run_ended(double now) {
   open_.clear();
 }
 
-void Recorder::count_into(Summary& summary) const {
+void Recorder::count_into(Summary& summary, const std::vector<NodeConfig>& nodes) const {
+  summary.failures = remarks_.failures();
+  summary.remarks = remarks_.told(nodes, tasks_);
   summary.tasks = tasks_;
   summary.tasks_aggregated = aggregated_;
   summary.tasks_failed = failed_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/run/checkpoint.hpp"
+#include "sim/run/remarks.hpp"
 #include "sim/run/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/schedule/orders.hpp"
@@ -24,7 +25,7 @@ class Recorder {
 
   // Before it acts. Throws std::runtime_error where a resumed run comes to something else than the
   // run that was interrupted.
-  void event(const Event& event);
+  void event(const Event& event, bool ends_the_run = false);
   void order(const Order& order, double now);
 
   void assigned(const Assign& order, std::int64_t base, double now);
@@ -39,9 +40,13 @@ class Recorder {
   // What is still under way, or waits to be aggregated.
   void run_ended(double now);
 
+  // Has the run that is resumed gone further than this one so far?
+  [[nodiscard]] bool is_behind() const {
+    return static_cast<std::size_t>(sequence_) < old_journal_.size();
+  }
   [[nodiscard]] std::int64_t tasks_failed() const { return failed_; }
-  // Fills in the counts.
-  void count_into(Summary& summary) const;
+  // Fills in the counts, and what there is to say.
+  void count_into(Summary& summary, const std::vector<NodeConfig>& nodes) const;
 
  private:
   struct OpenTask {
@@ -53,6 +58,7 @@ class Recorder {
 
   void journal(JournalRow row);
   void close(TaskRow row, std::string outcome);
+  void leave_out(TaskId id);
   void note_shares(const OpenTask& task, const TaskLearned* learned);
   void take_in(const OpenTask& task, AggregationRow& sum);
 
@@ -63,6 +69,7 @@ class Recorder {
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;
 
+  Remarks remarks_;
   std::int64_t tasks_ = 0;
   std::int64_t aggregated_ = 0;
   std::int64_t failed_ = 0;

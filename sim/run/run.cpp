@@ -85,6 +85,11 @@ class Run : public WorldListener, public RunView {
     try {
       world_.run();
       if (!finished_) fail(at_rest());
+      if (status_ == RunStatus::done && recorder_.is_behind()) {
+        fail(
+            "the run that is there had come further than [stop] lets it go now, and stays as it "
+            "was; resume it with a later stop, or choose another folder with -o");
+      }
       if (learner_ && status_ == RunStatus::done) judge_at_the_end();
       if (learner_) keep_what_was_learned();
     } catch (const Interrupted&) {
@@ -279,7 +284,7 @@ class Run : public WorldListener, public RunView {
     event.version = version_;
     event.accuracy = judgement_.accuracy();
     event.last = true;
-    recorder_.event(event);
+    recorder_.event(event, true);
     evaluated(event);
   }
 
@@ -410,9 +415,10 @@ class Run : public WorldListener, public RunView {
       learned = learner_->published(event.task);
       if (!learned->finite) {
         fail(
-            fmt::format("version {} of the model holds NaN or infinity; lower "
-                        "training.optimizer.learning_rate or that of schedule.aggregation",
-                        event.version));
+            fmt::format("version {} of the model would hold NaN or infinity, whichever of its {} "
+                        "updates is left out; lower training.optimizer.learning_rate or that of "
+                        "schedule.aggregation, or set a norm_bound there",
+                        event.version, task.mapped().updates));
         return;
       }
       check_shares(event.task, *learned);
@@ -519,7 +525,7 @@ class Run : public WorldListener, public RunView {
   }
 
   void keep_what_was_learned() {
-    learner_->checkpoint(status_ == RunStatus::done);
+    learner_->checkpoint();
     learner_->write_model();
   }
 
@@ -572,6 +578,13 @@ class Run : public WorldListener, public RunView {
         "the run came to rest at {} before its end, after {} aggregations: {} of {} nodes are away",
         base::human_seconds(world_.now()), version_, away, workers);
     if (away == workers) text += " and none of them returns";
+    for (const UnderWay& work : world_.under_way()) {
+      text += fmt::format(
+          "; {} of task {} stands still on {}: its speed, or a rate on its way, is "
+          "0 and stays so",
+          work.label, work.task, node_name(work.node));
+      break;
+    }
     if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
     return text;
   }
@@ -603,7 +616,7 @@ class Run : public WorldListener, public RunView {
     s.seed = scenario_.seed;
     s.rounds = version_;
     s.virtual_time_s = world_.now();
-    recorder_.count_into(s);
+    recorder_.count_into(s, scenario_.world.nodes);
     const std::optional<double> target =
         scenario_.evaluation.target ? scenario_.evaluation.target : scenario_.stop.accuracy;
     for (const Judgement& j : s.judgements) {
@@ -641,9 +654,9 @@ class Run : public WorldListener, public RunView {
 
   std::unique_ptr<StoreWriter> open_store() {
     if (options_.folder.empty()) return nullptr;
-    const RunRow run{scenario_.name,      scenario_.schedule.kind, scenario_.seed,
-                     scenario_.resolved,  scenario_.hash,          options_.version,
-                     world_.description()};
+    const RunRow run{scenario_.name,       scenario_.schedule.kind, scenario_.seed,
+                     scenario_.resolved,   scenario_.hash,          options_.version,
+                     world_.description(), scenario_.course};
     std::vector<NodeRow> nodes;
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
       const NodeIdentity& identity = scenario_.identities[i];

@@ -472,8 +472,12 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   root.erase("sweep");
   root.erase("output");
   scenario.resolved = to_toml(root);
-  scenario.hash = base::content_hash(scenario.resolved + reader.user_files() + reader.traces() +
-                                     data_signature(scenario));
+  const std::string rest = reader.user_files() + reader.traces() + data_signature(scenario);
+  scenario.hash = base::content_hash(scenario.resolved + rest);
+  // When a run stops, and what its curve is compared with, changes nothing of what comes before.
+  root.erase("stop");
+  if (Value* evaluation = root.find("evaluation")) evaluation->erase("target");
+  scenario.course = base::content_hash(to_toml(root) + rest);
   return scenario;
 }
 

@@ -114,6 +114,7 @@ struct Scenario {
   // that it names by path: the same hash and build give the same run.
   std::string resolved;
   std::string hash;
+  std::string course;  // a hash of all that but when it stops and what its accuracy is held against
 };
 
 // key=value, as given by --set.

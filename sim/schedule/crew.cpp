@@ -141,7 +141,7 @@ Assign Crew::aggregate(std::vector<TaskId> tasks) {
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.get());
+  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get());
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},
@@ -169,7 +169,7 @@ std::vector<PlannedTask> Crew::plan() {
       if (!masks && takes_part(node)) uploads.push_back(update->upload_bytes);
     }
   }
-  const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.get());
+  const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.rule.get());
   tasks.push_back(
       {server_node, "aggregate", graph, {server_node}, 1, graph->activities().front().memory});
   return tasks;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/model/batches.hpp"
 #include "engine/model/submodel.hpp"
 #include "platforms/roofline.hpp"
 
@@ -15,25 +16,29 @@ struct Steps {
   double samples = 0;
 };
 
-// Whole batches, and one that holds the rest.
+// The batches that the learner makes.
 Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
             engine::Phase phase, int epochs, std::optional<int> steps = {}) {
-  Steps total;
-  const auto add = [&](int batch, double times) {
+  const engine::BatchCounts counts = engine::count_batches(
+      engine::plan_epoch(node.samples, node.batch, engine::needs_two_samples(trace)), epochs,
+      steps);
+  Steps total{.samples = static_cast<double>(counts.samples())};
+  const auto add = [&](std::int64_t batch, std::int64_t times) {
     if (batch == 0 || times == 0) return;
-    const engine::StepCost step = engine::training_step(trace, setting.optimizer, phase, batch);
-    total.seconds += times * platforms::seconds(step, *node.machine);
-    total.flops += times * step.flops();
-    total.samples += times * batch;
+    const engine::StepCost step =
+        engine::training_step(trace, setting.optimizer, phase, static_cast<int>(batch));
+    total.seconds += static_cast<double>(times) * platforms::seconds(step, *node.machine);
+    total.flops += static_cast<double>(times) * step.flops();
   };
-  if (steps) {
-    add(static_cast<int>(std::min<std::int64_t>(node.batch, node.samples)), *steps);
-    return total;
-  }
-  const std::int64_t whole_batches = node.samples / node.batch;
-  add(node.batch, static_cast<double>(epochs * whole_batches));
-  add(static_cast<int>(node.samples % node.batch), epochs);
+  add(counts.epoch.batch, counts.whole);
+  add(counts.epoch.rest, counts.rests);
   return total;
+}
+
+// Samples of the largest batch.
+int largest_batch(const NodeSetting& node) {
+  return static_cast<int>(
+      std::min<std::int64_t>(node.batch, std::max<std::int64_t>(1, node.samples)));
 }
 
 // Gates that a mask has: one bit each on the wire.
@@ -86,9 +91,9 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     download = engine::transfer_bytes(engine::trace(a, wide));
     const engine::Trace trace = engine::trace(a, wide, true);
     const double memory =
-        node.machine->context +
-        engine::training_memory(trace, setting_->optimizer, engine::Phase::mask, node.batch)
-            .total();
+        node.machine->context + engine::training_memory(trace, setting_->optimizer,
+                                                        engine::Phase::mask, largest_batch(node))
+                                    .total();
     const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
     model = graph.compute({.label = "mask",
@@ -108,8 +113,9 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
   const Activity cost = training(node, kept, weight_work);
   update.memory = std::max(update.memory, cost.memory);
-  update.samples = work.weight_steps ? static_cast<double>(*work.weight_steps) * node.batch
-                                     : static_cast<double>(node.samples) * work.weight_epochs;
+  update.samples =
+      train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs, work.weight_steps)
+          .samples;
   const int delta = graph.compute(cost, {model}, {"update", update.upload_bytes});
   const int there = graph.transfer("upload", delta, 0);
   if (work.sampled) {
@@ -127,7 +133,7 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
   Activity activity{.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops};
   activity.memory = node.machine->context +
                     engine::training_memory(trace, setting_->optimizer, engine::Phase::weights,
-                                            node.batch, setting_->keeps_received)
+                                            largest_batch(node), setting_->keeps_received)
                         .total();
   activity.work = work;
   return activity;
@@ -155,7 +161,9 @@ LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& w
   const FixedCost& cost = *setting_->fixed;
   LocalUpdate update;
   update.memory = cost.memory_bytes;
-  update.samples = static_cast<double>(node.samples) * work.weight_epochs;
+  const engine::EpochPlan epoch = engine::plan_epoch(node.samples, node.batch, false);
+  update.samples = static_cast<double>(
+      engine::count_batches(epoch, work.weight_epochs, work.weight_steps).samples());
   update.upload_bytes = cost.upload_bytes;
   update.depth = setting_->architecture->depth();
   TaskGraph& graph = update.graph;

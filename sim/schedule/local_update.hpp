@@ -30,7 +30,7 @@ struct LocalWork {
 struct LocalUpdate {
   TaskGraph graph{2};  // role 0: server, 1: worker
   double memory = 0;   // peak bytes on the worker, runtime included
-  double samples = 0;  // samples x epochs of the weights; those of the masks are not counted
+  double samples = 0;  // that the weights are trained on; those of the masks are not counted
   double upload_bytes = 0;
   int depth = 0;  // blocks
 };

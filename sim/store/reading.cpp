@@ -45,7 +45,7 @@ void check_store(const std::filesystem::path& path, SQLite::Database& database) 
 StoredRun read_run(SQLite::Database& database) {
   SQLite::Statement query(database,
                           "SELECT name, schedule, seed, scenario, scenario_hash, version, world, "
-                          "status, cause FROM run");
+                          "status, cause, (SELECT value FROM host WHERE key = 'course') FROM run");
   if (!query.executeStep()) throw StoreError(database.getFilename() + ": holds no run");
   StoredRun stored;
   stored.run = {query.getColumn(0).getString(),
@@ -54,7 +54,8 @@ StoredRun read_run(SQLite::Database& database) {
                 query.getColumn(3).getString(),
                 query.getColumn(4).getString(),
                 query.getColumn(5).getString(),
-                query.getColumn(6).getString()};
+                query.getColumn(6).getString(),
+                query.getColumn(9).getString()};
   stored.status = status_of(query.getColumn(7).getString());
   stored.cause = query.getColumn(8).getString();
   return stored;

@@ -18,7 +18,16 @@ struct RunRow {
   std::string scenario_hash;
   std::string version;  // of Convoy
   std::string world;    // network model and what was left out
+  // Of the scenario but for when it stops: runs of one course go the same way, until one of them
+  // ends. Kept among the facts of the host; empty: not written down.
+  std::string course;
 };
+
+// Does a stored run go the way that this scenario goes?
+inline bool is_same_course(const RunRow& stored, const std::string& scenario_hash,
+                           const std::string& course) {
+  return stored.scenario_hash == scenario_hash || (!course.empty() && stored.course == course);
+}
 
 enum class RunStatus { running, done, failed, stopped };
 

@@ -41,7 +41,8 @@ enum class StoreMode {
 // Before the store of a run that is to be resumed is looked at: a resumption that was killed
 // itself, and had come as far as the run before it, takes that one's place. Throws StoreError where
 // another process is writing there.
-void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash);
+void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash,
+                       const std::string& course);
 
 // Throws StoreError where there is a run already.
 void refuse_existing(const std::filesystem::path& folder);

@@ -187,7 +187,8 @@ bool is_blank_file(const std::filesystem::path& path) {
 }
 
 // Of the store of that scenario; -1 where there is none.
-std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash) {
+std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash,
+                             const std::string& course) {
   if (!std::filesystem::exists(path)) return -1;
   bool empty = true;
   std::int64_t entries = -1;
@@ -195,7 +196,7 @@ std::int64_t journal_entries(const std::filesystem::path& path, const std::strin
     SQLite::Database database(path, SQLite::OPEN_READWRITE);
     if (is_blank(database)) return -1;
     check_store(path, database);
-    if (read_run(database).run.scenario_hash != hash) return -1;
+    if (!is_same_course(read_run(database).run, hash, course)) return -1;
     empty = empty_the_log(database, readers_may_take_ms);
     entries = database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
   } catch (const std::exception&) {
@@ -207,9 +208,9 @@ std::int64_t journal_entries(const std::filesystem::path& path, const std::strin
 
 // A resumption that was killed is gone on from where it had come as far as the run before it: what
 // happened since then is only there.
-void settle(const std::filesystem::path& path, const std::string& hash) {
-  const std::int64_t newer = journal_entries(beside(path), hash);
-  if (newer >= 0 && newer >= journal_entries(path, hash)) {
+void settle(const std::filesystem::path& path, const std::string& hash, const std::string& course) {
+  const std::int64_t newer = journal_entries(beside(path), hash, course);
+  if (newer >= 0 && newer >= journal_entries(path, hash, course)) {
     remove_database(path);
     std::filesystem::rename(beside(path), path);
   }
@@ -219,10 +220,11 @@ void settle(const std::filesystem::path& path, const std::string& hash) {
 
 }  // namespace
 
-void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash) {
+void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash,
+                       const std::string& course) {
   if (!std::filesystem::exists(folder)) return;
   const FolderLock lock(folder);
-  settle(store_path(folder), scenario_hash);
+  settle(store_path(folder), scenario_hash, course);
 }
 
 void refuse_existing(const std::filesystem::path& folder) {
@@ -320,7 +322,7 @@ class StoreWriter::Impl {
 
   // False where nothing is there to be resumed: never begun, or killed before it began.
   bool read_old(const RunRow& run) {
-    settle(final_path_, run.scenario_hash);
+    settle(final_path_, run.scenario_hash, run.course);
     if (!std::filesystem::exists(final_path_)) return false;
     try {
       SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
@@ -339,10 +341,11 @@ class StoreWriter::Impl {
 
   void check_same(const RunRow& stored, const RunRow& run) const {
     const std::string folder = final_path_.parent_path().string();
-    if (stored.scenario_hash != run.scenario_hash) {
+    if (!is_same_course(stored, run.scenario_hash, run.course)) {
       throw StoreError(fmt::format(
           "{}: holds the run of another scenario ({}, or the same with other settings); resume "
-          "with the same file and --set, or choose another folder with -o",
+          "with the same file and --set (only [stop] may be another), or choose another folder "
+          "with -o",
           folder, stored.name));
     }
     if (stored.version != run.version) {
@@ -364,6 +367,8 @@ class StoreWriter::Impl {
     SQLite::Statement first(*database_, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
     insert(first, run.name, run.schedule, static_cast<std::int64_t>(run.seed), run.scenario,
            run.scenario_hash, run.version, run.world);
+    SQLite::Statement course(*database_, "INSERT INTO host VALUES ('course',?)");
+    insert(course, run.course);
     SQLite::Statement node(*database_,
                            "INSERT INTO node (id, name, device, mode, link, backend, memory_bytes, "
                            "samples, batch) VALUES (?,?,?,?,?,?,?,?,?)");

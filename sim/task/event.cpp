@@ -13,9 +13,9 @@ std::string_view name_of(EventKind kind) {
 }
 
 std::string_view name_of(Cause cause) {
-  constexpr std::array<std::string_view, 9> names = {"",         "node_lost", "out_of_memory",
-                                                     "diverged", "timed_out", "failed",
-                                                     "refused",  "cancelled", "run_ended"};
+  constexpr std::array<std::string_view, 10> names = {
+      "",          "node_lost", "out_of_memory", "diverged",  "left_out",
+      "timed_out", "failed",    "refused",       "cancelled", "run_ended"};
   return names.at(static_cast<std::size_t>(cause));
 }
 

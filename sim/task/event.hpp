@@ -29,6 +29,7 @@ enum class Cause : std::uint8_t {
   node_lost,      // a node of the task was lost, or not there when it was assigned
   out_of_memory,  // an activity needs more than its node has left
   diverged,       // its update holds NaN or infinity
+  left_out,       // the model would have held NaN or infinity with it
   timed_out,      // a real node did not end an activity by its deadline
   failed,         // a real node could not carry it out
   refused,        // what a real node sent is not what was asked for

@@ -131,6 +131,22 @@ TEST_F(Interrupted, AResumptionThatGoesAnotherWayFailsAndLeavesTheOldStore) {
   }
 }
 
+TEST_F(Interrupted, ALaterStopGoesOnWithARunWhereverItWas) {
+  const std::string run = "run " + timing_only + " --quiet -o ";
+  const auto set = [](int rounds) { return " --set stop.rounds=" + std::to_string(rounds); };
+  ASSERT_EQ(convoy(run + in(folder, "whole") + set(60)).status, 0);
+  ASSERT_EQ(convoy(run + in(folder, "part") + set(1)).status, 0);
+  for (const int rounds : {2, 2, 17, 60}) {
+    const Output output = convoy(run + in(folder, "part") + set(rounds) + " --resume");
+    ASSERT_EQ(output.status, 0) << output.err;
+  }
+  EXPECT_EQ(test::dump_store(folder.path() / "part"), test::dump_store(folder.path() / "whole"));
+  const Output earlier = convoy(run + in(folder, "part") + set(59) + " --resume");
+  EXPECT_EQ(earlier.status, 1);
+  EXPECT_THAT(earlier.err, HasSubstr("had come further"));
+  EXPECT_EQ(test::dump_store(folder.path() / "part"), test::dump_store(folder.path() / "whole"));
+}
+
 TEST_F(Interrupted, AFinishedRunOutlivesAnInterruptedResumption) {
   ASSERT_EQ(convoy(line("done")).status, 0);
   const std::string before = test::dump_store(folder.path() / "done");

@@ -22,7 +22,7 @@ std::shared_ptr<const Rule> rule(const std::string& keys, std::string* problems 
   base::Diagnostics found;
   const base::Value table = base::parse_toml("aggregation = " + keys, "test", found);
   base::TableReader reader(table, "schedule", found);
-  auto made = read_aggregation(reader);
+  auto made = read_aggregation(reader).rule;
   if (problems != nullptr) *problems = found.str();
   if (problems == nullptr) EXPECT_EQ(found.str(), "");
   return made;

@@ -133,6 +133,24 @@ TEST_F(LearningRun, AnInterruptStopsItAndItGoesOn) {
   EXPECT_EQ(result("stopped"), result("whole"));
 }
 
+// With a later stop a run goes on, whether it was done or not, as if it had been given that stop.
+TEST_F(LearningRun, ALaterStopGoesOnWithARunThatIsDone) {
+  const std::string later = " --set stop.rounds=4 --set evaluation.target=0.3";
+  ASSERT_EQ(run("whole", later).status, 0);
+  ASSERT_EQ(run("part", "--set stop.rounds=2").status, 0);
+  const Output extended = run("part", "--resume" + later);
+  ASSERT_EQ(extended.status, 0) << extended.err;
+  EXPECT_EQ(result("part"), result("whole"));
+  // An earlier one would lose what is there.
+  const Output earlier = run("part", "--resume --set stop.rounds=3");
+  EXPECT_EQ(earlier.status, 1);
+  EXPECT_THAT(earlier.err, testing::HasSubstr("had come further than [stop] lets it go now"));
+  EXPECT_EQ(result("part"), result("whole"));
+  const Output other = run("part", "--resume --set stop.rounds=4 --set training.batch=5");
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, testing::HasSubstr("only [stop] may be another"));
+}
+
 TEST_F(LearningRun, WhatIsPrintedIsWhatTheStoreHolds) {
   const Output output = run("r", "--json --set evaluation.target=0.11");
   ASSERT_EQ(output.status, 0) << output.err;

@@ -303,7 +303,7 @@ class Exploding : public engine::Rule {
 RunResult learned_by(std::shared_ptr<const engine::Rule> rule) {
   Scenario scenario = test::read_or_fail(std::string(learning) +
                                          "[schedule]\nkind = \"fedavg\"\n[stop]\nrounds = 2\n");
-  scenario.schedule.learning.aggregation = std::move(rule);
+  scenario.schedule.learning.aggregation.rule = std::move(rule);
   return run(scenario, {});
 }
 
@@ -369,7 +369,7 @@ TEST(RulesInARun, ARunWhoseSharesAreNotWhatItsRuleDeclaresFails) {
 TEST(RulesInARun, AVersionThatHoldsInfinityFailsTheRun) {
   const RunResult result = learned_by(std::make_shared<const Exploding>());
   EXPECT_EQ(result.status, RunStatus::failed);
-  EXPECT_THAT(result.cause, HasSubstr("version 1 of the model holds NaN or infinity"));
+  EXPECT_THAT(result.cause, HasSubstr("version 1 of the model would hold NaN or infinity"));
 }
 
 }  // namespace

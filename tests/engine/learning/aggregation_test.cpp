@@ -8,6 +8,7 @@
 
 #include "engine/learning/initial.hpp"
 #include "engine/learning/local_task.hpp"
+#include "engine/model/batches.hpp"
 #include "engine/rules/registry.hpp"
 #include "tests/engine/learning/support.hpp"
 
@@ -31,7 +32,7 @@ std::shared_ptr<const Rule> rule(const std::string& name, const std::string& key
       "aggregation = { rule = \"" + name + "\"" + (keys.empty() ? "" : ", " + keys) + " }", "test",
       problems);
   base::TableReader reader(table, "schedule", problems);
-  auto made = read_aggregation(reader);
+  auto made = read_aggregation(reader).rule;
   EXPECT_EQ(problems.str(), "");
   return made;
 }
@@ -45,7 +46,7 @@ std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& 
   at::Generator generator = make_generator(at::kCPU, seed);
   Tensors full;
   for (const ParameterTensor& p : layout.tensors) full.push_back(at::randn(p.shape, generator));
-  update->delta = slice(full, layout, submodel, at::kCPU);
+  update->brings = slice(full, layout, submodel, at::kCPU);
   return update;
 }
 
@@ -53,7 +54,7 @@ std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& 
 std::optional<double> at_element(const Layout& layout, const UpdateHeld& update, std::size_t tensor,
                                  std::int64_t row, std::int64_t column) {
   const ParameterTensor& p = layout.tensors[tensor];
-  if (!update.delta[tensor].defined()) return {};
+  if (!update.brings[tensor].defined()) return {};
   const Kept kept = kept_of(p, *layout.architecture, update.submodel);
   const auto place = [](const std::vector<std::int64_t>& kept_here, std::int64_t index) {
     if (kept_here.empty()) return index;
@@ -63,7 +64,7 @@ std::optional<double> at_element(const Layout& layout, const UpdateHeld& update,
   const std::int64_t r = place(kept.rows, row);
   const std::int64_t c = place(kept.columns, column);
   if (r < 0 || c < 0) return {};
-  const Tensor t = update.delta[tensor];
+  const Tensor t = update.brings[tensor];
   return t.dim() == 1 ? t[r].item<double>() : t[r][c].item<double>();
 }
 
@@ -146,8 +147,8 @@ TEST_F(Aggregation, DriftIsThePublishedRule) {
       double size = 0;
       double drift = 0;
       for (std::size_t i = 0; i < layout.size(); ++i) {
-        if (updates[u]->delta[i].defined()) {
-          size += updates[u]->delta[i].to(at::kDouble).abs().sum().item<double>();
+        if (updates[u]->brings[i].defined()) {
+          size += updates[u]->brings[i].to(at::kDouble).abs().sum().item<double>();
         }
         drift +=
             (current.tensors[i] - bases[u]->tensors[i]).to(at::kDouble).abs().sum().item<double>();
@@ -181,7 +182,7 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
   const Trace full = trace(a, full_submodel(a));
   EXPECT_NEAR(merged.report.untrained, 1 - part.parameters() / full.parameters(), 1e-9);
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (half->delta[i].defined()) continue;
+    if (half->brings[i].defined()) continue;
     EXPECT_TRUE(merged.weights[i].is_same(current.tensors[i])) << "shared, not copied";
   }
   // With what another one holds, everything has been trained.
@@ -298,8 +299,8 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
     UpdateHeld update;  // of everything by itself, onto a model of zeros
     update.submodel = s;
     update.samples = 1;
-    update.delta = slice(full, layout, s, at::kCPU);
-    const Tensors& parts = update.delta;
+    update.brings = slice(full, layout, s, at::kCPU);
+    const Tensors& parts = update.brings;
     Tensors zeros;
     for (const Tensor& f : full) zeros.push_back(at::zeros_like(f));
     const WeightsHeld nothing(zeros, Trained(layout.size()));
@@ -343,7 +344,7 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
     // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as
     // much.
     updates.push_back(random_update(layout, full_submodel(a), 100, 1, 30 + i));
-    for (Tensor& t : updates.back()->delta) t.mul_(1e-3);
+    for (Tensor& t : updates.back()->brings) t.mul_(1e-3);
     Tensors base;
     at::Generator generator = make_generator(at::kCPU, 50 + i);
     for (const Tensor& t : current.tensors) {
@@ -442,9 +443,9 @@ TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
   const Outcome c = run(2);
   EXPECT_EQ(a.submodel.kept, b.submodel.kept);
   EXPECT_EQ(a.loss, b.loss);
-  for (std::size_t i = 0; i < test::update_of(a).delta.size(); ++i) {
-    const Tensor& x = test::update_of(a).delta[i];
-    EXPECT_TRUE(!x.defined() || at::equal(x, test::update_of(b).delta[i]));
+  for (std::size_t i = 0; i < test::update_of(a).brings.size(); ++i) {
+    const Tensor& x = test::update_of(a).brings[i];
+    EXPECT_TRUE(!x.defined() || at::equal(x, test::update_of(b).brings[i]));
   }
   EXPECT_NE(a.loss, c.loss);
 }
@@ -490,7 +491,7 @@ TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
   int changed = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    const Tensor& delta = test::update_of(outcome).delta[i];
+    const Tensor& delta = test::update_of(outcome).brings[i];
     if (!delta.defined()) continue;
     const bool deepest = p.exit < 0 || p.exit == *options.architecture->exit_at(2);
     const bool moved = delta.abs().sum().item<double>() > 0;
@@ -500,7 +501,7 @@ TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
   EXPECT_GT(changed, 6);  // CLS, positions, norms, the deepest exit
 }
 
-TEST(Engine, RunningStatisticsAreAveragedAndTheMaskPhaseLeavesThemAlone) {
+TEST(Engine, AnUpdateBringsRunningStatisticsAsTheyAreAndTheMaskPhaseLeavesThemAlone) {
   ModelOptions model;
   model.architecture = "resnet18-cifar";
   model.classes = 4;
@@ -519,9 +520,13 @@ TEST(Engine, RunningStatisticsAreAveragedAndTheMaskPhaseLeavesThemAlone) {
     task->train(0, steps);
     const Outcome outcome = task->finish();
     for (std::size_t i = 0; i < layout.size(); ++i) {
-      const Tensor& delta = test::update_of(outcome).delta[i];
-      if (!delta.defined() || !layout.tensors[i].buffer) continue;
-      EXPECT_EQ(delta.abs().sum().item<double>() > 0, steps > 0) << layout.tensors[i].name;
+      const Tensor& now = test::update_of(outcome).brings[i];
+      if (!now.defined() || !layout.tensors[i].buffer) continue;
+      const Tensor before = part_of(held(*start), layout, outcome.submodel, i);
+      EXPECT_EQ(at::equal(now, before), steps == 0) << layout.tensors[i].name;
+      if (layout.tensors[i].role == TensorRole::batches_seen) {
+        EXPECT_EQ(now.item<float>(), steps) << layout.tensors[i].name;
+      }
     }
   }
 }
@@ -538,7 +543,7 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
     task->train(4, {});
     double sum = 0;
     const Outcome outcome = task->finish();
-    for (const Tensor& t : test::update_of(outcome).delta) sum += t.abs().sum().item<double>();
+    for (const Tensor& t : test::update_of(outcome).brings) sum += t.abs().sum().item<double>();
     return sum;
   };
   EXPECT_LT(distance(1.0), 0.8 * distance(0));
@@ -568,6 +573,34 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
   EXPECT_NE(second_loss(true), second_loss(false));
 }
 
+TEST(Engine, GoesThroughTheBatchesThatItsCostsCount) {
+  ModelOptions norms;
+  norms.architecture = "resnet18-cifar";
+  norms.classes = 4;
+  norms.image_size = 8;
+  norms.channels = 1;
+  for (const ModelOptions& model : {mlp(8, 4), norms}) {
+    for (const int samples : {2, 9, 16, 17}) {
+      const EngineOptions options = options_for(model, samples, 1);
+      const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+      const bool skips =
+          needs_two_samples(trace(*options.architecture, full_submodel(*options.architecture)));
+      EXPECT_EQ(skips, model.architecture == norms.architecture);
+      for (const int batch : {2, 8, 30}) {
+        for (const std::optional<int> steps : {std::optional<int>(), std::optional(7)}) {
+          const auto task = test::begin(
+              *engine, {.node = 1, .brief = {.batch = batch}, .received = engine->initial()}, {});
+          task->train(2, steps);
+          const Outcome outcome = task->finish();
+          const BatchCounts counts = count_batches(plan_epoch(samples, batch, skips), 2, steps);
+          EXPECT_EQ(outcome.samples, counts.samples()) << samples << " by " << batch;
+          EXPECT_EQ(test::update_of(outcome).steps, counts.whole + counts.rests);
+        }
+      }
+    }
+  }
+}
+
 TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
   const EngineOptions options = options_for(mlp(8, 4), 64, 1);
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
@@ -575,7 +608,7 @@ TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
   const TaskInput input{.node = 1, .brief = {.batch = 8}, .received = start};
   const auto size = [](const UpdateHeld& update) {
     double sum = 0;
-    for (const Tensor& t : update.delta) sum += t.abs().sum().item<double>();
+    for (const Tensor& t : update.brings) sum += t.abs().sum().item<double>();
     return sum;
   };
   const auto session = engine->open(input, {});
@@ -590,8 +623,8 @@ TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
   once->train(2, {});
   const Outcome two_epochs = once->finish();
   bool same = true;
-  for (std::size_t i = 0; i < second->delta.size(); ++i) {
-    same = same && at::equal(second->delta[i], test::update_of(two_epochs).delta[i]);
+  for (std::size_t i = 0; i < second->brings.size(); ++i) {
+    same = same && at::equal(second->brings[i], test::update_of(two_epochs).brings[i]);
   }
   EXPECT_FALSE(same);
 }
@@ -606,7 +639,7 @@ TEST(Engine, AnUpdateMakesAVersionByItself) {
   const auto next = engine->next_version(start, outcome.result);
   for (std::size_t i = 0; i < held(*start).tensors.size(); ++i) {
     EXPECT_TRUE(at::allclose(held(*next).tensors[i],
-                             held(*start).tensors[i] + test::update_of(outcome).delta[i]));
+                             held(*start).tensors[i] + test::update_of(outcome).brings[i]));
   }
   EXPECT_EQ(engine->next_version(start, next), next);
   EXPECT_THROW(engine->next_version(start, nullptr), base::UserError);
@@ -614,7 +647,7 @@ TEST(Engine, AnUpdateMakesAVersionByItself) {
 
 TEST(Engine, ARulesStateIsTheServersAndComesBackFromAFile) {
   EngineOptions options = options_for(mlp(8, 4), 32, 2);
-  options.rules.aggregation = rule("fedadam", "learning_rate = 0.01");
+  options.rules.aggregation.rule = rule("fedadam", "learning_rate = 0.01");
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto start = engine->initial();
   std::vector<Input> updates;

@@ -161,6 +161,67 @@ TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
   EXPECT_THAT(load(bad), HasSubstr("did you mean \"block0.qkv.weight\"?"));
 }
 
+TEST_F(ModelFiles, NaNAndInfinityAreRefusedByTensorAndPlace) {
+  const WeightsHeld weights(initial_tensors(*layout, 4), Trained(layout->size()));
+  base::Random random({5});
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    TensorFile content = to_file(*layout, weights, {});
+    auto& [name, tensor] = content.tensors[random.below(content.tensors.size())];
+    tensor = tensor.clone();
+    const auto place = static_cast<std::int64_t>(random.below(tensor.numel()));
+    tensor.view(-1)[place] = bad;
+    write_safetensors(file, content);
+    EXPECT_THAT(refusal([&] { weights_from(*layout, read_safetensors(file), file.string()); }),
+                HasSubstr(fmt::format("tensor \"{}\" holds NaN or infinity in 1 of its {} elements "
+                                      "(first at {})",
+                                      name, tensor.numel(), place)));
+  }
+}
+
+TEST_F(ModelFiles, AVarianceBelow0IsRefusedFromWhomeverItComes) {
+  const Layout norms =
+      test::layout_of({.architecture = "resnet18-cifar", .classes = 3, .image_size = 8});
+  const WeightsHeld weights(initial_tensors(norms, 4), Trained(norms.size()));
+  const Submodel full = full_submodel(*norms.architecture);
+  UpdateHeld update;
+  update.submodel = full;
+  update.brings = slice(weights.tensors, norms, full, at::kCPU);
+  const auto spoilt = [](TensorFile content, const std::string& prefix) {
+    for (auto& [name, tensor] : content.tensors) {
+      if (name.find("running_var") == std::string::npos || !name.starts_with(prefix)) continue;
+      tensor = tensor.clone();
+      tensor[1] = -1e-8F;
+      return std::pair(content, name);
+    }
+    ADD_FAILURE() << "no variance";
+    return std::pair(content, std::string());
+  };
+  const auto [version, of_version] = spoilt(to_file(norms, weights, {}), "");
+  EXPECT_THAT(refusal([&] { weights_from(norms, version, "a file"); }),
+              HasSubstr("tensor \"" + of_version + "\" holds a variance of -1e-08"));
+  const auto [sent, of_update] = spoilt(to_file(norms, update), "value:");
+  EXPECT_THAT(refusal([&] { update_from(norms, sent, "node n"); }),
+              HasSubstr("node n: tensor \"" + of_update + "\" holds a variance"));
+  const auto [part, of_part] = spoilt(part_to_file(norms, weights, full), "part:");
+  EXPECT_THAT(refusal([&] { part_from(norms, part, "the server"); }),
+              HasSubstr("tensor \"" + of_part + "\" holds a variance"));
+}
+
+TEST_F(ModelFiles, WhatWhoAggregatesRemembersComesBack) {
+  StateHeld state;
+  state.submodel = full_submodel(*layout->architecture);
+  state.logits.resize(layout->architecture->groups.size());
+  state.rule.emplace();
+  state.rule->sizes = {0.1, 1.0 / 3, 2e-30};
+  state.rule->aggregations = 7;
+  write_safetensors(file, to_file(*layout, state));
+  const auto read = state_from(*layout, read_safetensors(file), file.string());
+  ASSERT_TRUE(read->rule);
+  EXPECT_EQ(read->rule->sizes, state.rule->sizes);
+  EXPECT_EQ(read->rule->aggregations, 7);
+  EXPECT_TRUE(read->rule->names.empty());
+}
+
 TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   base::Random random({3});
   const Submodel submodel = test::random_submodel(*layout->architecture, random);
@@ -187,7 +248,7 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
 
   UpdateHeld update;
   update.submodel = submodel;
-  update.delta = slice(initial_tensors(*layout, 5), *layout, submodel, at::kCPU);
+  update.brings = slice(initial_tensors(*layout, 5), *layout, submodel, at::kCPU);
   update.samples = 12345;
   update.rate = 0.1;
   write_safetensors(file, to_file(*layout, update));
@@ -195,8 +256,8 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   EXPECT_EQ(again->samples, 12345);
   EXPECT_EQ(again->rate, 0.1);
   for (std::size_t i = 0; i < layout->size(); ++i) {
-    const Tensor& t = update.delta[i];
-    EXPECT_TRUE(!t.defined() || at::equal(t, again->delta[i]));
+    const Tensor& t = update.brings[i];
+    EXPECT_TRUE(!t.defined() || at::equal(t, again->brings[i]));
   }
   EXPECT_THAT(refusal([&] { state_from(*layout, read_safetensors(file), file.string()); }),
               HasSubstr("delta:"));

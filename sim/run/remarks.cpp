@@ -1,0 +1,115 @@
+#include "sim/run/remarks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/text.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using Counts = std::map<NodeId, std::int64_t>;
+
+std::int64_t sum(const Counts& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0},
+                         [](std::int64_t n, const auto& entry) { return n + entry.second; });
+}
+
+// "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
+std::string of_nodes(const Counts& counts, const std::vector<NodeConfig>& nodes) {
+  constexpr std::size_t named = 4;
+  std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
+    words.push_back(
+        fmt::format("{} ({})", nodes[static_cast<std::size_t>(all[i].first)].name, all[i].second));
+  }
+  std::string text = fmt::format("{}", fmt::join(words, ", "));
+  if (all.size() > named) text += fmt::format(" and {} more nodes", all.size() - named);
+  return text;
+}
+
+std::string said(Cause cause) {
+  switch (cause) {
+    case Cause::node_lost:
+      return "their node was lost or away";
+    case Cause::out_of_memory:
+      return "out of memory";
+    case Cause::diverged:
+      return "the result held NaN or infinity";
+    case Cause::timed_out:
+      return "a real node missed its deadline";
+    case Cause::failed:
+      return "a real node could not carry it out";
+    case Cause::refused:
+      return "what a real node sent was refused";
+    default:
+      return std::string(name_of(cause));
+  }
+}
+
+}  // namespace
+
+void Remarks::failed(Cause cause, NodeId node) { ++failed_[cause][node]; }
+void Remarks::needed_memory(double bytes) { memory_ = std::max(memory_, bytes); }
+void Remarks::left_out(NodeId node) { ++left_out_[node]; }
+void Remarks::limited(NodeId node) { ++limited_[node]; }
+void Remarks::not_finite(std::int64_t version) {
+  if (not_finite_++ == 0) first_not_finite_ = version;
+}
+
+std::map<std::string, std::int64_t> Remarks::failures() const {
+  std::map<std::string, std::int64_t> all;
+  for (const auto& [cause, counts] : failed_) all[std::string(name_of(cause))] = sum(counts);
+  return all;
+}
+
+std::vector<std::string> Remarks::told(const std::vector<NodeConfig>& nodes,
+                                       std::int64_t done) const {
+  std::vector<std::string> told;
+  std::int64_t failed = 0;
+  std::vector<std::pair<std::int64_t, std::string>> causes;
+  for (const auto& [cause, counts] : failed_) {
+    // As its schedule wants it, or because there was no more time.
+    if (cause == Cause::cancelled || cause == Cause::run_ended) continue;
+    failed += sum(counts);
+    std::string text =
+        fmt::format("{} because {}: {}", sum(counts), said(cause), of_nodes(counts, nodes));
+    if (cause == Cause::out_of_memory && memory_ > 0) {
+      text += fmt::format("; up to {} was needed", base::human_bytes(memory_));
+    }
+    causes.emplace_back(sum(counts), std::move(text));
+  }
+  if (failed > 0) {
+    std::stable_sort(causes.begin(), causes.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    const bool most = failed > done;
+    std::string text =
+        fmt::format("{}{} of {} node updates failed",
+                    most ? "most of the work came to nothing: " : "", failed, failed + done);
+    for (const auto& [count, cause] : causes) text += "; " + cause;
+    told.push_back(std::move(text));
+  }
+  if (!left_out_.empty()) {
+    told.push_back(fmt::format(
+        "{} updates were left out, since the model would have held NaN or infinity with them: {}",
+        sum(left_out_), of_nodes(left_out_, nodes)));
+  }
+  if (not_finite_ > 0) {
+    told.push_back(
+        fmt::format("the loss of {} evaluations was NaN or infinite, first that of version {}: "
+                    "their accuracy is that of chance",
+                    not_finite_, first_not_finite_));
+  }
+  if (!limited_.empty()) {
+    told.push_back(fmt::format("{} updates were scaled down to the norm_bound of their rule: {}",
+                               sum(limited_), of_nodes(limited_, nodes)));
+  }
+  return told;
+}
+
+}  // namespace convoy::sim

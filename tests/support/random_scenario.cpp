@@ -1,0 +1,243 @@
+#include "tests/support/random_scenario.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <fstream>
+#include <vector>
+
+#include "base/random.hpp"
+
+namespace convoy::test {
+namespace {
+
+class Draw {
+ public:
+  Draw(std::uint64_t number, std::filesystem::path folder)
+      : random_({number, 0x5ce0a}), folder_(std::move(folder)), number_(number) {}
+
+  RandomScenario make() {
+    learns_ = one_in(8);
+    add("name = \"random-{}\"\nseed = {}\n", number_, below(1000));
+    shared_links();
+    const std::size_t groups = 1 + below(4);
+    for (std::size_t g = 0; g < groups; ++g) nodes(g);
+    if (one_in(3)) server();
+    model();
+    training();
+    schedule();
+    stop();
+    if (one_in(4)) add("[network]\nmodel = \"lv08\"\n");
+    if (one_in(3)) add("[output]\nrecord = \"task\"\n");
+    if (learns_) add("[evaluation]\nevery = {}\nlocal = {}\n", below(3), one_in(2));
+    const std::string path = (folder_ / fmt::format("{}.toml", number_)).string();
+    std::ofstream(path) << text_;
+    return {path, learns_};
+  }
+
+ private:
+  template <class... Values>
+  void add(fmt::format_string<Values...> format, Values&&... values) {
+    text_ += fmt::format(format, std::forward<Values>(values)...);
+  }
+  std::size_t below(std::size_t n) { return random_.below(n); }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+  double between(double low, double high) { return low + (high - low) * random_.uniform(); }
+  // As many of each order of magnitude.
+  double spread(double low, double high) { return low * std::pow(high / low, random_.uniform()); }
+  template <class T>
+  const T& one_of(const std::vector<T>& all) {
+    return all[below(all.size())];
+  }
+
+  std::string link() {
+    if (one_in(2)) {
+      return fmt::format("\"{}\"", one_of<std::string>({"gigabit", "wifi5", "wifi6", "lte"}));
+    }
+    const bool half = one_in(3);
+    half_ = half;
+    const double up = spread(1e4, 1e9);
+    const double down = half ? up : spread(1e4, 1e9);
+    return fmt::format("{{ duplex = \"{}\", up_bps = {:.0f}, down_bps = {:.0f}, latency_s = {} }}",
+                       half ? "half" : "full", up, down, one_in(3) ? 0.0 : between(0, 2));
+  }
+
+  std::string load() {
+    if (one_in(2)) return fmt::format("{{ share = {} }}", between(0, 0.95));
+    const double period = spread(0.1, 100);
+    return fmt::format("{{ share = {}, period_s = {}, busy_s = {}, offset_s = {} }}",
+                       between(0, 0.99), period, period * between(0.1, 0.9), between(0, 50));
+  }
+
+  void shared_links() {
+    shared_ = below(3);
+    for (std::size_t i = 0; i < shared_; ++i) {
+      add("[[fleet.shared_links]]\nname = \"ap{}\"\nlink = {}\n", i, link());
+      if (one_in(3)) add("traffic = {}\n", load());
+    }
+  }
+
+  void nodes(std::size_t group) {
+    // The first has memory for whatever is drawn.
+    const std::string device =
+        group == 0 ? "jetson-agx-orin-64gb"
+                   : one_of<std::string>({"jetson-nano", "jetson-xavier-nx-16gb",
+                                          "jetson-agx-orin-64gb", "jetson-orin-nano-8gb"});
+    add("[[fleet.nodes]]\nname = \"g{}\"\ndevice = \"{}\"\n", group, device);
+    add("count = {}\n", learns_ ? 1 + below(3) : 1 + below(12));
+    half_ = false;
+    if (one_in(2)) {
+      const std::string drawn = link();
+      half_ = half_ || drawn.find("wifi") != std::string::npos;
+      add("link = {}\n", drawn);
+    }
+    if (shared_ > 0 && one_in(2)) add("via = \"ap{}\"\n", below(shared_));
+    if (one_in(3)) add("slowdown = {}\n", spread(0.1, 20));
+    if (one_in(3)) add("jitter = {}\n", between(0, 1));
+    if (one_in(4)) add("load = {}\n", load());
+    if (one_in(4)) add("traffic = {}\n", load());
+    const double joins = one_in(5) ? spread(0.01, 1000) : 0;
+    if (joins > 0) add("joins_at_s = {}\n", joins);
+    if (one_in(5)) add("lost_at_s = {}\n", joins + spread(0.01, 1000));
+    if (one_in(4))
+      add("samples = {}\n", learns_ ? 2 + below(20) : (group == 0 ? 1 : 0) + below(300));
+    if (one_in(4)) add("batch = {}\n", 1 + below(40));
+    if (one_in(5)) add("concurrent_transfers = {}\n", below(3));
+    const std::size_t outages = below(8);
+    if (outages < 2) {
+      add("random_outages = {{ mean_up_s = {}, mean_down_s = {} }}\n", spread(0.5, 100),
+          spread(0.1, 100));
+    } else if (outages < 4) {
+      add("outages = [ {{ at_s = {}, for_s = {} }} ]\n", spread(0.01, 100), spread(0.01, 100));
+    }
+    if (one_in(3)) trace(group);
+  }
+
+  // Columns that may all be at their worst for long, but not speed and rates for ever.
+  void trace(std::size_t group) {
+    std::vector<std::string> columns;
+    for (const char* name : {"available", "speed", "latency_s", "power_w", "memory_free_bytes"}) {
+      if (one_in(2)) columns.emplace_back(name);
+    }
+    if (one_in(2)) columns.emplace_back("up_bps");
+    if (!half_ && one_in(2)) columns.emplace_back("down_bps");
+    if (half_ && one_in(2) && columns.empty()) columns.emplace_back("up_bps");
+    if (columns.empty()) columns.emplace_back("available");
+    const std::string name = fmt::format("{}-{}.csv", number_, group);
+    std::ofstream out(folder_ / name);
+    out << "time_s," << fmt::format("{}", fmt::join(columns, ",")) << "\n";
+    const std::size_t rows = 1 + below(8);
+    double time = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      out << time;
+      for (const std::string& column : columns)
+        out << "," << value(column, r == 0 || r + 1 == rows);
+      out << "\n";
+      time += spread(0.01, 500);
+    }
+    const bool loops = rows > 1 && one_in(2);
+    add("trace = {{ file = \"{}\", loop = {}", name, loops);
+    if (one_in(3)) add(", start_s = {}", spread(0.01, 100));
+    if (loops && one_in(2))
+      add(", phase_s = {}, phase_step_s = {}", between(0, 100), between(0, 9));
+    add(" }}\n");
+  }
+
+  // `moves`: not 0, of what would never move again if it were so all through.
+  double value(const std::string& column, bool moves) {
+    if (column == "available") return one_in(2) ? 0 : 1;
+    if (column == "latency_s") return between(0, 1);
+    if (column == "power_w") return between(0, 60);
+    if (column == "memory_free_bytes") return one_in(3) ? 0 : spread(1e7, 6e10);
+    const double rate = column == "speed" ? spread(0.05, 2) : spread(1e4, 1e9);
+    return !moves && one_in(4) ? 0 : rate;
+  }
+
+  void server() {
+    add("[fleet.server]\nlink = {}\nslowdown = {}\nconcurrent_transfers = {}\n", link(),
+        spread(0.5, 5), below(4));
+  }
+
+  void model() {
+    const std::string architecture =
+        learns_ ? one_of<std::string>({"mlp", "cnn-small", "vit-micro"})
+                : one_of<std::string>({"mlp", "cnn-small", "vit-micro", "resnet18-cifar",
+                                       "resnet18", "vit-b16", "mobilenet_v2"});
+    add("[model]\narchitecture = \"{}\"\n", architecture);
+    if (!learns_) return;
+    add("[data]\nsource = \"glyphs\"\nsamples = {}\ntest_samples = 20\n", 200 + below(200));
+    if (one_in(2)) add("partition = {{ kind = \"shards\", shards = 2 }}\n");
+  }
+
+  void training() {
+    add("[training]\nlearn = {}\n", learns_);
+    const bool fixed = !learns_ && one_in(3);
+    if (fixed) {
+      add("fixed_cost = {{ compute_s = {}, download_bytes = {:.0f}, upload_bytes = {:.0f}, "
+          "aggregate_s = {}, memory_bytes = {:.0f} }}\n",
+          one_in(4) ? 0 : spread(0.01, 100), one_in(4) ? 0 : spread(1, 1e8),
+          one_in(4) ? 0 : spread(1, 1e8), one_in(3) ? 0 : spread(0.001, 5), spread(1, 8e9));
+    }
+    if (one_in(2)) {
+      add("local_steps = {}\n", 1 + below(6));
+    } else {
+      add("local_epochs = {}\n", 1 + below(2));
+    }
+    add("batch = {}\n", 2 + below(30));
+    if (one_in(3)) {
+      add("optimizer = {{ kind = \"{}\" }}\n", one_of<std::string>({"sgd", "adamw", "adan"}));
+    }
+    if (one_in(4)) add("proximal = 0.1\n");
+    fixed_ = fixed;
+  }
+
+  void schedule() {
+    const bool cos2p = one_in(2);
+    add("[schedule]\nkind = \"{}\"\n", cos2p ? "cos2p" : "fedavg");
+    if (one_in(3)) {
+      add("aggregation = {{ rule = \"{}\" }}\n",
+          one_of<std::string>(
+              {"coverage", "drift", "drift-relative", "fedavgm", "fedadam", "fedbuff", "median"}));
+    }
+    if (cos2p && !fixed_) {
+      add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
+          one_of<std::string>({"learned", "random", "magnitude", "nested", "depth"}), below(3),
+          below(3));
+    }
+    if (cos2p) {
+      add("[schedule.cos2p]\nquorum = {}\nmax_staleness = {}\non_stale = \"{}\"\n",
+          between(0.01, 1), below(6), one_in(2) ? "wait" : "drop");
+    } else {
+      add("[schedule.fedavg]\n");
+      if (one_in(2)) add("participants = {}\n", 1 + below(8));
+      if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
+    }
+  }
+
+  void stop() {
+    add("[stop]\n");
+    if (one_in(2)) {
+      add("rounds = {}\n", 1 + below(learns_ ? 3 : 20));
+    } else {
+      add("tasks = {}\n", 1 + below(learns_ ? 8 : 100));
+    }
+    if (one_in(2)) add("virtual_time_s = {}\n", spread(0.1, 5000));
+  }
+
+  base::Random random_;
+  std::filesystem::path folder_;
+  std::uint64_t number_;
+  std::string text_;
+  bool learns_ = false;
+  bool fixed_ = false;
+  bool half_ = false;
+  std::size_t shared_ = 0;
+};
+
+}  // namespace
+
+RandomScenario random_scenario(std::uint64_t number, const std::filesystem::path& folder) {
+  return Draw(number, folder).make();
+}
+
+}  // namespace convoy::test
