@@ -32,7 +32,7 @@ std::vector<int> batches_of(std::int64_t samples, int batch, bool skips_single, 
 }
 
 TEST(Batches, AreCountedAsTheyAreGoneThrough) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto samples = *rc::gen::inRange<std::int64_t>(1, 60);
     const auto batch = *rc::gen::inRange(1, 20);
     const bool skips = *rc::gen::arbitrary<bool>();
@@ -49,12 +49,12 @@ TEST(Batches, AreCountedAsTheyAreGoneThrough) {
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       RC_ASSERT(plan.size_of(static_cast<std::int64_t>(i) % plan.batches()) == sizes[i]);
     }
-  });
+  }));
 }
 
 // resnet18-cifar normalizes over the batch, vit-micro does not.
 TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const bool norms = *rc::gen::arbitrary<bool>();
     const auto samples = *rc::gen::inRange(2, 70);
     const auto batch = *rc::gen::inRange(2, 24);
@@ -92,7 +92,7 @@ TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
                                                   std::min(samples, batch))
                               .total();
     RC_ASSERT(train.memory == setting.nodes[1].machine->context + memory);
-  });
+  }));
 }
 
 }  // namespace
