@@ -3,15 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <sstream>
 #include <system_error>
 
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 
 namespace convoy::base {
@@ -78,19 +76,7 @@ double parse_number(std::string_view text) {
   return whole && std::isfinite(value) ? value : none;
 }
 
-std::string read_text_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text;
-  if (in) {
-    std::ostringstream all;
-    all << in.rdbuf();
-    text = std::move(all).str();
-  }
-  if (!in)
-    throw UserError(
-        fmt::format("{}: cannot be read: {}", path, std::generic_category().message(errno)));
-  return text;
-}
+std::string read_text_file(const std::string& path) { return decoded(read_file(path), path); }
 
 CsvReader::CsvReader(std::string_view text, std::string file)
     : lines_(text), file_(std::move(file)) {

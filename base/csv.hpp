@@ -68,7 +68,8 @@ double parse_number(std::string_view text);
 // A cell of a table for other programs, quoted where it must be (RFC 4180).
 std::string csv_cell(std::string text);
 
-// The whole file. Throws UserError where it cannot be read.
+// The whole file as UTF-8: one that is UTF-16 by its mark or its zeros is turned into it. Throws
+// UserError where it cannot be read, as read_file() and decoded() do.
 std::string read_text_file(const std::string& path);
 
 }  // namespace convoy::base

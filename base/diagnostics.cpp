@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/text.hpp"
+
 namespace convoy::base {
 
 std::string Location::str() const {
@@ -49,7 +51,8 @@ std::string Diagnostics::str() const {
   std::stable_sort(order.begin(), order.end(),
                    [&](const Diagnostic* a, const Diagnostic* b) { return key(a) < key(b); });
   std::string text;
-  for (std::size_t i = 0; i < std::min(order.size(), shown); ++i) text += order[i]->str() + "\n";
+  for (std::size_t i = 0; i < std::min(order.size(), shown); ++i)
+    text += escaped(order[i]->str()) + "\n";
   const std::size_t left = all_.size() - std::min(order.size(), shown);
   if (left > 0) text += fmt::format("... and {} more\n", left);
   return text;

@@ -1,18 +1,106 @@
 #pragma once
 
-// Files that are written for a user.
+// Files, read whole and written whole. Every stream of the project that reads a file goes through
+// read_file(), so that what is read in part, or is a folder, never passes for a short file.
+//
+//   const std::string text = read_file("log.txt");       // all of it, or base::UserError
+//
+//   WholeFile file("index.json");                        // a draft beside it
+//   file.write(text);
+//   file.commit();                                       // on the disk, under its name
 
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <iosfwd>
+#include <limits>
+#include <span>
 #include <string>
+#include <string_view>
 
 namespace convoy::base {
+
+// --- reading -----------------------------------------------------------------------------------
+
+// The whole content. Throws UserError naming the file and the system's reason: not there, a folder,
+// an error of the disk at any place, more than `most` bytes, no memory for it.
+std::string read_file(const std::filesystem::path& path,
+                      std::uintmax_t most = std::numeric_limits<std::uintmax_t>::max());
+
+// Reads a file from front to end in pieces; throws as read_file() does.
+class InputStream {
+ public:
+  explicit InputStream(const std::filesystem::path& path);
+  ~InputStream();
+  InputStream(const InputStream&) = delete;
+  InputStream& operator=(const InputStream&) = delete;
+
+  // Fills the bytes as far as the file goes; how many they were.
+  std::size_t read_some(std::span<std::byte> bytes);
+  // Fills all of them, or throws "NAME: is truncated".
+  void read(std::span<std::byte> bytes);
+  [[nodiscard]] std::uint64_t size() const { return size_; }  // when it was opened
+
+ private:
+  std::string name_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+// --- writing -----------------------------------------------------------------------------------
+
+// A file that appears whole or not at all: a draft with a name that nobody can guess, made anew
+// (never by way of a link that lies there), is filled, checked, brought to the disk and renamed,
+// and its folder is brought to the disk too. Without commit() the draft goes and what was there
+// stays. All of it throws UserError naming the file and the system's reason ("No space left on
+// device").
+class WholeFile {
+ public:
+  enum class Existing {
+    replace,
+    keep,  // commit() throws where something has the name; a link counts
+  };
+  // `mode`: exactly that, whatever the umask says; 0: as the umask has new files.
+  explicit WholeFile(std::filesystem::path path, mode_t mode = 0,
+                     Existing existing = Existing::replace);
+  ~WholeFile();
+  WholeFile(const WholeFile&) = delete;
+  WholeFile& operator=(const WholeFile&) = delete;
+
+  void write(std::string_view bytes);
+  void write(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* what, int error) const;
+
+  std::filesystem::path path_;
+  std::filesystem::path draft_;
+  Existing existing_;
+  int descriptor_ = -1;
+};
+
+// The same in one step.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+// A name or a removal in a folder is safe only with the folder. Throws UserError where the disk
+// fails; file systems that cannot do so are left to the system's own time.
+void sync_folder(const std::filesystem::path& folder);
+
+// Removes what a WholeFile leaves in a folder when its process is killed. Only where nobody else
+// writes there.
+void remove_drafts(const std::filesystem::path& folder);
+
+// --- what a user asked for ---------------------------------------------------------------------
 
 // That the file may be written: its folder is there and may be written to, it is no folder, and it
 // is not there, or `overwrite` is given. Throws base::UserError.
 void check_output(const std::string& path, bool overwrite);
 
-// Whole or not at all: written beside, then put in its place. "-": to the terminal.
+// Whole or not at all, as WholeFile. "-": to the terminal.
 void write_output(const std::string& path, const std::string& text, bool overwrite);
 // The same for what is too large to be held in memory: `write` fills the file; what it throws
 // leaves none behind.

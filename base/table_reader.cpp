@@ -29,10 +29,9 @@ const Value& empty_table() {
 // What a value looks like in a message: short, and on one line.
 std::string shown(const Value& value) {
   if (const auto* s = value.as<std::string>()) {
-    std::string text = s->substr(0, 40);
-    std::replace_if(
-        text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-    return fmt::format("\"{}{}\"", text, s->size() > 40 ? "..." : "");
+    constexpr std::size_t longest = 40;
+    return fmt::format("\"{}{}\"", escaped(s->substr(0, longest)),
+                       s->size() > longest ? "..." : "");
   }
   if (const auto* b = value.as<bool>()) return *b ? "true" : "false";
   if (const auto* i = value.as<std::int64_t>()) return fmt::format("{}", *i);
@@ -40,12 +39,20 @@ std::string shown(const Value& value) {
   return value.kind();
 }
 
-// An integer stands for a number; a number never for an integer.
+// An integer stands for a number, and a number without a fraction for an integer: a program that
+// writes 2.0 for 2 means the same. Above 2^53 a number may have been rounded.
 template <class T>
 std::optional<T> get(const Value& value) {
   if (const T* found = value.as<T>()) return *found;
   if constexpr (std::is_same_v<T, double>) {
     if (const auto* i = value.as<std::int64_t>()) return static_cast<double>(*i);
+  }
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    constexpr double exact = 9007199254740992.0;  // 2^53
+    const auto* d = value.as<double>();
+    if (d != nullptr && std::abs(*d) <= exact && *d == std::floor(*d)) {
+      return static_cast<std::int64_t>(*d);
+    }
   }
   return std::nullopt;
 }
@@ -318,8 +325,8 @@ void TableReader::finish() {
   for (const Entry& e : entries()) {
     if (std::find(known_.begin(), known_.end(), e.key) != known_.end()) continue;
     const std::string table = path_.empty() ? "at the top of the file" : "in [" + path_ + "]";
-    problems_->error(
-        e.where, fmt::format("unknown key \"{}\" {}{}", e.key, table, did_you_mean(e.key, known_)));
+    problems_->error(e.where, fmt::format("unknown key \"{}\" {}{}", escaped(e.key), table,
+                                          did_you_mean(e.key, known_)));
   }
 }
 

@@ -41,8 +41,9 @@ class TableReader {
     return {value != nullptr && value->as<T>() != nullptr};
   }
 
-  // Each of these: the value of the key; without the key the fallback; without a fallback the
-  // missing key is reported. After a report the fallback, or the lowest value allowed, is given.
+  // integer() takes 2.0 for 2. Each of these: the value of the key; without the key the fallback;
+  // without a fallback the missing key is reported. After a report the fallback, or the lowest
+  // value allowed, is given.
   std::string text(const Key& key, const std::optional<std::string>& fallback = {});
   double number(const Key& key, Range range, std::optional<double> fallback = {});
   std::int64_t integer(const Key& key, Range range, std::optional<std::int64_t> fallback = {});

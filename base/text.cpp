@@ -6,6 +6,9 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
+
+#include "base/diagnostics.hpp"
 
 namespace convoy::base {
 namespace {
@@ -25,6 +28,84 @@ std::size_t distance(std::string_view a, std::string_view b) {
     }
   }
   return d[a.size()][b.size()];
+}
+
+struct Character {
+  std::uint32_t code = 0;  // of a byte that belongs to no character: that byte
+  bool valid = false;
+};
+
+// Takes a character of UTF-8 off the front, or one byte that belongs to none.
+Character take_character(std::string_view& text) {
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const std::uint32_t first = byte(0);
+  const std::size_t length = first < 0x80   ? 1
+                             : first < 0xc2 ? 0
+                             : first < 0xe0 ? 2
+                             : first < 0xf0 ? 3
+                             : first < 0xf5 ? 4
+                                            : 0;
+  constexpr std::array<std::uint32_t, 5> least = {0, 0, 0x80, 0x800, 0x10000};
+  std::uint32_t code = length == 1 ? first : first & (0x7fU >> length);
+  bool valid = length > 0;
+  for (std::size_t i = 1; valid && i < length; ++i) {
+    valid = (byte(i) & 0xc0U) == 0x80;
+    code = code << 6U | (byte(i) & 0x3fU);
+  }
+  valid = valid && code >= least.at(length) && code <= 0x10ffff && (code & 0x1ff800U) != 0xd800;
+  text.remove_prefix(valid ? length : 1);
+  return {valid ? code : first, valid};
+}
+
+// Control characters, what sets the direction of writing, what is not seen at all (Unicode's
+// categories Cc, Zl, Zp and Cf but for the signs that Arabic and others write), and what Unicode
+// will never give a meaning.
+bool hidden(std::uint32_t c) {
+  struct Span {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  constexpr std::array<Span, 17> spans = {{{0, 0x1f},
+                                           {0x7f, 0x9f},
+                                           {0xad, 0xad},
+                                           {0x61c, 0x61c},
+                                           {0x115f, 0x1160},
+                                           {0x17b4, 0x17b5},
+                                           {0x180b, 0x180f},
+                                           {0x200b, 0x200f},
+                                           {0x2028, 0x202e},
+                                           {0x2060, 0x206f},
+                                           {0x3164, 0x3164},
+                                           {0xfdd0, 0xfdef},
+                                           {0xfeff, 0xfeff},
+                                           {0xfff0, 0xfffb},
+                                           {0x1bca0, 0x1bca3},
+                                           {0x1d173, 0x1d17a},
+                                           {0xe0000, 0xe0fff}}};
+  return (c & 0xfffeU) == 0xfffe || std::any_of(spans.begin(), spans.end(), [c](const Span& s) {
+           return c >= s.first && c <= s.last;
+         });
+}
+
+void append_utf8(std::uint32_t c, std::string& out) {
+  const auto put = [&](std::uint32_t byte) { out += static_cast<char>(byte); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xc0U | c >> 6U);
+    put(0x80U | (c & 0x3fU));
+  } else if (c < 0x10000) {
+    put(0xe0U | c >> 12U);
+    put(0x80U | (c >> 6U & 0x3fU));
+    put(0x80U | (c & 0x3fU));
+  } else {
+    put(0xf0U | c >> 18U);
+    put(0x80U | (c >> 12U & 0x3fU));
+    put(0x80U | (c >> 6U & 0x3fU));
+    put(0x80U | (c & 0x3fU));
+  }
 }
 
 }  // namespace
@@ -108,8 +189,69 @@ std::string human_count(double count) {
 }
 
 bool is_printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  while (!text.empty()) {
+    const Character c = take_character(text);
+    if (!c.valid || hidden(c.code)) return false;
+  }
+  return true;
+}
+
+std::string escaped(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view before = text;
+    const Character c = take_character(text);
+    const std::string_view bytes = before.substr(0, before.size() - text.size());
+    if (!c.valid || (hidden(c.code) && c.code < 0x80 && c.code != '\n' && c.code != '\t')) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", c.code);
+    } else if (hidden(c.code) && c.code >= 0x80) {
+      fmt::format_to(std::back_inserter(out), "\\u{{{:04x}}}", c.code);
+    } else {
+      out += bytes;
+    }
+  }
+  return out;
+}
+
+std::string decoded(std::string bytes, const std::string& file, bool* was_utf16) {
+  const auto at = [&](std::size_t i) {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0xffU;
+  };
+  if ((at(0) == 0xff && at(1) == 0xfe && at(2) == 0 && at(3) == 0) ||
+      (at(0) == 0 && at(1) == 0 && at(2) == 0xfe && at(3) == 0xff)) {
+    throw UserError(file + ": is UTF-32; save it as UTF-8");
+  }
+  bool little = at(0) == 0xff && at(1) == 0xfe;
+  bool big = at(0) == 0xfe && at(1) == 0xff;
+  const std::size_t mark = little || big ? 2 : 0;
+  if (mark == 0 && bytes.size() >= 4) {
+    // Text of letters and digits: every second byte of its beginning is 0, and no other is.
+    const std::size_t looked_at = std::min<std::size_t>(bytes.size() / 2 * 2, 64);
+    std::array<std::size_t, 2> zeros{};
+    for (std::size_t i = 0; i < looked_at; ++i) zeros.at(i % 2) += at(i) == 0 ? 1 : 0;
+    little = zeros[0] == 0 && zeros[1] > looked_at / 4;
+    big = zeros[1] == 0 && zeros[0] > looked_at / 4;
+  }
+  if (was_utf16 != nullptr) *was_utf16 = little || big;
+  if (!little && !big) return bytes;
+  constexpr std::uint32_t replacement = 0xfffd;
+  std::string out;
+  out.reserve(bytes.size() / 2 + 4);
+  const auto unit = [&](std::size_t i) -> std::uint32_t {
+    return little ? at(i) | at(i + 1) << 8U : at(i) << 8U | at(i + 1);
+  };
+  const auto is = [](std::uint32_t c, std::uint32_t half) { return (c & 0xfc00U) == half; };
+  for (std::size_t i = mark; i < bytes.size(); i += 2) {
+    std::uint32_t c = i + 1 < bytes.size() ? unit(i) : replacement;
+    if (is(c, 0xd800) && i + 3 < bytes.size() && is(unit(i + 2), 0xdc00)) {
+      c = 0x10000 + ((c & 0x3ffU) << 10U) + (unit(i + 2) & 0x3ffU);
+      i += 2;
+    } else if (is(c, 0xd800) || is(c, 0xdc00)) {
+      c = replacement;
+    }
+    append_utf8(c, out);
+  }
+  return out;
 }
 
 std::string printable(std::string_view text, std::size_t longest) {

@@ -27,11 +27,19 @@ std::string human_seconds(double seconds);
 // 1234567 -> "1,234,567"
 std::string human_count(double count);
 
-// No control characters: safe to print on a terminal.
+// Safe to print on a terminal, and looking like what it is: UTF-8 without control characters, and
+// without what nobody sees or what turns the writing around (U+202E and its kind).
 bool is_printable(std::string_view text);
 // Of a text from elsewhere what is safe to print and to log: at most `longest` characters, each
 // control character and each byte beyond ASCII as '?'.
 std::string printable(std::string_view text, std::size_t longest = 200);
+// The whole text as it may go to a terminal: what is not printable as \x1b or \u{202e}; lines and
+// tabs stay. For messages in which names of the user's own stand, in any script.
+std::string escaped(std::string_view text);
+
+// UTF-16 (by its byte order mark, or by the zeros in every second place) as UTF-8; anything else as
+// it is. Half a character is U+FFFD. Throws UserError for UTF-32. `was_utf16`: whether it was.
+std::string decoded(std::string bytes, const std::string& file, bool* was_utf16 = nullptr);
 
 // FNV-1a, 64 bits, as 16 hexadecimal digits: names a content, is no protection against malice.
 std::string content_hash(std::string_view content);

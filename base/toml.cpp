@@ -2,10 +2,8 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "base/files.hpp"
 #include "base/value.hpp"
 
 namespace convoy::base {
@@ -143,17 +141,14 @@ Value parse_toml(std::string_view text, const std::string& file, Diagnostics& pr
 
 Value read_toml_file(const std::string& path, Diagnostics& problems) {
   auto name = std::make_shared<const std::string>(path);
-  std::error_code ignored;
-  const bool folder = std::filesystem::is_directory(path, ignored);
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (in && !folder) text << in.rdbuf();
-  if (!in || folder) {
-    problems.error({name, 0, 0},
-                   folder ? "is a folder; a file is needed" : "cannot be read; is the path right?");
+  try {
+    return parse_toml(read_file(path), path, problems);
+  } catch (const UserError& e) {
+    std::string what = e.what();
+    if (what.starts_with(path + ": ")) what.erase(0, path.size() + 2);
+    problems.error({name, 0, 0}, what);
     return {Value::Table{}, {name, 0, 0}};
   }
-  return parse_toml(text.str(), path, problems);
 }
 
 std::string to_text(const Value& value) {

@@ -7,6 +7,7 @@
 #include <exception>
 
 #include "base/diagnostics.hpp"
+#include "base/text.hpp"
 #include "cli/verbs.hpp"
 
 // CONVOY_LOG is the only thing in the environment that Convoy looks at.
@@ -46,10 +47,12 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
   } catch (const base::UserError& e) {
-    std::fprintf(stderr, "convoy: %s\n", e.what());
+    // Names from files, stores and options stand in messages: none of them reaches the terminal
+    // raw.
+    std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     return cli::ExitStatus::bad_input;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "convoy: %s\n", e.what());
+    std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     return cli::ExitStatus::run_failed;
   }
   return status;

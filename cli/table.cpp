@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
+
 namespace convoy::cli {
 
 Table::Table(std::vector<std::string> headings) {
@@ -16,6 +18,10 @@ Table::Table(std::vector<std::string> headings) {
 
 void Table::add(std::vector<std::string> cells) {
   cells.resize(left_.size());
+  // What stands in a table comes from stores and files of others, too.
+  for (std::string& cell : cells) {
+    if (!base::is_printable(cell)) cell = base::escaped(cell);
+  }
   rows_.push_back(std::move(cells));
 }
 

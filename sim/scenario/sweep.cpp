@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "base/text.hpp"
@@ -148,9 +150,15 @@ class AxesReader {
 
   void read_repetitions(const Value& value) {
     constexpr auto most = static_cast<std::int64_t>(most_repetitions);
-    const auto* count = value.as<std::int64_t>();
+    const auto* whole = value.as<std::int64_t>();
+    const auto* number = value.as<double>();
+    std::optional<std::int64_t> count;
+    if (whole != nullptr) count = *whole;
+    if (number != nullptr && *number == std::floor(*number) && std::abs(*number) <= most) {
+      count = static_cast<std::int64_t>(*number);
+    }
     constexpr auto largest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    if (count == nullptr || *count < 1 || *count > most || seed_ > largest - most) {
+    if (!count || *count < 1 || *count > most || seed_ > largest - most) {
       problems_.error(value.where, "sweep.repetitions: expected a whole number from 1 to 100000");
       return;
     }

@@ -15,12 +15,15 @@ ScheduleKind schedules::fedavg() {
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
   FedAvgOptions options;
   options.crew = read_crew(common, {}, {.weight = 0});
-  const base::Key participants("participants",
-                               "of a round: a number of nodes, or a share of those there",
-                               "all that are there");
+  const base::Key participants(
+      "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
+      "all that are there");
   for (const bool share : own.either<double>("participants")) {
-    if (share) {
-      options.participant_share = own.maybe_number(participants, base::above(0).below(1));
+    // 2.0 is a number of nodes; 1.0, the last of 0.1, 0.5, 1.0, is the share of all.
+    const base::Value* raw = share ? own.raw(participants.name) : nullptr;
+    const double* number = raw != nullptr ? raw->as<double>() : nullptr;
+    if (share && (number == nullptr || *number <= 1 || *number != std::floor(*number))) {
+      options.participant_share = own.maybe_number(participants, base::above(0).up_to(1));
     } else {
       options.participants = own.maybe_integer(participants, base::at_least(1));
     }

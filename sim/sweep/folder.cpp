@@ -1,7 +1,6 @@
 #include "sim/sweep/folder.hpp"
 
 #include <cstdio>
-#include <fstream>
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
@@ -15,10 +14,11 @@ bool SweepFolder::exists() const { return fs::exists(folder_ / "sweep.json"); }
 
 SweepIndex SweepFolder::index() const {
   const fs::path file = folder_ / "sweep.json";
-  std::ifstream in(file);
-  if (!in) throw base::UserError(folder_.string() + ": there is no sweep here (no sweep.json)");
+  if (!fs::exists(file)) {
+    throw base::UserError(folder_.string() + ": there is no sweep here (no sweep.json)");
+  }
   try {
-    const ordered_json json = ordered_json::parse(in);
+    const ordered_json json = ordered_json::parse(base::read_file(file));
     SweepIndex index{json.at("scenario"), json.at("file"), json.at("version"), json.at("keys"), {}};
     for (const ordered_json& point : json.at("points")) {
       index.points.push_back({point.at("settings"), point.at("hash")});
@@ -47,9 +47,11 @@ void SweepFolder::write_index(const SweepIndex& index) const {
 }
 
 std::optional<ordered_json> SweepFolder::summary(const std::string& hash) const {
-  std::ifstream in(of(hash) / "summary.json");
-  if (!in || (with_stores_ && !fs::exists(of(hash) / "run.sqlite"))) return std::nullopt;
-  ordered_json json = ordered_json::parse(in, nullptr, false);
+  const fs::path file = of(hash) / "summary.json";
+  if (!fs::exists(file) || (with_stores_ && !fs::exists(of(hash) / "run.sqlite"))) {
+    return std::nullopt;
+  }
+  ordered_json json = ordered_json::parse(base::read_file(file), nullptr, false);
   if (!json.is_object()) return std::nullopt;
   for (const char* column : result_columns) {
     if (!json.contains(column)) return std::nullopt;
@@ -58,10 +60,10 @@ std::optional<ordered_json> SweepFolder::summary(const std::string& hash) const 
 }
 
 std::string SweepFolder::failure(const std::string& hash) const {
-  std::ifstream in(of(hash) / "failure.txt");
-  std::string line;
-  std::getline(in, line);
-  return line;
+  const fs::path file = of(hash) / "failure.txt";
+  if (!fs::exists(file)) return "";
+  const std::string text = base::read_file(file);
+  return text.substr(0, text.find('\n'));
 }
 
 bool SweepFolder::note_failure(const std::string& hash, const std::string& cause) const {
