@@ -5,11 +5,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cmath>
+#include <limits>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "engine/model/parameters.hpp"
 #include "hil/protocol/connection.hpp"
@@ -28,6 +30,22 @@ constexpr std::uint64_t parcel_margin = 16 << 20;
 
 std::string first_line(const std::string& text) {
   return base::printable(text.substr(0, text.find('\n')));
+}
+
+// JSON has no NaN and no infinity: they are written as words.
+nlohmann::json number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+double number(const nlohmann::json& value) {
+  if (value.is_number()) return value.get<double>();
+  const auto word = value.get<std::string>();
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (word == "inf") return infinity;
+  if (word == "-inf") return -infinity;
+  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
+  throw base::UserError(fmt::format("\"{}\" is no number", base::printable(word)));
 }
 
 template <class Said>
@@ -61,6 +79,7 @@ Trainer::Trainer(TrainerOptions options, TrainerEvents events)
       throw base::UserError(fmt::format("state: {}: cannot be made ({})", options_.state.string(),
                                         failure.message()));
     }
+    base::remove_drafts(options_.state);
     read_kept();
   }
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
@@ -491,13 +510,12 @@ void Trainer::keep_result(std::int64_t id, const Task& task) const {
                             {"task", id},
                             {"attempt", task.attempt},
                             {"version", task.input.version},
-                            {"loss", task.outcome->loss},
+                            {"loss", number(task.outcome->loss)},
                             {"finite", task.outcome->finite},
                             {"took_ns", took}};
-    if (task.outcome->local_accuracy) index["local_accuracy"] = *task.outcome->local_accuracy;
-    const auto path = options_.state / index_name;
-    std::ofstream(path.string() + ".new") << index.dump();
-    std::filesystem::rename(path.string() + ".new", path);
+    if (task.outcome->local_accuracy)
+      index["local_accuracy"] = number(*task.outcome->local_accuracy);
+    base::write_file(options_.state / index_name, index.dump());
   } catch (const std::exception& e) {
     spdlog::warn("the result of task {} could not be kept on disk: {}", id, e.what());
   }
@@ -505,10 +523,15 @@ void Trainer::keep_result(std::int64_t id, const Task& task) const {
 
 void Trainer::forget_result() const {
   if (options_.state.empty()) return;
+  // The index must not speak of a result that is not there: where it cannot be replaced it goes.
   const auto path = options_.state / index_name;
-  std::ofstream(path.string() + ".new") << nlohmann::json({{"run", run_}, {"node", node_}}).dump();
   std::error_code ignored;
-  std::filesystem::rename(path.string() + ".new", path, ignored);
+  try {
+    base::write_file(path, nlohmann::json({{"run", run_}, {"node", node_}}).dump());
+  } catch (const std::exception& e) {
+    spdlog::warn("what this node keeps of its run could not be written: {}", first_line(e.what()));
+    std::filesystem::remove(path, ignored);
+  }
   std::filesystem::remove(options_.state / result_name, ignored);
 }
 
@@ -524,10 +547,11 @@ void Trainer::keep_state() const {
 // Before there is an engine what was done; with it the tensors as well.
 void Trainer::read_kept() {
   if (options_.state.empty()) return;
-  std::ifstream in(options_.state / index_name);
-  if (!in) return;
-  const nlohmann::json index = nlohmann::json::parse(in, nullptr, false);
+  if (!std::filesystem::exists(options_.state / index_name)) return;
   try {
+    constexpr std::uintmax_t longest = 64 << 20;
+    const nlohmann::json index =
+        nlohmann::json::parse(base::read_file(options_.state / index_name, longest));
     const std::lock_guard lock(mutex_);
     if (!engine_) {
       run_ = index.at("run").get<std::string>();
@@ -554,10 +578,12 @@ void Trainer::read_kept() {
     }
     if (task->outcome && task->outcome->result) return;
     engine::Outcome outcome;
-    outcome.loss = index.at("loss").is_number() ? index.at("loss").get<double>() : 0;
+    // An older agent wrote null for what is no finite number.
+    outcome.loss = index.at("loss").is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                              : number(index.at("loss"));
     outcome.finite = index.at("finite").get<bool>();
     if (index.contains("local_accuracy")) {
-      outcome.local_accuracy = index.at("local_accuracy").get<double>();
+      outcome.local_accuracy = number(index.at("local_accuracy"));
     }
     if (engine_) {
       outcome.result = engine_->load_artifact(options_.state / result_name);

@@ -1,8 +1,8 @@
 #include "hil/bridge/sessions.hpp"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/files.hpp"
 #include "hil/protocol/random_id.hpp"
 #include "hil/testbed/files.hpp"
 
@@ -13,8 +13,10 @@ constexpr const char* file_name = "sessions.json";
 
 Sessions read_sessions(const std::filesystem::path& folder) {
   Sessions sessions;
-  std::ifstream in(folder / file_name);
-  const nlohmann::json json = nlohmann::json::parse(in, nullptr, false);
+  nlohmann::json json;
+  if (std::filesystem::exists(folder / file_name)) {
+    json = nlohmann::json::parse(base::read_file(folder / file_name), nullptr, false);
+  }
   if (json.is_object() && json.contains("run") && json["run"].is_string()) {
     sessions.run = json["run"].get<std::string>();
     const nlohmann::json ids = json.value("sessions", nlohmann::json::object());

@@ -7,11 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <random>
 #include <system_error>
 
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -23,47 +22,6 @@ constexpr std::size_t longest_key = std::size_t{1} << 20U;
 [[noreturn]] void fail(const path& file, std::string_view what, int error = errno) {
   throw base::UserError(
       fmt::format("{}: {}: {}", file.string(), what, std::generic_category().message(error)));
-}
-
-// A draft that goes away unless it got its name.
-class Draft {
- public:
-  explicit Draft(const path& file)
-      : path_(file.parent_path() /
-              fmt::format(".{}.{:08x}.new", file.filename().string(), std::random_device()())) {}
-  ~Draft() { ::unlink(path_.c_str()); }  // after a rename there is nothing to be found
-  Draft(const Draft&) = delete;
-  Draft& operator=(const Draft&) = delete;
-
-  [[nodiscard]] const char* name() const { return path_.c_str(); }
-
- private:
-  path path_;
-};
-
-void write_all(int descriptor, std::string_view content, const path& file) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(descriptor, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(file, "cannot be written");
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-// 0, or why it did not happen. Fails with EEXIST where `to` is there.
-int rename_new(const char* from, const char* to) {
-  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return errno;
-  // A file system that cannot do so (NFS, for one) has hard links, which never replace either.
-  return ::link(from, to) == 0 ? 0 : errno;
-}
-
-// A new name is safe on the disk only with its folder. Not every file system can; then it is left
-// to the system's own time.
-void sync_folder(const path& folder) {
-  const Descriptor descriptor(
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.is_open()) ::fsync(descriptor.get());
 }
 
 // Never waits, as it would for the other end of a pipe.
@@ -110,26 +68,11 @@ Descriptor::~Descriptor() {
 }
 
 void write_file(const path& file, std::string_view content, mode_t mode, Existing existing) {
-  const Draft draft(file);
-  {
-    const Descriptor descriptor(
-        ::open(draft.name(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!descriptor.is_open()) fail(file, "cannot be written");
-    // The umask may have taken something away.
-    if (::fchmod(descriptor.get(), mode) != 0) fail(file, "its mode cannot be set");
-    write_all(descriptor.get(), content, file);
-    if (::fsync(descriptor.get()) != 0) fail(file, "cannot be written");
-  }
-  if (existing == Existing::replace) {
-    if (::rename(draft.name(), file.c_str()) != 0) fail(file, "cannot be replaced");
-  } else if (const int error = rename_new(draft.name(), file.c_str()); error != 0) {
-    if (error == EEXIST) {
-      throw base::UserError(
-          fmt::format("{}: is there already, and is not overwritten", file.string()));
-    }
-    fail(file, "cannot be written", error);
-  }
-  sync_folder(file.parent_path());
+  base::WholeFile whole(file, mode,
+                        existing == Existing::replace ? base::WholeFile::Existing::replace
+                                                      : base::WholeFile::Existing::keep);
+  whole.write(content);
+  whole.commit();
 }
 
 void make_folder(const path& folder, mode_t mode) {

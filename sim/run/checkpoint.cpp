@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "base/files.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -99,8 +100,7 @@ Checkpoint CheckpointFolder::read() const {
         fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), why));
   };
   try {
-    std::ifstream in(path);
-    const json index = json::parse(in);
+    const json index = json::parse(base::read_file(path));
     if (index.at("format") != format || index.at("scenario_hash") != hash_) {
       throw base::UserError(
           fmt::format("{}: is of another scenario or another Convoy; run anew with --overwrite",
@@ -180,16 +180,9 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     index["evaluations"].push_back({version, to_json(e)});
   }
   const std::filesystem::path path = folder_ / index_name;
-  const std::filesystem::path beside = path.string() + ".new";
-  {
-    std::ofstream out(beside, std::ios::trunc);
-    out << index.dump() << '\n';
-    out.flush();
-    if (!out) {
-      throw base::UserError(fmt::format("{}: cannot be written; is the disk full?", path.string()));
-    }
-  }
-  std::filesystem::rename(beside, path);
+  // What the index names is on the disk before the index is, and what it no longer names goes
+  // after.
+  base::write_file(path, index.dump() + '\n');
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
     if (!needed.contains(entry.path().filename().string())) std::filesystem::remove(entry.path());
   }
