@@ -228,6 +228,10 @@ class Bridge::Impl {
   }
 
   [[nodiscard]] bool has_outcome(TaskId task) const { return desk_.has(task); }
+  [[nodiscard]] std::string trouble() {
+    const std::lock_guard lock(mutex_);
+    return trouble_;
+  }
   engine::Outcome outcome(TaskId task) { return desk_.take(task); }
 
   std::vector<sim::ReadingRow> readings() {
@@ -609,6 +613,13 @@ class Bridge::Impl {
     const auto there = peers_.find(node);
     if (there == peers_.end()) return;
     Orders& orders = *there->second.orders;
+    // The disk here has no room, say: the node did its work, and keeps the result, since nobody
+    // tells it that it is safe. The run fails before anything is written down of it.
+    if (!verdict.unsaved.empty()) {
+      const std::lock_guard lock(mutex_);
+      trouble_ = fmt::format("the update of task {} could not be kept: {}", id, verdict.unsaved);
+      return;
+    }
     if (!verdict.trouble.empty()) {
       orders.failed(id, attempt, -1, 0, verdict.cause, verdict.trouble);
       return;
@@ -680,6 +691,7 @@ class Bridge::Impl {
 
   std::mutex mutex_;
   std::vector<sim::ReadingRow> readings_;
+  std::string trouble_;  // of this machine
 
   asio::steady_timer heartbeat_timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
@@ -705,6 +717,7 @@ void Bridge::assigned(const engine::TaskInput& input, std::shared_ptr<const sim:
 }
 engine::Outcome Bridge::outcome(sim::TaskId task) { return impl_->outcome(task); }
 bool Bridge::has_outcome(sim::TaskId task) { return impl_->has_outcome(task); }
+std::string Bridge::trouble() { return impl_->trouble(); }
 bool Bridge::has_orders() const { return impl_->has_orders(); }
 void Bridge::settled() { impl_->settled(); }
 std::vector<sim::ReadingRow> Bridge::readings() { return impl_->readings(); }

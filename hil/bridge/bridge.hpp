@@ -54,6 +54,7 @@ class Bridge : public sim::RealNodes {
                 std::shared_ptr<const sim::TaskGraph> graph) override;
   engine::Outcome outcome(sim::TaskId task) override;
   bool has_outcome(sim::TaskId task) override;
+  [[nodiscard]] std::string trouble() override;
   [[nodiscard]] bool has_orders() const override;
   void settled() override;
   std::vector<sim::ReadingRow> readings() override;

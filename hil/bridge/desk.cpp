@@ -65,7 +65,11 @@ void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
         verdict->cause = sim::Cause::diverged;
         verdict->trouble = "its update holds NaN or infinity";
       } else if (updates_ && last) {
-        updates_->write(input.task, header, pieces);
+        try {
+          updates_->write(input.task, header, pieces);
+        } catch (const std::exception& e) {
+          verdict->unsaved = base::printable(e.what());
+        }
       }
     } catch (const std::exception& e) {
       verdict->trouble = base::printable(e.what());

@@ -39,7 +39,8 @@ class Desk {
                                                        const std::string& from) const;
 
   struct Verdict {
-    std::string trouble;  // empty: it is whole, and safe on the disk
+    std::string trouble;  // with the node's update; empty: it is whole,
+    std::string unsaved;  // and safe on the disk, or why this machine could not write it down
     sim::Cause cause = sim::Cause::refused;
     engine::Outcome outcome;
   };

@@ -40,6 +40,8 @@ void check_own(const Credentials& credentials, Role role, SSL_CTX* context) {
   }
 }
 
+int no_password(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/) { return -1; }
+
 }  // namespace
 
 std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role role) {
@@ -47,6 +49,8 @@ std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role r
   auto context = std::make_shared<ssl::context>(server ? ssl::context::tlsv13_server
                                                        : ssl::context::tlsv13_client);
   check_key_file(credentials.key);
+  // An encrypted key is refused: OpenSSL would ask at the terminal, and wait there.
+  SSL_CTX_set_default_passwd_cb(context->native_handle(), &no_password);
   const auto load = [](const std::filesystem::path& file, auto&& how) {
     boost::system::error_code failure;
     how(file.string(), failure);
@@ -58,9 +62,14 @@ std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role r
   load(credentials.certificate, [&](const std::string& file, auto& failure) {
     context->use_certificate_chain_file(file, failure);
   });
-  load(credentials.key, [&](const std::string& file, auto& failure) {
-    context->use_private_key_file(file, ssl::context::pem, failure);
-  });
+  boost::system::error_code key_failure;
+  context->use_private_key_file(credentials.key.string(), ssl::context::pem, key_failure);
+  if (key_failure) {
+    throw base::UserError(
+        fmt::format("{}: expected a private key in PEM, not encrypted ({}); take its password off, "
+                    "openssl pkey -in FILE -out NEW does so",
+                    credentials.key.string(), key_failure.message()));
+  }
   load(credentials.authority,
        [&](const std::string& file, auto& failure) { context->load_verify_file(file, failure); });
   SSL_CTX* raw = context->native_handle();

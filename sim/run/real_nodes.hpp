@@ -29,6 +29,9 @@ class RealNodes : public RealBackend {
   [[nodiscard]] virtual bool has_orders() const = 0;
   // What has begun so far is written down: now nodes may be told of it.
   virtual void settled() = 0;
+  // What keeps the backend itself from going on, such as a full disk: no node is to blame, and the
+  // run fails with it. Empty: nothing.
+  [[nodiscard]] virtual std::string trouble() { return ""; }
   // What their sensors said since the last call; the virtual time is not filled in.
   virtual std::vector<ReadingRow> readings() { return {}; }
 };

@@ -138,6 +138,8 @@ void RecordedNodes::settled() {
   if (live_ != nullptr) live_->settled();
 }
 
+std::string RecordedNodes::trouble() { return live_ != nullptr ? live_->trouble() : ""; }
+
 std::vector<ReadingRow> RecordedNodes::readings() {
   return live_ != nullptr ? live_->readings() : std::vector<ReadingRow>();
 }

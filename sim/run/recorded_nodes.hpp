@@ -35,6 +35,7 @@ class RecordedNodes : public RealNodes {
   bool has_outcome(TaskId task) override;
   [[nodiscard]] bool has_orders() const override;
   void settled() override;
+  [[nodiscard]] std::string trouble() override;
   std::vector<ReadingRow> readings() override;
 
  private:

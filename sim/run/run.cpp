@@ -214,6 +214,8 @@ class Run : public WorldListener, public RunView {
     if (options_.interrupted != nullptr && options_.interrupted->load()) {
       end(RunStatus::stopped, "");
     }
+    if (options_.real == nullptr) return;
+    if (std::string trouble = options_.real->trouble(); !trouble.empty()) fail(std::move(trouble));
   }
 
  private:
