@@ -41,7 +41,9 @@ struct TraceArguments {
 
 void write(const Trace& trace, const TraceArguments& arguments) {
   base::write_output(arguments.output, platforms::to_csv(trace), arguments.overwrite);
-  for (const std::string& remark : trace.remarks) fmt::print(stderr, "convoy: {}\n", remark);
+  for (const std::string& remark : trace.remarks) {
+    fmt::print(stderr, "convoy: {}\n", base::escaped(remark));
+  }
   if (arguments.output == "-") return;
   fmt::print("{}: {} rows over {}; convoy trace show {}\n", arguments.output, trace.time.size(),
              base::human_seconds(trace.length()), arguments.output);
@@ -159,13 +161,14 @@ int show(const TraceArguments& arguments) {
   fmt::print("{}{}: {} rows over {} ({:.3f} s)\n\n", arguments.file,
              trace->synthetic ? " (synthetic)" : "", trace->time.size(),
              base::human_seconds(trace->length()), trace->length());
-  Table table({"<column", "lowest", "mean over time", "median", "highest", "changes"});
+  Table table({"<column", "lowest", "mean over time", "median", "highest", "changes", "<drives"});
   for (std::size_t c = 0; c < trace->values.size(); ++c) {
     if (trace->values.at(c).empty()) continue;
     const auto column = static_cast<Column>(c);
     const Statistics s = statistics_of(*trace, column);
     table.add({platforms::column_names().at(c), human(column, s.least), human(column, s.mean),
-               human(column, s.median), human(column, s.most), fmt::format("{}", s.changes)});
+               human(column, s.median), human(column, s.most), fmt::format("{}", s.changes),
+               platforms::driven_by(column)});
   }
   fmt::print("{}", table.str());
   for (std::size_t c = 0; c < trace->values.size(); ++c) {
@@ -200,6 +203,8 @@ void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
   verb->add_option("--interval-s", arguments->import.interval_s,
                    "tegrastats without dates: seconds from line to line (1)")
       ->check(CLI::Range(1e-3, 3600.0));
+  verb->add_flag("--as-recorded", arguments->import.as_recorded,
+                 "tegrastats: take the free memory too, which is what the recorded load left");
   verb->add_option("--client", arguments->import.client, "fedscale: whose (the first)");
   verb->add_option("--node", arguments->node_name, "run: the node's name");
   add_output(*verb, *arguments);

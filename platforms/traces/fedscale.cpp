@@ -112,6 +112,8 @@ Trace capacity(const json& all, const json& client, const std::string& file,
   trace.of(Column::speed) = {median / number(client, "computation", where, 1e-6, 1e9)};
   trace.remarks.push_back(fmt::format(
       "speed: the median of {} clients, {:g} ms a sample, over its own", all.size(), median));
+  trace.remarks.emplace_back(
+      "the rates are those of a measurement of its link, in both directions");
   return trace;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "platforms/traces/signal.hpp"
 
@@ -22,10 +23,10 @@ Column direction_of(const ImportOptions& options, const std::string& file) {
   throw base::UserError(file + ": ends neither in .up nor in .down: say --direction up or down");
 }
 
-Trace import_one(const ImportOptions& options, const std::string& file) {
-  const std::string text = base::read_text_file(file);
-  if (text.empty()) throw base::UserError(file + ": is empty");
-  if (options.format == "tegrastats") return import_tegrastats(text, file, options.interval_s);
+Trace import_text(const ImportOptions& options, const std::string& file, const std::string& text) {
+  if (options.format == "tegrastats") {
+    return import_tegrastats(text, file, options.interval_s, options.as_recorded);
+  }
   if (options.format == "mahimahi") {
     return import_mahimahi(text, file, direction_of(options, file), options.bin_s);
   }
@@ -36,6 +37,15 @@ Trace import_one(const ImportOptions& options, const std::string& file) {
   throw base::UserError(fmt::format("unknown format \"{}\"{}; known: {}", options.format,
                                     base::did_you_mean(options.format, import_formats()),
                                     base::list_of(import_formats(), "and")));
+}
+
+Trace import_one(const ImportOptions& options, const std::string& file) {
+  bool utf16 = false;
+  const std::string text = base::decoded(base::read_file(file), file, &utf16);
+  if (text.empty()) throw base::UserError(file + ": is empty");
+  Trace trace = import_text(options, file, text);
+  if (utf16) trace.remarks.emplace_back("is UTF-16, and read as such");
+  return trace;
 }
 
 // Times from 0 on, values before the first that is known like that one, columns without any left
@@ -72,7 +82,19 @@ Trace import_trace(const ImportOptions& options) {
     tidy(parts.back());
   }
   if (parts.empty()) throw base::UserError("give at least one file");
-  return parts.size() == 1 ? std::move(parts.front()) : merged(parts, options.format == "mahimahi");
+  Trace trace =
+      parts.size() == 1 ? std::move(parts.front()) : merged(parts, options.format == "mahimahi");
+  if (std::all_of(trace.values.begin(), trace.values.end(),
+                  [](const auto& v) { return v.empty(); })) {
+    throw base::UserError(trace.name + ": has nothing that could drive a node");
+  }
+  // In a trace that was written by Convoy they stand already.
+  for (std::size_t c = 0; c < trace.values.size() && options.format != "convoy"; ++c) {
+    if (trace.values.at(c).empty()) continue;
+    trace.remarks.push_back(
+        fmt::format("{} drives {}", column_names().at(c), driven_by(static_cast<Column>(c))));
+  }
+  return trace;
 }
 
 Trace merged(const std::vector<Trace>& traces, bool repeat) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -11,6 +12,34 @@
 #include "platforms/traces/stamps.hpp"
 
 namespace convoy::platforms {
+namespace {
+
+// The phone's own traffic is what was measured: where it asked for little, the link seems slow.
+std::string what_was_achieved(const Trace& trace) {
+  const auto mean = [&](Column column) {
+    const std::vector<double>& v = trace.of(column);
+    return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
+  };
+  const double down = mean(Column::down_bps);
+  const double up = mean(Column::up_bps);
+  std::string text = fmt::format(
+      "the rates are what the phone's own traffic achieved (on average {:.3g} Mbit/s down, {:.3g} "
+      "up), "
+      "not what its link could carry: at most a lower bound",
+      down / 1e6, up / 1e6);
+  constexpr double of_acknowledgements = 0.05;
+  if (std::min(down, up) < of_acknowledgements * std::max(down, up)) {
+    const bool uplink = up < down;
+    text += fmt::format(
+        "; {0} carried little but the other direction's acknowledgements: leave {0} out where a "
+        "node "
+        "uses the trace (only = [\"{1}\"])",
+        uplink ? "up_bps" : "down_bps", uplink ? "down_bps" : "up_bps");
+  }
+  return text;
+}
+
+}  // namespace
 
 Trace import_mahimahi(std::string_view text, const std::string& file, Column direction,
                       double bin_s) {
@@ -65,6 +94,8 @@ Trace import_mahimahi(std::string_view text, const std::string& file, Column dir
       fmt::format("{} opportunities of 1,500 bytes in {:g} s, counted over "
                   "{:g} s; repeat it (loop = true), as mahimahi does",
                   moments.size(), period, bin_s));
+  trace.remarks.emplace_back(
+      "the rate is what the link could carry: it was kept full while it was recorded");
   return trace;
 }
 
@@ -85,13 +116,12 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   std::vector<Sums> seconds;
   std::int64_t rows = 0;
   std::int64_t missing = 0;
+  RunningClock clock;
   constexpr double kilo = 1000;
   while (csv.next()) {
-    const auto moment = parse_stamp(csv.cell(time));
-    if (!moment) csv.fail(time, "is no date like 2020.02.14_13.21.26");
-    if (!seconds.empty() && *moment < seconds.back().moment) {
-      csv.fail(time, "comes before the row above");
-    }
+    const auto stamp = parse_stamp(csv.cell(time));
+    if (!stamp) csv.fail(time, "is no date like 2020.02.14_13.21.26");
+    const double moment = clock.next(*stamp, csv.line());
     ++rows;
     if (csv.cell(down) == "-" || csv.cell(up) == "-" || csv.cell(down).empty() ||
         csv.cell(up).empty()) {
@@ -102,7 +132,7 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
     const double u = kilo * csv.number(up);
     if (const auto wrong = out_of_range(Column::down_bps, d)) csv.fail(down, *wrong);
     if (const auto wrong = out_of_range(Column::up_bps, u)) csv.fail(up, *wrong);
-    if (seconds.empty() || *moment > seconds.back().moment) seconds.push_back({*moment});
+    if (seconds.empty() || moment > seconds.back().moment) seconds.push_back({moment});
     Sums& s = seconds.back();
     s.down += d;
     s.up += u;
@@ -126,7 +156,9 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
     trace.remarks.push_back(fmt::format("{} row(s) share a second with another: averaged", shared));
   if (missing > 0)
     trace.remarks.push_back(fmt::format("{} row(s) without a bitrate left out", missing));
+  if (std::string set = clock.remark(); !set.empty()) trace.remarks.push_back(std::move(set));
   if (std::string gaps = gaps_in(trace.time); !gaps.empty()) trace.remarks.push_back(gaps);
+  trace.remarks.push_back(what_was_achieved(trace));
   return trace;
 }
 

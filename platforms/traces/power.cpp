@@ -33,6 +33,7 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
   std::vector<double> moments;
   std::vector<double>& power = trace.of(Column::power_w);
   std::int64_t negative = 0;
+  RunningClock clock;
   base::Lines lines(text);
   for (std::string_view line; lines.next(line);) {
     if (base::trimmed(line).empty()) continue;
@@ -53,8 +54,7 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
       value = 0;
     }
     if (const auto wrong = out_of_range(Column::power_w, value)) fail("Watts: " + *wrong);
-    if (!moments.empty() && *moment < moments.back()) fail("is dated before the line above");
-    moments.push_back(*moment);
+    moments.push_back(clock.next(*moment, lines.line()));
     power.push_back(value);
   }
   if (moments.empty()) throw base::UserError(file + ": has no line");
@@ -62,8 +62,11 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
     trace.remarks.push_back(
         fmt::format("{} negative reading(s) of an idle meter taken as 0", negative));
   }
-  if (std::string gaps = gaps_in(moments); !gaps.empty()) trace.remarks.push_back(gaps);
   trace.time = spread(moments, 1);
+  if (std::string set = clock.remark(); !set.empty()) trace.remarks.push_back(std::move(set));
+  if (std::string gaps = gaps_in(trace.time); !gaps.empty()) trace.remarks.push_back(gaps);
+  trace.remarks.emplace_back(
+      "power_w is what the device drew under the benchmark that was recorded");
   return trace;
 }
 

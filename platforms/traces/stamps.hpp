@@ -1,8 +1,10 @@
 #pragma once
 
-// Dates in logs, and rows that have the same one. Internal to platforms/traces.
+// Dates in logs, clocks that are set while something is logged, and rows that have the same date.
+// Internal to platforms/traces.
 
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,11 +14,53 @@
 
 namespace convoy::platforms {
 
-// Seconds since some midnight of "10-01-2025 20:05:55", "08-10-2021 17:01:45.652" (month first) or
-// "2020.02.14_13.21.26"; nothing where it is none.
+// Seconds since some midnight of "10-01-2025 20:05:55", "08-10-2021 17:01:45.652" (month first),
+// "2020.02.14_13.21.26" or "2025-10-01T20:05:50,5+02:00" (year first; a zone is passed over);
+// nothing where it is none.
 std::optional<double> parse_stamp(std::string_view text);
 
-// Moments of a log that may repeat; spread(): those of one moment evenly up to the next one.
+// What a line says of its time.
+struct Stamp {
+  enum class Kind {
+    date,      // to the year
+    yearless,  // "Oct 01 20:05:10": in a year that does not matter
+    of_day,    // "20:05:10"
+    counter,   // "1759348800.25", "[  123.456]": seconds since something
+  };
+  double seconds = 0;
+  Kind kind = Kind::date;
+};
+
+// The stamp that a line of a log begins with, whoever put it there: the program, `ts`, `date`, a
+// journal ("Oct 01 20:05:10 host tegrastats[7]: ..."), also in brackets. Nothing where there is
+// none.
+std::optional<Stamp> leading_stamp(std::string_view line);
+
+// Stamps of one log one after another, made never to go back. A clock that goes back, or jumps by
+// more than a year, was set (a start without a battery, the end of summer time): the row then
+// counts as one step behind the one above, and the rest goes on from there. Midnight and New Year
+// are no such thing for stamps without a day or a year.
+class RunningClock {
+ public:
+  double next(const Stamp& stamp, std::int64_t line);
+  double next(double seconds, std::int64_t line) {
+    return next({seconds, Stamp::Kind::date}, line);
+  }
+  // What was made of it, for people; empty where the clock was never set.
+  [[nodiscard]] std::string remark() const;
+
+ private:
+  std::optional<double> last_;  // as it was stamped, with midnights
+  double shift_ = 0;            // from stamps to what is given out
+  double wraps_ = 0;            // s, of midnights or New Years
+  double step_ = 1;             // s, between the last two rows that had one
+  std::int64_t sets_ = 0;
+  std::int64_t first_line_ = 0;
+  double first_by_ = 0;
+};
+
+// Moments of a log that may repeat. spread(): those of one moment evenly up to the next one; where
+// the log begins within a moment, its rows are the last of that one.
 std::vector<double> spread(const std::vector<double>& moments, double last_interval_s);
 
 // The longest step between two moments and how many are longer than three of the middle one; a

@@ -2,21 +2,64 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/diagnostics.hpp"
 #include "platforms/traces/import.hpp"
 #include "platforms/traces/stamps.hpp"
 
 namespace convoy::platforms {
+namespace {
 
-Trace import_tegrastats(std::string_view text, const std::string& file, double interval_s) {
+struct Row {
+  std::optional<Stamp> stamp;
+  std::int64_t line = 0;
+  double power_w = 0;  // NaN: the line does not say, as all below
+  double temperature_c = 0;
+  double memory_free_bytes = 0;
+};
+
+// The value; NaN where there is none, or none that can be.
+double allowed(std::optional<double> value, Column column, std::int64_t& out_of_bounds) {
   constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
-  constexpr std::size_t date_length = 19;  // "10-01-2025 20:05:55"
+  if (!value) return nothing;
+  if (!out_of_range(column, *value)) return *value;
+  ++out_of_bounds;
+  return nothing;
+}
+
+// The times of the rows, all of which have a stamp or none.
+std::vector<double> times_of(const std::vector<Row>& rows, double interval_s, Trace& trace) {
+  std::vector<double> moments;
+  moments.reserve(rows.size());
+  if (!rows.front().stamp) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      moments.push_back(static_cast<double>(i) * interval_s);
+    }
+    trace.remarks.push_back(
+        fmt::format("its lines have no date: taken as {:g} s apart", interval_s));
+    return moments;
+  }
+  RunningClock clock;
+  for (const Row& row : rows) moments.push_back(clock.next(*row.stamp, row.line));
+  moments = spread(moments, interval_s);
+  if (std::string set = clock.remark(); !set.empty()) trace.remarks.push_back(std::move(set));
+  if (std::string gaps = gaps_in(moments); !gaps.empty()) trace.remarks.push_back(std::move(gaps));
+  return moments;
+}
+
+}  // namespace
+
+Trace import_tegrastats(std::string_view text, const std::string& file, double interval_s,
+                        bool as_recorded) {
   Trace trace;
   trace.name = file;
-  std::vector<double> moments;
+  std::vector<Row> rows;
   std::int64_t passed_over = 0;
-  std::int64_t undated = 0;
+  std::int64_t dated = 0;
   std::int64_t out_of_bounds = 0;
+  bool memory = false;
   base::Lines lines(text);
   for (std::string_view line; lines.next(line);) {
     const auto fields = hil::parse_tegrastats(line);
@@ -24,34 +67,28 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
       passed_over += base::trimmed(line).empty() ? 0 : 1;
       continue;
     }
-    const auto date = parse_stamp(line.substr(0, date_length));
-    undated += date ? 0 : 1;
-    moments.push_back(date.value_or(static_cast<double>(moments.size()) * interval_s));
-    if (date && moments.size() > 1 && moments.back() < moments[moments.size() - 2]) {
-      throw base::UserError(
-          fmt::format("{}:{}: is dated before the line above", file, lines.line()));
+    Row row{leading_stamp(line), lines.line()};
+    dated += row.stamp ? 1 : 0;
+    row.power_w = allowed(fields->power_w(), Column::power_w, out_of_bounds);
+    row.temperature_c = allowed(fields->temperature_c(), Column::temperature_c, out_of_bounds);
+    std::optional<double> free;
+    if (fields->ram_used_bytes && fields->ram_total_bytes) {
+      free = *fields->ram_total_bytes - *fields->ram_used_bytes;
+      memory = true;
     }
-    const auto put = [&](Column column, std::optional<double> value) {
-      if (value && out_of_range(column, *value)) {
-        ++out_of_bounds;
-        value.reset();
-      }
-      trace.of(column).push_back(value.value_or(nothing));
-    };
-    put(Column::power_w, fields->power_w());
-    put(Column::temperature_c, fields->temperature_c());
-    const bool memory = fields->ram_used_bytes && fields->ram_total_bytes;
-    put(Column::memory_free_bytes,
-        memory ? std::optional(*fields->ram_total_bytes - *fields->ram_used_bytes) : std::nullopt);
+    row.memory_free_bytes = allowed(free, Column::memory_free_bytes, out_of_bounds);
+    rows.push_back(row);
   }
-  if (moments.empty()) throw base::UserError(file + ": has no line of tegrastats");
-  if (undated > 0 && undated < static_cast<std::int64_t>(moments.size())) {
+  if (rows.empty()) throw base::UserError(file + ": has no line of tegrastats");
+  const auto undated = static_cast<std::int64_t>(rows.size()) - dated;
+  if (dated > 0 && undated > dated) {
     throw base::UserError(fmt::format("{}: {} of {} lines have no date; is it two logs in one?",
-                                      file, undated, moments.size()));
+                                      file, undated, rows.size()));
   }
-  if (undated > 0) {
+  if (dated > 0 && undated > 0) {
+    std::erase_if(rows, [](const Row& row) { return !row.stamp; });
     trace.remarks.push_back(
-        fmt::format("its lines have no date: taken as {:g} s apart", interval_s));
+        fmt::format("{} line(s) without the date that the others have (torn?) left out", undated));
   }
   if (passed_over > 0) {
     trace.remarks.push_back(fmt::format("{} line(s) of something else left out", passed_over));
@@ -59,8 +96,25 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
   if (out_of_bounds > 0) {
     trace.remarks.push_back(fmt::format("{} value(s) that cannot be left out", out_of_bounds));
   }
-  if (std::string gaps = gaps_in(moments); !gaps.empty()) trace.remarks.push_back(gaps);
-  trace.time = spread(moments, interval_s);
+  trace.time = times_of(rows, interval_s, trace);
+  for (const Row& row : rows) {
+    trace.of(Column::power_w).push_back(row.power_w);
+    trace.of(Column::temperature_c).push_back(row.temperature_c);
+    if (as_recorded) trace.of(Column::memory_free_bytes).push_back(row.memory_free_bytes);
+  }
+  const std::vector<double>& power = trace.of(Column::power_w);
+  if (!std::all_of(power.begin(), power.end(), [](double w) { return std::isnan(w); })) {
+    trace.remarks.emplace_back("power_w is what the module drew under the load that was recorded");
+  }
+  if (memory && as_recorded) {
+    trace.remarks.emplace_back(
+        "memory_free_bytes is what the recorded load left free: the node's tasks come on top of "
+        "that load, and fail where it left too little");
+  } else if (memory) {
+    trace.remarks.emplace_back(
+        "its free memory was left out: it is what the recorded load left, and the node's tasks "
+        "take that load's place; --as-recorded takes it");
+  }
   return trace;
 }
 

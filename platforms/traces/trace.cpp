@@ -8,6 +8,7 @@
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "platforms/link.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -23,8 +24,8 @@ const std::array<Range, trace_columns>& ranges() {
   static const std::array<Range, trace_columns> all = {{
       {0, 1, "0 or 1"},
       {0, 1000, "from 0 to 1000, 1 is nominal"},
-      {0, 1e13, "bit/s from 0 to 1e13"},
-      {0, 1e13, "bit/s from 0 to 1e13"},
+      {0, 1e13, "0, or bit/s from 1 to 1e13"},
+      {0, 1e13, "0, or bit/s from 1 to 1e13"},
       {0, 3600, "seconds from 0 to 3600"},
       {0, 1e5, "watts from 0 to 1e5"},
       {-100, 300, "degrees Celsius from -100 to 300"},
@@ -44,11 +45,22 @@ const std::array<const char*, trace_columns>& column_names() {
   return names;
 }
 
+const char* driven_by(Column column) {
+  static const std::array<const char*, trace_columns> all = {
+      "whether the node is there",      "how fast the node computes",
+      "how fast the node sends",        "how fast the node receives",
+      "the latency of the node's link", "the node's energy, whatever the node does",
+      "nothing: it is for the eye",     "which tasks fit: one that needs more fails"};
+  return all.at(static_cast<std::size_t>(column));
+}
+
 std::optional<std::string> out_of_range(Column column, double value) {
   const Range& range = ranges().at(static_cast<std::size_t>(column));
   const bool flag = column == Column::available;
-  const bool fits =
-      value >= range.low && value <= range.high && (!flag || value == 0 || value == 1);
+  const bool rate = column == Column::up_bps || column == Column::down_bps;
+  const bool fits = value >= range.low && value <= range.high &&
+                    (!flag || value == 0 || value == 1) &&
+                    (!rate || value == 0 || value >= lowest_rate_bps);
   if (fits) return std::nullopt;
   return fmt::format("{:g} is out of range: expected {}", value, range.rule);
 }

@@ -22,7 +22,7 @@ namespace convoy::platforms {
 enum class Column {
   available,  // 1: there; 0: away
   speed,      // of computing, a share of nominal; 0: it stands still
-  up_bps,     // bit/s that the node can send, and receive
+  up_bps,     // bit/s that the node can send, and receive: 0, or at least 1
   down_bps,
   latency_s,          // of its link; for transfers that start from then on
   power_w,            // that the whole device draws
@@ -32,6 +32,8 @@ enum class Column {
 constexpr int trace_columns = 8;
 constexpr std::size_t most_rows = 20'000'000;  // of what is made or converted
 const std::array<const char*, trace_columns>& column_names();
+// What follows from a column: "how fast the node computes".
+const char* driven_by(Column column);
 
 struct Trace {
   std::string name;          // file, or what made it

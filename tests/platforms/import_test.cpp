@@ -7,7 +7,11 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <ctime>
+#include <iostream>
+#include <random>
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
@@ -206,9 +210,24 @@ TEST(GNetTrack, RowsOfOneSecondAreAveraged) {
   EXPECT_THAT(t.of(Column::down_bps), ElementsAre(100e3, 250e3, 50e3, 50e3));
   EXPECT_THAT(t.of(Column::up_bps), ElementsAre(10e3, 30e3, 5e3, 5e3));
   EXPECT_THAT(t.time[1] - t.time[0], 1);
-  ASSERT_EQ(t.remarks.size(), 2U);
+  ASSERT_EQ(t.remarks.size(), 3U);
   EXPECT_THAT(t.remarks[0], HasSubstr("1 row(s) share a second"));
   EXPECT_THAT(t.remarks[1], HasSubstr("1 row(s) without a bitrate"));
+  EXPECT_THAT(t.remarks[2], HasSubstr("not what its link could carry"));
+}
+
+TEST(GNetTrack, ADirectionThatOnlyAcknowledgedIsWarnedOf) {
+  const auto remark = [](double down, double up) {
+    return import_gnettrack(fmt::format("Timestamp,DL_bitrate,UL_bitrate\n"
+                                        "2020.02.14_13.21.59,{},{}\n",
+                                        down, up),
+                            "g.csv")
+        .remarks.back();
+  };
+  EXPECT_THAT(remark(20000, 57), HasSubstr("leave up_bps out"));
+  EXPECT_THAT(remark(20000, 57), HasSubstr("only = [\"down_bps\"]"));
+  EXPECT_THAT(remark(57, 20000), HasSubstr("only = [\"up_bps\"]"));
+  EXPECT_THAT(remark(20000, 5000), testing::Not(HasSubstr("leave")));
 }
 
 TEST(GNetTrack, WhatIsWrongIsNamedWithItsLine) {
@@ -218,8 +237,6 @@ TEST(GNetTrack, WhatIsWrongIsNamedWithItsLine) {
   };
   expect_error(reading(""), "has no row");
   expect_error(reading("yesterday,1,1\n"), "g.csv:2: Timestamp: is no date");
-  expect_error(reading("2020.02.14_13.22.00,1,1\n2020.02.14_13.21.00,1,1\n"),
-               "g.csv:3: Timestamp: comes before");
   expect_error(reading("2020.02.14_13.22.00,-5,1\n"), "g.csv:2: DL_bitrate: -5000 is out of range");
   expect_error(reading("2020.02.14_13.22.00,5 Mbit,1\n"), "\"5 Mbit\" is no finite number");
   expect_error([] { import_gnettrack("a,b\n1,2\n", "g.csv"); }, "Timestamp, DL_bitrate and");
@@ -267,7 +284,7 @@ TEST(MlperfPower, NegativeReadingsOfAnIdleMeterAreRepaired) {
       "p.csv");
   EXPECT_THAT(t.of(Column::power_w), ElementsAre(0, 8.5, 9, 7));
   EXPECT_DOUBLE_EQ(t.time[1] - t.time[0], 1);
-  ASSERT_EQ(t.remarks.size(), 2U);
+  ASSERT_EQ(t.remarks.size(), 3U);
   EXPECT_THAT(t.remarks[0], HasSubstr("1 negative reading"));
   EXPECT_THAT(t.remarks[1], HasSubstr("the longest 10.0 s"));
 }
@@ -280,8 +297,6 @@ TEST(MlperfPower, WhatIsWrongIsNamedWithItsLine) {
   expect_error(reading("Time,13-40-2021 17:01:45,Watts,1\n"), "is no date");
   expect_error(reading("Time,08-10-2021 17:01:45,Watts,nan\n"), "\"nan\" is no finite number");
   expect_error(reading("Time,08-10-2021 17:01:45,Watts,-500\n"), "-500 is out of range");
-  expect_error(reading("Time,08-10-2021 17:01:45,Watts,1\nTime,08-10-2021 17:01:44,Watts,1\n"),
-               "p.csv:2: is dated before");
 }
 
 TEST(TegrastatsTrace, OfSeveralReleases) {
@@ -289,7 +304,7 @@ TEST(TegrastatsTrace, OfSeveralReleases) {
       "10-01-2025 20:05:55 RAM 2274/6834MB CPU [99%@1189,off] GPU@38C VDD_IN 5542mW/5542mW\n"
       "10-01-2025 20:05:56 RAM 2303/6834MB CPU [99%@1189,off] GPU@39.5C VDD_IN 5600mW/5571mW\n"
       "10-01-2025 20:05:56 RAM 2303/6834MB CPU [99%@1189,off] GPU@40C VDD_IN 5700mW/5571mW\n",
-      "t.log", 1);
+      "t.log", 1, true);
   EXPECT_THAT(dated.of(Column::power_w), ElementsAre(5.542, 5.6, 5.7));
   EXPECT_THAT(dated.of(Column::temperature_c), ElementsAre(38, 39.5, 40));
   EXPECT_DOUBLE_EQ(dated.of(Column::memory_free_bytes)[0], (6834.0 - 2274) * 1024 * 1024);
@@ -311,15 +326,205 @@ TEST(TegrastatsTrace, WhatIsWrongIsNamed) {
   expect_error(
       [] {
         import_tegrastats(
-            "10-01-2025 20:05:55 RAM 1/2MB GPU@1C\n10-01-2025 20:05:54 RAM 1/2MB GPU@1C\n", "t.log",
+            "10-01-2025 20:05:55 RAM 1/2MB GPU@1C\nRAM 1/2MB GPU@1C\nRAM 1/2MB GPU@1C\n", "t.log",
             1);
       },
-      "t.log:2: is dated before");
-  expect_error(
-      [] {
-        import_tegrastats("10-01-2025 20:05:55 RAM 1/2MB GPU@1C\nRAM 1/2MB GPU@1C\n", "t.log", 1);
-      },
-      "1 of 2 lines have no date");
+      "2 of 3 lines have no date");
+}
+
+// One line of a log: row i draws 1 + i / 1000 W.
+std::string tegrastats_line(std::size_t i) {
+  return fmt::format(
+      "RAM {}/6834MB (lfb 27x4MB) SWAP 5/3417MB (cached 2MB) CPU [9%@1189,off] EMC_FREQ 0% "
+      "GR3D_FREQ 10% AUX@36C CPU@40C GPU@38C PMIC@50C VDD_IN {}mW/5000mW VDD_SOC 1234mW/1234mW",
+      2000 + i, 1000 + i);
+}
+
+// A moment as somebody stamps it, in whole seconds, or finer where the style can.
+std::string stamped(int style, double moment) {
+  const auto whole = static_cast<std::time_t>(std::floor(moment + 1e-6));
+  const int ms = static_cast<int>(std::lround(1000 * (moment - std::floor(moment + 1e-6))));
+  std::tm date{};
+  ::gmtime_r(&whole, &date);
+  const auto text = [&](const char* format) {
+    std::array<char, 64> out{};
+    std::strftime(out.data(), out.size(), format, &date);
+    return std::string(out.data());
+  };
+  switch (style) {
+    case 0:
+      return text("%m-%d-%Y %H:%M:%S ");  // tegrastats' own
+    case 1:
+      return text("[%Y-%m-%d %H:%M:%S] ");
+    case 2:
+      return text("%b %d %H:%M:%S ");  // ts
+    case 3:
+      return text("%b %e %H:%M:%S orin tegrastats[812]: ");
+    case 4:
+      return text("%Y-%m-%dT%H:%M:%S+0200 orin tegrastats[812]: ");
+    case 5:
+      return text("%a %b %e %H:%M:%S %Y: ");
+    case 6:
+      return text("%H:%M:%S ");  // without a day
+    case 7:
+      return text("%Y-%m-%d %H:%M:%S") + fmt::format(",{:03} ", std::max(ms, 0));
+    case 8:
+      return fmt::format("{}.{:03} ", whole, std::max(ms, 0));
+    default:
+      return fmt::format("[{:>12.3f}] ", moment);  // dmesg
+  }
+}
+constexpr int stamp_styles = 10;
+bool has_fractions(int style) { return style >= 7; }
+
+TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  for (int trial = 0; trial < 400; ++trial) {
+    const int style = static_cast<int>(random() % stamp_styles);
+    constexpr std::array intervals = {0.1, 0.2, 0.5, 1.0, 2.0, 10.0};
+    const double interval = intervals.at(random() % intervals.size());
+    const std::size_t rows = 60 + random() % 100;
+    // Often near midnight, and sometimes near New Year.
+    constexpr double days = 86400;
+    const double day = random() % 3 == 0 ? 19722.0 : static_cast<double>(18000 + random() % 3000);
+    const double begin = day * days + (random() % 2 == 0 ? days - 30 : random() % 86400) +
+                         interval * static_cast<double>(random() % 10);
+    std::string log;
+    std::size_t torn = 0;
+    std::vector<double> power;
+    std::vector<double> original;
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double moment = begin + interval * static_cast<double>(i);
+      const std::string line = stamped(style, moment) + tegrastats_line(i);
+      // The first line, as a log that is rotated has it, or one in between is torn.
+      if ((i == 0 || i == rows / 2) && random() % 3 == 0) {
+        log += line.substr(line.find("RAM") + 5) + "\n";
+        ++torn;
+        continue;
+      }
+      log += line + (random() % 5 == 0 ? "\r\n" : "\n");
+      power.push_back((1000 + static_cast<double>(i)) / 1000);
+      original.push_back(moment);
+    }
+    const std::string about = fmt::format("trial {}, style {}, every {} s: {}", trial, style,
+                                          interval, stamped(style, begin));
+    const Trace t = import_tegrastats(log, "t.log", 1);
+    ASSERT_EQ(t.of(Column::power_w).size(), power.size()) << about;
+    for (std::size_t i = 0; i < power.size(); ++i) {
+      ASSERT_DOUBLE_EQ(t.of(Column::power_w)[i], power[i]) << about;
+    }
+    EXPECT_FALSE(t.has(Column::memory_free_bytes)) << about;
+    // Whole seconds lose a fraction, and those are put back as far as rows lie evenly.
+    const double exact = has_fractions(style) || interval >= 1 ? 2e-3 : 1.01 * interval + 2e-3;
+    for (std::size_t i = 0; i < power.size(); ++i) {
+      const double passed = t.time[i] - t.time[0];
+      ASSERT_NEAR(passed, original[i] - original[0], exact) << about << ", row " << i;
+      if (i > 0) {
+        ASSERT_GT(t.time[i], t.time[i - 1]) << about;
+      }
+    }
+    const auto speaks_of = [&](const char* what) {
+      return std::any_of(t.remarks.begin(), t.remarks.end(),
+                         [&](const auto& r) { return r.find(what) != r.npos; });
+    };
+    EXPECT_EQ(speaks_of("torn?"), torn > 0) << about;
+    EXPECT_FALSE(speaks_of("clock was set")) << about;
+    EXPECT_FALSE(speaks_of("have no date")) << about;
+    EXPECT_EQ(speaks_of("gap(s)"), false) << about << testing::PrintToString(t.remarks);
+  }
+}
+
+TEST(TegrastatsTrace, AClockThatIsSetIsToldOfAndTheRowsGoOn) {
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  for (int trial = 0; trial < 200; ++trial) {
+    const double interval = 1 + random() % 3;
+    double shift = 1.7e9;
+    std::string log;
+    int sets = 0;
+    for (std::size_t i = 0; i < 100; ++i) {
+      if (i > 1 && random() % 40 == 0) {  // a step is known by then
+        // Back by a second, an hour, to 1970; or forward from there.
+        constexpr std::array jumps = {-4.0, -3600.0, -1.6e9, 1.6e9};
+        const double jump = jumps.at(random() % jumps.size());
+        if (shift + jump > 0 && shift + jump < 4e9) {
+          shift += jump;
+          ++sets;
+        }
+      }
+      log += stamped(random() % 2 == 0 ? 0 : 1, shift + interval * static_cast<double>(i)) +
+             tegrastats_line(i) + "\n";
+    }
+    const Trace t = import_tegrastats(log, "t.log", 1);
+    ASSERT_EQ(t.time.size(), 100U);
+    for (std::size_t i = 1; i < t.time.size(); ++i) {
+      ASSERT_DOUBLE_EQ(t.time[i] - t.time[i - 1], interval) << "trial " << trial << ", row " << i;
+    }
+    const auto told = std::count_if(t.remarks.begin(), t.remarks.end(), [](const auto& r) {
+      return r.find("clock was set") != r.npos;
+    });
+    EXPECT_EQ(told, sets > 0 ? 1 : 0) << trial;
+  }
+}
+
+TEST(TegrastatsTrace, TheRecordedLoadsMemoryIsTakenOnlyWhenAsked) {
+  const std::string log = "10-01-2025 20:05:55 " + tegrastats_line(0) + "\n";
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("t.log", log);
+  const Trace without = import_trace({.format = "tegrastats", .files = {file}});
+  EXPECT_FALSE(without.has(Column::memory_free_bytes));
+  EXPECT_THAT(without.remarks, testing::Contains(HasSubstr("--as-recorded takes it")));
+  EXPECT_THAT(without.remarks, testing::Contains(HasSubstr("power_w drives the node's energy")));
+  EXPECT_THAT(without.remarks, testing::Contains(HasSubstr("temperature_c drives nothing")));
+  const Trace with = import_trace({.format = "tegrastats", .files = {file}, .as_recorded = true});
+  EXPECT_THAT(with.of(Column::memory_free_bytes), ElementsAre((6834.0 - 2000) * 1024 * 1024));
+  EXPECT_THAT(with.remarks, testing::Contains(HasSubstr("fail where it left too little")));
+  // Nothing else is in it.
+  const std::string bare = folder.write("bare.log", "RAM 1/2MB\n");
+  expect_error([&] { import_trace({.format = "tegrastats", .files = {bare}}); },
+               "nothing that could drive a node");
+}
+
+TEST(TegrastatsTrace, InUtf16) {
+  const std::string log = "10-01-2025 20:05:55 " + tegrastats_line(0) + "\n10-01-2025 20:05:56 " +
+                          tegrastats_line(1) + "\n";
+  std::string wide = "\xff\xfe";
+  for (const char c : log) wide += {c, '\0'};
+  const test::TemporaryFolder folder;
+  const Trace t = import_trace({.format = "tegrastats", .files = {folder.write("t.log", wide)}});
+  EXPECT_THAT(t.of(Column::power_w), ElementsAre(1, 1.001));
+  EXPECT_THAT(t.remarks, testing::Contains(HasSubstr("is UTF-16")));
+}
+
+TEST(Imports, AClockThatIsSetStopsNoImporter) {
+  const Trace g = import_gnettrack(
+      "Timestamp,DL_bitrate,UL_bitrate\n2020.02.14_13.22.00,1,1\n2020.02.14_13.22.01,2,2\n"
+      "2020.02.14_12.22.01,3,3\n2020.02.14_12.22.02,4,4\n",
+      "g.csv");
+  EXPECT_THAT(g.of(Column::down_bps), ElementsAre(1e3, 2e3, 3e3, 4e3, 4e3));
+  EXPECT_DOUBLE_EQ(g.time[3] - g.time[0], 3);
+  EXPECT_THAT(g.remarks, testing::Contains(HasSubstr("at line 4 it goes back by 1h 00m 00s")));
+  const Trace p = import_mlperf_power(
+      "Time,08-10-2021 17:01:44,Watts,1\nTime,08-10-2021 17:01:45,Watts,2\n"
+      "Time,08-10-2021 17:01:43,Watts,3\n",
+      "p.csv");
+  EXPECT_DOUBLE_EQ(p.time[2] - p.time[0], 2);
+  EXPECT_THAT(p.remarks, testing::Contains(HasSubstr("at line 3 it goes back by 2.00 s")));
+}
+
+TEST(Traces, ARateBelowOneBitASecondIsRefused) {
+  for (const char* column : {"up_bps", "down_bps"}) {
+    for (const char* value : {"0", "1", "1.5", "1e13"}) {
+      EXPECT_NO_THROW(parse_trace(fmt::format("time_s,{}\n0,{}\n", column, value), "t.csv"));
+    }
+    for (const char* value : {"0.5", "1e-9", "-1"}) {
+      expect_error([&] { parse_trace(fmt::format("time_s,{}\n0,{}\n", column, value), "t.csv"); },
+                   fmt::format("t.csv:2: {}: ", column));
+    }
+  }
 }
 
 TEST(Imports, RealLogsAreRead) {
