@@ -5,7 +5,9 @@
 namespace convoy::platforms {
 namespace {
 
-constexpr base::Range rates = base::above(0).up_to(1e15);
+// Above it all rates are exact in the simulation (sim/world/platform.cpp); below it a unit was
+// mistaken.
+constexpr base::Range rates = base::at_least(lowest_rate_bps).up_to(1e15);
 constexpr base::Range energies = base::at_least(0).up_to(1);
 constexpr base::Range latencies = base::at_least(0).up_to(3600);
 

@@ -9,6 +9,8 @@
 
 namespace convoy::platforms {
 
+constexpr double lowest_rate_bps = 1;  // of a link, and of a trace whose rate is not 0
+
 enum class Duplex {
   half,  // both directions share one rate
   full,  // each direction has its own

@@ -110,7 +110,8 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
 
 sg::Link* Platform::create_one(const std::string& name, const Variation& bps, double latency,
                                VaryingLink*& varying) {
-  const double peak = std::max(bytes_per_s(bps.peak()), 1.0);
+  // A link whose trace is 0 all the time carries nothing, and SimGrid has none of 0.
+  const double peak = bps.peak() > 0 ? bytes_per_s(bps.peak()) : 1.0;
   sg::Link* link = zone_->create_link(name, peak)->set_latency(latency);
   if (!bps.is_constant()) {
     varying_links_.push_back(std::make_unique<VaryingLink>(VaryingLink{link, peak, bps, peak}));
