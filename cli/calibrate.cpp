@@ -171,23 +171,27 @@ int calibrate(const CalibrateArguments& arguments) {
                                       base::list_of(device->mode_names(), "and")));
   }
   const Latencies latencies = read_latencies(arguments);
-  const platforms::Machine start = platforms::usual_machine(platforms::machine(*device, *mode));
+  const platforms::Machine start = platforms::beginning(
+      latencies.steps, platforms::machine(*device, *mode), latencies.precision);
   const Calibration found = platforms::fit(latencies.steps, start, latencies.precision);
   const std::vector<Residual> left_out =
       platforms::leave_one_out(latencies.steps, start, latencies.precision);
+  platforms::Device fitted = *device;
+  const std::string note =
+      fmt::format("to {} latencies in {}, mode {}", latencies.steps.size(),
+                  latencies.precision == Precision::fp16 ? "FP16" : "FP32", mode_name);
+  const std::vector<std::string> kept = platforms::set_fitted(fitted, start, found.machine, note);
   if (!arguments.output.empty()) {
-    platforms::Device fitted = *device;
-    const std::string note =
-        fmt::format("to {} latencies in {}, mode {}", latencies.steps.size(),
-                    latencies.precision == Precision::fp16 ? "FP16" : "FP32", mode_name);
-    platforms::set_fitted(fitted, start, found.machine, note);
-    const std::vector<std::string> comments = {
+    std::vector<std::string> comments = {
         fmt::format("Fitted by convoy {} calibrate to {}", CONVOY_VERSION,
                     std::filesystem::path(arguments.file).filename().string()),
         fmt::format("Absolute error of models left out of the fit: median {:.1f} %, 90th "
                     "percentile {:.1f} %",
                     100 * platforms::error_quantile(left_out, 0.5),
                     100 * platforms::error_quantile(left_out, 0.9))};
+    for (const std::string& figure : kept) {
+      comments.push_back("Kept, the latencies say nothing of it: " + figure);
+    }
     base::write_output(arguments.output, platforms::to_toml(fitted, comments), arguments.overwrite);
   }
   if (arguments.json) {
@@ -196,7 +200,8 @@ int calibrate(const CalibrateArguments& arguments) {
                                    {"left_out",
                                     {{"median_error", platforms::error_quantile(left_out, 0.5)},
                                      {"p90_error", platforms::error_quantile(left_out, 0.9)},
-                                     {"worst_error", platforms::error_quantile(left_out, 1)}}}};
+                                     {"worst_error", platforms::error_quantile(left_out, 1)}}},
+                                   {"kept", kept}};
     for (std::size_t i = 0; i < left_out.size(); ++i) {
       json["models"].push_back({{"model", left_out[i].name},
                                 {"measured_s", left_out[i].measured},
@@ -206,6 +211,10 @@ int calibrate(const CalibrateArguments& arguments) {
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     print(latencies, found, left_out);
+    if (!kept.empty()) {
+      fmt::print("Kept as {} has them, the latencies say nothing of them: {}\n", device->name,
+                 base::list_of(kept, "and"));
+    }
   }
   return ExitStatus::done;
 }

@@ -1,8 +1,11 @@
 #include "platforms/calibration.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/diagnostics.hpp"
@@ -208,18 +211,81 @@ Machine usual_machine(Machine machine) {
   return machine;
 }
 
-void set_fitted(Device& device, const Machine& start, const Machine& found,
-                const std::string& note) {
-  const auto figure = [&](double value, double begun) {
-    if (std::abs(value / begun - 1) > 1e-6) return Figure{value, Origin::fitted, note};
-    return Figure{value, Origin::assumed, "usual; the measurements do not depend on it"};
-  };
-  device.launch_overhead = figure(found.launch_overhead, start.launch_overhead);
-  device.dense_overhead = figure(found.dense_overhead, start.dense_overhead);
-  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
-    device.efficiency.at(i) = figure(found.efficiency.at(i), start.efficiency.at(i));
+namespace {
+
+bool same(double a, double b) { return std::abs(a / b - 1) <= 1e-6; }
+
+// Each figure of `found` that stayed at `start`.
+void for_unmoved(const Machine& start, const Machine& found,
+                 const std::function<void(double Machine::*)>& single,
+                 const std::function<void(std::size_t)>& of_class) {
+  for (double Machine::*figure :
+       {&Machine::launch_overhead, &Machine::dense_overhead, &Machine::memory_efficiency}) {
+    if (same(found.*figure, start.*figure)) single(figure);
   }
-  device.memory_efficiency = figure(found.memory_efficiency, start.memory_efficiency);
+  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
+    if (same(found.efficiency.at(i), start.efficiency.at(i))) of_class(i);
+  }
+}
+
+}  // namespace
+
+Machine beginning(const std::vector<TimedStep>& steps, const Machine& device, Precision precision) {
+  const Machine usual = usual_machine(device);
+  const Machine found = fit(steps, usual, precision).machine;
+  Machine start = usual;
+  for_unmoved(
+      usual, found,
+      [&](double Machine::*figure) {
+        // The search is by logarithms: what the device does without is searched from the usual.
+        if (device.*figure > 0) start.*figure = device.*figure;
+      },
+      [&](std::size_t i) { start.efficiency.at(i) = device.efficiency.at(i); });
+  return start;
+}
+
+std::vector<std::string> set_fitted(Device& device, const Machine& start, const Machine& found,
+                                    const std::string& note) {
+  constexpr auto elementwise = static_cast<std::size_t>(engine::OpClass::elementwise);
+  constexpr auto pooling = static_cast<std::size_t>(engine::OpClass::pooling);
+  const Device base = device;
+  const auto fitted = [&](double value) { return Figure{value, Origin::fitted, note}; };
+  device.launch_overhead = fitted(found.launch_overhead);
+  device.dense_overhead = fitted(found.dense_overhead);
+  device.memory_efficiency = fitted(found.memory_efficiency);
+  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
+    device.efficiency.at(i) = fitted(found.efficiency.at(i));
+  }
+  // A file without it takes that of elementwise.
+  device.pooling_given = true;
+  std::vector<std::string> kept;
+  const auto keep = [&](const std::string& what, const Figure& figure) {
+    kept.push_back(fmt::format("{} {:.4g} ({})", what, figure.value, name_of(figure.origin)));
+  };
+  for_unmoved(
+      start, found,
+      [&](double Machine::*figure) {
+        if (figure == &Machine::launch_overhead) {
+          device.launch_overhead = base.launch_overhead;
+          keep("launch overhead", base.launch_overhead);
+        } else if (figure == &Machine::memory_efficiency) {
+          device.memory_efficiency = base.memory_efficiency;
+          keep("memory efficiency", base.memory_efficiency);
+        } else {
+          device.dense_overhead = base.dense_overhead;
+          if (base.dense_overhead) keep("overhead of dense kernels", *base.dense_overhead);
+        }
+      },
+      [&](std::size_t i) {
+        device.efficiency.at(i) = base.efficiency.at(i);
+        const bool follows = i == pooling && !base.pooling_given;
+        if (follows && device.efficiency.at(elementwise).value == base.efficiency.at(i).value) {
+          device.pooling_given = false;
+        }
+        if (!follows || device.pooling_given)
+          keep(std::string(class_keys.at(i)) + " efficiency", base.efficiency.at(i));
+      });
+  return kept;
 }
 
 double error_quantile(const std::vector<Residual>& residuals, double share) {

@@ -41,10 +41,16 @@ Calibration fit(const std::vector<engine::TimedStep>& steps, const Machine& star
 // may begin that is to owe nothing to what was assumed of the device.
 Machine usual_machine(Machine machine);
 
+// Where the search for a device's figures begins: at the usual ones, and at the device's own where
+// the steps say nothing of a figure (no step has a kernel of that class, say), so that it stays.
+Machine beginning(const std::vector<engine::TimedStep>& steps, const Machine& device,
+                  Precision precision);
+
 // Writes what was fitted into a device, with that note. What stayed where the search began
-// (`start`) was not determined by the measurements, and is assumed.
-void set_fitted(Device& device, const Machine& start, const Machine& found,
-                const std::string& note);
+// (`start`, of beginning()) was not determined by the measurements: there the device keeps its
+// figure, its origin and its note. Which ones, for people: "attention efficiency 0.2 (assumed)".
+std::vector<std::string> set_fitted(Device& device, const Machine& start, const Machine& found,
+                                    const std::string& note);
 
 // Each step as predicted by a fit to the others: what can be expected of steps never measured.
 std::vector<Residual> leave_one_out(const std::vector<engine::TimedStep>& steps,
