@@ -27,6 +27,7 @@ Files batches(const fs::path& folder) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("data_batch_") && name.ends_with(".bin")) files.push_back(entry.path());
   }
+  if (error) throw base::UserError(folder.string() + ": cannot be read: " + error.message());
   if (files.empty()) {
     throw base::UserError(
         fmt::format("{}: there is no data_batch_1.bin; unpack the binary version of CIFAR-10 there",

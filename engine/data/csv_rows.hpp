@@ -1,6 +1,7 @@
 #pragma once
 
-// The rows of a CSV file of labelled texts (RFC 4180): the label, then one or more columns of text.
+// The rows of a CSV file of labelled texts (RFC 4180). Without a heading the label comes first,
+// then one or more columns of text; a heading says by its names which column is what.
 
 #include <cstdint>
 #include <filesystem>
@@ -12,12 +13,24 @@ namespace convoy::engine {
 struct CsvRow {
   std::int64_t line = 0;  // where it begins, from 1
   std::string label;
-  std::string text;  // the other columns, joined by a space
+  std::string text;  // the columns of text, joined by a space
 };
 
-// Throws base::UserError naming file and line: not there, bad quoting, a row of one column, no
-// rows. A first row is a heading, and left out, where its label reads "label" or "class" and no
-// other row has that label.
-std::vector<CsvRow> read_csv(const std::filesystem::path& path);
+struct CsvFile {
+  std::vector<CsvRow> rows;
+  std::vector<std::string> remarks;  // what was taken for what, for people
+};
+
+// Throws base::UserError naming file and line: not there, bad quoting, a row of one column or of
+// another number of columns than the heading has, no rows, labels that are texts. UTF-8, or UTF-16
+// by its mark.
+//
+// The first row is a heading where one of its cells names labels ("label", "class", "sentiment",
+// "target", ...: see csv_rows.cpp), or the label and no other row has it in that column; columns
+// of known numbers ("id", "index") are left out, and of the others those whose names say that they
+// are texts, or all. A first row whose label is like no other (no number where all others are, or
+// one that occurs only there, where each other occurs more often) is a heading too, of unknown
+// names: never a class. A remark says so.
+CsvFile read_csv(const std::filesystem::path& path);
 
 }  // namespace convoy::engine

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "base/diagnostics.hpp"
+#include "base/text.hpp"
 #include "engine/data/csv_rows.hpp"
 #include "engine/data/sources.hpp"
 #include "engine/data/subset.hpp"
@@ -41,7 +42,7 @@ class Classes {
     if (classes_.size() < 2) {
       throw base::UserError(
           fmt::format("{}: has one class only, \"{}\"; is the label in the first column?", name,
-                      rows.front().label));
+                      base::printable(rows.front().label)));
     }
     if (classes_.size() > most_classes) {
       throw base::UserError(
@@ -59,7 +60,7 @@ class Classes {
       const auto found = classes_.find(key(row.label));
       if (found == classes_.end()) {
         throw base::UserError(fmt::format("{}: line {}: label \"{}\" does not occur in training",
-                                          name, row.line, row.label));
+                                          name, row.line, base::printable(row.label)));
       }
       labels.push_back(found->second);
     }
@@ -99,13 +100,20 @@ class CsvSource : public DataSource {
     std::error_code ignored;
     const bool folder = fs::is_directory(path, ignored);
     const fs::path train_path = folder ? path / "train.csv" : path;
-    const Rows rows = read_csv(train_path);
+    CsvFile read = read_csv(train_path);
+    const Rows rows = std::move(read.rows);
+    remarks_ = std::move(read.remarks);
     const Classes classes(rows, train_path.string());
     const std::vector<int> labels = classes.labels(rows, train_path.string());
     Rows test_rows;
     if (folder) {
       const fs::path test_path = path / "test.csv";
-      test_rows = read_csv(test_path);
+      CsvFile tests = read_csv(test_path);
+      test_rows = std::move(tests.rows);
+      // Of a few rows to test on many classes may have one.
+      for (std::string& remark : tests.remarks) {
+        if (remark.find("one row only") == std::string::npos) remarks_.push_back(std::move(remark));
+      }
       const std::vector<int> test_labels = classes.labels(test_rows, test_path.string());
       make(options, classes.count(), {rows, labels, numbers(rows.size())},
            {test_rows, test_labels, numbers(test_rows.size())});
@@ -128,6 +136,7 @@ class CsvSource : public DataSource {
   [[nodiscard]] const DataShape& shape() const override { return train_.shape; }
   [[nodiscard]] const std::vector<int>& labels() const override { return train_.labels; }
   [[nodiscard]] std::int64_t test_size() const override { return test_.size(); }
+  [[nodiscard]] std::vector<std::string> remarks() const override { return remarks_; }
   [[nodiscard]] Dataset train() const override { return train_; }
   [[nodiscard]] Dataset test() const override { return test_; }
 
@@ -181,6 +190,7 @@ class CsvSource : public DataSource {
     test_.tokens = encode(test_texts, *vocabulary, options.sequence);
   }
 
+  std::vector<std::string> remarks_;
   Dataset train_;
   Dataset test_;
 };

@@ -72,6 +72,8 @@ class DataSource {
   [[nodiscard]] virtual const DataShape& shape() const = 0;
   [[nodiscard]] virtual const std::vector<int>& labels() const = 0;  // of the training part
   [[nodiscard]] virtual std::int64_t test_size() const = 0;
+  // What a user should know: what was taken for a heading, classes of a single row, ...
+  [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
   // Each throws base::UserError naming the file and what is wrong with it.
   [[nodiscard]] virtual Dataset train() const = 0;
   [[nodiscard]] virtual Dataset test() const = 0;
@@ -83,7 +85,8 @@ std::unique_ptr<DataSource> open_source(const DataOptions& options,
                                         const std::filesystem::path& folder);
 
 // A node's own split: of its indices those that it trains on and those that it tests on
-// (round(share x count) of each label), drawn by (seed, node). Both rising.
+// (round(share x count) of each label), drawn by (seed, node). Both rising. Whoever has a sample
+// trains on one.
 struct LocalSplit {
   std::vector<std::int64_t> train;
   std::vector<std::int64_t> test;

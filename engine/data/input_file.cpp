@@ -16,7 +16,10 @@ void InputFile::Close::operator()(gzFile_s* file) const { gzclose_r(file); }
 InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
   std::error_code error;
   // Not a pipe, which could keep us waiting for ever.
-  if (!std::filesystem::is_regular_file(path, error)) fail("there is no such file");
+  if (!std::filesystem::is_regular_file(path, error)) {
+    const bool there = std::filesystem::exists(path, error);
+    fail(there ? "is no plain file" : error ? error.message() : "there is no such file");
+  }
   size_ = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
   if (error) fail(error.message());
   file_.reset(gzopen(path.c_str(), "rb"));
@@ -76,6 +79,12 @@ void InputFile::expect_end() {
   if (read_some(more) > 0) {
     fail(fmt::format("goes on after the {} bytes that it should have; fetch it again", expected));
   }
+  // zlib gives what it could unpack, and says only here that the packed stream breaks off, without
+  // the sum that shows whether all of it is right.
+  int code = 0;
+  gzerror(file_.get(), &code);
+  if (code != Z_OK && code != Z_STREAM_END)
+    fail("truncated: its packed data break off; fetch it again");
 }
 
 void InputFile::fail(const std::string& message) const {

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <iostream>
 #include <iterator>
 #include <map>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -23,6 +26,7 @@ namespace {
 
 using test::TemporaryFolder;
 using testing::AllOf;
+using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
 using testing::Ge;
@@ -34,14 +38,129 @@ class Csv : public testing::Test {
  protected:
   std::vector<CsvRow> rows(const std::string& text) {
     folder_.write("a.csv", text);
-    return read_csv(folder_.path() / "a.csv");
+    CsvFile read = read_csv(folder_.path() / "a.csv");
+    remarks_ = read.remarks;
+    return read.rows;
   }
   void expect_error(const std::string& text, const std::string& message) {
     EXPECT_THAT([&] { rows(text); },
                 ThrowsMessage<base::UserError>(AllOf(HasSubstr("a.csv"), HasSubstr(message))));
   }
   TemporaryFolder folder_;
+  std::vector<std::string> remarks_;
 };
+
+// A cell with what it takes to be read as that.
+std::string quoted(const std::string& cell) {
+  if (cell.find_first_of(",\"\n") == std::string::npos) return cell;
+  std::string out = "\"";
+  for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+TEST_F(Csv, FollowsWhateverHeadingThereIs) {
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  const auto any = [&](const auto& all) { return all[random() % std::size(all)]; };
+  constexpr std::array labels = {"label",       "Label",  "CLASS",    "sentiment",
+                                 "Class Index", "target", "category", "emotion",
+                                 "class_index", "topic",  "mood"};
+  constexpr std::array texts = {"text", "Review", "sentence", "content", "Tweet", "message"};
+  constexpr std::array numbers = {"id", "", "index", "Unnamed: 0"};
+  for (int trial = 0; trial < 400; ++trial) {
+    const std::string label = any(labels);
+    const bool known = label != "mood";
+    const bool integers = random() % 2 == 0;
+    // The label in any column, but for a name that nobody knows: then the first.
+    std::vector<char> kinds = {'l', 't'};
+    if (random() % 3 == 0) kinds.push_back('t');
+    if (known && random() % 3 == 0) kinds.push_back('n');
+    if (known) std::shuffle(kinds.begin(), kinds.end(), random);
+    std::vector<std::string> heading;
+    std::set<std::string> used;
+    for (const char kind : kinds) {
+      std::string name = label;
+      while (kind != 'l' && (name == label || used.contains(name))) {
+        name = kind == 't' ? std::string(any(texts)) : std::string(any(numbers));
+      }
+      used.insert(name);
+      heading.push_back(name);
+    }
+    std::string file;
+    const auto add = [&](const std::vector<std::string>& cells) {
+      for (std::size_t c = 0; c < cells.size(); ++c) file += (c > 0 ? "," : "") + quoted(cells[c]);
+      file += random() % 4 == 0 ? "\r\n" : "\n";
+    };
+    add(heading);
+    std::vector<CsvRow> expected;
+    const int rows_in_all = 12 + static_cast<int>(random() % 40);
+    for (int i = 0; i < rows_in_all; ++i) {
+      CsvRow row;
+      row.label = integers ? std::to_string(i % 3) : std::string(1, static_cast<char>('p' + i % 3));
+      std::vector<std::string> cells;
+      for (const char kind : kinds) {
+        if (kind == 'l') cells.push_back(row.label);
+        if (kind == 'n') cells.push_back(std::to_string(i));
+        if (kind != 't') continue;
+        // Often the same few texts, with commas, quotation marks, ends of lines.
+        const std::string text = "good, \"nice\" item\n" + std::to_string(random() % 7);
+        row.text += (row.text.empty() ? "" : " ") + text;
+        cells.push_back(text);
+      }
+      add(cells);
+      expected.push_back(row);
+    }
+    const auto read = rows(file);
+    ASSERT_EQ(read.size(), expected.size()) << file;
+    for (std::size_t i = 0; i < read.size(); ++i) {
+      ASSERT_EQ(read[i].label, expected[i].label) << file;
+      ASSERT_EQ(read[i].text, expected[i].text) << file;
+    }
+    const bool plain =
+        known && kinds.front() == 'l' && std::find(kinds.begin(), kinds.end(), 'n') == kinds.end();
+    EXPECT_EQ(remarks_.empty(), plain) << file;
+    if (!known) {
+      EXPECT_THAT(remarks_, Contains(HasSubstr("is taken for a heading")));
+    }
+  }
+}
+
+TEST_F(Csv, ClassesOfOneRowAreNamed) {
+  rows("a,x\nb,y\na,z\nb,w\nc,v\nd,u\n");
+  EXPECT_THAT(remarks_, ElementsAre(HasSubstr("2 of its 4 classes have one row only: \"c\" and")));
+  rows("a,x\na,y\nb,x\nb,y\n");
+  EXPECT_THAT(remarks_, testing::IsEmpty());
+}
+
+TEST_F(Csv, TextsAreNeverClasses) {
+  // Without a heading, the label in the second column.
+  std::string swapped;
+  std::string numbered;
+  for (int i = 0; i < 40; ++i) {
+    swapped += "good nice item" + std::to_string(i % 7) + "," + (i % 2 == 0 ? "pos" : "neg") + "\n";
+    numbered += "word" + std::to_string(i % 7) + "," + std::to_string(i % 3) + "\n";
+  }
+  expect_error(swapped, "is the label there?");
+  expect_error(numbered, "is the label there?");
+  // With one it is followed.
+  EXPECT_EQ(rows("text,label\n" + swapped).front().label, "pos");
+  expect_error("label,id\na,1\nb,2\n", "names a label, \"label\", and no text");
+  expect_error("text,label\nx,a,more\n", "line 2: has 3 columns, the heading has 2");
+  expect_error("text,label\nx,\n", "line 2: has no label in column 2");
+}
+
+TEST_F(Csv, InUtf16IsReadAsSuch) {
+  const std::string text = "label,text\n0,good\n1,bad\n0,nice\n1,awful\n";
+  for (const bool little : {true, false}) {
+    std::string wide = little ? "\xff\xfe" : "\xfe\xff";
+    for (const char c : text) wide += little ? std::string{c, '\0'} : std::string{'\0', c};
+    const auto read = rows(wide);
+    ASSERT_EQ(read.size(), 4U);
+    EXPECT_EQ(read[3].text, "awful");
+    EXPECT_THAT(remarks_, ElementsAre(HasSubstr("is UTF-16")));
+  }
+}
 
 TEST_F(Csv, JoinsColumnsAndKnowsTheLinesOfItsRows) {
   const auto all = rows(
@@ -75,6 +194,9 @@ TEST_F(Csv, NamesTheLineOfWhatIsWrong) {
   expect_error("a,\"x\ny\"\nb,\"c\"d\n", "line 3: ");
   expect_error("a,x\nb,y\"z\n", "line 2: ");
   expect_error("a,x\nb,\"never closed\n\n", "line 2: ");
+  std::filesystem::create_directory(folder_.path() / "folder");
+  EXPECT_THAT([&] { read_csv(folder_.path() / "folder"); },
+              ThrowsMessage<base::UserError>(HasSubstr("folder: is no plain file")));
   expect_error("", "has no rows");
   expect_error("label,text\n", "has no rows");
   EXPECT_THAT([&] { read_csv(folder_.path() / "b.csv"); },
