@@ -98,10 +98,14 @@ class PointRun {
  private:
   [[nodiscard]] std::shared_ptr<const sim::Scenario> scenario_of(std::int64_t number) const {
     const auto i = static_cast<std::size_t>(number);
-    if (points_[i].scenario) return points_[i].scenario;
+    if (points_[i].scenario) {
+      sim::require_runnable(*points_[i].scenario);
+      return points_[i].scenario;
+    }
     base::Diagnostics problems;
     auto scenario = sweep_.scenario(i, problems);
     if (!scenario) throw base::UserError(problems.str());
+    sim::require_runnable(*scenario);
     return std::make_shared<const sim::Scenario>(std::move(*scenario));
   }
 

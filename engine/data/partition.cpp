@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <queue>
 
 #include "base/random.hpp"
 #include "engine/data/subset.hpp"
@@ -27,10 +28,11 @@ std::vector<std::size_t> cuts(std::size_t count, const std::vector<double>& shar
   return ends;
 }
 
-void deal(const Indices& indices, const std::vector<double>& shares, std::vector<Indices>& nodes) {
+// Appends to each node its piece of the indices.
+void deal(const Indices& indices, const std::vector<std::size_t>& ends,
+          std::vector<Indices>& nodes) {
   std::size_t from = 0;
-  const std::vector<std::size_t> ends = cuts(indices.size(), shares);
-  for (std::size_t node = 0; node < shares.size(); ++node) {
+  for (std::size_t node = 0; node < ends.size(); ++node) {
     nodes[node].insert(nodes[node].end(), indices.begin() + static_cast<std::ptrdiff_t>(from),
                        indices.begin() + static_cast<std::ptrdiff_t>(ends[node]));
     from = ends[node];
@@ -49,6 +51,91 @@ std::vector<double> dirichlet(double alpha, std::size_t n, base::Random& random)
   return shares;
 }
 
+// Samples that the nodes lack, and how many lack some.
+struct Lack {
+  std::int64_t samples = 0;
+  int nodes = 0;
+};
+
+// How the members of each class are cut, by shares that are drawn; sizes[c]: members of class c.
+class Draws {
+ public:
+  using Ends = std::vector<std::vector<std::size_t>>;  // [class][node]
+
+  Draws(std::vector<std::size_t> sizes, std::size_t nodes, double alpha, std::int64_t least)
+      : sizes_(std::move(sizes)), nodes_(nodes), alpha_(alpha), least_(least) {}
+
+  // The first draw that gives each node enough, or the one that comes nearest.
+  Ends best(base::Random& random, PartitionReport& report) const {
+    Ends best = draw(random);
+    Lack fewest = lack(best);
+    for (report.draws = 1; fewest.samples > 0 && report.draws < redraws; ++report.draws) {
+      Ends next = draw(random);
+      const Lack lacking = lack(next);
+      if (lacking.samples >= fewest.samples) continue;
+      fewest = lacking;
+      best = std::move(next);
+    }
+    report.short_nodes = fewest.nodes;
+    return best;
+  }
+
+ private:
+  [[nodiscard]] Ends draw(base::Random& random) const {
+    Ends ends;
+    for (const std::size_t size : sizes_)
+      ends.push_back(cuts(size, dirichlet(alpha_, nodes_, random)));
+    return ends;
+  }
+
+  [[nodiscard]] Lack lack(const Ends& ends) const {
+    std::vector<std::int64_t> has(nodes_, 0);
+    for (const auto& of_class : ends) {
+      std::size_t from = 0;
+      for (std::size_t node = 0; node < nodes_; ++node) {
+        has[node] += static_cast<std::int64_t>(of_class[node] - from);
+        from = of_class[node];
+      }
+    }
+    Lack all;
+    for (const std::int64_t n : has) {
+      all.samples += std::max<std::int64_t>(least_ - n, 0);
+      all.nodes += n < least_ ? 1 : 0;
+    }
+    return all;
+  }
+
+  std::vector<std::size_t> sizes_;
+  std::size_t nodes_;
+  double alpha_;
+  std::int64_t least_;
+};
+
+// Gives each node that has fewer than `least` samples some of those who have most, drawn from all
+// that they have. `least` times the nodes is no more than there are.
+std::int64_t top_up(std::vector<Indices>& parts, std::size_t least, base::Random& random) {
+  std::vector<std::size_t> receivers;
+  std::priority_queue<std::pair<std::size_t, std::size_t>> givers;  // what it has, who
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (parts[p].size() < least) receivers.push_back(p);
+    if (parts[p].size() > least) givers.emplace(parts[p].size(), p);
+  }
+  std::int64_t moved = 0;
+  for (const std::size_t receiver : receivers) {
+    while (parts[receiver].size() < least) {
+      Indices& giver = parts[givers.top().second];
+      const std::size_t which = givers.top().second;
+      givers.pop();
+      std::swap(giver[random.below(giver.size())], giver.back());
+      parts[receiver].push_back(giver.back());
+      giver.pop_back();
+      ++moved;
+      if (giver.size() > least) givers.emplace(giver.size(), which);
+    }
+  }
+  return moved;
+}
+
 }  // namespace
 
 PartitionOptions read_partition(base::TableReader reader) {
@@ -60,6 +147,9 @@ PartitionOptions read_partition(base::TableReader reader) {
   if (options.kind == PartitionKind::dirichlet || options.kind == PartitionKind::sizes) {
     options.alpha = reader.number({"alpha", "how equal the drawn shares are; small: unequal"},
                                   base::above(0).up_to(1e6), options.alpha);
+    options.least = reader.integer(
+        {"least", "samples that each node has at least; drawn again, then topped up"},
+        base::at_least(0).up_to(1e9), options.least);
   }
   if (options.kind == PartitionKind::shards) {
     options.shards = static_cast<int>(
@@ -71,7 +161,7 @@ PartitionOptions read_partition(base::TableReader reader) {
 
 std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, int classes,
                                                  int nodes, const PartitionOptions& options,
-                                                 std::uint64_t seed) {
+                                                 std::uint64_t seed, PartitionReport* report) {
   constexpr std::uint64_t purpose = 0x706172746974ULL;  // a stream of its own
   base::Random random({seed, purpose});
   const auto n = static_cast<std::size_t>(nodes);
@@ -79,21 +169,28 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
   Indices all(labels.size());
   std::iota(all.begin(), all.end(), 0);
   shuffle(all, random);
+  PartitionReport done;
+  const auto least = std::min(options.least, static_cast<std::int64_t>(all.size() / n));
+  const auto deal_drawn = [&](const std::vector<Indices>& groups) {
+    std::vector<std::size_t> sizes;
+    for (const Indices& group : groups) sizes.push_back(group.size());
+    const Draws::Ends ends = Draws(sizes, n, options.alpha, least).best(random, done);
+    for (std::size_t g = 0; g < groups.size(); ++g) deal(groups[g], ends[g], parts);
+    if (done.short_nodes > 0) done.moved = top_up(parts, static_cast<std::size_t>(least), random);
+  };
   switch (options.kind) {
     case PartitionKind::iid:
-      deal(all, std::vector<double>(n, 1.0 / nodes), parts);
+      deal(all, cuts(all.size(), std::vector<double>(n, 1.0 / nodes)), parts);
       break;
     case PartitionKind::sizes:
-      deal(all, dirichlet(options.alpha, n, random), parts);
+      deal_drawn({all});
       break;
     case PartitionKind::dirichlet: {
       std::vector<Indices> by_class(static_cast<std::size_t>(classes));
       for (const std::int64_t i : all) {
         by_class[static_cast<std::size_t>(labels[static_cast<std::size_t>(i)])].push_back(i);
       }
-      for (const Indices& members : by_class) {
-        deal(members, dirichlet(options.alpha, n, random), parts);
-      }
+      deal_drawn(by_class);
       break;
     }
     case PartitionKind::shards: {
@@ -114,6 +211,7 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
       break;
     }
   }
+  if (report != nullptr) *report = done;
   // Each part in rising order, without sorting.
   std::vector<std::int32_t> owner(labels.size(), -1);
   for (std::size_t p = 0; p < parts.size(); ++p) {

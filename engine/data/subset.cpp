@@ -73,7 +73,12 @@ LocalSplit split_local(const std::vector<std::int64_t>& indices, const std::vect
                        double test_share, std::uint64_t seed, std::int64_t node) {
   constexpr std::uint64_t purpose = 0x6c6f63616cULL;  // a stream of its own
   base::Random random({seed, purpose, static_cast<std::uint64_t>(node)});
-  return split_by_label(indices, labels, test_share, 0, random);
+  LocalSplit split = split_by_label(indices, labels, test_share, 0, random);
+  if (split.train.empty() && !split.test.empty()) {
+    split.train.push_back(split.test.front());
+    split.test.erase(split.test.begin());
+  }
+  return split;
 }
 
 std::vector<std::vector<std::int64_t>> class_counts(

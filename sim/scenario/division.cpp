@@ -21,6 +21,17 @@ void check_shards(const engine::PartitionOptions& partition, std::size_t workers
   }
 }
 
+void check_least(const engine::PartitionOptions& partition, std::size_t workers,
+                 std::size_t samples) {
+  if (partition.least > 1 && static_cast<double>(partition.least) * static_cast<double>(workers) >
+                                 static_cast<double>(samples)) {
+    throw base::UserError(fmt::format(
+        "data.partition.least: {} samples for each of {} nodes, and there are {}; lower "
+        "it, or use more samples",
+        partition.least, workers, samples));
+  }
+}
+
 void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& setting) {
   const std::size_t workers = fleet.nodes.size() - 1;
   const bool given = std::all_of(fleet.samples.begin() + 1, fleet.samples.end(),
@@ -28,6 +39,7 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
   const auto samples =
       static_cast<std::size_t>(scenario.data.samples.value_or(samples_without_source));
   check_shards(scenario.data.partition, workers, samples);
+  check_least(scenario.data.partition, workers, samples);
   std::vector<std::int64_t> sizes(workers);
   if (!given) {
     sizes = engine::partition_sizes(samples, scenario.model.classes, static_cast<int>(workers),
@@ -35,15 +47,17 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
   }
   for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
     const auto part = static_cast<double>(sizes[i - 1]);
-    const double kept = part * (1 - scenario.data.local_test_share);
-    setting.nodes[i].samples =
-        fleet.samples[i].value_or(static_cast<std::int64_t>(std::floor(kept + 1e-9)));
+    // As split_local(): whoever has a sample trains on one.
+    const double kept = std::max(std::floor(part * (1 - scenario.data.local_test_share) + 1e-9),
+                                 std::min(part, 1.0));
+    setting.nodes[i].samples = fleet.samples[i].value_or(static_cast<std::int64_t>(kept));
   }
 }
 
 }  // namespace
 
-void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting) {
+void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
+                 std::vector<std::string>& remarks) {
   if (!scenario.source) {
     divide_unseen(scenario, fleet, setting);
     return;
@@ -51,8 +65,16 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting) {
   const std::vector<int>& labels = scenario.source->labels();
   const auto workers = static_cast<int>(fleet.nodes.size()) - 1;
   check_shards(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
+  check_least(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
+  engine::PartitionReport report;
   const auto parts = engine::partition(labels, scenario.source->shape().classes, workers,
-                                       scenario.data.partition, scenario.seed);
+                                       scenario.data.partition, scenario.seed, &report);
+  if (report.moved > 0) {
+    remarks.push_back(fmt::format(
+        "data.partition: in the best of {} draws {} of {} nodes had fewer than least = {} "
+        "sample(s); they were given {} of those who had most",
+        report.draws, report.short_nodes, workers, scenario.data.partition.least, report.moved));
+  }
   scenario.parts.assign(1, {});  // the server's
   for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
     engine::LocalSplit split =
@@ -70,8 +92,8 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting) {
     }
     if (split.train.empty() && scenario.training.learn) {
       throw base::UserError(fmt::format(
-          "node {}: the partition leaves it without data to train on; use more samples, fewer "
-          "nodes, a larger data.partition.alpha or another seed",
+          "node {}: the partition leaves it without data to train on; use more samples or fewer "
+          "nodes, or raise data.partition.least",
           fleet.nodes[i].name));
     }
     setting.nodes[i].samples = static_cast<std::int64_t>(split.train.size());

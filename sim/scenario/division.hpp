@@ -8,7 +8,8 @@ namespace convoy::sim {
 
 // Works out how many samples each node trains on (setting.nodes) and, where there is a source,
 // which ones (scenario.parts). Throws base::UserError where the partition is impossible or, for a
-// run that learns, leaves a node without any.
-void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting);
+// run that learns, leaves a node without any. What should be known of it otherwise: in `remarks`.
+void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
+                 std::vector<std::string>& remarks);
 
 }  // namespace convoy::sim

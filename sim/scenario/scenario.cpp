@@ -188,6 +188,9 @@ class ScenarioReader {
 
   [[nodiscard]] const std::string& traces() const { return traces_; }
 
+  // A point of a sweep, or what its points start from: that its data cannot be divided stands in
+  // Scenario::impossible, and is no problem of the file.
+  void one_of_many() { one_of_many_ = true; }
   Scenario read(const Value& root) { return read(TableReader(root, "", problems_), root); }
   void describe(base::KeyCatalogue& keys) { read(TableReader(keys, problems_), {}); }
 
@@ -244,11 +247,19 @@ class ScenarioReader {
       setting->nodes.push_back(
           {fleet.nodes[i].name, fleet.machines[i], 0, fleet.batches[i].value_or(batch)});
     }
+    const Value* data = root.find("data");
+    const base::Location data_place = data != nullptr ? data->where : root.where;
     try {
-      divide_data(scenario, fleet, *setting);
+      std::vector<std::string> remarks;
+      divide_data(scenario, fleet, *setting, remarks);
+      for (std::string& remark : remarks) problems_.warning(data_place, std::move(remark));
     } catch (const base::UserError& e) {
-      const Value* data = root.find("data");
-      problems_.error(data != nullptr ? data->where : root.where, e.what());
+      // Of a sweep one point may be impossible, and the others not.
+      if (one_of_many_) {
+        scenario.impossible = e.what();
+      } else {
+        problems_.error(data_place, e.what());
+      }
       return scenario;
     }
     scenario.setting = std::move(setting);
@@ -286,6 +297,9 @@ class ScenarioReader {
           scenario.data.classes = std::min(scenario.model.classes, engine::glyph_kinds);
         }
         scenario.source = engine::open_source(scenario.data, folder_);
+        for (std::string& remark : scenario.source->remarks()) {
+          problems_.warning(data != nullptr ? data->where : root.where, std::move(remark));
+        }
         const engine::DataShape& shape = scenario.source->shape();
         engine::ModelOptions& m = scenario.model;
         if (!given(model, "classes")) m.classes = shape.classes;
@@ -392,6 +406,7 @@ class ScenarioReader {
   std::string path_;
   std::filesystem::path folder_;
   Diagnostics& problems_;
+  bool one_of_many_ = false;
   std::vector<std::string> kinds_;  // of schedules that the file uses
   platforms::Catalogue catalogue_;
   std::string traces_;  // of the fleet: Fleet::traces
@@ -435,16 +450,18 @@ std::vector<Change> changes_of(const std::vector<Override>& overrides) {
   return changes;
 }
 
-// `axes_found`: what its [sweep] says, where the caller wants it.
+// `axes_found`: what its [sweep] says, where the caller wants it. `point`: it is one of a sweep.
 std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
                                   const std::vector<Change>& changes, Diagnostics& problems,
-                                  std::vector<SweepAxis>* axes_found = nullptr) {
+                                  std::vector<SweepAxis>* axes_found = nullptr,
+                                  bool point = false) {
   if (problems.has_errors()) return std::nullopt;  // not TOML at all
   Value root = tree;
   ScenarioReader reader(path, problems);
   reader.resolve(root, changes);
   const std::vector<std::string> kinds = kinds_used(tree, root);
   reader.use_kinds(kinds);
+  if (point || (axes_found != nullptr && root.find("sweep") != nullptr)) reader.one_of_many();
   Scenario scenario = reader.read(root);
   const std::vector<SweepAxis> axes = read_axes(root, scenario.seed, problems);
   if (axes_found != nullptr) *axes_found = axes;
@@ -459,7 +476,13 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
         ScenarioReader again(path, all);
         again.resolve(changed, all_changes);
         again.use_kinds(kinds);
-        again.read(changed);
+        again.one_of_many();
+        const Scenario with = again.read(changed);
+        if (!with.impossible.empty()) {
+          const Value* data = changed.find("data");
+          all.warning(data != nullptr ? data->where : changed.where,
+                      with.impossible + "; a point of the sweep with this value would fail");
+        }
         // Only what the point brings about; the rest has been reported.
         for (const base::Diagnostic& d : all.all()) {
           const bool known = std::any_of(problems.all().begin(), problems.all().end(),
@@ -567,7 +590,7 @@ std::optional<Scenario> Sweep::scenario(std::size_t point, Diagnostics& problems
   all.insert(all.end(), changes.begin(), changes.end());
   // What there is to warn of was said of the whole sweep.
   Diagnostics found;
-  auto scenario = read_tree(data_->tree, data_->path, all, found);
+  auto scenario = read_tree(data_->tree, data_->path, all, found, nullptr, true);
   for (const base::Diagnostic& d : found.all()) {
     if (d.severity == base::Severity::error) problems.add(d);
   }
@@ -581,6 +604,7 @@ std::vector<base::KeyRow> scenario_keys() {
 }
 
 void require_runnable(const Scenario& scenario) {
+  if (!scenario.impossible.empty()) throw base::UserError(scenario.impossible);
   const bool real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
                                 [](const NodeConfig& node) { return node.real.has_value(); });
   if (!real) return;

@@ -109,6 +109,9 @@ struct Scenario {
   HilOptions hil;
   OutputOptions output;
   bool has_sweep = false;
+  // Of a point of a sweep: why its data cannot be divided, so that it cannot be run, and has
+  // neither setting nor nodes; empty: nothing is wrong with it.
+  std::string impossible;
 
   // The scenario as canonical TOML, without [output] and [sweep]. The hash also covers the files
   // that it names by path: the same hash and build give the same run.
