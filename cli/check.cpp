@@ -80,8 +80,8 @@ void print_partition(const sim::Scenario& scenario) {
     table.add(std::move(row));
   }
   fmt::print("\nData: {}, {} training and {} test samples, {} classes; by node and class\n{}",
-             scenario.data.source, labels.size(), scenario.source->test_size(), shape.classes,
-             table.str());
+             base::escaped(scenario.data.source), labels.size(), scenario.source->test_size(),
+             shape.classes, table.str());
   if (shown < parts.size()) fmt::print("  ... and {} more nodes\n", parts.size() - shown);
   if (classes < shape.classes) fmt::print("  ... and {} more classes\n", shape.classes - classes);
 }

@@ -107,11 +107,11 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
     all["fidelity"] = to_json(fidelity);
     fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
   } else if (arguments.csv) {
-    fmt::print("{}", comparison_csv(comparison));
+    fmt::print("{}", base::escaped(comparison_csv(comparison)));
   } else if (arguments.latex) {
-    fmt::print("{}", comparison_latex(comparison));
+    fmt::print("{}", base::escaped(comparison_latex(comparison)));
   } else {
-    fmt::print("{}", text);
+    fmt::print("{}", base::escaped(text));  // names of a store that anybody may have made
   }
 }
 

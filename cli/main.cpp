@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <sstream>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -45,7 +46,12 @@ int main(int argc, char** argv) {
     cli::add_testbed(app, status);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
+    std::ostringstream out;
+    std::ostringstream err;  // what was given stands in it
+    const int code = app.exit(e, out, err);
+    std::fputs(out.str().c_str(), stdout);
+    std::fputs(base::escaped(err.str()).c_str(), stderr);
+    return code == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
   } catch (const base::UserError& e) {
     // Names from files, stores and options stand in messages: none of them reaches the terminal
     // raw.

@@ -89,7 +89,7 @@ class PointRun {
     } catch (const std::exception& e) {
       cause = e.what();
     }
-    std::fprintf(stderr, "convoy: %s\n", cause.c_str());
+    std::fprintf(stderr, "convoy: %s\n", base::escaped(cause).c_str());
     std::replace(cause.begin(), cause.end(), '\n', ' ');
     folder_.note_failure(point.hash, cause);
     return ExitStatus::run_failed;

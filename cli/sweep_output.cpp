@@ -126,8 +126,9 @@ void print_failures(const SweepResults& results) {
       where += fmt::format("{}{} = {}", where.empty() ? "" : ", ", results.index.keys[k],
                            point.settings[k]);
     }
-    fmt::print(stderr, "convoy: point {} ({}) failed: {}; points/{}/log.txt\n", i, where,
-               base::printable(results.points[i].cause, 300), point.hash);
+    fmt::print(stderr, "convoy: point {} ({}) failed: {}; points/{}/log.txt\n", i,
+               base::escaped(where), base::printable(results.points[i].cause, 300),
+               base::escaped(point.hash));
   }
   if (said > most) fmt::print(stderr, "convoy: ... and {} more\n", said - most);
 }

@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "base/diagnostics.hpp"
+#include "base/text.hpp"
 #include "engine/api/profile.hpp"
 #include "hil/agent/agent.hpp"
 #include "platforms/profiled.hpp"
@@ -124,10 +125,10 @@ int main(int argc, char** argv) {
     agent.run();
     running = nullptr;
   } catch (const base::UserError& e) {
-    std::fprintf(stderr, "convoy-node: %s\n", e.what());
+    std::fprintf(stderr, "convoy-node: %s\n", base::escaped(e.what()).c_str());
     return 2;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "convoy-node: %s\n", e.what());
+    std::fprintf(stderr, "convoy-node: %s\n", base::escaped(e.what()).c_str());
     return 1;
   }
   return 0;

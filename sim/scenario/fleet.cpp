@@ -85,6 +85,7 @@ class FleetReader {
     shared.link = link(reader, "wifi6");
     if (reader.has("traffic")) shared.traffic = load(reader.table(traffic_key));
     reader.finish();
+    if (!base::is_printable(shared.name)) reader.error("name", "expected printable characters");
     if (!shared_.emplace(shared.name, static_cast<int>(fleet_.shared_links.size())).second) {
       reader.error("name", fmt::format("\"{}\" is there already", shared.name));
     }

@@ -4,6 +4,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/text.hpp"
 
 namespace convoy::sim {
 
@@ -72,7 +73,7 @@ bool SweepFolder::note_failure(const std::string& hash, const std::string& cause
     base::write_output((of(hash) / "failure.txt").string(), cause + "\n", true);
     return true;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "convoy: %s\n", e.what());
+    std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     return false;
   }
 }

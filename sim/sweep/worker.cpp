@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.hpp"
+
 namespace convoy::sim {
 namespace {
 
@@ -58,7 +60,7 @@ int run_in_child(const std::function<int(std::int64_t)>& run, std::int64_t point
     try {
       status = run(point);
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "convoy: %s\n", e.what());
+      std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     }
     std::fflush(nullptr);
     ::_exit(status);  // tearing SimGrid and LibTorch down takes longer than a small run
