@@ -10,11 +10,12 @@
 #include <cmath>
 #include <condition_variable>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <mutex>
 #include <thread>
 
+#include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "hil/bridge/desk.hpp"
 #include "hil/bridge/listener.hpp"
@@ -564,11 +565,10 @@ class Bridge::Impl {
     const std::filesystem::path file = options_.folder / "devices" / (peer.name + ".toml");
     std::error_code failure;
     std::filesystem::create_directories(file.parent_path(), failure);
-    std::ofstream out(file, std::ios::binary);
-    out << toml;
-    out.close();
-    if (!out) {
-      spdlog::warn("{}: could not be written", file.string());
+    try {
+      base::write_file(file, toml);
+    } catch (const base::UserError& e) {
+      spdlog::warn("{}", base::printable(e.what()));
       return;
     }
     spdlog::info("node {}: its device was measured: device = \"{}\"", name_of(peer.node),

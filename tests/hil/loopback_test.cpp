@@ -7,6 +7,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 
 #include "tests/hil/testbed_run.hpp"
 
@@ -233,6 +235,22 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
   EXPECT_THAT(real.output(), HasSubstr("out_of_memory"));
   EXPECT_THAT(real.output(), HasSubstr("node a, task"));
   EXPECT_EQ(aggregated("real")["a"], 0);
+}
+
+TEST_F(Loopback, ADiskThatIsFullHereIsNotTheNodesFault) {
+  // Nothing can be put into the folder of the updates, as on a full disk.
+  std::filesystem::create_directories(in("real"));
+  std::ofstream(in("real") + "/updates") << "a file";
+  agent("a");
+  agent("b");
+  auto& real = coordinator("real");
+  EXPECT_EQ(real.wait(120), 1) << real.output();
+  EXPECT_THAT(real.output(), testing::ContainsRegex("the update of task [0-9]+ could not be kept"));
+  EXPECT_THAT(real.output(), HasSubstr("Not a directory"));
+  EXPECT_THAT(
+      query("real",
+            "SELECT COUNT(*) FROM task WHERE outcome IN ('failed', 'refused', 'timed_out')"),
+      testing::ElementsAre("0"));
 }
 
 TEST_F(Loopback, UpdatesMayBeCompressedAndTheClockPaced) {
