@@ -225,7 +225,7 @@ TEST_F(Schema, RefusesBrokenOnes) {
             ".schedule.kind: is none of [\"fedavg\",\"cos2p\"]\n");
   EXPECT_EQ(problems("[schedule.cos2p]\nquorum = 0"), ".schedule.cos2p.quorum: is not above 0\n");
   EXPECT_EQ(problems("[schedule]\nquorum = 0.5"), ".schedule.quorum: is unknown\n");
-  EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 1.0"),
+  EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 1.5"),
             ".schedule.fedavg.participants: has none of its forms\n");
   EXPECT_EQ(problems("[[fleet.nodes]]\ncount = 2"), ".fleet.nodes[]: needs device\n");
   EXPECT_EQ(problems("[fleet.mix]\neach = { jiter = 1 }"), ".fleet.mix.each.jiter: is unknown\n");
@@ -241,6 +241,7 @@ TEST_F(Schema, TakesKeysOfSeveralForms) {
   EXPECT_EQ(problems("[training]\nbatch = { 64gb = 128, 8gb = 16 }"), "");
   EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 3"), "");
   EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 0.5"), "");
+  EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 1.0"), "");
   EXPECT_EQ(
       problems("[sweep]\n\"a.b\" = [1, \"x\"]\nzip = [[\"a.b\", \"c\"]]\ncases = [{ s = 1 }]"), "");
 }

@@ -250,8 +250,10 @@ class Keys : public testing::Test {
                std::find(form.words.begin(), form.words.end(), *word) != form.words.end();
       }
       case KeyType::integer: {
-        const auto* number = value.as<std::int64_t>();
-        return number != nullptr && form.range.holds(static_cast<double>(*number));
+        const auto* whole = value.as<std::int64_t>();
+        if (whole != nullptr) return form.range.holds(static_cast<double>(*whole));
+        const auto* number = value.as<double>();
+        return number != nullptr && *number == std::floor(*number) && form.range.holds(*number);
       }
       case KeyType::number: {
         const auto* number = value.as<double>();
