@@ -62,6 +62,8 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
     trace.remarks.push_back(
         fmt::format("{} negative reading(s) of an idle meter taken as 0", negative));
   }
+  const double first = moments.front();
+  for (double& moment : moments) moment -= first;
   trace.time = spread(moments, 1);
   if (std::string set = clock.remark(); !set.empty()) trace.remarks.push_back(std::move(set));
   if (std::string gaps = gaps_in(trace.time); !gaps.empty()) trace.remarks.push_back(gaps);

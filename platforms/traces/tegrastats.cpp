@@ -43,6 +43,9 @@ std::vector<double> times_of(const std::vector<Row>& rows, double interval_s, Tr
   }
   RunningClock clock;
   for (const Row& row : rows) moments.push_back(clock.next(*row.stamp, row.line));
+  // From 0 on: next to seconds since 1970 a tenth of one is not exact.
+  const double first = moments.front();
+  for (double& moment : moments) moment -= first;
   moments = spread(moments, interval_s);
   if (std::string set = clock.remark(); !set.empty()) trace.remarks.push_back(std::move(set));
   if (std::string gaps = gaps_in(moments); !gaps.empty()) trace.remarks.push_back(std::move(gaps));

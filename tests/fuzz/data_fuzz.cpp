@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/diagnostics.hpp"
+#include "base/text.hpp"
 #include "engine/data/dataset.hpp"
 
 namespace {
@@ -81,6 +82,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto source = convoy::engine::open_source(options, folder());
     if (source->labels().empty() || source->test_size() < 1) std::abort();
+    for (const std::string& remark : source->remarks()) {
+      if (!convoy::base::is_printable(remark)) std::abort();
+    }
     check(source->train());
     check(source->test());
   } catch (const convoy::base::UserError&) {

@@ -63,6 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case 1:
         look_at(import_tegrastats(text, "t", 0.5));
+        look_at(import_tegrastats(text, "t", 0.5, true));
         break;
       case 2:
         look_at(import_mahimahi(text, "t", Column::up_bps, 1000));
