@@ -1,7 +1,12 @@
 // Small scenarios whose timestamps are worked out by hand, met to 1e-9. Unless said otherwise a
 // transfer of 1 MB takes 1 s, a compute 10 s, an aggregation 0.5 s.
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <iostream>
+#include <map>
+#include <random>
 
 #include "tests/support/scenario_run.hpp"
 
@@ -43,6 +48,75 @@ TEST(ExactTime, ALinkLeftOutOfTheRoutesKeepsItsLatency) {
        .stop = "rounds = 1",
        .server_link = "duplex = \"full\", down_bps = 1e12, up_bps = 1e12, latency_s = 0.25"});
   EXPECT_TIME(run.summary().virtual_time_s, 13.0);
+}
+
+TEST(ExactTime, LinksOfAFewBitsASecondToo) {
+  // Nothing is rounded up to a byte a second: 80 bits down and 56 up, each node by its own rates.
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> exponent(0, 3);
+  std::vector<std::string> nodes = {
+      "link = { duplex = \"full\", down_bps = 1, up_bps = 1 }",
+      "link = { duplex = \"full\", down_bps = 4, up_bps = 4 }",
+      "link = { duplex = \"half\", down_bps = 7.5, up_bps = 7.5, latency_s = 0.25 }"};
+  std::vector<std::pair<double, double>> times = {
+      {80, 56}, {20, 14}, {80 / 7.5 + 0.25, 56 / 7.5 + 0.25}};
+  while (nodes.size() < 12) {
+    const double down = std::pow(10, exponent(random));
+    const double up = std::pow(10, exponent(random));
+    nodes.push_back(
+        fmt::format("link = {{ duplex = \"full\", down_bps = {}, up_bps = {} }}", down, up));
+    times.emplace_back(80 / down, 56 / up);
+  }
+  const ScenarioRun run = run_simple(
+      {.nodes = nodes,
+       .schedule = "kind = \"fedavg\"",
+       .stop = "rounds = 1",
+       .cost = "compute_s = 10, download_bytes = 10, upload_bytes = 7, aggregate_s = 0"});
+  std::map<std::int64_t, std::int64_t> node_of;
+  for (const auto& task : run.tasks()) node_of[task.id] = task.node;
+  int seen = 0;
+  for (const auto& a : run.activities()) {
+    if (!node_of.contains(a.task)) continue;
+    const auto& [down, up] = times.at(static_cast<std::size_t>(node_of.at(a.task)) - 1);
+    if (a.label == "download") {
+      EXPECT_TIME(a.end_s, down);
+      ++seen;
+    } else if (a.label == "upload") {
+      EXPECT_TIME(a.end_s, down + 10 + up);
+      ++seen;
+    }
+  }
+  EXPECT_EQ(seen, 2 * static_cast<int>(nodes.size()));
+}
+
+TEST(ExactTime, ATraceOfAFewBitsASecondToo) {
+  // 80 bits at 2 bit/s until 10 s, nothing until 20, 1 bit/s until 50, then 3 bit/s: 20 + 0 + 30
+  // bits, and the last 30 take 10 s.
+  const test::TemporaryFolder folder;
+  const std::string trace = folder.write("slow.csv", "time_s,down_bps\n0,2\n10,0\n20,1\n50,3\n");
+  const ScenarioRun run = run_simple(
+      {.nodes = {"link = { duplex = \"full\", down_bps = 8e6, up_bps = 8e6 }\ntrace = \"" + trace +
+                 "\""},
+       .schedule = "kind = \"fedavg\"",
+       .stop = "rounds = 1",
+       .cost = "compute_s = 10, download_bytes = 10, upload_bytes = 1e6, aggregate_s = 0"});
+  EXPECT_TIME(run.activities("download").at(0).end_s, 60);
+  EXPECT_TIME(run.activities("upload").at(0).end_s, 71);
+}
+
+TEST(ExactTime, TwoNodesShareALinkOfTwoBitsASecond) {
+  // One bit/s each: 80 s.
+  const std::string fast = "via = \"ap\"";
+  const ScenarioRun run =
+      run_simple({.nodes = {fast, fast},
+                  .schedule = "kind = \"fedavg\"",
+                  .stop = "rounds = 1",
+                  .cost = "compute_s = 10, download_bytes = 10, upload_bytes = 10, aggregate_s = 0",
+                  .shared_link = "duplex = \"full\", down_bps = 2, up_bps = 2"});
+  for (const auto& a : run.activities("download")) EXPECT_TIME(a.end_s, 80);
+  for (const auto& a : run.activities("upload")) EXPECT_TIME(a.end_s, 170);
 }
 
 TEST(ExactTime, TwoNodesShareTheServersLink) {
