@@ -130,6 +130,30 @@ TEST_F(Sweeps, AFailedPointIsReportedAndDoesNotStopTheRest) {
   EXPECT_EQ(written(), before);
 }
 
+TEST_F(Sweeps, APointWhoseDataCannotBeDividedFailsAlone) {
+  for (const char* learns : {"false", "true"}) {
+    const Output out = sweep(fmt::format(R"(
+[data]
+source = "glyphs"
+samples = 40
+test_samples = 10
+partition = {{ kind = "dirichlet", alpha = 0.1 }}
+[training]
+learn = {}
+[sweep]
+"data.partition.least" = [1, 200]
+"stop.rounds" = [1, 2]
+)",
+                                         learns),
+                             "--overwrite");
+    EXPECT_EQ(out.status, 1) << learns;
+    EXPECT_THAT(out.err, HasSubstr("point 2 (data.partition.least = 200, stop.rounds = 1) failed: "
+                                   "data.partition.least: 200 samples for each of 4 nodes"));
+    EXPECT_EQ(lines(results()), 5) << results();
+    EXPECT_EQ(written().size(), 2U) << "those that can be run were run";
+  }
+}
+
 TEST_F(Sweeps, CasesAndPairsAreAxesToo) {
   const Output out = sweep(R"(
 [sweep]

@@ -2,10 +2,14 @@
 
 #include "sim/scenario/scenario.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <random>
 #include <sstream>
 
 #include "tests/support/scenario_run.hpp"
@@ -318,6 +322,55 @@ TEST(ScheduleKeys, TheTwoSpellingsAreOneAxis) {
                         "0.2]\n\"schedule.cos2p.quorum\" = [0.1]\n")
                   .said,
               HasSubstr("is changed by two axes"));
+}
+
+// However unequal the parts are drawn, whoever takes part has something to train on.
+TEST(Division, LeavesNobodyWithoutData) {
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  int topped_up = 0;
+  for (int trial = 0; trial < 20; ++trial) {
+    const int nodes = 1 + static_cast<int>(random() % 100);
+    const int samples = nodes + static_cast<int>(random() % 500);
+    const bool learns = random() % 2 == 0;
+    const std::string text = fmt::format(
+        "seed = {}\n[[fleet.nodes]]\nname = \"n\"\ndevice = \"jetson-agx-orin-64gb\"\ncount = {}\n"
+        "[model]\narchitecture = \"mlp\"\n[data]\nsource = \"glyphs\"\nsamples = {}\n"
+        "test_samples = 10\nlocal_test_share = {}\n"
+        "partition = {{ kind = \"{}\", alpha = {} }}\n[training]\nlearn = {}\n[stop]\nrounds = 1\n",
+        random() % 1000, nodes, samples, static_cast<double>(random() % 99) / 100,
+        random() % 2 == 0 ? "dirichlet" : "sizes",
+        std::pow(10.0, -2 + static_cast<double>(random() % 30) / 10), learns);
+    base::Diagnostics problems;
+    const auto scenario = read_scenario_text(text, "t.toml", {}, problems);
+    ASSERT_TRUE(scenario) << problems.str() << text;
+    for (std::size_t i = 1; i < scenario->setting->nodes.size(); ++i) {
+      EXPECT_GE(scenario->setting->nodes[i].samples, 1) << text;
+      EXPECT_EQ(static_cast<std::int64_t>(scenario->parts[i].train.size()),
+                scenario->setting->nodes[i].samples);
+    }
+    topped_up += problems.str().find("were given") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GT(topped_up, 0);
+}
+
+TEST(Scenarios, WholeNumbersMayBeWrittenWithAPoint) {
+  const auto read = [](const std::string& count, const std::string& participants) {
+    base::Diagnostics problems;
+    const auto scenario = read_scenario_text(
+        fmt::format("[[fleet.nodes]]\ndevice = \"jetson-nano\"\ncount = {}\n[model]\n"
+                    "architecture = \"mlp\"\n[schedule]\nkind = \"fedavg\"\n"
+                    "fedavg.participants = {}\n[stop]\nrounds = 2.0\n",
+                    count, participants),
+        "t.toml", {}, problems);
+    return scenario ? static_cast<int>(scenario->world.nodes.size()) - 1 : 0;
+  };
+  EXPECT_EQ(read("2.0", "2"), 2);
+  EXPECT_EQ(read("3", "2.0"), 3);
+  EXPECT_EQ(read("3", "1.0"), 3);
+  EXPECT_EQ(read("3", "1.5"), 0);
+  EXPECT_EQ(read("2.5", "1"), 0);
 }
 
 }  // namespace
