@@ -3,11 +3,14 @@
 #include "platforms/calibration.hpp"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
+#include <iostream>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "engine/model/architecture.hpp"
 #include "platforms/catalogue.hpp"
@@ -276,14 +279,63 @@ TEST(Fit, FindsAMachineFromLatenciesAlone) {
   EXPECT_LT(error_quantile(left_out, 0.5), 0.05);
 }
 
-TEST(Fit, WhatNothingDependsOnIsNotCalledFitted) {
-  Device device;
-  Machine start = usual_machine({});
-  Machine found = start;
-  found.launch_overhead = 9e-5;
-  set_fitted(device, start, found, "to something");
-  EXPECT_EQ(device.launch_overhead.origin, Origin::fitted);
-  EXPECT_EQ(device.memory_efficiency.origin, Origin::assumed);
+TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
+  const std::uint32_t seed = std::random_device()();
+  std::cerr << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> share(0.02, 0.98);
+  for (int trial = 0; trial < 4; ++trial) {
+    // A device of any figures, and networks without attention, timed on another one.
+    Device device;
+    device.name = "mine";
+    PowerMode mode;
+    mode.name = "MAXN";
+    mode.peak_fp32 = {1e12, Origin::datasheet, ""};
+    mode.peak_fp16 = {2e12, Origin::datasheet, ""};
+    mode.memory_bandwidth = {5e10, Origin::datasheet, ""};
+    device.modes = {mode};
+    device.launch_overhead = {3e-5, Origin::measured, "own"};
+    device.memory_efficiency = {share(random), Origin::measured, "own"};
+    for (Figure& f : device.efficiency) f = {share(random), Origin::measured, "own"};
+    device.pooling_given = trial % 2 == 0;
+    if (trial % 2 == 0) device.dense_overhead = Figure{1e-5, Origin::measured, "own"};
+    const Device before = device;
+    Machine real = machine(device, mode);
+    real.launch_overhead = 8e-5;
+    real.dense_overhead = 1e-4;
+    real.efficiency[static_cast<std::size_t>(OpClass::convolution)] = 0.37;
+    std::vector<TimedStep> steps;
+    for (const char* name :
+         {"resnet18", "resnet50", "squeezenet1_1", "mobilenet_v2", "mnasnet1_0"}) {
+      engine::ModelOptions options;
+      options.architecture = name;
+      options.exits = {1.0};
+      const auto a = engine::make_architecture(options);
+      const StepCost cost = engine::inference_step(engine::trace(a, engine::full_submodel(a)), 1);
+      steps.push_back({name, cost, seconds(cost, real, Precision::fp16)});
+    }
+    const Machine start = beginning(steps, machine(device, mode), Precision::fp16);
+    const Machine found = fit(steps, start, Precision::fp16).machine;
+    const std::vector<std::string> kept = set_fitted(device, start, found, "to five");
+    constexpr auto attention = static_cast<std::size_t>(OpClass::attention);
+    EXPECT_EQ(device.efficiency[attention].value, before.efficiency[attention].value);
+    EXPECT_EQ(device.efficiency[attention].origin, Origin::measured);
+    EXPECT_EQ(device.efficiency[attention].note, "own");
+    EXPECT_THAT(kept, testing::Contains(testing::StartsWith("attention efficiency")));
+    EXPECT_EQ(device.launch_overhead.origin, Origin::fitted);
+    // What is written is the machine whose errors are reported.
+    const Machine written = machine(device, device.modes.front());
+    for (const TimedStep& t : steps) {
+      EXPECT_NEAR(seconds(t.cost, written, Precision::fp16),
+                  seconds(t.cost, found, Precision::fp16), 1e-9 * t.seconds)
+          << t.name;
+    }
+    // Each figure is either fitted or untouched.
+    for (std::size_t i = 0; i < device.efficiency.size(); ++i) {
+      const Figure& figure = device.efficiency[i];
+      EXPECT_TRUE(figure.origin == Origin::fitted || figure.value == before.efficiency[i].value);
+    }
+  }
 }
 
 // On real Jetsons: models that were left out of the fit are predicted.
