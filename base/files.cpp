@@ -197,8 +197,8 @@ void WholeFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void WholeFile::commit() {
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot be written", errno);
+void WholeFile::commit(bool durable) {
+  if (durable && ::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot be written", errno);
   // A file system over a network may say only now that there was no room.
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
@@ -212,7 +212,7 @@ void WholeFile::commit() {
     }
     fail("cannot be written", error);
   }
-  sync_folder(path_.parent_path());
+  if (durable) sync_folder(path_.parent_path());
 }
 
 void write_file(const fs::path& path, std::string_view content) {
@@ -258,13 +258,13 @@ void check_output(const std::string& path, bool overwrite) {
   }
 }
 
-void write_output(const std::string& path, const std::string& text, bool overwrite) {
+void write_output(const std::string& path, const std::string& text, bool overwrite, bool durable) {
   write_output(
-      path, [&text](std::ostream& out) { out << text; }, overwrite);
+      path, [&text](std::ostream& out) { out << text; }, overwrite, durable);
 }
 
 void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
-                  bool overwrite) {
+                  bool overwrite, bool durable) {
   if (path == "-") {
     write(std::cout);
     std::cout.flush();
@@ -278,7 +278,7 @@ void write_output(const std::string& path, const std::function<void(std::ostream
   out.exceptions(std::ios::badbit);  // what the buffer throws comes through
   write(out);
   buffer.flush();
-  file.commit();
+  file.commit(durable);
 }
 
 void make_folder(const std::string& path) {

@@ -72,7 +72,9 @@ class WholeFile {
 
   void write(std::string_view bytes);
   void write(std::span<const std::byte> bytes);
-  void commit();
+  // Not `durable`: whole for whoever reads it, and quick, but after a power cut perhaps empty or
+  // not there. For what is made again where it is missing.
+  void commit(bool durable = true);
 
  private:
   [[noreturn]] void fail(const char* what, int error) const;
@@ -101,11 +103,12 @@ void remove_drafts(const std::filesystem::path& folder);
 void check_output(const std::string& path, bool overwrite);
 
 // Whole or not at all, as WholeFile. "-": to the terminal.
-void write_output(const std::string& path, const std::string& text, bool overwrite);
+void write_output(const std::string& path, const std::string& text, bool overwrite,
+                  bool durable = true);
 // The same for what is too large to be held in memory: `write` fills the file; what it throws
 // leaves none behind.
 void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
-                  bool overwrite);
+                  bool overwrite, bool durable = true);
 
 // With those above it. Throws base::UserError where it cannot be.
 void make_folder(const std::string& path);

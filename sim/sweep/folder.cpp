@@ -70,7 +70,7 @@ std::string SweepFolder::failure(const std::string& hash) const {
 bool SweepFolder::note_failure(const std::string& hash, const std::string& cause) const {
   try {
     fs::create_directories(of(hash));
-    base::write_output((of(hash) / "failure.txt").string(), cause + "\n", true);
+    base::write_output((of(hash) / "failure.txt").string(), cause + "\n", true, false);
     return true;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());

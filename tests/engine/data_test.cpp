@@ -216,8 +216,11 @@ TEST_F(Idx, PackedFilesMayBeDamagedToo) {
   const auto path = folder_.path() / (name + ".gz");
   write_gzip(path, images(6));
   const std::string whole = test::read_file(path);
-  write(name + ".gz", whole.substr(0, whole.size() - 12));
-  expect_error(HasSubstr(name + ".gz: "));
+  // Also where only the sum at its end is cut off, so that all the images are there.
+  for (std::size_t cut = 1; cut <= 12; ++cut) {
+    write(name + ".gz", whole.substr(0, whole.size() - cut));
+    expect_error(HasSubstr(name + ".gz: "));
+  }
   std::string changed = whole;
   changed[whole.size() - 6] ^= 1;  // in the checksum
   write(name + ".gz", changed);
