@@ -8,7 +8,6 @@
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
-#include "platforms/link.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -33,6 +32,9 @@ const std::array<Range, trace_columns>& ranges() {
   }};
   return all;
 }
+
+// Of a rate that is not 0: what links have (lowest_rate_bps of platforms/link.hpp).
+constexpr double lowest_bps = 1;
 
 constexpr std::string_view synthetic_mark = "# synthetic: ";
 
@@ -60,7 +62,7 @@ std::optional<std::string> out_of_range(Column column, double value) {
   const bool rate = column == Column::up_bps || column == Column::down_bps;
   const bool fits = value >= range.low && value <= range.high &&
                     (!flag || value == 0 || value == 1) &&
-                    (!rate || value == 0 || value >= lowest_rate_bps);
+                    (!rate || value == 0 || value >= lowest_bps);
   if (fits) return std::nullopt;
   return fmt::format("{:g} is out of range: expected {}", value, range.rule);
 }
