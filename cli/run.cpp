@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cli/progress.hpp"
+#include "cli/provenance.hpp"
 #include "cli/real_run.hpp"
 #include "cli/scenario_arguments.hpp"
 #include "cli/serve.hpp"
@@ -69,6 +70,7 @@ int run(const RunArguments& arguments) {
   }
   options.mode = mode_of(arguments);
   options.version = CONVOY_VERSION;
+  if (!options.folder.empty()) options.host = provenance(scenario.training.learn);
   options.workers = arguments.workers;
   options.device = arguments.device;
   options.interrupted = &interrupted;

@@ -20,6 +20,7 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/provenance.hpp"
 #include "cli/scenario_arguments.hpp"
 #include "cli/signals.hpp"
 #include "cli/summary.hpp"
@@ -74,6 +75,7 @@ class PointRun {
       if (!arguments_.no_store) options.folder = folder;
       options.mode = sim::StoreMode::overwrite;
       options.version = CONVOY_VERSION;
+      if (!arguments_.no_store) options.host = provenance(scenario->training.learn);
       options.workers = arguments_.workers;
       options.device = arguments_.device;
       options.interrupted = &interrupted;

@@ -679,13 +679,14 @@ class Run : public WorldListener, public RunView {
                        n.waiting_s, n.usage.away_s, n.usage.bytes_in, n.usage.bytes_out,
                        n.usage.peak_memory, n.usage.energy_j, n.usage.tasks, n.usage.tasks_failed});
     }
-    store_->finish({status_, cause_, summary.virtual_time_s}, nodes,
-                   {{"file", scenario_.file},
-                    {"workers", learner_ ? fmt::format("{}", workers()) : "0"},
-                    {"device", learner_ ? options_.device : ""},
-                    {"wall_time_s", fmt::format("{:.6f}", summary.wall_time_s)},
-                    {"cpu_time_s", fmt::format("{:.6f}", cpu_s)},
-                    {"ended_unix_s", fmt::format("{}", std::time(nullptr))}});
+    std::map<std::string, std::string> host = options_.host;
+    host["file"] = scenario_.file;
+    host["workers"] = learner_ ? fmt::format("{}", workers()) : "0";
+    host["device"] = learner_ ? options_.device : "";
+    host["wall_time_s"] = fmt::format("{:.6f}", summary.wall_time_s);
+    host["cpu_time_s"] = fmt::format("{:.6f}", cpu_s);
+    host["ended_unix_s"] = fmt::format("{}", std::time(nullptr));
+    store_->finish({status_, cause_, summary.virtual_time_s}, nodes, host);
   }
 
   const Scenario& scenario_;

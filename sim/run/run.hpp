@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +44,8 @@ struct Progress {
 struct RunOptions {
   std::filesystem::path folder;  // of the store; empty: no store
   StoreMode mode = StoreMode::create;
-  std::string version;         // of Convoy, for the store
+  std::string version;                      // of Convoy, for the store
+  std::map<std::string, std::string> host;  // what made the figures, for its table host
   bool durable = true;         // what is recorded survives the machine; else only the process
   int workers = 0;             // that learn; 0: as many as the host has cores
   std::string device = "cpu";  // that learns: cpu, cuda:N
