@@ -50,7 +50,6 @@ class Sums {
     }
     const double share = (simulated_s - measured_s) / measured_s;
     error_ += std::abs(share);
-    bias_ += share;
   }
 
   void add(const Sums& other) {
@@ -63,7 +62,6 @@ class Sums {
     simulated_s_ += other.simulated_s_;
     measured_s_ += other.measured_s_;
     error_ += other.error_;
-    bias_ += other.bias_;
   }
 
   [[nodiscard]] DurationErrors means() const {
@@ -71,12 +69,12 @@ class Sums {
     if (const auto all = static_cast<double>(counts.compared); all > 0) {
       errors.simulated_s = simulated_s_ / all;
       errors.measured_s = measured_s_ / all;
+      if (*errors.measured_s > 0) {
+        errors.bias = (*errors.simulated_s - *errors.measured_s) / *errors.measured_s;
+      }
     }
     const auto lasting = static_cast<double>(counts.compared - counts.without_duration);
-    if (lasting > 0) {
-      errors.error = error_ / lasting;
-      errors.bias = bias_ / lasting;
-    }
+    if (lasting > 0) errors.error = error_ / lasting;
     return errors;
   }
 
@@ -86,7 +84,6 @@ class Sums {
   double simulated_s_ = 0;
   double measured_s_ = 0;
   double error_ = 0;
-  double bias_ = 0;
 };
 
 using SumsByLabel = std::map<NodeLabel, Sums>;

@@ -16,14 +16,18 @@
 
 namespace convoy::analysis {
 
-// Errors are shares of the measured duration: 0.1 is 10 %.
+// Errors are shares of measured durations: 0.1 is 10 %. The error is a mean over pairs, so that
+// errors up and down do not cancel. The bias is of the means, so that its sign is theirs: a mean of
+// relative errors would weigh a pair by how short its measured duration was, and could call slower
+// what on the whole was predicted faster.
 struct DurationErrors {
   std::int64_t compared = 0;            // pairs of a simulated and a measured duration
   std::optional<double> simulated_s;    // means over them; nothing where none is compared
   std::optional<double> measured_s;     // of the same pairs
   std::optional<double> error;          // mean of |simulated - measured| / measured
-  std::optional<double> bias;           // the same with its sign; above 0: the simulation is slower
-  std::int64_t without_duration = 0;    // of those compared: measured 0 s, so not in error and bias
+  std::optional<double> bias;           // (simulated_s - measured_s) / measured_s, of the means;
+                                        // above 0: simulated slower; nothing where measured_s is 0
+  std::int64_t without_duration = 0;    // of those compared: measured 0 s, so not in the error
   std::int64_t unpaired_simulated = 0;  // ended as they should, but with nothing to compare with
   std::int64_t unpaired_measured = 0;   // or, of predictions, not predicted
   std::int64_t failed_simulated = 0;    // failed or unfinished: not compared

@@ -62,16 +62,17 @@ std::string fidelity_text(const Fidelity& fidelity) {
                 : fmt::format("Errors of {} against {}\n", fidelity.simulated, fidelity.measured);
   if (!fidelity.nodes.empty()) {
     text += errors_table(fidelity);
-    text += fmt::format("  error: mean of |{0} - measured| / measured; bias above 0: {1} slower\n",
-                        predicted ? "predicted" : "simulated",
-                        predicted ? "predicted as" : "the simulation is");
+    text += fmt::format(
+        "  error: mean of |{0} - measured| / measured\n"
+        "  bias: ({0} - measured) / measured, of the two means beside it; above 0: {0} slower than "
+        "measured\n",
+        predicted ? "predicted" : "simulated");
     if (!predicted) text += "  unpaired and failed: simulated + measured; neither is compared\n";
   }
   std::int64_t without_duration = 0;
   for (const NodeErrors& row : fidelity.totals) without_duration += row.errors.without_duration;
   if (without_duration > 0) {
-    text +=
-        fmt::format("  measured as 0 s, so neither in error nor in bias: {}\n", without_duration);
+    text += fmt::format("  measured as 0 s, so not in the error: {}\n", without_duration);
   }
   if (fidelity.makespan) text += end_line("makespan", *fidelity.makespan);
   if (fidelity.to_version) {

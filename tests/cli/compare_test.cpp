@@ -59,8 +59,9 @@ TEST(Compare, TheErrorsFollowTheUsualTable) {
       "  a          train            1     5.00 s    4.00 s  25.0 %  +25.0 %     0 + 0   0 + 0\n"
       "  b          train            1     2.50 s    2.00 s  25.0 %  +25.0 %     0 + 0   0 + 0\n"
       "  all nodes  train            2     3.75 s    3.00 s  25.0 %  +25.0 %     0 + 0   0 + 0\n"
-      "  error: mean of |simulated - measured| / measured; bias above 0: the simulation is "
-      "slower\n"
+      "  error: mean of |simulated - measured| / measured\n"
+      "  bias: (simulated - measured) / measured, of the two means beside it; above 0: simulated "
+      "slower than measured\n"
       "  unpaired and failed: simulated + measured; neither is compared\n"
       "makespan: 5.00 s simulated, 4.00 s measured, error +25.0 %\n"
       "to version 1: 5.00 s simulated, 4.00 s measured, error +25.0 %\n");

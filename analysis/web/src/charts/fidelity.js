@@ -36,7 +36,8 @@ export function fidelity(page) {
     note: () =>
       `${title(pair())}: mean duration of each node and label. ` +
       'On the diagonal the simulation was right; ' +
-      'the dotted lines are 10 % off.',
+      'the dotted lines are 10 % off. Bias: (simulated − measured) / measured, of the means; above ' +
+      '0, and above the diagonal, the simulation is slower.',
     missing: () => (rows().length ? '' : 'Nothing can be compared activity by activity.'),
     height: (size) => (size.narrow ? 340 : 440),
     option(look, size) {
