@@ -68,13 +68,19 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
 }
 
 void LiveView::follow(const sim::Progress& progress) {
-  if (state_.wants_status()) {
-    analysis::LiveStatus status = status_of(progress, nodes_);
-    status.wall_time_s =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
-    state_.put(std::move(status));
-  }
+  const bool pausing = state_.is_paused();
+  if (pausing || state_.wants_status()) put(progress, pausing);
+  if (!pausing) return;
   state_.wait_while_paused(interrupted);
+  put(progress, false);
+}
+
+void LiveView::put(const sim::Progress& progress, bool at_rest) {
+  analysis::LiveStatus status = status_of(progress, nodes_);
+  status.wall_time_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+  status.at_rest = at_rest;
+  state_.put(std::move(status));
 }
 
 }  // namespace convoy::cli

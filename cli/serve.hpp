@@ -25,6 +25,8 @@ class LiveView {
   [[nodiscard]] std::string url() const { return server_->url(); }
 
  private:
+  void put(const sim::Progress& progress, bool at_rest);
+
   analysis::LiveState state_;
   std::size_t nodes_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();

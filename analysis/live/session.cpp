@@ -124,6 +124,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
             {"tasks_failed", s.tasks_failed},
             {"accuracy", optional_json(s.accuracy)},
             {"paused", host_.state().is_paused()},
+            {"at_rest", host_.state().is_paused() && s.at_rest},
             {"nodes", std::move(nodes)}};
   }
 

@@ -22,6 +22,7 @@ struct LiveStatus {
   std::int64_t tasks = 0;
   std::int64_t tasks_failed = 0;
   std::optional<double> accuracy;
+  bool at_rest = false;  // the run waits to be resumed: nothing has happened since
   struct Node {
     std::int64_t node = 0;
     std::string label;   // of the activity that it is busy with; empty: it is away
@@ -39,7 +40,8 @@ class LiveState {
   // while somebody looks. Costs next to nothing.
   [[nodiscard]] bool wants_status() const { return wanted_.load(std::memory_order_relaxed); }
   void put(LiveStatus status);
-  // Returns at once, or when the run shall go on; `interrupted` ends the wait as well.
+  // Returns at once, or when the run shall go on; `interrupted` ends the wait as well. Before it is
+  // called a status is put that is at rest, and after it one that is not.
   void wait_while_paused(const std::atomic<bool>& interrupted);
 
   // --- the server's side ------------------------------------------------------------------------

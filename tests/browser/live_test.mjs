@@ -93,6 +93,7 @@ const now = (run, time, more = {}) => ({
   tasks_failed: 1,
   accuracy: 0.5,
   paused: false,
+  at_rest: false,
   nodes: {
     node: [1, 2, 3],
     label: ['train', 'upload', ''],
@@ -190,7 +191,7 @@ test('a run from its start to its end', async () => {
     '× 40',
     '3.2 ms',
     '80 %',
-    '10 (1 failed)',
+    `${whole.figures.tasks} (${Math.max(1, whole.figures.tasks_failed)} failed)`, // who knows more
     'train',
     'upload',
     'away',
@@ -205,6 +206,10 @@ test('a run from its start to its end', async () => {
     server.heard.some((message) => message.do === 'pause')
   );
   server.send(now(whole, end * 0.8, { paused: true }));
+  await eventually(page, 'it is not at rest yet', async () =>
+    (await text(page, '.live')).includes('Stopping at the end of this moment')
+  );
+  server.send(now(whole, end * 0.8, { paused: true, at_rest: true }));
   await eventually(page, 'it says so', async () => (await text(page, '.live')).includes('Paused'));
   assert.equal(await text(page, '#pause'), 'Resume');
   await page.locator('#pause').click();
@@ -232,6 +237,95 @@ test('a run from its start to its end', async () => {
     whole.rounds.version
   );
   await page.waitForTimeout(900);
+  nothingSeen(page);
+});
+
+// `now` is ahead of `rows` at one time and behind at another: what is shown in two places is one
+// thing, whichever came last.
+test('no two places of the page contradict each other', async () => {
+  const { page, opened } = await serve();
+  const server = await opened(1);
+  const nothing = 'Nothing was judged yet: there is no accuracy and no loss.';
+  const begun = until(whole, 0);
+  begun.curve = cut(begun.curve, () => false);
+  begun.remarks = [nothing];
+  Object.assign(begun.figures, { rounds: 0, tasks: 0, accuracy: null, accuracy_best: null });
+  server.send({ type: 'run', run: begun, may_control: false, pausable: true });
+  const fact = (name) =>
+    page.evaluate(
+      (wanted) =>
+        [...document.querySelectorAll('.live .facts > div')]
+          .find((each) => each.querySelector('dt').textContent === wanted)
+          ?.querySelector('dd').textContent,
+      name
+    );
+  const row = async (name) => {
+    const cells = await page.evaluate(
+      (wanted) =>
+        [...document.querySelectorAll('#summary tr')]
+          .map((each) => [...each.querySelectorAll('th, td')].map((cell) => cell.textContent))
+          .find(([title]) => title === wanted),
+      name
+    );
+    return cells?.[1];
+  };
+  const agree = async (said) => {
+    const remarked = (await text(page, '#summary')).includes('Nothing was judged yet');
+    const accuracy = await fact('accuracy');
+    assert.equal(remarked, accuracy === '–', `${said}: "${accuracy}"`);
+    assert.equal((await row('accuracy, last')) ?? '–', accuracy, said);
+    const [last, best] = [await row('accuracy, last'), await row('accuracy, best')];
+    assert.ok(parseFloat(last ?? 0) <= parseFloat(best ?? 0), `${said}: ${last} above ${best}`);
+    assert.equal(await fact('rounds'), await row('rounds (aggregations)'), said);
+    assert.equal(
+      parseInt((await fact('node updates')).replaceAll(',', ''), 10),
+      parseInt((await row('node updates')).replaceAll(',', ''), 10),
+      said
+    );
+  };
+  // What the run says of itself comes first.
+  server.send(now(whole, end * 0.3, { accuracy: 0.104, rounds: 7, tasks: 30 }));
+  await eventually(page, 'the panel', async () => (await fact('rounds')) === '7');
+  await agree('before any row');
+
+  // Rows that are ahead of it; a curve that had been higher once.
+  const rows = slice(whole, 0, end * 0.5);
+  const judged = rows.whole.curve.accuracy.length;
+  assert.ok(judged > 2);
+  rows.whole.curve.accuracy = rows.whole.curve.accuracy.map((_, i) => (i === 1 ? 0.208 : 0.14));
+  rows.whole.figures = { ...rows.whole.figures, rounds: 9, tasks: 41, accuracy: 0.14, accuracy_best: 0.14 };
+  server.send({ type: 'rows', ...rows });
+  await eventually(page, 'the rows', async () => (await fact('rounds')) === '9');
+  assert.equal(await row('accuracy, best'), '20.8 %');
+  assert.equal(await fact('accuracy'), '14 %');
+  await agree('rows ahead');
+  server.send(now(whole, end * 0.5, { accuracy: 0.3, rounds: 8, tasks: 40 }));
+  await page.waitForTimeout(700);
+  assert.equal(await fact('rounds'), '9', 'it does not go back');
+  await agree('an older status');
+
+  server.send({ type: 'end', run: whole });
+  server.socket.close();
+  await eventually(page, 'the end', async () => (await text(page, '.live')).includes('over: done'));
+  await agree('the end');
+  nothingSeen(page);
+});
+
+test('times that are rounding alone are nothing', async () => {
+  const { page, opened } = await serve();
+  const server = await opened(1);
+  server.send({ type: 'run', run: until(whole, end * 0.3), may_control: false, pausable: true });
+  const time = end * 0.3;
+  const since = [time - 1e-12, time - 2e-7, time - 3];
+  const nodes = { ...now(whole, time).nodes, since_s: since };
+  server.send(now(whole, time, { nodes }));
+  await eventually(page, 'the nodes', async () =>
+    (await text(page, '.live .now')).includes('train')
+  );
+  const said = await text(page, '.live .now');
+  assert.match(said, /train\s+0 s/);
+  assert.match(said, /upload\s+(200|199|201)(\.\d+)? ns/);
+  assert.doesNotMatch(said, /e[-−]/);
   nothingSeen(page);
 });
 

@@ -8,7 +8,8 @@ const scales = {
     [300, 60, 'min'],
     [1, 1, 's'],
     [1e-3, 1e-3, 'ms'],
-    [0, 1e-6, 'µs'],
+    [1e-6, 1e-6, 'µs'],
+    [0, 1e-9, 'ns'],
   ],
   bytes: [
     [2 ** 40, 2 ** 40, 'TiB'],
@@ -21,7 +22,8 @@ const scales = {
     [1e6, 1e6, 'MJ'],
     [1e3, 1e3, 'kJ'],
     [1, 1, 'J'],
-    [0, 1e-3, 'mJ'],
+    [1e-3, 1e-3, 'mJ'],
+    [0, 1e-6, 'µJ'],
   ],
   share: [[0, 0.01, '%']],
   count: [[0, 1, '']],
@@ -30,15 +32,24 @@ const scales = {
 // How to write values of a unit up to `max`: {name, of(value): scaled, text(value)}.
 export function scale(unit, max) {
   const steps = scales[unit] ?? [[0, 1, unit]];
-  const size = Math.abs(max) || 0;
+  const most = Math.abs(max) || 0;
+  const size = isNothing(most, steps) ? 0 : most;
   const [, divisor, name] =
     size === 0 ? zeroStep(unit, steps) : steps.find(([from]) => size >= from);
   return {
     name,
     of: (value) => (value === null || value === undefined ? null : value / divisor),
     text: (value, digits = 3) =>
-      known(value) ? withUnit(number(value / divisor, digits), name) : '–',
+      known(value)
+        ? withUnit(number(isNothing(value, steps) ? 0 : value / divisor, digits), name)
+        : '–',
   };
+}
+
+// What is not a hundredth of the smallest unit is nothing: virtual times carry the rounding of
+// clocks, and nobody waits for 1e-12 s.
+function isNothing(value, steps) {
+  return steps.length > 1 && Math.abs(value) < steps[steps.length - 1][1] / 100;
 }
 
 function zeroStep(unit, steps) {

@@ -25,22 +25,18 @@ export function live(page) {
 
   const receive = {
     run(message) {
+      last = null;
       panel.connected(message);
       take(page, message.run, panel);
     },
     rows(message) {
       append(page.run, message);
+      keepUp(page.run, last);
       update();
     },
     now(message) {
-      page.run.virtual_time_s = Math.max(page.run.virtual_time_s ?? 0, message.virtual_time_s);
-      Object.assign(page.run.figures, {
-        rounds: message.rounds,
-        tasks: message.tasks,
-        tasks_failed: message.tasks_failed,
-        accuracy: message.accuracy,
-      });
       last = message;
+      keepUp(page.run, last);
       update();
     },
     end(message) {
@@ -104,6 +100,21 @@ export function append(run, rows) {
   Object.assign(run.timeline, rows.timeline);
 }
 
+// `now` and `rows` come by two ways, one a little after the other. So that no two places of the page
+// contradict each other, counts are those of whichever knows more, and accuracy has one source: the
+// curve, which `rows` bring together with what is remarked on it.
+export function keepUp(run, now) {
+  const { figures } = run;
+  if (now) {
+    run.virtual_time_s = Math.max(run.virtual_time_s ?? 0, now.virtual_time_s);
+    for (const key of ['rounds', 'tasks', 'tasks_failed'])
+      figures[key] = Math.max(figures[key] ?? 0, now[key]);
+  }
+  const { accuracy } = run.curve;
+  figures.accuracy = accuracy.length ? accuracy[accuracy.length - 1] : null;
+  figures.accuracy_best = accuracy.length ? accuracy.reduce((a, b) => Math.max(a, b)) : null;
+}
+
 function extend(columns, more) {
   if (!more) return;
   for (const [key, values] of Object.entries(more))
@@ -142,6 +153,8 @@ class Panel {
     });
     this.stop = button('Stop', () => send('stop'), { id: 'stop', hidden: true });
     this.paused = false;
+    this.doing = ''; // what was said last of the run: running, pausing, paused
+    this.last = null; // `now`
     this.announced = -Infinity;
     this.element = el(
       'section',
@@ -168,6 +181,7 @@ class Panel {
 
   connected({ run, may_control: may, pausable }) {
     this.say(`${run.name} is ${run.status === 'running' ? 'running' : run.status}.`);
+    this.doing = ''; // it may have been paused meanwhile, or gone on
     this.stop.hidden = !may;
     this.pause.hidden = !may || !pausable;
     this.stop.disabled = this.pause.disabled = false;
@@ -190,15 +204,39 @@ class Panel {
     this.progress.value = run.status === 'done' ? 1 : this.progress.value;
     this.stop.hidden = this.pause.hidden = true;
     this.nodes.replaceChildren();
+    if (!this.last) return;
+    const { virtual_time_s: time } = run;
+    this.fillFacts({ ...this.last, virtual_time_s: time, share: this.progress.value }, run);
   }
 
   now(now, run) {
-    if (this.paused !== now.paused) {
+    const doing = now.paused ? (now.at_rest ? 'paused' : 'pausing') : 'running';
+    if (this.doing !== doing) {
+      this.doing = doing;
       this.paused = now.paused;
       this.pause.textContent = now.paused ? 'Resume' : 'Pause';
-      this.say(now.paused ? 'Paused.' : `${run.name} is running.`);
+      this.say(
+        {
+          paused: 'Paused.',
+          pausing: 'Stopping at the end of this moment of the run …',
+          running: `${run.name} is running.`,
+        }[doing]
+      );
     }
     this.progress.value = now.share;
+    this.last = now;
+    this.fillFacts(now, run);
+    this.fillNodes(now, run);
+    if (performance.now() - this.announced > announceEvery) {
+      this.announced = performance.now();
+      this.announcement.textContent =
+        `${percent(now.share)} done, ${count(run.figures.rounds)} rounds, virtual time ` +
+        `${seconds(now.virtual_time_s)}.`;
+    }
+  }
+
+  fillFacts(now, run) {
+    const { rounds, tasks, tasks_failed: failed, accuracy } = run.figures;
     const speed = now.virtual_time_s / now.wall_time_s;
     const facts = [
       ['virtual time', seconds(now.virtual_time_s)],
@@ -206,23 +244,13 @@ class Panel {
       ['speed', speed > 0 ? `× ${number(speed, 3)}` : '–'],
       ['lag of real nodes', now.lag_ms === null ? '–' : `${number(now.lag_ms, 3)} ms`],
       ['done', percent(now.share)],
-      ['rounds', count(now.rounds)],
-      [
-        'node updates',
-        `${count(now.tasks)}${now.tasks_failed ? ` (${count(now.tasks_failed)} failed)` : ''}`,
-      ],
-      ['accuracy', percent(now.accuracy)],
+      ['rounds', count(rounds)],
+      ['node updates', `${count(tasks)}${failed ? ` (${count(failed)} failed)` : ''}`],
+      ['accuracy', percent(accuracy)],
     ];
     this.facts.replaceChildren(
       ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))
     );
-    this.fillNodes(now, run);
-    if (performance.now() - this.announced > announceEvery) {
-      this.announced = performance.now();
-      this.announcement.textContent =
-        `${percent(now.share)} done, ${count(now.rounds)} rounds, virtual time ` +
-        `${seconds(now.virtual_time_s)}.`;
-    }
   }
 
   fillNodes({ nodes, virtual_time_s: time }, run) {
