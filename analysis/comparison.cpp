@@ -15,18 +15,6 @@
 namespace convoy::analysis {
 namespace {
 
-// The highest accuracy that every run has reached, in whole percent; nothing where some run did
-// not learn.
-std::optional<double> common_accuracy(const std::vector<RunSummary>& runs) {
-  double common = 1;
-  for (const RunSummary& run : runs) {
-    if (!run.figures.accuracy_best) return std::nullopt;
-    common = std::min(common, *run.figures.accuracy_best);
-  }
-  constexpr double steps = 100;
-  return std::floor(common * steps + 1e-9) / steps;
-}
-
 bool is_whole(const RunSummary& run) { return run.run.status == sim::RunStatus::done; }
 
 // The scenario without what a group's runs may differ in.
@@ -192,28 +180,28 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
 
 }  // namespace
 
-Cases cases_of(const std::vector<RunSummary>& runs) {
-  const std::optional<double> target = common_accuracy(runs);
+Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target) {
+  std::vector<Aim> aims;
+  for (const RunSummary& run : runs) aims.push_back({run.target, run.figures.accuracy_best});
   const double shortest = shortest_run(runs);
   Cases cases;
+  cases.level = common_level(target, aims);
   cases.figures = {
       {"virtual_time_s", "virtual time", Unit::seconds, Better::less},
       {"tasks", "updates", Unit::count, Better::none},
       {"samples", "samples", Unit::count, Better::none},
       {"bytes", "bytes", Unit::bytes, Better::less},
-      {"energy_j", "energy", Unit::joules, Better::less},
+      {"energy_j", "energy (workers)", Unit::joules, Better::less},
+      {"energy_server_j", "energy (server)", Unit::joules, Better::less},
       {"utilization", "utilization", Unit::share, Better::more},
       {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
       {"accuracy", "accuracy", Unit::share, Better::more},
       {"accuracy_at_s", "at " + base::human_seconds(shortest), Unit::share, Better::more},
       {"accuracy_area_common", "area to " + base::human_seconds(shortest), Unit::share,
        Better::more}};
-  if (target) {
-    const std::string percent = fmt::format(" to {:.0f} %", 100 * *target);
-    cases.figures.push_back({"time_to_accuracy_s", "time" + percent, Unit::seconds, Better::less});
-    cases.figures.push_back({"bytes_to_accuracy", "bytes" + percent, Unit::bytes, Better::less});
-    cases.figures.push_back(
-        {"energy_to_accuracy_j", "energy" + percent, Unit::joules, Better::less});
+  if (cases.level) {
+    const std::vector<FigureName> names = figures_to(*cases.level);
+    cases.figures.insert(cases.figures.end(), names.begin(), names.end());
   }
   const std::vector<std::string> labels = labels_of(runs);
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -225,24 +213,24 @@ Cases cases_of(const std::vector<RunSummary>& runs) {
                   f.samples,
                   f.bytes_down + f.bytes_up,
                   f.energy_j,
+                  f.energy_server_j,
                   f.utilization,
                   f.peak_memory_bytes,
                   f.accuracy,
                   accuracy_at(run.curve, shortest),
                   accuracy_area(run.curve, shortest)};
-    if (target) {
-      const CurvePoint* there = first_at(run.curve, *target);
-      one.values.push_back(there ? std::optional(there->time_s) : std::nullopt);
-      one.values.push_back(there ? std::optional(there->bytes) : std::nullopt);
-      one.values.push_back(there ? std::optional(there->energy_j) : std::nullopt);
+    if (cases.level) {
+      const auto values = values_at(first_at(run.curve, cases.level->accuracy));
+      one.values.insert(one.values.end(), values.begin(), values.end());
     }
     cases.all.push_back(std::move(one));
   }
   return cases;
 }
 
-Cases cases_of(const std::vector<SweepResults>& sweeps) {
+Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target) {
   Cases all;
+  all.level = set_level(sweeps, target);
   const auto place = [&all](const FigureName& name) {
     const auto found = std::find_if(all.figures.begin(), all.figures.end(),
                                     [&](const auto& known) { return known.key == name.key; });
@@ -284,12 +272,15 @@ Comparison compare(const Cases& cases, const std::string& baseline) {
     group_of.push_back(at->second);
   }
   c.baseline = find_baseline(cases, c.groups, baseline);
+  c.level = cases.level;
+  c.runs = cases.all.size();
   for (std::size_t f = 0; f < cases.figures.size(); ++f) {
     ComparedFigure figure{cases.figures[f], std::vector<GroupFigure>(c.groups.size())};
     bool any = false;
     for (std::size_t i = 0; i < cases.all.size(); ++i) {
       figure.groups[group_of[i]].values.push_back(cases.all[i].values[f]);
       any = any || cases.all[i].values[f];
+      if (cases.figures[f].key == "time_to_accuracy_s" && cases.all[i].values[f]) ++c.reached;
     }
     if (!any) continue;
     for (GroupFigure& group : figure.groups) group.mean = mean_of(group.values);

@@ -31,16 +31,18 @@ struct Case {
 struct Cases {
   std::vector<FigureName> figures;
   std::vector<Case> all;
+  std::optional<Level> level;  // the accuracy to which they are timed
 };
 
 // Of runs: those of the same scenario but for name and seed are a group; one that did not come to
-// its end is a group of its own, since its figures are of a part. The accuracy that others are
-// timed to is the highest, in whole percent, that each has reached; the area under the accuracy is
-// taken until the end of the shortest that came to its end.
-Cases cases_of(const std::vector<RunSummary>& runs);
+// its end is a group of its own, since its figures are of a part. They are timed to the common
+// level (metrics.hpp); the area under the accuracy is taken until the end of the shortest that came
+// to its end. `target`: the level that is wanted.
+Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target = {});
 // Of sweeps: the finished points; a group is called by its settings ("kind=cos2p, batch=16"), where
-// there are several sweeps after its folder. What a sweep has no figure of is nothing there.
-Cases cases_of(const std::vector<SweepResults>& sweeps);
+// there are several sweeps after its folder. What a sweep has no figure of is nothing there. They
+// are timed to the level that is common to all of them.
+Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target = {});
 
 struct GroupFigure {
   std::vector<std::optional<double>> values;  // of the group's runs
@@ -65,6 +67,9 @@ struct Comparison {
   std::size_t baseline = 0;
   std::vector<ComparedGroup> groups;  // in the order of their first runs
   std::vector<ComparedFigure> figures;
+  std::optional<Level> level;  // the accuracy to which they are timed
+  std::size_t reached = 0;     // by how many of all runs
+  std::size_t runs = 0;        // all of them
 };
 
 // `baseline`: a group's label, one of its runs, its schedule, or a part of its label that no other

@@ -46,8 +46,8 @@ constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
      "ORDER BY version"},
     {"evaluation",
      "SELECT version, time_s, exit, blocks AS blocks_count, judged, loss, top1 AS top1_share, "
-     "top5 AS top5_share, f1 AS f1_share, untrained AS untrained_share FROM evaluation "
-     "ORDER BY rowid"},
+     "top5 AS top5_share, f1 AS f1_share, untrained AS untrained_share, bytes AS moved_bytes, "
+     "energy_j, energy_server_j FROM evaluation ORDER BY rowid"},
     {"journal",
      "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
      "ORDER BY sequence"},
@@ -113,10 +113,14 @@ std::string idle_csv(const RunTables& run, const std::vector<Round>& rounds) {
 }
 
 std::string curve_csv(const RunTables& run) {
-  std::string text = "time_s,version,accuracy_share,loss,moved_bytes,energy_j,samples_count\n";
+  const auto cell = [](const std::optional<double>& value) {
+    return value ? fmt::format("{}", *value) : "";
+  };
+  std::string text =
+      "time_s,version,accuracy_share,loss,moved_bytes,energy_j,energy_server_j,samples_count\n";
   for (const CurvePoint& p : read_curve(run)) {
-    text += fmt::format("{},{},{},{},{},{},{}\n", p.time_s, p.version, p.accuracy,
-                        p.loss ? fmt::format("{}", *p.loss) : "", p.bytes, p.energy_j, p.samples);
+    text += fmt::format("{},{},{},{},{},{},{},{}\n", p.time_s, p.version, p.accuracy, cell(p.loss),
+                        cell(p.bytes), cell(p.energy_j), cell(p.energy_server_j), p.samples);
   }
   return text;
 }

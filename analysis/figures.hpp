@@ -18,6 +18,7 @@ struct FigureName {
   std::string title;  // for people
   Unit unit = Unit::count;
   Better better = Better::none;
+  std::string note;  // for people, where a title needs one: where an accuracy to be reached is from
 };
 
 }  // namespace convoy::analysis

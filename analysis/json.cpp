@@ -56,11 +56,18 @@ Json to_json(const FigureName& name) {
   return {{"key", name.key},
           {"title", name.title},
           {"unit", name_of(name.unit)},
-          {"better", name_of(name.better)}};
+          {"better", name_of(name.better)},
+          {"note", name.note}};
+}
+
+Json to_json(const std::optional<Level>& level) {
+  if (!level) return {};
+  return {{"accuracy", level->accuracy}, {"from", level->from}};
 }
 
 Json to_json(const Comparison& comparison) {
   Json json = {{"baseline", comparison.baseline}, {"groups", Json::array()}};
+  json["level"] = to_json(comparison.level);
   for (const ComparedGroup& group : comparison.groups) {
     json["groups"].push_back(
         {{"label", group.label}, {"runs", group.runs}, {"seeds", group.seeds}});

@@ -1,5 +1,7 @@
 #include "analysis/metrics.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,8 +13,6 @@ namespace {
 // Of tasks, by the time at which they ended.
 struct Inflow {
   double time_s = 0;
-  double bytes = 0;
-  double energy_j = 0;
   double samples = 0;
 };
 
@@ -20,8 +20,7 @@ std::vector<Inflow> read_inflow(const RunTables& run) {
   std::vector<Inflow> all;
   all.reserve(run.tasks.size());
   for (const sim::TaskRow& task : run.tasks) {
-    all.push_back({task.ended_s, task.bytes_down + task.bytes_up, task.energy_j,
-                   came_in(task) ? task.samples : 0});
+    all.push_back({task.ended_s, came_in(task) ? task.samples : 0});
   }
   std::sort(all.begin(), all.end(),
             [](const Inflow& a, const Inflow& b) { return a.time_s < b.time_s; });
@@ -52,8 +51,6 @@ Curve read_curve(const RunTables& run) {
   for (const sim::EvaluationRow& e : run.evaluations) {
     if (!e.judged) continue;
     for (; next < inflow.size() && inflow[next].time_s <= e.time_s; ++next) {
-      sum.bytes += inflow[next].bytes;
-      sum.energy_j += inflow[next].energy_j;
       sum.samples += inflow[next].samples;
     }
     CurvePoint point = sum;
@@ -61,6 +58,9 @@ Curve read_curve(const RunTables& run) {
     point.version = e.version;
     point.accuracy = e.top1;
     if (!std::isnan(e.loss)) point.loss = e.loss;
+    point.bytes = e.bytes;
+    point.energy_j = e.energy_j;
+    point.energy_server_j = e.energy_server_j;
     curve.push_back(point);
   }
   return curve;
@@ -127,8 +127,11 @@ RunFigures read_figures(const RunTables& run, const Curve& curve) {
     double busy = 0;
     f.energy_j = 0;
     for (const sim::NodeEnd& node : run.node_ends) {
+      if (node.id == 0) {
+        f.energy_server_j = node.energy_j;
+        continue;
+      }
       *f.energy_j += node.energy_j;
-      if (node.id == 0) continue;
       busy += node.busy_s;
       keep_largest(f.peak_memory_bytes, node.peak_memory_bytes);
     }
@@ -170,18 +173,46 @@ bool learns(const RunTables& run) {
   return value != nullptr && *value;
 }
 
-std::optional<double> target_accuracy(const RunTables& run) {
+std::string percent(const Level& level) { return fmt::format("{:.6g} %", 100 * level.accuracy); }
+
+std::optional<Level> target_of(const RunTables& run) {
   for (const auto& [table, key] : {std::pair{"evaluation", "target"}, {"stop", "accuracy"}}) {
     const std::optional<base::Value> target = setting_of(run, table, key);
     if (!target) continue;
-    if (const double* value = target->as<double>()) return *value;
-    if (const std::int64_t* whole = target->as<std::int64_t>()) return static_cast<double>(*whole);
+    const std::string from = fmt::format("{}.{} of the scenario", table, key);
+    if (const double* value = target->as<double>()) return Level{*value, from};
+    if (const std::int64_t* whole = target->as<std::int64_t>()) {
+      return Level{static_cast<double>(*whole), from};
+    }
   }
   return std::nullopt;
 }
 
+std::optional<Level> common_level(std::optional<double> wanted, const std::vector<Aim>& runs) {
+  if (wanted) return Level{*wanted, "--target"};
+  std::optional<Level> target;
+  bool agree = true;
+  for (const Aim& run : runs) {
+    if (!run.target) continue;
+    agree = agree && (!target || target->accuracy == run.target->accuracy);
+    if (!target) target = run.target;
+  }
+  if (target && agree) return target;
+  if (runs.empty()) return std::nullopt;
+  double common = 1;
+  for (const Aim& run : runs) {
+    if (!run.best) return std::nullopt;
+    common = std::min(common, *run.best);
+  }
+  constexpr double steps = 100;
+  return Level{std::floor(common * steps + 1e-9) / steps,
+               fmt::format("{}the highest whole percent that all of them reached; it depends on "
+                           "which they are: --target fixes it",
+                           target ? "their targets differ: " : "")};
+}
+
 RunSummary summary_of(const RunTables& run) {
-  RunSummary summary{run.folder, run.run, {}, read_curve(run)};
+  RunSummary summary{run.folder, run.run, {}, read_curve(run), target_of(run)};
   summary.figures = read_figures(run, summary.curve);
   return summary;
 }

@@ -12,15 +12,17 @@
 
 namespace convoy::analysis {
 
-// How accuracy grew. What has "come in" by a time is of the tasks that had ended by then.
+// How accuracy grew, and what the run had taken by then: the same quantities as those of the whole
+// run (RunFigures), up to that time. Those of the last point are the run's where it ends with it.
 struct CurvePoint {
   double time_s = 0;  // virtual
   std::int64_t version = 0;
   double accuracy = 0;  // 0 to 1, of the exit that is judged
   std::optional<double> loss;
-  double bytes = 0;     // down and up
-  double energy_j = 0;  // of their activities
-  double samples = 0;   // trained on, of updates that came in
+  std::optional<double> bytes;     // down and up; nothing: the store does not say
+  std::optional<double> energy_j;  // that the workers drew: computing, links, idle while present
+  std::optional<double> energy_server_j;  // likewise the server
+  double samples = 0;                     // trained on, of updates that came in
 };
 using Curve = std::vector<CurvePoint>;  // by time; empty where the run did not learn
 
@@ -50,7 +52,8 @@ struct RunFigures {
   std::optional<double> untrained;  // share of the parameters that no update has held
   // Of a run that is over:
   std::optional<double> utilization;  // sum of busy time over (workers x virtual time) (Co-S2P)
-  std::optional<double> energy_j;     // that all nodes drew, links included
+  std::optional<double> energy_j;     // that the workers drew: computing, links, idle while present
+  std::optional<double> energy_server_j;    // likewise the server
   std::optional<double> peak_memory_bytes;  // of the worker that needed most
   // Of one that learns:
   std::optional<double> accuracy;  // last
@@ -69,8 +72,25 @@ std::vector<double> lost_time(const RunTables& run);
 // Whether the scenario has the run learn (training.learn).
 bool learns(const RunTables& run);
 
+// An accuracy that is to be reached.
+struct Level {
+  double accuracy = 0;  // 0 to 1
+  std::string from;     // for people: what says that it is this one
+};
+std::string percent(const Level& level);  // "80 %"
+
 // The accuracy that the scenario aims at (evaluation.target, else stop.accuracy).
-std::optional<double> target_accuracy(const RunTables& run);
+std::optional<Level> target_of(const RunTables& run);
+
+// What is known of a run when an accuracy is to be found by which it is compared with others.
+struct Aim {
+  std::optional<Level> target;  // its scenario's
+  std::optional<double> best;   // accuracy; nothing: it was never judged
+};
+// The accuracy to which runs are timed: the one that is wanted; else the target of their scenarios,
+// where those that have one agree; else the highest, in whole percent, that each has reached, and
+// none where some run was never judged.
+std::optional<Level> common_level(std::optional<double> wanted, const std::vector<Aim>& runs);
 
 // A run as those need it who compare.
 struct RunSummary {
@@ -78,6 +98,7 @@ struct RunSummary {
   sim::StoredRun run;
   RunFigures figures;
   Curve curve;
+  std::optional<Level> target;  // its scenario's
 };
 RunSummary summary_of(const RunTables& run);
 // Throws sim::StoreError where there is no store to read.

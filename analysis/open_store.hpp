@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "sim/store/open_for_reading.hpp"
 #include "sim/store/store.hpp"
 
 namespace convoy::analysis {
@@ -18,7 +19,7 @@ template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {
     constexpr int longest_ms = 5'000;  // that a writer may keep us waiting
-    SQLite::Database database(file, SQLite::OPEN_READONLY, longest_ms);
+    SQLite::Database database = sim::open_for_reading(file, longest_ms);
     return read(database);
   } catch (const SQLite::Exception& e) {
     throw sim::StoreError(

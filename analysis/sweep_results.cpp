@@ -12,13 +12,13 @@ const std::vector<FigureName>& all_figures() {
   static const std::vector<FigureName> all = {
       {"virtual_time_s", "virtual time", Unit::seconds, Better::less},
       {"utilization", "utilization", Unit::share, Better::more},
-      {"energy_j", "energy", Unit::joules, Better::less},
+      {"energy_j", "energy (workers)", Unit::joules, Better::less},
+      {"energy_server_j", "energy (server)", Unit::joules, Better::less},
       {"bytes_down", "down", Unit::bytes, Better::less},
       {"bytes_up", "up", Unit::bytes, Better::less},
       {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
       {"accuracy", "accuracy", Unit::share, Better::more},
       {"accuracy_best", "best accuracy", Unit::share, Better::more},
-      {"time_to_accuracy_s", "to target", Unit::seconds, Better::less},
       {"tasks", "updates", Unit::count, Better::none},
       {"tasks_failed", "failed tasks", Unit::count, Better::less},
   };
@@ -36,6 +36,34 @@ std::optional<double> value_in(const ordered_json& summary, const std::string& k
     if (node->is_number()) most = std::max(most, node->get<double>());
   }
   return most;
+}
+
+// What a point has written of its judgements. What is not as it should be is left out.
+Curve curve_in(const ordered_json& summary) {
+  Curve curve;
+  for (const ordered_json& row : summary.at("curve")) {
+    const auto number = [&row](const char* key) -> std::optional<double> {
+      const auto found = row.is_object() ? row.find(key) : row.end();
+      if (found == row.end() || !found->is_number()) return std::nullopt;
+      return found->get<double>();
+    };
+    if (!number("time_s") || !number("accuracy")) continue;
+    CurvePoint& point = curve.emplace_back();
+    point.time_s = *number("time_s");
+    point.version = static_cast<std::int64_t>(number("version").value_or(0));
+    point.accuracy = *number("accuracy");
+    point.bytes = number("bytes");
+    point.energy_j = number("energy_j");
+    point.energy_server_j = number("energy_server_j");
+    point.samples = number("samples").value_or(0);
+  }
+  return curve;
+}
+
+std::optional<double> best_of(const Curve& curve) {
+  std::optional<double> best;
+  for (const CurvePoint& point : curve) best = std::max(best.value_or(0), point.accuracy);
+  return best;
 }
 
 }  // namespace
@@ -67,6 +95,10 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
     if (const auto summary = folder.summary(point.hash)) {
       row.status = PointStatus::done;
       row.seed = summary->at("seed").dump();
+      row.curve = curve_in(*summary);
+      if (const auto target = value_in(*summary, "target_accuracy")) {
+        row.target = Level{*target, "the scenario's target"};
+      }
       for (std::size_t f = 0; f < row.values.size(); ++f) {
         row.values[f] = value_in(*summary, all_figures()[f].key);
         if (row.values[f]) present[f] = true;
@@ -86,7 +118,62 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
     }
     row.values = std::move(kept);
   }
-  return results;
+  std::vector<SweepResults> alone = {std::move(results)};
+  set_level(alone, std::nullopt);
+  return std::move(alone.front());
+}
+
+std::vector<FigureName> figures_to(const Level& level) {
+  const std::string to = " to " + percent(level);
+  const std::string note = percent(level) + ": " + level.from;
+  return {
+      {"time_to_accuracy_s", "time" + to, Unit::seconds, Better::less, note},
+      {"bytes_to_accuracy", "bytes" + to, Unit::bytes, Better::less, note},
+      {"energy_to_accuracy_j", "energy (workers)" + to, Unit::joules, Better::less, note},
+  };
+}
+
+std::vector<std::optional<double>> values_at(const CurvePoint* there) {
+  if (there == nullptr) return std::vector<std::optional<double>>(3);
+  return {there->time_s, there->bytes, there->energy_j};
+}
+
+std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<double> wanted) {
+  std::vector<Aim> aims;
+  for (const SweepResults& sweep : sweeps) {
+    for (const SweepPoint& point : sweep.points) {
+      if (point.status == PointStatus::done) aims.push_back({point.target, best_of(point.curve)});
+    }
+  }
+  const std::optional<Level> level = common_level(wanted, aims);
+  for (SweepResults& sweep : sweeps) {
+    // What was told of another level goes.
+    const std::vector<FigureName> names = figures_to(level.value_or(Level{}));
+    for (const FigureName& name : names) {
+      const auto found = std::find_if(sweep.figures.begin(), sweep.figures.end(),
+                                      [&](const FigureName& f) { return f.key == name.key; });
+      if (found == sweep.figures.end()) continue;
+      const auto at = found - sweep.figures.begin();
+      sweep.figures.erase(found);
+      for (SweepPoint& point : sweep.points) point.values.erase(point.values.begin() + at);
+    }
+    sweep.level = level;
+    if (!level) continue;
+    std::vector<std::vector<std::optional<double>>> values;
+    for (const SweepPoint& point : sweep.points) {
+      values.push_back(values_at(first_at(point.curve, level->accuracy)));
+    }
+    for (std::size_t f = 0; f < names.size(); ++f) {
+      const bool any = std::any_of(values.begin(), values.end(),
+                                   [f](const auto& of_point) { return of_point[f].has_value(); });
+      if (!any) continue;
+      sweep.figures.push_back(names[f]);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        sweep.points[i].values.push_back(values[i][f]);
+      }
+    }
+  }
+  return level;
 }
 
 SeedGroups without_seeds(const sim::SweepIndex& index) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analysis/figures.hpp"
+#include "analysis/metrics.hpp"
 #include "sim/sweep/folder.hpp"
 
 namespace convoy::analysis {
@@ -19,6 +20,8 @@ struct SweepPoint {
   std::string cause;                          // of a failure
   std::string seed;                           // of a finished point, whether or not it is an axis
   std::vector<std::optional<double>> values;  // of SweepResults::figures
+  Curve curve;                                // without losses; empty where it did not learn
+  std::optional<Level> target;                // its scenario's
 };
 
 struct SweepResults {
@@ -26,12 +29,22 @@ struct SweepResults {
   sim::SweepIndex index;
   std::vector<FigureName> figures;  // those that some point has
   std::vector<SweepPoint> points;   // as in the index
+  std::optional<Level> level;       // the accuracy to which the points are timed
 
   [[nodiscard]] std::size_t count(PointStatus status) const;
 };
 
-// Throws base::UserError where there is no sweep.
+// Throws base::UserError where there is no sweep. Its points are timed to their common level.
 SweepResults read_sweep(const sim::SweepFolder& folder);
+
+// Times all points of all sweeps to one accuracy: the one that is wanted, else their common level
+// (metrics.hpp), which it gives. Their figures change.
+std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<double> wanted);
+
+// What is told of reaching an accuracy: what the figures are called, and their values where it was
+// first reached (null: never).
+std::vector<FigureName> figures_to(const Level& level);
+std::vector<std::optional<double>> values_at(const CurvePoint* there);
 
 // Points that differ in their seed alone belong together.
 struct SeedGroup {

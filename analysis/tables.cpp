@@ -221,7 +221,8 @@ class StoreTail::Impl {
   void read_evaluations(SQLite::Database& database, RunTables& tables) {
     Columns rows(database,
                  "SELECT rowid, version, time_s, exit, blocks, judged, loss, top1, top5, f1, "
-                 "untrained FROM evaluation WHERE rowid > ? ORDER BY rowid");
+                 "untrained, bytes, energy_j, energy_server_j FROM evaluation WHERE rowid > ? "
+                 "ORDER BY rowid");
     rows.bind(1, last_evaluation_);
     while (rows.executeStep()) {
       last_evaluation_ = rows.getColumn(0).getInt64();
@@ -229,7 +230,8 @@ class StoreTail::Impl {
                                     rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
                                     rows.getColumn(5).getInt() != 0, number(rows, 6),
                                     rows.getColumn(7).getDouble(), rows.getColumn(8).getDouble(),
-                                    rows.getColumn(9).getDouble(), rows.getColumn(10).getDouble()});
+                                    rows.getColumn(9).getDouble(), rows.getColumn(10).getDouble(),
+                                    maybe(rows, 11), maybe(rows, 12), maybe(rows, 13)});
     }
   }
 

@@ -28,6 +28,7 @@ using analysis::RunSummary;
 struct CompareArguments {
   std::vector<std::string> folders;
   std::string baseline;
+  std::optional<double> target;
   bool json = false;
   bool csv = false;
   bool latex = false;
@@ -76,8 +77,9 @@ Json run_json(const RunSummary& run) {
     points.push_back({{"time_s", p.time_s},
                       {"version", p.version},
                       {"accuracy", p.accuracy},
-                      {"bytes", p.bytes},
-                      {"energy_j", p.energy_j},
+                      {"bytes", analysis::optional_json(p.bytes)},
+                      {"energy_j", analysis::optional_json(p.energy_j)},
+                      {"energy_server_j", analysis::optional_json(p.energy_server_j)},
                       {"samples", p.samples}});
   }
   const analysis::RunFigures& f = run.figures;
@@ -91,6 +93,7 @@ Json run_json(const RunSummary& run) {
           {"samples", f.samples},
           {"bytes", f.bytes_down + f.bytes_up},
           {"energy_j", analysis::optional_json(f.energy_j)},
+          {"energy_server_j", analysis::optional_json(f.energy_server_j)},
           {"utilization", analysis::optional_json(f.utilization)},
           {"peak_memory_bytes", analysis::optional_json(f.peak_memory_bytes)},
           {"curve", points}};
@@ -124,7 +127,7 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   for (const std::string& folder : folders.sweeps) {
     sweeps.push_back(analysis::read_sweep(sim::SweepFolder(folder)));
   }
-  const analysis::Cases cases = analysis::cases_of(sweeps);
+  const analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.target);
   if (cases.all.empty()) {
     throw base::UserError(folders.sweeps.front() +
                           ": no point of it is finished; run `convoy sweep` on it again");
@@ -137,12 +140,16 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
 int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
   std::vector<RunSummary> runs;
   for (const std::string& folder : folders.runs) runs.push_back(analysis::read_summary(folder));
-  const analysis::Cases cases = analysis::cases_of(runs);
+  const analysis::Cases cases = analysis::cases_of(runs, arguments.target);
   const Comparison comparison = analysis::compare(cases, arguments.baseline);
   const std::vector<Fidelity> fidelity =
       analysis::read_fidelity({folders.runs.begin(), folders.runs.end()});
   std::string text = runs_table(runs, cases);
-  if (comparison.groups.size() > 1) text += "\n" + comparison_text(comparison);
+  if (comparison.groups.size() > 1) {
+    text += "\n" + comparison_text(comparison);
+  } else {
+    text += level_text(comparison);
+  }
   for (const Fidelity& f : fidelity) text += "\n" + fidelity_text(f);
   const std::string plot = accuracy_plot(runs);
   if (!plot.empty()) text += "\n" + plot;
@@ -168,6 +175,7 @@ void add_compare(CLI::App& app, int& status) {
   verb->add_option(
       "--baseline", arguments->baseline,
       "What the others are held against: a group, run or schedule (default: the first)");
+  add_target(*verb, arguments->target);
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
   auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");
   auto* latex = verb->add_flag("--latex", arguments->latex, "Print it as a LaTeX table (booktabs)");

@@ -35,6 +35,16 @@ std::string points_text(Unit unit, const GroupFigure& group) {
   return text;
 }
 
+// "12 s [11 s .. 14 s]"
+std::string spread_text(Unit unit, const GroupFigure& group) {
+  if (!group.mean) return "";
+  std::vector<double> values;
+  for (const auto& value : group.values) {
+    if (value) values.push_back(*value);
+  }
+  return mean_and_spread(unit, values);
+}
+
 bool has_several_seeds(const Comparison& comparison) {
   return std::any_of(comparison.groups.begin(), comparison.groups.end(),
                      [](const auto& group) { return group.runs.size() > 1; });
@@ -69,7 +79,8 @@ std::string in_latex(const std::string& text) {
 
 std::string comparison_text(const Comparison& comparison) {
   const bool several = has_several_seeds(comparison);
-  std::vector<std::string> headings = {"<figure", "<group", several ? "mean" : "value", "ratio"};
+  std::vector<std::string> headings = {"<figure", "<group",
+                                       several ? mean_and_spread_heading : "value", "ratio"};
   if (several) {
     headings.insert(headings.end(),
                     {"difference", "95 % interval", "pairs", "<method", "<all runs"});
@@ -80,8 +91,7 @@ std::string comparison_text(const Comparison& comparison) {
     for (std::size_t g = 0; g < figure.groups.size(); ++g) {
       const GroupFigure& group = figure.groups[g];
       std::vector<std::string> row = {
-          g == 0 ? figure.name.title : "", comparison.groups[g].label,
-          group.mean ? human(unit, *group.mean) : "",
+          g == 0 ? figure.name.title : "", comparison.groups[g].label, spread_text(unit, group),
           g == comparison.baseline ? "baseline" : ratio_text(group.ratio)};
       if (several) {
         row.push_back(group.paired ? human_difference(unit, group.paired->mean) : "");
@@ -100,13 +110,19 @@ std::string comparison_text(const Comparison& comparison) {
         "  difference: mean over seeds that both have; t: Student's interval, bootstrap: BCa, from "
         "ten seeds on\n";
   }
-  return text;
+  return text + level_text(comparison);
+}
+
+std::string level_text(const Comparison& comparison) {
+  if (!comparison.level) return "";
+  return fmt::format("  to {}: {}; {} of {} runs reach it\n", percent(*comparison.level),
+                     comparison.level->from, comparison.reached, comparison.runs);
 }
 
 std::string comparison_csv(const Comparison& comparison) {
   std::string text =
       "figure,unit,group,baseline,runs,mean,ratio,pairs,difference_mean,difference_low,"
-      "difference_high,method,points\n";
+      "difference_high,method,points,note\n";
   for (const ComparedFigure& figure : comparison.figures) {
     for (std::size_t g = 0; g < figure.groups.size(); ++g) {
       const GroupFigure& group = figure.groups[g];
@@ -116,12 +132,13 @@ std::string comparison_csv(const Comparison& comparison) {
                               number(group.values[i]));
       }
       const analysis::Interval interval = group.paired.value_or(analysis::Interval{});
-      text += fmt::format(
-          "{},{},{},{},{},{},{},{},{},{},{},{},{}\n", figure.name.key, name_of(figure.name.unit),
-          base::csv_cell(comparison.groups[g].label), g == comparison.baseline ? 1 : 0,
-          group.values.size(), number(group.mean), number(group.ratio), group.differences.size(),
-          group.paired ? fmt::format("{}", interval.mean) : "", number(interval.low),
-          number(interval.high), interval.method, base::csv_cell(points));
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", figure.name.key,
+                          name_of(figure.name.unit), base::csv_cell(comparison.groups[g].label),
+                          g == comparison.baseline ? 1 : 0, group.values.size(), number(group.mean),
+                          number(group.ratio), group.differences.size(),
+                          group.paired ? fmt::format("{}", interval.mean) : "",
+                          number(interval.low), number(interval.high), interval.method,
+                          base::csv_cell(points), base::csv_cell(figure.name.note));
     }
   }
   return text;
@@ -158,7 +175,9 @@ std::string comparison_latex(const Comparison& comparison) {
       text += " \\\\\n";
     }
   }
-  return text + "\\bottomrule\n\\end{tabular}\n";
+  text += "\\bottomrule\n\\end{tabular}\n";
+  if (comparison.level) text += "%" + level_text(comparison).substr(1);
+  return text;
 }
 
 }  // namespace convoy::cli

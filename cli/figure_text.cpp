@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/text.hpp"
 
@@ -26,6 +28,15 @@ std::string human(analysis::Unit unit, double value) {
     }
   }
   return "";
+}
+
+std::string mean_and_spread(analysis::Unit unit, const std::vector<double>& values) {
+  if (values.empty()) return "";
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  if (*least == *most) return human(unit, *least);
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return fmt::format("{} [{} .. {}]", human(unit, sum / static_cast<double>(values.size())),
+                     human(unit, *least), human(unit, *most));
 }
 
 std::string human_difference(analysis::Unit unit, double value) {

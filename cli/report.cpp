@@ -18,14 +18,15 @@ struct ReportArguments {
   std::vector<std::string> folders;
   std::string path;
   std::string baseline;
+  std::optional<double> target;
 };
 
 int report(const ReportArguments& arguments) {
   const RunFolders folders = sort_out(arguments.folders);
   const std::string path =
       arguments.path.empty() ? arguments.folders.front() + "/report.html" : arguments.path;
-  const std::string html =
-      analysis::report_html({folders.runs, folders.sweeps, arguments.baseline, CONVOY_VERSION});
+  const std::string html = analysis::report_html(
+      {folders.runs, folders.sweeps, arguments.baseline, arguments.target, CONVOY_VERSION});
   base::write_output(path, html, true);
   if (path == "-") return ExitStatus::done;
   fmt::print("{}\n", path);
@@ -49,6 +50,7 @@ void add_report(CLI::App& app, int& status) {
   verb->add_option(
       "--baseline", arguments->baseline,
       "What the others are held against: a group, run or schedule (default: the first)");
+  add_target(*verb, arguments->target);
   verb->callback([arguments, &status] { status = report(*arguments); });
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
-// Folders that a user names: runs, or sweeps.
+// Folders that a user names: runs, or sweeps; and what is asked about them by several verbs.
 
+#include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,5 +16,8 @@ struct RunFolders {
 
 // Throws base::UserError where a folder is neither, or is named twice.
 RunFolders sort_out(const std::vector<std::string>& folders);
+
+// The option --target ACCURACY.
+void add_target(CLI::App& verb, std::optional<double>& target);
 
 }  // namespace convoy::cli

@@ -15,6 +15,19 @@ namespace convoy::cli {
 using base::human_bytes;
 using base::human_seconds;
 
+namespace {
+
+std::string target_text(const sim::Target& target) {
+  const std::string what = fmt::format("{:.6g} % ({})", 100 * target.accuracy, target.from);
+  if (!target.reached) return what + " was not reached";
+  return fmt::format("{} in {} ({:.3f} s), with {} and {} (workers)", what,
+                     human_seconds(target.reached->time_s), target.reached->time_s,
+                     human_bytes(target.reached->bytes),
+                     base::human_energy(target.reached->energy_j));
+}
+
+}  // namespace
+
 std::string summary_text(const sim::RunResult& result) {
   constexpr std::size_t rows_shown = 64;
   const sim::Summary& s = result.summary;
@@ -50,16 +63,14 @@ std::string summary_text(const sim::RunResult& result) {
     row("real nodes",
         fmt::format("{}; lag at most {:.3f} ms", s.real_nodes, 1e3 * s.max_lag_s.value_or(0)));
   }
-  row("energy", base::human_energy(s.energy_j));
+  row("energy", fmt::format("{} (workers); the server besides {}", base::human_energy(s.energy_j),
+                            base::human_energy(s.energy_server_j)));
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
   if (s.accuracy) {
     row("accuracy",
         fmt::format("{:.2f} % (best {:.2f} %)", 100 * *s.accuracy, 100 * *s.accuracy_best));
   }
-  if (s.time_to_accuracy_s) {
-    row("time to target",
-        fmt::format("{} ({:.3f} s)", human_seconds(*s.time_to_accuracy_s), *s.time_to_accuracy_s));
-  }
+  if (s.target && s.accuracy) row("to the target", target_text(*s.target));
   if (s.coverage_min) {
     row("coverage", fmt::format("at least {} updates an aggregation; {:.1f} % of the parameters in "
                                 "none so far",
@@ -74,8 +85,12 @@ std::string summary_text(const sim::RunResult& result) {
   return text;
 }
 
-std::string summary_json(const sim::RunResult& result) {
+std::string summary_json(const sim::RunResult& result, bool with_curve) {
   const sim::Summary& s = result.summary;
+  const std::optional<sim::Judgement> there = s.target ? s.target->reached : std::nullopt;
+  const auto at_target = [&there](double sim::Judgement::*figure) {
+    return there ? nlohmann::ordered_json((*there).*figure) : nlohmann::ordered_json(nullptr);
+  };
   const auto whole = [](double bytes) { return std::llround(bytes); };
   const auto or_null = [](const auto& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
@@ -106,9 +121,13 @@ std::string summary_json(const sim::RunResult& result) {
       {"bytes_down", whole(s.bytes_down)},
       {"bytes_up", whole(s.bytes_up)},
       {"energy_j", s.energy_j},
+      {"energy_server_j", s.energy_server_j},
       {"accuracy", or_null(s.accuracy)},
       {"accuracy_best", or_null(s.accuracy_best)},
-      {"time_to_accuracy_s", or_null(s.time_to_accuracy_s)},
+      {"target_accuracy", s.target ? nlohmann::ordered_json(s.target->accuracy) : nullptr},
+      {"time_to_accuracy_s", at_target(&sim::Judgement::time_s)},
+      {"bytes_to_accuracy", at_target(&sim::Judgement::bytes)},
+      {"energy_to_accuracy_j", at_target(&sim::Judgement::energy_j)},
       {"peak_memory_bytes", memory},
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
       {"coverage_min", or_null(s.coverage_min)},
@@ -118,6 +137,18 @@ std::string summary_json(const sim::RunResult& result) {
       {"store", nullptr},
   };
   for (const auto& [cause, count] : s.failures) json["failures"][cause] = count;
+  if (with_curve) {
+    json["curve"] = nlohmann::ordered_json::array();
+    for (const sim::Judgement& j : s.judgements) {
+      json["curve"].push_back({{"time_s", j.time_s},
+                               {"version", j.version},
+                               {"accuracy", j.accuracy},
+                               {"bytes", j.bytes},
+                               {"energy_j", j.energy_j},
+                               {"energy_server_j", j.energy_server_j},
+                               {"samples", j.samples}});
+    }
+  }
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

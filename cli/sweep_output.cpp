@@ -24,14 +24,7 @@ std::string cell(const SweepResults& results, std::size_t figure,
     const auto& of_point = results.points[i].values;
     if (figure < of_point.size() && of_point[figure]) values.push_back(*of_point[figure]);
   }
-  if (values.empty()) return "";
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  const double median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-  const analysis::Unit unit = results.figures[figure].unit;
-  if (values.back() == values.front()) return human(unit, median);
-  return fmt::format("{} [{} .. {}]", human(unit, median), human(unit, values.front()),
-                     human(unit, values.back()));
+  return mean_and_spread(results.figures[figure].unit, values);
 }
 
 }  // namespace
@@ -72,6 +65,7 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
     ordered_json one = {{"point", i}, {"hash", point.hash}};
     for (std::size_t k = 0; k < keys.size(); ++k) one["settings"][keys[k]] = point.settings[k];
     if (auto summary = folder.summary(point.hash)) {
+      summary->erase("curve");
       one["summary"] = std::move(*summary);
     } else {
       one["summary"] = nullptr;
@@ -84,9 +78,9 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
 
 std::string sweep_table(const SweepResults& results) {
   // The others are in results.csv.
-  const std::vector<std::string> shown = {"virtual_time_s",    "utilization", "energy_j",
-                                          "bytes_down",        "bytes_up",    "accuracy",
-                                          "time_to_accuracy_s"};
+  const std::vector<std::string> shown = {
+      "virtual_time_s", "utilization", "energy_j",           "energy_server_j",     "bytes_down",
+      "bytes_up",       "accuracy",    "time_to_accuracy_s", "energy_to_accuracy_j"};
   std::vector<std::size_t> figures;
   for (std::size_t f = 0; f < results.figures.size(); ++f) {
     const bool wanted =
@@ -112,7 +106,18 @@ std::string sweep_table(const SweepResults& results) {
     for (const std::size_t f : figures) row.push_back(cell(results, f, group.points));
     table.add(std::move(row));
   }
-  return table.str();
+  std::string text =
+      fmt::format("Of the runs of each setting: {}\n{}", mean_and_spread_heading, table.str());
+  if (results.level) {
+    const analysis::Level& level = *results.level;
+    const auto reached =
+        std::count_if(results.points.begin(), results.points.end(), [&](const auto& point) {
+          return analysis::first_at(point.curve, level.accuracy) != nullptr;
+        });
+    text += fmt::format("  to {}: {}; {} of {} runs reach it\n", percent(level), level.from,
+                        reached, results.count(PointStatus::done));
+  }
+  return text;
 }
 
 void print_failures(const SweepResults& results) {

@@ -16,7 +16,7 @@ std::string sweep_csv(const analysis::SweepResults& results, const sim::SweepFol
 std::string sweep_json(const analysis::SweepResults& results, const sim::SweepFolder& folder,
                        const std::string& status);
 
-// A row for all points that differ in their seed alone: the median, and how far they lie apart.
+// A row for all points that differ in their seed alone: the mean, and how far they lie apart.
 std::string sweep_table(const analysis::SweepResults& results);
 
 // To stderr: which points failed, and why.

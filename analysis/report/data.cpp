@@ -56,8 +56,8 @@ Json curve_json(const Curve& curve) {
           {"version", column(curve, [](const auto& p) { return p.version; })},
           {"accuracy", column(curve, [](const auto& p) { return p.accuracy; })},
           {"loss", column(curve, [](const auto& p) { return optional_json(p.loss); })},
-          {"bytes", column(curve, [](const auto& p) { return p.bytes; })},
-          {"energy_j", column(curve, [](const auto& p) { return p.energy_j; })},
+          {"bytes", column(curve, [](const auto& p) { return optional_json(p.bytes); })},
+          {"energy_j", column(curve, [](const auto& p) { return optional_json(p.energy_j); })},
           {"samples", column(curve, [](const auto& p) { return p.samples; })}};
 }
 
@@ -154,33 +154,27 @@ Json staleness_json(const RunTables& run) {
 
 // --- figures ------------------------------------------------------------------------------------
 
-Json figures_json(const RunTables& run, const RunFigures& f, const Curve& curve) {
-  const std::optional<double> target = target_accuracy(run);
-  const CurvePoint* there = target ? first_at(curve, *target) : nullptr;
-  const auto at_target = [there](double CurvePoint::*figure) {
-    return there == nullptr ? Json() : Json(there->*figure);
-  };
-  return {{"rounds", f.rounds},
-          {"tasks", f.tasks},
-          {"tasks_aggregated", f.tasks_aggregated},
-          {"tasks_failed", f.tasks_failed},
-          {"samples", f.samples},
-          {"utilization", optional_json(f.utilization)},
-          {"bytes_down", f.bytes_down},
-          {"bytes_up", f.bytes_up},
-          {"energy_j", optional_json(f.energy_j)},
-          {"lost_s", f.lost_s},
-          {"peak_memory_bytes", optional_json(f.peak_memory_bytes)},
-          {"staleness_mean", optional_json(f.staleness_mean)},
-          {"staleness_max", optional_json(f.staleness_max)},
-          {"coverage_min", optional_json(f.coverage_min)},
-          {"accuracy", optional_json(f.accuracy)},
-          {"accuracy_best", optional_json(f.accuracy_best)},
-          {"accuracy_area", optional_json(f.accuracy_area)},
-          {"time_to_accuracy_s", at_target(&CurvePoint::time_s)},
-          {"bytes_to_accuracy", at_target(&CurvePoint::bytes)},
-          {"energy_to_accuracy_j", at_target(&CurvePoint::energy_j)},
-          {"target_accuracy", optional_json(target)}};
+Json figures_json(const RunFigures& f, const Curve& curve, const std::optional<Level>& target) {
+  Json json = {{"rounds", f.rounds},
+               {"tasks", f.tasks},
+               {"tasks_aggregated", f.tasks_aggregated},
+               {"tasks_failed", f.tasks_failed},
+               {"samples", f.samples},
+               {"utilization", optional_json(f.utilization)},
+               {"bytes_down", f.bytes_down},
+               {"bytes_up", f.bytes_up},
+               {"energy_j", optional_json(f.energy_j)},
+               {"energy_server_j", optional_json(f.energy_server_j)},
+               {"lost_s", f.lost_s},
+               {"peak_memory_bytes", optional_json(f.peak_memory_bytes)},
+               {"staleness_mean", optional_json(f.staleness_mean)},
+               {"staleness_max", optional_json(f.staleness_max)},
+               {"coverage_min", optional_json(f.coverage_min)},
+               {"accuracy", optional_json(f.accuracy)},
+               {"accuracy_best", optional_json(f.accuracy_best)},
+               {"accuracy_area", optional_json(f.accuracy_area)}};
+  put_target(json, curve, target);
+  return json;
 }
 
 std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
@@ -212,7 +206,8 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
         "No activities were recorded (output.record = \"task\"): there is no timeline, and causes "
         "of waiting are known only between tasks.");
   }
-  if (run.tasks.empty()) remarks.push_back("No task has ended.");
+  // While it goes on a task that has ended is written down once its update is taken up.
+  if (run.tasks.empty() && !live) remarks.push_back("No task has ended.");
   if (run.nodes.size() > limits.nodes) {
     remarks.push_back(
         fmt::format("Of {} nodes, the first {} are shown; the figures of the summary are of all.",
@@ -226,6 +221,17 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
 }
 
 }  // namespace
+
+void put_target(Json& figures, const Curve& curve, const std::optional<Level>& target) {
+  const CurvePoint* there = target ? first_at(curve, target->accuracy) : nullptr;
+  const auto values = values_at(there);
+  figures["target_accuracy"] = target ? Json(target->accuracy) : Json();
+  figures["target_from"] = target ? Json(target->from) : Json();
+  std::size_t i = 0;
+  for (const FigureName& name : figures_to(target.value_or(Level{}))) {
+    figures[name.key] = optional_json(values[i++]);
+  }
+}
 
 Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits, bool live) {
   const Curve curve = read_curve(run);
@@ -246,7 +252,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
                {"host", run.host},
                {"virtual_time_s", figures.virtual_time_s},
                {"remarks", remarks_on(run, curve, figures, limits, live)}};
-  json["figures"] = figures_json(run, figures, curve);
+  json["figures"] = figures_json(figures, curve, target_of(run));
   json["nodes"] = nodes_json(run, limits.nodes);
   json["nodes_left_out"] = run.nodes.size() - std::min(run.nodes.size(), limits.nodes);
   json["curve"] = curve_json(curve);
@@ -265,6 +271,7 @@ Json sweep_json(const SweepResults& sweep) {
   Json json = {{"label", sweep.folder},          {"name", sweep.index.scenario},
                {"version", sweep.index.version}, {"keys", sweep.index.keys},
                {"figures", Json::array()},       {"points", Json::array()}};
+  json["level"] = to_json(sweep.level);
   for (const FigureName& figure : sweep.figures) json["figures"].push_back(to_json(figure));
   for (std::size_t i = 0; i < sweep.points.size(); ++i) {
     const SweepPoint& point = sweep.points[i];
@@ -301,7 +308,7 @@ Json LiveRun::next(RunTables rows, bool complete) {
   if (complete) {
     const std::vector<Round> rounds = read_rounds(all_);
     const std::vector<Idle> idle = idle_intervals(all_, rounds);
-    whole["figures"] = figures_json(all_, figures, curve);
+    whole["figures"] = figures_json(figures, curve, target_of(all_));
     whole["rounds"] = rounds_json(rounds);
     whole["idle"] = idle_json(all_, idle, limits_.nodes);
     whole["staleness"] = staleness_json(all_);

@@ -25,6 +25,9 @@ struct PageLimits {
 Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits = {},
               bool live = false);
 
+// Puts into the Figures of a Run what it took to reach an accuracy; run_json puts the scenario's.
+void put_target(Json& figures, const Curve& curve, const std::optional<Level>& target);
+
 // A Sweep of data.d.ts.
 Json sweep_json(const SweepResults& sweep);
 

@@ -108,9 +108,9 @@ Json empty_data(const std::string& version, bool live) {
 // Of runs; of sweeps where there are no runs.
 Json comparison_json(const ReportInput& input, const std::vector<RunSummary>& runs,
                      const std::vector<SweepResults>& sweeps) {
-  if (runs.size() > 1) return to_json(compare(cases_of(runs), input.baseline));
+  if (runs.size() > 1) return to_json(compare(cases_of(runs, input.target), input.baseline));
   if (runs.empty()) {
-    const Cases cases = cases_of(sweeps);
+    const Cases cases = cases_of(sweeps, input.target);
     if (!cases.all.empty()) return to_json(compare(cases, input.baseline));
   }
   if (!input.baseline.empty()) {
@@ -136,9 +136,15 @@ std::string report_html(const ReportInput& input) {
   }
   for (const std::string& folder : input.sweeps) {
     sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
-    data["sweeps"].push_back(sweep_json(sweeps.back()));
     if (input.runs.empty()) title = sweeps.front().index.scenario + " - Convoy";
   }
+  // One level for all that stands beside each other.
+  const Cases cases = cases_of(summaries, input.target);
+  for (std::size_t i = 0; i < summaries.size(); ++i) {
+    put_target(data["runs"][i]["figures"], summaries[i].curve, cases.level);
+  }
+  set_level(sweeps, input.target);
+  for (const SweepResults& sweep : sweeps) data["sweeps"].push_back(sweep_json(sweep));
   data["comparison"] = comparison_json(input, summaries, sweeps);
   data["fidelity"] = to_json(read_fidelity({input.runs.begin(), input.runs.end()}));
   return page(data, title);

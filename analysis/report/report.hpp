@@ -2,6 +2,7 @@
 
 // The report: one HTML page that needs nothing else, no network either.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ struct ReportInput {
   std::vector<std::string> runs;    // folders
   std::vector<std::string> sweeps;  // likewise
   std::string baseline;             // of the comparison; "": the first
+  std::optional<double> target;     // accuracy to which all are timed; else their common level
   std::string version;              // of Convoy
 };
 

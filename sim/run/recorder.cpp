@@ -232,13 +232,39 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
   judgements_.push_back({now, version, evaluation.accuracy()});
   if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
-  if (store_ == nullptr) return;
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
-    store_->add(EvaluationRow{version, now, static_cast<std::int64_t>(i), s.after,
-                              static_cast<int>(i) == evaluation.judged, s.loss, s.top1, s.top5,
-                              s.f1, s.untrained});
+    evaluations_.push_back({version,
+                            now,
+                            static_cast<std::int64_t>(i),
+                            s.after,
+                            static_cast<int>(i) == evaluation.judged,
+                            s.loss,
+                            s.top1,
+                            s.top5,
+                            s.f1,
+                            s.untrained,
+                            {},
+                            {},
+                            {}});
   }
+}
+
+void Recorder::settle_evaluations(double energy_j, double energy_server_j) {
+  for (; judgements_settled_ < judgements_.size(); ++judgements_settled_) {
+    Judgement& judgement = judgements_[judgements_settled_];
+    judgement.bytes = bytes_down_ + bytes_up_;
+    judgement.energy_j = energy_j;
+    judgement.energy_server_j = energy_server_j;
+    judgement.samples = samples_;
+  }
+  for (EvaluationRow& row : evaluations_) {
+    row.bytes = bytes_down_ + bytes_up_;
+    row.energy_j = energy_j;
+    row.energy_server_j = energy_server_j;
+    if (store_ != nullptr) store_->add(row);
+  }
+  evaluations_.clear();
 }
 
 void Recorder::activity(const ActivityRecord& record) {

@@ -34,7 +34,12 @@ class Recorder {
   void task_failed(TaskId id, Cause cause, double now);
   // A task that is done made a version. All that it took, and they took, is in that version.
   void published(TaskId task, std::int64_t version, double now, const TaskLearned* learned);
+  // Its rows are written by settle_evaluations(), when the instant is over: what else ends in it
+  // has been counted then.
   void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);
+  [[nodiscard]] bool has_evaluations() const { return !evaluations_.empty(); }
+  // `energy_j`, `energy_server_j`: what the workers and the server have drawn so far.
+  void settle_evaluations(double energy_j, double energy_server_j);
   void activity(const ActivityRecord& record);
   void presence(const ElasticClock::Presence& presence, double now);
   // What is still under way, or waits to be aggregated.
@@ -80,6 +85,8 @@ class Recorder {
   std::optional<std::int64_t> coverage_min_;
   std::optional<double> untrained_;
   std::vector<Judgement> judgements_;
+  std::vector<EvaluationRow> evaluations_;  // of this instant
+  std::size_t judgements_settled_ = 0;
   std::int64_t staleness_max_ = 0;
 };
 

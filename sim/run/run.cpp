@@ -97,6 +97,7 @@ class Run : public WorldListener, public RunView {
     } catch (const std::exception& e) {
       break_off(RunStatus::failed, e.what());
     }
+    settle_evaluations();
     recorder_.run_ended(world_.now());
     RunResult result{status_, cause_, summarize()};
     result.summary.wall_time_s =
@@ -147,6 +148,7 @@ class Run : public WorldListener, public RunView {
     }
     poll();
     if (finished_) return;
+    settle_evaluations();
     watch_for_rest();
     if (learner_) learner_->maybe_checkpoint();
     if (options_.progress) {
@@ -275,6 +277,16 @@ class Run : public WorldListener, public RunView {
     if (scenario_.stop.accuracy && *accuracy_ >= *scenario_.stop.accuracy) {
       end(RunStatus::done, "");
     }
+  }
+
+  // At the end of an instant, or of the run: what was given up with it has been counted.
+  void settle_evaluations() {
+    if (!recorder_.has_evaluations()) return;
+    double workers = 0;
+    for (std::size_t i = 1; i < scenario_.world.nodes.size(); ++i) {
+      workers += world_.energy_j(static_cast<NodeId>(i));
+    }
+    recorder_.settle_evaluations(workers, world_.energy_j(server_node));
   }
 
   // Whatever ended the run, its last version is judged.
@@ -619,13 +631,15 @@ class Run : public WorldListener, public RunView {
     s.rounds = version_;
     s.virtual_time_s = world_.now();
     recorder_.count_into(s, scenario_.world.nodes);
-    const std::optional<double> target =
-        scenario_.evaluation.target ? scenario_.evaluation.target : scenario_.stop.accuracy;
+    if (scenario_.evaluation.target) {
+      s.target = Target{*scenario_.evaluation.target, "evaluation.target", {}};
+    } else if (scenario_.stop.accuracy) {
+      s.target = Target{*scenario_.stop.accuracy, "stop.accuracy", {}};
+    }
     for (const Judgement& j : s.judgements) {
       s.accuracy = j.accuracy;
       s.accuracy_best = std::max(s.accuracy_best.value_or(0), j.accuracy);
-      const bool first = target && !s.time_to_accuracy_s && j.accuracy >= *target;
-      if (first) s.time_to_accuracy_s = j.time_s;
+      if (s.target && !s.target->reached && j.accuracy >= s.target->accuracy) s.target->reached = j;
     }
     double busy = 0;
     for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
@@ -638,7 +652,7 @@ class Run : public WorldListener, public RunView {
       }
       node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
       if (i > 0) busy += node.usage.busy_s;
-      s.energy_j += node.usage.energy_j;
+      (i > 0 ? s.energy_j : s.energy_server_j) += node.usage.energy_j;
       s.nodes.push_back(std::move(node));
     }
     const double node_time = scenario_.setting->workers() * s.virtual_time_s;

@@ -19,11 +19,22 @@ struct NodeSummary {
   double memory_bytes = 0;  // that tasks may use
 };
 
-// The global model at some time.
+// The global model at some time, and what it had taken until the end of that instant.
 struct Judgement {
   double time_s = 0;
   std::int64_t version = 0;
   double accuracy = 0;  // 0 to 1, of the exit that is judged
+  double bytes = 0;     // from and to the server
+  double energy_j = 0;  // of the workers
+  double energy_server_j = 0;
+  double samples = 0;  // trained on, of the updates that had come to their end
+};
+
+// The accuracy that is to be reached, and what reaching it took.
+struct Target {
+  double accuracy = 0;               // 0 to 1
+  std::string from;                  // the key of the scenario that says so
+  std::optional<Judgement> reached;  // the first that is there
 };
 
 struct Summary {
@@ -35,21 +46,22 @@ struct Summary {
   double wall_time_s = 0;
   std::int64_t tasks = 0;  // node updates that came to their end
   std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;                 // failed or given up
+  std::int64_t tasks_failed = 0;  // failed or given up
   std::map<std::string, std::int64_t> failures;  // of them, by cause: name_of(Cause)
   std::vector<std::string> remarks;              // what went wrong without ending the run
-  double samples = 0;         // trained on, of the updates that came to their end
-  double utilization = 0;     // sum of busy time over (workers x virtual time)
-  double bytes_down = 0;      // from the server
-  double bytes_up = 0;        // to the server
-  double energy_j = 0;        // that all nodes drew, links included
-  double staleness_mean = 0;  // of aggregated updates, versions
+  double samples = 0;             // trained on, of the updates that came to their end
+  double utilization = 0;         // sum of busy time over (workers x virtual time)
+  double bytes_down = 0;          // from the server
+  double bytes_up = 0;            // to the server
+  double energy_j = 0;            // that the workers drew: computing, links, idle while present
+  double energy_server_j = 0;     // that the server drew
+  double staleness_mean = 0;      // of aggregated updates, versions
   std::int64_t staleness_max = 0;
   // Where the run learns:
   std::vector<Judgement> judgements;  // by time
   std::optional<double> accuracy;     // the last
   std::optional<double> accuracy_best;
-  std::optional<double> time_to_accuracy_s;  // virtual, to the first that reaches the target
+  std::optional<Target> target;  // where the scenario has one
   // The smallest number of updates that held any parameter, over all aggregations; 0: some
   // parameter was in none of an aggregation's updates.
   std::optional<std::int64_t> coverage_min;

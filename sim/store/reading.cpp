@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "sim/store/open_for_reading.hpp"
+
 namespace convoy::sim {
 namespace {
 
@@ -108,7 +110,7 @@ StoredRun read_run(const std::filesystem::path& folder) {
 
 StoredRun read_run_file(const std::filesystem::path& path) {
   try {
-    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    SQLite::Database database = open_for_reading(path);
     check_store(path, database);
     return read_run(database);
   } catch (const SQLite::Exception& e) {
@@ -122,7 +124,7 @@ Recording read_recording(const std::filesystem::path& folder) {
     throw StoreError(fmt::format("{}: there is no run there", folder.string()));
   }
   try {
-    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    SQLite::Database database = open_for_reading(path);
     check_store(path, database);
     Recording recording;
     const StoredRun stored = read_run(database);

@@ -136,6 +136,11 @@ struct EvaluationRow {
   double top5 = 0;
   double f1 = 0;  // mean over classes, weighted by their frequency
   double untrained = 0;
+  // What it had taken to come there: of the whole run up to the end of this instant. Nothing in
+  // rows of a version that did not write it down.
+  std::optional<double> bytes;            // from and to the server, of transfers that were whole
+  std::optional<double> energy_j;         // of all workers: computing, links, idle while present
+  std::optional<double> energy_server_j;  // likewise of the server
 };
 
 // A real node came or went.

@@ -36,7 +36,7 @@ CREATE TABLE aggregation (
 CREATE TABLE evaluation (
   version INTEGER NOT NULL, time_s REAL NOT NULL, exit INTEGER NOT NULL, blocks INTEGER NOT NULL,
   judged INTEGER NOT NULL, loss REAL, top1 REAL NOT NULL, top5 REAL NOT NULL,
-  f1 REAL NOT NULL, untrained REAL NOT NULL);
+  f1 REAL NOT NULL, untrained REAL NOT NULL, bytes REAL, energy_j REAL, energy_server_j REAL);
 CREATE TABLE journal (
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
   node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL);

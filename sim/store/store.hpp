@@ -18,7 +18,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 5;  // SQLite's user_version
+constexpr int store_version = 6;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 // Where the run in a folder is written as it goes on: a resumed one beside the one before it.

@@ -102,7 +102,7 @@ class Inserter {
                      "INSERT INTO aggregation (version, task, start_s, end_s, updates, samples, "
                      "staleness_mean, staleness_max, coverage_min, untrained) "
                      "VALUES (?,?,?,?,?,?,?,?,?,?)"),
-        evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?)"),
+        evaluation_(database, "INSERT INTO evaluation VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"),
         presence_(database, "INSERT INTO presence VALUES (?,?,?,?)"),
         reading_(database, "INSERT INTO reading VALUES (?,?,?,?,?,?,?,?,?)") {}
 
@@ -127,7 +127,7 @@ class Inserter {
   }
   void operator()(const EvaluationRow& r) {
     insert(evaluation_, r.version, r.time_s, r.exit, r.blocks, r.judged ? 1 : 0, r.loss, r.top1,
-           r.top5, r.f1, r.untrained);
+           r.top5, r.f1, r.untrained, r.bytes, r.energy_j, r.energy_server_j);
   }
   void operator()(const PresenceRow& r) {
     insert(presence_, r.time_s, r.node, r.present ? 1 : 0, r.for_good ? 1 : 0);
@@ -163,6 +163,21 @@ bool empty_the_log(SQLite::Database& database, int longest_ms) {
   return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
 }
 constexpr int readers_may_take_ms = 30'000;
+
+// A file that will not be written any more needs no log: it can be read where nobody may write.
+// SQLite does not wait for those who are just reading. If they stay, the store stays as it is,
+// which is as good but for that.
+void leave_wal(SQLite::Database& database) {
+  constexpr int attempts = 20;
+  constexpr std::chrono::milliseconds pause(25);
+  for (int i = 0; i < attempts; ++i) {
+    if (i > 0) std::this_thread::sleep_for(pause);
+    try {
+      if (database.execAndGet("PRAGMA journal_mode = DELETE").getString() != "wal") return;
+    } catch (const SQLite::Exception&) {  // it is locked
+    }
+  }
+}
 
 [[noreturn]] void fail_for_readers(const std::filesystem::path& store) {
   throw StoreError(
@@ -302,6 +317,7 @@ class StoreWriter::Impl {
     if (failure_) std::rethrow_exception(failure_);
     write_results(end, nodes, host);
     const bool empty = empty_the_log(*database_, path_ == final_path_ ? 0 : readers_may_take_ms);
+    if (empty) leave_wal(*database_);
     if (path_ == final_path_) return;
     if (!empty) fail_for_readers(path_);
     replace_old();

@@ -53,7 +53,9 @@ std::optional<ordered_json> SweepFolder::summary(const std::string& hash) const 
     return std::nullopt;
   }
   ordered_json json = ordered_json::parse(base::read_file(file), nullptr, false);
-  if (!json.is_object()) return std::nullopt;
+  if (!json.is_object() || !json.contains("curve") || !json["curve"].is_array()) {
+    return std::nullopt;
+  }
   for (const char* column : result_columns) {
     if (!json.contains(column)) return std::nullopt;
   }

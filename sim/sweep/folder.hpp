@@ -31,11 +31,27 @@ struct SweepIndex {
 
 // Of a point's summary (`convoy run --json`), in results.csv: all but the wall time, which no two
 // runs share.
-inline constexpr std::array result_columns = {
-    "schedule",         "seed",         "rounds",   "virtual_time_s", "tasks",
-    "tasks_aggregated", "tasks_failed", "samples",  "utilization",    "bytes_down",
-    "bytes_up",         "energy_j",     "accuracy", "accuracy_best",  "time_to_accuracy_s",
-    "coverage_min",     "untrained"};
+inline constexpr std::array result_columns = {"schedule",
+                                              "seed",
+                                              "rounds",
+                                              "virtual_time_s",
+                                              "tasks",
+                                              "tasks_aggregated",
+                                              "tasks_failed",
+                                              "samples",
+                                              "utilization",
+                                              "bytes_down",
+                                              "bytes_up",
+                                              "energy_j",
+                                              "energy_server_j",
+                                              "accuracy",
+                                              "accuracy_best",
+                                              "target_accuracy",
+                                              "time_to_accuracy_s",
+                                              "bytes_to_accuracy",
+                                              "energy_to_accuracy_j",
+                                              "coverage_min",
+                                              "untrained"};
 
 class SweepFolder {
  public:

@@ -45,6 +45,9 @@ class Lanes {
 
   // Counted up to now.
   NodeUsage& usage(NodeId node);
+  // Of that the energy, in joules, without closing the books: the sums of usage() come in the same
+  // steps, and to the same last bit, whether or not somebody looks in between.
+  [[nodiscard]] double energy_j(NodeId node) const;
 
  private:
   struct Node {
@@ -66,6 +69,7 @@ class Lanes {
   Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
   void account(Node& n) const;
+  static PowerMeter::State power_state(const Node& n);
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
   // The first of a node's queue that could start; null where none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;

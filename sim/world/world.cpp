@@ -148,6 +148,7 @@ class World::Impl {
   }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
+  [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
   [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
 
  private:
@@ -527,6 +528,7 @@ bool World::expected(NodeId node) const { return impl_->expected(node); }
 std::size_t World::tasks() const { return impl_->tasks(); }
 std::vector<UnderWay> World::under_way() const { return impl_->under_way(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
+double World::energy_j(NodeId node) const { return impl_->energy_j(node); }
 double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }
 

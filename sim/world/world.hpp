@@ -133,6 +133,8 @@ class World {
   // What runs at this moment; takes time in proportion to the tasks under way.
   [[nodiscard]] std::vector<UnderWay> under_way() const;
   [[nodiscard]] NodeUsage usage(NodeId node) const;
+  // What a node has drawn so far, in joules. A transfer's cost by the byte counts from its end on.
+  [[nodiscard]] double energy_j(NodeId node) const;
   // Where there are real nodes: how late what they did was delivered, at most, in virtual seconds.
   [[nodiscard]] double max_lag_s() const;
   // The network model and its settings, and which links were left out and why: for people.

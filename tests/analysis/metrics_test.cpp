@@ -191,7 +191,38 @@ TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   EXPECT_THAT(staleness_distribution(run), ElementsAre(3, 1));
 }
 
-// The same, killed at 12.5: the tables hold no more than what was written down.
+// A node that has lost its task by an outage, is back, and is given nothing for a while: it is idle
+// for the outage, until it has another task. One that lost its task otherwise is idle for that.
+TEST(Idle, ANodeThatIsBackAndHasNoTaskYetIsIdleForTheOutage) {
+  for (const auto& [outcome, cause] : {std::pair{"node_lost", "outage"},
+                                       {"timed_out", "failed"},
+                                       {"cancelled", "failed"},
+                                       {"refused", "failed"},
+                                       {"out_of_memory", "memory"}}) {
+    const TemporaryFolder folder;
+    HandMadeStore store(folder.path() / "run");
+    store.node(0, "server").node(1, "a");
+    sim::ActivityRow& lost = store.compute(1, "train", 0, 2);
+    lost.task = 0;
+    lost.cause = outcome;
+    store.task(0, 1, 0, 2, 0).outcome = outcome;
+    update(store, 1, 1, 7, 1, 1, 1);
+    store.task(1, 1, 7, 10, 1);
+    store.aggregation(1, 10, 10);
+    store.order("assign", 0, 1, 0);
+    const bool away = std::string(outcome) == "node_lost";
+    if (away) store.event("node_lost", 2, 1);
+    store.event("task_failed", 2, 1, 0);
+    if (away) store.event("node_joined", 3, 1);  // away for 1 s, then idle for 4
+    store.order("assign", 7, 1, 1).event("task_done", 10, 1, 1).order("aggregate", 10);
+    store.end.virtual_time_s = 10;
+    EXPECT_THAT(sums_of(read_tables(store.write()), 1),
+                UnorderedElementsAre(Pair(cause, 5), Pair("link", 2)))
+        << outcome;
+  }
+}
+
+// The run with the quorum, killed at 12.5: the tables hold no more than what was written down.
 TEST(Rounds, WhatIsUnderWayIsKnownFromTheJournalAlone) {
   const TemporaryFolder folder;
   HandMadeStore store(folder.path() / "run");
@@ -286,23 +317,31 @@ TEST(Metrics, AccuracyByTimeBytesAndEnergy) {
     sim::TaskRow& task = store.task(i, 1, 10 * i, 10 * (i + 1), i + 1);
     task.bytes_down = 100;
     task.bytes_up = 50;
-    task.energy_j = 7;
     task.samples = 32;
     store.aggregation(i + 1, 10 * (i + 1), 10 * (i + 1)).coverage_min = 4 - i;
   }
-  store.judgement(0, 0, 0.1);
-  store.judgement(2, 20, 0.6);
-  store.judgement(3, 30, 0.4);
-  store.judgement(4, 40, 0.5);
+  // As the run has written it down: of the meters, not of the tasks that had ended.
+  const auto judge = [&store](std::int64_t version, double time_s, double accuracy) {
+    sim::EvaluationRow& row = store.judgement(version, time_s, accuracy);
+    row.bytes = 16 * time_s;
+    row.energy_j = 3 * time_s;
+    row.energy_server_j = 5 * time_s;
+  };
+  judge(0, 0, 0.1);
+  judge(2, 20, 0.6);
+  judge(3, 30, 0.4);
+  judge(4, 40, 0.5);
   store.end.virtual_time_s = 50;
   const RunTables run = read_tables(store.write());
   const Curve curve = read_curve(run);
   ASSERT_EQ(curve.size(), 4);
-  EXPECT_DOUBLE_EQ(curve[1].bytes, 300);
-  EXPECT_DOUBLE_EQ(curve[1].energy_j, 14);
+  EXPECT_DOUBLE_EQ(curve[1].bytes.value(), 320);
+  EXPECT_DOUBLE_EQ(curve[1].energy_j.value(), 60);
+  EXPECT_DOUBLE_EQ(curve[1].energy_server_j.value(), 100);
   EXPECT_DOUBLE_EQ(curve[1].samples, 64);
   EXPECT_DOUBLE_EQ(curve[1].loss.value(), 0.4);
-  EXPECT_EQ(target_accuracy(run), 0.5);
+  EXPECT_EQ(target_of(run).value().accuracy, 0.5);
+  EXPECT_EQ(target_of(run).value().from, "evaluation.target of the scenario");
   EXPECT_EQ(first_at(curve, 0.5)->time_s, 20);
   EXPECT_EQ(first_at(curve, 0.7), nullptr);
   // .1 for 20 s, .6 for 10, .4 for 10, .5 for 10
@@ -362,6 +401,7 @@ void expect_agreement(const test::ScenarioRun& ran) {
   EXPECT_NEAR(f.bytes_up, s.bytes_up, 1e-9 * s.bytes_up);
   EXPECT_NEAR(f.utilization.value(), s.utilization, 1e-12);
   EXPECT_NEAR(f.energy_j.value(), s.energy_j, 1e-9 * s.energy_j);
+  EXPECT_NEAR(f.energy_server_j.value(), s.energy_server_j, 1e-9 * s.energy_server_j);
   EXPECT_NEAR(f.staleness_mean.value(), s.staleness_mean, 1e-12);
   EXPECT_EQ(f.staleness_max, s.staleness_max);
   // Each node's time: computing, and a cause for all the rest.

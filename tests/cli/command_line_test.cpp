@@ -98,27 +98,12 @@ TEST(CommandLine, JsonHasEveryKey) {
   const Output output = convoy("run " + timing_only + " --json -o " + in(folder, "r"));
   ASSERT_EQ(output.status, 0) << output.err;
   const json figures = json::parse(output.out);
-  for (const char* key : {"scenario",
-                          "schedule",
-                          "seed",
-                          "rounds",
-                          "virtual_time_s",
-                          "wall_time_s",
-                          "tasks",
-                          "tasks_failed",
-                          "utilization",
-                          "bytes_down",
-                          "bytes_up",
-                          "energy_j",
-                          "accuracy",
-                          "accuracy_best",
-                          "time_to_accuracy_s",
-                          "peak_memory_bytes",
-                          "staleness",
-                          "coverage_min",
-                          "real_nodes",
-                          "max_lag_ms",
-                          "store"}) {
+  for (const char* key : {"scenario",          "schedule",    "seed",          "rounds",
+                          "virtual_time_s",    "wall_time_s", "tasks",         "tasks_failed",
+                          "utilization",       "bytes_down",  "bytes_up",      "energy_j",
+                          "energy_server_j",   "accuracy",    "accuracy_best", "time_to_accuracy_s",
+                          "peak_memory_bytes", "staleness",   "coverage_min",  "real_nodes",
+                          "max_lag_ms",        "store"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_EQ(figures["rounds"], 20);

@@ -74,7 +74,80 @@ TEST(Compare, AMeasuredRunAloneShowsItsPredictions) {
   EXPECT_THAT(output.out, HasSubstr("Errors of what was predicted in "));
   EXPECT_THAT(output.out, HasSubstr("  a          train            1     2.00 s    4.00 s  50.0 %  "
                                     "-50.0 %              0       0\n"));
+  EXPECT_THAT(output.out, HasSubstr("above 0: predicted slower than measured"));
   EXPECT_THAT(output.out, Not(HasSubstr("makespan")));
+}
+
+// A run whose accuracy is 10 % more with every second.
+std::string learn(const TemporaryFolder& folder, const std::string& name, const std::string& target,
+                  int seconds) {
+  HandMadeStore store(folder.path() / name);
+  store.run.name = name;
+  store.run.schedule = name;
+  if (!target.empty()) store.run.scenario = "[evaluation]\ntarget = " + target + "\n";
+  store.node(0, "server").node(1, "a");
+  store.node_end(0).energy_j = 100.0 * seconds;
+  store.node_end(1).energy_j = 10.0 * seconds;
+  for (int i = 1; i <= seconds; ++i) {
+    store.aggregation(i, i, i);
+    sim::EvaluationRow& row = store.judgement(i, i, 0.1 * i);
+    row.bytes = 1000.0 * i;
+    row.energy_j = 10.0 * i;
+    row.energy_server_j = 100.0 * i;
+  }
+  store.end.virtual_time_s = seconds;
+  return store.write().string();
+}
+
+TEST(Compare, TheLevelIsPrintedWithWhereItComesFrom) {
+  const TemporaryFolder folder;
+  const std::string both = learn(folder, "a", "0.3", 8) + " " + learn(folder, "b", "0.3", 5) + " ";
+  Output output = convoy("compare " + both);
+  EXPECT_EQ(output.status, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("time to 30 %"));
+  EXPECT_THAT(output.out,
+              HasSubstr("to 30 %: evaluation.target of the scenario; 2 of 2 runs reach it"));
+  output = convoy("compare " + both + "--target 0.7");
+  EXPECT_THAT(output.out, HasSubstr("energy (workers) to 70 %"));
+  EXPECT_THAT(output.out, HasSubstr("to 70 %: --target; 1 of 2 runs reach it"));
+  output = convoy("compare " + both + "--target 0.95");
+  EXPECT_THAT(output.out, HasSubstr("to 95 %: --target; 0 of 2 runs reach it"));
+  const std::string loose = learn(folder, "c", "", 8) + " " + learn(folder, "d", "", 5);
+  output = convoy("compare " + loose);
+  EXPECT_THAT(output.out, HasSubstr("to 50 %: the highest whole percent that all of them reached"));
+  output = convoy("compare " + (folder.path() / "c").string() + " --target 0.2");
+  EXPECT_THAT(output.out, HasSubstr("to 20 %: --target; 1 of 1 runs reach it"))
+      << "of one run, too";
+  EXPECT_EQ(convoy("compare " + both + "--target 80").status, 2);
+  EXPECT_THAT(convoy("compare " + both + "--target 0.7 --csv").out, HasSubstr("70 %: --target"));
+  EXPECT_THAT(convoy("compare " + both + "--target 0.7 --latex").out,
+              HasSubstr("% to 70 %: --target"));
+
+  // The report says the same.
+  const std::string page = (folder.path() / "page.html").string();
+  ASSERT_EQ(convoy("report " + both + "--target 0.4 -o " + page).status, 0);
+  const std::string html = test::read_file(page);
+  EXPECT_THAT(html, HasSubstr("\"target_accuracy\":0.4,\"target_from\":\"--target\""));
+  EXPECT_THAT(html, HasSubstr("\"level\":{\"accuracy\":0.4,\"from\":\"--target\"}"));
+}
+
+TEST(Compare, EnergyIsThatOfTheWorkersAndUpToATargetTheSame) {
+  const TemporaryFolder folder;
+  const std::string runs = learn(folder, "a", "", 8) + " " + learn(folder, "b", "", 5);
+  const json all = json::parse(convoy("compare --json --target 0.5 " + runs).out);
+  const auto values = [&all](const std::string& key) {
+    for (const json& figure : all.at("comparison").at("figures")) {
+      if (figure.at("key") == key) return figure.at("mean");
+    }
+    return json();
+  };
+  EXPECT_EQ(values("energy_j"), json({80.0, 50.0}));
+  EXPECT_EQ(values("energy_server_j"), json({800.0, 500.0}));
+  // b reaches it with its end: what it took then is what it took in all.
+  EXPECT_EQ(values("energy_to_accuracy_j"), json({50.0, 50.0}));
+  EXPECT_EQ(values("bytes_to_accuracy"), json({5000.0, 5000.0}));
+  EXPECT_THAT(convoy("compare " + runs).out, HasSubstr("energy (workers)"));
+  EXPECT_THAT(convoy("compare " + runs).out, HasSubstr("energy (server)"));
 }
 
 TEST(Compare, JsonOfAMeasuredRunIsAnObject) {

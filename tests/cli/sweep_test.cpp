@@ -5,7 +5,9 @@
 #include <signal.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/support/files.hpp"
 #include "tests/support/programs.hpp"
@@ -72,7 +74,8 @@ TEST_F(Sweeps, AxesMultiplyAndSeedsAreSummedUp) {
   ASSERT_EQ(out.status, 0) << out.err;
   EXPECT_EQ(lines(results()), 13);
   EXPECT_THAT(results(), HasSubstr("point,hash,schedule.kind,fleet.nodes.0.count,seed,"));
-  // A line for each setting: the median of three and how far they lie apart.
+  // A line for each setting: the mean of three and how far they lie apart.
+  EXPECT_THAT(out.out, HasSubstr("Of the runs of each setting: mean [least .. most]\n"));
   EXPECT_THAT(out.out, testing::ContainsRegex("cos2p +4 +3 .* \\[.* \\.\\. .*\\]"));
   EXPECT_THAT(out.out, Not(HasSubstr("seed")));
   EXPECT_THAT(out.err, HasSubstr("12 of 12 points"));
@@ -103,6 +106,42 @@ TEST_F(Sweeps, AFinishedPointIsNotRunTwice) {
   const auto after = written();
   EXPECT_EQ(after.size(), 18U);
   for (const auto& [file, time] : before) EXPECT_EQ(after.at(file), time);
+}
+
+// The figures alone are not all that is asked for.
+TEST_F(Sweeps, APointWithoutItsRunIsNotFinishedWhereRunsAreKept) {
+  ASSERT_EQ(sweep(twelve, "--no-store").status, 0);
+  EXPECT_THAT(sweep(twelve, "--no-store").err, HasSubstr("12 of 12 points are finished already"));
+  const auto before = written();
+  const Output with_runs = sweep(twelve);
+  ASSERT_EQ(with_runs.status, 0) << with_runs.err;
+  EXPECT_THAT(with_runs.err, Not(HasSubstr("finished already")));
+  for (const auto& [file, time] : written()) {
+    EXPECT_NE(time, before.at(file)) << file << " was not made anew";
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(file).parent_path() / "run.sqlite"));
+  }
+  // With its run it is finished for both.
+  EXPECT_THAT(sweep(twelve, "--no-store").err, HasSubstr("12 of 12 points are finished already"));
+}
+
+// What `sweep` prints for three seeds is what `compare` prints for them.
+TEST_F(Sweeps, TheTableHasTheMeansOfTheComparison) {
+  const Output out = sweep(twelve);
+  ASSERT_EQ(out.status, 0) << out.err;
+  const Output compared = test::convoy("compare " + in("out"));
+  ASSERT_EQ(compared.status, 0) << compared.err;
+  EXPECT_THAT(compared.out, HasSubstr("mean [least .. most]"));
+  std::istringstream lines(out.out);
+  int cells = 0;
+  for (std::string line; std::getline(lines, line);) {
+    // The first two with brackets: virtual time and utilization.
+    const std::size_t end = line.find(']');
+    if (!line.starts_with("  cos2p") || end == std::string::npos) continue;
+    const std::size_t begin = line.rfind("  ", line.rfind('[', end) - 2) + 2;
+    EXPECT_THAT(compared.out, HasSubstr(line.substr(begin, end + 1 - begin))) << line;
+    ++cells;
+  }
+  EXPECT_EQ(cells, 2) << out.out;
 }
 
 TEST_F(Sweeps, AFailedPointIsReportedAndDoesNotStopTheRest) {

@@ -87,7 +87,7 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
   if (!has_python()) GTEST_SKIP() << "there is no python3, which lifts the store";
   ASSERT_EQ(lift("recorded", "lifted"), 0) << test::read_file(in("lift.err"));
   EXPECT_NE(lift("lifted", "twice"), 0);
-  EXPECT_THAT(test::read_file(in("lift.err")), HasSubstr("is a store of version 5"));
+  EXPECT_THAT(test::read_file(in("lift.err")), HasSubstr("is a store of version 6"));
   const Output output = replay("lifted", "replayed");
   ASSERT_EQ(output.status, 0) << output.err;
 
@@ -118,6 +118,20 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
               "activity, iteration");
   expect_same("lifted", "replayed",
               "SELECT sequence, time_s, entry, kind, node, task FROM journal ORDER BY sequence");
+
+  // What it took until each judgement: not written down then, worked out by the replay, up to the
+  // totals at the end; and the same in a replay of the replay.
+  SQLite::Database database(in("replayed") + "/run.sqlite", SQLite::OPEN_READONLY);
+  const auto number = [&database](const char* sql) { return database.execAndGet(sql).getDouble(); };
+  EXPECT_EQ(number("SELECT energy_j FROM evaluation ORDER BY rowid DESC LIMIT 1"),
+            number("SELECT SUM(energy_j) FROM node WHERE id > 0"));
+  EXPECT_EQ(number("SELECT energy_server_j FROM evaluation ORDER BY rowid DESC LIMIT 1"),
+            number("SELECT energy_j FROM node WHERE id = 0"));
+  EXPECT_GT(number("SELECT energy_j FROM evaluation ORDER BY rowid DESC LIMIT 1"), 0);
+  ASSERT_EQ(replay("replayed", "again").status, 0);
+  expect_same("replayed", "again",
+              "SELECT version, exit, bytes, energy_j, energy_server_j FROM evaluation ORDER BY "
+              "rowid");
 
   // It kept no updates: what the real nodes learned is learned again.
   const std::string digest = base::content_hash(test::weights_of(in("replayed")));

@@ -199,10 +199,10 @@ def sortable(row):
 
 
 def load(path, scratch):
-    """All tables of a store, as version 5 has them, and the version in which it was written."""
+    """All tables of a store, as version 6 has them, and the version in which it was written."""
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         version = lift_store.version_of(database)
-    if version == lift_store.FROM:
+    if version in lift_store.FROM:
         lifted = scratch / "lifted.sqlite"
         lifted.unlink(missing_ok=True)
         lift_store.lift_file(path, lifted)
@@ -220,14 +220,17 @@ def load(path, scratch):
 
 
 def compare_tables(old, new, versions, report):
-    lifted = lift_store.FROM in versions and versions[0] != versions[1]
+    lifted = 4 in versions and versions[0] != versions[1]
     # The same file may be resolved into another spelling; a hash of it differs then.
     spelling = {"scenario", "scenario_hash", "version"} if lifted else {"version"}
     if old["run"] and new["run"] and old["run"][0]["scenario"] != new["run"][0]["scenario"]:
         report.notes.append("run: the resolved scenario is spelt otherwise")
     compare_rows("run", old["run"], new["run"], report, spelling)
+    # Versions 4 and 5 do not know what a run had taken until an evaluation.
+    taken = set(lift_store.TAKEN) if min(versions) < 6 <= max(versions) else set()
     for table in ("node", "evaluation", "presence", "aggregation", "journal", "activity"):
-        compare_rows(table, old[table], new[table], report)
+        compare_rows(table, old[table], new[table], report,
+                     taken if table == "evaluation" else set())
     is_update = {row["id"]: row["kind"] == "update" for row in old["task"] + new["task"]}
     for kind, update in (("task", True), ("aggregating task", False)):
         sides = [[r for r in s["task"] if is_update[r["id"]] == update] for s in (old, new)]

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Lifts the store of a run from version 4 to version 5, into a copy.
+"""Lifts the store of a run from version 4 or 5 to version 6, into a copy.
 
     lift_store.py RUN COPY      folders of runs: everything beside the store is copied as it is
     lift_store.py FILE COPY     stores by their files
 
 In version 4 an aggregation was a number below -1 in the table of activities, an order of its own
-in the journal, and no row in the table of tasks. In version 5 it is a task like any other. So that
-what was recorded before can be replayed, and compared with what is recorded now. What version 4
-did not write down stays empty: with record = "task" the FLOPs and the energy of aggregations.
+in the journal, and no row in the table of tasks. In version 5 it is a task like any other. Version 6
+knows with each evaluation what the run had taken until then. So that what was recorded before can be
+replayed, and compared with what is recorded now. What older versions did not write down stays
+empty: bytes and energy until an evaluation, and with record = "task" the FLOPs and the energy of
+aggregations of version 4.
 """
 
 import contextlib
@@ -17,10 +19,10 @@ import sqlite3
 import sys
 from pathlib import Path
 
-FROM, TO = 4, 5
+FROM, TO = (4, 5), 6
 FIRST_AGGREGATION = 1_000_000_000_000  # their ids, in the order in which they were ordered
 
-# The tables that differ, as version 5 has them; all others are taken over as they are.
+# The tables that differ, as version 6 has them; all others are taken over as they are.
 SCHEMA = {
     "task": """CREATE TABLE task (
   id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
@@ -34,7 +36,13 @@ SCHEMA = {
   version INTEGER PRIMARY KEY, task INTEGER NOT NULL, start_s REAL NOT NULL, end_s REAL NOT NULL,
   updates INTEGER NOT NULL, samples REAL NOT NULL, staleness_mean REAL NOT NULL,
   staleness_max INTEGER NOT NULL, coverage_min INTEGER, untrained REAL)""",
+    "evaluation": """CREATE TABLE evaluation (
+  version INTEGER NOT NULL, time_s REAL NOT NULL, exit INTEGER NOT NULL, blocks INTEGER NOT NULL,
+  judged INTEGER NOT NULL, loss REAL, top1 REAL NOT NULL, top5 REAL NOT NULL, f1 REAL NOT NULL,
+  untrained REAL NOT NULL, bytes REAL, energy_j REAL, energy_server_j REAL)""",
 }
+# Of the table of evaluations, what neither version 4 nor 5 has.
+TAKEN = ("bytes", "energy_j", "energy_server_j")
 
 
 class NotLifted(Exception):
@@ -149,6 +157,10 @@ def lifted_tasks(database):
 
 
 def lifted_rows(database, table):
+    if table == "evaluation":
+        return [dict(row, **dict.fromkeys(TAKEN)) for row in rows_of(database, table)]
+    if version_of(database) > 4:
+        return rows_of(database, table)
     if table == "task":
         return lifted_tasks(database)
     if table == "journal":
@@ -164,7 +176,7 @@ def lifted_rows(database, table):
 
 
 def open_old(path):
-    """Opens a store of version 4; NotLifted where it is none."""
+    """Opens a store of an older version; NotLifted where it is none."""
     if not path.is_file():
         raise NotLifted(f"{path}: there is no store there")
     try:
@@ -176,14 +188,14 @@ def open_old(path):
         raise NotLifted(f"{path}: is no run store, or a damaged one ({problem})") from problem
     if not {"run", "journal", "task"} <= tables:
         raise NotLifted(f"{path}: is no run store of Convoy")
-    if version != FROM:
-        raise NotLifted(f"{path}: is a store of version {version}; this lifts version {FROM} to "
-                        f"version {TO}")
+    if version not in FROM:
+        raise NotLifted(f"{path}: is a store of version {version}; this lifts versions "
+                        f"{' and '.join(map(str, FROM))} to version {TO}")
     return database
 
 
 def lift_file(source, target):
-    """Writes what `source` holds as a store of version 5; nothing is left where that fails."""
+    """Writes what `source` holds as a store of version 6; nothing is left where that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:

@@ -56,7 +56,8 @@ export interface Figures {    // null: not known (yet)
   utilization: number | null; // busy time over (workers x virtual time)
   bytes_down: number;
   bytes_up: number;
-  energy_j: number | null;
+  energy_j: number | null;    // of the workers: computing, links, idle while present
+  energy_server_j: number | null;     // likewise of the server
   lost_s: number;             // computing and transfers of tasks that failed or were given up
   peak_memory_bytes: number | null;   // of the worker that needed most
   staleness_mean: number | null;
@@ -65,10 +66,11 @@ export interface Figures {    // null: not known (yet)
   accuracy: number | null;    // last
   accuracy_best: number | null;
   accuracy_area: number | null;       // mean accuracy over virtual time
-  time_to_accuracy_s: number | null;  // to the scenario's target
+  time_to_accuracy_s: number | null;  // to target_accuracy; null: never
   bytes_to_accuracy: number | null;
-  energy_to_accuracy_j: number | null;
-  target_accuracy: number | null;
+  energy_to_accuracy_j: number | null;        // of the workers: energy_j until then
+  target_accuracy: number | null;     // of a report one for all runs: --target, the scenarios', or
+  target_from: string | null;         // one that all reach; for people: which of them
 }
 
 // `id` of the first is 0, the server. Everywhere else a node is named by its id.
@@ -88,7 +90,9 @@ export interface Nodes {
 // Judgements of the global model: the exit that counts. What had come in until then.
 export interface Curve {
   time_s: number[]; version: number[]; accuracy: number[]; loss: (number | null)[];
-  bytes: number[]; energy_j: number[]; samples: number[];
+  bytes: (number | null)[];   // null: the store does not say
+  energy_j: (number | null)[];        // of the workers, as Figures has it, until then
+  samples: number[];
 }
 
 // The critical path of each round: the chain of activities that ended with the start of its
@@ -131,6 +135,7 @@ export interface Sweep {
   version: string;
   keys: string[];             // of the axes, e.g. "schedule.kind", "seed"
   figures: FigureName[];      // those that some point has
+  level: Level | null;        // the accuracy to which points are timed
   points: { settings: string[];               // a value for each key, as in TOML, without quotes
             status: 'done' | 'failed' | 'missing'; cause: string;
             values: (number | null)[] }[];    // for each of `figures`
@@ -140,11 +145,15 @@ export interface FigureName {
   key: string; title: string;
   unit: 's' | 'bytes' | 'J' | 'share' | 'count';
   better: 'less' | 'more' | '';
+  note: string;               // what says that this accuracy is to be reached; else ""
 }
+
+export interface Level { accuracy: number; from: string }   // from: for people
 
 // Groups of runs that differ in their seed alone, against one of them.
 export interface Comparison {
   baseline: number;           // index of groups
+  level: Level | null;        // the accuracy to which runs are timed
   groups: { label: string; runs: string[]; seeds: string[] }[];
   figures: (FigureName & {
     values: (number | null)[][];              // [group][run]
@@ -156,7 +165,8 @@ export interface Comparison {
   })[];
 }
 
-// As `convoy compare --json` has it: errors are shares of the measured duration.
+// As `convoy compare --json` has it: errors are shares of the measured duration; bias is that of the
+// means: (simulated_s - measured_s) / measured_s.
 export interface Fidelity {
   simulated: string | null;   // folder; null: each activity's own prediction
   measured: string;
@@ -191,8 +201,10 @@ export type Message =
   | { type: 'now'; virtual_time_s: number; wall_time_s: number;
       lag_ms: number | null;    // of real nodes, at most so far
       share: number;            // of the way to its end
-      rounds: number; tasks: number; tasks_failed: number; accuracy: number | null;
-      paused: boolean;
+      rounds: number; tasks: number; tasks_failed: number;
+      accuracy: number | null;  // may be ahead of `curve`, from which the page shows it
+      paused: boolean;          // somebody has asked for it
+      at_rest: boolean;         // and the run has come to rest: what is told here is all there is
       nodes: { node: number[]; label: string[]; since_s: number[]; away: boolean[] } } // who does what; absent: idle
   | { type: 'end'; run: Run }   // over: the same with all that is known at the end
   | { type: 'refused'; why: string };

@@ -17,7 +17,8 @@ const lines = [
   ['utilization', (run) => run.figures.utilization, 'share'],
   ['bytes down', (run) => run.figures.bytes_down, 'bytes'],
   ['bytes up', (run) => run.figures.bytes_up, 'bytes'],
-  ['energy', (run) => run.figures.energy_j, 'J'],
+  ['energy (workers)', (run) => run.figures.energy_j, 'J'],
+  ['energy (server)', (run) => run.figures.energy_server_j, 'J'],
   ['peak memory of a worker', (run) => run.figures.peak_memory_bytes, 'bytes'],
   ['staleness, mean', (run) => run.figures.staleness_mean, 'mean'],
   ['staleness, most', (run) => run.figures.staleness_max, 'count'],
@@ -26,9 +27,10 @@ const lines = [
   ['accuracy, best', (run) => run.figures.accuracy_best, 'share'],
   ['accuracy, mean over time', (run) => run.figures.accuracy_area, 'share'],
   ['target accuracy', (run) => run.figures.target_accuracy, 'share'],
+  ['… from', (run) => run.figures.target_from],
   ['time to the target', (run) => run.figures.time_to_accuracy_s, 's'],
   ['bytes to the target', (run) => run.figures.bytes_to_accuracy, 'bytes'],
-  ['energy to the target', (run) => run.figures.energy_to_accuracy_j, 'J'],
+  ['energy (workers) to the target', (run) => run.figures.energy_to_accuracy_j, 'J'],
 ];
 
 // All of a row in one unit, so that they can be compared at a glance.

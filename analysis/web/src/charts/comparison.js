@@ -40,7 +40,8 @@ export function comparison(page) {
     ],
     note: () =>
       `${figures[chosen].title}: a mark for each run, a bar at the mean of the group.` +
-      ({ less: ' Less is better.', more: ' More is better.' }[figures[chosen].better] ?? ''),
+      ({ less: ' Less is better.', more: ' More is better.' }[figures[chosen].better] ?? '') +
+      (figures[chosen].note ? ` ${figures[chosen].note}.` : ''),
     missing: () => (points().length ? '' : 'No run has this figure.'),
     height: (size) => rowsHeight(groups.length * 1.7, size, 90),
     option(look, size) {
@@ -112,7 +113,7 @@ export function comparison(page) {
   return [groupTable(page.data.comparison), figure];
 }
 
-function groupTable({ baseline, groups, figures }) {
+function groupTable({ baseline, groups, figures, level }) {
   const cell = (figure, g) => {
     const lines = [el('b', {}, quantity(figure.mean[g], figure.unit))];
     if (g !== baseline) {
@@ -136,7 +137,8 @@ function groupTable({ baseline, groups, figures }) {
       { class: 'note' },
       'Means over the runs of a group; × the ratio to the baseline; then the mean of the ' +
         'differences of runs with the same seed, with its 95 % interval, how that was found, and ' +
-        'the number of pairs.'
+        'the number of pairs.' +
+        (level ? ` To ${quantity(level.accuracy, 'share')}: ${level.from}.` : '')
     )
   );
 }

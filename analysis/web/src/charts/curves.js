@@ -8,7 +8,7 @@ import { itemTip, legendAndGrid, valueAxis } from '../options.js';
 const axes = {
   time_s: ['virtual time', 's'],
   bytes: ['bytes sent', 'bytes'],
-  energy_j: ['energy', 'J'],
+  energy_j: ['energy (workers)', 'J'],
   version: ['version', 'count'],
   samples: ['samples trained', 'count'],
 };

@@ -54,9 +54,11 @@ export function energy(page) {
     title: 'Energy of each node',
     unit: 'J',
     axis: 'energy',
-    note: () => 
-      'All that each node drew over the run, idle and links included; measured on real nodes ' +
-      'that have a power sensor, else by the profiles of devices and links.',
+    note: () =>
+      'All that each node drew over the run: computing, links, idle while present. The energy of ' +
+      "a run is that of its workers; the server's, whose power is that of its device, stands " +
+      'beside it. Measured where a trace gives the power, else by the profiles of devices and ' +
+      'links.',
     missing: () =>
       page.run?.nodes.energy_j.some(known)
         ? ''

@@ -1,0 +1,210 @@
+// One word, one quantity: the energy of a run is that of its workers, and the energy to a target is
+// the same up to that time, however a run is told of.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/digests.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/programs.hpp"
+
+namespace convoy {
+namespace {
+
+using nlohmann::json;
+using test::Output;
+
+// Idle 2 W, 10 W while it computes, 4 W while it sends or receives.
+constexpr const char* device = R"(
+name = "hand"
+default_mode = "m"
+[memory]
+capacity_bytes = { value = 1e10, origin = "measured" }
+reserved_bytes = { value = 0, origin = "measured" }
+[runtime]
+context_bytes = { value = 0, origin = "measured" }
+launch_overhead_s = { value = 0, origin = "measured" }
+[efficiency]
+convolution = { value = 1, origin = "measured" }
+matrix_product = { value = 1, origin = "measured" }
+attention = { value = 1, origin = "measured" }
+elementwise = { value = 1, origin = "measured" }
+memory = { value = 1, origin = "measured" }
+[[modes]]
+name = "m"
+peak_fp32_flops = { value = 1e12, origin = "measured" }
+peak_fp16_flops = { value = 1e12, origin = "measured" }
+memory_bandwidth_bytes_per_s = { value = 1e11, origin = "measured" }
+idle_w = { value = 2, origin = "measured" }
+busy_w = { value = 10, origin = "measured" }
+communicating_w = { value = 4, origin = "measured" }
+)";
+
+class EnergyOfARun : public testing::Test {
+ protected:
+  EnergyOfARun() { folder_.write("hand.toml", device); }
+
+  // Nodes with 1 MB/s each way; a task is 1 s down, 10 s of training, 1 s up; 0.5 s to aggregate.
+  [[nodiscard]] std::string scenario(const std::string& nodes, const std::string& schedule,
+                                     const std::string& rest) const {
+    const std::string hand = in("hand.toml");
+    std::string text = fmt::format(
+        "seed = 5\n[fleet]\nserver = {{ device = \"{0}\", link = {{ duplex = \"full\", down_bps = "
+        "1e12, up_bps = 1e12 }} }}\n",
+        hand);
+    text += fmt::format("[[fleet.nodes]]\ndevice = \"{}\"\n{}\n", hand, nodes);
+    return text +
+           "[model]\narchitecture = \"mlp\"\n[data]\nsource = \"glyphs\"\nsamples = 240\n"
+           "test_samples = 100\n[training]\nlearn = true\nbatch = 16\noptimizer = { kind = "
+           "\"sgd\", learning_rate = 0.05 }\nfixed_cost = { compute_s = 10, download_bytes = 1e6, "
+           "upload_bytes = 1e6, aggregate_s = 0.5 }\n[schedule]\n" +
+           schedule + "\n" + rest + "\n";
+  }
+  Output run(const std::string& text, const std::string& name, const std::string& options = "") {
+    return test::convoy(fmt::format("run {} --quiet --json -o {} {}",
+                                    folder_.write(name + ".toml", text), in(name), options));
+  }
+  [[nodiscard]] std::string in(const std::string& name) const {
+    return (folder_.path() / name).string();
+  }
+  [[nodiscard]] double number(const std::string& name, const std::string& sql) const {
+    SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
+    return database.execAndGet(sql).getDouble();
+  }
+  [[nodiscard]] std::string evaluations(const std::string& name) const {
+    SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
+    return test::exact_rows(database, "SELECT * FROM evaluation ORDER BY rowid");
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+constexpr const char* link = R"(link = { duplex = "full", down_bps = 8e6, up_bps = 8e6 })";
+
+TEST_F(EnergyOfARun, UpToEachJudgementByHand) {
+  const std::string text = scenario(link, "kind = \"fedavg\"", "[stop]\nrounds = 3");
+  const Output output = run(text, "r", "--set evaluation.target=0.01");
+  ASSERT_EQ(output.status, 0) << output.err;
+  SQLite::Database database(in("r") + "/run.sqlite", SQLite::OPEN_READONLY);
+  SQLite::Statement rows(database,
+                         "SELECT version, time_s, bytes, energy_j, energy_server_j FROM evaluation "
+                         "WHERE judged ORDER BY rowid");
+  int versions = 0;
+  for (; rows.executeStep(); ++versions) {
+    const double version = rows.getColumn(0).getDouble();
+    EXPECT_EQ(version, versions);
+    EXPECT_NEAR(rows.getColumn(1).getDouble(), 12.5 * version, 1e-9);
+    EXPECT_EQ(rows.getColumn(2).getDouble(), 2e6 * version);
+    // A round of the node: 1 s down, 10 s training, 1 s up, 0.5 s idle.
+    EXPECT_NEAR(rows.getColumn(3).getDouble(), (4 + 100 + 4 + 1) * version, 1e-6);
+    // Of the server: 2 s of transfers, 10 s idle, 0.5 s of aggregation.
+    EXPECT_NEAR(rows.getColumn(4).getDouble(), (8 + 20 + 5) * version, 1e-6);
+  }
+  EXPECT_EQ(versions, 4);
+  const json figures = json::parse(output.out);
+  EXPECT_NEAR(figures.at("energy_j").get<double>(), 3 * 109, 1e-6);
+  EXPECT_NEAR(figures.at("energy_server_j").get<double>(), 3 * 33, 1e-6);
+  EXPECT_EQ(figures.at("target_accuracy"), 0.01);
+  EXPECT_EQ(figures.at("time_to_accuracy_s").get<double>() < 1e-9, true);
+  EXPECT_NEAR(figures.at("energy_to_accuracy_j").get<double>(), 0, 1e-6);
+  const std::string told = test::convoy(fmt::format("run {} --quiet --no-store", in("r.toml"))).out;
+  EXPECT_THAT(told, testing::HasSubstr("327 J (workers); the server besides 99.0 J"));
+}
+
+// Whoever is on the way is given up with the run: what their transfers have cost so far is part of
+// what the target took, as it is part of the whole.
+TEST_F(EnergyOfARun, ToATargetThatIsReachedAtTheEndIsTheTotal) {
+  const std::string text = scenario(
+      "count = 5\njitter = 0.4\nlink = { duplex = \"half\", down_bps = 8e5, up_bps = 8e5, "
+      "joules_per_byte = 1e-4 }",
+      "kind = \"cos2p\"\ncos2p.quorum = 0.3", "[stop]\nrounds = 200\naccuracy = 0.2");
+  const Output output = run(text, "r");
+  ASSERT_EQ(output.status, 0) << output.err;
+  const json figures = json::parse(output.out);
+  ASSERT_LT(figures.at("rounds"), 200) << "it has not reached the accuracy";
+  ASSERT_GT(number("r",
+                   "SELECT COUNT(*) FROM activity WHERE cause = 'run_ended' AND kind = "
+                   "'transfer' AND start_s IS NOT NULL"),
+            0)
+      << "nothing was on the way";
+  EXPECT_EQ(figures.at("time_to_accuracy_s"), figures.at("virtual_time_s"));
+  EXPECT_EQ(figures.at("energy_to_accuracy_j"), figures.at("energy_j"));
+  EXPECT_EQ(figures.at("bytes_to_accuracy").get<double>(),
+            figures.at("bytes_down").get<double>() + figures.at("bytes_up").get<double>());
+  EXPECT_EQ(number("r", "SELECT energy_server_j FROM evaluation ORDER BY rowid DESC LIMIT 1"),
+            figures.at("energy_server_j"));
+  EXPECT_NEAR(number("r", "SELECT SUM(energy_j) FROM node WHERE id > 0"),
+              figures.at("energy_j").get<double>(), 1e-6);
+
+  // The same names and quantities from the store and from a sweep.
+  const json compared = json::parse(test::convoy("compare --json " + in("r")).out);
+  const json sweep = json::parse(
+      test::convoy(fmt::format("sweep {} --quiet --json -o {}",
+                               folder_.write("s.toml", text + "[sweep]\nseed = [5]\n"), in("s")))
+          .out);
+  const json& point = sweep.at("results").at(0).at("summary");
+  for (const char* key : {"virtual_time_s", "energy_j", "energy_server_j", "time_to_accuracy_s",
+                          "bytes_to_accuracy", "energy_to_accuracy_j"}) {
+    EXPECT_EQ(point.at(key), figures.at(key)) << key;
+    bool there = false;
+    for (const json& figure : compared.at("comparison").at("figures")) {
+      if (figure.at("key") != key) continue;
+      there = true;
+      EXPECT_NEAR(figure.at("mean").at(0).get<double>(), figures.at(key).get<double>(), 1e-6);
+    }
+    EXPECT_TRUE(there) << key;
+  }
+  // Columns of results.csv by their names.
+  std::istringstream lines(test::read_file(in("s") + "/results.csv"));
+  std::string names;
+  std::string values;
+  std::getline(lines, names);
+  std::getline(lines, values);
+  std::istringstream name_cells(names);
+  std::istringstream value_cells(values);
+  int found = 0;
+  for (std::string name; std::getline(name_cells, name, ',');) {
+    std::string value;
+    std::getline(value_cells, value, ',');
+    if (name == "result.energy_to_accuracy_j" || name == "result.energy_j") {
+      ++found;
+      EXPECT_EQ(std::stod(value), figures.at("energy_j").get<double>()) << name;
+    }
+  }
+  EXPECT_EQ(found, 2);
+}
+
+TEST_F(EnergyOfARun, UpToEachJudgementIsTheSameAfterAResumption) {
+  const std::string text =
+      scenario("count = 4\njitter = 0.4\n" + std::string(link), "kind = \"cos2p\"",
+               "[stop]\nrounds = 60\n[output]\ncheckpoint_s = 0");
+  ASSERT_EQ(run(text, "whole").status, 0);
+  {
+    test::Program killed(CONVOY_BINARY, {"run", in("whole.toml"), "--quiet", "-o", in("killed")},
+                         folder_.path() / "log");
+    test::eventually([&] {
+      try {
+        return number("killed", "SELECT COUNT(*) FROM evaluation") > 10;
+      } catch (const SQLite::Exception&) {
+        return false;  // it is not there yet
+      }
+    });
+    killed.signal(SIGKILL);
+    EXPECT_EQ(killed.wait(), -SIGKILL) << "it was through before it could be killed";
+  }
+  const Output resumed =
+      test::convoy(fmt::format("run {} --quiet --resume -o {}", in("whole.toml"), in("killed")));
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_EQ(evaluations("killed"), evaluations("whole"));
+  EXPECT_EQ(number("killed", "SELECT energy_j FROM evaluation ORDER BY rowid DESC LIMIT 1"),
+            number("killed", "SELECT SUM(energy_j) FROM node WHERE id > 0"));
+}
+
+}  // namespace
+}  // namespace convoy
