@@ -2,6 +2,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/files.hpp"
 #include "base/value.hpp"
@@ -14,6 +15,85 @@ using File = std::shared_ptr<const std::string>;
 Location place(const toml::source_region& region, const File& file) {
   return {file, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
 }
+
+// Levels of tables and arrays in each other. The library, and what is done with its trees, goes
+// down them call by call: a text that somebody else wrote must not take more stack than there is.
+// What the library lets pass of other errors is not found here.
+constexpr std::size_t deepest = 100;
+
+// Where a text goes deeper than that: its line and column.
+class DepthCheck {
+ public:
+  explicit DepthCheck(std::string_view text) : text_(text) {}
+
+  std::optional<std::pair<int, int>> too_deep() {
+    while (at_ < text_.size()) {
+      step();
+      if (levels_.back() > deepest) return std::pair(line_, static_cast<int>(at_ - begin_));
+    }
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] bool is_next(std::string_view what) const {
+    return text_.substr(at_, what.size()) == what;
+  }
+  void next() {
+    if (text_[at_++] != '\n') return;
+    ++line_;
+    begin_ = at_;
+  }
+
+  void step() {
+    switch (text_[at_]) {
+      case '#':
+        while (at_ < text_.size() && text_[at_] != '\n') next();
+        return;
+      case '"':
+        return skip_string(is_next("\"\"\"") ? "\"\"\"" : "\"", true);
+      case '\'':
+        return skip_string(is_next("'''") ? "'''" : "'", false);
+      case '.':
+        ++levels_.back();
+        break;
+      case '[':
+      case '{':
+        levels_.push_back(levels_.back() + 1);
+        break;
+      case ']':
+      case '}':
+        if (levels_.size() > 1) levels_.pop_back();
+        break;
+      case '\n':
+      case ',':
+        // The next key or value: as deep as the bracket that it is in.
+        levels_.back() = levels_.size() > 1 ? levels_[levels_.size() - 2] + 1 : 0;
+        break;
+      default:
+        break;
+    }
+    next();
+  }
+
+  void skip_string(std::string_view quotes, bool escapes) {
+    for (std::size_t i = 0; i < quotes.size(); ++i) next();
+    while (at_ < text_.size() && !is_next(quotes)) {
+      if (quotes.size() == 1 && text_[at_] == '\n') return;  // not closed: the library says so
+      if (escapes && text_[at_] == '\\' && at_ + 1 < text_.size()) next();
+      next();
+    }
+    for (std::size_t i = 0; i < quotes.size() && at_ < text_.size(); ++i) next();
+    // One or two more belong to the text of a long string that they end.
+    for (int i = 0; quotes.size() > 1 && i < 2 && is_next(quotes.substr(0, 1)); ++i) next();
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  int line_ = 1;
+  std::size_t begin_ = 0;  // of the line
+  // Of each bracket that is open, and of the line outside of all: brackets and dots so far.
+  std::vector<std::size_t> levels_ = {0};
+};
 
 Value convert(const toml::node& node, const File& file, Diagnostics& problems) {
   Location where = place(node.source(), file);
@@ -130,6 +210,11 @@ void write_table(const Value::Table& table, const std::string& path, std::string
 
 Value parse_toml(std::string_view text, const std::string& file, Diagnostics& problems) {
   auto name = std::make_shared<const std::string>(file);
+  if (const auto where = DepthCheck(text).too_deep()) {
+    problems.error({name, where->first, where->second},
+                   fmt::format("tables and arrays are nested deeper than {} levels", deepest));
+    return {Value::Table{}, {name, 0, 0}};
+  }
   try {
     const toml::table table = toml::parse(text, file);
     return convert(table, name, problems);
