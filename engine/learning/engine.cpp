@@ -117,11 +117,12 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const override {
-    return state_from(shop_.layout, read_safetensors(file), file.string());
+    return state_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout)),
+                      file.string());
   }
   [[nodiscard]] std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const override {
-    TensorFile content = read_safetensors(file);
+    TensorFile content = read_safetensors(file, file_limits(shop_.layout));
     if (content.metadata.contains("trained")) {
       return weights_from(shop_.layout, std::move(content), file.string());
     }
@@ -143,7 +144,8 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::unique_ptr<Unpacking> unpack(const std::string& header, std::uint64_t bytes,
                                                   const std::string& from) const override {
-    return std::make_unique<Box>(announced_by(header, bytes, from), from);
+    return std::make_unique<Box>(announced_by(header, bytes, from, parcel_limits(shop_.layout)),
+                                 from);
   }
   [[nodiscard]] std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const override {
     return part_from(shop_.layout, contents(box), from(box));
@@ -216,7 +218,8 @@ class LibTorchEngine : public Engine {
   }
 
   [[nodiscard]] std::shared_ptr<const WeightsHeld> load(const std::filesystem::path& file) const {
-    return weights_from(shop_.layout, read_safetensors(file), file.string());
+    return weights_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout)),
+                        file.string());
   }
 
   // Could that task have ended with that update?
@@ -240,7 +243,8 @@ class LibTorchEngine : public Engine {
     if (update.rate != input.brief.rate) refuse("is of another rate");
     const auto there =
         static_cast<double>(shop_.parts.at(static_cast<std::size_t>(input.node)).train.size());
-    if (update.samples != there) {
+    // Who trains on data of its own has no part here: whoever asked knows how many those are.
+    if (there > 0 && update.samples != there) {
       refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
     }
   }

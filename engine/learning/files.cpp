@@ -29,6 +29,28 @@ void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& fi
   }
 }
 
+// Slots of an optimizer that a node's state has at most, and of a rule; the latter generously.
+constexpr std::size_t optimizer_slots = 4;
+constexpr std::size_t most_rule_slots = 8;
+
+// A header with so many tensors for each of the model's, and for each group.
+HeaderLimits limits_of(const Layout& layout, std::size_t each, std::size_t groups,
+                       std::uint64_t metadata) {
+  // dtype, shape and two places of 20 digits, with blanks as others may write them; a character of
+  // a name may be written with six.
+  constexpr std::uint64_t entry = 512;
+  constexpr std::uint64_t escaped = 6;
+  constexpr std::uint64_t prefix = 64;  // "optimizer:3:", "rule:SLOT:"
+  HeaderLimits limits{metadata, 0};
+  const auto add = [&](std::size_t count, const std::string& name) {
+    limits.tensors += count;
+    limits.bytes += count * (entry + escaped * (prefix + name.size()));
+  };
+  for (const ParameterTensor& p : layout.tensors) add(each, p.name);
+  for (const Group& group : layout.architecture->groups) add(groups, group.name);
+  return limits;
+}
+
 // Tensors that are being understood: what is wrong with them names where they came from.
 class Source {
  public:
@@ -161,6 +183,16 @@ class Source {
 };
 
 }  // namespace
+
+HeaderLimits file_limits(const Layout& layout) {
+  constexpr std::uint64_t metadata = 1 << 20;
+  return limits_of(layout, optimizer_slots + most_rule_slots, 2, metadata);
+}
+
+HeaderLimits parcel_limits(const Layout& layout) {
+  constexpr std::uint64_t metadata = 16 << 10;
+  return limits_of(layout, 1, 1, metadata);
+}
 
 TensorFile to_file(const Layout& layout, const WeightsHeld& weights,
                    const Engine::Metadata& about) {
@@ -305,9 +337,8 @@ std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile fil
   if (source.file().metadata.contains("steps")) {
     OptimizerState optimizer;
     optimizer.steps = static_cast<std::int64_t>(source.number("steps"));
-    constexpr std::size_t slots = 4;
-    optimizer.slots.assign(slots, Tensors(layout.size()));
-    for (std::size_t s = 0; s < slots; ++s) {
+    optimizer.slots.assign(optimizer_slots, Tensors(layout.size()));
+    for (std::size_t s = 0; s < optimizer_slots; ++s) {
       for (std::size_t i = 0; i < layout.size(); ++i) {
         const ParameterTensor& p = layout.tensors[i];
         const std::string name = fmt::format("optimizer:{}:{}", s, p.name);

@@ -20,6 +20,11 @@ TensorFile to_file(const Layout& layout, const UpdateHeld& update);
 // whole are the full model's own, not copied.
 TensorFile part_to_file(const Layout& layout, const WeightsHeld& weights, const Submodel& submodel);
 
+// What a header can be at most that is of this model: of a version, a node's state or an update in
+// a file, where others may have added metadata; and of what travels, submodels' parts and updates.
+HeaderLimits file_limits(const Layout& layout);
+HeaderLimits parcel_limits(const Layout& layout);
+
 // Each throws base::UserError naming where it came from and the tensor that is missing, foreign or
 // of another shape.
 std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile file,

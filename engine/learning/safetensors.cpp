@@ -7,13 +7,15 @@
 #include <bit>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "base/text.hpp"
 
 namespace convoy::engine {
 namespace {
 
-using nlohmann::ordered_json;
+using nlohmann::json;
+using nlohmann::ordered_json;  // to write only: it looks for each key among all before it
 
 static_assert(std::endian::native == std::endian::little);  // as the format is
 
@@ -26,21 +28,27 @@ constexpr std::array types = {Type{"F32", at::kFloat}, Type{"F64", at::kDouble},
                               Type{"I64", at::kLong},  Type{"I32", at::kInt},
                               Type{"U8", at::kByte}};
 
-constexpr std::uint64_t longest_header = 100'000'000;  // as the format's own reader
+constexpr std::size_t most_dimensions = 16;
+constexpr int deepest = 3;  // of what is nested: a tensor's shape in a header has 2
 
 class HeaderReader {
  public:
-  HeaderReader(std::uint64_t bytes, std::string from) : bytes_(bytes), from_(std::move(from)) {}
+  HeaderReader(std::uint64_t bytes, std::string from, const HeaderLimits& limits)
+      : bytes_(bytes), from_(std::move(from)), limits_(limits) {}
 
   Announced read(std::string_view text) {
-    const ordered_json header = ordered_json::parse(text, nullptr, false);
-    if (!header.is_object()) fail("has a damaged header: no JSON object");
+    if (text.size() > limits_.bytes) {
+      fail(fmt::format("has a header of {} bytes, at most {} are expected here", text.size(),
+                       limits_.bytes));
+    }
+    const json header = parse(text);
     std::vector<Place> places;
-    for (const auto& [name, value] : header.items()) {
+    places.reserve(names_.size());
+    for (const std::string& name : names_) {
       if (name == "__metadata__") {
-        metadata(value);
+        metadata(header[name]);
       } else {
-        places.push_back(place(name, value));
+        places.push_back(place(name, header[name]));
       }
     }
     // All of it is known to be sound before memory is taken.
@@ -77,7 +85,37 @@ class HeaderReader {
     throw base::UserError(fmt::format("{}: {}", from_, what));
   }
 
-  void metadata(const ordered_json& value) {
+  // Keeps the order of the tensors, and looks at names and numbers of things while they come: what
+  // is refused takes no more time and memory than what is taken.
+  json parse(std::string_view text) {
+    using Event = json::parse_event_t;
+    // As the format says; other readers refuse it too.
+    if (text.empty() || text.front() != '{') fail("has a damaged header: no JSON object");
+    std::unordered_set<std::string> within;  // of the tensor, or the metadata
+    std::unordered_set<std::string> all;
+    const auto look = [&](int depth, Event event, const json& parsed) {
+      if (depth > deepest) fail("has a damaged header: it is nested too deeply");
+      if (event != Event::key) return true;
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (depth == 1) within.clear();
+      if (!(depth == 1 ? all : within).insert(name).second) {
+        fail(fmt::format("has a damaged header: it names \"{}\" twice", shown(name)));
+      }
+      if (depth == 1) names_.push_back(name);
+      if (names_.size() > limits_.tensors + 1) {  // the metadata are one
+        fail(fmt::format("has a header of more than {} tensors, the most that are expected here",
+                         limits_.tensors));
+      }
+      return true;
+    };
+    json header = json::parse(text, look, false);
+    if (!header.is_object()) fail("has a damaged header: no JSON object");
+    return header;
+  }
+
+  static std::string shown(const std::string& name) { return base::printable(name.substr(0, 80)); }
+
+  void metadata(const json& value) {
     if (!value.is_object()) fail("has a damaged header: __metadata__ is no object");
     for (const auto& [key, text] : value.items()) {
       if (!text.is_string()) fail("has a damaged header: __metadata__ holds more than texts");
@@ -85,11 +123,11 @@ class HeaderReader {
     }
   }
 
-  [[nodiscard]] Place place(const std::string& name, const ordered_json& value) const {
+  [[nodiscard]] Place place(const std::string& name, const json& value) const {
     const auto bad = [&](const char* what) {
-      fail(fmt::format("tensor \"{}\": {}", base::printable(name.substr(0, 80)), what));
+      fail(fmt::format("tensor \"{}\": {}", shown(name), what));
     };
-    const auto whole = [](const ordered_json& v) { return v.is_number_unsigned(); };
+    const auto whole = [](const json& v) { return v.is_number_unsigned(); };
     const bool complete = value.is_object() && value.contains("dtype") && value.contains("shape") &&
                           value.contains("data_offsets") && value["dtype"].is_string() &&
                           value["shape"].is_array() && value["data_offsets"].is_array() &&
@@ -107,8 +145,9 @@ class HeaderReader {
             value["data_offsets"][0].get<std::uint64_t>(),
             value["data_offsets"][1].get<std::uint64_t>()};
     if (p.from > p.to || p.to > bytes_) bad("lies outside of the file; is it truncated?");
+    if (value["shape"].size() > most_dimensions) bad("has a shape of more than 16 dimensions");
     std::uint64_t elements = 1;
-    for (const ordered_json& n : value["shape"]) {
+    for (const json& n : value["shape"]) {
       if (!whole(n)) bad("has a shape that is none");
       const auto length = n.get<std::uint64_t>();
       if (length > bytes_ || (length > 0 && elements > bytes_ / length)) {
@@ -125,6 +164,8 @@ class HeaderReader {
 
   std::uint64_t bytes_;
   std::string from_;
+  HeaderLimits limits_;
+  std::vector<std::string> names_;  // in the order of the header
   std::map<std::string, std::string> metadata_;
 };
 
@@ -154,8 +195,9 @@ std::string header_of(const TensorFile& content) {
   return text;
 }
 
-Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from) {
-  return HeaderReader(bytes, from).read(header);
+Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from,
+                       const HeaderLimits& limits) {
+  return HeaderReader(bytes, from, limits).read(header);
 }
 
 void write_safetensors(const std::filesystem::path& file, const TensorFile& content) {
@@ -179,7 +221,7 @@ void write_safetensors(const std::filesystem::path& file, const TensorFile& cont
   std::filesystem::rename(beside, file);
 }
 
-TensorFile read_safetensors(const std::filesystem::path& file) {
+TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits) {
   std::ifstream in(file, std::ios::binary);
   const auto fail = [&](const std::string& what) {
     throw base::UserError(fmt::format("{}: {}", file.string(), what));
@@ -189,13 +231,19 @@ TensorFile read_safetensors(const std::filesystem::path& file) {
   std::uint64_t length = 0;
   if (size < sizeof length) fail("is no safetensors file: too short");
   in.read(reinterpret_cast<char*>(&length), sizeof length);
-  if (length > longest_header || length > size - sizeof length) {
+  if (length > HeaderLimits().bytes || length > size - sizeof length) {
     fail(fmt::format("is no safetensors file, or truncated: a header of {} bytes in a file of {}",
                      length, size));
   }
+  if (length > limits.bytes) {
+    fail(
+        fmt::format("has a header of {} bytes, at most {} are expected here; is it of another "
+                    "model?",
+                    length, limits.bytes));
+  }
   std::string text(length, '\0');
   in.read(text.data(), static_cast<std::streamsize>(length));
-  Announced announced = announced_by(text, size - sizeof length - length, file.string());
+  Announced announced = announced_by(text, size - sizeof length - length, file.string(), limits);
   for (const std::span<std::byte> piece : announced.pieces) {
     in.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
   }

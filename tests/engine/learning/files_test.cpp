@@ -26,6 +26,22 @@ std::string message_of(const std::filesystem::path& file) {
   return "";
 }
 
+std::string repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+// Of so many empty tensors.
+std::string crowded_header(int tensors) {
+  std::string header = "{";
+  for (int i = 0; i < tensors; ++i) {
+    header += (i == 0 ? "\"t" : ",\"t") + std::to_string(i) +
+              R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+  }
+  return header + "}";
+}
+
 std::string with_length(const std::string& header, const std::string& data) {
   std::string text(8, '\0');
   const std::uint64_t length = header.size();
@@ -96,9 +112,46 @@ TEST(Safetensors, DamagedAndHostileFilesAreRefused) {
   refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", four + "more"),
           "speaks of 4 bytes, there are 8");
   refused(with_length(R"({"__metadata__":{"a":3}})", ""), "more than texts");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                      R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+                      four),
+          "it names \"a\" twice");
+  refused(
+      with_length(R"({"a":{"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]}})", four),
+      "it names \"dtype\" twice");
+  refused(with_length(R"({"__metadata__":{"x":"1","x":"2"}})", ""), "it names \"x\" twice");
+  refused(with_length(R"( {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", four),
+          "no JSON object");
+  refused(with_length(R"({"a":{"dtype":"F32","shape":[)" + repeated("1,", 100'000) +
+                          R"(1],"data_offsets":[0,4]}})",
+                      four),
+          "more than 16 dimensions");
+  refused(with_length(R"({"a":)" + std::string(100'000, '['), four), "nested too deeply");
   // A header nested a hundred thousand deep.
   refused(with_length(std::string(100'000, '['), ""), "no JSON object");
   EXPECT_THAT(message_of(folder.path() / "missing"), HasSubstr("cannot be read"));
+}
+
+// More tensors, or a longer header, than whoever asks expects: refused before anything is parsed or
+// taken.
+TEST(Safetensors, HeadersBeyondTheLimitsAreRefused) {
+  const auto refusal = [](const std::string& header, const HeaderLimits& limits) {
+    try {
+      announced_by(header, 0, "a peer", limits);
+    } catch (const base::UserError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const std::string crowded = crowded_header(200'000);
+  EXPECT_THAT(refusal(crowded, {10'000, 50}), HasSubstr("at most 10000 are expected"));
+  // The second key too many is not looked at any more: what follows may be no JSON at all.
+  EXPECT_THAT(refusal(crowded_header(52) + "no json", {100'000'000, 50}),
+              HasSubstr("more than 50 tensors"));
+  EXPECT_EQ(refusal(crowded_header(50), {100'000'000, 50}), "");
+  const Announced all = announced_by(crowded, 0, "a peer", {100'000'000, 200'000});
+  ASSERT_EQ(all.content.tensors.size(), 200'000U);
+  EXPECT_EQ(all.content.tensors.back().first, "t199999");
 }
 
 class ModelFiles : public testing::Test {
@@ -123,6 +176,37 @@ class ModelFiles : public testing::Test {
   TemporaryFolder folder;
   std::filesystem::path file;
 };
+
+// Whatever the engine writes itself is within the limits that it reads with.
+TEST(ModelFileLimits, HoldWhatIsWritten) {
+  for (const ModelOptions& options : test::small_models()) {
+    const Layout layout = test::layout_of(options);
+    Tensors tensors = initial_tensors(layout, 1);
+    Trained trained(layout.size());
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      Marks some(static_cast<std::size_t>(layout.tensors[i].elements()), 0);
+      some.front() = 1;
+      trained[i] = std::make_shared<const Marks>(some);
+    }
+    const WeightsHeld weights(tensors, trained);
+    const auto within = [&](const TensorFile& file, const HeaderLimits& limits) {
+      EXPECT_LE(header_of(file).size(), limits.bytes) << options.architecture;
+      EXPECT_LE(file.tensors.size(), limits.tensors) << options.architecture;
+      std::uint64_t bytes = 0;
+      for (const auto& [name, tensor] : file.tensors) bytes += tensor.nbytes();
+      EXPECT_NO_THROW(announced_by(header_of(file), bytes, "ours", limits));
+    };
+    within(to_file(layout, weights, {}), file_limits(layout));
+    const Submodel full = full_submodel(*layout.architecture);
+    within(part_to_file(layout, weights, full), parcel_limits(layout));
+    UpdateHeld update;
+    update.submodel = full;
+    update.delta = tensors;
+    within(to_file(layout, update), parcel_limits(layout));
+    within(to_file(layout, update), file_limits(layout));
+    EXPECT_LT(parcel_limits(layout).tensors, 2 * layout.size() + 100);
+  }
+}
 
 TEST_F(ModelFiles, AVersionComesBackToTheBit) {
   Trained trained(layout->size());
