@@ -146,13 +146,10 @@ RunFigures read_figures(const RunTables& run, const Curve& curve) {
   return f;
 }
 
-std::vector<std::int64_t> staleness_distribution(const RunTables& run) {
-  std::vector<std::int64_t> updates;
+std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run) {
+  std::map<std::int64_t, std::int64_t> updates;
   for (const sim::TaskRow& task : run.tasks) {
-    if (!task.staleness || *task.staleness < 0) continue;
-    const auto versions = static_cast<std::size_t>(*task.staleness);
-    if (versions >= updates.size()) updates.resize(versions + 1);
-    ++updates[versions];
+    if (task.staleness) ++updates[*task.staleness];
   }
   return updates;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,8 +64,8 @@ struct RunFigures {
 
 RunFigures read_figures(const RunTables& run, const Curve& curve);
 
-// Updates aggregated, by their staleness: the index.
-std::vector<std::int64_t> staleness_distribution(const RunTables& run);
+// Updates aggregated, by their staleness.
+std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run);
 
 // By node: seconds of computing and transfers that went into tasks that failed or were given up.
 std::vector<double> lost_time(const RunTables& run);

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "sim/store/open_for_reading.hpp"
+#include "sim/store/foreign_store.hpp"
 #include "sim/store/store.hpp"
 
 namespace convoy::analysis {
@@ -19,11 +19,11 @@ template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {
     constexpr int longest_ms = 5'000;  // that a writer may keep us waiting
-    SQLite::Database database = sim::open_for_reading(file, longest_ms);
-    return read(database);
+    sim::ForeignStore store(file, longest_ms);
+    return read(store.database());
   } catch (const SQLite::Exception& e) {
     throw sim::StoreError(
-        fmt::format("{}: cannot be read, or is damaged ({})", file.string(), e.what()));
+        fmt::format("{}: cannot be read, or is damaged ({})", file.string(), sim::what_of(e)));
   }
 }
 template <class Read>

@@ -1,5 +1,6 @@
 #include "analysis/perfetto.hpp"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -36,12 +37,14 @@ class Writer {
   bool first_ = true;
 };
 
+constexpr std::int64_t most_nodes = std::numeric_limits<std::int32_t>::max();
 constexpr double us = 1e6;  // the format counts microseconds
 
 void write_nodes(SQLite::Database& database, Writer& writer) {
   SQLite::Statement nodes(database, "SELECT id, name, device FROM node ORDER BY id");
   while (nodes.executeStep()) {
     const std::int64_t id = nodes.getColumn(0).getInt64();
+    sim::check_number(database.getFilename(), "node", "id", id, 0, most_nodes);
     // Process 0 is the kernel's in Perfetto.
     writer.name(
         "process_name", id + 1, 0,
@@ -82,6 +85,7 @@ void write_activities(SQLite::Database& database, Writer& writer) {
     const std::string cause = rows.getColumn(8).getString();
     if (!cause.empty()) event["args"]["given_up"] = cause;
     const auto put_on = [&](std::int64_t pid, Lane lane) {
+      sim::check_number(database.getFilename(), "activity", "node", pid, 0, most_nodes);
       event["pid"] = pid + 1;
       event["tid"] = static_cast<int>(lane);
       writer.put(event);

@@ -33,22 +33,21 @@ std::unordered_map<std::int64_t, Trigger> read_triggers(const std::vector<Entry>
   using Kind = Entry::Kind;
   std::unordered_map<std::int64_t, Trigger> triggers;
   std::unordered_set<std::int64_t> under_way;  // tasks of nodes
-  for (std::size_t i = 0; i < journal.size(); ++i) {
-    const Entry& entry = journal[i];
+  const Entry* last = nullptr;                 // timer, or end of a node's task
+  for (const Entry& entry : journal) {
     if (entry.kind == Kind::assign) under_way.insert(entry.task);
     const bool over = entry.kind == Kind::task_done || entry.kind == Kind::task_failed ||
                       entry.kind == Kind::cancel;
     if (over) under_way.erase(entry.task);
+    const bool ended = entry.kind == Kind::task_done || entry.kind == Kind::task_failed;
+    if ((ended && !triggers.contains(entry.task)) || entry.kind == Kind::timer_fired) last = &entry;
     if (entry.kind != Kind::aggregate) continue;
     Trigger trigger;
     trigger.others = !under_way.empty();
-    for (std::size_t k = i; k-- > 0 && same_time(journal[k].time_s, journal[i].time_s);) {
-      const Entry& before = journal[k];
-      const bool task = (before.kind == Kind::task_done || before.kind == Kind::task_failed) &&
-                        !triggers.contains(before.task);
-      if (task) trigger.node = before.node, trigger.task = before.task;
-      if (before.kind == Kind::timer_fired) trigger.timer = true;
-      if (task || trigger.timer) break;
+    // The last of the same instant.
+    if (last != nullptr && same_time(last->time_s, entry.time_s)) {
+      trigger.timer = last->kind == Kind::timer_fired;
+      if (!trigger.timer) trigger.node = last->node, trigger.task = last->task;
     }
     triggers[entry.task] = trigger;
   }

@@ -107,6 +107,7 @@ class StoreTail::Impl {
     tables.run = sim::read_run_file(file_);
     Columns run(database, "SELECT virtual_time_s FROM run");
     if (run.executeStep()) tables.ended_s = maybe(run, 0);
+    if (tables.ended_s) time("run", *tables.ended_s);
     Columns rows(database,
                  "SELECT id, name, device, mode, link, backend, memory_bytes, samples, batch, "
                  "busy_s, communicating_s, waiting_s, away_s, bytes_in, bytes_out, "
@@ -117,6 +118,8 @@ class StoreTail::Impl {
                               rows.getColumn(4).getString(), rows.getColumn(5).getString(),
                               rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
                               rows.getColumn(8).getInt64()});
+      const auto place = static_cast<std::int64_t>(tables.nodes.size()) - 1;
+      sim::check_number(file_, "node", "id", tables.nodes.back().id, place, place + 1);
       if (rows.getColumn(9).isNull()) continue;
       tables.node_ends.push_back({rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
                                   rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
@@ -126,6 +129,7 @@ class StoreTail::Impl {
                                   rows.getColumn(18).getInt64()});
     }
     if (tables.node_ends.size() != tables.nodes.size()) tables.node_ends.clear();
+    nodes_ = static_cast<std::int64_t>(tables.nodes.size());
     Columns facts(database, "SELECT key, value FROM host");
     while (facts.executeStep()) {
       tables.host[facts.getColumn(0).getString()] = facts.getColumn(1).getString();
@@ -166,6 +170,12 @@ class StoreTail::Impl {
       task.loss = maybe(rows, 18);
       task.local_accuracy = maybe(rows, 19);
       task.share = maybe(rows, 20);
+      node("task", task.node);
+      version("task", "base_version", task.base_version);
+      version("task", "aggregated_version", task.aggregated_version.value_or(0));
+      version("task", "staleness", task.staleness.value_or(0));
+      time("task", task.assigned_s);
+      time("task", task.ended_s);
       tables.tasks.push_back(std::move(task));
     }
     tasks_read_ += tables.tasks.size();
@@ -186,8 +196,8 @@ class StoreTail::Impl {
       last_activity_ = rows.getColumn(0).getInt64();
       Activity a;
       a.task = rows.getColumn(1).getInt64();
-      a.node = rows.getColumn(2).getInt();
-      a.peer = static_cast<std::int32_t>(maybe_whole(rows, 3).value_or(-1));
+      a.node = node("activity", rows.getColumn(2).getInt64());
+      if (const auto peer = maybe_whole(rows, 3)) a.peer = node("activity", *peer);
       a.label = labels_.number(rows.getColumn(4).getString());
       a.cause = causes_.number(rows.getColumn(5).getString());
       a.real = rows.getColumn(6).getInt() != 0;
@@ -197,6 +207,7 @@ class StoreTail::Impl {
       a.bytes = rows.getColumn(10).getDouble();
       a.flops = rows.getColumn(11).getDouble();
       a.energy_j = rows.getColumn(12).getDouble();
+      for (const double t : {a.ready_s, a.start_s, a.end_s}) time("activity", t);
       tables.activities.push_back(a);
     }
     activities_read_ += tables.activities.size();
@@ -215,6 +226,11 @@ class StoreTail::Impl {
                                      rows.getColumn(4).getInt64(), rows.getColumn(5).getDouble(),
                                      rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
                                      maybe_whole(rows, 8), maybe(rows, 9)});
+      const sim::AggregationRow& a = tables.aggregations.back();
+      version("aggregation", "version", a.version);
+      version("aggregation", "staleness_max", a.staleness_max);
+      time("aggregation", a.start_s);
+      time("aggregation", a.end_s);
     }
   }
 
@@ -232,6 +248,8 @@ class StoreTail::Impl {
                                     rows.getColumn(7).getDouble(), rows.getColumn(8).getDouble(),
                                     rows.getColumn(9).getDouble(), rows.getColumn(10).getDouble(),
                                     maybe(rows, 11), maybe(rows, 12), maybe(rows, 13)});
+      version("evaluation", "version", tables.evaluations.back().version);
+      time("evaluation", tables.evaluations.back().time_s);
     }
   }
 
@@ -246,6 +264,8 @@ class StoreTail::Impl {
       tables.readings.push_back({rows.getColumn(1).getDouble(), rows.getColumn(2).getDouble(),
                                  rows.getColumn(3).getInt64(), maybe(rows, 4), maybe(rows, 5),
                                  maybe(rows, 6), maybe(rows, 7), maybe(rows, 8), maybe(rows, 9)});
+      node("reading", tables.readings.back().node);
+      time("reading", tables.readings.back().time_s);
     }
   }
 
@@ -265,9 +285,22 @@ class StoreTail::Impl {
       if (!kind) continue;
       tables.journal.push_back({*kind, rows.getColumn(0).getDouble(), rows.getColumn(2).getInt64(),
                                 rows.getColumn(3).getInt64()});
+      const Entry& entry = tables.journal.back();
+      if (entry.node != -1) node("journal", entry.node);
+      time("journal", entry.time_s);
     }
     last_entry_ = last;
   }
+
+  // Ids are indices from here on, and times are computed with: they are checked once, as they come.
+  std::int32_t node(const char* table, std::int64_t id) const {
+    sim::check_number(file_, table, "node", id, 0, nodes_);
+    return static_cast<std::int32_t>(id);
+  }
+  void version(const char* table, const char* column, std::int64_t number) const {
+    sim::check_number(file_, table, column, number, 0, sim::most_versions);
+  }
+  void time(const char* table, double seconds) const { sim::check_time(file_, table, seconds); }
 
   std::filesystem::path folder_;
   std::filesystem::path file_;
@@ -276,6 +309,7 @@ class StoreTail::Impl {
   std::size_t tasks_read_ = 0;
   Names labels_;
   Names causes_;
+  std::int64_t nodes_ = 0;
   std::int64_t last_task_ = 0;  // row
   std::int64_t last_activity_ = 0;
   std::int64_t last_version_ = 0;

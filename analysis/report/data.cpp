@@ -146,10 +146,21 @@ Json idle_json(const RunTables& run, const std::vector<Idle>& intervals, std::si
 }
 
 Json staleness_json(const RunTables& run) {
-  const std::vector<std::int64_t> updates = staleness_distribution(run);
-  Json versions = Json::array();
-  for (std::size_t i = 0; i < updates.size(); ++i) versions.push_back(i);
-  return {{"versions", std::move(versions)}, {"updates", updates}};
+  const std::map<std::int64_t, std::int64_t> updates = staleness_distribution(run);
+  Json json = {{"versions", Json::array()}, {"updates", Json::array()}};
+  const auto add = [&](std::int64_t versions, std::int64_t count) {
+    json["versions"].push_back(versions);
+    json["updates"].push_back(count);
+  };
+  // With those of which there are none, as long as a chart can show them.
+  constexpr std::int64_t widest = 10'000;
+  std::int64_t next = 0;
+  for (const auto& [versions, count] : updates) {
+    for (; next < std::min(versions, widest); ++next) add(next, 0);
+    add(versions, count);
+    next = versions + 1;
+  }
+  return json;
 }
 
 // --- figures ------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "sim/run/recorded_nodes.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -21,10 +23,13 @@ Cause cause_at_node(const std::string& name) {
 }  // namespace
 
 void adopt(const Recording& recording, Scenario& scenario) {
+  if (recording.nodes.size() != scenario.world.nodes.size()) {
+    throw StoreError(fmt::format("the recorded run has {} nodes, its scenario {}: it is damaged",
+                                 recording.nodes.size(), scenario.world.nodes.size()));
+  }
   auto setting = std::make_shared<Setting>(*scenario.setting);
   for (const NodeRow& row : recording.nodes) {
     const auto i = static_cast<std::size_t>(row.id);
-    if (i >= scenario.world.nodes.size()) continue;
     std::optional<RealNode>& real = scenario.world.nodes[i].real;
     real.reset();
     if (row.backend != "hil") continue;

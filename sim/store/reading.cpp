@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
-#include "sim/store/open_for_reading.hpp"
+#include "sim/store/foreign_store.hpp"
 
 namespace convoy::sim {
 namespace {
+
+constexpr std::int64_t most_samples = 10'000'001;  // of a node; that it may claim, and one more
 
 RunStatus status_of(const std::string& name) {
   for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
@@ -38,9 +40,10 @@ void check_store(const std::filesystem::path& path, SQLite::Database& database) 
                       "one reads {}); run the scenario again",
                       path.string(), version, store_version));
     }
+    check_tables(path, database);
   } catch (const SQLite::Exception& e) {
     throw StoreError(
-        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), e.what()));
+        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
   }
 }
 
@@ -110,11 +113,12 @@ StoredRun read_run(const std::filesystem::path& folder) {
 
 StoredRun read_run_file(const std::filesystem::path& path) {
   try {
-    SQLite::Database database = open_for_reading(path);
-    check_store(path, database);
-    return read_run(database);
+    ForeignStore store(path);
+    check_store(path, store.database());
+    return read_run(store.database());
   } catch (const SQLite::Exception& e) {
-    throw StoreError(fmt::format("{}: cannot be read ({})", path.string(), e.what()));
+    throw StoreError(
+        fmt::format("{}: is no run store, or cannot be read ({})", path.string(), what_of(e)));
   }
 }
 
@@ -124,7 +128,8 @@ Recording read_recording(const std::filesystem::path& folder) {
     throw StoreError(fmt::format("{}: there is no run there", folder.string()));
   }
   try {
-    SQLite::Database database = open_for_reading(path);
+    ForeignStore store(path);
+    SQLite::Database& database = store.database();
     check_store(path, database);
     Recording recording;
     const StoredRun stored = read_run(database);
@@ -139,8 +144,12 @@ Recording read_recording(const std::filesystem::path& folder) {
       row.device = nodes.getColumn(2).getString();
       row.backend = nodes.getColumn(3).getString();
       row.samples = nodes.getColumn(4).getInt64();
+      const auto place = static_cast<std::int64_t>(recording.nodes.size());
+      check_number(path, "node", "id", row.id, place, place + 1);
+      check_number(path, "node", "samples", row.samples, 0, most_samples);
       recording.nodes.push_back(std::move(row));
     }
+    const auto count = static_cast<std::int64_t>(recording.nodes.size());
     SQLite::Statement activities(
         database,
         "SELECT task, activity, iteration, node, peer, real, end_s, cause FROM activity WHERE "
@@ -156,24 +165,29 @@ Recording read_recording(const std::filesystem::path& folder) {
       a.real = activities.getColumn(5).getInt() != 0;
       a.end_s = activities.getColumn(6).getDouble();
       a.cause = activities.getColumn(7).getString();
+      check_number(path, "activity", "node", a.node, 0, count);
+      check_time(path, "activity", a.end_s);
       recording.activities.push_back(std::move(a));
     }
     SQLite::Statement presence(database,
                                "SELECT time_s, node, present, for_good FROM presence ORDER BY "
                                "rowid");
     while (presence.executeStep()) {
-      recording.presence.push_back(
-          {presence.getColumn(0).getDouble(), presence.getColumn(1).getInt64(),
-           presence.getColumn(2).getInt() != 0, presence.getColumn(3).getInt() != 0});
+      const PresenceRow& row = recording.presence.emplace_back(
+          PresenceRow{presence.getColumn(0).getDouble(), presence.getColumn(1).getInt64(),
+                      presence.getColumn(2).getInt() != 0, presence.getColumn(3).getInt() != 0});
+      check_number(path, "presence", "node", row.node, 0, count);
+      check_time(path, "presence", row.time_s);
     }
     recording.end_s =
         database.execAndGet("SELECT COALESCE(MAX(time_s), 0) FROM journal").getDouble();
     const SQLite::Column end = database.execAndGet("SELECT virtual_time_s FROM run");
     if (!end.isNull()) recording.end_s = std::max(recording.end_s, end.getDouble());
+    check_time(path, "run", recording.end_s);
     return recording;
   } catch (const SQLite::Exception& e) {
     throw StoreError(
-        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), e.what()));
+        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
   }
 }
 

@@ -188,7 +188,7 @@ TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   EXPECT_EQ(gone[0].node, 2);
   EXPECT_DOUBLE_EQ(gone[0].end_s - gone[0].begin_s, 1.5);
   EXPECT_THAT(lost_time(run), ElementsAre(0, 0, 1.5, 0));
-  EXPECT_THAT(staleness_distribution(run), ElementsAre(3, 1));
+  EXPECT_THAT(staleness_distribution(run), ElementsAre(Pair(0, 3), Pair(1, 1)));
 }
 
 // A node that has lost its task by an outage, is back, and is given nothing for a while: it is idle

@@ -1,0 +1,49 @@
+#pragma once
+
+// A store opened for reading that anybody may have made. It has the tables of a store and no views
+// in their place, and reading it ends: no table gives more than its file can hold.
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace convoy::sim {
+
+class ForeignStore {
+ public:
+  // `longest_ms`: that a writer may keep us waiting. Throws SQLite::Exception, and StoreError where
+  // what should be a table is none.
+  explicit ForeignStore(const std::filesystem::path& file, int longest_ms = 0);
+  ForeignStore(const ForeignStore&) = delete;
+  ForeignStore& operator=(const ForeignStore&) = delete;
+
+  [[nodiscard]] SQLite::Database& database() { return database_; }
+
+ private:
+  static int count(void* self);
+
+  SQLite::Database database_;
+  std::uint64_t steps_left_;  // of SQLite's own machine, in units of `unit`
+  std::chrono::steady_clock::time_point end_;
+};
+
+// Throws StoreError where one of the store's tables is there as something else: a view, a virtual
+// table, or with columns that are computed as they are read.
+void check_tables(const std::filesystem::path& file, SQLite::Database& database);
+
+// What went wrong, for people.
+std::string what_of(const SQLite::Exception& failure);
+
+// Checks of what was read; each throws StoreError naming the file, the table and the value.
+// Virtual seconds; -1 stands for "never", and for how a run began.
+void check_time(const std::filesystem::path& file, const char* table, double seconds);
+// `most`: the first that there is no more.
+void check_number(const std::filesystem::path& file, const char* table, const char* column,
+                  std::int64_t value, std::int64_t least, std::int64_t most);
+// Versions, and the distance between two.
+constexpr std::int64_t most_versions = 1'000'000'000'000'000;
+
+}  // namespace convoy::sim
