@@ -13,15 +13,18 @@
 #include <chrono>
 #include <ctime>
 #include <future>
+#include <map>
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "analysis/live/access.hpp"
 #include "analysis/live/session.hpp"
 #include "analysis/report/data.hpp"
 #include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
+#include "base/sparing_log.hpp"
 
 namespace convoy::analysis {
 
@@ -92,7 +95,8 @@ class LiveServer::Impl : public LiveHost {
     auto somebody = promise.get_future();
     asio::post(io_, [this, &promise] {
       closed_ = true;
-      acceptor_.close();
+      Error ignored;
+      acceptor_.close(ignored);
       status_timer_.cancel();
       rows_timer_.cancel();
       promise.set_value(!sessions_.empty());
@@ -109,11 +113,30 @@ class LiveServer::Impl : public LiveHost {
   [[nodiscard]] const LiveOptions& options() const override { return options_; }
   [[nodiscard]] LiveState& state() override { return state_; }
 
-  std::shared_ptr<void> place() override {
-    constexpr int most = 64;
-    if (connections_ >= most) return nullptr;
-    ++connections_;
-    return {this, [this](void*) { --connections_; }};
+  std::shared_ptr<LivePlace> place(const asio::ip::address& address) override {
+    constexpr std::size_t most = 64;
+    if (places_.size() >= most) {
+      std::map<asio::ip::address, int> held;
+      ++held[address];
+      for (const Place* p : places_) ++held[p->address];
+      const int largest =
+          std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) {
+            return a.second < b.second;
+          })->second;
+      const auto leaves = std::find_if(places_.begin(), places_.end(),
+                                       [&](const Place* p) { return held[p->address] == largest; });
+      const auto dismiss = (*leaves)->dismiss;
+      places_.erase(leaves);
+      if (dismiss) dismiss();
+    }
+    auto place = std::make_shared<Place>(*this, address);
+    places_.push_back(place.get());
+    return place;
+  }
+  void warn(const std::string& what) override {
+    const double now =
+        std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    if (const auto line = log_.tell("", what, now)) spdlog::warn("the live view: {}", *line);
   }
   bool join(const std::shared_ptr<LiveSession>& session) override {
     constexpr std::size_t most = 16;  // each reads the store for itself
@@ -127,6 +150,15 @@ class LiveServer::Impl : public LiveHost {
   }
 
  private:
+  struct Place : LivePlace {
+    Place(Impl& h, asio::ip::address a) : host(h), address(std::move(a)) {}
+    ~Place() override { std::erase(host.places_, this); }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    Impl& host;
+    asio::ip::address address;
+  };
+
   // Made once, for all, by the run's thread, which has nothing else to do any more.
   void tell_the_end() {
     std::shared_ptr<const std::string> last;
@@ -144,21 +176,36 @@ class LiveServer::Impl : public LiveHost {
       finishing_ = true;
       for (const auto& session : std::set(sessions_)) session->finish(last);
       check_over();
+      end_the_stuck();
     });
     constexpr std::chrono::seconds longest(10);
     told.wait_for(longest);
   }
 
+  // Who takes nothing of what it is told is not waited for.
+  void end_the_stuck() {
+    if (!finishing_) return;
+    constexpr std::chrono::milliseconds every(100);
+    status_timer_.expires_after(every);
+    status_timer_.async_wait([this](Error error) {
+      if (error) return;
+      constexpr std::chrono::seconds longest(2);
+      for (const auto& session : std::set(sessions_)) session->end_if_stuck(longest);
+      end_the_stuck();
+    });
+  }
+
   void accept() {
     acceptor_.async_accept([this](Error error, tcp::socket socket) {
       if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
-      if (!error) answer(std::move(socket), *this);
       if (error) {  // no descriptor is free, say: a moment later there may be one
         again_.expires_after(std::chrono::milliseconds(100));
         again_.async_wait([this](Error) { accept(); });
         return;
       }
+      // First: whatever goes wrong with this one, others are heard.
       accept();
+      answer(std::move(socket), *this);
     });
   }
 
@@ -167,9 +214,9 @@ class LiveServer::Impl : public LiveHost {
     status_timer_.expires_after(every);
     status_timer_.async_wait([this](Error error) {
       if (error) return;
+      tell_status();  // first: whatever goes wrong below
       for (const auto& session : std::set(sessions_)) session->tell_status();
       if (!sessions_.empty()) state_.ask_for_status();
-      tell_status();
     });
   }
 
@@ -182,7 +229,11 @@ class LiveServer::Impl : public LiveHost {
     rows_timer_.async_wait([this](Error error) {
       if (error) return;
       const auto begun = cpu_time();
-      for (const auto& session : std::set(sessions_)) session->tell_rows();
+      try {
+        for (const auto& session : std::set(sessions_)) session->tell_rows();
+      } catch (const std::exception& e) {
+        warn(e.what());
+      }
       spent_ = cpu_time() - begun;
       tell_rows();
     });
@@ -198,7 +249,8 @@ class LiveServer::Impl : public LiveHost {
   LiveState& state_;
   Access access_;
   std::string page_;
-  int connections_ = 0;
+  std::vector<Place*> places_;  // that are taken, the oldest first; goes after those who have them
+  base::SparingLog log_;
   asio::io_context io_;
   tcp::acceptor acceptor_;
   asio::steady_timer status_timer_;

@@ -40,7 +40,8 @@ class LiveServer {
   [[nodiscard]] std::string url() const;  // with the token that allows to pause and to stop
 
   // The store is whole: those who look are given it, and let go. Takes at most ten seconds after
-  // what is to be told is ready; no time where nobody looks.
+  // what is to be told is ready, two where nothing gets through to them, and no time where nobody
+  // looks.
   void run_is_over();
 
  private:

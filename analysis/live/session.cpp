@@ -1,7 +1,6 @@
 #include "analysis/live/session.hpp"
 
-#include <spdlog/spdlog.h>
-
+#include <algorithm>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
@@ -32,7 +31,8 @@ std::string text_of(const Json& message) {
 
 class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
  public:
-  Viewer(beast::tcp_stream stream, LiveHost& host, std::shared_ptr<void> place, bool may_control)
+  Viewer(beast::tcp_stream stream, LiveHost& host, std::shared_ptr<LivePlace> place,
+         bool may_control)
       : socket_(std::move(stream)),
         host_(host),
         place_(std::move(place)),
@@ -40,7 +40,12 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   void accept(const Request& request) {
     beast::get_lowest_layer(socket_).expires_never();
-    socket_.set_option(websocket::stream_base::timeout::suggested(beast::role_type::server));
+    // Whoever answers no ping is not there any more, or does not read.
+    socket_.set_option(
+        websocket::stream_base::timeout{std::chrono::seconds(10), std::chrono::seconds(20), true});
+    place_->dismiss = [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->end();
+    };
     constexpr std::size_t longest_message = 1024;
     socket_.read_message_max(longest_message);
     socket_.async_accept(request, [self = shared_from_this()](Error error) {
@@ -51,6 +56,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
         self->write();
         return;
       }
+      self->place_.reset();  // it has one of those who look
       self->host_.state().ask_for_status();
       self->tell_rows();
       self->read();
@@ -84,7 +90,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
       }
     } catch (const std::exception& e) {
       // The view ends, and nothing else; the page comes again.
-      spdlog::warn("the live view: {}", e.what());
+      host_.warn(e.what());
       refuse(e.what());
       closing_ = true;
     }
@@ -94,10 +100,21 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   void finish(std::shared_ptr<const std::string> last) override {
     outgoing_.push_back(std::move(last));
     closing_ = true;
+    moved_ = std::chrono::steady_clock::now();
     write();
   }
 
+  void end_if_stuck(std::chrono::steady_clock::duration longest) override {
+    if (std::chrono::steady_clock::now() - moved_ > longest) end();
+  }
+
  private:
+  // Whatever it waits for fails; so does what follows.
+  void end() {
+    beast::get_lowest_layer(socket_).close();
+    host_.leave(shared_from_this());
+  }
+
   void send(const Json& message) {
     outgoing_.push_back(std::make_shared<const std::string>(text_of(message)));
   }
@@ -184,21 +201,33 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     }
     writing_ = true;
     socket_.text(true);
-    socket_.async_write(boost::asio::buffer(*outgoing_.front()),
-                        [self = shared_from_this()](Error error, std::size_t) {
-                          self->writing_ = false;
-                          self->outgoing_.pop_front();
-                          if (error) {
-                            self->host_.leave(self);
-                            return;
-                          }
-                          self->write();
-                        });
+    write_part(0);
+  }
+
+  // Part by part, so that it is seen whether anything gets through.
+  void write_part(std::size_t from) {
+    constexpr std::size_t most = 1 << 16;
+    const std::string& all = *outgoing_.front();
+    const std::size_t bytes = std::min(most, all.size() - from);
+    const bool last = from + bytes == all.size();
+    socket_.async_write_some(
+        last, boost::asio::buffer(all.data() + from, bytes),
+        [self = shared_from_this(), from, bytes, last](Error error, std::size_t) {
+          self->moved_ = std::chrono::steady_clock::now();
+          if (!error && !last) return self->write_part(from + bytes);
+          self->writing_ = false;
+          self->outgoing_.pop_front();
+          if (error) {
+            self->host_.leave(self);
+            return;
+          }
+          self->write();
+        });
   }
 
   websocket::stream<beast::tcp_stream> socket_;
   LiveHost& host_;
-  std::shared_ptr<void> place_;
+  std::shared_ptr<LivePlace> place_;
   bool may_control_;
   std::optional<StoreTail> tail_;
   std::optional<LiveRun> run_;  // nothing: it was not told yet
@@ -206,17 +235,26 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   std::deque<std::shared_ptr<const std::string>> outgoing_;
   bool writing_ = false;
   bool closing_ = false;
+  std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();  // something did
 };
 
 // --- by HTTP ------------------------------------------------------------------------------------
 
 class Visitor : public std::enable_shared_from_this<Visitor> {
  public:
-  Visitor(boost::asio::ip::tcp::socket socket, LiveHost& host, std::shared_ptr<void> place)
+  Visitor(boost::asio::ip::tcp::socket socket, LiveHost& host, std::shared_ptr<LivePlace> place)
       : stream_(std::move(socket)), host_(host), place_(std::move(place)) {}
 
+  void begin() {
+    place_->dismiss = [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->stream_.close();
+    };
+    read();
+  }
+
+ private:
   void read() {
-    constexpr std::chrono::seconds longest(30);
+    constexpr std::chrono::seconds longest(10);  // for the request and its answer
     constexpr std::uint32_t largest_header = 8192;
     parser_.emplace();
     parser_->header_limit(largest_header);
@@ -229,7 +267,6 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
                      });
   }
 
- private:
   void handle(const Request& request) {
     const Access& access = host_.access();
     const std::string_view host = view(request[http::field::host]);
@@ -279,7 +316,7 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
 
   beast::tcp_stream stream_;
   LiveHost& host_;
-  std::shared_ptr<void> place_;
+  std::shared_ptr<LivePlace> place_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::empty_body>> parser_;
 };
@@ -287,8 +324,11 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
 }  // namespace
 
 void answer(boost::asio::ip::tcp::socket socket, LiveHost& host) {
-  auto place = host.place();
-  if (place) std::make_shared<Visitor>(std::move(socket), host, std::move(place))->read();
+  Error gone;
+  const auto end = socket.remote_endpoint(gone);
+  if (gone) return;
+  auto place = host.place(end.address());
+  std::make_shared<Visitor>(std::move(socket), host, std::move(place))->begin();
 }
 
 }  // namespace convoy::analysis

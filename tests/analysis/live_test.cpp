@@ -5,6 +5,7 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
@@ -287,6 +288,73 @@ TEST_F(LiveServerTest, WhoDoesNotAnswerTheFarewellIsNotWaitedFor) {
   EXPECT_EQ(silent.next().at("type"), "run");
   server.run_is_over();  // returns, though nobody reads
   EXPECT_THROW(get("/"), boost::system::system_error);
+}
+
+// Whatever many others hold open, a page is answered.
+TEST_F(LiveServerTest, HalfRequestsKeepNobodyOut) {
+  const LiveServer server(options_, state_);
+  begin();
+  for (const int count : {70, 200, 400}) {
+    std::vector<asio::ip::tcp::socket> halves;
+    for (int i = 0; i < count; ++i) {
+      halves.emplace_back(io_);
+      halves.back().connect(endpoint());
+      if (i % 2 == 0) asio::write(halves.back(), asio::buffer(std::string("GET / HTTP/1.1\r\nHo")));
+    }
+    EXPECT_EQ(get("/").result_int(), 200) << count;
+    Client client(io_, endpoint(), authority(), "/live");
+    EXPECT_EQ(client.next().at("type"), "run") << count;
+  }
+}
+
+// Who looks is not pushed out by those who only knock.
+TEST_F(LiveServerTest, HalfRequestsPushNobodyOut) {
+  const LiveServer server(options_, state_);
+  begin();
+  Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
+  EXPECT_EQ(client.next("run").at("may_control"), true);
+  std::vector<asio::ip::tcp::socket> halves;
+  for (int i = 0; i < 200; ++i) {
+    halves.emplace_back(io_);
+    halves.back().connect(endpoint());
+  }
+  EXPECT_EQ(get("/").result_int(), 200);
+  client.say("{\"do\": \"pause\"}");
+  EXPECT_TRUE(test::eventually([&] { return state_.is_paused(); }));
+}
+
+// More than the sockets' buffers hold, told to somebody who reads none of it: the run's end does
+// not wait for him as long as it would for one who reads.
+TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
+  HandMadeStore store(folder_.path() / "large");
+  store.node(0, "server").node(1, std::string(30'000'000, 'x'));
+  store.end.virtual_time_s = 2;
+  store.write();
+  options_.folder = folder_.path() / "large";
+  LiveServer server(options_, state_);
+  begin();
+  Client silent(io_, endpoint(), authority(), "/live");
+  const auto begun = std::chrono::steady_clock::now();
+  server.run_is_over();
+  // Its patience is 2 s with those who take nothing, and 10 s with those who do.
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(9));
+  EXPECT_THROW(silent.next("end"), std::exception);
+}
+
+// One who reads is told all of it, however slowly.
+TEST_F(LiveServerTest, WhoReadsSlowlyIsToldTheEnd) {
+  HandMadeStore store(folder_.path() / "large");
+  store.node(0, "server").node(1, std::string(8'000'000, 'x'));
+  store.end.virtual_time_s = 2;
+  store.write();
+  options_.folder = folder_.path() / "large";
+  LiveServer server(options_, state_);
+  begin();
+  Client slow(io_, endpoint(), authority(), "/live");
+  EXPECT_EQ(slow.next().at("type"), "run");
+  std::jthread over([&server] { server.run_is_over(); });
+  const json end = slow.next("end");
+  EXPECT_EQ(end.at("run").at("nodes").at("name").at(1).get<std::string>().size(), 8'000'000U);
 }
 
 TEST_F(LiveServerTest, NobodyNeedsToLook) {
