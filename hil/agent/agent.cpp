@@ -290,7 +290,18 @@ class Agent::Impl {
 
   void send_readings() {
     if (!connection_) return;
-    const SensorReading now = sensors_->read();
+    // First: whatever goes wrong with one reading, the next comes.
+    readings_timer_.expires_after(std::max<std::chrono::milliseconds>(heartbeat_, 1s));
+    readings_timer_.async_wait([this](const error_code& cancelled) {
+      if (!cancelled) send_readings();
+    });
+    SensorReading now;
+    try {
+      now = sensors_->read();
+    } catch (const std::exception& e) {
+      spdlog::warn("the sensors: {}", base::printable(e.what()));
+      return;
+    }
     wire::ReadingsT readings;
     readings.power_w = or_nan(now.power_w);
     readings.temperature_c = or_nan(now.temperature_c);
@@ -299,10 +310,6 @@ class Agent::Impl {
     readings.memory_used_bytes = or_nan(now.memory_used_bytes);
     readings.memory_total_bytes = or_nan(now.memory_total_bytes);
     connection_->send(std::move(readings));
-    readings_timer_.expires_after(std::max<std::chrono::milliseconds>(heartbeat_, 1s));
-    readings_timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) send_readings();
-    });
   }
 
   // --- the trainer's events, brought to this thread ---------------------------------------------

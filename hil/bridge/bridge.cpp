@@ -16,6 +16,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/sparing_log.hpp"
 #include "base/text.hpp"
 #include "hil/bridge/desk.hpp"
 #include "hil/bridge/listener.hpp"
@@ -37,7 +38,8 @@ using std::chrono::milliseconds;
 // Beyond the jitter that was seen, the notice of an end may be as late as this.
 constexpr double notice_s = 0.002;
 constexpr double longest_notice_s = 0.25;
-constexpr std::int64_t most_samples = 100'000'000;
+constexpr std::size_t longest_profile = 1 << 16;
+constexpr std::size_t most_homeless = 1000;  // that are remembered
 
 milliseconds in_ms(double seconds) {
   return milliseconds(static_cast<milliseconds::rep>(std::ceil(1e3 * seconds)));
@@ -76,9 +78,9 @@ class Bridge::Impl {
     listener_.emplace(
         io_, options_.inventory,
         [this](const std::shared_ptr<Connection>& c, const wire::HelloT& h) { met(c, h); },
-        [](const std::string& name, const std::string& from, const std::string& why) {
-          spdlog::warn("{} ({}): {}", name.empty() ? "an unknown agent" : name, from,
-                       base::printable(why));
+        [this](const std::string& name, const std::string& from, const std::string& why) {
+          warn("door", fmt::format("{} ({}): {}", name.empty() ? "an unknown agent" : name, from,
+                                   base::printable(why)));
         });
     watch();
     thread_ = std::jthread([this] { serve(); });
@@ -156,8 +158,7 @@ class Bridge::Impl {
         if (peer.ready && peer.samples != setting->nodes[i].samples) {
           // It trains on data of its own.
           setting->nodes[i].samples = peer.samples;
-          scenario.parts[i].train.assign(static_cast<std::size_t>(peer.samples), 0);
-          scenario.parts[i].test.clear();
+          scenario.parts[i] = {};  // counted, and not listed
         }
       }
       std::erase_if(peers_, [&](const auto& p) {
@@ -165,7 +166,6 @@ class Bridge::Impl {
         roster_.drop(p.first);
         return true;
       });
-      keep_sessions();
     });
     scenario.setting = std::move(setting);
   }
@@ -175,7 +175,11 @@ class Bridge::Impl {
   void attach(ElasticClock& clock) {
     on_io([&] {
       clock_ = &clock;
+      // The run has its folder to itself now: what another run has there was not touched before.
+      is_ours_ = true;
+      keep_sessions();
       for (auto& [node, peer] : peers_) {
+        keep_profile(peer);
         peer.lost = !peer.ready;
         clock_->happened({node, peer.ready, peer.gone});
         if (!peer.ready) wait_for_return(peer);
@@ -267,6 +271,14 @@ class Bridge::Impl {
     }
   }
 
+  // Of what an agent, or whoever is none, can cause as often as it likes.
+  void warn(const std::string& kind, const std::string& line) {
+    if (const auto told = log_.tell(kind, line, steady_seconds())) spdlog::warn("{}", *told);
+  }
+  void warn(const Peer& peer, const std::string& what) {
+    warn("node " + name_of(peer.node), fmt::format("node {}: {}", name_of(peer.node), what));
+  }
+
   // --- who is who -------------------------------------------------------------------------------
 
   [[nodiscard]] std::string name_of(NodeId node) const { return roster_.name_of(node); }
@@ -282,9 +294,10 @@ class Bridge::Impl {
   void met(const std::shared_ptr<Connection>& connection, const wire::HelloT& hello) {
     const std::optional<NodeId> place = roster_.place_for(hello.name, hello.device);
     if (!place) {
-      if (homeless_.insert(hello.name).second) {
-        spdlog::warn("{}: the scenario has no node of that name, nor a free one of its type",
-                     hello.name);
+      if (homeless_.size() < most_homeless && homeless_.insert(hello.name).second) {
+        warn("homeless",
+             fmt::format("{}: the scenario has no node of that name, nor a free one of its type",
+                         hello.name));
       }
       connection->handlers(nobody());
       refuse(*connection, "the scenario has no node of that name or type of device", false);
@@ -308,7 +321,10 @@ class Bridge::Impl {
     peer.name = hello.name;
     roster_.seat(*place, hello.name);
     peer.boot = hello.boot;
-    if (!same) sessions_.ids[hello.name] = random_id();
+    if (!same) {
+      sessions_.ids[hello.name] = random_id();
+      keep_sessions();
+    }
     peer.session = sessions_.ids[hello.name];
     peer.connection = connection;
     ++peer.connections;
@@ -317,16 +333,18 @@ class Bridge::Impl {
     for (const auto& k : hello.known) {
       if (hello.run == sessions_.run) peer.known.push_back(*k);
     }
-    keep_sessions();
-    spdlog::info("{} is node {} ({}{})", hello.name, name_of(peer.node),
-                 connection->stream().remote(), restarted ? ", started anew" : "");
+    const std::string line =
+        fmt::format("{} is node {} ({}{})", hello.name, name_of(peer.node),
+                    connection->stream().remote(), restarted ? ", started anew" : "");
+    if (const auto told = log_.tell("met " + name_of(peer.node), line, steady_seconds())) {
+      spdlog::info("{}", *told);
+    }
     connection->handlers({[this, node = peer.node](const wire::Message& m) { handle(node, m); },
                           [this, node = peer.node, number = peer.connections](
                               const std::string& why) { closed(node, number, why); }});
     welcome(peer);
     if (peer.orders->connected(peer.known, restarted) || peer.lost) return;
-    spdlog::warn("node {}: its agent knows nothing any more of what was under way",
-                 name_of(peer.node));
+    warn(peer, "its agent knows nothing any more of what was under way");
     declare_lost(peer);
   }
 
@@ -353,7 +371,7 @@ class Bridge::Impl {
   }
 
   void keep_sessions() const {
-    if (options_.folder.empty()) return;
+    if (options_.folder.empty() || !is_ours_) return;
     try {
       write_sessions(options_.folder, sessions_);
     } catch (const std::exception& e) {
@@ -368,7 +386,8 @@ class Bridge::Impl {
     if (found == peers_.end()) return;
     Peer& peer = found->second;
     if (peer.connections != number) return;  // there is another one already
-    spdlog::warn("node {} ({}): {}", name_of(node), peer.name, base::printable(why));
+    warn("node " + name_of(node),
+         fmt::format("node {} ({}): {}", name_of(node), peer.name, base::printable(why)));
     const double silence_s = peer.connection ? peer.connection->silence_s() : 0;
     peer.connection.reset();
     peer.ready = false;
@@ -400,10 +419,16 @@ class Bridge::Impl {
     peer.gone_timer->async_wait([this, node = peer.node](const error_code& cancelled) {
       const auto there = peers_.find(node);
       if (cancelled || there == peers_.end() || !there->second.lost) return;
-      there->second.gone = true;
-      if (clock_) clock_->happened({node, false, true});
-      say_expected();
+      give_up_on(there->second);
     });
+  }
+
+  // It does not come back: nobody waits for it any more.
+  void give_up_on(Peer& peer) {
+    if (std::exchange(peer.gone, true)) return;
+    if (!peer.lost) return declare_lost(peer);
+    if (clock_) clock_->happened({peer.node, false, true});
+    say_expected();
   }
 
   void say_expected() {
@@ -497,8 +522,8 @@ class Bridge::Impl {
     const double stamp = steady_seconds();
     Orders& orders = *peer.orders;
     if (const auto* ready = message.body_as_Ready()) {
-      is_ready(peer, ready->samples());
-      if (const auto* profile = ready->profile()) keep_profile(peer, profile->str());
+      const auto* profile = ready->profile();
+      is_ready(peer, ready->samples(), profile == nullptr ? "" : profile->str());
     } else if (const auto* received = message.body_as_Received()) {
       orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
@@ -524,28 +549,42 @@ class Bridge::Impl {
     } else if (const auto* refused = message.body_as_Refused()) {
       const auto* reason = refused->reason();
       peer.trouble = reason == nullptr ? "it cannot take part" : base::printable(reason->str());
-      peer.gone = refused->for_good();
-      spdlog::warn("node {}: {}", name_of(node), peer.trouble);
-      if (peer.gone) declare_lost(peer);
+      const auto connection = peer.connection;
+      if (refused->for_good()) give_up_on(peer);
+      connection->close(peer.trouble);  // it has said all
     } else if (message.body_as_Bye() != nullptr) {
-      spdlog::warn("node {}: the agent says good-bye", name_of(node));
+      const auto connection = peer.connection;
       declare_lost(peer);
+      connection->close("the agent says good-bye");
     } else {
       throw ProtocolError("a message that coordinators are not sent");
     }
   }
 
-  void is_ready(Peer& peer, std::int64_t samples) {
+  void is_ready(Peer& peer, std::int64_t samples, const std::string& profile) {
+    // A connection that was made again while it was set up: it says so twice.
+    if (peer.ready && samples == peer.samples) return;
     const auto part = static_cast<std::int64_t>(
         scenario_.parts[static_cast<std::size_t>(peer.node)].train.size());
     const std::int64_t expected = clock_ != nullptr ? peer.samples : peer.own_data ? samples : part;
-    if (samples != expected || samples < 1 || samples > most_samples) {
-      peer.trouble = fmt::format("it has {} samples, it should have {}", samples, expected);
-      spdlog::warn("node {}: {}", name_of(peer.node), peer.trouble);
+    const std::int64_t most = most_samples(peer);
+    if (samples != expected || samples < 1 || samples > std::max(most, part)) {
+      peer.trouble = samples == expected
+                         ? fmt::format(
+                               "it says that it has {} samples of its own; 1 to {} are allowed "
+                               "(most_samples of the node in the inventory)",
+                               samples, most)
+                         : fmt::format("it has {} samples, it should have {}", samples, expected);
+      warn(peer, peer.trouble);
       refuse(*peer.connection, peer.trouble, true);
+      if (clock_ != nullptr) give_up_on(peer);
       return;
     }
     peer.samples = samples;
+    if (!profile.empty() && profile.size() <= longest_profile && peer.profile != profile) {
+      peer.profile = profile;
+      keep_profile(peer);
+    }
     peer.ready = true;
     peer.trouble.clear();
     peer.lost_timer.reset();
@@ -558,15 +597,19 @@ class Bridge::Impl {
     peer.orders->ready(steady_seconds());
   }
 
+  [[nodiscard]] std::int64_t most_samples(const Peer& peer) const {
+    const InventoryNode* listed = options_.inventory.find(peer.name);
+    return listed == nullptr ? InventoryNode().most_samples : listed->most_samples;
+  }
+
   // What an agent measured of its device, for scenarios to come.
-  void keep_profile(const Peer& peer, const std::string& toml) const {
-    constexpr std::size_t longest = 1 << 16;
-    if (toml.empty() || toml.size() > longest || options_.folder.empty()) return;
+  void keep_profile(const Peer& peer) const {
+    if (peer.profile.empty() || options_.folder.empty() || !is_ours_) return;
     const std::filesystem::path file = options_.folder / "devices" / (peer.name + ".toml");
     std::error_code failure;
     std::filesystem::create_directories(file.parent_path(), failure);
     try {
-      base::write_file(file, toml);
+      base::write_file(file, peer.profile);
     } catch (const base::UserError& e) {
       spdlog::warn("{}", base::printable(e.what()));
       return;
@@ -590,23 +633,37 @@ class Bridge::Impl {
     const auto input = peer.orders->offered(id, attempt);
     if (!input) return;
     const std::string from = fmt::format("node {} ({})", name_of(peer.node), peer.name);
-    std::shared_ptr<engine::Unpacking> box;
     const std::string header = offer.header()->str();
-    try {
-      box = desk_.box(header, offer.bytes(), from);
-    } catch (const std::exception& e) {
-      peer.orders->failed(id, attempt, -1, 0, Cause::refused, base::printable(e.what()));
-      return;
-    }
-    peer.connection->take(offer, box,
-                          [this, node = peer.node, box, header, task = *input, attempt] {
-                            const double stamp = steady_seconds();
-                            peers_.at(node).orders->arrived(task.task, attempt, stamp);
-                            const bool last = !peers_.at(node).orders->goes_on(task.task);
-                            desk_.file(box, header, task, last, [=, this](Desk::Verdict verdict) {
-                              filed(node, task.task, attempt, stamp, std::move(verdict));
-                            });
-                          });
+    // Parsed elsewhere: a long header keeps nobody else waiting.
+    const auto connection = peer.connection;
+    connection->hold();
+    desk_.box(
+        header, offer.bytes(), from,
+        [this, node = peer.node, connection, transfer = offer.transfer(), header, task = *input,
+         attempt](const std::shared_ptr<engine::Unpacking>& box, const std::string& trouble) {
+          if (!trouble.empty()) {
+            const auto there = peers_.find(node);
+            if (there != peers_.end()) {
+              there->second.orders->failed(task.task, attempt, -1, 0, Cause::refused, trouble);
+            }
+            connection->go_on(transfer, nullptr, nullptr);
+            return;
+          }
+          connection->go_on(transfer, box, [this, node, box, header, task, attempt] {
+            arrived(node, box, header, task, attempt);
+          });
+        });
+  }
+
+  void arrived(NodeId node, const std::shared_ptr<engine::Unpacking>& box,
+               const std::string& header, const engine::TaskInput& task, std::int32_t attempt) {
+    const double stamp = steady_seconds();
+    peers_.at(node).orders->arrived(task.task, attempt, stamp);
+    const bool last = !peers_.at(node).orders->goes_on(task.task);
+    const std::int64_t samples = peers_.at(node).samples;
+    desk_.file(box, header, task, samples, last, [=, this](Desk::Verdict verdict) {
+      filed(node, task.task, attempt, stamp, std::move(verdict));
+    });
   }
 
   void filed(NodeId node, TaskId id, std::int32_t attempt, double stamp, Desk::Verdict verdict) {
@@ -640,7 +697,13 @@ class Bridge::Impl {
   // --- watchdogs --------------------------------------------------------------------------------
 
   void watch() {
+    // First: whatever goes wrong below, they go on watching.
+    heartbeat_timer_.expires_after(in_ms(std::max(0.05, scenario_.hil.heartbeat_s)));
+    heartbeat_timer_.async_wait([this](const error_code& cancelled) {
+      if (!cancelled) watch();
+    });
     const double now = steady_seconds();
+    for (const std::string& line : log_.overdue(now)) spdlog::warn("{}", line);
     for (auto& [node, peer] : peers_) {
       if (!peer.ready || !peer.connection) continue;
       const std::uint64_t bytes = peer.connection->payload_bytes();
@@ -649,10 +712,6 @@ class Bridge::Impl {
         peer.connection->close("it does not let go of a task that was given up");
       }
     }
-    heartbeat_timer_.expires_after(in_ms(std::max(0.05, scenario_.hil.heartbeat_s)));
-    heartbeat_timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) watch();
-    });
   }
 
   // Runs in the bridge's thread, and waits for it.
@@ -676,6 +735,8 @@ class Bridge::Impl {
   const std::string setup_;
   const std::string signature_;
   const double begun_ = steady_seconds();
+  bool is_ours_ = false;  // the folder
+  base::SparingLog log_;
   Roster roster_;  // the bridge's thread only, once that runs
   Desk desk_;
   Sessions sessions_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "engine/model/parameters.hpp"
@@ -12,6 +14,17 @@ namespace {
 
 // What an update may be larger than the model, for its lists of kept members.
 constexpr std::uint64_t margin = 16 << 20;
+
+// Updates weigh by the samples that they say they were trained on. The header was read before.
+void check_samples(const std::string& header, std::int64_t samples) {
+  const nlohmann::json all = nlohmann::json::parse(header);
+  const auto& text = all.at("__metadata__").at("samples").get_ref<const std::string&>();
+  double claimed = 0;
+  std::from_chars(text.data(), text.data() + text.size(), claimed);
+  if (claimed == static_cast<double>(samples)) return;
+  throw base::UserError(
+      fmt::format("the update claims {} samples, its node has {}", claimed, samples));
+}
 
 }  // namespace
 
@@ -42,25 +55,35 @@ void Desk::pack(const engine::TaskInput& input, Packed then) {
   });
 }
 
-std::shared_ptr<engine::Unpacking> Desk::box(const std::string& header, std::uint64_t bytes,
-                                             const std::string& from) const {
-  if (bytes > largest_) {
-    throw base::UserError(fmt::format("{}: an update of {}, the model has {}", from,
-                                      base::human_bytes(static_cast<double>(bytes)),
-                                      base::human_bytes(static_cast<double>(largest_))));
-  }
-  return engine_->unpack(header, bytes, from);
+void Desk::box(std::string header, std::uint64_t bytes, std::string from, Boxed then) {
+  boost::asio::post(boxes_, [this, header = std::move(header), bytes, from = std::move(from),
+                             then = std::move(then), engine = engine_] {
+    std::shared_ptr<engine::Unpacking> box;
+    std::string trouble;
+    try {
+      if (bytes > largest_) {
+        throw base::UserError(fmt::format("{}: an update of {}, the model has {}", from,
+                                          base::human_bytes(static_cast<double>(bytes)),
+                                          base::human_bytes(static_cast<double>(largest_))));
+      }
+      box = engine->unpack(header, bytes, from);
+    } catch (const std::exception& e) {
+      trouble = base::printable(e.what());
+    }
+    boost::asio::post(io_, [then, box, trouble] { then(box, trouble); });
+  });
 }
 
 void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
-                const engine::TaskInput& input, bool last, Filed then) {
-  boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input, last,
-                              then = std::move(then)] {
+                const engine::TaskInput& input, std::int64_t samples, bool last, Filed then) {
+  boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input,
+                              samples, last, then = std::move(then)] {
     auto verdict = std::make_shared<Verdict>();
     try {
       // The pieces stay where they are: the tensors of the outcome have them.
       const std::vector<std::span<std::byte>> pieces = box->pieces();
       verdict->outcome = engine_->unpack_update(*box, input);
+      check_samples(header, samples);
       if (!verdict->outcome.finite) {
         verdict->cause = sim::Cause::diverged;
         verdict->trouble = "its update holds NaN or infinity";

@@ -32,11 +32,11 @@ class Desk {
       std::function<void(std::shared_ptr<engine::Parcel> parcel, const std::string& trouble)>;
   void pack(const engine::TaskInput& input, Packed then);
 
-  // Memory for an update that is offered. Throws base::UserError where its header is none of this
-  // model's, or it is larger than any of its updates.
-  [[nodiscard]] std::shared_ptr<engine::Unpacking> box(const std::string& header,
-                                                       std::uint64_t bytes,
-                                                       const std::string& from) const;
+  // Memory for an update that is offered; `trouble` where its header is none of this model's, or it
+  // is larger than any of its updates. Does not wait for what is packed and filed.
+  using Boxed =
+      std::function<void(std::shared_ptr<engine::Unpacking> box, const std::string& trouble)>;
+  void box(std::string header, std::uint64_t bytes, std::string from, Boxed then);
 
   struct Verdict {
     std::string trouble;  // with the node's update; empty: it is whole,
@@ -46,9 +46,10 @@ class Desk {
   };
   using Filed = std::function<void(Verdict verdict)>;
   // An update whose bytes have all come is checked and written down before anybody relies on it.
-  // `last`: no other of its task follows; else it is not written down.
+  // `samples`: that its node trains on. `last`: no other of its task follows; else it is not
+  // written down.
   void file(std::shared_ptr<engine::Unpacking> box, std::string header,
-            const engine::TaskInput& input, bool last, Filed then);
+            const engine::TaskInput& input, std::int64_t samples, bool last, Filed then);
   // It was filed, by this process or the one before it.
   [[nodiscard]] bool has_filed(sim::TaskId task) const;
 
@@ -59,7 +60,10 @@ class Desk {
   void forget(sim::TaskId task);
 
   // Ends what is begun. Nothing is told any more once `io` has stopped.
-  void join() { thread_.join(); }
+  void join() {
+    boxes_.join();
+    thread_.join();
+  }
 
   // Bytes that no update of such a model exceeds.
   void limit(const engine::Architecture& architecture);
@@ -71,6 +75,7 @@ class Desk {
   std::shared_ptr<const engine::Engine> engine_;
   mutable std::mutex mutex_;
   std::map<sim::TaskId, engine::Outcome> results_;
+  boost::asio::thread_pool boxes_{1};
   boost::asio::thread_pool thread_{1};
 };
 

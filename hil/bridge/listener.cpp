@@ -2,8 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <chrono>
+#include <list>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -15,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int most_strangers = 64;  // at once at the door
+constexpr std::size_t most_strangers = 64;  // at once at the door who are silent, and who speak
 // Of the lists in a Hello: what takes four bytes on the wire each may take far more when unpacked.
 constexpr std::size_t most_missing = 64;
 constexpr std::size_t most_known = 4096;
@@ -71,8 +77,9 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
         [self = shared_from_this()](const error_code& failure, tcp::socket socket) {
           if (failure == asio::error::operation_aborted) return;
           if (!failure) {
-            self->accepted(std::move(socket));
+            // First: whatever goes wrong with this one, the door stays open.
             self->accept();
+            self->accepted(std::move(socket));
             return;
           }
           // Out of sockets, perhaps: not at once again.
@@ -89,44 +96,137 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     pause_.cancel();
     welcome_ = {};
     turned_ = {};
+    for (auto& places : places_) {
+      for (const auto& stranger : std::exchange(places, {})) {
+        if (!stranger->connection.lock()) stranger->dismiss("the coordinator ends");
+      }
+    }
   }
 
  private:
-  // Lives from the accepting to the first word.
+  // Places are given by what a stranger has done: those who wait for the first byte of others have
+  // no part in the places of those who say who they are, so that many who are silent do not keep
+  // anybody out.
+  enum Stage : std::uint8_t { silent, speaking, stages };
+
+  // From the accepting until it is welcomed, or its connection has ended.
   struct Stranger {
-    explicit Stranger(Impl& door) : door_(door), timer(door.io_) { ++door_.strangers_; }
-    ~Stranger() { --door_.strangers_; }
-    Stranger(const Stranger&) = delete;
-    Stranger& operator=(const Stranger&) = delete;
-    Impl& door_;
+    explicit Stranger(tcp::socket accepted) : timer(accepted.get_executor()) {
+      socket.emplace(std::move(accepted));
+    }
+    void dismiss(const std::string& why) {
+      dismissed = why;
+      timer.cancel();
+      error_code ignored;
+      if (socket) socket->close(ignored);
+      if (stream) stream->close();
+      if (const auto there = connection.lock()) there->close(why);
+    }
+    [[nodiscard]] bool is_over() const {
+      if (welcomed || !dismissed.empty()) return true;
+      if (socket || stream) return false;
+      const auto there = connection.lock();
+      return !there || !there->is_open();
+    }
+
+    std::string host;
+    std::string from;  // with the port
     asio::steady_timer timer;
-    std::unique_ptr<Stream> stream;
-    std::weak_ptr<Connection> connection;  // once the handshake is done
+    std::optional<tcp::socket> socket;     // until its first byte
+    std::unique_ptr<Stream> stream;        // then until the handshake is done
+    std::weak_ptr<Connection> connection;  // and from then on
     std::string name;                      // of its certificate
+    std::string dismissed;                 // why
+    bool welcomed = false;
   };
+  using Places = std::list<std::shared_ptr<Stranger>>;  // those who have waited longest first
 
   void accepted(tcp::socket socket) {
-    if (strangers_ >= most_strangers) return;  // closes it
-    auto stranger = std::make_shared<Stranger>(*this);
-    stranger->stream = std::make_unique<Stream>(std::move(socket), tls_);
-    // For the handshake and the first word together.
-    stranger->timer.expires_after(patience_);
-    stranger->timer.async_wait([weak = std::weak_ptr(stranger)](const error_code& cancelled) {
+    error_code gone;
+    const tcp::endpoint end = socket.remote_endpoint(gone);
+    if (gone) return;
+    auto stranger = std::make_shared<Stranger>(std::move(socket));
+    stranger->host = host_of(end.address());
+    stranger->from = fmt::format("{}:{}", end.address().to_string(), end.port());
+    if (!give_place(stranger, silent)) return;
+    // Whoever is in earnest speaks at once.
+    be_patient(stranger, patience_ / 4, "it says nothing");
+    stranger->socket->async_wait(tcp::socket::wait_read,
+                                 [self = shared_from_this(), stranger](const error_code& failure) {
+                                   if (failure && stranger->dismissed.empty())
+                                     stranger->dismissed = failure.message();
+                                   if (stranger->dismissed.empty()) {
+                                     self->speaks(stranger);
+                                   } else {
+                                     self->turned("", stranger->from, stranger->dismissed);
+                                   }
+                                 });
+  }
+
+  // Where all places are taken, the host that holds most of them gives up the one who has waited
+  // longest: no host can push out another by coming often. False: the door was closed over it.
+  bool give_place(const std::shared_ptr<Stranger>& stranger, Stage stage) {
+    Places& places = places_.at(stage);
+    places.remove_if([](const auto& s) { return s->is_over(); });
+    if (places.size() >= most_strangers) {
+      std::map<std::string, int> held;
+      ++held[stranger->host];
+      for (const auto& s : places) ++held[s->host];
+      const int most = std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) {
+                         return a.second < b.second;
+                       })->second;
+      const auto leaves = std::find_if(places.begin(), places.end(),
+                                       [&](const auto& s) { return held[s->host] == most; });
+      const auto dismissed = *leaves;
+      places.erase(leaves);
+      dismissed->dismiss(
+          "it has made way for another who came later; it did not say in time who "
+          "it is");
+      if (!acceptor_.is_open()) return false;
+    }
+    places.push_back(stranger);
+    return true;
+  }
+
+  // An address; of IPv6 the part that a host's network has, since it may choose the rest.
+  static std::string host_of(const asio::ip::address& address) {
+    if (address.is_v4()) return address.to_string();
+    const asio::ip::address_v6 v6 = address.to_v6();
+    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
+    if (v6.is_loopback()) return v6.to_string();
+    auto bytes = v6.to_bytes();
+    std::fill(bytes.begin() + bytes.size() / 2, bytes.end(), 0);
+    return asio::ip::address_v6(bytes).to_string();
+  }
+
+  static void be_patient(const std::shared_ptr<Stranger>& stranger,
+                         std::chrono::milliseconds patience, const char* why) {
+    stranger->timer.expires_after(patience);
+    stranger->timer.async_wait([weak = std::weak_ptr(stranger), why](const error_code& cancelled) {
       const auto there = weak.lock();
-      if (cancelled || !there) return;
-      if (there->stream) there->stream->close();
-      if (const auto connection = there->connection.lock()) {
-        connection->close("it does not say who it is");
-      }
+      if (!cancelled && there) there->dismiss(why);
     });
-    stranger->stream->handshake(Role::coordinator,
-                                [self = shared_from_this(), stranger](const std::string& failure) {
-                                  if (failure.empty()) {
-                                    self->identify(stranger);
-                                  } else {
-                                    self->turned("", stranger->stream->remote(), failure);
-                                  }
-                                });
+  }
+
+  void speaks(const std::shared_ptr<Stranger>& stranger) {
+    places_.at(silent).remove(stranger);
+    if (!acceptor_.is_open()) return;
+    stranger->stream =
+        std::make_unique<Stream>(*std::exchange(stranger->socket, std::nullopt), tls_);
+    if (!give_place(stranger, speaking)) return;
+    // For the handshake and the first word together.
+    be_patient(stranger, patience_, "it does not say who it is");
+    stranger->stream->handshake(
+        Role::coordinator, [self = shared_from_this(), stranger](const std::string& failure) {
+          if (failure.empty() && stranger->dismissed.empty()) {
+            self->identify(stranger);
+          } else {
+            // Nobody waits for it any more.
+            const auto stream = std::move(stranger->stream);
+            self->turned("", stranger->from,
+                         stranger->dismissed.empty() ? failure : stranger->dismissed);
+          }
+        });
   }
 
   void turned(const std::string& name, const std::string& from, const std::string& why) {
@@ -136,27 +236,30 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void identify(const std::shared_ptr<Stranger>& stranger) {
-    const std::string from = stranger->stream->remote();
     if (stranger->stream->is_secure()) {
       const IdentityCheck peer = stranger->stream->peer();
       if (!peer.identity || peer.identity->role != Role::node) {
-        turned("", from, peer.identity ? "it has no node's certificate" : peer.refusal);
+        const auto stream = std::move(stranger->stream);
+        turned("", stranger->from, peer.identity ? "it has no node's certificate" : peer.refusal);
         return;
       }
       stranger->name = peer.identity->name;
     }
     auto connection = std::make_shared<Connection>(std::move(stranger->stream));
     stranger->connection = connection;
-    const auto hear = [self = shared_from_this(), stranger, from,
+    const auto hear = [self = shared_from_this(), stranger,
                        weak = std::weak_ptr(connection)](const wire::Message& message) {
       const auto there = weak.lock();
       const wire::Hello* hello = message.body_as_Hello();
       if (hello == nullptr) throw ProtocolError("its first word is no hello");
       stranger->timer.cancel();
-      if (there) self->hear(there, stranger->name, *hello);
+      if (!there) return;
+      self->hear(there, stranger->name, *hello);
+      // Who is refused keeps its place until it has gone: it may take its time to read why.
+      stranger->welcomed = !there->is_ending();
     };
-    const auto closed = [self = shared_from_this(), stranger, from](const std::string& why) {
-      self->turned(stranger->name, from, why);
+    const auto closed = [self = shared_from_this(), stranger](const std::string& why) {
+      self->turned(stranger->name, stranger->from, why);
     };
     // Silence is noticed as everywhere; the connection keeps itself alive while it is open.
     connection->start({hear, closed}, 1s, 2 * patience_);
@@ -209,7 +312,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<asio::ssl::context> tls_;
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
-  int strangers_ = 0;
+  std::array<Places, stages> places_;
 };
 
 Listener::Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,

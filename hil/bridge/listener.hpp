@@ -1,7 +1,9 @@
 #pragma once
 
 // The coordinator's door: accepts agents, checks who they are, and hears what they first say. What
-// comes through has a certificate of this testbed in its own name and speaks our protocol.
+// comes through has a certificate of this testbed in its own name and speaks our protocol. Of those
+// who have not said who they are there is room for so many; the one who has waited longest, of the
+// host that has most of them there, goes for a new one.
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -24,8 +26,9 @@ class Listener {
   using Turned =
       std::function<void(const std::string& name, const std::string& from, const std::string& why)>;
 
-  // `patience`: for the handshake and the first word together. Throws base::UserError where the
-  // address cannot be listened on, or a file of the inventory cannot be used.
+  // `patience`: for the handshake and the first word together, and a quarter of it before that for
+  // the first byte. Throws base::UserError where the address cannot be listened on, or a file of
+  // the inventory cannot be used.
   Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
            std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Listener();

@@ -24,6 +24,7 @@ struct Peer {
   std::string trouble;  // why it cannot take part
   bool own_data = false;
   std::int64_t samples = 0;             // that it trains on
+  std::string profile;                  // of its device, as it measured it
   std::vector<wire::KnownTaskT> known;  // by the agent, when it connected
   std::unique_ptr<Orders::Agent> agent;
   std::unique_ptr<Orders> orders;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/diagnostics.hpp"
 
@@ -234,7 +235,7 @@ void Connection::read_message() {
       throw ProtocolError(fmt::format("a payload after {}", kind_of(message)));
     }
     handle(message);
-    if (open_) read_header();
+    if (open_ && !held_) read_header();
   });
 }
 
@@ -327,9 +328,12 @@ void Connection::handle(const wire::Message& message) {
     const auto handler = handlers_.message;
     handler(message);
   }
-  // Nothing to come: it is there.
-  if (offer == nullptr || offer->bytes() != 0 || !open_) return;
-  const auto empty = incoming_.extract(offer->transfer());
+  if (offer != nullptr && offer->bytes() == 0 && open_ && !held_) end_empty(offer->transfer());
+}
+
+// Nothing to come: it is there.
+void Connection::end_empty(std::uint32_t transfer) {
+  const auto empty = incoming_.extract(transfer);
   if (!empty.empty() && empty.mapped().done && finishing_.empty()) empty.mapped().done();
 }
 
@@ -339,6 +343,19 @@ void Connection::take(const wire::Offer& offer, std::shared_ptr<engine::Unpackin
   Incoming& in = incoming_.at(offer.transfer());
   in.box = std::move(box);
   in.done = std::move(done);
+}
+
+void Connection::go_on(std::uint32_t transfer, std::shared_ptr<engine::Unpacking> box,
+                       std::function<void()> done) {
+  if (!open_ || !std::exchange(held_, false)) return;
+  last_heard_ = steady_seconds();
+  Incoming& in = incoming_.at(transfer);
+  in.box = std::move(box);
+  in.done = std::move(done);
+  guarded([&] {
+    if (in.total == 0) end_empty(transfer);
+    if (open_) read_header();
+  });
 }
 
 // --- life
@@ -384,18 +401,19 @@ void Connection::tick() {
     return;
   }
   const double silence = steady_seconds() - last_heard_;
-  if (silence > std::chrono::duration<double>(lost_after_).count()) {
+  if (!held_ && silence > std::chrono::duration<double>(lost_after_).count()) {
     close(fmt::format("no sign of life for {:.1f} s", silence));
     return;
   }
+  // First: whatever goes wrong below, the next tick comes.
+  timer_.expires_after(heartbeat_);
+  timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });
   if (finishing_.empty()) {
     wire::PingT ping;
     ping.sent_ns = steady_nanoseconds();
     pings_.push_back(ping.sent_ns);
     send(std::move(ping));
   }
-  timer_.expires_after(heartbeat_);
-  timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });
 }
 
 void Connection::finish(const std::string& why) {

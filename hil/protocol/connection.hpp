@@ -66,12 +66,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // all of them are there. Without an answer they are read and dropped.
   void take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
             std::function<void()> done);
+  // Within the message handler: the answer to the offer comes later. Nothing more is read until
+  // then, and the peer is not taken to be silent meanwhile; what is to be sent is sent.
+  void hold() { held_ = true; }
+  // The answer: as take(); without a box the bytes are dropped.
+  void go_on(std::uint32_t transfer, std::shared_ptr<engine::Unpacking> box,
+             std::function<void()> done);
 
   // Sends the messages that wait to be sent, not the parcels, and closes when the peer has read
   // them, or does not within a while. What comes from now on is dropped.
   void finish(const std::string& why);
   void close(const std::string& why);
   [[nodiscard]] bool is_open() const { return open_; }
+  // It was closed, or is once the peer has read what it was last told.
+  [[nodiscard]] bool is_ending() const { return !open_ || !finishing_.empty(); }
 
   // Of the pings of the last while.
   [[nodiscard]] std::optional<double> round_trip_s() const;
@@ -113,6 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_payload(const wire::Chunk& chunk);
   void got_payload(const wire::Chunk& chunk, const std::vector<std::span<std::byte>>& where);
   void handle(const wire::Message& message);
+  void end_empty(std::uint32_t transfer);
   void heard_of(const wire::Pong& pong);
   void tick();
   // Runs `work`; whoever does not keep to the protocol is closed.
@@ -129,6 +138,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::milliseconds lost_after_{15000};
   bool compress_ = false;
   bool open_ = true;
+  bool held_ = false;
   std::string finishing_;          // why, once it is to end when all is sent
   bool lingering_ = false;         // all is sent
   std::string broken_;             // why, where nothing can be sent any more

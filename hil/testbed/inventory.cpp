@@ -18,6 +18,8 @@ constexpr const char* heading =
     "# The inventory of a testbed. Paths start at this folder.\n"
     "# A node: [[nodes]] with name, and device, its type in the catalogue (optional).\n";
 
+constexpr double largest_claim = 1e7;  // samples
+
 class Reader {
  public:
   explicit Reader(path folder) : folder_(std::move(folder)) {}
@@ -81,6 +83,8 @@ class Reader {
     InventoryNode node;
     node.name = reader.text("name");
     node.device = reader.text("device", "");
+    node.most_samples =
+        reader.integer("most_samples", base::at_least(1).up_to(largest_claim), node.most_samples);
     reader.finish();
     if (!is_string(reader, "name")) {
       return;  // reported
@@ -202,6 +206,9 @@ std::string with_node(const std::string& text, const InventoryNode& node) {
   base::Value table;
   table.set("name", text_value(node.name));
   if (!node.device.empty()) table.set("device", text_value(node.device));
+  if (node.most_samples != InventoryNode().most_samples) {
+    table.set("most_samples", {node.most_samples, {}});
+  }
   base::Value root;
   root.set("nodes", {base::Value::Array{table}, {}});
   const char* gap = text.empty() || text.back() == '\n' ? "" : "\n";

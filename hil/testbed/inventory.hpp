@@ -14,7 +14,9 @@
 //   [[nodes]]
 //   name = "orin-1"
 //   device = "jetson-agx-orin-64gb"     # in the catalogue; optional
+//   most_samples = 1000000              # that it may claim of data of its own; optional
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -29,6 +31,8 @@ namespace convoy::hil {
 struct InventoryNode {
   std::string name;    // clean, see names.hpp; what its certificate says
   std::string device;  // a type of the catalogue (not looked up here); empty: not said
+  // Updates weigh by the samples that were trained on: what a node may say that it has of its own.
+  std::int64_t most_samples = 1'000'000;
 };
 
 struct Inventory {

@@ -9,6 +9,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
+#include <utility>
 
 #include "hil/protocol/tls.hpp"
 #include "hil/testbed/certificates.hpp"
@@ -502,22 +504,133 @@ TEST_F(OpenDoor, HasPatienceButNotWithWhoOnlyBreathes) {
   EXPECT_EQ(turned_.front().why, "it does not say who it is");
 }
 
-TEST_F(OpenDoor, IsNotCrowdedWithStrangers) {
-  const tcp::endpoint door = open(insecure());
-  std::vector<std::unique_ptr<End>> strangers;
-  for (int i = 0; i < 64; ++i) {
-    strangers.push_back(std::make_unique<End>(connect(door)));
-    strangers.back()->start();
-    // It is in once it is answered.
-    ASSERT_TRUE(until([&] { return strangers.back()->connection->round_trip_s().has_value(); }));
+// --- a crowd at the door -------------------------------------------------------------------------
+
+class Crowd : public OpenDoor, public testing::WithParamInterface<int> {
+ protected:
+  // They say nothing, and stay.
+  void crowd(const tcp::endpoint& door, int count) {
+    for (int i = 0; i < count; ++i) {
+      silent_.push_back(connect(door));
+      io_.restart();
+      io_.poll();
+    }
   }
-  const auto too_many = knock(door, hello_of("orin-1"));
-  ASSERT_TRUE(until([&] { return too_many->is_closed(); }));
-  EXPECT_THAT(welcomed_, IsEmpty());
-  strangers.clear();
-  ASSERT_TRUE(until([&] { return turned_.size() == 64; }));
-  const auto next = knock(door, hello_of("orin-1"));
+  // Who says something, but not who it is, from an address of its own.
+  std::unique_ptr<End> talker(const tcp::endpoint& door, const char* from = "127.0.0.1") {
+    tcp::socket socket(io_, tcp::v4());
+    socket.bind({asio::ip::make_address(from), 0});
+    socket.connect(door);
+    auto end = std::make_unique<End>(std::move(socket));
+    end->start();
+    // It is in once it is answered.
+    EXPECT_TRUE(until([&] { return end->connection->round_trip_s().has_value(); }));
+    return end;
+  }
+  std::vector<tcp::socket> silent_;
+};
+
+TEST_P(Crowd, OfSilentStrangersKeepsNobodyOut) {
+  const tcp::endpoint door = open(insecure());
+  crowd(door, GetParam());
+  const auto good = knock(door, hello_of("orin-1"));
   ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+  EXPECT_THAT(welcomed_, ElementsAre("orin-1"));
+  EXPECT_FALSE(good->is_closed());
+  // Those who came after it, and those who were pushed out, change nothing.
+  crowd(door, GetParam());
+  inside_.front()->send(wire::WelcomeT());
+  ASSERT_TRUE(until([&] { return good->heard("Welcome") == 1; }));
+  for (const Turned& turned : turned_) EXPECT_THAT(turned.why, HasSubstr("made way"));
+}
+
+// Whoever has begun to speak is not pushed out by those who are silent.
+TEST_P(Crowd, OfSilentStrangersPushesNobodyOut) {
+  const tcp::endpoint door = open(insecure());
+  const auto good = talker(door);
+  crowd(door, GetParam());
+  good->connection->send(hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+}
+
+TEST_P(Crowd, OfTalkersKeepsNobodyOut) {
+  const tcp::endpoint door = open(insecure());
+  std::vector<std::unique_ptr<End>> talkers;
+  for (int i = 0; i < GetParam(); ++i) talkers.push_back(talker(door));
+  const auto good = knock(door, hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+  // The one who had waited longest made way.
+  ASSERT_TRUE(until([&] { return talkers.front()->is_closed(); }));
+  EXPECT_FALSE(talkers.back()->is_closed());
+}
+
+TEST_P(Crowd, OfOneHostDoesNotPushOutAnother) {
+  const tcp::endpoint door = open(insecure());
+  const auto good = talker(door, "127.0.0.2");
+  std::vector<std::unique_ptr<End>> talkers;
+  for (int i = 0; i < GetParam(); ++i) talkers.push_back(talker(door));
+  EXPECT_FALSE(good->is_closed());
+  good->connection->send(hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Crowd, testing::Values(64, 200, 1000));
+
+// Who is refused and does not go has a place like all others.
+TEST_F(Crowd, OfTheRefusedKeepsNobodyOut) {
+  const tcp::endpoint door = open(insecure());
+  std::vector<RawPeer> refused;
+  for (int i = 0; i < 200; ++i) {
+    refused.emplace_back(connect(door));
+    refused.back().send(frame(hello_of("no name")));
+    ASSERT_TRUE(until([&] { return std::cmp_greater(turned_.size(), i); }));
+  }
+  const auto good = knock(door, hello_of("orin-1"));
+  ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
+  int there = 0;
+  for (RawPeer& peer : refused) {
+    // All but the last were closed: their reset or their end can be read.
+    peer.socket().non_blocking(true);
+    error_code failure;
+    Bytes some(1 << 16);
+    while (!failure) peer.socket().read_some(asio::buffer(some), failure);
+    if (failure == asio::error::would_block) ++there;
+  }
+  EXPECT_LE(there, 64);
+}
+
+TEST_F(OpenDoor, HasLittlePatienceWithWhoSaysNothing) {
+  const tcp::endpoint door = open(insecure(), 400ms);
+  RawPeer silent(connect(door));
+  ASSERT_TRUE(until([&] { return !turned_.empty(); }));
+  EXPECT_EQ(turned_.front().why, "it says nothing");
+}
+
+TEST_F(OpenDoor, StaysOpenWhateverBecomesOfOneWhoCame) {
+  const tcp::endpoint door = open(insecure());
+  on_turned_ = [] { throw std::runtime_error("an accident"); };
+  int accidents = 0;
+  const auto so = [&](const std::function<bool()>& is) {
+    for (;;) {
+      try {
+        return until(is);
+      } catch (const std::runtime_error&) {
+        ++accidents;
+      }
+    }
+  };
+  std::vector<tcp::socket> silent;
+  for (int i = 0; i < 70; ++i) silent.push_back(connect(door));
+  std::vector<std::unique_ptr<End>> talkers;
+  for (int i = 0; i < 66; ++i) {
+    talkers.push_back(std::make_unique<End>(connect(door)));
+    talkers.back()->start();
+    ASSERT_TRUE(so([&] { return talkers.back()->connection->round_trip_s().has_value(); }));
+  }
+  EXPECT_GT(accidents, 0);
+  const auto good = knock(door, hello_of("orin-1"));
+  ASSERT_TRUE(so([&] { return !welcomed_.empty(); }));
+  on_turned_ = {};
 }
 
 TEST_F(OpenDoor, ClosesWhileSomebodyIsMet) {
