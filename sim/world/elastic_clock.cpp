@@ -32,15 +32,23 @@ void ElasticClock::hold(Id id, double now) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
   Entry& e = found->second;
-  e.start = {.time = now, .bounds = true};
+  e.start.time = now;
+  e.start.bounds = true;
   e.held = true;
   e.stopped = false;
-  if (e.over && !e.immediate) e.end = now;
+  if (e.over) e.end = end_of_held(e);
+  holding_.insert(id);
+}
+
+bool ElasticClock::holds() const {
+  const std::lock_guard lock(mutex_);
+  return !holding_.empty();
 }
 
 void ElasticClock::withdraw(Id id) {
   const std::lock_guard lock(mutex_);
   entries_.erase(id);
+  holding_.erase(id);
 }
 
 void ElasticClock::schedule(double time, const Presence& presence) {
@@ -67,11 +75,23 @@ double ElasticClock::virtual_at(double wall_stamp) const {
 double ElasticClock::bound(const Entry& e, double wall_now) const {
   const double least = std::max(e.start.time, live_from_);
   if (e.stopped) return std::max(least, e.end);
-  if (!e.running || e.held) return least;
+  if (!e.running) return least;
   const double passed = options_.mode == ClockMode::paced
                             ? virtual_at(wall_now) - e.allowance
                             : e.start.time + (wall_now - e.wall_start) - e.allowance;
   return std::max(least, passed);
+}
+
+// What is known beforehand not to end there, or to fail, does so when it is known to.
+double ElasticClock::end_of_held(const Entry& e) {
+  const bool replayed = e.end == never || e.cause != Cause::none;
+  return replayed ? std::max(e.end, e.start.time) : e.start.time;
+}
+
+// It is lost, and the simulation has not been told.
+bool ElasticClock::is_leaving(NodeId node) const {
+  return std::any_of(happened_.begin(), happened_.end(),
+                     [&](const Presence& p) { return p.node == node && !p.present; });
 }
 
 double ElasticClock::outside_time(double now) const { return std::max(now + moment_s, live_from_); }
@@ -82,12 +102,15 @@ void ElasticClock::close() {
   entries_.clear();
   scheduled_.clear();
   happened_.clear();
+  holding_.clear();
 }
 
 double ElasticClock::next(double now, double horizon) {
   std::unique_lock lock(mutex_);
   if (closed_) return horizon;
   set_origin(now);
+  deliver_until_ = -never;
+  complete_ = false;
   const double give_up = wall_() + patience_s_;
   for (;;) {
     const double wall_now = wall_();
@@ -96,6 +119,8 @@ double ElasticClock::next(double now, double horizon) {
     double limit = paced ? std::max(virtual_at(wall_now), live_from_) : never;
     double first = scheduled_.empty() ? never : std::max(now, scheduled_.begin()->first);
     bool outside = !happened_.empty();
+    bool awaited = false;  // of what is held
+    bool moves = paced;    // the limit does, with wall time
     for (auto& [id, e] : entries_) {
       // An instant of its own for what is too late for that of its end: a replay has it there, too.
       if (e.over && e.start.bounds && !e.immediate && e.end < now - hair_s) {
@@ -108,23 +133,35 @@ double ElasticClock::next(double now, double horizon) {
         continue;
       } else if (e.over) {
         first = std::min(first, std::max(e.end, now));
-      } else {
-        limit = std::min(limit, bound(e, wall_now));
+      } else if (e.held) {
+        if (is_leaving(e.start.node)) continue;
+        awaited = true;
+        limit = std::min(limit, e.start.time);
+      } else if (const double b = bound(e, wall_now); b < limit) {
+        limit = b;
+        moves = paced || (e.running && !e.stopped);
       }
     }
-    // What comes from outside waits for nobody: it may be what others wait for in vain.
+    // An instant at which something is held is complete once all of that is known. (Where something
+    // comes from outside, nobody waits for what began at this instant: it will not end at it.)
+    if (!holding_.empty() && !awaited && (outside || now < limit)) {
+      complete_ = true;
+      return deliver_until_ = now;
+    }
+    // What comes from outside waits for nothing else: it may be what others wait for in vain.
     const double soon = outside ? outside_time(now) : never;
     // (A moment before what is live is as good as that: rounding may stop short of it.)
     const bool live = live_from_ <= now + moment_s;
     // Nor does it wait for an end that waits itself.
     const double before = first < limit ? std::min(first, horizon) : horizon;
-    if (outside && soon <= before && (soon <= limit || live)) {
+    if (outside && holding_.empty() && soon <= before && (soon <= limit || live)) {
       outside_due_ = soon;
-      return soon;
+      return deliver_until_ = soon;
     }
     // Before something real is delivered, all that may come at the same time must be known.
-    if (first <= horizon && first < limit) return first;
+    if (first <= horizon && first < limit) return deliver_until_ = first;
     if (horizon < never && horizon <= limit) {
+      if (first < limit) deliver_until_ = horizon;
       if (paced && live_from_ <= now) {
         max_lag_s_ = std::max(max_lag_s_, virtual_at(wall_now) - horizon);
       }
@@ -136,7 +173,8 @@ double ElasticClock::next(double now, double horizon) {
     if (std::min({first, horizon, soon}) == never && !bounded && !expecting_) return never;
     if (wall_now >= give_up) return now;
     const double goal = std::min({first, horizon, soon});
-    const double missing = goal < never ? goal - limit : patience_s_;
+    // Whatever does not come by itself is told.
+    const double missing = goal < never && moves && !awaited ? goal - limit : patience_s_;
     const double wait = std::max(shortest_wait_s, std::min(missing, patience_s_));
     wake_.wait_for(lock, std::chrono::duration<double>(wait));
   }
@@ -151,11 +189,13 @@ std::vector<ElasticClock::Due> ElasticClock::take(double now) {
     ++late_;
     return by;
   };
-  const bool outside = outside_due_ <= now + hair_s;
+  const double until = std::min(now, std::exchange(deliver_until_, -never)) + hair_s;
+  const bool outside = outside_due_ <= until;
   if (outside) outside_due_ = never;
+  if (std::exchange(complete_, false)) holding_.clear();
   for (auto it = entries_.begin(); it != entries_.end();) {
     Entry& e = it->second;
-    const bool ends = e.over && !e.immediate && e.start.bounds && e.end <= now + hair_s;
+    const bool ends = e.over && !e.immediate && e.start.bounds && e.end <= until;
     const bool fails = e.immediate && outside;
     if (!ends && !fails) {
       ++it;
@@ -164,7 +204,7 @@ std::vector<ElasticClock::Due> ElasticClock::take(double now) {
     due.push_back({it->first, fails ? 0 : was_late(e.late), e.cause, std::move(e.detail), {}});
     it = entries_.erase(it);
   }
-  while (!scheduled_.empty() && scheduled_.begin()->first <= now + hair_s) {
+  while (!scheduled_.empty() && scheduled_.begin()->first <= until) {
     due.push_back({0, 0, Cause::none, "", scheduled_.begin()->second});
     scheduled_.erase(scheduled_.begin());
   }
@@ -193,9 +233,8 @@ void ElasticClock::finish(Id id, const std::function<void(Entry&)>& how) {
     if (found == entries_.end() || found->second.over) return;
     Entry& e = found->second;
     how(e);
-    if (e.held && !e.immediate) e.end = live_from_;
     e.over = true;
-    e.end = std::max(e.end, e.start.time);
+    e.end = e.held ? end_of_held(e) : std::max(e.end, e.start.time);
   }
   wake_.notify_one();
 }

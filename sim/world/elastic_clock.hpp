@@ -9,6 +9,12 @@
 // speculation, and a simulation that was busy elsewhere for a while shortens or lengthens no
 // duration. In paced mode virtual time follows wall time throughout, by a factor.
 //
+// Where a model says how long something takes, its virtual end is known and what it brings is not:
+// it is held there. Virtual time stands still until all that is held at that instant has come, or
+// will not come (it failed, or its node is lost: the watchdogs of whoever carries it out see to
+// that, in wall time), and then it is delivered together. So however late the answers are, and in
+// whatever order, the events are those of a simulation.
+//
 //   clock.begin(...)                             the simulation: it bounds virtual time from now on
 //   clock.started(id, stamp)                     anybody, from any thread
 //   clock.ended(id, stamp) or ended_after(id, d) anybody, from any thread
@@ -21,6 +27,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +49,7 @@ class ElasticClock {
   static constexpr double never = std::numeric_limits<double>::infinity();
 
   // `wall`: seconds since any fixed moment, never falling; any thread calls it. `patience_s`: real
-  // and wall seconds after which next() lets its caller look around.
+  // and wall seconds after which next() lets its caller look around; nothing is delivered by that.
   ElasticClock(ClockOptions options, std::function<double()> wall, double patience_s = 0.05);
 
   [[nodiscard]] double wall() const { return wall_(); }
@@ -50,13 +57,16 @@ class ElasticClock {
   // --- the simulation's thread ------------------------------------------------------------------
 
   struct Start {
-    double time = 0;     // virtual, s
-    bool bounds = true;  // virtual time may not pass its end; else only its failure matters
+    double time = 0;        // virtual, s
+    bool bounds = true;     // virtual time may not pass its end; else only its failure matters
+    NodeId node = no_node;  // who carries it out; once that is lost, it is not waited for
   };
   Id begin(const Start& start);
-  // An activity whose virtual end is now, by a model, bounds from now on: it ends when it has
-  // really ended, and at once where it has.
+  // An activity whose virtual end is now, by a model, is held from now on: it ends at this instant,
+  // when it has really ended and all else that is held here is known.
   void hold(Id id, double now);
+  // Something is held, and its instant is not complete: what else happens at it waits for it.
+  [[nodiscard]] bool holds() const;
   // It is of no interest any more.
   void withdraw(Id id);
 
@@ -76,7 +86,7 @@ class ElasticClock {
 
   // The virtual time of what comes next: of the simulation itself at `horizon` (never: nothing), or
   // of something real. Waits until that is certain. Returns `now` where it has waited for a while,
-  // so that the caller may look around.
+  // so that the caller may look around. A call of take() at the time that was returned follows.
   double next(double now, double horizon);
 
   struct Due {
@@ -86,7 +96,7 @@ class ElasticClock {
     std::string detail;  // of a failure, for people
     Presence presence;
   };
-  // What is due at `now`, by rising id; then it is forgotten.
+  // What next() found to be due at `now`, by rising id; then it is forgotten.
   std::vector<Due> take(double now);
 
   // Greatest delay so far of what was delivered, in virtual seconds; paced: also of the simulation.
@@ -129,9 +139,11 @@ class ElasticClock {
   [[nodiscard]] double virtual_at(double wall_stamp) const;  // paced
   [[nodiscard]] double bound(const Entry& e, double wall_now) const;
   [[nodiscard]] double outside_time(double now) const;
+  [[nodiscard]] bool is_leaving(NodeId node) const;
   void finish(Id id, const std::function<void(Entry&)>& how);
   void set_origin(double now);
   [[nodiscard]] double end_at(const Entry& e, double wall_stamp) const;
+  static double end_of_held(const Entry& e);
 
   ClockOptions options_;
   std::function<double()> wall_;
@@ -143,8 +155,11 @@ class ElasticClock {
   std::multimap<double, Presence> scheduled_;
   std::vector<Presence> happened_;
   double live_from_ = 0;
-  double wall_seen_ = 0;        // up to which virtual time was let go
-  double outside_due_ = never;  // when something from outside is delivered
+  double wall_seen_ = 0;           // up to which virtual time was let go
+  double outside_due_ = never;     // when something from outside is delivered
+  double deliver_until_ = -never;  // what next() found to be certain
+  std::set<Id> holding_;           // of the present instant
+  bool complete_ = false;          // and all of them are known
   Id next_id_ = 1;
   bool expecting_ = false;
   bool closed_ = false;

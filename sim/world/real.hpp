@@ -31,7 +31,10 @@ class RealBackend {
   // Before the run begins: the clock is there until detach().
   virtual void attach(ElasticClock& clock) = 0;
   virtual void detach() {}
-  // No end is told before the backend has been called; all from the simulation's thread.
+  // No end is told before the backend has been called; all from the simulation's thread. Each
+  // activity is told to have ended or failed, or its node to be lost, however long that takes in
+  // wall time: where its duration is the model's, virtual time waits for it at its end without
+  // limit.
   virtual void begin(const RealActivity& activity) = 0;
   // A task was given up: what is under way of it is of no interest any more.
   virtual void give_up(TaskId task) = 0;

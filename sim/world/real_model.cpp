@@ -34,8 +34,9 @@ class RealModel : public simgrid::kernel::resource::Model {
   }
 
   void update_actions_state(double now, double /*delta*/) override {
+    const bool held = clock_.holds();
     const std::vector<ElasticClock::Due> due = clock_.take(now - epoch_);
-    if (!due.empty()) due_(due);
+    if (!due.empty() || (held && !clock_.holds())) due_(due);
     if (std::exchange(waiting_, false)) look_around_();
   }
 

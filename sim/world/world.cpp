@@ -221,10 +221,12 @@ class World::Impl {
     const RealNode& node = *real_node(worker);
     a.measured = a.peer == no_node ? node.measured_compute : node.measured_network;
     a.predicted_s = executor_.predicted_s(a);
-    a.real = clock_->begin({.time = now(), .bounds = a.measured});
+    a.real = clock_->begin({.time = now(), .bounds = a.measured, .node = worker});
     under_way_[a.real] = &a;
     real_->begin({a.real, a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                   a.measured, a.predicted_s, now()});
+    // How long the others take the model says; that they come at all is watched in wall time.
+    if (!a.measured) return false;
     const double deadline = std::max(node.deadline_factor * a.predicted_s, node.deadline_min_s);
     deadlines_[a.real] = timers_.after(now() + deadline, [this, id = a.real] {
       deadlines_.erase(id);
@@ -232,7 +234,7 @@ class World::Impl {
       due_.push_back({.id = id, .cause = Cause::timed_out});
       arm();
     });
-    return a.measured;
+    return true;
   }
 
   void take_due() {
@@ -274,6 +276,9 @@ class World::Impl {
 
   void drain() {
     armed_ = false;
+    // An instant is one, as in a simulation, also where part of it is still on its way: the clock
+    // arms again.
+    if (clock_ && clock_->holds()) return;
     timers_.run_due();  // SimGrid may have put this drain between timers of the same date
     if (stopping_) return;
     check_progress();

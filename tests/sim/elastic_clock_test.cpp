@@ -6,7 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
+#include <utility>
+
+#include "base/random.hpp"
+#include "tests/support/seed.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -38,6 +44,16 @@ class ElasticClockTest : public testing::Test {
     std::vector<ElasticClock::Id> all;
     for (const auto& due : clock.take(now)) all.push_back(due.id);
     return all;
+  }
+
+  // Nothing comes, and virtual time does not go on, however long one looks.
+  void expect_waiting(double now, double horizon) {
+    for (int look = 0; look < 5; ++look) {
+      wall = wall + 10;  // far beyond any patience
+      ASSERT_EQ(clock.next(now, horizon), now);
+      ASSERT_THAT(ids(now), testing::IsEmpty());
+      ASSERT_TRUE(clock.holds());
+    }
   }
 
   std::atomic<double> wall = 100;
@@ -102,11 +118,208 @@ TEST_F(ElasticClockTest, BeforeSomethingIsDeliveredAllThatMayComeWithItIsKnown) 
   clock.hold(a, 4);
   clock.hold(b, 4);
   clock.ended(a, wall);
-  EXPECT_EQ(clock.next(4, 9), 4);
-  EXPECT_THAT(ids(4 - 1e-6), testing::IsEmpty());
+  expect_waiting(4, 9);
   clock.ended(b, wall);
   EXPECT_EQ(clock.next(4, 9), 4);
   EXPECT_THAT(ids(4), testing::ElementsAre(a, b));
+  EXPECT_FALSE(clock.holds());
+  EXPECT_EQ(clock.next(4, 9), 9);
+}
+
+TEST_F(ElasticClockTest, WhatHappensAtThatInstantByItselfDoesNotBringTheEndsForward) {
+  const auto a = clock.begin({.time = 3, .bounds = false});
+  const auto b = clock.begin({.time = 3, .bounds = false});
+  clock.hold(a, 4);
+  clock.hold(b, 4);
+  clock.ended(a, wall);
+  EXPECT_EQ(clock.next(4, 4), 4);  // an event of the simulation's own at the same instant
+  EXPECT_THAT(ids(4), testing::IsEmpty());
+  EXPECT_TRUE(clock.holds());
+  clock.ended(b, wall);
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(a, b));
+}
+
+TEST_F(ElasticClockTest, AMeasuredEndWaitsForWhatMayEndWithIt) {
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, wall);
+  clock.ended_after(a, 4);
+  const auto b = clock.begin({.time = 4});
+  for (int look = 0; look < 5; ++look) {
+    wall = wall + 10;
+    EXPECT_EQ(clock.next(4, 9), 4);
+    EXPECT_THAT(ids(4), testing::IsEmpty()) << "the other has not said that it has begun";
+  }
+  clock.started(b, wall);
+  wall = wall + 0.5;
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(a));
+}
+
+TEST_F(ElasticClockTest, WhoIsLostIsNotWaitedForAndTheOthersComeBeforeItsLoss) {
+  const auto a = clock.begin({.time = 3, .bounds = false, .node = 1});
+  const auto b = clock.begin({.time = 3, .bounds = false, .node = 2});
+  clock.hold(a, 4);
+  clock.hold(b, 4);
+  clock.happened({.node = 5, .present = false});  // somebody else
+  clock.happened({.node = 1, .present = true});
+  expect_waiting(4, 9);
+  clock.ended(b, wall);
+  expect_waiting(4, 9);
+  clock.happened({.node = 1, .present = false});
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(b));
+  EXPECT_FALSE(clock.holds());
+  double now = 4;
+  for (const NodeId node : {5, 1, 1}) {
+    const double then = std::exchange(now, next(now, 9));
+    EXPECT_GT(now, then);
+    EXPECT_LT(now, 4 + 1e-6);
+    const auto due = clock.take(now);
+    ASSERT_EQ(due.size(), 1U);
+    EXPECT_EQ(due[0].presence.node, node);
+  }
+  clock.withdraw(a);
+  EXPECT_EQ(clock.next(now, 9), 9);
+}
+
+TEST_F(ElasticClockTest, AnInstantAtWhichAllAreLostIsCompleteToo) {
+  const auto a = clock.begin({.time = 3, .bounds = false, .node = 1});
+  clock.hold(a, 4);
+  expect_waiting(4, 9);
+  clock.happened({.node = 1, .present = false});
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::IsEmpty());
+  EXPECT_FALSE(clock.holds()) << "what else happened at this instant need not wait any more";
+}
+
+TEST_F(ElasticClockTest, AFailureEndsTheWaitAndComesAMomentAfterTheOthers) {
+  const auto a = clock.begin({.time = 3, .bounds = false, .node = 1});
+  const auto b = clock.begin({.time = 3, .bounds = false, .node = 2});
+  clock.hold(a, 4);
+  clock.hold(b, 4);
+  clock.failed(a, Cause::timed_out, "no answer");
+  expect_waiting(4, 9);
+  clock.ended(b, wall);
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(b));
+  const double then = next(4, 9);
+  EXPECT_GT(then, 4);
+  EXPECT_LT(then, 4 + 1e-6);
+  const auto due = clock.take(then);
+  ASSERT_EQ(due.size(), 1U);
+  EXPECT_EQ(due[0].id, a);
+  EXPECT_EQ(due[0].cause, Cause::timed_out);
+}
+
+TEST_F(ElasticClockTest, WhatIsReplayedIsHeldNoLongerThanItWasThen) {
+  const auto ended = clock.begin({.time = 3, .bounds = false, .node = 1});
+  clock.ended_at(ended, 3);
+  const auto refused = clock.begin({.time = 3, .bounds = false, .node = 2});
+  clock.failed_at(refused, 4 + 1e-7, Cause::refused);
+  const auto lost = clock.begin({.time = 3, .bounds = false, .node = 3});
+  clock.ended_at(lost, never);  // its node was, a moment after
+  clock.schedule(4 + 2e-7, {.node = 3, .present = false});
+  for (const auto id : {ended, refused, lost}) clock.hold(id, 4);
+  const double before = wall;
+  EXPECT_EQ(clock.next(4, 9), 4);
+  EXPECT_THAT(ids(4), testing::ElementsAre(ended));
+  EXPECT_FALSE(clock.holds());
+  EXPECT_EQ(clock.next(4, 9), 4 + 1e-7);
+  EXPECT_THAT(ids(4 + 1e-7), testing::ElementsAre(refused));
+  EXPECT_EQ(clock.next(4 + 1e-7, 9), 4 + 2e-7);
+  EXPECT_THAT(ids(4 + 2e-7), testing::ElementsAre(0));
+  clock.withdraw(lost);
+  EXPECT_EQ(clock.next(4 + 2e-7, 9), 9);
+  EXPECT_LT(wall - before, 0.1);
+}
+
+// Whatever comes in whatever order, before, at and long after the instant at which they are held:
+// virtual time stands still until the last word, then all that ended comes at once, and the rest a
+// moment later.
+TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
+  const std::uint64_t seed = test::drawn_seed();
+  base::Random random({seed});
+  double now = 1;
+  for (int round = 0; round < 300; ++round) {
+    SCOPED_TRACE(round);
+    const auto count = 1 + static_cast<int>(random.below(6));
+    std::vector<ElasticClock::Id> ended;
+    std::vector<ElasticClock::Id> failed;
+    std::vector<ElasticClock::Id> all;
+    int lost = 0;
+    std::vector<std::pair<double, std::function<void()>>> answers;  // by when
+    for (int i = 0; i < count; ++i) {
+      const NodeId node = i + 1;
+      const auto id = clock.begin({.time = now - random.uniform(), .bounds = false, .node = node});
+      all.push_back(id);
+      const double when = random.uniform();
+      const auto kind = random.below(5);
+      if (random.below(2) == 0) clock.started(id, wall);
+      if (kind == 0) {
+        ++lost;
+        answers.emplace_back(when, [&, node] { clock.happened({.node = node, .present = false}); });
+      } else if (kind == 1) {
+        failed.push_back(id);
+        answers.emplace_back(when, [&, id] { clock.failed(id, Cause::failed, ""); });
+      } else {
+        ended.push_back(id);
+        if (kind == 2) clock.stopped(id, wall);
+        answers.emplace_back(when, [&, id] { clock.ended(id, wall); });
+      }
+    }
+    std::sort(answers.begin(), answers.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    // Some of them may be told before: only ends, since failures are told at once.
+    std::size_t told = 0;
+    for (const auto id : ended) {
+      if (random.below(4) == 0) clock.ended(id, wall);
+    }
+    for (const auto id : all) clock.hold(id, now);
+    const double horizon = now + 0.1 + random.uniform();
+    for (; told < answers.size(); ++told) {
+      answers[told].second();
+      if (told + 1 == answers.size() || random.below(3) > 0) continue;
+      wall = wall + random.exponential(1);
+      const double next = clock.next(now, horizon);
+      ASSERT_EQ(next, now);
+      const std::vector<ElasticClock::Id> came = ids(now);
+      // It may be that all who are still to tell have told already.
+      if (clock.holds()) {
+        ASSERT_THAT(came, testing::IsEmpty());
+      } else {
+        ASSERT_EQ(came, std::exchange(ended, {}));
+        for (; told + 1 < answers.size(); ++told) answers[told + 1].second();
+      }
+    }
+    if (clock.holds()) {
+      ASSERT_EQ(clock.next(now, horizon), now);
+      ASSERT_EQ(ids(now), ended);
+      ASSERT_FALSE(clock.holds());
+    }
+    // The rest, each loss at an instant of its own.
+    const double instant = now;
+    std::vector<ElasticClock::Id> came;
+    int losses = 0;
+    while (came.size() < failed.size() || losses < lost) {
+      now = clock.next(now, horizon);
+      ASSERT_GT(now, instant);
+      ASSERT_LT(now, instant + 1e-5);
+      for (const auto& due : clock.take(now)) {
+        if (due.id == 0) {
+          ++losses;
+        } else {
+          came.push_back(due.id);
+        }
+      }
+    }
+    std::sort(came.begin(), came.end());
+    ASSERT_EQ(came, failed);
+    for (const auto id : all) clock.withdraw(id);
+    ASSERT_EQ(clock.next(now, std::max(now, horizon)), std::max(now, horizon));
+    now = std::max(now, horizon) + 1;
+  }
+  EXPECT_EQ(clock.late(), 0);
 }
 
 TEST_F(ElasticClockTest, WhatAModelSaysEndsThenAndWaitsOnlyForWhatItBrings) {
