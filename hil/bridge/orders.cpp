@@ -38,6 +38,10 @@ void Orders::begin(const sim::RealActivity& a, double now) {
     return;
   }
   Open& open = found->second;
+  if (open.failure) {
+    notes_.failed(a.id, open.failure->first, open.failure->second);
+    return;
+  }
   Command command;
   command.id = a.id;
   command.predicted_s = a.predicted_s;
@@ -188,10 +192,8 @@ void Orders::send(double now) {
   }
   for (const Task task : forgotten) {
     Open& open = tasks_.at(task);
-    while (!open.commands.empty()) {
-      fail(task, open, open.commands.begin()->first, Cause::failed,
-           "the agent knows nothing of the task any more");
-    }
+    fail(open, open.commands.begin()->first, Cause::failed,
+         "the agent knows nothing of the task any more");
   }
 }
 
@@ -253,12 +255,12 @@ void Orders::ended(const wire::Ended& ended, double stamp) {
   }
 }
 
-void Orders::fail(Task /*task*/, Open& open, Key key, Cause cause, const std::string& why) {
-  const auto found = open.commands.find(key);
-  if (found == open.commands.end()) return;
-  const sim::ElasticClock::Id id = found->second.id;
-  open.commands.erase(found);
-  notes_.failed(id, cause, why);
+void Orders::fail(Open& open, Key key, Cause cause, const std::string& why) {
+  if (!open.commands.contains(key)) return;
+  open.failure = {cause, why};
+  for (const auto& [each, command] : std::exchange(open.commands, {})) {
+    notes_.failed(command.id, cause, why);
+  }
 }
 
 void Orders::failed(Task task, std::int32_t attempt, int activity, int iteration, Cause cause,
@@ -266,7 +268,7 @@ void Orders::failed(Task task, std::int32_t attempt, int activity, int iteration
   Open* open = find(task, attempt);
   if (open == nullptr || open->commands.empty()) return;
   const Key key = activity >= 0 ? Key(activity, iteration) : open->commands.begin()->first;
-  fail(task, *open, key, cause, why);
+  fail(*open, key, cause, why);
 }
 
 void Orders::cancelled(Task task, std::int32_t attempt, double now) {
@@ -346,7 +348,7 @@ void Orders::watch(double now, bool moved) {
     if (silent || trickles) late.emplace_back(task, key, now - oldest->since);
   }
   for (const auto& [task, key, since] : late) {
-    fail(task, tasks_.at(task), key, Cause::timed_out,
+    fail(tasks_.at(task), key, Cause::timed_out,
          fmt::format("no answer for {}", base::human_seconds(since)));
   }
 }

@@ -116,13 +116,16 @@ class Orders {
     bool has_input = false;           // and has what it starts from
     double heard = 0;                 // when something moved last
     std::map<Key, Command> commands;  // that have not ended
+    // Why nothing more comes of it. The run may hear of it by a later activity than the one that
+    // failed, whose time was the model's and has passed.
+    std::optional<std::pair<sim::Cause, std::string>> failure;
   };
 
   Open* find(Task task, std::int32_t attempt);
   static bool recognize(Open& open, const std::vector<wire::KnownTaskT>& known);
   void send(double now);
   void end_downloads(Open& open, double stamp);
-  void fail(Task task, Open& open, Key key, sim::Cause cause, const std::string& why);
+  void fail(Open& open, Key key, sim::Cause cause, const std::string& why);
   [[nodiscard]] double deadline(const Command& command) const;
   static bool is_last(const Open& open, const sim::RealActivity& activity);
 

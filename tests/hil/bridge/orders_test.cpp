@@ -344,6 +344,27 @@ TEST_F(OrdersTest, AFailureEndsWhateverIsUnderWay) {
   EXPECT_THAT(take(), IsEmpty());
 }
 
+// With modelled times the run may be further than the agent: it does not listen any more to what
+// has ended by the model, and would wait for the update.
+TEST_F(OrdersTest, AFailureOfWhatTheModelHasEndedIsToldOfWhateverFollows) {
+  train();
+  begin(7, 3);
+  take();
+  orders.failed(7, 1, 2, 0, Cause::out_of_memory, "too much");
+  EXPECT_THAT(take(), ElementsAre("72 out_of_memory too much", "73 out_of_memory too much"));
+
+  add(8);
+  begin(8, 0);
+  begin(8, 1);
+  orders.failed(8, 1, -1, 0, Cause::failed, "it cannot be unpacked");
+  take();
+  begin(8, 2);
+  EXPECT_THAT(take(), ElementsAre("82 failed it cannot be unpacked"));
+  orders.give_up(8, now);
+  EXPECT_THAT(take(), ElementsAre("cancel 8"));
+  EXPECT_FALSE(orders.knows(8));
+}
+
 TEST_F(OrdersTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
   graph->repeat(2);
   connect();
