@@ -43,8 +43,16 @@ class Distant : public RealBackend {
     wake_.notify_all();
     thread_.join();
   }
+  // Never says anything; some time after its task has begun it is found to be lost.
+  void make_silent(NodeId node) { silent_ = node; }
+
   void begin(const RealActivity& a) override {
     const std::lock_guard lock(mutex_);
+    if (a.peer == server_node && a.node == silent_) {
+      answers_.emplace(Clock::now() + std::chrono::milliseconds(120), lost);
+      wake_.notify_all();
+    }
+    if (a.node == silent_ || a.peer == silent_) return;
     // One in four at once: before virtual time is there.
     const double delay = random_.below(4) == 0 ? 0 : longest_delay_s * random_.uniform();
     const auto due = Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -67,12 +75,19 @@ class Distant : public RealBackend {
         wake_.wait_until(lock, stop, first->first, [] { return false; });
         continue;
       }
-      clock_->ended(first->second, clock_->wall());
+      if (first->second == lost) {
+        clock_->happened({.node = silent_, .present = false});
+      } else {
+        clock_->ended(first->second, clock_->wall());
+      }
       answers_.erase(first);
     }
   }
 
+  static constexpr ElasticClock::Id lost = -1;
+
   base::Random random_;
+  NodeId silent_ = no_node;
   ElasticClock* clock_ = nullptr;
   std::mutex mutex_;
   std::condition_variable_any wake_;
@@ -105,6 +120,8 @@ Case drawn(std::uint64_t seed) {
     node.name = std::to_string(i);
     node.link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
     if (random.below(3) == 0) node.shared_link = 0;
+    // Much slower than its profile says, which no deadline may mind where the model says so.
+    if (random.below(4) == 0) node.behaviour.load = BackgroundLoad{0.9};
     if (random.below(5) == 0) node.behaviour.outages = {{2, 1}, {5, 0.5}};
     c.config.nodes.push_back(node);
     c.real.push_back(i == 0 || random.below(3) > 0);
@@ -171,8 +188,10 @@ std::string events_of(std::uint64_t seed, bool with_real_nodes) {
   if (with_real_nodes) {
     for (std::size_t i = 0; i < c.real.size(); ++i) {
       if (!c.real[i]) continue;
-      c.config.nodes[i].real =
-          RealNode{.measured_compute = false, .measured_network = false, .present = true};
+      c.config.nodes[i].real = RealNode{.measured_compute = false,
+                                        .measured_network = false,
+                                        .present = true,
+                                        .deadline_min_s = 0.5};
     }
   }
   Rounds rounds(c);
@@ -255,6 +274,53 @@ TEST(WorldWithRealNodes, HoweverLateTheirAnswersTheEventsAreTheSimulations) {
     }
   }
   EXPECT_GT(at_one_instant, 0) << "nothing ended at the same instant";
+}
+
+// Three are alike: one is simulated, one real and one real and lost. What ends at the same instant
+// ends there, as if the third had been lost a moment later; and the run goes on.
+TEST(WorldWithRealNodes, WhoIsLostIsNotWaitedForAndTheInstantStays) {
+  Case c = drawn(1);
+  c.config.nodes.resize(1);
+  c.graphs.resize(1);
+  auto graph = std::make_shared<TaskGraph>(2);
+  const int down = graph->transfer("download", graph->artifact("model", 1e6, 0), 1);
+  const int done = graph->compute({.label = "train", .at = 1, .seconds = 1}, {down}, {"", 1e6});
+  graph->transfer("upload", done, 0);
+  for (NodeId i = 1; i <= 3; ++i) {
+    NodeConfig node;
+    node.name = std::to_string(i);
+    node.link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
+    if (i > 1) {
+      node.real = RealNode{.measured_compute = false, .measured_network = false, .present = true};
+    }
+    c.config.nodes.push_back(node);
+    c.graphs.push_back(graph);
+  }
+  Distant distant(1);
+  distant.make_silent(3);
+  class Once : public WorldListener {
+   public:
+    std::vector<Event> events;
+    void on_instant(std::span<const Event> happened) override {
+      events.insert(events.end(), happened.begin(), happened.end());
+    }
+    void on_activity(const ActivityRecord&) override {}
+  } once;
+  World world(c.config, once, &distant);
+  for (NodeId i = 1; i <= 3; ++i) world.start(i, graph, {0, i}, false, 1);
+  world.set_timer(0, 3.5);
+  world.run();
+  std::vector<std::pair<EventKind, NodeId>> order;
+  for (const Event& e : once.events) order.emplace_back(e.kind, e.node);
+  using enum EventKind;
+  const std::vector<std::pair<EventKind, NodeId>> expected = {
+      {run_started, no_node}, {task_done, 1},   {task_done, 2},
+      {node_lost, 3},         {task_failed, 3}, {timer_fired, no_node}};
+  ASSERT_EQ(order, expected);
+  EXPECT_EQ(once.events[1].time, once.events[2].time);
+  EXPECT_NEAR(once.events[1].time, 3, 1e-9);
+  EXPECT_GT(once.events[3].time, once.events[2].time);
+  EXPECT_LT(once.events[3].time, once.events[2].time + 1e-6);
 }
 
 }  // namespace
