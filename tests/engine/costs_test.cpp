@@ -51,6 +51,16 @@ TEST_P(Literature, ParametersAndFlops) {
   }
 }
 
+// The running means and variances of 4,800 features in 20 layers travel too, and a counter a layer:
+// torchvision's state_dict of resnet18 has as many values.
+TEST(Costs, BuffersAreSentWithTheParameters) {
+  const Architecture a = make("resnet18", 1000);
+  EXPECT_EQ(transfer_bytes(trace(a, full_submodel(a))), 4 * (11'689'512 + 2 * 4800 + 20));
+  // A network without batch norm has none.
+  const Architecture b = make("vit-b16", 1000);
+  EXPECT_EQ(transfer_bytes(trace(b, full_submodel(b))), 4 * 86'567'656);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Known, Literature,
     testing::Values(

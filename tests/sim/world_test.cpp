@@ -10,6 +10,7 @@
 
 #include "base/random.hpp"
 #include "tests/support/scenario_run.hpp"
+#include "tests/support/seed.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -196,6 +197,38 @@ TEST(World, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
   EXPECT_EQ(world.usage(1).peak_memory, 100);
 }
 
+// What a trace says is free counts when the activity starts, with what is taken already.
+TEST(World, TheFreeMemoryOfATraceCountsAtTheTimeOfTheStart) {
+  WorldConfig config = simple_world(1);
+  auto trace = std::make_shared<platforms::Trace>();
+  trace->time = {0, 10, 20};
+  trace->of(platforms::Column::memory_free_bytes) = {100, 50, 200};
+  config.nodes[1].behaviour.trace = trace;
+  Witness witness;
+  World world(config, witness);
+  const std::vector<std::pair<double, double>> wanted = {{1, 100},  {3, 101},  {11, 51}, {13, 50},
+                                                         {15, 100}, {21, 200}, {23, 201}};
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    world.set_timer(static_cast<std::int64_t>(i), wanted[i].first);
+  }
+  std::map<TaskId, bool> done;
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) {
+      world.start(event.timer, one_compute(1, wanted[static_cast<std::size_t>(event.timer)].second),
+                  {1});
+    } else if (event.kind == EventKind::task_done) {
+      done[event.task] = true;
+    } else if (event.kind == EventKind::task_failed) {
+      EXPECT_EQ(event.cause, Cause::out_of_memory);
+      done[event.task] = false;
+    }
+  };
+  world.run();
+  EXPECT_EQ(done,
+            (std::map<TaskId, bool>{
+                {0, true}, {1, false}, {2, false}, {3, true}, {4, false}, {5, true}, {6, false}}));
+}
+
 TEST(World, ACancelledTaskFreesItsLanesAtOnceAndGivesNoEvent) {
   Witness witness;
   World world(simple_world(1), witness);
@@ -356,8 +389,8 @@ TEST(World, APollCanStopAWorldWithoutInstants) {
 }
 
 TEST(World, TheFirstInPriorityGetsASharedReceiver) {
-  // 1 -> 3 sends until 1 s, node 2 computes until 1 s. x = 4 -> 3 and y = 2 -> 3 wait for 3's lane;
-  // x has the better priority, whichever node is looked at first.
+  // 1 -> 3 sends until 1 s, node 2 computes until 1 s. y = 2 -> 3 and x = 4 -> 3 wait for 3's lane.
+  // At 1 s node 2 offers y, which was there first, and node 3 offers x, whose priority is better.
   const auto transfer = [](int priority) {
     auto graph = std::make_shared<TaskGraph>(2);
     graph->transfer("move", graph->artifact("thing", 1e6, 0), 1, priority);
@@ -367,11 +400,71 @@ TEST(World, TheFirstInPriorityGetsASharedReceiver) {
   World world(simple_world(4), witness);
   world.start(0, one_transfer(1e6), {1, 3});
   world.start(1, one_compute(1), {2});
-  world.start(2, transfer(0), {4, 3});
-  world.start(3, transfer(5), {2, 3});
+  world.start(2, transfer(5), {2, 3});
+  world.start(3, transfer(0), {4, 3});
   world.run();
-  EXPECT_TIME(witness.record(2, "move").start_s, 1);
-  EXPECT_TIME(witness.record(3, "move").start_s, 2);
+  EXPECT_TIME(witness.record(3, "move").start_s, 1);
+  EXPECT_TIME(witness.record(2, "move").start_s, 2);
+}
+
+// Transfers among four nodes with one lane each way, priorities and starts drawn at random: whoever
+// waits while another one starts that needs a lane of the same node comes after it, by priority and
+// then by order.
+TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
+  const std::uint64_t seed = test::drawn_seed();
+  base::Random random({seed});
+  constexpr int count = 300;
+  constexpr std::uint64_t nodes = 4;
+  struct Wish {
+    NodeId from;
+    NodeId to;
+    int priority;
+  };
+  std::vector<Wish> wishes;
+  Witness witness;
+  World world(simple_world(nodes), witness);
+  for (int i = 0; i < count; ++i) {
+    const auto from = static_cast<NodeId>(1 + random.below(nodes));
+    const auto to = static_cast<NodeId>(1 + (from - 1 + 1 + random.below(nodes - 1)) % nodes);
+    wishes.push_back({from, to, static_cast<int>(random.below(4))});
+    world.set_timer(i, 0.25 * static_cast<double>(random.below(4 * count / 3)));
+  }
+  std::vector<int> order(count);  // in which they became ready
+  int started = 0;
+  witness.on_event = [&](const Event& event) {
+    if (event.kind != EventKind::timer_fired) return;
+    const auto i = static_cast<std::size_t>(event.timer);
+    order[i] = started++;
+    auto graph = std::make_shared<TaskGraph>(2);
+    graph->transfer("move", graph->artifact("thing", 1e6, 0), 1, wishes[i].priority);
+    world.start(event.timer, graph, {wishes[i].from, wishes[i].to});
+  };
+  world.run();
+  int waited = 0;
+  for (int i = 0; i < count; ++i) {
+    for (int j = 0; j < count; ++j) {
+      const ActivityRecord& first = witness.record(i, "move");
+      const ActivityRecord& other = witness.record(j, "move");
+      const Wish& x = wishes[static_cast<std::size_t>(i)];
+      const Wish& y = wishes[static_cast<std::size_t>(j)];
+      if (i == j || x.to != y.to || x.from == y.from) continue;
+      // i started at an instant at which j waited for the same receiver, and j's sender was free.
+      constexpr double hair = 1e-9;
+      if (other.ready_s > first.start_s - hair || other.start_s < first.start_s + hair) continue;
+      bool free = true;
+      for (int k = 0; k < count; ++k) {
+        const ActivityRecord& r = witness.record(k, "move");
+        free = free && !(k != j && r.node == y.from && r.start_s < first.start_s + hair &&
+                         r.end_s > first.start_s + hair);
+      }
+      if (!free) continue;
+      ++waited;
+      EXPECT_LT(std::pair(x.priority, order[static_cast<std::size_t>(i)]),
+                std::pair(y.priority, order[static_cast<std::size_t>(j)]))
+          << "task " << i << " went before task " << j << " at " << first.start_s;
+    }
+  }
+  EXPECT_GT(waited, 20);
 }
 
 TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {

@@ -5,6 +5,7 @@
 #include "engine/learning/gates.hpp"
 #include "engine/learning/initial.hpp"
 #include "engine/learning/loss.hpp"
+#include "engine/model/costs.hpp"
 #include "tests/engine/learning/support.hpp"
 
 namespace convoy::engine {
@@ -73,6 +74,7 @@ TEST(Network, SlicedTensorsHaveTheSizesOfTheData) {
       const Tensors parts = slice(full, layout, s, at::kCPU);
       for (const Tensor& p : parts) parameters += p.defined() ? static_cast<double>(p.numel()) : 0;
       EXPECT_EQ(parameters, t.parameters() + t.buffers()) << options.architecture;
+      EXPECT_EQ(4 * parameters, transfer_bytes(t)) << options.architecture;
     }
   }
 }
