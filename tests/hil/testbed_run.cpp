@@ -3,6 +3,9 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <sstream>
 
 #include "tests/support/scenario_run.hpp"
 
@@ -84,6 +87,29 @@ Program& TestbedRun::coordinator(const std::string& name, const std::vector<std:
   return *run;
 }
 
+void TestbedRun::expect_interrupted(Program& coordinator) {
+  coordinator.signal(SIGINT);
+  EXPECT_EQ(coordinator.wait(120), 3) << coordinator.output();
+}
+
+void TestbedRun::expect_replay_of_interrupted() {
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
+  ASSERT_EQ(replay.status, 3) << replay.err;
+  const std::vector<Entry> real = journal("real");
+  const std::vector<Entry> again = journal("replay");
+  ASSERT_GE(again.size(), real.size());
+  // It ends after all that is due at its last instant, of which the run may not have come to all.
+  const double end_s = std::stod(query("real", "SELECT virtual_time_s FROM run")[0]);
+  for (std::size_t i = 0; i < again.size(); ++i) {
+    const bool beyond = i >= real.size();
+    ASSERT_NEAR(again[i].time_s, beyond ? end_s : real[i].time_s, 1e-6) << "entry " << i;
+    if (beyond) continue;
+    ASSERT_EQ(again[i].kind, real[i].kind) << "entry " << i;
+    ASSERT_EQ(again[i].node, real[i].node) << "entry " << i;
+    ASSERT_EQ(again[i].task, real[i].task) << "entry " << i;
+  }
+}
+
 Output TestbedRun::convoy_with(const std::string& options) {
   std::string line = "run " + scenario + " --quiet " + options;
   for (const std::string& set : sets) line += " --set " + set;
@@ -107,6 +133,16 @@ std::vector<Entry> TestbedRun::journal(const std::string& name) const {
   return entries;
 }
 
+bool TestbedRun::reaches(const std::string& name, const std::string& count, int wanted) const {
+  return eventually([&] {
+    try {
+      return std::stoi(query(name, count)[0]) >= wanted;
+    } catch (const std::exception&) {
+      return false;  // it is not there yet
+    }
+  });
+}
+
 std::map<std::string, int> TestbedRun::aggregated(const std::string& name) const {
   std::map<std::string, int> counts;
   for (const std::string& row :
@@ -118,17 +154,15 @@ std::map<std::string, int> TestbedRun::aggregated(const std::string& name) const
   // What each aggregation was ordered of, by the journal.
   std::map<std::string, int> times;
   for (const Entry& e : journal(name)) {
-    if (e.kind != "aggregate") continue;
-    std::string task;
-    for (const char c : e.detail + " ") {
-      if (c != ' ') {
-        task += c;
-      } else if (!task.empty()) {
-        EXPECT_EQ(++times[task], 1) << "task " << task << " was aggregated twice";
-        task.clear();
-      }
+    const std::string before = " consumes=";
+    const std::size_t list = e.detail.find(before);
+    if (e.kind != "assign" || list == std::string::npos) continue;
+    std::istringstream words(e.detail.substr(list + before.size()));
+    for (std::string task; words >> task && task != "publishes";) {
+      EXPECT_EQ(++times[task], 1) << "task " << task << " was aggregated twice";
     }
   }
+  EXPECT_TRUE(counts.empty() || !times.empty()) << "the journal names no task that was aggregated";
   return counts;
 }
 

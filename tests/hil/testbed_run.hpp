@@ -32,6 +32,12 @@ class TestbedRun {
   // Starts an agent; `further` options. By its name: one of a name at a time.
   Program& agent(const std::string& name, const std::vector<std::string>& further = {});
   Program& coordinator(const std::string& folder, const std::vector<std::string>& further = {});
+  // For a run that is to go on until something has happened, however fast the machine is, and that
+  // the test then ends.
+  void without_end() { sets.push_back("stop.tasks=1000000"); }
+  static void expect_interrupted(Program& coordinator);
+  // The run "real" was interrupted: its replay ends like that, and before that all is as it was.
+  void expect_replay_of_interrupted();
   // Runs `convoy` with the same scenario and sets, and other options, to its end.
   Output convoy_with(const std::string& options);
 
@@ -41,6 +47,8 @@ class TestbedRun {
   [[nodiscard]] std::vector<Entry> journal(const std::string& folder) const;
   [[nodiscard]] std::vector<std::string> query(const std::string& folder,
                                                const std::string& sql) const;
+  // The store of a run that goes on comes to so many; false after a minute.
+  [[nodiscard]] bool reaches(const std::string& folder, const std::string& count, int wanted) const;
   // Updates that were aggregated, by node name; fails the test where one was so twice.
   [[nodiscard]] std::map<std::string, int> aggregated(const std::string& folder) const;
 

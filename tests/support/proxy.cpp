@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "base/random.hpp"
 
 namespace convoy::test {
 namespace {
@@ -27,13 +30,13 @@ using Clock = std::chrono::steady_clock;
 
 struct Late {
   Clock::time_point due;
-  int to;
   std::string data;
 };
 struct Pair {
   int near;
   int far;
-  std::deque<Late> late = {};
+  std::deque<Late> to_near = {};
+  std::deque<Late> to_far = {};
 };
 
 bool send_all(int socket, const char* data, ssize_t bytes) {
@@ -70,6 +73,7 @@ Proxy::~Proxy() {
 void Proxy::relay(const std::stop_token& stop) {
   std::vector<Pair> pairs;
   std::vector<char> buffer(1 << 16);
+  std::optional<base::Random> random;
   const auto end = [](const Pair& p) {
     ::close(p.near);
     ::close(p.far);
@@ -88,13 +92,17 @@ void Proxy::relay(const std::stop_token& stop) {
     }
     bool waiting = false;
     if (link_ == Link::up) {
-      for (Pair& p : pairs) {
-        while (!p.late.empty() && p.late.front().due <= Clock::now()) {
-          const Late& first = p.late.front();
-          send_all(first.to, first.data.data(), static_cast<ssize_t>(first.data.size()));
-          p.late.pop_front();
+      const auto pass_on = [&](std::deque<Late>& late, int to) {
+        while (!late.empty() && late.front().due <= Clock::now()) {
+          const std::string& data = late.front().data;
+          send_all(to, data.data(), static_cast<ssize_t>(data.size()));
+          late.pop_front();
         }
-        waiting = waiting || !p.late.empty();
+        waiting = waiting || !late.empty();
+      };
+      for (Pair& p : pairs) {
+        pass_on(p.to_near, p.near);
+        pass_on(p.to_far, p.far);
       }
     }
     const int moment_ms = waiting ? 1 : 10;
@@ -105,11 +113,17 @@ void Proxy::relay(const std::stop_token& stop) {
       const int from = watched[i].fd;
       const ssize_t n = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (n > 0) {
-        const auto wait = std::chrono::duration_cast<Clock::duration>(
-            std::chrono::duration<double>(delay_s_.load()));
-        p.late.push_back({Clock::now() + wait, from == p.near ? p.far : p.near,
-                          std::string(buffer.data(), static_cast<std::size_t>(n))});
-        bytes_ += n;
+        double delay = delay_s_;
+        if (drawn_) {
+          if (!random) random.emplace({seed_.load()});
+          delay *= random->uniform();
+        }
+        auto due = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                      std::chrono::duration<double>(delay));
+        std::deque<Late>& late = from == p.near ? p.to_far : p.to_near;
+        if (!late.empty()) due = std::max(due, late.back().due);
+        late.push_back({due, std::string(buffer.data(), static_cast<std::size_t>(n))});
+        (from == p.near ? to_target_ : from_target_) += n;
         continue;
       }
       end(p);

@@ -3,6 +3,7 @@
 // A TCP relay on loopback that stands in for a link that breaks.
 
 #include <atomic>
+#include <cstdint>
 #include <thread>
 
 namespace convoy::test {
@@ -23,9 +24,20 @@ class Proxy {
 
   [[nodiscard]] int port() const { return port_; }
   void set(Link link) { link_ = link; }
-  // What comes is passed on so much later, each way.
-  void delay(double seconds) { delay_s_ = seconds; }
-  [[nodiscard]] long bytes() const { return bytes_; }  // relayed so far
+  // What comes is passed on so much later, each way; or by a delay up to that which is drawn anew
+  // for whatever comes together, and never before what came before it.
+  void delay(double seconds) {
+    drawn_ = false;
+    delay_s_ = seconds;
+  }
+  void delay_at_random(double longest_s, std::uint64_t seed) {
+    delay_s_ = longest_s;
+    seed_ = seed;
+    drawn_ = true;
+  }
+  // Relayed so far.
+  [[nodiscard]] long bytes_to_target() const { return to_target_; }
+  [[nodiscard]] long bytes_from_target() const { return from_target_; }
 
  private:
   void relay(const std::stop_token& stop);
@@ -35,7 +47,10 @@ class Proxy {
   int port_;
   std::atomic<Link> link_ = Link::up;
   std::atomic<double> delay_s_ = 0;
-  std::atomic<long> bytes_ = 0;
+  std::atomic<bool> drawn_ = false;
+  std::atomic<std::uint64_t> seed_ = 0;
+  std::atomic<long> to_target_ = 0;
+  std::atomic<long> from_target_ = 0;
   std::jthread thread_;  // last
 };
 
