@@ -276,9 +276,9 @@ TEST(WorldWithRealNodes, HoweverLateTheirAnswersTheEventsAreTheSimulations) {
   EXPECT_GT(at_one_instant, 0) << "nothing ended at the same instant";
 }
 
-// Three are alike: one is simulated, one real and one real and lost. What ends at the same instant
-// ends there, as if the third had been lost a moment later; and the run goes on.
-TEST(WorldWithRealNodes, WhoIsLostIsNotWaitedForAndTheInstantStays) {
+// Three are alike: one is simulated, one real or not, and one real and lost. What ends at the same
+// instant ends there, as if the third had been lost a moment later; and the run goes on.
+void expect_one_instant_where_one_is_lost(bool second_is_real) {
   Case c = drawn(1);
   c.config.nodes.resize(1);
   c.graphs.resize(1);
@@ -290,7 +290,7 @@ TEST(WorldWithRealNodes, WhoIsLostIsNotWaitedForAndTheInstantStays) {
     NodeConfig node;
     node.name = std::to_string(i);
     node.link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
-    if (i > 1) {
+    if (i == 3 || (i == 2 && second_is_real)) {
       node.real = RealNode{.measured_compute = false, .measured_network = false, .present = true};
     }
     c.config.nodes.push_back(node);
@@ -321,6 +321,14 @@ TEST(WorldWithRealNodes, WhoIsLostIsNotWaitedForAndTheInstantStays) {
   EXPECT_NEAR(once.events[1].time, 3, 1e-9);
   EXPECT_GT(once.events[3].time, once.events[2].time);
   EXPECT_LT(once.events[3].time, once.events[2].time + 1e-6);
+}
+
+TEST(WorldWithRealNodes, WhoIsLostIsNotWaitedForAndTheInstantStays) {
+  expect_one_instant_where_one_is_lost(true);
+}
+
+TEST(WorldWithRealNodes, AnInstantIsCompleteWhereAllThatIsWaitedForIsLost) {
+  expect_one_instant_where_one_is_lost(false);
 }
 
 }  // namespace
