@@ -10,6 +10,7 @@
 
 #include "base/random.hpp"
 #include "tests/support/scenario_run.hpp"
+#include "tests/support/seed.hpp"
 
 namespace convoy {
 namespace {
@@ -56,7 +57,7 @@ class Interrupted : public testing::Test {
 TEST_F(Interrupted, KilledAtAnyMomentAndResumedItEndsWithTheSameStore) {
   ASSERT_EQ(convoy(line("whole")).status, 0);
   const std::string whole = test::dump_store(folder.path() / "whole");
-  base::Random random({static_cast<std::uint64_t>(::getpid())});
+  base::Random random({test::drawn_seed()});
   for (int i = 0; i < 3; ++i) {
     const std::string name = "killed" + std::to_string(i);
     const pid_t child = start(arguments(name));

@@ -12,6 +12,7 @@
 
 #include "base/random.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/seed.hpp"
 
 namespace convoy {
 namespace {
@@ -89,7 +90,7 @@ TEST_F(LearningRun, IsTheSameToTheBitForOneAndTwoWorkers) {
 
 TEST_F(LearningRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
   ASSERT_EQ(run("whole").status, 0);
-  base::Random random({static_cast<std::uint64_t>(::getpid())});
+  base::Random random({test::drawn_seed()});
   for (int i = 0; i < 4; ++i) {
     const std::string name = "killed" + std::to_string(i);
     const std::string output = in(name);

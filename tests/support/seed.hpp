@@ -14,7 +14,8 @@ namespace convoy::test {
 inline std::uint64_t drawn_seed() {
   const char* given = std::getenv("CONVOY_TEST_SEED");
   const std::uint64_t seed = given != nullptr ? std::stoull(given) : std::random_device{}();
-  std::cout << "CONVOY_TEST_SEED=" << seed << " repeats this" << std::endl;
+  std::cout << "CONVOY_TEST_SEED=" << seed << " repeats this"
+            << std::endl;  // at once: also where it is killed
   return seed;
 }
 
