@@ -177,7 +177,7 @@ TEST(Rules, FedAvgMAndFedAdamStepByStep) {
 // finite; of one update that everybody holds, fresh, the averaging rules make that update; state is
 // only touched where somebody holds an element.
 TEST(Rules, AllKeepWhatTheyPromise) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::size_t>(1, 6);
     const auto count = *rc::gen::inRange<std::size_t>(1, 9);
     Case made;
@@ -224,7 +224,7 @@ TEST(Rules, AllKeepWhatTheyPromise) {
         if (change[i]) RC_ASSERT(std::abs(*change[i] - *one.changes.front()[i]) < 1e-4);
       }
     }
-  });
+  }));
 }
 
 TEST(Rules, AMisspeltRuleOrKeyIsNamed) {

@@ -10,7 +10,7 @@ namespace convoy::engine {
 namespace {
 
 TEST(Work, ComesBackAsItWasWritten) {
-  rc::check([] {
+  EXPECT_TRUE(rc::check([] {
     Train train{*rc::gen::inRange(0, 1000), {}};
     if (*rc::gen::arbitrary<bool>()) train.steps = *rc::gen::inRange(1, 1000);
     const Work read = read_work(to_text(Work(train)), "test");
@@ -29,7 +29,7 @@ TEST(Work, ComesBackAsItWasWritten) {
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);
     RC_ASSERT(back.test_locally == brief.test_locally);
-  });
+  }));
   EXPECT_EQ(to_text(Work()), "");
   EXPECT_TRUE(is_nothing(read_work("", "test")));
   EXPECT_TRUE(std::holds_alternative<Aggregate>(read_work(to_text(Work(Aggregate{})), "test")));
