@@ -8,6 +8,7 @@
 #include <numeric>
 #include <ostream>
 
+#include "engine/model/parameters.hpp"
 #include "engine/model/submodel.hpp"
 
 namespace convoy::engine {
@@ -161,6 +162,31 @@ TEST(Submodels, EveryArchitectureShrinksWithItsRate) {
     }
     EXPECT_EQ(before, parameters(a));
   }
+}
+
+// What is sent is what the engine's files hold, tensor by tensor: running statistics, too.
+TEST(Submodels, EveryTensorIsSent) {
+  bool buffers = false;
+  for (const std::string& name : architecture_names()) {
+    const Architecture a = make(name, 10, {0.25, 0.5, 0.75, 1.0});
+    const std::vector<ParameterTensor> tensors = parameter_tensors(a);
+    for (const double rate : {0.25, 0.5, 0.75, 1.0}) {
+      for (const Submodel& s : {nested_submodel(a, rate), depth_submodel(a, rate)}) {
+        double values = 0;
+        for (const ParameterTensor& p : tensors) {
+          if (!is_in(p, a, s)) continue;
+          double elements = 1;
+          for (const std::int64_t length : shape_in(p, kept_of(p, a, s))) {
+            elements *= static_cast<double>(length);
+          }
+          values += elements;
+          buffers = buffers || p.buffer;
+        }
+        EXPECT_EQ(transfer_bytes(trace(a, s)), 4 * values) << name << " at " << rate;
+      }
+    }
+  }
+  EXPECT_TRUE(buffers);
 }
 
 TEST(Submodels, WithoutAnExitWithinItsDepthThereIsNone) {

@@ -81,6 +81,24 @@ TEST(Roofline, TakesTheLongerOfArithmeticAndTraffic) {
   EXPECT_DOUBLE_EQ(seconds({{Kernel{OpClass::convolution, 100, 50}}}, m), 11);
 }
 
+TEST(Roofline, InHalfPrecisionHalfTheBytesMoveAndItsOwnPeakCounts) {
+  using engine::Kernel;
+  using engine::OpClass;
+  Machine m = simple_machine();
+  m.peak_fp16 = 4 * m.peak_fp32;
+  const Kernel moves{OpClass::convolution, 0, 50};       // 10 s in single precision
+  const Kernel computes{OpClass::convolution, 1000, 0};  // 20 s
+  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp32), 1 + 10);
+  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp16), 1 + 5);
+  EXPECT_DOUBLE_EQ(seconds({{computes}}, m, Precision::fp32), 1 + 20);
+  EXPECT_DOUBLE_EQ(seconds({{computes}}, m, Precision::fp16), 1 + 5);
+  // What fits a cache is what is moved: half of it.
+  m.cache = 30;
+  m.cache_bandwidth = 25;
+  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp32), 1 + 10);
+  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp16), 1 + 1);
+}
+
 TEST(Roofline, LaunchesOverlapWithRunningAndBindSmallKernels) {
   using engine::Kernel;
   using engine::OpClass;

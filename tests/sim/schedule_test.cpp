@@ -122,8 +122,37 @@ TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
 TEST(FedAvg, AShareOfThoseThatAreThere) {
   FedAvgOptions options;
   options.participant_share = 0.25;
-  const Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
   EXPECT_EQ(desk.open.size(), 5);
+  const auto end_round = [&] {
+    std::vector<Event> events;
+    for (const auto& [task, node] : std::map(desk.open)) events.push_back(desk.done(task));
+    desk.give(events);
+    desk.give({desk.aggregated()});
+  };
+  // Nodes 1 to 8 go; whoever of them had a task has lost it.
+  std::vector<Event> events;
+  for (NodeId node = 1; node <= 8; ++node) {
+    events.push_back({.kind = EventKind::node_lost, .node = node});
+  }
+  for (const auto& [task, node] : std::map(desk.open)) {
+    if (node <= 8) events.push_back(desk.failed(task, Cause::node_lost));
+  }
+  desk.give(events);
+  for (int round = 0; round < 20; ++round) {
+    end_round();
+    EXPECT_EQ(desk.open.size(), 3) << "a quarter of twelve";
+    for (const auto& [task, node] : desk.open) EXPECT_GT(node, 8);
+  }
+  // Four of them come back: a quarter of sixteen. Of one that is there it is that one.
+  events.clear();
+  for (NodeId node = 1; node <= 4; ++node) {
+    events.push_back({.kind = EventKind::node_joined, .node = node});
+  }
+  desk.give(events);
+  EXPECT_EQ(desk.open.size(), 3) << "who comes back is in the next round";
+  end_round();
+  EXPECT_EQ(desk.open.size(), 4);
 }
 
 TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
@@ -176,6 +205,25 @@ TEST(CoS2P, AggregatesAtTheQuorumOfWhatIsInFlight) {
   EXPECT_EQ(desk.open.size(), 1);
   desk.give({desk.aggregated()});
   EXPECT_EQ(desk.open.size(), 4);  // the three go on; the fourth waits in the buffer
+}
+
+// The least number of updates that is the quorum, in whole numbers: 0.55 x 20 is 11, whatever a
+// binary fraction makes of it.
+TEST(CoS2P, AQuorumIsNotRoundedUpBeyondItsShare) {
+  for (int workers = 1; workers <= 20; ++workers) {
+    const auto setting = setting_of(workers);
+    for (int percent = 5; percent <= 100; percent += 5) {
+      CoS2POptions options;
+      options.quorum = percent / 100.0;
+      Desk desk(std::make_unique<CoS2P>(setting, options));
+      const int wanted = std::max(1, (percent * workers + 99) / 100);
+      for (TaskId task = 0; task < wanted; ++task) {
+        EXPECT_TRUE(desk.aggregating.empty()) << percent << " % of " << workers;
+        desk.give({desk.done(task)});
+      }
+      EXPECT_EQ(desk.aggregating.size(), wanted) << percent << " % of " << workers;
+    }
+  }
 }
 
 TEST(CoS2P, TakesAllUpdatesOfAnInstantTogether) {

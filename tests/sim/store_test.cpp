@@ -86,5 +86,72 @@ TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
 }
 
+// Where a resumption is interrupted, what had come further is what stays.
+class Resumption : public testing::Test {
+ protected:
+  Resumption() { write(StoreMode::create, 10); }
+
+  // A run or a resumption of so many entries; `ends`: interrupted, else killed.
+  void write(StoreMode mode, std::int64_t entries, bool ends = true) const {
+    StoreWriter store(folder.path(), run, {{}}, mode);
+    write_journal(store, entries);
+    if (ends) store.finish({RunStatus::stopped, "", 1}, {}, {});
+  }
+  [[nodiscard]] std::int64_t there() const { return journal_entries(store_path(folder.path())); }
+  [[nodiscard]] bool is_alone() const {
+    return !std::filesystem::exists(folder.path() / "run.sqlite.new");
+  }
+
+  TemporaryFolder folder;
+};
+
+TEST_F(Resumption, ThatWasInterruptedBeforeTheRunsEndLeavesTheRun) {
+  write(StoreMode::resume, 9);
+  EXPECT_EQ(there(), 10);
+  EXPECT_TRUE(is_alone());
+  write(StoreMode::resume, 10);
+  EXPECT_EQ(there(), 10);
+  write(StoreMode::resume, 12);
+  EXPECT_EQ(there(), 12);
+  EXPECT_TRUE(is_alone());
+}
+
+TEST_F(Resumption, ThatWasKilledBeforeTheRunsEndIsForgotten) {
+  write(StoreMode::resume, 9, false);
+  ASSERT_FALSE(is_alone());
+  settle_resumption(folder.path(), run.scenario_hash);
+  EXPECT_EQ(there(), 10);
+  EXPECT_TRUE(is_alone());
+}
+
+TEST_F(Resumption, ThatWasKilledBeyondTheRunsEndIsGoneOnWith) {
+  write(StoreMode::resume, 12, false);
+  EXPECT_EQ(there(), 10);
+  StoreWriter again(folder.path(), run, {{}}, StoreMode::resume);
+  EXPECT_EQ(again.take_old_journal().size(), 12);
+}
+
+TEST_F(Resumption, ThatWasKilledOfAnotherScenarioIsForgotten) {
+  write(StoreMode::resume, 12, false);
+  settle_resumption(folder.path(), "of another");
+  EXPECT_EQ(there(), 10);
+  EXPECT_TRUE(is_alone());
+}
+
+TEST_F(Resumption, IsByTheSameConvoyOfTheSameScenario) {
+  RunRow other = run;
+  other.version = "0.2.0";
+  const auto resume = [&] { StoreWriter(folder.path(), other, {{}}, StoreMode::resume); };
+  EXPECT_THAT(resume, testing::ThrowsMessage<StoreError>(testing::AllOf(
+                          testing::HasSubstr("was begun by Convoy 0.1.0, this is 0.2.0"),
+                          testing::HasSubstr("--overwrite"))));
+  other = run;
+  other.scenario_hash = "of another";
+  EXPECT_THAT(resume, testing::ThrowsMessage<StoreError>(
+                          testing::HasSubstr("holds the run of another scenario")));
+  EXPECT_EQ(there(), 10);
+  EXPECT_TRUE(is_alone());
+}
+
 }  // namespace
 }  // namespace convoy::sim

@@ -191,6 +191,27 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
   EXPECT_EQ(merge(layout, *rule("coverage"), next, 0, {{all.get(), nullptr}}).report.untrained, 0);
 }
 
+// Where submodels are cut by depth alone, a tensor is held whole or by nobody.
+TEST(Coverage, CountsTheTensorsThatNobodyHolds) {
+  ModelOptions model;
+  model.architecture = "vit-micro";
+  model.classes = 4;
+  model.exits = {0.5, 1.0};
+  const Layout layout = test::layout_of(model);
+  const WeightsHeld current{initial_tensors(layout, 1), Trained(layout.size())};
+  const auto shallow = random_update(layout, depth_submodel(*layout.architecture, 0.5), 1, 0.5, 4);
+  const auto deep = random_update(layout, full_submodel(*layout.architecture), 1, 1, 5);
+  const auto fewest = [&](const std::vector<const UpdateHeld*>& updates) {
+    std::vector<Received> received;
+    for (const UpdateHeld* update : updates) received.push_back({update, nullptr});
+    return merge(layout, *rule("coverage"), current, 0, received).report.coverage_min;
+  };
+  EXPECT_EQ(fewest({shallow.get()}), 0);
+  EXPECT_EQ(fewest({shallow.get(), shallow.get()}), 0);
+  EXPECT_EQ(fewest({shallow.get(), deep.get()}), 1);
+  EXPECT_EQ(fewest({deep.get(), shallow.get(), deep.get()}), 2);
+}
+
 TEST_F(Aggregation, MedianTakesTheMiddleOfThoseThatHoldAParameter) {
   const Merged merged = merge(layout, *rule("median"), current, 5, received);
   compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
@@ -598,6 +619,52 @@ TEST(Engine, GoesThroughTheBatchesThatItsCostsCount) {
         }
       }
     }
+  }
+}
+
+// A step of plain SGD with the term ends lr x mu x (w - received) from where one without it ends: w
+// is where the step began, which a mask phase or an earlier pass has moved from what was received.
+TEST(Engine, AProximalTermPullsToWhatWasReceivedWhereverTheWeightPhaseBegan) {
+  ModelOptions model;
+  model.architecture = "vit-micro";
+  model.classes = 4;
+  model.image_size = 8;
+  model.channels = 1;
+  constexpr double rate = 0.05;
+  constexpr double mu = 3;
+  const Layout layout = test::layout_of(model);
+  for (const bool masks : {true, false}) {
+    const auto changes = [&](double proximal, int steps) {
+      EngineOptions options = options_for(model, 16, 1);
+      options.training.optimizer.learning_rate = rate;
+      options.training.proximal = proximal;
+      const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+      const auto task = test::begin(*engine,
+                                    {.node = 1,
+                                     .brief = {.rate = 0.5, .batch = 8, .choose_masks = masks},
+                                     .received = engine->initial()},
+                                    {});
+      if (masks) {
+        task->learn_masks(1);
+      } else {
+        task->train(0, 1);  // from what was received: the term is 0
+      }
+      task->train(0, steps);
+      const Outcome outcome = task->finish();
+      return test::update_of(outcome).brings;
+    };
+    const Tensors begun = changes(0, 0);
+    const Tensors without = changes(0, 1);
+    const Tensors with = changes(mu, 1);
+    double moved = 0;
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      if (!begun[i].defined() || layout.tensors[i].buffer) continue;
+      moved += begun[i].abs().sum().item<double>();
+      const Tensor pull = with[i] - without[i];
+      EXPECT_LT((pull + rate * mu * begun[i]).abs().max().item<double>(), 2e-6)
+          << layout.tensors[i].name;
+    }
+    EXPECT_GT(moved, 0.1) << "something was to move the weights before";
   }
 }
 
