@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 #include <ostream>
@@ -219,6 +220,30 @@ TEST(Steps, TheMlpsStepByHand) {
   const double forward_products = 2 * (156'800 + 40'000 + 2'000) + 410;  // and the biases
   EXPECT_DOUBLE_EQ(flops[1],
                    forward_products + 2 * (156'800 + 40'000 + 2'000) + 2 * (40'000 + 2'000));
+}
+
+// Scores of each exit are launched on their own, the last ones, too.
+TEST(Steps, EachExitHasALossOfItsOwn) {
+  for (const std::vector<double>& exits :
+       {std::vector<double>{1.0}, {0.5, 1.0}, {0.25, 0.5, 0.75, 1.0}}) {
+    const Architecture a = make("vit-micro", 10, exits);
+    const StepCost step =
+        training_step(trace(a, full_submodel(a)), Optimizer::sgd, Phase::weights, 2);
+    const auto only_launched =
+        std::count_if(step.kernels.begin(), step.kernels.end(),
+                      [](const Kernel& k) { return k.flops == 0 && k.bytes == 0; });
+    EXPECT_EQ(only_launched, 4 * exits.size());
+  }
+}
+
+// Each update of 5 values, and 10 at the end for the model: weighted and added to a sum (two FLOPs;
+// read both, write one).
+TEST(Steps, AnAggregationByHand) {
+  const StepCost step = aggregation_step(40, {20, 20, 40});
+  EXPECT_EQ(step.flops(), 2 * (5 + 5 + 10) + 2 * 10);
+  double bytes = 0;
+  for (const Kernel& k : step.kernels) bytes += k.bytes;
+  EXPECT_EQ(bytes, 3 * (20 + 20 + 40 + 40));
 }
 
 TEST(Steps, MemoryByHand) {

@@ -86,6 +86,21 @@ TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
 }
 
+TEST(StoreAndReaders, OnlyOneWritesAtATime) {
+  const TemporaryFolder folder;
+  {
+    StoreWriter first(folder.path(), run, {{}}, StoreMode::create);
+    for (const StoreMode mode : {StoreMode::create, StoreMode::overwrite, StoreMode::resume}) {
+      EXPECT_THAT([&] { StoreWriter(folder.path(), run, {{}}, mode); },
+                  testing::ThrowsMessage<StoreError>(
+                      testing::HasSubstr("another convoy is writing there")));
+    }
+    write_journal(first, 3);
+  }
+  EXPECT_EQ(journal_entries(store_path(folder.path())), 3);
+  StoreWriter second(folder.path(), run, {{}}, StoreMode::overwrite);
+}
+
 // Where a resumption is interrupted, what had come further is what stays.
 class Resumption : public testing::Test {
  protected:

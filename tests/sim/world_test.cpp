@@ -467,6 +467,63 @@ TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
   EXPECT_GT(waited, 20);
 }
 
+// Room enough one way does not make up for the other: two at once share the server's narrow side.
+TEST(World, AServerLinkThatBindsOneWayIsShared) {
+  WorldConfig config = simple_world(2);
+  config.nodes[0].link.down_bps = 8e6;
+  Witness witness;
+  World world(config, witness);
+  for (const NodeId node : {1, 2}) world.start(node, one_transfer(1e6), {node, 0});
+  world.run();
+  for (const NodeId node : {1, 2}) EXPECT_TIME(witness.record(node, "move").end_s, 2);
+}
+
+TEST(World, AServerLinkThatBindsTheOtherWayIsShared) {
+  WorldConfig config = simple_world(2);
+  config.nodes[0].link.up_bps = 8e6;
+  Witness witness;
+  World world(config, witness);
+  for (const NodeId node : {1, 2}) world.start(node, one_transfer(1e6), {0, node});
+  world.run();
+  for (const NodeId node : {1, 2}) EXPECT_TIME(witness.record(node, "move").end_s, 2);
+}
+
+// Half of the rate is taken in the first second of each two: 1 MB takes 1.5 s, whichever way.
+TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
+  WorldConfig config = simple_world(2);
+  for (const std::size_t node : {1, 2}) {
+    config.nodes[node].link.duplex = platforms::Duplex::half;
+    config.nodes[node].behaviour.traffic = BackgroundLoad{0.5, 2, 1, 0};
+  }
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(1e6), {0, 1});
+  world.start(1, one_transfer(1e6), {2, 0});
+  world.run();
+  EXPECT_TIME(witness.record(0, "move").end_s, 1.5);
+  EXPECT_TIME(witness.record(1, "move").end_s, 1.5);
+}
+
+// A node is there when nothing keeps it away any more: it joins at 5 s in the middle of an outage.
+TEST(World, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].behaviour.joins_at_s = 5;
+  config.nodes[1].behaviour.outages = {{3, 4}, {20, 1}};
+  Witness witness;
+  World world(config, witness);
+  world.run();
+  std::vector<std::pair<EventKind, double>> seen;
+  for (const Event& event : witness.events) {
+    if (event.node == 1) seen.emplace_back(event.kind, event.time);
+  }
+  const std::vector<std::pair<EventKind, double>> expected = {{EventKind::node_lost, 0},
+                                                              {EventKind::node_joined, 7},
+                                                              {EventKind::node_lost, 20},
+                                                              {EventKind::node_joined, 21}};
+  EXPECT_EQ(seen, expected);
+  EXPECT_TIME(world.usage(1).away_s, 8);
+}
+
 TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {
   // The latency is stretched by 13.01 wherever it stands.
   WorldConfig config = simple_world(1);

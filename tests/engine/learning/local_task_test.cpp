@@ -1,0 +1,183 @@
+// What a node does in a task, piece by piece, against what the definitions say; and what an
+// evaluation says of scores.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "engine/learning/evaluation.hpp"
+#include "tests/engine/learning/support.hpp"
+
+extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
+
+namespace convoy::engine {
+namespace {
+
+EngineOptions options_for(const std::string& architecture, int samples, int nodes = 1) {
+  ModelOptions model;
+  model.architecture = architecture;
+  model.classes = 4;
+  model.image_size = 8;
+  EngineOptions options;
+  options.architecture = std::make_shared<const Architecture>(make_architecture(model));
+  options.train = test::striped_images(samples, model.classes, *model.image_size);
+  options.test = test::striped_images(40, model.classes, *model.image_size, 2);
+  options.parts = test::dealt(samples, nodes);
+  options.rules.transfer.weight = 0;
+  return options;
+}
+
+struct Task {
+  std::int64_t version = 0;
+  int batch = 8;
+  int epochs = 0;
+  std::optional<int> steps;
+  int node = 1;
+  double rate = 1;
+  bool choose_masks = false;
+};
+
+Outcome train(const EngineOptions& options, const Task& task) {
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto part = test::begin(
+      *engine,
+      {.node = task.node,
+       .version = task.version,
+       .brief = {.rate = task.rate, .batch = task.batch, .choose_masks = task.choose_masks},
+       .received = engine->initial()},
+      {});
+  part->train(task.epochs, task.steps);
+  return part->finish();
+}
+
+// The largest difference between `factor` x what one task changes and what another one does.
+double difference(const Outcome& one, double factor, const Outcome& other) {
+  const Tensors& a = test::update_of(one).delta;
+  const Tensors& b = test::update_of(other).delta;
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!a[i].defined()) continue;
+    most = std::max(most, (a[i] * factor - b[i]).abs().max().item<double>());
+  }
+  return most;
+}
+
+TEST(LocalTask, ItsLearningRateIsThatOfTheVersionItStartsFrom) {
+  EngineOptions options = options_for("mlp", 16);
+  options.training.optimizer.learning_rate = 0.1;
+  options.training.rate_schedule.kind = RateSchedule::Kind::exponential;
+  options.training.rate_schedule.factor = 0.5;
+  const Outcome first = train(options, {.version = 0, .steps = 1});
+  const Outcome fourth = train(options, {.version = 3, .steps = 1});
+  EXPECT_GT(difference(first, 0, first), 1e-3) << "nothing was learned";
+  EXPECT_LT(difference(first, 0.125, fourth), 1e-6);
+}
+
+TEST(LocalTask, KnowledgeIsHandedOnFromItsVersionOn) {
+  EngineOptions options = options_for("vit-micro", 16);
+  options.training.optimizer.learning_rate = 0.1;
+  const Outcome without = train(options, {.version = 2, .steps = 1});
+  options.rules.transfer.weight = 5;
+  options.rules.transfer.from_version = 2;
+  EXPECT_EQ(difference(train(options, {.version = 1, .steps = 1}), 1, without), 0);
+  EXPECT_GT(difference(train(options, {.version = 2, .steps = 1}), 1, without), 1e-5);
+}
+
+// Weights stand still at a rate of almost 0: then the loss does not depend on how the samples are
+// cut into batches.
+TEST(LocalTask, ItsLossIsTheMeanOverTheSamplesOfTheLastEpoch) {
+  EngineOptions options = options_for("mlp", 16);
+  options.training.optimizer.learning_rate = 1e-12;
+  const double whole = train(options, {.batch = 16, .epochs = 1}).loss;
+  EXPECT_GT(whole, 0.5);
+  for (const int batch : {1, 8, 12, 15}) {
+    EXPECT_NEAR(train(options, {.batch = batch, .epochs = 3}).loss, whole, 1e-5) << batch;
+  }
+}
+
+TEST(LocalTask, RandomMasksAreANodesOwn) {
+  EngineOptions options = options_for("mlp", 32, 4);
+  options.rules.mask.selection = Selection::random;
+  std::set<std::vector<std::vector<int>>> different;
+  for (const int node : {1, 2, 3, 4}) {
+    const Task task{.steps = 1, .node = node, .rate = 0.5, .choose_masks = true};
+    const auto kept = train(options, task).submodel.kept;
+    EXPECT_EQ(train(options, task).submodel.kept, kept);
+    different.insert(kept);
+  }
+  EXPECT_EQ(different.size(), 4);
+}
+
+// Twelve classes, so that five are not all; of one of them there is nothing in the test set.
+TEST(Evaluation, IsWhatTheScoresSayByItsDefinitions) {
+  constexpr int classes = 12;
+  ModelOptions model;
+  model.architecture = "mlp";
+  model.classes = classes;
+  model.image_size = 12;
+  EngineOptions options;
+  options.architecture = std::make_shared<const Architecture>(make_architecture(model));
+  options.train = test::striped_images(24, classes, 12);
+  auto there = std::make_shared<Dataset>(*test::striped_images(100, classes, 12, 2));
+  for (int& label : there->labels) label = label == 3 ? 4 : label;
+  options.test = there;
+  options.parts = test::dealt(24, 1);
+  options.evaluation_batch = 7;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto weights = engine->initial();
+  const Evaluation evaluation = engine->evaluate(*weights, 1, {});
+
+  const Layout layout(options.architecture);
+  const Samples samples(options.test, *options.architecture, normalization_of(*options.train),
+                        at::kCPU);
+  std::vector<std::int64_t> all(100);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
+  const at::NoGradGuard no_grad;
+  const Network network(layout, full_submodel(*options.architecture));
+  const Tensors exits = network.forward(held(*weights).tensors, samples.batch(all).input, {});
+  ASSERT_EQ(evaluation.exits.size(), exits.size());
+  for (std::size_t e = 0; e < exits.size(); ++e) {
+    double loss = 0;
+    double first = 0;
+    double among_five = 0;
+    std::vector<double> right(classes);
+    std::vector<double> said(classes);
+    std::vector<double> true_ones(classes);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      std::vector<std::pair<double, int>> scores;
+      double sum = 0;
+      for (int c = 0; c < classes; ++c) {
+        const double score = exits[e][static_cast<std::int64_t>(i)][c].item<double>();
+        scores.emplace_back(-score, c);
+        sum += std::exp(score);
+      }
+      const int label = there->labels[i];
+      loss += scores[static_cast<std::size_t>(label)].first + std::log(sum);
+      std::sort(scores.begin(), scores.end());
+      ++said[static_cast<std::size_t>(scores[0].second)];
+      ++true_ones[static_cast<std::size_t>(label)];
+      if (scores[0].second == label) ++right[static_cast<std::size_t>(label)], ++first;
+      for (int k = 0; k < 5; ++k) among_five += scores[static_cast<std::size_t>(k)].second == label;
+    }
+    // By class: precision and recall, their harmonic mean, weighted by how many there are.
+    double f1 = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      if (right[c] == 0) continue;
+      const double precision = right[c] / said[c];
+      const double recall = right[c] / true_ones[c];
+      f1 += true_ones[c] / 100 * 2 * precision * recall / (precision + recall);
+    }
+    const ExitScore& score = evaluation.exits[e];
+    EXPECT_NEAR(score.loss, loss / 100, 1e-5);
+    EXPECT_NEAR(score.top1, first / 100, 1e-12);
+    EXPECT_NEAR(score.top5, among_five / 100, 1e-12);
+    EXPECT_NEAR(score.f1, f1, 1e-12);
+    EXPECT_GT(score.top5, score.top1);
+    EXPECT_GT(f1, 0) << "nothing was right: another seed says more";
+  }
+}
+
+}  // namespace
+}  // namespace convoy::engine

@@ -1,0 +1,98 @@
+// What the tasks of a crew are made of: epochs, memory and bytes of mask phases.
+
+#include "sim/schedule/crew.hpp"
+
+#include <gtest/gtest.h>
+
+#include "engine/model/submodel.hpp"
+#include "sim/schedule/cos2p.hpp"
+
+namespace convoy::sim {
+namespace {
+
+std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) {
+  auto machine = std::make_shared<platforms::Machine>();
+  machine->peak_fp32 = 1e12;
+  machine->memory_bandwidth = 1e11;
+  machine->efficiency = {1, 1, 1, 1, 1};
+  machine->memory_efficiency = 1;
+  machine->memory = 64e9;
+  machine->memory_class_gb = 64;
+  auto setting = std::make_shared<Setting>();
+  engine::ModelOptions model;
+  model.architecture = architecture;
+  model.classes = 10;
+  setting->architecture =
+      std::make_shared<const engine::Architecture>(engine::make_architecture(model));
+  for (int i = 0; i < 2; ++i) setting->nodes.push_back({"n", machine, 100, batch});
+  return setting;
+}
+
+// The plan of a task with a mask phase, and of one without, of one node at a rate of a half.
+struct Plans {
+  explicit Plans(const std::shared_ptr<const Setting>& setting) {
+    CoS2POptions options;
+    options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
+    for (const PlannedTask& task : CoS2P(setting, options).plan()) {
+      if (task.node == server_node) continue;
+      (task.label == "mask" ? mask : train) = task;
+    }
+  }
+
+  static const Activity& activity(const PlannedTask& task, const std::string& label) {
+    for (const Activity& a : task.graph->activities()) {
+      if (a.label == label) return a;
+    }
+    throw std::runtime_error("no activity " + label);
+  }
+
+  PlannedTask mask;
+  PlannedTask train;
+};
+
+TEST(Crew, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
+  const auto setting = setting_of("mlp", 10);
+  for (const int epochs : {1, 2, 3, 5, 8}) {
+    setting->local_epochs = epochs;
+    setting->local_steps.reset();
+    Plans plans(setting);
+    const auto work = [](const PlannedTask& task) {
+      return std::get<engine::Train>(Plans::activity(task, "train").work);
+    };
+    EXPECT_EQ(work(plans.train).epochs, epochs);
+    EXPECT_EQ(work(plans.mask).epochs, (epochs + 1) / 2) << epochs;
+    setting->local_steps = epochs;
+    plans = Plans(setting);
+    EXPECT_EQ(work(plans.train).steps, epochs);
+    EXPECT_EQ(work(plans.mask).steps, (epochs + 1) / 2) << epochs;
+  }
+}
+
+// Full width goes down and is trained with gates, half of it goes up with a bit for each gate.
+TEST(Crew, AMaskPhaseCountsInBytesAndMemory) {
+  const auto setting = setting_of("vit-micro", 64);
+  const engine::Architecture& a = *setting->architecture;
+  const Plans plans(setting);
+  const engine::Submodel wide = engine::depth_submodel(a, 0.5);
+  const double half = engine::transfer_bytes(engine::trace(a, engine::nested_submodel(a, 0.5)));
+  EXPECT_EQ(Plans::activity(plans.mask, "download").bytes,
+            engine::transfer_bytes(engine::trace(a, wide)));
+  EXPECT_EQ(Plans::activity(plans.train, "download").bytes, half);
+  double gates = 0;
+  for (const int size : engine::sizes_of(wide)) gates += size;
+  EXPECT_GT(gates, 0);
+  EXPECT_EQ(Plans::activity(plans.mask, "upload").bytes, half + gates / 8);
+  EXPECT_EQ(Plans::activity(plans.train, "upload").bytes, half);
+
+  const double in_mask_phase = engine::training_memory(engine::trace(a, wide, true),
+                                                       setting->optimizer, engine::Phase::mask, 64)
+                                   .total();
+  const double in_weight_phase = Plans::activity(plans.train, "train").memory;
+  ASSERT_GT(in_mask_phase, in_weight_phase) << "a model whose mask phase is the larger is wanted";
+  EXPECT_EQ(Plans::activity(plans.mask, "mask").memory, in_mask_phase);
+  EXPECT_EQ(plans.mask.memory, in_mask_phase);
+  EXPECT_EQ(plans.train.memory, in_weight_phase);
+}
+
+}  // namespace
+}  // namespace convoy::sim
