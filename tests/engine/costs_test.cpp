@@ -165,6 +165,26 @@ TEST(Submodels, EveryArchitectureShrinksWithItsRate) {
   }
 }
 
+// Where an exit lies within its share of the depth, a submodel ends at the deepest such.
+TEST(Submodels, EndAtAnExit) {
+  int between = 0;
+  for (const std::string& name : architecture_names()) {
+    const Architecture a = make(name, 10, {0.5, 1.0});
+    for (const double rate : {0.5, 0.6, 0.75, 0.9, 0.99, 1.0}) {
+      for (const int depth : {nested_submodel(a, rate).depth, depth_submodel(a, rate).depth}) {
+        int deepest = 0;
+        for (const Exit& exit : a.exits) {
+          if (exit.after <= a.depth() * rate) deepest = exit.after;
+        }
+        if (deepest == 0) continue;
+        EXPECT_EQ(depth, deepest) << name << " at " << rate;
+        between += a.depth() * rate >= deepest + 1 ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(between, 0);
+}
+
 // What is sent is what the engine's files hold, tensor by tensor: running statistics, too.
 TEST(Submodels, EveryTensorIsSent) {
   bool buffers = false;

@@ -207,16 +207,16 @@ TEST(CoS2P, AggregatesAtTheQuorumOfWhatIsInFlight) {
   EXPECT_EQ(desk.open.size(), 4);  // the three go on; the fourth waits in the buffer
 }
 
-// The least number of updates that is the quorum, in whole numbers: 0.55 x 20 is 11, whatever a
-// binary fraction makes of it.
+// The least number of updates that is the quorum, in whole numbers: 0.55 x 20 is 11, and 0.28 x 25
+// is 7, whatever a binary fraction makes of it.
 TEST(CoS2P, AQuorumIsNotRoundedUpBeyondItsShare) {
-  for (int workers = 1; workers <= 20; ++workers) {
+  for (const int workers : {1, 2, 3, 7, 10, 20, 25}) {
     const auto setting = setting_of(workers);
-    for (int percent = 5; percent <= 100; percent += 5) {
+    for (int percent = 1; percent <= 100; ++percent) {
       CoS2POptions options;
       options.quorum = percent / 100.0;
       Desk desk(std::make_unique<CoS2P>(setting, options));
-      const int wanted = std::max(1, (percent * workers + 99) / 100);
+      const int wanted = (percent * workers + 99) / 100;
       for (TaskId task = 0; task < wanted; ++task) {
         EXPECT_TRUE(desk.aggregating.empty()) << percent << " % of " << workers;
         desk.give({desk.done(task)});

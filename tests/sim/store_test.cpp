@@ -101,6 +101,20 @@ TEST(StoreAndReaders, OnlyOneWritesAtATime) {
   StoreWriter second(folder.path(), run, {{}}, StoreMode::overwrite);
 }
 
+TEST(Store, WhatANodeDidStandsUnderItsName) {
+  const TemporaryFolder folder;
+  StoreWriter store(folder.path(), run, {{0, "server"}, {1, "worker"}}, StoreMode::create);
+  store.finish({RunStatus::done, "", 100}, {{1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, {});
+  const std::vector<std::string> columns = {
+      "busy_s",    "communicating_s",   "waiting_s", "away_s", "bytes_in",
+      "bytes_out", "peak_memory_bytes", "energy_j",  "tasks",  "tasks_failed"};
+  SQLite::Database database(store_path(folder.path()), SQLite::OPEN_READONLY);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string query = "SELECT " + columns[i] + " FROM node WHERE name = 'worker'";
+    EXPECT_EQ(database.execAndGet(query).getDouble(), static_cast<double>(i + 1)) << columns[i];
+  }
+}
+
 // Where a resumption is interrupted, what had come further is what stays.
 class Resumption : public testing::Test {
  protected:
