@@ -201,7 +201,7 @@ TEST(ModelFileLimits, HoldWhatIsWritten) {
     within(part_to_file(layout, weights, full), parcel_limits(layout));
     UpdateHeld update;
     update.submodel = full;
-    update.delta = tensors;
+    update.brings = tensors;
     within(to_file(layout, update), parcel_limits(layout));
     within(to_file(layout, update), file_limits(layout));
     EXPECT_LT(parcel_limits(layout).tensors, 2 * layout.size() + 100);
