@@ -374,7 +374,9 @@ TEST_F(Loopback, UpdatesMayBeCompressedAndTheClockPaced) {
 // tasks, by the model's times.
 TEST_F(Loopback, WhatIsSentIsCompressedWhereThatIsAskedFor) {
   sets = {"fleet.nodes.0.backend=hil", "fleet.nodes.0.compute=modelled",
-          "fleet.nodes.0.network=modelled", "schedule.cos2p.quorum=1.0", "stop.tasks=6"};
+          "fleet.nodes.0.network=modelled", "schedule.cos2p.quorum=1.0", "stop.tasks=6",
+          // Heartbeats and readings would count by how long the run takes.
+          "hil.heartbeat_s=60", "hil.lost_after_s=200"};
   std::map<std::string, std::pair<long, long>> bytes;
   for (const std::string compression : {"none", "zstd"}) {
     Proxy link(port);
