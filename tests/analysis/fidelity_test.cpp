@@ -107,7 +107,7 @@ TEST(Fidelity, TheBiasHasTheSignOfTheDifferenceOfTheMeans) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(seed);
   base::Random random({seed});
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 20; ++i) {
     TwoRuns runs;
     const auto nodes = static_cast<std::int64_t>(1 + random.below(3));
     for (std::int64_t node = 1; node <= nodes; ++node) {
