@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_set>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
 
 namespace convoy::engine {
@@ -203,34 +204,25 @@ Announced announced_by(std::string_view header, std::uint64_t bytes, const std::
 void write_safetensors(const std::filesystem::path& file, const TensorFile& content) {
   const std::string text = header_of(content);
   const std::uint64_t length = text.size();
-  const std::filesystem::path beside = file.string() + ".new";
-  {
-    std::ofstream out(beside, std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(&length), sizeof length);
-    out.write(text.data(), static_cast<std::streamsize>(text.size()));
-    for (const auto& [name, tensor] : content.tensors) {
-      const Tensor block = tensor.cpu().contiguous();
-      out.write(static_cast<const char*>(block.data_ptr()),
-                static_cast<std::streamsize>(block.nbytes()));
-    }
-    out.flush();
-    if (!out) {
-      throw base::UserError(fmt::format("{}: cannot be written; is the disk full?", file.string()));
-    }
+  base::WholeFile out(file);
+  out.write(std::as_bytes(std::span(&length, 1)));
+  out.write(text);
+  for (const auto& [name, tensor] : content.tensors) {
+    const Tensor block = tensor.cpu().contiguous();
+    out.write(std::span(static_cast<const std::byte*>(block.data_ptr()), block.nbytes()));
   }
-  std::filesystem::rename(beside, file);
+  out.commit();
 }
 
 TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits) {
-  std::ifstream in(file, std::ios::binary);
+  base::InputStream in(file);
   const auto fail = [&](const std::string& what) {
     throw base::UserError(fmt::format("{}: {}", file.string(), what));
   };
-  if (!in) fail("cannot be read");
-  const std::uint64_t size = std::filesystem::file_size(file);
+  const std::uint64_t size = in.size();
   std::uint64_t length = 0;
   if (size < sizeof length) fail("is no safetensors file: too short");
-  in.read(reinterpret_cast<char*>(&length), sizeof length);
+  in.read(std::as_writable_bytes(std::span(&length, 1)));
   if (length > HeaderLimits().bytes || length > size - sizeof length) {
     fail(fmt::format("is no safetensors file, or truncated: a header of {} bytes in a file of {}",
                      length, size));
@@ -242,12 +234,9 @@ TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimit
                     length, limits.bytes));
   }
   std::string text(length, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(length));
+  in.read(std::as_writable_bytes(std::span(text)));
   Announced announced = announced_by(text, size - sizeof length - length, file.string(), limits);
-  for (const std::span<std::byte> piece : announced.pieces) {
-    in.read(reinterpret_cast<char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
-  }
-  if (!in) fail("cannot be read to its end");
+  for (const std::span<std::byte> piece : announced.pieces) in.read(piece);
   return std::move(announced.content);
 }
 

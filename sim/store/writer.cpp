@@ -39,7 +39,8 @@ constexpr std::size_t batches_waiting = 8;           // then the simulation wait
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder)
-      : file_(::open((folder / "run.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
+      : file_(::open((folder / "run.lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW,
+                     0644)) {
     if (file_ < 0) {
       throw StoreError(
           fmt::format("{}: cannot be written to; choose another folder with -o", folder.string()));
