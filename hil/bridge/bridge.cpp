@@ -175,11 +175,7 @@ class Bridge::Impl {
   void attach(ElasticClock& clock) {
     on_io([&] {
       clock_ = &clock;
-      // The run has its folder to itself now: what another run has there was not touched before.
-      is_ours_ = true;
-      keep_sessions();
       for (auto& [node, peer] : peers_) {
-        keep_profile(peer);
         peer.lost = !peer.ready;
         clock_->happened({node, peer.ready, peer.gone});
         if (!peer.ready) wait_for_return(peer);
@@ -227,7 +223,13 @@ class Bridge::Impl {
 
   void settled() {
     if (outbox_.empty()) return;
-    asio::post(io_, [box = std::exchange(outbox_, {})] {
+    asio::post(io_, [this, box = std::exchange(outbox_, {})] {
+      // Orders are written down: the run has its folder to itself. What another has there was not
+      // touched before.
+      if (!std::exchange(is_ours_, true)) {
+        keep_sessions();
+        for (const auto& [node, peer] : peers_) keep_profile(peer);
+      }
       for (const auto& work : box) work();
     });
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <list>
 #include <map>
@@ -148,7 +149,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     auto stranger = std::make_shared<Stranger>(std::move(socket));
     stranger->host = host_of(end.address());
     stranger->from = fmt::format("{}:{}", end.address().to_string(), end.port());
-    if (!give_place(stranger, silent)) return;
+    give_place(stranger, silent);
     // Whoever is in earnest speaks at once.
     be_patient(stranger, patience_ / 4, "it says nothing");
     stranger->socket->async_wait(tcp::socket::wait_read,
@@ -164,8 +165,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   // Where all places are taken, the host that holds most of them gives up the one who has waited
-  // longest: no host can push out another by coming often. False: the door was closed over it.
-  bool give_place(const std::shared_ptr<Stranger>& stranger, Stage stage) {
+  // longest: no host can push out another by coming often.
+  void give_place(const std::shared_ptr<Stranger>& stranger, Stage stage) {
     Places& places = places_.at(stage);
     places.remove_if([](const auto& s) { return s->is_over(); });
     if (places.size() >= most_strangers) {
@@ -177,15 +178,16 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
                        })->second;
       const auto leaves = std::find_if(places.begin(), places.end(),
                                        [&](const auto& s) { return held[s->host] == most; });
-      const auto dismissed = *leaves;
+      // Later: what comes of it is no business of the one who comes.
+      asio::post(io_, [dismissed = *leaves] {
+        if (!dismissed->is_over()) {
+          dismissed->dismiss(
+              "it has made way for another who came later; it did not say in time who it is");
+        }
+      });
       places.erase(leaves);
-      dismissed->dismiss(
-          "it has made way for another who came later; it did not say in time who "
-          "it is");
-      if (!acceptor_.is_open()) return false;
     }
     places.push_back(stranger);
-    return true;
   }
 
   // An address; of IPv6 the part that a host's network has, since it may choose the rest.
@@ -213,7 +215,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     if (!acceptor_.is_open()) return;
     stranger->stream =
         std::make_unique<Stream>(*std::exchange(stranger->socket, std::nullopt), tls_);
-    if (!give_place(stranger, speaking)) return;
+    give_place(stranger, speaking);
     // For the handshake and the first word together.
     be_patient(stranger, patience_, "it does not say who it is");
     stranger->stream->handshake(

@@ -158,7 +158,7 @@ TEST_F(ForeignStores, ATreeThatIsAllOnePageIsNotReadForEver) {
   fs::create_directories(store());
   HandMadeStore many(folder_.path() / "many");
   many.node(0, "server").node(1, "a");
-  for (int i = 0; i < 60'000; ++i) many.event("timer_fired", 0, 1, i);
+  for (int i = 0; i < 40'000; ++i) many.event("timer_fired", 0, 1, i);
   fs::copy(many.write() / "run.sqlite", store() / "run.sqlite");
   change("VACUUM");
   std::int64_t root = 0;
@@ -347,9 +347,13 @@ backend = "hil"
 name = "b"
 device = "jetson-orin-nano-8gb"
 [model]
-architecture = "cnn-small"
+architecture = "mlp"
 [data]
 samples = 200
+test_samples = 20
+[training]
+learn = true
+local_steps = 1
 [schedule]
 kind = "fedavg"
 [hil]
@@ -405,14 +409,14 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
   }
   // A count is a count, however large.
   make_recording();
-  change("UPDATE node SET samples = 10000000 WHERE id = 1");
+  change("UPDATE node SET samples = 1000000 WHERE id = 1");
   const Result large = replay();
   EXPECT_EQ(large.status, 0) << large.output;
 }
 
 TEST_F(ForeignRecordings, WhateverIsInThemAReplayEnds) {
   const std::uint64_t first = std::random_device()();
-  for (int round = 0; round < rounds(20); ++round) {
+  for (int round = 0; round < rounds(6); ++round) {
     const std::uint64_t seed = first + static_cast<std::uint64_t>(round);
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     make_recording();

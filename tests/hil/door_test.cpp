@@ -193,12 +193,16 @@ most_samples = 10000000
 // An agent says good-bye and comes again, over and over.
 TEST_F(AtTheDoor, ByesAndReadysEndTheConnectionAndFillNoLog) {
   sets.push_back("training.local_epochs=60");
-  sets.push_back("stop.tasks=30");
+  sets.push_back("stop.tasks=100000");
   sets.push_back("hil.rejoin_timeout_s=5");
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();
+  auto fickle = ready_agent("a");
+  ASSERT_TRUE(until([&] { return fickle->heard("Assign") == 1; })) << real.output();
+  fickle->connection->send(wire::ByeT());
+  ASSERT_TRUE(until([&] { return fickle->is_closed(); }));
   for (int i = 0; i < 40; ++i) {
-    const auto fickle = knock("a");
+    fickle = knock("a");
     ASSERT_TRUE(until([&] { return fickle->heard("Setup") == 1 || fickle->is_closed(); }));
     if (fickle->is_closed()) break;  // the run is over
     wire::ReadyT ready;
@@ -284,6 +288,7 @@ TEST_F(AtTheDoor, AHeaderOfManyTensorsIsRefused) {
 TEST_F(AtTheDoor, ASecondRunTouchesNothingOfTheFirst) {
   sets.push_back("hil.rejoin_timeout_s=1000");
   sets.push_back("hil.lost_after_s=1000");
+  sets.push_back("stop.tasks=1000000");  // it is still at work
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();
   const auto first = ready_agent("a");
@@ -310,7 +315,6 @@ TEST_F(AtTheDoor, ARefusalOfALostNodeIsNoticedAtOnce) {
   sets.push_back("hil.rejoin_timeout_s=100000");
   sets.push_back("schedule.kind=fedavg");
   sets.push_back("stop.tasks=1000000");
-  sets.push_back("training.learn=false");
   sets.push_back("fleet.nodes.2.backend=hil");
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();

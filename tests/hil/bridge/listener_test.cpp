@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -508,6 +510,13 @@ TEST_F(OpenDoor, HasPatienceButNotWithWhoOnlyBreathes) {
 
 class Crowd : public OpenDoor, public testing::WithParamInterface<int> {
  protected:
+  Crowd() {
+    // The crowd is at this end as well.
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 8192);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
   // They say nothing, and stay.
   void crowd(const tcp::endpoint& door, int count) {
     for (int i = 0; i < count; ++i) {
