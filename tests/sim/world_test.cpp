@@ -490,20 +490,20 @@ TEST(World, AServerLinkThatBindsTheOtherWayIsShared) {
   for (const NodeId node : {1, 2}) EXPECT_TIME(witness.record(node, "move").end_s, 2);
 }
 
-// Half of the rate is taken in the first second of each two: 1 MB takes 1.5 s, whichever way.
+// Three quarters are taken in the first second of each two: 1 MB takes 1.75 s, whichever way.
 TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
   WorldConfig config = simple_world(2);
   for (const std::size_t node : {1, 2}) {
     config.nodes[node].link.duplex = platforms::Duplex::half;
-    config.nodes[node].behaviour.traffic = BackgroundLoad{0.5, 2, 1, 0};
+    config.nodes[node].behaviour.traffic = BackgroundLoad{0.75, 2, 1, 0};
   }
   Witness witness;
   World world(config, witness);
   world.start(0, one_transfer(1e6), {0, 1});
   world.start(1, one_transfer(1e6), {2, 0});
   world.run();
-  EXPECT_TIME(witness.record(0, "move").end_s, 1.5);
-  EXPECT_TIME(witness.record(1, "move").end_s, 1.5);
+  EXPECT_TIME(witness.record(0, "move").end_s, 1.75);
+  EXPECT_TIME(witness.record(1, "move").end_s, 1.75);
 }
 
 // A node is there when nothing keeps it away any more: it joins at 5 s in the middle of an outage.

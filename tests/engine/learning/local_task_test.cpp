@@ -91,10 +91,27 @@ TEST(LocalTask, ItsLossIsTheMeanOverTheSamplesOfTheLastEpoch) {
   EngineOptions options = options_for("mlp", 16);
   options.training.optimizer.learning_rate = 1e-12;
   const double whole = train(options, {.batch = 16, .epochs = 1}).loss;
-  EXPECT_GT(whole, 0.5);
+  // Of four classes before anything was learned, at each exit.
+  const auto exits = static_cast<double>(options.architecture->exits.size());
+  EXPECT_NEAR(whole, exits * std::log(4), 0.5 * exits);
   for (const int batch : {1, 8, 12, 15}) {
     EXPECT_NEAR(train(options, {.batch = batch, .epochs = 3}).loss, whole, 1e-5) << batch;
   }
+}
+
+// Weights stand still again: the loss of one step tells which samples it had.
+TEST(LocalTask, AnotherPassDrawsOtherBatches) {
+  EngineOptions options = options_for("mlp", 64);
+  options.training.optimizer.learning_rate = 1e-12;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto part = test::begin(
+      *engine, {.node = 1, .brief = {.rate = 1, .batch = 4}, .received = engine->initial()}, {});
+  std::set<double> losses;
+  for (int pass = 0; pass < 4; ++pass) {
+    part->train(0, 1);
+    losses.insert(std::round(1e6 * part->finish().loss));
+  }
+  EXPECT_EQ(losses.size(), 4);
 }
 
 TEST(LocalTask, RandomMasksAreANodesOwn) {
