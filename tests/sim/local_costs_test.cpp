@@ -1,6 +1,7 @@
 // What a task of a node costs against the batches one by one, as the learner makes them
 // (tests/engine/learning/training_test.cpp holds the learner to the same counts).
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 

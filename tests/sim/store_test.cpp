@@ -148,7 +148,7 @@ TEST_F(Resumption, ThatWasInterruptedBeforeTheRunsEndLeavesTheRun) {
 TEST_F(Resumption, ThatWasKilledBeforeTheRunsEndIsForgotten) {
   write(StoreMode::resume, 9, false);
   ASSERT_FALSE(is_alone());
-  settle_resumption(folder.path(), run.scenario_hash);
+  settle_resumption(folder.path(), run.scenario_hash, "");
   EXPECT_EQ(there(), 10);
   EXPECT_TRUE(is_alone());
 }
@@ -162,7 +162,7 @@ TEST_F(Resumption, ThatWasKilledBeyondTheRunsEndIsGoneOnWith) {
 
 TEST_F(Resumption, ThatWasKilledOfAnotherScenarioIsForgotten) {
   write(StoreMode::resume, 12, false);
-  settle_resumption(folder.path(), "of another");
+  settle_resumption(folder.path(), "of another", "");
   EXPECT_EQ(there(), 10);
   EXPECT_TRUE(is_alone());
 }

@@ -54,8 +54,8 @@ Outcome train(const EngineOptions& options, const Task& task) {
 
 // The largest difference between `factor` x what one task changes and what another one does.
 double difference(const Outcome& one, double factor, const Outcome& other) {
-  const Tensors& a = test::update_of(one).delta;
-  const Tensors& b = test::update_of(other).delta;
+  const Tensors& a = test::update_of(one).brings;
+  const Tensors& b = test::update_of(other).brings;
   double most = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!a[i].defined()) continue;
