@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <fstream>
+#include <sstream>
 
+#include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "engine/api/provenance.hpp"
 
 namespace convoy::cli {
@@ -21,7 +23,12 @@ std::string compiler() {
 // By which libraries choose their kernels: the model, and what the user has told them of it.
 std::string cpu() {
   std::string model;
-  std::ifstream in("/proc/cpuinfo");
+  std::istringstream in;
+  try {
+    in.str(base::read_file("/proc/cpuinfo"));
+  } catch (const base::UserError&) {
+    return "unknown";
+  }
   for (std::string line; model.empty() && std::getline(in, line);) {
     const std::size_t colon = line.find(": ");
     if (colon == std::string::npos) continue;

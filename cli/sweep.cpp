@@ -84,7 +84,8 @@ class PointRun {
       if (result.status == sim::RunStatus::stopped) return ExitStatus::stopped;
       if (result.status == sim::RunStatus::done) {
         // What says that the point is finished comes last.
-        base::write_output((folder / "summary.json").string(), summary_json(result, true) + "\n", true,
+        base::write_output((folder / "summary.json").string(), summary_json(result, true) + "\n",
+                           true,
                            false);  // a point that is lost is run again
         return ExitStatus::done;
       }

@@ -30,7 +30,7 @@ constexpr std::array types = {Type{"F32", at::kFloat}, Type{"F64", at::kDouble},
                               Type{"U8", at::kByte}};
 
 constexpr std::size_t most_dimensions = 16;
-constexpr int deepest = 3;  // of what is nested: a tensor's shape in a header has 2
+constexpr int deepest = 3;  // the header, a tensor, its shape
 
 class HeaderReader {
  public:
@@ -86,33 +86,69 @@ class HeaderReader {
     throw base::UserError(fmt::format("{}: {}", from_, what));
   }
 
-  // Keeps the order of the tensors, and looks at names and numbers of things while they come: what
-  // is refused takes no more time and memory than what is taken.
+  // Two passes, each in linear time: the library's own checks on the way look at all that was read
+  // before whenever a tensor ends. The first keeps the order of the tensors, and refuses what has
+  // too many, or names one twice, before anything is built of it.
   json parse(std::string_view text) {
-    using Event = json::parse_event_t;
     // As the format says; other readers refuse it too.
     if (text.empty() || text.front() != '{') fail("has a damaged header: no JSON object");
-    std::unordered_set<std::string> within;  // of the tensor, or the metadata
-    std::unordered_set<std::string> all;
-    const auto look = [&](int depth, Event event, const json& parsed) {
-      if (depth > deepest) fail("has a damaged header: it is nested too deeply");
-      if (event != Event::key) return true;
-      const auto& name = parsed.get_ref<const std::string&>();
-      if (depth == 1) within.clear();
-      if (!(depth == 1 ? all : within).insert(name).second) {
-        fail(fmt::format("has a damaged header: it names \"{}\" twice", shown(name)));
-      }
-      if (depth == 1) names_.push_back(name);
-      if (names_.size() > limits_.tensors + 1) {  // the metadata are one
-        fail(fmt::format("has a header of more than {} tensors, the most that are expected here",
-                         limits_.tensors));
-      }
-      return true;
-    };
-    json header = json::parse(text, look, false);
+    Names names(*this);
+    json header;
+    if (json::sax_parse(text, &names)) header = json::parse(text, nullptr, false);
     if (!header.is_object()) fail("has a damaged header: no JSON object");
     return header;
   }
+
+  // The first pass.
+  class Names : public nlohmann::json_sax<json> {
+   public:
+    explicit Names(HeaderReader& reader) : reader_(reader) {}
+    bool start_object(std::size_t /*elements*/) override { return deeper(); }
+    bool start_array(std::size_t /*elements*/) override { return deeper(); }
+    bool end_object() override { return higher(); }
+    bool end_array() override { return higher(); }
+    bool key(std::string& name) override {
+      if (depth_ == 1) within_.clear();
+      if (!(depth_ == 1 ? all_ : within_).insert(name).second) {
+        reader_.fail(fmt::format("has a damaged header: it names \"{}\" twice", shown(name)));
+      }
+      if (depth_ > 1) return true;
+      reader_.names_.push_back(name);
+      if (reader_.names_.size() > reader_.limits_.tensors + 1) {  // the metadata are one
+        reader_.fail(
+            fmt::format("has a header of more than {} tensors, the most that are expected "
+                        "here",
+                        reader_.limits_.tensors));
+      }
+      return true;
+    }
+    bool null() override { return true; }
+    bool boolean(bool /*value*/) override { return true; }
+    bool number_integer(number_integer_t /*value*/) override { return true; }
+    bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+    bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+    bool string(string_t& /*value*/) override { return true; }
+    bool binary(binary_t& /*value*/) override { return true; }
+    bool parse_error(std::size_t /*at*/, const std::string& /*token*/,
+                     const nlohmann::detail::exception& /*why*/) override {
+      return false;
+    }
+
+   private:
+    bool deeper() {
+      if (++depth_ > deepest) reader_.fail("has a damaged header: it is nested too deeply");
+      return true;
+    }
+    bool higher() {
+      --depth_;
+      return true;
+    }
+
+    HeaderReader& reader_;
+    int depth_ = 0;
+    std::unordered_set<std::string> within_;  // of the tensor, or the metadata
+    std::unordered_set<std::string> all_;
+  };
 
   static std::string shown(const std::string& name) { return base::printable(name.substr(0, 80)); }
 

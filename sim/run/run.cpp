@@ -86,7 +86,7 @@ class Run : public WorldListener, public RunView {
       world_.run();
       if (!finished_) fail(at_rest());
       if (status_ == RunStatus::done && recorder_.is_behind()) {
-        fail(
+        throw base::UserError(
             "the run that is there had come further than [stop] lets it go now, and stays as it "
             "was; resume it with a later stop, or choose another folder with -o");
       }

@@ -118,7 +118,7 @@ StoredRun read_run_file(const std::filesystem::path& path) {
     return read_run(store.database());
   } catch (const SQLite::Exception& e) {
     throw StoreError(
-        fmt::format("{}: is no run store, or cannot be read ({})", path.string(), what_of(e)));
+        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
   }
 }
 

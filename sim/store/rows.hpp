@@ -1,6 +1,6 @@
 #pragma once
 
-// The rows of a run store; sim/store/README.md documents the tables. Times are virtual seconds.
+// The rows of a run store; TABLES.md says what each column is. Times are virtual seconds.
 
 #include <cstdint>
 #include <optional>

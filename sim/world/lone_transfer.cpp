@@ -31,11 +31,6 @@ struct Passed {
     return std::min(weight_up > 0 ? link->up_bps / weight_up : never,
                     weight_down > 0 ? link->down_bps / weight_down : never);
   }
-  // Of the slowest direction in which the data pass it.
-  [[nodiscard]] double narrowest_bps() const {
-    const double never = std::numeric_limits<double>::infinity();
-    return std::min(up > 0 ? link->up_bps : never, down > 0 ? link->down_bps : never);
-  }
 };
 
 }  // namespace
@@ -51,7 +46,10 @@ double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
   std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
   const auto medium = [&](int shared) { return &shared_[static_cast<std::size_t>(shared)]; };
   if (a.shared >= 0 && a.shared == b.shared) {
-    passed.push_back({medium(a.shared), 1, 1, 1, 1});
+    // SimGrid's star has a link in a route once.
+    const bool half = medium(a.shared)->duplex == platforms::Duplex::half;
+    passed.push_back(half ? Passed{medium(a.shared), 1, 0, 0, 1}
+                          : Passed{medium(a.shared), 1, 1, 1, 1});
   } else {
     if (a.shared >= 0) passed.push_back({medium(a.shared), 1, 0, 0, 1});
     if (b.shared >= 0) passed.push_back({medium(b.shared), 0, 1, 1, 0});

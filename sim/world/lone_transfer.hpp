@@ -16,8 +16,9 @@ class LoneTransfers {
 
   // Latencies, and the bytes at the rate of the narrowest link on the way: up from a node (the
   // server as well) and over its shared link, down over the other's. A half-duplex medium that both
-  // ends share is passed twice, at half its rate. Under LV08 with that model's factors: latency x
-  // 13.01, rate x 0.97, and acknowledgements that take 5 % on the way back.
+  // ends share is passed once, as SimGrid has it (an access point would send it again). Under LV08
+  // with that model's factors: latency x 13.01, rate x 0.97, and acknowledgements that take 5 % on
+  // the way back.
   [[nodiscard]] double seconds(NodeId from, NodeId to, double bytes) const;
 
  private:

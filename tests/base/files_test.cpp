@@ -67,7 +67,7 @@ int in_a_child(Work work) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-TEST(Files, WhatIsWrittenIsReadAlikeWhateverItHoldsAndHoweverLongItIs) {
+TEST(WholeFiles, WhatIsWrittenIsReadAlikeWhateverItHoldsAndHoweverLongItIs) {
   std::mt19937 random(seed_of_the_day());
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "a";
@@ -94,7 +94,7 @@ TEST(Files, WhatIsWrittenIsReadAlikeWhateverItHoldsAndHoweverLongItIs) {
   }
 }
 
-TEST(Files, WhatCannotBeReadIsNamedWithItsReason) {
+TEST(WholeFiles, WhatCannotBeReadIsNamedWithItsReason) {
   const TemporaryFolder folder;
   const auto message = [](const fs::path& path) { return [path] { read_file(path); }; };
   EXPECT_THAT(message(folder.path()),
@@ -112,7 +112,7 @@ TEST(Files, WhatCannotBeReadIsNamedWithItsReason) {
   EXPECT_THAT(read_file("/proc/self/status"), HasSubstr("Pid:"));
 }
 
-TEST(Files, AFileForWhichThereIsNoMemoryIsRefusedAndNotReadInPart) {
+TEST(WholeFiles, AFileForWhichThereIsNoMemoryIsRefusedAndNotReadInPart) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers need more memory than any limit that would do here";
 #endif
@@ -133,7 +133,7 @@ TEST(Files, AFileForWhichThereIsNoMemoryIsRefusedAndNotReadInPart) {
             0);
 }
 
-TEST(Files, ADraftNeverFollowsALinkThatLiesThere) {
+TEST(WholeFiles, ADraftNeverFollowsALinkThatLiesThere) {
   const TemporaryFolder folder;
   const std::string victim = folder.write("victim", "precious");
   const fs::path file = folder.path() / "a";
@@ -150,7 +150,7 @@ TEST(Files, ADraftNeverFollowsALinkThatLiesThere) {
   EXPECT_FALSE(fs::is_symlink(folder.path() / "b"));
 }
 
-TEST(Files, WhatHasTheNameIsKeptWhereThatIsAsked) {
+TEST(WholeFiles, WhatHasTheNameIsKeptWhereThatIsAsked) {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "a";
   const auto write = [&](const std::string& text) {
@@ -168,7 +168,7 @@ TEST(Files, WhatHasTheNameIsKeptWhereThatIsAsked) {
   EXPECT_EQ(names_in(folder.path()).size(), 1U) << "a draft was left behind";
 }
 
-TEST(Files, TheModeIsExactlyThatWhateverTheUmaskSays) {
+TEST(WholeFiles, TheModeIsExactlyThatWhateverTheUmaskSays) {
   const TemporaryFolder folder;
   const auto mode_of = [&](mode_t mode) {
     WholeFile(folder.path() / "a", mode).commit();
@@ -183,7 +183,7 @@ TEST(Files, TheModeIsExactlyThatWhateverTheUmaskSays) {
   ::umask(before);
 }
 
-TEST(Files, AFullDiskLeavesWhatWasThere) {
+TEST(WholeFiles, AFullDiskLeavesWhatWasThere) {
   const TemporaryFolder folder;
   const std::string file = folder.write("a", "old");
   EXPECT_EQ(in_a_child([&] {
@@ -208,7 +208,7 @@ TEST(Files, AFullDiskLeavesWhatWasThere) {
   EXPECT_EQ(names_in(folder.path()).size(), 1U) << "a draft was left behind";
 }
 
-TEST(Files, WhatTheWriterThrowsLeavesWhatWasThere) {
+TEST(WholeFiles, WhatTheWriterThrowsLeavesWhatWasThere) {
   const TemporaryFolder folder;
   const std::string file = folder.write("a", "old");
   EXPECT_THROW(write_output(
@@ -223,7 +223,7 @@ TEST(Files, WhatTheWriterThrowsLeavesWhatWasThere) {
   EXPECT_EQ(names_in(folder.path()).size(), 1U);
 }
 
-TEST(Files, AFileIsNeverPutInPlaceOfAFolderOrADevice) {
+TEST(WholeFiles, AFileIsNeverPutInPlaceOfAFolderOrADevice) {
   const TemporaryFolder folder;
   EXPECT_THAT([&] { write_file(folder.path(), "x"); },
               ThrowsMessage<UserError>(HasSubstr("is no plain file")));
@@ -234,7 +234,7 @@ TEST(Files, AFileIsNeverPutInPlaceOfAFolderOrADevice) {
               ThrowsMessage<UserError>(HasSubstr("no/a: cannot be written: No such file")));
 }
 
-TEST(Files, ATerminalThatTakesNothingIsAnError) {
+TEST(WholeFiles, ATerminalThatTakesNothingIsAnError) {
   class Full : public std::streambuf {
     int_type overflow(int_type /*c*/) override { return traits_type::eof(); }
   } full;
@@ -245,7 +245,7 @@ TEST(Files, ATerminalThatTakesNothingIsAnError) {
   std::cout.clear();
 }
 
-TEST(Files, KilledAtAnyMomentThereIsTheOldFileOrTheNewOne) {
+TEST(WholeFiles, KilledAtAnyMomentThereIsTheOldFileOrTheNewOne) {
   std::mt19937 random(seed_of_the_day());
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "agent.json";

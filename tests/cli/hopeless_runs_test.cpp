@@ -97,7 +97,7 @@ TEST_F(HopelessRun, OneWhoseWorkMostlyFailsSaysSoAndWhy) {
   EXPECT_GE(summary["failures"]["out_of_memory"], 5) << summary;
   ASSERT_FALSE(summary["remarks"].empty());
   EXPECT_THAT(output.err, HasSubstr("because out of memory: n ("));
-  EXPECT_THAT(output.err, HasSubstr("up to 1.0 MB was needed"));
+  EXPECT_THAT(output.err, HasSubstr("up to 977 KiB was needed"));
   EXPECT_EQ(convoy("run " + file + " --json --no-store --quiet").err, "");
 }
 

@@ -40,7 +40,7 @@ constexpr Pinned runs[] = {
     {"cos2p-sampled", "", Times::as_learned},
     {"cos2p-random-drop", "4f3a3b4e109cf15d"},
     {"fedavg-participants", "af6ce24678994472"},
-    {"fedavg-deadline", "a3790ca3e8baede6"},
+    {"fedavg-deadline", "4c47f25e3767deef"},
     {"fedavg-depth", "", Times::as_learned},
     {"judged-by-time", "e915e98118de9737"},
     {"world", "e9fc32b250a1b4d6", Times::same_everywhere, false},

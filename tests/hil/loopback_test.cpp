@@ -341,12 +341,18 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
 }
 
 TEST_F(Loopback, ADiskThatIsFullHereIsNotTheNodesFault) {
-  // Nothing can be put into the folder of the updates, as on a full disk.
-  std::filesystem::create_directories(in("real"));
-  std::ofstream(in("real") + "/updates") << "a file";
+  sets.push_back("stop.tasks=60");
   agent("a");
   agent("b");
-  auto& real = coordinator("real");
+  auto& begun = coordinator("real");
+  ASSERT_TRUE(reaches("SELECT COUNT(*) FROM journal WHERE kind = 'task_done' AND node > 0", 1))
+      << begun.output();
+  begun.signal(SIGINT);
+  ASSERT_EQ(begun.wait(), 3) << begun.output();
+  // From now on nothing can be put into the folder of the updates, as on a full disk.
+  std::filesystem::remove_all(in("real") + "/updates");
+  std::ofstream(in("real") + "/updates") << "a file";
+  auto& real = coordinator("real", {"--resume"});
   EXPECT_EQ(real.wait(120), 1) << real.output();
   EXPECT_THAT(real.output(), testing::ContainsRegex("the update of task [0-9]+ could not be kept"));
   EXPECT_THAT(real.output(), HasSubstr("Not a directory"));

@@ -61,19 +61,19 @@ TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
     const auto batch = *rc::gen::inRange(2, 24);
     const bool by_steps = *rc::gen::arbitrary<bool>();
     const auto amount = *rc::gen::inRange(1, 9);
-    const Scenario scenario = test::read_or_fail(
-        fmt::format("[[fleet.nodes]]\ndevice = \"jetson-nano\"\nsamples = {}\n"
-                    "[model]\narchitecture = \"{}\"\n[training]\nbatch = {}\n{} = {}\n"
-                    "[schedule]\nkind = \"fedavg\"\n[stop]\nrounds = 1\n",
-                    samples, norms ? "resnet18-cifar" : "vit-micro", batch,
-                    by_steps ? "local_steps" : "local_epochs", amount));
+    const Scenario scenario = test::read_or_fail(fmt::format(
+        "[[fleet.nodes]]\ndevice = \"jetson-nano\"\nsamples = {}\n"
+        "[model]\narchitecture = \"{}\"\nimage_size = 8\n[training]\nbatch = {}\n{} = {}\n"
+        "[schedule]\nkind = \"fedavg\"\n[stop]\nrounds = 1\n",
+        samples, norms ? "resnet18-cifar" : "vit-micro", batch,
+        by_steps ? "local_steps" : "local_epochs", amount));
     const Setting& setting = *scenario.setting;
     const engine::Architecture& a = *setting.architecture;
     const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
     double seconds = 0;
     double flops = 0;
     double all = 0;
-    for (const int n : batches_of(samples, batch, norms, amount,
+    for (const int n : batches_of(samples, batch, engine::needs_two_samples(trace), amount,
                                   by_steps ? std::optional(amount) : std::nullopt)) {
       const engine::StepCost step =
           engine::training_step(trace, setting.optimizer, engine::Phase::weights, n);
@@ -82,7 +82,7 @@ TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
       all += n;
     }
     const auto schedule = scenario.schedule.make(scenario.setting);
-    const Orders orders = schedule->on({.kind = EventKind::run_started});
+    const Orders orders = schedule->on({.kind = EventKind::run_started, .last = true});
     const auto& assign = std::get<Assign>(orders.at(0));
     RC_ASSERT(assign.samples == all);
     const Activity& train = assign.graph->activities().at(1);

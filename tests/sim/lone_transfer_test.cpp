@@ -86,7 +86,7 @@ void compare(NetworkModel model, std::uint64_t seed) {
     const auto from = static_cast<NodeId>(random.below(config.nodes.size()));
     const auto to = static_cast<NodeId>(random.below(config.nodes.size()));
     if (from == to) continue;
-    moves.push_back({from, to, std::exp(random.uniform() * std::log(1e9))});
+    moves.push_back({from, to, std::round(std::exp(random.uniform() * std::log(1e9)))});
   }
   const LoneTransfers predicted(config);
   const OneByOne run(config, moves);

@@ -16,6 +16,7 @@ class SweepFolderTest : public testing::Test {
   SweepFolderTest() {
     std::filesystem::create_directories(folder.path() / "points" / "a");
     for (const char* column : result_columns) summary[column] = 1;
+    summary["curve"] = ordered_json::array();
     write();
   }
   void write() const { folder.write("points/a/summary.json", summary.dump()); }
