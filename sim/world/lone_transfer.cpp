@@ -59,8 +59,7 @@ double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
   double rate = std::numeric_limits<double>::infinity();
   for (const Passed& p : passed) {
     latency += (p.up + p.down) * p.link->latency_s;
-    rate = std::min(
-        {rate, p.limit_bps(lv08 ? lv08_way_back : 0), p.narrowest_bps() * (lv08 ? lv08_rate : 1)});
+    rate = std::min(rate, p.limit_bps(lv08 ? lv08_way_back : 0) * (lv08 ? lv08_rate : 1));
   }
   return latency * (lv08 ? lv08_latency : 1) + 8 * bytes / rate;
 }
