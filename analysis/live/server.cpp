@@ -213,7 +213,8 @@ class LiveServer::Impl : public LiveHost {
     constexpr std::chrono::milliseconds every(250);
     status_timer_.expires_after(every);
     status_timer_.async_wait([this](Error error) {
-      if (error) return;
+      // At the end the timer is for those who take nothing; this may have been due already.
+      if (error || finishing_) return;
       tell_status();  // first: whatever goes wrong below
       for (const auto& session : std::set(sessions_)) session->tell_status();
       if (!sessions_.empty()) state_.ask_for_status();
