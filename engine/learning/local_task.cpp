@@ -96,8 +96,8 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
                                    Step step) {
   base::Random random({draw_seed(phase)});
   std::vector<std::int64_t> order = indices();
-  const EpochPlan plan = plan_epoch(static_cast<std::int64_t>(order.size()), input_.brief.batch,
-                                    skips_single_);
+  const EpochPlan plan =
+      plan_epoch(static_cast<std::int64_t>(order.size()), input_.brief.batch, skips_single_);
   double loss = 0;
   double samples = 0;
   for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {

@@ -58,7 +58,7 @@ class LocalTraining {
   Tensors logits_;
   std::optional<OptimizerState> optimizer_;
   double loss_ = 0;
-  std::int64_t steps_ = 0;    // of the weights' optimizer
+  std::int64_t steps_ = 0;  // of the weights' optimizer
   std::int64_t samples_ = 0;
   std::uint64_t passes_ = 0;  // of train()
   bool diverged_ = false;     // the gates did, whatever became of the weights

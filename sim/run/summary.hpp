@@ -46,16 +46,16 @@ struct Summary {
   double wall_time_s = 0;
   std::int64_t tasks = 0;  // node updates that came to their end
   std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;  // failed or given up
+  std::int64_t tasks_failed = 0;                 // failed or given up
   std::map<std::string, std::int64_t> failures;  // of them, by cause: name_of(Cause)
   std::vector<std::string> remarks;              // what went wrong without ending the run
-  double samples = 0;             // trained on, of the updates that came to their end
-  double utilization = 0;         // sum of busy time over (workers x virtual time)
-  double bytes_down = 0;          // from the server
-  double bytes_up = 0;            // to the server
-  double energy_j = 0;            // that the workers drew: computing, links, idle while present
-  double energy_server_j = 0;     // that the server drew
-  double staleness_mean = 0;      // of aggregated updates, versions
+  double samples = 0;          // trained on, of the updates that came to their end
+  double utilization = 0;      // sum of busy time over (workers x virtual time)
+  double bytes_down = 0;       // from the server
+  double bytes_up = 0;         // to the server
+  double energy_j = 0;         // that the workers drew: computing, links, idle while present
+  double energy_server_j = 0;  // that the server drew
+  double staleness_mean = 0;   // of aggregated updates, versions
   std::int64_t staleness_max = 0;
   // Where the run learns:
   std::vector<Judgement> judgements;  // by time

@@ -110,7 +110,7 @@ void for_each_include(const std::filesystem::path& file, Visit visit) {
 // files are read and written by base/files.
 TEST(Structure, FilesAreReadAndWrittenInOnePlace) {
   const std::set<std::string> streams = {
-      "engine/api/profile.cpp",           // the kernel's files, each of which may be missing
+      "engine/api/profile.cpp",  // the kernel's files, each of which may be missing
   };
   static const std::regex pattern(R"((\b(if|of)stream\b|\bfopen\())");
   for (const auto& file : sources()) {
