@@ -85,7 +85,10 @@ void Presence::follow(Availability& a, double time) {
       away(a.node);
     }
   }
-  if (!there && std::isinf(step.until)) gone_[static_cast<std::size_t>(a.node)] = true;
+  if (!there && std::isinf(step.until)) {
+    gone_[static_cast<std::size_t>(a.node)] = true;
+    lost_[static_cast<std::size_t>(a.node)] = true;
+  }
   after_(step.until, [this, &a, until = step.until] { follow(a, until); });
 }
 

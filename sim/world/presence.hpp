@@ -66,7 +66,7 @@ class Presence {
   Changed changed_;
   std::vector<int> reasons_;     // by node: how many reasons to be away
   std::vector<bool> gone_;       // by node: lost for good
-  std::vector<bool> lost_;       // by node: at its lost_at_s
+  std::vector<bool> lost_;       // by node: at its lost_at_s, or by its trace
   std::vector<bool> unplugged_;  // by node: real, and not connected
   std::vector<std::unique_ptr<Outages>> outages_;
   std::vector<std::unique_ptr<Availability>> availability_;

@@ -75,9 +75,10 @@ TEST_F(HopelessRun, ATraceInWhichANodeNeverComesEndsAtOnceRepeatedOrNot) {
 
 // Lost while they were away: nobody is told, and outages and traces of theirs go on.
 TEST_F(HopelessRun, NodesThatAreLostWhileAwayDoNotKeepTheClockRunning) {
-  for (const char* keys :
-       {"lost_at_s = 5\ntrace = { file = \"t.csv\", loop = true }",
-        "lost_at_s = 5\nrandom_outages = { mean_up_s = 0.5, mean_down_s = 30 }"}) {
+  for (const char* keys : {"lost_at_s = 5\ntrace = { file = \"t.csv\", loop = true }",
+                           "lost_at_s = 5\nrandom_outages = { mean_up_s = 0.5, mean_down_s = 30 }",
+                           "trace = { file = \"t.csv\", to_s = 9 }\nrandom_outages = { mean_up_s = "
+                           "2, mean_down_s = 3 }"}) {
     const Output output = run(scenario("time_s,available\n0,1\n3,0\n9,1\n10,1\n", keys));
     ASSERT_EQ(output.status, 1) << output.err;
     EXPECT_THAT(json::parse(output.out)["cause"].get<std::string>(),

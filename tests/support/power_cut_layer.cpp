@@ -6,8 +6,8 @@
 // CONVOY_POWER_CUT_WATCH: the folder that is watched. CONVOY_POWER_CUT_SHADOW: where the copies go.
 // The log has a line for each time:
 //
-//   F INODE COPY            the file's content is COPY, in the shadow folder
-//   D PATH NAME:INODE ...   the folder's names
+//   F FILE COPY            the file's content is COPY, in the shadow folder
+//   D PATH NAME:FILE ...   the folder's names
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -57,6 +57,14 @@ void copy(const std::string& from, const std::string& to) {
   ::close(out);
 }
 
+// Which file it is: numbers of inodes are given again, to files made later.
+std::string identity(const std::string& path) {
+  struct statx about {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0) return "gone";
+  return std::to_string(about.stx_ino) + "." + std::to_string(about.stx_btime.tv_sec) + "." +
+         std::to_string(about.stx_btime.tv_nsec);
+}
+
 void keep(int descriptor) {
   const char* watch = std::getenv("CONVOY_POWER_CUT_WATCH");
   const char* shadow = std::getenv("CONVOY_POWER_CUT_SHADOW");
@@ -75,15 +83,16 @@ void keep(int descriptor) {
     while (const dirent* entry = ::readdir(folder)) {
       const std::string name = static_cast<const char*>(entry->d_name);
       if (name == "." || name == "..") continue;
-      line += " " + name + ":" + std::to_string(entry->d_ino);
+      line += " " + name + ":" + identity(path + "/" + name);
     }
     ::closedir(folder);
     append(shadow, line + "\n");
   } else if (S_ISREG(about.st_mode)) {
     const std::string name = std::to_string(copies++);
     // Through the descriptor: the file may have another name by now, or none.
-    copy("/proc/self/fd/" + std::to_string(descriptor), std::string(shadow) + "/" + name);
-    append(shadow, "F " + std::to_string(about.st_ino) + " " + name + "\n");
+    const std::string file = "/proc/self/fd/" + std::to_string(descriptor);
+    copy(file, std::string(shadow) + "/" + name);
+    append(shadow, "F " + identity(file) + " " + name + "\n");
   }
 }
 
