@@ -193,9 +193,10 @@ bool is_blank(SQLite::Database& database) {
          database.execAndGet("PRAGMA user_version").getInt() == 0;
 }
 
+// Writing: after a power cut its very first step may have to be taken back.
 bool is_blank_file(const std::filesystem::path& path) {
   try {
-    SQLite::Database database(path, SQLite::OPEN_READONLY);
+    SQLite::Database database(path, SQLite::OPEN_READWRITE);
     return is_blank(database);
   } catch (const SQLite::Exception&) {
     return false;  // something else: others say what
