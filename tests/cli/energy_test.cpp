@@ -13,6 +13,7 @@
 
 #include "tests/support/digests.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/hand_device.hpp"
 #include "tests/support/programs.hpp"
 
 namespace convoy {
@@ -21,35 +22,9 @@ namespace {
 using nlohmann::json;
 using test::Output;
 
-// Idle 2 W, 10 W while it computes, 4 W while it sends or receives.
-constexpr const char* device = R"(
-name = "hand"
-default_mode = "m"
-[memory]
-capacity_bytes = { value = 1e10, origin = "measured" }
-reserved_bytes = { value = 0, origin = "measured" }
-[runtime]
-context_bytes = { value = 0, origin = "measured" }
-launch_overhead_s = { value = 0, origin = "measured" }
-[efficiency]
-convolution = { value = 1, origin = "measured" }
-matrix_product = { value = 1, origin = "measured" }
-attention = { value = 1, origin = "measured" }
-elementwise = { value = 1, origin = "measured" }
-memory = { value = 1, origin = "measured" }
-[[modes]]
-name = "m"
-peak_fp32_flops = { value = 1e12, origin = "measured" }
-peak_fp16_flops = { value = 1e12, origin = "measured" }
-memory_bandwidth_bytes_per_s = { value = 1e11, origin = "measured" }
-idle_w = { value = 2, origin = "measured" }
-busy_w = { value = 10, origin = "measured" }
-communicating_w = { value = 4, origin = "measured" }
-)";
-
 class EnergyOfARun : public testing::Test {
  protected:
-  EnergyOfARun() { folder_.write("hand.toml", device); }
+  EnergyOfARun() { folder_.write("hand.toml", test::hand_device); }
 
   [[nodiscard]] std::string scenario(const std::string& nodes, const std::string& schedule,
                                      const std::string& rest) const {

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "hil/agent/agent.hpp"
@@ -86,10 +88,10 @@ lost_after_s = 60
 join_timeout_s = 300
 keep_updates = false
 [stop]
-virtual_time_s = {}
+rounds = 1000000
 [fleet]
 )",
-                                 8 * agents, seconds);
+                                 8 * agents);
   for (int i = 0; i < agents; ++i) {
     text += fmt::format(
         "[[fleet.nodes]]\nname = \"n-{}\"\ndevice = \"jetson-orin-nano-8gb\"\nbackend = \"hil\"\n",
@@ -107,13 +109,22 @@ virtual_time_s = {}
   double early_mb = 0;
   double most_mb = 0;
   int looks = 0;
+  std::optional<std::chrono::steady_clock::time_point> begun;
+  bool told = false;
   const bool ended = test::eventually(
       [&] {
         const double now = resident_mb(real.id());
         most_mb = std::max(most_mb, now);
         // Once all are in and at work.
+        // Ended by the wall: virtual time goes as slowly as the machine lets so many agents learn.
+        const bool at_work = early_mb > 0;
+        if (at_work && !begun) begun = std::chrono::steady_clock::now();
+        if (begun && !told &&
+            std::chrono::steady_clock::now() - *begun > std::chrono::seconds(seconds)) {
+          told = true;
+          real.signal(SIGINT);
+        }
         if (++looks % 100 == 0 && early_mb == 0 &&
-            real.output().find("n-0 is node") != std::string::npos &&
             std::filesystem::exists(in("real") + "/run.sqlite")) {
           early_mb = now;
         }
@@ -125,7 +136,7 @@ virtual_time_s = {}
   for (const pid_t child : children) ::kill(child, SIGKILL);
   for (const pid_t child : children) ::waitpid(child, nullptr, 0);
   ASSERT_TRUE(ended) << real.output();
-  ASSERT_EQ(real.wait(), 0) << real.output();
+  ASSERT_EQ(real.wait(), 3) << real.output();
   const auto count = [&](const char* sql) { return query("real", sql)[0]; };
   fmt::print(
       "{} agents, {} s: {} tasks of {} nodes, {} failed, {} lost; the coordinator {:.0f} MB "

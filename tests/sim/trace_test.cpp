@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tests/support/hand_device.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy {
@@ -159,36 +160,11 @@ TEST_F(TracedRun, ColumnsMayBeLeftOut) {
 
 // --- energy -------------------------------------------------------------------------------------
 
-constexpr const char* device = R"(
-name = "hand"
-default_mode = "m"
-[memory]
-capacity_bytes = { value = 1e10, origin = "measured" }
-reserved_bytes = { value = 0, origin = "measured" }
-[runtime]
-context_bytes = { value = 0, origin = "measured" }
-launch_overhead_s = { value = 0, origin = "measured" }
-[efficiency]
-convolution = { value = 1, origin = "measured" }
-matrix_product = { value = 1, origin = "measured" }
-attention = { value = 1, origin = "measured" }
-elementwise = { value = 1, origin = "measured" }
-memory = { value = 1, origin = "measured" }
-[[modes]]
-name = "m"
-peak_fp32_flops = { value = 1e12, origin = "measured" }
-peak_fp16_flops = { value = 1e12, origin = "measured" }
-memory_bandwidth_bytes_per_s = { value = 1e11, origin = "measured" }
-idle_w = { value = 2, origin = "measured" }
-busy_w = { value = 10, origin = "measured" }
-communicating_w = { value = 4, origin = "measured" }
-)";
-
 class Energy : public testing::Test {
  protected:
   // One node of that device with these further keys, a server of the same.
   ScenarioRun run(const std::string& more) {
-    const std::string file = folder_.write("hand.toml", device);
+    const std::string file = folder_.write("hand.toml", test::hand_device);
     return ScenarioRun(fmt::format(R"(
 [fleet]
 server = {{ device = "{0}", link = {{ duplex = "full", down_bps = 1e12, up_bps = 1e12 }} }}
@@ -266,7 +242,7 @@ TEST_F(Energy, ANodeThatIsAwayDrawsNothing) {
 TEST_F(Energy, OfActivitiesAndOfTheRestIsThatOfTheNodes) {
   // Random behaviour, a server that sends to many at once: what activities have, and what is drawn
   // while there are none, is all that is drawn.
-  const std::string file = folder_.write("hand.toml", device);
+  const std::string file = folder_.write("hand.toml", test::hand_device);
   std::string text = fmt::format(
       "seed = 4\n[fleet]\nserver = {{ device = \"{0}\" }}\n[[fleet.nodes]]\ncount = 6\ndevice = "
       "\"{0}\"\njitter = 0.5\nrandom_outages = {{ mean_up_s = 40, mean_down_s = 5 }}\nlink = {{ "
