@@ -161,7 +161,7 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
   samples_ += row.samples;
 }
 
-void Recorder::close(TaskRow row, std::string outcome) {
+void Recorder::close(TaskRow&& row, std::string outcome) {
   row.outcome = std::move(outcome);
   if (store_ != nullptr) store_->add(std::move(row));
 }
@@ -203,8 +203,8 @@ void Recorder::take_in(const OpenTask& task, AggregationRow& sum) {
 
 void Recorder::published(TaskId id, std::int64_t version, double now, const TaskLearned* learned) {
   auto there = open_.extract(id);
-  const OpenTask& task = there.mapped();
-  TaskRow row = task.row;
+  OpenTask& task = there.mapped();
+  TaskRow& row = task.row;
   const bool is_aggregation = !task.consumes.empty();
   AggregationRow sum{.version = version,
                      .task = id,

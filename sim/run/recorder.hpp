@@ -62,7 +62,7 @@ class Recorder {
   };
 
   void journal(JournalRow row);
-  void close(TaskRow row, std::string outcome);
+  void close(TaskRow&& row, std::string outcome);
   void leave_out(TaskId id);
   void note_shares(const OpenTask& task, const TaskLearned* learned);
   void take_in(const OpenTask& task, AggregationRow& sum);

@@ -476,11 +476,12 @@ class Run : public WorldListener, public RunView {
                   .updates = order.kind == TaskKind::update ? 1 : 0,
                   .consumes = order.consumes,
                   .graph = order.graph};
-    const bool takes = !order.consumes.empty();
-    if (takes && order.graph->first_artifacts().size() < order.consumes.size()) {
-      throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
-                                         order.task, order.consumes.size(),
-                                         order.graph->first_artifacts().size()));
+    if (!order.consumes.empty()) {
+      const auto room = std::ranges::count(order.graph->artifacts(), -1, &Artifact::producer);
+      if (static_cast<std::size_t>(room) < order.consumes.size()) {
+        throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
+                                           order.task, order.consumes.size(), room));
+      }
     }
     for (const TaskId id : order.consumes) {
       const auto taken = open_.find(id);

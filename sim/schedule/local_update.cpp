@@ -182,7 +182,9 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<dou
     work.seconds = setting_->fixed->aggregate_s;
   } else {
     const std::size_t slots = rule != nullptr ? rule->state().size() : 0;
-    std::vector<double> moved = upload_bytes;
+    std::vector<double> moved;
+    moved.reserve(upload_bytes.size() + slots);
+    moved = upload_bytes;
     moved.insert(moved.end(), slots, model_bytes_);
     const engine::StepCost step = engine::aggregation_step(model_bytes_, moved);
     work.seconds = platforms::seconds(step, *setting_->nodes.front().machine);
@@ -195,8 +197,10 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<dou
       work.memory += *std::ranges::max_element(upload_bytes);
     }
   }
-  auto graph = std::make_shared<TaskGraph>(1);
-  std::vector<int> inputs = {graph->artifact("model", model_bytes_, 0)};
+  auto graph = std::make_shared<TaskGraph>(1, upload_bytes.size() + 2);
+  std::vector<int> inputs;
+  inputs.reserve(upload_bytes.size() + 1);
+  inputs.push_back(graph->artifact("model", model_bytes_, 0));
   for (const double bytes : upload_bytes) inputs.push_back(graph->artifact("update", bytes, 0));
   graph->compute(std::move(work), std::move(inputs), {"model", model_bytes_});
   return graph;

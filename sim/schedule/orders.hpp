@@ -2,6 +2,7 @@
 
 // What a schedule can ask for.
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -72,7 +73,8 @@ struct Finish {
 };
 
 using Order = std::variant<Assign, Cancel, Evaluate, SetTimer, CancelTimer, Finish>;
-using Orders = std::vector<Order>;
+// In place up to a fleet of sixteen: with every event comes a list, most of them short.
+using Orders = boost::container::small_vector<Order, 16>;
 
 std::string name_of(const Order& order);
 

@@ -63,7 +63,10 @@ struct Product {
 
 class TaskGraph {
  public:
-  explicit TaskGraph(int roles) : roles_(roles) {}
+  // `artifacts`: how many to make room for, where there are many.
+  explicit TaskGraph(int roles, std::size_t artifacts = 0) : roles_(roles) {
+    artifacts_.reserve(artifacts);
+  }
 
   // An artifact that is at `place` from the start.
   int artifact(std::string name, double bytes, int place);

@@ -139,17 +139,13 @@ NodeUsage& Lanes::usage(NodeId id) {
   return node(id).usage;
 }
 
-PowerMeter::State Lanes::power_state(const Node& n) {
-  return {n.present, n.computing > 0, n.sending + n.receiving};
-}
-
 double Lanes::energy_j(NodeId id) const {
   const Node& n = node(id);
   PowerMeter meter = *n.meter;
   // In the arithmetic of account(), so that both come to the same bits.
   const double passed = now_() - n.since;
   const double to = n.since + passed;
-  meter.passed(to - passed, to, power_state(n));
+  meter.passed(to - passed, to, n.state());
   return meter.total_j();
 }
 
@@ -170,7 +166,7 @@ void Lanes::account(Node& n) const {
   const double passed = now_() - n.since;
   n.since += passed;
   const bool transfers = n.sending > 0 || n.receiving > 0;
-  n.meter->passed(n.since - passed, n.since, power_state(n));
+  n.meter->passed(n.since - passed, n.since, n.state());
   if (n.computing > 0) n.usage.busy_s += passed;
   if (transfers) n.usage.communicating_s += passed;
   if (n.computing > 0 || transfers) n.usage.active_s += passed;

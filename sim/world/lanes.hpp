@@ -64,12 +64,15 @@ class Lanes {
     double since = 0;                       // usage is accounted for up to here
     std::vector<RunningActivity*> waiting;  // by priority, then order
     NodeUsage usage;
+
+    [[nodiscard]] PowerMeter::State state() const {
+      return {present, computing > 0, sending + receiving};
+    }
   };
 
   Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
   void account(Node& n) const;
-  static PowerMeter::State power_state(const Node& n);
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
   // The first of a node's queue that could start; null where none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;

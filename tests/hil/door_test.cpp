@@ -223,7 +223,7 @@ TEST_F(AtTheDoor, ByesAndReadysEndTheConnectionAndFillNoLog) {
 // Trains nothing, and sends a header of 200,000 tensors for its update: refused before it is
 // parsed, while the thread of the sockets goes on.
 TEST_F(AtTheDoor, AHeaderOfManyTensorsIsRefused) {
-  sets.push_back("stop.tasks=8");
+  sets.push_back("stop.tasks=100000");
   sets.push_back("hil.lost_after_s=60");
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();
