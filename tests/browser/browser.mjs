@@ -174,9 +174,10 @@ export async function runAll(browser, tests) {
   const wanted = process.argv[2] ?? '';
   let failed = 0;
   for (const [name, body] of tests.filter(([title]) => title.includes(wanted))) {
+    const begun = performance.now();
     try {
       await body();
-      console.log(`ok ${name}`);
+      console.log(`ok ${name} (${((performance.now() - begun) / 1e3).toFixed(1)} s)`);
     } catch (error) {
       failed += 1;
       console.log(`FAILED ${name}\n${error.stack}`);

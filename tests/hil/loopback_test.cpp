@@ -324,6 +324,7 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
 #endif
   sets.push_back("model.architecture=vit-tiny");
   sets.push_back("data.samples=300");
+  sets.push_back("data.test_samples=10");
   sets.push_back("training.batch=100");
   sets.push_back("schedule.kind=fedavg");  // a round ends when all have answered
   sets.push_back("stop.tasks=4");
