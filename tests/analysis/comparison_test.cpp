@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "analysis/statistics.hpp"
 #include "base/diagnostics.hpp"
@@ -242,6 +243,9 @@ TEST(Comparison, AccuracyThatAllHaveReached) {
   EXPECT_EQ(figure(c, "accuracy_at_s").groups[0].mean, 0.8) << "at 50 s, where the shorter ends";
   EXPECT_NEAR(figure(c, "accuracy_area_common").groups[0].mean.value(), (0.1 * 40 + 0.8 * 10) / 50,
               1e-12);
+  // Whichever of them comes last.
+  std::swap(runs[0], runs[1]);
+  EXPECT_EQ(compare(cases_of(runs), "").level.value().accuracy, 0.8);
 }
 
 // A run with a curve: an accuracy a second, from 0 on; each second takes 10 J.

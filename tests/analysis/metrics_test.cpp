@@ -173,6 +173,31 @@ TEST(Rounds, AQuorumAndAStaleUpdate) {
               UnorderedElementsAre(Pair("link", 1), Pair("compute", 3), Pair("aggregation", 1)));
 }
 
+// b is away from 1 to 2 and from 4 to 13; its task of the second round, which begins at 11, at 15.
+TEST(Rounds, AnOutageCountsAsFarAsItIsWithinTheRound) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b");
+  update(store, 0, 1, 0, 1, 8, 1);
+  update(store, 1, 2, 15, 1, 2, 1);
+  store.task(0, 1, 0, 10, 1);
+  store.task(1, 2, 15, 19, 2);
+  store.aggregation(1, 10, 11);
+  store.aggregation(2, 19, 20);
+  store.order("assign", 0, 1, 0);
+  store.event("node_lost", 1, 2).event("node_joined", 2, 2).event("node_lost", 4, 2);
+  store.event("task_done", 10, 1, 0).order("aggregate", 10).event("aggregated", 11);
+  store.event("node_joined", 13, 2).order("assign", 15, 2, 1).event("task_done", 19, 2, 1);
+  store.order("aggregate", 19).event("aggregated", 20);
+  store.end.virtual_time_s = 20;
+  const auto rounds = read_rounds(read_tables(store.write()));
+  ASSERT_EQ(rounds.size(), 2);
+  EXPECT_EQ(rounds[1].node, 2);
+  EXPECT_THAT(path_of(rounds[1]),
+              UnorderedElementsAre(Pair("outage", 2), Pair("other", 2), Pair("link", 2),
+                                   Pair("compute", 2), Pair("aggregation", 1)));
+}
+
 TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   const TemporaryFolder folder;
   const RunTables run = read_tables(a_quorum(folder));

@@ -186,6 +186,19 @@ TEST(Partition, ShardsAreOfTheLabelsInTheirOrder) {
   }
 }
 
+TEST(Partition, WhoGetsWhichShardsIsDrawn) {
+  const std::vector<int> all = labels(100, 10);  // ten of a class: a piece is a class
+  std::set<std::set<int>> of_the_first;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const auto parts = partition(all, 10, 5, {PartitionKind::shards, 1, 2}, seed);
+    std::set<int> classes;
+    for (const auto i : parts[0]) classes.insert(all[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(classes.size(), 2);
+    of_the_first.insert(classes);
+  }
+  EXPECT_GT(of_the_first.size(), 20) << "of 45 pairs, of which 50 draws give some 30";
+}
+
 TEST(Partition, UnequalSizesKeepTheMixOfTheClasses) {
   const std::vector<int> all = labels(20'000, 4);
   PartitionOptions options{PartitionKind::sizes, 0.5};

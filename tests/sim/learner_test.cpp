@@ -274,6 +274,14 @@ TEST_F(LearnerTest, WhatIsGivenUpIsStoppedAndForgotten) {
   EXPECT_EQ(l->done(1).loss, 0);  // the node has not learned from it
 }
 
+TEST_F(LearnerTest, WhatDivergedIsForgotten) {
+  const auto l = learner();
+  l->assigned(task(97, 1));
+  EXPECT_FALSE(l->done(97).finite);
+  l->assigned(task(1, 1));
+  EXPECT_EQ(l->done(1).loss, 0);  // the node remembers nothing of it
+}
+
 TEST_F(LearnerTest, AnInterruptEndsTheWaiting) {
   std::atomic<bool> stop = true;
   const auto l = learner(false, &stop);

@@ -278,6 +278,19 @@ TEST(World, ANodesLossSaysHowMuchWasFinished) {
   EXPECT_NEAR(witness.events[2].finished, 0.75, 1e-9);
 }
 
+TEST(World, OfATransferThatIsCutOffWhatHasMovedIsPaidFor) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].link.joules_per_byte = 1e-6;
+  config.nodes[1].behaviour.lost_at_s = 3;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_transfer(4e6), {0, 1});
+  world.run();
+  EXPECT_EQ(witness.record(0, "move").cause, Cause::node_lost);
+  EXPECT_NEAR(witness.record(0, "move").energy_j, 3, 1e-6);
+  EXPECT_NEAR(world.energy_j(1), 3, 1e-6);
+}
+
 TEST(World, ATaskForANodeThatIsAwayFailsAtOnce) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.joins_at_s = 5;

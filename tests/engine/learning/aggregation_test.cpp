@@ -793,6 +793,31 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
   EXPECT_GT(full.exits[1].untrained, full.exits[0].untrained);
 }
 
+// Of the second exit's head some update has held a part; of what the first depends on all, or a
+// part as well.
+TEST(Engine, AnExitThatIsTrainedInPartIsNotJudgedWhereAnotherIsTrainedThroughout) {
+  EngineOptions options = options_for(mlp(16, 4), 8, 1);
+  const Layout layout(options.architecture);
+  const auto judged = [&](bool first_throughout, int full_depth) {
+    options.full_depth = full_depth;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    Trained trained;
+    for (const ParameterTensor& p : layout.tensors) {
+      const bool of_first =
+          p.exit == 0 || (p.exit < 0 && p.block < options.architecture->exits[0].after);
+      Marks part(static_cast<std::size_t>(p.elements()), 0);
+      part[0] = 1;
+      if (of_first && first_throughout) part.assign(1, 1);  // all of it
+      trained.push_back(of_first || p.exit == 1 ? std::make_shared<const Marks>(part) : nullptr);
+    }
+    const WeightsHeld weights(initial_tensors(layout, 1), trained);
+    return engine->evaluate(weights, 1, {}).judged;
+  };
+  EXPECT_EQ(judged(true, 0), 0);
+  EXPECT_EQ(judged(false, 0), 1) << "the deepest whose head has been held at all";
+  EXPECT_EQ(judged(true, 2), 1) << "some node trains both blocks at their full width";
+}
+
 TEST(Engine, WhatDoesNotFitIsRefused) {
   ModelOptions model = mlp(8, 4);
   EngineOptions options = options_for(model, 16, 1);

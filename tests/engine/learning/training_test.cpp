@@ -242,6 +242,20 @@ TEST(Gates, GradientIsStraightThroughAndTheRateTerm) {
   }
 }
 
+TEST(Gates, TheRateTermClosesSomeWhereTooManyAreOpenAndOpensSomeWhereTooFewAre) {
+  const Layout layout = layout_of(one_block_mlp());
+  at::Generator draws = make_generator(at::kCPU, 5);
+  for (const double logit : {3.0, -3.0}) {  // 95 % are open, or 5 %
+    Gates gates(layout, 2, 0.5, Tensors{at::full({200}, logit), at::full({200}, logit)});
+    gates.draw(draws);
+    EXPECT_GT(gates.rate_error(draws), 0.3);
+    // A step goes against the gradient.
+    for (const Tensor& slope : gates.gradients(1)) {
+      EXPECT_GT((slope * logit).min().item<double>(), 0) << logit;
+    }
+  }
+}
+
 TEST(Gates, GateOneByOneMatchFiniteDifferences) {
   // dL/dg of the whole network: a gate as a number between 0 and 1.
   const Layout layout = layout_of(one_block_mlp());

@@ -230,6 +230,22 @@ TEST_F(OrdersTest, AnAgentStartedAnewInTheMiddleOfTrainingHasLostItsWork) {
   EXPECT_THAT(take(), IsEmpty());
 }
 
+TEST_F(OrdersTest, AnAgentStartedAnewBeginsAnotherAttempt) {
+  connect();
+  add(7);
+  begin(7, 0);
+  EXPECT_THAT(take(), ElementsAre("70 started 100", "assign 7/1"));
+  orders.disconnected();
+  connect({}, true);
+  EXPECT_TRUE(whole) << "nothing had been computed";
+  EXPECT_THAT(take(), ElementsAre("assign 7/2"));
+  now = 105;
+  orders.received(7, 1, now);
+  EXPECT_THAT(take(), IsEmpty()) << "of the attempt before";
+  orders.received(7, 2, now);
+  EXPECT_THAT(take(), ElementsAre("70 ended 105"));
+}
+
 TEST_F(OrdersTest, AResultThatWasKeptIsAskedForAgain) {
   train();
   ended(7, 2, 1);

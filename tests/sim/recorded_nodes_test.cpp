@@ -1,0 +1,65 @@
+// What a recording says of real nodes, and what those who go on are asked for.
+
+#include "sim/run/recorded_nodes.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace convoy::sim {
+namespace {
+
+// Writes down what it is asked for.
+class Live : public RealNodes {
+ public:
+  void attach(ElasticClock& /*clock*/) override {}
+  void begin(const RealActivity& activity) override { begun.push_back(activity.activity); }
+  void give_up(TaskId /*task*/) override {}
+  void use(std::shared_ptr<const engine::Engine> /*engine*/) override {}
+  void assigned(const engine::TaskInput& input,
+                std::shared_ptr<const TaskGraph> /*graph*/) override {
+    tasks.push_back(input.task);
+  }
+  engine::Outcome outcome(TaskId /*task*/) override { return {}; }
+  bool has_outcome(TaskId /*task*/) override { return false; }
+  [[nodiscard]] bool has_orders() const override { return false; }
+  void settled() override {}
+
+  std::vector<int> begun;
+  std::vector<TaskId> tasks;
+};
+
+// Activities 0 to 2 of task 7: ended, under way when the run was stopped, cancelled. Of 3 nothing
+// had begun.
+TEST(RecordedNodes, WhatWasUnderWayWhenTheRunWasStoppedGoesOn) {
+  Recording recording;
+  recording.end_s = 9;
+  for (const Cause cause : {Cause::none, Cause::run_ended, Cause::cancelled}) {
+    Recording::Activity a;
+    a.task = 7;
+    a.activity = static_cast<std::int64_t>(recording.activities.size());
+    a.node = 1;
+    a.real = true;
+    a.end_s = 9;
+    if (cause != Cause::none) a.cause = std::string(name_of(cause));
+    recording.activities.push_back(a);
+  }
+  Live live;
+  RecordedNodes nodes(recording, std::nullopt, &live);
+  ElasticClock clock({}, [] { return 0.0; });
+  nodes.attach(clock);
+  nodes.assigned({.node = 1, .task = 7}, std::make_shared<TaskGraph>(2));
+  EXPECT_THAT(live.tasks, testing::IsEmpty());
+  for (int activity = 0; activity < 4; ++activity) {
+    RealActivity a;
+    a.id = clock.begin({.node = 1});
+    a.task = 7;
+    a.activity = activity;
+    a.node = 1;
+    nodes.begin(a);
+  }
+  EXPECT_THAT(live.begun, testing::ElementsAre(1, 3));
+  EXPECT_THAT(live.tasks, testing::ElementsAre(7)) << "once, when something of it goes on";
+}
+
+}  // namespace
+}  // namespace convoy::sim
