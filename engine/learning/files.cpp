@@ -70,6 +70,9 @@ class Source {
                        fmt::join(t->sizes().vec(), ", "), layout_.architecture->name,
                        fmt::join(shape, ", ")));
     }
+    if (!at::isFloatingType(t->scalar_type())) {
+      fail(fmt::format("tensor \"{}\" holds whole numbers; weights are none", name));
+    }
     return t->to(at::kFloat);
   }
 

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/files.hpp"
+#include "base/hash.hpp"
 #include "base/text.hpp"
 
 namespace convoy::engine {
@@ -19,6 +20,8 @@ using nlohmann::json;
 using nlohmann::ordered_json;  // to write only: it looks for each key among all before it
 
 static_assert(std::endian::native == std::endian::little);  // as the format is
+
+constexpr const char* checksum_key = "convoy_xxh3";
 
 struct Type {
   const char* name;
@@ -237,15 +240,31 @@ Announced announced_by(std::string_view header, std::uint64_t bytes, const std::
   return HeaderReader(bytes, from, limits).read(header);
 }
 
-void write_safetensors(const std::filesystem::path& file, const TensorFile& content) {
+namespace {
+
+// Over the header without it, and the tensors.
+std::string checksum(const TensorFile& content) {
+  base::Hash hash;
+  const std::string header = header_of(content);
+  hash.add(std::as_bytes(std::span(header)));
+  for (const auto& [name, tensor] : content.tensors) {
+    hash.add(std::span(static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()));
+  }
+  return hash.text();
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& file, TensorFile content) {
+  for (auto& [name, tensor] : content.tensors) tensor = tensor.cpu().contiguous();
+  content.metadata[checksum_key] = checksum(content);
   const std::string text = header_of(content);
   const std::uint64_t length = text.size();
   base::WholeFile out(file);
   out.write(std::as_bytes(std::span(&length, 1)));
   out.write(text);
   for (const auto& [name, tensor] : content.tensors) {
-    const Tensor block = tensor.cpu().contiguous();
-    out.write(std::span(static_cast<const std::byte*>(block.data_ptr()), block.nbytes()));
+    out.write(std::span(static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()));
   }
   out.commit();
 }
@@ -273,6 +292,13 @@ TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimit
   in.read(std::as_writable_bytes(std::span(text)));
   Announced announced = announced_by(text, size - sizeof length - length, file.string(), limits);
   for (const std::span<std::byte> piece : announced.pieces) in.read(piece);
+  const auto sum = announced.content.metadata.extract(checksum_key);
+  if (!sum.empty() && sum.mapped() != checksum(announced.content)) {
+    fail(
+        fmt::format("is damaged: its content is not what its checksum says; if it was changed on "
+                    "purpose, take \"{}\" out of its metadata",
+                    checksum_key));
+  }
   return std::move(announced.content);
 }
 

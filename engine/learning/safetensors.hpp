@@ -44,12 +44,14 @@ struct Announced {
 Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from,
                        const HeaderLimits& limits = {});
 
-// Writes beside the file and renames, so that a file is there whole or not at all. float, int,
-// long and byte tensors. Throws base::UserError where the disk refuses.
-void write_safetensors(const std::filesystem::path& file, const TensorFile& content);
+// Writes beside the file and renames, so that a file is there whole or not at all, with a checksum
+// among its metadata (convoy_xxh3). float, int, long and byte tensors. Throws base::UserError where
+// the disk refuses.
+void write_safetensors(const std::filesystem::path& file, TensorFile content);
 
 // Throws base::UserError naming the file for anything that is not whole and well-formed: lengths
-// and places are checked against the file before memory is taken. F64, F32, F16, BF16, I64, I32,
+// and places are checked against the file before memory is taken, and the content against its
+// checksum where it has one. F64, F32, F16, BF16, I64, I32,
 // U8.
 TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits = {});
 

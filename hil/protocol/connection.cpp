@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/diagnostics.hpp"
+#include "base/hash.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -157,8 +158,8 @@ void Connection::write(std::vector<std::byte> message,
   std::vector<asio::const_buffer> buffers(1);
   FrameHeader header;
   header.message_bytes = static_cast<std::uint32_t>(message.size());
-  header.message_hash = hash_of(message);
-  Hash hash;
+  header.message_hash = base::hash_of(message);
+  base::Hash hash;
   std::uint64_t bytes = 0;
   const auto add = [&](std::span<const std::byte> piece) {
     hash.add(piece);
@@ -269,7 +270,7 @@ void Connection::read_payload(const wire::Chunk& chunk) {
 // `chunk` lies in message_, which nobody touches before the next header is read.
 void Connection::got_payload(const wire::Chunk& chunk,
                              const std::vector<std::span<std::byte>>& where) {
-  Hash hash;
+  base::Hash hash;
   for (const auto& piece : where) hash.add(piece);
   if (hash.value() != header_.payload_hash) {
     throw ProtocolError("a chunk that was damaged on its way");

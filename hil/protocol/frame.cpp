@@ -3,16 +3,10 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
-// The same hash by whatever vector instructions the processor has; where there is no such choice,
-// by those that the library was compiled for.
-#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
-#include <xxh_x86dispatch.h>
-#else
-#include <xxhash.h>
-#endif
-
 #include <bit>
 #include <cstring>
+
+#include "base/hash.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -35,8 +29,6 @@ T get(std::span<const std::byte, frame_header_bytes> bytes, std::size_t at) {
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
 }
-
-XXH3_state_t* state_of(void* state) { return static_cast<XXH3_state_t*>(state); }
 
 }  // namespace
 
@@ -70,7 +62,7 @@ FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const L
 }
 
 const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64_t hash) {
-  if (hash_of(bytes) != hash) throw ProtocolError("a message that was damaged on its way");
+  if (base::hash_of(bytes) != hash) throw ProtocolError("a message that was damaged on its way");
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   flatbuffers::Verifier verifier(data, bytes.size(), deepest, most_tables);
   if (!wire::VerifyMessageBuffer(verifier)) throw ProtocolError("a message that is malformed");
@@ -81,20 +73,6 @@ const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64
     throw ProtocolError("a message of an unknown kind");
   }
   return message;
-}
-
-Hash::Hash() : state_(XXH3_createState()) {
-  if (state_ == nullptr) throw std::bad_alloc();
-  XXH3_64bits_reset(state_of(state_));
-}
-Hash::~Hash() { XXH3_freeState(state_of(state_)); }
-void Hash::add(std::span<const std::byte> bytes) {
-  XXH3_64bits_update(state_of(state_), bytes.data(), bytes.size());
-}
-std::uint64_t Hash::value() const { return XXH3_64bits_digest(state_of(state_)); }
-
-std::uint64_t hash_of(std::span<const std::byte> bytes) {
-  return XXH3_64bits(bytes.data(), bytes.size());
 }
 
 std::vector<std::byte> pack(const wire::MessageT& message) {

@@ -57,21 +57,6 @@ FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const L
 // The message in these bytes, after every check; it lives as long as they do. Throws ProtocolError.
 const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64_t hash);
 
-// XXH3, 64 bits, over several pieces as if they were one.
-class Hash {
- public:
-  Hash();
-  ~Hash();
-  Hash(const Hash&) = delete;
-  Hash& operator=(const Hash&) = delete;
-  void add(std::span<const std::byte> bytes);
-  [[nodiscard]] std::uint64_t value() const;
-
- private:
-  void* state_;
-};
-std::uint64_t hash_of(std::span<const std::byte> bytes);
-
 // A message as bytes.
 std::vector<std::byte> pack(const wire::MessageT& message);
 template <class Body>

@@ -6,8 +6,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "base/files.hpp"
+#include "base/hash.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 4;
+constexpr int format = 5;
 
 // JSON has no NaN and no infinity: they are written as words.
 json number(double value) {
@@ -64,6 +66,14 @@ TaskLearned task_from(const json& j) {
   return t;
 }
 
+// The tensors' files have one of their own.
+std::string checksum(const json& index) {
+  base::Hash hash;
+  const std::string text = index.dump();
+  hash.add(std::as_bytes(std::span(text)));
+  return hash.text();
+}
+
 json to_json(const Sizes& s) { return {s.depth, s.members}; }
 
 Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>()}; }
@@ -100,12 +110,15 @@ Checkpoint CheckpointFolder::read() const {
         fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), why));
   };
   try {
-    const json index = json::parse(base::read_file(path));
+    json index = json::parse(base::read_file(path));
+    const json sum = index.is_object() ? index.value("checksum", json()) : json();
+    if (index.is_object()) index.erase("checksum");
     if (index.at("format") != format || index.at("scenario_hash") != hash_) {
       throw base::UserError(
           fmt::format("{}: is of another scenario or another Convoy; run anew with --overwrite",
                       path.string()));
     }
+    if (sum != checksum(index)) damaged("its content is not what its checksum says");
     c.version = index.at("version");
     std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights;
     for (const std::int64_t v : index.at("weights")) {
@@ -182,6 +195,7 @@ void CheckpointFolder::write(const Checkpoint& c) const {
   const std::filesystem::path path = folder_ / index_name;
   // What the index names is on the disk before the index is, and what it no longer names goes
   // after.
+  index["checksum"] = checksum(index);
   base::write_file(path, index.dump() + '\n');
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
     if (!needed.contains(entry.path().filename().string())) std::filesystem::remove(entry.path());

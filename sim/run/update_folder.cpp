@@ -6,6 +6,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/hash.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -23,12 +24,20 @@ std::filesystem::path UpdateFolder::file(TaskId task) const {
   return folder_ / fmt::format("{}{}{}", prefix, task, suffix);
 }
 
+std::filesystem::path UpdateFolder::checksum_file(TaskId task) const {
+  return folder_ / fmt::format("{}{}.xxh3", prefix, task);
+}
+
 bool UpdateFolder::has(TaskId task) const { return std::filesystem::exists(file(task)); }
 
 void UpdateFolder::write(TaskId task, const std::string& header,
                          const std::vector<std::span<std::byte>>& pieces) const {
   std::error_code ignored;
   std::filesystem::create_directories(folder_, ignored);
+  base::Hash hash;
+  hash.add(std::as_bytes(std::span(header)));
+  for (const std::span<std::byte> piece : pieces) hash.add(piece);
+  base::write_file(checksum_file(task), hash.text());
   base::WholeFile out(file(task));
   const std::uint64_t length = header.size();
   out.write(std::as_bytes(std::span(&length, 1)));
@@ -54,7 +63,17 @@ engine::Outcome UpdateFolder::read(const engine::Engine& engine,
   std::string header(length, '\0');
   in.read(std::as_writable_bytes(std::span(header)));
   const auto box = engine.unpack(header, size - sizeof length - length, path.string());
-  for (const std::span<std::byte> piece : box->pieces()) in.read(piece);
+  base::Hash hash;
+  hash.add(std::as_bytes(std::span(header)));
+  for (const std::span<std::byte> piece : box->pieces()) {
+    in.read(piece);
+    hash.add(piece);
+  }
+  // Older recordings have none.
+  const std::filesystem::path sum = checksum_file(input.task);
+  if (std::filesystem::exists(sum) && base::read_file(sum, base::longest_text) != hash.text()) {
+    fail("is damaged: its content is not what its checksum says");
+  }
   return engine.unpack_update(*box, input);
 }
 
@@ -75,6 +94,7 @@ std::vector<TaskId> UpdateFolder::tasks() const {
 void UpdateFolder::remove(TaskId task) const {
   std::error_code ignored;
   std::filesystem::remove(file(task), ignored);
+  std::filesystem::remove(checksum_file(task), ignored);
 }
 
 void UpdateFolder::remove() const {

@@ -31,6 +31,7 @@ class UpdateFolder {
 
  private:
   [[nodiscard]] std::filesystem::path file(TaskId task) const;
+  [[nodiscard]] std::filesystem::path checksum_file(TaskId task) const;
 
   std::filesystem::path folder_;
 };

@@ -35,7 +35,7 @@ void read_message(const Bytes& bytes, std::uint64_t hash) {
   hil::wire::MessageT copy;
   message.UnPackTo(&copy);
   const std::vector<std::byte> again = hil::pack(copy);
-  hil::check_message(again, hil::hash_of(again));
+  hil::check_message(again, base::hash_of(again));
 }
 
 void read_frames(Script& script) {
@@ -54,7 +54,7 @@ void read_frames(Script& script) {
       insist(std::equal(again.begin(), again.end(), head.begin()));
       const Bytes message = script.bytes(header.message_bytes);
       const Bytes payload = script.bytes(header.payload_bytes);
-      if (!as_it_is) header.message_hash = hil::hash_of(message);
+      if (!as_it_is) header.message_hash = base::hash_of(message);
       read_message(message, header.message_hash);
       const std::size_t longest = script.number() % (4U << 20U);
       insist(hil::decompress(payload, longest).size() <= longest);

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "hil/protocol/frame.hpp"
 
 namespace convoy::fuzz {
@@ -78,8 +79,8 @@ inline Bytes frame_of(const Bytes& message, const Bytes& payload = {}) {
   hil::FrameHeader header;
   header.message_bytes = static_cast<std::uint32_t>(message.size());
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
-  header.message_hash = hil::hash_of(message);
-  header.payload_hash = payload.empty() ? 0 : hil::hash_of(payload);
+  header.message_hash = base::hash_of(message);
+  header.payload_hash = payload.empty() ? 0 : base::hash_of(payload);
   const auto head = hil::encode(header);
   return Bytes(head.begin(), head.end()) + message + payload;
 }

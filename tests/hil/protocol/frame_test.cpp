@@ -8,6 +8,7 @@
 
 #include <numeric>
 
+#include "base/hash.hpp"
 #include "tests/hil/protocol/support.hpp"
 
 namespace convoy::hil {
@@ -43,7 +44,8 @@ wire::BodyUnion read(const Bytes& frame, const Limits& limits = Limits::coordina
   const Bytes message(begin, begin + header.message_bytes);  // of its own: nothing lies after it
   const Bytes payload(begin + header.message_bytes, frame.end());
   const wire::Message& read = check_message(message, header.message_hash);
-  if (!payload.empty() && hash_of(payload) != header.payload_hash) throw ProtocolError("payload");
+  if (!payload.empty() && base::hash_of(payload) != header.payload_hash)
+    throw ProtocolError("payload");
   wire::BodyUnion body;
   body.type = read.body_type();
   body.value = wire::BodyUnion::UnPack(read.body(), read.body_type(), nullptr);
@@ -187,17 +189,17 @@ TEST(Message, CutOffIsRefused) {
   // What is missing at the very end may be the padding after a text.
   for (std::size_t n = 1; n < message.size() - 3; ++n) {
     const Bytes part(message.begin(), message.begin() + n);
-    EXPECT_REFUSED(check_message(part, hash_of(message)), "damaged") << n;
-    EXPECT_REFUSED(check_message(part, hash_of(part)), "malformed") << n;
+    EXPECT_REFUSED(check_message(part, base::hash_of(message)), "damaged") << n;
+    EXPECT_REFUSED(check_message(part, base::hash_of(part)), "malformed") << n;
   }
 }
 
 TEST(Message, OfAnotherSchemaIsRefused) {
   Bytes message = pack_body(wire::PingT());
   message[4] = std::byte{'X'};  // of the file identifier
-  EXPECT_REFUSED(check_message(message, hash_of(message)), "malformed");
+  EXPECT_REFUSED(check_message(message, base::hash_of(message)), "malformed");
   const Bytes nonsense(200, std::byte{0xff});
-  EXPECT_REFUSED(check_message(nonsense, hash_of(nonsense)), "malformed");
+  EXPECT_REFUSED(check_message(nonsense, base::hash_of(nonsense)), "malformed");
 }
 
 Bytes message_of_kind(int kind, bool with_body) {
@@ -252,14 +254,14 @@ TEST(HashOf, PiecesIsThatOfTheWhole) {
   Bytes bytes(10'000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(i * i >> 3U);
   for (const std::size_t step : {1U, 7U, 1000U, 20'000U}) {
-    Hash hash;
+    base::Hash hash;
     hash.add({});
     for (std::size_t i = 0; i < bytes.size(); i += step) {
       hash.add(std::span(bytes).subspan(i, std::min(step, bytes.size() - i)));
     }
-    EXPECT_EQ(hash.value(), hash_of(bytes)) << step;
+    EXPECT_EQ(hash.value(), base::hash_of(bytes)) << step;
   }
-  EXPECT_EQ(Hash().value(), hash_of({}));
+  EXPECT_EQ(base::Hash().value(), base::hash_of({}));
 }
 
 // --- compression ---------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "base/hash.hpp"
+
 namespace convoy::hil::test {
 namespace {
 
@@ -27,8 +29,8 @@ Bytes frame_of(const Bytes& message, const Bytes& payload) {
   FrameHeader header;
   header.message_bytes = static_cast<std::uint32_t>(message.size());
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
-  header.message_hash = hash_of(message);
-  header.payload_hash = payload.empty() ? 0 : hash_of(payload);
+  header.message_hash = base::hash_of(message);
+  header.payload_hash = payload.empty() ? 0 : base::hash_of(payload);
   const auto head = encode(header);
   return Bytes(head.begin(), head.end()) + message + payload;
 }
@@ -170,7 +172,7 @@ std::vector<std::int64_t> RawPeer::read_pings(asio::io_context& io, std::size_t 
   std::vector<std::int64_t> times;
   for (std::size_t at = 0; at < bytes.size(); at += each) {
     const Bytes message(bytes.begin() + at + frame_header_bytes, bytes.begin() + at + each);
-    const wire::Ping* ping = check_message(message, hash_of(message)).body_as_Ping();
+    const wire::Ping* ping = check_message(message, base::hash_of(message)).body_as_Ping();
     if (ping == nullptr) ADD_FAILURE() << "no ping";
     times.push_back(ping == nullptr ? 0 : ping->sent_ns());
   }
