@@ -40,11 +40,12 @@ void split(std::string_view line, Use use) {
 Lines::Lines(std::string_view text) : rest_(text) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (rest_.starts_with(byte_order_mark)) rest_.remove_prefix(byte_order_mark.size());
+  if (rest_.find('\n') == rest_.npos && rest_.find('\r') != rest_.npos) end_ = '\r';
 }
 
 bool Lines::next(std::string_view& line) {
   if (rest_.empty()) return false;
-  const std::size_t end = rest_.find('\n');
+  const std::size_t end = rest_.find(end_);
   line = rest_.substr(0, end);
   rest_.remove_prefix(end == rest_.npos ? rest_.size() : end + 1);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);

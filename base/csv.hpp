@@ -18,7 +18,8 @@
 
 namespace convoy::base {
 
-// Lines of a text, without their ends ("\n" or "\r\n"); line() counts from 1.
+// Lines of a text, without their ends ("\n" or "\r\n", or "\r" alone where there is no "\n");
+// line() counts from 1.
 class Lines {
  public:
   explicit Lines(std::string_view text);
@@ -27,6 +28,7 @@ class Lines {
 
  private:
   std::string_view rest_;
+  char end_ = '\n';
   std::int64_t line_ = 0;
 };
 

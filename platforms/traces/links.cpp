@@ -118,29 +118,42 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   std::int64_t missing = 0;
   RunningClock clock;
   constexpr double kilo = 1000;
-  while (csv.next()) {
+  TornLines torn;
+  const auto take_row = [&] {
     const auto stamp = parse_stamp(csv.cell(time));
     if (!stamp) csv.fail(time, "is no date like 2020.02.14_13.21.26");
-    const double moment = clock.next(*stamp, csv.line());
-    ++rows;
-    if (csv.cell(down) == "-" || csv.cell(up) == "-" || csv.cell(down).empty() ||
-        csv.cell(up).empty()) {
-      ++missing;
-      continue;
-    }
-    const double d = kilo * csv.number(down);
-    const double u = kilo * csv.number(up);
+    const auto given = [&](int column) {
+      return !csv.cell(column).empty() && csv.cell(column) != "-";
+    };
+    const bool both = given(down) && given(up);
+    const double d = both ? kilo * csv.number(down) : 0;
+    const double u = both ? kilo * csv.number(up) : 0;
     if (const auto wrong = out_of_range(Column::down_bps, d)) csv.fail(down, *wrong);
     if (const auto wrong = out_of_range(Column::up_bps, u)) csv.fail(up, *wrong);
+    const double moment = clock.next(*stamp, csv.line());
+    ++rows;
+    if (!both) {
+      ++missing;
+      return;
+    }
     if (seconds.empty() || moment > seconds.back().moment) seconds.push_back({moment});
     Sums& s = seconds.back();
     s.down += d;
     s.up += u;
     ++s.rows;
+  };
+  for (bool more = true; more;) {
+    try {
+      more = csv.next();
+      if (more) take_row();
+    } catch (const base::UserError& e) {
+      torn.note(e.what());
+    }
   }
-  if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
   Trace trace;
   trace.name = file;
+  torn.settle(static_cast<std::size_t>(rows), trace.remarks);
+  if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
   for (const Sums& s : seconds) {
     trace.time.push_back(s.moment);
     trace.of(Column::down_bps).push_back(s.down / s.rows);

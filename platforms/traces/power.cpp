@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/diagnostics.hpp"
@@ -30,32 +31,53 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
   constexpr std::size_t shown = 40;
   Trace trace;
   trace.name = file;
+  struct Reading {
+    std::string_view date;
+    double watts;
+    std::int64_t line;
+  };
+  std::vector<Reading> readings;
+  TornLines torn;
+  base::Lines lines(text);
+  for (std::string_view line; lines.next(line);) {
+    if (base::trimmed(line).empty()) continue;
+    const auto note = [&](const std::string& what) {
+      torn.note(fmt::format("{}:{}: {}", file, lines.line(), what));
+    };
+    const std::string_view date = cell_after(line, "Time");
+    const std::string_view watts = cell_after(line, "Watts");
+    const double value = base::parse_number(watts);
+    if (date.empty() || watts.empty()) {
+      note("\"Time,DATE,Watts,NUMBER\" is expected");
+    } else if (!parse_stamp(date) && !parse_stamp(date, DateOrder::day_first)) {
+      note(fmt::format("\"{}\" is no date", base::printable(date, shown)));
+    } else if (std::isnan(value)) {
+      note(fmt::format("Watts: \"{}\" is no finite number", base::printable(watts, shown)));
+    } else if (const auto wrong = out_of_range(Column::power_w, value);
+               wrong && (value <= -10 || value > 0)) {
+      note("Watts: " + *wrong);
+    } else {
+      readings.push_back({date, value, lines.line()});
+    }
+  }
+  torn.settle(readings.size(), trace.remarks);
+  std::vector<std::string_view> dates;
+  dates.reserve(readings.size());
+  for (const Reading& r : readings) dates.push_back(r.date);
+  const DateOrder order = order_of(dates);
   std::vector<double> moments;
   std::vector<double>& power = trace.of(Column::power_w);
   std::int64_t negative = 0;
   RunningClock clock;
-  base::Lines lines(text);
-  for (std::string_view line; lines.next(line);) {
-    if (base::trimmed(line).empty()) continue;
-    const auto fail = [&](const std::string& what) {
-      throw base::UserError(fmt::format("{}:{}: {}", file, lines.line(), what));
-    };
-    const std::string_view date = cell_after(line, "Time");
-    const std::string_view watts = cell_after(line, "Watts");
-    if (date.empty() || watts.empty()) fail("\"Time,DATE,Watts,NUMBER\" is expected");
-    const auto moment = parse_stamp(date);
-    if (!moment) fail(fmt::format("\"{}\" is no date", base::printable(date, shown)));
-    double value = base::parse_number(watts);
-    if (std::isnan(value)) {
-      fail(fmt::format("Watts: \"{}\" is no finite number", base::printable(watts, shown)));
+  for (const Reading& r : readings) {
+    const auto moment = parse_stamp(r.date, order);
+    if (!moment) {
+      throw base::UserError(fmt::format("{}:{}: \"{}\" is no date as the others are", file, r.line,
+                                        base::printable(r.date, shown)));
     }
-    if (value < 0 && value > -10) {
-      ++negative;
-      value = 0;
-    }
-    if (const auto wrong = out_of_range(Column::power_w, value)) fail("Watts: " + *wrong);
-    moments.push_back(clock.next(*moment, lines.line()));
-    power.push_back(value);
+    negative += r.watts < 0 ? 1 : 0;
+    moments.push_back(clock.next(*moment, r.line));
+    power.push_back(std::max(r.watts, 0.0));
   }
   if (moments.empty()) throw base::UserError(file + ": has no line");
   if (negative > 0) {

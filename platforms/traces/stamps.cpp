@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
+#include <cmath>
+#include <utility>
 
+#include "base/diagnostics.hpp"
 #include "base/text.hpp"
 
 namespace convoy::platforms {
@@ -51,51 +53,10 @@ std::optional<double> days_of(double year, double month, double day) {
   return static_cast<double>(sys_days(date).time_since_epoch().count());
 }
 
-// "20:05:55.25": seconds of the day.
-std::optional<double> take_time(std::string_view& text) {
-  std::string_view rest = text;
-  constexpr std::string_view between = "-./_: ";
-  const auto hour = take_number(rest, 4, false);
-  if (!hour || !take_one_of(rest, between)) return std::nullopt;
-  const auto minute = take_number(rest, 4, false);
-  if (!minute || !take_one_of(rest, between)) return std::nullopt;
-  const auto second = take_number(rest, 4, true);
-  if (!second || *hour > 23 || *minute > 59 || *second >= 61) return std::nullopt;
-  text = rest;
-  return (*hour * 60 + *minute) * 60 + *second;
-}
-
-// "Z", "+0200", "-05:30": passed over. Between the rows of one log only differences count.
-void take_zone(std::string_view& text) {
-  if (take_one_of(text, "Zz")) return;
-  std::string_view rest = text;
-  if (!take_one_of(rest, "+-")) return;
-  std::size_t digits = 0;
-  while (!rest.empty() && (is_digit(rest.front()) || rest.front() == ':')) {
-    digits += is_digit(rest.front()) ? 1 : 0;
-    rest.remove_prefix(1);
-  }
-  if (digits == 2 || digits == 4) text = rest;
-}
-
-// Year first or month first, then the time.
-std::optional<double> take_date(std::string_view& text) {
-  constexpr std::string_view between = "-./_: T";
-  constexpr double first_year = 1900;
-  std::string_view rest = text;
-  std::array<double, 3> part{};
-  for (double& p : part) {
-    const auto number = take_number(rest, 4, false);
-    if (!number || !take_one_of(rest, between)) return std::nullopt;
-    p = *number;
-  }
-  if (part[2] >= first_year) part = {part[2], part[0], part[1]};
-  const auto days = days_of(part[0], part[1], part[2]);
-  const auto time = days ? take_time(rest) : std::nullopt;
-  if (!time) return std::nullopt;
-  take_zone(rest);
-  text = rest;
-  return *days * day_s + *time;
+bool take_word(std::string_view& text, std::string_view word) {
+  if (!text.starts_with(word)) return false;
+  text.remove_prefix(word.size());
+  return true;
 }
 
 // Behind a stamp comes something else.
@@ -104,73 +65,279 @@ bool ends_there(std::string_view rest) {
   return rest.empty() || ends.find(rest.front()) != ends.npos;
 }
 
-// "Wed Oct  1 20:05:10 2025", "Oct 01 20:05:10.5"
-std::optional<Stamp> take_month_first(std::string_view text) {
-  constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  constexpr std::array<std::string_view, 7> days = {"Mon", "Tue", "Wed", "Thu",
-                                                    "Fri", "Sat", "Sun"};
-  const auto word = [&](const auto& names) -> std::size_t {
-    const auto found = std::find(names.begin(), names.end(), text.substr(0, 3));
-    if (found == names.end() || text.size() < 4) return names.size();
-    std::string_view rest = text.substr(3);
-    take_one_of(rest, ",");
-    if (!take_one_of(rest, " ")) return names.size();
-    text = rest;
-    return static_cast<std::size_t>(found - names.begin());
-  };
-  word(days);
-  const std::size_t month = word(months);
-  if (month == months.size()) return std::nullopt;
-  while (take_one_of(text, " ")) continue;
-  const auto day = take_number(text, 2, false);
-  if (!day || !take_one_of(text, " ")) return std::nullopt;
+// " PM", "am": the hour as a day of 24 counts it; nothing where it has none such.
+std::optional<double> take_half_of_day(std::string_view& text, double hour) {
+  std::string_view rest = text;
+  take_one_of(rest, " ");
+  const bool afternoon = !rest.empty() && (rest.front() == 'P' || rest.front() == 'p');
+  if (!take_one_of(rest, "APap") || !take_one_of(rest, "Mm") || !ends_there(rest)) return hour;
+  if (hour < 1 || hour > 12) return std::nullopt;
+  text = rest;
+  return (hour == 12 ? 0 : hour) + (afternoon ? 12 : 0);
+}
+
+// "20:05:55.25", "08:05:55 PM": seconds of the day.
+std::optional<double> take_time(std::string_view& text, std::string_view between = "-./_: ") {
+  std::string_view rest = text;
+  const auto hour = take_number(rest, 2, false);
+  if (!hour || !take_one_of(rest, between)) return std::nullopt;
+  const auto minute = take_number(rest, 2, false);
+  if (!minute || !take_one_of(rest, between)) return std::nullopt;
+  const auto second = take_number(rest, 2, true);
+  if (!second || *hour > 23 || *minute > 59 || *second >= 61) return std::nullopt;
+  const auto of_24 = take_half_of_day(rest, *hour);
+  if (!of_24) return std::nullopt;
+  text = rest;
+  return (*of_24 * 60 + *minute) * 60 + *second;
+}
+
+// "Z", "+0200", "-05:30", " +0000": the seconds that it is ahead of UTC; 0 where there is none.
+double take_zone(std::string_view& text) {
+  if (take_one_of(text, "Zz")) return 0;
+  std::string_view rest = text;
+  const bool apart = take_one_of(rest, " ");
+  const bool behind = !rest.empty() && rest.front() == '-';
+  if (!take_one_of(rest, "+-")) return 0;
+  std::size_t digits = 0;
+  double number = 0;
+  for (; !rest.empty() && (is_digit(rest.front()) || rest.front() == ':'); rest.remove_prefix(1)) {
+    if (!is_digit(rest.front())) continue;
+    ++digits;
+    number = 10 * number + (rest.front() - '0');
+  }
+  if ((digits != 4 && (digits != 2 || apart)) || !ends_there(rest)) return 0;
+  text = rest;
+  const double hours = digits == 2 ? number : std::floor(number / 100);
+  const double minutes = digits == 2 ? 0 : std::fmod(number, 100);
+  return (behind ? -60 : 60) * (60 * hours + minutes);
+}
+
+constexpr double first_year = 1900;
+constexpr double last_year = 2200;
+
+// A day and a time; what stands behind the day is in `rest`.
+std::optional<double> with_time(std::string_view& rest, double days) {
+  const auto time = take_time(rest);
+  if (!time) return std::nullopt;
+  return days * day_s + *time - take_zone(rest);
+}
+
+// "10-01-2025 20:05:55", "2025-10-01T20:05:50Z": the year first or last.
+std::optional<double> take_date(std::string_view& text, DateOrder order) {
+  constexpr std::string_view between = "-./_: T";
+  std::string_view rest = text;
+  std::array<double, 3> part{};
+  for (double& p : part) {
+    const auto number = take_number(rest, 4, false);
+    if (!number || !take_one_of(rest, between)) return std::nullopt;
+    p = *number;
+  }
+  if (part[2] >= first_year) {
+    part = order == DateOrder::month_first ? std::array{part[2], part[0], part[1]}
+                                           : std::array{part[2], part[1], part[0]};
+  }
+  if (part[0] < first_year) return std::nullopt;
+  const auto days = days_of(part[0], part[1], part[2]);
+  const auto moment = days ? with_time(rest, *days) : std::nullopt;
+  if (moment) text = rest;
+  return moment;
+}
+
+std::optional<double> digits_at(std::string_view text, std::size_t from, std::size_t count) {
+  if (text.size() < from + count) return std::nullopt;
+  double value = 0;
+  for (const char c : text.substr(from, count)) {
+    if (!is_digit(c)) return std::nullopt;
+    value = 10 * value + (c - '0');
+  }
+  return value;
+}
+
+// "20251001T200550Z", "20251001 20:05:50.5", "20251001200550"
+std::optional<double> take_compact(std::string_view& text) {
+  const auto year = digits_at(text, 0, 4);
+  const auto month = digits_at(text, 4, 2);
+  const auto day = digits_at(text, 6, 2);
+  if (!year || !month || !day || *year < first_year || *year > last_year) return std::nullopt;
+  const auto days = days_of(*year, *month, *day);
+  if (!days) return std::nullopt;
+  std::string_view rest = text.substr(8);
+  const bool apart = take_one_of(rest, "T_- ");
+  const auto hour = digits_at(rest, 0, 2);
+  const auto minute = digits_at(rest, 2, 2);
+  if (!hour || !minute || !digits_at(rest, 4, 2)) {
+    const auto moment = apart ? with_time(rest, *days) : std::nullopt;
+    if (moment) text = rest;
+    return moment;
+  }
+  rest.remove_prefix(4);
+  const auto second = take_number(rest, 2, true);
+  if (!second || *hour > 23 || *minute > 59 || *second >= 61) return std::nullopt;
+  const double zone = take_zone(rest);
+  text = rest;
+  return *days * day_s + (*hour * 60 + *minute) * 60 + *second - zone;
+}
+
+// The number of a month, from 1, or of a day of the week; its first three letters, in English.
+template <std::size_t n>
+std::optional<double> take_name(std::string_view& text,
+                                const std::array<std::string_view, n>& names) {
+  const auto found = std::find(names.begin(), names.end(), text.substr(0, 3));
+  if (found == names.end()) return std::nullopt;
+  text.remove_prefix(3);
+  return static_cast<double>(found - names.begin()) + 1;
+}
+
+constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+// "Oct  1 20:05:10 2025", "Oct 01 20:05:10.5", "01 Oct 2025 08:05:50 PM", "01/Oct/2025:20:05:50"
+std::optional<Stamp> take_worded(std::string_view& line) {
+  constexpr std::string_view between = " -/";
+  std::string_view text = line;
+  std::optional<double> day;
+  std::optional<double> month = take_name(text, months);
+  const bool month_first = month.has_value();
+  if (!month_first) {
+    day = take_number(text, 2, false);
+    if (!day || !take_one_of(text, between)) return std::nullopt;
+    month = take_name(text, months);
+    if (!month) return std::nullopt;
+  }
+  if (!take_one_of(text, between)) return std::nullopt;
+  if (month_first) {
+    while (take_one_of(text, " ")) continue;
+    day = take_number(text, 2, false);
+    take_one_of(text, ",");
+    if (!day || !take_one_of(text, between)) return std::nullopt;
+  }
   std::optional<double> year;
   std::string_view with_year = text;
   if (const auto y = take_number(with_year, 4, false);
-      y && *y >= 1900 && take_one_of(with_year, " ")) {
+      y && *y >= first_year && take_one_of(with_year, " :")) {
     year = y;
     text = with_year;
   }
   const auto time = take_time(text);
-  if (!time || !ends_there(text)) return std::nullopt;
+  if (!time) return std::nullopt;
+  const double zone = take_zone(text);
   if (!year && text.size() >= 5 && text.front() == ' ') {
+    // Behind the time, perhaps behind the name of a zone.
     std::string_view behind = text.substr(1);
+    while (!behind.empty() && behind.front() >= 'A' && behind.front() <= 'Z') {
+      behind.remove_prefix(1);
+    }
+    take_one_of(behind, " ");
     const auto y = take_number(behind, 4, false);
-    if (y && *y >= 1900 && ends_there(behind)) year = y;
+    if (y && *y >= first_year && ends_there(behind)) year = y;
   }
   constexpr double leap_year = 2000;  // it has every day that there may be
-  const auto count = days_of(year.value_or(leap_year), static_cast<double>(month + 1), *day);
+  const auto count = days_of(year.value_or(leap_year), *month, *day);
   if (!count) return std::nullopt;
-  return Stamp{*count * day_s + *time, year ? Stamp::Kind::date : Stamp::Kind::yearless};
+  line = text;
+  return Stamp{*count * day_s + *time - zone, year ? Stamp::Kind::date : Stamp::Kind::yearless};
 }
+
+// "I1001 20:05:50.000000 7 x.cc:1]": month and day of Google's loggers.
+std::optional<Stamp> take_glog(std::string_view line) {
+  if (!take_one_of(line, "IWEF")) return std::nullopt;
+  const auto month = digits_at(line, 0, 2);
+  const auto day = digits_at(line, 2, 2);
+  if (!month || !day || line.size() < 5 || line[4] != ' ') return std::nullopt;
+  line.remove_prefix(5);
+  const auto days = days_of(2000, *month, *day);
+  const auto time = take_time(line, ":");
+  if (!days || !time) return std::nullopt;
+  return Stamp{*days * day_s + *time, Stamp::Kind::yearless};
+}
+
+// What begins here, but for mere numbers.
+std::optional<Stamp> stamp_at(std::string_view line, DateOrder order) {
+  std::string_view rest = line;
+  if (const auto date = take_date(rest, order); date && ends_there(rest)) {
+    return Stamp{*date, Stamp::Kind::date};
+  }
+  rest = line;
+  if (const auto date = take_compact(rest); date && ends_there(rest)) {
+    return Stamp{*date, Stamp::Kind::date};
+  }
+  rest = line;
+  if (const auto stamp = take_worded(rest); stamp && ends_there(rest)) return stamp;
+  rest = line;
+  if (const auto time = take_time(rest, ":"); time && ends_there(rest)) {
+    return Stamp{*time, Stamp::Kind::of_day};
+  }
+  return std::nullopt;
+}
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 }  // namespace
 
-std::optional<double> parse_stamp(std::string_view text) {
-  const auto moment = take_date(text);
+std::optional<double> parse_stamp(std::string_view text, DateOrder order) {
+  const auto moment = take_date(text, order);
   return text.empty() ? moment : std::nullopt;
 }
 
-std::optional<Stamp> leading_stamp(std::string_view line) {
-  while (take_one_of(line, " \t[(\"'<")) continue;
-  std::string_view rest = line;
-  if (const auto date = take_date(rest); date && ends_there(rest)) {
-    return Stamp{*date, Stamp::Kind::date};
+std::optional<Stamp> find_stamp(std::string_view before, DateOrder order) {
+  std::optional<Stamp> best = take_glog(before);
+  const auto tells_more = [&](const Stamp& stamp) { return !best || stamp.kind < best->kind; };
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const bool begins = i == 0 || !(is_digit(before[i - 1]) || is_letter(before[i - 1]));
+    if (!begins || !(is_digit(before[i]) || is_letter(before[i]))) continue;
+    const auto stamp = stamp_at(before.substr(i), order);
+    if (stamp && tells_more(*stamp)) best = stamp;
+    if (best && best->kind == Stamp::Kind::date) return best;
   }
-  if (const auto stamp = take_month_first(line)) return stamp;
-  rest = line;
-  if (const auto time = take_time(rest); time && ends_there(rest)) {
+  if (best) return best;
+  std::string_view rest = before;
+  while (take_one_of(rest, " \t[(\"'<")) continue;
+  std::string_view time_of_day = rest;
+  if (const auto time = take_time(time_of_day); time && ends_there(time_of_day)) {
     return Stamp{*time, Stamp::Kind::of_day};
   }
-  rest = line;
   constexpr std::size_t most_digits = 19;
   constexpr double surely_milliseconds = 1e11;  // as seconds: the year 5138
   const auto number = take_number(rest, most_digits, true);
+  take_word(rest, "s");
   if (!number || !ends_there(rest) || rest.empty()) return std::nullopt;
   double seconds = *number;
   while (seconds >= surely_milliseconds) seconds /= 1000;  // or micro- or nanoseconds
   return Stamp{seconds, Stamp::Kind::counter};
+}
+
+DateOrder order_of(const std::vector<std::string_view>& stamped) {
+  // How many are dates then, and how much time they span, back and forth.
+  const auto reading = [&](DateOrder order) {
+    std::size_t dates = 0;
+    double span = 0;
+    std::optional<double> last;
+    for (const std::string_view text : stamped) {
+      const auto stamp = find_stamp(text, order);
+      if (!stamp || stamp->kind != Stamp::Kind::date) continue;
+      ++dates;
+      if (last) span += std::abs(stamp->seconds - *last);
+      last = stamp->seconds;
+    }
+    return std::pair(dates, -span);
+  };
+  return reading(DateOrder::day_first) > reading(DateOrder::month_first) ? DateOrder::day_first
+                                                                         : DateOrder::month_first;
+}
+
+void TornLines::note(std::string what) {
+  if (count_++ == 0) first_ = std::move(what);
+}
+
+void TornLines::settle(std::size_t rows, std::vector<std::string>& remarks) const {
+  if (count_ == 0) return;
+  constexpr std::size_t one_in = 100;
+  constexpr std::size_t fewest = 10;  // fewer rows are no log of which one line is torn
+  if (rows < fewest || count_ > std::max<std::size_t>(1, rows / one_in)) {
+    throw base::UserError(first_);
+  }
+  remarks.push_back(
+      fmt::format("{} line(s) that cannot be read (torn?) left out: {}", count_, first_));
 }
 
 double RunningClock::next(const Stamp& stamp, std::int64_t line) {

@@ -14,27 +14,49 @@
 
 namespace convoy::platforms {
 
-// Seconds since some midnight of "10-01-2025 20:05:55", "08-10-2021 17:01:45.652" (month first),
-// "2020.02.14_13.21.26" or "2025-10-01T20:05:50,5+02:00" (year first; a zone is passed over);
-// nothing where it is none.
-std::optional<double> parse_stamp(std::string_view text);
+// What "10-01-2025" is: the first of October, or the tenth of January. tegrastats has the month
+// first. With the year in front ("2025-10-01") there is no question.
+enum class DateOrder { month_first, day_first };
+
+// Seconds since some midnight, UTC where it names a zone, of "10-01-2025 20:05:55",
+// "08-10-2021 17:01:45.652", "10-01-2025 08:05:55 PM", "2020.02.14_13.21.26" or
+// "2025-10-01T20:05:50,5+02:00"; nothing where it is none.
+std::optional<double> parse_stamp(std::string_view text, DateOrder order = DateOrder::month_first);
 
 // What a line says of its time.
 struct Stamp {
-  enum class Kind {
-    date,      // to the year
-    yearless,  // "Oct 01 20:05:10": in a year that does not matter
-    of_day,    // "20:05:10"
-    counter,   // "1759348800.25", "[  123.456]": seconds since something
+  enum class Kind {  // what tells more first
+    date,            // to the year
+    yearless,        // "Oct 01 20:05:10": in a year that does not matter
+    of_day,          // "20:05:10"
+    counter,         // "1759348800.25", "[  123.456]": seconds since something
   };
   double seconds = 0;
   Kind kind = Kind::date;
 };
 
-// The stamp that a line of a log begins with, whoever put it there: the program, `ts`, `date`, a
-// journal ("Oct 01 20:05:10 host tegrastats[7]: ..."), also in brackets. Nothing where there is
-// none.
-std::optional<Stamp> leading_stamp(std::string_view line);
+// The stamp in what stands before the content of a line of a log, whoever put it there: the
+// program, `ts`, `date`, a logger ("INFO 2025-10-01 20:05:50"), a journal ("Oct 01 20:05:10 host
+// tegrastats[7]: "), a web server ("[01/Oct/2025:20:05:50 +0000]"). A date counts for more than a
+// time of day, and that for more than a number, so that numbers of lines in front do no harm.
+// Nothing where there is none. Names of months are English.
+std::optional<Stamp> find_stamp(std::string_view before, DateOrder order = DateOrder::month_first);
+
+// The order in which more of the stamps of one log are dates; where all are in both, that in which
+// they span less time (across midnight a wrong one jumps by a month); else the month first.
+DateOrder order_of(const std::vector<std::string_view>& stamped);
+
+// Lines of a log that cannot be read: one in a hundred may be torn, and is left out with a remark.
+class TornLines {
+ public:
+  void note(std::string what);  // with file and line
+  // `rows`: that could be read. Throws base::UserError, the first noted, where too many cannot.
+  void settle(std::size_t rows, std::vector<std::string>& remarks) const;
+
+ private:
+  std::size_t count_ = 0;
+  std::string first_;
+};
 
 // Stamps of one log one after another, made never to go back. A clock that goes back, or jumps by
 // more than a year, was set (a start without a battery, the end of summer time): the row then

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/diagnostics.hpp"
 #include "platforms/traces/import.hpp"
@@ -13,6 +14,7 @@ namespace convoy::platforms {
 namespace {
 
 struct Row {
+  std::string_view before;  // of the line, before what tegrastats says
   std::optional<Stamp> stamp;
   std::int64_t line = 0;
   double power_w = 0;  // NaN: the line does not say, as all below
@@ -27,6 +29,52 @@ double allowed(std::optional<double> value, Column column, std::int64_t& out_of_
   if (!out_of_range(column, *value)) return *value;
   ++out_of_bounds;
   return nothing;
+}
+
+// What stands before what tegrastats says itself; of a line that is cut it may be nothing.
+std::string_view before_content(std::string_view line) {
+  std::size_t begin = line.size();
+  for (const char* word : {"RAM", "SWAP", "IRAM", "CPU", "EMC_FREQ", "GR3D", "AUX@"}) {
+    begin = std::min(begin, line.find(word));
+  }
+  return line.substr(0, begin);
+}
+
+// Finds the stamps of the rows, which all have one of the same kind then, or none.
+void stamp_all(std::vector<Row>& rows, const std::string& file, Trace& trace) {
+  std::vector<std::string_view> before;
+  before.reserve(rows.size());
+  for (const Row& row : rows) before.push_back(row.before);
+  const DateOrder order = order_of(before);
+  std::map<Stamp::Kind, std::size_t> kinds;
+  bool numbered = true;
+  for (Row& row : rows) {
+    row.stamp = find_stamp(row.before, order);
+    if (row.stamp) ++kinds[row.stamp->kind];
+    numbered = numbered && row.stamp && row.stamp->kind == Stamp::Kind::counter &&
+               row.stamp->seconds == static_cast<double>(row.line);
+  }
+  if (numbered) {
+    for (Row& row : rows) row.stamp.reset();
+    trace.remarks.emplace_back("the numbers in front of its lines are those of the lines");
+    return;
+  }
+  if (kinds.empty()) return;
+  const auto usual = std::max_element(
+      kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const std::size_t others = rows.size() - usual->second;
+  if (others > usual->second) {
+    throw base::UserError(fmt::format(
+        "{}: {} of {} lines have no date, or another kind of date than the rest; is it two logs in "
+        "one?",
+        file, others, rows.size()));
+  }
+  if (others == 0) return;
+  std::erase_if(rows,
+                [&](const Row& row) { return !row.stamp || row.stamp->kind != usual->first; });
+  trace.remarks.push_back(fmt::format(
+      "{} line(s) without the date that the others have (torn, or of another log?) left out",
+      others));
 }
 
 // The times of the rows, all of which have a stamp or none.
@@ -60,7 +108,6 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
   trace.name = file;
   std::vector<Row> rows;
   std::int64_t passed_over = 0;
-  std::int64_t dated = 0;
   std::int64_t out_of_bounds = 0;
   bool memory = false;
   base::Lines lines(text);
@@ -70,8 +117,7 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
       passed_over += base::trimmed(line).empty() ? 0 : 1;
       continue;
     }
-    Row row{leading_stamp(line), lines.line()};
-    dated += row.stamp ? 1 : 0;
+    Row row{.before = before_content(line), .line = lines.line()};
     row.power_w = allowed(fields->power_w(), Column::power_w, out_of_bounds);
     row.temperature_c = allowed(fields->temperature_c(), Column::temperature_c, out_of_bounds);
     std::optional<double> free;
@@ -83,16 +129,7 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
     rows.push_back(row);
   }
   if (rows.empty()) throw base::UserError(file + ": has no line of tegrastats");
-  const auto undated = static_cast<std::int64_t>(rows.size()) - dated;
-  if (dated > 0 && undated > dated) {
-    throw base::UserError(fmt::format("{}: {} of {} lines have no date; is it two logs in one?",
-                                      file, undated, rows.size()));
-  }
-  if (dated > 0 && undated > 0) {
-    std::erase_if(rows, [](const Row& row) { return !row.stamp; });
-    trace.remarks.push_back(
-        fmt::format("{} line(s) without the date that the others have (torn?) left out", undated));
-  }
+  stamp_all(rows, file, trace);
   if (passed_over > 0) {
     trace.remarks.push_back(fmt::format("{} line(s) of something else left out", passed_over));
   }

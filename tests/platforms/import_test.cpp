@@ -289,6 +289,27 @@ TEST(MlperfPower, NegativeReadingsOfAnIdleMeterAreRepaired) {
   EXPECT_THAT(t.remarks[1], HasSubstr("the longest 10.0 s"));
 }
 
+// One in a hundred may be torn, wherever it is cut; more are another file.
+TEST(Imports, OneTornLineStopsNone) {
+  std::string watts;
+  std::string rates = "Timestamp,DL_bitrate,UL_bitrate,State\n";
+  for (int i = 0; i < 40; ++i) {
+    const std::string line =
+        fmt::format("Time,08-10-2021 05:01:{:02}.000 PM,Watts,5.25,Volts,119", i);
+    const std::string row = fmt::format("2020.02.14_13.21.{:02},100,10,D", i);
+    watts += (i == 20 ? line.substr(17) : line) + "\n";
+    rates += (i == 20 ? row.substr(0, 15) : row) + "\n";
+  }
+  const Trace power = import_mlperf_power(watts, "p.csv");
+  EXPECT_EQ(power.time.size(), 39U);
+  EXPECT_THAT(power.remarks, testing::Contains(HasSubstr("1 line(s) that cannot be read (torn?)")));
+  EXPECT_THAT(power.remarks, testing::Contains(HasSubstr("p.csv:21: ")));
+  const Trace link = import_gnettrack(rates, "g.csv");
+  EXPECT_EQ(link.time.size(), 40U);  // and the end of the last second
+  EXPECT_THAT(link.remarks, testing::Contains(HasSubstr("g.csv:22: has 1 cells")));
+  expect_error([&] { import_mlperf_power(watts + "x\n", "p.csv"); }, "p.csv:21");
+}
+
 TEST(MlperfPower, WhatIsWrongIsNamedWithItsLine) {
   const auto reading = [](const char* text) { return [=] { import_mlperf_power(text, "p.csv"); }; };
   expect_error(reading(""), "has no line");
@@ -370,12 +391,42 @@ std::string stamped(int style, double moment) {
       return text("%Y-%m-%d %H:%M:%S") + fmt::format(",{:03} ", std::max(ms, 0));
     case 8:
       return fmt::format("{}.{:03} ", whole, std::max(ms, 0));
-    default:
+    case 9:
       return fmt::format("[{:>12.3f}] ", moment);  // dmesg
+    case 10:
+      return text("%Y%m%d %H%M%S ");
+    case 11:
+      return text("%Y%m%dT%H%M%SZ ");
+    case 12:
+      return fmt::format("{:>6}\t", whole % 1000) + text("%m-%d-%Y %H:%M:%S ");  // cat -n
+    case 13:
+      return fmt::format("{}:", whole % 1000) + text("%m-%d-%Y %H:%M:%S ");  // grep -n
+    case 14:
+      return text("%a %d %b %Y %I:%M:%S %p UTC ");  // date, in American English
+    case 15:
+      return text("%a, %d %b %Y %H:%M:%S +0000 ");
+    case 16:
+      return text("[%d/%b/%Y:%H:%M:%S +0000] ");
+    case 17:
+      return text("INFO:root:%Y-%m-%d %H:%M:%S ");
+    case 18:
+      return text("I%m%d %H:%M:%S.000000 7 x.cc:1] ");
+    case 19:
+      return text("%m-%d-%Y %I:%M:%S %p ");
+    case 20:
+      return text("%d/%m/%Y %H:%M:%S ");
+    case 21: {
+      // A zone that is left in the middle of the log.
+      const std::time_t there = whole + (whole % 20 < 10 ? 7200 : 3600);
+      ::gmtime_r(&there, &date);
+      return text("%Y-%m-%dT%H:%M:%S") + (whole % 20 < 10 ? "+02:00 " : "+01:00 ");
+    }
+    default:
+      return text("%a %b %e %H:%M:%S UTC %Y ");
   }
 }
-constexpr int stamp_styles = 10;
-bool has_fractions(int style) { return style >= 7; }
+constexpr int stamp_styles = 23;
+bool has_fractions(int style) { return style >= 7 && style <= 9; }
 
 TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
   const std::uint32_t seed = std::random_device()();
@@ -429,11 +480,42 @@ TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
       return std::any_of(t.remarks.begin(), t.remarks.end(),
                          [&](const auto& r) { return r.find(what) != r.npos; });
     };
-    EXPECT_EQ(speaks_of("torn?"), torn > 0) << about;
+    EXPECT_EQ(speaks_of("(torn, or of another log?)"), torn > 0) << about;
     EXPECT_FALSE(speaks_of("clock was set")) << about;
     EXPECT_FALSE(speaks_of("have no date")) << about;
     EXPECT_EQ(speaks_of("gap(s)"), false) << about << testing::PrintToString(t.remarks);
   }
+}
+
+// Of a line that is cut somewhere within its stamp another kind of stamp is left.
+TEST(TegrastatsTrace, OfATornStampNothingIsBelieved) {
+  const std::string stamp = "10-01-2025 20:05:51 ";
+  for (std::size_t cut = 1; cut < stamp.size(); ++cut) {
+    std::string log;
+    for (std::size_t i = 0; i < 15; ++i) {
+      if (i == 9) log += stamp.substr(cut) + tegrastats_line(i) + "\n";
+      log += fmt::format("10-01-2025 20:05:{:02} ", 30 + 2 * i) + tegrastats_line(i) + "\n";
+    }
+    const Trace t = import_tegrastats(log, "t.log", 1);
+    EXPECT_EQ(t.time.size(), 15U) << cut;
+    EXPECT_EQ(t.time.back() - t.time.front(), 28) << cut;
+    EXPECT_THAT(t.remarks, testing::Contains(HasSubstr("1 line(s) without the date"))) << cut;
+  }
+}
+
+TEST(TegrastatsTrace, NumbersOfLinesAreNoTimes) {
+  std::string log;
+  for (std::size_t i = 0; i < 20; ++i)
+    log += fmt::format("{:>6}\t", i + 1) + tegrastats_line(i) + "\n";
+  const Trace t = import_tegrastats(log, "t.log", 0.5);
+  EXPECT_EQ(t.time[2], 1);
+  EXPECT_THAT(t.remarks, testing::Contains(HasSubstr("have no date")));
+}
+
+TEST(TegrastatsTrace, LinesMayEndAsTheyDidOnAMacintosh) {
+  std::string log;
+  for (std::size_t i = 0; i < 20; ++i) log += tegrastats_line(i) + "\r";
+  EXPECT_EQ(import_tegrastats(log, "t.log", 1).time.size(), 20U);
 }
 
 TEST(TegrastatsTrace, AClockThatIsSetIsToldOfAndTheRowsGoOn) {
