@@ -1,8 +1,10 @@
 // convoy calibrate: fit a device's efficiencies and overheads to measured latencies.
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -59,7 +61,7 @@ bool parse_input(std::string_view text, int& batch, int& pixels) {
 }
 
 // Columns: model and latency_ms; where they are there also device, precision (float32, float16) and
-// input (1x3x224x224).
+// input (1x3x224x224) or batch. Others are named: what they say, the fit does not know.
 Latencies read_latencies(const CalibrateArguments& arguments) {
   const std::string text = base::read_text_file(arguments.file);
   base::CsvReader csv(text, arguments.file);
@@ -68,6 +70,18 @@ Latencies read_latencies(const CalibrateArguments& arguments) {
   const int device = csv.column("device");
   const int precision = csv.column("precision");
   const int input = csv.column("input");
+  const int batches = csv.column("batch");
+  std::vector<std::string> unused;
+  for (const std::string& column : csv.columns()) {
+    const std::set<std::string> used = {
+        "model", "latency_ms",           "device", "precision", "input",
+        "batch", "throughput_img_per_s", "source"};
+    if (!used.contains(column)) unused.push_back(base::printable(column));
+  }
+  if (!unused.empty()) {
+    spdlog::warn("{}: not used: column{} {}", arguments.file, unused.size() > 1 ? "s" : "",
+                 base::list_of(unused, "and"));
+  }
   if (model < 0 || latency < 0) {
     throw base::UserError(arguments.file + ": the columns model and latency_ms are needed");
   }
@@ -76,6 +90,7 @@ Latencies read_latencies(const CalibrateArguments& arguments) {
   const std::string wanted = arguments.rows.empty() ? arguments.device : arguments.rows;
   std::set<std::string> devices;
   std::set<std::string> precisions;
+  std::set<std::string> models;
   while (csv.next()) {
     if (device >= 0) {
       devices.insert(std::string(csv.cell(device)));
@@ -98,7 +113,18 @@ Latencies read_latencies(const CalibrateArguments& arguments) {
     if (input >= 0 && !parse_input(csv.cell(input), batch, pixels)) {
       csv.fail(input, "BATCHxCHANNELSxSIDExSIDE is expected, such as 1x3x224x224");
     }
+    if (batches >= 0 && !csv.cell(batches).empty()) {
+      const double given = csv.number(batches);
+      if (!(given >= 1 && given <= 4096 && given == std::floor(given))) {
+        csv.fail(batches, "a number of samples from 1 to 4096 is expected");
+      }
+      if (input >= 0 && batch != static_cast<int>(given)) {
+        csv.fail(batches, "is another than the first number of the column input");
+      }
+      batch = static_cast<int>(given);
+    }
     options.image_size = pixels;
+    models.insert(options.architecture);
     const engine::Architecture a = engine::make_architecture(options);
     all.steps.push_back({options.architecture,
                          engine::inference_step(engine::trace(a, engine::full_submodel(a)), batch),
@@ -114,10 +140,10 @@ Latencies read_latencies(const CalibrateArguments& arguments) {
     all.precision = half ? Precision::fp16 : Precision::fp32;
   }
   constexpr std::size_t fewest = 5;
-  if (all.steps.size() < fewest) {
+  if (models.size() < fewest) {
     throw base::UserError(fmt::format(
-        "{}: {} rows of {} whose models are known; at least {} are needed{}", arguments.file,
-        all.steps.size(), wanted, fewest,
+        "{}: rows of {} models of {} that are known; at least {} are needed{}", arguments.file,
+        models.size(), wanted, fewest,
         devices.empty()
             ? ""
             : fmt::format(" (it has rows of {}; name one by --rows)",

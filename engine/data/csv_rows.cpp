@@ -100,9 +100,9 @@ class Parser {
 // hyphens and underscores; a label's most telling names first.
 const std::vector<std::string>& label_names() {
   static const std::vector<std::string> names = {
-      "label",  "labels",   "class",     "classindex", "classlabel", "classid",
-      "target", "category", "sentiment", "polarity",   "emotion",    "topic",
-      "intent", "labelid",  "labeltext", "y"};
+      "label",    "labels",    "class",    "classindex", "classlabel", "classid", "target",
+      "category", "sentiment", "polarity", "emotion",    "topic",      "intent",  "stars",
+      "rating",   "score",     "labelid",  "labeltext",  "y"};
   return names;
 }
 const std::vector<std::string>& text_names() {
@@ -131,6 +131,20 @@ std::string plain(std::string_view name) {
 
 bool is_one_of(const std::string& name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Also "airlinesentiment", "customerreviewtext".
+bool ends_with_one_of(const std::string& name, const std::vector<std::string>& names) {
+  constexpr std::size_t shortest = 4;
+  return std::any_of(names.begin(), names.end(), [&](const std::string& n) {
+    return name == n || (n.size() >= shortest && name.ends_with(n));
+  });
+}
+bool is_label(const std::string& name) {
+  return name.starts_with("label") || ends_with_one_of(name, label_names());
+}
+bool is_number(const std::string& name) {
+  return is_one_of(name, number_names()) || (name.size() > 4 && name.ends_with("id"));
 }
 
 bool is_integer(std::string_view text) {
@@ -190,16 +204,20 @@ class Layout {
   // The column that the first row calls the label's; no other row has that word there.
   [[nodiscard]] std::optional<std::size_t> named_label() const {
     const std::vector<std::string>& first = rows_.front().fields;
+    const auto names_it = [&](std::size_t c, bool sure) {
+      // One letter, or a class of that name: only a heading calls the others by their names too.
+      if (!sure && !others_are_names(c)) return false;
+      return std::none_of(rows_.begin() + 1, rows_.end(), [&](const Record& row) {
+        return c < row.fields.size() && row.fields[c] == first[c] && row.fields != first;
+      });
+    };
     for (const std::string& name : label_names()) {
       for (std::size_t c = 0; c < first.size(); ++c) {
-        if (plain(first[c]) != name) continue;
-        // One letter, or a class of that name: only a heading calls the others by their names too.
-        if (name.size() < 3 && !others_are_names(c)) continue;
-        const bool elsewhere = std::any_of(rows_.begin() + 1, rows_.end(), [&](const Record& row) {
-          return c < row.fields.size() && row.fields[c] == first[c];
-        });
-        if (!elsewhere) return c;
+        if (plain(first[c]) == name && names_it(c, name.size() >= 3)) return c;
       }
+    }
+    for (std::size_t c = 0; c < first.size(); ++c) {
+      if (is_label(plain(first[c])) && names_it(c, false)) return c;
     }
     return std::nullopt;
   }
@@ -207,9 +225,8 @@ class Layout {
     const std::vector<std::string>& first = rows_.front().fields;
     for (std::size_t c = 0; c < first.size(); ++c) {
       const std::string name = plain(first[c]);
-      if (c != label && !is_one_of(name, text_names()) && !is_one_of(name, number_names())) {
-        return false;
-      }
+      const bool known = ends_with_one_of(name, text_names()) || is_number(name) || is_label(name);
+      if (c != label && !known) return false;
     }
     return true;
   }
@@ -222,7 +239,10 @@ class Layout {
       if (c == label) continue;
       const std::string name = plain(first[c]);
       if (is_one_of(name, text_names())) columns.texts.push_back(c);
-      if (!is_one_of(name, number_names()) && !is_one_of(name, label_names())) others.push_back(c);
+      if (!is_number(name) && !is_label(name)) others.push_back(c);
+    }
+    for (std::size_t c = 0; c < first.size() && columns.texts.empty(); ++c) {
+      if (c != label && ends_with_one_of(plain(first[c]), text_names())) columns.texts.push_back(c);
     }
     if (columns.texts.empty()) columns.texts = others;
     if (columns.texts.empty()) {
@@ -239,6 +259,7 @@ class Layout {
     constexpr std::size_t fewest = 3;  // rows behind it
     if (rows_.size() < fewest + 1) return nullptr;
     const std::string& label = rows_.front().fields.front();
+    if (is_number(plain(label)) && others_are_names(0)) refuse_numbers();
     bool integers = true;
     std::unordered_map<std::string_view, std::size_t> counts;
     for (auto row = rows_.begin() + 1; row != rows_.end(); ++row) {
@@ -248,14 +269,21 @@ class Layout {
     if (integers && !is_integer(label)) return "it has no number where all others have one";
     // A class of one row, at the very beginning, whose text is one word.
     const bool words =
+        !label.empty() &&
         std::all_of(rows_.front().fields.begin(), rows_.front().fields.end(), [](const auto& f) {
-          return !f.empty() && f.size() <= shown && f.find_first_of(" \t\n") == std::string::npos;
+          return f.size() <= shown && f.find_first_of(" \t\n") == std::string::npos;
         });
     const bool alone =
         !counts.contains(label) && std::all_of(counts.begin(), counts.end(),
                                                [](const auto& entry) { return entry.second > 1; });
     if (words && alone) return "its label occurs nowhere else, and each other does";
     return nullptr;
+  }
+
+  [[noreturn]] void refuse_numbers() const {
+    throw base::UserError(fmt::format(
+        "{}: line {}: its heading, \"{}\", names no column of labels; call it \"label\"", name_,
+        rows_.front().line, said_row()));
   }
 
   // Labels that are texts, while another column has fewer different values: the columns are the
@@ -378,6 +406,17 @@ CsvFile read_csv(const std::filesystem::path& path) {
   }
   if (records.empty()) throw base::UserError(name + ": has no rows");
   const Columns columns = Layout(records, name).find(file.remarks);
+  if (columns.heading) {
+    // Files that were put together have one each.
+    const std::vector<std::string> heading = records.front().fields;
+    const auto again = std::erase_if(
+        records, [&](const Record& r) { return &r != &records.front() && r.fields == heading; });
+    if (again > 0) {
+      file.remarks.push_back(
+          fmt::format("{}: its heading comes {} more, and is left out there, too", name,
+                      again == 1 ? "once" : fmt::format("{} times", again)));
+    }
+  }
   file.rows = taken(std::move(records), columns, name);
   if (file.rows.empty()) throw base::UserError(name + ": has no rows");
   note_single_rows(file, name, file.remarks);

@@ -1,5 +1,6 @@
 // convoy predict and calibrate: what they say, and what they say no to.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -62,6 +63,27 @@ TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   EXPECT_THAT(trying("model,latency_ms,input\nresnet18,3,big\n"), HasSubstr("l.csv:2: input"));
   EXPECT_THAT(trying("device,model,latency_ms\nother,resnet18,3\n"),
               HasSubstr("it has rows of other; name one by --rows"));
+  const auto rows = [](const std::string& heading, const std::string& more) {
+    std::string text = "model,latency_ms" + heading + "\n";
+    for (const char* model : {"alexnet", "resnet18", "resnet50", "vgg16", "squeezenet1_1"}) {
+      text += fmt::format("{},20{}\n", model, more);
+    }
+    return text;
+  };
+  EXPECT_EQ(trying(rows("", "")), "");
+  EXPECT_THAT(trying(rows(",batch", ",0")), HasSubstr("l.csv:2: batch"));
+  EXPECT_THAT(trying(rows(",input,batch", ",4x3x224x224,8")), HasSubstr("is another than"));
+  EXPECT_THAT(trying(rows(",clock_hz", ",1e9")), HasSubstr("not used: column clock_hz"));
+  EXPECT_THAT(trying("model,latency_ms\n" + std::string("alexnet,3\nalexnet,3\nalexnet,3\n") +
+                     "alexnet,3\nalexnet,3\nalexnet,3\n"),
+              HasSubstr("rows of 1 models"));
+  const auto median = [&](const std::string& text) {
+    const auto out =
+        convoy("calibrate " + folder.write("l.csv", text) + " --device jetson-nano --json");
+    return nlohmann::json::parse(out.out);
+  };
+  EXPECT_EQ(median(rows(",batch", ",8")), median(rows(",input", ",8x3x224x224")));
+  EXPECT_NE(median(rows(",batch", ",8")), median(rows("", "")));
 }
 
 }  // namespace

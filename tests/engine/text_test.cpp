@@ -133,6 +133,58 @@ TEST_F(Csv, ClassesOfOneRowAreNamed) {
   EXPECT_THAT(remarks_, testing::IsEmpty());
 }
 
+// Headings as data sets have them: what is the label, and what the text.
+TEST_F(Csv, HeadingsOfKnownDataSets) {
+  struct Case {
+    const char* heading;
+    const char* cells;  // of a row: l a label, t the text, n a number of its own, o other words
+  };
+  const std::vector<Case> cases = {
+      {"v1,v2,,", "lt--"},
+      {"Star rating,Customer review text", "lt"},
+      {"id,stars,text", "nlt"},
+      {"user_id,rating,review", "nlt"},
+      {",text,stars", "ntl"},
+      {"tweet_id,airline_sentiment,text", "nlt"},
+      {"label-coarse,label-fine,text", "lot"},
+      {"Score,Text", "lt"},
+      {"target,ids,date,flag,user,text", "lnooot"},
+  };
+  for (const Case& c : cases) {
+    for (const int count : {2, 30}) {
+      std::string file = std::string(c.heading) + "\n";
+      std::vector<std::string> labels;
+      for (int i = 0; i < count; ++i) {
+        for (const char* cell = c.cells; *cell != '\0'; ++cell) {
+          file += cell == c.cells ? "" : ",";
+          if (*cell == 'l')
+            file += labels.emplace_back(std::string(1, static_cast<char>('p' + i % 3)));
+          if (*cell == 't') file += "good item " + std::to_string(i);
+          if (*cell == 'n') file += std::to_string(i);
+          if (*cell == 'o') file += "other" + std::to_string(i % 5);
+        }
+        file += "\n";
+      }
+      // Of two rows nothing can be told but by names.
+      if (count == 2 && std::string(c.heading).starts_with("v1")) continue;
+      const auto read = rows(file);
+      ASSERT_EQ(read.size(), labels.size()) << file;
+      for (std::size_t i = 0; i < read.size(); ++i) {
+        EXPECT_EQ(read[i].label, labels[i]) << file;
+        EXPECT_EQ(read[i].text.substr(0, 9 + std::to_string(i).size() + 1),
+                  "good item " + std::to_string(i))
+            << file;
+      }
+    }
+  }
+  expect_error("id,text\n0,good\n1,bad\n2,nice\n3,so so\n", "names no column of labels");
+}
+
+TEST_F(Csv, AHeadingThatComesAgainIsLeftOutThereToo) {
+  EXPECT_EQ(rows("label,text\na,x\nb,y\nlabel,text\na,z\nb,w\n").size(), 4U);
+  EXPECT_THAT(remarks_, ElementsAre(HasSubstr("its heading comes once more")));
+}
+
 TEST_F(Csv, TextsAreNeverClasses) {
   // Without a heading, the label in the second column.
   std::string swapped;
