@@ -28,8 +28,8 @@ class Writer {
   }
 
   void end(const std::string& title) {
-    out_ << "\n],\"displayTimeUnit\":\"ms\",\"otherData\":" << Json({{"run", title}}).dump()
-         << "}\n";
+    out_ << "\n],\"displayTimeUnit\":\"ms\",\"otherData\":"
+         << Json({{"run", title}}).dump(-1, ' ', false, Json::error_handler_t::replace) << "}\n";
   }
 
  private:

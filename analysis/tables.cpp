@@ -120,7 +120,12 @@ class StoreTail::Impl {
                               rows.getColumn(8).getInt64()});
       const auto place = static_cast<std::int64_t>(tables.nodes.size()) - 1;
       sim::check_number(file_, "node", "id", tables.nodes.back().id, place, place + 1);
+      for (const int c : {1, 2, 3, 4, 5})
+        sim::check_text(file_, "node", static_cast<std::size_t>(rows.getColumn(c).getBytes()));
       if (rows.getColumn(9).isNull()) continue;
+      for (int c = 9; c <= 12; ++c) time("node", rows.getColumn(c).getDouble());
+      for (int c = 13; c <= 16; ++c)
+        sim::check_amount(file_, "node", rows.getColumn(c).getDouble());
       tables.node_ends.push_back({rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
                                   rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
                                   rows.getColumn(12).getDouble(), rows.getColumn(13).getDouble(),

@@ -97,6 +97,11 @@ InputStream::InputStream(const fs::path& path)
   struct stat facts {};
   int error = ::fstat(descriptor_, &facts) == 0 ? 0 : errno;
   if (error == 0 && S_ISDIR(facts.st_mode)) error = EISDIR;
+  // Some of them never end.
+  if (error == 0 && (S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode))) {
+    ::close(descriptor_);
+    throw UserError(name_ + ": is a device, and no file");
+  }
   if (error != 0) {
     ::close(descriptor_);
     cannot_read(name_, error);

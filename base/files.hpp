@@ -25,10 +25,13 @@ namespace convoy::base {
 
 // --- reading -----------------------------------------------------------------------------------
 
+constexpr std::uintmax_t longest_file = std::uintmax_t(8) << 30;
+// Of files that people write, or programs for people to read.
+constexpr std::uintmax_t longest_text = std::uintmax_t(64) << 20;
+
 // The whole content. Throws UserError naming the file and the system's reason: not there, a folder,
-// an error of the disk at any place, more than `most` bytes, no memory for it.
-std::string read_file(const std::filesystem::path& path,
-                      std::uintmax_t most = std::numeric_limits<std::uintmax_t>::max());
+// a device, an error of the disk at any place, more than `most` bytes, no memory for it.
+std::string read_file(const std::filesystem::path& path, std::uintmax_t most = longest_file);
 
 // Reads a file from front to end in pieces; throws as read_file() does.
 class InputStream {

@@ -322,8 +322,14 @@ std::vector<std::string> TableReader::keys(std::string_view standing_for,
 }
 
 void TableReader::finish() {
+  constexpr std::size_t most = 50;
+  std::size_t unknown = 0;
   for (const Entry& e : entries()) {
     if (std::find(known_.begin(), known_.end(), e.key) != known_.end()) continue;
+    if (++unknown > most) {
+      problems_->error(e.where, "and more unknown keys behind it");
+      return;
+    }
     const std::string table = path_.empty() ? "at the top of the file" : "in [" + path_ + "]";
     problems_->error(e.where, fmt::format("unknown key \"{}\" {}{}", escaped(e.key), table,
                                           did_you_mean(e.key, known_)));

@@ -227,7 +227,7 @@ Value parse_toml(std::string_view text, const std::string& file, Diagnostics& pr
 Value read_toml_file(const std::string& path, Diagnostics& problems) {
   auto name = std::make_shared<const std::string>(path);
   try {
-    return parse_toml(read_file(path), path, problems);
+    return parse_toml(read_file(path, longest_text), path, problems);
   } catch (const UserError& e) {
     std::string what = e.what();
     if (what.starts_with(path + ": ")) what.erase(0, path.size() + 2);

@@ -9,6 +9,7 @@
 #include "cli/scenario_arguments.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
+#include "sim/run/open_engine.hpp"
 #include "sim/run/preflight.hpp"
 
 namespace convoy::cli {
@@ -104,6 +105,20 @@ int check(const ScenarioArguments& arguments) {
   for (const std::string& warning : preflight.warnings) fmt::print("warning: {}\n", warning);
   if (!preflight.assumed.empty()) fmt::print("note: {}\n", preflight.assumed);
   sim::require_runnable(scenario);
+  if (scenario.training.learn && !scenario.initial_weights.empty()) {
+    // That the file fits the model: the engine alone can read it.
+    const auto schedule = scenario.schedule.make(scenario.setting);
+    sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);
+  }
+  const auto real =
+      std::count_if(scenario.identities.begin(), scenario.identities.end(),
+                    [](const auto& node) { return node.backend == sim::Backend::hil; });
+  if (real > 0) {
+    fmt::print(
+        "note: {} of the nodes are real (backend = \"hil\"): `convoy run` has to be told by "
+        "--listen or --testbed where they come in\n",
+        real);
+  }
   return ExitStatus::done;
 }
 

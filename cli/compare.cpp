@@ -154,6 +154,14 @@ int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
   const std::string plot = accuracy_plot(runs);
   if (!plot.empty()) text += "\n" + plot;
   print(arguments, comparison, runs, fidelity, text);
+  for (const RunSummary& run : runs) {
+    const analysis::RunFigures& f = run.figures;
+    if (f.tasks_failed <= f.tasks) continue;
+    fmt::print(stderr,
+               "convoy: warning: {}: most of the work came to nothing: {} of {} node "
+               "updates failed, or were given up\n",
+               base::escaped(run.folder), f.tasks_failed, f.tasks + f.tasks_failed);
+  }
   return ExitStatus::done;
 }
 

@@ -2,10 +2,13 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <sstream>
+#include <string>
+#include <system_error>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -21,7 +24,16 @@ static void set_up_log() {
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::warn);
 }
 
-int main(int argc, char** argv) {
+// What is printed goes through a buffer: that a disk is full shows when that is emptied.
+static int when_all_is_printed(int status) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  const std::string why = errno != 0 ? ": " + std::system_category().message(errno) : "";
+  std::fprintf(stderr, "convoy: what was to be printed could not be written%s\n", why.c_str());
+  return status == convoy::cli::ExitStatus::done ? convoy::cli::ExitStatus::run_failed : status;
+}
+
+static int obey(int argc, char** argv) {
   using namespace convoy;
   CLI::App app("Convoy: training one model together on many unequal edge devices, simulated");
   app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
@@ -63,3 +75,5 @@ int main(int argc, char** argv) {
   }
   return status;
 }
+
+int main(int argc, char** argv) { return when_all_is_printed(obey(argc, argv)); }

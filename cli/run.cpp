@@ -41,7 +41,7 @@ sim::StoreMode mode_of(const RunArguments& arguments) {
 }
 
 int run(const RunArguments& arguments) {
-  sim::Scenario scenario = load(arguments.scenario);
+  sim::Scenario scenario = load(arguments.scenario, arguments.quiet);
   sim::require_runnable(scenario);
   if (!arguments.quiet) {
     if (scenario.has_sweep) {

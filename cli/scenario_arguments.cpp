@@ -14,13 +14,13 @@ void add_scenario_arguments(CLI::App& verb, ScenarioArguments& arguments) {
       ->take_all();
 }
 
-sim::Scenario load(const ScenarioArguments& arguments) {
+sim::Scenario load(const ScenarioArguments& arguments, bool quiet) {
   std::vector<sim::Override> overrides;
   overrides.reserve(arguments.sets.size());
   for (const std::string& text : arguments.sets) overrides.push_back(sim::parse_override(text));
   base::Diagnostics problems;
   auto scenario = sim::read_scenario(arguments.file, overrides, problems);
-  fmt::print(stderr, "{}", problems.str());
+  if (!quiet || !scenario) fmt::print(stderr, "{}", problems.str());
   if (!scenario) {
     const int errors = problems.errors();
     throw base::UserError(fmt::format("{}: {} error{}, nothing was run", arguments.file, errors,

@@ -17,7 +17,8 @@ struct ScenarioArguments {
 
 void add_scenario_arguments(CLI::App& verb, ScenarioArguments& arguments);
 
-// Reads the scenario; its problems and warnings go to stderr. Throws base::UserError after errors.
-sim::Scenario load(const ScenarioArguments& arguments);
+// Reads the scenario; its problems and, unless `quiet`, its warnings go to stderr. Throws
+// base::UserError after errors.
+sim::Scenario load(const ScenarioArguments& arguments, bool quiet = false);
 
 }  // namespace convoy::cli

@@ -182,10 +182,6 @@ sim::Sweep read_sweep(const SweepArguments& arguments, base::Diagnostics& proble
 
 // Everything that is wrong with any point, before the first is run.
 std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
-  constexpr std::size_t most_points = 1'000'000;
-  if (sweep.size() > most_points) {
-    throw base::UserError(fmt::format("sweep: {} points; at most {}", sweep.size(), most_points));
-  }
   constexpr std::size_t most_nodes_kept = 200'000;  // a few hundred MB
   std::size_t nodes_kept = 0;
   std::vector<Point> points;
@@ -323,6 +319,7 @@ int sweep(SweepArguments arguments) {
                sweep_table(results), folder.path().string());
   }
   print_failures(results);
+  if (!arguments.quiet) print_remarks(results, folder);
   if (stopped) {
     fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
     return ExitStatus::stopped;

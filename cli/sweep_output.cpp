@@ -27,6 +27,16 @@ std::string cell(const SweepResults& results, std::size_t figure,
   return mean_and_spread(results.figures[figure].unit, values);
 }
 
+// "point 3 (fleet.nodes.0.count = 4)"
+std::string called(const SweepResults& results, std::size_t point) {
+  std::string where;
+  for (std::size_t k = 0; k < results.index.keys.size(); ++k) {
+    where += fmt::format("{}{} = {}", where.empty() ? "" : ", ", results.index.keys[k],
+                         results.index.points[point].settings[k]);
+  }
+  return fmt::format("point {} ({})", point, base::escaped(where));
+}
+
 }  // namespace
 
 std::string sweep_csv(const SweepResults& results, const sim::SweepFolder& folder) {
@@ -125,15 +135,25 @@ void print_failures(const SweepResults& results) {
   std::size_t said = 0;
   for (std::size_t i = 0; i < results.points.size(); ++i) {
     if (results.points[i].status != PointStatus::failed || ++said > most) continue;
-    const sim::PointIndex& point = results.index.points[i];
-    std::string where;
-    for (std::size_t k = 0; k < results.index.keys.size(); ++k) {
-      where += fmt::format("{}{} = {}", where.empty() ? "" : ", ", results.index.keys[k],
-                           point.settings[k]);
+    fmt::print(stderr, "convoy: {} failed: {}; points/{}/log.txt\n", called(results, i),
+               base::printable(results.points[i].cause, 300),
+               base::escaped(results.index.points[i].hash));
+  }
+  if (said > most) fmt::print(stderr, "convoy: ... and {} more\n", said - most);
+}
+
+void print_remarks(const SweepResults& results, const sim::SweepFolder& folder) {
+  constexpr std::size_t most = 20;
+  std::size_t said = 0;
+  for (std::size_t i = 0; i < results.points.size(); ++i) {
+    if (results.points[i].status != PointStatus::done) continue;
+    const auto summary = folder.summary(results.index.points[i].hash);
+    if (!summary || !summary->contains("remarks")) continue;
+    for (const ordered_json& remark : (*summary)["remarks"]) {
+      if (!remark.is_string() || ++said > most) continue;
+      fmt::print(stderr, "convoy: warning: {}: {}\n", called(results, i),
+                 base::printable(remark.get<std::string>(), 500));
     }
-    fmt::print(stderr, "convoy: point {} ({}) failed: {}; points/{}/log.txt\n", i,
-               base::escaped(where), base::printable(results.points[i].cause, 300),
-               base::escaped(point.hash));
   }
   if (said > most) fmt::print(stderr, "convoy: ... and {} more\n", said - most);
 }

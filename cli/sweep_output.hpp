@@ -22,4 +22,7 @@ std::string sweep_table(const analysis::SweepResults& results);
 // To stderr: which points failed, and why.
 void print_failures(const analysis::SweepResults& results);
 
+// To stderr: what the runs of the points said of themselves, such as updates that failed.
+void print_remarks(const analysis::SweepResults& results, const sim::SweepFolder& folder);
+
 }  // namespace convoy::cli

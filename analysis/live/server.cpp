@@ -140,7 +140,14 @@ class LiveServer::Impl : public LiveHost {
   }
   bool join(const std::shared_ptr<LiveSession>& session) override {
     constexpr std::size_t most = 16;  // each reads the store for itself
-    if (sessions_.size() >= most || closed_) return false;
+    if (closed_) return false;
+    if (sessions_.size() >= most) {
+      const auto looker = std::find_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& s) { return s->gives_way(); });
+      if (session->gives_way() || looker == sessions_.end()) return false;
+      const auto leaves = *looker;
+      leaves->end();
+    }
     sessions_.insert(session);
     return true;
   }

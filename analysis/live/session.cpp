@@ -104,17 +104,19 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     write();
   }
 
+  [[nodiscard]] bool gives_way() const override { return !may_control_; }
+
+  // Whatever it waits for fails; so does what follows.
+  void end() override {
+    beast::get_lowest_layer(socket_).close();
+    host_.leave(shared_from_this());
+  }
+
   void end_if_stuck(std::chrono::steady_clock::duration longest) override {
     if (std::chrono::steady_clock::now() - moved_ > longest) end();
   }
 
  private:
-  // Whatever it waits for fails; so does what follows.
-  void end() {
-    beast::get_lowest_layer(socket_).close();
-    host_.leave(shared_from_this());
-  }
-
   void send(const Json& message) {
     outgoing_.push_back(std::make_shared<const std::string>(text_of(message)));
   }

@@ -22,6 +22,10 @@ class LiveSession {
   virtual void tell_rows() = 0;
   // The last message; then the connection is closed.
   virtual void finish(std::shared_ptr<const std::string> last) = 0;
+  // It only looks: who may control the run has its place where all are taken.
+  [[nodiscard]] virtual bool gives_way() const = 0;
+  // Ends it at once.
+  virtual void end() = 0;
   // Ends it where nothing of what it is sent has got through for so long.
   virtual void end_if_stuck(std::chrono::steady_clock::duration longest) = 0;
 };
@@ -48,7 +52,7 @@ class LiveHost {
   // Where all are taken, that of the one who has had it longest, of the address that has most.
   [[nodiscard]] virtual std::shared_ptr<LivePlace> place(
       const boost::asio::ip::address& address) = 0;
-  // False: there are too many, or the run is over.
+  // False: there are too many that give way to nobody, or the run is over.
   virtual bool join(const std::shared_ptr<LiveSession>& session) = 0;
   virtual void leave(const std::shared_ptr<LiveSession>& session) = 0;
   // In the log, as often as is good for it.

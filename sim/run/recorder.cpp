@@ -9,7 +9,8 @@
 namespace convoy::sim {
 namespace {
 
-// Of the evaluation that comes of a run's end, and of nothing that happened.
+// Of what comes of a run's end, and of nothing that happened: the stop in virtual time, and the
+// evaluation of the last version.
 constexpr std::string_view at_the_end = " at the end";
 
 std::string shown(const JournalRow& row) {
@@ -65,14 +66,17 @@ Recorder::Recorder(StoreWriter* store, RecordLevel level, bool real)
   if (store_ == nullptr) return;
   old_journal_ = store_->take_old_journal();
   // With a later stop the run goes on where that one ended.
-  if (!old_journal_.empty() && old_journal_.back().detail.ends_with(at_the_end)) {
+  while (!old_journal_.empty() && old_journal_.back().detail.ends_with(at_the_end)) {
     old_journal_.pop_back();
   }
 }
 
 void Recorder::journal(JournalRow row) {
-  row.sequence = sequence_++;
+  row.sequence = sequence_;
   const auto at = static_cast<std::size_t>(row.sequence);
+  // It ends before the old one did: is_behind().
+  if (at < old_journal_.size() && row.detail.ends_with(at_the_end)) return;
+  ++sequence_;
   if (at < old_journal_.size() && !is_same(old_journal_[at], row, real_)) {
     throw std::runtime_error(fmt::format(
         "the run to be resumed went another way; entry {} of its journal was \"{}\", now it is "

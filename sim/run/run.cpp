@@ -313,7 +313,7 @@ class Run : public WorldListener, public RunView {
   }
 
   void handle(const Event& event) {
-    recorder_.event(event);
+    recorder_.event(event, event.kind == EventKind::timer_fired && event.timer == end_timer);
     switch (event.kind) {
       case EventKind::run_started:
         if (scenario_.evaluation.every > 0) ask_for_judgement();
@@ -535,7 +535,7 @@ class Run : public WorldListener, public RunView {
     try {
       keep_what_was_learned();
     } catch (const std::exception& e) {
-      cause_ += fmt::format("{}{}", cause_.empty() ? "" : "; ", e.what());
+      if (cause_ != e.what()) cause_ += fmt::format("{}{}", cause_.empty() ? "" : "; ", e.what());
     }
   }
 

@@ -90,11 +90,15 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
       }
       split.train.resize(wanted);
     }
-    if (split.train.empty() && scenario.training.learn) {
+    // With least = 0 it stays out; preflight() says so.
+    const engine::PartitionOptions& partition = scenario.data.partition;
+    if (split.train.empty() && scenario.training.learn && partition.least > 0) {
+      const bool can_be_spread = partition.kind != engine::PartitionKind::iid &&
+                                 labels.size() > 2 * static_cast<std::size_t>(workers);
       throw base::UserError(fmt::format(
           "node {}: the partition leaves it without data to train on; use more samples or fewer "
-          "nodes, or raise data.partition.least",
-          fleet.nodes[i].name));
+          "nodes{}",
+          fleet.nodes[i].name, can_be_spread ? ", or raise data.partition.least" : ""));
     }
     setting.nodes[i].samples = static_cast<std::int64_t>(split.train.size());
     scenario.parts.push_back(std::move(split));

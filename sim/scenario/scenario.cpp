@@ -200,11 +200,12 @@ class ScenarioReader {
     scenario.file = path_;
     scenario.name = reader.text({"name", "name of the run and of its folder", "the file's"},
                                 std::filesystem::path(path_).stem().string());
-    if (scenario.name.empty() || scenario.name.front() == '.' ||
+    constexpr std::size_t longest = 255;  // of a folder
+    if (scenario.name.empty() || scenario.name.front() == '.' || scenario.name.size() > longest ||
         scenario.name.find('/') != std::string::npos || !base::is_printable(scenario.name)) {
       reader.error("name",
-                   "is also the name of a folder: give it printable characters, no \"/\", "
-                   "and no \".\" in front");
+                   "is also the name of a folder: give it printable characters, at most 255 bytes, "
+                   "no \"/\", and no \".\" in front");
     }
     scenario.seed = static_cast<std::uint64_t>(reader.integer(
         {"seed", "start of all random numbers; the same seed gives the same run"}, at_least(0), 1));
@@ -441,6 +442,20 @@ std::string data_signature(const Scenario& scenario) {
   return text;
 }
 
+// 2, 2.0 and 2e0 are one number, and scenarios that differ in that are one scenario.
+void unify_numbers(Value& value) {
+  constexpr double exact = 9007199254740992;  // up to here every integer is a double
+  if (const double* number = value.as<double>()) {
+    if (std::trunc(*number) == *number && std::abs(*number) <= exact) {
+      value.data = static_cast<std::int64_t>(*number);
+    }
+  } else if (auto* array = value.as<Value::Array>()) {
+    for (Value& item : *array) unify_numbers(item);
+  } else if (auto* table = value.as<Value::Table>()) {
+    for (base::Entry& entry : *table) unify_numbers(entry.value);
+  }
+}
+
 std::vector<Change> changes_of(const std::vector<Override>& overrides) {
   std::vector<Change> changes;
   for (const Override& o : overrides) {
@@ -467,9 +482,9 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   if (axes_found != nullptr) *axes_found = axes;
   check_axes(
       axes,
-      [&](const std::vector<Change>& point, Diagnostics& found) {
+      [&](const std::vector<Change>& of_point, Diagnostics& found) {
         std::vector<Change> all_changes = changes;
-        all_changes.insert(all_changes.end(), point.begin(), point.end());
+        all_changes.insert(all_changes.end(), of_point.begin(), of_point.end());
         Value changed = tree;
         changed.erase("sweep");
         Diagnostics all;
@@ -495,8 +510,9 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
   root.erase("sweep");
   root.erase("output");
   scenario.resolved = to_toml(root);
+  unify_numbers(root);
   const std::string rest = reader.user_files() + reader.traces() + data_signature(scenario);
-  scenario.hash = base::content_hash(scenario.resolved + rest);
+  scenario.hash = base::content_hash(to_toml(root) + rest);
   // When a run stops, and what its curve is compared with, changes nothing of what comes before.
   root.erase("stop");
   if (Value* evaluation = root.find("evaluation")) evaluation->erase("target");

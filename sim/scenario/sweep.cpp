@@ -42,6 +42,7 @@ class AxesReader {
     for (const Entry& entry : sweep_) {
       if (entry.key == repetitions_key.name) read_repetitions(entry.value);
     }
+    check_number();
     for (std::size_t i = 0; i < axes_.size(); ++i) check_twice(i);
     return std::move(axes_);
   }
@@ -167,6 +168,18 @@ class AxesReader {
       axis.choices.push_back({{"seed", Value(static_cast<std::int64_t>(seed_) + i, value.where)}});
     }
     axes_.push_back(std::move(axis));
+  }
+
+  // Before each value is tried. What is beyond reports itself, and no axis is left to be looked at.
+  void check_number() {
+    double points = 1;
+    for (const SweepAxis& axis : axes_) points *= static_cast<double>(axis.choices.size());
+    if (points <= most_points && axes_.size() <= most_axes) return;
+    problems_.error(sweep_.front().where,
+                    axes_.size() > most_axes
+                        ? fmt::format("sweep: {} axes; at most {}", axes_.size(), most_axes)
+                        : fmt::format("sweep: {:.15g} points; at most {}", points, most_points));
+    axes_.clear();
   }
 
   void check_twice(std::size_t which) {

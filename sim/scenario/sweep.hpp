@@ -11,6 +11,9 @@
 
 namespace convoy::sim {
 
+constexpr std::size_t most_points = 1'000'000;
+constexpr std::size_t most_axes = 64;
+
 // A key of the scenario that takes another value.
 struct Change {
   std::string path;

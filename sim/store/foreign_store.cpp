@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 
 #include "base/text.hpp"
@@ -24,6 +25,8 @@ constexpr std::uint64_t steps_in_any_case = 10'000'000;  // a second of a slow m
 constexpr double bytes_each_second = 1 << 20;
 constexpr double seconds_in_any_case = 60;
 constexpr std::uint64_t shortest_text_limit = 1 << 20;
+
+constexpr std::size_t longest_name = 4096;  // bytes
 
 constexpr double latest_s = 9e12;  // in microseconds it is still a whole number of 64 bits
 
@@ -97,6 +100,16 @@ std::string what_of(const SQLite::Exception& failure) {
 void check_time(const std::filesystem::path& file, const char* table, double seconds) {
   if (seconds >= -1 && seconds <= latest_s) return;
   fail(file, fmt::format("its table \"{}\" speaks of the time {} s", table, seconds));
+}
+
+void check_amount(const std::filesystem::path& file, const char* table, double amount) {
+  if (std::isfinite(amount) && amount >= 0) return;
+  fail(file, fmt::format("its table \"{}\" has a sum of {}", table, amount));
+}
+
+void check_text(const std::filesystem::path& file, const char* table, std::size_t bytes) {
+  if (bytes <= longest_name) return;
+  fail(file, fmt::format("its table \"{}\" has a name of {} bytes", table, bytes));
 }
 
 void check_number(const std::filesystem::path& file, const char* table, const char* column,

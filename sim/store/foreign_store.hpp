@@ -40,6 +40,10 @@ std::string what_of(const SQLite::Exception& failure);
 // Checks of what was read; each throws StoreError naming the file, the table and the value.
 // Virtual seconds; -1 stands for "never", and for how a run began.
 void check_time(const std::filesystem::path& file, const char* table, double seconds);
+// What was summed up over a run: finite, at least 0.
+void check_amount(const std::filesystem::path& file, const char* table, double amount);
+// The bytes of a name: pages and tables have it many times.
+void check_text(const std::filesystem::path& file, const char* table, std::size_t bytes);
 // `most`: the first that there is no more.
 void check_number(const std::filesystem::path& file, const char* table, const char* column,
                   std::int64_t value, std::int64_t least, std::int64_t most);

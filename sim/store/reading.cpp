@@ -115,7 +115,9 @@ StoredRun read_run_file(const std::filesystem::path& path) {
   try {
     ForeignStore store(path);
     check_store(path, store.database());
-    return read_run(store.database());
+    StoredRun run = read_run(store.database());
+    check_text(path, "run", std::max(run.run.name.size(), run.run.schedule.size()));
+    return run;
   } catch (const SQLite::Exception& e) {
     throw StoreError(
         fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));

@@ -1,6 +1,7 @@
 // The built program as a user runs it: exit statuses, messages, JSON, resume, the same twice.
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -50,6 +51,45 @@ TEST(CommandLine, AFolderIsNoScenario) {
   const Output output = convoy("run " + root);
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("is a folder; a file is needed"));
+}
+
+TEST(CommandLine, ADeviceIsNoFile) {
+  for (const char* device : {"/dev/zero", "/dev/urandom"}) {
+    for (const std::string& words :
+         {std::string("run ") + device, std::string("trace show ") + device,
+          std::string("calibrate --device jetson-nano ") + device,
+          "run " + timing_only + " --testbed " + device}) {
+      const Output output = convoy(words);
+      EXPECT_EQ(output.status, 2) << words;
+      EXPECT_THAT(output.err, HasSubstr("is a device, and no file")) << words;
+    }
+  }
+}
+
+// Where what is printed has no room, that is told.
+TEST(CommandLine, AFullDiskUnderWhatIsPrintedIsNoSuccess) {
+  const TemporaryFolder folder;
+  for (const std::string& words :
+       {"run " + timing_only + " --no-store --quiet --json --set stop.rounds=1",
+        "run " + timing_only + " --no-store --quiet --set stop.rounds=1", "check " + timing_only,
+        std::string("predict --device jetson-nano --model resnet18"), std::string("--help"),
+        std::string("keys")}) {
+    const std::string err = in(folder, "err");
+    const int status =
+        std::system(fmt::format("{} {} > /dev/full 2> {}", CONVOY_BINARY, words, err).c_str());
+    EXPECT_NE(status, 0) << words;
+    EXPECT_THAT(test::read_file(err), HasSubstr("could not be written")) << words;
+  }
+}
+
+TEST(CommandLine, ManyUnknownKeysAreSomeOfThem) {
+  const TemporaryFolder folder;
+  std::string text = "[stop]\nrounds = 1\n[fleet]\nuse = \"jetson16\"\n";
+  for (int i = 0; i < 20'000; ++i) text += fmt::format("key{} = 1\n", i);
+  const Output output = convoy("check " + folder.write("s.toml", text));
+  EXPECT_EQ(output.status, 2);
+  EXPECT_THAT(output.err, HasSubstr("and more unknown keys behind it"));
+  EXPECT_LT(output.err.size(), 50'000);
 }
 
 TEST(CommandLine, AnOverrideWithoutAValueIsExplained) {

@@ -134,6 +134,23 @@ TEST_F(ForeignStores, TimesThatAreNoneAreNamed) {
   expect_refused("UPDATE task SET base_version = 9223372036854775807", "base_version 9223372036");
 }
 
+TEST_F(ForeignStores, SumsAndNamesThatAreNoneAreNamed) {
+  expect_refused("UPDATE node SET busy_s = 9e999 WHERE id = 1",
+                 "\"node\" speaks of the time inf s");
+  expect_refused("UPDATE node SET energy_j = -1 WHERE id = 1", "\"node\" has a sum of -1");
+  expect_refused("UPDATE run SET name = printf('%.*c', 50000000, 'x')",
+                 "\"run\" has a name of 50000000 bytes");
+  expect_refused("UPDATE node SET name = printf('%.*c', 5000000, 'x') WHERE id = 1",
+                 "\"node\" has a name of 5000000 bytes");
+}
+
+TEST_F(ForeignStores, NamesThatAreNoTextAreShownAsFarAsTheyAre) {
+  make();
+  change(
+      "UPDATE run SET name = CAST(X'ff41' AS TEXT); UPDATE node SET name = CAST(X'41ff' AS TEXT)");
+  for (const Result& result : all_verbs()) EXPECT_EQ(result.status, 0) << result.output;
+}
+
 TEST_F(ForeignStores, AnAbsurdStalenessCostsNothing) {
   make();
   change("UPDATE task SET staleness = 30000000000 WHERE id = 1");

@@ -287,10 +287,11 @@ TEST_F(KeyWarnings, OfMovedAndUnusedKeysGoToStderr) {
   EXPECT_EQ(check.status, 0) << check.err;
   EXPECT_THAT(check.err, HasSubstr(file_ + ":12:1: warning: " + moved));
   EXPECT_THAT(check.err, HasSubstr(file_ + ":13:1: warning: " + unused));
-  const Output run = convoy("run " + file_ + " --no-store --json --quiet");
+  const Output run = convoy("run " + file_ + " --no-store --json");
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(json::parse(run.out)["schedule"], "cos2p");
   EXPECT_EQ(count(run.err, unused), 1);
+  EXPECT_EQ(convoy("run " + file_ + " --no-store --json --quiet").err, "");
 }
 
 TEST_F(KeyWarnings, OfASweepAreSaidOnce) {

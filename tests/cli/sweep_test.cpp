@@ -193,6 +193,34 @@ learn = {}
   }
 }
 
+TEST_F(Sweeps, APointWhoseWorkMostlyFailsSaysSo) {
+  folder_.write("t.csv", "time_s,memory_free_bytes\n0,1000\n");
+  const std::string file = folder_.write("hopeless.toml", R"(
+[[fleet.nodes]]
+name = "n"
+device = "jetson-nano"
+trace = "t.csv"
+[[fleet.nodes]]
+name = "m"
+device = "jetson-nano"
+slowdown = 25
+[model]
+architecture = "mlp"
+[stop]
+rounds = 3
+[sweep]
+"training.batch" = [8, 16]
+)");
+  const Output out = test::convoy("sweep " + file + " -o " + in("hopeless"));
+  ASSERT_EQ(out.status, 0) << out.err;
+  for (const char* point : {"point 0 (training.batch = 8)", "point 1 (training.batch = 16)"}) {
+    EXPECT_THAT(out.err,
+                HasSubstr(std::string("warning: ") + point + ": 3 of 6 node updates failed"));
+  }
+  EXPECT_THAT(test::convoy("sweep " + file + " --quiet -o " + in("hopeless")).err,
+              testing::Not(HasSubstr("updates failed")));
+}
+
 TEST_F(Sweeps, CasesAndPairsAreAxesToo) {
   const Output out = sweep(R"(
 [sweep]
@@ -253,6 +281,17 @@ TEST_F(Sweeps, WhatIsWrongIsFoundBeforeAnythingRuns) {
                   .err,
               HasSubstr("is changed by two axes"));
   EXPECT_THAT(sweep("[sweep]\ncases = [3]\n").err, HasSubstr("sweep.cases: expected"));
+  // Before any of their values is tried.
+  std::string values = "[1";
+  for (int i = 2; i <= 1000; ++i) values += fmt::format(", {}", i);
+  values += "]\n";
+  for (const char* verb : {"sweep", "check"}) {
+    const std::string file = folder_.write(
+        "many.toml", std::string(head) + "[sweep]\nseed = " + values + "\"stop.rounds\" = " +
+                         values + "\"stop.tasks\" = " + values + "\"training.batch\" = " + values);
+    EXPECT_THAT(test::convoy(fmt::format("{} {}", verb, file)).err,
+                HasSubstr("sweep: 1000000000000 points; at most 1000000"));
+  }
   EXPECT_FALSE(std::filesystem::exists(in("out")));
   std::filesystem::create_directories(in("out"));
   std::ofstream(in("out") + "/thesis.tex") << "mine";

@@ -1,6 +1,7 @@
 // Whole runs that learn, by the command line: one simulation a process.
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -152,6 +153,33 @@ TEST_F(LearningRun, ALaterStopGoesOnWithARunThatIsDone) {
   EXPECT_THAT(other.err, testing::HasSubstr("only [stop] may be another"));
 }
 
+// Each way to stop, from each to each, and twice.
+TEST_F(LearningRun, ARunGoesOnFromWhateverStoppedIt) {
+  const auto stop_at = [](const std::string& key, const std::string& value) {
+    return " --set stop.rounds=1000 --set stop." + key + "=" + value;
+  };
+  ASSERT_EQ(run("whole", "--set stop.rounds=4").status, 0);
+  const auto time = [&](int version) {
+    return query("whole",
+                 "SELECT end_s FROM aggregation WHERE version = " + std::to_string(version));
+  };
+  const auto between = [&](int version) {
+    return fmt::format("{:.17g}", (time(version) + time(version + 1)) / 2);
+  };
+  ASSERT_EQ(run("part", stop_at("virtual_time_s", between(1))).status, 0);
+  const Output earlier =
+      run("part", "--resume" + stop_at("virtual_time_s", fmt::format("{}", time(1) / 2)));
+  EXPECT_EQ(earlier.status, 1);
+  EXPECT_THAT(earlier.err, testing::HasSubstr("had come further than [stop] lets it go now"));
+  for (const std::string& later :
+       {stop_at("virtual_time_s", between(2)), std::string(" --set stop.rounds=3"),
+        stop_at("virtual_time_s", between(3)), std::string(" --set stop.rounds=4")}) {
+    const Output extended = run("part", "--resume" + later);
+    ASSERT_EQ(extended.status, 0) << later << ": " << extended.err;
+  }
+  EXPECT_EQ(result("part"), result("whole"));
+}
+
 TEST_F(LearningRun, WhatIsPrintedIsWhatTheStoreHolds) {
   const Output output = run("r", "--json --set evaluation.target=0.11");
   ASSERT_EQ(output.status, 0) << output.err;
@@ -259,6 +287,30 @@ TEST_F(LearningRun, ADamagedCheckpointIsNamed) {
   EXPECT_THAT(output.err, HasSubstr("weights-"));
   // Without a checkpoint the learning begins anew.
   std::filesystem::remove_all(in("r") + "/checkpoint");
+  EXPECT_EQ(run("r", "--resume").status, 0);
+}
+
+// A bit of it, wherever: it is told, and nothing is learned from it.
+TEST_F(LearningRun, ACheckpointThatHasRottedIsNamed) {
+  ASSERT_EQ(run("r", "--set stop.rounds=3").status, 0);
+  base::Random random({test::drawn_seed()});
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(in("r") + "/checkpoint")) {
+    files.push_back(entry.path());
+  }
+  ASSERT_GT(files.size(), 2U);
+  for (std::size_t trial = 0; trial < 6; ++trial) {
+    const std::filesystem::path& file = files[trial < 2 ? trial : random.below(files.size())];
+    const std::string whole = test::read_file(file.string());
+    std::string rotten = whole;
+    const std::size_t at = random.below(whole.size());
+    rotten[at] = static_cast<char>(rotten[at] ^ (1 << random.below(8)));
+    std::ofstream(file, std::ios::binary) << rotten;
+    const Output output = run("r", "--resume");
+    EXPECT_EQ(output.status, 2) << file << ", byte " << at;
+    EXPECT_THAT(output.err, HasSubstr(file.filename().string())) << "byte " << at;
+    std::ofstream(file, std::ios::binary) << whole;
+  }
   EXPECT_EQ(run("r", "--resume").status, 0);
 }
 

@@ -179,6 +179,35 @@ TEST(Scenarios, NodesShareTheData) {
   }
 }
 
+// However it is written, a number is that number; another is another.
+TEST(Scenarios, SpellingsOfANumberAreOneScenario) {
+  const auto hash = [](const std::string& seed, const std::string& rate, const std::string& exits) {
+    return test::read_or_fail(
+               "seed = " + seed +
+               "\n[fleet]\nuse = \"jetson16\"\n[model]\narchitecture = "
+               "\"cnn-small\"\nexits = " +
+               exits + "\n[training]\noptimizer = { kind = \"sgd\", learning_rate = " + rate +
+               " }\n[stop]\nrounds = 1\n")
+        .hash;
+  };
+  const std::string one = hash("5", "1", "[1.0]");
+  EXPECT_EQ(hash("5.0", "1", "[1.0]"), one);
+  EXPECT_EQ(hash("5e0", "1.0", "[1]"), one);
+  EXPECT_EQ(hash("0x5", "1e0", "[1.00]"), one);
+  EXPECT_NE(hash("6", "1", "[1.0]"), one);
+  EXPECT_NE(hash("5", "1.0000000000000002", "[1.0]"), one);
+}
+
+TEST(Scenarios, TheOddSampleIsForTheTests) {
+  // 100 or 101 samples each, of which 80 or 80.8 would be trained on.
+  const Scenario s = test::read_or_fail(
+      "[fleet]\nuse = \"jetson16\"\n[data]\nsamples = 1610\nlocal_test_share = 0.2\n"
+      "[stop]\nrounds = 1\n");
+  for (std::size_t i = 1; i < s.setting->nodes.size(); ++i) {
+    EXPECT_EQ(s.setting->nodes[i].samples, 80);
+  }
+}
+
 TEST(Scenarios, SweepsOverFleetsAndPairedAxesAreTriedPointByPoint) {
   const std::string base = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n[sweep]\n";
   base::Diagnostics problems;
