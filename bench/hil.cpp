@@ -94,12 +94,24 @@ Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
 // core, of ours and not of the bare one or the other way round: then one is half as fast, or a
 // third, and the ratio of a pair says nothing. So each end has a core of its own where there are
 // two; on one core a copy with checksums costs a fifth to a quarter more than a bare one.
-void on_core_of_its_own(unsigned end) {
-  if (std::thread::hardware_concurrency() < 2) return;
+std::vector<int> cores_to_use() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  ::pthread_getaffinity_np(::pthread_self(), sizeof allowed, &allowed);
+  std::vector<int> cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &allowed)) cores.push_back(core);
+  }
+  return cores;
+}
+
+void on_core(int core) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  CPU_SET(end, &cores);
-  ::pthread_setaffinity_np(::pthread_self(), sizeof cores, &cores);
+  CPU_SET(core, &cores);
+  if (::pthread_setaffinity_np(::pthread_self(), sizeof cores, &cores) != 0) {
+    throw std::runtime_error(fmt::format("nothing may run on core {}", core));
+  }
 }
 
 // Until b has nothing to do any more; then `end` brings a to its end.
@@ -107,12 +119,13 @@ void run_both(hil::asio::io_context& a, hil::asio::io_context& b,
               const std::function<void()>& end) {
   cpu_set_t before;
   ::pthread_getaffinity_np(::pthread_self(), sizeof before, &before);
+  const std::vector<int> cores = cores_to_use();
   {
     const std::jthread other([&] {
-      on_core_of_its_own(0);
+      on_core(cores.front());
       a.run();
     });
-    on_core_of_its_own(1);
+    on_core(cores[cores.size() > 1 ? 1 : 0]);
     b.run();
     end();
   }
@@ -201,7 +214,7 @@ void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& ser
   fmt::print("{}: bare {:.2f} GB/s, ours {:.2f} GB/s\n", what, 1e-9 * model_bytes / median(bare),
              1e-9 * model_bytes / median(ours));
   report_at_least(fmt::format("{}: 350 MB, of the bare copy's speed", what), median(ratios), "x",
-                  0.9);
+                  cores_to_use().size() > 1 ? 0.9 : 0.7);
 }
 
 // --- the elastic clock while the simulation is blocked

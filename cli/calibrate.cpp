@@ -72,10 +72,10 @@ Latencies read_latencies(const CalibrateArguments& arguments) {
   const int input = csv.column("input");
   const int batches = csv.column("batch");
   std::vector<std::string> unused;
+  const std::set<std::string> used = {
+      "model", "latency_ms",           "device", "precision", "input",
+      "batch", "throughput_img_per_s", "source"};
   for (const std::string& column : csv.columns()) {
-    const std::set<std::string> used = {
-        "model", "latency_ms",           "device", "precision", "input",
-        "batch", "throughput_img_per_s", "source"};
     if (!used.contains(column)) unused.push_back(base::printable(column));
   }
   if (!unused.empty()) {

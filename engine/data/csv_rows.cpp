@@ -141,10 +141,13 @@ bool ends_with_one_of(const std::string& name, const std::vector<std::string>& n
   });
 }
 bool is_label(const std::string& name) {
-  return name.starts_with("label") || ends_with_one_of(name, label_names());
+  const bool topic_id =
+      name.ends_with("id") && is_one_of(name.substr(0, name.size() - 2), label_names());
+  return topic_id || name.starts_with("label") || ends_with_one_of(name, label_names());
 }
 bool is_number(const std::string& name) {
-  return is_one_of(name, number_names()) || (name.size() > 4 && name.ends_with("id"));
+  return is_one_of(name, number_names()) ||
+         (name.size() > 4 && name.ends_with("id") && !is_label(name));
 }
 
 bool is_integer(std::string_view text) {

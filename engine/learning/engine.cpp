@@ -48,8 +48,8 @@ class LibTorchEngine : public Engine {
 
   [[nodiscard]] std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file) const override {
-    Tensors tensors =
-        file.empty() ? initial_tensors(shop_.layout, shop_.seed) : load(file)->tensors;
+    Tensors tensors = file.empty() ? initial_tensors(shop_.layout, shop_.seed)
+                                   : load(file, Origin::anybody)->tensors;
     return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(shop_.layout.size()));
   }
 
@@ -113,16 +113,16 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const override {
-    return load(file);
+    return load(file, Origin::kept);
   }
   [[nodiscard]] std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const override {
-    return state_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout)),
+    return state_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout), Origin::kept),
                       file.string());
   }
   [[nodiscard]] std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const override {
-    TensorFile content = read_safetensors(file, file_limits(shop_.layout));
+    TensorFile content = read_safetensors(file, file_limits(shop_.layout), Origin::kept);
     if (content.metadata.contains("trained")) {
       return weights_from(shop_.layout, std::move(content), file.string());
     }
@@ -217,8 +217,9 @@ class LibTorchEngine : public Engine {
     return parcel;
   }
 
-  [[nodiscard]] std::shared_ptr<const WeightsHeld> load(const std::filesystem::path& file) const {
-    return weights_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout)),
+  [[nodiscard]] std::shared_ptr<const WeightsHeld> load(const std::filesystem::path& file,
+                                                        Origin origin) const {
+    return weights_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout), origin),
                         file.string());
   }
 

@@ -22,6 +22,8 @@ using nlohmann::ordered_json;  // to write only: it looks for each key among all
 static_assert(std::endian::native == std::endian::little);  // as the format is
 
 constexpr const char* checksum_key = "convoy_xxh3";
+constexpr std::string_view checksum_mark = "\"convoy_xxh3\":\"";
+constexpr std::string_view no_checksum = "0000000000000000";
 
 struct Type {
   const char* name;
@@ -242,34 +244,45 @@ Announced announced_by(std::string_view header, std::uint64_t bytes, const std::
 
 namespace {
 
-// Over the header without it, and the tensors.
-std::string checksum(const TensorFile& content) {
-  base::Hash hash;
-  const std::string header = header_of(content);
-  hash.add(std::as_bytes(std::span(header)));
-  for (const auto& [name, tensor] : content.tensors) {
-    hash.add(std::span(static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()));
+// Where the checksum's digits stand in a header of ours; npos: it has none.
+std::size_t place_of_checksum(std::string_view header) {
+  const std::size_t key = header.find(checksum_mark);
+  if (key == header.npos || header.size() - key < checksum_mark.size() + no_checksum.size()) {
+    return header.npos;
   }
+  return key + checksum_mark.size();
+}
+
+// Over all bytes of the file behind the header's length; the checksum itself counts as zeros.
+std::string checksum(std::string header, const std::vector<std::span<const std::byte>>& pieces) {
+  header.replace(place_of_checksum(header), no_checksum.size(), no_checksum);
+  base::Hash hash;
+  hash.add(std::as_bytes(std::span(header)));
+  for (const std::span<const std::byte> piece : pieces) hash.add(piece);
   return hash.text();
 }
 
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& file, TensorFile content) {
-  for (auto& [name, tensor] : content.tensors) tensor = tensor.cpu().contiguous();
-  content.metadata[checksum_key] = checksum(content);
-  const std::string text = header_of(content);
+  std::vector<std::span<const std::byte>> pieces;
+  for (auto& [name, tensor] : content.tensors) {
+    tensor = tensor.cpu().contiguous();
+    pieces.emplace_back(static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes());
+  }
+  content.metadata[checksum_key] = no_checksum;
+  std::string text = header_of(content);
+  text.replace(place_of_checksum(text), no_checksum.size(), checksum(text, pieces));
   const std::uint64_t length = text.size();
   base::WholeFile out(file);
   out.write(std::as_bytes(std::span(&length, 1)));
   out.write(text);
-  for (const auto& [name, tensor] : content.tensors) {
-    out.write(std::span(static_cast<const std::byte*>(tensor.data_ptr()), tensor.nbytes()));
-  }
+  for (const std::span<const std::byte> piece : pieces) out.write(piece);
   out.commit();
 }
 
-TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits) {
+TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits,
+                            Origin origin) {
   base::InputStream in(file);
   const auto fail = [&](const std::string& what) {
     throw base::UserError(fmt::format("{}: {}", file.string(), what));
@@ -292,12 +305,13 @@ TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimit
   in.read(std::as_writable_bytes(std::span(text)));
   Announced announced = announced_by(text, size - sizeof length - length, file.string(), limits);
   for (const std::span<std::byte> piece : announced.pieces) in.read(piece);
-  const auto sum = announced.content.metadata.extract(checksum_key);
-  if (!sum.empty() && sum.mapped() != checksum(announced.content)) {
-    fail(
-        fmt::format("is damaged: its content is not what its checksum says; if it was changed on "
-                    "purpose, take \"{}\" out of its metadata",
-                    checksum_key));
+  announced.content.metadata.erase(checksum_key);
+  if (origin == Origin::kept) {
+    const std::size_t place = place_of_checksum(text);
+    const bool whole = place != text.npos &&
+                       text.substr(place, no_checksum.size()) ==
+                           checksum(text, {announced.pieces.begin(), announced.pieces.end()});
+    if (!whole) fail("is damaged: its content is not what its checksum says");
   }
   return std::move(announced.content);
 }

@@ -49,10 +49,14 @@ Announced announced_by(std::string_view header, std::uint64_t bytes, const std::
 // the disk refuses.
 void write_safetensors(const std::filesystem::path& file, TensorFile content);
 
+// Whose file it is: one that we keep for ourselves has to be what its checksum says, to the last
+// byte; who makes or changes one elsewhere need not know of that.
+enum class Origin { anybody, kept };
+
 // Throws base::UserError naming the file for anything that is not whole and well-formed: lengths
-// and places are checked against the file before memory is taken, and the content against its
-// checksum where it has one. F64, F32, F16, BF16, I64, I32,
+// and places are checked against the file before memory is taken. F64, F32, F16, BF16, I64, I32,
 // U8.
-TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits = {});
+TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits = {},
+                            Origin origin = Origin::anybody);
 
 }  // namespace convoy::engine

@@ -60,7 +60,6 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
       readings.push_back({date, value, lines.line()});
     }
   }
-  torn.settle(readings.size(), trace.remarks);
   std::vector<std::string_view> dates;
   dates.reserve(readings.size());
   for (const Reading& r : readings) dates.push_back(r.date);
@@ -72,13 +71,15 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
   for (const Reading& r : readings) {
     const auto moment = parse_stamp(r.date, order);
     if (!moment) {
-      throw base::UserError(fmt::format("{}:{}: \"{}\" is no date as the others are", file, r.line,
-                                        base::printable(r.date, shown)));
+      torn.note(fmt::format("{}:{}: \"{}\" is no date as the others are", file, r.line,
+                            base::printable(r.date, shown)));
+      continue;
     }
     negative += r.watts < 0 ? 1 : 0;
     moments.push_back(clock.next(*moment, r.line));
     power.push_back(std::max(r.watts, 0.0));
   }
+  torn.settle(moments.size(), trace.remarks);
   if (moments.empty()) throw base::UserError(file + ": has no line");
   if (negative > 0) {
     trace.remarks.push_back(

@@ -53,12 +53,6 @@ std::optional<double> days_of(double year, double month, double day) {
   return static_cast<double>(sys_days(date).time_since_epoch().count());
 }
 
-bool take_word(std::string_view& text, std::string_view word) {
-  if (!text.starts_with(word)) return false;
-  text.remove_prefix(word.size());
-  return true;
-}
-
 // Behind a stamp comes something else.
 bool ends_there(std::string_view rest) {
   constexpr std::string_view ends = " \t]):|,;>\"'";
@@ -178,30 +172,30 @@ std::optional<double> take_compact(std::string_view& text) {
   return *days * day_s + (*hour * 60 + *minute) * 60 + *second - zone;
 }
 
-// The number of a month, from 1, or of a day of the week; its first three letters, in English.
-template <std::size_t n>
-std::optional<double> take_name(std::string_view& text,
-                                const std::array<std::string_view, n>& names) {
-  const auto found = std::find(names.begin(), names.end(), text.substr(0, 3));
-  if (found == names.end()) return std::nullopt;
+// The number of a month, from 1; its first three letters, in English.
+std::optional<double> take_month(std::string_view& text) {
+  constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto found = std::find(months.begin(), months.end(), text.substr(0, 3));
+  if (found == months.end()) return std::nullopt;
   text.remove_prefix(3);
-  return static_cast<double>(found - names.begin()) + 1;
+  return static_cast<double>(found - months.begin()) + 1;
 }
 
-constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+// For stamps without a year: a leap year, which has every day that there may be.
+constexpr double any_year = 2000;
 
 // "Oct  1 20:05:10 2025", "Oct 01 20:05:10.5", "01 Oct 2025 08:05:50 PM", "01/Oct/2025:20:05:50"
 std::optional<Stamp> take_worded(std::string_view& line) {
   constexpr std::string_view between = " -/";
   std::string_view text = line;
   std::optional<double> day;
-  std::optional<double> month = take_name(text, months);
+  std::optional<double> month = take_month(text);
   const bool month_first = month.has_value();
   if (!month_first) {
     day = take_number(text, 2, false);
     if (!day || !take_one_of(text, between)) return std::nullopt;
-    month = take_name(text, months);
+    month = take_month(text);
     if (!month) return std::nullopt;
   }
   if (!take_one_of(text, between)) return std::nullopt;
@@ -231,8 +225,7 @@ std::optional<Stamp> take_worded(std::string_view& line) {
     const auto y = take_number(behind, 4, false);
     if (y && *y >= first_year && ends_there(behind)) year = y;
   }
-  constexpr double leap_year = 2000;  // it has every day that there may be
-  const auto count = days_of(year.value_or(leap_year), *month, *day);
+  const auto count = days_of(year.value_or(any_year), *month, *day);
   if (!count) return std::nullopt;
   line = text;
   return Stamp{*count * day_s + *time - zone, year ? Stamp::Kind::date : Stamp::Kind::yearless};
@@ -245,7 +238,7 @@ std::optional<Stamp> take_glog(std::string_view line) {
   const auto day = digits_at(line, 2, 2);
   if (!month || !day || line.size() < 5 || line[4] != ' ') return std::nullopt;
   line.remove_prefix(5);
-  const auto days = days_of(2000, *month, *day);
+  const auto days = days_of(any_year, *month, *day);
   const auto time = take_time(line, ":");
   if (!days || !time) return std::nullopt;
   return Stamp{*days * day_s + *time, Stamp::Kind::yearless};
@@ -264,9 +257,10 @@ std::optional<Stamp> stamp_at(std::string_view line, DateOrder order) {
   rest = line;
   if (const auto stamp = take_worded(rest); stamp && ends_there(rest)) return stamp;
   rest = line;
-  if (const auto time = take_time(rest, ":"); time && ends_there(rest)) {
-    return Stamp{*time, Stamp::Kind::of_day};
-  }
+  const auto time = take_time(rest, ":");
+  // "12:20:05:55" is line 12.
+  const bool goes_on = rest.size() > 1 && rest[0] == ':' && is_digit(rest[1]);
+  if (time && ends_there(rest) && !goes_on) return Stamp{*time, Stamp::Kind::of_day};
   return std::nullopt;
 }
 
@@ -299,7 +293,7 @@ std::optional<Stamp> find_stamp(std::string_view before, DateOrder order) {
   constexpr std::size_t most_digits = 19;
   constexpr double surely_milliseconds = 1e11;  // as seconds: the year 5138
   const auto number = take_number(rest, most_digits, true);
-  take_word(rest, "s");
+  take_one_of(rest, "s");
   if (!number || !ends_there(rest) || rest.empty()) return std::nullopt;
   double seconds = *number;
   while (seconds >= surely_milliseconds) seconds /= 1000;  // or micro- or nanoseconds
@@ -316,7 +310,8 @@ DateOrder order_of(const std::vector<std::string_view>& stamped) {
       const auto stamp = find_stamp(text, order);
       if (!stamp || stamp->kind != Stamp::Kind::date) continue;
       ++dates;
-      if (last) span += std::abs(stamp->seconds - *last);
+      // A clock that was set jumps by whatever it was wrong.
+      if (last) span += std::min(std::abs(stamp->seconds - *last), day_s);
       last = stamp->seconds;
     }
     return std::pair(dates, -span);
@@ -353,6 +348,16 @@ double RunningClock::next(const Stamp& stamp, std::int64_t line) {
   if (round > 0 && now < *last_ - round / 2) {
     wraps_ += round;
     now += round;
+  }
+  // A log that goes from February 28 to March 1 is of a year without a day between them.
+  if (stamp.kind == Stamp::Kind::yearless) {
+    const double leap_day = *days_of(any_year, 2, 29) * day_s;
+    const double before = *last_ - wraps_;
+    if (before < leap_day && before >= leap_day - day_s && stamp.seconds >= leap_day + day_s &&
+        now > *last_) {
+      wraps_ -= day_s;
+      now -= day_s;
+    }
   }
   const double by = now - *last_;
   if (by < 0 || by > year_s) {

@@ -38,7 +38,7 @@ struct Stamp {
 // The stamp in what stands before the content of a line of a log, whoever put it there: the
 // program, `ts`, `date`, a logger ("INFO 2025-10-01 20:05:50"), a journal ("Oct 01 20:05:10 host
 // tegrastats[7]: "), a web server ("[01/Oct/2025:20:05:50 +0000]"). A date counts for more than a
-// time of day, and that for more than a number, so that numbers of lines in front do no harm.
+// time of day, and that for more than a number, such as that of a line, in front.
 // Nothing where there is none. Names of months are English.
 std::optional<Stamp> find_stamp(std::string_view before, DateOrder order = DateOrder::month_first);
 

@@ -66,12 +66,11 @@ TaskLearned task_from(const json& j) {
   return t;
 }
 
-// The tensors' files have one of their own.
-std::string checksum(const json& index) {
+// A line, and the line of its checksum. The tensors' files have one of their own.
+std::string with_checksum(std::string_view content) {
   base::Hash hash;
-  const std::string text = index.dump();
-  hash.add(std::as_bytes(std::span(text)));
-  return hash.text();
+  hash.add(std::as_bytes(std::span(content)));
+  return fmt::format("{}\n{}\n", content, hash.text());
 }
 
 json to_json(const Sizes& s) { return {s.depth, s.members}; }
@@ -110,15 +109,15 @@ Checkpoint CheckpointFolder::read() const {
         fmt::format("{}: is damaged ({}); run anew with --overwrite", path.string(), why));
   };
   try {
-    json index = json::parse(base::read_file(path));
-    const json sum = index.is_object() ? index.value("checksum", json()) : json();
-    if (index.is_object()) index.erase("checksum");
+    const std::string text = base::read_file(path);
+    const std::string_view content = std::string_view(text).substr(0, text.find('\n'));
+    const json index = json::parse(content);
     if (index.at("format") != format || index.at("scenario_hash") != hash_) {
       throw base::UserError(
           fmt::format("{}: is of another scenario or another Convoy; run anew with --overwrite",
                       path.string()));
     }
-    if (sum != checksum(index)) damaged("its content is not what its checksum says");
+    if (text != with_checksum(content)) damaged("its content is not what its checksum says");
     c.version = index.at("version");
     std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights;
     for (const std::int64_t v : index.at("weights")) {
@@ -195,8 +194,7 @@ void CheckpointFolder::write(const Checkpoint& c) const {
   const std::filesystem::path path = folder_ / index_name;
   // What the index names is on the disk before the index is, and what it no longer names goes
   // after.
-  index["checksum"] = checksum(index);
-  base::write_file(path, index.dump() + '\n');
+  base::write_file(path, with_checksum(index.dump()));
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
     if (!needed.contains(entry.path().filename().string())) std::filesystem::remove(entry.path());
   }

@@ -85,18 +85,24 @@ class FleetReader {
     shared.link = link(reader, "wifi6");
     if (reader.has("traffic")) shared.traffic = load(reader.table(traffic_key));
     reader.finish();
-    if (!base::is_printable(shared.name)) reader.error("name", "expected printable characters");
+    check_name(reader, shared.name);
     if (!shared_.emplace(shared.name, static_cast<int>(fleet_.shared_links.size())).second) {
       reader.error("name", fmt::format("\"{}\" is there already", shared.name));
     }
     fleet_.shared_links.push_back(std::move(shared));
   }
 
+  static void check_name(TableReader& reader, const std::string& name) {
+    constexpr std::size_t longest = 255;
+    if (!name.empty() && name.size() <= longest && base::is_printable(name)) return;
+    reader.error("name", "expected printable characters, at most 255 bytes");
+  }
+
   void read_server(TableReader reader) {
     NodeConfig node;
     NodeIdentity identity;
     node.name = reader.text({"name", "name of the server in tables"}, "server");
-    if (!base::is_printable(node.name)) reader.error("name", "expected printable characters");
+    check_name(reader, node.name);
     names_.insert(node.name);
     const auto machine = read_machine(reader, identity, "server-generic");
     node.memory = machine->memory;
@@ -150,9 +156,7 @@ class FleetReader {
         {"name", "name of the node in tables; numbered where there are several", "its device"},
         identity.device);
     const bool numbered = count > 1 || !reader.has("name");
-    if (name.empty() || !base::is_printable(name)) {
-      reader.error("name", "expected printable characters");
-    }
+    check_name(reader, name);
     reader.finish();
     for (std::int64_t i = 0; i < count; ++i) {
       NodeConfig one = node;

@@ -148,6 +148,8 @@ TEST_F(Csv, HeadingsOfKnownDataSets) {
       {"tweet_id,airline_sentiment,text", "nlt"},
       {"label-coarse,label-fine,text", "lot"},
       {"Score,Text", "lt"},
+      {"topic_id,text", "lt"},
+      {"id,sentiment_id,review", "nlt"},
       {"target,ids,date,flag,user,text", "lnooot"},
   };
   for (const Case& c : cases) {

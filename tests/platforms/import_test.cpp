@@ -308,6 +308,12 @@ TEST(Imports, OneTornLineStopsNone) {
   EXPECT_EQ(link.time.size(), 40U);  // and the end of the last second
   EXPECT_THAT(link.remarks, testing::Contains(HasSubstr("g.csv:22: has 1 cells")));
   expect_error([&] { import_mlperf_power(watts + "x\n", "p.csv"); }, "p.csv:21");
+  // A date that only another order could read is torn as well.
+  std::string dates;
+  for (int i = 0; i < 40; ++i) {
+    dates += fmt::format("Time,{}-2021 17:01:{:02},Watts,5\n", i == 20 ? "18-10" : "08-25", i);
+  }
+  EXPECT_EQ(import_mlperf_power(dates, "p.csv").time.size(), 39U);
 }
 
 TEST(MlperfPower, WhatIsWrongIsNamedWithItsLine) {
@@ -503,6 +509,33 @@ TEST(TegrastatsTrace, OfATornStampNothingIsBelieved) {
   }
 }
 
+// A board without a battery starts in 2000, and is set soon after: the order of day and month is
+// that of the steps between rows, however far it was set.
+TEST(TegrastatsTrace, AClockThatIsSetFarDoesNotTurnItsDatesRound) {
+  std::string log;
+  for (const char* stamp : {"01-01-2000 00:00:10", "01-01-2000 00:00:11", "10-01-2025 23:59:58",
+                            "10-01-2025 23:59:59", "10-02-2025 00:00:00", "10-02-2025 00:00:01"}) {
+    log += std::string(stamp) + " " + tegrastats_line(1) + "\n";
+  }
+  const Trace t = import_tegrastats(log, "t.log", 1);
+  EXPECT_EQ(t.time.back() - t.time.front(), 5);
+}
+
+// Without a year the day after February 28 is what the log says it is.
+TEST(TegrastatsTrace, FebruaryWithoutAYear) {
+  const auto length = [](const std::vector<std::string>& stamps) {
+    std::string log;
+    for (const std::string& stamp : stamps) log += stamp + " " + tegrastats_line(1) + "\n";
+    const Trace t = import_tegrastats(log, "t.log", 1);
+    return t.time.back() - t.time.front();
+  };
+  EXPECT_EQ(length({"Feb 28 23:59:58", "Feb 28 23:59:59", "Mar 01 00:00:00", "Mar 01 00:00:01"}),
+            3);
+  EXPECT_EQ(length({"Feb 28 23:59:59", "Feb 29 00:00:00", "Feb 29 23:59:59", "Mar 01 00:00:00"}),
+            86401);
+  EXPECT_EQ(length({"Feb 27 00:00:00", "Mar 01 00:00:00", "Mar 01 00:00:01"}), 3 * 86400 + 1);
+}
+
 TEST(TegrastatsTrace, NumbersOfLinesAreNoTimes) {
   std::string log;
   for (std::size_t i = 0; i < 20; ++i)
@@ -510,6 +543,13 @@ TEST(TegrastatsTrace, NumbersOfLinesAreNoTimes) {
   const Trace t = import_tegrastats(log, "t.log", 0.5);
   EXPECT_EQ(t.time[2], 1);
   EXPECT_THAT(t.remarks, testing::Contains(HasSubstr("have no date")));
+  // grep -n
+  log.clear();
+  for (std::size_t i = 0; i < 40; ++i) {
+    log += fmt::format("{}:20:05:{:02} ", i + 1, i) + tegrastats_line(i) + "\n";
+  }
+  const Trace of_day = import_tegrastats(log, "t.log", 0.5);
+  EXPECT_EQ(of_day.time.back() - of_day.time.front(), 39);
 }
 
 TEST(TegrastatsTrace, LinesMayEndAsTheyDidOnAMacintosh) {

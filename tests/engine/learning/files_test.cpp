@@ -61,7 +61,7 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
                      {"none", at::empty({0, 3})},
                      {"d", at::tensor(std::vector<int>{1, -2}, at::kInt)}};
   write_safetensors(file, content);
-  const TensorFile read = read_safetensors(file);
+  const TensorFile read = read_safetensors(file, {}, Origin::kept);
   EXPECT_EQ(read.metadata, content.metadata);
   for (const auto& [name, tensor] : content.tensors) {
     ASSERT_NE(read.find(name), nullptr) << name;
@@ -74,6 +74,28 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
   std::memcpy(&length, raw.data(), sizeof length);
   EXPECT_EQ(length % 8, 0U);
   EXPECT_THAT(raw, HasSubstr(R"("a":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]})"));
+}
+
+// Of a file that we keep for ourselves no bit may be another; whoever changes one elsewhere may.
+TEST(Safetensors, OfWhatIsKeptEveryBitCounts) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "a.safetensors";
+  TensorFile content;
+  content.metadata["samples"] = "5";
+  content.tensors = {{"a", at::randn({3})}, {"b", at::arange(2)}};
+  write_safetensors(file, content);
+  const std::string whole = convoy::test::read_file(file);
+  EXPECT_NO_THROW(read_safetensors(file, {}, Origin::kept));
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string rotten = whole;
+    rotten[bit / 8] = static_cast<char>(rotten[bit / 8] ^ (1 << bit % 8));
+    std::ofstream(file, std::ios::binary) << rotten;
+    EXPECT_THROW(read_safetensors(file, {}, Origin::kept), base::UserError) << bit;
+  }
+  std::string changed = whole;
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  std::ofstream(file, std::ios::binary) << changed;
+  EXPECT_NO_THROW(read_safetensors(file));
 }
 
 TEST(Safetensors, DamagedAndHostileFilesAreRefused) {
