@@ -185,8 +185,7 @@ class LiveServer::Impl : public LiveHost {
       check_over();
       end_the_stuck();
     });
-    constexpr std::chrono::seconds longest(10);
-    told.wait_for(longest);
+    told.wait_for(options_.patience);
   }
 
   // Who takes nothing of what it is told is not waited for.
@@ -196,8 +195,9 @@ class LiveServer::Impl : public LiveHost {
     status_timer_.expires_after(every);
     status_timer_.async_wait([this](Error error) {
       if (error) return;
-      constexpr std::chrono::seconds longest(2);
-      for (const auto& session : std::set(sessions_)) session->end_if_stuck(longest);
+      for (const auto& session : std::set(sessions_)) {
+        session->end_if_stuck(options_.patience_when_stuck);
+      }
       end_the_stuck();
     });
   }

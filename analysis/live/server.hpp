@@ -8,6 +8,7 @@
 //   ... the run, which calls state.put() ...
 //   server.run_is_over();                                  // tells everybody, waits a moment
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -27,6 +28,10 @@ struct LiveOptions {
   std::string version;           // of Convoy
   bool pausable = true;          // no: real devices do not wait
   std::function<void()> stop;    // somebody wants the run to end; called in the server's thread
+  // How long the end of a run waits for those who are told of it, and for those to whom nothing
+  // gets through.
+  std::chrono::milliseconds patience{10'000};
+  std::chrono::milliseconds patience_when_stuck{2'000};
 };
 
 class LiveServer {

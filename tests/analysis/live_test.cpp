@@ -341,7 +341,7 @@ TEST_F(LiveServerTest, LookersKeepNobodyOutWhoHasTheToken) {
 }
 
 // More than the sockets' buffers hold, told to somebody who reads none of it: the run's end does
-// not wait for him as long as it would for one who reads.
+// not wait for him, though it would wait for one who reads.
 TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
   HandMadeStore store(folder_.path() / "large");
   store.node(0, "server");
@@ -349,15 +349,13 @@ TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
   store.end.virtual_time_s = 2;
   store.write();
   options_.folder = folder_.path() / "large";
+  options_.patience = std::chrono::hours(1);
   LiveServer server(options_, state_);
   begin();
   const Client silent(io_, endpoint(), authority(), "/live");
   // It is among those who look.
   ASSERT_TRUE(test::eventually([&] { return state_.wants_status(); }));
-  const auto begun = std::chrono::steady_clock::now();
-  server.run_is_over();
-  // Its patience is 2 s with those who take nothing, and 10 s with those who do.
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(9));
+  server.run_is_over();  // returns
 }
 
 // One who reads is told all of it, however slowly.
