@@ -121,7 +121,8 @@ Trace capacity(const json& all, const json& client, const std::string& file,
 
 std::vector<std::string> fedscale_clients(std::string_view text, const std::string& file) {
   std::vector<std::string> ids;
-  for (const auto& [id, client] : parsed(text, file).items()) ids.push_back(id);
+  const json all = parsed(text, file);
+  for (const auto& [id, client] : all.items()) ids.push_back(id);
   return ids;
 }
 
