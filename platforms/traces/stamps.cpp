@@ -301,22 +301,24 @@ std::optional<Stamp> find_stamp(std::string_view before, DateOrder order) {
 }
 
 DateOrder order_of(const std::vector<std::string_view>& stamped) {
-  // How many are dates then, and how much time they span, back and forth.
-  const auto reading = [&](DateOrder order) {
-    std::size_t dates = 0;
+  // How much time they span then, back and forth; one that is no date counts as a day, so that a
+  // single damaged one does not turn all others round.
+  const auto span_of = [&](DateOrder order) {
     double span = 0;
     std::optional<double> last;
     for (const std::string_view text : stamped) {
       const auto stamp = find_stamp(text, order);
-      if (!stamp || stamp->kind != Stamp::Kind::date) continue;
-      ++dates;
+      if (!stamp || stamp->kind != Stamp::Kind::date) {
+        span += day_s;
+        continue;
+      }
       // A clock that was set jumps by whatever it was wrong.
       if (last) span += std::min(std::abs(stamp->seconds - *last), day_s);
       last = stamp->seconds;
     }
-    return std::pair(dates, -span);
+    return span;
   };
-  return reading(DateOrder::day_first) > reading(DateOrder::month_first) ? DateOrder::day_first
+  return span_of(DateOrder::day_first) < span_of(DateOrder::month_first) ? DateOrder::day_first
                                                                          : DateOrder::month_first;
 }
 

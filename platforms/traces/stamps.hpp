@@ -42,8 +42,8 @@ struct Stamp {
 // Nothing where there is none. Names of months are English.
 std::optional<Stamp> find_stamp(std::string_view before, DateOrder order = DateOrder::month_first);
 
-// The order in which more of the stamps of one log are dates; where all are in both, that in which
-// they span less time (across midnight a wrong one jumps by a month); else the month first.
+// The order in which the stamps of one log span less time: across midnight a wrong one jumps by a
+// month, and what is no date in an order counts as a day. Where both are alike, the month first.
 DateOrder order_of(const std::vector<std::string_view>& stamped);
 
 // Lines of a log that cannot be read: one in a hundred may be torn, and is left out with a remark.
