@@ -1,6 +1,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -156,6 +157,30 @@ void remove_database(const std::filesystem::path& path) {
   std::filesystem::remove(path);
 }
 
+constexpr int readers_may_take_ms = 30'000;
+
+// Waits for those who read it: they hold the lock for moments, while a log is begun or taken up.
+SQLite::Database open_for_writing(const std::filesystem::path& path, int more = 0) {
+  return {path.string(), SQLite::OPEN_READWRITE | more, readers_may_take_ms};
+}
+
+// Does what SQLite may refuse at once while somebody is reading, without waiting, until it is done.
+// False where they stay for longer than that.
+template <class Action>
+bool between_readers(std::chrono::milliseconds longest, Action action) {
+  constexpr std::chrono::milliseconds pause(25);
+  const auto end = std::chrono::steady_clock::now() + longest;
+  while (true) {
+    try {
+      if (action()) return true;
+    } catch (const SQLite::Exception& e) {
+      if (e.getErrorCode() != SQLITE_BUSY && e.getErrorCode() != SQLITE_LOCKED) throw;
+    }
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 // All of it into the file itself; waits for those who are reading. False where somebody keeps on:
 // what is left in the log belongs to the file, and must neither be lost with it nor come over
 // another.
@@ -163,20 +188,16 @@ bool empty_the_log(SQLite::Database& database, int longest_ms) {
   database.setBusyTimeout(longest_ms);
   return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
 }
-constexpr int readers_may_take_ms = 30'000;
-
-// A file that will not be written any more needs no log: it can be read where nobody may write.
-// SQLite does not wait for those who are just reading. If they stay, the store stays as it is,
-// which is as good but for that.
+// A file that will not be written any more needs no log: it can be read where nobody may write. If
+// readers stay, the store stays as it is, which is as good but for that.
 void leave_wal(SQLite::Database& database) {
-  constexpr int attempts = 20;
-  constexpr std::chrono::milliseconds pause(25);
-  for (int i = 0; i < attempts; ++i) {
-    if (i > 0) std::this_thread::sleep_for(pause);
-    try {
-      if (database.execAndGet("PRAGMA journal_mode = DELETE").getString() != "wal") return;
-    } catch (const SQLite::Exception&) {  // it is locked
-    }
+  constexpr std::chrono::milliseconds longest(500);
+  database.setBusyTimeout(0);
+  try {
+    between_readers(longest, [&] {
+      return database.execAndGet("PRAGMA journal_mode = DELETE").getString() != "wal";
+    });
+  } catch (const SQLite::Exception&) {  // all of it is in the file
   }
 }
 
@@ -196,7 +217,7 @@ bool is_blank(SQLite::Database& database) {
 // Writing: after a power cut its very first step may have to be taken back.
 bool is_blank_file(const std::filesystem::path& path) {
   try {
-    SQLite::Database database(path, SQLite::OPEN_READWRITE);
+    SQLite::Database database = open_for_writing(path);
     return is_blank(database);
   } catch (const SQLite::Exception&) {
     return false;  // something else: others say what
@@ -210,12 +231,17 @@ std::int64_t journal_entries(const std::filesystem::path& path, const std::strin
   bool empty = true;
   std::int64_t entries = -1;
   try {
-    SQLite::Database database(path, SQLite::OPEN_READWRITE);
+    SQLite::Database database = open_for_writing(path);
     if (is_blank(database)) return -1;
     check_store(path, database);
     if (!is_same_course(read_run(database).run, hash, course)) return -1;
     empty = empty_the_log(database, readers_may_take_ms);
     entries = database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
+  } catch (const SQLite::Exception& e) {
+    // What cannot be looked at now is not nothing.
+    if (e.getErrorCode() == SQLITE_BUSY || e.getErrorCode() == SQLITE_LOCKED)
+      fail_for_readers(path);
+    return -1;
   } catch (const std::exception&) {
     return -1;
   }
@@ -343,7 +369,7 @@ class StoreWriter::Impl {
     settle(final_path_, run.scenario_hash, run.course);
     if (!std::filesystem::exists(final_path_)) return false;
     try {
-      SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
+      SQLite::Database old = open_for_writing(final_path_);
       if (is_blank(old)) return false;
       check_store(final_path_, old);
       const StoredRun stored = read_run(old);
@@ -375,9 +401,13 @@ class StoreWriter::Impl {
   }
 
   void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
-    database_ =
-        std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    database_->exec(durable_ ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = MEMORY");
+    database_ = std::make_unique<SQLite::Database>(open_for_writing(path_, SQLite::OPEN_CREATE));
+    const bool begun = between_readers(std::chrono::milliseconds(readers_may_take_ms), [this] {
+      database_->execAndGet(durable_ ? "PRAGMA journal_mode = WAL"
+                                     : "PRAGMA journal_mode = MEMORY");
+      return true;
+    });
+    if (!begun) fail_for_readers(path_);
     database_->exec(durable_ ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = OFF");
     SQLite::Transaction transaction(*database_);
     database_->exec(schema_sql);
@@ -426,7 +456,7 @@ class StoreWriter::Impl {
     }
     // The old log must not come over the new file, whoever still has it open.
     {
-      SQLite::Database old(final_path_, SQLite::OPEN_READWRITE);
+      SQLite::Database old = open_for_writing(final_path_);
       if (!empty_the_log(old, readers_may_take_ms)) fail_for_readers(final_path_);
     }
     remove_log(final_path_);

@@ -7,7 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
+#include <vector>
 
 #include "tests/support/files.hpp"
 #include "tests/support/programs.hpp"
@@ -68,6 +70,42 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   EXPECT_EQ(journal_entries(store_path(folder.path())), 3000);
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "run.sqlite.new"));
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
+}
+
+// Whoever opens it again and again holds the lock for moments: as it is begun, taken up after a
+// kill, ended.
+TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
+  const TemporaryFolder folder;
+  std::atomic<int> looks = 0;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        for (const auto& file : {store_path(folder.path()), store_under_way(folder.path())}) {
+          try {
+            SQLite::Database database(file, SQLite::OPEN_READONLY);
+            SQLite::Statement all(database, "SELECT name FROM sqlite_master");
+            while (all.executeStep()) ++looks;
+          } catch (const SQLite::Exception&) {  // it is not there, or the writer has the lock
+          }
+          std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    {
+      StoreWriter killed(folder.path(), run, {{}}, StoreMode::overwrite);
+      write_journal(killed, 20);
+    }
+    StoreWriter resumed(folder.path(), run, {{}}, StoreMode::resume);
+    ASSERT_EQ(resumed.take_old_journal().size(), 20) << i;
+    write_journal(resumed, 30);
+    resumed.finish({RunStatus::done, "", 1}, {}, {});
+    ASSERT_EQ(journal_entries(store_path(folder.path())), 30) << i;
+  }
+  readers.clear();
+  EXPECT_GT(looks, 0);
 }
 
 TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
