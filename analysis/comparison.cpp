@@ -182,6 +182,7 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
 
 Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target) {
   std::vector<Aim> aims;
+  aims.reserve(runs.size());
   for (const RunSummary& run : runs) aims.push_back({run.target, run.figures.accuracy_best});
   const double shortest = shortest_run(runs);
   Cases cases;

@@ -145,7 +145,7 @@ std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<
       if (point.status == PointStatus::done) aims.push_back({point.target, best_of(point.curve)});
     }
   }
-  const std::optional<Level> level = common_level(wanted, aims);
+  std::optional<Level> level = common_level(wanted, aims);
   for (SweepResults& sweep : sweeps) {
     // What was told of another level goes.
     const std::vector<FigureName> names = figures_to(level.value_or(Level{}));

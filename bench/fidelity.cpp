@@ -111,7 +111,7 @@ class Testbed {
     const Beside fast(agent("fast"), fast_core);
     const Beside slow(agent("slow"), slow_core);
     const Beside neighbour(training(), slow_core);
-    const std::string store = in(fmt::format("measured-{}", run));
+    std::string store = in(fmt::format("measured-{}", run));
     command(fmt::format(
         "taskset -c {} {} run {} -o {} --quiet --listen 127.0.0.1:{} --insecure "
         "--set fleet.nodes.0.backend=hil --set fleet.nodes.1.backend=hil > {} 2>&1",

@@ -108,7 +108,8 @@ int check(const ScenarioArguments& arguments) {
   if (scenario.training.learn && !scenario.initial_weights.empty()) {
     // That the file fits the model: the engine alone can read it.
     const auto schedule = scenario.schedule.make(scenario.setting);
-    sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);
+    [[maybe_unused]] const auto weights =
+        sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);
   }
   const auto real =
       std::count_if(scenario.identities.begin(), scenario.identities.end(),

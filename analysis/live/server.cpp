@@ -145,7 +145,8 @@ class LiveServer::Impl : public LiveHost {
       const auto looker = std::find_if(sessions_.begin(), sessions_.end(),
                                        [](const auto& s) { return s->gives_way(); });
       if (session->gives_way() || looker == sessions_.end()) return false;
-      const auto leaves = *looker;
+      // A copy: ending takes it out of the set.
+      const auto leaves = *looker;  // NOLINT(performance-unnecessary-copy-initialization)
       leaves->end();
     }
     sessions_.insert(session);

@@ -200,6 +200,7 @@ class Layout {
   }
   [[nodiscard]] std::string said(const std::vector<std::size_t>& columns) const {
     std::vector<std::string> names;
+    names.reserve(columns.size());
     for (const std::size_t c : columns) names.push_back("\"" + cell(c) + "\"");
     return base::list_of(names, "and");
   }

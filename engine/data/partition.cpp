@@ -173,6 +173,7 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
   const auto least = std::min(options.least, static_cast<std::int64_t>(all.size() / n));
   const auto deal_drawn = [&](const std::vector<Indices>& groups) {
     std::vector<std::size_t> sizes;
+    sizes.reserve(groups.size());
     for (const Indices& group : groups) sizes.push_back(group.size());
     const Draws::Ends ends = Draws(sizes, n, options.alpha, least).best(random, done);
     for (std::size_t g = 0; g < groups.size(); ++g) deal(groups[g], ends[g], parts);

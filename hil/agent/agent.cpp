@@ -273,7 +273,7 @@ class Agent::Impl {
       received.transfer = transfer;
       received.task = task;
       received.attempt = attempt;
-      connection_->send(std::move(received));
+      connection_->send(received);
     });
   }
 
@@ -309,7 +309,7 @@ class Agent::Impl {
     readings.gpu_load = or_nan(now.gpu_load);
     readings.memory_used_bytes = or_nan(now.memory_used_bytes);
     readings.memory_total_bytes = or_nan(now.memory_total_bytes);
-    connection_->send(std::move(readings));
+    connection_->send(readings);
   }
 
   // --- the trainer's events, brought to this thread ---------------------------------------------
@@ -326,7 +326,7 @@ class Agent::Impl {
   // milliseconds behind a thread that computes.
   void say_first(wire::BeganT said) {
     if (io_.get_executor().running_in_this_thread()) {
-      if (connection_) connection_->send(std::move(said));
+      if (connection_) connection_->send(said);
       return;
     }
     const auto sent = std::make_shared<std::promise<void>>();
@@ -358,13 +358,13 @@ class Agent::Impl {
         connection_->finish(reason);
       });
     };
-    e.began = [this](wire::BeganT said) { say_first(std::move(said)); };
-    e.ended = [this](wire::EndedT said) { say(std::move(said)); };
+    e.began = [this](wire::BeganT said) { say_first(said); };
+    e.ended = [this](wire::EndedT said) { say(said); };
     e.failed = [this](wire::FailedT said) {
       spdlog::warn("task {}: {}", said.task, said.reason);
       say(std::move(said));
     };
-    e.cancelled = [this](wire::CancelledT said) { say(std::move(said)); };
+    e.cancelled = [this](wire::CancelledT said) { say(said); };
     e.upload = [this](std::int64_t task, std::int32_t attempt, engine::Parcel parcel) {
       asio::post(io_,
                  [this, task, attempt, p = std::make_shared<engine::Parcel>(std::move(parcel))] {

@@ -146,7 +146,7 @@ void Connection::write_chunk() {
   kept_ = out.parcel;  // shares the memory
   if (out.offset == out.total) parcels_.pop_front();
   const bool zstd = chunk.zstd;
-  write(pack_body(std::move(chunk)), zstd ? std::vector<std::span<const std::byte>>() : raw,
+  write(pack_body(chunk), zstd ? std::vector<std::span<const std::byte>>() : raw,
         zstd ? std::move(small) : std::vector<std::byte>());
 }
 
@@ -305,7 +305,7 @@ void Connection::handle(const wire::Message& message) {
     wire::PongT pong;
     pong.sent_ns = ping->sent_ns();
     pong.here_ns = steady_nanoseconds();
-    send(std::move(pong));
+    send(pong);
     return;
   }
   if (const wire::Pong* pong = message.body_as_Pong()) {
@@ -413,7 +413,7 @@ void Connection::tick() {
     wire::PingT ping;
     ping.sent_ns = steady_nanoseconds();
     pings_.push_back(ping.sent_ns);
-    send(std::move(ping));
+    send(ping);
   }
 }
 

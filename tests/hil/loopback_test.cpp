@@ -315,7 +315,14 @@ TEST_F(Loopback, AnInterruptedRunIsResumed) {
   ASSERT_EQ(real.wait(), 3) << real.output();
   auto& again = coordinator("real", {"--resume"});
   ASSERT_EQ(again.wait(120), 0) << again.output();
-  EXPECT_FALSE(aggregated("real").empty());
+  const auto counts = aggregated("real");
+  EXPECT_FALSE(counts.empty());
+  // Once it is done its nodes have forgotten it: a later stop is no way to go on.
+  sets.back() = "stop.tasks=60";
+  auto& later = coordinator("real", {"--resume"});
+  EXPECT_NE(later.wait(60), 0);
+  EXPECT_THAT(later.output(), HasSubstr("its real nodes have forgotten it"));
+  EXPECT_EQ(aggregated("real"), counts);
 }
 
 TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
