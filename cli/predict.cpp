@@ -30,6 +30,7 @@ struct PredictArguments {
   std::string optimizer = "sgd";
   bool all_exits = false;
   int image_size = 0;
+  int image_width = 0;
   int sequence = 0;
   bool json = false;
 };
@@ -70,6 +71,7 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
 
 int predict(PredictArguments arguments) {
   if (arguments.image_size > 0) arguments.model.image_size = arguments.image_size;
+  if (arguments.image_width > 0) arguments.model.image_width = arguments.image_width;
   if (arguments.sequence > 0) arguments.model.sequence = arguments.sequence;
   if (!arguments.all_exits) arguments.model.exits = {1.0};
   base::Diagnostics problems;
@@ -77,6 +79,13 @@ int predict(PredictArguments arguments) {
   std::vector<std::string> assumed;
   const platforms::Machine machine = machine_of(arguments, catalogue, problems, assumed);
   const engine::Architecture a = engine::make_architecture(arguments.model);
+  const bool text = a.input == engine::InputKind::tokens;
+  if (text && (arguments.image_size > 0 || arguments.image_width > 0)) {
+    throw base::UserError("--image-size: " + a.name + " reads tokens and has no image");
+  }
+  if (!text && arguments.sequence > 0) {
+    throw base::UserError("--sequence: " + a.name + " reads images and has no tokens");
+  }
   const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, arguments.rate));
   const bool training = arguments.mode == "training";
   const engine::StepCost step =
@@ -176,6 +185,9 @@ void add_predict(CLI::App& app, int& status) {
   arguments->model.classes = 1000;
   verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
   verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")
+      ->check(CLI::Range(1, 4096));
+  verb->add_option("--image-width", arguments->image_width,
+                   "Pixels across, where --image-size is the height (as high as wide)")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--sequence", arguments->sequence, "Tokens a sample (the architecture's own)")
       ->check(CLI::Range(1, 4096));

@@ -58,6 +58,7 @@ Writer write(const ModelOptions& m) {
       .number("attention_dropout", m.attention_dropout)
       .text("attention_scale", m.scale_by_width ? "width" : "head")
       .integer("image_size", m.image_size)
+      .integer("image_width", m.image_width)
       .integer("channels", m.channels)
       .integer("sequence", m.sequence)
       .integer("vocabulary", m.vocabulary);

@@ -94,8 +94,8 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
   switch (layer.kind) {
     case LayerKind::conv2d:
       return at::conv2d(x, parameter(0), layer.bias ? parameter(1) : none,
-                        {layer.stride, layer.stride}, {layer.padding, layer.padding}, {1, 1},
-                        layer.parts);
+                        {layer.stride, layer.stride}, {layer.padding, layer.padding},
+                        {layer.dilation, layer.dilation}, layer.parts);
     case LayerKind::linear:
       return at::linear(x, parameter(0), layer.bias ? parameter(1) : none);
     case LayerKind::batch_norm: {
@@ -114,6 +114,12 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return at::gelu(x);
     case LayerKind::tanh:
       return at::tanh(x);
+    case LayerKind::sigmoid:
+      return at::sigmoid(x);
+    case LayerKind::hard_sigmoid:
+      return at::hardsigmoid(x);
+    case LayerKind::hard_swish:
+      return at::hardswish(x);
     case LayerKind::dropout:
       return dropout(x, layer.rate, mode);
     case LayerKind::max_pool:
@@ -125,7 +131,7 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       if (x.size(2) == layer.kernel && x.size(3) == layer.kernel) return x;
       return at::adaptive_avg_pool2d(x, {layer.kernel, layer.kernel});
     case LayerKind::global_pool:
-      return x.mean({2, 3});
+      return x.mean({2, 3}, layer.keeps);
     case LayerKind::flatten:
       return x.flatten(1);
     case LayerKind::tokens: {
@@ -146,6 +152,10 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return x.select(1, 0);
     case LayerKind::add:
       return x + values[static_cast<std::size_t>(t.inputs.back())];
+    case LayerKind::scale:
+      return x * values[static_cast<std::size_t>(t.inputs.back())];
+    case LayerKind::upsample:
+      return at::upsample_bilinear2d(x, {layer.height, layer.width}, false);
     case LayerKind::concat: {
       Tensors parts;
       for (const int input : t.inputs) parts.push_back(values[static_cast<std::size_t>(input)]);

@@ -42,6 +42,13 @@ const std::map<std::string, Maker>& makers() {
       {"squeezenet1_0", make_squeezenet},
       {"squeezenet1_1", make_squeezenet},
       {"mobilenet_v2", make_mobilenet},
+      {"mobilenet_v3_large", make_mobilenet_v3},
+      {"fcn_resnet50", make_segmentation},
+      {"fcn_resnet101", make_segmentation},
+      {"deeplabv3_resnet50", make_segmentation},
+      {"deeplabv3_resnet101", make_segmentation},
+      {"deeplabv3_mobilenet_v3_large", make_segmentation},
+      {"lraspp_mobilenet_v3_large", make_segmentation},
       {"mnasnet0_5", make_mnasnet},
       {"mnasnet0_75", make_mnasnet},
       {"mnasnet1_0", make_mnasnet},
@@ -53,6 +60,7 @@ const std::map<std::string, Maker>& makers() {
       {"vit-0.11b", make_vit},
       {"bert-small", make_bert},
       {"bert-base", make_bert},
+      {"bert-large", make_bert},
   };
   return all;
 }
@@ -106,6 +114,8 @@ ModelOptions read_model(base::TableReader& reader) {
                     scales, 0) == 1;
   constexpr const char* of_data = "the data's or its own";
   options.image_size = integer({"image_size", "pixels a side (images)", of_data}, 1, 4096);
+  options.image_width = integer(
+      {"image_width", "pixels across, where image_size is the height", "image_size"}, 1, 4096);
   options.channels =
       integer({"channels", "channels of an image: 1 grey, 3 colour (images)", of_data}, 1, 64);
   options.sequence = integer({"sequence", "tokens a sample (texts)", of_data}, 1, 4096);
@@ -119,7 +129,7 @@ ModelOptions read_model(base::TableReader& reader) {
     std::sort(options.exits.begin(), options.exits.end());
   }
   const bool text = options.architecture.starts_with("bert");
-  for (const char* key : {"image_size", "channels"}) {
+  for (const char* key : {"image_size", "image_width", "channels"}) {
     if (text && reader.has(key)) {
       reader.error(key, fmt::format("{} reads tokens and has no image", options.architecture));
     }

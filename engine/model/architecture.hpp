@@ -20,18 +20,21 @@
 namespace convoy::engine {
 
 enum class LayerKind {
-  conv2d,      // features out, kernel, stride, padding, bias, parts
+  conv2d,      // features out, kernel, stride, padding, dilation, bias, parts
   linear,      // on the features of every position
   batch_norm,  // affine, over features, with running statistics (buffers)
   layer_norm,  // affine, over features
   relu,
   gelu,
   tanh,
+  sigmoid,
+  hard_sigmoid,   // clamp(x + 3, 0, 6) / 6
+  hard_swish,     // x times that (Howard et al. 2019)
   dropout,        // rate
   max_pool,       // kernel, stride, padding, ceil
   average_pool,   // kernel, stride
   adaptive_pool,  // mean over windows, so many that kernel x kernel positions are left
-  global_pool,    // mean over positions
+  global_pool,    // mean over positions, which are gone; keeps: one position is left
   flatten,        // positions into features
   tokens,         // positions become a row of tokens, with a CLS token in front (if cls) and
                   // learned positions; over an embedding: learned positions and segments
@@ -39,6 +42,8 @@ enum class LayerKind {
   attention,      // in: q, k and v side by side (3 x features); out: features; heads
   select_first,   // the first token
   add,            // of two tensors of the same shape
+  scale,          // the first input times the second, which has one position: a factor a channel
+  upsample,       // bilinear, to height x width positions
   concat,         // of tensors with the same positions: features side by side
   scatter,        // puts the kept rows of a group back to their places in the full width
 };
@@ -53,9 +58,13 @@ struct Layer {
   int kernel = 1;    // conv2d, pools
   int stride = 1;
   int padding = 0;
-  int parts = 1;  // conv2d: features in and out fall into so many parts, each its own ("groups")
+  int dilation = 1;  // conv2d: positions from one of the window's to the next
+  int parts = 1;     // conv2d: features in and out fall into so many parts, each its own ("groups")
   bool ceil = false;  // max_pool: a last window may reach over the edge
   bool bias = false;
+  bool keeps = false;  // global_pool: gives a map of one position
+  int height = 0;      // upsample
+  int width = 0;
   bool cls = false;    // tokens
   int segments = 0;    // tokens over an embedding: learned segment vectors
   int heads = 0;       // attention
@@ -104,6 +113,8 @@ struct Architecture {
   int height = 0;    // image, pixels
   int width = 0;
   int sequence = 0;  // tokens a sample
+  // Scores for every pixel in place of one row: no data here has such labels, so for timing only.
+  bool per_pixel = false;
 
   Block stem;  // may have no layers
   std::vector<Block> blocks;
@@ -128,7 +139,8 @@ struct ModelOptions {
   // Scores are divided by the root of the features of a head, as everywhere, or of the full width,
   // as in Co-S2P's published code.
   bool scale_by_width = false;
-  std::optional<int> image_size;  // pixels; otherwise the architecture's own
+  std::optional<int> image_size;   // pixels a side; otherwise the architecture's own
+  std::optional<int> image_width;  // pixels across, where image_size is the height alone
   std::optional<int> channels;
   std::optional<int> sequence;  // tokens a sample
   std::optional<int> vocabulary;

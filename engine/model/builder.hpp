@@ -14,6 +14,21 @@ namespace convoy::engine {
 class BlockBuilder {
  public:
   explicit BlockBuilder(std::string name) { block_.name = std::move(name); }
+  // Goes on with layers that are there.
+  explicit BlockBuilder(Block block) : block_(std::move(block)) {}
+
+  // All layers of a block after those that are there; their names begin with its own.
+  int append(const Block& block) {
+    const int from = block_.last();  // block_input where there are none
+    for (Layer layer : block.layers) {
+      layer.name = block.name + "_" + layer.name;
+      for (int& input : layer.inputs) {
+        input = input == Layer::block_input ? from : from + 1 + input;
+      }
+      put(std::move(layer));
+    }
+    return last();
+  }
 
   int conv(std::string name, int features, int kernel, int stride, bool bias, int group = -1,
            std::vector<int> inputs = {}) {
@@ -36,15 +51,39 @@ class BlockBuilder {
                 .bias = bias,
                 .group = group});
   }
+  // The window's positions lie `dilation` apart; as many positions come out as went in.
+  int dilated(std::string name, int features, int kernel, int dilation, int group = -1,
+              std::vector<int> inputs = {}) {
+    return put({.kind = LayerKind::conv2d,
+                .name = std::move(name),
+                .inputs = std::move(inputs),
+                .features = features,
+                .kernel = kernel,
+                .padding = dilation * (kernel / 2),
+                .dilation = dilation,
+                .group = group});
+  }
   // One window for each channel.
-  int depthwise(std::string name, int features, int kernel, int stride) {
+  int depthwise(std::string name, int features, int kernel, int stride, int dilation = 1) {
     return put({.kind = LayerKind::conv2d,
                 .name = std::move(name),
                 .features = features,
                 .kernel = kernel,
                 .stride = stride,
-                .padding = kernel / 2,
+                .padding = dilation * (kernel / 2),
+                .dilation = dilation,
                 .parts = features});
+  }
+  // The mean over all positions as a map of one position, to be convolved further.
+  int pooled_map(std::string name, std::vector<int> inputs = {}) {
+    return put({.kind = LayerKind::global_pool,
+                .name = std::move(name),
+                .inputs = std::move(inputs),
+                .keeps = true});
+  }
+  int upsample(std::string name, int height, int width) {
+    return put(
+        {.kind = LayerKind::upsample, .name = std::move(name), .height = height, .width = width});
   }
   // A layer without options of its own: norms, activations, pools over all positions.
   int plain(LayerKind kind, std::string name, std::vector<int> inputs = {}) {
@@ -117,13 +156,22 @@ inline Layer ceil_pool(std::string name) {
       .kind = LayerKind::max_pool, .name = std::move(name), .kernel = 3, .stride = 2, .ceil = true};
 }
 
+// Stem and blocks of a ResNet, and of MobileNetV3 (large), as torchvision builds them: what
+// classifiers and segmentation share. `dilated`: the last stages keep their positions, and the
+// windows grow in place of that.
+void add_resnet(Architecture& a, const std::string& name, bool dilated);
+void add_mobilenet_v3(Architecture& a, bool dilated);
+// What follows its blocks.
+Block mobilenet_v3_widening(std::string name);
+
 // Without layers yet; colour images of that size unless the options say otherwise.
 inline Architecture image_model(const ModelOptions& options, int size) {
   Architecture a;
   a.name = options.architecture;
   a.classes = options.classes;
   a.channels = options.channels.value_or(3);
-  a.height = a.width = options.image_size.value_or(size);
+  a.height = options.image_size.value_or(size);
+  a.width = options.image_width.value_or(a.height);
   a.stem.name = "stem";
   return a;
 }
@@ -135,6 +183,8 @@ Architecture make_vgg(const ModelOptions& options);
 Architecture make_densenet(const ModelOptions& options);
 Architecture make_squeezenet(const ModelOptions& options);
 Architecture make_mobilenet(const ModelOptions& options);
+Architecture make_mobilenet_v3(const ModelOptions& options);
+Architecture make_segmentation(const ModelOptions& options);
 Architecture make_mnasnet(const ModelOptions& options);
 Architecture make_mlp(const ModelOptions& options);
 Architecture make_cnn_small(const ModelOptions& options);

@@ -17,7 +17,13 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::gelu:
       return 8;
     case LayerKind::tanh:
+    case LayerKind::sigmoid:
+    case LayerKind::hard_sigmoid:
       return 4;
+    case LayerKind::hard_swish:
+      return 5;
+    case LayerKind::upsample:
+      return 8;  // four neighbours, weighted
     case LayerKind::dropout:
       return 2;
     case LayerKind::max_pool:
@@ -25,6 +31,7 @@ double elementwise_flops(const Layer& layer) {
       return static_cast<double>(layer.kernel) * layer.kernel;
     case LayerKind::relu:
     case LayerKind::add:
+    case LayerKind::scale:
     case LayerKind::tokens:
       return 1;
     default:
@@ -38,6 +45,13 @@ OpClass dense_class(const Layer& layer) {
 
 OpClass sparse_class(const Layer& layer) {
   return layer.kind == LayerKind::max_pool ? OpClass::pooling : OpClass::elementwise;
+}
+
+// Values that a layer of no dense class reads.
+double read_by(const Layer& layer, std::size_t inputs, double in, double out) {
+  if (layer.kind == LayerKind::concat) return out;
+  if (layer.kind == LayerKind::scale) return in;  // and a factor a channel
+  return static_cast<double>(inputs) * in;
 }
 
 // Multiply-adds of a dense layer on one sample, as FLOPs.
@@ -98,8 +112,7 @@ class StepWriter {
         put(OpClass::attention, product, in / 3 + scores + out);
         elementwise(0, 2 * out);
       } else {
-        const double read =
-            t.layer->kind == LayerKind::concat ? out : static_cast<double>(t.inputs.size()) * in;
+        const double read = read_by(*t.layer, t.inputs.size(), in, out);
         put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, read + out);
         if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
       }
@@ -132,7 +145,9 @@ class StepWriter {
         elementwise(0, 2 * in);
       } else {
         put(sparse_class(*t->layer), elementwise_flops(*t->layer) * out, in + 2 * out);
-        if (t->parameter_tensors > 0) elementwise(out, 2 * out);
+        // The gradients of a norm's weights, and of a scale's factors, are sums over the rest.
+        const bool sums = t->parameter_tensors > 0 || t->layer->kind == LayerKind::scale;
+        if (sums) elementwise(out, 2 * out);
       }
     }
   }

@@ -162,6 +162,7 @@ class StepWalk {
         return activation(out(t));
       }
       case LayerKind::relu:
+      case LayerKind::sigmoid:
       case LayerKind::tanh: {
         Held y = activation(out(t));
         keep(y);
@@ -180,9 +181,15 @@ class StepWalk {
         if (is_free(t)) return x;
         [[fallthrough]];
       case LayerKind::gelu:
+      case LayerKind::hard_sigmoid:
+      case LayerKind::hard_swish:
       case LayerKind::average_pool:
       case LayerKind::global_pool:
         keep(x);
+        return activation(out(t));
+      case LayerKind::scale:
+        keep(x);
+        keep(value(t.inputs.back()));
         return activation(out(t));
       case LayerKind::flatten:
       case LayerKind::select_first:
@@ -200,6 +207,7 @@ class StepWalk {
       case LayerKind::embedding:
       case LayerKind::add:
       case LayerKind::concat:
+      case LayerKind::upsample:
         return activation(out(t));
     }
     return {};
@@ -325,6 +333,10 @@ class StepWalk {
       case LayerKind::relu:
       case LayerKind::tanh:
       case LayerKind::gelu:
+      case LayerKind::sigmoid:
+      case LayerKind::hard_sigmoid:
+      case LayerKind::hard_swish:
+      case LayerKind::upsample:
       case LayerKind::max_pool:
       case LayerKind::average_pool:
       case LayerKind::global_pool:
@@ -332,6 +344,14 @@ class StepWalk {
         return give(x, workspace(in(t)));
       case LayerKind::flatten:
         return give(x, std::move(slope));
+      case LayerKind::scale: {
+        Held of_input = workspace(in(t));
+        {
+          const Held products = workspace(in(t));  // summed to the factors' gradients
+          give(t.inputs.back(), workspace(t.in.features * batch_));
+        }
+        return give(x, std::move(of_input));
+      }
       case LayerKind::adaptive_pool:
       case LayerKind::scatter:
         return give(x, is_free(t) ? std::move(slope) : workspace(in(t)));

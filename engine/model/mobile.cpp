@@ -1,6 +1,7 @@
-// Networks made small: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018) and
-// MNASNet (Tan et al. 2019), as torchvision has them, with ReLU in place of ReLU6. Nothing is
-// prunable: submodels are cut by depth.
+// Networks made small: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018),
+// MobileNetV3 (Howard et al. 2019) and MNASNet (Tan et al. 2019), as torchvision has them, with
+// ReLU in place of ReLU6 and LibTorch's usual norms. Nothing is prunable: submodels are cut by
+// depth.
 
 #include <algorithm>
 #include <map>
@@ -21,6 +22,12 @@ Block fire(int index, int squeeze, int expand, bool pool_before) {
   const int wide = b.plain(LayerKind::relu, "relu_expand3");
   b.plain(LayerKind::concat, "concat", {narrow, wide});
   return b.done();
+}
+
+// To the nearest multiple of 8, but never down by more than a tenth.
+int to_eighths(double wanted) {
+  const int near = std::max(8, static_cast<int>(wanted + 4) / 8 * 8);
+  return near >= 0.9 * wanted ? near : near + 8;
 }
 
 // Stages of MobileNetV2 and MNASNet: how much a block expands its input, features, blocks, stride
@@ -63,6 +70,62 @@ void add_stages(Architecture& a, const std::vector<Stage>& stages, int in) {
       in = s.features;
     }
   }
+}
+
+// A block of MobileNetV3: window, features inside, features out, whether channels are weighed
+// (squeeze and excitation), whether it bends by hard swish (else by ReLU).
+struct Bottleneck {
+  int kernel;
+  int inner;
+  int features;
+  bool weighed;
+  bool swish;
+  int stride = 1;
+};
+
+const std::vector<Bottleneck>& bottlenecks() {
+  static const std::vector<Bottleneck> all = {
+      {3, 16, 16, false, false},    {3, 64, 24, false, false, 2}, {3, 72, 24, false, false},
+      {5, 72, 40, true, false, 2},  {5, 120, 40, true, false},    {5, 120, 40, true, false},
+      {3, 240, 80, false, true, 2}, {3, 200, 80, false, true},    {3, 184, 80, false, true},
+      {3, 184, 80, false, true},    {3, 480, 112, true, true},    {3, 672, 112, true, true},
+      {5, 672, 160, true, true, 2}, {5, 960, 160, true, true},    {5, 960, 160, true, true}};
+  return all;
+}
+
+Block bottleneck(int index, const Bottleneck& s, int in, bool dilated) {
+  BlockBuilder b("block" + std::to_string(index));
+  const auto normed = [&](const std::string& what) {
+    b.plain(LayerKind::batch_norm, "bn_" + what);
+    return b.plain(s.swish ? LayerKind::hard_swish : LayerKind::relu, "act_" + what);
+  };
+  if (s.inner != in) {
+    b.conv("expand", s.inner, 1, 1, false);
+    normed("expand");
+  }
+  b.depthwise("depthwise", s.inner, s.kernel, dilated ? 1 : s.stride, dilated ? 2 : 1);
+  const int wide = normed("depthwise");
+  if (s.weighed) {
+    b.pooled_map("squeeze");
+    b.conv("squeeze1", to_eighths(0.25 * s.inner), 1, 1, true);
+    b.plain(LayerKind::relu, "relu_squeeze");
+    b.conv("squeeze2", s.inner, 1, 1, true);
+    const int factors = b.plain(LayerKind::hard_sigmoid, "factors");
+    b.plain(LayerKind::scale, "scale", {wide, factors});
+  }
+  b.conv("project", s.features, 1, 1, false);
+  b.plain(LayerKind::batch_norm, "bn_project");
+  if (s.stride == 1 && in == s.features) {
+    b.plain(LayerKind::add, "residual", {Layer::block_input, b.last()});
+  }
+  return b.done();
+}
+
+// The convolution, norm and hard swish that begin and end MobileNetV3.
+void add_swished(BlockBuilder& b, int features, int kernel, int stride) {
+  b.conv("conv", features, kernel, stride, false);
+  b.plain(LayerKind::batch_norm, "bn_conv");
+  b.plain(LayerKind::hard_swish, "act_conv");
 }
 
 // The deepest exit widens before it pools; the earlier ones do not.
@@ -132,16 +195,46 @@ Architecture make_mobilenet(const ModelOptions& options) {
   return a;
 }
 
+void add_mobilenet_v3(Architecture& a, bool dilated) {
+  BlockBuilder stem("stem");
+  add_swished(stem, 16, 3, 2);
+  a.stem = stem.done();
+  constexpr int last_stage = 12;  // the first of the three blocks whose windows may grow
+  int in = 16;
+  for (const Bottleneck& s : bottlenecks()) {
+    a.blocks.push_back(bottleneck(a.depth(), s, in, dilated && a.depth() >= last_stage));
+    in = s.features;
+  }
+}
+
+Block mobilenet_v3_widening(std::string name) {
+  BlockBuilder b(std::move(name));
+  add_swished(b, 960, 1, 1);
+  return b.done();
+}
+
+Architecture make_mobilenet_v3(const ModelOptions& options) {
+  Architecture a = image_model(options, 224);
+  add_mobilenet_v3(a, false);
+  add_exits(a, options.exits, [&](std::string name) {
+    // The deepest exit widens before it pools; the earlier ones do not.
+    if (name != "exit" + std::to_string(a.depth())) return pooled_head(std::move(name), a.classes);
+    BlockBuilder b(mobilenet_v3_widening(std::move(name)));
+    b.plain(LayerKind::global_pool, "pool");
+    b.linear("hidden", 1280, true);
+    b.plain(LayerKind::hard_swish, "act_hidden");
+    b.dropout("dropout", options.dropout);
+    b.linear("classifier", a.classes, true);
+    return b.done();
+  });
+  return a;
+}
+
 Architecture make_mnasnet(const ModelOptions& options) {
   static const std::map<std::string, double> widths = {
       {"mnasnet0_5", 0.5}, {"mnasnet0_75", 0.75}, {"mnasnet1_0", 1.0}, {"mnasnet1_3", 1.3}};
   const double width = widths.at(options.architecture);
-  // To the nearest multiple of 8, but never down by more than a tenth.
-  const auto scaled = [&](int features) {
-    const double wanted = features * width;
-    const int near = std::max(8, static_cast<int>(wanted + 4) / 8 * 8);
-    return near >= 0.9 * wanted ? near : near + 8;
-  };
+  const auto scaled = [&](int features) { return to_eighths(features * width); };
   Architecture a = image_model(options, 224);
   BlockBuilder stem("stem");
   stem.conv("conv", scaled(32), 3, 2, false);

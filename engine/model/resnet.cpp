@@ -14,7 +14,7 @@ struct Shape {
 };
 
 Block residual_block(Architecture& a, int index, int width, int stride, bool bottleneck,
-                     int channels_in) {
+                     int channels_in, int dilation = 1) {
   const std::string name = "block" + std::to_string(index);
   const int out = bottleneck ? 4 * width : width;
   const auto group = [&](const char* what, GroupKind kind, int size) {
@@ -29,7 +29,13 @@ Block residual_block(Architecture& a, int index, int width, int stride, bool bot
   step("1", width, bottleneck ? 1 : 3, bottleneck ? 1 : stride, inner);
   b.plain(LayerKind::relu, "relu1");
   if (bottleneck) {
-    step("2", width, 3, stride, group(".channels2", GroupKind::channel, width));
+    const int second = group(".channels2", GroupKind::channel, width);
+    if (dilation > 1) {
+      b.dilated("conv2", width, 3, dilation, second);
+      b.plain(LayerKind::batch_norm, "bn2");
+    } else {
+      step("2", width, 3, stride, second);
+    }
     b.plain(LayerKind::relu, "relu2");
   }
   const int rows = group(".rows", GroupKind::residual_row, out);
@@ -47,15 +53,14 @@ Block residual_block(Architecture& a, int index, int width, int stride, bool bot
 
 }  // namespace
 
-Architecture make_resnet(const ModelOptions& options) {
+void add_resnet(Architecture& a, const std::string& name, bool dilated) {
   static const std::map<std::string, Shape> shapes = {
       {"resnet18", {{2, 2, 2, 2}, false}},  {"resnet34", {{3, 4, 6, 3}, false}},
       {"resnet50", {{3, 4, 6, 3}, true}},   {"resnet101", {{3, 4, 23, 3}, true}},
       {"resnet152", {{3, 8, 36, 3}, true}},
   };
-  const bool cifar = options.architecture.ends_with("-cifar");
-  const Shape& shape = shapes.at(options.architecture.substr(0, options.architecture.find('-')));
-  Architecture a = image_model(options, cifar ? 32 : 224);
+  const bool cifar = name.ends_with("-cifar");
+  const Shape& shape = shapes.at(name.substr(0, name.find('-')));
   BlockBuilder stem("stem");
   stem.conv("conv", 64, cifar ? 3 : 7, cifar ? 1 : 2, false);
   stem.plain(LayerKind::batch_norm, "bn");
@@ -64,14 +69,24 @@ Architecture make_resnet(const ModelOptions& options) {
   a.stem = stem.done();
   int channels = 64;
   int index = 0;
+  int dilation = 1;
   for (std::size_t stage = 0; stage < shape.stages.size(); ++stage) {
     const int width = 64 << stage;
+    const bool keeps_positions = dilated && stage >= 2;
     for (int i = 0; i < shape.stages[stage]; ++i, ++index) {
-      const int stride = stage > 0 && i == 0 ? 2 : 1;
-      a.blocks.push_back(residual_block(a, index, width, stride, shape.bottleneck, channels));
+      const int stride = stage > 0 && i == 0 && !keeps_positions ? 2 : 1;
+      // The first block of a stage still has the windows of the stage before.
+      a.blocks.push_back(
+          residual_block(a, index, width, stride, shape.bottleneck, channels, dilation));
       channels = shape.bottleneck ? 4 * width : width;
+      if (keeps_positions && i == 0) dilation *= 2;
     }
   }
+}
+
+Architecture make_resnet(const ModelOptions& options) {
+  Architecture a = image_model(options, options.architecture.ends_with("-cifar") ? 32 : 224);
+  add_resnet(a, options.architecture, false);
   add_exits(a, options.exits,
             [&](std::string name) { return pooled_head(std::move(name), a.classes); });
   return a;

@@ -1,16 +1,17 @@
 // BERT as a classifier of texts (Devlin et al. 2019; bert-small: Turc et al. 2019).
 
+#include <map>
+
 #include "engine/model/builder.hpp"
 
 namespace convoy::engine {
 
 Architecture make_bert(const ModelOptions& options) {
-  const bool base = options.architecture == "bert-base";
-  const TransformerShape shape = {.width = base ? 768 : 512,
-                                  .depth = base ? 12 : 4,
-                                  .heads = base ? 12 : 8,
-                                  .mlp = base ? 3072 : 2048,
-                                  .pre_norm = false};
+  static const std::map<std::string, TransformerShape> shapes = {
+      {"bert-small", {.width = 512, .depth = 4, .heads = 8, .mlp = 2048, .pre_norm = false}},
+      {"bert-base", {.width = 768, .depth = 12, .heads = 12, .mlp = 3072, .pre_norm = false}},
+      {"bert-large", {.width = 1024, .depth = 24, .heads = 16, .mlp = 4096, .pre_norm = false}}};
+  const TransformerShape& shape = shapes.at(options.architecture);
   constexpr int vocabulary = 30522;
   constexpr int longest = 512;  // learned positions
   Architecture a;

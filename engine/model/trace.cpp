@@ -66,8 +66,8 @@ class Walker {
     t.gated = layer.group >= 0;
     const double in_features = t.in.features;
     const auto window = [&](int size) {
-      const int room =
-          size + 2 * layer.padding - layer.kernel + (layer.ceil ? layer.stride - 1 : 0);
+      const int reach = layer.dilation * (layer.kernel - 1) + 1;
+      const int room = size + 2 * layer.padding - reach + (layer.ceil ? layer.stride - 1 : 0);
       return room / layer.stride + 1;
     };
     const auto weights = [&](double per_output) {
@@ -137,8 +137,16 @@ class Walker {
       case LayerKind::relu:
       case LayerKind::gelu:
       case LayerKind::tanh:
+      case LayerKind::sigmoid:
+      case LayerKind::hard_sigmoid:
+      case LayerKind::hard_swish:
       case LayerKind::dropout:
       case LayerKind::add:
+      case LayerKind::scale:
+        break;
+      case LayerKind::upsample:
+        t.out.height = layer.height;
+        t.out.width = layer.width;
         break;
     }
   }

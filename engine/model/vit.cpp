@@ -36,10 +36,13 @@ Architecture make_vit(const ModelOptions& options) {
   a.name = options.architecture;
   a.classes = options.classes;
   a.channels = options.channels.value_or(size.channels);
-  a.height = a.width = options.image_size.value_or(size.image);
-  if (a.height % size.patch != 0) {
-    throw base::UserError(fmt::format("model.image_size: {} is no multiple of {}'s patch of {}",
-                                      a.height, a.name, size.patch));
+  a.height = options.image_size.value_or(size.image);
+  a.width = options.image_width.value_or(a.height);
+  for (const int side : {a.height, a.width}) {
+    if (side % size.patch != 0) {
+      throw base::UserError(fmt::format("model.image_size: {} is no multiple of {}'s patch of {}",
+                                        side, a.name, size.patch));
+    }
   }
   BlockBuilder stem("stem");
   stem.put({.kind = LayerKind::conv2d,

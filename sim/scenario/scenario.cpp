@@ -314,6 +314,12 @@ class ScenarioReader {
       to_blame = model;
       setting.architecture =
           std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
+      if (scenario.training.learn && setting.architecture->per_pixel) {
+        throw base::UserError(fmt::format(
+            "model.architecture: {} gives a class for every pixel, and no data here has such "
+            "labels: it is for timing only; choose another, or set training.learn = false",
+            scenario.model.architecture));
+      }
       return true;
     } catch (const base::UserError& e) {
       problems_.error(to_blame != nullptr ? to_blame->where : root.where, e.what());

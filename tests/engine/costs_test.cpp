@@ -83,6 +83,7 @@ INSTANTIATE_TEST_SUITE_P(
         Known{"squeezenet1_0", 1000, 1'248'424, 0.819e9},
         Known{"squeezenet1_1", 1000, 1'235'496, 0.349e9},
         Known{"mobilenet_v2", 1000, 3'504'872, 0.301e9},
+        Known{"mobilenet_v3_large", 1000, 5'483'032, 0.217e9},
         Known{"mnasnet0_5", 1000, 2'218'512, 0.104e9},
         Known{"mnasnet0_75", 1000, 3'170'208, 0.215e9},
         Known{"mnasnet1_0", 1000, 4'383'312, 0.314e9},
@@ -103,8 +104,57 @@ TEST(Costs, BertHasThePublishedSizes) {
   EXPECT_EQ(parameters(base) - 1538, 109'482'240);
   // TinyBERT (Jiao et al. 2020), table 1: 22.5 B FLOPs (multiply-add = 2) at 128 tokens.
   EXPECT_NEAR(forward(base), 22.5e9, 0.02 * 22.5e9);
+  // bert-large-uncased, with its pooler; a head of 2 classes has 2,050 more.
+  EXPECT_EQ(parameters(make("bert-large", 2)) - 2050, 335'141'888);
   // Turc et al. 2019: BERT-Small has 28.8 M parameters.
   EXPECT_NEAR(parameters(make("bert-small", 2)), 28.8e6, 0.05e6);
+}
+
+// torchvision's model pages: parameters, the auxiliary classifier's among them, and multiply-adds
+// of an image of 520 x 520 pixels.
+TEST(Costs, SegmentationNetworksHaveThePublishedSizes) {
+  struct Published {
+    const char* name;
+    std::vector<double> exits;
+    double parameters;
+    double multiply_adds;
+  };
+  for (const Published& p :
+       {Published{"fcn_resnet50", {13.0 / 16, 1}, 35'322'218, 152.717e9},
+        Published{"fcn_resnet101", {30.0 / 33, 1}, 54'314'346, 232.738e9},
+        Published{"deeplabv3_resnet50", {13.0 / 16, 1}, 42'004'074, 178.722e9},
+        Published{"deeplabv3_resnet101", {30.0 / 33, 1}, 60'996'202, 258.743e9},
+        Published{"deeplabv3_mobilenet_v3_large", {4.0 / 16, 1}, 11'029'328, 10.452e9},
+        Published{"lraspp_mobilenet_v3_large", {1}, 3'221'538, 2.086e9}}) {
+    const Architecture a = make(p.name, 21, p.exits);
+    EXPECT_EQ(parameters(a), p.parameters) << p.name;
+    const Trace t = trace(a, full_submodel(a));
+    double dense = 0;  // the pages count these alone
+    for (const Kernel& k : inference_step(t, 1).kernels) dense += is_dense(k.op) ? k.flops : 0;
+    EXPECT_NEAR(dense / 2, p.multiply_adds, 0.01 * p.multiply_adds) << p.name;
+    EXPECT_EQ(t.layers.back().out.height, 520) << p.name;
+    EXPECT_EQ(t.layers.back().out.features, 21) << p.name;
+  }
+}
+
+// Dilated stages keep an eighth of the size; of a picture that is not square, of both sides.
+TEST(Costs, APictureNeedNotBeSquare) {
+  ModelOptions options;
+  options.architecture = "fcn_resnet50";
+  options.exits = {1.0};
+  options.image_size = 384;
+  options.image_width = 512;
+  const Architecture a = make_architecture(options);
+  for (const TracedLayer& t : trace(a, full_submodel(a)).layers) {
+    if (t.path != "exit16.classifier") continue;
+    EXPECT_EQ(t.out.height, 48);
+    EXPECT_EQ(t.out.width, 64);
+  }
+  options.architecture = "vit-b16";
+  const Architecture v = make_architecture(options);
+  EXPECT_EQ(trace(v, full_submodel(v)).layers.back().in.features, 768);
+  options.image_width = 500;
+  EXPECT_THROW(make_architecture(options), base::UserError);
 }
 
 TEST(Costs, TheLargestVitHas110MillionParameters) {

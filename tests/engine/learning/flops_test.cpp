@@ -114,7 +114,8 @@ TEST(Flops, OfConvolutionalNetworks) {
 }
 
 TEST(Flops, OfNetworksThatAreCutByDepthAlone) {
-  for (const char* name : {"alexnet", "vgg11_bn", "squeezenet1_0", "mobilenet_v2", "mnasnet0_5"}) {
+  for (const char* name : {"alexnet", "vgg11_bn", "squeezenet1_0", "mobilenet_v2",
+                           "mobilenet_v3_large", "mnasnet0_5"}) {
     compare({.architecture = name, .batch = 2, .image = 64}, Phase::weights, {1, 0.5});
   }
   compare({.architecture = "densenet121", .batch = 2, .image = 32}, Phase::weights, {1, 0.5});
@@ -125,6 +126,46 @@ TEST(Flops, OfProductsAndAttention) {
   compare({.architecture = "vit-micro"}, Phase::weights, rates);
   compare({.architecture = "vit-tiny", .batch = 2, .image = 96}, Phase::weights, rates);
   compare({.architecture = "bert-small", .batch = 2, .sequence = 32}, Phase::weights, rates);
+}
+
+// What no task can train here, too: scores for every pixel.
+TEST(Flops, OfTheForwardOfEveryArchitecture) {
+  for (const std::string& name : architecture_names()) {
+    // As bert-small and vit-micro, but of hundreds of megabytes.
+    if (name == "bert-base" || name == "bert-large" || name == "vit-0.11b") continue;
+    ModelOptions options;
+    options.architecture = name;
+    options.exits = {1.0};
+    const bool own_size = name.starts_with("vit") || name == "mlp" || name == "cnn-small";
+    if (name.starts_with("bert")) {
+      options.sequence = 16;
+      options.vocabulary = 100;
+    } else if (!own_size) {
+      options.image_size = 64;
+      options.image_width = 96;
+    }
+    const Layout layout = test::layout_of(options);
+    const Architecture& a = *layout.architecture;
+    const Network network(layout, full_submodel(a));
+    const Tensors weights = initial_tensors(layout, 1);
+    const at::NoGradGuard no_gradients;
+    counted = 0;
+    Tensors scores;
+    {
+      const c10::impl::IncludeDispatchKeyGuard counting(key);
+      scores = network.forward(weights, test::random_input(a, 2, 1), {});
+    }
+    const auto by_class = inference_step(network.trace(), 2).flops_by_class();
+    EXPECT_NEAR((by_class[0] + by_class[1] + by_class[2]) / counted, 1, tolerance) << name;
+    const Shape& out = network.trace().layers.back().out;
+    ASSERT_EQ(scores.size(), 1);
+    EXPECT_EQ(static_cast<double>(scores[0].numel()), 2 * out.elements()) << name;
+    EXPECT_EQ(scores[0].dim() == 4, a.per_pixel) << name;
+    if (a.per_pixel) {
+      EXPECT_EQ(scores[0].size(2), 64) << name;
+      EXPECT_EQ(scores[0].size(3), 96) << name;
+    }
+  }
 }
 
 TEST(Flops, OfTheMaskPhase) {

@@ -91,6 +91,10 @@ TEST(Memory, Resnet18) {
           Phase::weights, falling);
 }
 
+TEST(Memory, MobilenetV3) {
+  compare({.architecture = "mobilenet_v3_large", .batch = 8, .image = 64}, Phase::weights, {0.5});
+}
+
 TEST(Memory, VitMicro) {
   compare({.architecture = "vit-micro", .batch = 16, .optimizer = OptimizerKind::adamw},
           Phase::weights, falling);

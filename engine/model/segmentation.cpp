@@ -1,0 +1,111 @@
+// A class for every pixel, as torchvision has it: FCN (Long et al. 2015) and DeepLabV3 (Chen et al.
+// 2017) on dilated ResNets, DeepLabV3 and LR-ASPP (Howard et al. 2019) on MobileNetV3. An exit that
+// is not the last is the auxiliary classifier of the reference (with 16 blocks of ResNet-50 after
+// the 13th, exits = [0.8125, 1.0]; of ResNet-101 after the 30th of 33). For timing only.
+
+#include "engine/model/builder.hpp"
+
+namespace convoy::engine {
+namespace {
+
+// What comes out of a block: of the last layer that says so.
+int features_of(const Block& block) {
+  int features = 0;
+  for (const Layer& layer : block.layers) {
+    if (layer.features > 0) features = layer.features;
+  }
+  return features;
+}
+
+int convolved(BlockBuilder& b, const std::string& what, int features, int kernel, int dilation = 1,
+              std::vector<int> inputs = {}) {
+  b.dilated(what, features, kernel, dilation, -1, std::move(inputs));
+  b.plain(LayerKind::batch_norm, "bn_" + what);
+  return b.plain(LayerKind::relu, "relu_" + what);
+}
+
+// A quarter of the features by 3x3, then scores.
+void add_fcn(BlockBuilder& b, const Architecture& a, int in, double dropout) {
+  convolved(b, "conv", in / 4, 3);
+  b.dropout("dropout", dropout);
+  b.conv("classifier", a.classes, 1, 1, true);
+}
+
+// Windows of four widths and the mean of all positions beside each other ("atrous spatial pyramid
+// pooling"), then scores. The map has height x width positions.
+void add_deeplab(BlockBuilder& b, const Architecture& a, int height, int width, double dropout) {
+  constexpr int features = 256;
+  const int input = b.last();  // -1: what comes into the block
+  std::vector<int> parts = {convolved(b, "aspp0", features, 1)};
+  for (const int rate : {12, 24, 36}) {
+    parts.push_back(convolved(b, "aspp" + std::to_string(rate), features, 3, rate, {input}));
+  }
+  b.pooled_map("aspp_pool", {input});
+  convolved(b, "aspp_pooled", features, 1);
+  parts.push_back(b.upsample("aspp_spread", height, width));
+  b.plain(LayerKind::concat, "aspp", parts);
+  convolved(b, "project", features, 1);
+  b.dropout("dropout", dropout);
+  convolved(b, "conv", features, 3);
+  b.conv("classifier", a.classes, 1, 1, true);
+}
+
+// The rest of MobileNetV3, and on what came into it (finer, 40 features) its own scores.
+Block lraspp(const Architecture& a, const std::vector<Block>& rest, int height, int width) {
+  constexpr int features = 128;
+  BlockBuilder b("block" + std::to_string(a.depth()));
+  int deep = 0;
+  for (const Block& block : rest) deep = b.append(block);
+  const int narrow = convolved(b, "narrow", features, 1, 1, {deep});
+  b.pooled_map("pool", {deep});
+  b.conv("weigh", features, 1, 1, false);
+  const int factors = b.plain(LayerKind::sigmoid, "factors");
+  b.plain(LayerKind::scale, "scale", {narrow, factors});
+  b.upsample("finer", height, width);
+  const int high = b.conv("high", a.classes, 1, 1, true);
+  const int low = b.conv("low", a.classes, 1, 1, true, -1, {Layer::block_input});
+  b.plain(LayerKind::add, "scores", {low, high});
+  return b.done();
+}
+
+}  // namespace
+
+Architecture make_segmentation(const ModelOptions& options) {
+  const std::string& name = options.architecture;
+  const std::string backbone = name.substr(name.find('_') + 1);
+  const bool mobile = backbone.starts_with("mobilenet");
+  Architecture a = image_model(options, 520);
+  a.per_pixel = true;
+  // Positions after so many halvings, each rounding up.
+  const auto over = [](int size, int part) { return (size + part - 1) / part; };
+  if (mobile) {
+    add_mobilenet_v3(a, true);
+    a.blocks.push_back(mobilenet_v3_widening("block" + std::to_string(a.depth())));
+  } else {
+    add_resnet(a, backbone, true);
+  }
+  if (name.starts_with("lraspp")) {
+    constexpr int finer = 4;  // blocks up to an eighth of the size
+    const std::vector<Block> rest(a.blocks.begin() + finer, a.blocks.end());
+    a.blocks.resize(finer);
+    a.blocks.push_back(lraspp(a, rest, over(a.height, 8), over(a.width, 8)));
+  }
+  add_exits(a, options.exits,
+            [](std::string exit) { return BlockBuilder(std::move(exit)).done(); });
+  for (Exit& exit : a.exits) {
+    BlockBuilder b(exit.head.name);
+    const bool last = exit.after == a.depth();
+    const int part = mobile ? 16 : 8;
+    if (!last || name.starts_with("fcn")) {
+      const Block& before = a.blocks[static_cast<std::size_t>(exit.after - 1)];
+      add_fcn(b, a, features_of(before), options.dropout);
+    } else if (name.starts_with("deeplab")) {
+      add_deeplab(b, a, over(a.height, part), over(a.width, part), options.dropout);
+    }
+    b.upsample("upsample", a.height, a.width);
+    exit.head = b.done();
+  }
+  return a;
+}
+
+}  // namespace convoy::engine
