@@ -158,6 +158,7 @@ void remove_database(const std::filesystem::path& path) {
 }
 
 constexpr int readers_may_take_ms = 30'000;
+constexpr std::chrono::milliseconds readers_may_take(readers_may_take_ms);
 
 // Waits for those who read it: they hold the lock for moments, while a log is begun or taken up.
 SQLite::Database open_for_writing(const std::filesystem::path& path, int more = 0) {
@@ -186,7 +187,9 @@ bool between_readers(std::chrono::milliseconds longest, Action action) {
 // another.
 bool empty_the_log(SQLite::Database& database, int longest_ms) {
   database.setBusyTimeout(longest_ms);
-  return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
+  return between_readers(std::chrono::milliseconds(longest_ms), [&] {
+    return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
+  });
 }
 // A file that will not be written any more needs no log: it can be read where nobody may write. If
 // readers stay, the store stays as it is, which is as good but for that.
@@ -217,8 +220,14 @@ bool is_blank(SQLite::Database& database) {
 // Writing: after a power cut its very first step may have to be taken back.
 bool is_blank_file(const std::filesystem::path& path) {
   try {
-    SQLite::Database database = open_for_writing(path);
-    return is_blank(database);
+    bool blank = false;
+    return between_readers(readers_may_take,
+                           [&] {
+                             SQLite::Database database = open_for_writing(path);
+                             blank = is_blank(database);
+                             return true;
+                           }) &&
+           blank;
   } catch (const SQLite::Exception&) {
     return false;  // something else: others say what
   }
@@ -228,24 +237,24 @@ bool is_blank_file(const std::filesystem::path& path) {
 std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash,
                              const std::string& course) {
   if (!std::filesystem::exists(path)) return -1;
+  bool seen = false;
   bool empty = true;
   std::int64_t entries = -1;
   try {
-    SQLite::Database database = open_for_writing(path);
-    if (is_blank(database)) return -1;
-    check_store(path, database);
-    if (!is_same_course(read_run(database).run, hash, course)) return -1;
-    empty = empty_the_log(database, readers_may_take_ms);
-    entries = database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
-  } catch (const SQLite::Exception& e) {
-    // What cannot be looked at now is not nothing.
-    if (e.getErrorCode() == SQLITE_BUSY || e.getErrorCode() == SQLITE_LOCKED)
-      fail_for_readers(path);
-    return -1;
+    seen = between_readers(readers_may_take, [&] {
+      SQLite::Database database = open_for_writing(path);
+      if (is_blank(database)) return true;
+      check_store(path, database);
+      if (!is_same_course(read_run(database).run, hash, course)) return true;
+      empty = empty_the_log(database, readers_may_take_ms);
+      entries = database.execAndGet("SELECT COUNT(*) FROM journal").getInt64();
+      return true;
+    });
   } catch (const std::exception&) {
     return -1;
   }
-  if (!empty) fail_for_readers(path);
+  // What cannot be looked at now is not nothing.
+  if (!seen || !empty) fail_for_readers(path);
   return entries;
 }
 
@@ -369,14 +378,19 @@ class StoreWriter::Impl {
     settle(final_path_, run.scenario_hash, run.course);
     if (!std::filesystem::exists(final_path_)) return false;
     try {
-      SQLite::Database old = open_for_writing(final_path_);
-      if (is_blank(old)) return false;
-      check_store(final_path_, old);
-      const StoredRun stored = read_run(old);
-      check_same(stored.run, run);
-      old_journal = read_journal(old);
+      bool blank = false;
+      const bool seen = between_readers(readers_may_take, [&] {
+        SQLite::Database old = open_for_writing(final_path_);
+        blank = is_blank(old);
+        if (blank) return true;
+        check_store(final_path_, old);
+        check_same(read_run(old).run, run);
+        old_journal = read_journal(old);
+        return true;
+      });
+      if (!seen) fail_for_readers(final_path_);
       old_entries_ = static_cast<std::int64_t>(old_journal.size());
-      return true;
+      return !blank;
     } catch (const SQLite::Exception& e) {
       throw StoreError(fmt::format("{}: is no run store, or a damaged one ({})",
                                    final_path_.string(), e.what()));
@@ -402,7 +416,7 @@ class StoreWriter::Impl {
 
   void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
     database_ = std::make_unique<SQLite::Database>(open_for_writing(path_, SQLite::OPEN_CREATE));
-    const bool begun = between_readers(std::chrono::milliseconds(readers_may_take_ms), [this] {
+    const bool begun = between_readers(readers_may_take, [this] {
       database_->execAndGet(durable_ ? "PRAGMA journal_mode = WAL"
                                      : "PRAGMA journal_mode = MEMORY");
       return true;
