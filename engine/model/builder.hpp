@@ -30,15 +30,17 @@ class BlockBuilder {
     return last();
   }
 
+  // The window's positions lie `dilation` apart.
   int conv(std::string name, int features, int kernel, int stride, bool bias, int group = -1,
-           std::vector<int> inputs = {}) {
+           std::vector<int> inputs = {}, int dilation = 1) {
     return put({.kind = LayerKind::conv2d,
                 .name = std::move(name),
                 .inputs = std::move(inputs),
                 .features = features,
                 .kernel = kernel,
                 .stride = stride,
-                .padding = kernel / 2,
+                .padding = dilation * (kernel / 2),
+                .dilation = dilation,
                 .bias = bias,
                 .group = group});
   }
@@ -49,18 +51,6 @@ class BlockBuilder {
                 .inputs = std::move(inputs),
                 .features = features,
                 .bias = bias,
-                .group = group});
-  }
-  // The window's positions lie `dilation` apart; as many positions come out as went in.
-  int dilated(std::string name, int features, int kernel, int dilation, int group = -1,
-              std::vector<int> inputs = {}) {
-    return put({.kind = LayerKind::conv2d,
-                .name = std::move(name),
-                .inputs = std::move(inputs),
-                .features = features,
-                .kernel = kernel,
-                .padding = dilation * (kernel / 2),
-                .dilation = dilation,
                 .group = group});
   }
   // One window for each channel.

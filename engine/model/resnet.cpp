@@ -14,28 +14,23 @@ struct Shape {
 };
 
 Block residual_block(Architecture& a, int index, int width, int stride, bool bottleneck,
-                     int channels_in, int dilation = 1) {
+                     int channels_in, int dilation) {
   const std::string name = "block" + std::to_string(index);
   const int out = bottleneck ? 4 * width : width;
   const auto group = [&](const char* what, GroupKind kind, int size) {
     return add_group(a, name + what, kind, index, size);
   };
   BlockBuilder b(name);
-  const auto step = [&](const std::string& number, int features, int kernel, int s, int g) {
-    b.conv("conv" + number, features, kernel, s, false, g);
+  const auto step = [&](const std::string& number, int features, int kernel, int s, int g,
+                        int apart = 1) {
+    b.conv("conv" + number, features, kernel, s, false, g, {}, apart);
     b.plain(LayerKind::batch_norm, "bn" + number);
   };
   const int inner = group(".channels1", GroupKind::channel, width);
   step("1", width, bottleneck ? 1 : 3, bottleneck ? 1 : stride, inner);
   b.plain(LayerKind::relu, "relu1");
   if (bottleneck) {
-    const int second = group(".channels2", GroupKind::channel, width);
-    if (dilation > 1) {
-      b.dilated("conv2", width, 3, dilation, second);
-      b.plain(LayerKind::batch_norm, "bn2");
-    } else {
-      step("2", width, 3, stride, second);
-    }
+    step("2", width, 3, stride, group(".channels2", GroupKind::channel, width), dilation);
     b.plain(LayerKind::relu, "relu2");
   }
   const int rows = group(".rows", GroupKind::residual_row, out);

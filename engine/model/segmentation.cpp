@@ -19,7 +19,7 @@ int features_of(const Block& block) {
 
 int convolved(BlockBuilder& b, const std::string& what, int features, int kernel, int dilation = 1,
               std::vector<int> inputs = {}) {
-  b.dilated(what, features, kernel, dilation, -1, std::move(inputs));
+  b.conv(what, features, kernel, 1, false, -1, std::move(inputs), dilation);
   b.plain(LayerKind::batch_norm, "bn_" + what);
   return b.plain(LayerKind::relu, "relu_" + what);
 }

@@ -191,6 +191,7 @@ bool empty_the_log(SQLite::Database& database, int longest_ms) {
     return database.execAndGet("PRAGMA wal_checkpoint(TRUNCATE)").getInt() == 0;
   });
 }
+
 // A file that will not be written any more needs no log: it can be read where nobody may write. If
 // readers stay, the store stays as it is, which is as good but for that.
 void leave_wal(SQLite::Database& database) {
