@@ -51,6 +51,18 @@ TEST(Predict, WhatIsNotKnownIsSaid) {
   EXPECT_EQ(convoy("predict --device jetson-nano --model mlp --precision int8").status, 2);
 }
 
+TEST(Predict, WhatAModelHasNoUseForIsRefused) {
+  const std::string nano = "predict --device jetson-nano --model ";
+  for (const char* option : {"--image-size 64", "--image-width 64"}) {
+    const auto text = convoy(nano + "bert-small " + option);
+    EXPECT_EQ(text.status, 2) << option;
+    EXPECT_THAT(text.err, HasSubstr("reads tokens and has no image"));
+  }
+  const auto image = convoy(nano + "resnet18 --sequence 64");
+  EXPECT_EQ(image.status, 2);
+  EXPECT_THAT(image.err, HasSubstr("reads images and has no tokens"));
+}
+
 TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   const test::TemporaryFolder folder;
   const auto trying = [&](const std::string& text) {
