@@ -17,19 +17,39 @@ namespace {
 
 constexpr std::size_t shown = 40;  // of a cell in a message
 
-std::string_view unquoted(std::string_view cell) {
-  cell = trimmed(cell);
-  if (cell.size() >= 2 && cell.front() == '"' && cell.back() == '"') {
-    cell = cell.substr(1, cell.size() - 2);
+// The length of a quoted cell, from its first to its last quotation mark; 0 where it has no end, or
+// where something but blanks comes between that and the comma: then its commas part cells.
+std::size_t quoted_length(std::string_view cell) {
+  std::size_t end = 1;
+  for (;;) {
+    end = cell.find('"', end);
+    if (end == cell.npos) return 0;
+    if (end + 1 == cell.size() || cell[end + 1] != '"') break;
+    end += 2;  // two stand for one
   }
-  return cell;
+  const std::string_view rest = cell.substr(end + 1);
+  return trimmed(rest.substr(0, rest.find(','))).empty() ? end + 1 : 0;
 }
 
+// `kept` holds cells that are no part of the line as they are: those with two marks for one.
 template <class Use>
-void split(std::string_view line, Use use) {
+void split(std::string_view line, std::deque<std::string>& kept, Use use) {
   for (;;) {
-    const std::size_t comma = line.find(',');
-    use(unquoted(line.substr(0, comma)));
+    std::string_view cell = line.substr(std::min(line.find_first_not_of(" \t"), line.size()));
+    const std::size_t quoted = cell.starts_with('"') ? quoted_length(cell) : 0;
+    if (quoted > 0) line = cell;
+    const std::size_t comma = line.find(',', quoted);
+    cell = trimmed(line.substr(0, comma));
+    const bool marks = cell.size() >= 2 && cell.front() == '"' && cell.back() == '"';
+    if (marks) cell = cell.substr(1, cell.size() - 2);
+    if (quoted > 0 && cell.find("\"\"") != cell.npos) {
+      std::string& whole = kept.emplace_back(cell);
+      for (std::size_t at = 0; (at = whole.find("\"\"", at)) != whole.npos; ++at) {
+        whole.erase(at, 1);
+      }
+      cell = whole;
+    }
+    use(cell);
     if (comma == line.npos) return;
     line.remove_prefix(comma + 1);
   }
@@ -83,7 +103,7 @@ CsvReader::CsvReader(std::string_view text, std::string file)
     : lines_(text), file_(std::move(file)) {
   std::string_view line;
   if (!read_line(line)) throw UserError(file_ + ": is empty; a heading is needed");
-  split(line, [this](std::string_view cell) { columns_.emplace_back(cell); });
+  split(line, kept_, [this](std::string_view cell) { columns_.emplace_back(cell); });
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const auto same =
         std::find(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(i), columns_[i]);
@@ -110,7 +130,8 @@ bool CsvReader::next() {
   std::string_view line;
   if (!read_line(line)) return false;
   cells_.clear();
-  split(line, [this](std::string_view cell) { cells_.push_back(cell); });
+  kept_.clear();
+  split(line, kept_, [this](std::string_view cell) { cells_.push_back(cell); });
   if (cells_.size() != columns_.size()) {
     fail(-1, fmt::format("has {} cells, the heading has {}", cells_.size(), columns_.size()));
   }

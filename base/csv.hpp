@@ -7,11 +7,12 @@
 //   const int time = csv.column("time_s");           // -1: there is none
 //   while (csv.next()) use(csv.number(time));
 //
-// Errors are base::UserError with file, line and column. Cells are not quoted: a quotation mark at
-// the beginning of one is taken off at both ends.
+// Errors are base::UserError with file, line and column. Cells may be quoted (RFC 4180), but not go
+// over several lines.
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,7 @@ class CsvReader {
   std::string file_;
   std::vector<std::string> columns_;
   std::vector<std::string_view> cells_;
+  std::deque<std::string> kept_;  // what some of them view
 };
 
 std::string_view trimmed(std::string_view text);  // without blanks at both ends

@@ -1,246 +1,392 @@
-// convoy calibrate: fit a device's efficiencies and overheads to measured latencies.
+// convoy calibrate: fit devices to what was measured of models on them.
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/csv.hpp"
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
-#include "engine/model/submodel.hpp"
 #include "platforms/calibration.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/device_file.hpp"
+#include "platforms/measurements.hpp"
+#include "platforms/power_fit.hpp"
+#include "platforms/validation.hpp"
 
 namespace convoy::cli {
 namespace {
 
-using platforms::Calibration;
-using platforms::Precision;
+using platforms::Device;
+using platforms::Figure;
+using platforms::Fit;
+using platforms::Measurement;
+using platforms::Measurements;
+using platforms::Observation;
+using platforms::Origin;
 using platforms::Residual;
+using Metric = Measurement::Metric;
 
 struct CalibrateArguments {
-  std::string file;
-  std::string device;
-  std::string rows;  // the device's name in the file
+  std::vector<std::string> files;
+  std::vector<std::string> devices;
+  std::string rows;  // the device's name in the files
   std::string power_mode;
+  std::string odd;
   std::string output;
   bool overwrite = false;
   bool json = false;
 };
 
-struct Latencies {
-  std::vector<engine::TimedStep> steps;
-  Precision precision = Precision::fp32;
-  std::set<std::string> unknown;  // models that are not known here
+// Devices that are fitted together, and the rows of theirs.
+struct Subject {
+  std::vector<Device> devices;
+  std::vector<Measurement> rows;
+  std::vector<std::size_t> device_of;  // by row
 };
 
-// "1x3x224x224" -> batch and pixels
-bool parse_input(std::string_view text, int& batch, int& pixels) {
-  std::vector<int> numbers;
-  while (!text.empty()) {
-    const std::size_t x = text.find('x');
-    const double n = base::parse_number(text.substr(0, x));
-    if (!(n >= 1 && n <= 4096)) return false;
-    numbers.push_back(static_cast<int>(n));
-    text.remove_prefix(x == text.npos ? text.size() : x + 1);
+// Absolute errors of the rows that were left out of a fit.
+struct LeftOut {
+  std::vector<Residual> models;
+  std::vector<Residual> modes;  // none where there is one mode
+  [[nodiscard]] const std::vector<Residual>& strictest() const {
+    return modes.empty() ? models : modes;
   }
-  if (numbers.size() != 4 || numbers[2] != numbers[3]) return false;
-  batch = numbers[0];
-  pixels = numbers[2];
-  return true;
+};
+
+std::string list_of(const std::set<std::string>& names) {
+  return base::list_of(std::vector<std::string>(names.begin(), names.end()), "and");
 }
 
-// Columns: model and latency_ms; where they are there also device, precision (float32, float16) and
-// input (1x3x224x224) or batch. Others are named: what they say, the fit does not know.
-Latencies read_latencies(const CalibrateArguments& arguments) {
-  const std::string text = base::read_text_file(arguments.file);
-  base::CsvReader csv(text, arguments.file);
-  const int model = csv.column("model");
-  const int latency = csv.column("latency_ms");
-  const int device = csv.column("device");
-  const int precision = csv.column("precision");
-  const int input = csv.column("input");
-  const int batches = csv.column("batch");
-  std::vector<std::string> unused;
-  const std::set<std::string> used = {
-      "model", "latency_ms",           "device", "precision", "input",
-      "batch", "throughput_img_per_s", "source"};
-  for (const std::string& column : csv.columns()) {
-    if (!used.contains(column)) unused.push_back(base::printable(column));
+std::string errors_of(const std::vector<Residual>& residuals) {
+  return fmt::format("median {:.1f} %, 90th percentile {:.1f} %, worst {:.1f} %",
+                     100 * platforms::error_quantile(residuals, 0.5),
+                     100 * platforms::error_quantile(residuals, 0.9),
+                     100 * platforms::error_quantile(residuals, 1));
+}
+
+nlohmann::ordered_json json_of(const std::vector<Residual>& residuals) {
+  return {{"median_error", platforms::error_quantile(residuals, 0.5)},
+          {"p90_error", platforms::error_quantile(residuals, 0.9)},
+          {"worst_error", platforms::error_quantile(residuals, 1)}};
+}
+
+Device device_named(const std::string& name) {
+  base::Diagnostics problems;
+  platforms::Catalogue catalogue(".", problems);
+  const Device* device = catalogue.device(name);
+  if (problems.has_errors()) throw base::UserError(problems.str());
+  if (device != nullptr) return *device;
+  throw base::UserError(
+      fmt::format("--device: \"{}\" is not in the catalogue{}", name,
+                  base::did_you_mean(name, platforms::Catalogue::device_names())));
+}
+
+Measurements read_all(const CalibrateArguments& arguments) {
+  Measurements all;
+  for (const std::string& file : arguments.files) platforms::read_measurements(file, all);
+  const std::size_t unused = all.unused_columns.size();
+  if (unused > 0) {
+    spdlog::warn("{}: not used: column{} {}", base::list_of(arguments.files, "and"),
+                 unused > 1 ? "s" : "", base::list_of(all.unused_columns, "and"));
   }
-  if (!unused.empty()) {
-    spdlog::warn("{}: not used: column{} {}", arguments.file, unused.size() > 1 ? "s" : "",
-                 base::list_of(unused, "and"));
+  if (!arguments.odd.empty()) platforms::set_right(all, arguments.odd);
+  return all;
+}
+
+// The mode that a row was measured in.
+std::string mode_of(const Measurement& row, const Device& device,
+                    const std::string& if_not_stated) {
+  const std::string wanted = !row.mode.empty()        ? row.mode
+                             : !if_not_stated.empty() ? if_not_stated
+                                                      : device.default_mode;
+  if (device.mode(wanted) != nullptr) return wanted;
+  const std::string has =
+      fmt::format("{} has {}", device.name, base::list_of(device.mode_names(), "and"));
+  if (row.mode.empty()) throw base::UserError("--power-mode: " + has);
+  throw base::UserError(
+      fmt::format("{}: no mode \"{}\": {} (a table of odd rows, --odd, can say "
+                  "what was meant)",
+                  row.place, base::printable(row.mode), has));
+}
+
+Subject subject_of(const CalibrateArguments& arguments, Measurements measurements) {
+  if (arguments.devices.size() > 1 && !arguments.rows.empty()) {
+    throw base::UserError("--rows goes with one --device");
   }
-  if (model < 0 || latency < 0) {
-    throw base::UserError(arguments.file + ": the columns model and latency_ms are needed");
+  Subject subject;
+  std::vector<std::string> names;  // in the files
+  for (const std::string& name : arguments.devices) {
+    subject.devices.push_back(device_named(name));
+    names.push_back(arguments.rows.empty() ? subject.devices.back().name : arguments.rows);
   }
-  Latencies all;
-  const auto& known = engine::architecture_names();
-  const std::string wanted = arguments.rows.empty() ? arguments.device : arguments.rows;
-  std::set<std::string> devices;
-  std::set<std::string> precisions;
+  const bool with_clocks = subject.devices.front().chip.has_value();
+  for (const Device& device : subject.devices) {
+    if (device.chip.has_value() == with_clocks) continue;
+    throw base::UserError("--device: only devices whose files give a [chip] are fitted together");
+  }
+  std::set<std::string> others;
   std::set<std::string> models;
-  while (csv.next()) {
-    if (device >= 0) {
-      devices.insert(std::string(csv.cell(device)));
-      if (csv.cell(device) != wanted) continue;
-    }
-    const double ms = csv.number(latency);
-    if (!(ms > 0 && ms < 1e7)) csv.fail(latency, "milliseconds above 0 are expected");
-    if (precision >= 0) precisions.insert(std::string(csv.cell(precision)));
-    if (precisions.size() > 1) csv.fail(precision, "differs from the rows above: one at a time");
-    engine::ModelOptions options;
-    options.architecture = std::string(csv.cell(model));
-    options.classes = 1000;
-    options.exits = {1.0};
-    if (std::find(known.begin(), known.end(), options.architecture) == known.end()) {
-      all.unknown.insert(options.architecture);
+  for (Measurement& row : measurements.rows) {
+    const auto found = std::find(names.begin(), names.end(), row.device);
+    if (!row.device.empty() && found == names.end()) {
+      others.insert(row.device);
       continue;
     }
-    int batch = 1;
-    int pixels = 224;
-    if (input >= 0 && !parse_input(csv.cell(input), batch, pixels)) {
-      csv.fail(input, "BATCHxCHANNELSxSIDExSIDE is expected, such as 1x3x224x224");
+    if (row.device.empty() && names.size() > 1) {
+      throw base::UserError(row.place + ": says no device, and there are several");
     }
-    if (batches >= 0 && !csv.cell(batches).empty()) {
-      const double given = csv.number(batches);
-      if (!(given >= 1 && given <= 4096 && given == std::floor(given))) {
-        csv.fail(batches, "a number of samples from 1 to 4096 is expected");
-      }
-      if (input >= 0 && batch != static_cast<int>(given)) {
-        csv.fail(batches, "is another than the first number of the column input");
-      }
-      batch = static_cast<int>(given);
+    const auto which = row.device.empty() ? 0 : static_cast<std::size_t>(found - names.begin());
+    const Device& device = subject.devices[which];
+    row.mode = mode_of(row, device, arguments.power_mode);
+    const bool half =
+        row.precision == engine::Precision::fp16 || row.precision == engine::Precision::fp16_mixed;
+    constexpr auto fp16 = platforms::index_of(engine::Number::fp16);
+    if (half && !device.mode(row.mode)->peak[fp16]) {
+      throw base::UserError(fmt::format(
+          "{}: {} has no half precision in its file (peak_fp16_flops)", row.place, device.name));
     }
-    options.image_size = pixels;
-    models.insert(options.architecture);
-    const engine::Architecture a = engine::make_architecture(options);
-    all.steps.push_back({options.architecture,
-                         engine::inference_step(engine::trace(a, engine::full_submodel(a)), batch),
-                         ms / 1e3, 0});
-  }
-  if (!precisions.empty()) {
-    const std::string& p = *precisions.begin();
-    const bool half = p == "float16" || p == "fp16";
-    if (!half && p != "float32" && p != "fp32") {
-      throw base::UserError(fmt::format("{}: precision \"{}\": float32 or float16 is expected",
-                                        arguments.file, base::printable(p)));
-    }
-    all.precision = half ? Precision::fp16 : Precision::fp32;
+    if (row.metric == Metric::step_time) models.insert(row.model);
+    subject.device_of.push_back(which);
+    subject.rows.push_back(std::move(row));
   }
   constexpr std::size_t fewest = 5;
   if (models.size() < fewest) {
     throw base::UserError(fmt::format(
-        "{}: rows of {} models of {} that are known; at least {} are needed{}", arguments.file,
-        models.size(), wanted, fewest,
-        devices.empty()
-            ? ""
-            : fmt::format(" (it has rows of {}; name one by --rows)",
-                          base::list_of(std::vector(devices.begin(), devices.end()), "and"))));
+        "{}: rows of {} models of {} that are known; at least {} are needed{}",
+        base::list_of(arguments.files, "and"), models.size(), base::list_of(names, "and"), fewest,
+        others.empty() ? ""
+                       : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
   }
-  return all;
+  Measurements used;
+  used.rows = subject.rows;
+  platforms::require_agreement(used);
+  return subject;
 }
 
-void print(const Latencies& latencies, const Calibration& found,
-           const std::vector<Residual>& left_out) {
-  Table table({"<Model", "measured", "fitted", "error", "left out", "error"});
-  for (std::size_t i = 0; i < found.steps.size(); ++i) {
-    const Residual& in = found.steps[i];
-    const Residual& out = left_out[i];
-    table.add({in.name, fmt::format("{:.2f} ms", 1e3 * in.measured),
-               fmt::format("{:.2f} ms", 1e3 * in.predicted),
-               fmt::format("{:+.1f} %", 100 * in.error()),
-               fmt::format("{:.2f} ms", 1e3 * out.predicted),
-               fmt::format("{:+.1f} %", 100 * out.error())});
+// The rows of one kind, with the machines that they were measured on.
+struct Part {
+  std::vector<const Measurement*> rows;
+  std::vector<platforms::Machine> machines;
+  std::vector<std::string> models, modes;
+};
+
+Part part_of(const Subject& subject, Metric metric) {
+  Part part;
+  for (std::size_t i = 0; i < subject.rows.size(); ++i) {
+    const Measurement& row = subject.rows[i];
+    if (row.metric != metric) continue;
+    const Device& device = subject.devices[subject.device_of[i]];
+    part.rows.push_back(&row);
+    part.machines.push_back(platforms::machine(device, *device.mode(row.mode)));
+    part.models.push_back(row.model);
+    part.modes.push_back(device.name + " " + row.mode);
+  }
+  return part;
+}
+
+bool several(const std::vector<std::string>& all) {
+  return std::set<std::string>(all.begin(), all.end()).size() > 1;
+}
+
+// --- what the devices draw ----------------------------------------------------------------------
+
+struct Draws {
+  std::size_t rows = 0;
+  platforms::PowerFit fit;
+  std::vector<Residual> left_out;  // modes
+};
+
+// From draws in at least two modes: busy_w of the modes that have rows and of those where it is
+// assumed, and what depthwise kernels draw. From idle draws: idle_w.
+std::optional<Draws> set_draws(Subject& subject) {
+  const Part idle = part_of(subject, Metric::idle_power);
+  std::map<std::pair<std::string, std::string>, std::vector<double>> by_mode;
+  for (std::size_t i = 0; i < idle.rows.size(); ++i) {
+    by_mode[{idle.machines[i].device, idle.machines[i].mode}].push_back(idle.rows[i]->value);
+  }
+  for (auto& [key, watts] : by_mode) {
+    std::sort(watts.begin(), watts.end());
+    for (Device& device : subject.devices) {
+      for (platforms::PowerMode& mode : device.modes) {
+        if (device.name != key.first || mode.name != key.second) continue;
+        mode.idle_w = {watts[watts.size() / 2], Origin::measured,
+                       fmt::format("median of {} rows", watts.size())};
+      }
+    }
+  }
+  const Part draws = part_of(subject, Metric::power);
+  constexpr std::size_t fewest = 5;
+  const bool clocks = subject.devices.front().chip.has_value();
+  if (!clocks || draws.rows.size() < fewest || !several(draws.modes)) return std::nullopt;
+  std::vector<platforms::DrawObservation> observations;
+  for (std::size_t i = 0; i < draws.rows.size(); ++i) {
+    const Measurement& row = *draws.rows[i];
+    observations.push_back({row.model, platforms::step_of(row), draws.machines[i], row.value});
+  }
+  Draws found{draws.rows.size(), platforms::fit_power(observations),
+              platforms::leave_out(observations, draws.modes)};
+  const std::string note =
+      fmt::format("to {} draws: idle + {:.3g} W x 1000 cores x GHz x (1 + {:.3g} x GHz)^2",
+                  found.rows, found.fit.watts, found.fit.per_ghz);
+  const std::set<std::string> with_rows(draws.modes.begin(), draws.modes.end());
+  for (Device& device : subject.devices) {
+    if (found.fit.depthwise < 1) {
+      device.depthwise_power =
+          Figure{found.fit.depthwise, Origin::fitted, fmt::format("to {} draws", found.rows)};
+    }
+    for (platforms::PowerMode& mode : device.modes) {
+      const bool measured = with_rows.contains(device.name + " " + mode.name);
+      if (!measured && mode.busy_w.origin != Origin::assumed) continue;
+      mode.busy_w = {found.fit.on(platforms::machine(device, mode)).busy_w, Origin::fitted, note};
+    }
+  }
+  return found;
+}
+
+// --- output -------------------------------------------------------------------------------------
+
+std::string row_name(const Measurement& row, bool with_mode) {
+  std::string name = row.model;
+  if (row.training) name += ", training";
+  if (row.batch > 1) name += fmt::format(", batch {}", row.batch);
+  if (with_mode) name += ", " + row.mode;
+  return name;
+}
+
+void print(const Part& times, const Fit& fit, const LeftOut& left_out,
+           const std::vector<platforms::UnusedRow>& unused) {
+  const bool modes = !left_out.modes.empty();
+  std::vector<std::string> headings = {"<Model", "measured", "fitted",
+                                       "error",  "left out", "error"};
+  if (modes) headings.insert(headings.end(), {"mode left out", "error"});
+  Table table(headings);
+  const auto ms = [](double s) { return fmt::format("{:.2f} ms", 1e3 * s); };
+  const auto percent = [](double e) { return fmt::format("{:+.1f} %", 100 * e); };
+  for (std::size_t i = 0; i < fit.steps.size(); ++i) {
+    std::vector<std::string> cells = {
+        row_name(*times.rows[i], modes),  ms(fit.steps[i].measured),
+        ms(fit.steps[i].predicted),       percent(fit.steps[i].error()),
+        ms(left_out.models[i].predicted), percent(left_out.models[i].error())};
+    if (modes) {
+      cells.push_back(ms(left_out.modes[i].predicted));
+      cells.push_back(percent(left_out.modes[i].error()));
+    }
+    table.add(std::move(cells));
   }
   fmt::print("{}\n", table.str());
-  fmt::print(
-      "Absolute error of models left out of the fit: median {:.1f} %, 90th percentile "
-      "{:.1f} %, worst {:.1f} %\n",
-      100 * platforms::error_quantile(left_out, 0.5),
-      100 * platforms::error_quantile(left_out, 0.9), 100 * platforms::error_quantile(left_out, 1));
-  if (!latencies.unknown.empty()) {
-    fmt::print(
-        "Left out, not known here: {}\n",
-        base::list_of(std::vector(latencies.unknown.begin(), latencies.unknown.end()), "and"));
+  fmt::print("Absolute error of models left out of the fit: {}\n", errors_of(left_out.models));
+  if (modes) fmt::print("Absolute error of modes left out: {}\n", errors_of(left_out.modes));
+  std::set<std::string> unknown;
+  for (const auto& row : unused) {
+    if (row.reason == "no such model here") unknown.insert(row.what);
+  }
+  if (!unknown.empty()) {
+    fmt::print("Not used, no such model here: {}\n", list_of(unknown));
+  }
+}
+
+void write(const CalibrateArguments& arguments, const Subject& subject, const LeftOut& left_out,
+           const std::vector<std::string>& kept) {
+  std::vector<std::string> files;
+  for (const std::string& file : arguments.files) {
+    files.push_back(std::filesystem::path(file).filename().string());
+  }
+  std::vector<std::string> comments = {
+      fmt::format("Fitted by convoy {} calibrate to {}", CONVOY_VERSION,
+                  base::list_of(files, "and")),
+      "Absolute error of models left out of the fit: " + errors_of(left_out.models)};
+  if (!left_out.modes.empty()) {
+    comments.push_back("Absolute error of modes left out: " + errors_of(left_out.modes));
+  }
+  for (const std::string& figure : kept) {
+    comments.push_back("Kept, the measurements say nothing of it: " + figure);
+  }
+  const bool folder = subject.devices.size() > 1;
+  if (folder) std::filesystem::create_directories(arguments.output);
+  for (const Device& device : subject.devices) {
+    const std::string path =
+        folder ? (std::filesystem::path(arguments.output) / (device.name + ".toml")).string()
+               : arguments.output;
+    base::write_output(path, platforms::to_toml(device, comments), arguments.overwrite);
   }
 }
 
 int calibrate(const CalibrateArguments& arguments) {
-  if (!arguments.output.empty()) base::check_output(arguments.output, arguments.overwrite);
-  base::Diagnostics problems;
-  platforms::Catalogue catalogue(".", problems);
-  const platforms::Device* device = catalogue.device(arguments.device);
-  if (device == nullptr) {
-    if (problems.has_errors()) throw base::UserError(problems.str());
-    const auto names = platforms::Catalogue::device_names();
-    throw base::UserError(fmt::format("--device: \"{}\" is not in the catalogue{}",
-                                      arguments.device,
-                                      base::did_you_mean(arguments.device, names)));
+  if (!arguments.output.empty() && arguments.devices.size() == 1) {
+    base::check_output(arguments.output, arguments.overwrite);
   }
-  const std::string mode_name =
-      arguments.power_mode.empty() ? device->default_mode : arguments.power_mode;
-  const platforms::PowerMode* mode = device->mode(mode_name);
-  if (mode == nullptr) {
-    throw base::UserError(fmt::format("--power-mode: {} has {}", device->name,
-                                      base::list_of(device->mode_names(), "and")));
+  Measurements measurements = read_all(arguments);
+  const std::vector<platforms::UnusedRow> unused = measurements.unused;
+  Subject subject = subject_of(arguments, std::move(measurements));
+  const Part times = part_of(subject, Metric::step_time);
+  std::vector<Observation> observations;
+  for (std::size_t i = 0; i < times.rows.size(); ++i) {
+    observations.push_back(platforms::observed(*times.rows[i], times.machines[i]));
   }
-  const Latencies latencies = read_latencies(arguments);
-  const platforms::Machine start = platforms::beginning(
-      latencies.steps, platforms::machine(*device, *mode), latencies.precision);
-  const Calibration found = platforms::fit(latencies.steps, start, latencies.precision);
-  const std::vector<Residual> left_out =
-      platforms::leave_one_out(latencies.steps, start, latencies.precision);
-  platforms::Device fitted = *device;
+  const std::vector<Observation> from = platforms::beginning(observations);
+  const Fit fit = platforms::fit(from);
+  LeftOut left_out{platforms::leave_out(from, times.models), {}};
+  if (several(times.modes)) left_out.modes = platforms::leave_out(from, times.modes);
+
+  std::set<std::string> precisions;
+  std::set<std::string> modes(times.modes.begin(), times.modes.end());
+  for (const Measurement* row : times.rows) {
+    precisions.insert(engine::precision_names().at(static_cast<std::size_t>(row->precision)));
+  }
   const std::string note =
-      fmt::format("to {} latencies in {}, mode {}", latencies.steps.size(),
-                  latencies.precision == Precision::fp16 ? "FP16" : "FP32", mode_name);
-  const std::vector<std::string> kept = platforms::set_fitted(fitted, start, found.machine, note);
-  if (!arguments.output.empty()) {
-    std::vector<std::string> comments = {
-        fmt::format("Fitted by convoy {} calibrate to {}", CONVOY_VERSION,
-                    std::filesystem::path(arguments.file).filename().string()),
-        fmt::format("Absolute error of models left out of the fit: median {:.1f} %, 90th "
-                    "percentile {:.1f} %",
-                    100 * platforms::error_quantile(left_out, 0.5),
-                    100 * platforms::error_quantile(left_out, 0.9))};
-    for (const std::string& figure : kept) {
-      comments.push_back("Kept, the latencies say nothing of it: " + figure);
-    }
-    base::write_output(arguments.output, platforms::to_toml(fitted, comments), arguments.overwrite);
+      fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(precisions),
+                  modes.size() > 1 ? fmt::format("{} modes", modes.size())
+                                   : "mode " + times.rows.front()->mode);
+  std::vector<std::string> kept;
+  for (Device& device : subject.devices) {
+    kept = fit.set(device, note);
+    const std::string of = fmt::format("{} rows, {} left out of the fit", times.rows.size(),
+                                       left_out.modes.empty() ? "models" : "modes");
+    device.uncertainty = {
+        {platforms::error_quantile(left_out.strictest(), 0.5), Origin::measured, of},
+        {platforms::error_quantile(left_out.strictest(), 0.9), Origin::measured, of}};
   }
+  // Draws depend on times: those of the device as it is now.
+  const std::optional<Draws> draws = set_draws(subject);
+  if (!arguments.output.empty()) write(arguments, subject, left_out, kept);
+
   if (arguments.json) {
-    nlohmann::ordered_json json = {{"device", device->name},
-                                   {"power_mode", mode_name},
-                                   {"left_out",
-                                    {{"median_error", platforms::error_quantile(left_out, 0.5)},
-                                     {"p90_error", platforms::error_quantile(left_out, 0.9)},
-                                     {"worst_error", platforms::error_quantile(left_out, 1)}}},
+    nlohmann::ordered_json json = {{"device", subject.devices.front().name},
+                                   {"power_mode", times.rows.front()->mode},
+                                   {"left_out", json_of(left_out.models)},
                                    {"kept", kept}};
-    for (std::size_t i = 0; i < left_out.size(); ++i) {
-      json["models"].push_back({{"model", left_out[i].name},
-                                {"measured_s", left_out[i].measured},
-                                {"fitted_s", found.steps[i].predicted},
-                                {"left_out_s", left_out[i].predicted}});
+    if (!left_out.modes.empty()) json["modes_left_out"] = json_of(left_out.modes);
+    if (draws) json["draws_of_modes_left_out"] = json_of(draws->left_out);
+    for (std::size_t i = 0; i < times.rows.size(); ++i) {
+      const Measurement& row = *times.rows[i];
+      json["models"].push_back(
+          {{"model", row.model},
+           {"power_mode", row.mode},
+           {"batch", row.batch},
+           {"precision", engine::precision_names().at(static_cast<std::size_t>(row.precision))},
+           {"measured_s", row.value},
+           {"fitted_s", fit.steps[i].predicted},
+           {"left_out_s", left_out.models[i].predicted}});
     }
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else {
-    print(latencies, found, left_out);
-    if (!kept.empty()) {
-      fmt::print("Kept as {} has them, the latencies say nothing of them: {}\n", device->name,
-                 base::list_of(kept, "and"));
-    }
+    return ExitStatus::done;
+  }
+  print(times, fit, left_out, unused);
+  if (draws) {
+    fmt::print("Draws ({} rows), absolute error of modes left out: {}\n", draws->rows,
+               errors_of(draws->left_out));
+  }
+  if (!kept.empty()) {
+    fmt::print("Kept as {} has them, the measurements say nothing of them: {}\n",
+               subject.devices.front().name, base::list_of(kept, "and"));
   }
   return ExitStatus::done;
 }
@@ -249,15 +395,23 @@ int calibrate(const CalibrateArguments& arguments) {
 
 void add_calibrate(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
-      "calibrate", "Fit a device to measured inference latencies, and say how well that predicts");
+      "calibrate", "Fit devices to measured step times and draws, and say how well that predicts");
   auto arguments = std::make_shared<CalibrateArguments>();
-  verb->add_option("latencies", arguments->file,
-                   "CSV with model and latency_ms; also device, precision, input")
+  verb->add_option("measurements", arguments->files,
+                   "CSV: model and latency_ms (also device, mode, precision, input, batch); or one "
+                   "figure a row (device, mode, model, batch, precision, metric, value, unit)")
       ->required();
-  verb->add_option("--device", arguments->device, "Whose peaks are taken: of the catalogue")
-      ->required();
-  verb->add_option("--rows", arguments->rows, "The device's name in the file (the same)");
-  verb->add_option("--power-mode", arguments->power_mode, "In which it was measured");
+  verb->add_option(
+          "--device", arguments->devices,
+          "Of the catalogue, or a device's file: whose clocks and peaks are taken. Several: "
+          "they are fitted together, and -o is a folder")
+      ->required()
+      ->expected(1)
+      ->take_all();
+  verb->add_option("--rows", arguments->rows, "The device's name in the files (the same)");
+  verb->add_option("--power-mode", arguments->power_mode, "Of rows that state none");
+  verb->add_option("--odd", arguments->odd,
+                   "TOML: rows to leave out, or measured in another mode than they say");
   verb->add_option("-o,--output", arguments->output, "The device's file with the fitted figures");
   verb->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
   verb->add_flag("--json", arguments->json, "As one JSON object");

@@ -53,6 +53,7 @@ static int obey(int argc, char** argv) {
     cli::add_profile(app, status);
     cli::add_predict(app, status);
     cli::add_calibrate(app, status);
+    cli::add_validate(app, status);
     cli::add_sweep(app, status);
     cli::add_trace(app, status);
     cli::add_testbed(app, status);

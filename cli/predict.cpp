@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
@@ -45,8 +46,9 @@ const std::map<std::string, engine::Optimizer>& optimizers() {
 }
 
 platforms::Machine machine_of(const PredictArguments& arguments, platforms::Catalogue& catalogue,
-                              const base::Diagnostics& problems,
-                              std::vector<std::string>& assumed) {
+                              const base::Diagnostics& problems, engine::Precision precision,
+                              std::vector<std::string>& assumed,
+                              std::optional<platforms::Device::Uncertainty>& uncertainty) {
   const platforms::Device* device = catalogue.device(arguments.device);
   if (device == nullptr) {
     if (problems.has_errors()) throw base::UserError(problems.str());
@@ -65,11 +67,30 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
                                       device->name, name,
                                       base::list_of(device->mode_names(), "and")));
   }
-  assumed = device->assumed(*mode);
+  const bool half =
+      precision == engine::Precision::fp16 || precision == engine::Precision::fp16_mixed;
+  if (half && !mode->peak[platforms::index_of(engine::Number::fp16)]) {
+    throw base::UserError(
+        fmt::format("--precision: the file of {} gives no half precision "
+                    "(peak_fp16_flops)",
+                    device->name));
+  }
+  assumed = device->assumed(*mode, precision);
+  uncertainty = device->uncertainty;
   return platforms::machine(*device, *mode);
 }
 
+engine::Precision precision_of(const PredictArguments& arguments) {
+  const auto& names = engine::precision_names();
+  return static_cast<engine::Precision>(std::find(names.begin(), names.end(), arguments.precision) -
+                                        names.begin());
+}
+
 int predict(PredictArguments arguments) {
+  const engine::Precision precision = precision_of(arguments);
+  if (precision == engine::Precision::fp16 && arguments.mode == "training") {
+    throw base::UserError("--precision: nobody trains in fp16 alone; give fp16-mixed");
+  }
   if (arguments.image_size > 0) arguments.model.image_size = arguments.image_size;
   if (arguments.image_width > 0) arguments.model.image_width = arguments.image_width;
   if (arguments.sequence > 0) arguments.model.sequence = arguments.sequence;
@@ -77,7 +98,9 @@ int predict(PredictArguments arguments) {
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   std::vector<std::string> assumed;
-  const platforms::Machine machine = machine_of(arguments, catalogue, problems, assumed);
+  std::optional<platforms::Device::Uncertainty> uncertainty;
+  const platforms::Machine machine =
+      machine_of(arguments, catalogue, problems, precision, assumed, uncertainty);
   const engine::Architecture a = engine::make_architecture(arguments.model);
   const bool text = a.input == engine::InputKind::tokens;
   if (text && (arguments.image_size > 0 || arguments.image_width > 0)) {
@@ -90,11 +113,10 @@ int predict(PredictArguments arguments) {
   const bool training = arguments.mode == "training";
   const engine::StepCost step =
       training ? engine::training_step(trace, optimizers().at(arguments.optimizer),
-                                       engine::Phase::weights, arguments.batch)
-               : engine::inference_step(trace, arguments.batch);
-  const auto precision =
-      arguments.precision == "fp16" ? platforms::Precision::fp16 : platforms::Precision::fp32;
-  const double seconds = platforms::seconds(step, machine, precision);
+                                       engine::Phase::weights, arguments.batch, precision)
+               : engine::inference_step(trace, arguments.batch, precision);
+  const platforms::Prediction predicted = platforms::predict(step, machine);
+  const double seconds = predicted.seconds;
   // Of each class of operators, what it would take alone, without launching.
   platforms::Machine bare = machine;
   bare.launch_overhead = 0;
@@ -104,14 +126,14 @@ int predict(PredictArguments arguments) {
     for (const engine::Kernel& k : step.kernels) {
       if (static_cast<std::size_t>(k.op) == c) part.kernels.push_back(k);
     }
-    alone.at(c) = platforms::seconds(part, bare, precision);
+    alone.at(c) = platforms::seconds(part, bare);
   }
   const double launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
-  const double memory = training
-                            ? engine::training_memory(trace, optimizers().at(arguments.optimizer),
-                                                      engine::Phase::weights, arguments.batch)
-                                  .total()
-                            : 0;
+  const double memory =
+      training ? engine::training_memory(trace, optimizers().at(arguments.optimizer),
+                                         engine::Phase::weights, arguments.batch, false, precision)
+                     .total()
+               : 0;
   if (arguments.json) {
     nlohmann::ordered_json json = {
         {"device", machine.device},
@@ -124,12 +146,19 @@ int predict(PredictArguments arguments) {
         {"seconds", seconds},
         {"latency_ms", 1e3 * seconds},
         {"samples_per_s", arguments.batch / seconds},
+        {"watts", predicted.watts},
+        {"joules", predicted.watts * seconds},
         {"flops", step.flops()},
         {"kernels", step.kernels.size()},
         {"launching_s", launching},
         {"assumed", assumed},
     };
     if (training) json["memory_bytes"] = memory;
+    if (uncertainty) {
+      json["error_of_others"] = {{"median", uncertainty->median.value},
+                                 {"p90", uncertainty->p90.value},
+                                 {"of", uncertainty->p90.note}};
+    }
     for (std::size_t c = 0; c < alone.size(); ++c) {
       if (alone.at(c) > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone.at(c);
     }
@@ -137,11 +166,21 @@ int predict(PredictArguments arguments) {
     return ExitStatus::done;
   }
   const double gib = machine.memory;
-  fmt::print("{} of {}, batch {}{}, {}, on {} ({})\n\n  {:.3f} ms, {:.1f} samples/s\n\n",
+  fmt::print("{} of {}, batch {}{}, {}, on {} ({})\n\n  {:.3f} ms, {:.1f} samples/s, {:.1f} W\n",
              training ? "A training step" : "Inference", a.name, arguments.batch,
              arguments.rate < 1 ? fmt::format(" at rate {:g}", arguments.rate) : "",
              arguments.precision, machine.device, machine.mode, 1e3 * seconds,
-             arguments.batch / seconds);
+             arguments.batch / seconds, predicted.watts);
+  if (uncertainty) {
+    const double far = uncertainty->p90.value;
+    fmt::print(
+        "  nine of ten measured ones lie within {:.0f} % of what is predicted: {:.3f} to "
+        "{:.3f} ms ({})\n\n",
+        100 * far, 1e3 * seconds / (1 + far), 1e3 * seconds / std::max(0.05, 1 - far),
+        uncertainty->p90.note);
+  } else {
+    fmt::print("  how far that is from a real one nobody has measured on this device\n\n");
+  }
   Table table({"<where it goes", "ms"});
   for (std::size_t c = 0; c < alone.size(); ++c) {
     if (alone.at(c) > 0) {
@@ -178,8 +217,11 @@ void add_predict(CLI::App& app, int& status) {
       ->check(CLI::Range(0.01, 1.0));
   verb->add_option("--mode", arguments->mode, "inference or training (inference)")
       ->check(CLI::IsMember({"inference", "training"}));
-  verb->add_option("--precision", arguments->precision, "fp32 or fp16 (fp32)")
-      ->check(CLI::IsMember({"fp32", "fp16"}));
+  verb->add_option(
+          "--precision", arguments->precision,
+          "fp32 as PyTorch computes it (with TF32 where a GPU has that), fp32-strict, fp16 "
+          "(inference), fp16-mixed (autocast) (fp32)")
+      ->check(CLI::IsMember(engine::precision_names()));
   verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
       ->check(CLI::IsMember({"sgd", "sgd-momentum", "adamw", "adan"}));
   arguments->model.classes = 1000;

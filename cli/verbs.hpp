@@ -26,6 +26,7 @@ void add_profile(CLI::App& app, int& status);
 void add_trace(CLI::App& app, int& status);
 void add_predict(CLI::App& app, int& status);
 void add_calibrate(CLI::App& app, int& status);
+void add_validate(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
 void add_sweep(CLI::App& app, int& status);
 

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "base/diagnostics.hpp"
 
@@ -14,118 +16,160 @@ namespace convoy::platforms {
 namespace {
 
 using engine::Kernel;
+using engine::Number;
 using engine::OpClass;
 using engine::TimedStep;
 
-// What is searched for, each as a logarithm: efficiencies by class, then these.
-enum Figures : std::size_t {
-  memory_efficiency = engine::op_classes,
-  launch_overhead,
-  dense_overhead,
-  cache,  // this and the next only where the start has one
-
-  cache_bandwidth,
-  figures,
-};
-using Point = std::array<double, figures>;
-
 constexpr double smallest_share = 1e-5;  // of a peak
 
-double bytes_of(const TimedStep& t) {
-  double sum = 0;
-  for (const Kernel& k : t.cost.kernels) sum += k.bytes;
-  return sum;
+// Where a knob turns, in the machine's own unit; what an overhead is multiplied with for seconds.
+double& figure_of(const Knob& knob, Machine& m) {
+  switch (knob.kind) {
+    case Knob::Kind::efficiency:
+      return m.efficiency.at(index_of(knob.number)).at(index_of(knob.op));
+    case Knob::Kind::memory_efficiency:
+      return m.memory_efficiency.at(index_of(knob.number));
+    case Knob::Kind::launch_overhead:
+      return m.launch_overhead;
+    case Knob::Kind::dense_overhead:
+      return m.dense_overhead;
+    case Knob::Kind::cache:
+      return m.cache;
+    case Knob::Kind::cache_bandwidth:
+      break;
+  }
+  return m.cache_bandwidth;
 }
 
-bool is_of(const TimedStep& t, OpClass op) { return t.cost.kernels.front().op == op; }
+double unit_of(const Knob& knob, const Machine& m) {
+  if (knob.kind == Knob::Kind::launch_overhead && m.cpu_hz > 0) return 1 / m.cpu_hz;
+  if (knob.kind == Knob::Kind::dense_overhead && m.gpu_hz > 0) return 1 / m.gpu_hz;
+  return 1;
+}
 
-// Where the search begins.
-Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead) {
-  Machine m;
-  m.launches_ahead = launches_ahead;
-  m.launch_overhead = std::numeric_limits<double>::infinity();
-  double most = 0;
-  for (const TimedStep& t : operators) {
-    m.peak_fp32 = std::max(m.peak_fp32, t.cost.flops() / t.seconds);
-    m.launch_overhead = std::min(m.launch_overhead, t.seconds);
-    if (!is_of(t, OpClass::elementwise)) continue;
-    m.cache_bandwidth = std::max(m.cache_bandwidth, bytes_of(t) / t.seconds);
-    if (bytes_of(t) > most) {
-      most = bytes_of(t);
-      m.memory_bandwidth = most / t.seconds;
+bool is_share(const Knob& knob) {
+  return knob.kind == Knob::Kind::efficiency || knob.kind == Knob::Kind::memory_efficiency;
+}
+
+double read(const Knob& knob, const Machine& machine) {
+  Machine m = machine;
+  return figure_of(knob, m) / unit_of(knob, machine);
+}
+
+void turn(const Knob& knob, double value, Machine& m) {
+  figure_of(knob, m) = value * unit_of(knob, m);
+  // TF32 is how FP32 values are multiplied; they come from the same memory.
+  if (knob.kind == Knob::Kind::memory_efficiency && knob.number == Number::fp32) {
+    m.memory_efficiency.at(index_of(Number::tf32)) = value;
+  }
+}
+
+// The figures that some of the steps depend on.
+std::vector<Knob> knobs_of(const std::vector<Observation>& observations) {
+  std::set<std::pair<Number, OpClass>> computed;
+  std::set<Number> moved;
+  bool dense = false;
+  bool cache = false;
+  for (const Observation& o : observations) {
+    cache = cache || o.machine.cache > 0;
+    for (const Kernel& k : o.step.cost.kernels) {
+      dense = dense || engine::is_dense(k.op);
+      moved.insert(k.number == Number::tf32 ? Number::fp32 : k.number);
+      if (k.flops > 0) computed.insert({o.machine.number_of(k), k.op});
     }
   }
-  if (m.peak_fp32 <= 0 || most <= 0) {
-    throw base::UserError("a calibration needs a matrix product and an elementwise operator");
+  std::vector<Knob> knobs;
+  for (const auto& [number, op] : computed) {
+    knobs.push_back({Knob::Kind::efficiency, number, op});
   }
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
-    double fastest = 0;
-    for (const TimedStep& t : operators) {
-      if (is_of(t, static_cast<OpClass>(i))) {
-        fastest = std::max(fastest, t.cost.flops() / t.seconds);
-      }
-    }
-    m.efficiency.at(i) = std::clamp(fastest / m.peak_fp32, smallest_share, 1.0);
+  for (const Number number : moved) knobs.push_back({Knob::Kind::memory_efficiency, number});
+  knobs.push_back({Knob::Kind::launch_overhead});
+  if (dense) knobs.push_back({Knob::Kind::dense_overhead});
+  if (cache) {
+    knobs.push_back({Knob::Kind::cache});
+    knobs.push_back({Knob::Kind::cache_bandwidth});
   }
-  m.dense_overhead = m.launch_overhead;
-  m.memory_efficiency = 0.5;  // the largest sum reaches all of it: there is nothing faster
-  constexpr double usual_cache = 1 << 20;
-  m.cache = usual_cache;
-  return m;
+  return knobs;
 }
 
-Point point_of(const Machine& m) {
-  Point p{};
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) p.at(i) = std::log(m.efficiency.at(i));
-  p[memory_efficiency] = std::log(m.memory_efficiency);
-  p[launch_overhead] = std::log(m.launch_overhead);
-  p[dense_overhead] = std::log(m.dense_overhead);
-  if (m.cache <= 0) return p;
-  p[cache] = std::log(m.cache);
-  p[cache_bandwidth] = std::log(m.cache_bandwidth);
-  return p;
-}
+using Point = std::vector<double>;  // of the knobs, as logarithms
 
-// Shares of a peak stay below it; `most`: those of the dense classes.
-using Ceilings = std::array<double, engine::op_classes>;
-
-void set(Machine& m, const Point& p, const Ceilings& most) {
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
-    m.efficiency.at(i) = std::clamp(std::exp(p.at(i)), smallest_share, most.at(i));
-  }
-  m.memory_efficiency = std::clamp(std::exp(p[memory_efficiency]), smallest_share, 1.0);
-  m.launch_overhead = std::exp(p[launch_overhead]);
-  m.dense_overhead = std::exp(p[dense_overhead]);
-  if (m.cache <= 0) return;
-  m.cache = std::exp(p[cache]);
-  m.cache_bandwidth = std::exp(p[cache_bandwidth]);
-}
+// Shares of a peak stay below it; of a class in FP32 it may be known what they do not exceed.
+using Ceilings = ByClass<double>;
 
 class Search {
  public:
-  Search(const std::vector<TimedStep>& steps, Machine start, Precision precision,
+  Search(const std::vector<Observation>& observations, std::vector<Knob> knobs,
          const Ceilings& most)
-      : steps_(steps),
-        machine_(std::move(start)),
-        precision_(precision),
-        most_(most),
-        origin_(point_of(machine_)),
-        searched_(machine_.cache > 0 ? figures : cache) {}
+      : observations_(observations), knobs_(std::move(knobs)) {
+    for (const Knob& knob : knobs_) {
+      origin_.push_back(std::log(read(knob, observations.front().machine)));
+      const bool known = knob.kind == Knob::Kind::efficiency && knob.number == Number::fp32;
+      most_.push_back(known ? most.at(index_of(knob.op)) : 1);
+    }
+    for (const Observation& o : observations) {
+      const auto found = std::find_if(machines_.begin(), machines_.end(), [&](const Machine& m) {
+        return m.device == o.machine.device && m.mode == o.machine.mode;
+      });
+      machine_of_.push_back(static_cast<std::size_t>(found - machines_.begin()));
+      if (found == machines_.end()) machines_.push_back(o.machine);
+    }
+  }
+
+  // From several beginnings, since there are hollows.
+  Point found() {
+    Point best = origin_;
+    double least = std::numeric_limits<double>::infinity();
+    const std::size_t launch = place(Knob::Kind::launch_overhead);
+    const std::size_t cache = place(Knob::Kind::cache);
+    for (const double overhead : {1.0, 5.0}) {
+      for (const double size : {1.0, 8.0}) {
+        if (size > 1 && cache == knobs_.size()) continue;
+        Point p = origin_;
+        p[launch] += std::log(overhead);
+        if (cache < knobs_.size()) p[cache] += std::log(size);
+        const double l = descend(p);
+        if (l >= least) continue;
+        least = l;
+        best = p;
+      }
+    }
+    return best;
+  }
+
+  [[nodiscard]] double value(const Point& p, std::size_t i) const {
+    const double v = std::exp(p[i]);
+    return is_share(knobs_[i]) ? std::clamp(v, smallest_share, most_[i]) : v;
+  }
+  [[nodiscard]] bool moved(const Point& p, std::size_t i) const {
+    return std::abs(value(p, i) / std::exp(origin_[i]) - 1) > 1e-6;
+  }
+  [[nodiscard]] const std::vector<Knob>& knobs() const { return knobs_; }
+
+ private:
+  [[nodiscard]] std::size_t place(Knob::Kind kind) const {
+    std::size_t i = 0;
+    while (i < knobs_.size() && knobs_[i].kind != kind) ++i;
+    return i;
+  }
 
   // Small errors count by their square, large ones in proportion. The pull back to the origin is so
   // weak that it tells only where the steps do not.
   double loss(const Point& p) {
     constexpr double small = 0.05;
     constexpr double pull = 1e-3;
-    set(machine_, p, most_);
+    for (std::size_t i = 0; i < knobs_.size(); ++i) {
+      for (Machine& m : machines_) turn(knobs_[i], value(p, i), m);
+    }
     double sum = 0;
-    for (const TimedStep& t : steps_) {
-      const double error = std::log(seconds(t.cost, machine_, precision_) / t.seconds);
+    for (std::size_t i = 0; i < observations_.size(); ++i) {
+      const TimedStep& t = observations_[i].step;
+      const double error = std::log(seconds(t.cost, machines_[machine_of_[i]]) / t.seconds);
       sum += std::sqrt(error * error + small * small) - small;
     }
-    sum /= static_cast<double>(steps_.size());
+    sum /= static_cast<double>(observations_.size());
     for (std::size_t i = 0; i < p.size(); ++i) {
-      sum += pull * (p.at(i) - origin_.at(i)) * (p.at(i) - origin_.at(i));
+      sum += pull * (p[i] - origin_[i]) * (p[i] - origin_[i]);
     }
     return sum;
   }
@@ -135,23 +179,24 @@ class Search {
   double descend(Point& p) {
     constexpr double first = 1.0;
     constexpr double last = 0.004;
+    constexpr double worth_it = 1e-8;
     double best = loss(p);
     for (double stride = first; stride > last;) {
       bool moved = false;
       const auto attempt = [&](std::size_t i, double up, std::size_t j, double down) {
         Point q = p;
-        q.at(i) += up;
-        q.at(j) -= down;
+        q[i] += up;
+        q[j] -= down;
         const double l = loss(q);
-        if (l >= best) return;
+        if (!(l < best - worth_it)) return;
         best = l;
-        p = q;
+        p = std::move(q);
         moved = true;
       };
-      for (std::size_t i = 0; i < searched_; ++i) {
+      for (std::size_t i = 0; i < p.size(); ++i) {
         for (const double s : {stride, -stride}) {
           attempt(i, s, i, 0);
-          for (std::size_t j = 0; j < searched_; ++j) {
+          for (std::size_t j = 0; j < p.size(); ++j) {
             if (j != i) attempt(i, s, j, s);
           }
         }
@@ -161,130 +206,177 @@ class Search {
     return best;
   }
 
-  // From several beginnings, since there are hollows.
-  Machine found() {
-    Point best = origin_;
-    double least = std::numeric_limits<double>::infinity();
-    for (const double overhead : {1.0, 5.0}) {
-      for (const double size : {1.0, 8.0}) {
-        if (size > 1 && searched_ == cache) continue;
-        Point p = origin_;
-        p[launch_overhead] += std::log(overhead);
-        if (searched_ > cache) p[cache] += std::log(size);
-        const double l = descend(p);
-        if (l >= least) continue;
-        least = l;
-        best = p;
-      }
-    }
-    set(machine_, best, most_);
-    return machine_;
-  }
-
- private:
-  const std::vector<TimedStep>& steps_;
-  Machine machine_;
-  Precision precision_;
-  Ceilings most_;
+  const std::vector<Observation>& observations_;
+  std::vector<Knob> knobs_;
+  std::vector<double> most_;  // of each knob that is a share
   Point origin_;
-  std::size_t searched_;  // figures, the first of all
+  std::vector<Machine> machines_;        // one for each mode
+  std::vector<std::size_t> machine_of_;  // by observation
 };
 
-Calibration judged(const std::vector<TimedStep>& steps, Machine machine, Precision precision) {
-  Calibration result;
-  result.machine = std::move(machine);
-  for (const TimedStep& t : steps) {
-    result.steps.push_back({t.name, t.seconds, seconds(t.cost, result.machine, precision)});
+Ceilings no_ceilings() {
+  Ceilings most{};
+  most.fill(1);
+  return most;
+}
+
+Fit fit_below(const std::vector<Observation>& observations, const Ceilings& most) {
+  Search search(observations, knobs_of(observations), most);
+  const Point p = search.found();
+  Fit result;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    Knob knob = search.knobs()[i];
+    knob.value = search.value(p, i);
+    knob.fitted = search.moved(p, i);
+    result.knobs.push_back(knob);
+  }
+  for (const Observation& o : observations) {
+    result.steps.push_back(
+        {o.step.name, o.step.seconds, seconds(o.step.cost, result.on(o.machine))});
   }
   result.median_error = error_quantile(result.steps, 0.5);
   result.worst_error = error_quantile(result.steps, 1);
   return result;
 }
 
+std::vector<Observation> on_one(const std::vector<TimedStep>& steps, const Machine& machine) {
+  std::vector<Observation> all;
+  all.reserve(steps.size());
+  for (const TimedStep& t : steps) all.push_back({t, machine});
+  return all;
+}
+
+double bytes_of(const TimedStep& t) {
+  double sum = 0;
+  for (const Kernel& k : t.cost.kernels) sum += k.bytes;
+  return sum;
+}
+
+bool is_of(const TimedStep& t, OpClass op) { return t.cost.kernels.front().op == op; }
+
+// Where the search begins, by operators on their own.
+Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead) {
+  Machine m;
+  m.launches_ahead = launches_ahead;
+  m.launch_overhead = std::numeric_limits<double>::infinity();
+  double& peak = m.peak[index_of(Number::fp32)];
+  double most = 0;
+  for (const TimedStep& t : operators) {
+    peak = std::max(peak, t.cost.flops() / t.seconds);
+    m.launch_overhead = std::min(m.launch_overhead, t.seconds);
+    if (!is_of(t, OpClass::elementwise)) continue;
+    m.cache_bandwidth = std::max(m.cache_bandwidth, bytes_of(t) / t.seconds);
+    if (bytes_of(t) > most) {
+      most = bytes_of(t);
+      m.memory_bandwidth = most / t.seconds;
+    }
+  }
+  if (peak <= 0 || most <= 0) {
+    throw base::UserError("a calibration needs a matrix product and an elementwise operator");
+  }
+  ByClass<double>& shares = m.efficiency[index_of(Number::fp32)];
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    double fastest = 0;
+    for (const TimedStep& t : operators) {
+      if (is_of(t, static_cast<OpClass>(i))) {
+        fastest = std::max(fastest, t.cost.flops() / t.seconds);
+      }
+    }
+    shares.at(i) = std::clamp(fastest / peak, smallest_share, 1.0);
+  }
+  double& depthwise = shares[index_of(OpClass::depthwise)];
+  if (depthwise == smallest_share) depthwise = shares[index_of(OpClass::convolution)];
+  m.dense_overhead = m.launch_overhead;
+  m.memory_efficiency.fill(0.5);  // the largest sum reaches all of it: there is nothing faster
+  constexpr double usual_cache = 1 << 20;
+  m.cache = usual_cache;
+  return m;
+}
+
+std::string knob_name(const Knob& knob) {
+  switch (knob.kind) {
+    case Knob::Kind::efficiency: {
+      const std::string in = knob.number == Number::fp32
+                                 ? ""
+                                 : fmt::format(" in {}", number_keys.at(index_of(knob.number)));
+      return fmt::format("{} efficiency{}", class_keys.at(index_of(knob.op)), in);
+    }
+    case Knob::Kind::memory_efficiency:
+      return knob.number == Number::fp16 ? "memory efficiency in fp16" : "memory efficiency";
+    case Knob::Kind::launch_overhead:
+      return "launch overhead";
+    case Knob::Kind::dense_overhead:
+      return "overhead of dense kernels";
+    case Knob::Kind::cache:
+      return "cache";
+    case Knob::Kind::cache_bandwidth:
+      break;
+  }
+  return "cache bandwidth";
+}
+
+// Where the device's file has it; null for what belongs to a mode.
+std::optional<Figure>* optional_figure(Device& device, const Knob& knob) {
+  switch (knob.kind) {
+    case Knob::Kind::efficiency:
+      return &device.efficiency.at(index_of(knob.number)).at(index_of(knob.op));
+    case Knob::Kind::memory_efficiency:
+      return &device.memory_efficiency.at(index_of(knob.number));
+    case Knob::Kind::dense_overhead:
+      return &device.dense_overhead;
+    case Knob::Kind::cache:
+      return &device.cache;
+    default:
+      return nullptr;
+  }
+}
+
+// All figures of a device that a fit may find.
+std::vector<Knob> all_knobs() {
+  std::vector<Knob> knobs;
+  for (int n = 0; n < engine::number_formats; ++n) {
+    for (int i = 0; i < engine::op_classes; ++i) {
+      knobs.push_back({Knob::Kind::efficiency, static_cast<Number>(n), static_cast<OpClass>(i)});
+    }
+    knobs.push_back({Knob::Kind::memory_efficiency, static_cast<Number>(n)});
+  }
+  for (const auto kind :
+       {Knob::Kind::launch_overhead, Knob::Kind::dense_overhead, Knob::Kind::cache}) {
+    knobs.push_back({kind});
+  }
+  return knobs;
+}
+
+bool same_place(const Knob& a, const Knob& b) {
+  const bool in_format =
+      a.kind == Knob::Kind::efficiency || a.kind == Knob::Kind::memory_efficiency;
+  return a.kind == b.kind && (!in_format || a.number == b.number) &&
+         (a.kind != Knob::Kind::efficiency || a.op == b.op);
+}
+
 }  // namespace
 
-Machine usual_machine(Machine machine) {
-  machine.efficiency = {0.5, 0.5, 0.5, 0.05, 0.05};
-  machine.memory_efficiency = 0.7;
-  machine.launch_overhead = 5e-5;
-  machine.dense_overhead = 2e-5;
+Machine Fit::on(Machine machine) const {
+  for (const Knob& knob : knobs) turn(knob, knob.value, machine);
   return machine;
 }
 
-namespace {
-
-bool same(double a, double b) { return std::abs(a / b - 1) <= 1e-6; }
-
-// Each figure of `found` that stayed at `start`.
-void for_unmoved(const Machine& start, const Machine& found,
-                 const std::function<void(double Machine::*)>& single,
-                 const std::function<void(std::size_t)>& of_class) {
-  for (double Machine::*figure :
-       {&Machine::launch_overhead, &Machine::dense_overhead, &Machine::memory_efficiency}) {
-    if (same(found.*figure, start.*figure)) single(figure);
-  }
-  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
-    if (same(found.efficiency.at(i), start.efficiency.at(i))) of_class(i);
-  }
-}
-
-}  // namespace
-
-Machine beginning(const std::vector<TimedStep>& steps, const Machine& device, Precision precision) {
-  const Machine usual = usual_machine(device);
-  const Machine found = fit(steps, usual, precision).machine;
-  Machine start = usual;
-  for_unmoved(
-      usual, found,
-      [&](double Machine::*figure) {
-        // The search is by logarithms: what the device does without is searched from the usual.
-        if (device.*figure > 0) start.*figure = device.*figure;
-      },
-      [&](std::size_t i) { start.efficiency.at(i) = device.efficiency.at(i); });
-  return start;
-}
-
-std::vector<std::string> set_fitted(Device& device, const Machine& start, const Machine& found,
-                                    const std::string& note) {
-  constexpr auto elementwise = static_cast<std::size_t>(engine::OpClass::elementwise);
-  constexpr auto pooling = static_cast<std::size_t>(engine::OpClass::pooling);
-  const Device base = device;
-  const auto fitted = [&](double value) { return Figure{value, Origin::fitted, note}; };
-  device.launch_overhead = fitted(found.launch_overhead);
-  device.dense_overhead = fitted(found.dense_overhead);
-  device.memory_efficiency = fitted(found.memory_efficiency);
-  for (std::size_t i = 0; i < found.efficiency.size(); ++i) {
-    device.efficiency.at(i) = fitted(found.efficiency.at(i));
-  }
-  // A file without it takes that of elementwise.
-  device.pooling_given = true;
+std::vector<std::string> Fit::set(Device& device, const std::string& note) const {
   std::vector<std::string> kept;
-  const auto keep = [&](const std::string& what, const Figure& figure) {
-    kept.push_back(fmt::format("{} {:.4g} ({})", what, figure.value, name_of(figure.origin)));
-  };
-  for_unmoved(
-      start, found,
-      [&](double Machine::*figure) {
-        if (figure == &Machine::launch_overhead) {
-          device.launch_overhead = base.launch_overhead;
-          keep("launch overhead", base.launch_overhead);
-        } else if (figure == &Machine::memory_efficiency) {
-          device.memory_efficiency = base.memory_efficiency;
-          keep("memory efficiency", base.memory_efficiency);
-        } else {
-          device.dense_overhead = base.dense_overhead;
-          if (base.dense_overhead) keep("overhead of dense kernels", *base.dense_overhead);
-        }
-      },
-      [&](std::size_t i) {
-        device.efficiency.at(i) = base.efficiency.at(i);
-        const bool follows = i == pooling && !base.pooling_given;
-        if (follows && device.efficiency.at(elementwise).value == base.efficiency.at(i).value) {
-          device.pooling_given = false;
-        }
-        if (!follows || device.pooling_given)
-          keep(std::string(class_keys.at(i)) + " efficiency", base.efficiency.at(i));
-      });
+  for (const Knob& place : all_knobs()) {
+    const auto found = std::find_if(knobs.begin(), knobs.end(), [&](const Knob& k) {
+      return k.fitted && same_place(k, place);
+    });
+    std::optional<Figure>* maybe = optional_figure(device, place);
+    if (found != knobs.end()) {
+      Figure fitted{found->value, Origin::fitted, note};
+      maybe != nullptr ? * maybe = std::move(fitted) : device.launch_overhead = std::move(fitted);
+      continue;
+    }
+    if (maybe != nullptr && !maybe->has_value()) continue;  // follows another, or has none
+    const Figure& own = maybe != nullptr ? **maybe : device.launch_overhead;
+    kept.push_back(fmt::format("{} {:.4g} ({})", knob_name(place), own.value, name_of(own.origin)));
+  }
   return kept;
 }
 
@@ -298,20 +390,61 @@ double error_quantile(const std::vector<Residual>& residuals, double share) {
   return errors[std::min(at, errors.size() - 1)];
 }
 
-Calibration fit(const std::vector<TimedStep>& steps, const Machine& start, Precision precision) {
-  Ceilings most{};
-  most.fill(1);
-  return judged(steps, Search(steps, start, precision, most).found(), precision);
+Machine usual_machine(Machine machine) {
+  constexpr double launch_s = 5e-5;
+  constexpr double dense_s = 2e-5;
+  machine.efficiency = {{{0.5, 0.4, 0.4, 0.01, 0.05, 0.05},
+                         {0.4, 0.4, 0.4, 0.01, 0.05, 0.05},
+                         {0.5, 0.5, 0.5, 0.01, 0.05, 0.05}}};
+  machine.memory_efficiency.fill(0.7);
+  machine.launch_overhead = launch_s;
+  machine.dense_overhead = dense_s;
+  return machine;
 }
 
-std::vector<Residual> leave_one_out(const std::vector<TimedStep>& steps, const Machine& start,
-                                    Precision precision) {
-  std::vector<Residual> all;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    std::vector<TimedStep> others = steps;
-    others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
-    const Machine machine = fit(others, start, precision).machine;
-    all.push_back({steps[i].name, steps[i].seconds, seconds(steps[i].cost, machine, precision)});
+Fit fit(const std::vector<Observation>& observations) {
+  return fit_below(observations, no_ceilings());
+}
+
+std::vector<Observation> beginning(const std::vector<Observation>& observations) {
+  std::vector<Observation> from = observations;
+  for (Observation& o : from) {
+    const Machine usual = usual_machine(o.machine);
+    o.machine = usual;
+  }
+  // Of one device, overheads are the same number of cycles in every mode: those of the first.
+  const std::vector<Knob> knobs = knobs_of(from);
+  const Machine first = from.front().machine;
+  for (Observation& o : from) {
+    for (const Knob& knob : knobs) turn(knob, read(knob, first), o.machine);
+  }
+  const Fit found = fit(from);
+  for (std::size_t i = 0; i < found.knobs.size(); ++i) {
+    const Knob& knob = found.knobs[i];
+    const double own = read(knob, observations.front().machine);
+    // The search is by logarithms: what the device does without is searched from the usual.
+    if (knob.fitted || own <= 0) continue;
+    for (Observation& o : from) turn(knob, own, o.machine);
+  }
+  return from;
+}
+
+std::vector<Residual> leave_out(const std::vector<Observation>& observations,
+                                const std::vector<std::string>& groups) {
+  std::vector<Residual> all(observations.size());
+  std::set<std::string> kinds(groups.begin(), groups.end());
+  for (const std::string& left : kinds) {
+    std::vector<Observation> others;
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      if (groups[i] != left) others.push_back(observations[i]);
+    }
+    if (others.empty()) continue;
+    const Fit found = fit(others);
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      if (groups[i] != left) continue;
+      const Observation& o = observations[i];
+      all[i] = {o.step.name, o.step.seconds, seconds(o.step.cost, found.on(o.machine))};
+    }
   }
   return all;
 }
@@ -321,14 +454,20 @@ Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector
   Machine machine = first_guess(operators, launches_ahead);
   // No dense operator inside a step is faster than the fastest of its class on its own. (Of the
   // other classes the FLOPs are counted too loosely to say so.)
-  Ceilings most = machine.efficiency;
+  Ceilings most = machine.efficiency[index_of(Number::fp32)];
   for (std::size_t i = 0; i < most.size(); ++i) {
     if (!engine::is_dense(static_cast<OpClass>(i))) most.at(i) = 1;
   }
+  Calibration result;
   if (!steps.empty()) {
-    machine = Search(steps, machine, Precision::fp32, most).found();
+    const Fit found = fit_below(on_one(steps, machine), most);
+    machine = found.on(machine);
+    result.steps = found.steps;
+    result.median_error = found.median_error;
+    result.worst_error = found.worst_error;
   }
-  return judged(steps, std::move(machine), Precision::fp32);
+  result.machine = std::move(machine);
+  return result;
 }
 
 }  // namespace convoy::platforms

@@ -19,16 +19,69 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-std::string line(const std::string& key, const Figure& figure) {
+// What was measured or fitted is no more exact than four digits; other figures stay as they are.
+std::string number(const Figure& figure) {
   constexpr double readable = 1e15;  // integers below are written out
-  const bool whole = key.find("_bytes") != std::string::npos && key.find("_per_") == key.npos &&
-                     figure.value < readable;
-  const std::string value =
-      whole ? fmt::format("{:.0f}", figure.value) : fmt::format("{:.4g}", figure.value);
-  std::string text =
-      fmt::format("{} = {{ value = {}, origin = \"{}\"", key, value, name_of(figure.origin));
+  if (figure.value == std::round(figure.value) && std::abs(figure.value) < readable) {
+    return fmt::format("{:.0f}", figure.value);
+  }
+  const bool found = figure.origin == Origin::measured || figure.origin == Origin::fitted;
+  return found ? fmt::format("{:.4g}", figure.value) : fmt::format("{}", figure.value);
+}
+
+std::string line(const std::string& key, const Figure& figure) {
+  std::string text = fmt::format("{} = {{ value = {}, origin = \"{}\"", key, number(figure),
+                                 name_of(figure.origin));
   if (!figure.note.empty()) text += ", note = " + quoted(figure.note);
   return text + " }\n";
+}
+
+std::string line(const std::string& key, const std::optional<Figure>& figure) {
+  return figure ? line(key, *figure) : "";
+}
+
+std::string chip_of(const Chip& chip) {
+  std::string text = "\n[chip]\n";
+  for (std::size_t n = 0; n < number_keys.size(); ++n) {
+    text += line(fmt::format("{}_flops_per_core_cycle", number_keys.at(n)),
+                 chip.flops_per_core_cycle.at(n));
+  }
+  return text + line("memory_bytes_per_cycle", chip.memory_bytes_per_cycle);
+}
+
+// Each format's efficiencies; those that follow others are left out.
+std::string efficiencies_of(const Device& device) {
+  std::string text;
+  for (std::size_t n = 0; n < number_keys.size(); ++n) {
+    const bool single = static_cast<engine::Number>(n) == engine::Number::fp32;
+    std::string lines;
+    for (std::size_t i = 0; i < class_keys.size(); ++i) {
+      lines += line(class_keys.at(i), device.efficiency.at(n).at(i));
+    }
+    lines += line("memory", device.memory_efficiency.at(n));
+    if (lines.empty()) continue;
+    text += single ? "\n[efficiency]\n" : fmt::format("\n[efficiency_{}]\n", number_keys.at(n));
+    text += lines;
+  }
+  return text;
+}
+
+std::string mode_of(const PowerMode& mode) {
+  std::string text = "\n[[modes]]\nname = " + quoted(mode.name) + "\n";
+  if (mode.clocks) {
+    const Clocks& c = *mode.clocks;
+    text += line("gpu_hz", c.gpu_hz) + line("gpu_cores", c.gpu_cores);
+    text += line("memory_hz", c.memory_hz);
+    text += line("cpu_hz", c.cpu_hz) + line("cpu_cores", c.cpu_cores);
+  } else {
+    for (std::size_t n = 0; n < number_keys.size(); ++n) {
+      text += line(fmt::format("peak_{}_flops", number_keys.at(n)), mode.peak.at(n));
+    }
+    text += line("memory_bandwidth_bytes_per_s", mode.memory_bandwidth);
+  }
+  text += line("cache_bandwidth_bytes_per_s", mode.cache_bandwidth);
+  text += line("idle_w", mode.idle_w) + line("busy_w", mode.busy_w);
+  return text + line("communicating_w", mode.communicating_w);
 }
 
 }  // namespace
@@ -41,32 +94,24 @@ std::string to_toml(const Device& device, const std::vector<std::string>& commen
   if (!device.description.empty()) text += "description = " + quoted(device.description) + "\n";
   text += "default_mode = " + quoted(device.default_mode) + "\n";
 
-  text += "\n[memory]\n" + line("capacity_bytes", device.capacity);
-  text += line("reserved_bytes", device.reserved);
-  if (device.cache) text += line("cache_bytes", *device.cache);
+  if (device.chip) text += chip_of(*device.chip);
 
+  text += "\n[memory]\n" + line("capacity_bytes", device.capacity);
+  text += line("reserved_bytes", device.reserved) + line("cache_bytes", device.cache);
+
+  const char* unit = device.chip ? "cycles" : "s";
   text += "\n[runtime]\n" + line("context_bytes", device.context);
-  text += line("launch_overhead_s", device.launch_overhead);
-  if (device.dense_overhead) text += line("dense_overhead_s", *device.dense_overhead);
+  text += line(fmt::format("launch_overhead_{}", unit), device.launch_overhead);
+  text += line(fmt::format("dense_overhead_{}", unit), device.dense_overhead);
   text += fmt::format("launches = \"{}\"\n", device.launches_ahead ? "ahead" : "inline");
 
-  text += "\n[efficiency]\n";
-  constexpr auto pooling = static_cast<std::size_t>(engine::OpClass::pooling);
-  for (std::size_t i = 0; i < class_keys.size(); ++i) {
-    if (i == pooling && !device.pooling_given) continue;
-    text += line(class_keys.at(i), device.efficiency.at(i));
+  text += efficiencies_of(device);
+  if (device.depthwise_power) text += "\n[power]\n" + line("depthwise", device.depthwise_power);
+  if (device.uncertainty) {
+    text += "\n[uncertainty]\n" + line("median", device.uncertainty->median);
+    text += line("p90", device.uncertainty->p90);
   }
-  text += line("memory", device.memory_efficiency);
-
-  for (const PowerMode& mode : device.modes) {
-    text += "\n[[modes]]\nname = " + quoted(mode.name) + "\n";
-    text += line("peak_fp32_flops", mode.peak_fp32);
-    text += line("peak_fp16_flops", mode.peak_fp16);
-    text += line("memory_bandwidth_bytes_per_s", mode.memory_bandwidth);
-    if (mode.cache_bandwidth) text += line("cache_bandwidth_bytes_per_s", *mode.cache_bandwidth);
-    text += line("idle_w", mode.idle_w) + line("busy_w", mode.busy_w);
-    if (mode.communicating_w) text += line("communicating_w", *mode.communicating_w);
-  }
+  for (const PowerMode& mode : device.modes) text += mode_of(mode);
   return text;
 }
 

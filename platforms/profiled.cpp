@@ -35,18 +35,22 @@ Device device_of(const ProfileLabel& label, const engine::Profile& profile, cons
   device.dense_overhead = fitted(m.dense_overhead);
   device.launches_ahead = m.launches_ahead;
   device.cache = fitted(m.cache);
-  device.pooling_given = true;
-  for (std::size_t i = 0; i < m.efficiency.size(); ++i) {
-    device.efficiency.at(i) = fitted(m.efficiency.at(i));
+  constexpr std::size_t single = index_of(engine::Number::fp32);
+  for (std::size_t i = 0; i < class_keys.size(); ++i) {
+    const double share = m.efficiency.at(single).at(i);
+    const bool alone = static_cast<engine::OpClass>(i) == engine::OpClass::depthwise;
+    device.efficiency.at(single).at(i) =
+        alone ? measured(share, "the fastest on its own; no training step above has one")
+              : fitted(share);
   }
-  device.memory_efficiency = fitted(m.memory_efficiency);
+  device.memory_efficiency.at(single) = fitted(m.memory_efficiency.at(single));
   PowerMode mode;
   mode.name = device.default_mode;
-  mode.peak_fp32 = measured(m.peak_fp32, "the fastest operator");
-  mode.peak_fp16 =
-      profile.peak_fp16 > 0
-          ? measured(profile.peak_fp16, "a large matrix product")
-          : assumed(m.peak_fp32, "not measured: the FP32 rate; the engine trains in FP32");
+  mode.peak.at(single) = measured(m.peak.at(single), "the fastest operator");
+  if (profile.peak_fp16 > 0) {
+    mode.peak.at(index_of(engine::Number::fp16)) =
+        measured(profile.peak_fp16, "a large matrix product");
+  }
   mode.memory_bandwidth = measured(m.memory_bandwidth, "a sum of large tensors, in place");
   mode.cache_bandwidth = fitted(m.cache_bandwidth);
   constexpr const char* no_power = "not measured: without it energies are not those of the device";

@@ -4,23 +4,31 @@
 
 namespace convoy::platforms {
 
-double seconds(const engine::StepCost& step, const Machine& machine, Precision precision) {
-  const bool half = precision == Precision::fp16;
-  const double memory = machine.memory_bandwidth * machine.memory_efficiency;
-  const double peak = half ? machine.peak_fp16 : machine.peak_fp32;
+Prediction predict(const engine::StepCost& step, const Machine& machine) {
   double launched = 0;
   double ended = 0;
+  double busy = 0;     // s in which a kernel is computed
+  double drawing = 0;  // the same, by what each draws
   for (const engine::Kernel& kernel : step.kernels) {
-    const double share = machine.efficiency.at(static_cast<std::size_t>(kernel.op));
-    const double bytes = half ? kernel.bytes / 2 : kernel.bytes;
-    const double arithmetic = kernel.flops / (peak * share);
-    const bool cached = bytes <= machine.cache && machine.cache_bandwidth > 0;
-    const double traffic = bytes / (cached ? machine.cache_bandwidth : memory);
+    const double arithmetic = kernel.flops / machine.flops_per_s(kernel);
+    const bool cached = kernel.bytes <= machine.cache && machine.cache_bandwidth > 0;
+    const double rate = cached ? machine.cache_bandwidth : machine.bytes_per_s(kernel);
+    const double traffic = kernel.bytes / rate;
     const double of_its_own = engine::is_dense(kernel.op) ? machine.dense_overhead : 0;
+    const double takes = of_its_own + std::max(arithmetic, traffic);
     launched = (machine.launches_ahead ? launched : ended) + machine.launch_overhead;
     ended = std::max(ended, launched) + of_its_own + std::max(arithmetic, traffic);
+    busy += takes;
+    drawing += takes * (kernel.op == engine::OpClass::depthwise ? machine.depthwise_power : 1);
   }
-  return ended;
+  if (ended <= 0) return {0, machine.idle_w};
+  // A CPU that launches computes.
+  const double share = machine.launches_ahead ? busy / ended * (drawing / ended) : 1;
+  return {ended, machine.idle_w + (machine.busy_w - machine.idle_w) * share};
+}
+
+double seconds(const engine::StepCost& step, const Machine& machine) {
+  return predict(step, machine).seconds;
 }
 
 }  // namespace convoy::platforms

@@ -130,6 +130,15 @@ void add_operators(Subjects& all, const at::Device& device, bool quick) {
           return at::conv2d(x, w, {}, {1, 1}, {1, 1});
         });
   };
+  const auto depthwise = [&](std::int64_t channels, std::int64_t image) {
+    const Tensor x = at::randn({8, channels, image, image}, on);
+    const Tensor w = at::randn({channels, 1, 3, 3}, on);
+    const auto outputs = static_cast<double>(x.numel());
+    put(fmt::format("depthwise convolution, 8 x {} x {} x {}", channels, image, image),
+        OpClass::depthwise, 18 * outputs, 2 * outputs + static_cast<double>(w.numel()), [=] {
+          return at::conv2d(x, w, {}, {1, 1}, {1, 1}, {1, 1}, channels);
+        });
+  };
   const auto attention = [&](std::int64_t heads, std::int64_t tokens, std::int64_t width) {
     const Tensor q = at::randn({heads, tokens, width}, on);
     const Tensor k = at::randn({heads, tokens, width}, on);
@@ -149,6 +158,7 @@ void add_operators(Subjects& all, const at::Device& device, bool quick) {
   product(64);
   convolution(quick ? 1 : 8, 128, 16);
   convolution(8, 16, 14);
+  depthwise(quick ? 16 : 96, 28);
   attention(24, quick ? 64 : 197, 64);
   attention(32, 50, 16);
   constexpr std::int64_t million = 1 << 20;

@@ -6,6 +6,7 @@ namespace convoy::engine {
 namespace {
 
 constexpr double word = bytes_per_value;
+constexpr double half_word = word / 2;
 
 // FLOPs an element of the output, forward.
 double elementwise_flops(const Layer& layer) {
@@ -40,7 +41,9 @@ double elementwise_flops(const Layer& layer) {
 }
 
 OpClass dense_class(const Layer& layer) {
-  return layer.kind == LayerKind::conv2d ? OpClass::convolution : OpClass::matrix_product;
+  if (layer.kind != LayerKind::conv2d) return OpClass::matrix_product;
+  const bool one_each = layer.parts > 1 && layer.parts == layer.features;
+  return one_each ? OpClass::depthwise : OpClass::convolution;
 }
 
 OpClass sparse_class(const Layer& layer) {
@@ -92,7 +95,12 @@ OptimizerWork work_of(Optimizer optimizer) {
 
 class StepWriter {
  public:
-  StepWriter(const Trace& trace, int batch) : trace_(trace), batch_(batch) {}
+  StepWriter(const Trace& trace, int batch, Precision precision)
+      : trace_(trace),
+        batch_(batch),
+        precision_(precision),
+        mixed_(precision == Precision::fp16_mixed),
+        width_(mixed_ || precision == Precision::fp16 ? half_word : word) {}
 
   void forward(Phase phase) {
     for (const TracedLayer& t : trace_.layers) {
@@ -100,7 +108,8 @@ class StepWriter {
       const double in = t.in.elements() * batch_;
       const double out = t.out.elements() * batch_;
       if (is_dense(*t.layer)) {
-        if (gated(t, phase)) elementwise(t.parameters, 2 * t.parameters);
+        if (gated(t, phase)) of_weights(t.parameters, 2 * t.parameters);
+        cast_weights(t);
         put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
             in + out + t.parameters);
       } else if (t.layer->kind == LayerKind::attention) {
@@ -108,9 +117,11 @@ class StepWriter {
         const double product = attention_product(t) * batch_;
         elementwise(0, 2 * in);  // q, k, v head by head
         put(OpClass::attention, product, in * 2 / 3 + scores);
-        elementwise(softmax_flops * scores, 2 * scores);
+        widened(softmax_flops * scores, 2 * scores, scores, scores);
         put(OpClass::attention, product, in / 3 + scores + out);
         elementwise(0, 2 * out);
+      } else if (t.layer->kind == LayerKind::layer_norm) {
+        widened(elementwise_flops(*t.layer) * out, in + out, in, out);
       } else {
         const double read = read_by(*t.layer, t.inputs.size(), in, out);
         put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, read + out);
@@ -133,18 +144,24 @@ class StepWriter {
         if (trained(*t, phase) || gated(*t, phase)) {
           put(op, flops, in + out + t->parameters);
           if (t->layer->bias) elementwise(out, out);
+          cast_weights(*t);
         }
-        if (gated(*t, phase)) elementwise(2 * t->parameters, 2 * t->parameters);
+        if (gated(*t, phase)) of_weights(2 * t->parameters, 2 * t->parameters);
       } else if (t->layer->kind == LayerKind::attention) {
         const double scores = attention_scores(*t) * batch_;
         const double product = attention_product(*t) * batch_;
         elementwise(0, 2 * out);
         for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
-        elementwise(softmax_flops * scores, 3 * scores);
+        widened(softmax_flops * scores, 3 * scores, scores, scores);
         for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
         elementwise(0, 2 * in);
       } else {
-        put(sparse_class(*t->layer), elementwise_flops(*t->layer) * out, in + 2 * out);
+        const double flops = elementwise_flops(*t->layer) * out;
+        if (t->layer->kind == LayerKind::layer_norm) {
+          widened(flops, in + 2 * out, out, in);
+        } else {
+          put(sparse_class(*t->layer), flops, in + 2 * out);
+        }
         // The gradients of a norm's weights, and of a scale's factors, are sums over the rest.
         const bool sums = t->parameter_tensors > 0 || t->layer->kind == LayerKind::scale;
         if (sums) elementwise(out, 2 * out);
@@ -161,24 +178,56 @@ class StepWriter {
 
   void update(Optimizer optimizer, Phase phase) {
     const OptimizerWork work = work_of(optimizer);
+    if (mixed_) {  // gradients are looked through and unscaled, all at once
+      double values = 0;
+      for (const TracedLayer& t : trace_.layers) values += trained(t, phase) ? t.parameters : 0;
+      of_weights(values, 2 * values);
+    }
     for (const TracedLayer& t : trace_.layers) {
       if (t.parameter_tensors == 0 || !trained(t, phase)) continue;
       const int launches = work.launches * t.parameter_tensors;
       const double values = t.parameters * work.words / launches;
-      for (int i = 0; i < launches; ++i) elementwise(values / 2, values);
+      for (int i = 0; i < launches; ++i) of_weights(values / 2, values);
     }
   }
 
   StepCost done() { return std::move(cost_); }
 
  private:
+  [[nodiscard]] Number number_of(OpClass op) const {
+    if (width_ < word) return Number::fp16;
+    const bool tensor_cores = op == OpClass::convolution && precision_ == Precision::fp32;
+    return tensor_cores ? Number::tf32 : Number::fp32;
+  }
   void put(OpClass op, double flops, double values) {
-    cost_.kernels.push_back({op, flops, values * word});
+    cost_.kernels.push_back({op, flops, values * width_, number_of(op)});
   }
   void elementwise(double flops, double values) { put(OpClass::elementwise, flops, values); }
+  void moves(double flops, double bytes) {
+    cost_.kernels.push_back({OpClass::elementwise, flops, bytes, Number::fp32});
+  }
+  // On weights or what belongs to them, which autocast leaves in FP32.
+  void of_weights(double flops, double values) { moves(flops, values * (mixed_ ? word : width_)); }
+  // Of a dense layer's weights to half precision, or of their gradients back.
+  void cast_weights(const TracedLayer& t) {
+    if (!mixed_) return;
+    const double each = t.parameters / t.parameter_tensors;
+    for (int i = 0; i < t.parameter_tensors; ++i) moves(0, each * (word + half_word));
+  }
+  // What autocast does in FP32: so many values come in half precision and are cast, and so many go
+  // to an operator in half precision.
+  void widened(double flops, double values, double cast_before, double cast_after) {
+    if (!mixed_) return elementwise(flops, values);
+    moves(0, cast_before * (word + half_word));
+    moves(flops, values * word);
+    moves(0, cast_after * (word + half_word));
+  }
 
   const Trace& trace_;
   double batch_;
+  Precision precision_;
+  bool mixed_;
+  double width_;  // bytes of a value between two operators
   StepCost cost_;
 };
 
@@ -220,8 +269,14 @@ std::vector<double> forward_flops(const Trace& trace) {
   return flops;
 }
 
-StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch) {
-  StepWriter writer(trace, batch);
+const std::vector<std::string>& precision_names() {
+  static const std::vector<std::string> names = {"fp32", "fp32-strict", "fp16", "fp16-mixed"};
+  return names;
+}
+
+StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
+                       Precision precision) {
+  StepWriter writer(trace, batch, precision);
   writer.forward(phase);
   writer.loss(exits_of(trace));
   writer.backward(phase);
@@ -229,11 +284,11 @@ StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int
   return writer.done();
 }
 
-StepCost inference_step(const Trace& trace, int batch) {
+StepCost inference_step(const Trace& trace, int batch, Precision precision) {
   Trace kept = trace;
   std::erase_if(kept.layers,
                 [](const TracedLayer& t) { return t.layer->kind == LayerKind::dropout; });
-  StepWriter writer(kept, batch);
+  StepWriter writer(kept, batch, precision);
   writer.forward(Phase::weights);
   return writer.done();
 }

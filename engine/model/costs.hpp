@@ -23,16 +23,18 @@
 // step.
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "engine/model/trace.hpp"
 
 namespace convoy::engine {
 
-// Pooling: maxima over windows. Elementwise in kind, but on a CPU LibTorch computes them one by
-// one, without vector instructions.
-enum class OpClass { convolution, matrix_product, attention, elementwise, pooling };
-constexpr int op_classes = 5;
+// Depthwise: convolutions with one window for each channel; no tensor core computes them, and they
+// have little to compute for what they read. Pooling: maxima over windows. Elementwise in kind, but
+// on a CPU LibTorch computes them one by one, without vector instructions.
+enum class OpClass { convolution, matrix_product, attention, depthwise, elementwise, pooling };
+constexpr int op_classes = 6;
 // Bound by arithmetic where it is large.
 constexpr bool is_dense(OpClass op) { return op < OpClass::elementwise; }
 
@@ -44,11 +46,29 @@ enum class Optimizer { sgd, sgd_momentum, adamw, adan };
 // of gradient x weight.
 enum class Phase { weights, mask };
 
+// How a step computes, in PyTorch's terms.
+//   fp32         as PyTorch does by default: on a GPU that has TF32 convolutions use it
+//                (torch.backends.cudnn.allow_tf32), matrix products do not (since 1.12)
+//   fp32_strict  without TF32
+//   fp16         weights and data in half precision (model.half()): inference
+//   fp16_mixed   autocast: convolutions, products and most of what lies between them in half
+//                precision; layer norm and softmax, weights and their update in FP32
+enum class Precision { fp32, fp32_strict, fp16, fp16_mixed };
+// In that order: "fp32", "fp32-strict", "fp16", "fp16-mixed".
+const std::vector<std::string>& precision_names();
+
+// The format of a kernel's operands. Convolutions, products and attention multiply in it; all other
+// kernels compute in FP32 whatever they read. tf32: FP32 values, multiplied by tensor cores.
+enum class Number { fp32, tf32, fp16 };
+constexpr int number_formats = 3;
+
 // One launch on the device.
 struct Kernel {
   OpClass op = OpClass::elementwise;
   double flops = 0;
   double bytes = 0;  // read and written
+  // tf32: where the device has that; FP32 otherwise.
+  Number number = Number::fp32;
 };
 
 struct StepCost {
@@ -76,12 +96,18 @@ constexpr double bytes_per_value = 4;
 std::vector<double> forward_flops(const Trace& trace);
 
 // Forward, backward and the optimizer's update. For the mask phase give a trace with one exit.
-StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch);
-// `keeps_received`: the weights as received stay beside those that are trained (a proximal term).
+// Under fp16_mixed activations and products move half the bytes, weights are cast for each step,
+// gradients are unscaled and the update is made in FP32. There is no training in fp16 alone.
+StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
+                       Precision precision = Precision::fp32);
 // Forward alone, nothing dropped out, up to the deepest exit where the trace has one exit.
-StepCost inference_step(const Trace& trace, int batch);
+StepCost inference_step(const Trace& trace, int batch, Precision precision = Precision::fp32);
+// `keeps_received`: the weights as received stay beside those that are trained (a proximal term).
+// Under fp16_mixed activations, and gradients on their way back, take half; weights are there in
+// FP32 and, from their use to that of their gradient, in half precision. (That has not been
+// compared with an allocator's peak; FP32 has: tests/engine/learning/memory_test.cpp.)
 MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
-                           bool keeps_received = false);
+                           bool keeps_received = false, Precision precision = Precision::fp32);
 
 // Bytes of a submodel on the wire: parameters and buffers.
 double transfer_bytes(const Trace& trace);

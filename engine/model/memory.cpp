@@ -13,6 +13,7 @@ namespace convoy::engine {
 namespace {
 
 constexpr double word = bytes_per_value;
+constexpr double half_word = word / 2;
 constexpr double index_bytes = 8;  // LibTorch's indices and labels are 64-bit
 // oneDNN convolves in blocks of so many channels (with AVX-512; 8 with AVX2); the rest is padded.
 constexpr int channel_block = 16;
@@ -67,12 +68,15 @@ double largest_tensor(const TracedLayer& t) {
 
 class StepWalk {
  public:
-  StepWalk(const Trace& trace, Optimizer optimizer, Phase phase, int batch, bool keeps_received)
+  StepWalk(const Trace& trace, Optimizer optimizer, Phase phase, int batch, bool keeps_received,
+           Precision precision)
       : trace_(trace),
         optimizer_(optimizer),
         phase_(phase),
         batch_(batch),
         keeps_received_(keeps_received),
+        mixed_(precision == Precision::fp16_mixed),
+        width_(mixed_ ? half_word : word),
         wanted_(tensors_with_gradient(trace, phase)),
         values_(static_cast<std::size_t>(trace.tensors)),
         gradients_(static_cast<std::size_t>(trace.tensors)),
@@ -98,8 +102,10 @@ class StepWalk {
 
  private:
   Held make(Kind kind, double bytes) { return std::make_shared<Storage>(meter_, kind, bytes); }
-  Held activation(double elements) { return make(&MemoryCost::activations, elements * word); }
-  Held workspace(double elements) { return make(&MemoryCost::workspace, elements * word); }
+  Held activation(double elements) { return make(&MemoryCost::activations, elements * width_); }
+  Held workspace(double elements) { return make(&MemoryCost::workspace, elements * width_); }
+  // What is FP32 also under autocast.
+  Held wide(double elements) { return make(&MemoryCost::activations, elements * word); }
 
   [[nodiscard]] double in(const TracedLayer& t) const { return t.in.elements() * batch_; }
   [[nodiscard]] double out(const TracedLayer& t) const { return t.out.elements() * batch_; }
@@ -139,8 +145,9 @@ class StepWalk {
       }
     }
     // Cross entropy keeps the logarithms of its softmax.
-    for (const TracedLayer* t : exits_) log_softmax_.push_back(activation(out(*t)));
+    for (const TracedLayer* t : exits_) log_softmax_.push_back(wide(out(*t)));
     for (const TracedLayer* t : exits_) value(t->output).reset();
+    cast_weights_.clear();
   }
 
   // The layer's output; what backward needs goes to `saved` (null: there is no backward).
@@ -156,9 +163,11 @@ class StepWalk {
       case LayerKind::batch_norm:
       case LayerKind::layer_norm: {
         const bool by_feature = t.layer->kind == LayerKind::batch_norm;
-        keep(x);
+        const bool widens = mixed_ && !by_feature;  // layer norm reads and writes FP32
+        keep(widens ? wide(in(t)) : x);
         // Mean and deviation.
-        keep(activation(2 * (by_feature ? t.in.features : t.in.positions() * batch_)));
+        keep(wide(2 * (by_feature ? t.in.features : t.in.positions() * batch_)));
+        const Held as_written = widens ? wide(out(t)) : Held();
         return activation(out(t));
       }
       case LayerKind::relu:
@@ -218,9 +227,12 @@ class StepWalk {
     const bool gates = gated(t, phase_);
     const Held effective =
         gates ? make(&MemoryCost::weights, t.parameters * word) : Held();  // gate x weight
+    const Held cast = mixed_ ? make(&MemoryCost::weights, t.parameters * half_word) : Held();
+    if (mixed_) cast_weights_.push_back(cast);  // autocast keeps it to the end of forward
     if (saved != nullptr) {
       if (gates || trained(t, phase_)) saved->push_back(x);
       saved->push_back(effective);
+      if (mixed_) saved->push_back(cast);
     }
     if (!blocked(t)) return activation(out(t));
     const Held y = [&] {
@@ -241,9 +253,11 @@ class StepWalk {
     const Held q = activation(part);
     const Held k = by_head();
     Held matrix = activation(scores);
-    matrix = activation(scores);  // softmax
+    matrix = wide(scores);  // softmax
+    const Held softmax = matrix;
+    if (mixed_) matrix = activation(scores);
     const Held v = by_head();
-    if (saved != nullptr) *saved = {matrix, v, q, k};
+    if (saved != nullptr) *saved = {matrix, v, q, k, softmax};
     const Held mixed = activation(out(t));
     return activation(out(t));
   }
@@ -406,6 +420,8 @@ class StepWalk {
       return;
     }
     if (trained(t, phase_)) {
+      const bool in_half = mixed_ && is_dense(*t.layer);
+      const Held as_made = in_half ? workspace(t.parameters) : Held();
       lasting_.push_back(make(&MemoryCost::gradients, t.parameters * word));
     }
   }
@@ -416,10 +432,13 @@ class StepWalk {
     Held of_matrix = workspace(scores);
     const Held of_v = workspace(part);
     slope.reset();
-    Held softmax = std::move(saved[0]);
+    Held matrix = std::move(saved[0]);
+    Held softmax = std::move(saved[4]);
     saved[1].reset();
+    if (mixed_) matrix.reset();
     of_matrix = workspace(scores);  // before the softmax
     softmax.reset();
+    matrix.reset();
     Held of_q = workspace(part);
     const Held of_k = workspace(part);
     of_matrix.reset();
@@ -446,12 +465,15 @@ class StepWalk {
   Phase phase_;
   double batch_;
   bool keeps_received_;
+  bool mixed_;
+  double width_;  // bytes of a value between two operators
   std::vector<bool> wanted_;
 
   Meter meter_;
   double weights_ = 0;
   double trained_ = 0;
-  std::vector<Held> lasting_;  // to the end of the step
+  std::vector<Held> lasting_;       // to the end of the step
+  std::vector<Held> cast_weights_;  // to the end of forward
   std::vector<Held> values_;
   std::vector<Held> gradients_;
   std::vector<Saved> saved_;           // by layer
@@ -464,8 +486,8 @@ class StepWalk {
 }  // namespace
 
 MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
-                           bool keeps_received) {
-  return StepWalk(trace, optimizer, phase, batch, keeps_received).peak();
+                           bool keeps_received, Precision precision) {
+  return StepWalk(trace, optimizer, phase, batch, keeps_received, precision).peak();
 }
 
 }  // namespace convoy::engine

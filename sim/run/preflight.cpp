@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -124,19 +125,19 @@ class Reviewer {
   }
 
   void assumptions() {
-    std::set<std::string> devices;
-    std::set<std::string> figures;
-    for (std::size_t i = 1; i < scenario_.identities.size(); ++i) {
-      const NodeIdentity& identity = scenario_.identities[i];
-      if (identity.assumed.empty()) continue;
-      devices.insert(identity.device);
-      figures.insert(identity.assumed.begin(), identity.assumed.end());
+    if (scenario_.setting->fixed) return;
+    // Devices of which the same is assumed are named together.
+    std::map<std::set<std::string>, std::vector<std::string>> devices;
+    for (const auto& [device, figures] : scenario_.assumed) {
+      if (!figures.empty()) devices[figures].push_back(device);
     }
-    if (devices.empty() || scenario_.setting->fixed) return;
-    result_.assumed =
-        fmt::format("assumed, not measured, in the profiles of {}: {}",
-                    first_few({devices.begin(), devices.end()}),
-                    base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and"));
+    for (const auto& [figures, names] : devices) {
+      if (!result_.assumed.empty()) result_.assumed += "\n      ";
+      result_.assumed += fmt::format(
+          "assumed, not measured, in the profile{} of {}: {}", names.size() > 1 ? "s" : "",
+          first_few(names),
+          base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and"));
+    }
   }
 
   const Scenario& scenario_;

@@ -548,11 +548,13 @@ class Run : public WorldListener, public RunView {
 
   // A run in which nothing succeeds any more has failed, whatever the schedule goes on trying.
   void note_failure(Cause cause, TaskId task, NodeId node) {
-    diverged_in_a_row_ = cause == Cause::diverged ? diverged_in_a_row_ + 1 : 0;
+    // Others that are given up meanwhile are no sign that it learns.
+    if (cause == Cause::diverged) ++diverged_in_a_row_;
     if (diverged_in_a_row_ > 2 * static_cast<std::int64_t>(scenario_.setting->workers())) {
       fail(
-          fmt::format("training diverges: {} updates in a row held NaN or infinity, the last of "
-                      "{}; lower training.optimizer.learning_rate or set training.clip",
+          fmt::format("training diverges: {} updates held NaN or infinity, without a good one "
+                      "between them, the last of {}; lower training.optimizer.learning_rate or set "
+                      "training.clip",
                       diverged_in_a_row_, node_name(node)));
       return;
     }

@@ -214,7 +214,7 @@ class FleetReader {
     }
     identity.device = device->name;
     identity.mode = mode_name;
-    identity.assumed = device->assumed(*mode);
+    if (fallback.empty()) fleet_.profiles.emplace(device, mode);
     auto& machine = machines_[{device, mode}];
     if (!machine) {
       machine = std::make_shared<const platforms::Machine>(platforms::machine(*device, *mode));

@@ -2,6 +2,9 @@
 
 // Reading [fleet]. Internal to sim/scenario.
 
+#include <set>
+#include <utility>
+
 #include "base/table_reader.hpp"
 #include "platforms/catalogue.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -17,7 +20,9 @@ struct Fleet {
   std::vector<std::optional<std::int64_t>> samples;  // where the scenario gives them
   std::vector<std::optional<int>> batches;
   std::vector<base::Location> places;  // where each was written
-  std::string traces;                  // a hash of each trace that is used, one a line
+  // Of the nodes, not of the server; they belong to the catalogue.
+  std::set<std::pair<const platforms::Device*, const platforms::PowerMode*>> profiles;
+  std::string traces;  // a hash of each trace that is used, one a line
 };
 
 // Puts the nodes, server and shared links of the fleet that `fleet.use` names into the tree, where

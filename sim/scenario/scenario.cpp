@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "base/text.hpp"
 #include "engine/model/submodel.hpp"
@@ -221,7 +222,7 @@ class ScenarioReader {
     scenario.model = engine::read_model(model);
     scenario.data = engine::read_data(reader.table({"data", "what it is trained on"}), folder_);
     const std::map<int, double> batches = read_training(
-        reader.table({"training", "how a node trains in a task"}), scenario, *setting);
+        reader.table({"training", "how a node trains in a task"}), fleet, scenario, *setting);
     scenario.schedule =
         read_schedule(reader.table({"schedule", "who trains what, and when to aggregate"}), kinds_);
     scenario.evaluation = read_evaluation(reader.table(
@@ -379,12 +380,49 @@ class ScenarioReader {
     }
   }
 
+  static engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
+    using engine::Precision;
+    static const std::vector<std::string> words = {"fp32", "fp32-strict", "fp16-mixed"};
+    static const std::vector<Precision> precisions = {Precision::fp32, Precision::fp32_strict,
+                                                      Precision::fp16_mixed};
+    const Precision precision =
+        precisions.at(reader.choice({"precision",
+                                     "of times and memory: fp32 as PyTorch computes it (with TF32 "
+                                     "where a GPU has that), without "
+                                     "TF32, or autocast; what is learned is learned in FP32"},
+                                    words, 0));
+    if (precision != Precision::fp16_mixed) return precision;
+    std::set<std::string> without;
+    for (const auto& [device, mode] : fleet.profiles) {
+      if (!mode->peak[platforms::index_of(engine::Number::fp16)]) without.insert(device->name);
+    }
+    if (!without.empty()) {
+      reader.error(
+          "precision",
+          fmt::format(
+              "fp16-mixed: no half precision in the profile of {}",
+              base::list_of(std::vector<std::string>(without.begin(), without.end()), "and")));
+    }
+    return precision;
+  }
+
   // Gives the batch sizes by memory class.
-  std::map<int, double> read_training(TableReader reader, Scenario& scenario, Setting& setting) {
+  std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scenario& scenario,
+                                      Setting& setting) {
     scenario.training.learn = reader.flag({"learn", "really train; false: timing only"}, false);
     scenario.training.local = engine::read_training(reader);
     setting.optimizer = scenario.training.local.optimizer.cost();
     setting.keeps_received = scenario.training.local.proximal > 0;
+    setting.precision = read_precision(reader, fleet);
+    if (scenario.training.learn && setting.precision == engine::Precision::fp16_mixed) {
+      problems_.warning(reader.where(),
+                        "training.precision: times and memory are those of fp16-mixed; what is "
+                        "learned here is learned in FP32");
+    }
+    for (const auto& [device, mode] : fleet.profiles) {
+      const auto figures = device->assumed(*mode, setting.precision);
+      scenario.assumed[device->name].insert(figures.begin(), figures.end());
+    }
     setting.local_epochs = static_cast<int>(reader.integer(
         {"local_epochs", "passes over the node's data in a task"}, at_least(1).up_to(1e6), 1));
     if (const auto steps = reader.maybe_integer(

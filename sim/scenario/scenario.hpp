@@ -3,8 +3,10 @@
 // A scenario file, read and resolved: everything a run needs to know. `convoy keys` lists what may
 // stand in it.
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,9 +33,8 @@ struct NodeIdentity {
   std::string mode;
   std::string link;
   Backend backend = Backend::sim;
-  RealNode real;                     // how it takes part if it is a real device
-  std::string trace;                 // path, or empty
-  std::vector<std::string> assumed;  // figures of its profile that are assumed
+  RealNode real;      // how it takes part if it is a real device
+  std::string trace;  // path, or empty
 };
 
 struct TrainingOptions {
@@ -97,6 +98,9 @@ struct Scenario {
   WorldConfig world;
   std::shared_ptr<const Setting> setting;
   std::vector<NodeIdentity> identities;  // as many as nodes
+  // By device of the nodes: the figures of its profile that are used and that nobody measured or
+  // published.
+  std::map<std::string, std::set<std::string>> assumed;
   ScheduleSpec schedule;
   engine::ModelOptions model;
   std::string initial_weights;  // path of a safetensors file, or empty

@@ -12,8 +12,14 @@ namespace {
 
 struct Steps {
   double seconds = 0;
+  double joules = 0;
   double flops = 0;
   double samples = 0;
+
+  // Drawn on average; nothing where no time passes.
+  [[nodiscard]] std::optional<double> watts() const {
+    return seconds > 0 ? std::optional(joules / seconds) : std::nullopt;
+  }
 };
 
 // The batches that the learner makes.
@@ -25,9 +31,11 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
   Steps total{.samples = static_cast<double>(counts.samples())};
   const auto add = [&](std::int64_t batch, std::int64_t times) {
     if (batch == 0 || times == 0) return;
-    const engine::StepCost step =
-        engine::training_step(trace, setting.optimizer, phase, static_cast<int>(batch));
-    total.seconds += static_cast<double>(times) * platforms::seconds(step, *node.machine);
+    const engine::StepCost step = engine::training_step(trace, setting.optimizer, phase,
+                                                        static_cast<int>(batch), setting.precision);
+    const platforms::Prediction each = platforms::predict(step, *node.machine);
+    total.seconds += static_cast<double>(times) * each.seconds;
+    total.joules += static_cast<double>(times) * each.seconds * each.watts;
     total.flops += static_cast<double>(times) * step.flops();
   };
   add(counts.epoch.batch, counts.whole);
@@ -90,15 +98,16 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     const engine::Submodel wide = engine::depth_submodel(a, work.rate);
     download = engine::transfer_bytes(engine::trace(a, wide));
     const engine::Trace trace = engine::trace(a, wide, true);
-    const double memory =
-        node.machine->context + engine::training_memory(trace, setting_->optimizer,
-                                                        engine::Phase::mask, largest_batch(node))
-                                    .total();
+    const double memory = node.machine->context +
+                          engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
+                                                  largest_batch(node), false, setting_->precision)
+                              .total();
     const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
     model = graph.compute({.label = "mask",
                            .at = 1,
                            .seconds = steps.seconds,
+                           .watts = steps.watts(),
                            .flops = steps.flops,
                            .memory = memory,
                            .work = engine::LearnMasks{work.mask_epochs}},
@@ -130,11 +139,16 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
   const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
   const Steps steps =
       train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps);
-  Activity activity{.label = "train", .at = 1, .seconds = steps.seconds, .flops = steps.flops};
-  activity.memory = node.machine->context +
-                    engine::training_memory(trace, setting_->optimizer, engine::Phase::weights,
-                                            largest_batch(node), setting_->keeps_received)
-                        .total();
+  Activity activity{.label = "train",
+                    .at = 1,
+                    .seconds = steps.seconds,
+                    .watts = steps.watts(),
+                    .flops = steps.flops};
+  activity.memory =
+      node.machine->context + engine::training_memory(trace, setting_->optimizer,
+                                                      engine::Phase::weights, largest_batch(node),
+                                                      setting_->keeps_received, setting_->precision)
+                                  .total();
   activity.work = work;
   return activity;
 }
@@ -152,6 +166,7 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity,
   const Activity cost = training(setting_->nodes[static_cast<std::size_t>(id)], submodel,
                                  std::get<engine::Train>(activity.work));
   sized.seconds = cost.seconds;
+  sized.watts = cost.watts;
   sized.flops = cost.flops;
   sized.memory = cost.memory;
   return sized;
@@ -187,7 +202,9 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<dou
     moved = upload_bytes;
     moved.insert(moved.end(), slots, model_bytes_);
     const engine::StepCost step = engine::aggregation_step(model_bytes_, moved);
-    work.seconds = platforms::seconds(step, *setting_->nodes.front().machine);
+    const platforms::Prediction each = platforms::predict(step, *setting_->nodes.front().machine);
+    work.seconds = each.seconds;
+    work.watts = each.watts;
     work.flops = step.flops();
     // The model, the sums, what the rule remembers, and one update at a time or all of them.
     work.memory = (2 + static_cast<double>(slots)) * model_bytes_;

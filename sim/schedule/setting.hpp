@@ -37,6 +37,8 @@ struct Setting {
   std::uint64_t seed = 1;
   std::shared_ptr<const engine::Architecture> architecture;
   engine::Optimizer optimizer = engine::Optimizer::sgd;
+  // Of times and memory; what is learned is learned in FP32. fp32, fp32_strict or fp16_mixed.
+  engine::Precision precision = engine::Precision::fp32;
   bool keeps_received = false;  // a node needs what it received until its training ends (proximal)
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs

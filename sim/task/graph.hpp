@@ -12,6 +12,7 @@
 //   graph.transfer("upload", delta, 0);
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,12 @@ enum class ActivityKind : std::uint8_t { compute, transfer };
 
 struct Activity {
   ActivityKind kind = ActivityKind::compute;
-  std::string label;         // "download", "train", ...: for people and for the store
-  int at = 0;                // role: where it computes, or who sends
-  int to = 0;                // role: who receives
-  double seconds = 0;        // compute: at the node's nominal speed, >= 0
+  std::string label;   // "download", "train", ...: for people and for the store
+  int at = 0;          // role: where it computes, or who sends
+  int to = 0;          // role: who receives
+  double seconds = 0;  // compute: at the node's nominal speed, >= 0
+  // compute: what its node draws meanwhile, where that is known better than by the node's busy_w.
+  std::optional<double> watts;
   double flops = 0;          // compute: for the record
   double bytes = 0;          // transfer: >= 0
   double memory = 0;         // compute: bytes of the node that it holds while it runs

@@ -54,7 +54,7 @@ struct Behaviour {
 // What a node draws, in watts, in its power mode.
 struct Power {
   double idle_w = 0;
-  double busy_w = 0;                      // computing
+  double busy_w = 0;                      // computing, where the activity does not say
   std::optional<double> communicating_w;  // sending or receiving, not computing; nothing: idle_w
 };
 

@@ -105,6 +105,7 @@ void Lanes::take(RunningActivity& a) {
   n.usage.peak_memory = std::max(n.usage.peak_memory, n.memory_used);
   if (!is_transfer(a)) {
     ++n.computing;
+    n.computing_w = a.what().watts;
     return;
   }
   account(node(a.peer));
@@ -118,6 +119,7 @@ void Lanes::give_back(RunningActivity& a) {
   touched_.push_back(a.node);
   if (!is_transfer(a)) {
     --n.computing;
+    n.computing_w.reset();
     n.memory_used -= a.what().memory;
     if (n.computing == 0) n.memory_used = 0;  // rounding does not pile up
     return;

@@ -52,6 +52,7 @@ class Lanes {
  private:
   struct Node {
     int computing = 0;
+    std::optional<double> computing_w;  // of what is computed
     int sending = 0;
     int receiving = 0;
     int transfer_limit = 1;  // each way; 0: none
@@ -66,7 +67,7 @@ class Lanes {
     NodeUsage usage;
 
     [[nodiscard]] PowerMeter::State state() const {
-      return {present, computing > 0, sending + receiving};
+      return {present, computing > 0, computing_w, sending + receiving};
     }
   };
 

@@ -3,14 +3,16 @@
 // What a node draws, and who it draws it for. Internal to sim/world.
 //
 // A node that is there draws idle_w; while it computes, (busy_w - idle_w) x its speed by the trace
-// more; while it sends or receives, (communicating_w - idle_w) more. A node that is away draws
-// nothing. Where a trace gives the power, that is drawn instead, and nothing is added. What moves
-// over a link costs joules a byte at each end.
+// more (an activity that says what it draws: that in place of busy_w); while it sends or receives,
+// (communicating_w - idle_w) more. A node that is away draws nothing. Where a trace gives the
+// power, that is drawn instead, and nothing is added. What moves over a link costs joules a byte at
+// each end.
 //
 // At every moment the activities under way on a node share its power equally, so that the energy of
 // its activities and that of the time without any add up to the node's.
 
 #include <memory>
+#include <optional>
 
 #include "platforms/traces/signal.hpp"
 #include "sim/world/config.hpp"
@@ -24,6 +26,7 @@ class PowerMeter {
   struct State {
     bool present = true;
     bool computing = false;
+    std::optional<double> computing_w;  // what is computed draws it; nothing: busy_w
     int transfers = 0;
   };
   // From `from` to `to` (s) the node was in that state.

@@ -34,7 +34,7 @@ TEST(Profile, WritesAFileThatAScenarioCanName) {
   EXPECT_EQ(device->name, "my-machine");
   const platforms::Machine m = platforms::machine(*device, device->modes.front());
   EXPECT_GT(m.memory, m.context);
-  EXPECT_GT(m.peak_fp32, 0);
+  EXPECT_GT(m.peak.front(), 0);
   EXPECT_GT(m.launch_overhead, 0);
   EXPECT_FALSE(m.launches_ahead);
 

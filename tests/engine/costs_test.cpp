@@ -306,6 +306,102 @@ TEST(Steps, EachExitHasALossOfItsOwn) {
   }
 }
 
+// --- precision ----------------------------------------------------------------------------------
+
+double bytes_of(const StepCost& step, bool (*which)(const Kernel&)) {
+  double sum = 0;
+  for (const Kernel& k : step.kernels) sum += which(k) ? k.bytes : 0;
+  return sum;
+}
+
+// PyTorch's defaults: TF32 for convolutions, and only for those that tensor cores compute.
+TEST(Precision, IsThatOfPyTorch) {
+  const Architecture a = make("mobilenet_v3_large", 10);
+  const Trace t = trace(a, full_submodel(a));
+  std::map<std::pair<OpClass, Precision>, std::set<Number>> numbers;
+  for (const Precision p : {Precision::fp32, Precision::fp32_strict, Precision::fp16}) {
+    for (const Kernel& k : inference_step(t, 2, p).kernels) numbers[{k.op, p}].insert(k.number);
+  }
+  using Numbers = std::set<Number>;
+  EXPECT_EQ((numbers[{OpClass::convolution, Precision::fp32}]), Numbers{Number::tf32});
+  EXPECT_EQ((numbers[{OpClass::convolution, Precision::fp32_strict}]), Numbers{Number::fp32});
+  EXPECT_EQ((numbers[{OpClass::convolution, Precision::fp16}]), Numbers{Number::fp16});
+  EXPECT_EQ((numbers[{OpClass::matrix_product, Precision::fp32}]), Numbers{Number::fp32});
+  EXPECT_EQ((numbers[{OpClass::depthwise, Precision::fp32}]), Numbers{Number::fp32});
+  EXPECT_EQ((numbers[{OpClass::elementwise, Precision::fp32}]), Numbers{Number::fp32});
+}
+
+// Half the bytes, and all else the same.
+TEST(Precision, InferenceInHalfPrecisionMovesHalf) {
+  for (const char* name : {"resnet18", "vit-micro", "mobilenet_v2"}) {
+    const Architecture a = make(name, 10);
+    const Trace t = trace(a, full_submodel(a));
+    const StepCost whole = inference_step(t, 3);
+    const StepCost half = inference_step(t, 3, Precision::fp16);
+    ASSERT_EQ(whole.kernels.size(), half.kernels.size());
+    for (std::size_t i = 0; i < whole.kernels.size(); ++i) {
+      EXPECT_EQ(half.kernels[i].flops, whole.kernels[i].flops);
+      EXPECT_EQ(half.kernels[i].bytes, whole.kernels[i].bytes / 2) << name << " " << i;
+    }
+  }
+}
+
+TEST(Precision, MixedLeavesTheUpdateInFp32) {
+  for (const char* name : {"resnet18", "vit-micro", "bert-small"}) {
+    const Architecture a = make(name, 10);
+    const Trace t = trace(a, full_submodel(a));
+    const StepCost single = training_step(t, Optimizer::adamw, Phase::weights, 4);
+    const StepCost mixed =
+        training_step(t, Optimizer::adamw, Phase::weights, 4, Precision::fp16_mixed);
+    // Products are the same, at half the traffic.
+    const auto dense = [](const Kernel& k) { return is_dense(k.op); };
+    EXPECT_EQ(bytes_of(mixed, dense), bytes_of(single, dense) / 2) << name;
+    for (std::size_t c = 0; c < op_classes; ++c) {
+      if (!is_dense(static_cast<OpClass>(c))) continue;
+      EXPECT_EQ(mixed.flops_by_class()[c], single.flops_by_class()[c]) << name;
+    }
+    // The update's kernels, at the end, are the same ones.
+    ASSERT_GT(mixed.kernels.size(), single.kernels.size()) << name;  // casts
+    std::size_t update = 0;
+    for (const TracedLayer& l : t.layers) update += static_cast<std::size_t>(l.parameter_tensors);
+    for (std::size_t i = 1; i <= update; ++i) {
+      const Kernel& m = mixed.kernels[mixed.kernels.size() - i];
+      const Kernel& s = single.kernels[single.kernels.size() - i];
+      EXPECT_EQ(m.bytes, s.bytes) << name << " " << i;
+      EXPECT_EQ(m.number, Number::fp32) << name << " " << i;
+    }
+    // With few samples casting the weights outweighs it.
+    const auto all = [](const Kernel&) { return true; };
+    EXPECT_LT(
+        bytes_of(training_step(t, Optimizer::adamw, Phase::weights, 64, Precision::fp16_mixed),
+                 all),
+        bytes_of(training_step(t, Optimizer::adamw, Phase::weights, 64), all))
+        << name;
+    // So does memory: less, but not half.
+    const MemoryCost m =
+        training_memory(t, Optimizer::adamw, Phase::weights, 64, false, Precision::fp16_mixed);
+    const MemoryCost s = training_memory(t, Optimizer::adamw, Phase::weights, 64);
+    EXPECT_LT(m.total(), s.total()) << name;
+    EXPECT_GT(m.total(), s.total() / 2) << name;
+    EXPECT_EQ(m.optimizer, s.optimizer) << name;
+  }
+}
+
+// Widths of a step in FP32 are what they were.
+TEST(Precision, StrictDiffersFromTheDefaultInItsConvolutionsAlone) {
+  const Architecture a = make("resnet18", 10);
+  const Trace t = trace(a, full_submodel(a));
+  const StepCost loose = training_step(t, Optimizer::sgd, Phase::weights, 2);
+  const StepCost strict =
+      training_step(t, Optimizer::sgd, Phase::weights, 2, Precision::fp32_strict);
+  ASSERT_EQ(loose.kernels.size(), strict.kernels.size());
+  for (std::size_t i = 0; i < loose.kernels.size(); ++i) {
+    EXPECT_EQ(loose.kernels[i].bytes, strict.kernels[i].bytes);
+    EXPECT_EQ(loose.kernels[i].number != strict.kernels[i].number,
+              loose.kernels[i].op == OpClass::convolution);
+  }
+}
+
 // Each update of 5 values, and 10 at the end for the model: weighted and added to a sum (two FLOPs;
 // read both, write one).
 TEST(Steps, AnAggregationByHand) {

@@ -9,7 +9,9 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "sim/scenario/scenario.hpp"
 #include "tests/support/digests.hpp"
 #include "tests/support/files.hpp"
 
@@ -28,6 +30,13 @@ class ReplayOfVersion4 : public testing::Test {
     SQLite::Database database(folder.path() / "recorded" / "run.sqlite",
                               SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     database.exec(test::read_file(recording + ".sql"));
+    // It was recorded with the catalogue's devices of then, which the scenario has as files now.
+    base::Diagnostics problems;
+    const auto scenario = sim::read_scenario(recording + ".toml", {}, problems);
+    EXPECT_TRUE(scenario) << problems.str();
+    SQLite::Statement update(database, "UPDATE run SET scenario_hash = ?");
+    update.bind(1, scenario ? scenario->hash : "");
+    update.exec();
   }
 
   [[nodiscard]] std::string in(const std::string& name) const {

@@ -51,13 +51,11 @@ tasks = 12
 TestbedRun::TestbedRun()
     : scenario(folder.write("loopback.toml", scenario_text)), port(free_port()), agent_port(port) {}
 
-std::unique_ptr<Program> TestbedRun::start(const std::string& binary,
-                                           std::vector<std::string> arguments,
+std::unique_ptr<Program> TestbedRun::start(std::string program, std::vector<std::string> arguments,
                                            const std::string& log) const {
-  std::string program = binary;
   if (!netns.empty()) {
+    arguments.insert(arguments.begin(), {"netns", "exec", netns, program});
     program = "ip";
-    arguments.insert(arguments.begin(), {"netns", "exec", netns, binary});
   }
   return std::make_unique<Program>(program, arguments, folder.path() / log);
 }

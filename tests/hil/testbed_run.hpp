@@ -63,7 +63,7 @@ class TestbedRun {
   std::string netns;  // network namespace in which programs run; empty: this one
 
  private:
-  std::unique_ptr<Program> start(const std::string& binary, std::vector<std::string> arguments,
+  std::unique_ptr<Program> start(std::string program, std::vector<std::string> arguments,
                                  const std::string& log) const;
 };
 

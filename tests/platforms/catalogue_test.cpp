@@ -3,8 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 
+#include "base/csv.hpp"
 #include "platforms/roofline.hpp"
+#include "tests/support/hand_machine.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -15,14 +19,16 @@ TEST(Catalogue, HasTheNamesThatOthersRelyOnAndNothingIsWrongInThem) {
   for (const char* name :
        {"jetson-nano", "jetson-tx2", "jetson-xavier-nx-8gb", "jetson-xavier-nx-16gb",
         "jetson-agx-xavier-32gb", "jetson-orin-nano-8gb", "jetson-orin-nx-16gb",
-        "jetson-agx-orin-32gb", "jetson-agx-orin-64gb", "server-generic"}) {
+        "jetson-agx-orin-32gb", "jetson-agx-orin-64gb", "jetson-orin-nx-8gb",
+        "jetson-orin-nano-4gb", "jetson-tx2-nx", "server-generic"}) {
     const Device* device = catalogue.device(name);
     ASSERT_NE(device, nullptr) << name;
     EXPECT_EQ(device->name, name);
     for (const PowerMode& mode : device->modes) {
       const Machine m = machine(*device, mode);
       EXPECT_GT(m.memory, m.context) << name;
-      EXPECT_GE(mode.peak_fp16.value, mode.peak_fp32.value) << name;
+      const double single = m.peak[index_of(engine::Number::fp32)];
+      for (const double peak : m.peak) EXPECT_TRUE(peak == 0 || peak >= single) << name;
       EXPECT_GE(mode.busy_w.value, mode.idle_w.value) << name << " " << mode.name;
     }
   }
@@ -49,6 +55,82 @@ TEST(Catalogue, MemoryClassesAreTheNominalSizes) {
   EXPECT_EQ(class_of("jetson-agx-orin-64gb"), 64);
 }
 
+// nvpmodel's figures (modes.csv), by hand: clock x cores x 2, and width x clock.
+TEST(Catalogue, ModesHaveTheCoresAndClocksOfTheirBoards) {
+  base::Diagnostics problems;
+  Catalogue catalogue(".", problems);
+  const auto mode = [&](const char* device, const char* name) {
+    const Device* d = catalogue.device(device);
+    const PowerMode* m = d == nullptr ? nullptr : d->mode(name);
+    EXPECT_NE(m, nullptr) << device << " " << name;
+    return m == nullptr ? Machine() : machine(*d, *m);
+  };
+  const auto single = index_of(engine::Number::fp32);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nx-16gb", "15W").peak[single], 2 * 512 * 612e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nx-16gb", "15W").memory_bandwidth, 32 * 3199e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nano-8gb", "7W").peak[single], 2 * 512 * 408e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nano-8gb", "MAXN_SUPER").peak[single], 2 * 1024 * 1020e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nano-8gb", "25W").memory_bandwidth, 32 * 3199e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nx-16gb", "40W").peak[single], 2 * 1024 * 1173e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nx-16gb", "MAXN_SUPER").cpu_hz, 1984e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-agx-orin-64gb", "15W").peak[single], 2 * 768 * 408e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-agx-orin-32gb", "40W").peak[single], 2 * 1792 * 816e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nx-8gb", "20W").peak[single], 2 * 1024 * 408e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-orin-nano-4gb", "10W").memory_bandwidth, 16 * 2133e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-agx-xavier-32gb", "10W").peak[single], 2 * 256 * 520e6);
+  EXPECT_DOUBLE_EQ(mode("jetson-nano", "5W").peak[single], 2 * 128 * 614.4e6);
+  // TF32 on Ampere alone.
+  const auto tf32 = index_of(engine::Number::tf32);
+  EXPECT_DOUBLE_EQ(mode("jetson-agx-orin-64gb", "MAXN").peak[tf32], 8 * 2048 * 1300.5e6);
+  for (const char* device : {"jetson-nano", "jetson-tx2", "jetson-xavier-nx-8gb"}) {
+    EXPECT_EQ(mode(device, catalogue.device(device)->default_mode.c_str()).peak[tf32], 0);
+  }
+  // Overheads follow the clocks that they are cycles of.
+  const Machine fast = mode("jetson-agx-orin-64gb", "MAXN");
+  const Machine slow = mode("jetson-agx-orin-64gb", "50W");
+  EXPECT_NEAR(slow.launch_overhead / fast.launch_overhead, 2201.6 / 1497.6, 1e-9);
+  EXPECT_NEAR(slow.dense_overhead / fast.dense_overhead, 1300.5 / 816, 1e-9);
+}
+
+// All figures of modes.csv whose device and mode have their names in the catalogue.
+TEST(Catalogue, AgreesWithTheTableOfModes) {
+  const std::filesystem::path file = CONVOY_SOURCE "/../shared/data/jetson/modes.csv";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file;
+  base::Diagnostics problems;
+  Catalogue catalogue(".", problems);
+  const std::string text = base::read_text_file(file.string());
+  base::CsvReader csv(text, file.string());
+  int compared = 0;
+  const auto names = Catalogue::device_names();
+  while (csv.next()) {
+    std::string name(csv.cell(csv.column("device")));
+    name = name.substr(0, name.find_first_of(" ("));
+    std::string wanted(csv.cell(csv.column("mode")));
+    if (wanted.starts_with("MODE_")) wanted = wanted.substr(5);
+    if (name == "jetson-agx-xavier") name += "-32gb";
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    const bool super =
+        std::string(csv.cell(csv.column("device"))).find("Super") != std::string::npos;
+    const Device& device = *catalogue.device(name);
+    const PowerMode* mode = device.mode(wanted);
+    // A mode of both tables is that of the first.
+    if (mode == nullptr || (super && (wanted == "15W" || wanted == "10W"))) continue;
+    const double clock = base::parse_number(csv.cell(csv.column("gpu_max_hz")));
+    const double cores = base::parse_number(csv.cell(csv.column("cuda_cores")));
+    const double memory = base::parse_number(csv.cell(csv.column("emc_hz")));
+    const bool capped = name == "jetson-nano" && wanted == "5W";  // 640 MHz runs at 614.4
+    if (!std::isnan(clock) && !capped) {
+      EXPECT_EQ(mode->clocks->gpu_hz.value, clock) << name << " " << wanted;
+    }
+    EXPECT_EQ(mode->clocks->gpu_cores.value, cores) << name << " " << wanted;
+    if (!std::isnan(memory)) {
+      EXPECT_EQ(mode->clocks->memory_hz.value, memory) << name << " " << wanted;
+    }
+    ++compared;
+  }
+  EXPECT_GE(compared, 35);
+}
+
 TEST(Catalogue, AFigureWithoutAnOriginIsRefused) {
   base::Diagnostics problems;
   const base::Value file = base::parse_toml(
@@ -63,11 +145,9 @@ TEST(Catalogue, AFigureWithoutAnOriginIsRefused) {
 }
 
 Machine simple_machine() {
-  Machine m;
-  m.peak_fp32 = 100;
-  m.memory_bandwidth = 10;
-  m.efficiency = {0.5, 1, 1, 1, 1};
-  m.memory_efficiency = 0.5;
+  Machine m = test::hand_machine(100, 10);
+  for (auto& shares : m.efficiency) shares[index_of(engine::OpClass::convolution)] = 0.5;
+  m.memory_efficiency.fill(0.5);
   m.launch_overhead = 1;
   return m;
 }
@@ -81,22 +161,52 @@ TEST(Roofline, TakesTheLongerOfArithmeticAndTraffic) {
   EXPECT_DOUBLE_EQ(seconds({{Kernel{OpClass::convolution, 100, 50}}}, m), 11);
 }
 
-TEST(Roofline, InHalfPrecisionHalfTheBytesMoveAndItsOwnPeakCounts) {
+// Where a device has no such arithmetic, it computes in FP32.
+TEST(Roofline, EachFormatHasItsPeakAndItsShares) {
+  using engine::Kernel;
+  using engine::Number;
+  using engine::OpClass;
+  Machine m = simple_machine();
+  const auto time = [&](OpClass op, Number number) {
+    return seconds({{Kernel{op, 1000, 0, number}}}, m) - 1;
+  };
+  EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::fp16), 20);
+  m.peak[index_of(Number::fp16)] = 800;
+  m.peak[index_of(Number::tf32)] = 400;
+  m.efficiency[index_of(Number::tf32)][index_of(OpClass::convolution)] = 0.25;
+  EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::fp32), 20);
+  EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::tf32), 10);
+  EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::fp16), 2.5);
+  EXPECT_DOUBLE_EQ(time(OpClass::matrix_product, Number::fp16), 1.25);
+  // No tensor core computes these.
+  for (const OpClass op : {OpClass::depthwise, OpClass::elementwise, OpClass::pooling}) {
+    EXPECT_DOUBLE_EQ(time(op, Number::fp16), time(op, Number::fp32));
+  }
+  // And the memory's share is that of the operands' format.
+  m.memory_efficiency[index_of(Number::fp16)] = 0.25;
+  const auto moving = [&](Number number) {
+    return seconds({{Kernel{OpClass::elementwise, 0, 50, number}}}, m) - 1;
+  };
+  EXPECT_DOUBLE_EQ(moving(Number::fp32), 10);
+  EXPECT_DOUBLE_EQ(moving(Number::fp16), 20);
+}
+
+TEST(Roofline, ADeviceThatWaitsForLaunchesDrawsLess) {
   using engine::Kernel;
   using engine::OpClass;
   Machine m = simple_machine();
-  m.peak_fp16 = 4 * m.peak_fp32;
-  const Kernel moves{OpClass::convolution, 0, 50};       // 10 s in single precision
-  const Kernel computes{OpClass::convolution, 1000, 0};  // 20 s
-  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp32), 1 + 10);
-  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp16), 1 + 5);
-  EXPECT_DOUBLE_EQ(seconds({{computes}}, m, Precision::fp32), 1 + 20);
-  EXPECT_DOUBLE_EQ(seconds({{computes}}, m, Precision::fp16), 1 + 5);
-  // What fits a cache is what is moved: half of it.
-  m.cache = 30;
-  m.cache_bandwidth = 25;
-  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp32), 1 + 10);
-  EXPECT_DOUBLE_EQ(seconds({{moves}}, m, Precision::fp16), 1 + 1);
+  m.idle_w = 10;
+  m.busy_w = 50;
+  const Kernel large{OpClass::matrix_product, 900, 0};  // 9 s
+  EXPECT_DOUBLE_EQ(predict({{large}}, m).watts, 10 + 40 * 0.9 * 0.9);
+  const Kernel small{OpClass::matrix_product, 50, 0};  // 0.5 s of 1.5
+  EXPECT_DOUBLE_EQ(predict({{small}}, m).watts, 10 + 40.0 / 9);
+  const Kernel depthwise{OpClass::depthwise, 900, 0};
+  m.depthwise_power = 0.5;
+  EXPECT_DOUBLE_EQ(predict({{depthwise}}, m).watts, 10 + 40 * 0.9 * 0.45);
+  EXPECT_DOUBLE_EQ(predict({}, m).watts, 10);
+  m.launches_ahead = false;  // a CPU computes while it launches
+  EXPECT_DOUBLE_EQ(predict({{small}}, m).watts, 50);
 }
 
 TEST(Roofline, LaunchesOverlapWithRunningAndBindSmallKernels) {

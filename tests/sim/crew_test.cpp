@@ -6,16 +6,13 @@
 
 #include "engine/model/submodel.hpp"
 #include "sim/schedule/cos2p.hpp"
+#include "tests/support/hand_machine.hpp"
 
 namespace convoy::sim {
 namespace {
 
 std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) {
-  auto machine = std::make_shared<platforms::Machine>();
-  machine->peak_fp32 = 1e12;
-  machine->memory_bandwidth = 1e11;
-  machine->efficiency = {1, 1, 1, 1, 1};
-  machine->memory_efficiency = 1;
+  auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
   machine->memory = 64e9;
   machine->memory_class_gb = 64;
   auto setting = std::make_shared<Setting>();

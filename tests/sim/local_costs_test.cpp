@@ -61,23 +61,28 @@ TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
     const auto batch = *rc::gen::inRange(2, 24);
     const bool by_steps = *rc::gen::arbitrary<bool>();
     const auto amount = *rc::gen::inRange(1, 9);
-    const Scenario scenario = test::read_or_fail(fmt::format(
-        "[[fleet.nodes]]\ndevice = \"jetson-nano\"\nsamples = {}\n"
-        "[model]\narchitecture = \"{}\"\nimage_size = 8\n[training]\nbatch = {}\n{} = {}\n"
-        "[schedule]\nkind = \"fedavg\"\n[stop]\nrounds = 1\n",
-        samples, norms ? "resnet18-cifar" : "vit-micro", batch,
-        by_steps ? "local_steps" : "local_epochs", amount));
+    const auto precision = *rc::gen::element<std::string>("fp32", "fp32-strict", "fp16-mixed");
+    const Scenario scenario = test::read_or_fail(
+        fmt::format("[[fleet.nodes]]\ndevice = \"jetson-nano\"\nsamples = {}\n"
+                    "[model]\narchitecture = \"{}\"\nimage_size = 8\n[training]\nbatch = {}\n{} = "
+                    "{}\nprecision = \"{}\"\n"
+                    "[schedule]\nkind = \"fedavg\"\n[stop]\nrounds = 1\n",
+                    samples, norms ? "resnet18-cifar" : "vit-micro", batch,
+                    by_steps ? "local_steps" : "local_epochs", amount, precision));
     const Setting& setting = *scenario.setting;
     const engine::Architecture& a = *setting.architecture;
     const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
     double seconds = 0;
+    double joules = 0;
     double flops = 0;
     double all = 0;
     for (const int n : batches_of(samples, batch, engine::needs_two_samples(trace), amount,
                                   by_steps ? std::optional(amount) : std::nullopt)) {
-      const engine::StepCost step =
-          engine::training_step(trace, setting.optimizer, engine::Phase::weights, n);
-      seconds += platforms::seconds(step, *setting.nodes[1].machine);
+      const engine::StepCost step = engine::training_step(
+          trace, setting.optimizer, engine::Phase::weights, n, setting.precision);
+      const platforms::Prediction each = platforms::predict(step, *setting.nodes[1].machine);
+      seconds += each.seconds;
+      joules += each.seconds * each.watts;
       flops += step.flops();
       all += n;
     }
@@ -89,9 +94,12 @@ TEST(LocalCosts, AreThoseOfTheBatchesThatTheLearnerMakes) {
     RC_ASSERT(train.label == "train");
     RC_ASSERT(std::abs(train.seconds - seconds) <= 1e-12 * seconds);
     RC_ASSERT(std::abs(train.flops - flops) <= 1e-12 * flops);
-    const double memory = engine::training_memory(trace, setting.optimizer, engine::Phase::weights,
-                                                  std::min(samples, batch))
-                              .total();
+    RC_ASSERT(train.watts.has_value());
+    RC_ASSERT(std::abs(*train.watts * train.seconds - joules) <= 1e-9 * joules);
+    const double memory =
+        engine::training_memory(trace, setting.optimizer, engine::Phase::weights,
+                                std::min(samples, batch), false, setting.precision)
+            .total();
     RC_ASSERT(train.memory == setting.nodes[1].machine->context + memory);
   }));
 }

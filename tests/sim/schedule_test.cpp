@@ -12,16 +12,13 @@
 
 #include "sim/schedule/cos2p.hpp"
 #include "sim/schedule/fedavg.hpp"
+#include "tests/support/hand_machine.hpp"
 
 namespace convoy::sim {
 namespace {
 
 std::shared_ptr<const Setting> setting_of(int workers, int memory_gb = 64) {
-  auto machine = std::make_shared<platforms::Machine>();
-  machine->peak_fp32 = 1e12;
-  machine->memory_bandwidth = 1e11;
-  machine->efficiency = {1, 1, 1, 1, 1};
-  machine->memory_efficiency = 1;
+  auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
   machine->memory = memory_gb * 1e9;
   machine->memory_class_gb = memory_gb;
   auto setting = std::make_shared<Setting>();

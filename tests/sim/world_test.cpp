@@ -291,6 +291,23 @@ TEST(World, OfATransferThatIsCutOffWhatHasMovedIsPaidFor) {
   EXPECT_NEAR(world.energy_j(1), 3, 1e-6);
 }
 
+TEST(World, AnActivityThatSaysWhatItDrawsDrawsThat) {
+  WorldConfig config = simple_world(1);
+  config.nodes[1].power = {2, 10, {}};
+  auto graph = std::make_shared<TaskGraph>(2);
+  const int x = graph->artifact("x", 0, 1);
+  const int y =
+      graph->compute({.label = "known", .at = 1, .seconds = 3, .watts = 5}, {x}, {"y", 0});
+  graph->compute({.label = "unknown", .at = 1, .seconds = 2}, {y}, {"z", 0});
+  Witness witness;
+  World world(config, witness);
+  world.start(0, graph, {0, 1});
+  world.run();
+  EXPECT_NEAR(witness.record(0, "known").energy_j, 3 * 5, 1e-9);
+  EXPECT_NEAR(witness.record(0, "unknown").energy_j, 2 * 10, 1e-9);
+  EXPECT_NEAR(world.energy_j(1), 35, 1e-9);
+}
+
 TEST(World, ATaskForANodeThatIsAwayFailsAtOnce) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.joins_at_s = 5;

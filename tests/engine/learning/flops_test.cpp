@@ -82,7 +82,7 @@ void compare(const MeasuredCase& measured, Phase phase, const std::vector<double
     const StepCost cost =
         training_step(task.trace(phase, rate), task.optimizer(), phase, measured.batch);
     const auto by_class = cost.flops_by_class();
-    const double dense = by_class[0] + by_class[1] + by_class[2];
+    const double dense = by_class[0] + by_class[1] + by_class[2] + by_class[3];
     const double step = counted / MeasuredTask::steps;
     std::cout << fmt::format("{:<15}{:<8} rate {:<5} analytic {:.4e} counted {:.4e}  {:.4f}\n",
                              measured.architecture, phase == Phase::mask ? "mask" : "weights", rate,
@@ -156,7 +156,8 @@ TEST(Flops, OfTheForwardOfEveryArchitecture) {
       scores = network.forward(weights, test::random_input(a, 2, 1), {});
     }
     const auto by_class = inference_step(network.trace(), 2).flops_by_class();
-    EXPECT_NEAR((by_class[0] + by_class[1] + by_class[2]) / counted, 1, tolerance) << name;
+    EXPECT_NEAR((by_class[0] + by_class[1] + by_class[2] + by_class[3]) / counted, 1, tolerance)
+        << name;
     const Shape& out = network.trace().layers.back().out;
     ASSERT_EQ(scores.size(), 1);
     EXPECT_EQ(static_cast<double>(scores[0].numel()), 2 * out.elements()) << name;

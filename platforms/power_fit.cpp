@@ -1,0 +1,99 @@
+#include "platforms/power_fit.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace convoy::platforms {
+namespace {
+
+constexpr double giga = 1e9;
+
+bool has_depthwise(const DrawObservation& o) {
+  return std::any_of(o.step.kernels.begin(), o.step.kernels.end(),
+                     [](const engine::Kernel& k) { return k.op == engine::OpClass::depthwise; });
+}
+
+double loss(const std::vector<DrawObservation>& observations, const PowerFit& fit) {
+  double sum = 0;
+  for (const DrawObservation& o : observations) {
+    sum += std::abs(std::log(fit.predicted(o) / o.watts));
+  }
+  return sum;
+}
+
+}  // namespace
+
+Machine PowerFit::on(Machine machine) const {
+  const double ghz = machine.gpu_hz / giga;
+  const double volts = 1 + per_ghz * ghz;
+  machine.busy_w = machine.idle_w + watts * machine.gpu_cores / 1000 * ghz * volts * volts;
+  machine.depthwise_power = depthwise;
+  return machine;
+}
+
+double PowerFit::predicted(const DrawObservation& o) const {
+  return predict(o.step, on(o.machine)).watts;
+}
+
+PowerFit fit_power(const std::vector<DrawObservation>& observations) {
+  const bool depthwise = std::any_of(observations.begin(), observations.end(),
+                                     [](const auto& o) { return has_depthwise(o); });
+  PowerFit best{10, 0.3, depthwise ? 0.5 : 1};
+  double least = loss(observations, best);
+  constexpr double last = 0.002;
+  constexpr double worth_it = 1e-9;
+  for (double stride = 1; stride > last;) {
+    bool moved = false;
+    const auto attempt = [&](double a, double b, double c) {
+      PowerFit tried = best;
+      tried.watts *= std::exp(a);
+      tried.per_ghz *= std::exp(b);
+      if (depthwise) tried.depthwise = std::min(1.0, tried.depthwise * std::exp(c));
+      const double l = loss(observations, tried);
+      if (!(l < least - worth_it)) return;
+      least = l;
+      best = tried;
+      moved = true;
+    };
+    // What one takes the other gives.
+    for (const double s : {stride, -stride}) {
+      attempt(s, 0, 0);
+      attempt(0, s, 0);
+      attempt(0, 0, s);
+      attempt(s, -s, 0);
+      attempt(s, 0, -s);
+    }
+    if (!moved) stride /= 2;
+  }
+  return best;
+}
+
+std::vector<Residual> residuals(const std::vector<DrawObservation>& observations,
+                                const PowerFit& fit) {
+  std::vector<Residual> all;
+  all.reserve(observations.size());
+  for (const DrawObservation& o : observations) all.push_back({o.name, o.watts, fit.predicted(o)});
+  return all;
+}
+
+std::vector<Residual> leave_out(const std::vector<DrawObservation>& observations,
+                                const std::vector<std::string>& groups) {
+  std::vector<Residual> all(observations.size());
+  for (const std::string& left : std::set<std::string>(groups.begin(), groups.end())) {
+    std::vector<DrawObservation> others;
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      if (groups[i] != left) others.push_back(observations[i]);
+    }
+    if (others.empty()) continue;
+    const PowerFit found = fit_power(others);
+    for (std::size_t i = 0; i < observations.size(); ++i) {
+      if (groups[i] != left) continue;
+      const DrawObservation& o = observations[i];
+      all[i] = {o.name, o.watts, found.predicted(o)};
+    }
+  }
+  return all;
+}
+
+}  // namespace convoy::platforms
