@@ -91,6 +91,16 @@ class Buffer : public std::streambuf {
 
 // --- reading -----------------------------------------------------------------------------------
 
+std::filesystem::path companion(const std::string& library) {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  for (const char* place : {".", "..", "../lib/convoy", "../lib", "../.."}) {
+    std::filesystem::path path = program.parent_path() / place / library;
+    std::error_code ignored;
+    if (std::filesystem::exists(path, ignored)) return path;
+  }
+  return {};
+}
+
 InputStream::InputStream(const fs::path& path)
     : name_(path.string()), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) cannot_read(name_, errno);

@@ -53,6 +53,10 @@ class InputStream {
   std::uint64_t size_ = 0;
 };
 
+// Where a library lies that belongs to the running program: beside it, in the folder of a build
+// above it, or where an installation has it (../lib/convoy). Empty: nowhere.
+std::filesystem::path companion(const std::string& library);
+
 // --- writing -----------------------------------------------------------------------------------
 
 // A file that appears whole or not at all: a draft with a name that nobody can guess, made anew

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/world/simgrid_version.hpp"
+
 namespace convoy::bench {
 namespace sg = simgrid::s4u;
 
@@ -17,22 +19,22 @@ double run_bare(const Pattern& pattern) {
   int count = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);
   sg::Engine engine(&count, arguments.data());
-  sg::NetZone* zone = sg::create_star_zone("bare");
-  sg::Host* server = zone->create_host("server", 1e12);
+  sg::NetZone* zone = sim::star_zone("bare");
+  sg::Host* server = sim::add_host(zone, "server", 1e12);
   std::vector<sg::LinkInRoute> server_route;
   if (pattern.server_binds) {
-    server_route.emplace_back(zone->create_link("server", 1.25e8)->seal());
+    server_route.emplace_back(sim::add_link(zone, "server", 1.25e8)->seal());
   }
-  zone->add_route(server->get_netpoint(), nullptr, nullptr, nullptr, server_route, true);
+  sim::add_route(zone, server, nullptr, server_route, true);
   server->seal();
   std::vector<sg::Host*> hosts;
   for (int i = 0; i < pattern.nodes; ++i) {
-    sg::Host* host = zone->create_host(std::to_string(i), 1e9 * (1 + i % 4));
-    const auto up = zone->create_link(std::to_string(i) + "u", 1.25e7)->set_latency(1e-3)->seal();
-    const auto down = zone->create_link(std::to_string(i) + "d", 1.25e7)->set_latency(1e-3)->seal();
-    zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {sg::LinkInRoute(up)}, false);
-    zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, {sg::LinkInRoute(down)},
-                    false);
+    sg::Host* host = sim::add_host(zone, std::to_string(i), 1e9 * (1 + i % 4));
+    const auto up = sim::add_link(zone, std::to_string(i) + "u", 1.25e7)->set_latency(1e-3)->seal();
+    const auto down =
+        sim::add_link(zone, std::to_string(i) + "d", 1.25e7)->set_latency(1e-3)->seal();
+    sim::add_route(zone, host, nullptr, {sg::LinkInRoute(up)}, false);
+    sim::add_route(zone, nullptr, host, {sg::LinkInRoute(down)}, false);
     host->seal();
     hosts.push_back(host);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -55,7 +56,8 @@ struct Subject {
 // Absolute errors of the rows that were left out of a fit.
 struct LeftOut {
   std::vector<Residual> models;
-  std::vector<Residual> modes;  // none where there is one mode
+  std::vector<Residual> modes;    // none where there is one mode
+  std::vector<Residual> batches;  // none where there is one batch size
   [[nodiscard]] const std::vector<Residual>& strictest() const {
     return modes.empty() ? models : modes;
   }
@@ -125,6 +127,10 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
   std::vector<std::string> names;  // in the files
   for (const std::string& name : arguments.devices) {
     subject.devices.push_back(device_named(name));
+    const std::string& own = subject.devices.back().name;
+    const auto same = std::count_if(subject.devices.begin(), subject.devices.end(),
+                                    [&](const Device& d) { return d.name == own; });
+    if (same > 1) throw base::UserError("--device: " + own + " is there twice");
     names.push_back(arguments.rows.empty() ? subject.devices.back().name : arguments.rows);
   }
   const bool with_clocks = subject.devices.front().chip.has_value();
@@ -146,10 +152,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
     const auto which = row.device.empty() ? 0 : static_cast<std::size_t>(found - names.begin());
     const Device& device = subject.devices[which];
     row.mode = mode_of(row, device, arguments.power_mode);
-    const bool half =
-        row.precision == engine::Precision::fp16 || row.precision == engine::Precision::fp16_mixed;
-    constexpr auto fp16 = platforms::index_of(engine::Number::fp16);
-    if (half && !device.mode(row.mode)->peak[fp16]) {
+    if (!platforms::computes(*device.mode(row.mode), row.precision)) {
       throw base::UserError(fmt::format(
           "{}: {} has no half precision in its file (peak_fp16_flops)", row.place, device.name));
     }
@@ -164,6 +167,16 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
         base::list_of(arguments.files, "and"), models.size(), base::list_of(names, "and"), fewest,
         others.empty() ? ""
                        : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
+  }
+  for (std::size_t i = 0; i < subject.devices.size(); ++i) {
+    const auto rows = static_cast<std::size_t>(
+        std::count_if(subject.rows.begin(), subject.rows.end(), [&](const Measurement& row) {
+          const auto at = static_cast<std::size_t>(&row - subject.rows.data());
+          return subject.device_of[at] == i && row.metric == Metric::step_time;
+        }));
+    if (rows > 0) continue;
+    throw base::UserError(
+        fmt::format("{}: no step times of {}", base::list_of(arguments.files, "and"), names[i]));
   }
   Measurements used;
   used.rows = subject.rows;
@@ -204,8 +217,8 @@ struct Draws {
   std::vector<Residual> left_out;  // modes
 };
 
-// From draws in at least two modes: busy_w of the modes that have rows and of those where it is
-// assumed, and what depthwise kernels draw. From idle draws: idle_w.
+// From draws in at least two modes: busy_w where it is assumed or fitted (measured ones stay), and
+// what depthwise kernels draw. From idle draws: idle_w.
 std::optional<Draws> set_draws(Subject& subject) {
   const Part idle = part_of(subject, Metric::idle_power);
   std::map<std::pair<std::string, std::string>, std::vector<double>> by_mode;
@@ -236,15 +249,13 @@ std::optional<Draws> set_draws(Subject& subject) {
   const std::string note =
       fmt::format("to {} draws: idle + {:.3g} W x 1000 cores x GHz x (1 + {:.3g} x GHz)^2",
                   found.rows, found.fit.watts, found.fit.per_ghz);
-  const std::set<std::string> with_rows(draws.modes.begin(), draws.modes.end());
   for (Device& device : subject.devices) {
     if (found.fit.depthwise < 1) {
       device.depthwise_power =
           Figure{found.fit.depthwise, Origin::fitted, fmt::format("to {} draws", found.rows)};
     }
     for (platforms::PowerMode& mode : device.modes) {
-      const bool measured = with_rows.contains(device.name + " " + mode.name);
-      if (!measured && mode.busy_w.origin != Origin::assumed) continue;
+      if (mode.busy_w.origin != Origin::assumed && mode.busy_w.origin != Origin::fitted) continue;
       mode.busy_w = {found.fit.on(platforms::machine(device, mode)).busy_w, Origin::fitted, note};
     }
   }
@@ -284,17 +295,23 @@ void print(const Part& times, const Fit& fit, const LeftOut& left_out,
   fmt::print("{}\n", table.str());
   fmt::print("Absolute error of models left out of the fit: {}\n", errors_of(left_out.models));
   if (modes) fmt::print("Absolute error of modes left out: {}\n", errors_of(left_out.modes));
-  std::set<std::string> unknown;
-  for (const auto& row : unused) {
-    if (row.reason == "no such model here") unknown.insert(row.what);
+  if (!left_out.batches.empty()) {
+    fmt::print("Absolute error of batch sizes left out: {}\n", errors_of(left_out.batches));
   }
-  if (!unknown.empty()) {
-    fmt::print("Not used, no such model here: {}\n", list_of(unknown));
+  std::map<std::string, int> reasons;
+  for (const auto& row : unused) ++reasons[row.reason];
+  for (const auto& [reason, count] : reasons) {
+    fmt::print("Not used: {} row{}, {}\n", count, count > 1 ? "s" : "", reason);
   }
 }
 
+std::string path_of(const CalibrateArguments& arguments, const Device& device) {
+  if (arguments.devices.size() == 1) return arguments.output;
+  return (std::filesystem::path(arguments.output) / (device.name + ".toml")).string();
+}
+
 void write(const CalibrateArguments& arguments, const Subject& subject, const LeftOut& left_out,
-           const std::vector<std::string>& kept) {
+           const std::vector<std::vector<std::string>>& kept) {
   std::vector<std::string> files;
   for (const std::string& file : arguments.files) {
     files.push_back(std::filesystem::path(file).filename().string());
@@ -306,26 +323,27 @@ void write(const CalibrateArguments& arguments, const Subject& subject, const Le
   if (!left_out.modes.empty()) {
     comments.push_back("Absolute error of modes left out: " + errors_of(left_out.modes));
   }
-  for (const std::string& figure : kept) {
-    comments.push_back("Kept, the measurements say nothing of it: " + figure);
-  }
-  const bool folder = subject.devices.size() > 1;
-  if (folder) std::filesystem::create_directories(arguments.output);
-  for (const Device& device : subject.devices) {
-    const std::string path =
-        folder ? (std::filesystem::path(arguments.output) / (device.name + ".toml")).string()
-               : arguments.output;
-    base::write_output(path, platforms::to_toml(device, comments), arguments.overwrite);
+  if (subject.devices.size() > 1) std::filesystem::create_directories(arguments.output);
+  for (std::size_t i = 0; i < subject.devices.size(); ++i) {
+    const Device& device = subject.devices[i];
+    std::vector<std::string> all = comments;
+    for (const std::string& figure : kept[i]) {
+      all.push_back("Kept, the measurements say nothing of it: " + figure);
+    }
+    base::write_output(path_of(arguments, device), platforms::to_toml(device, all),
+                       arguments.overwrite);
   }
 }
 
 int calibrate(const CalibrateArguments& arguments) {
-  if (!arguments.output.empty() && arguments.devices.size() == 1) {
-    base::check_output(arguments.output, arguments.overwrite);
-  }
   Measurements measurements = read_all(arguments);
   const std::vector<platforms::UnusedRow> unused = measurements.unused;
   Subject subject = subject_of(arguments, std::move(measurements));
+  if (!arguments.output.empty()) {
+    for (const Device& device : subject.devices) {
+      base::check_output(path_of(arguments, device), arguments.overwrite);
+    }
+  }
   const Part times = part_of(subject, Metric::step_time);
   std::vector<Observation> observations;
   for (std::size_t i = 0; i < times.rows.size(); ++i) {
@@ -333,8 +351,11 @@ int calibrate(const CalibrateArguments& arguments) {
   }
   const std::vector<Observation> from = platforms::beginning(observations);
   const Fit fit = platforms::fit(from);
-  LeftOut left_out{platforms::leave_out(from, times.models), {}};
+  LeftOut left_out{platforms::leave_out(from, times.models), {}, {}};
   if (several(times.modes)) left_out.modes = platforms::leave_out(from, times.modes);
+  std::vector<std::string> batches;
+  for (const Measurement* row : times.rows) batches.push_back(std::to_string(row->batch));
+  if (several(batches)) left_out.batches = platforms::leave_out(from, batches);
 
   std::set<std::string> precisions;
   std::set<std::string> modes(times.modes.begin(), times.modes.end());
@@ -345,14 +366,18 @@ int calibrate(const CalibrateArguments& arguments) {
       fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(precisions),
                   modes.size() > 1 ? fmt::format("{} modes", modes.size())
                                    : "mode " + times.rows.front()->mode);
-  std::vector<std::string> kept;
+  const bool training = std::any_of(times.rows.begin(), times.rows.end(),
+                                    [](const Measurement* row) { return row->training; });
+  std::vector<std::vector<std::string>> kept;  // by device
   for (Device& device : subject.devices) {
-    kept = fit.set(device, note);
+    kept.push_back(fit.set(device, note));
     const std::string of = fmt::format("{} rows, {} left out of the fit", times.rows.size(),
                                        left_out.modes.empty() ? "models" : "modes");
     device.uncertainty = {
         {platforms::error_quantile(left_out.strictest(), 0.5), Origin::measured, of},
-        {platforms::error_quantile(left_out.strictest(), 0.9), Origin::measured, of}};
+        {platforms::error_quantile(left_out.strictest(), 0.9), Origin::measured, of},
+        {precisions.begin(), precisions.end()},
+        training};
   }
   // Draws depend on times: those of the device as it is now.
   const std::optional<Draws> draws = set_draws(subject);
@@ -362,8 +387,12 @@ int calibrate(const CalibrateArguments& arguments) {
     nlohmann::ordered_json json = {{"device", subject.devices.front().name},
                                    {"power_mode", times.rows.front()->mode},
                                    {"left_out", json_of(left_out.models)},
-                                   {"kept", kept}};
+                                   {"kept", kept.front()}};
     if (!left_out.modes.empty()) json["modes_left_out"] = json_of(left_out.modes);
+    if (!left_out.batches.empty()) json["batches_left_out"] = json_of(left_out.batches);
+    for (const auto& row : unused) {
+      json["not_used"].push_back({{"row", row.place}, {"what", row.what}, {"reason", row.reason}});
+    }
     if (draws) json["draws_of_modes_left_out"] = json_of(draws->left_out);
     for (std::size_t i = 0; i < times.rows.size(); ++i) {
       const Measurement& row = *times.rows[i];
@@ -384,9 +413,10 @@ int calibrate(const CalibrateArguments& arguments) {
     fmt::print("Draws ({} rows), absolute error of modes left out: {}\n", draws->rows,
                errors_of(draws->left_out));
   }
-  if (!kept.empty()) {
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    if (kept[i].empty()) continue;
     fmt::print("Kept as {} has them, the measurements say nothing of them: {}\n",
-               subject.devices.front().name, base::list_of(kept, "and"));
+               subject.devices[i].name, base::list_of(kept[i], "and"));
   }
   return ExitStatus::done;
 }

@@ -12,6 +12,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "cli/provenance.hpp"
 #include "cli/verbs.hpp"
 
 // CONVOY_LOG is the only thing in the environment that Convoy looks at.
@@ -36,7 +37,8 @@ static int when_all_is_printed(int status) {
 static int obey(int argc, char** argv) {
   using namespace convoy;
   CLI::App app("Convoy: training one model together on many unequal edge devices, simulated");
-  app.set_version_flag("--version", std::string("convoy ") + CONVOY_VERSION);
+  app.set_version_flag("--version", cli::version_text,
+                       "Version, and what it was built from and with; exit");
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done, 1 the run failed, 2 bad usage or a bad file, 3 stopped by a "

@@ -67,9 +67,7 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
                                       device->name, name,
                                       base::list_of(device->mode_names(), "and")));
   }
-  const bool half =
-      precision == engine::Precision::fp16 || precision == engine::Precision::fp16_mixed;
-  if (half && !mode->peak[platforms::index_of(engine::Number::fp16)]) {
+  if (!platforms::computes(*mode, precision)) {
     throw base::UserError(
         fmt::format("--precision: the file of {} gives no half precision "
                     "(peak_fp16_flops)",
@@ -84,6 +82,30 @@ engine::Precision precision_of(const PredictArguments& arguments) {
   const auto& names = engine::precision_names();
   return static_cast<engine::Precision>(std::find(names.begin(), names.end(), arguments.precision) -
                                         names.begin());
+}
+
+// Did anybody measure steps of that kind on the device?
+bool applies(const std::optional<platforms::Device::Uncertainty>& uncertainty,
+             const PredictArguments& arguments) {
+  if (!uncertainty || (arguments.mode == "training" && !uncertainty->training)) return false;
+  const auto& precisions = uncertainty->precisions;
+  return std::find(precisions.begin(), precisions.end(), arguments.precision) != precisions.end();
+}
+
+std::string how_far_off(const std::optional<platforms::Device::Uncertainty>& uncertainty,
+                        const PredictArguments& arguments, double seconds) {
+  if (!applies(uncertainty, arguments)) {
+    return fmt::format(
+        "how far that is from a real one nobody has measured on this device (in {}, {})",
+        arguments.precision, arguments.mode);
+  }
+  const double far = uncertainty->p90.value;
+  const std::string most =
+      far < 1 ? fmt::format("{:.3f} ms", 1e3 * seconds / (1 - far)) : "any time";
+  return fmt::format(
+      "of nine in ten measured ones the prediction is off by less than {:.0f} %: {:.3f} "
+      "ms to {} ({})",
+      100 * far, 1e3 * seconds / (1 + far), most, uncertainty->p90.note);
 }
 
 int predict(PredictArguments arguments) {
@@ -154,7 +176,7 @@ int predict(PredictArguments arguments) {
         {"assumed", assumed},
     };
     if (training) json["memory_bytes"] = memory;
-    if (uncertainty) {
+    if (applies(uncertainty, arguments)) {
       json["error_of_others"] = {{"median", uncertainty->median.value},
                                  {"p90", uncertainty->p90.value},
                                  {"of", uncertainty->p90.note}};
@@ -171,16 +193,7 @@ int predict(PredictArguments arguments) {
              arguments.rate < 1 ? fmt::format(" at rate {:g}", arguments.rate) : "",
              arguments.precision, machine.device, machine.mode, 1e3 * seconds,
              arguments.batch / seconds, predicted.watts);
-  if (uncertainty) {
-    const double far = uncertainty->p90.value;
-    fmt::print(
-        "  nine of ten measured ones lie within {:.0f} % of what is predicted: {:.3f} to "
-        "{:.3f} ms ({})\n\n",
-        100 * far, 1e3 * seconds / (1 + far), 1e3 * seconds / std::max(0.05, 1 - far),
-        uncertainty->p90.note);
-  } else {
-    fmt::print("  how far that is from a real one nobody has measured on this device\n\n");
-  }
+  fmt::print("  {}\n\n", how_far_off(uncertainty, arguments, seconds));
   Table table({"<where it goes", "ms"});
   for (std::size_t c = 0; c < alone.size(); ++c) {
     if (alone.at(c) > 0) {

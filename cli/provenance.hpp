@@ -8,11 +8,11 @@
 
 namespace convoy::cli {
 
-// The commit that was built, "-dirty" where files were changed since; "unknown": built without git.
-const char* source_commit();
-
-// `commit`, `compiler`, `libtorch`, `cpu`; where the run `learns` also `blas` and `onednn`, as they
-// are loaded (loads LibTorch; throws like engine::load_library).
+// `commit`, `compiler`, `libtorch`, `simgrid`, `cpu`; where the run `learns` also `blas` and
+// `onednn`, as they are loaded (loads LibTorch; throws like engine::load_library).
 std::map<std::string, std::string> provenance(bool learns);
+
+// For --version: a line each, the engine's libraries where it is there.
+std::string version_text();
 
 }  // namespace convoy::cli

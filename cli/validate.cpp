@@ -48,6 +48,7 @@ nlohmann::ordered_json json_of(const platforms::Validation& validation) {
           {"predicted", row.predicted}};
       if (row.without_model) one["model_left_out"] = *row.without_model;
       if (row.without_mode) one["mode_left_out"] = *row.without_mode;
+      if (row.without_batch) one["batch_left_out"] = *row.without_batch;
       if (!m.adjusted.empty()) one["adjusted"] = m.adjusted;
       rows.push_back(std::move(one));
     }
@@ -56,6 +57,7 @@ nlohmann::ordered_json json_of(const platforms::Validation& validation) {
                                   {"predicted", json_of(group.predicted)}};
     if (group.without_model.rows > 0) one["models_left_out"] = json_of(group.without_model);
     if (group.without_mode.rows > 0) one["modes_left_out"] = json_of(group.without_mode);
+    if (group.without_batch.rows > 0) one["batches_left_out"] = json_of(group.without_batch);
     one["rows"] = std::move(rows);
     json["groups"].push_back(std::move(one));
   }
@@ -71,7 +73,6 @@ int validate(const ValidateArguments& arguments) {
   platforms::Measurements measurements;
   for (const std::string& file : arguments.files) platforms::read_measurements(file, measurements);
   if (!arguments.odd.empty()) platforms::set_right(measurements, arguments.odd);
-  platforms::require_agreement(measurements);
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const platforms::Validation validation = platforms::validate(std::move(measurements), catalogue);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "cli/table.hpp"
@@ -66,23 +67,24 @@ std::vector<std::string> cells_of(const ValidatedRow& row) {
           shown(m, row.predicted),
           error_of(row, row.predicted),
           error_of(row, row.without_model),
-          error_of(row, row.without_mode)};
+          error_of(row, row.without_mode),
+          error_of(row, row.without_batch)};
 }
 
 const std::vector<std::string>& headings() {
-  static const std::vector<std::string> all = {"<mode",      "<model",         "batch",
-                                               "<precision", "measured",       "predicted",
-                                               "error",      "model left out", "mode left out"};
+  static const std::vector<std::string> all = {
+      "<mode",     "<model", "batch",          "<precision",    "measured",
+      "predicted", "error",  "model left out", "mode left out", "batch left out"};
   return all;
 }
 
-// The rows of a group by mode and precision.
-using Kind = std::pair<std::string, std::string>;
+// The rows of a group by mode, precision and batch.
+using Kind = std::tuple<std::string, std::string, int>;
 std::vector<std::pair<Kind, std::vector<const ValidatedRow*>>> by_kind(
     const ValidatedGroup& group) {
   std::vector<std::pair<Kind, std::vector<const ValidatedRow*>>> kinds;
   for (const ValidatedRow& row : group.rows) {
-    const Kind kind(row.row.mode, precision_of(row.row));
+    const Kind kind(row.row.mode, precision_of(row.row), row.row.batch);
     auto found = std::find_if(kinds.begin(), kinds.end(),
                               [&](const auto& known) { return known.first == kind; });
     if (found == kinds.end()) found = kinds.insert(kinds.end(), {kind, {}});
@@ -102,7 +104,8 @@ std::string quantiles(const std::vector<const ValidatedRow*>& rows,
 }
 
 struct SummaryLine {
-  std::string device, what, mode, precision, rows, predicted, without_model, without_mode;
+  std::string device, what, mode, precision, batch, rows;
+  std::string predicted, without_model, without_mode, without_batch;
 };
 
 std::vector<SummaryLine> summary_of(const Validation& validation) {
@@ -111,17 +114,20 @@ std::vector<SummaryLine> summary_of(const Validation& validation) {
     const bool idle = group.metric == Metric::idle_power;
     const auto kinds = by_kind(group);
     for (const auto& [kind, rows] : kinds) {
+      const auto& [mode, precision, batch] = kind;
       lines.push_back(
-          {group.device, name_of(group.metric), kind.first, idle ? "" : kind.second,
-           fmt::format("{}", rows.size()),
+          {group.device, name_of(group.metric), mode, idle ? "" : precision,
+           idle ? "" : std::to_string(batch), std::to_string(rows.size()),
            quantiles(rows, [](const ValidatedRow& r) { return std::optional(r.predicted); }),
            quantiles(rows, [](const ValidatedRow& r) { return r.without_model; }),
-           quantiles(rows, [](const ValidatedRow& r) { return r.without_mode; })});
+           quantiles(rows, [](const ValidatedRow& r) { return r.without_mode; }),
+           quantiles(rows, [](const ValidatedRow& r) { return r.without_batch; })});
     }
     if (kinds.size() < 2) continue;
-    lines.push_back({group.device, name_of(group.metric), "all", "",
-                     fmt::format("{}", group.rows.size()), median_and_p90(group.predicted),
-                     median_and_p90(group.without_model), median_and_p90(group.without_mode)});
+    lines.push_back({group.device, name_of(group.metric), "all", "", "",
+                     std::to_string(group.rows.size()), median_and_p90(group.predicted),
+                     median_and_p90(group.without_model), median_and_p90(group.without_mode),
+                     median_and_p90(group.without_batch)});
   }
   return lines;
 }
@@ -150,6 +156,12 @@ std::string html(const std::string& text) {
         break;
       case '>':
         out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
         break;
       default:
         out += c;
@@ -185,9 +197,11 @@ std::string chart(const ValidatedGroup& group) {
   double low = 1e300;
   double high = 0;
   for (const ValidatedRow& r : group.rows) {
+    if (r.predicted <= 0) continue;  // a device whose draw nobody knows
     low = std::min({low, r.row.value, r.predicted});
     high = std::max({high, r.row.value, r.predicted});
   }
+  if (high <= 0) return "";
   low /= 1.3;
   high *= 1.3;
   const auto at = [&](double v) { return std::log(v / low) / std::log(high / low) * side; };
@@ -195,7 +209,7 @@ std::string chart(const ValidatedGroup& group) {
   const auto y = [&](double v) { return side + 10 - at(v); };
   std::string svg = fmt::format(
       "<svg viewBox='0 0 {0} {1}' role=img aria-label='measured against predicted {2} of {3}'>",
-      side + margin + 12, side + 52, name_of(group.metric), group.device);
+      side + margin + 12, side + 52, name_of(group.metric), html(group.device));
   const bool times = group.metric == Metric::step_time;
   for (int decade = -6; decade <= 6; ++decade) {
     for (const double digit : {1.0, 2.0, 5.0}) {
@@ -212,6 +226,7 @@ std::string chart(const ValidatedGroup& group) {
   }
   svg += fmt::format("<path class=same d='M{} {}L{} 10'/>", margin, side + 10, side + margin);
   for (const ValidatedRow& r : group.rows) {
+    if (r.predicted <= 0) continue;
     svg += fmt::format(
         "<circle cx={:.1f} cy={:.1f} r=4><title>{}</title></circle>", x(r.row.value),
         y(r.predicted),
@@ -262,6 +277,14 @@ std::string validation_text(const Validation& validation) {
     line("of the device's file", group.predicted);
     line("of models left out of a fit", group.without_model);
     line("of modes left out of a fit", group.without_mode);
+    line("of batch sizes left out of a fit", group.without_batch);
+    const auto adjusted =
+        std::count_if(group.rows.begin(), group.rows.end(),
+                      [](const ValidatedRow& r) { return !r.row.adjusted.empty(); });
+    if (adjusted > 0) {
+      text += fmt::format(
+          "{} of the rows count for another device or mode than they name (--odd)\n", adjusted);
+    }
     text += "\n";
   }
   if (!validation.unused.empty()) {
@@ -273,11 +296,14 @@ std::string validation_text(const Validation& validation) {
 
 std::string validation_markdown(const Validation& validation) {
   std::string text =
-      "| device | what | mode | precision | rows | predicted | model left out | mode left out |\n"
-      "|---|---|---|---|---|---|---|---|\n";
+      "| device | what | mode | precision | batch | rows | predicted | model left out | mode left "
+      "out "
+      "| batch left out |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n";
   for (const SummaryLine& l : summary_of(validation)) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", l.device, l.what, l.mode,
-                        l.precision, l.rows, l.predicted, l.without_model, l.without_mode);
+    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", l.device, l.what,
+                        l.mode, l.precision, l.batch, l.rows, l.predicted, l.without_model,
+                        l.without_mode, l.without_batch);
   }
   return text;
 }
@@ -294,14 +320,16 @@ std::string validation_page(const Validation& validation) {
       "<b>Predicted</b>: by the device's file, which may have been fitted to these very rows. "
       "<b>Model left out</b>, <b>mode left out</b>: by a fit to the rows of other models, of other "
       "power modes; that is what to expect of what nobody measured. Errors are absolute, as shares "
-      "of what was measured: median / 90th percentile.</p>\n";
+      "of what was measured: median / 90th percentile. Draws are left out given the times and the "
+      "idle draws of "
+      "the device's file.</p>\n";
   std::vector<std::vector<std::string>> lines;
   for (const SummaryLine& l : summary_of(validation)) {
-    lines.push_back({l.device, l.what, l.mode, l.precision, l.rows, l.predicted, l.without_model,
-                     l.without_mode});
+    lines.push_back({l.device, l.what, l.mode, l.precision, l.batch, l.rows, l.predicted,
+                     l.without_model, l.without_mode, l.without_batch});
   }
-  text += html_table({"<device", "<what", "<mode", "<precision", "rows", "predicted",
-                      "model left out", "mode left out"},
+  text += html_table({"<device", "<what", "<mode", "<precision", "batch", "rows", "predicted",
+                      "model left out", "mode left out", "batch left out"},
                      lines);
   for (const ValidatedGroup& group : validation.groups) {
     text += fmt::format("<h2>{}: {}</h2>\n", html(group.device), name_of(group.metric));

@@ -11,12 +11,12 @@ endif()
 if(commit STREQUAL "")
   set(commit "unknown")
 endif()
-file(WRITE ${OUT}.new "#include \"cli/provenance.hpp\"
+file(WRITE ${OUT}.new "#include \"base/build.hpp\"
 
-namespace convoy::cli {
+namespace convoy::base {
 
 const char* source_commit() { return \"${commit}\"; }
 
-}  // namespace convoy::cli
+}  // namespace convoy::base
 ")
 file(COPY_FILE ${OUT}.new ${OUT} ONLY_IF_DIFFERENT)

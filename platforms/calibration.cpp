@@ -141,8 +141,17 @@ class Search {
     const double v = std::exp(p[i]);
     return is_share(knobs_[i]) ? std::clamp(v, smallest_share, most_[i]) : v;
   }
-  [[nodiscard]] bool moved(const Point& p, std::size_t i) const {
-    return std::abs(value(p, i) / std::exp(origin_[i]) - 1) > 1e-6;
+  // Do the steps tell this figure? Turned a little it changes what they cost.
+  bool told(const Point& p, std::size_t i) {
+    constexpr double stride = 0.2;
+    constexpr double worth_telling = 1e-5;
+    const double here = of_steps(p);
+    Point q = p;
+    for (const double s : {stride, -stride}) {
+      q[i] = p[i] + s;
+      if (std::abs(of_steps(q) - here) > worth_telling) return true;
+    }
+    return false;
   }
   [[nodiscard]] const std::vector<Knob>& knobs() const { return knobs_; }
 
@@ -156,8 +165,16 @@ class Search {
   // Small errors count by their square, large ones in proportion. The pull back to the origin is so
   // weak that it tells only where the steps do not.
   double loss(const Point& p) {
-    constexpr double small = 0.05;
     constexpr double pull = 1e-3;
+    double sum = of_steps(p);
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      sum += pull * (p[i] - origin_[i]) * (p[i] - origin_[i]);
+    }
+    return sum;
+  }
+
+  double of_steps(const Point& p) {
+    constexpr double small = 0.05;
     for (std::size_t i = 0; i < knobs_.size(); ++i) {
       for (Machine& m : machines_) turn(knobs_[i], value(p, i), m);
     }
@@ -167,11 +184,7 @@ class Search {
       const double error = std::log(seconds(t.cost, machines_[machine_of_[i]]) / t.seconds);
       sum += std::sqrt(error * error + small * small) - small;
     }
-    sum /= static_cast<double>(observations_.size());
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      sum += pull * (p[i] - origin_[i]) * (p[i] - origin_[i]);
-    }
-    return sum;
+    return sum / static_cast<double>(observations_.size());
   }
 
   // Tries each figure up and down, and each two against each other (what one takes the other
@@ -227,7 +240,7 @@ Fit fit_below(const std::vector<Observation>& observations, const Ceilings& most
   for (std::size_t i = 0; i < p.size(); ++i) {
     Knob knob = search.knobs()[i];
     knob.value = search.value(p, i);
-    knob.fitted = search.moved(p, i);
+    knob.fitted = search.told(p, i);
     result.knobs.push_back(knob);
   }
   for (const Observation& o : observations) {
@@ -340,8 +353,8 @@ std::vector<Knob> all_knobs() {
     }
     knobs.push_back({Knob::Kind::memory_efficiency, static_cast<Number>(n)});
   }
-  for (const auto kind :
-       {Knob::Kind::launch_overhead, Knob::Kind::dense_overhead, Knob::Kind::cache}) {
+  for (const auto kind : {Knob::Kind::launch_overhead, Knob::Kind::dense_overhead,
+                          Knob::Kind::cache, Knob::Kind::cache_bandwidth}) {
     knobs.push_back({kind});
   }
   return knobs;
@@ -370,10 +383,17 @@ std::vector<std::string> Fit::set(Device& device, const std::string& note) const
     std::optional<Figure>* maybe = optional_figure(device, place);
     if (found != knobs.end()) {
       Figure fitted{found->value, Origin::fitted, note};
-      maybe != nullptr ? * maybe = std::move(fitted) : device.launch_overhead = std::move(fitted);
+      if (maybe != nullptr) {
+        *maybe = std::move(fitted);
+      } else if (place.kind == Knob::Kind::cache_bandwidth) {
+        for (PowerMode& mode : device.modes) mode.cache_bandwidth = fitted;
+      } else {
+        device.launch_overhead = std::move(fitted);
+      }
       continue;
     }
-    if (maybe != nullptr && !maybe->has_value()) continue;  // follows another, or has none
+    if (maybe != nullptr && !maybe->has_value()) continue;    // follows another, or has none
+    if (place.kind == Knob::Kind::cache_bandwidth) continue;  // each mode's own
     const Figure& own = maybe != nullptr ? **maybe : device.launch_overhead;
     kept.push_back(fmt::format("{} {:.4g} ({})", knob_name(place), own.value, name_of(own.origin)));
   }

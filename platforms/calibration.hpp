@@ -46,7 +46,8 @@ struct Knob {
   engine::Number number = engine::Number::fp32;       // efficiency, of the memory also
   engine::OpClass op = engine::OpClass::elementwise;  // efficiency
   double value = 0;
-  // The measurements moved it. Otherwise it is where the search began: they say nothing of it.
+  // The measurements tell it: turned a little, it changes their errors. Otherwise it is about where
+  // the search began.
   bool fitted = false;
 };
 

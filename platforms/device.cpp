@@ -99,6 +99,13 @@ PowerMode read_mode(base::TableReader& reader, const Device& device) {
   return mode;
 }
 
+// Is there a kernel of that class that computes in that format?
+bool computed_in(Number number, OpClass op) {
+  if (number == Number::fp32) return true;
+  if (number == Number::tf32) return op == OpClass::convolution;
+  return engine::is_dense(op) && op != OpClass::depthwise;
+}
+
 // [efficiency] is that of FP32; [efficiency_tf32] and [efficiency_fp16] need not be there, or say
 // only what differs.
 void read_efficiencies(base::TableReader& file, Device& device) {
@@ -110,6 +117,7 @@ void read_efficiencies(base::TableReader& file, Device& device) {
     for (std::size_t i = 0; i < class_keys.size(); ++i) {
       const auto op = static_cast<OpClass>(i);
       const bool follows = !single || op == OpClass::depthwise || op == OpClass::pooling;
+      if (!computed_in(static_cast<Number>(n), op)) continue;  // a key that nobody uses
       if (follows && !reader.has(class_keys.at(i))) continue;
       device.efficiency.at(n).at(i) = read_figure(reader, class_keys.at(i), above(0).up_to(1));
     }
@@ -131,6 +139,12 @@ const Figure& Device::efficiency_of(engine::Number number, engine::OpClass op) c
   if (op == OpClass::depthwise) return efficiency_of(number, OpClass::convolution);
   if (op == OpClass::pooling) return efficiency_of(number, OpClass::elementwise);
   return none;  // an error was reported
+}
+
+bool computes(const PowerMode& mode, engine::Precision precision) {
+  const bool half =
+      precision == engine::Precision::fp16 || precision == engine::Precision::fp16_mixed;
+  return !half || mode.peak[index_of(Number::fp16)].has_value();
 }
 
 const PowerMode* Device::mode(const std::string& wanted) const {
@@ -187,6 +201,15 @@ std::vector<std::string> Device::assumed(const PowerMode& mode, engine::Precisio
     maybe(memory_efficiency[index_of(Number::fp32)],
           half ? "memory efficiency (that of FP32)" : "memory efficiency");
   }
+  if (precision == engine::Precision::fp16_mixed && in_half) {
+    maybe(memory_efficiency[index_of(Number::fp32)], "memory efficiency in FP32");
+  }
+  if (mode.clocks) {
+    note(mode.clocks->cpu_hz, "CPU clock");
+    note(mode.clocks->gpu_hz, "GPU clock");
+    note(mode.clocks->gpu_cores, "GPU cores");
+  }
+  maybe(depthwise_power, "draw of depthwise kernels");
   note(mode.idle_w, "idle draw");
   note(mode.busy_w, "draw while computing");
   maybe(mode.communicating_w, "draw while sending");
@@ -225,9 +248,13 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
   }
   if (reader.has("uncertainty")) {
     base::TableReader errors = reader.table("uncertainty");
-    Figure median = read_figure(errors, "median", at_least(0));
-    device.uncertainty = {std::move(median), read_figure(errors, "p90", at_least(0))};
+    Device::Uncertainty uncertainty;
+    uncertainty.median = read_figure(errors, "median", at_least(0));
+    uncertainty.p90 = read_figure(errors, "p90", at_least(0));
+    uncertainty.precisions = errors.words("precisions", engine::precision_names());
+    uncertainty.training = errors.flag("training", false);
     errors.finish();
+    device.uncertainty = std::move(uncertainty);
   }
   for (base::TableReader& m : reader.tables("modes")) {
     device.modes.push_back(read_mode(m, device));

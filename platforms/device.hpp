@@ -90,6 +90,8 @@ struct Device {
   struct Uncertainty {
     Figure median;
     Figure p90;
+    std::vector<std::string> precisions;  // of the rows, by name
+    bool training = false;                // there were training steps among them
   };
   std::optional<Uncertainty> uncertainty;
   std::vector<PowerMode> modes;
@@ -104,6 +106,9 @@ struct Device {
   [[nodiscard]] std::vector<std::string> assumed(
       const PowerMode& mode, engine::Precision precision = engine::Precision::fp32) const;
 };
+
+// Has the device, in that mode, arithmetic of that precision? (TF32 need not be there for fp32.)
+bool computes(const PowerMode& mode, engine::Precision precision);
 
 struct Machine {
   std::string device;

@@ -110,6 +110,12 @@ std::string to_toml(const Device& device, const std::vector<std::string>& commen
   if (device.uncertainty) {
     text += "\n[uncertainty]\n" + line("median", device.uncertainty->median);
     text += line("p90", device.uncertainty->p90);
+    std::string precisions;
+    for (const std::string& p : device.uncertainty->precisions) {
+      precisions += (precisions.empty() ? "" : ", ") + quoted(p);
+    }
+    text +=
+        fmt::format("precisions = [{}]\ntraining = {}\n", precisions, device.uncertainty->training);
   }
   for (const PowerMode& mode : device.modes) text += mode_of(mode);
   return text;

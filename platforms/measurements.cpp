@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -48,11 +49,17 @@ std::optional<int> whole(std::string_view text, int most) {
 constexpr int widest = 4096;  // pixels
 constexpr int largest_batch = 1 << 20;
 
-std::optional<Precision> precision_of(std::string_view text) {
-  if (text == "amp fp16") return Precision::fp16_mixed;
-  const std::string_view word = text.substr(0, text.find(' '));
+// Nobody trains in half precision alone: what a row of training calls so is autocast.
+std::optional<Precision> precision_of(std::string_view given, bool training) {
+  std::string text(given);
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string word = text.substr(0, text.find(' '));
+  const bool half = word == "fp16" || word == "float16" || word == "half";
+  if (word == "amp" || (half && (training || text.find("amp") != text.npos))) {
+    return Precision::fp16_mixed;
+  }
+  if (half) return Precision::fp16;
   if (word.empty() || word == "float32") return Precision::fp32;
-  if (word == "float16") return Precision::fp16;
   const auto& names = engine::precision_names();
   const auto found = std::find(names.begin(), names.end(), word);
   if (found == names.end()) return std::nullopt;
@@ -84,10 +91,20 @@ bool set_model(std::string_view text, Measurement& row) {
   return true;
 }
 
-// Classes of those that label pixels are VOC's 21, as their pages have them.
-void set_classes(Measurement& row) {
+// Why there is no such model, or empty. Classes of those that label pixels are VOC's 21, as their
+// pages have them.
+std::string complete(Measurement& row) {
   constexpr int voc = 21;
-  if (engine::make_architecture(row.options).per_pixel) row.options.classes = voc;
+  try {
+    const engine::Architecture a = engine::make_architecture(row.options);
+    const bool text = a.input == engine::InputKind::tokens;
+    if (text && row.options.image_size) return "it reads tokens and has no image";
+    if (!text && row.options.sequence) return "it reads images and has no tokens";
+    if (a.per_pixel) row.options.classes = voc;
+    return "";
+  } catch (const base::UserError& e) {
+    return e.what();
+  }
 }
 
 // One file, by its columns.
@@ -146,7 +163,8 @@ class Reader {
     row.device = without_bracket(cell("device"));
     const std::string_view mode = cell("mode");
     if (mode != "-" && !mode.starts_with("not stated")) row.mode = std::string(mode);
-    const auto precision = precision_of(cell("precision"));
+    row.source = std::string(cell("source"));
+    const auto precision = precision_of(cell("precision"), row.training);
     if (!precision) {
       unused(fmt::format("precision {}", base::printable(std::string(cell("precision")))));
       return false;
@@ -156,12 +174,13 @@ class Reader {
   }
 
   bool model(Measurement& row) {
-    if (set_model(cell("model"), row)) {
-      set_classes(row);
-      return true;
+    if (!set_model(cell("model"), row)) {
+      unused("no such model here");
+      return false;
     }
-    unused("no such model here");
-    return false;
+    const std::string wrong = complete(row);
+    if (!wrong.empty()) unused(row.model + ": " + wrong);
+    return wrong.empty();
   }
 
   // Of what is there; 1 where it is empty.
@@ -178,6 +197,8 @@ class Reader {
     if (!begin(row) || !model(row)) return;
     input(row);
     batch(row);
+    const std::string wrong = complete(row);
+    if (!wrong.empty()) return unused(row.model + ": " + wrong);
     const int column = csv_.column("latency_ms");
     const double ms = csv_.number(column);
     if (!(ms > 0 && ms < 1e7)) csv_.fail(column, "milliseconds above 0 are expected");
@@ -202,6 +223,7 @@ class Reader {
       csv_.fail(column, "BATCHxCHANNELSxHEIGHTxWIDTH is expected, such as 1x3x224x224");
     }
     row.batch = numbers[0];
+    row.options.channels = numbers[1];
     row.options.image_size = numbers[2];
     if (numbers[3] != numbers[2]) row.options.image_width = numbers[3];
     const std::string_view given = cell("batch");
@@ -221,6 +243,10 @@ class Reader {
     const bool rate = metric == "train_throughput" || metric == "infer_throughput";
     if (!idle && !((infers || row.training) && (power || time || rate))) {
       return unused(fmt::format("metric {}", base::printable(std::string(metric))));
+    }
+    const std::string_view framework = cell("framework");
+    if (!idle && framework.size() > 1 && !framework.starts_with("PyTorch")) {
+      return unused(fmt::format("framework {}", base::printable(std::string(framework))));
     }
     if (!begin(row)) return;
     if (!idle) {
@@ -258,7 +284,7 @@ class Reader {
 };
 
 struct OddRow {
-  std::string device, mode, model, as_device, as_mode, reason;
+  std::string device, mode, model, source, as_device, as_mode, reason;
   std::optional<std::int64_t> batch;
   std::optional<std::size_t> metric;
 
@@ -267,7 +293,8 @@ struct OddRow {
       return wanted.empty() || wanted == there;
     };
     const bool of_mode = mode == "-" ? row.mode.empty() : same(mode, row.mode);
-    return same(device, row.device) && of_mode && same(model, row.model) &&
+    const bool of_source = row.source.find(source) != std::string::npos;
+    return same(device, row.device) && of_mode && of_source && same(model, row.model) &&
            (!batch || *batch == row.batch) &&
            (!metric || *metric == static_cast<std::size_t>(row.metric));
   }
@@ -284,11 +311,17 @@ std::vector<OddRow> read_odd_rows(const std::string& file) {
       odd.device = row.text("device", "");
       odd.mode = row.text("mode", "");
       odd.model = row.text("model", "");
+      odd.source = row.text("source", "");
       odd.as_device = row.text("as_device", "");
       odd.as_mode = row.text("as_mode", "");
       odd.reason = row.text("reason");
       odd.batch = row.maybe_integer("batch", base::at_least(1));
       if (row.has("metric")) odd.metric = row.choice("metric", metric_names());
+      const bool any = !odd.device.empty() || !odd.mode.empty() || !odd.model.empty() ||
+                       !odd.source.empty() || odd.batch || odd.metric;
+      if (!any) {
+        row.error("reason", "which rows? give device, mode, model, batch, metric or source");
+      }
       row.finish();
       all.push_back(std::move(odd));
     }

@@ -3,17 +3,19 @@
 // What was measured of models on devices, as rows of a table: to fit a device to (calibration.hpp),
 // and to hold predictions against. Two forms of file are read, by their headings:
 //
-//   device,mode,model,batch,precision,metric,value,unit    one figure a row; other columns
-//   (framework,
-//                                                           source, ...) are not looked at
-//   model,latency_ms                                        inference; and, where they are there,
-//                                                           device, mode, precision, batch, input
+//   device,mode,model,batch,precision,metric,value,unit   one figure a row; where they are there
+//   also
+//                                                         framework (rows of others than PyTorch
+//                                                         are not used) and source
+//   model,latency_ms                                      inference; where they are there also
+//                                                         device, mode, precision, batch, input
 //
 // Model: an architecture, and in brackets its input: "resnet50 (224)", "fcn_resnet50 (512x384)"
-// (width x height), "bert-large (seq 128)". Precision: fp32, fp32-strict, fp16, "amp fp16" or
-// fp16-mixed; the words float32, float16; what follows the first word, as in "fp32 (inferred)", is
-// not looked at. Metric: infer_latency, train_step_time, train_throughput (samples/s); infer_power,
-// train_power, idle_power, each with what may follow ("infer_power_3_rails").
+// (width x height), "bert-large (seq 128)". Precision: fp32, fp32-strict, fp16, fp16-mixed, "amp
+// fp16"; float32, float16; what follows the first word, as in "fp32 (inferred)", is not looked at;
+// training in fp16 is fp16-mixed. Metric: infer_latency, train_step_time, train_throughput
+// (samples/s); infer_power, train_power, idle_power, each with what may follow
+// ("infer_power_3_rails": the rails are taken for all of the device).
 
 #include <string>
 #include <vector>
@@ -35,6 +37,7 @@ struct Measurement {
   bool training = false;
   Metric metric = Metric::step_time;
   double value = 0;      // s of one step, or W
+  std::string source;    // as the file has it
   std::string adjusted;  // why a table of odd rows gave it another device or mode; empty: none did
 };
 
@@ -56,10 +59,10 @@ struct Measurements {
 // (models, metrics, precisions) are noted as unused.
 void read_measurements(const std::string& file, Measurements& into);
 
-// A table of odd rows (TOML): [[row]] tables with any of device, mode, model, batch, metric
-// (step_time, power, idle_power), which say what rows are meant (mode "-": those that state none),
-// a reason, and as_device or as_mode, the device and the mode that they were measured on in truth;
-// without either they are left out. Throws base::UserError.
+// A table of odd rows (TOML): [[row]] tables with some of device, mode, model, batch, source (a
+// part of it), metric (step_time, power, idle_power), which say what rows are meant (mode "-":
+// those that state none), a reason, and as_device or as_mode, the device and the mode that they
+// were measured on in truth; without either they are left out. Throws base::UserError.
 void set_right(Measurements& measurements, const std::string& odd_rows_file);
 
 // Throws base::UserError, naming both places, where two rows say of the same thing figures of which

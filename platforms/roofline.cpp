@@ -17,6 +17,7 @@ Prediction predict(const engine::StepCost& step, const Machine& machine) {
     const double of_its_own = engine::is_dense(kernel.op) ? machine.dense_overhead : 0;
     const double takes = of_its_own + std::max(arithmetic, traffic);
     launched = (machine.launches_ahead ? launched : ended) + machine.launch_overhead;
+    // (In this order of additions: times are pinned to the last bit.)
     ended = std::max(ended, launched) + of_its_own + std::max(arithmetic, traffic);
     busy += takes;
     drawing += takes * (kernel.op == engine::OpClass::depthwise ? machine.depthwise_power : 1);

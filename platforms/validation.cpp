@@ -59,8 +59,13 @@ void validate_times(ValidatedGroup& group, const std::vector<Machine>& machines)
   if (kinds(models) < fewest_models) return;
   const std::vector<Observation> from = beginning(observations);
   add_left_out(group.rows, leave_out(from, models), &ValidatedRow::without_model);
-  if (kinds(modes) < fewest_modes) return;
-  add_left_out(group.rows, leave_out(from, modes), &ValidatedRow::without_mode);
+  if (kinds(modes) >= fewest_modes) {
+    add_left_out(group.rows, leave_out(from, modes), &ValidatedRow::without_mode);
+  }
+  std::vector<std::string> batches;
+  for (const ValidatedRow& r : group.rows) batches.push_back(std::to_string(r.row.batch));
+  if (kinds(batches) < fewest_modes) return;
+  add_left_out(group.rows, leave_out(from, batches), &ValidatedRow::without_batch);
 }
 
 void validate_draws(ValidatedGroup& group, const std::vector<Machine>& machines) {
@@ -115,6 +120,10 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
                                     base::list_of(device->mode_names(), "and"));
       continue;
     }
+    if (!computes(*mode, row.precision)) {
+      unused("the device has no half precision in its file");
+      continue;
+    }
     Group& group = groups[{device->name, row.metric}];
     group.checked.device = device->name;
     group.checked.metric = row.metric;
@@ -123,6 +132,9 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
   }
   for (auto& [key, group] : groups) {
     ValidatedGroup& checked = group.checked;
+    Measurements used;
+    for (const ValidatedRow& r : checked.rows) used.rows.push_back(r.row);
+    require_agreement(used);
     switch (checked.metric) {
       case Metric::step_time:
         validate_times(checked, group.machines);
@@ -142,6 +154,8 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
         summary(checked.rows, [](const ValidatedRow& r) { return r.without_model; });
     checked.without_mode =
         summary(checked.rows, [](const ValidatedRow& r) { return r.without_mode; });
+    checked.without_batch =
+        summary(checked.rows, [](const ValidatedRow& r) { return r.without_batch; });
     all.groups.push_back(std::move(checked));
   }
   return all;

@@ -21,6 +21,7 @@ struct ValidatedRow {
   double predicted = 0;                 // by the device's file
   std::optional<double> without_model;  // by a fit to other models
   std::optional<double> without_mode;   // by a fit to other modes
+  std::optional<double> without_batch;  // by a fit to other batch sizes; of times
 };
 
 // Absolute errors, as shares of what was measured.
@@ -39,6 +40,7 @@ struct ValidatedGroup {
   ErrorSummary predicted;
   ErrorSummary without_model;
   ErrorSummary without_mode;
+  ErrorSummary without_batch;
 };
 
 struct Validation {
@@ -46,8 +48,10 @@ struct Validation {
   std::vector<UnusedRow> unused;       // of the files, and rows of devices and modes unknown here
 };
 
-// Fits are made where a device has rows of at least five models (times) or two modes (draws).
-// Idle draws are compared with the mode's; they are in no fit.
+// Fits are made where a device has rows of at least five models (times) or two modes (draws). Draws
+// are left out given the times and the idle draws that the device's file has. Idle draws are
+// compared with the mode's; they are in no fit. Throws base::UserError where two rows contradict
+// each other (require_agreement).
 Validation validate(Measurements measurements, Catalogue& catalogue);
 
 // Rows as the fits take them. Power rows get the machine's own idle_w.

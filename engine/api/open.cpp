@@ -1,6 +1,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include "base/files.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/library.hpp"
 
@@ -14,18 +15,16 @@ constexpr const char* library_name = "libconvoy_learning.so";
 // The library stays open until the process ends: LibTorch does not survive being closed.
 void* library_function(const char* name, const std::string& needed_by, const std::string& instead) {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path path = base::companion(library_name);
   std::string failure;
-  for (const char* place : {".", "..", "../lib", "../.."}) {
-    const std::filesystem::path path = program.parent_path() / place / library_name;
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) continue;
+  if (!path.empty()) {
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
+    if (library != nullptr) {
+      if (void* symbol = ::dlsym(library, name)) return symbol;
+      failure = "it is of another build";
+    } else {
       failure = ::dlerror();  // NOLINT(concurrency-mt-unsafe): before any thread is there
-      break;
     }
-    if (void* symbol = ::dlsym(library, name)) return symbol;
-    failure = "it is of another build";
   }
   throw base::UserError(fmt::format(
       "{} needs {} beside the program ({}): {}; build it (./dev build){}", needed_by, library_name,

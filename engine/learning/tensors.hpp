@@ -5,6 +5,7 @@
 // worked out from engine/model/parameters.hpp.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <memory>
 #include <optional>

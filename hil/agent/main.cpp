@@ -1,5 +1,6 @@
 // convoy-node: the agent on a real device.
 
+#include <fmt/format.h>
 #include <spdlog/cfg/helpers.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -9,10 +10,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
 
+#include "base/build.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "engine/api/profile.hpp"
+#include "engine/api/provenance.hpp"
 #include "hil/agent/agent.hpp"
 #include "platforms/profiled.hpp"
 
@@ -30,6 +34,23 @@ void set_up_log() {
   spdlog::set_default_logger(log);
   const char* level = std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no thread yet
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
+}
+
+// As that of convoy: a line each.
+std::string version_text() {
+  using namespace convoy;
+  std::string text = std::string("convoy-node ") + CONVOY_VERSION;
+  std::map<std::string, std::string> facts = {{"commit", base::source_commit()},
+                                              {"compiler", base::compiler()},
+                                              {"libtorch", CONVOY_LIBTORCH},
+                                              {"cpu", base::processor()}};
+  try {
+    for (auto& [key, value] : engine::library_facts()) facts[key] = std::move(value);
+  } catch (const base::UserError& e) {
+    facts["engine"] = e.what();
+  }
+  for (const auto& [key, value] : facts) text += fmt::format("\n{:<9} {}", key, value);
+  return text;
 }
 
 // This device as a device's file.
@@ -54,7 +75,7 @@ std::string measured(const convoy::hil::AgentConfig& config, bool quick) {
 int main(int argc, char** argv) {
   using namespace convoy;
   CLI::App app("convoy-node: trains on this device for a Convoy coordinator");
-  app.set_version_flag("--version", std::string("convoy-node ") + CONVOY_VERSION);
+  app.set_version_flag("--version", version_text, "Version, and what it was built from and with");
   std::string file;
   std::string connect;
   std::string name;

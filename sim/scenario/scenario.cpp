@@ -394,7 +394,7 @@ class ScenarioReader {
     if (precision != Precision::fp16_mixed) return precision;
     std::set<std::string> without;
     for (const auto& [device, mode] : fleet.profiles) {
-      if (!mode->peak[platforms::index_of(engine::Number::fp16)]) without.insert(device->name);
+      if (!platforms::computes(*mode, precision)) without.insert(device->name);
     }
     if (!without.empty()) {
       reader.error(
@@ -438,6 +438,9 @@ class ScenarioReader {
     if (reader.has("fixed_cost")) {
       setting.fixed =
           read_fixed_cost(reader.table({"fixed_cost", "cost of a task as given; for timing only"}));
+      if (reader.has("precision")) {
+        problems_.warning(reader.where(), "training.precision: not used beside fixed_cost");
+      }
       if (scenario.training.learn) {
         reader.error("fixed_cost",
                      "is for timing only; with learn = true the cost follows from "

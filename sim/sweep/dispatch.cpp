@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "sim/sweep/mpi.hpp"
 
 namespace convoy::sim {
@@ -19,9 +20,9 @@ constexpr int tick_ms = 200;
 // its own symbols first: SimGrid has an MPI of its own, with the same names.
 template <class Function>
 Function* mpi_function(const char* name) {
-  const auto library =
-      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libconvoy_mpi.so";
-  static void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+  const std::filesystem::path library = base::companion("libconvoy_mpi.so");
+  static void* handle =
+      library.empty() ? nullptr : ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   void* function = handle != nullptr ? ::dlsym(handle, name) : nullptr;
   if (function == nullptr) {
     const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): no other thread yet

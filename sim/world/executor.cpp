@@ -5,6 +5,7 @@
 #include <simgrid/s4u.hpp>
 
 #include "base/random.hpp"
+#include "sim/world/simgrid_version.hpp"
 
 namespace convoy::sim {
 namespace sg = simgrid::s4u;
@@ -22,7 +23,7 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
     slowdown_.push_back(node.behaviour.slowdown);
     jitter_.push_back(node.behaviour.jitter);
   }
-  sg::Activity::on_completion_cb([this](const sg::Activity& activity) {
+  on_completion([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
   });
 }
@@ -67,7 +68,7 @@ void Executor::start_compute(RunningActivity& a) {
   exec->set_host(platform_.host(a.node));
   exec->set_data(&a);
   a.handle = exec;
-  exec->vetoable_start();
+  sim::start(exec);
   platform_.compute_started(a.node, exec.get());
 }
 
@@ -84,14 +85,14 @@ void Executor::start_transfer(RunningActivity& a) {
   platform_.transfer_begins(a.node, a.peer, comm.get());
   const double wait = platform_.left_out_latency(a.node, a.peer);
   if (wait <= 0) {
-    comm->vetoable_start();
+    sim::start(comm);
     platform_.transfer_started(comm.get());
     return;
   }
   timers_.at(timers_.now() + wait, [this, comm] {
     const bool given_up = comm->get_data<RunningActivity>() == nullptr;
     if (given_up) return;
-    comm->vetoable_start();
+    sim::start(comm);
     platform_.transfer_started(comm.get());
   });
 }

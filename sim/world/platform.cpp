@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "sim/world/simgrid_version.hpp"
+#include "sim/world/world.hpp"
+
 namespace convoy::sim {
 namespace sg = simgrid::s4u;
 namespace {
@@ -68,9 +71,17 @@ bool Platform::server_cannot_bind(const WorldConfig& config) const {
   return server.link.up_bps >= down && server.link.down_bps >= up;
 }
 
+std::string simgrid_version() {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  sg_version_get(&major, &minor, &patch);
+  return fmt::format("{}.{}.{}", major, minor, patch);
+}
+
 Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   create_engine(config.network);
-  zone_ = sg::create_star_zone("convoy");
+  zone_ = star_zone("convoy");
   description_ = config.network == NetworkModel::cm02
                      ? "CM02, without TCP factors or cross traffic"
                      : "LV08: latency x 13.01, bandwidth x 0.97, cross traffic";
@@ -96,9 +107,8 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto id = static_cast<NodeId>(i);
     if (i == 0 && left_out) {
-      hosts_[0] = zone_->create_host("0", units_per_second);
-      zone_->add_route(hosts_[0]->get_netpoint(), nullptr, nullptr, nullptr,
-                       std::vector<sg::LinkInRoute>{}, true);
+      hosts_[0] = add_host(zone_, "0", units_per_second);
+      add_route(zone_, hosts_[0], nullptr, {}, true);
       hosts_[0]->seal();
       shared_of_[0] = -1;
       continue;
@@ -112,7 +122,7 @@ sg::Link* Platform::create_one(const std::string& name, const Variation& bps, do
                                VaryingLink*& varying) {
   // A link whose trace is 0 all the time carries nothing, and SimGrid has none of 0.
   const double peak = bps.peak() > 0 ? bytes_per_s(bps.peak()) : 1.0;
-  sg::Link* link = zone_->create_link(name, peak)->set_latency(latency);
+  sg::Link* link = add_link(zone_, name, peak)->set_latency(latency);
   if (!bps.is_constant()) {
     varying_links_.push_back(std::make_unique<VaryingLink>(VaryingLink{link, peak, bps, peak}));
     varying = varying_links_.back().get();
@@ -162,7 +172,7 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   latencies_[index] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
   // long names take room.
-  sg::Host* host = zone_->create_host(std::to_string(id), speeds);
+  sg::Host* host = add_host(zone_, std::to_string(id), speeds);
   platforms::Link link = node.link;
   if (latencies_[index]) link.latency_s = latencies_[index]->lowest();
   const Ends own =
@@ -177,8 +187,8 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
     down.emplace_back(medium.down);
   }
   down.emplace_back(own.down);
-  zone_->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, up, false);
-  zone_->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, down, false);
+  add_route(zone_, host, nullptr, up, false);
+  add_route(zone_, nullptr, host, down, false);
   host->seal();
   hosts_[index] = host;
 }

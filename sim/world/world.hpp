@@ -97,6 +97,9 @@ struct UnderWay {
   double start_s = 0;
 };
 
+// "3.32.0": as it is loaded.
+std::string simgrid_version();
+
 class World {
  public:
   // `real`: who carries out the activities of real nodes; may be null where there are none.

@@ -27,6 +27,7 @@ void expect_what_was_built(std::map<std::string, std::string> host) {
   EXPECT_THAT(host["commit"], MatchesRegex("[0-9a-f]{12,40}(-dirty)?|unknown"));
   EXPECT_THAT(host["compiler"], MatchesRegex("(GCC|Clang) [0-9]+\\..*"));
   EXPECT_THAT(host["libtorch"], MatchesRegex("[0-9]+\\.[0-9]+.*"));
+  EXPECT_THAT(host["simgrid"], MatchesRegex("[0-9]+\\.[0-9]+.*"));
   EXPECT_NE(host["cpu"], "");
   EXPECT_THAT(host["file"], ContainsRegex("\\.toml$"));
 }

@@ -156,7 +156,10 @@ Device some_device() {
   d.memory_efficiency[single] = Figure{0.5, Origin::fitted, ""};
   d.memory_efficiency[half] = Figure{0.3, Origin::fitted, ""};
   d.depthwise_power = Figure{0.4, Origin::assumed, "guessed"};
-  d.uncertainty = {{0.1, Origin::measured, "10 rows"}, {0.3, Origin::measured, "10 rows"}};
+  d.uncertainty = {{0.1, Origin::measured, "10 rows"},
+                   {0.3, Origin::measured, "10 rows"},
+                   {"fp32", "fp16-mixed"},
+                   true};
   PowerMode mode;
   mode.name = "default";
   mode.peak[single] = Figure{1.875e11, Origin::measured, ""};
@@ -186,6 +189,8 @@ void expect_same(const Device& a, const Device& b) {
   if (a.uncertainty && b.uncertainty) {
     EXPECT_EQ(a.uncertainty->median.value, b.uncertainty->median.value);
     EXPECT_EQ(a.uncertainty->p90.note, b.uncertainty->p90.note);
+    EXPECT_EQ(a.uncertainty->precisions, b.uncertainty->precisions);
+    EXPECT_EQ(a.uncertainty->training, b.uncertainty->training);
   }
   EXPECT_EQ(m.efficiency, n.efficiency);
   EXPECT_EQ(m.memory_bandwidth, n.memory_bandwidth);
@@ -382,8 +387,13 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
       device.efficiency[single][index_of(OpClass::pooling)].reset();
       device.efficiency[single][index_of(OpClass::depthwise)].reset();
     }
+    if (trial >= 2) {
+      device.cache = Figure{1e6, Origin::measured, "own"};
+      device.modes.front().cache_bandwidth = Figure{4e10, Origin::measured, "own"};
+    }
     const Device before = device;
-    Machine real = machine(device, mode);
+    Machine real = machine(device, device.modes.front());
+    if (trial >= 2) real.cache_bandwidth = 1.5e11;
     real.launch_overhead = 8e-5;
     real.dense_overhead = 1e-4;
     real.efficiency[half][index_of(OpClass::convolution)] = 0.37;
@@ -391,7 +401,8 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
     for (const char* name :
          {"resnet18", "resnet50", "squeezenet1_1", "mobilenet_v2", "mnasnet1_0"}) {
       const StepCost cost = inference_of(name, 1, engine::Precision::fp16);
-      observations.push_back({{name, cost, seconds(cost, real)}, machine(device, mode)});
+      observations.push_back(
+          {{name, cost, seconds(cost, real)}, machine(device, device.modes.front())});
     }
     const Fit found = fit(beginning(observations));
     const std::vector<std::string> kept = found.set(device, "to five");

@@ -45,12 +45,12 @@ class Rows : public testing::Test {
 TEST_F(Rows, OfFiguresAreStepsAndDraws) {
   const Measurements all =
       read(std::string(heading) +
-           "d (A02),MAXN,resnet50 (224),8,fp32 (inferred),x,infer_latency,12,ms\n"
-           "d,MAXN,fcn_resnet50 (512x384),1,amp fp16,x,infer_latency,2,s (about)\n"
-           "d,-,bert-large (seq 128),4,float16,x,train_step_time,3,s\n"
-           "d,MAXN,resnet18,8,fp32,x,train_throughput,4,img/s\n"
-           "d,MAXN,resnet18,8,fp32,x,infer_power_3_rails,2500,mW\n"
-           "d,MAXN,\"none, here\",,,x,idle_power_VDD,1.5,W\n");
+           "d (A02),MAXN,resnet50 (224),8,fp32 (inferred),PyTorch,infer_latency,12,ms\n"
+           "d,MAXN,fcn_resnet50 (512x384),1,amp fp16,PyTorch,infer_latency,2,s (about)\n"
+           "d,-,bert-large (seq 128),4,float16,PyTorch,train_step_time,3,s\n"
+           "d,MAXN,resnet18,8,fp32,PyTorch,train_throughput,4,img/s\n"
+           "d,MAXN,resnet18,8,fp32,PyTorch,infer_power_3_rails,2500,mW\n"
+           "d,MAXN,\"none, here\",,,PyTorch,idle_power_VDD,1.5,W\n");
   ASSERT_EQ(all.rows.size(), 6U);
   const auto& r = all.rows;
   EXPECT_EQ(r[0].device, "d");
@@ -66,8 +66,8 @@ TEST_F(Rows, OfFiguresAreStepsAndDraws) {
   EXPECT_EQ(r[2].mode, "");
   EXPECT_EQ(r[2].options.sequence, 128);
   EXPECT_TRUE(r[2].training);
-  EXPECT_EQ(r[2].precision, engine::Precision::fp16);
-  EXPECT_DOUBLE_EQ(r[3].value, 2);  // 8 images at 4 a second
+  EXPECT_EQ(r[2].precision, engine::Precision::fp16_mixed);  // nobody trains in FP16 alone
+  EXPECT_DOUBLE_EQ(r[3].value, 2);                           // 8 images at 4 a second
   EXPECT_EQ(r[4].metric, Metric::power);
   EXPECT_DOUBLE_EQ(r[4].value, 2.5);
   EXPECT_EQ(r[5].metric, Metric::idle_power);
@@ -80,27 +80,39 @@ TEST_F(Rows, OfFiguresAreStepsAndDraws) {
 
 TEST_F(Rows, OfWhatIsNotKnownAreNamedWithTheReason) {
   const Measurements all = read(std::string(heading) +
-                                "d,MAXN,yolo (640),1,fp32,x,infer_latency,12,ms\n"
-                                "d,MAXN,resnet50,1,int8,x,infer_latency,12,ms\n"
-                                "d,MAXN,resnet50,1,fp32,x,train_epoch_time,12,s\n"
-                                "d,MAXN,resnet50 (big),1,fp32,x,infer_latency,12,ms\n");
+                                "d,MAXN,yolo (640),1,fp32,PyTorch,infer_latency,12,ms\n"
+                                "d,MAXN,resnet50,1,int8,PyTorch,infer_latency,12,ms\n"
+                                "d,MAXN,resnet50,1,fp32,PyTorch,train_epoch_time,12,s\n"
+                                "d,MAXN,resnet50 (big),1,fp32,PyTorch,infer_latency,12,ms\n"
+                                "d,MAXN,resnet50,1,fp16,TensorRT 8,infer_latency,12,ms\n"
+                                "d,MAXN,resnet50 (seq 128),1,fp32,PyTorch,infer_latency,12,ms\n"
+                                "d,MAXN,bert-large (512),1,fp32,PyTorch,infer_latency,12,ms\n"
+                                "d,MAXN,vit-small (100),1,fp32,PyTorch,infer_latency,12,ms\n");
   EXPECT_TRUE(all.rows.empty());
-  ASSERT_EQ(all.unused.size(), 4U);
+  ASSERT_EQ(all.unused.size(), 8U);
   EXPECT_EQ(all.unused[0].reason, "no such model here");
   EXPECT_EQ(all.unused[0].what, "d MAXN yolo (640)");
   EXPECT_EQ(all.unused[1].reason, "precision int8");
   EXPECT_EQ(all.unused[2].reason, "metric train_epoch_time");
   EXPECT_EQ(all.unused[3].reason, "no such model here");
+  EXPECT_EQ(all.unused[4].reason, "framework TensorRT 8");
+  EXPECT_THAT(all.unused[5].reason, HasSubstr("has no tokens"));
+  EXPECT_THAT(all.unused[6].reason, HasSubstr("has no image"));
+  EXPECT_THAT(all.unused[7].reason, HasSubstr("vit-small: "));
 }
 
 TEST_F(Rows, ThatAreNoneAreRefusedWithTheirPlace) {
   const auto row = [&](const std::string& text) { return refusal(heading + text + "\n"); };
-  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,x,infer_latency,-2,ms"), HasSubstr("m.csv:2: value"));
-  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,x,infer_latency,nan,ms"), HasSubstr("m.csv:2: value"));
-  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,x,infer_latency,,ms"), HasSubstr("m.csv:2: value"));
-  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,x,infer_latency,2,W"), HasSubstr("m.csv:2: unit"));
-  EXPECT_THAT(row("d,MAXN,resnet50,0,fp32,x,infer_latency,2,ms"), HasSubstr("m.csv:2: batch"));
-  EXPECT_THAT(row("d,MAXN,resnet50,1.5,fp32,x,infer_latency,2,ms"), HasSubstr("m.csv:2: batch"));
+  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,PyTorch,infer_latency,-2,ms"),
+              HasSubstr("m.csv:2: value"));
+  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,PyTorch,infer_latency,nan,ms"),
+              HasSubstr("m.csv:2: value"));
+  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,PyTorch,infer_latency,,ms"), HasSubstr("m.csv:2: value"));
+  EXPECT_THAT(row("d,MAXN,resnet50,1,fp32,PyTorch,infer_latency,2,W"), HasSubstr("m.csv:2: unit"));
+  EXPECT_THAT(row("d,MAXN,resnet50,0,fp32,PyTorch,infer_latency,2,ms"),
+              HasSubstr("m.csv:2: batch"));
+  EXPECT_THAT(row("d,MAXN,resnet50,1.5,fp32,PyTorch,infer_latency,2,ms"),
+              HasSubstr("m.csv:2: batch"));
   EXPECT_THAT(row("d,MAXN,resnet50,1,fp32"), HasSubstr("has 5 cells"));
   EXPECT_THAT(refusal("device,metric\n"), HasSubstr("no column mode"));
   EXPECT_THAT(refusal("a,b\n"), HasSubstr("model and latency_ms"));
@@ -108,9 +120,9 @@ TEST_F(Rows, ThatAreNoneAreRefusedWithTheirPlace) {
 
 TEST_F(Rows, OddOnesAreSetRightByNameAndReason) {
   const std::string rows =
-      "d,15W,resnet50,1,fp32,x,infer_latency,12,ms\n"
-      "d,15W,resnet18,1,fp32,x,infer_power,12,W\n"
-      "e,-,resnet18,1,fp32,x,infer_latency,12,ms\n";
+      "d,15W,resnet50,1,fp32,PyTorch,infer_latency,12,ms\n"
+      "d,15W,resnet18,1,fp32,PyTorch,infer_power,12,W\n"
+      "e,-,resnet18,1,fp32,PyTorch,infer_latency,12,ms\n";
   const Measurements all = right(rows,
                                  "[[row]]\ndevice = \"d\"\nmode = \"15W\"\nas_mode = \"15W_ALL\"\n"
                                  "reason = \"awake\"\n"
@@ -123,8 +135,9 @@ TEST_F(Rows, OddOnesAreSetRightByNameAndReason) {
   EXPECT_EQ(all.rows[1].device + all.rows[1].mode, "fMAXN");
   ASSERT_EQ(all.unused.size(), 1U);
   EXPECT_EQ(all.unused[0].reason, "odd: rail");
-  for (const char* wrong : {"[[row]]\ndevice = \"d\"\n", "[[row]]\nreason = \"x\"\nmod = \"15W\"\n",
-                            "[[row]]\nreason = \"x\"\nmetric = \"speed\"\n", "[[row]\n"}) {
+  for (const char* wrong :
+       {"[[row]]\ndevice = \"d\"\n", "[[row]]\nreason = \"x\"\nmod = \"15W\"\n",
+        "[[row]]\nreason = \"x\"\n", "[[row]]\nreason = \"x\"\nmetric = \"speed\"\n", "[[row]\n"}) {
     EXPECT_THROW(right(rows, wrong), base::UserError) << wrong;
   }
 }
@@ -132,21 +145,21 @@ TEST_F(Rows, OddOnesAreSetRightByNameAndReason) {
 TEST_F(Rows, ThatContradictEachOtherAreRefusedByBothPlaces) {
   const auto agree = [&](const std::string& more) -> std::string {
     try {
-      require_agreement(
-          read(std::string(heading) + "d,MAXN,resnet50,1,fp32,x,infer_latency,10,ms\n" + more));
+      require_agreement(read(std::string(heading) +
+                             "d,MAXN,resnet50,1,fp32,PyTorch,infer_latency,10,ms\n" + more));
     } catch (const base::UserError& e) {
       return e.what();
     }
     return "";
   };
-  EXPECT_EQ(agree("d,MAXN,resnet50,1,fp32,y,infer_latency,14,ms\n"), "");
-  EXPECT_EQ(agree("d,MAXN,resnet50,2,fp32,y,infer_latency,40,ms\n"), "");
-  EXPECT_EQ(agree("d,MAXN,resnet50,1,fp16,y,infer_latency,40,ms\n"), "");
-  EXPECT_EQ(agree("d,MAXN,resnet50 (128),1,fp32,y,infer_latency,40,ms\n"), "");
-  const std::string refused = agree("d,MAXN,resnet50,1,fp32,y,infer_latency,40,ms\n");
+  EXPECT_EQ(agree("d,MAXN,resnet50,1,fp32,PyTorch 2.8,infer_latency,14,ms\n"), "");
+  EXPECT_EQ(agree("d,MAXN,resnet50,2,fp32,PyTorch 2.8,infer_latency,40,ms\n"), "");
+  EXPECT_EQ(agree("d,MAXN,resnet50,1,fp16,PyTorch 2.8,infer_latency,40,ms\n"), "");
+  EXPECT_EQ(agree("d,MAXN,resnet50 (128),1,fp32,PyTorch 2.8,infer_latency,40,ms\n"), "");
+  const std::string refused = agree("d,MAXN,resnet50,1,fp32,PyTorch 2.8,infer_latency,40,ms\n");
   EXPECT_THAT(refused, HasSubstr("m.csv:2 and m.csv:3 contradict each other"));
   EXPECT_THAT(refused, HasSubstr("0.01 and 0.04 s"));
-  EXPECT_NE(agree("d,MAXN,resnet50,1,fp32,y,infer_latency,4,ms\n"), "");
+  EXPECT_NE(agree("d,MAXN,resnet50,1,fp32,PyTorch 2.8,infer_latency,4,ms\n"), "");
 }
 
 // What csv_cell() writes is read as it was.
