@@ -1,6 +1,8 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "base/files.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/library.hpp"
@@ -18,6 +20,9 @@ void* library_function(const char* name, const std::string& needed_by, const std
   const std::filesystem::path path = base::companion(library_name);
   std::string failure;
   if (!path.empty()) {
+    // OpenBLAS looks when it is loaded. With threads of its own the last bits are those of chance:
+    // 0.3.29 goes on with them whatever it is told later (engine/learning/devices.cpp).
+    ::setenv("OPENBLAS_NUM_THREADS", "1", 0);  // NOLINT(concurrency-mt-unsafe): no thread yet
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) {
       if (void* symbol = ::dlsym(library, name)) return symbol;

@@ -46,11 +46,11 @@ inline simgrid::s4u::Link* add_link(simgrid::s4u::NetZone* zone, const std::stri
 inline void add_route(simgrid::s4u::NetZone* zone, const simgrid::s4u::Host* from,
                       const simgrid::s4u::Host* to,
                       const std::vector<simgrid::s4u::LinkInRoute>& links, bool symmetrical) {
+#if CONVOY_SIMGRID_4
+  zone->add_route(from, to, links, symmetrical);
+#else
   auto* const source = from != nullptr ? from->get_netpoint() : nullptr;
   auto* const target = to != nullptr ? to->get_netpoint() : nullptr;
-#if CONVOY_SIMGRID_4
-  zone->add_route(source, target, links, symmetrical);
-#else
   zone->add_route(source, target, nullptr, nullptr, links, symmetrical);
 #endif
 }
