@@ -22,7 +22,7 @@
 #include "bench/report.hpp"
 #include "engine/api/engine.hpp"
 #include "hil/agent/agent.hpp"
-#include "hil/bridge/listener.hpp"
+#include "hil/protocol/listener.hpp"
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/tls.hpp"
 #include "hil/testbed/setup.hpp"

@@ -80,7 +80,9 @@ nlohmann::ordered_json json_of(const std::vector<Residual>& residuals) {
           {"worst_error", platforms::error_quantile(residuals, 1)}};
 }
 
-Device device_named(const std::string& name) {
+Device device_named(const std::string& name, const Measurements& measurements) {
+  const auto came_along = measurements.devices.find(name);
+  if (came_along != measurements.devices.end()) return came_along->second;
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const Device* device = catalogue.device(name);
@@ -126,7 +128,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
   Subject subject;
   std::vector<std::string> names;  // in the files
   for (const std::string& name : arguments.devices) {
-    subject.devices.push_back(device_named(name));
+    subject.devices.push_back(device_named(name, measurements));
     const std::string& own = subject.devices.back().name;
     const auto same = std::count_if(subject.devices.begin(), subject.devices.end(),
                                     [&](const Device& d) { return d.name == own; });

@@ -36,15 +36,6 @@ struct PredictArguments {
   bool json = false;
 };
 
-const std::map<std::string, engine::Optimizer>& optimizers() {
-  static const std::map<std::string, engine::Optimizer> all = {
-      {"sgd", engine::Optimizer::sgd},
-      {"sgd-momentum", engine::Optimizer::sgd_momentum},
-      {"adamw", engine::Optimizer::adamw},
-      {"adan", engine::Optimizer::adan}};
-  return all;
-}
-
 platforms::Machine machine_of(const PredictArguments& arguments, platforms::Catalogue& catalogue,
                               const base::Diagnostics& problems, engine::Precision precision,
                               std::vector<std::string>& assumed,
@@ -78,10 +69,18 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
   return platforms::machine(*device, *mode);
 }
 
+// The command line has checked that the word is one of them.
+template <class Choice>
+Choice named(const std::string& word, const std::vector<std::string>& names) {
+  return static_cast<Choice>(std::find(names.begin(), names.end(), word) - names.begin());
+}
+
 engine::Precision precision_of(const PredictArguments& arguments) {
-  const auto& names = engine::precision_names();
-  return static_cast<engine::Precision>(std::find(names.begin(), names.end(), arguments.precision) -
-                                        names.begin());
+  return named<engine::Precision>(arguments.precision, engine::precision_names());
+}
+
+engine::Optimizer optimizer_of(const PredictArguments& arguments) {
+  return named<engine::Optimizer>(arguments.optimizer, engine::optimizer_names());
 }
 
 // Did anybody measure steps of that kind on the device?
@@ -134,8 +133,8 @@ int predict(PredictArguments arguments) {
   const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, arguments.rate));
   const bool training = arguments.mode == "training";
   const engine::StepCost step =
-      training ? engine::training_step(trace, optimizers().at(arguments.optimizer),
-                                       engine::Phase::weights, arguments.batch, precision)
+      training ? engine::training_step(trace, optimizer_of(arguments), engine::Phase::weights,
+                                       arguments.batch, precision)
                : engine::inference_step(trace, arguments.batch, precision);
   const platforms::Prediction predicted = platforms::predict(step, machine);
   const double seconds = predicted.seconds;
@@ -152,8 +151,8 @@ int predict(PredictArguments arguments) {
   }
   const double launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
   const double memory =
-      training ? engine::training_memory(trace, optimizers().at(arguments.optimizer),
-                                         engine::Phase::weights, arguments.batch, false, precision)
+      training ? engine::training_memory(trace, optimizer_of(arguments), engine::Phase::weights,
+                                         arguments.batch, false, precision)
                      .total()
                : 0;
   if (arguments.json) {
@@ -236,7 +235,7 @@ void add_predict(CLI::App& app, int& status) {
           "(inference), fp16-mixed (autocast) (fp32)")
       ->check(CLI::IsMember(engine::precision_names()));
   verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
-      ->check(CLI::IsMember({"sgd", "sgd-momentum", "adamw", "adan"}));
+      ->check(CLI::IsMember(engine::optimizer_names()));
   arguments->model.classes = 1000;
   verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
   verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")

@@ -12,7 +12,7 @@
 #include "base/text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
-#include "hil/bridge/listener.hpp"
+#include "hil/protocol/listener.hpp"
 #include "hil/testbed/inventory.hpp"
 #include "hil/testbed/setup.hpp"
 #include "platforms/catalogue.hpp"

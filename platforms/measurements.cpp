@@ -16,17 +16,13 @@
 #include "base/text.hpp"
 #include "base/value.hpp"
 #include "engine/model/submodel.hpp"
+#include "platforms/self_test_report.hpp"
 
 namespace convoy::platforms {
 namespace {
 
 using engine::Precision;
 using Metric = Measurement::Metric;
-
-const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names = {"step_time", "power", "idle_power"};
-  return names;
-}
 
 // "jetson-nano (A02)" -> "jetson-nano"
 std::string without_bracket(std::string_view text) {
@@ -337,7 +333,18 @@ std::string described(const Measurement& row) {
 
 }  // namespace
 
-void read_measurements(const std::string& file, Measurements& into) { Reader(file, into).read(); }
+const std::vector<std::string>& metric_names() {
+  static const std::vector<std::string> names = {"step_time", "power", "idle_power"};
+  return names;
+}
+
+void read_measurements(const std::string& file, Measurements& into) {
+  if (std::filesystem::path(file).extension() == ".json") {
+    read_report(base::read_text_file(file), file, into);
+  } else {
+    Reader(file, into).read();
+  }
+}
 
 void set_right(Measurements& measurements, const std::string& odd_rows_file) {
   std::vector<Measurement> kept;
@@ -360,13 +367,14 @@ void set_right(Measurements& measurements, const std::string& odd_rows_file) {
 
 void require_agreement(const Measurements& measurements) {
   constexpr double too_far = 1.5;
-  using Key = std::tuple<std::string, std::string, std::string, int, int, int, int, Precision, bool,
-                         Metric>;
+  using Key = std::tuple<std::string, std::string, std::string, int, int, int, int, int, double,
+                         engine::Optimizer, Precision, bool, Metric>;
   std::map<Key, const Measurement*> first;
   for (const Measurement& row : measurements.rows) {
     if (row.metric == Metric::idle_power) continue;
     const Key key(row.device, row.mode, row.model, row.options.image_size.value_or(0),
-                  row.options.image_width.value_or(0), row.options.sequence.value_or(0), row.batch,
+                  row.options.image_width.value_or(0), row.options.sequence.value_or(0),
+                  row.options.vocabulary.value_or(0), row.batch, row.rate, row.optimizer,
                   row.precision, row.training, row.metric);
     const Measurement& other = *first.emplace(key, &row).first->second;
     const double ratio = row.value / other.value;
@@ -381,9 +389,9 @@ void require_agreement(const Measurements& measurements) {
 
 engine::StepCost step_of(const Measurement& row) {
   const engine::Architecture a = engine::make_architecture(row.options);
-  const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
-  return row.training ? engine::training_step(trace, engine::Optimizer::sgd_momentum,
-                                              engine::Phase::weights, row.batch, row.precision)
+  const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, row.rate));
+  return row.training ? engine::training_step(trace, row.optimizer, engine::Phase::weights,
+                                              row.batch, row.precision)
                       : engine::inference_step(trace, row.batch, row.precision);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // What was measured of models on devices, as rows of a table: to fit a device to (calibration.hpp),
-// and to hold predictions against. Two forms of file are read, by their headings:
+// and to hold predictions against. Reports of `convoy-node --self-test` are read (NAME.json), and
+// two forms of tables, by their headings:
 //
 //   device,mode,model,batch,precision,metric,value,unit   one figure a row; where they are there
 //   also
@@ -17,11 +18,13 @@
 // (samples/s); infer_power, train_power, idle_power, each with what may follow
 // ("infer_power_3_rails": the rails are taken for all of the device).
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "engine/model/architecture.hpp"
 #include "engine/model/costs.hpp"
+#include "platforms/device.hpp"
 
 namespace convoy::platforms {
 
@@ -35,11 +38,16 @@ struct Measurement {
   int batch = 1;
   engine::Precision precision = engine::Precision::fp32;
   bool training = false;
+  double rate = 1;  // of the submodel that was trained (engine::nested_submodel)
+  engine::Optimizer optimizer = engine::Optimizer::sgd_momentum;  // of training
   Metric metric = Metric::step_time;
   double value = 0;      // s of one step, or W
   std::string source;    // as the file has it
   std::string adjusted;  // why a table of odd rows gave it another device or mode; empty: none did
 };
+
+// In the order of Measurement::Metric: "step_time", "power", "idle_power".
+const std::vector<std::string>& metric_names();
 
 // A row that is not used, and why.
 struct UnusedRow {
@@ -50,6 +58,9 @@ struct UnusedRow {
 
 struct Measurements {
   std::vector<Measurement> rows;
+  // That came along with rows of them, by name: what was measured of a machine that the catalogue
+  // does not have (self_test_report.hpp).
+  std::map<std::string, Device> devices;
   std::vector<UnusedRow> unused;
   std::vector<std::string> unused_columns;  // of files of latencies, whose columns are all ours
 };

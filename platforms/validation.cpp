@@ -108,7 +108,10 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
     };
     const bool known =
         Catalogue::is_path(row.device) || std::ranges::find(names, row.device) != names.end();
-    const Device* device = known ? catalogue.device(row.device) : nullptr;
+    const auto own = measurements.devices.find(row.device);
+    const bool came_along = !known && own != measurements.devices.end();
+    const Device* device = came_along ? &own->second : nullptr;
+    if (known) device = catalogue.device(row.device);
     if (device == nullptr) {
       unused("no such device in the catalogue");
       continue;
@@ -125,7 +128,7 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
       continue;
     }
     Group& group = groups[{device->name, row.metric}];
-    group.checked.device = device->name;
+    group.checked.device = device->name + (came_along ? ", by its own profile" : "");
     group.checked.metric = row.metric;
     group.machines.push_back(machine(*device, *mode));
     group.checked.rows.push_back({std::move(row), 0, {}, {}});

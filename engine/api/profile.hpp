@@ -35,6 +35,10 @@ struct ProfileOptions {
   std::vector<ProfileCase> cases;
   bool quick = false;     // few repetitions: for tests, too inexact for use
   double budget_s = 120;  // begins no further round of repetitions after that
+  // Where that is not 0: afterwards each case goes on for so long, for whoever reads meters
+  // meanwhile. `holding(case, true)` is called when it begins, `holding(case, false)` when it ends.
+  double hold_s = 0;
+  std::function<void(std::size_t which, bool begins)> holding;
   // Called now and then with the share that is done and what is being measured.
   std::function<void(double share, const std::string& what)> progress;
   const std::atomic<bool>* interrupted = nullptr;  // looked at between two measurements

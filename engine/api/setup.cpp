@@ -150,6 +150,8 @@ Writer write(const TransferOptions& t) {
 
 }  // namespace
 
+base::Value to_table(const ModelOptions& model) { return write(model).table_; }
+
 std::string to_toml(const EngineSetup& setup) {
   Writer w;
   w.integer("seed", static_cast<std::int64_t>(setup.seed))

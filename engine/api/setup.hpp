@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/value.hpp"
 #include "engine/api/options.hpp"
 #include "engine/data/dataset.hpp"
 #include "engine/model/architecture.hpp"
@@ -23,6 +24,8 @@ struct EngineSetup {
 };
 
 std::string to_toml(const EngineSetup& setup);
+// [model] alone, as read_model() reads it.
+base::Value to_table(const ModelOptions& model);
 
 // `source`: the data source that this machine uses ("idx:/srv/mnist"); empty: that of the text,
 // which must then need no folder. `own`: whatever the text's is, `source` stands for it, whole.

@@ -332,6 +332,24 @@ class Measuring {
     }
   }
 
+  // Each step for so long again, with nothing else in between.
+  void hold() {
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      const auto step = step_of(options_.cases[i], device_);
+      if (options_.progress) options_.progress(1, step->name());
+      step->once();
+      step->settle();
+      options_.holding(i, true);
+      const double until = seconds_now() + options_.hold_s;
+      while (seconds_now() < until) {
+        if (options_.interrupted != nullptr && *options_.interrupted) throw Stopped();
+        step->once();
+        step->settle();
+      }
+      options_.holding(i, false);
+    }
+  }
+
   [[nodiscard]] std::vector<TimedStep> operators() const {
     std::vector<TimedStep> all;
     for (const Measured& m : operators_) all.push_back(m.result);
@@ -405,6 +423,7 @@ extern "C" void convoy_profile(const convoy::engine::ProfileOptions& options,
   if (!device.is_cpu()) note_gpu_memory(profile);
   Measuring measuring(options, device);
   measuring.run();
+  if (options.hold_s > 0 && options.holding) measuring.hold();
   profile.operators = measuring.operators();
   profile.steps = measuring.steps();
   profile.peak_fp16 = half_precision(device);

@@ -39,6 +39,8 @@ constexpr int op_classes = 6;
 constexpr bool is_dense(OpClass op) { return op < OpClass::elementwise; }
 
 enum class Optimizer { sgd, sgd_momentum, adamw, adan };
+// In that order: "sgd", "sgd-momentum", "adamw", "adan".
+const std::vector<std::string>& optimizer_names();
 
 // The two phases of a Co-S2P task (arXiv 2410.08457 and its code). `mask`: gates on the rows of
 // every group are trained together with CLS, positions, norms and the deepest exit; the rest is

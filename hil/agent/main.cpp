@@ -4,20 +4,26 @@
 #include <spdlog/cfg/helpers.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <map>
 
 #include "base/build.hpp"
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
+#include "engine/api/engine.hpp"
 #include "engine/api/profile.hpp"
 #include "engine/api/provenance.hpp"
 #include "hil/agent/agent.hpp"
+#include "hil/agent/self_test.hpp"
 #include "platforms/profiled.hpp"
 
 namespace {
@@ -36,10 +42,8 @@ void set_up_log() {
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
 }
 
-// As that of convoy: a line each.
-std::string version_text() {
+std::map<std::string, std::string> versions() {
   using namespace convoy;
-  std::string text = std::string("convoy-node ") + CONVOY_VERSION;
   std::map<std::string, std::string> facts = {{"commit", base::source_commit()},
                                               {"compiler", base::compiler()},
                                               {"libtorch", CONVOY_LIBTORCH},
@@ -49,7 +53,13 @@ std::string version_text() {
   } catch (const base::UserError& e) {
     facts["engine"] = e.what();
   }
-  for (const auto& [key, value] : facts) text += fmt::format("\n{:<9} {}", key, value);
+  return facts;
+}
+
+// As that of convoy: a line each.
+std::string version_text() {
+  std::string text = std::string("convoy-node ") + CONVOY_VERSION;
+  for (const auto& [key, value] : versions()) text += fmt::format("\n{:<9} {}", key, value);
   return text;
 }
 
@@ -68,6 +78,51 @@ std::string measured(const convoy::hil::AgentConfig& config, bool quick) {
   spdlog::info("measured: training steps are predicted with a median error of {:.1f} %",
                100 * found.median_error);
   return platforms::profiled_toml(profile, found, label);
+}
+
+std::atomic<bool> interrupted = false;
+
+void on_interrupt(int /*signal*/) { interrupted = true; }
+
+void show(const std::string& what) {
+  if (::isatty(STDERR_FILENO) == 0) return;
+  fmt::print(stderr, "\r\x1b[K{}", what);
+  std::fflush(stderr);
+}
+
+// The exit status: 1 where the task over the loopback failed.
+int test_itself(const convoy::hil::AgentConfig& config, const std::string& file, bool overwrite,
+                bool quick) {
+  using namespace convoy;
+  if (file.empty()) throw base::UserError("--self-test: give -o, the file to write (report.json)");
+  if (std::filesystem::path(file).extension() != ".json") {
+    throw base::UserError(file + ": give -o a name that ends in .json");
+  }
+  base::check_output(file, overwrite);
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  spdlog::set_level(spdlog::level::warn);  // what the agent of the loopback says of itself
+  spdlog::warn("testing {} for {}; leave the device alone meanwhile", config.device,
+               quick ? "some seconds" : "some minutes");
+  hil::SelfTestOptions options;
+  options.config = config;
+  options.quick = quick;
+  options.software = versions();
+  options.software["convoy"] = CONVOY_VERSION;
+  options.progress = show;
+  options.interrupted = &interrupted;
+  hil::SelfTest test;
+  try {
+    test = hil::self_test(options);
+  } catch (const engine::Stopped&) {
+    show("");
+    fmt::print(stderr, "convoy-node: stopped by a signal; nothing was written\n");
+    return 3;
+  }
+  show("");
+  base::write_output(file, test.json, overwrite);
+  fmt::print("{}{}: the report; it names neither this host nor its user\n", test.summary, file);
+  return test.good ? 0 : 1;
 }
 
 }  // namespace
@@ -92,6 +147,9 @@ int main(int argc, char** argv) {
   bool insecure = false;
   bool profile = false;
   bool quick = false;
+  bool self_test = false;
+  bool overwrite = false;
+  std::string output;
   app.add_option("config", file,
                  "node.toml, as `convoy testbed init` makes it; options override it");
   app.add_option("--connect", connect, "HOST:PORT of the coordinator");
@@ -111,7 +169,15 @@ int main(int argc, char** argv) {
   app.add_flag("--profile", profile,
                "Measure this device first (a minute or two); the coordinator keeps the result with "
                "its run, in devices/");
-  app.add_flag("--quick", quick, "With --profile: some seconds; too inexact for use");
+  auto* tests = app.add_flag(
+      "--self-test", self_test,
+      "Test and measure this device, write a report of it to be sent to whoever keeps Convoy's "
+      "catalogue, and end; no coordinator is needed");
+  app.add_option("-o,--output", output, "With --self-test: the report (NAME.json)")->needs(tests);
+  app.add_flag("--overwrite", overwrite, "With --self-test: replace a file that is there")
+      ->needs(tests);
+  app.add_flag("--quick", quick,
+               "With --profile and --self-test: some seconds; too inexact for use");
   CLI11_PARSE(app, argc, argv);
   try {
     set_up_log();
@@ -134,6 +200,7 @@ int main(int argc, char** argv) {
     if (retry > 0) config.retry_s = retry;
     config.own_data = config.own_data || own_data;
     config.insecure = config.insecure || insecure;
+    if (self_test) return test_itself(config, output, overwrite, quick);
     if (profile) {
       hil::check(config);
       config.profile = measured(config, quick);

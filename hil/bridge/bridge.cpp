@@ -19,7 +19,7 @@
 #include "base/sparing_log.hpp"
 #include "base/text.hpp"
 #include "hil/bridge/desk.hpp"
-#include "hil/bridge/listener.hpp"
+#include "hil/protocol/listener.hpp"
 #include "hil/bridge/peer.hpp"
 #include "hil/bridge/roster.hpp"
 #include "hil/bridge/sessions.hpp"

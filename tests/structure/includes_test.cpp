@@ -165,7 +165,9 @@ TEST(Structure, WorksAndBriefsAreOpenedInTheEngineAlone) {
   int opened = 0;
   for (const auto& file : sources()) {
     const std::string folder = folder_of(file);
-    const bool may = folder.starts_with("engine/") || folder.starts_with("sim/schedule");
+    // The self-test's loopback is a coordinator without a schedule: it makes its one task itself.
+    const bool may = folder.starts_with("engine/") || folder.starts_with("sim/schedule") ||
+                     std::filesystem::path(file).stem() == "loopback";
     std::ifstream in(file);
     std::string line;
     for (int number = 1; std::getline(in, line); ++number) {

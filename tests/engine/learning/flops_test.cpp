@@ -147,7 +147,7 @@ TEST(Flops, OfTheForwardOfEveryArchitecture) {
     const Layout layout = test::layout_of(options);
     const Architecture& a = *layout.architecture;
     const Network network(layout, full_submodel(a));
-    const Tensors weights = initial_tensors(layout, 1);
+    const Tensors weights = test::zero_weights(layout);
     const at::NoGradGuard no_gradients;
     counted = 0;
     Tensors scores;

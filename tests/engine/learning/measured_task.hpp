@@ -5,7 +5,6 @@
 
 #include <utility>
 
-#include "engine/learning/initial.hpp"
 #include "engine/learning/local_task.hpp"
 #include "tests/engine/learning/support.hpp"
 
@@ -35,7 +34,7 @@ class MeasuredTask {
                           : striped_images(measured.batch * steps, classes, a.height);
     shop_.train.emplace(data, a, normalization_of(*data), at::kCPU);
     shop_.parts = dealt(data->size(), 1);
-    received_ = std::make_shared<const WeightsHeld>(initial_tensors(shop_.layout, 1),
+    received_ = std::make_shared<const WeightsHeld>(zero_weights(shop_.layout),
                                                     Trained(shop_.layout.size()));
     at::set_num_threads(1);  // as prepare_thread() does
   }

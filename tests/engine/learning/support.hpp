@@ -43,6 +43,13 @@ inline Layout layout_of(const ModelOptions& options) {
   return Layout(std::make_shared<const Architecture>(make_architecture(options)));
 }
 
+// All zero: for what depends on their shapes alone. Large networks take seconds to be drawn.
+inline Tensors zero_weights(const Layout& layout) {
+  Tensors all;
+  for (const ParameterTensor& p : layout.tensors) all.push_back(at::zeros(p.shape));
+  return all;
+}
+
 // A random submodel: any depth with an exit, of each group a random non-empty part.
 inline Submodel random_submodel(const Architecture& a, base::Random& random) {
   Submodel s;

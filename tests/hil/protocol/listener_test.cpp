@@ -1,6 +1,6 @@
 // The coordinator's door: who comes in, and why the others do not.
 
-#include "hil/bridge/listener.hpp"
+#include "hil/protocol/listener.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "hil/bridge/listener.hpp"
+#include "hil/protocol/listener.hpp"
 
 #include <fmt/format.h>
 
@@ -90,6 +90,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
           });
         });
   }
+
+  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
   void close() {
     error_code ignored;
@@ -324,6 +326,7 @@ Listener::Listener(asio::io_context& io, const Inventory& inventory, Welcome wel
   impl_->accept();
 }
 Listener::~Listener() { close(); }
+std::uint16_t Listener::port() const { return impl_->port(); }
 void Listener::close() { impl_->close(); }
 
 }  // namespace convoy::hil

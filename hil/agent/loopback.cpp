@@ -1,0 +1,340 @@
+#include "hil/agent/loopback.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "base/diagnostics.hpp"
+#include "base/text.hpp"
+#include "engine/api/engine.hpp"
+#include "engine/api/setup.hpp"
+#include "hil/agent/agent.hpp"
+#include "hil/protocol/listener.hpp"
+#include "hil/protocol/random_id.hpp"
+#include "hil/testbed/setup.hpp"
+
+namespace convoy::hil {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* node_name = "self-test";
+constexpr int node = 1;
+constexpr std::int64_t task_id = 1;
+constexpr std::int32_t attempt = 1;
+constexpr auto heartbeat = 1000ms;
+constexpr auto lost_after = 15000ms;
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_(std::filesystem::temp_directory_path() / ("convoy-" + random_id())) {
+    std::filesystem::create_directory(path_);
+    std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// What is trained: drawn characters, of which no file is needed, by a small network with
+// convolutions, an optimizer with a momentum, batches that do not come out even.
+engine::EngineSetup task_setup() {
+  engine::EngineSetup setup;
+  setup.model.architecture = "cnn-small";
+  setup.model.image_size = 28;
+  setup.model.channels = 1;
+  setup.data.source = "glyphs";
+  setup.data.samples = 100;
+  setup.data.test_samples = 10;
+  setup.training.optimizer.learning_rate = 0.05;
+  setup.training.optimizer.momentum = 0.9;
+  return setup;
+}
+
+engine::TaskBrief task_brief() {
+  engine::TaskBrief brief;
+  brief.batch = 16;
+  return brief;
+}
+
+std::vector<std::byte> bytes_of(const engine::Parcel& parcel) {
+  std::vector<std::byte> all;
+  for (const auto& piece : parcel.pieces) all.insert(all.end(), piece.begin(), piece.end());
+  return all;
+}
+
+std::vector<std::byte> bytes_of(const engine::Unpacking& box) {
+  std::vector<std::byte> all;
+  for (const auto& piece : box.pieces()) all.insert(all.end(), piece.begin(), piece.end());
+  return all;
+}
+
+// Of the values of the tensors of two parcels with one header.
+double largest_difference(const std::string& header, const std::vector<std::byte>& one,
+                          const std::vector<std::byte>& other) {
+  double largest = 0;
+  const nlohmann::json tensors = nlohmann::json::parse(header);
+  for (const auto& [name, tensor] : tensors.items()) {
+    if (name == "__metadata__" || tensor.at("dtype") != "F32") continue;
+    const auto from = tensor.at("data_offsets").at(0).get<std::size_t>();
+    const auto to = tensor.at("data_offsets").at(1).get<std::size_t>();
+    for (std::size_t at = from; at + sizeof(float) <= std::min({to, one.size(), other.size()});
+         at += sizeof(float)) {
+      float a = 0;
+      float b = 0;
+      std::memcpy(&a, one.data() + at, sizeof a);
+      std::memcpy(&b, other.data() + at, sizeof b);
+      largest = std::max(largest, std::abs(double{a} - double{b}));
+    }
+  }
+  return largest;
+}
+
+// The coordinator of one agent and one task.
+class Coordinator {
+ public:
+  Coordinator(const std::string& device, const std::filesystem::path& folder)
+      : setup_(task_setup()), timer_(io_), begun_(steady_seconds()) {
+    set_up_engine(device);
+    InitRequest request;
+    request.folder = folder / "lab";
+    request.nodes = {{node_name, "", 1'000'000}};
+    request.listen = {"127.0.0.1", 1};  // the port is the system's choice, below
+    request.days = 1;
+    init_testbed(request);
+    base::Diagnostics problems;
+    auto inventory = read_inventory(request.folder / "inventory.toml", problems);
+    if (!inventory) throw base::UserError(problems.str());
+    inventory->listen.port = 0;
+    listener_.emplace(
+        io_, *inventory,
+        [this](std::shared_ptr<Connection> connection, const wire::HelloT&) {
+          welcome(std::move(connection));
+        },
+        [this](const std::string&, const std::string&, const std::string& why) {
+          if (!connection_) fail("the agent did not come in: " + why);
+        });
+    const std::filesystem::path bundle = request.folder / "nodes" / node_name;
+    config_.connect = {"127.0.0.1", listener_->port()};
+    config_.name = node_name;
+    config_.credentials = {
+        bundle / "certificate.pem", bundle / "key.pem", bundle / "authority.pem", {}};
+    config_.device = device;
+    config_.retry_s = 1;
+  }
+
+  LoopbackResult run(std::chrono::seconds patience) {
+    Agent agent(config_, "convoy-node --self-test");
+    std::jthread thread([&] {
+      try {
+        agent.run();
+      } catch (const std::exception& e) {
+        boost::asio::post(io_, [this, why = std::string(e.what())] { fail(why); });
+      }
+    });
+    timer_.expires_after(patience);
+    timer_.async_wait([this, patience](const error_code& cancelled) {
+      if (!cancelled) fail(fmt::format("nothing came of it in {} s", patience.count()));
+    });
+    io_.run();
+    agent.stop();
+    thread.join();
+    return result_;
+  }
+
+ private:
+  void set_up_engine(const std::string& device) {
+    const auto source = engine::open_source(setup_.data, "");
+    signature_ = engine::data_signature(*source);
+    part_.train.resize(source->labels().size());
+    std::iota(part_.train.begin(), part_.train.end(), 0);
+    engine::EngineOptions options;
+    options.architecture =
+        std::make_shared<const engine::Architecture>(engine::make_architecture(setup_.model));
+    options.training = setup_.training;
+    options.rules = setup_.rules;
+    options.seed = setup_.seed;
+    options.device = device;
+    options.train = std::make_shared<const engine::Dataset>(source->train());
+    options.parts.resize(node + 1);
+    options.parts.back() = part_;
+    engine_ = engine::open_engine(options);
+    engine_->prepare_thread();
+    input_.node = node;
+    input_.task = task_id;
+    input_.brief = task_brief();
+    input_.received = engine_->initial();
+  }
+
+  void welcome(std::shared_ptr<Connection> connection) {
+    connection_ = std::move(connection);
+    connection_->handlers(
+        {[this](const wire::Message& message) { handle(message); },
+         [this](const std::string& why) { fail("the connection ended: " + why); }});
+    wire::WelcomeT welcome;
+    welcome.protocol = protocol_version;
+    welcome.session = random_id();
+    welcome.run = "self-test";
+    welcome.node = node;
+    welcome.heartbeat_ms = static_cast<std::uint32_t>(heartbeat.count());
+    welcome.lost_after_ms = static_cast<std::uint32_t>(lost_after.count());
+    connection_->send(std::move(welcome));
+    connection_->trust(Limits::agent(), heartbeat, lost_after, false);
+    wire::SetupT setup;
+    setup.toml = engine::to_toml(setup_);
+    setup.train = part_.train;
+    setup.data_signature = signature_;
+    connection_->send(std::move(setup));
+  }
+
+  void handle(const wire::Message& message) {
+    if (const auto* ready = message.body_as_Ready()) {
+      result_.samples = ready->samples();
+      return assign();
+    }
+    if (const auto* ended = message.body_as_Ended()) {
+      result_.training_s += 1e-9 * static_cast<double>(ended->took_ns());
+    } else if (const auto* offer = message.body_as_Offer()) {
+      take(*offer);
+    } else if (const auto* failed = message.body_as_Failed()) {
+      fail("the agent says: " + text(failed->reason()));
+    } else if (const auto* refused = message.body_as_Refused()) {
+      fail("the agent says: " + text(refused->reason()));
+    }
+  }
+
+  void assign() {
+    result_.joined_s = steady_seconds() - begun_;
+    assigned_ = steady_seconds();
+    wire::AssignT assign;
+    assign.task = task_id;
+    assign.attempt = attempt;
+    assign.brief = engine::to_text(input_.brief);
+    connection_->send(std::move(assign));
+    engine::Parcel parcel = engine_->pack(input_);
+    result_.sent_bytes = parcel.bytes();
+    connection_->send_parcel(task_id, attempt, std::move(parcel));
+    wire::BeginT begin;
+    begin.task = task_id;
+    begin.attempt = attempt;
+    begin.work = engine::to_text(engine::Work(engine::Train{}));
+    begin.last = true;
+    connection_->send(wire::BeginT(begin));
+    begin.activity = 1;
+    begin.kind = wire::Kind::send;
+    begin.work.clear();
+    connection_->send(std::move(begin));
+  }
+
+  void take(const wire::Offer& offer) {
+    header_ = offer.header() == nullptr ? "" : offer.header()->str();
+    const std::shared_ptr<engine::Unpacking> box =
+        engine_->unpack(header_, offer.bytes(), "the agent's update");
+    connection_->take(offer, box, [this, box] { arrived(*box); });
+  }
+
+  void arrived(engine::Unpacking& box) {
+    try {
+      const engine::Outcome outcome = engine_->unpack_update(box, input_);
+      result_.task_s = steady_seconds() - assigned_;
+      result_.loss = outcome.loss;
+      compare(bytes_of(box));
+      if (!outcome.finite) throw base::UserError("the update holds NaN or infinity");
+      wire::KeptT kept;
+      kept.task = task_id;
+      kept.attempt = attempt;
+      connection_->send(kept);
+      wire::ByeT bye;
+      bye.reason = "the self-test is done";
+      bye.over = true;
+      connection_->send(std::move(bye));
+      done_ = true;
+      stop();
+    } catch (const std::exception& e) {
+      fail(e.what());
+    }
+  }
+
+  // With the same task, done here and now.
+  void compare(const std::vector<std::byte>& came) {
+    result_.received_bytes = came.size();
+    const auto session = engine_->open(input_, std::stop_token());
+    session->run(engine::Train{}, {{input_.received, nullptr}});
+    const std::vector<std::byte> own = bytes_of(engine_->pack(session->outcome()));
+    result_.same_bits = own == came;
+    if (own.size() != came.size())
+      throw base::UserError("the update has another size than its own");
+    if (!result_.same_bits) result_.largest_difference = largest_difference(header_, own, came);
+  }
+
+  static std::string text(const flatbuffers::String* s) {
+    return s == nullptr ? "" : base::printable(s->str());
+  }
+
+  void fail(const std::string& why) {
+    if (done_) return;
+    done_ = true;
+    result_.failure = base::printable(why);
+    stop();
+  }
+
+  void stop() {
+    timer_.cancel();
+    if (connection_) connection_->finish("the self-test is done");
+    // What is still to be sent is sent, or is not.
+    timer_.expires_after(200ms);
+    timer_.async_wait([this](const error_code&) { io_.stop(); });
+  }
+
+  engine::EngineSetup setup_;
+  std::string signature_;
+  engine::LocalSplit part_;
+  std::shared_ptr<const engine::Engine> engine_;
+  engine::TaskInput input_;
+  AgentConfig config_;
+  boost::asio::io_context io_{1};
+  boost::asio::steady_timer timer_;
+  std::optional<Listener> listener_;
+  std::shared_ptr<Connection> connection_;
+  std::string header_;
+  double begun_ = 0;
+  double assigned_ = 0;
+  bool done_ = false;
+  LoopbackResult result_;
+};
+
+}  // namespace
+
+LoopbackResult loopback_task(const std::string& device, std::chrono::seconds patience) {
+  try {
+    const TemporaryFolder folder;
+    return Coordinator(device, folder.path()).run(patience);
+  } catch (const std::exception& e) {
+    LoopbackResult result;
+    result.failure = base::printable(e.what());
+    return result;
+  }
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,97 @@
+#include "platforms/self_test_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/diagnostics.hpp"
+#include "base/json.hpp"
+#include "base/table_reader.hpp"
+#include "engine/model/submodel.hpp"
+
+namespace convoy::platforms {
+namespace {
+
+using base::TableReader;
+using Metric = Measurement::Metric;
+
+// One of the report's rows; its other figures are for people.
+Measurement row_of(TableReader& reader, const std::string& device, const std::string& mode) {
+  constexpr double most = 1e9;
+  Measurement row;
+  row.device = device;
+  row.mode = mode;
+  row.metric = static_cast<Metric>(reader.choice("metric", metric_names()));
+  row.value = reader.number("value", base::above(0).below(most));
+  if (row.metric == Metric::idle_power) return row;
+  TableReader model = reader.table("model");
+  row.options = engine::read_model(model);
+  model.finish();
+  row.model = row.options.architecture;
+  row.rate = reader.number("rate", base::above(0).up_to(1));
+  row.batch = static_cast<int>(reader.integer("batch", base::at_least(1).up_to(1e6)));
+  row.optimizer =
+      static_cast<engine::Optimizer>(reader.choice("optimizer", engine::optimizer_names()));
+  row.precision =
+      static_cast<engine::Precision>(reader.choice("precision", engine::precision_names()));
+  row.training = reader.flag("training");
+  if (row.training && row.precision == engine::Precision::fp16) {
+    reader.error("precision", "nobody trains in half precision alone");
+  }
+  return row;
+}
+
+// Some options are each in order, and no model together, or not one that can be so small.
+bool can_be_made(TableReader& reader, const Measurement& row) {
+  try {
+    engine::nested_submodel(engine::make_architecture(row.options), row.rate);
+    return true;
+  } catch (const base::UserError& e) {
+    reader.error("model", e.what());
+    return false;
+  }
+}
+
+}  // namespace
+
+void read_report(std::string_view text, const std::string& file, Measurements& into) {
+  base::Diagnostics problems;
+  const base::Value tree = base::parse_json(text, file, problems);
+  if (problems.has_errors()) throw base::UserError(problems.str());
+  if (tree.find(report_key) == nullptr) {
+    throw base::UserError(file + ": is no report of convoy-node --self-test");
+  }
+  TableReader reader(tree, "", problems);
+  const auto version = reader.integer(report_key, base::at_least(1));
+  if (version > report_version) {
+    throw base::UserError(fmt::format(
+        "{}: was written by a later Convoy (version {} of the report; {} is known here)", file,
+        version, report_version));
+  }
+  const std::string device = reader.text("device");
+  const std::string mode = reader.text("power_mode");
+  const std::string profile = reader.text("profile", "");
+  std::vector<Measurement> rows;
+  for (TableReader& row : reader.tables("rows")) {
+    const int before = problems.errors();
+    Measurement read = row_of(row, device, mode);
+    if (problems.errors() > before) continue;
+    if (read.metric != Metric::idle_power && !can_be_made(row, read)) continue;
+    const std::string name = std::filesystem::path(file).filename().string();
+    read.place = fmt::format("{}: rows.{}", name, rows.size());
+    read.source = name;
+    rows.push_back(std::move(read));
+  }
+  if (!problems.has_errors() && !profile.empty()) {
+    const base::Value own = base::parse_toml(profile, file + ": profile", problems);
+    if (!problems.has_errors()) {
+      Device made = read_device(own, problems);
+      into.devices.insert_or_assign(made.name, std::move(made));
+    }
+  }
+  if (problems.has_errors()) throw base::UserError(problems.str());
+  std::move(rows.begin(), rows.end(), std::back_inserter(into.rows));
+}
+
+}  // namespace convoy::platforms
