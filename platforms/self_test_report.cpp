@@ -8,7 +8,6 @@
 #include "base/diagnostics.hpp"
 #include "base/json.hpp"
 #include "base/table_reader.hpp"
-#include "engine/model/submodel.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -45,7 +44,7 @@ Measurement row_of(TableReader& reader, const std::string& device, const std::st
 // Some options are each in order, and no model together, or not one that can be so small.
 bool can_be_made(TableReader& reader, const Measurement& row) {
   try {
-    engine::nested_submodel(engine::make_architecture(row.options), row.rate);
+    step_of(row);
     return true;
   } catch (const base::UserError& e) {
     reader.error("model", e.what());
