@@ -137,7 +137,6 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
     base::write_output(files.back().string(), what, true);
   };
   reading(run, [&](SQLite::Database& database) {
-    SQLite::Transaction one_state(database);  // however the run goes on meanwhile
     for (const auto& table : tables) {
       write(table.first, [&](std::ostream& out) { write_table(database, table.second, out); });
     }

@@ -18,8 +18,7 @@ namespace convoy::analysis {
 template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {
-    constexpr int longest_ms = 5'000;  // that a writer may keep us waiting
-    sim::ForeignStore store(file, longest_ms);
+    sim::ForeignStore store(file);
     return read(store.database());
   } catch (const SQLite::Exception& e) {
     throw sim::StoreError(

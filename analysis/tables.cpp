@@ -82,7 +82,6 @@ class StoreTail::Impl {
 
   RunTables next() {
     return reading_file(file_, [this](SQLite::Database& database) {
-      SQLite::Transaction one_state(database);  // however the run goes on meanwhile
       RunTables tables;
       tables.folder = folder_.string();
       read_state(database, tables);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/diagnostics.hpp"
+#include "platforms/leave_out.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -451,22 +452,9 @@ std::vector<Observation> beginning(const std::vector<Observation>& observations)
 
 std::vector<Residual> leave_out(const std::vector<Observation>& observations,
                                 const std::vector<std::string>& groups) {
-  std::vector<Residual> all(observations.size());
-  std::set<std::string> kinds(groups.begin(), groups.end());
-  for (const std::string& left : kinds) {
-    std::vector<Observation> others;
-    for (std::size_t i = 0; i < observations.size(); ++i) {
-      if (groups[i] != left) others.push_back(observations[i]);
-    }
-    if (others.empty()) continue;
-    const Fit found = fit(others);
-    for (std::size_t i = 0; i < observations.size(); ++i) {
-      if (groups[i] != left) continue;
-      const Observation& o = observations[i];
-      all[i] = {o.step.name, o.step.seconds, seconds(o.step.cost, found.on(o.machine))};
-    }
-  }
-  return all;
+  return each_left_out(observations, groups, fit, [](const Observation& o, const Fit& found) {
+    return Residual{o.step.name, o.step.seconds, seconds(o.step.cost, found.on(o.machine))};
+  });
 }
 
 Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector<TimedStep>& steps,

@@ -283,6 +283,7 @@ struct OddRow {
   std::string device, mode, model, source, as_device, as_mode, reason;
   std::optional<std::int64_t> batch;
   std::optional<std::size_t> metric;
+  bool matched = false;
 
   [[nodiscard]] bool is(const Measurement& row) const {
     const auto same = [](const std::string& wanted, const std::string& there) {
@@ -348,12 +349,13 @@ void read_measurements(const std::string& file, Measurements& into) {
 
 void set_right(Measurements& measurements, const std::string& odd_rows_file) {
   std::vector<Measurement> kept;
-  const std::vector<OddRow> odd = read_odd_rows(odd_rows_file);
+  std::vector<OddRow> odd = read_odd_rows(odd_rows_file);
   for (Measurement& row : measurements.rows) {
     // One may name a row's device, and one after it its mode.
     bool out = false;
-    for (const OddRow& o : odd) {
+    for (OddRow& o : odd) {
       if (out || !o.is(row)) continue;
+      o.matched = true;
       if (!o.as_device.empty()) row.device = o.as_device;
       if (!o.as_mode.empty()) row.mode = o.as_mode;
       out = o.as_device.empty() && o.as_mode.empty();
@@ -363,6 +365,14 @@ void set_right(Measurements& measurements, const std::string& odd_rows_file) {
     if (!out) kept.push_back(std::move(row));
   }
   measurements.rows = std::move(kept);
+  const std::string name = std::filesystem::path(odd_rows_file).filename().string();
+  for (std::size_t i = 0; i < odd.size(); ++i) {
+    const OddRow& o = odd[i];
+    if (o.matched) continue;
+    measurements.unused.push_back({fmt::format("{}: row.{}", name, i),
+                                   fmt::format("{} {} {} {}", o.device, o.mode, o.model, o.source),
+                                   "names no row of these files"});
+  }
 }
 
 void require_agreement(const Measurements& measurements) {

@@ -73,7 +73,8 @@ void read_measurements(const std::string& file, Measurements& into);
 // A table of odd rows (TOML): [[row]] tables with some of device, mode, model, batch, source (a
 // part of it), metric (step_time, power, idle_power), which say what rows are meant (mode "-":
 // those that state none), a reason, and as_device or as_mode, the device and the mode that they
-// were measured on in truth; without either they are left out. Throws base::UserError.
+// were measured on in truth; without either they are left out. What names no row is noted as
+// unused. Throws base::UserError.
 void set_right(Measurements& measurements, const std::string& odd_rows_file);
 
 // Throws base::UserError, naming both places, where two rows say of the same thing figures of which

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+
+#include "platforms/leave_out.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -79,21 +80,10 @@ std::vector<Residual> residuals(const std::vector<DrawObservation>& observations
 
 std::vector<Residual> leave_out(const std::vector<DrawObservation>& observations,
                                 const std::vector<std::string>& groups) {
-  std::vector<Residual> all(observations.size());
-  for (const std::string& left : std::set<std::string>(groups.begin(), groups.end())) {
-    std::vector<DrawObservation> others;
-    for (std::size_t i = 0; i < observations.size(); ++i) {
-      if (groups[i] != left) others.push_back(observations[i]);
-    }
-    if (others.empty()) continue;
-    const PowerFit found = fit_power(others);
-    for (std::size_t i = 0; i < observations.size(); ++i) {
-      if (groups[i] != left) continue;
-      const DrawObservation& o = observations[i];
-      all[i] = {o.name, o.watts, found.predicted(o)};
-    }
-  }
-  return all;
+  return each_left_out(observations, groups, fit_power,
+                       [](const DrawObservation& o, const PowerFit& found) {
+                         return Residual{o.name, o.watts, found.predicted(o)};
+                       });
 }
 
 }  // namespace convoy::platforms

@@ -71,7 +71,7 @@ std::vector<ProfileCase> profile_cases(bool quick) {
 
 namespace {
 
-constexpr const char* needed_by = "convoy profile";
+constexpr const char* needed_by = "measuring a device";
 
 // A line "NAME: VALUE ..." of a file of the kernel's; empty where there is none.
 std::string value_in(const char* file, const std::string& name) {

@@ -18,6 +18,8 @@ namespace {
 constexpr std::array tables = {"run",        "node",    "task",     "activity", "aggregation",
                                "evaluation", "journal", "presence", "reading",  "host"};
 
+constexpr std::chrono::milliseconds writers_may_take(5'000);
+
 constexpr int unit = 1000;  // steps between two looks
 // A row takes less than a step for each of its bytes, and is read a few times.
 constexpr std::uint64_t steps_each_byte = 8;
@@ -46,8 +48,8 @@ std::uint64_t size_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-ForeignStore::ForeignStore(const std::filesystem::path& file, int longest_ms)
-    : database_(open_for_reading(file, longest_ms)) {
+ForeignStore::ForeignStore(const std::filesystem::path& file)
+    : database_(open_for_reading(file, writers_may_take)) {
   const std::uint64_t bytes = size_of(file);
   steps_left_ = (steps_in_any_case + steps_each_byte * bytes) / unit;
   const double seconds = seconds_in_any_case + static_cast<double>(bytes) / bytes_each_second;
@@ -93,6 +95,12 @@ void check_tables(const std::filesystem::path& file, SQLite::Database& database)
 std::string what_of(const SQLite::Exception& failure) {
   if (failure.getErrorCode() == SQLITE_INTERRUPT) {
     return "reading it takes longer than a store of its size can";
+  }
+  if (failure.getErrorCode() == SQLITE_IOERR) {
+    return fmt::format("{}, {}", base::printable(failure.what()),
+                       sqlite3_errstr(failure.getExtendedErrorCode()) == nullptr
+                           ? ""
+                           : std::to_string(failure.getExtendedErrorCode() >> 8));
   }
   return base::printable(failure.what());
 }

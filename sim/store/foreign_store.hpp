@@ -14,9 +14,9 @@ namespace convoy::sim {
 
 class ForeignStore {
  public:
-  // `longest_ms`: that a writer may keep us waiting. Throws SQLite::Exception, and StoreError where
-  // what should be a table is none.
-  explicit ForeignStore(const std::filesystem::path& file, int longest_ms = 0);
+  // As it is at this moment, for as long as it is open (open_for_reading.hpp). Throws
+  // SQLite::Exception, and StoreError where what should be a table is none.
+  explicit ForeignStore(const std::filesystem::path& file);
   ForeignStore(const ForeignStore&) = delete;
   ForeignStore& operator=(const ForeignStore&) = delete;
 

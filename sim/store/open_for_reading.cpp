@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "sim/store/store.hpp"
 
@@ -23,21 +27,50 @@ std::string immutable_uri(const std::filesystem::path& file) {
   return uri + "?immutable=1";
 }
 
+// What tells a file from another of its name.
+std::pair<dev_t, ino_t> identity(const std::filesystem::path& file) {
+  struct stat about {};
+  if (::stat(file.c_str(), &about) != 0) return {};
+  return {about.st_dev, about.st_ino};
+}
+
+bool may_write_beside(const std::filesystem::path& file) {
+  const std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  return ::access(folder.c_str(), W_OK) == 0 && ::access(file.c_str(), W_OK) == 0;
+}
+
 }  // namespace
 
-SQLite::Database open_for_reading(const std::filesystem::path& file, int busy_ms) {
+SQLite::Database open_for_reading(const std::filesystem::path& file,
+                                  std::chrono::milliseconds longest) {
   const auto look = [](SQLite::Database database) {
+    database.exec("BEGIN");
     database.execAndGet("PRAGMA schema_version");  // the file is opened only now
     return database;
   };
-  try {
-    return look(SQLite::Database(file, SQLite::OPEN_READONLY, busy_ms));
-  } catch (const SQLite::Exception& e) {
-    // A store in WAL mode wants its index beside it, even to be read.
-    const int code = e.getErrorCode();
-    if (code != SQLITE_CANTOPEN && code != SQLITE_READONLY) throw;
-    std::error_code none;
-    if (!std::filesystem::exists(file, none)) throw;
+  constexpr std::chrono::milliseconds pause(25);
+  const auto end = std::chrono::steady_clock::now() + longest;
+  while (true) {
+    const bool waits = std::chrono::steady_clock::now() < end;
+    try {
+      const auto before = identity(file);
+      SQLite::Database database =
+          look(SQLite::Database(file, SQLite::OPEN_READONLY, static_cast<int>(longest.count())));
+      // Another run's file may have taken its place, and the log may be that one's.
+      if (identity(file) == before || !waits) return database;
+    } catch (const SQLite::Exception& e) {
+      const int code = e.getErrorCode();
+      // IOERR: the log went away under its index.
+      const bool in_use = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_PROTOCOL ||
+                          code == SQLITE_IOERR;
+      // A store in WAL mode wants its index beside it, even to be read.
+      const bool no_index = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+      if (!no_index && (!in_use || !waits)) throw;
+      if (no_index && ::access(file.c_str(), R_OK) != 0) throw;
+      // Where it could be made somebody is just making it, or taking it away.
+      if (no_index && (!waits || !may_write_beside(file))) break;
+    }
+    std::this_thread::sleep_for(pause);
   }
   // Without a log the file is all there is, and nobody is writing it.
   const std::filesystem::path log = file.string() + "-wal";

@@ -15,6 +15,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/files.hpp"
 #include "sim/store/reading.hpp"
 #include "sim/store/schema.hpp"
 #include "sim/store/store.hpp"
@@ -309,6 +310,9 @@ class StoreWriter::Impl {
       open(run, nodes);
     } catch (const SQLite::Exception& e) {
       throw StoreError(fmt::format("{}: cannot be written ({})", path_.string(), e.what()));
+    } catch (const std::filesystem::filesystem_error& e) {
+      throw StoreError(
+          fmt::format("{}: cannot be written ({})", path_.string(), e.code().message()));
     }
     writer_ = std::jthread([this] { write(); });
   }
@@ -367,10 +371,7 @@ class StoreWriter::Impl {
 
  private:
   void prepare_folder(bool overwrite) {
-    if (std::filesystem::exists(path_)) {
-      if (!overwrite) refuse_existing(path_.parent_path());
-      remove_database(path_);
-    }
+    if (!overwrite) refuse_existing(path_.parent_path());
     remove_database(beside(path_));  // of a resumption that nobody goes on with
   }
 
@@ -416,6 +417,16 @@ class StoreWriter::Impl {
   }
 
   void open(const RunRow& run, const std::vector<NodeRow>& nodes) {
+    if (path_ == final_path_) {
+      // It is there with all that readers ask of it, or not at all.
+      {
+        SQLite::Database draft = open_for_writing(beside(path_), SQLite::OPEN_CREATE);
+        begin(draft, run, nodes);
+      }
+      remove_log(path_);
+      std::filesystem::rename(beside(path_), path_);
+      if (durable_) base::sync_folder(path_.parent_path());
+    }
     database_ = std::make_unique<SQLite::Database>(open_for_writing(path_, SQLite::OPEN_CREATE));
     const bool begun = between_readers(readers_may_take, [this] {
       database_->execAndGet(durable_ ? "PRAGMA journal_mode = WAL"
@@ -424,15 +435,22 @@ class StoreWriter::Impl {
     });
     if (!begun) fail_for_readers(path_);
     database_->exec(durable_ ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = OFF");
-    SQLite::Transaction transaction(*database_);
-    database_->exec(schema_sql);
-    database_->exec(fmt::format("PRAGMA user_version = {}", store_version));
-    SQLite::Statement first(*database_, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
+    if (path_ != final_path_) begin(*database_, run, nodes);
+  }
+
+  // All tables, and what is known of the run before it begins.
+  void begin(SQLite::Database& database, const RunRow& run,
+             const std::vector<NodeRow>& nodes) const {
+    if (!durable_) database.exec("PRAGMA synchronous = OFF");
+    SQLite::Transaction transaction(database);
+    database.exec(schema_sql);
+    database.exec(fmt::format("PRAGMA user_version = {}", store_version));
+    SQLite::Statement first(database, "INSERT INTO run VALUES (?,?,?,?,?,?,?,'running','',NULL)");
     insert(first, run.name, run.schedule, static_cast<std::int64_t>(run.seed), run.scenario,
            run.scenario_hash, run.version, run.world);
-    SQLite::Statement course(*database_, "INSERT INTO host VALUES ('course',?)");
+    SQLite::Statement course(database, "INSERT INTO host VALUES ('course',?)");
     insert(course, run.course);
-    SQLite::Statement node(*database_,
+    SQLite::Statement node(database,
                            "INSERT INTO node (id, name, device, mode, link, backend, memory_bytes, "
                            "samples, batch) VALUES (?,?,?,?,?,?,?,?,?)");
     for (const NodeRow& n : nodes) {

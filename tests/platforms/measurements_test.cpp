@@ -42,6 +42,16 @@ class Rows : public testing::Test {
   test::TemporaryFolder folder_;
 };
 
+TEST_F(Rows, AnOddRowThatNamesNoneIsTold) {
+  const Measurements all =
+      right("d,MAXN,resnet50,8,fp32,PyTorch,infer_latency,12,ms\n",
+            "[[row]]\nmodel = \"resnet50\"\nmode = \"MAXM\"\nreason = \"it was hot\"\n");
+  EXPECT_EQ(all.rows.size(), 1U);
+  ASSERT_EQ(all.unused.size(), 1U);
+  EXPECT_EQ(all.unused[0].place, "odd.toml: row.0");
+  EXPECT_THAT(all.unused[0].what, HasSubstr("MAXM"));
+}
+
 TEST_F(Rows, OfFiguresAreStepsAndDraws) {
   const Measurements all =
       read(std::string(heading) +

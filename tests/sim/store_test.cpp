@@ -8,9 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
+#include "sim/store/reading.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/programs.hpp"
 
@@ -106,6 +109,42 @@ TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
   }
   readers.clear();
   EXPECT_GT(looks, 0);
+}
+
+// A report or a comparison that is made while a run begins, goes on, ends or takes the place of
+// another finds one whole run: never one without its tables, never a word of damage.
+TEST(StoreAndReaders, ReadersFindARunWheneverTheyCome) {
+  const TemporaryFolder folder;
+  StoreWriter(folder.path(), run, {{}}, StoreMode::create).finish({RunStatus::done, "", 1}, {}, {});
+  std::atomic<bool> over = false;
+  std::atomic<int> looks = 0;
+  std::mutex mutex;
+  std::set<std::string> refusals;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      while (!over) {
+        try {
+          EXPECT_EQ(read_run(folder.path()).run.name, run.name);
+          EXPECT_EQ(read_recording(folder.path()).nodes.size(), 1U);
+        } catch (const std::exception& e) {
+          const std::lock_guard lock(mutex);
+          refusals.insert(e.what());
+        }
+        ++looks;
+      }
+    });
+  }
+  for (int round = 0; round < 40; ++round) {
+    StoreWriter writer(folder.path(), run, {{}}, StoreMode::overwrite);
+    write_journal(writer, 200);
+    writer.commit();
+    writer.finish({RunStatus::done, "", 1}, {}, {});
+  }
+  over = true;
+  readers.clear();
+  EXPECT_THAT(refusals, testing::IsEmpty());
+  EXPECT_GT(looks, 20);
 }
 
 TEST(StoreAndReaders, OverwritingForgetsAResumptionThatNobodyGoesOnWith) {
