@@ -371,7 +371,7 @@ void set_right(Measurements& measurements, const std::string& odd_rows_file) {
     if (o.matched) continue;
     measurements.unused.push_back({fmt::format("{}: row.{}", name, i),
                                    fmt::format("{} {} {} {}", o.device, o.mode, o.model, o.source),
-                                   "names no row of these files"});
+                                   "an odd row that names no row of these files"});
   }
 }
 

@@ -151,7 +151,8 @@ class Inserter {
 };
 
 void remove_log(const std::filesystem::path& path) {
-  for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+  for (const char* suffix : {"-wal", "-shm", "-journal"})
+    std::filesystem::remove(path.string() + suffix);
 }
 void remove_database(const std::filesystem::path& path) {
   remove_log(path);
@@ -423,6 +424,11 @@ class StoreWriter::Impl {
         SQLite::Database draft = open_for_writing(beside(path_), SQLite::OPEN_CREATE);
         begin(draft, run, nodes);
       }
+      // Another takes its place: who opens it just before that must not begin a log in its name.
+      if (std::filesystem::exists(path_)) {
+        SQLite::Database old = open_for_writing(path_);
+        leave_wal(old);
+      }
       remove_log(path_);
       std::filesystem::rename(beside(path_), path_);
       if (durable_) base::sync_folder(path_.parent_path());
@@ -491,6 +497,7 @@ class StoreWriter::Impl {
     {
       SQLite::Database old = open_for_writing(final_path_);
       if (!empty_the_log(old, readers_may_take_ms)) fail_for_readers(final_path_);
+      leave_wal(old);
     }
     remove_log(final_path_);
     std::filesystem::rename(path_, final_path_);  // at once: one of them is always there
