@@ -129,19 +129,20 @@ std::string curve_csv(const RunTables& run) {
 
 std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
                                               const std::filesystem::path& folder) {
-  sim::read_run(run);  // says what is wrong with a store
+  sim::read_run(run);  // says what is wrong with a store, before a folder is made
   base::make_folder(folder.string());
   std::vector<std::filesystem::path> files;
   const auto write = [&](const std::string& name, const auto& what) {
     files.push_back(folder / (name + ".csv"));
     base::write_output(files.back().string(), what, true);
   };
-  reading(run, [&](SQLite::Database& database) {
+  const RunTables all = reading(run, [&](sim::ForeignStore& store) {
     for (const auto& table : tables) {
-      write(table.first, [&](std::ostream& out) { write_table(database, table.second, out); });
+      write(table.first,
+            [&](std::ostream& out) { write_table(store.database(), table.second, out); });
     }
+    return read_tables(run, store);
   });
-  const RunTables all = read_tables(run);
   const std::vector<Round> rounds = read_rounds(all);
   write("round", rounds_csv(all, rounds));
   write("idle", idle_csv(all, rounds));

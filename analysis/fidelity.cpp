@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -272,11 +273,11 @@ void remark_on_runs(const std::string& simulated_folder, const sim::StoredRun& s
 }  // namespace
 
 bool is_measured(const std::filesystem::path& folder) {
-  sim::read_run(folder);  // says what is wrong with a store
-  return reading(folder, [](SQLite::Database& database) {
+  return reading(folder, [](sim::ForeignStore& store) {
+    store.run();  // says what is wrong with a store
     for (const char* query : {"SELECT EXISTS (SELECT 1 FROM node WHERE backend = 'hil')",
                               "SELECT EXISTS (SELECT 1 FROM activity WHERE real)"}) {
-      if (database.execAndGet(query).getInt() != 0) return true;
+      if (store.database().execAndGet(query).getInt() != 0) return true;
     }
     return false;
   });
@@ -287,20 +288,25 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
   Fidelity fidelity;
   fidelity.simulated = simulated.string();
   fidelity.measured = measured.string();
-  remark_on_runs(fidelity.simulated, sim::read_run(simulated), fidelity.measured,
-                 sim::read_run(measured), fidelity);
+  sim::StoredRun simulated_run;
   Ends simulated_ends;
-  const Activities activities = reading(simulated, [&](SQLite::Database& database) {
-    remark_on_activities(database, fidelity.simulated, false, fidelity);
-    simulated_ends = read_ends(database);
-    return read_activities(database, false);
+  const Activities activities = reading(simulated, [&](sim::ForeignStore& store) {
+    simulated_run = store.run();
+    remark_on_activities(store.database(), fidelity.simulated, false, fidelity);
+    simulated_ends = read_ends(store.database());
+    return read_activities(store.database(), false);
   });
+  sim::StoredRun measured_run;
   Ends measured_ends;
-  const Measured all = reading(measured, [&](SQLite::Database& database) {
-    remark_on_activities(database, fidelity.measured, true, fidelity);
-    measured_ends = read_ends(database);
-    return read_measured(database);
+  const Measured all = reading(measured, [&](sim::ForeignStore& store) {
+    measured_run = store.run();
+    remark_on_activities(store.database(), fidelity.measured, true, fidelity);
+    measured_ends = read_ends(store.database());
+    return read_measured(store.database());
   });
+  std::vector<std::string> on_activities = std::exchange(fidelity.remarks, {});
+  remark_on_runs(fidelity.simulated, simulated_run, fidelity.measured, measured_run, fidelity);
+  std::move(on_activities.begin(), on_activities.end(), std::back_inserter(fidelity.remarks));
   // Without one side there is nothing to count as unpaired.
   if (!activities.empty() && !all.activities.empty()) {
     put_means(pair_all(activities, all), fidelity);
@@ -312,10 +318,10 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
 Fidelity judge_predictions(const std::filesystem::path& measured) {
   Fidelity fidelity;
   fidelity.measured = measured.string();
-  sim::read_run(measured);
-  const Activities activities = reading(measured, [&](SQLite::Database& database) {
-    remark_on_activities(database, fidelity.measured, true, fidelity);
-    return read_activities(database, true);
+  const Activities activities = reading(measured, [&](sim::ForeignStore& store) {
+    store.run();  // says what is wrong with a store
+    remark_on_activities(store.database(), fidelity.measured, true, fidelity);
+    return read_activities(store.database(), true);
   });
   SumsByLabel sums;
   bool predicted = false;

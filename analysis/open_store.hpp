@@ -13,21 +13,22 @@
 
 namespace convoy::analysis {
 
-// What `read` gives of a store, or of the run in a folder. Throws sim::StoreError, naming the file,
-// where SQLite cannot go on: a file that is none of its own, or a damaged one.
+// What `read` gives of a store, or of the run in a folder: all of it is of one moment. Throws
+// sim::StoreError, naming the file, where SQLite cannot go on: a file that is none of its own, or a
+// damaged one.
 template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {
     sim::ForeignStore store(file);
-    return read(store.database());
+    return read(store);
   } catch (const SQLite::Exception& e) {
     throw sim::StoreError(
-        fmt::format("{}: cannot be read, or is damaged ({})", file.string(), sim::what_of(e)));
+        fmt::format("{}: is no run store, or a damaged one ({})", file.string(), sim::what_of(e)));
   }
 }
 template <class Read>
 auto reading(const std::filesystem::path& folder, Read read) {
-  return reading_file(sim::store_path(folder), std::move(read));
+  return reading_file(sim::existing_store(folder), std::move(read));
 }
 
 }  // namespace convoy::analysis

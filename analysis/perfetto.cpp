@@ -144,7 +144,8 @@ void write(SQLite::Database& database, const std::filesystem::path& folder,
 }  // namespace
 
 void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {
-  const sim::StoredRun stored = sim::read_run(folder);
-  reading(folder, [&](SQLite::Database& database) { write(database, folder, stored, out); });
+  reading(folder,
+          [&](sim::ForeignStore& store) { write(store.database(), folder, store.run(), out); });
 }
+
 }  // namespace convoy::analysis

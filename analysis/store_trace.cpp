@@ -86,8 +86,8 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
 
 Trace trace_of_node(const std::filesystem::path& folder, const std::string& node) {
   sim::read_run(folder);  // says what is wrong with a store
-  return reading(folder,
-                 [&](SQLite::Database& database) { return read_trace(database, folder, node); });
+  return reading(
+      folder, [&](sim::ForeignStore& store) { return read_trace(store.database(), folder, node); });
 }
 
 }  // namespace convoy::analysis

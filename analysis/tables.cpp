@@ -81,20 +81,23 @@ class StoreTail::Impl {
       : folder_(folder), file_(std::move(file)), limits_(limits) {}
 
   RunTables next() {
-    return reading_file(file_, [this](SQLite::Database& database) {
-      RunTables tables;
-      tables.folder = folder_.string();
-      read_state(database, tables);
-      read_activities(database, tables);
-      read_tasks(database, tables);
-      read_aggregations(database, tables);
-      read_evaluations(database, tables);
-      read_readings(database, tables);
-      read_journal(database, tables);
-      tables.labels = labels_;
-      tables.causes = causes_;
-      return tables;
-    });
+    return reading_file(file_, [this](sim::ForeignStore& store) { return next(store); });
+  }
+  RunTables next(sim::ForeignStore& store) {
+    SQLite::Database& database = store.database();
+    RunTables tables;
+    tables.folder = folder_.string();
+    tables.run = store.run();
+    read_state(database, tables);
+    read_activities(database, tables);
+    read_tasks(database, tables);
+    read_aggregations(database, tables);
+    read_evaluations(database, tables);
+    read_readings(database, tables);
+    read_journal(database, tables);
+    tables.labels = labels_;
+    tables.causes = causes_;
+    return tables;
   }
 
   [[nodiscard]] bool is_complete() const {
@@ -103,7 +106,6 @@ class StoreTail::Impl {
 
  private:
   void read_state(SQLite::Database& database, RunTables& tables) {
-    tables.run = sim::read_run_file(file_);
     Columns run(database, "SELECT virtual_time_s FROM run");
     if (run.executeStep()) tables.ended_s = maybe(run, 0);
     if (tables.ended_s) time("run", *tables.ended_s);
@@ -330,9 +332,12 @@ StoreTail& StoreTail::operator=(StoreTail&&) noexcept = default;
 RunTables StoreTail::next() { return impl_->next(); }
 bool StoreTail::is_complete() const { return impl_->is_complete(); }
 
+RunTables read_tables(const std::filesystem::path& folder, sim::ForeignStore& store) {
+  return StoreTail::Impl(folder, sim::store_path(folder), {}).next(store);
+}
+
 RunTables read_tables(const std::filesystem::path& folder) {
-  sim::read_run(folder);  // says what is wrong with a store
-  return StoreTail::Impl(folder, sim::store_path(folder), {}).next();
+  return reading(folder, [&](sim::ForeignStore& store) { return read_tables(folder, store); });
 }
 
 }  // namespace convoy::analysis

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/store/foreign_store.hpp"
 #include "sim/store/store.hpp"
 
 namespace convoy::analysis {
@@ -129,5 +130,7 @@ class StoreTail {
 
 // The run in a folder. Throws sim::StoreError where there is no store to read.
 RunTables read_tables(const std::filesystem::path& folder);
+// Of a store that is open: of the same moment as whatever else is read of it.
+RunTables read_tables(const std::filesystem::path& folder, sim::ForeignStore& store);
 
 }  // namespace convoy::analysis

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 namespace convoy::base {
 namespace {
@@ -34,8 +35,9 @@ class Builder : public Json::json_sax_t {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    if (open_.back().find(name) != nullptr)
+    if (!names_.back().insert(name).second) {
       return refuse(fmt::format("\"{}\" is there twice", name));
+    }
     keys_.back() = std::move(name);
     return true;
   }
@@ -59,6 +61,7 @@ class Builder : public Json::json_sax_t {
     }
     open_.emplace_back(std::move(empty), where_);
     keys_.emplace_back();
+    names_.emplace_back();
     return true;
   }
 
@@ -66,6 +69,7 @@ class Builder : public Json::json_sax_t {
     Value done = std::move(open_.back());
     open_.pop_back();
     keys_.pop_back();
+    names_.pop_back();
     if (!open_.empty()) return put(std::move(done.data));
     result_ = std::move(done);
     return true;
@@ -85,6 +89,7 @@ class Builder : public Json::json_sax_t {
   Location where_;
   std::vector<Value> open_;
   std::vector<std::string> keys_;  // of each that is open, the one whose value comes
+  std::vector<std::unordered_set<std::string>> names_;  // and all that it has
   std::string problem_;
   Value result_;
 };

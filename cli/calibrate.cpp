@@ -81,13 +81,13 @@ nlohmann::ordered_json json_of(const std::vector<Residual>& residuals) {
 }
 
 Device device_named(const std::string& name, const Measurements& measurements) {
-  const auto came_along = measurements.devices.find(name);
-  if (came_along != measurements.devices.end()) return came_along->second;
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const Device* device = catalogue.device(name);
   if (problems.has_errors()) throw base::UserError(problems.str());
   if (device != nullptr) return *device;
+  const auto came_along = measurements.devices.find(name);
+  if (came_along != measurements.devices.end()) return came_along->second;
   throw base::UserError(
       fmt::format("--device: \"{}\" is not in the catalogue{}", name,
                   base::did_you_mean(name, platforms::Catalogue::device_names())));
@@ -102,6 +102,7 @@ Measurements read_all(const CalibrateArguments& arguments) {
                  unused > 1 ? "s" : "", base::list_of(all.unused_columns, "and"));
   }
   if (!arguments.odd.empty()) platforms::set_right(all, arguments.odd);
+  for (const std::string& remark : all.remarks) spdlog::warn("{}", base::escaped(remark));
   return all;
 }
 
@@ -431,7 +432,8 @@ void add_calibrate(CLI::App& app, int& status) {
   auto arguments = std::make_shared<CalibrateArguments>();
   verb->add_option("measurements", arguments->files,
                    "CSV: model and latency_ms (also device, mode, precision, input, batch); or one "
-                   "figure a row (device, mode, model, batch, precision, metric, value, unit)")
+                   "figure a row (device, mode, model, batch, precision, metric, value, unit); or "
+                   "the report.json of convoy-node --self-test")
       ->required();
   verb->add_option(
           "--device", arguments->devices,

@@ -1,12 +1,14 @@
 // convoy validate: predicted step times and draws held against measured ones.
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/text.hpp"
 #include "cli/validation_page.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
@@ -73,6 +75,9 @@ int validate(const ValidateArguments& arguments) {
   platforms::Measurements measurements;
   for (const std::string& file : arguments.files) platforms::read_measurements(file, measurements);
   if (!arguments.odd.empty()) platforms::set_right(measurements, arguments.odd);
+  for (const std::string& remark : measurements.remarks) {
+    spdlog::warn("{}", base::escaped(remark));
+  }
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const platforms::Validation validation = platforms::validate(std::move(measurements), catalogue);
@@ -100,7 +105,8 @@ void add_validate(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
       "validate", "Hold predicted step times and draws against measured ones, row by row");
   auto arguments = std::make_shared<ValidateArguments>();
-  verb->add_option("measurements", arguments->files, "CSV, as of convoy calibrate")->required();
+  verb->add_option("measurements", arguments->files, "CSV or report.json, as of convoy calibrate")
+      ->required();
   verb->add_option("--odd", arguments->odd,
                    "TOML: rows to leave out, or measured in another mode than they say");
   verb->add_option("-o,--output", arguments->output, "A page (HTML) of all of it");

@@ -12,6 +12,7 @@
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
+#include "base/files.hpp"
 #include "base/table_reader.hpp"
 #include "base/text.hpp"
 #include "base/value.hpp"
@@ -341,7 +342,8 @@ const std::vector<std::string>& metric_names() {
 
 void read_measurements(const std::string& file, Measurements& into) {
   if (std::filesystem::path(file).extension() == ".json") {
-    read_report(base::read_text_file(file), file, into);
+    constexpr std::uintmax_t longest_report = 4 << 20;
+    read_report(base::read_file(file, longest_report), file, into);
   } else {
     Reader(file, into).read();
   }

@@ -62,6 +62,7 @@ struct Measurements {
   // does not have (self_test_report.hpp).
   std::map<std::string, Device> devices;
   std::vector<UnusedRow> unused;
+  std::vector<std::string> remarks;         // that whoever uses them should know
   std::vector<std::string> unused_columns;  // of files of latencies, whose columns are all ours
 };
 

@@ -8,6 +8,7 @@
 #include "base/diagnostics.hpp"
 #include "base/json.hpp"
 #include "base/table_reader.hpp"
+#include "platforms/catalogue.hpp"
 
 namespace convoy::platforms {
 namespace {
@@ -23,6 +24,8 @@ Measurement row_of(TableReader& reader, const std::string& device, const std::st
   row.mode = mode;
   row.metric = static_cast<Metric>(reader.choice("metric", metric_names()));
   row.value = reader.number("value", base::above(0).below(most));
+  const std::vector<std::string> unit = {row.metric == Metric::step_time ? "s" : "W"};
+  reader.choice("unit", unit);
   if (row.metric == Metric::idle_power) return row;
   TableReader model = reader.table("model");
   row.options = engine::read_model(model);
@@ -69,6 +72,10 @@ void read_report(std::string_view text, const std::string& file, Measurements& i
         version, report_version));
   }
   const std::string device = reader.text("device");
+  if (Catalogue::is_path(device)) reader.error("device", "the name of a device is expected");
+  if (reader.flag("quick", false)) {
+    into.remarks.push_back(file + ": was made with --quick: too inexact for use");
+  }
   const std::string mode = reader.text("power_mode");
   const std::string profile = reader.text("profile", "");
   std::vector<Measurement> rows;
@@ -77,16 +84,26 @@ void read_report(std::string_view text, const std::string& file, Measurements& i
     Measurement read = row_of(row, device, mode);
     if (problems.errors() > before) continue;
     if (read.metric != Metric::idle_power && !can_be_made(row, read)) continue;
-    const std::string name = std::filesystem::path(file).filename().string();
-    read.place = fmt::format("{}: rows.{}", name, rows.size());
-    read.source = name;
+    read.place = fmt::format("{}: rows.{}", file, rows.size());
+    read.source = std::filesystem::path(file).filename().string();
     rows.push_back(std::move(read));
   }
   if (!problems.has_errors() && !profile.empty()) {
     const base::Value own = base::parse_toml(profile, file + ": profile", problems);
     if (!problems.has_errors()) {
       Device made = read_device(own, problems);
-      into.devices.insert_or_assign(made.name, std::move(made));
+      const auto names = Catalogue::device_names();
+      if (std::find(names.begin(), names.end(), made.name) != names.end()) {
+        reader.error("profile", fmt::format("\"{}\" is the catalogue's", made.name));
+      }
+      // Each report's is called the same: those after the first get a number.
+      std::string name = made.name;
+      for (int n = 2; into.devices.contains(name); ++n) name = fmt::format("{}-{}", made.name, n);
+      for (Measurement& row : rows) {
+        if (row.device == made.name) row.device = name;
+      }
+      made.name = name;
+      into.devices.emplace(name, std::move(made));
     }
   }
   if (problems.has_errors()) throw base::UserError(problems.str());

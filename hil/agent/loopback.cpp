@@ -64,10 +64,11 @@ engine::EngineSetup task_setup() {
   setup.model.architecture = "cnn-small";
   setup.model.image_size = 28;
   setup.model.channels = 1;
+  setup.model.exits = {1.0};
   setup.data.source = "glyphs";
   setup.data.samples = 100;
   setup.data.test_samples = 10;
-  setup.training.optimizer.learning_rate = 0.05;
+  setup.training.optimizer.learning_rate = 0.005;  // its loss falls; roundings do not grow
   setup.training.optimizer.momentum = 0.9;
   return setup;
 }
@@ -115,7 +116,7 @@ double largest_difference(const std::string& header, const std::vector<std::byte
 class Coordinator {
  public:
   Coordinator(const std::string& device, const std::filesystem::path& folder)
-      : setup_(task_setup()), timer_(io_), begun_(steady_seconds()) {
+      : setup_(task_setup()), timer_(io_), watch_timer_(io_) {
     set_up_engine(device);
     InitRequest request;
     request.folder = folder / "lab";
@@ -144,8 +145,10 @@ class Coordinator {
     config_.retry_s = 1;
   }
 
-  LoopbackResult run(std::chrono::seconds patience) {
+  LoopbackResult run(const LoopbackOptions& options) {
+    const std::chrono::seconds patience = options.patience;
     Agent agent(config_, "convoy-node --self-test");
+    begun_ = steady_seconds();
     std::jthread thread([&] {
       try {
         agent.run();
@@ -157,13 +160,26 @@ class Coordinator {
     timer_.async_wait([this, patience](const error_code& cancelled) {
       if (!cancelled) fail(fmt::format("nothing came of it in {} s", patience.count()));
     });
-    io_.run();
+    if (options.interrupted != nullptr) watch_for(*options.interrupted);
+    try {
+      io_.run();
+    } catch (const std::exception& e) {
+      result_.failure = base::printable(e.what());
+    }
     agent.stop();
     thread.join();
     return result_;
   }
 
  private:
+  void watch_for(const std::atomic<bool>& interrupted) {
+    if (interrupted) return fail("it was interrupted");
+    watch_timer_.expires_after(50ms);
+    watch_timer_.async_wait([this, &interrupted](const error_code& cancelled) {
+      if (!cancelled && !done_) watch_for(interrupted);
+    });
+  }
+
   void set_up_engine(const std::string& device) {
     const auto source = engine::open_source(setup_.data, "");
     signature_ = engine::data_signature(*source);
@@ -188,6 +204,7 @@ class Coordinator {
   }
 
   void welcome(std::shared_ptr<Connection> connection) {
+    if (done_) return;
     connection_ = std::move(connection);
     connection_->handlers(
         {[this](const wire::Message& message) { handle(message); },
@@ -209,6 +226,7 @@ class Coordinator {
   }
 
   void handle(const wire::Message& message) {
+    if (done_) return;
     if (const auto* ready = message.body_as_Ready()) {
       result_.samples = ready->samples();
       return assign();
@@ -300,6 +318,7 @@ class Coordinator {
   }
 
   void stop() {
+    listener_->close();  // the agent would come again
     timer_.cancel();
     if (connection_) connection_->finish("the self-test is done");
     // What is still to be sent is sent, or is not.
@@ -315,6 +334,7 @@ class Coordinator {
   AgentConfig config_;
   boost::asio::io_context io_{1};
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer watch_timer_;
   std::optional<Listener> listener_;
   std::shared_ptr<Connection> connection_;
   std::string header_;
@@ -326,10 +346,10 @@ class Coordinator {
 
 }  // namespace
 
-LoopbackResult loopback_task(const std::string& device, std::chrono::seconds patience) {
+LoopbackResult loopback_task(const LoopbackOptions& options) {
   try {
     const TemporaryFolder folder;
-    return Coordinator(device, folder.path()).run(patience);
+    return Coordinator(options.device, folder.path()).run(options);
   } catch (const std::exception& e) {
     LoopbackResult result;
     result.failure = base::printable(e.what());

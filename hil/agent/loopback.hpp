@@ -4,6 +4,7 @@
 // coordinator on 127.0.0.1 with TLS and fresh certificates, is set up, trains, and sends its update
 // back. What comes back is held against the same task done without any of that.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -25,8 +26,14 @@ struct LoopbackResult {
   double largest_difference = 0;  // of its values
 };
 
-// `device` computes: cpu, cuda:0. Certificates lie in a temporary folder meanwhile. Never throws
-// for what goes wrong on the way: that is a result.
-LoopbackResult loopback_task(const std::string& device, std::chrono::seconds patience);
+struct LoopbackOptions {
+  std::string device = "cpu";  // that computes, or cuda:0
+  std::chrono::seconds patience{300};
+  const std::atomic<bool>* interrupted = nullptr;  // looked at now and then: then it has failed
+};
+
+// Certificates lie in a temporary folder meanwhile. Never throws for what goes wrong on the way:
+// that is a result.
+LoopbackResult loopback_task(const LoopbackOptions& options);
 
 }  // namespace convoy::hil

@@ -90,7 +90,7 @@ void show(const std::string& what) {
   std::fflush(stderr);
 }
 
-// The exit status: 1 where the task over the loopback failed.
+// The exit status: 1 where a part of it failed, which the report says.
 int test_itself(const convoy::hil::AgentConfig& config, const std::string& file, bool overwrite,
                 bool quick) {
   using namespace convoy;

@@ -144,19 +144,22 @@ struct Known {
 Known known_of(const Board& board, const AgentConfig& config) {
   Known known;
   known.device = config.type.empty() ? board.device : config.type;
+  const auto names = platforms::Catalogue::device_names();
+  if (!known.device.empty() && std::find(names.begin(), names.end(), known.device) == names.end()) {
+    throw base::UserError(fmt::format("--type: \"{}\" is not in the catalogue{}", known.device,
+                                      base::did_you_mean(known.device, names)));
+  }
   if (config.device == "cpu") {
     known.why_not = "the CPU computes; the catalogue's devices compute on their GPU";
     return known;
   }
-  base::Diagnostics problems;
-  platforms::Catalogue catalogue(".", problems);
-  const platforms::Device* device = known.device.empty() ? nullptr : catalogue.device(known.device);
-  if (device == nullptr) {
-    known.why_not = known.device.empty()
-                        ? "the board is none that the catalogue is known to have; --type names it"
-                        : fmt::format("\"{}\" is not in the catalogue", known.device);
+  if (known.device.empty()) {
+    known.why_not = "the board is none that the catalogue is known to have; --type names it";
     return known;
   }
+  base::Diagnostics problems;
+  platforms::Catalogue catalogue(".", problems);
+  const platforms::Device* device = catalogue.device(known.device);
   known.mode = catalogue_mode(board.power_mode, device->mode_names());
   if (known.mode.empty()) {
     known.why_not =
@@ -189,19 +192,26 @@ class Test {
       : options_(options),
         board_(read_board(options.config.sensors)),
         known_(known_of(board_, options.config)),
+        label_{"self-test-profile", options.config.device, "convoy-node --self-test",
+               options.quick},
         sensors_(Sensors::open({.root = options.config.sensors})),
         watch_(*sensors_) {}
 
   SelfTest run() {
     begin();
     idle();
-    profile();
-    steps();
+    try {
+      profile();
+      steps();
+    } catch (const std::exception& e) {  // out of memory, perhaps; the rest is of use
+      profile_failure_ = base::printable(e.what());
+      report_["profile_failure"] = profile_failure_;
+    }
     loopback();
     SelfTest test;
     test.json = report_.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     test.summary = summary();
-    test.good = loopback_.failure.empty();
+    test.good = loopback_.failure.empty() && profile_failure_.empty();
     return test;
   }
 
@@ -210,10 +220,14 @@ class Test {
     if (options_.progress) options_.progress(what);
   }
 
+  void check_interrupted() const {
+    if (options_.interrupted != nullptr && *options_.interrupted) throw engine::Stopped();
+  }
+
   void wait(std::chrono::milliseconds span) const {
     const auto until = std::chrono::steady_clock::now() + span;
     while (std::chrono::steady_clock::now() < until) {
-      if (options_.interrupted != nullptr && *options_.interrupted) throw engine::Stopped();
+      check_interrupted();
       std::this_thread::sleep_for(50ms);
     }
   }
@@ -226,6 +240,10 @@ class Test {
     report_["software"] = options_.software;
     report_["board"] = json_of(board_);
     report_["computes"] = options_.config.device;
+    report_["device"] = known_.machine ? known_.device : label_.name;
+    report_["power_mode"] = known_.machine ? known_.mode : "default";
+    put_text(report_, "not_in_the_catalogue", known_.why_not);
+    report_["rows"] = Json::array();
   }
 
   // Before anything is computed.
@@ -257,12 +275,7 @@ class Test {
       };
     }
     profile_ = engine::measure(measuring);
-    label_ = {(options_.config.name.empty() ? "self-test" : options_.config.name) + "-profile",
-              options_.config.device, "convoy-node --self-test", options_.quick};
     found_ = platforms::calibrate(profile_, label_);
-    report_["device"] = known_.machine ? known_.device : label_.name;
-    report_["power_mode"] = known_.machine ? known_.mode : "default";
-    put_text(report_, "not_in_the_catalogue", known_.why_not);
     report_["memory"] = {{"capacity_bytes", profile_.capacity},
                          {"capacity_from", profile_.capacity_note},
                          {"available_bytes", profile_.available},
@@ -310,8 +323,9 @@ class Test {
 
   void loopback() {
     say("a task over the loopback");
-    if (options_.interrupted != nullptr && *options_.interrupted) throw engine::Stopped();
-    loopback_ = loopback_task(options_.config.device, 300s);
+    loopback_ =
+        loopback_task({.device = options_.config.device, .interrupted = options_.interrupted});
+    check_interrupted();
     report_["loopback"] = json_of(loopback_);
   }
 
@@ -333,9 +347,12 @@ class Test {
                                      : "not compared: " + known_.why_not);
     for (const std::string& missing : sensors_->missing()) line("No sensor", missing);
     if (idle_w_) line("At rest", fmt::format("{:.2f} W", *idle_w_));
-    line("Steps", fmt::format("{} measured; its own profile predicts them with a median error of "
-                              "{:.1f} %",
-                              profile_.steps.size(), 100 * found_.median_error));
+    line("Steps",
+         profile_failure_.empty()
+             ? fmt::format("{} measured; its own profile predicts them with a median error "
+                           "of {:.1f} %",
+                           profile_.steps.size(), 100 * found_.median_error)
+             : "failed: " + profile_failure_);
     if (!by_catalogue_.empty()) {
       line("", fmt::format("the catalogue with {:.1f} %, nine of ten within {:.1f} %",
                            100 * platforms::error_quantile(by_catalogue_, 0.5),
@@ -356,12 +373,13 @@ class Test {
   const SelfTestOptions& options_;
   Board board_;
   Known known_;
+  platforms::ProfileLabel label_;  // the same for all: it is not to tell whose machine this is
   std::unique_ptr<Sensors> sensors_;
   Watch watch_;
   std::optional<double> idle_w_;
   std::vector<engine::ProfileCase> cases_;
   engine::Profile profile_;
-  platforms::ProfileLabel label_;
+  std::string profile_failure_;
   platforms::Calibration found_;
   std::vector<std::optional<double>> draws_;
   std::vector<platforms::Residual> by_catalogue_;

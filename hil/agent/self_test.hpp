@@ -16,7 +16,7 @@
 namespace convoy::hil {
 
 struct SelfTestOptions {
-  AgentConfig config;  // of it the name, the type, the device that computes, where sensors lie
+  AgentConfig config;  // of it the type, the device that computes, where sensors lie
   bool quick = false;  // some seconds: too inexact for use
   std::map<std::string, std::string> software;  // versions, as --version has them
   std::function<void(const std::string& what)> progress;
@@ -26,10 +26,11 @@ struct SelfTestOptions {
 struct SelfTest {
   std::string json;     // the report
   std::string summary;  // for people, some lines
-  bool good = true;     // the task over the loopback came back
+  bool good = true;     // the steps were measured, and the task over the loopback came back
 };
 
-// Throws engine::Stopped once it was interrupted, base::UserError where the device is not there.
+// Throws engine::Stopped once it was interrupted, base::UserError for a type that the catalogue
+// does not have. What fails on the way stands in the report.
 SelfTest self_test(const SelfTestOptions& options);
 
 }  // namespace convoy::hil

@@ -19,10 +19,10 @@
 #include "base/sparing_log.hpp"
 #include "base/text.hpp"
 #include "hil/bridge/desk.hpp"
-#include "hil/protocol/listener.hpp"
 #include "hil/bridge/peer.hpp"
 #include "hil/bridge/roster.hpp"
 #include "hil/bridge/sessions.hpp"
+#include "hil/protocol/listener.hpp"
 #include "hil/protocol/random_id.hpp"
 #include "sim/run/open_engine.hpp"
 

@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "sim/store/open_for_reading.hpp"
+#include "sim/store/reading.hpp"
 #include "sim/store/store.hpp"
 
 namespace convoy::sim {
@@ -49,7 +50,7 @@ std::uint64_t size_of(const std::filesystem::path& file) {
 }  // namespace
 
 ForeignStore::ForeignStore(const std::filesystem::path& file)
-    : database_(open_for_reading(file, writers_may_take)) {
+    : file_(file), database_(open_for_reading(file, writers_may_take)) {
   const std::uint64_t bytes = size_of(file);
   steps_left_ = (steps_in_any_case + steps_each_byte * bytes) / unit;
   const double seconds = seconds_in_any_case + static_cast<double>(bytes) / bytes_each_second;
@@ -65,6 +66,13 @@ ForeignStore::ForeignStore(const std::filesystem::path& file)
   sqlite3_progress_handler(handle, unit, count, this);
   database_.exec("PRAGMA cell_size_check = 1");
   check_tables(file, database_);
+}
+
+StoredRun ForeignStore::run() {
+  check_store(file_, database_);
+  StoredRun run = read_run(database_);
+  check_text(file_, "run", std::max(run.run.name.size(), run.run.schedule.size()));
+  return run;
 }
 
 int ForeignStore::count(void* self) {
@@ -95,12 +103,6 @@ void check_tables(const std::filesystem::path& file, SQLite::Database& database)
 std::string what_of(const SQLite::Exception& failure) {
   if (failure.getErrorCode() == SQLITE_INTERRUPT) {
     return "reading it takes longer than a store of its size can";
-  }
-  if (failure.getErrorCode() == SQLITE_IOERR) {
-    return fmt::format("{}, {}", base::printable(failure.what()),
-                       sqlite3_errstr(failure.getExtendedErrorCode()) == nullptr
-                           ? ""
-                           : std::to_string(failure.getExtendedErrorCode() >> 8));
   }
   return base::printable(failure.what());
 }

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <string>
 
+#include "sim/store/store.hpp"
+
 namespace convoy::sim {
 
 class ForeignStore {
@@ -21,10 +23,13 @@ class ForeignStore {
   ForeignStore& operator=(const ForeignStore&) = delete;
 
   [[nodiscard]] SQLite::Database& database() { return database_; }
+  // Of that moment as well. Throws StoreError where it is none of this version.
+  StoredRun run();
 
  private:
   static int count(void* self);
 
+  std::filesystem::path file_;
   SQLite::Database database_;
   std::uint64_t steps_left_;  // of SQLite's own machine, in units of `unit`
   std::chrono::steady_clock::time_point end_;

@@ -52,17 +52,20 @@ SQLite::Database open_for_reading(const std::filesystem::path& file,
   const auto end = std::chrono::steady_clock::now() + longest;
   while (true) {
     const bool waits = std::chrono::steady_clock::now() < end;
+    const auto before = identity(file);
     try {
-      const auto before = identity(file);
       SQLite::Database database =
           look(SQLite::Database(file, SQLite::OPEN_READONLY, static_cast<int>(longest.count())));
-      // Another run's file may have taken its place, and the log may be that one's.
-      if (identity(file) == before || !waits) return database;
+      if (identity(file) == before) return database;
+      // Another run's file has taken its place, and the log may be that one's.
+      if (!waits) {
+        throw StoreError(file.string() + ": other runs take its place all the time; try again");
+      }
     } catch (const SQLite::Exception& e) {
       const int code = e.getErrorCode();
       // IOERR: the log went away under its index.
       const bool in_use = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_PROTOCOL ||
-                          code == SQLITE_IOERR;
+                          code == SQLITE_IOERR || identity(file) != before;
       // A store in WAL mode wants its index beside it, even to be read.
       const bool no_index = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
       if (!no_index && (!in_use || !waits)) throw;

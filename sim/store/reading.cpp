@@ -103,21 +103,19 @@ std::filesystem::path store_under_way(const std::filesystem::path& folder) {
   return std::filesystem::exists(resumed) ? resumed : store_path(folder);
 }
 
+std::filesystem::path existing_store(const std::filesystem::path& folder) {
+  std::filesystem::path path = store_path(folder);
+  if (std::filesystem::exists(path)) return path;
+  throw StoreError(fmt::format("{}: there is no run here (no run.sqlite)", folder.string()));
+}
+
 StoredRun read_run(const std::filesystem::path& folder) {
-  const std::filesystem::path path = store_path(folder);
-  if (!std::filesystem::exists(path)) {
-    throw StoreError(fmt::format("{}: there is no run here (no run.sqlite)", folder.string()));
-  }
-  return read_run_file(path);
+  return read_run_file(existing_store(folder));
 }
 
 StoredRun read_run_file(const std::filesystem::path& path) {
   try {
-    ForeignStore store(path);
-    check_store(path, store.database());
-    StoredRun run = read_run(store.database());
-    check_text(path, "run", std::max(run.run.name.size(), run.run.schedule.size()));
-    return run;
+    return ForeignStore(path).run();
   } catch (const SQLite::Exception& e) {
     throw StoreError(
         fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
@@ -125,16 +123,12 @@ StoredRun read_run_file(const std::filesystem::path& path) {
 }
 
 Recording read_recording(const std::filesystem::path& folder) {
-  const std::filesystem::path path = store_path(folder);
-  if (!std::filesystem::exists(path)) {
-    throw StoreError(fmt::format("{}: there is no run there", folder.string()));
-  }
+  const std::filesystem::path path = existing_store(folder);
   try {
     ForeignStore store(path);
     SQLite::Database& database = store.database();
-    check_store(path, database);
     Recording recording;
-    const StoredRun stored = read_run(database);
+    const StoredRun stored = store.run();
     recording.run = stored.run;
     recording.status = stored.status;
     SQLite::Statement nodes(database,

@@ -21,6 +21,8 @@ namespace convoy::sim {
 constexpr int store_version = 6;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
+// Throws StoreError where there is none.
+std::filesystem::path existing_store(const std::filesystem::path& folder);
 // Where the run in a folder is written as it goes on: a resumed one beside the one before it.
 std::filesystem::path store_under_way(const std::filesystem::path& folder);
 std::string name_of(RunStatus status);

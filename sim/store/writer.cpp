@@ -150,6 +150,11 @@ class Inserter {
   SQLite::Statement reading_;
 };
 
+// Where a run is put down that begins, until it has all that readers ask of it.
+std::filesystem::path draft_of(const std::filesystem::path& store) {
+  return store.string() + ".begun";
+}
+
 void remove_log(const std::filesystem::path& path) {
   for (const char* suffix : {"-wal", "-shm", "-journal"})
     std::filesystem::remove(path.string() + suffix);
@@ -205,6 +210,25 @@ void leave_wal(SQLite::Database& database) {
     });
   } catch (const SQLite::Exception&) {  // all of it is in the file
   }
+}
+
+// `from`, whose log is empty, becomes `to`, at once: one of them is always there. What stands at
+// `to` goes; who opens it just before must neither read it without its log nor begin one in its
+// name.
+void take_place(const std::filesystem::path& from, const std::filesystem::path& to, bool durable) {
+  if (std::filesystem::exists(to)) {
+    try {
+      constexpr int longest_ms = 500;
+      SQLite::Database old = open_for_writing(to);
+      empty_the_log(old, longest_ms);
+      leave_wal(old);
+    } catch (const SQLite::Exception&) {  // it is none, or damaged: nobody reads it
+    }
+  }
+  remove_log(to);
+  std::filesystem::rename(from, to);
+  remove_log(from);
+  if (durable) base::sync_folder(to.parent_path());
 }
 
 [[noreturn]] void fail_for_readers(const std::filesystem::path& store) {
@@ -266,10 +290,10 @@ std::int64_t journal_entries(const std::filesystem::path& path, const std::strin
 void settle(const std::filesystem::path& path, const std::string& hash, const std::string& course) {
   const std::int64_t newer = journal_entries(beside(path), hash, course);
   if (newer >= 0 && newer >= journal_entries(path, hash, course)) {
-    remove_database(path);
-    std::filesystem::rename(beside(path), path);
+    take_place(beside(path), path, true);
   }
   remove_database(beside(path));
+  remove_database(draft_of(path));
   if (std::filesystem::exists(path) && is_blank_file(path)) remove_database(path);
 }
 
@@ -374,6 +398,7 @@ class StoreWriter::Impl {
   void prepare_folder(bool overwrite) {
     if (!overwrite) refuse_existing(path_.parent_path());
     remove_database(beside(path_));  // of a resumption that nobody goes on with
+    remove_database(draft_of(path_));
   }
 
   // False where nothing is there to be resumed: never begun, or killed before it began.
@@ -421,17 +446,10 @@ class StoreWriter::Impl {
     if (path_ == final_path_) {
       // It is there with all that readers ask of it, or not at all.
       {
-        SQLite::Database draft = open_for_writing(beside(path_), SQLite::OPEN_CREATE);
+        SQLite::Database draft = open_for_writing(draft_of(path_), SQLite::OPEN_CREATE);
         begin(draft, run, nodes);
       }
-      // Another takes its place: who opens it just before that must not begin a log in its name.
-      if (std::filesystem::exists(path_)) {
-        SQLite::Database old = open_for_writing(path_);
-        leave_wal(old);
-      }
-      remove_log(path_);
-      std::filesystem::rename(beside(path_), path_);
-      if (durable_) base::sync_folder(path_.parent_path());
+      take_place(draft_of(path_), path_, durable_);
     }
     database_ = std::make_unique<SQLite::Database>(open_for_writing(path_, SQLite::OPEN_CREATE));
     const bool begun = between_readers(readers_may_take, [this] {
@@ -497,10 +515,8 @@ class StoreWriter::Impl {
     {
       SQLite::Database old = open_for_writing(final_path_);
       if (!empty_the_log(old, readers_may_take_ms)) fail_for_readers(final_path_);
-      leave_wal(old);
     }
-    remove_log(final_path_);
-    std::filesystem::rename(path_, final_path_);  // at once: one of them is always there
+    take_place(path_, final_path_, durable_);
   }
 
   void hand_over() {

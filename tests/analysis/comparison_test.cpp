@@ -115,11 +115,11 @@ RunSummary run(const TemporaryFolder& folder, const std::string& schedule, std::
   return summary;
 }
 
-const ComparedFigure& figure(const Comparison& c, const std::string& key) {
+const ComparedFigure& figure(const Comparison& c, std::string_view key) {
   for (const ComparedFigure& f : c.figures) {
     if (f.name.key == key) return f;
   }
-  throw std::runtime_error(key);
+  throw std::runtime_error(std::string(key));
 }
 
 TEST(Comparison, PairsEqualSeeds) {

@@ -343,7 +343,9 @@ TEST_F(ForeignStores, WhateverIsInThemTheVerbsEnd) {
           << result.status << "\n"
           << result.output;
       if (result.status == 0) ++read;
-      if (result.status != 0) EXPECT_THAT(result.output, HasSubstr("convoy:"));
+      if (result.status != 0) {
+        EXPECT_THAT(result.output, HasSubstr("convoy:"));
+      }
     }
   }
   EXPECT_GT(read, 0);
@@ -443,7 +445,9 @@ TEST_F(ForeignRecordings, WhateverIsInThemAReplayEnds) {
     EXPECT_TRUE(result.status == 0 || result.status == 1 || result.status == 2)
         << result.status << "\n"
         << result.output;
-    if (result.status != 0) EXPECT_THAT(result.output, HasSubstr("convoy:"));
+    if (result.status != 0) {
+      EXPECT_THAT(result.output, HasSubstr("convoy:"));
+    }
   }
 }
 

@@ -30,7 +30,7 @@ class ReadOnly : public testing::Test {
         GTEST_SKIP() << "as root this needs setpriv, and a build that another user may run";
       }
     }
-    const std::string file = std::string(CONVOY_SOURCE) + "/tests/support/comparison/by-hand.toml";
+    const std::string file = CONVOY_SOURCE "/tests/support/comparison/by-hand.toml";
     const Output made = test::convoy(fmt::format("run {} --quiet -o {}", file, run().string()));
     ASSERT_EQ(made.status, 0) << made.err;
   }

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/diagnostics.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/profile.hpp"
 #include "hil/agent/loopback.hpp"
@@ -27,7 +28,7 @@ using testing::HasSubstr;
 
 // A task's way there and back, TLS and all, changes no bit.
 TEST(SelfTest, ATaskOverTheLoopbackHasTheBitsOfOneWithoutANetwork) {
-  const LoopbackResult result = loopback_task("cpu", std::chrono::seconds(120));
+  const LoopbackResult result = loopback_task({});
   ASSERT_EQ(result.failure, "");
   EXPECT_TRUE(result.same_bits) << result.largest_difference;
   EXPECT_EQ(result.largest_difference, 0);
@@ -39,7 +40,7 @@ TEST(SelfTest, ATaskOverTheLoopbackHasTheBitsOfOneWithoutANetwork) {
 }
 
 TEST(SelfTest, OfADeviceThatIsNotThereSaysWhy) {
-  EXPECT_THAT(loopback_task("cuda:7", std::chrono::seconds(20)).failure, HasSubstr("cuda:7"));
+  EXPECT_THAT(loopback_task({.device = "cuda:7"}).failure, HasSubstr("cuda:7"));
 }
 
 TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
@@ -64,7 +65,7 @@ TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   EXPECT_THAT(std::string(report["sensors"]["sources"]["power"]), HasSubstr("VDD_IN"));
   EXPECT_EQ(report["loopback"]["same_bits"], true);
   // Its CPU computed: none of the rows is the catalogue's device.
-  EXPECT_EQ(report["device"], "bench-profile");
+  EXPECT_EQ(report["device"], "self-test-profile");
   EXPECT_THAT(std::string(report["not_in_the_catalogue"]), HasSubstr("the CPU computes"));
 
   platforms::Measurements read;
@@ -85,12 +86,50 @@ TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   platforms::Catalogue catalogue(".", problems);
   const auto validation = platforms::validate(read, catalogue);
   ASSERT_FALSE(validation.groups.empty());
-  EXPECT_EQ(validation.groups[0].device, "bench-profile, by its own profile");
+  EXPECT_EQ(validation.groups[0].device, "self-test-profile, by its own profile");
   ASSERT_EQ(validation.groups[0].rows.size(), times);
   for (std::size_t i = 0; i < times; ++i) {
     EXPECT_NEAR(validation.groups[0].rows[i].predicted / double(report["rows"][i]["by_profile"]), 1,
                 2e-3);  // the file has four digits
   }
+}
+
+// A second task would count into the first one's figures.
+TEST(SelfTest, TheLoopbackEndsWithItsTask) {
+  for (int i = 0; i < 3; ++i) {
+    const LoopbackResult result = loopback_task({});
+    ASSERT_EQ(result.failure, "");
+    EXPECT_LT(result.loss, 3) << "of ten classes chance is 2.3: it must not diverge";
+  }
+  const std::atomic<bool> interrupted = true;
+  EXPECT_THAT(loopback_task({.interrupted = &interrupted}).failure, HasSubstr("interrupted"));
+}
+
+TEST(SelfTest, ATypeThatNobodyKnowsIsRefusedFirst) {
+  SelfTestOptions options;
+  options.config.type = "jetson-orin-nano-8g";
+  try {
+    self_test(options);
+    FAIL() << "it was taken";
+  } catch (const base::UserError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("jetson-orin-nano-8gb"));
+  }
+}
+
+TEST(SelfTest, WhatFailsLeavesTheRestOfTheReport) {
+  const Machine machine;
+  machine.write_memory();
+  SelfTestOptions options;
+  options.quick = true;
+  options.config.sensors = machine.path("");
+  options.config.device = "cuda:7";
+  const SelfTest done = self_test(options);
+  EXPECT_FALSE(done.good);
+  const json report = json::parse(done.json);
+  EXPECT_THAT(std::string(report["profile_failure"]), HasSubstr("cuda:7"));
+  EXPECT_EQ(report["loopback"]["good"], false);
+  EXPECT_TRUE(report["rows"].empty());
+  EXPECT_TRUE(report["sensors"]["sources"].contains("memory"));
 }
 
 TEST(SelfTest, IsStoppedBetweenTwoMeasurements) {

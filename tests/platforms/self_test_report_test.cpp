@@ -80,6 +80,9 @@ TEST(SelfTestReport, RowsAreStepsOfTheDeviceThatItNames) {
   EXPECT_EQ(step_of(all.rows[0]).kernels.size(), cost.kernels.size());
   EXPECT_EQ(all.rows[2].metric, Measurement::Metric::idle_power);
   EXPECT_EQ(all.rows[2].value, 3.5);
+  EXPECT_TRUE(all.remarks.empty());
+  given["quick"] = true;
+  EXPECT_THAT(read(given).remarks, testing::ElementsAre(HasSubstr("too inexact")));
 }
 
 TEST(SelfTestReport, WhatIsOddIsNamed) {
@@ -103,6 +106,10 @@ TEST(SelfTestReport, WhatIsOddIsNamed) {
   json shallow = report();
   shallow["rows"][0]["rate"] = 0.5;
   EXPECT_THAT(refusal(shallow), HasSubstr("raise the rate"));
+  EXPECT_THAT(with("unit", "ms"), HasSubstr("rows.1.unit"));
+  json path = report();
+  path["device"] = "../mine.toml";
+  EXPECT_THAT(refusal(path), HasSubstr("device"));
   json without = report();
   without.erase("device");
   EXPECT_THAT(refusal(without), HasSubstr("device"));
@@ -142,6 +149,19 @@ TEST(SelfTestReport, ItsOwnProfileStandsForADeviceThatNobodyKnows) {
   const Measurements again = read(given);
   EXPECT_NEAR(all.groups[0].rows[0].predicted / seconds(step_of(again.rows[0]), machine), 1, 2e-3);
 
+  // The next report's profile is called the same, and is another one.
+  json other = given;
+  own.dense_overhead = Figure{1e7, Origin::measured, ""};
+  other["profile"] = to_toml(own, {"measured"});
+  Measurements both = read(given);
+  read_report(other.dump(), "s.json", both);
+  const Validation of_both = validate(std::move(both), catalogue);
+  ASSERT_EQ(of_both.groups.size(), 2U);
+  EXPECT_NE(of_both.groups[0].rows[0].predicted, of_both.groups[1].rows[0].predicted);
+
+  own.name = "jetson-nano";  // which the catalogue has
+  given["profile"] = to_toml(own, {"measured"});
+  EXPECT_THAT(refusal(given), HasSubstr("is the catalogue's"));
   given["profile"] = "name = 3";
   EXPECT_THAT(refusal(given), HasSubstr("r.json: profile"));
   given.erase("profile");
