@@ -52,7 +52,8 @@ TEST(TomlDepth, WhateverGoesTooDeepIsRefused) {
       EXPECT_THAT(problems_of(ways[way](depth)), HasSubstr("nested deeper than 100 levels"))
           << "way " << way << ", " << depth;
     }
-    if (way != 11) EXPECT_EQ(problems_of(ways[way](20)), "") << "way " << way;
+    if (way == 11) continue;
+    EXPECT_EQ(problems_of(ways[way](20)), "") << "way " << way;
   }
   EXPECT_THAT(problems_of("x = 1\n" + repeated("a.", 200)), HasSubstr("x.toml:2"));
 }

@@ -24,7 +24,9 @@ std::shared_ptr<const Rule> rule(const std::string& keys, std::string* problems 
   base::TableReader reader(table, "schedule", found);
   auto made = read_aggregation(reader).rule;
   if (problems != nullptr) *problems = found.str();
-  if (problems == nullptr) EXPECT_EQ(found.str(), "");
+  if (problems == nullptr) {
+    EXPECT_EQ(found.str(), "");
+  }
   return made;
 }
 

@@ -62,7 +62,7 @@ double resident_mb(pid_t process) {
 class Soak : public testing::Test, protected test::TestbedRun {};
 
 TEST_F(Soak, DISABLED_ManyAgentsAtTinyTasksLoseNothing) {
-  const int agents = setting("CONVOY_SOAK_AGENTS", 200);
+  const int number = setting("CONVOY_SOAK_AGENTS", 200);
   const int processes = setting("CONVOY_SOAK_PROCESSES", 4);
   const int seconds = setting("CONVOY_SOAK_S", 120);
   std::string text = fmt::format(R"(
@@ -91,8 +91,8 @@ keep_updates = false
 rounds = 1000000
 [fleet]
 )",
-                                 8 * agents);
-  for (int i = 0; i < agents; ++i) {
+                                 8 * number);
+  for (int i = 0; i < number; ++i) {
     text += fmt::format(
         "[[fleet.nodes]]\nname = \"n-{}\"\ndevice = \"jetson-orin-nano-8gb\"\nbackend = \"hil\"\n",
         i);
@@ -102,7 +102,7 @@ rounds = 1000000
   std::vector<pid_t> children;
   for (int p = 0; p < processes; ++p) {
     const pid_t child = ::fork();
-    if (child == 0) be_agents(port, agents * p / processes, agents * (p + 1) / processes);
+    if (child == 0) be_agents(port, number * p / processes, number * (p + 1) / processes);
     children.push_back(child);
   }
   auto& real = coordinator("real");
@@ -141,7 +141,7 @@ rounds = 1000000
   fmt::print(
       "{} agents, {} s: {} tasks of {} nodes, {} failed, {} lost; the coordinator {:.0f} MB "
       "at first and {:.0f} MB at most, {} processes of agents {:.0f} MB\n",
-      agents, seconds, count("SELECT COUNT(*) FROM task WHERE node > 0"),
+      number, seconds, count("SELECT COUNT(*) FROM task WHERE node > 0"),
       count("SELECT COUNT(DISTINCT node) FROM task WHERE node > 0"),
       count("SELECT COUNT(*) FROM task WHERE node > 0 AND outcome NOT IN ('aggregated', "
             "'buffered', 'run_ended', 'cancelled')"),
@@ -151,7 +151,7 @@ rounds = 1000000
   EXPECT_EQ(count("SELECT COUNT(*) FROM task WHERE outcome IN ('failed', 'refused', 'timed_out', "
                   "'out_of_memory', 'diverged')"),
             "0");
-  EXPECT_EQ(count("SELECT COUNT(DISTINCT node) FROM task WHERE node > 0"), std::to_string(agents));
+  EXPECT_EQ(count("SELECT COUNT(DISTINCT node) FROM task WHERE node > 0"), std::to_string(number));
   EXPECT_LT(most_mb, 2000);
 }
 

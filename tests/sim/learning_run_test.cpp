@@ -300,16 +300,16 @@ TEST_F(LearningRun, ACheckpointThatHasRottedIsNamed) {
   }
   ASSERT_GT(files.size(), 2U);
   for (std::size_t trial = 0; trial < 6; ++trial) {
-    const std::filesystem::path& file = files[trial < 2 ? trial : random.below(files.size())];
-    const std::string whole = test::read_file(file.string());
+    const std::filesystem::path& rotting = files[trial < 2 ? trial : random.below(files.size())];
+    const std::string whole = test::read_file(rotting.string());
     std::string rotten = whole;
     const std::size_t at = random.below(whole.size());
     rotten[at] = static_cast<char>(rotten[at] ^ (1 << random.below(8)));
-    std::ofstream(file, std::ios::binary) << rotten;
+    std::ofstream(rotting, std::ios::binary) << rotten;
     const Output output = run("r", "--resume");
-    EXPECT_EQ(output.status, 2) << file << ", byte " << at;
-    EXPECT_THAT(output.err, HasSubstr(file.filename().string())) << "byte " << at;
-    std::ofstream(file, std::ios::binary) << whole;
+    EXPECT_EQ(output.status, 2) << rotting << ", byte " << at;
+    EXPECT_THAT(output.err, HasSubstr(rotting.filename().string())) << "byte " << at;
+    std::ofstream(rotting, std::ios::binary) << whole;
   }
   EXPECT_EQ(run("r", "--resume").status, 0);
 }

@@ -3,8 +3,10 @@
 // Counts the bytes of all tensors on the host: stands before LibTorch's own allocator.
 
 #include <c10/core/Allocator.h>
+#include <torch/csrc/api/include/torch/version.h>
 
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <unordered_map>
 
@@ -22,12 +24,22 @@ class CountingAllocator : public c10::Allocator {
     return *allocator;
   }
 
-  c10::DataPtr allocate(std::size_t bytes) const override {
+// LibTorch 2 (2.6 was tried).
+#if TORCH_VERSION_MAJOR >= 2
+  c10::DataPtr allocate(std::size_t bytes) override { return counted(bytes); }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
+#else
+  c10::DataPtr allocate(std::size_t bytes) const override { return counted(bytes); }
+#endif
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+
+  c10::DataPtr counted(std::size_t bytes) const {
     void* memory = bytes == 0 ? nullptr : behind_->raw_allocate(bytes);
     count(memory, static_cast<std::int64_t>(bytes));
     return {memory, memory, &give_back, c10::Device(c10::kCPU)};
   }
-  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
 
   [[nodiscard]] std::int64_t live() const {
     const std::lock_guard lock(mutex_);
