@@ -1,6 +1,7 @@
 #include "tests/support/files.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -35,8 +36,7 @@ Output convoy(const std::string& arguments) {
   const TemporaryFolder folder;
   const std::string out = (folder.path() / "out").string();
   const std::string err = (folder.path() / "err").string();
-  const std::string command =
-      std::string(CONVOY_BINARY) + " " + arguments + " >" + out + " 2>" + err;
+  const std::string command = fmt::format("{} {} >{} 2>{}", CONVOY_BINARY, arguments, out, err);
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), read_file(out),
           read_file(err)};

@@ -3,6 +3,7 @@
 #include "hil/testbed/certificates.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -418,7 +419,7 @@ TEST(Names, TextOfAPeerIsMadeFitForALog) {
   const std::string hostile("a\x1b[31m\n\xc3\xa9\0b\x7f", 12);
   EXPECT_EQ(clean_for_log(hostile), "a?[31m" + std::string(4, '?') + "b?");
   EXPECT_EQ(clean_for_log(std::string(200, 'x')), std::string(200, 'x'));
-  EXPECT_EQ(clean_for_log(std::string(201, 'x')), std::string(197, 'x') + "...");
+  EXPECT_EQ(clean_for_log(std::string(201, 'x')), fmt::format("{}...", std::string(197, 'x')));
 }
 
 class Files : public testing::Test {
