@@ -41,7 +41,7 @@ double run_bare(const Pattern& pattern) {
   zone->seal();
   const int each = pattern.tasks / pattern.in_flight;
   for (int i = 0; i < pattern.in_flight; ++i) {
-    sg::Actor::create("worker", hosts[static_cast<std::size_t>(i)], [&, i] {
+    sim::add_actor("worker", hosts[static_cast<std::size_t>(i)], [&, i] {
       for (int k = 0; k < each; ++k) {
         const auto at =
             (static_cast<std::size_t>(i) +

@@ -1,5 +1,6 @@
 #include "engine/learning/devices.hpp"
 
+#include <ATen/Version.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -23,7 +24,10 @@ at::Device device_of(const std::string& name) {
   throw base::UserError(fmt::format("--device {}: this LibTorch was built without it", name));
 }
 
-void quiet_blas() {
+bool uses_onednn() { return at::get_mkldnn_version().find(" v3.") == std::string::npos; }
+
+void set_up_libraries() {
+  if (!uses_onednn()) at::globalContext().setUserEnabledMkldnn(false);
   for (const char* name : {"libopenblas.so.0", "libblas.so.3"}) {
     void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
     if (library == nullptr) continue;

@@ -11,8 +11,15 @@ namespace convoy::engine {
 // "cpu", "cuda", "cuda:1". Throws base::UserError where it is not there.
 at::Device device_of(const std::string& name);
 
-// Matrix products stay in the caller's thread: OpenBLAS starts threads of its own, whatever
-// LibTorch is told.
-void quiet_blas();
+// What LibTorch's own libraries are told before anything is computed. Matrix products stay in the
+// caller's thread: OpenBLAS starts threads of its own, whatever LibTorch is told. And oneDNN 3 is
+// not used: see uses_onednn().
+void set_up_libraries();
+
+// False for oneDNN 3. What its convolutions give in version 3.7.2 (Debian 13, LibTorch 2.6) depends
+// on memory that nobody has set, where channels do not fill its blocks of 16: in a process that has
+// run for a while that is NaN now and then. (tests/engine/learning/unset_memory_test.cpp; 2.6.3 is
+// in order, no other was tried.) Convolutions are then LibTorch's own, by way of OpenBLAS.
+bool uses_onednn();
 
 }  // namespace convoy::engine

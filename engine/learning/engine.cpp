@@ -33,7 +33,7 @@ class LibTorchEngine : public Engine {
               .parts = options.parts,
               .evaluation_batch = options.evaluation_batch},
         full_depth_(options.full_depth) {
-    quiet_blas();
+    set_up_libraries();
     if (!shop_.rules.aggregation.rule) shop_.rules.aggregation.rule = default_rule();
     const Normalization normalization = normalization_of(*options.train);
     shop_.train.emplace(options.train, *options.architecture, normalization, shop_.device);

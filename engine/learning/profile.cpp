@@ -397,7 +397,7 @@ double half_precision(const at::Device& device) {
 
 at::Device prepared(const ProfileOptions& options) {
   const at::Device device = device_of(options.device);
-  quiet_blas();
+  set_up_libraries();
   at::set_num_threads(1);
   return device;
 }

@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "engine/learning/devices.hpp"
+
 namespace {
 
 // OpenBLAS says what it is and which kernels it has chosen; of any other the file is told.
@@ -35,5 +37,5 @@ std::string blas() {
 extern "C" void convoy_library_facts(std::map<std::string, std::string>& facts) {
   facts["libtorch"] = TORCH_VERSION;
   facts["blas"] = blas();
-  facts["onednn"] = at::get_mkldnn_version();
+  facts["onednn"] = at::get_mkldnn_version() + (convoy::engine::uses_onednn() ? "" : ", not used");
 }

@@ -66,6 +66,15 @@ void on_completion(Done done) {
 #endif
 }
 
+template <class Code>
+void add_actor(const std::string& name, simgrid::s4u::Host* host, Code code) {
+#if CONVOY_SIMGRID_4
+  simgrid::s4u::Engine::get_instance()->add_actor(name, host, code);
+#else
+  simgrid::s4u::Actor::create(name, host, code);
+#endif
+}
+
 template <class ActivityPtr>
 void start(const ActivityPtr& activity) {
 #if CONVOY_SIMGRID_4

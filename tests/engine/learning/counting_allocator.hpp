@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace convoy::engine::test {
@@ -37,6 +38,7 @@ class CountingAllocator : public c10::Allocator {
 
   c10::DataPtr counted(std::size_t bytes) const {
     void* memory = bytes == 0 ? nullptr : behind_->raw_allocate(bytes);
+    if (filling_ && memory != nullptr) std::memset(memory, *filling_, bytes);
     count(memory, static_cast<std::int64_t>(bytes));
     return {memory, memory, &give_back, c10::Device(c10::kCPU)};
   }
@@ -49,6 +51,8 @@ class CountingAllocator : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     return peak_;
   }
+  // All bytes of what is allocated from now on; nothing: it is left as it is.
+  void fill_with(std::optional<int> byte) { filling_ = byte; }
   // The peak starts again from what lives now; gives that.
   std::int64_t restart_peak() {
     const std::lock_guard lock(mutex_);
@@ -82,6 +86,7 @@ class CountingAllocator : public c10::Allocator {
   }
 
   c10::Allocator* behind_;
+  std::optional<int> filling_;
   mutable std::mutex mutex_;
   mutable std::unordered_map<void*, std::int64_t> sizes_;
   mutable std::int64_t live_ = 0;

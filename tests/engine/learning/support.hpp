@@ -6,6 +6,7 @@
 
 #include "base/random.hpp"
 #include "engine/api/engine.hpp"
+#include "engine/learning/devices.hpp"
 #include "engine/learning/network.hpp"
 
 namespace convoy::engine::test {
@@ -42,6 +43,9 @@ inline std::vector<ModelOptions> small_models() {
 inline Layout layout_of(const ModelOptions& options) {
   return Layout(std::make_shared<const Architecture>(make_architecture(options)));
 }
+
+// As the engine does, for tests of its parts.
+inline const bool libraries_are_set_up = (set_up_libraries(), true);
 
 // All zero: for what depends on their shapes alone. Large networks take seconds to be drawn.
 inline Tensors zero_weights(const Layout& layout) {
