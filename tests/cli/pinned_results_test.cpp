@@ -137,6 +137,13 @@ class PinnedResults : public testing::TestWithParam<Pinned> {
       "tests/cli/pinned_results_test.cpp and say in the commit why; else "
       "tests/support/compare_builds.py shows which rows differ";
 
+  void SetUp() override {
+    if (test::library("simgrid") != test::pinned_simgrid) {
+      GTEST_SKIP() << "times are pinned with SimGrid " << test::pinned_simgrid << ", this is "
+                   << test::library("simgrid");
+    }
+  }
+
   void check(const Pinned& run, const std::filesystem::path& out) const {
     const std::string times = times_of(out);
     if (run.times == Times::same_everywhere) {

@@ -37,6 +37,16 @@ std::string weights_of(const std::filesystem::path& folder) {
   return header == 0 ? "" : file.substr(std::min<std::size_t>(file.size(), sizeof header + header));
 }
 
+std::string library(const std::string& name) {
+  static const std::string said = convoy("--version").out;
+  std::istringstream lines(said);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(name + " ")) continue;
+    return line.substr(line.find_first_not_of(' ', name.size()));
+  }
+  return "";
+}
+
 std::string kind_of_cpu() {
   const std::set<std::string> fields = {"vendor_id", "cpu family", "model", "cache size"};
   std::ifstream in("/proc/cpuinfo");
@@ -62,6 +72,8 @@ std::string kind_of_cpu() {
        {"OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"}) {
     if (const char* value = std::getenv(variable)) kind += fmt::format(" {}={}", variable, value);
   }
+  const std::string torch = library("libtorch");
+  if (torch != "1.13.0") kind += " LibTorch " + torch;
   return kind;
 }
 

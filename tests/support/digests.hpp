@@ -15,6 +15,11 @@ std::string exact_rows(SQLite::Database& database, const std::string& sql);
 // The numbers of a run's model.safetensors; the header in front of them says where they came from.
 std::string weights_of(const std::filesystem::path& folder);
 
+// Its version, as `convoy --version` says it: "simgrid", "libtorch".
+std::string library(const std::string& name);
+// With another one the last bits of virtual times are others.
+constexpr const char* pinned_simgrid = "3.32.0";
+
 // All that BLAS, oneDNN and LibTorch look at when they pick their kernels and cut their blocks.
 std::string kind_of_cpu();
 
