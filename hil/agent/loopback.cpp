@@ -347,14 +347,21 @@ class Coordinator {
 }  // namespace
 
 LoopbackResult loopback_task(const LoopbackOptions& options) {
+  LoopbackResult result;
   try {
     const TemporaryFolder folder;
-    return Coordinator(options.device, folder.path()).run(options);
+    result = Coordinator(options.device, folder.path()).run(options);
   } catch (const std::exception& e) {
-    LoopbackResult result;
     result.failure = base::printable(e.what());
-    return result;
   }
+  // Where temporary files lie may tell whose machine this is.
+  std::error_code none;
+  const std::string place = std::filesystem::temp_directory_path(none).string();
+  for (std::size_t at = 0;
+       !place.empty() && (at = result.failure.find(place)) != std::string::npos;) {
+    result.failure.replace(at, place.size(), "TMPDIR");
+  }
+  return result;
 }
 
 }  // namespace convoy::hil

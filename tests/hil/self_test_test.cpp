@@ -43,6 +43,19 @@ TEST(SelfTest, OfADeviceThatIsNotThereSaysWhy) {
   EXPECT_THAT(loopback_task({.device = "cuda:7"}).failure, HasSubstr("cuda:7"));
 }
 
+TEST(SelfTest, AFailureDoesNotTellWhereTemporaryFilesLie) {
+  const test::TemporaryFolder folder;
+  const std::string place = folder.path() / "of-somebody";
+  folder.write("of-somebody", "a file, where a folder is needed");
+  const char* before = ::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  ::setenv("TMPDIR", place.c_str(), 1);
+  const LoopbackResult result = loopback_task({});
+  kept.empty() ? ::unsetenv("TMPDIR") : ::setenv("TMPDIR", kept.c_str(), 1);
+  EXPECT_NE(result.failure, "");
+  EXPECT_EQ(result.failure.find("of-somebody"), std::string::npos) << result.failure;
+}
+
 TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   const Machine machine;
   machine.write("proc/device-tree/model", "NVIDIA Jetson Orin Nano Developer Kit");
