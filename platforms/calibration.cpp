@@ -102,7 +102,7 @@ class Search {
  public:
   Search(const std::vector<Observation>& observations, std::vector<Knob> knobs,
          const Ceilings& most)
-      : observations_(observations), knobs_(std::move(knobs)) {
+      : observations_(observations), knobs_(std::move(knobs)), turned_(knobs_.size(), true) {
     for (const Knob& knob : knobs_) {
       origin_.push_back(std::log(read(knob, observations.front().machine)));
       const bool known = knob.kind == Knob::Kind::efficiency && knob.number == Number::fp32;
@@ -115,10 +115,34 @@ class Search {
       machine_of_.push_back(static_cast<std::size_t>(found - machines_.begin()));
       if (found == machines_.end()) machines_.push_back(o.machine);
     }
+    own_machines_ = machines_;
   }
 
-  // From several beginnings, since there are hollows.
+  // From several beginnings, since there are hollows. What the steps do not tell stays as each
+  // machine has it, and the rest is searched once more beside that.
   Point found() {
+    Point best = from_several_beginnings();
+    std::vector<bool> told;
+    for (std::size_t i = 0; i < knobs_.size(); ++i) told.push_back(is_told(best, i));
+    turned_ = told;
+    machines_ = own_machines_;
+    for (std::size_t i = 0; i < knobs_.size(); ++i) {
+      if (!told[i]) best[i] = origin_[i];
+    }
+    descend(best);
+    return best;
+  }
+
+  [[nodiscard]] double value(const Point& p, std::size_t i) const {
+    const double v = std::exp(p[i]);
+    return is_share(knobs_[i]) ? std::clamp(v, smallest_share, most_[i]) : v;
+  }
+  // After found(): the steps tell this figure.
+  [[nodiscard]] bool told(std::size_t i) const { return turned_[i]; }
+  [[nodiscard]] const std::vector<Knob>& knobs() const { return knobs_; }
+
+ private:
+  Point from_several_beginnings() {
     Point best = origin_;
     double least = std::numeric_limits<double>::infinity();
     const std::size_t launch = place(Knob::Kind::launch_overhead);
@@ -138,12 +162,8 @@ class Search {
     return best;
   }
 
-  [[nodiscard]] double value(const Point& p, std::size_t i) const {
-    const double v = std::exp(p[i]);
-    return is_share(knobs_[i]) ? std::clamp(v, smallest_share, most_[i]) : v;
-  }
-  // Do the steps tell this figure? Turned a little it changes what they cost.
-  bool told(const Point& p, std::size_t i) {
+  // Turned a little it changes what the steps cost.
+  bool is_told(const Point& p, std::size_t i) {
     constexpr double stride = 0.2;
     constexpr double worth_telling = 1e-5;
     const double here = of_steps(p);
@@ -154,9 +174,7 @@ class Search {
     }
     return false;
   }
-  [[nodiscard]] const std::vector<Knob>& knobs() const { return knobs_; }
 
- private:
   [[nodiscard]] std::size_t place(Knob::Kind kind) const {
     std::size_t i = 0;
     while (i < knobs_.size() && knobs_[i].kind != kind) ++i;
@@ -177,6 +195,7 @@ class Search {
   double of_steps(const Point& p) {
     constexpr double small = 0.05;
     for (std::size_t i = 0; i < knobs_.size(); ++i) {
+      if (!turned_[i]) continue;
       for (Machine& m : machines_) turn(knobs_[i], value(p, i), m);
     }
     double sum = 0;
@@ -208,10 +227,11 @@ class Search {
         moved = true;
       };
       for (std::size_t i = 0; i < p.size(); ++i) {
+        if (!turned_[i]) continue;
         for (const double s : {stride, -stride}) {
           attempt(i, s, i, 0);
           for (std::size_t j = 0; j < p.size(); ++j) {
-            if (j != i) attempt(i, s, j, s);
+            if (j != i && turned_[j]) attempt(i, s, j, s);
           }
         }
       }
@@ -223,8 +243,10 @@ class Search {
   const std::vector<Observation>& observations_;
   std::vector<Knob> knobs_;
   std::vector<double> most_;  // of each knob that is a share
+  std::vector<bool> turned_;  // by knob; the others stay as each machine has them
   Point origin_;
-  std::vector<Machine> machines_;        // one for each mode
+  std::vector<Machine> machines_;      // one for each mode
+  std::vector<Machine> own_machines_;  // the same as they were
   std::vector<std::size_t> machine_of_;  // by observation
 };
 
@@ -241,7 +263,7 @@ Fit fit_below(const std::vector<Observation>& observations, const Ceilings& most
   for (std::size_t i = 0; i < p.size(); ++i) {
     Knob knob = search.knobs()[i];
     knob.value = search.value(p, i);
-    knob.fitted = search.told(p, i);
+    knob.fitted = search.told(i);
     result.knobs.push_back(knob);
   }
   for (const Observation& o : observations) {
@@ -371,7 +393,9 @@ bool same_place(const Knob& a, const Knob& b) {
 }  // namespace
 
 Machine Fit::on(Machine machine) const {
-  for (const Knob& knob : knobs) turn(knob, knob.value, machine);
+  for (const Knob& knob : knobs) {
+    if (knob.fitted) turn(knob, knob.value, machine);
+  }
   return machine;
 }
 
@@ -442,10 +466,12 @@ std::vector<Observation> beginning(const std::vector<Observation>& observations)
   const Fit found = fit(from);
   for (std::size_t i = 0; i < found.knobs.size(); ++i) {
     const Knob& knob = found.knobs[i];
-    const double own = read(knob, observations.front().machine);
-    // The search is by logarithms: what the device does without is searched from the usual.
-    if (knob.fitted || own <= 0) continue;
-    for (Observation& o : from) turn(knob, own, o.machine);
+    if (knob.fitted) continue;
+    for (std::size_t k = 0; k < from.size(); ++k) {
+      // The search is by logarithms: what the device does without is searched from the usual.
+      const double own = read(knob, observations[k].machine);
+      if (own > 0) turn(knob, own, from[k].machine);
+    }
   }
   return from;
 }

@@ -46,8 +46,8 @@ struct Knob {
   engine::Number number = engine::Number::fp32;       // efficiency, of the memory also
   engine::OpClass op = engine::OpClass::elementwise;  // efficiency
   double value = 0;
-  // The measurements tell it: turned a little, it changes their errors. Otherwise it is about where
-  // the search began.
+  // The measurements tell it: turned a little, it changes their errors. Otherwise `value` is the
+  // first machine's own, and each machine keeps its own.
   bool fitted = false;
 };
 
@@ -57,7 +57,7 @@ struct Fit {
   double median_error = 0;  // of the steps, absolute, as a share of the measured time
   double worst_error = 0;
 
-  // A machine of the same device with these figures.
+  // A machine of the same device with the figures that were fitted.
   [[nodiscard]] Machine on(Machine machine) const;
   // Writes what was fitted into the device, with that note, and touches nothing else. Gives what
   // stays as it was, since the measurements say nothing of it: "attention efficiency 0.2
