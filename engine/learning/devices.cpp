@@ -4,6 +4,9 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <malloc.h>
+
+#include <cstdlib>
 
 #include "base/diagnostics.hpp"
 
@@ -26,7 +29,21 @@ at::Device device_of(const std::string& name) {
 
 bool uses_onednn() { return at::get_mkldnn_version().find(" v3.") == std::string::npos; }
 
+// By itself glibc gives what a layer needs back to the system after each layer, and takes it, page
+// by page, for the next one; in heaps of a thread's own it does so whatever it is told.
+static void keep_memory_between_layers() {
+#ifdef __GLIBC__
+  constexpr int largest_block = 32 << 20;  // the most that glibc takes; beyond it blocks are mapped
+  constexpr int most_kept = 256 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, largest_block);
+  ::mallopt(M_TRIM_THRESHOLD, most_kept);
+  if (std::getenv("MALLOC_ARENA_MAX") == nullptr)
+    ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe)
+#endif
+}
+
 void set_up_libraries() {
+  keep_memory_between_layers();
   if (!uses_onednn()) at::globalContext().setUserEnabledMkldnn(false);
   for (const char* name : {"libopenblas.so.0", "libblas.so.3"}) {
     void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
