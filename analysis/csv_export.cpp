@@ -1,8 +1,9 @@
 #include "analysis/csv_export.hpp"
 
-#include <array>
 #include <ostream>
 #include <string>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "analysis/idle.hpp"
@@ -11,55 +12,58 @@
 #include "analysis/rounds.hpp"
 #include "base/csv.hpp"
 #include "base/files.hpp"
+#include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
 namespace {
 
 // Times are virtual seconds, shares 0 to 1, staleness counts versions.
-constexpr std::array<std::pair<const char*, const char*>, 10> tables = {{
-    {"run",
-     "SELECT name, schedule, seed, scenario_hash, version, world, status, cause, virtual_time_s "
-     "FROM run"},
-    {"node",
-     "SELECT id, name, device, mode, link, backend, memory_bytes, samples AS samples_count, "
-     "batch AS batch_samples, busy_s, communicating_s, waiting_s, away_s, bytes_in AS in_bytes, "
-     "bytes_out AS out_bytes, peak_memory_bytes, energy_j, tasks AS tasks_count, "
-     "tasks_failed AS tasks_failed_count FROM node ORDER BY id"},
-    {"task",
-     "SELECT t.id, t.node, n.name AS node_name, t.label, t.kind, t.rate AS rate_share, "
-     "t.samples AS samples_count, t.base_version, t.assigned_s, t.ended_s, t.outcome, "
-     "t.aggregated_version, t.staleness AS staleness_versions, t.consumed_by, "
-     "t.published_version, t.busy_s, t.communicating_s, "
-     "t.bytes_down AS down_bytes, t.bytes_up AS up_bytes, t.flops AS work_flop, t.energy_j, "
-     "t.kept AS kept_share, t.loss, t.local_accuracy AS local_accuracy_share, "
-     "t.share AS aggregation_share FROM task t LEFT JOIN node n ON n.id = t.node ORDER BY t.id"},
-    {"activity",
-     "SELECT a.task, a.activity, a.iteration, a.attempt, a.kind, a.label, a.node, "
-     "n.name AS node_name, a.peer, p.name AS peer_name, a.ready_s, a.start_s, a.end_s, "
-     "a.bytes AS moved_bytes, a.flops AS work_flop, a.energy_j, a.real, a.predicted_s, a.cause "
-     "FROM activity a LEFT JOIN node n ON n.id = a.node LEFT JOIN node p ON p.id = a.peer "
-     "ORDER BY a.rowid"},
-    {"aggregation",
-     "SELECT version, task, start_s, end_s, updates AS updates_count, samples AS samples_count, "
-     "staleness_mean AS staleness_mean_versions, staleness_max AS staleness_max_versions, "
-     "coverage_min AS coverage_min_updates, untrained AS untrained_share FROM aggregation "
-     "ORDER BY version"},
-    {"evaluation",
-     "SELECT version, time_s, exit, blocks AS blocks_count, judged, loss, top1 AS top1_share, "
-     "top5 AS top5_share, f1 AS f1_share, untrained AS untrained_share, bytes AS moved_bytes, "
-     "energy_j, energy_server_j FROM evaluation ORDER BY rowid"},
-    {"journal",
-     "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
-     "ORDER BY sequence"},
-    {"presence", "SELECT time_s, node, present, for_good FROM presence ORDER BY rowid"},
-    {"reading",
-     "SELECT wall_s, time_s, node, power_w, temperature_c AS temperature_celsius, "
-     "cpu_load AS cpu_load_share, gpu_load AS gpu_load_share, memory_used_bytes, "
-     "memory_total_bytes FROM reading ORDER BY rowid"},
-    {"host", "SELECT key, value FROM host ORDER BY key"},
-}};
+template <class Row>
+std::string csv_columns() {
+  std::string list;
+  sim::for_each_column<Row>([&](const auto& c) {
+    list += fmt::format("{}t.{}", list.empty() ? "" : ", ", c.name);
+    if constexpr (requires { c.in_csv; }) {
+      if (c.in_csv != nullptr) list += fmt::format(" AS {}", c.in_csv);
+    }
+    // The names of nodes beside their numbers.
+    const std::string name = c.name;
+    constexpr bool has_names =
+        std::is_same_v<Row, sim::TaskRow> || std::is_same_v<Row, sim::ActivityRow>;
+    if (has_names && (name == "node" || name == "peer")) {
+      list += fmt::format(", (SELECT n.name FROM node n WHERE n.id = t.{0}) AS {0}_name", name);
+    }
+  });
+  return list;
+}
 
-void write_table(SQLite::Database& database, const char* query, std::ostream& out) {
+// `Rows`: one, or several that are one table together.
+template <class... Rows>
+std::pair<const char*, std::string> csv_table(const char* order) {
+  std::string list;
+  ((list += (list.empty() ? "" : ", ") + csv_columns<Rows>()), ...);
+  using First = std::tuple_element_t<0, std::tuple<Rows...>>;
+  const char* name = sim::Table<First>::name;
+  return {name, fmt::format("SELECT {} FROM {} t ORDER BY {}", list, name, order)};
+}
+
+// `scenario` is left out: it is a file of many lines, and has its place in the store.
+std::vector<std::pair<const char*, std::string>> csv_tables() {
+  return {{"run",
+           "SELECT name, schedule, seed, scenario_hash, version, world, status, cause, "
+           "virtual_time_s FROM run"},
+          csv_table<sim::NodeRow, sim::NodeEnd>("t.id"),
+          csv_table<sim::TaskRow>("t.id"),
+          csv_table<sim::ActivityRow>("t.rowid"),
+          csv_table<sim::AggregationRow>("t.version"),
+          csv_table<sim::EvaluationRow>("t.rowid"),
+          csv_table<sim::JournalRow>("t.sequence"),
+          csv_table<sim::PresenceRow>("t.rowid"),
+          csv_table<sim::ReadingRow>("t.rowid"),
+          csv_table<sim::HostRow>("t.key")};
+}
+
+void write_table(SQLite::Database& database, const std::string& query, std::ostream& out) {
   SQLite::Statement rows(database, query);
   std::string line;
   for (int i = 0; i < rows.getColumnCount(); ++i) {
@@ -137,7 +141,7 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
     base::write_output(files.back().string(), what, true);
   };
   const RunTables all = reading(run, [&](sim::ForeignStore& store) {
-    for (const auto& table : tables) {
+    for (const auto& table : csv_tables()) {
       write(table.first,
             [&](std::ostream& out) { write_table(store.database(), table.second, out); });
     }

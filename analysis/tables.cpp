@@ -6,25 +6,20 @@
 #include <utility>
 
 #include "analysis/open_store.hpp"
+#include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
 namespace {
 
 using Columns = SQLite::Statement;
 
-std::optional<double> maybe(Columns& row, int column) {
-  if (row.getColumn(column).isNull()) return std::nullopt;
-  return row.getColumn(column).getDouble();
-}
-
-std::optional<std::int64_t> maybe_whole(Columns& row, int column) {
-  if (row.getColumn(column).isNull()) return std::nullopt;
-  return row.getColumn(column).getInt64();
-}
-
-// NaN is kept as null.
-double number(Columns& row, int column) {
-  return maybe(row, column).value_or(std::numeric_limits<double>::quiet_NaN());
+// Those after `last`, by the column `by`, which comes first.
+template <class Row>
+Columns new_rows(SQLite::Database& database, const char* by, std::int64_t last) {
+  Columns rows(database, fmt::format("SELECT {0}, {1} FROM {2} WHERE {0} > ? ORDER BY {0}", by,
+                                     sim::column_names<Row>(), sim::Table<Row>::name));
+  rows.bind(1, last);
+  return rows;
 }
 
 std::optional<Entry::Kind> entry_kind(const std::string& name) {
@@ -107,75 +102,46 @@ class StoreTail::Impl {
  private:
   void read_state(SQLite::Database& database, RunTables& tables) {
     Columns run(database, "SELECT virtual_time_s FROM run");
-    if (run.executeStep()) tables.ended_s = maybe(run, 0);
+    if (run.executeStep()) sim::read_value(run.getColumn(0), tables.ended_s);
     if (tables.ended_s) time("run", *tables.ended_s);
     Columns rows(database,
-                 "SELECT id, name, device, mode, link, backend, memory_bytes, samples, batch, "
-                 "busy_s, communicating_s, waiting_s, away_s, bytes_in, bytes_out, "
-                 "peak_memory_bytes, energy_j, tasks, tasks_failed FROM node ORDER BY id");
+                 fmt::format("SELECT {}, {} FROM node ORDER BY id",
+                             sim::column_names<sim::NodeRow>(), sim::column_names<sim::NodeEnd>()));
     while (rows.executeStep()) {
-      tables.nodes.push_back({rows.getColumn(0).getInt64(), rows.getColumn(1).getString(),
-                              rows.getColumn(2).getString(), rows.getColumn(3).getString(),
-                              rows.getColumn(4).getString(), rows.getColumn(5).getString(),
-                              rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
-                              rows.getColumn(8).getInt64()});
-      const auto place = static_cast<std::int64_t>(tables.nodes.size()) - 1;
-      sim::check_number(file_, "node", "id", tables.nodes.back().id, place, place + 1);
-      for (const int c : {1, 2, 3, 4, 5})
-        sim::check_text(file_, "node", static_cast<std::size_t>(rows.getColumn(c).getBytes()));
-      if (rows.getColumn(9).isNull()) continue;
-      for (int c = 9; c <= 12; ++c) time("node", rows.getColumn(c).getDouble());
-      for (int c = 13; c <= 16; ++c)
-        sim::check_amount(file_, "node", rows.getColumn(c).getDouble());
-      tables.node_ends.push_back({rows.getColumn(0).getInt64(), rows.getColumn(9).getDouble(),
-                                  rows.getColumn(10).getDouble(), rows.getColumn(11).getDouble(),
-                                  rows.getColumn(12).getDouble(), rows.getColumn(13).getDouble(),
-                                  rows.getColumn(14).getDouble(), rows.getColumn(15).getDouble(),
-                                  rows.getColumn(16).getDouble(), rows.getColumn(17).getInt64(),
-                                  rows.getColumn(18).getInt64()});
+      const auto place = static_cast<std::int64_t>(tables.nodes.size());
+      const sim::NodeRow& node = tables.nodes.emplace_back(sim::read_row<sim::NodeRow>(rows));
+      sim::check_number(file_, "node", "id", node.id, place, place + 1);
+      for (const std::string* text :
+           {&node.name, &node.device, &node.mode, &node.link, &node.backend}) {
+        sim::check_text(file_, "node", text->size());
+      }
+      constexpr int first = sim::column_count<sim::NodeRow>;
+      if (rows.getColumn(first).isNull()) continue;
+      sim::NodeEnd& end = tables.node_ends.emplace_back(sim::read_row<sim::NodeEnd>(rows, first));
+      end.id = node.id;
+      for (const double t : {end.busy_s, end.communicating_s, end.waiting_s, end.away_s}) {
+        time("node", t);
+      }
+      for (const double amount :
+           {end.bytes_in, end.bytes_out, end.peak_memory_bytes, end.energy_j}) {
+        sim::check_amount(file_, "node", amount);
+      }
     }
     if (tables.node_ends.size() != tables.nodes.size()) tables.node_ends.clear();
     nodes_ = static_cast<std::int64_t>(tables.nodes.size());
-    Columns facts(database, "SELECT key, value FROM host");
-    while (facts.executeStep()) {
-      tables.host[facts.getColumn(0).getString()] = facts.getColumn(1).getString();
+    for (sim::HostRow& fact : sim::read_rows<sim::HostRow>(database, "")) {
+      tables.host[std::move(fact.key)] = std::move(fact.value);
     }
   }
 
   // A task is written when its fate is known: rows do not come in the order of ids.
   void read_tasks(SQLite::Database& database, RunTables& tables) {
     if (!is_complete()) return;
-    Columns rows(database,
-                 "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, "
-                 "outcome, aggregated_version, staleness, busy_s, communicating_s, bytes_down, "
-                 "bytes_up, flops, energy_j, kept, loss, local_accuracy, share, rowid, kind "
-                 "FROM task WHERE rowid > ? ORDER BY rowid");
-    rows.bind(1, last_task_);
+    Columns rows = new_rows<sim::TaskRow>(database, "rowid", last_task_);
     while (rows.executeStep()) {
-      last_task_ = rows.getColumn(21).getInt64();
-      if (rows.getColumn(22).getString() != "update") continue;
-      sim::TaskRow task;
-      task.id = rows.getColumn(0).getInt64();
-      task.node = rows.getColumn(1).getInt64();
-      task.label = rows.getColumn(2).getString();
-      task.rate = rows.getColumn(3).getDouble();
-      task.samples = rows.getColumn(4).getDouble();
-      task.base_version = rows.getColumn(5).getInt64();
-      task.assigned_s = rows.getColumn(6).getDouble();
-      task.ended_s = rows.getColumn(7).getDouble();
-      task.outcome = rows.getColumn(8).getString();
-      task.aggregated_version = maybe_whole(rows, 9);
-      task.staleness = maybe_whole(rows, 10);
-      task.busy_s = rows.getColumn(11).getDouble();
-      task.communicating_s = rows.getColumn(12).getDouble();
-      task.bytes_down = rows.getColumn(13).getDouble();
-      task.bytes_up = rows.getColumn(14).getDouble();
-      task.flops = rows.getColumn(15).getDouble();
-      task.energy_j = rows.getColumn(16).getDouble();
-      task.kept = maybe(rows, 17);
-      task.loss = maybe(rows, 18);
-      task.local_accuracy = maybe(rows, 19);
-      task.share = maybe(rows, 20);
+      last_task_ = rows.getColumn(0).getInt64();
+      auto task = sim::read_row<sim::TaskRow>(rows, 1);
+      if (!task.is_update) continue;
       node("task", task.node);
       version("task", "base_version", task.base_version);
       version("task", "aggregated_version", task.aggregated_version.value_or(0));
@@ -203,12 +169,12 @@ class StoreTail::Impl {
       Activity a;
       a.task = rows.getColumn(1).getInt64();
       a.node = node("activity", rows.getColumn(2).getInt64());
-      if (const auto peer = maybe_whole(rows, 3)) a.peer = node("activity", *peer);
+      if (!rows.getColumn(3).isNull()) a.peer = node("activity", rows.getColumn(3).getInt64());
       a.label = labels_.number(rows.getColumn(4).getString());
       a.cause = causes_.number(rows.getColumn(5).getString());
       a.real = rows.getColumn(6).getInt() != 0;
       a.ready_s = rows.getColumn(7).getDouble();
-      a.start_s = maybe(rows, 8).value_or(-1);
+      if (!rows.getColumn(8).isNull()) a.start_s = rows.getColumn(8).getDouble();
       a.end_s = rows.getColumn(9).getDouble();
       a.bytes = rows.getColumn(10).getDouble();
       a.flops = rows.getColumn(11).getDouble();
@@ -220,19 +186,11 @@ class StoreTail::Impl {
   }
 
   void read_aggregations(SQLite::Database& database, RunTables& tables) {
-    Columns rows(database,
-                 "SELECT version, task, start_s, end_s, updates, samples, staleness_mean, "
-                 "staleness_max, coverage_min, untrained FROM aggregation WHERE version > ? "
-                 "ORDER BY version");
-    rows.bind(1, last_version_);
+    Columns rows = new_rows<sim::AggregationRow>(database, "version", last_version_);
     while (rows.executeStep()) {
       last_version_ = rows.getColumn(0).getInt64();
-      tables.aggregations.push_back({last_version_, rows.getColumn(1).getInt64(),
-                                     rows.getColumn(2).getDouble(), rows.getColumn(3).getDouble(),
-                                     rows.getColumn(4).getInt64(), rows.getColumn(5).getDouble(),
-                                     rows.getColumn(6).getDouble(), rows.getColumn(7).getInt64(),
-                                     maybe_whole(rows, 8), maybe(rows, 9)});
-      const sim::AggregationRow& a = tables.aggregations.back();
+      const sim::AggregationRow& a =
+          tables.aggregations.emplace_back(sim::read_row<sim::AggregationRow>(rows, 1));
       version("aggregation", "version", a.version);
       version("aggregation", "staleness_max", a.staleness_max);
       time("aggregation", a.start_s);
@@ -241,35 +199,20 @@ class StoreTail::Impl {
   }
 
   void read_evaluations(SQLite::Database& database, RunTables& tables) {
-    Columns rows(database,
-                 "SELECT rowid, version, time_s, exit, blocks, judged, loss, top1, top5, f1, "
-                 "untrained, bytes, energy_j, energy_server_j FROM evaluation WHERE rowid > ? "
-                 "ORDER BY rowid");
-    rows.bind(1, last_evaluation_);
+    Columns rows = new_rows<sim::EvaluationRow>(database, "rowid", last_evaluation_);
     while (rows.executeStep()) {
       last_evaluation_ = rows.getColumn(0).getInt64();
-      tables.evaluations.push_back({rows.getColumn(1).getInt64(), rows.getColumn(2).getDouble(),
-                                    rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
-                                    rows.getColumn(5).getInt() != 0, number(rows, 6),
-                                    rows.getColumn(7).getDouble(), rows.getColumn(8).getDouble(),
-                                    rows.getColumn(9).getDouble(), rows.getColumn(10).getDouble(),
-                                    maybe(rows, 11), maybe(rows, 12), maybe(rows, 13)});
+      tables.evaluations.push_back(sim::read_row<sim::EvaluationRow>(rows, 1));
       version("evaluation", "version", tables.evaluations.back().version);
       time("evaluation", tables.evaluations.back().time_s);
     }
   }
 
   void read_readings(SQLite::Database& database, RunTables& tables) {
-    Columns rows(database,
-                 "SELECT rowid, wall_s, time_s, node, power_w, temperature_c, cpu_load, gpu_load, "
-                 "memory_used_bytes, memory_total_bytes FROM reading WHERE rowid > ? "
-                 "ORDER BY rowid");
-    rows.bind(1, last_reading_);
+    Columns rows = new_rows<sim::ReadingRow>(database, "rowid", last_reading_);
     while (rows.executeStep()) {
       last_reading_ = rows.getColumn(0).getInt64();
-      tables.readings.push_back({rows.getColumn(1).getDouble(), rows.getColumn(2).getDouble(),
-                                 rows.getColumn(3).getInt64(), maybe(rows, 4), maybe(rows, 5),
-                                 maybe(rows, 6), maybe(rows, 7), maybe(rows, 8), maybe(rows, 9)});
+      tables.readings.push_back(sim::read_row<sim::ReadingRow>(rows, 1));
       node("reading", tables.readings.back().node);
       time("reading", tables.readings.back().time_s);
     }

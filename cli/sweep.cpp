@@ -28,6 +28,7 @@
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "sim/run/run.hpp"
+#include "sim/scenario/sweep.hpp"
 #include "sim/sweep/dispatch.hpp"
 
 namespace convoy::cli {

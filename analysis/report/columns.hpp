@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "analysis/json.hpp"
+#include "sim/store/columns.hpp"
 
 namespace convoy::analysis {
 
@@ -26,6 +29,30 @@ Json column(const Rows& rows, Of of) {
     }
   }
   return all;
+}
+
+// A value of a store's row: null where there is none, and where it is no finite number.
+template <class Value>
+Json stored_json(const Value& value) {
+  if constexpr (std::is_floating_point_v<Value>) {
+    return std::isfinite(value) ? Json(value) : Json();
+  } else {
+    return value;
+  }
+}
+template <class Value>
+Json stored_json(const std::optional<Value>& value) {
+  return value ? stored_json(*value) : Json();
+}
+
+// Rows of a store by columns, under the names that the store has for them.
+template <class Row>
+Json columns_json(const std::vector<Row>& rows) {
+  Json json = Json::object();
+  sim::for_each_column<Row>([&](const auto& c) {
+    json[c.name] = column(rows, [&](const Row& row) { return stored_json(row.*c.member); });
+  });
+  return json;
 }
 
 // A time of a run with ten digits of its whole length, which no screen tells apart: the page holds

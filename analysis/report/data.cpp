@@ -20,34 +20,18 @@ namespace {
 Json nodes_json(const RunTables& run, std::size_t most) {
   std::vector<sim::NodeRow> rows = run.nodes;
   if (rows.size() > most) rows.resize(most);
-  Json json = {{"id", column(rows, [](const auto& n) { return n.id; })},
-               {"name", column(rows, [](const auto& n) { return n.name; })},
-               {"device", column(rows, [](const auto& n) { return n.device; })},
-               {"mode", column(rows, [](const auto& n) { return n.mode; })},
-               {"link", column(rows, [](const auto& n) { return n.link; })},
-               {"real", column(rows, [](const auto& n) { return n.backend == "hil"; })},
-               {"memory_bytes", column(rows, [](const auto& n) { return n.memory_bytes; })},
-               {"samples", column(rows, [](const auto& n) { return n.samples; })},
-               {"batch", column(rows, [](const auto& n) { return n.batch; })}};
+  Json json = columns_json(rows);
+  json["real"] = column(rows, [](const auto& n) { return n.backend == "hil"; });
   const std::vector<double> lost = lost_time(run);
   json["lost_s"] =
       column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
-  const auto put = [&](const char* name, auto of) {
-    json[name] = column(rows, [&](const sim::NodeRow& n) {
-      return run.node_ends.empty() ? Json()
-                                   : Json(of(run.node_ends[static_cast<std::size_t>(n.id)]));
+  // Null until the run is over.
+  sim::for_each_column<sim::NodeEnd>([&](const auto& c) {
+    json[c.name] = column(rows, [&](const sim::NodeRow& n) {
+      if (run.node_ends.empty()) return Json();
+      return stored_json(run.node_ends[static_cast<std::size_t>(n.id)].*c.member);
     });
-  };
-  put("busy_s", [](const auto& n) { return n.busy_s; });
-  put("communicating_s", [](const auto& n) { return n.communicating_s; });
-  put("waiting_s", [](const auto& n) { return n.waiting_s; });
-  put("away_s", [](const auto& n) { return n.away_s; });
-  put("bytes_in", [](const auto& n) { return n.bytes_in; });
-  put("bytes_out", [](const auto& n) { return n.bytes_out; });
-  put("peak_memory_bytes", [](const auto& n) { return n.peak_memory_bytes; });
-  put("energy_j", [](const auto& n) { return n.energy_j; });
-  put("tasks", [](const auto& n) { return n.tasks; });
-  put("tasks_failed", [](const auto& n) { return n.tasks_failed; });
+  });
   return json;
 }
 
@@ -59,30 +43,6 @@ Json curve_json(const Curve& curve) {
           {"bytes", column(curve, [](const auto& p) { return optional_json(p.bytes); })},
           {"energy_j", column(curve, [](const auto& p) { return optional_json(p.energy_j); })},
           {"samples", column(curve, [](const auto& p) { return p.samples; })}};
-}
-
-Json exits_json(const std::vector<sim::EvaluationRow>& rows) {
-  return {{"time_s", column(rows, [](const auto& e) { return e.time_s; })},
-          {"version", column(rows, [](const auto& e) { return e.version; })},
-          {"exit", column(rows, [](const auto& e) { return e.exit; })},
-          {"blocks", column(rows, [](const auto& e) { return e.blocks; })},
-          {"judged", column(rows, [](const auto& e) { return e.judged; })},
-          {"loss", column(rows, [](const auto& e) { return e.loss; })},
-          {"top1", column(rows, [](const auto& e) { return e.top1; })},
-          {"top5", column(rows, [](const auto& e) { return e.top5; })},
-          {"f1", column(rows, [](const auto& e) { return e.f1; })}};
-}
-
-Json aggregations_json(const std::vector<sim::AggregationRow>& rows) {
-  return {
-      {"version", column(rows, [](const auto& a) { return a.version; })},
-      {"start_s", column(rows, [](const auto& a) { return a.start_s; })},
-      {"end_s", column(rows, [](const auto& a) { return a.end_s; })},
-      {"updates", column(rows, [](const auto& a) { return a.updates; })},
-      {"staleness_mean", column(rows, [](const auto& a) { return a.staleness_mean; })},
-      {"staleness_max", column(rows, [](const auto& a) { return a.staleness_max; })},
-      {"coverage_min", column(rows, [](const auto& a) { return optional_json(a.coverage_min); })},
-      {"untrained", column(rows, [](const auto& a) { return optional_json(a.untrained); })}};
 }
 
 // Those that were aggregated.
@@ -101,15 +61,7 @@ Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits
 Json readings_json(std::vector<sim::ReadingRow> rows, std::size_t nodes) {
   std::erase_if(rows,
                 [nodes](const auto& r) { return r.node >= static_cast<std::int64_t>(nodes); });
-  return {
-      {"time_s", column(rows, [](const auto& r) { return r.time_s; })},
-      {"node", column(rows, [](const auto& r) { return r.node; })},
-      {"power_w", column(rows, [](const auto& r) { return optional_json(r.power_w); })},
-      {"temperature_c", column(rows, [](const auto& r) { return optional_json(r.temperature_c); })},
-      {"cpu_load", column(rows, [](const auto& r) { return optional_json(r.cpu_load); })},
-      {"gpu_load", column(rows, [](const auto& r) { return optional_json(r.gpu_load); })},
-      {"memory_used_bytes",
-       column(rows, [](const auto& r) { return optional_json(r.memory_used_bytes); })}};
+  return columns_json(rows);
 }
 
 Json rounds_json(const std::vector<Round>& rounds) {
@@ -267,8 +219,8 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   json["nodes"] = nodes_json(run, limits.nodes);
   json["nodes_left_out"] = run.nodes.size() - std::min(run.nodes.size(), limits.nodes);
   json["curve"] = curve_json(curve);
-  json["exits"] = exits_json(run.evaluations);
-  json["aggregations"] = aggregations_json(run.aggregations);
+  json["exits"] = columns_json(run.evaluations);
+  json["aggregations"] = columns_json(run.aggregations);
   json["rounds"] = rounds_json(rounds);
   json["updates"] = updates_json(run.tasks, limits);
   json["timeline"] = timeline_json(run, idle, limits);
@@ -307,8 +259,8 @@ Json LiveRun::next(RunTables rows, bool complete) {
   // Tables that only grow: what they grew by.
   Json message = {{"type", "rows"},
                   {"updates", updates_json(rows.tasks, limits_)},
-                  {"exits", exits_json(rows.evaluations)},
-                  {"aggregations", aggregations_json(rows.aggregations)},
+                  {"exits", columns_json(rows.evaluations)},
+                  {"aggregations", columns_json(rows.aggregations)},
                   {"readings", readings_json(rows.readings, limits_.nodes)},
                   {"activities", activities_json(rows, limits_)}};
   add(std::move(rows));

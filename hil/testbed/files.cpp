@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,23 @@
 
 namespace convoy::hil {
 namespace {
+
+// A file descriptor that is closed with the object.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] int get() const { return descriptor_; }
+  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
 
 using std::filesystem::path;
 
@@ -63,10 +79,6 @@ void check_private(const struct stat& facts, const path& file) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 void write_file(const path& file, std::string_view content, mode_t mode, Existing existing) {
   base::WholeFile whole(file, mode,
                         existing == Existing::replace ? base::WholeFile::Existing::replace
@@ -110,17 +122,6 @@ std::string read_key_file(const path& file) {
   }
   check_private(facts, file);
   return read_from(descriptor.get(), file, longest_key);
-}
-
-FolderLock::FolderLock(const path& folder)
-    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (!descriptor_.is_open()) fail(folder, "cannot be opened");
-  if (::flock(descriptor_.get(), LOCK_EX | LOCK_NB) == 0) return;
-  if (errno == EWOULDBLOCK) {
-    throw base::UserError(
-        fmt::format("{}: another command is at work on it; try again", folder.string()));
-  }
-  fail(folder, "cannot be locked");
 }
 
 }  // namespace convoy::hil

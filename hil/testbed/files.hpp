@@ -12,21 +12,6 @@
 
 namespace convoy::hil {
 
-// A file descriptor that is closed with the object.
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor();
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_;
-};
-
 enum class Existing { keep, replace };
 
 constexpr mode_t private_file = 0600;
@@ -53,14 +38,5 @@ void check_key_file(const std::filesystem::path& file);
 // The content of a private key's file, under the same conditions, which hold for the very file that
 // is read. Whoever calls this wipes the text after use.
 [[nodiscard]] std::string read_key_file(const std::filesystem::path& file);
-
-// While it lives, no other command of this kind changes the folder. UserError where one does.
-class FolderLock {
- public:
-  explicit FolderLock(const std::filesystem::path& folder);
-
- private:
-  Descriptor descriptor_;
-};
 
 }  // namespace convoy::hil

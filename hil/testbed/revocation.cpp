@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/diagnostics.hpp"
+#include "base/folder_lock.hpp"
 #include "base/text.hpp"
 
 namespace convoy::hil {
@@ -151,7 +152,7 @@ std::vector<IssuedCertificate> issued(const Authority& authority) {
 }
 
 int revoke(const path& authority_folder, const std::string& name) {
-  const FolderLock lock(authority_folder);
+  const base::FolderLock lock(authority_folder);
   const Authority authority = open_authority(authority_folder);
   const Owned<X509_CRL> old = read_list(authority);
   const Owned<X509_CRL> list = next_list(authority, old.get());

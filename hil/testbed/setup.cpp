@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/folder_lock.hpp"
 #include "base/text.hpp"
 #include "hil/testbed/certificates.hpp"
 #include "hil/testbed/revocation.hpp"
@@ -223,7 +224,7 @@ SetupResult init_testbed(const InitRequest& request) {
   check_folder(layout);
 
   make_folder_if_missing(layout.root, public_folder);
-  const FolderLock lock(layout.root);
+  const base::FolderLock lock(layout.root);
   check_folder(layout);  // now that nobody else changes it
   SetupResult result;
   const Authority authority =
@@ -266,7 +267,7 @@ SetupResult add_node(const path& folder, const InventoryNode& node,
                      const std::vector<std::string>& known_devices) {
   const Layout layout{folder};
   check_node(node, known_devices);
-  const FolderLock lock(folder);
+  const base::FolderLock lock(folder);
   const Inventory inventory = inventory_of(layout);
   const InventoryNode* there = inventory.find(node.name);
   if (there != nullptr && !node.device.empty() && there->device != node.device) {
@@ -311,7 +312,7 @@ SetupResult revoke_node(const path& folder, const std::string& name) {
         "what is; make a new testbed with `convoy testbed init`");
   }
   if (!is_there(layout.inventory())) inventory_of(layout);  // says so
-  const FolderLock lock(folder);
+  const base::FolderLock lock(folder);
   const int revoked = revoke(layout.authority(), name);
   SetupResult result;
   if (revoked > 0) result.made.push_back(layout.authority() / "crl.pem");

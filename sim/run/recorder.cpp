@@ -297,7 +297,7 @@ void Recorder::activity(const ActivityRecord& record) {
   ActivityRow row{.task = record.task,
                   .activity = record.activity,
                   .iteration = record.iteration,
-                  .kind = transfer ? "transfer" : "compute",
+                  .is_transfer = transfer,
                   .label = what.label,
                   .node = record.node,
                   .ready_s = record.ready_s,

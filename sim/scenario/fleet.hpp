@@ -25,10 +25,6 @@ struct Fleet {
   std::string traces;  // a hash of each trace that is used, one a line
 };
 
-// Puts the nodes, server and shared links of the fleet that `fleet.use` names into the tree, where
-// the scenario does not give its own.
-void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diagnostics& problems);
-
 Fleet read_fleet(base::TableReader reader, platforms::Catalogue& catalogue,
                  const std::filesystem::path& folder);
 

@@ -146,26 +146,6 @@ std::optional<Scenario> read_scenario_text(std::string_view text, const std::str
 std::vector<base::KeyRow> scenario_keys();
 constexpr const char* schedule_key = "schedule.kind";  // the choice that other keys depend on most
 
-// A scenario's [sweep]: its points, numbered from 0, of which each is a scenario.
-class Sweep {
- public:
-  // Reads the file and tries each value of each axis by itself.
-  static std::optional<Sweep> read(const std::string& path, const std::vector<Override>& overrides,
-                                   base::Diagnostics& problems);
-
-  [[nodiscard]] const Scenario& base() const;  // without any change
-  [[nodiscard]] std::size_t size() const;      // 1 where there is no [sweep]
-  [[nodiscard]] std::vector<std::string> keys() const;
-  // The values of keys() at a point, as TOML on one line; empty where a case does not set one.
-  [[nodiscard]] std::vector<std::string> settings(std::size_t point) const;
-  // Values that fit by themselves may not fit together: that is reported.
-  std::optional<Scenario> scenario(std::size_t point, base::Diagnostics& problems) const;
-
- private:
-  struct Data;
-  std::shared_ptr<const Data> data_;
-};
-
 // Throws base::UserError for what this version reads but does not run yet, with what to do.
 void require_runnable(const Scenario& scenario);
 

@@ -1,43 +1,34 @@
 #pragma once
 
-// [sweep]: many runs from one scenario. Axes multiply; axes that are paired, and the cases of a
-// list, count as one. Internal to sim/scenario; Sweep in scenario.hpp is what others see.
+// [sweep]: many scenarios from one file.
 
-#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/table_reader.hpp"
+#include "sim/scenario/scenario.hpp"
 
 namespace convoy::sim {
 
-constexpr std::size_t most_points = 1'000'000;
-constexpr std::size_t most_axes = 64;
+// A scenario's [sweep]: its points, numbered from 0, of which each is a scenario.
+class Sweep {
+ public:
+  // Reads the file and tries each value of each axis by itself.
+  static std::optional<Sweep> read(const std::string& path, const std::vector<Override>& overrides,
+                                   base::Diagnostics& problems);
 
-// A key of the scenario that takes another value.
-struct Change {
-  std::string path;
-  base::Value value;
+  [[nodiscard]] const Scenario& base() const;  // without any change
+  [[nodiscard]] std::size_t size() const;      // 1 where there is no [sweep]
+  [[nodiscard]] std::vector<std::string> keys() const;
+  // The values of keys() at a point, as TOML on one line; empty where a case does not set one.
+  [[nodiscard]] std::vector<std::string> settings(std::size_t point) const;
+  // Values that fit by themselves may not fit together: that is reported.
+  std::optional<Scenario> scenario(std::size_t point, base::Diagnostics& problems) const;
+
+ private:
+  struct Data;
+  std::shared_ptr<const Data> data_;
 };
-
-// One of these lists of changes at a time.
-struct SweepAxis {
-  std::vector<std::string> keys;  // that it changes, in their order
-  std::vector<std::vector<Change>> choices;
-};
-
-// In the order of the file; `repetitions` last. None where there is no [sweep], or where it is
-// broken, which is reported. `seed`: of the scenario, the first of the repetitions.
-std::vector<SweepAxis> read_axes(const base::Value& root, std::uint64_t seed,
-                                 base::Diagnostics& problems);
-
-// Declares the keys of [sweep].
-void describe_axes(base::TableReader reader);
-
-// Tries each choice by itself. `check` reads the scenario with these changes and reports what is
-// wrong with it.
-void check_axes(const std::vector<SweepAxis>& axes,
-                const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
-                base::Diagnostics& problems);
 
 }  // namespace convoy::sim

@@ -5,22 +5,15 @@
 #include <algorithm>
 
 #include "sim/store/foreign_store.hpp"
+#include "sim/store/sql.hpp"
+#include "sim/store/store_file.hpp"
 
 namespace convoy::sim {
 namespace {
 
 constexpr std::int64_t most_samples = 10'000'001;  // of a node; that it may claim, and one more
 
-RunStatus status_of(const std::string& name) {
-  for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
-    if (name_of(s) == name) return s;
-  }
-  return RunStatus::stopped;
-}
-
 }  // namespace
-
-std::filesystem::path beside(const std::filesystem::path& store) { return store.string() + ".new"; }
 
 // Checks that a file is a run store of this version.
 void check_store(const std::filesystem::path& path, SQLite::Database& database) {
@@ -48,36 +41,22 @@ void check_store(const std::filesystem::path& path, SQLite::Database& database) 
 }
 
 StoredRun read_run(SQLite::Database& database) {
-  SQLite::Statement query(database,
-                          "SELECT name, schedule, seed, scenario, scenario_hash, version, world, "
-                          "status, cause, (SELECT value FROM host WHERE key = 'course') FROM run");
+  SQLite::Statement query(
+      database, fmt::format("SELECT {}, status, cause, (SELECT value FROM host WHERE key = "
+                            "'course') FROM run",
+                            column_names<RunRow>()));
   if (!query.executeStep()) throw StoreError(database.getFilename() + ": holds no run");
+  constexpr int rest = column_count<RunRow>;
   StoredRun stored;
-  stored.run = {query.getColumn(0).getString(),
-                query.getColumn(1).getString(),
-                static_cast<std::uint64_t>(query.getColumn(2).getInt64()),
-                query.getColumn(3).getString(),
-                query.getColumn(4).getString(),
-                query.getColumn(5).getString(),
-                query.getColumn(6).getString(),
-                query.getColumn(9).getString()};
-  stored.status = status_of(query.getColumn(7).getString());
-  stored.cause = query.getColumn(8).getString();
+  stored.run = read_row<RunRow>(query);
+  stored.status = status_of(query.getColumn(rest).getString());
+  stored.cause = query.getColumn(rest + 1).getString();
+  stored.run.course = query.getColumn(rest + 2).getString();
   return stored;
 }
 
 std::vector<JournalRow> read_journal(SQLite::Database& database) {
-  std::vector<JournalRow> rows;
-  SQLite::Statement query(database,
-                          "SELECT sequence, time_s, entry, kind, node, task, detail FROM journal "
-                          "ORDER BY sequence");
-  while (query.executeStep()) {
-    rows.push_back({query.getColumn(0).getInt64(), query.getColumn(1).getDouble(),
-                    query.getColumn(2).getString() == "order", query.getColumn(3).getString(),
-                    query.getColumn(4).getInt64(), query.getColumn(5).getInt64(),
-                    query.getColumn(6).getString()});
-  }
-  return rows;
+  return read_rows<JournalRow>(database, "ORDER BY sequence");
 }
 
 std::filesystem::path store_path(const std::filesystem::path& folder) {
@@ -96,6 +75,13 @@ std::string name_of(RunStatus status) {
       return "stopped";
   }
   return "";
+}
+
+RunStatus status_of(const std::string& name) {
+  for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
+    if (name_of(s) == name) return s;
+  }
+  return RunStatus::stopped;
 }
 
 std::filesystem::path store_under_way(const std::filesystem::path& folder) {
@@ -131,19 +117,12 @@ Recording read_recording(const std::filesystem::path& folder) {
     const StoredRun stored = store.run();
     recording.run = stored.run;
     recording.status = stored.status;
-    SQLite::Statement nodes(database,
-                            "SELECT id, name, device, backend, samples FROM node ORDER BY id");
-    while (nodes.executeStep()) {
-      NodeRow row;
-      row.id = nodes.getColumn(0).getInt64();
-      row.name = nodes.getColumn(1).getString();
-      row.device = nodes.getColumn(2).getString();
-      row.backend = nodes.getColumn(3).getString();
-      row.samples = nodes.getColumn(4).getInt64();
-      const auto place = static_cast<std::int64_t>(recording.nodes.size());
+    recording.nodes = read_rows<NodeRow>(database, "ORDER BY id");
+    std::int64_t place = 0;
+    for (const NodeRow& row : recording.nodes) {
       check_number(path, "node", "id", row.id, place, place + 1);
       check_number(path, "node", "samples", row.samples, 0, most_samples);
-      recording.nodes.push_back(std::move(row));
+      ++place;
     }
     const auto count = static_cast<std::int64_t>(recording.nodes.size());
     SQLite::Statement activities(
@@ -165,13 +144,8 @@ Recording read_recording(const std::filesystem::path& folder) {
       check_time(path, "activity", a.end_s);
       recording.activities.push_back(std::move(a));
     }
-    SQLite::Statement presence(database,
-                               "SELECT time_s, node, present, for_good FROM presence ORDER BY "
-                               "rowid");
-    while (presence.executeStep()) {
-      const PresenceRow& row = recording.presence.emplace_back(
-          PresenceRow{presence.getColumn(0).getDouble(), presence.getColumn(1).getInt64(),
-                      presence.getColumn(2).getInt() != 0, presence.getColumn(3).getInt() != 0});
+    recording.presence = read_rows<PresenceRow>(database, "ORDER BY rowid");
+    for (const PresenceRow& row : recording.presence) {
       check_number(path, "presence", "node", row.node, 0, count);
       check_time(path, "presence", row.time_s);
     }

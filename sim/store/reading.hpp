@@ -11,9 +11,6 @@
 
 namespace convoy::sim {
 
-// Where a resumed run is written until it has come as far as the one before it.
-std::filesystem::path beside(const std::filesystem::path& store);
-
 // Throws StoreError where the file is no run store of this version.
 void check_store(const std::filesystem::path& path, SQLite::Database& database);
 

@@ -95,7 +95,8 @@ struct ActivityRow {
   std::int64_t task = 0;
   std::int64_t activity = 0;
   std::int64_t iteration = 0;
-  const char* kind = "";  // compute, transfer
+  std::int64_t attempt = 0;  // no activity is done twice so far
+  bool is_transfer = false;  // else it computes
   std::string label;
   std::int64_t node = 0;
   std::optional<std::int64_t> peer;
@@ -149,6 +150,12 @@ struct PresenceRow {
   std::int64_t node = 0;
   bool present = false;
   bool for_good = false;  // it does not come back
+};
+
+// A fact about this machine and the hour, or one that is kept beside the rest.
+struct HostRow {
+  std::string key;
+  std::string value;
 };
 
 // What a real node's sensors said.

@@ -31,7 +31,6 @@ TEST(Tables, ATailSeesEveryRowOnce) {
     task.node = 1;
     store.add(task);
     sim::ActivityRow activity;
-    activity.kind = "compute";
     activity.label = "train";
     activity.task = id;
     store.add(activity);

@@ -18,7 +18,6 @@ sim::ActivityRow& HandMadeStore::compute(std::int64_t node, const std::string& l
                                          double start_s, double took_s) {
   sim::ActivityRow& row = activities_.emplace_back();
   row.task = static_cast<std::int64_t>(activities_.size());
-  row.kind = "compute";
   row.label = label;
   row.node = node;
   row.ready_s = start_s;
@@ -37,7 +36,7 @@ std::int64_t aggregation_task(std::int64_t version) { return 1'000'000'000'000 +
 sim::ActivityRow& HandMadeStore::transfer(std::int64_t from, std::int64_t to,
                                           const std::string& label, double start_s, double took_s) {
   sim::ActivityRow& row = compute(from, label, start_s, took_s);
-  row.kind = "transfer";
+  row.is_transfer = true;
   row.peer = to;
   return row;
 }

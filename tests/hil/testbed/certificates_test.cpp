@@ -1,5 +1,6 @@
 // Certificates of a testbed, judged by OpenSSL's own verification, and hostile ones.
 
+#include "base/folder_lock.hpp"
 #include "hil/testbed/certificates.hpp"
 
 #include <fcntl.h>
@@ -502,8 +503,8 @@ TEST_F(Files, KeysThatOthersMayReadAreRefused) {
 }
 
 TEST_F(Files, AFolderIsChangedByOneCommandAtATime) {
-  const FolderLock lock(folder_.path());
-  EXPECT_USER_ERROR(FolderLock(folder_.path()), "another command is at work");
+  const base::FolderLock lock(folder_.path());
+  EXPECT_USER_ERROR(base::FolderLock(folder_.path()), "another command is at work");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/folder_lock.hpp"
 #include "base/value.hpp"
 #include "hil/testbed/certificates.hpp"
 #include "hil/testbed/revocation.hpp"
@@ -206,7 +207,7 @@ TEST_F(Testbed, ABundleThatLeftTheMachineIsRevokedAllTheSame) {
 
 TEST_F(Testbed, OneCommandAtATime) {
   init_testbed(request());
-  const FolderLock lock(root_);
+  const base::FolderLock lock(root_);
   EXPECT_USER_ERROR(add_node(root_, {"x", ""}), "another command is at work");
   EXPECT_USER_ERROR(revoke_node(root_, "orin-1"), "another command is at work");
 }

@@ -1,0 +1,112 @@
+#include "sim/scenario/model_and_data.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/model/submodel.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using base::Value;
+
+// Images that the architecture cannot take as they are are resized to its own size.
+bool takes(engine::ModelOptions model, int image_size) {
+  model.image_size = image_size;
+  try {
+    engine::make_architecture(model);
+    return true;
+  } catch (const base::UserError&) {
+    return false;
+  }
+}
+
+void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
+  const bool reads_text = m.architecture.starts_with("bert");
+  if (shape.text != reads_text) {
+    throw base::UserError(fmt::format(
+        "model.architecture: {} reads {}, and the data are {}; choose another of either",
+        m.architecture, reads_text ? "texts" : "images", shape.text ? "texts" : "images"));
+  }
+  if (m.classes != shape.classes) {
+    throw base::UserError(fmt::format(
+        "model.classes: {}, but the data have {} classes; leave it out, or choose other data",
+        m.classes, shape.classes));
+  }
+  if (!shape.text && shape.channels != 1 && *m.channels != shape.channels) {
+    throw base::UserError(fmt::format("model.channels: {}, but the images have {}; leave it out",
+                                      *m.channels, shape.channels));
+  }
+  if (shape.text && *m.sequence < shape.sequence) {
+    throw base::UserError(
+        fmt::format("model.sequence: {}, but data.sequence is {}; leave one of them out",
+                    *m.sequence, shape.sequence));
+  }
+  if (shape.text && *m.vocabulary < shape.vocabulary) {
+    throw base::UserError(
+        fmt::format("model.vocabulary: {}, but the data's has {} entries; leave it out, or set "
+                    "data.vocabulary.size",
+                    *m.vocabulary, shape.vocabulary));
+  }
+}
+
+}  // namespace
+
+bool make_model(const Value& root, const std::filesystem::path& folder, Scenario& scenario,
+                Setting& setting, base::Diagnostics& problems) {
+  const Value* model = root.find("model");
+  const Value* data = root.find("data");
+  const auto given = [](const Value* table, const char* key) {
+    return table != nullptr && table->find(key) != nullptr;
+  };
+  const Value* to_blame = data;
+  try {
+    if (scenario.training.learn || scenario.data.source_given) {
+      const bool glyphs = scenario.data.source == "glyphs";
+      if (glyphs && given(model, "classes") && !given(data, "classes")) {
+        scenario.data.classes = std::min(scenario.model.classes, engine::glyph_kinds);
+      }
+      scenario.source = engine::open_source(scenario.data, folder);
+      for (std::string& remark : scenario.source->remarks()) {
+        problems.warning(data != nullptr ? data->where : root.where, std::move(remark));
+      }
+      const engine::DataShape& shape = scenario.source->shape();
+      engine::ModelOptions& m = scenario.model;
+      if (!given(model, "classes")) m.classes = shape.classes;
+      if (!shape.text && !m.channels) m.channels = shape.channels;
+      if (!shape.text && !m.image_size && takes(m, shape.height)) m.image_size = shape.height;
+      if (shape.text && !m.sequence) m.sequence = shape.sequence;
+      if (shape.text && !m.vocabulary) m.vocabulary = shape.vocabulary;
+      to_blame = model;
+      check_fit(shape, m);
+    }
+    to_blame = model;
+    setting.architecture =
+        std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
+    if (scenario.training.learn && setting.architecture->per_pixel) {
+      throw base::UserError(fmt::format(
+          "model.architecture: {} gives a class for every pixel, and no data here has such "
+          "labels: it is for timing only; choose another, or set training.learn = false",
+          scenario.model.architecture));
+    }
+    return true;
+  } catch (const base::UserError& e) {
+    problems.error(to_blame != nullptr ? to_blame->where : root.where, e.what());
+    return false;
+  }
+}
+
+bool has_exit_to_evaluate(const Value& root, const Scenario& scenario, const Setting& setting,
+                          base::Diagnostics& problems) {
+  const engine::Architecture& a = *setting.architecture;
+  const int depth = engine::depth_at(a, scenario.evaluation.rate);
+  if (a.exit_at(depth)) return true;
+  problems.error(root.find("evaluation")->where,
+                 fmt::format("evaluation.rate: {} keeps {} of {} blocks, and no exit is among "
+                             "them; raise it, or add to model.exits",
+                             scenario.evaluation.rate, depth, a.depth()));
+  return false;
+}
+
+}  // namespace convoy::sim

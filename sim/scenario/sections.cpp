@@ -1,0 +1,215 @@
+#include "sim/scenario/sections.hpp"
+
+#include <fmt/format.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/text.hpp"
+#include "sim/schedule/memory_class.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using base::above;
+using base::at_least;
+using base::Diagnostics;
+using base::TableReader;
+
+FixedCost read_fixed_cost(TableReader reader) {
+  FixedCost cost;
+  cost.compute_s = reader.number({"compute_s", "s of computing on a node, before its slowdown"},
+                                 at_least(0).up_to(1e9));
+  cost.download_bytes =
+      reader.number({"download_bytes", "bytes that a node receives"}, at_least(0).up_to(1e15));
+  cost.upload_bytes =
+      reader.number({"upload_bytes", "bytes that it sends"}, at_least(0).up_to(1e15));
+  cost.aggregate_s = reader.number({"aggregate_s", "s of an aggregation on the server"},
+                                   at_least(0).up_to(1e9), 0.0);
+  cost.memory_bytes = reader.number({"memory_bytes", "bytes at its peak on the node"},
+                                    at_least(0).up_to(1e15), 0.0);
+  reader.finish();
+  return cost;
+}
+
+engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
+  using engine::Precision;
+  static const std::vector<std::string> words = {"fp32", "fp32-strict", "fp16-mixed"};
+  static const std::vector<Precision> precisions = {Precision::fp32, Precision::fp32_strict,
+                                                    Precision::fp16_mixed};
+  const Precision precision =
+      precisions.at(reader.choice({"precision",
+                                   "of times and memory: fp32 as PyTorch computes it (with TF32 "
+                                   "where a GPU has that), without "
+                                   "TF32, or autocast; what is learned is learned in FP32"},
+                                  words, 0));
+  if (precision != Precision::fp16_mixed) return precision;
+  std::set<std::string> without;
+  for (const auto& [device, mode] : fleet.profiles) {
+    if (!platforms::computes(*mode, precision)) without.insert(device->name);
+  }
+  if (!without.empty()) {
+    reader.error("precision",
+                 fmt::format("fp16-mixed: no half precision in the profile of {}",
+                             base::list_of(std::vector<std::string>(without.begin(), without.end()),
+                                           "and")));
+  }
+  return precision;
+}
+
+}  // namespace
+
+std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scenario& scenario,
+                                    Setting& setting, Diagnostics& problems) {
+  scenario.training.learn = reader.flag({"learn", "really train; false: timing only"}, false);
+  scenario.training.local = engine::read_training(reader);
+  setting.optimizer = scenario.training.local.optimizer.cost();
+  setting.keeps_received = scenario.training.local.proximal > 0;
+  setting.precision = read_precision(reader, fleet);
+  if (scenario.training.learn && setting.precision == engine::Precision::fp16_mixed) {
+    problems.warning(reader.where(),
+                     "training.precision: times and memory are those of fp16-mixed; what is "
+                     "learned here is learned in FP32");
+  }
+  for (const auto& [device, mode] : fleet.profiles) {
+    const auto figures = device->assumed(*mode, setting.precision);
+    scenario.assumed[device->name].insert(figures.begin(), figures.end());
+  }
+  setting.local_epochs = static_cast<int>(reader.integer(
+      {"local_epochs", "passes over the node's data in a task"}, at_least(1).up_to(1e6), 1));
+  if (const auto steps = reader.maybe_integer({"local_steps", "steps in a task, instead of epochs"},
+                                              at_least(1).up_to(1e9))) {
+    setting.local_steps = static_cast<int>(*steps);
+    if (reader.has("local_epochs")) {
+      reader.error("local_steps", "give either local_epochs or local_steps");
+    }
+  }
+  const auto batches = read_by_memory_class(
+      reader, {"batch", "samples a step; or a value by memory class of the device"},
+      at_least(1).up_to(1e6), {{0, 32}}, true);
+  if (reader.has("fixed_cost")) {
+    setting.fixed =
+        read_fixed_cost(reader.table({"fixed_cost", "cost of a task as given; for timing only"}));
+    if (reader.has("precision")) {
+      problems.warning(reader.where(), "training.precision: not used beside fixed_cost");
+    }
+    if (scenario.training.learn) {
+      reader.error("fixed_cost",
+                   "is for timing only; with learn = true the cost follows from "
+                   "the model");
+    }
+  }
+  reader.finish();
+  return batches.values();
+}
+
+StopOptions read_stop(TableReader reader, bool learn) {
+  StopOptions stop;
+  stop.rounds = reader.maybe_integer({"rounds", "aggregations"}, at_least(1).up_to(1e9));
+  stop.tasks = reader.maybe_integer({"tasks", "node updates aggregated"}, at_least(1).up_to(1e12));
+  stop.accuracy = reader.maybe_number(
+      {"accuracy", "accuracy of the global model; needs training.learn"}, above(0).up_to(1));
+  stop.virtual_time_s =
+      reader.maybe_number({"virtual_time_s", "s of the simulated clock"}, above(0).up_to(1e10));
+  const bool given = reader.has("rounds") || reader.has("tasks") || reader.has("accuracy") ||
+                     reader.has("virtual_time_s");
+  reader.finish();
+  if (stop.accuracy && !learn) {
+    reader.error("accuracy",
+                 "there is none without learning; set training.learn = true or stop "
+                 "at rounds, tasks or virtual_time_s");
+  } else if (!given) {
+    reader.error("", "say when the run ends: rounds, tasks, virtual_time_s or accuracy");
+  }
+  return stop;
+}
+
+OutputOptions read_output(TableReader reader) {
+  static const std::vector<std::string> levels = {"activity", "task"};
+  OutputOptions output;
+  output.record = static_cast<RecordLevel>(reader.choice(
+      {"record", "a row in the store for each activity, or for each task"}, levels, 0));
+  output.checkpoint_s =
+      reader.number({"checkpoint_s", "s of wall time between two checkpoints of what was learned"},
+                    at_least(0).up_to(1e9), output.checkpoint_s);
+  output.progress_s = reader.number({"progress_s", "s of wall time between two lines of progress"},
+                                    above(0).up_to(1e6), output.progress_s);
+  reader.finish();
+  return output;
+}
+
+HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, ClockOptions& clock) {
+  static const std::vector<std::string> clocks = {"elastic", "paced"};
+  static const std::vector<std::string> late = {"warn", "fail"};
+  static const std::vector<std::string> missing = {"fail", "absent", "simulate"};
+  static const std::vector<std::string> compression = {"none", "zstd"};
+  HilOptions hil;
+  const std::string inventory =
+      reader.text({"inventory", "file of the testbed, as convoy testbed init writes it"}, "");
+  if (!inventory.empty()) hil.inventory = (folder / inventory).string();
+  clock.mode = static_cast<ClockMode>(reader.choice(
+      {"clock", "virtual time waits only for what is real, or keeps pace with the wall"}, clocks,
+      0));
+  if (clock.mode == ClockMode::paced) {
+    clock.pace = reader.number({"pace", "virtual s in a second of wall time"}, above(0).up_to(1e6),
+                               clock.pace);
+  }
+  hil.fail_when_late =
+      reader.choice({"late", "what follows when an event is delivered later than max_lag_ms"}, late,
+                    0) == 1;
+  hil.max_lag_ms = reader.number({"max_lag_ms", "ms that an event may be late"},
+                                 at_least(0).up_to(1e9), hil.max_lag_ms);
+  hil.missing = static_cast<HilOptions::Missing>(reader.choice(
+      {"missing", "a real node that does not come fails the run, may come later, is simulated"},
+      missing, 0));
+  hil.join_timeout_s = reader.number({"join_timeout_s", "s that the start waits for real nodes"},
+                                     at_least(0).up_to(1e6), hil.join_timeout_s);
+  hil.rejoin_timeout_s =
+      reader.number({"rejoin_timeout_s", "s after which a lost node is lost for good"},
+                    at_least(0).up_to(1e6), hil.rejoin_timeout_s);
+  hil.heartbeat_s = reader.number({"heartbeat_s", "s between two signs of life"},
+                                  at_least(0.01).up_to(1e3), hil.heartbeat_s);
+  hil.lost_after_s = reader.number(
+      {"lost_after_s", "s without one after which a node is lost; at least two heartbeats"},
+      above(0).up_to(1e5), hil.lost_after_s);
+  if (hil.lost_after_s < 2 * hil.heartbeat_s) {
+    reader.error("lost_after_s", "must be at least two heartbeats (hil.heartbeat_s)");
+  }
+  hil.keep_updates = reader.flag(
+      {"keep_updates", "updates stay beside the store, so that a replay has the same weights"},
+      hil.keep_updates);
+  hil.compress =
+      reader.choice({"compression", "how messages to and from real nodes are compressed"},
+                    compression, 0) == 1;
+  reader.finish();
+  return hil;
+}
+
+NetworkModel read_network(TableReader reader) {
+  static const std::vector<std::string> models = {"cm02", "lv08"};
+  const auto model = static_cast<NetworkModel>(reader.choice(
+      {"model", "SimGrid's: exact shares of the bandwidth, or as TCP gets them"}, models, 0));
+  reader.finish();
+  return model;
+}
+
+EvaluationOptions read_evaluation(TableReader reader) {
+  EvaluationOptions e;
+  e.every = reader.integer({"every", "versions from one evaluation to the next; 0: not by these"},
+                           at_least(0).up_to(1e9), e.every);
+  e.every_s = reader.maybe_number({"every_s", "s, virtual, from one evaluation to the next"},
+                                  above(0).up_to(1e10));
+  e.rate = reader.number({"rate", "size of the submodel that is judged; 1: the full model"},
+                         above(0).up_to(1), e.rate);
+  e.local = reader.flag(
+      {"local", "each node also tests the model, before a task, on its own test part"}, e.local);
+  e.batch = static_cast<int>(reader.integer({"batch", "samples that are judged at a time"},
+                                            at_least(1).up_to(1e6), e.batch));
+  e.target = reader.maybe_number({"target", "accuracy whose time is reported", "stop.accuracy"},
+                                 above(0).up_to(1));
+  reader.finish();
+  return e;
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,27 @@
+#pragma once
+
+// Reading the tables of a scenario other than [fleet], [schedule] and [sweep]. What is wrong in one
+// is reported at its key. Internal to sim/scenario.
+
+#include <filesystem>
+#include <map>
+
+#include "base/table_reader.hpp"
+#include "sim/scenario/fleet.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace convoy::sim {
+
+// [training], into `scenario` and `setting`. Gives the batch sizes by memory class, in GB.
+std::map<int, double> read_training(base::TableReader reader, const Fleet& fleet,
+                                    Scenario& scenario, Setting& setting,
+                                    base::Diagnostics& problems);
+StopOptions read_stop(base::TableReader reader, bool learn);
+OutputOptions read_output(base::TableReader reader);
+// `folder`: where relative paths start.
+HilOptions read_hil(base::TableReader reader, const std::filesystem::path& folder,
+                    ClockOptions& clock);
+NetworkModel read_network(base::TableReader reader);
+EvaluationOptions read_evaluation(base::TableReader reader);
+
+}  // namespace convoy::sim
