@@ -7,19 +7,21 @@
 #include <chrono>
 #include <cmath>
 #include <ctime>
-#include <deque>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <set>
 #include <stdexcept>
 #include <thread>
-#include <unordered_map>
 
 #include "base/text.hpp"
+#include "sim/run/evaluations.hpp"
 #include "sim/run/learner.hpp"
 #include "sim/run/open_engine.hpp"
+#include "sim/run/open_tasks.hpp"
+#include "sim/run/patience.hpp"
 #include "sim/run/recorder.hpp"
+#include "sim/run/run_rows.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/world/world.hpp"
 
@@ -28,25 +30,11 @@ namespace {
 
 // Timers of the run's own; schedules count theirs from 0.
 constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t judged_timer = end_timer + 1;  // the model is to be judged at this instant
-constexpr std::int64_t judge_next_timer = end_timer + 2;    // time to judge it
-constexpr std::int64_t replay_end_timer = end_timer + 3;    // the recording ends here
-constexpr std::int64_t instant_over_timer = end_timer + 4;  // nothing else is left of this instant
-
-// A task that was ordered and whose result nobody has taken.
-struct OpenTask {
-  NodeId worker = no_node;
-  TaskKind kind = TaskKind::update;
-  bool publishes = false;
-  bool is_done = false;
-  bool is_taken = false;     // by a task that is under way
-  std::int64_t updates = 1;  // of nodes, that are in its result
-  std::vector<TaskId> consumes;
-  std::shared_ptr<const TaskGraph> graph;
-
-  // Learned of when its turn to be the next version comes (Assign::aggregates_a_version).
-  [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
-};
+constexpr std::int64_t evaluated_timer =
+    end_timer + 1;  // an evaluation is to be told of at this instant
+constexpr std::int64_t evaluate_next_timer = end_timer + 2;  // time to evaluate the model
+constexpr std::int64_t replay_end_timer = end_timer + 3;     // the recording ends here
+constexpr std::int64_t instant_over_timer = end_timer + 4;   // nothing else is left of this instant
 
 template <class... F>
 struct Overloaded : F... {
@@ -67,7 +55,8 @@ class Run : public WorldListener, public RunView {
         initial_(engine_ ? engine_->initial(scenario.initial_weights) : nullptr),
         world_(scenario.world, *this, options.real),
         store_(open_store()),
-        recorder_(store_.get(), scenario.output.record, options.real != nullptr) {
+        recorder_(store_.get(), scenario.output.record, options.real != nullptr),
+        patience_(scenario, world_) {
     if (engine_) start_learning();
     if (options_.real == nullptr) return;
     if (engine_) options_.real->use(engine_);
@@ -84,13 +73,13 @@ class Run : public WorldListener, public RunView {
     if (options_.replay_until_s) world_.set_timer(replay_end_timer, *options_.replay_until_s);
     try {
       world_.run();
-      if (!finished_) fail(at_rest());
+      if (!finished_) fail(patience_.at_rest(version_));
       if (status_ == RunStatus::done && recorder_.is_behind()) {
         throw base::UserError(
             "the run that is there had come further than [stop] lets it go now, and stays as it "
             "was; resume it with a later stop, or choose another folder with -o");
       }
-      if (learner_ && status_ == RunStatus::done) judge_at_the_end();
+      if (status_ == RunStatus::done) evaluate_at_the_end();
       if (learner_) keep_what_was_learned();
     } catch (const Interrupted&) {
       break_off(RunStatus::stopped, "");
@@ -99,7 +88,7 @@ class Run : public WorldListener, public RunView {
     }
     settle_evaluations();
     recorder_.run_ended(world_.now());
-    RunResult result{status_, cause_, summarize()};
+    RunResult result{status_, cause_, summary()};
     result.summary.wall_time_s =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start).count();
     if (store_) {
@@ -149,10 +138,12 @@ class Run : public WorldListener, public RunView {
     poll();
     if (finished_) return;
     settle_evaluations();
-    watch_for_rest();
+    const bool at_work = world_.tasks() > 0 || !timers_.empty() || ordered_;
+    if (!patience_.has_hope(at_work)) fail(patience_.at_rest(version_));
     if (learner_) learner_->maybe_checkpoint();
     if (options_.progress) {
-      options_.progress({world_.now(), version_, tasks_done_, accuracy_, share(), this});
+      options_.progress(
+          {world_.now(), version_, tasks_done_, evaluations_.accuracy(), share(), this});
     }
   }
 
@@ -233,6 +224,7 @@ class Run : public WorldListener, public RunView {
     if (options_.real != nullptr && store_)
       learner.before_checkpoint = [this] { store_->commit(); };
     learner_.emplace(scenario_, engine_, std::move(initial_), std::move(learner));
+    evaluations_.use(&*learner_);
   }
 
   [[nodiscard]] int workers() const {
@@ -241,7 +233,7 @@ class Run : public WorldListener, public RunView {
   }
 
   // Two corrections to what the world says: a task whose result holds NaN or infinity has failed,
-  // and the run's own timer of a judgement is an evaluation.
+  // and the run's own timer of an evaluation is its event.
   void learn_of(Event& event) {
     if (event.kind == EventKind::task_done) {
       if (open_.at(event.task).is_learned_of_late()) return;
@@ -250,31 +242,20 @@ class Run : public WorldListener, public RunView {
       if (learned.finite) return;
       event.kind = EventKind::task_failed;
       event.cause = Cause::diverged;
-    } else if (event.kind == EventKind::timer_fired && event.timer == judged_timer) {
-      event.kind = EventKind::evaluated;
-      event.node = server_node;
-      event.version = pending_judgements_.front();
-      pending_judgements_.pop_front();
-      judgement_ = learner_->judged(event.version);
-      event.accuracy = judgement_.accuracy();
+    } else if (event.kind == EventKind::timer_fired && event.timer == evaluated_timer) {
+      evaluations_.finish(event);
     }
   }
 
-  // `again`: also where the present version has been judged.
-  void ask_for_judgement(bool again = false) {
-    if (!learner_ || (judged_version_ == version_ && !again)) return;
-    const bool is_pending = !pending_judgements_.empty() && pending_judgements_.back() == version_;
-    if (is_pending) return;
-    judged_version_ = version_;
-    pending_judgements_.push_back(learner_->judge());
-    world_.set_timer(judged_timer, world_.now());
+  // `again`: also where the present version has been evaluated.
+  void evaluate(bool again = false) {
+    if (evaluations_.ask(version_, again)) world_.set_timer(evaluated_timer, world_.now());
   }
 
   void evaluated(const Event& event) {
-    recorder_.evaluated(judgement_, event.version, event.time);
-    accuracy_ = event.accuracy;
-    shown_version_ = event.version;
-    if (scenario_.stop.accuracy && *accuracy_ >= *scenario_.stop.accuracy) {
+    evaluations_.told(event);
+    recorder_.evaluated(evaluations_.last(), event.version, event.time);
+    if (scenario_.stop.accuracy && event.accuracy >= *scenario_.stop.accuracy) {
       end(RunStatus::done, "");
     }
   }
@@ -289,17 +270,12 @@ class Run : public WorldListener, public RunView {
     recorder_.settle_evaluations(workers, world_.energy_j(server_node));
   }
 
-  // Whatever ended the run, its last version is judged.
-  void judge_at_the_end() {
-    if (shown_version_ == version_) return;
-    judged_version_ = version_;
-    judgement_ = learner_->judged(learner_->judge());
-    Event event{.time = world_.now(), .kind = EventKind::evaluated, .node = server_node};
-    event.version = version_;
-    event.accuracy = judgement_.accuracy();
-    event.last = true;
-    recorder_.event(event, true);
-    evaluated(event);
+  // Whatever ended the run, its last version is evaluated.
+  void evaluate_at_the_end() {
+    const std::optional<Event> event = evaluations_.of_the_end(version_, world_.now());
+    if (!event) return;
+    recorder_.event(*event, true);
+    evaluated(*event);
   }
 
   // --- events -----------------------------------------------------------------------------------
@@ -316,8 +292,8 @@ class Run : public WorldListener, public RunView {
     recorder_.event(event, event.kind == EventKind::timer_fired && event.timer == end_timer);
     switch (event.kind) {
       case EventKind::run_started:
-        if (scenario_.evaluation.every > 0) ask_for_judgement();
-        judge_later();
+        if (scenario_.evaluation.every > 0) evaluate();
+        evaluate_later();
         break;
       case EventKind::task_done:
         task_done(event);
@@ -334,9 +310,9 @@ class Run : public WorldListener, public RunView {
       case EventKind::timer_fired:
         if (event.timer == end_timer) end(RunStatus::done, "");
         if (event.timer == replay_end_timer) end(RunStatus::stopped, "");
-        if (event.timer == judge_next_timer) {
-          ask_for_judgement();
-          judge_later();
+        if (event.timer == evaluate_next_timer) {
+          evaluate();
+          evaluate_later();
         }
         timers_.erase(event.timer);
         break;
@@ -352,26 +328,21 @@ class Run : public WorldListener, public RunView {
     }
   }
 
-  void judge_later() {
+  void evaluate_later() {
     if (!learner_ || !scenario_.evaluation.every_s) return;
-    world_.set_timer(judge_next_timer, world_.now() + *scenario_.evaluation.every_s);
+    world_.set_timer(evaluate_next_timer, world_.now() + *scenario_.evaluation.every_s);
   }
 
   void task_done(const Event& event) {
-    OpenTask& task = open_.at(event.task);
-    task.is_done = true;
+    const bool is_update = open_.at(event.task).kind == TaskKind::update;
     const auto learned = learned_.extract(event.task);
     if (!learned.empty()) check_shares(event.task, learned.mapped());
     recorder_.task_done(event.task, event.time, learned.empty() ? nullptr : &learned.mapped());
-    if (!task.publishes) {
-      const std::vector<TaskId> taken = task.consumes;
-      let_go(taken);
-      if (learner_) learner_->let_go(taken);
-    }
-    if (task.kind != TaskKind::update) return;
+    const std::vector<TaskId> taken = open_.done(event.task);
+    if (learner_) learner_->let_go(taken);
+    if (!is_update) return;
     ++tasks_done_;
-    failures_in_a_row_ = 0;
-    diverged_in_a_row_ = 0;
+    patience_.succeeded();
   }
 
   void task_failed(const Event& event) {
@@ -392,23 +363,12 @@ class Run : public WorldListener, public RunView {
     came_to_nothing(event.task, event.cause, event.node);
   }
 
-  // The results that it took are free again.
   void came_to_nothing(TaskId id, Cause cause, NodeId node) {
     recorder_.task_failed(id, cause, world_.now());
     if (learner_) learner_->given_up(id);
-    const auto task = open_.extract(id);
+    open_.came_to_nothing(id);
     learned_.erase(id);
-    // Of one that is done they are gone, unless it was about to publish.
-    const bool had_taken = task.mapped().publishes || !task.mapped().is_done;
-    for (const TaskId taken : task.mapped().consumes) {
-      if (had_taken) open_.at(taken).is_taken = false;
-    }
-    note_failure(cause, id, node);
-  }
-
-  // Somebody has what these tasks made.
-  void let_go(const std::vector<TaskId>& tasks) {
-    for (const TaskId task : tasks) open_.erase(task);
+    if (std::string why = patience_.failed(cause, id, node); !why.empty()) fail(std::move(why));
   }
 
   // A rule that does not do what it declares would scale the model without a word.
@@ -423,7 +383,7 @@ class Run : public WorldListener, public RunView {
   }
 
   void published(const Event& event) {
-    const auto task = open_.extract(event.task);
+    const OpenTask task = open_.published(event.task);
     std::optional<TaskLearned> learned;
     if (learner_) {
       learned = learner_->published(event.task);
@@ -432,17 +392,16 @@ class Run : public WorldListener, public RunView {
             fmt::format("version {} of the model would hold NaN or infinity, whichever of its {} "
                         "updates is left out; lower training.optimizer.learning_rate or that of "
                         "schedule.aggregation, or set a norm_bound there",
-                        event.version, task.mapped().updates));
+                        event.version, task.updates));
         return;
       }
       check_shares(event.task, *learned);
     }
     version_ = event.version;
-    updates_aggregated_ += task.mapped().updates;
+    updates_aggregated_ += task.updates;
     recorder_.published(event.task, version_, event.time, learned ? &*learned : nullptr);
-    let_go(task.mapped().consumes);
     const std::int64_t every = scenario_.evaluation.every;
-    if (every > 0 && version_ % every == 0) ask_for_judgement();
+    if (every > 0 && version_ % every == 0) evaluate();
     const StopOptions& stop = scenario_.stop;
     const bool rounds = stop.rounds && version_ >= *stop.rounds;
     const bool tasks = stop.tasks && updates_aggregated_ >= *stop.tasks;
@@ -454,7 +413,7 @@ class Run : public WorldListener, public RunView {
   void apply(const Order& order) {
     std::visit(
         Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
-                   [this](const Evaluate&) { ask_for_judgement(true); },
+                   [this](const Evaluate&) { evaluate(true); },
                    [this](const SetTimer& o) {
                      timers_.insert(o.timer);
                      world_.set_timer(o.timer, o.time);
@@ -470,47 +429,15 @@ class Run : public WorldListener, public RunView {
   }
 
   void assign(const Assign& order) {
-    OpenTask task{.worker = order.worker_node(),
-                  .kind = order.kind,
-                  .publishes = order.publishes >= 0,
-                  .updates = order.kind == TaskKind::update ? 1 : 0,
-                  .consumes = order.consumes,
-                  .graph = order.graph};
-    if (!order.consumes.empty()) {
-      const auto room = std::ranges::count(order.graph->artifacts(), -1, &Artifact::producer);
-      if (static_cast<std::size_t>(room) < order.consumes.size()) {
-        throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
-                                           order.task, order.consumes.size(), room));
-      }
-    }
-    for (const TaskId id : order.consumes) {
-      const auto taken = open_.find(id);
-      const bool is_there = taken != open_.end() && taken->second.is_done &&
-                            !taken->second.is_taken && !taken->second.publishes;
-      if (!is_there) {
-        throw std::logic_error(
-            fmt::format("a schedule gave the result of task {} to task {}, and it is not there "
-                        "(the task is not done, publishes it, or another took it)",
-                        id, order.task));
-      }
-      taken->second.is_taken = true;
-      task.updates += taken->second.updates;
-    }
-    if (!open_.emplace(order.task, std::move(task)).second) {
-      throw std::logic_error(fmt::format("a schedule ordered task {} twice", order.task));
-    }
+    open_.assign(order);
     recorder_.assigned(order, version_, world_.now());
     if (learner_) learner_->assigned(order);
     world_.start(order.task, order.graph, order.members, order.report_activities, order.worker);
   }
 
   void cancel(const Cancel& order) {
-    const auto task = open_.find(order.task);
-    if (task == open_.end() || task->second.is_taken) {
-      throw std::logic_error(fmt::format(
-          "a schedule cancelled task {}, which is neither under way nor waiting", order.task));
-    }
-    const NodeId worker = task->second.worker;
+    open_.check_cancel(order.task);
+    const NodeId worker = open_.at(order.task).worker;
     cancelled_ = true;
     world_.cancel(order.task);
     came_to_nothing(order.task, Cause::cancelled, worker);
@@ -546,66 +473,6 @@ class Run : public WorldListener, public RunView {
 
   void fail(std::string cause) { end(RunStatus::failed, std::move(cause)); }
 
-  // A run in which nothing succeeds any more has failed, whatever the schedule goes on trying.
-  void note_failure(Cause cause, TaskId task, NodeId node) {
-    // Others that are given up meanwhile are no sign that it learns.
-    if (cause == Cause::diverged) ++diverged_in_a_row_;
-    if (diverged_in_a_row_ > 2 * static_cast<std::int64_t>(scenario_.setting->workers())) {
-      fail(
-          fmt::format("training diverges: {} updates held NaN or infinity, without a good one "
-                      "between them, the last of {}; lower training.optimizer.learning_rate or set "
-                      "training.clip",
-                      diverged_in_a_row_, node_name(node)));
-      return;
-    }
-    const std::string_view what =
-        cause == Cause::cancelled ? "given up by the schedule" : name_of(cause);
-    last_failure_ = fmt::format("task {} on {}: {}", task, node_name(node), what);
-    const std::int64_t limit = 1000 + 10 * static_cast<std::int64_t>(scenario_.setting->workers());
-    if (++failures_in_a_row_ >= limit) {
-      fail(fmt::format("{} tasks in a row brought no update; the last was {}", failures_in_a_row_,
-                       last_failure_));
-    }
-  }
-
-  // With nothing under way the run is over unless some node may still come of which the schedule
-  // has not been given a look in this rest. Nodes that come and go would keep the clock running.
-  void watch_for_rest() {
-    const bool at_work = world_.tasks() > 0 || !timers_.empty() || ordered_;
-    if (at_work || scenario_.stop.virtual_time_s) {
-      seen_at_rest_.clear();
-      return;
-    }
-    const std::size_t count = scenario_.world.nodes.size();
-    seen_at_rest_.resize(count, false);
-    bool hope = false;
-    for (std::size_t i = 1; i < count; ++i) {
-      const auto node = static_cast<NodeId>(i);
-      if (world_.present(node)) seen_at_rest_[i] = true;
-      hope = hope || (!seen_at_rest_[i] && world_.expected(node));
-    }
-    if (!hope) fail(at_rest());
-  }
-
-  [[nodiscard]] std::string at_rest() const {
-    const int workers = scenario_.setting->workers();
-    int away = 0;
-    for (NodeId node = 1; node <= workers; ++node) away += world_.present(node) ? 0 : 1;
-    std::string text = fmt::format(
-        "the run came to rest at {} before its end, after {} aggregations: {} of {} nodes are away",
-        base::human_seconds(world_.now()), version_, away, workers);
-    if (away == workers) text += " and none of them returns";
-    for (const UnderWay& work : world_.under_way()) {
-      text += fmt::format(
-          "; {} of task {} stands still on {}: its speed, or a rate on its way, is "
-          "0 and stays so",
-          work.label, work.task, node_name(work.node));
-      break;
-    }
-    if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
-    return text;
-  }
-
   [[nodiscard]] bool is_real(NodeId node) const {
     return scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
   }
@@ -626,45 +493,10 @@ class Run : public WorldListener, public RunView {
     return std::min(share, 1.0);
   }
 
-  [[nodiscard]] Summary summarize() const {
-    Summary s;
-    s.scenario = scenario_.name;
-    s.schedule = scenario_.schedule.kind;
-    s.seed = scenario_.seed;
+  [[nodiscard]] Summary summary() const {
+    Summary s = summarize(scenario_, world_, recorder_, diverged_);
     s.rounds = version_;
-    s.virtual_time_s = world_.now();
-    recorder_.count_into(s, scenario_.world.nodes);
-    if (scenario_.evaluation.target) {
-      s.target = Target{*scenario_.evaluation.target, "evaluation.target", {}};
-    } else if (scenario_.stop.accuracy) {
-      s.target = Target{*scenario_.stop.accuracy, "stop.accuracy", {}};
-    }
-    for (const Judgement& j : s.judgements) {
-      s.accuracy = j.accuracy;
-      s.accuracy_best = std::max(s.accuracy_best.value_or(0), j.accuracy);
-      if (s.target && !s.target->reached && j.accuracy >= s.target->accuracy) s.target->reached = j;
-    }
-    double busy = 0;
-    for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
-      NodeSummary node{scenario_.world.nodes[i].name, world_.usage(static_cast<NodeId>(i)), 0,
-                       scenario_.world.nodes[i].memory};
-      // The world has seen these end as they should.
-      if (const auto d = diverged_.find(static_cast<NodeId>(i)); d != diverged_.end()) {
-        node.usage.tasks -= d->second;
-        node.usage.tasks_failed += d->second;
-      }
-      node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
-      if (i > 0) busy += node.usage.busy_s;
-      (i > 0 ? s.energy_j : s.energy_server_j) += node.usage.energy_j;
-      s.nodes.push_back(std::move(node));
-    }
-    const double node_time = scenario_.setting->workers() * s.virtual_time_s;
-    s.utilization = node_time > 0 ? busy / node_time : 0;
-    s.network = world_.description();
-    if (options_.real != nullptr) {
-      for (const NodeConfig& node : scenario_.world.nodes) s.real_nodes += node.real ? 1 : 0;
-      s.max_lag_s = world_.max_lag_s();
-    }
+    if (options_.real != nullptr) s.max_lag_s = world_.max_lag_s();
     if (store_) s.store = store_->path().string();
     return s;
   }
@@ -673,29 +505,12 @@ class Run : public WorldListener, public RunView {
 
   std::unique_ptr<StoreWriter> open_store() {
     if (options_.folder.empty()) return nullptr;
-    const RunRow run{scenario_.name,       scenario_.schedule.kind, scenario_.seed,
-                     scenario_.resolved,   scenario_.hash,          options_.version,
-                     world_.description(), scenario_.course};
-    std::vector<NodeRow> nodes;
-    for (std::size_t i = 0; i < scenario_.world.nodes.size(); ++i) {
-      const NodeIdentity& identity = scenario_.identities[i];
-      nodes.push_back({static_cast<std::int64_t>(i), scenario_.world.nodes[i].name, identity.device,
-                       identity.mode, identity.link, scenario_.world.nodes[i].real ? "hil" : "sim",
-                       scenario_.world.nodes[i].memory, scenario_.setting->nodes[i].samples,
-                       scenario_.setting->nodes[i].batch});
-    }
-    return std::make_unique<StoreWriter>(options_.folder, run, nodes, options_.mode,
-                                         options_.durable);
+    return std::make_unique<StoreWriter>(options_.folder,
+                                         run_row(scenario_, options_.version, world_.description()),
+                                         node_rows(scenario_), options_.mode, options_.durable);
   }
 
   void finish_store(const Summary& summary, double cpu_s) {
-    std::vector<NodeEnd> nodes;
-    for (std::size_t i = 0; i < summary.nodes.size(); ++i) {
-      const NodeSummary& n = summary.nodes[i];
-      nodes.push_back({static_cast<std::int64_t>(i), n.usage.busy_s, n.usage.communicating_s,
-                       n.waiting_s, n.usage.away_s, n.usage.bytes_in, n.usage.bytes_out,
-                       n.usage.peak_memory, n.usage.energy_j, n.usage.tasks, n.usage.tasks_failed});
-    }
     std::map<std::string, std::string> host = options_.host;
     host["file"] = scenario_.file;
     host["workers"] = learner_ ? fmt::format("{}", workers()) : "0";
@@ -703,7 +518,7 @@ class Run : public WorldListener, public RunView {
     host["wall_time_s"] = fmt::format("{:.6f}", summary.wall_time_s);
     host["cpu_time_s"] = fmt::format("{:.6f}", cpu_s);
     host["ended_unix_s"] = fmt::format("{}", std::time(nullptr));
-    store_->finish({status_, cause_, summary.virtual_time_s}, nodes, host);
+    store_->finish({status_, cause_, summary.virtual_time_s}, node_ends(summary), host);
   }
 
   const Scenario& scenario_;
@@ -719,23 +534,15 @@ class Run : public WorldListener, public RunView {
   std::int64_t version_ = 0;
   std::int64_t tasks_done_ = 0;
   std::int64_t updates_aggregated_ = 0;
-  std::unordered_map<TaskId, OpenTask> open_;
-
+  OpenTasks open_;
   std::map<TaskId, TaskLearned> learned_;  // of tasks done at this instant
-  engine::Evaluation judgement_;
-  std::deque<std::int64_t> pending_judgements_;  // versions, in the order of their timers
-  std::int64_t judged_version_ = -1;             // asked for last
-  std::int64_t shown_version_ = -1;              // whose judgement is there
-  std::optional<double> accuracy_;
-  std::int64_t diverged_in_a_row_ = 0;
-  std::map<NodeId, int> diverged_;  // tasks, by node
+  std::map<NodeId, int> diverged_;         // tasks, by node
+  Evaluations evaluations_;
+  Patience patience_;
 
-  std::set<std::int64_t> timers_;   // set by the schedule and not fired yet
-  std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest
-  std::int64_t failures_in_a_row_ = 0;
-  bool ordered_ = false;    // at this instant
-  bool cancelled_ = false;  // a task, since this instant began
-  std::string last_failure_;
+  std::set<std::int64_t> timers_;  // set by the schedule and not fired yet
+  bool ordered_ = false;           // at this instant
+  bool cancelled_ = false;         // a task, since this instant began
 
   bool finished_ = false;
   RunStatus status_ = RunStatus::done;
