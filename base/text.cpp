@@ -196,6 +196,8 @@ bool is_printable(std::string_view text) {
   return true;
 }
 
+std::string first_line(std::string_view text) { return printable(text.substr(0, text.find('\n'))); }
+
 std::string escaped(std::string_view text) {
   std::string out;
   while (!text.empty()) {

@@ -33,6 +33,8 @@ bool is_printable(std::string_view text);
 // Of a text from elsewhere what is safe to print and to log: at most `longest` characters, each
 // control character and each byte beyond ASCII as '?'.
 std::string printable(std::string_view text, std::size_t longest = 200);
+// The same of its first line: what an exception of a large library has for people.
+std::string first_line(std::string_view text);
 // The whole text as it may go to a terminal: what is not printable as \x1b or \u{202e}; lines and
 // tabs stay. For messages in which names of the user's own stand, in any script.
 std::string escaped(std::string_view text);

@@ -37,8 +37,7 @@ using hil::Connection;
 using hil::Stream;
 using hil::asio::ip::tcp;
 
-// --- a model over loopback
-// ------------------------------------------------------------------------
+// --- a model over loopback ----------------------------------------------------------------------
 
 constexpr std::size_t model_bytes = 350'000'000;
 constexpr std::size_t tensors = 200;
@@ -217,8 +216,7 @@ void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& ser
                   cores_to_use().size() > 1 ? 0.9 : 0.7);
 }
 
-// --- the elastic clock while the simulation is blocked
-// ----------------------------------------------
+// --- the elastic clock while the simulation is blocked ------------------------------------------
 
 // Activities that are slept through, told to the clock from threads as a bridge does.
 class Sleepers : public sim::RealBackend {
@@ -287,8 +285,7 @@ void clock_while_blocked() {
   report("elastic clock: delivered late at most", 1e3 * world.max_lag_s(), "ms", 1e-3);
 }
 
-// --- from an assignment to the agent's start
-// --------------------------------------------------------
+// --- from an assignment to the agent's start ----------------------------------------------------
 
 // A small coordinator in this process and a real agent beside it: a task is assigned, what it
 // starts from is sent, and the time until the agent says that it has begun is counted; the way

@@ -116,6 +116,15 @@ std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture)
   return all;
 }
 
+std::uint64_t largest_parcel(const Architecture& architecture) {
+  constexpr std::uint64_t lists = 16 << 20;
+  std::uint64_t values = 0;
+  for (const ParameterTensor& p : parameter_tensors(architecture)) {
+    values += static_cast<std::uint64_t>(p.elements());
+  }
+  return sizeof(float) * values + lists;
+}
+
 bool is_in(const ParameterTensor& tensor, const Architecture& architecture,
            const Submodel& submodel, bool one_exit) {
   if (tensor.block < 0) return true;

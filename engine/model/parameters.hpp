@@ -48,6 +48,10 @@ struct ParameterTensor {
 // All tensors of the full model, in the order of execution.
 std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture);
 
+// Bytes that a parcel of all of them may have, between machines: the values in FP32, and lists of
+// kept members.
+std::uint64_t largest_parcel(const Architecture& architecture);
+
 // Is the tensor part of a submodel? `one_exit`: of its exits only the deepest is.
 bool is_in(const ParameterTensor& tensor, const Architecture& architecture,
            const Submodel& submodel, bool one_exit = false);

@@ -4,49 +4,13 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <new>
-#include <nlohmann/json.hpp>
-#include <numeric>
 
-#include "base/files.hpp"
 #include "base/text.hpp"
-#include "engine/model/parameters.hpp"
 #include "hil/protocol/connection.hpp"
 
 namespace convoy::hil {
 namespace {
-
-// In the state folder.
-constexpr const char* index_name = "agent.json";
-constexpr const char* state_name = "node.safetensors";
-constexpr const char* result_name = "result.safetensors";
-constexpr const char* result_state_name = "result-node.safetensors";
-
-// What a parcel may be larger than the model, for its lists of kept members.
-constexpr std::uint64_t parcel_margin = 16 << 20;
-
-std::string first_line(const std::string& text) {
-  return base::printable(text.substr(0, text.find('\n')));
-}
-
-// JSON has no NaN and no infinity: they are written as words.
-nlohmann::json number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-}
-
-double number(const nlohmann::json& value) {
-  if (value.is_number()) return value.get<double>();
-  const auto word = value.get<std::string>();
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (word == "inf") return infinity;
-  if (word == "-inf") return -infinity;
-  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
-  throw base::UserError(fmt::format("\"{}\" is no number", base::printable(word)));
-}
 
 template <class Said>
 Said said(const wire::BeginT& begin) {
@@ -70,18 +34,9 @@ bool is_out_of_memory(const std::exception& e) {
 }
 
 Trainer::Trainer(TrainerOptions options, TrainerEvents events)
-    : options_(std::move(options)), events_(std::move(events)) {
+    : options_(std::move(options)), events_(std::move(events)), folder_(options_.state) {
   limit_memory();
-  if (!options_.state.empty()) {
-    std::error_code failure;
-    std::filesystem::create_directories(options_.state, failure);
-    if (failure) {
-      throw base::UserError(fmt::format("state: {}: cannot be made ({})", options_.state.string(),
-                                        failure.message()));
-    }
-    base::remove_drafts(options_.state);
-    read_kept();
-  }
+  read_kept();
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
 }
 
@@ -94,15 +49,14 @@ Trainer::~Trainer() {
   wake_.notify_all();
 }
 
-// --- from any thread
-// ------------------------------------------------------------------------------
+// --- from any thread ----------------------------------------------------------------------------
 
 void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup) {
   {
     const std::lock_guard lock(mutex_);
     // A connection that was made again does not wait for training.
-    if (engine_ && run_ == run && node_ == node) {
-      events_.ready(samples_);
+    if (node_engine_.engine && run_ == run && node_ == node) {
+      events_.ready(node_engine_.samples);
       return;
     }
     queue_.emplace_front(
@@ -117,7 +71,7 @@ void Trainer::assign(const wire::AssignT& assign) {
   try {
     brief = engine::read_brief(assign.brief, "the coordinator's assignment");
   } catch (const base::UserError& e) {
-    throw ProtocolError(first_line(e.what()));
+    throw ProtocolError(base::first_line(e.what()));
   }
   const std::lock_guard lock(mutex_);
   const auto there = tasks_.find(assign.task);
@@ -144,12 +98,12 @@ std::shared_ptr<engine::Unpacking> Trainer::room_for(std::int64_t task, std::int
                                                      const std::string& header,
                                                      std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  if (!find(task, attempt) || !engine_) return nullptr;
-  if (bytes > largest_parcel_) {
+  if (!find(task, attempt) || !node_engine_.engine) return nullptr;
+  if (bytes > node_engine_.largest_parcel) {
     throw base::UserError(fmt::format("task {} is to start from {}, more than the model has", task,
                                       base::human_bytes(static_cast<double>(bytes))));
   }
-  return engine_->unpack(header, bytes, fmt::format("what task {} starts from", task));
+  return node_engine_.engine->unpack(header, bytes, fmt::format("what task {} starts from", task));
 }
 
 void Trainer::arrived(std::int64_t id, std::int32_t attempt,
@@ -158,7 +112,7 @@ void Trainer::arrived(std::int64_t id, std::int32_t attempt,
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<Task> task = find(id, attempt);
     if (!task || task->has_input) return;
-    task->input.received = engine_->unpack_weights(*box);
+    task->input.received = node_engine_.engine->unpack_weights(*box);
     task->has_input = true;
   }
   wake_.notify_all();
@@ -215,8 +169,8 @@ void Trainer::kept(std::int64_t id, std::int32_t attempt) {
     state_ = task->outcome->state;
     tasks_.erase(id);
     queue_.emplace_back(std::function<void()>([this] {
-      keep_state();
-      forget_result();
+      if (state_ && node_engine_.engine) folder_.keep_state(*node_engine_.engine, *state_);
+      folder_.forget_result(run_, node_);
     }));
   }
   wake_.notify_all();
@@ -242,8 +196,7 @@ std::string Trainer::run() const {
   return run_;
 }
 
-// --- the trainer's thread
-// -------------------------------------------------------------------------
+// --- the trainer's thread -----------------------------------------------------------------------
 
 std::function<void()> Trainer::next_job() {
   if (queue_.empty()) return nullptr;
@@ -281,7 +234,7 @@ void Trainer::loop(const std::stop_token& stop) {
     try {
       job();
     } catch (const std::exception& e) {
-      spdlog::error("{}", first_line(e.what()));
+      spdlog::error("{}", base::first_line(e.what()));
     }
   }
 }
@@ -295,90 +248,30 @@ void Trainer::limit_memory() const {
   }
 }
 
-// Data that nobody else has must be of the kind that the run trains on.
-static void check_own(const engine::DataShape& shape, const engine::Architecture& a) {
-  if (shape.text) {
-    throw base::UserError(
-        "own_data = true: texts of one's own have a vocabulary of their own, whose numbers mean "
-        "something else to the others; only images can be");
-  }
-  if (a.input != engine::InputKind::image || shape.channels != a.channels ||
-      shape.height != a.height || shape.width != a.width || shape.classes > a.classes) {
-    throw base::UserError(fmt::format(
-        "own_data = true: its images are {} x {} x {} of {} classes, the model wants {} x {} x {} "
-        "of at most {}",
-        shape.channels, shape.height, shape.width, shape.classes, a.channels, a.height, a.width,
-        a.classes));
-  }
-}
-
 void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& setup) {
   try {
     {
       const std::lock_guard lock(mutex_);
-      if (engine_ && run_ == run && node_ == node) {
-        events_.ready(samples_);
+      if (node_engine_.engine && run_ == run && node_ == node) {
+        events_.ready(node_engine_.samples);
         return;
       }
       if (run_ != run || node_ != node) forget_run();
       run_ = run;
       node_ = node;
     }
-    const engine::EngineSetup text =
-        engine::read_setup(setup.toml, options_.data, options_.own_data, "the coordinator's setup");
-    const auto source = engine::open_source(text.data, "");
-    engine::EngineOptions options;
-    options.architecture =
-        std::make_shared<const engine::Architecture>(engine::make_architecture(text.model));
-    options.training = text.training;
-    options.rules = text.rules;
-    options.seed = text.seed;
-    options.device = options_.device;
-    options.evaluation_batch = text.evaluation_batch;
-    options.train = std::make_shared<const engine::Dataset>(source->train());
-    engine::LocalSplit part;
-    if (options_.own_data) {
-      check_own(source->shape(), *options.architecture);
-      std::vector<std::int64_t> all(source->labels().size());
-      std::iota(all.begin(), all.end(), 0);
-      part = engine::split_local(all, source->labels(), setup.local_test_share, text.seed, node);
-    } else {
-      if (engine::data_signature(*source) != setup.data_signature) {
-        throw base::UserError(
-            "the data set on this machine is another one than the coordinator's, whose parts it "
-            "was to train on; give it the same files, or own_data = true");
-      }
-      part = {setup.train, setup.test};
-      const auto count = static_cast<std::int64_t>(source->labels().size());
-      for (const auto* list : {&part.train, &part.test}) {
-        if (std::any_of(list->begin(), list->end(),
-                        [&](std::int64_t i) { return i < 0 || i >= count; })) {
-          throw base::UserError("the coordinator names samples that the data set does not have");
-        }
-      }
-    }
-    if (part.train.empty()) throw base::UserError("there is no sample to train on");
-    options.parts.resize(static_cast<std::size_t>(node) + 1);
-    const auto samples = static_cast<std::int64_t>(part.train.size());
-    options.parts.back() = std::move(part);
-    auto engine = engine::open_engine(options);
-    engine->prepare_thread();
-    std::uint64_t parameters = 0;
-    for (const auto& p : engine::parameter_tensors(*options.architecture)) {
-      parameters += static_cast<std::uint64_t>(p.elements());
-    }
+    NodeEngine made =
+        open_node_engine(node, setup, {options_.device, options_.data, options_.own_data});
     {
       const std::lock_guard lock(mutex_);
-      largest_parcel_ = sizeof(float) * parameters + parcel_margin;
-      engine_ = std::move(engine);
-      samples_ = samples;
+      node_engine_ = std::move(made);
     }
     read_kept();
-    events_.ready(samples);
+    events_.ready(node_engine_.samples);
   } catch (const std::exception& e) {
     const std::lock_guard lock(mutex_);
-    engine_.reset();
-    events_.cannot(first_line(e.what()));
+    node_engine_.engine.reset();
+    events_.cannot(base::first_line(e.what()));
   }
 }
 
@@ -386,12 +279,8 @@ void Trainer::forget_run() {
   for (const auto& [id, task] : tasks_) task->stop.request_stop();
   tasks_.clear();
   state_.reset();
-  engine_.reset();
-  if (options_.state.empty()) return;
-  std::error_code ignored;
-  for (const char* name : {index_name, state_name, result_name, result_state_name}) {
-    std::filesystem::remove(options_.state / name, ignored);
-  }
+  node_engine_.engine.reset();
+  folder_.forget_all();
 }
 
 void Trainer::say_again(const wire::BeginT& begin, const Task& task) {
@@ -433,7 +322,8 @@ void Trainer::compute(const wire::BeginT& begin) {
   bool made = false;
   try {
     const engine::Work work = engine::read_work(begin.work, "the coordinator's order");
-    if (!task->session) task->session = engine_->open(task->input, task->stop.get_token());
+    if (!task->session)
+      task->session = node_engine_.engine->open(task->input, task->stop.get_token());
     task->session->run(work, {{task->input.received, nullptr}});
     std::optional<engine::Outcome> outcome;
     if (begin.last) outcome = task->session->outcome();
@@ -467,10 +357,15 @@ void Trainer::compute(const wire::BeginT& begin) {
     }
     task.reset();  // before memory is needed for saying so
     fail(begin, memory ? wire::Trouble::out_of_memory : wire::Trouble::failed,
-         first_line(e.what()));
+         base::first_line(e.what()));
     return;
   }
-  if (made) keep_result(begin.task, *task);
+  if (made) {
+    folder_.keep_result(
+        *node_engine_.engine,
+        {run_, node_,
+         KeptTask{begin.task, task->attempt, task->input.version, task->took_ns, *task->outcome}});
+  }
 }
 
 void Trainer::upload(const wire::BeginT& begin) {
@@ -481,10 +376,11 @@ void Trainer::upload(const wire::BeginT& begin) {
     task = find(begin.task, begin.attempt);
   }
   try {
-    if (task && task->outcome && engine_) parcel = engine_->pack(*task->outcome);
+    if (task && task->outcome && node_engine_.engine)
+      parcel = node_engine_.engine->pack(*task->outcome);
   } catch (const std::exception& e) {
     fail(begin, is_out_of_memory(e) ? wire::Trouble::out_of_memory : wire::Trouble::failed,
-         first_line(e.what()));
+         base::first_line(e.what()));
     return;
   }
   if (parcel.header.empty()) {
@@ -495,107 +391,39 @@ void Trainer::upload(const wire::BeginT& begin) {
   events_.upload(begin.task, begin.attempt, std::move(parcel));
 }
 
-// --- what outlives the process
-// --------------------------------------------------------------------
-
-void Trainer::keep_result(std::int64_t id, const Task& task) const {
-  if (options_.state.empty() || !task.outcome->result || !task.outcome->state) return;
-  try {
-    engine_->save(*task.outcome->result, options_.state / result_name);
-    engine_->save(*task.outcome->state, options_.state / result_state_name);
-    nlohmann::json took = nlohmann::json::array();
-    for (const auto& [key, ns] : task.took_ns) took.push_back({key.first, key.second, ns});
-    nlohmann::json index = {{"run", run_},
-                            {"node", node_},
-                            {"task", id},
-                            {"attempt", task.attempt},
-                            {"version", task.input.version},
-                            {"loss", number(task.outcome->loss)},
-                            {"finite", task.outcome->finite},
-                            {"took_ns", took}};
-    if (task.outcome->local_accuracy)
-      index["local_accuracy"] = number(*task.outcome->local_accuracy);
-    base::write_file(options_.state / index_name, index.dump());
-  } catch (const std::exception& e) {
-    spdlog::warn("the result of task {} could not be kept on disk: {}", id, e.what());
-  }
-}
-
-void Trainer::forget_result() const {
-  if (options_.state.empty()) return;
-  // The index must not speak of a result that is not there: where it cannot be replaced it goes.
-  const auto path = options_.state / index_name;
-  std::error_code ignored;
-  try {
-    base::write_file(path, nlohmann::json({{"run", run_}, {"node", node_}}).dump());
-  } catch (const std::exception& e) {
-    spdlog::warn("what this node keeps of its run could not be written: {}", first_line(e.what()));
-    std::filesystem::remove(path, ignored);
-  }
-  std::filesystem::remove(options_.state / result_name, ignored);
-}
-
-void Trainer::keep_state() const {
-  if (options_.state.empty() || !state_) return;
-  try {
-    engine_->save(*state_, options_.state / state_name);
-  } catch (const std::exception& e) {
-    spdlog::warn("what this node has learned of itself could not be kept on disk: {}", e.what());
-  }
-}
-
 // Before there is an engine what was done; with it the tensors as well.
 void Trainer::read_kept() {
-  if (options_.state.empty()) return;
-  if (!std::filesystem::exists(options_.state / index_name)) return;
   try {
-    constexpr std::uintmax_t longest = 64 << 20;
-    const nlohmann::json index =
-        nlohmann::json::parse(base::read_file(options_.state / index_name, longest));
+    std::optional<KeptRun> kept = folder_.read();
+    if (!kept) return;
     const std::lock_guard lock(mutex_);
-    if (!engine_) {
-      run_ = index.at("run").get<std::string>();
-      node_ = index.at("node").get<int>();
-    } else if (run_ != index.at("run").get<std::string>()) {
+    if (!node_engine_.engine) {
+      run_ = kept->run;
+      node_ = kept->node;
+    } else if (run_ != kept->run) {
       return;
     }
-    if (engine_ && !state_ && std::filesystem::exists(options_.state / state_name)) {
-      state_ = engine_->load_state(options_.state / state_name);
-    }
-    if (!index.contains("task")) return;
-    const auto id = index.at("task").get<std::int64_t>();
-    if (engine_ && !tasks_.contains(id)) return;  // given up meanwhile
-    auto& task = tasks_[id];
+    if (node_engine_.engine && !state_) state_ = folder_.read_state(*node_engine_.engine);
+    if (!kept->task) return;
+    KeptTask& done = *kept->task;
+    if (node_engine_.engine && !tasks_.contains(done.task)) return;  // given up meanwhile
+    auto& task = tasks_[done.task];
     if (!task) task = std::make_shared<Task>();
-    task->attempt = index.at("attempt").get<std::int32_t>();
-    task->input.task = id;
+    task->attempt = done.attempt;
+    task->input.task = done.task;
     task->input.node = node_;
-    task->input.version = index.at("version").get<std::int64_t>();
+    task->input.version = done.version;
     task->has_input = true;
-    for (const auto& took : index.at("took_ns")) {
-      task->took_ns[{took.at(0).get<int>(), took.at(1).get<int>()}] =
-          took.at(2).get<std::int64_t>();
-    }
+    task->took_ns.merge(done.took_ns);
     if (task->outcome && task->outcome->result) return;
-    engine::Outcome outcome;
-    // An older agent wrote null for what is no finite number.
-    outcome.loss = index.at("loss").is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                              : number(index.at("loss"));
-    outcome.finite = index.at("finite").get<bool>();
-    if (index.contains("local_accuracy")) {
-      outcome.local_accuracy = number(index.at("local_accuracy"));
-    }
-    if (engine_) {
-      outcome.result = engine_->load_artifact(options_.state / result_name);
-      outcome.state = engine_->load_state(options_.state / result_state_name);
-    }
-    task->outcome = std::move(outcome);
+    if (node_engine_.engine) folder_.read_artifacts(*node_engine_.engine, done.outcome);
+    task->outcome = std::move(done.outcome);
   } catch (const std::exception& e) {
-    spdlog::warn("{}: what an earlier run left there cannot be used: {}", options_.state.string(),
-                 first_line(e.what()));
+    spdlog::warn("{}: what an earlier run left there cannot be used: {}", folder_.path().string(),
+                 base::first_line(e.what()));
     const std::lock_guard lock(mutex_);
     tasks_.clear();
-    if (!engine_) run_.clear();
+    if (!node_engine_.engine) run_.clear();
   }
 }
 

@@ -19,7 +19,8 @@
 #include <vector>
 
 #include "engine/api/engine.hpp"
-#include "engine/api/setup.hpp"
+#include "hil/agent/node_engine.hpp"
+#include "hil/agent/state_folder.hpp"
 #include "hil/protocol/messages.hpp"
 
 namespace convoy::hil {
@@ -105,14 +106,11 @@ class Trainer {
   void limit_memory() const;
   void forget_run();
 
-  // What outlives the process, in the state folder.
-  void keep_result(std::int64_t id, const Task& task) const;
-  void forget_result() const;
-  void keep_state() const;
   void read_kept();
 
   TrainerOptions options_;
   TrainerEvents events_;
+  StateFolder folder_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
@@ -121,9 +119,7 @@ class Trainer {
   std::optional<Running> running_;
   std::string run_;
   int node_ = -1;
-  std::int64_t samples_ = 0;
-  std::uint64_t largest_parcel_ = 0;
-  std::shared_ptr<const engine::Engine> engine_;
+  NodeEngine node_engine_;  // no engine: it is not set up
   std::shared_ptr<const engine::NodeState> state_;
   std::jthread thread_;  // last
 };

@@ -12,9 +12,6 @@
 namespace convoy::hil {
 namespace {
 
-// What an update may be larger than the model, for its lists of kept members.
-constexpr std::uint64_t margin = 16 << 20;
-
 // Updates weigh by the samples that they say they were trained on. The header was read before.
 void check_samples(const std::string& header, std::int64_t samples) {
   const nlohmann::json all = nlohmann::json::parse(header);
@@ -36,10 +33,7 @@ Desk::Desk(boost::asio::io_context& io, const std::filesystem::path& folder) : i
 }
 
 void Desk::limit(const engine::Architecture& architecture) {
-  largest_ = margin;
-  for (const engine::ParameterTensor& p : engine::parameter_tensors(architecture)) {
-    largest_ += 4 * static_cast<std::uint64_t>(p.elements());
-  }
+  largest_ = engine::largest_parcel(architecture);
 }
 
 void Desk::pack(const engine::TaskInput& input, Packed then) {

@@ -21,8 +21,7 @@ constexpr double trickle_factor = 10;
 Orders::Orders(const sim::RealNode& options, Agent& agent, Notes& notes)
     : options_(options), agent_(agent), notes_(notes) {}
 
-// --- from the run
-// ---------------------------------------------------------------------------------
+// --- from the run -------------------------------------------------------------------------------
 
 void Orders::add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
   Open& open = tasks_[input.task];
@@ -110,8 +109,7 @@ std::vector<Orders::Task> Orders::clear() {
   return gone;
 }
 
-// --- from the connection
-// --------------------------------------------------------------------------
+// --- from the connection ------------------------------------------------------------------------
 
 bool Orders::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
   for (const wire::KnownTaskT& k : known) {
@@ -315,8 +313,7 @@ bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
   return true;
 }
 
-// --- watching
-// -------------------------------------------------------------------------------------
+// --- watching -----------------------------------------------------------------------------------
 
 double Orders::deadline(const Command& command) const {
   return std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s);

@@ -69,8 +69,7 @@ void Connection::trust(const Limits& limits, std::chrono::milliseconds heartbeat
   timer_.cancel();  // the next tick comes at once, and then at the new pace
 }
 
-// --- sending
-// --------------------------------------------------------------------------------------
+// --- sending ------------------------------------------------------------------------------------
 
 void Connection::send_bytes(std::vector<std::byte> message) {
   if (!open_ || !broken_.empty() || lingering_) return;
@@ -192,8 +191,7 @@ void Connection::write(std::vector<std::byte> message,
                  });
 }
 
-// --- receiving
-// ------------------------------------------------------------------------------------
+// --- receiving ----------------------------------------------------------------------------------
 
 template <class Buffers, class Next>
 void Connection::read(const Buffers& buffers, Next next) {
@@ -359,8 +357,7 @@ void Connection::go_on(std::uint32_t transfer, std::shared_ptr<engine::Unpacking
   });
 }
 
-// --- life
-// -----------------------------------------------------------------------------------------
+// --- life ---------------------------------------------------------------------------------------
 
 void Connection::heard_of(const wire::Pong& pong) {
   const auto ping = std::find(pings_.begin(), pings_.end(), pong.sent_ns());
