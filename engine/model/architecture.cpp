@@ -12,55 +12,61 @@
 namespace convoy::engine {
 namespace {
 
-using Maker = std::function<Architecture(const ModelOptions&)>;
+struct Family {
+  std::function<Architecture(const ModelOptions&)> make;
+  InputKind input = InputKind::image;
+  bool has_attention = false;
+};
 
-const std::map<std::string, Maker>& makers() {
-  static const std::map<std::string, Maker> all = {
-      {"mlp", make_mlp},
-      {"cnn-small", make_cnn_small},
-      {"resnet18", make_resnet},
-      {"resnet34", make_resnet},
-      {"resnet50", make_resnet},
-      {"resnet101", make_resnet},
-      {"resnet152", make_resnet},
-      {"resnet18-cifar", make_resnet},
-      {"resnet34-cifar", make_resnet},
-      {"resnet50-cifar", make_resnet},
-      {"alexnet", make_alexnet},
-      {"vgg11", make_vgg},
-      {"vgg11_bn", make_vgg},
-      {"vgg13", make_vgg},
-      {"vgg13_bn", make_vgg},
-      {"vgg16", make_vgg},
-      {"vgg16_bn", make_vgg},
-      {"vgg19", make_vgg},
-      {"vgg19_bn", make_vgg},
-      {"densenet121", make_densenet},
-      {"densenet161", make_densenet},
-      {"densenet169", make_densenet},
-      {"densenet201", make_densenet},
-      {"squeezenet1_0", make_squeezenet},
-      {"squeezenet1_1", make_squeezenet},
-      {"mobilenet_v2", make_mobilenet},
-      {"mobilenet_v3_large", make_mobilenet_v3},
-      {"fcn_resnet50", make_segmentation},
-      {"fcn_resnet101", make_segmentation},
-      {"deeplabv3_resnet50", make_segmentation},
-      {"deeplabv3_resnet101", make_segmentation},
-      {"deeplabv3_mobilenet_v3_large", make_segmentation},
-      {"lraspp_mobilenet_v3_large", make_segmentation},
-      {"mnasnet0_5", make_mnasnet},
-      {"mnasnet0_75", make_mnasnet},
-      {"mnasnet1_0", make_mnasnet},
-      {"mnasnet1_3", make_mnasnet},
-      {"vit-micro", make_vit},
-      {"vit-tiny", make_vit},
-      {"vit-small", make_vit},
-      {"vit-b16", make_vit},
-      {"vit-0.11b", make_vit},
-      {"bert-small", make_bert},
-      {"bert-base", make_bert},
-      {"bert-large", make_bert},
+const std::map<std::string, Family>& families() {
+  static const Family vit{make_vit, InputKind::image, true};
+  static const Family bert{make_bert, InputKind::tokens, true};
+  static const std::map<std::string, Family> all = {
+      {"mlp", {make_mlp}},
+      {"cnn-small", {make_cnn_small}},
+      {"resnet18", {make_resnet}},
+      {"resnet34", {make_resnet}},
+      {"resnet50", {make_resnet}},
+      {"resnet101", {make_resnet}},
+      {"resnet152", {make_resnet}},
+      {"resnet18-cifar", {make_resnet}},
+      {"resnet34-cifar", {make_resnet}},
+      {"resnet50-cifar", {make_resnet}},
+      {"alexnet", {make_alexnet}},
+      {"vgg11", {make_vgg}},
+      {"vgg11_bn", {make_vgg}},
+      {"vgg13", {make_vgg}},
+      {"vgg13_bn", {make_vgg}},
+      {"vgg16", {make_vgg}},
+      {"vgg16_bn", {make_vgg}},
+      {"vgg19", {make_vgg}},
+      {"vgg19_bn", {make_vgg}},
+      {"densenet121", {make_densenet}},
+      {"densenet161", {make_densenet}},
+      {"densenet169", {make_densenet}},
+      {"densenet201", {make_densenet}},
+      {"squeezenet1_0", {make_squeezenet}},
+      {"squeezenet1_1", {make_squeezenet}},
+      {"mobilenet_v2", {make_mobilenet}},
+      {"mobilenet_v3_large", {make_mobilenet_v3}},
+      {"fcn_resnet50", {make_segmentation}},
+      {"fcn_resnet101", {make_segmentation}},
+      {"deeplabv3_resnet50", {make_segmentation}},
+      {"deeplabv3_resnet101", {make_segmentation}},
+      {"deeplabv3_mobilenet_v3_large", {make_segmentation}},
+      {"lraspp_mobilenet_v3_large", {make_segmentation}},
+      {"mnasnet0_5", {make_mnasnet}},
+      {"mnasnet0_75", {make_mnasnet}},
+      {"mnasnet1_0", {make_mnasnet}},
+      {"mnasnet1_3", {make_mnasnet}},
+      {"vit-micro", vit},
+      {"vit-tiny", vit},
+      {"vit-small", vit},
+      {"vit-b16", vit},
+      {"vit-0.11b", vit},
+      {"bert-small", bert},
+      {"bert-base", bert},
+      {"bert-large", bert},
   };
   return all;
 }
@@ -78,10 +84,15 @@ std::optional<int> Architecture::exit_at(int depth) const {
 const std::vector<std::string>& architecture_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
-    for (const auto& [name, maker] : makers()) all.push_back(name);
+    for (const auto& [name, family] : families()) all.push_back(name);
     return all;
   }();
   return names;
+}
+
+InputKind input_of(const std::string& architecture) {
+  const auto family = families().find(architecture);
+  return family == families().end() ? InputKind::image : family->second.input;
 }
 
 ModelOptions read_model(base::TableReader& reader) {
@@ -128,7 +139,8 @@ ModelOptions read_model(base::TableReader& reader) {
     reader.error("exits", "the shares of the depth must rise, like [0.5, 1.0]");
     std::sort(options.exits.begin(), options.exits.end());
   }
-  const bool text = options.architecture.starts_with("bert");
+  const Family& family = families().at(options.architecture);
+  const bool text = family.input == InputKind::tokens;
   for (const char* key : {"image_size", "image_width", "channels"}) {
     if (text && reader.has(key)) {
       reader.error(key, fmt::format("{} reads tokens and has no image", options.architecture));
@@ -139,7 +151,7 @@ ModelOptions read_model(base::TableReader& reader) {
       reader.error(key, fmt::format("{} reads images and has no tokens", options.architecture));
     }
   }
-  if (!text && !options.architecture.starts_with("vit") && reader.has("qkv_bias")) {
+  if (!family.has_attention && reader.has("qkv_bias")) {
     reader.error("qkv_bias", fmt::format("{} has no attention", options.architecture));
   }
   reader.finish();
@@ -147,13 +159,13 @@ ModelOptions read_model(base::TableReader& reader) {
 }
 
 Architecture make_architecture(const ModelOptions& options) {
-  const auto maker = makers().find(options.architecture);
-  if (maker == makers().end()) {
+  const auto family = families().find(options.architecture);
+  if (family == families().end()) {
     throw base::UserError(
         fmt::format("model.architecture: \"{}\" is not known{}", options.architecture,
                     base::did_you_mean(options.architecture, architecture_names())));
   }
-  Architecture a = maker->second(options);
+  Architecture a = family->second.make(options);
   if (a.exits.empty()) {
     throw base::UserError(fmt::format(
         "model.exits: no exit is left; {} has {} blocks, and every share given comes before the "

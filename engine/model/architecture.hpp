@@ -151,6 +151,8 @@ ModelOptions read_model(base::TableReader& reader);
 
 // The names that make_architecture knows.
 const std::vector<std::string>& architecture_names();
+// What a network of that name reads; image for one that is not known.
+InputKind input_of(const std::string& architecture);
 
 // Throws base::UserError where the options do not fit the architecture (an image that no patch
 // divides, an exit list without a place).

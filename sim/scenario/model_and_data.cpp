@@ -23,7 +23,7 @@ bool takes(engine::ModelOptions model, int image_size) {
 }
 
 void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
-  const bool reads_text = m.architecture.starts_with("bert");
+  const bool reads_text = engine::input_of(m.architecture) == engine::InputKind::tokens;
   if (shape.text != reads_text) {
     throw base::UserError(fmt::format(
         "model.architecture: {} reads {}, and the data are {}; choose another of either",

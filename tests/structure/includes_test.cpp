@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -193,6 +194,27 @@ TEST(Structure, EveryFolderHasAReadmeOfAtMost40Lines) {
     for (std::string line; std::getline(in, line);) ++lines;
     EXPECT_LE(lines, 40) << folder;
   }
+}
+
+// What a program prints, quoted in a block of code, may be wider.
+TEST(Structure, ReadmesHaveAtMost120Columns) {
+  int read = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    if (entry.path().filename() != "README.md") continue;
+    const std::string path = std::filesystem::relative(entry.path(), root).string();
+    if (path.starts_with("build") || path.find("node_modules") != std::string::npos) continue;
+    ++read;
+    std::ifstream in(entry.path());
+    int number = 0;
+    for (std::string line; std::getline(in, line);) {
+      ++number;
+      const auto columns = std::count_if(line.begin(), line.end(), [](char c) {
+        return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;  // the first byte of a character
+      });
+      if (!line.starts_with("    ")) EXPECT_LE(columns, 120) << path << ":" << number;
+    }
+  }
+  EXPECT_GT(read, 30);
 }
 
 }  // namespace
