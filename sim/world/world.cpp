@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -14,7 +13,7 @@
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
 #include "sim/world/presence.hpp"
-#include "sim/world/real_model.hpp"
+#include "sim/world/real_activities.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/task_table.hpp"
 #include "sim/world/timers.hpp"
@@ -38,7 +37,6 @@ class World::Impl {
  public:
   Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
       : listener_(listener),
-        real_(real),
         timers_([this] { poll(); }),
         executor_(
             config, timers_, [this](RunningActivity& a) { note_end(a); },
@@ -50,26 +48,11 @@ class World::Impl {
             [this](NodeId node, bool present) { note_coming(node, present); }),
         lanes_(config, [this] { return timers_.now(); }),
         node_count_(static_cast<NodeId>(config.nodes.size())),
-        tasks_(config.nodes.size()) {
-    for (const NodeConfig& node : config.nodes) real_nodes_.push_back(node.real);
-    if (real_ == nullptr) return;
-    clock_.emplace(config.clock, [] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-          .count();
-    });
-    couple(
-        *clock_, timers_.epoch(),
-        [this](const std::vector<ElasticClock::Due>& due) {
-          due_.insert(due_.end(), due.begin(), due.end());
-          arm();
-        },
-        [this] { timers_.soon([this] { poll(); }); });
-    real_->attach(*clock_);
-  }
+        tasks_(config.nodes.size()),
+        real_(
+            config, real, timers_, [this] { arm(); }, [this] { poll(); }) {}
 
-  ~Impl() {
-    if (real_ != nullptr) real_->detach();
-  }
+  ~Impl() = default;
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -91,7 +74,7 @@ class World::Impl {
     for (RunningTask* task : tasks_.all()) give_up(*task, Cause::run_ended);
     timers_.clear();
     events_.clear();
-    if (clock_) clock_->close();
+    real_.close();
     // What stood still when SimGrid came to its end was cancelled only now: SimGrid has to see
     // that, or would take it down in a wrong order when the process ends.
     if (!running_) executor_.run();
@@ -149,7 +132,7 @@ class World::Impl {
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
   [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
-  [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
+  [[nodiscard]] double max_lag_s() const { return real_.max_lag_s(); }
 
  private:
   // --- noting what happens ----------------------------------------------------------------------
@@ -185,11 +168,7 @@ class World::Impl {
 
   // SimGrid says that an activity ended.
   void note_end(RunningActivity& a) {
-    // What a model brings to the server is there when it has really come.
-    if (a.real != 0 && !a.measured && a.peer == server_node) {
-      clock_->hold(a.real, now());
-      return;
-    }
+    if (real_.hold_end(a)) return;
     ended_.push_back(&a);
     arm();
   }
@@ -202,74 +181,29 @@ class World::Impl {
 
   // --- real nodes -------------------------------------------------------------------------------
 
-  [[nodiscard]] const std::optional<RealNode>& real_node(NodeId node) const {
-    return real_nodes_[static_cast<std::size_t>(node)];
-  }
-
-  // The real node that carries an activity out, if one does: what passes between it and the server
-  // is real, since the server is this program; between others it is simulated.
-  [[nodiscard]] NodeId real_worker(const RunningActivity& a) const {
-    if (real_ == nullptr) return no_node;
-    if (a.peer == no_node || a.peer == server_node) return real_node(a.node) ? a.node : no_node;
-    return a.node == server_node && real_node(a.peer) ? a.peer : no_node;
-  }
-
-  // False: it is SimGrid's business how long it takes.
-  bool start_real(RunningActivity& a) {
-    const NodeId worker = real_worker(a);
-    if (worker == no_node) return false;
-    const RealNode& node = *real_node(worker);
-    a.measured = a.peer == no_node ? node.measured_compute : node.measured_network;
-    a.predicted_s = executor_.predicted_s(a);
-    a.real = clock_->begin({.time = now(), .bounds = a.measured, .node = worker});
-    under_way_[a.real] = &a;
-    real_->begin({a.real, a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
-                  a.measured, a.predicted_s, now()});
-    // How long the others take the model says; that they come at all is watched in wall time.
-    if (!a.measured) return false;
-    const double deadline = std::max(node.deadline_factor * a.predicted_s, node.deadline_min_s);
-    deadlines_[a.real] = timers_.after(now() + deadline, [this, id = a.real] {
-      deadlines_.erase(id);
-      if (!under_way_.contains(id)) return;
-      due_.push_back({.id = id, .cause = Cause::timed_out});
-      arm();
-    });
-    return true;
-  }
-
   void take_due() {
-    for (const ElasticClock::Due& due : std::exchange(due_, {})) {
+    for (const ElasticClock::Due& due : real_.take_due()) {
       if (due.id == 0) {
         const ElasticClock::Presence& p = due.presence;
         if (presence_.real_node(p.node, p.present, p.for_good)) listener_.on_presence(p, now());
         continue;
       }
-      const auto found = under_way_.find(due.id);
-      if (found == under_way_.end()) continue;
-      RunningActivity& a = *found->second;
-      if (a.state != State::running) continue;
+      // Others that are due may have been given up with one before them.
+      RunningActivity* found = real_.find(due.id);
+      if (found == nullptr || found->state != State::running) continue;
+      RunningActivity& a = *found;
       if (due.late_s > 0 || due.cause != Cause::none) report(a, due);
       if (due.cause == Cause::none) {
         ended_.push_back(&a);
       } else {
-        fail(*a.task, real_worker(a), due.cause);
+        fail(*a.task, real_.worker(a), due.cause);
       }
     }
   }
 
   void report(const RunningActivity& a, const ElasticClock::Due& due) {
-    listener_.on_real({a.task->id, real_worker(a), a.what().label, now() - a.start_s, a.predicted_s,
-                       due.late_s, due.cause, due.detail});
-  }
-
-  void forget_real(RunningActivity& a) {
-    if (a.real == 0) return;
-    under_way_.erase(a.real);
-    clock_->withdraw(a.real);
-    if (const auto deadline = deadlines_.find(a.real); deadline != deadlines_.end()) {
-      timers_.cancel(deadline->second);
-      deadlines_.erase(deadline);
-    }
+    listener_.on_real({a.task->id, real_.worker(a), a.what().label, now() - a.start_s,
+                       a.predicted_s, due.late_s, due.cause, due.detail});
   }
 
   // --- draining it ------------------------------------------------------------------------------
@@ -278,7 +212,7 @@ class World::Impl {
     armed_ = false;
     // An instant is one, as in a simulation, also where part of it is still on its way: the clock
     // arms again.
-    if (clock_ && clock_->holds()) return;
+    if (real_.instant_goes_on()) return;
     timers_.run_due();  // SimGrid may have put this drain between timers of the same date
     if (stopping_) return;
     check_progress();
@@ -305,7 +239,7 @@ class World::Impl {
       events.back().last = true;
       listener_.on_instant(events);
     }
-    if (real_ != nullptr) listener_.on_settled();
+    if (real_.any()) listener_.on_settled();
   }
 
   void check_progress() {
@@ -350,7 +284,9 @@ class World::Impl {
       lanes_.take(*a);
       a->energy_from_node = lanes_.energy_share(a->node);
       if (a->peer != no_node) a->energy_from_peer = lanes_.energy_share(a->peer);
-      if (!start_real(*a)) executor_.start(*a);
+      const NodeId worker = real_.worker(*a);
+      const bool is_timed = worker != no_node && real_.begin(*a, worker, executor_.predicted_s(*a));
+      if (!is_timed) executor_.start(*a);
     }
   }
 
@@ -365,7 +301,7 @@ class World::Impl {
     executor_.release(a);
     a.state = State::ended;
     record(a, Cause::none, energy);
-    forget_real(a);
+    real_.forget(a);
     if (task.report) {
       emit(
           {.kind = EventKind::activity_done, .node = a.node, .task = task.id, .activity = a.index});
@@ -459,12 +395,7 @@ class World::Impl {
       if (member != server_node && cause != Cause::run_ended) ++lanes_.usage(member).tasks_failed;
     }
     std::erase_if(ended_, [&](const RunningActivity* a) { return a->task == &task; });
-    for (const NodeId member : task.members) {
-      // A run that was stopped may be gone on with: nodes keep what they have.
-      if (real_ == nullptr || !real_node(member) || cause == Cause::run_ended) continue;
-      real_->give_up(task.id);
-      break;
-    }
+    real_.give_up(task, cause == Cause::run_ended);
     for (RunningActivity& a : task.activities) {
       double energy = 0;
       if (a.state == State::waiting) {
@@ -473,7 +404,7 @@ class World::Impl {
         lanes_.give_back(a);
         energy = energy_of(a, a.peer == no_node ? 0 : executor_.finished_share(a) * a.what().bytes);
         executor_.cancel(a);
-        forget_real(a);
+        real_.forget(a);
       } else {
         continue;
       }
@@ -484,12 +415,6 @@ class World::Impl {
   }
 
   WorldListener& listener_;
-  RealBackend* real_;
-  std::optional<ElasticClock> clock_;  // where there are real nodes
-  std::vector<std::optional<RealNode>> real_nodes_;
-  std::unordered_map<ElasticClock::Id, RunningActivity*> under_way_;  // at real nodes
-  std::unordered_map<ElasticClock::Id, Timers::Id> deadlines_;
-  std::vector<ElasticClock::Due> due_;
   Timers timers_;
   Executor executor_;
   Presence presence_;
@@ -510,6 +435,7 @@ class World::Impl {
   bool stopping_ = false;
   bool running_ = true;         // false once SimGrid has come to its end
   std::exception_ptr failure_;  // what the listener threw
+  RealActivities real_;         // last: its clock is let go first
 };
 
 World::World(const WorldConfig& config, WorldListener& listener, RealBackend* real) {
