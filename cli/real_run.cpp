@@ -132,7 +132,7 @@ RealRun::RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::R
     }
   }
   if (before) sim::adopt(*before, scenario);
-  impl_->bridge = std::make_unique<hil::Bridge>(scenario, std::move(bridge));
+  impl_->bridge = hil::make_bridge(scenario, std::move(bridge));
   impl_->bridge->gather(interrupted, [&](const std::string& what) {
     if (!quiet) fmt::print(stderr, "convoy: {}\n", what);
   });

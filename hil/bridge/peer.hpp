@@ -1,7 +1,9 @@
 #pragma once
 
-// A real device as the bridge knows it. Lives in the bridge's own thread. Internal to hil/bridge.
+// Real devices as the bridge knows them. All of it lives in the bridge's own thread. Internal to
+// hil/bridge.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +34,22 @@ struct Peer {
   double last_reading = 0;
   std::unique_ptr<asio::steady_timer> lost_timer;
   std::unique_ptr<asio::steady_timer> gone_timer;
+};
+
+struct Peers {
+  std::map<sim::NodeId, Peer> by_node;
+  std::map<sim::TaskId, sim::NodeId> node_of;  // who has a task
+
+  // Null: nobody has it.
+  [[nodiscard]] Peer* with(sim::TaskId task) {
+    const auto node = node_of.find(task);
+    return node == node_of.end() ? nullptr : &by_node.at(node->second);
+  }
+  // Null: it is no real node, or not any more.
+  [[nodiscard]] Peer* at(sim::NodeId node) {
+    const auto peer = by_node.find(node);
+    return peer == by_node.end() ? nullptr : &peer->second;
+  }
 };
 
 }  // namespace convoy::hil

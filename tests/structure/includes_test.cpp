@@ -211,7 +211,8 @@ TEST(Structure, ReadmesHaveAtMost120Columns) {
       const auto columns = std::count_if(line.begin(), line.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;  // the first byte of a character
       });
-      if (!line.starts_with("    ")) EXPECT_LE(columns, 120) << path << ":" << number;
+      if (line.starts_with("    ")) continue;
+      EXPECT_LE(columns, 120) << path << ":" << number;
     }
   }
   EXPECT_GT(read, 30);

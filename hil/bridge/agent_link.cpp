@@ -1,0 +1,58 @@
+#include "hil/bridge/agent_link.hpp"
+
+#include <utility>
+
+namespace convoy::hil {
+
+void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
+  wire::AssignT assign;
+  assign.task = input.task;
+  assign.attempt = attempt;
+  assign.version = input.version;
+  assign.brief = engine::to_text(input.brief);
+  connection().send(std::move(assign));
+  desk_.pack(input, [this, attempt, id = input.task, number = peer().connections](
+                        const auto& parcel, const std::string& trouble) {
+    Peer& p = peer();
+    if (!trouble.empty()) {
+      p.orders->failed(id, attempt, -1, 0, sim::Cause::failed, trouble);
+    } else if (p.connection && p.connections == number && p.orders->knows(id)) {
+      p.connection->send_parcel(id, attempt, std::move(*parcel));
+    }
+  });
+}
+
+void AgentLink::begin(const wire::BeginT& begin) { connection().send(wire::BeginT(begin)); }
+
+void AgentLink::cancel(sim::TaskId task, std::int32_t attempt) {
+  connection().drop_parcels(task);
+  wire::CancelT cancel;
+  cancel.task = task;
+  cancel.attempt = attempt;
+  connection().send(cancel);
+}
+
+void AgentLink::kept(sim::TaskId task, std::int32_t attempt) {
+  wire::KeptT kept;
+  kept.task = task;
+  kept.attempt = attempt;
+  connection().send(kept);
+}
+
+void ClockReports::started(sim::ElasticClock::Id id, double stamp, double allowance) {
+  if (auto* clock = presence_.clock()) clock->started(id, stamp, allowance);
+}
+void ClockReports::stopped(sim::ElasticClock::Id id, double stamp) {
+  if (auto* clock = presence_.clock()) clock->stopped(id, stamp);
+}
+void ClockReports::ended(sim::ElasticClock::Id id, double stamp) {
+  if (auto* clock = presence_.clock()) clock->ended(id, stamp);
+}
+void ClockReports::ended_after(sim::ElasticClock::Id id, double seconds) {
+  if (auto* clock = presence_.clock()) clock->ended_after(id, seconds);
+}
+void ClockReports::failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) {
+  if (auto* clock = presence_.clock()) clock->failed(id, cause, why);
+}
+
+}  // namespace convoy::hil

@@ -1,0 +1,45 @@
+#pragma once
+
+// The two sides of a node's orders: its agent, over whatever connection it has now, and the run's
+// clock. Internal to hil/bridge; the bridge's thread only.
+
+#include "hil/bridge/desk.hpp"
+#include "hil/bridge/peer_presence.hpp"
+
+namespace convoy::hil {
+
+class AgentLink : public Orders::Agent {
+ public:
+  AgentLink(Peers& peers, sim::NodeId node, Desk& desk) : peers_(peers), node_(node), desk_(desk) {}
+
+  // Packing a submodel takes a while: at the desk.
+  void assign(const engine::TaskInput& input, std::int32_t attempt) override;
+  void begin(const wire::BeginT& begin) override;
+  void cancel(sim::TaskId task, std::int32_t attempt) override;
+  void kept(sim::TaskId task, std::int32_t attempt) override;
+
+ private:
+  Peer& peer() { return peers_.by_node.at(node_); }
+  Connection& connection() { return *peer().connection; }
+
+  Peers& peers_;
+  sim::NodeId node_;
+  Desk& desk_;
+};
+
+// While there is a run.
+class ClockReports : public Orders::Notes {
+ public:
+  explicit ClockReports(const PeerPresence& presence) : presence_(presence) {}
+
+  void started(sim::ElasticClock::Id id, double stamp, double allowance) override;
+  void stopped(sim::ElasticClock::Id id, double stamp) override;
+  void ended(sim::ElasticClock::Id id, double stamp) override;
+  void ended_after(sim::ElasticClock::Id id, double seconds) override;
+  void failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) override;
+
+ private:
+  const PeerPresence& presence_;
+};
+
+}  // namespace convoy::hil
