@@ -3,10 +3,9 @@
 // A run's real nodes: from a testbed, or from a recording.
 
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <memory>
 #include <string>
 
+#include "hil/bridge/real_side.hpp"
 #include "sim/run/run.hpp"
 
 namespace convoy::cli {
@@ -19,23 +18,9 @@ struct RealArguments {
 };
 void add_real_arguments(CLI::App& verb, RealArguments& arguments);
 
-class RealRun {
- public:
-  // Decides which nodes of the scenario are real, waits for them, and writes that into `scenario`
-  // and `options` (folder and mode must be there). Does nothing where all nodes are simulated.
-  // Throws base::UserError.
-  RealRun(const RealArguments& arguments, sim::Scenario& scenario, sim::RunOptions& options,
-          const std::atomic<bool>& interrupted, bool quiet);
-  ~RealRun();
-  RealRun(const RealRun&) = delete;
-  RealRun& operator=(const RealRun&) = delete;
-
-  // Tells the nodes how the run ended.
-  void over(sim::RunStatus status);
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
-};
+// The real nodes of the run that these options begin (folder, mode, interrupted). Waits for them.
+// Throws base::UserError.
+hil::RealSide real_side(const RealArguments& arguments, sim::Scenario scenario,
+                        const sim::RunOptions& options, bool quiet);
 
 }  // namespace convoy::cli

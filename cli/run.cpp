@@ -40,41 +40,47 @@ sim::StoreMode mode_of(const RunArguments& arguments) {
   return arguments.overwrite ? sim::StoreMode::overwrite : sim::StoreMode::create;
 }
 
-int run(const RunArguments& arguments) {
-  sim::Scenario scenario = load(arguments.scenario, arguments.quiet);
-  sim::require_runnable(scenario);
-  if (!arguments.quiet) {
-    if (scenario.has_sweep) {
-      fmt::print(stderr, "convoy: the file has a [sweep]; `run` simulates its base point only\n");
-    }
-    const sim::Preflight preflight = sim::preflight(scenario);
-    for (const std::string& warning : preflight.warnings) {
-      fmt::print(stderr, "convoy: warning: {}\n", warning);
-    }
-    const auto made_up = std::count_if(
-        scenario.world.nodes.begin(), scenario.world.nodes.end(),
-        [](const auto& node) { return node.behaviour.trace && node.behaviour.trace->synthetic; });
-    if (made_up > 0) {
-      fmt::print(stderr, "convoy: note: {} nodes follow synthetic traces\n", made_up);
-    }
-    if (!preflight.assumed.empty()) {
-      fmt::print(stderr,
-                 "convoy: note: some figures of the devices are assumed; `convoy check` "
-                 "says which\n");
-    }
+// What is to be known of a scenario before it runs.
+void tell_before(const sim::Scenario& scenario) {
+  if (scenario.has_sweep) {
+    fmt::print(stderr, "convoy: the file has a [sweep]; `run` simulates its base point only\n");
   }
+  const sim::Preflight preflight = sim::preflight(scenario);
+  for (const std::string& warning : preflight.warnings) {
+    fmt::print(stderr, "convoy: warning: {}\n", warning);
+  }
+  const auto made_up = std::count_if(
+      scenario.world.nodes.begin(), scenario.world.nodes.end(),
+      [](const auto& node) { return node.behaviour.trace && node.behaviour.trace->synthetic; });
+  if (made_up > 0) {
+    fmt::print(stderr, "convoy: note: {} nodes follow synthetic traces\n", made_up);
+  }
+  if (!preflight.assumed.empty()) {
+    fmt::print(stderr,
+               "convoy: note: some figures of the devices are assumed; `convoy check` "
+               "says which\n");
+  }
+}
+
+int run(const RunArguments& arguments) {
+  sim::Scenario read = load(arguments.scenario, arguments.quiet);
+  sim::require_runnable(read);
+  if (!arguments.quiet) tell_before(read);
   stop_on_signals();
   sim::RunOptions options;
   if (!arguments.no_store) {
-    options.folder = arguments.folder.empty() ? "runs/" + scenario.name : arguments.folder;
+    options.folder = arguments.folder.empty() ? "runs/" + read.name : arguments.folder;
   }
   options.mode = mode_of(arguments);
   options.version = CONVOY_VERSION;
-  if (!options.folder.empty()) options.host = provenance(scenario.training.learn);
+  if (!options.folder.empty()) options.host = provenance(read.training.learn);
   options.workers = arguments.workers;
   options.device = arguments.device;
   options.interrupted = &interrupted;
-  RealRun real(arguments.real, scenario, options, interrupted, arguments.quiet);
+  hil::RealSide real = real_side(arguments.real, std::move(read), options, arguments.quiet);
+  const sim::Scenario& scenario = real.scenario();
+  options.real = real.nodes();
+  options.replay_until_s = real.replay_until_s();
   if (interrupted) {
     fmt::print(stderr, "convoy: stopped by a signal before the run began\n");
     return ExitStatus::stopped;
@@ -96,7 +102,7 @@ int run(const RunArguments& arguments) {
   const sim::RunResult result = sim::run(scenario, options);
   spdlog::info("ended at {} s virtual, {} s wall: {}", result.summary.virtual_time_s,
                result.summary.wall_time_s, sim::name_of(result.status));
-  real.over(result.status);
+  real.run_is_over(result.status);
   if (live) live->run_is_over();
   display.clear();
   if (arguments.json) {

@@ -104,35 +104,31 @@ class AsioBridge : public Bridge {
         rules, [this] { return gathered(); }, interrupted, progress);
   }
 
-  void adopt(sim::Scenario& scenario) override {
-    auto setting = std::make_shared<sim::Setting>(*scenario.setting);
+  sim::Participants decide() override {
+    sim::Participants all = sim::participants_of(scenario_);
+    const bool simulate =
+        scenario_.hil.missing == sim::HilOptions::Missing::simulate && options_.real_before.empty();
     on_io([&] {
-      for (auto& [node, peer] : peers_.by_node) {
-        const auto i = static_cast<std::size_t>(node);
-        sim::NodeConfig& config = scenario.world.nodes[i];
-        const bool wanted = roster_.is_wanted(node);
-        const bool simulate = scenario.hil.missing == sim::HilOptions::Missing::simulate &&
-                              options_.real_before.empty();
-        if (!peer.ready && (!wanted || simulate)) {
-          if (config.real) spdlog::warn("node {} has not come: it is simulated", config.name);
-          config.real.reset();
+      for (const auto& [node, peer] : peers_.by_node) {
+        sim::Participant& participant = all[static_cast<std::size_t>(node)];
+        if (!peer.ready && (simulate || !roster_.is_wanted(node))) {
+          if (participant.is_real) {
+            spdlog::warn("node {} has not come: it is simulated", roster_.name_of(node));
+          }
+          participant.is_real = false;
           continue;
         }
-        config.real = scenario.identities[i].real;
-        config.real->present = peer.ready;
-        if (peer.ready && peer.samples != setting->nodes[i].samples) {
-          // It trains on data of its own.
-          setting->nodes[i].samples = peer.samples;
-          scenario.parts[i] = {};  // counted, and not listed
-        }
+        participant.is_real = true;
+        participant.is_present = peer.ready;
+        if (peer.ready) participant.samples = peer.samples;
       }
       std::erase_if(peers_.by_node, [&](const auto& p) {
-        if (scenario.world.nodes[static_cast<std::size_t>(p.first)].real) return false;
+        if (all[static_cast<std::size_t>(p.first)].is_real) return false;
         roster_.drop(p.first);
         return true;
       });
     });
-    scenario.setting = std::move(setting);
+    return all;
   }
 
   // --- the run, from the simulation's thread ----------------------------------------------------

@@ -5,8 +5,7 @@
 //
 //   auto bridge = make_bridge(scenario, options);
 //   bridge->gather(interrupted, progress);   // waits for the agents; decides who is real
-//   bridge->adopt(scenario);                 // and writes that into the scenario
-//   sim::run(scenario, {.real = bridge.get(), ...});
+//   sim::run(with(scenario, bridge->decide()), {.real = bridge.get(), ...});
 
 #include <atomic>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "hil/testbed/inventory.hpp"
+#include "sim/run/participants.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -38,8 +38,9 @@ class Bridge : public sim::RealNodes {
   // and hil.missing = "fail".
   virtual void gather(const std::atomic<bool>& interrupted,
                       const std::function<void(const std::string&)>& progress) = 0;
-  // Makes the nodes that have come real, and those that have not what hil.missing says.
-  virtual void adopt(sim::Scenario& scenario) = 0;
+  // Who is real from now on: the nodes that have come, and of those that have not the ones that
+  // hil.missing leaves absent. The others are simulated, and have come too late.
+  virtual sim::Participants decide() = 0;
   // Agents are told how the run ended; `over`: it is not gone on with.
   virtual void farewell(const std::string& why, bool over) = 0;
 };

@@ -22,30 +22,19 @@ Cause cause_at_node(const std::string& name) {
 
 }  // namespace
 
-void adopt(const Recording& recording, Scenario& scenario) {
+Participants participants_of(const Recording& recording, const Scenario& scenario) {
   if (recording.nodes.size() != scenario.world.nodes.size()) {
     throw StoreError(fmt::format("the recorded run has {} nodes, its scenario {}: it is damaged",
                                  recording.nodes.size(), scenario.world.nodes.size()));
   }
-  auto setting = std::make_shared<Setting>(*scenario.setting);
+  Participants all;
   for (const NodeRow& row : recording.nodes) {
-    const auto i = static_cast<std::size_t>(row.id);
-    std::optional<RealNode>& real = scenario.world.nodes[i].real;
-    real.reset();
-    if (row.backend != "hil") continue;
-    real = scenario.identities[i].real;
-    real->present = false;
-    if (row.samples == setting->nodes[i].samples) continue;
-    // It had data of its own.
-    setting->nodes[i].samples = row.samples;
-    scenario.parts[i].train.assign(static_cast<std::size_t>(row.samples), 0);
-    scenario.parts[i].test.clear();
+    all.push_back({row.backend == "hil", false, row.samples});
   }
   for (const PresenceRow& row : recording.presence) {
-    std::optional<RealNode>& real = scenario.world.nodes[static_cast<std::size_t>(row.node)].real;
-    if (row.time_s < 0 && real) real->present = row.present;
+    if (row.time_s < 0) all[static_cast<std::size_t>(row.node)].is_present = row.present;
   }
-  scenario.setting = std::move(setting);
+  return all;
 }
 
 RecordedNodes::RecordedNodes(Recording recording, std::optional<UpdateFolder> updates,

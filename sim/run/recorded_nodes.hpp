@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "sim/run/participants.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/update_folder.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -15,8 +16,9 @@
 
 namespace convoy::sim {
 
-// The nodes that were real then are so again, and were there at the start who was there then.
-void adopt(const Recording& recording, Scenario& scenario);
+// The nodes that were real then are so again, and are there at the start where they were there
+// then. Throws StoreError for the recording of a run with another number of nodes.
+Participants participants_of(const Recording& recording, const Scenario& scenario);
 
 class RecordedNodes : public RealNodes {
  public:

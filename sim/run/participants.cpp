@@ -1,0 +1,41 @@
+#include "sim/run/participants.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+namespace convoy::sim {
+
+Participants participants_of(const Scenario& scenario) {
+  Participants all;
+  for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
+    const std::optional<RealNode>& real = scenario.world.nodes[i].real;
+    all.push_back({real.has_value(), false, scenario.setting->nodes[i].samples});
+  }
+  return all;
+}
+
+Scenario with(Scenario scenario, const Participants& participants) {
+  auto setting = std::make_shared<Setting>(*scenario.setting);
+  for (std::size_t i = 0; i < participants.size(); ++i) {
+    const Participant& participant = participants[i];
+    std::optional<RealNode>& real = scenario.world.nodes[i].real;
+    real.reset();
+    if (!participant.is_real) continue;
+    real = scenario.identities[i].real;
+    real->present = participant.is_present;
+    if (participant.samples == setting->nodes[i].samples) continue;
+    setting->nodes[i].samples = participant.samples;
+    scenario.parts[i].train.assign(static_cast<std::size_t>(participant.samples), 0);
+    scenario.parts[i].test.clear();
+  }
+  scenario.setting = std::move(setting);
+  return scenario;
+}
+
+bool any_real(const Scenario& scenario) {
+  return std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
+                     [](const NodeConfig& node) { return node.real.has_value(); });
+}
+
+}  // namespace convoy::sim
