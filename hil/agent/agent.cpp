@@ -14,6 +14,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "hil/agent/memory_limit.hpp"
 #include "hil/agent/trainer.hpp"
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/random_id.hpp"
@@ -282,7 +283,7 @@ class Agent::Impl {
     failed.task = task;
     failed.attempt = attempt;
     failed.activity = -1;
-    failed.trouble = is_out_of_memory(e) ? wire::Trouble::out_of_memory : wire::Trouble::failed;
+    failed.trouble = trouble_of(e);
     failed.reason = base::printable(e.what());
     spdlog::warn("task {}: {}", task, failed.reason);
     connection_->send(std::move(failed));

@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-
-#include <new>
 
 #include "base/text.hpp"
+#include "hil/agent/memory_limit.hpp"
 #include "hil/protocol/connection.hpp"
 
 namespace convoy::hil {
@@ -24,18 +22,9 @@ Said said(const wire::BeginT& begin) {
 
 }  // namespace
 
-bool is_out_of_memory(const std::exception& e) {
-  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
-  const std::string_view what = e.what();
-  for (const char* words : {"out of memory", "not enough memory", "can't allocate memory"}) {
-    if (what.find(words) != std::string_view::npos) return true;
-  }
-  return false;
-}
-
 Trainer::Trainer(TrainerOptions options, TrainerEvents events)
     : options_(std::move(options)), events_(std::move(events)), folder_(options_.state) {
-  limit_memory();
+  limit_memory(options_.max_memory_bytes);
   read_kept();
   thread_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
 }
@@ -55,14 +44,22 @@ void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup
   {
     const std::lock_guard lock(mutex_);
     // A connection that was made again does not wait for training.
-    if (node_engine_.engine && run_ == run && node_ == node) {
-      events_.ready(node_engine_.samples);
-      return;
-    }
+    if (is_ready_again(run, node)) return;
     queue_.emplace_front(
         std::function<void()>([this, run, node, setup] { do_set_up(run, node, setup); }));
   }
   wake_.notify_all();
+}
+
+bool Trainer::is_ready_again(const std::string& run, int node) const {
+  if (!node_engine_.engine || run_ != run || node_ != node) return false;
+  events_.ready(node_engine_.samples);
+  return true;
+}
+
+void Trainer::drop_tasks() {
+  for (const auto& [id, task] : tasks_) task->stop.request_stop();
+  tasks_.clear();
 }
 
 void Trainer::assign(const wire::AssignT& assign) {
@@ -77,8 +74,7 @@ void Trainer::assign(const wire::AssignT& assign) {
   const auto there = tasks_.find(assign.task);
   if (there != tasks_.end() && there->second->attempt == assign.attempt) return;
   // A node has one task at a time: what is left of others nobody wants any more.
-  for (const auto& [id, task] : tasks_) task->stop.request_stop();
-  tasks_.clear();
+  drop_tasks();
   auto task = std::make_shared<Task>();
   task->attempt = assign.attempt;
   task->input.node = node_;
@@ -153,8 +149,7 @@ void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
 void Trainer::drop_all() {
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, task] : tasks_) task->stop.request_stop();
-    tasks_.clear();
+    drop_tasks();
     queue_.clear();
   }
   wake_.notify_all();
@@ -239,23 +234,11 @@ void Trainer::loop(const std::stop_token& stop) {
   }
 }
 
-void Trainer::limit_memory() const {
-  if (options_.max_memory_bytes <= 0) return;
-  const auto bytes = static_cast<rlim_t>(options_.max_memory_bytes);
-  const rlimit limit{bytes, bytes};
-  if (::setrlimit(RLIMIT_DATA, &limit) != 0) {
-    spdlog::warn("max_memory_gb: the limit could not be set");
-  }
-}
-
 void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& setup) {
   try {
     {
       const std::lock_guard lock(mutex_);
-      if (node_engine_.engine && run_ == run && node_ == node) {
-        events_.ready(node_engine_.samples);
-        return;
-      }
+      if (is_ready_again(run, node)) return;
       if (run_ != run || node_ != node) forget_run();
       run_ = run;
       node_ = node;
@@ -276,8 +259,7 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
 }
 
 void Trainer::forget_run() {
-  for (const auto& [id, task] : tasks_) task->stop.request_stop();
-  tasks_.clear();
+  drop_tasks();
   state_.reset();
   node_engine_.engine.reset();
   folder_.forget_all();
@@ -349,15 +331,14 @@ void Trainer::compute(const wire::BeginT& begin) {
     running_.reset();
     return;
   } catch (const std::exception& e) {
-    const bool memory = is_out_of_memory(e);
+    const wire::Trouble trouble = trouble_of(e);
     {
       const std::lock_guard lock(mutex_);
       running_.reset();
       tasks_.erase(begin.task);
     }
     task.reset();  // before memory is needed for saying so
-    fail(begin, memory ? wire::Trouble::out_of_memory : wire::Trouble::failed,
-         base::first_line(e.what()));
+    fail(begin, trouble, base::first_line(e.what()));
     return;
   }
   if (made) {
@@ -379,8 +360,7 @@ void Trainer::upload(const wire::BeginT& begin) {
     if (task && task->outcome && node_engine_.engine)
       parcel = node_engine_.engine->pack(*task->outcome);
   } catch (const std::exception& e) {
-    fail(begin, is_out_of_memory(e) ? wire::Trouble::out_of_memory : wire::Trouble::failed,
-         base::first_line(e.what()));
+    fail(begin, trouble_of(e), base::first_line(e.what()));
     return;
   }
   if (parcel.header.empty()) {

@@ -25,9 +25,6 @@
 
 namespace convoy::hil {
 
-// LibTorch says so in words only, on the host as on a GPU.
-bool is_out_of_memory(const std::exception& e);
-
 struct TrainerOptions {
   std::string device = "cpu";   // that computes: cpu, cuda:N
   std::string data;             // source of the data set on this machine; empty: it needs none
@@ -103,7 +100,9 @@ class Trainer {
   void upload(const wire::BeginT& begin);
   void fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason);
   std::shared_ptr<Task> find(std::int64_t task, std::int32_t attempt) const;
-  void limit_memory() const;
+  // With the lock:
+  bool is_ready_again(const std::string& run, int node) const;  // and says so
+  void drop_tasks();
   void forget_run();
 
   void read_kept();

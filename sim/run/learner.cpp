@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 namespace convoy::sim {
@@ -183,6 +185,15 @@ engine::Submodel Learner::submodel(TaskId task) {
   return engine::submodel_of_sizes(sizes.depth, sizes.members);
 }
 
+// A rule that does not do what it declares would scale the model without a word.
+static void check_shares(TaskId task, const engine::AggregationReport& report) {
+  const double sum = std::accumulate(report.shares.begin(), report.shares.end(), 0.0);
+  const double declared = report.shares_sum;
+  if (std::abs(sum - declared) <= 1e-9 * std::max(1.0, std::abs(declared))) return;
+  throw std::logic_error(fmt::format(
+      "task {}: the shares of its rule sum to {}, the rule declares {}", task, sum, declared));
+}
+
 TaskLearned Learner::finish(TaskId task, Live& live) {
   engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(*live.job);
   live.job.reset();
@@ -191,6 +202,7 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
   learned.aggregation = std::move(outcome.aggregation);
   results_.tasks[task] = learned;
   if (!outcome.finite) return learned;
+  if (learned.aggregation) check_shares(task, *learned.aggregation);
   if (outcome.state) {
     states_[live.state_of(live.node())] = {
         task,

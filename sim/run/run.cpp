@@ -1,15 +1,12 @@
 #include "sim/run/run.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <ctime>
 #include <limits>
 #include <map>
-#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -20,6 +17,7 @@
 #include "sim/run/open_engine.hpp"
 #include "sim/run/open_tasks.hpp"
 #include "sim/run/patience.hpp"
+#include "sim/run/real_node_log.hpp"
 #include "sim/run/recorder.hpp"
 #include "sim/run/run_rows.hpp"
 #include "sim/schedule/schedule.hpp"
@@ -157,31 +155,11 @@ class Run : public WorldListener, public RunView {
 
   void on_presence(const ElasticClock::Presence& presence, double now) override {
     recorder_.presence(presence, now);
-    spdlog::warn("node {} {} at {:.3f} s", node_name(presence.node),
-                 presence.present    ? "is there"
-                 : presence.for_good ? "is lost for good"
-                                     : "is lost",
-                 now);
+    tell_presence(scenario_, presence, now);
   }
 
   void on_real(const RealReport& report) override {
-    const std::string what =
-        fmt::format("node {}, task {}, {}: after {} (predicted {})", node_name(report.node),
-                    report.task, report.label, base::human_seconds(report.elapsed_s),
-                    base::human_seconds(report.predicted_s));
-    if (report.cause != Cause::none) {
-      spdlog::warn("{}: {}{}{}", what, name_of(report.cause), report.detail.empty() ? "" : ": ",
-                   report.detail);
-      return;
-    }
-    const double late_ms = 1e3 * report.late_s;
-    if (late_ms <= scenario_.hil.max_lag_ms) return;
-    if (scenario_.hil.fail_when_late) {
-      fail(fmt::format("{}: delivered {:.1f} ms late (hil.max_lag_ms = {}, hil.late = \"fail\")",
-                       what, late_ms, scenario_.hil.max_lag_ms));
-    } else {
-      spdlog::warn("{}: delivered {:.1f} ms late", what, late_ms);
-    }
+    if (std::string why = tell_report(scenario_, report); !why.empty()) fail(std::move(why));
   }
 
   void on_settled() override {
@@ -336,7 +314,6 @@ class Run : public WorldListener, public RunView {
   void task_done(const Event& event) {
     const bool is_update = open_.at(event.task).kind == TaskKind::update;
     const auto learned = learned_.extract(event.task);
-    if (!learned.empty()) check_shares(event.task, learned.mapped());
     recorder_.task_done(event.task, event.time, learned.empty() ? nullptr : &learned.mapped());
     const std::vector<TaskId> taken = open_.done(event.task);
     if (learner_) learner_->let_go(taken);
@@ -371,17 +348,6 @@ class Run : public WorldListener, public RunView {
     if (std::string why = patience_.failed(cause, id, node); !why.empty()) fail(std::move(why));
   }
 
-  // A rule that does not do what it declares would scale the model without a word.
-  void check_shares(TaskId task, const TaskLearned& learned) {
-    if (!learned.aggregation) return;
-    const std::vector<double>& shares = learned.aggregation->shares;
-    const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
-    const double declared = learned.aggregation->shares_sum;
-    if (std::abs(sum - declared) <= 1e-9 * std::max(1.0, std::abs(declared))) return;
-    throw std::logic_error(fmt::format(
-        "task {}: the shares of its rule sum to {}, the rule declares {}", task, sum, declared));
-  }
-
   void published(const Event& event) {
     const OpenTask task = open_.published(event.task);
     std::optional<TaskLearned> learned;
@@ -395,7 +361,6 @@ class Run : public WorldListener, public RunView {
                         event.version, task.updates));
         return;
       }
-      check_shares(event.task, *learned);
     }
     version_ = event.version;
     updates_aggregated_ += task.updates;
