@@ -39,12 +39,23 @@ constexpr std::int32_t attempt = 1;
 constexpr auto heartbeat = 1000ms;
 constexpr auto lost_after = 15000ms;
 
+// A report may go to others: where temporary files lie may tell whose machine this is.
+std::filesystem::path made_folder() {
+  std::error_code failure;
+  std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
+  folder /= "convoy-" + random_id();
+  if (!failure) std::filesystem::create_directory(folder, failure);
+  if (!failure) {
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failure);
+  }
+  if (!failure) return folder;
+  throw base::UserError(fmt::format("the folder for temporary files (TMPDIR) cannot be used ({})",
+                                    failure.message()));
+}
+
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(std::filesystem::temp_directory_path() / ("convoy-" + random_id())) {
-    std::filesystem::create_directory(path_);
-    std::filesystem::permissions(path_, std::filesystem::perms::owner_all);
-  }
+  TemporaryFolder() : path_(made_folder()) {}
   ~TemporaryFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -354,7 +365,6 @@ LoopbackResult loopback_task(const LoopbackOptions& options) {
   } catch (const std::exception& e) {
     result.failure = base::printable(e.what());
   }
-  // Where temporary files lie may tell whose machine this is.
   std::error_code none;
   const std::string place = std::filesystem::temp_directory_path(none).string();
   for (std::size_t at = 0;
