@@ -27,8 +27,9 @@ int open_for_locking(const std::filesystem::path& folder, const std::string& fil
 
 FolderLock::FolderLock(const std::filesystem::path& folder, const std::string& file)
     : descriptor_(open_for_locking(folder, file)) {
+  const int opened = errno;
   const std::filesystem::path locked = file.empty() ? folder : folder / file;
-  if (descriptor_ < 0) fail(locked, "cannot be opened", errno);
+  if (descriptor_ < 0) fail(locked, "cannot be opened", opened);
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
   const int error = errno;
   ::close(descriptor_);

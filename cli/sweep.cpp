@@ -1,5 +1,7 @@
 // convoy sweep: all points of a scenario's [sweep], each in a process of its own.
 
+#include "sim/scenario/sweep.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -28,7 +30,6 @@
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "sim/run/run.hpp"
-#include "sim/scenario/sweep.hpp"
 #include "sim/sweep/dispatch.hpp"
 
 namespace convoy::cli {

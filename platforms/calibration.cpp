@@ -125,11 +125,13 @@ class Search {
     std::vector<bool> told;
     for (std::size_t i = 0; i < knobs_.size(); ++i) told.push_back(is_told(best, i));
     turned_ = told;
-    machines_ = own_machines_;
     for (std::size_t i = 0; i < knobs_.size(); ++i) {
       if (!told[i]) best[i] = origin_[i];
     }
-    descend(best);
+    do {
+      machines_ = own_machines_;
+      descend(best);
+    } while (turns_more(best));
     return best;
   }
 
@@ -160,6 +162,20 @@ class Search {
       }
     }
     return best;
+  }
+
+  // What was told of nowhere near may be told beside its own value, where the rest is by now. True:
+  // some figure more is searched.
+  bool turns_more(const Point& p) {
+    bool more = false;
+    for (std::size_t i = 0; i < knobs_.size(); ++i) {
+      if (turned_[i]) continue;
+      turned_[i] = true;
+      turned_[i] = is_told(p, i);
+      machines_ = own_machines_;
+      more = more || turned_[i];
+    }
+    return more;
   }
 
   // Turned a little it changes what the steps cost.
@@ -245,8 +261,8 @@ class Search {
   std::vector<double> most_;  // of each knob that is a share
   std::vector<bool> turned_;  // by knob; the others stay as each machine has them
   Point origin_;
-  std::vector<Machine> machines_;      // one for each mode
-  std::vector<Machine> own_machines_;  // the same as they were
+  std::vector<Machine> machines_;        // one for each mode
+  std::vector<Machine> own_machines_;    // the same as they were
   std::vector<std::size_t> machine_of_;  // by observation
 };
 

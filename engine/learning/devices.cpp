@@ -7,6 +7,7 @@
 #include <malloc.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "base/diagnostics.hpp"
 
@@ -33,12 +34,16 @@ bool uses_onednn() { return at::get_mkldnn_version().find(" v3.") == std::string
 // by page, for the next one; in heaps of a thread's own it does so whatever it is told.
 static void keep_memory_between_layers() {
 #ifdef __GLIBC__
+  for (const char* own :
+       {"GLIBC_TUNABLES", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}) {
+    if (std::getenv(own) != nullptr) return;
+  }
   constexpr int largest_block = 32 << 20;  // the most that glibc takes; beyond it blocks are mapped
   constexpr int most_kept = 256 << 20;
   ::mallopt(M_MMAP_THRESHOLD, largest_block);
   ::mallopt(M_TRIM_THRESHOLD, most_kept);
-  if (std::getenv("MALLOC_ARENA_MAX") == nullptr)
-    ::mallopt(M_ARENA_MAX, 1);  // NOLINT(concurrency-mt-unsafe)
+  constexpr unsigned few_cores = 4;
+  if (std::thread::hardware_concurrency() <= few_cores) ::mallopt(M_ARENA_MAX, 1);
 #endif
 }
 

@@ -14,9 +14,10 @@ at::Device device_of(const std::string& name);
 // What LibTorch's own libraries are told before anything is computed. Matrix products stay in the
 // caller's thread: OpenBLAS starts threads of its own, whatever LibTorch is told. oneDNN 3 is not
 // used: see uses_onednn(). And with glibc up to 256 MiB that a layer has freed stay with the
-// process for the next layer, in one heap for all threads: two workers learn in a third to four
-// fifths of the time so. (With many workers that heap may be in demand: not tried; MALLOC_ARENA_MAX
-// in the environment says how many there are.)
+// process for the next layer, on machines of up to four cores in one heap for all threads (with two
+// workers runs that learn took a third to four fifths of the time so; with many, where that heap
+// would be in demand, it was not tried). Not where the environment says how memory is kept
+// (GLIBC_TUNABLES, MALLOC_ARENA_MAX and its like).
 void set_up_libraries();
 
 // False for oneDNN 3. What its convolutions give in version 3.7.2 (Debian 13, LibTorch 2.6) depends

@@ -244,7 +244,7 @@ class LibTorchEngine : public Engine {
     if (update.rate != input.brief.rate) refuse("is of another rate");
     const auto there =
         static_cast<double>(shop_.parts.at(static_cast<std::size_t>(input.node)).train.size());
-    // Who trains on data of its own has no part here: whoever asked knows how many those are.
+    // 0: how many it has is not known here.
     if (there > 0 && update.samples != there) {
       refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "engine/api/setup.hpp"
 #include "engine/model/parameters.hpp"

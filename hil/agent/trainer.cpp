@@ -341,7 +341,7 @@ void Trainer::compute(const wire::BeginT& begin) {
     fail(begin, trouble, base::first_line(e.what()));
     return;
   }
-  if (made) {
+  if (made && !options_.state.empty()) {
     folder_.keep_result(
         *node_engine_.engine,
         {run_, node_,

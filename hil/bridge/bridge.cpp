@@ -270,7 +270,7 @@ class AsioBridge : public Bridge {
     if (const auto* ready = message.body_as_Ready()) {
       const auto* profile = ready->profile();
       const std::string text = profile == nullptr ? "" : profile->str();
-      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(stamp);
+      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(steady_seconds());
     } else if (const auto* received = message.body_as_Received()) {
       orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {

@@ -60,7 +60,8 @@ void RealSide::replay(const RealSideOptions& options) {
         "{}: a replay cannot take the place of what it replays; choose another folder with -o",
         from));
   }
-  scenario_ = sim::with(std::move(scenario_), sim::participants_of(recording, scenario_));
+  const sim::Participants recorded = sim::participants_of(recording, scenario_);
+  scenario_ = sim::with(std::move(scenario_), recorded);
   scenario_.world.clock = {};  // nobody has to be waited for
   if (!sim::any_real(scenario_)) {
     throw base::UserError(fmt::format("{}: had no real nodes; run the scenario as it is", from));
@@ -82,7 +83,8 @@ void RealSide::go_on(sim::Recording before, const RealSideOptions& options) {
                     "folder with -o",
                     options.folder.string()));
   }
-  scenario_ = sim::with(std::move(scenario_), sim::participants_of(before, scenario_));
+  const sim::Participants recorded = sim::participants_of(before, scenario_);
+  scenario_ = sim::with(std::move(scenario_), recorded);
   if (!had_any) return;  // it had no real nodes in the end, and has none now
   listen(options, real_nodes_of(before));
   recorded_ = std::make_unique<sim::RecordedNodes>(
@@ -105,7 +107,10 @@ void RealSide::listen(const RealSideOptions& options, std::vector<sim::NodeId> r
   bridge.all_present = options.all_present;
   bridge.real_before = std::move(real_before);
   bridge_ = make_bridge(scenario_, std::move(bridge));
-  bridge_->gather(*options.interrupted, options.progress);
+  static const std::atomic<bool> never = false;
+  const std::atomic<bool>& interrupted =
+      options.interrupted == nullptr ? never : *options.interrupted;
+  bridge_->gather(interrupted, options.progress);
 }
 
 void RealSide::run_is_over(sim::RunStatus status) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "hil/bridge/bridge.hpp"
 #include "sim/run/recorded_nodes.hpp"
@@ -22,7 +23,7 @@ struct RealSideOptions {
   // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.
   bool all_present = false;
   std::function<Inventory()> inventory;  // asked where devices are wanted; may throw UserError
-  const std::atomic<bool>* interrupted = nullptr;    // ends waiting
+  const std::atomic<bool>* interrupted = nullptr;    // ends waiting; null: nothing does
   std::function<void(const std::string&)> progress;  // what is waited for
 };
 

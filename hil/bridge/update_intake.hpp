@@ -4,7 +4,9 @@
 // bytes, the checks, the disk. Internal to hil/bridge; the bridge's thread only.
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "hil/bridge/desk.hpp"
 #include "hil/bridge/peer.hpp"

@@ -29,7 +29,9 @@ class Evaluations {
   // To be called with each event that finish() or of_the_end() has made, when its turn comes.
   void told(const Event& event);
 
-  [[nodiscard]] const engine::Evaluation& last() const { return last_; }      // finish() gave it
+  [[nodiscard]] const engine::Evaluation& last() const {
+    return last_;
+  }  // of finish() or of_the_end()
   [[nodiscard]] std::optional<double> accuracy() const { return accuracy_; }  // told() last
 
  private:

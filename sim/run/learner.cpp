@@ -200,9 +200,9 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
   learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
   learned.aggregation = std::move(outcome.aggregation);
+  if (outcome.finite && learned.aggregation) check_shares(task, *learned.aggregation);
   results_.tasks[task] = learned;
   if (!outcome.finite) return learned;
-  if (learned.aggregation) check_shares(task, *learned.aggregation);
   if (outcome.state) {
     states_[live.state_of(live.node())] = {
         task,

@@ -51,7 +51,7 @@ std::vector<TaskId> OpenTasks::done(TaskId id) {
   OpenTask& task = tasks_.at(id);
   task.is_done = true;
   if (task.publishes) return {};
-  std::vector<TaskId> taken = task.consumes;  // a copy: `task` moves when others go
+  std::vector<TaskId> taken = task.consumes;
   let_go(taken);
   return taken;
 }

@@ -4,6 +4,7 @@
 // take which result, and what becomes of them when it comes to nothing.
 
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct OpenTask {
   [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
 };
 
-// Each throws std::logic_error for what a schedule must not order.
+// Orders that a schedule must not give throw std::logic_error.
 class OpenTasks {
  public:
   void assign(const Assign& order);

@@ -1,9 +1,9 @@
 #pragma once
 
-// The columns of a store's tables, each written once: CREATE, INSERT, SELECT and the CSV files are
-// made of these lists (sql.hpp). A column is a member of the row; rows.hpp says what it means, and
-// its type there is its type in the table: what is optional may be NULL. Change store_version with
-// them, and TABLES.md.
+// The columns of a store's tables, each written once: CREATE, INSERT, SELECT, the CSV files and the
+// page's tables are made of these lists (sql.hpp), but for queries that want some columns only. A
+// column is a member of the row; rows.hpp says what it means, and its type there is its type in the
+// table: what is optional may be NULL. Change store_version with them, and TABLES.md.
 
 #include <array>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace convoy::sim {
 enum class ColumnKind {
   plain,
   key,          // the table's; SQLite refuses a second row with the same
-  late,         // NULL until the run has ended
+  nullable,     // and NULL is read as 0: what is only known at the end
   nan_is_null,  // and read back as NaN
 };
 
@@ -73,7 +73,7 @@ struct Table<RunEnd> {
   static constexpr std::tuple columns{
       column("status", &RunEnd::status),
       column("cause", &RunEnd::cause),
-      column("virtual_time_s", &RunEnd::virtual_time_s, ColumnKind::late),
+      column("virtual_time_s", &RunEnd::virtual_time_s, ColumnKind::nullable),
   };
 };
 
@@ -97,16 +97,16 @@ template <>
 struct Table<NodeEnd> {
   static constexpr const char* name = "node";
   static constexpr std::tuple columns{
-      column("busy_s", &NodeEnd::busy_s, ColumnKind::late),
-      column("communicating_s", &NodeEnd::communicating_s, ColumnKind::late),
-      column("waiting_s", &NodeEnd::waiting_s, ColumnKind::late),
-      column("away_s", &NodeEnd::away_s, ColumnKind::late),
-      column("bytes_in", &NodeEnd::bytes_in, ColumnKind::late, "in_bytes"),
-      column("bytes_out", &NodeEnd::bytes_out, ColumnKind::late, "out_bytes"),
-      column("peak_memory_bytes", &NodeEnd::peak_memory_bytes, ColumnKind::late),
-      column("energy_j", &NodeEnd::energy_j, ColumnKind::late),
-      column("tasks", &NodeEnd::tasks, ColumnKind::late, "tasks_count"),
-      column("tasks_failed", &NodeEnd::tasks_failed, ColumnKind::late, "tasks_failed_count"),
+      column("busy_s", &NodeEnd::busy_s, ColumnKind::nullable),
+      column("communicating_s", &NodeEnd::communicating_s, ColumnKind::nullable),
+      column("waiting_s", &NodeEnd::waiting_s, ColumnKind::nullable),
+      column("away_s", &NodeEnd::away_s, ColumnKind::nullable),
+      column("bytes_in", &NodeEnd::bytes_in, ColumnKind::nullable, "in_bytes"),
+      column("bytes_out", &NodeEnd::bytes_out, ColumnKind::nullable, "out_bytes"),
+      column("peak_memory_bytes", &NodeEnd::peak_memory_bytes, ColumnKind::nullable),
+      column("energy_j", &NodeEnd::energy_j, ColumnKind::nullable),
+      column("tasks", &NodeEnd::tasks, ColumnKind::nullable, "tasks_count"),
+      column("tasks_failed", &NodeEnd::tasks_failed, ColumnKind::nullable, "tasks_failed_count"),
   };
 };
 
@@ -135,7 +135,7 @@ struct Table<TaskRow> {
       column("bytes_down", &TaskRow::bytes_down, "down_bytes"),
       column("bytes_up", &TaskRow::bytes_up, "up_bytes"),
       column("flops", &TaskRow::flops, "work_flop"),
-      column("energy_j", &TaskRow::energy_j),
+      column("energy_j", &TaskRow::energy_j, ColumnKind::nullable),
       column("kept", &TaskRow::kept, "kept_share"),
       column("loss", &TaskRow::loss),
       column("local_accuracy", &TaskRow::local_accuracy, "local_accuracy_share"),
@@ -160,7 +160,7 @@ struct Table<ActivityRow> {
       column("end_s", &ActivityRow::end_s),
       column("bytes", &ActivityRow::bytes, "moved_bytes"),
       column("flops", &ActivityRow::flops, "work_flop"),
-      column("energy_j", &ActivityRow::energy_j),
+      column("energy_j", &ActivityRow::energy_j, ColumnKind::nullable),
       column("real", &ActivityRow::real),
       column("predicted_s", &ActivityRow::predicted_s),
       column("cause", &ActivityRow::cause),

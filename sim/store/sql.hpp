@@ -51,7 +51,7 @@ std::string declaration(const Column<Row, Value>& c) {
   using Plain = typename NotOptional<Value>::Type;
   constexpr bool is_text = std::is_same_v<Plain, std::string> || std::is_same_v<Plain, RunStatus>;
   const char* type = is_text ? "TEXT" : std::is_same_v<Plain, double> ? "REAL" : "INTEGER";
-  const bool may_be_null = !std::is_same_v<Plain, Value> || c.kind == ColumnKind::late ||
+  const bool may_be_null = !std::is_same_v<Plain, Value> || c.kind == ColumnKind::nullable ||
                            c.kind == ColumnKind::nan_is_null;
   const char* rest = c.kind == ColumnKind::key ? " PRIMARY KEY" : may_be_null ? "" : " NOT NULL";
   return fmt::format("{} {}{}", c.name, type, rest);

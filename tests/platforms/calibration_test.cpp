@@ -382,7 +382,8 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
     for (auto& f : device.efficiency[single]) f = own();
     // So much that convolutions are not all bound by it: then nothing would tell their efficiency.
     constexpr double enough = 0.5;
-    device.memory_efficiency[single] = Figure{std::max(enough, share(random)), Origin::measured, "own"};
+    device.memory_efficiency[single] =
+        Figure{std::max(enough, share(random)), Origin::measured, "own"};
     if (trial % 2 == 0) {
       device.dense_overhead = Figure{1e-5, Origin::measured, "own"};
     } else {

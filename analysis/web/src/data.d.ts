@@ -73,7 +73,8 @@ export interface Figures {    // null: not known (yet)
   target_from: string | null;         // one that all reach; for people: which of them
 }
 
-// `id` of the first is 0, the server. Everywhere else a node is named by its id.
+// Nodes, exits, aggregations and readings have all columns of their tables in the store; here are
+// those that the page uses. `id` of the first is 0, the server. Everywhere else a node is named by its id.
 export interface Nodes {
   id: number[]; name: string[]; device: string[]; mode: string[]; link: string[];
   real: boolean[];            // a real device

@@ -1,6 +1,5 @@
 // Certificates of a testbed, judged by OpenSSL's own verification, and hostile ones.
 
-#include "base/folder_lock.hpp"
 #include "hil/testbed/certificates.hpp"
 
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include <random>
 
 #include "base/diagnostics.hpp"
+#include "base/folder_lock.hpp"
 #include "hil/protocol/tls.hpp"
 #include "hil/testbed/files.hpp"
 #include "hil/testbed/revocation.hpp"
