@@ -362,7 +362,8 @@ test('a live run to its end, reloaded in the middle', async () => {
   await page.locator('#pause').click();
   await reached(paused[0] + 1);
   assert.equal(await ended, 0);
-  await page.waitForFunction(() => /The run is over: done/.test(document.body.innerText));
+  const isOver = () => /The run is over: done/.test(document.body.innerText);
+  await page.waitForFunction(isOver, undefined, { timeout: 60000 });
   const judged = stored(at('live'), 'SELECT * FROM evaluation WHERE judged ORDER BY rowid');
   assert.deepEqual(await column(page, 'accuracy', 'accuracy'), judged.map((row) => row.top1));
   const [{ count }] = stored(
