@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <memory>
 
 #include "base/table_reader.hpp"
 #include "base/text.hpp"
@@ -203,6 +204,19 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
   reader.finish();
   if (problems.has_errors()) throw base::UserError(problems.str());
   return setup;
+}
+
+EngineOptions options_of(const EngineSetup& setup, const DataSource& source,
+                         const std::string& device) {
+  EngineOptions options;
+  options.architecture = std::make_shared<const Architecture>(make_architecture(setup.model));
+  options.training = setup.training;
+  options.rules = setup.rules;
+  options.seed = setup.seed;
+  options.device = device;
+  options.evaluation_batch = setup.evaluation_batch;
+  options.train = std::make_shared<const Dataset>(source.train());
+  return options;
 }
 
 std::string data_signature(const DataSource& source) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/value.hpp"
+#include "engine/api/engine.hpp"
 #include "engine/api/options.hpp"
 #include "engine/data/dataset.hpp"
 #include "engine/model/architecture.hpp"
@@ -33,6 +34,11 @@ base::Value to_table(const ModelOptions& model);
 // sources differ. `from` names the sender in messages.
 EngineSetup read_setup(const std::string& text, const std::string& source, bool own,
                        const std::string& from);
+
+// An engine of that setup with the training data of `source`; without a test set, and without parts:
+// the caller says who trains on what.
+EngineOptions options_of(const EngineSetup& setup, const DataSource& source,
+                         const std::string& device);
 
 // What tells data sets apart: a hash of their sizes, shape and labels.
 std::string data_signature(const DataSource& source);

@@ -196,14 +196,7 @@ class Coordinator {
     signature_ = engine::data_signature(*source);
     part_.train.resize(source->labels().size());
     std::iota(part_.train.begin(), part_.train.end(), 0);
-    engine::EngineOptions options;
-    options.architecture =
-        std::make_shared<const engine::Architecture>(engine::make_architecture(setup_.model));
-    options.training = setup_.training;
-    options.rules = setup_.rules;
-    options.seed = setup_.seed;
-    options.device = device;
-    options.train = std::make_shared<const engine::Dataset>(source->train());
+    engine::EngineOptions options = engine::options_of(setup_, *source, device);
     options.parts.resize(node + 1);
     options.parts.back() = part_;
     engine_ = engine::open_engine(options);

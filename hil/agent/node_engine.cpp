@@ -61,15 +61,7 @@ NodeEngine open_node_engine(int node, const wire::SetupT& setup, const NodeData&
   const engine::EngineSetup text =
       engine::read_setup(setup.toml, data.source, data.is_own, "the coordinator's setup");
   const auto source = engine::open_source(text.data, "");
-  engine::EngineOptions options;
-  options.architecture =
-      std::make_shared<const engine::Architecture>(engine::make_architecture(text.model));
-  options.training = text.training;
-  options.rules = text.rules;
-  options.seed = text.seed;
-  options.device = data.device;
-  options.evaluation_batch = text.evaluation_batch;
-  options.train = std::make_shared<const engine::Dataset>(source->train());
+  engine::EngineOptions options = engine::options_of(text, *source, data.device);
   if (data.is_own) check_own(source->shape(), *options.architecture);
   engine::LocalSplit part =
       data.is_own ? own_part(node, setup, text.seed, *source) : given_part(setup, *source);

@@ -32,7 +32,7 @@ Trainer::Trainer(TrainerOptions options, TrainerEvents events)
 Trainer::~Trainer() {
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [id, task] : tasks_) task->stop.request_stop();
+    tasks_.stop_all();
   }
   thread_.request_stop();
   wake_.notify_all();
@@ -57,11 +57,6 @@ bool Trainer::is_ready_again(const std::string& run, int node) const {
   return true;
 }
 
-void Trainer::drop_tasks() {
-  for (const auto& [id, task] : tasks_) task->stop.request_stop();
-  tasks_.clear();
-}
-
 void Trainer::assign(const wire::AssignT& assign) {
   if (assign.version < 0) throw ProtocolError("an assignment that nobody could carry out");
   engine::TaskBrief brief;
@@ -71,30 +66,21 @@ void Trainer::assign(const wire::AssignT& assign) {
     throw ProtocolError(base::first_line(e.what()));
   }
   const std::lock_guard lock(mutex_);
-  const auto there = tasks_.find(assign.task);
-  if (there != tasks_.end() && there->second->attempt == assign.attempt) return;
-  // A node has one task at a time: what is left of others nobody wants any more.
-  drop_tasks();
-  auto task = std::make_shared<Task>();
+  if (tasks_.find(assign.task, assign.attempt)) return;
+  auto task = std::make_shared<NodeTask>();
   task->attempt = assign.attempt;
   task->input.node = node_;
   task->input.task = assign.task;
   task->input.version = assign.version;
   task->input.brief = brief;
-  tasks_[assign.task] = std::move(task);
-}
-
-std::shared_ptr<Trainer::Task> Trainer::find(std::int64_t task, std::int32_t attempt) const {
-  const auto found = tasks_.find(task);
-  if (found == tasks_.end() || found->second->attempt != attempt) return nullptr;
-  return found->second;
+  tasks_.replace_all(assign.task, std::move(task));
 }
 
 std::shared_ptr<engine::Unpacking> Trainer::room_for(std::int64_t task, std::int32_t attempt,
                                                      const std::string& header,
                                                      std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  if (!find(task, attempt) || !node_engine_.engine) return nullptr;
+  if (!tasks_.find(task, attempt) || !node_engine_.engine) return nullptr;
   if (bytes > node_engine_.largest_parcel) {
     throw base::UserError(fmt::format("task {} is to start from {}, more than the model has", task,
                                       base::human_bytes(static_cast<double>(bytes))));
@@ -106,7 +92,7 @@ void Trainer::arrived(std::int64_t id, std::int32_t attempt,
                       const std::shared_ptr<engine::Unpacking>& box) {
   {
     const std::lock_guard lock(mutex_);
-    const std::shared_ptr<Task> task = find(id, attempt);
+    const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
     if (!task || task->has_input) return;
     task->input.received = node_engine_.engine->unpack_weights(*box);
     task->has_input = true;
@@ -120,7 +106,7 @@ void Trainer::begin(const wire::BeginT& begin) {
     queue_.emplace_back(begin);
     // What is under way is said at once, not after it.
     if (running_ && running_->task == begin.task &&
-        running_->key == Key(begin.activity, begin.iteration)) {
+        running_->step == NodeTask::Step(begin.activity, begin.iteration)) {
       queue_.pop_back();
       wire::BeganT began = said<wire::BeganT>(begin);
       began.ago_ns = steady_nanoseconds() - running_->since_ns;
@@ -136,9 +122,9 @@ void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
   cancelled.attempt = attempt;
   {
     const std::lock_guard lock(mutex_);
-    if (const std::shared_ptr<Task> task = find(id, attempt)) {
+    if (const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt)) {
       task->stop.request_stop();
-      tasks_.erase(id);
+      tasks_.forget(id);
     }
     // Said when whatever runs of it has stopped.
     queue_.emplace_back(std::function<void()>([this, cancelled] { events_.cancelled(cancelled); }));
@@ -149,7 +135,8 @@ void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
 void Trainer::drop_all() {
   {
     const std::lock_guard lock(mutex_);
-    drop_tasks();
+    tasks_.stop_all();
+    tasks_.forget_all();
     queue_.clear();
   }
   wake_.notify_all();
@@ -158,11 +145,11 @@ void Trainer::drop_all() {
 void Trainer::kept(std::int64_t id, std::int32_t attempt) {
   {
     const std::lock_guard lock(mutex_);
-    const std::shared_ptr<Task> task = find(id, attempt);
+    const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
     if (!task || !task->outcome) return;
     // What the node has learned of itself counts from now on.
     state_ = task->outcome->state;
-    tasks_.erase(id);
+    tasks_.forget(id);
     queue_.emplace_back(std::function<void()>([this] {
       if (state_ && node_engine_.engine) folder_.keep_state(*node_engine_.engine, *state_);
       folder_.forget_result(run_, node_);
@@ -173,17 +160,7 @@ void Trainer::kept(std::int64_t id, std::int32_t attempt) {
 
 std::vector<wire::KnownTaskT> Trainer::known() const {
   const std::lock_guard lock(mutex_);
-  std::vector<wire::KnownTaskT> all;
-  for (const auto& [id, task] : tasks_) {
-    wire::KnownTaskT k;
-    k.task = id;
-    k.attempt = task->attempt;
-    k.version = task->input.version;
-    k.input = task->has_input;
-    k.done = task->outcome.has_value();
-    all.push_back(k);
-  }
-  return all;
+  return tasks_.known();
 }
 
 std::string Trainer::run() const {
@@ -201,7 +178,7 @@ std::function<void()> Trainer::next_job() {
     return work;
   }
   const wire::BeginT begin = std::get<wire::BeginT>(queue_.front());
-  const std::shared_ptr<Task> task = find(begin.task, begin.attempt);
+  const std::shared_ptr<NodeTask> task = tasks_.find(begin.task, begin.attempt);
   // What the task starts from may still be on its way.
   const bool waits = task && !task->has_input && !task->outcome;
   if (waits) return nullptr;
@@ -259,13 +236,14 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
 }
 
 void Trainer::forget_run() {
-  drop_tasks();
+  tasks_.stop_all();
+  tasks_.forget_all();
   state_.reset();
   node_engine_.engine.reset();
   folder_.forget_all();
 }
 
-void Trainer::say_again(const wire::BeginT& begin, const Task& task) {
+void Trainer::say_again(const wire::BeginT& begin, const NodeTask& task) {
   const std::int64_t took = task.took_ns.at({begin.activity, begin.iteration});
   wire::BeganT began = said<wire::BeganT>(begin);
   began.ago_ns = took;
@@ -283,49 +261,24 @@ void Trainer::fail(const wire::BeginT& begin, wire::Trouble trouble, const std::
 }
 
 void Trainer::compute(const wire::BeginT& begin) {
-  const Key key(begin.activity, begin.iteration);
-  std::shared_ptr<Task> task;
+  const NodeTask::Step step(begin.activity, begin.iteration);
+  std::shared_ptr<NodeTask> task;
   {
     const std::lock_guard lock(mutex_);
-    task = find(begin.task, begin.attempt);
-    if (task && task->took_ns.contains(key)) {
+    task = tasks_.find(begin.task, begin.attempt);
+    if (task && task->took_ns.contains(step)) {
       say_again(begin, *task);
       return;
     }
-    if (task) running_ = Running{begin.task, key, steady_nanoseconds()};
+    if (task) running_ = Running{begin.task, step, steady_nanoseconds()};
     if (task && !task->session) task->input.state = state_;
   }
   if (!task) {
     fail(begin, wire::Trouble::unknown_task, "the agent does not know that task");
     return;
   }
-  events_.began(said<wire::BeganT>(begin));
-  const std::int64_t since = steady_nanoseconds();
-  bool made = false;
   try {
-    const engine::Work work = engine::read_work(begin.work, "the coordinator's order");
-    if (!task->session)
-      task->session = node_engine_.engine->open(task->input, task->stop.get_token());
-    task->session->run(work, {{task->input.received, nullptr}});
-    std::optional<engine::Outcome> outcome;
-    if (begin.last) outcome = task->session->outcome();
-    const std::int64_t took = steady_nanoseconds() - since;
-    {
-      const std::lock_guard lock(mutex_);
-      running_.reset();
-      task->took_ns[key] = took;
-      if (outcome) {
-        task->outcome = std::move(outcome);
-        if (!begin.goes_on) {
-          task->session.reset();
-          task->input.received.reset();
-          made = true;
-        }
-      }
-    }
-    wire::EndedT ended = said<wire::EndedT>(begin);
-    ended.took_ns = took;
-    events_.ended(ended);
+    if (!carry_out(begin, *task) || options_.state.empty()) return;
   } catch (const engine::Stopped&) {
     const std::lock_guard lock(mutex_);
     running_.reset();
@@ -335,26 +288,49 @@ void Trainer::compute(const wire::BeginT& begin) {
     {
       const std::lock_guard lock(mutex_);
       running_.reset();
-      tasks_.erase(begin.task);
+      tasks_.forget(begin.task);
     }
     task.reset();  // before memory is needed for saying so
     fail(begin, trouble, base::first_line(e.what()));
     return;
   }
-  if (made && !options_.state.empty()) {
-    folder_.keep_result(
-        *node_engine_.engine,
-        {run_, node_,
-         KeptTask{begin.task, task->attempt, task->input.version, task->took_ns, *task->outcome}});
+  folder_.keep_result(
+      *node_engine_.engine,
+      {run_, node_,
+       KeptTask{begin.task, task->attempt, task->input.version, task->took_ns, *task->outcome}});
+}
+
+bool Trainer::carry_out(const wire::BeginT& begin, NodeTask& task) {
+  events_.began(said<wire::BeganT>(begin));
+  const std::int64_t since = steady_nanoseconds();
+  const engine::Work work = engine::read_work(begin.work, "the coordinator's order");
+  if (!task.session) task.session = node_engine_.engine->open(task.input, task.stop.get_token());
+  task.session->run(work, {{task.input.received, nullptr}});
+  std::optional<engine::Outcome> outcome;
+  if (begin.last) outcome = task.session->outcome();
+  wire::EndedT ended = said<wire::EndedT>(begin);
+  ended.took_ns = steady_nanoseconds() - since;
+  const bool is_whole = outcome && !begin.goes_on;
+  {
+    const std::lock_guard lock(mutex_);
+    running_.reset();
+    task.took_ns[{begin.activity, begin.iteration}] = ended.took_ns;
+    if (outcome) task.outcome = std::move(outcome);
+    if (is_whole) {
+      task.session.reset();
+      task.input.received.reset();
+    }
   }
+  events_.ended(ended);
+  return is_whole;
 }
 
 void Trainer::upload(const wire::BeginT& begin) {
   engine::Parcel parcel;
-  std::shared_ptr<Task> task;
+  std::shared_ptr<NodeTask> task;
   {
     const std::lock_guard lock(mutex_);
-    task = find(begin.task, begin.attempt);
+    task = tasks_.find(begin.task, begin.attempt);
   }
   try {
     if (task && task->outcome && node_engine_.engine)
@@ -386,23 +362,22 @@ void Trainer::read_kept() {
     if (node_engine_.engine && !state_) state_ = folder_.read_state(*node_engine_.engine);
     if (!kept->task) return;
     KeptTask& done = *kept->task;
-    if (node_engine_.engine && !tasks_.contains(done.task)) return;  // given up meanwhile
-    auto& task = tasks_[done.task];
-    if (!task) task = std::make_shared<Task>();
-    task->attempt = done.attempt;
-    task->input.task = done.task;
-    task->input.node = node_;
-    task->input.version = done.version;
-    task->has_input = true;
-    task->took_ns.merge(done.took_ns);
-    if (task->outcome && task->outcome->result) return;
+    if (node_engine_.engine && !tasks_.knows(done.task)) return;  // given up meanwhile
+    NodeTask& task = tasks_.of(done.task);
+    task.attempt = done.attempt;
+    task.input.task = done.task;
+    task.input.node = node_;
+    task.input.version = done.version;
+    task.has_input = true;
+    task.took_ns.merge(done.took_ns);
+    if (task.outcome && task.outcome->result) return;
     if (node_engine_.engine) folder_.read_artifacts(*node_engine_.engine, done.outcome);
-    task->outcome = std::move(done.outcome);
+    task.outcome = std::move(done.outcome);
   } catch (const std::exception& e) {
     spdlog::warn("{}: what an earlier run left there cannot be used: {}", folder_.path().string(),
                  base::first_line(e.what()));
     const std::lock_guard lock(mutex_);
-    tasks_.clear();
+    tasks_.forget_all();
     if (!node_engine_.engine) run_.clear();
   }
 }

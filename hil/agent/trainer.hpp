@@ -8,18 +8,17 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "engine/api/engine.hpp"
 #include "hil/agent/node_engine.hpp"
+#include "hil/agent/node_tasks.hpp"
 #include "hil/agent/state_folder.hpp"
 #include "hil/protocol/messages.hpp"
 
@@ -75,19 +74,9 @@ class Trainer {
   [[nodiscard]] std::string run() const;
 
  private:
-  using Key = std::pair<int, int>;  // activity, iteration
-  struct Task {
-    std::int32_t attempt = 0;
-    engine::TaskInput input;
-    bool has_input = false;
-    std::unique_ptr<engine::Session> session;
-    std::map<Key, std::int64_t> took_ns;  // of what has ended
-    std::optional<engine::Outcome> outcome;
-    std::stop_source stop;
-  };
   struct Running {
     std::int64_t task = 0;
-    Key key;
+    NodeTask::Step step;
     std::int64_t since_ns = 0;
   };
 
@@ -96,13 +85,13 @@ class Trainer {
   std::function<void()> next_job();
   void do_set_up(const std::string& run, int node, const wire::SetupT& setup);
   void compute(const wire::BeginT& begin);
-  void say_again(const wire::BeginT& begin, const Task& task);
+  // True: the task's result is whole.
+  bool carry_out(const wire::BeginT& begin, NodeTask& task);
+  void say_again(const wire::BeginT& begin, const NodeTask& task);
   void upload(const wire::BeginT& begin);
   void fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason);
-  std::shared_ptr<Task> find(std::int64_t task, std::int32_t attempt) const;
   // With the lock:
   bool is_ready_again(const std::string& run, int node) const;  // and says so
-  void drop_tasks();
   void forget_run();
 
   void read_kept();
@@ -114,7 +103,7 @@ class Trainer {
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<std::variant<std::function<void()>, wire::BeginT>> queue_;
-  std::map<std::int64_t, std::shared_ptr<Task>> tasks_;
+  NodeTasks tasks_;
   std::optional<Running> running_;
   std::string run_;
   int node_ = -1;

@@ -25,18 +25,12 @@ int full_depth(const Scenario& scenario, const Schedule& schedule) {
 std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
                                                   const Schedule& schedule,
                                                   const std::string& device) {
-  engine::EngineOptions options;
-  options.architecture = scenario.setting->architecture;
-  options.training = scenario.training.local;
-  options.rules = scenario.schedule.learning;
-  options.seed = scenario.seed;
-  options.device = device;
   require_trainable(scenario, schedule);
+  engine::EngineOptions options =
+      engine::options_of(engine_setup(scenario), *scenario.source, device);
   options.full_depth = full_depth(scenario, schedule);
-  options.train = std::make_shared<const engine::Dataset>(scenario.source->train());
   options.test = std::make_shared<const engine::Dataset>(scenario.source->test());
   options.parts = scenario.parts;
-  options.evaluation_batch = scenario.evaluation.batch;
   auto engine = engine::open_engine(options);
   engine->prepare_thread();
   return engine;

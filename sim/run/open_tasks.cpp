@@ -47,6 +47,10 @@ void OpenTasks::check_cancel(TaskId id) const {
       fmt::format("a schedule cancelled task {}, which is neither under way nor waiting", id));
 }
 
+const TaskLearned& OpenTasks::learn(TaskId id, TaskLearned learned) {
+  return tasks_.at(id).learned.emplace(std::move(learned));
+}
+
 std::vector<TaskId> OpenTasks::done(TaskId id) {
   OpenTask& task = tasks_.at(id);
   task.is_done = true;

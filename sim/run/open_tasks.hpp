@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "sim/run/checkpoint.hpp"
 #include "sim/schedule/orders.hpp"
 
 namespace convoy::sim {
@@ -21,6 +23,7 @@ struct OpenTask {
   std::int64_t updates = 1;  // of nodes, that are in its result
   std::vector<TaskId> consumes;
   std::shared_ptr<const TaskGraph> graph;
+  std::optional<TaskLearned> learned;  // once it is done, where the run learns
 
   // Learned of when its turn to be the next version comes (Assign::aggregates_a_version).
   [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
@@ -36,6 +39,8 @@ class OpenTasks {
   [[nodiscard]] bool contains(TaskId id) const { return tasks_.contains(id); }
   [[nodiscard]] const OpenTask& at(TaskId id) const { return tasks_.at(id); }
 
+  // What a task has learned, that ends at this instant.
+  const TaskLearned& learn(TaskId id, TaskLearned learned);
   // Gives the tasks whose results it holds from now on, and that are gone for everybody else: none
   // where it publishes, since it holds them when it has done so.
   std::vector<TaskId> done(TaskId id);

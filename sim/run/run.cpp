@@ -5,34 +5,28 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <limits>
 #include <map>
 #include <set>
 #include <stdexcept>
 #include <thread>
 
-#include "base/text.hpp"
 #include "sim/run/evaluations.hpp"
+#include "sim/run/goals.hpp"
+#include "sim/run/instant.hpp"
 #include "sim/run/learner.hpp"
 #include "sim/run/open_engine.hpp"
-#include "sim/run/open_tasks.hpp"
+#include "sim/run/own_timers.hpp"
 #include "sim/run/patience.hpp"
 #include "sim/run/real_node_log.hpp"
 #include "sim/run/recorder.hpp"
 #include "sim/run/run_rows.hpp"
+#include "sim/run/summarize.hpp"
+#include "sim/run/tasks.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/world/world.hpp"
 
 namespace convoy::sim {
 namespace {
-
-// Timers of the run's own; schedules count theirs from 0.
-constexpr std::int64_t end_timer = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t evaluated_timer =
-    end_timer + 1;  // an evaluation is to be told of at this instant
-constexpr std::int64_t evaluate_next_timer = end_timer + 2;  // time to evaluate the model
-constexpr std::int64_t replay_end_timer = end_timer + 3;     // the recording ends here
-constexpr std::int64_t instant_over_timer = end_timer + 4;   // nothing else is left of this instant
 
 template <class... F>
 struct Overloaded : F... {
@@ -54,7 +48,9 @@ class Run : public WorldListener, public RunView {
         world_(scenario.world, *this, options.real),
         store_(open_store()),
         recorder_(store_.get(), scenario.output.record, options.real != nullptr),
-        patience_(scenario, world_) {
+        evaluations_(scenario, world_, recorder_),
+        patience_(scenario, world_),
+        tasks_(scenario, world_, recorder_, patience_, goals_) {
     if (engine_) start_learning();
     if (options_.real == nullptr) return;
     if (engine_) options_.real->use(engine_);
@@ -67,11 +63,13 @@ class Run : public WorldListener, public RunView {
   RunResult execute() {
     const auto wall_start = std::chrono::steady_clock::now();
     const auto cpu_start = std::clock();
-    if (scenario_.stop.virtual_time_s) world_.set_timer(end_timer, *scenario_.stop.virtual_time_s);
-    if (options_.replay_until_s) world_.set_timer(replay_end_timer, *options_.replay_until_s);
+    if (scenario_.stop.virtual_time_s) {
+      world_.set_timer(own_timers::end, *scenario_.stop.virtual_time_s);
+    }
+    if (options_.replay_until_s) world_.set_timer(own_timers::replay_end, *options_.replay_until_s);
     try {
       world_.run();
-      if (!finished_) fail(patience_.at_rest(version_));
+      if (!finished_) fail(patience_.at_rest(goals_.version()));
       if (status_ == RunStatus::done && recorder_.is_behind()) {
         throw base::UserError(
             "the run that is there had come further than [stop] lets it go now, and stays as it "
@@ -84,9 +82,12 @@ class Run : public WorldListener, public RunView {
     } catch (const std::exception& e) {
       break_off(RunStatus::failed, e.what());
     }
-    settle_evaluations();
+    evaluations_.settle();
     recorder_.run_ended(world_.now());
-    RunResult result{status_, cause_, summary()};
+    RunResult result{status_, cause_, summarize(scenario_, world_, recorder_, tasks_.diverged())};
+    result.summary.rounds = goals_.version();
+    result.summary.max_lag_s = max_lag_s();
+    if (store_) result.summary.store = store_->path().string();
     result.summary.wall_time_s =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start).count();
     if (store_) {
@@ -99,55 +100,34 @@ class Run : public WorldListener, public RunView {
   void on_instant(std::span<const Event> happened) override {
     if (finished_) return;
     std::vector<Event> events(happened.begin(), happened.end());
-    std::erase_if(events, [this](const Event& e) { return is_over(e); });
-    cancelled_ = false;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      if (learner_) learn_of(events[i]);
-      if (events[i].kind != EventKind::task_done || !open_.at(events[i].task).publishes) continue;
-      Event published = events[i];
-      published.kind = EventKind::published;
-      published.node = server_node;
-      events.push_back(published);
-    }
-    std::sort(events.begin(), events.end(), comes_before);
+    for (Event& event : events) evaluations_.make_event_of(event);
+    tasks_.begin_instant(events);
     ordered_ = false;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      if (is_over(events[i])) continue;
-      events[i].last = std::all_of(events.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                                   events.end(), [this](const Event& e) { return is_over(e); });
-      const bool was_last = events[i].last;
-      if (events[i].kind == EventKind::published) events[i].version = version_ + 1;
-      handle(events[i]);
+    Instant instant(
+        std::move(events),
+        {.time = world_.now(), .kind = EventKind::timer_fired, .timer = own_timers::instant_over},
+        [this](const Event& e) { return tasks_.is_void(e); });
+    while (std::optional<Event> event = instant.next()) {
+      if (event->kind == EventKind::published) event->version = goals_.version() + 1;
+      handle(*event);
       if (finished_) return;
-      if (was_last) break;
-      // What it ordered may have been the end of all that was to follow.
-      const bool none_follows =
-          std::all_of(events.begin() + static_cast<std::ptrdiff_t>(i) + 1, events.end(),
-                      [this](const Event& e) { return is_over(e); });
-      if (none_follows) {
-        handle({.time = world_.now(),
-                .kind = EventKind::timer_fired,
-                .timer = instant_over_timer,
-                .last = true});
-        if (finished_) return;
-        break;
-      }
     }
     poll();
     if (finished_) return;
-    settle_evaluations();
+    evaluations_.settle();
     const bool at_work = world_.tasks() > 0 || !timers_.empty() || ordered_;
-    if (!patience_.has_hope(at_work)) fail(patience_.at_rest(version_));
+    if (!patience_.has_hope(at_work)) fail(patience_.at_rest(goals_.version()));
     if (learner_) learner_->maybe_checkpoint();
     if (options_.progress) {
-      options_.progress(
-          {world_.now(), version_, tasks_done_, evaluations_.accuracy(), share(), this});
+      const double now = world_.now();
+      options_.progress({now, goals_.version(), goals_.tasks_done(), evaluations_.accuracy(),
+                         goals_.share(now), this});
     }
   }
 
   Activity size_of(TaskId task, const Activity& expected) override {
     // What a real node keeps of the model shows when its update comes.
-    if (!learner_ || is_real(open_.at(task).worker)) return expected;
+    if (!learner_ || is_real(tasks_.at(task).worker)) return expected;
     return schedule_->sized(task, expected, learner_->submodel(task));
   }
 
@@ -158,9 +138,7 @@ class Run : public WorldListener, public RunView {
     tell_presence(scenario_, presence, now);
   }
 
-  void on_real(const RealReport& report) override {
-    if (std::string why = tell_report(scenario_, report); !why.empty()) fail(std::move(why));
-  }
+  void on_real(const RealReport& report) override { fail_if(tell_report(scenario_, report)); }
 
   void on_settled() override {
     for (ReadingRow& reading : options_.real->readings()) {
@@ -186,7 +164,7 @@ class Run : public WorldListener, public RunView {
       end(RunStatus::stopped, "");
     }
     if (options_.real == nullptr) return;
-    if (std::string trouble = options_.real->trouble(); !trouble.empty()) fail(std::move(trouble));
+    fail_if(options_.real->trouble());
   }
 
  private:
@@ -203,6 +181,7 @@ class Run : public WorldListener, public RunView {
       learner.before_checkpoint = [this] { store_->commit(); };
     learner_.emplace(scenario_, engine_, std::move(initial_), std::move(learner));
     evaluations_.use(&*learner_);
+    tasks_.use(&*learner_);
   }
 
   [[nodiscard]] int workers() const {
@@ -210,47 +189,16 @@ class Run : public WorldListener, public RunView {
     return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
 
-  // Two corrections to what the world says: a task whose result holds NaN or infinity has failed,
-  // and the run's own timer of an evaluation is its event.
-  void learn_of(Event& event) {
-    if (event.kind == EventKind::task_done) {
-      if (open_.at(event.task).is_learned_of_late()) return;
-      const TaskLearned learned = learner_->done(event.task);
-      learned_[event.task] = learned;
-      if (learned.finite) return;
-      event.kind = EventKind::task_failed;
-      event.cause = Cause::diverged;
-    } else if (event.kind == EventKind::timer_fired && event.timer == evaluated_timer) {
-      evaluations_.finish(event);
-    }
-  }
-
-  // `again`: also where the present version has been evaluated.
-  void evaluate(bool again = false) {
-    if (evaluations_.ask(version_, again)) world_.set_timer(evaluated_timer, world_.now());
-  }
-
   void evaluated(const Event& event) {
     evaluations_.told(event);
-    recorder_.evaluated(evaluations_.last(), event.version, event.time);
     if (scenario_.stop.accuracy && event.accuracy >= *scenario_.stop.accuracy) {
       end(RunStatus::done, "");
     }
   }
 
-  // At the end of an instant, or of the run: what was given up with it has been counted.
-  void settle_evaluations() {
-    if (!recorder_.has_evaluations()) return;
-    double workers = 0;
-    for (std::size_t i = 1; i < scenario_.world.nodes.size(); ++i) {
-      workers += world_.energy_j(static_cast<NodeId>(i));
-    }
-    recorder_.settle_evaluations(workers, world_.energy_j(server_node));
-  }
-
   // Whatever ended the run, its last version is evaluated.
   void evaluate_at_the_end() {
-    const std::optional<Event> event = evaluations_.of_the_end(version_, world_.now());
+    const std::optional<Event> event = evaluations_.of_the_end(goals_.version());
     if (!event) return;
     recorder_.event(*event, true);
     evaluated(*event);
@@ -258,40 +206,32 @@ class Run : public WorldListener, public RunView {
 
   // --- events -----------------------------------------------------------------------------------
 
-  // Of a task that the schedule has cancelled at this very instant: no event follows that.
-  [[nodiscard]] bool is_over(const Event& event) const {
-    const bool of_task =
-        event.kind == EventKind::task_done || event.kind == EventKind::task_failed ||
-        event.kind == EventKind::published || event.kind == EventKind::activity_done;
-    return cancelled_ && of_task && !open_.contains(event.task);
-  }
-
   void handle(const Event& event) {
-    recorder_.event(event, event.kind == EventKind::timer_fired && event.timer == end_timer);
+    const bool of_timer = event.kind == EventKind::timer_fired;
+    recorder_.event(event, of_timer && event.timer == own_timers::end);
     switch (event.kind) {
       case EventKind::run_started:
-        if (scenario_.evaluation.every > 0) evaluate();
-        evaluate_later();
+        evaluations_.started();
         break;
       case EventKind::task_done:
-        task_done(event);
+        tasks_.done(event);
         break;
       case EventKind::task_failed:
-        task_failed(event);
+        fail_if(tasks_.failed(event));
         break;
       case EventKind::published:
-        published(event);
+        fail_if(tasks_.published(event));
+        if (finished_) break;
+        evaluations_.published(event.version);
+        if (goals_.are_reached()) end(RunStatus::done, "");
         break;
       case EventKind::evaluated:
         evaluated(event);
         break;
       case EventKind::timer_fired:
-        if (event.timer == end_timer) end(RunStatus::done, "");
-        if (event.timer == replay_end_timer) end(RunStatus::stopped, "");
-        if (event.timer == evaluate_next_timer) {
-          evaluate();
-          evaluate_later();
-        }
+        if (event.timer == own_timers::end) end(RunStatus::done, "");
+        if (event.timer == own_timers::replay_end) end(RunStatus::stopped, "");
+        evaluations_.fired(event.timer, goals_.version());
         timers_.erase(event.timer);
         break;
       default:
@@ -306,106 +246,24 @@ class Run : public WorldListener, public RunView {
     }
   }
 
-  void evaluate_later() {
-    if (!learner_ || !scenario_.evaluation.every_s) return;
-    world_.set_timer(evaluate_next_timer, world_.now() + *scenario_.evaluation.every_s);
-  }
-
-  void task_done(const Event& event) {
-    const bool is_update = open_.at(event.task).kind == TaskKind::update;
-    const auto learned = learned_.extract(event.task);
-    recorder_.task_done(event.task, event.time, learned.empty() ? nullptr : &learned.mapped());
-    const std::vector<TaskId> taken = open_.done(event.task);
-    if (learner_) learner_->let_go(taken);
-    if (!is_update) return;
-    ++tasks_done_;
-    patience_.succeeded();
-  }
-
-  void task_failed(const Event& event) {
-    const OpenTask& task = open_.at(event.task);
-    // Nobody else can do it, and it would fail again.
-    const bool servers = event.node == server_node && task.worker == server_node;
-    if (task.kind == TaskKind::aggregation && servers) {
-      double memory = 0;
-      for (const Activity& a : task.graph->activities()) memory = std::max(memory, a.memory);
-      recorder_.task_failed(event.task, event.cause, event.time);
-      fail(fmt::format("the aggregation of version {} failed on {}: {}; it needs {} of memory",
-                       version_ + 1, node_name(server_node), name_of(event.cause),
-                       base::human_bytes(memory)));
-      return;
-    }
-    if (event.cause == Cause::diverged) ++diverged_[event.node];
-    learned_.erase(event.task);
-    came_to_nothing(event.task, event.cause, event.node);
-  }
-
-  void came_to_nothing(TaskId id, Cause cause, NodeId node) {
-    recorder_.task_failed(id, cause, world_.now());
-    if (learner_) learner_->given_up(id);
-    open_.came_to_nothing(id);
-    learned_.erase(id);
-    if (std::string why = patience_.failed(cause, id, node); !why.empty()) fail(std::move(why));
-  }
-
-  void published(const Event& event) {
-    const OpenTask task = open_.published(event.task);
-    std::optional<TaskLearned> learned;
-    if (learner_) {
-      learned = learner_->published(event.task);
-      if (!learned->finite) {
-        fail(
-            fmt::format("version {} of the model would hold NaN or infinity, whichever of its {} "
-                        "updates is left out; lower training.optimizer.learning_rate or that of "
-                        "schedule.aggregation, or set a norm_bound there",
-                        event.version, task.updates));
-        return;
-      }
-    }
-    version_ = event.version;
-    updates_aggregated_ += task.updates;
-    recorder_.published(event.task, version_, event.time, learned ? &*learned : nullptr);
-    const std::int64_t every = scenario_.evaluation.every;
-    if (every > 0 && version_ % every == 0) evaluate();
-    const StopOptions& stop = scenario_.stop;
-    const bool rounds = stop.rounds && version_ >= *stop.rounds;
-    const bool tasks = stop.tasks && updates_aggregated_ >= *stop.tasks;
-    if (rounds || tasks) end(RunStatus::done, "");
-  }
-
   // --- orders -----------------------------------------------------------------------------------
 
   void apply(const Order& order) {
-    std::visit(
-        Overloaded{[this](const Assign& o) { assign(o); }, [this](const Cancel& o) { cancel(o); },
-                   [this](const Evaluate&) { evaluate(true); },
-                   [this](const SetTimer& o) {
-                     timers_.insert(o.timer);
-                     world_.set_timer(o.timer, o.time);
-                   },
-                   [this](const CancelTimer& o) {
-                     timers_.erase(o.timer);
-                     world_.cancel_timer(o.timer);
-                   },
-                   [this](const Finish& o) {
-                     end(o.cause.empty() ? RunStatus::done : RunStatus::failed, o.cause);
-                   }},
-        order);
-  }
-
-  void assign(const Assign& order) {
-    open_.assign(order);
-    recorder_.assigned(order, version_, world_.now());
-    if (learner_) learner_->assigned(order);
-    world_.start(order.task, order.graph, order.members, order.report_activities, order.worker);
-  }
-
-  void cancel(const Cancel& order) {
-    open_.check_cancel(order.task);
-    const NodeId worker = open_.at(order.task).worker;
-    cancelled_ = true;
-    world_.cancel(order.task);
-    came_to_nothing(order.task, Cause::cancelled, worker);
+    std::visit(Overloaded{[this](const Assign& o) { tasks_.assign(o); },
+                          [this](const Cancel& o) { fail_if(tasks_.cancel(o)); },
+                          [this](const Evaluate&) { evaluations_.ask(goals_.version(), true); },
+                          [this](const SetTimer& o) {
+                            timers_.insert(o.timer);
+                            world_.set_timer(o.timer, o.time);
+                          },
+                          [this](const CancelTimer& o) {
+                            timers_.erase(o.timer);
+                            world_.cancel_timer(o.timer);
+                          },
+                          [this](const Finish& o) {
+                            end(o.cause.empty() ? RunStatus::done : RunStatus::failed, o.cause);
+                          }},
+               order);
   }
 
   // --- the end ----------------------------------------------------------------------------------
@@ -437,33 +295,12 @@ class Run : public WorldListener, public RunView {
   }
 
   void fail(std::string cause) { end(RunStatus::failed, std::move(cause)); }
+  void fail_if(std::string cause) {
+    if (!cause.empty()) fail(std::move(cause));
+  }
 
   [[nodiscard]] bool is_real(NodeId node) const {
     return scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
-  }
-
-  [[nodiscard]] std::string node_name(NodeId node) const {
-    return scenario_.world.nodes[static_cast<std::size_t>(node)].name;
-  }
-
-  [[nodiscard]] double share() const {
-    const StopOptions& stop = scenario_.stop;
-    double share = 0;
-    const auto reach = [&](double now, double goal) { share = std::max(share, now / goal); };
-    if (stop.rounds) reach(static_cast<double>(version_), static_cast<double>(*stop.rounds));
-    if (stop.tasks) {
-      reach(static_cast<double>(updates_aggregated_), static_cast<double>(*stop.tasks));
-    }
-    if (stop.virtual_time_s) reach(world_.now(), *stop.virtual_time_s);
-    return std::min(share, 1.0);
-  }
-
-  [[nodiscard]] Summary summary() const {
-    Summary s = summarize(scenario_, world_, recorder_, diverged_);
-    s.rounds = version_;
-    if (options_.real != nullptr) s.max_lag_s = world_.max_lag_s();
-    if (store_) s.store = store_->path().string();
-    return s;
   }
 
   // --- the store --------------------------------------------------------------------------------
@@ -496,18 +333,13 @@ class Run : public WorldListener, public RunView {
   Recorder recorder_;
   std::optional<Learner> learner_;
 
-  std::int64_t version_ = 0;
-  std::int64_t tasks_done_ = 0;
-  std::int64_t updates_aggregated_ = 0;
-  OpenTasks open_;
-  std::map<TaskId, TaskLearned> learned_;  // of tasks done at this instant
-  std::map<NodeId, int> diverged_;         // tasks, by node
+  Goals goals_{scenario_.stop};
   Evaluations evaluations_;
   Patience patience_;
+  Tasks tasks_;
 
   std::set<std::int64_t> timers_;  // set by the schedule and not fired yet
   bool ordered_ = false;           // at this instant
-  bool cancelled_ = false;         // a task, since this instant began
 
   bool finished_ = false;
   RunStatus status_ = RunStatus::done;

@@ -106,11 +106,13 @@ void Lanes::take(RunningActivity& a) {
   if (!is_transfer(a)) {
     ++n.computing;
     n.computing_w = a.what().watts;
-    return;
+  } else {
+    account(node(a.peer));
+    ++n.sending;
+    ++node(a.peer).receiving;
+    a.energy_from_peer = energy_share(a.peer);
   }
-  account(node(a.peer));
-  ++n.sending;
-  ++node(a.peer).receiving;
+  a.energy_from_node = energy_share(a.node);
 }
 
 void Lanes::give_back(RunningActivity& a) {
@@ -156,12 +158,22 @@ double Lanes::energy_share(NodeId id) {
   return node(id).meter->share_j();
 }
 
-double Lanes::link_joules(NodeId id, double bytes) const {
-  return bytes * node(id).joules_per_byte;
+double Lanes::charge(const RunningActivity& a, double bytes) {
+  double joules = energy_share(a.node) - a.energy_from_node;
+  if (!is_transfer(a) || a.peer == a.node) return joules;
+  joules += energy_share(a.peer) - a.energy_from_peer;
+  for (const NodeId end : {a.node, a.peer}) {
+    const double of_link = bytes * node(end).joules_per_byte;
+    node(end).meter->add_link_energy(of_link);
+    joules += of_link;
+  }
+  return joules;
 }
 
-void Lanes::count_link_energy(NodeId id, double bytes) {
-  node(id).meter->add_link_energy(link_joules(id, bytes));
+void Lanes::count_bytes(const RunningActivity& a) {
+  if (!is_transfer(a) || a.peer == a.node) return;
+  usage(a.node).bytes_out += a.what().bytes;
+  usage(a.peer).bytes_in += a.what().bytes;
 }
 
 void Lanes::account(Node& n) const {

@@ -33,12 +33,11 @@ class Lanes {
   void take(RunningActivity& a);
   void give_back(RunningActivity& a);
 
-  // Joules that one activity under way on a node has had so far: take two, subtract.
-  double energy_share(NodeId node);
-  // Bytes moved over a node's own link.
-  void count_link_energy(NodeId id, double bytes);
-  // All of it, by the node's own link.
-  [[nodiscard]] double link_joules(NodeId id, double bytes) const;
+  // Joules of an activity that ends now: its share of what its nodes drew since take(), and what
+  // moving so many bytes costs, which is charged to their links.
+  double charge(const RunningActivity& a, double bytes);
+  // A transfer has ended.
+  void count_bytes(const RunningActivity& a);
 
   // The node goes (false) or comes (true).
   void set_present(NodeId node, bool present);
@@ -74,6 +73,8 @@ class Lanes {
   Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
   [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
   void account(Node& n) const;
+  // Joules that one activity under way on a node has had so far: take two, subtract.
+  double energy_share(NodeId node);
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
   // The first of a node's queue that could start; null where none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;

@@ -51,6 +51,11 @@ struct RunningTask {
   int iteration = 0;
   int left = 0;         // activities of this iteration that have not ended
   bool report = false;  // activity_done events are wanted
+
+  // The activities of the next iteration, on the nodes that play their roles.
+  void lay_out_activities();
+  // What fails where a node fails: an activity under way there, or else one that waits; null: none.
+  [[nodiscard]] const RunningActivity* first_at(NodeId node) const;
 };
 
 inline const Activity& RunningActivity::what() const {

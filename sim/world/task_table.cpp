@@ -5,6 +5,32 @@
 
 namespace convoy::sim {
 
+void RunningTask::lay_out_activities() {
+  const std::vector<Activity>& of_graph = graph->activities();
+  left = static_cast<int>(of_graph.size());
+  activities.clear();
+  activities.resize(of_graph.size());
+  for (std::size_t i = 0; i < of_graph.size(); ++i) {
+    RunningActivity& a = activities[i];
+    a.task = this;
+    a.index = static_cast<int>(i);
+    a.node = members[static_cast<std::size_t>(of_graph[i].at)];
+    if (of_graph[i].kind == ActivityKind::transfer) {
+      a.peer = members[static_cast<std::size_t>(of_graph[i].to)];
+    }
+    a.blocked_by = graph->waits_for()[i];
+  }
+}
+
+const RunningActivity* RunningTask::first_at(NodeId node) const {
+  for (const auto state : {RunningActivity::State::running, RunningActivity::State::waiting}) {
+    for (const RunningActivity& a : activities) {
+      if (a.state == state && (a.node == node || a.peer == node)) return &a;
+    }
+  }
+  return nullptr;
+}
+
 RunningTask& TaskTable::add(TaskId id, std::shared_ptr<const TaskGraph> graph,
                             std::vector<NodeId> members, bool report) {
   if (free_.empty()) free_.push_back(&places_.emplace_back());
@@ -44,6 +70,17 @@ std::vector<RunningTask*> TaskTable::all() const {
   std::sort(tasks.begin(), tasks.end(),
             [](const RunningTask* a, const RunningTask* b) { return a->id < b->id; });
   return tasks;
+}
+
+std::vector<UnderWay> TaskTable::under_way() const {
+  std::vector<UnderWay> running;
+  for (const RunningTask* task : all()) {
+    for (const RunningActivity& a : task->activities) {
+      if (a.state != RunningActivity::State::running) continue;
+      running.push_back({task->id, a.node, a.peer, a.what().label, a.start_s});
+    }
+  }
+  return running;
 }
 
 }  // namespace convoy::sim

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/world/running.hpp"
+#include "sim/world/world.hpp"
 
 namespace convoy::sim {
 
@@ -26,6 +27,8 @@ class TaskTable {
   }
   // All of them, by rising id.
   [[nodiscard]] std::vector<RunningTask*> all() const;
+  // What runs of them.
+  [[nodiscard]] std::vector<UnderWay> under_way() const;
   [[nodiscard]] std::size_t size() const { return by_id_.size(); }
 
  private:

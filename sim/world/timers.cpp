@@ -1,13 +1,18 @@
 #include "sim/world/timers.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <simgrid/s4u.hpp>
+#include <stdexcept>
 
 namespace convoy::sim {
 namespace {
 
 constexpr std::uint64_t calls_between_polls = 4096;
+
+constexpr int stuck_limit = 100'000;
 
 }  // namespace
 
@@ -29,6 +34,20 @@ Timers::Id Timers::after(double time, Call call) {
 
 void Timers::cancel(const Id& id) {
   if (calls_.erase(id) > 0) arm();
+}
+
+void Timers::set(std::int64_t number, double time, Call call) {
+  numbered_[number] = after(std::max(time, now()), [this, number, call = std::move(call)] {
+    numbered_.erase(number);
+    call();
+  });
+}
+
+void Timers::unset(std::int64_t number) {
+  const auto there = numbered_.find(number);
+  if (there == numbered_.end()) return;
+  cancel(there->second);
+  numbered_.erase(there);
 }
 
 void Timers::soon(Call call) const {
@@ -55,6 +74,18 @@ void Timers::run_due() {
     if (!cleared_) call();
   }
   arm();
+}
+
+void Timers::check_progress() {
+  if (now() > checked_) {
+    checked_ = now();
+    checks_here_ = 0;
+  } else if (++checks_here_ > stuck_limit) {
+    throw std::runtime_error(
+        fmt::format("virtual time stands still at {} s: {} times in a row something happened "
+                    "without taking any time; is there a cost of zero in the scenario?",
+                    now(), stuck_limit));
+  }
 }
 
 void Timers::clear() {

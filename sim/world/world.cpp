@@ -1,13 +1,10 @@
 #include "sim/world/world.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <exception>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include "sim/world/executor.hpp"
@@ -22,9 +19,6 @@ namespace convoy::sim {
 namespace {
 
 using State = RunningActivity::State;
-
-// More instants than this without the clock moving is a schedule that goes round in circles.
-constexpr int stuck_limit = 100'000;
 
 }  // namespace
 
@@ -102,33 +96,17 @@ class World::Impl {
   }
 
   void set_timer(std::int64_t timer, double time) {
-    set_timers_[timer] = timers_.after(std::max(time, now()), [this, timer] {
-      set_timers_.erase(timer);
-      emit({.kind = EventKind::timer_fired, .timer = timer});
-    });
+    timers_.set(timer, time,
+                [this, timer] { emit({.kind = EventKind::timer_fired, .timer = timer}); });
   }
 
-  void cancel_timer(std::int64_t timer) {
-    const auto there = set_timers_.find(timer);
-    if (there == set_timers_.end()) return;
-    timers_.cancel(there->second);
-    set_timers_.erase(there);
-  }
+  void cancel_timer(std::int64_t timer) { timers_.unset(timer); }
 
   [[nodiscard]] double now() const { return timers_.now(); }
   [[nodiscard]] bool present(NodeId node) const { return presence_.present(node); }
   [[nodiscard]] bool expected(NodeId node) const { return presence_.expected(node); }
   [[nodiscard]] std::size_t tasks() const { return tasks_.size(); }
-  [[nodiscard]] std::vector<UnderWay> under_way() const {
-    std::vector<UnderWay> all;
-    for (const RunningTask* task : tasks_.all()) {
-      for (const RunningActivity& a : task->activities) {
-        if (a.state != RunningActivity::State::running) continue;
-        all.push_back({task->id, a.node, a.peer, a.what().label, a.start_s});
-      }
-    }
-    return all;
-  }
+  [[nodiscard]] std::vector<UnderWay> under_way() const { return tasks_.under_way(); }
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
   [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
@@ -215,7 +193,7 @@ class World::Impl {
     if (real_.instant_goes_on()) return;
     timers_.run_due();  // SimGrid may have put this drain between timers of the same date
     if (stopping_) return;
-    check_progress();
+    timers_.check_progress();
     take_due();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
     std::sort(ended.begin(), ended.end(), [](const RunningActivity* a, const RunningActivity* b) {
@@ -240,18 +218,6 @@ class World::Impl {
       listener_.on_instant(events);
     }
     if (real_.any()) listener_.on_settled();
-  }
-
-  void check_progress() {
-    if (now() > last_instant_) {
-      last_instant_ = now();
-      instants_here_ = 0;
-    } else if (++instants_here_ > stuck_limit) {
-      throw std::runtime_error(
-          fmt::format("virtual time stands still at {} s: {} times in a row something happened "
-                      "without taking any time; is there a cost of zero in the scenario?",
-                      now(), stuck_limit));
-    }
   }
 
   void lose(NodeId node) {
@@ -282,8 +248,6 @@ class World::Impl {
       a->state = State::running;
       a->start_s = now();
       lanes_.take(*a);
-      a->energy_from_node = lanes_.energy_share(a->node);
-      if (a->peer != no_node) a->energy_from_peer = lanes_.energy_share(a->peer);
       const NodeId worker = real_.worker(*a);
       const bool is_timed = worker != no_node && real_.begin(*a, worker, executor_.predicted_s(*a));
       if (!is_timed) executor_.start(*a);
@@ -293,11 +257,8 @@ class World::Impl {
   void end_activity(RunningActivity& a) {
     RunningTask& task = *a.task;
     lanes_.give_back(a);
-    const double energy = energy_of(a, a.what().bytes);
-    if (a.peer != no_node && a.peer != a.node) {
-      lanes_.usage(a.node).bytes_out += a.what().bytes;
-      lanes_.usage(a.peer).bytes_in += a.what().bytes;
-    }
+    const double energy = lanes_.charge(a, a.what().bytes);
+    lanes_.count_bytes(a);
     executor_.release(a);
     a.state = State::ended;
     record(a, Cause::none, energy);
@@ -318,18 +279,6 @@ class World::Impl {
     }
   }
 
-  // Joules from its start to now, with what moving so many bytes costs. Charges the links.
-  double energy_of(const RunningActivity& a, double bytes) {
-    double joules = lanes_.energy_share(a.node) - a.energy_from_node;
-    if (a.peer == no_node || a.peer == a.node) return joules;
-    joules += lanes_.energy_share(a.peer) - a.energy_from_peer;
-    for (const NodeId end : {a.node, a.peer}) {
-      lanes_.count_link_energy(end, bytes);
-      joules += lanes_.link_joules(end, bytes);
-    }
-    return joules;
-  }
-
   void record(const RunningActivity& a, Cause cause, double energy_j) {
     if (failure_) return;  // it was the listener that failed
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
@@ -340,21 +289,8 @@ class World::Impl {
   // --- tasks ------------------------------------------------------------------------------------
 
   void begin_iteration(RunningTask& task) {
-    const auto& activities = task.graph->activities();
-    task.left = static_cast<int>(activities.size());
-    task.activities.clear();
-    task.activities.resize(activities.size());
-    for (std::size_t i = 0; i < activities.size(); ++i) {
-      RunningActivity& a = task.activities[i];
-      a.task = &task;
-      a.index = static_cast<int>(i);
-      a.node = task.members[static_cast<std::size_t>(activities[i].at)];
-      if (activities[i].kind == ActivityKind::transfer) {
-        a.peer = task.members[static_cast<std::size_t>(activities[i].to)];
-      }
-      a.blocked_by = task.graph->waits_for()[i];
-    }
-    if (activities.empty()) task_done(task);
+    task.lay_out_activities();
+    if (task.activities.empty()) task_done(task);
     for (RunningActivity& a : task.activities) {
       if (a.blocked_by == 0) make_ready(a);
     }
@@ -377,13 +313,9 @@ class World::Impl {
       if (real && cause == Cause::node_lost) report(a, {.cause = cause});
     }
     Event event{.kind = EventKind::task_failed, .node = node, .task = task.id, .cause = cause};
-    for (const State state : {State::running, State::waiting}) {
-      for (const RunningActivity& a : task.activities) {
-        const bool here = a.node == node || a.peer == node;
-        if (event.activity >= 0 || !here || a.state != state) continue;
-        event.activity = a.index;
-        event.finished = executor_.finished_share(a);
-      }
+    if (const RunningActivity* a = task.first_at(node)) {
+      event.activity = a->index;
+      event.finished = executor_.finished_share(*a);
     }
     emit(event);
     give_up(task, cause);
@@ -402,7 +334,8 @@ class World::Impl {
         lanes_.leave(a);
       } else if (a.state == State::running) {
         lanes_.give_back(a);
-        energy = energy_of(a, a.peer == no_node ? 0 : executor_.finished_share(a) * a.what().bytes);
+        const double share = a.peer == no_node ? 0 : executor_.finished_share(a);
+        energy = lanes_.charge(a, share * a.what().bytes);
         executor_.cancel(a);
         real_.forget(a);
       } else {
@@ -422,15 +355,12 @@ class World::Impl {
 
   NodeId node_count_;
   TaskTable tasks_;
-  std::unordered_map<std::int64_t, Timers::Id> set_timers_;  // by the listener
 
   std::vector<RunningActivity*> ended_;
   std::vector<std::pair<NodeId, bool>> comings_;
   std::vector<Event> events_;
   std::int64_t sequence_ = 0;
   std::uint64_t order_ = 0;
-  double last_instant_ = -1;
-  int instants_here_ = 0;
   bool armed_ = false;
   bool stopping_ = false;
   bool running_ = true;         // false once SimGrid has come to its end

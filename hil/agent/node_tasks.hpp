@@ -1,0 +1,51 @@
+#pragma once
+
+// The tasks that an agent knows: what each starts from, what was computed of it, its result. Not
+// for several threads at once.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "engine/api/engine.hpp"
+#include "hil/protocol/messages.hpp"
+
+namespace convoy::hil {
+
+struct NodeTask {
+  using Step = std::pair<int, int>;  // activity, iteration
+
+  std::int32_t attempt = 0;
+  engine::TaskInput input;
+  bool has_input = false;
+  std::unique_ptr<engine::Session> session;
+  std::map<Step, std::int64_t> took_ns;  // of what has ended
+  std::optional<engine::Outcome> outcome;
+  std::stop_source stop;
+};
+
+class NodeTasks {
+ public:
+  // Null where the task is not known, or only in another attempt.
+  [[nodiscard]] std::shared_ptr<NodeTask> find(std::int64_t task, std::int32_t attempt) const;
+  [[nodiscard]] bool knows(std::int64_t task) const { return tasks_.contains(task); }
+  // The task in whatever attempt; a new one where it is not known.
+  NodeTask& of(std::int64_t task);
+  // A node has one task at a time: all others are stopped and forgotten.
+  void replace_all(std::int64_t task, std::shared_ptr<NodeTask> by);
+  void stop_all();
+  void forget(std::int64_t task) { tasks_.erase(task); }
+  void forget_all() { tasks_.clear(); }
+
+  // What a coordinator is told that comes back.
+  [[nodiscard]] std::vector<wire::KnownTaskT> known() const;
+
+ private:
+  std::map<std::int64_t, std::shared_ptr<NodeTask>> tasks_;
+};
+
+}  // namespace convoy::hil
