@@ -61,21 +61,21 @@ std::map<std::int64_t, double> distributed_accuracies(const RunTables& run) {
 }
 
 std::string round_timings(const RunTables& run, const std::vector<Round>& rounds) {
-  std::map<std::int64_t, CurvePoint> judged;
-  for (const CurvePoint& p : read_curve(run)) judged[p.version] = p;
+  std::map<std::int64_t, CurvePoint> curve;
+  for (const CurvePoint& p : read_curve(run)) curve[p.version] = p;
   const auto distributed = distributed_accuracies(run);
   std::string text = "round_number,stage,start_time,end_time,srv_accuracy,dist_accuracy\n";
   const auto row = [&](std::int64_t version, const char* stage, double begin, double end) {
-    const auto server = judged.find(version);
+    const auto server = curve.find(version);
     const auto clients = distributed.find(version);
     text += fmt::format("{},{},{},{},{},{}\n", version, stage, date(begin), date(end),
-                        server == judged.end() ? "" : fmt::format("{}", server->second.accuracy),
+                        server == curve.end() ? "" : fmt::format("{}", server->second.accuracy),
                         clients == distributed.end() ? "" : fmt::format("{}", clients->second));
   };
   for (const Round& round : rounds) {
     row(round.version, "FIT", round.begin_s, round.end_s);
-    const auto evaluated = judged.find(round.version);
-    if (evaluated == judged.end()) continue;
+    const auto evaluated = curve.find(round.version);
+    if (evaluated == curve.end()) continue;
     row(round.version, "EVAL", evaluated->second.time_s, evaluated->second.time_s);
   }
   return text;

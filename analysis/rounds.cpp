@@ -34,6 +34,7 @@ std::unordered_map<std::int64_t, Trigger> read_triggers(const std::vector<Entry>
   std::unordered_map<std::int64_t, Trigger> triggers;
   std::unordered_set<std::int64_t> under_way;  // tasks of nodes
   const Entry* last = nullptr;                 // timer, or end of a node's task
+  // What a schedule waits for may come before the event at which it orders: the last of an instant.
   for (const Entry& entry : journal) {
     if (entry.kind == Kind::assign) under_way.insert(entry.task);
     const bool over = entry.kind == Kind::task_done || entry.kind == Kind::task_failed ||
@@ -44,8 +45,8 @@ std::unordered_map<std::int64_t, Trigger> read_triggers(const std::vector<Entry>
     if (entry.kind != Kind::aggregate) continue;
     Trigger trigger;
     trigger.others = !under_way.empty();
-    // The last of the same instant.
-    if (last != nullptr && same_time(last->time_s, entry.time_s)) {
+    const bool is_of_instant = last != nullptr && last->time_s == entry.time_s;
+    if (is_of_instant && last->sequence <= entry.because) {
       trigger.timer = last->kind == Kind::timer_fired;
       if (!trigger.timer) trigger.node = last->node, trigger.task = last->task;
     }

@@ -224,7 +224,8 @@ class StoreTail::Impl {
     Columns rows(database,
                  // An order that takes the results of other tasks aggregates them.
                  std::string("SELECT time_s, CASE WHEN kind = 'assign' AND detail LIKE "
-                             "'% consumes=%' THEN 'aggregate' ELSE kind END, node, task "
+                             "'% consumes=%' THEN 'aggregate' ELSE kind END, node, task, "
+                             "sequence, COALESCE(because, -1) "
                              "FROM journal WHERE sequence > ? ") +
                      (!is_complete() ? "AND kind IN ('node_lost', 'node_joined') " : "") +
                      "ORDER BY sequence");
@@ -233,7 +234,8 @@ class StoreTail::Impl {
       const auto kind = entry_kind(rows.getColumn(1).getString());
       if (!kind) continue;
       tables.journal.push_back({*kind, rows.getColumn(0).getDouble(), rows.getColumn(2).getInt64(),
-                                rows.getColumn(3).getInt64()});
+                                rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),
+                                rows.getColumn(5).getInt64()});
       const Entry& entry = tables.journal.back();
       if (entry.node != -1) node("journal", entry.node);
       time("journal", entry.time_s);

@@ -61,6 +61,8 @@ struct Entry {
   double time_s = 0;
   std::int64_t node = -1;
   std::int64_t task = -1;
+  std::int64_t sequence = 0;  // in the whole journal
+  std::int64_t because = -1;  // of an order: the sequence of the event that it was given for
 };
 
 // Texts that are known by number; the first is "".

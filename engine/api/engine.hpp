@@ -138,9 +138,9 @@ struct Evaluation {
   std::vector<ExitScore> exits;  // by rising depth
   // Index of the deepest exit all of whose parameters some node trains, or some update has held;
   // where there is none, the deepest whose own head some update has held.
-  int judged = 0;
-  [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(judged)].top1; }
-  [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(judged)].loss; }
+  int headline = 0;
+  [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(headline)].top1; }
+  [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
 };
 
 class Engine {

@@ -92,8 +92,8 @@ class LibTorchEngine : public Engine {
       result.exits[e].after = a.exits[e].after;
       result.exits[e].untrained = untrained_share(shop_.layout, model.trained, up_to(e));
     }
-    result.judged =
-        full ? judged(result.exits, model.trained) : static_cast<int>(result.exits.size()) - 1;
+    result.headline = full ? headline_exit(result.exits, model.trained)
+                           : static_cast<int>(result.exits.size()) - 1;
     return result;
   }
 
@@ -261,8 +261,9 @@ class LibTorchEngine : public Engine {
     return counted;
   }
 
-  // See Evaluation::judged.
-  [[nodiscard]] int judged(const std::vector<ExitScore>& exits, const Trained& trained) const {
+  // See Evaluation::headline.
+  [[nodiscard]] int headline_exit(const std::vector<ExitScore>& exits,
+                                  const Trained& trained) const {
     int partly = 0;
     for (int e = 0; e < static_cast<int>(exits.size()); ++e) {
       std::vector<bool> head;

@@ -18,7 +18,7 @@ void Evaluations::ask(std::int64_t version, bool again) {
   if (learner_ == nullptr || (asked_version_ == version && !again)) return;
   if (!pending_.empty() && pending_.back() == version) return;
   asked_version_ = version;
-  pending_.push_back(learner_->judge());
+  pending_.push_back(learner_->begin_evaluation());
   world_.set_timer(own_timers::evaluated, world_.now());
 }
 
@@ -28,7 +28,7 @@ void Evaluations::ask_later() {
 }
 
 void Evaluations::finish(Event& event, std::int64_t version) {
-  last_ = learner_->judged(version);
+  last_ = learner_->finish_evaluation(version);
   event.kind = EventKind::evaluated;
   event.node = server_node;
   event.version = version;
@@ -66,7 +66,7 @@ std::optional<Event> Evaluations::of_the_end(std::int64_t version) {
   if (learner_ == nullptr || told_version_ == version) return std::nullopt;
   asked_version_ = version;
   Event event{.time = world_.now()};
-  finish(event, learner_->judge());
+  finish(event, learner_->begin_evaluation());
   event.last = true;
   return event;
 }

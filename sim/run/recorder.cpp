@@ -90,6 +90,7 @@ void Recorder::event(const Event& event, bool ends_the_run) {
   if (store_ == nullptr) return;
   std::string detail = detail_of(event);
   if (ends_the_run) detail += at_the_end;
+  event_ = sequence_;
   journal({.time_s = event.time,
            .kind = std::string(name_of(event.kind)),
            .node = event.node,
@@ -99,7 +100,7 @@ void Recorder::event(const Event& event, bool ends_the_run) {
 
 void Recorder::order(const Order& order, double now) {
   if (store_ == nullptr) return;
-  JournalRow row{.time_s = now, .is_order = true, .kind = name_of(order)};
+  JournalRow row{.time_s = now, .is_order = true, .kind = name_of(order), .because = event_};
   if (const auto* assign = std::get_if<Assign>(&order)) {
     row.node = assign->worker_node();
     row.task = assign->task;
@@ -234,7 +235,7 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
 }
 
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
-  judgements_.push_back({now, version, evaluation.accuracy()});
+  curve_.push_back({now, version, evaluation.accuracy()});
   if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
@@ -242,7 +243,7 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
                             now,
                             static_cast<std::int64_t>(i),
                             s.after,
-                            static_cast<int>(i) == evaluation.judged,
+                            static_cast<int>(i) == evaluation.headline,
                             s.loss,
                             s.top1,
                             s.top5,
@@ -255,12 +256,12 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
 }
 
 void Recorder::settle_evaluations(double energy_j, double energy_server_j) {
-  for (; judgements_settled_ < judgements_.size(); ++judgements_settled_) {
-    Judgement& judgement = judgements_[judgements_settled_];
-    judgement.bytes = bytes_down_ + bytes_up_;
-    judgement.energy_j = energy_j;
-    judgement.energy_server_j = energy_server_j;
-    judgement.samples = samples_;
+  for (; curve_settled_ < curve_.size(); ++curve_settled_) {
+    CurvePoint& point = curve_[curve_settled_];
+    point.bytes = bytes_down_ + bytes_up_;
+    point.energy_j = energy_j;
+    point.energy_server_j = energy_server_j;
+    point.samples = samples_;
   }
   for (EvaluationRow& row : evaluations_) {
     row.bytes = bytes_down_ + bytes_up_;
@@ -344,7 +345,7 @@ void Recorder::count_into(Summary& summary, const std::vector<NodeConfig>& nodes
   summary.staleness_max = staleness_max_;
   summary.coverage_min = coverage_min_;
   summary.untrained = untrained_;
-  summary.judgements = judgements_;
+  summary.curve = curve_;
 }
 
 }  // namespace convoy::sim

@@ -73,6 +73,7 @@ class Recorder {
   std::unordered_map<TaskId, OpenTask> open_;  // tasks whose fate is not known yet
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;
+  std::int64_t event_ = 0;  // the sequence of the last one
 
   Remarks remarks_;
   std::int64_t tasks_ = 0;
@@ -84,9 +85,9 @@ class Recorder {
   double staleness_sum_ = 0;
   std::optional<std::int64_t> coverage_min_;
   std::optional<double> untrained_;
-  std::vector<Judgement> judgements_;
+  std::vector<CurvePoint> curve_;
   std::vector<EvaluationRow> evaluations_;  // of this instant
-  std::size_t judgements_settled_ = 0;
+  std::size_t curve_settled_ = 0;
   std::int64_t staleness_max_ = 0;
 };
 

@@ -215,6 +215,7 @@ struct Table<JournalRow> {
       column("node", &JournalRow::node),
       column("task", &JournalRow::task),
       column("detail", &JournalRow::detail),
+      column("because", &JournalRow::because),
   };
 };
 

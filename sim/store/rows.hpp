@@ -180,6 +180,7 @@ struct JournalRow {
   std::int64_t node = -1;
   std::int64_t task = -1;
   std::string detail;
+  std::optional<std::int64_t> because;  // of an order: the sequence of the event it answers
 
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
 };

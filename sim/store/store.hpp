@@ -18,7 +18,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 6;  // SQLite's user_version
+constexpr int store_version = 7;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 // Throws StoreError where there is none.

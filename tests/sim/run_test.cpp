@@ -285,6 +285,14 @@ TEST(Records, TheStoresSumsAreTheSummarys) {
   // Every event and order is in the journal: an assign for each task.
   EXPECT_EQ(number("SELECT COUNT(*) FROM journal WHERE kind = 'assign'"),
             number("SELECT COUNT(*) FROM task"));
+  // Every order, and no event, names the event that it was given for: an earlier one of its
+  // instant.
+  EXPECT_EQ(number("SELECT COUNT(*) FROM journal WHERE (entry = 'order') != (because NOT NULL)"),
+            0);
+  EXPECT_EQ(number("SELECT COUNT(*) FROM journal o LEFT JOIN journal e ON e.sequence = o.because "
+                   "WHERE o.entry = 'order' AND (e.entry IS NOT 'event' OR e.time_s != o.time_s OR "
+                   "e.sequence > o.sequence)"),
+            0);
 }
 
 TEST(Equivalence, CoS2PWithAQuorumOfAllIsFedAvgWithTheSameSubmodels) {

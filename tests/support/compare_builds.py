@@ -199,7 +199,7 @@ def sortable(row):
 
 
 def load(path, scratch):
-    """All tables of a store, as version 6 has them, and the version in which it was written."""
+    """All tables of a store, as version 7 has them, and the version in which it was written."""
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         version = lift_store.version_of(database)
     if version in lift_store.FROM:
@@ -226,18 +226,21 @@ def compare_tables(old, new, versions, report):
     if old["run"] and new["run"] and old["run"][0]["scenario"] != new["run"][0]["scenario"]:
         report.notes.append("run: the resolved scenario is spelt otherwise")
     compare_rows("run", old["run"], new["run"], report, spelling)
-    # Versions 4 and 5 do not know what a run had taken until an evaluation.
-    taken = set(lift_store.TAKEN) if min(versions) < 6 <= max(versions) else set()
+    # What the older of the two did not write down.
+    unknown = {}
+    if min(versions) < 6 <= max(versions):
+        unknown["evaluation"] = set(lift_store.TAKEN)
+    if min(versions) < 7 <= max(versions):
+        unknown["journal"] = {"because"}
     for table in ("node", "evaluation", "presence", "aggregation", "journal", "activity"):
-        compare_rows(table, old[table], new[table], report,
-                     taken if table == "evaluation" else set())
+        compare_rows(table, old[table], new[table], report, unknown.get(table, set()))
     is_update = {row["id"]: row["kind"] == "update" for row in old["task"] + new["task"]}
     for kind, update in (("task", True), ("aggregating task", False)):
         sides = [[r for r in s["task"] if is_update[r["id"]] == update] for s in (old, new)]
-        unknown = set()
+        sums = set()
         if lifted and not update and not old["activity"]:
-            unknown = {"busy_s", "flops", "energy_j"}  # version 4 did not write them down
-        compare_rows(kind, *sides, report, unknown)
+            sums = {"busy_s", "flops", "energy_j"}  # version 4 did not write them down
+        compare_rows(kind, *sides, report, sums)
     # Nothing that is new is left out.
     known = {"run", "node", "evaluation", "presence", "aggregation", "journal", "activity", "task",
              "host", "reading"}

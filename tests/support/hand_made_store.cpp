@@ -1,5 +1,6 @@
 #include "tests/support/hand_made_store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace convoy::test {
@@ -77,8 +78,9 @@ sim::AggregationRow& HandMadeStore::aggregation(std::int64_t version, double sta
   return row;
 }
 
-sim::EvaluationRow& HandMadeStore::judgement(std::int64_t version, double time_s, double accuracy) {
-  sim::EvaluationRow& row = judgements_.emplace_back();
+sim::EvaluationRow& HandMadeStore::evaluation(std::int64_t version, double time_s,
+                                              double accuracy) {
+  sim::EvaluationRow& row = evaluations_.emplace_back();
   row.version = version;
   row.time_s = time_s;
   row.judged = true;
@@ -99,6 +101,9 @@ HandMadeStore& HandMadeStore::order(const std::string& kind, double time_s, std:
   event(kind, time_s, node, task);
   sim::JournalRow& row = journal_.back();
   row.is_order = true;
+  const auto before = std::find_if(journal_.rbegin() + 1, journal_.rend(),
+                                   [](const sim::JournalRow& r) { return !r.is_order; });
+  if (before != journal_.rend()) row.because = before->sequence;
   if (kind != "aggregate") return *this;
   row.kind = "assign";
   row.node = 0;
@@ -118,7 +123,7 @@ std::filesystem::path HandMadeStore::write() {
   for (const sim::ActivityRow& row : activities_) store.add(row);
   for (const sim::TaskRow& row : tasks_) store.add(row);
   for (const sim::AggregationRow& row : versions_) store.add(row);
-  for (const sim::EvaluationRow& row : judgements_) store.add(row);
+  for (const sim::EvaluationRow& row : evaluations_) store.add(row);
   for (const sim::JournalRow& row : journal_) store.add(row);
   store.finish(end, {node_ends_.begin(), node_ends_.end()}, {});
   return folder_;

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Lifts the store of a run from version 4 or 5 to version 6, into a copy.
+"""Lifts the store of a run from version 4, 5 or 6 to version 7, into a copy.
 
     lift_store.py RUN COPY      folders of runs: everything beside the store is copied as it is
     lift_store.py FILE COPY     stores by their files
 
 In version 4 an aggregation was a number below -1 in the table of activities, an order of its own
 in the journal, and no row in the table of tasks. In version 5 it is a task like any other. Version 6
-knows with each evaluation what the run had taken until then. So that what was recorded before can be
-replayed, and compared with what is recorded now. What older versions did not write down stays
-empty: bytes and energy until an evaluation, and with record = "task" the FLOPs and the energy of
-aggregations of version 4.
+knows with each evaluation what the run had taken until then. Version 7 knows of each order the event
+that it answers. So that what was recorded before can be replayed, and compared with what is recorded
+now. What older versions did not write down stays empty: bytes and energy until an evaluation, what
+an order answers, and with record = "task" the FLOPs and the energy of aggregations of version 4.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ import sqlite3
 import sys
 from pathlib import Path
 
-FROM, TO = (4, 5), 6
+FROM, TO = (4, 5, 6), 7
 FIRST_AGGREGATION = 1_000_000_000_000  # their ids, in the order in which they were ordered
 
-# The tables that differ, as version 6 has them; all others are taken over as they are.
+# The tables that differ, as version 7 has them; all others are taken over as they are.
 SCHEMA = {
     "task": """CREATE TABLE task (
   id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
@@ -40,6 +40,9 @@ SCHEMA = {
   version INTEGER NOT NULL, time_s REAL NOT NULL, exit INTEGER NOT NULL, blocks INTEGER NOT NULL,
   judged INTEGER NOT NULL, loss REAL, top1 REAL NOT NULL, top5 REAL NOT NULL, f1 REAL NOT NULL,
   untrained REAL NOT NULL, bytes REAL, energy_j REAL, energy_server_j REAL)""",
+    "journal": """CREATE TABLE journal (
+  sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
+  node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL, because INTEGER)""",
 }
 # Of the table of evaluations, what neither version 4 nor 5 has.
 TAKEN = ("bytes", "energy_j", "energy_server_j")
@@ -157,7 +160,7 @@ def lifted_tasks(database):
 
 
 def lifted_rows(database, table):
-    if table == "evaluation":
+    if table == "evaluation" and version_of(database) < 6:
         return [dict(row, **dict.fromkeys(TAKEN)) for row in rows_of(database, table)]
     if version_of(database) > 4:
         return rows_of(database, table)
@@ -190,12 +193,12 @@ def open_old(path):
         raise NotLifted(f"{path}: is no run store of Convoy")
     if version not in FROM:
         raise NotLifted(f"{path}: is a store of version {version}; this lifts versions "
-                        f"{' and '.join(map(str, FROM))} to version {TO}")
+                        f"{', '.join(map(str, FROM))} to version {TO}")
     return database
 
 
 def lift_file(source, target):
-    """Writes what `source` holds as a store of version 6; nothing is left where that fails."""
+    """Writes what `source` holds as a store of version 7; nothing is left where that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:

@@ -782,13 +782,13 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
   // Judged as its own submodel it is good; of the full model only the first exit knows anything.
   const Evaluation own = engine->evaluate(*weights, 0.5, {});
   EXPECT_EQ(own.exits.size(), 1U);
-  EXPECT_EQ(own.judged, 0);
+  EXPECT_EQ(own.headline, 0);
   EXPECT_GT(own.accuracy(), 0.9);
   EXPECT_EQ(own.exits[0].top5, 1);  // of four classes
   EXPECT_NEAR(own.exits[0].f1, own.exits[0].top1, 0.1);
   const Evaluation full = engine->evaluate(*weights, 1, {});
   EXPECT_EQ(full.exits.size(), 2U);
-  EXPECT_EQ(full.judged, 0);
+  EXPECT_EQ(full.headline, 0);
   EXPECT_NEAR(full.exits[0].untrained, 0.5, 0.02);
   EXPECT_GT(full.exits[1].untrained, full.exits[0].untrained);
 }
@@ -811,7 +811,7 @@ TEST(Engine, AnExitThatIsTrainedInPartIsNotJudgedWhereAnotherIsTrainedThroughout
       trained.push_back(of_first || p.exit == 1 ? std::make_shared<const Marks>(part) : nullptr);
     }
     const WeightsHeld weights(initial_tensors(layout, 1), trained);
-    return engine->evaluate(weights, 1, {}).judged;
+    return engine->evaluate(weights, 1, {}).headline;
   };
   EXPECT_EQ(judged(true, 0), 0);
   EXPECT_EQ(judged(false, 0), 1) << "the deepest whose head has been held at all";
