@@ -225,9 +225,9 @@ class Sleepers : public sim::RealBackend {
   void begin(const sim::RealActivity& a) override {
     const double seconds = a.what->flops;  // as many are slept
     threads_.emplace_back([clock = clock_, id = a.id, seconds] {
-      clock->started(id, hil::steady_seconds());
+      clock->started(id, sim::wall_now());
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-      clock->ended(id, hil::steady_seconds());
+      clock->ended(id, sim::wall_now());
     });
   }
   void give_up(sim::TaskId) override {}

@@ -39,17 +39,18 @@ void AgentLink::kept(sim::TaskId task, std::int32_t attempt) {
   connection().send(kept);
 }
 
-void ClockReports::started(sim::ElasticClock::Id id, double stamp, double allowance) {
+void ClockReports::started(sim::ElasticClock::Id id, sim::WallTime stamp,
+                           sim::WallSeconds allowance) {
   if (auto* clock = presence_.clock()) clock->started(id, stamp, allowance);
 }
-void ClockReports::stopped(sim::ElasticClock::Id id, double stamp) {
+void ClockReports::stopped(sim::ElasticClock::Id id, sim::WallTime stamp) {
   if (auto* clock = presence_.clock()) clock->stopped(id, stamp);
 }
-void ClockReports::ended(sim::ElasticClock::Id id, double stamp) {
+void ClockReports::ended(sim::ElasticClock::Id id, sim::WallTime stamp) {
   if (auto* clock = presence_.clock()) clock->ended(id, stamp);
 }
-void ClockReports::ended_after(sim::ElasticClock::Id id, double seconds) {
-  if (auto* clock = presence_.clock()) clock->ended_after(id, seconds);
+void ClockReports::ended_after(sim::ElasticClock::Id id, sim::WallSeconds duration) {
+  if (auto* clock = presence_.clock()) clock->ended_after(id, duration);
 }
 void ClockReports::failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) {
   if (auto* clock = presence_.clock()) clock->failed(id, cause, why);

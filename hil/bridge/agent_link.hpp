@@ -32,10 +32,10 @@ class ClockReports : public Orders::Notes {
  public:
   explicit ClockReports(const PeerPresence& presence) : presence_(presence) {}
 
-  void started(sim::ElasticClock::Id id, double stamp, double allowance) override;
-  void stopped(sim::ElasticClock::Id id, double stamp) override;
-  void ended(sim::ElasticClock::Id id, double stamp) override;
-  void ended_after(sim::ElasticClock::Id id, double seconds) override;
+  void started(sim::ElasticClock::Id id, sim::WallTime stamp, sim::WallSeconds allowance) override;
+  void stopped(sim::ElasticClock::Id id, sim::WallTime stamp) override;
+  void ended(sim::ElasticClock::Id id, sim::WallTime stamp) override;
+  void ended_after(sim::ElasticClock::Id id, sim::WallSeconds duration) override;
   void failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) override;
 
  private:

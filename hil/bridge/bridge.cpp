@@ -157,7 +157,7 @@ class AsioBridge : public Bridge {
     outbox_.emplace_back([this, activity = a, what = *a.what]() mutable {
       activity.what = &what;
       if (Peer* peer = peers_.with(activity.task)) {
-        peer->orders->begin(activity, steady_seconds());
+        peer->orders->begin(activity, sim::wall_now());
       } else {
         to_clock_.failed(activity.id, Cause::failed, "its node was lost meanwhile");
       }
@@ -166,7 +166,7 @@ class AsioBridge : public Bridge {
 
   void give_up(TaskId task) override {
     outbox_.emplace_back([this, task] {
-      if (Peer* peer = peers_.with(task)) peer->orders->give_up(task, steady_seconds());
+      if (Peer* peer = peers_.with(task)) peer->orders->give_up(task, sim::wall_now());
       peers_.node_of.erase(task);
       desk_.forget(task);
     });
@@ -265,17 +265,18 @@ class AsioBridge : public Bridge {
 
   void handle(NodeId node, const wire::Message& message) {
     Peer& peer = peers_.by_node.at(node);
-    const double stamp = steady_seconds();
+    const sim::WallTime stamp = sim::wall_now();
     Orders& orders = *peer.orders;
     if (const auto* ready = message.body_as_Ready()) {
       const auto* profile = ready->profile();
       const std::string text = profile == nullptr ? "" : profile->str();
-      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(steady_seconds());
+      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(sim::wall_now());
     } else if (const auto* received = message.body_as_Received()) {
       orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
-      orders.began(*began, stamp,
-                   std::min(longest_notice_s, peer.connection->jitter_s() + notice_s));
+      orders.began(
+          *began, stamp,
+          sim::WallSeconds(std::min(longest_notice_s, peer.connection->jitter_s() + notice_s)));
     } else if (const auto* ended = message.body_as_Ended()) {
       orders.ended(*ended, stamp);
     } else if (const auto* failed = message.body_as_Failed()) {
@@ -290,7 +291,7 @@ class AsioBridge : public Bridge {
       orders.cancelled(cancelled->task(), cancelled->attempt(), stamp);
     } else if (const auto* readings = message.body_as_Readings()) {
       // One a heartbeat, however many come.
-      if (stamp - peer.last_reading < 0.5 * scenario_.hil.heartbeat_s) return;
+      if ((stamp - peer.last_reading).count() < 0.5 * scenario_.hil.heartbeat_s) return;
       peer.last_reading = stamp;
       note(node, *readings, stamp);
     } else if (const auto* refused = message.body_as_Refused()) {
@@ -308,11 +309,11 @@ class AsioBridge : public Bridge {
     }
   }
 
-  void note(NodeId node, const wire::Readings& r, double stamp) {
+  void note(NodeId node, const wire::Readings& r, sim::WallTime stamp) {
     const std::lock_guard lock(mutex_);
-    readings_.push_back({stamp - begun_, 0, node, figure(r.power_w()), figure(r.temperature_c()),
-                         figure(r.cpu_load()), figure(r.gpu_load()), figure(r.memory_used_bytes()),
-                         figure(r.memory_total_bytes())});
+    readings_.push_back({(stamp - begun_).count(), 0, node, figure(r.power_w()),
+                         figure(r.temperature_c()), figure(r.cpu_load()), figure(r.gpu_load()),
+                         figure(r.memory_used_bytes()), figure(r.memory_total_bytes())});
   }
 
   // --- watchdogs --------------------------------------------------------------------------------
@@ -323,13 +324,13 @@ class AsioBridge : public Bridge {
     heartbeat_timer_.async_wait([this](const error_code& cancelled) {
       if (!cancelled) watch();
     });
-    const double now = steady_seconds();
+    const sim::WallTime now = sim::wall_now();
     log_.tell_overdue();
     for (auto& [node, peer] : peers_.by_node) {
       if (!peer.ready || !peer.connection) continue;
       const std::uint64_t bytes = peer.connection->payload_bytes();
       peer.orders->watch(now, bytes != std::exchange(peer.bytes_moved, bytes));
-      if (peer.orders->draining_s(now) > real(node).deadline_min_s) {
+      if (peer.orders->draining(now).count() > real(node).deadline_min_s) {
         peer.connection->close("it does not let go of a task that was given up");
       }
     }
@@ -353,7 +354,7 @@ class AsioBridge : public Bridge {
   asio::io_context io_{1};  // first: everything below may refer to it when it goes
   const sim::Scenario scenario_;
   const BridgeOptions options_;
-  const double begun_ = steady_seconds();
+  const sim::WallTime begun_ = sim::wall_now();
 
   // The bridge's thread only, once that runs.
   Roster roster_;

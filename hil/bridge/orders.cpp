@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <tuple>
 
 #include "base/text.hpp"
@@ -11,10 +12,17 @@ namespace convoy::hil {
 namespace {
 
 using sim::Cause;
+using sim::WallSeconds;
+using sim::WallTime;
 
-constexpr double longest_duration_s = 1e9;
+constexpr WallSeconds longest_duration(1e9);
 // A transfer that only trickles is given up after so many times its deadline.
 constexpr double trickle_factor = 10;
+
+// As an agent says it: never negative, whatever it says.
+WallSeconds from_ns(std::int64_t ns) {
+  return std::chrono::nanoseconds(std::max<std::int64_t>(0, ns));
+}
 
 }  // namespace
 
@@ -30,7 +38,7 @@ void Orders::add(const engine::TaskInput& input, std::shared_ptr<const sim::Task
   recognize(open, known_);
 }
 
-void Orders::begin(const sim::RealActivity& a, double now) {
+void Orders::begin(const sim::RealActivity& a, WallTime now) {
   const auto found = tasks_.find(a.task);
   if (found == tasks_.end()) {
     notes_.failed(a.id, Cause::failed, "nobody knows what the task starts from");
@@ -55,7 +63,7 @@ void Orders::begin(const sim::RealActivity& a, double now) {
   } else if (a.node == sim::server_node) {
     command.kind = Kind::download;
     // A transfer begins when it is ordered, whatever the network makes of it.
-    notes_.started(a.id, now, 0);
+    notes_.started(a.id, now, {});
     if (!open.assigned) open.fresh = true;
   } else {
     command.kind = Kind::upload;
@@ -90,7 +98,7 @@ bool Orders::goes_on(Task task) const {
   return false;
 }
 
-void Orders::give_up(Task task, double now) {
+void Orders::give_up(Task task, WallTime now) {
   const auto found = tasks_.find(task);
   if (found == tasks_.end()) return;
   const Open open = std::move(found->second);
@@ -142,7 +150,7 @@ bool Orders::connected(const std::vector<wire::KnownTaskT>& known, bool restarte
   return all_there;
 }
 
-void Orders::ready(double now) {
+void Orders::ready(WallTime now) {
   ready_ = true;
   send(now);
 }
@@ -164,7 +172,7 @@ Orders::Open* Orders::find(Task task, std::int32_t attempt) {
 }
 
 // Tells the agent whatever it has not been told.
-void Orders::send(double now) {
+void Orders::send(WallTime now) {
   if (!ready_ || !draining_.empty()) return;
   std::vector<Task> forgotten;
   for (auto& [task, open] : tasks_) {
@@ -196,7 +204,7 @@ void Orders::send(double now) {
 }
 
 // The agent has what it needs: whatever was to bring it has ended.
-void Orders::end_downloads(Open& open, double stamp) {
+void Orders::end_downloads(Open& open, WallTime stamp) {
   if (!open.has_input) return;
   for (auto it = open.commands.begin(); it != open.commands.end();) {
     if (it->second.kind != Kind::download) {
@@ -208,7 +216,7 @@ void Orders::end_downloads(Open& open, double stamp) {
   }
 }
 
-void Orders::received(Task task, std::int32_t attempt, double stamp) {
+void Orders::received(Task task, std::int32_t attempt, WallTime stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
   open->has_input = true;
@@ -216,7 +224,7 @@ void Orders::received(Task task, std::int32_t attempt, double stamp) {
   end_downloads(*open, stamp);
 }
 
-void Orders::began(const wire::Began& began, double stamp, double allowance) {
+void Orders::began(const wire::Began& began, WallTime stamp, WallSeconds allowance) {
   Open* open = find(began.task(), began.attempt());
   if (open == nullptr) return;
   const auto found = open->commands.find({began.activity(), began.iteration()});
@@ -228,13 +236,13 @@ void Orders::began(const wire::Began& began, double stamp, double allowance) {
   command.connection = connections_;
   if (command.kind == Kind::compute) open->fresh = false;
   // It cannot have begun before it was asked to, nor later than it says so.
-  const double ago = 1e-9 * static_cast<double>(std::max<std::int64_t>(0, began.ago_ns()));
+  const WallSeconds ago = from_ns(began.ago_ns());
   const bool by_its_clock = command.kind == Kind::compute && !options_.measured_network;
   notes_.started(command.id, std::max(stamp - ago, std::min(command.since, stamp)),
-                 by_its_clock ? allowance : 0);
+                 by_its_clock ? allowance : WallSeconds());
 }
 
-void Orders::ended(const wire::Ended& ended, double stamp) {
+void Orders::ended(const wire::Ended& ended, WallTime stamp) {
   Open* open = find(ended.task(), ended.attempt());
   if (open == nullptr) return;
   const auto found = open->commands.find({ended.activity(), ended.iteration()});
@@ -242,14 +250,14 @@ void Orders::ended(const wire::Ended& ended, double stamp) {
   const Command command = found->second;
   open->heard = stamp;
   open->commands.erase(found);
-  const double took = 1e-9 * static_cast<double>(std::max<std::int64_t>(0, ended.took_ns()));
+  const WallSeconds took = from_ns(ended.took_ns());
   // By this clock, notices included, as the network is measured too; by the node's own where it is
   // not, and where the link broke in between.
   const bool in_sight = command.began && command.connection == connections_;
   if (options_.measured_network && in_sight) {
     notes_.ended(command.id, stamp);
   } else {
-    notes_.ended_after(command.id, std::min(took, longest_duration_s));
+    notes_.ended_after(command.id, std::min(took, longest_duration));
   }
 }
 
@@ -269,7 +277,7 @@ void Orders::failed(Task task, std::int32_t attempt, int activity, int iteration
   fail(*open, key, cause, why);
 }
 
-void Orders::cancelled(Task task, std::int32_t attempt, double now) {
+void Orders::cancelled(Task task, std::int32_t attempt, WallTime now) {
   draining_.erase({task, attempt});
   send(now);
 }
@@ -285,7 +293,7 @@ std::optional<engine::TaskInput> Orders::offered(Task task, std::int32_t attempt
   return std::nullopt;
 }
 
-void Orders::arrived(Task task, std::int32_t attempt, double stamp) {
+void Orders::arrived(Task task, std::int32_t attempt, WallTime stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
   open->heard = stamp;
@@ -296,7 +304,7 @@ void Orders::arrived(Task task, std::int32_t attempt, double stamp) {
   }
 }
 
-bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
+bool Orders::filed(Task task, std::int32_t attempt, WallTime stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return false;
   const auto upload = std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
@@ -315,17 +323,18 @@ bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
 
 // --- watching -----------------------------------------------------------------------------------
 
-double Orders::deadline(const Command& command) const {
-  return std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s);
+WallSeconds Orders::deadline(const Command& command) const {
+  return WallSeconds(
+      std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s));
 }
 
 // The world's deadlines are of virtual time, which stands still until a node says that it has
 // begun, and at the end of what a model says: that must not be for ever.
-void Orders::watch(double now, bool moved) {
+void Orders::watch(WallTime now, bool moved) {
   if (!ready_) return;
-  std::vector<std::tuple<Task, Key, double>> late;
+  std::vector<std::tuple<Task, Key, WallSeconds>> late;
   for (auto& [task, open] : tasks_) {
-    double patience = 0;
+    WallSeconds patience{};
     const Command* oldest = nullptr;
     Key key;
     bool transfer = false;
@@ -346,12 +355,12 @@ void Orders::watch(double now, bool moved) {
   }
   for (const auto& [task, key, since] : late) {
     fail(tasks_.at(task), key, Cause::timed_out,
-         fmt::format("no answer for {}", base::human_seconds(since)));
+         fmt::format("no answer for {}", base::human_seconds(since.count())));
   }
 }
 
-double Orders::draining_s(double now) const {
-  double longest = 0;
+WallSeconds Orders::draining(WallTime now) const {
+  WallSeconds longest{};
   for (const auto& [what, since] : draining_) longest = std::max(longest, now - since);
   return longest;
 }

@@ -36,10 +36,11 @@ class Orders {
   class Notes {
    public:
     virtual ~Notes() = default;
-    virtual void started(sim::ElasticClock::Id id, double stamp, double allowance) = 0;
-    virtual void stopped(sim::ElasticClock::Id id, double stamp) = 0;
-    virtual void ended(sim::ElasticClock::Id id, double stamp) = 0;
-    virtual void ended_after(sim::ElasticClock::Id id, double seconds) = 0;
+    virtual void started(sim::ElasticClock::Id id, sim::WallTime stamp,
+                         sim::WallSeconds allowance) = 0;
+    virtual void stopped(sim::ElasticClock::Id id, sim::WallTime stamp) = 0;
+    virtual void ended(sim::ElasticClock::Id id, sim::WallTime stamp) = 0;
+    virtual void ended_after(sim::ElasticClock::Id id, sim::WallSeconds duration) = 0;
     virtual void failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) = 0;
   };
 
@@ -47,10 +48,10 @@ class Orders {
 
   // --- from the run -----------------------------------------------------------------------------
 
-  // What a task starts from; its activities follow. All stamps are of this machine's steady clock.
+  // What a task starts from; its activities follow. Stamps and `now` are of this machine.
   void add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph);
-  void begin(const sim::RealActivity& activity, double now);
-  void give_up(Task task, double now);
+  void begin(const sim::RealActivity& activity, sim::WallTime now);
+  void give_up(Task task, sim::WallTime now);
   // The node is lost: all that it was to do is over. Gives the tasks.
   std::vector<Task> clear();
 
@@ -60,33 +61,33 @@ class Orders {
   // another one. False: work that was under way is gone, and the node should count as lost.
   [[nodiscard]] bool connected(const std::vector<wire::KnownTaskT>& known, bool restarted);
   // It is set up: whatever it has not been told goes out.
-  void ready(double now);
+  void ready(sim::WallTime now);
   void disconnected();
 
-  void received(Task task, std::int32_t attempt, double stamp);
-  // `ago`: since it began, by its clock. `allowance`: by how much its notices may be late.
-  void began(const wire::Began& began, double stamp, double allowance);
-  void ended(const wire::Ended& ended, double stamp);
+  void received(Task task, std::int32_t attempt, sim::WallTime stamp);
+  // `allowance`: by how much its notices may be late.
+  void began(const wire::Began& began, sim::WallTime stamp, sim::WallSeconds allowance);
+  void ended(const wire::Ended& ended, sim::WallTime stamp);
   // An activity of -1: whichever is under way.
   void failed(Task task, std::int32_t attempt, int activity, int iteration, sim::Cause cause,
               const std::string& why);
-  void cancelled(Task task, std::int32_t attempt, double now);
+  void cancelled(Task task, std::int32_t attempt, sim::WallTime now);
 
   // An update is offered: what it is the result of; nothing where it is not wanted (now).
   [[nodiscard]] std::optional<engine::TaskInput> offered(Task task, std::int32_t attempt);
   // Another pass of the task follows, whose update takes the place of the one that was offered.
   [[nodiscard]] bool goes_on(Task task) const;
   // All of it is there: nothing of it is asked for again.
-  void arrived(Task task, std::int32_t attempt, double stamp);
+  void arrived(Task task, std::int32_t attempt, sim::WallTime stamp);
   // It is checked and safe. False: it is not wanted any more.
-  bool filed(Task task, std::int32_t attempt, double stamp);
+  bool filed(Task task, std::int32_t attempt, sim::WallTime stamp);
 
   // --- watching ---------------------------------------------------------------------------------
 
   // Something moved on the connection since the last look.
-  void watch(double now, bool moved);
-  // The longest that it has been draining, s.
-  [[nodiscard]] double draining_s(double now) const;
+  void watch(sim::WallTime now, bool moved);
+  // The longest that it has been draining.
+  [[nodiscard]] sim::WallSeconds draining(sim::WallTime now) const;
 
   [[nodiscard]] bool knows(Task task) const { return tasks_.contains(task); }
   [[nodiscard]] bool empty() const { return tasks_.empty(); }
@@ -98,8 +99,8 @@ class Orders {
     Kind kind = Kind::compute;
     wire::BeginT begin;
     double predicted_s = 0;
-    double since = 0;   // when it was given to us
-    bool sent = false;  // on this connection
+    sim::WallTime since;  // when it was given to us
+    bool sent = false;    // on this connection
     bool began = false;
     int connection = 0;    // under which it began
     bool arrived = false;  // upload: all of it is here
@@ -114,7 +115,7 @@ class Orders {
     bool fresh = false;               // it may be assigned: nothing of it has begun to be computed
     bool told = false;                // the agent knows it
     bool has_input = false;           // and has what it starts from
-    double heard = 0;                 // when something moved last
+    sim::WallTime heard;              // when something moved last
     std::map<Key, Command> commands;  // that have not ended
     // Why nothing more comes of it. The run may hear of it by a later activity than the one that
     // failed, whose time was the model's and has passed.
@@ -123,10 +124,10 @@ class Orders {
 
   Open* find(Task task, std::int32_t attempt);
   static bool recognize(Open& open, const std::vector<wire::KnownTaskT>& known);
-  void send(double now);
-  void end_downloads(Open& open, double stamp);
+  void send(sim::WallTime now);
+  void end_downloads(Open& open, sim::WallTime stamp);
   void fail(Open& open, Key key, sim::Cause cause, const std::string& why);
-  [[nodiscard]] double deadline(const Command& command) const;
+  [[nodiscard]] sim::WallSeconds deadline(const Command& command) const;
   static bool is_last(const Open& open, const sim::RealActivity& activity);
 
   sim::RealNode options_;
@@ -135,7 +136,7 @@ class Orders {
   std::map<Task, Open> tasks_;
   std::vector<wire::KnownTaskT> known_;
   // Given up, and not yet let go by the agent; since when.
-  std::map<std::pair<Task, std::int32_t>, double> draining_;
+  std::map<std::pair<Task, std::int32_t>, sim::WallTime> draining_;
   bool ready_ = false;
   int connections_ = 0;
 };

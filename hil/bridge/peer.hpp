@@ -31,7 +31,7 @@ struct Peer {
   std::unique_ptr<Orders::Agent> agent;
   std::unique_ptr<Orders> orders;
   std::uint64_t bytes_moved = 0;  // at the last look
-  double last_reading = 0;
+  sim::WallTime last_reading;
   std::unique_ptr<asio::steady_timer> lost_timer;
   std::unique_ptr<asio::steady_timer> gone_timer;
 };

@@ -39,7 +39,7 @@ void UpdateIntake::offered(Peer& peer, const wire::Offer& offer) {
 void UpdateIntake::arrived(NodeId node, const std::shared_ptr<engine::Unpacking>& box,
                            const std::string& header, const engine::TaskInput& task,
                            std::int32_t attempt) {
-  const double stamp = steady_seconds();
+  const sim::WallTime stamp = sim::wall_now();
   Peer& peer = peers_.by_node.at(node);
   peer.orders->arrived(task.task, attempt, stamp);
   const bool last = !peer.orders->goes_on(task.task);
@@ -48,7 +48,7 @@ void UpdateIntake::arrived(NodeId node, const std::shared_ptr<engine::Unpacking>
   });
 }
 
-void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, double stamp,
+void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, sim::WallTime stamp,
                          Desk::Verdict verdict) {
   Peer* peer = peers_.at(node);
   if (peer == nullptr) return;

@@ -27,7 +27,7 @@ class UpdateIntake {
  private:
   void arrived(sim::NodeId node, const std::shared_ptr<engine::Unpacking>& box,
                const std::string& header, const engine::TaskInput& task, std::int32_t attempt);
-  void filed(sim::NodeId node, sim::TaskId id, std::int32_t attempt, double stamp,
+  void filed(sim::NodeId node, sim::TaskId id, std::int32_t attempt, sim::WallTime stamp,
              Desk::Verdict verdict);
 
   Peers& peers_;

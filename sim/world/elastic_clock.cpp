@@ -1,7 +1,6 @@
 #include "sim/world/elastic_clock.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace convoy::sim {
@@ -10,15 +9,16 @@ namespace {
 // What comes from outside comes a moment after what was there: so that no two such instants are
 // one, and a replay has them in the same order. Above SimGrid's precision of 1e-9 s.
 constexpr double moment_s = 1e-7;
-constexpr double shortest_wait_s = 2e-5;
+constexpr WallSeconds shortest_wait(2e-5);
 constexpr double hair_s = 1e-9;  // SimGrid's precision
 // Delays below this are the moment above, or rounding.
 constexpr double on_time_s = 1e-6;
 
 }  // namespace
 
-ElasticClock::ElasticClock(ClockOptions options, std::function<double()> wall, double patience_s)
-    : options_(options), wall_(std::move(wall)), patience_s_(patience_s) {}
+ElasticClock::ElasticClock(ClockOptions options, std::function<WallTime()> wall,
+                           WallSeconds patience)
+    : options_(options), wall_(std::move(wall)), patience_(patience) {}
 
 ElasticClock::Id ElasticClock::begin(const Start& start) {
   const std::lock_guard lock(mutex_);
@@ -67,18 +67,28 @@ void ElasticClock::set_origin(double now) {
   origin_wall_ = wall_();
 }
 
-double ElasticClock::virtual_at(double wall_stamp) const {
-  return origin_virtual_ + options_.pace * (wall_stamp - origin_wall_);
+double ElasticClock::virtual_at(WallTime stamp) const {
+  return origin_virtual_ + virtual_seconds(stamp - origin_wall_);
+}
+
+double ElasticClock::virtual_seconds(WallSeconds wall) const {
+  return options_.mode == ClockMode::paced ? options_.pace * wall.count() : wall.count();
+}
+
+WallSeconds ElasticClock::wall_seconds(double virtual_seconds) const {
+  const double pace = options_.mode == ClockMode::paced ? options_.pace : 1;
+  return WallSeconds(virtual_seconds / pace);
 }
 
 // How far virtual time may go because of an activity that is not over.
-double ElasticClock::bound(const Entry& e, double wall_now) const {
+double ElasticClock::bound(const Entry& e, WallTime wall_now) const {
   const double least = std::max(e.start.time, live_from_);
   if (e.stopped) return std::max(least, e.end);
   if (!e.running) return least;
-  const double passed = options_.mode == ClockMode::paced
-                            ? virtual_at(wall_now) - e.allowance
-                            : e.start.time + (wall_now - e.wall_start) - e.allowance;
+  const double passed =
+      options_.mode == ClockMode::paced
+          ? virtual_at(wall_now - e.allowance)
+          : e.start.time + (wall_now - e.wall_start).count() - e.allowance.count();
   return std::max(least, passed);
 }
 
@@ -111,9 +121,9 @@ double ElasticClock::next(double now, double horizon) {
   set_origin(now);
   deliver_until_ = -never;
   complete_ = false;
-  const double give_up = wall_() + patience_s_;
+  const WallTime give_up = wall_() + patience_;
   for (;;) {
-    const double wall_now = wall_();
+    const WallTime wall_now = wall_();
     wall_seen_ = std::max(wall_seen_, wall_now);
     const bool paced = options_.mode == ClockMode::paced;
     double limit = paced ? std::max(virtual_at(wall_now), live_from_) : never;
@@ -148,11 +158,12 @@ double ElasticClock::next(double now, double horizon) {
       complete_ = true;
       return deliver_until_ = now;
     }
-    // What comes from outside waits for nothing else: it may be what others wait for in vain.
+    // A loss or a join is delivered before any pending end: an activity may be waiting for a node
+    // that has gone.
     const double soon = outside ? outside_time(now) : never;
-    // (A moment before what is live is as good as that: rounding may stop short of it.)
+    // now may be up to moment_s below live_from_ because of rounding; that counts as live.
     const bool live = live_from_ <= now + moment_s;
-    // Nor does it wait for an end that waits itself.
+    // If the earliest end is itself not certain yet, it is compared with the horizon instead.
     const double before = first < limit ? std::min(first, horizon) : horizon;
     if (outside && holding_.empty() && soon <= before && (soon <= limit || live)) {
       outside_due_ = soon;
@@ -174,9 +185,9 @@ double ElasticClock::next(double now, double horizon) {
     if (wall_now >= give_up) return now;
     const double goal = std::min({first, horizon, soon});
     // Whatever does not come by itself is told.
-    const double missing = goal < never && moves && !awaited ? goal - limit : patience_s_;
-    const double wait = std::max(shortest_wait_s, std::min(missing, patience_s_));
-    wake_.wait_for(lock, std::chrono::duration<double>(wait));
+    const WallSeconds missing =
+        goal < never && moves && !awaited ? wall_seconds(goal - limit) : patience_;
+    wake_.wait_for(lock, std::max(shortest_wait, std::min(missing, patience_)));
   }
 }
 
@@ -239,13 +250,13 @@ void ElasticClock::finish(Id id, const std::function<void(Entry&)>& how) {
   wake_.notify_one();
 }
 
-void ElasticClock::started(Id id, double wall_stamp, double allowance) {
+void ElasticClock::started(Id id, WallTime stamp, WallSeconds allowance) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(id);
     if (found == entries_.end() || found->second.over || found->second.running) return;
     found->second.running = true;
-    found->second.wall_start = wall_stamp;
+    found->second.wall_start = stamp;
     found->second.allowance = allowance;
   }
   wake_.notify_one();
@@ -253,32 +264,32 @@ void ElasticClock::started(Id id, double wall_stamp, double allowance) {
 
 // Virtual time has been let go up to wall_seen_: between a stamp and this call it may have been
 // some microseconds further, and then so is the end.
-double ElasticClock::end_at(const Entry& e, double wall_stamp) const {
-  const double stamp = std::max(wall_stamp, wall_seen_);
+double ElasticClock::end_at(const Entry& e, WallTime stamp) const {
+  stamp = std::max(stamp, wall_seen_);
   if (options_.mode == ClockMode::paced) return virtual_at(stamp);
-  return e.start.time + (e.running ? stamp - e.wall_start : 0);
+  return e.start.time + (e.running ? (stamp - e.wall_start).count() : 0);
 }
 
-void ElasticClock::ended(Id id, double wall_stamp) {
+void ElasticClock::ended(Id id, WallTime stamp) {
   finish(id, [&](Entry& e) {
-    const double stopped = e.stopped ? e.end : end_at(e, wall_stamp);
+    const double stopped = e.stopped ? e.end : end_at(e, stamp);
     e.end = std::max(live_from_, stopped);
   });
 }
 
-void ElasticClock::stopped(Id id, double wall_stamp) {
+void ElasticClock::stopped(Id id, WallTime stamp) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
   const Entry& e = found->second;
   if (e.over || e.stopped || e.held) return;
-  found->second.end = end_at(found->second, wall_stamp);
+  found->second.end = end_at(found->second, stamp);
   found->second.stopped = true;
 }
 
-void ElasticClock::ended_after(Id id, double seconds) {
-  const double factor = options_.mode == ClockMode::paced ? options_.pace : 1;
-  finish(id, [&](Entry& e) { e.end = std::max(live_from_, e.start.time + factor * seconds); });
+void ElasticClock::ended_after(Id id, WallSeconds duration) {
+  finish(id,
+         [&](Entry& e) { e.end = std::max(live_from_, e.start.time + virtual_seconds(duration)); });
 }
 
 void ElasticClock::ended_at(Id id, double virtual_time) {

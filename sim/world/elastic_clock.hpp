@@ -33,6 +33,7 @@
 
 #include "sim/task/event.hpp"
 #include "sim/task/graph.hpp"
+#include "sim/world/wall_time.hpp"
 
 namespace convoy::sim {
 
@@ -48,11 +49,12 @@ class ElasticClock {
   using Id = std::int64_t;  // of a real activity under way; from 1
   static constexpr double never = std::numeric_limits<double>::infinity();
 
-  // `wall`: seconds since any fixed moment, never falling; any thread calls it. `patience_s`: real
-  // and wall seconds after which next() lets its caller look around; nothing is delivered by that.
-  ElasticClock(ClockOptions options, std::function<double()> wall, double patience_s = 0.05);
+  // `wall`: never falls; any thread calls it. `patience`: real and wall time after which next()
+  // lets its caller look around; nothing is delivered by that.
+  ElasticClock(ClockOptions options, std::function<WallTime()> wall,
+               WallSeconds patience = WallSeconds(0.05));
 
-  [[nodiscard]] double wall() const { return wall_(); }
+  [[nodiscard]] WallTime wall() const { return wall_(); }
 
   // --- the simulation's thread ------------------------------------------------------------------
 
@@ -105,13 +107,13 @@ class ElasticClock {
 
   // --- any thread; ids that are over are ignored ------------------------------------------------
 
-  // `allowance`: by how many seconds the notice of its end may be late; the bound is held back.
-  void started(Id id, double wall_stamp, double allowance = 0);
-  void ended(Id id, double wall_stamp);
+  // `allowance`: by how much the notice of its end may be late; the bound is held back.
+  void started(Id id, WallTime stamp, WallSeconds allowance = {});
+  void ended(Id id, WallTime stamp);
   // It ended then, but nobody may rely on it before ended() is called as well.
-  void stopped(Id id, double wall_stamp);
+  void stopped(Id id, WallTime stamp);
   // By the node's own clock.
-  void ended_after(Id id, double seconds);
+  void ended_after(Id id, WallSeconds duration);
   // At a known virtual time: what is replayed. never: it does not end by itself.
   void ended_at(Id id, double virtual_time);
   void failed(Id id, Cause cause, std::string detail);
@@ -125,8 +127,8 @@ class ElasticClock {
     Start start;
     bool held = false;  // its end is its start: only whether it is over counts
     bool running = false;
-    double wall_start = 0;
-    double allowance = 0;
+    WallTime wall_start;
+    WallSeconds allowance{};
     bool stopped = false;
     bool over = false;
     double end = 0;          // virtual, where stopped or over
@@ -136,18 +138,22 @@ class ElasticClock {
     std::string detail;
   };
 
-  [[nodiscard]] double virtual_at(double wall_stamp) const;  // paced
-  [[nodiscard]] double bound(const Entry& e, double wall_now) const;
+  [[nodiscard]] double virtual_at(WallTime stamp) const;  // paced
+  [[nodiscard]] double bound(const Entry& e, WallTime wall_now) const;
+  // How much virtual time passes in it where nothing but wall time makes it pass, and how long that
+  // takes.
+  [[nodiscard]] double virtual_seconds(WallSeconds wall) const;
+  [[nodiscard]] WallSeconds wall_seconds(double virtual_seconds) const;
   [[nodiscard]] double outside_time(double now) const;
   [[nodiscard]] bool is_leaving(NodeId node) const;
   void finish(Id id, const std::function<void(Entry&)>& how);
   void set_origin(double now);
-  [[nodiscard]] double end_at(const Entry& e, double wall_stamp) const;
+  [[nodiscard]] double end_at(const Entry& e, WallTime stamp) const;
   static double end_of_held(const Entry& e);
 
   ClockOptions options_;
-  std::function<double()> wall_;
-  double patience_s_;
+  std::function<WallTime()> wall_;
+  WallSeconds patience_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -155,7 +161,7 @@ class ElasticClock {
   std::multimap<double, Presence> scheduled_;
   std::vector<Presence> happened_;
   double live_from_ = 0;
-  double wall_seen_ = 0;           // up to which virtual time was let go
+  WallTime wall_seen_;             // up to which virtual time was let go
   double outside_due_ = never;     // when something from outside is delivered
   double deliver_until_ = -never;  // what next() found to be certain
   std::set<Id> holding_;           // of the present instant
@@ -165,7 +171,7 @@ class ElasticClock {
   bool closed_ = false;
   bool has_origin_ = false;
   double origin_virtual_ = 0;  // paced
-  double origin_wall_ = 0;
+  WallTime origin_wall_;
   double max_lag_s_ = 0;
   std::int64_t late_ = 0;
 };

@@ -1,7 +1,6 @@
 #include "sim/world/real_activities.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "sim/world/real_model.hpp"
@@ -14,10 +13,7 @@ RealActivities::RealActivities(const WorldConfig& config, RealBackend* backend, 
     : backend_(backend), timers_(timers), something_due_(std::move(something_due)) {
   for (const NodeConfig& node : config.nodes) nodes_.push_back(node.real);
   if (backend_ == nullptr) return;
-  clock_.emplace(config.clock, [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-  });
+  clock_.emplace(config.clock, wall_now);
   couple(
       *clock_, timers_.epoch(),
       [this](const std::vector<ElasticClock::Due>& due) {

@@ -19,6 +19,9 @@ namespace {
 
 constexpr double never = ElasticClock::never;
 
+// Of a made-up wall clock, s.
+WallTime at(double seconds) { return WallTime(WallSeconds(seconds)); }
+
 class ElasticClockTest : public testing::Test {
  protected:
   explicit ElasticClockTest(ClockOptions options = {})
@@ -28,9 +31,9 @@ class ElasticClockTest : public testing::Test {
               double now = wall;
               while (!wall.compare_exchange_weak(now, now + tick)) {
               }
-              return now + tick;
+              return at(now + tick);
             },
-            1e-4) {}
+            WallSeconds(1e-4)) {}
 
   // As the simulation does: asks again as long as it is only to look around.
   double next(double now, double horizon) {
@@ -70,13 +73,13 @@ TEST_F(ElasticClockTest, WithNothingRealTimeRunsAsFastAsTheSimulation) {
 
 TEST_F(ElasticClockTest, AnActivityEndsAfterWhatItTookWhateverTheSimulationDidMeanwhile) {
   const auto a = clock.begin({.time = 5});
-  clock.started(a, wall);
+  clock.started(a, at(wall));
   const double began = wall;
   wall = wall + 0.5;  // the simulation waits for something else
   // An event of its own before that may pass at once.
   EXPECT_EQ(next(5, 5.2), 5.2);
   wall = began + 1.25;
-  clock.ended(a, began + 1.25);
+  clock.ended(a, at(began + 1.25));
   wall = wall + 3;
   EXPECT_NEAR(next(5.2, 100), 6.25, 2 * tick);
   EXPECT_THAT(ids(6.2505), testing::ElementsAre(a));
@@ -85,7 +88,7 @@ TEST_F(ElasticClockTest, AnActivityEndsAfterWhatItTookWhateverTheSimulationDidMe
 
 TEST_F(ElasticClockTest, TimeMayNotPassAnActivityUnderWay) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, wall);
+  clock.started(a, at(wall));
   const double began = wall;
   EXPECT_EQ(next(0, 2), 2);
   EXPECT_GE(wall - began, 2 - tick) << "virtual time went ahead of wall time";
@@ -95,20 +98,20 @@ TEST_F(ElasticClockTest, TimeStandsStillUntilANodeSaysThatItHasBegun) {
   const auto a = clock.begin({.time = 1});
   wall = wall + 50;
   EXPECT_EQ(clock.next(1, 1.5), 1) << "it has not begun";
-  clock.started(a, wall);
+  clock.started(a, at(wall));
   EXPECT_EQ(next(1, 1.5), 1.5);
 }
 
 TEST_F(ElasticClockTest, EachHasAnAnchorOfItsOwn) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, 10);
+  clock.started(a, at(10));
   const auto b = clock.begin({.time = 0.1});
-  clock.started(b, 20);
-  clock.ended(b, 20.05);
+  clock.started(b, at(20));
+  clock.ended(b, at(20.05));
   wall = 11;
   EXPECT_NEAR(next(0.1, never), 0.15, 1e-12);
   EXPECT_THAT(ids(0.15), testing::ElementsAre(b));
-  clock.ended(a, 11.2);
+  clock.ended(a, at(11.2));
   EXPECT_NEAR(next(0.15, never), 1.2, 1e-12);
 }
 
@@ -117,9 +120,9 @@ TEST_F(ElasticClockTest, BeforeSomethingIsDeliveredAllThatMayComeWithItIsKnown) 
   const auto b = clock.begin({.time = 3, .bounds = false});
   clock.hold(a, 4);
   clock.hold(b, 4);
-  clock.ended(a, wall);
+  clock.ended(a, at(wall));
   expect_waiting(4, 9);
-  clock.ended(b, wall);
+  clock.ended(b, at(wall));
   EXPECT_EQ(clock.next(4, 9), 4);
   EXPECT_THAT(ids(4), testing::ElementsAre(a, b));
   EXPECT_FALSE(clock.holds());
@@ -131,26 +134,26 @@ TEST_F(ElasticClockTest, WhatHappensAtThatInstantByItselfDoesNotBringTheEndsForw
   const auto b = clock.begin({.time = 3, .bounds = false});
   clock.hold(a, 4);
   clock.hold(b, 4);
-  clock.ended(a, wall);
+  clock.ended(a, at(wall));
   EXPECT_EQ(clock.next(4, 4), 4);  // an event of the simulation's own at the same instant
   EXPECT_THAT(ids(4), testing::IsEmpty());
   EXPECT_TRUE(clock.holds());
-  clock.ended(b, wall);
+  clock.ended(b, at(wall));
   EXPECT_EQ(clock.next(4, 9), 4);
   EXPECT_THAT(ids(4), testing::ElementsAre(a, b));
 }
 
 TEST_F(ElasticClockTest, AMeasuredEndWaitsForWhatMayEndWithIt) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, wall);
-  clock.ended_after(a, 4);
+  clock.started(a, at(wall));
+  clock.ended_after(a, WallSeconds(4));
   const auto b = clock.begin({.time = 4});
   for (int look = 0; look < 5; ++look) {
     wall = wall + 10;
     EXPECT_EQ(clock.next(4, 9), 4);
     EXPECT_THAT(ids(4), testing::IsEmpty()) << "the other has not said that it has begun";
   }
-  clock.started(b, wall);
+  clock.started(b, at(wall));
   wall = wall + 0.5;
   EXPECT_EQ(clock.next(4, 9), 4);
   EXPECT_THAT(ids(4), testing::ElementsAre(a));
@@ -164,7 +167,7 @@ TEST_F(ElasticClockTest, WhoIsLostIsNotWaitedForAndTheOthersComeBeforeItsLoss) {
   clock.happened({.node = 5, .present = false});  // somebody else
   clock.happened({.node = 1, .present = true});
   expect_waiting(4, 9);
-  clock.ended(b, wall);
+  clock.ended(b, at(wall));
   expect_waiting(4, 9);
   clock.happened({.node = 1, .present = false});
   EXPECT_EQ(clock.next(4, 9), 4);
@@ -200,7 +203,7 @@ TEST_F(ElasticClockTest, AFailureEndsTheWaitAndComesAMomentAfterTheOthers) {
   clock.hold(b, 4);
   clock.failed(a, Cause::timed_out, "no answer");
   expect_waiting(4, 9);
-  clock.ended(b, wall);
+  clock.ended(b, at(wall));
   EXPECT_EQ(clock.next(4, 9), 4);
   EXPECT_THAT(ids(4), testing::ElementsAre(b));
   const double then = next(4, 9);
@@ -255,7 +258,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
       all.push_back(id);
       const double when = random.uniform();
       const auto kind = random.below(5);
-      if (random.below(2) == 0) clock.started(id, wall);
+      if (random.below(2) == 0) clock.started(id, at(wall));
       if (kind == 0) {
         ++lost;
         answers.emplace_back(when, [&, node] { clock.happened({.node = node, .present = false}); });
@@ -264,8 +267,8 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
         answers.emplace_back(when, [&, id] { clock.failed(id, Cause::failed, ""); });
       } else {
         ended.push_back(id);
-        if (kind == 2) clock.stopped(id, wall);
-        answers.emplace_back(when, [&, id] { clock.ended(id, wall); });
+        if (kind == 2) clock.stopped(id, at(wall));
+        answers.emplace_back(when, [&, id] { clock.ended(id, at(wall)); });
       }
     }
     std::sort(answers.begin(), answers.end(),
@@ -273,7 +276,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
     // Some of them may be told before: only ends, since failures are told at once.
     std::size_t told = 0;
     for (const auto id : ended) {
-      if (random.below(4) == 0) clock.ended(id, wall);
+      if (random.below(4) == 0) clock.ended(id, at(wall));
     }
     for (const auto id : all) clock.hold(id, now);
     const double horizon = now + 0.1 + random.uniform();
@@ -324,8 +327,8 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
 
 TEST_F(ElasticClockTest, WhatAModelSaysEndsThenAndWaitsOnlyForWhatItBrings) {
   const auto early = clock.begin({.time = 0, .bounds = false});
-  clock.started(early, wall);
-  clock.ended(early, wall + 7);
+  clock.started(early, at(wall));
+  clock.ended(early, at(wall + 7));
   EXPECT_EQ(clock.next(0, 2), 2) << "a modelled activity holds nobody up";
   clock.hold(early, 2);
   EXPECT_EQ(clock.next(2, 50), 2);
@@ -334,31 +337,31 @@ TEST_F(ElasticClockTest, WhatAModelSaysEndsThenAndWaitsOnlyForWhatItBrings) {
   const auto late = clock.begin({.time = 2, .bounds = false});
   clock.hold(late, 3);
   EXPECT_EQ(clock.next(3, 3.5), 3);
-  clock.started(late, wall);  // a notice that comes only now changes nothing of its end
+  clock.started(late, at(wall));  // a notice that comes only now changes nothing of its end
   wall = wall + 5;
-  clock.ended(late, wall);
+  clock.ended(late, at(wall));
   EXPECT_EQ(clock.next(3, 3.5), 3);
   EXPECT_THAT(ids(3), testing::ElementsAre(late));
 }
 
 TEST_F(ElasticClockTest, AStoppedOneKeepsItsEndWhileItIsLookedAt) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, wall);
+  clock.started(a, at(wall));
   const double began = wall;
   wall = began + 1;
-  clock.stopped(a, began + 1);
+  clock.stopped(a, at(began + 1));
   wall = began + 9;  // unpacking takes long
   EXPECT_EQ(clock.next(0, 5), 0) << "virtual time stays before the end";
-  clock.ended(a, wall);
+  clock.ended(a, at(wall));
   EXPECT_NEAR(next(0, 5), 1, 2 * tick);
   EXPECT_EQ(clock.late(), 0);
 }
 
 TEST_F(ElasticClockTest, ALateNoticeIsDeliveredNowAtAnInstantOfItsOwnAndCounted) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, wall);
+  clock.started(a, at(wall));
   EXPECT_EQ(next(0, 1), 1);
-  clock.ended_after(a, 0.75);
+  clock.ended_after(a, WallSeconds(0.75));
   const double t = next(1, 2);
   EXPECT_GT(t, 1);
   EXPECT_LT(t, 1 + 1e-6);
@@ -371,11 +374,11 @@ TEST_F(ElasticClockTest, ALateNoticeIsDeliveredNowAtAnInstantOfItsOwnAndCounted)
 
 TEST_F(ElasticClockTest, AnAllowanceHoldsTheBoundBackForNoticesOnTheirWay) {
   const auto a = clock.begin({.time = 0});
-  clock.started(a, wall, 0.2);
+  clock.started(a, at(wall), WallSeconds(0.2));
   const double began = wall;
   EXPECT_EQ(next(0, 1), 1);
   EXPECT_GE(wall - began, 1.2 - tick);
-  clock.ended_after(a, 1.1);
+  clock.ended_after(a, WallSeconds(1.1));
   EXPECT_NEAR(next(1, 2), 1.1, 1e-12);
   clock.take(1.1);
   EXPECT_EQ(clock.late(), 0);
@@ -386,7 +389,7 @@ TEST_F(ElasticClockTest, WhoIsGivenUpHoldsNobodyUp) {
   EXPECT_EQ(clock.next(0, 3), 0);
   clock.withdraw(a);
   EXPECT_EQ(clock.next(0, 3), 3);
-  clock.ended(a, wall);  // a result of what was given up
+  clock.ended(a, at(wall));  // a result of what was given up
   EXPECT_THAT(clock.take(3), testing::IsEmpty());
 }
 
@@ -442,7 +445,7 @@ TEST_F(ElasticClockTest, NothingHappensBeforeTheRecordingEnds) {
   const auto a = clock.begin({.time = 10});
   clock.happened({.node = 1, .present = true});
   EXPECT_EQ(clock.next(10, 39), 39) << "the recording goes on meanwhile";
-  clock.ended_after(a, 3);
+  clock.ended_after(a, WallSeconds(3));
   EXPECT_EQ(next(39, never), 40);
   EXPECT_EQ(clock.take(40).size(), 2U);
 }
@@ -452,7 +455,8 @@ TEST_F(ElasticClockTest, ANodeThatIsAwayIsToldAlsoAMomentBeforeWhatIsLive) {
   clock.begin({.time = 10});  // of a node that is away: nobody will say that it ended
   clock.happened({.node = 1, .present = false});
   const auto b = clock.begin({.time = 20});
-  clock.ended_after(b, 1);  // not before what is live, and that is as far as the other lets it
+  clock.ended_after(
+      b, WallSeconds(1));  // not before what is live, and that is as far as the other lets it
   for (const double short_of : {1e-9, 1e-7 - 1e-12}) {  // rounding stopped short of it
     const double now = 40 - short_of;
     const double told = clock.next(now, 41);
@@ -488,9 +492,18 @@ TEST_F(PacedClockTest, MeasuredTimeCountsByTheFactor) {
   EXPECT_EQ(clock.next(0, 0), 0);
   const auto a = clock.begin({.time = 0});
   const double began = wall;
-  clock.started(a, began);
-  clock.ended(a, began + 2);
+  clock.started(a, at(began));
+  clock.ended(a, at(began + 2));
   EXPECT_NEAR(next(0, never), 20, 0.2);
+}
+
+TEST_F(PacedClockTest, AnAllowanceIsWallTime) {
+  EXPECT_EQ(clock.next(0, 0), 0);
+  const auto a = clock.begin({.time = 0});
+  clock.started(a, at(wall), WallSeconds(0.2));
+  const double began = wall;
+  EXPECT_EQ(next(0, 10), 10);
+  EXPECT_GE(wall - began, 1.2 - 10 * tick);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ TEST(RecordedNodes, WhatWasUnderWayWhenTheRunWasStoppedGoesOn) {
   }
   Live live;
   RecordedNodes nodes(recording, std::nullopt, &live);
-  ElasticClock clock({}, [] { return 0.0; });
+  ElasticClock clock({}, [] { return WallTime(); });
   nodes.attach(clock);
   nodes.assigned({.node = 1, .task = 7}, std::make_shared<TaskGraph>(2));
   EXPECT_THAT(live.tasks, testing::IsEmpty());

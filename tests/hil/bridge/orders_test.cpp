@@ -11,8 +11,13 @@ namespace convoy::hil {
 namespace {
 
 using sim::Cause;
+using sim::WallSeconds;
+using sim::WallTime;
 using testing::ElementsAre;
 using testing::IsEmpty;
+
+WallTime at(double seconds) { return WallTime(WallSeconds(seconds)); }
+double seconds(WallTime stamp) { return stamp.time_since_epoch().count(); }
 
 class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
  protected:
@@ -68,7 +73,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     said.attempt = attempt;
     said.activity = activity;
     said.ago_ns = static_cast<std::int64_t>(1e9 * ago);
-    hear<wire::Began>(said, [&](const wire::Began& b) { orders.began(b, now, 0); });
+    hear<wire::Began>(said, [&](const wire::Began& b) { orders.began(b, now, {}); });
   }
   void ended(std::int64_t task, int activity, double took, int attempt = 1) {
     wire::EndedT said;
@@ -109,7 +114,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   int model = 0;
   int masks = 0;
   int update = 0;
-  double now = 100;
+  WallTime now = at(100);
   bool whole = true;
   std::vector<std::string> log;
   Orders orders;
@@ -128,17 +133,17 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   void kept(sim::TaskId task, std::int32_t) override {
     log.push_back(fmt::format("kept {}", task));
   }
-  void started(sim::ElasticClock::Id id, double stamp, double) override {
-    log.push_back(fmt::format("{} started {}", id, stamp));
+  void started(sim::ElasticClock::Id id, WallTime stamp, WallSeconds) override {
+    log.push_back(fmt::format("{} started {}", id, seconds(stamp)));
   }
-  void stopped(sim::ElasticClock::Id id, double stamp) override {
-    log.push_back(fmt::format("{} stopped {}", id, stamp));
+  void stopped(sim::ElasticClock::Id id, WallTime stamp) override {
+    log.push_back(fmt::format("{} stopped {}", id, seconds(stamp)));
   }
-  void ended(sim::ElasticClock::Id id, double stamp) override {
-    log.push_back(fmt::format("{} ended {}", id, stamp));
+  void ended(sim::ElasticClock::Id id, WallTime stamp) override {
+    log.push_back(fmt::format("{} ended {}", id, seconds(stamp)));
   }
-  void ended_after(sim::ElasticClock::Id id, double seconds) override {
-    log.push_back(fmt::format("{} took {}", id, seconds));
+  void ended_after(sim::ElasticClock::Id id, WallSeconds duration) override {
+    log.push_back(fmt::format("{} took {}", id, duration.count()));
   }
   void failed(sim::ElasticClock::Id id, Cause cause, const std::string& why) override {
     log.push_back(fmt::format("{} {} {}", id, name_of(cause), why));
@@ -150,13 +155,13 @@ TEST_F(OrdersTest, ATaskFromItsDownloadToItsUpload) {
   add(7);
   begin(7, 0);
   EXPECT_THAT(take(), ElementsAre("70 started 100", "assign 7/1"));
-  now = 101;
+  now = at(101);
   orders.received(7, 1, now);
   EXPECT_THAT(take(), ElementsAre("70 ended 101"));
   begin(7, 1);
-  now = 102;
+  now = at(102);
   began(7, 1);
-  now = 103;
+  now = at(103);
   ended(7, 1, 0.9);
   EXPECT_THAT(take(), ElementsAre("begin 7.1", "71 started 102", "71 ended 103"));
   begin(7, 2);
@@ -167,7 +172,7 @@ TEST_F(OrdersTest, ATaskFromItsDownloadToItsUpload) {
   began(7, 3);
   ASSERT_TRUE(orders.offered(7, 1));
   EXPECT_FALSE(orders.offered(7, 1)) << "one at a time";
-  now = 105;
+  now = at(105);
   orders.arrived(7, 1, now);
   EXPECT_TRUE(orders.filed(7, 1, now));
   EXPECT_THAT(take(), ElementsAre("begin 7.3", "73 started 103", "73 stopped 105", "73 ended 105",
@@ -203,7 +208,7 @@ TEST_F(OrdersTest, AReceiptThatWasLostIsMadeUpFor) {
   begin(7, 0);
   take();
   orders.disconnected();
-  now = 108;
+  now = at(108);
   connect({knows(7, true)});
   EXPECT_THAT(take(), ElementsAre("70 ended 108"));
 }
@@ -211,7 +216,7 @@ TEST_F(OrdersTest, AReceiptThatWasLostIsMadeUpFor) {
 TEST_F(OrdersTest, TrainingGoesOnOverABrokenLinkAndCountsByTheNodesClock) {
   train();
   orders.disconnected();
-  now = 110;
+  now = at(110);
   connect({knows(7, true)});
   EXPECT_TRUE(whole);
   EXPECT_THAT(take(), ElementsAre("begin 7.2 last")) << "asked again, and answered from memory";
@@ -239,7 +244,7 @@ TEST_F(OrdersTest, AnAgentStartedAnewBeginsAnotherAttempt) {
   connect({}, true);
   EXPECT_TRUE(whole) << "nothing had been computed";
   EXPECT_THAT(take(), ElementsAre("assign 7/2"));
-  now = 105;
+  now = at(105);
   orders.received(7, 1, now);
   EXPECT_THAT(take(), IsEmpty()) << "of the attempt before";
   orders.received(7, 2, now);
@@ -311,17 +316,17 @@ TEST_F(OrdersTest, WhoIsGivenUpIsLetGoBeforeAnythingElseBegins) {
   EXPECT_THAT(take(), ElementsAre("cancel 7", "80 started 100"));
   ended(7, 2, 3);
   EXPECT_THAT(take(), IsEmpty()) << "a result of what was given up";
-  EXPECT_GT(orders.draining_s(now + 2), 1);
+  EXPECT_GT(orders.draining(now + WallSeconds(2)), WallSeconds(1));
   orders.cancelled(7, 1, now);
   EXPECT_THAT(take(), ElementsAre("assign 8/1"));
-  EXPECT_EQ(orders.draining_s(now + 2), 0);
+  EXPECT_EQ(orders.draining(now + WallSeconds(2)), WallSeconds(0));
 }
 
 TEST_F(OrdersTest, ANodeThatSaysNothingIsNotWaitedForForEver) {
   train();
-  orders.watch(now + 29, false);
+  orders.watch(now + WallSeconds(29), false);
   EXPECT_THAT(take(), IsEmpty());
-  orders.watch(now + 31, false);
+  orders.watch(now + WallSeconds(31), false);
   EXPECT_THAT(take(), ElementsAre("72 timed_out no answer for 31.00 s"));
 }
 
@@ -330,9 +335,9 @@ TEST_F(OrdersTest, ATransferThatMovesIsWaitedForButNotForEver) {
   add(7);
   begin(7, 0);
   take();
-  for (double t = now; t < now + 290; t += 20) orders.watch(t, true);
+  for (WallTime t = now; t < now + WallSeconds(290); t += WallSeconds(20)) orders.watch(t, true);
   EXPECT_THAT(take(), IsEmpty());
-  orders.watch(now + 301, true);
+  orders.watch(now + WallSeconds(301), true);
   EXPECT_EQ(take().size(), 1U);
 }
 
@@ -343,7 +348,7 @@ TEST_F(OrdersTest, NoticesCannotLieInTheFuture) {
   orders.received(7, 1, now);
   begin(7, 1);
   take();
-  now = 104;
+  now = at(104);
   began(7, 1, -1e6);
   EXPECT_THAT(take(), ElementsAre("71 started 104"));
   begin(7, 2);
