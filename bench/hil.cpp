@@ -25,9 +25,9 @@
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/listener.hpp"
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/setup.hpp"
 #include "sim/run/open_engine.hpp"
 #include "sim/world/world.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::bench {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "hil/testbed/inventory.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::cli {
 namespace {

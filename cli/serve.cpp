@@ -5,7 +5,7 @@
 
 #include "base/diagnostics.hpp"
 #include "cli/signals.hpp"
-#include "hil/testbed/address.hpp"
+#include "testbed/address.hpp"
 
 namespace convoy::cli {
 namespace {

@@ -13,9 +13,9 @@
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "hil/protocol/listener.hpp"
-#include "hil/testbed/inventory.hpp"
-#include "hil/testbed/setup.hpp"
 #include "platforms/catalogue.hpp"
+#include "testbed/inventory.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::cli {
 namespace {

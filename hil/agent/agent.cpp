@@ -18,7 +18,7 @@
 #include "hil/agent/trainer.hpp"
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/sensors/sensors.hpp"
+#include "sensors/sensors.hpp"
 
 namespace convoy::hil {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/table_reader.hpp"
 #include "base/value.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 
 namespace convoy::hil {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/address.hpp"
+#include "testbed/address.hpp"
 
 namespace convoy::hil {
 

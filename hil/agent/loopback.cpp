@@ -25,7 +25,7 @@
 #include "hil/agent/agent.hpp"
 #include "hil/protocol/listener.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::hil {
 namespace {

@@ -21,12 +21,12 @@
 #include "engine/api/profile.hpp"
 #include "engine/api/setup.hpp"
 #include "hil/agent/loopback.hpp"
-#include "hil/sensors/board.hpp"
-#include "hil/sensors/sensors.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/profiled.hpp"
 #include "platforms/roofline.hpp"
 #include "platforms/self_test_report.hpp"
+#include "sensors/board.hpp"
+#include "sensors/sensors.hpp"
 
 namespace convoy::hil {
 namespace {

@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "hil/testbed/inventory.hpp"
 #include "sim/run/participants.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 

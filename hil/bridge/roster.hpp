@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "hil/testbed/inventory.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 

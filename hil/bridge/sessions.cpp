@@ -4,7 +4,7 @@
 
 #include "base/files.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/testbed/files.hpp"
+#include "testbed/files.hpp"
 
 namespace convoy::hil {
 namespace {

@@ -15,7 +15,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 
 namespace convoy::hil {
 namespace {

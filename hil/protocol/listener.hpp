@@ -13,7 +13,7 @@
 #include <string>
 
 #include "hil/protocol/connection.hpp"
-#include "hil/testbed/inventory.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "hil/testbed/identity.hpp"
+#include "testbed/identity.hpp"
 
 namespace convoy::hil {
 

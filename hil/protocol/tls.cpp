@@ -5,8 +5,8 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/diagnostics.hpp"
-#include "hil/testbed/certificates.hpp"
-#include "hil/testbed/files.hpp"
+#include "testbed/certificates.hpp"
+#include "testbed/files.hpp"
 
 namespace convoy::hil {
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "hil/testbed/identity.hpp"
+#include "testbed/identity.hpp"
 
 namespace convoy::hil {
 

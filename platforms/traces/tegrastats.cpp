@@ -1,4 +1,4 @@
-#include "hil/sensors/tegrastats.hpp"
+#include "sensors/tegrastats.hpp"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "hil/protocol/listener.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 #include "tests/fuzz/peer_script.hpp"
 
 namespace {

@@ -16,7 +16,7 @@
 #include "platforms/catalogue.hpp"
 #include "platforms/self_test_report.hpp"
 #include "platforms/validation.hpp"
-#include "tests/hil/sensors/machine.hpp"
+#include "tests/sensors/machine.hpp"
 #include "tests/support/programs.hpp"
 
 namespace convoy::hil {

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/setup.hpp"
 #include "tests/hil/protocol/support.hpp"
 #include "tests/support/files.hpp"
 

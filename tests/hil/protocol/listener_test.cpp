@@ -15,11 +15,11 @@
 #include <utility>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/certificates.hpp"
-#include "hil/testbed/revocation.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/certificates.hpp"
+#include "testbed/revocation.hpp"
+#include "testbed/setup.hpp"
 #include "tests/hil/protocol/support.hpp"
-#include "tests/hil/testbed/support.hpp"
+#include "tests/testbed/support.hpp"
 
 namespace convoy::hil {
 namespace {
