@@ -72,11 +72,11 @@ Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
   Ends ends{std::make_unique<Stream>(std::move(near), server),
             std::make_unique<Stream>(std::move(far), client)};
   int done = 0;
-  ends.near->handshake(hil::Role::coordinator, [&](const std::string& why) {
+  ends.near->handshake(testbed::Role::coordinator, [&](const std::string& why) {
     if (!why.empty()) throw std::runtime_error(why);
     ++done;
   });
-  ends.far->handshake(hil::Role::node, [&](const std::string& why) {
+  ends.far->handshake(testbed::Role::node, [&](const std::string& why) {
     if (!why.empty()) throw std::runtime_error(why);
     ++done;
   });
@@ -308,7 +308,7 @@ void assignments() {
   input.brief.batch = 4;
   input.received = engine->initial();
 
-  hil::Inventory inventory;
+  testbed::Inventory inventory;
   inventory.listen = {"127.0.0.1", 17'731};
   inventory.insecure = true;
   hil::AgentConfig config;
@@ -410,20 +410,20 @@ int main() {
   using namespace convoy;
   const auto folder =
       std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
-  hil::InitRequest request;
+  testbed::InitRequest request;
   request.folder = folder;
   request.nodes = {{"a", ""}};
   request.listen = {"127.0.0.1", 7700};
-  hil::init_testbed(request);
+  testbed::init_testbed(request);
   const auto server =
       hil::tls_context({folder / "coordinator/certificate.pem", folder / "coordinator/key.pem",
                         folder / "authority/certificate.pem", folder / "authority/crl.pem"},
-                       hil::Role::coordinator);
+                       testbed::Role::coordinator);
   const auto client = hil::tls_context({folder / "nodes/a/certificate.pem",
                                         folder / "nodes/a/key.pem",
                                         folder / "nodes/a/authority.pem",
                                         {}},
-                                       hil::Role::node);
+                                       testbed::Role::node);
   bench::speed("TCP", nullptr, nullptr);
   bench::speed("TLS 1.3", server, client);
   bench::clock_while_blocked();

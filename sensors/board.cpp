@@ -16,7 +16,7 @@
 #include "base/text.hpp"
 #include "sensors/kernel_files.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 namespace fs = std::filesystem;
@@ -238,4 +238,4 @@ std::string catalogue_mode(const std::string& power_mode, const std::vector<std:
   return "";
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

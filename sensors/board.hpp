@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 // A clock or a number of cores, and the file that says it.
 struct BoardFigure {
@@ -45,4 +45,4 @@ struct Board {
 [[nodiscard]] std::string catalogue_mode(const std::string& power_mode,
                                          const std::vector<std::string>& known);
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -7,7 +7,7 @@
 #include "sensors/jetson_names.hpp"
 #include "sensors/kernel_files.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 namespace fs = std::filesystem;
@@ -136,4 +136,4 @@ std::optional<double> PowerSensor::read_w() const {
   return std::max(sum, 0.0);
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -19,7 +19,7 @@
 
 #include "sensors/meters.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 // One rail. Its power is `power` times its unit, or, where there is no such file, voltage x
 // current.
@@ -52,4 +52,4 @@ class PowerSensor {
   Found found_;
 };
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

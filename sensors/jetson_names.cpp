@@ -4,7 +4,7 @@
 #include <array>
 #include <cctype>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 struct Total {
@@ -100,4 +100,4 @@ std::optional<double> chip_temperature(std::span<const NamedValue> zones_c) {
   return junction ? junction : chip;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 struct NamedValue {
   std::string name;
@@ -46,4 +46,4 @@ enum class ZoneKind {
 // sensor gives when it is off (-256 C, -40 C) are left out. Nothing where none is left.
 [[nodiscard]] std::optional<double> chip_temperature(std::span<const NamedValue> zones_c);
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

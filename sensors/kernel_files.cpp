@@ -8,7 +8,7 @@
 #include <charconv>
 #include <system_error>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 namespace fs = std::filesystem;
@@ -90,4 +90,4 @@ bool take(std::string_view& text, std::string_view beginning) {
   return true;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

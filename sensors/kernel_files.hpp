@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 // No more than the first `most` bytes of a file. Nothing where it cannot be opened or read: the
 // files of sensors that are switched off can be opened and then give EAGAIN or ENODATA.
@@ -35,4 +35,4 @@ namespace convoy::hil {
 // Takes `beginning` off the front of `text`; false where it does not stand there.
 bool take(std::string_view& text, std::string_view beginning);
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -8,7 +8,7 @@
 #include "sensors/jetson_names.hpp"
 #include "sensors/kernel_files.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 namespace fs = std::filesystem;
@@ -156,4 +156,4 @@ std::optional<Memory> MemoryMeter::read() const {
   return Memory{std::max(*total - *available, 0.0), *total};
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 // Where a quantity is read, or why it is not: one of the two is "".
 struct Found {
@@ -84,4 +84,4 @@ class MemoryMeter {
   Found found_;
 };
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -11,7 +11,7 @@
 #include "sensors/meters.hpp"
 #include "sensors/tegrastats_process.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 void check(const SensorOptions& options) {
@@ -190,4 +190,4 @@ std::vector<SensorSource> Sensors::sources() const { return impl_->sources(); }
 
 std::vector<std::string> Sensors::missing() const { return impl_->missing(); }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -26,7 +26,7 @@
 #include <string>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 // A quantity without a sensor, or whose sensor gives nothing at the moment, is absent.
 struct SensorReading {
@@ -78,4 +78,4 @@ class Sensors {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

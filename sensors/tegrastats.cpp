@@ -6,7 +6,7 @@
 
 #include "sensors/kernel_files.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 constexpr std::string_view blanks = " \t\r\n";
@@ -165,4 +165,4 @@ std::optional<TegrastatsLine> parse_tegrastats(std::string_view line) {
   return parsed;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

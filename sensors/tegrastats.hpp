@@ -21,7 +21,7 @@
 
 #include "sensors/jetson_names.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 struct TegrastatsLine {
   std::optional<double> ram_used_bytes;
@@ -47,4 +47,4 @@ struct TegrastatsLine {
 // field is known. Throws nothing but std::bad_alloc.
 [[nodiscard]] std::optional<TegrastatsLine> parse_tegrastats(std::string_view line);
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

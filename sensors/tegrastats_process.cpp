@@ -15,7 +15,7 @@
 #include <thread>
 #include <utility>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 constexpr std::size_t longest_line = 65536;  // some 20 times what any release prints
@@ -234,4 +234,4 @@ std::string TegrastatsProcess::problem() const { return impl_->problem(); }
 
 pid_t TegrastatsProcess::pid() const { return impl_->pid(); }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

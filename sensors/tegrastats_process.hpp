@@ -16,7 +16,7 @@
 
 #include "sensors/tegrastats.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 class TegrastatsProcess {
  private:
@@ -54,4 +54,4 @@ class TegrastatsProcess {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <memory>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using Bytes = std::vector<unsigned char>;
@@ -157,4 +157,4 @@ std::vector<std::string> local_addresses() {
   return v4;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 struct Endpoint {
   std::string host;  // an address without brackets, or a host name
@@ -39,4 +39,4 @@ struct Endpoint {
 // then its name. Neither loopback nor link-local addresses; empty where there is nothing.
 [[nodiscard]] std::vector<std::string> local_addresses();
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -10,7 +10,7 @@
 #include "testbed/address.hpp"
 #include "testbed/revocation.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using std::filesystem::path;
@@ -266,4 +266,4 @@ std::string date_of(Time time) {
   return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

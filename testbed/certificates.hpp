@@ -21,7 +21,7 @@
 #include "testbed/names.hpp"
 #include "testbed/openssl.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 // Seconds, since a certificate's dates reach up to the year 9999, where the clock's own nanoseconds
 // overflow.
@@ -79,4 +79,4 @@ std::string issue(const Authority& authority, const CertificateRequest& request,
 // The date in UTC, "2031-05-17".
 [[nodiscard]] std::string date_of(Time time);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -11,7 +11,7 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 // A file descriptor that is closed with the object.
@@ -124,4 +124,4 @@ std::string read_key_file(const path& file) {
   return read_from(descriptor.get(), file, longest_key);
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 enum class Existing { keep, replace };
 
@@ -39,4 +39,4 @@ void check_key_file(const std::filesystem::path& file);
 // is read. Whoever calls this wipes the text after use.
 [[nodiscard]] std::string read_key_file(const std::filesystem::path& file);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

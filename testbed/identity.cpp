@@ -5,7 +5,7 @@
 #include "testbed/names.hpp"
 #include "testbed/openssl.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 constexpr std::string_view coordinator_uri = "convoy:coordinator";
@@ -82,4 +82,4 @@ IdentityCheck peer_identity(X509* certificate) {
   return {.identity = PeerIdentity{*name, role}, .refusal = ""};
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

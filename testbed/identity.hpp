@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 enum class Role { coordinator, node };
 
@@ -35,4 +35,4 @@ struct IdentityCheck {
 // Not const: OpenSSL keeps what it has worked out in the certificate (under a lock of its own).
 [[nodiscard]] IdentityCheck peer_identity(X509* certificate);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -8,7 +8,7 @@
 #include "base/value.hpp"
 #include "testbed/names.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using base::TableReader;
@@ -246,4 +246,4 @@ std::optional<std::string> without_node(const std::string& text, std::string_vie
   return std::nullopt;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -26,7 +26,7 @@
 #include "base/diagnostics.hpp"
 #include "testbed/address.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 struct InventoryNode {
   std::string name;    // clean, see names.hpp; what its certificate says
@@ -72,4 +72,4 @@ struct Inventory {
 [[nodiscard]] std::optional<std::string> without_node(const std::string& text,
                                                       std::string_view name);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

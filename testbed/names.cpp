@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 // Not std::isalnum: what is a letter must not depend on the locale.
@@ -37,4 +37,4 @@ std::string clean_for_log(std::string_view text) {
   return whole ? clean : clean.append(cut);
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 constexpr std::size_t longest_name = 64;  // what a certificate's common name may hold
 
@@ -24,4 +24,4 @@ constexpr std::string_view coordinator_name = "coordinator";
 // characters among them, become '?'. What was cut off is marked by "..." within the 200.
 [[nodiscard]] std::string clean_for_log(std::string_view text);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

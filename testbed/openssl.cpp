@@ -7,7 +7,7 @@
 #include <array>
 #include <stdexcept>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 void openssl_failure() {
   std::string text;
@@ -33,4 +33,4 @@ std::string_view content_of(BIO* memory) {
   return {buffer->data, buffer->length};
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

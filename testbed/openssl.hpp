@@ -15,7 +15,7 @@
 #include <memory>
 #include <string>
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 struct Release {
   void operator()(X509* x) const { X509_free(x); }
@@ -65,4 +65,4 @@ class QuietErrors {
 // What was written to a memory BIO.
 [[nodiscard]] std::string_view content_of(BIO* memory);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

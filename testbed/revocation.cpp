@@ -10,7 +10,7 @@
 #include "base/folder_lock.hpp"
 #include "base/text.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using std::filesystem::path;
@@ -179,4 +179,4 @@ int revoke(const path& authority_folder, const std::string& name) {
   return revoked;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -10,7 +10,7 @@
 
 #include "testbed/certificates.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 // Of make_authority.
 void write_first_revocation_list(const Authority& authority);
@@ -33,4 +33,4 @@ struct IssuedCertificate {
 // since that would bring back all that was revoked.
 int revoke(const std::filesystem::path& authority_folder, const std::string& name);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

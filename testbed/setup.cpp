@@ -10,7 +10,7 @@
 #include "testbed/certificates.hpp"
 #include "testbed/revocation.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using base::UserError;
@@ -344,4 +344,4 @@ SetupResult revoke_node(const path& folder, const std::string& name) {
   return result;
 }
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -17,7 +17,7 @@
 #include "testbed/address.hpp"
 #include "testbed/inventory.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 
 constexpr int default_days = 730;
 
@@ -59,4 +59,4 @@ SetupResult add_node(const std::filesystem::path& folder, const InventoryNode& n
 // list of what is revoked.
 SetupResult revoke_node(const std::filesystem::path& folder, const std::string& name);
 
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -12,7 +12,7 @@
 namespace convoy::hil {
 
 struct AgentConfig {
-  Endpoint connect;
+  testbed::Endpoint connect;
   std::string name;
   std::string type;  // of device, as in the catalogue; may be empty
   bool insecure = false;

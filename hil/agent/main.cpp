@@ -184,7 +184,7 @@ int main(int argc, char** argv) {
     hil::AgentConfig config;
     if (!file.empty()) config = hil::read_agent_config(file);
     if (!connect.empty()) {
-      const auto endpoint = hil::parse_endpoint(connect);
+      const auto endpoint = testbed::parse_endpoint(connect);
       if (!endpoint) throw base::UserError("--connect: expected HOST:PORT");
       config.connect = *endpoint;
     }

@@ -22,7 +22,7 @@
 namespace convoy::hil {
 
 struct BridgeOptions {
-  Inventory inventory;
+  testbed::Inventory inventory;
   std::filesystem::path folder;  // of the run's store: updates and sessions; empty: none are kept
   bool resume = false;           // an interrupted run is gone on with: its sessions hold
   // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.

@@ -30,7 +30,8 @@ Sessions read_sessions(const std::filesystem::path& folder) {
 
 void write_sessions(const std::filesystem::path& folder, const Sessions& sessions) {
   const nlohmann::json json = {{"run", sessions.run}, {"sessions", sessions.ids}};
-  write_file(folder / file_name, json.dump(), private_file, Existing::replace);
+  testbed::write_file(folder / file_name, json.dump(), testbed::private_file,
+                      testbed::Existing::replace);
 }
 
 }  // namespace convoy::hil

@@ -8,7 +8,7 @@
 #include "platforms/catalogue.hpp"
 #include "tests/sensors/machine.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 using testing::ElementsAre;
@@ -125,4 +125,4 @@ TEST(PowerModes, AreTheCataloguesWhateverTheyAreCalled) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

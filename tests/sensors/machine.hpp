@@ -14,7 +14,7 @@
 #include "sensors/sensors.hpp"
 #include "tests/support/files.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 
 inline const std::string i2c = "sys/bus/i2c/drivers/";
 inline const std::string thermal = "sys/class/thermal/";
@@ -101,4 +101,4 @@ inline bool soon(const std::function<bool()>& is_true) {
 
 inline bool is_alive(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
 
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -9,7 +9,7 @@
 #include "sensors/jetson_names.hpp"
 #include "tests/sensors/machine.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 using std::chrono::milliseconds;
@@ -247,4 +247,4 @@ TEST(Sensors, OptionsThatAreWrong) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -11,7 +11,7 @@
 #include "sensors/sensors.hpp"
 #include "tests/sensors/machine.hpp"
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 using std::chrono::milliseconds;
@@ -175,4 +175,4 @@ TEST(SensorsWithTegrastats, ManyThreads) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

@@ -8,7 +8,7 @@
 #include <random>
 #include <string>
 
-namespace convoy::hil {
+namespace convoy::sensors {
 namespace {
 
 constexpr double mebibyte = 1024.0 * 1024.0;
@@ -320,4 +320,4 @@ TEST(Tegrastats, RealLog) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::sensors

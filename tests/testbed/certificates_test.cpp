@@ -25,7 +25,7 @@
 #include "testbed/revocation.hpp"
 #include "tests/testbed/support.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using std::chrono::hours;
@@ -508,4 +508,4 @@ TEST_F(Files, AFolderIsChangedByOneCommandAtATime) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

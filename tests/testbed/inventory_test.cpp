@@ -5,7 +5,7 @@
 #include "testbed/names.hpp"
 #include "tests/testbed/support.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 class Inventories : public testing::Test {
@@ -205,4 +205,4 @@ TEST(Endpoints, AreReadStrictly) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

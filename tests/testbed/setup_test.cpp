@@ -12,7 +12,7 @@
 #include "testbed/revocation.hpp"
 #include "tests/testbed/support.hpp"
 
-namespace convoy::hil {
+namespace convoy::testbed {
 namespace {
 
 using std::filesystem::path;
@@ -231,4 +231,4 @@ TEST_F(Testbed, TheOpensslToolAgrees) {
 }
 
 }  // namespace
-}  // namespace convoy::hil
+}  // namespace convoy::testbed

@@ -5,7 +5,7 @@
 
 #include "testbed/certificates.hpp"
 
-namespace convoy::hil::test {
+namespace convoy::testbed::test {
 
 int verify(X509& certificate, const std::filesystem::path& authority, const char* purpose) {
   const Owned<X509> root = read_certificate(authority / "certificate.pem");
@@ -35,4 +35,4 @@ long number_of(const X509_CRL& list) {
   return ASN1_INTEGER_get(number.get());
 }
 
-}  // namespace convoy::hil::test
+}  // namespace convoy::testbed::test

@@ -11,7 +11,7 @@
 #include "testbed/openssl.hpp"
 #include "tests/support/files.hpp"
 
-namespace convoy::hil::test {
+namespace convoy::testbed::test {
 
 using convoy::test::TemporaryFolder;
 
@@ -22,7 +22,7 @@ int verify(X509& certificate, const std::filesystem::path& authority, const char
 Owned<X509_CRL> read_list(const std::filesystem::path& authority);
 long number_of(const X509_CRL& list);
 
-}  // namespace convoy::hil::test
+}  // namespace convoy::testbed::test
 
 // The statement throws a UserError whose text holds `part`.
 #define EXPECT_USER_ERROR(statement, part)                                              \
