@@ -39,6 +39,41 @@ std::string what_was_achieved(const Trace& trace) {
   return text;
 }
 
+// Rates, bit/s, averaged over the rows of each second.
+class RatesBySecond {
+ public:
+  void add(double moment, double down, double up) {
+    if (seconds_.empty() || moment > seconds_.back().moment) seconds_.push_back({moment});
+    Sums& s = seconds_.back();
+    s.down += down;
+    s.up += up;
+    ++s.rows;
+  }
+  [[nodiscard]] std::size_t count() const { return seconds_.size(); }
+  // There must be one.
+  void put_into(Trace& trace) const {
+    for (const Sums& s : seconds_) {
+      trace.time.push_back(s.moment);
+      trace.of(Column::down_bps).push_back(s.down / s.rows);
+      trace.of(Column::up_bps).push_back(s.up / s.rows);
+    }
+    // The last row is of a second, too.
+    trace.time.push_back(trace.time.back() + 1);
+    for (const Column c : {Column::down_bps, Column::up_bps}) {
+      trace.of(c).push_back(trace.of(c).back());
+    }
+  }
+
+ private:
+  struct Sums {
+    double moment;
+    double down = 0;
+    double up = 0;
+    int rows = 0;
+  };
+  std::vector<Sums> seconds_;
+};
+
 }  // namespace
 
 Trace import_mahimahi(std::string_view text, const std::string& file, Column direction,
@@ -107,13 +142,7 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   if (time < 0 || down < 0 || up < 0) {
     throw base::UserError(file + ": a heading with Timestamp, DL_bitrate and UL_bitrate is needed");
   }
-  struct Sums {
-    double moment;
-    double down = 0;
-    double up = 0;
-    int rows = 0;
-  };
-  std::vector<Sums> seconds;
+  RatesBySecond seconds;
   std::int64_t rows = 0;
   std::int64_t missing = 0;
   RunningClock clock;
@@ -132,15 +161,11 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
     if (const auto wrong = out_of_range(Column::up_bps, u)) csv.fail(up, *wrong);
     const double moment = clock.next(*stamp, csv.line());
     ++rows;
-    if (!both) {
+    if (both) {
+      seconds.add(moment, d, u);
+    } else {
       ++missing;
-      return;
     }
-    if (seconds.empty() || moment > seconds.back().moment) seconds.push_back({moment});
-    Sums& s = seconds.back();
-    s.down += d;
-    s.up += u;
-    ++s.rows;
   };
   for (bool more = true; more;) {
     try {
@@ -153,18 +178,9 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   Trace trace;
   trace.name = file;
   torn.settle(static_cast<std::size_t>(rows), trace.remarks);
-  if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
-  for (const Sums& s : seconds) {
-    trace.time.push_back(s.moment);
-    trace.of(Column::down_bps).push_back(s.down / s.rows);
-    trace.of(Column::up_bps).push_back(s.up / s.rows);
-  }
-  // The last row is of a second, too.
-  trace.time.push_back(trace.time.back() + 1);
-  for (const Column c : {Column::down_bps, Column::up_bps}) {
-    trace.of(c).push_back(trace.of(c).back());
-  }
-  const auto shared = rows - missing - static_cast<std::int64_t>(seconds.size());
+  if (seconds.count() == 0) throw base::UserError(file + ": has no row with both bitrates");
+  seconds.put_into(trace);
+  const auto shared = rows - missing - static_cast<std::int64_t>(seconds.count());
   if (shared > 0)
     trace.remarks.push_back(fmt::format("{} row(s) share a second with another: averaged", shared));
   if (missing > 0)
