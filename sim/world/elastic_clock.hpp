@@ -136,6 +136,16 @@ class ElasticClock {
     std::string detail;
   };
 
+  struct Outlook {
+    double limit = never;  // virtual time may not pass it
+    bool moves = false;    // the limit does, with wall time
+    double first = never;  // when the first thing comes whose time is known
+    bool outside = false;  // something has come from outside
+    bool awaited = false;  // something that is held has not come yet
+  };
+  // What is real, at this moment. What came too late for its instant gets another one.
+  Outlook outlook(double now, double wall_now);
+
   [[nodiscard]] double virtual_at(double wall_stamp) const;  // paced
   [[nodiscard]] double bound(const Entry& e, double wall_now) const;
   [[nodiscard]] double outside_time(double now) const;
