@@ -126,25 +126,10 @@ int test_itself(const convoy::hil::AgentConfig& config, const std::string& file,
 }
 
 struct Arguments {
-  std::string file;
-  std::string connect;
-  std::string name;
-  std::string data;
-  std::string state;
-  std::string device;
-  std::string type;
-  std::string certificate;
-  std::string key;
-  std::string authority;
-  double memory = 0;
-  double retry = 0;
-  bool own_data = false;
-  bool insecure = false;
-  bool profile = false;
-  bool quick = false;
-  bool self_test = false;
-  bool overwrite = false;
-  std::string output;
+  std::string file, connect, name, data, state, device, type, certificate, key, authority, output;
+  double memory = 0, retry = 0;
+  bool own_data = false, insecure = false;
+  bool profile = false, quick = false, self_test = false, overwrite = false;
 };
 
 void add_options(CLI::App& app, Arguments& given) {

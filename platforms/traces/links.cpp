@@ -39,40 +39,27 @@ std::string what_was_achieved(const Trace& trace) {
   return text;
 }
 
-// Rates, bit/s, averaged over the rows of each second.
-class RatesBySecond {
- public:
-  void add(double moment, double down, double up) {
-    if (seconds_.empty() || moment > seconds_.back().moment) seconds_.push_back({moment});
-    Sums& s = seconds_.back();
-    s.down += down;
-    s.up += up;
-    ++s.rows;
-  }
-  [[nodiscard]] std::size_t count() const { return seconds_.size(); }
-  // There must be one.
-  void put_into(Trace& trace) const {
-    for (const Sums& s : seconds_) {
-      trace.time.push_back(s.moment);
-      trace.of(Column::down_bps).push_back(s.down / s.rows);
-      trace.of(Column::up_bps).push_back(s.up / s.rows);
-    }
-    // The last row is of a second, too.
-    trace.time.push_back(trace.time.back() + 1);
-    for (const Column c : {Column::down_bps, Column::up_bps}) {
-      trace.of(c).push_back(trace.of(c).back());
-    }
-  }
-
- private:
-  struct Sums {
-    double moment;
-    double down = 0;
-    double up = 0;
-    int rows = 0;
-  };
-  std::vector<Sums> seconds_;
+// Of the rows of one second.
+struct Sums {
+  double moment;
+  double down = 0;
+  double up = 0;
+  int rows = 0;
 };
+
+// Their averages, one second after another; there must be one.
+void put_averages(const std::vector<Sums>& seconds, Trace& trace) {
+  for (const Sums& s : seconds) {
+    trace.time.push_back(s.moment);
+    trace.of(Column::down_bps).push_back(s.down / s.rows);
+    trace.of(Column::up_bps).push_back(s.up / s.rows);
+  }
+  // The last row is of a second, too.
+  trace.time.push_back(trace.time.back() + 1);
+  for (const Column c : {Column::down_bps, Column::up_bps}) {
+    trace.of(c).push_back(trace.of(c).back());
+  }
+}
 
 }  // namespace
 
@@ -142,7 +129,7 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   if (time < 0 || down < 0 || up < 0) {
     throw base::UserError(file + ": a heading with Timestamp, DL_bitrate and UL_bitrate is needed");
   }
-  RatesBySecond seconds;
+  std::vector<Sums> seconds;
   std::int64_t rows = 0;
   std::int64_t missing = 0;
   RunningClock clock;
@@ -161,11 +148,15 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
     if (const auto wrong = out_of_range(Column::up_bps, u)) csv.fail(up, *wrong);
     const double moment = clock.next(*stamp, csv.line());
     ++rows;
-    if (both) {
-      seconds.add(moment, d, u);
-    } else {
+    if (!both) {
       ++missing;
+      return;
     }
+    if (seconds.empty() || moment > seconds.back().moment) seconds.push_back({moment});
+    Sums& s = seconds.back();
+    s.down += d;
+    s.up += u;
+    ++s.rows;
   };
   for (bool more = true; more;) {
     try {
@@ -178,9 +169,9 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   Trace trace;
   trace.name = file;
   torn.settle(static_cast<std::size_t>(rows), trace.remarks);
-  if (seconds.count() == 0) throw base::UserError(file + ": has no row with both bitrates");
-  seconds.put_into(trace);
-  const auto shared = rows - missing - static_cast<std::int64_t>(seconds.count());
+  if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
+  put_averages(seconds, trace);
+  const auto shared = rows - missing - static_cast<std::int64_t>(seconds.size());
   if (shared > 0)
     trace.remarks.push_back(fmt::format("{} row(s) share a second with another: averaged", shared));
   if (missing > 0)
