@@ -206,11 +206,11 @@ TEST_F(Certificates, NobodyIsAskedForThePasswordOfAnEncryptedKey) {
   if (child == 0) {
     int status = 1;
     try {
-      tls_context({.certificate = place / "certificate.pem",
-                   .key = place / "key.pem",
-                   .authority = authority_.folder / "certificate.pem",
-                   .revoked = {}},
-                  Role::node);
+      hil::tls_context({.certificate = place / "certificate.pem",
+                        .key = place / "key.pem",
+                        .authority = authority_.folder / "certificate.pem",
+                        .revoked = {}},
+                       Role::node);
     } catch (const base::UserError& e) {
       status = std::string(e.what()).find("not encrypted") != std::string::npos ? 0 : 2;
     }
