@@ -16,42 +16,36 @@ using platforms::Trace;
 
 namespace {
 
-Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder,
-                 const std::string& node) {
-  constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
-  SQLite::Statement find(database, "SELECT id FROM node WHERE name = ?");
-  find.bind(1, node);
-  if (!find.executeStep()) {
-    throw base::UserError(fmt::format("{}: has no node \"{}\"; give --node NAME", folder.string(),
-                                      base::printable(node)));
-  }
-  const std::int64_t id = find.getColumn(0).getInt64();
-  // By time: what is known then; the later of two rows of one moment counts.
-  std::map<double, std::array<double, platforms::trace_columns>> rows;
-  const auto put = [&](double time, Column column, double value) {
-    auto& row = rows.try_emplace(time,
-                                 [&] {
-                                   std::array<double, platforms::trace_columns> empty{};
-                                   empty.fill(nothing);
-                                   return empty;
-                                 }())
-                    .first->second;
-    row.at(static_cast<std::size_t>(column)) = value;
-  };
+// What is known at a moment, by column; NaN: nothing.
+struct Known {
+  Known() { values.fill(std::numeric_limits<double>::quiet_NaN()); }
+  std::array<double, platforms::trace_columns> values{};
+};
+using Moments = std::map<double, Known>;  // by time, s
+
+// The later of two rows of one moment counts.
+void put(Moments& rows, double time, Column column, double value) {
+  rows[time].values.at(static_cast<std::size_t>(column)) = value;
+}
+
+void read_presence(SQLite::Database& database, std::int64_t node, Moments& rows) {
   SQLite::Statement changes(database,
                             "SELECT time_s, kind FROM journal WHERE node = ? AND kind IN "
                             "('node_lost', 'node_joined') ORDER BY sequence");
-  changes.bind(1, id);
+  changes.bind(1, node);
   while (changes.executeStep()) {
     const bool there = changes.getColumn(1).getString() == "node_joined";
     const double time = changes.getColumn(0).getDouble();
-    if (rows.empty() && time > 0) put(0, Column::available, there ? 0 : 1);
-    put(time, Column::available, there ? 1 : 0);
+    if (rows.empty() && time > 0) put(rows, 0, Column::available, there ? 0 : 1);
+    put(rows, time, Column::available, there ? 1 : 0);
   }
+}
+
+void read_sensors(SQLite::Database& database, std::int64_t node, Moments& rows) {
   SQLite::Statement readings(database,
                              "SELECT time_s, power_w, temperature_c, memory_total_bytes - "
                              "memory_used_bytes FROM reading WHERE node = ? ORDER BY rowid");
-  readings.bind(1, id);
+  readings.bind(1, node);
   while (readings.executeStep()) {
     const double time = readings.getColumn(0).getDouble();
     int i = 1;
@@ -59,10 +53,24 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
          {Column::power_w, Column::temperature_c, Column::memory_free_bytes}) {
       const auto value = readings.getColumn(i++);
       if (!value.isNull() && !platforms::out_of_range(column, value.getDouble())) {
-        put(time, column, value.getDouble());
+        put(rows, time, column, value.getDouble());
       }
     }
   }
+}
+
+Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder,
+                 const std::string& node) {
+  SQLite::Statement find(database, "SELECT id FROM node WHERE name = ?");
+  find.bind(1, node);
+  if (!find.executeStep()) {
+    throw base::UserError(fmt::format("{}: has no node \"{}\"; give --node NAME", folder.string(),
+                                      base::printable(node)));
+  }
+  const std::int64_t id = find.getColumn(0).getInt64();
+  Moments rows;
+  read_presence(database, id, rows);
+  read_sensors(database, id, rows);
   if (rows.empty()) {
     throw base::UserError(fmt::format(
         "{}: has nothing of node {} that a trace could hold: no sensor was read, and it was there "
@@ -71,11 +79,12 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
   }
   Trace trace;
   trace.name = fmt::format("run:{}, node {}", folder.string(), node);
-  for (const auto& [time, row] : rows) {
+  for (const auto& [time, known] : rows) {
     trace.time.push_back(time);
-    for (std::size_t c = 0; c < row.size(); ++c) {
+    for (std::size_t c = 0; c < known.values.size(); ++c) {
       auto& column = trace.values.at(c);
-      column.push_back(std::isnan(row.at(c)) && !column.empty() ? column.back() : row.at(c));
+      const double value = known.values.at(c);
+      column.push_back(std::isnan(value) && !column.empty() ? column.back() : value);
     }
   }
   // As a file of it would be read: columns without a value are none, the first value holds before.

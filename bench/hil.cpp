@@ -25,9 +25,9 @@
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/listener.hpp"
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/setup.hpp"
 #include "sim/run/open_engine.hpp"
 #include "sim/world/world.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::bench {
 namespace {
@@ -72,11 +72,11 @@ Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
   Ends ends{std::make_unique<Stream>(std::move(near), server),
             std::make_unique<Stream>(std::move(far), client)};
   int done = 0;
-  ends.near->handshake(hil::Role::coordinator, [&](const std::string& why) {
+  ends.near->handshake(testbed::Role::coordinator, [&](const std::string& why) {
     if (!why.empty()) throw std::runtime_error(why);
     ++done;
   });
-  ends.far->handshake(hil::Role::node, [&](const std::string& why) {
+  ends.far->handshake(testbed::Role::node, [&](const std::string& why) {
     if (!why.empty()) throw std::runtime_error(why);
     ++done;
   });
@@ -287,110 +287,113 @@ void clock_while_blocked() {
 
 // --- from an assignment to the agent's start ----------------------------------------------------
 
-// A small coordinator in this process and a real agent beside it: a task is assigned, what it
-// starts from is sent, and the time until the agent says that it has begun is counted; the way
-// back is in it.
-void assignments() {
-  const auto folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-hil-{}", ::getpid());
-  std::filesystem::create_directories(folder);
-  const auto file = folder / "scenario.toml";
+// Tasks that are over at once.
+sim::Scenario small_scenario(const std::filesystem::path& file) {
   std::ofstream(file) << "[fleet]\n[[fleet.nodes]]\ndevice = \"jetson-nano\"\n[model]\n"
                          "architecture = \"mlp\"\n[data]\nsamples = 40\ntest_samples = 10\n"
                          "[training]\nlearn = true\nbatch = 4\n[stop]\nrounds = 1\n";
   base::Diagnostics problems;
-  const auto scenario = sim::read_scenario(file.string(), {}, problems);
+  auto scenario = sim::read_scenario(file.string(), {}, problems);
   if (!scenario) throw std::runtime_error(problems.str());
-  const auto schedule = scenario->schedule.make(scenario->setting);
-  const auto engine = sim::open_engine(*scenario, *schedule, "cpu");
-  engine::TaskInput input;
-  input.node = 1;
-  input.brief.batch = 4;
-  input.received = engine->initial();
+  return std::move(*scenario);
+}
 
-  hil::Inventory inventory;
-  inventory.listen = {"127.0.0.1", 17'731};
-  inventory.insecure = true;
-  hil::AgentConfig config;
-  config.connect = inventory.listen;
-  config.name = "bench";
-  config.insecure = true;
-  config.retry_s = 0.1;
-  hil::Agent agent(config, "bench");
-  std::jthread beside([&] { agent.run(); });
+// A small coordinator in this process: a task is assigned to the agent that comes, what it starts
+// from is sent, and the time until the agent says that it has begun is counted; the way back is in
+// it. Then the next one.
+class OneAgentsTasks {
+ public:
+  static constexpr std::size_t tasks = 500;
 
-  constexpr int tasks = 500;
-  std::vector<double> delays;
-  double sent = 0;
-  hil::asio::io_context io(1);
-  std::shared_ptr<Connection> connection;
-  const auto assign = [&] {
-    input.task = static_cast<std::int64_t>(delays.size());
-    engine::Parcel parcel = engine->pack(input);
+  OneAgentsTasks(const sim::Scenario& scenario, const engine::Engine& engine,
+                 engine::TaskInput input, const testbed::Inventory& inventory)
+      : scenario_(scenario),
+        engine_(engine),
+        input_(std::move(input)),
+        listener_(
+            io_, inventory,
+            [this](const std::shared_ptr<Connection>& agent, const hil::wire::HelloT&) {
+              welcome(agent);
+            },
+            [](const std::string&, const std::string&, const std::string& why) {
+              fmt::print("turned away: {}\n", why);
+            }) {}
+
+  void run() { io_.run_for(60s); }
+  // In rising order, s. Throws where the agent did not answer.
+  std::vector<double> delays() {
+    if (delays_.size() < tasks) throw std::runtime_error("the agent did not answer");
+    std::sort(delays_.begin(), delays_.end());
+    return delays_;
+  }
+
+ private:
+  void welcome(const std::shared_ptr<Connection>& agent) {
+    agent_ = agent;
+    agent_->handlers({[this](const hil::wire::Message& m) { hear(m); }, [](const std::string&) {}});
+    hil::wire::WelcomeT welcome;
+    welcome.protocol = hil::protocol_version;
+    welcome.session = "bench";
+    welcome.run = "bench";
+    welcome.node = 1;
+    welcome.heartbeat_ms = 1000;
+    welcome.lost_after_ms = 15000;
+    agent_->send(std::move(welcome));
+    agent_->trust(hil::Limits::agent(), 1s, 15s, false);
+    hil::wire::SetupT setup;
+    setup.toml = engine::to_toml(sim::engine_setup(scenario_));
+    setup.train = scenario_.parts[1].train;
+    setup.data_signature = engine::data_signature(*scenario_.source);
+    agent_->send(std::move(setup));
+  }
+
+  void assign() {
+    input_.task = static_cast<std::int64_t>(delays_.size());
+    engine::Parcel parcel = engine_.pack(input_);
     hil::wire::AssignT order;
-    order.task = input.task;
+    order.task = input_.task;
     order.attempt = 1;
     order.brief = engine::to_text(engine::TaskBrief{.batch = 4});
     hil::wire::BeginT begin;
-    begin.task = input.task;
+    begin.task = input_.task;
     begin.attempt = 1;
     begin.activity = 1;
     begin.work = engine::to_text(engine::Work(engine::Train{}));
-    sent = hil::steady_seconds();
-    connection->send(order);
-    connection->send_parcel(input.task, 1, std::move(parcel));
-    connection->send(begin);
-  };
-  const auto hear = [&](const hil::wire::Message& message) {
+    sent_ = hil::steady_seconds();
+    agent_->send(order);
+    agent_->send_parcel(input_.task, 1, std::move(parcel));
+    agent_->send(begin);
+  }
+
+  void hear(const hil::wire::Message& message) {
     if (message.body_as_Ready() != nullptr) assign();
     if (message.body_as_Began() != nullptr) {
-      delays.push_back(hil::steady_seconds() - sent);
+      delays_.push_back(hil::steady_seconds() - sent_);
     } else if (message.body_as_Ended() != nullptr) {
-      if (delays.size() < tasks) {
+      if (delays_.size() < tasks) {
         assign();
       } else {
-        connection->close("done");
-        io.stop();
+        agent_->close("done");
+        io_.stop();
       }
     }
-  };
-  hil::Listener listener(
-      io, inventory,
-      [&](const std::shared_ptr<Connection>& c, const hil::wire::HelloT&) {
-        connection = c;
-        c->handlers({hear, [](const std::string&) {}});
-        hil::wire::WelcomeT welcome;
-        welcome.protocol = hil::protocol_version;
-        welcome.session = "bench";
-        welcome.run = "bench";
-        welcome.node = 1;
-        welcome.heartbeat_ms = 1000;
-        welcome.lost_after_ms = 15000;
-        c->send(std::move(welcome));
-        c->trust(hil::Limits::agent(), 1s, 15s, false);
-        hil::wire::SetupT setup;
-        setup.toml = engine::to_toml(sim::engine_setup(*scenario));
-        setup.train = scenario->parts[1].train;
-        setup.data_signature = engine::data_signature(*scenario->source);
-        c->send(std::move(setup));
-      },
-      [](const std::string&, const std::string&, const std::string& why) {
-        fmt::print("turned away: {}\n", why);
-      });
-  io.run_for(60s);
-  agent.stop();
-  beside.join();
-  std::filesystem::remove_all(folder);
-  std::sort(delays.begin(), delays.end());
-  if (delays.size() < tasks) throw std::runtime_error("the agent did not answer");
-  report("from Assign to the agent's start, median", 1e3 * delays[tasks / 2], "ms", 0);
-  report("from Assign to the agent's start, 99th percentile", 1e3 * delays[tasks * 99 / 100], "ms",
-         2);
+  }
 
-  // One version for sixteen agents: parcels of the full model share its memory.
+  const sim::Scenario& scenario_;
+  const engine::Engine& engine_;
+  engine::TaskInput input_;
+  std::vector<double> delays_;
+  double sent_ = 0;
+  hil::asio::io_context io_{1};
+  std::shared_ptr<Connection> agent_;
+  hil::Listener listener_;
+};
+
+// One version for sixteen agents: parcels of the full model share its memory.
+void memory_of_sixteen(const engine::Engine& engine, const engine::TaskInput& input) {
   std::vector<engine::Parcel> parcels;
   parcels.reserve(16);
-  for (int i = 0; i < 16; ++i) parcels.push_back(engine->pack(input));
+  for (int i = 0; i < 16; ++i) parcels.push_back(engine.pack(input));
   // But for the lists of what is kept, a thousandth of it, each parcel has tensors of its own.
   double own = 0;
   for (std::size_t p = 0; p < parcels[0].pieces.size(); ++p) {
@@ -403,6 +406,41 @@ void assignments() {
          (total - own + 16 * own) / total, "x", 1.05);
 }
 
+void assignments() {
+  const auto folder =
+      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-hil-{}", ::getpid());
+  std::filesystem::create_directories(folder);
+  const sim::Scenario scenario = small_scenario(folder / "scenario.toml");
+  const auto schedule = scenario.schedule.make(scenario.setting);
+  const auto engine = sim::open_engine(scenario, *schedule, "cpu");
+  engine::TaskInput input;
+  input.node = 1;
+  input.brief.batch = 4;
+  input.received = engine->initial();
+
+  testbed::Inventory inventory;
+  inventory.listen = {"127.0.0.1", 17'731};
+  inventory.insecure = true;
+  hil::AgentConfig config;
+  config.connect = inventory.listen;
+  config.name = "bench";
+  config.insecure = true;
+  config.retry_s = 0.1;
+  hil::Agent agent(config, "bench");
+  std::jthread beside([&] { agent.run(); });
+  OneAgentsTasks coordinator(scenario, *engine, input, inventory);
+  coordinator.run();
+  agent.stop();
+  beside.join();
+  std::filesystem::remove_all(folder);
+  const std::vector<double> delays = coordinator.delays();
+  constexpr std::size_t tasks = OneAgentsTasks::tasks;
+  report("from Assign to the agent's start, median", 1e3 * delays[tasks / 2], "ms", 0);
+  report("from Assign to the agent's start, 99th percentile", 1e3 * delays[tasks * 99 / 100], "ms",
+         2);
+  memory_of_sixteen(*engine, input);
+}
+
 }  // namespace
 }  // namespace convoy::bench
 
@@ -410,20 +448,20 @@ int main() {
   using namespace convoy;
   const auto folder =
       std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
-  hil::InitRequest request;
+  testbed::InitRequest request;
   request.folder = folder;
   request.nodes = {{"a", ""}};
   request.listen = {"127.0.0.1", 7700};
-  hil::init_testbed(request);
+  testbed::init_testbed(request);
   const auto server =
       hil::tls_context({folder / "coordinator/certificate.pem", folder / "coordinator/key.pem",
                         folder / "authority/certificate.pem", folder / "authority/crl.pem"},
-                       hil::Role::coordinator);
+                       testbed::Role::coordinator);
   const auto client = hil::tls_context({folder / "nodes/a/certificate.pem",
                                         folder / "nodes/a/key.pem",
                                         folder / "nodes/a/authority.pem",
                                         {}},
-                                       hil::Role::node);
+                                       testbed::Role::node);
   bench::speed("TCP", nullptr, nullptr);
   bench::speed("TLS 1.3", server, client);
   bench::clock_while_blocked();

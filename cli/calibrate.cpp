@@ -122,27 +122,59 @@ std::string mode_of(const Measurement& row, const Device& device,
                   row.place, base::printable(row.mode), has));
 }
 
-Subject subject_of(const CalibrateArguments& arguments, Measurements measurements) {
+std::vector<Device> chosen_devices(const CalibrateArguments& arguments,
+                                   const Measurements& measurements) {
   if (arguments.devices.size() > 1 && !arguments.rows.empty()) {
     throw base::UserError("--rows goes with one --device");
   }
-  Subject subject;
-  std::vector<std::string> names;  // in the files
+  std::vector<Device> devices;
   for (const std::string& name : arguments.devices) {
-    subject.devices.push_back(device_named(name, measurements));
-    const std::string& own = subject.devices.back().name;
-    const auto same = std::count_if(subject.devices.begin(), subject.devices.end(),
+    devices.push_back(device_named(name, measurements));
+    const std::string& own = devices.back().name;
+    const auto same = std::count_if(devices.begin(), devices.end(),
                                     [&](const Device& d) { return d.name == own; });
     if (same > 1) throw base::UserError("--device: " + own + " is there twice");
-    names.push_back(arguments.rows.empty() ? subject.devices.back().name : arguments.rows);
   }
-  const bool with_clocks = subject.devices.front().chip.has_value();
-  for (const Device& device : subject.devices) {
+  const bool with_clocks = devices.front().chip.has_value();
+  for (const Device& device : devices) {
     if (device.chip.has_value() == with_clocks) continue;
     throw base::UserError("--device: only devices whose files give a [chip] are fitted together");
   }
-  std::set<std::string> others;
+  return devices;
+}
+
+// Enough models in all, and step times of each device.
+void require_enough(const Subject& subject, const std::vector<std::string>& names,
+                    const std::set<std::string>& others, const std::string& files) {
   std::set<std::string> models;
+  std::vector<std::size_t> rows(names.size(), 0);
+  for (std::size_t i = 0; i < subject.rows.size(); ++i) {
+    if (subject.rows[i].metric != Metric::step_time) continue;
+    models.insert(subject.rows[i].model);
+    ++rows[subject.device_of[i]];
+  }
+  constexpr std::size_t fewest = 5;
+  if (models.size() < fewest) {
+    throw base::UserError(fmt::format(
+        "{}: rows of {} models of {} that are known; at least {} are needed{}", files,
+        models.size(), base::list_of(names, "and"), fewest,
+        others.empty() ? ""
+                       : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
+  }
+  const auto none = std::find(rows.begin(), rows.end(), 0U);
+  if (none == rows.end()) return;
+  throw base::UserError(fmt::format("{}: no step times of {}", files,
+                                    names[static_cast<std::size_t>(none - rows.begin())]));
+}
+
+Subject subject_of(const CalibrateArguments& arguments, Measurements measurements) {
+  Subject subject;
+  subject.devices = chosen_devices(arguments, measurements);
+  std::vector<std::string> names;  // in the files
+  for (const Device& device : subject.devices) {
+    names.push_back(arguments.rows.empty() ? device.name : arguments.rows);
+  }
+  std::set<std::string> others;
   for (Measurement& row : measurements.rows) {
     const auto found = std::find(names.begin(), names.end(), row.device);
     if (!row.device.empty() && found == names.end()) {
@@ -159,28 +191,10 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
       throw base::UserError(fmt::format(
           "{}: {} has no half precision in its file (peak_fp16_flops)", row.place, device.name));
     }
-    if (row.metric == Metric::step_time) models.insert(row.model);
     subject.device_of.push_back(which);
     subject.rows.push_back(std::move(row));
   }
-  constexpr std::size_t fewest = 5;
-  if (models.size() < fewest) {
-    throw base::UserError(fmt::format(
-        "{}: rows of {} models of {} that are known; at least {} are needed{}",
-        base::list_of(arguments.files, "and"), models.size(), base::list_of(names, "and"), fewest,
-        others.empty() ? ""
-                       : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
-  }
-  for (std::size_t i = 0; i < subject.devices.size(); ++i) {
-    const auto rows = static_cast<std::size_t>(
-        std::count_if(subject.rows.begin(), subject.rows.end(), [&](const Measurement& row) {
-          const auto at = static_cast<std::size_t>(&row - subject.rows.data());
-          return subject.device_of[at] == i && row.metric == Metric::step_time;
-        }));
-    if (rows > 0) continue;
-    throw base::UserError(
-        fmt::format("{}: no step times of {}", base::list_of(arguments.files, "and"), names[i]));
-  }
+  require_enough(subject, names, others, base::list_of(arguments.files, "and"));
   Measurements used;
   used.rows = subject.rows;
   platforms::require_agreement(used);
@@ -210,6 +224,62 @@ Part part_of(const Subject& subject, Metric metric) {
 
 bool several(const std::vector<std::string>& all) {
   return std::set<std::string>(all.begin(), all.end()).size() > 1;
+}
+
+std::string precision_of(const Measurement& row) {
+  return engine::precision_names().at(static_cast<std::size_t>(row.precision));
+}
+
+// --- how long the devices take ------------------------------------------------------------------
+
+// What was fitted to step times.
+struct Times : Part {
+  std::set<std::string> precisions;
+  Fit fit;
+  LeftOut left_out;
+};
+
+Times fit_times(const Subject& subject) {
+  Times times{part_of(subject, Metric::step_time)};
+  std::vector<Observation> observations;
+  std::vector<std::string> batches;
+  for (std::size_t i = 0; i < times.rows.size(); ++i) {
+    const Measurement& row = *times.rows[i];
+    observations.push_back(platforms::observed(row, times.machines[i]));
+    batches.push_back(std::to_string(row.batch));
+    times.precisions.insert(precision_of(row));
+  }
+  const std::vector<Observation> from = platforms::beginning(observations);
+  times.fit = platforms::fit(from);
+  times.left_out.models = platforms::leave_out(from, times.models);
+  if (several(times.modes)) times.left_out.modes = platforms::leave_out(from, times.modes);
+  if (several(batches)) times.left_out.batches = platforms::leave_out(from, batches);
+  return times;
+}
+
+// Of each device: the figures that it keeps, since the measurements say nothing of them.
+using Kept = std::vector<std::vector<std::string>>;
+
+Kept set_times(Subject& subject, const Times& times) {
+  const std::set<std::string> modes(times.modes.begin(), times.modes.end());
+  const std::string note =
+      fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(times.precisions),
+                  modes.size() > 1 ? fmt::format("{} modes", modes.size())
+                                   : "mode " + times.rows.front()->mode);
+  const std::string of = fmt::format("{} rows, {} left out of the fit", times.rows.size(),
+                                     times.left_out.modes.empty() ? "models" : "modes");
+  const std::vector<Residual>& errors = times.left_out.strictest();
+  const bool training = std::any_of(times.rows.begin(), times.rows.end(),
+                                    [](const Measurement* row) { return row->training; });
+  Kept kept;
+  for (Device& device : subject.devices) {
+    kept.push_back(times.fit.set(device, note));
+    device.uncertainty = {{platforms::error_quantile(errors, 0.5), Origin::measured, of},
+                          {platforms::error_quantile(errors, 0.9), Origin::measured, of},
+                          {times.precisions.begin(), times.precisions.end()},
+                          training};
+  }
+  return kept;
 }
 
 // --- what the devices draw ----------------------------------------------------------------------
@@ -275,8 +345,9 @@ std::string row_name(const Measurement& row, bool with_mode) {
   return name;
 }
 
-void print(const Part& times, const Fit& fit, const LeftOut& left_out,
-           const std::vector<platforms::UnusedRow>& unused) {
+void print(const Times& times, const std::vector<platforms::UnusedRow>& unused) {
+  const Fit& fit = times.fit;
+  const LeftOut& left_out = times.left_out;
   const bool modes = !left_out.modes.empty();
   std::vector<std::string> headings = {"<Model", "measured", "fitted",
                                        "error",  "left out", "error"};
@@ -314,7 +385,7 @@ std::string path_of(const CalibrateArguments& arguments, const Device& device) {
 }
 
 void write(const CalibrateArguments& arguments, const Subject& subject, const LeftOut& left_out,
-           const std::vector<std::vector<std::string>>& kept) {
+           const Kept& kept) {
   std::vector<std::string> files;
   for (const std::string& file : arguments.files) {
     files.push_back(std::filesystem::path(file).filename().string());
@@ -338,6 +409,33 @@ void write(const CalibrateArguments& arguments, const Subject& subject, const Le
   }
 }
 
+std::string json_text(const Subject& subject, const Times& times, const Kept& kept,
+                      const std::optional<Draws>& draws,
+                      const std::vector<platforms::UnusedRow>& unused) {
+  const LeftOut& left_out = times.left_out;
+  nlohmann::ordered_json json = {{"device", subject.devices.front().name},
+                                 {"power_mode", times.rows.front()->mode},
+                                 {"left_out", json_of(left_out.models)},
+                                 {"kept", kept.front()}};
+  if (!left_out.modes.empty()) json["modes_left_out"] = json_of(left_out.modes);
+  if (!left_out.batches.empty()) json["batches_left_out"] = json_of(left_out.batches);
+  for (const auto& row : unused) {
+    json["not_used"].push_back({{"row", row.place}, {"what", row.what}, {"reason", row.reason}});
+  }
+  if (draws) json["draws_of_modes_left_out"] = json_of(draws->left_out);
+  for (std::size_t i = 0; i < times.rows.size(); ++i) {
+    const Measurement& row = *times.rows[i];
+    json["models"].push_back({{"model", row.model},
+                              {"power_mode", row.mode},
+                              {"batch", row.batch},
+                              {"precision", precision_of(row)},
+                              {"measured_s", row.value},
+                              {"fitted_s", times.fit.steps[i].predicted},
+                              {"left_out_s", left_out.models[i].predicted}});
+  }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 int calibrate(const CalibrateArguments& arguments) {
   Measurements measurements = read_all(arguments);
   const std::vector<platforms::UnusedRow> unused = measurements.unused;
@@ -347,71 +445,17 @@ int calibrate(const CalibrateArguments& arguments) {
       base::check_output(path_of(arguments, device), arguments.overwrite);
     }
   }
-  const Part times = part_of(subject, Metric::step_time);
-  std::vector<Observation> observations;
-  for (std::size_t i = 0; i < times.rows.size(); ++i) {
-    observations.push_back(platforms::observed(*times.rows[i], times.machines[i]));
-  }
-  const std::vector<Observation> from = platforms::beginning(observations);
-  const Fit fit = platforms::fit(from);
-  LeftOut left_out{platforms::leave_out(from, times.models), {}, {}};
-  if (several(times.modes)) left_out.modes = platforms::leave_out(from, times.modes);
-  std::vector<std::string> batches;
-  for (const Measurement* row : times.rows) batches.push_back(std::to_string(row->batch));
-  if (several(batches)) left_out.batches = platforms::leave_out(from, batches);
-
-  std::set<std::string> precisions;
-  std::set<std::string> modes(times.modes.begin(), times.modes.end());
-  for (const Measurement* row : times.rows) {
-    precisions.insert(engine::precision_names().at(static_cast<std::size_t>(row->precision)));
-  }
-  const std::string note =
-      fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(precisions),
-                  modes.size() > 1 ? fmt::format("{} modes", modes.size())
-                                   : "mode " + times.rows.front()->mode);
-  const bool training = std::any_of(times.rows.begin(), times.rows.end(),
-                                    [](const Measurement* row) { return row->training; });
-  std::vector<std::vector<std::string>> kept;  // by device
-  for (Device& device : subject.devices) {
-    kept.push_back(fit.set(device, note));
-    const std::string of = fmt::format("{} rows, {} left out of the fit", times.rows.size(),
-                                       left_out.modes.empty() ? "models" : "modes");
-    device.uncertainty = {
-        {platforms::error_quantile(left_out.strictest(), 0.5), Origin::measured, of},
-        {platforms::error_quantile(left_out.strictest(), 0.9), Origin::measured, of},
-        {precisions.begin(), precisions.end()},
-        training};
-  }
+  const Times times = fit_times(subject);
+  const Kept kept = set_times(subject, times);
   // Draws depend on times: those of the device as it is now.
   const std::optional<Draws> draws = set_draws(subject);
-  if (!arguments.output.empty()) write(arguments, subject, left_out, kept);
+  if (!arguments.output.empty()) write(arguments, subject, times.left_out, kept);
 
   if (arguments.json) {
-    nlohmann::ordered_json json = {{"device", subject.devices.front().name},
-                                   {"power_mode", times.rows.front()->mode},
-                                   {"left_out", json_of(left_out.models)},
-                                   {"kept", kept.front()}};
-    if (!left_out.modes.empty()) json["modes_left_out"] = json_of(left_out.modes);
-    if (!left_out.batches.empty()) json["batches_left_out"] = json_of(left_out.batches);
-    for (const auto& row : unused) {
-      json["not_used"].push_back({{"row", row.place}, {"what", row.what}, {"reason", row.reason}});
-    }
-    if (draws) json["draws_of_modes_left_out"] = json_of(draws->left_out);
-    for (std::size_t i = 0; i < times.rows.size(); ++i) {
-      const Measurement& row = *times.rows[i];
-      json["models"].push_back(
-          {{"model", row.model},
-           {"power_mode", row.mode},
-           {"batch", row.batch},
-           {"precision", engine::precision_names().at(static_cast<std::size_t>(row.precision))},
-           {"measured_s", row.value},
-           {"fitted_s", fit.steps[i].predicted},
-           {"left_out_s", left_out.models[i].predicted}});
-    }
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(subject, times, kept, draws, unused));
     return ExitStatus::done;
   }
-  print(times, fit, left_out, unused);
+  print(times, unused);
   if (draws) {
     fmt::print("Draws ({} rows), absolute error of modes left out: {}\n", draws->rows,
                errors_of(draws->left_out));

@@ -36,10 +36,18 @@ struct PredictArguments {
   bool json = false;
 };
 
-platforms::Machine machine_of(const PredictArguments& arguments, platforms::Catalogue& catalogue,
-                              const base::Diagnostics& problems, engine::Precision precision,
-                              std::vector<std::string>& assumed,
-                              std::optional<platforms::Device::Uncertainty>& uncertainty) {
+using Uncertainty = std::optional<platforms::Device::Uncertainty>;
+
+// A device in one of its modes.
+struct Subject {
+  platforms::Machine machine;
+  std::vector<std::string> assumed;
+  Uncertainty uncertainty;
+};
+
+Subject subject_of(const PredictArguments& arguments, engine::Precision precision) {
+  base::Diagnostics problems;
+  platforms::Catalogue catalogue(".", problems);
   const platforms::Device* device = catalogue.device(arguments.device);
   if (device == nullptr) {
     if (problems.has_errors()) throw base::UserError(problems.str());
@@ -64,9 +72,8 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
                     "(peak_fp16_flops)",
                     device->name));
   }
-  assumed = device->assumed(*mode, precision);
-  uncertainty = device->uncertainty;
-  return platforms::machine(*device, *mode);
+  return {platforms::machine(*device, *mode), device->assumed(*mode, precision),
+          device->uncertainty};
 }
 
 // The command line has checked that the word is one of them.
@@ -84,15 +91,14 @@ engine::Optimizer optimizer_of(const PredictArguments& arguments) {
 }
 
 // Did anybody measure steps of that kind on the device?
-bool applies(const std::optional<platforms::Device::Uncertainty>& uncertainty,
-             const PredictArguments& arguments) {
+bool applies(const Uncertainty& uncertainty, const PredictArguments& arguments) {
   if (!uncertainty || (arguments.mode == "training" && !uncertainty->training)) return false;
   const auto& precisions = uncertainty->precisions;
   return std::find(precisions.begin(), precisions.end(), arguments.precision) != precisions.end();
 }
 
-std::string how_far_off(const std::optional<platforms::Device::Uncertainty>& uncertainty,
-                        const PredictArguments& arguments, double seconds) {
+std::string how_far_off(const Uncertainty& uncertainty, const PredictArguments& arguments,
+                        double seconds) {
   if (!applies(uncertainty, arguments)) {
     return fmt::format(
         "how far that is from a real one nobody has measured on this device (in {}, {})",
@@ -107,22 +113,13 @@ std::string how_far_off(const std::optional<platforms::Device::Uncertainty>& unc
       100 * far, 1e3 * seconds / (1 + far), most, uncertainty->p90.note);
 }
 
-int predict(PredictArguments arguments) {
-  const engine::Precision precision = precision_of(arguments);
-  if (precision == engine::Precision::fp16 && arguments.mode == "training") {
-    throw base::UserError("--precision: nobody trains in fp16 alone; give fp16-mixed");
-  }
-  if (arguments.image_size > 0) arguments.model.image_size = arguments.image_size;
-  if (arguments.image_width > 0) arguments.model.image_width = arguments.image_width;
-  if (arguments.sequence > 0) arguments.model.sequence = arguments.sequence;
-  if (!arguments.all_exits) arguments.model.exits = {1.0};
-  base::Diagnostics problems;
-  platforms::Catalogue catalogue(".", problems);
-  std::vector<std::string> assumed;
-  std::optional<platforms::Device::Uncertainty> uncertainty;
-  const platforms::Machine machine =
-      machine_of(arguments, catalogue, problems, precision, assumed, uncertainty);
-  const engine::Architecture a = engine::make_architecture(arguments.model);
+engine::Architecture architecture_of(const PredictArguments& arguments) {
+  engine::ModelOptions options = arguments.model;
+  if (arguments.image_size > 0) options.image_size = arguments.image_size;
+  if (arguments.image_width > 0) options.image_width = arguments.image_width;
+  if (arguments.sequence > 0) options.sequence = arguments.sequence;
+  if (!arguments.all_exits) options.exits = {1.0};
+  engine::Architecture a = engine::make_architecture(options);
   const bool text = a.input == engine::InputKind::tokens;
   if (text && (arguments.image_size > 0 || arguments.image_width > 0)) {
     throw base::UserError("--image-size: " + a.name + " reads tokens and has no image");
@@ -130,88 +127,123 @@ int predict(PredictArguments arguments) {
   if (!text && arguments.sequence > 0) {
     throw base::UserError("--sequence: " + a.name + " reads images and has no tokens");
   }
-  const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, arguments.rate));
-  const bool training = arguments.mode == "training";
-  const engine::StepCost step =
-      training ? engine::training_step(trace, optimizer_of(arguments), engine::Phase::weights,
-                                       arguments.batch, precision)
-               : engine::inference_step(trace, arguments.batch, precision);
-  const platforms::Prediction predicted = platforms::predict(step, machine);
-  const double seconds = predicted.seconds;
-  // Of each class of operators, what it would take alone, without launching.
-  platforms::Machine bare = machine;
-  bare.launch_overhead = 0;
-  std::array<double, engine::op_classes> alone{};
-  for (std::size_t c = 0; c < alone.size(); ++c) {
+  return a;
+}
+
+// Where the time of a step goes, in seconds.
+struct Shares {
+  std::array<double, engine::op_classes> classes{};  // what each would take alone, already launched
+  double launching = 0;
+};
+
+Shares shares_of(const engine::StepCost& step, platforms::Machine machine) {
+  Shares shares;
+  shares.launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
+  machine.launch_overhead = 0;
+  for (std::size_t c = 0; c < shares.classes.size(); ++c) {
     engine::StepCost part;
     for (const engine::Kernel& k : step.kernels) {
       if (static_cast<std::size_t>(k.op) == c) part.kernels.push_back(k);
     }
-    alone.at(c) = platforms::seconds(part, bare);
+    shares.classes.at(c) = platforms::seconds(part, machine);
   }
-  const double launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
-  const double memory =
-      training ? engine::training_memory(trace, optimizer_of(arguments), engine::Phase::weights,
-                                         arguments.batch, false, precision)
-                     .total()
-               : 0;
-  if (arguments.json) {
-    nlohmann::ordered_json json = {
-        {"device", machine.device},
-        {"power_mode", machine.mode},
-        {"model", a.name},
-        {"mode", arguments.mode},
-        {"precision", arguments.precision},
-        {"batch", arguments.batch},
-        {"rate", arguments.rate},
-        {"seconds", seconds},
-        {"latency_ms", 1e3 * seconds},
-        {"samples_per_s", arguments.batch / seconds},
-        {"watts", predicted.watts},
-        {"joules", predicted.watts * seconds},
-        {"flops", step.flops()},
-        {"kernels", step.kernels.size()},
-        {"launching_s", launching},
-        {"assumed", assumed},
-    };
-    if (training) json["memory_bytes"] = memory;
-    if (applies(uncertainty, arguments)) {
-      json["error_of_others"] = {{"median", uncertainty->median.value},
-                                 {"p90", uncertainty->p90.value},
-                                 {"of", uncertainty->p90.note}};
-    }
-    for (std::size_t c = 0; c < alone.size(); ++c) {
-      if (alone.at(c) > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone.at(c);
-    }
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
-    return ExitStatus::done;
+  return shares;
+}
+
+struct Predicted {
+  Subject on;
+  std::string model;
+  engine::StepCost step;
+  platforms::Prediction whole;
+  Shares shares;
+  std::optional<double> memory;  // bytes, of a training step
+};
+
+Predicted predict(const PredictArguments& arguments) {
+  const engine::Precision precision = precision_of(arguments);
+  const bool training = arguments.mode == "training";
+  if (precision == engine::Precision::fp16 && training) {
+    throw base::UserError("--precision: nobody trains in fp16 alone; give fp16-mixed");
   }
-  const double gib = machine.memory;
+  Predicted p;
+  p.on = subject_of(arguments, precision);
+  const engine::Architecture a = architecture_of(arguments);
+  const engine::Trace trace = engine::trace(a, engine::nested_submodel(a, arguments.rate));
+  const engine::Optimizer optimizer = optimizer_of(arguments);
+  constexpr auto phase = engine::Phase::weights;
+  p.model = a.name;
+  p.step = training ? engine::training_step(trace, optimizer, phase, arguments.batch, precision)
+                    : engine::inference_step(trace, arguments.batch, precision);
+  p.whole = platforms::predict(p.step, p.on.machine);
+  p.shares = shares_of(p.step, p.on.machine);
+  if (training) {
+    p.memory =
+        engine::training_memory(trace, optimizer, phase, arguments.batch, false, precision).total();
+  }
+  return p;
+}
+
+std::string json_text(const PredictArguments& arguments, const Predicted& p) {
+  const double seconds = p.whole.seconds;
+  nlohmann::ordered_json json = {
+      {"device", p.on.machine.device},
+      {"power_mode", p.on.machine.mode},
+      {"model", p.model},
+      {"mode", arguments.mode},
+      {"precision", arguments.precision},
+      {"batch", arguments.batch},
+      {"rate", arguments.rate},
+      {"seconds", seconds},
+      {"latency_ms", 1e3 * seconds},
+      {"samples_per_s", arguments.batch / seconds},
+      {"watts", p.whole.watts},
+      {"joules", p.whole.watts * seconds},
+      {"flops", p.step.flops()},
+      {"kernels", p.step.kernels.size()},
+      {"launching_s", p.shares.launching},
+      {"assumed", p.on.assumed},
+  };
+  if (p.memory) json["memory_bytes"] = *p.memory;
+  if (applies(p.on.uncertainty, arguments)) {
+    json["error_of_others"] = {{"median", p.on.uncertainty->median.value},
+                               {"p90", p.on.uncertainty->p90.value},
+                               {"of", p.on.uncertainty->p90.note}};
+  }
+  for (std::size_t c = 0; c < p.shares.classes.size(); ++c) {
+    const double alone = p.shares.classes.at(c);
+    if (alone > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone;
+  }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void print(const PredictArguments& arguments, const Predicted& p) {
+  const platforms::Machine& machine = p.on.machine;
+  const double seconds = p.whole.seconds;
   fmt::print("{} of {}, batch {}{}, {}, on {} ({})\n\n  {:.3f} ms, {:.1f} samples/s, {:.1f} W\n",
-             training ? "A training step" : "Inference", a.name, arguments.batch,
+             p.memory ? "A training step" : "Inference", p.model, arguments.batch,
              arguments.rate < 1 ? fmt::format(" at rate {:g}", arguments.rate) : "",
              arguments.precision, machine.device, machine.mode, 1e3 * seconds,
-             arguments.batch / seconds, predicted.watts);
-  fmt::print("  {}\n\n", how_far_off(uncertainty, arguments, seconds));
+             arguments.batch / seconds, p.whole.watts);
+  fmt::print("  {}\n\n", how_far_off(p.on.uncertainty, arguments, seconds));
   Table table({"<where it goes", "ms"});
-  for (std::size_t c = 0; c < alone.size(); ++c) {
-    if (alone.at(c) > 0) {
-      table.add({platforms::class_keys.at(c), fmt::format("{:.3f}", 1e3 * alone.at(c))});
-    }
+  for (std::size_t c = 0; c < p.shares.classes.size(); ++c) {
+    const double alone = p.shares.classes.at(c);
+    if (alone > 0) table.add({platforms::class_keys.at(c), fmt::format("{:.3f}", 1e3 * alone)});
   }
-  table.add({fmt::format("launching {} kernels{}", step.kernels.size(),
+  table.add({fmt::format("launching {} kernels{}", p.step.kernels.size(),
                          machine.launches_ahead ? ", beside the above" : ""),
-             fmt::format("{:.3f}", 1e3 * launching)});
-  fmt::print("{}\n  {:.3g} GFLOP", table.str(), step.flops() / 1e9);
-  if (training) {
-    fmt::print("; {} of {} memory{}", base::human_bytes(memory + machine.context),
-               base::human_bytes(gib), memory + machine.context > gib ? ": DOES NOT FIT" : "");
+             fmt::format("{:.3f}", 1e3 * p.shares.launching)});
+  fmt::print("{}\n  {:.3g} GFLOP", table.str(), p.step.flops() / 1e9);
+  if (p.memory) {
+    const double needed = *p.memory + machine.context;
+    fmt::print("; {} of {} memory{}", base::human_bytes(needed), base::human_bytes(machine.memory),
+               needed > machine.memory ? ": DOES NOT FIT" : "");
   }
   fmt::print("\n");
-  if (!assumed.empty()) {
-    fmt::print("  assumed, neither measured nor published: {}\n", base::list_of(assumed, "and"));
+  if (!p.on.assumed.empty()) {
+    fmt::print("  assumed, neither measured nor published: {}\n",
+               base::list_of(p.on.assumed, "and"));
   }
-  return ExitStatus::done;
 }
 
 }  // namespace
@@ -247,7 +279,15 @@ void add_predict(CLI::App& app, int& status) {
       ->check(CLI::Range(1, 4096));
   verb->add_flag("--all-exits", arguments->all_exits, "With exits at 1/4, 1/2, 3/4 and the end");
   verb->add_flag("--json", arguments->json, "As one JSON object");
-  verb->callback([arguments, &status] { status = predict(*arguments); });
+  verb->callback([arguments, &status] {
+    const Predicted p = predict(*arguments);
+    if (arguments->json) {
+      fmt::print("{}\n", json_text(*arguments, p));
+    } else {
+      print(*arguments, p);
+    }
+    status = ExitStatus::done;
+  });
 }
 
 }  // namespace convoy::cli

@@ -4,30 +4,30 @@
 
 #include <utility>
 
-#include "hil/testbed/inventory.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::cli {
 namespace {
 
-hil::Inventory inventory_file(const std::string& file) {
+testbed::Inventory inventory_file(const std::string& file) {
   base::Diagnostics problems;
-  auto inventory = hil::read_inventory(file, problems);
+  auto inventory = testbed::read_inventory(file, problems);
   if (!inventory) throw base::UserError(problems.str());
   return *std::move(inventory);
 }
 
 // `listed`: in the scenario; empty: nowhere.
-hil::Inventory inventory_of(const RealArguments& arguments, const std::string& listed) {
+testbed::Inventory inventory_of(const RealArguments& arguments, const std::string& listed) {
   if (!arguments.testbed.empty()) return inventory_file(arguments.testbed);
   if (!arguments.listen.empty()) {
-    const auto endpoint = hil::parse_endpoint(arguments.listen);
+    const auto endpoint = testbed::parse_endpoint(arguments.listen);
     if (!endpoint) throw base::UserError("--listen: expected HOST:PORT");
     if (!arguments.insecure) {
       throw base::UserError(
           "--listen without certificates needs --insecure, and a loopback address; for real "
           "devices make a testbed (convoy testbed init) and give its --testbed inventory");
     }
-    hil::Inventory inventory;
+    testbed::Inventory inventory;
     inventory.listen = *endpoint;
     inventory.insecure = true;
     return inventory;

@@ -62,6 +62,30 @@ void tell_before(const sim::Scenario& scenario) {
   }
 }
 
+// What came out; the exit status.
+int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
+  if (arguments.json) {
+    fmt::print("{}\n", summary_json(result));
+  } else {
+    fmt::print("{} with {}: {}\n{}", result.summary.scenario, result.summary.schedule,
+               sim::name_of(result.status), summary_text(result));
+  }
+  for (const std::string& remark : result.summary.remarks) {
+    if (!arguments.quiet) fmt::print(stderr, "convoy: warning: {}\n", remark);
+  }
+  switch (result.status) {
+    case sim::RunStatus::failed:
+      fmt::print(stderr, "convoy: the run failed: {}\n", result.cause);
+      return ExitStatus::run_failed;
+    case sim::RunStatus::stopped:
+      fmt::print(stderr, "convoy: stopped by a signal{}\n",
+                 arguments.no_store ? "" : "; go on with the same command and --resume");
+      return ExitStatus::stopped;
+    default:
+      return ExitStatus::done;
+  }
+}
+
 int run(const RunArguments& arguments) {
   sim::Scenario read = load(arguments.scenario, arguments.quiet);
   sim::require_runnable(read);
@@ -105,26 +129,7 @@ int run(const RunArguments& arguments) {
   real.run_is_over(result.status);
   if (live) live->run_is_over();
   display.clear();
-  if (arguments.json) {
-    fmt::print("{}\n", summary_json(result));
-  } else {
-    fmt::print("{} with {}: {}\n{}", result.summary.scenario, result.summary.schedule,
-               sim::name_of(result.status), summary_text(result));
-  }
-  for (const std::string& remark : result.summary.remarks) {
-    if (!arguments.quiet) fmt::print(stderr, "convoy: warning: {}\n", remark);
-  }
-  switch (result.status) {
-    case sim::RunStatus::failed:
-      fmt::print(stderr, "convoy: the run failed: {}\n", result.cause);
-      return ExitStatus::run_failed;
-    case sim::RunStatus::stopped:
-      fmt::print(stderr, "convoy: stopped by a signal{}\n",
-                 arguments.no_store ? "" : "; go on with the same command and --resume");
-      return ExitStatus::stopped;
-    default:
-      return ExitStatus::done;
-  }
+  return tell_after(arguments, result);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 #include "base/diagnostics.hpp"
 #include "cli/signals.hpp"
-#include "hil/testbed/address.hpp"
+#include "testbed/address.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -43,9 +43,9 @@ analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes)
 LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
                    const sim::RunOptions& options)
     : nodes_(std::min(scenario.world.nodes.size(), most_nodes)) {
-  auto endpoint = hil::parse_endpoint(address);
+  auto endpoint = testbed::parse_endpoint(address);
   if (endpoint && endpoint->host == "localhost") endpoint->host = "127.0.0.1";
-  if (!endpoint || !hil::address_bytes(endpoint->host)) {
+  if (!endpoint || !testbed::address_bytes(endpoint->host)) {
     throw base::UserError("--serve " + address + ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
   }
   if (options.folder.empty()) {
@@ -54,11 +54,11 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
   analysis::LiveOptions live;
   live.host = endpoint->host;
   live.port = endpoint->port;
-  if (hil::is_wildcard(endpoint->host)) {
-    const std::vector<std::string> addresses = hil::local_addresses();
+  if (testbed::is_wildcard(endpoint->host)) {
+    const std::vector<std::string> addresses = testbed::local_addresses();
     if (!addresses.empty()) live.shown = addresses.front();
   }
-  live.loopback = hil::is_loopback(endpoint->host);
+  live.loopback = testbed::is_loopback(endpoint->host);
   live.folder = options.folder;
   live.version = options.version;
   live.pausable = std::none_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),

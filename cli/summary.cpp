@@ -26,6 +26,31 @@ std::string target_text(const sim::Target& target) {
                      base::human_energy(target.reached->energy_j));
 }
 
+nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
+  // Looking a name up in an ordered object takes time in proportion to its size: filled directly.
+  nlohmann::ordered_json memory = nlohmann::ordered_json::object();
+  auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
+  for (const sim::NodeSummary& n : s.nodes) {
+    entries.std::vector<std::pair<const std::string, nlohmann::ordered_json>>::emplace_back(
+        n.name, std::llround(n.usage.peak_memory));
+  }
+  return memory;
+}
+
+nlohmann::ordered_json curve_json(const sim::Summary& s) {
+  auto curve = nlohmann::ordered_json::array();
+  for (const sim::CurvePoint& j : s.curve) {
+    curve.push_back({{"time_s", j.time_s},
+                     {"version", j.version},
+                     {"accuracy", j.accuracy},
+                     {"bytes", j.bytes},
+                     {"energy_j", j.energy_j},
+                     {"energy_server_j", j.energy_server_j},
+                     {"samples", j.samples}});
+  }
+  return curve;
+}
+
 }  // namespace
 
 std::string summary_text(const sim::RunResult& result) {
@@ -91,17 +116,9 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
   const auto at_target = [&there](double sim::CurvePoint::*figure) {
     return there ? nlohmann::ordered_json((*there).*figure) : nlohmann::ordered_json(nullptr);
   };
-  const auto whole = [](double bytes) { return std::llround(bytes); };
   const auto or_null = [](const auto& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
   };
-  // Looking a name up in an ordered object takes time in proportion to its size: filled directly.
-  nlohmann::ordered_json memory = nlohmann::ordered_json::object();
-  auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
-  for (const sim::NodeSummary& n : s.nodes) {
-    entries.std::vector<std::pair<const std::string, nlohmann::ordered_json>>::emplace_back(
-        n.name, whole(n.usage.peak_memory));
-  }
   nlohmann::ordered_json json = {
       {"scenario", s.scenario},
       {"schedule", s.schedule},
@@ -118,8 +135,8 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"remarks", s.remarks},
       {"samples", s.samples},
       {"utilization", s.utilization},
-      {"bytes_down", whole(s.bytes_down)},
-      {"bytes_up", whole(s.bytes_up)},
+      {"bytes_down", std::llround(s.bytes_down)},
+      {"bytes_up", std::llround(s.bytes_up)},
       {"energy_j", s.energy_j},
       {"energy_server_j", s.energy_server_j},
       {"accuracy", or_null(s.accuracy)},
@@ -128,7 +145,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"time_to_accuracy_s", at_target(&sim::CurvePoint::time_s)},
       {"bytes_to_accuracy", at_target(&sim::CurvePoint::bytes)},
       {"energy_to_accuracy_j", at_target(&sim::CurvePoint::energy_j)},
-      {"peak_memory_bytes", memory},
+      {"peak_memory_bytes", peak_memory_json(s)},
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
       {"coverage_min", or_null(s.coverage_min)},
       {"untrained", or_null(s.untrained)},
@@ -137,18 +154,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"store", nullptr},
   };
   for (const auto& [cause, count] : s.failures) json["failures"][cause] = count;
-  if (with_curve) {
-    json["curve"] = nlohmann::ordered_json::array();
-    for (const sim::CurvePoint& j : s.curve) {
-      json["curve"].push_back({{"time_s", j.time_s},
-                               {"version", j.version},
-                               {"accuracy", j.accuracy},
-                               {"bytes", j.bytes},
-                               {"energy_j", j.energy_j},
-                               {"energy_server_j", j.energy_server_j},
-                               {"samples", j.samples}});
-    }
-  }
+  if (with_curve) json["curve"] = curve_json(s);
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -225,7 +225,8 @@ sim::SweepIndex index_of(const sim::Sweep& sweep, const std::vector<Point>& poin
 }
 
 // A folder of something else is not written into, nor is anything in it removed.
-void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder) {
+void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
+             const sim::SweepIndex& index) {
   const bool there = fs::exists(folder.path()) && !fs::is_empty(folder.path());
   const bool ours = folder.exists();
   if (there && !ours) {
@@ -234,6 +235,65 @@ void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder) {
   }
   if (ours && arguments.overwrite) fs::remove_all(folder.path() / "points");
   fs::create_directories(folder.path());
+  folder.write_index(index);  // first: what is in the folder from now on is a sweep's
+  fs::create_directories(folder.path() / "points");
+}
+
+struct Remaining {
+  std::vector<std::int64_t> points;
+  std::size_t finished = 0;
+};
+
+// Points that are alike are run once.
+Remaining what_remains(const std::vector<Point>& points, const sim::SweepFolder& folder) {
+  Remaining all;
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (!seen.insert(points[i].hash).second) continue;
+    if (folder.summary(points[i].hash)) {
+      ++all.finished;
+    } else {
+      all.points.push_back(static_cast<std::int64_t>(i));
+    }
+  }
+  return all;
+}
+
+// Why a point failed, where its process did not say so itself.
+void note_cause(const sim::SweepFolder& folder, const std::string& hash, int status) {
+  constexpr int by_signal = 128;
+  if (status > by_signal) {
+    folder.note_failure(hash,
+                        fmt::format("its process was ended by signal {}", status - by_signal));
+  } else if (folder.failure(hash).empty()) {
+    folder.note_failure(hash, "its process could not do its work, nor say why");
+  }
+}
+
+// Writes and prints what has come out; the exit status. `left`: points were asked to stop.
+int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, std::size_t points,
+             bool left) {
+  const analysis::SweepResults results = analysis::read_sweep(folder);
+  base::write_output((folder.path() / "results.csv").string(), sweep_csv(results, folder), true);
+  const std::size_t finished = results.count(analysis::PointStatus::done);
+  const bool stopped = interrupted || left;
+  const char* status = stopped ? "stopped" : finished == points ? "done" : "failed";
+  if (arguments.json) {
+    fmt::print("{}\n", sweep_json(results, folder, status));
+  } else {
+    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n",
+               sweep_table(results), folder.path().string());
+  }
+  print_failures(results);
+  if (!arguments.quiet) print_remarks(results, folder);
+  if (stopped) {
+    fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
+    return ExitStatus::stopped;
+  }
+  if (results.count(analysis::PointStatus::failed) == 0 && finished < points) {
+    fmt::print(stderr, "convoy: {} points were not run\n", points - finished);
+  }
+  return finished < points ? ExitStatus::run_failed : ExitStatus::done;
 }
 
 int sweep(SweepArguments arguments) {
@@ -269,36 +329,24 @@ int sweep(SweepArguments arguments) {
   }
 
   if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
-  prepare(arguments, folder);
-  const sim::SweepIndex index = index_of(sweep, points);
-  folder.write_index(index);  // first: what is in the folder from now on is a sweep's
-  fs::create_directories(folder.path() / "points");
-  std::set<std::string> seen;  // points that are alike are run once
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (!seen.insert(points[i].hash).second || folder.summary(points[i].hash)) continue;
-    work.points.push_back(static_cast<std::int64_t>(i));
+  prepare(arguments, folder, index_of(sweep, points));
+  Remaining remaining = what_remains(points, folder);
+  const std::size_t all = remaining.points.size() + remaining.finished;
+  if (remaining.finished > 0 && !arguments.quiet) {
+    fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
+               all, folder.path().string());
   }
-  const std::size_t there = seen.size() - work.points.size();
-  if (there > 0 && !arguments.quiet) {
-    fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", there, seen.size(),
-               folder.path().string());
-  }
-  Display display(seen.size(), there, arguments.quiet);
+  Display display(all, remaining.finished, arguments.quiet);
   bool left = false;
+  work.points = std::move(remaining.points);
   work.began = [&](std::int64_t) { display.began(); };
   work.tick = [&] { display.show(); };
   work.ended = [&](const sim::PointEnd& end) {
-    const Point& point = points[static_cast<std::size_t>(end.point)];
     const bool stopped = end.status == ExitStatus::stopped;
-    constexpr int by_signal = 128;
-    if (end.status > by_signal) {
-      folder.note_failure(
-          point.hash, fmt::format("its process was ended by signal {}", end.status - by_signal));
-    } else if (end.status != ExitStatus::done && !stopped && folder.failure(point.hash).empty()) {
-      folder.note_failure(point.hash, "its process could not do its work, nor say why");
-    }
+    const bool failed = end.status != ExitStatus::done && !stopped;
+    if (failed) note_cause(folder, points[static_cast<std::size_t>(end.point)].hash, end.status);
     left = left || stopped;
-    display.ended(end.status != ExitStatus::done && !stopped);
+    display.ended(failed);
   };
   if (mpi) {
     sim::dispatch_by_mpi(work);
@@ -306,30 +354,7 @@ int sweep(SweepArguments arguments) {
     sim::dispatch(work);
   }
   display.show(true);
-  const analysis::SweepResults results = analysis::read_sweep(folder);
-  base::write_output((folder.path() / "results.csv").string(), sweep_csv(results, folder), true);
-  const std::size_t finished = results.count(analysis::PointStatus::done);
-  const bool stopped = interrupted || left;
-  if (arguments.json) {
-    const bool whole = finished == points.size();
-    fmt::print("{}\n", sweep_json(results, folder,
-                                  stopped ? "stopped"
-                                  : whole ? "done"
-                                          : "failed"));
-  } else {
-    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n",
-               sweep_table(results), folder.path().string());
-  }
-  print_failures(results);
-  if (!arguments.quiet) print_remarks(results, folder);
-  if (stopped) {
-    fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
-    return ExitStatus::stopped;
-  }
-  if (results.count(analysis::PointStatus::failed) == 0 && finished < points.size()) {
-    fmt::print(stderr, "convoy: {} points were not run\n", points.size() - finished);
-  }
-  return finished < points.size() ? ExitStatus::run_failed : ExitStatus::done;
+  return conclude(arguments, folder, points.size(), left);
 }
 
 }  // namespace

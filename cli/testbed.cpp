@@ -13,9 +13,9 @@
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "hil/protocol/listener.hpp"
-#include "hil/testbed/inventory.hpp"
-#include "hil/testbed/setup.hpp"
 #include "platforms/catalogue.hpp"
+#include "testbed/inventory.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -26,38 +26,38 @@ struct TestbedArguments {
   std::string node;
   std::string listen = "0.0.0.0:7700";
   std::vector<std::string> addresses;
-  int days = hil::default_days;
+  int days = testbed::default_days;
   std::string inventory;
   double wait_s = 10;
 };
 
-void print(const hil::SetupResult& result) {
+void print(const testbed::SetupResult& result) {
   for (const auto& path : result.made) fmt::print("{}\n", path.string());
   for (const std::string& note : result.notes) fmt::print("{}\n", note);
 }
 
 int init(const TestbedArguments& arguments) {
-  const auto listen = hil::parse_endpoint(arguments.listen);
+  const auto listen = testbed::parse_endpoint(arguments.listen);
   if (!listen) throw base::UserError("--listen: expected HOST:PORT, such as 0.0.0.0:7700");
-  hil::InitRequest request;
+  testbed::InitRequest request;
   request.folder = arguments.folder;
-  request.nodes = hil::parse_nodes(arguments.nodes);
+  request.nodes = testbed::parse_nodes(arguments.nodes);
   request.listen = *listen;
   request.addresses = arguments.addresses;
   request.days = arguments.days;
   request.known_devices = platforms::Catalogue::device_names();
-  print(hil::init_testbed(request));
+  print(testbed::init_testbed(request));
   return ExitStatus::done;
 }
 
 int add(const TestbedArguments& arguments) {
-  print(hil::add_node(arguments.folder, hil::parse_node(arguments.node),
-                      platforms::Catalogue::device_names()));
+  print(testbed::add_node(arguments.folder, testbed::parse_node(arguments.node),
+                          platforms::Catalogue::device_names()));
   return ExitStatus::done;
 }
 
 int revoke(const TestbedArguments& arguments) {
-  print(hil::revoke_node(arguments.folder, arguments.node));
+  print(testbed::revoke_node(arguments.folder, arguments.node));
   return ExitStatus::done;
 }
 
@@ -65,7 +65,7 @@ int revoke(const TestbedArguments& arguments) {
 // its longest pause.
 int status(const TestbedArguments& arguments) {
   base::Diagnostics problems;
-  const auto inventory = hil::read_inventory(arguments.inventory, problems);
+  const auto inventory = testbed::read_inventory(arguments.inventory, problems);
   if (!inventory) throw base::UserError(problems.str());
   struct Seen {
     std::shared_ptr<hil::Connection> connection;
@@ -93,12 +93,12 @@ int status(const TestbedArguments& arguments) {
 
   Table table({"<node", "<device", "<state", "<address", "round trip", "memory", "<software",
                "<no sensor for"});
-  std::vector<hil::InventoryNode> nodes = inventory->nodes;
+  std::vector<testbed::InventoryNode> nodes = inventory->nodes;
   for (const auto& [name, s] : seen) {
     if (inventory->find(name) == nullptr) nodes.push_back({name, s.hello.device});
   }
   int missing = 0;
-  for (const hil::InventoryNode& node : nodes) {
+  for (const testbed::InventoryNode& node : nodes) {
     const auto found = seen.find(node.name);
     if (found == seen.end()) {
       ++missing;

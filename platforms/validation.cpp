@@ -86,6 +86,30 @@ void validate_draws(ValidatedGroup& group, const std::vector<Machine>& machines)
   add_left_out(group.rows, leave_out(observations, models), &ValidatedRow::without_model);
 }
 
+void validate(ValidatedGroup& group, const std::vector<Machine>& machines) {
+  Measurements used;
+  for (const ValidatedRow& r : group.rows) used.rows.push_back(r.row);
+  require_agreement(used);
+  switch (group.metric) {
+    case Metric::step_time:
+      validate_times(group, machines);
+      break;
+    case Metric::power:
+      validate_draws(group, machines);
+      break;
+    case Metric::idle_power:
+      for (std::size_t i = 0; i < group.rows.size(); ++i) {
+        group.rows[i].predicted = machines[i].idle_w;
+      }
+      break;
+  }
+  group.predicted =
+      summary(group.rows, [](const ValidatedRow& r) { return std::optional(r.predicted); });
+  group.without_model = summary(group.rows, [](const ValidatedRow& r) { return r.without_model; });
+  group.without_mode = summary(group.rows, [](const ValidatedRow& r) { return r.without_mode; });
+  group.without_batch = summary(group.rows, [](const ValidatedRow& r) { return r.without_batch; });
+}
+
 }  // namespace
 
 Observation observed(const Measurement& row, const Machine& machine) {
@@ -134,32 +158,8 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
     group.checked.rows.push_back({std::move(row), 0, {}, {}});
   }
   for (auto& [key, group] : groups) {
-    ValidatedGroup& checked = group.checked;
-    Measurements used;
-    for (const ValidatedRow& r : checked.rows) used.rows.push_back(r.row);
-    require_agreement(used);
-    switch (checked.metric) {
-      case Metric::step_time:
-        validate_times(checked, group.machines);
-        break;
-      case Metric::power:
-        validate_draws(checked, group.machines);
-        break;
-      case Metric::idle_power:
-        for (std::size_t i = 0; i < checked.rows.size(); ++i) {
-          checked.rows[i].predicted = group.machines[i].idle_w;
-        }
-        break;
-    }
-    checked.predicted =
-        summary(checked.rows, [](const ValidatedRow& r) { return std::optional(r.predicted); });
-    checked.without_model =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_model; });
-    checked.without_mode =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_mode; });
-    checked.without_batch =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_batch; });
-    all.groups.push_back(std::move(checked));
+    validate(group.checked, group.machines);
+    all.groups.push_back(std::move(group.checked));
   }
   return all;
 }

@@ -136,6 +136,38 @@ std::int64_t top_up(std::vector<Indices>& parts, std::size_t least, base::Random
   return moved;
 }
 
+// Pieces of what is sorted by class: `shards` of them to each part, which ones is drawn.
+void deal_shards(Indices all, std::span<const int> labels, std::size_t shards,
+                 std::vector<Indices>& parts, base::Random& random) {
+  std::stable_sort(all.begin(), all.end(), [&](std::int64_t a, std::int64_t b) {
+    return labels[static_cast<std::size_t>(a)] < labels[static_cast<std::size_t>(b)];
+  });
+  const std::size_t pieces = parts.size() * shards;
+  Indices order(pieces);
+  std::iota(order.begin(), order.end(), 0);
+  shuffle(order, random);
+  for (std::size_t p = 0; p < pieces; ++p) {
+    const auto shard = static_cast<std::size_t>(order[p]);
+    for (std::size_t i = shard * all.size() / pieces; i < (shard + 1) * all.size() / pieces; ++i) {
+      parts[p % parts.size()].push_back(all[i]);
+    }
+  }
+}
+
+// Each part in rising order, without sorting. `samples`: in all.
+void put_in_order(std::vector<Indices>& parts, std::size_t samples) {
+  std::vector<std::int32_t> owner(samples, -1);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    for (const std::int64_t i : parts[p]) owner[static_cast<std::size_t>(i)] = static_cast<int>(p);
+    parts[p].clear();
+  }
+  for (std::size_t i = 0; i < owner.size(); ++i) {
+    if (owner[i] >= 0) {
+      parts[static_cast<std::size_t>(owner[i])].push_back(static_cast<std::int64_t>(i));
+    }
+  }
+}
+
 }  // namespace
 
 PartitionOptions read_partition(base::TableReader reader) {
@@ -194,36 +226,12 @@ std::vector<std::vector<std::int64_t>> partition(std::span<const int> labels, in
       deal_drawn(by_class);
       break;
     }
-    case PartitionKind::shards: {
-      std::stable_sort(all.begin(), all.end(), [&](std::int64_t a, std::int64_t b) {
-        return labels[static_cast<std::size_t>(a)] < labels[static_cast<std::size_t>(b)];
-      });
-      const std::size_t pieces = n * static_cast<std::size_t>(options.shards);
-      Indices order(pieces);
-      std::iota(order.begin(), order.end(), 0);
-      shuffle(order, random);
-      for (std::size_t p = 0; p < pieces; ++p) {
-        const auto shard = static_cast<std::size_t>(order[p]);
-        for (std::size_t i = shard * all.size() / pieces; i < (shard + 1) * all.size() / pieces;
-             ++i) {
-          parts[p % n].push_back(all[i]);
-        }
-      }
+    case PartitionKind::shards:
+      deal_shards(std::move(all), labels, static_cast<std::size_t>(options.shards), parts, random);
       break;
-    }
   }
   if (report != nullptr) *report = done;
-  // Each part in rising order, without sorting.
-  std::vector<std::int32_t> owner(labels.size(), -1);
-  for (std::size_t p = 0; p < parts.size(); ++p) {
-    for (const std::int64_t i : parts[p]) owner[static_cast<std::size_t>(i)] = static_cast<int>(p);
-    parts[p].clear();
-  }
-  for (std::size_t i = 0; i < owner.size(); ++i) {
-    if (owner[i] >= 0) {
-      parts[static_cast<std::size_t>(owner[i])].push_back(static_cast<std::int64_t>(i));
-    }
-  }
+  put_in_order(parts, labels.size());
   return parts;
 }
 

@@ -18,7 +18,7 @@
 #include "hil/agent/trainer.hpp"
 #include "hil/protocol/connection.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/sensors/sensors.hpp"
+#include "sensors/sensors.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -44,13 +44,13 @@ class Agent::Impl {
       : config_(std::move(config)),
         software_(std::move(software)),
         boot_(random_id()),
-        sensors_(Sensors::open({.root = config_.sensors})),
+        sensors_(sensors::Sensors::open({.root = config_.sensors})),
         timer_(io_),
         poll_timer_(io_),
         readings_timer_(io_),
         resolver_(io_) {
     check(config_);
-    if (!config_.insecure) tls_ = tls_context(config_.credentials, Role::node);
+    if (!config_.insecure) tls_ = tls_context(config_.credentials, testbed::Role::node);
     trainer_ =
         std::make_unique<Trainer>(TrainerOptions{config_.device, config_.data, config_.own_data,
                                                  config_.state, config_.max_memory_gb * 1e9},
@@ -125,14 +125,14 @@ class Agent::Impl {
       const auto alive = weak.lock();
       if (!cancelled && alive && *alive) (*alive)->close();
     });
-    (*stream)->handshake(Role::node, [this, stream](const std::string& failure) {
+    (*stream)->handshake(testbed::Role::node, [this, stream](const std::string& failure) {
       timer_.cancel();
       if (!failure.empty()) {
         try_later(failure);
         return;
       }
-      const IdentityCheck peer = (*stream)->peer();
-      const bool coordinator = peer.identity && peer.identity->role == Role::coordinator;
+      const testbed::IdentityCheck peer = (*stream)->peer();
+      const bool coordinator = peer.identity && peer.identity->role == testbed::Role::coordinator;
       if ((*stream)->is_secure() && !coordinator) {
         try_later(fmt::format("who answers is no coordinator ({})",
                               peer.identity ? "a node's certificate" : peer.refusal));
@@ -296,7 +296,7 @@ class Agent::Impl {
     readings_timer_.async_wait([this](const error_code& cancelled) {
       if (!cancelled) send_readings();
     });
-    SensorReading now;
+    sensors::SensorReading now;
     try {
       now = sensors_->read();
     } catch (const std::exception& e) {
@@ -380,7 +380,7 @@ class Agent::Impl {
   AgentConfig config_;
   std::string software_;
   std::string boot_;
-  std::unique_ptr<Sensors> sensors_;
+  std::unique_ptr<sensors::Sensors> sensors_;
   std::shared_ptr<asio::ssl::context> tls_;
   asio::io_context io_{1};
   asio::steady_timer timer_;

@@ -4,7 +4,7 @@
 
 #include "base/table_reader.hpp"
 #include "base/value.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -26,14 +26,14 @@ AgentConfig read_agent_config(const std::filesystem::path& file) {
   base::TableReader reader(root, "", problems);
   AgentConfig config;
   const std::string connect = reader.text("connect");
-  if (const auto endpoint = parse_endpoint(connect)) {
+  if (const auto endpoint = testbed::parse_endpoint(connect)) {
     config.connect = *endpoint;
   } else if (!connect.empty()) {
     reader.error("connect", "expected HOST:PORT of the coordinator");
   }
   config.name = reader.text("name");
-  if (!config.name.empty() && !is_clean_name(config.name)) {
-    reader.error("name", "expected " + clean_name_rule());
+  if (!config.name.empty() && !testbed::is_clean_name(config.name)) {
+    reader.error("name", "expected " + testbed::clean_name_rule());
   }
   config.type = reader.text("type", "");
   config.insecure = reader.flag("insecure", false);
@@ -59,14 +59,14 @@ void check(const AgentConfig& config) {
   if (config.connect.host.empty()) {
     throw base::UserError("where is the coordinator? Give --connect HOST:PORT, or a node.toml");
   }
-  if (!is_clean_name(config.name)) {
-    throw base::UserError("a name is needed: --name NAME, " + clean_name_rule());
+  if (!testbed::is_clean_name(config.name)) {
+    throw base::UserError("a name is needed: --name NAME, " + testbed::clean_name_rule());
   }
   if (config.own_data && config.data.empty()) {
     throw base::UserError("own_data = true needs data = \"idx:/FOLDER\" or another source");
   }
   if (config.insecure) {
-    if (is_loopback(config.connect.host)) return;
+    if (testbed::is_loopback(config.connect.host)) return;
     throw base::UserError(fmt::format(
         "insecure is for loopback addresses only, and the coordinator is at {}; give the agent its "
         "certificate (convoy testbed init makes one)",

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/address.hpp"
+#include "testbed/address.hpp"
 
 namespace convoy::hil {
 
 struct AgentConfig {
-  Endpoint connect;
+  testbed::Endpoint connect;
   std::string name;
   std::string type;  // of device, as in the catalogue; may be empty
   bool insecure = false;

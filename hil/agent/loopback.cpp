@@ -25,7 +25,7 @@
 #include "hil/agent/agent.hpp"
 #include "hil/protocol/listener.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/setup.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -129,14 +129,14 @@ class Coordinator {
   Coordinator(const std::string& device, const std::filesystem::path& folder)
       : setup_(task_setup()), timer_(io_), watch_timer_(io_) {
     set_up_engine(device);
-    InitRequest request;
+    testbed::InitRequest request;
     request.folder = folder / "lab";
     request.nodes = {{node_name, "", 1'000'000}};
     request.listen = {"127.0.0.1", 1};  // the port is the system's choice, below
     request.days = 1;
-    init_testbed(request);
+    testbed::init_testbed(request);
     base::Diagnostics problems;
-    auto inventory = read_inventory(request.folder / "inventory.toml", problems);
+    auto inventory = testbed::read_inventory(request.folder / "inventory.toml", problems);
     if (!inventory) throw base::UserError(problems.str());
     inventory->listen.port = 0;
     listener_.emplace(

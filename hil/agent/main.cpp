@@ -125,85 +125,88 @@ int test_itself(const convoy::hil::AgentConfig& config, const std::string& file,
   return test.good ? 0 : 1;
 }
 
+struct Arguments {
+  std::string file, connect, name, data, state, device, type, certificate, key, authority, output;
+  double memory = 0, retry = 0;
+  bool own_data = false, insecure = false;
+  bool profile = false, quick = false, self_test = false, overwrite = false;
+};
+
+void add_options(CLI::App& app, Arguments& given) {
+  app.add_option("config", given.file,
+                 "node.toml, as `convoy testbed init` makes it; options override it");
+  app.add_option("--connect", given.connect, "HOST:PORT of the coordinator");
+  app.add_option("--name", given.name, "Name of this node, as in its certificate");
+  app.add_option("--certificate", given.certificate, "Certificate of this node (PEM)");
+  app.add_option("--key", given.key, "Its private key (PEM, mode 0600)");
+  app.add_option("--authority", given.authority, "Certificate of the testbed's authority (PEM)");
+  app.add_flag("--insecure", given.insecure, "Without TLS; to a loopback address only");
+  app.add_option("--data", given.data, "The data set on this machine, such as idx:/srv/mnist");
+  app.add_flag("--own-data", given.own_data,
+               "Train on all of it, not on the part that a run assigns");
+  app.add_option("--state", given.state, "Folder of what outlives a restart");
+  app.add_option("--device", given.device, "What computes: cpu, cuda or cuda:N");
+  app.add_option("--type", given.type, "Type of device, as in Convoy's catalogue");
+  app.add_option("--max-memory-gb", given.memory, "Limit of this process")
+      ->check(CLI::Range(0.0, 1e6));
+  app.add_option("--retry-s", given.retry, "Longest wait between attempts to connect")
+      ->check(CLI::Range(0.01, 3600.0));
+  app.add_flag("--profile", given.profile,
+               "Measure this device first (a minute or two); the coordinator keeps the result with "
+               "its run, in devices/");
+  auto* tests = app.add_flag(
+      "--self-test", given.self_test,
+      "Test and measure this device, write a report of it to be sent to whoever keeps Convoy's "
+      "catalogue, and end; no coordinator is needed");
+  app.add_option("-o,--output", given.output, "With --self-test: the report (NAME.json)")
+      ->needs(tests);
+  app.add_flag("--overwrite", given.overwrite, "With --self-test: replace a file that is there")
+      ->needs(tests);
+  app.add_flag("--quick", given.quick,
+               "With --profile and --self-test: some seconds; too inexact for use");
+}
+
+// What the device's own file says, where there is one, and what is said otherwise.
+convoy::hil::AgentConfig config_of(const Arguments& given) {
+  using namespace convoy;
+  hil::AgentConfig config;
+  if (!given.file.empty()) config = hil::read_agent_config(given.file);
+  if (!given.connect.empty()) {
+    const auto endpoint = testbed::parse_endpoint(given.connect);
+    if (!endpoint) throw base::UserError("--connect: expected HOST:PORT");
+    config.connect = *endpoint;
+  }
+  if (!given.name.empty()) config.name = given.name;
+  if (!given.certificate.empty()) config.credentials.certificate = given.certificate;
+  if (!given.key.empty()) config.credentials.key = given.key;
+  if (!given.authority.empty()) config.credentials.authority = given.authority;
+  if (!given.data.empty()) config.data = given.data;
+  if (!given.state.empty()) config.state = given.state;
+  if (!given.device.empty()) config.device = given.device;
+  if (!given.type.empty()) config.type = given.type;
+  if (given.memory > 0) config.max_memory_gb = given.memory;
+  if (given.retry > 0) config.retry_s = given.retry;
+  config.own_data = config.own_data || given.own_data;
+  config.insecure = config.insecure || given.insecure;
+  return config;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace convoy;
   CLI::App app("convoy-node: trains on this device for a Convoy coordinator");
   app.set_version_flag("--version", version_text, "Version, and what it was built from and with");
-  std::string file;
-  std::string connect;
-  std::string name;
-  std::string data;
-  std::string state;
-  std::string device;
-  std::string type;
-  std::string certificate;
-  std::string key;
-  std::string authority;
-  double memory = 0;
-  double retry = 0;
-  bool own_data = false;
-  bool insecure = false;
-  bool profile = false;
-  bool quick = false;
-  bool self_test = false;
-  bool overwrite = false;
-  std::string output;
-  app.add_option("config", file,
-                 "node.toml, as `convoy testbed init` makes it; options override it");
-  app.add_option("--connect", connect, "HOST:PORT of the coordinator");
-  app.add_option("--name", name, "Name of this node, as in its certificate");
-  app.add_option("--certificate", certificate, "Certificate of this node (PEM)");
-  app.add_option("--key", key, "Its private key (PEM, mode 0600)");
-  app.add_option("--authority", authority, "Certificate of the testbed's authority (PEM)");
-  app.add_flag("--insecure", insecure, "Without TLS; to a loopback address only");
-  app.add_option("--data", data, "The data set on this machine, such as idx:/srv/mnist");
-  app.add_flag("--own-data", own_data, "Train on all of it, not on the part that a run assigns");
-  app.add_option("--state", state, "Folder of what outlives a restart");
-  app.add_option("--device", device, "What computes: cpu, cuda or cuda:N");
-  app.add_option("--type", type, "Type of device, as in Convoy's catalogue");
-  app.add_option("--max-memory-gb", memory, "Limit of this process")->check(CLI::Range(0.0, 1e6));
-  app.add_option("--retry-s", retry, "Longest wait between attempts to connect")
-      ->check(CLI::Range(0.01, 3600.0));
-  app.add_flag("--profile", profile,
-               "Measure this device first (a minute or two); the coordinator keeps the result with "
-               "its run, in devices/");
-  auto* tests = app.add_flag(
-      "--self-test", self_test,
-      "Test and measure this device, write a report of it to be sent to whoever keeps Convoy's "
-      "catalogue, and end; no coordinator is needed");
-  app.add_option("-o,--output", output, "With --self-test: the report (NAME.json)")->needs(tests);
-  app.add_flag("--overwrite", overwrite, "With --self-test: replace a file that is there")
-      ->needs(tests);
-  app.add_flag("--quick", quick,
-               "With --profile and --self-test: some seconds; too inexact for use");
+  Arguments given;
+  add_options(app, given);
   CLI11_PARSE(app, argc, argv);
   try {
     set_up_log();
-    hil::AgentConfig config;
-    if (!file.empty()) config = hil::read_agent_config(file);
-    if (!connect.empty()) {
-      const auto endpoint = hil::parse_endpoint(connect);
-      if (!endpoint) throw base::UserError("--connect: expected HOST:PORT");
-      config.connect = *endpoint;
-    }
-    if (!name.empty()) config.name = name;
-    if (!certificate.empty()) config.credentials.certificate = certificate;
-    if (!key.empty()) config.credentials.key = key;
-    if (!authority.empty()) config.credentials.authority = authority;
-    if (!data.empty()) config.data = data;
-    if (!state.empty()) config.state = state;
-    if (!device.empty()) config.device = device;
-    if (!type.empty()) config.type = type;
-    if (memory > 0) config.max_memory_gb = memory;
-    if (retry > 0) config.retry_s = retry;
-    config.own_data = config.own_data || own_data;
-    config.insecure = config.insecure || insecure;
-    if (self_test) return test_itself(config, output, overwrite, quick);
-    if (profile) {
+    hil::AgentConfig config = config_of(given);
+    if (given.self_test) return test_itself(config, given.output, given.overwrite, given.quick);
+    if (given.profile) {
       hil::check(config);
-      config.profile = measured(config, quick);
+      config.profile = measured(config, given.quick);
     }
     hil::Agent agent(std::move(config), std::string("convoy-node ") + CONVOY_VERSION);
     running = &agent;

@@ -21,12 +21,12 @@
 #include "engine/api/profile.hpp"
 #include "engine/api/setup.hpp"
 #include "hil/agent/loopback.hpp"
-#include "hil/sensors/board.hpp"
-#include "hil/sensors/sensors.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/profiled.hpp"
 #include "platforms/roofline.hpp"
 #include "platforms/self_test_report.hpp"
+#include "sensors/board.hpp"
+#include "sensors/sensors.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -37,7 +37,7 @@ using Json = nlohmann::ordered_json;
 // Reads the sensors now and then in a thread of its own, and keeps what they say.
 class Watch {
  public:
-  explicit Watch(Sensors& sensors)
+  explicit Watch(sensors::Sensors& sensors)
       : sensors_(sensors), thread_([this](const std::stop_token& stop) { loop(stop); }) {}
 
   // What came from now on is a span of its own.
@@ -61,7 +61,7 @@ class Watch {
 
   void loop(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      SensorReading now;
+      sensors::SensorReading now;
       try {
         now = sensors_.read();
       } catch (const std::exception&) {
@@ -75,7 +75,7 @@ class Watch {
     }
   }
 
-  Sensors& sensors_;
+  sensors::Sensors& sensors_;
   std::mutex mutex_;
   std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   std::vector<double> watts_;
@@ -86,7 +86,7 @@ void put_text(Json& into, const char* key, const std::string& text) {
   if (!text.empty()) into[key] = text;
 }
 
-Json json_of(const Board& board) {
+Json json_of(const sensors::Board& board) {
   Json json = Json::object();
   put_text(json, "model", board.model);
   put_text(json, "module", board.module);
@@ -97,13 +97,13 @@ Json json_of(const Board& board) {
   put_text(json, "system", board.system);
   put_text(json, "kernel", board.kernel);
   put_text(json, "machine", board.machine);
-  for (const BoardFigure& f : board.figures) {
+  for (const sensors::BoardFigure& f : board.figures) {
     json["figures"][f.name] = {{"value", f.value}, {"where", f.where}};
   }
   return json;
 }
 
-Json json_of(const SensorReading& r) {
+Json json_of(const sensors::SensorReading& r) {
   Json json = Json::object();
   const auto put = [&](const char* key, const std::optional<double>& value) {
     if (value) json[key] = *value;
@@ -141,7 +141,7 @@ struct Known {
   std::string why_not;
 };
 
-Known known_of(const Board& board, const AgentConfig& config) {
+Known known_of(const sensors::Board& board, const AgentConfig& config) {
   Known known;
   known.device = config.type.empty() ? board.device : config.type;
   const auto names = platforms::Catalogue::device_names();
@@ -160,7 +160,7 @@ Known known_of(const Board& board, const AgentConfig& config) {
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const platforms::Device* device = catalogue.device(known.device);
-  known.mode = catalogue_mode(board.power_mode, device->mode_names());
+  known.mode = sensors::catalogue_mode(board.power_mode, device->mode_names());
   if (known.mode.empty()) {
     known.why_not =
         board.power_mode.empty()
@@ -190,11 +190,11 @@ class Test {
  public:
   explicit Test(const SelfTestOptions& options)
       : options_(options),
-        board_(read_board(options.config.sensors)),
+        board_(sensors::read_board(options.config.sensors)),
         known_(known_of(board_, options.config)),
         label_{"self-test-profile", options.config.device, "convoy-node --self-test",
                options.quick},
-        sensors_(Sensors::open({.root = options.config.sensors})),
+        sensors_(sensors::Sensors::open({.root = options.config.sensors})),
         watch_(*sensors_) {}
 
   SelfTest run() {
@@ -253,7 +253,7 @@ class Test {
     wait(options_.quick ? 1500ms : 10s);
     idle_w_ = watch_.watts();
     Json sensors = {{"sources", Json::object()}, {"missing", sensors_->missing()}};
-    for (const SensorSource& s : sensors_->sources()) sensors["sources"][s.quantity] = s.where;
+    for (const auto& s : sensors_->sources()) sensors["sources"][s.quantity] = s.where;
     sensors["reading"] = json_of(sensors_->read());
     report_["sensors"] = std::move(sensors);
   }
@@ -371,10 +371,10 @@ class Test {
   }
 
   const SelfTestOptions& options_;
-  Board board_;
+  sensors::Board board_;
   Known known_;
   platforms::ProfileLabel label_;  // the same for all: it is not to tell whose machine this is
-  std::unique_ptr<Sensors> sensors_;
+  std::unique_ptr<sensors::Sensors> sensors_;
   Watch watch_;
   std::optional<double> idle_w_;
   std::vector<engine::ProfileCase> cases_;

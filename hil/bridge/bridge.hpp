@@ -14,15 +14,15 @@
 #include <string>
 #include <vector>
 
-#include "hil/testbed/inventory.hpp"
 #include "sim/run/participants.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 
 struct BridgeOptions {
-  Inventory inventory;
+  testbed::Inventory inventory;
   std::filesystem::path folder;  // of the run's store: updates and sessions; empty: none are kept
   bool resume = false;           // an interrupted run is gone on with: its sessions hold
   // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.

@@ -22,8 +22,8 @@ struct RealSideOptions {
   std::filesystem::path replay;  // folder of a run that is simulated again; empty: none
   // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.
   bool all_present = false;
-  std::function<Inventory()> inventory;  // asked where devices are wanted; may throw UserError
-  const std::atomic<bool>* interrupted = nullptr;    // ends waiting; null: nothing does
+  std::function<testbed::Inventory()> inventory;   // where devices are wanted; may throw UserError
+  const std::atomic<bool>* interrupted = nullptr;  // ends waiting; null: nothing does
   std::function<void(const std::string&)> progress;  // what is waited for
 };
 

@@ -159,8 +159,8 @@ std::int64_t Reception::part_of(const Peer& peer) const {
 }
 
 std::int64_t Reception::most_samples(const Peer& peer) const {
-  const InventoryNode* listed = options_.inventory.find(peer.name);
-  return listed == nullptr ? InventoryNode().most_samples : listed->most_samples;
+  const testbed::InventoryNode* listed = options_.inventory.find(peer.name);
+  return listed == nullptr ? testbed::InventoryNode().most_samples : listed->most_samples;
 }
 
 void Reception::keep_sessions() const {

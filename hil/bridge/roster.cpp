@@ -6,7 +6,7 @@ namespace convoy::hil {
 
 using sim::NodeId;
 
-Roster::Roster(const sim::Scenario& scenario, const Inventory& inventory, bool all_present,
+Roster::Roster(const sim::Scenario& scenario, const testbed::Inventory& inventory, bool all_present,
                const std::vector<NodeId>& real_before)
     : scenario_(scenario),
       inventory_(inventory),
@@ -42,7 +42,7 @@ std::optional<NodeId> Roster::place_for(const std::string& agent, const std::str
   for (const NodeId node : candidates_) {
     if (is_free(node) && name_of(node) == agent) return node;
   }
-  const InventoryNode* listed = inventory_.find(agent);
+  const testbed::InventoryNode* listed = inventory_.find(agent);
   const std::string& type = listed != nullptr && !listed->device.empty() ? listed->device : device;
   for (const NodeId node : candidates_) {
     const auto& identity = scenario_.identities[static_cast<std::size_t>(node)];
@@ -60,7 +60,7 @@ std::vector<std::string> Roster::missing(const std::vector<NodeId>& ready) const
     if (is_wanted(node) && !is_ready(node)) names.push_back(name_of(node));
   }
   if (!all_present_) return names;
-  for (const InventoryNode& n : inventory_.nodes) {
+  for (const testbed::InventoryNode& n : inventory_.nodes) {
     const auto has_it = [&](NodeId node) {
       const auto agent = agents_.find(node);
       return agent != agents_.end() && agent->second == n.name;

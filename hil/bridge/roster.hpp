@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "hil/testbed/inventory.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 
@@ -17,7 +17,7 @@ class Roster {
  public:
   // `all_present`: whoever is in the inventory and comes is made real; else only nodes with
   // backend = "hil" are. `real_before`, where it is not empty: exactly these nodes.
-  Roster(const sim::Scenario& scenario, const Inventory& inventory, bool all_present,
+  Roster(const sim::Scenario& scenario, const testbed::Inventory& inventory, bool all_present,
          const std::vector<sim::NodeId>& real_before);
 
   [[nodiscard]] const std::string& name_of(sim::NodeId node) const;
@@ -36,7 +36,7 @@ class Roster {
 
  private:
   const sim::Scenario& scenario_;
-  const Inventory& inventory_;
+  const testbed::Inventory& inventory_;
   bool all_present_;
   bool as_before_;  // all candidates are wanted
   std::vector<sim::NodeId> candidates_;

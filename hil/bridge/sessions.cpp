@@ -4,7 +4,7 @@
 
 #include "base/files.hpp"
 #include "hil/protocol/random_id.hpp"
-#include "hil/testbed/files.hpp"
+#include "testbed/files.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -30,7 +30,8 @@ Sessions read_sessions(const std::filesystem::path& folder) {
 
 void write_sessions(const std::filesystem::path& folder, const Sessions& sessions) {
   const nlohmann::json json = {{"run", sessions.run}, {"sessions", sessions.ids}};
-  write_file(folder / file_name, json.dump(), private_file, Existing::replace);
+  testbed::write_file(folder / file_name, json.dump(), testbed::private_file,
+                      testbed::Existing::replace);
 }
 
 }  // namespace convoy::hil

@@ -15,7 +15,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -44,7 +44,7 @@ void refuse(Connection& connection, const std::string& reason, bool for_good) {
 
 class Listener::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
+  Impl(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome, Turned turned,
        std::chrono::milliseconds patience)
       : io_(io),
         inventory_(inventory),
@@ -56,8 +56,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     if (!inventory.insecure) {
       tls_ = tls_context(
           {inventory.certificate, inventory.key, inventory.authority, inventory.revoked},
-          Role::coordinator);
-    } else if (!is_loopback(inventory.listen.host)) {
+          testbed::Role::coordinator);
+    } else if (!testbed::is_loopback(inventory.listen.host)) {
       throw base::UserError("insecure is for loopback addresses only");
     }
     try {
@@ -220,17 +220,17 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     give_place(stranger, speaking);
     // For the handshake and the first word together.
     be_patient(stranger, patience_, "it does not say who it is");
-    stranger->stream->handshake(
-        Role::coordinator, [self = shared_from_this(), stranger](const std::string& failure) {
-          if (failure.empty() && stranger->dismissed.empty()) {
-            self->identify(stranger);
-          } else {
-            // Nobody waits for it any more.
-            const auto stream = std::move(stranger->stream);
-            self->turned("", stranger->from,
-                         stranger->dismissed.empty() ? failure : stranger->dismissed);
-          }
-        });
+    const auto met = [self = shared_from_this(), stranger](const std::string& failure) {
+      if (failure.empty() && stranger->dismissed.empty()) {
+        self->identify(stranger);
+      } else {
+        // Nobody waits for it any more.
+        const auto stream = std::move(stranger->stream);
+        self->turned("", stranger->from,
+                     stranger->dismissed.empty() ? failure : stranger->dismissed);
+      }
+    };
+    stranger->stream->handshake(testbed::Role::coordinator, met);
   }
 
   void turned(const std::string& name, const std::string& from, const std::string& why) {
@@ -241,8 +241,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
 
   void identify(const std::shared_ptr<Stranger>& stranger) {
     if (stranger->stream->is_secure()) {
-      const IdentityCheck peer = stranger->stream->peer();
-      if (!peer.identity || peer.identity->role != Role::node) {
+      const testbed::IdentityCheck peer = stranger->stream->peer();
+      if (!peer.identity || peer.identity->role != testbed::Role::node) {
         const auto stream = std::move(stranger->stream);
         turned("", stranger->from, peer.identity ? "it has no node's certificate" : peer.refusal);
         return;
@@ -279,10 +279,10 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     const std::string from = connection->stream().remote();
     const auto turn_away = [&](const std::string& why, bool for_good) {
       connection->handlers({[](const wire::Message&) {}, [](const std::string&) {}});
-      turned(certified.empty() ? clean_for_log(hello.name) : certified, from, why);
+      turned(certified.empty() ? testbed::clean_for_log(hello.name) : certified, from, why);
       refuse(*connection, why, for_good);
     };
-    if (!is_clean_name(hello.name)) return turn_away("it gives no proper name", true);
+    if (!testbed::is_clean_name(hello.name)) return turn_away("it gives no proper name", true);
     if (!certified.empty() && certified != hello.name) {
       return turn_away(fmt::format("it says that it is \"{}\", and its certificate is that of "
                                    "\"{}\"",
@@ -309,7 +309,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   asio::io_context& io_;
-  Inventory inventory_;
+  testbed::Inventory inventory_;
   Welcome welcome_;
   Turned turned_;
   std::chrono::milliseconds patience_;
@@ -319,8 +319,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   std::array<Places, stages> places_;
 };
 
-Listener::Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
-                   std::chrono::milliseconds patience)
+Listener::Listener(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome,
+                   Turned turned, std::chrono::milliseconds patience)
     : impl_(
           std::make_shared<Impl>(io, inventory, std::move(welcome), std::move(turned), patience)) {
   impl_->accept();

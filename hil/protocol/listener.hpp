@@ -13,7 +13,7 @@
 #include <string>
 
 #include "hil/protocol/connection.hpp"
-#include "hil/testbed/inventory.hpp"
+#include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 
@@ -30,8 +30,8 @@ class Listener {
   // `patience`: for the handshake and the first word together, and a quarter of it before that for
   // the first byte. Throws base::UserError where the address cannot be listened on, or a file of
   // the inventory cannot be used.
-  Listener(asio::io_context& io, const Inventory& inventory, Welcome welcome, Turned turned,
-           std::chrono::milliseconds patience = std::chrono::seconds(10));
+  Listener(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome,
+           Turned turned, std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

@@ -21,10 +21,10 @@ Stream::Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> context)
   }
 }
 
-IdentityCheck Stream::peer() const {
+testbed::IdentityCheck Stream::peer() const {
   if (!tls_) return {};
   X509* certificate = SSL_get_peer_certificate(tls_->native_handle());
-  IdentityCheck check = peer_identity(certificate);
+  testbed::IdentityCheck check = testbed::peer_identity(certificate);
   X509_free(certificate);
   return check;
 }

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "hil/testbed/identity.hpp"
+#include "testbed/identity.hpp"
 
 namespace convoy::hil {
 
@@ -27,20 +27,20 @@ class Stream {
   // As the coordinator or as a node; `done(failure)`: empty where it went well. Without TLS at
   // once.
   template <class Done>
-  void handshake(Role role, Done done) {
+  void handshake(testbed::Role role, Done done) {
     if (!tls_) {
       done("");
       return;
     }
-    const auto side =
-        role == Role::coordinator ? asio::ssl::stream_base::server : asio::ssl::stream_base::client;
+    const auto side = role == testbed::Role::coordinator ? asio::ssl::stream_base::server
+                                                         : asio::ssl::stream_base::client;
     tls_->async_handshake(side, [this, done = std::move(done)](const error_code& failure) {
       done(failure ? handshake_failure(failure) : std::string());
     });
   }
 
   // Whose certificate it was. Without TLS: nobody, and no refusal.
-  [[nodiscard]] IdentityCheck peer() const;
+  [[nodiscard]] testbed::IdentityCheck peer() const;
   [[nodiscard]] bool is_secure() const { return tls_ != nullptr; }
   [[nodiscard]] std::string remote() const { return remote_; }
 

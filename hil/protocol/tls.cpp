@@ -5,8 +5,8 @@
 #include <openssl/x509_vfy.h>
 
 #include "base/diagnostics.hpp"
-#include "hil/testbed/certificates.hpp"
-#include "hil/testbed/files.hpp"
+#include "testbed/certificates.hpp"
+#include "testbed/files.hpp"
 
 namespace convoy::hil {
 
@@ -15,23 +15,23 @@ namespace {
 
 // What every peer would refuse is said here, where somebody can do something about it. A device
 // whose clock is late is no such thing: its own certificate may seem to be of the future.
-void check_own(const Credentials& credentials, Role role, SSL_CTX* context) {
+void check_own(const Credentials& credentials, testbed::Role role, SSL_CTX* context) {
   const std::string file = credentials.certificate.string();
   X509* own = SSL_CTX_get0_certificate(context);
-  const IdentityCheck check = peer_identity(own);
+  const testbed::IdentityCheck check = testbed::peer_identity(own);
   if (!check.identity) throw base::UserError(fmt::format("{}: {}", file, check.refusal));
   if (check.identity->role != role) {
     throw base::UserError(fmt::format("{}: is a {}'s certificate, expected a {}'s", file,
-                                      role == Role::node ? "coordinator" : "node",
-                                      role == Role::node ? "node" : "coordinator"));
+                                      role == testbed::Role::node ? "coordinator" : "node",
+                                      role == testbed::Role::node ? "node" : "coordinator"));
   }
-  if (end_of(own) < now()) {
+  if (testbed::end_of(own) < testbed::now()) {
     throw base::UserError(fmt::format("{}: ended on {}; make a new one with `convoy testbed`", file,
-                                      date_of(end_of(own))));
+                                      testbed::date_of(testbed::end_of(own))));
   }
-  const QuietErrors quiet;
-  const Owned<X509_STORE_CTX> chain(need(X509_STORE_CTX_new()));
-  need(X509_STORE_CTX_init(chain.get(), SSL_CTX_get_cert_store(context), own, nullptr));
+  const testbed::QuietErrors quiet;
+  const testbed::Owned<X509_STORE_CTX> chain(testbed::need(X509_STORE_CTX_new()));
+  testbed::need(X509_STORE_CTX_init(chain.get(), SSL_CTX_get_cert_store(context), own, nullptr));
   X509_STORE_CTX_set_flags(chain.get(), X509_V_FLAG_NO_CHECK_TIME);
   if (X509_verify_cert(chain.get()) != 1) {
     throw base::UserError(
@@ -44,11 +44,11 @@ int no_password(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/)
 
 }  // namespace
 
-std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, Role role) {
-  const bool server = role == Role::coordinator;
+std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, testbed::Role role) {
+  const bool server = role == testbed::Role::coordinator;
   auto context = std::make_shared<ssl::context>(server ? ssl::context::tlsv13_server
                                                        : ssl::context::tlsv13_client);
-  check_key_file(credentials.key);
+  testbed::check_key_file(credentials.key);
   // An encrypted key is refused: OpenSSL would ask at the terminal, and wait there.
   SSL_CTX_set_default_passwd_cb(context->native_handle(), &no_password);
   const auto load = [](const std::filesystem::path& file, auto&& how) {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "hil/testbed/identity.hpp"
+#include "testbed/identity.hpp"
 
 namespace convoy::hil {
 
@@ -19,6 +19,7 @@ struct Credentials {
 
 // Throws base::UserError naming the file that is missing, readable by others, expired, foreign or
 // made for the other role.
-std::shared_ptr<boost::asio::ssl::context> tls_context(const Credentials& credentials, Role role);
+std::shared_ptr<boost::asio::ssl::context> tls_context(const Credentials& credentials,
+                                                       testbed::Role role);
 
 }  // namespace convoy::hil

@@ -39,6 +39,28 @@ std::string what_was_achieved(const Trace& trace) {
   return text;
 }
 
+// Of the rows of one second.
+struct Sums {
+  double moment;
+  double down = 0;
+  double up = 0;
+  int rows = 0;
+};
+
+// Their averages, one second after another; there must be one.
+void put_averages(const std::vector<Sums>& seconds, Trace& trace) {
+  for (const Sums& s : seconds) {
+    trace.time.push_back(s.moment);
+    trace.of(Column::down_bps).push_back(s.down / s.rows);
+    trace.of(Column::up_bps).push_back(s.up / s.rows);
+  }
+  // The last row is of a second, too.
+  trace.time.push_back(trace.time.back() + 1);
+  for (const Column c : {Column::down_bps, Column::up_bps}) {
+    trace.of(c).push_back(trace.of(c).back());
+  }
+}
+
 }  // namespace
 
 Trace import_mahimahi(std::string_view text, const std::string& file, Column direction,
@@ -107,12 +129,6 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   if (time < 0 || down < 0 || up < 0) {
     throw base::UserError(file + ": a heading with Timestamp, DL_bitrate and UL_bitrate is needed");
   }
-  struct Sums {
-    double moment;
-    double down = 0;
-    double up = 0;
-    int rows = 0;
-  };
   std::vector<Sums> seconds;
   std::int64_t rows = 0;
   std::int64_t missing = 0;
@@ -154,16 +170,7 @@ Trace import_gnettrack(std::string_view text, const std::string& file) {
   trace.name = file;
   torn.settle(static_cast<std::size_t>(rows), trace.remarks);
   if (seconds.empty()) throw base::UserError(file + ": has no row with both bitrates");
-  for (const Sums& s : seconds) {
-    trace.time.push_back(s.moment);
-    trace.of(Column::down_bps).push_back(s.down / s.rows);
-    trace.of(Column::up_bps).push_back(s.up / s.rows);
-  }
-  // The last row is of a second, too.
-  trace.time.push_back(trace.time.back() + 1);
-  for (const Column c : {Column::down_bps, Column::up_bps}) {
-    trace.of(c).push_back(trace.of(c).back());
-  }
+  put_averages(seconds, trace);
   const auto shared = rows - missing - static_cast<std::int64_t>(seconds.size());
   if (shared > 0)
     trace.remarks.push_back(fmt::format("{} row(s) share a second with another: averaged", shared));

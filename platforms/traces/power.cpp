@@ -25,19 +25,16 @@ std::string_view cell_after(std::string_view line, std::string_view name) {
   return {};
 }
 
-}  // namespace
+constexpr std::size_t shown = 40;  // characters of what is wrong
 
-Trace import_mlperf_power(std::string_view text, const std::string& file) {
-  constexpr std::size_t shown = 40;
-  Trace trace;
-  trace.name = file;
-  struct Reading {
-    std::string_view date;
-    double watts;
-    std::int64_t line;
-  };
+struct Reading {
+  std::string_view date;
+  double watts;
+  std::int64_t line;
+};
+
+std::vector<Reading> readings_in(std::string_view text, const std::string& file, TornLines& torn) {
   std::vector<Reading> readings;
-  TornLines torn;
   base::Lines lines(text);
   for (std::string_view line; lines.next(line);) {
     if (base::trimmed(line).empty()) continue;
@@ -60,6 +57,16 @@ Trace import_mlperf_power(std::string_view text, const std::string& file) {
       readings.push_back({date, value, lines.line()});
     }
   }
+  return readings;
+}
+
+}  // namespace
+
+Trace import_mlperf_power(std::string_view text, const std::string& file) {
+  Trace trace;
+  trace.name = file;
+  TornLines torn;
+  const std::vector<Reading> readings = readings_in(text, file, torn);
   std::vector<std::string_view> dates;
   dates.reserve(readings.size());
   for (const Reading& r : readings) dates.push_back(r.date);

@@ -1,4 +1,4 @@
-#include "hil/sensors/tegrastats.hpp"
+#include "sensors/tegrastats.hpp"
 
 #include <fmt/format.h>
 
@@ -112,7 +112,7 @@ Trace import_tegrastats(std::string_view text, const std::string& file, double i
   bool memory = false;
   base::Lines lines(text);
   for (std::string_view line; lines.next(line);) {
-    const auto fields = hil::parse_tegrastats(line);
+    const auto fields = sensors::parse_tegrastats(line);
     if (!fields) {
       passed_over += base::trimmed(line).empty() ? 0 : 1;
       continue;

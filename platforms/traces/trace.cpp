@@ -38,6 +38,26 @@ constexpr double lowest_bps = 1;
 
 constexpr std::string_view synthetic_mark = "# synthetic: ";
 
+// Of each column of a trace, which of the table it is; -1: none.
+std::array<int, trace_columns> columns_of(const base::CsvReader& csv, int time,
+                                          const std::string& file) {
+  std::array<int, trace_columns> at{};
+  at.fill(-1);
+  const std::vector<std::string> names(column_names().begin(), column_names().end());
+  for (std::size_t i = 0; i < csv.columns().size(); ++i) {
+    const std::string& name = csv.columns()[i];
+    if (static_cast<int>(i) == time) continue;
+    const auto known = std::find(names.begin(), names.end(), name);
+    if (known == names.end()) {
+      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}", file,
+                                        base::printable(name), base::did_you_mean(name, names),
+                                        base::list_of(names)));
+    }
+    at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
+  }
+  return at;
+}
+
 }  // namespace
 
 const std::array<const char*, trace_columns>& column_names() {
@@ -78,20 +98,7 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     throw base::UserError(file + ": the heading has no time_s; other formats are converted by " +
                           "convoy trace import");
   }
-  std::array<int, trace_columns> at{};
-  at.fill(-1);
-  const std::vector<std::string> names(column_names().begin(), column_names().end());
-  for (std::size_t i = 0; i < csv.columns().size(); ++i) {
-    const std::string& name = csv.columns()[i];
-    if (static_cast<int>(i) == time) continue;
-    const auto known = std::find(names.begin(), names.end(), name);
-    if (known == names.end()) {
-      throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}", file,
-                                        base::printable(name), base::did_you_mean(name, names),
-                                        base::list_of(names)));
-    }
-    at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
-  }
+  const auto at = columns_of(csv, time, file);
   double first = 0;
   while (csv.next()) {
     const double t = csv.number(time);

@@ -115,6 +115,37 @@ void ElasticClock::close() {
   holding_.clear();
 }
 
+ElasticClock::Outlook ElasticClock::outlook(double now, WallTime wall_now) {
+  const bool paced = options_.mode == ClockMode::paced;
+  Outlook o;
+  o.limit = paced ? std::max(virtual_at(wall_now), live_from_) : never;
+  o.moves = paced;
+  o.first = scheduled_.empty() ? never : std::max(now, scheduled_.begin()->first);
+  o.outside = !happened_.empty();
+  for (auto& [id, e] : entries_) {
+    // An instant of its own for what is too late for that of its end: a replay has it there, too.
+    if (e.over && e.start.bounds && !e.immediate && e.end < now - hair_s) {
+      e.late += now - e.end;
+      e.end = now + moment_s;
+    }
+    if (e.immediate) {
+      o.outside = true;
+    } else if (!e.start.bounds) {
+      continue;
+    } else if (e.over) {
+      o.first = std::min(o.first, std::max(e.end, now));
+    } else if (e.held) {
+      if (is_leaving(e.start.node)) continue;
+      o.awaited = true;
+      o.limit = std::min(o.limit, e.start.time);
+    } else if (const double b = bound(e, wall_now); b < o.limit) {
+      o.limit = b;
+      o.moves = paced || (e.running && !e.stopped);
+    }
+  }
+  return o;
+}
+
 double ElasticClock::next(double now, double horizon) {
   std::unique_lock lock(mutex_);
   if (closed_) return horizon;
@@ -125,33 +156,7 @@ double ElasticClock::next(double now, double horizon) {
   for (;;) {
     const WallTime wall_now = wall_();
     wall_seen_ = std::max(wall_seen_, wall_now);
-    const bool paced = options_.mode == ClockMode::paced;
-    double limit = paced ? std::max(virtual_at(wall_now), live_from_) : never;
-    double first = scheduled_.empty() ? never : std::max(now, scheduled_.begin()->first);
-    bool outside = !happened_.empty();
-    bool awaited = false;  // of what is held
-    bool moves = paced;    // the limit does, with wall time
-    for (auto& [id, e] : entries_) {
-      // An instant of its own for what is too late for that of its end: a replay has it there, too.
-      if (e.over && e.start.bounds && !e.immediate && e.end < now - hair_s) {
-        e.late += now - e.end;
-        e.end = now + moment_s;
-      }
-      if (e.immediate) {
-        outside = true;
-      } else if (!e.start.bounds) {
-        continue;
-      } else if (e.over) {
-        first = std::min(first, std::max(e.end, now));
-      } else if (e.held) {
-        if (is_leaving(e.start.node)) continue;
-        awaited = true;
-        limit = std::min(limit, e.start.time);
-      } else if (const double b = bound(e, wall_now); b < limit) {
-        limit = b;
-        moves = paced || (e.running && !e.stopped);
-      }
-    }
+    const auto [limit, moves, first, outside, awaited] = outlook(now, wall_now);
     // An instant at which something is held is complete once all of that is known. (Where something
     // comes from outside, nobody waits for what began at this instant: it will not end at it.)
     if (!holding_.empty() && !awaited && (outside || now < limit)) {
@@ -173,7 +178,7 @@ double ElasticClock::next(double now, double horizon) {
     if (first <= horizon && first < limit) return deliver_until_ = first;
     if (horizon < never && horizon <= limit) {
       if (first < limit) deliver_until_ = horizon;
-      if (paced && live_from_ <= now) {
+      if (options_.mode == ClockMode::paced && live_from_ <= now) {
         max_lag_s_ = std::max(max_lag_s_, virtual_at(wall_now) - horizon);
       }
       return horizon;

@@ -138,6 +138,16 @@ class ElasticClock {
     std::string detail;
   };
 
+  struct Outlook {
+    double limit = never;  // virtual time may not pass it
+    bool moves = false;    // the limit does, with wall time
+    double first = never;  // when the first thing comes whose time is known
+    bool outside = false;  // something has come from outside
+    bool awaited = false;  // something that is held has not come yet
+  };
+  // What is real, at this moment. What came too late for its instant gets another one.
+  Outlook outlook(double now, WallTime wall_now);
+
   [[nodiscard]] double virtual_at(WallTime stamp) const;  // paced
   [[nodiscard]] double bound(const Entry& e, WallTime wall_now) const;
   // How much virtual time passes in it where nothing but wall time makes it pass, and how long that

@@ -11,7 +11,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "hil/protocol/listener.hpp"
-#include "hil/testbed/names.hpp"
+#include "testbed/names.hpp"
 #include "tests/fuzz/peer_script.hpp"
 
 namespace {
@@ -31,8 +31,8 @@ void check_text(const std::string& text) { insist(text.size() <= 200 && base::is
 
 class Door {
  public:
-  explicit Door(std::vector<hil::InventoryNode> nodes) {
-    hil::Inventory inventory;
+  explicit Door(std::vector<testbed::InventoryNode> nodes) {
+    testbed::Inventory inventory;
     inventory.insecure = true;
     inventory.nodes = std::move(nodes);
     known_ = inventory;
@@ -99,7 +99,7 @@ class Door {
   void welcome(const std::shared_ptr<hil::Connection>& connection, const hil::wire::HelloT& hello) {
     insist(++outcomes_ == 1);
     bounded();
-    insist(hil::is_clean_name(hello.name));
+    insist(testbed::is_clean_name(hello.name));
     insist(known_.nodes.empty() || known_.find(hello.name) != nullptr);
     insist(hello.protocol_min <= hil::protocol_version &&
            hello.protocol_max >= hil::protocol_version);
@@ -138,7 +138,7 @@ class Door {
   }
 
   hil::asio::io_context io_{1};
-  hil::Inventory known_;
+  testbed::Inventory known_;
   hil::tcp::endpoint address_;
   std::unique_ptr<hil::Listener> listener_;
   std::shared_ptr<hil::Connection> inside_;

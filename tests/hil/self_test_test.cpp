@@ -16,7 +16,7 @@
 #include "platforms/catalogue.hpp"
 #include "platforms/self_test_report.hpp"
 #include "platforms/validation.hpp"
-#include "tests/hil/sensors/machine.hpp"
+#include "tests/sensors/machine.hpp"
 #include "tests/support/programs.hpp"
 
 namespace convoy::hil {
@@ -57,7 +57,7 @@ TEST(SelfTest, AFailureDoesNotTellWhereTemporaryFilesLie) {
 }
 
 TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
-  const Machine machine;
+  const sensors::Machine machine;
   machine.write("proc/device-tree/model", "NVIDIA Jetson Orin Nano Developer Kit");
   machine.write("proc/device-tree/compatible", "nvidia,p3768-0000+p3767-0003");
   machine.write("var/lib/nvpmodel/status", "pmode:0000");
@@ -130,7 +130,7 @@ TEST(SelfTest, ATypeThatNobodyKnowsIsRefusedFirst) {
 }
 
 TEST(SelfTest, WhatFailsLeavesTheRestOfTheReport) {
-  const Machine machine;
+  const sensors::Machine machine;
   machine.write_memory();
   SelfTestOptions options;
   options.quick = true;

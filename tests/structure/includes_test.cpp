@@ -18,13 +18,15 @@ const std::filesystem::path root = CONVOY_SOURCE;
 const std::map<std::string, std::set<std::string>>& allowed() {
   static const std::map<std::string, std::set<std::string>> all = {
       {"base", {}},
+      {"sensors", {"base"}},
+      {"testbed", {"base"}},
       {"engine/model", {"base"}},
       {"engine/data", {"base"}},
       {"engine/rules", {"base"}},
       {"engine/api", {"base", "engine/model", "engine/data", "engine/rules"}},
       {"engine/learning", {"base", "engine/model", "engine/data", "engine/rules", "engine/api"}},
       {"platforms", {"base", "engine/api", "engine/model"}},
-      {"platforms/traces", {"base", "hil/sensors"}},
+      {"platforms/traces", {"base", "sensors"}},
       {"sim/task", {"base", "engine/api"}},
       {"sim/schedule",
        {"base", "engine/api", "engine/model", "engine/rules", "platforms", "sim/task"}},
@@ -42,19 +44,17 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"analysis", {"base", "platforms/traces", "sim/store", "sim/sweep"}},
       {"analysis/report", {"base", "sim/store", "sim/sweep", "analysis"}},
       {"analysis/live", {"base", "sim/store", "analysis", "analysis/report"}},
-      {"hil/testbed", {"base"}},
-      {"hil/sensors", {"base"}},
-      {"hil/protocol", {"base", "engine/api", "hil/testbed"}},
+      {"hil/protocol", {"base", "engine/api", "testbed"}},
       {"hil/agent",
-       {"base", "engine/api", "engine/model", "engine/data", "platforms", "hil/protocol",
-        "hil/sensors", "hil/testbed"}},
+       {"base", "engine/api", "engine/model", "engine/data", "platforms", "hil/protocol", "sensors",
+        "testbed"}},
       {"hil/bridge",
-       {"base", "engine/api", "engine/model", "hil/protocol", "hil/testbed", "sim/task",
-        "sim/world", "sim/scenario", "sim/store", "sim/run"}},
+       {"base", "engine/api", "engine/model", "hil/protocol", "testbed", "sim/task", "sim/world",
+        "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
         "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "analysis/report",
-        "analysis/live", "hil/bridge", "hil/protocol", "hil/testbed"}},
+        "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
   };
   return all;
 }
@@ -69,7 +69,7 @@ const std::map<std::string, std::set<std::string>>& confined() {
       {"boost/asio", {"hil/protocol", "hil/bridge", "hil/agent", "analysis/live", "cli"}},
       {"boost/beast", {"analysis/live"}},
       {"boost/math", {"analysis"}},
-      {"openssl/", {"hil/testbed", "hil/protocol"}},
+      {"openssl/", {"testbed", "hil/protocol"}},
       {"flatbuffers/", {"hil/protocol"}},
       {"messages_generated.h", {"hil/protocol"}},
       {"SQLiteCpp/", {"sim/store", "analysis"}},
@@ -87,7 +87,8 @@ std::string folder_of(const std::filesystem::path& file) {
 
 std::vector<std::filesystem::path> sources() {
   std::vector<std::filesystem::path> files;
-  for (const char* top : {"base", "engine", "platforms", "sim", "analysis", "cli", "hil"}) {
+  for (const char* top :
+       {"base", "sensors", "testbed", "engine", "platforms", "sim", "analysis", "cli", "hil"}) {
     if (!std::filesystem::exists(root / top)) continue;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / top)) {
       const auto extension = entry.path().extension();

@@ -7,8 +7,8 @@
 namespace convoy {
 namespace {
 
-using hil::Inventory;
 using hil::Roster;
+using testbed::Inventory;
 using Names = std::vector<std::string>;
 
 // Four nodes: "orin" has to be real; "nano-1" and "nano-2" are of one type, "nx" of another.
@@ -29,7 +29,7 @@ sim::Scenario four_nodes() {
 Inventory inventory_of(const std::vector<std::pair<std::string, std::string>>& nodes) {
   Inventory inventory;
   for (const auto& [name, device] : nodes) {
-    hil::InventoryNode n;
+    testbed::InventoryNode n;
     n.name = name;
     n.device = device;
     inventory.nodes.push_back(n);

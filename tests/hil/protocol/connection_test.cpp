@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/setup.hpp"
 #include "tests/hil/protocol/support.hpp"
 #include "tests/support/files.hpp"
 
@@ -38,13 +38,13 @@ class TwoEnds : public testing::TestWithParam<Security> {
     std::shared_ptr<asio::ssl::context> client;
     if (GetParam() == Security::tls) {
       const std::filesystem::path root = folder_.path() / "lab";
-      InitRequest request;
+      testbed::InitRequest request;
       request.folder = root;
-      request.nodes = parse_nodes("orin-1");
+      request.nodes = testbed::parse_nodes("orin-1");
       request.listen = {"127.0.0.1", 7700};
-      init_testbed(request);
-      server = context(root / "coordinator", root, Role::coordinator);
-      client = context(root / "nodes" / "orin-1", root, Role::node);
+      testbed::init_testbed(request);
+      server = context(root / "coordinator", root, testbed::Role::coordinator);
+      client = context(root / "nodes" / "orin-1", root, testbed::Role::node);
     }
     auto at_server = std::make_unique<Stream>(std::move(sockets.first), server);
     auto at_client = std::make_unique<Stream>(std::move(sockets.second), client);
@@ -53,21 +53,22 @@ class TwoEnds : public testing::TestWithParam<Security> {
       EXPECT_EQ(failure, "");
       ++met;
     };
-    at_server->handshake(Role::coordinator, meet);
-    at_client->handshake(Role::node, meet);
+    at_server->handshake(testbed::Role::coordinator, meet);
+    at_client->handshake(testbed::Role::node, meet);
     EXPECT_TRUE(run_until(io_, [&] { return met == 2; }));
     if (GetParam() == Security::tls) {
       EXPECT_EQ(at_server->peer().identity->name, "orin-1");
-      EXPECT_EQ(at_client->peer().identity->role, Role::coordinator);
+      EXPECT_EQ(at_client->peer().identity->role, testbed::Role::coordinator);
     }
     a_ = std::make_unique<End>(std::move(at_server));
     b_ = std::make_unique<End>(std::move(at_client));
   }
   static std::shared_ptr<asio::ssl::context> context(const std::filesystem::path& bundle,
-                                                     const std::filesystem::path& root, Role role) {
+                                                     const std::filesystem::path& root,
+                                                     testbed::Role role) {
     return tls_context(
         {bundle / "certificate.pem", bundle / "key.pem", root / "authority" / "certificate.pem",
-         role == Role::coordinator ? root / "authority" / "crl.pem" : ""},
+         role == testbed::Role::coordinator ? root / "authority" / "crl.pem" : ""},
         role);
   }
   void start(bool compress = false) {

@@ -15,11 +15,11 @@
 #include <utility>
 
 #include "hil/protocol/tls.hpp"
-#include "hil/testbed/certificates.hpp"
-#include "hil/testbed/revocation.hpp"
-#include "hil/testbed/setup.hpp"
+#include "testbed/certificates.hpp"
+#include "testbed/revocation.hpp"
+#include "testbed/setup.hpp"
 #include "tests/hil/protocol/support.hpp"
-#include "tests/hil/testbed/support.hpp"
+#include "tests/testbed/support.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -54,7 +54,7 @@ class Door : public testing::Test {
   };
 
   // Listens where nobody else does, and gives the address.
-  tcp::endpoint open(Inventory inventory, std::chrono::milliseconds patience = 60s) {
+  tcp::endpoint open(testbed::Inventory inventory, std::chrono::milliseconds patience = 60s) {
     inventory.listen.host = "127.0.0.1";
     for (int attempt = 1;; ++attempt) {
       tcp::acceptor probe(io_, {asio::ip::address_v4::loopback(), 0});
@@ -82,8 +82,8 @@ class Door : public testing::Test {
       }
     }
   }
-  static Inventory insecure() {
-    Inventory inventory;
+  static testbed::Inventory insecure() {
+    testbed::Inventory inventory;
     inventory.insecure = true;
     return inventory;
   }
@@ -118,26 +118,26 @@ class Door : public testing::Test {
 class SecureDoor : public Door {
  protected:
   SecureDoor() {
-    InitRequest request;
+    testbed::InitRequest request;
     request.folder = root_;
-    request.nodes = parse_nodes("orin-1,nano-1");
+    request.nodes = testbed::parse_nodes("orin-1,nano-1");
     request.listen = {"127.0.0.1", 7700};
-    init_testbed(request);
-    authority_ = open_authority(root_ / "authority");
+    testbed::init_testbed(request);
+    authority_ = testbed::open_authority(root_ / "authority");
   }
-  Inventory inventory() {
+  testbed::Inventory inventory() {
     base::Diagnostics problems;
-    const auto read = read_inventory(root_ / "inventory.toml", problems);
+    const auto read = testbed::read_inventory(root_ / "inventory.toml", problems);
     EXPECT_TRUE(read) << problems.str();
-    return read.value_or(Inventory{});
+    return read.value_or(testbed::Inventory{});
   }
   [[nodiscard]] Credentials bundle(const std::string& name) const {
     const path at = name == "coordinator" ? root_ / name : root_ / "nodes" / name;
     return {at / "certificate.pem", at / "key.pem", root_ / "authority" / "certificate.pem", ""};
   }
-  path issued(const Authority& authority, const CertificateRequest& request) {
+  path issued(const testbed::Authority& authority, const testbed::CertificateRequest& request) {
     const path at = folder_.path() / ("bundle-" + std::to_string(++bundles_));
-    issue(authority, request, at);
+    testbed::issue(authority, request, at);
     return at;
   }
   // A client that has no scruples.
@@ -156,7 +156,7 @@ class SecureDoor : public Door {
                              wire::HelloT hello) {
     auto stream = std::make_unique<Stream>(connect(door), context);
     std::optional<std::string> failure;
-    stream->handshake(Role::node, [&](const std::string& why) { failure = why; });
+    stream->handshake(testbed::Role::node, [&](const std::string& why) { failure = why; });
     EXPECT_TRUE(until([&] { return failure.has_value(); }));
     if (!failure->empty()) return nullptr;
     auto end = std::make_unique<End>(std::move(stream));
@@ -178,7 +178,7 @@ class SecureDoor : public Door {
 
   convoy::test::TemporaryFolder folder_;
   path root_ = folder_.path() / "lab";
-  Authority authority_;
+  testbed::Authority authority_;
   int bundles_ = 0;
 };
 
@@ -187,13 +187,14 @@ TEST_F(SecureDoor, LetsAProperNodeIn) {
   wire::HelloT hello = hello_of("orin-1");
   hello.protocol_max = 9;
   hello.device = "a\x1b[31m\nb" + std::string(1000, 'x');
-  const auto end = knock(door, tls_context(bundle("orin-1"), Role::node), std::move(hello));
+  const auto end =
+      knock(door, tls_context(bundle("orin-1"), testbed::Role::node), std::move(hello));
   ASSERT_TRUE(end);
   ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
   EXPECT_THAT(welcomed_, ElementsAre("orin-1"));
   EXPECT_EQ(device_.substr(0, 9), "a?[31m?bx");
   EXPECT_LE(device_.size(), 200U);
-  EXPECT_EQ(end->connection->stream().peer().identity->role, Role::coordinator);
+  EXPECT_EQ(end->connection->stream().peer().identity->role, testbed::Role::coordinator);
   EXPECT_EQ(inside_.front()->stream().peer().identity->name, "orin-1");
   inside_.front()->send(wire::WelcomeT());
   ASSERT_TRUE(until([&] { return end->heard("Welcome") == 1; }));
@@ -206,28 +207,31 @@ TEST_F(SecureDoor, LetsAProperNodeIn) {
 }
 
 TEST_F(SecureDoor, RefusesExpiredCertificates) {
-  const Time today = now();
+  const testbed::Time today = testbed::now();
   expect_refused(
       client(issued(authority_, {.name = "orin-1", .validity = {today - 72h, today - 48h}})),
       "not accepted: certificate has expired");
 }
 TEST_F(SecureDoor, RefusesCertificatesOfTheFuture) {
-  const Time today = now();
+  const testbed::Time today = testbed::now();
   expect_refused(
       client(issued(authority_, {.name = "orin-1", .validity = {today + 48h, today + 72h}})),
       "not accepted: certificate is not yet valid");
 }
 TEST_F(SecureDoor, RefusesCertificatesOfAForeignAuthority) {
-  const Authority foreign = make_authority(folder_.path() / "foreign", "lab", valid_for_days(10));
-  expect_refused(client(issued(foreign, {.name = "orin-1", .validity = valid_for_days(10)})),
-                 "its certificate is not accepted");
+  const testbed::Authority foreign =
+      testbed::make_authority(folder_.path() / "foreign", "lab", testbed::valid_for_days(10));
+  expect_refused(
+      client(issued(foreign, {.name = "orin-1", .validity = testbed::valid_for_days(10)})),
+      "its certificate is not accepted");
 }
 TEST_F(SecureDoor, RefusesTheAuthoritysOwnCertificate) {
   expect_refused(client(root_ / "authority"), "its certificate is not accepted");
 }
 TEST_F(SecureDoor, RefusesRevokedCertificates) {
-  const path again = issued(authority_, {.name = "orin-1", .validity = valid_for_days(10)});
-  revoke(root_ / "authority", "orin-1");
+  const path again =
+      issued(authority_, {.name = "orin-1", .validity = testbed::valid_for_days(10)});
+  testbed::revoke(root_ / "authority", "orin-1");
   expect_refused(client(again), "not accepted: certificate revoked");
 }
 TEST_F(SecureDoor, RefusesTheCoordinatorsCertificate) {
@@ -245,14 +249,17 @@ TEST_F(SecureDoor, RefusesOldVersionsOfTls) {
 
 TEST_F(SecureDoor, RefusesCertificatesThatNameNobody) {
   // Signed by the authority, and without the URI.
-  const path place = issued(authority_, {.name = "orin-1", .validity = valid_for_days(10)});
-  const Owned<X509> certificate = read_certificate(place / "certificate.pem");
+  const path place =
+      issued(authority_, {.name = "orin-1", .validity = testbed::valid_for_days(10)});
+  const testbed::Owned<X509> certificate = testbed::read_certificate(place / "certificate.pem");
   const int at = X509_get_ext_by_NID(certificate.get(), NID_subject_alt_name, -1);
-  const Owned<X509_EXTENSION> removed(need(X509_delete_ext(certificate.get(), at)));
-  need(X509_sign(certificate.get(), authority_.key.get(), EVP_sha256()));
+  const testbed::Owned<X509_EXTENSION> removed(
+      testbed::need(X509_delete_ext(certificate.get(), at)));
+  testbed::need(X509_sign(certificate.get(), authority_.key.get(), EVP_sha256()));
   {
-    const Owned<BIO> file(need(BIO_new_file((place / "certificate.pem").c_str(), "w")));
-    need(PEM_write_bio_X509(file.get(), certificate.get()));
+    const testbed::Owned<BIO> file(
+        testbed::need(BIO_new_file((place / "certificate.pem").c_str(), "w")));
+    testbed::need(PEM_write_bio_X509(file.get(), certificate.get()));
   }
   expect_refused(client(place), "not exactly one URI");
 }
@@ -268,7 +275,8 @@ TEST_F(SecureDoor, RefusesWhoDoesWithoutTls) {
 
 TEST_F(SecureDoor, RefusesWhoClaimsAnothersName) {
   const tcp::endpoint door = open(inventory());
-  const auto end = knock(door, tls_context(bundle("orin-1"), Role::node), hello_of("nano-1"));
+  const auto end =
+      knock(door, tls_context(bundle("orin-1"), testbed::Role::node), hello_of("nano-1"));
   ASSERT_TRUE(end);
   std::string reason;
   bool for_good = false;
@@ -286,7 +294,7 @@ TEST_F(SecureDoor, RefusesWhoClaimsAnothersName) {
 }
 
 TEST_F(SecureDoor, RefusesWhoIsNotInTheInventory) {
-  const path ghost = issued(authority_, {.name = "ghost", .validity = valid_for_days(10)});
+  const path ghost = issued(authority_, {.name = "ghost", .validity = testbed::valid_for_days(10)});
   const tcp::endpoint door = open(inventory());
   const auto end = knock(door, client(ghost), hello_of("ghost"));
   ASSERT_TRUE(until([&] { return end->is_closed(); }));
@@ -302,7 +310,7 @@ TEST_F(SecureDoor, HasPatienceButNotForEver) {
   // TLS, and no hello.
   auto stream = std::make_unique<Stream>(connect(door), client(root_ / "nodes" / "orin-1"));
   std::optional<std::string> failure;
-  stream->handshake(Role::node, [&](const std::string& why) { failure = why; });
+  stream->handshake(testbed::Role::node, [&](const std::string& why) { failure = why; });
   ASSERT_TRUE(until([&] { return turned_.size() == 2; }));
   EXPECT_EQ(failure, "");
   EXPECT_EQ(turned_.back().name, "orin-1");
@@ -312,15 +320,16 @@ TEST_F(SecureDoor, HasPatienceButNotForEver) {
 // --- keys ----------------------------------------------------------------------------------------
 
 TEST_F(SecureDoor, NeedsAKeyThatNobodyElseReads) {
-  EXPECT_NO_THROW(tls_context(bundle("orin-1"), Role::node));
+  EXPECT_NO_THROW(tls_context(bundle("orin-1"), testbed::Role::node));
   const path key = bundle("orin-1").key;
   for (const auto others : {std::filesystem::perms::group_read, std::filesystem::perms::others_read,
                             std::filesystem::perms::others_write}) {
     std::filesystem::permissions(key, others, std::filesystem::perm_options::add);
-    EXPECT_USER_ERROR(tls_context(bundle("orin-1"), Role::node), "chmod 600 " + key.string());
+    EXPECT_USER_ERROR(tls_context(bundle("orin-1"), testbed::Role::node),
+                      "chmod 600 " + key.string());
     std::filesystem::permissions(key, others, std::filesystem::perm_options::remove);
   }
-  const Inventory open_to_all = inventory();
+  const testbed::Inventory open_to_all = inventory();
   std::filesystem::permissions(open_to_all.key, std::filesystem::perms::group_read,
                                std::filesystem::perm_options::add);
   EXPECT_USER_ERROR(open(open_to_all), "coordinator/key.pem");
@@ -329,7 +338,7 @@ TEST_F(SecureDoor, NeedsAKeyThatNobodyElseReads) {
 
 TEST_F(SecureDoor, NeedsFilesThatBelongTogether) {
   const auto refused = [&](const std::function<void(Credentials&)>& change, const std::string& why,
-                           Role role = Role::node) {
+                           testbed::Role role = testbed::Role::node) {
     Credentials changed = bundle("orin-1");
     change(changed);
     EXPECT_USER_ERROR(tls_context(changed, role), why);
@@ -341,22 +350,23 @@ TEST_F(SecureDoor, NeedsFilesThatBelongTogether) {
   refused([](Credentials& c) { c.certificate = c.key; }, "key.pem: cannot be used");
   refused([](Credentials& c) { c.revoked = c.certificate; }, "no list of revoked certificates");
   refused([](Credentials&) {}, "is a node's certificate, expected a coordinator's",
-          Role::coordinator);
+          testbed::Role::coordinator);
   refused([&](Credentials& c) { c = bundle("coordinator"); },
           "is a coordinator's certificate, expected a node's");
-  const Authority foreign = make_authority(folder_.path() / "foreign", "lab", valid_for_days(10));
+  const testbed::Authority foreign =
+      testbed::make_authority(folder_.path() / "foreign", "lab", testbed::valid_for_days(10));
   refused([&](Credentials& c) { c.authority = foreign.folder / "certificate.pem"; },
           "is not of the authority");
-  const Time today = now();
+  const testbed::Time today = testbed::now();
   const path old = issued(authority_, {.name = "orin-1", .validity = {today - 72h, today - 48h}});
   refused([&](Credentials& c) { c.certificate = old / "certificate.pem", c.key = old / "key.pem"; },
-          "ended on " + date_of(today - 48h));
+          "ended on " + testbed::date_of(today - 48h));
   // A clock that is late makes no certificate useless.
   const path young = issued(authority_, {.name = "orin-1", .validity = {today + 48h, today + 72h}});
   Credentials credentials = bundle("orin-1");
   credentials.certificate = young / "certificate.pem";
   credentials.key = young / "key.pem";
-  EXPECT_NO_THROW(tls_context(credentials, Role::node));
+  EXPECT_NO_THROW(tls_context(credentials, testbed::Role::node));
   has_listener_ = false;
 }
 
@@ -373,7 +383,7 @@ class OpenDoor : public Door {
 };
 
 TEST_F(OpenDoor, LetsInWhoIsInTheInventoryOrAnybody) {
-  Inventory inventory = insecure();
+  testbed::Inventory inventory = insecure();
   inventory.nodes = {{"orin-1", ""}};
   tcp::endpoint door = open(inventory);
   const auto first = knock(door, hello_of("orin-1"));
@@ -673,7 +683,7 @@ TEST_F(OpenDoor, ClosesWhileSomebodyIsMet) {
 
 TEST_F(OpenDoor, IsOnTheLoopbackOnlyAndOnePerAddress) {
   has_listener_ = false;
-  Inventory inventory = insecure();
+  testbed::Inventory inventory = insecure();
   inventory.listen = {"0.0.0.0", 7700};
   EXPECT_USER_ERROR(Listener(io_, inventory, {}, {}), "loopback addresses only");
   tcp::acceptor taken(io_, {asio::ip::address_v4::loopback(), 0});
