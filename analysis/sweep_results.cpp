@@ -1,6 +1,7 @@
 #include "analysis/sweep_results.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace convoy::analysis {
@@ -69,15 +70,8 @@ std::optional<double> best_of(const Curve& curve) {
 }  // namespace
 
 const char* name_of(PointStatus status) {
-  switch (status) {
-    case PointStatus::done:
-      return "done";
-    case PointStatus::failed:
-      return "failed";
-    case PointStatus::missing:
-      return "missing";
-  }
-  return "";
+  constexpr std::array names = {"done", "failed", "missing"};
+  return names.at(static_cast<std::size_t>(status));
 }
 
 std::size_t SweepResults::count(PointStatus status) const {
