@@ -134,7 +134,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
     const auto same = std::count_if(subject.devices.begin(), subject.devices.end(),
                                     [&](const Device& d) { return d.name == own; });
     if (same > 1) throw base::UserError("--device: " + own + " is there twice");
-    names.push_back(arguments.rows.empty() ? subject.devices.back().name : arguments.rows);
+    names.push_back(arguments.rows.empty() ? own : arguments.rows);
   }
   const bool with_clocks = subject.devices.front().chip.has_value();
   for (const Device& device : subject.devices) {
@@ -143,6 +143,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
   }
   std::set<std::string> others;
   std::set<std::string> models;
+  std::set<std::size_t> timed;  // devices
   for (Measurement& row : measurements.rows) {
     const auto found = std::find(names.begin(), names.end(), row.device);
     if (!row.device.empty() && found == names.end()) {
@@ -159,7 +160,10 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
       throw base::UserError(fmt::format(
           "{}: {} has no half precision in its file (peak_fp16_flops)", row.place, device.name));
     }
-    if (row.metric == Metric::step_time) models.insert(row.model);
+    if (row.metric == Metric::step_time) {
+      models.insert(row.model);
+      timed.insert(which);
+    }
     subject.device_of.push_back(which);
     subject.rows.push_back(std::move(row));
   }
@@ -172,12 +176,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
                        : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
   }
   for (std::size_t i = 0; i < subject.devices.size(); ++i) {
-    const auto rows = static_cast<std::size_t>(
-        std::count_if(subject.rows.begin(), subject.rows.end(), [&](const Measurement& row) {
-          const auto at = static_cast<std::size_t>(&row - subject.rows.data());
-          return subject.device_of[at] == i && row.metric == Metric::step_time;
-        }));
-    if (rows > 0) continue;
+    if (timed.contains(i)) continue;
     throw base::UserError(
         fmt::format("{}: no step times of {}", base::list_of(arguments.files, "and"), names[i]));
   }

@@ -212,23 +212,23 @@ void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
 void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
   auto* generate = trace.add_subcommand("generate", "Make a trace up; it is marked as synthetic");
   generate->require_subcommand(1);
-  const auto add = [&](const char* name, const char* what, auto options, auto make) {
+  // `kind`: of the arguments, what `make` makes a trace of.
+  const auto add = [&](const char* name, const char* what, auto kind, auto make, auto options) {
     auto* verb = generate->add_subcommand(name, what);
     verb->add_option("--seed", arguments->seed, "The same seed gives the same trace (1)");
     verb->add_option("--node", arguments->node, "Which of many nodes (0)")
         ->check(CLI::Range(0, 1'000'000));
-    options(*verb);
+    options(*verb, (*arguments).*kind);
     add_output(*verb, *arguments);
-    verb->callback([arguments, make, &status] {
-      write(make(*arguments), *arguments);
+    verb->callback([arguments, kind, make, &status] {
+      write(make((*arguments).*kind, arguments->seed, arguments->node), *arguments);
       status = ExitStatus::done;
     });
   };
   const CLI::Range times(1e-3, 1e9);
-  add(
-      "sessions", "Comings and goings by Weibull distributions, with a day's rhythm if wanted",
-      [&](CLI::App& verb) {
-        platforms::Sessions& s = arguments->sessions;
+  add("sessions", "Comings and goings by Weibull distributions, with a day's rhythm if wanted",
+      &TraceArguments::sessions, platforms::generate_sessions,
+      [&](CLI::App& verb, platforms::Sessions& s) {
         verb.add_option("--length-s", s.length_s, "86400")->check(times);
         verb.add_option("--there-s", s.mean_there_s, "Mean time there (3600)")->check(times);
         verb.add_option("--away-s", s.mean_away_s, "Mean time away (3600)")->check(times);
@@ -238,27 +238,18 @@ void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
             ->check(CLI::Range(0.0, 0.95));
         verb.add_option("--peak-hour", s.peak_hour, "When they are shortest (2)")
             ->check(CLI::Range(0.0, 24.0));
-      },
-      [](const TraceArguments& a) {
-        return platforms::generate_sessions(a.sessions, a.seed, a.node);
       });
-  add(
-      "outages", "Outages that the nodes of one seed share",
-      [&](CLI::App& verb) {
-        platforms::SharedOutages& o = arguments->outages;
+  add("outages", "Outages that the nodes of one seed share", &TraceArguments::outages,
+      platforms::generate_outages, [&](CLI::App& verb, platforms::SharedOutages& o) {
         verb.add_option("--length-s", o.length_s, "86400")->check(times);
         verb.add_option("--between-s", o.mean_between_s, "Mean time between (7200)")->check(times);
         verb.add_option("--outage-s", o.mean_outage_s, "Mean length (300)")->check(times);
         verb.add_option("--hits", o.hits, "Probability that one hits a node (0.5)")
             ->check(CLI::Range(0.0, 1.0));
-      },
-      [](const TraceArguments& a) {
-        return platforms::generate_outages(a.outages, a.seed, a.node);
       });
-  add(
-      "throttling", "A device under load that lowers its clock when it is hot",
-      [&](CLI::App& verb) {
-        platforms::Throttling& t = arguments->throttling;
+  add("throttling", "A device under load that lowers its clock when it is hot",
+      &TraceArguments::throttling, platforms::generate_throttling,
+      [&](CLI::App& verb, platforms::Throttling& t) {
         verb.add_option("--length-s", t.length_s, "3600")->check(times);
         verb.add_option("--step-s", t.step_s, "1")->check(CLI::Range(0.01, 3600.0));
         verb.add_option("--ambient-c", t.ambient_c, "25")->check(CLI::Range(-40.0, 80.0));
@@ -267,9 +258,6 @@ void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
         verb.add_option("--hot-c", t.hot_c, "85")->check(CLI::Range(0.0, 150.0));
         verb.add_option("--cool-c", t.cool_c, "75")->check(CLI::Range(0.0, 150.0));
         verb.add_option("--throttled-speed", t.throttled_speed, "0.5")->check(CLI::Range(0.0, 1.0));
-      },
-      [](const TraceArguments& a) {
-        return platforms::generate_throttling(a.throttling, a.seed, a.node);
       });
 }
 
