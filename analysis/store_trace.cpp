@@ -73,12 +73,9 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
   trace.name = fmt::format("run:{}, node {}", folder.string(), node);
   for (const auto& [time, row] : rows) {
     trace.time.push_back(time);
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      auto& column = trace.values.at(c);
-      column.push_back(std::isnan(row.at(c)) && !column.empty() ? column.back() : row.at(c));
-    }
+    for (std::size_t c = 0; c < row.size(); ++c) trace.values.at(c).push_back(row.at(c));
   }
-  // As a file of it would be read: columns without a value are none, the first value holds before.
+  // As a file of it would be read: gaps are filled.
   return platforms::parse_trace(platforms::to_csv(trace), trace.name);
 }
 

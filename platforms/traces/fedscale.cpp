@@ -118,13 +118,6 @@ Trace capacity(const json& all, const json& client, const std::string& file,
 
 }  // namespace
 
-std::vector<std::string> fedscale_clients(std::string_view text, const std::string& file) {
-  std::vector<std::string> ids;
-  const json all = parsed(text, file);
-  for (const auto& [id, client] : all.items()) ids.push_back(id);
-  return ids;
-}
-
 Trace import_fedscale(std::string_view text, const std::string& file, const std::string& client) {
   const json all = parsed(text, file);
   const auto found = client.empty() ? all.begin() : all.find(client);
