@@ -8,7 +8,6 @@
 // Differences are taken between runs of the same seed (common random numbers: what a seed decides
 // is alike in both), so that their mean says what the setting changes and not what the seeds do.
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,33 +1,17 @@
 #include "analysis/figures.hpp"
 
+#include <array>
+
 namespace convoy::analysis {
 
 const char* name_of(Unit unit) {
-  switch (unit) {
-    case Unit::seconds:
-      return "s";
-    case Unit::bytes:
-      return "bytes";
-    case Unit::joules:
-      return "J";
-    case Unit::share:
-      return "share";
-    case Unit::count:
-      return "count";
-  }
-  return "";
+  constexpr std::array names = {"s", "bytes", "J", "share", "count"};
+  return names.at(static_cast<std::size_t>(unit));
 }
 
 const char* name_of(Better better) {
-  switch (better) {
-    case Better::none:
-      return "";
-    case Better::less:
-      return "less";
-    case Better::more:
-      return "more";
-  }
-  return "";
+  constexpr std::array names = {"", "less", "more"};
+  return names.at(static_cast<std::size_t>(better));
 }
 
 }  // namespace convoy::analysis

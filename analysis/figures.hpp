@@ -3,7 +3,6 @@
 // The figures by which runs are compared: what they are called, and which way is better.
 
 #include <string>
-#include <vector>
 
 namespace convoy::analysis {
 

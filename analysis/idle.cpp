@@ -176,9 +176,7 @@ std::vector<NodeTime> by_node(const RunTables& run) {
     if (NodeTime* n = at(absence.node)) n->away.push_back({absence.begin_s, absence.end_s});
   }
   for (const auto& [node, since] : open_tasks(run)) {
-    NodeTime* n = at(node);
-    if (n == nullptr) continue;
-    n->unknown.push_back({since, run.until_s()});
+    if (NodeTime* n = at(node)) n->unknown.push_back({since, run.until_s()});
   }
   for (NodeTime& n : nodes) {
     std::sort(n.tasks.begin(), n.tasks.end(), [](const sim::TaskRow* a, const sim::TaskRow* b) {

@@ -134,21 +134,13 @@ class Paths {
 }  // namespace
 
 const char* name_of(PathPart part) {
-  constexpr std::array<const char*, path_parts> names = {"queue",  "link",        "compute",
-                                                         "outage", "aggregation", "other"};
-  return names[static_cast<std::size_t>(part)];
+  constexpr std::array names = {"queue", "link", "compute", "outage", "aggregation", "other"};
+  return names.at(static_cast<std::size_t>(part));
 }
 
 const char* name_of(ClosedBy closed_by) {
-  switch (closed_by) {
-    case ClosedBy::all:
-      return "all";
-    case ClosedBy::quorum:
-      return "quorum";
-    case ClosedBy::deadline:
-      return "deadline";
-  }
-  return "";
+  constexpr std::array names = {"all", "quorum", "deadline"};
+  return names.at(static_cast<std::size_t>(closed_by));
 }
 
 std::vector<Round> read_rounds(const RunTables& run) {

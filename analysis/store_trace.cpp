@@ -82,12 +82,10 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
   for (const auto& [time, known] : rows) {
     trace.time.push_back(time);
     for (std::size_t c = 0; c < known.values.size(); ++c) {
-      auto& column = trace.values.at(c);
-      const double value = known.values.at(c);
-      column.push_back(std::isnan(value) && !column.empty() ? column.back() : value);
+      trace.values.at(c).push_back(known.values.at(c));
     }
   }
-  // As a file of it would be read: columns without a value are none, the first value holds before.
+  // As a file of it would be read: gaps are filled.
   return platforms::parse_trace(platforms::to_csv(trace), trace.name);
 }
 

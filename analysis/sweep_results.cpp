@@ -1,6 +1,7 @@
 #include "analysis/sweep_results.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace convoy::analysis {
@@ -60,6 +61,19 @@ Curve curve_in(const ordered_json& summary) {
   return curve;
 }
 
+// Takes up those of the figures that some point has; `values`: by point, then figure.
+void add_figures(const std::vector<FigureName>& names,
+                 const std::vector<std::vector<std::optional<double>>>& values,
+                 SweepResults& sweep) {
+  for (std::size_t f = 0; f < names.size(); ++f) {
+    const bool any = std::any_of(values.begin(), values.end(),
+                                 [f](const auto& of_point) { return of_point[f].has_value(); });
+    if (!any) continue;
+    sweep.figures.push_back(names[f]);
+    for (std::size_t i = 0; i < values.size(); ++i) sweep.points[i].values.push_back(values[i][f]);
+  }
+}
+
 std::optional<double> best_of(const Curve& curve) {
   std::optional<double> best;
   for (const CurvePoint& point : curve) best = std::max(best.value_or(0), point.accuracy);
@@ -69,15 +83,8 @@ std::optional<double> best_of(const Curve& curve) {
 }  // namespace
 
 const char* name_of(PointStatus status) {
-  switch (status) {
-    case PointStatus::done:
-      return "done";
-    case PointStatus::failed:
-      return "failed";
-    case PointStatus::missing:
-      return "missing";
-  }
-  return "";
+  constexpr std::array names = {"done", "failed", "missing"};
+  return names.at(static_cast<std::size_t>(status));
 }
 
 std::size_t SweepResults::count(PointStatus status) const {
@@ -88,10 +95,10 @@ std::size_t SweepResults::count(PointStatus status) const {
 
 SweepResults read_sweep(const sim::SweepFolder& folder) {
   SweepResults results{folder.path().string(), folder.index(), {}, {}};
-  std::vector<bool> present(all_figures().size(), false);
+  std::vector<std::vector<std::optional<double>>> values;
   for (const sim::PointIndex& point : results.index.points) {
     SweepPoint& row = results.points.emplace_back();
-    row.values.resize(all_figures().size());
+    auto& of_point = values.emplace_back(all_figures().size());
     if (const auto summary = folder.summary(point.hash)) {
       row.status = PointStatus::done;
       row.seed = summary->at("seed").dump();
@@ -99,25 +106,15 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
       if (const auto target = value_in(*summary, "target_accuracy")) {
         row.target = Level{*target, "the scenario's target"};
       }
-      for (std::size_t f = 0; f < row.values.size(); ++f) {
-        row.values[f] = value_in(*summary, all_figures()[f].key);
-        if (row.values[f]) present[f] = true;
+      for (std::size_t f = 0; f < of_point.size(); ++f) {
+        of_point[f] = value_in(*summary, all_figures()[f].key);
       }
     } else {
       row.cause = folder.failure(point.hash);
       if (!row.cause.empty()) row.status = PointStatus::failed;
     }
   }
-  for (std::size_t f = 0; f < present.size(); ++f) {
-    if (present[f]) results.figures.push_back(all_figures()[f]);
-  }
-  for (SweepPoint& row : results.points) {
-    std::vector<std::optional<double>> kept;
-    for (std::size_t f = 0; f < present.size(); ++f) {
-      if (present[f]) kept.push_back(row.values[f]);
-    }
-    row.values = std::move(kept);
-  }
+  add_figures(all_figures(), values, results);
   std::vector<SweepResults> alone = {std::move(results)};
   set_level(alone, std::nullopt);
   return std::move(alone.front());
@@ -163,15 +160,7 @@ std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<
     for (const SweepPoint& point : sweep.points) {
       values.push_back(values_at(first_at(point.curve, level->accuracy)));
     }
-    for (std::size_t f = 0; f < names.size(); ++f) {
-      const bool any = std::any_of(values.begin(), values.end(),
-                                   [f](const auto& of_point) { return of_point[f].has_value(); });
-      if (!any) continue;
-      sweep.figures.push_back(names[f]);
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        sweep.points[i].values.push_back(values[i][f]);
-      }
-    }
+    add_figures(names, values, sweep);
   }
   return level;
 }

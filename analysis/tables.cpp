@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <utility>
 
 #include "analysis/open_store.hpp"
@@ -13,13 +12,17 @@ namespace {
 
 using Columns = SQLite::Statement;
 
-// Those after `last`, by the column `by`, which comes first.
-template <class Row>
-Columns new_rows(SQLite::Database& database, const char* by, std::int64_t last) {
+// Takes in those after `last`, by the column `by`; `last` follows. `check`: of each.
+template <class Row, class Check>
+void read_new(SQLite::Database& database, const char* by, std::int64_t& last, std::vector<Row>& all,
+              Check check) {
   Columns rows(database, fmt::format("SELECT {0}, {1} FROM {2} WHERE {0} > ? ORDER BY {0}", by,
                                      sim::column_names<Row>(), sim::Table<Row>::name));
   rows.bind(1, last);
-  return rows;
+  while (rows.executeStep()) {
+    last = rows.getColumn(0).getInt64();
+    check(all.emplace_back(sim::read_row<Row>(rows, 1)));
+  }
 }
 
 std::optional<Entry::Kind> entry_kind(const std::string& name) {
@@ -137,19 +140,15 @@ class StoreTail::Impl {
   // A task is written when its fate is known: rows do not come in the order of ids.
   void read_tasks(SQLite::Database& database, RunTables& tables) {
     if (!is_complete()) return;
-    Columns rows = new_rows<sim::TaskRow>(database, "rowid", last_task_);
-    while (rows.executeStep()) {
-      last_task_ = rows.getColumn(0).getInt64();
-      auto task = sim::read_row<sim::TaskRow>(rows, 1);
-      if (!task.is_update) continue;
+    read_new(database, "rowid", last_task_, tables.tasks, [&](const sim::TaskRow& task) {
+      if (!task.is_update) return tables.tasks.pop_back();
       node("task", task.node);
       version("task", "base_version", task.base_version);
       version("task", "aggregated_version", task.aggregated_version.value_or(0));
       version("task", "staleness", task.staleness.value_or(0));
       time("task", task.assigned_s);
       time("task", task.ended_s);
-      tables.tasks.push_back(std::move(task));
-    }
+    });
     tasks_read_ += tables.tasks.size();
     std::sort(tables.tasks.begin(), tables.tasks.end(),
               [](const sim::TaskRow& x, const sim::TaskRow& y) { return x.id < y.id; });
@@ -186,36 +185,26 @@ class StoreTail::Impl {
   }
 
   void read_aggregations(SQLite::Database& database, RunTables& tables) {
-    Columns rows = new_rows<sim::AggregationRow>(database, "version", last_version_);
-    while (rows.executeStep()) {
-      last_version_ = rows.getColumn(0).getInt64();
-      const sim::AggregationRow& a =
-          tables.aggregations.emplace_back(sim::read_row<sim::AggregationRow>(rows, 1));
+    read_new(database, "version", last_version_, tables.aggregations, [&](const auto& a) {
       version("aggregation", "version", a.version);
       version("aggregation", "staleness_max", a.staleness_max);
       time("aggregation", a.start_s);
       time("aggregation", a.end_s);
-    }
+    });
   }
 
   void read_evaluations(SQLite::Database& database, RunTables& tables) {
-    Columns rows = new_rows<sim::EvaluationRow>(database, "rowid", last_evaluation_);
-    while (rows.executeStep()) {
-      last_evaluation_ = rows.getColumn(0).getInt64();
-      tables.evaluations.push_back(sim::read_row<sim::EvaluationRow>(rows, 1));
-      version("evaluation", "version", tables.evaluations.back().version);
-      time("evaluation", tables.evaluations.back().time_s);
-    }
+    read_new(database, "rowid", last_evaluation_, tables.evaluations, [&](const auto& e) {
+      version("evaluation", "version", e.version);
+      time("evaluation", e.time_s);
+    });
   }
 
   void read_readings(SQLite::Database& database, RunTables& tables) {
-    Columns rows = new_rows<sim::ReadingRow>(database, "rowid", last_reading_);
-    while (rows.executeStep()) {
-      last_reading_ = rows.getColumn(0).getInt64();
-      tables.readings.push_back(sim::read_row<sim::ReadingRow>(rows, 1));
-      node("reading", tables.readings.back().node);
-      time("reading", tables.readings.back().time_s);
-    }
+    read_new(database, "rowid", last_reading_, tables.readings, [&](const auto& r) {
+      node("reading", r.node);
+      time("reading", r.time_s);
+    });
   }
 
   void read_journal(SQLite::Database& database, RunTables& tables) {

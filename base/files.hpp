@@ -16,7 +16,6 @@
 #include <filesystem>
 #include <functional>
 #include <iosfwd>
-#include <limits>
 #include <span>
 #include <string>
 #include <string_view>

@@ -215,6 +215,21 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string replaced(std::string_view text, const std::map<char, std::string_view>& by) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char& c : text) {
+    const auto found = by.find(c);
+    out += found == by.end() ? std::string_view(&c, 1) : found->second;
+  }
+  return out;
+}
+
+std::string in_html(const std::string& text) {
+  return replaced(text,
+                  {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}});
+}
+
 std::string decoded(std::string bytes, const std::string& file, bool* was_utf16) {
   const auto at = [&](std::size_t i) {
     return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0xffU;

@@ -2,6 +2,7 @@
 
 // Small things done with text: the nearest known name, lists, figures for people.
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,11 @@ std::string first_line(std::string_view text);
 // The whole text as it may go to a terminal: what is not printable as \x1b or \u{202e}; lines and
 // tabs stay. For messages in which names of the user's own stand, in any script.
 std::string escaped(std::string_view text);
+
+// The text with something else for each of these characters.
+std::string replaced(std::string_view text, const std::map<char, std::string_view>& by);
+// As text or an attribute's value of HTML.
+std::string in_html(const std::string& text);
 
 // UTF-16 (by its byte order mark, or by the zeros in every second place) as UTF-8; anything else as
 // it is. Half a character is U+FFFD. Throws UserError for UTF-32. `was_utf16`: whether it was.

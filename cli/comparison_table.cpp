@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/csv.hpp"
+#include "base/text.hpp"
 #include "cli/figure_text.hpp"
 #include "cli/table.hpp"
 
@@ -55,24 +55,18 @@ std::string number(const std::optional<double>& value) {
 }
 
 std::string in_latex(const std::string& text) {
-  static const std::map<char, std::string> escapes = {{'\\', "\\textbackslash{}"},
-                                                      {'{', "\\{"},
-                                                      {'}', "\\}"},
-                                                      {'$', "\\$"},
-                                                      {'&', "\\&"},
-                                                      {'#', "\\#"},
-                                                      {'%', "\\%"},
-                                                      {'_', "\\_"},
-                                                      {'^', "\\textasciicircum{}"},
-                                                      {'~', "\\textasciitilde{}"},
-                                                      {'<', "\\textless{}"},
-                                                      {'>', "\\textgreater{}"}};
-  std::string escaped;
-  for (const char c : text) {
-    const auto found = escapes.find(c);
-    escaped += found == escapes.end() ? std::string(1, c) : found->second;
-  }
-  return escaped;
+  return base::replaced(text, {{'\\', "\\textbackslash{}"},
+                               {'{', "\\{"},
+                               {'}', "\\}"},
+                               {'$', "\\$"},
+                               {'&', "\\&"},
+                               {'#', "\\#"},
+                               {'%', "\\%"},
+                               {'_', "\\_"},
+                               {'^', "\\textasciicircum{}"},
+                               {'~', "\\textasciitilde{}"},
+                               {'<', "\\textless{}"},
+                               {'>', "\\textgreater{}"}});
 }
 
 }  // namespace

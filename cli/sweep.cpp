@@ -6,16 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 #include <thread>
 
@@ -57,16 +53,16 @@ struct Point : sim::PointIndex {
 
 // --- one point, in its own process --------------------------------------------------------------
 
-class PointRun {
- public:
-  PointRun(const SweepArguments& arguments, const sim::Sweep& sweep, const sim::SweepFolder& folder,
-           const std::vector<Point>& points)
-      : arguments_(arguments), sweep_(sweep), folder_(folder), points_(points) {}
+struct PointRun {
+  const SweepArguments& arguments;
+  const sim::Sweep& sweep;
+  const sim::SweepFolder& sweep_folder;
+  const std::vector<Point>& points;
 
   int operator()(std::int64_t number) const {
     note_signals();  // who hands out the points ends it, if need be
-    const Point& point = points_[static_cast<std::size_t>(number)];
-    const fs::path folder = folder_.of(point.hash);
+    const Point& point = points[static_cast<std::size_t>(number)];
+    const fs::path folder = sweep_folder.of(point.hash);
     fs::create_directories(folder);
     if (std::freopen((folder / "log.txt").c_str(), "w", stderr) == nullptr) return 1;
     fs::remove(folder / "failure.txt");
@@ -74,12 +70,12 @@ class PointRun {
     try {
       const auto scenario = scenario_of(number);
       sim::RunOptions options;
-      if (!arguments_.no_store) options.folder = folder;
+      if (!arguments.no_store) options.folder = folder;
       options.mode = sim::StoreMode::overwrite;
       options.version = CONVOY_VERSION;
-      if (!arguments_.no_store) options.host = provenance(scenario->training.learn);
-      options.workers = arguments_.workers;
-      options.device = arguments_.device;
+      if (!arguments.no_store) options.host = provenance(scenario->training.learn);
+      options.workers = arguments.workers;
+      options.device = arguments.device;
       options.interrupted = &interrupted;
       options.durable = false;  // a point that is lost is run again
       const sim::RunResult result = sim::run(*scenario, options);
@@ -87,8 +83,7 @@ class PointRun {
       if (result.status == sim::RunStatus::done) {
         // What says that the point is finished comes last.
         base::write_output((folder / "summary.json").string(), summary_json(result, true) + "\n",
-                           true,
-                           false);  // a point that is lost is run again
+                           true, options.durable);
         return ExitStatus::done;
       }
       cause = result.cause;
@@ -97,28 +92,22 @@ class PointRun {
     }
     std::fprintf(stderr, "convoy: %s\n", base::escaped(cause).c_str());
     std::replace(cause.begin(), cause.end(), '\n', ' ');
-    folder_.note_failure(point.hash, cause);
+    sweep_folder.note_failure(point.hash, cause);
     return ExitStatus::run_failed;
   }
 
- private:
   [[nodiscard]] std::shared_ptr<const sim::Scenario> scenario_of(std::int64_t number) const {
     const auto i = static_cast<std::size_t>(number);
-    if (points_[i].scenario) {
-      sim::require_runnable(*points_[i].scenario);
-      return points_[i].scenario;
+    if (points[i].scenario) {
+      sim::require_runnable(*points[i].scenario);
+      return points[i].scenario;
     }
     base::Diagnostics problems;
-    auto scenario = sweep_.scenario(i, problems);
+    auto scenario = sweep.scenario(i, problems);
     if (!scenario) throw base::UserError(problems.str());
     sim::require_runnable(*scenario);
     return std::make_shared<const sim::Scenario>(std::move(*scenario));
   }
-
-  const SweepArguments& arguments_;
-  const sim::Sweep& sweep_;
-  const sim::SweepFolder& folder_;
-  const std::vector<Point>& points_;
 };
 
 // --- progress -----------------------------------------------------------------------------------
@@ -176,9 +165,7 @@ sim::Sweep read_sweep(const SweepArguments& arguments, base::Diagnostics& proble
     overrides.push_back(sim::parse_override(text));
   }
   auto sweep = sim::Sweep::read(arguments.scenario.file, overrides, problems);
-  if (!sweep) {
-    throw base::UserError(fmt::format("{}nothing was run", problems.str()));
-  }
+  if (!sweep) throw base::UserError(problems.str() + "nothing was run");
   return std::move(*sweep);
 }
 
@@ -311,7 +298,7 @@ int sweep(SweepArguments arguments) {
     arguments.workers = std::max(1, cores / (arguments.jobs * sim::ranks_here()));
   }
   if (any_learns) engine::load_library();
-  const PointRun run(arguments, sweep, folder, points);
+  const PointRun run{arguments, sweep, folder, points};
   std::vector<sim::PointWorker> workers;
   const int useful = static_cast<int>(std::min<std::size_t>(points.size(), arguments.jobs));
   workers.reserve(static_cast<std::size_t>(useful));

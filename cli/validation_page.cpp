@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <tuple>
 #include <vector>
 
+#include "base/text.hpp"
 #include "cli/table.hpp"
 #include "platforms/calibration.hpp"
 
@@ -22,15 +24,8 @@ using platforms::Validation;
 using Metric = Measurement::Metric;
 
 const char* name_of(Metric metric) {
-  switch (metric) {
-    case Metric::step_time:
-      return "step times";
-    case Metric::power:
-      return "draws";
-    case Metric::idle_power:
-      break;
-  }
-  return "idle draws";
+  constexpr std::array names = {"step times", "draws", "idle draws"};
+  return names.at(static_cast<std::size_t>(metric));
 }
 
 std::string precision_of(const Measurement& row) {
@@ -103,13 +98,9 @@ std::string quantiles(const std::vector<const ValidatedRow*>& rows,
                          platforms::error_quantile(residuals, 0.9), 0});
 }
 
-struct SummaryLine {
-  std::string device, what, mode, precision, batch, rows;
-  std::string predicted, without_model, without_mode, without_batch;
-};
-
-std::vector<SummaryLine> summary_of(const Validation& validation) {
-  std::vector<SummaryLine> lines;
+// A line for each kind of rows of a group; the headings are those of the page.
+std::vector<std::vector<std::string>> summary_of(const Validation& validation) {
+  std::vector<std::vector<std::string>> lines;
   for (const ValidatedGroup& group : validation.groups) {
     const bool idle = group.metric == Metric::idle_power;
     const auto kinds = by_kind(group);
@@ -144,38 +135,13 @@ std::vector<std::string> reasons_of(const Validation& validation) {
 
 // --- the page -----------------------------------------------------------------------------------
 
-std::string html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string html_row(const std::vector<std::string>& cells, const char* tag,
                      const std::vector<std::string>& left) {
   std::string text = "<tr>";
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const bool to_left = i < left.size() && left[i].starts_with('<');
-    text += fmt::format("<{0}{1}>{2}</{0}>", tag, to_left ? " class=l" : "", html(cells[i]));
+    text +=
+        fmt::format("<{0}{1}>{2}</{0}>", tag, to_left ? " class=l" : "", base::in_html(cells[i]));
   }
   return text + "</tr>\n";
 }
@@ -209,7 +175,7 @@ std::string chart(const ValidatedGroup& group) {
   const auto y = [&](double v) { return side + 10 - at(v); };
   std::string svg = fmt::format(
       "<svg viewBox='0 0 {0} {1}' role=img aria-label='measured against predicted {2} of {3}'>",
-      side + margin + 12, side + 52, name_of(group.metric), html(group.device));
+      side + margin + 12, side + 52, name_of(group.metric), base::in_html(group.device));
   const bool times = group.metric == Metric::step_time;
   for (int decade = -6; decade <= 6; ++decade) {
     for (const double digit : {1.0, 2.0, 5.0}) {
@@ -227,11 +193,11 @@ std::string chart(const ValidatedGroup& group) {
   svg += fmt::format("<path class=same d='M{} {}L{} 10'/>", margin, side + 10, side + margin);
   for (const ValidatedRow& r : group.rows) {
     if (r.predicted <= 0) continue;
-    svg += fmt::format(
-        "<circle cx={:.1f} cy={:.1f} r=4><title>{}</title></circle>", x(r.row.value),
-        y(r.predicted),
-        html(fmt::format("{} {} batch {}: measured {}, predicted {}", r.row.mode, model_of(r.row),
-                         r.row.batch, shown(r.row, r.row.value), shown(r.row, r.predicted))));
+    svg += fmt::format("<circle cx={:.1f} cy={:.1f} r=4><title>{}</title></circle>", x(r.row.value),
+                       y(r.predicted),
+                       base::in_html(fmt::format(
+                           "{} {} batch {}: measured {}, predicted {}", r.row.mode, model_of(r.row),
+                           r.row.batch, shown(r.row, r.row.value), shown(r.row, r.predicted))));
   }
   svg += fmt::format("<text x={} y={} text-anchor=middle>measured, {}</text>", margin + side / 2,
                      side + 44, times ? "ms" : "W");
@@ -300,10 +266,8 @@ std::string validation_markdown(const Validation& validation) {
       "out "
       "| batch left out |\n"
       "|---|---|---|---|---|---|---|---|---|---|\n";
-  for (const SummaryLine& l : summary_of(validation)) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", l.device, l.what,
-                        l.mode, l.precision, l.batch, l.rows, l.predicted, l.without_model,
-                        l.without_mode, l.without_batch);
+  for (const auto& line : summary_of(validation)) {
+    text += fmt::format("| {} |\n", fmt::join(line, " | "));
   }
   return text;
 }
@@ -323,16 +287,11 @@ std::string validation_page(const Validation& validation) {
       "of what was measured: median / 90th percentile. Draws are left out given the times and the "
       "idle draws of "
       "the device's file.</p>\n";
-  std::vector<std::vector<std::string>> lines;
-  for (const SummaryLine& l : summary_of(validation)) {
-    lines.push_back({l.device, l.what, l.mode, l.precision, l.batch, l.rows, l.predicted,
-                     l.without_model, l.without_mode, l.without_batch});
-  }
   text += html_table({"<device", "<what", "<mode", "<precision", "batch", "rows", "predicted",
                       "model left out", "mode left out", "batch left out"},
-                     lines);
+                     summary_of(validation));
   for (const ValidatedGroup& group : validation.groups) {
-    text += fmt::format("<h2>{}: {}</h2>\n", html(group.device), name_of(group.metric));
+    text += fmt::format("<h2>{}: {}</h2>\n", base::in_html(group.device), name_of(group.metric));
     text += chart(group);
     std::vector<std::vector<std::string>> rows;
     std::vector<std::string> remarks;
@@ -344,9 +303,8 @@ std::string validation_page(const Validation& validation) {
       }
     }
     for (const std::string& why : remarks) {
-      text +=
-          "<p class=soft>Some rows count for another device or mode than they name: " + html(why) +
-          ".</p>\n";
+      text += "<p class=soft>Some rows count for another device or mode than they name: " +
+              base::in_html(why) + ".</p>\n";
     }
     text += html_table(headings(), rows);
   }

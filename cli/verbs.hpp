@@ -3,8 +3,6 @@
 // The verbs of the command line; each has a file. They return the exit status.
 
 #include <CLI/CLI.hpp>
-#include <string>
-#include <vector>
 
 namespace convoy::cli {
 

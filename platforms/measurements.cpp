@@ -6,7 +6,6 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <tuple>
 
@@ -124,8 +123,7 @@ class Reader {
           throw base::UserError(fmt::format("{}: has metric, but no column {}", file_, name));
         }
       }
-    }
-    if (!figures) {
+    } else {
       static const std::vector<std::string> known = {
           "device", "mode",  "model",      "precision",
           "batch",  "input", "latency_ms", "throughput_img_per_s",

@@ -70,14 +70,6 @@ PowerFit fit_power(const std::vector<DrawObservation>& observations) {
   return best;
 }
 
-std::vector<Residual> residuals(const std::vector<DrawObservation>& observations,
-                                const PowerFit& fit) {
-  std::vector<Residual> all;
-  all.reserve(observations.size());
-  for (const DrawObservation& o : observations) all.push_back({o.name, o.watts, fit.predicted(o)});
-  return all;
-}
-
 std::vector<Residual> leave_out(const std::vector<DrawObservation>& observations,
                                 const std::vector<std::string>& groups) {
   return each_left_out(observations, groups, fit_power,

@@ -36,8 +36,6 @@ struct PowerFit {
 
 // By the least sum of the absolute logarithms of the errors.
 PowerFit fit_power(const std::vector<DrawObservation>& observations);
-std::vector<Residual> residuals(const std::vector<DrawObservation>& observations,
-                                const PowerFit& fit);
 // Each as predicted by a fit to those of other groups.
 std::vector<Residual> leave_out(const std::vector<DrawObservation>& observations,
                                 const std::vector<std::string>& groups);

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "platforms/calibration.hpp"
 #include "platforms/power_fit.hpp"
 #include "platforms/roofline.hpp"
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <map>
 
@@ -288,24 +287,19 @@ Json LiveRun::next(RunTables rows, bool complete) {
 }
 
 void LiveRun::add(RunTables rows) {
-  const auto append = [](auto& all, auto& more) {
-    all.insert(all.end(), std::make_move_iterator(more.begin()),
+  // Tables that only grow; the rest is as it is now.
+  const auto put_before = [](auto& old, auto& more) {
+    old.insert(old.end(), std::make_move_iterator(more.begin()),
                std::make_move_iterator(more.end()));
+    more = std::move(old);
   };
-  append(all_.tasks, rows.tasks);
-  append(all_.activities, rows.activities);
-  append(all_.aggregations, rows.aggregations);
-  append(all_.evaluations, rows.evaluations);
-  append(all_.readings, rows.readings);
-  append(all_.journal, rows.journal);
-  all_.folder = std::move(rows.folder);
-  all_.run = std::move(rows.run);
-  all_.ended_s = rows.ended_s;
-  all_.nodes = std::move(rows.nodes);
-  all_.node_ends = std::move(rows.node_ends);
-  all_.host = std::move(rows.host);
-  all_.labels = std::move(rows.labels);
-  all_.causes = std::move(rows.causes);
+  put_before(all_.tasks, rows.tasks);
+  put_before(all_.activities, rows.activities);
+  put_before(all_.aggregations, rows.aggregations);
+  put_before(all_.evaluations, rows.evaluations);
+  put_before(all_.readings, rows.readings);
+  put_before(all_.journal, rows.journal);
+  all_ = std::move(rows);
 }
 
 }  // namespace convoy::analysis

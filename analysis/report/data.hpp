@@ -2,7 +2,6 @@
 
 // What the page draws, as JSON; analysis/web/src/data.d.ts says what it is.
 
-#include <cstdint>
 #include <string>
 #include <utility>
 

@@ -9,9 +9,12 @@
 #include "analysis/report/assets.hpp"
 #include "analysis/report/data.hpp"
 #include "base/diagnostics.hpp"
+#include "base/text.hpp"
 
 namespace convoy::analysis {
 namespace {
+
+using base::in_html;
 
 std::string joined(std::span<const std::string_view> pieces) {
   std::string text;
@@ -19,30 +22,10 @@ std::string joined(std::span<const std::string_view> pieces) {
   return text;
 }
 
-std::string in_html(const std::string& text) {
-  static const std::map<char, std::string> escapes = {
-      {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
-  std::string escaped;
-  for (const char c : text) {
-    const auto found = escapes.find(c);
-    escaped += found == escapes.end() ? std::string(1, c) : found->second;
-  }
-  return escaped;
-}
-
 // Within a script element nothing may look like markup, whatever names hold.
 std::string in_script(const Json& data) {
-  const std::string text = data.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string safe;
-  safe.reserve(text.size());
-  for (const char c : text) {
-    if (c == '<') {
-      safe += "\\u003c";
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
+  return base::replaced(data.dump(-1, ' ', false, Json::error_handler_t::replace),
+                        {{'<', "\\u003c"}});
 }
 
 // What can be read without any script: for browsers without one, and where the charts were not

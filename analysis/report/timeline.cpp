@@ -4,7 +4,6 @@
 #include <cmath>
 #include <map>
 #include <utility>
-#include <vector>
 
 #include "analysis/report/columns.hpp"
 #include "analysis/rounds.hpp"

@@ -7,7 +7,6 @@
 // updates / holders (ours; with full models nothing changes).
 
 #include <cmath>
-#include <numeric>
 
 #include "engine/rules/rule.hpp"
 

@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <span>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "hil/protocol/messages.hpp"

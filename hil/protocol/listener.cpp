@@ -6,7 +6,6 @@
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <chrono>
 #include <list>
 #include <map>
 #include <optional>

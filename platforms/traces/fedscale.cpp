@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostics.hpp"
@@ -118,13 +117,6 @@ Trace capacity(const json& all, const json& client, const std::string& file,
 }
 
 }  // namespace
-
-std::vector<std::string> fedscale_clients(std::string_view text, const std::string& file) {
-  std::vector<std::string> ids;
-  const json all = parsed(text, file);
-  for (const auto& [id, client] : all.items()) ids.push_back(id);
-  return ids;
-}
 
 Trace import_fedscale(std::string_view text, const std::string& file, const std::string& client) {
   const json all = parsed(text, file);

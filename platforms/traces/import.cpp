@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "base/csv.hpp"
@@ -48,25 +47,6 @@ Trace import_one(const ImportOptions& options, const std::string& file) {
   return trace;
 }
 
-// Times from 0 on, values before the first that is known like that one, columns without any left
-// out.
-void tidy(Trace& trace) {
-  const double first = trace.time.front();
-  for (double& t : trace.time) t -= first;
-  for (std::vector<double>& column : trace.values) {
-    const auto known =
-        std::find_if(column.begin(), column.end(), [](double v) { return !std::isnan(v); });
-    if (known == column.end()) {
-      column.clear();
-      continue;
-    }
-    std::fill(column.begin(), known, *known);
-    for (auto v = known; v != column.end(); ++v) {
-      if (std::isnan(*v)) *v = *(v - 1);
-    }
-  }
-}
-
 }  // namespace
 
 const std::vector<std::string>& import_formats() {
@@ -78,8 +58,10 @@ const std::vector<std::string>& import_formats() {
 Trace import_trace(const ImportOptions& options) {
   std::vector<Trace> parts;
   for (const std::string& file : options.files) {
-    parts.push_back(import_one(options, file));
-    tidy(parts.back());
+    Trace& part = parts.emplace_back(import_one(options, file));
+    const double first = part.time.front();
+    for (double& t : part.time) t -= first;
+    fill_gaps(part);
   }
   if (parts.empty()) throw base::UserError("give at least one file");
   Trace trace =

@@ -59,7 +59,6 @@ Trace import_mlperf_power(std::string_view text, const std::string& file);
 // From capacity, {"CLIENT": {"computation": ms a sample, "communication": kbit/s}}: both rates, and
 // speed as the median of all clients' computation over its own.
 Trace import_fedscale(std::string_view text, const std::string& file, const std::string& client);
-std::vector<std::string> fedscale_clients(std::string_view text, const std::string& file);
 
 // Puts columns of several traces side by side. One that is shorter and is given with `repeat` is
 // repeated; otherwise its last values hold.

@@ -3,7 +3,6 @@
 // Dates in logs, clocks that are set while something is logged, and rows that have the same date.
 // Internal to platforms/traces.
 
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -88,7 +88,6 @@ std::optional<std::string> out_of_range(Column column, double value) {
 }
 
 Trace parse_trace(std::string_view text, const std::string& file) {
-  constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
   Trace trace;
   trace.name = file;
   trace.synthetic = text.find(synthetic_mark) != text.npos;
@@ -112,29 +111,31 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     trace.time.push_back(t - first);
     for (std::size_t c = 0; c < at.size(); ++c) {
       if (at.at(c) < 0) continue;
-      std::vector<double>& column = trace.values.at(c);
       const double value = csv.number(at.at(c));
-      if (std::isnan(value)) {
-        column.push_back(column.empty() ? nothing : column.back());
-        continue;
-      }
-      if (const auto wrong = out_of_range(static_cast<Column>(c), value))
-        csv.fail(at.at(c), *wrong);
-      column.push_back(value);
+      const auto wrong =
+          std::isnan(value) ? std::nullopt : out_of_range(static_cast<Column>(c), value);
+      if (wrong) csv.fail(at.at(c), *wrong);
+      trace.values.at(c).push_back(value);
     }
   }
   if (trace.time.empty()) throw base::UserError(file + ": has a heading, but no row");
-  // The first value that is known holds before it, too.
+  fill_gaps(trace);
+  return trace;
+}
+
+void fill_gaps(Trace& trace) {
   for (std::vector<double>& column : trace.values) {
     const auto known =
         std::find_if(column.begin(), column.end(), [](double v) { return !std::isnan(v); });
     if (known == column.end()) {
       column.clear();
-    } else {
-      std::fill(column.begin(), known, *known);
+      continue;
+    }
+    std::fill(column.begin(), known, *known);
+    for (auto v = known; v != column.end(); ++v) {
+      if (std::isnan(*v)) *v = *(v - 1);
     }
   }
-  return trace;
 }
 
 Trace read_trace(const std::string& file) { return parse_trace(base::read_text_file(file), file); }

@@ -59,6 +59,10 @@ struct Trace {
 Trace read_trace(const std::string& file);
 Trace parse_trace(std::string_view text, const std::string& file);
 
+// Fills what is not known (NaN): a value holds until the next, the first also before. A column of
+// which nothing is known is none.
+void fill_gaps(Trace& trace);
+
 // As such a file; times and values with as many digits as they need.
 std::string to_csv(const Trace& trace);
 

@@ -3,7 +3,6 @@
 // Which nodes of a run are real devices: found out by whoever has them (a bridge, a recording) and
 // applied to the scenario once.
 
-#include <optional>
 #include <vector>
 
 #include "sim/scenario/scenario.hpp"

@@ -3,7 +3,6 @@
 // Writes down what happens in a run: the journal of events and orders, tasks, activities, versions.
 // Counts what the summary needs. Works without a store as well.
 
-#include <memory>
 #include <unordered_map>
 #include <vector>
 

@@ -2,7 +2,6 @@
 
 // What went wrong in a run without ending it: counted while it goes on, told when it is over.
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <string>

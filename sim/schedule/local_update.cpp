@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "engine/model/batches.hpp"
-#include "engine/model/submodel.hpp"
 #include "platforms/roofline.hpp"
 
 namespace convoy::sim {

@@ -6,7 +6,6 @@
 // table: what is optional may be NULL. Change store_version with them, and TABLES.md.
 
 #include <array>
-#include <cstdint>
 #include <tuple>
 
 #include "sim/store/rows.hpp"

@@ -11,7 +11,6 @@
 #include "base/text.hpp"
 #include "sim/store/open_for_reading.hpp"
 #include "sim/store/reading.hpp"
-#include "sim/store/store.hpp"
 
 namespace convoy::sim {
 namespace {

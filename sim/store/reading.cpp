@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"
@@ -63,25 +64,13 @@ std::filesystem::path store_path(const std::filesystem::path& folder) {
   return folder / "run.sqlite";
 }
 
-std::string name_of(RunStatus status) {
-  switch (status) {
-    case RunStatus::running:
-      return "running";
-    case RunStatus::done:
-      return "done";
-    case RunStatus::failed:
-      return "failed";
-    case RunStatus::stopped:
-      return "stopped";
-  }
-  return "";
-}
+constexpr std::array statuses = {"running", "done", "failed", "stopped"};
+
+std::string name_of(RunStatus status) { return statuses.at(static_cast<std::size_t>(status)); }
 
 RunStatus status_of(const std::string& name) {
-  for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
-    if (name_of(s) == name) return s;
-  }
-  return RunStatus::stopped;
+  const auto found = std::find(statuses.begin(), statuses.end() - 1, name);
+  return static_cast<RunStatus>(found - statuses.begin());
 }
 
 std::filesystem::path store_under_way(const std::filesystem::path& folder) {

@@ -4,7 +4,6 @@
 // begins with the same journal, and takes its place when it has come at least as far. Internal to
 // sim/store.
 
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <vector>

@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "base/text.hpp"
 

@@ -1,6 +1,5 @@
 #include "sim/world/executor.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <simgrid/s4u.hpp>
 

@@ -4,7 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "sim/world/simgrid_version.hpp"
 #include "sim/world/world.hpp"

@@ -4,7 +4,6 @@
 // (kernel::resource::Model): it stays in this file. Internal to sim/world.
 
 #include <functional>
-#include <memory>
 
 #include "sim/world/elastic_clock.hpp"
 

@@ -74,11 +74,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 4:
         look_at(import_mlperf_power(text, "t"));
         break;
-      case 5:
-        look_at(import_fedscale(text, "t", ""));
-        break;
       default:
-        fedscale_clients(text, "t");
+        look_at(import_fedscale(text, "t", ""));
     }
   } catch (const convoy::base::UserError&) {
   }

@@ -685,7 +685,6 @@ TEST(FedScale, AvailabilityOfAClient) {
   const Trace two = import_fedscale(behaviours, "b.json", "2");
   EXPECT_THAT(two.time, ElementsAre(0, 5, 30, 80, 100));
   EXPECT_THAT(two.of(Column::available), ElementsAre(1, 0, 1, 0, 0));
-  EXPECT_THAT(fedscale_clients(behaviours, "b.json"), ElementsAre("1", "2"));
 }
 
 TEST(FedScale, CapacityOfAClient) {

@@ -1,32 +1,25 @@
 // ECharts with only what the report draws.
-import { BarChart, CustomChart, HeatmapChart, LineChart, ScatterChart } from 'echarts/charts';
-import {
-  DataZoomComponent,
-  GridComponent,
-  LegendPlainComponent,
-  LegendScrollComponent,
-  MarkLineComponent,
-  TooltipComponent,
-  VisualMapComponent,
-} from 'echarts/components';
+import * as charts from 'echarts/charts';
+import * as components from 'echarts/components';
 import * as echarts from 'echarts/core';
-import { CanvasRenderer, SVGRenderer } from 'echarts/renderers';
+import * as renderers from 'echarts/renderers';
 
+// By name, so that the bundle holds no others.
 echarts.use([
-  BarChart,
-  CustomChart,
-  HeatmapChart,
-  LineChart,
-  ScatterChart,
-  DataZoomComponent,
-  GridComponent,
-  LegendPlainComponent,
-  LegendScrollComponent,
-  MarkLineComponent,
-  TooltipComponent,
-  VisualMapComponent,
-  CanvasRenderer,
-  SVGRenderer,
+  charts.BarChart,
+  charts.CustomChart,
+  charts.HeatmapChart,
+  charts.LineChart,
+  charts.ScatterChart,
+  components.DataZoomComponent,
+  components.GridComponent,
+  components.LegendPlainComponent,
+  components.LegendScrollComponent,
+  components.MarkLineComponent,
+  components.TooltipComponent,
+  components.VisualMapComponent,
+  renderers.CanvasRenderer,
+  renderers.SVGRenderer,
 ]);
 
 // Many rectangles as one path: [x, y, width, height, ...]. What makes long timelines fast.

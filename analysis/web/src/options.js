@@ -87,6 +87,7 @@ export function categoryAxis(look, name, data, more = {}) {
     type: 'category',
     data,
     ...axisLook(look, name),
+    axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
     splitLine: { show: false },
     axisTick: { show: false },
     ...more,

@@ -80,7 +80,6 @@ const hatchings = {
   dense: stripes(-Math.PI / 4, 3, 1.3),
   dots,
 };
-const hatched = (name, colour) => hatchings[name](colour);
 
 // Label of an activity -> index into its kind's colours, and hatching. Others take what is left.
 const usual = {
@@ -124,7 +123,7 @@ export function area(
   hatching,
   ink = look.dark ? 'rgba(0,0,0,0.45)' : 'rgba(0,0,0,0.4)'
 ) {
-  const decal = hatched(hatching, ink);
+  const decal = hatchings[hatching](ink);
   return decal ? { color, decal } : { color };
 }
 

@@ -100,14 +100,7 @@ export function comparison(page) {
         ],
       };
     },
-    values: () =>
-      points().map(({ group, run, seed, value }) => ({
-        figure: figures[chosen].key,
-        group,
-        run,
-        seed,
-        value,
-      })),
+    values: points,
     columns: { group: ['group'], run: ['run'], seed: ['seed'], value: ['value'] },
   });
   return [groupTable(page.data.comparison), figure];

@@ -108,16 +108,7 @@ export function fidelity(page) {
         ],
       };
     },
-    values: () =>
-      rows().map(({ node, label, compared, simulated_s, measured_s, error, bias }) => ({
-        node,
-        label,
-        compared,
-        simulated_s,
-        measured_s,
-        error,
-        bias,
-      })),
+    values: rows,
     columns: {
       node: ['node'],
       label: ['label'],

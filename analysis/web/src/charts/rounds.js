@@ -4,23 +4,9 @@ import { table } from '../dom.js';
 import { axisName, closedBy, count, known, largest, scale, seconds } from '../format.js';
 import { nodeName } from '../nodes.js';
 import { stateStyles } from '../theme.js';
-import {
-  axisLook,
-  categoryAxis,
-  columnScroll,
-  itemTip,
-  legendAndGrid,
-  valueAxis,
-} from '../options.js';
+import { categoryAxis, columnScroll, itemTip, legendAndGrid, valueAxis } from '../options.js';
 
-const parts = {
-  queue: 'queue',
-  link: 'link',
-  compute: 'compute',
-  outage: 'outage',
-  aggregation: 'aggregation',
-  other: 'other',
-};
+const parts = ['queue', 'link', 'compute', 'outage', 'aggregation', 'other'];
 const many = 60;
 const shown = 300; // at once
 
@@ -40,7 +26,7 @@ export function rounds(page) {
       const unit = scale('s', largest([rounds.end_s.map((end, i) => end - rounds.begin_s[i])]));
       const styles = stateStyles(look);
       const scrolls = rounds.version.length > many;
-      const { legend, grid } = legendAndGrid(look, size, Object.values(parts), {
+      const { legend, grid } = legendAndGrid(look, size, parts, {
         bottom: scrolls && !size.saved ? 40 : 6,
       });
       return {
@@ -53,26 +39,24 @@ export function rounds(page) {
             known(rounds.node[i]) ? ['waited for', nodeName(page.run, rounds.node[i])] : null,
             rounds.label[i] ? [`longest: ${rounds.label[i]}`, seconds(rounds.label_s[i])] : null,
             ['closed because', closedBy(rounds.closed_by[i])],
-            ...Object.entries(parts).map(([key, name]) =>
-              rounds[`${key}_s`][i] > 0
-                ? [name, seconds(rounds[`${key}_s`][i]), styles[key].color]
+            ...parts.map((part) =>
+              rounds[`${part}_s`][i] > 0
+                ? [part, seconds(rounds[`${part}_s`][i]), styles[part].color]
                 : null
             ),
           ],
         ]),
-        xAxis: categoryAxis(look, 'version made by the round', rounds.version, {
-          axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
-        }),
+        xAxis: categoryAxis(look, 'version made by the round', rounds.version),
         yAxis: valueAxis(look, axisName('virtual time', unit.name), { nameGap: 42 }),
         dataZoom: scrolls ? columnScroll(look, size, rounds.version.length, shown) : [],
-        series: Object.entries(parts).map(([key, name]) => ({
+        series: parts.map((part) => ({
           type: 'bar',
           stack: 'all',
-          name,
+          name: part,
           barMaxWidth: 34,
           barCategoryGap: '18%',
-          itemStyle: styles[key],
-          data: rounds[`${key}_s`].map(unit.of),
+          itemStyle: styles[part],
+          data: rounds[`${part}_s`].map(unit.of),
         })),
       };
     },
@@ -96,7 +80,7 @@ export function rounds(page) {
       name: ['waited for'],
       label: ['longest activity'],
       label_s: ['its length', 's'],
-      ...Object.fromEntries(Object.entries(parts).map(([key, name]) => [`${key}_s`, [name, 's']])),
+      ...Object.fromEntries(parts.map((part) => [`${part}_s`, [part, 's']])),
     },
   });
 }

@@ -4,7 +4,6 @@ import { count, number } from '../format.js';
 import { nodeNames, rowsHeight } from '../nodes.js';
 import { heat, nthArea } from '../theme.js';
 import {
-  axisLook,
   categoryAxis,
   columnScroll,
   itemTip,
@@ -38,9 +37,7 @@ export function staleness(page) {
             ['share', `${number((updates[i] / all) * 100, 3)} %`],
           ],
         ]),
-        xAxis: categoryAxis(look, 'staleness (versions)', versions, {
-          axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
-        }),
+        xAxis: categoryAxis(look, 'staleness (versions)', versions),
         yAxis: valueAxis(look, 'updates', { nameGap: 42, minInterval: 1 }),
         series: [
           {
@@ -91,8 +88,7 @@ export function participation(page) {
       ((page.run.aggregations.version.at(-1) ?? 0) > shownVersions
         ? ' The slider shows further versions.'
         : ''),
-    missing: () =>
-      page.run?.updates.node.length ? '' : 'No update was aggregated yet.',
+    missing: () => (page.run?.updates.node.length ? '' : 'No update was aggregated yet.'),
     height: (size) => rowsHeight(page.run?.nodes.id.length ?? 1, size, 130),
     option(look, size) {
       const drawn = cells();
@@ -127,9 +123,7 @@ export function participation(page) {
               ],
             ]
         ),
-        xAxis: categoryAxis(look, 'version', versions, {
-          axisLabel: { ...axisLook(look).axisLabel, formatter: undefined },
-        }),
+        xAxis: categoryAxis(look, 'version', versions),
         yAxis: nameAxis(look, size, names, { splitArea: { show: false } }),
         visualMap: {
           type: 'continuous',

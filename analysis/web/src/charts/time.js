@@ -45,10 +45,7 @@ export function idle(page) {
     note: () =>
       'All time in which a worker did not compute, by its cause. Link: its own transfers; slowest ' +
       'node, quorum: its update was in, and the round waited for others.',
-    missing: () =>
-      page.run?.idle.node.length
-        ? ''
-        : 'Known when the run is over.',
+    missing: () => (page.run?.idle.node.length ? '' : 'Known when the run is over.'),
     parts(run) {
       const sums = new Map();
       run.idle.node.forEach((node, i) => {
