@@ -33,18 +33,18 @@
 namespace convoy::engine {
 
 // Something kept in memory whose inside is the engine's business.
-class Held {
+class Opaque {
  public:
-  Held() = default;
-  virtual ~Held() = default;
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
+  Opaque() = default;
+  virtual ~Opaque() = default;
+  Opaque(const Opaque&) = delete;
+  Opaque& operator=(const Opaque&) = delete;
 };
-class Artifact : public Held {};     // what computes hand on to each other
+class Artifact : public Opaque {};   // what computes hand on to each other
 class Weights : public Artifact {};  // a version of the full model, or a submodel's part of one
 class Update : public Artifact {};   // what a task sends back: the change of its submodel's weights
 // What a node remembers: masks, logits, optimizer state; of who aggregates, the rule's state.
-class NodeState : public Held {};
+class NodeState : public Opaque {};
 
 struct EngineOptions {
   std::shared_ptr<const Architecture> architecture;
