@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "base/table_reader.hpp"
+#include "engine/codec/codec.hpp"
 
 namespace convoy::engine {
 
@@ -44,6 +45,15 @@ struct Train {
   }
 };
 
+// An update is made smaller, as the task's brief says (compression).
+// In: an update. Out: an update, which brings what arrives of it.
+struct Encode {
+  static constexpr const char* kind = "encode";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
 // Updates become the next version, by the run's rule (engine/rules). What the rule remembers is
 // the state of the node that does this. In: a version of the model, then updates. Out: weights.
 struct Aggregate {
@@ -66,7 +76,7 @@ struct Combine {
 };
 
 // Nothing: a compute that only takes time.
-using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine>;
+using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 
@@ -76,6 +86,7 @@ struct TaskBrief {
   int batch = 1;
   bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
   bool test_locally = false;  // what was received, before training, on the node's own test part
+  Compression compression;    // of its update
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -83,6 +94,10 @@ struct TaskBrief {
     field("batch", b.batch, base::at_least(1).up_to(1e6));
     field("choose_masks", b.choose_masks);
     field("test_locally", b.test_locally);
+    field("keep", b.compression.keep, base::above(0).up_to(1));
+    field("drawn", b.compression.drawn);
+    field("bits", b.compression.bits, base::at_least(1).up_to(32));
+    field("feedback", b.compression.feedback);
   }
 };
 

@@ -13,6 +13,7 @@
 
 #include "engine/learning/aggregation.hpp"
 #include "engine/learning/devices.hpp"
+#include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/files.hpp"
 #include "engine/learning/initial.hpp"
@@ -247,6 +248,15 @@ class LibTorchEngine : public Engine {
       refuse("is of a submodel of another size");
     }
     if (update.rate != input.brief.rate) refuse("is of another rate");
+    Compression asked = input.brief.compression;
+    asked.feedback = update.compression.feedback;  // the node's own business
+    const bool is_compressed = !update.encoded.empty();
+    if (is_compressed == asked.is_none() || (is_compressed && update.compression != asked)) {
+      refuse("is not compressed as was asked for");
+    }
+    if (is_compressed && update.draw != draw_of(context_.seed, input.node, input.task)) {
+      refuse("has drawn other elements than were asked for");
+    }
     const auto there =
         static_cast<double>(context_.parts.at(static_cast<std::size_t>(input.node)).train.size());
     // 0: how many it has is not known here.

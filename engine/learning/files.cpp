@@ -5,10 +5,12 @@
 #include <charconv>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <set>
 #include <sstream>
 
 #include "base/text.hpp"
+#include "engine/learning/encoded_update.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -27,6 +29,17 @@ void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& fi
     file.tensors.emplace_back("kept:" + layout.architecture->groups[g].name,
                               at::tensor(submodel.kept[g], at::kInt));
   }
+}
+
+void put_encoded(const ParameterTensor& p, const Encoded& encoded, const Compression& compression,
+                 TensorFile& file) {
+  const auto bytes = [&](const std::vector<std::uint8_t>& part) {
+    return at::tensor(at::ArrayRef<std::uint8_t>(part), at::kByte);
+  };
+  if (!encoded.places.empty()) file.tensors.emplace_back("places:" + p.name, bytes(encoded.places));
+  file.tensors.emplace_back(brought_name(p), bytes(encoded.values));
+  if (scale_bytes(compression) == 0) return;
+  file.tensors.emplace_back("scale:" + p.name, at::full({1}, encoded.scale, at::kFloat));
 }
 
 // Slots of an optimizer that a node's state has at most, and of a rule; the latter generously.
@@ -89,6 +102,58 @@ class Source {
     const Tensor bad = at::isfinite(t).logical_not().flatten().nonzero();
     fail(fmt::format("tensor \"{}\" holds NaN or infinity in {} of its {} elements (first at {})",
                      name, bad.size(0), t.numel(), bad[0].item<std::int64_t>()));
+  }
+
+  // The bytes of a part of a compressed tensor.
+  std::vector<std::uint8_t> bytes(const std::string& name, std::int64_t size) {
+    const Tensor* t = size > 0 ? take(name) : nullptr;
+    if (size == 0) return {};
+    if (t == nullptr || t->scalar_type() != at::kByte || t->dim() != 1 || t->numel() != size) {
+      fail(fmt::format("has no \"{}\" of {} bytes", name, size));
+    }
+    const auto* first = t->data_ptr<std::uint8_t>();
+    return {first, first + size};
+  }
+
+  Encoded encoded(const ParameterTensor& p, std::int64_t size, const Compression& compression) {
+    Encoded e;
+    e.places = bytes("places:" + p.name, place_bytes(size, compression));
+    e.values = bytes(brought_name(p), value_bytes(size, compression));
+    if (scale_bytes(compression) > 0) e.scale = get("scale:" + p.name, {1}).item<float>();
+    return e;
+  }
+
+  Tensor decoded(const Encoded& e, const TensorUpdate& update, std::size_t tensor,
+                 const std::vector<std::int64_t>& shape) const {
+    try {
+      return decompress(e, update.compression, update.draw, tensor, shape);
+    } catch (const base::UserError& error) {
+      fail(fmt::format("tensor \"{}\": {}", layout_.tensors[tensor].name, error.what()));
+    }
+  }
+
+  // How an update is compressed; nothing: it is not.
+  std::optional<Compression> compression() {
+    if (!file_.metadata.contains("keep")) return std::nullopt;
+    Compression c;
+    c.keep = number("keep");
+    c.bits = static_cast<int>(whole("bits"));
+    c.drawn = whole("drawn") == 1;
+    if (!(c.keep > 0 && c.keep <= 1) || (c.bits != 32 && c.bits != 8 && c.bits != 1)) {
+      fail("is compressed in a way that there is none");
+    }
+    return c;
+  }
+
+  // A number of 64 bits.
+  std::uint64_t number64(const std::string& key) const {
+    const auto found = file_.metadata.find(key);
+    std::uint64_t value = 0;
+    if (found == file_.metadata.end()) fail(fmt::format("does not say \"{}\"", key));
+    const char* end = found->second.data() + found->second.size();
+    const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
+    if (failure != std::errc() || stop != end) fail(fmt::format("\"{}\" is no number", key));
+    return value;
   }
 
   const Tensor* take(const std::string& name) {
@@ -189,12 +254,13 @@ class Source {
 
 HeaderLimits file_limits(const Layout& layout) {
   constexpr std::uint64_t metadata = 1 << 20;
-  return limits_of(layout, optimizer_slots + most_rule_slots, 2, metadata);
+  return limits_of(layout, optimizer_slots + most_rule_slots + 1, 2, metadata);
 }
 
 HeaderLimits parcel_limits(const Layout& layout) {
   constexpr std::uint64_t metadata = 16 << 10;
-  return limits_of(layout, 1, 1, metadata);
+  constexpr std::size_t parts = 3;  // of a compressed tensor: places, values, scale
+  return limits_of(layout, parts, 1, metadata);
 }
 
 TensorFile to_file(const Layout& layout, const TensorWeights& weights,
@@ -236,6 +302,10 @@ TensorFile to_file(const Layout& layout, const TensorState& state) {
       }
     }
   }
+  for (std::size_t i = 0; i < state.residual.size(); ++i) {
+    if (!state.residual[i].defined()) continue;
+    file.tensors.emplace_back("residual:" + layout.tensors[i].name, state.residual[i]);
+  }
   if (state.rule) {
     file.metadata["rule"] = fmt::format("{}", fmt::join(state.rule->names, " "));
     file.metadata["aggregations"] = std::to_string(state.rule->aggregations);
@@ -259,9 +329,21 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update) {
   file.metadata["rate"] = fmt::format("{}", update.rate);
   file.metadata["base_version"] = std::to_string(update.base_version);
   file.metadata["steps"] = std::to_string(update.steps);
+  const bool is_compressed = !update.encoded.empty();
+  if (is_compressed) {
+    file.metadata["keep"] = fmt::format("{}", update.compression.keep);
+    file.metadata["bits"] = std::to_string(update.compression.bits);
+    file.metadata["drawn"] = update.compression.drawn ? "1" : "0";
+    file.metadata["draw"] = std::to_string(update.draw);
+  }
   for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
     if (!update.brings[i].defined()) continue;
-    file.tensors.emplace_back(brought_name(layout.tensors[i]), update.brings[i]);
+    if (is_compressed && !p.buffer) {
+      put_encoded(p, update.encoded[i], update.compression, file);
+    } else {
+      file.tensors.emplace_back(brought_name(p), update.brings[i]);
+    }
   }
   return file;
 }
@@ -351,6 +433,13 @@ std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile f
     }
     state->optimizer = std::move(optimizer);
   }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    const std::string name = "residual:" + p.name;
+    if (source.file().find(name) == nullptr) continue;
+    state->residual.resize(layout.size());
+    state->residual[i] = source.get(name, shape_in(p, kept_of(p, a, state->submodel)));
+  }
   if (const auto names = source.file().metadata.find("rule");
       names != source.file().metadata.end()) {
     RuleState rule;
@@ -383,10 +472,22 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
   update->base_version = source.whole("base_version");
   update->steps = source.whole("steps");
   update->brings.resize(layout.size());
+  const std::optional<Compression> compression = source.compression();
+  if (compression) {
+    update->compression = *compression;
+    update->draw = source.number64("draw");
+    update->encoded.resize(layout.size());
+  }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, update->submodel)) continue;
-    update->brings[i] = source.get(brought_name(p), shape_in(p, kept_of(p, a, update->submodel)));
+    const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, update->submodel));
+    if (compression && !p.buffer) {
+      update->encoded[i] = source.encoded(p, c10::multiply_integers(shape), *compression);
+      update->brings[i] = source.decoded(update->encoded[i], *update, i, shape);
+      continue;
+    }
+    update->brings[i] = source.get(brought_name(p), shape);
     source.check_variance(p, brought_name(p), update->brings[i]);
   }
   source.finish();

@@ -6,6 +6,7 @@
 
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
+#include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/gates.hpp"
 #include "engine/learning/loss.hpp"
@@ -262,11 +263,25 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   return update;
 }
 
+std::shared_ptr<const TensorUpdate> LocalTraining::encode(const TensorUpdate& update) {
+  const Compression& compression = input_.brief.compression;
+  Tensors before;  // of the task before, also where this one's update is encoded again
+  if (input_.state && compression.feedback) {
+    const TensorState& state = inside(*input_.state);
+    before = residual_in(context_.layout, state.residual, state.submodel, submodel_);
+  }
+  Compressed made = compress(context_.layout, update, compression, before,
+                             draw_of(context_.seed, input_.node, input_.task));
+  residual_ = std::move(made.residual);
+  return made.update;
+}
+
 void LocalTraining::add_to(Outcome& outcome) const {
   const at::NoGradGuard no_grad;
   auto state = std::make_shared<TensorState>();
   state->submodel = submodel_;
   state->logits = logits_;
+  state->residual = residual_;
   if (optimizer_) {
     state->optimizer = *optimizer_;
     for (Tensors& slot : state->optimizer->slots) {

@@ -34,6 +34,8 @@ class LocalTraining {
 
   // The change since what was received.
   [[nodiscard]] std::shared_ptr<const TensorUpdate> update() const;
+  // The same, as it is sent; what it does not bring is kept for the node's next task.
+  [[nodiscard]] std::shared_ptr<const TensorUpdate> encode(const TensorUpdate& update);
   [[nodiscard]] const Submodel& submodel() const { return submodel_; }
   // To an outcome: the node's state as it is now, and all that is known of the training.
   void add_to(Outcome& outcome) const;
@@ -57,6 +59,7 @@ class LocalTraining {
   Tensors weights_;  // as trained so far, sliced; empty: as received
   Tensors logits_;
   std::optional<OptimizerState> optimizer_;
+  Tensors residual_;  // of its update, where that is compressed
   double loss_ = 0;
   std::int64_t steps_ = 0;  // of the weights' optimizer
   std::int64_t samples_ = 0;

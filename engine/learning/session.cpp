@@ -105,6 +105,20 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
   return combined;
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const Encode& /*work*/,
+                                                 const std::vector<Input>& inputs) {
+  // A real node is given what the task starts from with each work: its update is what it made last.
+  auto update = inputs.empty() ? nullptr : as_update(inputs.front().artifact);
+  if (!update) update = as_update(outcome_.result);
+  if (!update || !training_) {
+    throw base::UserError(
+        fmt::format("node {}, task {}: there is no update to encode", input_.node, input_.task));
+  }
+  auto encoded = training_->encode(*update);
+  outcome_.finite = outcome_.finite && is_finite(encoded->brings);
+  return encoded;
+}
+
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {

@@ -22,6 +22,7 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const Train& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Aggregate& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Combine& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Encode& work, const std::vector<Input>& inputs);
 
   // What trains on the node's own data, made when it is first needed: who only aggregates has none.
   LocalTraining& training(const std::vector<Input>& inputs);

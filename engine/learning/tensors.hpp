@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/api/engine.hpp"
+#include "engine/codec/codec.hpp"
 #include "engine/model/parameters.hpp"
 
 namespace convoy::engine {
@@ -75,6 +76,10 @@ class TensorUpdate : public Update {
   double rate = 1;                // of the submodel
   std::int64_t base_version = 0;  // that it was trained from
   std::int64_t steps = 0;         // of the optimizer
+  // Where it is sent compressed: how, and by parameter what is sent; `brings` is what arrives.
+  Compression compression;
+  std::uint64_t draw = 0;  // which elements are drawn
+  std::vector<Encoded> encoded;
 };
 
 // What who aggregates remembers. Of the rule: by slot, as the model has tensors (undefined for
@@ -99,6 +104,7 @@ class TensorState : public NodeState {
   Tensors logits;                           // by group; undefined where none were learned
   std::optional<OptimizerState> optimizer;  // sliced as the submodel is, on the host
   std::optional<RuleState> rule;            // of who aggregates
+  Tensors residual;  // what compressed updates have not brought, sliced as the submodel; or empty
 };
 
 const TensorWeights& inside(const Weights& weights);
