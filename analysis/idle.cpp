@@ -190,13 +190,6 @@ std::vector<NodeTime> by_node(const RunTables& run) {
 
 }  // namespace
 
-const char* name_of(IdleCause cause) {
-  constexpr std::array<const char*, idle_causes> names = {
-      "link",   "queue",  "slowest_node", "quorum",       "deadline", "aggregation",
-      "outage", "memory", "failed",       "not_selected", "run_end"};
-  return names[static_cast<std::size_t>(cause)];
-}
-
 std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>& rounds) {
   const Causes causes(run, rounds);
   const bool has_activities = !run.activities.empty();

@@ -132,24 +132,6 @@ class Paths {
 
 }  // namespace
 
-const char* name_of(PathPart part) {
-  constexpr std::array<const char*, path_parts> names = {"queue",  "link",        "compute",
-                                                         "outage", "aggregation", "other"};
-  return names[static_cast<std::size_t>(part)];
-}
-
-const char* name_of(ClosedBy closed_by) {
-  switch (closed_by) {
-    case ClosedBy::all:
-      return "all";
-    case ClosedBy::quorum:
-      return "quorum";
-    case ClosedBy::deadline:
-      return "deadline";
-  }
-  return "";
-}
-
 std::vector<Round> read_rounds(const RunTables& run) {
   const std::unordered_map<std::int64_t, Trigger> triggers = read_triggers(run.journal);
   const Paths paths(run);

@@ -68,18 +68,6 @@ std::optional<double> best_of(const Curve& curve) {
 
 }  // namespace
 
-const char* name_of(PointStatus status) {
-  switch (status) {
-    case PointStatus::done:
-      return "done";
-    case PointStatus::failed:
-      return "failed";
-    case PointStatus::missing:
-      return "missing";
-  }
-  return "";
-}
-
 std::size_t SweepResults::count(PointStatus status) const {
   return static_cast<std::size_t>(
       std::count_if(points.begin(), points.end(),

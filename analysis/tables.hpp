@@ -57,6 +57,11 @@ struct Entry {
     cancel,     // likewise
     aggregate,  // likewise: a task that takes the results of others
   };
+  static constexpr base::Words<Kind> words = {
+      {Kind::node_joined, "node_joined"}, {Kind::node_lost, "node_lost"},
+      {Kind::task_done, "task_done"},     {Kind::task_failed, "task_failed"},
+      {Kind::timer_fired, "timer_fired"}, {Kind::assign, "assign"},
+      {Kind::cancel, "cancel"},           {Kind::aggregate, "aggregate"}};
   Kind kind = Kind::task_done;
   double time_s = 0;
   std::int64_t node = -1;

@@ -363,7 +363,7 @@ int calibrate(const CalibrateArguments& arguments) {
   std::set<std::string> precisions;
   std::set<std::string> modes(times.modes.begin(), times.modes.end());
   for (const Measurement* row : times.rows) {
-    precisions.insert(engine::precision_names().at(static_cast<std::size_t>(row->precision)));
+    precisions.emplace(name_of(engine::precision_words, row->precision));
   }
   const std::string note =
       fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(precisions),
@@ -399,14 +399,13 @@ int calibrate(const CalibrateArguments& arguments) {
     if (draws) json["draws_of_modes_left_out"] = json_of(draws->left_out);
     for (std::size_t i = 0; i < times.rows.size(); ++i) {
       const Measurement& row = *times.rows[i];
-      json["models"].push_back(
-          {{"model", row.model},
-           {"power_mode", row.mode},
-           {"batch", row.batch},
-           {"precision", engine::precision_names().at(static_cast<std::size_t>(row.precision))},
-           {"measured_s", row.value},
-           {"fitted_s", fit.steps[i].predicted},
-           {"left_out_s", left_out.models[i].predicted}});
+      json["models"].push_back({{"model", row.model},
+                                {"power_mode", row.mode},
+                                {"batch", row.batch},
+                                {"precision", name_of(engine::precision_words, row.precision)},
+                                {"measured_s", row.value},
+                                {"fitted_s", fit.steps[i].predicted},
+                                {"left_out_s", left_out.models[i].predicted}});
     }
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitStatus::done;

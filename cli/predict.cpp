@@ -70,17 +70,12 @@ platforms::Machine machine_of(const PredictArguments& arguments, platforms::Cata
 }
 
 // The command line has checked that the word is one of them.
-template <class Choice>
-Choice named(const std::string& word, const std::vector<std::string>& names) {
-  return static_cast<Choice>(std::find(names.begin(), names.end(), word) - names.begin());
-}
-
 engine::Precision precision_of(const PredictArguments& arguments) {
-  return named<engine::Precision>(arguments.precision, engine::precision_names());
+  return value_of(engine::precision_words, arguments.precision).value();
 }
 
 engine::Optimizer optimizer_of(const PredictArguments& arguments) {
-  return named<engine::Optimizer>(arguments.optimizer, engine::optimizer_names());
+  return value_of(engine::optimizer_words, arguments.optimizer).value();
 }
 
 // Did anybody measure steps of that kind on the device?
@@ -141,13 +136,14 @@ int predict(PredictArguments arguments) {
   // Of each class of operators, what it would take alone, without launching.
   platforms::Machine bare = machine;
   bare.launch_overhead = 0;
-  std::array<double, engine::op_classes> alone{};
-  for (std::size_t c = 0; c < alone.size(); ++c) {
+  std::vector<std::pair<std::string, double>> alone;
+  for (const auto& [op, word] : engine::op_class_words) {
     engine::StepCost part;
     for (const engine::Kernel& k : step.kernels) {
-      if (static_cast<std::size_t>(k.op) == c) part.kernels.push_back(k);
+      if (k.op == op) part.kernels.push_back(k);
     }
-    alone.at(c) = platforms::seconds(part, bare);
+    const double taken = platforms::seconds(part, bare);
+    if (taken > 0) alone.emplace_back(word, taken);
   }
   const double launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
   const double memory =
@@ -180,9 +176,7 @@ int predict(PredictArguments arguments) {
                                  {"p90", uncertainty->p90.value},
                                  {"of", uncertainty->p90.note}};
     }
-    for (std::size_t c = 0; c < alone.size(); ++c) {
-      if (alone.at(c) > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone.at(c);
-    }
+    for (const auto& [word, taken] : alone) json["by_class_s"][word] = taken;
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitStatus::done;
   }
@@ -194,11 +188,7 @@ int predict(PredictArguments arguments) {
              arguments.batch / seconds, predicted.watts);
   fmt::print("  {}\n\n", how_far_off(uncertainty, arguments, seconds));
   Table table({"<where it goes", "ms"});
-  for (std::size_t c = 0; c < alone.size(); ++c) {
-    if (alone.at(c) > 0) {
-      table.add({platforms::class_keys.at(c), fmt::format("{:.3f}", 1e3 * alone.at(c))});
-    }
-  }
+  for (const auto& [word, taken] : alone) table.add({word, fmt::format("{:.3f}", 1e3 * taken)});
   table.add({fmt::format("launching {} kernels{}", step.kernels.size(),
                          machine.launches_ahead ? ", beside the above" : ""),
              fmt::format("{:.3f}", 1e3 * launching)});
@@ -233,9 +223,9 @@ void add_predict(CLI::App& app, int& status) {
           "--precision", arguments->precision,
           "fp32 as PyTorch computes it (with TF32 where a GPU has that), fp32-strict, fp16 "
           "(inference), fp16-mixed (autocast) (fp32)")
-      ->check(CLI::IsMember(engine::precision_names()));
+      ->check(CLI::IsMember(texts_of(engine::precision_words)));
   verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
-      ->check(CLI::IsMember(engine::optimizer_names()));
+      ->check(CLI::IsMember(texts_of(engine::optimizer_words)));
   arguments->model.classes = 1000;
   verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
   verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")

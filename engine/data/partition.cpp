@@ -139,11 +139,10 @@ std::int64_t top_up(std::vector<Indices>& parts, std::size_t least, base::Random
 }  // namespace
 
 PartitionOptions read_partition(base::TableReader reader) {
-  static const std::vector<std::string> kinds = {"iid", "dirichlet", "shards", "sizes"};
   PartitionOptions options;
-  options.kind = static_cast<PartitionKind>(reader.choice(
+  options.kind = reader.choice(
       {"kind", "equal parts, shares of each class drawn, pieces sorted by class, unequal sizes"},
-      kinds, 0));
+      partition_words, options.kind);
   if (options.kind == PartitionKind::dirichlet || options.kind == PartitionKind::sizes) {
     options.alpha = reader.number({"alpha", "how equal the drawn shares are; small: unequal"},
                                   base::above(0).up_to(1e6), options.alpha);

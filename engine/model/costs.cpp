@@ -269,16 +269,6 @@ std::vector<double> forward_flops(const Trace& trace) {
   return flops;
 }
 
-const std::vector<std::string>& optimizer_names() {
-  static const std::vector<std::string> names = {"sgd", "sgd-momentum", "adamw", "adan"};
-  return names;
-}
-
-const std::vector<std::string>& precision_names() {
-  static const std::vector<std::string> names = {"fp32", "fp32-strict", "fp16", "fp16-mixed"};
-  return names;
-}
-
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
                        Precision precision) {
   StepWriter writer(trace, batch, precision);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
@@ -40,13 +41,6 @@ constexpr std::string_view synthetic_mark = "# synthetic: ";
 
 }  // namespace
 
-const std::array<const char*, trace_columns>& column_names() {
-  static const std::array<const char*, trace_columns> names = {
-      "available", "speed",   "up_bps",        "down_bps",
-      "latency_s", "power_w", "temperature_c", "memory_free_bytes"};
-  return names;
-}
-
 const char* driven_by(Column column) {
   static const std::array<const char*, trace_columns> all = {
       "whether the node is there",      "how fast the node computes",
@@ -78,19 +72,18 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     throw base::UserError(file + ": the heading has no time_s; other formats are converted by " +
                           "convoy trace import");
   }
-  std::array<int, trace_columns> at{};
-  at.fill(-1);
-  const std::vector<std::string> names(column_names().begin(), column_names().end());
+  std::map<Column, int> at;
   for (std::size_t i = 0; i < csv.columns().size(); ++i) {
     const std::string& name = csv.columns()[i];
     if (static_cast<int>(i) == time) continue;
-    const auto known = std::find(names.begin(), names.end(), name);
-    if (known == names.end()) {
+    const auto known = value_of(column_words, name);
+    if (!known) {
+      const std::vector<std::string> names = texts_of(column_words);
       throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}", file,
                                         base::printable(name), base::did_you_mean(name, names),
                                         base::list_of(names)));
     }
-    at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
+    at[*known] = static_cast<int>(i);
   }
   double first = 0;
   while (csv.next()) {
@@ -103,16 +96,14 @@ Trace parse_trace(std::string_view text, const std::string& file) {
                                  first + trace.time.back()));
     }
     trace.time.push_back(t - first);
-    for (std::size_t c = 0; c < at.size(); ++c) {
-      if (at.at(c) < 0) continue;
-      std::vector<double>& column = trace.values.at(c);
-      const double value = csv.number(at.at(c));
+    for (const auto& [what, place] : at) {
+      std::vector<double>& column = trace.of(what);
+      const double value = csv.number(place);
       if (std::isnan(value)) {
         column.push_back(column.empty() ? nothing : column.back());
         continue;
       }
-      if (const auto wrong = out_of_range(static_cast<Column>(c), value))
-        csv.fail(at.at(c), *wrong);
+      if (const auto wrong = out_of_range(what, value)) csv.fail(place, *wrong);
       column.push_back(value);
     }
   }
@@ -145,10 +136,10 @@ std::string to_csv(const Trace& trace) {
   for (const std::string& r : trace.remarks) remark(r);
   text += "time_s";
   std::vector<const std::vector<double>*> columns;
-  for (std::size_t c = 0; c < trace.values.size(); ++c) {
-    if (trace.values.at(c).empty()) continue;
-    text += std::string(",") + column_names().at(c);
-    columns.push_back(&trace.values.at(c));
+  for (const auto& [column, word] : column_words) {
+    if (!trace.has(column)) continue;
+    text += fmt::format(",{}", word);
+    columns.push_back(&trace.of(column));
   }
   text += "\n";
   for (std::size_t i = 0; i < trace.time.size(); ++i) {

@@ -25,8 +25,7 @@ std::string of_nodes(const Counts& counts, const std::vector<NodeConfig>& nodes)
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   std::vector<std::string> words;
   for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
-    words.push_back(
-        fmt::format("{} ({})", nodes[static_cast<std::size_t>(all[i].first)].name, all[i].second));
+    words.push_back(fmt::format("{} ({})", nodes[all[i].first].name, all[i].second));
   }
   std::string text = fmt::format("{}", fmt::join(words, ", "));
   if (all.size() > named) text += fmt::format(" and {} more nodes", all.size() - named);

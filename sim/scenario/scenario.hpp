@@ -26,6 +26,8 @@ enum class Backend {
   sim,  // the profile says how long things take
   hil,  // a real device
 };
+inline constexpr base::Words<Backend> backend_words = {{Backend::sim, "sim"},
+                                                       {Backend::hil, "hil"}};
 
 // What is known of a node beside its place in the world and in the setting.
 struct NodeIdentity {
@@ -64,6 +66,8 @@ enum class RecordLevel {
   activity,  // a row for each activity
   task,      // sums by task
 };
+inline constexpr base::Words<RecordLevel> record_words = {{RecordLevel::activity, "activity"},
+                                                          {RecordLevel::task, "task"}};
 
 // How the run goes where some nodes are real devices ([hil]).
 struct HilOptions {
@@ -72,6 +76,10 @@ struct HilOptions {
     absent,    // it starts without them; they may come later
     simulate,  // they are simulated instead
   };
+  static constexpr base::Words<Missing> missing_words = {
+      {Missing::fail, "fail"}, {Missing::absent, "absent"}, {Missing::simulate, "simulate"}};
+  static constexpr base::Words<bool> late_words = {{false, "warn"}, {true, "fail"}};
+  static constexpr base::Words<bool> compression_words = {{false, "none"}, {true, "zstd"}};
   Missing missing = Missing::fail;
   std::string inventory;          // file of the testbed, or empty
   double join_timeout_s = 60;     // wall time that the start waits for them

@@ -19,6 +19,7 @@ struct CoS2POptions {
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
   bool drop_stale = false;          // instead of waiting
+  static constexpr base::Words<bool> stale_words = {{false, "wait"}, {true, "drop"}};
 };
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);

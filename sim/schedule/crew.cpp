@@ -25,11 +25,9 @@ CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
   options.learning.aggregation = engine::read_aggregation(reader);
-  static const std::vector<std::string> words = {"skip", "error"};
-  options.skip_unfit =
-      reader.choice(
-          {"unfit", "a node whose memory does not hold its task stays out, or is an error"}, words,
-          0) == 0;
+  options.skip_unfit = reader.choice(
+      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
+      CrewOptions::unfit_words, options.skip_unfit);
   return options;
 }
 

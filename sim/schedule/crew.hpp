@@ -21,6 +21,7 @@ struct CrewOptions {
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
+  static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
 // Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the

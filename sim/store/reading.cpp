@@ -63,27 +63,6 @@ std::filesystem::path store_path(const std::filesystem::path& folder) {
   return folder / "run.sqlite";
 }
 
-std::string name_of(RunStatus status) {
-  switch (status) {
-    case RunStatus::running:
-      return "running";
-    case RunStatus::done:
-      return "done";
-    case RunStatus::failed:
-      return "failed";
-    case RunStatus::stopped:
-      return "stopped";
-  }
-  return "";
-}
-
-RunStatus status_of(const std::string& name) {
-  for (const RunStatus s : {RunStatus::running, RunStatus::done, RunStatus::failed}) {
-    if (name_of(s) == name) return s;
-  }
-  return RunStatus::stopped;
-}
-
 std::filesystem::path store_under_way(const std::filesystem::path& folder) {
   const std::filesystem::path resumed = beside(store_path(folder));
   return std::filesystem::exists(resumed) ? resumed : store_path(folder);

@@ -60,6 +60,7 @@ struct Power {
 
 // A node that is a real device.
 struct RealNode {
+  static constexpr base::Words<bool> sources = {{true, "measured"}, {false, "modelled"}};
   bool measured_compute = true;  // else the profile says how long it computes
   bool measured_network = true;  // else the network model says how long its transfers take
   bool present = false;          // when the run begins
@@ -91,6 +92,8 @@ enum class NetworkModel {
   cm02,  // bytes / bandwidth + latency, max-min shares weighted by 1 / latency; no TCP factors
   lv08,  // SimGrid's default: TCP slow start and acknowledgements by fitted factors
 };
+inline constexpr base::Words<NetworkModel> network_words = {{NetworkModel::cm02, "cm02"},
+                                                            {NetworkModel::lv08, "lv08"}};
 
 struct WorldConfig {
   std::uint64_t seed = 1;
