@@ -92,7 +92,7 @@ std::string rounds_csv(const RunTables& run, const std::vector<Round>& rounds) {
   for (const auto& part : path_words) text += fmt::format(",{}_s", part.text);
   text += "\n";
   for (const Round& r : rounds) {
-    const bool known = r.node >= 0 && r.node < static_cast<std::int64_t>(run.nodes.size());
+    const bool known = run.nodes.has(r.node);
     text +=
         fmt::format("{},{},{},{},{},{},{},{},{},{}", r.version, r.begin_s, r.aggregation_s, r.end_s,
                     name_of(closed_words, r.closed_by), known ? std::to_string(r.node) : "",

@@ -50,6 +50,6 @@ std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>&
 // Seconds by cause; with the time that each node computes they add up to the run's. What
 // lies within tasks is taken from their sums where no activities were recorded.
 using IdleSums = std::array<double, idle_words.size()>;  // by IdleCause
-std::vector<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals);
+sim::ByNode<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals);
 
 }  // namespace convoy::analysis

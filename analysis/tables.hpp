@@ -17,6 +17,7 @@
 
 #include "sim/store/foreign_store.hpp"
 #include "sim/store/store.hpp"
+#include "sim/task/by_node.hpp"
 
 namespace convoy::analysis {
 
@@ -86,8 +87,8 @@ struct RunTables {
   std::string folder;
   sim::StoredRun run;
   std::optional<double> ended_s;        // virtual; nothing: the run is not over, or was killed
-  std::vector<sim::NodeRow> nodes;      // by id; the first is the server
-  std::vector<sim::NodeEnd> node_ends;  // of the same; empty: the run is not over
+  sim::ByNode<sim::NodeRow> nodes;      // the first is the server
+  sim::ByNode<sim::NodeEnd> node_ends;  // empty: the run is not over
   std::vector<sim::TaskRow> tasks;      // of nodes (updates, not aggregations), by id
   std::vector<Activity> activities;     // in the order in which they ended
   std::vector<sim::AggregationRow> aggregations;  // by version

@@ -21,15 +21,14 @@ Json nodes_json(const RunTables& run, std::size_t most) {
   std::vector<sim::NodeRow> rows = run.nodes;
   if (rows.size() > most) rows.resize(most);
   Json json = columns_json(rows);
-  json["real"] = column(rows, [](const auto& n) { return n.backend == "hil"; });
-  const std::vector<double> lost = lost_time(run);
-  json["lost_s"] =
-      column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
+  json["real"] = column(rows, [](const auto& n) { return n.is_real(); });
+  const sim::ByNode<double> lost = lost_time(run);
+  json["lost_s"] = column(rows, [&](const auto& n) { return lost[n.id]; });
   // Null until the run is over.
   sim::for_each_column<sim::NodeEnd>([&](const auto& c) {
     json[c.name] = column(rows, [&](const sim::NodeRow& n) {
       if (run.node_ends.empty()) return Json();
-      return stored_json(run.node_ends[static_cast<std::size_t>(n.id)].*c.member);
+      return stored_json(run.node_ends[n.id].*c.member);
     });
   });
   return json;
@@ -85,7 +84,7 @@ Json idle_json(const RunTables& run, const std::vector<Idle>& intervals, std::si
   Json nodes = Json::array();
   Json causes = Json::array();
   Json seconds = Json::array();
-  const std::vector<IdleSums> sums = idle_sums(run, intervals);
+  const sim::ByNode<IdleSums> sums = idle_sums(run, intervals);
   for (std::size_t node = 0; node < std::min(sums.size(), most); ++node) {
     for (const auto& [cause, word] : idle_words) {
       const double s = sums[node][static_cast<std::size_t>(cause)];

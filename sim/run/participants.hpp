@@ -4,9 +4,9 @@
 // applied to the scenario once.
 
 #include <optional>
-#include <vector>
 
 #include "sim/scenario/scenario.hpp"
+#include "sim/task/by_node.hpp"
 
 namespace convoy::sim {
 
@@ -15,7 +15,7 @@ struct Participant {
   bool is_present = false;
   std::int64_t samples = 0;  // that it trains on
 };
-using Participants = std::vector<Participant>;  // by node
+using Participants = ByNode<Participant>;
 
 // The nodes as the scenario has them: with backend = "hil" those are real, and absent.
 Participants participants_of(const Scenario& scenario);

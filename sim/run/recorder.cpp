@@ -331,7 +331,7 @@ void Recorder::run_ended(double now) {
   open_.clear();
 }
 
-void Recorder::count_into(Summary& summary, const std::vector<NodeConfig>& nodes) const {
+void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const {
   summary.failures = remarks_.failures();
   summary.remarks = remarks_.told(nodes, tasks_);
   summary.tasks = tasks_;

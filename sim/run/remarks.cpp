@@ -18,7 +18,7 @@ std::int64_t sum(const Counts& counts) {
 }
 
 // "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
-std::string of_nodes(const Counts& counts, const std::vector<NodeConfig>& nodes) {
+std::string of_nodes(const Counts& counts, const ByNode<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
   std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
   std::stable_sort(all.begin(), all.end(),
@@ -67,8 +67,7 @@ std::map<std::string, std::int64_t> Remarks::failures() const {
   return all;
 }
 
-std::vector<std::string> Remarks::told(const std::vector<NodeConfig>& nodes,
-                                       std::int64_t done) const {
+std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int64_t done) const {
   std::vector<std::string> told;
   std::int64_t failed = 0;
   std::vector<std::pair<std::int64_t, std::string>> causes;

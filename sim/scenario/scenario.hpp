@@ -18,6 +18,7 @@
 #include "engine/model/architecture.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/schedule/setting.hpp"
+#include "sim/task/by_node.hpp"
 #include "sim/world/config.hpp"
 
 namespace convoy::sim {
@@ -105,7 +106,7 @@ struct Scenario {
   std::uint64_t seed = 1;
   WorldConfig world;
   std::shared_ptr<const Setting> setting;
-  std::vector<NodeIdentity> identities;  // as many as nodes
+  ByNode<NodeIdentity> identities;
   // By device of the nodes: the figures of its profile that are used and that nobody measured or
   // published.
   std::map<std::string, std::set<std::string>> assumed;
@@ -114,7 +115,7 @@ struct Scenario {
   std::string initial_weights;  // path of a safetensors file, or empty
   engine::DataOptions data;
   std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source
-  std::vector<engine::LocalSplit> parts;             // by node, where there is a source
+  ByNode<engine::LocalSplit> parts;                  // where there is a source
   TrainingOptions training;
   EvaluationOptions evaluation;
   StopOptions stop;

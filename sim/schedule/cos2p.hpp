@@ -39,7 +39,7 @@ class CoS2P : public CrewSchedule {
     std::int64_t base = 0;  // version that its task started from
   };
 
-  Worker& worker(NodeId node) { return workers_[static_cast<std::size_t>(node)]; }
+  Worker& worker(NodeId node) { return workers_[node]; }
   void note(const Event& event);
   void task_failed(const Event& event);
   void assign_idle(Orders& orders);
@@ -49,7 +49,7 @@ class CoS2P : public CrewSchedule {
   [[nodiscard]] bool somebody_at_bound() const;
 
   CoS2POptions options_;
-  std::vector<Worker> workers_;
+  ByNode<Worker> workers_;
   std::vector<NodeId> idle_;                    // to be given work
   std::vector<NodeId> buffered_;                // their updates wait
   std::vector<NodeId> aggregating_;             // their updates are being aggregated

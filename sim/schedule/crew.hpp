@@ -72,8 +72,8 @@ class Crew {
   CrewOptions options_;
   LocalUpdates updates_;
   std::vector<NodeId> members_;
-  std::vector<bool> takes_part_;
-  std::vector<int> done_;  // by node: tasks that ended as they should
+  ByNode<bool> takes_part_;
+  ByNode<int> done_;  // tasks that ended as they should
   std::unordered_map<TaskId, Task> tasks_;
   // Draws (jitter, shuffling) are seeded by a task's id: updates are numbered by themselves, so
   // that the n-th draws the same however many aggregations came before it.

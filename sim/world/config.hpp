@@ -10,6 +10,7 @@
 
 #include "platforms/link.hpp"
 #include "platforms/traces/trace.hpp"
+#include "sim/task/by_node.hpp"
 #include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
@@ -98,8 +99,8 @@ inline constexpr base::Words<NetworkModel> network_words = {{NetworkModel::cm02,
 struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
-  ClockOptions clock;             // where there are real nodes
-  std::vector<NodeConfig> nodes;  // the first is the server
+  ClockOptions clock;        // where there are real nodes
+  ByNode<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
 };
 

@@ -71,15 +71,15 @@ class Lanes {
     }
   };
 
-  Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
-  [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
+  Node& node(NodeId id) { return nodes_[id]; }
+  [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }
   void account(Node& n) const;
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
   // The first of a node's queue that could start; null where none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
-  std::vector<Node> nodes_;
+  ByNode<Node> nodes_;
   std::vector<NodeId> touched_;  // where something may start now
 
   using Candidate = std::tuple<int, std::uint64_t, NodeId>;  // priority, order, where
