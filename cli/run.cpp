@@ -122,9 +122,11 @@ int run(const RunArguments& arguments) {
       fmt::print(stderr, "convoy: stopped by a signal{}\n",
                  arguments.no_store ? "" : "; go on with the same command and --resume");
       return ExitStatus::stopped;
-    default:
-      return ExitStatus::done;
+    case sim::RunStatus::running:
+    case sim::RunStatus::done:
+      break;
   }
+  return ExitStatus::done;
 }
 
 }  // namespace

@@ -377,9 +377,11 @@ std::optional<Figure>* optional_figure(Device& device, const Knob& knob) {
       return &device.dense_overhead;
     case Knob::Kind::cache:
       return &device.cache;
-    default:
-      return nullptr;
+    case Knob::Kind::launch_overhead:
+    case Knob::Kind::cache_bandwidth:
+      break;
   }
+  return nullptr;
 }
 
 // All figures of a device that a fit may find.

@@ -165,6 +165,7 @@ Architecture make_architecture(const ModelOptions& options) {
                     base::did_you_mean(options.architecture, architecture_names())));
   }
   Architecture a = family->second.make(options);
+  a.input = family->second.input;
   if (a.exits.empty()) {
     throw base::UserError(fmt::format(
         "model.exits: no exit is left; {} has {} blocks, and every share given comes before the "

@@ -35,9 +35,19 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::scale:
     case LayerKind::tokens:
       return 1;
-    default:
-      return 0;  // moves data only
+    case LayerKind::adaptive_pool:
+    case LayerKind::global_pool:
+    case LayerKind::flatten:
+    case LayerKind::embedding:
+    case LayerKind::select_first:
+    case LayerKind::concat:
+    case LayerKind::scatter:  // they move data only
+    case LayerKind::conv2d:
+    case LayerKind::linear:
+    case LayerKind::attention:  // counted by themselves
+      break;
   }
+  return 0;
 }
 
 OpClass dense_class(const Layer& layer) {

@@ -46,9 +46,13 @@ std::string said(Cause cause) {
       return "a real node could not carry it out";
     case Cause::refused:
       return "what a real node sent was refused";
-    default:
-      return std::string(name_of(cause));
+    case Cause::none:
+    case Cause::left_out:
+    case Cause::cancelled:
+    case Cause::run_ended:
+      break;
   }
+  return std::string(name_of(cause));
 }
 
 }  // namespace

@@ -71,7 +71,11 @@ void CoS2P::note(const Event& event) {
         idle_.push_back(node);
       }
       break;
-    default:
+    case EventKind::run_started:
+    case EventKind::node_changed:
+    case EventKind::activity_done:
+    case EventKind::evaluated:
+    case EventKind::timer_fired:
       break;
   }
 }

@@ -80,7 +80,10 @@ void FedAvg::note(const Event& event, Orders& orders) {
     case EventKind::published:
       waiting_ = true;
       break;
-    default:
+    case EventKind::run_started:
+    case EventKind::node_changed:
+    case EventKind::activity_done:
+    case EventKind::evaluated:
       break;
   }
 }
