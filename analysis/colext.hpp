@@ -21,7 +21,7 @@ struct ColextOptions {
 // - Times are UTC dates to the microsecond; virtual time 0 is the first second of the year 2000.
 // - A client is a worker, by its id in the store. A round is a version of the model: a FIT row from
 //   the end of one aggregation to the end of the next, an EVAL row (of no length) where it was
-//   judged. srv_accuracy is the accuracy of the model; dist_accuracy the mean over the updates,
+//   evaluated. srv_accuracy is the accuracy of the model; dist_accuracy the mean over the updates,
 //   weighted by samples, of the accuracy on each node's own test part of what it received.
 // - client_round_timings: a FIT row for each update from its assignment to its end; one that was
 //   lost has no end_time.

@@ -315,7 +315,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
   return fidelity;
 }
 
-Fidelity judge_predictions(const std::filesystem::path& measured) {
+Fidelity compare_predictions(const std::filesystem::path& measured) {
   Fidelity fidelity;
   fidelity.measured = measured.string();
   const Activities activities = reading(measured, [&](sim::ForeignStore& store) {
@@ -367,7 +367,7 @@ std::vector<Fidelity> read_fidelity(const std::vector<std::filesystem::path>& fo
       all.push_back(compare_with_measured(s, m));
       paired = true;
     }
-    if (!paired) all.push_back(judge_predictions(m));
+    if (!paired) all.push_back(compare_predictions(m));
   }
   return all;
 }

@@ -70,7 +70,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
                                const std::filesystem::path& measured);
 
 // Holds each measured activity of a run against what was predicted of the same.
-Fidelity judge_predictions(const std::filesystem::path& measured);
+Fidelity compare_predictions(const std::filesystem::path& measured);
 
 // For each measured run: held against every simulated one, if there are more than two runs only
 // against those of the same scenario and schedule; by its own predictions where there is no

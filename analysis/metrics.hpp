@@ -18,7 +18,7 @@ namespace convoy::analysis {
 struct CurvePoint {
   double time_s = 0;  // virtual
   std::int64_t version = 0;
-  double accuracy = 0;  // 0 to 1, of the exit that is judged
+  double accuracy = 0;  // 0 to 1, of the headline exit
   std::optional<double> loss;
   std::optional<double> bytes;     // down and up; nothing: the store does not say
   std::optional<double> energy_j;  // that the workers drew: computing, links, idle while present
@@ -29,11 +29,11 @@ using Curve = std::vector<CurvePoint>;  // by time; empty where the run did not 
 
 Curve read_curve(const RunTables& run);
 
-// The first judgement that reaches an accuracy; null where none does.
+// The first evaluation that reaches an accuracy; null where none does.
 const CurvePoint* first_at(const Curve& curve, double accuracy);
-// What was reached by a time: the last judgement not after it; nothing before the first.
+// What was reached by a time: the last evaluation not after it; nothing before the first.
 std::optional<double> accuracy_at(const Curve& curve, double time_s);
-// The mean accuracy over [0, until_s], in which each judgement holds until the next and nothing
+// The mean accuracy over [0, until_s], in which each evaluation holds until the next and nothing
 // (0) is reached before the first: the area under the curve as a share of what could be.
 std::optional<double> accuracy_area(const Curve& curve, double until_s);
 
@@ -86,11 +86,11 @@ std::optional<Level> target_of(const RunTables& run);
 // What is known of a run when an accuracy is to be found by which it is compared with others.
 struct Aim {
   std::optional<Level> target;  // its scenario's
-  std::optional<double> best;   // accuracy; nothing: it was never judged
+  std::optional<double> best;   // accuracy; nothing: it was never evaluated
 };
 // The accuracy to which runs are timed: the one that is wanted; else the target of their scenarios,
 // where those that have one agree; else the highest, in whole percent, that each has reached, and
-// none where some run was never judged.
+// none where some run was never evaluated.
 std::optional<Level> common_level(std::optional<double> wanted, const std::vector<Aim>& runs);
 
 // A run as those need it who compare.

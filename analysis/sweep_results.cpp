@@ -38,7 +38,7 @@ std::optional<double> value_in(const ordered_json& summary, const std::string& k
   return most;
 }
 
-// What a point has written of its judgements. What is not as it should be is left out.
+// What a point has written of its evaluations. What is not as it should be is left out.
 Curve curve_in(const ordered_json& summary) {
   Curve curve;
   for (const ordered_json& row : summary.at("curve")) {

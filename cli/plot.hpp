@@ -15,7 +15,7 @@ struct Series {
 };
 
 // Accuracy (0 to 1) over virtual time (s): steps, since what was reached holds until the next
-// judgement. Each series has a sign of its own, named below.
+// evaluation. Each series has a sign of its own, named below.
 std::string plot_accuracy(const std::vector<Series>& series);
 
 // One series over [0, end] s, as steps, from 0 or its lowest value to its highest; `human`: a value

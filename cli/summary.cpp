@@ -80,15 +80,15 @@ std::string summary_text(const sim::RunResult& result) {
   if (!s.store.empty()) row("store", s.store);
   text += overall.str();
   Series accuracy{"accuracy", {}};
-  for (const sim::Judgement& j : s.judgements) accuracy.points.emplace_back(j.time_s, j.accuracy);
+  for (const sim::CurvePoint& j : s.curve) accuracy.points.emplace_back(j.time_s, j.accuracy);
   if (const std::string plot = plot_accuracy({accuracy}); !plot.empty()) text += "\n" + plot;
   return text;
 }
 
 std::string summary_json(const sim::RunResult& result, bool with_curve) {
   const sim::Summary& s = result.summary;
-  const std::optional<sim::Judgement> there = s.target ? s.target->reached : std::nullopt;
-  const auto at_target = [&there](double sim::Judgement::*figure) {
+  const std::optional<sim::CurvePoint> there = s.target ? s.target->reached : std::nullopt;
+  const auto at_target = [&there](double sim::CurvePoint::*figure) {
     return there ? nlohmann::ordered_json((*there).*figure) : nlohmann::ordered_json(nullptr);
   };
   const auto whole = [](double bytes) { return std::llround(bytes); };
@@ -125,9 +125,9 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"accuracy", or_null(s.accuracy)},
       {"accuracy_best", or_null(s.accuracy_best)},
       {"target_accuracy", s.target ? nlohmann::ordered_json(s.target->accuracy) : nullptr},
-      {"time_to_accuracy_s", at_target(&sim::Judgement::time_s)},
-      {"bytes_to_accuracy", at_target(&sim::Judgement::bytes)},
-      {"energy_to_accuracy_j", at_target(&sim::Judgement::energy_j)},
+      {"time_to_accuracy_s", at_target(&sim::CurvePoint::time_s)},
+      {"bytes_to_accuracy", at_target(&sim::CurvePoint::bytes)},
+      {"energy_to_accuracy_j", at_target(&sim::CurvePoint::energy_j)},
       {"peak_memory_bytes", memory},
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
       {"coverage_min", or_null(s.coverage_min)},
@@ -139,7 +139,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
   for (const auto& [cause, count] : s.failures) json["failures"][cause] = count;
   if (with_curve) {
     json["curve"] = nlohmann::ordered_json::array();
-    for (const sim::Judgement& j : s.judgements) {
+    for (const sim::CurvePoint& j : s.curve) {
       json["curve"].push_back({{"time_s", j.time_s},
                                {"version", j.version},
                                {"accuracy", j.accuracy},

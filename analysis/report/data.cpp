@@ -161,8 +161,9 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
       break;
   }
   if (curve.empty()) {
-    remarks.emplace_back(learns(run) ? "Nothing was judged yet: there is no accuracy and no loss."
-                                     : "The run did not learn: there is no accuracy and no loss.");
+    remarks.emplace_back(learns(run)
+                             ? "Nothing was evaluated yet: there is no accuracy and no loss."
+                             : "The run did not learn: there is no accuracy and no loss.");
   }
   if (run.activities.empty() && !run.tasks.empty()) {
     remarks.push_back(

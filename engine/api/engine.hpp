@@ -34,18 +34,18 @@
 namespace convoy::engine {
 
 // Something kept in memory whose inside is the engine's business.
-class Held {
+class Opaque {
  public:
-  Held() = default;
-  virtual ~Held() = default;
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
+  Opaque() = default;
+  virtual ~Opaque() = default;
+  Opaque(const Opaque&) = delete;
+  Opaque& operator=(const Opaque&) = delete;
 };
-class Artifact : public Held {};     // what computes hand on to each other
+class Artifact : public Opaque {};   // what computes hand on to each other
 class Weights : public Artifact {};  // a version of the full model, or a submodel's part of one
 class Update : public Artifact {};   // what a task sends back: the change of its submodel's weights
 // What a node remembers: masks, logits, optimizer state; of who aggregates, the rule's state.
-class NodeState : public Held {};
+class NodeState : public Opaque {};
 
 struct EngineOptions {
   std::shared_ptr<const Architecture> architecture;
@@ -138,9 +138,9 @@ struct Evaluation {
   std::vector<ExitScore> exits;  // by rising depth
   // Index of the deepest exit all of whose parameters some node trains, or some update has held;
   // where there is none, the deepest whose own head some update has held.
-  int judged = 0;
-  [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(judged)].top1; }
-  [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(judged)].loss; }
+  int headline = 0;
+  [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(headline)].top1; }
+  [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
 };
 
 class Engine {

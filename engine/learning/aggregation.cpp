@@ -192,7 +192,7 @@ class TensorMerge {
 // What a rule may ask of the updates before it says their shares.
 class UpdatesView : public Updates {
  public:
-  UpdatesView(const Layout& layout, const Rule& rule, const WeightsHeld& current,
+  UpdatesView(const Layout& layout, const Rule& rule, const TensorWeights& current,
               std::int64_t version, const std::vector<Received>& updates)
       : layout_(layout), rule_(rule), current_(current), updates_(updates) {
     for (const Received& r : updates) {
@@ -210,7 +210,7 @@ class UpdatesView : public Updates {
   [[nodiscard]] double drift_l1(std::size_t update) const override {
     return distance(layout_, current_.tensors, received(update).tensors);
   }
-  [[nodiscard]] const WeightsHeld& received(std::size_t update) const {
+  [[nodiscard]] const TensorWeights& received(std::size_t update) const {
     if (updates_[update].base == nullptr) {
       throw base::UserError(
           fmt::format("the rule \"{}\" needs what update {} was trained from, and it is not there",
@@ -222,7 +222,7 @@ class UpdatesView : public Updates {
  private:
   const Layout& layout_;
   const Rule& rule_;
-  const WeightsHeld& current_;
+  const TensorWeights& current_;
   const std::vector<Received>& updates_;
   std::vector<UpdateFacts> facts_;
 };
@@ -234,7 +234,7 @@ class Scattered {
       : p_(layout.tensors[tensor]), changes_(updates.size()), holds_(updates.size()) {
     const auto n = static_cast<std::size_t>(p_.elements());
     for (std::size_t u = 0; u < updates.size(); ++u) {
-      const UpdateHeld& update = *updates[u].update;
+      const TensorUpdate& update = *updates[u].update;
       changes_[u].assign(n, 0.0F);
       holds_[u].assign(n, 0);
       if (!update.brings[tensor].defined()) continue;
@@ -314,7 +314,7 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
 
 }  // namespace
 
-Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
+Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates, const RuleState* state) {
   const Architecture& a = *layout.architecture;
   const UpdatesView view(layout, rule, current, version, updates);
@@ -342,7 +342,7 @@ Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
     }
     const auto add_to = [&](auto& tensor) {
       for (std::size_t u = 0; u < updates.size(); ++u) {
-        const UpdateHeld& update = *updates[u].update;
+        const TensorUpdate& update = *updates[u].update;
         if (!update.brings[i].defined()) continue;
         tensor.add(update.brings[i], kept_of(p, a, update.submodel), report.shares[u]);
       }
@@ -367,14 +367,14 @@ Merged merge(const Layout& layout, const Rule& rule, const WeightsHeld& current,
   return merged;
 }
 
-std::shared_ptr<const UpdateHeld> combine(const Layout& layout,
-                                          const std::vector<const UpdateHeld*>& updates) {
+std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
+                                            const std::vector<const TensorUpdate*>& updates) {
   const Architecture& a = *layout.architecture;
-  auto combined = std::make_shared<UpdateHeld>();
+  auto combined = std::make_shared<TensorUpdate>();
   combined->rate = 0;
   combined->base_version = std::numeric_limits<std::int64_t>::max();
   std::vector<Submodel> submodels;
-  for (const UpdateHeld* update : updates) {
+  for (const TensorUpdate* update : updates) {
     submodels.push_back(update->submodel);
     combined->samples += update->samples;
     combined->rate = std::max(combined->rate, update->rate);
@@ -388,7 +388,7 @@ std::shared_ptr<const UpdateHeld> combine(const Layout& layout,
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, combined->submodel)) continue;
     const auto add_to = [&](auto& tensor) {
-      for (const UpdateHeld* update : updates) {
+      for (const TensorUpdate* update : updates) {
         if (!update->brings[i].defined()) continue;
         const double share = combined->samples > 0 ? update->samples / combined->samples
                                                    : 1 / static_cast<double>(updates.size());

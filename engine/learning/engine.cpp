@@ -25,21 +25,21 @@ namespace {
 class LibTorchEngine : public Engine {
  public:
   explicit LibTorchEngine(const EngineOptions& options)
-      : shop_{.layout = Layout(options.architecture),
-              .training = options.training,
-              .rules = options.rules,
-              .seed = options.seed,
-              .device = device_of(options.device),
-              .parts = options.parts,
-              .evaluation_batch = options.evaluation_batch},
+      : context_{.layout = Layout(options.architecture),
+                 .training = options.training,
+                 .rules = options.rules,
+                 .seed = options.seed,
+                 .device = device_of(options.device),
+                 .parts = options.parts,
+                 .evaluation_batch = options.evaluation_batch},
         full_depth_(options.full_depth) {
     set_up_libraries();
-    if (!shop_.rules.aggregation.rule) shop_.rules.aggregation.rule = default_rule();
+    if (!context_.rules.aggregation.rule) context_.rules.aggregation.rule = default_rule();
     const Normalization normalization = normalization_of(*options.train);
-    shop_.train.emplace(options.train, *options.architecture, normalization, shop_.device);
+    context_.train.emplace(options.train, *options.architecture, normalization, context_.device);
     if (options.test) {
-      shop_.test.emplace(options.test, *options.architecture, normalization, shop_.device);
-      all_of_test_.resize(static_cast<std::size_t>(shop_.test->size()));
+      context_.test.emplace(options.test, *options.architecture, normalization, context_.device);
+      all_of_test_.resize(static_cast<std::size_t>(context_.test->size()));
       std::iota(all_of_test_.begin(), all_of_test_.end(), 0);
     }
   }
@@ -48,17 +48,18 @@ class LibTorchEngine : public Engine {
 
   [[nodiscard]] std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file) const override {
-    Tensors tensors = file.empty() ? initial_tensors(shop_.layout, shop_.seed)
+    Tensors tensors = file.empty() ? initial_tensors(context_.layout, context_.seed)
                                    : load(file, Origin::anybody)->tensors;
-    return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(shop_.layout.size()));
+    return std::make_shared<const TensorWeights>(std::move(tensors),
+                                                 Trained(context_.layout.size()));
   }
 
   [[nodiscard]] std::unique_ptr<Session> open(const TaskInput& input,
                                               std::stop_token stop) const override {
-    return std::make_unique<TaskSession>(shop_, input, std::move(stop));
+    return std::make_unique<TaskSession>(context_, input, std::move(stop));
   }
   [[nodiscard]] bool needs_received() const override {
-    return shop_.rules.aggregation.rule->needs().received;
+    return context_.rules.aggregation.rule->needs().received;
   }
 
   [[nodiscard]] std::shared_ptr<const Weights> next_version(
@@ -69,46 +70,47 @@ class LibTorchEngine : public Engine {
     if (!update) throw base::UserError("what a task was to publish is no version of the model");
     const at::NoGradGuard no_grad;
     // Of a single update the mean is the update.
-    Merged merged = merge(shop_.layout, *default_rule(), held(*current), update->base_version,
+    Merged merged = merge(context_.layout, *default_rule(), inside(*current), update->base_version,
                           {{update.get(), nullptr}});
-    return std::make_shared<const WeightsHeld>(std::move(merged.weights),
-                                               std::move(merged.trained));
+    return std::make_shared<const TensorWeights>(std::move(merged.weights),
+                                                 std::move(merged.trained));
   }
 
   [[nodiscard]] Evaluation evaluate(const Weights& weights, double rate,
                                     const std::stop_token& stop) const override {
-    const Architecture& a = *shop_.layout.architecture;
-    const WeightsHeld& model = held(weights);
+    const Architecture& a = *context_.layout.architecture;
+    const TensorWeights& model = inside(weights);
     const bool full = rate >= 1;
     const Submodel submodel = full ? full_submodel(a) : nested_submodel(a, rate);
-    const Network network(shop_.layout, submodel);
-    const bool direct = full && shop_.device.is_cpu();
+    const Network network(context_.layout, submodel);
+    const bool direct = full && context_.device.is_cpu();
     const Tensors tensors =
-        direct ? model.tensors : slice(model.tensors, shop_.layout, submodel, shop_.device);
+        direct ? model.tensors : slice(model.tensors, context_.layout, submodel, context_.device);
     Evaluation result;
-    result.exits =
-        score(network, tensors, *shop_.test, all_of_test_, a.classes, shop_.evaluation_batch, stop);
+    result.exits = score(network, tensors, *context_.test, all_of_test_, a.classes,
+                         context_.evaluation_batch, stop);
     for (std::size_t e = 0; e < result.exits.size(); ++e) {
       result.exits[e].after = a.exits[e].after;
-      result.exits[e].untrained = untrained_share(shop_.layout, model.trained, up_to(e));
+      result.exits[e].untrained = untrained_share(context_.layout, model.trained, up_to(e));
     }
-    result.judged =
-        full ? judged(result.exits, model.trained) : static_cast<int>(result.exits.size()) - 1;
+    result.headline = full ? headline_exit(result.exits, model.trained)
+                           : static_cast<int>(result.exits.size()) - 1;
     return result;
   }
 
   void save(const Weights& weights, const std::filesystem::path& file,
             const Metadata& about) const override {
-    write_safetensors(file, to_file(shop_.layout, held(weights), about));
+    write_safetensors(file, to_file(context_.layout, inside(weights), about));
   }
   void save(const NodeState& state, const std::filesystem::path& file) const override {
-    write_safetensors(file, to_file(shop_.layout, held(state)));
+    write_safetensors(file, to_file(context_.layout, inside(state)));
   }
   void save(const Artifact& artifact, const std::filesystem::path& file) const override {
-    if (const auto* weights = dynamic_cast<const WeightsHeld*>(&artifact)) {
-      write_safetensors(file, to_file(shop_.layout, *weights, {}));
+    if (const auto* weights = dynamic_cast<const TensorWeights*>(&artifact)) {
+      write_safetensors(file, to_file(context_.layout, *weights, {}));
     } else {
-      write_safetensors(file, to_file(shop_.layout, dynamic_cast<const UpdateHeld&>(artifact)));
+      write_safetensors(file,
+                        to_file(context_.layout, dynamic_cast<const TensorUpdate&>(artifact)));
     }
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
@@ -117,25 +119,27 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const override {
-    return state_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout), Origin::kept),
+    return state_from(context_.layout,
+                      read_safetensors(file, file_limits(context_.layout), Origin::kept),
                       file.string());
   }
   [[nodiscard]] std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const override {
-    TensorFile content = read_safetensors(file, file_limits(shop_.layout), Origin::kept);
+    TensorFile content = read_safetensors(file, file_limits(context_.layout), Origin::kept);
     if (content.metadata.contains("trained")) {
-      return weights_from(shop_.layout, std::move(content), file.string());
+      return weights_from(context_.layout, std::move(content), file.string());
     }
-    return update_from(shop_.layout, std::move(content), file.string());
+    return update_from(context_.layout, std::move(content), file.string());
   }
 
   [[nodiscard]] Parcel pack(const TaskInput& input) const override {
-    return packed(part_to_file(shop_.layout, held(*input.received), first_submodel(shop_, input)));
+    return packed(
+        part_to_file(context_.layout, inside(*input.received), first_submodel(context_, input)));
   }
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
     const auto update = as_update(outcome.result);
     if (!update) throw base::UserError("the task made no update that could be sent");
-    TensorFile file = to_file(shop_.layout, *update);
+    TensorFile file = to_file(context_.layout, *update);
     file.metadata["loss"] = fmt::format("{}", outcome.loss);
     if (outcome.local_accuracy) {
       file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
@@ -144,11 +148,11 @@ class LibTorchEngine : public Engine {
   }
   [[nodiscard]] std::unique_ptr<Unpacking> unpack(const std::string& header, std::uint64_t bytes,
                                                   const std::string& from) const override {
-    return std::make_unique<Box>(announced_by(header, bytes, from, parcel_limits(shop_.layout)),
+    return std::make_unique<Box>(announced_by(header, bytes, from, parcel_limits(context_.layout)),
                                  from);
   }
   [[nodiscard]] std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const override {
-    return part_from(shop_.layout, contents(box), from(box));
+    return part_from(context_.layout, contents(box), from(box));
   }
   [[nodiscard]] Outcome unpack_update(Unpacking& box, const TaskInput& input) const override {
     const at::NoGradGuard no_grad;
@@ -159,7 +163,7 @@ class LibTorchEngine : public Engine {
     if (outcome.local_accuracy) {
       outcome.local_accuracy = std::clamp(*outcome.local_accuracy, 0.0, 1.0);
     }
-    const auto update = update_from(shop_.layout, std::move(file), from(box));
+    const auto update = update_from(context_.layout, std::move(file), from(box));
     check_result(*update, input, from(box));
     if (update->base_version != input.version) {
       throw base::UserError(
@@ -167,9 +171,9 @@ class LibTorchEngine : public Engine {
                       "its task from {}",
                       from(box), input.task, update->base_version, input.version));
     }
-    auto state = std::make_shared<StateHeld>();
+    auto state = std::make_shared<TensorState>();
     state->submodel = update->submodel;
-    state->logits.resize(shop_.layout.architecture->groups.size());
+    state->logits.resize(context_.layout.architecture->groups.size());
     outcome.finite = is_finite(update->brings);
     outcome.submodel = update->submodel;
     outcome.state = std::move(state);
@@ -217,33 +221,34 @@ class LibTorchEngine : public Engine {
     return parcel;
   }
 
-  [[nodiscard]] std::shared_ptr<const WeightsHeld> load(const std::filesystem::path& file,
-                                                        Origin origin) const {
-    return weights_from(shop_.layout, read_safetensors(file, file_limits(shop_.layout), origin),
+  [[nodiscard]] std::shared_ptr<const TensorWeights> load(const std::filesystem::path& file,
+                                                          Origin origin) const {
+    return weights_from(context_.layout,
+                        read_safetensors(file, file_limits(context_.layout), origin),
                         file.string());
   }
 
   // Could that task have ended with that update?
-  void check_result(const UpdateHeld& update, const TaskInput& input,
+  void check_result(const TensorUpdate& update, const TaskInput& input,
                     const std::string& from) const {
     const auto refuse = [&](const std::string& what) {
       throw base::UserError(fmt::format("{}: the update of task {} {}", from, input.task, what));
     };
-    const Submodel first = first_submodel(shop_, input);
-    const MaskOptions& mask = shop_.rules.mask;
+    const Submodel first = first_submodel(context_, input);
+    const MaskOptions& mask = context_.rules.mask;
     const bool learns =
         input.brief.choose_masks && mask.selection == Selection::learned && input.brief.rate < 1;
     if (update.submodel.depth != first.depth) {
       refuse(fmt::format("has {} blocks, {} were asked for", update.submodel.depth, first.depth));
     }
     if (!learns && update.submodel.kept != first.kept) refuse("is of another submodel");
-    const Submodel nested = nested_submodel(*shop_.layout.architecture, input.brief.rate);
+    const Submodel nested = nested_submodel(*context_.layout.architecture, input.brief.rate);
     if (learns && !mask.sampled && sizes_of(update.submodel) != sizes_of(nested)) {
       refuse("is of a submodel of another size");
     }
     if (update.rate != input.brief.rate) refuse("is of another rate");
     const auto there =
-        static_cast<double>(shop_.parts.at(static_cast<std::size_t>(input.node)).train.size());
+        static_cast<double>(context_.parts.at(static_cast<std::size_t>(input.node)).train.size());
     // 0: how many it has is not known here.
     if (there > 0 && update.samples != there) {
       refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
@@ -253,21 +258,22 @@ class LibTorchEngine : public Engine {
   // The tensors that an exit's scores depend on.
   [[nodiscard]] std::vector<bool> up_to(std::size_t exit) const {
     std::vector<bool> counted;
-    for (const ParameterTensor& p : shop_.layout.tensors) {
+    for (const ParameterTensor& p : context_.layout.tensors) {
       const bool own = p.exit == static_cast<int>(exit);
-      const bool before = p.exit < 0 && p.block < shop_.layout.architecture->exits[exit].after;
+      const bool before = p.exit < 0 && p.block < context_.layout.architecture->exits[exit].after;
       counted.push_back(own || before);
     }
     return counted;
   }
 
-  // See Evaluation::judged.
-  [[nodiscard]] int judged(const std::vector<ExitScore>& exits, const Trained& trained) const {
+  // See Evaluation::headline.
+  [[nodiscard]] int headline_exit(const std::vector<ExitScore>& exits,
+                                  const Trained& trained) const {
     int partly = 0;
     for (int e = 0; e < static_cast<int>(exits.size()); ++e) {
       std::vector<bool> head;
-      for (const ParameterTensor& p : shop_.layout.tensors) head.push_back(p.exit == e);
-      if (untrained_share(shop_.layout, trained, head) < 1) partly = e;
+      for (const ParameterTensor& p : context_.layout.tensors) head.push_back(p.exit == e);
+      if (untrained_share(context_.layout, trained, head) < 1) partly = e;
     }
     for (int e = static_cast<int>(exits.size()) - 1; e >= 0; --e) {
       const ExitScore& exit = exits[static_cast<std::size_t>(e)];
@@ -276,7 +282,7 @@ class LibTorchEngine : public Engine {
     return partly;
   }
 
-  Workshop shop_;
+  EngineContext context_;
   int full_depth_;
   std::vector<std::int64_t> all_of_test_;
 };

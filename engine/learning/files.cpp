@@ -15,7 +15,7 @@ namespace {
 
 std::string trained_name(const ParameterTensor& p) { return "trained:" + p.name; }
 
-// Of an update: see UpdateHeld.
+// Of an update: see TensorUpdate.
 std::string brought_name(const ParameterTensor& p) {
   return (p.buffer ? "value:" : "delta:") + p.name;
 }
@@ -197,7 +197,7 @@ HeaderLimits parcel_limits(const Layout& layout) {
   return limits_of(layout, 1, 1, metadata);
 }
 
-TensorFile to_file(const Layout& layout, const WeightsHeld& weights,
+TensorFile to_file(const Layout& layout, const TensorWeights& weights,
                    const Engine::Metadata& about) {
   TensorFile file;
   file.metadata = about;
@@ -218,7 +218,7 @@ TensorFile to_file(const Layout& layout, const WeightsHeld& weights,
   return file;
 }
 
-TensorFile to_file(const Layout& layout, const StateHeld& state) {
+TensorFile to_file(const Layout& layout, const TensorState& state) {
   TensorFile file;
   put_submodel(layout, state.submodel, file);
   for (std::size_t g = 0; g < state.logits.size(); ++g) {
@@ -252,7 +252,7 @@ TensorFile to_file(const Layout& layout, const StateHeld& state) {
   return file;
 }
 
-TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
+TensorFile to_file(const Layout& layout, const TensorUpdate& update) {
   TensorFile file;
   put_submodel(layout, update.submodel, file);
   file.metadata["samples"] = fmt::format("{}", update.samples);
@@ -266,7 +266,7 @@ TensorFile to_file(const Layout& layout, const UpdateHeld& update) {
   return file;
 }
 
-TensorFile part_to_file(const Layout& layout, const WeightsHeld& weights,
+TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
                         const Submodel& submodel) {
   TensorFile file;
   put_submodel(layout, submodel, file);
@@ -278,8 +278,8 @@ TensorFile part_to_file(const Layout& layout, const WeightsHeld& weights,
   return file;
 }
 
-std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile file,
-                                                const std::string& from) {
+std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFile file,
+                                                  const std::string& from) {
   Source source(layout, std::move(file), from);
   Tensors tensors;
   for (const ParameterTensor& p : layout.tensors) {
@@ -304,11 +304,11 @@ std::shared_ptr<const WeightsHeld> weights_from(const Layout& layout, TensorFile
     }
   }
   source.finish();
-  return std::make_shared<const WeightsHeld>(std::move(tensors), std::move(trained));
+  return std::make_shared<const TensorWeights>(std::move(tensors), std::move(trained));
 }
 
-std::shared_ptr<const WeightsHeld> part_from(const Layout& layout, TensorFile file,
-                                             const std::string& from) {
+std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile file,
+                                               const std::string& from) {
   Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   Submodel submodel = source.submodel();
@@ -321,15 +321,15 @@ std::shared_ptr<const WeightsHeld> part_from(const Layout& layout, TensorFile fi
     source.check_variance(p, name, tensors[i]);
   }
   source.finish();
-  return std::make_shared<const WeightsHeld>(std::move(tensors), Trained(layout.size()),
-                                             std::move(submodel));
+  return std::make_shared<const TensorWeights>(std::move(tensors), Trained(layout.size()),
+                                               std::move(submodel));
 }
 
-std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile file,
-                                            const std::string& from) {
+std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile file,
+                                              const std::string& from) {
   Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
-  auto state = std::make_shared<StateHeld>();
+  auto state = std::make_shared<TensorState>();
   state->submodel = source.submodel();
   state->logits.resize(a.groups.size());
   for (std::size_t g = 0; g < a.groups.size(); ++g) {
@@ -372,11 +372,11 @@ std::shared_ptr<const StateHeld> state_from(const Layout& layout, TensorFile fil
   return state;
 }
 
-std::shared_ptr<const UpdateHeld> update_from(const Layout& layout, TensorFile file,
-                                              const std::string& from) {
+std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile file,
+                                                const std::string& from) {
   Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
-  auto update = std::make_shared<UpdateHeld>();
+  auto update = std::make_shared<TensorUpdate>();
   update->submodel = source.submodel();
   update->samples = source.number("samples");
   update->rate = source.number("rate");

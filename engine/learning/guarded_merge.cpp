@@ -10,7 +10,7 @@ namespace {
 constexpr std::size_t sizes_remembered = 64;
 
 // Root mean square of the changes of parameters.
-double size_of(const Layout& layout, const UpdateHeld& update) {
+double size_of(const Layout& layout, const TensorUpdate& update) {
   double squares = 0;
   double elements = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -22,7 +22,7 @@ double size_of(const Layout& layout, const UpdateHeld& update) {
   return elements > 0 ? std::sqrt(squares / elements) : 0;
 }
 
-double largest_change(const Layout& layout, const UpdateHeld& update) {
+double largest_change(const Layout& layout, const TensorUpdate& update) {
   double most = 0;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const Tensor& t = update.brings[i];
@@ -40,8 +40,9 @@ double median_of(std::vector<double> values) {
   return (*middle + *std::max_element(values.begin(), middle)) / 2;
 }
 
-std::unique_ptr<UpdateHeld> scaled(const Layout& layout, const UpdateHeld& update, double factor) {
-  auto copy = std::make_unique<UpdateHeld>();
+std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& update,
+                                     double factor) {
+  auto copy = std::make_unique<TensorUpdate>();
   copy->submodel = update.submodel;
   copy->samples = update.samples;
   copy->rate = update.rate;
@@ -89,13 +90,13 @@ class Bounded {
 
  private:
   std::vector<Received> updates_;
-  std::vector<std::unique_ptr<UpdateHeld>> own_;
+  std::vector<std::unique_ptr<TensorUpdate>> own_;
   std::vector<std::size_t> limited_;
   std::vector<double> sizes_;
 };
 
 // A version of which no update was taken.
-Merged unchanged(const Layout& layout, const WeightsHeld& current, const RuleState* state) {
+Merged unchanged(const Layout& layout, const TensorWeights& current, const RuleState* state) {
   Merged merged;
   merged.weights = current.tensors;
   merged.trained = current.trained;
@@ -116,7 +117,7 @@ bool is_sound(const Merged& merged) {
 }  // namespace
 
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
-                     const WeightsHeld& current, std::int64_t version,
+                     const TensorWeights& current, std::int64_t version,
                      const std::vector<Received>& updates, const RuleState* state) {
   const std::vector<double> before = state != nullptr ? state->sizes : std::vector<double>();
   const Bounded bounded(layout, options.norm_bound, updates, before);

@@ -21,7 +21,7 @@ namespace convoy::engine {
 // the weights are those of the version before, and the rule remembers what it did: whoever asked
 // must not go on as if it were a new version.
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
-                     const WeightsHeld& current, std::int64_t version,
+                     const TensorWeights& current, std::int64_t version,
                      const std::vector<Received>& updates, const RuleState* state);
 
 }  // namespace convoy::engine

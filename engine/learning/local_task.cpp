@@ -25,36 +25,36 @@ void drop_gradients(const Tensors& tensors) {
 
 }  // namespace
 
-LocalTraining::LocalTraining(const Workshop& workshop, TaskInput input, std::stop_token stop)
-    : shop_(workshop),
+LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop)
+    : context_(context),
       input_(std::move(input)),
       stop_(std::move(stop)),
-      architecture_(*workshop.layout.architecture),
+      architecture_(*context.layout.architecture),
       depth_(depth_at(architecture_, input_.brief.rate)) {
   if (indices().empty()) {
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
-  submodel_ = first_submodel(shop_, input_);
-  if (input_.state && shop_.training.keep_optimizer) {
-    const StateHeld& state = held(*input_.state);
+  submodel_ = first_submodel(context_, input_);
+  if (input_.state && context_.training.keep_optimizer) {
+    const TensorState& state = inside(*input_.state);
     if (state.optimizer && state.submodel.kept == submodel_.kept) {
       optimizer_ = *state.optimizer;
       for (Tensors& slot : optimizer_->slots) {
         for (Tensor& t : slot)
-          t = t.defined() ? t.to(shop_.device, t.scalar_type(), false, true) : t;
+          t = t.defined() ? t.to(context_.device, t.scalar_type(), false, true) : t;
       }
     }
   }
-  if (input_.state) logits_ = held(*input_.state).logits;
+  if (input_.state) logits_ = inside(*input_.state).logits;
 }
 
 // Who was given only a part of the model was given just what the task begins with.
-Submodel first_submodel(const Workshop& shop, const TaskInput& input) {
-  const MaskOptions& mask = shop.rules.mask;
-  const Layout& layout = shop.layout;
+Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
+  const MaskOptions& mask = context.rules.mask;
+  const Layout& layout = context.layout;
   const Architecture& a = *layout.architecture;
   const int depth = depth_at(a, input.brief.rate);
-  const WeightsHeld& received = held(*input.received);
+  const TensorWeights& received = inside(*input.received);
   if (received.part) return *received.part;
   if (input.brief.rate >= 1 || mask.selection == Selection::depth)
     return depth_submodel(a, input.brief.rate);
@@ -63,7 +63,7 @@ Submodel first_submodel(const Workshop& shop, const TaskInput& input) {
       case Selection::learned:
         return depth_submodel(a, input.brief.rate);  // until learn_masks()
       case Selection::random:
-        return keep_highest(layout, random_scores(layout, depth, shop.seed, input.node), depth,
+        return keep_highest(layout, random_scores(layout, depth, context.seed, input.node), depth,
                             input.brief.rate);
       case Selection::magnitude:
         return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth,
@@ -73,23 +73,24 @@ Submodel first_submodel(const Workshop& shop, const TaskInput& input) {
         break;
     }
   }
-  if (input.state) return held(*input.state).submodel;
+  if (input.state) return inside(*input.state).submodel;
   return nested_submodel(a, input.brief.rate);
 }
 
 const std::vector<std::int64_t>& LocalTraining::indices() const {
-  return shop_.parts.at(static_cast<std::size_t>(input_.node)).train;
+  return context_.parts.at(static_cast<std::size_t>(input_.node)).train;
 }
 
 double LocalTraining::learning_rate() const {
-  return shop_.training.optimizer.learning_rate * shop_.training.rate_schedule.at(input_.version);
+  return context_.training.optimizer.learning_rate *
+         context_.training.rate_schedule.at(input_.version);
 }
 
 std::uint64_t LocalTraining::draw_seed(std::uint64_t phase) const {
   const auto node = static_cast<std::uint64_t>(input_.node);
   const auto task = static_cast<std::uint64_t>(input_.task);
-  if (passes_ == 0) return base::Random({shop_.seed, node, task, phase}).bits();
-  return base::Random({shop_.seed, node, task, phase, passes_}).bits();
+  if (passes_ == 0) return base::Random({context_.seed, node, task, phase}).bits();
+  return base::Random({context_.seed, node, task, phase, passes_}).bits();
 }
 
 template <class Step>
@@ -108,7 +109,7 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
       if (stop_.stop_requested()) throw Stopped();
       const auto n = static_cast<std::size_t>(plan.size_of(b));
       const std::int64_t* first = order.data() + b * plan.batch;
-      loss += step(shop_.train->batch({first, n})) * static_cast<double>(n);
+      loss += step(context_.train->batch({first, n})) * static_cast<double>(n);
       samples += static_cast<double>(n);
       if (steps && ++done == *steps) break;
     }
@@ -117,26 +118,27 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
 }
 
 void LocalTraining::learn_masks(int epochs) {
-  const MaskOptions& mask = shop_.rules.mask;
+  const MaskOptions& mask = context_.rules.mask;
   const Submodel wide = depth_submodel(architecture_, input_.brief.rate);
-  const Network network(shop_.layout, wide, true);
+  const Network network(context_.layout, wide, true);
   skips_single_ = needs_two_samples(network.trace());
-  at::Generator dropout = make_generator(shop_.device, draw_seed(mask_phase));
+  at::Generator dropout = make_generator(context_.device, draw_seed(mask_phase));
   at::Generator draws = make_generator(at::kCPU, draw_seed(gate_draws));
   const bool begun =
       std::any_of(logits_.begin(), logits_.end(), [](const Tensor& l) { return l.defined(); });
-  Gates gates = begun ? Gates(shop_.layout, depth_, input_.brief.rate, logits_)
-                      : Gates(shop_.layout, depth_, input_.brief.rate, mask.normal_logits, draws);
+  Gates gates = begun
+                    ? Gates(context_.layout, depth_, input_.brief.rate, logits_)
+                    : Gates(context_.layout, depth_, input_.brief.rate, mask.normal_logits, draws);
   const double lambda = mask.lambda > 0 ? mask.lambda : static_cast<double>(gates.count()) / 16;
 
-  weights_ = part_of(held(*input_.received), shop_.layout, wide, shop_.device);
+  weights_ = part_of(inside(*input_.received), context_.layout, wide, context_.device);
   Tensors trained(weights_.size());
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const ParameterTensor& p = shop_.layout.tensors[i];
+    const ParameterTensor& p = context_.layout.tensors[i];
     const bool trains = p.trained_with_masks && is_in(p, architecture_, wide, true);
     if (weights_[i].defined() && trains) trained[i] = weights_[i].requires_grad_();
   }
-  OptimizerSteps weight_steps(shop_.training.optimizer, learning_rate());
+  OptimizerSteps weight_steps(context_.training.optimizer, learning_rate());
   OptimizerOptions adan;
   adan.kind = OptimizerKind::adan;
   adan.betas = {0.98, 0.92, 0.99};
@@ -162,7 +164,7 @@ void LocalTraining::learn_masks(int epochs) {
         if (l.defined()) l.nan_to_num_(0, 0, 0);
       }
     }
-    if (shop_.training.clip > 0) clip_gradients(trained, shop_.training.clip);
+    if (context_.training.clip > 0) clip_gradients(trained, context_.training.clip);
     weight_steps.step(trained);
     drop_gradients(trained);
     return loss.item<double>();
@@ -173,16 +175,18 @@ void LocalTraining::learn_masks(int epochs) {
   optimizer_.reset();  // of the masks before
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
-    const Kept kept = kept_of(shop_.layout.tensors[i], architecture_, submodel_);
+    const Kept kept = kept_of(context_.layout.tensors[i], architecture_, submodel_);
     weights_[i] = slice(weights_[i].detach(), kept);
   }
 }
 
 std::optional<double> LocalTraining::local_accuracy(const Network& network) const {
-  const std::vector<std::int64_t>& test = shop_.parts[static_cast<std::size_t>(input_.node)].test;
-  const Tensors received = part_of(held(*input_.received), shop_.layout, submodel_, shop_.device);
-  const auto scores = score(network, received, *shop_.train, test, architecture_.classes,
-                            shop_.evaluation_batch, stop_);
+  const std::vector<std::int64_t>& test =
+      context_.parts[static_cast<std::size_t>(input_.node)].test;
+  const Tensors received =
+      part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+  const auto scores = score(network, received, *context_.train, test, architecture_.classes,
+                            context_.evaluation_batch, stop_);
   if (scores.empty()) return std::nullopt;
   return scores.back().top1;
 }
@@ -191,12 +195,12 @@ void LocalTraining::add_proximal(const Tensors& received) const {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined() || !weights_[i].grad().defined()) continue;
-    weights_[i].grad().add_(weights_[i] - received[i], shop_.training.proximal);
+    weights_[i].grad().add_(weights_[i] - received[i], context_.training.proximal);
   }
 }
 
 void LocalTraining::train(int epochs, std::optional<int> steps) {
-  const Network network(shop_.layout, submodel_);
+  const Network network(context_.layout, submodel_);
   skips_single_ = needs_two_samples(network.trace());
   if (skips_single_ &&
       std::min<std::size_t>(indices().size(), static_cast<std::size_t>(input_.brief.batch)) < 2) {
@@ -206,28 +210,29 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
         input_.node, architecture_.name, indices().size(), input_.brief.batch));
   }
   if (input_.brief.test_locally && passes_ == 0) local_accuracy_ = local_accuracy(network);
-  const WeightsHeld& base = held(*input_.received);
-  if (weights_.empty()) weights_ = part_of(base, shop_.layout, submodel_, shop_.device);
+  const TensorWeights& base = inside(*input_.received);
+  if (weights_.empty()) weights_ = part_of(base, context_.layout, submodel_, context_.device);
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i].defined() && !shop_.layout.tensors[i].buffer) weights_[i].requires_grad_();
+    if (weights_[i].defined() && !context_.layout.tensors[i].buffer) weights_[i].requires_grad_();
   }
   Tensors received;
-  if (shop_.training.proximal > 0) received = part_of(base, shop_.layout, submodel_, shop_.device);
+  if (context_.training.proximal > 0)
+    received = part_of(base, context_.layout, submodel_, context_.device);
 
-  TransferOptions transfer = shop_.rules.transfer;
+  TransferOptions transfer = context_.rules.transfer;
   if (input_.version < transfer.from_version) transfer.weight = 0;
-  OptimizerSteps optimizer(shop_.training.optimizer, learning_rate());
+  OptimizerSteps optimizer(context_.training.optimizer, learning_rate());
   if (optimizer_) optimizer.resume(std::move(*optimizer_));
   const Mode mode{.training = true,
                   .update_statistics = true,
-                  .generator = make_generator(shop_.device, draw_seed(weight_phase))};
+                  .generator = make_generator(context_.device, draw_seed(weight_phase))};
   for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
     const Tensor loss =
         training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
     backward(loss);
     samples_ += batch.labels.size(0);
     if (!received.empty()) add_proximal(received);
-    if (shop_.training.clip > 0) clip_gradients(weights_, shop_.training.clip);
+    if (context_.training.clip > 0) clip_gradients(weights_, context_.training.clip);
     optimizer.step(weights_);
     ++steps_;
     drop_gradients(weights_);
@@ -235,12 +240,12 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   });
   ++passes_;
   optimizer_.reset();
-  if (shop_.training.keep_optimizer) optimizer_ = optimizer.take_state();
+  if (context_.training.keep_optimizer) optimizer_ = optimizer.take_state();
 }
 
-std::shared_ptr<const UpdateHeld> LocalTraining::update() const {
+std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   const at::NoGradGuard no_grad;
-  auto update = std::make_shared<UpdateHeld>();
+  auto update = std::make_shared<TensorUpdate>();
   update->submodel = submodel_;
   update->rate = input_.brief.rate;
   update->samples = static_cast<double>(indices().size());
@@ -250,8 +255,8 @@ std::shared_ptr<const UpdateHeld> LocalTraining::update() const {
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
     Tensor now = weights_[i].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
-    if (!shop_.layout.tensors[i].buffer) {
-      now.sub_(part_of(held(*input_.received), shop_.layout, submodel_, i));
+    if (!context_.layout.tensors[i].buffer) {
+      now.sub_(part_of(inside(*input_.received), context_.layout, submodel_, i));
     }
     update->brings[i] = std::move(now);
   }
@@ -260,7 +265,7 @@ std::shared_ptr<const UpdateHeld> LocalTraining::update() const {
 
 void LocalTraining::add_to(Outcome& outcome) const {
   const at::NoGradGuard no_grad;
-  auto state = std::make_shared<StateHeld>();
+  auto state = std::make_shared<TensorState>();
   state->submodel = submodel_;
   state->logits = logits_;
   if (optimizer_) {

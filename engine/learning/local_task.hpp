@@ -8,7 +8,7 @@
 namespace convoy::engine {
 
 // What all tasks of an engine share.
-struct Workshop {
+struct EngineContext {
   Layout layout;
   TrainingOptions training;
   LearningRules rules;
@@ -21,19 +21,19 @@ struct Workshop {
 };
 
 // The submodel that a task begins with.
-Submodel first_submodel(const Workshop& shop, const TaskInput& input);
+Submodel first_submodel(const EngineContext& context, const TaskInput& input);
 
 class LocalTraining {
  public:
   // Throws base::UserError where the node has no data, or too small a batch for this model.
-  LocalTraining(const Workshop& workshop, TaskInput input, std::stop_token stop);
+  LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop);
 
   void learn_masks(int epochs);
   // Done again it goes on from where it was, with other draws.
   void train(int epochs, std::optional<int> steps);
 
   // The change since what was received.
-  [[nodiscard]] std::shared_ptr<const UpdateHeld> update() const;
+  [[nodiscard]] std::shared_ptr<const TensorUpdate> update() const;
   [[nodiscard]] const Submodel& submodel() const { return submodel_; }
   // To an outcome: the node's state as it is now, and all that is known of the training.
   void add_to(Outcome& outcome) const;
@@ -48,7 +48,7 @@ class LocalTraining {
   [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
   void add_proximal(const Tensors& received) const;
 
-  const Workshop& shop_;
+  const EngineContext& context_;
   TaskInput input_;
   std::stop_token stop_;
   const Architecture& architecture_;

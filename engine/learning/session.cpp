@@ -15,8 +15,8 @@ struct ChosenSubmodel : Artifact {
 
 }  // namespace
 
-TaskSession::TaskSession(const Workshop& workshop, TaskInput input, std::stop_token stop)
-    : shop_(workshop), input_(std::move(input)), stop_(std::move(stop)) {}
+TaskSession::TaskSession(const EngineContext& context, TaskInput input, std::stop_token stop)
+    : context_(context), input_(std::move(input)), stop_(std::move(stop)) {}
 
 std::shared_ptr<const Artifact> TaskSession::run(const Work& work,
                                                  const std::vector<Input>& inputs) {
@@ -43,7 +43,7 @@ LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
     throw base::UserError(
         fmt::format("node {}, task {}: there are no weights to train", input_.node, input_.task));
   }
-  return training_.emplace(shop_, input_, stop_);
+  return training_.emplace(context_, input_, stop_);
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const LearnMasks& work,
@@ -62,8 +62,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Train& work,
   return update;
 }
 
-const UpdateHeld& TaskSession::update_of(const Input& input) const {
-  const auto* update = dynamic_cast<const UpdateHeld*>(input.artifact.get());
+const TensorUpdate& TaskSession::update_of(const Input& input) const {
+  const auto* update = dynamic_cast<const TensorUpdate*>(input.artifact.get());
   if (update != nullptr) return *update;
   throw base::UserError(
       fmt::format("task {} is to aggregate something that is no update", input_.task));
@@ -80,26 +80,27 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
   std::vector<Received> updates;
   for (std::size_t i = 1; i < inputs.size(); ++i) {
     const Weights* base = inputs[i].received.get();
-    updates.push_back({&update_of(inputs[i]), base != nullptr ? &held(*base) : nullptr});
+    updates.push_back({&update_of(inputs[i]), base != nullptr ? &inside(*base) : nullptr});
   }
-  if (!rule_ && input_.state) rule_ = held(*input_.state).rule;
-  Merged merged = merge_guarded(shop_.layout, shop_.rules.aggregation, *current, input_.version,
-                                updates, rule_ ? &*rule_ : nullptr);
+  if (!rule_ && input_.state) rule_ = inside(*input_.state).rule;
+  Merged merged = merge_guarded(context_.layout, context_.rules.aggregation, *current,
+                                input_.version, updates, rule_ ? &*rule_ : nullptr);
   outcome_.finite = updates.empty() || merged.report.left_out.size() < updates.size();
   outcome_.aggregation = std::move(merged.report);
   if (!merged.state.is_empty()) rule_ = std::move(merged.state);
-  return std::make_shared<const WeightsHeld>(std::move(merged.weights), std::move(merged.trained));
+  return std::make_shared<const TensorWeights>(std::move(merged.weights),
+                                               std::move(merged.trained));
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
                                                  const std::vector<Input>& inputs) {
   const at::NoGradGuard no_grad;
-  std::vector<const UpdateHeld*> updates;
+  std::vector<const TensorUpdate*> updates;
   for (const Input& input : inputs) updates.push_back(&update_of(input));
   if (updates.empty()) {
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
   }
-  const auto combined = combine(shop_.layout, updates);
+  const auto combined = combine(context_.layout, updates);
   outcome_.finite = is_finite(combined->brings);
   return combined;
 }
@@ -107,8 +108,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {
-    first_ =
-        input_.received ? first_submodel(shop_, input_) : full_submodel(*shop_.layout.architecture);
+    first_ = input_.received ? first_submodel(context_, input_)
+                             : full_submodel(*context_.layout.architecture);
   }
   return *first_;
 }
@@ -121,9 +122,9 @@ Outcome TaskSession::outcome() {
     outcome.submodel = submodel();
   }
   if (!rule_) return outcome;
-  auto state = std::make_shared<StateHeld>();
-  state->submodel = full_submodel(*shop_.layout.architecture);
-  state->logits.resize(shop_.layout.architecture->groups.size());
+  auto state = std::make_shared<TensorState>();
+  state->submodel = full_submodel(*context_.layout.architecture);
+  state->logits.resize(context_.layout.architecture->groups.size());
   state->rule = rule_;
   outcome.state = std::move(state);
   return outcome;

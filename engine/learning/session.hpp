@@ -11,7 +11,7 @@ namespace convoy::engine {
 
 class TaskSession : public Session {
  public:
-  TaskSession(const Workshop& workshop, TaskInput input, std::stop_token stop);
+  TaskSession(const EngineContext& context, TaskInput input, std::stop_token stop);
 
   std::shared_ptr<const Artifact> run(const Work& work, const std::vector<Input>& inputs) override;
   [[nodiscard]] Outcome outcome() override;
@@ -25,9 +25,9 @@ class TaskSession : public Session {
 
   // What trains on the node's own data, made when it is first needed: who only aggregates has none.
   LocalTraining& training(const std::vector<Input>& inputs);
-  [[nodiscard]] const UpdateHeld& update_of(const Input& input) const;
+  [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
 
-  const Workshop& shop_;
+  const EngineContext& context_;
   TaskInput input_;
   std::stop_token stop_;
   std::optional<LocalTraining> training_;

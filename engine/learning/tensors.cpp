@@ -62,7 +62,7 @@ Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submode
   return parts;
 }
 
-Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor) {
   const Architecture& a = *layout.architecture;
   const ParameterTensor& p = layout.tensors[tensor];
@@ -72,7 +72,7 @@ Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel&
   return whole ? weights.tensors[tensor] : slice(weights.tensors[tensor], kept);
 }
 
-Tensors part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                 const at::Device& device) {
   Tensors parts(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -85,20 +85,20 @@ Tensors part_of(const WeightsHeld& weights, const Layout& layout, const Submodel
 }
 
 // The engine is the only one who makes these.
-const WeightsHeld& held(const Weights& weights) {
-  return static_cast<const WeightsHeld&>(weights);  // NOLINT(*-static-cast-downcast)
+const TensorWeights& inside(const Weights& weights) {
+  return static_cast<const TensorWeights&>(weights);  // NOLINT(*-static-cast-downcast)
 }
-const UpdateHeld& held(const Update& update) {
-  return static_cast<const UpdateHeld&>(update);  // NOLINT(*-static-cast-downcast)
+const TensorUpdate& inside(const Update& update) {
+  return static_cast<const TensorUpdate&>(update);  // NOLINT(*-static-cast-downcast)
 }
-std::shared_ptr<const WeightsHeld> as_weights(const std::shared_ptr<const Artifact>& artifact) {
-  return std::dynamic_pointer_cast<const WeightsHeld>(artifact);
+std::shared_ptr<const TensorWeights> as_weights(const std::shared_ptr<const Artifact>& artifact) {
+  return std::dynamic_pointer_cast<const TensorWeights>(artifact);
 }
-std::shared_ptr<const UpdateHeld> as_update(const std::shared_ptr<const Artifact>& artifact) {
-  return std::dynamic_pointer_cast<const UpdateHeld>(artifact);
+std::shared_ptr<const TensorUpdate> as_update(const std::shared_ptr<const Artifact>& artifact) {
+  return std::dynamic_pointer_cast<const TensorUpdate>(artifact);
 }
-const StateHeld& held(const NodeState& state) {
-  return static_cast<const StateHeld&>(state);  // NOLINT(*-static-cast-downcast)
+const TensorState& inside(const NodeState& state) {
+  return static_cast<const TensorState&>(state);  // NOLINT(*-static-cast-downcast)
 }
 
 }  // namespace convoy::engine

@@ -48,9 +48,9 @@ bool is_finite(const Tensors& tensors);
 using Marks = std::vector<std::uint8_t>;
 using Trained = std::vector<std::shared_ptr<const Marks>>;
 
-class WeightsHeld : public Weights {
+class TensorWeights : public Weights {
  public:
-  WeightsHeld(Tensors all, Trained so_far, std::optional<Submodel> only = {})
+  TensorWeights(Tensors all, Trained so_far, std::optional<Submodel> only = {})
       : tensors(std::move(all)), trained(std::move(so_far)), part(std::move(only)) {}
   Tensors tensors;  // FP32, on the host
   Trained trained;
@@ -59,13 +59,13 @@ class WeightsHeld : public Weights {
 
 // What a submodel has of a model, or of a part of one that holds the submodel: contiguous copies on
 // the device. Throws base::UserError where the part does not hold it.
-Tensors part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                 const at::Device& device);
 // Of one tensor (that is_in the submodel), on the host; itself and no copy where it is kept whole.
-Tensor part_of(const WeightsHeld& weights, const Layout& layout, const Submodel& submodel,
+Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor);
 
-class UpdateHeld : public Update {
+class TensorUpdate : public Update {
  public:
   Submodel submodel;
   // Sliced, on the host: of parameters by how much they changed, of running statistics (buffers)
@@ -93,7 +93,7 @@ struct OptimizerState {
   std::int64_t steps = 0;
 };
 
-class StateHeld : public NodeState {
+class TensorState : public NodeState {
  public:
   Submodel submodel;
   Tensors logits;                           // by group; undefined where none were learned
@@ -101,11 +101,11 @@ class StateHeld : public NodeState {
   std::optional<RuleState> rule;            // of who aggregates
 };
 
-const WeightsHeld& held(const Weights& weights);
-const UpdateHeld& held(const Update& update);
+const TensorWeights& inside(const Weights& weights);
+const TensorUpdate& inside(const Update& update);
 // Null where it is something else.
-std::shared_ptr<const WeightsHeld> as_weights(const std::shared_ptr<const Artifact>& artifact);
-std::shared_ptr<const UpdateHeld> as_update(const std::shared_ptr<const Artifact>& artifact);
-const StateHeld& held(const NodeState& state);
+std::shared_ptr<const TensorWeights> as_weights(const std::shared_ptr<const Artifact>& artifact);
+std::shared_ptr<const TensorUpdate> as_update(const std::shared_ptr<const Artifact>& artifact);
+const TensorState& inside(const NodeState& state);
 
 }  // namespace convoy::engine

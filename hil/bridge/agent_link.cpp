@@ -11,12 +11,12 @@ void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
   assign.version = input.version;
   assign.brief = engine::to_text(input.brief);
   connection().send(std::move(assign));
-  desk_.pack(input, [this, attempt, id = input.task, number = peer().connections](
-                        const auto& parcel, const std::string& trouble) {
+  parcels_.pack(input, [this, attempt, id = input.task, number = peer().connections](
+                           const auto& parcel, const std::string& trouble) {
     Peer& p = peer();
     if (!trouble.empty()) {
-      p.orders->failed(id, attempt, -1, 0, sim::Cause::failed, trouble);
-    } else if (p.connection && p.connections == number && p.orders->knows(id)) {
+      p.dialogue->failed(id, attempt, -1, 0, sim::Cause::failed, trouble);
+    } else if (p.connection && p.connections == number && p.dialogue->knows(id)) {
       p.connection->send_parcel(id, attempt, std::move(*parcel));
     }
   });

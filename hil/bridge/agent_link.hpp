@@ -3,16 +3,17 @@
 // The two sides of a node's orders: its agent, over whatever connection it has now, and the run's
 // clock. Internal to hil/bridge; the bridge's thread only.
 
-#include "hil/bridge/desk.hpp"
+#include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer_presence.hpp"
 
 namespace convoy::hil {
 
-class AgentLink : public Orders::Agent {
+class AgentLink : public NodeDialogue::Agent {
  public:
-  AgentLink(Peers& peers, sim::NodeId node, Desk& desk) : peers_(peers), node_(node), desk_(desk) {}
+  AgentLink(Peers& peers, sim::NodeId node, ParcelWorker& parcels)
+      : peers_(peers), node_(node), parcels_(parcels) {}
 
-  // Packing a submodel takes a while: at the desk.
+  // Packing a submodel takes a while: the parcel worker does it.
   void assign(const engine::TaskInput& input, std::int32_t attempt) override;
   void begin(const wire::BeginT& begin) override;
   void cancel(sim::TaskId task, std::int32_t attempt) override;
@@ -24,11 +25,11 @@ class AgentLink : public Orders::Agent {
 
   Peers& peers_;
   sim::NodeId node_;
-  Desk& desk_;
+  ParcelWorker& parcels_;
 };
 
 // While there is a run.
-class ClockReports : public Orders::Notes {
+class ClockReports : public NodeDialogue::Reports {
  public:
   explicit ClockReports(const PeerPresence& presence) : presence_(presence) {}
 

@@ -43,22 +43,22 @@ class AsioBridge : public Bridge {
         options_(std::move(options)),
         roster_(scenario_, options_.inventory, options_.all_present, options_.real_before),
         log_(roster_),
-        desk_(io_, options_.folder),
+        parcels_(io_, options_.folder),
         presence_(io_, peers_, scenario_.hil),
-        reception_(scenario_, options_, roster_, peers_, presence_, desk_, log_),
-        intake_(peers_, desk_, roster_,
+        reception_(scenario_, options_, roster_, peers_, presence_, parcels_, log_),
+        intake_(peers_, parcels_, roster_,
                 [this](std::string trouble) {
                   const std::lock_guard lock(mutex_);
                   trouble_ = std::move(trouble);
                 }),
         heartbeat_timer_(io_) {
-    desk_.limit(*scenario.setting->architecture);
+    parcels_.limit(*scenario.setting->architecture);
     for (const NodeId node : roster_.candidates()) {
       Peer& peer = peers_.by_node[node];
       peer.node = node;
       peer.samples = static_cast<std::int64_t>(scenario.parts[node].train.size());
-      peer.agent = std::make_unique<AgentLink>(peers_, node, desk_);
-      peer.orders = std::make_unique<Orders>(real(node), *peer.agent, to_clock_);
+      peer.agent = std::make_unique<AgentLink>(peers_, node, parcels_);
+      peer.dialogue = std::make_unique<NodeDialogue>(real(node), *peer.agent, to_clock_);
     }
     listener_.emplace(
         io_, options_.inventory,
@@ -83,7 +83,7 @@ class AsioBridge : public Bridge {
         peer.gone_timer.reset();
       }
     });
-    desk_.join();
+    parcels_.join();
     io_.stop();
   }
 
@@ -141,14 +141,14 @@ class AsioBridge : public Bridge {
   }
 
   void use(std::shared_ptr<const engine::Engine> engine) override {
-    on_io([&] { desk_.use(std::move(engine)); });
+    on_io([&] { parcels_.use(std::move(engine)); });
   }
 
   void assigned(const engine::TaskInput& input,
                 std::shared_ptr<const sim::TaskGraph> graph) override {
     outbox_.emplace_back([this, input, graph = std::move(graph)] {
       peers_.node_of[input.task] = input.node;
-      peers_.by_node.at(input.node).orders->add(input, graph);
+      peers_.by_node.at(input.node).dialogue->add(input, graph);
     });
   }
 
@@ -156,7 +156,7 @@ class AsioBridge : public Bridge {
     outbox_.emplace_back([this, activity = a, what = *a.what]() mutable {
       activity.what = &what;
       if (Peer* peer = peers_.with(activity.task)) {
-        peer->orders->begin(activity, steady_seconds());
+        peer->dialogue->begin(activity, steady_seconds());
       } else {
         to_clock_.failed(activity.id, Cause::failed, "its node was lost meanwhile");
       }
@@ -165,16 +165,16 @@ class AsioBridge : public Bridge {
 
   void give_up(TaskId task) override {
     outbox_.emplace_back([this, task] {
-      if (Peer* peer = peers_.with(task)) peer->orders->give_up(task, steady_seconds());
+      if (Peer* peer = peers_.with(task)) peer->dialogue->give_up(task, steady_seconds());
       peers_.node_of.erase(task);
-      desk_.forget(task);
+      parcels_.forget(task);
     });
   }
 
   [[nodiscard]] bool has_orders() const override { return !outbox_.empty(); }
 
   // Orders are written down: the run has its folder to itself.
-  void settled() override {
+  void flush_orders() override {
     if (outbox_.empty()) return;
     asio::post(io_, [this, box = std::exchange(outbox_, {})] {
       reception_.folder_is_ours();
@@ -182,12 +182,12 @@ class AsioBridge : public Bridge {
     });
   }
 
-  [[nodiscard]] bool has_outcome(TaskId task) override { return desk_.has(task); }
+  [[nodiscard]] bool has_outcome(TaskId task) override { return parcels_.has(task); }
   [[nodiscard]] std::string trouble() override {
     const std::lock_guard lock(mutex_);
     return trouble_;
   }
-  engine::Outcome outcome(TaskId task) override { return desk_.take(task); }
+  engine::Outcome outcome(TaskId task) override { return parcels_.take(task); }
 
   std::vector<sim::ReadingRow> readings() override {
     const std::lock_guard lock(mutex_);
@@ -258,35 +258,35 @@ class AsioBridge : public Bridge {
     const double silence_s = peer->connection ? peer->connection->silence_s() : 0;
     peer->connection.reset();
     peer->ready = false;
-    peer->orders->disconnected();
+    peer->dialogue->disconnected();
     presence_.link_is_broken(*peer, silence_s);
   }
 
   void handle(NodeId node, const wire::Message& message) {
     Peer& peer = peers_.by_node.at(node);
     const double stamp = steady_seconds();
-    Orders& orders = *peer.orders;
+    NodeDialogue& dialogue = *peer.dialogue;
     if (const auto* ready = message.body_as_Ready()) {
       const auto* profile = ready->profile();
       const std::string text = profile == nullptr ? "" : profile->str();
-      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(steady_seconds());
+      if (reception_.check_in(peer, ready->samples(), text)) dialogue.ready(steady_seconds());
     } else if (const auto* received = message.body_as_Received()) {
-      orders.received(received->task(), received->attempt(), stamp);
+      dialogue.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
-      orders.began(*began, stamp,
-                   std::min(longest_notice_s, peer.connection->jitter_s() + notice_s));
+      dialogue.began(*began, stamp,
+                     std::min(longest_notice_s, peer.connection->jitter_s() + notice_s));
     } else if (const auto* ended = message.body_as_Ended()) {
-      orders.ended(*ended, stamp);
+      dialogue.ended(*ended, stamp);
     } else if (const auto* failed = message.body_as_Failed()) {
       const auto* reason = failed->reason();
       const bool memory = failed->trouble() == wire::Trouble::out_of_memory;
-      orders.failed(failed->task(), failed->attempt(), failed->activity(), failed->iteration(),
-                    memory ? Cause::out_of_memory : Cause::failed,
-                    reason == nullptr ? "" : base::printable(reason->str()));
+      dialogue.failed(failed->task(), failed->attempt(), failed->activity(), failed->iteration(),
+                      memory ? Cause::out_of_memory : Cause::failed,
+                      reason == nullptr ? "" : base::printable(reason->str()));
     } else if (const auto* offer = message.body_as_Offer()) {
       intake_.offered(peer, *offer);
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
-      orders.cancelled(cancelled->task(), cancelled->attempt(), stamp);
+      dialogue.cancelled(cancelled->task(), cancelled->attempt(), stamp);
     } else if (const auto* readings = message.body_as_Readings()) {
       // One a heartbeat, however many come.
       if (stamp - peer.last_reading < 0.5 * scenario_.hil.heartbeat_s) return;
@@ -327,8 +327,8 @@ class AsioBridge : public Bridge {
     for (auto& [node, peer] : peers_.by_node) {
       if (!peer.ready || !peer.connection) continue;
       const std::uint64_t bytes = peer.connection->payload_bytes();
-      peer.orders->watch(now, bytes != std::exchange(peer.bytes_moved, bytes));
-      if (peer.orders->draining_s(now) > real(node).deadline_min_s) {
+      peer.dialogue->watch(now, bytes != std::exchange(peer.bytes_moved, bytes));
+      if (peer.dialogue->draining_s(now) > real(node).deadline_min_s) {
         peer.connection->close("it does not let go of a task that was given up");
       }
     }
@@ -357,7 +357,7 @@ class AsioBridge : public Bridge {
   // The bridge's thread only, once that runs.
   Roster roster_;
   PeerLog log_;
-  Desk desk_;
+  ParcelWorker parcels_;
   Peers peers_;
   PeerPresence presence_;
   ClockReports to_clock_{presence_};

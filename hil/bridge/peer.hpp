@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "hil/bridge/orders.hpp"
+#include "hil/bridge/node_dialogue.hpp"
 #include "hil/protocol/connection.hpp"
 
 namespace convoy::hil {
@@ -28,8 +28,8 @@ struct Peer {
   std::int64_t samples = 0;             // that it trains on
   std::string profile;                  // of its device, as it measured it
   std::vector<wire::KnownTaskT> known;  // by the agent, when it connected
-  std::unique_ptr<Orders::Agent> agent;
-  std::unique_ptr<Orders> orders;
+  std::unique_ptr<NodeDialogue::Agent> agent;
+  std::unique_ptr<NodeDialogue> dialogue;
   std::uint64_t bytes_moved = 0;  // at the last look
   double last_reading = 0;
   std::unique_ptr<asio::steady_timer> lost_timer;

@@ -40,7 +40,7 @@ void PeerPresence::link_is_broken(Peer& peer, double silence_s) {
 
 void PeerPresence::is_lost(Peer& peer) {
   if (std::exchange(peer.lost, true)) return;
-  for (const sim::TaskId task : peer.orders->clear()) peers_.node_of.erase(task);
+  for (const sim::TaskId task : peer.dialogue->clear()) peers_.node_of.erase(task);
   if (clock_ != nullptr) clock_->happened({peer.node, false, peer.gone});
   wait_for_return(peer);
 }

@@ -26,13 +26,13 @@ Connection::Handlers nobody() {
 }
 
 Reception::Reception(const sim::Scenario& scenario, const BridgeOptions& options, Roster& roster,
-                     Peers& peers, PeerPresence& presence, Desk& desk, PeerLog& log)
+                     Peers& peers, PeerPresence& presence, ParcelWorker& parcels, PeerLog& log)
     : scenario_(scenario),
       options_(options),
       roster_(roster),
       peers_(peers),
       presence_(presence),
-      desk_(desk),
+      parcels_(parcels),
       log_(log),
       setup_(engine::to_toml(sim::engine_setup(scenario))),
       signature_(engine::data_signature(*scenario.source)) {
@@ -88,7 +88,7 @@ void Reception::greet(const std::shared_ptr<Connection>& connection, const wire:
                         restarted ? ", started anew" : ""));
   listen(peer);
   welcome(peer);
-  if (peer.orders->connected(peer.known, restarted) || peer.lost) return;
+  if (peer.dialogue->connected(peer.known, restarted) || peer.lost) return;
   log_.warn(peer, "its agent knows nothing any more of what was under way");
   presence_.is_lost(peer);
 }
@@ -190,7 +190,7 @@ void Reception::keep_profile(const Peer& peer) const {
 // Updates that are safe here, but whose acknowledgement may have been lost.
 void Reception::acknowledge_again(Peer& peer) {
   for (const wire::KnownTaskT& k : peer.known) {
-    if (k.done && desk_.has_filed(k.task) && !peer.orders->knows(k.task)) {
+    if (k.done && parcels_.has_filed(k.task) && !peer.dialogue->knows(k.task)) {
       peer.agent->kept(k.task, k.attempt);
     }
   }

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "hil/bridge/bridge.hpp"
-#include "hil/bridge/desk.hpp"
+#include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer_log.hpp"
 #include "hil/bridge/peer_presence.hpp"
 #include "hil/bridge/sessions.hpp"
@@ -20,7 +20,7 @@ namespace convoy::hil {
 class Reception {
  public:
   Reception(const sim::Scenario& scenario, const BridgeOptions& options, Roster& roster,
-            Peers& peers, PeerPresence& presence, Desk& desk, PeerLog& log);
+            Peers& peers, PeerPresence& presence, ParcelWorker& parcels, PeerLog& log);
 
   // An agent has come through the door. `listen`: makes it heard from now on. Refused where it
   // stands for no node, another has its name, or the run has gone on without it.
@@ -46,7 +46,7 @@ class Reception {
   Roster& roster_;
   Peers& peers_;
   PeerPresence& presence_;
-  Desk& desk_;
+  ParcelWorker& parcels_;
   PeerLog& log_;
   const std::string setup_;      // of the engine
   const std::string signature_;  // of the data

@@ -13,27 +13,28 @@ using sim::TaskId;
 void UpdateIntake::offered(Peer& peer, const wire::Offer& offer) {
   const TaskId id = offer.task();
   const std::int32_t attempt = offer.attempt();
-  const auto input = peer.orders->offered(id, attempt);
+  const auto input = peer.dialogue->offered(id, attempt);
   if (!input) return;
   const std::string from = fmt::format("node {} ({})", roster_.name_of(peer.node), peer.name);
   const std::string header = offer.header()->str();
   // Parsed elsewhere: a long header keeps nobody else waiting.
   const auto connection = peer.connection;
   connection->hold();
-  desk_.box(header, offer.bytes(), from,
-            [this, node = peer.node, connection, transfer = offer.transfer(), header, task = *input,
-             attempt](const std::shared_ptr<engine::Unpacking>& box, const std::string& trouble) {
-              if (!trouble.empty()) {
-                if (Peer* there = peers_.at(node)) {
-                  there->orders->failed(task.task, attempt, -1, 0, Cause::refused, trouble);
-                }
-                connection->go_on(transfer, nullptr, nullptr);
-                return;
-              }
-              connection->go_on(transfer, box, [this, node, box, header, task, attempt] {
-                arrived(node, box, header, task, attempt);
-              });
-            });
+  parcels_.box(
+      header, offer.bytes(), from,
+      [this, node = peer.node, connection, transfer = offer.transfer(), header, task = *input,
+       attempt](const std::shared_ptr<engine::Unpacking>& box, const std::string& trouble) {
+        if (!trouble.empty()) {
+          if (Peer* there = peers_.at(node)) {
+            there->dialogue->failed(task.task, attempt, -1, 0, Cause::refused, trouble);
+          }
+          connection->go_on(transfer, nullptr, nullptr);
+          return;
+        }
+        connection->go_on(transfer, box, [this, node, box, header, task, attempt] {
+          arrived(node, box, header, task, attempt);
+        });
+      });
 }
 
 void UpdateIntake::arrived(NodeId node, const std::shared_ptr<engine::Unpacking>& box,
@@ -41,18 +42,19 @@ void UpdateIntake::arrived(NodeId node, const std::shared_ptr<engine::Unpacking>
                            std::int32_t attempt) {
   const double stamp = steady_seconds();
   Peer& peer = peers_.by_node.at(node);
-  peer.orders->arrived(task.task, attempt, stamp);
-  const bool last = !peer.orders->goes_on(task.task);
-  desk_.file(box, header, task, peer.samples, last, [=, this, id = task.task](Desk::Verdict v) {
-    filed(node, id, attempt, stamp, std::move(v));
-  });
+  peer.dialogue->arrived(task.task, attempt, stamp);
+  const bool last = !peer.dialogue->goes_on(task.task);
+  parcels_.file(box, header, task, peer.samples, last,
+                [=, this, id = task.task](ParcelWorker::Verdict v) {
+                  filed(node, id, attempt, stamp, std::move(v));
+                });
 }
 
 void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, double stamp,
-                         Desk::Verdict verdict) {
+                         ParcelWorker::Verdict verdict) {
   Peer* peer = peers_.at(node);
   if (peer == nullptr) return;
-  Orders& orders = *peer->orders;
+  NodeDialogue& dialogue = *peer->dialogue;
   // The disk here has no room, say: the node did its work, and keeps the result, since nobody
   // tells it that it is safe.
   if (!verdict.unsaved.empty()) {
@@ -60,13 +62,13 @@ void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, double st
     return;
   }
   if (!verdict.trouble.empty()) {
-    orders.failed(id, attempt, -1, 0, verdict.cause, verdict.trouble);
+    dialogue.failed(id, attempt, -1, 0, verdict.cause, verdict.trouble);
     return;
   }
-  if (!orders.knows(id)) return;  // given up meanwhile
-  desk_.keep(id, std::move(verdict.outcome));
-  if (!orders.filed(id, attempt, stamp)) desk_.forget(id);
-  if (!orders.knows(id)) peers_.node_of.erase(id);  // else another pass of it follows
+  if (!dialogue.knows(id)) return;  // given up meanwhile
+  parcels_.keep(id, std::move(verdict.outcome));
+  if (!dialogue.filed(id, attempt, stamp)) parcels_.forget(id);
+  if (!dialogue.knows(id)) peers_.node_of.erase(id);  // else another pass of it follows
 }
 
 }  // namespace convoy::hil

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "hil/bridge/desk.hpp"
+#include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer.hpp"
 #include "hil/bridge/roster.hpp"
 
@@ -18,9 +18,9 @@ class UpdateIntake {
  public:
   // `trouble`: told where this machine cannot write an update down, in words: the run is to fail
   // before anything else of that task is written down.
-  UpdateIntake(Peers& peers, Desk& desk, const Roster& roster,
+  UpdateIntake(Peers& peers, ParcelWorker& parcels, const Roster& roster,
                std::function<void(std::string)> trouble)
-      : peers_(peers), desk_(desk), roster_(roster), trouble_(std::move(trouble)) {}
+      : peers_(peers), parcels_(parcels), roster_(roster), trouble_(std::move(trouble)) {}
 
   void offered(Peer& peer, const wire::Offer& offer);
 
@@ -28,10 +28,10 @@ class UpdateIntake {
   void arrived(sim::NodeId node, const std::shared_ptr<engine::Unpacking>& box,
                const std::string& header, const engine::TaskInput& task, std::int32_t attempt);
   void filed(sim::NodeId node, sim::TaskId id, std::int32_t attempt, double stamp,
-             Desk::Verdict verdict);
+             ParcelWorker::Verdict verdict);
 
   Peers& peers_;
-  Desk& desk_;
+  ParcelWorker& parcels_;
   const Roster& roster_;
   std::function<void(std::string)> trouble_;
 };

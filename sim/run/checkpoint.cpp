@@ -82,12 +82,12 @@ json to_json(const engine::Evaluation& e) {
   for (const engine::ExitScore& s : e.exits) {
     exits.push_back({s.after, number(s.loss), s.top1, s.top5, s.f1, s.untrained});
   }
-  return {{"judged", e.judged}, {"exits", exits}};
+  return {{"headline", e.headline}, {"exits", exits}};
 }
 
 engine::Evaluation evaluation_from(const json& j) {
   engine::Evaluation e;
-  e.judged = j.at("judged");
+  e.headline = j.at("headline");
   for (const json& s : j.at("exits")) {
     e.exits.push_back({s.at(0), number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
   }

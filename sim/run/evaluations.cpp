@@ -6,7 +6,7 @@ bool Evaluations::ask(std::int64_t version, bool again) {
   if (learner_ == nullptr || (asked_version_ == version && !again)) return false;
   if (!pending_.empty() && pending_.back() == version) return false;
   asked_version_ = version;
-  pending_.push_back(learner_->judge());
+  pending_.push_back(learner_->begin_evaluation());
   return true;
 }
 
@@ -15,14 +15,14 @@ void Evaluations::finish(Event& event) {
   event.node = server_node;
   event.version = pending_.front();
   pending_.pop_front();
-  last_ = learner_->judged(event.version);
+  last_ = learner_->finish_evaluation(event.version);
   event.accuracy = last_.accuracy();
 }
 
 std::optional<Event> Evaluations::of_the_end(std::int64_t version, double now) {
   if (learner_ == nullptr || told_version_ == version) return std::nullopt;
   asked_version_ = version;
-  last_ = learner_->judged(learner_->judge());
+  last_ = learner_->finish_evaluation(learner_->begin_evaluation());
   Event event{.time = now, .kind = EventKind::evaluated, .node = server_node};
   event.version = version;
   event.accuracy = last_.accuracy();

@@ -270,7 +270,7 @@ void Learner::given_up(TaskId task) {
   live_.erase(found);
 }
 
-std::int64_t Learner::judge() {
+std::int64_t Learner::begin_evaluation() {
   if (evaluations_.contains(version_) || results_.evaluations.contains(version_)) return version_;
   if (!weights_) {
     throw base::UserError(fmt::format(
@@ -285,7 +285,7 @@ std::int64_t Learner::judge() {
   return version_;
 }
 
-engine::Evaluation Learner::judged(std::int64_t version) {
+engine::Evaluation Learner::finish_evaluation(std::int64_t version) {
   if (const auto job = evaluations_.find(version); job != evaluations_.end()) {
     results_.evaluations[version] = wait(job->second);
     evaluations_.erase(job);

@@ -58,9 +58,10 @@ class Learner {
   // Somebody has what these tasks made.
   void let_go(const std::vector<TaskId>& tasks);
 
-  // Starts judging the present version, whose number it gives; judged() waits for it.
-  std::int64_t judge();
-  engine::Evaluation judged(std::int64_t version);
+  // Starts to evaluate the present version, whose number it gives; finish_evaluation() waits for
+  // it.
+  std::int64_t begin_evaluation();
+  engine::Evaluation finish_evaluation(std::int64_t version);
 
   // Writes a checkpoint where the last one is old enough. To be called at the end of an instant.
   void maybe_checkpoint();

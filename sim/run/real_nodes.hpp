@@ -28,7 +28,7 @@ class RealNodes : public RealBackend {
   // Something is to be told to nodes as soon as it is written down.
   [[nodiscard]] virtual bool has_orders() const = 0;
   // What has begun so far is written down: now nodes may be told of it.
-  virtual void settled() = 0;
+  virtual void flush_orders() = 0;
   // What keeps the backend itself from going on, such as a full disk: no node is to blame, and the
   // run fails with it. Empty: nothing.
   [[nodiscard]] virtual std::string trouble() { return ""; }

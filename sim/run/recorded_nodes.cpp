@@ -128,8 +128,8 @@ bool RecordedNodes::has_outcome(TaskId task) {
 
 bool RecordedNodes::has_orders() const { return live_ != nullptr && live_->has_orders(); }
 
-void RecordedNodes::settled() {
-  if (live_ != nullptr) live_->settled();
+void RecordedNodes::flush_orders() {
+  if (live_ != nullptr) live_->flush_orders();
 }
 
 std::string RecordedNodes::trouble() { return live_ != nullptr ? live_->trouble() : ""; }

@@ -36,7 +36,7 @@ class RecordedNodes : public RealNodes {
   engine::Outcome outcome(TaskId task) override;
   bool has_outcome(TaskId task) override;
   [[nodiscard]] bool has_orders() const override;
-  void settled() override;
+  void flush_orders() override;
   [[nodiscard]] std::string trouble() override;
   std::vector<ReadingRow> readings() override;
 

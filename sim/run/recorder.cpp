@@ -238,7 +238,7 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
 }
 
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
-  judgements_.push_back({now, version, evaluation.accuracy()});
+  curve_.push_back({now, version, evaluation.accuracy()});
   if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
@@ -246,7 +246,7 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
                             now,
                             static_cast<std::int64_t>(i),
                             s.after,
-                            static_cast<int>(i) == evaluation.judged,
+                            static_cast<int>(i) == evaluation.headline,
                             s.loss,
                             s.top1,
                             s.top5,
@@ -259,8 +259,8 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
 }
 
 void Recorder::settle_evaluations(double energy_j, double energy_server_j) {
-  for (; judgements_settled_ < judgements_.size(); ++judgements_settled_) {
-    Judgement& judgement = judgements_[judgements_settled_];
+  for (; curve_settled_ < curve_.size(); ++curve_settled_) {
+    CurvePoint& judgement = curve_[curve_settled_];
     judgement.bytes = bytes_down_ + bytes_up_;
     judgement.energy_j = energy_j;
     judgement.energy_server_j = energy_server_j;
@@ -348,7 +348,7 @@ void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) con
   summary.staleness_max = staleness_max_;
   summary.coverage_min = coverage_min_;
   summary.untrained = untrained_;
-  summary.judgements = judgements_;
+  summary.curve = curve_;
 }
 
 }  // namespace convoy::sim

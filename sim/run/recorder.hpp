@@ -84,9 +84,9 @@ class Recorder {
   double staleness_sum_ = 0;
   std::optional<std::int64_t> coverage_min_;
   std::optional<double> untrained_;
-  std::vector<Judgement> judgements_;
+  std::vector<CurvePoint> curve_;
   std::vector<EvaluationRow> evaluations_;  // of this instant
-  std::size_t judgements_settled_ = 0;
+  std::size_t curve_settled_ = 0;
   std::int64_t staleness_max_ = 0;
 };
 

@@ -23,7 +23,7 @@ class Remarks {
   // down to the rule's norm_bound.
   void left_out(NodeId node);
   void limited(NodeId node);
-  // The judged loss of a version is NaN or infinite.
+  // The loss of a version is NaN or infinite.
   void not_finite(std::int64_t version);
 
   // Updates by what they came to nothing of; those given up by the schedule among them.

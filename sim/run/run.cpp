@@ -169,7 +169,7 @@ class Run : public WorldListener, public RunView {
     }
     if (!options_.real->has_orders()) return;
     if (store_ && !finished_) store_->commit();
-    options_.real->settled();
+    options_.real->flush_orders();
   }
 
   // --- the view ---------------------------------------------------------------------------------

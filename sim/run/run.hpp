@@ -36,7 +36,7 @@ struct Progress {
   double virtual_time_s = 0;
   std::int64_t rounds = 0;
   std::int64_t tasks = 0;
-  std::optional<double> accuracy;  // as judged last
+  std::optional<double> accuracy;  // as evaluated last
   double share = 0;                // of the way to its end, 0 to 1, as far as that can be told
   const RunView* view = nullptr;   // never null
 };

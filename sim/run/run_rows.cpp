@@ -18,7 +18,7 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
   } else if (scenario.stop.accuracy) {
     s.target = Target{*scenario.stop.accuracy, "stop.accuracy", {}};
   }
-  for (const Judgement& j : s.judgements) {
+  for (const CurvePoint& j : s.curve) {
     s.accuracy = j.accuracy;
     s.accuracy_best = std::max(s.accuracy_best.value_or(0), j.accuracy);
     if (s.target && !s.target->reached && j.accuracy >= s.target->accuracy) s.target->reached = j;

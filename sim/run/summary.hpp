@@ -20,10 +20,10 @@ struct NodeSummary {
 };
 
 // The global model at some time, and what it had taken until the end of that instant.
-struct Judgement {
+struct CurvePoint {
   double time_s = 0;
   std::int64_t version = 0;
-  double accuracy = 0;  // 0 to 1, of the exit that is judged
+  double accuracy = 0;  // 0 to 1, of the headline exit
   double bytes = 0;     // from and to the server
   double energy_j = 0;  // of the workers
   double energy_server_j = 0;
@@ -32,9 +32,9 @@ struct Judgement {
 
 // The accuracy that is to be reached, and what reaching it took.
 struct Target {
-  double accuracy = 0;               // 0 to 1
-  std::string from;                  // the key of the scenario that says so
-  std::optional<Judgement> reached;  // the first that is there
+  double accuracy = 0;                // 0 to 1
+  std::string from;                   // the key of the scenario that says so
+  std::optional<CurvePoint> reached;  // the first that is there
 };
 
 struct Summary {
@@ -58,8 +58,8 @@ struct Summary {
   double staleness_mean = 0;   // of aggregated updates, versions
   std::int64_t staleness_max = 0;
   // Where the run learns:
-  std::vector<Judgement> judgements;  // by time
-  std::optional<double> accuracy;     // the last
+  std::vector<CurvePoint> curve;   // by time
+  std::optional<double> accuracy;  // the last
   std::optional<double> accuracy_best;
   std::optional<Target> target;  // where the scenario has one
   // The smallest number of updates that held any parameter, over all aggregations; 0: some

@@ -103,7 +103,7 @@ class ScenarioReader {
     scenario.schedule =
         read_schedule(reader.table({"schedule", "who trains what, and when to aggregate"}), kinds_);
     scenario.evaluation = read_evaluation(reader.table(
-        {"evaluation", "when the global model is judged, if it learns; takes no virtual time"}));
+        {"evaluation", "when the global model is evaluated, if it learns; takes no virtual time"}));
     setting->test_locally = scenario.evaluation.local;
     scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
                               scenario.training.learn);

@@ -45,12 +45,12 @@ struct TrainingOptions {
   engine::TrainingOptions local;
 };
 
-// When and how the global model is judged, where the run learns. It takes no virtual time.
+// When and how the global model is evaluated, where the run learns. It takes no virtual time.
 struct EvaluationOptions {
   std::int64_t every = 1;         // aggregations; 0: not by these
   std::optional<double> every_s;  // virtual
-  double rate = 1;                // of the submodel judged: 1 the full model, else its nested one
-  bool local = false;             // each node, before a task, on its own test part
+  double rate = 1;     // of the submodel that is evaluated: 1 the full model, else its nested one
+  bool local = false;  // each node, before a task, on its own test part
   int batch = 256;
   std::optional<double> target;  // accuracy whose time is reported; stop.accuracy where not given
 };

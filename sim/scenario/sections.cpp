@@ -196,11 +196,11 @@ EvaluationOptions read_evaluation(TableReader reader) {
                            at_least(0).up_to(1e9), e.every);
   e.every_s = reader.maybe_number({"every_s", "s, virtual, from one evaluation to the next"},
                                   above(0).up_to(1e10));
-  e.rate = reader.number({"rate", "size of the submodel that is judged; 1: the full model"},
+  e.rate = reader.number({"rate", "size of the submodel that is evaluated; 1: the full model"},
                          above(0).up_to(1), e.rate);
   e.local = reader.flag(
       {"local", "each node also tests the model, before a task, on its own test part"}, e.local);
-  e.batch = static_cast<int>(reader.integer({"batch", "samples that are judged at a time"},
+  e.batch = static_cast<int>(reader.integer({"batch", "samples that are evaluated at a time"},
                                             at_least(1).up_to(1e6), e.batch));
   e.target = reader.maybe_number({"target", "accuracy whose time is reported", "stop.accuracy"},
                                  above(0).up_to(1));

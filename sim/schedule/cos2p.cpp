@@ -15,7 +15,7 @@ ScheduleKind schedules::cos2p() {
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   CoS2POptions options;
-  options.crew = read_crew(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
+  options.clients = read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
   options.quorum = own.number({"quorum", "share of the tasks under way whose updates must be in"},
                               base::above(0).up_to(1), options.quorum);
   options.max_staleness = own.integer({"max_staleness", "versions that a task may be behind"},
@@ -27,10 +27,10 @@ CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
 }
 
 CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options)
-    : CrewSchedule(setting, options.crew),
+    : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
       workers_(setting->nodes.size()) {
-  idle_ = crew_.members();
+  idle_ = clients_.members();
 }
 
 Orders CoS2P::on(const Event& event) {
@@ -47,7 +47,7 @@ void CoS2P::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
       worker(event.node).present = true;
-      if (crew_.takes_part(event.node)) idle_.push_back(event.node);
+      if (clients_.takes_part(event.node)) idle_.push_back(event.node);
       break;
     case EventKind::node_lost:
       worker(event.node).present = false;  // what it had under way fails next
@@ -57,7 +57,7 @@ void CoS2P::note(const Event& event) {
       if (w.task != event.task) break;
       stop_training(w);
       w.state = State::buffered;
-      crew_.done(event.task);
+      clients_.done(event.task);
       buffered_.push_back(event.node);
       break;
     }
@@ -87,11 +87,11 @@ void CoS2P::stop_training(Worker& w) {
 }
 
 void CoS2P::task_failed(const Event& event) {
-  const NodeId node = crew_.node_of(event.task);
+  const NodeId node = clients_.node_of(event.task);
   Worker& w = worker(node);
   if (w.task != event.task || w.state != State::training) return;
   stop_training(w);
-  crew_.failed(event.task);
+  clients_.failed(event.task);
   w.state = State::idle;
   w.task = no_task;
   idle_.push_back(node);
@@ -104,8 +104,8 @@ void CoS2P::assign_idle(Orders& orders) {
   for (const NodeId node : std::exchange(idle_, {})) {
     Worker& w = worker(node);
     // One that is away comes back by node_joined.
-    if (!w.present || w.state != State::idle || !crew_.takes_part(node)) continue;
-    Assign assign = crew_.assign(node);
+    if (!w.present || w.state != State::idle || !clients_.takes_part(node)) continue;
+    Assign assign = clients_.assign(node);
     w.state = State::training;
     w.task = assign.task;
     w.base = version_;
@@ -127,7 +127,7 @@ void CoS2P::drop_stale(Orders& orders) {
     Worker& w = workers_[i];
     if (w.state != State::training || version_ - w.base < options_.max_staleness) continue;
     orders.emplace_back(Cancel{w.task});
-    crew_.failed(w.task);
+    clients_.failed(w.task);
     stop_training(w);
     w.state = State::idle;
     idle_.push_back(static_cast<NodeId>(i));
@@ -146,7 +146,7 @@ void CoS2P::maybe_aggregate(Orders& orders) {
     tasks.push_back(worker(node).task);
   }
   aggregating_ = std::exchange(buffered_, {});
-  orders.emplace_back(crew_.aggregate(std::move(tasks)));
+  orders.emplace_back(clients_.aggregate(std::move(tasks)));
 }
 
 }  // namespace convoy::sim

@@ -10,12 +10,12 @@
 
 #include <map>
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 
 namespace convoy::sim {
 
 struct CoS2POptions {
-  CrewOptions crew;
+  ClientPoolOptions clients;
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
   bool drop_stale = false;          // instead of waiting
@@ -24,7 +24,7 @@ struct CoS2POptions {
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);
 
-class CoS2P : public CrewSchedule {
+class CoS2P : public FederatedSchedule {
  public:
   CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options);
 

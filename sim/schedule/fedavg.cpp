@@ -14,7 +14,7 @@ ScheduleKind schedules::fedavg() {
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
   FedAvgOptions options;
-  options.crew = read_crew(common, {}, {.weight = 0});
+  options.clients = read_client_pool(common, {}, {.weight = 0});
   const base::Key participants(
       "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
       "all that are there");
@@ -35,7 +35,7 @@ FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
 }
 
 FedAvg::FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options)
-    : CrewSchedule(setting, options.crew),
+    : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
       random_({setting->seed, 0x666564617667ULL}),
       present_(setting->nodes.size(), true) {}
@@ -59,18 +59,18 @@ void FedAvg::note(const Event& event, Orders& orders) {
       break;
     case EventKind::task_done:
       if (in_flight_.erase(event.task) == 0) break;
-      crew_.done(event.task);
+      clients_.done(event.task);
       updates_.push_back(event.task);
       break;
     case EventKind::task_failed:
       if (in_flight_.erase(event.task) == 0) break;
-      crew_.failed(event.task);
+      clients_.failed(event.task);
       break;
     case EventKind::timer_fired:
       if (!open_ || event.timer != round_) break;
       for (const TaskId task : std::vector<TaskId>(in_flight_.begin(), in_flight_.end())) {
         orders.emplace_back(Cancel{task});
-        crew_.failed(task);
+        clients_.failed(task);
       }
       std::sort(orders.begin(), orders.end(), [](const Order& a, const Order& b) {
         return std::get<Cancel>(a).task < std::get<Cancel>(b).task;
@@ -90,7 +90,7 @@ void FedAvg::note(const Event& event, Orders& orders) {
 
 std::vector<NodeId> FedAvg::draw() {
   std::vector<NodeId> nodes;
-  for (const NodeId node : crew_.members()) {
+  for (const NodeId node : clients_.members()) {
     if (present_[node]) nodes.push_back(node);
   }
   std::size_t wanted = nodes.size();
@@ -115,7 +115,7 @@ void FedAvg::start_round(double now, Orders& orders) {
   open_ = true;
   ++round_;
   for (const NodeId node : nodes) {
-    Assign assign = crew_.assign(node);
+    Assign assign = clients_.assign(node);
     in_flight_.insert(assign.task);
     orders.emplace_back(std::move(assign));
   }
@@ -129,7 +129,7 @@ void FedAvg::close_round(Orders& orders) {
     waiting_ = true;  // nobody replied: another round
     return;
   }
-  orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
+  orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
 }
 
 }  // namespace convoy::sim

@@ -7,12 +7,12 @@
 #include <unordered_set>
 
 #include "base/random.hpp"
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 
 namespace convoy::sim {
 
 struct FedAvgOptions {
-  CrewOptions crew;
+  ClientPoolOptions clients;
   // How many nodes a round has: a number of them, or a share in (0, 1) of those that are there.
   std::optional<std::int64_t> participants;
   std::optional<double> participant_share;
@@ -22,7 +22,7 @@ struct FedAvgOptions {
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
 
-class FedAvg : public CrewSchedule {
+class FedAvg : public FederatedSchedule {
  public:
   FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options);
 

@@ -36,9 +36,9 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             spec.make = [options](std::shared_ptr<const Setting> setting) {
               return std::make_unique<Made>(std::move(setting), options);
             };
-            // Without a crew of federated workers nothing is asked of the engine.
-            if constexpr (requires { options.crew.learning; })
-              spec.learning = options.crew.learning;
+            // Without a client pool nothing is asked of the engine.
+            if constexpr (requires { options.clients.learning; })
+              spec.learning = options.clients.learning;
             return spec;
           }};
 }

@@ -60,8 +60,8 @@ struct ScheduleSpec {
 struct ScheduleKind {
   std::string name;     // "fedavg", as schedule.kind gives it
   std::string meaning;  // one line
-  // Reads its options: from [schedule] the keys that it has in common with others (read_crew), and
-  // its own from [schedule.NAME].
+  // Reads its options: from [schedule] the keys that it has in common with others
+  // (read_client_pool), and its own from [schedule.NAME].
   std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
 };
 const std::vector<ScheduleKind>& schedule_kinds();

@@ -66,7 +66,7 @@ struct Event {
   int activity = -1;
   double finished = 0;  // 0 to 1
   double speed = 1;     // relative to nominal
-  double accuracy = 0;  // 0 to 1, of the exit that is judged
+  double accuracy = 0;  // 0 to 1, of the headline exit
   Cause cause = Cause::none;
   bool last = false;  // no other event of this instant follows
 };

@@ -361,7 +361,7 @@ TEST(Fidelity, AMeasuredRunIsJudgedByItsOwnPredictions) {
   measure(1, 40, 8, 8).cause = "node_lost";
   measure(2, 0, 4, 6);
   store.compute(2, "mask", 0, 4).predicted_s = 100;  // simulated: says nothing
-  const Fidelity fidelity = judge_predictions(store.write());
+  const Fidelity fidelity = compare_predictions(store.write());
   EXPECT_EQ(fidelity.simulated, "");
   EXPECT_THAT(names(fidelity.nodes), ElementsAre("a/train", "b/train"));
   const DurationErrors b = errors_of(fidelity.nodes, "b/train");
@@ -404,7 +404,7 @@ TEST(Fidelity, SimulatedRunsAreHeldAgainstMeasuredOnesInAnyOrder) {
   EXPECT_THAT(found({measured, other}), ElementsAre("other measured"));
   EXPECT_THAT(found({other, simulated, measured}), ElementsAre("simulated measured"));
   EXPECT_THAT(found({measured}), ElementsAre(" measured"));
-  EXPECT_THAT(judge_predictions(measured).remarks, ElementsAre(HasSubstr("no predictions")));
+  EXPECT_THAT(compare_predictions(measured).remarks, ElementsAre(HasSubstr("no predictions")));
 }
 
 TEST(Fidelity, ARunIsMeasuredByARealActivityAlone) {

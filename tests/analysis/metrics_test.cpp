@@ -348,7 +348,7 @@ TEST(Metrics, AccuracyByTimeBytesAndEnergy) {
   }
   // As the run has written it down: of the meters, not of the tasks that had ended.
   const auto judge = [&store](std::int64_t version, double time_s, double accuracy) {
-    sim::EvaluationRow& row = store.judgement(version, time_s, accuracy);
+    sim::EvaluationRow& row = store.evaluation(version, time_s, accuracy);
     row.bytes = 16 * time_s;
     row.energy_j = 3 * time_s;
     row.energy_server_j = 5 * time_s;

@@ -115,7 +115,7 @@ TEST(PageData, RemarksTellLearningFromNotYet) {
   run.run.run.scenario = "[training]\nlearn = true\n";
   run.run.status = sim::RunStatus::running;
   const std::string remarks = run_json(run, "r").at("remarks").dump();
-  EXPECT_THAT(remarks, HasSubstr("Nothing was judged yet"));
+  EXPECT_THAT(remarks, HasSubstr("Nothing was evaluated yet"));
   EXPECT_THAT(remarks, HasSubstr("not over, or was killed"));
   EXPECT_THAT(run_json(run, "r", {}, true).at("remarks").dump(), Not(HasSubstr("killed")));
 }

@@ -245,7 +245,7 @@ test('a run from its start to its end', async () => {
 test('no two places of the page contradict each other', async () => {
   const { page, opened } = await serve();
   const server = await opened(1);
-  const nothing = 'Nothing was judged yet: there is no accuracy and no loss.';
+  const nothing = 'Nothing was evaluated yet: there is no accuracy and no loss.';
   const begun = until(whole, 0);
   begun.curve = cut(begun.curve, () => false);
   begun.remarks = [nothing];
@@ -270,7 +270,7 @@ test('no two places of the page contradict each other', async () => {
     return cells?.[1];
   };
   const agree = async (said) => {
-    const remarked = (await text(page, '#summary')).includes('Nothing was judged yet');
+    const remarked = (await text(page, '#summary')).includes('Nothing was evaluated yet');
     const accuracy = await fact('accuracy');
     assert.equal(remarked, accuracy === '–', `${said}: "${accuracy}"`);
     assert.equal((await row('accuracy, last')) ?? '–', accuracy, said);

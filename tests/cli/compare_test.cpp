@@ -90,7 +90,7 @@ std::string learn(const TemporaryFolder& folder, const std::string& name, const 
   store.node_end(1).energy_j = 10.0 * seconds;
   for (int i = 1; i <= seconds; ++i) {
     store.aggregation(i, i, i);
-    sim::EvaluationRow& row = store.judgement(i, i, 0.1 * i);
+    sim::EvaluationRow& row = store.evaluation(i, i, 0.1 * i);
     row.bytes = 1000.0 * i;
     row.energy_j = 10.0 * i;
     row.energy_server_j = 100.0 * i;

@@ -114,7 +114,7 @@ class EnergyOfARun : public testing::Test {
 
 constexpr const char* link = R"(link = { duplex = "full", down_bps = 8e6, up_bps = 8e6 })";
 
-TEST_F(EnergyOfARun, UpToEachJudgementByHand) {
+TEST_F(EnergyOfARun, UpToEachEvaluationByHand) {
   const std::string text = scenario(link, "kind = \"fedavg\"", "[stop]\nrounds = 3");
   const Output output = run(text, "r", "--set evaluation.target=0.01");
   ASSERT_EQ(output.status, 0) << output.err;
@@ -211,7 +211,7 @@ TEST_F(EnergyOfARun, ToATargetThatIsReachedAtTheEndIsTheTotal) {
   EXPECT_EQ(found, 2);
 }
 
-TEST_F(EnergyOfARun, UpToEachJudgementIsTheSameAfterAResumption) {
+TEST_F(EnergyOfARun, UpToEachEvaluationIsTheSameAfterAResumption) {
   const std::string text =
       scenario("count = 4\njitter = 0.4\n" + std::string(link), "kind = \"cos2p\"",
                "[stop]\nrounds = 60\n[output]\ncheckpoint_s = 0");

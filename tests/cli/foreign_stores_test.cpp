@@ -46,7 +46,7 @@ fs::path sound_store(const fs::path& folder) {
     }
     store.order("aggregate", begun + 7);
     store.aggregation(round + 1, begun + 7, begun + 8);
-    store.judgement(round + 1, begun + 8, 0.5 + 0.1 * round);
+    store.evaluation(round + 1, begun + 8, 0.5 + 0.1 * round);
   }
   store.event("node_lost", 18, 2).event("node_joined", 19, 2);
   for (std::int64_t node = 0; node < nodes; ++node) store.node_end(node).energy_j = 5;

@@ -128,7 +128,7 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
   expect_same("lifted", "replayed",
               "SELECT sequence, time_s, entry, kind, node, task FROM journal ORDER BY sequence");
 
-  // What it took until each judgement: not written down then, worked out by the replay, up to the
+  // What it took until each evaluation: not written down then, worked out by the replay, up to the
   // totals at the end; and the same in a replay of the replay.
   SQLite::Database database(in("replayed") + "/run.sqlite", SQLite::OPEN_READONLY);
   const auto number = [&database](const char* sql) { return database.execAndGet(sql).getDouble(); };

@@ -224,7 +224,7 @@ class LearnerTest : public testing::Test {
     for (const TaskId task : tasks) l.done(task);
     t.next_aggregation = 1000000 + first;
     t.aggregate(l, tasks);
-    return l.judged(l.judge()).accuracy();
+    return l.finish_evaluation(l.begin_evaluation()).accuracy();
   }
 
   test::TemporaryFolder folder;
@@ -244,7 +244,7 @@ TEST_F(LearnerTest, TasksStartFromTheVersionOfTheirAssignmentAndNodesRemember) {
   EXPECT_EQ(l->done(1).loss, 0);  // from version 0, by a node without a past
   EXPECT_EQ(l->done(2).loss, 2);  // from 1, and its node has done a task
   aggregate(*l, {1, 2});
-  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3);
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3);
 }
 
 TEST_F(LearnerTest, OnlyVersionsThatSomeoneNeedsAreKept) {
@@ -375,7 +375,8 @@ TEST_F(LearnerTest, APassOfTheGraphIsLearnedLikeAnother) {
   l->assigned(task(4, 1));
   l->done(4);
   aggregate(*l, {4});
-  EXPECT_EQ(l->judged(l->judge()).accuracy(), 5 * 3);  // trained three times, by one session
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(),
+            5 * 3);  // trained three times, by one session
 }
 
 TEST_F(LearnerTest, AResultMayPublishByItselfAndIsAppliedToWhatIsThere) {
@@ -389,7 +390,8 @@ TEST_F(LearnerTest, AResultMayPublishByItselfAndIsAppliedToWhatIsThere) {
   for (const TaskId id : {1, 0, 2}) {  // all from version 0, one after another
     EXPECT_EQ(l->done(id).loss, 0);
     l->published(id);
-    EXPECT_EQ(l->judged(l->judge()).accuracy(), sum += static_cast<double>(id) + 1);
+    EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(),
+              sum += static_cast<double>(id) + 1);
   }
 }
 
@@ -405,7 +407,7 @@ TEST_F(LearnerTest, AggregationsUnderWayAtOnceLoseNothing) {
   l->given_up(102);  // its updates are free again
   l->assigned(aggregation(103, {3}));
   for (const TaskId id : {101, 100, 103}) l->published(id);
-  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3 + 4);
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3 + 4);
 }
 
 TEST_F(LearnerTest, AHierarchyCombinesFirst) {
@@ -419,7 +421,7 @@ TEST_F(LearnerTest, AHierarchyCombinesFirst) {
   for (const TaskId id : {100, 101}) l->done(id);
   l->let_go({0, 1, 2, 3});
   aggregate(*l, {100, 101});
-  EXPECT_EQ(l->judged(l->judge()).accuracy(), 1 + 2 + 3 + 4);
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3 + 4);
 }
 
 TEST_F(LearnerTest, ACheckpointBeforeTheFirstVersionKeepsWhatWasLearned) {
@@ -447,7 +449,7 @@ TEST_F(LearnerTest, ACheckpointBeforeTheFirstVersionKeepsWhatWasLearned) {
   EXPECT_EQ(l->done(5).loss, 1);  // its node had learned once before
   for (TaskId id = 2; id <= 4; ++id) l->done(id);
   aggregate(*l, {2, 3, 4, 5, 100});
-  EXPECT_EQ(l->judged(l->judge()).accuracy(), 2 + 3 + 4 + 5 + 6);
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 2 + 3 + 4 + 5 + 6);
 }
 
 }  // namespace

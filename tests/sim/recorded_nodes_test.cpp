@@ -22,7 +22,7 @@ class Live : public RealNodes {
   engine::Outcome outcome(TaskId /*task*/) override { return {}; }
   bool has_outcome(TaskId /*task*/) override { return false; }
   [[nodiscard]] bool has_orders() const override { return false; }
-  void settled() override {}
+  void flush_orders() override {}
 
   std::vector<int> begun;
   std::vector<TaskId> tasks;

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 #include "sim/schedule/kinds.hpp"
 
 namespace convoy::sim {
@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// Has no crew, and reads a word that cos2p has, too, as something else.
+// Has no clients, and reads a word that cos2p has, too, as something else.
 ScheduleKind alone() {
   return {"alone", "a schedule without federated workers",
           [](base::TableReader&, base::TableReader& own) {

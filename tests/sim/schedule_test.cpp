@@ -240,8 +240,8 @@ TEST(CoS2P, ALostNodeLowersTheQuorum) {
 
 TEST(CoS2P, LearnsMasksInANodesFirstTwoTasksAndAgainWhenRefreshed) {
   CoS2POptions options;
-  options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
-  options.crew.learning.mask.refresh = 3;
+  options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
+  options.clients.learning.mask.refresh = 3;
   Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
   std::vector<std::string> labels;
   for (TaskId task = 0; task < 9; ++task) {
@@ -255,15 +255,15 @@ TEST(CoS2P, LearnsMasksInANodesFirstTwoTasksAndAgainWhenRefreshed) {
 
 TEST(CoS2P, AMaskPhaseThatFailedIsDoneAgain) {
   CoS2POptions options;
-  options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
-  options.crew.learning.mask.tasks = 1;
+  options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
+  options.clients.learning.mask.tasks = 1;
   Desk desk(std::make_unique<CoS2P>(setting_of(1), options));
   desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
   desk.give({{.kind = EventKind::node_joined, .node = 1}});
   EXPECT_EQ(desk.labels.at(1), "mask");
 }
 
-TEST(Crew, NobodyFitsIsAClearError) {
+TEST(ClientPool, NobodyFitsIsAClearError) {
   auto setting = std::make_shared<Setting>(*setting_of(2));
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
@@ -271,7 +271,7 @@ TEST(Crew, NobodyFitsIsAClearError) {
   EXPECT_THROW(FedAvg(setting, FedAvgOptions{}), base::UserError);
 }
 
-TEST(Crew, OneThatDoesNotFitStaysOutOrIsAnError) {
+TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
   auto setting = std::make_shared<Setting>(*setting_of(2));
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
@@ -279,7 +279,7 @@ TEST(Crew, OneThatDoesNotFitStaysOutOrIsAnError) {
   const Desk desk(std::make_unique<FedAvg>(setting, FedAvgOptions{}));
   EXPECT_EQ(desk.open.size(), 1);
   FedAvgOptions strict;
-  strict.crew.skip_unfit = false;
+  strict.clients.skip_unfit = false;
   EXPECT_THROW(FedAvg(setting, strict), base::UserError);
 }
 

@@ -7,7 +7,7 @@
 
 #include <fstream>
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 #include "tests/support/programs.hpp"
 #include "tests/support/scenario_run.hpp"
 
@@ -35,15 +35,15 @@ std::shared_ptr<const TaskGraph> taking(int results, double seconds, engine::Wor
 class Hierarchy : public Schedule {
  public:
   explicit Hierarchy(const std::shared_ptr<const Setting>& setting)
-      : crew_(setting, CrewOptions{}) {}
+      : clients_(setting, ClientPoolOptions{}) {}
 
   Orders on(const Event& event) override {
     Orders orders;
     const auto half = [](NodeId node) { return static_cast<std::size_t>(node % 2); };
     if (event.kind == EventKind::run_started || event.kind == EventKind::published) {
-      for (NodeId node = 3; node <= 6; ++node) orders.emplace_back(crew_.assign(node));
+      for (NodeId node = 3; node <= 6; ++node) orders.emplace_back(clients_.assign(node));
     } else if (event.kind == EventKind::task_done && event.task < 1'000) {
-      crew_.done(event.task);
+      clients_.done(event.task);
       std::vector<TaskId>& mine = updates_.at(half(event.node));
       mine.push_back(event.task);
       if (mine.size() == 2) {
@@ -74,7 +74,7 @@ class Hierarchy : public Schedule {
             .label = "aggregate"};
   }
 
-  mutable Crew crew_;
+  mutable ClientPool clients_;
   std::array<std::vector<TaskId>, 2> updates_;
   std::vector<TaskId> combined_;
   TaskId next_ = 1'000;
@@ -117,25 +117,25 @@ TEST(Tasks, StopTasksCountsUpdatesThroughAHierarchy) {
 class Cyclic : public Schedule {
  public:
   explicit Cyclic(const std::shared_ptr<const Setting>& setting, bool publishes = true)
-      : crew_(setting, CrewOptions{}), publishes_(publishes) {}
+      : clients_(setting, ClientPoolOptions{}), publishes_(publishes) {}
   Orders on(const Event& event) override {
     const bool next =
         publishes_ ? event.kind == EventKind::published : event.kind == EventKind::task_done;
     if (event.kind == EventKind::evaluated) ++evaluated;
     if (event.kind != EventKind::run_started && !next) return {};
-    const std::vector<NodeId>& members = crew_.members();
-    Assign assign = crew_.assign(members[static_cast<std::size_t>(turn_++) % members.size()]);
+    const std::vector<NodeId>& members = clients_.members();
+    Assign assign = clients_.assign(members[static_cast<std::size_t>(turn_++) % members.size()]);
     if (publishes_) assign.publishes = assign.graph->result();
     Orders orders;
     orders.emplace_back(std::move(assign));
     orders.emplace_back(Evaluate{});
     return orders;
   }
-  [[nodiscard]] std::vector<PlannedTask> plan() const override { return crew_.plan(); }
+  [[nodiscard]] std::vector<PlannedTask> plan() const override { return clients_.plan(); }
   int evaluated = 0;
 
  private:
-  mutable Crew crew_;
+  mutable ClientPool clients_;
   bool publishes_;
   int turn_ = 0;
 };
@@ -212,17 +212,18 @@ TEST(Tasks, AHierarchyLearns) {
 // A schedule that does what the given orders say, once.
 class Once : public Schedule {
  public:
-  explicit Once(std::function<Orders(Crew&, const Event&)> on, std::shared_ptr<const Setting> s)
-      : crew_(std::move(s), CrewOptions{}), on_(std::move(on)) {}
-  Orders on(const Event& event) override { return on_(crew_, event); }
+  explicit Once(std::function<Orders(ClientPool&, const Event&)> on,
+                std::shared_ptr<const Setting> s)
+      : clients_(std::move(s), ClientPoolOptions{}), on_(std::move(on)) {}
+  Orders on(const Event& event) override { return on_(clients_, event); }
   [[nodiscard]] std::vector<PlannedTask> plan() const override { return {}; }
 
  private:
-  Crew crew_;
-  std::function<Orders(Crew&, const Event&)> on_;
+  ClientPool clients_;
+  std::function<Orders(ClientPool&, const Event&)> on_;
 };
 
-std::string cause_of(std::function<Orders(Crew&, const Event&)> on) {
+std::string cause_of(std::function<Orders(ClientPool&, const Event&)> on) {
   const ScenarioRun run(
       test::simple_scenario({{"", ""}, "kind = \"fedavg\"", "rounds = 3"}),
       {"once", [on](const auto& setting) { return std::make_unique<Once>(on, setting); }, {}});
@@ -231,18 +232,18 @@ std::string cause_of(std::function<Orders(Crew&, const Event&)> on) {
 }
 
 TEST(Tasks, AResultThatIsNotThereCannotBeTaken) {
-  EXPECT_THAT(cause_of([](Crew& crew, const Event& event) -> Orders {
+  EXPECT_THAT(cause_of([](ClientPool& clients, const Event& event) -> Orders {
                 if (event.kind != EventKind::run_started) return {};
-                return {crew.assign(1), crew.aggregate({0})};
+                return {clients.assign(1), clients.aggregate({0})};
               }),
               HasSubstr("gave the result of task 0"));
 }
 
 TEST(Tasks, AResultIsTakenOnce) {
-  EXPECT_THAT(cause_of([](Crew& crew, const Event& event) -> Orders {
-                if (event.kind == EventKind::run_started) return {crew.assign(1)};
+  EXPECT_THAT(cause_of([](ClientPool& clients, const Event& event) -> Orders {
+                if (event.kind == EventKind::run_started) return {clients.assign(1)};
                 if (event.kind != EventKind::task_done) return {};
-                Assign first = crew.aggregate({0});
+                Assign first = clients.aggregate({0});
                 Assign second = first;
                 ++second.task;
                 return {first, second};
@@ -251,7 +252,7 @@ TEST(Tasks, AResultIsTakenOnce) {
 }
 
 TEST(Tasks, WhatNobodyHasCannotBeCancelled) {
-  EXPECT_THAT(cause_of([](Crew&, const Event& event) -> Orders {
+  EXPECT_THAT(cause_of([](ClientPool&, const Event& event) -> Orders {
                 if (event.kind != EventKind::run_started) return {};
                 return {Cancel{7}};
               }),
@@ -261,10 +262,10 @@ TEST(Tasks, WhatNobodyHasCannotBeCancelled) {
 // An aggregation that is given up leaves what it took where it was.
 TEST(Tasks, ResultsOfACancelledAggregationAreFreeAgain) {
   int aggregations = 0;
-  const auto on = [&](Crew& crew, const Event& event) -> Orders {
-    if (event.kind == EventKind::run_started) return {crew.assign(1), crew.assign(2)};
+  const auto on = [&](ClientPool& clients, const Event& event) -> Orders {
+    if (event.kind == EventKind::run_started) return {clients.assign(1), clients.assign(2)};
     if (event.kind == EventKind::task_done && event.task == 1) {
-      Assign first = crew.aggregate({0, 1});
+      Assign first = clients.aggregate({0, 1});
       Assign again = first;
       ++again.task;
       ++aggregations;
@@ -312,11 +313,11 @@ TEST(Tasks, VersionsOfOneInstantAreJudgedOneByOne) {
   std::string scenario = learning;
   scenario.replace(scenario.find("count = 3"), 9, "count = 2");
   scenario.replace(scenario.find("every = 0"), 9, "every = 1");
-  const auto on = [](Crew& crew, const Event& event) -> Orders {
+  const auto on = [](ClientPool& clients, const Event& event) -> Orders {
     if (event.kind != EventKind::run_started) return {};
     Orders orders;
     for (const NodeId node : {1, 2}) {
-      Assign assign = crew.assign(node);
+      Assign assign = clients.assign(node);
       assign.publishes = assign.graph->result();
       orders.emplace_back(std::move(assign));
     }
@@ -339,9 +340,9 @@ TEST(Tasks, VersionsOfOneInstantAreJudgedOneByOne) {
 TEST(Tasks, TheLastEventOfAnInstantComesWhateverWasCancelled) {
   bool over = false;
   std::vector<TaskId> done;
-  const auto on = [&](Crew& crew, const Event& event) -> Orders {
+  const auto on = [&](ClientPool& clients, const Event& event) -> Orders {
     if (event.kind == EventKind::run_started)
-      return {crew.assign(1), crew.assign(2), crew.assign(3)};
+      return {clients.assign(1), clients.assign(2), clients.assign(3)};
     Orders orders;
     if (event.kind == EventKind::task_done && event.task < 3) {
       done.push_back(event.task);
@@ -349,7 +350,7 @@ TEST(Tasks, TheLastEventOfAnInstantComesWhateverWasCancelled) {
     }
     if (!event.last || done.empty() || over) return orders;
     over = true;
-    orders.emplace_back(crew.aggregate(done));
+    orders.emplace_back(clients.aggregate(done));
     return orders;
   };
   const ScenarioRun run(

@@ -77,8 +77,9 @@ sim::AggregationRow& HandMadeStore::aggregation(std::int64_t version, double sta
   return row;
 }
 
-sim::EvaluationRow& HandMadeStore::judgement(std::int64_t version, double time_s, double accuracy) {
-  sim::EvaluationRow& row = judgements_.emplace_back();
+sim::EvaluationRow& HandMadeStore::evaluation(std::int64_t version, double time_s,
+                                              double accuracy) {
+  sim::EvaluationRow& row = evaluations_.emplace_back();
   row.version = version;
   row.time_s = time_s;
   row.judged = true;
@@ -118,7 +119,7 @@ std::filesystem::path HandMadeStore::write() {
   for (const sim::ActivityRow& row : activities_) store.add(row);
   for (const sim::TaskRow& row : tasks_) store.add(row);
   for (const sim::AggregationRow& row : versions_) store.add(row);
-  for (const sim::EvaluationRow& row : judgements_) store.add(row);
+  for (const sim::EvaluationRow& row : evaluations_) store.add(row);
   for (const sim::JournalRow& row : journal_) store.add(row);
   store.finish(end, {node_ends_.begin(), node_ends_.end()}, {});
   return folder_;

@@ -27,7 +27,7 @@ class HandMadeStore {
   sim::TaskRow& task(std::int64_t id, std::int64_t node, double assigned_s, double ended_s,
                      std::int64_t version);
   sim::AggregationRow& aggregation(std::int64_t version, double start_s, double end_s);
-  sim::EvaluationRow& judgement(std::int64_t version, double time_s, double accuracy);
+  sim::EvaluationRow& evaluation(std::int64_t version, double time_s, double accuracy);
   // The next entries of the journal. The order "aggregate" is that of the next version's task.
   HandMadeStore& event(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
@@ -50,7 +50,7 @@ class HandMadeStore {
   std::deque<sim::ActivityRow> activities_;
   std::deque<sim::TaskRow> tasks_;
   std::deque<sim::AggregationRow> versions_;
-  std::deque<sim::EvaluationRow> judgements_;
+  std::deque<sim::EvaluationRow> evaluations_;
   std::vector<sim::JournalRow> journal_;
   std::int64_t aggregations_ordered_ = 0;
 };

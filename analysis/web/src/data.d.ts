@@ -88,7 +88,7 @@ export interface Nodes {
   tasks: (number | null)[]; tasks_failed: (number | null)[];
 }
 
-// Judgements of the global model: the exit that counts. What had come in until then.
+// Evaluations of the global model: the exit that counts. What had come in until then.
 export interface Curve {
   time_s: number[]; version: number[]; accuracy: number[]; loss: (number | null)[];
   bytes: (number | null)[];   // null: the store does not say

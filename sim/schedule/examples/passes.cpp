@@ -4,45 +4,46 @@
 
 #include <set>
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 #include "sim/schedule/kinds.hpp"
 
 namespace convoy::sim {
 namespace {
 
 struct PassesOptions {
-  CrewOptions crew;
+  ClientPoolOptions clients;
   std::int64_t passes = 3;
 };
 
 PassesOptions read_passes(base::TableReader& common, base::TableReader& own) {
-  PassesOptions o{read_crew(common, {}, {.weight = 0})};
+  PassesOptions o{read_client_pool(common, {}, {.weight = 0})};
   o.passes = own.integer({"passes", "times that a node repeats its task"},
                          base::at_least(1).up_to(1000), o.passes);
   return o;
 }
 
-class Passes : public CrewSchedule {
+class Passes : public FederatedSchedule {
  public:
   Passes(const std::shared_ptr<const Setting>& setting, const PassesOptions& options)
-      : CrewSchedule(setting, options.crew), passes_(static_cast<int>(options.passes)) {}
+      : FederatedSchedule(setting, options.clients), passes_(static_cast<int>(options.passes)) {}
 
   Orders on(const Event& event) override {
     Orders orders;
     const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
     if (ours && event.kind == EventKind::task_done) {
-      crew_.done(event.task);
+      clients_.done(event.task);
       updates_.push_back(event.task);
     } else if (ours) {
-      crew_.failed(event.task);
+      clients_.failed(event.task);
     }
     if (event.kind == EventKind::published) begins_ = true;
     if (!event.last || !at_work_.empty()) return orders;
     if (begins_ || (updates_.empty() && event.kind == EventKind::node_joined)) {
       begins_ = false;
-      for (const NodeId node : crew_.members()) orders.emplace_back(repeated(crew_.assign(node)));
+      for (const NodeId node : clients_.members())
+        orders.emplace_back(repeated(clients_.assign(node)));
     } else if (!updates_.empty()) {
-      orders.emplace_back(crew_.aggregate(std::exchange(updates_, {})));
+      orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
     }
     return orders;
   }

@@ -3,44 +3,44 @@
 #include <deque>
 #include <set>
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 #include "sim/schedule/kinds.hpp"
 
 namespace convoy::sim {
 namespace {
 struct TrickleOptions {
-  CrewOptions crew;  // who takes part, with which submodel; how updates are aggregated
+  ClientPoolOptions clients;  // who takes part, with which submodel; how updates are aggregated
   std::int64_t at_work = 4;
 };
 
 TrickleOptions read_trickle(base::TableReader& common, base::TableReader& own) {
-  TrickleOptions o{read_crew(common, {}, {.weight = 0})};
+  TrickleOptions o{read_client_pool(common, {}, {.weight = 0})};
   o.at_work = own.integer({"at_work", "nodes that train at once"}, base::at_least(1), o.at_work);
   return o;
 }
 
-class Trickle : public CrewSchedule {
+class Trickle : public FederatedSchedule {
  public:
   Trickle(const std::shared_ptr<const Setting>& setting, const TrickleOptions& options)
-      : CrewSchedule(setting, options.crew),
+      : FederatedSchedule(setting, options.clients),
         most_(options.at_work),
-        waiting_(crew_.members().begin(), crew_.members().end()) {}
+        waiting_(clients_.members().begin(), clients_.members().end()) {}
 
   Orders on(const Event& event) override {
     Orders orders;
     const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
     bool waits = ours && event.cause != Cause::node_lost;
     if (ours && event.kind == EventKind::task_done) {
-      crew_.done(event.task);
-      orders.emplace_back(crew_.aggregate({event.task}));  // any number may be under way
+      clients_.done(event.task);
+      orders.emplace_back(clients_.aggregate({event.task}));  // any number may be under way
     } else if (ours) {
-      crew_.failed(event.task);
+      clients_.failed(event.task);
     }
-    if (event.kind == EventKind::node_joined) waits = crew_.takes_part(event.node);
+    if (event.kind == EventKind::node_joined) waits = clients_.takes_part(event.node);
     if (event.kind == EventKind::node_lost) std::erase(waiting_, event.node);
     if (waits) waiting_.push_back(event.node);
     while (event.last && !waiting_.empty() && std::ssize(at_work_) < most_) {
-      orders.emplace_back(crew_.assign(waiting_.front()));
+      orders.emplace_back(clients_.assign(waiting_.front()));
       at_work_.insert(std::get<Assign>(orders.back()).task);
       waiting_.pop_front();
     }

@@ -37,9 +37,9 @@ std::shared_ptr<const Rule> rule(const std::string& name, const std::string& key
   return made;
 }
 
-std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& submodel,
-                                          double samples, double rate, std::uint64_t seed) {
-  auto update = std::make_unique<UpdateHeld>();
+std::unique_ptr<TensorUpdate> random_update(const Layout& layout, const Submodel& submodel,
+                                            double samples, double rate, std::uint64_t seed) {
+  auto update = std::make_unique<TensorUpdate>();
   update->submodel = submodel;
   update->samples = samples;
   update->rate = rate;
@@ -51,8 +51,8 @@ std::unique_ptr<UpdateHeld> random_update(const Layout& layout, const Submodel& 
 }
 
 // One element of a full tensor as an update has it, or nothing.
-std::optional<double> at_element(const Layout& layout, const UpdateHeld& update, std::size_t tensor,
-                                 std::int64_t row, std::int64_t column) {
+std::optional<double> at_element(const Layout& layout, const TensorUpdate& update,
+                                 std::size_t tensor, std::int64_t row, std::int64_t column) {
   const ParameterTensor& p = layout.tensors[tensor];
   if (!update.brings[tensor].defined()) return {};
   const Kept kept = kept_of(p, *layout.architecture, update.submodel);
@@ -78,7 +78,7 @@ class Aggregation : public testing::Test {
       updates.push_back(random_update(layout, s, 10 * (i + 1), 0.25 * (i + 1), 20 + i));
       Tensors base;
       for (const Tensor& t : current.tensors) base.push_back(t + 0.01 * i);
-      bases.push_back(std::make_unique<WeightsHeld>(base, Trained(layout.size())));
+      bases.push_back(std::make_unique<TensorWeights>(base, Trained(layout.size())));
       received.push_back({updates.back().get(), bases.back().get()});
     }
   }
@@ -102,9 +102,9 @@ class Aggregation : public testing::Test {
   }
 
   Layout layout = test::layout_of(mlp());
-  WeightsHeld current{initial_tensors(layout, 1), Trained(layout.size())};
-  std::vector<std::unique_ptr<UpdateHeld>> updates;
-  std::vector<std::unique_ptr<WeightsHeld>> bases;
+  TensorWeights current{initial_tensors(layout, 1), Trained(layout.size())};
+  std::vector<std::unique_ptr<TensorUpdate>> updates;
+  std::vector<std::unique_ptr<TensorWeights>> bases;
   std::vector<Received> received;
 };
 
@@ -186,7 +186,7 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
     EXPECT_TRUE(merged.weights[i].is_same(current.tensors[i])) << "shared, not copied";
   }
   // With what another one holds, everything has been trained.
-  const WeightsHeld next(merged.weights, merged.trained);
+  const TensorWeights next(merged.weights, merged.trained);
   const auto all = random_update(layout, full_submodel(a), 1, 1, 5);
   EXPECT_EQ(merge(layout, *rule("coverage"), next, 0, {{all.get(), nullptr}}).report.untrained, 0);
 }
@@ -198,12 +198,12 @@ TEST(Coverage, CountsTheTensorsThatNobodyHolds) {
   model.classes = 4;
   model.exits = {0.5, 1.0};
   const Layout layout = test::layout_of(model);
-  const WeightsHeld current{initial_tensors(layout, 1), Trained(layout.size())};
+  const TensorWeights current{initial_tensors(layout, 1), Trained(layout.size())};
   const auto shallow = random_update(layout, depth_submodel(*layout.architecture, 0.5), 1, 0.5, 4);
   const auto deep = random_update(layout, full_submodel(*layout.architecture), 1, 1, 5);
-  const auto fewest = [&](const std::vector<const UpdateHeld*>& updates) {
+  const auto fewest = [&](const std::vector<const TensorUpdate*>& updates) {
     std::vector<Received> received;
-    for (const UpdateHeld* update : updates) received.push_back({update, nullptr});
+    for (const TensorUpdate* update : updates) received.push_back({update, nullptr});
     return merge(layout, *rule("coverage"), current, 0, received).report.coverage_min;
   };
   EXPECT_EQ(fewest({shallow.get()}), 0);
@@ -233,7 +233,7 @@ TEST_F(Aggregation, ARuleRemembersByElementAndTheVersionBeforeKeepsItsOwn) {
   const RuleState before = first.state;
   Tensors copies;
   for (const Tensor& t : before.slots[0]) copies.push_back(t.defined() ? t.clone() : t);
-  const WeightsHeld next(first.weights, first.trained);
+  const TensorWeights next(first.weights, first.trained);
   const Merged second = merge(layout, *momentum, next, 1, received, &before);
   EXPECT_EQ(second.state.aggregations, 2);
   const Merged mean = merge(layout, *rule("coverage"), current, 0, received);
@@ -257,8 +257,8 @@ TEST_F(Aggregation, WhatARuleNeedsAndIsNotThereIsSaid) {
 TEST(Combine, AHierarchyOfFullModelsIsTheFlatMean) {
   const Layout layout = test::layout_of(mlp());
   const Architecture& a = *layout.architecture;
-  const WeightsHeld current(initial_tensors(layout, 1), Trained(layout.size()));
-  std::vector<std::unique_ptr<UpdateHeld>> updates;
+  const TensorWeights current(initial_tensors(layout, 1), Trained(layout.size()));
+  std::vector<std::unique_ptr<TensorUpdate>> updates;
   std::vector<Received> flat;
   for (int i = 0; i < 5; ++i) {
     updates.push_back(random_update(layout, full_submodel(a), 10 + 7 * i, 1, 60 + i));
@@ -298,7 +298,7 @@ TEST(Combine, HoldsWhatAnyOfThemHolds) {
     // Onto zeros it is the mean of those that hold an element.
     Tensors zeros;
     for (const ParameterTensor& p : layout.tensors) zeros.push_back(at::zeros(p.shape));
-    const WeightsHeld nothing(zeros, Trained(layout.size()));
+    const TensorWeights nothing(zeros, Trained(layout.size()));
     const auto cover = rule("coverage");
     const Merged direct =
         merge(layout, *cover, nothing, 0, {{x.get(), nullptr}, {y.get(), nullptr}});
@@ -317,14 +317,14 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
     const Architecture& a = *layout.architecture;
     const Tensors full = initial_tensors(layout, 9);
     const Submodel s = test::random_submodel(a, random);
-    UpdateHeld update;  // of everything by itself, onto a model of zeros
+    TensorUpdate update;  // of everything by itself, onto a model of zeros
     update.submodel = s;
     update.samples = 1;
     update.brings = slice(full, layout, s, at::kCPU);
     const Tensors& parts = update.brings;
     Tensors zeros;
     for (const Tensor& f : full) zeros.push_back(at::zeros_like(f));
-    const WeightsHeld nothing(zeros, Trained(layout.size()));
+    const TensorWeights nothing(zeros, Trained(layout.size()));
     const Tensors back = merge(layout, *rule("coverage"), nothing, 0, {{&update, nullptr}}).weights;
     for (std::size_t i = 0; i < full.size(); ++i) {
       if (!parts[i].defined()) continue;
@@ -357,9 +357,9 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
   for (const ParameterTensor& p : layout.tensors) parameters += static_cast<double>(p.elements());
   ASSERT_GT(parameters, 1e6);
   const Architecture& a = *layout.architecture;
-  const WeightsHeld current(initial_tensors(layout, 1), Trained(layout.size()));
-  std::vector<std::unique_ptr<UpdateHeld>> updates;
-  std::vector<std::unique_ptr<WeightsHeld>> bases;
+  const TensorWeights current(initial_tensors(layout, 1), Trained(layout.size()));
+  std::vector<std::unique_ptr<TensorUpdate>> updates;
+  std::vector<std::unique_ptr<TensorWeights>> bases;
   std::vector<Received> received;
   for (int i = 0; i < 8; ++i) {
     // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as
@@ -371,7 +371,7 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
     for (const Tensor& t : current.tensors) {
       base.push_back(i == 0 ? t : t + i * 1e-3 * at::randn(t.sizes(), generator));
     }
-    bases.push_back(std::make_unique<WeightsHeld>(base, Trained(layout.size())));
+    bases.push_back(std::make_unique<TensorWeights>(base, Trained(layout.size())));
     received.push_back({updates.back().get(), bases.back().get()});
   }
   const auto relative = merge(layout, *rule("drift-relative"), current, 0, received).report.shares;
@@ -423,7 +423,7 @@ TEST(Engine, OneStepOfAllNodesIsSynchronousSgdOnTheJoinedBatches) {
     for (int i = 0; i < 32; ++i) all[static_cast<std::size_t>(i)] = i;
     const Batch batch = samples.batch(all);
     Tensors weights;
-    for (const Tensor& t : held(*start).tensors) weights.push_back(t.clone().requires_grad_());
+    for (const Tensor& t : inside(*start).tensors) weights.push_back(t.clone().requires_grad_());
     const Network network(layout, full_submodel(*options.architecture));
     Tensor loss = at::zeros({});
     for (const Tensor& exit : network.forward(weights, batch.input, {.training = true})) {
@@ -432,7 +432,7 @@ TEST(Engine, OneStepOfAllNodesIsSynchronousSgdOnTheJoinedBatches) {
     loss.backward();
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const Tensor expected = weights[i].detach() - 0.1 * weights[i].grad();
-      const Tensor difference = held(*next.weights).tensors[i] - expected;
+      const Tensor difference = inside(*next.weights).tensors[i] - expected;
       EXPECT_LE(difference.abs().max().item<double>(), 1e-6) << name << layout.tensors[i].name;
     }
   }
@@ -543,7 +543,7 @@ TEST(Engine, AnUpdateBringsRunningStatisticsAsTheyAreAndTheMaskPhaseLeavesThemAl
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const Tensor& now = test::update_of(outcome).brings[i];
       if (!now.defined() || !layout.tensors[i].buffer) continue;
-      const Tensor before = part_of(held(*start), layout, outcome.submodel, i);
+      const Tensor before = part_of(inside(*start), layout, outcome.submodel, i);
       EXPECT_EQ(at::equal(now, before), steps == 0) << layout.tensors[i].name;
       if (layout.tensors[i].role == TensorRole::batches_seen) {
         EXPECT_EQ(now.item<float>(), steps) << layout.tensors[i].name;
@@ -580,7 +580,7 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
         test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 8}, .received = start}, {});
     task->train(1, {});
     const Outcome first = task->finish();
-    EXPECT_EQ(held(*first.state).optimizer.has_value(), keep);
+    EXPECT_EQ(inside(*first.state).optimizer.has_value(), keep);
     task = test::begin(*engine,
                        {.node = 1,
                         .task = 1,
@@ -673,7 +673,7 @@ TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto start = engine->initial();
   const TaskInput input{.node = 1, .brief = {.batch = 8}, .received = start};
-  const auto size = [](const UpdateHeld& update) {
+  const auto size = [](const TensorUpdate& update) {
     double sum = 0;
     for (const Tensor& t : update.brings) sum += t.abs().sum().item<double>();
     return sum;
@@ -704,9 +704,9 @@ TEST(Engine, AnUpdateMakesAVersionByItself) {
   part->train(1, {});
   const Outcome outcome = part->finish();
   const auto next = engine->next_version(start, outcome.result);
-  for (std::size_t i = 0; i < held(*start).tensors.size(); ++i) {
-    EXPECT_TRUE(at::allclose(held(*next).tensors[i],
-                             held(*start).tensors[i] + test::update_of(outcome).brings[i]));
+  for (std::size_t i = 0; i < inside(*start).tensors.size(); ++i) {
+    EXPECT_TRUE(at::allclose(inside(*next).tensors[i],
+                             inside(*start).tensors[i] + test::update_of(outcome).brings[i]));
   }
   EXPECT_EQ(engine->next_version(start, next), next);
   EXPECT_THROW(engine->next_version(start, nullptr), base::UserError);
@@ -734,13 +734,13 @@ TEST(Engine, ARulesStateIsTheServersAndComesBackFromAFile) {
   const test::Next read = test::aggregate(*engine, first.weights, updates, 1, loaded);
   const test::Next fresh = test::aggregate(*engine, first.weights, updates, 1);
   bool differs = false;
-  for (std::size_t i = 0; i < held(*kept.weights).tensors.size(); ++i) {
-    EXPECT_TRUE(at::equal(held(*kept.weights).tensors[i], held(*read.weights).tensors[i]));
+  for (std::size_t i = 0; i < inside(*kept.weights).tensors.size(); ++i) {
+    EXPECT_TRUE(at::equal(inside(*kept.weights).tensors[i], inside(*read.weights).tensors[i]));
     differs =
-        differs || !at::equal(held(*kept.weights).tensors[i], held(*fresh.weights).tensors[i]);
+        differs || !at::equal(inside(*kept.weights).tensors[i], inside(*fresh.weights).tensors[i]);
   }
   EXPECT_TRUE(differs);
-  EXPECT_EQ(held(*kept.state).rule->aggregations, 2);
+  EXPECT_EQ(inside(*kept.state).rule->aggregations, 2);
 }
 
 TEST(Engine, ArtifactsThatAWorkCannotUseAreRefused) {
@@ -782,13 +782,13 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
   // Judged as its own submodel it is good; of the full model only the first exit knows anything.
   const Evaluation own = engine->evaluate(*weights, 0.5, {});
   EXPECT_EQ(own.exits.size(), 1U);
-  EXPECT_EQ(own.judged, 0);
+  EXPECT_EQ(own.headline, 0);
   EXPECT_GT(own.accuracy(), 0.9);
   EXPECT_EQ(own.exits[0].top5, 1);  // of four classes
   EXPECT_NEAR(own.exits[0].f1, own.exits[0].top1, 0.1);
   const Evaluation full = engine->evaluate(*weights, 1, {});
   EXPECT_EQ(full.exits.size(), 2U);
-  EXPECT_EQ(full.judged, 0);
+  EXPECT_EQ(full.headline, 0);
   EXPECT_NEAR(full.exits[0].untrained, 0.5, 0.02);
   EXPECT_GT(full.exits[1].untrained, full.exits[0].untrained);
 }
@@ -810,8 +810,8 @@ TEST(Engine, AnExitThatIsTrainedInPartIsNotJudgedWhereAnotherIsTrainedThroughout
       if (of_first && first_throughout) part.assign(1, 1);  // all of it
       trained.push_back(of_first || p.exit == 1 ? std::make_shared<const Marks>(part) : nullptr);
     }
-    const WeightsHeld weights(initial_tensors(layout, 1), trained);
-    return engine->evaluate(weights, 1, {}).judged;
+    const TensorWeights weights(initial_tensors(layout, 1), trained);
+    return engine->evaluate(weights, 1, {}).headline;
   };
   EXPECT_EQ(judged(true, 0), 0);
   EXPECT_EQ(judged(false, 0), 1) << "the deepest whose head has been held at all";

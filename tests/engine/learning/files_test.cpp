@@ -211,7 +211,7 @@ TEST(ModelFileLimits, HoldWhatIsWritten) {
       some.front() = 1;
       trained[i] = std::make_shared<const Marks>(some);
     }
-    const WeightsHeld weights(tensors, trained);
+    const TensorWeights weights(tensors, trained);
     const auto within = [&](const TensorFile& file, const HeaderLimits& limits) {
       EXPECT_LE(header_of(file).size(), limits.bytes) << options.architecture;
       EXPECT_LE(file.tensors.size(), limits.tensors) << options.architecture;
@@ -222,7 +222,7 @@ TEST(ModelFileLimits, HoldWhatIsWritten) {
     within(to_file(layout, weights, {}), file_limits(layout));
     const Submodel full = full_submodel(*layout.architecture);
     within(part_to_file(layout, weights, full), parcel_limits(layout));
-    UpdateHeld update;
+    TensorUpdate update;
     update.submodel = full;
     update.brings = tensors;
     within(to_file(layout, update), parcel_limits(layout));
@@ -237,7 +237,7 @@ TEST_F(ModelFiles, AVersionComesBackToTheBit) {
   Marks some(static_cast<std::size_t>(layout->tensors[3].elements()), 0);
   some[2] = 1;
   trained[3] = std::make_shared<const Marks>(some);
-  const WeightsHeld weights(initial_tensors(*layout, 4), trained);
+  const TensorWeights weights(initial_tensors(*layout, 4), trained);
   write_safetensors(file, to_file(*layout, weights, {{"version", "12"}}));
   const auto read = weights_from(*layout, read_safetensors(file), file.string());
   for (std::size_t i = 0; i < layout->size(); ++i) {
@@ -249,7 +249,7 @@ TEST_F(ModelFiles, AVersionComesBackToTheBit) {
 }
 
 TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
-  const WeightsHeld weights(initial_tensors(*layout, 4), Trained(layout->size()));
+  const TensorWeights weights(initial_tensors(*layout, 4), Trained(layout->size()));
   const TensorFile good = to_file(*layout, weights, {});
   const auto load = [&](const TensorFile& content) {
     write_safetensors(file, content);
@@ -269,7 +269,7 @@ TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
 }
 
 TEST_F(ModelFiles, NaNAndInfinityAreRefusedByTensorAndPlace) {
-  const WeightsHeld weights(initial_tensors(*layout, 4), Trained(layout->size()));
+  const TensorWeights weights(initial_tensors(*layout, 4), Trained(layout->size()));
   base::Random random({5});
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     TensorFile content = to_file(*layout, weights, {});
@@ -288,9 +288,9 @@ TEST_F(ModelFiles, NaNAndInfinityAreRefusedByTensorAndPlace) {
 TEST_F(ModelFiles, AVarianceBelow0IsRefusedFromWhomeverItComes) {
   const Layout norms =
       test::layout_of({.architecture = "resnet18-cifar", .classes = 3, .image_size = 8});
-  const WeightsHeld weights(initial_tensors(norms, 4), Trained(norms.size()));
+  const TensorWeights weights(initial_tensors(norms, 4), Trained(norms.size()));
   const Submodel full = full_submodel(*norms.architecture);
-  UpdateHeld update;
+  TensorUpdate update;
   update.submodel = full;
   update.brings = slice(weights.tensors, norms, full, at::kCPU);
   const auto spoilt = [](TensorFile content, const std::string& prefix) {
@@ -315,7 +315,7 @@ TEST_F(ModelFiles, AVarianceBelow0IsRefusedFromWhomeverItComes) {
 }
 
 TEST_F(ModelFiles, WhatWhoAggregatesRemembersComesBack) {
-  StateHeld state;
+  TensorState state;
   state.submodel = full_submodel(*layout->architecture);
   state.logits.resize(layout->architecture->groups.size());
   state.rule.emplace();
@@ -332,7 +332,7 @@ TEST_F(ModelFiles, WhatWhoAggregatesRemembersComesBack) {
 TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   base::Random random({3});
   const Submodel submodel = test::random_submodel(*layout->architecture, random);
-  StateHeld state;
+  TensorState state;
   state.submodel = submodel;
   state.logits.resize(layout->architecture->groups.size());
   state.logits[0] = at::randn({layout->architecture->groups[0].size});
@@ -353,7 +353,7 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
     EXPECT_TRUE(!t.defined() || at::equal(t, read->optimizer->slots[1][i]));
   }
 
-  UpdateHeld update;
+  TensorUpdate update;
   update.submodel = submodel;
   update.brings = slice(initial_tensors(*layout, 5), *layout, submodel, at::kCPU);
   update.samples = 12345;

@@ -42,9 +42,9 @@ Layout with_batch_norm() {
 }
 
 // As training leaves it: changes of parameters, values of running statistics.
-std::unique_ptr<UpdateHeld> made_up(const Layout& layout, const Submodel& submodel,
-                                    std::uint64_t seed, double change) {
-  auto update = std::make_unique<UpdateHeld>();
+std::unique_ptr<TensorUpdate> made_up(const Layout& layout, const Submodel& submodel,
+                                      std::uint64_t seed, double change) {
+  auto update = std::make_unique<TensorUpdate>();
   update->submodel = submodel;
   at::Generator generator = make_generator(at::kCPU, seed);
   Tensors full;
@@ -92,12 +92,12 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
     AggregationOptions options = options_of(name, keys);
     for (int number = 0; number < cases; ++number) {
       options.norm_bound = std::array{0.0, 0.5, 4.0}[random.below(3)];
-      auto current = std::make_shared<WeightsHeld>(initial_tensors(layout, random.below(1000)),
-                                                   Trained(layout.size()));
-      const std::shared_ptr<const WeightsHeld> first = current;
+      auto current = std::make_shared<TensorWeights>(initial_tensors(layout, random.below(1000)),
+                                                     Trained(layout.size()));
+      const std::shared_ptr<const TensorWeights> first = current;
       RuleState state;
       for (std::int64_t version = 0; version < 3; ++version) {
-        std::vector<std::unique_ptr<UpdateHeld>> own;
+        std::vector<std::unique_ptr<TensorUpdate>> own;
         std::vector<Received> updates;
         const std::size_t count = 1 + random.below(3);
         for (std::size_t u = 0; u < count; ++u) {
@@ -131,7 +131,7 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
           }
         }
         state = std::move(merged.state);
-        current = std::make_shared<WeightsHeld>(std::move(merged.weights), merged.trained);
+        current = std::make_shared<TensorWeights>(std::move(merged.weights), merged.trained);
       }
     }
   }
@@ -140,11 +140,11 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
 // By shares, also under a rule that does not combine changes by them.
 TEST(RunningStatistics, AreTheMeanByShares) {
   const Layout layout = with_batch_norm();
-  const WeightsHeld current(initial_tensors(layout, 1), Trained(layout.size()));
+  const TensorWeights current(initial_tensors(layout, 1), Trained(layout.size()));
   const Submodel full = full_submodel(*layout.architecture);
   for (const RuleKind& kind : rule_kinds()) {
     const AggregationOptions options = options_of(kind.name);
-    std::vector<std::unique_ptr<UpdateHeld>> own;
+    std::vector<std::unique_ptr<TensorUpdate>> own;
     std::vector<Received> updates;
     for (int u = 0; u < 3; ++u) {
       own.push_back(made_up(layout, full, static_cast<std::uint64_t>(7 + u), 0.01));
@@ -168,8 +168,8 @@ TEST(RunningStatistics, AreTheMeanByShares) {
 
 struct Pair {
   Layout layout = test::layout_of({.architecture = "mlp", .classes = 3, .image_size = 4});
-  WeightsHeld current{initial_tensors(layout, 1), Trained(layout.size())};
-  std::vector<std::unique_ptr<UpdateHeld>> own;
+  TensorWeights current{initial_tensors(layout, 1), Trained(layout.size())};
+  std::vector<std::unique_ptr<TensorUpdate>> own;
   std::vector<Received> updates;
 
   explicit Pair(const std::vector<double>& changes) {

@@ -153,7 +153,7 @@ TEST(Evaluation, IsWhatTheScoresSayByItsDefinitions) {
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int64_t>(i);
   const at::NoGradGuard no_grad;
   const Network network(layout, full_submodel(*options.architecture));
-  const Tensors exits = network.forward(held(*weights).tensors, samples.batch(all).input, {});
+  const Tensors exits = network.forward(inside(*weights).tensors, samples.batch(all).input, {});
   ASSERT_EQ(evaluation.exits.size(), exits.size());
   for (std::size_t e = 0; e < exits.size(); ++e) {
     double loss = 0;

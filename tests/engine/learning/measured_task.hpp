@@ -27,22 +27,22 @@ class MeasuredTask {
 
   explicit MeasuredTask(const MeasuredCase& measured)
       : case_(measured),
-        shop_{.layout = layout_of(model(measured)), .training = training(measured)} {
+        context_{.layout = layout_of(model(measured)), .training = training(measured)} {
     const Architecture& a = architecture();
     const auto data = a.input == InputKind::tokens
                           ? texts(measured.batch * steps, a.sequence)
                           : striped_images(measured.batch * steps, classes, a.height);
-    shop_.train.emplace(data, a, normalization_of(*data), at::kCPU);
-    shop_.parts = dealt(data->size(), 1);
-    received_ = std::make_shared<const WeightsHeld>(zero_weights(shop_.layout),
-                                                    Trained(shop_.layout.size()));
+    context_.train.emplace(data, a, normalization_of(*data), at::kCPU);
+    context_.parts = dealt(data->size(), 1);
+    received_ = std::make_shared<const TensorWeights>(zero_weights(context_.layout),
+                                                      Trained(context_.layout.size()));
     at::set_num_threads(1);  // as prepare_thread() does
   }
 
   // All steps of one epoch of the phase.
   void run(Phase phase, double rate) const {
     LocalTraining task(
-        shop_,
+        context_,
         {.node = 1,
          .brief = {.rate = rate, .batch = case_.batch, .choose_masks = phase == Phase::mask},
          .received = received_},
@@ -57,13 +57,13 @@ class MeasuredTask {
                                 : engine::trace(a, nested_submodel(a, rate));
   }
   [[nodiscard]] const MeasuredCase& measured() const { return case_; }
-  [[nodiscard]] Optimizer optimizer() const { return shop_.training.optimizer.cost(); }
+  [[nodiscard]] Optimizer optimizer() const { return context_.training.optimizer.cost(); }
 
  private:
   static constexpr int classes = 10;
   static constexpr int vocabulary = 2000;
 
-  [[nodiscard]] const Architecture& architecture() const { return *shop_.layout.architecture; }
+  [[nodiscard]] const Architecture& architecture() const { return *context_.layout.architecture; }
 
   static ModelOptions model(const MeasuredCase& measured) {
     ModelOptions options;
@@ -110,7 +110,7 @@ class MeasuredTask {
   }
 
   MeasuredCase case_;
-  Workshop shop_;
+  EngineContext context_;
   std::shared_ptr<const Weights> received_;
 };
 

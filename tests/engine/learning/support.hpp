@@ -134,8 +134,8 @@ inline std::unique_ptr<Part> begin(const Engine& engine, const TaskInput& input,
   return std::make_unique<Part>(engine, input, std::move(stop));
 }
 
-inline const UpdateHeld& update_of(const Outcome& outcome) {
-  return dynamic_cast<const UpdateHeld&>(*outcome.result);
+inline const TensorUpdate& update_of(const Outcome& outcome) {
+  return dynamic_cast<const TensorUpdate&>(*outcome.result);
 }
 
 // What the server makes of updates; from one aggregation to the next it remembers `state`.

@@ -86,14 +86,14 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
     title,
     controls,
     note: () =>
-      `${state.exits ? `Every exit of ${page.run.label}` : 'The global model as judged'}, over ` +
-      `${axes[x()][0]}; a step holds until the next judgement.`,
+      `${state.exits ? `Every exit of ${page.run.label}` : 'The global model'}, over ` +
+      `${axes[x()][0]}; a step holds until the next evaluation.`,
     missing: () =>
       page.runs.length === 0
         ? 'No run yet.'
         : drawn().length
           ? ''
-          : `No ${id} was judged: these runs only measure time (training.learn = false), or none ` +
+          : `No ${id} was evaluated: these runs only measure time (training.learn = false), or none ` +
             'has come yet.',
     option(look, size) {
       const shown = drawn();

@@ -1,4 +1,4 @@
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 
 #include <fmt/format.h>
 
@@ -10,9 +10,9 @@
 
 namespace convoy::sim {
 
-CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
-                      const engine::TransferOptions& transfer) {
-  CrewOptions options;
+ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
+                                   const engine::TransferOptions& transfer) {
+  ClientPoolOptions options;
   if (!rates.empty() || reader.has("rates")) {
     options.rates = read_by_memory_class(
         reader,
@@ -27,11 +27,11 @@ CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
   options.learning.aggregation = engine::read_aggregation(reader);
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
-      CrewOptions::unfit_words, options.skip_unfit);
+      ClientPoolOptions::unfit_words, options.skip_unfit);
   return options;
 }
 
-Crew::Crew(std::shared_ptr<const Setting> setting, CrewOptions options)
+ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
     : setting_(std::move(setting)), options_(std::move(options)), updates_(setting_) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
@@ -59,22 +59,22 @@ Crew::Crew(std::shared_ptr<const Setting> setting, CrewOptions options)
       "model or larger devices (convoy check shows what each needs)");
 }
 
-double Crew::rate(NodeId node) const {
+double ClientPool::rate(NodeId node) const {
   if (!options_.rates) return 1;
   return options_.rates->of(setting_->nodes[node].machine->memory_class_gb);
 }
 
 // A node that keeps everything has nothing to choose.
-bool Crew::has_masks(NodeId node) const {
+bool ClientPool::has_masks(NodeId node) const {
   return options_.rates && options_.learning.mask.tasks > 0 && rate(node) < 1 && !setting_->fixed;
 }
 
 // Learning what to keep costs; the other rules choose for nothing.
-bool Crew::has_mask_phase(NodeId node) const {
+bool ClientPool::has_mask_phase(NodeId node) const {
   return has_masks(node) && options_.learning.mask.selection == engine::Selection::learned;
 }
 
-bool Crew::masks_next(NodeId node) const {
+bool ClientPool::masks_next(NodeId node) const {
   if (!has_masks(node)) return false;
   const engine::MaskOptions& mask = options_.learning.mask;
   const int done = done_[node];
@@ -82,7 +82,7 @@ bool Crew::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
-LocalWork Crew::work(NodeId node, bool masks) const {
+LocalWork ClientPool::work(NodeId node, bool masks) const {
   const int epochs = setting_->local_epochs;
   LocalWork work;
   work.rate = rate(node);
@@ -96,14 +96,14 @@ LocalWork Crew::work(NodeId node, bool masks) const {
   return work;
 }
 
-bool Crew::fits(NodeId node) {
+bool ClientPool::fits(NodeId node) {
   if (has_mask_phase(node) && !updates_.fits(node, work(node, true))) return false;
   return updates_.fits(node, work(node, false));
 }
 
-bool Crew::takes_part(NodeId node) const { return takes_part_[node]; }
+bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
-Assign Crew::assign(NodeId node) {
+Assign ClientPool::assign(NodeId node) {
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
   const auto update = updates_.of(node, work(node, masks));
@@ -122,16 +122,16 @@ Assign Crew::assign(NodeId node) {
           .samples = update->samples};
 }
 
-Activity Crew::sized(TaskId task, const Activity& expected,
-                     const engine::Submodel& submodel) const {
+Activity ClientPool::sized(TaskId task, const Activity& expected,
+                           const engine::Submodel& submodel) const {
   return updates_.sized(tasks_.at(task).node, expected, submodel);
 }
 
-void Crew::done(TaskId task) { ++done_[tasks_.at(task).node]; }
+void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
 
-void Crew::failed(TaskId task) { tasks_.erase(task); }
+void ClientPool::failed(TaskId task) { tasks_.erase(task); }
 
-Assign Crew::aggregate(std::vector<TaskId> tasks) {
+Assign ClientPool::aggregate(std::vector<TaskId> tasks) {
   std::sort(tasks.begin(), tasks.end());
   std::vector<double> bytes;
   for (const TaskId task : tasks) {
@@ -148,7 +148,7 @@ Assign Crew::aggregate(std::vector<TaskId> tasks) {
           .label = "aggregate"};
 }
 
-std::vector<PlannedTask> Crew::plan() {
+std::vector<PlannedTask> ClientPool::plan() {
   std::vector<PlannedTask> tasks;
   std::vector<double> uploads;
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {

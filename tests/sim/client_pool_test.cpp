@@ -1,6 +1,6 @@
-// What the tasks of a crew are made of: epochs, memory and bytes of mask phases.
+// What the tasks of a client pool are made of: epochs, memory and bytes of mask phases.
 
-#include "sim/schedule/crew.hpp"
+#include "sim/schedule/client_pool.hpp"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) 
 struct Plans {
   explicit Plans(const std::shared_ptr<const Setting>& setting) {
     CoS2POptions options;
-    options.crew.rates = ByMemoryClass<double>({{64, 0.5}});
+    options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
     for (const PlannedTask& task : CoS2P(setting, options).plan()) {
       if (task.node == server_node) continue;
       (task.label == "mask" ? mask : train) = task;
@@ -47,7 +47,7 @@ struct Plans {
   PlannedTask train;
 };
 
-TEST(Crew, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
+TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
   const auto setting = setting_of("mlp", 10);
   for (const int epochs : {1, 2, 3, 5, 8}) {
     setting->local_epochs = epochs;
@@ -66,7 +66,7 @@ TEST(Crew, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
 }
 
 // Full width goes down and is trained with gates, half of it goes up with a bit for each gate.
-TEST(Crew, AMaskPhaseCountsInBytesAndMemory) {
+TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   const auto setting = setting_of("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;
   const Plans plans(setting);

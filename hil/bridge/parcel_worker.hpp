@@ -19,10 +19,10 @@
 
 namespace convoy::hil {
 
-class Desk {
+class ParcelWorker {
  public:
   // What is done is told through `io`. Updates are kept in `folder`; empty: they are not.
-  Desk(boost::asio::io_context& io, const std::filesystem::path& folder);
+  ParcelWorker(boost::asio::io_context& io, const std::filesystem::path& folder);
 
   // Before anything else.
   void use(std::shared_ptr<const engine::Engine> engine) { engine_ = std::move(engine); }

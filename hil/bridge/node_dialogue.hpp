@@ -18,7 +18,7 @@
 
 namespace convoy::hil {
 
-class Orders {
+class NodeDialogue {
  public:
   using Task = sim::TaskId;
 
@@ -32,10 +32,10 @@ class Orders {
     virtual void cancel(Task task, std::int32_t attempt) = 0;
     virtual void kept(Task task, std::int32_t attempt) = 0;
   };
-  // To the run: the notes of the elastic clock.
-  class Notes {
+  // To the run: the reports of the elastic clock.
+  class Reports {
    public:
-    virtual ~Notes() = default;
+    virtual ~Reports() = default;
     virtual void started(sim::ElasticClock::Id id, double stamp, double allowance) = 0;
     virtual void stopped(sim::ElasticClock::Id id, double stamp) = 0;
     virtual void ended(sim::ElasticClock::Id id, double stamp) = 0;
@@ -43,7 +43,7 @@ class Orders {
     virtual void failed(sim::ElasticClock::Id id, sim::Cause cause, const std::string& why) = 0;
   };
 
-  Orders(const sim::RealNode& options, Agent& agent, Notes& notes);
+  NodeDialogue(const sim::RealNode& options, Agent& agent, Reports& reports);
 
   // --- from the run -----------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Orders {
 
   sim::RealNode options_;
   Agent& agent_;
-  Notes& notes_;
+  Reports& reports_;
   std::map<Task, Open> tasks_;
   std::vector<wire::KnownTaskT> known_;
   // Given up, and not yet let go by the agent; since when.

@@ -1,6 +1,6 @@
 // What is written down of the updates that come.
 
-#include "hil/bridge/desk.hpp"
+#include "hil/bridge/parcel_worker.hpp"
 
 #include <gtest/gtest.h>
 
@@ -60,23 +60,23 @@ class Trusting : public engine::Engine {
 };
 
 // Whoever resumes would take the update of another pass for the task's.
-TEST(Desk, WritesDownTheLastUpdateOfATaskOnly) {
+TEST(ParcelWorker, WritesDownTheLastUpdateOfATaskOnly) {
   const convoy::test::TemporaryFolder folder;
   boost::asio::io_context io;
-  Desk desk(io, folder.path());
-  desk.use(std::make_shared<Trusting>());
+  ParcelWorker desk(io, folder.path());
+  parcels.use(std::make_shared<Trusting>());
   engine::TaskInput input;
   input.task = 7;
   for (const bool last : {false, true}) {
-    std::optional<Desk::Verdict> verdict;
-    desk.file(std::make_shared<test::Box>(std::vector<std::size_t>{8}),
-              R"({"__metadata__": {"samples": "5"}})", input, 5, last,
-              [&](Desk::Verdict told) { verdict = std::move(told); });
+    std::optional<ParcelWorker::Verdict> verdict;
+    parcels.file(std::make_shared<test::Box>(std::vector<std::size_t>{8}),
+                 R"({"__metadata__": {"samples": "5"}})", input, 5, last,
+                 [&](ParcelWorker::Verdict told) { verdict = std::move(told); });
     ASSERT_TRUE(test::run_until(io, [&] { return verdict.has_value(); }));
     EXPECT_EQ(verdict->trouble + verdict->unsaved, "");
-    EXPECT_EQ(desk.has_filed(7), last);
+    EXPECT_EQ(parcels.has_filed(7), last);
   }
-  desk.join();
+  parcels.join();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "hil/bridge/desk.hpp"
+#include "hil/bridge/parcel_worker.hpp"
 
 #include <fmt/format.h>
 
@@ -25,18 +25,19 @@ void check_samples(const std::string& header, std::int64_t samples) {
 
 }  // namespace
 
-Desk::Desk(boost::asio::io_context& io, const std::filesystem::path& folder) : io_(io) {
+ParcelWorker::ParcelWorker(boost::asio::io_context& io, const std::filesystem::path& folder)
+    : io_(io) {
   if (folder.empty()) return;
   updates_.emplace(folder);
   std::error_code ignored;
   std::filesystem::create_directories(folder, ignored);
 }
 
-void Desk::limit(const engine::Architecture& architecture) {
+void ParcelWorker::limit(const engine::Architecture& architecture) {
   largest_ = engine::largest_parcel(architecture);
 }
 
-void Desk::pack(const engine::TaskInput& input, Packed then) {
+void ParcelWorker::pack(const engine::TaskInput& input, Packed then) {
   boost::asio::post(thread_, [this, input, then = std::move(then), engine = engine_] {
     auto parcel = std::make_shared<engine::Parcel>();
     std::string trouble;
@@ -49,7 +50,7 @@ void Desk::pack(const engine::TaskInput& input, Packed then) {
   });
 }
 
-void Desk::box(std::string header, std::uint64_t bytes, std::string from, Boxed then) {
+void ParcelWorker::box(std::string header, std::uint64_t bytes, std::string from, Boxed then) {
   boost::asio::post(boxes_, [this, header = std::move(header), bytes, from = std::move(from),
                              then = std::move(then), engine = engine_] {
     std::shared_ptr<engine::Unpacking> box;
@@ -68,8 +69,9 @@ void Desk::box(std::string header, std::uint64_t bytes, std::string from, Boxed 
   });
 }
 
-void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
-                const engine::TaskInput& input, std::int64_t samples, bool last, Filed then) {
+void ParcelWorker::file(std::shared_ptr<engine::Unpacking> box, std::string header,
+                        const engine::TaskInput& input, std::int64_t samples, bool last,
+                        Filed then) {
   boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input,
                               samples, last, then = std::move(then)] {
     auto verdict = std::make_shared<Verdict>();
@@ -95,19 +97,19 @@ void Desk::file(std::shared_ptr<engine::Unpacking> box, std::string header,
   });
 }
 
-bool Desk::has_filed(sim::TaskId task) const { return updates_ && updates_->has(task); }
+bool ParcelWorker::has_filed(sim::TaskId task) const { return updates_ && updates_->has(task); }
 
-void Desk::keep(sim::TaskId task, engine::Outcome outcome) {
+void ParcelWorker::keep(sim::TaskId task, engine::Outcome outcome) {
   const std::lock_guard lock(mutex_);
   results_[task] = std::move(outcome);
 }
 
-bool Desk::has(sim::TaskId task) const {
+bool ParcelWorker::has(sim::TaskId task) const {
   const std::lock_guard lock(mutex_);
   return results_.contains(task);
 }
 
-engine::Outcome Desk::take(sim::TaskId task) {
+engine::Outcome ParcelWorker::take(sim::TaskId task) {
   const std::lock_guard lock(mutex_);
   auto result = results_.extract(task);
   if (result.empty()) {
@@ -116,7 +118,7 @@ engine::Outcome Desk::take(sim::TaskId task) {
   return std::move(result.mapped());
 }
 
-void Desk::forget(sim::TaskId task) {
+void ParcelWorker::forget(sim::TaskId task) {
   const std::lock_guard lock(mutex_);
   results_.erase(task);
 }

@@ -1,4 +1,4 @@
-#include "hil/bridge/orders.hpp"
+#include "hil/bridge/node_dialogue.hpp"
 
 #include <fmt/format.h>
 
@@ -18,27 +18,28 @@ constexpr double trickle_factor = 10;
 
 }  // namespace
 
-Orders::Orders(const sim::RealNode& options, Agent& agent, Notes& notes)
-    : options_(options), agent_(agent), notes_(notes) {}
+NodeDialogue::NodeDialogue(const sim::RealNode& options, Agent& agent, Reports& reports)
+    : options_(options), agent_(agent), reports_(reports) {}
 
 // --- from the run -------------------------------------------------------------------------------
 
-void Orders::add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph) {
+void NodeDialogue::add(const engine::TaskInput& input,
+                       std::shared_ptr<const sim::TaskGraph> graph) {
   Open& open = tasks_[input.task];
   open.input = input;
   open.graph = std::move(graph);
   recognize(open, known_);
 }
 
-void Orders::begin(const sim::RealActivity& a, double now) {
+void NodeDialogue::begin(const sim::RealActivity& a, double now) {
   const auto found = tasks_.find(a.task);
   if (found == tasks_.end()) {
-    notes_.failed(a.id, Cause::failed, "nobody knows what the task starts from");
+    reports_.failed(a.id, Cause::failed, "nobody knows what the task starts from");
     return;
   }
   Open& open = found->second;
   if (open.failure) {
-    notes_.failed(a.id, open.failure->first, open.failure->second);
+    reports_.failed(a.id, open.failure->first, open.failure->second);
     return;
   }
   Command command;
@@ -55,7 +56,7 @@ void Orders::begin(const sim::RealActivity& a, double now) {
   } else if (a.node == sim::server_node) {
     command.kind = Kind::download;
     // A transfer begins when it is ordered, whatever the network makes of it.
-    notes_.started(a.id, now, 0);
+    reports_.started(a.id, now, 0);
     if (!open.assigned) open.fresh = true;
   } else {
     command.kind = Kind::upload;
@@ -68,7 +69,7 @@ void Orders::begin(const sim::RealActivity& a, double now) {
 
 // Its role computes nothing after it in this pass. What only takes time is last where the role does
 // nothing else.
-bool Orders::is_last(const Open& open, const sim::RealActivity& activity) {
+bool NodeDialogue::is_last(const Open& open, const sim::RealActivity& activity) {
   const auto& all = open.graph->activities();
   const auto computes = [&](const sim::Activity& a) {
     return a.kind == sim::ActivityKind::compute && a.at == activity.what->at;
@@ -81,7 +82,7 @@ bool Orders::is_last(const Open& open, const sim::RealActivity& activity) {
   return std::none_of(all.begin(), all.end(), works) && std::none_of(after, all.end(), computes);
 }
 
-bool Orders::goes_on(Task task) const {
+bool NodeDialogue::goes_on(Task task) const {
   const auto found = tasks_.find(task);
   if (found == tasks_.end()) return false;
   for (const auto& [key, command] : found->second.commands) {
@@ -90,7 +91,7 @@ bool Orders::goes_on(Task task) const {
   return false;
 }
 
-void Orders::give_up(Task task, double now) {
+void NodeDialogue::give_up(Task task, double now) {
   const auto found = tasks_.find(task);
   if (found == tasks_.end()) return;
   const Open open = std::move(found->second);
@@ -101,7 +102,7 @@ void Orders::give_up(Task task, double now) {
   draining_[{task, open.attempt}] = now;
 }
 
-std::vector<Orders::Task> Orders::clear() {
+std::vector<NodeDialogue::Task> NodeDialogue::clear() {
   std::vector<Task> gone;
   for (const auto& [task, open] : tasks_) gone.push_back(task);
   tasks_.clear();
@@ -111,7 +112,7 @@ std::vector<Orders::Task> Orders::clear() {
 
 // --- from the connection ------------------------------------------------------------------------
 
-bool Orders::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
+bool NodeDialogue::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
   for (const wire::KnownTaskT& k : known) {
     if (k.task != open.input.task || k.version != open.input.version) continue;
     if (open.assigned && k.attempt != open.attempt) continue;
@@ -123,7 +124,7 @@ bool Orders::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
   return false;
 }
 
-bool Orders::connected(const std::vector<wire::KnownTaskT>& known, bool restarted) {
+bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool restarted) {
   ++connections_;
   known_ = known;
   ready_ = false;
@@ -142,12 +143,12 @@ bool Orders::connected(const std::vector<wire::KnownTaskT>& known, bool restarte
   return all_there;
 }
 
-void Orders::ready(double now) {
+void NodeDialogue::ready(double now) {
   ready_ = true;
   send(now);
 }
 
-void Orders::disconnected() {
+void NodeDialogue::disconnected() {
   ready_ = false;
   for (auto& [task, open] : tasks_) {
     for (auto& [key, command] : open.commands) {
@@ -157,14 +158,14 @@ void Orders::disconnected() {
   }
 }
 
-Orders::Open* Orders::find(Task task, std::int32_t attempt) {
+NodeDialogue::Open* NodeDialogue::find(Task task, std::int32_t attempt) {
   const auto found = tasks_.find(task);
   const bool ours = found != tasks_.end() && found->second.attempt == attempt;
   return ours ? &found->second : nullptr;
 }
 
 // Tells the agent whatever it has not been told.
-void Orders::send(double now) {
+void NodeDialogue::send(double now) {
   if (!ready_ || !draining_.empty()) return;
   std::vector<Task> forgotten;
   for (auto& [task, open] : tasks_) {
@@ -196,19 +197,19 @@ void Orders::send(double now) {
 }
 
 // The agent has what it needs: whatever was to bring it has ended.
-void Orders::end_downloads(Open& open, double stamp) {
+void NodeDialogue::end_downloads(Open& open, double stamp) {
   if (!open.has_input) return;
   for (auto it = open.commands.begin(); it != open.commands.end();) {
     if (it->second.kind != Kind::download) {
       ++it;
       continue;
     }
-    notes_.ended(it->second.id, stamp);
+    reports_.ended(it->second.id, stamp);
     it = open.commands.erase(it);
   }
 }
 
-void Orders::received(Task task, std::int32_t attempt, double stamp) {
+void NodeDialogue::received(Task task, std::int32_t attempt, double stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
   open->has_input = true;
@@ -216,7 +217,7 @@ void Orders::received(Task task, std::int32_t attempt, double stamp) {
   end_downloads(*open, stamp);
 }
 
-void Orders::began(const wire::Began& began, double stamp, double allowance) {
+void NodeDialogue::began(const wire::Began& began, double stamp, double allowance) {
   Open* open = find(began.task(), began.attempt());
   if (open == nullptr) return;
   const auto found = open->commands.find({began.activity(), began.iteration()});
@@ -230,11 +231,11 @@ void Orders::began(const wire::Began& began, double stamp, double allowance) {
   // It cannot have begun before it was asked to, nor later than it says so.
   const double ago = 1e-9 * static_cast<double>(std::max<std::int64_t>(0, began.ago_ns()));
   const bool by_its_clock = command.kind == Kind::compute && !options_.measured_network;
-  notes_.started(command.id, std::max(stamp - ago, std::min(command.since, stamp)),
-                 by_its_clock ? allowance : 0);
+  reports_.started(command.id, std::max(stamp - ago, std::min(command.since, stamp)),
+                   by_its_clock ? allowance : 0);
 }
 
-void Orders::ended(const wire::Ended& ended, double stamp) {
+void NodeDialogue::ended(const wire::Ended& ended, double stamp) {
   Open* open = find(ended.task(), ended.attempt());
   if (open == nullptr) return;
   const auto found = open->commands.find({ended.activity(), ended.iteration()});
@@ -247,34 +248,34 @@ void Orders::ended(const wire::Ended& ended, double stamp) {
   // not, and where the link broke in between.
   const bool in_sight = command.began && command.connection == connections_;
   if (options_.measured_network && in_sight) {
-    notes_.ended(command.id, stamp);
+    reports_.ended(command.id, stamp);
   } else {
-    notes_.ended_after(command.id, std::min(took, longest_duration_s));
+    reports_.ended_after(command.id, std::min(took, longest_duration_s));
   }
 }
 
-void Orders::fail(Open& open, Key key, Cause cause, const std::string& why) {
+void NodeDialogue::fail(Open& open, Key key, Cause cause, const std::string& why) {
   if (!open.commands.contains(key)) return;
   open.failure = {cause, why};
   for (const auto& [each, command] : std::exchange(open.commands, {})) {
-    notes_.failed(command.id, cause, why);
+    reports_.failed(command.id, cause, why);
   }
 }
 
-void Orders::failed(Task task, std::int32_t attempt, int activity, int iteration, Cause cause,
-                    const std::string& why) {
+void NodeDialogue::failed(Task task, std::int32_t attempt, int activity, int iteration, Cause cause,
+                          const std::string& why) {
   Open* open = find(task, attempt);
   if (open == nullptr || open->commands.empty()) return;
   const Key key = activity >= 0 ? Key(activity, iteration) : open->commands.begin()->first;
   fail(*open, key, cause, why);
 }
 
-void Orders::cancelled(Task task, std::int32_t attempt, double now) {
+void NodeDialogue::cancelled(Task task, std::int32_t attempt, double now) {
   draining_.erase({task, attempt});
   send(now);
 }
 
-std::optional<engine::TaskInput> Orders::offered(Task task, std::int32_t attempt) {
+std::optional<engine::TaskInput> NodeDialogue::offered(Task task, std::int32_t attempt) {
   Open* open = find(task, attempt);
   if (open == nullptr) return std::nullopt;
   for (auto& [key, command] : open->commands) {
@@ -285,25 +286,25 @@ std::optional<engine::TaskInput> Orders::offered(Task task, std::int32_t attempt
   return std::nullopt;
 }
 
-void Orders::arrived(Task task, std::int32_t attempt, double stamp) {
+void NodeDialogue::arrived(Task task, std::int32_t attempt, double stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
   open->heard = stamp;
   for (auto& [key, command] : open->commands) {
     if (command.kind != Kind::upload || command.arrived) continue;
     command.arrived = true;
-    notes_.stopped(command.id, stamp);
+    reports_.stopped(command.id, stamp);
   }
 }
 
-bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
+bool NodeDialogue::filed(Task task, std::int32_t attempt, double stamp) {
   Open* open = find(task, attempt);
   if (open == nullptr) return false;
   const auto upload = std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
     return c.second.kind == Kind::upload && c.second.arrived;
   });
   if (upload == open->commands.end()) return false;
-  notes_.ended(upload->second.id, stamp);
+  reports_.ended(upload->second.id, stamp);
   if (upload->second.begin.goes_on) {
     open->commands.erase(upload);
     return true;
@@ -315,13 +316,13 @@ bool Orders::filed(Task task, std::int32_t attempt, double stamp) {
 
 // --- watching -----------------------------------------------------------------------------------
 
-double Orders::deadline(const Command& command) const {
+double NodeDialogue::deadline(const Command& command) const {
   return std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s);
 }
 
 // The world's deadlines are of virtual time, which stands still until a node says that it has
 // begun, and at the end of what a model says: that must not be for ever.
-void Orders::watch(double now, bool moved) {
+void NodeDialogue::watch(double now, bool moved) {
   if (!ready_) return;
   std::vector<std::tuple<Task, Key, double>> late;
   for (auto& [task, open] : tasks_) {
@@ -350,7 +351,7 @@ void Orders::watch(double now, bool moved) {
   }
 }
 
-double Orders::draining_s(double now) const {
+double NodeDialogue::draining_s(double now) const {
   double longest = 0;
   for (const auto& [what, since] : draining_) longest = std::max(longest, now - since);
   return longest;

@@ -1,7 +1,7 @@
 // The order of things between a run and one real node, with every way in which a connection can
 // break: no sockets, no clocks; what is said and noted is written down as text.
 
-#include "hil/bridge/orders.hpp"
+#include "hil/bridge/node_dialogue.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -14,9 +14,9 @@ using sim::Cause;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
+class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue::Reports {
  protected:
-  OrdersTest() : orders(options(), *this, *this) {
+  NodeDialogueTest() : dialogue(options(), *this, *this) {
     model = graph->transfer("download", graph->artifact("model", 8, 0), 1);
     masks = graph->compute({.label = "mask", .at = 1, .work = engine::LearnMasks{1}}, {model},
                            {"submodel", 8});
@@ -32,15 +32,15 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   }
 
   void connect(std::vector<wire::KnownTaskT> known = {}, bool restarted = false) {
-    whole = orders.connected(known, restarted);
-    orders.ready(now);
+    whole = dialogue.connected(known, restarted);
+    dialogue.ready(now);
   }
   void add(std::int64_t task) {
     engine::TaskInput input;
     input.node = 1;
     input.task = task;
     input.version = 4;
-    orders.add(input, graph);
+    dialogue.add(input, graph);
   }
   // Activities: 0 download, 1 mask, 2 train, 3 upload; the clock knows them as 10 x task +
   // activity.
@@ -54,7 +54,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     a.node = activity == 0 ? 0 : 1;
     a.peer = transfer ? (activity == 0 ? 1 : 0) : sim::no_node;
     a.predicted_s = 5;
-    orders.begin(a, now);
+    dialogue.begin(a, now);
   }
   template <class Body, class Said>
   void hear(Said said, std::function<void(const Body&)> how) {
@@ -68,7 +68,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     said.attempt = attempt;
     said.activity = activity;
     said.ago_ns = static_cast<std::int64_t>(1e9 * ago);
-    hear<wire::Began>(said, [&](const wire::Began& b) { orders.began(b, now, 0); });
+    hear<wire::Began>(said, [&](const wire::Began& b) { dialogue.began(b, now, 0); });
   }
   void ended(std::int64_t task, int activity, double took, int attempt = 1) {
     wire::EndedT said;
@@ -76,7 +76,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     said.attempt = attempt;
     said.activity = activity;
     said.took_ns = static_cast<std::int64_t>(1e9 * took);
-    hear<wire::Ended>(said, [&](const wire::Ended& e) { orders.ended(e, now); });
+    hear<wire::Ended>(said, [&](const wire::Ended& e) { dialogue.ended(e, now); });
   }
   static wire::KnownTaskT knows(std::int64_t task, bool input, bool done = false, int attempt = 1) {
     wire::KnownTaskT k;
@@ -92,7 +92,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
     connect();
     add(7);
     begin(7, 0);
-    orders.received(7, 1, now);
+    dialogue.received(7, 1, now);
     begin(7, 1);
     began(7, 1);
     ended(7, 1, 1);
@@ -112,7 +112,7 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   double now = 100;
   bool whole = true;
   std::vector<std::string> log;
-  Orders orders;
+  NodeDialogue dialogue;
 
  private:
   void assign(const engine::TaskInput& input, std::int32_t attempt) override {
@@ -145,13 +145,13 @@ class OrdersTest : public testing::Test, Orders::Agent, Orders::Notes {
   }
 };
 
-TEST_F(OrdersTest, ATaskFromItsDownloadToItsUpload) {
+TEST_F(NodeDialogueTest, ATaskFromItsDownloadToItsUpload) {
   connect();
   add(7);
   begin(7, 0);
   EXPECT_THAT(take(), ElementsAre("70 started 100", "assign 7/1"));
   now = 101;
-  orders.received(7, 1, now);
+  dialogue.received(7, 1, now);
   EXPECT_THAT(take(), ElementsAre("70 ended 101"));
   begin(7, 1);
   now = 102;
@@ -165,17 +165,17 @@ TEST_F(OrdersTest, ATaskFromItsDownloadToItsUpload) {
   EXPECT_THAT(take(), ElementsAre("begin 7.2 last", "72 started 103", "72 ended 103"));
   begin(7, 3);
   began(7, 3);
-  ASSERT_TRUE(orders.offered(7, 1));
-  EXPECT_FALSE(orders.offered(7, 1)) << "one at a time";
+  ASSERT_TRUE(dialogue.offered(7, 1));
+  EXPECT_FALSE(dialogue.offered(7, 1)) << "one at a time";
   now = 105;
-  orders.arrived(7, 1, now);
-  EXPECT_TRUE(orders.filed(7, 1, now));
+  dialogue.arrived(7, 1, now);
+  EXPECT_TRUE(dialogue.filed(7, 1, now));
   EXPECT_THAT(take(), ElementsAre("begin 7.3", "73 started 103", "73 stopped 105", "73 ended 105",
                                   "kept 7"));
-  EXPECT_TRUE(orders.empty());
+  EXPECT_TRUE(dialogue.empty());
 }
 
-TEST_F(OrdersTest, WhatIsOrderedBeforeTheConnectionIsThereGoesOutWithIt) {
+TEST_F(NodeDialogueTest, WhatIsOrderedBeforeTheConnectionIsThereGoesOutWithIt) {
   add(7);
   begin(7, 0);
   EXPECT_THAT(take(), ElementsAre("70 started 100"));
@@ -183,34 +183,34 @@ TEST_F(OrdersTest, WhatIsOrderedBeforeTheConnectionIsThereGoesOutWithIt) {
   EXPECT_THAT(take(), ElementsAre("assign 7/1"));
 }
 
-TEST_F(OrdersTest, ADownloadThatBrokeIsSentAnew) {
+TEST_F(NodeDialogueTest, ADownloadThatBrokeIsSentAnew) {
   connect();
   add(7);
   begin(7, 0);
   take();
-  orders.disconnected();
+  dialogue.disconnected();
   connect({knows(7, false)});
   EXPECT_TRUE(whole);
   EXPECT_THAT(take(), ElementsAre("assign 7/1")) << "the parcel is on its way again";
-  orders.disconnected();
+  dialogue.disconnected();
   connect();  // not even the assignment had come
   EXPECT_THAT(take(), ElementsAre("assign 7/1"));
 }
 
-TEST_F(OrdersTest, AReceiptThatWasLostIsMadeUpFor) {
+TEST_F(NodeDialogueTest, AReceiptThatWasLostIsMadeUpFor) {
   connect();
   add(7);
   begin(7, 0);
   take();
-  orders.disconnected();
+  dialogue.disconnected();
   now = 108;
   connect({knows(7, true)});
   EXPECT_THAT(take(), ElementsAre("70 ended 108"));
 }
 
-TEST_F(OrdersTest, TrainingGoesOnOverABrokenLinkAndCountsByTheNodesClock) {
+TEST_F(NodeDialogueTest, TrainingGoesOnOverABrokenLinkAndCountsByTheNodesClock) {
   train();
-  orders.disconnected();
+  dialogue.disconnected();
   now = 110;
   connect({knows(7, true)});
   EXPECT_TRUE(whole);
@@ -220,72 +220,72 @@ TEST_F(OrdersTest, TrainingGoesOnOverABrokenLinkAndCountsByTheNodesClock) {
   EXPECT_THAT(take(), ElementsAre("72 took 8"));
 }
 
-TEST_F(OrdersTest, AnAgentStartedAnewInTheMiddleOfTrainingHasLostItsWork) {
+TEST_F(NodeDialogueTest, AnAgentStartedAnewInTheMiddleOfTrainingHasLostItsWork) {
   train();
-  orders.disconnected();
-  whole = orders.connected({}, true);
+  dialogue.disconnected();
+  whole = dialogue.connected({}, true);
   EXPECT_FALSE(whole);
-  EXPECT_THAT(orders.clear(), ElementsAre(7));
-  orders.ready(now);
+  EXPECT_THAT(dialogue.clear(), ElementsAre(7));
+  dialogue.ready(now);
   EXPECT_THAT(take(), IsEmpty());
 }
 
-TEST_F(OrdersTest, AnAgentStartedAnewBeginsAnotherAttempt) {
+TEST_F(NodeDialogueTest, AnAgentStartedAnewBeginsAnotherAttempt) {
   connect();
   add(7);
   begin(7, 0);
   EXPECT_THAT(take(), ElementsAre("70 started 100", "assign 7/1"));
-  orders.disconnected();
+  dialogue.disconnected();
   connect({}, true);
   EXPECT_TRUE(whole) << "nothing had been computed";
   EXPECT_THAT(take(), ElementsAre("assign 7/2"));
   now = 105;
-  orders.received(7, 1, now);
+  dialogue.received(7, 1, now);
   EXPECT_THAT(take(), IsEmpty()) << "of the attempt before";
-  orders.received(7, 2, now);
+  dialogue.received(7, 2, now);
   EXPECT_THAT(take(), ElementsAre("70 ended 105"));
 }
 
-TEST_F(OrdersTest, AResultThatWasKeptIsAskedForAgain) {
+TEST_F(NodeDialogueTest, AResultThatWasKeptIsAskedForAgain) {
   train();
   ended(7, 2, 1);
   begin(7, 3);
   take();
-  orders.disconnected();
+  dialogue.disconnected();
   connect({knows(7, true, true)}, true);
   EXPECT_TRUE(whole);
   EXPECT_THAT(take(), ElementsAre("begin 7.3"));
 }
 
-TEST_F(OrdersTest, AnUpdateThatIsHereIsNotAskedForAgain) {
+TEST_F(NodeDialogueTest, AnUpdateThatIsHereIsNotAskedForAgain) {
   train();
   ended(7, 2, 1);
   begin(7, 3);
   began(7, 3);
-  ASSERT_TRUE(orders.offered(7, 1));
-  orders.arrived(7, 1, now);
+  ASSERT_TRUE(dialogue.offered(7, 1));
+  dialogue.arrived(7, 1, now);
   take();
-  orders.disconnected();
+  dialogue.disconnected();
   connect({knows(7, true, true)});
   EXPECT_THAT(take(), IsEmpty());
-  EXPECT_FALSE(orders.offered(7, 1));
-  EXPECT_TRUE(orders.filed(7, 1, now));
+  EXPECT_FALSE(dialogue.offered(7, 1));
+  EXPECT_TRUE(dialogue.filed(7, 1, now));
   EXPECT_THAT(take(), ElementsAre("73 ended 100", "kept 7"));
-  EXPECT_FALSE(orders.filed(7, 1, now)) << "twice";
+  EXPECT_FALSE(dialogue.filed(7, 1, now)) << "twice";
 }
 
-TEST_F(OrdersTest, AnUploadThatBrokeIsTakenFromItsStart) {
+TEST_F(NodeDialogueTest, AnUploadThatBrokeIsTakenFromItsStart) {
   train();
   ended(7, 2, 1);
   begin(7, 3);
   began(7, 3);
-  ASSERT_TRUE(orders.offered(7, 1));
-  orders.disconnected();
+  ASSERT_TRUE(dialogue.offered(7, 1));
+  dialogue.disconnected();
   connect({knows(7, true, true)});
-  EXPECT_TRUE(orders.offered(7, 1));
+  EXPECT_TRUE(dialogue.offered(7, 1));
 }
 
-TEST_F(OrdersTest, ACoordinatorThatWasKilledGoesOnWithWhatTheAgentKnows) {
+TEST_F(NodeDialogueTest, ACoordinatorThatWasKilledGoesOnWithWhatTheAgentKnows) {
   connect({knows(7, true, false, 3)});
   add(7);
   begin(7, 2);  // what came before is in the recording
@@ -296,51 +296,51 @@ TEST_F(OrdersTest, ACoordinatorThatWasKilledGoesOnWithWhatTheAgentKnows) {
   EXPECT_THAT(take(), ElementsAre("72 started 100"));
 }
 
-TEST_F(OrdersTest, ATaskThatTheAgentHasForgottenFailsAndIsNotTrainedWithoutItsMasks) {
+TEST_F(NodeDialogueTest, ATaskThatTheAgentHasForgottenFailsAndIsNotTrainedWithoutItsMasks) {
   connect();
   add(7);
   begin(7, 2);
   EXPECT_THAT(take(), ElementsAre("72 failed the agent knows nothing of the task any more"));
 }
 
-TEST_F(OrdersTest, WhoIsGivenUpIsLetGoBeforeAnythingElseBegins) {
+TEST_F(NodeDialogueTest, WhoIsGivenUpIsLetGoBeforeAnythingElseBegins) {
   train();
-  orders.give_up(7, now);
+  dialogue.give_up(7, now);
   add(8);
   begin(8, 0);
   EXPECT_THAT(take(), ElementsAre("cancel 7", "80 started 100"));
   ended(7, 2, 3);
   EXPECT_THAT(take(), IsEmpty()) << "a result of what was given up";
-  EXPECT_GT(orders.draining_s(now + 2), 1);
-  orders.cancelled(7, 1, now);
+  EXPECT_GT(dialogue.draining_s(now + 2), 1);
+  dialogue.cancelled(7, 1, now);
   EXPECT_THAT(take(), ElementsAre("assign 8/1"));
-  EXPECT_EQ(orders.draining_s(now + 2), 0);
+  EXPECT_EQ(dialogue.draining_s(now + 2), 0);
 }
 
-TEST_F(OrdersTest, ANodeThatSaysNothingIsNotWaitedForForEver) {
+TEST_F(NodeDialogueTest, ANodeThatSaysNothingIsNotWaitedForForEver) {
   train();
-  orders.watch(now + 29, false);
+  dialogue.watch(now + 29, false);
   EXPECT_THAT(take(), IsEmpty());
-  orders.watch(now + 31, false);
+  dialogue.watch(now + 31, false);
   EXPECT_THAT(take(), ElementsAre("72 timed_out no answer for 31.00 s"));
 }
 
-TEST_F(OrdersTest, ATransferThatMovesIsWaitedForButNotForEver) {
+TEST_F(NodeDialogueTest, ATransferThatMovesIsWaitedForButNotForEver) {
   connect();
   add(7);
   begin(7, 0);
   take();
-  for (double t = now; t < now + 290; t += 20) orders.watch(t, true);
+  for (double t = now; t < now + 290; t += 20) dialogue.watch(t, true);
   EXPECT_THAT(take(), IsEmpty());
-  orders.watch(now + 301, true);
+  dialogue.watch(now + 301, true);
   EXPECT_EQ(take().size(), 1U);
 }
 
-TEST_F(OrdersTest, NoticesCannotLieInTheFuture) {
+TEST_F(NodeDialogueTest, NoticesCannotLieInTheFuture) {
   connect();
   add(7);
   begin(7, 0);
-  orders.received(7, 1, now);
+  dialogue.received(7, 1, now);
   begin(7, 1);
   take();
   now = 104;
@@ -352,36 +352,36 @@ TEST_F(OrdersTest, NoticesCannotLieInTheFuture) {
   EXPECT_THAT(take(), ElementsAre("72 started 104")) << "nor before it was asked to";
 }
 
-TEST_F(OrdersTest, AFailureEndsWhateverIsUnderWay) {
+TEST_F(NodeDialogueTest, AFailureEndsWhateverIsUnderWay) {
   train();
-  orders.failed(7, 1, -1, 0, Cause::out_of_memory, "too much");
+  dialogue.failed(7, 1, -1, 0, Cause::out_of_memory, "too much");
   EXPECT_THAT(take(), ElementsAre("72 out_of_memory too much"));
-  orders.failed(7, 1, 2, 0, Cause::failed, "again");
+  dialogue.failed(7, 1, 2, 0, Cause::failed, "again");
   EXPECT_THAT(take(), IsEmpty());
 }
 
 // With modelled times the run may be further than the agent: it does not listen any more to what
 // has ended by the model, and would wait for the update.
-TEST_F(OrdersTest, AFailureOfWhatTheModelHasEndedIsToldOfWhateverFollows) {
+TEST_F(NodeDialogueTest, AFailureOfWhatTheModelHasEndedIsToldOfWhateverFollows) {
   train();
   begin(7, 3);
   take();
-  orders.failed(7, 1, 2, 0, Cause::out_of_memory, "too much");
+  dialogue.failed(7, 1, 2, 0, Cause::out_of_memory, "too much");
   EXPECT_THAT(take(), ElementsAre("72 out_of_memory too much", "73 out_of_memory too much"));
 
   add(8);
   begin(8, 0);
   begin(8, 1);
-  orders.failed(8, 1, -1, 0, Cause::failed, "it cannot be unpacked");
+  dialogue.failed(8, 1, -1, 0, Cause::failed, "it cannot be unpacked");
   take();
   begin(8, 2);
   EXPECT_THAT(take(), ElementsAre("82 failed it cannot be unpacked"));
-  orders.give_up(8, now);
+  dialogue.give_up(8, now);
   EXPECT_THAT(take(), ElementsAre("cancel 8"));
-  EXPECT_FALSE(orders.knows(8));
+  EXPECT_FALSE(dialogue.knows(8));
 }
 
-TEST_F(OrdersTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
+TEST_F(NodeDialogueTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
   graph->repeat(2);
   connect();
   add(7);
@@ -396,10 +396,10 @@ TEST_F(OrdersTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
       a.node = activity == 0 ? 0 : 1;
       const bool transfer = a.what->kind == sim::ActivityKind::transfer;
       a.peer = transfer ? (activity == 0 ? 1 : 0) : sim::no_node;
-      orders.begin(a, now);
+      dialogue.begin(a, now);
     };
     step(0);
-    orders.received(7, 1, now);  // the second time it has it already
+    dialogue.received(7, 1, now);  // the second time it has it already
     for (const int compute : {1, 2}) {
       step(compute);
       EXPECT_EQ(last_begin.last, compute == 2);
@@ -409,27 +409,27 @@ TEST_F(OrdersTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
       said.attempt = 1;
       said.activity = compute;
       said.iteration = pass;
-      hear<wire::Ended>(said, [&](const wire::Ended& e) { orders.ended(e, now); });
+      hear<wire::Ended>(said, [&](const wire::Ended& e) { dialogue.ended(e, now); });
     }
     step(3);
-    ASSERT_TRUE(orders.offered(7, 1));
-    EXPECT_EQ(orders.goes_on(7), pass == 0);
-    orders.arrived(7, 1, now);
+    ASSERT_TRUE(dialogue.offered(7, 1));
+    EXPECT_EQ(dialogue.goes_on(7), pass == 0);
+    dialogue.arrived(7, 1, now);
     take();
-    EXPECT_TRUE(orders.filed(7, 1, now));
-    EXPECT_EQ(orders.knows(7), pass == 0);
+    EXPECT_TRUE(dialogue.filed(7, 1, now));
+    EXPECT_EQ(dialogue.knows(7), pass == 0);
     EXPECT_EQ(log.size(), pass == 0 ? 1 : 2);  // its end; after the last pass it may be forgotten
   }
 }
 
-TEST_F(OrdersTest, WhatTheOtherRolesComputeDoesNotKeepANodesResultBack) {
+TEST_F(NodeDialogueTest, WhatTheOtherRolesComputeDoesNotKeepANodesResultBack) {
   graph->compute({.label = "aggregate", .at = 0, .work = engine::Aggregate{}}, {}, {"model", 8});
   const int time_only = graph->compute({.label = "wait", .at = 1}, {update}, {"update", 8});
   (void)time_only;
   connect();
   add(7);
   begin(7, 0);
-  orders.received(7, 1, now);
+  dialogue.received(7, 1, now);
   begin(7, 1);
   EXPECT_FALSE(last_begin.last);
   begin(7, 2);

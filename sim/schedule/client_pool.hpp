@@ -16,7 +16,7 @@
 
 namespace convoy::sim {
 
-struct CrewOptions {
+struct ClientPoolOptions {
   // The rate of the submodel by memory class; without them everybody trains the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
@@ -26,13 +26,13 @@ struct CrewOptions {
 
 // Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the
 // scenario gives none.
-CrewOptions read_crew(base::TableReader& reader, std::map<int, double> rates,
-                      const engine::TransferOptions& transfer);
+ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
+                                   const engine::TransferOptions& transfer);
 
-class Crew {
+class ClientPool {
  public:
   // Throws base::UserError where nobody can take part.
-  Crew(std::shared_ptr<const Setting> setting, CrewOptions options);
+  ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options);
 
   // The nodes that can take part, whether they are there now or not.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
@@ -69,7 +69,7 @@ class Crew {
   bool fits(NodeId node);
 
   std::shared_ptr<const Setting> setting_;
-  CrewOptions options_;
+  ClientPoolOptions options_;
   LocalUpdates updates_;
   std::vector<NodeId> members_;
   ByNode<bool> takes_part_;
@@ -82,19 +82,19 @@ class Crew {
   TaskId next_aggregation_ = first_aggregation;
 };
 
-// A schedule whose tasks are a crew's.
-class CrewSchedule : public Schedule {
+// A schedule whose tasks are those of a client pool.
+class FederatedSchedule : public Schedule {
  public:
-  CrewSchedule(std::shared_ptr<const Setting> setting, CrewOptions options)
-      : crew_(std::move(setting), std::move(options)) {}
-  [[nodiscard]] std::vector<PlannedTask> plan() const override { return crew_.plan(); }
+  FederatedSchedule(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
+      : clients_(std::move(setting), std::move(options)) {}
+  [[nodiscard]] std::vector<PlannedTask> plan() const override { return clients_.plan(); }
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const override {
-    return crew_.sized(task, expected, submodel);
+    return clients_.sized(task, expected, submodel);
   }
 
  protected:
-  mutable Crew crew_;  // plans fill its cache of graphs
+  mutable ClientPool clients_;  // plans fill its cache of graphs
 };
 
 }  // namespace convoy::sim
