@@ -110,39 +110,36 @@ class Meter {
         periods_(run.nodes.size(), std::vector<Period>(static_cast<std::size_t>(std::max(
                                        1.0, std::ceil(run.until_s() / period_s - 1e-9))))) {
     const double until = run.until_s();
-    for (std::size_t node = 0; node < run.nodes.size(); ++node) {
-      spread(node, 0, until, [](Period& p, double, double part_s) { p.present_s += part_s; });
+    for (const sim::NodeRow& node : run.nodes) {
+      spread(node.id, 0, until, [](Period& p, double, double part_s) { p.present_s += part_s; });
     }
     for (const Absence& a : absences(run)) {
-      spread(static_cast<std::size_t>(a.node), a.begin_s, a.end_s,
+      spread(a.node, a.begin_s, a.end_s,
              [](Period& p, double, double part_s) { p.present_s -= part_s; });
     }
     for (const Activity& a : run.activities) {
       if (!a.started()) continue;
-      const auto node = static_cast<std::size_t>(a.node);
       if (!a.is_transfer()) {
-        spread(node, a.start_s, a.end_s, [&](Period& p, double share, double part_s) {
+        spread(a.node, a.start_s, a.end_s, [&](Period& p, double share, double part_s) {
           p.computing_s += part_s;
           p.compute_j += share * a.energy_j;
         });
         continue;
       }
       const double bytes = a.cause == 0 ? a.bytes : 0;  // how far a lost one came nobody knows
-      spread(node, a.start_s, a.end_s,
+      spread(a.node, a.start_s, a.end_s,
              [&](Period& p, double share, double) { p.sent += share * bytes; });
-      spread(static_cast<std::size_t>(a.peer), a.start_s, a.end_s,
+      spread(a.peer, a.start_s, a.end_s,
              [&](Period& p, double share, double) { p.received += share * bytes; });
     }
   }
 
-  [[nodiscard]] const std::vector<Period>& of(std::int64_t node) const {
-    return periods_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] const std::vector<Period>& of(std::int64_t node) const { return periods_[node]; }
 
  private:
   // Over the periods that an interval touches: `add(period, share of the interval, seconds)`.
   template <class Add>
-  void spread(std::size_t node, double begin, double end, Add add) {
+  void spread(std::int64_t node, double begin, double end, Add add) {
     std::vector<Period>& periods = periods_[node];
     const auto place = [&](double time) {
       const double at = std::clamp(time / period_s_, 0.0, static_cast<double>(periods.size() - 1));
@@ -158,7 +155,7 @@ class Meter {
   }
 
   double period_s_;
-  std::vector<std::vector<Period>> periods_;  // by node
+  sim::ByNode<std::vector<Period>> periods_;
 };
 
 void add_simulated(const RunTables& run, const Meter& meter, const sim::NodeRow& node,
@@ -167,7 +164,7 @@ void add_simulated(const RunTables& run, const Meter& meter, const sim::NodeRow&
   // What was not drawn by computing, over the time in which it was there and did not compute.
   std::optional<double> rest_w;
   if (!run.node_ends.empty()) {
-    double rest_j = run.node_ends[static_cast<std::size_t>(node.id)].energy_j;
+    double rest_j = run.node_ends[node.id].energy_j;
     double rest_s = 0;
     for (const Period& p : periods) {
       rest_j -= p.compute_j;

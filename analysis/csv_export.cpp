@@ -89,16 +89,14 @@ void write_table(SQLite::Database& database, const std::string& query, std::ostr
 std::string rounds_csv(const RunTables& run, const std::vector<Round>& rounds) {
   std::string text =
       "version,begin_s,aggregation_begin_s,end_s,closed_by,node,node_name,task,label,label_s";
-  for (std::size_t part = 0; part < path_parts; ++part) {
-    text += fmt::format(",{}_s", name_of(static_cast<PathPart>(part)));
-  }
+  for (const auto& part : path_words) text += fmt::format(",{}_s", part.text);
   text += "\n";
   for (const Round& r : rounds) {
-    const bool known = r.node >= 0 && r.node < static_cast<std::int64_t>(run.nodes.size());
+    const bool known = run.nodes.has(r.node);
     text +=
         fmt::format("{},{},{},{},{},{},{},{},{},{}", r.version, r.begin_s, r.aggregation_s, r.end_s,
-                    name_of(r.closed_by), known ? std::to_string(r.node) : "",
-                    known ? base::csv_cell(run.nodes[static_cast<std::size_t>(r.node)].name) : "",
+                    name_of(closed_words, r.closed_by), known ? std::to_string(r.node) : "",
+                    known ? base::csv_cell(run.nodes[r.node].name) : "",
                     r.task >= 0 ? std::to_string(r.task) : "", base::csv_cell(r.label), r.label_s);
     for (const double part : r.path_s) text += fmt::format(",{}", part);
     text += "\n";
@@ -109,9 +107,8 @@ std::string rounds_csv(const RunTables& run, const std::vector<Round>& rounds) {
 std::string idle_csv(const RunTables& run, const std::vector<Round>& rounds) {
   std::string text = "node,node_name,begin_s,end_s,cause\n";
   for (const Idle& idle : idle_intervals(run, rounds)) {
-    text += fmt::format("{},{},{},{},{}\n", idle.node,
-                        base::csv_cell(run.nodes[static_cast<std::size_t>(idle.node)].name),
-                        idle.begin_s, idle.end_s, name_of(idle.cause));
+    text += fmt::format("{},{},{},{},{}\n", idle.node, base::csv_cell(run.nodes[idle.node].name),
+                        idle.begin_s, idle.end_s, name_of(idle_words, idle.cause));
   }
   return text;
 }

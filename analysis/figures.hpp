@@ -4,13 +4,20 @@
 
 #include <string>
 
+#include "base/words.hpp"
+
 namespace convoy::analysis {
 
 enum class Unit { seconds, bytes, joules, share, count };
-const char* name_of(Unit unit);  // s, bytes, J, share, count
+inline constexpr base::Words<Unit> unit_words = {{Unit::seconds, "s"},
+                                                 {Unit::bytes, "bytes"},
+                                                 {Unit::joules, "J"},
+                                                 {Unit::share, "share"},
+                                                 {Unit::count, "count"}};
 
 enum class Better { none, less, more };
-const char* name_of(Better better);  // "", less, more
+inline constexpr base::Words<Better> better_words = {
+    {Better::none, ""}, {Better::less, "less"}, {Better::more, "more"}};
 
 struct FigureName {
   std::string key;    // as `convoy run --json` has it, where it does

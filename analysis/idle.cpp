@@ -142,11 +142,10 @@ std::map<std::int64_t, double> open_tasks(const RunTables& run) {
   return open;
 }
 
-std::vector<NodeTime> by_node(const RunTables& run) {
-  std::vector<NodeTime> nodes(run.nodes.size());
+sim::ByNode<NodeTime> by_node(const RunTables& run) {
+  sim::ByNode<NodeTime> nodes(run.nodes.size());
   const auto at = [&nodes](std::int64_t node) -> NodeTime* {
-    const bool known = node > 0 && node < static_cast<std::int64_t>(nodes.size());
-    return known ? &nodes[static_cast<std::size_t>(node)] : nullptr;
+    return node > 0 && nodes.has(node) ? &nodes[node] : nullptr;
   };
   for (const Activity& a : run.activities) {
     if (!a.started()) continue;
@@ -188,17 +187,10 @@ std::vector<NodeTime> by_node(const RunTables& run) {
 
 }  // namespace
 
-const char* name_of(IdleCause cause) {
-  constexpr std::array<const char*, idle_causes> names = {
-      "link",   "queue",  "slowest_node", "quorum",       "deadline", "aggregation",
-      "outage", "memory", "failed",       "not_selected", "run_end"};
-  return names[static_cast<std::size_t>(cause)];
-}
-
 std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>& rounds) {
   const Causes causes(run, rounds);
   const bool has_activities = !run.activities.empty();
-  std::vector<NodeTime> nodes = by_node(run);
+  sim::ByNode<NodeTime> nodes = by_node(run);
   std::vector<Idle> all;
   for (std::size_t i = 1; i < nodes.size(); ++i) {
     NodeTime& n = nodes[i];
@@ -227,15 +219,15 @@ std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>&
   return all;
 }
 
-std::vector<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals) {
-  std::vector<IdleSums> sums(run.nodes.size());
+sim::ByNode<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals) {
+  sim::ByNode<IdleSums> sums(run.nodes.size());
   const auto of = [&sums](std::int64_t node, IdleCause cause) -> double& {
-    return sums[static_cast<std::size_t>(node)][static_cast<std::size_t>(cause)];
+    return sums[node][static_cast<std::size_t>(cause)];
   };
   for (const Idle& idle : intervals) of(idle.node, idle.cause) += idle.end_s - idle.begin_s;
   if (!run.activities.empty()) return sums;
   for (const sim::TaskRow& task : run.tasks) {
-    if (task.node <= 0 || task.node >= static_cast<std::int64_t>(sums.size())) continue;
+    if (task.node <= 0 || !sums.has(task.node)) continue;
     const double rest = task.ended_s - task.assigned_s - task.busy_s;
     const double moving = std::clamp(task.communicating_s, 0.0, std::max(0.0, rest));
     of(task.node, IdleCause::link) += moving;

@@ -24,8 +24,17 @@ enum class IdleCause {
   not_selected,  // the schedule has nothing for it
   run_end,       // its update came too late for any aggregation
 };
-constexpr std::size_t idle_causes = 11;
-const char* name_of(IdleCause cause);
+inline constexpr base::Words<IdleCause> idle_words = {{IdleCause::link, "link"},
+                                                      {IdleCause::queue, "queue"},
+                                                      {IdleCause::slowest_node, "slowest_node"},
+                                                      {IdleCause::quorum, "quorum"},
+                                                      {IdleCause::deadline, "deadline"},
+                                                      {IdleCause::aggregation, "aggregation"},
+                                                      {IdleCause::outage, "outage"},
+                                                      {IdleCause::memory, "memory"},
+                                                      {IdleCause::failed, "failed"},
+                                                      {IdleCause::not_selected, "not_selected"},
+                                                      {IdleCause::run_end, "run_end"}};
 
 struct Idle {
   std::int64_t node = 0;
@@ -38,9 +47,9 @@ struct Idle {
 // idle. Without recorded activities only what lies between tasks is known as intervals.
 std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>& rounds);
 
-// Seconds by node and cause; with the time that each node computes they add up to the run's. What
+// Seconds by cause; with the time that each node computes they add up to the run's. What
 // lies within tasks is taken from their sums where no activities were recorded.
-using IdleSums = std::array<double, idle_causes>;  // by IdleCause
-std::vector<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals);
+using IdleSums = std::array<double, idle_words.size()>;  // by IdleCause
+sim::ByNode<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& intervals);
 
 }  // namespace convoy::analysis

@@ -55,8 +55,8 @@ Json optional_json(std::optional<std::int64_t> value) { return value ? Json(*val
 Json to_json(const FigureName& name) {
   return {{"key", name.key},
           {"title", name.title},
-          {"unit", name_of(name.unit)},
-          {"better", name_of(name.better)},
+          {"unit", name_of(unit_words, name.unit)},
+          {"better", name_of(better_words, name.better)},
           {"note", name.note}};
 }
 

@@ -154,12 +154,11 @@ std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run
   return updates;
 }
 
-std::vector<double> lost_time(const RunTables& run) {
-  std::vector<double> lost(run.nodes.size());
+sim::ByNode<double> lost_time(const RunTables& run) {
+  sim::ByNode<double> lost(run.nodes.size());
   for (const sim::TaskRow& task : run.tasks) {
-    const bool known = task.node >= 0 && task.node < static_cast<std::int64_t>(lost.size());
-    if (!known || outcome_of(task) != Outcome::lost) continue;
-    lost[static_cast<std::size_t>(task.node)] += task.busy_s + task.communicating_s;
+    if (!lost.has(task.node) || outcome_of(task) != Outcome::lost) continue;
+    lost[task.node] += task.busy_s + task.communicating_s;
   }
   return lost;
 }

@@ -68,7 +68,7 @@ RunFigures read_figures(const RunTables& run, const Curve& curve);
 std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run);
 
 // By node: seconds of computing and transfers that went into tasks that failed or were given up.
-std::vector<double> lost_time(const RunTables& run);
+sim::ByNode<double> lost_time(const RunTables& run);
 
 // Whether the scenario has the run learn (training.learn).
 bool learns(const RunTables& run);

@@ -133,16 +133,6 @@ class Paths {
 
 }  // namespace
 
-const char* name_of(PathPart part) {
-  constexpr std::array names = {"queue", "link", "compute", "outage", "aggregation", "other"};
-  return names.at(static_cast<std::size_t>(part));
-}
-
-const char* name_of(ClosedBy closed_by) {
-  constexpr std::array names = {"all", "quorum", "deadline"};
-  return names.at(static_cast<std::size_t>(closed_by));
-}
-
 std::vector<Round> read_rounds(const RunTables& run) {
   const std::unordered_map<std::int64_t, Trigger> triggers = read_triggers(run.journal);
   const Paths paths(run);

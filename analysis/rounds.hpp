@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/tables.hpp"
+#include "base/words.hpp"
 
 namespace convoy::analysis {
 
@@ -18,15 +19,20 @@ enum class ClosedBy {
   quorum,    // others were still under way
   deadline,  // a timer of the schedule
 };
-const char* name_of(ClosedBy closed_by);
+inline constexpr base::Words<ClosedBy> closed_words = {
+    {ClosedBy::all, "all"}, {ClosedBy::quorum, "quorum"}, {ClosedBy::deadline, "deadline"}};
 
 // What the critical path is made of. `compute`, `link`: the activities that led to the last update
 // (a transfer that is held counts as link); `queue`: they were ready, and waited for a lane;
 // `outage`: their node was away; `aggregation`: the server's; `other`: until a deadline, or until
 // the node was given its task.
 enum class PathPart { queue, link, compute, outage, aggregation, other };
-constexpr std::size_t path_parts = 6;
-const char* name_of(PathPart part);
+inline constexpr base::Words<PathPart> path_words = {{PathPart::queue, "queue"},
+                                                     {PathPart::link, "link"},
+                                                     {PathPart::compute, "compute"},
+                                                     {PathPart::outage, "outage"},
+                                                     {PathPart::aggregation, "aggregation"},
+                                                     {PathPart::other, "other"}};
 
 struct Round {
   std::int64_t version = 0;  // that it made
@@ -38,7 +44,7 @@ struct Round {
   std::int64_t task = -1;
   std::string label;   // the activity on the path that took longest within the round; "": unknown
   double label_s = 0;  // for so long
-  std::array<double, path_parts> path_s{};  // by PathPart; together end_s - begin_s
+  std::array<double, path_words.size()> path_s{};  // by PathPart; together end_s - begin_s
 };
 
 // By version. Where the run has recorded no activities (output.record = "task"), the path is the

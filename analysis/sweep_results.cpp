@@ -82,11 +82,6 @@ std::optional<double> best_of(const Curve& curve) {
 
 }  // namespace
 
-const char* name_of(PointStatus status) {
-  constexpr std::array names = {"done", "failed", "missing"};
-  return names.at(static_cast<std::size_t>(status));
-}
-
 std::size_t SweepResults::count(PointStatus status) const {
   return static_cast<std::size_t>(
       std::count_if(points.begin(), points.end(),

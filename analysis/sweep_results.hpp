@@ -13,7 +13,9 @@
 namespace convoy::analysis {
 
 enum class PointStatus { done, failed, missing };
-const char* name_of(PointStatus status);
+inline constexpr base::Words<PointStatus> point_words = {{PointStatus::done, "done"},
+                                                         {PointStatus::failed, "failed"},
+                                                         {PointStatus::missing, "missing"}};
 
 struct SweepPoint {
   PointStatus status = PointStatus::missing;

@@ -1,7 +1,7 @@
 #include "analysis/tables.hpp"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 #include <utility>
 
 #include "analysis/open_store.hpp"
@@ -23,23 +23,6 @@ void read_new(SQLite::Database& database, const char* by, std::int64_t& last, st
     last = rows.getColumn(0).getInt64();
     check(all.emplace_back(sim::read_row<Row>(rows, 1)));
   }
-}
-
-std::optional<Entry::Kind> entry_kind(const std::string& name) {
-  using Kind = Entry::Kind;
-  static const std::array<std::pair<const char*, Kind>, 8> kinds = {
-      {{"node_joined", Kind::node_joined},
-       {"node_lost", Kind::node_lost},
-       {"task_done", Kind::task_done},
-       {"task_failed", Kind::task_failed},
-       {"timer_fired", Kind::timer_fired},
-       {"assign", Kind::assign},
-       {"cancel", Kind::cancel},
-       {"aggregate", Kind::aggregate}}};
-  for (const auto& [known, kind] : kinds) {
-    if (name == known) return kind;
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -220,7 +203,7 @@ class StoreTail::Impl {
                      "ORDER BY sequence");
     rows.bind(1, last_entry_);
     while (rows.executeStep()) {
-      const auto kind = entry_kind(rows.getColumn(1).getString());
+      const auto kind = value_of(Entry::words, rows.getColumn(1).getString());
       if (!kind) continue;
       tables.journal.push_back({*kind, rows.getColumn(0).getDouble(), rows.getColumn(2).getInt64(),
                                 rows.getColumn(3).getInt64(), rows.getColumn(4).getInt64(),

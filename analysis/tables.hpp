@@ -17,6 +17,7 @@
 
 #include "sim/store/foreign_store.hpp"
 #include "sim/store/store.hpp"
+#include "sim/task/by_node.hpp"
 
 namespace convoy::analysis {
 
@@ -57,6 +58,11 @@ struct Entry {
     cancel,     // likewise
     aggregate,  // likewise: a task that takes the results of others
   };
+  static constexpr base::Words<Kind> words = {
+      {Kind::node_joined, "node_joined"}, {Kind::node_lost, "node_lost"},
+      {Kind::task_done, "task_done"},     {Kind::task_failed, "task_failed"},
+      {Kind::timer_fired, "timer_fired"}, {Kind::assign, "assign"},
+      {Kind::cancel, "cancel"},           {Kind::aggregate, "aggregate"}};
   Kind kind = Kind::task_done;
   double time_s = 0;
   std::int64_t node = -1;
@@ -83,8 +89,8 @@ struct RunTables {
   std::string folder;
   sim::StoredRun run;
   std::optional<double> ended_s;        // virtual; nothing: the run is not over, or was killed
-  std::vector<sim::NodeRow> nodes;      // by id; the first is the server
-  std::vector<sim::NodeEnd> node_ends;  // of the same; empty: the run is not over
+  sim::ByNode<sim::NodeRow> nodes;      // the first is the server
+  sim::ByNode<sim::NodeEnd> node_ends;  // empty: the run is not over
   std::vector<sim::TaskRow> tasks;      // of nodes (updates, not aggregations), by id
   std::vector<Activity> activities;     // in the order in which they ended
   std::vector<sim::AggregationRow> aggregations;  // by version

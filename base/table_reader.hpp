@@ -19,6 +19,7 @@
 #include "base/key_catalogue.hpp"
 #include "base/range.hpp"
 #include "base/value.hpp"
+#include "base/words.hpp"
 
 namespace convoy::base {
 
@@ -48,7 +49,13 @@ class TableReader {
   double number(const Key& key, Range range, std::optional<double> fallback = {});
   std::int64_t integer(const Key& key, Range range, std::optional<std::int64_t> fallback = {});
   bool flag(const Key& key, std::optional<bool> fallback = {});
-  // One of the given words; their index.
+  // One of the words of an enum or a flag; of words that are known at run time only, their index.
+  template <class E>
+  E choice(const Key& key, Words<E> words, std::optional<std::type_identity_t<E>> fallback = {}) {
+    std::optional<std::size_t> at;
+    if (fallback) at = &word_of(words, *fallback) - words.begin();
+    return (words.begin() + choice(key, texts_of(words), at))->value;
+  }
   std::size_t choice(const Key& key, std::span<const std::string> words,
                      std::optional<std::size_t> fallback = {});
 

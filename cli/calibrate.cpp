@@ -227,7 +227,7 @@ bool several(const std::vector<std::string>& all) {
 }
 
 std::string precision_of(const Measurement& row) {
-  return engine::precision_names().at(static_cast<std::size_t>(row.precision));
+  return std::string(name_of(engine::precision_words, row.precision));
 }
 
 // --- how long the devices take ------------------------------------------------------------------

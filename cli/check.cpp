@@ -42,8 +42,7 @@ void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& prefli
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::Forecast& f = preflight.forecasts[i];
     const bool server = f.node == sim::server_node;
-    table.add({scenario.world.nodes[static_cast<std::size_t>(f.node)].name, f.label,
-               fmt::format("{}", f.rate),
+    table.add({scenario.world.nodes[f.node].name, f.label, fmt::format("{}", f.rate),
                server ? "" : fmt::format("{}/{}", f.depth, preflight.blocks),
                human_bytes(f.memory_bytes), human_bytes(f.available_bytes), f.fits() ? "yes" : "NO",
                human_seconds(f.download_s), human_seconds(f.compute_s), human_seconds(f.upload_s)});

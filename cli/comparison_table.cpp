@@ -127,7 +127,8 @@ std::string comparison_csv(const Comparison& comparison) {
       }
       const analysis::Interval interval = group.paired.value_or(analysis::Interval{});
       text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", figure.name.key,
-                          name_of(figure.name.unit), base::csv_cell(comparison.groups[g].label),
+                          name_of(analysis::unit_words, figure.name.unit),
+                          base::csv_cell(comparison.groups[g].label),
                           g == comparison.baseline ? 1 : 0, group.values.size(), number(group.mean),
                           number(group.ratio), group.differences.size(),
                           group.paired ? fmt::format("{}", interval.mean) : "",

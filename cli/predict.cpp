@@ -76,17 +76,12 @@ Subject subject_of(const PredictArguments& arguments, engine::Precision precisio
 }
 
 // The command line has checked that the word is one of them.
-template <class Choice>
-Choice named(const std::string& word, const std::vector<std::string>& names) {
-  return static_cast<Choice>(std::find(names.begin(), names.end(), word) - names.begin());
-}
-
 engine::Precision precision_of(const PredictArguments& arguments) {
-  return named<engine::Precision>(arguments.precision, engine::precision_names());
+  return value_of(engine::precision_words, arguments.precision).value();
 }
 
 engine::Optimizer optimizer_of(const PredictArguments& arguments) {
-  return named<engine::Optimizer>(arguments.optimizer, engine::optimizer_names());
+  return value_of(engine::optimizer_words, arguments.optimizer).value();
 }
 
 // Did anybody measure steps of that kind on the device?
@@ -131,7 +126,8 @@ engine::Architecture architecture_of(const PredictArguments& arguments) {
 
 // Where the time of a step goes, in seconds.
 struct Shares {
-  std::array<double, engine::op_classes> classes{};  // what each would take alone, already launched
+  // Of the classes of operators that there are, what each would take alone, already launched.
+  std::vector<std::pair<std::string, double>> classes;
   double launching = 0;
 };
 
@@ -139,12 +135,13 @@ Shares shares_of(const engine::StepCost& step, platforms::Machine machine) {
   Shares shares;
   shares.launching = static_cast<double>(step.kernels.size()) * machine.launch_overhead;
   machine.launch_overhead = 0;
-  for (std::size_t c = 0; c < shares.classes.size(); ++c) {
+  for (const auto& [op, word] : engine::op_class_words) {
     engine::StepCost part;
     for (const engine::Kernel& k : step.kernels) {
-      if (static_cast<std::size_t>(k.op) == c) part.kernels.push_back(k);
+      if (k.op == op) part.kernels.push_back(k);
     }
-    shares.classes.at(c) = platforms::seconds(part, machine);
+    const double alone = platforms::seconds(part, machine);
+    if (alone > 0) shares.classes.emplace_back(word, alone);
   }
   return shares;
 }
@@ -208,10 +205,7 @@ std::string json_text(const PredictArguments& arguments, const Predicted& p) {
                                {"p90", p.on.uncertainty->p90.value},
                                {"of", p.on.uncertainty->p90.note}};
   }
-  for (std::size_t c = 0; c < p.shares.classes.size(); ++c) {
-    const double alone = p.shares.classes.at(c);
-    if (alone > 0) json["by_class_s"][platforms::class_keys.at(c)] = alone;
-  }
+  for (const auto& [word, alone] : p.shares.classes) json["by_class_s"][word] = alone;
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -225,9 +219,8 @@ void print(const PredictArguments& arguments, const Predicted& p) {
              arguments.batch / seconds, p.whole.watts);
   fmt::print("  {}\n\n", how_far_off(p.on.uncertainty, arguments, seconds));
   Table table({"<where it goes", "ms"});
-  for (std::size_t c = 0; c < p.shares.classes.size(); ++c) {
-    const double alone = p.shares.classes.at(c);
-    if (alone > 0) table.add({platforms::class_keys.at(c), fmt::format("{:.3f}", 1e3 * alone)});
+  for (const auto& [word, alone] : p.shares.classes) {
+    table.add({word, fmt::format("{:.3f}", 1e3 * alone)});
   }
   table.add({fmt::format("launching {} kernels{}", p.step.kernels.size(),
                          machine.launches_ahead ? ", beside the above" : ""),
@@ -264,9 +257,9 @@ void add_predict(CLI::App& app, int& status) {
           "--precision", arguments->precision,
           "fp32 as PyTorch computes it (with TF32 where a GPU has that), fp32-strict, fp16 "
           "(inference), fp16-mixed (autocast) (fp32)")
-      ->check(CLI::IsMember(engine::precision_names()));
+      ->check(CLI::IsMember(texts_of(engine::precision_words)));
   verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
-      ->check(CLI::IsMember(engine::optimizer_names()));
+      ->check(CLI::IsMember(texts_of(engine::optimizer_words)));
   arguments->model.classes = 1000;
   verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
   verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")

@@ -81,9 +81,11 @@ int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
       fmt::print(stderr, "convoy: stopped by a signal{}\n",
                  arguments.no_store ? "" : "; go on with the same command and --resume");
       return ExitStatus::stopped;
-    default:
-      return ExitStatus::done;
+    case sim::RunStatus::running:
+    case sim::RunStatus::done:
+      break;
   }
+  return ExitStatus::done;
 }
 
 int run(const RunArguments& arguments) {

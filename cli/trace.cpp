@@ -127,7 +127,7 @@ std::string human(Column column, double value) {
 std::string picture(const std::shared_ptr<const Trace>& trace, Column column) {
   constexpr int width = 64;
   const platforms::Signal signal(trace, column, {}, 0);
-  Series series{platforms::column_names().at(static_cast<std::size_t>(column)), {}};
+  Series series{std::string(name_of(platforms::column_words, column)), {}};
   for (int i = 0; i < width; ++i) {
     const double from = trace->length() * i / width;
     const double to = trace->length() * (i + 1) / width;
@@ -144,14 +144,14 @@ int show(const TraceArguments& arguments) {
                                    {"synthetic", trace->synthetic},
                                    {"rows", trace->time.size()},
                                    {"length_s", trace->length()}};
-    for (std::size_t c = 0; c < trace->values.size(); ++c) {
-      if (trace->values.at(c).empty()) continue;
-      const Statistics s = statistics_of(*trace, static_cast<Column>(c));
-      json["columns"][platforms::column_names().at(c)] = {{"min", s.least},
-                                                          {"mean", s.mean},
-                                                          {"median", s.median},
-                                                          {"max", s.most},
-                                                          {"changes", s.changes}};
+    for (const auto& [column, word] : platforms::column_words) {
+      if (!trace->has(column)) continue;
+      const Statistics s = statistics_of(*trace, column);
+      json["columns"][word] = {{"min", s.least},
+                               {"mean", s.mean},
+                               {"median", s.median},
+                               {"max", s.most},
+                               {"changes", s.changes}};
     }
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return ExitStatus::done;
@@ -160,18 +160,15 @@ int show(const TraceArguments& arguments) {
              trace->synthetic ? " (synthetic)" : "", trace->time.size(),
              base::human_seconds(trace->length()), trace->length());
   Table table({"<column", "lowest", "mean over time", "median", "highest", "changes", "<drives"});
-  for (std::size_t c = 0; c < trace->values.size(); ++c) {
-    if (trace->values.at(c).empty()) continue;
-    const auto column = static_cast<Column>(c);
+  for (const auto& [column, word] : platforms::column_words) {
+    if (!trace->has(column)) continue;
     const Statistics s = statistics_of(*trace, column);
-    table.add({platforms::column_names().at(c), human(column, s.least), human(column, s.mean),
-               human(column, s.median), human(column, s.most), fmt::format("{}", s.changes),
-               platforms::driven_by(column)});
+    table.add({word, human(column, s.least), human(column, s.mean), human(column, s.median),
+               human(column, s.most), fmt::format("{}", s.changes), platforms::driven_by(column)});
   }
   fmt::print("{}", table.str());
-  for (std::size_t c = 0; c < trace->values.size(); ++c) {
-    if (trace->values.at(c).empty()) continue;
-    fmt::print("\n{}", picture(trace, static_cast<Column>(c)));
+  for (const auto& column : platforms::column_words) {
+    if (trace->has(column.value)) fmt::print("\n{}", picture(trace, column.value));
   }
   return ExitStatus::done;
 }

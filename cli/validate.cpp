@@ -33,21 +33,23 @@ nlohmann::ordered_json json_of(const platforms::ErrorSummary& s) {
 }
 
 nlohmann::ordered_json json_of(const platforms::Validation& validation) {
-  static const std::vector<std::string> metrics = {"step_time_s", "power_w", "idle_power_w"};
+  using Metric = platforms::Measurement::Metric;
+  static constexpr base::Words<Metric> metrics = {{Metric::step_time, "step_time_s"},
+                                                  {Metric::power, "power_w"},
+                                                  {Metric::idle_power, "idle_power_w"}};
   nlohmann::ordered_json json = {{"groups", nlohmann::ordered_json::array()},
                                  {"not_compared", nlohmann::ordered_json::array()}};
   for (const auto& group : validation.groups) {
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
     for (const auto& row : group.rows) {
       const auto& m = row.row;
-      nlohmann::ordered_json one = {
-          {"power_mode", m.mode},
-          {"model", m.model},
-          {"training", m.training},
-          {"batch", m.batch},
-          {"precision", engine::precision_names().at(static_cast<std::size_t>(m.precision))},
-          {"measured", m.value},
-          {"predicted", row.predicted}};
+      nlohmann::ordered_json one = {{"power_mode", m.mode},
+                                    {"model", m.model},
+                                    {"training", m.training},
+                                    {"batch", m.batch},
+                                    {"precision", name_of(engine::precision_words, m.precision)},
+                                    {"measured", m.value},
+                                    {"predicted", row.predicted}};
       if (row.without_model) one["model_left_out"] = *row.without_model;
       if (row.without_mode) one["mode_left_out"] = *row.without_mode;
       if (row.without_batch) one["batch_left_out"] = *row.without_batch;
@@ -55,7 +57,7 @@ nlohmann::ordered_json json_of(const platforms::Validation& validation) {
       rows.push_back(std::move(one));
     }
     nlohmann::ordered_json one = {{"device", group.device},
-                                  {"metric", metrics.at(static_cast<std::size_t>(group.metric))},
+                                  {"metric", name_of(metrics, group.metric)},
                                   {"predicted", json_of(group.predicted)}};
     if (group.without_model.rows > 0) one["models_left_out"] = json_of(group.without_model);
     if (group.without_mode.rows > 0) one["modes_left_out"] = json_of(group.without_mode);

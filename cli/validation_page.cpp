@@ -29,7 +29,7 @@ const char* name_of(Metric metric) {
 }
 
 std::string precision_of(const Measurement& row) {
-  return engine::precision_names().at(static_cast<std::size_t>(row.precision));
+  return std::string(name_of(engine::precision_words, row.precision));
 }
 
 std::string shown(const Measurement& row, double value) {

@@ -327,14 +327,12 @@ Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead
     throw base::UserError("a calibration needs a matrix product and an elementwise operator");
   }
   ByClass<double>& shares = m.efficiency[index_of(Number::fp32)];
-  for (std::size_t i = 0; i < shares.size(); ++i) {
+  for (const auto& op : engine::op_class_words) {
     double fastest = 0;
     for (const TimedStep& t : operators) {
-      if (is_of(t, static_cast<OpClass>(i))) {
-        fastest = std::max(fastest, t.cost.flops() / t.seconds);
-      }
+      if (is_of(t, op.value)) fastest = std::max(fastest, t.cost.flops() / t.seconds);
     }
-    shares.at(i) = std::clamp(fastest / peak, smallest_share, 1.0);
+    shares.at(index_of(op.value)) = std::clamp(fastest / peak, smallest_share, 1.0);
   }
   double& depthwise = shares[index_of(OpClass::depthwise)];
   if (depthwise == smallest_share) depthwise = shares[index_of(OpClass::convolution)];
@@ -348,10 +346,11 @@ Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead
 std::string knob_name(const Knob& knob) {
   switch (knob.kind) {
     case Knob::Kind::efficiency: {
-      const std::string in = knob.number == Number::fp32
-                                 ? ""
-                                 : fmt::format(" in {}", number_keys.at(index_of(knob.number)));
-      return fmt::format("{} efficiency{}", class_keys.at(index_of(knob.op)), in);
+      const std::string in =
+          knob.number == Number::fp32
+              ? ""
+              : fmt::format(" in {}", name_of(engine::number_words, knob.number));
+      return fmt::format("{} efficiency{}", name_of(engine::op_class_words, knob.op), in);
     }
     case Knob::Kind::memory_efficiency:
       return knob.number == Number::fp16 ? "memory efficiency in fp16" : "memory efficiency";
@@ -378,19 +377,21 @@ std::optional<Figure>* optional_figure(Device& device, const Knob& knob) {
       return &device.dense_overhead;
     case Knob::Kind::cache:
       return &device.cache;
-    default:
-      return nullptr;
+    case Knob::Kind::launch_overhead:
+    case Knob::Kind::cache_bandwidth:
+      break;
   }
+  return nullptr;
 }
 
 // All figures of a device that a fit may find.
 std::vector<Knob> all_knobs() {
   std::vector<Knob> knobs;
-  for (int n = 0; n < engine::number_formats; ++n) {
-    for (int i = 0; i < engine::op_classes; ++i) {
-      knobs.push_back({Knob::Kind::efficiency, static_cast<Number>(n), static_cast<OpClass>(i)});
+  for (const auto& number : engine::number_words) {
+    for (const auto& op : engine::op_class_words) {
+      knobs.push_back({Knob::Kind::efficiency, number.value, op.value});
     }
-    knobs.push_back({Knob::Kind::memory_efficiency, static_cast<Number>(n)});
+    knobs.push_back({Knob::Kind::memory_efficiency, number.value});
   }
   for (const auto kind : {Knob::Kind::launch_overhead, Knob::Kind::dense_overhead,
                           Knob::Kind::cache, Knob::Kind::cache_bandwidth}) {
@@ -436,7 +437,8 @@ std::vector<std::string> Fit::set(Device& device, const std::string& note) const
     if (maybe != nullptr && !maybe->has_value()) continue;    // follows another, or has none
     if (place.kind == Knob::Kind::cache_bandwidth) continue;  // each mode's own
     const Figure& own = maybe != nullptr ? **maybe : device.launch_overhead;
-    kept.push_back(fmt::format("{} {:.4g} ({})", knob_name(place), own.value, name_of(own.origin)));
+    kept.push_back(fmt::format("{} {:.4g} ({})", knob_name(place), own.value,
+                               name_of(origin_words, own.origin)));
   }
   return kept;
 }
@@ -505,8 +507,8 @@ Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector
   // No dense operator inside a step is faster than the fastest of its class on its own. (Of the
   // other classes the FLOPs are counted too loosely to say so.)
   Ceilings most = machine.efficiency[index_of(Number::fp32)];
-  for (std::size_t i = 0; i < most.size(); ++i) {
-    if (!engine::is_dense(static_cast<OpClass>(i))) most.at(i) = 1;
+  for (const auto& op : engine::op_class_words) {
+    if (!engine::is_dense(op.value)) most.at(index_of(op.value)) = 1;
   }
   Calibration result;
   if (!steps.empty()) {

@@ -14,11 +14,6 @@ using base::at_least;
 using engine::Number;
 using engine::OpClass;
 
-const std::vector<std::string>& launch_names() {
-  static const std::vector<std::string> names = {"ahead", "inline"};
-  return names;
-}
-
 std::optional<Figure> maybe_figure(base::TableReader& parent, std::string_view key,
                                    base::Range range) {
   if (!parent.has(key)) return std::nullopt;
@@ -27,11 +22,11 @@ std::optional<Figure> maybe_figure(base::TableReader& parent, std::string_view k
 
 Chip read_chip(base::TableReader reader) {
   Chip chip;
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
-    const std::string key = fmt::format("{}_flops_per_core_cycle", number_keys.at(n));
-    const bool needed = static_cast<Number>(n) == Number::fp32;
-    chip.flops_per_core_cycle.at(n) =
-        needed ? read_figure(reader, key, above(0)) : maybe_figure(reader, key, above(0));
+  for (const auto& [number, word] : engine::number_words) {
+    const std::string key = fmt::format("{}_flops_per_core_cycle", word);
+    chip.flops_per_core_cycle.at(index_of(number)) = number == Number::fp32
+                                                         ? read_figure(reader, key, above(0))
+                                                         : maybe_figure(reader, key, above(0));
   }
   chip.memory_bytes_per_cycle = read_figure(reader, "memory_bytes_per_cycle", above(0));
   reader.finish();
@@ -53,7 +48,7 @@ void read_clocks(base::TableReader& reader, const Chip& chip, PowerMode& mode) {
   clocks.memory_hz = read_figure(reader, "memory_hz", above(0));
   clocks.cpu_hz = read_figure(reader, "cpu_hz", above(0));
   clocks.cpu_cores = read_figure(reader, "cpu_cores", above(0));
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
+  for (std::size_t n = 0; n < chip.flops_per_core_cycle.size(); ++n) {
     const auto& rate = chip.flops_per_core_cycle.at(n);
     if (!rate) continue;
     mode.peak.at(n) =
@@ -70,11 +65,10 @@ void read_clocks(base::TableReader& reader, const Chip& chip, PowerMode& mode) {
 }
 
 void read_rates(base::TableReader& reader, PowerMode& mode) {
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
-    const std::string key = fmt::format("peak_{}_flops", number_keys.at(n));
-    const bool needed = static_cast<Number>(n) == Number::fp32;
-    mode.peak.at(n) =
-        needed ? read_figure(reader, key, above(0)) : maybe_figure(reader, key, above(0));
+  for (const auto& [number, word] : engine::number_words) {
+    const std::string key = fmt::format("peak_{}_flops", word);
+    mode.peak.at(index_of(number)) = number == Number::fp32 ? read_figure(reader, key, above(0))
+                                                            : maybe_figure(reader, key, above(0));
   }
   mode.memory_bandwidth = read_figure(reader, "memory_bandwidth_bytes_per_s", above(0));
 }
@@ -109,21 +103,22 @@ bool computed_in(Number number, OpClass op) {
 // [efficiency] is that of FP32; [efficiency_tf32] and [efficiency_fp16] need not be there, or say
 // only what differs.
 void read_efficiencies(base::TableReader& file, Device& device) {
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
-    const bool single = static_cast<Number>(n) == Number::fp32;
-    const std::string key = single ? "efficiency" : fmt::format("efficiency_{}", number_keys.at(n));
+  for (const auto& [number, word] : engine::number_words) {
+    const bool single = number == Number::fp32;
+    const std::string key = single ? "efficiency" : fmt::format("efficiency_{}", word);
     if (!single && !file.has(key)) continue;
     base::TableReader reader = file.table(key);
-    for (std::size_t i = 0; i < class_keys.size(); ++i) {
-      const auto op = static_cast<OpClass>(i);
+    for (const auto& [op, name] : engine::op_class_words) {
       const bool follows = !single || op == OpClass::depthwise || op == OpClass::pooling;
-      if (!computed_in(static_cast<Number>(n), op)) continue;  // a key that nobody uses
-      if (follows && !reader.has(class_keys.at(i))) continue;
-      device.efficiency.at(n).at(i) = read_figure(reader, class_keys.at(i), above(0).up_to(1));
+      if (!computed_in(number, op)) continue;  // a key that nobody uses
+      if (follows && !reader.has(name)) continue;
+      device.efficiency.at(index_of(number)).at(index_of(op)) =
+          read_figure(reader, name, above(0).up_to(1));
     }
-    const bool own_memory = static_cast<Number>(n) != Number::tf32;
+    const bool own_memory = number != Number::tf32;
     if (single || (own_memory && reader.has("memory"))) {
-      device.memory_efficiency.at(n) = read_figure(reader, "memory", above(0).up_to(1));
+      device.memory_efficiency.at(index_of(number)) =
+          read_figure(reader, "memory", above(0).up_to(1));
     }
     reader.finish();
   }
@@ -180,18 +175,17 @@ std::vector<std::string> Device::assumed(const PowerMode& mode, engine::Precisio
   note(context, "runtime memory");
   note(launch_overhead, "launch overhead");
   maybe(dense_overhead, "overhead of dense kernels");
-  for (std::size_t i = 0; i < class_keys.size(); ++i) {
-    const auto op = static_cast<OpClass>(i);
+  for (const auto& [op, word] : engine::op_class_words) {
     const bool dense = engine::is_dense(op) && op != OpClass::depthwise;
     Number number = Number::fp32;
     if (half && dense) number = Number::fp16;
     if (tf32 && op == OpClass::convolution) number = Number::tf32;
-    const auto& own = efficiency.at(index_of(number)).at(i);
+    const auto& own = efficiency.at(index_of(number)).at(index_of(op));
     if (own) {
-      note(*own, std::string(class_keys.at(i)) + " efficiency");
+      note(*own, fmt::format("{} efficiency", word));
     } else if (number != Number::fp32) {
-      names.push_back(fmt::format("{} efficiency in {} (that of FP32)", class_keys.at(i),
-                                  number_keys.at(index_of(number))));
+      names.push_back(fmt::format("{} efficiency in {} (that of FP32)", word,
+                                  name_of(engine::number_words, number)));
     }
   }
   const auto& in_half = memory_efficiency[index_of(Number::fp16)];
@@ -238,7 +232,7 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
       read_figure(runtime, fmt::format("launch_overhead_{}", unit), at_least(0));
   device.dense_overhead =
       maybe_figure(runtime, fmt::format("dense_overhead_{}", unit), at_least(0));
-  device.launches_ahead = runtime.choice("launches", launch_names(), 0) == 0;
+  device.launches_ahead = runtime.choice("launches", Device::launches, true);
   runtime.finish();
   read_efficiencies(reader, device);
   if (reader.has("power")) {
@@ -251,7 +245,7 @@ Device read_device(const base::Value& file, base::Diagnostics& problems) {
     Device::Uncertainty uncertainty;
     uncertainty.median = read_figure(errors, "median", at_least(0));
     uncertainty.p90 = read_figure(errors, "p90", at_least(0));
-    uncertainty.precisions = errors.words("precisions", engine::precision_names());
+    uncertainty.precisions = errors.words("precisions", texts_of(engine::precision_words));
     uncertainty.training = errors.flag("training", false);
     errors.finish();
     device.uncertainty = std::move(uncertainty);
@@ -274,11 +268,12 @@ Machine machine(const Device& device, const PowerMode& mode) {
   Machine m;
   m.device = device.name;
   m.mode = mode.name;
-  for (std::size_t n = 0; n < m.peak.size(); ++n) {
+  for (const auto& number : engine::number_words) {
+    const std::size_t n = index_of(number.value);
     if (mode.peak.at(n)) m.peak.at(n) = mode.peak.at(n)->value;
-    for (std::size_t i = 0; i < class_keys.size(); ++i) {
-      m.efficiency.at(n).at(i) =
-          device.efficiency_of(static_cast<Number>(n), static_cast<OpClass>(i)).value;
+    for (const auto& op : engine::op_class_words) {
+      m.efficiency.at(n).at(index_of(op.value)) =
+          device.efficiency_of(number.value, op.value).value;
     }
   }
   m.memory_bandwidth = mode.memory_bandwidth.value;

@@ -14,12 +14,8 @@
 
 namespace convoy::platforms {
 
-// The keys of [efficiency], by OpClass.
-constexpr std::array<const char*, engine::op_classes> class_keys = {
-    "convolution", "matrix_product", "attention", "depthwise", "elementwise", "pooling"};
-// And of the formats of operands, by Number: peak_fp32_flops, [efficiency_fp16], ...
-constexpr std::array<const char*, engine::number_formats> number_keys = {"fp32", "tf32", "fp16"};
-
+// The keys of [efficiency] are engine::op_class_words; those of formats of operands have
+// engine::number_words in them: peak_fp32_flops, [efficiency_fp16], ...
 constexpr std::size_t index_of(engine::OpClass op) { return static_cast<std::size_t>(op); }
 constexpr std::size_t index_of(engine::Number number) { return static_cast<std::size_t>(number); }
 
@@ -78,6 +74,7 @@ struct Device {
   // Kernels are launched while earlier ones run (a GPU). Otherwise who launches a kernel computes
   // it, too (a CPU).
   bool launches_ahead = true;
+  static constexpr base::Words<bool> launches = {{true, "ahead"}, {false, "inline"}};
   // Achieved share of the peak of that format. What a file leaves out follows another: see
   // efficiency_of().
   ByNumber<ByClass<std::optional<Figure>>> efficiency;

@@ -29,22 +29,22 @@ std::string number(const Figure& figure) {
   return found ? fmt::format("{:.4g}", figure.value) : fmt::format("{}", figure.value);
 }
 
-std::string line(const std::string& key, const Figure& figure) {
+std::string line(std::string_view key, const Figure& figure) {
   std::string text = fmt::format("{} = {{ value = {}, origin = \"{}\"", key, number(figure),
-                                 name_of(figure.origin));
+                                 name_of(origin_words, figure.origin));
   if (!figure.note.empty()) text += ", note = " + quoted(figure.note);
   return text + " }\n";
 }
 
-std::string line(const std::string& key, const std::optional<Figure>& figure) {
+std::string line(std::string_view key, const std::optional<Figure>& figure) {
   return figure ? line(key, *figure) : "";
 }
 
 std::string chip_of(const Chip& chip) {
   std::string text = "\n[chip]\n";
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
-    text += line(fmt::format("{}_flops_per_core_cycle", number_keys.at(n)),
-                 chip.flops_per_core_cycle.at(n));
+  for (const auto& [number, word] : engine::number_words) {
+    text += line(fmt::format("{}_flops_per_core_cycle", word),
+                 chip.flops_per_core_cycle.at(index_of(number)));
   }
   return text + line("memory_bytes_per_cycle", chip.memory_bytes_per_cycle);
 }
@@ -52,15 +52,16 @@ std::string chip_of(const Chip& chip) {
 // Each format's efficiencies; those that follow others are left out.
 std::string efficiencies_of(const Device& device) {
   std::string text;
-  for (std::size_t n = 0; n < number_keys.size(); ++n) {
-    const bool single = static_cast<engine::Number>(n) == engine::Number::fp32;
+  for (const auto& [number, word] : engine::number_words) {
+    const bool single = number == engine::Number::fp32;
+    const auto& shares = device.efficiency.at(index_of(number));
     std::string lines;
-    for (std::size_t i = 0; i < class_keys.size(); ++i) {
-      lines += line(class_keys.at(i), device.efficiency.at(n).at(i));
+    for (const auto& [op, name] : engine::op_class_words) {
+      lines += line(name, shares.at(index_of(op)));
     }
-    lines += line("memory", device.memory_efficiency.at(n));
+    lines += line("memory", device.memory_efficiency.at(index_of(number)));
     if (lines.empty()) continue;
-    text += single ? "\n[efficiency]\n" : fmt::format("\n[efficiency_{}]\n", number_keys.at(n));
+    text += single ? "\n[efficiency]\n" : fmt::format("\n[efficiency_{}]\n", word);
     text += lines;
   }
   return text;
@@ -74,8 +75,8 @@ std::string mode_of(const PowerMode& mode) {
     text += line("memory_hz", c.memory_hz);
     text += line("cpu_hz", c.cpu_hz) + line("cpu_cores", c.cpu_cores);
   } else {
-    for (std::size_t n = 0; n < number_keys.size(); ++n) {
-      text += line(fmt::format("peak_{}_flops", number_keys.at(n)), mode.peak.at(n));
+    for (const auto& [number, word] : engine::number_words) {
+      text += line(fmt::format("peak_{}_flops", word), mode.peak.at(index_of(number)));
     }
     text += line("memory_bandwidth_bytes_per_s", mode.memory_bandwidth);
   }
@@ -103,7 +104,7 @@ std::string to_toml(const Device& device, const std::vector<std::string>& commen
   text += "\n[runtime]\n" + line("context_bytes", device.context);
   text += line(fmt::format("launch_overhead_{}", unit), device.launch_overhead);
   text += line(fmt::format("dense_overhead_{}", unit), device.dense_overhead);
-  text += fmt::format("launches = \"{}\"\n", device.launches_ahead ? "ahead" : "inline");
+  text += fmt::format("launches = \"{}\"\n", name_of(Device::launches, device.launches_ahead));
 
   text += efficiencies_of(device);
   if (device.depthwise_power) text += "\n[power]\n" + line("depthwise", device.depthwise_power);

@@ -9,14 +9,17 @@
 namespace convoy::platforms {
 
 enum class Origin { datasheet, computed, measured, fitted, assumed };
+inline constexpr base::Words<Origin> origin_words = {{Origin::datasheet, "datasheet"},
+                                                     {Origin::computed, "computed"},
+                                                     {Origin::measured, "measured"},
+                                                     {Origin::fitted, "fitted"},
+                                                     {Origin::assumed, "assumed"}};
 
 struct Figure {
   double value = 0;
   Origin origin = Origin::assumed;
   std::string note;  // how it was computed, what was assumed
 };
-
-std::string name_of(Origin origin);
 
 // Reads { value = N, origin = "...", note = "..." }; computed and assumed figures need a note.
 Figure read_figure(base::TableReader& parent, std::string_view key, base::Range range);

@@ -1,7 +1,5 @@
 #include "platforms/link.hpp"
 
-#include <vector>
-
 namespace convoy::platforms {
 namespace {
 
@@ -12,9 +10,8 @@ constexpr base::Range energies = base::at_least(0).up_to(1);
 constexpr base::Range latencies = base::at_least(0).up_to(3600);
 
 void read_duplex(base::TableReader& reader, Link& link) {
-  static const std::vector<std::string> words = {"half", "full"};
-  link.duplex = static_cast<Duplex>(
-      reader.choice({"duplex", "both directions share one rate, or each has its own"}, words));
+  link.duplex = reader.choice({"duplex", "both directions share one rate, or each has its own"},
+                              duplex_words);
 }
 
 void finish(base::TableReader& reader, const Link& link) {

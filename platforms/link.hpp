@@ -15,6 +15,8 @@ enum class Duplex {
   half,  // both directions share one rate
   full,  // each direction has its own
 };
+inline constexpr base::Words<Duplex> duplex_words = {{Duplex::half, "half"},
+                                                     {Duplex::full, "full"}};
 
 struct Link {
   std::string name;

@@ -56,10 +56,7 @@ std::optional<Precision> precision_of(std::string_view given, bool training) {
   }
   if (half) return Precision::fp16;
   if (word.empty() || word == "float32") return Precision::fp32;
-  const auto& names = engine::precision_names();
-  const auto found = std::find(names.begin(), names.end(), word);
-  if (found == names.end()) return std::nullopt;
-  return static_cast<Precision>(found - names.begin());
+  return value_of(engine::precision_words, word);
 }
 
 // False: it is no architecture of ours, or not with such an input.
@@ -281,7 +278,7 @@ class Reader {
 struct OddRow {
   std::string device, mode, model, source, as_device, as_mode, reason;
   std::optional<std::int64_t> batch;
-  std::optional<std::size_t> metric;
+  std::optional<Metric> metric;
   bool matched = false;
 
   [[nodiscard]] bool is(const Measurement& row) const {
@@ -291,8 +288,7 @@ struct OddRow {
     const bool of_mode = mode == "-" ? row.mode.empty() : same(mode, row.mode);
     const bool of_source = row.source.find(source) != std::string::npos;
     return same(device, row.device) && of_mode && of_source && same(model, row.model) &&
-           (!batch || *batch == row.batch) &&
-           (!metric || *metric == static_cast<std::size_t>(row.metric));
+           (!batch || *batch == row.batch) && (!metric || *metric == row.metric);
   }
 };
 
@@ -312,7 +308,7 @@ std::vector<OddRow> read_odd_rows(const std::string& file) {
       odd.as_mode = row.text("as_mode", "");
       odd.reason = row.text("reason");
       odd.batch = row.maybe_integer("batch", base::at_least(1));
-      if (row.has("metric")) odd.metric = row.choice("metric", metric_names());
+      if (row.has("metric")) odd.metric = row.choice("metric", Measurement::metrics);
       const bool any = !odd.device.empty() || !odd.mode.empty() || !odd.model.empty() ||
                        !odd.source.empty() || odd.batch || odd.metric;
       if (!any) {
@@ -332,11 +328,6 @@ std::string described(const Measurement& row) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names = {"step_time", "power", "idle_power"};
-  return names;
-}
 
 void read_measurements(const std::string& file, Measurements& into) {
   if (std::filesystem::path(file).extension() == ".json") {

@@ -30,6 +30,9 @@ namespace convoy::platforms {
 
 struct Measurement {
   enum class Metric { step_time, power, idle_power };
+  static constexpr base::Words<Metric> metrics = {{Metric::step_time, "step_time"},
+                                                  {Metric::power, "power"},
+                                                  {Metric::idle_power, "idle_power"}};
   std::string place;   // "measured.csv:17"
   std::string device;  // as the file names it, without what follows in brackets
   std::string mode;    // empty: the file does not say
@@ -45,9 +48,6 @@ struct Measurement {
   std::string source;    // as the file has it
   std::string adjusted;  // why a table of odd rows gave it another device or mode; empty: none did
 };
-
-// In the order of Measurement::Metric: "step_time", "power", "idle_power".
-const std::vector<std::string>& metric_names();
 
 // A row that is not used, and why.
 struct UnusedRow {

@@ -36,10 +36,10 @@ Device device_of(const ProfileLabel& label, const engine::Profile& profile, cons
   device.launches_ahead = m.launches_ahead;
   device.cache = fitted(m.cache);
   constexpr std::size_t single = index_of(engine::Number::fp32);
-  for (std::size_t i = 0; i < class_keys.size(); ++i) {
-    const double share = m.efficiency.at(single).at(i);
-    const bool alone = static_cast<engine::OpClass>(i) == engine::OpClass::depthwise;
-    device.efficiency.at(single).at(i) =
+  for (const auto& op : engine::op_class_words) {
+    const double share = m.efficiency.at(single).at(index_of(op.value));
+    const bool alone = op.value == engine::OpClass::depthwise;
+    device.efficiency.at(single).at(index_of(op.value)) =
         alone ? measured(share, "the fastest on its own; no training step above has one")
               : fitted(share);
   }

@@ -22,7 +22,7 @@ Measurement row_of(TableReader& reader, const std::string& device, const std::st
   Measurement row;
   row.device = device;
   row.mode = mode;
-  row.metric = static_cast<Metric>(reader.choice("metric", metric_names()));
+  row.metric = reader.choice("metric", Measurement::metrics);
   row.value = reader.number("value", base::above(0).below(most));
   const std::vector<std::string> unit = {row.metric == Metric::step_time ? "s" : "W"};
   reader.choice("unit", unit);
@@ -33,10 +33,8 @@ Measurement row_of(TableReader& reader, const std::string& device, const std::st
   row.model = row.options.architecture;
   row.rate = reader.number("rate", base::above(0).up_to(1));
   row.batch = static_cast<int>(reader.integer("batch", base::at_least(1).up_to(1e6)));
-  row.optimizer =
-      static_cast<engine::Optimizer>(reader.choice("optimizer", engine::optimizer_names()));
-  row.precision =
-      static_cast<engine::Precision>(reader.choice("precision", engine::precision_names()));
+  row.optimizer = reader.choice("optimizer", engine::optimizer_words);
+  row.precision = reader.choice("precision", engine::precision_words);
   row.training = reader.flag("training");
   if (row.training && row.precision == engine::Precision::fp16) {
     reader.error("precision", "nobody trains in half precision alone");

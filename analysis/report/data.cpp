@@ -20,15 +20,14 @@ Json nodes_json(const RunTables& run, std::size_t most) {
   std::vector<sim::NodeRow> rows = run.nodes;
   if (rows.size() > most) rows.resize(most);
   Json json = columns_json(rows);
-  json["real"] = column(rows, [](const auto& n) { return n.backend == "hil"; });
-  const std::vector<double> lost = lost_time(run);
-  json["lost_s"] =
-      column(rows, [&](const auto& n) { return lost[static_cast<std::size_t>(n.id)]; });
+  json["real"] = column(rows, [](const auto& n) { return n.is_real(); });
+  const sim::ByNode<double> lost = lost_time(run);
+  json["lost_s"] = column(rows, [&](const auto& n) { return lost[n.id]; });
   // Null until the run is over.
   sim::for_each_column<sim::NodeEnd>([&](const auto& c) {
     json[c.name] = column(rows, [&](const sim::NodeRow& n) {
       if (run.node_ends.empty()) return Json();
-      return stored_json(run.node_ends[static_cast<std::size_t>(n.id)].*c.member);
+      return stored_json(run.node_ends[n.id].*c.member);
     });
   });
   return json;
@@ -69,13 +68,13 @@ Json rounds_json(const std::vector<Round>& rounds) {
       {"begin_s", column(rounds, [](const auto& r) { return r.begin_s; })},
       {"end_s", column(rounds, [](const auto& r) { return r.end_s; })},
       {"closed_by",
-       column(rounds, [](const auto& r) { return std::string(name_of(r.closed_by)); })},
+       column(rounds, [](const auto& r) { return name_of(closed_words, r.closed_by); })},
       {"node", column(rounds, [](const auto& r) { return r.node < 0 ? Json() : Json(r.node); })},
       {"label", column(rounds, [](const auto& r) { return r.label; })},
       {"label_s", column(rounds, [](const auto& r) { return r.label_s; })}};
-  for (std::size_t part = 0; part < path_parts; ++part) {
-    json[fmt::format("{}_s", name_of(static_cast<PathPart>(part)))] =
-        column(rounds, [part](const auto& r) { return r.path_s[part]; });
+  for (const auto& part : path_words) {
+    json[fmt::format("{}_s", part.text)] = column(
+        rounds, [&](const auto& r) { return r.path_s[static_cast<std::size_t>(part.value)]; });
   }
   return json;
 }
@@ -84,13 +83,14 @@ Json idle_json(const RunTables& run, const std::vector<Idle>& intervals, std::si
   Json nodes = Json::array();
   Json causes = Json::array();
   Json seconds = Json::array();
-  const std::vector<IdleSums> sums = idle_sums(run, intervals);
+  const sim::ByNode<IdleSums> sums = idle_sums(run, intervals);
   for (std::size_t node = 0; node < std::min(sums.size(), most); ++node) {
-    for (std::size_t cause = 0; cause < idle_causes; ++cause) {
-      if (sums[node][cause] <= 0) continue;
+    for (const auto& [cause, word] : idle_words) {
+      const double s = sums[node][static_cast<std::size_t>(cause)];
+      if (s <= 0) continue;
       nodes.push_back(node);
-      causes.push_back(name_of(static_cast<IdleCause>(cause)));
-      seconds.push_back(sums[node][cause]);
+      causes.push_back(word);
+      seconds.push_back(s);
     }
   }
   return {{"node", nodes}, {"cause", causes}, {"s", seconds}};
@@ -240,7 +240,7 @@ Json sweep_json(const SweepResults& sweep) {
     const SweepPoint& point = sweep.points[i];
     json["points"].push_back(
         {{"settings", sweep.index.points[i].settings},
-         {"status", name_of(point.status)},
+         {"status", name_of(point_words, point.status)},
          {"cause", point.cause},
          {"values", column(point.values, [](const auto& v) { return optional_json(v); })}});
   }

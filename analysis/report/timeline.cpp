@@ -152,11 +152,12 @@ Json frame_json(const RunTables& run, const std::vector<Idle>& idle, double shor
   std::erase_if(away, [&](const Absence& a) { return static_cast<std::size_t>(a.node) >= nodes; });
   const Clock clock(run.until_s());
   Json json = {{"labels", run.labels.all()}, {"kinds", kinds}};
-  json["waits"] = {
-      {"node", column(waits, [](const Idle& w) { return w.node; })},
-      {"begin_s", column(waits, [&](const Idle& w) { return clock(w.begin_s); })},
-      {"end_s", column(waits, [&](const Idle& w) { return clock(w.end_s); })},
-      {"cause", column(waits, [&](const Idle& w) { return causes.number(name_of(w.cause)); })}};
+  json["waits"] = {{"node", column(waits, [](const Idle& w) { return w.node; })},
+                   {"begin_s", column(waits, [&](const Idle& w) { return clock(w.begin_s); })},
+                   {"end_s", column(waits, [&](const Idle& w) { return clock(w.end_s); })},
+                   {"cause", column(waits, [&](const Idle& w) {
+                      return causes.number(std::string(name_of(idle_words, w.cause)));
+                    })}};
   json["causes"] = causes.all();
   json["away"] = spans_json(away);
   return json;

@@ -44,10 +44,8 @@ double RateSchedule::at(std::int64_t version) const {
 namespace {
 
 OptimizerOptions read_optimizer(base::TableReader reader) {
-  static const std::vector<std::string> kinds = {"sgd", "adamw", "adan"};
   OptimizerOptions o;
-  o.kind =
-      static_cast<OptimizerKind>(reader.choice({"kind", "how gradients change weights"}, kinds, 0));
+  o.kind = reader.choice({"kind", "how gradients change weights"}, optimizer_kind_words, o.kind);
   const bool sgd = o.kind == OptimizerKind::sgd;
   o.learning_rate = reader.number({"learning_rate", "size of a step"}, above(0).up_to(1e3),
                                   sgd ? o.learning_rate : 1e-3);
@@ -77,11 +75,10 @@ OptimizerOptions read_optimizer(base::TableReader reader) {
 }
 
 RateSchedule read_rate(base::TableReader reader) {
-  static const std::vector<std::string> kinds = {"constant", "step", "cosine", "exponential"};
   RateSchedule rate;
   using Kind = RateSchedule::Kind;
-  rate.kind = static_cast<Kind>(
-      reader.choice({"kind", "shape of the learning rate over the versions"}, kinds, 0));
+  rate.kind = reader.choice({"kind", "shape of the learning rate over the versions"},
+                            RateSchedule::words, rate.kind);
   rate.warmup = reader.integer({"warmup", "versions of a linear rise before the rest"},
                                at_least(0).up_to(1e9), 0);
   if (rate.kind == Kind::step) {
@@ -107,14 +104,13 @@ RateSchedule read_rate(base::TableReader reader) {
 }  // namespace
 
 TrainingOptions read_training(base::TableReader& reader) {
-  static const std::vector<std::string> states = {"fresh", "kept"};
   TrainingOptions t;
   t.optimizer = read_optimizer(reader.table({"optimizer", "how a node trains"}));
   t.rate_schedule = read_rate(
       reader.table({"rate_schedule", "the learning rate by the version that a task starts from"}));
   t.keep_optimizer =
-      reader.choice({"optimizer_state", "the optimizer begins each task anew, or goes on"}, states,
-                    0) == 1;
+      reader.choice({"optimizer_state", "the optimizer begins each task anew, or goes on"},
+                    TrainingOptions::optimizer_states, t.keep_optimizer);
   t.proximal = reader.number({"proximal", "mu of FedProx: mu/2 x |w - received|^2 in the loss"},
                              at_least(0).up_to(1e6), 0);
   t.clip = reader.number({"clip", "largest norm of a gradient; 0: any"}, at_least(0).up_to(1e9), 0);
@@ -122,13 +118,9 @@ TrainingOptions read_training(base::TableReader& reader) {
 }
 
 MaskOptions read_mask(base::TableReader reader) {
-  static const std::vector<std::string> selections = {"learned", "random", "magnitude", "nested",
-                                                      "depth"};
-  static const std::vector<std::string> draws = {"top", "sampled"};
-  static const std::vector<std::string> logits = {"rate", "normal"};
   MaskOptions m;
-  m.selection = static_cast<Selection>(
-      reader.choice({"selection", "rule by which a node chooses what it keeps"}, selections, 0));
+  m.selection = reader.choice({"selection", "rule by which a node chooses what it keeps"},
+                              selection_words, m.selection);
   m.epochs = static_cast<int>(
       reader.integer({"epochs", "epochs of a mask phase; only if masks are learned"},
                      at_least(1).up_to(1e6), m.epochs));
@@ -145,16 +137,15 @@ MaskOptions read_mask(base::TableReader reader) {
   m.weight_decay =
       reader.number({"weight_decay", "pull of the masks towards a half; only if they are learned"},
                     at_least(0).up_to(1e3), m.weight_decay);
-  m.sampled =
-      reader.choice({"draw", "a mask is the highest logits, or drawn by them"}, draws, 0) == 1;
-  m.normal_logits =
-      reader.choice({"logits", "masks begin at the rate, or at random"}, logits, 0) == 1;
+  m.sampled = reader.choice({"draw", "a mask is the highest logits, or drawn by them"},
+                            MaskOptions::draws, m.sampled);
+  m.normal_logits = reader.choice({"logits", "masks begin at the rate, or at random"},
+                                  MaskOptions::logits, m.normal_logits);
   reader.finish();
   return m;
 }
 
 TransferOptions read_transfer(base::TableReader reader, const TransferOptions& fallback) {
-  static const std::vector<std::string> means = {"elements", "batch"};
   TransferOptions t = fallback;
   t.weight = reader.number({"weight", "weight of the transfer in the loss; 0: no transfer"},
                            at_least(0).up_to(1e3), t.weight);
@@ -163,8 +154,8 @@ TransferOptions read_transfer(base::TableReader reader, const TransferOptions& f
   t.from_version =
       reader.integer({"from_version", "first version of the global model with transfer"},
                      at_least(0).up_to(1e12), t.from_version);
-  t.by_batch =
-      reader.choice({"mean", "taken over batch and classes, or over the batch"}, means, 0) == 1;
+  t.by_batch = reader.choice({"mean", "taken over batch and classes, or over the batch"},
+                             TransferOptions::means, t.by_batch);
   t.detached = reader.flag({"detach_teacher", "the deepest exit gets no gradient"}, t.detached);
   reader.finish();
   return t;

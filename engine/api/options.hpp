@@ -14,6 +14,8 @@
 namespace convoy::engine {
 
 enum class OptimizerKind { sgd, adamw, adan };
+inline constexpr base::Words<OptimizerKind> optimizer_kind_words = {
+    {OptimizerKind::sgd, "sgd"}, {OptimizerKind::adamw, "adamw"}, {OptimizerKind::adan, "adan"}};
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::sgd;
@@ -31,6 +33,10 @@ struct OptimizerOptions {
 // The learning rate over the run: a factor that depends on the version a task starts from.
 struct RateSchedule {
   enum class Kind { constant, step, cosine, exponential };
+  static constexpr base::Words<Kind> words = {{Kind::constant, "constant"},
+                                              {Kind::step, "step"},
+                                              {Kind::cosine, "cosine"},
+                                              {Kind::exponential, "exponential"}};
   Kind kind = Kind::constant;
   std::int64_t every = 10;  // step: versions between two reductions
   double factor = 0.1;      // step: at each; exponential: at each version
@@ -43,6 +49,7 @@ struct RateSchedule {
 
 // Of a node's own training.
 struct TrainingOptions {
+  static constexpr base::Words<bool> optimizer_states = {{false, "fresh"}, {true, "kept"}};
   OptimizerOptions optimizer;
   RateSchedule rate_schedule;
   bool keep_optimizer = false;  // its state from a node's task to the next; else it begins anew
@@ -58,8 +65,15 @@ enum class Selection {
   nested,     // the first ones
   depth,      // all of them: the submodel is as shallow as its rate says, and not narrower
 };
+inline constexpr base::Words<Selection> selection_words = {{Selection::learned, "learned"},
+                                                           {Selection::random, "random"},
+                                                           {Selection::magnitude, "magnitude"},
+                                                           {Selection::nested, "nested"},
+                                                           {Selection::depth, "depth"}};
 
 struct MaskOptions {
+  static constexpr base::Words<bool> draws = {{false, "top"}, {true, "sampled"}};
+  static constexpr base::Words<bool> logits = {{false, "rate"}, {true, "normal"}};
   Selection selection = Selection::learned;
   int epochs = 6;   // learned: of each mask phase (Co-S2P's code: 20)
   int tasks = 2;    // of a node, from its first, that begin with choosing masks; 0: as `nested`
@@ -75,6 +89,7 @@ struct MaskOptions {
 // Cross-block knowledge transfer: the deepest exit teaches the others (arXiv 2410.08457 and its
 // code).
 struct TransferOptions {
+  static constexpr base::Words<bool> means = {{false, "elements"}, {true, "batch"}};
   double weight = 0.5;  // of the divergence; 0: no transfer
   double temperature = 3;
   std::int64_t from_version = 10;  // that a task starts from

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <memory>
 
 #include "base/table_reader.hpp"
@@ -14,7 +13,7 @@ namespace {
 
 using base::Value;
 
-// A table that is being written. Names of choices are those that the readers know.
+// A table that is being written.
 class Writer {
  public:
   Writer& number(const char* key, double value) { return put(key, value); }
@@ -27,9 +26,9 @@ class Writer {
   }
   Writer& flag(const char* key, bool value) { return put(key, value); }
   Writer& text(const char* key, std::string value) { return put(key, std::move(value)); }
-  template <std::size_t n, class Choice>
-  Writer& choice(const char* key, const std::array<const char*, n>& names, Choice value) {
-    return put(key, std::string(names[static_cast<std::size_t>(value)]));
+  template <class Choice>
+  Writer& choice(const char* key, base::Words<Choice> words, Choice value) {
+    return put(key, std::string(name_of(words, value)));
   }
   Writer& numbers(const char* key, const std::vector<double>& values) {
     Value::Array array;
@@ -57,7 +56,7 @@ Writer write(const ModelOptions& m) {
       .numbers("exits", m.exits)
       .number("dropout", m.dropout)
       .number("attention_dropout", m.attention_dropout)
-      .text("attention_scale", m.scale_by_width ? "width" : "head")
+      .choice("attention_scale", ModelOptions::attention_scales, m.scale_by_width)
       .integer("image_size", m.image_size)
       .integer("image_width", m.image_width)
       .integer("channels", m.channels)
@@ -79,10 +78,10 @@ Writer write(const DataOptions& d) {
       .integer("seed", static_cast<std::int64_t>(d.seed));
   if (kind == "glyphs") w.integer("classes", d.classes);
   if (kind != "csv") return w;
-  static constexpr std::array kinds = {"word", "byte-pair"};
   w.integer("sequence", d.sequence)
-      .table("vocabulary",
-             Writer().choice("kind", kinds, d.vocabulary).integer("size", d.vocabulary_size));
+      .table("vocabulary", Writer()
+                               .choice("kind", vocabulary_words, d.vocabulary)
+                               .integer("size", d.vocabulary_size));
   if (!std::filesystem::is_directory(d.source.substr(d.source.find(':') + 1))) {
     w.number("test_share", d.test_share);
   }
@@ -90,9 +89,8 @@ Writer write(const DataOptions& d) {
 }
 
 Writer write(const OptimizerOptions& o) {
-  static constexpr std::array kinds = {"sgd", "adamw", "adan"};
   Writer w;
-  w.choice("kind", kinds, o.kind)
+  w.choice("kind", optimizer_kind_words, o.kind)
       .number("learning_rate", o.learning_rate)
       .number("weight_decay", o.weight_decay);
   if (o.kind == OptimizerKind::sgd) {
@@ -105,9 +103,8 @@ Writer write(const OptimizerOptions& o) {
 
 Writer write(const RateSchedule& r) {
   using Kind = RateSchedule::Kind;
-  static constexpr std::array kinds = {"constant", "step", "cosine", "exponential"};
   Writer w;
-  w.choice("kind", kinds, r.kind).integer("warmup", r.warmup);
+  w.choice("kind", RateSchedule::words, r.kind).integer("warmup", r.warmup);
   if (r.kind == Kind::step) w.integer("every", r.every);
   if (r.kind == Kind::step || r.kind == Kind::exponential) w.number("factor", r.factor);
   if (r.kind == Kind::cosine) w.integer("over", r.over).number("floor", r.floor);
@@ -118,24 +115,23 @@ Writer write(const TrainingOptions& t) {
   Writer w;
   w.table("optimizer", write(t.optimizer))
       .table("rate_schedule", write(t.rate_schedule))
-      .text("optimizer_state", t.keep_optimizer ? "kept" : "fresh")
+      .choice("optimizer_state", TrainingOptions::optimizer_states, t.keep_optimizer)
       .number("proximal", t.proximal)
       .number("clip", t.clip);
   return w;
 }
 
 Writer write(const MaskOptions& m) {
-  static constexpr std::array selections = {"learned", "random", "magnitude", "nested", "depth"};
   Writer w;
-  w.choice("selection", selections, m.selection)
+  w.choice("selection", selection_words, m.selection)
       .integer("epochs", m.epochs)
       .integer("tasks", m.tasks)
       .integer("refresh", m.refresh)
       .number("learning_rate", m.learning_rate)
       .number("lambda", m.lambda)
       .number("weight_decay", m.weight_decay)
-      .text("draw", m.sampled ? "sampled" : "top")
-      .text("logits", m.normal_logits ? "normal" : "rate");
+      .choice("draw", MaskOptions::draws, m.sampled)
+      .choice("logits", MaskOptions::logits, m.normal_logits);
   return w;
 }
 
@@ -144,7 +140,7 @@ Writer write(const TransferOptions& t) {
   w.number("weight", t.weight)
       .number("temperature", t.temperature)
       .integer("from_version", t.from_version)
-      .text("mean", t.by_batch ? "batch" : "elements")
+      .choice("mean", TransferOptions::means, t.by_batch)
       .flag("detach_teacher", t.detached);
   return w;
 }

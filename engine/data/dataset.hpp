@@ -45,6 +45,8 @@ constexpr int special_tokens = 3;
 constexpr int glyph_kinds = 36;  // digits, then capital letters: the most classes of glyphs
 
 enum class VocabularyKind { word, byte_pair };
+inline constexpr base::Words<VocabularyKind> vocabulary_words = {
+    {VocabularyKind::word, "word"}, {VocabularyKind::byte_pair, "byte-pair"}};
 
 // What a scenario says of its data ([data]).
 struct DataOptions {

@@ -171,11 +171,10 @@ void put_in_order(std::vector<Indices>& parts, std::size_t samples) {
 }  // namespace
 
 PartitionOptions read_partition(base::TableReader reader) {
-  static const std::vector<std::string> kinds = {"iid", "dirichlet", "shards", "sizes"};
   PartitionOptions options;
-  options.kind = static_cast<PartitionKind>(reader.choice(
+  options.kind = reader.choice(
       {"kind", "equal parts, shares of each class drawn, pieces sorted by class, unequal sizes"},
-      kinds, 0));
+      partition_words, options.kind);
   if (options.kind == PartitionKind::dirichlet || options.kind == PartitionKind::sizes) {
     options.alpha = reader.number({"alpha", "how equal the drawn shares are; small: unequal"},
                                   base::above(0).up_to(1e6), options.alpha);

@@ -16,6 +16,11 @@ enum class PartitionKind {
   shards,     // sorted by label, cut into nodes x shards pieces, dealt out (McMahan et al. 2017)
   sizes,      // iid, but unequal: the sizes are drawn from Dirichlet(alpha)
 };
+inline constexpr base::Words<PartitionKind> partition_words = {
+    {PartitionKind::iid, "iid"},
+    {PartitionKind::dirichlet, "dirichlet"},
+    {PartitionKind::shards, "shards"},
+    {PartitionKind::sizes, "sizes"}};
 
 struct PartitionOptions {
   PartitionKind kind = PartitionKind::iid;

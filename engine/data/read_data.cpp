@@ -17,9 +17,8 @@ void refuse(TableReader& reader, const char* key, const std::string& message) {
 }
 
 void read_vocabulary(TableReader reader, DataOptions& data) {
-  static const std::vector<std::string> kinds = {"word", "byte-pair"};
-  data.vocabulary = static_cast<VocabularyKind>(
-      reader.choice({"kind", "a token is a word, or a part of one"}, kinds, 0));
+  data.vocabulary = reader.choice({"kind", "a token is a word, or a part of one"}, vocabulary_words,
+                                  data.vocabulary);
   data.vocabulary_size = static_cast<int>(
       reader.integer({"size", "most entries, special tokens included"},
                      at_least(special_tokens + 1).up_to(1e6), data.vocabulary_size));

@@ -69,7 +69,8 @@ Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
       case Selection::magnitude:
         return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth,
                             input.brief.rate);
-      default:
+      case Selection::nested:
+      case Selection::depth:
         break;
     }
   }

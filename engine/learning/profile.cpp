@@ -9,7 +9,6 @@
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -200,10 +199,11 @@ std::shared_ptr<const Dataset> drawn(const Architecture& a, int samples) {
 }
 
 std::string name_of(const ProfileCase& c) {
-  static const std::array optimizers = {"sgd", "sgd with momentum", "adamw", "adan"};
+  const Optimizer optimizer = c.optimizer.cost();
   return fmt::format("{}{}, batch {}, {}", c.model.architecture,
                      c.rate < 1 ? fmt::format(" at {:g}", c.rate) : "", c.batch,
-                     optimizers.at(static_cast<std::size_t>(c.optimizer.cost())));
+                     optimizer == Optimizer::sgd_momentum ? "sgd with momentum"
+                                                          : name_of(optimizer_words, optimizer));
 }
 
 StepCost cost_of(const ProfileCase& c, const Architecture& a) {

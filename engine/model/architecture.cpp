@@ -118,11 +118,10 @@ ModelOptions read_model(base::TableReader& reader) {
   options.attention_dropout =
       reader.number({"attention_dropout", "the same after the attention (vit, bert)"},
                     at_least(0).below(1), options.attention_dropout);
-  static const std::vector<std::string> scales = {"head", "width"};
   options.scale_by_width =
       reader.choice({"attention_scale",
                      "scores are divided by the root of a head's features, or of the full width"},
-                    scales, 0) == 1;
+                    ModelOptions::attention_scales, options.scale_by_width);
   constexpr const char* of_data = "the data's or its own";
   options.image_size = integer({"image_size", "pixels a side (images)", of_data}, 1, 4096);
   options.image_width = integer(
@@ -166,6 +165,7 @@ Architecture make_architecture(const ModelOptions& options) {
                     base::did_you_mean(options.architecture, architecture_names())));
   }
   Architecture a = family->second.make(options);
+  a.input = family->second.input;
   if (a.exits.empty()) {
     throw base::UserError(fmt::format(
         "model.exits: no exit is left; {} has {} blocks, and every share given comes before the "

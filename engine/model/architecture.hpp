@@ -128,6 +128,7 @@ struct Architecture {
 
 // What a scenario says of a model ([model]).
 struct ModelOptions {
+  static constexpr base::Words<bool> attention_scales = {{false, "head"}, {true, "width"}};
   std::string architecture = "vit-b16";
   int classes = 10;
   // Places of the exits as shares of the depth; an exit after floor(depth * share) blocks, doubles

@@ -35,9 +35,19 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::scale:
     case LayerKind::tokens:
       return 1;
-    default:
-      return 0;  // moves data only
+    case LayerKind::adaptive_pool:
+    case LayerKind::global_pool:
+    case LayerKind::flatten:
+    case LayerKind::embedding:
+    case LayerKind::select_first:
+    case LayerKind::concat:
+    case LayerKind::scatter:  // they move data only
+    case LayerKind::conv2d:
+    case LayerKind::linear:
+    case LayerKind::attention:  // counted by themselves
+      break;
   }
+  return 0;
 }
 
 OpClass dense_class(const Layer& layer) {
@@ -267,16 +277,6 @@ std::vector<double> forward_flops(const Trace& trace) {
     }
   }
   return flops;
-}
-
-const std::vector<std::string>& optimizer_names() {
-  static const std::vector<std::string> names = {"sgd", "sgd-momentum", "adamw", "adan"};
-  return names;
-}
-
-const std::vector<std::string>& precision_names() {
-  static const std::vector<std::string> names = {"fp32", "fp32-strict", "fp16", "fp16-mixed"};
-  return names;
 }
 
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,

@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "base/words.hpp"
 #include "engine/model/trace.hpp"
 
 namespace convoy::engine {
@@ -34,13 +35,20 @@ namespace convoy::engine {
 // have little to compute for what they read. Pooling: maxima over windows. Elementwise in kind, but
 // on a CPU LibTorch computes them one by one, without vector instructions.
 enum class OpClass { convolution, matrix_product, attention, depthwise, elementwise, pooling };
-constexpr int op_classes = 6;
+inline constexpr base::Words<OpClass> op_class_words = {
+    {OpClass::convolution, "convolution"}, {OpClass::matrix_product, "matrix_product"},
+    {OpClass::attention, "attention"},     {OpClass::depthwise, "depthwise"},
+    {OpClass::elementwise, "elementwise"}, {OpClass::pooling, "pooling"}};
+constexpr int op_classes = static_cast<int>(op_class_words.size());
 // Bound by arithmetic where it is large.
 constexpr bool is_dense(OpClass op) { return op < OpClass::elementwise; }
 
 enum class Optimizer { sgd, sgd_momentum, adamw, adan };
-// In that order: "sgd", "sgd-momentum", "adamw", "adan".
-const std::vector<std::string>& optimizer_names();
+inline constexpr base::Words<Optimizer> optimizer_words = {
+    {Optimizer::sgd, "sgd"},
+    {Optimizer::sgd_momentum, "sgd-momentum"},
+    {Optimizer::adamw, "adamw"},
+    {Optimizer::adan, "adan"}};
 
 // The two phases of a Co-S2P task (arXiv 2410.08457 and its code). `mask`: gates on the rows of
 // every group are trained together with CLS, positions, norms and the deepest exit; the rest is
@@ -56,13 +64,17 @@ enum class Phase { weights, mask };
 //   fp16_mixed   autocast: convolutions, products and most of what lies between them in half
 //                precision; layer norm and softmax, weights and their update in FP32
 enum class Precision { fp32, fp32_strict, fp16, fp16_mixed };
-// In that order: "fp32", "fp32-strict", "fp16", "fp16-mixed".
-const std::vector<std::string>& precision_names();
+inline constexpr base::Words<Precision> precision_words = {{Precision::fp32, "fp32"},
+                                                           {Precision::fp32_strict, "fp32-strict"},
+                                                           {Precision::fp16, "fp16"},
+                                                           {Precision::fp16_mixed, "fp16-mixed"}};
 
 // The format of a kernel's operands. Convolutions, products and attention multiply in it; all other
 // kernels compute in FP32 whatever they read. tf32: FP32 values, multiplied by tensor cores.
 enum class Number { fp32, tf32, fp16 };
-constexpr int number_formats = 3;
+inline constexpr base::Words<Number> number_words = {
+    {Number::fp32, "fp32"}, {Number::tf32, "tf32"}, {Number::fp16, "fp16"}};
+constexpr int number_formats = static_cast<int>(number_words.size());
 
 // One launch on the device.
 struct Kernel {

@@ -80,8 +80,26 @@ class Writer {
       case LayerKind::embedding:
         add(p, "weight", TensorRole::words, {layer.vocabulary, out});
         break;
-      default:
-        break;
+      case LayerKind::relu:
+      case LayerKind::gelu:
+      case LayerKind::tanh:
+      case LayerKind::sigmoid:
+      case LayerKind::hard_sigmoid:
+      case LayerKind::hard_swish:
+      case LayerKind::dropout:
+      case LayerKind::max_pool:
+      case LayerKind::average_pool:
+      case LayerKind::adaptive_pool:
+      case LayerKind::global_pool:
+      case LayerKind::flatten:
+      case LayerKind::attention:
+      case LayerKind::select_first:
+      case LayerKind::add:
+      case LayerKind::scale:
+      case LayerKind::upsample:
+      case LayerKind::concat:
+      case LayerKind::scatter:
+        break;  // no tensors
     }
   }
 

@@ -17,7 +17,6 @@ Architecture make_bert(const ModelOptions& options) {
   Architecture a;
   a.name = options.architecture;
   a.classes = options.classes;
-  a.input = InputKind::tokens;
   a.sequence = options.sequence.value_or(128);
   if (a.sequence > longest) {
     throw base::UserError("model.sequence: " + a.name + " has 512 positions; use at most 512");

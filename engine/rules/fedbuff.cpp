@@ -14,6 +14,8 @@ namespace convoy::engine {
 namespace {
 
 enum class Divide { updates, weights, nothing };
+constexpr base::Words<Divide> divide_words = {
+    {Divide::updates, "updates"}, {Divide::weights, "weights"}, {Divide::nothing, "nothing"}};
 
 struct FedBuffOptions {
   double learning_rate = 1;
@@ -69,7 +71,6 @@ namespace rules {
 RuleKind fedbuff() {
   return {"fedbuff", "older updates count for less; divided by their number",
           [](base::TableReader& reader) {
-            static const std::vector<std::string> divides = {"updates", "weights", "nothing"};
             FedBuffOptions o;
             o.learning_rate = reader.number({"learning_rate", "factor of the server's step"},
                                             base::above(0).up_to(1e3), o.learning_rate);
@@ -78,8 +79,8 @@ RuleKind fedbuff() {
             o.average_staleness =
                 reader.number({"average_staleness", "versions at which the weight is 1"},
                               base::at_least(0).up_to(1e6), o.average_staleness);
-            o.divide = static_cast<Divide>(
-                reader.choice({"divide", "what the weighted sum is divided by"}, divides, 0));
+            o.divide = reader.choice({"divide", "what the weighted sum is divided by"},
+                                     divide_words, o.divide);
             return std::make_shared<const FedBuff>(o);
           }};
 }

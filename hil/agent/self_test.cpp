@@ -33,6 +33,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
+using platforms::Measurement;
+using Metric = Measurement::Metric;
 
 // Reads the sensors now and then in a thread of its own, and keeps what they say.
 class Watch {
@@ -172,16 +174,15 @@ Known known_of(const sensors::Board& board, const AgentConfig& config) {
   return known;
 }
 
-Json row_of(const engine::ProfileCase& c, const char* metric, double value, const char* unit) {
-  Json row = {
-      {"metric", metric},
-      {"value", value},
-      {"unit", unit},
-      {"training", true},
-      {"precision", "fp32"},
-      {"batch", c.batch},
-      {"rate", c.rate},
-      {"optimizer", engine::optimizer_names().at(static_cast<std::size_t>(c.optimizer.cost()))}};
+Json row_of(const engine::ProfileCase& c, Metric metric, double value, const char* unit) {
+  Json row = {{"metric", name_of(Measurement::metrics, metric)},
+              {"value", value},
+              {"unit", unit},
+              {"training", true},
+              {"precision", name_of(engine::precision_words, engine::Precision::fp32)},
+              {"batch", c.batch},
+              {"rate", c.rate},
+              {"optimizer", name_of(engine::optimizer_words, c.optimizer.cost())}};
   row["model"] = Json::parse(base::to_json(engine::to_table(c.model)));
   return row;
 }
@@ -295,7 +296,7 @@ class Test {
     Json rows = Json::array();
     for (std::size_t i = 0; i < cases_.size(); ++i) {
       const engine::TimedStep& step = profile_.steps[i];
-      Json row = row_of(cases_[i], "step_time", step.seconds, "s");
+      Json row = row_of(cases_[i], Metric::step_time, step.seconds, "s");
       row["spread"] = step.spread;
       row["by_profile"] = found_.steps[i].predicted;
       if (known_.machine) {
@@ -307,14 +308,16 @@ class Test {
     }
     for (std::size_t i = 0; i < cases_.size(); ++i) {
       if (!draws_[i] || *draws_[i] <= 0) continue;
-      Json row = row_of(cases_[i], "power", *draws_[i], "W");
+      Json row = row_of(cases_[i], Metric::power, *draws_[i], "W");
       if (known_.machine) {
         row["by_catalogue"] = platforms::predict(profile_.steps[i].cost, *known_.machine).watts;
       }
       rows.push_back(std::move(row));
     }
     if (idle_w_ && *idle_w_ > 0) {
-      Json row = {{"metric", "idle_power"}, {"value", *idle_w_}, {"unit", "W"}};
+      Json row = {{"metric", name_of(Measurement::metrics, Metric::idle_power)},
+                  {"value", *idle_w_},
+                  {"unit", "W"}};
       if (known_.machine) row["by_catalogue"] = known_.machine->idle_w;
       rows.push_back(std::move(row));
     }

@@ -56,8 +56,7 @@ class AsioBridge : public Bridge {
     for (const NodeId node : roster_.candidates()) {
       Peer& peer = peers_.by_node[node];
       peer.node = node;
-      peer.samples =
-          static_cast<std::int64_t>(scenario.parts[static_cast<std::size_t>(node)].train.size());
+      peer.samples = static_cast<std::int64_t>(scenario.parts[node].train.size());
       peer.agent = std::make_unique<AgentLink>(peers_, node, parcels_);
       peer.dialogue = std::make_unique<NodeDialogue>(real(node), *peer.agent, to_clock_);
     }
@@ -110,7 +109,7 @@ class AsioBridge : public Bridge {
         scenario_.hil.missing == sim::HilOptions::Missing::simulate && options_.real_before.empty();
     on_io([&] {
       for (const auto& [node, peer] : peers_.by_node) {
-        sim::Participant& participant = all[static_cast<std::size_t>(node)];
+        sim::Participant& participant = all[node];
         if (!peer.ready && (simulate || !roster_.is_wanted(node))) {
           if (participant.is_real) {
             spdlog::warn("node {} has not come: it is simulated", roster_.name_of(node));
@@ -123,7 +122,7 @@ class AsioBridge : public Bridge {
         if (peer.ready) participant.samples = peer.samples;
       }
       std::erase_if(peers_.by_node, [&](const auto& p) {
-        if (all[static_cast<std::size_t>(p.first)].is_real) return false;
+        if (all[p.first].is_real) return false;
         roster_.drop(p.first);
         return true;
       });
@@ -223,7 +222,7 @@ class AsioBridge : public Bridge {
   }
 
   [[nodiscard]] const sim::RealNode& real(NodeId node) const {
-    return scenario_.identities[static_cast<std::size_t>(node)].real;
+    return scenario_.identities[node].real;
   }
 
   Gathered gathered() {

@@ -21,7 +21,7 @@ std::optional<sim::Recording> run_before(const sim::Scenario& scenario,
 std::vector<sim::NodeId> real_nodes_of(const sim::Recording& recording) {
   std::vector<sim::NodeId> real;
   for (const sim::NodeRow& node : recording.nodes) {
-    if (node.backend == "hil") real.push_back(static_cast<sim::NodeId>(node.id));
+    if (node.is_real()) real.push_back(static_cast<sim::NodeId>(node.id));
   }
   return real;
 }

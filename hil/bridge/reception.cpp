@@ -106,7 +106,7 @@ void Reception::welcome(Peer& peer) {
   peer.connection->send(std::move(welcome));
   peer.connection->trust(Limits::agent(), in_ms(hil.heartbeat_s), in_ms(hil.lost_after_s),
                          hil.compress);
-  const engine::LocalSplit& part = scenario_.parts[static_cast<std::size_t>(peer.node)];
+  const engine::LocalSplit& part = scenario_.parts[peer.node];
   wire::SetupT setup;
   setup.toml = setup_;
   setup.train = part.train;
@@ -154,8 +154,7 @@ void Reception::folder_is_ours() {
 }
 
 std::int64_t Reception::part_of(const Peer& peer) const {
-  return static_cast<std::int64_t>(
-      scenario_.parts[static_cast<std::size_t>(peer.node)].train.size());
+  return static_cast<std::int64_t>(scenario_.parts[peer.node].train.size());
 }
 
 std::int64_t Reception::most_samples(const Peer& peer) const {

@@ -20,13 +20,10 @@ Roster::Roster(const sim::Scenario& scenario, const testbed::Inventory& inventor
   }
 }
 
-const std::string& Roster::name_of(NodeId node) const {
-  return scenario_.world.nodes[static_cast<std::size_t>(node)].name;
-}
+const std::string& Roster::name_of(NodeId node) const { return scenario_.world.nodes[node].name; }
 
 bool Roster::is_wanted(NodeId node) const {
-  return as_before_ ||
-         scenario_.identities[static_cast<std::size_t>(node)].backend == sim::Backend::hil;
+  return as_before_ || scenario_.identities[node].backend == sim::Backend::hil;
 }
 
 void Roster::drop(NodeId node) {
@@ -45,7 +42,7 @@ std::optional<NodeId> Roster::place_for(const std::string& agent, const std::str
   const testbed::InventoryNode* listed = inventory_.find(agent);
   const std::string& type = listed != nullptr && !listed->device.empty() ? listed->device : device;
   for (const NodeId node : candidates_) {
-    const auto& identity = scenario_.identities[static_cast<std::size_t>(node)];
+    const auto& identity = scenario_.identities[node];
     if (is_free(node) && !type.empty() && identity.device == type) return node;
   }
   return std::nullopt;

@@ -129,10 +129,10 @@ Trace import_fedscale(std::string_view text, const std::string& file, const std:
   Trace trace =
       found->contains("active") ? behaviour(*found, where) : capacity(all, *found, file, where);
   trace.name = where;
-  for (std::size_t c = 0; c < trace.values.size(); ++c) {
-    for (const double v : trace.values.at(c)) {
-      if (const auto wrong = out_of_range(static_cast<Column>(c), v)) {
-        throw base::UserError(fmt::format("{}: {}: {}", where, column_names().at(c), *wrong));
+  for (const auto& [column, word] : column_words) {
+    for (const double v : trace.of(column)) {
+      if (const auto wrong = out_of_range(column, v)) {
+        throw base::UserError(fmt::format("{}: {}: {}", where, word, *wrong));
       }
     }
   }

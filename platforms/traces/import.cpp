@@ -71,10 +71,9 @@ Trace import_trace(const ImportOptions& options) {
     throw base::UserError(trace.name + ": has nothing that could drive a node");
   }
   // In a trace that was written by Convoy they stand already.
-  for (std::size_t c = 0; c < trace.values.size() && options.format != "convoy"; ++c) {
-    if (trace.values.at(c).empty()) continue;
-    trace.remarks.push_back(
-        fmt::format("{} drives {}", column_names().at(c), driven_by(static_cast<Column>(c))));
+  for (const auto& [column, word] : column_words) {
+    if (!trace.has(column) || options.format == "convoy") continue;
+    trace.remarks.push_back(fmt::format("{} drives {}", word, driven_by(column)));
   }
   return trace;
 }
@@ -99,14 +98,13 @@ Trace merged(const std::vector<Trace>& traces, bool repeat) {
     }
     const TraceUse use{.loop = short_one};
     const auto shared = std::make_shared<const Trace>(t);
-    for (std::size_t c = 0; c < t.values.size(); ++c) {
-      if (t.values.at(c).empty()) continue;
-      const auto column = static_cast<Column>(c);
+    for (const auto& [column, word] : column_words) {
+      if (!t.has(column)) continue;
       const bool twice = std::any_of(parts.begin(), parts.end(),
-                                     [&](const Part& p) { return p.column == column; });
+                                     [of = column](const Part& p) { return p.column == of; });
       if (twice) {
-        throw base::UserError(fmt::format("{}: {} is there already, from another file", t.name,
-                                          column_names().at(c)));
+        throw base::UserError(
+            fmt::format("{}: {} is there already, from another file", t.name, word));
       }
       parts.push_back({column, Signal(shared, column, use, 0)});
       for (double at = 0; at < length;) {

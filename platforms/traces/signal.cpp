@@ -43,7 +43,7 @@ std::string check(const Trace& trace, const TraceUse& use) {
       return fmt::format(
           "{}: {} is 0 in all of the part that is used; say available = 0 for a "
           "node that is away",
-          trace.name, column_names().at(static_cast<std::size_t>(column)));
+          trace.name, name_of(column_words, column));
     }
   }
   return "";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
@@ -38,34 +39,25 @@ constexpr double lowest_bps = 1;
 
 constexpr std::string_view synthetic_mark = "# synthetic: ";
 
-// Of each column of a trace, which of the table it is; -1: none.
-std::array<int, trace_columns> columns_of(const base::CsvReader& csv, int time,
-                                          const std::string& file) {
-  std::array<int, trace_columns> at{};
-  at.fill(-1);
-  const std::vector<std::string> names(column_names().begin(), column_names().end());
+// Which column of the table each column of a trace is.
+std::map<Column, int> columns_of(const base::CsvReader& csv, int time, const std::string& file) {
+  std::map<Column, int> at;
   for (std::size_t i = 0; i < csv.columns().size(); ++i) {
     const std::string& name = csv.columns()[i];
     if (static_cast<int>(i) == time) continue;
-    const auto known = std::find(names.begin(), names.end(), name);
-    if (known == names.end()) {
+    const auto known = value_of(column_words, name);
+    if (!known) {
+      const std::vector<std::string> names = texts_of(column_words);
       throw base::UserError(fmt::format("{}: unknown column \"{}\"{}; known: time_s, {}", file,
                                         base::printable(name), base::did_you_mean(name, names),
                                         base::list_of(names)));
     }
-    at.at(static_cast<std::size_t>(known - names.begin())) = static_cast<int>(i);
+    at[*known] = static_cast<int>(i);
   }
   return at;
 }
 
 }  // namespace
-
-const std::array<const char*, trace_columns>& column_names() {
-  static const std::array<const char*, trace_columns> names = {
-      "available", "speed",   "up_bps",        "down_bps",
-      "latency_s", "power_w", "temperature_c", "memory_free_bytes"};
-  return names;
-}
 
 const char* driven_by(Column column) {
   static const std::array<const char*, trace_columns> all = {
@@ -97,7 +89,7 @@ Trace parse_trace(std::string_view text, const std::string& file) {
     throw base::UserError(file + ": the heading has no time_s; other formats are converted by " +
                           "convoy trace import");
   }
-  const auto at = columns_of(csv, time, file);
+  const std::map<Column, int> at = columns_of(csv, time, file);
   double first = 0;
   while (csv.next()) {
     const double t = csv.number(time);
@@ -109,13 +101,11 @@ Trace parse_trace(std::string_view text, const std::string& file) {
                                  first + trace.time.back()));
     }
     trace.time.push_back(t - first);
-    for (std::size_t c = 0; c < at.size(); ++c) {
-      if (at.at(c) < 0) continue;
-      const double value = csv.number(at.at(c));
-      const auto wrong =
-          std::isnan(value) ? std::nullopt : out_of_range(static_cast<Column>(c), value);
-      if (wrong) csv.fail(at.at(c), *wrong);
-      trace.values.at(c).push_back(value);
+    for (const auto& [what, place] : at) {
+      const double value = csv.number(place);
+      const auto wrong = std::isnan(value) ? std::nullopt : out_of_range(what, value);
+      if (wrong) csv.fail(place, *wrong);
+      trace.of(what).push_back(value);
     }
   }
   if (trace.time.empty()) throw base::UserError(file + ": has a heading, but no row");
@@ -153,10 +143,10 @@ std::string to_csv(const Trace& trace) {
   for (const std::string& r : trace.remarks) remark(r);
   text += "time_s";
   std::vector<const std::vector<double>*> columns;
-  for (std::size_t c = 0; c < trace.values.size(); ++c) {
-    if (trace.values.at(c).empty()) continue;
-    text += std::string(",") + column_names().at(c);
-    columns.push_back(&trace.values.at(c));
+  for (const auto& [column, word] : column_words) {
+    if (!trace.has(column)) continue;
+    text += fmt::format(",{}", word);
+    columns.push_back(&trace.of(column));
   }
   text += "\n";
   for (std::size_t i = 0; i < trace.time.size(); ++i) {

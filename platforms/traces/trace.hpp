@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/words.hpp"
+
 namespace convoy::platforms {
 
 enum class Column {
@@ -29,9 +31,17 @@ enum class Column {
   temperature_c,      // for the eye: nothing follows from it
   memory_free_bytes,  // that a task may use
 };
-constexpr int trace_columns = 8;
+inline constexpr base::Words<Column> column_words = {
+    {Column::available, "available"},
+    {Column::speed, "speed"},
+    {Column::up_bps, "up_bps"},
+    {Column::down_bps, "down_bps"},
+    {Column::latency_s, "latency_s"},
+    {Column::power_w, "power_w"},
+    {Column::temperature_c, "temperature_c"},
+    {Column::memory_free_bytes, "memory_free_bytes"}};
+constexpr int trace_columns = static_cast<int>(column_words.size());
 constexpr std::size_t most_rows = 20'000'000;  // of what is made or converted
-const std::array<const char*, trace_columns>& column_names();
 // What follows from a column: "how fast the node computes".
 const char* driven_by(Column column);
 

@@ -88,7 +88,7 @@ Learner::Live& Learner::live_task(TaskId task) {
 
 bool Learner::is_real(NodeId node) const {
   return options_.real != nullptr && options_.real->bring_results() &&
-         scenario_.world.nodes[static_cast<std::size_t>(node)].real.has_value();
+         scenario_.world.nodes[node].real.has_value();
 }
 
 engine::TaskInput Learner::input_of(const Live& live, NodeId node) const {
@@ -124,7 +124,7 @@ void Learner::start(Live& live) {
     if (!is_real(member) || (!partner && live.order.consumes.empty())) continue;
     throw base::UserError(fmt::format(
         "task {}: {}, a real node, {}; set backend = \"sim\" for it", live.order.task,
-        scenario_.world.nodes[static_cast<std::size_t>(member)].name,
+        scenario_.world.nodes[member].name,
         partner ? "would have a part in another node's task, and is not told of it"
                 : "would take the results of others, which are not sent to real nodes"));
   }

@@ -12,8 +12,7 @@ int full_depth(const Scenario& scenario, const Schedule& schedule) {
   int depth = 0;
   const bool shallow_only = scenario.schedule.learning.mask.selection == engine::Selection::depth;
   for (const PlannedTask& task : schedule.plan()) {
-    const auto node = static_cast<std::size_t>(task.node);
-    const bool fits = task.memory <= scenario.setting->nodes[node].machine->memory;
+    const bool fits = task.memory <= scenario.setting->nodes[task.node].machine->memory;
     const bool wide = task.rate >= 1 || shallow_only;
     if (task.node != server_node && fits && wide) depth = std::max(depth, task.depth);
   }

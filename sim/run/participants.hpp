@@ -3,9 +3,10 @@
 // Which nodes of a run are real devices: found out by whoever has them (a bridge, a recording) and
 // applied to the scenario once.
 
-#include <vector>
+#include <optional>
 
 #include "sim/scenario/scenario.hpp"
+#include "sim/task/by_node.hpp"
 
 namespace convoy::sim {
 
@@ -14,7 +15,7 @@ struct Participant {
   bool is_present = false;
   std::int64_t samples = 0;  // that it trains on
 };
-using Participants = std::vector<Participant>;  // by node
+using Participants = ByNode<Participant>;
 
 // The nodes as the scenario has them: with backend = "hil" those are real, and absent.
 Participants participants_of(const Scenario& scenario);

@@ -12,7 +12,7 @@ void Patience::succeeded() {
 }
 
 std::string Patience::failed(Cause cause, TaskId task, NodeId node) {
-  const std::string& name = scenario_.world.nodes[static_cast<std::size_t>(node)].name;
+  const std::string& name = scenario_.world.nodes[node].name;
   const std::int64_t workers = scenario_.setting->workers();
   // Others that are given up meanwhile are no sign that it learns.
   if (cause == Cause::diverged) ++diverged_in_a_row_;
@@ -35,13 +35,11 @@ bool Patience::has_hope(bool at_work) {
     seen_at_rest_.clear();
     return true;
   }
-  const std::size_t count = scenario_.world.nodes.size();
-  seen_at_rest_.resize(count, false);
+  seen_at_rest_.resize(scenario_.world.nodes.size(), false);
   bool hope = false;
-  for (std::size_t i = 1; i < count; ++i) {
-    const auto node = static_cast<NodeId>(i);
-    if (world_.present(node)) seen_at_rest_[i] = true;
-    hope = hope || (!seen_at_rest_[i] && world_.expected(node));
+  for (NodeId node = 1; node <= scenario_.setting->workers(); ++node) {
+    if (world_.present(node)) seen_at_rest_[node] = true;
+    hope = hope || (!seen_at_rest_[node] && world_.expected(node));
   }
   return hope;
 }
@@ -59,7 +57,7 @@ std::string Patience::at_rest(std::int64_t versions) const {
     const UnderWay& work = under_way.front();
     text += fmt::format(
         "; {} of task {} stands still on {}: its speed, or a rate on its way, is 0 and stays so",
-        work.label, work.task, scenario_.world.nodes[static_cast<std::size_t>(work.node)].name);
+        work.label, work.task, scenario_.world.nodes[work.node].name);
   }
   if (!last_failure_.empty()) text += fmt::format("; the last failure was {}", last_failure_);
   return text;

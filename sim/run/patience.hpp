@@ -35,7 +35,7 @@ class Patience {
   std::int64_t diverged_in_a_row_ = 0;
   std::int64_t failures_in_a_row_ = 0;
   std::string last_failure_;
-  std::vector<bool> seen_at_rest_;  // by node: there at some instant of this rest
+  ByNode<bool> seen_at_rest_;  // there at some instant of this rest
 };
 
 }  // namespace convoy::sim

@@ -18,8 +18,7 @@ namespace {
 
 Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
                   const PlannedTask& task) {
-  const auto index = static_cast<std::size_t>(task.node);
-  const NodeSetting& node = scenario.setting->nodes[index];
+  const NodeSetting& node = scenario.setting->nodes[task.node];
   Forecast f;
   f.node = task.node;
   f.label = task.label;
@@ -33,7 +32,7 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
     const NodeId at = task.members[static_cast<std::size_t>(a.at)];
     if (a.kind == ActivityKind::compute) {
       if (at == task.node) {
-        f.compute_s += a.seconds * scenario.world.nodes[index].behaviour.slowdown;
+        f.compute_s += a.seconds * scenario.world.nodes[task.node].behaviour.slowdown;
       }
       continue;
     }
@@ -72,7 +71,7 @@ class Reviewer {
         if (!f.fits()) warn("the server's memory does not hold an aggregation: the run will fail");
         continue;
       }
-      const std::string& name = scenario_.world.nodes[static_cast<std::size_t>(f.node)].name;
+      const std::string& name = scenario_.world.nodes[f.node].name;
       if (!f.fits() && (names.empty() || names.back() != name)) names.push_back(name);
     }
     if (!names.empty()) {
@@ -150,7 +149,7 @@ void require_trainable(const Scenario& scenario, const Schedule& schedule) {
   const engine::Architecture& a = *scenario.setting->architecture;
   for (const PlannedTask& task : schedule.plan()) {
     if (task.node == server_node) continue;
-    const NodeSetting& node = scenario.setting->nodes[static_cast<std::size_t>(task.node)];
+    const NodeSetting& node = scenario.setting->nodes[task.node];
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
     const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
     if (!engine::needs_two_samples(trace)) continue;

@@ -29,10 +29,10 @@ Participants participants_of(const Recording& recording, const Scenario& scenari
   }
   Participants all;
   for (const NodeRow& row : recording.nodes) {
-    all.push_back({row.backend == "hil", false, row.samples});
+    all.push_back({row.is_real(), false, row.samples});
   }
   for (const PresenceRow& row : recording.presence) {
-    if (row.time_s < 0) all[static_cast<std::size_t>(row.node)].is_present = row.present;
+    if (row.time_s < 0) all[row.node].is_present = row.present;
   }
   return all;
 }

@@ -43,9 +43,13 @@ std::string detail_of(const Event& event) {
       return fmt::format("speed={:.6g}", event.speed);
     case EventKind::activity_done:
       return fmt::format("activity={}", event.activity);
-    default:
-      return "";
+    case EventKind::run_started:
+    case EventKind::node_joined:
+    case EventKind::task_done:
+    case EventKind::node_lost:
+      break;
   }
+  return "";
 }
 
 // A task is in the version that is summed up.
@@ -332,7 +336,7 @@ void Recorder::run_ended(double now) {
   open_.clear();
 }
 
-void Recorder::count_into(Summary& summary, const std::vector<NodeConfig>& nodes) const {
+void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const {
   summary.failures = remarks_.failures();
   summary.remarks = remarks_.told(nodes, tasks_);
   summary.tasks = tasks_;

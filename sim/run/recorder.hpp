@@ -50,7 +50,7 @@ class Recorder {
   }
   [[nodiscard]] std::int64_t tasks_failed() const { return failed_; }
   // Fills in the counts, and what there is to say.
-  void count_into(Summary& summary, const std::vector<NodeConfig>& nodes) const;
+  void count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const;
 
  private:
   struct OpenTask {

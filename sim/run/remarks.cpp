@@ -18,15 +18,14 @@ std::int64_t sum(const Counts& counts) {
 }
 
 // "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
-std::string of_nodes(const Counts& counts, const std::vector<NodeConfig>& nodes) {
+std::string of_nodes(const Counts& counts, const ByNode<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
   std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
   std::vector<std::string> words;
   for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
-    words.push_back(
-        fmt::format("{} ({})", nodes[static_cast<std::size_t>(all[i].first)].name, all[i].second));
+    words.push_back(fmt::format("{} ({})", nodes[all[i].first].name, all[i].second));
   }
   std::string text = fmt::format("{}", fmt::join(words, ", "));
   if (all.size() > named) text += fmt::format(" and {} more nodes", all.size() - named);
@@ -47,9 +46,13 @@ std::string said(Cause cause) {
       return "a real node could not carry it out";
     case Cause::refused:
       return "what a real node sent was refused";
-    default:
-      return std::string(name_of(cause));
+    case Cause::none:
+    case Cause::left_out:
+    case Cause::cancelled:
+    case Cause::run_ended:
+      break;
   }
+  return std::string(name_of(cause));
 }
 
 }  // namespace
@@ -68,8 +71,7 @@ std::map<std::string, std::int64_t> Remarks::failures() const {
   return all;
 }
 
-std::vector<std::string> Remarks::told(const std::vector<NodeConfig>& nodes,
-                                       std::int64_t done) const {
+std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int64_t done) const {
   std::vector<std::string> told;
   std::int64_t failed = 0;
   std::vector<std::pair<std::int64_t, std::string>> causes;

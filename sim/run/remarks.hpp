@@ -29,16 +29,16 @@ class Remarks {
   [[nodiscard]] std::map<std::string, std::int64_t> failures() const;
   // Sentences, the most important first; none where all went well. `done`: updates that came to
   // their end.
-  [[nodiscard]] std::vector<std::string> told(const std::vector<NodeConfig>& nodes,
+  [[nodiscard]] std::vector<std::string> told(const ByNode<NodeConfig>& nodes,
                                               std::int64_t done) const;
 
  private:
-  using ByNode = std::map<NodeId, std::int64_t>;
+  using Counts = std::map<NodeId, std::int64_t>;  // by node
 
-  std::map<Cause, ByNode> failed_;
+  std::map<Cause, Counts> failed_;
   double memory_ = 0;
-  ByNode left_out_;
-  ByNode limited_;
+  Counts left_out_;
+  Counts limited_;
   std::int64_t not_finite_ = 0;
   std::int64_t first_not_finite_ = 0;
 };

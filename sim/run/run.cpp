@@ -234,7 +234,10 @@ class Run : public WorldListener, public RunView {
         evaluations_.fired(event.timer, goals_.version());
         timers_.erase(event.timer);
         break;
-      default:
+      case EventKind::node_joined:
+      case EventKind::node_changed:
+      case EventKind::activity_done:
+      case EventKind::node_lost:
         break;
     }
     if (finished_) return;

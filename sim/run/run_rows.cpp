@@ -12,11 +12,13 @@ RunRow run_row(const Scenario& scenario, const std::string& version, const std::
 std::vector<NodeRow> node_rows(const Scenario& scenario) {
   std::vector<NodeRow> nodes;
   for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
+    const NodeConfig& config = scenario.world.nodes[i];
     const NodeIdentity& identity = scenario.identities[i];
-    nodes.push_back({static_cast<std::int64_t>(i), scenario.world.nodes[i].name, identity.device,
-                     identity.mode, identity.link, scenario.world.nodes[i].real ? "hil" : "sim",
-                     scenario.world.nodes[i].memory, scenario.setting->nodes[i].samples,
-                     scenario.setting->nodes[i].batch});
+    const NodeSetting& setting = scenario.setting->nodes[i];
+    const auto backend = name_of(backend_words, config.real ? Backend::hil : Backend::sim);
+    nodes.push_back({static_cast<std::int64_t>(i), config.name, identity.device, identity.mode,
+                     identity.link, std::string(backend), config.memory, setting.samples,
+                     setting.batch});
   }
   return nodes;
 }

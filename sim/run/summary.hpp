@@ -70,7 +70,7 @@ struct Summary {
   std::optional<double> max_lag_s;  // of what real nodes did: delivered how late, at most
   std::string network;              // the model of the network, for people
   std::string store;                // path, or empty
-  std::vector<NodeSummary> nodes;   // the first is the server
+  ByNode<NodeSummary> nodes;        // the first is the server
 };
 
 }  // namespace convoy::sim

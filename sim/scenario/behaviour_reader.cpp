@@ -83,9 +83,8 @@ BehaviourReader::TraceKey BehaviourReader::read_trace_table(TableReader table,
   if (!use.loop && (use.phase_s > 0 || found.phase_step_s > 0)) {
     table.error(use.phase_s > 0 ? "phase_s" : "phase_step_s", "goes with loop = true");
   }
-  const std::vector<std::string> columns(platforms::column_names().begin(),
-                                         platforms::column_names().end());
-  const auto only = table.words({"only", "columns that are used", "all"}, columns);
+  const auto only =
+      table.words({"only", "columns that are used", "all"}, texts_of(platforms::column_words));
   table.finish();
   behaviour.trace = trace(table, "file", found.file, only);
   check_use(table, "file", behaviour);
@@ -108,14 +107,13 @@ std::shared_ptr<const platforms::Trace> BehaviourReader::trace(
   try {
     const std::string text = base::read_text_file(path.string());
     platforms::Trace read = platforms::parse_trace(text, path.string());
-    for (std::size_t c = 0; c < read.values.size() && !only.empty(); ++c) {
-      const bool wanted =
-          std::find(only.begin(), only.end(), platforms::column_names().at(c)) != only.end();
-      if (wanted && read.values.at(c).empty()) {
-        reader.error("only", fmt::format("{} has no column {}", path.string(),
-                                         platforms::column_names().at(c)));
+    for (const auto& [column, word] : platforms::column_words) {
+      if (only.empty()) break;
+      const bool wanted = std::find(only.begin(), only.end(), word) != only.end();
+      if (wanted && !read.has(column)) {
+        reader.error("only", fmt::format("{} has no column {}", path.string(), word));
       }
-      if (!wanted) read.values.at(c).clear();
+      if (!wanted) read.of(column).clear();
     }
     known = std::make_shared<const platforms::Trace>(std::move(read));
     hashes_ += base::content_hash(text) + "\n";

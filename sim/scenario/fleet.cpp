@@ -92,9 +92,8 @@ class FleetReader {
     node.link = link(reader, "gigabit");
     identity.link = node.link.name;
     read_via(reader, node);
-    static const std::vector<std::string> backends = {"sim", "hil"};
-    identity.backend = static_cast<Backend>(
-        reader.choice({"backend", "simulated, or a real device (hil)"}, backends, 0));
+    identity.backend = reader.choice({"backend", "simulated, or a real device (hil)"},
+                                     backend_words, identity.backend);
     identity.real = read_real(reader);
     if (identity.backend == Backend::hil) node.real = identity.real;
     const BehaviourReader::TraceKey trace = behaviours_.read_trace(reader, node.behaviour);
@@ -236,16 +235,13 @@ class FleetReader {
 
   // How a real node takes part; for all nodes, since --testbed makes any of them real.
   static RealNode read_real(TableReader& reader) {
-    static const std::vector<std::string> sources = {"measured", "modelled"};
     RealNode real;
-    real.measured_compute =
-        reader.choice(
-            {"compute", "a real node's training takes its measured time, or the modelled"}, sources,
-            0) == 0;
-    real.measured_network =
-        reader.choice(
-            {"network", "a real node's transfers take the measured time, or the modelled"}, sources,
-            0) == 0;
+    real.measured_compute = reader.choice(
+        {"compute", "a real node's training takes its measured time, or the modelled"},
+        RealNode::sources, real.measured_compute);
+    real.measured_network = reader.choice(
+        {"network", "a real node's transfers take the measured time, or the modelled"},
+        RealNode::sources, real.measured_network);
     real.deadline_factor = reader.number(
         {"deadline_factor", "a real node's task is given up after so many times its prediction"},
         at_least(1).up_to(1e6), real.deadline_factor);

@@ -13,13 +13,13 @@
 namespace convoy::sim {
 
 struct Fleet {
-  std::vector<NodeConfig> nodes;  // the first is the server
+  ByNode<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
-  std::vector<NodeIdentity> identities;
-  std::vector<std::shared_ptr<const platforms::Machine>> machines;
-  std::vector<std::optional<std::int64_t>> samples;  // where the scenario gives them
-  std::vector<std::optional<int>> batches;
-  std::vector<base::Location> places;  // where each was written
+  ByNode<NodeIdentity> identities;
+  ByNode<std::shared_ptr<const platforms::Machine>> machines;
+  ByNode<std::optional<std::int64_t>> samples;  // where the scenario gives them
+  ByNode<std::optional<int>> batches;
+  ByNode<base::Location> places;  // where each was written
   // Of the nodes, not of the server; they belong to the catalogue.
   std::set<std::pair<const platforms::Device*, const platforms::PowerMode*>> profiles;
   std::string traces;  // a hash of each trace that is used, one a line

@@ -18,6 +18,7 @@
 #include "engine/model/architecture.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/schedule/setting.hpp"
+#include "sim/task/by_node.hpp"
 #include "sim/world/config.hpp"
 
 namespace convoy::sim {
@@ -26,6 +27,8 @@ enum class Backend {
   sim,  // the profile says how long things take
   hil,  // a real device
 };
+inline constexpr base::Words<Backend> backend_words = {{Backend::sim, "sim"},
+                                                       {Backend::hil, "hil"}};
 
 // What is known of a node beside its place in the world and in the setting.
 struct NodeIdentity {
@@ -64,6 +67,8 @@ enum class RecordLevel {
   activity,  // a row for each activity
   task,      // sums by task
 };
+inline constexpr base::Words<RecordLevel> record_words = {{RecordLevel::activity, "activity"},
+                                                          {RecordLevel::task, "task"}};
 
 // How the run goes where some nodes are real devices ([hil]).
 struct HilOptions {
@@ -72,6 +77,10 @@ struct HilOptions {
     absent,    // it starts without them; they may come later
     simulate,  // they are simulated instead
   };
+  static constexpr base::Words<Missing> missing_words = {
+      {Missing::fail, "fail"}, {Missing::absent, "absent"}, {Missing::simulate, "simulate"}};
+  static constexpr base::Words<bool> late_words = {{false, "warn"}, {true, "fail"}};
+  static constexpr base::Words<bool> compression_words = {{false, "none"}, {true, "zstd"}};
   Missing missing = Missing::fail;
   std::string inventory;          // file of the testbed, or empty
   double join_timeout_s = 60;     // wall time that the start waits for them
@@ -97,7 +106,7 @@ struct Scenario {
   std::uint64_t seed = 1;
   WorldConfig world;
   std::shared_ptr<const Setting> setting;
-  std::vector<NodeIdentity> identities;  // as many as nodes
+  ByNode<NodeIdentity> identities;
   // By device of the nodes: the figures of its profile that are used and that nobody measured or
   // published.
   std::map<std::string, std::set<std::string>> assumed;
@@ -106,7 +115,7 @@ struct Scenario {
   std::string initial_weights;  // path of a safetensors file, or empty
   engine::DataOptions data;
   std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source
-  std::vector<engine::LocalSplit> parts;             // by node, where there is a source
+  ByNode<engine::LocalSplit> parts;                  // where there is a source
   TrainingOptions training;
   EvaluationOptions evaluation;
   StopOptions stop;

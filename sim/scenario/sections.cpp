@@ -35,15 +35,15 @@ FixedCost read_fixed_cost(TableReader reader) {
 
 engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
   using engine::Precision;
-  static const std::vector<std::string> words = {"fp32", "fp32-strict", "fp16-mixed"};
-  static const std::vector<Precision> precisions = {Precision::fp32, Precision::fp32_strict,
-                                                    Precision::fp16_mixed};
+  using engine::precision_words;
+  const base::Words<Precision> of_training = {word_of(precision_words, Precision::fp32),
+                                              word_of(precision_words, Precision::fp32_strict),
+                                              word_of(precision_words, Precision::fp16_mixed)};
   const Precision precision =
-      precisions.at(reader.choice({"precision",
-                                   "of times and memory: fp32 as PyTorch computes it (with TF32 "
-                                   "where a GPU has that), without "
-                                   "TF32, or autocast; what is learned is learned in FP32"},
-                                  words, 0));
+      reader.choice({"precision",
+                     "of times and memory: fp32 as PyTorch computes it (with TF32 where a GPU has "
+                     "that), without TF32, or autocast; what is learned is learned in FP32"},
+                    of_training, Precision::fp32);
   if (precision != Precision::fp16_mixed) return precision;
   std::set<std::string> without;
   for (const auto& [device, mode] : fleet.profiles) {
@@ -126,10 +126,10 @@ StopOptions read_stop(TableReader reader, bool learn) {
 }
 
 OutputOptions read_output(TableReader reader) {
-  static const std::vector<std::string> levels = {"activity", "task"};
   OutputOptions output;
-  output.record = static_cast<RecordLevel>(reader.choice(
-      {"record", "a row in the store for each activity, or for each task"}, levels, 0));
+  output.record =
+      reader.choice({"record", "a row in the store for each activity, or for each task"},
+                    record_words, output.record);
   output.checkpoint_s =
       reader.number({"checkpoint_s", "s of wall time between two checkpoints of what was learned"},
                     at_least(0).up_to(1e9), output.checkpoint_s);
@@ -140,29 +140,25 @@ OutputOptions read_output(TableReader reader) {
 }
 
 HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, ClockOptions& clock) {
-  static const std::vector<std::string> clocks = {"elastic", "paced"};
-  static const std::vector<std::string> late = {"warn", "fail"};
-  static const std::vector<std::string> missing = {"fail", "absent", "simulate"};
-  static const std::vector<std::string> compression = {"none", "zstd"};
   HilOptions hil;
   const std::string inventory =
       reader.text({"inventory", "file of the testbed, as convoy testbed init writes it"}, "");
   if (!inventory.empty()) hil.inventory = (folder / inventory).string();
-  clock.mode = static_cast<ClockMode>(reader.choice(
-      {"clock", "virtual time waits only for what is real, or keeps pace with the wall"}, clocks,
-      0));
+  clock.mode = reader.choice(
+      {"clock", "virtual time waits only for what is real, or keeps pace with the wall"},
+      clock_words, ClockMode::elastic);
   if (clock.mode == ClockMode::paced) {
     clock.pace = reader.number({"pace", "virtual s in a second of wall time"}, above(0).up_to(1e6),
                                clock.pace);
   }
   hil.fail_when_late =
-      reader.choice({"late", "what follows when an event is delivered later than max_lag_ms"}, late,
-                    0) == 1;
+      reader.choice({"late", "what follows when an event is delivered later than max_lag_ms"},
+                    HilOptions::late_words, hil.fail_when_late);
   hil.max_lag_ms = reader.number({"max_lag_ms", "ms that an event may be late"},
                                  at_least(0).up_to(1e9), hil.max_lag_ms);
-  hil.missing = static_cast<HilOptions::Missing>(reader.choice(
+  hil.missing = reader.choice(
       {"missing", "a real node that does not come fails the run, may come later, is simulated"},
-      missing, 0));
+      HilOptions::missing_words, hil.missing);
   hil.join_timeout_s = reader.number({"join_timeout_s", "s that the start waits for real nodes"},
                                      at_least(0).up_to(1e6), hil.join_timeout_s);
   hil.rejoin_timeout_s =
@@ -181,15 +177,15 @@ HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, Clo
       hil.keep_updates);
   hil.compress =
       reader.choice({"compression", "how messages to and from real nodes are compressed"},
-                    compression, 0) == 1;
+                    HilOptions::compression_words, hil.compress);
   reader.finish();
   return hil;
 }
 
 NetworkModel read_network(TableReader reader) {
-  static const std::vector<std::string> models = {"cm02", "lv08"};
-  const auto model = static_cast<NetworkModel>(reader.choice(
-      {"model", "SimGrid's: exact shares of the bandwidth, or as TCP gets them"}, models, 0));
+  const NetworkModel model =
+      reader.choice({"model", "SimGrid's: exact shares of the bandwidth, or as TCP gets them"},
+                    network_words, NetworkModel::cm02);
   reader.finish();
   return model;
 }

@@ -25,11 +25,9 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
   options.learning.aggregation = engine::read_aggregation(reader);
-  static const std::vector<std::string> words = {"skip", "error"};
-  options.skip_unfit =
-      reader.choice(
-          {"unfit", "a node whose memory does not hold its task stays out, or is an error"}, words,
-          0) == 0;
+  options.skip_unfit = reader.choice(
+      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
+      ClientPoolOptions::unfit_words, options.skip_unfit);
   return options;
 }
 
@@ -40,7 +38,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   done_.assign(setting_->nodes.size(), 0);
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
-    const NodeSetting& n = setting_->nodes[static_cast<std::size_t>(node)];
+    const NodeSetting& n = setting_->nodes[node];
     if (n.samples == 0) continue;
     data = true;
     if (!fits(node)) {
@@ -51,7 +49,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
           n.name, base::human_bytes(updates_.of(node, work(node, has_mask_phase(node)))->memory),
           n.machine->device, base::human_bytes(n.machine->memory)));
     }
-    takes_part_[static_cast<std::size_t>(node)] = true;
+    takes_part_[node] = true;
     members_.push_back(node);
   }
   if (!members_.empty()) return;
@@ -63,8 +61,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
 
 double ClientPool::rate(NodeId node) const {
   if (!options_.rates) return 1;
-  return options_.rates->of(
-      setting_->nodes[static_cast<std::size_t>(node)].machine->memory_class_gb);
+  return options_.rates->of(setting_->nodes[node].machine->memory_class_gb);
 }
 
 // A node that keeps everything has nothing to choose.
@@ -80,7 +77,7 @@ bool ClientPool::has_mask_phase(NodeId node) const {
 bool ClientPool::masks_next(NodeId node) const {
   if (!has_masks(node)) return false;
   const engine::MaskOptions& mask = options_.learning.mask;
-  const int done = done_[static_cast<std::size_t>(node)];
+  const int done = done_[node];
   if (done < mask.tasks) return true;
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
@@ -104,9 +101,7 @@ bool ClientPool::fits(NodeId node) {
   return updates_.fits(node, work(node, false));
 }
 
-bool ClientPool::takes_part(NodeId node) const {
-  return takes_part_[static_cast<std::size_t>(node)];
-}
+bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
 Assign ClientPool::assign(NodeId node) {
   const bool chooses = masks_next(node);
@@ -119,7 +114,7 @@ Assign ClientPool::assign(NodeId node) {
           .members = {server_node, node},
           .worker = 1,
           .brief = {.rate = rate(node),
-                    .batch = setting_->nodes[static_cast<std::size_t>(node)].batch,
+                    .batch = setting_->nodes[node].batch,
                     .choose_masks = chooses,
                     .test_locally = setting_->test_locally},
           .label = masks ? "mask" : "train",
@@ -132,7 +127,7 @@ Activity ClientPool::sized(TaskId task, const Activity& expected,
   return updates_.sized(tasks_.at(task).node, expected, submodel);
 }
 
-void ClientPool::done(TaskId task) { ++done_[static_cast<std::size_t>(tasks_.at(task).node)]; }
+void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
 
 void ClientPool::failed(TaskId task) { tasks_.erase(task); }
 
@@ -157,7 +152,7 @@ std::vector<PlannedTask> ClientPool::plan() {
   std::vector<PlannedTask> tasks;
   std::vector<double> uploads;
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
-    if (setting_->nodes[static_cast<std::size_t>(node)].samples == 0) continue;
+    if (setting_->nodes[node].samples == 0) continue;
     for (const bool masks : {true, false}) {
       if (masks && !has_mask_phase(node)) continue;
       const auto update = updates_.of(node, work(node, masks));

@@ -21,6 +21,7 @@ struct ClientPoolOptions {
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
+  static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
 // Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the
@@ -71,8 +72,8 @@ class ClientPool {
   ClientPoolOptions options_;
   LocalUpdates updates_;
   std::vector<NodeId> members_;
-  std::vector<bool> takes_part_;
-  std::vector<int> done_;  // by node: tasks that ended as they should
+  ByNode<bool> takes_part_;
+  ByNode<int> done_;  // tasks that ended as they should
   std::unordered_map<TaskId, Task> tasks_;
   // Draws (jitter, shuffling) are seeded by a task's id: updates are numbered by themselves, so
   // that the n-th draws the same however many aggregations came before it.

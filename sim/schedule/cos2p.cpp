@@ -14,7 +14,6 @@ ScheduleKind schedules::cos2p() {
 }
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
-  static const std::vector<std::string> stale = {"wait", "drop"};
   CoS2POptions options;
   options.clients = read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
   options.quorum = own.number({"quorum", "share of the tasks under way whose updates must be in"},
@@ -22,7 +21,8 @@ CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   options.max_staleness = own.integer({"max_staleness", "versions that a task may be behind"},
                                       base::at_least(0).up_to(1e9), options.max_staleness);
   options.drop_stale =
-      own.choice({"on_stale", "a task at max_staleness is waited for, or given up"}, stale, 0) == 1;
+      own.choice({"on_stale", "a task at max_staleness is waited for, or given up"},
+                 CoS2POptions::stale_words, options.drop_stale);
   return options;
 }
 
@@ -71,7 +71,11 @@ void CoS2P::note(const Event& event) {
         idle_.push_back(node);
       }
       break;
-    default:
+    case EventKind::run_started:
+    case EventKind::node_changed:
+    case EventKind::activity_done:
+    case EventKind::evaluated:
+    case EventKind::timer_fired:
       break;
   }
 }

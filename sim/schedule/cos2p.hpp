@@ -19,6 +19,7 @@ struct CoS2POptions {
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
   bool drop_stale = false;          // instead of waiting
+  static constexpr base::Words<bool> stale_words = {{false, "wait"}, {true, "drop"}};
 };
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);
@@ -38,7 +39,7 @@ class CoS2P : public FederatedSchedule {
     std::int64_t base = 0;  // version that its task started from
   };
 
-  Worker& worker(NodeId node) { return workers_[static_cast<std::size_t>(node)]; }
+  Worker& worker(NodeId node) { return workers_[node]; }
   void note(const Event& event);
   void task_failed(const Event& event);
   void assign_idle(Orders& orders);
@@ -48,7 +49,7 @@ class CoS2P : public FederatedSchedule {
   [[nodiscard]] bool somebody_at_bound() const;
 
   CoS2POptions options_;
-  std::vector<Worker> workers_;
+  ByNode<Worker> workers_;
   std::vector<NodeId> idle_;                    // to be given work
   std::vector<NodeId> buffered_;                // their updates wait
   std::vector<NodeId> aggregating_;             // their updates are being aggregated

@@ -52,10 +52,10 @@ Orders FedAvg::on(const Event& event) {
 void FedAvg::note(const Event& event, Orders& orders) {
   switch (event.kind) {
     case EventKind::node_joined:
-      present_[static_cast<std::size_t>(event.node)] = true;
+      present_[event.node] = true;
       break;
     case EventKind::node_lost:
-      present_[static_cast<std::size_t>(event.node)] = false;
+      present_[event.node] = false;
       break;
     case EventKind::task_done:
       if (in_flight_.erase(event.task) == 0) break;
@@ -80,7 +80,10 @@ void FedAvg::note(const Event& event, Orders& orders) {
     case EventKind::published:
       waiting_ = true;
       break;
-    default:
+    case EventKind::run_started:
+    case EventKind::node_changed:
+    case EventKind::activity_done:
+    case EventKind::evaluated:
       break;
   }
 }
@@ -88,7 +91,7 @@ void FedAvg::note(const Event& event, Orders& orders) {
 std::vector<NodeId> FedAvg::draw() {
   std::vector<NodeId> nodes;
   for (const NodeId node : clients_.members()) {
-    if (present_[static_cast<std::size_t>(node)]) nodes.push_back(node);
+    if (present_[node]) nodes.push_back(node);
   }
   std::size_t wanted = nodes.size();
   if (options_.participants) wanted = static_cast<std::size_t>(*options_.participants);

@@ -36,7 +36,7 @@ class FedAvg : public FederatedSchedule {
 
   FedAvgOptions options_;
   base::Random random_;
-  std::vector<bool> present_;
+  ByNode<bool> present_;
   std::unordered_set<TaskId> in_flight_;
   std::vector<TaskId> updates_;
   std::int64_t round_ = 0;  // counts the rounds begun; also names the deadline's timer

@@ -63,7 +63,7 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(st
 }
 
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
-  const NodeSetting& node = setting_->nodes[static_cast<std::size_t>(id)];
+  const NodeSetting& node = setting_->nodes[id];
   const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
                 work.sampled, work.mask_epochs, work.weight_epochs, work.weight_steps.value_or(0));
   std::shared_ptr<const LocalUpdate>& update = made_[key];
@@ -75,7 +75,7 @@ std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& 
 }
 
 bool LocalUpdates::fits(NodeId node, const LocalWork& work) {
-  const double limit = setting_->nodes[static_cast<std::size_t>(node)].machine->memory;
+  const double limit = setting_->nodes[node].machine->memory;
   return of(node, work)->memory <= limit;
 }
 
@@ -162,8 +162,8 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity,
     if (up) sized.bytes += mask_bytes(a, submodel.depth);
     return sized;
   }
-  const Activity cost = training(setting_->nodes[static_cast<std::size_t>(id)], submodel,
-                                 std::get<engine::Train>(activity.work));
+  const Activity cost =
+      training(setting_->nodes[id], submodel, std::get<engine::Train>(activity.work));
   sized.seconds = cost.seconds;
   sized.watts = cost.watts;
   sized.flops = cost.flops;

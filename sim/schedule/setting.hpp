@@ -13,6 +13,7 @@
 #include "engine/model/architecture.hpp"
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"
+#include "sim/task/by_node.hpp"
 #include "sim/task/graph.hpp"
 
 namespace convoy::sim {
@@ -44,7 +45,7 @@ struct Setting {
   std::optional<int> local_steps;  // instead of epochs
   bool test_locally = false;       // each node, before a task, on its own test part
   std::optional<FixedCost> fixed;
-  std::vector<NodeSetting> nodes;  // the first is the server
+  ByNode<NodeSetting> nodes;  // the first is the server
 
   [[nodiscard]] int workers() const { return static_cast<int>(nodes.size()) - 1; }
 };

@@ -64,15 +64,6 @@ std::filesystem::path store_path(const std::filesystem::path& folder) {
   return folder / "run.sqlite";
 }
 
-constexpr std::array statuses = {"running", "done", "failed", "stopped"};
-
-std::string name_of(RunStatus status) { return statuses.at(static_cast<std::size_t>(status)); }
-
-RunStatus status_of(const std::string& name) {
-  const auto found = std::find(statuses.begin(), statuses.end() - 1, name);
-  return static_cast<RunStatus>(found - statuses.begin());
-}
-
 std::filesystem::path store_under_way(const std::filesystem::path& folder) {
   const std::filesystem::path resumed = beside(store_path(folder));
   return std::filesystem::exists(resumed) ? resumed : store_path(folder);

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "base/words.hpp"
+
 namespace convoy::sim {
 
 // What the run is: written before it begins.
@@ -29,6 +31,14 @@ inline bool is_same_course(const RunRow& stored, const std::string& scenario_has
 }
 
 enum class RunStatus { running, done, failed, stopped };
+inline constexpr base::Words<RunStatus> status_words = {{RunStatus::running, "running"},
+                                                        {RunStatus::done, "done"},
+                                                        {RunStatus::failed, "failed"},
+                                                        {RunStatus::stopped, "stopped"}};
+inline std::string name_of(RunStatus status) { return std::string(name_of(status_words, status)); }
+inline RunStatus status_of(std::string_view name) {  // stopped, where it is none
+  return value_of(status_words, name).value_or(RunStatus::stopped);
+}
 
 struct RunEnd {
   RunStatus status = RunStatus::done;
@@ -46,6 +56,8 @@ struct NodeRow {
   double memory_bytes = 0;
   std::int64_t samples = 0;
   std::int64_t batch = 0;
+
+  [[nodiscard]] bool is_real() const { return backend == "hil"; }
 };
 
 // What a node did: written at the end.

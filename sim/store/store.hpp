@@ -25,8 +25,6 @@ std::filesystem::path store_path(const std::filesystem::path& folder);
 std::filesystem::path existing_store(const std::filesystem::path& folder);
 // Where the run in a folder is written as it goes on: a resumed one beside the one before it.
 std::filesystem::path store_under_way(const std::filesystem::path& folder);
-std::string name_of(RunStatus status);
-RunStatus status_of(const std::string& name);  // stopped, where it is none
 
 // A store that another process is writing, that is no store, or that is of another version.
 class StoreError : public base::UserError {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/words.hpp"
 #include "sim/task/graph.hpp"
 
 namespace convoy::sim {
@@ -23,6 +24,12 @@ enum class EventKind : std::uint8_t {
   task_failed,  // `cause`, the `activity` that failed, the share of it that was `finished`
   timer_fired,  // `timer`
 };
+inline constexpr base::Words<EventKind> event_words = {
+    {EventKind::run_started, "run_started"},   {EventKind::node_joined, "node_joined"},
+    {EventKind::node_changed, "node_changed"}, {EventKind::activity_done, "activity_done"},
+    {EventKind::task_done, "task_done"},       {EventKind::published, "published"},
+    {EventKind::evaluated, "evaluated"},       {EventKind::node_lost, "node_lost"},
+    {EventKind::task_failed, "task_failed"},   {EventKind::timer_fired, "timer_fired"}};
 
 enum class Cause : std::uint8_t {
   none,
@@ -36,6 +43,16 @@ enum class Cause : std::uint8_t {
   cancelled,      // by the schedule: too late, too old
   run_ended,      // still under way when the run ended
 };
+inline constexpr base::Words<Cause> cause_words = {{Cause::none, ""},
+                                                   {Cause::node_lost, "node_lost"},
+                                                   {Cause::out_of_memory, "out_of_memory"},
+                                                   {Cause::diverged, "diverged"},
+                                                   {Cause::left_out, "left_out"},
+                                                   {Cause::timed_out, "timed_out"},
+                                                   {Cause::failed, "failed"},
+                                                   {Cause::refused, "refused"},
+                                                   {Cause::cancelled, "cancelled"},
+                                                   {Cause::run_ended, "run_ended"}};
 
 struct Event {
   double time = 0;  // s
@@ -54,8 +71,8 @@ struct Event {
   bool last = false;  // no other event of this instant follows
 };
 
-std::string_view name_of(EventKind kind);
-std::string_view name_of(Cause cause);
+inline std::string_view name_of(EventKind kind) { return name_of(event_words, kind); }
+inline std::string_view name_of(Cause cause) { return name_of(cause_words, cause); }
 
 // The order of the events of one instant: kind, node, task, sequence.
 bool comes_before(const Event& a, const Event& b);

@@ -10,6 +10,7 @@
 
 #include "platforms/link.hpp"
 #include "platforms/traces/trace.hpp"
+#include "sim/task/by_node.hpp"
 #include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
@@ -60,6 +61,7 @@ struct Power {
 
 // A node that is a real device.
 struct RealNode {
+  static constexpr base::Words<bool> sources = {{true, "measured"}, {false, "modelled"}};
   bool measured_compute = true;  // else the profile says how long it computes
   bool measured_network = true;  // else the network model says how long its transfers take
   bool present = false;          // when the run begins
@@ -91,12 +93,14 @@ enum class NetworkModel {
   cm02,  // bytes / bandwidth + latency, max-min shares weighted by 1 / latency; no TCP factors
   lv08,  // SimGrid's default: TCP slow start and acknowledgements by fitted factors
 };
+inline constexpr base::Words<NetworkModel> network_words = {{NetworkModel::cm02, "cm02"},
+                                                            {NetworkModel::lv08, "lv08"}};
 
 struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
-  ClockOptions clock;             // where there are real nodes
-  std::vector<NodeConfig> nodes;  // the first is the server
+  ClockOptions clock;        // where there are real nodes
+  ByNode<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;
 };
 

@@ -38,6 +38,8 @@
 namespace convoy::sim {
 
 enum class ClockMode { elastic, paced };
+inline constexpr base::Words<ClockMode> clock_words = {{ClockMode::elastic, "elastic"},
+                                                       {ClockMode::paced, "paced"}};
 
 struct ClockOptions {
   ClockMode mode = ClockMode::elastic;

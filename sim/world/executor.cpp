@@ -37,20 +37,18 @@ void Executor::start(RunningActivity& a) {
 
 // Draws depend on the run's seed and on what the activity is, not on when it happens to start.
 double Executor::seconds_of(const RunningActivity& a) const {
-  const auto node = static_cast<std::size_t>(a.node);
-  double seconds = a.what().seconds * slowdown_[node];
-  if (jitter_[node] > 0) {
-    base::Random random({seed_, node, static_cast<std::uint64_t>(a.task->id),
-                         static_cast<std::uint64_t>(a.index),
-                         static_cast<std::uint64_t>(a.task->iteration)});
-    seconds *= std::exp(jitter_[node] * random.normal());
+  double seconds = a.what().seconds * slowdown_[a.node];
+  if (jitter_[a.node] > 0) {
+    base::Random random(
+        {seed_, static_cast<std::uint64_t>(a.node), static_cast<std::uint64_t>(a.task->id),
+         static_cast<std::uint64_t>(a.index), static_cast<std::uint64_t>(a.task->iteration)});
+    seconds *= std::exp(jitter_[a.node] * random.normal());
   }
   return seconds;
 }
 
 double Executor::predicted_s(const RunningActivity& a) const {
-  const auto node = static_cast<std::size_t>(a.node);
-  if (a.peer == no_node) return a.what().seconds * slowdown_[node];
+  if (a.peer == no_node) return a.what().seconds * slowdown_[a.node];
   return lone_transfers_.seconds(a.node, a.peer, a.what().bytes);
 }
 

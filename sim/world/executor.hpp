@@ -48,8 +48,8 @@ class Executor {
   LoneTransfers lone_transfers_;
   std::function<void(RunningActivity&)> ended_;
   std::function<void(NodeId, double)> speed_changed_;
-  std::vector<double> slowdown_;  // by node
-  std::vector<double> jitter_;
+  ByNode<double> slowdown_;
+  ByNode<double> jitter_;
   std::vector<simgrid::s4u::ActivityPtr> released_;
   // A cancelled activity completes once more at the same instant: kept until a later one.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;

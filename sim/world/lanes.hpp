@@ -70,8 +70,8 @@ class Lanes {
     }
   };
 
-  Node& node(NodeId id) { return nodes_[static_cast<std::size_t>(id)]; }
-  [[nodiscard]] const Node& node(NodeId id) const { return nodes_[static_cast<std::size_t>(id)]; }
+  Node& node(NodeId id) { return nodes_[id]; }
+  [[nodiscard]] const Node& node(NodeId id) const { return nodes_[id]; }
   void account(Node& n) const;
   // Joules that one activity under way on a node has had so far: take two, subtract.
   double energy_share(NodeId node);
@@ -80,7 +80,7 @@ class Lanes {
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
-  std::vector<Node> nodes_;
+  ByNode<Node> nodes_;
   std::vector<NodeId> touched_;  // where something may start now
 
   using Candidate = std::tuple<int, std::uint64_t, NodeId>;  // priority, order, where

@@ -41,8 +41,8 @@ LoneTransfers::LoneTransfers(const WorldConfig& config) : model_(config.network)
 }
 
 double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
-  const End& a = ends_[static_cast<std::size_t>(from)];
-  const End& b = ends_[static_cast<std::size_t>(to)];
+  const End& a = ends_[from];
+  const End& b = ends_[to];
   std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
   const auto medium = [&](int shared) { return &shared_[static_cast<std::size_t>(shared)]; };
   if (a.shared >= 0 && a.shared == b.shared) {

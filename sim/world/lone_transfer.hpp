@@ -27,7 +27,7 @@ class LoneTransfers {
     int shared = -1;
   };
   NetworkModel model_;
-  std::vector<End> ends_;  // by node
+  ByNode<End> ends_;
   std::vector<platforms::Link> shared_;
 };
 

@@ -154,7 +154,6 @@ Platform::Ends Platform::create_link(const std::string& name, const platforms::L
 }
 
 void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared) {
-  const auto index = static_cast<std::size_t>(id);
   const Behaviour& behaviour = node.behaviour;
   const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
   std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
@@ -165,21 +164,19 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   speeds.reserve(levels.size());
   for (const double level : levels) speeds.push_back(units_per_second * level);
   if (!speed.is_constant()) {
-    varying_hosts_[index] =
-        std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
+    varying_hosts_[id] = std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
   }
-  latencies_[index] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
+  latencies_[id] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
   // long names take room.
   sg::Host* host = add_host(zone_, std::to_string(id), speeds);
   platforms::Link link = node.link;
-  if (latencies_[index]) link.latency_s = latencies_[index]->lowest();
-  const Ends own =
-      create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[index]);
-  own_links_[index] = own;
+  if (latencies_[id]) link.latency_s = latencies_[id]->lowest();
+  const Ends own = create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[id]);
+  own_links_[id] = own;
   std::vector<sg::LinkInRoute> up = {sg::LinkInRoute(own.up)};
   std::vector<sg::LinkInRoute> down;
-  shared_of_[index] = node.shared_link;
+  shared_of_[id] = node.shared_link;
   if (node.shared_link >= 0) {
     const Ends& medium = shared[static_cast<std::size_t>(node.shared_link)];
     up.emplace_back(medium.up);
@@ -189,13 +186,13 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   add_route(zone_, host, nullptr, up, false);
   add_route(zone_, nullptr, host, down, false);
   host->seal();
-  hosts_[index] = host;
+  hosts_[id] = host;
 }
 
 double Platform::left_out_latency(NodeId from, NodeId to) const {
   double latency = from == server_node || to == server_node ? server_latency_ : 0;
   for (const NodeId end : {from, to}) {
-    const SignalPointer& trace = latencies_[static_cast<std::size_t>(end)];
+    const SignalPointer& trace = latencies_[end];
     if (trace) latency += trace->at(sg::Engine::get_clock()).value - trace->lowest();
   }
   return latency;
@@ -204,9 +201,9 @@ double Platform::left_out_latency(NodeId from, NodeId to) const {
 template <class Visit>
 void Platform::on_path(NodeId from, NodeId to, Visit visit) {
   if (varying_links_.empty()) return;
-  const auto port_of = [&](NodeId node) { return ports_[static_cast<std::size_t>(node)]; };
+  const auto port_of = [&](NodeId node) { return ports_[node]; };
   const auto shared_port = [&](NodeId node) {
-    const int shared = shared_of_[static_cast<std::size_t>(node)];
+    const int shared = shared_of_[node];
     return shared < 0 ? Port{} : shared_ports_[static_cast<std::size_t>(shared)];
   };
   for (VaryingLink* link :
@@ -224,10 +221,9 @@ void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
   if (flow.path.empty()) return;
   flow.comm = comm;
   std::vector<sg::Link*> route;
-  hosts_[static_cast<std::size_t>(from)]->route_to(hosts_[static_cast<std::size_t>(to)], route,
-                                                   &flow.latency_s);
+  hosts_[from]->route_to(hosts_[to], route, &flow.latency_s);
   const bool down = from == server_node;
-  const Ends& own = own_links_[static_cast<std::size_t>(down ? to : from)];
+  const Ends& own = own_links_[down ? to : from];
   flow.private_link = down ? own.down : own.up;
   flow_of_[comm] = next_flow_;
   flows_[next_flow_++] = std::move(flow);
@@ -299,7 +295,7 @@ void Platform::follow(VaryingLink& link) {
 }
 
 void Platform::compute_begins(NodeId node, const std::function<void(double)>& changed) {
-  VaryingHost* host = varying_hosts_[static_cast<std::size_t>(node)].get();
+  VaryingHost* host = varying_hosts_[node].get();
   if (host == nullptr) return;
   host->computing = true;
   host->changed = nullptr;  // no news at the start
@@ -308,29 +304,28 @@ void Platform::compute_begins(NodeId node, const std::function<void(double)>& ch
 }
 
 void Platform::compute_started(NodeId node, sg::Activity* exec) {
-  VaryingHost* host = varying_hosts_[static_cast<std::size_t>(node)].get();
+  VaryingHost* host = varying_hosts_[node].get();
   if (host == nullptr) return;
   host->exec = exec;
   if (host->now <= 0) exec->suspend();
 }
 
 void Platform::compute_ends(NodeId node) {
-  VaryingHost* host = varying_hosts_[static_cast<std::size_t>(node)].get();
+  VaryingHost* host = varying_hosts_[node].get();
   if (host == nullptr) return;
   host->computing = false;
   host->exec = nullptr;
 }
 
 void Platform::set_speed(NodeId node, double speed) {
-  VaryingHost& host = *varying_hosts_[static_cast<std::size_t>(node)];
+  VaryingHost& host = *varying_hosts_[node];
   if (speed == host.now) return;
   const bool stood_still = host.now <= 0;
   host.now = speed;
   if (speed > 0) {
     const auto level =
         std::lower_bound(host.levels.begin(), host.levels.end(), speed, std::greater<>());
-    hosts_[static_cast<std::size_t>(node)]->set_pstate(
-        static_cast<unsigned long>(level - host.levels.begin()));
+    hosts_[node]->set_pstate(static_cast<unsigned long>(level - host.levels.begin()));
   }
   if (host.exec != nullptr && stood_still != (speed <= 0)) {
     if (stood_still) {
@@ -343,13 +338,13 @@ void Platform::set_speed(NodeId node, double speed) {
 }
 
 void Platform::follow(NodeId node) {
-  VaryingHost& host = *varying_hosts_[static_cast<std::size_t>(node)];
+  VaryingHost& host = *varying_hosts_[node];
   if (!host.computing) return;
   const platforms::Signal::Step step = host.speed.at(sg::Engine::get_clock());
   set_speed(node, step.value);
   host.armed = true;
   at_(step.until, [this, node] {
-    varying_hosts_[static_cast<std::size_t>(node)]->armed = false;
+    varying_hosts_[node]->armed = false;
     follow(node);
   });
 }

@@ -29,9 +29,7 @@ class Platform {
   Platform(const WorldConfig& config, At at);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
-  [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const {
-    return hosts_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const { return hosts_[node]; }
 
   // Latency on the way that is not in the routes, s: of links that were left out, and of a trace
   // what lies above its lowest. (SimGrid's own cannot change without touching flows under way.)
@@ -108,17 +106,17 @@ class Platform {
   At at_;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::s4u::NetZone* zone_ = nullptr;
-  std::vector<simgrid::s4u::Host*> hosts_;
-  std::vector<Port> ports_;
+  ByNode<simgrid::s4u::Host*> hosts_;
+  ByNode<Port> ports_;
   std::vector<Port> shared_ports_;
-  std::vector<int> shared_of_;
+  ByNode<int> shared_of_;
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
   std::map<std::uint64_t, Flow> flows_;  // over varying links, in the order of their start
   std::unordered_map<simgrid::s4u::Activity*, std::uint64_t> flow_of_;
   std::uint64_t next_flow_ = 0;
-  std::vector<SignalPointer> latencies_;                     // by node, of its trace
-  std::vector<Ends> own_links_;                              // by node, where it has one
-  std::vector<std::unique_ptr<VaryingHost>> varying_hosts_;  // by node; null: constant speed
+  ByNode<SignalPointer> latencies_;                     // of its trace
+  ByNode<Ends> own_links_;                              // where it has one
+  ByNode<std::unique_ptr<VaryingHost>> varying_hosts_;  // null: constant speed
   double server_latency_ = 0;  // of the server's link, where it was left out
   std::string description_;
 };

@@ -62,8 +62,8 @@ void Presence::start() {
   }
   for (const auto& [node, time] : losses_) {
     after_(time, [this, node = node] {
-      gone_[static_cast<std::size_t>(node)] = true;
-      lost_[static_cast<std::size_t>(node)] = true;
+      gone_[node] = true;
+      lost_[node] = true;
       away(node);
     });
   }
@@ -74,7 +74,7 @@ void Presence::start() {
 // Also while the node is idle: the schedule must see it go. Of one that is lost for good nothing is
 // followed any more: timers that change nothing would keep the clock running for ever.
 void Presence::follow(Availability& a, double time) {
-  if (lost_[static_cast<std::size_t>(a.node)]) return;
+  if (lost_[a.node]) return;
   const platforms::Signal::Step step = a.signal->at(time);
   const bool there = step.value > 0;
   if (there != a.there) {
@@ -86,27 +86,26 @@ void Presence::follow(Availability& a, double time) {
     }
   }
   if (!there && std::isinf(step.until)) {
-    gone_[static_cast<std::size_t>(a.node)] = true;
-    lost_[static_cast<std::size_t>(a.node)] = true;
+    gone_[a.node] = true;
+    lost_[a.node] = true;
   }
   after_(step.until, [this, &a, until = step.until] { follow(a, until); });
 }
 
 void Presence::away(NodeId node) {
-  if (reasons_[static_cast<std::size_t>(node)]++ == 0) changed_(node, false);
+  if (reasons_[node]++ == 0) changed_(node, false);
 }
 
 void Presence::back(NodeId node) {
-  if (--reasons_[static_cast<std::size_t>(node)] == 0) changed_(node, true);
+  if (--reasons_[node] == 0) changed_(node, true);
 }
 
 bool Presence::real_node(NodeId node, bool present, bool for_good) {
-  const auto i = static_cast<std::size_t>(node);
   const bool gone = for_good && !present;
-  if (unplugged_[i] != present && gone_[i] == gone) return false;
-  gone_[i] = gone;
-  if (unplugged_[i] != present) return true;
-  unplugged_[i] = !present;
+  if (unplugged_[node] != present && gone_[node] == gone) return false;
+  gone_[node] = gone;
+  if (unplugged_[node] != present) return true;
+  unplugged_[node] = !present;
   if (present) {
     back(node);
   } else {
@@ -116,7 +115,7 @@ bool Presence::real_node(NodeId node, bool present, bool for_good) {
 }
 
 void Presence::plan(Outages& outages) {
-  if (lost_[static_cast<std::size_t>(outages.node)]) return;
+  if (lost_[outages.node]) return;
   Outage next;
   if (outages.random) {
     next = {outages.back + outages.generator.exponential(outages.random->mean_up_s),

@@ -31,13 +31,9 @@ class Presence {
   // A real node comes and goes by itself. False where nothing changes by it.
   bool real_node(NodeId node, bool present, bool for_good);
 
-  [[nodiscard]] bool present(NodeId node) const {
-    return reasons_[static_cast<std::size_t>(node)] == 0;
-  }
+  [[nodiscard]] bool present(NodeId node) const { return reasons_[node] == 0; }
   // Away, but not for good.
-  [[nodiscard]] bool expected(NodeId node) const {
-    return !present(node) && !gone_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] bool expected(NodeId node) const { return !present(node) && !gone_[node]; }
 
  private:
   // The outages of one node, one after another.
@@ -64,10 +60,10 @@ class Presence {
 
   After after_;
   Changed changed_;
-  std::vector<int> reasons_;     // by node: how many reasons to be away
-  std::vector<bool> gone_;       // by node: lost for good
-  std::vector<bool> lost_;       // by node: at its lost_at_s, or by its trace
-  std::vector<bool> unplugged_;  // by node: real, and not connected
+  ByNode<int> reasons_;     // how many reasons to be away
+  ByNode<bool> gone_;       // lost for good
+  ByNode<bool> lost_;       // at its lost_at_s, or by its trace
+  ByNode<bool> unplugged_;  // real, and not connected
   std::vector<std::unique_ptr<Outages>> outages_;
   std::vector<std::unique_ptr<Availability>> availability_;
   std::vector<std::pair<NodeId, double>> joins_;

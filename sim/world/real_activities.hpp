@@ -53,14 +53,12 @@ class RealActivities {
   [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
 
  private:
-  [[nodiscard]] const std::optional<RealNode>& real_node(NodeId node) const {
-    return nodes_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] const std::optional<RealNode>& real_node(NodeId node) const { return nodes_[node]; }
 
   RealBackend* backend_;
   Timers& timers_;
   std::function<void()> something_due_;
-  std::vector<std::optional<RealNode>> nodes_;
+  ByNode<std::optional<RealNode>> nodes_;
   std::optional<ElasticClock> clock_;  // where there are real nodes
   std::unordered_map<ElasticClock::Id, RunningActivity*> under_way_;
   std::unordered_map<ElasticClock::Id, Timers::Id> deadlines_;

@@ -43,14 +43,14 @@ RunningTask& TaskTable::add(TaskId id, std::shared_ptr<const TaskGraph> graph,
   task.report = report;
   by_id_.emplace(id, &task);
   for (const NodeId member : task.members) {
-    if (member != server_node) of_[static_cast<std::size_t>(member)].push_back(&task);
+    if (member != server_node) of_[member].push_back(&task);
   }
   return task;
 }
 
 void TaskTable::remove(RunningTask& task) {
   for (const NodeId member : task.members) {
-    if (member != server_node) std::erase(of_[static_cast<std::size_t>(member)], &task);
+    if (member != server_node) std::erase(of_[member], &task);
   }
   by_id_.erase(task.id);
   task.graph.reset();

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/task/by_node.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
 
@@ -22,9 +23,7 @@ class TaskTable {
   // Null where there is none.
   [[nodiscard]] RunningTask* find(TaskId id) const;
   // Those that a worker is a member of. (The server is one of nearly all: not kept.)
-  [[nodiscard]] const std::vector<RunningTask*>& of(NodeId node) const {
-    return of_[static_cast<std::size_t>(node)];
-  }
+  [[nodiscard]] const std::vector<RunningTask*>& of(NodeId node) const { return of_[node]; }
   // All of them, by rising id.
   [[nodiscard]] std::vector<RunningTask*> all() const;
   // What runs of them.
@@ -33,7 +32,7 @@ class TaskTable {
 
  private:
   std::unordered_map<TaskId, RunningTask*> by_id_;
-  std::vector<std::vector<RunningTask*>> of_;
+  ByNode<std::vector<RunningTask*>> of_;
   std::deque<RunningTask> places_;
   std::vector<RunningTask*> free_;
 };

@@ -64,8 +64,9 @@ std::filesystem::path two_rounds(const TemporaryFolder& folder) {
 std::map<std::string, double> sums_of(const RunTables& run, std::size_t node) {
   std::map<std::string, double> all;
   const IdleSums sums = idle_sums(run, idle_intervals(run, read_rounds(run))).at(node);
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    if (sums[i] > 0) all[name_of(static_cast<IdleCause>(i))] = sums[i];
+  for (const auto& [cause, word] : idle_words) {
+    const double s = sums.at(static_cast<std::size_t>(cause));
+    if (s > 0) all[std::string(word)] = s;
   }
   return all;
 }

@@ -129,9 +129,34 @@ TEST(Diagnostics, NoErrorGivesWayToAWarning) {
   EXPECT_EQ(problems.str(), "error: wrong\n... and 150 more\n");
 }
 
+enum class Shape { round, square };
+constexpr Words<Shape> shapes = {{Shape::square, "square"}, {Shape::round, "round"}};
+
+TEST(Words, AreReadAndWrittenByOneList) {
+  EXPECT_EQ(name_of(shapes, Shape::round), "round");
+  EXPECT_EQ(value_of(shapes, "square"), Shape::square);
+  EXPECT_EQ(value_of(shapes, "flat"), std::nullopt);
+  EXPECT_EQ(texts_of(shapes), (std::vector<std::string>{"square", "round"}));
+  static constexpr Words<Shape> fewer = {{Shape::square, "square"}};
+  EXPECT_THROW(name_of(fewer, Shape::round), std::logic_error);
+
+  Diagnostics problems;
+  const Value file = parse_toml("a = \"round\"\nb = \"flat\"", "f.toml", problems);
+  TableReader reader(file, "", problems);
+  EXPECT_EQ(reader.choice("a", shapes, Shape::square), Shape::round);
+  EXPECT_EQ(reader.choice("absent", shapes, Shape::round), Shape::round);
+  EXPECT_FALSE(problems.has_errors());
+  EXPECT_EQ(reader.choice("b", shapes, Shape::round), Shape::round);
+  EXPECT_EQ(reader.choice("missing", shapes), Shape::square);
+  EXPECT_EQ(problems.errors(), 2);
+  const std::string text = problems.str();
+  EXPECT_NE(text.find("b: expected \"square\" or \"round\", got \"flat\""), text.npos) << text;
+  EXPECT_NE(text.find("missing: missing; expected \"square\" or \"round\""), text.npos) << text;
+}
+
 TEST(KeyCatalogue, ListsWhatIsReadAndUnderWhichConditions) {
   const std::vector<std::string> kinds = {"round", "square"};
-  const std::vector<std::string> edges = {"sharp", "soft"};
+  static constexpr Words<bool> edges = {{false, "sharp"}, {true, "soft"}};
   Diagnostics problems;
   const auto rows = list_keys([&](KeyCatalogue& keys) {
     TableReader reader(keys, problems);
@@ -139,7 +164,7 @@ TEST(KeyCatalogue, ListsWhatIsReadAndUnderWhichConditions) {
     if (shape.choice({"kind", "of shape"}, kinds, 0) == 0) {
       shape.number({"radius", "in m"}, above(0), 1.0);
     } else {
-      shape.choice({"edge", "of the square"}, edges) == 1
+      shape.choice({"edge", "of the square"}, edges)
           ? shape.number({"bend", "in m"}, above(0).up_to(2))
           : 0.0;
     }

@@ -64,8 +64,8 @@ std::vector<TimedStep> timed(const std::vector<StepCost>& costs, const Machine& 
 std::vector<TimedStep> operators(const Machine& m) {
   constexpr double large = 1e10;
   std::vector<TimedStep> all;
-  for (std::size_t i = 0; i < class_keys.size(); ++i) {
-    const Kernel kernel{static_cast<OpClass>(i), large, 0};
+  for (const auto& op : engine::op_class_words) {
+    const Kernel kernel{op.value, large, 0};
     all.push_back({"large", {{kernel}}, large / m.flops_per_s(kernel)});
   }
   all.push_back({"sum", {{Kernel{OpClass::elementwise, 1, large}}}, large / m.memory_bandwidth});
@@ -426,8 +426,8 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
           << r.name;
     }
     // Each figure is either fitted or untouched.
-    for (std::size_t n = 0; n < number_keys.size(); ++n) {
-      for (std::size_t i = 0; i < class_keys.size(); ++i) {
+    for (std::size_t n = 0; n < engine::number_formats; ++n) {
+      for (std::size_t i = 0; i < engine::op_classes; ++i) {
         const auto& now = device.efficiency[n][i];
         const auto& then = before.efficiency[n][i];
         const bool fitted = now && now->origin == Origin::fitted;

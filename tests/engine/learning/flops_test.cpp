@@ -137,7 +137,7 @@ TEST(Flops, OfTheForwardOfEveryArchitecture) {
     options.architecture = name;
     options.exits = {1.0};
     const bool own_size = name.starts_with("vit") || name == "mlp" || name == "cnn-small";
-    if (name.starts_with("bert")) {
+    if (input_of(name) == InputKind::tokens) {
       options.sequence = 16;
       options.vocabulary = 100;
     } else if (!own_size) {
