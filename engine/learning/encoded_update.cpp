@@ -33,8 +33,8 @@ Tensor spread(const Tensor& part, const ParameterTensor& tensor, const Kept& kep
 
 std::uint64_t draw_of(std::uint64_t seed, int node, std::int64_t task) {
   constexpr std::uint64_t compression = 0x636f6d707265ULL;
-  return base::Random(
-             {seed, static_cast<std::uint64_t>(node), static_cast<std::uint64_t>(task), compression})
+  return base::Random({seed, static_cast<std::uint64_t>(node), static_cast<std::uint64_t>(task),
+                       compression})
       .bits();
 }
 
@@ -42,7 +42,13 @@ Compressed compress(const Layout& layout, const TensorUpdate& update,
                     const Compression& compression, const Tensors& residual, std::uint64_t draw) {
   const at::NoGradGuard no_grad;
   Compressed made;
-  auto sent = std::make_shared<TensorUpdate>(update);
+  auto sent = std::make_shared<TensorUpdate>();
+  sent->submodel = update.submodel;
+  sent->brings = update.brings;
+  sent->samples = update.samples;
+  sent->rate = update.rate;
+  sent->base_version = update.base_version;
+  sent->steps = update.steps;
   sent->compression = compression;
   sent->draw = draw;
   sent->encoded.resize(layout.size());

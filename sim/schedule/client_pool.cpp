@@ -24,6 +24,8 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
       engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}));
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+  options.compression = engine::read_compression(
+      reader.table({"compression", "what of an update is sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader);
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
@@ -36,6 +38,11 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
+  if (setting_->fixed && !options_.compression.is_none()) {
+    throw base::UserError(
+        "schedule.compression: training.fixed_cost says how many bytes an update has; give them "
+        "there, compressed");
+  }
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
     const NodeSetting& n = setting_->nodes[node];
@@ -88,6 +95,7 @@ LocalWork ClientPool::work(NodeId node, bool masks) const {
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
   work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
+  work.compression = options_.compression;
   work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
   if (const auto steps = setting_->local_steps) {
@@ -116,7 +124,8 @@ Assign ClientPool::assign(NodeId node) {
           .brief = {.rate = rate(node),
                     .batch = setting_->nodes[node].batch,
                     .choose_masks = chooses,
-                    .test_locally = setting_->test_locally},
+                    .test_locally = setting_->test_locally,
+                    .compression = options_.compression},
           .label = masks ? "mask" : "train",
           .rate = rate(node),
           .samples = update->samples};
@@ -124,7 +133,7 @@ Assign ClientPool::assign(NodeId node) {
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
-  return updates_.sized(tasks_.at(task).node, expected, submodel);
+  return updates_.sized(tasks_.at(task).node, expected, submodel, options_.compression);
 }
 
 void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }

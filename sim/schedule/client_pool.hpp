@@ -20,12 +20,13 @@ struct ClientPoolOptions {
   // The rate of the submodel by memory class; without them everybody trains the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
+  engine::Compression compression;  // of updates
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
-// Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the
-// scenario gives none.
+// Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`: what holds
+// where the scenario gives none.
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
                                    const engine::TransferOptions& transfer);
 

@@ -65,7 +65,9 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(st
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[id];
   const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
-                work.sampled, work.mask_epochs, work.weight_epochs, work.weight_steps.value_or(0));
+                work.sampled, work.mask_epochs, work.weight_epochs, work.weight_steps.value_or(0),
+                work.compression.keep, work.compression.drawn, work.compression.bits,
+                work.compression.feedback);
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -125,12 +127,35 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
       train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs, work.weight_steps)
           .samples;
   const int delta = graph.compute(cost, {model}, {"update", update.upload_bytes});
-  const int there = graph.transfer("upload", delta, 0);
+  int sent = delta;
+  if (!work.compression.is_none()) {
+    const Activity encode = encoding(node, kept, work.compression);
+    update.memory = std::max(update.memory, encode.memory);
+    const double masks_too = update.upload_bytes - engine::transfer_bytes(weights);
+    sent = graph.compute(encode, {delta},
+                         {"encoded", engine::update_bytes(a, kept, work.compression) + masks_too});
+  }
+  const int there = graph.transfer("upload", sent, 0);
   if (work.sampled) {
     graph.size_late(graph.producer(delta));
+    if (sent != delta) graph.size_late(graph.producer(sent));
     graph.size_late(graph.producer(there));
   }
   return update;
+}
+
+Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel& submodel,
+                                const engine::Compression& compression) const {
+  const double parameters = engine::trace(*setting_->architecture, submodel).parameters();
+  const engine::StepCost step = engine::encoding_step(parameters, compression);
+  const platforms::Prediction each = platforms::predict(step, *node.machine);
+  return {.label = "encode",
+          .at = 1,
+          .seconds = each.seconds,
+          .watts = each.watts,
+          .flops = step.flops(),
+          .memory = node.machine->context + engine::encoding_memory(parameters, compression),
+          .work = engine::Encode{}};
 }
 
 Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel& submodel,
@@ -152,18 +177,21 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
   return activity;
 }
 
-Activity LocalUpdates::sized(NodeId id, const Activity& activity,
-                             const engine::Submodel& submodel) const {
+Activity LocalUpdates::sized(NodeId id, const Activity& activity, const engine::Submodel& submodel,
+                             const engine::Compression& compression) const {
   const engine::Architecture& a = *setting_->architecture;
   Activity sized = activity;
   if (activity.kind == ActivityKind::transfer) {
-    sized.bytes = engine::transfer_bytes(engine::trace(a, submodel));
     const bool up = activity.to == 0;
+    sized.bytes = up && !compression.is_none() ? engine::update_bytes(a, submodel, compression)
+                                               : engine::transfer_bytes(engine::trace(a, submodel));
     if (up) sized.bytes += mask_bytes(a, submodel.depth);
     return sized;
   }
+  const NodeSetting& node = setting_->nodes[id];
+  const auto* train = std::get_if<engine::Train>(&activity.work);
   const Activity cost =
-      training(setting_->nodes[id], submodel, std::get<engine::Train>(activity.work));
+      train != nullptr ? training(node, submodel, *train) : encoding(node, submodel, compression);
   sized.seconds = cost.seconds;
   sized.watts = cost.watts;
   sized.flops = cost.flops;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <tuple>
 
+#include "engine/api/compression.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/rules/rule.hpp"
 #include "sim/schedule/setting.hpp"
@@ -25,14 +26,15 @@ struct LocalWork {
   int mask_epochs = 0;      // before the weights
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
+  engine::Compression compression;  // of the update
 };
 
 struct LocalUpdate {
-  TaskGraph graph{2};  // role 0: server, 1: worker
-  double memory = 0;   // peak bytes on the worker, runtime included
-  double samples = 0;  // that the weights are trained on; those of the masks are not counted
-  double upload_bytes = 0;
-  int depth = 0;  // blocks
+  TaskGraph graph{2};       // role 0: server, 1: worker
+  double memory = 0;        // peak bytes on the worker, runtime included
+  double samples = 0;       // that the weights are trained on; those of the masks are not counted
+  double upload_bytes = 0;  // of the update as it is aggregated, whatever it is on the wire
+  int depth = 0;            // blocks
 };
 
 class LocalUpdates {
@@ -42,7 +44,8 @@ class LocalUpdates {
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
   // What an activity of that task costs on a submodel as it turned out (sized_late).
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
-                               const engine::Submodel& submodel) const;
+                               const engine::Submodel& submodel,
+                               const engine::Compression& compression) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
@@ -53,12 +56,14 @@ class LocalUpdates {
       const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
 
  private:
-  using Key =
-      std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, int, int, int>;
+  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, int, int,
+                         int, double, bool, int, bool>;
 
   // Seconds, FLOPs, memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work) const;
+  [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,
+                                  const engine::Compression& compression) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 

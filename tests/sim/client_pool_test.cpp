@@ -91,5 +91,36 @@ TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   EXPECT_EQ(plans.train.memory, in_weight_phase);
 }
 
+// What is left out and rounded is not on the wire; making it so takes time and memory on the node,
+// and the update is aggregated as large as ever.
+TEST(ClientPool, ACompressedUpdateIsEncodedAndTravelsInFewerBytes) {
+  const auto setting = setting_of("vit-micro", 64);
+  const engine::Architecture& a = *setting->architecture;
+  CoS2POptions options;
+  options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
+  const auto plain = CoS2P(setting, options).plan();
+  options.clients.compression = {.keep = 0.01, .bits = 8};
+  const auto compressed = CoS2P(setting, options).plan();
+  ASSERT_EQ(plain.size(), compressed.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    if (plain[i].node == server_node) {
+      EXPECT_EQ(compressed[i].graph->activities().front().memory,
+                plain[i].graph->activities().front().memory);
+      continue;
+    }
+    const Activity& encode = Plans::activity(compressed[i], "encode");
+    EXPECT_GT(encode.seconds, 0);
+    EXPECT_GT(encode.memory, 0);
+    EXPECT_EQ(Plans::activity(compressed[i], "download").bytes,
+              Plans::activity(plain[i], "download").bytes);
+    const engine::Submodel half = engine::nested_submodel(a, 0.5);
+    const double masks =
+        Plans::activity(plain[i], "upload").bytes - engine::transfer_bytes(engine::trace(a, half));
+    const double bytes = Plans::activity(compressed[i], "upload").bytes;
+    EXPECT_EQ(bytes, engine::update_bytes(a, half, options.clients.compression) + masks);
+    EXPECT_LT(bytes, 0.1 * Plans::activity(plain[i], "upload").bytes);
+  }
+}
+
 }  // namespace
 }  // namespace convoy::sim

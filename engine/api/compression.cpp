@@ -1,0 +1,70 @@
+#include "engine/api/compression.hpp"
+
+#include <fmt/format.h>
+
+#include "engine/model/parameters.hpp"
+
+namespace convoy::engine {
+namespace {
+
+constexpr double word = sizeof(float);
+
+enum class Which { largest, drawn };
+constexpr base::Words<Which> which_words = {{Which::largest, "largest"}, {Which::drawn, "drawn"}};
+
+}  // namespace
+
+Compression read_compression(base::TableReader reader) {
+  Compression c;
+  c.keep = reader.number({"keep", "share of each tensor's elements that an update brings"},
+                         base::above(0).up_to(1), c.keep);
+  c.drawn = reader.choice({"which", "elements are sent: the largest, or as many that are drawn"},
+                          which_words, Which::largest) == Which::drawn;
+  c.bits = static_cast<int>(reader.integer({"bits", "of a value that is sent: 32, 8 or 1"},
+                                           base::at_least(1).up_to(32), c.bits));
+  c.feedback =
+      reader.flag({"feedback", "what was not sent is added to a node's next update"}, c.feedback);
+  if (c.bits != 32 && c.bits != 8 && c.bits != 1) {
+    reader.problems().error(reader.raw("bits")->where,
+                            fmt::format("{}: {} is none of 32, 8, 1", reader.full("bits"), c.bits));
+  } else if (constexpr std::int64_t many = 1 << 20;
+             !c.is_none() && encoded_bytes(many, c) >= encoded_bytes(many, {})) {
+    reader.problems().error(
+        reader.raw("keep")->where,
+        fmt::format("{}: with {} the places cost more than is saved", reader.full("keep"), c.keep));
+  }
+  reader.finish();
+  return c;
+}
+
+double update_bytes(const Architecture& architecture, const Submodel& submodel,
+                    const Compression& compression) {
+  double bytes = 0;
+  for (const ParameterTensor& p : parameter_tensors(architecture)) {
+    if (!is_in(p, architecture, submodel)) continue;
+    std::int64_t size = 1;
+    for (const std::int64_t n : shape_in(p, kept_of(p, architecture, submodel))) size *= n;
+    bytes += static_cast<double>(encoded_bytes(size, p.buffer ? Compression() : compression));
+  }
+  return bytes;
+}
+
+StepCost encoding_step(double parameters, const Compression& compression) {
+  StepCost cost;
+  const auto pass = [&](double flops, double words) {
+    cost.kernels.push_back({OpClass::elementwise, flops * parameters, words * word * parameters});
+  };
+  constexpr double counting = 3;  // passes that find the largest (engine/codec)
+  if (compression.feedback) pass(1, 3);
+  if (compression.keep < 1 && !compression.drawn) pass(counting, counting);
+  pass(2, 2);  // quantized and written
+  pass(1, 1);  // what arrives
+  if (compression.feedback) pass(1, 3);
+  return cost;
+}
+
+double encoding_memory(double parameters, const Compression& compression) {
+  return (compression.feedback ? 4 : 3) * word * parameters;
+}
+
+}  // namespace convoy::engine

@@ -1,0 +1,26 @@
+#pragma once
+
+// Updates that are sent compressed (engine/codec): how a scenario asks for it, and what it costs.
+
+#include "base/table_reader.hpp"
+#include "engine/codec/codec.hpp"
+#include "engine/model/costs.hpp"
+#include "engine/model/submodel.hpp"
+
+namespace convoy::engine {
+
+// Reads [schedule.compression].
+Compression read_compression(base::TableReader reader);
+
+// Bytes of a submodel's update as it is sent: parameters compressed, running statistics whole.
+double update_bytes(const Architecture& architecture, const Submodel& submodel,
+                    const Compression& compression);
+
+// What encoding an update of so many parameters takes: passes over them, each bound by memory. That
+// is ours, from engine/codec; it has not been measured on a device.
+StepCost encoding_step(double parameters, const Compression& compression);
+// Bytes that are there at its peak: the update, what is wanted of it, what arrives, and with
+// feedback what was left before.
+double encoding_memory(double parameters, const Compression& compression);
+
+}  // namespace convoy::engine
