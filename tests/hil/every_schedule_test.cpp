@@ -29,7 +29,8 @@ std::vector<std::string> names_of_kinds() {
 class EverySchedule : public testing::TestWithParam<std::string>, protected TestbedRun {
  protected:
   EverySchedule() {
-    sets = {"schedule.kind=" + GetParam(), "stop.tasks=9",
+    sets = {"schedule.kind=" + GetParam(), "stop.tasks=9", "data.samples=120",
+            "data.test_samples=40",
             // Of three nodes no more than three updates wait for each other.
             "schedule.fedbuff.buffer=2",
             // Unequal nodes, each with a submodel of its own.
