@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <system_error>
 
 #include "base/diagnostics.hpp"
 
@@ -186,6 +188,13 @@ std::string human_count(double count) {
     digits.insert(at, ",");
   }
   return digits;
+}
+
+std::optional<std::int64_t> as_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  return failure == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
 bool is_printable(std::string_view text) {
