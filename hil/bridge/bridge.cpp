@@ -268,9 +268,8 @@ class AsioBridge : public Bridge {
     const double stamp = steady_seconds();
     Orders& orders = *peer.orders;
     if (const auto* ready = message.body_as_Ready()) {
-      const auto* profile = ready->profile();
-      const std::string text = profile == nullptr ? "" : profile->str();
-      if (reception_.check_in(peer, ready->samples(), text)) orders.ready(steady_seconds());
+      const std::string profile = text_of(ready->profile());
+      if (reception_.check_in(peer, ready->samples(), profile)) orders.ready(steady_seconds());
     } else if (const auto* received = message.body_as_Received()) {
       orders.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
@@ -279,11 +278,10 @@ class AsioBridge : public Bridge {
     } else if (const auto* ended = message.body_as_Ended()) {
       orders.ended(*ended, stamp);
     } else if (const auto* failed = message.body_as_Failed()) {
-      const auto* reason = failed->reason();
       const bool memory = failed->trouble() == wire::Trouble::out_of_memory;
       orders.failed(failed->task(), failed->attempt(), failed->activity(), failed->iteration(),
                     memory ? Cause::out_of_memory : Cause::failed,
-                    reason == nullptr ? "" : base::printable(reason->str()));
+                    base::printable(text_of(failed->reason())));
     } else if (const auto* offer = message.body_as_Offer()) {
       intake_.offered(peer, *offer);
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
@@ -319,10 +317,7 @@ class AsioBridge : public Bridge {
 
   void watch() {
     // First: whatever goes wrong below, they go on watching.
-    heartbeat_timer_.expires_after(in_ms(std::max(0.05, scenario_.hil.heartbeat_s)));
-    heartbeat_timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) watch();
-    });
+    after(heartbeat_timer_, in_ms(std::max(0.05, scenario_.hil.heartbeat_s)), [this] { watch(); });
     const double now = steady_seconds();
     log_.tell_overdue();
     for (auto& [node, peer] : peers_.by_node) {

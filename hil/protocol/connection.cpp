@@ -86,10 +86,8 @@ std::uint32_t Connection::send_parcel(std::int64_t task, std::int32_t attempt,
                                       engine::Parcel parcel) {
   const std::uint32_t transfer = next_transfer_++;
   const std::uint64_t bytes = parcel.bytes();
-  wire::OfferT offer;
+  auto offer = of_task<wire::OfferT>(task, attempt);
   offer.transfer = transfer;
-  offer.task = task;
-  offer.attempt = attempt;
   offer.header = parcel.header;
   offer.bytes = bytes;
   if (bytes > 0) parcels_.push_back({transfer, task, std::move(parcel), bytes, 0});
@@ -434,6 +432,14 @@ void Connection::close(const std::string& why) {
   // What comes in the handler may be the last that holds on to whoever the handlers belong to.
   handlers_ = {};
   if (closed) closed(reason);
+}
+
+void refuse(Connection& connection, const std::string& reason, bool for_good) {
+  wire::RefusedT refused;
+  refused.reason = reason;
+  refused.for_good = for_good;
+  connection.send(std::move(refused));
+  connection.finish(reason);
 }
 
 }  // namespace convoy::hil

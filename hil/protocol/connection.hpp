@@ -31,6 +31,15 @@ namespace convoy::hil {
 double steady_seconds();
 std::int64_t steady_nanoseconds();
 
+// Does the work after a while, unless the timer is set anew or cancelled before.
+template <class Work>
+void after(asio::steady_timer& timer, std::chrono::milliseconds wait, Work work) {
+  timer.expires_after(wait);
+  timer.async_wait([work = std::move(work)](const error_code& cancelled) {
+    if (!cancelled) work();
+  });
+}
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
@@ -168,5 +177,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t payload_bytes_ = 0;
   std::uint64_t waiting_bytes_ = 0;  // of messages to be sent
 };
+
+// Says why, and closes when it is said.
+void refuse(Connection& connection, const std::string& reason, bool for_good);
 
 }  // namespace convoy::hil
