@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "analysis/open_store.hpp"
+#include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
@@ -79,7 +79,7 @@ class StoreTail::Impl {
       : folder_(folder), file_(std::move(file)), limits_(limits) {}
 
   RunTables next() {
-    return reading_file(file_, [this](sim::ForeignStore& store) { return next(store); });
+    return sim::read_store_file(file_, [this](sim::ForeignStore& store) { return next(store); });
   }
   RunTables next(sim::ForeignStore& store) {
     SQLite::Database& database = store.database();
@@ -269,7 +269,8 @@ RunTables read_tables(const std::filesystem::path& folder, sim::ForeignStore& st
 }
 
 RunTables read_tables(const std::filesystem::path& folder) {
-  return reading(folder, [&](sim::ForeignStore& store) { return read_tables(folder, store); });
+  return sim::read_store(folder,
+                         [&](sim::ForeignStore& store) { return read_tables(folder, store); });
 }
 
 }  // namespace convoy::analysis
