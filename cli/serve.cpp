@@ -61,8 +61,7 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
   live.loopback = hil::is_loopback(endpoint->host);
   live.folder = options.folder;
   live.version = options.version;
-  live.pausable = std::none_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
-                               [](const auto& node) { return node.real.has_value(); });
+  live.pausable = !sim::any_real(scenario);
   live.stop = [] { interrupted = true; };
   server_ = std::make_unique<analysis::LiveServer>(std::move(live), state_);
 }
