@@ -18,7 +18,6 @@
 #include "hil/bridge/gathering.hpp"
 #include "hil/bridge/reception.hpp"
 #include "hil/bridge/update_intake.hpp"
-#include "hil/bridge/wall_time.hpp"
 #include "hil/protocol/listener.hpp"
 
 namespace convoy::hil {
