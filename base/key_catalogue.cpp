@@ -93,16 +93,9 @@ class Explorer {
   }
 
   [[nodiscard]] KeyRow row(const std::string& path) const {
-    KeyRow row{.path = path};
     std::size_t first = 0;
     while (found(first, path) == nullptr) ++first;
-    const KeyCatalogue::Note& note = *found(first, path);
-    row.meaning = note.meaning;
-    row.otherwise = note.otherwise;
-    row.required = note.required;
-    row.fallback = note.fallback;
-    row.any_name = note.any_name;
-    row.pattern = note.pattern;
+    KeyRow row{*found(first, path), path, {}, {}};
     for (std::size_t pass = first; pass < passes_.size(); ++pass) {
       const KeyCatalogue::Note* here = found(pass, path);
       if (here == nullptr) continue;
