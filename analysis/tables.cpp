@@ -150,8 +150,7 @@ class StoreTail::Impl {
       time("task", task.ended_s);
     });
     tasks_read_ += tables.tasks.size();
-    std::sort(tables.tasks.begin(), tables.tasks.end(),
-              [](const sim::TaskRow& x, const sim::TaskRow& y) { return x.id < y.id; });
+    std::ranges::sort(tables.tasks, {}, &sim::TaskRow::id);
   }
 
   void read_activities(SQLite::Database& database, RunTables& tables) {

@@ -61,10 +61,8 @@ class Explorer {
 
  private:
   static const KeyForm* choice_of(const KeyCatalogue::Note& note) {
-    for (const KeyForm& form : note.forms) {
-      if (form.type == KeyType::choice) return &form;
-    }
-    return nullptr;
+    const auto choice = std::ranges::find(note.forms, KeyType::choice, &KeyForm::type);
+    return choice == note.forms.end() ? nullptr : &*choice;
   }
 
   std::size_t pass(const std::function<void(KeyCatalogue&)>& read, const Words& words) {
@@ -148,8 +146,7 @@ class Explorer {
 }  // namespace
 
 bool KeyRow::is(KeyType type) const {
-  return std::any_of(forms.begin(), forms.end(),
-                     [&](const KeyForm& form) { return form.type == type; });
+  return std::ranges::find(forms, type, &KeyForm::type) != forms.end();
 }
 
 std::string KeyRow::section() const {

@@ -86,9 +86,8 @@ bool hidden(std::uint32_t c) {
                                            {0x1bca0, 0x1bca3},
                                            {0x1d173, 0x1d17a},
                                            {0xe0000, 0xe0fff}}};
-  return (c & 0xfffeU) == 0xfffe || std::any_of(spans.begin(), spans.end(), [c](const Span& s) {
-           return c >= s.first && c <= s.last;
-         });
+  return (c & 0xfffeU) == 0xfffe ||
+         std::ranges::any_of(spans, [c](const Span& s) { return c >= s.first && c <= s.last; });
 }
 
 void append_utf8(std::uint32_t c, std::string& out) {

@@ -24,8 +24,7 @@ std::optional<std::vector<std::string>> split_path(std::string_view path) {
       segments.back() += c;
     }
   }
-  const bool empty =
-      std::any_of(segments.begin(), segments.end(), [](const std::string& s) { return s.empty(); });
+  const bool empty = std::ranges::any_of(segments, [](const std::string& s) { return s.empty(); });
   if (quoted || empty) return std::nullopt;
   return segments;
 }
@@ -47,10 +46,8 @@ std::string Value::kind() const {
 const Value* Value::find(std::string_view key) const {
   const auto* table = as<Table>();
   if (table == nullptr) return nullptr;
-  for (const Entry& e : *table) {
-    if (e.key == key) return &e.value;
-  }
-  return nullptr;
+  const auto entry = std::ranges::find(*table, key, &Entry::key);
+  return entry == table->end() ? nullptr : &entry->value;
 }
 
 Value* Value::find(std::string_view key) {

@@ -131,8 +131,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
   for (const std::string& name : arguments.devices) {
     subject.devices.push_back(device_named(name, measurements));
     const std::string& own = subject.devices.back().name;
-    const auto same = std::count_if(subject.devices.begin(), subject.devices.end(),
-                                    [&](const Device& d) { return d.name == own; });
+    const auto same = std::ranges::count(subject.devices, own, &Device::name);
     if (same > 1) throw base::UserError("--device: " + own + " is there twice");
     names.push_back(arguments.rows.empty() ? own : arguments.rows);
   }
@@ -368,8 +367,7 @@ int calibrate(const CalibrateArguments& arguments) {
       fmt::format("to {} step times in {}, {}", times.rows.size(), list_of(precisions),
                   modes.size() > 1 ? fmt::format("{} modes", modes.size())
                                    : "mode " + times.rows.front()->mode);
-  const bool training = std::any_of(times.rows.begin(), times.rows.end(),
-                                    [](const Measurement* row) { return row->training; });
+  const bool training = std::ranges::any_of(times.rows, &Measurement::training);
   std::vector<std::vector<std::string>> kept;  // by device
   for (Device& device : subject.devices) {
     kept.push_back(fit.set(device, note));

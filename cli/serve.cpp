@@ -33,8 +33,7 @@ analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes)
     const auto id = static_cast<sim::NodeId>(node);
     if (!progress.view->present(id)) status.nodes.push_back({id, "", 0, true});
   }
-  std::stable_sort(status.nodes.begin(), status.nodes.end(),
-                   [](const auto& a, const auto& b) { return a.node < b.node; });
+  std::ranges::stable_sort(status.nodes, {}, &analysis::LiveStatus::Node::node);
   return status;
 }
 

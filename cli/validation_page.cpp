@@ -244,9 +244,8 @@ std::string validation_text(const Validation& validation) {
     line("of models left out of a fit", group.without_model);
     line("of modes left out of a fit", group.without_mode);
     line("of batch sizes left out of a fit", group.without_batch);
-    const auto adjusted =
-        std::count_if(group.rows.begin(), group.rows.end(),
-                      [](const ValidatedRow& r) { return !r.row.adjusted.empty(); });
+    const auto adjusted = std::ranges::count_if(
+        group.rows, [](const ValidatedRow& r) { return !r.row.adjusted.empty(); });
     if (adjusted > 0) {
       text += fmt::format(
           "{} of the rows count for another device or mode than they name (--odd)\n", adjusted);

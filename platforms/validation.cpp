@@ -77,8 +77,7 @@ void validate_draws(ValidatedGroup& group, const std::vector<Machine>& machines)
   }
   const auto models = of_each(group.rows, &Measurement::model);
   const auto modes = of_each(group.rows, &Measurement::mode);
-  const bool clocks =
-      std::all_of(machines.begin(), machines.end(), [](const Machine& m) { return m.gpu_hz > 0; });
+  const bool clocks = std::ranges::all_of(machines, [](const Machine& m) { return m.gpu_hz > 0; });
   if (!clocks || kinds(modes) < fewest_modes) return;
   add_left_out(group.rows, leave_out(observations, modes), &ValidatedRow::without_mode);
   if (kinds(models) < fewest_modes) return;

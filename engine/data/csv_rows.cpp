@@ -266,8 +266,7 @@ class Layout {
     if (integers && !base::as_integer(label)) return "it has no number where all others have one";
     // A class of one row, at the very beginning, whose text is one word.
     const bool words =
-        !label.empty() &&
-        std::all_of(rows_.front().fields.begin(), rows_.front().fields.end(), [](const auto& f) {
+        !label.empty() && std::ranges::all_of(rows_.front().fields, [](const auto& f) {
           return f.size() <= shown && f.find_first_of(" \t\n") == std::string::npos;
         });
     const bool alone =

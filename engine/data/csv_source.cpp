@@ -25,9 +25,8 @@ using Rows = std::vector<CsvRow>;
 class Classes {
  public:
   Classes(const Rows& rows, const std::string& name) {
-    numeric_ = std::all_of(rows.begin(), rows.end(), [](const CsvRow& row) {
-      return base::as_integer(row.label).has_value();
-    });
+    numeric_ = std::ranges::all_of(
+        rows, [](const CsvRow& row) { return base::as_integer(row.label).has_value(); });
     for (const CsvRow& row : rows) classes_.emplace(key(row.label), 0);
     int next = 0;
     for (auto& [label, number] : classes_) number = next++;

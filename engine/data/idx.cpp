@@ -160,8 +160,7 @@ class IdxSource : public DataSource {
                       test_images_.path.string(), tests.channels, tests.height, tests.width,
                       images_.path.string(), shape.channels, shape.height, shape.width));
     }
-    const auto bad = std::find_if(test_labels.begin(), test_labels.end(),
-                                  [&](int label) { return label >= classes; });
+    const auto bad = std::ranges::find_if(test_labels, [&](int label) { return label >= classes; });
     if (bad != test_labels.end()) {
       throw base::UserError(fmt::format("{}: label {} of image {} does not occur in training",
                                         find(folder, {"t10k-labels-idx1-ubyte"}).string(), *bad,

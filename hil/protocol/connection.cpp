@@ -372,16 +372,12 @@ void Connection::heard_of(const wire::Pong& pong) {
 
 std::optional<double> Connection::round_trip_s() const {
   if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(),
-                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
-      ->seconds;
+  return std::ranges::min_element(trips_, {}, &Trip::seconds)->seconds;
 }
 
 std::optional<double> Connection::clock_offset_s() const {
   if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(),
-                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
-      ->offset;
+  return std::ranges::min_element(trips_, {}, &Trip::seconds)->offset;
 }
 
 double Connection::jitter_s() const {

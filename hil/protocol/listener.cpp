@@ -163,9 +163,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       std::map<std::string, int> held;
       ++held[stranger->host];
       for (const auto& s : places) ++held[s->host];
-      const int most = std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) {
-                         return a.second < b.second;
-                       })->second;
+      const int most =
+          std::ranges::max_element(held, {}, [](const auto& h) { return h.second; })->second;
       const auto leaves = std::find_if(places.begin(), places.end(),
                                        [&](const auto& s) { return held[s->host] == most; });
       // Later: what comes of it is no business of the one who comes.

@@ -324,8 +324,7 @@ void Recorder::run_ended(double now) {
   std::vector<OpenTask> tasks;
   tasks.reserve(open_.size());
   for (const auto& [id, task] : open_) tasks.push_back(task);
-  std::sort(tasks.begin(), tasks.end(),
-            [](const OpenTask& a, const OpenTask& b) { return a.row.id < b.row.id; });
+  std::ranges::sort(tasks, {}, [](const OpenTask& task) { return task.row.id; });
   for (OpenTask& task : tasks) {
     if (!task.is_done) task.row.ended_s = now;
     close(std::move(task.row), task.is_done ? "buffered" : std::string(name_of(Cause::run_ended)));

@@ -109,8 +109,7 @@ std::shared_ptr<const platforms::Trace> BehaviourReader::trace(
     const std::string text = base::read_text_file(path.string());
     platforms::Trace read = platforms::parse_trace(text, path.string());
     for (std::size_t c = 0; c < read.values.size() && !only.empty(); ++c) {
-      const bool wanted =
-          std::find(only.begin(), only.end(), platforms::column_names().at(c)) != only.end();
+      const bool wanted = std::ranges::find(only, platforms::column_names().at(c)) != only.end();
       if (wanted && read.values.at(c).empty()) {
         reader.error("only", fmt::format("{} has no column {}", path.string(),
                                          platforms::column_names().at(c)));
