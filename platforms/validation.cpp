@@ -18,11 +18,11 @@ using Metric = Measurement::Metric;
 constexpr std::size_t fewest_models = 5;
 constexpr std::size_t fewest_modes = 2;
 
-ErrorSummary summary(const std::vector<ValidatedRow>& rows,
-                     std::optional<double> (*prediction)(const ValidatedRow&)) {
+template <class Prediction>
+ErrorSummary summary(const std::vector<const ValidatedRow*>& rows, Prediction ValidatedRow::*of) {
   std::vector<Residual> residuals;
-  for (const ValidatedRow& r : rows) {
-    if (const auto predicted = prediction(r)) residuals.push_back({"", r.row.value, *predicted});
+  for (const ValidatedRow* r : rows) {
+    if (const std::optional<double> p = r->*of) residuals.push_back({"", r->row.value, *p});
   }
   return {residuals.size(), error_quantile(residuals, 0.5), error_quantile(residuals, 0.9),
           error_quantile(residuals, 1)};
@@ -85,6 +85,11 @@ void validate_draws(ValidatedGroup& group, const std::vector<Machine>& machines)
 }
 
 }  // namespace
+
+RowErrors errors_of(const std::vector<const ValidatedRow*>& rows) {
+  return {summary(rows, &ValidatedRow::predicted), summary(rows, &ValidatedRow::without_model),
+          summary(rows, &ValidatedRow::without_mode), summary(rows, &ValidatedRow::without_batch)};
+}
 
 Observation observed(const Measurement& row, const Machine& machine) {
   return {{row.model, step_of(row), row.value, 0}, machine};
@@ -149,14 +154,9 @@ Validation validate(Measurements measurements, Catalogue& catalogue) {
         }
         break;
     }
-    checked.predicted =
-        summary(checked.rows, [](const ValidatedRow& r) { return std::optional(r.predicted); });
-    checked.without_model =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_model; });
-    checked.without_mode =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_mode; });
-    checked.without_batch =
-        summary(checked.rows, [](const ValidatedRow& r) { return r.without_batch; });
+    std::vector<const ValidatedRow*> rows;
+    for (const ValidatedRow& r : checked.rows) rows.push_back(&r);
+    static_cast<RowErrors&>(checked) = errors_of(rows);
     all.groups.push_back(std::move(checked));
   }
   return all;
