@@ -363,27 +363,16 @@ void Connection::heard_of(const wire::Pong& pong) {
   pings_.erase(pings_.begin(), ping + 1);
   const std::int64_t now = steady_nanoseconds();
   if (pong.sent_ns() < 0 || pong.sent_ns() > now) throw ProtocolError("an answer to no ping");
-  const double trip = 1e-9 * static_cast<double>(now - pong.sent_ns());
-  const double middle =
-      0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
-  trips_.push_back({trip, 1e-9 * static_cast<double>(pong.here_ns()) - middle});
+  trips_.push_back(1e-9 * static_cast<double>(now - pong.sent_ns()));
   if (trips_.size() > pings_kept) trips_.pop_front();
 }
 
 std::optional<double> Connection::round_trip_s() const {
-  if (trips_.empty()) return std::nullopt;
-  return std::ranges::min_element(trips_, {}, &Trip::seconds)->seconds;
-}
-
-std::optional<double> Connection::clock_offset_s() const {
-  if (trips_.empty()) return std::nullopt;
-  return std::ranges::min_element(trips_, {}, &Trip::seconds)->offset;
+  return trips_.empty() ? std::nullopt : std::optional(std::ranges::min(trips_));
 }
 
 double Connection::jitter_s() const {
-  double most = 0;
-  for (const Trip& t : trips_) most = std::max(most, t.seconds);
-  return trips_.empty() ? 0 : most - *round_trip_s();
+  return trips_.empty() ? 0 : std::ranges::max(trips_) - std::ranges::min(trips_);
 }
 
 void Connection::tick() {
