@@ -145,10 +145,8 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
                           const std::string& wanted) {
   if (wanted.empty()) return 0;
   const auto group_of = [&groups](const Case& one) {
-    return static_cast<std::size_t>(
-        std::find_if(groups.begin(), groups.end(),
-                     [&](const ComparedGroup& g) { return g.label == one.group; }) -
-        groups.begin());
+    return static_cast<std::size_t>(std::ranges::find(groups, one.group, &ComparedGroup::label) -
+                                    groups.begin());
   };
   // From what says it exactly to what only hints at it.
   const std::vector<std::function<bool(const Case&)>> ways = {
@@ -232,8 +230,7 @@ Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target) {
   Cases all;
   all.level = set_level(sweeps, target);
   const auto place = [&all](const FigureName& name) {
-    const auto found = std::find_if(all.figures.begin(), all.figures.end(),
-                                    [&](const auto& known) { return known.key == name.key; });
+    const auto found = std::ranges::find(all.figures, name.key, &FigureName::key);
     if (found != all.figures.end()) return static_cast<std::size_t>(found - all.figures.begin());
     all.figures.push_back(name);
     return all.figures.size() - 1;

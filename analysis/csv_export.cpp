@@ -8,10 +8,10 @@
 
 #include "analysis/idle.hpp"
 #include "analysis/metrics.hpp"
-#include "analysis/open_store.hpp"
 #include "analysis/rounds.hpp"
 #include "base/csv.hpp"
 #include "base/files.hpp"
+#include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
@@ -137,7 +137,7 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
     files.push_back(folder / (name + ".csv"));
     base::write_output(files.back().string(), what, true);
   };
-  const RunTables all = reading(run, [&](sim::ForeignStore& store) {
+  const RunTables all = sim::read_store(run, [&](sim::ForeignStore& store) {
     for (const auto& table : csv_tables()) {
       write(table.first,
             [&](std::ostream& out) { write_table(store.database(), table.second, out); });

@@ -10,7 +10,7 @@
 #include <tuple>
 #include <utility>
 
-#include "analysis/open_store.hpp"
+#include "sim/store/foreign_store.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -273,7 +273,7 @@ void remark_on_runs(const std::string& simulated_folder, const sim::StoredRun& s
 }  // namespace
 
 bool is_measured(const std::filesystem::path& folder) {
-  return reading(folder, [](sim::ForeignStore& store) {
+  return sim::read_store(folder, [](sim::ForeignStore& store) {
     store.run();  // says what is wrong with a store
     for (const char* query : {"SELECT EXISTS (SELECT 1 FROM node WHERE backend = 'hil')",
                               "SELECT EXISTS (SELECT 1 FROM activity WHERE real)"}) {
@@ -290,7 +290,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
   fidelity.measured = measured.string();
   sim::StoredRun simulated_run;
   Ends simulated_ends;
-  const Activities activities = reading(simulated, [&](sim::ForeignStore& store) {
+  const Activities activities = sim::read_store(simulated, [&](sim::ForeignStore& store) {
     simulated_run = store.run();
     remark_on_activities(store.database(), fidelity.simulated, false, fidelity);
     simulated_ends = read_ends(store.database());
@@ -298,7 +298,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
   });
   sim::StoredRun measured_run;
   Ends measured_ends;
-  const Measured all = reading(measured, [&](sim::ForeignStore& store) {
+  const Measured all = sim::read_store(measured, [&](sim::ForeignStore& store) {
     measured_run = store.run();
     remark_on_activities(store.database(), fidelity.measured, true, fidelity);
     measured_ends = read_ends(store.database());
@@ -318,7 +318,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
 Fidelity compare_predictions(const std::filesystem::path& measured) {
   Fidelity fidelity;
   fidelity.measured = measured.string();
-  const Activities activities = reading(measured, [&](sim::ForeignStore& store) {
+  const Activities activities = sim::read_store(measured, [&](sim::ForeignStore& store) {
     store.run();  // says what is wrong with a store
     remark_on_activities(store.database(), fidelity.measured, true, fidelity);
     return read_activities(store.database(), true);

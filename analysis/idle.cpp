@@ -16,8 +16,7 @@ struct Span {
 
 // One after another, none overlapping.
 std::vector<Span> united(std::vector<Span> spans) {
-  std::sort(spans.begin(), spans.end(),
-            [](const Span& a, const Span& b) { return a.begin_s < b.begin_s; });
+  std::ranges::sort(spans, {}, &Span::begin_s);
   std::vector<Span> all;
   for (const Span& span : spans) {
     if (span.end_s <= span.begin_s) continue;
@@ -68,9 +67,7 @@ class Causes {
                std::vector<Idle>& out) const {
     double t = gap.begin_s;
     while (t < gap.end_s) {
-      const auto next =
-          std::upper_bound(tasks.begin(), tasks.end(), t,
-                           [](double time, const sim::TaskRow* k) { return time < k->assigned_s; });
+      const auto next = std::ranges::upper_bound(tasks, t, {}, &sim::TaskRow::assigned_s);
       const double next_s = next == tasks.end() ? gap.end_s : (*next)->assigned_s;
       IdleCause cause = IdleCause::not_selected;
       double end = std::min(gap.end_s, next_s);
@@ -212,8 +209,7 @@ std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>&
     }
     for (const Span& span : without(there, united(std::move(n.unknown))))
       causes.explain(n.tasks, node, span, of_node);
-    std::sort(of_node.begin(), of_node.end(),
-              [](const Idle& a, const Idle& b) { return a.begin_s < b.begin_s; });
+    std::ranges::sort(of_node, {}, &Idle::begin_s);
     all.insert(all.end(), of_node.begin(), of_node.end());
   }
   return all;

@@ -22,8 +22,7 @@ std::vector<Inflow> read_inflow(const RunTables& run) {
   for (const sim::TaskRow& task : run.tasks) {
     all.push_back({task.ended_s, came_in(task) ? task.samples : 0});
   }
-  std::sort(all.begin(), all.end(),
-            [](const Inflow& a, const Inflow& b) { return a.time_s < b.time_s; });
+  std::ranges::sort(all, {}, &Inflow::time_s);
   return all;
 }
 

@@ -1,11 +1,13 @@
 #include "analysis/perfetto.hpp"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 
-#include "analysis/open_store.hpp"
+#include "sim/store/foreign_store.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -144,8 +146,8 @@ void write(SQLite::Database& database, const std::filesystem::path& folder,
 }  // namespace
 
 void export_perfetto(const std::filesystem::path& folder, std::ostream& out) {
-  reading(folder,
-          [&](sim::ForeignStore& store) { write(store.database(), folder, store.run(), out); });
+  sim::read_store(
+      folder, [&](sim::ForeignStore& store) { write(store.database(), folder, store.run(), out); });
 }
 
 }  // namespace convoy::analysis

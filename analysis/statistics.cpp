@@ -83,8 +83,7 @@ void bootstrap(const std::vector<double>& values, Interval& interval) {
 Interval mean_interval(const std::vector<double>& values) {
   Interval interval;
   interval.mean = mean_of(values);
-  const bool alike =
-      std::all_of(values.begin(), values.end(), [&](double v) { return v == values.front(); });
+  const bool alike = std::ranges::all_of(values, [&](double v) { return v == values.front(); });
   if (values.size() > 1 && alike) {
     interval.mean = values.front();
     interval.low = interval.high = values.front();

@@ -5,9 +5,9 @@
 #include <limits>
 #include <map>
 
-#include "analysis/open_store.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "sim/store/foreign_store.hpp"
 
 namespace convoy::analysis {
 
@@ -93,7 +93,7 @@ Trace read_trace(SQLite::Database& database, const std::filesystem::path& folder
 
 Trace trace_of_node(const std::filesystem::path& folder, const std::string& node) {
   sim::read_run(folder);  // says what is wrong with a store
-  return reading(
+  return sim::read_store(
       folder, [&](sim::ForeignStore& store) { return read_trace(store.database(), folder, node); });
 }
 

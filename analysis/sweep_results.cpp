@@ -83,9 +83,7 @@ std::optional<double> best_of(const Curve& curve) {
 }  // namespace
 
 std::size_t SweepResults::count(PointStatus status) const {
-  return static_cast<std::size_t>(
-      std::count_if(points.begin(), points.end(),
-                    [status](const SweepPoint& point) { return point.status == status; }));
+  return static_cast<std::size_t>(std::ranges::count(points, status, &SweepPoint::status));
 }
 
 SweepResults read_sweep(const sim::SweepFolder& folder) {
@@ -142,8 +140,7 @@ std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<
     // What was told of another level goes.
     const std::vector<FigureName> names = figures_to(level.value_or(Level{}));
     for (const FigureName& name : names) {
-      const auto found = std::find_if(sweep.figures.begin(), sweep.figures.end(),
-                                      [&](const FigureName& f) { return f.key == name.key; });
+      const auto found = std::ranges::find(sweep.figures, name.key, &FigureName::key);
       if (found == sweep.figures.end()) continue;
       const auto at = found - sweep.figures.begin();
       sweep.figures.erase(found);

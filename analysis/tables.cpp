@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "analysis/open_store.hpp"
+#include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {
@@ -62,7 +62,7 @@ class StoreTail::Impl {
       : folder_(folder), file_(std::move(file)), limits_(limits) {}
 
   RunTables next() {
-    return reading_file(file_, [this](sim::ForeignStore& store) { return next(store); });
+    return sim::read_store_file(file_, [this](sim::ForeignStore& store) { return next(store); });
   }
   RunTables next(sim::ForeignStore& store) {
     SQLite::Database& database = store.database();
@@ -133,8 +133,7 @@ class StoreTail::Impl {
       time("task", task.ended_s);
     });
     tasks_read_ += tables.tasks.size();
-    std::sort(tables.tasks.begin(), tables.tasks.end(),
-              [](const sim::TaskRow& x, const sim::TaskRow& y) { return x.id < y.id; });
+    std::ranges::sort(tables.tasks, {}, &sim::TaskRow::id);
   }
 
   void read_activities(SQLite::Database& database, RunTables& tables) {
@@ -254,7 +253,8 @@ RunTables read_tables(const std::filesystem::path& folder, sim::ForeignStore& st
 }
 
 RunTables read_tables(const std::filesystem::path& folder) {
-  return reading(folder, [&](sim::ForeignStore& store) { return read_tables(folder, store); });
+  return sim::read_store(folder,
+                         [&](sim::ForeignStore& store) { return read_tables(folder, store); });
 }
 
 }  // namespace convoy::analysis

@@ -48,8 +48,7 @@ std::string Diagnostics::str() const {
     return std::tuple(d->where.file ? *d->where.file : std::string(), d->where.line,
                       d->where.column);
   };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const Diagnostic* a, const Diagnostic* b) { return key(a) < key(b); });
+  std::ranges::stable_sort(order, {}, key);
   std::string text;
   for (std::size_t i = 0; i < std::min(order.size(), shown); ++i)
     text += escaped(order[i]->str()) + "\n";

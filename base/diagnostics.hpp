@@ -8,14 +8,23 @@
 //   fmt::print(stderr, "{}", problems.str());
 //   if (problems.has_errors()) return;
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
-#include "base/location.hpp"
-
 namespace convoy::base {
+
+// Where in a file something was written.
+struct Location {
+  std::shared_ptr<const std::string> file;  // null: nowhere in particular
+  int line = 0;                             // from 1; 0: the file as a whole
+  int column = 0;                           // from 1
+
+  // "file:line:column", "file" where no line is known, "" where nothing is.
+  [[nodiscard]] std::string str() const;
+};
 
 enum class Severity { error, warning };
 

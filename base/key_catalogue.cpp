@@ -61,10 +61,8 @@ class Explorer {
 
  private:
   static const KeyForm* choice_of(const KeyCatalogue::Note& note) {
-    for (const KeyForm& form : note.forms) {
-      if (form.type == KeyType::choice) return &form;
-    }
-    return nullptr;
+    const auto choice = std::ranges::find(note.forms, KeyType::choice, &KeyForm::type);
+    return choice == note.forms.end() ? nullptr : &*choice;
   }
 
   std::size_t pass(const std::function<void(KeyCatalogue&)>& read, const Words& words) {
@@ -93,16 +91,9 @@ class Explorer {
   }
 
   [[nodiscard]] KeyRow row(const std::string& path) const {
-    KeyRow row{.path = path};
     std::size_t first = 0;
     while (found(first, path) == nullptr) ++first;
-    const KeyCatalogue::Note& note = *found(first, path);
-    row.meaning = note.meaning;
-    row.otherwise = note.otherwise;
-    row.required = note.required;
-    row.fallback = note.fallback;
-    row.any_name = note.any_name;
-    row.pattern = note.pattern;
+    KeyRow row{*found(first, path), path, {}, {}};
     for (std::size_t pass = first; pass < passes_.size(); ++pass) {
       const KeyCatalogue::Note* here = found(pass, path);
       if (here == nullptr) continue;
@@ -155,8 +146,7 @@ class Explorer {
 }  // namespace
 
 bool KeyRow::is(KeyType type) const {
-  return std::any_of(forms.begin(), forms.end(),
-                     [&](const KeyForm& form) { return form.type == type; });
+  return std::ranges::find(forms, type, &KeyForm::type) != forms.end();
 }
 
 std::string KeyRow::section() const {

@@ -51,8 +51,8 @@ struct KeyCondition {
   std::vector<std::string> words;
 };
 
-struct KeyRow {
-  std::string path;  // "fleet.nodes.N.count"; N: the number of an element
+// What a pass of the readers says of a key.
+struct KeyNote {
   std::vector<KeyForm> forms;
   bool any_name = false;  // the last part of the path stands for names that the user chooses,
   std::string pattern;    // which match this regular expression, if there is one
@@ -60,6 +60,10 @@ struct KeyRow {
   bool required = false;          // in its table
   std::string otherwise;          // in words, or empty
   std::optional<Value> fallback;  // the default, where it is one value
+};
+
+struct KeyRow : KeyNote {
+  std::string path;  // "fleet.nodes.N.count"; N: the number of an element
   std::vector<std::pair<KeyCondition, Value>> other_fallbacks;  // with these words another one
   std::vector<KeyCondition> conditions;
 
@@ -71,15 +75,7 @@ struct KeyRow {
 // What one pass of the readers asks for.
 class KeyCatalogue {
  public:
-  struct Note {
-    std::vector<KeyForm> forms;
-    std::string meaning;
-    std::string otherwise;
-    std::optional<Value> fallback;
-    bool required = false;
-    bool any_name = false;
-    std::string pattern;
-  };
+  using Note = KeyNote;
 
   // `words`: by the path of a choice the one that is read in this pass; else its default.
   explicit KeyCatalogue(std::map<std::string, std::size_t> words = {}) : words_(std::move(words)) {}

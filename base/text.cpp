@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <system_error>
 
 #include "base/diagnostics.hpp"
 
@@ -84,9 +86,8 @@ bool hidden(std::uint32_t c) {
                                            {0x1bca0, 0x1bca3},
                                            {0x1d173, 0x1d17a},
                                            {0xe0000, 0xe0fff}}};
-  return (c & 0xfffeU) == 0xfffe || std::any_of(spans.begin(), spans.end(), [c](const Span& s) {
-           return c >= s.first && c <= s.last;
-         });
+  return (c & 0xfffeU) == 0xfffe ||
+         std::ranges::any_of(spans, [c](const Span& s) { return c >= s.first && c <= s.last; });
 }
 
 void append_utf8(std::uint32_t c, std::string& out) {
@@ -186,6 +187,13 @@ std::string human_count(double count) {
     digits.insert(at, ",");
   }
   return digits;
+}
+
+std::optional<std::int64_t> as_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  return failure == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
 bool is_printable(std::string_view text) {

@@ -2,7 +2,9 @@
 
 // Small things done with text: the nearest known name, lists, figures for people.
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +29,9 @@ std::string human_energy(double joules);
 std::string human_seconds(double seconds);
 // 1234567 -> "1,234,567"
 std::string human_count(double count);
+
+// The integer that is all of the text, "-12"; nothing where it is none, or too large.
+std::optional<std::int64_t> as_integer(std::string_view text);
 
 // Safe to print on a terminal, and looking like what it is: UTF-8 without control characters, and
 // without what nobody sees or what turns the writing around (U+202E and its kind).

@@ -119,9 +119,8 @@ Value convert(const toml::node& node, const File& file, Diagnostics& problems) {
         table.push_back(
             {std::string(key.str()), place(key.source(), file), convert(item, file, problems)});
       }
-      std::stable_sort(table.begin(), table.end(), [](const Entry& a, const Entry& b) {
-        return std::pair(a.where.line, a.where.column) < std::pair(b.where.line, b.where.column);
-      });
+      std::ranges::stable_sort(
+          table, {}, [](const Entry& e) { return std::pair(e.where.line, e.where.column); });
       return {std::move(table), where};
     }
     default:
@@ -155,8 +154,7 @@ std::string quoted_key(const std::string& key) {
 std::vector<const Entry*> sorted(const Value::Table& table) {
   std::vector<const Entry*> order;
   for (const Entry& e : table) order.push_back(&e);
-  std::sort(order.begin(), order.end(),
-            [](const Entry* a, const Entry* b) { return a->key < b->key; });
+  std::ranges::sort(order, {}, &Entry::key);
   return order;
 }
 

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
+
+#include "base/text.hpp"
 
 namespace convoy::base {
 namespace {
@@ -23,18 +24,9 @@ std::optional<std::vector<std::string>> split_path(std::string_view path) {
       segments.back() += c;
     }
   }
-  const bool empty =
-      std::any_of(segments.begin(), segments.end(), [](const std::string& s) { return s.empty(); });
+  const bool empty = std::ranges::any_of(segments, [](const std::string& s) { return s.empty(); });
   if (quoted || empty) return std::nullopt;
   return segments;
-}
-
-std::optional<std::size_t> as_index(const std::string& segment) {
-  std::size_t index = 0;
-  const char* end = segment.data() + segment.size();
-  const auto [stop, failure] = std::from_chars(segment.data(), end, index);
-  if (failure != std::errc() || stop != end) return std::nullopt;
-  return index;
 }
 
 }  // namespace
@@ -54,10 +46,8 @@ std::string Value::kind() const {
 const Value* Value::find(std::string_view key) const {
   const auto* table = as<Table>();
   if (table == nullptr) return nullptr;
-  for (const Entry& e : *table) {
-    if (e.key == key) return &e.value;
-  }
-  return nullptr;
+  const auto entry = std::ranges::find(*table, key, &Entry::key);
+  return entry == table->end() ? nullptr : &entry->value;
 }
 
 Value* Value::find(std::string_view key) {
@@ -91,14 +81,14 @@ void override_value(Value& root, std::string_view path, Value value, Diagnostics
     const std::string& segment = (*segments)[i];
     const bool last = i + 1 == segments->size();
     if (auto* array = at->as<Value::Array>()) {
-      const auto index = as_index(segment);
-      if (!index || *index >= array->size()) {
+      const auto index = as_integer(segment);
+      if (!index || *index < 0 || *index >= std::ssize(*array)) {
         problems.error(where, fmt::format("\"{}\" is no index here; the array has {} elements, "
                                           "the first is 0",
                                           segment, array->size()));
         return;
       }
-      at = &(*array)[*index];
+      at = &(*array)[static_cast<std::size_t>(*index)];
       if (last) {
         *at = std::move(value);
         return;

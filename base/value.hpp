@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/diagnostics.hpp"
-#include "base/location.hpp"
 
 namespace convoy::base {
 

@@ -131,8 +131,7 @@ std::vector<Device> chosen_devices(const CalibrateArguments& arguments,
   for (const std::string& name : arguments.devices) {
     devices.push_back(device_named(name, measurements));
     const std::string& own = devices.back().name;
-    const auto same = std::count_if(devices.begin(), devices.end(),
-                                    [&](const Device& d) { return d.name == own; });
+    const auto same = std::ranges::count(devices, own, &Device::name);
     if (same > 1) throw base::UserError("--device: " + own + " is there twice");
   }
   const bool with_clocks = devices.front().chip.has_value();

@@ -111,8 +111,7 @@ int check(const ScenarioArguments& arguments) {
         sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);
   }
   const auto real =
-      std::count_if(scenario.identities.begin(), scenario.identities.end(),
-                    [](const auto& node) { return node.backend == sim::Backend::hil; });
+      std::ranges::count(scenario.identities, sim::Backend::hil, &sim::NodeIdentity::backend);
   if (real > 0) {
     fmt::print(
         "note: {} of the nodes are real (backend = \"hil\"): `convoy run` has to be told by "

@@ -274,9 +274,7 @@ class KeyTable {
 
 // The nearest of the paths of that depth; else one that ends with such a name ("quorum").
 std::string hint(const std::string& wanted, const std::vector<std::string>& paths) {
-  const auto depth = [](const std::string& path) {
-    return std::count(path.begin(), path.end(), '.');
-  };
+  const auto depth = [](const std::string& path) { return std::ranges::count(path, '.'); };
   const auto name = [](const std::string& path) { return path.substr(path.rfind('.') + 1); };
   std::vector<std::string> alike;
   std::vector<std::string> names;

@@ -4,7 +4,7 @@
 
 #include "base/build.hpp"
 #include "base/diagnostics.hpp"
-#include "engine/api/provenance.hpp"
+#include "engine/api/engine.hpp"
 #include "sim/run/simulator_version.hpp"
 
 namespace convoy::cli {

@@ -33,8 +33,7 @@ analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes)
     const auto id = static_cast<sim::NodeId>(node);
     if (!progress.view->present(id)) status.nodes.push_back({id, "", 0, true});
   }
-  std::stable_sort(status.nodes.begin(), status.nodes.end(),
-                   [](const auto& a, const auto& b) { return a.node < b.node; });
+  std::ranges::stable_sort(status.nodes, {}, &analysis::LiveStatus::Node::node);
   return status;
 }
 
@@ -61,8 +60,7 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
   live.loopback = testbed::is_loopback(endpoint->host);
   live.folder = options.folder;
   live.version = options.version;
-  live.pausable = std::none_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
-                               [](const auto& node) { return node.real.has_value(); });
+  live.pausable = !sim::any_real(scenario);
   live.stop = [] { interrupted = true; };
   server_ = std::make_unique<analysis::LiveServer>(std::move(live), state_);
 }

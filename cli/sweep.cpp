@@ -181,9 +181,7 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
       throw base::UserError(fmt::format("point {} ({}):\n{}nothing was run", i,
                                         fmt::join(sweep.settings(i), ", "), problems.str()));
     }
-    const bool real = std::any_of(scenario->world.nodes.begin(), scenario->world.nodes.end(),
-                                  [](const auto& node) { return node.real.has_value(); });
-    if (real) {
+    if (sim::any_real(*scenario)) {
       throw base::UserError(
           "a sweep has no real nodes; run its points one by one, with convoy run");
     }

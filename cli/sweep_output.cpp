@@ -93,8 +93,7 @@ std::string sweep_table(const SweepResults& results) {
       "bytes_up",       "accuracy",    "time_to_accuracy_s", "energy_to_accuracy_j"};
   std::vector<std::size_t> figures;
   for (std::size_t f = 0; f < results.figures.size(); ++f) {
-    const bool wanted =
-        std::find(shown.begin(), shown.end(), results.figures[f].key) != shown.end();
+    const bool wanted = std::ranges::find(shown, results.figures[f].key) != shown.end();
     if (wanted) figures.push_back(f);
   }
   const analysis::SeedGroups groups = analysis::without_seeds(results.index);
@@ -120,10 +119,9 @@ std::string sweep_table(const SweepResults& results) {
       fmt::format("Of the runs of each setting: {}\n{}", mean_and_spread_heading, table.str());
   if (results.level) {
     const analysis::Level& level = *results.level;
-    const auto reached =
-        std::count_if(results.points.begin(), results.points.end(), [&](const auto& point) {
-          return analysis::first_at(point.curve, level.accuracy) != nullptr;
-        });
+    const auto reached = std::ranges::count_if(results.points, [&](const auto& point) {
+      return analysis::first_at(point.curve, level.accuracy) != nullptr;
+    });
     text += fmt::format("  to {}: {}; {} of {} runs reach it\n", percent(level), level.from,
                         reached, results.count(PointStatus::done));
   }

@@ -88,37 +88,26 @@ std::vector<std::pair<Kind, std::vector<const ValidatedRow*>>> by_kind(
   return kinds;
 }
 
-std::string quantiles(const std::vector<const ValidatedRow*>& rows,
-                      std::optional<double> (*prediction)(const ValidatedRow&)) {
-  std::vector<platforms::Residual> residuals;
-  for (const ValidatedRow* row : rows) {
-    if (const auto p = prediction(*row)) residuals.push_back({"", row->row.value, *p});
-  }
-  return median_and_p90({residuals.size(), platforms::error_quantile(residuals, 0.5),
-                         platforms::error_quantile(residuals, 0.9), 0});
-}
-
 // A line for each kind of rows of a group; the headings are those of the page.
 std::vector<std::vector<std::string>> summary_of(const Validation& validation) {
   std::vector<std::vector<std::string>> lines;
   for (const ValidatedGroup& group : validation.groups) {
     const bool idle = group.metric == Metric::idle_power;
+    const auto line = [&](const std::string& mode, const std::string& precision,
+                          const std::string& batch, std::size_t rows,
+                          const platforms::RowErrors& errors) {
+      lines.push_back({group.device, name_of(group.metric), mode, precision, batch,
+                       std::to_string(rows), median_and_p90(errors.predicted),
+                       median_and_p90(errors.without_model), median_and_p90(errors.without_mode),
+                       median_and_p90(errors.without_batch)});
+    };
     const auto kinds = by_kind(group);
     for (const auto& [kind, rows] : kinds) {
       const auto& [mode, precision, batch] = kind;
-      lines.push_back(
-          {group.device, name_of(group.metric), mode, idle ? "" : precision,
-           idle ? "" : std::to_string(batch), std::to_string(rows.size()),
-           quantiles(rows, [](const ValidatedRow& r) { return std::optional(r.predicted); }),
-           quantiles(rows, [](const ValidatedRow& r) { return r.without_model; }),
-           quantiles(rows, [](const ValidatedRow& r) { return r.without_mode; }),
-           quantiles(rows, [](const ValidatedRow& r) { return r.without_batch; })});
+      line(mode, idle ? "" : precision, idle ? "" : std::to_string(batch), rows.size(),
+           platforms::errors_of(rows));
     }
-    if (kinds.size() < 2) continue;
-    lines.push_back({group.device, name_of(group.metric), "all", "", "",
-                     std::to_string(group.rows.size()), median_and_p90(group.predicted),
-                     median_and_p90(group.without_model), median_and_p90(group.without_mode),
-                     median_and_p90(group.without_batch)});
+    if (kinds.size() > 1) line("all", "", "", group.rows.size(), group);
   }
   return lines;
 }
@@ -244,9 +233,8 @@ std::string validation_text(const Validation& validation) {
     line("of models left out of a fit", group.without_model);
     line("of modes left out of a fit", group.without_mode);
     line("of batch sizes left out of a fit", group.without_batch);
-    const auto adjusted =
-        std::count_if(group.rows.begin(), group.rows.end(),
-                      [](const ValidatedRow& r) { return !r.row.adjusted.empty(); });
+    const auto adjusted = std::ranges::count_if(
+        group.rows, [](const ValidatedRow& r) { return !r.row.adjusted.empty(); });
     if (adjusted > 0) {
       text += fmt::format(
           "{} of the rows count for another device or mode than they name (--odd)\n", adjusted);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.hpp"
@@ -143,10 +144,8 @@ bool computes(const PowerMode& mode, engine::Precision precision) {
 }
 
 const PowerMode* Device::mode(const std::string& wanted) const {
-  for (const PowerMode& m : modes) {
-    if (m.name == wanted) return &m;
-  }
-  return nullptr;
+  const auto found = std::ranges::find(modes, wanted, &PowerMode::name);
+  return found == modes.end() ? nullptr : &*found;
 }
 
 std::vector<std::string> Device::mode_names() const {

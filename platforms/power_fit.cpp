@@ -38,8 +38,7 @@ double PowerFit::predicted(const DrawObservation& o) const {
 }
 
 PowerFit fit_power(const std::vector<DrawObservation>& observations) {
-  const bool depthwise = std::any_of(observations.begin(), observations.end(),
-                                     [](const auto& o) { return has_depthwise(o); });
+  const bool depthwise = std::ranges::any_of(observations, has_depthwise);
   PowerFit best{10, 0.3, depthwise ? 0.5 : 1};
   double least = loss(observations, best);
   constexpr double last = 0.002;

@@ -18,11 +18,11 @@ using Metric = Measurement::Metric;
 constexpr std::size_t fewest_models = 5;
 constexpr std::size_t fewest_modes = 2;
 
-ErrorSummary summary(const std::vector<ValidatedRow>& rows,
-                     std::optional<double> (*prediction)(const ValidatedRow&)) {
+template <class Prediction>
+ErrorSummary summary(const std::vector<const ValidatedRow*>& rows, Prediction ValidatedRow::*of) {
   std::vector<Residual> residuals;
-  for (const ValidatedRow& r : rows) {
-    if (const auto predicted = prediction(r)) residuals.push_back({"", r.row.value, *predicted});
+  for (const ValidatedRow* r : rows) {
+    if (const std::optional<double> p = r->*of) residuals.push_back({"", r->row.value, *p});
   }
   return {residuals.size(), error_quantile(residuals, 0.5), error_quantile(residuals, 0.9),
           error_quantile(residuals, 1)};
@@ -77,8 +77,7 @@ void validate_draws(ValidatedGroup& group, const std::vector<Machine>& machines)
   }
   const auto models = of_each(group.rows, &Measurement::model);
   const auto modes = of_each(group.rows, &Measurement::mode);
-  const bool clocks =
-      std::all_of(machines.begin(), machines.end(), [](const Machine& m) { return m.gpu_hz > 0; });
+  const bool clocks = std::ranges::all_of(machines, [](const Machine& m) { return m.gpu_hz > 0; });
   if (!clocks || kinds(modes) < fewest_modes) return;
   add_left_out(group.rows, leave_out(observations, modes), &ValidatedRow::without_mode);
   if (kinds(models) < fewest_modes) return;
@@ -102,14 +101,17 @@ void validate(ValidatedGroup& group, const std::vector<Machine>& machines) {
       }
       break;
   }
-  group.predicted =
-      summary(group.rows, [](const ValidatedRow& r) { return std::optional(r.predicted); });
-  group.without_model = summary(group.rows, [](const ValidatedRow& r) { return r.without_model; });
-  group.without_mode = summary(group.rows, [](const ValidatedRow& r) { return r.without_mode; });
-  group.without_batch = summary(group.rows, [](const ValidatedRow& r) { return r.without_batch; });
+  std::vector<const ValidatedRow*> rows;
+  for (const ValidatedRow& r : group.rows) rows.push_back(&r);
+  static_cast<RowErrors&>(group) = errors_of(rows);
 }
 
 }  // namespace
+
+RowErrors errors_of(const std::vector<const ValidatedRow*>& rows) {
+  return {summary(rows, &ValidatedRow::predicted), summary(rows, &ValidatedRow::without_model),
+          summary(rows, &ValidatedRow::without_mode), summary(rows, &ValidatedRow::without_batch)};
+}
 
 Observation observed(const Measurement& row, const Machine& machine) {
   return {{row.model, step_of(row), row.value, 0}, machine};

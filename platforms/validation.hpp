@@ -32,15 +32,20 @@ struct ErrorSummary {
   double worst = 0;
 };
 
-// The rows of a device that are times, or draws.
-struct ValidatedGroup {
-  std::string device;
-  Measurement::Metric metric = Measurement::Metric::step_time;
-  std::vector<ValidatedRow> rows;
+// Of the predictions that some rows have.
+struct RowErrors {
   ErrorSummary predicted;
   ErrorSummary without_model;
   ErrorSummary without_mode;
   ErrorSummary without_batch;
+};
+RowErrors errors_of(const std::vector<const ValidatedRow*>& rows);
+
+// The rows of a device that are times, or draws.
+struct ValidatedGroup : RowErrors {
+  std::string device;
+  Measurement::Metric metric = Measurement::Metric::step_time;
+  std::vector<ValidatedRow> rows;
 };
 
 struct Validation {

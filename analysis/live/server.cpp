@@ -119,9 +119,7 @@ class LiveServer::Impl : public LiveHost {
       ++held[address];
       for (const Place* p : places_) ++held[p->address];
       const int largest =
-          std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) {
-            return a.second < b.second;
-          })->second;
+          std::ranges::max_element(held, {}, [](const auto& h) { return h.second; })->second;
       const auto leaves = std::find_if(places_.begin(), places_.end(),
                                        [&](const Place* p) { return held[p->address] == largest; });
       const auto dismiss = (*leaves)->dismiss;

@@ -98,8 +98,7 @@ class Thinner {
       labels[{slice.label, slice.cause}] += took;
     }
     const auto longest =
-        std::max_element(labels.begin(), labels.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
+        std::ranges::max_element(labels, {}, [](const auto& l) { return l.second; });
     Slice one = bin.slices.front();
     one.label = longest->first.first;
     one.cause = longest->first.second;

@@ -207,6 +207,10 @@ class Engine {
 // Loads LibTorch now, before this process is forked, say. Throws like open_engine().
 void load_library();
 
+// Which libraries compute what is learned, since its last bits are theirs: `libtorch`, `blas` (with
+// the kernels that it chose for this CPU, where it tells), `onednn`. Throws like load_library().
+std::map<std::string, std::string> library_facts();
+
 // Opens the library beside the running program. Throws base::UserError where it is not there, the
 // device is not, or the data does not fit the model.
 std::shared_ptr<const Engine> open_engine(const EngineOptions& options);

@@ -38,16 +38,27 @@ void* library_function(const char* name, const std::string& needed_by, const std
 
 namespace {
 
+template <class Function>
+Function* function_to_learn(const char* name) {
+  return reinterpret_cast<Function*>(
+      library_function(name, "training.learn = true", ", or set training.learn = false"));
+}
+
 using Make = Engine*(const EngineOptions&);
 Make* maker() {
-  static Make* const make = reinterpret_cast<Make*>(library_function(
-      "convoy_make_engine", "training.learn = true", ", or set training.learn = false"));
+  static Make* const make = function_to_learn<Make>("convoy_make_engine");
   return make;
 }
 
 }  // namespace
 
 void load_library() { maker(); }
+
+std::map<std::string, std::string> library_facts() {
+  std::map<std::string, std::string> facts;
+  function_to_learn<void(std::map<std::string, std::string>&)>("convoy_library_facts")(facts);
+  return facts;
+}
 
 std::shared_ptr<const Engine> open_engine(const EngineOptions& options) {
   return std::shared_ptr<const Engine>(maker()(options));

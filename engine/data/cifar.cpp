@@ -48,25 +48,15 @@ class CifarSource : public DataSource {
     shape_.classes = classes;
     const std::vector<int> all = read_labels(train_files_);
     const std::vector<int> all_tests = read_labels(test_files_);
-    train_indices_ = take(options.source, Part::train, static_cast<std::int64_t>(all.size()),
-                          options.samples, options.seed);
-    test_indices_ = take(options.source, Part::test, static_cast<std::int64_t>(all_tests.size()),
-                         options.test_samples, options.seed);
-    labels_ = pick(all, train_indices_);
-    test_labels_ = pick(all_tests, test_indices_);
+    train_ = take(options, Part::train, all);
+    test_ = take(options, Part::test, all_tests);
   }
 
   [[nodiscard]] const DataShape& shape() const override { return shape_; }
-  [[nodiscard]] const std::vector<int>& labels() const override { return labels_; }
-  [[nodiscard]] std::int64_t test_size() const override {
-    return static_cast<std::int64_t>(test_labels_.size());
-  }
-  [[nodiscard]] Dataset train() const override {
-    return read(train_files_, train_indices_, labels_);
-  }
-  [[nodiscard]] Dataset test() const override {
-    return read(test_files_, test_indices_, test_labels_);
-  }
+  [[nodiscard]] const std::vector<int>& labels() const override { return train_.labels; }
+  [[nodiscard]] std::int64_t test_size() const override { return std::ssize(test_.labels); }
+  [[nodiscard]] Dataset train() const override { return read(train_files_, train_); }
+  [[nodiscard]] Dataset test() const override { return read(test_files_, test_); }
 
  private:
   [[nodiscard]] std::int64_t label_bytes() const { return shape_.classes == 10 ? 1 : 2; }
@@ -113,12 +103,12 @@ class CifarSource : public DataSource {
     return labels;
   }
 
-  [[nodiscard]] Dataset read(const Files& files, const std::vector<std::int64_t>& indices,
-                             const std::vector<int>& labels) const {
-    check_size(files.front().string(), static_cast<std::int64_t>(indices.size()), picture);
+  [[nodiscard]] Dataset read(const Files& files, const Taken& taken) const {
+    const std::vector<std::int64_t>& indices = taken.indices;
+    check_size(files.front().string(), std::ssize(indices), picture);
     Dataset data;
     data.shape = shape_;
-    data.labels = labels;
+    data.labels = taken.labels;
     data.pixels.resize(indices.size() * picture);
     std::span<std::uint8_t> rest = data.pixels;
     auto next = indices.begin();
@@ -145,10 +135,8 @@ class CifarSource : public DataSource {
   DataShape shape_;
   Files train_files_;
   Files test_files_;
-  std::vector<std::int64_t> train_indices_;
-  std::vector<std::int64_t> test_indices_;
-  std::vector<int> labels_;
-  std::vector<int> test_labels_;
+  Taken train_;
+  Taken test_;
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -15,6 +14,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "engine/data/input_file.hpp"
+#include "engine/data/letters.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -123,7 +123,7 @@ std::string plain(std::string_view name) {
   std::string out;
   for (const char c : base::trimmed(name)) {
     if (c == ' ' || c == '_' || c == '-') continue;
-    out += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    out += small_letter(c);
   }
   return out;
 }
@@ -147,12 +147,6 @@ bool is_label(const std::string& name) {
 bool is_number(const std::string& name) {
   return is_one_of(name, number_names()) ||
          (name.size() > 4 && name.ends_with("id") && !is_label(name));
-}
-
-bool is_integer(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 struct Columns {
@@ -266,14 +260,13 @@ class Layout {
     bool integers = true;
     std::unordered_map<std::string_view, std::size_t> counts;
     for (auto row = rows_.begin() + 1; row != rows_.end(); ++row) {
-      integers = integers && is_integer(row->fields.front());
+      integers = integers && base::as_integer(row->fields.front());
       ++counts[row->fields.front()];
     }
-    if (integers && !is_integer(label)) return "it has no number where all others have one";
+    if (integers && !base::as_integer(label)) return "it has no number where all others have one";
     // A class of one row, at the very beginning, whose text is one word.
     const bool words =
-        !label.empty() &&
-        std::all_of(rows_.front().fields.begin(), rows_.front().fields.end(), [](const auto& f) {
+        !label.empty() && std::ranges::all_of(rows_.front().fields, [](const auto& f) {
           return f.size() <= shown && f.find_first_of(" \t\n") == std::string::npos;
         });
     const bool alone =
@@ -303,7 +296,7 @@ class Layout {
       with_blanks += fields.front().find(' ') != std::string::npos ? 1 : 0;
       for (std::size_t c = 0; c < width; ++c) {
         values[c].insert(fields[c]);
-        integers[c] = integers[c] && is_integer(fields[c]);
+        integers[c] = integers[c] && base::as_integer(fields[c]);
       }
     }
     const bool texts = 2 * with_blanks > rows_.size() - from;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <numeric>
 
@@ -21,21 +20,13 @@ namespace {
 namespace fs = std::filesystem;
 using Rows = std::vector<CsvRow>;
 
-std::optional<std::int64_t> as_integer(const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || rest != end) return std::nullopt;
-  return value;
-}
-
 // The classes of the labels that training knows: 0, 1, ... in the order of the numbers where all
 // are integers, otherwise of the alphabet.
 class Classes {
  public:
   Classes(const Rows& rows, const std::string& name) {
-    numeric_ = std::all_of(rows.begin(), rows.end(),
-                           [](const CsvRow& row) { return as_integer(row.label).has_value(); });
+    numeric_ = std::ranges::all_of(
+        rows, [](const CsvRow& row) { return base::as_integer(row.label).has_value(); });
     for (const CsvRow& row : rows) classes_.emplace(key(row.label), 0);
     int next = 0;
     for (auto& [label, number] : classes_) number = next++;
@@ -72,7 +63,7 @@ class Classes {
   using Key = std::pair<std::int64_t, std::string>;
 
   [[nodiscard]] Key key(const std::string& label) const {
-    const auto number = numeric_ ? as_integer(label) : std::nullopt;
+    const auto number = numeric_ ? base::as_integer(label) : std::nullopt;
     return number ? Key{*number, ""} : Key{0, label};
   }
 
@@ -153,28 +144,24 @@ class CsvSource : public DataSource {
     return all;
   }
 
-  // Keeps of the part what the scenario asks for; its texts.
-  static std::vector<std::string_view> choose(PartRows& part_rows, const DataOptions& options,
-                                              Part part) {
-    std::vector<std::int64_t> chosen;
-    for (const std::int64_t i :
-         take(options.source, part, static_cast<std::int64_t>(part_rows.indices.size()),
-              part == Part::train ? options.samples : options.test_samples, options.seed)) {
-      chosen.push_back(part_rows.indices[static_cast<std::size_t>(i)]);
-    }
-    part_rows.indices = std::move(chosen);
+  // Of the part what the scenario asks for: its texts, and their labels.
+  static std::vector<std::string_view> choose(const PartRows& part_rows, const DataOptions& options,
+                                              Part part, std::vector<int>& labels) {
+    Taken taken = take(options, part, pick(part_rows.labels, part_rows.indices));
+    labels = std::move(taken.labels);
     std::vector<std::string_view> texts;
-    for (const std::int64_t i : part_rows.indices) {
-      texts.push_back(part_rows.rows[static_cast<std::size_t>(i)].text);
+    for (const std::int64_t i : taken.indices) {
+      const std::int64_t row = part_rows.indices[static_cast<std::size_t>(i)];
+      texts.push_back(part_rows.rows[static_cast<std::size_t>(row)].text);
     }
     check_size(options.source, static_cast<std::int64_t>(texts.size()),
                std::int64_t{options.sequence} * static_cast<std::int64_t>(sizeof(std::int32_t)));
     return texts;
   }
 
-  void make(const DataOptions& options, int classes, PartRows train, PartRows test) {
-    const auto train_texts = choose(train, options, Part::train);
-    const auto test_texts = choose(test, options, Part::test);
+  void make(const DataOptions& options, int classes, const PartRows& train, const PartRows& test) {
+    const auto train_texts = choose(train, options, Part::train, train_.labels);
+    const auto test_texts = choose(test, options, Part::test, test_.labels);
     // Of what is trained on alone: a word that only the test set has stays unknown.
     const auto vocabulary = options.vocabulary == VocabularyKind::word
                                 ? make_word_vocabulary(train_texts, options.vocabulary_size)
@@ -184,8 +171,6 @@ class CsvSource : public DataSource {
     train_.shape.vocabulary = vocabulary->size();
     train_.shape.classes = classes;
     test_.shape = train_.shape;
-    train_.labels = pick(train.labels, train.indices);
-    test_.labels = pick(test.labels, test.indices);
     train_.tokens = encode(train_texts, *vocabulary, options.sequence);
     test_.tokens = encode(test_texts, *vocabulary, options.sequence);
   }

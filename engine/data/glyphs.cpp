@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "base/random.hpp"
 #include "engine/data/glyph_shapes.hpp"
@@ -154,8 +155,8 @@ std::vector<int> glyph_labels(std::uint64_t seed, Part part, std::int64_t count,
   std::vector<int> run(static_cast<std::size_t>(classes));
   for (std::uint64_t block = 0; static_cast<std::int64_t>(labels.size()) < count; ++block) {
     base::Random random({seed, purpose, static_cast<std::uint64_t>(part), block});
-    for (std::size_t i = 0; i < run.size(); ++i) run[i] = static_cast<int>(i);
-    for (std::size_t i = run.size(); i > 1; --i) std::swap(run[i - 1], run[random.below(i)]);
+    std::iota(run.begin(), run.end(), 0);
+    shuffle(run, random);
     for (const int label : run) {
       if (static_cast<std::int64_t>(labels.size()) < count) labels.push_back(label);
     }

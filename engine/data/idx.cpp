@@ -119,23 +119,20 @@ std::vector<int> read_labels(const fs::path& path, const Images& images) {
 class IdxSource : public DataSource {
  public:
   IdxSource(const DataOptions& options, const fs::path& folder) {
-    train_ = open_part(folder, "train", labels_);
-    test_ = open_part(folder, "t10k", test_labels_);
-    check(folder);
-    train_indices_ = take(options.source, Part::train, train_.count, options.samples, options.seed);
-    test_indices_ =
-        take(options.source, Part::test, test_.count, options.test_samples, options.seed);
-    labels_ = pick(labels_, train_indices_);
-    test_labels_ = pick(test_labels_, test_indices_);
+    std::vector<int> labels;
+    std::vector<int> test_labels;
+    images_ = open_part(folder, "train", labels);
+    test_images_ = open_part(folder, "t10k", test_labels);
+    check(folder, labels, test_labels);
+    train_ = take(options, Part::train, labels);
+    test_ = take(options, Part::test, test_labels);
   }
 
-  [[nodiscard]] const DataShape& shape() const override { return train_.shape; }
-  [[nodiscard]] const std::vector<int>& labels() const override { return labels_; }
-  [[nodiscard]] std::int64_t test_size() const override {
-    return static_cast<std::int64_t>(test_labels_.size());
-  }
-  [[nodiscard]] Dataset train() const override { return read(train_, train_indices_, labels_); }
-  [[nodiscard]] Dataset test() const override { return read(test_, test_indices_, test_labels_); }
+  [[nodiscard]] const DataShape& shape() const override { return images_.shape; }
+  [[nodiscard]] const std::vector<int>& labels() const override { return train_.labels; }
+  [[nodiscard]] std::int64_t test_size() const override { return std::ssize(test_.labels); }
+  [[nodiscard]] Dataset train() const override { return read(images_, train_); }
+  [[nodiscard]] Dataset test() const override { return read(test_images_, test_); }
 
  private:
   static Images open_part(const fs::path& folder, const std::string& name,
@@ -147,47 +144,47 @@ class IdxSource : public DataSource {
     return images;
   }
 
-  void check(const fs::path& folder) {
-    DataShape& shape = train_.shape;
-    const int classes = *std::max_element(labels_.begin(), labels_.end()) + 1;
-    const std::string labels = find(folder, {"t10k-labels-idx1-ubyte"}).string();
+  void check(const fs::path& folder, const std::vector<int>& labels,
+             const std::vector<int>& test_labels) {
+    DataShape& shape = images_.shape;
+    DataShape& tests = test_images_.shape;
+    const int classes = *std::max_element(labels.begin(), labels.end()) + 1;
     if (classes < 2) {
       throw base::UserError(fmt::format("{}: has one class only; there is nothing to tell apart",
                                         find(folder, {"train-labels-idx1-ubyte"}).string()));
     }
-    if (test_.shape.channels != shape.channels || test_.shape.height != shape.height ||
-        test_.shape.width != shape.width) {
-      throw base::UserError(fmt::format(
-          "{}: has images of {} x {} x {}, those of {} are {} x {} x {}", test_.path.string(),
-          test_.shape.channels, test_.shape.height, test_.shape.width, train_.path.string(),
-          shape.channels, shape.height, shape.width));
+    if (tests.channels != shape.channels || tests.height != shape.height ||
+        tests.width != shape.width) {
+      throw base::UserError(
+          fmt::format("{}: has images of {} x {} x {}, those of {} are {} x {} x {}",
+                      test_images_.path.string(), tests.channels, tests.height, tests.width,
+                      images_.path.string(), shape.channels, shape.height, shape.width));
     }
-    const auto bad = std::find_if(test_labels_.begin(), test_labels_.end(),
-                                  [&](int label) { return label >= classes; });
-    if (bad != test_labels_.end()) {
+    const auto bad = std::ranges::find_if(test_labels, [&](int label) { return label >= classes; });
+    if (bad != test_labels.end()) {
       throw base::UserError(fmt::format("{}: label {} of image {} does not occur in training",
-                                        labels, *bad, bad - test_labels_.begin()));
+                                        find(folder, {"t10k-labels-idx1-ubyte"}).string(), *bad,
+                                        bad - test_labels.begin()));
     }
     shape.classes = classes;
-    test_.shape = shape;
+    tests = shape;
   }
 
-  static Dataset read(const Images& images, const std::vector<std::int64_t>& indices,
-                      const std::vector<int>& labels) {
+  static Dataset read(const Images& images, const Taken& taken) {
     const DataShape& shape = images.shape;
     const std::int64_t size = std::int64_t{shape.channels} * shape.height * shape.width;
-    check_size(images.path.string(), static_cast<std::int64_t>(indices.size()), size);
+    check_size(images.path.string(), std::ssize(taken.indices), size);
     InputFile file(images.path);
     if (const Images now = open_images(file, images.path); now.count != images.count) {
       file.fail("has changed since it was opened; start again");
     }
     Dataset data;
     data.shape = shape;
-    data.labels = labels;
-    data.pixels.resize(indices.size() * static_cast<std::size_t>(size));
+    data.labels = taken.labels;
+    data.pixels.resize(taken.indices.size() * static_cast<std::size_t>(size));
     std::int64_t at = 0;
     std::span<std::uint8_t> rest = data.pixels;
-    for (const std::int64_t index : indices) {
+    for (const std::int64_t index : taken.indices) {
       file.skip((index - at) * size);
       file.read(rest.first(static_cast<std::size_t>(size)));
       rest = rest.subspan(static_cast<std::size_t>(size));
@@ -198,12 +195,10 @@ class IdxSource : public DataSource {
     return data;
   }
 
-  Images train_;
-  Images test_;
-  std::vector<std::int64_t> train_indices_;
-  std::vector<std::int64_t> test_indices_;
-  std::vector<int> labels_;
-  std::vector<int> test_labels_;
+  Images images_;
+  Images test_images_;
+  Taken train_;
+  Taken test_;
 };
 
 }  // namespace

@@ -13,24 +13,25 @@
 
 namespace convoy::engine {
 
-const char* part_name(Part part) { return part == Part::train ? "training" : "test"; }
-
-std::vector<std::int64_t> take(const std::string& source, Part part, std::int64_t there,
-                               std::optional<std::int64_t> wanted, std::uint64_t seed) {
+Taken take(const DataOptions& options, Part part, const std::vector<int>& labels) {
   constexpr std::uint64_t purpose = 0x737562736574ULL;  // a stream of its own
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(there));
+  const bool train = part == Part::train;
+  const auto wanted = static_cast<std::size_t>(
+      (train ? options.samples : options.test_samples).value_or(std::ssize(labels)));
+  std::vector<std::int64_t> indices(labels.size());
   std::iota(indices.begin(), indices.end(), 0);
-  if (!wanted || *wanted == there) return indices;
-  if (*wanted > there) {
+  if (wanted == labels.size()) return {std::move(indices), labels};
+  if (wanted > labels.size()) {
     throw base::UserError(fmt::format("data.{} = {}: {} has {} {} samples; ask for no more",
-                                      part == Part::train ? "samples" : "test_samples", *wanted,
-                                      source, there, part_name(part)));
+                                      train ? "samples" : "test_samples", wanted, options.source,
+                                      labels.size(), train ? "training" : "test"));
   }
-  base::Random random({seed, purpose, static_cast<std::uint64_t>(part)});
+  base::Random random({options.seed, purpose, static_cast<std::uint64_t>(part)});
   shuffle(indices, random);
-  indices.resize(static_cast<std::size_t>(*wanted));
+  indices.resize(wanted);
   std::sort(indices.begin(), indices.end());
-  return indices;
+  std::vector<int> picked = pick(labels, indices);
+  return {std::move(indices), std::move(picked)};
 }
 
 std::vector<int> pick(const std::vector<int>& labels, const std::vector<std::int64_t>& indices) {

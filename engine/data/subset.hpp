@@ -3,7 +3,6 @@
 // Taking a part of a set, and the rows or records of a file that belong to it.
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,12 +12,16 @@
 namespace convoy::engine {
 
 enum class Part { train, test };
-const char* part_name(Part part);
 
-// `wanted` of `there` samples, rising; all of them where no number is given. Throws
-// base::UserError naming the source where there are fewer. A smaller subset lies within a larger.
-std::vector<std::int64_t> take(const std::string& source, Part part, std::int64_t there,
-                               std::optional<std::int64_t> wanted, std::uint64_t seed);
+struct Taken {
+  std::vector<std::int64_t> indices;  // rising
+  std::vector<int> labels;
+};
+
+// Of a part with these labels as many samples as the options say; all of them where they give no
+// number. Throws base::UserError naming the source where there are fewer. A smaller subset lies
+// within a larger.
+Taken take(const DataOptions& options, Part part, const std::vector<int>& labels);
 
 // The labels of those samples.
 std::vector<int> pick(const std::vector<int>& labels, const std::vector<std::int64_t>& indices);

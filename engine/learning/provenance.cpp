@@ -1,4 +1,4 @@
-// What the engine's library computes with, for engine/api/provenance.hpp.
+// What the engine's library computes with, for library_facts() of engine/api/engine.hpp.
 
 #include <ATen/Version.h>
 #include <dlfcn.h>

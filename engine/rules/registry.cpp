@@ -15,18 +15,18 @@ const std::vector<RuleKind>& rule_kinds() {
   return all;
 }
 
-std::shared_ptr<const Rule> default_rule() {
+namespace {
+
+std::shared_ptr<const Rule> with_defaults(const RuleKind& kind) {
   const base::Value nothing;
   base::Diagnostics none;
   base::TableReader reader(nothing, "", none);
-  return rule_kinds().front().read(reader);
+  return kind.read(reader);
 }
-
-namespace {
 
 const std::string meaning = "rule by which updates become the next version";
 
-// `aggregation = "drift"`, as it was once written.
+// `aggregation = "drift"`, the older form.
 std::shared_ptr<const Rule> read_name(base::TableReader& table,
                                       const std::vector<std::string>& names) {
   const std::size_t chosen = table.choice({"aggregation", meaning}, names, 0);
@@ -37,13 +37,12 @@ std::shared_ptr<const Rule> read_name(base::TableReader& table,
                                  "{ rule = \"" +
                                  names[chosen] + "\" }");
   }
-  const base::Value no_keys;
-  base::Diagnostics none;
-  base::TableReader defaults(no_keys, "", none);
-  return rule_kinds()[chosen].read(defaults);
+  return with_defaults(rule_kinds()[chosen]);
 }
 
 }  // namespace
+
+std::shared_ptr<const Rule> default_rule() { return with_defaults(rule_kinds().front()); }
 
 AggregationOptions read_aggregation(base::TableReader& table) {
   std::vector<std::string> names;

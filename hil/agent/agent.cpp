@@ -29,8 +29,6 @@ constexpr double first_pause_s = 0.2;
 constexpr auto poll_interval = 100ms;  // for stop()
 constexpr auto longest_notice = 20ms;
 
-std::string text_of(const flatbuffers::String* s) { return s == nullptr ? "" : s->str(); }
-
 double or_nan(const std::optional<double>& value) {
   return value.value_or(std::numeric_limits<double>::quiet_NaN());
 }
@@ -86,8 +84,7 @@ class Agent::Impl {
       connection_->finish("the agent was stopped");
       return;
     }
-    poll_timer_.expires_after(poll_interval);
-    poll_timer_.async_wait([this](const error_code&) { watch_for_stop(); });
+    after(poll_timer_, poll_interval, [this] { watch_for_stop(); });
   }
 
   void connect() {
@@ -99,10 +96,7 @@ class Agent::Impl {
             return;
           }
           auto socket = std::make_shared<tcp::socket>(io_);
-          timer_.expires_after(connect_timeout);
-          timer_.async_wait([socket](const error_code& cancelled) {
-            if (!cancelled) socket->close();
-          });
+          after(timer_, connect_timeout, [socket] { socket->close(); });
           asio::async_connect(*socket, found,
                               [this, socket](const error_code& refused, const tcp::endpoint&) {
                                 connected(refused, socket);
@@ -119,10 +113,9 @@ class Agent::Impl {
     // The timer goes on: a handshake must not take for ever either.
     auto stream = std::make_shared<std::unique_ptr<Stream>>(
         std::make_unique<Stream>(std::move(*socket), tls_));
-    timer_.expires_after(connect_timeout);
-    timer_.async_wait([weak = std::weak_ptr(stream)](const error_code& cancelled) {
+    after(timer_, connect_timeout, [weak = std::weak_ptr(stream)] {
       const auto alive = weak.lock();
-      if (!cancelled && alive && *alive) (*alive)->close();
+      if (alive && *alive) (*alive)->close();
     });
     (*stream)->handshake(testbed::Role::node, [this, stream](const std::string& failure) {
       timer_.cancel();
@@ -148,11 +141,9 @@ class Agent::Impl {
     const double pause = pause_s_ * share;
     pause_s_ = std::min(2 * pause_s_, config_.retry_s);
     spdlog::info("not connected: {}; again in {:.1f} s", base::printable(why), pause);
-    timer_.expires_after(std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::duration<double>(pause)));
-    timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) connect();
-    });
+    const auto wait = std::chrono::duration<double>(pause);
+    after(timer_, std::chrono::duration_cast<std::chrono::milliseconds>(wait),
+          [this] { connect(); });
   }
 
   void meet(std::unique_ptr<Stream> stream) {
@@ -201,19 +192,13 @@ class Agent::Impl {
     if (const auto* refused = message.body_as_Refused()) return was_refused(*refused);
     if (!welcome_) throw ProtocolError("the coordinator speaks before it has said welcome");
     if (const auto* setup = message.body_as_Setup()) {
-      wire::SetupT copy;
-      setup->UnPackTo(&copy);
-      trainer_->set_up(run_, node_, copy);
+      trainer_->set_up(run_, node_, *std::unique_ptr<wire::SetupT>(setup->UnPack()));
     } else if (const auto* assign = message.body_as_Assign()) {
-      wire::AssignT copy;
-      assign->UnPackTo(&copy);
-      trainer_->assign(copy);
+      trainer_->assign(*std::unique_ptr<wire::AssignT>(assign->UnPack()));
     } else if (const auto* offer = message.body_as_Offer()) {
       offered(*offer);
     } else if (const auto* begin = message.body_as_Begin()) {
-      wire::BeginT copy;
-      begin->UnPackTo(&copy);
-      trainer_->begin(copy);
+      trainer_->begin(*std::unique_ptr<wire::BeginT>(begin->UnPack()));
     } else if (const auto* cancel = message.body_as_Cancel()) {
       connection_->drop_parcels(cancel->task());
       trainer_->cancel(cancel->task(), cancel->attempt());
@@ -269,18 +254,14 @@ class Agent::Impl {
         cannot_take(task, attempt, e);
         return;
       }
-      wire::ReceivedT received;
+      auto received = of_task<wire::ReceivedT>(task, attempt);
       received.transfer = transfer;
-      received.task = task;
-      received.attempt = attempt;
       connection_->send(received);
     });
   }
 
   void cannot_take(std::int64_t task, std::int32_t attempt, const std::exception& e) {
-    wire::FailedT failed;
-    failed.task = task;
-    failed.attempt = attempt;
+    auto failed = of_task<wire::FailedT>(task, attempt);
     failed.activity = -1;
     failed.trouble = trouble_of(e);
     failed.reason = base::printable(e.what());
@@ -291,10 +272,8 @@ class Agent::Impl {
   void send_readings() {
     if (!connection_) return;
     // First: whatever goes wrong with one reading, the next comes.
-    readings_timer_.expires_after(std::max<std::chrono::milliseconds>(heartbeat_, 1s));
-    readings_timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) send_readings();
-    });
+    after(readings_timer_, std::max<std::chrono::milliseconds>(heartbeat_, 1s),
+          [this] { send_readings(); });
     sensors::SensorReading now;
     try {
       now = sensors_->read();
@@ -350,12 +329,7 @@ class Agent::Impl {
         spdlog::error("this agent cannot take part in the run: {}", reason);
         // There may be another run that it can take part in.
         pause_s_ = config_.retry_s;
-        if (!connection_) return;
-        wire::RefusedT refused;
-        refused.reason = reason;
-        refused.for_good = true;
-        connection_->send(std::move(refused));
-        connection_->finish(reason);
+        if (connection_) refuse(*connection_, reason, true);
       });
     };
     e.began = [this](wire::BeganT said) { say_first(said); };

@@ -89,15 +89,10 @@ engine::TaskBrief task_brief() {
   return brief;
 }
 
-std::vector<std::byte> bytes_of(const engine::Parcel& parcel) {
+template <class Pieces>
+std::vector<std::byte> bytes_of(const Pieces& pieces) {
   std::vector<std::byte> all;
-  for (const auto& piece : parcel.pieces) all.insert(all.end(), piece.begin(), piece.end());
-  return all;
-}
-
-std::vector<std::byte> bytes_of(const engine::Unpacking& box) {
-  std::vector<std::byte> all;
-  for (const auto& piece : box.pieces()) all.insert(all.end(), piece.begin(), piece.end());
+  for (const auto& piece : pieces) all.insert(all.end(), piece.begin(), piece.end());
   return all;
 }
 
@@ -166,10 +161,8 @@ class Coordinator {
         boost::asio::post(io_, [this, why = std::string(e.what())] { fail(why); });
       }
     });
-    timer_.expires_after(patience);
-    timer_.async_wait([this, patience](const error_code& cancelled) {
-      if (!cancelled) fail(fmt::format("nothing came of it in {} s", patience.count()));
-    });
+    after(timer_, patience,
+          [this, patience] { fail(fmt::format("nothing came of it in {} s", patience.count())); });
     if (options.interrupted != nullptr) watch_for(*options.interrupted);
     try {
       io_.run();
@@ -184,9 +177,8 @@ class Coordinator {
  private:
   void watch_for(const std::atomic<bool>& interrupted) {
     if (interrupted) return fail("it was interrupted");
-    watch_timer_.expires_after(50ms);
-    watch_timer_.async_wait([this, &interrupted](const error_code& cancelled) {
-      if (!cancelled && !done_) watch_for(interrupted);
+    after(watch_timer_, 50ms, [this, &interrupted] {
+      if (!done_) watch_for(interrupted);
     });
   }
 
@@ -248,17 +240,13 @@ class Coordinator {
   void assign() {
     result_.joined_s = steady_seconds() - begun_;
     assigned_ = steady_seconds();
-    wire::AssignT assign;
-    assign.task = task_id;
-    assign.attempt = attempt;
+    auto assign = of_task<wire::AssignT>(task_id, attempt);
     assign.brief = engine::to_text(input_.brief);
     connection_->send(std::move(assign));
     engine::Parcel parcel = engine_->pack(input_);
     result_.sent_bytes = parcel.bytes();
     connection_->send_parcel(task_id, attempt, std::move(parcel));
-    wire::BeginT begin;
-    begin.task = task_id;
-    begin.attempt = attempt;
+    auto begin = of_task<wire::BeginT>(task_id, attempt);
     begin.work = engine::to_text(engine::Work(engine::Train{}));
     begin.last = true;
     connection_->send(wire::BeginT(begin));
@@ -269,7 +257,7 @@ class Coordinator {
   }
 
   void take(const wire::Offer& offer) {
-    header_ = offer.header() == nullptr ? "" : offer.header()->str();
+    header_ = text_of(offer.header());
     const std::shared_ptr<engine::Unpacking> box =
         engine_->unpack(header_, offer.bytes(), "the agent's update");
     connection_->take(offer, box, [this, box] { arrived(*box); });
@@ -280,12 +268,9 @@ class Coordinator {
       const engine::Outcome outcome = engine_->unpack_update(box, input_);
       result_.task_s = steady_seconds() - assigned_;
       result_.loss = outcome.loss;
-      compare(bytes_of(box));
+      compare(bytes_of(box.pieces()));
       if (!outcome.finite) throw base::UserError("the update holds NaN or infinity");
-      wire::KeptT kept;
-      kept.task = task_id;
-      kept.attempt = attempt;
-      connection_->send(kept);
+      connection_->send(of_task<wire::KeptT>(task_id, attempt));
       wire::ByeT bye;
       bye.reason = "the self-test is done";
       bye.over = true;
@@ -302,16 +287,14 @@ class Coordinator {
     result_.received_bytes = came.size();
     const auto session = engine_->open(input_, std::stop_token());
     session->run(engine::Train{}, {{input_.received, nullptr}});
-    const std::vector<std::byte> own = bytes_of(engine_->pack(session->outcome()));
+    const std::vector<std::byte> own = bytes_of(engine_->pack(session->outcome()).pieces);
     result_.same_bits = own == came;
     if (own.size() != came.size())
       throw base::UserError("the update has another size than its own");
     if (!result_.same_bits) result_.largest_difference = largest_difference(header_, own, came);
   }
 
-  static std::string text(const flatbuffers::String* s) {
-    return s == nullptr ? "" : base::printable(s->str());
-  }
+  static std::string text(const flatbuffers::String* s) { return base::printable(text_of(s)); }
 
   void fail(const std::string& why) {
     if (done_) return;
@@ -325,8 +308,7 @@ class Coordinator {
     timer_.cancel();
     if (connection_) connection_->finish("the self-test is done");
     // What is still to be sent is sent, or is not.
-    timer_.expires_after(200ms);
-    timer_.async_wait([this](const error_code&) { io_.stop(); });
+    after(timer_, 200ms, [this] { io_.stop(); });
   }
 
   engine::EngineSetup setup_;

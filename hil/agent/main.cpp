@@ -21,7 +21,6 @@
 #include "base/text.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/profile.hpp"
-#include "engine/api/provenance.hpp"
 #include "hil/agent/agent.hpp"
 #include "hil/agent/self_test.hpp"
 #include "platforms/profiled.hpp"

@@ -5,9 +5,7 @@
 namespace convoy::hil {
 
 void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
-  wire::AssignT assign;
-  assign.task = input.task;
-  assign.attempt = attempt;
+  auto assign = of_task<wire::AssignT>(input.task, attempt);
   assign.version = input.version;
   assign.brief = engine::to_text(input.brief);
   connection().send(std::move(assign));
@@ -26,17 +24,11 @@ void AgentLink::begin(const wire::BeginT& begin) { connection().send(wire::Begin
 
 void AgentLink::cancel(sim::TaskId task, std::int32_t attempt) {
   connection().drop_parcels(task);
-  wire::CancelT cancel;
-  cancel.task = task;
-  cancel.attempt = attempt;
-  connection().send(cancel);
+  connection().send(of_task<wire::CancelT>(task, attempt));
 }
 
 void AgentLink::kept(sim::TaskId task, std::int32_t attempt) {
-  wire::KeptT kept;
-  kept.task = task;
-  kept.attempt = attempt;
-  connection().send(kept);
+  connection().send(of_task<wire::KeptT>(task, attempt));
 }
 
 void ClockReports::started(sim::ElasticClock::Id id, sim::WallTime stamp,

@@ -18,7 +18,6 @@
 #include "hil/bridge/gathering.hpp"
 #include "hil/bridge/reception.hpp"
 #include "hil/bridge/update_intake.hpp"
-#include "hil/bridge/wall_time.hpp"
 #include "hil/protocol/listener.hpp"
 
 namespace convoy::hil {
@@ -267,9 +266,8 @@ class AsioBridge : public Bridge {
     const sim::WallTime stamp = sim::wall_now();
     NodeDialogue& dialogue = *peer.dialogue;
     if (const auto* ready = message.body_as_Ready()) {
-      const auto* profile = ready->profile();
-      const std::string text = profile == nullptr ? "" : profile->str();
-      if (reception_.check_in(peer, ready->samples(), text)) dialogue.ready(sim::wall_now());
+      const std::string profile = text_of(ready->profile());
+      if (reception_.check_in(peer, ready->samples(), profile)) dialogue.ready(sim::wall_now());
     } else if (const auto* received = message.body_as_Received()) {
       dialogue.received(received->task(), received->attempt(), stamp);
     } else if (const auto* began = message.body_as_Began()) {
@@ -279,11 +277,10 @@ class AsioBridge : public Bridge {
     } else if (const auto* ended = message.body_as_Ended()) {
       dialogue.ended(*ended, stamp);
     } else if (const auto* failed = message.body_as_Failed()) {
-      const auto* reason = failed->reason();
       const bool memory = failed->trouble() == wire::Trouble::out_of_memory;
       dialogue.failed(failed->task(), failed->attempt(), failed->activity(), failed->iteration(),
                       memory ? Cause::out_of_memory : Cause::failed,
-                      reason == nullptr ? "" : base::printable(reason->str()));
+                      base::printable(text_of(failed->reason())));
     } else if (const auto* offer = message.body_as_Offer()) {
       intake_.offered(peer, *offer);
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
@@ -319,10 +316,7 @@ class AsioBridge : public Bridge {
 
   void watch() {
     // First: whatever goes wrong below, they go on watching.
-    heartbeat_timer_.expires_after(in_ms(std::max(0.05, scenario_.hil.heartbeat_s)));
-    heartbeat_timer_.async_wait([this](const error_code& cancelled) {
-      if (!cancelled) watch();
-    });
+    after(heartbeat_timer_, in_ms(std::max(0.05, scenario_.hil.heartbeat_s)), [this] { watch(); });
     const sim::WallTime now = sim::wall_now();
     log_.tell_overdue();
     for (auto& [node, peer] : peers_.by_node) {

@@ -7,7 +7,6 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
-#include "hil/bridge/wall_time.hpp"
 
 namespace convoy::hil {
 
@@ -15,7 +14,8 @@ void gather(const GatheringRules& rules, const std::function<Gathered()>& look,
             const std::atomic<bool>& interrupted,
             const std::function<void(const std::string&)>& progress) {
   constexpr std::chrono::milliseconds pause(20);
-  const auto until = std::chrono::steady_clock::now() + in_ms(rules.longest_s);
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(rules.longest_s);
   std::string told;
   for (;;) {
     const Gathered now = look();

@@ -3,6 +3,8 @@
 // Real devices as the bridge knows them. All of it lives in the bridge's own thread. Internal to
 // hil/bridge.
 
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +14,12 @@
 #include "hil/protocol/connection.hpp"
 
 namespace convoy::hil {
+
+// Seconds of a scenario as Asio has them.
+inline std::chrono::milliseconds in_ms(double seconds) {
+  using std::chrono::milliseconds;
+  return milliseconds(static_cast<milliseconds::rep>(std::ceil(1e3 * seconds)));
+}
 
 struct Peer {
   sim::NodeId node = sim::no_node;

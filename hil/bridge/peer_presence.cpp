@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "hil/bridge/wall_time.hpp"
-
 namespace convoy::hil {
 
 using sim::NodeId;

@@ -35,7 +35,8 @@ RealSide::RealSide(sim::Scenario scenario, const RealSideOptions& options)
   } else if (auto before = run_before(scenario_, options)) {
     go_on(*std::move(before), options);
   } else if (sim::any_real(scenario_) || options.all_present) {
-    begin(options);
+    listen(options, {});
+    scenario_ = sim::with(std::move(scenario_), bridge_->decide());
   }
 }
 
@@ -88,11 +89,6 @@ void RealSide::go_on(sim::Recording before, const RealSideOptions& options) {
   listen(options, real_nodes_of(before));
   recorded_ = std::make_unique<sim::RecordedNodes>(
       std::move(before), std::optional<sim::UpdateFolder>(options.folder), bridge_.get());
-}
-
-void RealSide::begin(const RealSideOptions& options) {
-  listen(options, {});
-  scenario_ = sim::with(std::move(scenario_), bridge_->decide());
 }
 
 void RealSide::listen(const RealSideOptions& options, std::vector<sim::NodeId> real_before) {

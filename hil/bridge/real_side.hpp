@@ -45,7 +45,6 @@ class RealSide {
  private:
   void replay(const RealSideOptions& options);
   void go_on(sim::Recording before, const RealSideOptions& options);
-  void begin(const RealSideOptions& options);
   // `real_before`: of the run that is gone on with; empty: it is a new one.
   void listen(const RealSideOptions& options, std::vector<sim::NodeId> real_before);
 

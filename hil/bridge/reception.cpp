@@ -8,8 +8,6 @@
 
 #include "base/files.hpp"
 #include "base/text.hpp"
-#include "hil/bridge/wall_time.hpp"
-#include "hil/protocol/listener.hpp"
 #include "hil/protocol/random_id.hpp"
 #include "sim/run/open_engine.hpp"
 

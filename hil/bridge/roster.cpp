@@ -49,9 +49,7 @@ std::optional<NodeId> Roster::place_for(const std::string& agent, const std::str
 }
 
 std::vector<std::string> Roster::missing(const std::vector<NodeId>& ready) const {
-  const auto is_ready = [&](NodeId node) {
-    return std::find(ready.begin(), ready.end(), node) != ready.end();
-  };
+  const auto is_ready = [&](NodeId node) { return std::ranges::find(ready, node) != ready.end(); };
   std::vector<std::string> names;
   for (const NodeId node : candidates_) {
     if (is_wanted(node) && !is_ready(node)) names.push_back(name_of(node));

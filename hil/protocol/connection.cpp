@@ -86,10 +86,8 @@ std::uint32_t Connection::send_parcel(std::int64_t task, std::int32_t attempt,
                                       engine::Parcel parcel) {
   const std::uint32_t transfer = next_transfer_++;
   const std::uint64_t bytes = parcel.bytes();
-  wire::OfferT offer;
+  auto offer = of_task<wire::OfferT>(task, attempt);
   offer.transfer = transfer;
-  offer.task = task;
-  offer.attempt = attempt;
   offer.header = parcel.header;
   offer.bytes = bytes;
   if (bytes > 0) parcels_.push_back({transfer, task, std::move(parcel), bytes, 0});
@@ -365,31 +363,16 @@ void Connection::heard_of(const wire::Pong& pong) {
   pings_.erase(pings_.begin(), ping + 1);
   const std::int64_t now = steady_nanoseconds();
   if (pong.sent_ns() < 0 || pong.sent_ns() > now) throw ProtocolError("an answer to no ping");
-  const double trip = 1e-9 * static_cast<double>(now - pong.sent_ns());
-  const double middle =
-      0.5e-9 * static_cast<double>(now) + 0.5e-9 * static_cast<double>(pong.sent_ns());
-  trips_.push_back({trip, 1e-9 * static_cast<double>(pong.here_ns()) - middle});
+  trips_.push_back(1e-9 * static_cast<double>(now - pong.sent_ns()));
   if (trips_.size() > pings_kept) trips_.pop_front();
 }
 
 std::optional<double> Connection::round_trip_s() const {
-  if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(),
-                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
-      ->seconds;
-}
-
-std::optional<double> Connection::clock_offset_s() const {
-  if (trips_.empty()) return std::nullopt;
-  return std::min_element(trips_.begin(), trips_.end(),
-                          [](const Trip& a, const Trip& b) { return a.seconds < b.seconds; })
-      ->offset;
+  return trips_.empty() ? std::nullopt : std::optional(std::ranges::min(trips_));
 }
 
 double Connection::jitter_s() const {
-  double most = 0;
-  for (const Trip& t : trips_) most = std::max(most, t.seconds);
-  return trips_.empty() ? 0 : most - *round_trip_s();
+  return trips_.empty() ? 0 : std::ranges::max(trips_) - std::ranges::min(trips_);
 }
 
 void Connection::tick() {
@@ -434,6 +417,14 @@ void Connection::close(const std::string& why) {
   // What comes in the handler may be the last that holds on to whoever the handlers belong to.
   handlers_ = {};
   if (closed) closed(reason);
+}
+
+void refuse(Connection& connection, const std::string& reason, bool for_good) {
+  wire::RefusedT refused;
+  refused.reason = reason;
+  refused.for_good = for_good;
+  connection.send(std::move(refused));
+  connection.finish(reason);
 }
 
 }  // namespace convoy::hil

@@ -31,6 +31,15 @@ namespace convoy::hil {
 double steady_seconds();
 std::int64_t steady_nanoseconds();
 
+// Does the work after a while, unless the timer is set anew or cancelled before.
+template <class Work>
+void after(asio::steady_timer& timer, std::chrono::milliseconds wait, Work work) {
+  timer.expires_after(wait);
+  timer.async_wait([work = std::move(work)](const error_code& cancelled) {
+    if (!cancelled) work();
+  });
+}
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
@@ -84,8 +93,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] std::optional<double> round_trip_s() const;
   // By how much the delays of two messages may differ, from the pings.
   [[nodiscard]] double jitter_s() const;
-  // Peer's steady clock minus ours, by the quickest ping.
-  [[nodiscard]] std::optional<double> clock_offset_s() const;
 
   [[nodiscard]] const Stream& stream() const { return *stream_; }
   // Of chunks, both ways.
@@ -159,14 +166,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint32_t last_offer_ = 0;
 
   double last_heard_ = 0;
-  struct Trip {
-    double seconds = 0;
-    double offset = 0;
-  };
-  std::deque<Trip> trips_;
+  std::deque<double> trips_;        // s
   std::deque<std::int64_t> pings_;  // not answered yet
   std::uint64_t payload_bytes_ = 0;
   std::uint64_t waiting_bytes_ = 0;  // of messages to be sent
 };
+
+// Says why, and closes when it is said.
+void refuse(Connection& connection, const std::string& reason, bool for_good);
 
 }  // namespace convoy::hil

@@ -56,6 +56,20 @@ FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const L
 // The message in these bytes, after every check; it lives as long as they do. Throws ProtocolError.
 const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64_t hash);
 
+// A text that a message may lack: then empty.
+inline std::string text_of(const flatbuffers::String* text) {
+  return text == nullptr ? "" : text->str();
+}
+
+// A message about a task, else empty.
+template <class Body>
+Body of_task(std::int64_t task, std::int32_t attempt) {
+  Body body;
+  body.task = task;
+  body.attempt = attempt;
+  return body;
+}
+
 // A message as bytes.
 std::vector<std::byte> pack(const wire::MessageT& message);
 template <class Body>

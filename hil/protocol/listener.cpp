@@ -33,14 +33,6 @@ bool longer_than(std::size_t most, const List* list) {
 
 }  // namespace
 
-void refuse(Connection& connection, const std::string& reason, bool for_good) {
-  wire::RefusedT refused;
-  refused.reason = reason;
-  refused.for_good = for_good;
-  connection.send(std::move(refused));
-  connection.finish(reason);
-}
-
 class Listener::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome, Turned turned,
@@ -83,10 +75,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
             return;
           }
           // Out of sockets, perhaps: not at once again.
-          self->pause_.expires_after(100ms);
-          self->pause_.async_wait([self](const error_code& cancelled) {
-            if (!cancelled) self->accept();
-          });
+          after(self->pause_, 100ms, [self] { self->accept(); });
         });
   }
 
@@ -174,9 +163,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       std::map<std::string, int> held;
       ++held[stranger->host];
       for (const auto& s : places) ++held[s->host];
-      const int most = std::max_element(held.begin(), held.end(), [](const auto& a, const auto& b) {
-                         return a.second < b.second;
-                       })->second;
+      const int most =
+          std::ranges::max_element(held, {}, [](const auto& h) { return h.second; })->second;
       const auto leaves = std::find_if(places.begin(), places.end(),
                                        [&](const auto& s) { return held[s->host] == most; });
       // Later: what comes of it is no business of the one who comes.
@@ -204,10 +192,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
 
   static void be_patient(const std::shared_ptr<Stranger>& stranger,
                          std::chrono::milliseconds patience, const char* why) {
-    stranger->timer.expires_after(patience);
-    stranger->timer.async_wait([weak = std::weak_ptr(stranger), why](const error_code& cancelled) {
-      const auto there = weak.lock();
-      if (!cancelled && there) there->dismiss(why);
+    after(stranger->timer, patience, [weak = std::weak_ptr(stranger), why] {
+      if (const auto there = weak.lock()) there->dismiss(why);
     });
   }
 

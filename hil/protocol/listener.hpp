@@ -46,7 +46,4 @@ class Listener {
   std::shared_ptr<Impl> impl_;
 };
 
-// Says why, and closes when it is said.
-void refuse(Connection& connection, const std::string& reason, bool for_good);
-
 }  // namespace convoy::hil

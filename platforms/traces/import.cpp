@@ -66,8 +66,7 @@ Trace import_trace(const ImportOptions& options) {
   if (parts.empty()) throw base::UserError("give at least one file");
   Trace trace =
       parts.size() == 1 ? std::move(parts.front()) : merged(parts, options.format == "mahimahi");
-  if (std::all_of(trace.values.begin(), trace.values.end(),
-                  [](const auto& v) { return v.empty(); })) {
+  if (std::ranges::all_of(trace.values, [](const auto& v) { return v.empty(); })) {
     throw base::UserError(trace.name + ": has nothing that could drive a node");
   }
   // In a trace that was written by Convoy they stand already.
@@ -100,8 +99,7 @@ Trace merged(const std::vector<Trace>& traces, bool repeat) {
     const auto shared = std::make_shared<const Trace>(t);
     for (const auto& [column, word] : column_words) {
       if (!t.has(column)) continue;
-      const bool twice = std::any_of(parts.begin(), parts.end(),
-                                     [of = column](const Part& p) { return p.column == of; });
+      const bool twice = std::ranges::find(parts, column, &Part::column) != parts.end();
       if (twice) {
         throw base::UserError(
             fmt::format("{}: {} is there already, from another file", t.name, word));

@@ -60,8 +60,7 @@ void stamp_all(std::vector<Row>& rows, const std::string& file, Trace& trace) {
     return;
   }
   if (kinds.empty()) return;
-  const auto usual = std::max_element(
-      kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto usual = std::ranges::max_element(kinds, {}, [](const auto& k) { return k.second; });
   const std::size_t others = rows.size() - usual->second;
   if (others > usual->second) {
     throw base::UserError(fmt::format(

@@ -115,8 +115,7 @@ Trace parse_trace(std::string_view text, const std::string& file) {
 
 void fill_gaps(Trace& trace) {
   for (std::vector<double>& column : trace.values) {
-    const auto known =
-        std::find_if(column.begin(), column.end(), [](double v) { return !std::isnan(v); });
+    const auto known = std::ranges::find_if(column, [](double v) { return !std::isnan(v); });
     if (known == column.end()) {
       column.clear();
       continue;

@@ -1,6 +1,5 @@
 #include "sim/run/participants.hpp"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -31,11 +30,6 @@ Scenario with(Scenario scenario, const Participants& participants) {
   }
   scenario.setting = std::move(setting);
   return scenario;
-}
-
-bool any_real(const Scenario& scenario) {
-  return std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
-                     [](const NodeConfig& node) { return node.real.has_value(); });
 }
 
 }  // namespace convoy::sim

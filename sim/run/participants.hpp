@@ -24,6 +24,4 @@ Participants participants_of(const Scenario& scenario);
 // scenario gives it has data of its own, whose number alone is known.
 Scenario with(Scenario scenario, const Participants& participants);
 
-bool any_real(const Scenario& scenario);
-
 }  // namespace convoy::sim

@@ -166,8 +166,8 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
     row.loss = learned->loss;
     row.local_accuracy = learned->local_accuracy;
   }
-  ++tasks_;
-  samples_ += row.samples;
+  ++counts_.tasks;
+  counts_.samples += row.samples;
 }
 
 void Recorder::close(TaskRow&& row, std::string outcome) {
@@ -185,7 +185,7 @@ void Recorder::task_failed(TaskId id, Cause cause, double now) {
   }
   task.row.ended_s = now;
   if (task.row.is_update) {
-    ++failed_;
+    ++counts_.tasks_failed;
     remarks_.failed(cause, static_cast<NodeId>(task.row.node));
   }
   close(std::move(task.row), std::string(name_of(cause)));
@@ -223,23 +223,24 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
     const engine::AggregationReport& report = *learned->aggregation;
     sum.coverage_min = report.coverage_min;
     sum.untrained = report.untrained;
-    coverage_min_ = std::min(coverage_min_.value_or(report.coverage_min), report.coverage_min);
-    untrained_ = report.untrained;
+    counts_.coverage_min =
+        std::min(counts_.coverage_min.value_or(report.coverage_min), report.coverage_min);
+    counts_.untrained = report.untrained;
   }
   note_shares(task, learned);
   take_in(task, sum);
   row.published_version = version;
   if (row.is_update) count_in(row, sum);
   close(std::move(row), "published");
-  aggregated_ += sum.updates;
+  counts_.tasks_aggregated += sum.updates;
   staleness_sum_ += sum.staleness_mean;
-  staleness_max_ = std::max(staleness_max_, sum.staleness_max);
+  counts_.staleness_max = std::max(counts_.staleness_max, sum.staleness_max);
   if (sum.updates > 0) sum.staleness_mean /= static_cast<double>(sum.updates);
   if (store_ != nullptr) store_->add(sum);
 }
 
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
-  curve_.push_back({now, version, evaluation.accuracy()});
+  counts_.curve.push_back({now, version, evaluation.accuracy()});
   if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
@@ -260,15 +261,16 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
 }
 
 void Recorder::settle_evaluations(double energy_j, double energy_server_j) {
-  for (; curve_settled_ < curve_.size(); ++curve_settled_) {
-    CurvePoint& point = curve_[curve_settled_];
-    point.bytes = bytes_down_ + bytes_up_;
+  const double bytes = counts_.bytes_down + counts_.bytes_up;
+  for (; curve_settled_ < counts_.curve.size(); ++curve_settled_) {
+    CurvePoint& point = counts_.curve[curve_settled_];
+    point.bytes = bytes;
     point.energy_j = energy_j;
     point.energy_server_j = energy_server_j;
-    point.samples = samples_;
+    point.samples = counts_.samples;
   }
   for (EvaluationRow& row : evaluations_) {
-    row.bytes = bytes_down_ + bytes_up_;
+    row.bytes = bytes;
     row.energy_j = energy_j;
     row.energy_server_j = energy_server_j;
     if (store_ != nullptr) store_->add(row);
@@ -284,8 +286,8 @@ void Recorder::activity(const ActivityRecord& record) {
   const bool down = transfer && record.node == server_node;
   const bool up = transfer && record.peer == server_node;
   if (whole) {
-    bytes_down_ += down ? what.bytes : 0;
-    bytes_up_ += up ? what.bytes : 0;
+    counts_.bytes_down += down ? what.bytes : 0;
+    counts_.bytes_up += up ? what.bytes : 0;
   }
   if (record.cause == Cause::out_of_memory) remarks_.needed_memory(what.memory);
   if (const auto task = open_.find(record.task); task != open_.end()) {
@@ -327,8 +329,7 @@ void Recorder::run_ended(double now) {
   std::vector<OpenTask> tasks;
   tasks.reserve(open_.size());
   for (const auto& [id, task] : open_) tasks.push_back(task);
-  std::sort(tasks.begin(), tasks.end(),
-            [](const OpenTask& a, const OpenTask& b) { return a.row.id < b.row.id; });
+  std::ranges::sort(tasks, {}, [](const OpenTask& task) { return task.row.id; });
   for (OpenTask& task : tasks) {
     if (!task.is_done) task.row.ended_s = now;
     close(std::move(task.row), task.is_done ? "buffered" : std::string(name_of(Cause::run_ended)));
@@ -337,19 +338,11 @@ void Recorder::run_ended(double now) {
 }
 
 void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const {
+  static_cast<Counts&>(summary) = counts_;
   summary.failures = remarks_.failures();
-  summary.remarks = remarks_.told(nodes, tasks_);
-  summary.tasks = tasks_;
-  summary.tasks_aggregated = aggregated_;
-  summary.tasks_failed = failed_;
-  summary.samples = samples_;
-  summary.bytes_down = bytes_down_;
-  summary.bytes_up = bytes_up_;
-  if (aggregated_ > 0) summary.staleness_mean = staleness_sum_ / static_cast<double>(aggregated_);
-  summary.staleness_max = staleness_max_;
-  summary.coverage_min = coverage_min_;
-  summary.untrained = untrained_;
-  summary.curve = curve_;
+  summary.remarks = remarks_.told(nodes, counts_.tasks);
+  const auto aggregated = static_cast<double>(counts_.tasks_aggregated);
+  if (aggregated > 0) summary.staleness_mean = staleness_sum_ / aggregated;
 }
 
 }  // namespace convoy::sim

@@ -48,7 +48,7 @@ class Recorder {
   [[nodiscard]] bool is_behind() const {
     return static_cast<std::size_t>(sequence_) < old_journal_.size();
   }
-  [[nodiscard]] std::int64_t tasks_failed() const { return failed_; }
+  [[nodiscard]] std::int64_t tasks_failed() const { return counts_.tasks_failed; }
   // Fills in the counts, and what there is to say.
   void count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const;
 
@@ -75,19 +75,10 @@ class Recorder {
   std::int64_t event_ = 0;  // the sequence of the last one
 
   Remarks remarks_;
-  std::int64_t tasks_ = 0;
-  std::int64_t aggregated_ = 0;
-  std::int64_t failed_ = 0;
-  double samples_ = 0;
-  double bytes_down_ = 0;
-  double bytes_up_ = 0;
+  Counts counts_;
   double staleness_sum_ = 0;
-  std::optional<std::int64_t> coverage_min_;
-  std::optional<double> untrained_;
-  std::vector<CurvePoint> curve_;
   std::vector<EvaluationRow> evaluations_;  // of this instant
   std::size_t curve_settled_ = 0;
-  std::int64_t staleness_max_ = 0;
 };
 
 }  // namespace convoy::sim

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "base/text.hpp"
@@ -21,8 +22,7 @@ std::int64_t sum(const Counts& counts) {
 std::string of_nodes(const Counts& counts, const ByNode<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
   std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
-  std::stable_sort(all.begin(), all.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::ranges::stable_sort(all, std::greater(), [](const auto& a) { return a.second; });
   std::vector<std::string> words;
   for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
     words.push_back(fmt::format("{} ({})", nodes[all[i].first].name, all[i].second));
@@ -87,8 +87,7 @@ std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int
     causes.emplace_back(sum(counts), std::move(text));
   }
   if (failed > 0) {
-    std::stable_sort(causes.begin(), causes.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::ranges::stable_sort(causes, std::greater(), [](const auto& c) { return c.first; });
     const bool most = failed > done;
     std::string text =
         fmt::format("{}{} of {} node updates failed",

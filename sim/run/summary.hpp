@@ -37,35 +37,39 @@ struct Target {
   std::optional<CurvePoint> reached;  // the first that is there
 };
 
-struct Summary {
+// What is counted while a run goes on.
+struct Counts {
+  std::int64_t tasks = 0;  // node updates that came to their end
+  std::int64_t tasks_aggregated = 0;
+  std::int64_t tasks_failed = 0;   // failed or given up
+  double samples = 0;              // trained on, of the updates that came to their end
+  double bytes_down = 0;           // from the server
+  double bytes_up = 0;             // to the server
+  std::int64_t staleness_max = 0;  // of aggregated updates, versions
+  // Where the run learns:
+  std::vector<CurvePoint> curve;  // by time
+  // The smallest number of updates that held any parameter, over all aggregations; 0: some
+  // parameter was in none of an aggregation's updates.
+  std::optional<std::int64_t> coverage_min;
+  std::optional<double> untrained;  // share of the parameters that no update has held
+};
+
+struct Summary : Counts {
   std::string scenario;
   std::string schedule;
   std::uint64_t seed = 0;
   std::int64_t rounds = 0;  // aggregations
   double virtual_time_s = 0;
   double wall_time_s = 0;
-  std::int64_t tasks = 0;  // node updates that came to their end
-  std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;                 // failed or given up
-  std::map<std::string, std::int64_t> failures;  // of them, by cause: name_of(Cause)
+  std::map<std::string, std::int64_t> failures;  // of tasks, by cause: name_of(Cause)
   std::vector<std::string> remarks;              // what went wrong without ending the run
-  double samples = 0;          // trained on, of the updates that came to their end
-  double utilization = 0;      // sum of busy time over (workers x virtual time)
-  double bytes_down = 0;       // from the server
-  double bytes_up = 0;         // to the server
-  double energy_j = 0;         // that the workers drew: computing, links, idle while present
-  double energy_server_j = 0;  // that the server drew
-  double staleness_mean = 0;   // of aggregated updates, versions
-  std::int64_t staleness_max = 0;
-  // Where the run learns:
-  std::vector<CurvePoint> curve;   // by time
+  double utilization = 0;                        // sum of busy time over (workers x virtual time)
+  double energy_j = 0;             // that the workers drew: computing, links, idle while present
+  double energy_server_j = 0;      // that the server drew
+  double staleness_mean = 0;       // of aggregated updates, versions
   std::optional<double> accuracy;  // the last
   std::optional<double> accuracy_best;
   std::optional<Target> target;  // where the scenario has one
-  // The smallest number of updates that held any parameter, over all aggregations; 0: some
-  // parameter was in none of an aggregation's updates.
-  std::optional<std::int64_t> coverage_min;
-  std::optional<double> untrained;  // share of the parameters that no update has held
   int real_nodes = 0;
   std::optional<double> max_lag_s;  // of what real nodes did: delivered how late, at most
   std::string network;              // the model of the network, for people

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -83,10 +82,9 @@ std::vector<TaskId> UpdateFolder::tasks() const {
   for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
-    TaskId task = no_task;
-    const char* end = name.data() + name.size() - suffix.size();
-    const auto [stop, failure] = std::from_chars(name.data() + prefix.size(), end, task);
-    if (failure == std::errc() && stop == end) all.push_back(task);
+    const auto task = base::as_integer(
+        std::string_view(name).substr(prefix.size(), name.size() - prefix.size() - suffix.size()));
+    if (task) all.push_back(*task);
   }
   return all;
 }

@@ -62,9 +62,8 @@ class AxesReader {
   }
 
   SweepAxis* axis_of(const std::string& key) {
-    const auto found = std::find_if(axes_.begin(), axes_.end(), [&](const SweepAxis& axis) {
-      return axis.keys == std::vector<std::string>{key};
-    });
+    const auto found = std::ranges::find_if(
+        axes_, [&](const SweepAxis& axis) { return axis.keys == std::vector<std::string>{key}; });
     return found == axes_.end() ? nullptr : &*found;
   }
 

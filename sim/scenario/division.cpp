@@ -11,18 +11,14 @@ namespace {
 // Without data at hand: their usual number.
 constexpr std::int64_t samples_without_source = 60'000;
 
-void check_shards(const engine::PartitionOptions& partition, std::size_t workers,
-                  std::size_t samples) {
+void check_partition(const engine::PartitionOptions& partition, std::size_t workers,
+                     std::size_t samples) {
   const double pieces = static_cast<double>(partition.shards) * static_cast<double>(workers);
   if (partition.kind == engine::PartitionKind::shards && pieces > static_cast<double>(samples)) {
     throw base::UserError(fmt::format(
         "data.partition.shards: {} pieces of {} samples; use fewer shards or more samples", pieces,
         samples));
   }
-}
-
-void check_least(const engine::PartitionOptions& partition, std::size_t workers,
-                 std::size_t samples) {
   if (partition.least > 1 && static_cast<double>(partition.least) * static_cast<double>(workers) >
                                  static_cast<double>(samples)) {
     throw base::UserError(fmt::format(
@@ -38,8 +34,7 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
                                  [](const auto& s) { return s.has_value(); });
   const auto samples =
       static_cast<std::size_t>(scenario.data.samples.value_or(samples_without_source));
-  check_shards(scenario.data.partition, workers, samples);
-  check_least(scenario.data.partition, workers, samples);
+  check_partition(scenario.data.partition, workers, samples);
   std::vector<std::int64_t> sizes(workers);
   if (!given) {
     sizes = engine::partition_sizes(samples, scenario.model.classes, static_cast<int>(workers),
@@ -64,8 +59,7 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
   }
   const std::vector<int>& labels = scenario.source->labels();
   const auto workers = static_cast<int>(fleet.nodes.size()) - 1;
-  check_shards(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
-  check_least(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
+  check_partition(scenario.data.partition, static_cast<std::size_t>(workers), labels.size());
   engine::PartitionReport report;
   const auto parts = engine::partition(labels, scenario.source->shape().classes, workers,
                                        scenario.data.partition, scenario.seed, &report);

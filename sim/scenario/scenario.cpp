@@ -255,11 +255,14 @@ std::vector<base::KeyRow> scenario_keys() {
   return base::list_keys([&](base::KeyCatalogue& keys) { reader.describe(keys); });
 }
 
+bool any_real(const Scenario& scenario) {
+  return std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
+                     [](const NodeConfig& node) { return node.real.has_value(); });
+}
+
 void require_runnable(const Scenario& scenario) {
   if (!scenario.impossible.empty()) throw base::UserError(scenario.impossible);
-  const bool real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
-                                [](const NodeConfig& node) { return node.real.has_value(); });
-  if (!real) return;
+  if (!any_real(scenario)) return;
   if (!scenario.training.learn) {
     throw base::UserError(
         "a real node trains: set training.learn = true, or backend = \"sim\" for all nodes");

@@ -158,4 +158,7 @@ constexpr const char* schedule_key = "schedule.kind";  // the choice that other 
 // Throws base::UserError for what this version reads but does not run yet, with what to do.
 void require_runnable(const Scenario& scenario);
 
+// A node of the world is a real device.
+bool any_real(const Scenario& scenario);
+
 }  // namespace convoy::sim

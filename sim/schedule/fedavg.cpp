@@ -72,9 +72,7 @@ void FedAvg::note(const Event& event, Orders& orders) {
         orders.emplace_back(Cancel{task});
         clients_.failed(task);
       }
-      std::sort(orders.begin(), orders.end(), [](const Order& a, const Order& b) {
-        return std::get<Cancel>(a).task < std::get<Cancel>(b).task;
-      });
+      std::ranges::sort(orders, {}, [](const Order& o) { return std::get<Cancel>(o).task; });
       in_flight_.clear();
       break;
     case EventKind::published:

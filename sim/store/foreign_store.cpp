@@ -99,11 +99,11 @@ void check_tables(const std::filesystem::path& file, SQLite::Database& database)
   }
 }
 
-std::string what_of(const SQLite::Exception& failure) {
-  if (failure.getErrorCode() == SQLITE_INTERRUPT) {
-    return "reading it takes longer than a store of its size can";
-  }
-  return base::printable(failure.what());
+void refuse_file(const std::filesystem::path& file, const SQLite::Exception& failure) {
+  throw StoreError(fmt::format("{}: is no run store, or a damaged one ({})", file.string(),
+                               failure.getErrorCode() == SQLITE_INTERRUPT
+                                   ? "reading it takes longer than a store of its size can"
+                                   : base::printable(failure.what())));
 }
 
 void check_time(const std::filesystem::path& file, const char* table, double seconds) {

@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <string>
+#include <utility>
 
 #include "sim/store/store.hpp"
 
@@ -39,8 +39,24 @@ class ForeignStore {
 // table, or with columns that are computed as they are read.
 void check_tables(const std::filesystem::path& file, SQLite::Database& database);
 
-// What went wrong, for people.
-std::string what_of(const SQLite::Exception& failure);
+// Throws StoreError: SQLite cannot go on with it, it is no run store or a damaged one.
+[[noreturn]] void refuse_file(const std::filesystem::path& file, const SQLite::Exception& failure);
+
+// What `read` gives of a store, or of the run in a folder: all of it is of one moment. Throws
+// StoreError as refuse_file() does.
+template <class Read>
+auto read_store_file(const std::filesystem::path& file, Read read) {
+  try {
+    ForeignStore store(file);
+    return read(store);
+  } catch (const SQLite::Exception& e) {
+    refuse_file(file, e);
+  }
+}
+template <class Read>
+auto read_store(const std::filesystem::path& folder, Read read) {
+  return read_store_file(existing_store(folder), std::move(read));
+}
 
 // Checks of what was read; each throws StoreError naming the file, the table and the value.
 // Virtual seconds; -1 stands for "never", and for how a run began.

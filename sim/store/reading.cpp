@@ -36,8 +36,7 @@ void check_store(const std::filesystem::path& path, SQLite::Database& database) 
     }
     check_tables(path, database);
   } catch (const SQLite::Exception& e) {
-    throw StoreError(
-        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
+    refuse_file(path, e);
   }
 }
 
@@ -80,18 +79,12 @@ StoredRun read_run(const std::filesystem::path& folder) {
 }
 
 StoredRun read_run_file(const std::filesystem::path& path) {
-  try {
-    return ForeignStore(path).run();
-  } catch (const SQLite::Exception& e) {
-    throw StoreError(
-        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
-  }
+  return read_store_file(path, [](ForeignStore& store) { return store.run(); });
 }
 
 Recording read_recording(const std::filesystem::path& folder) {
   const std::filesystem::path path = existing_store(folder);
-  try {
-    ForeignStore store(path);
+  return read_store_file(path, [&](ForeignStore& store) {
     SQLite::Database& database = store.database();
     Recording recording;
     const StoredRun stored = store.run();
@@ -135,10 +128,7 @@ Recording read_recording(const std::filesystem::path& folder) {
     if (!end.isNull()) recording.end_s = std::max(recording.end_s, end.getDouble());
     check_time(path, "run", recording.end_s);
     return recording;
-  } catch (const SQLite::Exception& e) {
-    throw StoreError(
-        fmt::format("{}: is no run store, or a damaged one ({})", path.string(), what_of(e)));
-  }
+  });
 }
 
 }  // namespace convoy::sim

@@ -67,8 +67,7 @@ std::vector<RunningTask*> TaskTable::all() const {
   std::vector<RunningTask*> tasks;
   tasks.reserve(by_id_.size());
   for (const auto& [id, task] : by_id_) tasks.push_back(task);
-  std::sort(tasks.begin(), tasks.end(),
-            [](const RunningTask* a, const RunningTask* b) { return a->id < b->id; });
+  std::ranges::sort(tasks, {}, &RunningTask::id);
   return tasks;
 }
 

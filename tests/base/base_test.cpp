@@ -28,6 +28,10 @@ TEST(Text, WritesFiguresForPeople) {
   EXPECT_EQ(human_count(1234567), "1,234,567");
   EXPECT_EQ(human_count(-1234), "-1,234");
   EXPECT_EQ(human_count(123), "123");
+  EXPECT_EQ(as_integer("-12"), -12);
+  for (const char* none : {"", "-", "1x", " 1", "1.0", "9223372036854775808"}) {
+    EXPECT_FALSE(as_integer(none)) << none;
+  }
 }
 
 TEST(Random, DependsOnItsKeysAndTheirOrder) {

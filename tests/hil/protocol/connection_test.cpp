@@ -210,16 +210,12 @@ TEST_P(TwoEnds, DrainWhatNobodyTakes) {
 
 TEST_P(TwoEnds, MeasureTheirDistance) {
   EXPECT_FALSE(a_->connection->round_trip_s());
-  EXPECT_FALSE(a_->connection->clock_offset_s());
   EXPECT_EQ(a_->connection->jitter_s(), 0);
   b_->start();
   a_->start(1ms, 1h);
   ASSERT_TRUE(until([&] { return a_->connection->round_trip_s().has_value(); }));
-  const double trip = a_->connection->round_trip_s().value();
-  EXPECT_GE(trip, 0);
+  EXPECT_GE(a_->connection->round_trip_s().value(), 0);
   EXPECT_GE(a_->connection->jitter_s(), 0);
-  // One clock: as far off as the trip allows, and what doubles cannot hold.
-  EXPECT_LE(std::abs(a_->connection->clock_offset_s().value()), trip / 2 + 1e-6);
   EXPECT_TRUE(a_->log.empty());  // pings and pongs are no messages
 }
 

@@ -329,20 +329,16 @@ TEST_F(AgainstPeer, HearsWhatWasSaidBeforeTheConnectionBroke) {
   EXPECT_TRUE(run_dry(io_));
 }
 
-TEST_F(AgainstPeer, ReckonsWithItsClock) {
+TEST_F(AgainstPeer, IsAsFarAsItsAnswerTakes) {
   end_->start();
   const std::vector<std::int64_t> pings = peer_->read_pings(io_, 1);
   wire::PongT pong;
   pong.sent_ns = pings.front();
-  pong.here_ns = 5'000'000'000'000;
   const Bytes answer = frame(std::move(pong));
   peer_->send(answer);
-  ASSERT_TRUE(until([&] { return end_->connection->clock_offset_s().has_value(); }));
-  // Its clock showed 5000 s at some moment between the ping and now.
+  ASSERT_TRUE(until([&] { return end_->connection->round_trip_s().has_value(); }));
   const double sent = 1e-9 * static_cast<double>(pings.front());
   const double now = 1e-9 * static_cast<double>(steady_nanoseconds());
-  EXPECT_LE(*end_->connection->clock_offset_s(), 5000 - sent + 1e-6);
-  EXPECT_GE(*end_->connection->clock_offset_s(), 5000 - now - 1e-6);
   EXPECT_LE(*end_->connection->round_trip_s(), now - sent + 1e-6);
   EXPECT_EQ(end_->connection->jitter_s(), 0);
 
@@ -353,21 +349,18 @@ TEST_F(AgainstPeer, ReckonsWithItsClock) {
 
 TEST_F(AgainstPeer, TakesTheQuickestOfItsAnswers) {
   end_->start(1ms, 1h);
-  const auto offset = [&](std::int64_t sent, std::int64_t here) {
+  const auto answer = [&](std::int64_t sent) {
     const std::optional<double> before = end_->connection->round_trip_s();
     wire::PongT pong;
     pong.sent_ns = sent;
-    pong.here_ns = here;
     peer_->send(frame(std::move(pong)) + frame(wire::ReadyT()));
     const int heard = end_->heard("Ready");
     EXPECT_TRUE(until([&] { return end_->heard("Ready") > heard; })) << end_->why;
     EXPECT_LE(*end_->connection->round_trip_s(), before.value_or(1e9));
-    return *end_->connection->clock_offset_s();
   };
   const std::vector<std::int64_t> pings = peer_->read_pings(io_, 3);
-  const double first = offset(pings[0], 7'000'000'000'000);
-  const double second = offset(pings[1], 8'000'000'000'000);
-  EXPECT_TRUE(second == first || second > first + 500);
+  answer(pings[0]);
+  answer(pings[1]);
   EXPECT_GE(end_->connection->jitter_s(), 0);
   // What was asked before the last that was answered is not waited for any more.
   wire::PongT late;
