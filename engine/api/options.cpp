@@ -121,14 +121,22 @@ TrainingOptions read_training(base::TableReader& reader) {
   return t;
 }
 
-MaskOptions read_mask(base::TableReader reader) {
-  static const std::vector<std::string> selections = {"learned", "random", "magnitude", "nested",
-                                                      "depth"};
+MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback) {
+  static const std::vector<std::string> selections = {"learned", "random",  "magnitude", "nested",
+                                                      "depth",   "rolling", "staggered"};
+  static const std::vector<std::string> blocks = {"rate", "all"};
   static const std::vector<std::string> draws = {"top", "sampled"};
   static const std::vector<std::string> logits = {"rate", "normal"};
-  MaskOptions m;
+  MaskOptions m = fallback;
   m.selection = static_cast<Selection>(
-      reader.choice({"selection", "rule by which a node chooses what it keeps"}, selections, 0));
+      reader.choice({"selection", "rule by which a node chooses what it keeps"}, selections,
+                    static_cast<std::size_t>(m.selection)));
+  const bool shallow = m.selection == Selection::depth;
+  m.all_blocks = reader.choice({"blocks", "a submodel has as many as its rate says, or all"},
+                               blocks, m.all_blocks && !shallow ? 1 : 0) == 1;
+  if (m.all_blocks && shallow) {
+    reader.error("blocks", "leaves selection = \"depth\" nothing to cut");
+  }
   m.epochs = static_cast<int>(
       reader.integer({"epochs", "epochs of a mask phase; only if masks are learned"},
                      at_least(1).up_to(1e6), m.epochs));

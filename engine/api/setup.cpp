@@ -125,7 +125,8 @@ Writer write(const TrainingOptions& t) {
 }
 
 Writer write(const MaskOptions& m) {
-  static constexpr std::array selections = {"learned", "random", "magnitude", "nested", "depth"};
+  static constexpr std::array selections = {"learned", "random",  "magnitude", "nested",
+                                            "depth",   "rolling", "staggered"};
   Writer w;
   w.choice("selection", selections, m.selection)
       .integer("epochs", m.epochs)
@@ -136,6 +137,7 @@ Writer write(const MaskOptions& m) {
       .number("weight_decay", m.weight_decay)
       .text("draw", m.sampled ? "sampled" : "top")
       .text("logits", m.normal_logits ? "normal" : "rate");
+  if (m.all_blocks) w.text("blocks", "all");  // a word that an older node does not know
   return w;
 }
 

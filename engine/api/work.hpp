@@ -76,6 +76,8 @@ struct TaskBrief {
   int batch = 1;
   bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
   bool test_locally = false;  // what was received, before training, on the node's own test part
+  // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
+  std::optional<double> place;
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -83,6 +85,7 @@ struct TaskBrief {
     field("batch", b.batch, base::at_least(1).up_to(1e6));
     field("choose_masks", b.choose_masks);
     field("test_locally", b.test_locally);
+    field("place", b.place, base::at_least(0).below(1));
   }
 };
 
