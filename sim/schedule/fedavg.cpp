@@ -13,8 +13,12 @@ ScheduleKind schedules::fedavg() {
 }
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
+  return read_rounds(read_client_pool(common, {}, {.weight = 0}), own);
+}
+
+FedAvgOptions read_rounds(ClientPoolOptions clients, base::TableReader& own) {
   FedAvgOptions options;
-  options.clients = read_client_pool(common, {}, {.weight = 0});
+  options.clients = std::move(clients);
   const base::Key participants(
       "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
       "all that are there");

@@ -21,6 +21,8 @@ struct FedAvgOptions {
 };
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
+// participants and deadline_s, for methods that are rounds as well; their clients are read already.
+FedAvgOptions read_rounds(ClientPoolOptions clients, base::TableReader& own);
 
 class FedAvg : public FederatedSchedule {
  public:
