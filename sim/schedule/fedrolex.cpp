@@ -11,11 +11,7 @@ ScheduleKind schedules::fedrolex() {
   return schedule_kind<FedAvg>(
       "fedrolex", "rounds of submodels whose window rolls through the model",
       +[](base::TableReader& common, base::TableReader& own) {
-        return read_rounds(
-            read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
-                             {.selection = engine::Selection::rolling, .all_blocks = true},
-                             "holders"),
-            own);
+        return read_rounds_by_width(common, own, engine::Selection::rolling, "holders");
       });
 }
 

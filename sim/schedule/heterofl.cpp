@@ -12,11 +12,7 @@ ScheduleKind schedules::heterofl() {
   return schedule_kind<FedAvg>(
       "heterofl", "rounds of nested submodels, as wide as a node's memory allows",
       +[](base::TableReader& common, base::TableReader& own) {
-        return read_rounds(
-            read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
-                             {.selection = engine::Selection::nested, .all_blocks = true},
-                             "holders"),
-            own);
+        return read_rounds_by_width(common, own, engine::Selection::nested, "holders");
       });
 }
 

@@ -12,10 +12,7 @@ ScheduleKind schedules::ramfed() {
   return schedule_kind<FedAvg>(
       "ramfed", "rounds of submodels whose windows are staggered over the nodes",
       +[](base::TableReader& common, base::TableReader& own) {
-        return read_rounds(
-            read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
-                             {.selection = engine::Selection::staggered, .all_blocks = true}),
-            own);
+        return read_rounds_by_width(common, own, engine::Selection::staggered, "coverage");
       });
 }
 
