@@ -139,7 +139,8 @@ TEST(Rivals, SubmodelsAreAsDeepAsTheModel) {
        {schedules::heterofl(), schedules::fedrolex(), schedules::ramfed()}) {
     const Assign task = rounds_of(read(kind), setting, 1)[0][0];
     for (const Activity& activity : task.graph->activities()) {
-      if (activity.kind == ActivityKind::transfer) EXPECT_EQ(activity.bytes, wanted) << kind.name;
+      if (activity.kind != ActivityKind::transfer) continue;
+      EXPECT_EQ(activity.bytes, wanted) << kind.name;
     }
   }
   const Assign shallow =
