@@ -117,10 +117,16 @@ TrainingOptions read_training(base::TableReader& reader) {
   return t;
 }
 
-MaskOptions read_mask(base::TableReader reader) {
-  MaskOptions m;
+MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback) {
+  MaskOptions m = fallback;
   m.selection = reader.choice({"selection", "rule by which a node chooses what it keeps"},
                               selection_words, m.selection);
+  const bool shallow = m.selection == Selection::depth;
+  m.all_blocks = reader.choice({"blocks", "a submodel has as many as its rate says, or all"},
+                               MaskOptions::block_words, m.all_blocks && !shallow);
+  if (m.all_blocks && shallow) {
+    reader.error("blocks", "leaves selection = \"depth\" nothing to cut");
+  }
   m.epochs = static_cast<int>(
       reader.integer({"epochs", "epochs of a mask phase; only if masks are learned"},
                      at_least(1).up_to(1e6), m.epochs));

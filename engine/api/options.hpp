@@ -64,18 +64,27 @@ enum class Selection {
   magnitude,  // those whose rows of the received weights have the largest L1 norm
   nested,     // the first ones
   depth,      // all of them: the submodel is as shallow as its rate says, and not narrower
+  rolling,    // a window that moves by one with each version (FedRolex; engine/model/windows.hpp)
+  staggered,  // a window of its own for each node, always the same (RAM-Fed)
 };
-inline constexpr base::Words<Selection> selection_words = {{Selection::learned, "learned"},
-                                                           {Selection::random, "random"},
-                                                           {Selection::magnitude, "magnitude"},
-                                                           {Selection::nested, "nested"},
-                                                           {Selection::depth, "depth"}};
+inline constexpr base::Words<Selection> selection_words = {
+    {Selection::learned, "learned"},     {Selection::random, "random"},
+    {Selection::magnitude, "magnitude"}, {Selection::nested, "nested"},
+    {Selection::depth, "depth"},         {Selection::rolling, "rolling"},
+    {Selection::staggered, "staggered"}};
+
+// Where to begin is known beforehand, and tasks, refresh and the other keys say nothing.
+inline bool is_window(Selection selection) {
+  return selection == Selection::rolling || selection == Selection::staggered;
+}
 
 struct MaskOptions {
   static constexpr base::Words<bool> draws = {{false, "top"}, {true, "sampled"}};
+  static constexpr base::Words<bool> block_words = {{false, "rate"}, {true, "all"}};
   static constexpr base::Words<bool> logits = {{false, "rate"}, {true, "normal"}};
   Selection selection = Selection::learned;
-  int epochs = 6;   // learned: of each mask phase (Co-S2P's code: 20)
+  bool all_blocks = false;  // a rate cuts the width alone; else the depth as well (Co-S2P)
+  int epochs = 6;           // learned: of each mask phase (Co-S2P's code: 20)
   int tasks = 2;    // of a node, from its first, that begin with choosing masks; 0: as `nested`
   int refresh = 3;  // afterwards every n tasks again; 0: never (Co-S2P's code)
   double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: that of the weights)
@@ -106,7 +115,7 @@ struct LearningRules {
 // Reads optimizer, rate_schedule, keep_optimizer, proximal and clip of [training].
 TrainingOptions read_training(base::TableReader& reader);
 // Reads [schedule.mask] and [schedule.transfer].
-MaskOptions read_mask(base::TableReader reader);
+MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback = {});
 TransferOptions read_transfer(base::TableReader reader, const TransferOptions& fallback);
 
 }  // namespace convoy::engine

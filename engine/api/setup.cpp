@@ -131,7 +131,8 @@ Writer write(const MaskOptions& m) {
       .number("lambda", m.lambda)
       .number("weight_decay", m.weight_decay)
       .choice("draw", MaskOptions::draws, m.sampled)
-      .choice("logits", MaskOptions::logits, m.normal_logits);
+      .choice("logits", MaskOptions::logits, m.normal_logits)
+      .choice("blocks", MaskOptions::block_words, m.all_blocks);
   return w;
 }
 

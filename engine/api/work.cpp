@@ -20,6 +20,9 @@ class FieldWriter {
   void operator()(const char* key, const std::optional<int>& value, base::Range = {}) {
     if (value) put(key, std::int64_t{*value});
   }
+  void operator()(const char* key, const std::optional<double>& value, base::Range = {}) {
+    if (value) put(key, *value);
+  }
 
   void put(const char* key, Value::Data data) { table_.set(key, Value(std::move(data), {})); }
   [[nodiscard]] std::string text() const { return base::to_toml(table_); }
@@ -43,6 +46,9 @@ class FieldReader {
     if (const auto found = reader_.maybe_integer(key, within_int(range))) {
       value = static_cast<int>(*found);
     }
+  }
+  void operator()(const char* key, std::optional<double>& value, base::Range range) {
+    value = reader_.maybe_number(key, range);
   }
 
  private:

@@ -87,6 +87,8 @@ struct TaskBrief {
   bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
   bool test_locally = false;  // what was received, before training, on the node's own test part
   Compression compression;    // of its update
+  // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
+  std::optional<double> place;
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -98,6 +100,7 @@ struct TaskBrief {
     field("drawn", b.compression.drawn);
     field("bits", b.compression.bits, base::at_least(1).up_to(32));
     field("feedback", b.compression.feedback);
+    field("place", b.place, base::at_least(0).below(1));
   }
 };
 

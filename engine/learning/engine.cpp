@@ -82,7 +82,8 @@ class LibTorchEngine : public Engine {
     const Architecture& a = *context_.layout.architecture;
     const TensorWeights& model = inside(weights);
     const bool full = rate >= 1;
-    const Submodel submodel = full ? full_submodel(a) : nested_submodel(a, rate);
+    const Submodel submodel =
+        full ? full_submodel(a) : nested_submodel(a, rate, context_.rules.mask.all_blocks);
     const Network network(context_.layout, submodel);
     const bool direct = full && context_.device.is_cpu();
     const Tensors tensors =
@@ -243,7 +244,8 @@ class LibTorchEngine : public Engine {
       refuse(fmt::format("has {} blocks, {} were asked for", update.submodel.depth, first.depth));
     }
     if (!learns && update.submodel.kept != first.kept) refuse("is of another submodel");
-    const Submodel nested = nested_submodel(*context_.layout.architecture, input.brief.rate);
+    const Submodel nested =
+        nested_submodel(*context_.layout.architecture, input.brief.rate, mask.all_blocks);
     if (learns && !mask.sampled && sizes_of(update.submodel) != sizes_of(nested)) {
       refuse("is of a submodel of another size");
     }

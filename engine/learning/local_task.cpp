@@ -12,6 +12,7 @@
 #include "engine/learning/loss.hpp"
 #include "engine/learning/optimizer.hpp"
 #include "engine/model/batches.hpp"
+#include "engine/model/windows.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -31,7 +32,7 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
       input_(std::move(input)),
       stop_(std::move(stop)),
       architecture_(*context.layout.architecture),
-      depth_(depth_at(architecture_, input_.brief.rate)) {
+      depth_(depth_at(architecture_, input_.brief.rate, context.rules.mask.all_blocks)) {
   if (indices().empty()) {
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
@@ -54,28 +55,33 @@ Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
   const MaskOptions& mask = context.rules.mask;
   const Layout& layout = context.layout;
   const Architecture& a = *layout.architecture;
-  const int depth = depth_at(a, input.brief.rate);
+  const double rate = input.brief.rate;
+  const int depth = depth_at(a, rate, mask.all_blocks);
   const TensorWeights& received = inside(*input.received);
   if (received.part) return *received.part;
-  if (input.brief.rate >= 1 || mask.selection == Selection::depth)
-    return depth_submodel(a, input.brief.rate);
+  if (rate >= 1 || mask.selection == Selection::depth)
+    return depth_submodel(a, rate, mask.all_blocks);
+  const auto nested = [&] { return nested_submodel(a, rate, mask.all_blocks); };
   if (input.brief.choose_masks) {
     switch (mask.selection) {
       case Selection::learned:
-        return depth_submodel(a, input.brief.rate);  // until learn_masks()
+        return depth_submodel(a, rate, mask.all_blocks);  // until learn_masks()
       case Selection::random:
         return keep_highest(layout, random_scores(layout, depth, context.seed, input.node), depth,
-                            input.brief.rate);
+                            rate);
       case Selection::magnitude:
-        return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth,
-                            input.brief.rate);
+        return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth, rate);
+      case Selection::rolling:
+        return rolling_submodel(a, nested(), input.version);
+      case Selection::staggered:
+        return staggered_submodel(a, nested(), input.brief.place.value_or(0));
       case Selection::nested:
       case Selection::depth:
         break;
     }
   }
   if (input.state) return inside(*input.state).submodel;
-  return nested_submodel(a, input.brief.rate);
+  return nested();
 }
 
 const std::vector<std::int64_t>& LocalTraining::indices() const {
@@ -120,7 +126,7 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
 
 void LocalTraining::learn_masks(int epochs) {
   const MaskOptions& mask = context_.rules.mask;
-  const Submodel wide = depth_submodel(architecture_, input_.brief.rate);
+  const Submodel wide = depth_submodel(architecture_, input_.brief.rate, mask.all_blocks);
   const Network network(context_.layout, wide, true);
   skips_single_ = needs_two_samples(network.trace());
   at::Generator dropout = make_generator(context_.device, draw_seed(mask_phase));

@@ -68,19 +68,20 @@ Submodel full_submodel(const Architecture& architecture) {
   return prefix(architecture, architecture.depth(), 1.0);
 }
 
-int depth_at(const Architecture& architecture, double rate) {
+int depth_at(const Architecture& architecture, double rate, bool all_blocks) {
+  if (all_blocks) rate = 1;
   // A rate such as 0.3 of 10 blocks is 3, whatever its last bit says.
   const int depth = std::max(1, static_cast<int>(std::floor(architecture.depth() * rate + 1e-9)));
   const auto exit = architecture.exit_at(depth);
   return exit ? architecture.exits[static_cast<std::size_t>(*exit)].after : depth;
 }
 
-Submodel depth_submodel(const Architecture& architecture, double rate) {
-  return prefix(architecture, depth_at(architecture, rate), 1.0);
+Submodel depth_submodel(const Architecture& architecture, double rate, bool all_blocks) {
+  return prefix(architecture, depth_at(architecture, rate, all_blocks), 1.0);
 }
 
-Submodel nested_submodel(const Architecture& architecture, double rate) {
-  return prefix(architecture, depth_at(architecture, rate), rate);
+Submodel nested_submodel(const Architecture& architecture, double rate, bool all_blocks) {
+  return prefix(architecture, depth_at(architecture, rate, all_blocks), rate);
 }
 
 }  // namespace convoy::engine

@@ -34,14 +34,15 @@ Submodel union_of(const Architecture& architecture, const std::vector<Submodel>&
 Submodel full_submodel(const Architecture& architecture);
 
 // Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (Co-S2P's code), less
-// those behind the last exit among them: nothing would train these.
-int depth_at(const Architecture& architecture, double rate);
+// those behind the last exit among them: nothing would train these. `all_blocks`: as at a rate of
+// 1, here and below, so that the rate cuts the width alone.
+int depth_at(const Architecture& architecture, double rate, bool all_blocks = false);
 
 // Depth as above at full width: what the mask phase of Co-S2P trains.
-Submodel depth_submodel(const Architecture& architecture, double rate);
+Submodel depth_submodel(const Architecture& architecture, double rate, bool all_blocks = false);
 
 // Depth as above, and the first round(size * rate) members (at least 1) of each group: the sizes
 // that drawing the top gates gives exactly, whichever members those are.
-Submodel nested_submodel(const Architecture& architecture, double rate);
+Submodel nested_submodel(const Architecture& architecture, double rate, bool all_blocks = false);
 
 }  // namespace convoy::engine

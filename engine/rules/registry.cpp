@@ -1,5 +1,7 @@
 #include "engine/rules/registry.hpp"
 
+#include <algorithm>
+
 namespace convoy::engine {
 
 namespace rules {
@@ -44,9 +46,10 @@ std::shared_ptr<const Rule> read_name(base::TableReader& table,
 
 std::shared_ptr<const Rule> default_rule() { return with_defaults(rule_kinds().front()); }
 
-AggregationOptions read_aggregation(base::TableReader& table) {
+AggregationOptions read_aggregation(base::TableReader& table, const std::string& fallback) {
   std::vector<std::string> names;
   for (const RuleKind& kind : rule_kinds()) names.push_back(kind.name);
+  const auto chosen = std::find(names.begin(), names.end(), fallback) - names.begin();
   AggregationOptions options;
   for (const bool is_name : table.either<std::string>("aggregation")) {
     if (is_name) {
@@ -55,7 +58,8 @@ AggregationOptions read_aggregation(base::TableReader& table) {
     }
     base::TableReader reader = table.table({"aggregation", meaning});
     const base::Key key("rule", "its name; engine/rules says what each does");
-    options.rule = rule_kinds()[reader.choice(key, names, 0)].read(reader);
+    options.rule =
+        rule_kinds()[reader.choice(key, names, static_cast<std::size_t>(chosen))].read(reader);
     options.norm_bound = reader.number(
         {"norm_bound",
          "an update larger than this many times the median of the others is scaled down to that; "

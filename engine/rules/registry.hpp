@@ -7,6 +7,7 @@
 
 #define CONVOY_AGGREGATION_RULES(RULE) \
   RULE(coverage)                       \
+  RULE(holders)                        \
   RULE(drift)                          \
   RULE(drift_relative)                 \
   RULE(fedavgm)                        \
@@ -21,7 +22,9 @@ const std::vector<RuleKind>& rule_kinds();
 // The rule where nothing is said: coverage.
 std::shared_ptr<const Rule> default_rule();
 
-// Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
-AggregationOptions read_aggregation(base::TableReader& table);
+// Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone. `fallback`:
+// the rule where the table names none.
+AggregationOptions read_aggregation(base::TableReader& table,
+                                    const std::string& fallback = "coverage");
 
 }  // namespace convoy::engine

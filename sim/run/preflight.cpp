@@ -147,11 +147,12 @@ class Reviewer {
 
 void require_trainable(const Scenario& scenario, const Schedule& schedule) {
   const engine::Architecture& a = *scenario.setting->architecture;
+  const bool all_blocks = scenario.schedule.learning.mask.all_blocks;
   for (const PlannedTask& task : schedule.plan()) {
     if (task.node == server_node) continue;
     const NodeSetting& node = scenario.setting->nodes[task.node];
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
-    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate));
+    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate, all_blocks));
     if (!engine::needs_two_samples(trace)) continue;
     throw base::UserError(fmt::format(
         "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "

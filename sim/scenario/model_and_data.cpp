@@ -100,7 +100,8 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
 bool has_exit_to_evaluate(const Value& root, const Scenario& scenario, const Setting& setting,
                           base::Diagnostics& problems) {
   const engine::Architecture& a = *setting.architecture;
-  const int depth = engine::depth_at(a, scenario.evaluation.rate);
+  const int depth =
+      engine::depth_at(a, scenario.evaluation.rate, scenario.schedule.learning.mask.all_blocks);
   if (a.exit_at(depth)) return true;
   problems.error(root.find("evaluation")->where,
                  fmt::format("evaluation.rate: {} keeps {} of {} blocks, and no exit is among "

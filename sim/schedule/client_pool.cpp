@@ -11,7 +11,8 @@
 namespace convoy::sim {
 
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
-                                   const engine::TransferOptions& transfer) {
+                                   const engine::TransferOptions& transfer,
+                                   const engine::MaskOptions& mask, const std::string& rule) {
   ClientPoolOptions options;
   if (!rates.empty() || reader.has("rates")) {
     options.rates = read_by_memory_class(
@@ -21,12 +22,12 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
         base::above(0).up_to(1), std::move(rates));
   }
   options.learning.mask =
-      engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}));
+      engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}), mask);
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
   options.compression = engine::read_compression(
       reader.table({"compression", "what of an update is sent, and in how many bits"}));
-  options.learning.aggregation = engine::read_aggregation(reader);
+  options.learning.aggregation = engine::read_aggregation(reader, rule);
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
       ClientPoolOptions::unfit_words, options.skip_unfit);
@@ -73,7 +74,9 @@ double ClientPool::rate(NodeId node) const {
 
 // A node that keeps everything has nothing to choose.
 bool ClientPool::has_masks(NodeId node) const {
-  return options_.rates && options_.learning.mask.tasks > 0 && rate(node) < 1 && !setting_->fixed;
+  const engine::MaskOptions& mask = options_.learning.mask;
+  const bool chooses = mask.tasks > 0 || engine::is_window(mask.selection);
+  return options_.rates && chooses && rate(node) < 1 && !setting_->fixed;
 }
 
 // Learning what to keep costs; the other rules choose for nothing.
@@ -84,6 +87,7 @@ bool ClientPool::has_mask_phase(NodeId node) const {
 bool ClientPool::masks_next(NodeId node) const {
   if (!has_masks(node)) return false;
   const engine::MaskOptions& mask = options_.learning.mask;
+  if (engine::is_window(mask.selection)) return true;
   const int done = done_[node];
   if (done < mask.tasks) return true;
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
@@ -94,6 +98,7 @@ LocalWork ClientPool::work(NodeId node, bool masks) const {
   LocalWork work;
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
+  work.all_blocks = options_.learning.mask.all_blocks;
   work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
   work.compression = options_.compression;
   work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
@@ -102,6 +107,12 @@ LocalWork ClientPool::work(NodeId node, bool masks) const {
     work.weight_steps = masks ? *steps - *steps / 2 : *steps;
   }
   return work;
+}
+
+std::optional<double> ClientPool::place(NodeId node) const {
+  if (options_.learning.mask.selection != engine::Selection::staggered) return std::nullopt;
+  const auto before = std::lower_bound(members_.begin(), members_.end(), node) - members_.begin();
+  return static_cast<double>(before) / static_cast<double>(members_.size());
 }
 
 bool ClientPool::fits(NodeId node) {
@@ -125,7 +136,8 @@ Assign ClientPool::assign(NodeId node) {
                     .batch = setting_->nodes[node].batch,
                     .choose_masks = chooses,
                     .test_locally = setting_->test_locally,
-                    .compression = options_.compression},
+                    .compression = options_.compression,
+                    .place = place(node)},
           .label = masks ? "mask" : "train",
           .rate = rate(node),
           .samples = update->samples};

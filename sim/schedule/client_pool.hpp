@@ -25,10 +25,12 @@ struct ClientPoolOptions {
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
-// Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`: what holds
-// where the scenario gives none.
+// Reads rates, mask, transfer, compression, unfit and aggregation. What holds where the scenario
+// gives none: `rates`, `transfer`, `mask`, and of aggregation `rule`.
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
-                                   const engine::TransferOptions& transfer);
+                                   const engine::TransferOptions& transfer,
+                                   const engine::MaskOptions& mask = {},
+                                   const std::string& rule = "coverage");
 
 class ClientPool {
  public:
@@ -63,6 +65,8 @@ class ClientPool {
   };
 
   [[nodiscard]] double rate(NodeId node) const;
+  // Among the members, where windows are staggered; see engine::TaskBrief.
+  [[nodiscard]] std::optional<double> place(NodeId node) const;
   [[nodiscard]] LocalWork work(NodeId node, bool masks) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;

@@ -12,9 +12,11 @@ ScheduleKind schedules::fedavg() {
   return schedule_kind<FedAvg>("fedavg", "rounds that end when all have answered", read_fedavg);
 }
 
-FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
+namespace {
+
+FedAvgOptions read_rounds(ClientPoolOptions clients, base::TableReader& own) {
   FedAvgOptions options;
-  options.clients = read_client_pool(common, {}, {.weight = 0});
+  options.clients = std::move(clients);
   const base::Key participants(
       "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
       "all that are there");
@@ -32,6 +34,20 @@ FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
       {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
       base::above(0));
   return options;
+}
+
+}  // namespace
+
+FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
+  return read_rounds(read_client_pool(common, {}, {.weight = 0}), own);
+}
+
+FedAvgOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
+                                   engine::Selection selection, const std::string& rule) {
+  return read_rounds(
+      read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
+                       {.selection = selection, .all_blocks = true}, rule),
+      own);
 }
 
 FedAvg::FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options)

@@ -21,6 +21,10 @@ struct FedAvgOptions {
 };
 
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
+// The same keys with the defaults of HeteroFL and its like: rates that halve from one memory class
+// to the next and cut the width alone, what is kept chosen by `selection`, and that rule.
+FedAvgOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
+                                   engine::Selection selection, const std::string& rule);
 
 class FedAvg : public FederatedSchedule {
  public:

@@ -8,6 +8,9 @@
 #define CONVOY_SCHEDULE_KINDS(KIND) \
   KIND(fedavg)                      \
   KIND(cos2p)                       \
+  KIND(heterofl)                    \
+  KIND(fedrolex)                    \
+  KIND(ramfed)                      \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // Those of examples/, in the program that tests build of them.

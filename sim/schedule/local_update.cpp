@@ -65,9 +65,9 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(st
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[id];
   const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
-                work.sampled, work.mask_epochs, work.weight_epochs, work.weight_steps.value_or(0),
-                work.compression.keep, work.compression.drawn, work.compression.bits,
-                work.compression.feedback);
+                work.all_blocks, work.sampled, work.mask_epochs, work.weight_epochs,
+                work.weight_steps.value_or(0), work.compression.keep, work.compression.drawn,
+                work.compression.bits, work.compression.feedback);
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -85,8 +85,9 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Architecture& a = *setting_->architecture;
   LocalUpdate update;
   const bool masks = work.mask_epochs > 0;
-  const engine::Submodel kept = work.full_width ? engine::depth_submodel(a, work.rate)
-                                                : engine::nested_submodel(a, work.rate);
+  const engine::Submodel wide = engine::depth_submodel(a, work.rate, work.all_blocks);
+  const engine::Submodel kept =
+      work.full_width ? wide : engine::nested_submodel(a, work.rate, work.all_blocks);
   const engine::Trace weights = engine::trace(a, kept);
   update.depth = kept.depth;
   update.upload_bytes = engine::transfer_bytes(weights);
@@ -96,7 +97,6 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   int model = -1;
   if (masks) {
     // Full width of the depth goes down, since nobody knows yet what will be kept.
-    const engine::Submodel wide = engine::depth_submodel(a, work.rate);
     download = engine::transfer_bytes(engine::trace(a, wide));
     const engine::Trace trace = engine::trace(a, wide, true);
     const double memory = node.machine->context +

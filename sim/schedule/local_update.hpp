@@ -22,6 +22,7 @@ namespace convoy::sim {
 struct LocalWork {
   double rate = 1;          // (0, 1]; 1: the full model
   bool full_width = false;  // a submodel is shallower, not narrower
+  bool all_blocks = false;  // it is narrower, not shallower
   bool sampled = false;     // its masks are drawn: how many members are kept is known late
   int mask_epochs = 0;      // before the weights
   int weight_epochs = 1;
@@ -56,8 +57,8 @@ class LocalUpdates {
       const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
 
  private:
-  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, int, int,
-                         int, double, bool, int, bool>;
+  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
+                         int, int, int, double, bool, int, bool>;
 
   // Seconds, FLOPs, memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,

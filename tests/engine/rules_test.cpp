@@ -121,6 +121,13 @@ TEST(Rules, CoverageIsTheMeanOfThoseThatHoldAnElementBySamples) {
   EXPECT_FALSE(change[2]);
 }
 
+TEST(Rules, HoldersCountAlikeWhateverTheirSamples) {
+  const auto change = three().apply(*rule("{ rule = \"holders\" }"));
+  EXPECT_NEAR(*change[0], (1 + 4 + 2) / 3.0, 1e-6);
+  EXPECT_NEAR(*change[1], (-2 + 2) / 2.0, 1e-6);
+  EXPECT_FALSE(change[2]) << "what nobody holds keeps its value";
+}
+
 TEST(Rules, MedianOfOddAndEvenNumbers) {
   const auto change = three().apply(*rule("{ rule = \"median\" }"));
   EXPECT_EQ(*change[0], 2);
@@ -218,7 +225,8 @@ TEST(Rules, AllKeepWhatTheyPromise) {
         for (const auto& slot : state) RC_ASSERT(held || slot[i] == 0);
       }
     }
-    for (const char* name : {"coverage", "drift", "drift-relative", "median", "fedavgm"}) {
+    for (const char* name :
+         {"coverage", "holders", "drift", "drift-relative", "median", "fedavgm"}) {
       Case one{{made.facts.front()}, {made.changes.front()}};
       one.facts.front().staleness = 0;
       const auto change = Given(one).apply(*rule(std::string("{ rule = \"") + name + "\" }"));

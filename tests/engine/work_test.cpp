@@ -24,11 +24,13 @@ TEST(Work, ComesBackAsItWasWritten) {
     brief.batch = *rc::gen::inRange(1, 10'000);
     brief.choose_masks = *rc::gen::arbitrary<bool>();
     brief.test_locally = *rc::gen::arbitrary<bool>();
+    if (*rc::gen::arbitrary<bool>()) brief.place = *rc::gen::inRange(0, 7) / 7.0;
     const TaskBrief back = read_brief(to_text(brief), "test");
     RC_ASSERT(back.rate == brief.rate);  // to the last bit
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);
     RC_ASSERT(back.test_locally == brief.test_locally);
+    RC_ASSERT(back.place == brief.place);
   }));
   EXPECT_EQ(to_text(Work()), "");
   EXPECT_TRUE(is_nothing(read_work("", "test")));
@@ -43,8 +45,9 @@ TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
         "kind = \"learn-masks\"\nepochs = 0", "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
-  for (const char* text : {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0",
-                           "batch = 9999999999", "bach = 3", "choose_masks = 1", "[rate]"}) {
+  for (const char* text :
+       {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0", "batch = 9999999999", "bach = 3",
+        "choose_masks = 1", "place = 1", "place = -0.1", "[rate]"}) {
     EXPECT_THROW(read_brief(text, "test"), base::UserError) << text;
   }
   try {

@@ -427,7 +427,9 @@ TEST_F(Keys, SayWhichKindsUseThem) {
   }
   EXPECT_EQ(users.at("schedule.cos2p.quorum"), std::set<std::string>{"cos2p"});
   EXPECT_EQ(users.at("schedule.fedavg.participants"), std::set<std::string>{"fedavg"});
-  EXPECT_EQ(users.at("schedule.rates"), (std::set<std::string>{"cos2p", "fedavg"}));
+  EXPECT_EQ(users.at("schedule.heterofl.deadline_s"), std::set<std::string>{"heterofl"});
+  EXPECT_EQ(users.at("schedule.rates"),
+            (std::set<std::string>{"cos2p", "fedavg", "fedrolex", "heterofl", "ramfed"}));
 }
 
 TEST_F(Keys, ThatOnlySomeWordsOfAnotherReadSaySo) {

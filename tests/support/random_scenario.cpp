@@ -196,13 +196,14 @@ class Draw {
     add("[schedule]\nkind = \"{}\"\n", cos2p ? "cos2p" : "fedavg");
     if (one_in(3)) {
       add("aggregation = {{ rule = \"{}\" }}\n",
-          one_of<std::string>(
-              {"coverage", "drift", "drift-relative", "fedavgm", "fedadam", "fedbuff", "median"}));
+          one_of<std::string>({"coverage", "holders", "drift", "drift-relative", "fedavgm",
+                               "fedadam", "fedbuff", "median"}));
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
-          one_of<std::string>({"learned", "random", "magnitude", "nested", "depth"}), below(3),
-          below(3));
+          one_of<std::string>(
+              {"learned", "random", "magnitude", "nested", "depth", "rolling", "staggered"}),
+          below(3), below(3));
     }
     if (cos2p) {
       add("[schedule.cos2p]\nquorum = {}\nmax_staleness = {}\non_stale = \"{}\"\n",

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
+#include <utility>
 
 #include "engine/learning/evaluation.hpp"
+#include "engine/model/windows.hpp"
 #include "tests/engine/learning/support.hpp"
 
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
@@ -125,6 +128,103 @@ TEST(LocalTask, RandomMasksAreANodesOwn) {
     different.insert(kept);
   }
   EXPECT_EQ(different.size(), 4);
+}
+
+// What a node tells, as it arrives.
+std::unique_ptr<Unpacking> sent(const Engine& engine, const Parcel& parcel) {
+  auto box = engine.unpack(parcel.header, parcel.bytes(), "the node");
+  std::vector<std::byte> all;
+  for (const auto& piece : parcel.pieces) all.insert(all.end(), piece.begin(), piece.end());
+  auto from = all.begin();
+  for (const std::span<std::byte> piece : box->pieces()) {
+    const auto end = from + static_cast<std::ptrdiff_t>(piece.size());
+    std::copy(from, end, piece.begin());
+    from = end;
+  }
+  EXPECT_TRUE(from == all.end());
+  return box;
+}
+
+void expect_refused(const Engine& engine, const Parcel& parcel, const TaskInput& input) {
+  try {
+    engine.unpack_update(*sent(engine, parcel), input);
+    FAIL() << "a wrong window was taken";
+  } catch (const base::UserError& e) {
+    EXPECT_NE(std::string(e.what()).find("is of another submodel"), std::string::npos) << e.what();
+  }
+}
+
+// That the task keeps `wanted`, that its update holds exactly that, and that the same comes of it
+// on a node that was sent no more than it needs. Gives what the node sends, and its state.
+std::pair<Parcel, std::shared_ptr<const NodeState>> expect_kept(const Engine& engine,
+                                                                const TaskInput& input,
+                                                                const Layout& layout,
+                                                                const Submodel& wanted) {
+  const auto part = test::begin(engine, input, {});
+  part->train(0, 1);
+  const Outcome outcome = part->finish();
+  EXPECT_EQ(outcome.submodel.depth, wanted.depth);
+  EXPECT_EQ(outcome.submodel.kept, wanted.kept);
+  const Tensors slices = slice(test::zero_weights(layout), layout, wanted, at::kCPU);
+  const Tensors& brings = test::update_of(outcome).brings;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    EXPECT_EQ(brings[i].defined(), slices[i].defined()) << layout.tensors[i].name;
+    if (!slices[i].defined() || !brings[i].defined()) continue;
+    EXPECT_EQ(brings[i].sizes(), slices[i].sizes()) << layout.tensors[i].name;
+  }
+
+  TaskInput there = input;
+  there.received = engine.unpack_weights(*sent(engine, engine.pack(input)));
+  const auto on_node = test::begin(engine, there, {});
+  on_node->train(0, 1);
+  const Parcel parcel = engine.pack(on_node->finish());
+  const Outcome came = engine.unpack_update(*sent(engine, parcel), input);
+  EXPECT_EQ(came.submodel.kept, wanted.kept);
+  EXPECT_LT(difference(came, 1, outcome), 1e-6);
+  return {parcel, outcome.state};
+}
+
+TEST(LocalTask, ARollingWindowIsThatOfTheVersionItStartsFrom) {
+  for (const bool all_blocks : {false, true}) {
+    EngineOptions options = options_for("mlp", 16);
+    options.rules.mask.selection = Selection::rolling;
+    options.rules.mask.all_blocks = all_blocks;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    const Layout layout(options.architecture);
+    const Submodel nested = nested_submodel(*options.architecture, 0.5, all_blocks);
+    TaskInput input{.node = 1,
+                    .brief = {.rate = 0.5, .batch = 8, .choose_masks = true},
+                    .received = engine->initial()};
+    for (const std::int64_t version : {0, 3, 199, 200, 1000}) {
+      input.version = version;
+      const Submodel wanted = rolling_submodel(*options.architecture, nested, version);
+      const auto [parcel, state] = expect_kept(*engine, input, layout, wanted);
+      input.state = state;  // of the window before, which the next one does not go by
+      TaskInput later = input;
+      ++later.version;
+      expect_refused(*engine, parcel, later);
+    }
+  }
+}
+
+TEST(LocalTask, AStaggeredWindowBeginsAtTheNodesPlace) {
+  EngineOptions options = options_for("vit-micro", 16);
+  options.rules.mask.selection = Selection::staggered;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const Layout layout(options.architecture);
+  const Submodel nested = nested_submodel(*options.architecture, 0.5);
+  TaskInput input{.node = 1,
+                  .brief = {.rate = 0.5, .batch = 8, .choose_masks = true},
+                  .received = engine->initial()};
+  for (const double place : {0.0, 0.25, 0.75}) {
+    input.brief.place = place;
+    ++input.version;
+    const Submodel wanted = staggered_submodel(*options.architecture, nested, place);
+    const auto [parcel, state] = expect_kept(*engine, input, layout, wanted);
+    TaskInput elsewhere = input;
+    elsewhere.brief.place = 0.5;
+    expect_refused(*engine, parcel, elsewhere);
+  }
 }
 
 // Twelve classes, so that five are not all; of one of them there is nothing in the test set.
