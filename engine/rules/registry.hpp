@@ -12,6 +12,7 @@
   RULE(fedavgm)                        \
   RULE(fedadam)                        \
   RULE(fedbuff)                        \
+  RULE(fedasync)                       \
   RULE(median)
 
 namespace convoy::engine {
@@ -22,6 +23,8 @@ const std::vector<RuleKind>& rule_kinds();
 std::shared_ptr<const Rule> default_rule();
 
 // Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
-AggregationOptions read_aggregation(base::TableReader& table);
+// `default_name`: the rule where none is named, with its keys as they are without a file.
+AggregationOptions read_aggregation(base::TableReader& table,
+                                    const std::string& default_name = "coverage");
 
 }  // namespace convoy::engine

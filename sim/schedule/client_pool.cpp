@@ -11,7 +11,8 @@
 namespace convoy::sim {
 
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
-                                   const engine::TransferOptions& transfer) {
+                                   const engine::TransferOptions& transfer,
+                                   const std::string& rule) {
   ClientPoolOptions options;
   if (!rates.empty() || reader.has("rates")) {
     options.rates = read_by_memory_class(
@@ -24,7 +25,7 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
       engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}));
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
-  options.learning.aggregation = engine::read_aggregation(reader);
+  options.learning.aggregation = engine::read_aggregation(reader, rule);
   static const std::vector<std::string> words = {"skip", "error"};
   options.skip_unfit =
       reader.choice(

@@ -23,10 +23,11 @@ struct ClientPoolOptions {
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
 };
 
-// Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`: what holds where the
-// scenario gives none.
+// Reads rates, mask, transfer, unfit and aggregation. `rates`, `transfer`, `rule` (its name): what
+// holds where the scenario gives none.
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
-                                   const engine::TransferOptions& transfer);
+                                   const engine::TransferOptions& transfer,
+                                   const std::string& rule = "coverage");
 
 class ClientPool {
  public:

@@ -1,7 +1,6 @@
 #include "sim/schedule/fedavg.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "sim/schedule/kinds.hpp"
@@ -15,19 +14,10 @@ ScheduleKind schedules::fedavg() {
 FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
   FedAvgOptions options;
   options.clients = read_client_pool(common, {}, {.weight = 0});
-  const base::Key participants(
-      "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
-      "all that are there");
-  for (const bool share : own.either<double>("participants")) {
-    // 2.0 is a number of nodes; 1.0, the last of 0.1, 0.5, 1.0, is the share of all.
-    const base::Value* raw = share ? own.raw(participants.name) : nullptr;
-    const double* number = raw != nullptr ? raw->as<double>() : nullptr;
-    if (share && (number == nullptr || *number <= 1 || *number != std::floor(*number))) {
-      options.participant_share = own.maybe_number(participants, base::above(0).up_to(1));
-    } else {
-      options.participants = own.maybe_integer(participants, base::at_least(1));
-    }
-  }
+  options.participants = read_how_many(
+      own,
+      {"participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
+       "all that are there"});
   options.deadline_s = own.maybe_number(
       {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
       base::above(0));
@@ -90,12 +80,7 @@ std::vector<NodeId> FedAvg::draw() {
   for (const NodeId node : clients_.members()) {
     if (present_[static_cast<std::size_t>(node)]) nodes.push_back(node);
   }
-  std::size_t wanted = nodes.size();
-  if (options_.participants) wanted = static_cast<std::size_t>(*options_.participants);
-  if (options_.participant_share) {
-    const double share = *options_.participant_share * static_cast<double>(nodes.size());
-    wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::llround(share)));
-  }
+  const std::size_t wanted = options_.participants.of(nodes.size());
   if (wanted >= nodes.size()) return nodes;
   for (std::size_t i = 0; i < wanted; ++i) {
     std::swap(nodes[i], nodes[i + random_.below(nodes.size() - i)]);

@@ -8,14 +8,13 @@
 
 #include "base/random.hpp"
 #include "sim/schedule/client_pool.hpp"
+#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 
 struct FedAvgOptions {
   ClientPoolOptions clients;
-  // How many nodes a round has: a number of them, or a share in (0, 1) of those that are there.
-  std::optional<std::int64_t> participants;
-  std::optional<double> participant_share;
+  HowMany participants;  // of a round
   // s after the round's start; a reply exactly then counts, what comes later is given up.
   std::optional<double> deadline_s;
 };

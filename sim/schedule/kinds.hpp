@@ -8,6 +8,8 @@
 #define CONVOY_SCHEDULE_KINDS(KIND) \
   KIND(fedavg)                      \
   KIND(cos2p)                       \
+  KIND(fedbuff)                     \
+  KIND(fedasync)                    \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // Those of examples/, in the program that tests build of them.
