@@ -76,6 +76,7 @@ struct TaskBrief {
   int batch = 1;
   bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
   bool test_locally = false;  // what was received, before training, on the node's own test part
+  std::optional<double> proximal = {};  // mu of FedProx; without it that of the training
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -83,6 +84,7 @@ struct TaskBrief {
     field("batch", b.batch, base::at_least(1).up_to(1e6));
     field("choose_masks", b.choose_masks);
     field("test_locally", b.test_locally);
+    field("proximal", b.proximal, base::at_least(0).up_to(1e6));
   }
 };
 

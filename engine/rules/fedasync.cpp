@@ -92,13 +92,10 @@ RuleKind fedasync() {
                                     base::above(0).up_to(1), o.alpha);
             o.staleness = static_cast<Staleness>(
                 reader.choice({"staleness", "how the weight falls with versions behind"}, ways, 1));
-            if (o.staleness == Staleness::polynomial) {
-              o.power = reader.number({"power", "how fast the weight falls with staleness"},
-                                      base::at_least(0).up_to(100), 0.5);
-            }
-            if (o.staleness == Staleness::hinge) {
-              o.power = reader.number({"power", "how fast the weight falls with staleness"},
-                                      base::at_least(0).up_to(100), 10);
+            const bool hinge = o.staleness == Staleness::hinge;
+            o.power = reader.number({"power", "how fast the weight falls; constant has none"},
+                                    base::at_least(0).up_to(100), hinge ? 10 : 0.5);
+            if (hinge) {
               o.bound = reader.number({"bound", "versions behind up to which it does not fall"},
                                       base::at_least(0).up_to(1e6), o.bound);
             }

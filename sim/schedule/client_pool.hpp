@@ -20,6 +20,7 @@ struct ClientPoolOptions {
   // The rate of the submodel by memory class; without them everybody trains the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
+  double proximal = 0;     // mu that each task is told; 0: that of the training
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
 };
 
@@ -38,8 +39,8 @@ class ClientPool {
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
-  // The next task for a node, under a new id.
-  Assign assign(NodeId node);
+  // The next task for a node, under a new id. `epochs`: instead of those of the setting.
+  Assign assign(NodeId node, std::optional<int> epochs = {});
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A task came to an end: it counts towards the node's mask phases, or it does not.
@@ -62,7 +63,7 @@ class ClientPool {
   };
 
   [[nodiscard]] double rate(NodeId node) const;
-  [[nodiscard]] LocalWork work(NodeId node, bool masks) const;
+  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> instead = {}) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;

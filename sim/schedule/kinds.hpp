@@ -8,6 +8,7 @@
 #define CONVOY_SCHEDULE_KINDS(KIND) \
   KIND(fedavg)                      \
   KIND(cos2p)                       \
+  KIND(fedprox)                     \
   KIND(fedbuff)                     \
   KIND(fedasync)                    \
   CONVOY_EXAMPLE_KINDS(KIND)

@@ -24,8 +24,10 @@ TEST(Work, ComesBackAsItWasWritten) {
     brief.batch = *rc::gen::inRange(1, 10'000);
     brief.choose_masks = *rc::gen::arbitrary<bool>();
     brief.test_locally = *rc::gen::arbitrary<bool>();
+    if (*rc::gen::arbitrary<bool>()) brief.proximal = *rc::gen::inRange(0, 1000) / 3000.0;
     const TaskBrief back = read_brief(to_text(brief), "test");
     RC_ASSERT(back.rate == brief.rate);  // to the last bit
+    RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);
     RC_ASSERT(back.test_locally == brief.test_locally);

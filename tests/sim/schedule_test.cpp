@@ -11,16 +11,16 @@
 #include <set>
 
 #include "sim/schedule/cos2p.hpp"
-#include "sim/schedule/fedavg.hpp"
+#include "sim/schedule/fedprox.hpp"
 #include "tests/support/desk.hpp"
 
 namespace convoy::sim {
 namespace {
 
 TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.participants.number = 4;
-  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(20), options));
   std::set<NodeId> seen;
   for (int round = 0; round < 30; ++round) {
     ASSERT_EQ(desk.open.size(), 4);
@@ -37,9 +37,9 @@ TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
 }
 
 TEST(FedAvg, AShareOfThoseThatAreThere) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.participants.share = 0.25;
-  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(20), options));
   EXPECT_EQ(desk.open.size(), 5);
   const auto end_round = [&] {
     std::vector<Event> events;
@@ -73,9 +73,9 @@ TEST(FedAvg, AShareOfThoseThatAreThere) {
 }
 
 TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 10;
-  Desk desk(std::make_unique<FedAvg>(setting_of(3), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(3), options));
   ASSERT_EQ(desk.timers.size(), 1);
   EXPECT_EQ(desk.timers[0].time, 10);
   desk.give({desk.done(1)});
@@ -85,9 +85,9 @@ TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
 }
 
 TEST(FedAvg, ARoundWithoutARespondentIsFollowedByAnother) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 1;
-  Desk desk(std::make_unique<FedAvg>(setting_of(2), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(2), options));
   desk.give({{.time = 1, .kind = EventKind::timer_fired, .timer = desk.timers.back().timer}});
   EXPECT_EQ(desk.cancelled.size(), 2);
   EXPECT_EQ(desk.open.size(), 2);
@@ -95,15 +95,15 @@ TEST(FedAvg, ARoundWithoutARespondentIsFollowedByAnother) {
 }
 
 TEST(FedAvg, ARoundThatClosesEarlyTakesItsDeadlineDown) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 100;
-  Desk desk(std::make_unique<FedAvg>(setting_of(1), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(1), options));
   desk.give({desk.done(0)});
   EXPECT_EQ(desk.timers_cancelled, 1);
 }
 
 TEST(FedAvg, WaitsForNodesWhenAllAreAway) {
-  Desk desk(std::make_unique<FedAvg>(setting_of(1), FedAvgOptions{}));
+  Desk desk(std::make_unique<Rounds>(setting_of(1), RoundsOptions{}));
   desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
   EXPECT_TRUE(desk.open.empty());
   desk.give({{.kind = EventKind::node_joined, .node = 1}});
@@ -188,7 +188,7 @@ TEST(ClientPool, NobodyFitsIsAClearError) {
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
   for (NodeSetting& node : setting->nodes) node.machine = machine;
-  EXPECT_THROW(FedAvg(setting, FedAvgOptions{}), base::UserError);
+  EXPECT_THROW(Rounds(setting, RoundsOptions{}), base::UserError);
 }
 
 TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
@@ -196,11 +196,11 @@ TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
   setting->nodes[1].machine = machine;
-  const Desk desk(std::make_unique<FedAvg>(setting, FedAvgOptions{}));
+  const Desk desk(std::make_unique<Rounds>(setting, RoundsOptions{}));
   EXPECT_EQ(desk.open.size(), 1);
-  FedAvgOptions strict;
+  RoundsOptions strict;
   strict.clients.skip_unfit = false;
-  EXPECT_THROW(FedAvg(setting, strict), base::UserError);
+  EXPECT_THROW(Rounds(setting, strict), base::UserError);
 }
 
 // Whatever comes in whatever order: every aggregated update is within the bound, no update is

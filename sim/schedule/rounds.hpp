@@ -1,7 +1,7 @@
 #pragma once
 
-// FedAvg (McMahan et al. 2017, arXiv 1602.05629): rounds. Some or all of the nodes train from the
-// same version; when the last has replied, or at the deadline, what came back is aggregated.
+// Rounds: some or all of the nodes train from the same version; when the last has replied, or at
+// the deadline, what came back is aggregated. What FedAvg is, and what others change of it.
 
 #include <optional>
 #include <unordered_set>
@@ -12,20 +12,25 @@
 
 namespace convoy::sim {
 
-struct FedAvgOptions {
+struct RoundsOptions {
   ClientPoolOptions clients;
   HowMany participants;  // of a round
   // s after the round's start; a reply exactly then counts, what comes later is given up.
   std::optional<double> deadline_s;
 };
 
-FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
+RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own);
 
-class FedAvg : public FederatedSchedule {
+class Rounds : public FederatedSchedule {
  public:
-  FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options);
+  Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options);
 
   Orders on(const Event& event) override;
+
+ protected:
+  // What the nodes that were drawn for a round (from 1, in their order) are to do: here a task
+  // each. At least one.
+  virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
 
  private:
   void note(const Event& event, Orders& orders);
@@ -33,7 +38,8 @@ class FedAvg : public FederatedSchedule {
   void close_round(Orders& orders);
   std::vector<NodeId> draw();
 
-  FedAvgOptions options_;
+  RoundsOptions options_;
+  // By the seed alone: kinds with the same participants see the same ones.
   base::Random random_;
   std::vector<bool> present_;
   std::unordered_set<TaskId> in_flight_;

@@ -1,0 +1,116 @@
+#include "sim/schedule/rounds.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace convoy::sim {
+
+RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own) {
+  RoundsOptions options;
+  options.clients = read_client_pool(common, {}, {.weight = 0});
+  options.participants = read_how_many(
+      own,
+      {"participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
+       "all that are there"});
+  options.deadline_s = own.maybe_number(
+      {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
+      base::above(0));
+  return options;
+}
+
+Rounds::Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options)
+    : FederatedSchedule(setting, options.clients),
+      options_(std::move(options)),
+      random_({setting->seed, 0x666564617667ULL}),
+      present_(setting->nodes.size(), true) {}
+
+Orders Rounds::on(const Event& event) {
+  Orders orders;
+  note(event, orders);
+  if (!event.last) return orders;
+  if (open_ && in_flight_.empty()) close_round(orders);
+  if (waiting_) start_round(event.time, orders);
+  return orders;
+}
+
+void Rounds::note(const Event& event, Orders& orders) {
+  switch (event.kind) {
+    case EventKind::node_joined:
+      present_[static_cast<std::size_t>(event.node)] = true;
+      break;
+    case EventKind::node_lost:
+      present_[static_cast<std::size_t>(event.node)] = false;
+      break;
+    case EventKind::task_done:
+      if (in_flight_.erase(event.task) == 0) break;
+      clients_.done(event.task);
+      updates_.push_back(event.task);
+      break;
+    case EventKind::task_failed:
+      if (in_flight_.erase(event.task) == 0) break;
+      clients_.failed(event.task);
+      break;
+    case EventKind::timer_fired:
+      if (!open_ || event.timer != round_) break;
+      for (const TaskId task : std::vector<TaskId>(in_flight_.begin(), in_flight_.end())) {
+        orders.emplace_back(Cancel{task});
+        clients_.failed(task);
+      }
+      std::sort(orders.begin(), orders.end(), [](const Order& a, const Order& b) {
+        return std::get<Cancel>(a).task < std::get<Cancel>(b).task;
+      });
+      in_flight_.clear();
+      break;
+    case EventKind::published:
+      waiting_ = true;
+      break;
+    default:
+      break;
+  }
+}
+
+std::vector<NodeId> Rounds::draw() {
+  std::vector<NodeId> nodes;
+  for (const NodeId node : clients_.members()) {
+    if (present_[static_cast<std::size_t>(node)]) nodes.push_back(node);
+  }
+  const std::size_t wanted = options_.participants.of(nodes.size());
+  if (wanted >= nodes.size()) return nodes;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    std::swap(nodes[i], nodes[i + random_.below(nodes.size() - i)]);
+  }
+  nodes.resize(wanted);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+std::vector<Assign> Rounds::tasks_of(std::int64_t /*round*/, const std::vector<NodeId>& nodes) {
+  std::vector<Assign> tasks;
+  for (const NodeId node : nodes) tasks.push_back(clients_.assign(node));
+  return tasks;
+}
+
+void Rounds::start_round(double now, Orders& orders) {
+  const std::vector<NodeId> nodes = draw();
+  if (nodes.empty()) return;  // until a node joins
+  waiting_ = false;
+  open_ = true;
+  ++round_;
+  for (Assign& assign : tasks_of(round_, nodes)) {
+    in_flight_.insert(assign.task);
+    orders.emplace_back(std::move(assign));
+  }
+  if (options_.deadline_s) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
+}
+
+void Rounds::close_round(Orders& orders) {
+  open_ = false;
+  if (options_.deadline_s) orders.emplace_back(CancelTimer{round_});
+  if (updates_.empty()) {
+    waiting_ = true;  // nobody replied: another round
+    return;
+  }
+  orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
+}
+
+}  // namespace convoy::sim
