@@ -149,6 +149,22 @@ TEST(CoS2P, TakesAllUpdatesOfAnInstantTogether) {
   EXPECT_EQ(desk.aggregating.size(), 4);
 }
 
+// n counts what is at work and what has come in: 2 and 1, then 2 and 2.
+TEST(CoS2P, WhoHasAnsweredMakesRoomForTheNext) {
+  CoS2POptions options;
+  options.at_work.number = 2;
+  Desk desk(std::make_unique<CoS2P>(setting_of(4), options));
+  ASSERT_EQ(desk.open.size(), 2);
+  desk.give({desk.done(0)});
+  EXPECT_EQ(desk.open.size(), 2);
+  EXPECT_TRUE(desk.aggregating.empty());  // ceil(0.5 x 3) = 2
+  desk.give({desk.done(1)});
+  EXPECT_EQ(desk.aggregating, (std::vector<TaskId>{0, 1}));  // ceil(0.5 x 4) = 2
+  std::set<NodeId> asked;
+  for (const Assign& assign : desk.assigned) asked.insert(assign.worker_node());
+  EXPECT_EQ(asked.size(), 4) << "who began the fewest goes first";
+}
+
 TEST(CoS2P, ALostNodeLowersTheQuorum) {
   Desk desk(std::make_unique<CoS2P>(setting_of(4), CoS2POptions{}));
   desk.give({desk.done(0)});
@@ -212,6 +228,7 @@ void any_order_of_events(bool drop) {
   options.quorum = *rc::gen::inRange(1, 11) / 10.0;
   options.max_staleness = *rc::gen::inRange(drop ? 1 : 0, 4);
   options.drop_stale = drop;
+  if (*rc::gen::arbitrary<bool>()) options.at_work.number = *rc::gen::inRange(1, 5);
   Desk desk(std::make_unique<CoS2P>(setting_of(workers), options));
   std::set<TaskId> counted;
   std::vector<bool> away(workers + 1, false);
@@ -225,6 +242,7 @@ void any_order_of_events(bool drop) {
   for (int step = 0; step < 200; ++step) {
     std::set<NodeId> busy;
     for (const auto& [task, node] : desk.open) RC_ASSERT(busy.insert(node).second);
+    if (options.at_work.number) RC_ASSERT(std::ssize(desk.open) <= *options.at_work.number);
     const int choice = *rc::gen::inRange(0, 10);
     const NodeId node = *rc::gen::inRange(1, workers + 1);
     if (choice == 0 && !away[node]) {
