@@ -42,6 +42,9 @@ class FieldReader {
     value = static_cast<int>(reader_.integer(key, within_int(range), value));
   }
   void operator()(const char* key, bool& value) { value = reader_.flag(key, value); }
+  void operator()(const char* key, std::optional<double>& value, base::Range range) {
+    if (const auto found = reader_.maybe_number(key, range)) value = found;
+  }
   void operator()(const char* key, std::optional<int>& value, base::Range range) {
     if (const auto found = reader_.maybe_integer(key, within_int(range))) {
       value = static_cast<int>(*found);

@@ -89,6 +89,7 @@ struct TaskBrief {
   Compression compression;    // of its update
   // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
   std::optional<double> place;
+  std::optional<double> proximal = {};  // mu of FedProx; without it that of the training
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -101,6 +102,7 @@ struct TaskBrief {
     field("bits", b.compression.bits, base::at_least(1).up_to(32));
     field("feedback", b.compression.feedback);
     field("place", b.place, base::at_least(0).below(1));
+    field("proximal", b.proximal, base::at_least(0).up_to(1e6));
   }
 };
 

@@ -288,10 +288,11 @@ std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor
 // By how much a tensor changes.
 void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::size_t tensor,
          const TensorMerge& merged, const Tensor& current, const std::vector<Received>& updates,
-         RuleState& state, std::span<double> change) {
+         std::span<const double> shares, RuleState& state, std::span<double> change) {
   Elements e = merged.elements(current, 0, merged.size());
   const std::vector<float*> slots = own_slots(state, tensor, current);
   e.updates = updates.size();
+  e.shares = shares;
   e.state = slots;
   e.aggregations = state.aggregations;
   std::optional<Scattered> scattered;
@@ -356,7 +357,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     TensorMerge tensor(p);
     add_to(tensor);
     change.assign(tensor.size(), 0);
-    ask(rule, view, layout, i, tensor, current.tensors[i], updates, merged.state, change);
+    ask(rule, view, layout, i, tensor, current.tensors[i], updates, report.shares, merged.state,
+        change);
     merged.weights.push_back(tensor.apply(current.tensors[i], change));
     report.coverage_min = std::min(report.coverage_min, tensor.fewest_holders());
     tensor.mark(merged.trained[i]);

@@ -198,11 +198,15 @@ std::optional<double> LocalTraining::local_accuracy(const Network& network) cons
   return scores.back().top1;
 }
 
+double LocalTraining::proximal() const {
+  return input_.brief.proximal.value_or(context_.training.proximal);
+}
+
 void LocalTraining::add_proximal(const Tensors& received) const {
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined() || !weights_[i].grad().defined()) continue;
-    weights_[i].grad().add_(weights_[i] - received[i], context_.training.proximal);
+    weights_[i].grad().add_(weights_[i] - received[i], proximal());
   }
 }
 
@@ -223,8 +227,7 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
     if (weights_[i].defined() && !context_.layout.tensors[i].buffer) weights_[i].requires_grad_();
   }
   Tensors received;
-  if (context_.training.proximal > 0)
-    received = part_of(base, context_.layout, submodel_, context_.device);
+  if (proximal() > 0) received = part_of(base, context_.layout, submodel_, context_.device);
 
   TransferOptions transfer = context_.rules.transfer;
   if (input_.version < transfer.from_version) transfer.weight = 0;

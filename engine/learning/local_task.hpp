@@ -48,6 +48,7 @@ class LocalTraining {
   [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;
   [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
+  [[nodiscard]] double proximal() const;  // mu
   void add_proximal(const Tensors& received) const;
 
   const EngineContext& context_;

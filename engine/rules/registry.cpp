@@ -30,8 +30,9 @@ const std::string meaning = "rule by which updates become the next version";
 
 // `aggregation = "drift"`, the older form.
 std::shared_ptr<const Rule> read_name(base::TableReader& table,
-                                      const std::vector<std::string>& names) {
-  const std::size_t chosen = table.choice({"aggregation", meaning}, names, 0);
+                                      const std::vector<std::string>& names, std::size_t usual) {
+  const std::size_t chosen =
+      table.choice({"aggregation", meaning}, names, table.describes() ? usual : 0);
   if (!table.describes()) {
     table.problems().warning(table.raw("aggregation")->where,
                              table.full("aggregation") +
@@ -46,20 +47,24 @@ std::shared_ptr<const Rule> read_name(base::TableReader& table,
 
 std::shared_ptr<const Rule> default_rule() { return with_defaults(rule_kinds().front()); }
 
-AggregationOptions read_aggregation(base::TableReader& table, const std::string& fallback) {
+AggregationOptions read_aggregation(base::TableReader& table, const std::string& default_name) {
   std::vector<std::string> names;
   for (const RuleKind& kind : rule_kinds()) names.push_back(kind.name);
-  const auto chosen = std::find(names.begin(), names.end(), fallback) - names.begin();
+  const auto found = std::find(names.begin(), names.end(), default_name);
+  const auto usual = static_cast<std::size_t>(found - names.begin());
   AggregationOptions options;
   for (const bool is_name : table.either<std::string>("aggregation")) {
     if (is_name) {
-      options.rule = read_name(table, names);
+      options.rule = read_name(table, names, usual);
       continue;
     }
     base::TableReader reader = table.table({"aggregation", meaning});
-    const base::Key key("rule", "its name; engine/rules says what each does");
-    options.rule =
-        rule_kinds()[reader.choice(key, names, static_cast<std::size_t>(chosen))].read(reader);
+    const base::Key key("rule", "its name; engine/rules says what each does; its keys need it");
+    // Whose keys the others are must be said: they are read for every kind of schedule, and kinds
+    // differ in what holds without it.
+    options.rule = reader.has(key.name) ? rule_kinds()[reader.choice(key, names, 0)].read(reader)
+                                        : with_defaults(rule_kinds()[usual]);
+    reader.describe(key, {base::KeyType::choice, {}, names}, base::Value(names[usual], {}));
     options.norm_bound = reader.number(
         {"norm_bound",
          "an update larger than this many times the median of the others is scaled down to that; "

@@ -13,6 +13,7 @@
   RULE(fedavgm)                        \
   RULE(fedadam)                        \
   RULE(fedbuff)                        \
+  RULE(fedasync)                       \
   RULE(median)
 
 namespace convoy::engine {
@@ -22,9 +23,9 @@ const std::vector<RuleKind>& rule_kinds();
 // The rule where nothing is said: coverage.
 std::shared_ptr<const Rule> default_rule();
 
-// Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone. `fallback`:
-// the rule where the table names none.
+// Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
+// `default_name`: the rule where none is named, with its keys as they are without a file.
 AggregationOptions read_aggregation(base::TableReader& table,
-                                    const std::string& fallback = "coverage");
+                                    const std::string& default_name = "coverage");
 
 }  // namespace convoy::engine

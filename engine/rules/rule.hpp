@@ -65,6 +65,7 @@ struct Elements {
   const float* weight = nullptr;           // sum of their shares
   const std::uint32_t* holders = nullptr;  // how many they are
   std::size_t updates = 0;                 // of the aggregation, whoever holds what
+  std::span<const double> shares;          // by update, as the rule gave them
   // With needs().changes, by update: its elements (0 where it does not hold one), whether it holds
   // them, and with needs().received what it was trained from.
   std::span<const float* const> changes;

@@ -65,7 +65,7 @@ std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scen
   scenario.training.learn = reader.flag({"learn", "really train; false: timing only"}, false);
   scenario.training.local = engine::read_training(reader);
   setting.optimizer = scenario.training.local.optimizer.cost();
-  setting.keeps_received = scenario.training.local.proximal > 0;
+  setting.proximal = scenario.training.local.proximal;
   setting.precision = read_precision(reader, fleet);
   if (scenario.training.learn && setting.precision == engine::Precision::fp16_mixed) {
     problems.warning(reader.where(),

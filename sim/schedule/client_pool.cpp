@@ -35,7 +35,9 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
 }
 
 ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
-    : setting_(std::move(setting)), options_(std::move(options)), updates_(setting_) {
+    : setting_(std::move(setting)),
+      options_(std::move(options)),
+      updates_(setting_, options_.proximal > 0) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
@@ -93,8 +95,8 @@ bool ClientPool::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
-LocalWork ClientPool::work(NodeId node, bool masks) const {
-  const int epochs = setting_->local_epochs;
+LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> instead) const {
+  const int epochs = instead.value_or(setting_->local_epochs);
   LocalWork work;
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
@@ -122,10 +124,10 @@ bool ClientPool::fits(NodeId node) {
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
-Assign ClientPool::assign(NodeId node) {
+Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
-  const auto update = updates_.of(node, work(node, masks));
+  const auto update = updates_.of(node, work(node, masks, epochs));
   const TaskId id = next_++;
   tasks_[id] = {node, update->upload_bytes};
   return {.task = id,
@@ -137,7 +139,9 @@ Assign ClientPool::assign(NodeId node) {
                     .choose_masks = chooses,
                     .test_locally = setting_->test_locally,
                     .compression = options_.compression,
-                    .place = place(node)},
+                    .place = place(node),
+                    .proximal =
+                        options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt},
           .label = masks ? "mask" : "train",
           .rate = rate(node),
           .samples = update->samples};

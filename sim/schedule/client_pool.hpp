@@ -21,6 +21,7 @@ struct ClientPoolOptions {
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
   engine::Compression compression;  // of updates
+  double proximal = 0;              // mu that each task is told; 0: that of the training
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
@@ -41,8 +42,8 @@ class ClientPool {
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
-  // The next task for a node, under a new id.
-  Assign assign(NodeId node);
+  // The next task for a node, under a new id. `epochs`: instead of those of the setting.
+  Assign assign(NodeId node, std::optional<int> epochs = {});
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A task came to an end: it counts towards the node's mask phases, or it does not.
@@ -67,7 +68,7 @@ class ClientPool {
   [[nodiscard]] double rate(NodeId node) const;
   // Among the members, where windows are staggered; see engine::TaskBrief.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
-  [[nodiscard]] LocalWork work(NodeId node, bool masks) const;
+  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> instead = {}) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;

@@ -1,6 +1,5 @@
 #include "sim/schedule/cos2p.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -16,6 +15,7 @@ ScheduleKind schedules::cos2p() {
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   CoS2POptions options;
   options.clients = read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
+  options.at_work = read_at_work(own);
   options.quorum = own.number({"quorum", "share of the tasks under way whose updates must be in"},
                               base::above(0).up_to(1), options.quorum);
   options.max_staleness = own.integer({"max_staleness", "versions that a task may be behind"},
@@ -29,8 +29,9 @@ CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
 CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options)
     : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
-      workers_(setting->nodes.size()) {
-  idle_ = clients_.members();
+      workers_(setting->nodes.size()),
+      turns_(setting->seed, setting->nodes.size(), options_.at_work) {
+  for (const NodeId node : clients_.members()) turns_.rests(node);
 }
 
 Orders CoS2P::on(const Event& event) {
@@ -46,16 +47,17 @@ Orders CoS2P::on(const Event& event) {
 void CoS2P::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
-      worker(event.node).present = true;
-      if (clients_.takes_part(event.node)) idle_.push_back(event.node);
+      turns_.joined(event.node);
+      if (clients_.takes_part(event.node) && worker(event.node).state == State::idle)
+        turns_.rests(event.node);
       break;
     case EventKind::node_lost:
-      worker(event.node).present = false;  // what it had under way fails next
+      turns_.lost(event.node);  // what it had under way fails next
       break;
     case EventKind::task_done: {
       Worker& w = worker(event.node);
       if (w.task != event.task) break;
-      stop_training(w);
+      stop_training(event.node);
       w.state = State::buffered;
       clients_.done(event.task);
       buffered_.push_back(event.node);
@@ -68,7 +70,7 @@ void CoS2P::note(const Event& event) {
       version_ = event.version;
       for (const NodeId node : std::exchange(aggregating_, {})) {
         worker(node).state = State::idle;
-        idle_.push_back(node);
+        turns_.rests(node);  // one that is away comes back by node_joined
       }
       break;
     case EventKind::run_started:
@@ -80,37 +82,33 @@ void CoS2P::note(const Event& event) {
   }
 }
 
-void CoS2P::stop_training(Worker& w) {
-  const auto base = training_bases_.find(w.base);
+void CoS2P::stop_training(NodeId node) {
+  const auto base = training_bases_.find(worker(node).base);
   if (--base->second == 0) training_bases_.erase(base);
-  --training_;
+  turns_.ended(node);
 }
 
 void CoS2P::task_failed(const Event& event) {
   const NodeId node = clients_.node_of(event.task);
   Worker& w = worker(node);
   if (w.task != event.task || w.state != State::training) return;
-  stop_training(w);
+  stop_training(node);
   clients_.failed(event.task);
   w.state = State::idle;
   w.task = no_task;
-  idle_.push_back(node);
+  turns_.rests(node);
 }
 
 void CoS2P::assign_idle(Orders& orders) {
   // What would start now from the old version would be a version old in a moment.
   if (!aggregating_.empty()) return;
-  std::sort(idle_.begin(), idle_.end());
-  for (const NodeId node : std::exchange(idle_, {})) {
-    Worker& w = worker(node);
-    // One that is away comes back by node_joined.
-    if (!w.present || w.state != State::idle || !clients_.takes_part(node)) continue;
-    Assign assign = clients_.assign(node);
+  while (const auto node = turns_.next()) {
+    Worker& w = worker(*node);
+    Assign assign = clients_.assign(*node);
     w.state = State::training;
     w.task = assign.task;
     w.base = version_;
     ++training_bases_[version_];
-    ++training_;
     orders.emplace_back(std::move(assign));
   }
 }
@@ -126,18 +124,19 @@ void CoS2P::drop_stale(Orders& orders) {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker& w = workers_[i];
     if (w.state != State::training || version_ - w.base < options_.max_staleness) continue;
+    const auto node = static_cast<NodeId>(i);
     orders.emplace_back(Cancel{w.task});
     clients_.failed(w.task);
-    stop_training(w);
+    stop_training(node);
     w.state = State::idle;
-    idle_.push_back(static_cast<NodeId>(i));
+    turns_.rests(node);
   }
   assign_idle(orders);
 }
 
 void CoS2P::maybe_aggregate(Orders& orders) {
   if (!aggregating_.empty() || buffered_.empty() || somebody_at_bound()) return;
-  const double in_flight = training_ + static_cast<double>(buffered_.size());
+  const auto in_flight = static_cast<double>(turns_.at_work() + buffered_.size());
   const double wanted = std::ceil(options_.quorum * in_flight - 1e-9);
   if (static_cast<double>(buffered_.size()) < wanted) return;
   std::vector<TaskId> tasks;

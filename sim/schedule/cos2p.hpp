@@ -6,16 +6,19 @@
 // assigned and not yet aggregated, but those of lost nodes (an update that came in counts, even if
 // its node was lost since); but never let a task grow older than max_staleness versions: then wait
 // for it, or drop it. Were n only what was assigned since the last aggregation, it would shrink
-// from one to the next until each waited for a single update.
+// from one to the next until each waited for a single update. With a limit of nodes at work (ours,
+// at_work) whoever has answered makes room for the next at once.
 
 #include <map>
 
 #include "sim/schedule/client_pool.hpp"
+#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 
 struct CoS2POptions {
   ClientPoolOptions clients;
+  HowMany at_work;                  // all: no limit
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
   bool drop_stale = false;          // instead of waiting
@@ -34,7 +37,6 @@ class CoS2P : public FederatedSchedule {
   enum class State { idle, training, buffered, aggregating };
   struct Worker {
     State state = State::idle;
-    bool present = true;
     TaskId task = no_task;
     std::int64_t base = 0;  // version that its task started from
   };
@@ -43,19 +45,18 @@ class CoS2P : public FederatedSchedule {
   void note(const Event& event);
   void task_failed(const Event& event);
   void assign_idle(Orders& orders);
-  void stop_training(Worker& w);
+  void stop_training(NodeId node);
   void maybe_aggregate(Orders& orders);
   void drop_stale(Orders& orders);
   [[nodiscard]] bool somebody_at_bound() const;
 
   CoS2POptions options_;
   ByNode<Worker> workers_;
-  std::vector<NodeId> idle_;                    // to be given work
+  Turns turns_;                                 // who is given work next
   std::vector<NodeId> buffered_;                // their updates wait
   std::vector<NodeId> aggregating_;             // their updates are being aggregated
   std::map<std::int64_t, int> training_bases_;  // base -> tasks under way
   std::int64_t version_ = 0;
-  int training_ = 0;
 };
 
 }  // namespace convoy::sim

@@ -3,13 +3,13 @@
 // node trains the first members of each group, as many as its memory class allows, at full depth.
 // heterofl.md says what is theirs and what is ours.
 
-#include "sim/schedule/fedavg.hpp"
 #include "sim/schedule/kinds.hpp"
+#include "sim/schedule/rounds.hpp"
 
 namespace convoy::sim {
 
 ScheduleKind schedules::heterofl() {
-  return schedule_kind<FedAvg>(
+  return schedule_kind<Rounds>(
       "heterofl", "rounds of nested submodels, as wide as a node's memory allows",
       +[](base::TableReader& common, base::TableReader& own) {
         return read_rounds_by_width(common, own, engine::Selection::nested, "holders");

@@ -8,6 +8,9 @@
 #define CONVOY_SCHEDULE_KINDS(KIND) \
   KIND(fedavg)                      \
   KIND(cos2p)                       \
+  KIND(fedprox)                     \
+  KIND(fedbuff)                     \
+  KIND(fedasync)                    \
   KIND(heterofl)                    \
   KIND(fedrolex)                    \
   KIND(ramfed)                      \

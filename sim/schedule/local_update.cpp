@@ -57,7 +57,8 @@ double mask_bytes(const engine::Architecture& architecture, int depth) {
 
 }  // namespace
 
-LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting) : setting_(std::move(setting)) {
+LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received)
+    : setting_(std::move(setting)), keeps_received_(keeps_received || setting_->proximal > 0) {
   const engine::Architecture& a = *setting_->architecture;
   model_bytes_ = engine::transfer_bytes(engine::trace(a, engine::full_submodel(a)));
 }
@@ -171,7 +172,7 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
   activity.memory =
       node.machine->context + engine::training_memory(trace, setting_->optimizer,
                                                       engine::Phase::weights, largest_batch(node),
-                                                      setting_->keeps_received, setting_->precision)
+                                                      keeps_received_, setting_->precision)
                                   .total();
   activity.work = work;
   return activity;

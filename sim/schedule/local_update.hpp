@@ -40,7 +40,9 @@ struct LocalUpdate {
 
 class LocalUpdates {
  public:
-  explicit LocalUpdates(std::shared_ptr<const Setting> setting);
+  // `keeps_received`: a node needs what it received until its training ends, whatever the setting
+  // says of that (a proximal term).
+  explicit LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received = false);
 
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
   // What an activity of that task costs on a submodel as it turned out (sized_late).
@@ -69,6 +71,7 @@ class LocalUpdates {
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 
   std::shared_ptr<const Setting> setting_;
+  bool keeps_received_;
   double model_bytes_ = 0;
   std::map<Key, std::shared_ptr<const LocalUpdate>> made_;
 };

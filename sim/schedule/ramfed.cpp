@@ -3,13 +3,13 @@
 // authors): rounds in which each node keeps a window of its own, and together they cover the model.
 // ramfed.md says what is theirs and what is ours.
 
-#include "sim/schedule/fedavg.hpp"
 #include "sim/schedule/kinds.hpp"
+#include "sim/schedule/rounds.hpp"
 
 namespace convoy::sim {
 
 ScheduleKind schedules::ramfed() {
-  return schedule_kind<FedAvg>(
+  return schedule_kind<Rounds>(
       "ramfed", "rounds of submodels whose windows are staggered over the nodes",
       +[](base::TableReader& common, base::TableReader& own) {
         return read_rounds_by_width(common, own, engine::Selection::staggered, "coverage");

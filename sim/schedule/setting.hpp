@@ -40,7 +40,7 @@ struct Setting {
   engine::Optimizer optimizer = engine::Optimizer::sgd;
   // Of times and memory; what is learned is learned in FP32. fp32, fp32_strict or fp16_mixed.
   engine::Precision precision = engine::Precision::fp32;
-  bool keeps_received = false;  // a node needs what it received until its training ends (proximal)
+  double proximal = 0;  // mu of every task (training.proximal)
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs
   bool test_locally = false;       // each node, before a task, on its own test part

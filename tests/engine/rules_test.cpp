@@ -62,7 +62,9 @@ class Given : public Updates {
     std::vector<float> current(n, 1.0F);
     std::vector<std::vector<float>> changes;
     std::vector<std::vector<std::uint8_t>> holds;
+    std::vector<std::vector<float>> received;  // an eighth less for each version
     for (std::size_t u = 0; u < size(); ++u) {
+      received.emplace_back(n, 1.0F - 0.125F * static_cast<float>(case_.facts[u].staleness));
       changes.emplace_back(n);
       holds.emplace_back(n);
       for (std::size_t i = 0; i < n; ++i) {
@@ -80,9 +82,11 @@ class Given : public Updates {
     if (slots.empty()) slots = fresh;
     std::vector<const float*> change_rows;
     std::vector<const std::uint8_t*> hold_rows;
+    std::vector<const float*> received_rows;
     std::vector<float*> slot_rows;
     for (const auto& row : changes) change_rows.push_back(row.data());
     for (const auto& row : holds) hold_rows.push_back(row.data());
+    for (const auto& row : received) received_rows.push_back(row.data());
     for (auto& row : slots) slot_rows.push_back(row.data());
     Elements e{.size = n,
                .current = current.data(),
@@ -90,8 +94,10 @@ class Given : public Updates {
                .weight = weight.data(),
                .holders = holders.data(),
                .updates = size(),
+               .shares = shares,
                .changes = change_rows,
                .holds = hold_rows,
+               .received = received_rows,
                .state = slot_rows,
                .aggregations = aggregations};
     std::vector<double> change(n);
@@ -160,6 +166,57 @@ TEST(Rules, FedBuffScalesWhatOnlySomeHold) {
   const auto change = three().apply(*rule("{ rule = \"fedbuff\", average_staleness = 0 }"));
   EXPECT_NEAR(*change[0], (1 + 4 + 2) / 3.0, 1e-6);
   EXPECT_NEAR(*change[1], (-2 + 2) / 2.0, 1e-6);
+}
+
+// The model is 1; what an update of staleness d was trained from is 1 - d / 8.
+TEST(Rules, FedAsyncMixesValuesByStaleness) {
+  const auto share = [](const std::string& keys, std::int64_t staleness, std::int64_t base = 0) {
+    const Given one({{{.base_version = base, .staleness = staleness}}, {{0.5F}}});
+    return rule("{ rule = \"fedasync\"" + keys + " }")->shares(one)[0];
+  };
+  EXPECT_DOUBLE_EQ(share("", 0), 0.8);
+  EXPECT_DOUBLE_EQ(share("", 3), 0.4);  // 0.8 / sqrt(4)
+  EXPECT_DOUBLE_EQ(share(", power = 2, alpha = 0.9", 2), 0.1);
+  EXPECT_DOUBLE_EQ(share(", staleness = \"constant\"", 9), 0.8);
+  const std::string hinge = ", staleness = \"hinge\", bound = 4, power = 10";
+  EXPECT_DOUBLE_EQ(share(hinge, 4), 0.8);
+  EXPECT_DOUBLE_EQ(share(hinge, 5), 0.8 / 11);
+  EXPECT_DOUBLE_EQ(share(hinge, 7), 0.8 / 31);
+  // Halved once the present version, base + staleness, is there.
+  const std::string decays = ", staleness = \"constant\", decay_at = 5, decay = 0.5";
+  EXPECT_DOUBLE_EQ(share(decays, 2, 2), 0.8);
+  EXPECT_DOUBLE_EQ(share(decays, 2, 3), 0.4);
+
+  const auto constant = rule("{ rule = \"fedasync\", alpha = 0.6, staleness = \"constant\" }");
+  const Given fresh({{{.staleness = 0}}, {{0.5F}}});
+  EXPECT_NEAR(*fresh.apply(*constant)[0], 0.6 * 0.5, 1e-7);
+  // 0.4 x 1 + 0.6 x (0.75 + 0.5) - 1
+  const Given old({{{.staleness = 2}}, {{0.5F}}});
+  EXPECT_NEAR(*old.apply(*constant)[0], 0.15, 1e-7);
+  // One after the other; an element that only one holds is mixed with that alone.
+  const Given two({{{.staleness = 0}, {.staleness = 2}}, {{0.5F, {}}, {-0.25F, 1.0F}}});
+  const double first = 0.4 * 1 + 0.6 * 1.5;
+  EXPECT_NEAR(*two.apply(*constant)[0], 0.4 * first + 0.6 * 0.5 - 1, 1e-7);
+  EXPECT_NEAR(*two.apply(*constant)[1], 0.4 * 1 + 0.6 * 1.75 - 1, 1e-7);
+}
+
+TEST(Rules, TheRuleWhereNoneIsNamedIsSaidByWhoReadsIt) {
+  const auto read = [](const std::string& toml, std::string& said) {
+    base::Diagnostics found;
+    const base::Value table = base::parse_toml(toml, "test", found);
+    base::TableReader reader(table, "schedule", found);
+    const auto options = read_aggregation(reader, "fedbuff");
+    said = found.str();
+    return options.rule->name();
+  };
+  std::string said;
+  EXPECT_EQ(read("", said), "fedbuff");
+  EXPECT_EQ(read("aggregation = { norm_bound = 5 }", said), "fedbuff");
+  EXPECT_EQ(said, "");
+  EXPECT_EQ(read("aggregation = { rule = \"median\" }", said), "median");
+  EXPECT_EQ(said, "");
+  read("aggregation = { power = 1 }", said);  // of which rule?
+  EXPECT_THAT(said, testing::HasSubstr("unknown key \"power\""));
 }
 
 TEST(Rules, FedAvgMAndFedAdamStepByStep) {

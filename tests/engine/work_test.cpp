@@ -25,8 +25,10 @@ TEST(Work, ComesBackAsItWasWritten) {
     brief.choose_masks = *rc::gen::arbitrary<bool>();
     brief.test_locally = *rc::gen::arbitrary<bool>();
     if (*rc::gen::arbitrary<bool>()) brief.place = *rc::gen::inRange(0, 7) / 7.0;
+    if (*rc::gen::arbitrary<bool>()) brief.proximal = *rc::gen::inRange(0, 1000) / 3000.0;
     const TaskBrief back = read_brief(to_text(brief), "test");
     RC_ASSERT(back.rate == brief.rate);  // to the last bit
+    RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);
     RC_ASSERT(back.test_locally == brief.test_locally);

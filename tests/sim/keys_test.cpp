@@ -428,8 +428,10 @@ TEST_F(Keys, SayWhichKindsUseThem) {
   EXPECT_EQ(users.at("schedule.cos2p.quorum"), std::set<std::string>{"cos2p"});
   EXPECT_EQ(users.at("schedule.fedavg.participants"), std::set<std::string>{"fedavg"});
   EXPECT_EQ(users.at("schedule.heterofl.deadline_s"), std::set<std::string>{"heterofl"});
-  EXPECT_EQ(users.at("schedule.rates"),
-            (std::set<std::string>{"cos2p", "fedavg", "fedrolex", "heterofl", "ramfed"}));
+  std::set<std::string> all;
+  for (const ScheduleKind& kind : schedule_kinds()) all.insert(kind.name);
+  EXPECT_EQ(users.at("schedule.rates"), all);
+  EXPECT_EQ(users.at("schedule.aggregation.divide"), all) << "whatever a kind's own rule is";
 }
 
 TEST_F(Keys, ThatOnlySomeWordsOfAnotherReadSaySo) {

@@ -11,96 +11,16 @@
 #include <set>
 
 #include "sim/schedule/cos2p.hpp"
-#include "sim/schedule/fedavg.hpp"
-#include "tests/support/hand_machine.hpp"
+#include "sim/schedule/fedprox.hpp"
+#include "tests/support/desk.hpp"
 
 namespace convoy::sim {
 namespace {
 
-std::shared_ptr<const Setting> setting_of(int workers, int memory_gb = 64) {
-  auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
-  machine->memory = memory_gb * 1e9;
-  machine->memory_class_gb = memory_gb;
-  auto setting = std::make_shared<Setting>();
-  setting->seed = 3;
-  engine::ModelOptions model;
-  model.architecture = "mlp";
-  setting->architecture =
-      std::make_shared<const engine::Architecture>(engine::make_architecture(model));
-  for (int i = 0; i <= workers; ++i) setting->nodes.push_back({"n", machine, 10, 5});
-  return setting;
-}
-
-// Feeds a schedule and keeps the books of what it ordered.
-class Desk {
- public:
-  explicit Desk(std::unique_ptr<Schedule> schedule) : schedule_(std::move(schedule)) {
-    give({{.kind = EventKind::run_started}});
-  }
-
-  void give(std::vector<Event> events) {
-    events.back().last = true;
-    for (const Event& event : events) {
-      for (const Order& order : schedule_->on(event)) {
-        const auto* assign = std::get_if<Assign>(&order);
-        if (assign != nullptr && assign->kind == TaskKind::aggregation) {
-          EXPECT_EQ(assign->worker_node(), server_node);
-          EXPECT_EQ(assign->publishes, assign->graph->result());
-          aggregating = assign->consumes;
-          aggregation = assign->task;
-        } else if (assign != nullptr) {
-          open[assign->task] = assign->worker_node();
-          base[assign->task] = version;
-          labels[assign->task] = assign->label;
-        } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
-          open.erase(cancel->task);
-          cancelled.push_back(cancel->task);
-        } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
-          timers.push_back(*timer);
-        } else if (std::holds_alternative<CancelTimer>(order)) {
-          ++timers_cancelled;
-        } else {
-          finish = std::get<Finish>(order).cause;
-        }
-      }
-    }
-  }
-
-  Event done(TaskId task) {
-    const Event event{.kind = EventKind::task_done, .node = open.at(task), .task = task};
-    open.erase(task);
-    return event;
-  }
-  Event failed(TaskId task, Cause cause) {
-    const Event event{
-        .kind = EventKind::task_failed, .node = open.at(task), .task = task, .cause = cause};
-    open.erase(task);
-    return event;
-  }
-  Event aggregated() {
-    aggregating.clear();
-    return {.kind = EventKind::published, .task = aggregation, .version = ++version};
-  }
-
-  std::map<TaskId, NodeId> open;
-  std::map<TaskId, std::int64_t> base;
-  std::map<TaskId, std::string> labels;
-  std::vector<TaskId> cancelled;
-  std::vector<TaskId> aggregating;
-  TaskId aggregation = no_task;
-  std::vector<SetTimer> timers;
-  int timers_cancelled = 0;
-  std::string finish;
-  std::int64_t version = 0;
-
- private:
-  std::unique_ptr<Schedule> schedule_;
-};
-
 TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
-  FedAvgOptions options;
-  options.participants = 4;
-  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  RoundsOptions options;
+  options.participants.number = 4;
+  Desk desk(std::make_unique<Rounds>(setting_of(20), options));
   std::set<NodeId> seen;
   for (int round = 0; round < 30; ++round) {
     ASSERT_EQ(desk.open.size(), 4);
@@ -117,9 +37,9 @@ TEST(FedAvg, SamplesAsManyParticipantsAsAskedForAndDifferentOnes) {
 }
 
 TEST(FedAvg, AShareOfThoseThatAreThere) {
-  FedAvgOptions options;
-  options.participant_share = 0.25;
-  Desk desk(std::make_unique<FedAvg>(setting_of(20), options));
+  RoundsOptions options;
+  options.participants.share = 0.25;
+  Desk desk(std::make_unique<Rounds>(setting_of(20), options));
   EXPECT_EQ(desk.open.size(), 5);
   const auto end_round = [&] {
     std::vector<Event> events;
@@ -153,9 +73,9 @@ TEST(FedAvg, AShareOfThoseThatAreThere) {
 }
 
 TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 10;
-  Desk desk(std::make_unique<FedAvg>(setting_of(3), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(3), options));
   ASSERT_EQ(desk.timers.size(), 1);
   EXPECT_EQ(desk.timers[0].time, 10);
   desk.give({desk.done(1)});
@@ -165,9 +85,9 @@ TEST(FedAvg, GivesUpStragglersAtTheDeadline) {
 }
 
 TEST(FedAvg, ARoundWithoutARespondentIsFollowedByAnother) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 1;
-  Desk desk(std::make_unique<FedAvg>(setting_of(2), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(2), options));
   desk.give({{.time = 1, .kind = EventKind::timer_fired, .timer = desk.timers.back().timer}});
   EXPECT_EQ(desk.cancelled.size(), 2);
   EXPECT_EQ(desk.open.size(), 2);
@@ -175,15 +95,15 @@ TEST(FedAvg, ARoundWithoutARespondentIsFollowedByAnother) {
 }
 
 TEST(FedAvg, ARoundThatClosesEarlyTakesItsDeadlineDown) {
-  FedAvgOptions options;
+  RoundsOptions options;
   options.deadline_s = 100;
-  Desk desk(std::make_unique<FedAvg>(setting_of(1), options));
+  Desk desk(std::make_unique<Rounds>(setting_of(1), options));
   desk.give({desk.done(0)});
   EXPECT_EQ(desk.timers_cancelled, 1);
 }
 
 TEST(FedAvg, WaitsForNodesWhenAllAreAway) {
-  Desk desk(std::make_unique<FedAvg>(setting_of(1), FedAvgOptions{}));
+  Desk desk(std::make_unique<Rounds>(setting_of(1), RoundsOptions{}));
   desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
   EXPECT_TRUE(desk.open.empty());
   desk.give({{.kind = EventKind::node_joined, .node = 1}});
@@ -229,6 +149,22 @@ TEST(CoS2P, TakesAllUpdatesOfAnInstantTogether) {
   EXPECT_EQ(desk.aggregating.size(), 4);
 }
 
+// n counts what is at work and what has come in: 2 and 1, then 2 and 2.
+TEST(CoS2P, WhoHasAnsweredMakesRoomForTheNext) {
+  CoS2POptions options;
+  options.at_work.number = 2;
+  Desk desk(std::make_unique<CoS2P>(setting_of(4), options));
+  ASSERT_EQ(desk.open.size(), 2);
+  desk.give({desk.done(0)});
+  EXPECT_EQ(desk.open.size(), 2);
+  EXPECT_TRUE(desk.aggregating.empty());  // ceil(0.5 x 3) = 2
+  desk.give({desk.done(1)});
+  EXPECT_EQ(desk.aggregating, (std::vector<TaskId>{0, 1}));  // ceil(0.5 x 4) = 2
+  std::set<NodeId> asked;
+  for (const Assign& assign : desk.assigned) asked.insert(assign.worker_node());
+  EXPECT_EQ(asked.size(), 4) << "who began the fewest goes first";
+}
+
 TEST(CoS2P, ALostNodeLowersTheQuorum) {
   Desk desk(std::make_unique<CoS2P>(setting_of(4), CoS2POptions{}));
   desk.give({desk.done(0)});
@@ -268,7 +204,7 @@ TEST(ClientPool, NobodyFitsIsAClearError) {
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
   for (NodeSetting& node : setting->nodes) node.machine = machine;
-  EXPECT_THROW(FedAvg(setting, FedAvgOptions{}), base::UserError);
+  EXPECT_THROW(Rounds(setting, RoundsOptions{}), base::UserError);
 }
 
 TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
@@ -276,11 +212,11 @@ TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
   auto machine = std::make_shared<platforms::Machine>(*setting->nodes[1].machine);
   machine->memory = 1000;
   setting->nodes[1].machine = machine;
-  const Desk desk(std::make_unique<FedAvg>(setting, FedAvgOptions{}));
+  const Desk desk(std::make_unique<Rounds>(setting, RoundsOptions{}));
   EXPECT_EQ(desk.open.size(), 1);
-  FedAvgOptions strict;
+  RoundsOptions strict;
   strict.clients.skip_unfit = false;
-  EXPECT_THROW(FedAvg(setting, strict), base::UserError);
+  EXPECT_THROW(Rounds(setting, strict), base::UserError);
 }
 
 // Whatever comes in whatever order: every aggregated update is within the bound, no update is
@@ -292,6 +228,7 @@ void any_order_of_events(bool drop) {
   options.quorum = *rc::gen::inRange(1, 11) / 10.0;
   options.max_staleness = *rc::gen::inRange(drop ? 1 : 0, 4);
   options.drop_stale = drop;
+  if (*rc::gen::arbitrary<bool>()) options.at_work.number = *rc::gen::inRange(1, 5);
   Desk desk(std::make_unique<CoS2P>(setting_of(workers), options));
   std::set<TaskId> counted;
   std::vector<bool> away(workers + 1, false);
@@ -305,6 +242,7 @@ void any_order_of_events(bool drop) {
   for (int step = 0; step < 200; ++step) {
     std::set<NodeId> busy;
     for (const auto& [task, node] : desk.open) RC_ASSERT(busy.insert(node).second);
+    if (options.at_work.number) RC_ASSERT(std::ssize(desk.open) <= *options.at_work.number);
     const int choice = *rc::gen::inRange(0, 10);
     const NodeId node = *rc::gen::inRange(1, workers + 1);
     if (choice == 0 && !away[node]) {

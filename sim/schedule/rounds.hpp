@@ -1,36 +1,40 @@
 #pragma once
 
-// FedAvg (McMahan et al. 2017, arXiv 1602.05629): rounds. Some or all of the nodes train from the
-// same version; when the last has replied, or at the deadline, what came back is aggregated.
+// Rounds: some or all of the nodes train from the same version; when the last has replied, or at
+// the deadline, what came back is aggregated. What FedAvg is, and what others change of it.
 
 #include <optional>
 #include <unordered_set>
 
 #include "base/random.hpp"
 #include "sim/schedule/client_pool.hpp"
+#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 
-struct FedAvgOptions {
+struct RoundsOptions {
   ClientPoolOptions clients;
-  // How many nodes a round has: a number of them, or a share in (0, 1) of those that are there.
-  std::optional<std::int64_t> participants;
-  std::optional<double> participant_share;
+  HowMany participants;  // of a round
   // s after the round's start; a reply exactly then counts, what comes later is given up.
   std::optional<double> deadline_s;
 };
 
-FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own);
+RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own);
 // The same keys with the defaults of HeteroFL and its like: rates that halve from one memory class
 // to the next and cut the width alone, what is kept chosen by `selection`, and that rule.
-FedAvgOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
+RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
                                    engine::Selection selection, const std::string& rule);
 
-class FedAvg : public FederatedSchedule {
+class Rounds : public FederatedSchedule {
  public:
-  FedAvg(const std::shared_ptr<const Setting>& setting, FedAvgOptions options);
+  Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options);
 
   Orders on(const Event& event) override;
+
+ protected:
+  // What the nodes that were drawn for a round (from 1, in their order) are to do: here a task
+  // each. At least one.
+  virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
 
  private:
   void note(const Event& event, Orders& orders);
@@ -38,7 +42,8 @@ class FedAvg : public FederatedSchedule {
   void close_round(Orders& orders);
   std::vector<NodeId> draw();
 
-  FedAvgOptions options_;
+  RoundsOptions options_;
+  // By the seed alone: kinds with the same participants see the same ones.
   base::Random random_;
   ByNode<bool> present_;
   std::unordered_set<TaskId> in_flight_;

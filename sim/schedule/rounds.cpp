@@ -1,0 +1,133 @@
+#include "sim/schedule/rounds.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace convoy::sim {
+
+namespace {
+
+RoundsOptions read_rounds_of(ClientPoolOptions clients, base::TableReader& own) {
+  RoundsOptions options;
+  options.clients = std::move(clients);
+  options.participants = read_how_many(
+      own,
+      {"participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
+       "all that are there"});
+  options.deadline_s = own.maybe_number(
+      {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
+      base::above(0));
+  return options;
+}
+
+}  // namespace
+
+RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own) {
+  return read_rounds_of(read_client_pool(common, {}, {.weight = 0}), own);
+}
+
+RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
+                                   engine::Selection selection, const std::string& rule) {
+  return read_rounds_of(
+      read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
+                       {.selection = selection, .all_blocks = true}, rule),
+      own);
+}
+
+Rounds::Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options)
+    : FederatedSchedule(setting, options.clients),
+      options_(std::move(options)),
+      random_({setting->seed, 0x666564617667ULL}),
+      present_(setting->nodes.size(), true) {}
+
+Orders Rounds::on(const Event& event) {
+  Orders orders;
+  note(event, orders);
+  if (!event.last) return orders;
+  if (open_ && in_flight_.empty()) close_round(orders);
+  if (waiting_) start_round(event.time, orders);
+  return orders;
+}
+
+void Rounds::note(const Event& event, Orders& orders) {
+  switch (event.kind) {
+    case EventKind::node_joined:
+      present_[event.node] = true;
+      break;
+    case EventKind::node_lost:
+      present_[event.node] = false;
+      break;
+    case EventKind::task_done:
+      if (in_flight_.erase(event.task) == 0) break;
+      clients_.done(event.task);
+      updates_.push_back(event.task);
+      break;
+    case EventKind::task_failed:
+      if (in_flight_.erase(event.task) == 0) break;
+      clients_.failed(event.task);
+      break;
+    case EventKind::timer_fired:
+      if (!open_ || event.timer != round_) break;
+      for (const TaskId task : std::vector<TaskId>(in_flight_.begin(), in_flight_.end())) {
+        orders.emplace_back(Cancel{task});
+        clients_.failed(task);
+      }
+      std::ranges::sort(orders, {}, [](const Order& o) { return std::get<Cancel>(o).task; });
+      in_flight_.clear();
+      break;
+    case EventKind::published:
+      waiting_ = true;
+      break;
+    case EventKind::run_started:
+    case EventKind::node_changed:
+    case EventKind::activity_done:
+    case EventKind::evaluated:
+      break;
+  }
+}
+
+std::vector<NodeId> Rounds::draw() {
+  std::vector<NodeId> nodes;
+  for (const NodeId node : clients_.members()) {
+    if (present_[node]) nodes.push_back(node);
+  }
+  const std::size_t wanted = options_.participants.of(nodes.size());
+  if (wanted >= nodes.size()) return nodes;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    std::swap(nodes[i], nodes[i + random_.below(nodes.size() - i)]);
+  }
+  nodes.resize(wanted);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+std::vector<Assign> Rounds::tasks_of(std::int64_t /*round*/, const std::vector<NodeId>& nodes) {
+  std::vector<Assign> tasks;
+  for (const NodeId node : nodes) tasks.push_back(clients_.assign(node));
+  return tasks;
+}
+
+void Rounds::start_round(double now, Orders& orders) {
+  const std::vector<NodeId> nodes = draw();
+  if (nodes.empty()) return;  // until a node joins
+  waiting_ = false;
+  open_ = true;
+  ++round_;
+  for (Assign& assign : tasks_of(round_, nodes)) {
+    in_flight_.insert(assign.task);
+    orders.emplace_back(std::move(assign));
+  }
+  if (options_.deadline_s) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
+}
+
+void Rounds::close_round(Orders& orders) {
+  open_ = false;
+  if (options_.deadline_s) orders.emplace_back(CancelTimer{round_});
+  if (updates_.empty()) {
+    waiting_ = true;  // nobody replied: another round
+    return;
+  }
+  orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
+}
+
+}  // namespace convoy::sim
