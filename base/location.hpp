@@ -1,6 +1,6 @@
 #pragma once
 
-// Where in a file something was written, for messages of the form file:line:column.
+// A place in a file, for messages of the form file:line:column.
 
 #include <memory>
 #include <string>
@@ -8,11 +8,11 @@
 namespace convoy::base {
 
 struct Location {
-  std::shared_ptr<const std::string> file;  // null: nowhere in particular
+  std::shared_ptr<const std::string> file;  // null: no place
   int line = 0;                             // from 1; 0: the file as a whole
   int column = 0;                           // from 1
 
-  // "file:line:column", "file" where no line is known, "" where nothing is.
+  // "file:line:column", "file" without a line, "" without a file.
   [[nodiscard]] std::string str() const;
 };
 
