@@ -1,8 +1,8 @@
 #pragma once
 
-// Rows of tensors: the global model, a submodel's slice of it, an update. (The way back, into the
-// full model, is in aggregation.cpp.) What is kept where is
-// worked out from engine/model/parameters.hpp.
+// Lists of tensors: the global model, a submodel's slice of it, an update.
+// engine/model/parameters.hpp says which rows and columns a submodel keeps. (Slices are added to
+// the full model in aggregation.cpp.)
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>

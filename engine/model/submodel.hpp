@@ -14,7 +14,7 @@ struct Submodel {
   // are empty.
   std::vector<std::vector<int>> kept;
 
-  // Features kept of a layer's full output that follows group `g`; g = -1: all of them.
+  // Number of members kept of a group; `group` must be a valid index (not -1).
   [[nodiscard]] int members(int group) const {
     return static_cast<int>(kept[static_cast<std::size_t>(group)].size());
   }

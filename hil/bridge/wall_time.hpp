@@ -1,6 +1,6 @@
 #pragma once
 
-// Seconds of a scenario as Asio has them. Internal to hil/bridge.
+// Converts a scenario's seconds to Asio durations. Internal to hil/bridge.
 
 #include <chrono>
 #include <cmath>
