@@ -22,7 +22,7 @@
 
 namespace convoy::sim {
 
-// A result to come. Destroying it asks the job to stop, or keeps the job from starting.
+// A result to come. give_up() asks the job to stop, or keeps the job from starting.
 template <class Result>
 class Job {
  public:

@@ -1,6 +1,6 @@
 #pragma once
 
-// Reading [fleet]. Internal to sim/scenario.
+// Reads [fleet]. Internal to sim/scenario.
 
 #include <set>
 #include <utility>
@@ -17,12 +17,12 @@ struct Fleet {
   std::vector<SharedLinkConfig> shared_links;
   std::vector<NodeIdentity> identities;
   std::vector<std::shared_ptr<const platforms::Machine>> machines;
-  std::vector<std::optional<std::int64_t>> samples;  // where the scenario gives them
+  std::vector<std::optional<std::int64_t>> samples;  // by node, if given in the scenario
   std::vector<std::optional<int>> batches;
-  std::vector<base::Location> places;  // where each was written
-  // Of the nodes, not of the server; they belong to the catalogue.
+  std::vector<base::Location> places;  // by node: its place in the file
+  // The workers' device types and power modes (not the server's); owned by the catalogue.
   std::set<std::pair<const platforms::Device*, const platforms::PowerMode*>> profiles;
-  std::string traces;  // a hash of each trace that is used, one a line
+  std::string traces;  // a hash of each trace used, one a line
 };
 
 Fleet read_fleet(base::TableReader reader, platforms::Catalogue& catalogue,

@@ -1,12 +1,11 @@
 #pragma once
 
 // The schedule of Co-S2P (arXiv 2410.08457; code: github lee355/Co-S2P): submodels by memory class,
-// semi-asynchronous aggregation. The trigger is ours, since the published controller waits for
-// every node: aggregate as soon as ceil(quorum x n) updates are buffered, n being the tasks
-// assigned and not yet aggregated, but those of lost nodes (an update that came in counts, even if
-// its node was lost since); but never let a task grow older than max_staleness versions: then wait
-// for it, or drop it. Were n only what was assigned since the last aggregation, it would shrink
-// from one to the next until each waited for a single update.
+// semi-asynchronous aggregation. The trigger is ours; the published controller waits for every
+// node. Aggregates when ceil(quorum x n) updates are buffered. n counts the tasks assigned and not
+// yet aggregated, without those of lost nodes (but with their received updates). Counting only
+// tasks assigned since the last aggregation would let n shrink to 1. No task may become older than
+// max_staleness versions: the server waits for it, or drops it.
 
 #include <map>
 
@@ -18,7 +17,7 @@ struct CoS2POptions {
   ClientPoolOptions clients;
   double quorum = 0.5;              // (0, 1]
   std::int64_t max_staleness = 10;  // versions, >= 0
-  bool drop_stale = false;          // instead of waiting
+  bool drop_stale = false;          // drop stale tasks instead of waiting
 };
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own);
@@ -35,7 +34,7 @@ class CoS2P : public FederatedSchedule {
     State state = State::idle;
     bool present = true;
     TaskId task = no_task;
-    std::int64_t base = 0;  // version that its task started from
+    std::int64_t base = 0;  // version that the node's task started from
   };
 
   Worker& worker(NodeId node) { return workers_[static_cast<std::size_t>(node)]; }
@@ -50,7 +49,7 @@ class CoS2P : public FederatedSchedule {
   CoS2POptions options_;
   std::vector<Worker> workers_;
   std::vector<NodeId> idle_;                    // to be given work
-  std::vector<NodeId> buffered_;                // their updates wait
+  std::vector<NodeId> buffered_;                // their updates wait to be aggregated
   std::vector<NodeId> aggregating_;             // their updates are being aggregated
   std::map<std::int64_t, int> training_bases_;  // base -> tasks under way
   std::int64_t version_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 
-// FedAvg (McMahan et al. 2017, arXiv 1602.05629): rounds. Some or all of the nodes train from the
-// same version; when the last has replied, or at the deadline, what came back is aggregated.
+// FedAvg (McMahan et al. 2017, arXiv 1602.05629) in rounds: some or all nodes train from the same
+// version; the server aggregates when the last update is in, or at the deadline.
 
 #include <optional>
 #include <unordered_set>
@@ -13,10 +13,10 @@ namespace convoy::sim {
 
 struct FedAvgOptions {
   ClientPoolOptions clients;
-  // How many nodes a round has: a number of them, or a share in (0, 1) of those that are there.
+  // Nodes per round: a number, or a share in (0, 1) of the nodes present.
   std::optional<std::int64_t> participants;
   std::optional<double> participant_share;
-  // s after the round's start; a reply exactly then counts, what comes later is given up.
+  // s after the round's start; a reply exactly at the deadline counts, later tasks are cancelled.
   std::optional<double> deadline_s;
 };
 
@@ -39,9 +39,9 @@ class FedAvg : public FederatedSchedule {
   std::vector<bool> present_;
   std::unordered_set<TaskId> in_flight_;
   std::vector<TaskId> updates_;
-  std::int64_t round_ = 0;  // counts the rounds begun; also names the deadline's timer
+  std::int64_t round_ = 0;  // number of rounds begun; also the number of the deadline's timer
   bool open_ = false;       // a round is under way
-  bool waiting_ = true;     // for a round to begin
+  bool waiting_ = true;     // for the next round to begin
 };
 
 }  // namespace convoy::sim
