@@ -1,14 +1,14 @@
 #pragma once
 
-// Which libraries compute what is learned: its last bits are theirs.
+// The libraries that compute the learning; they determine its last bits.
 
 #include <map>
 #include <string>
 
 namespace convoy::engine {
 
-// `libtorch`, `blas` (with the kernels that it chose for this CPU, where it tells), `onednn`. Loads
-// LibTorch; throws like load_library().
+// `libtorch`, `blas` (with its kernels for this CPU, if known), `onednn`. Loads LibTorch; throws
+// like load_library().
 std::map<std::string, std::string> library_facts();
 
 }  // namespace convoy::engine
