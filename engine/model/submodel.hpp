@@ -1,6 +1,6 @@
 #pragma once
 
-// A submodel: the first blocks of an architecture and, of each prunable group, the members kept.
+// A submodel: the first blocks of an architecture and the kept members of each prunable group.
 
 #include <vector>
 
@@ -9,9 +9,9 @@
 namespace convoy::engine {
 
 struct Submodel {
-  int depth = 0;  // blocks kept, from the first
-  // For each group of the architecture the indices kept, rising. Groups of blocks beyond the depth
-  // are empty.
+  int depth = 0;  // number of blocks kept
+  // By group of the architecture: indices of the kept members, rising. Groups of blocks beyond the
+  // depth are empty.
   std::vector<std::vector<int>> kept;
 
   // Number of members kept of a group; `group` must be a valid index (not -1).
@@ -20,28 +20,28 @@ struct Submodel {
   }
 };
 
-// How many members of each group a submodel keeps: all that costs depend on.
+// Number of members kept, by group; costs depend on these sizes only.
 std::vector<int> sizes_of(const Submodel& submodel);
-// Some submodel of that depth and those sizes.
+// A submodel of this depth and these sizes.
 Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes);
-// Members kept as a share of those of the groups within its depth; 1 where there are none.
+// Share of kept members in the groups within its depth; 1 without groups.
 double kept_share(const Architecture& architecture, const Submodel& submodel);
 
-// The smallest submodel that holds all of these.
+// The smallest submodel that contains all of these.
 Submodel union_of(const Architecture& architecture, const std::vector<Submodel>& submodels);
 
-// Everything kept.
+// All blocks and members.
 Submodel full_submodel(const Architecture& architecture);
 
-// Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (Co-S2P's code), less
-// those behind the last exit among them: nothing would train these.
+// Number of blocks at a rate in (0, 1]: floor(depth * rate), at least 1 (Co-S2P's code), without
+// the blocks after the last exit among them, which nothing would train.
 int depth_at(const Architecture& architecture, double rate);
 
-// Depth as above at full width: what the mask phase of Co-S2P trains.
+// This depth at full width: trained in Co-S2P's mask phase.
 Submodel depth_submodel(const Architecture& architecture, double rate);
 
-// Depth as above, and the first round(size * rate) members (at least 1) of each group: the sizes
-// that drawing the top gates gives exactly, whichever members those are.
+// This depth, and the first round(size * rate) members (at least 1) of each group. Keeping the
+// highest logits gives the same sizes, with other members.
 Submodel nested_submodel(const Architecture& architecture, double rate);
 
 }  // namespace convoy::engine
