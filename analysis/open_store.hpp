@@ -1,6 +1,6 @@
 #pragma once
 
-// A store opened for reading. Internal to analysis.
+// Opens a store for reading. Internal to analysis.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -13,9 +13,8 @@
 
 namespace convoy::analysis {
 
-// What `read` gives of a store, or of the run in a folder: all of it is of one moment. Throws
-// sim::StoreError, naming the file, where SQLite cannot go on: a file that is none of its own, or a
-// damaged one.
+// Calls `read` with the store of a folder, as a snapshot of one moment. Throws sim::StoreError
+// naming the file if SQLite fails: a foreign or damaged file.
 template <class Read>
 auto reading_file(const std::filesystem::path& file, Read read) {
   try {
