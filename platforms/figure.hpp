@@ -1,6 +1,6 @@
 #pragma once
 
-// A number together with where it comes from. Every figure of the catalogue is one.
+// A number with its source. All figures of the catalogue have this form.
 
 #include <string>
 
@@ -13,7 +13,7 @@ enum class Origin { datasheet, computed, measured, fitted, assumed };
 struct Figure {
   double value = 0;
   Origin origin = Origin::assumed;
-  std::string note;  // how it was computed, what was assumed
+  std::string note;  // how it was computed or assumed
 };
 
 std::string name_of(Origin origin);

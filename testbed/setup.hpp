@@ -2,12 +2,12 @@
 
 // What `convoy testbed init`, `add` and `revoke` do: the folder of a testbed.
 //
-//   FOLDER/inventory.toml                      what the coordinator reads
-//   FOLDER/authority/                          signs; see certificates.hpp. Never leaves the
-//   machine FOLDER/coordinator/{key,certificate}.pem FOLDER/nodes/NAME/                         the
-//   bundle to be copied to the device: key.pem,
-//                                              certificate.pem, authority.pem, node.toml
-//   FOLDER/revoked/NAME-N/                     bundles whose certificate was revoked
+//   FOLDER/inventory.toml         read by the coordinator
+//   FOLDER/authority/             signs certificates (certificates.hpp); never leaves the machine
+//   FOLDER/coordinator/           key.pem, certificate.pem
+//   FOLDER/nodes/NAME/            bundle for the device: key.pem, certificate.pem, authority.pem,
+//                                 node.toml
+//   FOLDER/revoked/NAME-N/        bundles with revoked certificates
 
 #include <filesystem>
 #include <string>
