@@ -116,7 +116,7 @@ class Agent::Impl {
       try_later(fmt::format("{}: {}", config_.connect.str(), refused.message()));
       return;
     }
-    // The timer goes on: a handshake must not take for ever either.
+    // The timer keeps running, to limit the handshake.
     auto stream = std::make_shared<std::unique_ptr<Stream>>(
         std::make_unique<Stream>(std::move(*socket), tls_));
     timer_.expires_after(connect_timeout);
@@ -143,7 +143,7 @@ class Agent::Impl {
 
   void try_later(const std::string& why) {
     if (stopping_) return;
-    // Between half of it and all of it: agents that were cut off together do not come together.
+    // A random share between 0.5 and 1, so that agents cut off together do not reconnect together.
     const double share = 0.5 + 0.5 * static_cast<double>(steady_nanoseconds() % 1000) / 1000;
     const double pause = pause_s_ * share;
     pause_s_ = std::min(2 * pause_s_, config_.retry_s);
@@ -290,7 +290,7 @@ class Agent::Impl {
 
   void send_readings() {
     if (!connection_) return;
-    // First: whatever goes wrong with one reading, the next comes.
+    // Restart the timer first, so that a failed reading does not stop the readings.
     readings_timer_.expires_after(std::max<std::chrono::milliseconds>(heartbeat_, 1s));
     readings_timer_.async_wait([this](const error_code& cancelled) {
       if (!cancelled) send_readings();
@@ -317,13 +317,13 @@ class Agent::Impl {
   template <class Said>
   void say(Said said) {
     asio::post(io_, [this, said = std::make_shared<Said>(std::move(said))] {
-      // What cannot be said now is asked for again when the connection is back.
+      // Lost messages are not repeated here: the coordinator asks again after a reconnection.
       if (connection_) connection_->send(std::move(*said));
     });
   }
 
-  // The notice is on its way before the computing begins: the scheduler would let it wait for
-  // milliseconds behind a thread that computes.
+  // Sends the notice before computing begins: the scheduler could delay it by milliseconds behind a
+  // computing thread.
   void say_first(wire::BeganT said) {
     if (io_.get_executor().running_in_this_thread()) {
       if (connection_) connection_->send(said);
@@ -348,7 +348,7 @@ class Agent::Impl {
     e.cannot = [this](const std::string& reason) {
       asio::post(io_, [this, reason] {
         spdlog::error("this agent cannot take part in the run: {}", reason);
-        // There may be another run that it can take part in.
+        // The agent may be able to join a later run.
         pause_s_ = config_.retry_s;
         if (!connection_) return;
         wire::RefusedT refused;
