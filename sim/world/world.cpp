@@ -220,7 +220,7 @@ class World::Impl {
 
   void lose(NodeId node) {
     emit({.kind = EventKind::node_lost, .node = node});
-    const std::vector<RunningTask*> theirs = tasks_.of(node);  // a copy: tasks are removed meanwhile
+    const std::vector<RunningTask*> theirs = tasks_.of(node);  // a copy: tasks go meanwhile
     for (RunningTask* task : theirs) fail(*task, node, Cause::node_lost);
   }
 
