@@ -14,7 +14,7 @@ namespace {
 
 using base::Value;
 
-// A table that is being written. Names of choices are those that the readers know.
+// Writes a table. Choices are written with the words that the readers know.
 class Writer {
  public:
   Writer& number(const char* key, double value) { return put(key, value); }
@@ -185,7 +185,7 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
           fmt::format("the run trains on \"{}\", and this machine's data are \"{}\"",
                       base::printable(*kind), source));
     }
-    if (own) *data = Value();  // what is said of the run's data is not said of these
+    if (own) *data = Value();  // checks of the run's data do not apply to own data
     if (known || own) data->set("source", Value(source, {}));
   }
   base::TableReader reader(root, "", problems);

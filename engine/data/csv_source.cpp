@@ -1,4 +1,4 @@
-// Text classification from CSV files: csv:FILE, of which a part becomes the test set, or csv:DIR
+// Text classification from CSV files: csv:FILE, a part of which becomes the test set, or csv:DIR
 // with train.csv and test.csv.
 
 #include <fmt/format.h>
@@ -29,8 +29,8 @@ std::optional<std::int64_t> as_integer(const std::string& text) {
   return value;
 }
 
-// The classes of the labels that training knows: 0, 1, ... in the order of the numbers where all
-// are integers, otherwise of the alphabet.
+// Classes of the training labels: 0, 1, ... in numerical order if all are integers, else in
+// alphabetical order.
 class Classes {
  public:
   Classes(const Rows& rows, const std::string& name) {
@@ -80,7 +80,7 @@ class Classes {
   std::map<Key, int> classes_;
 };
 
-// Each text begins with token_begin, is cut to the length of the shape and padded at its end.
+// Each text starts with token_begin and is cut or padded to the sequence length.
 std::vector<std::int32_t> encode(const std::vector<std::string_view>& texts,
                                  const Vocabulary& vocabulary, int sequence) {
   const auto length = static_cast<std::size_t>(sequence);
@@ -110,7 +110,7 @@ class CsvSource : public DataSource {
       const fs::path test_path = path / "test.csv";
       CsvFile tests = read_csv(test_path);
       test_rows = std::move(tests.rows);
-      // Of a few rows to test on many classes may have one.
+      // In a small test set it is normal that classes have a single row.
       for (std::string& remark : tests.remarks) {
         if (remark.find("one row only") == std::string::npos) remarks_.push_back(std::move(remark));
       }
@@ -144,7 +144,7 @@ class CsvSource : public DataSource {
   struct PartRows {
     const Rows& rows;
     const std::vector<int>& labels;
-    std::vector<std::int64_t> indices;  // what of the rows belongs to the part
+    std::vector<std::int64_t> indices;  // rows of the part
   };
 
   static std::vector<std::int64_t> numbers(std::size_t count) {
@@ -153,7 +153,7 @@ class CsvSource : public DataSource {
     return all;
   }
 
-  // Keeps of the part what the scenario asks for; its texts.
+  // Reduces the part to the number of samples in the scenario; gives the texts.
   static std::vector<std::string_view> choose(PartRows& part_rows, const DataOptions& options,
                                               Part part) {
     std::vector<std::int64_t> chosen;
@@ -175,7 +175,7 @@ class CsvSource : public DataSource {
   void make(const DataOptions& options, int classes, PartRows train, PartRows test) {
     const auto train_texts = choose(train, options, Part::train);
     const auto test_texts = choose(test, options, Part::test);
-    // Of what is trained on alone: a word that only the test set has stays unknown.
+    // From the training texts only: words that occur only in the test set stay unknown.
     const auto vocabulary = options.vocabulary == VocabularyKind::word
                                 ? make_word_vocabulary(train_texts, options.vocabulary_size)
                                 : make_byte_pairs(train_texts, options.vocabulary_size);

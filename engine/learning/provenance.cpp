@@ -1,4 +1,4 @@
-// What the engine's library computes with, for engine/api/provenance.hpp.
+// Implements engine/api/provenance.hpp in the engine's library.
 
 #include <ATen/Version.h>
 #include <dlfcn.h>
@@ -12,7 +12,7 @@
 
 namespace {
 
-// OpenBLAS says what it is and which kernels it has chosen; of any other the file is told.
+// OpenBLAS reports its name and kernels; for other BLAS libraries gives the file.
 std::string blas() {
   using Text = char*();
   std::string text;

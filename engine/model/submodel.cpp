@@ -69,7 +69,7 @@ Submodel full_submodel(const Architecture& architecture) {
 }
 
 int depth_at(const Architecture& architecture, double rate) {
-  // A rate such as 0.3 of 10 blocks is 3, whatever its last bit says.
+  // 0.3 x 10 blocks must give 3 in spite of rounding errors.
   const int depth = std::max(1, static_cast<int>(std::floor(architecture.depth() * rate + 1e-9)));
   const auto exit = architecture.exit_at(depth);
   return exit ? architecture.exits[static_cast<std::size_t>(*exit)].after : depth;

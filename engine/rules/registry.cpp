@@ -26,7 +26,7 @@ namespace {
 
 const std::string meaning = "rule by which updates become the next version";
 
-// `aggregation = "drift"`, as it was once written.
+// The old form `aggregation = "drift"`.
 std::shared_ptr<const Rule> read_name(base::TableReader& table,
                                       const std::vector<std::string>& names) {
   const std::size_t chosen = table.choice({"aggregation", meaning}, names, 0);
