@@ -94,12 +94,12 @@ void CoS2P::task_failed(const Event& event) {
 }
 
 void CoS2P::assign_idle(Orders& orders) {
-  // What would start now from the old version would be a version old in a moment.
+  // Tasks started now would begin with a version about to be replaced.
   if (!aggregating_.empty()) return;
   std::sort(idle_.begin(), idle_.end());
   for (const NodeId node : std::exchange(idle_, {})) {
     Worker& w = worker(node);
-    // One that is away comes back by node_joined.
+    // Absent nodes return with node_joined.
     if (!w.present || w.state != State::idle || !clients_.takes_part(node)) continue;
     Assign assign = clients_.assign(node);
     w.state = State::training;
@@ -117,7 +117,7 @@ bool CoS2P::somebody_at_bound() const {
 }
 
 void CoS2P::drop_stale(Orders& orders) {
-  // With a bound of 0 everybody would be dropped at once: then it means to wait.
+  // With max_staleness = 0 all nodes would be dropped at once: wait for them instead.
   if (options_.max_staleness == 0 || !somebody_at_bound()) return;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker& w = workers_[i];

@@ -19,7 +19,7 @@ FedAvgOptions read_fedavg(base::TableReader& common, base::TableReader& own) {
       "participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
       "all that are there");
   for (const bool share : own.either<double>("participants")) {
-    // 2.0 is a number of nodes; 1.0, the last of 0.1, 0.5, 1.0, is the share of all.
+    // An integer 2.0 is a number of nodes, but 1.0 (as in 0.1, 0.5, 1.0) is the share of all nodes.
     const base::Value* raw = share ? own.raw(participants.name) : nullptr;
     const double* number = raw != nullptr ? raw->as<double>() : nullptr;
     if (share && (number == nullptr || *number <= 1 || *number != std::floor(*number))) {
@@ -123,7 +123,7 @@ void FedAvg::close_round(Orders& orders) {
   open_ = false;
   if (options_.deadline_s) orders.emplace_back(CancelTimer{round_});
   if (updates_.empty()) {
-    waiting_ = true;  // nobody replied: another round
+    waiting_ = true;  // no replies: begin another round
     return;
   }
   orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
