@@ -37,7 +37,7 @@ struct PredictArguments {
 
 using Uncertainty = std::optional<platforms::Device::Uncertainty>;
 
-// A device in one of its modes.
+// A device in one mode.
 struct Subject {
   platforms::Machine machine;
   std::vector<std::string> assumed;
@@ -75,7 +75,7 @@ Subject subject_of(const PredictArguments& arguments, engine::Precision precisio
           device->uncertainty};
 }
 
-// The command line has checked that the word is one of them.
+// The command line has checked the word.
 template <class Choice>
 Choice named(const std::string& word, const std::vector<std::string>& names) {
   return static_cast<Choice>(std::find(names.begin(), names.end(), word) - names.begin());
@@ -89,7 +89,7 @@ engine::Optimizer optimizer_of(const PredictArguments& arguments) {
   return named<engine::Optimizer>(arguments.optimizer, engine::optimizer_names());
 }
 
-// Did anybody measure steps of that kind on the device?
+// True if steps of this kind were measured on the device.
 bool applies(const Uncertainty& uncertainty, const PredictArguments& arguments) {
   if (!uncertainty || (arguments.mode == "training" && !uncertainty->training)) return false;
   const auto& precisions = uncertainty->precisions;
@@ -131,7 +131,7 @@ engine::Architecture architecture_of(const PredictArguments& arguments) {
 
 // Where the time of a step goes, in seconds.
 struct Shares {
-  std::array<double, engine::op_classes> classes{};  // what each would take alone, already launched
+  std::array<double, engine::op_classes> classes{};  // time alone, without launching
   double launching = 0;
 };
 

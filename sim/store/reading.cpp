@@ -12,7 +12,7 @@
 namespace convoy::sim {
 namespace {
 
-constexpr std::int64_t most_samples = 10'000'001;  // per node: the limit for a node's claim, plus one
+constexpr std::int64_t most_samples = 10'000'001;  // per node; a node's highest claim, plus one
 
 }  // namespace
 
