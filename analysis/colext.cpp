@@ -17,7 +17,7 @@
 namespace convoy::analysis {
 namespace {
 
-// As PostgreSQL writes it, which CoLExT keeps its measurements in.
+// In the format of PostgreSQL, in which CoLExT stores its measurements.
 std::string date(double virtual_s) {
   constexpr std::int64_t year_2000 = 946684800;  // s since 1970
   const auto micros = static_cast<std::int64_t>(std::llround(virtual_s * 1e6));
@@ -34,7 +34,7 @@ std::string percent(const std::optional<double>& share) {
 }
 
 std::string client_info(const RunTables& run) {
-  // dev_type is called device_type by some versions of its scripts.
+  // Some versions of CoLExT's scripts call dev_type device_type.
   std::string text = "client_id,dev_type,device_name,device_type\n";
   for (const sim::NodeRow& node : run.nodes) {
     if (node.id == 0) continue;
@@ -44,9 +44,9 @@ std::string client_info(const RunTables& run) {
   return text;
 }
 
-// By version, of the nodes' own test parts.
+// By version: mean accuracy on the nodes' own test parts.
 std::map<std::int64_t, double> distributed_accuracies(const RunTables& run) {
-  std::map<std::int64_t, std::pair<double, double>> sums;  // weighted, weights
+  std::map<std::int64_t, std::pair<double, double>> sums;  // weighted sum, sum of weights
   for (const sim::TaskRow& task : run.tasks) {
     if (!task.local_accuracy || !task.aggregated_version) continue;
     auto& [weighted, weights] = sums[*task.aggregated_version];
@@ -94,7 +94,7 @@ std::string client_round_timings(const RunTables& run) {
 
 // --- hw_metrics ---------------------------------------------------------------------------------
 
-// What a node did in one period.
+// A node's activity in one period.
 struct Period {
   double computing_s = 0;
   double present_s = 0;
@@ -137,7 +137,7 @@ class Meter {
   [[nodiscard]] const std::vector<Period>& of(std::int64_t node) const { return periods_[node]; }
 
  private:
-  // Over the periods that an interval touches: `add(period, share of the interval, seconds)`.
+  // Calls `add(period, share of the interval, seconds)` for each period that an interval overlaps.
   template <class Add>
   void spread(std::int64_t node, double begin, double end, Add add) {
     std::vector<Period>& periods = periods_[node];
@@ -161,7 +161,7 @@ class Meter {
 void add_simulated(const RunTables& run, const Meter& meter, const sim::NodeRow& node,
                    double period_s, std::string& text) {
   const std::vector<Period>& periods = meter.of(node.id);
-  // What was not drawn by computing, over the time in which it was there and did not compute.
+  // Energy not drawn by computing, divided by the time present without computing.
   std::optional<double> rest_w;
   if (!run.node_ends.empty()) {
     double rest_j = run.node_ends[node.id].energy_j;
@@ -248,7 +248,7 @@ std::vector<std::filesystem::path> export_colext(const std::filesystem::path& fo
   constexpr double least_s = 1e-6;
   constexpr double most_rows = 1e7;
   const auto nodes = static_cast<double>(run.nodes.size());
-  const double shortest = run.until_s() * nodes / most_rows;  // of a huge fleet less often
+  const double shortest = run.until_s() * nodes / most_rows;  // longer periods for huge fleets
   const double period =
       std::max(least_s, options.period_s.value_or(std::max(run.until_s() / samples, shortest)));
   if (run.until_s() / period * nodes > most_rows * (1 + 1e-9)) {

@@ -16,17 +16,17 @@ namespace {
 
 bool is_whole(const RunSummary& run) { return run.run.status == sim::RunStatus::done; }
 
-// The scenario without what a group's runs may differ in.
+// The scenario without name and seed.
 std::string setting_of(const RunSummary& run) {
-  if (!is_whole(run)) return run.folder;  // no other is like it
-  base::Diagnostics ignored;              // it was read before
+  if (!is_whole(run)) return run.folder;  // unfinished: a group of its own
+  base::Diagnostics ignored;              // no new errors: it was read before
   base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
   scenario.erase("seed");
   scenario.erase("name");
   return run.run.run.schedule + "\n" + base::to_toml(scenario);
 }
 
-// What all begin with, or the first.
+// The common beginning of the runs' labels, or the first label.
 std::string label_of(const std::vector<const RunSummary*>& group) {
   std::string common = group.front()->folder;
   if (!is_whole(*group.front())) {
@@ -41,7 +41,7 @@ std::string label_of(const std::vector<const RunSummary*>& group) {
   return fmt::format("{}* ({})", common, group.front()->run.run.schedule);
 }
 
-// Of those that came to their end, if any did.
+// Of the finished runs, if any.
 double shortest_run(const std::vector<RunSummary>& runs) {
   const bool some = std::any_of(runs.begin(), runs.end(), is_whole);
   std::optional<double> shortest;
@@ -59,7 +59,7 @@ std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
     settings.push_back(setting_of(run));
     groups[settings.back()].push_back(&run);
   }
-  // Two groups whose labels come out alike are told apart by their first runs.
+  // Groups with equal labels get the names of their first runs added.
   std::map<std::string, int> uses;
   std::map<std::string, std::string> labels;
   for (const auto& [setting, group] : groups) ++uses[labels[setting] = label_of(group)];
@@ -73,7 +73,7 @@ std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
   return all;
 }
 
-// "schedule.kind" -> "kind": the last parts of a dotted key, as many as tell it from the others.
+// "schedule.kind" -> "kind": as few last parts of a dotted key as tell it from the others.
 std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
   for (std::size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
        dot = key.rfind('.', dot - 1)) {
@@ -96,7 +96,7 @@ std::string label_of(const SweepResults& sweep, const std::vector<std::string>& 
   return label.empty() ? sweep.index.scenario : label;
 }
 
-// Where it is an axis; else "".
+// The schedule's kind, if it is an axis; else "".
 std::string schedule_of(const SweepResults& sweep, std::size_t point) {
   const auto& keys = sweep.index.keys;
   const auto at = std::find(keys.begin(), keys.end(), "schedule.kind");
@@ -116,7 +116,7 @@ std::optional<double> mean_of(const std::vector<std::optional<double>>& values) 
   return sum / static_cast<double>(count);
 }
 
-// A group's runs by seed; empty where a seed comes twice.
+// A group's runs by seed; empty if a seed occurs twice.
 std::map<std::string, std::size_t> by_seed(const std::vector<std::string>& seeds) {
   std::map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < seeds.size(); ++i) {
@@ -148,7 +148,7 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
     return static_cast<std::size_t>(std::ranges::find(groups, one.group, &ComparedGroup::label) -
                                     groups.begin());
   };
-  // From what says it exactly to what only hints at it.
+  // From exact matches to hints.
   const std::vector<std::function<bool(const Case&)>> ways = {
       [&](const Case& one) { return one.group == wanted; },
       [&](const Case& one) { return one.run == wanted || one.run + "/" == wanted; },

@@ -1,12 +1,12 @@
 #pragma once
 
-// Groups of runs that differ in their seed alone, held against one of them.
+// Compares groups of runs that differ only in their seeds with one of the groups, the baseline.
 //
 //   Comparison c = compare(cases_of(summaries), "runs/fedavg");
-//   c.figures[0].groups[1].ratio;   // of the second group's mean to the baseline's
+// c.figures[0].groups[1].ratio;   // the second group's mean relative to the baseline's
 //
-// Differences are taken between runs of the same seed (common random numbers: what a seed decides
-// is alike in both), so that their mean says what the setting changes and not what the seeds do.
+// Differences are taken between runs of equal seeds (common random numbers): random effects then
+// cancel, and the mean difference shows the effect of the setting.
 
 #include <optional>
 #include <string>
@@ -19,7 +19,7 @@
 
 namespace convoy::analysis {
 
-// One run, and its group.
+// A run and its group.
 struct Case {
   std::string group;
   std::string run;
@@ -30,25 +30,25 @@ struct Case {
 struct Cases {
   std::vector<FigureName> figures;
   std::vector<Case> all;
-  std::optional<Level> level;  // the accuracy to which they are timed
+  std::optional<Level> level;  // accuracy for time-to-accuracy figures
 };
 
-// Of runs: those of the same scenario but for name and seed are a group; one that did not come to
-// its end is a group of its own, since its figures are of a part. They are timed to the common
-// level (metrics.hpp); the area under the accuracy is taken until the end of the shortest that came
-// to its end. `target`: the level that is wanted.
+// From runs: those with scenarios that differ only in name and seed form a group; an unfinished run
+// is a group of its own, since its figures are partial. Times to accuracy use the common level
+// (metrics.hpp); the area under the accuracy ends with the shortest finished run. `target`:
+// overrides the level.
 Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target = {});
-// Of sweeps: the finished points; a group is called by its settings ("kind=cos2p, batch=16"), where
-// there are several sweeps after its folder. What a sweep has no figure of is nothing there. They
-// are timed to the level that is common to all of them.
+// From sweeps: all finished points. A group is named by its settings ("kind=cos2p, batch=16"), with
+// several sweeps after its folder. Figures that a sweep lacks are empty. Times to accuracy use the
+// level common to all sweeps.
 Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target = {});
 
 struct GroupFigure {
   std::vector<std::optional<double>> values;  // of the group's runs
-  std::optional<double> mean;                 // of those that have one
-  std::optional<double> ratio;  // of the means, to the baseline's; not where that is 0
-  // Runs of the same seed, this group minus the baseline; empty for the baseline, where no seed is
-  // in both, and where a seed is in one of them twice.
+  std::optional<double> mean;                 // of the runs that have a value
+  std::optional<double> ratio;  // of the means, to the baseline's; nothing if that is 0
+  // Runs of equal seeds: this group minus the baseline. Empty for the baseline, without common
+  // seeds, and if a group has a seed twice.
   std::vector<std::string> seeds;
   std::vector<double> differences;
   std::optional<Interval> paired;
@@ -64,15 +64,15 @@ struct ComparedGroup {
 };
 struct Comparison {
   std::size_t baseline = 0;
-  std::vector<ComparedGroup> groups;  // in the order of their first runs
+  std::vector<ComparedGroup> groups;  // by their first runs
   std::vector<ComparedFigure> figures;
-  std::optional<Level> level;  // the accuracy to which they are timed
-  std::size_t reached = 0;     // by how many of all runs
-  std::size_t runs = 0;        // all of them
+  std::optional<Level> level;  // accuracy for time-to-accuracy figures
+  std::size_t reached = 0;     // number of runs that reach it
+  std::size_t runs = 0;        // number of all runs
 };
 
-// `baseline`: a group's label, one of its runs, its schedule, or a part of its label that no other
-// has; "": the first. Throws base::UserError where that names none, or several. At least one case.
+// `baseline`: a group's label, one of its runs, its schedule, or a unique part of its label; "":
+// the first group. Throws base::UserError if no group or several match. At least one case.
 Comparison compare(const Cases& cases, const std::string& baseline);
 
 }  // namespace convoy::analysis

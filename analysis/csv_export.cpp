@@ -17,7 +17,7 @@
 namespace convoy::analysis {
 namespace {
 
-// Times are virtual seconds, shares 0 to 1, staleness counts versions.
+// Names with units: times are virtual seconds, shares 0 to 1, staleness in versions.
 template <class Row>
 std::string csv_columns() {
   std::string list;
@@ -26,7 +26,7 @@ std::string csv_columns() {
     if constexpr (requires { c.in_csv; }) {
       if (c.in_csv != nullptr) list += fmt::format(" AS {}", c.in_csv);
     }
-    // The names of nodes beside their numbers.
+    // Adds node names beside node numbers.
     const std::string name = c.name;
     constexpr bool has_names =
         std::is_same_v<Row, sim::TaskRow> || std::is_same_v<Row, sim::ActivityRow>;
@@ -37,7 +37,7 @@ std::string csv_columns() {
   return list;
 }
 
-// `Rows`: one, or several that are one table together.
+// `Rows`: the row types whose columns together make the table.
 template <class... Rows>
 std::pair<const char*, std::string> csv_table(const char* order) {
   std::string list;
@@ -47,7 +47,7 @@ std::pair<const char*, std::string> csv_table(const char* order) {
   return {name, fmt::format("SELECT {} FROM {} t ORDER BY {}", list, name, order)};
 }
 
-// `scenario` is left out: it is a file of many lines, and has its place in the store.
+// Omits `scenario`: a text of many lines.
 std::vector<std::pair<const char*, std::string>> csv_tables() {
   return {{"run",
            "SELECT name, schedule, seed, scenario_hash, version, world, status, cause, "
@@ -75,7 +75,7 @@ void write_table(SQLite::Database& database, const std::string& query, std::ostr
     for (int i = 0; i < rows.getColumnCount(); ++i) {
       const SQLite::Column cell = rows.getColumn(i);
       if (i > 0) line += ",";
-      // As SQLite writes a number it has 15 digits; as we do, the shortest that gives it back.
+      // SQLite prints numbers with 15 digits; print the shortest exact form instead.
       if (cell.isFloat()) {
         fmt::format_to(std::back_inserter(line), "{}", cell.getDouble());
       } else if (!cell.isNull()) {
@@ -130,7 +130,7 @@ std::string curve_csv(const RunTables& run) {
 
 std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
                                               const std::filesystem::path& folder) {
-  sim::read_run(run);  // says what is wrong with a store, before a folder is made
+  sim::read_run(run);  // reports a faulty store before a folder is made
   base::make_folder(folder.string());
   std::vector<std::filesystem::path> files;
   const auto write = [&](const std::string& name, const auto& what) {

@@ -15,7 +15,7 @@
 namespace convoy::analysis {
 namespace {
 
-// A transfer is the worker's, whoever sends: node 0 is the server.
+// Transfers belong to the worker, whoever sends: node 0 is the server.
 constexpr const char* activities_sql = R"sql(
 SELECT n.name, a.label, a.iteration, a.cause, a.start_s, a.end_s, a.predicted_s
 FROM activity a JOIN node n ON n.id = CASE WHEN a.node = 0 THEN COALESCE(a.peer, 0) ELSE a.node END
@@ -30,12 +30,12 @@ using NodeLabel = std::pair<std::string, std::string>;
 
 struct ActivityEnd {
   bool started = false;
-  bool whole = false;  // it ended as it should
+  bool whole = false;  // successful
   double took_s = 0;
   std::optional<double> predicted_s;
 };
 
-// By node, label and iteration; in each in the order of their start.
+// By node, label and iteration; each list by start.
 using Activities =
     std::map<std::tuple<std::string, std::string, std::int64_t>, std::vector<ActivityEnd>>;
 
@@ -79,7 +79,7 @@ class Sums {
     return errors;
   }
 
-  DurationErrors counts;  // without the means
+  DurationErrors counts;  // counts only, without means
 
  private:
   double simulated_s_ = 0;
@@ -125,14 +125,14 @@ std::set<NodeLabel> read_labels(SQLite::Database& database, bool real) {
   return labels;
 }
 
-// What a measured run has measured, and what it has not.
+// What a measured run has measured and what it has simulated.
 struct Measured {
   Activities activities;
-  std::set<NodeLabel> simulated;     // labels that it simulates
-  std::set<std::string> nodes;       // all of them
-  std::set<std::string> real_nodes;  // hil, or with something measured
+  std::set<NodeLabel> simulated;     // labels simulated in this run
+  std::set<std::string> nodes;       // all nodes
+  std::set<std::string> real_nodes;  // hil, or with a measured activity
 
-  // Whether it should have measured this of a simulated run.
+  // True if this run should have measured the activity of a simulated run.
   [[nodiscard]] bool concerns(const std::string& node, const std::string& label) const {
     if (!nodes.contains(node)) return true;
     return real_nodes.contains(node) && !simulated.contains({node, label});
@@ -144,7 +144,7 @@ Measured read_measured(SQLite::Database& database) {
   measured.activities = read_activities(database, true);
   const std::set<NodeLabel> labels = read_labels(database, true);
   for (const NodeLabel& key : labels) measured.real_nodes.insert(key.first);
-  // A label that is measured only now and then counts as measured.
+  // A label measured at least once counts as measured.
   for (const NodeLabel& key : read_labels(database, false)) {
     if (!labels.contains(key)) measured.simulated.insert(key);
   }
@@ -157,7 +157,7 @@ Measured read_measured(SQLite::Database& database) {
   return measured;
 }
 
-// Both in the order of their start. What never started has no place in it.
+// Pairs two lists by start. Activities that never started are not paired.
 void pair_up(const std::vector<ActivityEnd>& simulated, const std::vector<ActivityEnd>& measured,
              Sums& sums) {
   const auto split = [](const std::vector<ActivityEnd>& all, std::int64_t& failed) {
@@ -201,7 +201,7 @@ SumsByLabel pair_all(const Activities& simulated, const Measured& measured) {
 
 struct Ends {
   std::optional<double> makespan_s;         // nothing: still running, or killed
-  std::map<std::int64_t, double> versions;  // when each was made
+  std::map<std::int64_t, double> versions;  // time of each version
 };
 
 Ends read_ends(SQLite::Database& database) {
@@ -235,7 +235,7 @@ void compare_ends(const Ends& simulated, const Ends& measured, Fidelity& fidelit
   }
 }
 
-// Of a store that has nothing to be compared one by one.
+// Remarks about a store without activities to compare.
 void remark_on_activities(SQLite::Database& database, const std::string& folder, bool real,
                           Fidelity& fidelity) {
   const auto holds = [&database](const char* query) {
@@ -307,7 +307,7 @@ Fidelity compare_with_measured(const std::filesystem::path& simulated,
   std::vector<std::string> on_activities = std::exchange(fidelity.remarks, {});
   remark_on_runs(fidelity.simulated, simulated_run, fidelity.measured, measured_run, fidelity);
   std::move(on_activities.begin(), on_activities.end(), std::back_inserter(fidelity.remarks));
-  // Without one side there is nothing to count as unpaired.
+  // Without one of the sides, unpaired activities are not counted.
   if (!activities.empty() && !all.activities.empty()) {
     put_means(pair_all(activities, all), fidelity);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// The figures by which runs are compared: what they are called, and which way is better.
+// The figures by which runs are compared: names, and whether more or less is better.
 
 #include <string>
 
@@ -20,11 +20,11 @@ inline constexpr base::Words<Better> better_words = {
     {Better::none, ""}, {Better::less, "less"}, {Better::more, "more"}};
 
 struct FigureName {
-  std::string key;    // as `convoy run --json` has it, where it does
+  std::string key;    // as in `convoy run --json`, if it is there
   std::string title;  // for people
   Unit unit = Unit::count;
   Better better = Better::none;
-  std::string note;  // for people, where a title needs one: where an accuracy to be reached is from
+  std::string note;  // explains the title if needed: the source of a target accuracy
 };
 
 }  // namespace convoy::analysis

@@ -14,7 +14,7 @@ struct Span {
   double end_s = 0;
 };
 
-// One after another, none overlapping.
+// The union of spans: sorted, without overlaps.
 std::vector<Span> united(std::vector<Span> spans) {
   std::ranges::sort(spans, {}, &Span::begin_s);
   std::vector<Span> all;
@@ -29,7 +29,7 @@ std::vector<Span> united(std::vector<Span> spans) {
   return all;
 }
 
-// What of `spans` is not in `taken`; both united.
+// The parts of `spans` that are not in `taken`; both must be united.
 std::vector<Span> without(const std::vector<Span>& spans, const std::vector<Span>& taken) {
   std::vector<Span> rest;
   std::size_t next = 0;
@@ -45,13 +45,13 @@ std::vector<Span> without(const std::vector<Span>& spans, const std::vector<Span
   return rest;
 }
 
-// What is known of one node.
+// The times known of one node.
 struct NodeTime {
   std::vector<Span> busy;
   std::vector<Span> moving;  // sends or receives
   std::vector<Span> away;
-  std::vector<Span> unknown;               // has a task of which nothing is written down yet
-  std::vector<const sim::TaskRow*> tasks;  // by the time they were assigned
+  std::vector<Span> unknown;               // has a task that is not recorded yet
+  std::vector<const sim::TaskRow*> tasks;  // by assignment
 };
 
 class Causes {
@@ -62,7 +62,7 @@ class Causes {
 
   [[nodiscard]] double until() const { return until_; }
 
-  // Splits an interval in which a node is there, and nothing of it is under way.
+  // Splits an interval in which a present node has nothing under way.
   void explain(const std::vector<const sim::TaskRow*>& tasks, std::int64_t node, Span gap,
                std::vector<Idle>& out) const {
     double t = gap.begin_s;
@@ -89,8 +89,8 @@ class Causes {
   }
 
  private:
-  // Why a node that got this task last is idle at `t`; `end`: until when that holds, at most as
-  // given.
+  // The cause for a node's idleness at `t` after its last task; reduces `end` to the time until
+  // which the cause holds.
   IdleCause after(const sim::TaskRow& task, double t, double& end) const {
     if (t < task.ended_s) {
       end = std::min(end, task.ended_s);
@@ -125,8 +125,8 @@ class Causes {
   std::unordered_map<std::int64_t, const Round*> rounds_;
 };
 
-// In a run that is not over, or was killed: since when nodes have tasks whose fate is not written
-// down (it is once their update is aggregated).
+// For unfinished runs: since when nodes have tasks that are not recorded (tasks are recorded when
+// their outcome is known).
 std::map<std::int64_t, double> open_tasks(const RunTables& run) {
   std::map<std::int64_t, double> open;
   if (run.ended_s) return open;
@@ -157,7 +157,7 @@ sim::ByNode<NodeTime> by_node(const RunTables& run) {
     tasks[task.id] = &task;
     if (NodeTime* n = at(task.node)) n->tasks.push_back(&task);
   }
-  // Those who have a part in the task of another.
+  // Nodes that take part in another node's task.
   std::set<std::pair<std::int64_t, std::int64_t>> partners;
   for (const Activity& a : run.activities) {
     const auto task = tasks.find(a.task);

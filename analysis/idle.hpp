@@ -1,6 +1,6 @@
 #pragma once
 
-// Why a node does not compute: a cause for every interval in which it is idle.
+// The cause of every interval in which a node is idle.
 
 #include <array>
 #include <cstdint>
@@ -13,16 +13,16 @@ namespace convoy::analysis {
 
 enum class IdleCause {
   link,          // sends or receives (also while the transfer is held)
-  queue,         // has a part in a task and waits in it: for a lane, or for what others do first
-  slowest_node,  // its update is in; all others must come, too
-  quorum,        // its update is in; not enough others are
-  deadline,      // its update is in; the round lasts until its deadline
-  aggregation,   // the server aggregates
-  outage,        // it is away, or lost its task by it and has no other yet
-  memory,        // its task did not fit its memory; it has no other yet
-  failed,        // its task failed otherwise, or was given up
-  not_selected,  // the schedule has nothing for it
-  run_end,       // its update came too late for any aggregation
+  queue,         // waits within a task: for a lane, or for other nodes' work
+  slowest_node,  // its update is received; all others are needed, too
+  quorum,        // its update is received; too few others are
+  deadline,      // its update is received; the round ends at its deadline
+  aggregation,   // the server is aggregating
+  outage,        // absent, or lost its task by an outage and has no other yet
+  memory,        // its task did not fit into memory; no other yet
+  failed,        // its task failed otherwise or was cancelled
+  not_selected,  // the schedule gives it no work
+  run_end,       // its update was too late for any aggregation
 };
 inline constexpr base::Words<IdleCause> idle_words = {{IdleCause::link, "link"},
                                                       {IdleCause::queue, "queue"},
@@ -43,8 +43,8 @@ struct Idle {
   IdleCause cause = IdleCause::not_selected;
 };
 
-// Of all workers, by node, then time. Where a node computes and communicates at once it is not
-// idle. Without recorded activities only what lies between tasks is known as intervals.
+// Idle intervals of all workers, by node, then time. A node that computes and communicates at once
+// is not idle. Without recorded activities only intervals between tasks are known.
 std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>& rounds);
 
 // Seconds by cause; with the time that each node computes they add up to the run's. What

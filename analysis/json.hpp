@@ -1,7 +1,7 @@
 #pragma once
 
-// What analysis knows, as JSON: for `convoy compare --json` and for the report alike. What does not
-// apply, or is no number, is null.
+// Analysis results as JSON, for `convoy compare --json` and the report. Values that do not apply or
+// are not numbers become null.
 
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -10,7 +10,7 @@
 namespace convoy::analysis {
 namespace {
 
-// Of tasks, by the time at which they ended.
+// Sums over tasks, by their end times.
 struct Inflow {
   double time_s = 0;
   double samples = 0;
@@ -26,9 +26,9 @@ std::vector<Inflow> read_inflow(const RunTables& run) {
   return all;
 }
 
-// A key of the scenario.
+// The value of a scenario's key.
 std::optional<base::Value> setting_of(const RunTables& run, const char* table, const char* key) {
-  base::Diagnostics ignored;  // it was read before
+  base::Diagnostics ignored;  // no new errors: it was read before
   const base::Value scenario = base::parse_toml(run.run.run.scenario, run.folder, ignored);
   const base::Value* section = scenario.find(table);
   const base::Value* value = section == nullptr ? nullptr : section->find(key);

@@ -47,7 +47,7 @@ void write_nodes(SQLite::Database& database, Writer& writer) {
   while (nodes.executeStep()) {
     const std::int64_t id = nodes.getColumn(0).getInt64();
     sim::check_number(database.getFilename(), "node", "id", id, 0, most_nodes);
-    // Process 0 is the kernel's in Perfetto.
+    // Perfetto reserves process 0 for the kernel.
     writer.name(
         "process_name", id + 1, 0,
         fmt::format("{} ({})", nodes.getColumn(1).getString(), nodes.getColumn(2).getString()));
@@ -62,8 +62,8 @@ void write_nodes(SQLite::Database& database, Writer& writer) {
   }
 }
 
-// A server sends to many at once, and slices of one track may not overlap: its transfers are shown
-// on the workers' tracks only.
+// Slices of one track must not overlap, but a server sends to many nodes at once: its transfers
+// appear only on the workers' tracks.
 void write_activities(SQLite::Database& database, Writer& writer) {
   SQLite::Statement rows(database,
                          "SELECT task, label, node, peer, start_s, end_s, bytes, flops, cause, "

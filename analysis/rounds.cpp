@@ -9,7 +9,7 @@
 namespace convoy::analysis {
 namespace {
 
-// Timers fire a hair after the instant that they were set for.
+// Timers fire slightly after the instant that they were set for.
 constexpr double hair_s = 1e-9;
 
 bool same_time(double a, double b) {
@@ -20,12 +20,12 @@ double overlap(double a_begin, double a_end, double b_begin, double b_end) {
   return std::max(0.0, std::min(a_end, b_end) - std::max(a_begin, b_begin));
 }
 
-// The event that let an aggregation be ordered.
+// The event at which an aggregation was ordered.
 struct Trigger {
   bool timer = false;
   std::int64_t node = -1;
   std::int64_t task = -1;
-  bool others = false;  // there were tasks under way that it did without
+  bool others = false;  // it left out tasks under way
 };
 
 // By the aggregation's task.
@@ -34,7 +34,7 @@ std::unordered_map<std::int64_t, Trigger> read_triggers(const std::vector<Entry>
   std::unordered_map<std::int64_t, Trigger> triggers;
   std::unordered_set<std::int64_t> under_way;  // tasks of nodes
   const Entry* last = nullptr;                 // timer, or end of a node's task
-  // What a schedule waits for may come before the event at which it orders: the last of an instant.
+  // The decisive event may come earlier in the same instant than the one that carries the order.
   for (const Entry& entry : journal) {
     if (entry.kind == Kind::assign) under_way.insert(entry.task);
     const bool over = entry.kind == Kind::task_done || entry.kind == Kind::task_failed ||
@@ -63,7 +63,7 @@ class Paths {
     }
   }
 
-  // Backwards from the start of the aggregation, activity by activity, to the begin of the round.
+  // Goes back from the aggregation's start, activity by activity, to the start of the round.
   void trace(const sim::TaskRow& task, Round& round) const {
     std::map<std::int32_t, double> labels;
     double until = round.aggregation_s;
@@ -74,7 +74,7 @@ class Paths {
       const std::vector<std::size_t>& activities = found->second;
       for (std::size_t k = activities.size(); k-- > 0 && until > round.begin_s;) {
         const Activity& a = run_.activities[activities[k]];
-        // Activities end in the order in which they are written: this is what let the later start.
+        // Activities are recorded by end: this one allowed the later one to start.
         if (!a.started() || !same_time(a.end_s, until)) continue;
         const double took = until - std::max(a.start_s, round.begin_s);
         const double lasted = std::max(0.0, took);
@@ -93,7 +93,7 @@ class Paths {
     if (until > round.begin_s) idle_until(task.node, until, round);
   }
 
-  // Before its task began.
+  // The time before the node's task began.
   void idle_until(std::int64_t node, double until, Round& round) const {
     double away = 0;
     const auto of_node =
@@ -148,7 +148,7 @@ std::vector<Round> read_rounds(const RunTables& run) {
     round.end_s = a.end_s;
     begin = a.end_s;
     Paths::part(round, PathPart::aggregation) = a.end_s - a.start_s;
-    // A task of a node that publishes by itself is what the round waited for.
+    // A node's task that publishes ends the round itself.
     const auto ordered = triggers.find(a.task);
     const Trigger trigger = ordered != triggers.end() ? ordered->second : Trigger{.task = a.task};
     const auto task = tasks.find(trigger.task);
@@ -171,7 +171,7 @@ std::vector<Round> read_rounds(const RunTables& run) {
 
 std::vector<Absence> absences(const RunTables& run) {
   const double until = run.until_s();
-  std::map<std::int64_t, double> gone;  // since when
+  std::map<std::int64_t, double> gone;  // start of the absence
   std::vector<Absence> all;
   for (const Entry& entry : run.journal) {
     if (entry.kind == Entry::Kind::node_lost) gone.try_emplace(entry.node, entry.time_s);

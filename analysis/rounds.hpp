@@ -1,7 +1,7 @@
 #pragma once
 
-// The rounds of a run: whom everyone waited for, and for what. A round lasts from one aggregation's
-// end to the next one's; the first begins with the run.
+// The rounds of a run: for which node everyone waited, and why. A round lasts from the end of one
+// aggregation to the end of the next; the first begins with the run.
 
 #include <array>
 #include <cstdint>
@@ -13,19 +13,18 @@
 
 namespace convoy::analysis {
 
-// What let the aggregation begin.
+// The reason why the aggregation began.
 enum class ClosedBy {
-  all,       // the last update under way came, or failed
-  quorum,    // others were still under way
+  all,       // the last update under way arrived or failed
+  quorum,    // a quorum was there; others were still under way
   deadline,  // a timer of the schedule
 };
 inline constexpr base::Words<ClosedBy> closed_words = {
     {ClosedBy::all, "all"}, {ClosedBy::quorum, "quorum"}, {ClosedBy::deadline, "deadline"}};
 
-// What the critical path is made of. `compute`, `link`: the activities that led to the last update
-// (a transfer that is held counts as link); `queue`: they were ready, and waited for a lane;
-// `outage`: their node was away; `aggregation`: the server's; `other`: until a deadline, or until
-// the node was given its task.
+// Parts of the critical path. `compute`, `link`: activities leading to the last update (a held
+// transfer counts as link); `queue`: ready, but waiting for a lane; `outage`: the node was absent;
+// `aggregation`: by the server; `other`: waiting for a deadline or for the assignment.
 enum class PathPart { queue, link, compute, outage, aggregation, other };
 inline constexpr base::Words<PathPart> path_words = {{PathPart::queue, "queue"},
                                                      {PathPart::link, "link"},
@@ -35,23 +34,23 @@ inline constexpr base::Words<PathPart> path_words = {{PathPart::queue, "queue"},
                                                      {PathPart::other, "other"}};
 
 struct Round {
-  std::int64_t version = 0;  // that it made
+  std::int64_t version = 0;  // made by the round
   double begin_s = 0;
-  double aggregation_s = 0;  // begin of the aggregation
+  double aggregation_s = 0;  // start of the aggregation
   double end_s = 0;
   ClosedBy closed_by = ClosedBy::all;
-  std::int64_t node = -1;  // whose update, or failure, was the last: the end of the critical path
+  std::int64_t node = -1;  // node of the last update or failure, at the end of the critical path
   std::int64_t task = -1;
   std::string label;   // the activity on the path that took longest within the round; "": unknown
   double label_s = 0;  // for so long
   std::array<double, path_words.size()> path_s{};  // by PathPart; together end_s - begin_s
 };
 
-// By version. Where the run has recorded no activities (output.record = "task"), the path is the
-// task's: what it computed and transferred in all, in proportion.
+// The rounds by version. Without recorded activities (output.record = "task") the path is estimated
+// from the task's sums of computing and transfers.
 std::vector<Round> read_rounds(const RunTables& run);
 
-// When each node was not there: by node, then time, none overlapping.
+// Absences of each node: by node, then time, without overlaps.
 struct Absence {
   std::int64_t node = 0;
   double begin_s = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-// How far the mean of a few differences can be trusted.
+// Confidence of the mean of a few differences.
 
 #include <optional>
 #include <string>
@@ -10,15 +10,14 @@ namespace convoy::analysis {
 
 struct Interval {
   double mean = 0;
-  std::optional<double> low;  // of the 95 % confidence interval of the mean; nothing: one value
+  std::optional<double> low;  // of the 95 % confidence interval; nothing: only one value
   std::optional<double> high;
-  std::string method;  // "t" (Student), from ten values on "bootstrap", or ""
+  std::string method;  // "t" (Student), "bootstrap" (ten values or more), or ""
 };
 
-// Of values that are independent of one another; at least one. Below ten values Student's t
-// interval, mean -+ t(0.975, n - 1) s / sqrt n. From ten on the bias-corrected and accelerated
-// bootstrap (Efron 1987) with 10,000 resamples, which presumes no shape; its random numbers are
-// fixed, so the same values give the same interval.
+// For independent values, at least one. Below ten values Student's t interval, mean -+ t(0.975, n -
+// 1) s / sqrt n. From ten on the bias-corrected and accelerated bootstrap (Efron 1987) with 10,000
+// resamples, which assumes no distribution; its random seed is fixed.
 Interval mean_interval(const std::vector<double>& values);
 
 }  // namespace convoy::analysis

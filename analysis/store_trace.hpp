@@ -1,6 +1,6 @@
 #pragma once
 
-// What a run's store recorded of one node, as a trace.
+// Makes a trace of one node from a run's store.
 
 #include <filesystem>
 #include <string>
@@ -9,10 +9,9 @@
 
 namespace convoy::analysis {
 
-// Of a real node power_w, temperature_c and memory_free_bytes as its sensors gave them; of any node
-// `available`, where it went or came. Times are those of the run's virtual clock. Throws
-// sim::StoreError where there is no store, base::UserError where it has no such node, or nothing of
-// it.
+// For a real node power_w, temperature_c and memory_free_bytes from its sensors; for any node
+// `available`, if it has come or gone. Times are virtual. Throws sim::StoreError if there is no
+// store, base::UserError if it has no such node or no data of it.
 platforms::Trace trace_of_node(const std::filesystem::path& folder, const std::string& node);
 
 }  // namespace convoy::analysis

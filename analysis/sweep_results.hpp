@@ -1,6 +1,6 @@
 #pragma once
 
-// What the points of a sweep came to.
+// The results of a sweep's points.
 
 #include <optional>
 #include <string>
@@ -19,43 +19,43 @@ inline constexpr base::Words<PointStatus> point_words = {{PointStatus::done, "do
 
 struct SweepPoint {
   PointStatus status = PointStatus::missing;
-  std::string cause;                          // of a failure
-  std::string seed;                           // of a finished point, whether or not it is an axis
+  std::string cause;                          // reason of a failure
+  std::string seed;                           // of a finished point, even if it is no axis
   std::vector<std::optional<double>> values;  // of SweepResults::figures
-  Curve curve;                                // without losses; empty where it did not learn
-  std::optional<Level> target;                // its scenario's
+  Curve curve;                                // without losses; empty for runs without learning
+  std::optional<Level> target;                // of the scenario
 };
 
 struct SweepResults {
   std::string folder;
   sim::SweepIndex index;
-  std::vector<FigureName> figures;  // those that some point has
-  std::vector<SweepPoint> points;   // as in the index
-  std::optional<Level> level;       // the accuracy to which the points are timed
+  std::vector<FigureName> figures;  // all that some point has
+  std::vector<SweepPoint> points;   // in the order of the index
+  std::optional<Level> level;       // accuracy for time-to-accuracy figures
 
   [[nodiscard]] std::size_t count(PointStatus status) const;
 };
 
-// Throws base::UserError where there is no sweep. Its points are timed to their common level.
+// Throws base::UserError if there is no sweep. Times to accuracy use the points' common level.
 SweepResults read_sweep(const sim::SweepFolder& folder);
 
-// Times all points of all sweeps to one accuracy: the one that is wanted, else their common level
-// (metrics.hpp), which it gives. Their figures change.
+// Sets the accuracy for time-to-accuracy figures of all points: `wanted`, else the common level
+// (metrics.hpp), which is returned. Changes these figures.
 std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<double> wanted);
 
-// What is told of reaching an accuracy: what the figures are called, and their values where it was
-// first reached (null: never).
+// Names of the figures at a target accuracy; their values are those of the first evaluation that
+// reaches it (null: never).
 std::vector<FigureName> figures_to(const Level& level);
 std::vector<std::optional<double>> values_at(const CurvePoint* there);
 
-// Points that differ in their seed alone belong together.
+// A group of points that differ in their seed only.
 struct SeedGroup {
-  std::vector<std::string> settings;  // of `keys`
+  std::vector<std::string> settings;  // values of `keys`
   std::vector<std::size_t> points;
 };
 struct SeedGroups {
   std::vector<std::size_t> keys;  // of the index, without the seed
-  std::vector<SeedGroup> groups;  // in the order of their first points
+  std::vector<SeedGroup> groups;  // by their first points
 };
 SeedGroups without_seeds(const sim::SweepIndex& index);
 

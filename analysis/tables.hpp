@@ -1,10 +1,10 @@
 #pragma once
 
-// What a run's store holds, in memory: what metrics, comparisons and the report are computed from.
+// The rows of a run's store in memory: input of metrics, comparisons and the report.
 //
 //   const RunTables run = read_tables("runs/cos2p");
 //
-// Works on a run that is still going, and can follow it (StoreTail).
+// Also reads runs in progress, and can follow them (StoreTail).
 
 #include <cstdint>
 #include <filesystem>
@@ -21,18 +21,18 @@
 
 namespace convoy::analysis {
 
-// aggregated: it is in a version, also where it made that itself; lost: failed or given up
+// aggregated: it is in a version (possibly made by itself); lost: failed or cancelled
 enum class Outcome { aggregated, buffered, run_ended, lost };
 Outcome outcome_of(const sim::TaskRow& task);
-// Its update came in: aggregated, or buffered when the run ended.
+// True for successful updates: aggregated, or buffered when the run ended.
 bool came_in(const sim::TaskRow& task);
 
 struct Activity {
   std::int64_t task = 0;   // of a node, or an aggregation
-  std::int32_t node = 0;   // where it computed, or who sent
-  std::int32_t peer = -1;  // who received; -1: it computed
+  std::int32_t node = 0;   // computing or sending node
+  std::int32_t peer = -1;  // receiving node; -1: a compute
   std::int32_t label = 0;  // index of RunTables::labels
-  std::int32_t cause = 0;  // index of RunTables::causes; 0: it ended as it should
+  std::int32_t cause = 0;  // index of RunTables::causes; 0: success
   bool real = false;       // measured on a device
   double ready_s = 0;
   double start_s = -1;  // -1: it never started
@@ -45,8 +45,7 @@ struct Activity {
   [[nodiscard]] bool started() const { return start_s >= 0; }
 };
 
-// An entry of the journal that tells who comes and goes, who has a task, and why an aggregation
-// was ordered.
+// A journal entry about presence, assignments, or the reason for an aggregation.
 struct Entry {
   enum class Kind {
     node_joined,
@@ -55,8 +54,8 @@ struct Entry {
     task_failed,
     timer_fired,
     assign,     // an order
-    cancel,     // likewise
-    aggregate,  // likewise: a task that takes the results of others
+    cancel,     // an order
+    aggregate,  // an order: a task that takes other tasks' results
   };
   static constexpr base::Words<Kind> words = {
       {Kind::node_joined, "node_joined"}, {Kind::node_lost, "node_lost"},
@@ -68,10 +67,10 @@ struct Entry {
   std::int64_t node = -1;
   std::int64_t task = -1;
   std::int64_t sequence = 0;  // in the whole journal
-  std::int64_t because = -1;  // of an order: the sequence of the event that it was given for
+  std::int64_t because = -1;  // of an order: sequence of the event that caused it
 };
 
-// Texts that are known by number; the first is "".
+// Texts with numbers; the first is "".
 class Names {
  public:
   std::int32_t number(const std::string& text);
@@ -92,7 +91,7 @@ struct RunTables {
   sim::ByNode<sim::NodeRow> nodes;      // the first is the server
   sim::ByNode<sim::NodeEnd> node_ends;  // empty: the run is not over
   std::vector<sim::TaskRow> tasks;      // of nodes (updates, not aggregations), by id
-  std::vector<Activity> activities;     // in the order in which they ended
+  std::vector<Activity> activities;     // by end
   std::vector<sim::AggregationRow> aggregations;  // by version
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit
   std::vector<sim::ReadingRow> readings;
@@ -101,33 +100,32 @@ struct RunTables {
   Names labels;
   Names causes;
 
-  // Virtual time of the last thing that is written down, or of the end.
+  // Virtual time of the last record, or of the end.
   [[nodiscard]] double until_s() const;
 };
 
-// What of a run is followed: those who look at one that makes a million rows a second must not keep
-// it from doing so.
+// Limits for following a run, so that reading a million rows a second does not slow it down.
 struct TailLimits {
-  // In all; when one is reached, neither activities nor tasks are read any more, and of the journal
-  // only who comes and goes.
+  // In total; when a limit is reached, no more activities and tasks are read, and of the journal
+  // only presences.
   std::size_t activities = std::numeric_limits<std::size_t>::max();
   std::size_t tasks = std::numeric_limits<std::size_t>::max();
 };
 
-// Follows a run while it is written.
+// Follows a run in progress.
 class StoreTail {
  public:
-  // Of a run that is being resumed the resumption is followed.
+  // For a run that is being resumed, follows the resumption.
   explicit StoreTail(const std::filesystem::path& folder, const TailLimits& limits = {});
   ~StoreTail();
   StoreTail(StoreTail&&) noexcept;
   StoreTail& operator=(StoreTail&&) noexcept;
 
-  // The rows that have come since the last call; `labels` and `causes` are whole. The rest (run,
-  // nodes, host) is as it is now. Throws sim::StoreError.
+  // Rows added since the last call; `labels` and `causes` are complete. Run, nodes and host are as
+  // at present. Throws sim::StoreError.
   RunTables next();
 
-  // Whether all that was there was given: no limit was reached.
+  // True if no limit was reached.
   [[nodiscard]] bool is_complete() const;
 
   class Impl;
@@ -136,9 +134,9 @@ class StoreTail {
   std::unique_ptr<Impl> impl_;
 };
 
-// The run in a folder. Throws sim::StoreError where there is no store to read.
+// The run in a folder. Throws sim::StoreError if there is no readable store.
 RunTables read_tables(const std::filesystem::path& folder);
-// Of a store that is open: of the same moment as whatever else is read of it.
+// The run in an open store, in the same snapshot as other reads.
 RunTables read_tables(const std::filesystem::path& folder, sim::ForeignStore& store);
 
 }  // namespace convoy::analysis

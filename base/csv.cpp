@@ -15,10 +15,10 @@
 namespace convoy::base {
 namespace {
 
-constexpr std::size_t shown = 40;  // of a cell in a message
+constexpr std::size_t shown = 40;  // limit for cells quoted in messages
 
-// The length of a quoted cell, from its first to its last quotation mark; 0 where it has no end, or
-// where something but blanks comes between that and the comma: then its commas part cells.
+// Length of a quoted cell including its quotation marks; 0 if the quote is not closed, or if text
+// follows it before the comma: then commas inside separate cells.
 std::size_t quoted_length(std::string_view cell) {
   std::size_t end = 1;
   for (;;) {

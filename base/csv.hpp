@@ -41,17 +41,17 @@ class CsvReader {
   [[nodiscard]] const std::vector<std::string>& columns() const { return columns_; }
   [[nodiscard]] int column(std::string_view name) const;  // -1: there is none
 
-  // The next row that is not empty; false: there is none. Throws where it has more or fewer cells
-  // than the heading.
+  // Goes to the next row that is not empty; false at the end of the text. Throws where the row has
+  // more or fewer cells than the heading.
   bool next();
   [[nodiscard]] std::string_view cell(int column) const {
     return cells_[static_cast<std::size_t>(column)];
   }
-  // Finite; an empty cell is NaN. Throws for anything else.
+  // The cell as a finite number; an empty cell is NaN. Throws for anything else.
   [[nodiscard]] double number(int column) const;
 
   [[nodiscard]] std::int64_t line() const { return lines_.line(); }  // of the row, from 1
-  // What is wrong at the row, with its place; `column` -1: the whole row.
+  // Throws UserError with `what` and the place in the current row; `column` -1: the whole row.
   [[noreturn]] void fail(int column, const std::string& what) const;
 
  private:
@@ -61,19 +61,19 @@ class CsvReader {
   std::string file_;
   std::vector<std::string> columns_;
   std::vector<std::string_view> cells_;
-  std::deque<std::string> kept_;  // what some of them view
+  std::deque<std::string> kept_;  // unquoted cells that cells_ refers to
 };
 
 std::string_view trimmed(std::string_view text);  // without blanks at both ends
 
-// A finite number that is all of the text; NaN where it is none.
+// The number if the whole text is one finite number, else NaN.
 double parse_number(std::string_view text);
 
-// A cell of a table for other programs, quoted where it must be (RFC 4180).
+// The text as a CSV cell, quoted where RFC 4180 requires it.
 std::string csv_cell(std::string text);
 
-// The whole file as UTF-8: one that is UTF-16 by its mark or its zeros is turned into it. Throws
-// UserError where it cannot be read, as read_file() and decoded() do.
+// The whole file as UTF-8; UTF-16 (by its byte order mark or its zero bytes) is converted. Throws
+// UserError where the file cannot be read, as read_file() and decoded() do.
 std::string read_text_file(const std::string& path);
 
 }  // namespace convoy::base

@@ -39,7 +39,7 @@ std::string Diagnostics::str() const {
   constexpr std::size_t shown = 100;
   std::vector<const Diagnostic*> order;
   order.reserve(all_.size());
-  // Where not all can be shown, no error gives way to a warning.
+  // If not all can be shown, errors go before warnings.
   const bool all = all_.size() <= shown || errors_ == 0;
   for (const Diagnostic& d : all_) {
     if (all || d.severity == Severity::error) order.push_back(&d);

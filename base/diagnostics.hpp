@@ -1,7 +1,7 @@
 #pragma once
 
-// Collects everything that is wrong with a user's input, so that it is reported at once. Errors
-// stop what was to be done; warnings are only told.
+// Collects all problems of a user's input, so that they are reported together. Errors stop the
+// command; warnings are only printed.
 //
 //   Diagnostics problems;
 //   read_scenario(text, "s.toml", problems);
@@ -45,7 +45,7 @@ class Diagnostics {
 
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
   [[nodiscard]] int errors() const { return errors_; }  // warnings are not counted
-  // In the order of the files and lines, one message a line; no more than a hundred of them.
+  // One message a line, by file and line; at most a hundred messages.
   [[nodiscard]] std::string str() const;
   [[nodiscard]] const std::vector<Diagnostic>& all() const { return all_; }
 
@@ -55,8 +55,8 @@ class Diagnostics {
   int errors_ = 0;
 };
 
-// What a user can mend: a bad file, a bad option, a folder that cannot be written. The command
-// line prints the text and ends with status 2.
+// An error that the user can fix: a bad file, a bad option, a folder that cannot be written. The
+// command line prints the text and exits with status 2.
 class UserError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

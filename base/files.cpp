@@ -31,13 +31,13 @@ std::string reason(int error) { return std::generic_category().message(error); }
   throw UserError(fmt::format("{}: cannot be read: {}", name, reason(error)));
 }
 
-// What a WholeFile's draft is called: hidden, and of a bounded length.
+// Draft names of WholeFile: hidden, with limited length.
 constexpr std::string_view draft_begin = ".";
 constexpr std::string_view draft_end = ".new";
 constexpr std::size_t random_digits = 16;
 
 fs::path draft_of(const fs::path& path) {
-  constexpr std::size_t longest = 100;  // of its own name; file systems allow 255 bytes in all
+  constexpr std::size_t longest = 100;  // of the file's own name; file systems allow 255 bytes
   std::random_device device;
   const std::uint64_t number = (std::uint64_t{device()} << 32U) | device();
   return path.parent_path() / fmt::format("{}{}.{:0{}x}{}", draft_begin,
@@ -52,15 +52,15 @@ bool is_draft(const std::string& name) {
   return name.find_first_not_of("0123456789abcdef", end - random_digits) == end;
 }
 
-// 0, or why it did not happen. Fails with EEXIST where `to` is there.
+// Renames without replacing: gives 0 or errno; EEXIST if `to` exists.
 int rename_new(const char* from, const char* to) {
   if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
-  // A file system that cannot do so (NFS, for one) has hard links, which never replace either.
+  // On file systems without support (such as NFS) uses a hard link, which never replaces a file.
   return ::link(from, to) == 0 ? 0 : errno;
 }
 
-// An ostream into a WholeFile. What cannot be written is thrown, not only noted in the stream.
+// An ostream buffer into a WholeFile. Throws write errors, beyond noting them in the stream.
 class Buffer : public std::streambuf {
  public:
   explicit Buffer(WholeFile& file) : file_(file) { empty(); }
@@ -107,7 +107,7 @@ InputStream::InputStream(const fs::path& path)
   struct stat facts {};
   int error = ::fstat(descriptor_, &facts) == 0 ? 0 : errno;
   if (error == 0 && S_ISDIR(facts.st_mode)) error = EISDIR;
-  // Some of them never end.
+  // Devices may have no end.
   if (error == 0 && (S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode))) {
     ::close(descriptor_);
     throw UserError(name_ + ": is a device, and no file");
@@ -146,7 +146,7 @@ std::string read_file(const fs::path& path, std::uintmax_t most) {
   if (in.size() > most) too_long();
   std::string text;
   try {
-    // A pipe, or a file of the kernel's, does not say how long it is, and others may grow.
+    // Pipes and kernel files do not report their length, and other files may grow meanwhile.
     constexpr std::uint64_t piece = 1U << 16U;
     text.resize(in.size() + 1);
     for (std::size_t done = 0;;) {
@@ -183,7 +183,7 @@ WholeFile::WholeFile(fs::path path, mode_t mode, Existing existing)
       fail("cannot be written", errno);
     }
   }
-  // The umask may have taken something away.
+  // The umask may have removed permissions.
   if (mode != 0 && ::fchmod(descriptor_, mode) != 0) {
     const int error = errno;
     ::close(descriptor_);
@@ -214,7 +214,7 @@ void WholeFile::write(std::span<const std::byte> bytes) {
 
 void WholeFile::commit(bool durable) {
   if (durable && ::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot be written", errno);
-  // A file system over a network may say only now that there was no room.
+  // Network file systems may report a full disk only at close().
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
   if (closed != 0 && errno != EINTR) fail("cannot be written", errno);
@@ -239,7 +239,7 @@ void write_file(const fs::path& path, std::string_view content) {
 void sync_folder(const fs::path& folder) {
   const int descriptor =
       ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;  // one may write into a folder that one may not read
+  if (descriptor < 0) return;  // a folder may be writable but not readable
   const int error = ::fsync(descriptor) == 0 ? 0 : errno;
   ::close(descriptor);
   if (error == EIO || error == ENOSPC || error == EDQUOT) {
@@ -290,7 +290,7 @@ void write_output(const std::string& path, const std::function<void(std::ostream
   WholeFile file(path);
   Buffer buffer(file);
   std::ostream out(&buffer);
-  out.exceptions(std::ios::badbit);  // what the buffer throws comes through
+  out.exceptions(std::ios::badbit);  // rethrows the buffer's exceptions
   write(out);
   buffer.flush();
   file.commit(durable);

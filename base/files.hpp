@@ -1,7 +1,7 @@
 #pragma once
 
-// Files, read whole and written whole. Every stream of the project that reads a file goes through
-// read_file(), so that what is read in part, or is a folder, never passes for a short file.
+// Reads and writes whole files. All file reading in the project goes through read_file(), so that a
+// partly read file, or a folder, is never taken for a short file.
 //
 //   const std::string text = read_file("log.txt");       // all of it, or base::UserError
 //
@@ -25,11 +25,11 @@ namespace convoy::base {
 // --- reading -----------------------------------------------------------------------------------
 
 constexpr std::uintmax_t longest_file = std::uintmax_t(8) << 30;
-// Of files that people write, or programs for people to read.
+// Limit for text files (written by people or for people), in bytes.
 constexpr std::uintmax_t longest_text = std::uintmax_t(64) << 20;
 
-// The whole content. Throws UserError naming the file and the system's reason: not there, a folder,
-// a device, an error of the disk at any place, more than `most` bytes, no memory for it.
+// Gives the whole content. Throws UserError with the file and the system's reason: missing, a
+// folder, a device, a read error, more than `most` bytes, not enough memory.
 std::string read_file(const std::filesystem::path& path, std::uintmax_t most = longest_file);
 
 // Reads a file from front to end in pieces; throws as read_file() does.
@@ -40,9 +40,9 @@ class InputStream {
   InputStream(const InputStream&) = delete;
   InputStream& operator=(const InputStream&) = delete;
 
-  // Fills the bytes as far as the file goes; how many they were.
+  // Fills `bytes` as far as the file goes; gives the number of bytes read.
   std::size_t read_some(std::span<std::byte> bytes);
-  // Fills all of them, or throws "NAME: is truncated".
+  // Fills all of `bytes`, or throws UserError "NAME: is truncated".
   void read(std::span<std::byte> bytes);
   [[nodiscard]] std::uint64_t size() const { return size_; }  // when it was opened
 
@@ -52,24 +52,23 @@ class InputStream {
   std::uint64_t size_ = 0;
 };
 
-// Where a library lies that belongs to the running program: beside it, in the folder of a build
-// above it, or where an installation has it (../lib/convoy). Empty: nowhere.
+// Finds a library of the running program: beside it, in the build folder above it, or where it is
+// installed (../lib/convoy). Empty: not found.
 std::filesystem::path companion(const std::string& library);
 
 // --- writing -----------------------------------------------------------------------------------
 
-// A file that appears whole or not at all: a draft with a name that nobody can guess, made anew
-// (never by way of a link that lies there), is filled, checked, brought to the disk and renamed,
-// and its folder is brought to the disk too. Without commit() the draft goes and what was there
-// stays. All of it throws UserError naming the file and the system's reason ("No space left on
-// device").
+// A file that appears whole or not at all. A draft with a random name is created (never through a
+// link), filled, checked, synced to the disk and renamed; then its folder is synced, too. Without
+// commit() the draft is removed and the old file stays. All functions throw UserError with the file
+// and the system's reason ("No space left on device").
 class WholeFile {
  public:
   enum class Existing {
     replace,
-    keep,  // commit() throws where something has the name; a link counts
+    keep,  // commit() throws where the name is taken, by a link as well
   };
-  // `mode`: exactly that, whatever the umask says; 0: as the umask has new files.
+  // `mode`: the exact mode, whatever the umask; 0: the mode that the umask gives.
   explicit WholeFile(std::filesystem::path path, mode_t mode = 0,
                      Existing existing = Existing::replace);
   ~WholeFile();
@@ -78,8 +77,8 @@ class WholeFile {
 
   void write(std::string_view bytes);
   void write(std::span<const std::byte> bytes);
-  // Not `durable`: whole for whoever reads it, and quick, but after a power cut perhaps empty or
-  // not there. For what is made again where it is missing.
+  // durable = false: readers still see a whole file, and the call is quick, but after a power cut
+  // the file may be empty or missing. For files that can be made again.
   void commit(bool durable = true);
 
  private:
@@ -91,32 +90,32 @@ class WholeFile {
   int descriptor_ = -1;
 };
 
-// The same in one step.
+// Writes a whole file in one call, by WholeFile.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
-// A name or a removal in a folder is safe only with the folder. Throws UserError where the disk
-// fails; file systems that cannot do so are left to the system's own time.
+// Syncs a folder: a new name or a removal is safe only after that. Throws UserError for disk
+// errors; file systems that cannot sync folders are ignored.
 void sync_folder(const std::filesystem::path& folder);
 
-// Removes what a WholeFile leaves in a folder when its process is killed. Only where nobody else
-// writes there.
+// Removes drafts that killed processes left in the folder. Only where no other process writes
+// there.
 void remove_drafts(const std::filesystem::path& folder);
 
 // --- what a user asked for ---------------------------------------------------------------------
 
-// That the file may be written: its folder is there and may be written to, it is no folder, and it
-// is not there, or `overwrite` is given. Throws base::UserError.
+// Checks that the file may be written: its folder exists and is writable, the path is no folder,
+// and the file does not exist, or `overwrite` is given. Throws base::UserError.
 void check_output(const std::string& path, bool overwrite);
 
-// Whole or not at all, as WholeFile. "-": to the terminal.
+// Writes whole or not at all, as WholeFile does. "-" means the terminal.
 void write_output(const std::string& path, const std::string& text, bool overwrite,
                   bool durable = true);
-// The same for what is too large to be held in memory: `write` fills the file; what it throws
-// leaves none behind.
+// The same for content too large for memory: `write` fills the file. If `write` throws, no file is
+// left.
 void write_output(const std::string& path, const std::function<void(std::ostream&)>& write,
                   bool overwrite, bool durable = true);
 
-// With those above it. Throws base::UserError where it cannot be.
+// Makes the folder and those above it. Throws base::UserError where that fails.
 void make_folder(const std::string& path);
 
 }  // namespace convoy::base

@@ -1,6 +1,6 @@
 #pragma once
 
-// A folder that one process at a time works on.
+// A lock on a folder: one process at a time works on it.
 
 #include <filesystem>
 #include <string>
@@ -15,13 +15,13 @@ class FolderTaken : public UserError {
   using UserError::UserError;
 };
 
-// While it lives, no other process gets the lock of that folder; it is free again when the process
-// ends, however it does.
+// Holds the lock of a folder while the object lives. The system frees the lock when the process
+// ends, also when it is killed.
 class FolderLock {
  public:
-  // `file`: what is locked, by its name in the folder, and made where it is missing, so that a
-  // folder that cannot be written to is noticed; empty: the folder itself. Throws FolderTaken, and
-  // UserError naming the path and the system's reason.
+  // `file`: the name of the lock file in the folder; it is created where missing, so that a
+  // read-only folder is noticed. Empty: the folder itself is locked. Throws FolderTaken, or
+  // UserError with the path and the system's reason.
   explicit FolderLock(const std::filesystem::path& folder, const std::string& file = "");
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;

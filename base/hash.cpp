@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-// The same hash by whatever vector instructions the processor has; where there is no such choice,
-// by those that the library was compiled for.
+// Chooses vector instructions at run time where available, else at compile time; the hash is the
+// same.
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>
 #else

@@ -1,6 +1,6 @@
 #pragma once
 
-// XXH3, 64 bits: notices damage on a wire or a disk, is no protection against malice.
+// XXH3, 64 bits: detects damage on a wire or a disk, does not protect against attacks.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace convoy::base {
 
-// Over several pieces as if they were one.
+// A hash over several pieces, the same as over their concatenation.
 class Hash {
  public:
   Hash();
@@ -18,7 +18,7 @@ class Hash {
   Hash& operator=(const Hash&) = delete;
   void add(std::span<const std::byte> bytes);
   [[nodiscard]] std::uint64_t value() const;
-  // As 16 hexadecimal digits.
+  // The hash as 16 hexadecimal digits.
   [[nodiscard]] std::string text() const;
 
  private:

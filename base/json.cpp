@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t deepest = 100;
 
-// Builds the tree while the text is read: whatever is wrong is known before it takes memory.
+// Builds the tree while parsing, so that errors and limits stop it before it takes memory.
 class Builder : public Json::json_sax_t {
  public:
   explicit Builder(Location where) : where_(std::move(where)) {}
@@ -88,8 +88,8 @@ class Builder : public Json::json_sax_t {
 
   Location where_;
   std::vector<Value> open_;
-  std::vector<std::string> keys_;  // of each that is open, the one whose value comes
-  std::vector<std::unordered_set<std::string>> names_;  // and all that it has
+  std::vector<std::string> keys_;  // the present key of each open object
+  std::vector<std::unordered_set<std::string>> names_;  // all keys of each open object
   std::string problem_;
   Value result_;
 };

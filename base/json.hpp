@@ -1,6 +1,6 @@
 #pragma once
 
-// JSON as a configuration tree, so that a TableReader reads it as strictly as TOML, and back.
+// JSON as a configuration tree, so that a TableReader can check it as strictly as TOML.
 
 #include <string>
 #include <string_view>
@@ -10,11 +10,11 @@
 
 namespace convoy::base {
 
-// A syntax error, what is no object, a null, a key that is there twice, or more levels than a
-// hundred are reported, and give an empty table. Places in messages are the file alone.
+// Syntax errors, a root that is no object, nulls, duplicate keys and more than a hundred levels are
+// reported and give an empty table. Messages name the file, without lines.
 Value parse_json(std::string_view text, const std::string& file, Diagnostics& problems);
 
-// In the order of the tree, on several lines. A number that is not finite is written as a text:
+// Writes several lines, keys in the order of the tree. Numbers that are not finite become strings:
 // "nan", "inf", "-inf".
 std::string to_json(const Value& value);
 

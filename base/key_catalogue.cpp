@@ -9,12 +9,12 @@ namespace {
 
 using Words = std::map<std::string, std::size_t>;
 
-// A choice, and a pass of the readers for each of its words.
+// A choice, and one pass of the readers for each of its words.
 struct Family {
   std::string path;
   std::vector<std::string> words;
   std::vector<std::size_t> passes;
-  Words within;  // words of other choices with which it was found
+  Words within;  // words of other choices in the pass that found it
 };
 
 class Explorer {
@@ -49,7 +49,7 @@ class Explorer {
         below[one.section()].push_back(std::move(one));
       }
     }
-    // What is there only with some words comes after what is there always.
+    // Keys that need certain words come after those that are always read.
     for (auto& [section, keys] : below) {
       std::stable_partition(keys.begin(), keys.end(),
                             [](const KeyRow& key) { return key.conditions.empty(); });
@@ -72,7 +72,7 @@ class Explorer {
     return passes_.size() - 1;
   }
 
-  // Each key of a table is followed by what is below it.
+  // Each key of a table is followed by the keys below it.
   static void add(const std::string& section,
                   const std::map<std::string, std::vector<KeyRow>>& below,
                   std::vector<KeyRow>& rows) {
@@ -107,10 +107,10 @@ class Explorer {
     return row;
   }
 
-  // What the words of a choice change about a key.
+  // Notes how a key differs between the words of a choice.
   void compare(const Family& family, KeyRow& row) const {
     KeyCondition with{family.path, {}};
-    std::map<std::string, KeyCondition> defaults;  // by their text, "" where there is none
+    std::map<std::string, KeyCondition> defaults;  // by their text; "": no default
     std::map<std::string, Value> values;
     for (std::size_t word = 0; word < family.words.size(); ++word) {
       const KeyCatalogue::Note* note = found(family.passes[word], row.path);

@@ -1,12 +1,12 @@
 #pragma once
 
-// All keys of a file, as its readers read them. A reader declares a key by the call that reads it:
+// Lists all keys of a file from the readers themselves. The call that reads a key also declares it:
 //
 //   reader.number({"quorum", "share of the updates under way that ends a round"},
 //                 above(0).up_to(1), 0.5);
 //
-// So the list cannot differ from what is read: the readers run once without a file, over a
-// TableReader that notes each call in a KeyCatalogue.
+// So the list always agrees with the readers: they run once without a file, and the TableReader
+// notes each call in a KeyCatalogue.
 
 #include <functional>
 #include <map>
@@ -21,7 +21,7 @@
 
 namespace convoy::base {
 
-// A key as a reader asks for it. A name alone is enough where nobody lists the keys.
+// A key as a reader asks for it. A name alone is enough where keys are not listed.
 struct Key {
   constexpr Key(const char* key) : name(key) {}
   Key(const std::string& key) : name(key) {}
@@ -30,22 +30,22 @@ struct Key {
       : name(key), meaning(what_for), otherwise(without) {}
 
   std::string_view name;
-  std::string_view meaning;    // one short clause: the effect, and the unit
-  std::string_view otherwise;  // what holds without the key, where no one value says it
+  std::string_view meaning;    // one short clause: what the key does, and its unit
+  std::string_view otherwise;  // the behaviour without the key, if not a single default
 };
 
 enum class KeyType { text, number, integer, flag, choice, numbers, words, table, tables, array };
 
-// One way to write a key's value; some keys have several.
+// One type that a key's value may have; some keys have several.
 struct KeyForm {
   KeyType type = KeyType::text;
-  Range range = {};                     // number, integer, numbers: of each
-  std::vector<std::string> words = {};  // choice, words: those that are known
-  std::string like = {};                // table: the path of another table whose keys it has
+  Range range = {};                     // number, integer, numbers: range of each
+  std::vector<std::string> words = {};  // choice, words: the allowed words
+  std::string like = {};                // table: path of another table with the same keys
   bool operator==(const KeyForm&) const = default;
 };
 
-// A key is read only with these words of another key, which is a choice.
+// Another key, a choice, that must have one of these words: only then the key is read.
 struct KeyCondition {
   std::string path;
   std::vector<std::string> words;
@@ -54,8 +54,8 @@ struct KeyCondition {
 // What a pass of the readers says of a key.
 struct KeyNote {
   std::vector<KeyForm> forms;
-  bool any_name = false;  // the last part of the path stands for names that the user chooses,
-  std::string pattern;    // which match this regular expression, if there is one
+  bool any_name = false;  // the last part of the path stands for any name of the user's choice
+  std::string pattern;    // regular expression for these names; may be empty
   std::string meaning;
   bool required = false;          // in its table
   std::string otherwise;          // in words, or empty
@@ -67,17 +67,17 @@ struct KeyRow : KeyNote {
   std::vector<std::pair<KeyCondition, Value>> other_fallbacks;  // with these words another one
   std::vector<KeyCondition> conditions;
 
-  [[nodiscard]] bool is(KeyType type) const;  // in one of its forms
-  [[nodiscard]] std::string section() const;  // the path of its table; empty: the file
-  [[nodiscard]] std::string name() const;     // the last part of its path
+  [[nodiscard]] bool is(KeyType type) const;  // one of its forms has this type
+  [[nodiscard]] std::string section() const;  // path of its table; empty: the root
+  [[nodiscard]] std::string name() const;     // last part of the path
 };
 
-// What one pass of the readers asks for.
+// The keys that the readers ask for in one pass.
 class KeyCatalogue {
  public:
   using Note = KeyNote;
 
-  // `words`: by the path of a choice the one that is read in this pass; else its default.
+  // `words`: by path of a choice, the index of its word in this pass; others take their default.
   explicit KeyCatalogue(std::map<std::string, std::size_t> words = {}) : words_(std::move(words)) {}
 
   Note& note(const std::string& path, const Key& key, KeyForm form);
@@ -89,11 +89,11 @@ class KeyCatalogue {
  private:
   std::map<std::string, std::size_t> words_;
   std::map<std::string, Note> notes_;
-  std::vector<std::string> order_;  // in which they were asked for
+  std::vector<std::string> order_;  // paths in the order of the calls
 };
 
-// The keys that `read` asks for, those of a table side by side. It is called once for each word of
-// each choice, so that keys which only some words read are found, too.
+// All keys that `read` asks for, the keys of each table together. `read` is called once for each
+// word of each choice, to find also the keys that only some words need.
 std::vector<KeyRow> list_keys(const std::function<void(KeyCatalogue&)>& read);
 
 }  // namespace convoy::base

@@ -1,7 +1,7 @@
 #pragma once
 
-// A small generator whose stream depends on its keys alone, the same on every machine and with
-// every standard library (std::normal_distribution and its like are not).
+// A small random generator. The stream depends on the keys alone and is the same on every machine
+// and with every standard library (std::normal_distribution is not).
 //
 //   Random random({seed, node, task});
 //   double factor = std::exp(sigma * random.normal());
@@ -29,7 +29,7 @@ class Random {
   std::uint64_t state_ = 0;
 };
 
-// Into an order of its own (Fisher and Yates).
+// Shuffles the items (Fisher and Yates).
 template <class T>
 void shuffle(std::vector<T>& items, Random& random) {
   for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random.below(i)]);

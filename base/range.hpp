@@ -1,6 +1,6 @@
 #pragma once
 
-// The numbers that a key may have.
+// The range of numbers that a key accepts.
 
 #include <limits>
 #include <string>
@@ -10,8 +10,8 @@ namespace convoy::base {
 struct Range {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
-  bool low_open = false;   // low itself is outside
-  bool high_open = false;  // high itself is outside
+  bool low_open = false;   // low is excluded
+  bool high_open = false;  // high is excluded
 
   [[nodiscard]] constexpr Range up_to(double limit) const { return {low, limit, low_open, false}; }
   [[nodiscard]] constexpr Range below(double limit) const { return {low, limit, low_open, true}; }

@@ -30,7 +30,7 @@ std::optional<std::string> SparingLog::tell(const std::string& kind, const std::
   k.last = line;
   if (!over) return std::nullopt;
   std::string told = release(k, now);
-  k.told = at_once_;  // it goes on: one every while
+  k.told = at_once_;  // the flood goes on: one line per pause
   return told;
 }
 

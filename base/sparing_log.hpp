@@ -1,13 +1,13 @@
 #pragma once
 
-// Log lines that somebody else can cause as often as he likes: the first of a kind are told at
-// once, then one every while, with how many others like it came meanwhile.
+// Limits log lines that a peer can cause in any number. The first lines of a kind are logged at
+// once; then one line per pause, with the number of lines suppressed since.
 //
 //   SparingLog log;
 //   if (const auto line = log.tell("door", why, now)) spdlog::warn("{}", *line);
 //   for (const std::string& line : log.overdue(now)) spdlog::warn("{}", line);   // now and then
 //
-// Not for several threads. Keep the kinds few: each is remembered.
+// Not thread-safe. Use few kinds: each is stored.
 
 #include <cstdint>
 #include <map>
@@ -19,22 +19,22 @@ namespace convoy::base {
 
 class SparingLog {
  public:
-  // So many of a kind at once, and after them one every so many seconds.
+  // `at_once`: lines of a kind before the limit applies; `pause_s`: seconds between lines after it.
   explicit SparingLog(int at_once = 5, double pause_s = 10)
       : at_once_(at_once), pause_s_(pause_s) {}
 
-  // The line as it is to be written, or nothing: not now. `now`: seconds of a steady clock.
+  // The line to log, or nothing if it is suppressed now. `now`: steady clock, seconds.
   [[nodiscard]] std::optional<std::string> tell(const std::string& kind, const std::string& line,
                                                 double now);
-  // The last line of each kind of which some were held back, when it is time to say so.
+  // For each kind with suppressed lines whose pause is over: its last line.
   [[nodiscard]] std::vector<std::string> overdue(double now);
 
  private:
   struct Kind {
-    double since = 0;  // when the pause began
-    int told = 0;      // since then
+    double since = 0;  // start of the pause
+    int told = 0;      // lines logged since then
     std::uint64_t held_back = 0;
-    std::string last;  // of those
+    std::string last;  // last suppressed line
   };
   static std::string release(Kind& kind, double now);
 

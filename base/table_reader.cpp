@@ -10,7 +10,7 @@
 namespace convoy::base {
 namespace {
 
-// Defaults as values; nobody wrote them anywhere.
+// Defaults as values without a place.
 Value value_of(const std::string& text) { return {text, {}}; }
 Value value_of(double number) { return {number, {}}; }
 Value value_of(std::int64_t number) { return {number, {}}; }
@@ -26,7 +26,7 @@ const Value& empty_table() {
   return empty;
 }
 
-// What a value looks like in a message: short, and on one line.
+// A short text of a value, on one line, for messages.
 std::string shown(const Value& value) {
   if (const auto* s = value.as<std::string>()) {
     constexpr std::size_t longest = 40;
@@ -39,8 +39,8 @@ std::string shown(const Value& value) {
   return value.kind();
 }
 
-// An integer stands for a number, and a number without a fraction for an integer: a program that
-// writes 2.0 for 2 means the same. Above 2^53 a number may have been rounded.
+// Integers count as numbers, and numbers without a fraction as integers, since programs may write
+// 2.0 for 2. Above 2^53 a number may have been rounded.
 template <class T>
 std::optional<T> get(const Value& value) {
   if (const T* found = value.as<T>()) return *found;
@@ -114,7 +114,7 @@ void TableReader::note(const Key& key, KeyForm form, const std::optional<T>& fal
     return;
   }
   if constexpr (std::is_same_v<T, std::string>) {
-    if (fallback->empty()) return;  // stands for nothing
+    if (fallback->empty()) return;  // no default
   }
   noted.fallback = value_of(*fallback);
 }

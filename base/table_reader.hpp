@@ -3,7 +3,7 @@
 // Strict reading of one table of a configuration file: every key that is asked for is checked for
 // type and range, every key that is not asked for is reported with the nearest known one. Reading
 // goes on after a problem (with the fallback), so that all of them are found at once.
-// Made without a file it notes in a KeyCatalogue what it is asked for.
+// Constructed without a file, it notes in a KeyCatalogue which keys it is asked for.
 //
 //   TableReader fleet(value, "fleet", problems);
 //   const double quorum = fleet.number("quorum", above(0).up_to(1), 0.5);
@@ -25,15 +25,15 @@ namespace convoy::base {
 
 class TableReader {
  public:
-  // `path` names the table in messages ("fleet.nodes.0", or "" for the whole file). A value that
-  // is no table is reported and read as an empty one.
+  // `path` names the table in messages ("fleet.nodes.0", or "" for the whole file). A value that is
+  // not a table is reported and read as an empty table.
   TableReader(const Value& table, std::string path, Diagnostics& problems);
-  // Describes: there is no file, has() is true, and all that is asked for is noted.
+  // Listing mode, without a file: has() is true, and every key that is asked for is noted.
   TableReader(KeyCatalogue& catalogue, Diagnostics& ignored);
 
   [[nodiscard]] bool has(std::string_view key);
-  // Is the value a T? For a key of several forms: one answer (no, where the key is absent), and
-  // both when the keys are listed, so that each branch declares its form.
+  // For keys with several forms: is the value a T? Gives one answer (false if the key is absent).
+  // In listing mode gives both answers, so that each branch declares its form.
   //   for (const bool table : reader.either<Value::Table>("link")) table ? ... : ...;
   template <class T>
   [[nodiscard]] std::vector<bool> either(std::string_view key) {
@@ -42,9 +42,9 @@ class TableReader {
     return {value != nullptr && value->as<T>() != nullptr};
   }
 
-  // integer() takes 2.0 for 2. Each of these: the value of the key; without the key the fallback;
-  // without a fallback the missing key is reported. After a report the fallback, or the lowest
-  // value allowed, is given.
+  // These functions give the value of the key; without the key the fallback; without a fallback the
+  // missing key is reported. After a report they give the fallback or the lowest allowed value.
+  // integer() accepts 2.0 as 2.
   std::string text(const Key& key, const std::optional<std::string>& fallback = {});
   double number(const Key& key, Range range, std::optional<double> fallback = {});
   std::int64_t integer(const Key& key, Range range, std::optional<std::int64_t> fallback = {});
@@ -59,30 +59,30 @@ class TableReader {
   std::size_t choice(const Key& key, std::span<const std::string> words,
                      std::optional<std::size_t> fallback = {});
 
-  // For a key without a default: nothing where it is absent.
+  // For keys without a default: nothing if the key is absent.
   std::optional<double> maybe_number(const Key& key, Range range);
   std::optional<std::int64_t> maybe_integer(const Key& key, Range range);
 
   std::vector<double> numbers(const Key& key, Range range, std::vector<double> fallback);
-  // A list of some of these words; none where the key is absent.
+  // A list of some of the known words; empty if the key is absent.
   std::vector<std::string> words(const Key& key, std::span<const std::string> known);
 
-  // A table below this one; an empty one where the key is absent.
+  // The table of this key; empty if the key is absent.
   TableReader table(const Key& key);
-  // The tables of an array of tables; none where the key is absent.
+  // The tables of an array of tables; empty if the key is absent.
   std::vector<TableReader> tables(const Key& key);
-  // The raw value, for what is read in another way; null where absent. describe() declares it.
+  // The raw value, null if absent. The caller reads it and declares it with describe().
   const Value* raw(std::string_view key);
   void describe(const Key& key, KeyForm form, const std::optional<Value>& fallback = {});
-  // Every key of the table in the order of the file; they then count as known. `standing_for` is
-  // the name that they are listed under, `pattern` a regular expression of what they may be.
+  // All keys of the table in the order of the file; all count as known afterwards. In the listing
+  // they appear as `standing_for`; `pattern` is a regular expression for their names.
   std::vector<std::string> keys(std::string_view standing_for = "NAME",
                                 std::string_view pattern = "");
 
-  // Reports the keys that nobody asked for.
+  // Reports keys that no call has asked for.
   void finish();
 
-  void error(std::string_view key, const std::string& message);  // at the key's value
+  void error(std::string_view key, const std::string& message);  // located at the key's value
   [[nodiscard]] const Location& where() const { return where_; }
   [[nodiscard]] std::string full(std::string_view key) const;  // "fleet.nodes.0.count"
   [[nodiscard]] Diagnostics& problems() { return *problems_; }
@@ -101,19 +101,19 @@ class TableReader {
   void missing(std::string_view key, const std::string& expected);
   void type_error(std::string_view key, const Value& value, const std::string& expected);
   KeyCatalogue::Note& note(const Key& key, KeyForm form);
-  // Notes a key that has to be given, or whose default is `fallback`.
+  // Notes a key that is required, or whose default is `fallback`.
   template <class T>
   void note(const Key& key, KeyForm form, const std::optional<T>& fallback);
   [[nodiscard]] TableReader described(std::string path) const;
 
   const Value* table_;
-  Location where_;  // of the table, or of the one above where it is absent
+  Location where_;  // place of the table, or of its parent if it is absent
   std::string path_;
   Diagnostics* problems_;
   KeyCatalogue* catalogue_ = nullptr;
   std::vector<std::string> known_;
-  std::string standing_for_;  // describes: the name that stands for any
-  std::string pattern_;       // of it
+  std::string standing_for_;  // listing mode: name that stands for any key
+  std::string pattern_;       // regular expression for such keys
 };
 
 }  // namespace convoy::base

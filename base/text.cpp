@@ -33,11 +33,11 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 struct Character {
-  std::uint32_t code = 0;  // of a byte that belongs to no character: that byte
+  std::uint32_t code = 0;  // for a byte outside any character: the byte
   bool valid = false;
 };
 
-// Takes a character of UTF-8 off the front, or one byte that belongs to none.
+// Removes a UTF-8 character, or one invalid byte, from the front.
 Character take_character(std::string_view& text) {
   const auto byte = [&](std::size_t i) -> std::uint32_t {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
@@ -61,9 +61,9 @@ Character take_character(std::string_view& text) {
   return {valid ? code : first, valid};
 }
 
-// Control characters, what sets the direction of writing, what is not seen at all (Unicode's
-// categories Cc, Zl, Zp and Cf but for the signs that Arabic and others write), and what Unicode
-// will never give a meaning.
+// Control characters, characters that change the writing direction, invisible ones (Unicode's
+// categories Cc, Zl, Zp, and Cf except signs used in Arabic and other scripts), and code points
+// that Unicode will never assign.
 bool hidden(std::uint32_t c) {
   struct Span {
     std::uint32_t first;
@@ -112,12 +112,12 @@ void append_utf8(std::uint32_t c, std::string& out) {
 }  // namespace
 
 std::string nearest(std::string_view word, std::span<const std::string> names) {
-  constexpr std::size_t longest = 64;  // nobody misspells a name into something longer
+  constexpr std::size_t longest = 64;  // longer words are no misspelled names
   if (word.size() > longest) return "";
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& name : names) {
-    // "batchsize" for "batch": one is how the other begins.
+    // "batchsize" for "batch": one is a prefix of the other.
     const std::size_t common = std::min(word.size(), name.size());
     const bool begins = common >= 4 && word.substr(0, common) == name.substr(0, common);
     const std::size_t d = begins ? 1 : distance(word, name);
@@ -250,7 +250,7 @@ std::string decoded(std::string bytes, const std::string& file, bool* was_utf16)
   bool big = at(0) == 0xfe && at(1) == 0xff;
   const std::size_t mark = little || big ? 2 : 0;
   if (mark == 0 && bytes.size() >= 4) {
-    // Text of letters and digits: every second byte of its beginning is 0, and no other is.
+    // UTF-16 text of letters and digits: at its beginning exactly every second byte is 0.
     const std::size_t looked_at = std::min<std::size_t>(bytes.size() / 2 * 2, 64);
     std::array<std::size_t, 2> zeros{};
     for (std::size_t i = 0; i < looked_at; ++i) zeros.at(i % 2) += at(i) == 0 ? 1 : 0;

@@ -16,12 +16,11 @@ Location place(const toml::source_region& region, const File& file) {
   return {file, static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
 }
 
-// Levels of tables and arrays in each other. The library, and what is done with its trees, goes
-// down them call by call: a text that somebody else wrote must not take more stack than there is.
-// What the library lets pass of other errors is not found here.
+// Limit for nested tables and arrays. The parser and the functions on its trees are recursive:
+// foreign text must not overflow the stack. Other errors are left to the parser.
 constexpr std::size_t deepest = 100;
 
-// Where a text goes deeper than that: its line and column.
+// Finds the line and column where a text exceeds the limit.
 class DepthCheck {
  public:
   explicit DepthCheck(std::string_view text) : text_(text) {}
@@ -66,7 +65,7 @@ class DepthCheck {
         break;
       case '\n':
       case ',':
-        // The next key or value: as deep as the bracket that it is in.
+        // A new key or value starts at the depth of its bracket.
         levels_.back() = levels_.size() > 1 ? levels_[levels_.size() - 2] + 1 : 0;
         break;
       default:
@@ -78,20 +77,20 @@ class DepthCheck {
   void skip_string(std::string_view quotes, bool escapes) {
     for (std::size_t i = 0; i < quotes.size(); ++i) next();
     while (at_ < text_.size() && !is_next(quotes)) {
-      if (quotes.size() == 1 && text_[at_] == '\n') return;  // not closed: the library says so
+      if (quotes.size() == 1 && text_[at_] == '\n') return;  // not closed: reported by the parser
       if (escapes && text_[at_] == '\\' && at_ + 1 < text_.size()) next();
       next();
     }
     for (std::size_t i = 0; i < quotes.size() && at_ < text_.size(); ++i) next();
-    // One or two more belong to the text of a long string that they end.
+    // One or two further quotation marks belong to the text of the long string.
     for (int i = 0; quotes.size() > 1 && i < 2 && is_next(quotes.substr(0, 1)); ++i) next();
   }
 
   std::string_view text_;
   std::size_t at_ = 0;
   int line_ = 1;
-  std::size_t begin_ = 0;  // of the line
-  // Of each bracket that is open, and of the line outside of all: brackets and dots so far.
+  std::size_t begin_ = 0;  // start of the line
+  // Number of brackets and dots, for each open bracket and for the line outside of all.
   std::vector<std::size_t> levels_ = {0};
 };
 

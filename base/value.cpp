@@ -11,7 +11,7 @@
 namespace convoy::base {
 namespace {
 
-// The segments of a dotted path; a quoted segment may hold dots.
+// The parts of a dotted path; quoted parts may contain dots.
 std::optional<std::vector<std::string>> split_path(std::string_view path) {
   std::vector<std::string> segments(1);
   bool quoted = false;

@@ -1,6 +1,6 @@
 #pragma once
 
-// A configuration tree (what a TOML file holds) that remembers where each value was written.
+// A configuration tree (the content of a TOML file) that keeps the place of each value.
 
 #include <cstdint>
 #include <string>
@@ -34,10 +34,10 @@ class Value {
   }
   [[nodiscard]] std::string kind() const;  // "a string", "an integer", ...: for messages
 
-  // The value of a key, or null where this is no table or has no such key.
+  // The value of a key, or null if this is not a table or has no such key.
   [[nodiscard]] const Value* find(std::string_view key) const;
   [[nodiscard]] Value* find(std::string_view key);
-  // Sets a key of a table, replacing what was there. This must be a table.
+  // Sets a key of a table; replaces an existing value. This must be a table.
   void set(std::string key, Value value);
   void erase(std::string_view key);
 
@@ -55,27 +55,26 @@ inline Value::Value() : data(Table{}) {}
 inline Value::Value(Data content, Location place)
     : data(std::move(content)), where(std::move(place)) {}
 
-// Parses TOML 1.0. A syntax error, a file that is not UTF-8, or a date (nothing here takes one)
-// is reported and gives an empty table.
+// Parses TOML 1.0. Syntax errors, invalid UTF-8 and dates (no key takes one) are reported and give
+// an empty table.
 Value parse_toml(std::string_view text, const std::string& file, Diagnostics& problems);
 
-// Reads and parses a file; one that cannot be read is reported.
+// Reads and parses a file. Reports a file that cannot be read.
 Value read_toml_file(const std::string& path, Diagnostics& problems);
 
-// Canonical TOML: keys sorted, one key a line with its full path where possible. The same tree
-// gives the same text, wherever its values came from.
+// Canonical TOML: sorted keys, one key a line with its full path where possible. Equal trees give
+// equal texts, wherever their values come from.
 std::string to_toml(const Value& table);
 
 // A value on one line; strings without their quotation marks.
 std::string to_text(const Value& value);
 
-// The text of a TOML value, as --set gives it; what is none is taken as a plain string. `origin`
-// names where it came from in messages ("--set a=b").
+// Parses a TOML value as given by --set; text that is not TOML becomes a string. `origin` names its
+// source in messages ("--set a=b").
 Value parse_value(std::string_view text, const std::string& origin);
 
-// Sets the value at a dotted path ("fleet.nodes.3.backend"; a number steps into an array). Tables
-// that do not exist yet are made; array elements are not. Problems are reported at the value's
-// place.
+// Sets the value at a dotted path ("fleet.nodes.3.backend"; a number is an array index). Missing
+// tables are created, missing array elements are not. Problems are reported at the value's place.
 void override_value(Value& root, std::string_view path, Value value, Diagnostics& problems);
 
 }  // namespace convoy::base

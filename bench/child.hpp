@@ -1,7 +1,7 @@
 #pragma once
 
-// Measurements in processes of their own: SimGrid has one simulation a process, and a process's
-// peak memory only grows.
+// Measures in child processes: SimGrid allows one simulation per process, and peak memory never
+// falls within a process.
 
 #include <sys/types.h>
 
@@ -11,20 +11,20 @@
 namespace convoy::bench {
 
 struct Measured {
-  double seconds = 0;   // what the function gave, or the whole command's wall time
-  double peak_mib = 0;  // resident set of the child
+  double seconds = 0;   // result of the function, or wall time of the command
+  double peak_mib = 0;  // resident set of the child, peak
 };
 
-// Runs a function in a forked child; it returns seconds.
+// Runs a function, which returns seconds, in a forked child.
 Measured in_child(const std::function<double()>& work);
 
-// Runs a command by the shell and measures it from start to end. Throws where it fails.
+// Runs a shell command and measures its wall time. Throws if it fails.
 Measured command(const std::string& line);
 
-// A child that runs beside the measurement; ended with the object, by its own id.
+// A background child process, ended by its id with the object.
 class Beside {
  public:
-  // `core`: the only one that it may run on. A command is given to the shell.
+  // `core`: the only core it may use. The shell runs `command`.
   Beside(const std::string& command, int core);
   Beside(const std::function<void()>& work, int core);
   ~Beside();

@@ -1,12 +1,10 @@
-// How well a simulation predicts real agents: this machine is measured by `convoy profile`, then
-// two agents train, each on a core of its own, one of them slowed on purpose: its core is shared
-// with a process that is always busy. What the simulation of the same scenario says is held against
-// it.
+// Tests how well a simulation predicts real agents. `convoy profile` measures this machine; then
+// two agents train, each on its own core, one of them slowed by a busy process on its core. The run
+// is compared with the simulation of the same scenario.
 //
-// A Jetson has its cores to itself; these two are often halves of one, and an agent is faster while
-// the other one waits. So that the speed that is measured is the speed at which they work, both
-// cores train all the time, while profiling and while the agents work: what nobody else wants of a
-// core is taken by a simulation that trains the same model and gives way to everybody (SCHED_IDLE).
+// Cores of a Jetson are independent; here two are often halves of one, and an agent is faster while
+// the other waits. So both cores train all the time, during profiling and during the run: a
+// simulation at lowest priority (SCHED_IDLE) that trains the same model fills the idle time.
 // Exit status 1 where the bound is not met.
 
 #include "analysis/fidelity.hpp"

@@ -89,10 +89,9 @@ Ends connect(hil::asio::io_context& a, hil::asio::io_context& b,
   return ends;
 }  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): Asio's handlers own it
 
-// The two ends of a copy are two machines. Here the kernel now and then puts both threads on one
-// core, of ours and not of the bare one or the other way round: then one is half as fast, or a
-// third, and the ratio of a pair says nothing. So each end has a core of its own where there are
-// two; on one core a copy with checksums costs a fifth to a quarter more than a bare one.
+// Each end of a copy runs on its own core if there are two. Otherwise the kernel sometimes puts
+// both threads of one variant on one core, which halves its speed and makes the ratio meaningless.
+// On one core a copy with checksums costs a fifth to a quarter more than a bare one.
 std::vector<int> cores_to_use() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -298,9 +297,8 @@ sim::Scenario small_scenario(const std::filesystem::path& file) {
   return std::move(*scenario);
 }
 
-// A small coordinator in this process: a task is assigned to the agent that comes, what it starts
-// from is sent, and the time until the agent says that it has begun is counted; the way back is in
-// it. Then the next one.
+// A small coordinator in this process: assigns tasks one after another to the connected agent and
+// measures the time until the agent reports the begin, including the way back.
 class OneAgentsTasks {
  public:
   static constexpr std::size_t tasks = 500;

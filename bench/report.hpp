@@ -1,6 +1,6 @@
 #pragma once
 
-// What a benchmark measured beside what is asked for.
+// Prints measurements of benchmarks beside their bounds.
 
 #include <string>
 #include <vector>
@@ -9,12 +9,12 @@ namespace convoy::bench {
 
 double median(std::vector<double> values);
 
-// `bound` 0: reported without one.
+// `bound` 0: no bound.
 void report(const std::string& what, double measured, const std::string& unit, double bound);
 void report_at_least(const std::string& what, double measured, const std::string& unit,
                      double bound);
 
-// How many bounds were not met so far.
+// Number of bounds exceeded so far.
 int missed();
 
 }  // namespace convoy::bench

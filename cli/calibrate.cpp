@@ -38,7 +38,7 @@ using Metric = Measurement::Metric;
 struct CalibrateArguments {
   std::vector<std::string> files;
   std::vector<std::string> devices;
-  std::string rows;  // the device's name in the files
+  std::string rows;  // device's name in the files
   std::string power_mode;
   std::string odd;
   std::string output;
@@ -46,18 +46,18 @@ struct CalibrateArguments {
   bool json = false;
 };
 
-// Devices that are fitted together, and the rows of theirs.
+// Devices fitted together, and their rows.
 struct Subject {
   std::vector<Device> devices;
   std::vector<Measurement> rows;
   std::vector<std::size_t> device_of;  // by row
 };
 
-// Absolute errors of the rows that were left out of a fit.
+// Absolute errors of leave-one-out predictions.
 struct LeftOut {
   std::vector<Residual> models;
-  std::vector<Residual> modes;    // none where there is one mode
-  std::vector<Residual> batches;  // none where there is one batch size
+  std::vector<Residual> modes;    // empty with a single mode
+  std::vector<Residual> batches;  // empty with a single batch size
   [[nodiscard]] const std::vector<Residual>& strictest() const {
     return modes.empty() ? models : modes;
   }
@@ -106,7 +106,7 @@ Measurements read_all(const CalibrateArguments& arguments) {
   return all;
 }
 
-// The mode that a row was measured in.
+// The mode in which a row was measured.
 std::string mode_of(const Measurement& row, const Device& device,
                     const std::string& if_not_stated) {
   const std::string wanted = !row.mode.empty()        ? row.mode
@@ -142,7 +142,7 @@ std::vector<Device> chosen_devices(const CalibrateArguments& arguments,
   return devices;
 }
 
-// Enough models in all, and step times of each device.
+// Requires enough models in all, and step times for each device.
 void require_enough(const Subject& subject, const std::vector<std::string>& names,
                     const std::set<std::string>& others, const std::string& files) {
   std::set<std::string> models;
@@ -200,7 +200,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
   return subject;
 }
 
-// The rows of one kind, with the machines that they were measured on.
+// Rows of one kind, with the machines on which they were measured.
 struct Part {
   std::vector<const Measurement*> rows;
   std::vector<platforms::Machine> machines;
@@ -231,7 +231,7 @@ std::string precision_of(const Measurement& row) {
 
 // --- how long the devices take ------------------------------------------------------------------
 
-// What was fitted to step times.
+// Results of the fit to step times.
 struct Times : Part {
   std::set<std::string> precisions;
   Fit fit;
@@ -256,7 +256,7 @@ Times fit_times(const Subject& subject) {
   return times;
 }
 
-// Of each device: the figures that it keeps, since the measurements say nothing of them.
+// By device: figures that stay because the measurements do not depend on them.
 using Kept = std::vector<std::vector<std::string>>;
 
 Kept set_times(Subject& subject, const Times& times) {
@@ -289,8 +289,8 @@ struct Draws {
   std::vector<Residual> left_out;  // modes
 };
 
-// From draws in at least two modes: busy_w where it is assumed or fitted (measured ones stay), and
-// what depthwise kernels draw. From idle draws: idle_w.
+// From draws in at least two modes: fits busy_w unless it was measured, and the draw of depthwise
+// kernels. From idle draws: idle_w.
 std::optional<Draws> set_draws(Subject& subject) {
   const Part idle = part_of(subject, Metric::idle_power);
   std::map<std::pair<std::string, std::string>, std::vector<double>> by_mode;
@@ -446,7 +446,7 @@ int calibrate(const CalibrateArguments& arguments) {
   }
   const Times times = fit_times(subject);
   const Kept kept = set_times(subject, times);
-  // Draws depend on times: those of the device as it is now.
+  // Fits draws after times: draws depend on the device's new times.
   const std::optional<Draws> draws = set_draws(subject);
   if (!arguments.output.empty()) write(arguments, subject, times.left_out, kept);
 

@@ -53,7 +53,7 @@ void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& prefli
   }
 }
 
-// How many samples of each class the nodes have.
+// Prints the number of samples per class for each node.
 void print_partition(const sim::Scenario& scenario) {
   if (!scenario.source) return;
   const engine::DataShape& shape = scenario.source->shape();
@@ -105,7 +105,7 @@ int check(const ScenarioArguments& arguments) {
   if (!preflight.assumed.empty()) fmt::print("note: {}\n", preflight.assumed);
   sim::require_runnable(scenario);
   if (scenario.training.learn && !scenario.initial_weights.empty()) {
-    // That the file fits the model: the engine alone can read it.
+    // Checks that the file fits the model; only the engine can read it.
     const auto schedule = scenario.schedule.make(scenario.setting);
     [[maybe_unused]] const auto weights =
         sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);

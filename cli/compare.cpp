@@ -34,11 +34,11 @@ struct CompareArguments {
   bool latex = false;
 };
 
-// A row for each run: all its figures, in the words of the comparison.
+// A row per run with all figures, named as in the comparison.
 std::string runs_table(const std::vector<RunSummary>& runs, const analysis::Cases& cases) {
   std::vector<std::size_t> figures;
   for (std::size_t f = 0; f < cases.figures.size(); ++f) {
-    // The others are in the comparison below, or in --json.
+    // Other figures are in the comparison below and in --json.
     const std::string& key = cases.figures[f].key;
     const bool shown = key != "accuracy_area_common" && key != "bytes_to_accuracy" &&
                        key != "energy_to_accuracy_j";
@@ -99,7 +99,7 @@ Json run_json(const RunSummary& run) {
           {"curve", points}};
 }
 
-// In the one form that was asked for.
+// Prints the form requested.
 void print(const CompareArguments& arguments, const Comparison& comparison,
            const std::vector<RunSummary>& runs, const std::vector<Fidelity>& fidelity,
            const std::string& text) {
@@ -114,7 +114,7 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
   } else if (arguments.latex) {
     fmt::print("{}", base::escaped(comparison_latex(comparison)));
   } else {
-    fmt::print("{}", base::escaped(text));  // names of a store that anybody may have made
+    fmt::print("{}", base::escaped(text));  // names may come from foreign stores
   }
 }
 

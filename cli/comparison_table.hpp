@@ -1,6 +1,6 @@
 #pragma once
 
-// A comparison of groups of runs, in the forms that people put it to use.
+// Text forms of a comparison of groups of runs.
 
 #include <string>
 
@@ -8,19 +8,19 @@
 
 namespace convoy::cli {
 
-// For the terminal: by figure and group the mean and how far its runs lie apart, the ratio to the
-// baseline, the mean difference of equal seeds with its 95 % interval, and all points.
+// For the terminal: by figure and group the mean with minimum and maximum, the ratio to the
+// baseline, the mean difference at equal seeds with its 95 % interval, and all values.
 std::string comparison_text(const analysis::Comparison& comparison);
 
-// A line that says to which accuracy the runs are timed, why to this one, and how many reach it;
-// "" where there is none.
+// One line: the accuracy used for times to accuracy, its source, and how many runs reach it; "" if
+// there is none.
 std::string level_text(const analysis::Comparison& comparison);
 
-// The same with plain numbers, in seconds, bytes, joules and shares; a row for each figure and
-// group, points as seed:value joined by spaces.
+// CSV with plain numbers in seconds, bytes, joules and shares; a row per figure and group, values
+// as seed:value joined by spaces.
 std::string comparison_csv(const analysis::Comparison& comparison);
 
-// The same, without the points, as a table for LaTeX with the package booktabs.
+// LaTeX table (package booktabs), without the single values.
 std::string comparison_latex(const analysis::Comparison& comparison);
 
 }  // namespace convoy::cli

@@ -32,7 +32,7 @@ void export_perfetto(const ExportArguments& arguments, const std::string& path) 
 }
 
 int export_run(const ExportArguments& arguments) {
-  sim::read_run(arguments.folder);  // says so where there is none, before anything is written
+  sim::read_run(arguments.folder);  // throws if there is no run, before anything is written
   const bool colext = arguments.format == "colext";
   if (!colext && (arguments.period_s > 0 || !arguments.job.empty())) {
     throw base::UserError("--period and --job go with --format colext");

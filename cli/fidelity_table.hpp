@@ -1,6 +1,6 @@
 #pragma once
 
-// The errors of a simulation against what was measured, for people.
+// Prints the errors of a simulation relative to measurements.
 
 #include <string>
 
@@ -8,7 +8,7 @@
 
 namespace convoy::cli {
 
-// A heading, a table by node and label with the totals below, the ends of the runs, remarks.
+// A heading, a table by node and label with totals, the ends of the runs, remarks.
 std::string fidelity_text(const analysis::Fidelity& fidelity);
 
 }  // namespace convoy::cli

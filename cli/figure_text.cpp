@@ -22,7 +22,7 @@ std::string human(analysis::Unit unit, double value) {
     case analysis::Unit::share:
       return fmt::format("{:.1f} %", 100 * value);
     case analysis::Unit::count: {
-      constexpr double large = 1000;  // of which no one wants the decimals
+      constexpr double large = 1000;  // from here on without decimals
       const bool whole = value >= large || value == std::floor(value);
       return whole ? base::human_count(std::round(value)) : fmt::format("{:.2f}", value);
     }

@@ -56,7 +56,7 @@ class SchemaWriter {
  public:
   explicit SchemaWriter(const std::vector<KeyRow>& keys) : keys_(keys) {}
 
-  // A table at a path. `optional`: no key of it has to be given.
+  // The schema of a table. `optional`: none of its keys is required.
   [[nodiscard]] ordered_json table(const std::string& path, bool optional = false) const {
     ordered_json json = {{"type", "object"}};
     ordered_json others = false;
@@ -74,7 +74,7 @@ class SchemaWriter {
       }
       if (row.required && !optional) required.push_back(row.name());
     }
-    if (!has_keys) return json;  // anything, such as a case of a sweep
+    if (!has_keys) return json;  // any keys, as in a case of a sweep
     if (!required.empty()) json["required"] = required;
     json["additionalProperties"] = others;
     return json;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The keys of a file as a JSON Schema (draft 2020-12), which editors check and complete files by.
+// Writes the keys of a file as a JSON Schema (draft 2020-12), by which editors check and complete.
 
 #include <string>
 #include <vector>

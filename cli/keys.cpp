@@ -132,7 +132,7 @@ std::string with(const base::KeyCondition& condition, const KeyRow& row) {
   return fmt::format("with {} = {}", named(condition.path, row), base::list_of(condition.words));
 }
 
-// Meaning, and what the first line has no room for.
+// The meaning, and details that do not fit into the first line.
 std::string details(const KeyRow& row) {
   std::string text = row.meaning;
   for (const base::KeyCondition& condition : row.conditions) {
@@ -179,7 +179,7 @@ std::string wrapped(const std::string& text, std::size_t indent) {
 
 // --- the table ----------------------------------------------------------------------------------
 
-// A row whose keys have a heading of their own.
+// True for a table whose keys are listed under their own heading.
 bool only_a_table(const KeyRow& row) {
   return std::all_of(row.forms.begin(), row.forms.end(), [](const KeyForm& form) {
     const bool table = form.type == KeyType::table || form.type == KeyType::tables;
@@ -204,7 +204,7 @@ class KeyTable {
     for (const std::string& section : sections) {
       std::string keys = section_text(section);
       if (keys.empty()) continue;
-      // Links and loads are described once.
+      // Equal tables (links, loads) are described once.
       const auto [first, fresh] = written.try_emplace(keys, table_of(section));
       if (!fresh) keys = fmt::format("  the same keys as [{}]\n", first->second);
       text += heading(section) + keys + "\n";
@@ -272,7 +272,7 @@ class KeyTable {
   std::vector<KeyRow> rows_;
 };
 
-// The nearest of the paths of that depth; else one that ends with such a name ("quorum").
+// The nearest path of equal depth; else a path that ends with this name ("quorum").
 std::string hint(const std::string& wanted, const std::vector<std::string>& paths) {
   const auto depth = [](const std::string& path) { return std::ranges::count(path, '.'); };
   const auto name = [](const std::string& path) { return path.substr(path.rfind('.') + 1); };
@@ -289,7 +289,7 @@ std::string hint(const std::string& wanted, const std::vector<std::string>& path
   return fmt::format("; did you mean \"{}\"?", paths[static_cast<std::size_t>(at)]);
 }
 
-// Those at or below a path.
+// Rows at or below a path.
 std::vector<KeyRow> at(const std::string& prefix, const std::vector<KeyRow>& all) {
   const std::string wanted = without_numbers(prefix);
   std::vector<KeyRow> rows;

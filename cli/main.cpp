@@ -15,7 +15,7 @@
 #include "cli/provenance.hpp"
 #include "cli/verbs.hpp"
 
-// CONVOY_LOG is the only thing in the environment that Convoy looks at.
+// CONVOY_LOG is the only environment variable that Convoy reads.
 static void set_up_log() {
   auto log = spdlog::stderr_color_mt("convoy");
   log->set_pattern("convoy: %l: %v");
@@ -25,7 +25,7 @@ static void set_up_log() {
   spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::warn);
 }
 
-// What is printed goes through a buffer: that a disk is full shows when that is emptied.
+// Output is buffered: errors such as a full disk appear when the buffer is flushed.
 static int when_all_is_printed(int status) {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
@@ -62,14 +62,13 @@ static int obey(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     std::ostringstream out;
-    std::ostringstream err;  // what was given stands in it
+    std::ostringstream err;  // contains the invalid arguments
     const int code = app.exit(e, out, err);
     std::fputs(out.str().c_str(), stdout);
     std::fputs(base::escaped(err.str()).c_str(), stderr);
     return code == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
   } catch (const base::UserError& e) {
-    // Names from files, stores and options stand in messages: none of them reaches the terminal
-    // raw.
+    // Messages contain names from files, stores and options: escape them for the terminal.
     std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     return cli::ExitStatus::bad_input;
   } catch (const std::exception& e) {

@@ -15,7 +15,7 @@ constexpr int columns = 64;
 constexpr int rows = 12;
 constexpr std::string_view signs = "*o+x#@%&";
 
-// Rows of characters, the highest value on top.
+// Rows of characters, from the highest value down.
 std::vector<std::string> drawn(const std::vector<Series>& series, double end, double low,
                                double high) {
   std::vector<std::string> canvas(rows + 1, std::string(columns + 1, ' '));
@@ -26,7 +26,7 @@ std::vector<std::string> drawn(const std::vector<Series>& series, double end, do
     const int from = static_cast<int>(std::ceil(points.front().first / end * columns));
     const int to = static_cast<int>(std::lround(points.back().first / end * columns));
     for (int x = from; x <= to; ++x) {
-      // A hair of tolerance: the last column is the last point.
+      // Tolerance, so that the last column contains the last point.
       const double time = x * end / columns * (1 + 1e-9);
       while (at + 1 < points.size() && points[at + 1].first <= time) ++at;
       const double share = std::clamp((points[at].second - low) / (high - low), 0.0, 1.0);

@@ -1,6 +1,6 @@
 #pragma once
 
-// A plot for the terminal, in plain characters.
+// Plots in plain characters for the terminal.
 
 #include <functional>
 #include <string>
@@ -14,12 +14,12 @@ struct Series {
   std::vector<std::pair<double, double>> points;  // x rising
 };
 
-// Accuracy (0 to 1) over virtual time (s): steps, since what was reached holds until the next
-// evaluation. Each series has a sign of its own, named below.
+// Accuracy (0 to 1) over virtual time (s), in steps: each evaluation holds until the next. Each
+// series has its own sign, explained below the plot.
 std::string plot_accuracy(const std::vector<Series>& series);
 
-// One series over [0, end] s, as steps, from 0 or its lowest value to its highest; `human`: a value
-// for people.
+// One series over [0, end] s, in steps; the axis goes from 0, or the lowest value, to the highest.
+// `human`: formats a value.
 std::string plot_steps(const Series& series, double end,
                        const std::function<std::string(double)>& human);
 

@@ -37,7 +37,7 @@ struct PredictArguments {
 
 using Uncertainty = std::optional<platforms::Device::Uncertainty>;
 
-// A device in one of its modes.
+// A device in one mode.
 struct Subject {
   platforms::Machine machine;
   std::vector<std::string> assumed;
@@ -84,7 +84,7 @@ engine::Optimizer optimizer_of(const PredictArguments& arguments) {
   return value_of(engine::optimizer_words, arguments.optimizer).value();
 }
 
-// Did anybody measure steps of that kind on the device?
+// True if steps of this kind were measured on the device.
 bool applies(const Uncertainty& uncertainty, const PredictArguments& arguments) {
   if (!uncertainty || (arguments.mode == "training" && !uncertainty->training)) return false;
   const auto& precisions = uncertainty->precisions;

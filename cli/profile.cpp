@@ -35,7 +35,7 @@ struct ProfileArguments {
 
 // --- the file -----------------------------------------------------------------------------------
 
-// Everything that can be found wrong before some minutes of measuring.
+// Checks everything that could fail before minutes of measuring.
 void check_place(const ProfileArguments& arguments) {
   if (std::filesystem::path(arguments.path).extension() != ".toml") {
     throw base::UserError(arguments.path + ": give -o a name that ends in .toml");
@@ -90,7 +90,7 @@ void print(const engine::Profile& profile, const Calibration& found) {
              100 * found.median_error, 100 * found.worst_error);
 }
 
-// Half of the steps vary that much from visit to visit: the machine has other things to do.
+// Half of the steps vary so much between visits that the machine must be busy.
 void warn_of_noise(const engine::Profile& profile) {
   constexpr double much = 0.15;
   std::vector<double> spreads;
@@ -106,7 +106,7 @@ void warn_of_noise(const engine::Profile& profile) {
 int profile(const ProfileArguments& arguments) {
   name_from(arguments);
   check_place(arguments);
-  stop_on_signals();  // between two measurements: nothing is written yet
+  stop_on_signals();  // interrupts between two measurements; nothing is written then
   engine::ProfileOptions options;
   options.device = arguments.device;
   options.cases = engine::profile_cases(arguments.quick);

@@ -19,7 +19,7 @@ ProgressDisplay::~ProgressDisplay() { clear(); }
 
 void ProgressDisplay::show(const sim::Progress& progress) {
   constexpr int calls_between_looks = 64;  // reading the clock costs as much as an event
-  // Where the run learns an event takes its time anyway.
+  // Learning runs check every event, since their events take long anyway.
   if (quiet_ || (++calls_ % calls_between_looks != 0 && !progress.accuracy)) return;
   const auto now = Clock::now();
   if (now < next_) return;

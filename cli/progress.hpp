@@ -1,6 +1,6 @@
 #pragma once
 
-// Progress on stderr: a bar on a terminal, a line every few seconds elsewhere.
+// Progress on stderr: a bar on a terminal, else a line every few seconds.
 
 #include <chrono>
 
@@ -10,14 +10,14 @@ namespace convoy::cli {
 
 class ProgressDisplay {
  public:
-  // `every_s`: between lines where stderr is no terminal.
+  // `every_s`: s between lines if stderr is no terminal.
   ProgressDisplay(bool quiet, double every_s);
   ~ProgressDisplay();
   ProgressDisplay(const ProgressDisplay&) = delete;
   ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 
   void show(const sim::Progress& progress);
-  // Takes the bar away.
+  // Removes the bar.
   void clear();
 
  private:

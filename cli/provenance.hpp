@@ -1,6 +1,6 @@
 #pragma once
 
-// What made the figures of a run: source, compiler, libraries and CPU, for the table `host` of its
+// Provenance of a run's figures: source, compiler, libraries and CPU, for table `host` of the
 // store.
 
 #include <map>
@@ -8,11 +8,11 @@
 
 namespace convoy::cli {
 
-// `commit`, `compiler`, `libtorch`, `simgrid`, `cpu`; where the run `learns` also `blas` and
-// `onednn`, as they are loaded (loads LibTorch; throws like engine::load_library).
+// `commit`, `compiler`, `libtorch`, `simgrid`, `cpu`; if the run `learns` also `blas` and `onednn`
+// as loaded (loads LibTorch; throws like engine::load_library).
 std::map<std::string, std::string> provenance(bool learns);
 
-// For --version: a line each, the engine's libraries where it is there.
+// For --version: one line each; the engine's libraries only if installed.
 std::string version_text();
 
 }  // namespace convoy::cli

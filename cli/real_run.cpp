@@ -16,7 +16,7 @@ testbed::Inventory inventory_file(const std::string& file) {
   return *std::move(inventory);
 }
 
-// `listed`: in the scenario; empty: nowhere.
+// `listed`: inventory named in the scenario; may be empty.
 testbed::Inventory inventory_of(const RealArguments& arguments, const std::string& listed) {
   if (!arguments.testbed.empty()) return inventory_file(arguments.testbed);
   if (!arguments.listen.empty()) {

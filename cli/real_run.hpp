@@ -1,6 +1,6 @@
 #pragma once
 
-// A run's real nodes: from a testbed, or from a recording.
+// The real nodes of a run: a testbed or a recording.
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -11,15 +11,15 @@
 namespace convoy::cli {
 
 struct RealArguments {
-  std::string testbed;  // inventory: whoever of it comes is made real
-  std::string listen;   // HOST:PORT, without TLS
+  std::string testbed;  // inventory; all its connecting agents become real
+  std::string listen;   // HOST:PORT, for agents without TLS
   bool insecure = false;
-  std::string replay;  // folder of a run with real nodes
+  std::string replay;  // folder of a run with real nodes to simulate again
 };
 void add_real_arguments(CLI::App& verb, RealArguments& arguments);
 
-// The real nodes of the run that these options begin (folder, mode, interrupted). Waits for them.
-// Throws base::UserError.
+// Prepares the real nodes for these options (folder, mode, interrupted) and waits for them. Throws
+// base::UserError.
 hil::RealSide real_side(const RealArguments& arguments, sim::Scenario scenario,
                         const sim::RunOptions& options, bool quiet);
 

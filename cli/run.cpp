@@ -40,7 +40,7 @@ sim::StoreMode mode_of(const RunArguments& arguments) {
   return arguments.overwrite ? sim::StoreMode::overwrite : sim::StoreMode::create;
 }
 
-// What is to be known of a scenario before it runs.
+// Prints notes about a scenario before its run.
 void tell_before(const sim::Scenario& scenario) {
   if (scenario.has_sweep) {
     fmt::print(stderr, "convoy: the file has a [sweep]; `run` simulates its base point only\n");
@@ -62,7 +62,7 @@ void tell_before(const sim::Scenario& scenario) {
   }
 }
 
-// What came out; the exit status.
+// Prints the results; gives the exit status.
 int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
   if (arguments.json) {
     fmt::print("{}\n", summary_json(result));

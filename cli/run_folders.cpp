@@ -18,7 +18,7 @@ RunFolders sort_out(const std::vector<std::string>& folders) {
     if (sim::SweepFolder(folder).exists()) {
       all.sweeps.push_back(folder);
     } else {
-      sim::read_run(folder);  // says what is wrong with a store
+      sim::read_run(folder);  // throws for a faulty store
       all.runs.push_back(folder);
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Folders that a user names: runs, or sweeps; and what is asked about them by several verbs.
+// Folders of runs and sweeps given by a user, and options shared by several verbs.
 
 #include <CLI/CLI.hpp>
 #include <optional>
@@ -14,7 +14,7 @@ struct RunFolders {
   std::vector<std::string> sweeps;
 };
 
-// Throws base::UserError where a folder is neither, or is named twice.
+// Throws base::UserError if a folder is neither a run nor a sweep, or is given twice.
 RunFolders sort_out(const std::vector<std::string>& folders);
 
 // The option --target ACCURACY.

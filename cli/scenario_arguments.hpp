@@ -1,6 +1,6 @@
 #pragma once
 
-// What every verb on a scenario takes: the file and --set.
+// Arguments of all verbs that read a scenario: the file and --set.
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -17,8 +17,8 @@ struct ScenarioArguments {
 
 void add_scenario_arguments(CLI::App& verb, ScenarioArguments& arguments);
 
-// Reads the scenario; its problems and, unless `quiet`, its warnings go to stderr. Throws
-// base::UserError after errors.
+// Reads the scenario; prints errors and, unless `quiet`, warnings to stderr. Throws base::UserError
+// after errors.
 sim::Scenario load(const ScenarioArguments& arguments, bool quiet = false);
 
 }  // namespace convoy::cli

@@ -10,7 +10,7 @@
 namespace convoy::cli {
 namespace {
 
-constexpr std::size_t most_nodes = 2'000;  // of which the page shows what they do
+constexpr std::size_t most_nodes = 2'000;  // limit for the page's list of activities
 
 analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes) {
   analysis::LiveStatus status;

@@ -1,6 +1,6 @@
 #pragma once
 
-// `convoy run --serve`: the run in a browser while it goes on.
+// `convoy run --serve`: shows a run in progress in a browser.
 
 #include <chrono>
 #include <memory>
@@ -14,12 +14,12 @@ namespace convoy::cli {
 
 class LiveView {
  public:
-  // `address`: HOST:PORT, an address or localhost. Throws base::UserError where it is none, or
+  // `address`: HOST:PORT, with an address or localhost. Throws base::UserError if it is invalid or
   // cannot be listened on.
   LiveView(const std::string& address, const sim::Scenario& scenario,
            const sim::RunOptions& options);
 
-  // To be called at every instant of the run; blocks while the run is paused.
+  // Call at every instant of the run; blocks while the run is paused.
   void follow(const sim::Progress& progress);
   void run_is_over() { server_->run_is_over(); }
   [[nodiscard]] std::string url() const { return server_->url(); }

@@ -7,7 +7,7 @@ namespace convoy::cli {
 std::atomic<bool> interrupted = false;
 
 void stop_on_signals() {
-  // Counted apart: others may have asked to stop in another way.
+  // Separate from `interrupted`, which other code may set, too.
   static std::atomic<bool> signalled = false;
   const auto handler = [](int signal) {
     interrupted = true;

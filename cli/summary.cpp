@@ -27,7 +27,7 @@ std::string target_text(const sim::Target& target) {
 }
 
 nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
-  // Looking a name up in an ordered object takes time in proportion to its size: filled directly.
+  // Look-ups in an ordered object take linear time: fill it directly.
   nlohmann::ordered_json memory = nlohmann::ordered_json::object();
   auto& entries = memory.get_ref<nlohmann::ordered_json::object_t&>();
   for (const sim::NodeSummary& n : s.nodes) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// A run's figures for people and for programs.
+// A run's figures as text and as JSON.
 
 #include <string>
 
@@ -9,8 +9,8 @@
 namespace convoy::cli {
 
 std::string summary_text(const sim::RunResult& result);
-// One JSON object with the same figures; what does not apply (yet) is null. `with_curve`: and each
-// evaluation of the model with what it had taken, from which times to any accuracy can be told.
+// One JSON object with the figures; values that do not apply (yet) are null. `with_curve`: adds
+// every evaluation with the costs so far, for times to any accuracy.
 std::string summary_json(const sim::RunResult& result, bool with_curve = false);
 
 }  // namespace convoy::cli

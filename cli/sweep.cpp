@@ -40,7 +40,7 @@ struct SweepArguments {
   int jobs = 0;
   int workers = 0;
   std::string device = "cpu";
-  bool resume = false;  // is the rule; accepted for those who say it
+  bool resume = false;  // the default; accepted for compatibility
   bool overwrite = false;
   bool no_store = false;
   bool json = false;
@@ -60,7 +60,7 @@ struct PointRun {
   const std::vector<Point>& points;
 
   int operator()(std::int64_t number) const {
-    note_signals();  // who hands out the points ends it, if need be
+    note_signals();  // the dispatcher ends this process if needed
     const Point& point = points[static_cast<std::size_t>(number)];
     const fs::path folder = sweep_folder.of(point.hash);
     fs::create_directories(folder);
@@ -77,11 +77,11 @@ struct PointRun {
       options.workers = arguments.workers;
       options.device = arguments.device;
       options.interrupted = &interrupted;
-      options.durable = false;  // a point that is lost is run again
+      options.durable = false;  // a lost point is simply run again
       const sim::RunResult result = sim::run(*scenario, options);
       if (result.status == sim::RunStatus::stopped) return ExitStatus::stopped;
       if (result.status == sim::RunStatus::done) {
-        // What says that the point is finished comes last.
+        // Written last: this file marks the point as finished.
         base::write_output((folder / "summary.json").string(), summary_json(result, true) + "\n",
                            true, options.durable);
         return ExitStatus::done;
@@ -169,7 +169,7 @@ sim::Sweep read_sweep(const SweepArguments& arguments, base::Diagnostics& proble
   return std::move(*sweep);
 }
 
-// Everything that is wrong with any point, before the first is run.
+// Reports the errors of all points before the first one runs.
 std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
   constexpr std::size_t most_nodes_kept = 200'000;  // a few hundred MB
   std::size_t nodes_kept = 0;
@@ -186,7 +186,7 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
           "a sweep has no real nodes; run its points one by one, with convoy run");
     }
     any_learns = any_learns || scenario->training.learn;
-    // Another version may give another result.
+    // Another version may give other results.
     const std::string hash = base::content_hash(scenario->hash + " " CONVOY_VERSION);
     Point point{{sweep.settings(i), hash}, nullptr};
     nodes_kept += scenario->world.nodes.size();
@@ -209,7 +209,7 @@ sim::SweepIndex index_of(const sim::Sweep& sweep, const std::vector<Point>& poin
           {points.begin(), points.end()}};
 }
 
-// A folder of something else is not written into, nor is anything in it removed.
+// Refuses folders that are no sweeps; nothing in them is changed.
 void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
              const sim::SweepIndex& index) {
   const bool there = fs::exists(folder.path()) && !fs::is_empty(folder.path());
@@ -220,7 +220,7 @@ void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
   }
   if (ours && arguments.overwrite) fs::remove_all(folder.path() / "points");
   fs::create_directories(folder.path());
-  folder.write_index(index);  // first: what is in the folder from now on is a sweep's
+  folder.write_index(index);  // first: marks the folder as a sweep's
   fs::create_directories(folder.path() / "points");
 }
 
@@ -229,7 +229,7 @@ struct Remaining {
   std::size_t finished = 0;
 };
 
-// Points that are alike are run once.
+// Equal points are run once.
 Remaining what_remains(const std::vector<Point>& points, const sim::SweepFolder& folder) {
   Remaining all;
   std::set<std::string> seen;
@@ -244,7 +244,7 @@ Remaining what_remains(const std::vector<Point>& points, const sim::SweepFolder&
   return all;
 }
 
-// Why a point failed, where its process did not say so itself.
+// Notes why a point failed, if its process did not.
 void note_cause(const sim::SweepFolder& folder, const std::string& hash, int status) {
   constexpr int by_signal = 128;
   if (status > by_signal) {
@@ -255,7 +255,7 @@ void note_cause(const sim::SweepFolder& folder, const std::string& hash, int sta
   }
 }
 
-// Writes and prints what has come out; the exit status. `left`: points were asked to stop.
+// Writes and prints the results; gives the exit status. `left`: points were asked to stop.
 int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, std::size_t points,
              bool left) {
   const analysis::SweepResults results = analysis::read_sweep(folder);

@@ -87,7 +87,7 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
 }
 
 std::string sweep_table(const SweepResults& results) {
-  // The others are in results.csv.
+  // Other figures are in results.csv.
   const std::vector<std::string> shown = {
       "virtual_time_s", "utilization", "energy_j",           "energy_server_j",     "bytes_down",
       "bytes_up",       "accuracy",    "time_to_accuracy_s", "energy_to_accuracy_j"};

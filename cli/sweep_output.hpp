@@ -1,6 +1,6 @@
 #pragma once
 
-// What a sweep came to, as results.csv, as JSON and for people.
+// Results of a sweep as results.csv, as JSON and as text.
 
 #include <string>
 
@@ -9,20 +9,20 @@
 
 namespace convoy::cli {
 
-// A row for each finished point: its settings and its figures.
+// A row per finished point: its settings and its figures.
 std::string sweep_csv(const analysis::SweepResults& results, const sim::SweepFolder& folder);
 
 // One object; `status`: done, failed or stopped.
 std::string sweep_json(const analysis::SweepResults& results, const sim::SweepFolder& folder,
                        const std::string& status);
 
-// A row for all points that differ in their seed alone: the mean, and how far they lie apart.
+// A row per group of points that differ in their seed only: mean, minimum and maximum.
 std::string sweep_table(const analysis::SweepResults& results);
 
-// To stderr: which points failed, and why.
+// Prints to stderr which points failed, with reasons.
 void print_failures(const analysis::SweepResults& results);
 
-// To stderr: what the runs of the points said of themselves, such as updates that failed.
+// Prints to stderr the remarks of the points' runs, such as failed updates.
 void print_remarks(const analysis::SweepResults& results, const sim::SweepFolder& folder);
 
 }  // namespace convoy::cli

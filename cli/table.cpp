@@ -18,7 +18,7 @@ Table::Table(std::vector<std::string> headings) {
 
 void Table::add(std::vector<std::string> cells) {
   cells.resize(left_.size());
-  // What stands in a table comes from stores and files of others, too.
+  // Cells may come from foreign stores and files.
   for (std::string& cell : cells) {
     if (!base::is_printable(cell)) cell = base::escaped(cell);
   }

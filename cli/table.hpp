@@ -1,6 +1,6 @@
 #pragma once
 
-// Tables for the terminal: columns as wide as they need to be, numbers to the right.
+// Tables for the terminal; columns fit their content, numbers are right-aligned.
 
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@ namespace convoy::cli {
 
 class Table {
  public:
-  // A heading that begins with '<' has its column to the left; the sign is not shown.
+  // A heading with '<' in front (not shown) has a left-aligned column.
   explicit Table(std::vector<std::string> headings);
   void add(std::vector<std::string> cells);
   [[nodiscard]] std::string str() const;

@@ -61,7 +61,7 @@ int revoke(const TestbedArguments& arguments) {
   return ExitStatus::done;
 }
 
-// Who comes to the door within a while. Agents go on trying, so that each comes at least once in
+// Lists agents that connect within some time. Agents retry, so each one connects at least once in
 // its longest pause.
 int status(const TestbedArguments& arguments) {
   base::Diagnostics problems;
@@ -116,7 +116,7 @@ int status(const TestbedArguments& arguments) {
     hil::refuse(*s.connection, "only the testbed's state was asked for", false);
   }
   io.restart();
-  io.run_for(std::chrono::milliseconds(200));  // what was said last goes out
+  io.run_for(std::chrono::milliseconds(200));  // sends the last messages
   fmt::print("{}", table.str());
   for (const std::string& line : turned) fmt::print("turned away: {}\n", line);
   return missing > 0 ? ExitStatus::run_failed : ExitStatus::done;

@@ -123,7 +123,7 @@ std::string human(Column column, double value) {
   return "";
 }
 
-// Means over as many stretches as fit beside each other.
+// Means over as many intervals as columns fit.
 std::string picture(const std::shared_ptr<const Trace>& trace, Column column) {
   constexpr int width = 64;
   const platforms::Signal signal(trace, column, {}, 0);

@@ -145,14 +145,14 @@ std::string html_table(const std::vector<std::string>& heads,
   return text + "</tbody></table></div>\n";
 }
 
-// Measured against predicted, both as logarithms: on the line they are the same.
+// Measured against predicted on logarithmic axes; equal values lie on the line.
 std::string chart(const ValidatedGroup& group) {
   constexpr double side = 360;
   constexpr double margin = 46;
   double low = 1e300;
   double high = 0;
   for (const ValidatedRow& r : group.rows) {
-    if (r.predicted <= 0) continue;  // a device whose draw nobody knows
+    if (r.predicted <= 0) continue;  // a device of unknown draw
     low = std::min({low, r.row.value, r.predicted});
     high = std::max({high, r.row.value, r.predicted});
   }

@@ -1,7 +1,6 @@
 #pragma once
 
-// Predictions held against measurements, for people: as tables for the terminal and for Markdown,
-// and as a page of its own.
+// Shows predictions against measurements: tables for the terminal and Markdown, and an HTML page.
 
 #include <string>
 
@@ -9,12 +8,12 @@
 
 namespace convoy::cli {
 
-// Each row with its errors, group by group.
+// All rows with their errors, by group.
 std::string validation_text(const platforms::Validation& validation);
-// One line a device, mode and precision: how many rows, errors fitted and left out.
+// One line per device, mode and precision: number of rows, errors fitted and left out.
 std::string validation_markdown(const platforms::Validation& validation);
-// HTML that opens without a network: the summary, measured against predicted, all rows, and what
-// was not compared with why.
+// HTML that needs no network: summary, measured against predicted, all rows, and unused rows with
+// reasons.
 std::string validation_page(const platforms::Validation& validation);
 
 }  // namespace convoy::cli

@@ -1,6 +1,6 @@
 #pragma once
 
-// The verbs of the command line; each has a file. They return the exit status.
+// The verbs of the command line, one file each. They return the exit status.
 
 #include <CLI/CLI.hpp>
 
@@ -13,7 +13,7 @@ enum ExitStatus : int {
   stopped = 3,  // by a signal; can be resumed
 };
 
-// Adds a verb's options to the command line; when the verb was given, `status` is set.
+// Adds a verb and its options to the command line; running the verb sets `status`.
 void add_check(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_keys(CLI::App& app, int& status);

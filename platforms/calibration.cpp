@@ -59,13 +59,13 @@ double read(const Knob& knob, const Machine& machine) {
 
 void turn(const Knob& knob, double value, Machine& m) {
   figure_of(knob, m) = value * unit_of(knob, m);
-  // TF32 is how FP32 values are multiplied; they come from the same memory.
+  // TF32 uses FP32 values in memory, so it shares FP32's memory efficiency.
   if (knob.kind == Knob::Kind::memory_efficiency && knob.number == Number::fp32) {
     m.memory_efficiency.at(index_of(Number::tf32)) = value;
   }
 }
 
-// The figures that some of the steps depend on.
+// The figures on which some of the steps depend.
 std::vector<Knob> knobs_of(const std::vector<Observation>& observations) {
   std::set<std::pair<Number, OpClass>> computed;
   std::set<Number> moved;
@@ -95,7 +95,7 @@ std::vector<Knob> knobs_of(const std::vector<Observation>& observations) {
 
 using Point = std::vector<double>;  // of the knobs, as logarithms
 
-// Shares of a peak stay below it; of a class in FP32 it may be known what they do not exceed.
+// Upper limits for efficiencies: 1, or for FP32 classes a known value.
 using Ceilings = ByClass<double>;
 
 class Search {
@@ -118,8 +118,8 @@ class Search {
     own_machines_ = machines_;
   }
 
-  // From several beginnings, since there are hollows. What the steps do not tell stays as each
-  // machine has it, and the rest is searched once more beside that.
+  // Searches from several starting points, since there are local minima. Figures on which the steps
+  // do not depend keep each machine's value; the others are then searched again.
   Point found() {
     Point best = from_several_beginnings();
     std::vector<bool> told;
@@ -139,7 +139,7 @@ class Search {
     const double v = std::exp(p[i]);
     return is_share(knobs_[i]) ? std::clamp(v, smallest_share, most_[i]) : v;
   }
-  // After found(): the steps tell this figure.
+  // After found(): true if the steps depend on this figure.
   [[nodiscard]] bool told(std::size_t i) const { return turned_[i]; }
   [[nodiscard]] const std::vector<Knob>& knobs() const { return knobs_; }
 
@@ -164,8 +164,8 @@ class Search {
     return best;
   }
 
-  // What was told of nowhere near may be told beside its own value, where the rest is by now. True:
-  // some figure more is searched.
+  // A figure without effect at its start may have one now that the others are fitted. True: more
+  // figures take part in the search.
   bool turns_more(const Point& p) {
     bool more = false;
     for (std::size_t i = 0; i < knobs_.size(); ++i) {
@@ -178,7 +178,7 @@ class Search {
     return more;
   }
 
-  // Turned a little it changes what the steps cost.
+  // True if a small change of the figure changes the steps' costs.
   bool is_told(const Point& p, std::size_t i) {
     constexpr double stride = 0.2;
     constexpr double worth_telling = 1e-5;
@@ -197,8 +197,8 @@ class Search {
     return i;
   }
 
-  // Small errors count by their square, large ones in proportion. The pull back to the origin is so
-  // weak that it tells only where the steps do not.
+  // Small errors count by their square, large ones linearly. A very weak pull to the origin matters
+  // only if the steps do not determine a figure.
   double loss(const Point& p) {
     constexpr double pull = 1e-3;
     double sum = of_steps(p);
@@ -223,8 +223,8 @@ class Search {
     return sum / static_cast<double>(observations_.size());
   }
 
-  // Tries each figure up and down, and each two against each other (what one takes the other
-  // gives), with smaller and smaller strides.
+  // Tries each figure up and down, and each pair in opposite directions, with smaller and smaller
+  // steps.
   double descend(Point& p) {
     constexpr double first = 1.0;
     constexpr double last = 0.004;
@@ -306,7 +306,7 @@ double bytes_of(const TimedStep& t) {
 
 bool is_of(const TimedStep& t, OpClass op) { return t.cost.kernels.front().op == op; }
 
-// Where the search begins, by operators on their own.
+// Starting point, from single operators.
 Machine first_guess(const std::vector<TimedStep>& operators, bool launches_ahead) {
   Machine m;
   m.launches_ahead = launches_ahead;
@@ -366,7 +366,7 @@ std::string knob_name(const Knob& knob) {
   return "cache bandwidth";
 }
 
-// Where the device's file has it; null for what belongs to a mode.
+// The figure's place in the device; null for figures of a mode.
 std::optional<Figure>* optional_figure(Device& device, const Knob& knob) {
   switch (knob.kind) {
     case Knob::Kind::efficiency:
@@ -475,7 +475,7 @@ std::vector<Observation> beginning(const std::vector<Observation>& observations)
     const Machine usual = usual_machine(o.machine);
     o.machine = usual;
   }
-  // Of one device, overheads are the same number of cycles in every mode: those of the first.
+  // Overheads of one device are the same number of cycles in every mode: those of the first.
   const std::vector<Knob> knobs = knobs_of(from);
   const Machine first = from.front().machine;
   for (Observation& o : from) {
@@ -504,8 +504,8 @@ std::vector<Residual> leave_out(const std::vector<Observation>& observations,
 Calibration calibrate(const std::vector<TimedStep>& operators, const std::vector<TimedStep>& steps,
                       bool launches_ahead) {
   Machine machine = first_guess(operators, launches_ahead);
-  // No dense operator inside a step is faster than the fastest of its class on its own. (Of the
-  // other classes the FLOPs are counted too loosely to say so.)
+  // Dense operators inside a step are not faster than the fastest single one of their class. (The
+  // FLOPs of other classes are too approximate for such a limit.)
   Ceilings most = machine.efficiency[index_of(Number::fp32)];
   for (const auto& op : engine::op_class_words) {
     if (!engine::is_dense(op.value)) most.at(index_of(op.value)) = 1;

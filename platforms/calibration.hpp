@@ -1,9 +1,9 @@
 #pragma once
 
-// A machine from measurements: what the roofline has to be told so that it predicts them.
+// Fits a machine to measurements: finds the figures with which the roofline model predicts them.
 //
 //   Fit found = fit(beginning(observations));  // of one device, in several modes and precisions
-//   found.set(device, "to 39 latencies");      // what was fitted, and nothing else
+// found.set(device, "to 39 latencies");      // writes only the fitted figures
 //   found.median_error;                        // of the predicted times
 
 #include <string>
@@ -21,18 +21,18 @@ struct Residual {
   double predicted = 0;  // s
   [[nodiscard]] double error() const { return predicted / measured - 1; }
 };
-// Of absolute errors; share in [0, 1]: 0.5 is the median. 0 where there are none.
+// Quantile of the absolute errors; share in [0, 1]: 0.5 is the median. 0 without residuals.
 double error_quantile(const std::vector<Residual>& residuals, double share);
 
-// A step that was measured, and the device in the mode it was measured in, as it is before a fit.
+// A measured step, and the device in its mode before the fit.
 struct Observation {
   engine::TimedStep step;
   Machine machine;
 };
 
-// One figure of a device that a fit may find. Overheads are in cycles where the machines' clocks
-// are known (of the CPU for launching, of the GPU for dense kernels), so that one figure holds for
-// all modes; else in s.
+// A figure of a device that a fit may change. Overheads are in clock cycles if the machines' clocks
+// are known (CPU clock for launches, GPU clock for dense kernels), so that one figure holds for all
+// modes; else in s.
 struct Knob {
   enum class Kind {
     efficiency,
@@ -46,43 +46,40 @@ struct Knob {
   engine::Number number = engine::Number::fp32;       // efficiency, of the memory also
   engine::OpClass op = engine::OpClass::elementwise;  // efficiency
   double value = 0;
-  // The measurements tell it: turned a little, it changes their errors. Otherwise `value` is the
-  // first machine's own, and each machine keeps its own.
+  // True if the measurements depend on the figure. Else `value` is the first machine's own, and
+  // each machine keeps its own.
   bool fitted = false;
 };
 
 struct Fit {
   std::vector<Knob> knobs;
   std::vector<Residual> steps;
-  double median_error = 0;  // of the steps, absolute, as a share of the measured time
+  double median_error = 0;  // of the absolute relative errors of the steps' times
   double worst_error = 0;
 
-  // A machine of the same device with the figures that were fitted.
+  // The machine of the same device with the fitted figures.
   [[nodiscard]] Machine on(Machine machine) const;
-  // Writes what was fitted into the device, with that note, and touches nothing else. Gives what
-  // stays as it was, since the measurements say nothing of it: "attention efficiency 0.2
-  // (assumed)".
+  // Writes the fitted figures, with this note, into the device. Gives texts about the figures that
+  // stay because the measurements do not depend on them: "attention efficiency 0.2 (assumed)".
   std::vector<std::string> set(Device& device, const std::string& note) const;
 };
 
-// Searches for the efficiencies, the overheads and the cache (where the machines have one) that
-// give the smallest errors of the logarithm of the steps' times, large ones counting in proportion
-// only (a step that was disturbed, or that the roofline cannot describe, does not spoil the rest).
-// Searched for are the figures that some step depends on; the search begins at those of the
-// observations' machines. Peaks and the memory's bandwidth stay.
+// Fits efficiencies, overheads and the cache (if the machines have one), starting from the
+// observations' machines; only figures that some step depends on. Minimizes errors of the logarithm
+// of the steps' times; large errors count linearly, so that disturbed steps, or steps that the
+// roofline cannot describe, do not spoil the rest. Peaks and memory bandwidth are fixed.
 Fit fit(const std::vector<Observation>& observations);
 
-// Where the search for a device's figures begins so that it owes nothing to what was assumed of
-// the device: at usual ones, and at the device's own where the measurements say nothing of one, so
-// that it stays.
+// Starting points for a fit that do not depend on assumptions about the device: usual values, but
+// the device's own values for figures on which the measurements do not depend.
 std::vector<Observation> beginning(const std::vector<Observation>& observations);
 
-// The machine with usual efficiencies and overheads of a GPU in place of its own.
+// The machine with the usual efficiencies and overheads of a GPU.
 Machine usual_machine(Machine machine);
 
-// Each observation as predicted by a fit to those of other groups, from the beginning of all: what
-// can be expected of what was never measured. `groups`: of each, what is left out together with it
-// (its model, its mode).
+// Leave-one-group-out: predicts each observation by a fit to the other groups, starting from
+// beginning(). Estimates the errors for unmeasured cases. `groups`: each observation's group (its
+// model, its mode).
 std::vector<Residual> leave_out(const std::vector<Observation>& observations,
                                 const std::vector<std::string>& groups);
 
@@ -93,10 +90,10 @@ struct Calibration {
   double worst_error = 0;
 };
 
-// A machine of which nothing is known. From operators on their own: the peak (the fastest of them),
-// the bandwidth of the memory (the one that moves most), where the search begins, and what no dense
-// operator inside a step exceeds; the rest by a fit to whole training steps. There must be
-// operators of every dense class, elementwise ones among them, and some steps.
+// Calibrates an unknown machine. Single operators give the peak (the fastest), the memory bandwidth
+// (the highest rate), starting points and upper limits for dense operators; a fit to whole training
+// steps gives the rest. Needs operators of every dense class, some elementwise ones, and some
+// steps.
 Calibration calibrate(const std::vector<engine::TimedStep>& operators,
                       const std::vector<engine::TimedStep>& steps, bool launches_ahead);
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The devices, links and fleets that come with Convoy (the .toml files in this folder, built into
-// the program), found by name; and those of a user, found by path.
+// Devices, links and fleets by name: those built into Convoy (the .toml files in this folder), and
+// the user's own by path.
 //
 //   const Device* orin = catalogue.device("jetson-agx-orin-64gb");
 //   const Device* mine = catalogue.device("boards/mine.toml");   // relative to the scenario
@@ -19,20 +19,20 @@ namespace convoy::platforms {
 
 class Catalogue {
  public:
-  // `folder`: where relative paths start (the scenario's folder). What is wrong in a file that
-  // gets opened is reported to `problems`, which must outlive the catalogue.
+  // `folder`: base of relative paths (the scenario's folder). Errors in files are reported to
+  // `problems`, which must outlive the catalogue.
   Catalogue(std::filesystem::path folder, base::Diagnostics& problems);
 
-  // A name that ends in .toml is a path.
+  // Names ending in .toml are paths.
   static bool is_path(const std::string& name);
 
-  // Null where the name is unknown, or the file at that path (which is then reported) unreadable.
+  // Null for an unknown name, or an unreadable file, which is reported.
   const Device* device(const std::string& name);
   const Link* link(const std::string& name);
-  // The file of a fleet as a tree (server, nodes, shared_links); null as above.
+  // The tree of a fleet's file (server, nodes, shared_links); null as above.
   const base::Value* fleet(const std::string& name);
 
-  // The text of all files that were opened by path, in canonical form.
+  // The canonical text of all files opened by path.
   [[nodiscard]] std::string user_files() const;
 
   static std::vector<std::string> device_names();
@@ -41,7 +41,7 @@ class Catalogue {
 
  private:
   template <class T>
-  using Known = std::map<std::string, std::unique_ptr<T>>;  // null: looked for in vain
+  using Known = std::map<std::string, std::unique_ptr<T>>;  // null: not found
 
   const base::Value* open(const std::string& folder, const std::string& name);
   template <class T>

@@ -34,7 +34,7 @@ Chip read_chip(base::TableReader reader) {
   return chip;
 }
 
-// A product of figures: as sure as the least sure of them.
+// A product of figures, with the weakest origin of its factors.
 Figure product(const Figure& a, const Figure& b, const Figure& c, std::string note) {
   const bool any_assumed =
       a.origin == Origin::assumed || b.origin == Origin::assumed || c.origin == Origin::assumed;
@@ -94,15 +94,15 @@ PowerMode read_mode(base::TableReader& reader, const Device& device) {
   return mode;
 }
 
-// Is there a kernel of that class that computes in that format?
+// True if kernels of that class may compute in that format.
 bool computed_in(Number number, OpClass op) {
   if (number == Number::fp32) return true;
   if (number == Number::tf32) return op == OpClass::convolution;
   return engine::is_dense(op) && op != OpClass::depthwise;
 }
 
-// [efficiency] is that of FP32; [efficiency_tf32] and [efficiency_fp16] need not be there, or say
-// only what differs.
+// [efficiency] is for FP32; [efficiency_tf32] and [efficiency_fp16] are optional and give only the
+// differences.
 void read_efficiencies(base::TableReader& file, Device& device) {
   for (const auto& [number, word] : engine::number_words) {
     const bool single = number == Number::fp32;

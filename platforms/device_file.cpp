@@ -19,7 +19,7 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-// What was measured or fitted is no more exact than four digits; other figures stay as they are.
+// Measured and fitted figures are written with four digits; others are not rounded.
 std::string number(const Figure& figure) {
   constexpr double readable = 1e15;  // integers below are written out
   if (figure.value == std::round(figure.value) && std::abs(figure.value) < readable) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// A device as the text of a file that read_device reads.
+// Writes a device as a text that read_device() reads.
 
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace convoy::platforms {
 
-// `comments`: lines to begin with, without their "# ". Figures have four digits, memory sizes all.
+// `comments`: first lines, without "# ". Figures get four digits, memory sizes all.
 std::string to_toml(const Device& device, const std::vector<std::string>& comments);
 
 }  // namespace convoy::platforms

@@ -1,6 +1,6 @@
 #pragma once
 
-// A number together with where it comes from. Every figure of the catalogue is one.
+// A number with its source. All figures of the catalogue have this form.
 
 #include <string>
 
@@ -18,7 +18,7 @@ inline constexpr base::Words<Origin> origin_words = {{Origin::datasheet, "datash
 struct Figure {
   double value = 0;
   Origin origin = Origin::assumed;
-  std::string note;  // how it was computed, what was assumed
+  std::string note;  // how it was computed or assumed
 };
 
 // Reads { value = N, origin = "...", note = "..." }; computed and assumed figures need a note.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Leave-one-group-out, for any fit. Internal to platforms.
+// Leave-one-group-out for any fit. Internal to platforms.
 
 #include <cstddef>
 #include <set>
@@ -11,8 +11,8 @@
 
 namespace convoy::platforms {
 
-// Each observation as `residual(observation, found)` by a fit `found = fit_to(others)` to those of
-// other groups. Where there are no others: nothing (measured is 0).
+// Gives residual(observation, found) for each observation, with `found` = fit_to(all other groups).
+// Without other groups the residual is empty (measured is 0).
 template <class Observed, class FitTo, class ResidualOf>
 std::vector<Residual> each_left_out(const std::vector<Observed>& observations,
                                     const std::vector<std::string>& groups, FitTo fit_to,

@@ -3,8 +3,8 @@
 namespace convoy::platforms {
 namespace {
 
-// Above it all rates are exact in the simulation (sim/world/platform.cpp); below it a unit was
-// mistaken.
+// Up to this limit all rates are exact in the simulation (sim/world/platform.cpp); higher values
+// are most likely a wrong unit.
 constexpr base::Range rates = base::at_least(lowest_rate_bps).up_to(1e15);
 constexpr base::Range energies = base::at_least(0).up_to(1);
 constexpr base::Range latencies = base::at_least(0).up_to(3600);

@@ -9,7 +9,7 @@
 
 namespace convoy::platforms {
 
-constexpr double lowest_rate_bps = 1;  // of a link, and of a trace whose rate is not 0
+constexpr double lowest_rate_bps = 1;  // minimum for links, and for traces with a rate above 0
 
 enum class Duplex {
   half,  // both directions share one rate
@@ -23,14 +23,14 @@ struct Link {
   std::string description;
   Duplex duplex = Duplex::full;
   double down_bps = 0;         // bits/s towards the node
-  double up_bps = 0;           // bits/s from the node; at half duplex the same as down
+  double up_bps = 0;           // bits/s from the node; equal to down if half duplex
   double latency_s = 0;        // one way
-  double joules_per_byte = 0;  // that passes, at this end
+  double joules_per_byte = 0;  // energy per byte passed, at this end
 };
 
-// Reads a catalogue file, whose numbers are figures with an origin.
+// Reads a catalogue file, with figures (number and origin).
 Link read_link(const base::Value& file, base::Diagnostics& problems);
-// Reads a link written out in a scenario, with plain numbers.
+// Reads a link of a scenario, with plain numbers.
 Link read_plain_link(base::TableReader reader);
 
 }  // namespace convoy::platforms

@@ -45,7 +45,7 @@ std::optional<int> whole(std::string_view text, int most) {
 constexpr int widest = 4096;  // pixels
 constexpr int largest_batch = 1 << 20;
 
-// Nobody trains in half precision alone: what a row of training calls so is autocast.
+// Rows of training in half precision mean autocast, since nobody trains in half precision alone.
 std::optional<Precision> precision_of(std::string_view given, bool training) {
   std::string text(given);
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -59,7 +59,7 @@ std::optional<Precision> precision_of(std::string_view given, bool training) {
   return value_of(engine::precision_words, word);
 }
 
-// False: it is no architecture of ours, or not with such an input.
+// False: unknown architecture, or unsupported input.
 bool set_model(std::string_view text, Measurement& row) {
   row.model = without_bracket(text);
   const auto& known = engine::architecture_names();
@@ -149,7 +149,7 @@ class Reader {
          std::move(reason)});
   }
 
-  // What both forms have. False: noted as unused.
+  // Reads the common columns of both forms. False: the row was noted as unused.
   bool begin(Measurement& row) {
     row.place = place();
     row.device = without_bracket(cell("device"));

@@ -56,7 +56,7 @@ PowerFit fit_power(const std::vector<DrawObservation>& observations) {
       best = tried;
       moved = true;
     };
-    // What one takes the other gives.
+    // Changes both in opposite directions.
     for (const double s : {stride, -stride}) {
       attempt(s, 0, 0);
       attempt(0, s, 0);

@@ -1,6 +1,6 @@
 #pragma once
 
-// A device made of what was measured of a machine.
+// Makes a device from the profile of a machine.
 
 #include <string>
 
@@ -9,18 +9,18 @@
 
 namespace convoy::platforms {
 
-// What is said of the measuring in the device's file.
+// Texts about the measurement for the device's file.
 struct ProfileLabel {
-  std::string name;     // of the device
-  std::string device;   // that was measured: cpu, cuda:0
+  std::string name;     // name of the device
+  std::string device;   // device measured: cpu, cuda:0
   std::string program;  // "convoy 0.1.0"
   bool quick = false;
 };
 
-// The figures with which the roofline predicts what was measured.
+// Fits the roofline's figures to the profile.
 Calibration calibrate(const engine::Profile& profile, const ProfileLabel& label);
 
-// The device's file.
+// The text of the device's file.
 std::string profiled_toml(const engine::Profile& profile, const Calibration& found,
                           const ProfileLabel& label);
 

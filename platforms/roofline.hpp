@@ -1,24 +1,22 @@
 #pragma once
 
-// How long a step takes on a machine, and what the machine draws meanwhile. Each kernel takes the
-// longer of its arithmetic and its memory traffic at the shares of the peaks that its class reaches
-// (the roofline model, Williams et al. 2009). The CPU launches kernels one after another while
-// earlier ones run: a kernel starts when it has been launched and the one before it has ended, so
-// that many small ones are bound by the launching. On a CPU (Machine::launches_ahead is false)
-// nobody else runs them: each is launched when the one before it has ended. Kernels whose operands
-// fit in the cache, where the device's file knows one, find them there. A dense kernel may take
-// some time of its own besides (Machine::dense_overhead): setting up, and an end where not all of
-// the chip has work.
+// Time and power draw of a step on a machine. By the roofline model (Williams et al. 2009) each
+// kernel takes the longer of its arithmetic and its memory traffic, at the efficiencies of its
+// class. The CPU launches kernels in order while earlier ones run: a kernel starts when it has been
+// launched and the one before has ended, so many small kernels are limited by launching. On a CPU
+// (Machine::launches_ahead false) each kernel is launched after the end of the one before. Kernels
+// whose operands fit in the cache, if the device's file has one, use its bandwidth. A dense kernel
+// may take extra time (Machine::dense_overhead): set-up, and an end with part of the chip idle.
 //
-// In which format it computes, and how many bytes it moves, is in the step (engine::Precision).
+// The step gives the format and the number of bytes moved (engine::Precision).
 //
-// The draw is idle_w + (busy_w - idle_w) x u x w. u is the share of the step in which the device
-// has a kernel to compute; w is the same with depthwise kernels counted by
-// Machine::depthwise_power. So a device that waits for launches half the time draws less than half:
-// its governors lower the clocks. Ours, from 38 measured draws of AGX Orin in four modes and 24 of
-// AGX Xavier (platforms/README.md); kernels bound by memory drew as much there as those bound by
-// arithmetic. It is far off where launches take most of the time in another source's rows (pagoda:
-// ResNet-50 and MobileNetV3 one by one, measured 27 and 21 W, predicted 11 and 8).
+// The draw is idle_w + (busy_w - idle_w) x u x w. u: share of the step in which a kernel runs; w:
+// the same with depthwise kernels weighted by Machine::depthwise_power. A device that waits for
+// launches half the time thus draws less than half: its governors lower the clocks. Our own
+// formula, from 38 draws measured on AGX Orin in four modes and 24 on AGX Xavier
+// (platforms/README.md), where memory-bound kernels drew as much as arithmetic-bound ones. It fails
+// for launch-bound steps of another source (pagoda: ResNet-50 and MobileNetV3, batch 1: measured 27
+// and 21 W, predicted 11 and 8).
 
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"
@@ -27,7 +25,7 @@ namespace convoy::platforms {
 
 struct Prediction {
   double seconds = 0;  // of one step
-  double watts = 0;    // mean over it
+  double watts = 0;    // mean over the step
 };
 Prediction predict(const engine::StepCost& step, const Machine& machine);
 

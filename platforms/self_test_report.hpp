@@ -1,7 +1,7 @@
 #pragma once
 
-// What `convoy-node --self-test` writes (hil/agent/self_test.hpp), as measurements: steps timed,
-// draws, the device that was made of them.
+// Reads reports of `convoy-node --self-test` (hil/agent/self_test.hpp): timed steps, draws, and the
+// device made from them.
 
 #include <string>
 #include <string_view>
@@ -10,11 +10,11 @@
 
 namespace convoy::platforms {
 
-// The key that says what file this is, and the version of its format.
+// Key that identifies the file type; its value is the format's version.
 constexpr const char* report_key = "convoy_self_test";
 constexpr int report_version = 1;
 
-// Adds the rows. Throws base::UserError for what is no report, or one of a later version.
+// Adds the rows. Throws base::UserError if the file is no report or of a newer version.
 void read_report(std::string_view text, const std::string& file, Measurements& into);
 
 }  // namespace convoy::platforms

@@ -1,7 +1,7 @@
 #pragma once
 
-// Predictions held against measurements: what the catalogue says of each row, and what a fit to the
-// other rows of its device says that has not seen its model, or its mode.
+// Compares predictions with measurements: predictions by the catalogue, and by fits to the device's
+// other rows, without those of the same model or mode.
 //
 //   const Validation all = validate(std::move(measurements), catalogue);
 
@@ -15,18 +15,18 @@
 
 namespace convoy::platforms {
 
-// A step time (s) or a draw (W).
+// A measured step time (s) or draw (W).
 struct ValidatedRow {
   Measurement row;
   double predicted = 0;                 // by the device's file
-  std::optional<double> without_model;  // by a fit to other models
-  std::optional<double> without_mode;   // by a fit to other modes
-  std::optional<double> without_batch;  // by a fit to other batch sizes; of times
+  std::optional<double> without_model;  // by a fit without its model
+  std::optional<double> without_mode;   // by a fit without its mode
+  std::optional<double> without_batch;  // by a fit without its batch size; times only
 };
 
-// Absolute errors, as shares of what was measured.
+// Absolute relative errors.
 struct ErrorSummary {
-  std::size_t rows = 0;  // 0: there are none
+  std::size_t rows = 0;  // 0: no rows
   double median = 0;
   double p90 = 0;
   double worst = 0;
@@ -50,16 +50,16 @@ struct ValidatedGroup : RowErrors {
 
 struct Validation {
   std::vector<ValidatedGroup> groups;  // by device, times before draws
-  std::vector<UnusedRow> unused;       // of the files, and rows of devices and modes unknown here
+  std::vector<UnusedRow> unused;       // of the files, and rows of unknown devices and modes
 };
 
-// Fits are made where a device has rows of at least five models (times) or two modes (draws). Draws
-// are left out given the times and the idle draws that the device's file has. Idle draws are
-// compared with the mode's; they are in no fit. Throws base::UserError where two rows contradict
-// each other (require_agreement).
+// Fits need rows of at least five models (times) or two modes (draws) of a device. Fits of draws
+// use the times and idle draws of the device's file. Measured idle draws are compared with the
+// mode's and not fitted. Throws base::UserError if two rows contradict each other
+// (require_agreement).
 Validation validate(Measurements measurements, Catalogue& catalogue);
 
-// Rows as the fits take them. Power rows get the machine's own idle_w.
+// The rows as observations for the fits. Power rows get the machine's own idle_w.
 Observation observed(const Measurement& row, const Machine& machine);
 
 }  // namespace convoy::platforms

@@ -1,6 +1,6 @@
 #pragma once
 
-// Power from the monitors on the board (INA3221, on AGX Thor an INA238 too), read by way of sysfs.
+// Reads the power monitors of the board (INA3221, on AGX Thor also INA238) by sysfs.
 //
 //   JetPack 4:      ROOT/sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/rail_name_0      POM_5V_IN
 //                                                                 .../in_power0_input     mW
@@ -21,34 +21,34 @@
 
 namespace convoy::sensors {
 
-// One rail. Its power is `power` times its unit, or, where there is no such file, voltage x
+// One rail. Its power is the value in file `power` times its unit or, without that file, voltage x
 // current.
 struct PowerRail {
   std::string name;
   std::filesystem::path power;
-  double power_unit_w = 0;        // what 1 in the file `power` stands for
+  double power_unit_w = 0;        // W per unit of the value in `power`
   std::filesystem::path voltage;  // mV
   std::filesystem::path current;  // mA
 
   [[nodiscard]] std::optional<double> read_w() const;
 };
 
-// All rails with a name; "NC" (not connected) is none, nor are the sums over the channels that the
-// driver makes (in7_label, "sum of shunt voltages").
+// All named rails, without "NC" (not connected) and the driver's sums over channels (in7_label,
+// "sum of shunt voltages").
 [[nodiscard]] std::vector<PowerRail> find_power_rails(const std::filesystem::path& root);
 
-// All that goes into the module, from the rails that make it up (see jetson_names.hpp).
+// The module's total input power, from the rails that form the total (see jetson_names.hpp).
 class PowerSensor {
  public:
   explicit PowerSensor(const std::filesystem::path& root);
 
-  // Nothing where there is no total, or a rail of it cannot be read at the moment.
+  // Nothing if there is no total, or one of its rails cannot be read at the moment.
   [[nodiscard]] std::optional<double> read_w() const;
 
   [[nodiscard]] const Found& found() const { return found_; }
 
  private:
-  std::vector<PowerRail> rails_;  // those of the total
+  std::vector<PowerRail> rails_;  // of the total
   Found found_;
 };
 

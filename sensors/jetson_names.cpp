@@ -12,7 +12,7 @@ struct Total {
   std::vector<std::string_view> rails;
 };
 
-// The first whose rails are all there counts.
+// The first entry whose rails are all present is used.
 const std::vector<Total>& totals() {
   static const std::vector<Total> all = {
       // TX1, TX2, TX2 NX, Xavier NX, Orin NX, Orin Nano. "VDD_IN is the total power of module":

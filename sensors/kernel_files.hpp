@@ -1,7 +1,6 @@
 #pragma once
 
-// The small text files by which the kernel tells of itself (sysfs, procfs), and numbers in text
-// that was written by somebody else.
+// Reads the kernel's small text files (sysfs, procfs), and parses numbers in foreign text.
 
 #include <cstddef>
 #include <filesystem>
@@ -12,27 +11,27 @@
 
 namespace convoy::sensors {
 
-// No more than the first `most` bytes of a file. Nothing where it cannot be opened or read: the
-// files of sensors that are switched off can be opened and then give EAGAIN or ENODATA.
+// Reads at most the first `most` bytes of a file. Nothing if it cannot be opened or read: files of
+// switched-off sensors can be opened, but reading gives EAGAIN or ENODATA.
 [[nodiscard]] std::optional<std::string> read_kernel_file(const std::filesystem::path& path,
                                                           std::size_t most = 4096);
 
-// The number that a file begins with; nothing where there is none.
+// The number at the beginning of a file; nothing if there is none.
 [[nodiscard]] std::optional<double> read_kernel_number(const std::filesystem::path& path);
 
-// The file's text without blanks at its ends; "" where it cannot be read.
+// The file's text without surrounding blanks; "" if it cannot be read.
 [[nodiscard]] std::string read_kernel_word(const std::filesystem::path& path);
 
-// The folders in `folder` (links to folders too) whose names begin so, in the order of their
-// names: the numbers in sysfs change from one start of the machine to the next, their order less.
+// The folders in `folder` (and links to folders) whose names have this prefix, sorted: the numbers
+// in sysfs names change at each boot, their order less.
 [[nodiscard]] std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder,
                                                             std::string_view beginning = "");
 
-// Takes a decimal number ("12", "-0.5"; no exponent, no "nan") off the front of `text`. Where none
-// stands there, or one that no double holds, `text` stays as it is.
+// Parses a decimal number ("12", "-0.5"; no exponent, no "nan") at the front of `text` and removes
+// it. Without such a number, or if it exceeds a double, `text` stays unchanged.
 [[nodiscard]] std::optional<double> take_number(std::string_view& text);
 
-// Takes `beginning` off the front of `text`; false where it does not stand there.
+// Removes `beginning` from the front of `text`; false if `text` does not start with it.
 bool take(std::string_view& text, std::string_view beginning);
 
 }  // namespace convoy::sensors

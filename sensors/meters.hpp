@@ -1,7 +1,6 @@
 #pragma once
 
-// What the kernel tells of temperature, load and memory, each read from the folders "sys" and
-// "proc" in a root.
+// Temperature, load and memory by the kernel, read below a root that contains "sys" and "proc".
 
 #include <filesystem>
 #include <mutex>
@@ -11,13 +10,13 @@
 
 namespace convoy::sensors {
 
-// Where a quantity is read, or why it is not: one of the two is "".
+// Source of a quantity, or the reason why there is none: one of the two is "".
 struct Found {
   std::string where;
   std::string problem;
 };
 
-// The temperature of the chip by the thermal zones of the kernel (see chip_temperature()).
+// The chip's temperature by the kernel's thermal zones (see chip_temperature()).
 class Thermometer {
  public:
   explicit Thermometer(const std::filesystem::path& root);
@@ -33,12 +32,12 @@ class Thermometer {
   Found found_;
 };
 
-// The load of the processors by the kernel's counters of the time that they spent.
+// Processor load by the kernel's counters of time.
 class CpuMeter {
  public:
   explicit CpuMeter(const std::filesystem::path& root);
-  // 0..1, since the reading before; nothing the first time. Where that is so short ago that the
-  // counters hardly moved, the load of that reading. From any thread.
+  // Load since the last call, 0..1; nothing at the first call. If the counters have hardly moved
+  // since, the previous load. Callable from any thread.
   [[nodiscard]] std::optional<double> read();
   [[nodiscard]] const Found& found() const { return found_; }
 
@@ -56,7 +55,7 @@ class CpuMeter {
   std::optional<double> load_;
 };
 
-// The load of a Tegra's GPU by its driver.
+// Load of a Tegra GPU by its driver.
 class GpuMeter {
  public:
   explicit GpuMeter(const std::filesystem::path& root);
@@ -69,7 +68,7 @@ class GpuMeter {
 };
 
 struct Memory {
-  double used_bytes = 0;  // what could not be given to a program that asks for it
+  double used_bytes = 0;  // not available to new programs
   double total_bytes = 0;
 };
 

@@ -96,7 +96,7 @@ class Sensors::Impl {
     }
     const std::optional<TegrastatsLine> line = tegrastats_ ? tegrastats_->last() : std::nullopt;
     if (!line) return reading;
-    // What has a source of its own is not mixed with what tegrastats says.
+    // Quantities with a source of their own do not use tegrastats.
     for (const Quantity& quantity : quantities_) {
       if (quantity.found.where.empty()) quantity.take(*line, reading);
     }

@@ -1,7 +1,7 @@
 #pragma once
 
-// What the machine that the agent runs on tells of itself: power, temperature, load, memory. Made
-// for NVIDIA's Jetsons; any other Linux machine has some of it.
+// Sensor readings of the agent's machine: power, temperature, load, memory. Made for NVIDIA's
+// Jetsons; other Linux machines give a part of them.
 //
 //   const auto sensors = Sensors::open({});
 //   for (const std::string& text : sensors->missing()) fmt::print(stderr, "{}\n", text);
@@ -9,7 +9,7 @@
 //   const SensorReading reading = sensors->read();   // some times a second
 //   if (reading.power_w) ...
 //
-// Each quantity has one source, found when the sensors are opened:
+// Each quantity has one source, chosen when the sensors are opened:
 //
 //   power        the rails of the INA3221 that make up the module's total (ina3221.hpp)
 //   temperature  /sys/class/thermal/thermal_zone*: the junction's, or the hottest of the chip's
@@ -17,7 +17,7 @@
 //   GPU load     .../gpu.0/load and the like, per mille, over a short time that the driver chooses
 //   memory       /proc/meminfo: MemTotal - MemAvailable; on a Jetson CPU and GPU share it
 //
-// and what has none there comes from the program tegrastats, if it is on the PATH.
+// Quantities without such a source come from the program tegrastats, if it is on the PATH.
 
 #include <chrono>
 #include <filesystem>
@@ -28,19 +28,19 @@
 
 namespace convoy::sensors {
 
-// A quantity without a sensor, or whose sensor gives nothing at the moment, is absent.
+// Quantities without a sensor, or without a reading at the moment, are absent.
 struct SensorReading {
   std::optional<double> power_w;        // into the module; see sources() for what it covers
   std::optional<double> temperature_c;  // of the chip
-  std::optional<double> cpu_load;       // 0..1, the mean of the cores that are on
+  std::optional<double> cpu_load;       // 0..1, mean of the active cores
   std::optional<double> gpu_load;       // 0..1
   std::optional<double> memory_used_bytes;
   std::optional<double> memory_total_bytes;
 };
 
 struct SensorOptions {
-  std::filesystem::path root = "/";  // "sys" and "proc" are looked up in it
-  bool tegrastats = true;            // run it for what is missing
+  std::filesystem::path root = "/";  // contains "sys" and "proc"
+  bool tegrastats = true;            // run it for missing quantities
   std::string tegrastats_program = "tegrastats";
   std::chrono::milliseconds interval{1000};  // between the lines of tegrastats
 };
@@ -55,19 +55,19 @@ class Sensors {
   class Impl;
 
  public:
-  // Throws base::UserError where the root is no folder or the interval is not positive. That there
-  // are no sensors is no error.
+  // Throws base::UserError if the root is no folder or the interval is not positive. Missing
+  // sensors are not an error.
   [[nodiscard]] static std::unique_ptr<Sensors> open(const SensorOptions& options);
   ~Sensors();
   Sensors(const Sensors&) = delete;
   Sensors& operator=(const Sensors&) = delete;
 
-  // From any thread. Takes as long as reading some files of the kernel does: milliseconds, for the
-  // INA3221 is asked over I2C. The first reading has no CPU load.
+  // Callable from any thread. Reads some kernel files, which takes milliseconds (the INA3221 is
+  // read over I2C). The first reading has no CPU load.
   [[nodiscard]] SensorReading read();
 
-  // From any thread. Where tegrastats is the source, what it gives is known with its first line
-  // only; until then it counts as giving everything.
+  // Callable from any thread. The quantities from tegrastats are known after its first line; until
+  // then all are assumed.
   [[nodiscard]] std::vector<SensorSource> sources() const;
   // "power: no INA3221 under /sys/bus/i2c/drivers/ina3221 and no tegrastats on the PATH"
   [[nodiscard]] std::vector<std::string> missing() const;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The program tegrastats, run beside the agent for what sysfs does not tell.
+// Runs the program tegrastats for quantities that sysfs does not give.
 //
 //   std::string problem;
 //   auto tegrastats = TegrastatsProcess::start("tegrastats", std::chrono::seconds(1), problem);
@@ -23,29 +23,27 @@ class TegrastatsProcess {
   class Impl;
 
  public:
-  // Starts `program` (searched on the PATH where its name has no '/') with "--interval" and the
-  // interval in milliseconds. Where it cannot be started: no object, and `problem` says why, as in
-  // "no tegrastats on the PATH". It runs as the agent's user, who on some releases is shown fewer
-  // fields than root is.
+  // Starts `program` (searched on the PATH unless its name has a '/') with "--interval" and the
+  // interval in ms. On failure gives no object and sets `problem` ("no tegrastats on the PATH"). It
+  // runs as the agent's user; on some releases only root gets all fields.
   [[nodiscard]] static std::unique_ptr<TegrastatsProcess> start(const std::string& program,
                                                                 std::chrono::milliseconds interval,
                                                                 std::string& problem);
-  // Ends the program and waits for it: asks it to (SIGTERM), and kills it where it still runs after
-  // half a second.
+  // Ends the program and waits for it: SIGTERM, then SIGKILL after half a second.
   ~TegrastatsProcess();
   TegrastatsProcess(const TegrastatsProcess&) = delete;
   TegrastatsProcess& operator=(const TegrastatsProcess&) = delete;
 
-  // The newest line that could be read. None before the first, and none where the newest is older
-  // than three intervals and a second: a program that hangs does not go on giving its last values.
-  // This and what follows may be called from any thread.
+  // The newest parsed line. None before the first, and none if the newest is older than three
+  // intervals plus one second, so that a hanging program does not repeat its last values. This and
+  // the functions below may be called from any thread.
   [[nodiscard]] std::optional<TegrastatsLine> last() const;
 
-  // Why no lines come any more ("tegrastats ended with status 1"); "" while it runs.
+  // Why no more lines come ("tegrastats ended with status 1"); "" while it runs.
   [[nodiscard]] std::string problem() const;
 
-  // The program's, also after its end: it is waited for in the destructor, so that until then the
-  // number is not given to another process.
+  // The program's process id, valid until the destructor, which waits for the process: the id is
+  // not reused before.
   [[nodiscard]] pid_t pid() const;
 
   explicit TegrastatsProcess(std::unique_ptr<Impl> impl);  // for start()

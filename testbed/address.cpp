@@ -83,7 +83,7 @@ std::optional<Endpoint> parse_endpoint(std::string_view text) {
   std::string_view host = text.substr(0, colon);
   const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (brackets) host = host.substr(1, host.size() - 2);
-  // Without brackets nobody can say where an IPv6 address ends and the port begins.
+  // Without brackets the end of an IPv6 address is ambiguous.
   const bool v6 = host.find(':') != std::string_view::npos;
   if (v6 != brackets || !is_host(host)) return std::nullopt;
 

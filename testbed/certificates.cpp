@@ -38,8 +38,8 @@ Owned<EVP_PKEY> new_key() {
   return Owned<EVP_PKEY>(need(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")));
 }
 
-// The value must be a constant of this file: it is OpenSSL's configuration language, in which
-// nothing may stand that came from outside.
+// `value` is in OpenSSL's configuration language: it must be a constant of this file, never
+// external text.
 void extend(X509* certificate, X509* issuer, int nid, const char* value) {
   X509V3_CTX context{};
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
@@ -104,7 +104,7 @@ void write_key(const path& file, const EVP_PKEY* key) {
   write_file(file, content_of(memory.get()), private_file);
 }
 
-// An encrypted key is refused; OpenSSL would ask at the terminal.
+// Rejects encrypted keys; OpenSSL would ask for the password at the terminal.
 int no_password(char*, int, int, void*) { return -1; }
 
 Owned<EVP_PKEY> read_key(const path& file) {

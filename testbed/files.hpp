@@ -1,7 +1,7 @@
 #pragma once
 
-// Files and folders that hold keys: with their mode from the first byte, whole or not at all, and
-// never in place of something that was there.
+// Files and folders for keys: with their final mode from creation, whole or not at all, never
+// replacing anything by accident.
 
 #include <sys/types.h>
 
@@ -19,24 +19,24 @@ constexpr mode_t public_file = 0644;
 constexpr mode_t private_folder = 0700;
 constexpr mode_t public_folder = 0755;
 
-// Writes beside and renames, so that the file is there whole or as it was; it reached the disk when
-// this returns. Its mode is `mode` whatever the umask says, and at no moment more than that.
-// UserError where it cannot be written, or is there already (Existing::keep; a link counts).
+// Writes a draft and renames it: the file is whole, or as before, and on the disk when this
+// returns. Its mode is exactly `mode`, never wider, whatever the umask. UserError if writing fails,
+// or if the name exists (Existing::keep; also a link).
 void write_file(const std::filesystem::path& file, std::string_view content, mode_t mode,
                 Existing existing = Existing::keep);
 
-// The folder above must be there, this one must not: UserError otherwise.
+// The parent must exist, the folder must not: UserError otherwise.
 void make_folder(const std::filesystem::path& folder, mode_t mode);
 
-// The content of a plain file of at most `limit` bytes: UserError otherwise.
+// Content of a regular file of at most `limit` bytes: UserError otherwise.
 [[nodiscard]] std::string read_file(const std::filesystem::path& file, std::size_t limit);
 
-// UserError where a private key is missing, is no plain file, or can be read or written by others
-// than its owner ("chmod 600 FILE").
+// UserError if a private key's file is missing, is not regular, or is accessible to others than its
+// owner (message: "chmod 600 FILE").
 void check_key_file(const std::filesystem::path& file);
 
-// The content of a private key's file, under the same conditions, which hold for the very file that
-// is read. Whoever calls this wipes the text after use.
+// Content of a private key's file, checked as above on the very file that is read. The caller must
+// wipe the text after use.
 [[nodiscard]] std::string read_key_file(const std::filesystem::path& file);
 
 }  // namespace convoy::testbed

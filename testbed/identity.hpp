@@ -1,7 +1,7 @@
 #pragma once
 
-// Who a certificate says its holder is. A certificate of a testbed carries one URI among its
-// subject's alternative names: "convoy:coordinator" or "convoy:node:NAME".
+// The identity in a certificate. Certificates of a testbed have one URI among their subject
+// alternative names: "convoy:coordinator" or "convoy:node:NAME".
 //
 //   const IdentityCheck check = peer_identity(certificate);
 //   if (!check.identity) refuse(check.refusal);
@@ -17,22 +17,22 @@ namespace convoy::testbed {
 enum class Role { coordinator, node };
 
 struct PeerIdentity {
-  std::string name;  // clean, see is_clean_name; of a coordinator its common name
+  std::string name;  // clean, see is_clean_name; of a coordinator the common name
   Role role = Role::node;
 };
 
 struct IdentityCheck {
   std::optional<PeerIdentity> identity;
-  std::string refusal;  // why there is none: printable, for a log; empty otherwise
+  std::string refusal;  // why there is no identity (printable, for logs); else empty
 };
 
-// The URI that a certificate of this identity carries.
+// The URI in the certificate of this identity.
 [[nodiscard]] std::string identity_uri(Role role, std::string_view name);
 
-// Strict: exactly one URI, exactly one common name that agrees with it, clean names, the extended
-// key usage of the role and no other, no authority. Null is refused as well. Says nothing about
-// the signature, the dates or the revocation: the chain must have been verified by OpenSSL.
-// Not const: OpenSSL keeps what it has worked out in the certificate (under a lock of its own).
+// Strict: exactly one URI, exactly one common name that agrees with it, clean names, only the
+// role's extended key usage, not an authority. Rejects null. Does not check signature, dates and
+// revocation: OpenSSL must have verified the chain. Not const: OpenSSL caches results in the
+// certificate (with its own lock).
 [[nodiscard]] IdentityCheck peer_identity(X509* certificate);
 
 }  // namespace convoy::testbed

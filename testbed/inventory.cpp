@@ -60,7 +60,7 @@ class Reader {
     }
   }
 
-  // Without TLS no file is needed, and none is looked at.
+  // Without TLS no files are required or checked.
   path file(TableReader& reader, const std::string& key) {
     const std::string name = inventory_.insecure ? reader.text(key, "") : reader.text(key);
     if (inventory_.insecure || (name.empty() && !is_string(reader, key))) return {};

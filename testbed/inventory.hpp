@@ -1,7 +1,7 @@
 #pragma once
 
-// The inventory of a testbed: where the coordinator listens, with which certificate, and the real
-// devices that may connect. A TOML file; paths in it start at its own folder.
+// The inventory of a testbed: the coordinator's address and certificate, and the real devices that
+// may connect. A TOML file; relative paths start at its folder.
 //
 //   [coordinator]
 //   listen = "0.0.0.0:7700"
@@ -29,46 +29,45 @@
 namespace convoy::testbed {
 
 struct InventoryNode {
-  std::string name;    // clean, see names.hpp; what its certificate says
-  std::string device;  // a type of the catalogue (not looked up here); empty: not said
-  // Updates weigh by the samples that were trained on: what a node may say that it has of its own.
+  std::string name;    // clean, see names.hpp; as in the node's certificate
+  std::string device;  // type in the catalogue (not checked here); empty: not given
+  // Updates are weighted by their training samples: limit for a node's claim about its own data.
   std::int64_t most_samples = 1'000'000;
 };
 
 struct Inventory {
   Endpoint listen;
-  // Files; all empty where insecure.
+  // Paths of files; all empty if insecure.
   std::filesystem::path certificate;
   std::filesystem::path key;
   std::filesystem::path authority;
   std::filesystem::path revoked;
-  // Without TLS: whoever can connect is believed. Only with a loopback address to listen on.
+  // No TLS: every peer is trusted. Requires a loopback address.
   bool insecure = false;
-  std::vector<InventoryNode> nodes;  // no two of one name
+  std::vector<InventoryNode> nodes;  // with unique names
 
-  [[nodiscard]] const InventoryNode* find(std::string_view name) const;  // null: not there
+  [[nodiscard]] const InventoryNode* find(std::string_view name) const;  // null: not found
 };
 
-// Reads strictly: every problem is reported to `problems` with its place, and nothing is given
-// where there was one. The files must be there; whether they are what they should be is not looked
-// at.
+// Reads strictly: reports every problem to `problems` with its place; gives nothing then. The files
+// named in it must exist; their contents are not checked.
 [[nodiscard]] std::optional<Inventory> read_inventory(const std::filesystem::path& file,
                                                       base::Diagnostics& problems);
-// The same for a text; `file` names it in messages and says where relative paths start.
+// The same for a text; `file` names it in messages and is the base of relative paths.
 [[nodiscard]] std::optional<Inventory> read_inventory_text(std::string_view text,
                                                            const std::filesystem::path& file,
                                                            base::Diagnostics& problems);
 
-// The text of a file in `folder` that reads back as this inventory. Paths below the folder are
-// written relative to it. UserError where a path is not UTF-8, which TOML cannot hold.
+// Text of a file in `folder` that reads back as this inventory. Paths below the folder are written
+// as relative. UserError for paths that are not UTF-8, which TOML cannot hold.
 [[nodiscard]] std::string inventory_text(const Inventory& inventory,
                                          const std::filesystem::path& folder);
 
-// `text`, which is an inventory, with one more node at its end; comments stay. UserError where
-// nodes are not given as [[nodes]] tables.
+// Appends a node to the text of an inventory; keeps comments. UserError if nodes are not given as
+// [[nodes]] tables.
 [[nodiscard]] std::string with_node(const std::string& text, const InventoryNode& node);
-// `text`, which is an inventory, without that node's table; comments stay. Nothing where it does
-// not have it as a [[nodes]] table of its own.
+// Removes a node's table from the text of an inventory; keeps comments. Nothing if the node has no
+// [[nodes]] table of its own.
 [[nodiscard]] std::optional<std::string> without_node(const std::string& text,
                                                       std::string_view name);
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Names of nodes, and text that came from a peer. A name goes into paths, certificates, TOML files
-// and log lines, so that only what is harmless in all of them is a name.
+// Names of nodes, and text from peers. Names occur in paths, certificates, TOML files and log
+// lines, so only characters harmless in all of these are allowed.
 
 #include <cstddef>
 #include <string>
@@ -9,19 +9,19 @@
 
 namespace convoy::testbed {
 
-constexpr std::size_t longest_name = 64;  // what a certificate's common name may hold
+constexpr std::size_t longest_name = 64;  // limit of a certificate's common name
 
-// The coordinator's own name; no node may have it.
+// The coordinator's name; not allowed for nodes.
 constexpr std::string_view coordinator_name = "coordinator";
 
-// 1 to 64 ASCII letters, digits, '-', '_' and '.', the first of them no '.' or '-'.
+// 1 to 64 ASCII letters, digits, '-', '_' and '.', not beginning with '.' or '-'.
 [[nodiscard]] bool is_clean_name(std::string_view name);
 
-// The rule above, to be put after "expected".
+// The rule above, in words that follow "expected".
 [[nodiscard]] std::string clean_name_rule();
 
-// At most 200 printable ASCII characters of a text that nobody vouches for; the others, control
-// characters among them, become '?'. What was cut off is marked by "..." within the 200.
+// At most 200 printable ASCII characters of an untrusted text; others, such as control characters,
+// become '?'. A longer text ends in "..." within the 200.
 [[nodiscard]] std::string clean_for_log(std::string_view text);
 
 }  // namespace convoy::testbed

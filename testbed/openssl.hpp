@@ -1,6 +1,6 @@
 #pragma once
 
-// OpenSSL's objects, owned; and its errors as exceptions.
+// Owning pointers to OpenSSL's objects, and OpenSSL's errors as exceptions.
 //
 //   const Owned<X509_CRL> list(need(X509_CRL_new()));
 //   need(X509_CRL_set_version(list.get(), 1));
@@ -35,11 +35,11 @@ struct Release {
 template <class T>
 using Owned = std::unique_ptr<T, Release>;
 
-// Throws std::runtime_error with what OpenSSL has to say: for what cannot fail but for lack of
-// memory or a broken installation.
+// Throws std::runtime_error with OpenSSL's message: for functions that fail only for lack of memory
+// or in broken installations.
 [[noreturn]] void openssl_failure();
 
-// What OpenSSL gave, where it is neither null nor a status that says failure.
+// Gives OpenSSL's result; calls openssl_failure() for null or a failure status.
 template <class T>
 T* need(T* given) {
   if (given == nullptr) openssl_failure();
@@ -50,8 +50,8 @@ inline int need(int status) {
   return status;
 }
 
-// What went wrong in the meantime leaves nothing in the thread's queue of errors, where whoever
-// asks SSL_get_error next would find it.
+// Removes errors that occur during its life from OpenSSL's error queue of the thread, where the
+// next caller of SSL_get_error would find them.
 class QuietErrors {
  public:
   QuietErrors();
@@ -60,9 +60,9 @@ class QuietErrors {
   QuietErrors& operator=(const QuietErrors&) = delete;
 };
 
-// The text of a string in a certificate as it is, zero bytes and all.
+// The bytes of a certificate's string, including zero bytes.
 [[nodiscard]] std::string bytes_of(const ASN1_STRING* string);
-// What was written to a memory BIO.
+// The bytes written to a memory BIO.
 [[nodiscard]] std::string_view content_of(BIO* memory);
 
 }  // namespace convoy::testbed

@@ -30,7 +30,7 @@ struct Layout {
   [[nodiscard]] path revoked() const { return root / "revoked"; }
 };
 
-// Also what is no more than a link to nowhere.
+// True for broken links, too.
 bool is_there(const path& file) {
   std::error_code ignored;
   const auto status = std::filesystem::symlink_status(file, ignored);
@@ -156,7 +156,7 @@ Inventory inventory_of(const Layout& layout) {
 }
 
 std::string authority_name(const path& folder) {
-  // The name is for people alone; keys are told apart by their own identifiers.
+  // The name is only for people; keys have their own identifiers.
   const std::string name = std::filesystem::absolute(folder).lexically_normal().filename().string();
   return is_clean_name(name) ? name : "convoy-testbed";
 }

@@ -9,7 +9,7 @@
 namespace convoy::analysis {
 namespace {
 
-// In a time that does not tell how much of it was right.
+// Compares in constant time, so that timing reveals nothing.
 bool same(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   unsigned difference = 0;
@@ -19,7 +19,7 @@ bool same(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-// An IPv4 address, or an IPv6 one in brackets: what no name server can point elsewhere.
+// An IPv4 address, or an IPv6 address in brackets: cannot be redirected by a name server.
 bool looks_like_an_address(std::string_view host) {
   if (host.empty()) return false;
   const std::string_view characters =
@@ -63,7 +63,7 @@ std::string Access::url(const std::string& host) const {
 }
 
 std::string new_token() {
-  std::random_device device;  // the kernel's
+  std::random_device device;  // the kernel's generator
   std::string token;
   for (int i = 0; i < 4; ++i) token += fmt::format("{:08x}", device());
   return token;

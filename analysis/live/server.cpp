@@ -33,7 +33,7 @@ using Error = boost::system::error_code;
 
 namespace {
 
-// Of this thread.
+// CPU time of this thread.
 std::chrono::nanoseconds cpu_time() {
   timespec time{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -68,10 +68,10 @@ class LiveServer::Impl : public LiveHost {
     tell_status();
     tell_rows();
     thread_ = std::jthread([this] {
-      // Whatever it does may wait for the run.
+      // Lowest priority: the run goes first.
       constexpr int least = 19;
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), least);
-      // Whatever goes wrong here, the run goes on.
+      // Errors here must not stop the run.
       while (!io_.stopped()) {
         try {
           io_.run();
@@ -89,7 +89,7 @@ class LiveServer::Impl : public LiveHost {
   [[nodiscard]] std::string url() const { return access_.url(options_.shown); }
 
   void run_is_over() {
-    // From here on nobody joins.
+    // No new viewers from here on.
     std::promise<bool> promise;
     auto somebody = promise.get_future();
     asio::post(io_, [this, &promise] {
@@ -136,13 +136,13 @@ class LiveServer::Impl : public LiveHost {
     if (const auto line = log_.tell("", what, now)) spdlog::warn("the live view: {}", *line);
   }
   bool join(const std::shared_ptr<LiveSession>& session) override {
-    constexpr std::size_t most = 16;  // each reads the store for itself
+    constexpr std::size_t most = 16;  // limit: each viewer reads the store separately
     if (closed_) return false;
     if (sessions_.size() >= most) {
       const auto looker = std::find_if(sessions_.begin(), sessions_.end(),
                                        [](const auto& s) { return s->gives_way(); });
       if (session->gives_way() || looker == sessions_.end()) return false;
-      // A copy: ending takes it out of the set.
+      // A copy: end() removes the viewer from the set.
       const auto leaves = *looker;  // NOLINT(performance-unnecessary-copy-initialization)
       leaves->end();
     }
@@ -164,7 +164,7 @@ class LiveServer::Impl : public LiveHost {
     asio::ip::address address;
   };
 
-  // Made once, for all, by the run's thread, which has nothing else to do any more.
+  // Built once for all viewers, by the run's thread, which has finished its work.
   void tell_the_end() {
     std::shared_ptr<const std::string> last;
     try {
@@ -186,7 +186,7 @@ class LiveServer::Impl : public LiveHost {
     told.wait_for(options_.patience);
   }
 
-  // Who takes nothing of what it is told is not waited for.
+  // Drops viewers that receive nothing.
   void end_the_stuck() {
     if (!finishing_) return;
     constexpr std::chrono::milliseconds every(100);
@@ -203,12 +203,12 @@ class LiveServer::Impl : public LiveHost {
   void accept() {
     acceptor_.async_accept([this](Error error, tcp::socket socket) {
       if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
-      if (error) {  // no descriptor is free, say: a moment later there may be one
+      if (error) {  // out of descriptors, perhaps: retry after a pause
         again_.expires_after(std::chrono::milliseconds(100));
         again_.async_wait([this](Error) { accept(); });
         return;
       }
-      // First: whatever goes wrong with this one, others are heard.
+      // Accept again first, so that an error below does not stop the server.
       accept();
       answer(std::move(socket), *this);
     });
@@ -218,15 +218,15 @@ class LiveServer::Impl : public LiveHost {
     constexpr std::chrono::milliseconds every(250);
     status_timer_.expires_after(every);
     status_timer_.async_wait([this](Error error) {
-      // At the end the timer is for those who take nothing; this may have been due already.
+      // At the end the timer serves end_the_stuck(); this call may have been pending.
       if (error || finishing_) return;
-      tell_status();  // first: whatever goes wrong below
+      tell_status();  // first, so that errors below do not stop it
       for (const auto& session : std::set(sessions_)) session->tell_status();
       if (!sessions_.empty()) state_.ask_for_status();
     });
   }
 
-  // Rows are told the less often the more there are: a fiftieth of a core's time is enough.
+  // Sends rows less often the more there are: limits the thread to 2 % of a core.
   void tell_rows() {
     using std::chrono::milliseconds;
     const auto pause =
@@ -255,20 +255,20 @@ class LiveServer::Impl : public LiveHost {
   LiveState& state_;
   Access access_;
   std::string page_;
-  std::vector<Place*> places_;  // that are taken, the oldest first; goes after those who have them
+  std::vector<Place*> places_;  // places taken, oldest first; outlives their holders
   base::SparingLog log_;
   asio::io_context io_;
   tcp::acceptor acceptor_;
   asio::steady_timer status_timer_;
   asio::steady_timer rows_timer_;
   asio::steady_timer again_{io_};
-  std::chrono::nanoseconds spent_{};  // of its processor's time, on the last rows
+  std::chrono::nanoseconds spent_{};  // CPU time for the last rows
   std::set<std::shared_ptr<LiveSession>> sessions_;
-  bool closed_ = false;     // the run is over: nobody joins any more
-  bool finishing_ = false;  // who looks is told the end
-  // Whoever waits for it may have given up: it must outlive the thread.
+  bool closed_ = false;     // the run is over: no new viewers
+  bool finishing_ = false;  // sending the end to the viewers
+  // Must outlive the thread: a waiting caller may have given up.
   std::promise<void> all_told_;
-  std::jthread thread_;  // last: it is joined before anything that it uses goes
+  std::jthread thread_;  // last: joined before the members that it uses go
 };
 
 LiveServer::LiveServer(LiveOptions options, LiveState& state)

@@ -1,8 +1,7 @@
 #pragma once
 
-// Shows a run while it goes on: a page by HTTP, and its rows by WebSocket as they are written to
-// the store (analysis/web/src/data.d.ts has the messages). A thread of its own; the run goes on
-// whether or not somebody looks.
+// Shows a run in progress: a page by HTTP, and the store's rows by WebSocket as they are written
+// (messages: analysis/web/src/data.d.ts). Runs in its own thread, independent of the run.
 //
 //   LiveServer server({"127.0.0.1", 8080, ...}, state);   // listens from here on
 //   ... the run, which calls state.put() ...
@@ -20,33 +19,31 @@
 namespace convoy::analysis {
 
 struct LiveOptions {
-  std::string host;   // address that is listened on
-  std::string shown;  // by which others reach it; "": the same
+  std::string host;   // address listened on
+  std::string shown;  // host name for other machines; "": the same
   std::uint16_t port = 0;
-  bool loopback = true;          // `host` is one; elsewhere a token is needed even to read
+  bool loopback = true;          // `host` is loopback; else reading needs the token, too
   std::filesystem::path folder;  // of the run
-  std::string version;           // of Convoy
-  bool pausable = true;          // no: real devices do not wait
-  std::function<void()> stop;    // somebody wants the run to end; called in the server's thread
-  // How long the end of a run waits for those who are told of it, and for those to whom nothing
-  // gets through.
+  std::string version;           // Convoy's version
+  bool pausable = true;          // false: real devices cannot be paused
+  std::function<void()> stop;    // a user stops the run; called in the server's thread
+  // How long the end of a run waits for connected viewers, also for unresponsive ones.
   std::chrono::milliseconds patience{10'000};
   std::chrono::milliseconds patience_when_stuck{2'000};
 };
 
 class LiveServer {
  public:
-  // Throws base::UserError where the address cannot be listened on.
+  // Throws base::UserError if the address cannot be listened on.
   LiveServer(LiveOptions options, LiveState& state);
   ~LiveServer();
   LiveServer(const LiveServer&) = delete;
   LiveServer& operator=(const LiveServer&) = delete;
 
-  [[nodiscard]] std::string url() const;  // with the token that allows to pause and to stop
+  [[nodiscard]] std::string url() const;  // with the token for pausing and stopping
 
-  // The store is whole: those who look are given it, and let go. Takes at most ten seconds after
-  // what is to be told is ready, two where nothing gets through to them, and no time where nobody
-  // looks.
+  // The store is complete: sends it to all viewers and disconnects them. Takes at most ten seconds
+  // after the data is ready, two if connections are blocked, no time without viewers.
   void run_is_over();
 
  private:

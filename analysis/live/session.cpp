@@ -39,7 +39,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   void accept(const Request& request) {
     beast::get_lowest_layer(socket_).expires_never();
-    // Whoever answers no ping is not there any more, or does not read.
+    // Closes connections that do not answer pings.
     socket_.set_option(
         websocket::stream_base::timeout{std::chrono::seconds(10), std::chrono::seconds(20), true});
     place_->dismiss = [weak = weak_from_this()] {
@@ -55,7 +55,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
         self->write();
         return;
       }
-      self->place_.reset();  // it has one of those who look
+      self->place_.reset();  // it now has a viewer's place
       self->host_.state().ask_for_status();
       self->tell_rows();
       self->read();
@@ -64,7 +64,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   void tell_status() override {
     if (!run_) return tell_rows();   // first the run itself
-    if (!outgoing_.empty()) return;  // the next one does as well
+    if (!outgoing_.empty()) return;  // the next status replaces this one
     send(status_json());
     write();
   }
@@ -72,7 +72,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   void tell_rows() override {
     if (!host_.state().has_begun() || !outgoing_.empty() || closing_) return;
     try {
-      // As many as a page draws with ease; the rest comes with the end.
+      // As many as a page draws easily; the rest follows at the end.
       constexpr TailLimits limits{50'000, 50'000};
       const std::filesystem::path& folder = host_.options().folder;
       if (!tail_) tail_.emplace(folder, limits);
@@ -88,7 +88,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
         send(more);
       }
     } catch (const std::exception& e) {
-      // The view ends, and nothing else; the page comes again.
+      // Only this view ends; the page reconnects.
       host_.warn(e.what());
       refuse(e.what());
       closing_ = true;
@@ -105,7 +105,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   [[nodiscard]] bool gives_way() const override { return !may_control_; }
 
-  // Whatever it waits for fails; so does what follows.
+  // Pending operations fail, and the handlers end.
   void end() override {
     beast::get_lowest_layer(socket_).close();
     host_.leave(shared_from_this());
@@ -163,7 +163,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
 
   void obey(const std::string& message) {
     constexpr std::size_t most_answers = 16;
-    if (outgoing_.size() > most_answers) {  // it talks, and does not listen
+    if (outgoing_.size() > most_answers) {  // the client sends but does not read
       beast::get_lowest_layer(socket_).close();
       return;
     }
@@ -186,13 +186,13 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     write();
   }
 
-  // One after another; when the last is sent and nothing is to follow, the connection is closed.
+  // Writes queued messages in order; closes after the last one if no more will follow.
   void write() {
     if (writing_) return;
     if (outgoing_.empty()) {
       if (!closing_) return;
       writing_ = true;
-      // All is said; who does not answer the farewell is not waited for.
+      // Everything is sent: waits only briefly for the closing handshake.
       websocket::stream_base::timeout brief{std::chrono::seconds(1), websocket::stream_base::none(),
                                             false};
       socket_.set_option(brief);
@@ -205,7 +205,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     write_part(0);
   }
 
-  // Part by part, so that it is seen whether anything gets through.
+  // Writes in parts, to see progress.
   void write_part(std::size_t from) {
     constexpr std::size_t most = 1 << 16;
     const std::string& all = *outgoing_.front();
@@ -231,12 +231,12 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   std::shared_ptr<LivePlace> place_;
   bool may_control_;
   std::optional<StoreTail> tail_;
-  std::optional<LiveRun> run_;  // nothing: it was not told yet
+  std::optional<LiveRun> run_;  // nothing: the run was not sent yet
   beast::flat_buffer incoming_;
   std::deque<std::shared_ptr<const std::string>> outgoing_;
   bool writing_ = false;
   bool closing_ = false;
-  std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();  // something did
+  std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();  // last progress
 };
 
 // --- by HTTP ------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
     auto response = std::make_shared<Response>(status, request.version());
     response->set(http::field::content_type, type);
     response->set(http::field::cache_control, "no-store");
-    response->set("Referrer-Policy", "no-referrer");  // the address holds the token
+    response->set("Referrer-Policy", "no-referrer");  // the URL contains the token
     response->set(http::field::x_frame_options, "DENY");
     response->set("X-Content-Type-Options", "nosniff");
     response->keep_alive(request.keep_alive());

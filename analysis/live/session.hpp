@@ -1,6 +1,6 @@
 #pragma once
 
-// The connections of LiveServer. Internal to analysis/live; everything happens in its thread.
+// The connections of LiveServer. Internal to analysis/live; runs in the server's thread.
 
 #include <boost/asio/ip/tcp.hpp>
 #include <chrono>
@@ -14,34 +14,34 @@
 
 namespace convoy::analysis {
 
-// Somebody who looks at the run.
+// A viewer of the run.
 class LiveSession {
  public:
   virtual ~LiveSession() = default;
   virtual void tell_status() = 0;
   virtual void tell_rows() = 0;
-  // The last message; then the connection is closed.
+  // Sends the last message, then closes the connection.
   virtual void finish(std::shared_ptr<const std::string> last) = 0;
-  // It only looks: who may control the run has its place where all are taken.
+  // True for a viewer without control: its place is given to one with control if all are taken.
   [[nodiscard]] virtual bool gives_way() const = 0;
-  // Ends it at once.
+  // Closes the connection at once.
   virtual void end() = 0;
-  // Ends it where nothing of what it is sent has got through for so long.
+  // Closes the connection if nothing could be sent to it for `longest`.
   virtual void end_if_stuck(std::chrono::steady_clock::duration longest) = 0;
 };
 
-// A place among those who are connected and do not look yet; it is given back with the object.
+// A place for a connection that is not yet a viewer; destroying the object frees the place.
 class LivePlace {
  public:
   LivePlace() = default;
   virtual ~LivePlace() = default;
   LivePlace(const LivePlace&) = delete;
   LivePlace& operator=(const LivePlace&) = delete;
-  // What ends the connection, where another takes the place. Says who has it from now on.
+  // Closes the connection when another takes its place. Tells who has the place now.
   std::function<void()> dismiss;
 };
 
-// What connections need of the server.
+// The server as seen by its connections.
 class LiveHost {
  public:
   virtual ~LiveHost() = default;
@@ -49,17 +49,17 @@ class LiveHost {
   [[nodiscard]] virtual const std::string& page() const = 0;
   [[nodiscard]] virtual const LiveOptions& options() const = 0;
   [[nodiscard]] virtual LiveState& state() = 0;
-  // Where all are taken, that of the one who has had it longest, of the address that has most.
+  // If all places are taken, replaces the oldest connection of the address that has the most.
   [[nodiscard]] virtual std::shared_ptr<LivePlace> place(
       const boost::asio::ip::address& address) = 0;
-  // False: there are too many that give way to nobody, or the run is over.
+  // False: too many viewers with control, or the run is over.
   virtual bool join(const std::shared_ptr<LiveSession>& session) = 0;
   virtual void leave(const std::shared_ptr<LiveSession>& session) = 0;
-  // In the log, as often as is good for it.
+  // Logs a warning, rate-limited.
   virtual void warn(const std::string& what) = 0;
 };
 
-// Answers what comes by a new connection. `host` outlives it.
+// Serves a new connection. `host` must outlive it.
 void answer(boost::asio::ip::tcp::socket socket, LiveHost& host);
 
 }  // namespace convoy::analysis

@@ -17,7 +17,7 @@ void LiveState::put(LiveStatus status) {
 void LiveState::wait_while_paused(const std::atomic<bool>& interrupted) {
   if (!paused_.load(std::memory_order_relaxed)) return;
   std::unique_lock lock(mutex_);
-  // A signal's handler sets `interrupted` and can wake nobody.
+  // `interrupted` is set by a signal handler, which cannot notify: poll.
   constexpr std::chrono::milliseconds look(50);
   while (paused_ && !interrupted) resumed_.wait_for(lock, look);
 }

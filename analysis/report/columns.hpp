@@ -1,6 +1,6 @@
 #pragma once
 
-// Tables by columns, as the page has them. Internal to analysis/report.
+// Tables by columns, as the page needs them. Internal to analysis/report.
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +14,7 @@
 
 namespace convoy::analysis {
 
-// A table by columns: what `of` gives of each row.
+// A table by columns: `of` gives the values of a row.
 template <class Rows, class Of>
 Json column(const Rows& rows, Of of) {
   Json all = Json::array();
@@ -31,7 +31,7 @@ Json column(const Rows& rows, Of of) {
   return all;
 }
 
-// A value of a store's row: null where there is none, and where it is no finite number.
+// A value of a store's row; null if absent or not finite.
 template <class Value>
 Json stored_json(const Value& value) {
   if constexpr (std::is_floating_point_v<Value>) {
@@ -45,7 +45,7 @@ Json stored_json(const std::optional<Value>& value) {
   return value ? stored_json(*value) : Json();
 }
 
-// Rows of a store by columns, under the names that the store has for them.
+// Rows of a store by columns, with the store's column names.
 template <class Row>
 Json columns_json(const std::vector<Row>& rows) {
   Json json = Json::object();
@@ -55,8 +55,8 @@ Json columns_json(const std::vector<Row>& rows) {
   return json;
 }
 
-// A time of a run with ten digits of its whole length, which no screen tells apart: the page holds
-// hundreds of thousands of them, and the shortest text of a time just so is half as long.
+// Times with ten digits relative to the run's length, which is finer than any screen: the page
+// holds hundreds of thousands of times, and this halves their text.
 class Clock {
  public:
   explicit Clock(double until_s)

@@ -43,7 +43,7 @@ Json curve_json(const Curve& curve) {
           {"samples", column(curve, [](const auto& p) { return p.samples; })}};
 }
 
-// Those that were aggregated.
+// The aggregated updates.
 Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits) {
   std::vector<const sim::TaskRow*> rows;
   for (const sim::TaskRow& task : all) {
@@ -103,7 +103,7 @@ Json staleness_json(const RunTables& run) {
     json["versions"].push_back(versions);
     json["updates"].push_back(count);
   };
-  // With those of which there are none, as long as a chart can show them.
+  // Includes 0 counts, as long as a chart can show them.
   constexpr std::int64_t widest = 10'000;
   std::int64_t next = 0;
   for (const auto& [versions, count] : updates) {
@@ -169,7 +169,7 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
         "No activities were recorded (output.record = \"task\"): there is no timeline, and causes "
         "of waiting are known only between tasks.");
   }
-  // While it goes on a task that has ended is written down once its update is taken up.
+  // In a run in progress, tasks are recorded only when their update is used.
   if (run.tasks.empty() && !live) remarks.push_back("No task has ended.");
   if (run.nodes.size() > limits.nodes) {
     remarks.push_back(
@@ -205,7 +205,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   Json json = {{"label", label},
                {"name", r.name},
                {"schedule", r.schedule},
-               {"seed", std::to_string(r.seed)},  // JavaScript has 53 bits
+               {"seed", std::to_string(r.seed)},  // as text: JavaScript numbers have 53 bits
                {"status", sim::name_of(run.run.status)},
                {"cause", run.run.cause},
                {"scenario", r.scenario},
@@ -256,7 +256,7 @@ Json LiveRun::next(RunTables rows, bool complete) {
   const bool nothing = rows.tasks.empty() && rows.activities.empty() && rows.aggregations.empty() &&
                        rows.evaluations.empty() && rows.readings.empty() && rows.journal.empty();
   if (nothing) return {};
-  // Tables that only grow: what they grew by.
+  // Growing tables: only their new rows.
   Json message = {{"type", "rows"},
                   {"updates", updates_json(rows.tasks, limits_)},
                   {"exits", columns_json(rows.evaluations)},
@@ -287,7 +287,7 @@ Json LiveRun::next(RunTables rows, bool complete) {
 }
 
 void LiveRun::add(RunTables rows) {
-  // Tables that only grow; the rest is as it is now.
+  // Joins old and new rows of growing tables; everything else is replaced.
   const auto put_before = [](auto& old, auto& more) {
     old.insert(old.end(), std::make_move_iterator(more.begin()),
                std::make_move_iterator(more.end()));

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the page draws, as JSON; analysis/web/src/data.d.ts says what it is.
+// The data of the page as JSON; the format is in analysis/web/src/data.d.ts.
 
 #include <string>
 #include <utility>
@@ -12,34 +12,34 @@
 
 namespace convoy::analysis {
 
-// How much of a run the page is given; beyond it, what is drawn is thinned out, and the page says
-// so. Sums are of everything.
+// Limits for the data of a page; larger runs are thinned out, and the page says so. Sums are always
+// over all data.
 struct PageLimits {
   std::size_t nodes = 2'000;
   std::size_t updates = 200'000;
-  std::size_t activities = 200'000;  // merged with their neighbours until they are no more
+  std::size_t activities = 200'000;  // neighbours are merged until the limit holds
 };
 
-// A Run of data.d.ts; `label` names it in the page. `live`: it goes on, and the reader knows.
+// A Run of data.d.ts; `label` names it in the page. `live`: the run is in progress.
 Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits = {},
               bool live = false);
 
-// Puts into the Figures of a Run what it took to reach an accuracy; run_json puts the scenario's.
+// Adds the costs of reaching an accuracy to the Figures of a Run; run_json uses the scenario's.
 void put_target(Json& figures, const Curve& curve, const std::optional<Level>& target);
 
 // A Sweep of data.d.ts.
 Json sweep_json(const SweepResults& sweep);
 
-// What is told of a run that goes on, message by message.
+// The messages about a run in progress.
 class LiveRun {
  public:
   explicit LiveRun(std::string label, const PageLimits& limits = {})
       : label_(std::move(label)), limits_(limits) {}
 
-  // The first message: a Run. `rows`: all that is there (StoreTail).
+  // The first message: a Run. `rows`: all rows so far (StoreTail).
   Json first(RunTables rows);
-  // The next: `rows` of data.d.ts, of what has come since. `complete`: nothing was left out so far.
-  // Null where there is nothing new.
+  // The next message: `rows` of data.d.ts, new since the last call. `complete`: nothing has been
+  // left out so far. Null if there is nothing new.
   Json next(RunTables rows, bool complete);
 
  private:

@@ -22,14 +22,13 @@ std::string joined(std::span<const std::string_view> pieces) {
   return text;
 }
 
-// Within a script element nothing may look like markup, whatever names hold.
+// Escapes markup in the data, since names could end the script element.
 std::string in_script(const Json& data) {
   return base::replaced(data.dump(-1, ' ', false, Json::error_handler_t::replace),
                         {{'<', "\\u003c"}});
 }
 
-// What can be read without any script: for browsers without one, and where the charts were not
-// built in.
+// Tables for browsers without scripts and for builds without charts.
 std::string summary_html(const Json& data) {
   std::string text = "<h1>Convoy</h1>\n";
   if (!has_charts()) {
@@ -69,7 +68,7 @@ std::string page(const Json& data, const std::string& title) {
   const std::string shape = joined(page_template());
   std::string text;
   std::size_t from = 0;
-  // Each place once: what is put in is not looked at again.
+  // Each placeholder once; inserted text is not searched.
   while (from < shape.size()) {
     const std::size_t at = shape.find('@', from);
     text += shape.substr(from, at - from);
@@ -88,7 +87,7 @@ Json empty_data(const std::string& version, bool live) {
           {"comparison", nullptr},          {"fidelity", Json::array()}, {"live", live}};
 }
 
-// Of runs; of sweeps where there are no runs.
+// Of runs, or of sweeps if there are no runs.
 Json comparison_json(const ReportInput& input, const std::vector<RunSummary>& runs,
                      const std::vector<SweepResults>& sweeps) {
   if (runs.size() > 1) return to_json(compare(cases_of(runs, input.target), input.baseline));
@@ -121,7 +120,7 @@ std::string report_html(const ReportInput& input) {
     sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
     if (input.runs.empty()) title = sweeps.front().index.scenario + " - Convoy";
   }
-  // One level for all that stands beside each other.
+  // One common accuracy for all.
   const Cases cases = cases_of(summaries, input.target);
   for (std::size_t i = 0; i < summaries.size(); ++i) {
     put_target(data["runs"][i]["figures"], summaries[i].curve, cases.level);

@@ -1,6 +1,6 @@
 #pragma once
 
-// The report: one HTML page that needs nothing else, no network either.
+// The report: one self-contained HTML page that needs no network.
 
 #include <optional>
 #include <string>
@@ -11,20 +11,18 @@ namespace convoy::analysis {
 struct ReportInput {
   std::vector<std::string> runs;    // folders
   std::vector<std::string> sweeps;  // likewise
-  std::string baseline;             // of the comparison; "": the first
-  std::optional<double> target;     // accuracy to which all are timed; else their common level
-  std::string version;              // of Convoy
+  std::string baseline;             // of the comparison; "": the first group
+  std::optional<double> target;     // accuracy for times to accuracy; default: the common level
+  std::string version;              // Convoy's version
 };
 
-// Throws sim::StoreError or base::UserError where something cannot be read, or the baseline is not
-// to be found.
+// Throws sim::StoreError or base::UserError if a run cannot be read or the baseline is unknown.
 std::string report_html(const ReportInput& input);
 
-// The same page, which asks the server that it came from for a run that goes on.
+// The page for a run in progress, which it loads from the server that sent the page.
 std::string live_html(const std::string& version);
 
-// Whether this program was built with the charts (CONVOY_WEB); else pages hold tables only, and say
-// so.
+// True if built with charts (CONVOY_WEB); else pages contain tables only, and say so.
 bool has_charts();
 
 }  // namespace convoy::analysis

@@ -29,7 +29,7 @@ bool comes_before(const Slice& a, const Slice& b) {
   return a.begin_s != b.begin_s ? a.begin_s < b.begin_s : a.lane < b.lane;
 }
 
-// A transfer with the server is the worker's alone.
+// Transfers with the server are shown for the worker only.
 std::vector<Slice> slices(const std::vector<Activity>& activities, std::size_t nodes) {
   std::vector<Slice> all;
   all.reserve(activities.size());
@@ -50,14 +50,14 @@ std::vector<Slice> slices(const std::vector<Activity>& activities, std::size_t n
   return all;
 }
 
-// Thins out what is shorter than a bin: what a lane does within one becomes one slice, as long as
-// they were together, with the label that took longest of it. So no lane is made busier than it
-// was, and none does two things at once that it did one after another.
+// Merges slices shorter than a bin: all of a lane's slices in one bin become one slice with their
+// total length and the label with the longest time. So busy times stay the same and slices do not
+// overlap.
 class Thinner {
  public:
   explicit Thinner(double bin_s) : bin_s_(bin_s) {}
 
-  // By node, then begin.
+  // Sorted by node, then start.
   std::vector<Slice> operator()(const std::vector<Slice>& all) {
     for (const Slice& slice : all) {
       if (!kept_.empty() && slice.node != node_) flush_all();
@@ -91,7 +91,7 @@ class Thinner {
   void flush(Bin& bin) {
     if (bin.slices.empty()) return;
     double together = 0;
-    std::map<std::pair<std::int32_t, std::int32_t>, double> labels;  // with the cause of a loss
+    std::map<std::pair<std::int32_t, std::int32_t>, double> labels;  // label and cause of failure
     for (const Slice& slice : bin.slices) {
       const double took = slice.end_s - slice.begin_s;
       together += took;
@@ -142,7 +142,7 @@ Json frame_json(const RunTables& run, const std::vector<Idle>& idle, double shor
   Names causes = run.causes;
   std::vector<Idle> waits;
   for (const Idle& wait : idle) {
-    // Those two are to be seen as the transfer and the absence that they are.
+    // Shown as transfers and as absences already.
     if (wait.cause == IdleCause::link || wait.cause == IdleCause::outage) continue;
     if (static_cast<std::size_t>(wait.node) >= nodes) continue;
     if (wait.end_s - wait.begin_s >= shortest_s) waits.push_back(wait);
@@ -169,7 +169,7 @@ Json activities_json(const RunTables& run, const PageLimits& limits) {
 Json timeline_json(const RunTables& run, const std::vector<Idle>& idle, const PageLimits& limits) {
   std::vector<Slice> all = slices(run.activities, std::min(run.nodes.size(), limits.nodes));
   double bin_s = 0;
-  constexpr double finest = 1e5;  // no screen has as many points
+  constexpr double finest = 1e5;  // finer than any screen
   while (all.size() > limits.activities && bin_s < run.until_s()) {
     bin_s = bin_s == 0 ? run.until_s() / finest : 2 * bin_s;
     all = Thinner(bin_s)(all);

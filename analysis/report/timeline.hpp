@@ -1,6 +1,6 @@
 #pragma once
 
-// The timeline of a run, for the page. Internal to analysis/report.
+// The timeline of a run for the page. Internal to analysis/report.
 
 #include <vector>
 
@@ -10,14 +10,14 @@
 
 namespace convoy::analysis {
 
-// A Timeline of data.d.ts; thinned out where the activities are more than the limit.
+// A Timeline of data.d.ts; thinned out if there are more activities than the limit.
 Json timeline_json(const RunTables& run, const std::vector<Idle>& idle, const PageLimits& limits);
 
-// Its activities alone, all of them.
+// Only the activities, complete.
 Json activities_json(const RunTables& run, const PageLimits& limits);
 
-// All but its activities: labels, kinds and causes as they number them, waits from `shortest_s` on,
-// absences.
+// Everything but activities: labels, kinds and causes with their numbers, waits of at least
+// `shortest_s`, absences.
 Json frame_json(const RunTables& run, const std::vector<Idle>& idle, double shortest_s,
                 const PageLimits& limits);
 

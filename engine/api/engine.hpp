@@ -1,7 +1,7 @@
 #pragma once
 
-// The training engine as its users see it: no LibTorch, no clock, no network. It is a library
-// opened on demand (loading LibTorch takes most of a second and 190 MB):
+// The interface of the training engine: no LibTorch, no clock, no network. The engine is a library
+// that is opened on demand (loading LibTorch takes most of a second and 190 MB):
 //
 //   const auto engine = open_engine(options);
 //   const auto session = engine->open({.node = 3, .task = 17, .received = weights}, stop);
@@ -11,8 +11,8 @@
 //   const auto server = engine->open({.node = 0, .task = 18, .received = weights}, stop);
 //   const auto next = server->run(Aggregate{}, {{weights}, {update}});
 //
-// What goes in and out is immutable and shared, so that tasks may run in any number of threads; the
-// result depends on what goes in and on (seed, node, task) alone, to the bit. Matrix products run
+// All inputs and outputs are immutable and shared, so that tasks may run in any number of threads.
+// The result depends only on the inputs and on (seed, node, task), to the bit. Matrix products run
 // in the caller's thread: call prepare_thread() in each.
 
 #include <cstdint>
@@ -32,7 +32,7 @@
 
 namespace convoy::engine {
 
-// Something kept in memory whose inside is the engine's business.
+// An object in memory whose content only the engine knows.
 class Opaque {
  public:
   Opaque() = default;
@@ -40,10 +40,10 @@ class Opaque {
   Opaque(const Opaque&) = delete;
   Opaque& operator=(const Opaque&) = delete;
 };
-class Artifact : public Opaque {};   // what computes hand on to each other
-class Weights : public Artifact {};  // a version of the full model, or a submodel's part of one
-class Update : public Artifact {};   // what a task sends back: the change of its submodel's weights
-// What a node remembers: masks, logits, optimizer state; of who aggregates, the rule's state.
+class Artifact : public Opaque {};   // data passed between computes
+class Weights : public Artifact {};  // a version of the full model, or a submodel's part of it
+class Update : public Artifact {};   // the change of a submodel's weights by training
+// State kept between tasks: masks, logits, optimizer state; of an aggregator the rule's state.
 class NodeState : public Opaque {};
 
 struct EngineOptions {
@@ -55,53 +55,53 @@ struct EngineOptions {
 
   std::shared_ptr<const Dataset> train;
   std::shared_ptr<const Dataset> test;  // the global test set
-  std::vector<LocalSplit> parts;        // by node; of the server (0) nothing
-  int full_depth = 0;                   // blocks that some node trains at their full width
+  std::vector<LocalSplit> parts;        // by node; empty for the server (0)
+  int full_depth = 0;                   // number of blocks that some node trains at full width
   int evaluation_batch = 256;
 };
 
-// What a node's part in a task starts from.
+// The inputs of a node's part in a task.
 struct TaskInput {
   int node = 0;
   std::int64_t task = 0;
-  std::int64_t version = 0;  // of what was received
+  std::int64_t version = 0;  // of the received weights
   TaskBrief brief;
   std::shared_ptr<const Weights> received;
   std::shared_ptr<const NodeState> state;  // null: the node's first task
 };
 
-// What a compute is given.
+// An input of a compute.
 struct Input {
   std::shared_ptr<const Artifact> artifact;
-  // Of an update what it was trained from, where the rule asks (Engine::needs_received).
+  // Of an update: the weights it was trained from, if the rule needs_received().
   std::shared_ptr<const Weights> received;
 };
 
 struct AggregationReport {
   std::int64_t coverage_min = 0;  // N*: the smallest number of updates that hold any parameter
   double untrained = 0;           // share of the parameters that no update has held so far
-  std::vector<double> shares;     // of the updates, in their order; 0 of those left out
-  double shares_sum = 1;          // what the rule says that they sum to
-  // Of the updates: those with which the version would hold NaN or infinity, and those that were
-  // scaled down to the bound.
+  std::vector<double> shares;     // of the updates, in their order; 0 for those left out
+  double shares_sum = 1;          // expected sum of the shares, by the rule
+  // Indices of updates: those with which the version would hold NaN or infinity, and those scaled
+  // down to norm_bound.
   std::vector<std::size_t> left_out;
   std::vector<std::size_t> limited;
 };
 
-// What came of a node's part in a task.
+// The outcome of a node's part in a task.
 struct Outcome {
-  std::shared_ptr<const Artifact> result;  // what was made last; null: nothing
-  std::shared_ptr<const NodeState> state;  // null: as it was
+  std::shared_ptr<const Artifact> result;  // artifact made last; null: none
+  std::shared_ptr<const NodeState> state;  // null: unchanged
   Submodel submodel;
   double loss = 0;           // mean of the last epoch (or of all steps)
-  std::int64_t samples = 0;  // that went through the weights' training
-  // Of what was received, on the node's own test part, if it has one.
+  std::int64_t samples = 0;  // number of samples in the weights' training
+  // Accuracy of the received weights on the node's own test part, if any.
   std::optional<double> local_accuracy;
-  bool finite = true;  // no NaN, no infinity in the result
+  bool finite = true;  // the result holds no NaN and no infinity
   std::optional<AggregationReport> aggregation;
 };
 
-// A node's part in one task: carries out its computes, in their order.
+// A node's part in one task: runs its computes in order.
 class Session {
  public:
   Session() = default;
@@ -109,34 +109,34 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Does the work with these artifacts and gives what it makes; null where there is nothing to do.
-  // Training goes on from what was received and from what was done before in this session. Throws
-  // Stopped once the stop was requested, base::UserError where the node's data cannot train this
-  // model, or there is no version or no update where one is needed.
+  // Runs a compute on these inputs and gives its product; null for empty work. Training continues
+  // from the received weights and from earlier work of this session. Throws Stopped when a stop is
+  // requested, base::UserError if the node's data cannot train this model or a needed version or
+  // update is missing.
   virtual std::shared_ptr<const Artifact> run(const Work& work,
                                               const std::vector<Input>& inputs) = 0;
-  // What came of it so far; more may be run afterwards.
+  // The outcome so far; more work may follow.
   [[nodiscard]] virtual Outcome outcome() = 0;
 
-  // What the node keeps of the model, as it is now.
+  // The submodel that the node keeps at present.
   [[nodiscard]] virtual const Submodel& submodel() const = 0;
 };
 
 struct Stopped {};
 
-// Of one exit.
+// Scores of one exit.
 struct ExitScore {
-  int after = 0;  // blocks
+  int after = 0;  // number of blocks before the exit
   double loss = 0;
-  double top1 = 0;  // shares of the samples
+  double top1 = 0;  // shares of the samples, 0 to 1
   double top5 = 0;
-  double f1 = 0;         // mean over classes, weighted by their frequency
-  double untrained = 0;  // share of the parameters up to this exit that no update has held so far
+  double f1 = 0;         // mean over classes, weighted by frequency
+  double untrained = 0;  // share of the parameters up to this exit that no update has held
 };
 struct Evaluation {
   std::vector<ExitScore> exits;  // by rising depth
-  // Index of the deepest exit all of whose parameters some node trains, or some update has held;
-  // where there is none, the deepest whose own head some update has held.
+  // Index of the exit whose accuracy is reported: the deepest one whose parameters are all trained
+  // by some node or held by some update; else the deepest one whose own head some update has held.
   int headline = 0;
   [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(headline)].top1; }
   [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
@@ -149,29 +149,29 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // To be called once in every thread that calls the engine.
+  // Call once in every thread that uses the engine.
   virtual void prepare_thread() const = 0;
 
-  // Drawn from the seed or, where one is given, read from a file (see load_weights); nothing of it
-  // counts as trained yet.
+  // Initial weights: drawn from the seed, or read from a file (see load_weights). No part of them
+  // counts as trained.
   [[nodiscard]] virtual std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file = {}) const = 0;
 
   [[nodiscard]] virtual std::unique_ptr<Session> open(const TaskInput& input,
                                                       std::stop_token stop) const = 0;
-  // The run's rule of aggregation asks what an update was trained from.
+  // True if the run's aggregation rule needs the weights that each update was trained from.
   [[nodiscard]] virtual bool needs_received() const = 0;
-  // The version that a task's result makes of the present one: weights are it themselves; an update
-  // is added to it where it holds something. Throws base::UserError for anything else.
+  // Makes the next version from a task's result: weights replace the present version; an update is
+  // added where it holds elements. Throws base::UserError for other artifacts.
   [[nodiscard]] virtual std::shared_ptr<const Weights> next_version(
       const std::shared_ptr<const Weights>& current,
       const std::shared_ptr<const Artifact>& result) const = 0;
-  // The full model, or at a rate its nested submodel, on the global test set.
+  // Evaluates the full model (at rate 1) or its nested submodel on the global test set.
   [[nodiscard]] virtual Evaluation evaluate(const Weights& weights, double rate,
                                             const std::stop_token& stop) const = 0;
 
-  // Files in the safetensors format. Reading throws base::UserError naming the file and what is
-  // wrong: missing or foreign tensors, wrong shapes, a damaged header.
+  // safetensors files. Reading throws base::UserError naming the file and the problem: missing or
+  // foreign tensors, wrong shapes, a damaged header.
   using Metadata = std::map<std::string, std::string>;
   virtual void save(const Weights& weights, const std::filesystem::path& file,
                     const Metadata& about) const = 0;
@@ -181,30 +181,29 @@ class Engine {
       const std::filesystem::path& file) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const NodeState> load_state(
       const std::filesystem::path& file) const = 0;
-  // Weights or an update, whichever it is.
+  // Loads weights or an update, as the file says.
   [[nodiscard]] virtual std::shared_ptr<const Artifact> load_artifact(
       const std::filesystem::path& file) const = 0;
 
   // --- between machines -------------------------------------------------------------------------
 
-  // Of what was received the part that the task needs; open() takes it as it comes out of
-  // unpack_weights. Whole tensors are not copied.
+  // Packs the part of the received weights that the task needs; unpack_weights() restores it and
+  // open() accepts it. Whole tensors are not copied.
   [[nodiscard]] virtual Parcel pack(const TaskInput& input) const = 0;
   [[nodiscard]] virtual Parcel pack(const Outcome& outcome) const = 0;
-  // Memory for what comes. Throws base::UserError for a header that is damaged, or does not
-  // describe that many bytes: nothing larger is ever taken. `from` names the sender in messages.
+  // Allocates memory for a parcel. Throws base::UserError if the header is damaged or does not
+  // describe exactly `bytes` bytes, so no more is allocated. `from` names the sender in messages.
   [[nodiscard]] virtual std::unique_ptr<Unpacking> unpack(const std::string& header,
                                                           std::uint64_t bytes,
                                                           const std::string& from) const = 0;
-  // What has come. Throw base::UserError where it is not of this model.
+  // These decode a received parcel. Both throw base::UserError if it does not fit this model.
   [[nodiscard]] virtual std::shared_ptr<const Weights> unpack_weights(Unpacking& box) const = 0;
-  // A task's result, from whoever was given its pack: refused unless the submodel is one that the
-  // task can end with. Its state holds the masks; the rest of the state stays with the node. The
-  // box's pieces stay valid, and are the update's own memory.
+  // Decodes a node's result. Refuses submodels that the task cannot end with. The state holds only
+  // the masks; the node keeps the rest. The box's pieces stay valid: they are the update's memory.
   [[nodiscard]] virtual Outcome unpack_update(Unpacking& box, const TaskInput& input) const = 0;
 };
 
-// Loads LibTorch now, before this process is forked, say. Throws like open_engine().
+// Loads LibTorch now, for instance before forking. Throws like open_engine().
 void load_library();
 
 // Which libraries compute what is learned, since its last bits are theirs: `libtorch`, `blas` (with

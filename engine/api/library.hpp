@@ -1,14 +1,14 @@
 #pragma once
 
-// The library that holds LibTorch, opened on demand. Inside engine/api only.
+// Opens the library that contains LibTorch on demand. Internal to engine/api.
 
 #include <string>
 
 namespace convoy::engine {
 
-// A function of the library beside the running program, by its C name. Throws base::UserError where
-// the library is not there, saying what needs it ("training.learn = true") and what to do
-// (`instead`, may be empty).
+// A function of the engine library, by its C name. Throws base::UserError if the library is
+// missing; the message names the need ("training.learn = true") and the advice `instead` (may be
+// empty).
 void* library_function(const char* name, const std::string& needed_by, const std::string& instead);
 
 }  // namespace convoy::engine

@@ -14,14 +14,14 @@ constexpr const char* library_name = "libconvoy_learning.so";
 
 }  // namespace
 
-// The library stays open until the process ends: LibTorch does not survive being closed.
+// Never closes the library: LibTorch does not survive unloading.
 void* library_function(const char* name, const std::string& needed_by, const std::string& instead) {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
   const std::filesystem::path path = base::companion(library_name);
   std::string failure;
   if (!path.empty()) {
-    // OpenBLAS looks when it is loaded. With threads of its own the last bits are those of chance:
-    // 0.3.29 goes on with them whatever it is told later (engine/learning/devices.cpp).
+    // OpenBLAS reads this when it is loaded. With its own threads the last bits would vary: 0.3.29
+    // keeps them, whatever it is told later (engine/learning/devices.cpp).
     ::setenv("OPENBLAS_NUM_THREADS", "1", 0);  // NOLINT(concurrency-mt-unsafe): no thread yet
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) {

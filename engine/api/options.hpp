@@ -1,6 +1,6 @@
 #pragma once
 
-// What training is told: by [training] and by [schedule] of a scenario. No LibTorch here.
+// Training options, from [training] and [schedule] of a scenario. No LibTorch here.
 
 #include <cstdint>
 #include <memory>
@@ -27,10 +27,10 @@ struct OptimizerOptions {
   std::vector<double> betas;
   double epsilon = 1e-8;  // adamw, adan
 
-  [[nodiscard]] Optimizer cost() const;  // what it costs
+  [[nodiscard]] Optimizer cost() const;  // the kind, for the cost model
 };
 
-// The learning rate over the run: a factor that depends on the version a task starts from.
+// The learning rate over the run: a factor that depends on the version from which a task starts.
 struct RateSchedule {
   enum class Kind { constant, step, cosine, exponential };
   static constexpr base::Words<Kind> words = {{Kind::constant, "constant"},
@@ -39,29 +39,29 @@ struct RateSchedule {
                                               {Kind::exponential, "exponential"}};
   Kind kind = Kind::constant;
   std::int64_t every = 10;  // step: versions between two reductions
-  double factor = 0.1;      // step: at each; exponential: at each version
-  std::int64_t over = 100;  // cosine: versions from 1 down to `floor`
+  double factor = 0.1;      // step: per reduction; exponential: per version
+  std::int64_t over = 100;  // cosine: versions to fall from 1 to `floor`
   double floor = 0;         // cosine
-  std::int64_t warmup = 0;  // versions of a linear rise from 1/(warmup+1), before any of these
+  std::int64_t warmup = 0;  // versions of a linear rise from 1/(warmup+1), before all of these
 
   [[nodiscard]] double at(std::int64_t version) const;
 };
 
-// Of a node's own training.
+// Options of a node's training.
 struct TrainingOptions {
   static constexpr base::Words<bool> optimizer_states = {{false, "fresh"}, {true, "kept"}};
   OptimizerOptions optimizer;
   RateSchedule rate_schedule;
-  bool keep_optimizer = false;  // its state from a node's task to the next; else it begins anew
+  bool keep_optimizer = false;  // keep the state between the node's tasks; else start anew
   double proximal = 0;          // mu: mu/2 x |w - received|^2 is added to the loss (FedProx)
-  double clip = 0;              // the gradient's norm is clipped to that; 0: not at all
+  double clip = 0;              // upper limit of the gradient's norm; 0: no limit
 };
 
-// Which members of the prunable groups a node keeps.
+// How to choose the members of prunable groups that a node keeps.
 enum class Selection {
   learned,    // gates trained on the node's own data (Co-S2P)
   random,     // drawn once for a node
-  magnitude,  // those whose rows of the received weights have the largest L1 norm
+  magnitude,  // largest L1 norm of their rows in the received weights
   nested,     // the first ones
   depth,      // all of them: the submodel is as shallow as its rate says, and not narrower
   rolling,    // a window that moves by one with each version (FedRolex; engine/model/windows.hpp)
@@ -90,9 +90,9 @@ struct MaskOptions {
   double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: that of the weights)
   // Of the rate term; 0: gates / 16, which outweighs the cross entropy enough (Co-S2P's code: 1)
   double lambda = 0;
-  double weight_decay = 0;     // of the logits (Co-S2P's code: that of the weights)
-  bool sampled = false;        // the final mask is drawn; else the highest logits: exact sizes
-  bool normal_logits = false;  // begin at N(0, 2/n) (Co-S2P's code); else at logit(rate)
+  double weight_decay = 0;     // of the logits (Co-S2P's code: as the weights')
+  bool sampled = false;        // draw the final mask; else take the highest logits: exact sizes
+  bool normal_logits = false;  // start logits at N(0, 2/n) (Co-S2P's code); else at logit(rate)
 };
 
 // Cross-block knowledge transfer: the deepest exit teaches the others (arXiv 2410.08457 and its
@@ -101,7 +101,7 @@ struct TransferOptions {
   static constexpr base::Words<bool> means = {{false, "elements"}, {true, "batch"}};
   double weight = 0.5;  // of the divergence; 0: no transfer
   double temperature = 3;
-  std::int64_t from_version = 10;  // that a task starts from
+  std::int64_t from_version = 10;  // first version with transfer
   bool by_batch = false;           // mean over the batch; else over batch and classes (the code)
   bool detached = false;           // the teacher gets no gradient (the code: it does)
 };
@@ -112,7 +112,7 @@ struct LearningRules {
   AggregationOptions aggregation;
 };
 
-// Reads optimizer, rate_schedule, keep_optimizer, proximal and clip of [training].
+// Reads these keys of [training]: optimizer, rate_schedule, keep_optimizer, proximal, clip.
 TrainingOptions read_training(base::TableReader& reader);
 // Reads [schedule.mask] and [schedule.transfer].
 MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback = {});

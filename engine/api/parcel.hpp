@@ -1,7 +1,7 @@
 #pragma once
 
-// Tensors on their way between machines, in the two parts of the safetensors format: a header
-// (JSON: names, types, shapes, metadata) and the bytes, which stay where LibTorch has them.
+// Tensors sent between machines, in the two parts of the safetensors format: a header (JSON: names,
+// types, shapes, metadata) and the bytes, which stay in LibTorch's memory.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace convoy::engine {
 
-// To be sent. Equal tensors of several parcels share their memory.
+// An outgoing parcel. Equal tensors of several parcels share their memory.
 struct Parcel {
   std::string header;
   std::vector<std::span<const std::byte>> pieces;  // in the order of the header's offsets
-  std::shared_ptr<const void> keeps;               // what the pieces lie in
+  std::shared_ptr<const void> keeps;               // owner of the memory
 
   [[nodiscard]] std::uint64_t bytes() const {
     std::uint64_t sum = 0;
@@ -25,7 +25,7 @@ struct Parcel {
   }
 };
 
-// Being received: memory for what a header announces, to be filled from anywhere.
+// An incoming parcel: memory for the announced tensors, to be filled by the caller.
 class Unpacking {
  public:
   Unpacking() = default;

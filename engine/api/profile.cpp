@@ -20,7 +20,7 @@ ProfileCase of(const std::string& architecture, int batch, OptimizerKind kind, d
   c.model.architecture = architecture;
   c.optimizer.kind = kind;
   c.optimizer.momentum = momentum;
-  c.optimizer.learning_rate = 1e-4;  // nothing is to be learned, and nothing to diverge
+  c.optimizer.learning_rate = 1e-4;  // the result does not matter; the loss must not diverge
   if (kind == OptimizerKind::adamw) c.optimizer.betas = {0.9, 0.999};
   if (kind == OptimizerKind::adan) c.optimizer.betas = {0.98, 0.92, 0.99};
   c.batch = batch;
@@ -35,7 +35,7 @@ std::vector<ProfileCase> profile_cases(bool quick) {
     return {of("mlp", 8, sgd, 0.9), of("mlp", 32, adamw), of("cnn-small", 4, sgd, 0.9),
             of("vit-micro", 2, adamw)};
   }
-  // Bert with few words and short texts: its weights are the bulk of the work.
+  // A small vocabulary and short texts: the layers' weights dominate the work.
   ProfileCase texts = of("bert-small", 2, adamw);
   texts.model.sequence = 16;
   texts.model.vocabulary = 2000;
@@ -73,7 +73,7 @@ namespace {
 
 constexpr const char* needed_by = "measuring a device";
 
-// A line "NAME: VALUE ..." of a file of the kernel's; empty where there is none.
+// Value of a line "NAME: VALUE ..." in a kernel file; empty if missing.
 std::string value_in(const char* file, const std::string& name) {
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);) {
@@ -91,7 +91,7 @@ double memory_of_system(const std::string& name) {
   return kib * value;
 }
 
-// What a container may use; infinite without one.
+// Memory limit of the container in bytes; infinite without a limit.
 double memory_limit() {
   for (const char* file :
        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
@@ -122,7 +122,7 @@ std::string processor() {
 }  // namespace
 
 Profile measure(const ProfileOptions& options) {
-  // Both want the library's device and threads; the first uses every operator once.
+  // Both use the same device and threads; the first runs every operator once.
   using WarmUp = void(const ProfileOptions&);
   using Measure = void(const ProfileOptions&, Profile&);
   Profile profile;

@@ -1,11 +1,11 @@
 #pragma once
 
-// Measures the machine that it runs on, with the operators that training uses and in one thread, as
-// training does. No LibTorch here: the measuring is in the engine's library, opened on demand.
+// Measures the host with the operators that training uses, in one thread, as training does. No
+// LibTorch here: the engine's library, opened on demand, measures.
 //
 //   const Profile profile = measure({.device = "cpu", .quick = true});
 //
-// What is measured is handed out as it is; platforms/calibration.hpp makes a device of it.
+// Gives raw measurements; platforms/calibration.hpp turns them into a device.
 
 #include <atomic>
 #include <functional>
@@ -26,39 +26,39 @@ struct ProfileCase {
   double rate = 1;  // of the submodel that is trained (nested_submodel)
 };
 
-// Small and middling models and some of their submodels, all of whose steps together take a few
-// seconds on one core. Quick: a few of the smallest.
+// Small and medium models and some of their submodels; one step of each takes a few seconds in all
+// on one core. `quick`: a few of the smallest.
 std::vector<ProfileCase> profile_cases(bool quick);
 
 struct ProfileOptions {
   std::string device = "cpu";  // or "cuda:0"
   std::vector<ProfileCase> cases;
-  bool quick = false;     // few repetitions: for tests, too inexact for use
-  double budget_s = 120;  // begins no further round of repetitions after that
-  // Where that is not 0: afterwards each case goes on for so long, for whoever reads meters
-  // meanwhile. `holding(case, true)` is called when it begins, `holding(case, false)` when it ends.
+  bool quick = false;     // few repetitions: for tests, too inexact for real use
+  double budget_s = 120;  // no further round of repetitions starts after this time
+  // If not 0: afterwards runs each case for so long, so that the caller can read power meters.
+  // `holding(case, true)` is called at the begin of each, `holding(case, false)` at its end.
   double hold_s = 0;
   std::function<void(std::size_t which, bool begins)> holding;
-  // Called now and then with the share that is done and what is being measured.
+  // Called from time to time with the finished share and a text.
   std::function<void(double share, const std::string& what)> progress;
-  const std::atomic<bool>* interrupted = nullptr;  // looked at between two measurements
+  const std::atomic<bool>* interrupted = nullptr;  // checked between two measurements
 };
 
 struct Profile {
-  // Large ones bound by arithmetic and by memory, small ones bound by the launching.
+  // Large operators, bound by arithmetic or by memory, and small ones, bound by launching.
   std::vector<TimedStep> operators;
-  std::vector<TimedStep> steps;  // of the cases, in their order
+  std::vector<TimedStep> steps;  // of the cases, in order
   double peak_fp16 = 0;          // FLOP/s of a large product; 0: not measured
   double capacity = 0;           // bytes of memory; 0: not known
-  std::string capacity_note;     // where that comes from
-  double available = 0;          // of it before the runtime was loaded; 0: not known
-  double context = 0;            // bytes that the runtime took, with all operators used once
+  std::string capacity_note;     // source of `capacity`
+  double available = 0;          // free part before the runtime was loaded; 0: not known
+  double context = 0;            // bytes taken by the runtime after all operators have run once
   std::string processor;         // as the system names it
   std::string software;          // "LibTorch 1.13.0"
 };
 
-// Throws Stopped (engine.hpp) once it was interrupted, base::UserError where the library or the
-// device is not there.
+// Throws Stopped (engine.hpp) when interrupted, base::UserError if the library or the device is
+// missing.
 Profile measure(const ProfileOptions& options);
 
 }  // namespace convoy::engine

@@ -182,7 +182,7 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
           fmt::format("the run trains on \"{}\", and this machine's data are \"{}\"",
                       base::printable(*kind), source));
     }
-    if (own) *data = Value();  // what is said of the run's data is not said of these
+    if (own) *data = Value();  // checks of the run's data do not apply to own data
     if (known || own) data->set("source", Value(source, {}));
   }
   base::TableReader reader(root, "", problems);

@@ -1,8 +1,8 @@
 #pragma once
 
-// What an engine is made of as a text (TOML), so that a real node trains exactly as the simulation
-// does. Sections: [model], [data], [training], [mask], [transfer], as a scenario has them, with
-// every value given.
+// An engine's setup as text (TOML), so that a real node trains exactly as the simulation does.
+// Sections [model], [data], [training], [mask], [transfer], as in a scenario, with every value
+// given.
 
 #include <filesystem>
 #include <string>
@@ -18,29 +18,29 @@ namespace convoy::engine {
 struct EngineSetup {
   std::uint64_t seed = 1;
   ModelOptions model;
-  DataOptions data;  // of its source only the kind goes along: folders are each machine's own
+  DataOptions data;  // only the kind of the source is sent: folders differ between machines
   TrainingOptions training;
-  LearningRules rules;  // the aggregation is not a node's business and does not go along
+  LearningRules rules;  // sent without the aggregation, which is not done by nodes
   int evaluation_batch = 256;
 };
 
 std::string to_toml(const EngineSetup& setup);
-// [model] alone, as read_model() reads it.
+// Writes [model] as read_model() reads it.
 base::Value to_table(const ModelOptions& model);
 
-// `source`: the data source that this machine uses ("idx:/srv/mnist"); empty: that of the text,
-// which must then need no folder. `own`: whatever the text's is, `source` stands for it, whole.
-// Throws base::UserError for what is not well-formed or out of range, and where the kinds of the
-// sources differ. `from` names the sender in messages.
+// `source`: this machine's data source ("idx:/srv/mnist"); empty: the one in the text, which must
+// then need no folder. `own`: the machine trains on all of `source`, whatever source the text
+// names. Throws base::UserError for malformed or out-of-range content, or if the kinds of sources
+// differ. `from` names the sender in messages.
 EngineSetup read_setup(const std::string& text, const std::string& source, bool own,
                        const std::string& from);
 
-// An engine of that setup with the training data of `source`; without a test set, and without parts:
-// the caller says who trains on what.
+// Options for an engine with this setup and the training data of `source`; the caller adds the
+// parts. There is no test set.
 EngineOptions options_of(const EngineSetup& setup, const DataSource& source,
                          const std::string& device);
 
-// What tells data sets apart: a hash of their sizes, shape and labels.
+// Identifies a data set: a hash of its sizes, shape and labels.
 std::string data_signature(const DataSource& source);
 
 }  // namespace convoy::engine

@@ -11,7 +11,7 @@ namespace {
 
 using base::Value;
 
-// Puts fields into a table.
+// Writes fields into a table.
 class FieldWriter {
  public:
   void operator()(const char* key, double value, base::Range = {}) { put(key, value); }
@@ -31,7 +31,7 @@ class FieldWriter {
   Value table_;
 };
 
-// Takes fields out of a table; what is not there keeps its default.
+// Reads fields from a table; missing ones keep their defaults.
 class FieldReader {
  public:
   explicit FieldReader(base::TableReader& reader) : reader_(reader) {}
@@ -63,7 +63,7 @@ class FieldReader {
   base::TableReader& reader_;
 };
 
-// Parses a text and reads its table; every problem is reported at once.
+// Parses a text and reads its table; reports all problems together.
 template <class Read>
 auto read_text(const std::string& text, const std::string& from, Read read) {
   base::Diagnostics problems;
@@ -81,7 +81,7 @@ std::vector<std::string> kinds_of(std::index_sequence<i...>) {
   return {std::variant_alternative_t<i + 1, Work>::kind...};
 }
 
-// The alternative of that number, read.
+// Reads the alternative number i.
 template <std::size_t i = 1>
 Work read_alternative(std::size_t number, base::TableReader& reader) {
   if constexpr (i < std::variant_size_v<Work>) {

@@ -1,14 +1,14 @@
 #pragma once
 
-// What a compute of a task does with its artifacts (Work), and what the task is told as a whole
-// (TaskBrief). Both are the engine's words: a schedule makes them, everybody between it and the
-// engine carries them unopened (between machines as text), and engine/learning alone opens them.
+// What a compute does with its artifacts (Work), and the parameters of a whole task (TaskBrief). A
+// schedule makes both, sim and hil carry them unopened (between machines as text), and only
+// engine/learning reads them.
 //
 //   graph.compute({.label = "train", .at = 1, .seconds = 12.5, .work = Train{.epochs = 2}}, ...);
 //   TaskBrief brief{.rate = 0.5, .batch = 16};
 //
-// A new kind of work is a struct here and a line in `Work`; a new parameter of a task or of a work
-// is a member and its line in fields(). What reads, writes and checks them is made from that.
+// A new kind of work is a struct here and a line in `Work`; a new parameter is a member and its
+// line in fields(). Reading, writing and checks are generated from these.
 
 #include <optional>
 #include <string>
@@ -19,8 +19,8 @@
 
 namespace convoy::engine {
 
-// Gates trained on the node's own data; then the submodel is what they say.
-// In: what was received. Out: the submodel.
+// Trains gates on the node's own data; the submodel then follows from them.
+// In: received weights. Out: the submodel.
 struct LearnMasks {
   static constexpr const char* kind = "learn-masks";
   int epochs = 1;
@@ -31,8 +31,8 @@ struct LearnMasks {
   }
 };
 
-// The submodel's weights, for epochs or for steps instead. Done again it goes on from where it was.
-// In: what was received, or the submodel. Out: an update, the change since what was received.
+// Trains the submodel's weights for epochs or steps; a second call continues.
+// In: received weights or submodel. Out: an update, the change since the received weights.
 struct Train {
   static constexpr const char* kind = "train";
   int epochs = 1;
@@ -63,10 +63,10 @@ struct Aggregate {
   static void fields(Self&, Fields&) {}
 };
 
-// Updates become one that stands for them: the mean of those that hold an element, by their
-// samples; it counts for as many samples as they do, and is as old as the oldest. For hierarchies.
-// It is of a submodel that holds all of theirs: where that has an element that none of them has
-// (rows of one, columns of another), it holds a change of 0, which counts in means over others.
+// Combines updates into one, for hierarchies: the mean of those that hold an element, weighted by
+// samples. It counts for the sum of their samples and is as old as the oldest. Its submodel is the
+// smallest that holds all of theirs; an element that none of them holds (rows of one, columns of
+// another) gets a change of 0, which counts in means over others.
 // In: updates. Out: an update.
 struct Combine {
   static constexpr const char* kind = "combine";
@@ -80,7 +80,7 @@ using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine,
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 
-// What a node is told with a task.
+// Parameters of a task, sent to its nodes.
 struct TaskBrief {
   double rate = 1;  // of the submodel, (0, 1]; 1: the full model
   int batch = 1;
@@ -106,11 +106,11 @@ struct TaskBrief {
   }
 };
 
-// As TOML; of work that is nothing an empty text.
+// Writes TOML; empty for std::monostate.
 std::string to_text(const Work& work);
 std::string to_text(const TaskBrief& brief);
-// Throws base::UserError for what is not well-formed, unknown or out of range. `from` names the
-// sender in messages.
+// Throws base::UserError for malformed, unknown or out-of-range content. `from` names the sender in
+// messages.
 Work read_work(const std::string& text, const std::string& from);
 TaskBrief read_brief(const std::string& text, const std::string& from);
 

@@ -1,7 +1,6 @@
-// Byte-pair encoding (Sennrich et al. 2016) on bytes: of all texts the most frequent pair of
-// neighbours becomes a piece of its own, again and again. Written here, because Debian's
-// sentencepiece brings its own protobuf, whose symbols clash with the one that LibTorch loads: a
-// process with both crashes.
+// Byte-pair encoding (Sennrich et al. 2016) on bytes: repeatedly makes the most frequent pair of
+// neighbouring pieces a new piece. Own code, since Debian's sentencepiece brings its own protobuf,
+// whose symbols clash with LibTorch's: a process with both crashes.
 
 #include <fmt/format.h>
 
@@ -21,15 +20,15 @@ namespace convoy::engine {
 namespace {
 
 using Pieces = std::vector<std::int32_t>;
-using Pair = std::uint64_t;  // both pieces in one number, the left one above
+using Pair = std::uint64_t;  // both pieces in one number, the left one in the upper half
 
 Pair pair_of(std::int32_t left, std::int32_t right) {
   return static_cast<Pair>(left) << 32U | static_cast<Pair>(right);
 }
 
-// Words in small letters with a space in front, so that a piece at the beginning differs from one
-// within, and each other sign on its own. A longer run is cut up: what it costs to take a word
-// apart grows with the square of its length.
+// Visits words in lower case with a space in front (so that pieces at a word's start differ from
+// others), and every other character alone. Cuts long runs: encoding takes time quadratic in the
+// length.
 template <class Visit>
 void for_each_word(std::string_view text, Visit visit) {
   constexpr std::size_t longest = 40;
@@ -51,7 +50,7 @@ void for_each_word(std::string_view text, Visit visit) {
   end_word();
 }
 
-// Puts `made` for each pair of neighbours that is `wanted`.
+// Replaces each pair equal to `wanted` by `made`.
 void merge(Pieces& pieces, Pair wanted, std::int32_t made) {
   std::size_t to = 0;
   for (std::size_t from = 0; from < pieces.size(); ++from) {
@@ -62,10 +61,10 @@ void merge(Pieces& pieces, Pair wanted, std::int32_t made) {
   pieces.resize(to);
 }
 
-// The words of the texts, as pieces, and how often each pair of neighbours occurs in them.
+// The words of the texts as pieces, and the number of occurrences of each pair.
 class Trainer {
  public:
-  // `first`: the piece of each byte.
+  // `first`: piece number of each byte.
   Trainer(const std::unordered_map<std::string, std::int64_t>& counts,
           const std::array<std::int32_t, 256>& first) {
     for (const auto& [text, count] : counts) {
@@ -77,12 +76,12 @@ class Trainer {
     for (const auto& [pair, place] : places_) queue_.push({place.count, pair});
   }
 
-  // The most frequent pair, of equally frequent ones that of the oldest pieces; none where no pair
-  // occurs twice.
+  // The most frequent pair; among equals the one with the oldest pieces. Nothing if no pair occurs
+  // twice.
   std::optional<Pair> best() {
     while (!queue_.empty()) {
       const auto [count, pair] = queue_.top();
-      if (const std::int64_t now = places_[pair].count; now != count) {  // has changed since
+      if (const std::int64_t now = places_[pair].count; now != count) {  // outdated count
         queue_.pop();
         if (now > 0 && now < count) queue_.push({now, pair});
         continue;
@@ -119,7 +118,7 @@ class Trainer {
   };
   struct Place {
     std::int64_t count = 0;
-    std::vector<std::size_t> words;  // where it is, or was
+    std::vector<std::size_t> words;  // that contain the pair, or did
   };
   struct Rarer {
     bool operator()(const std::pair<std::int64_t, Pair>& a,
@@ -184,7 +183,7 @@ class BytePairs : public Vocabulary {
   }
 
  private:
-  // Joins in the order in which the pairs were learned.
+  // Merges pairs in the order in which they were learned.
   [[nodiscard]] Pieces encode_word(const std::string& word) const {
     Pieces pieces;
     for (const char c : word) pieces.push_back(first_.at(static_cast<unsigned char>(c)));

@@ -61,7 +61,7 @@ class CifarSource : public DataSource {
  private:
   [[nodiscard]] std::int64_t label_bytes() const { return shape_.classes == 10 ? 1 : 2; }
 
-  // Checks what is in front of a picture; its class.
+  // Checks the labels before an image; gives its class.
   int read_label(InputFile& file, std::int64_t record) const {
     std::array<std::uint8_t, 2> bytes{};
     const auto label = std::span(bytes).first(static_cast<std::size_t>(label_bytes()));
@@ -78,7 +78,7 @@ class CifarSource : public DataSource {
     return label.back();
   }
 
-  // How many records the file has, by its size.
+  // Number of records, from the file's size.
   [[nodiscard]] std::int64_t records(const InputFile& file) const {
     const std::int64_t size = label_bytes() + picture;
     if (file.compressed()) file.fail("is packed; unpack it");
@@ -112,7 +112,7 @@ class CifarSource : public DataSource {
     data.pixels.resize(indices.size() * picture);
     std::span<std::uint8_t> rest = data.pixels;
     auto next = indices.begin();
-    std::int64_t before = 0;  // records of the files gone through
+    std::int64_t before = 0;  // records in the files before
     for (const fs::path& path : files) {
       InputFile file(path);
       const std::int64_t count = records(file);

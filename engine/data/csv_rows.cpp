@@ -19,15 +19,15 @@
 namespace convoy::engine {
 namespace {
 
-constexpr std::size_t shown = 40;  // of a cell in a message
+constexpr std::size_t shown = 40;  // limit for cells quoted in messages
 
-// A row as it stands in the file.
+// A row as in the file.
 struct Record {
   std::int64_t line = 0;
   std::vector<std::string> fields;
 };
 
-// Feeds libcsv line by line, so that the line of each row is known.
+// Feeds libcsv line by line, to know the line number of each row.
 class Parser {
  public:
   explicit Parser(std::string name) : name_(std::move(name)) {
@@ -37,7 +37,7 @@ class Parser {
   Parser(const Parser&) = delete;
   Parser& operator=(const Parser&) = delete;
 
-  // `line` with its end.
+  // `line` includes its line end.
   void feed(std::string_view line) {
     ++line_;
     if (!within_row_) row_.line = line_;
@@ -55,8 +55,8 @@ class Parser {
   }
 
  private:
-  // libcsv calls these, and C code is no place for an exception to pass through: what is wrong is
-  // kept, and thrown once libcsv has returned.
+  // Callbacks of libcsv. Exceptions must not pass through C code: errors are stored and thrown
+  // after libcsv has returned.
   static void take_field(void* bytes, std::size_t size, void* self) {
     static_cast<Parser*>(self)->row_.fields.emplace_back(static_cast<const char*>(bytes), size);
   }
@@ -95,8 +95,8 @@ class Parser {
 
 // --- which column is what -----------------------------------------------------------------------
 
-// Names of columns as data sets of labelled texts have them, in small letters and without blanks,
-// hyphens and underscores; a label's most telling names first.
+// Usual column names in data sets of labelled texts, in lower case, without blanks, hyphens and
+// underscores; label names from the most to the least specific.
 const std::vector<std::string>& label_names() {
   static const std::vector<std::string> names = {
       "label",    "labels",    "class",    "classindex", "classlabel", "classid", "target",
@@ -151,9 +151,9 @@ bool is_number(const std::string& name) {
 
 struct Columns {
   std::size_t label = 0;
-  std::vector<std::size_t> texts;  // empty: all but the label
-  bool heading = false;            // the first row is one
-  bool fixed = false;              // each row has as many columns as the heading
+  std::vector<std::size_t> texts;  // empty: all but the label column
+  bool heading = false;            // the first row is a heading
+  bool fixed = false;              // each row must have as many columns as the heading
 };
 
 class Layout {
@@ -164,7 +164,7 @@ class Layout {
     Columns columns;
     if (const auto label = named_label()) {
       columns = by_names(*label);
-      // The usual order under the usual name needs no word.
+      // The usual column order with usual names needs no remark.
       if (*label != 0 || columns.texts.size() + 1 != rows_.front().fields.size()) {
         remarks.push_back(fmt::format("{}: by its heading the label is \"{}\", and the text {}",
                                       name_, cell(*label), said(columns.texts)));
@@ -198,11 +198,11 @@ class Layout {
     return base::list_of(names, "and");
   }
 
-  // The column that the first row calls the label's; no other row has that word there.
+  // The column whose first cell is a name for labels that no other row has there.
   [[nodiscard]] std::optional<std::size_t> named_label() const {
     const std::vector<std::string>& first = rows_.front().fields;
     const auto names_it = [&](std::size_t c, bool sure) {
-      // One letter, or a class of that name: only a heading calls the others by their names too.
+      // For a single letter, or a class with such a name, the other cells must be names, too.
       if (!sure && !others_are_names(c)) return false;
       return std::none_of(rows_.begin() + 1, rows_.end(), [&](const Record& row) {
         return c < row.fields.size() && row.fields[c] == first[c] && row.fields != first;
@@ -251,9 +251,9 @@ class Layout {
     return columns;
   }
 
-  // Why the first row cannot be one like the others; null where it can.
+  // Why the first row differs from all others; null if it does not.
   [[nodiscard]] const char* is_like_no_other() const {
-    constexpr std::size_t fewest = 3;  // rows behind it
+    constexpr std::size_t fewest = 3;  // rows after it
     if (rows_.size() < fewest + 1) return nullptr;
     const std::string& label = rows_.front().fields.front();
     if (is_number(plain(label)) && others_are_names(0)) refuse_numbers();
@@ -282,8 +282,8 @@ class Layout {
         rows_.front().line, said_row()));
   }
 
-  // Labels that are texts, while another column has fewer different values: the columns are the
-  // other way round.
+  // Rejects textual labels if another column has fewer different values: the columns are probably
+  // swapped.
   void refuse_texts(std::size_t from) const {
     if (rows_.size() <= from) return;
     const std::size_t width = rows_[from].fields.size();
@@ -403,7 +403,7 @@ CsvFile read_csv(const std::filesystem::path& path) {
   if (records.empty()) throw base::UserError(name + ": has no rows");
   const Columns columns = Layout(records, name).find(file.remarks);
   if (columns.heading) {
-    // Files that were put together have one each.
+    // Concatenated files repeat their heading.
     const std::vector<std::string> heading = records.front().fields;
     const auto again = std::erase_if(
         records, [&](const Record& r) { return &r != &records.front() && r.fields == heading; });

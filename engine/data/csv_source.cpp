@@ -1,4 +1,4 @@
-// Text classification from CSV files: csv:FILE, of which a part becomes the test set, or csv:DIR
+// Text classification from CSV files: csv:FILE, a part of which becomes the test set, or csv:DIR
 // with train.csv and test.csv.
 
 #include <fmt/format.h>
@@ -71,7 +71,7 @@ class Classes {
   std::map<Key, int> classes_;
 };
 
-// Each text begins with token_begin, is cut to the length of the shape and padded at its end.
+// Each text starts with token_begin and is cut or padded to the sequence length.
 std::vector<std::int32_t> encode(const std::vector<std::string_view>& texts,
                                  const Vocabulary& vocabulary, int sequence) {
   const auto length = static_cast<std::size_t>(sequence);
@@ -101,7 +101,7 @@ class CsvSource : public DataSource {
       const fs::path test_path = path / "test.csv";
       CsvFile tests = read_csv(test_path);
       test_rows = std::move(tests.rows);
-      // Of a few rows to test on many classes may have one.
+      // In a small test set it is normal that classes have a single row.
       for (std::string& remark : tests.remarks) {
         if (remark.find("one row only") == std::string::npos) remarks_.push_back(std::move(remark));
       }
@@ -135,7 +135,7 @@ class CsvSource : public DataSource {
   struct PartRows {
     const Rows& rows;
     const std::vector<int>& labels;
-    std::vector<std::int64_t> indices;  // what of the rows belongs to the part
+    std::vector<std::int64_t> indices;  // rows of the part
   };
 
   static std::vector<std::int64_t> numbers(std::size_t count) {

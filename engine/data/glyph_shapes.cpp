@@ -9,7 +9,7 @@ namespace {
 
 using Strokes = std::vector<Polyline>;
 
-// Angles in degrees, clockwise from the right; six straight pieces a half circle look round at 28
+// Angles in degrees, clockwise from the right. Six straight pieces per half circle look round at 28
 // pixels.
 Polyline arc(Point centre, double rx, double ry, double from, double to) {
   const int pieces = static_cast<int>(std::ceil(std::abs(to - from) / 30));

@@ -1,6 +1,6 @@
 #pragma once
 
-// The strokes of the digits and capital letters, for the pictures of glyphs.hpp.
+// Strokes of digits and capital letters, for the images of glyphs.hpp.
 
 #include <vector>
 

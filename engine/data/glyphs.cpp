@@ -20,7 +20,7 @@ double between(base::Random& random, double low, double high) {
 }
 double around(base::Random& random, double spread) { return between(random, -spread, spread); }
 
-// How much of each pixel a round pen covers that goes from a to b; the most where it passes twice.
+// Adds a stroke of a round pen from a to b: coverage per pixel, the maximum in overlaps.
 void stroke(Picture& cover, Point a, Point b, double width) {
   const double reach = width / 2 + 0.5;
   const auto first = [&](double low) {
@@ -120,7 +120,7 @@ void draw_patch(Picture& picture, double contrast, const GlyphLook& look, base::
   }
 }
 
-// Near enough to a normal draw for noise, and much cheaper: the sum of four 16-bit pieces.
+// Approximately normal noise, much cheaper than an exact draw: the sum of four 16-bit numbers.
 double noise(base::Random& random) {
   const std::uint64_t b = random.bits();
   const auto sum =

@@ -1,6 +1,6 @@
-// IDX files under the names of MNIST (yann.lecun.com/exdb/mnist): four bytes of which the third is
-// the type and the fourth the number of dimensions, the dimensions as big-endian 32-bit numbers,
-// then the values.
+// IDX files with the names of MNIST (yann.lecun.com/exdb/mnist): four bytes (the third is the type,
+// the fourth the number of dimensions), the dimensions as big-endian 32-bit numbers, then the
+// values.
 
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The file of one of these names, plain or packed, with '-' or '.' in front of "idx".
+// Finds a file by one of these names, plain or gzipped, with '-' or '.' before "idx".
 fs::path find(const fs::path& folder, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     std::string dotted = name;
@@ -30,10 +30,10 @@ fs::path find(const fs::path& folder, const std::vector<std::string>& names) {
       }
     }
   }
-  return folder / names.front();  // opening it will say that it is not there
+  return folder / names.front();  // opening it reports that it is missing
 }
 
-// Reads the header; the dimensions, whose product the file can hold.
+// Reads the header; gives the dimensions after checking them against the file's size.
 std::vector<std::int64_t> read_header(InputFile& file, std::size_t least, std::size_t most) {
   std::array<std::uint8_t, 4> magic{};
   file.read(magic);
@@ -78,7 +78,7 @@ struct Images {
   DataShape shape;
 };
 
-// Goes over the header; `file` then stands at the first image.
+// Reads the header; `file` is then at the first image.
 Images open_images(InputFile& file, const fs::path& path) {
   constexpr std::int64_t longest_side = 4096;
   const std::vector<std::int64_t> d = read_header(file, 3, 4);
@@ -190,7 +190,7 @@ class IdxSource : public DataSource {
       rest = rest.subspan(static_cast<std::size_t>(size));
       at = index + 1;
     }
-    file.skip((images.count - at) * size);  // whole and no longer than it says
+    file.skip((images.count - at) * size);  // checks that the file has all images and nothing more
     file.expect_end();
     return data;
   }

@@ -15,7 +15,7 @@ void InputFile::Close::operator()(gzFile_s* file) const { gzclose_r(file); }
 
 InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
   std::error_code error;
-  // Not a pipe, which could keep us waiting for ever.
+  // Reject pipes, which could block forever.
   if (!std::filesystem::is_regular_file(path, error)) {
     const bool there = std::filesystem::exists(path, error);
     fail(there ? "is no plain file" : error ? error.message() : "there is no such file");
@@ -79,8 +79,8 @@ void InputFile::expect_end() {
   if (read_some(more) > 0) {
     fail(fmt::format("goes on after the {} bytes that it should have; fetch it again", expected));
   }
-  // zlib gives what it could unpack, and says only here that the packed stream breaks off, without
-  // the sum that shows whether all of it is right.
+  // zlib gives the data unpacked so far and reports only here that the stream is truncated and its
+  // checksum unverified.
   int code = 0;
   gzerror(file_.get(), &code);
   if (code != Z_OK && code != Z_STREAM_END)

@@ -1,7 +1,7 @@
 #pragma once
 
-// A file read from front to end, plain or gzipped; zlib tells which. What a file claims about its
-// own size is to be checked against most() before memory is asked for.
+// Reads a file from front to end, plain or gzipped (zlib detects which). Check sizes that a file
+// claims against most() before allocating memory.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,17 +17,17 @@ constexpr std::int64_t largest_data = std::int64_t{8} << 30U;  // bytes of sampl
 
 class InputFile {
  public:
-  // Throws base::UserError, as all of this does.
+  // Throws base::UserError, as all functions here do.
   explicit InputFile(const std::filesystem::path& path);
 
-  // Fills `bytes`; fails where the file ends before.
+  // Fills `bytes`; fails if the file ends before.
   void read(std::span<std::uint8_t> bytes);
   void skip(std::int64_t count);
-  // Fails where something is left.
+  // Fails if the file has not ended.
   void expect_end();
 
   [[nodiscard]] bool compressed() const;
-  // The bytes that it can hold in all: its size, or what that much can be unpacked to.
+  // Upper limit for the file's content in bytes: its size, or what gzip can unpack from it.
   [[nodiscard]] std::int64_t most() const;
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::int64_t position() const { return position_; }

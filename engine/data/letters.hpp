@@ -1,7 +1,7 @@
 #pragma once
 
-// What a word is made of. Not the C library's idea of a letter, which depends on the locale: every
-// byte outside ASCII counts as one, so that words of all scripts in UTF-8 stay whole.
+// The characters of a word. Independent of the C library's locale: every byte outside ASCII counts
+// as a letter, so that UTF-8 words of all scripts stay whole.
 
 namespace convoy::engine {
 

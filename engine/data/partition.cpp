@@ -13,8 +13,8 @@ namespace {
 
 using Indices = std::vector<std::int64_t>;
 
-// Cuts `count` into consecutive pieces whose sizes follow the shares as closely as whole numbers
-// can: where each ends.
+// Cuts `count` into consecutive pieces in proportion to the shares, as closely as integers allow;
+// gives the end of each piece.
 std::vector<std::size_t> cuts(std::size_t count, const std::vector<double>& shares) {
   std::vector<std::size_t> ends;
   double sum = 0;
@@ -45,19 +45,19 @@ std::vector<double> dirichlet(double alpha, std::size_t n, base::Random& random)
   for (double& s : shares) sum += s = random.gamma(alpha);
   if (sum > 0) {
     for (double& s : shares) s /= sum;
-  } else {  // a tiny alpha may leave nothing but zeros: all of it to one node
+  } else {  // with a tiny alpha all draws may be 0: one node gets all
     shares[random.below(n)] = 1.0;
   }
   return shares;
 }
 
-// Samples that the nodes lack, and how many lack some.
+// Number of samples missing at all nodes, and of nodes below the minimum.
 struct Lack {
   std::int64_t samples = 0;
   int nodes = 0;
 };
 
-// How the members of each class are cut, by shares that are drawn; sizes[c]: members of class c.
+// Draws how each class is divided; sizes[c]: number of members of class c.
 class Draws {
  public:
   using Ends = std::vector<std::vector<std::size_t>>;  // [class][node]
@@ -65,7 +65,7 @@ class Draws {
   Draws(std::vector<std::size_t> sizes, std::size_t nodes, double alpha, std::int64_t least)
       : sizes_(std::move(sizes)), nodes_(nodes), alpha_(alpha), least_(least) {}
 
-  // The first draw that gives each node enough, or the one that comes nearest.
+  // The first draw that gives each node enough samples, or the best draw.
   Ends best(base::Random& random, PartitionReport& report) const {
     Ends best = draw(random);
     Lack fewest = lack(best);
@@ -111,11 +111,11 @@ class Draws {
   std::int64_t least_;
 };
 
-// Gives each node that has fewer than `least` samples some of those who have most, drawn from all
-// that they have. `least` times the nodes is no more than there are.
+// Gives each node below `least` samples from the nodes with the most, chosen at random. Needs
+// `least` times the nodes to be at most the number of samples.
 std::int64_t top_up(std::vector<Indices>& parts, std::size_t least, base::Random& random) {
   std::vector<std::size_t> receivers;
-  std::priority_queue<std::pair<std::size_t, std::size_t>> givers;  // what it has, who
+  std::priority_queue<std::pair<std::size_t, std::size_t>> givers;  // number of samples, node
   for (std::size_t p = 0; p < parts.size(); ++p) {
     if (parts[p].size() < least) receivers.push_back(p);
     if (parts[p].size() > least) givers.emplace(parts[p].size(), p);
@@ -136,7 +136,7 @@ std::int64_t top_up(std::vector<Indices>& parts, std::size_t least, base::Random
   return moved;
 }
 
-// Pieces of what is sorted by class: `shards` of them to each part, which ones is drawn.
+// Cuts samples sorted by label into pieces and gives `shards` random pieces to each part.
 void deal_shards(Indices all, std::span<const int> labels, std::size_t shards,
                  std::vector<Indices>& parts, base::Random& random) {
   std::stable_sort(all.begin(), all.end(), [&](std::int64_t a, std::int64_t b) {
@@ -154,7 +154,7 @@ void deal_shards(Indices all, std::span<const int> labels, std::size_t shards,
   }
 }
 
-// Each part in rising order, without sorting. `samples`: in all.
+// Puts each part into rising order in linear time. `samples`: number of all samples.
 void put_in_order(std::vector<Indices>& parts, std::size_t samples) {
   std::vector<std::int32_t> owner(samples, -1);
   for (std::size_t p = 0; p < parts.size(); ++p) {

@@ -11,7 +11,7 @@ using base::above;
 using base::at_least;
 using base::TableReader;
 
-// A key that the source has no use for is a mistake about what will be trained on.
+// Reports keys that the source does not use: they show a wrong idea of the data.
 void refuse(TableReader& reader, const char* key, const std::string& message) {
   if (reader.has(key)) reader.error(key, message);
 }

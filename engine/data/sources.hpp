@@ -1,6 +1,6 @@
 #pragma once
 
-// The kinds of sources, each in a file of its own. open_source knows which is meant.
+// The kinds of data sources, each in its own file. open_source() chooses the kind.
 
 #include <filesystem>
 #include <memory>
@@ -10,11 +10,11 @@
 
 namespace convoy::engine {
 
-// A source as a scenario names it.
+// A source as named in a scenario.
 struct SourceName {
   std::string kind;            // "idx"
-  std::filesystem::path path;  // from the folder of the scenario; empty for glyphs
-  std::string problem;         // what is wrong with it; empty where nothing is
+  std::filesystem::path path;  // relative to the scenario's folder; empty for glyphs
+  std::string problem;         // error text; empty: no error
 };
 SourceName parse_source(const std::string& source, const std::filesystem::path& folder);
 

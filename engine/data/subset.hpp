@@ -1,6 +1,6 @@
 #pragma once
 
-// Taking a part of a set, and the rows or records of a file that belong to it.
+// Draws subsets of a data set, and reads the rows or records that belong to them.
 
 #include <cstdint>
 #include <string>
@@ -23,14 +23,14 @@ struct Taken {
 // within a larger.
 Taken take(const DataOptions& options, Part part, const std::vector<int>& labels);
 
-// The labels of those samples.
+// The labels of these samples.
 std::vector<int> pick(const std::vector<int>& labels, const std::vector<std::int64_t>& indices);
 
-// Throws base::UserError where so many samples would not fit `largest_data`.
+// Throws base::UserError if the samples need more than `largest_data` bytes.
 void check_size(const std::string& source, std::int64_t samples, std::int64_t bytes_each);
 
-// Of `indices` those drawn to be tested on, round(share x count) of each label, and the rest. At
-// least `kept` of each label stay in training.
+// Splits `indices` into a test part, round(share x count) of each label, and the rest. At least
+// `kept` of each label stay in training.
 LocalSplit split_by_label(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
                           double test_share, std::int64_t kept, base::Random& random);
 

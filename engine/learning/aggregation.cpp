@@ -35,12 +35,12 @@ bool is_whole(const std::shared_ptr<const Marks>& trained) {
   return trained && trained->size() == 1;
 }
 
-// Scatters: the places of an update's slice in the full tensor (row mask x column mask), row by
-// row; `visit(full, part, n)` is called for runs of n elements that lie side by side in both.
+// Places of an update's slice in the full tensor (row mask x column mask), row by row; calls
+// `visit(full, part, n)` for runs of n elements that are adjacent in both.
 template <class Visit>
 void for_each_run(const ParameterTensor& p, const Kept& kept, Visit visit) {
   const std::int64_t columns = p.shape.size() > 1 ? p.shape[1] : 1;
-  const std::int64_t inner = p.elements() / (p.rows() * columns);  // of a kernel
+  const std::int64_t inner = p.elements() / (p.rows() * columns);  // elements of a kernel
   const std::int64_t rows =
       kept.rows.empty() ? p.rows() : static_cast<std::int64_t>(kept.rows.size());
   if (kept.rows.empty() && kept.columns.empty()) {
@@ -62,10 +62,10 @@ void for_each_run(const ParameterTensor& p, const Kept& kept, Visit visit) {
   }
 }
 
-// One tensor of running statistics: the mean of the values of those that hold an element, by their
-// shares (by their number, where none of them has a share). A convex combination of values,
-// whatever staleness, rule and masks: no variance of it is negative. The spread of the updates'
-// means is not added to the variances, as in FedAvg.
+// One tensor of running statistics: the mean of the updates' values by their shares, over those
+// that hold an element (unweighted if all these shares are 0). A convex combination whatever
+// staleness, rule and masks, so variances stay at least 0. As in FedAvg, the spread of the updates'
+// means is not added to the variances.
 class StatisticsAverage {
  public:
   explicit StatisticsAverage(const ParameterTensor& p)
@@ -89,7 +89,7 @@ class StatisticsAverage {
     });
   }
 
-  // What nobody holds stays.
+  // Elements held by no update stay unchanged.
   [[nodiscard]] Tensor apply(const Tensor& current) const {
     Tensor next = current.clone();
     float* value = next.data_ptr<float>();
@@ -109,7 +109,7 @@ class StatisticsAverage {
   std::vector<std::uint32_t> holders_;
 };
 
-// One parameter tensor of the model: what the updates say of it.
+// The sums over all updates for one parameter tensor of the model.
 class TensorMerge {
  public:
   explicit TensorMerge(const ParameterTensor& p)
@@ -134,7 +134,7 @@ class TensorMerge {
 
   [[nodiscard]] std::size_t size() const { return sum_.size(); }
 
-  // A stretch of its elements, as a rule sees them.
+  // A range of its elements, as passed to a rule.
   [[nodiscard]] Elements elements(const Tensor& current, std::size_t from, std::size_t n) const {
     Elements e;
     e.size = n;
@@ -145,14 +145,14 @@ class TensorMerge {
     return e;
   }
 
-  // The mean of those that hold an element, by their shares.
+  // The mean over the updates that hold an element, by their shares.
   void mean(std::span<double> change) const {
     for (std::size_t i = 0; i < sum_.size(); ++i) {
       change[i] = weight_[i] > 0 ? sum_[i] / weight_[i] : 0;
     }
   }
 
-  // Only what some update holds changes.
+  // Changes only elements held by some update.
   [[nodiscard]] Tensor apply(const Tensor& current, std::span<const double> change) const {
     Tensor next = current.clone();
     float* w = next.data_ptr<float>();
@@ -167,7 +167,7 @@ class TensorMerge {
     return *std::min_element(holders_.begin(), holders_.end());
   }
 
-  // Adds to what earlier updates have held; see Trained.
+  // Adds the held elements to the marks; see Trained.
   void mark(std::shared_ptr<const Marks>& trained) const {
     if (is_whole(trained)) return;
     Marks marks = trained ? *trained : Marks(sum_.size(), 0);
@@ -189,7 +189,7 @@ class TensorMerge {
   std::vector<std::uint32_t> holders_;
 };
 
-// What a rule may ask of the updates before it says their shares.
+// What rules may query about the updates to compute shares.
 class UpdatesView : public Updates {
  public:
   UpdatesView(const Layout& layout, const Rule& rule, const TensorWeights& current,
@@ -227,7 +227,7 @@ class UpdatesView : public Updates {
   std::vector<UpdateFacts> facts_;
 };
 
-// The updates' elements of a tensor one by one, scattered into the full tensor.
+// Each update's elements of one tensor, scattered into the full tensor.
 class Scattered {
  public:
   Scattered(const Layout& layout, std::size_t tensor, const std::vector<Received>& updates)
@@ -263,8 +263,7 @@ class Scattered {
   std::vector<std::vector<std::uint8_t>> holds_;
 };
 
-// The rule's state as it goes on: slots that it has, beginning at 0, not shared with the one
-// before.
+// The rule's state for the next version: its slots, starting at 0, independent of the state before.
 RuleState next_state(const Layout& layout, const Rule& rule, const RuleState* before) {
   RuleState next;
   next.names = rule.state();
@@ -275,7 +274,7 @@ RuleState next_state(const Layout& layout, const Rule& rule, const RuleState* be
   return next;
 }
 
-// Of one tensor: what is about to be written must not be what an earlier version has.
+// State slots of one tensor, copied first if an earlier version shares them.
 std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor& current) {
   std::vector<float*> slots;
   for (Tensors& slot : state.slots) {
@@ -285,7 +284,7 @@ std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor
   return slots;
 }
 
-// By how much a tensor changes.
+// Calls the rule for a tensor's changes.
 void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::size_t tensor,
          const TensorMerge& merged, const Tensor& current, const std::vector<Received>& updates,
          std::span<const double> shares, RuleState& state, std::span<double> change) {
@@ -337,7 +336,7 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
       return r.update->brings[i].defined();
     });
     if (!anybody) {
-      merged.weights.push_back(current.tensors[i]);  // shared with the version before
+      merged.weights.push_back(current.tensors[i]);  // shares memory with the version before
       if (!p.buffer) report.coverage_min = 0;
       continue;
     }

@@ -30,8 +30,8 @@ at::Device device_of(const std::string& name) {
 
 bool uses_onednn() { return at::get_mkldnn_version().find(" v3.") == std::string::npos; }
 
-// By itself glibc gives what a layer needs back to the system after each layer, and takes it, page
-// by page, for the next one; in heaps of a thread's own it does so whatever it is told.
+// By default glibc returns memory to the system after each layer and gets it again, page by page,
+// for the next one; in heaps of single threads it does so whatever the settings.
 static void keep_memory_between_layers() {
 #ifdef __GLIBC__
   for (const char* own :

@@ -1,4 +1,4 @@
-// The engine behind engine/api: what is opened on demand.
+// Implements engine/api/engine.hpp in the library opened on demand.
 
 #include "engine/api/engine.hpp"
 
@@ -230,7 +230,7 @@ class LibTorchEngine : public Engine {
                         file.string());
   }
 
-  // Could that task have ended with that update?
+  // Rejects an update that the task cannot end with.
   void check_result(const TensorUpdate& update, const TaskInput& input,
                     const std::string& from) const {
     const auto refuse = [&](const std::string& what) {
@@ -261,13 +261,13 @@ class LibTorchEngine : public Engine {
     }
     const auto there =
         static_cast<double>(context_.parts.at(static_cast<std::size_t>(input.node)).train.size());
-    // 0: how many it has is not known here.
+    // 0: the node's number of samples is not known here.
     if (there > 0 && update.samples != there) {
       refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
     }
   }
 
-  // The tensors that an exit's scores depend on.
+  // By tensor: true if the exit's scores depend on it.
   [[nodiscard]] std::vector<bool> up_to(std::size_t exit) const {
     std::vector<bool> counted;
     for (const ParameterTensor& p : context_.layout.tensors) {

@@ -5,7 +5,7 @@
 namespace convoy::engine {
 namespace {
 
-// What one exit did so far.
+// Counts for one exit.
 class Tally {
  public:
   explicit Tally(int classes)
@@ -36,7 +36,7 @@ class Tally {
     for (std::size_t c = 0; c < right_.size(); ++c) {
       s.top1 += static_cast<double>(right_[c]) / n;
       const auto both = static_cast<double>(said_[c] + there_[c]);
-      // F1 = 2 TP / (2 TP + FP + FN); 0 for a class neither there nor said.
+      // F1 = 2 TP / (2 TP + FP + FN); 0 for classes that neither occur nor are predicted.
       if (both > 0) {
         s.f1 += 2 * static_cast<double>(right_[c]) / both * static_cast<double>(there_[c]) / n;
       }

@@ -1,6 +1,6 @@
 #pragma once
 
-// How good a model is.
+// Evaluates a model.
 
 #include <span>
 
@@ -9,8 +9,8 @@
 
 namespace convoy::engine {
 
-// Scores of each exit of a network on some samples, in batches of at most `batch`; `after` and
-// `untrained` are left to the caller. Throws Stopped. Without samples all scores are 0.
+// Scores of each exit of a network on `samples`, in batches of at most `batch`. The caller fills in
+// `after` and `untrained`. Throws Stopped. All scores are 0 without samples.
 std::vector<ExitScore> score(const Network& network, const Tensors& tensors, const Samples& samples,
                              std::span<const std::int64_t> indices, int classes, int batch,
                              const std::stop_token& stop);

@@ -17,7 +17,7 @@ namespace {
 
 std::string trained_name(const ParameterTensor& p) { return "trained:" + p.name; }
 
-// Of an update: see TensorUpdate.
+// Name of an update's tensor: see TensorUpdate.
 std::string brought_name(const ParameterTensor& p) {
   return (p.buffer ? "value:" : "delta:") + p.name;
 }
@@ -46,11 +46,11 @@ void put_encoded(const ParameterTensor& p, const Encoded& encoded, const Compres
 constexpr std::size_t optimizer_slots = 4;
 constexpr std::size_t most_rule_slots = 8;
 
-// A header with so many tensors for each of the model's, and for each group.
+// Limits for headers with at most so many tensors per tensor and per group of the model.
 HeaderLimits limits_of(const Layout& layout, std::size_t each, std::size_t groups,
                        std::uint64_t metadata) {
-  // dtype, shape and two places of 20 digits, with blanks as others may write them; a character of
-  // a name may be written with six.
+  // dtype, shape and two offsets of 20 digits, with blanks of other writers; a character of a name
+  // may take six.
   constexpr std::uint64_t entry = 512;
   constexpr std::uint64_t escaped = 6;
   constexpr std::uint64_t prefix = 64;  // "optimizer:3:", "rule:SLOT:"
@@ -64,7 +64,7 @@ HeaderLimits limits_of(const Layout& layout, std::size_t each, std::size_t group
   return limits;
 }
 
-// Tensors that are being understood: what is wrong with them names where they came from.
+// Reads tensors by name; errors name the source.
 class Source {
  public:
   Source(const Layout& layout, TensorFile file, std::string from)
@@ -72,7 +72,7 @@ class Source {
 
   [[nodiscard]] const TensorFile& file() const { return file_; }
 
-  // The tensor as FP32, of that shape.
+  // The tensor as FP32; checks its shape.
   Tensor get(const std::string& name, const std::vector<std::int64_t>& shape) {
     const Tensor* t = take(name);
     if (t == nullptr) {
@@ -89,14 +89,14 @@ class Source {
     return t->to(at::kFloat);
   }
 
-  // No average of variances is negative, and the root of a negative one is NaN.
+  // Negative variances are rejected: their root is NaN.
   void check_variance(const ParameterTensor& p, const std::string& name, const Tensor& t) const {
     if (p.role != TensorRole::running_variance || !at::lt(t, 0).any().item<bool>()) return;
     fail(fmt::format("tensor \"{}\" holds a variance of {}: none is below 0", name,
                      t.min().item<float>()));
   }
 
-  // No NaN and no infinity.
+  // Rejects NaN and infinity.
   void check_finite(const std::string& name, const Tensor& t) const {
     if (is_finite({t})) return;
     const Tensor bad = at::isfinite(t).logical_not().flatten().nonzero();
@@ -173,7 +173,7 @@ class Source {
     return value;
   }
 
-  // Numbers of at least 0, with blanks between them.
+  // Numbers of at least 0, separated by blanks.
   std::vector<double> numbers(const std::string& key) const {
     const auto found = file_.metadata.find(key);
     if (found == file_.metadata.end()) fail(fmt::format("does not say \"{}\"", key));
@@ -228,7 +228,7 @@ class Source {
     return s;
   }
 
-  // Nothing may be left that nobody asked for.
+  // Rejects tensors that were not read.
   void finish() const {
     for (const auto& [name, tensor] : file_.tensors) {
       if (taken_.contains(name)) continue;

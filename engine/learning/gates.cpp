@@ -10,12 +10,12 @@ namespace convoy::engine {
 namespace {
 
 constexpr double spread = 0.01;     // deviation of new logits around logit(rate)
-constexpr double sharpest = 0.999;  // a rate of 1 has no finite logit
-constexpr int draws_at_most = 100;  // of a group until a gate is open
+constexpr double sharpest = 0.999;  // limit for the rate: 1 has no finite logit
+constexpr int draws_at_most = 100;  // limit of draws until a gate is open
 
 bool within(const Group& group, int depth) { return group.block < depth; }
 
-// Draws until a gate is open; at last the likeliest is opened.
+// Draws until a gate is open; after the limit opens the most probable one.
 Tensor draw_some(const Tensor& p, at::Generator& generator) {
   for (int i = 0; i < draws_at_most; ++i) {
     Tensor gates = at::bernoulli(p, generator);
@@ -146,7 +146,7 @@ Tensors Gates::gradients(double lambda) const {
     const Tensor p = logits_[g].sigmoid();
     Tensor by_gate = at::full_like(p, lambda * slope_);
     if (drawn_[g].grad().defined()) by_gate.add_(drawn_[g].grad());
-    // Straight through: times p; then the sigmoid's own slope.
+    // Straight through: times p; then the derivative of the sigmoid.
     result[g] = by_gate * p * (p * (1 - p));
   }
   return result;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t sizes_remembered = 64;
 
-// Root mean square of the changes of parameters.
+// Root mean square of the parameters' changes.
 double size_of(const Layout& layout, const TensorUpdate& update) {
   double squares = 0;
   double elements = 0;
@@ -51,13 +51,13 @@ std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& u
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const Tensor& t = update.brings[i];
     const bool changes = t.defined() && !layout.tensors[i].buffer;
-    // In double: a factor may be smaller than FP32 has numbers for.
+    // In double, since the factor may be below the range of FP32.
     copy->brings.push_back(changes ? t.to(at::kDouble).mul_(factor).to(at::kFloat) : t);
   }
   return copy;
 }
 
-// Updates within the bound; those that were not are copies, which it owns.
+// The updates scaled to the bound; owns the scaled copies.
 class Bounded {
  public:
   Bounded(const Layout& layout, double bound, std::vector<Received> updates,
@@ -85,7 +85,7 @@ class Bounded {
 
   [[nodiscard]] const std::vector<Received>& updates() const { return updates_; }
   [[nodiscard]] const std::vector<std::size_t>& limited() const { return limited_; }
-  // As they are now, by update; empty without a bound.
+  // Present sizes by update; empty without a bound.
   [[nodiscard]] const std::vector<double>& sizes() const { return sizes_; }
 
  private:
@@ -95,7 +95,7 @@ class Bounded {
   std::vector<double> sizes_;
 };
 
-// A version of which no update was taken.
+// The result if every update is left out.
 Merged unchanged(const Layout& layout, const TensorWeights& current, const RuleState* state) {
   Merged merged;
   merged.weights = current.tensors;

@@ -50,7 +50,7 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
   if (input_.state) logits_ = inside(*input_.state).logits;
 }
 
-// Who was given only a part of the model was given just what the task begins with.
+// A node that received only a part of the model starts with exactly that part.
 Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
   const MaskOptions& mask = context.rules.mask;
   const Layout& layout = context.layout;
@@ -164,7 +164,7 @@ void LocalTraining::learn_masks(int epochs) {
       if (slopes[g].defined()) gates.logits()[g].mutable_grad() = slopes[g];
     }
     logit_steps.step(gates.logits());
-    if (!is_finite(gates.logits())) {  // what follows can no longer help; it only has to end
+    if (!is_finite(gates.logits())) {  // no recovery is possible; end quickly
       const at::NoGradGuard no_grad;
       diverged_ = true;
       for (const Tensor& l : gates.logits()) {
@@ -179,7 +179,7 @@ void LocalTraining::learn_masks(int epochs) {
   logits_.clear();
   for (const Tensor& l : gates.logits()) logits_.push_back(l.defined() ? l.detach() : l);
   submodel_ = gates.submodel(mask.sampled, draws);
-  optimizer_.reset();  // of the masks before
+  optimizer_.reset();  // of earlier masks
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
     const Kept kept = kept_of(context_.layout.tensors[i], architecture_, submodel_);
@@ -295,7 +295,7 @@ void LocalTraining::add_to(Outcome& outcome) const {
   if (optimizer_) {
     state->optimizer = *optimizer_;
     for (Tensors& slot : state->optimizer->slots) {
-      // Copies: what is trained further changes its own.
+      // Copies, since further training changes the originals.
       for (Tensor& t : slot) t = t.defined() ? t.to(at::kCPU, t.scalar_type(), false, true) : t;
     }
   }

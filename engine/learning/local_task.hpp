@@ -1,13 +1,13 @@
 #pragma once
 
-// What a node trains in a task: masks, then weights.
+// A node's training in a task: masks, then weights.
 
 #include "engine/learning/network.hpp"
 #include "engine/learning/samples.hpp"
 
 namespace convoy::engine {
 
-// What all tasks of an engine share.
+// Data shared by all tasks of an engine.
 struct EngineContext {
   Layout layout;
   TrainingOptions training;
@@ -20,28 +20,28 @@ struct EngineContext {
   int evaluation_batch = 256;
 };
 
-// The submodel that a task begins with.
+// The submodel with which a task begins.
 Submodel first_submodel(const EngineContext& context, const TaskInput& input);
 
 class LocalTraining {
  public:
-  // Throws base::UserError where the node has no data, or too small a batch for this model.
+  // Throws base::UserError if the node has no data or its batches are too small for this model.
   LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop);
 
   void learn_masks(int epochs);
-  // Done again it goes on from where it was, with other draws.
+  // A second call continues, with new random draws.
   void train(int epochs, std::optional<int> steps);
 
-  // The change since what was received.
+  // The change since the received weights.
   [[nodiscard]] std::shared_ptr<const TensorUpdate> update() const;
   // The same, as it is sent; what it does not bring is kept for the node's next task.
   [[nodiscard]] std::shared_ptr<const TensorUpdate> encode(const TensorUpdate& update);
   [[nodiscard]] const Submodel& submodel() const { return submodel_; }
-  // To an outcome: the node's state as it is now, and all that is known of the training.
+  // Adds the node's present state and the results of the training to an outcome.
   void add_to(Outcome& outcome) const;
 
  private:
-  // Goes through the node's samples in an order of its own; `step(batch)` for each batch.
+  // One pass over the node's samples in a random order; calls `step(batch)` for each batch.
   template <class Step>
   void for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps, Step step);
   [[nodiscard]] double learning_rate() const;
@@ -64,10 +64,10 @@ class LocalTraining {
   double loss_ = 0;
   std::int64_t steps_ = 0;  // of the weights' optimizer
   std::int64_t samples_ = 0;
-  std::uint64_t passes_ = 0;  // of train()
-  bool diverged_ = false;     // the gates did, whatever became of the weights
+  std::uint64_t passes_ = 0;  // number of calls of train()
+  bool diverged_ = false;     // the gates became NaN or infinite, even if the weights did not
   std::optional<double> local_accuracy_;
-  bool skips_single_ = false;  // a batch of one cannot be trained on
+  bool skips_single_ = false;  // batches of one sample cannot be trained on
 };
 
 }  // namespace convoy::engine

@@ -14,7 +14,7 @@ constexpr double statistics_momentum = 0.1;  // share of the new batch in runnin
 Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
   if (!mode.training || rate <= 0) return x;
   TORCH_INTERNAL_ASSERT(mode.generator.defined(), "dropout without a generator of its own");
-  // A mask of one byte an element is all that is kept for backward.
+  // Backward keeps only a mask of one byte per element.
   const Tensor mask =
       at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, mode.generator);
   return x.mul(mask).mul_(1 / (1 - rate));
@@ -173,14 +173,14 @@ Tensor Network::attention(const TracedLayer& t, const Tensor& qkv, const Tensor&
   const std::int64_t batch = qkv.size(0);
   const std::int64_t tokens = qkv.size(1);
   const std::int64_t width = qkv.size(2) / 3;
-  // Each [batch, heads, tokens, features]. Unbinding has a backward that puts the three gradients
-  // beside each other at once; selecting them one by one would make three of full size and add.
+  // Each is [batch, heads, tokens, features]. The backward of unbind joins the three gradients at
+  // once; three selects would create three full-size gradients and add them.
   Tensors parts = qkv.reshape({batch, tokens, 3, t.heads, width / t.heads}).unbind(2);
   for (Tensor& part : parts) part = part.transpose(1, 2);
-  // The copy that the product below would make of it anyway, scaled in place.
+  // The product below would make this copy anyway; scale it in place.
   Tensor q = parts[0].clone(at::MemoryFormat::Contiguous);
   q.mul_(1 / std::sqrt(static_cast<double>(t.layer->scaled_by)));
-  // Nothing is kept that backward does not need: each score matrix gives way to the next.
+  // Frees each score matrix as soon as the next exists, so that only backward's inputs are kept.
   Tensor scores = at::matmul(q, parts[1].transpose(-2, -1));
   q.reset();
   if (padding.defined()) scores = scores + padding;

@@ -1,8 +1,7 @@
 #pragma once
 
-// A submodel as something that computes: walks the same trace that the costs are made of and calls
-// LibTorch's operators. Its tensors are given with each call, so that one network serves masked and
-// unmasked weights.
+// Computes a submodel: follows the same trace as the cost model and calls LibTorch's operators.
+// Tensors are passed with each call, so that one network serves masked and unmasked weights.
 
 #include <ATen/ATen.h>
 
@@ -17,26 +16,26 @@ namespace convoy::engine {
 struct Mode {
   bool training = false;           // dropout, and statistics of the batch
   bool update_statistics = false;  // running means and variances, in place
-  // Draws the dropout; a node's task has one of its own. Needed where training with dropout.
+  // For dropout; each node's task has its own. Required for training with dropout.
   at::Generator generator;
 };
 
-// A generator of its own on the device, seeded.
+// A new generator on the device with this seed.
 at::Generator make_generator(const at::Device& device, std::uint64_t seed);
 
 class Network {
  public:
-  // `one_exit`: of the exits only the deepest.
+  // `one_exit`: the deepest exit only.
   Network(const Layout& layout, const Submodel& submodel, bool one_exit = false);
 
   // Scores [batch, classes] of each exit, by rising depth. `input`: images [batch, channels,
   // height, width] or token numbers [batch, sequence]. `tensors`: sliced, by the layout's numbers.
   [[nodiscard]] Tensors forward(const Tensors& tensors, const Tensor& input,
                                 const Mode& mode) const;
-  // The same with tensors that are made (a gate x a weight) when their layer comes: by their
-  // number in the layout, each once. Backward is done with such a tensor right after its layer,
-  // since LibTorch takes what was made last first; made in front, all their gradients would be
-  // there at once.
+  // As above, but tensors are made (a gate x a weight) just before their layer, by their number in
+  // the layout, each once. Backward then handles such a tensor right after its layer, since
+  // LibTorch goes through operations in reverse order of creation; if all were made first, all
+  // their gradients would be in memory at once.
   using TensorOf = std::function<Tensor(std::size_t number)>;
   [[nodiscard]] Tensors forward(const TensorOf& tensor_of, const Tensor& input,
                                 const Mode& mode) const;
@@ -46,10 +45,10 @@ class Network {
  private:
   struct Step {
     int traced = 0;              // index in the trace
-    int first = -1;              // of its tensors in the layout, or -1
-    Tensor indices;              // scatter: where the kept rows go
-    std::vector<int> last_uses;  // tensor numbers that nobody needs after it
-    bool is_exit = false;        // its output is an exit's scores
+    int first = -1;              // first of its tensors in the layout, or -1
+    Tensor indices;              // scatter: targets of the kept rows
+    std::vector<int> last_uses;  // tensor numbers not needed after this layer
+    bool is_exit = false;        // its output is the scores of an exit
   };
 
   [[nodiscard]] Tensor apply(const Step& step, const TensorOf& tensor_of, const Tensors& values,

@@ -9,7 +9,7 @@ constexpr std::size_t slots_at_most = 4;
 
 }  // namespace
 
-// The slot's tensor; zeros where it is new.
+// The slot's tensor; created with zeros.
 Tensor& OptimizerSteps::slot(std::size_t number, std::size_t at, const Tensor& like) {
   Tensor& tensor = state_.slots[number][at];
   if (!tensor.defined()) tensor = at::zeros_like(like);
@@ -53,7 +53,7 @@ void OptimizerSteps::sgd(const Tensor& w, Tensor g, std::size_t at) {
   w.sub_(g, rate_);
 }
 
-// Loshchilov and Hutter 2019 (arXiv 1711.05101), as LibTorch has it.
+// Loshchilov and Hutter 2019 (arXiv 1711.05101), as in LibTorch.
 void OptimizerSteps::adamw(const Tensor& w, const Tensor& g, std::size_t at) {
   const double b1 = options_.betas[0];
   const double b2 = options_.betas[1];

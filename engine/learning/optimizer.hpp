@@ -1,7 +1,7 @@
 #pragma once
 
-// SGD, AdamW and Adan on a row of tensors. Written out, since their state has to be sliced with
-// the submodel, kept from task to task and written to checkpoints.
+// SGD, AdamW and Adan on a list of tensors. Own code, since the state must be sliced with the
+// submodel, kept between tasks and written to checkpoints.
 
 #include "engine/api/options.hpp"
 #include "engine/learning/tensors.hpp"
@@ -13,12 +13,12 @@ class OptimizerSteps {
   OptimizerSteps(const OptimizerOptions& options, double learning_rate)
       : options_(options), rate_(learning_rate) {}
 
-  // Goes on from a state; its slices must fit the tensors to come.
+  // Continues with a state; its slices must fit the tensors of step().
   void resume(OptimizerState state) { state_ = std::move(state); }
   [[nodiscard]] OptimizerState take_state() { return std::move(state_); }
 
-  // One step on those tensors that have a gradient, in place; the gradients are used up (their
-  // memory may hold anything afterwards).
+  // One step, in place, on the tensors that have a gradient. Uses up the gradients: their memory is
+  // undefined afterwards.
   void step(const Tensors& tensors);
 
  private:

@@ -1,5 +1,5 @@
-// Measuring the machine: single operators, and whole training steps of small models. What is
-// compared alternates, so that a disturbance meets all of it alike.
+// Measures single operators and whole training steps of small models. Measurements that are
+// compared alternate, so that disturbances affect all alike.
 
 #include "engine/api/profile.hpp"
 
@@ -31,12 +31,12 @@ namespace {
 
 // --- clocks -------------------------------------------------------------------------------------
 
-// The time that passes, as for whoever waits for a task: what else the machine does counts.
+// Wall time, including other processes' share of the machine, as tasks see it.
 double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Something that is repeated and timed.
+// Work that is repeated and timed.
 class Subject {
  public:
   Subject(std::string name, StepCost cost) : name_(std::move(name)), cost_(std::move(cost)) {}
@@ -46,17 +46,17 @@ class Subject {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual void once() = 0;
-  // Waits until the device has done all of it.
+  // Waits until the device has finished.
   virtual void settle() = 0;
 
-  // One visit: warms up, then repeats for about that long, in a few parts; gives the middle one.
+  // One visit: warms up, then repeats for about this long in a few parts; gives the median.
   double visit(double about_s, const std::atomic<bool>* interrupted) {
     constexpr int parts = 5;
     double from = seconds_now();
     once();
     settle();
     const double first = std::max(seconds_now() - from, 1e-7);
-    // The first one is slower: it takes its memory from the system.
+    // The first repetition is slower: it gets its memory from the system.
     const double enough = about_s / parts / first;
     const int times = static_cast<int>(std::clamp(enough, 1.0, 1e5));
     const int rounds = enough < 0.5 ? 3 : parts;
@@ -161,7 +161,7 @@ void add_operators(Subjects& all, const at::Device& device, bool quick) {
   attention(24, quick ? 64 : 197, 64);
   attention(32, 50, 16);
   constexpr std::int64_t million = 1 << 20;
-  if (!quick) sum(32 * million, "128 MiB");  // beyond any cache
+  if (!quick) sum(32 * million, "128 MiB");  // larger than any cache
   sum(4 * million, "16 MiB");
   sum(million / 16, "256 KiB");
   sum(16, "16 numbers");
@@ -211,7 +211,7 @@ StepCost cost_of(const ProfileCase& c, const Architecture& a) {
                        c.batch);
 }
 
-// The step of NodeTask::train, batch by batch.
+// A step as in LocalTraining::train, batch by batch.
 class TrainingStep : public Subject {
  public:
   TrainingStep(const ProfileCase& c, const std::shared_ptr<const Architecture>& a,
@@ -274,7 +274,7 @@ struct GpuMemory {
   std::size_t total = 0;
 };
 
-// Asked of the CUDA runtime that LibTorch has loaded; the engine itself is built without CUDA.
+// Asks the CUDA runtime loaded by LibTorch; the engine is built without CUDA.
 std::optional<GpuMemory> gpu_memory() {
   for (const char* name : {"libcudart.so.12", "libcudart.so.11.0", "libcudart.so.10.2"}) {
     void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
@@ -287,7 +287,7 @@ std::optional<GpuMemory> gpu_memory() {
   return std::nullopt;
 }
 
-// A card has a memory of its own. (A Jetson's GPU has the system's: there what was found stands.)
+// Notes a graphics card's own memory. (Jetsons share the system's memory: nothing to change.)
 void note_gpu_memory(Profile& profile) {
   constexpr double alike = 0.8;
   const auto memory = gpu_memory();
@@ -325,14 +325,14 @@ class Measuring {
       for (std::size_t i = 0; i < subjects_.size(); ++i) {
         visit(*subjects_[i], operator_s, operators_[i]);
       }
-      // Only one model is in memory at a time, as where one is trained.
+      // Keeps one model in memory at a time, as in training.
       for (std::size_t i = 0; i < steps_.size(); ++i) {
         visit(*step_of(options_.cases[i], device_), step_s, steps_[i]);
       }
     }
   }
 
-  // Each step for so long again, with nothing else in between.
+  // Runs each step for that long again, without interruption.
   void hold() {
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       const auto step = step_of(options_.cases[i], device_);
@@ -364,7 +364,7 @@ class Measuring {
  private:
   struct Measured {
     std::vector<double> visits;
-    TimedStep result;  // of them so far
+    TimedStep result;  // results so far
   };
 
   void visit(Subject& subject, double about_s, Measured& into) {
@@ -383,7 +383,7 @@ class Measuring {
   double per_visit_ = 0;
 };
 
-// FLOP/s of a large product in half precision, where the device has such arithmetic.
+// FLOP/s of a large product in half precision, if the device supports it.
 double half_precision(const at::Device& device) {
   if (device.is_cpu()) return 0;
   constexpr std::int64_t n = 2048;
@@ -405,7 +405,7 @@ at::Device prepared(const ProfileOptions& options) {
 }  // namespace
 }  // namespace convoy::engine
 
-// Every operator once, and what LibTorch keeps for itself, before memory is looked at.
+// Runs every operator once, so that memory includes LibTorch's own.
 extern "C" void convoy_profile_warm_up(const convoy::engine::ProfileOptions& options) {
   using namespace convoy::engine;
   const at::Device device = prepared(options);

@@ -12,7 +12,7 @@
 
 namespace {
 
-// OpenBLAS says what it is and which kernels it has chosen; of any other the file is told.
+// OpenBLAS reports its name and kernels; for other BLAS libraries gives the file.
 std::string blas() {
   using Text = char*();
   std::string text;

@@ -17,9 +17,9 @@ namespace convoy::engine {
 namespace {
 
 using nlohmann::json;
-using nlohmann::ordered_json;  // to write only: it looks for each key among all before it
+using nlohmann::ordered_json;  // for writing only: each look-up is linear
 
-static_assert(std::endian::native == std::endian::little);  // as the format is
+static_assert(std::endian::native == std::endian::little);  // as in the format
 
 constexpr const char* checksum_key = "convoy_xxh3";
 constexpr std::string_view checksum_mark = "\"convoy_xxh3\":\"";
@@ -57,7 +57,7 @@ class HeaderReader {
         places.push_back(place(name, header[name]));
       }
     }
-    // All of it is known to be sound before memory is taken.
+    // Everything is checked before memory is allocated.
     std::stable_sort(places.begin(), places.end(),
                      [](const Place& a, const Place& b) { return a.from < b.from; });
     std::uint64_t end = 0;
@@ -91,11 +91,11 @@ class HeaderReader {
     throw base::UserError(fmt::format("{}: {}", from_, what));
   }
 
-  // Two passes, each in linear time: the library's own checks on the way look at all that was read
-  // before whenever a tensor ends. The first keeps the order of the tensors, and refuses what has
-  // too many, or names one twice, before anything is built of it.
+  // Two passes in linear time (the library's parser callback takes quadratic time). The first pass
+  // keeps the order of the tensors and rejects too many tensors and duplicate names before anything
+  // is built.
   json parse(std::string_view text) {
-    // As the format says; other readers refuse it too.
+    // Required by the format.
     if (text.empty() || text.front() != '{') fail("has a damaged header: no JSON object");
     Names names(*this);
     json header;
@@ -119,7 +119,7 @@ class HeaderReader {
       }
       if (depth_ > 1) return true;
       reader_.names_.push_back(name);
-      if (reader_.names_.size() > reader_.limits_.tensors + 1) {  // the metadata are one
+      if (reader_.names_.size() > reader_.limits_.tensors + 1) {  // one more for the metadata
         reader_.fail(
             fmt::format("has a header of more than {} tensors, the most that are expected "
                         "here",
@@ -151,7 +151,7 @@ class HeaderReader {
 
     HeaderReader& reader_;
     int depth_ = 0;
-    std::unordered_set<std::string> within_;  // of the tensor, or the metadata
+    std::unordered_set<std::string> within_;  // names in the present tensor or in the metadata
     std::unordered_set<std::string> all_;
   };
 
@@ -233,7 +233,7 @@ std::string header_of(const TensorFile& content) {
     place += tensor.nbytes();
   }
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  text.append((8 - text.size() % 8) % 8, ' ');  // the data begin at a multiple of 8
+  text.append((8 - text.size() % 8) % 8, ' ');  // data begin at a multiple of 8
   return text;
 }
 
@@ -244,7 +244,7 @@ Announced announced_by(std::string_view header, std::uint64_t bytes, const std::
 
 namespace {
 
-// Where the checksum's digits stand in a header of ours; npos: it has none.
+// Position of the checksum's digits in a header written by us; npos: no checksum.
 std::size_t place_of_checksum(std::string_view header) {
   const std::size_t key = header.find(checksum_mark);
   if (key == header.npos || header.size() - key < checksum_mark.size() + no_checksum.size()) {
@@ -253,7 +253,7 @@ std::size_t place_of_checksum(std::string_view header) {
   return key + checksum_mark.size();
 }
 
-// Over all bytes of the file behind the header's length; the checksum itself counts as zeros.
+// Over all bytes after the header's length; the checksum itself counts as zeros.
 std::string checksum(std::string header, const std::vector<std::span<const std::byte>>& pieces) {
   header.replace(place_of_checksum(header), no_checksum.size(), no_checksum);
   base::Hash hash;

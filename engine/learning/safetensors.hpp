@@ -23,39 +23,38 @@ struct TensorFile {
   [[nodiscard]] const Tensor* find(const std::string& name) const;
 };
 
-// The JSON header of the tensors one after another, padded to a multiple of 8 bytes.
+// The JSON header for these tensors in order, padded to a multiple of 8 bytes.
 std::string header_of(const TensorFile& content);
 
-// What a header may be at most: what is larger is refused before it is parsed.
+// Limits for a header, checked before it is parsed.
 struct HeaderLimits {
-  std::uint64_t bytes = 100'000'000;  // as the format's own reader
+  std::uint64_t bytes = 100'000'000;  // as in the format's reference reader
   std::uint64_t tensors = 1'000'000;
 };
 
-// What a header announces: its tensors, not filled yet, and their memory in the order of the bytes.
+// The tensors that a header announces, not filled yet, and their memory in the order of the bytes.
 struct Announced {
   TensorFile content;
   std::vector<std::span<std::byte>> pieces;
 };
-// `bytes`: of the tensors together; `from` names the source in messages. Throws base::UserError for
-// anything that is not well-formed, beyond the limits, names something twice, or does not describe
-// just that many bytes: checked before memory is taken, in time that grows with the header's length
-// alone.
+// Parses a header. `bytes`: size of all tensors; `from` names the source in messages. Throws
+// base::UserError if the header is malformed, exceeds the limits, has duplicate names or does not
+// describe exactly `bytes` bytes. Checked before memory is allocated, in time proportional to the
+// header's length.
 Announced announced_by(std::string_view header, std::uint64_t bytes, const std::string& from,
                        const HeaderLimits& limits = {});
 
-// Writes beside the file and renames, so that a file is there whole or not at all, with a checksum
-// among its metadata (convoy_xxh3). float, int, long and byte tensors. Throws base::UserError where
-// the disk refuses.
+// Writes a draft and renames it, so that the file is whole or absent; adds a checksum to the
+// metadata (convoy_xxh3). float, int, long and byte tensors. Throws base::UserError if writing
+// fails.
 void write_safetensors(const std::filesystem::path& file, TensorFile content);
 
-// Whose file it is: one that we keep for ourselves has to be what its checksum says, to the last
-// byte; who makes or changes one elsewhere need not know of that.
+// Who has written the file: `kept` files are our own, and their checksum must match; files of
+// `anybody` need no checksum.
 enum class Origin { anybody, kept };
 
-// Throws base::UserError naming the file for anything that is not whole and well-formed: lengths
-// and places are checked against the file before memory is taken. F64, F32, F16, BF16, I64, I32,
-// U8.
+// Throws base::UserError naming the file if it is incomplete or malformed; sizes and offsets are
+// checked against the file before memory is allocated. F64, F32, F16, BF16, I64, I32, U8.
 TensorFile read_safetensors(const std::filesystem::path& file, const HeaderLimits& limits = {},
                             Origin origin = Origin::anybody);
 

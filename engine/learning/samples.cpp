@@ -9,8 +9,8 @@ namespace {
 
 constexpr double brightest = 255;
 
-// A tensor over memory that the data set owns. LibTorch has no tensor over const memory; nothing
-// here writes to it.
+// A tensor over the data set's memory. LibTorch has no tensors over const memory; they are never
+// written here.
 template <class T>
 Tensor view(const std::vector<T>& values, std::vector<std::int64_t> shape, at::ScalarType type) {
   return at::from_blob(const_cast<T*>(values.data()), shape,  // NOLINT(*-const-cast)

@@ -1,6 +1,6 @@
 #pragma once
 
-// A data set as batches of tensors. Wraps the data set's memory; a batch is copied out of it.
+// Batches of tensors from a data set. Refers to the data set's memory; each batch is a copy.
 
 #include <span>
 #include <utility>
@@ -9,12 +9,12 @@
 
 namespace convoy::engine {
 
-// Mean and deviation of each channel, of values in [0, 1].
+// Mean and deviation of each channel, for values in [0, 1].
 struct Normalization {
   std::vector<double> mean;
   std::vector<double> deviation;
 };
-// Of a data set of images; of texts nothing.
+// For a data set of images; empty for texts.
 Normalization normalization_of(const Dataset& data);
 
 struct Batch {
@@ -24,8 +24,8 @@ struct Batch {
 
 class Samples {
  public:
-  // Images are resized (bilinear) and gray ones repeated over the channels as the architecture
-  // wants them. Throws base::UserError where the data does not fit the architecture.
+  // Images are resized (bilinear), and gray images repeated over the channels, as the architecture
+  // needs. Throws base::UserError if the data does not fit the architecture.
   Samples(std::shared_ptr<const Dataset> data, const Architecture& architecture,
           const Normalization& normalization, const at::Device& device);
 
@@ -35,11 +35,11 @@ class Samples {
  private:
   std::shared_ptr<const Dataset> data_;
   at::Device device_;
-  Tensor inputs_;  // all of them: bytes, or token numbers
+  Tensor inputs_;  // all samples: bytes or token numbers
   Tensor labels_;
-  Tensor factor_;  // of each channel: value x factor + shift
+  Tensor factor_;  // per channel: value x factor + shift
   Tensor shift_;
-  std::int64_t channels_ = 0;  // as the architecture wants them
+  std::int64_t channels_ = 0;  // of the architecture
   std::int64_t height_ = 0;
   std::int64_t width_ = 0;
 };

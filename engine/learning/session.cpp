@@ -7,7 +7,7 @@
 namespace convoy::engine {
 namespace {
 
-// What a mask phase makes: the part of the model that is trained from now on.
+// Result of a mask phase: the submodel trained from now on.
 struct ChosenSubmodel : Artifact {
   explicit ChosenSubmodel(Submodel chosen) : submodel(std::move(chosen)) {}
   Submodel submodel;
@@ -35,7 +35,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Work& work,
 
 LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
   if (training_) return *training_;
-  // Weights that were handed on are what it starts from.
+  // Weights passed as an input replace the received ones.
   if (!inputs.empty()) {
     if (const auto weights = as_weights(inputs.front().artifact)) input_.received = weights;
   }

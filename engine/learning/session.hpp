@@ -1,7 +1,6 @@
 #pragma once
 
-// A node's part in a task: opens the works of its computes (engine/api/work.hpp) and carries them
-// out.
+// A node's part in a task: executes the Work of its computes (engine/api/work.hpp).
 
 #include <optional>
 
@@ -24,7 +23,7 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const Combine& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Encode& work, const std::vector<Input>& inputs);
 
-  // What trains on the node's own data, made when it is first needed: who only aggregates has none.
+  // The node's training, created at first use: a node that only aggregates needs none.
   LocalTraining& training(const std::vector<Input>& inputs);
   [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
 
@@ -33,7 +32,7 @@ class TaskSession : public Session {
   std::stop_token stop_;
   std::optional<LocalTraining> training_;
   mutable std::optional<Submodel> first_;  // before training begins
-  std::optional<RuleState> rule_;          // where it has aggregated
+  std::optional<RuleState> rule_;          // after an aggregation
   Outcome outcome_;
 };
 

@@ -9,7 +9,7 @@ Tensor index_tensor(const std::vector<std::int64_t>& indices, const at::Device& 
   return at::tensor(indices, at::kLong).to(device);
 }
 
-// Where the kept indices stand among those that there are; empty where they are all of these.
+// Positions of the kept indices among the present ones; empty if they are equal.
 std::vector<std::int64_t> within(const std::vector<std::int64_t>& there,
                                  const std::vector<std::int64_t>& kept) {
   if (there.empty()) return kept;  // all are there
@@ -25,7 +25,7 @@ std::vector<std::int64_t> within(const std::vector<std::int64_t>& there,
   return places;
 }
 Kept within(const Kept& there, const Kept& kept) {
-  // What is kept whole must be there whole.
+  // Rows or columns kept whole must be present as a whole.
   if ((kept.rows.empty() && !there.rows.empty()) ||
       (kept.columns.empty() && !there.columns.empty())) {
     throw base::UserError("the part of the model that was received does not hold the submodel");
@@ -84,7 +84,7 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
   return parts;
 }
 
-// The engine is the only one who makes these.
+// Only the engine creates these classes, so the casts are safe.
 const TensorWeights& inside(const Weights& weights) {
   return static_cast<const TensorWeights&>(weights);  // NOLINT(*-static-cast-downcast)
 }

@@ -1,8 +1,8 @@
 #pragma once
 
-// Rows of tensors: the global model, a submodel's slice of it, an update. (The way back, into the
-// full model, is in aggregation.cpp.) What is kept where is
-// worked out from engine/model/parameters.hpp.
+// Lists of tensors: the global model, a submodel's slice of it, an update.
+// engine/model/parameters.hpp says which rows and columns a submodel keeps. (Slices are added to
+// the full model in aggregation.cpp.)
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -19,7 +19,7 @@ namespace convoy::engine {
 
 using at::Tensor;
 
-// As many as the architecture has tensors, in their order; undefined where a submodel has none.
+// A tensor for each tensor of the architecture, in order; undefined if a submodel lacks it.
 using Tensors = std::vector<Tensor>;
 
 // An architecture with its tensors named.
@@ -33,19 +33,18 @@ struct Layout {
   [[nodiscard]] std::size_t size() const { return tensors.size(); }
 };
 
-// The rows and columns of a full tensor that a submodel keeps, as a dense tensor of its own (a copy
-// always).
+// The rows and columns of a full tensor that a submodel keeps, as a dense tensor (always a copy).
 Tensor slice(const Tensor& full, const Kept& kept);
-// The slice of a full model that is a submodel; contiguous copies.
+// A submodel's slice of a full model; contiguous copies.
 Tensors slice(const Tensors& full, const Layout& layout, const Submodel& submodel,
               const at::Device& device);
-// No NaN and no infinity.
+// True if no value is NaN or infinite.
 bool is_finite(const Tensors& tensors);
 
-// --- what the engine hands out ------------------------------------------------------------------
+// --- types given to the engine's users ---------------------------------------------------------
 
-// Which parameters some update has held so far: per tensor null (none), a single byte (all), or a
-// byte for each element. Shared between versions.
+// Which parameters some update has held so far. Per tensor: null (none), one byte (all), or a byte
+// for each element. Shared between versions.
 using Marks = std::vector<std::uint8_t>;
 using Trained = std::vector<std::shared_ptr<const Marks>>;
 
@@ -55,26 +54,25 @@ class TensorWeights : public Weights {
       : tensors(std::move(all)), trained(std::move(so_far)), part(std::move(only)) {}
   Tensors tensors;  // FP32, on the host
   Trained trained;
-  std::optional<Submodel> part;  // where it is not the full model: what `tensors` are the slices of
+  std::optional<Submodel> part;  // the submodel whose slices `tensors` are; nothing: the full model
 };
 
-// What a submodel has of a model, or of a part of one that holds the submodel: contiguous copies on
-// the device. Throws base::UserError where the part does not hold it.
+// A submodel's slices of a model, or of a part that contains the submodel: contiguous copies on the
+// device. Throws base::UserError if the part does not contain the submodel.
 Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                 const at::Device& device);
-// Of one tensor (that is_in the submodel), on the host; itself and no copy where it is kept whole.
+// The same for one tensor (that is_in the submodel), on the host; not copied if kept whole.
 Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor);
 
 class TensorUpdate : public Update {
  public:
   Submodel submodel;
-  // Sliced, on the host: of parameters by how much they changed, of running statistics (buffers)
-  // the values themselves.
+  // Sliced, on the host: changes of parameters, values of running statistics (buffers).
   Tensors brings;
-  double samples = 0;             // that its node trains on
-  double rate = 1;                // of the submodel
-  std::int64_t base_version = 0;  // that it was trained from
+  double samples = 0;             // training samples of its node
+  double rate = 1;                // of its submodel
+  std::int64_t base_version = 0;  // version it was trained from
   std::int64_t steps = 0;         // of the optimizer
   // Where it is sent compressed: how, and by parameter what is sent; `brings` is what arrives.
   Compression compression;
@@ -82,17 +80,17 @@ class TensorUpdate : public Update {
   std::vector<Encoded> encoded;
 };
 
-// What who aggregates remembers. Of the rule: by slot, as the model has tensors (undefined for
-// those that no rule touches).
+// State of an aggregator. The rule's part: by slot, for each tensor of the model (undefined for
+// tensors that no rule changes).
 struct RuleState {
   std::vector<std::string> names;
   std::vector<Tensors> slots;
   std::int64_t aggregations = 0;  // so far
-  std::vector<double> sizes;  // of the latest updates, where they are bounded: guarded_merge.hpp
+  std::vector<double> sizes;  // of the latest updates, with norm_bound: guarded_merge.hpp
   [[nodiscard]] bool is_empty() const { return names.empty() && sizes.empty(); }
 };
 
-// Of each parameter its state tensors, by the optimizer's own numbering; and the steps taken.
+// State tensors of each parameter, in the optimizer's own order; and the number of steps.
 struct OptimizerState {
   std::vector<Tensors> slots;
   std::int64_t steps = 0;
@@ -109,7 +107,7 @@ class TensorState : public NodeState {
 
 const TensorWeights& inside(const Weights& weights);
 const TensorUpdate& inside(const Update& update);
-// Null where it is something else.
+// Null for other artifacts.
 std::shared_ptr<const TensorWeights> as_weights(const std::shared_ptr<const Artifact>& artifact);
 std::shared_ptr<const TensorUpdate> as_update(const std::shared_ptr<const Artifact>& artifact);
 const TensorState& inside(const NodeState& state);

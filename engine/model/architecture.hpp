@@ -33,42 +33,42 @@ enum class LayerKind {
   dropout,        // rate
   max_pool,       // kernel, stride, padding, ceil
   average_pool,   // kernel, stride
-  adaptive_pool,  // mean over windows, so many that kernel x kernel positions are left
-  global_pool,    // mean over positions, which are gone; keeps: one position is left
+  adaptive_pool,  // mean over windows; kernel x kernel positions are left
+  global_pool,    // mean over all positions; keeps: gives one position
   flatten,        // positions into features
-  tokens,         // positions become a row of tokens, with a CLS token in front (if cls) and
+  tokens,         // turns positions into tokens, with a CLS token in front (if cls) and
                   // learned positions; over an embedding: learned positions and segments
   embedding,      // token numbers (in: positions) to features; vocabulary
   attention,      // in: q, k and v side by side (3 x features); out: features; heads
   select_first,   // the first token
   add,            // of two tensors of the same shape
-  scale,          // the first input times the second, which has one position: a factor a channel
+  scale,          // the first input times the second, which has one position (a factor per channel)
   upsample,       // bilinear, to height x width positions
   concat,         // of tensors with the same positions: features side by side
-  scatter,        // puts the kept rows of a group back to their places in the full width
+  scatter,        // puts a group's kept rows back to their places in the full width
 };
 
 struct Layer {
   LayerKind kind = LayerKind::linear;
   std::string name;
-  // Earlier layers of the same block by index; block_input: what comes into the block. Empty: the
-  // layer before (for the first: block_input).
+  // Indices of earlier layers in the same block; block_input: the block's input. Empty: the layer
+  // before (for the first layer: block_input).
   std::vector<int> inputs;
-  int features = 0;  // out; 0: as in
+  int features = 0;  // of the output; 0: as the input
   int kernel = 1;    // conv2d, pools
   int stride = 1;
   int padding = 0;
-  int dilation = 1;  // conv2d: positions from one of the window's to the next
-  int parts = 1;     // conv2d: features in and out fall into so many parts, each its own ("groups")
-  bool ceil = false;  // max_pool: a last window may reach over the edge
+  int dilation = 1;  // conv2d: distance between neighbouring positions of a window
+  int parts = 1;     // conv2d: number of independent parts of the features ("groups")
+  bool ceil = false;  // max_pool: the last window may extend over the edge
   bool bias = false;
-  bool keeps = false;  // global_pool: gives a map of one position
+  bool keeps = false;  // global_pool: output is a map of one position
   int height = 0;      // upsample
   int width = 0;
   bool cls = false;    // tokens
   int segments = 0;    // tokens over an embedding: learned segment vectors
   int heads = 0;       // attention
-  int scaled_by = 0;   // attention: scores are divided by the root of this many features
+  int scaled_by = 0;   // attention: scores are divided by the root of this number
   int vocabulary = 0;  // embedding
   double rate = 0;     // dropout
   // The prunable group whose members are this layer's output features (conv2d, linear), or -1.
@@ -80,27 +80,27 @@ struct Layer {
 
 struct Block {
   std::string name;
-  std::vector<Layer> layers;  // in an order in which each comes after its inputs
+  std::vector<Layer> layers;  // sorted: each layer comes after its inputs
 
-  // The index of the last layer: what comes out of the block.
+  // Index of the last layer, whose output is the block's output.
   [[nodiscard]] int last() const { return static_cast<int>(layers.size()) - 1; }
 };
 
 struct Exit {
-  int after = 0;  // blocks before it, 1 to the depth
-  Block head;     // ends in class scores
+  int after = 0;  // number of blocks before it, 1 to the depth
+  Block head;     // its output is the class scores
 };
 
 enum class GroupKind { attention_head, mlp_hidden, residual_row, channel };
 
-// Things of a block that can be pruned one by one. Parameters of a layer follow a group by rows
-// (its outputs) or by columns (its inputs).
+// Prunable members of a block. Parameters of a layer follow a group by rows (outputs) or by columns
+// (inputs).
 struct Group {
   std::string name;
   GroupKind kind = GroupKind::channel;
-  int block = 0;  // index of the block it belongs to
-  int size = 0;   // members
-  int width = 1;  // features a member (an attention head has several)
+  int block = 0;  // index of its block
+  int size = 0;   // number of members
+  int width = 1;  // features per member (an attention head has several)
 };
 
 enum class InputKind { image, tokens };
@@ -112,51 +112,51 @@ struct Architecture {
   int channels = 3;  // image
   int height = 0;    // image, pixels
   int width = 0;
-  int sequence = 0;  // tokens a sample
-  // Scores for every pixel in place of one row: no data here has such labels, so for timing only.
+  int sequence = 0;  // tokens per sample
+  // Scores for every pixel instead of one row: for timing only, no data source has such labels.
   bool per_pixel = false;
 
-  Block stem;  // may have no layers
+  Block stem;  // may be empty
   std::vector<Block> blocks;
   std::vector<Exit> exits;  // by rising depth
   std::vector<Group> groups;
 
   [[nodiscard]] int depth() const { return static_cast<int>(blocks.size()); }
-  // The index of the deepest exit after at most `depth` blocks, if there is one.
+  // Index of the deepest exit after at most `depth` blocks, if any.
   [[nodiscard]] std::optional<int> exit_at(int depth) const;
 };
 
-// What a scenario says of a model ([model]).
+// The model options of a scenario ([model]).
 struct ModelOptions {
   static constexpr base::Words<bool> attention_scales = {{false, "head"}, {true, "width"}};
   std::string architecture = "vit-b16";
   int classes = 10;
-  // Places of the exits as shares of the depth; an exit after floor(depth * share) blocks, doubles
-  // and zeros left out. {1.0} is the plain network of the literature.
+  // Places of exits as shares of the depth: an exit after floor(depth * share) blocks, without
+  // duplicates and zeros. {1.0} is the plain network of the literature.
   std::vector<double> exits = {0.25, 0.5, 0.75, 1.0};
-  bool qkv_bias = true;  // Co-S2P's published code has none
+  bool qkv_bias = true;  // false in Co-S2P's published code
   double dropout = 0;    // vit: in the MLP; Co-S2P 0.5 (and 0.2 after the attention output)
   double attention_dropout = 0;
-  // Scores are divided by the root of the features of a head, as everywhere, or of the full width,
-  // as in Co-S2P's published code.
+  // Attention scores are divided by the root of the full width (as in Co-S2P's published code)
+  // instead of the features of a head.
   bool scale_by_width = false;
-  std::optional<int> image_size;   // pixels a side; otherwise the architecture's own
-  std::optional<int> image_width;  // pixels across, where image_size is the height alone
+  std::optional<int> image_size;   // pixels per side; nothing: the architecture's default
+  std::optional<int> image_width;  // pixels across; image_size is then the height
   std::optional<int> channels;
-  std::optional<int> sequence;  // tokens a sample
+  std::optional<int> sequence;  // tokens per sample
   std::optional<int> vocabulary;
 };
 
-// Reads [model]; unknown names and values out of range are reported.
+// Reads [model]; reports unknown names and values out of range.
 ModelOptions read_model(base::TableReader& reader);
 
-// The names that make_architecture knows.
+// The architectures' names.
 const std::vector<std::string>& architecture_names();
-// What a network of that name reads; image for one that is not known.
+// The input of an architecture; image for unknown names.
 InputKind input_of(const std::string& architecture);
 
-// Throws base::UserError where the options do not fit the architecture (an image that no patch
-// divides, an exit list without a place).
+// Throws base::UserError if the options do not fit the architecture (image size not divisible by
+// the patch, no valid exit).
 Architecture make_architecture(const ModelOptions& options);
 
 }  // namespace convoy::engine

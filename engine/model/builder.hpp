@@ -1,6 +1,6 @@
 #pragma once
 
-// Writing an architecture down, layer by layer. Used by the families (vit.cpp, resnet.cpp, ...).
+// Helpers to define architectures layer by layer, for the families (vit.cpp, resnet.cpp, ...).
 
 #include <string>
 #include <utility>
@@ -10,16 +10,16 @@
 
 namespace convoy::engine {
 
-// Appends layers to one block; each call gives the index of the layer it added.
+// Appends layers to a block; each call gives the new layer's index.
 class BlockBuilder {
  public:
   explicit BlockBuilder(std::string name) { block_.name = std::move(name); }
-  // Goes on with layers that are there.
+  // Appends to an existing block.
   explicit BlockBuilder(Block block) : block_(std::move(block)) {}
 
-  // All layers of a block after those that are there; their names begin with its own.
+  // Appends all layers of `block`; their names get its name as a prefix.
   int append(const Block& block) {
-    const int from = block_.last();  // block_input where there are none
+    const int from = block_.last();  // block_input if there are none
     for (Layer layer : block.layers) {
       layer.name = block.name + "_" + layer.name;
       for (int& input : layer.inputs) {
@@ -30,7 +30,7 @@ class BlockBuilder {
     return last();
   }
 
-  // The window's positions lie `dilation` apart.
+  // `dilation`: distance between neighbouring positions of the window.
   int conv(std::string name, int features, int kernel, int stride, bool bias, int group = -1,
            std::vector<int> inputs = {}, int dilation = 1) {
     return put({.kind = LayerKind::conv2d,
@@ -53,7 +53,7 @@ class BlockBuilder {
                 .bias = bias,
                 .group = group});
   }
-  // One window for each channel.
+  // A depthwise convolution: one window per channel.
   int depthwise(std::string name, int features, int kernel, int stride, int dilation = 1) {
     return put({.kind = LayerKind::conv2d,
                 .name = std::move(name),
@@ -64,7 +64,7 @@ class BlockBuilder {
                 .dilation = dilation,
                 .parts = features});
   }
-  // The mean over all positions as a map of one position, to be convolved further.
+  // The mean over all positions as a map of one position, for further convolutions.
   int pooled_map(std::string name, std::vector<int> inputs = {}) {
     return put({.kind = LayerKind::global_pool,
                 .name = std::move(name),
@@ -75,7 +75,7 @@ class BlockBuilder {
     return put(
         {.kind = LayerKind::upsample, .name = std::move(name), .height = height, .width = width});
   }
-  // A layer without options of its own: norms, activations, pools over all positions.
+  // A layer without options: norms, activations, pools over all positions.
   int plain(LayerKind kind, std::string name, std::vector<int> inputs = {}) {
     return put({.kind = kind, .name = std::move(name), .inputs = std::move(inputs)});
   }
@@ -86,7 +86,7 @@ class BlockBuilder {
                 .stride = stride,
                 .padding = padding});
   }
-  // Nothing where the rate is 0.
+  // Adds nothing if the rate is 0.
   void dropout(std::string name, double rate) {
     if (rate > 0) put({.kind = LayerKind::dropout, .name = std::move(name), .rate = rate});
   }
@@ -104,14 +104,14 @@ class BlockBuilder {
   Block block_;
 };
 
-// Adds a group to the architecture and gives its index.
+// Adds a group to the architecture; gives its index.
 inline int add_group(Architecture& a, std::string name, GroupKind kind, int block, int size,
                      int width = 1) {
   a.groups.push_back({std::move(name), kind, block, size, width});
   return static_cast<int>(a.groups.size()) - 1;
 }
 
-// Attention and MLP with their residuals, the norms before (`pre_norm`, ViT) or after (BERT).
+// Attention and MLP with residuals; norms before (`pre_norm`, ViT) or after (BERT).
 struct TransformerShape {
   int width = 0;
   int depth = 0;
@@ -122,7 +122,7 @@ struct TransformerShape {
 void add_transformer_blocks(Architecture& a, const TransformerShape& shape,
                             const ModelOptions& options);
 
-// Exits at the places that the options name, each made by `head(block name)`.
+// Adds exits at the places given in the options; `head(block name)` makes each head.
 template <class Head>
 void add_exits(Architecture& a, const std::vector<double>& shares, Head head) {
   for (const double share : shares) {
@@ -132,7 +132,7 @@ void add_exits(Architecture& a, const std::vector<double>& shares, Head head) {
   }
 }
 
-// Mean over the positions, then class scores: what ends a convolutional network.
+// Mean over the positions, then class scores: the end of a convolutional network.
 inline Block pooled_head(std::string name, int classes) {
   BlockBuilder head(std::move(name));
   head.plain(LayerKind::global_pool, "pool");
@@ -140,21 +140,20 @@ inline Block pooled_head(std::string name, int classes) {
   return head.done();
 }
 
-// Maxima over 3 x 3 every two positions; a last window may reach over the edge.
+// Max-pool 3 x 3 with stride 2; the last window may extend over the edge.
 inline Layer ceil_pool(std::string name) {
   return {
       .kind = LayerKind::max_pool, .name = std::move(name), .kernel = 3, .stride = 2, .ceil = true};
 }
 
-// Stem and blocks of a ResNet, and of MobileNetV3 (large), as torchvision builds them: what
-// classifiers and segmentation share. `dilated`: the last stages keep their positions, and the
-// windows grow in place of that.
+// Stem and blocks of ResNet and MobileNetV3 (large), as in torchvision, shared by classifiers and
+// segmentation. `dilated`: the last stages keep their resolution and use dilated windows.
 void add_resnet(Architecture& a, const std::string& name, bool dilated);
 void add_mobilenet_v3(Architecture& a, bool dilated);
-// What follows its blocks.
+// The layers after the blocks of MobileNetV3.
 Block mobilenet_v3_widening(std::string name);
 
-// Without layers yet; colour images of that size unless the options say otherwise.
+// An architecture without layers; colour images of `size` unless the options say otherwise.
 inline Architecture image_model(const ModelOptions& options, int size) {
   Architecture a;
   a.name = options.architecture;

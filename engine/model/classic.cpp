@@ -1,5 +1,5 @@
-// AlexNet (Krizhevsky 2014, one weird trick) and VGG (Simonyan and Zisserman 2015), as torchvision
-// has them. Nothing of them is prunable: submodels are cut by depth.
+// AlexNet (Krizhevsky 2014, one weird trick) and VGG (Simonyan and Zisserman 2015), as in
+// torchvision. No prunable groups: submodels are cut by depth.
 
 #include <map>
 
@@ -8,7 +8,7 @@
 namespace convoy::engine {
 namespace {
 
-// The row of fully connected layers that both end in, after pooling to that many positions.
+// The fully connected layers at the end of both, after pooling to side x side positions.
 Block wide_head(std::string name, int side, const ModelOptions& options) {
   constexpr int width = 4096;
   BlockBuilder b(std::move(name));
@@ -65,7 +65,7 @@ Architecture make_alexnet(const ModelOptions& options) {
 }
 
 Architecture make_vgg(const ModelOptions& options) {
-  // Convolutions between one pooling and the next; their channels double up to 512.
+  // Convolutions between two poolings; their channels double up to 512.
   static const std::map<std::string, std::vector<int>> shapes = {
       {"vgg11", {1, 1, 2, 2, 2}},
       {"vgg13", {2, 2, 2, 2, 2}},

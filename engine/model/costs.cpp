@@ -8,7 +8,7 @@ namespace {
 constexpr double word = bytes_per_value;
 constexpr double half_word = word / 2;
 
-// FLOPs an element of the output, forward.
+// Forward FLOPs per element of the output.
 double elementwise_flops(const Layer& layer) {
   switch (layer.kind) {
     case LayerKind::batch_norm:
@@ -60,14 +60,14 @@ OpClass sparse_class(const Layer& layer) {
   return layer.kind == LayerKind::max_pool ? OpClass::pooling : OpClass::elementwise;
 }
 
-// Values that a layer of no dense class reads.
+// Values read by a layer that is not dense.
 double read_by(const Layer& layer, std::size_t inputs, double in, double out) {
   if (layer.kind == LayerKind::concat) return out;
   if (layer.kind == LayerKind::scale) return in;  // and a factor a channel
   return static_cast<double>(inputs) * in;
 }
 
-// Multiply-adds of a dense layer on one sample, as FLOPs.
+// FLOPs (2 per multiply-add) of a dense layer on one sample.
 double dense_flops(const TracedLayer& t) {
   const double window = t.layer->kind == LayerKind::conv2d
                             ? static_cast<double>(t.layer->kernel) * t.layer->kernel
@@ -75,15 +75,15 @@ double dense_flops(const TracedLayer& t) {
   return 2 * window * t.in.features / t.layer->parts * t.out.elements();
 }
 
-// One of attention's two matrix products.
+// FLOPs of one of attention's two matrix products.
 double attention_product(const TracedLayer& t) {
   return 2 * t.in.positions() * t.in.positions() * t.out.features;
 }
 
 constexpr double softmax_flops = 5;  // an element: scale, exponential, sum, divide
 
-// Everything the optimizer does to one parameter tensor, as the elementwise launches of LibTorch's
-// own implementations (Adan's: engine/learning).
+// The optimizer's work on one parameter tensor, as elementwise launches of LibTorch's own
+// implementations (Adan's: engine/learning).
 struct OptimizerWork {
   int launches;  // a tensor
   double words;  // read and written a parameter, over all launches
@@ -172,15 +172,15 @@ class StepWriter {
         } else {
           put(sparse_class(*t->layer), flops, in + 2 * out);
         }
-        // The gradients of a norm's weights, and of a scale's factors, are sums over the rest.
+        // Gradients of a norm's weights and of a scale's factors are sums over the rest.
         const bool sums = t->parameter_tensors > 0 || t->layer->kind == LayerKind::scale;
         if (sums) elementwise(out, 2 * out);
       }
     }
   }
 
-  // Log-softmax and likelihood of each exit, forward and backward: a few numbers a sample, so that
-  // only the launches count.
+  // Log-softmax and loss of each exit, forward and backward: a few numbers per sample, so that only
+  // the launches count.
   void loss(int exits) {
     constexpr int launches = 4;
     for (int i = 0; i < exits * launches; ++i) elementwise(0, 0);
@@ -188,7 +188,7 @@ class StepWriter {
 
   void update(Optimizer optimizer, Phase phase) {
     const OptimizerWork work = work_of(optimizer);
-    if (mixed_) {  // gradients are looked through and unscaled, all at once
+    if (mixed_) {  // all gradients are checked and unscaled in one launch
       double values = 0;
       for (const TracedLayer& t : trace_.layers) values += trained(t, phase) ? t.parameters : 0;
       of_weights(values, 2 * values);
@@ -216,16 +216,15 @@ class StepWriter {
   void moves(double flops, double bytes) {
     cost_.kernels.push_back({OpClass::elementwise, flops, bytes, Number::fp32});
   }
-  // On weights or what belongs to them, which autocast leaves in FP32.
+  // Work on weights and their gradients, which autocast leaves in FP32.
   void of_weights(double flops, double values) { moves(flops, values * (mixed_ ? word : width_)); }
-  // Of a dense layer's weights to half precision, or of their gradients back.
+  // Casts a dense layer's weights to half precision, or their gradients back.
   void cast_weights(const TracedLayer& t) {
     if (!mixed_) return;
     const double each = t.parameters / t.parameter_tensors;
     for (int i = 0; i < t.parameter_tensors; ++i) moves(0, each * (word + half_word));
   }
-  // What autocast does in FP32: so many values come in half precision and are cast, and so many go
-  // to an operator in half precision.
+  // An operator that autocast runs in FP32: casts of half-precision values before and after it.
   void widened(double flops, double values, double cast_before, double cast_after) {
     if (!mixed_) return elementwise(flops, values);
     moves(0, cast_before * (word + half_word));
@@ -237,7 +236,7 @@ class StepWriter {
   double batch_;
   Precision precision_;
   bool mixed_;
-  double width_;  // bytes of a value between two operators
+  double width_;  // bytes of a value between operators
   StepCost cost_;
 };
 

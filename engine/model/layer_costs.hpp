@@ -1,6 +1,6 @@
 #pragma once
 
-// What costs.cpp and memory.cpp both need to know of a layer.
+// Facts about layers used by costs.cpp and memory.cpp.
 
 #include "engine/model/costs.hpp"
 
@@ -10,7 +10,7 @@ inline bool is_dense(const Layer& layer) {
   return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
 }
 
-// Layers that are views of their input, or the identity (nothing was pruned, or to be pooled).
+// True for views of the input and identities (no pruned rows to scatter, nothing to pool).
 inline bool is_free(const TracedLayer& t) {
   return t.layer->kind == LayerKind::flatten || t.layer->kind == LayerKind::select_first ||
          (t.layer->kind == LayerKind::adaptive_pool && t.in.height == t.out.height &&
@@ -18,22 +18,22 @@ inline bool is_free(const TracedLayer& t) {
          (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
 }
 
-// Elements of attention's score matrices: tokens x tokens for each head that is left.
+// Elements of attention's score matrices: tokens x tokens per kept head.
 inline double attention_scores(const TracedLayer& t) {
   return t.in.positions() * t.in.positions() * t.heads;
 }
 
-// What is trained in the mask phase beside the gates: CLS and positions, norms, the exit.
+// Parameters trained in the mask phase besides the gates: CLS, positions, norms, the exit.
 inline bool trained(const TracedLayer& t, Phase phase) {
   return phase == Phase::weights || t.in_exit() || t.layer->kind == LayerKind::layer_norm ||
          t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
 }
 
-// Does the layer have a gate on its rows that is trained? (A norm has its input's gates: its few
-// numbers are trained and gated both.)
+// True if the layer's rows have trained gates. (A norm has the gates of its input; its few
+// parameters are both trained and gated.)
 inline bool gated(const TracedLayer& t, Phase phase) { return phase == Phase::mask && t.gated; }
 
-// By tensor: do gradients flow to it? They do to every tensor behind something trained or gated.
+// By tensor: true if a gradient flows to it, that is, after anything trained or gated.
 inline std::vector<bool> tensors_with_gradient(const Trace& trace, Phase phase) {
   std::vector<bool> wanted(static_cast<std::size_t>(trace.tensors), false);
   for (const TracedLayer& t : trace.layers) {
@@ -44,7 +44,7 @@ inline std::vector<bool> tensors_with_gradient(const Trace& trace, Phase phase) 
   return wanted;
 }
 
-// Values that an optimizer keeps of each parameter (engine/learning/optimizer.hpp).
+// Values of optimizer state per parameter (engine/learning/optimizer.hpp).
 inline double state_values(Optimizer optimizer) {
   switch (optimizer) {
     case Optimizer::sgd:

@@ -1,7 +1,6 @@
-// Memory at the peak of a training step: the step is walked through as engine/learning has LibTorch
-// do it, every tensor with its size, and the highest point is taken. What an operator keeps for
-// backward is what LibTorch's derivatives name (tools/autograd/derivatives.yaml); what is made is
-// released when the last holder lets go, as there.
+// Peak memory of a training step: follows the step of engine/learning in LibTorch with the size of
+// every tensor, and takes the maximum. Operators keep for backward what LibTorch's derivatives name
+// (tools/autograd/derivatives.yaml); a tensor is released with its last holder, as there.
 
 #include <algorithm>
 #include <memory>
@@ -15,12 +14,12 @@ namespace {
 constexpr double word = bytes_per_value;
 constexpr double half_word = word / 2;
 constexpr double index_bytes = 8;  // LibTorch's indices and labels are 64-bit
-// oneDNN convolves in blocks of so many channels (with AVX-512; 8 with AVX2); the rest is padded.
+// oneDNN convolves in blocks of so many channels (AVX-512; 8 with AVX2), padding the rest.
 constexpr int channel_block = 16;
 
 using Kind = double MemoryCost::*;
 
-// What is live now, and at its highest.
+// Present and peak memory.
 class Meter {
  public:
   void add(Kind kind, double bytes) {
@@ -35,7 +34,7 @@ class Meter {
   MemoryCost peak_;
 };
 
-// A tensor's memory; views share it.
+// A tensor's memory, shared by its views.
 class Storage {
  public:
   Storage(Meter& meter, Kind kind, double bytes) : meter_(meter), kind_(kind), bytes_(bytes) {
@@ -58,7 +57,7 @@ double rounded_up(int channels) {
   return static_cast<double>(blocks * channel_block);
 }
 
-// The largest tensor of a layer's parameters.
+// Elements of the largest parameter tensor of a layer.
 double largest_tensor(const TracedLayer& t) {
   if (is_dense(*t.layer)) return t.parameters - (t.layer->bias ? t.out.features : 0);
   const bool norm =
@@ -90,7 +89,7 @@ class StepWalk {
     }
   }
 
-  // A step with the optimizer's state already there, as all but the first have it.
+  // A step with existing optimizer state, as in all steps but the first.
   MemoryCost peak() {
     hold_model();
     const Held input = hold_batch();
@@ -104,7 +103,7 @@ class StepWalk {
   Held make(Kind kind, double bytes) { return std::make_shared<Storage>(meter_, kind, bytes); }
   Held activation(double elements) { return make(&MemoryCost::activations, elements * width_); }
   Held workspace(double elements) { return make(&MemoryCost::workspace, elements * width_); }
-  // What is FP32 also under autocast.
+  // A tensor in FP32 also under autocast.
   Held wide(double elements) { return make(&MemoryCost::activations, elements * word); }
 
   [[nodiscard]] double in(const TracedLayer& t) const { return t.in.elements() * batch_; }
@@ -150,7 +149,7 @@ class StepWalk {
     cast_weights_.clear();
   }
 
-  // The layer's output; what backward needs goes to `saved` (null: there is no backward).
+  // The layer's output; tensors for backward go to `saved` (null: no backward).
   Held apply(const TracedLayer& t, Saved* saved) {
     const Held& x = value(t.inputs.front());
     const auto keep = [&](const Held& held) {
@@ -179,7 +178,7 @@ class StepWalk {
       }
       case LayerKind::dropout: {
         keep(make(&MemoryCost::activations, out(t)));  // a mask of one byte
-        const Held wide_mask = workspace(out(t));      // the product's own copy of it, in FP32
+        const Held wide_mask = workspace(out(t));      // the product's FP32 copy of it
         return activation(out(t));
       }
       case LayerKind::max_pool:
@@ -228,7 +227,7 @@ class StepWalk {
     const Held effective =
         gates ? make(&MemoryCost::weights, t.parameters * word) : Held();  // gate x weight
     const Held cast = mixed_ ? make(&MemoryCost::weights, t.parameters * half_word) : Held();
-    if (mixed_) cast_weights_.push_back(cast);  // autocast keeps it to the end of forward
+    if (mixed_) cast_weights_.push_back(cast);  // autocast keeps it until the end of forward
     if (saved != nullptr) {
       if (gates || trained(t, phase_)) saved->push_back(x);
       saved->push_back(effective);
@@ -248,7 +247,7 @@ class StepWalk {
     const Held& qkv = value(t.inputs.front());
     const double part = in(t) / 3;
     const double scores = attention_scores(t) * batch_;
-    // Products work on copies by head; with a single head keys and values are views.
+    // Products use copies by head; with a single head keys and values are views.
     const auto by_head = [&] { return t.heads == 1 ? qkv : activation(part); };
     const Held q = activation(part);
     const Held k = by_head();
@@ -264,14 +263,14 @@ class StepWalk {
 
   // --- oneDNN's copies -------------------------------------------------------------------------
 
-  // Convolutions run on blocked copies; LibTorch leaves 1x1 ones on small batches to a product.
+  // Convolutions use blocked copies; LibTorch computes 1x1 ones on small batches as products.
   [[nodiscard]] bool blocked(const TracedLayer& t) const {
     constexpr int batch_of_pointwise = 16;
     const Layer& layer = *t.layer;
     return layer.kind == LayerKind::conv2d &&
            (layer.kernel > 1 || layer.stride > 1 || batch_ >= batch_of_pointwise);
   }
-  // Fewer channels than a block are read as they are.
+  // Inputs with fewer channels than a block are read directly.
   [[nodiscard]] static bool is_plain(const TracedLayer& t) { return t.in.features < channel_block; }
   [[nodiscard]] double blocked_in(const TracedLayer& t) const {
     return is_plain(t) ? 0 : rounded_up(t.in.features) * t.in.positions() * batch_;
@@ -283,12 +282,12 @@ class StepWalk {
     const double from = (is_plain(t) ? t.in.features : rounded_up(t.in.features)) / t.layer->parts;
     return rounded_up(t.out.features) * from * t.layer->kernel * t.layer->kernel;
   }
-  // What the weights' gradient is made with.
+  // Scratch memory for the weights' gradient.
   [[nodiscard]] double gradient_scratch(const TracedLayer& t) const {
     constexpr int widest_window = 14;  // of oneDNN's own kernels
     if (t.layer->kernel <= widest_window) return blocked_out(t) + blocked_in(t);
-    // By products: one image's windows, and a buffer of the weights' size, which oneDNN books in
-    // bytes where it counts values (src/cpu/gemm_convolution_utils.cpp): word times as large.
+    // By products: windows of one image, and a buffer of the weights' size, which oneDNN reserves
+    // in bytes instead of values (src/cpu/gemm_convolution_utils.cpp): 4 times too large.
     const double window = static_cast<double>(t.layer->kernel) * t.layer->kernel * t.in.features;
     return window * (t.out.positions() + word * t.out.features);
   }
@@ -310,14 +309,14 @@ class StepWalk {
     }
   }
 
-  // A tensor that several layers read gets the sum of their gradients.
+  // A tensor read by several layers gets the sum of their gradients.
   void give(int tensor, Held slope) {
     if (!wants(tensor)) return;
     Held& so_far = gradient(tensor);
     so_far = so_far ? workspace(elements_[static_cast<std::size_t>(tensor)]) : std::move(slope);
   }
 
-  // `slope`: of the output. Makes those of the inputs and of the parameters.
+  // `slope`: gradient of the output. Makes those of the inputs and parameters.
   void undo(const TracedLayer& t, Held slope, Saved& saved) {
     const int x = t.inputs.front();
     switch (t.layer->kind) {
@@ -329,7 +328,7 @@ class StepWalk {
         return give(x, std::move(of_input));
       }
       case LayerKind::batch_norm: {
-        const Held unused = workspace(in(t));  // LibTorch makes the result twice
+        const Held unused = workspace(in(t));  // LibTorch computes the result twice
         Held of_input = workspace(in(t));
         make_parameter_gradients(t, slope, saved);
         return give(x, std::move(of_input));
@@ -375,7 +374,7 @@ class StepWalk {
         return;
       case LayerKind::tokens:
         make_parameter_gradients(t, slope, saved);
-        // Rows back to the layout of an image: a copy.
+        // Copies tokens back to the layout of an image.
         if (wants(x)) give(x, t.layer->cls ? workspace(in(t)) : std::move(slope));
         return;
       case LayerKind::embedding:
@@ -400,7 +399,7 @@ class StepWalk {
     }
     Held of_weights;
     if (copies && (trained(t, phase_) || gated(t, phase_))) {
-      // oneDNN's result stays beside its scratch, then beside the dense gradient made of it.
+      // oneDNN's result exists besides its scratch, then besides the dense gradient.
       of_weights = workspace(blocked_weights(t));
       const Held scratch = workspace(gradient_scratch(t));
     }
@@ -408,7 +407,7 @@ class StepWalk {
     give(x, std::move(of_input));
   }
 
-  // `made_from`: what goes once they are there.
+  // `made_from`: released when the gradients exist.
   void make_parameter_gradients(const TracedLayer& t, Held& slope, Saved& saved,
                                 Held made_from = {}) {
     if (gated(t, phase_) && is_dense(*t.layer)) {
@@ -449,7 +448,7 @@ class StepWalk {
 
   // --- the optimizer ---------------------------------------------------------------------------
 
-  // One temporary a tensor: the root of AdamW and Adan, the distance from what was received.
+  // One temporary per tensor: the root in AdamW and Adan, the distance from the received weights.
   void update() {
     const bool root = optimizer_ == Optimizer::adamw || optimizer_ == Optimizer::adan;
     if (!root && !keeps_received_) return;
@@ -466,7 +465,7 @@ class StepWalk {
   double batch_;
   bool keeps_received_;
   bool mixed_;
-  double width_;  // bytes of a value between two operators
+  double width_;  // bytes of a value between operators
   std::vector<bool> wanted_;
 
   Meter meter_;

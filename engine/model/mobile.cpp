@@ -1,7 +1,6 @@
-// Networks made small: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018),
-// MobileNetV3 (Howard et al. 2019) and MNASNet (Tan et al. 2019), as torchvision has them, with
-// ReLU in place of ReLU6 and LibTorch's usual norms. Nothing is prunable: submodels are cut by
-// depth.
+// Small networks: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018), MobileNetV3
+// (Howard et al. 2019) and MNASNet (Tan et al. 2019), as in torchvision, with ReLU instead of ReLU6
+// and LibTorch's default norms. No prunable groups: submodels are cut by depth.
 
 #include <algorithm>
 #include <map>
@@ -24,14 +23,14 @@ Block fire(int index, int squeeze, int expand, bool pool_before) {
   return b.done();
 }
 
-// To the nearest multiple of 8, but never down by more than a tenth.
+// Rounds to a multiple of 8, but reduces by at most a tenth.
 int to_eighths(double wanted) {
   const int near = std::max(8, static_cast<int>(wanted + 4) / 8 * 8);
   return near >= 0.9 * wanted ? near : near + 8;
 }
 
-// Stages of MobileNetV2 and MNASNet: how much a block expands its input, features, blocks, stride
-// of the first, window.
+// Stages of MobileNetV2 and MNASNet: expansion factor, features, blocks, stride of the first block,
+// window.
 struct Stage {
   int expansion;
   int features;
@@ -45,7 +44,7 @@ void norm(BlockBuilder& b, const std::string& what, bool relu = true) {
   if (relu) b.plain(LayerKind::relu, "relu_" + what);
 }
 
-// Expand by 1x1, one window for each channel, project by 1x1; a residual where shapes allow.
+// Expansion by 1x1, depthwise convolution, projection by 1x1; a residual if shapes allow.
 Block inverted_residual(int index, const Stage& s, int in, int stride) {
   BlockBuilder b("block" + std::to_string(index));
   const int inner = in * s.expansion;
@@ -72,8 +71,8 @@ void add_stages(Architecture& a, const std::vector<Stage>& stages, int in) {
   }
 }
 
-// A block of MobileNetV3: window, features inside, features out, whether channels are weighed
-// (squeeze and excitation), whether it bends by hard swish (else by ReLU).
+// A block of MobileNetV3: window, inner features, output features, squeeze and excitation or not,
+// hard swish or ReLU.
 struct Bottleneck {
   int kernel;
   int inner;
@@ -121,14 +120,14 @@ Block bottleneck(int index, const Bottleneck& s, int in, bool dilated) {
   return b.done();
 }
 
-// The convolution, norm and hard swish that begin and end MobileNetV3.
+// Convolution, norm and hard swish, at the start and the end of MobileNetV3.
 void add_swished(BlockBuilder& b, int features, int kernel, int stride) {
   b.conv("conv", features, kernel, stride, false);
   b.plain(LayerKind::batch_norm, "bn_conv");
   b.plain(LayerKind::hard_swish, "act_conv");
 }
 
-// The deepest exit widens before it pools; the earlier ones do not.
+// Only the deepest exit widens before pooling.
 void add_mobile_exits(Architecture& a, const ModelOptions& options) {
   constexpr int width = 1280;
   add_exits(a, options.exits,
@@ -217,7 +216,7 @@ Architecture make_mobilenet_v3(const ModelOptions& options) {
   Architecture a = image_model(options, 224);
   add_mobilenet_v3(a, false);
   add_exits(a, options.exits, [&](std::string name) {
-    // The deepest exit widens before it pools; the earlier ones do not.
+    // Only the deepest exit widens before pooling.
     if (name != "exit" + std::to_string(a.depth())) return pooled_head(std::move(name), a.classes);
     BlockBuilder b(mobilenet_v3_widening(std::move(name)));
     b.plain(LayerKind::global_pool, "pool");

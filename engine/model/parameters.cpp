@@ -8,17 +8,17 @@
 namespace convoy::engine {
 namespace {
 
-// How many entries of a dimension that follows a group a member has side by side. A head has its
-// features, three times over in a joint q, k and v; anything else divides the dimension evenly (a
-// flattened image has several columns for each channel).
+// Number of adjacent entries per member in a dimension that follows a group: a head's features
+// (three times in a joint q, k and v); else the dimension divided evenly (a flattened image has
+// several columns per channel).
 std::int64_t features_in_a_row(const Group& group, std::int64_t length) {
   const std::int64_t features = static_cast<std::int64_t>(group.size) * group.width;
   const bool parts = group.kind == GroupKind::attention_head && length > features;
   return parts ? group.width : length / group.size;
 }
 
-// Indices into a dimension of `length` that follows a group: its members repeat over `parts` (the
-// joint q, k and v), each with `width` features in a row.
+// Indices in a dimension of `length` that follows a group: its members repeat over `parts` (joint
+// q, k and v), each with `width` adjacent features.
 std::vector<std::int64_t> expand(const std::vector<int>& members, int size, std::int64_t length,
                                  std::int64_t width) {
   const std::int64_t part = size * width;

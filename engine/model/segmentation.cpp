@@ -8,7 +8,7 @@
 namespace convoy::engine {
 namespace {
 
-// What comes out of a block: of the last layer that says so.
+// Features of a block's output: those of the last layer that gives a number.
 int features_of(const Block& block) {
   int features = 0;
   for (const Layer& layer : block.layers) {
@@ -31,11 +31,11 @@ void add_fcn(BlockBuilder& b, const Architecture& a, int in, double dropout) {
   b.conv("classifier", a.classes, 1, 1, true);
 }
 
-// Windows of four widths and the mean of all positions beside each other ("atrous spatial pyramid
+// Four window widths and the mean of all positions, concatenated ("atrous spatial pyramid
 // pooling"), then scores. The map has height x width positions.
 void add_deeplab(BlockBuilder& b, const Architecture& a, int height, int width, double dropout) {
   constexpr int features = 256;
-  const int input = b.last();  // -1: what comes into the block
+  const int input = b.last();  // -1: the block's input
   std::vector<int> parts = {convolved(b, "aspp0", features, 1)};
   for (const int rate : {12, 24, 36}) {
     parts.push_back(convolved(b, "aspp" + std::to_string(rate), features, 3, rate, {input}));
@@ -50,7 +50,7 @@ void add_deeplab(BlockBuilder& b, const Architecture& a, int height, int width, 
   b.conv("classifier", a.classes, 1, 1, true);
 }
 
-// The rest of MobileNetV3, and on what came into it (finer, 40 features) its own scores.
+// The rest of MobileNetV3, plus scores from its finer input map (40 features).
 Block lraspp(const Architecture& a, const std::vector<Block>& rest, int height, int width) {
   constexpr int features = 128;
   BlockBuilder b("block" + std::to_string(a.depth()));
@@ -76,7 +76,7 @@ Architecture make_segmentation(const ModelOptions& options) {
   const bool mobile = backbone.starts_with("mobilenet");
   Architecture a = image_model(options, 520);
   a.per_pixel = true;
-  // Positions after so many halvings, each rounding up.
+  // Positions after repeated halving, rounded up each time.
   const auto over = [](int size, int part) { return (size + part - 1) / part; };
   if (mobile) {
     add_mobilenet_v3(a, true);

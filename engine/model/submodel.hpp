@@ -1,6 +1,6 @@
 #pragma once
 
-// A submodel: the first blocks of an architecture and, of each prunable group, the members kept.
+// A submodel: the first blocks of an architecture and the kept members of each prunable group.
 
 #include <vector>
 
@@ -9,28 +9,28 @@
 namespace convoy::engine {
 
 struct Submodel {
-  int depth = 0;  // blocks kept, from the first
-  // For each group of the architecture the indices kept, rising. Groups of blocks beyond the depth
-  // are empty.
+  int depth = 0;  // number of blocks kept
+  // By group of the architecture: indices of the kept members, rising. Groups of blocks beyond the
+  // depth are empty.
   std::vector<std::vector<int>> kept;
 
-  // Features kept of a layer's full output that follows group `g`; g = -1: all of them.
+  // Number of members kept of a group; `group` must be a valid index (not -1).
   [[nodiscard]] int members(int group) const {
     return static_cast<int>(kept[static_cast<std::size_t>(group)].size());
   }
 };
 
-// How many members of each group a submodel keeps: all that costs depend on.
+// Number of members kept, by group; costs depend on these sizes only.
 std::vector<int> sizes_of(const Submodel& submodel);
-// Some submodel of that depth and those sizes.
+// A submodel of this depth and these sizes.
 Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes);
-// Members kept as a share of those of the groups within its depth; 1 where there are none.
+// Share of kept members in the groups within its depth; 1 without groups.
 double kept_share(const Architecture& architecture, const Submodel& submodel);
 
-// The smallest submodel that holds all of these.
+// The smallest submodel that contains all of these.
 Submodel union_of(const Architecture& architecture, const std::vector<Submodel>& submodels);
 
-// Everything kept.
+// All blocks and members.
 Submodel full_submodel(const Architecture& architecture);
 
 // Blocks kept at a rate in (0, 1]: the first floor(depth * rate), at least 1 (Co-S2P's code), less

@@ -1,7 +1,6 @@
 #pragma once
 
-// What was measured of a device: how long a step that is known took there. A single operator is a
-// step of one kernel.
+// A measurement on a device: the time of a known step. A single operator is a step of one kernel.
 
 #include <string>
 
@@ -12,8 +11,8 @@ namespace convoy::engine {
 struct TimedStep {
   std::string name;  // "cnn-small, batch 8, sgd_momentum"
   StepCost cost;
-  double seconds = 0;  // the middle of the repetitions
-  double spread = 0;   // how far that lies above the fastest repetition, as a share
+  double seconds = 0;  // median of the repetitions
+  double spread = 0;   // distance of the median from the fastest repetition, relative
 };
 
 }  // namespace convoy::engine

@@ -19,7 +19,7 @@ class Walker {
     shapes_.push_back(input);
   }
 
-  // Gives the tensor number that comes out of the block.
+  // Gives the tensor number of the block's output.
   int walk(const Block& block, int input, int index, int exit = -1) {
     std::vector<int> numbers;  // of the outputs of the block's layers
     for (const Layer& layer : block.layers) {
@@ -53,7 +53,7 @@ class Walker {
   }
 
  private:
-  // Features kept of `full` that follow a group.
+  // Kept features of `full`, if they follow a group.
   [[nodiscard]] int kept(int full, int group) const {
     if (group < 0) return full;
     const Group& g = a_.groups[static_cast<std::size_t>(group)];

@@ -1,6 +1,6 @@
 #pragma once
 
-// Walks a submodel layer by layer and works out the shapes of everything that flows through it.
+// Goes through a submodel layer by layer and computes all shapes.
 
 #include <string>
 #include <vector>
@@ -9,12 +9,12 @@
 
 namespace convoy::engine {
 
-// What one sample's tensor looks like inside a submodel.
+// Shape of one sample's tensor inside a submodel.
 struct Shape {
   int features = 0;  // kept
   int height = 1;    // positions: height x width; tokens: height
   int width = 1;
-  int group = -1;  // the group whose kept members these features are, or -1: all are there
+  int group = -1;  // group whose kept members these features are, or -1: all
 
   [[nodiscard]] double positions() const { return static_cast<double>(height) * width; }
   [[nodiscard]] double elements() const { return features * positions(); }
@@ -31,7 +31,7 @@ struct TracedLayer {
   double buffers = 0;     // running statistics
   int parameter_tensors = 0;
   bool gated = false;  // its rows follow a group (Co-S2P has a gate on each member)
-  int block = -1;      // it belongs to, or that its exit follows; -1: the stem
+  int block = -1;      // its block, or the one before its exit; -1: the stem
   int exit = -1;       // index of its exit, or -1
   [[nodiscard]] bool in_exit() const { return exit >= 0; }
   int heads = 0;  // attention: heads kept
@@ -46,11 +46,11 @@ struct Trace {
   [[nodiscard]] int parameter_tensors() const;
 };
 
-// Some batch_norm sees a single position: it cannot train on a batch of one sample.
+// True if some batch_norm sees a single position: it cannot be trained on one sample.
 bool needs_two_samples(const Trace& trace);
 
-// All exits up to the submodel's depth, or the deepest one only (`one_exit`: Co-S2P's mask phase).
-// Throws base::UserError where the submodel has no exit or the image shrinks to nothing.
+// Includes all exits up to the submodel's depth, or only the deepest (`one_exit`: Co-S2P's mask
+// phase). Throws base::UserError if the submodel has no exit or the image becomes empty.
 Trace trace(const Architecture& architecture, const Submodel& submodel, bool one_exit = false);
 
 }  // namespace convoy::engine

@@ -1,6 +1,6 @@
-// W += sum n_i delta_i / sum n_i over the updates that hold a parameter; n_i samples. Of full
-// models that is FedAvg (McMahan et al. 2017, arXiv 1602.05629); of submodels the mean over those
-// who trained it (HeteroFL, Diao et al. 2021, arXiv 2010.01264).
+// W += sum n_i delta_i / sum n_i over the updates that hold a parameter; n_i: samples. For full
+// models this is FedAvg (McMahan et al. 2017, arXiv 1602.05629), for submodels the mean over those
+// that trained the parameter (HeteroFL, Diao et al. 2021, arXiv 2010.01264).
 
 #include "engine/rules/rule.hpp"
 

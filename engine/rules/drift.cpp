@@ -1,6 +1,6 @@
 // W += sum gamma_i delta_i, gamma_i ~ (|delta_i|_1 / r_i) / (1 + |W - W_base_i|_1), sum 1: Co-S2P's
-// published code (arXiv 2410.08457). An update counts for less the further the model has gone since
-// what it was trained from. The sum is not divided by who holds a parameter.
+// published code (arXiv 2410.08457). An update gets less weight the further the model has moved
+// from its base. The sum is not divided by the shares of a parameter's holders.
 
 #include "engine/rules/rule.hpp"
 

@@ -1,6 +1,6 @@
-// As drift.cpp, with 1 + |W - W_base_i|_1 / |delta_i|_1 in place of 1 + |W - W_base_i|_1: of one
-// scale, whatever the model's size. Ours: on a large model the 1 of Co-S2P's rule is lost beside a
-// norm over millions of parameters, and an update without staleness outweighs all others.
+// As drift.cpp, with 1 + |W - W_base_i|_1 / |delta_i|_1 instead of 1 + |W - W_base_i|_1, which does
+// not depend on the model's size. Our own: on large models the 1 of Co-S2P's rule vanishes beside a
+// norm over millions of parameters, and updates without staleness outweigh all others.
 
 #include "engine/rules/rule.hpp"
 

@@ -18,7 +18,7 @@ struct FedAdamOptions {
   double learning_rate = 0.1;
   double beta1 = 0.9;
   double beta2 = 0.99;
-  double tau = 1e-3;  // how little the step adapts
+  double tau = 1e-3;  // limits the adaptivity of the step
 };
 
 class FedAdam : public Rule {
@@ -26,7 +26,7 @@ class FedAdam : public Rule {
   explicit FedAdam(const FedAdamOptions& options) : o_(options) {}
 
   [[nodiscard]] std::string name() const override { return "fedadam"; }
-  // `second` is v - tau^2, since what is remembered begins at 0.
+  // `second` is v - tau^2, since states begin at 0.
   [[nodiscard]] std::vector<std::string> state() const override { return {"first", "second"}; }
 
   void combine(const Elements& e, std::span<double> change) const override {
@@ -37,7 +37,7 @@ class FedAdam : public Rule {
       if (e.holders[i] == 0 || e.weight[i] <= 0) continue;
       const double d = e.sum[i] / e.weight[i];
       const double m = o_.beta1 * first[i] + (1 - o_.beta1) * d;
-      // Rounding must not take it below 0.
+      // Rounding must not make v negative.
       const double v = std::max(0.0, o_.beta2 * (second[i] + least) + (1 - o_.beta2) * d * d);
       first[i] = static_cast<float>(m);
       second[i] = static_cast<float>(v - least);

@@ -1,7 +1,7 @@
-// The coordinate-wise median (Yin et al. 2018, arXiv 1803.01498): each parameter changes by the
-// median of the changes of the updates that hold it; of an even number by the mean of the two in
-// the middle. Every update counts alike, whatever its samples. Of changes, not of values (ours:
-// with no staleness it is the same): values of updates from different versions do not compare.
+// Coordinate-wise median (Yin et al. 2018, arXiv 1803.01498): each parameter changes by the median
+// of the changes of its holders (even numbers: the mean of the middle two). All updates have equal
+// weight. The median is over changes, not values (ours; the same without staleness), since values
+// of updates from different versions are not comparable.
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The rules of aggregation that there are. Each line is the name of a file in this folder and of
-// the function in it that says what the rule is; a list of lines, so that a new rule is one.
+// The list of aggregation rules. Each line names a file of this folder and the function in it that
+// defines the rule; a new rule is one more line.
 
 #include "engine/rules/rule.hpp"
 
@@ -20,7 +20,7 @@ namespace convoy::engine {
 
 const std::vector<RuleKind>& rule_kinds();
 
-// The rule where nothing is said: coverage.
+// The default rule: coverage.
 std::shared_ptr<const Rule> default_rule();
 
 // Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.

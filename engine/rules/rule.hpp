@@ -1,18 +1,17 @@
 #pragma once
 
-// How updates become the next version of the model: a rule of aggregation. A rule is one file in
-// this folder and one line in registry.hpp. It sees numbers only, neither tensors nor LibTorch:
-// engine/learning/aggregation.cpp goes through the model, tensor by tensor, and asks it.
+// An aggregation rule: how updates become the next version of the model. A rule is one file of this
+// folder and one line in registry.hpp. It sees numbers, no tensors and no LibTorch:
+// engine/learning/aggregation.cpp goes through the model tensor by tensor and calls it.
 //
 //   const std::vector<double> shares = rule.shares(updates);    // once
 //   rule.combine(elements, change);                             // for each stretch of a tensor
 //
-// Element-wise: of delta_i, the change that update i brings, and share_i it is told
-// sum_i share_i delta_i and sum_i share_i over the updates that hold the element (a sum of 0: none
-// of them counts); of each update by
-// itself where it asks for them (needs().changes). What it gives is added to the present version.
+// For each element combine() gets sum_i share_i delta_i and sum_i share_i over the updates that
+// hold it (0: none of them counts), delta_i being the change by update i; with needs().changes also
+// each update's change. The result is added to the present version.
 //
-// Running statistics (batch norm) are the business of no rule: see aggregation.cpp.
+// Rules do not handle running statistics (batch norm): see aggregation.cpp.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,16 +25,16 @@
 
 namespace convoy::engine {
 
-// What is known of an update without looking at its tensors.
+// Facts about an update apart from its tensors.
 struct UpdateFacts {
-  double samples = 0;             // that its node trains on
+  double samples = 0;             // training samples of its node
   double rate = 1;                // of its submodel, (0, 1]
-  std::int64_t steps = 0;         // of the optimizer that led to it
-  std::int64_t base_version = 0;  // that it was trained from
-  std::int64_t staleness = 0;     // versions made since: of the present one, minus base_version
+  std::int64_t steps = 0;         // of the optimizer
+  std::int64_t base_version = 0;  // version it was trained from
+  std::int64_t staleness = 0;     // present version minus base_version
 };
 
-// The updates of one aggregation, in the order in which it was given them.
+// The updates of one aggregation, in their order.
 class Updates {
  public:
   Updates() = default;
@@ -47,17 +46,17 @@ class Updates {
   [[nodiscard]] virtual const UpdateFacts& facts(std::size_t update) const = 0;
   // |delta|_1 over the parameters.
   [[nodiscard]] virtual double change_l1(std::size_t update) const = 0;
-  // |W - W_base|_1 over the parameters: how far the model has gone since. Needs `received`.
+  // |W - W_base|_1 over the parameters: how far the model has moved since. Needs `received`.
   [[nodiscard]] virtual double drift_l1(std::size_t update) const = 0;
 };
 
-// What a rule has to be given beside facts and sums.
+// What a rule needs in addition to facts and sums.
 struct Needs {
-  bool received = false;  // what each update was trained from: versions are kept until then
-  bool changes = false;   // the updates' elements one by one
+  bool received = false;  // weights that each update was trained from: versions are kept for this
+  bool changes = false;   // every update's elements
 };
 
-// Neighbouring elements of one tensor of the model, `size` of them.
+// `size` neighbouring elements of one tensor of the model.
 struct Elements {
   std::size_t size = 0;
   const float* current = nullptr;          // the present version
@@ -71,9 +70,9 @@ struct Elements {
   std::span<const float* const> changes;
   std::span<const std::uint8_t* const> holds;
   std::span<const float* const> received;
-  // By slot of the rule's state, to be read and written; 0 before the first aggregation.
+  // By slot of the rule's state, to be read and updated; 0 before the first aggregation.
   std::span<float* const> state;
-  std::int64_t aggregations = 0;  // by this rule before this one, where it has a state
+  std::int64_t aggregations = 0;  // previous ones by this rule, if it has a state
 };
 
 class Rule {
@@ -85,35 +84,35 @@ class Rule {
 
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual Needs needs() const { return {}; }
-  // The names of what it remembers: a number for each parameter of the model (FP32).
+  // Names of the rule's state slots: each has one FP32 number per parameter of the model.
   [[nodiscard]] virtual std::vector<std::string> state() const { return {}; }
 
-  // The weights of the updates, each at least 0. By default in proportion to their samples.
+  // Shares of the updates, each at least 0. Default: proportional to their samples.
   [[nodiscard]] virtual std::vector<double> shares(const Updates& updates) const;
-  // What the shares sum to: 1 for a rule that averages. A run whose rule does otherwise fails.
+  // Expected sum of the shares: 1 for averaging rules. A run fails if the sum differs.
   [[nodiscard]] virtual double shares_sum(const Updates& /*updates*/) const { return 1; }
 
-  // By how much the elements change. Called for all; what it gives for one that no update holds
-  // (holders = 0) is not used. By default the mean of those that hold it, by their shares.
+  // Changes of the elements. Called for all elements; results for elements without holders are
+  // ignored. Default: the mean over the updates that hold an element, by their shares.
   virtual void combine(const Elements& elements, std::span<double> change) const;
 };
 
-// In proportion to weights of at least 0, sum 1; equal where all are 0.
+// Shares proportional to weights (at least 0), with sum 1; equal shares if all are 0.
 std::vector<double> in_proportion(std::vector<double> weights);
 
-// How updates become the next version.
+// Options of an aggregation.
 struct AggregationOptions {
   std::shared_ptr<const Rule> rule;  // null: coverage
-  // An update whose root mean square is above this many times the median of the others' is scaled
-  // down to that; 0: none is. engine/learning/guarded_merge.hpp
+  // Upper limit for an update's root mean square, relative to the median of the others'; larger
+  // updates are scaled down. 0: no limit. engine/learning/guarded_merge.hpp
   double norm_bound = 0;
 };
 
-// A rule as a scenario names it.
+// A rule kind that scenarios can name.
 struct RuleKind {
   std::string name;
-  std::string meaning;  // a line, for people
-  // Reads the rule's own keys, which stand beside `rule`.
+  std::string meaning;  // one line for people
+  // Reads the rule's own keys, in the same table as `rule`.
   std::function<std::shared_ptr<const Rule>(base::TableReader&)> read;
 };
 

@@ -110,7 +110,7 @@ class Agent::Impl {
       try_later(fmt::format("{}: {}", config_.connect.str(), refused.message()));
       return;
     }
-    // The timer goes on: a handshake must not take for ever either.
+    // The timer keeps running, to limit the handshake.
     auto stream = std::make_shared<std::unique_ptr<Stream>>(
         std::make_unique<Stream>(std::move(*socket), tls_));
     after(timer_, connect_timeout, [weak = std::weak_ptr(stream)] {
@@ -136,7 +136,7 @@ class Agent::Impl {
 
   void try_later(const std::string& why) {
     if (stopping_) return;
-    // Between half of it and all of it: agents that were cut off together do not come together.
+    // A random share between 0.5 and 1, so that agents cut off together do not reconnect together.
     const double share = 0.5 + 0.5 * static_cast<double>(steady_nanoseconds() % 1000) / 1000;
     const double pause = pause_s_ * share;
     pause_s_ = std::min(2 * pause_s_, config_.retry_s);
@@ -296,13 +296,13 @@ class Agent::Impl {
   template <class Said>
   void say(Said said) {
     asio::post(io_, [this, said = std::make_shared<Said>(std::move(said))] {
-      // What cannot be said now is asked for again when the connection is back.
+      // Lost messages are not repeated here: the coordinator asks again after a reconnection.
       if (connection_) connection_->send(std::move(*said));
     });
   }
 
-  // The notice is on its way before the computing begins: the scheduler would let it wait for
-  // milliseconds behind a thread that computes.
+  // Sends the notice before computing begins: the scheduler could delay it by milliseconds behind a
+  // computing thread.
   void say_first(wire::BeganT said) {
     if (io_.get_executor().running_in_this_thread()) {
       if (connection_) connection_->send(said);
@@ -327,7 +327,7 @@ class Agent::Impl {
     e.cannot = [this](const std::string& reason) {
       asio::post(io_, [this, reason] {
         spdlog::error("this agent cannot take part in the run: {}", reason);
-        // There may be another run that it can take part in.
+        // The agent may be able to join a later run.
         pause_s_ = config_.retry_s;
         if (connection_) refuse(*connection_, reason, true);
       });

@@ -1,8 +1,8 @@
 #pragma once
 
-// The agent: keeps a connection to the coordinator, has its tasks done by a Trainer, and reports
-// what the sensors say. A lost connection is made again, with growing pauses, under the same
-// session; training goes on meanwhile.
+// The agent: keeps a connection to the coordinator, runs its tasks in a Trainer, and reports sensor
+// readings. After a lost connection it reconnects under the same session, with growing pauses;
+// training goes on meanwhile.
 
 #include <atomic>
 #include <memory>
@@ -14,16 +14,16 @@ namespace convoy::hil {
 
 class Agent {
  public:
-  // Throws base::UserError for a configuration that cannot work.
+  // Throws base::UserError for an invalid configuration.
   Agent(AgentConfig config, std::string software);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Until stop(), or until the coordinator refuses it for good: then throws base::UserError with
-  // the coordinator's reason.
+  // Runs until stop(). Throws base::UserError with the coordinator's reason if the coordinator
+  // refuses the agent for good.
   void run();
-  // From any thread, and from a signal handler.
+  // May be called from any thread and from a signal handler.
   void stop();
 
  private:

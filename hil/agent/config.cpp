@@ -9,7 +9,7 @@
 namespace convoy::hil {
 namespace {
 
-// "idx:mnist" in a file means a folder beside it.
+// Relative folders ("idx:mnist") start at the file's folder.
 std::string data_source(const std::string& text, const std::filesystem::path& folder) {
   const auto colon = text.find(':');
   if (colon == std::string::npos) return text;

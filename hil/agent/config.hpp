@@ -1,7 +1,7 @@
 #pragma once
 
-// What an agent is told on its own machine: a file (node.toml, as `convoy testbed init` makes it)
-// and the command line. The coordinator has no say in any of it.
+// The agent's local configuration: a file (node.toml, made by `convoy testbed init`) and the
+// command line. The coordinator cannot change it.
 
 #include <filesystem>
 #include <string>
@@ -14,24 +14,23 @@ namespace convoy::hil {
 struct AgentConfig {
   testbed::Endpoint connect;
   std::string name;
-  std::string type;  // of device, as in the catalogue; may be empty
+  std::string type;  // device type of the catalogue; may be empty
   bool insecure = false;
-  Credentials credentials;              // where not insecure
-  std::string data;                     // "idx:/srv/mnist"; empty: the run must need none
-  bool own_data = false;                // train on all of that, not on the part that a run gives
-  std::filesystem::path state;          // folder of what outlives the process; empty: nothing does
-  std::string device = "cpu";           // that computes
+  Credentials credentials;              // unless insecure
+  std::string data;                     // "idx:/srv/mnist"; empty: for runs without data
+  bool own_data = false;                // train on all of `data`, not on a part given by the run
+  std::filesystem::path state;          // folder kept between processes; empty: nothing is kept
+  std::string device = "cpu";           // computes: cpu, cuda:N
   double max_memory_gb = 0;             // 0: no limit
   double retry_s = 30;                  // longest wait between two attempts to connect
-  std::string profile;                  // of this device, sent to the coordinator; may be empty
-  std::filesystem::path sensors = "/";  // where sys and proc are looked up
+  std::string profile;                  // device's profile, for the coordinator; may be empty
+  std::filesystem::path sensors = "/";  // root of sys and proc
 };
 
-// Throws base::UserError with all that is wrong in the file, with its places. Relative paths start
-// at its folder.
+// Reads the file. Throws base::UserError with all problems and their places. Relative paths start
+// at the file's folder.
 AgentConfig read_agent_config(const std::filesystem::path& file);
-// What must hold whatever it came from: a name, an address, TLS or loopback. Throws
-// base::UserError.
+// Checks a configuration from any source: name, address, TLS or loopback. Throws base::UserError.
 void check(const AgentConfig& config);
 
 }  // namespace convoy::hil

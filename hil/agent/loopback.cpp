@@ -38,7 +38,7 @@ constexpr std::int32_t attempt = 1;
 constexpr auto heartbeat = 1000ms;
 constexpr auto lost_after = 15000ms;
 
-// A report may go to others: where temporary files lie may tell whose machine this is.
+// Reports are sent to others: paths of temporary files could reveal the machine's owner.
 std::filesystem::path made_folder() {
   std::error_code failure;
   std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
@@ -67,8 +67,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// What is trained: drawn characters, of which no file is needed, by a small network with
-// convolutions, an optimizer with a momentum, batches that do not come out even.
+// The training task: generated glyphs (no files needed), a small convolutional network, SGD with
+// momentum, a smaller last batch.
 engine::EngineSetup task_setup() {
   engine::EngineSetup setup;
   setup.model.architecture = "cnn-small";
@@ -78,7 +78,7 @@ engine::EngineSetup task_setup() {
   setup.data.source = "glyphs";
   setup.data.samples = 100;
   setup.data.test_samples = 10;
-  setup.training.optimizer.learning_rate = 0.005;  // its loss falls; roundings do not grow
+  setup.training.optimizer.learning_rate = 0.005;  // the loss falls; rounding errors do not grow
   setup.training.optimizer.momentum = 0.9;
   return setup;
 }
@@ -96,7 +96,7 @@ std::vector<std::byte> bytes_of(const Pieces& pieces) {
   return all;
 }
 
-// Of the values of the tensors of two parcels with one header.
+// Largest difference between values of two parcels with the same header.
 double largest_difference(const std::string& header, const std::vector<std::byte>& one,
                           const std::vector<std::byte>& other) {
   double largest = 0;
@@ -117,7 +117,7 @@ double largest_difference(const std::string& header, const std::vector<std::byte
   return largest;
 }
 
-// The coordinator of one agent and one task.
+// A coordinator for one agent and one task.
 class Coordinator {
  public:
   Coordinator(const std::string& device, const std::filesystem::path& folder)
@@ -126,7 +126,7 @@ class Coordinator {
     testbed::InitRequest request;
     request.folder = folder / "lab";
     request.nodes = {{node_name, "", 1'000'000}};
-    request.listen = {"127.0.0.1", 1};  // the port is the system's choice, below
+    request.listen = {"127.0.0.1", 1};  // the system chooses the port, below
     request.days = 1;
     testbed::init_testbed(request);
     base::Diagnostics problems;
@@ -282,7 +282,7 @@ class Coordinator {
     }
   }
 
-  // With the same task, done here and now.
+  // Compares the received update with a direct run of the same task.
   void compare(const std::vector<std::byte>& came) {
     result_.received_bytes = came.size();
     const auto session = engine_->open(input_, std::stop_token());
@@ -304,7 +304,7 @@ class Coordinator {
   }
 
   void stop() {
-    listener_->close();  // the agent would come again
+    listener_->close();  // else the agent would reconnect
     timer_.cancel();
     if (connection_) connection_->finish("the self-test is done");
     // What is still to be sent is sent, or is not.

@@ -1,8 +1,8 @@
 #pragma once
 
-// One task over the whole way that tasks take, within this process: an agent connects to a small
-// coordinator on 127.0.0.1 with TLS and fresh certificates, is set up, trains, and sends its update
-// back. What comes back is held against the same task done without any of that.
+// Runs one task over the full protocol within this process: an agent connects to a small
+// coordinator on 127.0.0.1 with TLS and fresh certificates, is set up, trains and sends its update.
+// The update is compared with the same task run directly on the engine.
 
 #include <atomic>
 #include <chrono>
@@ -12,28 +12,28 @@
 namespace convoy::hil {
 
 struct LoopbackResult {
-  std::string failure;           // why there is no update; empty: there is one
-  double joined_s = 0;           // from the agent's start until it is set up, LibTorch loaded
-  double task_s = 0;             // from the assignment until the update has come and was checked
-  double training_s = 0;         // of it, by the agent's clock
-  std::uint64_t sent_bytes = 0;  // what the task starts from
-  std::uint64_t received_bytes = 0;  // its update
+  std::string failure;           // why no update came; empty: it came
+  double joined_s = 0;           // from the agent's start until it is set up, with LibTorch loaded
+  double task_s = 0;             // from the assignment until the update is received and checked
+  double training_s = 0;         // part of task_s, by the agent's clock
+  std::uint64_t sent_bytes = 0;  // weights sent to the agent
+  std::uint64_t received_bytes = 0;  // update sent back
   std::int64_t samples = 0;
   double loss = 0;
-  // The update is, bit by bit, that of the same task done without a network. On a GPU it need not
-  // be: kernels that add in any order.
+  // The update equals that of the direct task bit by bit. May be false on a GPU, where some kernels
+  // add in varying order.
   bool same_bits = false;
-  double largest_difference = 0;  // of its values
+  double largest_difference = 0;  // between the values of the two updates
 };
 
 struct LoopbackOptions {
-  std::string device = "cpu";  // that computes, or cuda:0
+  std::string device = "cpu";  // computes: cpu, cuda:N
   std::chrono::seconds patience{300};
-  const std::atomic<bool>* interrupted = nullptr;  // looked at now and then: then it has failed
+  const std::atomic<bool>* interrupted = nullptr;  // polled; when set, the test fails
 };
 
-// Certificates lie in a temporary folder meanwhile. Never throws for what goes wrong on the way:
-// that is a result.
+// Keeps its certificates in a temporary folder. Errors on the way do not throw: they are reported
+// in LoopbackResult::failure.
 LoopbackResult loopback_task(const LoopbackOptions& options);
 
 }  // namespace convoy::hil

@@ -55,14 +55,14 @@ std::map<std::string, std::string> versions() {
   return facts;
 }
 
-// As that of convoy: a line each.
+// One line each, as convoy prints them.
 std::string version_text() {
   std::string text = std::string("convoy-node ") + CONVOY_VERSION;
   for (const auto& [key, value] : versions()) text += fmt::format("\n{:<9} {}", key, value);
   return text;
 }
 
-// This device as a device's file.
+// Measures this device and writes the result as a device's file.
 std::string measured(const convoy::hil::AgentConfig& config, bool quick) {
   using namespace convoy;
   spdlog::info("measuring {}; leave the device alone meanwhile", config.device);
@@ -89,7 +89,7 @@ void show(const std::string& what) {
   std::fflush(stderr);
 }
 
-// The exit status: 1 where a part of it failed, which the report says.
+// Gives the exit status: 1 if some part failed, as the report says.
 int test_itself(const convoy::hil::AgentConfig& config, const std::string& file, bool overwrite,
                 bool quick) {
   using namespace convoy;
@@ -100,7 +100,7 @@ int test_itself(const convoy::hil::AgentConfig& config, const std::string& file,
   base::check_output(file, overwrite);
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
-  spdlog::set_level(spdlog::level::warn);  // what the agent of the loopback says of itself
+  spdlog::set_level(spdlog::level::warn);  // hides the loopback agent's messages
   spdlog::warn("testing {} for {}; leave the device alone meanwhile", config.device,
                quick ? "some seconds" : "some minutes");
   hil::SelfTestOptions options;
@@ -165,7 +165,7 @@ void add_options(CLI::App& app, Arguments& given) {
                "With --profile and --self-test: some seconds; too inexact for use");
 }
 
-// What the device's own file says, where there is one, and what is said otherwise.
+// The configuration from the device's file, if any, overridden by the arguments.
 convoy::hil::AgentConfig config_of(const Arguments& given) {
   using namespace convoy;
   hil::AgentConfig config;

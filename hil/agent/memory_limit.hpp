@@ -1,6 +1,6 @@
 #pragma once
 
-// The memory that an agent may take, and how it is known that there was none.
+// Limits the agent's memory, and recognizes errors caused by lack of memory.
 
 #include <exception>
 
@@ -8,11 +8,11 @@
 
 namespace convoy::hil {
 
-// Of this process, from now on; 0: as much as there is. Warns where it cannot be set.
+// Limits this process from now on, in bytes; 0: no limit. Warns if the limit cannot be set.
 void limit_memory(double bytes);
 
-// What an exception of a task means to the coordinator: LibTorch says in words only that there was
-// no memory, on the host as on a GPU.
+// The trouble code that the coordinator gets for a task's exception. LibTorch reports lack of
+// memory, on host and GPU, only in the exception's text.
 wire::Trouble trouble_of(const std::exception& e);
 
 }  // namespace convoy::hil

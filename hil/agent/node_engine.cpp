@@ -13,7 +13,7 @@
 namespace convoy::hil {
 namespace {
 
-// Data that nobody else has must be of the kind that the run trains on.
+// A node's own data must have the kind and shape that the model needs.
 void check_own(const engine::DataShape& shape, const engine::Architecture& a) {
   if (shape.text) {
     throw base::UserError(
@@ -30,7 +30,7 @@ void check_own(const engine::DataShape& shape, const engine::Architecture& a) {
   }
 }
 
-// What the coordinator gives the node of the data set that both have.
+// The part of the common data set that the coordinator assigns to the node.
 engine::LocalSplit given_part(const wire::SetupT& setup, const engine::DataSource& source) {
   if (engine::data_signature(source) != setup.data_signature) {
     throw base::UserError(

@@ -1,6 +1,6 @@
 #pragma once
 
-// The engine of a node, as the coordinator's setup asks for it.
+// The engine of a node, built from the coordinator's setup.
 
 #include <cstdint>
 #include <memory>
@@ -13,18 +13,18 @@ namespace convoy::hil {
 
 struct NodeEngine {
   std::shared_ptr<const engine::Engine> engine;
-  std::int64_t samples = 0;          // that the node trains on
-  std::uint64_t largest_parcel = 0;  // bytes that a task may start from
+  std::int64_t samples = 0;          // number of training samples of the node
+  std::uint64_t largest_parcel = 0;  // limit for a task's received weights, in bytes
 };
 
 struct NodeData {
-  std::string device;   // that computes: cpu, cuda:N
-  std::string source;   // of the data set on this machine; empty: it needs none
-  bool is_own = false;  // trains on all of it, not on a part that the run gives it
+  std::string device;   // computes: cpu, cuda:N
+  std::string source;   // data source on this machine; empty: no data needed
+  bool is_own = false;  // train on the whole source, not on the part that the run assigns
 };
 
-// To be called by the thread that will compute. Throws base::UserError for a setup that cannot be:
-// other data than the coordinator's, data of one's own that the model does not take, no sample.
+// Must be called by the thread that will compute. Throws base::UserError if the data differs from
+// the coordinator's, if the node's own data does not fit the model, or if there is no sample.
 NodeEngine open_node_engine(int node, const wire::SetupT& setup, const NodeData& data);
 
 }  // namespace convoy::hil

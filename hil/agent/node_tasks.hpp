@@ -1,7 +1,6 @@
 #pragma once
 
-// The tasks that an agent knows: what each starts from, what was computed of it, its result. Not
-// for several threads at once.
+// The tasks that an agent knows: received weights, computed activities, result. Not thread-safe.
 
 #include <cstdint>
 #include <map>
@@ -23,25 +22,25 @@ struct NodeTask {
   engine::TaskInput input;
   bool has_input = false;
   std::unique_ptr<engine::Session> session;
-  std::map<Step, std::int64_t> took_ns;  // of what has ended
+  std::map<Step, std::int64_t> took_ns;  // by ended activity, in ns
   std::optional<engine::Outcome> outcome;
   std::stop_source stop;
 };
 
 class NodeTasks {
  public:
-  // Null where the task is not known, or only in another attempt.
+  // Null if the task is unknown or known in another attempt only.
   [[nodiscard]] std::shared_ptr<NodeTask> find(std::int64_t task, std::int32_t attempt) const;
   [[nodiscard]] bool knows(std::int64_t task) const { return tasks_.contains(task); }
-  // The task in whatever attempt; a new one where it is not known.
+  // The task in any attempt; a new one if unknown.
   NodeTask& of(std::int64_t task);
-  // A node has one task at a time: all others are stopped and forgotten.
+  // A node has one task at a time: stops and forgets all others.
   void replace_all(std::int64_t task, std::shared_ptr<NodeTask> by);
   void stop_all();
   void forget(std::int64_t task) { tasks_.erase(task); }
   void forget_all() { tasks_.clear(); }
 
-  // What a coordinator is told that comes back.
+  // The list that a reconnecting agent sends to its coordinator.
   [[nodiscard]] std::vector<wire::KnownTaskT> known() const;
 
  private:

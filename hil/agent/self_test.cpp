@@ -36,19 +36,19 @@ using Json = nlohmann::ordered_json;
 using platforms::Measurement;
 using Metric = Measurement::Metric;
 
-// Reads the sensors now and then in a thread of its own, and keeps what they say.
+// Reads the sensors periodically in its own thread and keeps the readings.
 class Watch {
  public:
   explicit Watch(sensors::Sensors& sensors)
       : sensors_(sensors), thread_([this](const std::stop_token& stop) { loop(stop); }) {}
 
-  // What came from now on is a span of its own.
+  // Starts a new span of readings.
   void begin() {
     const std::lock_guard lock(mutex_);
     watts_.clear();
     since_ = std::chrono::steady_clock::now();
   }
-  // The middle of the span's draws, without its first moments; nothing where there are too few.
+  // Median draw of the span without its first moments; nothing if there are too few readings.
   [[nodiscard]] std::optional<double> watts() {
     const std::lock_guard lock(mutex_);
     constexpr std::size_t fewest = 3;
@@ -59,7 +59,7 @@ class Watch {
 
  private:
   static constexpr auto interval = 100ms;
-  static constexpr auto settling = 500ms;  // the clocks rise, and the sensors mean over a while
+  static constexpr auto settling = 500ms;  // clocks rise first, and sensors average over time
 
   void loop(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -135,7 +135,7 @@ Json json_of(const LoopbackResult& r) {
   return json;
 }
 
-// What the catalogue says of this board as it is set.
+// The catalogue's data about this board in its present mode.
 struct Known {
   std::string device;
   std::string mode;
@@ -204,7 +204,7 @@ class Test {
     try {
       profile();
       steps();
-    } catch (const std::exception& e) {  // out of memory, perhaps; the rest is of use
+    } catch (const std::exception& e) {  // out of memory, perhaps; other results are useful
       profile_failure_ = base::printable(e.what());
       report_["profile_failure"] = profile_failure_;
     }
@@ -247,7 +247,7 @@ class Test {
     report_["rows"] = Json::array();
   }
 
-  // Before anything is computed.
+  // Call before any computation.
   void idle() {
     say("what it draws at rest");
     watch_.begin();
@@ -291,7 +291,7 @@ class Test {
     }
   }
 
-  // Measured beside predicted: by the profile, and by the catalogue where that knows the board.
+  // Measured and predicted times: by the profile, and by the catalogue if it knows the board.
   void steps() {
     Json rows = Json::array();
     for (std::size_t i = 0; i < cases_.size(); ++i) {
@@ -376,7 +376,7 @@ class Test {
   const SelfTestOptions& options_;
   sensors::Board board_;
   Known known_;
-  platforms::ProfileLabel label_;  // the same for all: it is not to tell whose machine this is
+  platforms::ProfileLabel label_;  // the same for all, so that it does not reveal the owner
   std::unique_ptr<sensors::Sensors> sensors_;
   Watch watch_;
   std::optional<double> idle_w_;

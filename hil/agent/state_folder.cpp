@@ -18,7 +18,7 @@ constexpr const char* state_name = "node.safetensors";
 constexpr const char* result_name = "result.safetensors";
 constexpr const char* result_state_name = "result-node.safetensors";
 
-// JSON has no NaN and no infinity: they are written as words.
+// JSON has no NaN and no infinity: writes them as strings.
 nlohmann::json number(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
@@ -28,7 +28,7 @@ double number(const nlohmann::json& value) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (value.is_number()) return value.get<double>();
-  if (value.is_null()) return nan;  // as an older agent wrote what is no finite number
+  if (value.is_null()) return nan;  // older agents wrote null for NaN and infinity
   const auto word = value.get<std::string>();
   if (word == "inf") return infinity;
   if (word == "-inf") return -infinity;
@@ -109,7 +109,7 @@ void StateFolder::keep_result(const engine::Engine& engine, const KeptRun& run) 
 
 void StateFolder::forget_result(const std::string& run, int node) const {
   if (folder_.empty()) return;
-  // The index must not speak of a result that is not there: where it cannot be replaced it goes.
+  // The index must not name a missing result: it is removed if it cannot be replaced.
   const auto path = folder_ / index_name;
   std::error_code ignored;
   try {

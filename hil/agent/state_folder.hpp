@@ -1,7 +1,7 @@
 #pragma once
 
-// What outlives an agent's process: the run that it belongs to, the result of its last task until
-// the coordinator has it, and what the node has learned of itself.
+// The data that an agent keeps between processes: its run, the result of its last task until the
+// coordinator has it, and the node's own training state.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,13 +15,13 @@
 
 namespace convoy::hil {
 
-// A task that was done, and is not known to have arrived.
+// A finished task whose result may not have arrived at the coordinator.
 struct KeptTask {
   std::int64_t task = 0;
   std::int32_t attempt = 0;
-  std::int64_t version = 0;                             // that it started from
-  std::map<std::pair<int, int>, std::int64_t> took_ns;  // by activity and iteration
-  engine::Outcome outcome;                              // as read(): without its artifacts
+  std::int64_t version = 0;                             // version that the task started from
+  std::map<std::pair<int, int>, std::int64_t> took_ns;  // ns, by activity and iteration
+  engine::Outcome outcome;                              // as read(): without artifacts
 };
 
 struct KeptRun {
@@ -30,24 +30,24 @@ struct KeptRun {
   std::optional<KeptTask> task;
 };
 
-// Of what cannot be written it warns: the work goes on.
+// Write errors cause a warning only: training goes on.
 class StateFolder {
  public:
-  // Empty: nothing is kept. Made where it is missing; throws base::UserError where it cannot be.
+  // An empty path keeps nothing. Creates a missing folder; throws base::UserError if that fails.
   explicit StateFolder(std::filesystem::path folder);
 
   [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
 
-  // Nothing: there is nothing. Throws for what is torn or not an agent's.
+  // Nothing if no run is kept. Throws for a damaged or foreign file.
   [[nodiscard]] std::optional<KeptRun> read() const;
-  // The artifacts of the kept task. Throws where they are not there or damaged.
+  // Reads the artifacts of the kept task. Throws if they are missing or damaged.
   void read_artifacts(const engine::Engine& engine, engine::Outcome& outcome) const;
-  // Null: none is there.
+  // Null if no state is kept.
   [[nodiscard]] std::shared_ptr<const engine::NodeState> read_state(
       const engine::Engine& engine) const;
 
   void keep_result(const engine::Engine& engine, const KeptRun& run) const;
-  // The coordinator has it.
+  // Removes the kept result: the coordinator has it.
   void forget_result(const std::string& run, int node) const;
   void keep_state(const engine::Engine& engine, const engine::NodeState& state) const;
   void forget_all() const;

@@ -43,7 +43,7 @@ Trainer::~Trainer() {
 void Trainer::set_up(const std::string& run, int node, const wire::SetupT& setup) {
   {
     const std::lock_guard lock(mutex_);
-    // A connection that was made again does not wait for training.
+    // Answers a reconnection without waiting for training.
     if (is_ready_again(run, node)) return;
     queue_.emplace_front(
         std::function<void()>([this, run, node, setup] { do_set_up(run, node, setup); }));
@@ -104,7 +104,7 @@ void Trainer::begin(const wire::BeginT& begin) {
   {
     const std::lock_guard lock(mutex_);
     queue_.emplace_back(begin);
-    // What is under way is said at once, not after it.
+    // Reports work under way at once, not at its end.
     if (running_ && running_->task == begin.task &&
         running_->step == NodeTask::Step(begin.activity, begin.iteration)) {
       queue_.pop_back();
@@ -126,7 +126,7 @@ void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
       task->stop.request_stop();
       tasks_.forget(id);
     }
-    // Said when whatever runs of it has stopped.
+    // Confirms the cancellation once the running work has stopped.
     queue_.emplace_back(std::function<void()>([this, cancelled] { events_.cancelled(cancelled); }));
   }
   wake_.notify_all();
@@ -147,7 +147,7 @@ void Trainer::kept(std::int64_t id, std::int32_t attempt) {
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
     if (!task || !task->outcome) return;
-    // What the node has learned of itself counts from now on.
+    // The node's new state is valid from here.
     state_ = task->outcome->state;
     tasks_.forget(id);
     queue_.emplace_back(std::function<void()>([this] {
@@ -179,7 +179,7 @@ std::function<void()> Trainer::next_job() {
   }
   const wire::BeginT begin = std::get<wire::BeginT>(queue_.front());
   const std::shared_ptr<NodeTask> task = tasks_.find(begin.task, begin.attempt);
-  // What the task starts from may still be on its way.
+  // The received weights may still be on their way.
   const bool waits = task && !task->has_input && !task->outcome;
   if (waits) return nullptr;
   queue_.pop_front();
@@ -290,7 +290,7 @@ void Trainer::compute(const wire::BeginT& begin) {
       running_.reset();
       tasks_.forget(begin.task);
     }
-    task.reset();  // before memory is needed for saying so
+    task.reset();  // frees memory before the message is built
     fail(begin, trouble, base::first_line(e.what()));
     return;
   }
@@ -347,7 +347,7 @@ void Trainer::upload(const wire::BeginT& begin) {
   events_.upload(begin.task, begin.attempt, std::move(parcel));
 }
 
-// Before there is an engine what was done; with it the tensors as well.
+// Without an engine reads the list of finished work; with one also the tensors.
 void Trainer::read_kept() {
   try {
     std::optional<KeptRun> kept = folder_.read();
@@ -362,7 +362,7 @@ void Trainer::read_kept() {
     if (node_engine_.engine && !state_) state_ = folder_.read_state(*node_engine_.engine);
     if (!kept->task) return;
     KeptTask& done = *kept->task;
-    if (node_engine_.engine && !tasks_.knows(done.task)) return;  // given up meanwhile
+    if (node_engine_.engine && !tasks_.knows(done.task)) return;  // cancelled meanwhile
     NodeTask& task = tasks_.of(done.task);
     task.attempt = done.attempt;
     task.input.task = done.task;

@@ -1,8 +1,8 @@
 #pragma once
 
-// What an agent does for a run: tasks, one after another, in a thread of its own, with the engine
-// that the simulation has. Knows nothing of connections: it is told what to do and says what
-// happened, so that both survive a broken link.
+// Executes the tasks of a run one after another in a thread of its own, with the same engine as the
+// simulation. Does not know connections: a caller forwards orders and events, so that work goes on
+// while the link is broken.
 
 #include <condition_variable>
 #include <deque>
@@ -25,21 +25,21 @@
 namespace convoy::hil {
 
 struct TrainerOptions {
-  std::string device = "cpu";   // that computes: cpu, cuda:N
-  std::string data;             // source of the data set on this machine; empty: it needs none
-  bool own_data = false;        // trains on all of it, not on a part that the run gives it
-  std::filesystem::path state;  // folder; empty: nothing outlives the process
+  std::string device = "cpu";   // computes: cpu, cuda:N
+  std::string data;             // data source on this machine; empty: no data needed
+  bool own_data = false;        // train on the whole source, not on the part that the run assigns
+  std::filesystem::path state;  // folder kept between processes; empty: nothing is kept
   double max_memory_bytes = 0;  // 0: no limit of its own
 };
 
-// Called from the trainer's thread.
+// Callbacks, called from the trainer's thread.
 struct TrainerEvents {
   std::function<void(std::int64_t samples)> ready;
-  std::function<void(const std::string& reason)> cannot;  // be set up
+  std::function<void(const std::string& reason)> cannot;  // set-up failed
   std::function<void(wire::BeganT)> began;
   std::function<void(wire::EndedT)> ended;
   std::function<void(wire::FailedT)> failed;
-  // A result is to be sent.
+  // A result is ready to be sent.
   std::function<void(std::int64_t task, std::int32_t attempt, engine::Parcel)> upload;
   std::function<void(wire::CancelledT)> cancelled;
 };
@@ -47,26 +47,26 @@ struct TrainerEvents {
 class Trainer {
  public:
   Trainer(TrainerOptions options, TrainerEvents events);
-  // Asks what runs to stop and waits for it.
+  // Asks the running job to stop and waits for it.
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  // From any thread; none of them waits for training.
+  // These may be called from any thread; none of them waits for training.
 
-  // The run and the node that it is. What was known of another run is forgotten; with the same one
-  // nothing changes, and `ready` comes again.
+  // Sets the run and this node's number in it. Data of another run is forgotten; for the same run
+  // nothing changes, and `ready` is called again.
   void set_up(const std::string& run, int node, const wire::SetupT& setup);
   void assign(const wire::AssignT& assign);
-  // Memory for what a task starts from; null where the task is not known.
+  // Memory for the received weights of a task; null if the task is unknown.
   std::shared_ptr<engine::Unpacking> room_for(std::int64_t task, std::int32_t attempt,
                                               const std::string& header, std::uint64_t bytes);
   void arrived(std::int64_t task, std::int32_t attempt,
                const std::shared_ptr<engine::Unpacking>& box);
-  // Said again it is answered again, and done once.
+  // A repeated call is answered again, but the work is done once.
   void begin(const wire::BeginT& begin);
   void cancel(std::int64_t task, std::int32_t attempt);
-  // The run is over.
+  // Drops all tasks: the run is over.
   void drop_all();
   void kept(std::int64_t task, std::int32_t attempt);
 
@@ -81,17 +81,17 @@ class Trainer {
   };
 
   void loop(const std::stop_token& stop);
-  // Null where the queue's first cannot be done yet.
+  // Null if the first job of the queue cannot start yet.
   std::function<void()> next_job();
   void do_set_up(const std::string& run, int node, const wire::SetupT& setup);
   void compute(const wire::BeginT& begin);
-  // True: the task's result is whole.
+  // True if the task's result is complete.
   bool carry_out(const wire::BeginT& begin, NodeTask& task);
   void say_again(const wire::BeginT& begin, const NodeTask& task);
   void upload(const wire::BeginT& begin);
   void fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason);
-  // With the lock:
-  bool is_ready_again(const std::string& run, int node) const;  // and says so
+  // With the mutex held:
+  bool is_ready_again(const std::string& run, int node) const;  // calls `ready`, too
   void forget_run();
 
   void read_kept();
@@ -107,9 +107,9 @@ class Trainer {
   std::optional<Running> running_;
   std::string run_;
   int node_ = -1;
-  NodeEngine node_engine_;  // no engine: it is not set up
+  NodeEngine node_engine_;  // without an engine: not set up
   std::shared_ptr<const engine::NodeState> state_;
-  std::jthread thread_;  // last
+  std::jthread thread_;  // last, so that it is joined first
 };
 
 }  // namespace convoy::hil

@@ -1,7 +1,7 @@
 #pragma once
 
-// The two sides of a node's orders: its agent, over whatever connection it has now, and the run's
-// clock. Internal to hil/bridge; the bridge's thread only.
+// Connects a NodeDialogue to its two sides: the agent, over its present connection, and the run's
+// clock. Internal to hil/bridge; used by the bridge's thread only.
 
 #include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer_presence.hpp"
@@ -13,7 +13,7 @@ class AgentLink : public NodeDialogue::Agent {
   AgentLink(Peers& peers, sim::NodeId node, ParcelWorker& parcels)
       : peers_(peers), node_(node), parcels_(parcels) {}
 
-  // Packing a submodel takes a while: the parcel worker does it.
+  // The parcel worker packs the submodel, since packing takes a while.
   void assign(const engine::TaskInput& input, std::int32_t attempt) override;
   void begin(const wire::BeginT& begin) override;
   void cancel(sim::TaskId task, std::int32_t attempt) override;
@@ -28,7 +28,7 @@ class AgentLink : public NodeDialogue::Agent {
   ParcelWorker& parcels_;
 };
 
-// While there is a run.
+// Exists only while a run goes on.
 class ClockReports : public NodeDialogue::Reports {
  public:
   explicit ClockReports(const PeerPresence& presence) : presence_(presence) {}

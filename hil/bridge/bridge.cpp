@@ -27,7 +27,7 @@ using sim::Cause;
 using sim::NodeId;
 using sim::TaskId;
 
-// Beyond the jitter that was seen, the notice of an end may be as late as this.
+// The message of an end may be this late in addition to the observed jitter.
 constexpr double notice_s = 0.002;
 constexpr double longest_notice_s = 0.25;
 
@@ -172,7 +172,7 @@ class AsioBridge : public Bridge {
 
   [[nodiscard]] bool has_orders() const override { return !outbox_.empty(); }
 
-  // Orders are written down: the run has its folder to itself.
+  // Everything is recorded: the run owns its folder, and orders may be sent.
   void flush_orders() override {
     if (outbox_.empty()) return;
     asio::post(io_, [this, box = std::exchange(outbox_, {})] {
@@ -208,7 +208,7 @@ class AsioBridge : public Bridge {
   }
 
  private:
-  // An exception that nobody expected must not end the program, nor leave the run waiting.
+  // An unexpected exception must not end the program or block the run.
   void serve() {
     for (;;) {
       try {
@@ -251,7 +251,7 @@ class AsioBridge : public Bridge {
 
   void closed(NodeId node, int number, const std::string& why) {
     Peer* peer = peers_.at(node);
-    if (peer == nullptr || peer->connections != number) return;  // there is another one already
+    if (peer == nullptr || peer->connections != number) return;  // replaced by a newer connection
     const std::string name = "node " + roster_.name_of(node);
     log_.warn(name, fmt::format("{} ({}): {}", name, peer->name, base::printable(why)));
     const double silence_s = peer->connection ? peer->connection->silence_s() : 0;
@@ -286,7 +286,7 @@ class AsioBridge : public Bridge {
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
       dialogue.cancelled(cancelled->task(), cancelled->attempt(), stamp);
     } else if (const auto* readings = message.body_as_Readings()) {
-      // One a heartbeat, however many come.
+      // At most one reading per heartbeat.
       if ((stamp - peer.last_reading).count() < 0.5 * scenario_.hil.heartbeat_s) return;
       peer.last_reading = stamp;
       note(node, *readings, stamp);
@@ -295,7 +295,7 @@ class AsioBridge : public Bridge {
       peer.trouble = reason == nullptr ? "it cannot take part" : base::printable(reason->str());
       const auto connection = peer.connection;
       if (refused->for_good()) presence_.is_gone(peer);
-      connection->close(peer.trouble);  // it has said all
+      connection->close(peer.trouble);  // all messages are sent
     } else if (message.body_as_Bye() != nullptr) {
       const auto connection = peer.connection;
       presence_.is_lost(peer);
@@ -329,7 +329,7 @@ class AsioBridge : public Bridge {
     }
   }
 
-  // Runs in the bridge's thread, and waits for it.
+  // Runs `work` in the bridge's thread and waits for it.
   template <class Work>
   void on_io(Work work) {
     std::promise<void> done;
@@ -344,12 +344,12 @@ class AsioBridge : public Bridge {
     done.get_future().get();
   }
 
-  asio::io_context io_{1};  // first: everything below may refer to it when it goes
+  asio::io_context io_{1};  // first: members below may refer to it in their destructors
   const sim::Scenario scenario_;
   const BridgeOptions options_;
   const sim::WallTime begun_ = sim::wall_now();
 
-  // The bridge's thread only, once that runs.
+  // Used by the bridge's thread only, once it runs.
   Roster roster_;
   PeerLog log_;
   ParcelWorker parcels_;
@@ -359,7 +359,7 @@ class AsioBridge : public Bridge {
   Reception reception_;
   UpdateIntake intake_;
 
-  std::vector<std::function<void()>> outbox_;  // the simulation's thread only
+  std::vector<std::function<void()>> outbox_;  // used by the simulation's thread only
 
   std::mutex mutex_;
   std::vector<sim::ReadingRow> readings_;
@@ -368,7 +368,7 @@ class AsioBridge : public Bridge {
   asio::steady_timer heartbeat_timer_;
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
   std::optional<Listener> listener_;
-  std::jthread thread_;  // last: it ends first
+  std::jthread thread_;  // last: ends first
 };
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
-// The coordinator's side of hardware in the loop: real devices as a run's real nodes. Sockets are
-// the business of one thread of its own; the simulation is told through the elastic clock.
+// The coordinator's side of hardware in the loop: makes real devices the real nodes of a run. One
+// thread of the bridge handles all sockets; the elastic clock passes events to the simulation.
 //
 //   auto bridge = make_bridge(scenario, options);
 //   bridge->gather(interrupted, progress);   // waits for the agents; decides who is real
@@ -23,29 +23,28 @@ namespace convoy::hil {
 
 struct BridgeOptions {
   testbed::Inventory inventory;
-  std::filesystem::path folder;  // of the run's store: updates and sessions; empty: none are kept
-  bool resume = false;           // an interrupted run is gone on with: its sessions hold
-  // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.
+  std::filesystem::path folder;  // of the run's store; empty: updates and sessions are not kept
+  bool resume = false;           // resumes an interrupted run: agents keep their sessions
+  // true: any agent of the inventory becomes real; false: only nodes with backend = "hil".
   bool all_present = false;
-  // On a resumed run: the nodes that were real then, and no others. Empty: it is no such run.
+  // Resumed run: exactly the nodes that were real before. Empty: a new run.
   std::vector<sim::NodeId> real_before;
 };
 
 class Bridge : public sim::RealNodes {
  public:
-  // Waits until every node that is expected is there and ready, or hil.join_timeout_s is over.
-  // `progress` is told in words what is waited for. Throws base::UserError where a node is missing
-  // and hil.missing = "fail".
+  // Waits until every expected node is ready, at most hil.join_timeout_s. `progress` gets a text
+  // that says who is missing. Throws base::UserError if a node is missing and hil.missing = "fail".
   virtual void gather(const std::atomic<bool>& interrupted,
                       const std::function<void(const std::string&)>& progress) = 0;
-  // Who is real from now on: the nodes that have come, and of those that have not the ones that
-  // hil.missing leaves absent. The others are simulated, and have come too late.
+  // Fixes the set of real nodes: those that are ready, and the missing ones if hil.missing =
+  // "absent". All others are simulated and cannot join later.
   virtual sim::Participants decide() = 0;
-  // Agents are told how the run ended; `over`: it is not gone on with.
+  // Tells the agents how the run ended; `over`: the run will not be resumed.
   virtual void farewell(const std::string& why, bool over) = 0;
 };
 
-// Listens from now on. Throws base::UserError where it cannot.
+// Starts to listen. Throws base::UserError if that fails.
 std::unique_ptr<Bridge> make_bridge(const sim::Scenario& scenario, BridgeOptions options);
 
 }  // namespace convoy::hil

@@ -1,6 +1,6 @@
 #pragma once
 
-// Waiting at the start of a run for its real nodes. Internal to hil/bridge.
+// Waits for the real nodes at the start of a run. Internal to hil/bridge.
 
 #include <atomic>
 #include <functional>
@@ -12,18 +12,18 @@
 namespace convoy::hil {
 
 struct Gathered {
-  std::vector<std::string> missing;  // names of nodes and agents that are still to come
-  std::string trouble;               // why one that is wanted cannot take part; empty: none
+  std::vector<std::string> missing;  // names of nodes and agents not yet there
+  std::string trouble;               // why an expected node cannot take part; empty: all can
 };
 
 struct GatheringRules {
-  bool trouble_fails = true;  // the run, where a node that is wanted cannot take part
-  bool missing_fails = true;  // likewise, where one is missing when the time is over
+  bool trouble_fails = true;  // fail if an expected node cannot take part
+  bool missing_fails = true;  // fail if a node is missing at the end of the time
   double longest_s = 60;      // wall time
 };
 
-// Asks `look` until nobody is missing, the time is over or `interrupted` is set. `progress` is told
-// in words what is waited for. Throws base::UserError by the rules.
+// Polls `look` until no node is missing, the time is over or `interrupted` is set. `progress` gets
+// a text that says who is missing. Throws base::UserError as `rules` say.
 void gather(const GatheringRules& rules, const std::function<Gathered()>& look,
             const std::atomic<bool>& interrupted,
             const std::function<void(const std::string&)>& progress);

@@ -16,10 +16,10 @@ using sim::WallSeconds;
 using sim::WallTime;
 
 constexpr WallSeconds longest_duration(1e9);
-// A transfer that only trickles is given up after so many times its deadline.
+// A slow transfer is cancelled after this many deadlines.
 constexpr double trickle_factor = 10;
 
-// As an agent says it: never negative, whatever it says.
+// Time given by an agent; negative values become 0.
 WallSeconds from_ns(std::int64_t ns) {
   return std::chrono::nanoseconds(std::max<std::int64_t>(0, ns));
 }
@@ -63,7 +63,7 @@ void NodeDialogue::begin(const sim::RealActivity& a, WallTime now) {
     command.begin.last = is_last(open, a);
   } else if (a.node == sim::server_node) {
     command.kind = Kind::download;
-    // A transfer begins when it is ordered, whatever the network makes of it.
+    // A transfer begins with its order, however slow the network is.
     reports_.started(a.id, now, {});
     if (!open.assigned) open.fresh = true;
   } else {
@@ -75,8 +75,8 @@ void NodeDialogue::begin(const sim::RealActivity& a, WallTime now) {
   send(now);
 }
 
-// Its role computes nothing after it in this pass. What only takes time is last where the role does
-// nothing else.
+// True if the role computes nothing later in this pass. Work that only takes time counts only if
+// the role does nothing else.
 bool NodeDialogue::is_last(const Open& open, const sim::RealActivity& activity) {
   const auto& all = open.graph->activities();
   const auto computes = [&](const sim::Activity& a) {
@@ -104,7 +104,7 @@ void NodeDialogue::give_up(Task task, WallTime now) {
   if (found == tasks_.end()) return;
   const Open open = std::move(found->second);
   tasks_.erase(found);
-  // An agent that is not connected hears of it by what it is told next.
+  // An unconnected agent is informed with its next messages.
   if (!open.told || !ready_) return;
   agent_.cancel(task, open.attempt);
   draining_[{task, open.attempt}] = now;
@@ -126,7 +126,7 @@ bool NodeDialogue::recognize(Open& open, const std::vector<wire::KnownTaskT>& kn
     if (open.assigned && k.attempt != open.attempt) continue;
     open.attempt = k.attempt;
     open.has_input = k.input || k.done;
-    open.told = open.has_input;  // else both are sent anew
+    open.told = open.has_input;  // else both are sent again
     return true;
   }
   return false;
@@ -145,7 +145,7 @@ bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool re
     if (restarted) ++open.attempt;
     const bool only_arrived = std::all_of(open.commands.begin(), open.commands.end(),
                                           [](const auto& c) { return c.second.arrived; });
-    // What has been computed of it is gone; what has not begun can begin again.
+    // Computed results are lost; tasks that have not begun can begin again.
     all_there = all_there && (open.fresh || only_arrived);
   }
   return all_there;
@@ -172,7 +172,7 @@ NodeDialogue::Open* NodeDialogue::find(Task task, std::int32_t attempt) {
   return ours ? &found->second : nullptr;
 }
 
-// Tells the agent whatever it has not been told.
+// Sends the agent all pending messages.
 void NodeDialogue::send(WallTime now) {
   if (!ready_ || !draining_.empty()) return;
   std::vector<Task> forgotten;
@@ -204,7 +204,7 @@ void NodeDialogue::send(WallTime now) {
   }
 }
 
-// The agent has what it needs: whatever was to bring it has ended.
+// The agent has its inputs: the downloads have ended.
 void NodeDialogue::end_downloads(Open& open, WallTime stamp) {
   if (!open.has_input) return;
   for (auto it = open.commands.begin(); it != open.commands.end();) {
@@ -232,11 +232,11 @@ void NodeDialogue::began(const wire::Began& began, WallTime stamp, WallSeconds a
   if (found == open->commands.end()) return;
   Command& command = found->second;
   open->heard = stamp;
-  if (command.began) return;  // said again on another connection
+  if (command.began) return;  // repeated after a reconnection
   command.began = true;
   command.connection = connections_;
   if (command.kind == Kind::compute) open->fresh = false;
-  // It cannot have begun before it was asked to, nor later than it says so.
+  // The activity cannot have begun before its order, nor later than the message says.
   const WallSeconds ago = from_ns(began.ago_ns());
   const bool by_its_clock = command.kind == Kind::compute && !options_.measured_network;
   reports_.started(command.id, std::max(stamp - ago, std::min(command.since, stamp)),
@@ -252,8 +252,8 @@ void NodeDialogue::ended(const wire::Ended& ended, WallTime stamp) {
   open->heard = stamp;
   open->commands.erase(found);
   const WallSeconds took = from_ns(ended.took_ns());
-  // By this clock, notices included, as the network is measured too; by the node's own where it is
-  // not, and where the link broke in between.
+  // Uses this machine's clock, including message delays, if the network is measured, too. Else, or
+  // if the connection broke in between, uses the duration by the node's clock.
   const bool in_sight = command.began && command.connection == connections_;
   if (options_.measured_network && in_sight) {
     reports_.ended(command.id, stamp);
@@ -318,7 +318,7 @@ bool NodeDialogue::filed(Task task, std::int32_t attempt, WallTime stamp) {
     return true;
   }
   if (ready_) agent_.kept(task, attempt);
-  tasks_.erase(task);  // nothing more is asked of the agent for it
+  tasks_.erase(task);  // no further requests to the agent
   return true;
 }
 
@@ -329,8 +329,8 @@ WallSeconds NodeDialogue::deadline(const Command& command) const {
       std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s));
 }
 
-// The world's deadlines are of virtual time, which stands still until a node says that it has
-// begun, and at the end of what a model says: that must not be for ever.
+// The world's deadlines are in virtual time, which stands still until a node has begun and at
+// modelled ends: here wall time limits these waits.
 void NodeDialogue::watch(WallTime now, bool moved) {
   if (!ready_) return;
   std::vector<std::tuple<Task, Key, WallSeconds>> late;

@@ -1,8 +1,8 @@
 #pragma once
 
-// What one real node is to do, has been told, and has answered: the order of things of
-// hil/protocol/README.md, without sockets, threads or clocks, so that every way in which a
-// connection can break is a test. Internal to hil/bridge.
+// The protocol state of one real node: orders, messages sent, answers received, in the order given
+// by hil/protocol/README.md. Has no sockets, threads or clocks, so that tests can break the
+// connection at every point. Internal to hil/bridge.
 
 #include <map>
 #include <memory>
@@ -22,17 +22,17 @@ class NodeDialogue {
  public:
   using Task = sim::TaskId;
 
-  // To the agent. Only called while it is connected and ready.
+  // Sends to the agent. Called only while the agent is connected and ready.
   class Agent {
    public:
     virtual ~Agent() = default;
-    // An assignment, and the parcel of what the task starts from.
+    // Sends an assignment and the parcel with the weights that the task starts from.
     virtual void assign(const engine::TaskInput& input, std::int32_t attempt) = 0;
     virtual void begin(const wire::BeginT& begin) = 0;
     virtual void cancel(Task task, std::int32_t attempt) = 0;
     virtual void kept(Task task, std::int32_t attempt) = 0;
   };
-  // To the run: the reports of the elastic clock.
+  // Reports to the run, by the elastic clock.
   class Reports {
    public:
     virtual ~Reports() = default;
@@ -48,45 +48,45 @@ class NodeDialogue {
 
   // --- from the run -----------------------------------------------------------------------------
 
-  // What a task starts from; its activities follow. Stamps and `now` are of this machine.
+  // Adds a task with its input; its activities follow. Stamps and `now`: this machine's clock.
   void add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph);
   void begin(const sim::RealActivity& activity, sim::WallTime now);
   void give_up(Task task, sim::WallTime now);
-  // The node is lost: all that it was to do is over. Gives the tasks.
+  // The node is lost: drops all its tasks and gives their ids.
   std::vector<Task> clear();
 
   // --- from the connection ----------------------------------------------------------------------
 
-  // A new connection, with what the agent says it knows of this run. `restarted`: its process is
-  // another one. False: work that was under way is gone, and the node should count as lost.
+  // A new connection; `known`: the agent's tasks of this run. `restarted`: the agent's process is
+  // new. False: work under way is lost, and the node should count as lost.
   [[nodiscard]] bool connected(const std::vector<wire::KnownTaskT>& known, bool restarted);
-  // It is set up: whatever it has not been told goes out.
+  // The agent is set up: sends all orders that it has not received.
   void ready(sim::WallTime now);
   void disconnected();
 
   void received(Task task, std::int32_t attempt, sim::WallTime stamp);
-  // `allowance`: by how much its notices may be late.
+  // `allowance`: how late the agent's messages may be.
   void began(const wire::Began& began, sim::WallTime stamp, sim::WallSeconds allowance);
   void ended(const wire::Ended& ended, sim::WallTime stamp);
-  // An activity of -1: whichever is under way.
+  // activity -1: any activity under way.
   void failed(Task task, std::int32_t attempt, int activity, int iteration, sim::Cause cause,
               const std::string& why);
   void cancelled(Task task, std::int32_t attempt, sim::WallTime now);
 
-  // An update is offered: what it is the result of; nothing where it is not wanted (now).
+  // The agent offers an update. Gives its task's input; nothing if the update is not wanted (now).
   [[nodiscard]] std::optional<engine::TaskInput> offered(Task task, std::int32_t attempt);
-  // Another pass of the task follows, whose update takes the place of the one that was offered.
+  // Another pass of the task follows; its update will replace the offered one.
   [[nodiscard]] bool goes_on(Task task) const;
-  // All of it is there: nothing of it is asked for again.
+  // The whole update is received; it is not requested again.
   void arrived(Task task, std::int32_t attempt, sim::WallTime stamp);
-  // It is checked and safe. False: it is not wanted any more.
+  // The update is checked and saved. False: the update is no longer wanted.
   bool filed(Task task, std::int32_t attempt, sim::WallTime stamp);
 
   // --- watching ---------------------------------------------------------------------------------
 
-  // Something moved on the connection since the last look.
+  // `moved`: bytes have moved on the connection since the last call.
   void watch(sim::WallTime now, bool moved);
-  // The longest that it has been draining.
+  // The longest time that a cancelled task has been draining.
   [[nodiscard]] sim::WallSeconds draining(sim::WallTime now) const;
 
   [[nodiscard]] bool knows(Task task) const { return tasks_.contains(task); }
@@ -99,26 +99,26 @@ class NodeDialogue {
     Kind kind = Kind::compute;
     wire::BeginT begin;
     double predicted_s = 0;
-    sim::WallTime since;  // when it was given to us
-    bool sent = false;    // on this connection
+    sim::WallTime since;  // time of the order
+    bool sent = false;    // over the present connection
     bool began = false;
-    int connection = 0;    // under which it began
-    bool arrived = false;  // upload: all of it is here
-    bool taking = false;   // upload: it is coming, on this connection
+    int connection = 0;    // number of the connection under which it began
+    bool arrived = false;  // upload: received completely
+    bool taking = false;   // upload: being received over the present connection
   };
   using Key = std::pair<int, int>;  // activity, iteration
   struct Open {
     engine::TaskInput input;
     std::shared_ptr<const sim::TaskGraph> graph;
     std::int32_t attempt = 1;
-    bool assigned = false;            // ever, by us
-    bool fresh = false;               // it may be assigned: nothing of it has begun to be computed
-    bool told = false;                // the agent knows it
-    bool has_input = false;           // and has what it starts from
-    sim::WallTime heard;              // when something moved last
-    std::map<Key, Command> commands;  // that have not ended
-    // Why nothing more comes of it. The run may hear of it by a later activity than the one that
-    // failed, whose time was the model's and has passed.
+    bool assigned = false;            // ever, by this process
+    bool fresh = false;               // may be assigned: no activity has begun
+    bool told = false;                // the agent knows the task
+    bool has_input = false;           // the agent has the task's weights
+    sim::WallTime heard;              // last sign of progress
+    std::map<Key, Command> commands;  // commands that have not ended
+    // Why the task failed. The run may learn it with a later activity: the failed one may have had
+    // a modelled end that has passed already.
     std::optional<std::pair<sim::Cause, std::string>> failure;
   };
 
@@ -135,7 +135,7 @@ class NodeDialogue {
   Reports& reports_;
   std::map<Task, Open> tasks_;
   std::vector<wire::KnownTaskT> known_;
-  // Given up, and not yet let go by the agent; since when.
+  // Cancelled, but the agent has not confirmed; value: time of the cancellation.
   std::map<std::pair<Task, std::int32_t>, sim::WallTime> draining_;
   bool ready_ = false;
   int connections_ = 0;

@@ -12,7 +12,7 @@
 namespace convoy::hil {
 namespace {
 
-// Updates weigh by the samples that they say they were trained on. The header was read before.
+// Updates are weighted by the samples that they claim: check the claim. The header is valid here.
 void check_samples(const std::string& header, std::int64_t samples) {
   const nlohmann::json all = nlohmann::json::parse(header);
   const auto& text = all.at("__metadata__").at("samples").get_ref<const std::string&>();
@@ -76,7 +76,7 @@ void ParcelWorker::file(std::shared_ptr<engine::Unpacking> box, std::string head
                               samples, last, then = std::move(then)] {
     auto verdict = std::make_shared<Verdict>();
     try {
-      // The pieces stay where they are: the tensors of the outcome have them.
+      // The outcome's tensors use this memory, so it must stay.
       const std::vector<std::span<std::byte>> pieces = box->pieces();
       verdict->outcome = engine_->unpack_update(*box, input);
       check_samples(header, samples);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where parcels are packed and updates are checked and written down, in a thread of its own, so
-// that neither the sockets nor the simulation wait for it. Internal to hil/bridge.
+// A thread that packs parcels and checks and saves updates, so that neither the sockets nor the
+// simulation wait for that. Internal to hil/bridge.
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -21,51 +21,50 @@ namespace convoy::hil {
 
 class ParcelWorker {
  public:
-  // What is done is told through `io`. Updates are kept in `folder`; empty: they are not.
+  // Posts its callbacks to `io`. Saves updates in `folder`; empty: updates are not saved.
   ParcelWorker(boost::asio::io_context& io, const std::filesystem::path& folder);
 
-  // Before anything else.
+  // Must be called first.
   void use(std::shared_ptr<const engine::Engine> engine) { engine_ = std::move(engine); }
 
-  // `trouble` is empty where it went well.
+  // `trouble` is empty on success.
   using Packed =
       std::function<void(std::shared_ptr<engine::Parcel> parcel, const std::string& trouble)>;
   void pack(const engine::TaskInput& input, Packed then);
 
-  // Memory for an update that is offered; `trouble` where its header is none of this model's, or it
-  // is larger than any of its updates. Does not wait for what is packed and filed.
+  // Gets memory for an offered update; `trouble` if its header does not fit the model or it is too
+  // large. Does not wait for packing or filing.
   using Boxed =
       std::function<void(std::shared_ptr<engine::Unpacking> box, const std::string& trouble)>;
   void box(std::string header, std::uint64_t bytes, std::string from, Boxed then);
 
   struct Verdict {
-    std::string trouble;  // with the node's update; empty: it is whole,
-    std::string unsaved;  // and safe on the disk, or why this machine could not write it down
+    std::string trouble;  // fault in the node's update; empty: none
+    std::string unsaved;  // why this machine could not save the update; empty: it is on the disk
     sim::Cause cause = sim::Cause::refused;
     engine::Outcome outcome;
   };
   using Filed = std::function<void(Verdict verdict)>;
-  // An update whose bytes have all come is checked and written down before anybody relies on it.
-  // `samples`: that its node trains on. `last`: no other of its task follows; else it is not
-  // written down.
+  // Checks an update that is received completely, and saves it before it is used. `samples`: the
+  // node's training samples. `last`: the final update of its task; others are not saved.
   void file(std::shared_ptr<engine::Unpacking> box, std::string header,
             const engine::TaskInput& input, std::int64_t samples, bool last, Filed then);
-  // It was filed, by this process or the one before it.
+  // The update has been filed, by this process or an earlier one of the run.
   [[nodiscard]] bool has_filed(sim::TaskId task) const;
 
-  // Results that wait for the simulation to ask; from any thread.
+  // Holds a result until the simulation takes it; callable from any thread.
   void keep(sim::TaskId task, engine::Outcome outcome);
   [[nodiscard]] bool has(sim::TaskId task) const;
-  engine::Outcome take(sim::TaskId task);  // throws base::UserError where there is none
+  engine::Outcome take(sim::TaskId task);  // throws base::UserError if it is missing
   void forget(sim::TaskId task);
 
-  // Ends what is begun. Nothing is told any more once `io` has stopped.
+  // Finishes the work that has begun. Callbacks are dropped once `io` has stopped.
   void join() {
     boxes_.join();
     thread_.join();
   }
 
-  // Bytes that no update of such a model exceeds.
+  // Sets the upper limit for the size of an update of this model.
   void limit(const engine::Architecture& architecture);
 
  private:

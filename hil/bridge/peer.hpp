@@ -1,6 +1,6 @@
 #pragma once
 
-// Real devices as the bridge knows them. All of it lives in the bridge's own thread. Internal to
+// The bridge's data about its real devices. Used by the bridge's thread only. Internal to
 // hil/bridge.
 
 #include <chrono>
@@ -23,22 +23,22 @@ inline std::chrono::milliseconds in_ms(double seconds) {
 
 struct Peer {
   sim::NodeId node = sim::no_node;
-  std::string name;  // of the agent; empty: none has come
+  std::string name;  // the agent's name; empty: none has come yet
   std::string session;
   std::string boot;
   std::shared_ptr<Connection> connection;
-  int connections = 0;  // so far
+  int connections = 0;  // number of connections so far
   bool ready = false;   // set up and connected
-  bool lost = true;     // as the run sees it
-  bool gone = false;    // for good
-  std::string trouble;  // why it cannot take part
+  bool lost = true;     // the run counts the node as lost
+  bool gone = false;    // lost for good
+  std::string trouble;  // why the node cannot take part
   bool own_data = false;
-  std::int64_t samples = 0;             // that it trains on
-  std::string profile;                  // of its device, as it measured it
-  std::vector<wire::KnownTaskT> known;  // by the agent, when it connected
+  std::int64_t samples = 0;             // number of training samples
+  std::string profile;                  // the device's profile as measured by the agent
+  std::vector<wire::KnownTaskT> known;  // the agent's tasks when it connected
   std::unique_ptr<NodeDialogue::Agent> agent;
   std::unique_ptr<NodeDialogue> dialogue;
-  std::uint64_t bytes_moved = 0;  // at the last look
+  std::uint64_t bytes_moved = 0;  // value at the last check
   sim::WallTime last_reading;
   std::unique_ptr<asio::steady_timer> lost_timer;
   std::unique_ptr<asio::steady_timer> gone_timer;
@@ -46,14 +46,14 @@ struct Peer {
 
 struct Peers {
   std::map<sim::NodeId, Peer> by_node;
-  std::map<sim::TaskId, sim::NodeId> node_of;  // who has a task
+  std::map<sim::TaskId, sim::NodeId> node_of;  // node of each task
 
-  // Null: nobody has it.
+  // Null if no peer has the task.
   [[nodiscard]] Peer* with(sim::TaskId task) {
     const auto node = node_of.find(task);
     return node == node_of.end() ? nullptr : &by_node.at(node->second);
   }
-  // Null: it is no real node, or not any more.
+  // Null if the node is not real (any more).
   [[nodiscard]] Peer* at(sim::NodeId node) {
     const auto peer = by_node.find(node);
     return peer == by_node.end() ? nullptr : &peer->second;

@@ -1,7 +1,6 @@
 #pragma once
 
-// What is told of what an agent, or whoever is none, can cause as often as it likes: now and then.
-// Internal to hil/bridge.
+// Rate-limited logging of events that a peer can cause in any number. Internal to hil/bridge.
 
 #include <string>
 
@@ -15,11 +14,11 @@ class PeerLog {
  public:
   explicit PeerLog(const Roster& roster) : roster_(roster) {}
 
-  // Lines of one `kind` keep each other back.
+  // Lines of the same `kind` share one limit.
   void warn(const std::string& kind, const std::string& line);
   void warn(const Peer& peer, const std::string& what);
   void info(const std::string& kind, const std::string& line);
-  // Of what was kept back for long enough.
+  // Logs the suppressed lines whose pause is over.
   void tell_overdue();
 
  private:

@@ -1,8 +1,8 @@
 #pragma once
 
-// Which real nodes are there: a link that breaks makes a node lost after a while, a lost node is
-// gone for good after another, and the run's clock is told. Internal to hil/bridge; the bridge's
-// thread only.
+// Tracks which real nodes are present: a node with a broken link is lost after a while, a lost node
+// is gone for good after a longer while. Reports both to the run's clock. Internal to hil/bridge;
+// used by the bridge's thread only.
 
 #include "hil/bridge/peer.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -14,19 +14,19 @@ class PeerPresence {
   PeerPresence(asio::io_context& io, Peers& peers, const sim::HilOptions& options)
       : io_(io), peers_(peers), options_(options) {}
 
-  // The run begins: its clock is told who is there. Without one nobody is told anything.
+  // The run begins: reports the present nodes to its clock. Before, nothing is reported.
   void attach(sim::ElasticClock& clock);
   void detach() { clock_ = nullptr; }
-  [[nodiscard]] sim::ElasticClock* clock() const { return clock_; }  // null: no run is on
+  [[nodiscard]] sim::ElasticClock* clock() const { return clock_; }  // null: no run under way
 
-  // Set up and connected.
+  // The agent is set up and connected.
   void is_ready(Peer& peer);
-  // Its link is broken, and it was silent for so long before: it is lost hil.lost_after_s after its
-  // last sign of life, unless it is ready by then.
+  // The link is broken after `silence_s` seconds of silence. The node counts as lost
+  // hil.lost_after_s after its last message, unless it is ready before.
   void link_is_broken(Peer& peer, double silence_s);
-  // It has none of its tasks any more, and may come again within hil.rejoin_timeout_s.
+  // The node has lost its tasks; it may come back within hil.rejoin_timeout_s.
   void is_lost(Peer& peer);
-  // It does not come back: nobody waits for it any more.
+  // The node will not come back.
   void is_gone(Peer& peer);
 
  private:

@@ -9,7 +9,7 @@
 namespace convoy::hil {
 namespace {
 
-// The run that is gone on with; nothing: there is none.
+// The recording of the run to be resumed; nothing if there is none.
 std::optional<sim::Recording> run_before(const sim::Scenario& scenario,
                                          const RealSideOptions& options) {
   if (options.mode != sim::StoreMode::resume || options.folder.empty()) return std::nullopt;
@@ -62,7 +62,7 @@ void RealSide::replay(const RealSideOptions& options) {
   }
   const sim::Participants recorded = sim::participants_of(recording, scenario_);
   scenario_ = sim::with(std::move(scenario_), recorded);
-  scenario_.world.clock = {};  // nobody has to be waited for
+  scenario_.world.clock = {};  // no real nodes: no waiting
   if (!sim::any_real(scenario_)) {
     throw base::UserError(fmt::format("{}: had no real nodes; run the scenario as it is", from));
   }
@@ -85,14 +85,14 @@ void RealSide::go_on(sim::Recording before, const RealSideOptions& options) {
   }
   const sim::Participants recorded = sim::participants_of(before, scenario_);
   scenario_ = sim::with(std::move(scenario_), recorded);
-  if (!had_any) return;  // it had no real nodes in the end, and has none now
+  if (!had_any) return;  // the resumed run had no real nodes
   listen(options, real_nodes_of(before));
   recorded_ = std::make_unique<sim::RecordedNodes>(
       std::move(before), std::optional<sim::UpdateFolder>(options.folder), bridge_.get());
 }
 
 void RealSide::listen(const RealSideOptions& options, std::vector<sim::NodeId> real_before) {
-  // Before agents are bothered, and the sessions of a run that is there.
+  // Checked before agents connect and before the sessions of an existing run are touched.
   if (options.mode == sim::StoreMode::create) sim::refuse_existing(options.folder);
   sim::require_runnable(scenario_);
   BridgeOptions bridge;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Who the real nodes of a run are: nobody, the devices of a testbed, a recording of them, or a
-// recording and the devices that go on where it ends.
+// Chooses the source of a run's real nodes: none, the devices of a testbed, a recording, or a
+// recording continued by live devices.
 
 #include <atomic>
 #include <functional>
@@ -17,26 +17,26 @@
 namespace convoy::hil {
 
 struct RealSideOptions {
-  std::filesystem::path folder;  // of the run's store; empty: none
+  std::filesystem::path folder;  // of the run's store; empty: no store
   sim::StoreMode mode = sim::StoreMode::create;
-  std::filesystem::path replay;  // folder of a run that is simulated again; empty: none
-  // Whoever is in the inventory and comes is made real; else only nodes with backend = "hil" are.
+  std::filesystem::path replay;  // folder of a recorded run to simulate again; empty: none
+  // true: any agent of the inventory becomes real; false: only nodes with backend = "hil".
   bool all_present = false;
-  std::function<testbed::Inventory()> inventory;   // where devices are wanted; may throw UserError
-  const std::atomic<bool>* interrupted = nullptr;  // ends waiting; null: nothing does
-  std::function<void(const std::string&)> progress;  // what is waited for
+  std::function<testbed::Inventory()> inventory;   // of the testbed; may throw UserError
+  const std::atomic<bool>* interrupted = nullptr;  // ends waiting; may be null
+  std::function<void(const std::string&)> progress;  // gets a text: who is missing
 };
 
 class RealSide {
  public:
-  // Decides which nodes are real, and waits for them. Throws base::UserError.
+  // Decides which nodes are real and waits for them. Throws base::UserError.
   RealSide(sim::Scenario scenario, const RealSideOptions& options);
 
-  // The scenario with its real nodes.
+  // The scenario with its real nodes marked.
   [[nodiscard]] const sim::Scenario& scenario() const { return scenario_; }
-  // For the run; null: all nodes are simulated.
+  // Null if all nodes are simulated.
   [[nodiscard]] sim::RealNodes* nodes() const;
-  // Virtual time at which a recording ends, where its run was not done.
+  // Virtual end time of a recording whose run was interrupted.
   [[nodiscard]] std::optional<double> replay_until_s() const { return replay_until_s_; }
 
   // Tells the devices how the run ended.

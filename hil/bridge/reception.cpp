@@ -15,7 +15,7 @@ namespace convoy::hil {
 namespace {
 
 constexpr std::size_t longest_profile = 1 << 16;
-constexpr std::size_t most_unplaced = 1000;  // that are remembered
+constexpr std::size_t most_unplaced = 1000;  // limit for remembered agents
 
 }  // namespace
 
@@ -115,7 +115,7 @@ void Reception::welcome(Peer& peer) {
 }
 
 bool Reception::check_in(Peer& peer, std::int64_t samples, const std::string& profile) {
-  // A connection that was made again while it was set up: it says so twice.
+  // An agent that reconnected during its set-up reports twice.
   if (peer.ready && samples == peer.samples) return false;
   const bool has_begun = presence_.clock() != nullptr;
   const std::int64_t part = part_of(peer);
@@ -169,7 +169,7 @@ void Reception::keep_sessions() const {
   }
 }
 
-// What an agent measured of its device, for scenarios to come.
+// Saves the device's profile measured by an agent, for later scenarios.
 void Reception::keep_profile(const Peer& peer) const {
   if (peer.profile.empty() || options_.folder.empty() || !is_ours_) return;
   const std::filesystem::path file = options_.folder / "devices" / (peer.name + ".toml");
@@ -185,7 +185,7 @@ void Reception::keep_profile(const Peer& peer) const {
                file.string());
 }
 
-// Updates that are safe here, but whose acknowledgement may have been lost.
+// Repeats acknowledgements of saved updates, since the first ones may have been lost.
 void Reception::acknowledge_again(Peer& peer) {
   for (const wire::KnownTaskT& k : peer.known) {
     if (k.done && parcels_.has_filed(k.task) && !peer.dialogue->knows(k.task)) {

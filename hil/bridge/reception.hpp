@@ -1,8 +1,7 @@
 #pragma once
 
-// How an agent becomes a real node of the run: which node it stands for, under which session, what
-// it is told, and whether what it then has is what it should have. Internal to hil/bridge; the
-// bridge's thread only.
+// Turns a connected agent into a real node of the run: finds its node, its session and its setup,
+// and checks the data that it reports. Internal to hil/bridge; used by the bridge's thread only.
 
 #include <functional>
 #include <memory>
@@ -22,15 +21,15 @@ class Reception {
   Reception(const sim::Scenario& scenario, const BridgeOptions& options, Roster& roster,
             Peers& peers, PeerPresence& presence, ParcelWorker& parcels, PeerLog& log);
 
-  // An agent has come through the door. `listen`: makes it heard from now on. Refused where it
-  // stands for no node, another has its name, or the run has gone on without it.
+  // Handles a new agent. `listen`: installs the connection's handlers. Refuses the agent if no node
+  // is free for it, another agent has its name, or the run has gone on without it.
   void greet(const std::shared_ptr<Connection>& connection, const wire::HelloT& hello,
              const std::function<void(Peer&)>& listen);
-  // It has set itself up, says that it trains on so many samples and, perhaps, what its device can
-  // do. True: it takes part from now on; false: it did before, or does not.
+  // The agent is set up and reports its number of samples and perhaps its device's profile. True:
+  // the node takes part from now on; false: it did already, or cannot.
   bool check_in(Peer& peer, std::int64_t samples, const std::string& profile);
 
-  // The run has its folder to itself: what another has there was not touched before.
+  // The run owns its folder now: before, another run's files in it must not be touched.
   void folder_is_ours();
 
  private:
@@ -48,14 +47,14 @@ class Reception {
   PeerPresence& presence_;
   ParcelWorker& parcels_;
   PeerLog& log_;
-  const std::string setup_;      // of the engine
-  const std::string signature_;  // of the data
+  const std::string setup_;      // engine setup as text
+  const std::string signature_;  // hash of the data set
   Sessions sessions_;
-  std::set<std::string> unplaced_agents_;  // named once
-  bool is_ours_ = false;                   // the folder
+  std::set<std::string> unplaced_agents_;  // warned about once
+  bool is_ours_ = false;                   // the run owns its folder
 };
 
-// Of a connection that nobody listens to any more.
+// Handlers that ignore everything, for a connection that is no longer used.
 Connection::Handlers nobody();
 
 }  // namespace convoy::hil

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which agents a run has met, so that a coordinator that was killed knows them again.
+// The session ids of a run's agents, kept so that a restarted coordinator accepts them again.
 
 #include <filesystem>
 #include <map>
@@ -9,11 +9,11 @@
 namespace convoy::hil {
 
 struct Sessions {
-  std::string run;                         // drawn for each run
-  std::map<std::string, std::string> ids;  // by the agent's name
+  std::string run;                         // random id of the run
+  std::map<std::string, std::string> ids;  // session id by agent's name
 };
 
-// FOLDER/sessions.json, mode 0600. An unreadable file gives new ones.
+// Reads FOLDER/sessions.json (mode 0600). An unreadable file gives new ids.
 Sessions read_sessions(const std::filesystem::path& folder);
 void write_sessions(const std::filesystem::path& folder, const Sessions& sessions);
 

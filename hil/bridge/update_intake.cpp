@@ -15,7 +15,7 @@ void UpdateIntake::offered(Peer& peer, const wire::Offer& offer) {
   if (!input) return;
   const std::string from = fmt::format("node {} ({})", roster_.name_of(peer.node), peer.name);
   const std::string header = offer.header()->str();
-  // Parsed elsewhere: a long header keeps nobody else waiting.
+  // The worker parses the header: a long one must not block other connections.
   const auto connection = peer.connection;
   connection->hold();
   parcels_.box(
@@ -53,8 +53,8 @@ void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, sim::Wall
   Peer* peer = peers_.at(node);
   if (peer == nullptr) return;
   NodeDialogue& dialogue = *peer->dialogue;
-  // The disk here has no room, say: the node did its work, and keeps the result, since nobody
-  // tells it that it is safe.
+  // This machine could not save the update (a full disk, say). The node keeps its result, since it
+  // gets no acknowledgement.
   if (!verdict.unsaved.empty()) {
     trouble_(fmt::format("the update of task {} could not be kept: {}", id, verdict.unsaved));
     return;
@@ -63,10 +63,10 @@ void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, sim::Wall
     dialogue.failed(id, attempt, -1, 0, verdict.cause, verdict.trouble);
     return;
   }
-  if (!dialogue.knows(id)) return;  // given up meanwhile
+  if (!dialogue.knows(id)) return;  // cancelled meanwhile
   parcels_.keep(id, std::move(verdict.outcome));
   if (!dialogue.filed(id, attempt, stamp)) parcels_.forget(id);
-  if (!dialogue.knows(id)) peers_.node_of.erase(id);  // else another pass of it follows
+  if (!dialogue.knows(id)) peers_.node_of.erase(id);  // else the task has another pass
 }
 
 }  // namespace convoy::hil

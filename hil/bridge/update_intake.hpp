@@ -1,7 +1,7 @@
 #pragma once
 
-// The way of an update from an agent's offer to a result that the run may take: room for it, its
-// bytes, the checks, the disk. Internal to hil/bridge; the bridge's thread only.
+// Takes an update from an agent's offer to a usable result: memory, transfer, checks, disk.
+// Internal to hil/bridge; used by the bridge's thread only.
 
 #include <functional>
 #include <memory>
@@ -16,8 +16,8 @@ namespace convoy::hil {
 
 class UpdateIntake {
  public:
-  // `trouble`: told where this machine cannot write an update down, in words: the run is to fail
-  // before anything else of that task is written down.
+  // `trouble`: called with a reason if this machine cannot save an update. The run must then fail
+  // before it records anything else of that task.
   UpdateIntake(Peers& peers, ParcelWorker& parcels, const Roster& roster,
                std::function<void(std::string)> trouble)
       : peers_(peers), parcels_(parcels), roster_(roster), trouble_(std::move(trouble)) {}

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t pings_kept = 32;
 constexpr std::uint64_t most_waiting_bytes = 256 << 20;
-constexpr std::size_t most_transfers = 16;  // that a peer has begun and not ended
-constexpr std::size_t most_waiting = 1024;  // messages, before pings are left without an answer
+constexpr std::size_t most_transfers = 16;  // limit for a peer's unfinished transfers
+constexpr std::size_t most_waiting = 1024;  // messages queued before pings are ignored
 constexpr auto linger_time = std::chrono::milliseconds(2000);
 
 std::string kind_of(const wire::Message& message) {
@@ -66,7 +66,7 @@ void Connection::trust(const Limits& limits, std::chrono::milliseconds heartbeat
   heartbeat_ = heartbeat;
   lost_after_ = lost_after;
   compress_ = compress;
-  timer_.cancel();  // the next tick comes at once, and then at the new pace
+  timer_.cancel();  // ticks at once, then at the new rate
 }
 
 // --- sending ------------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ void Connection::write_next() {
   }
 }
 
-// A socket that is closed while bytes wait to be read throws away what it has yet to send: it is
-// the peer that closes first, or our patience ends.
+// Closing a socket with unread bytes discards unsent data: so wait until the peer closes or the
+// time limit ends.
 void Connection::linger() {
   if (lingering_) return;
   lingering_ = true;
@@ -125,7 +125,7 @@ void Connection::linger() {
 void Connection::end_within(std::chrono::milliseconds patience) {
   ends_by_ = steady_seconds() + std::chrono::duration<double>(patience).count();
   heartbeat_ = std::min(heartbeat_, patience);
-  timer_.cancel();  // the next tick comes at once
+  timer_.cancel();  // ticks at once
 }
 
 void Connection::write_chunk() {
@@ -177,8 +177,7 @@ void Connection::write(std::vector<std::byte> message,
                    self->payload_bytes_ += bytes;
                    self->kept_ = {};
                    if (failure) {
-                     // What the peer said before it went may be waiting to be read: the reader
-                     // finds the end.
+                     // The peer's last messages may still be unread: the reader will find the end.
                      self->broken_ = fmt::format("the connection broke: {}", failure.message());
                      self->messages_.clear();
                      self->parcels_.clear();
@@ -201,7 +200,7 @@ void Connection::read(const Buffers& buffers, Next next) {
       buffers, progress,
       [self = shared_from_this(), next](const error_code& failure, std::size_t n) {
         if (!self->open_) return;
-        // What comes in one piece does not pass through `progress`.
+        // Data received in one piece does not pass through `progress`.
         if (n > 0) self->last_heard_ = steady_seconds();
         if (failure == asio::error::eof || failure == asio::ssl::error::stream_truncated) {
           self->close("the peer closed the connection");
@@ -248,7 +247,7 @@ void Connection::read_payload(const wire::Chunk& chunk) {
   if (!chunk.zstd() && header_.payload_bytes != bytes) {
     throw ProtocolError("a chunk that does not hold what it says");
   }
-  // Parcels are sent one after the other: those before this one were given up.
+  // Parcels are sent one after another: earlier unfinished ones were cancelled.
   incoming_.erase(incoming_.begin(), found);
   if (chunk.zstd() || !in.box) {
     payload_.resize(header_.payload_bytes);
@@ -259,11 +258,11 @@ void Connection::read_payload(const wire::Chunk& chunk) {
   std::vector<asio::mutable_buffer> buffers;
   buffers.reserve(where.size());
   for (const auto& piece : where) buffers.emplace_back(piece.data(), piece.size());
-  // The box stays until nobody writes into it any more, also where the connection ends before.
+  // Keeps the box until writing into it has ended, also if the connection ends before.
   read(buffers, [this, &chunk, where, box = in.box] { got_payload(chunk, where); });
 }
 
-// `chunk` lies in message_, which nobody touches before the next header is read.
+// `chunk` lies in message_, which stays unchanged until the next header is read.
 void Connection::got_payload(const wire::Chunk& chunk,
                              const std::vector<std::span<std::byte>>& where) {
   base::Hash hash;
@@ -296,7 +295,7 @@ void Connection::got_payload(const wire::Chunk& chunk,
 
 void Connection::handle(const wire::Message& message) {
   if (const wire::Ping* ping = message.body_as_Ping()) {
-    // Or it asks, and does not listen.
+    // The peer sends pings but does not read.
     if (!finishing_.empty() || messages_.size() >= most_waiting) return;
     wire::PongT pong;
     pong.sent_ns = ping->sent_ns();
@@ -321,14 +320,14 @@ void Connection::handle(const wire::Message& message) {
     incoming_[offer->transfer()] = {nullptr, offer->bytes(), 0, nullptr};
   }
   if (finishing_.empty()) {
-    // A copy: the handler may close the connection, which drops the handlers.
+    // A copy: the handler may close the connection, which deletes the handlers.
     const auto handler = handlers_.message;
     handler(message);
   }
   if (offer != nullptr && offer->bytes() == 0 && open_ && !held_) end_empty(offer->transfer());
 }
 
-// Nothing to come: it is there.
+// An empty parcel is complete at once.
 void Connection::end_empty(std::uint32_t transfer) {
   const auto empty = incoming_.extract(transfer);
   if (!empty.empty() && empty.mapped().done && finishing_.empty()) empty.mapped().done();
@@ -386,7 +385,7 @@ void Connection::tick() {
     close(fmt::format("no sign of life for {:.1f} s", silence));
     return;
   }
-  // First: whatever goes wrong below, the next tick comes.
+  // Restart the timer first, so that an error below does not stop the ticks.
   timer_.expires_after(heartbeat_);
   timer_.async_wait([self = shared_from_this()](const error_code&) { self->tick(); });
   if (finishing_.empty()) {
@@ -414,7 +413,7 @@ void Connection::close(const std::string& why) {
   incoming_.clear();
   const std::string reason = finishing_.empty() ? why : finishing_;
   const auto closed = std::move(handlers_.closed);
-  // What comes in the handler may be the last that holds on to whoever the handlers belong to.
+  // The handlers may hold the last reference to their owner.
   handlers_ = {};
   if (closed) closed(reason);
 }

@@ -1,15 +1,14 @@
 #pragma once
 
-// A connection that has met its peer: sends and receives messages and parcels, keeps itself alive,
-// and ends with a reason. Everything, the handlers included, happens in the thread (or strand) of
-// its executor.
+// An established connection: sends and receives messages and parcels, sends heartbeats, and ends
+// with a reason. All calls and handlers run in the thread (or strand) of its executor.
 //
 //   auto connection = std::make_shared<Connection>(std::move(stream));
 //   connection->start({.message = ..., .closed = ...});
 //   connection->send(wire::PingT{...});
 //
-// Messages go before the chunks of parcels. A parcel's bytes are sent from where they lie, and
-// received into where they are to lie.
+// Messages have priority over chunks of parcels. Parcels are sent from and received into their
+// final memory, without copies.
 
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -27,7 +26,7 @@
 
 namespace convoy::hil {
 
-// Seconds since a fixed moment: the steady clock of this machine.
+// This machine's steady clock: seconds since a fixed moment.
 double steady_seconds();
 std::int64_t steady_nanoseconds();
 
@@ -43,8 +42,8 @@ void after(asio::steady_timer& timer, std::chrono::milliseconds wait, Work work)
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
-    std::function<void(const wire::Message&)> message;   // valid during the call; may throw
-    std::function<void(const std::string& why)> closed;  // once; nothing comes after it
+    std::function<void(const wire::Message&)> message;   // message valid during the call; may throw
+    std::function<void(const std::string& why)> closed;  // called once, as the last handler
   };
 
   explicit Connection(std::unique_ptr<Stream> stream);
@@ -52,12 +51,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Begins to read. `lost_after`: closes after so long without a byte from the peer.
+  // Begins to read. Closes after `lost_after` without a byte from the peer.
   void start(Handlers handlers, std::chrono::milliseconds heartbeat,
              std::chrono::milliseconds lost_after);
-  // Somebody else looks after it from now on.
+  // Replaces the handlers.
   void handlers(Handlers handlers) { handlers_ = std::move(handlers); }
-  // The peer is known: larger things may come.
+  // The peer is authenticated: raises the size limits.
   void trust(const Limits& limits, std::chrono::milliseconds heartbeat,
              std::chrono::milliseconds lost_after, bool compress);
 
@@ -67,37 +66,37 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
   // Announces a parcel and sends it; gives the transfer's number.
   std::uint32_t send_parcel(std::int64_t task, std::int32_t attempt, engine::Parcel parcel);
-  // What is left of a task's parcels is not sent.
+  // Does not send the rest of a task's parcels.
   void drop_parcels(std::int64_t task);
 
-  // In answer to an Offer, within the message handler: where its bytes go, and who is told when
-  // all of them are there. Without an answer they are read and dropped.
+  // Answers an Offer, within the message handler: where to put the bytes, and whom to call when all
+  // are received. Offers without an answer are read and dropped.
   void take(const wire::Offer& offer, std::shared_ptr<engine::Unpacking> box,
             std::function<void()> done);
-  // Within the message handler: the answer to the offer comes later. Nothing more is read until
-  // then, and the peer is not taken to be silent meanwhile; what is to be sent is sent.
+  // Called within the message handler: the answer to the offer follows later. Until then nothing
+  // more is read and silence does not close the connection; sending goes on.
   void hold() { held_ = true; }
-  // The answer: as take(); without a box the bytes are dropped.
+  // The late answer, as take(); without a box the bytes are dropped.
   void go_on(std::uint32_t transfer, std::shared_ptr<engine::Unpacking> box,
              std::function<void()> done);
 
-  // Sends the messages that wait to be sent, not the parcels, and closes when the peer has read
-  // them, or does not within a while. What comes from now on is dropped.
+  // Sends the queued messages, but no parcels, and closes when the peer has read them or after a
+  // time limit. Incoming data is dropped from now on.
   void finish(const std::string& why);
   void close(const std::string& why);
   [[nodiscard]] bool is_open() const { return open_; }
-  // It was closed, or is once the peer has read what it was last told.
+  // The connection is closed, or finish() was called.
   [[nodiscard]] bool is_ending() const { return !open_ || !finishing_.empty(); }
 
-  // Of the pings of the last while.
+  // Shortest recent ping, in seconds.
   [[nodiscard]] std::optional<double> round_trip_s() const;
-  // By how much the delays of two messages may differ, from the pings.
+  // How much the delays of two messages may differ, in seconds, from the pings.
   [[nodiscard]] double jitter_s() const;
 
   [[nodiscard]] const Stream& stream() const { return *stream_; }
-  // Of chunks, both ways.
+  // Bytes of chunks, both directions.
   [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
-  // Since the last byte from the peer.
+  // Seconds since the last byte from the peer.
   [[nodiscard]] double silence_s() const { return steady_seconds() - last_heard_; }
 
  private:
@@ -109,7 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::uint64_t offset = 0;
   };
   struct Incoming {
-    std::shared_ptr<engine::Unpacking> box;  // null: dropped
+    std::shared_ptr<engine::Unpacking> box;  // null: bytes are dropped
     std::uint64_t total = 0;
     std::uint64_t offset = 0;
     std::function<void()> done;
@@ -130,7 +129,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void end_empty(std::uint32_t transfer);
   void heard_of(const wire::Pong& pong);
   void tick();
-  // Runs `work`; whoever does not keep to the protocol is closed.
+  // Runs `work`; closes the connection if the peer has broken the protocol.
   template <class Work>
   void guarded(Work work);
   template <class Buffers, class Next>
@@ -145,17 +144,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool compress_ = false;
   bool open_ = true;
   bool held_ = false;
-  std::string finishing_;          // why, once it is to end when all is sent
-  bool lingering_ = false;         // all is sent
-  std::string broken_;             // why, where nothing can be sent any more
-  std::optional<double> ends_by_;  // steady clock; at the latest
+  std::string finishing_;          // reason for the end after sending; empty: none
+  bool lingering_ = false;         // all is sent; waiting for the peer
+  std::string broken_;             // why sending has failed
+  std::optional<double> ends_by_;  // latest end, steady clock
 
-  std::deque<std::vector<std::byte>> messages_;  // to be sent
+  std::deque<std::vector<std::byte>> messages_;  // queue to be sent
   std::deque<Outgoing> parcels_;
   bool writing_ = false;
   std::vector<std::byte> head_;  // header and message being written
   std::vector<std::byte> body_;  // payload being written, where it is compressed
-  engine::Parcel kept_;          // whose bytes are being written
+  engine::Parcel kept_;          // owner of the bytes being written
   std::uint32_t next_transfer_ = 1;
 
   std::array<std::byte, frame_header_bytes> header_bytes_{};
@@ -169,7 +168,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<double> trips_;        // s
   std::deque<std::int64_t> pings_;  // not answered yet
   std::uint64_t payload_bytes_ = 0;
-  std::uint64_t waiting_bytes_ = 0;  // of messages to be sent
+  std::uint64_t waiting_bytes_ = 0;  // of the queued messages
 };
 
 // Says why, and closes when it is said.

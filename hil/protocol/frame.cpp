@@ -11,10 +11,10 @@
 namespace convoy::hil {
 namespace {
 
-static_assert(std::endian::native == std::endian::little);  // as the wire is
+static_assert(std::endian::native == std::endian::little);  // the wire format's byte order
 
 constexpr std::array<char, 4> magic = {'C', 'V', 'Y', 'F'};
-// Deeper or larger tables than any message of ours has.
+// Limit for nesting and number of tables, above those of all our messages.
 constexpr int deepest = 8;
 constexpr int most_tables = 100'000;
 constexpr int compression_level = 1;
@@ -67,7 +67,7 @@ const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64
   flatbuffers::Verifier verifier(data, bytes.size(), deepest, most_tables);
   if (!wire::VerifyMessageBuffer(verifier)) throw ProtocolError("a message that is malformed");
   const wire::Message& message = *wire::GetMessage(data);
-  // The verifier lets kinds pass that it does not know, unseen.
+  // The verifier accepts unknown body types without checking them.
   if (message.body() == nullptr || message.body_type() == wire::Body::NONE ||
       message.body_type() > wire::Body::MAX) {
     throw ProtocolError("a message of an unknown kind");

@@ -1,7 +1,7 @@
 #pragma once
 
-// Frames: what is on the wire. A header of 32 bytes, a FlatBuffers message (messages.fbs), and for
-// tensors raw bytes after it. No sockets here, so that the reader can be fuzzed.
+// The wire format, frame by frame: a header of 32 bytes, a FlatBuffers message (messages.fbs), and
+// for tensors a raw payload. No sockets here, so that the parser can be fuzzed.
 //
 //   0  4  magic "CVYF"             16  8  XXH3 of the message
 //   4  4  bytes of the message     24  8  XXH3 of the payload; 0 where there is none
@@ -22,22 +22,22 @@ namespace convoy::hil {
 // Spoken here, and no other. 2: works and briefs are texts of the engine.
 constexpr std::uint16_t protocol_version = 3;
 constexpr std::size_t frame_header_bytes = 32;
-constexpr std::size_t chunk_bytes = 1 << 20;  // of a transfer, in a frame
+constexpr std::size_t chunk_bytes = 1 << 20;  // payload of one frame of a transfer
 
-// A peer that does not keep to the protocol: the connection ends.
+// The peer has broken the protocol: the connection must end.
 class ProtocolError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// What a peer may make us hold. Checked before memory is taken.
+// Limits on the memory that a peer can make us allocate, in bytes; checked before allocation.
 struct Limits {
-  std::uint32_t message = 64 << 10;  // bytes
+  std::uint32_t message = 64 << 10;  // one message
   std::uint32_t payload = 2 << 20;
-  std::uint64_t transfer = 0;  // of a parcel
+  std::uint64_t transfer = 0;  // one parcel
 
   static Limits unknown_peer() { return {}; }
-  // The coordinator says what a node trains with, which may be long; agents say little.
+  // Limits for the coordinator's messages: its setup may be long, agents' messages are short.
   static Limits coordinator() { return {64U << 20U, 2U << 20U, 64ULL << 30U}; }
   static Limits agent() { return {8U << 20U, 2U << 20U, 64ULL << 30U}; }
 };
@@ -50,10 +50,10 @@ struct FrameHeader {
 };
 
 std::array<std::byte, frame_header_bytes> encode(const FrameHeader& header);
-// Throws ProtocolError: no frame at all, or one that is too large.
+// Throws ProtocolError if the bytes are not a frame header or announce too large a frame.
 FrameHeader decode(std::span<const std::byte, frame_header_bytes> bytes, const Limits& limits);
 
-// The message in these bytes, after every check; it lives as long as they do. Throws ProtocolError.
+// Checks the bytes and gives the message in them, valid as long as they are. Throws ProtocolError.
 const wire::Message& check_message(std::span<const std::byte> bytes, std::uint64_t hash);
 
 // A text that a message may lack: then empty.
@@ -79,7 +79,7 @@ std::vector<std::byte> pack_body(Body body) {
   return pack(message);
 }
 
-// At most `bytes` from `offset` of pieces that follow each other, as pieces.
+// At most `bytes` from `offset` on of consecutive pieces, as pieces.
 template <class Byte>
 std::vector<std::span<Byte>> part_of(const std::vector<std::span<Byte>>& pieces,
                                      std::uint64_t offset, std::uint64_t bytes) {
@@ -98,7 +98,7 @@ std::vector<std::span<Byte>> part_of(const std::vector<std::span<Byte>>& pieces,
   return part;
 }
 
-// zstd; `longest` bounds what decompression may give. Throw ProtocolError.
+// By zstd; `longest` limits the decompressed size, in bytes. Both throw ProtocolError.
 std::vector<std::byte> compress(const std::vector<std::span<const std::byte>>& pieces);
 std::vector<std::byte> decompress(std::span<const std::byte> bytes, std::size_t longest);
 

@@ -21,8 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_strangers = 64;  // at once at the door who are silent, and who speak
-// Of the lists in a Hello: what takes four bytes on the wire each may take far more when unpacked.
+constexpr std::size_t most_strangers = 64;  // limit for silent and for speaking connections, each
+// Limit for lists in a Hello: an element of four bytes may need far more memory when unpacked.
 constexpr std::size_t most_missing = 64;
 constexpr std::size_t most_known = 4096;
 
@@ -69,7 +69,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
         [self = shared_from_this()](const error_code& failure, tcp::socket socket) {
           if (failure == asio::error::operation_aborted) return;
           if (!failure) {
-            // First: whatever goes wrong with this one, the door stays open.
+            // Accept again first, so that an error below does not stop the listener.
             self->accept();
             self->accepted(std::move(socket));
             return;
@@ -95,12 +95,11 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  // Places are given by what a stranger has done: those who wait for the first byte of others have
-  // no part in the places of those who say who they are, so that many who are silent do not keep
-  // anybody out.
+  // Places are limited by stage: connections waiting for their first byte do not compete with those
+  // that are identifying themselves, so that many silent ones keep nobody out.
   enum Stage : std::uint8_t { silent, speaking, stages };
 
-  // From the accepting until it is welcomed, or its connection has ended.
+  // A connection from accept() until it is welcomed or has ended.
   struct Stranger {
     explicit Stranger(tcp::socket accepted) : timer(accepted.get_executor()) {
       socket.emplace(std::move(accepted));
@@ -124,13 +123,13 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     std::string from;  // with the port
     asio::steady_timer timer;
     std::optional<tcp::socket> socket;     // until its first byte
-    std::unique_ptr<Stream> stream;        // then until the handshake is done
-    std::weak_ptr<Connection> connection;  // and from then on
+    std::unique_ptr<Stream> stream;        // until the end of the handshake
+    std::weak_ptr<Connection> connection;  // after the handshake
     std::string name;                      // of its certificate
-    std::string dismissed;                 // why
+    std::string dismissed;                 // reason
     bool welcomed = false;
   };
-  using Places = std::list<std::shared_ptr<Stranger>>;  // those who have waited longest first
+  using Places = std::list<std::shared_ptr<Stranger>>;  // oldest first
 
   void accepted(tcp::socket socket) {
     error_code gone;
@@ -140,7 +139,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     stranger->host = host_of(end.address());
     stranger->from = fmt::format("{}:{}", end.address().to_string(), end.port());
     give_place(stranger, silent);
-    // Whoever is in earnest speaks at once.
+    // An honest agent sends at once.
     be_patient(stranger, patience_ / 4, "it says nothing");
     stranger->socket->async_wait(tcp::socket::wait_read,
                                  [self = shared_from_this(), stranger](const error_code& failure) {
@@ -154,8 +153,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
                                  });
   }
 
-  // Where all places are taken, the host that holds most of them gives up the one who has waited
-  // longest: no host can push out another by coming often.
+  // If all places are taken, the oldest connection of the host with the most places is dropped: a
+  // host cannot displace others by connecting often.
   void give_place(const std::shared_ptr<Stranger>& stranger, Stage stage) {
     Places& places = places_.at(stage);
     places.remove_if([](const auto& s) { return s->is_over(); });
@@ -167,7 +166,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
           std::ranges::max_element(held, {}, [](const auto& h) { return h.second; })->second;
       const auto leaves = std::find_if(places.begin(), places.end(),
                                        [&](const auto& s) { return held[s->host] == most; });
-      // Later: what comes of it is no business of the one who comes.
+      // Deferred: the consequences must not affect the new connection.
       asio::post(io_, [dismissed = *leaves] {
         if (!dismissed->is_over()) {
           dismissed->dismiss(
@@ -179,7 +178,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     places.push_back(stranger);
   }
 
-  // An address; of IPv6 the part that a host's network has, since it may choose the rest.
+  // The address; for IPv6 the network part, since a host can choose the rest.
   static std::string host_of(const asio::ip::address& address) {
     if (address.is_v4()) return address.to_string();
     const asio::ip::address_v6 v6 = address.to_v6();
@@ -203,13 +202,13 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     stranger->stream =
         std::make_unique<Stream>(*std::exchange(stranger->socket, std::nullopt), tls_);
     give_place(stranger, speaking);
-    // For the handshake and the first word together.
+    // Time limit for the handshake and the Hello together.
     be_patient(stranger, patience_, "it does not say who it is");
     const auto met = [self = shared_from_this(), stranger](const std::string& failure) {
       if (failure.empty() && stranger->dismissed.empty()) {
         self->identify(stranger);
       } else {
-        // Nobody waits for it any more.
+        // The failed stream is destroyed at the end of this block.
         const auto stream = std::move(stranger->stream);
         self->turned("", stranger->from,
                      stranger->dismissed.empty() ? failure : stranger->dismissed);
@@ -219,7 +218,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void turned(const std::string& name, const std::string& from, const std::string& why) {
-    // A copy: it may close the listener, which drops it.
+    // A copy: the callback may close the listener, which deletes it.
     const Turned tell = turned_;
     if (tell) tell(name, from, why);
   }
@@ -244,13 +243,13 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       stranger->timer.cancel();
       if (!there) return;
       self->hear(there, stranger->name, *hello);
-      // Who is refused keeps its place until it has gone: it may take its time to read why.
+      // A refused agent keeps its place until it has closed: it may need time to read the reason.
       stranger->welcomed = !there->is_ending();
     };
     const auto closed = [self = shared_from_this(), stranger](const std::string& why) {
       self->turned(stranger->name, stranger->from, why);
     };
-    // Silence is noticed as everywhere; the connection keeps itself alive while it is open.
+    // Silence ends the connection as usual; heartbeats keep an open one alive.
     connection->start({hear, closed}, 1s, 2 * patience_);
   }
 

@@ -1,9 +1,9 @@
 #pragma once
 
-// The coordinator's door: accepts agents, checks who they are, and hears what they first say. What
-// comes through has a certificate of this testbed in its own name and speaks our protocol. Of those
-// who have not said who they are there is room for so many; the one who has waited longest, of the
-// host that has most of them there, goes for a new one.
+// The coordinator's listening socket: accepts agents, authenticates them and reads their Hello. An
+// accepted agent has a certificate of this testbed in its own name and speaks our protocol version.
+// The number of unauthenticated connections is limited; when it is reached, the oldest one of the
+// host with the most connections is closed.
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -19,24 +19,24 @@ namespace convoy::hil {
 
 class Listener {
  public:
-  // `hello.name` is the agent's own; all texts in it are clean and short. Without TLS it is what it
-  // says it is.
+  // `hello.name` is the agent's name; all texts in `hello` are clean and short. Without TLS the
+  // name is not verified.
   using Welcome =
       std::function<void(std::shared_ptr<Connection> connection, const wire::HelloT& hello)>;
-  // Who did not come through, and why: for the log. `name` is empty where it is not known.
+  // A refused agent and the reason, for the log. `name` is empty if unknown.
   using Turned =
       std::function<void(const std::string& name, const std::string& from, const std::string& why)>;
 
-  // `patience`: for the handshake and the first word together, and a quarter of it before that for
-  // the first byte. Throws base::UserError where the address cannot be listened on, or a file of
-  // the inventory cannot be used.
+  // `patience`: time limit for handshake and Hello together; a quarter of it for the first byte.
+  // Throws base::UserError if the address cannot be listened on or a file of the inventory cannot
+  // be used.
   Listener(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome,
            Turned turned, std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // That it listens on; the inventory's, or where that is 0 the one that the system chose.
+  // The port listened on: the inventory's, or if that is 0, the one that the system chose.
   [[nodiscard]] std::uint16_t port() const;
 
   void close();

@@ -1,12 +1,12 @@
 #pragma once
 
-// Numbers that nobody can guess.
+// Unpredictable ids.
 
 #include <string>
 
 namespace convoy::hil {
 
-// 128 random bits from the system, as 32 hexadecimal digits.
+// 128 random bits of the system, as 32 hexadecimal digits.
 std::string random_id();
 
 }  // namespace convoy::hil

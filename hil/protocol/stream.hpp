@@ -21,11 +21,11 @@ using boost::system::error_code;
 
 class Stream {
  public:
-  // `context` null: without TLS.
+  // `context` null: no TLS.
   Stream(tcp::socket socket, std::shared_ptr<asio::ssl::context> context);
 
-  // As the coordinator or as a node; `done(failure)`: empty where it went well. Without TLS at
-  // once.
+  // TLS handshake as coordinator or node. `done(failure)`: empty on success. Without TLS `done` is
+  // called at once.
   template <class Done>
   void handshake(testbed::Role role, Done done) {
     if (!tls_) {
@@ -39,13 +39,13 @@ class Stream {
     });
   }
 
-  // Whose certificate it was. Without TLS: nobody, and no refusal.
+  // The identity in the peer's certificate. Without TLS: no identity and no refusal.
   [[nodiscard]] testbed::IdentityCheck peer() const;
   [[nodiscard]] bool is_secure() const { return tls_ != nullptr; }
   [[nodiscard]] std::string remote() const { return remote_; }
 
-  // All of it, or a failure. `progress(failure, bytes so far)` says how much is still to come, as
-  // a completion condition of Asio's.
+  // Reads or writes all of `buffers`, or fails. `progress(failure, bytes so far)` gives the bytes
+  // still to come, as an Asio completion condition.
   template <class Buffers, class Progress, class Done>
   void read(const Buffers& buffers, Progress progress, Done done) {
     if (tls_) {
@@ -63,7 +63,7 @@ class Stream {
     }
   }
   void close();
-  void end_sending();  // the peer reads to the end of what was written, and no further
+  void end_sending();  // the peer reads to the end of the data, then end of stream
   [[nodiscard]] tcp::socket::executor_type executor() { return socket().get_executor(); }
 
  private:

@@ -13,8 +13,8 @@ namespace convoy::hil {
 namespace ssl = boost::asio::ssl;
 namespace {
 
-// What every peer would refuse is said here, where somebody can do something about it. A device
-// whose clock is late is no such thing: its own certificate may seem to be of the future.
+// Reports errors of our own certificate that every peer would reject, where the user can fix them.
+// A certificate that is not yet valid is accepted: the device's clock may be behind.
 void check_own(const Credentials& credentials, testbed::Role role, SSL_CTX* context) {
   const std::string file = credentials.certificate.string();
   X509* own = SSL_CTX_get0_certificate(context);
@@ -49,7 +49,7 @@ std::shared_ptr<ssl::context> tls_context(const Credentials& credentials, testbe
   auto context = std::make_shared<ssl::context>(server ? ssl::context::tlsv13_server
                                                        : ssl::context::tlsv13_client);
   testbed::check_key_file(credentials.key);
-  // An encrypted key is refused: OpenSSL would ask at the terminal, and wait there.
+  // Rejects encrypted keys: OpenSSL would ask for the password at the terminal and block.
   SSL_CTX_set_default_passwd_cb(context->native_handle(), &no_password);
   const auto load = [](const std::filesystem::path& file, auto&& how) {
     boost::system::error_code failure;

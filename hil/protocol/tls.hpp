@@ -1,6 +1,6 @@
 #pragma once
 
-// Who we are and whom we trust: TLS 1.3 with certificates on both sides.
+// TLS 1.3 contexts with certificates on both sides.
 
 #include <boost/asio/ssl/context.hpp>
 #include <filesystem>
@@ -13,8 +13,8 @@ namespace convoy::hil {
 struct Credentials {
   std::filesystem::path certificate;
   std::filesystem::path key;
-  std::filesystem::path authority;  // who signs the peers' certificates
-  std::filesystem::path revoked;    // its list of those revoked; empty: none is looked at
+  std::filesystem::path authority;  // certificate that signs the peers' certificates
+  std::filesystem::path revoked;    // revocation list; empty: not checked
 };
 
 // Throws base::UserError naming the file that is missing, readable by others, expired, foreign or

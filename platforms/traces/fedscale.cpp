@@ -63,7 +63,7 @@ Trace behaviour(const json& client, const std::string& where) {
   const std::vector<double> on = moments(client, "active", where);
   const std::vector<double> off = moments(client, "inactive", where);
   const double end = number(client, "finish_time", where, 1e-3, 1e12);
-  // What happens at the same moment: the device that goes and comes is there.
+  // Of changes at the same moment the last one counts: the device is present.
   std::vector<std::pair<double, double>> changes;
   changes.reserve(on.size() + off.size());
   for (const double t : off) changes.emplace_back(t, 0);
@@ -80,7 +80,7 @@ Trace behaviour(const json& client, const std::string& where) {
     trace.time.push_back(time);
     available.push_back(value);
   };
-  // Before the first change it is the other way round.
+  // The state before the first change is the opposite one.
   put(0, changes.empty() ? 0 : 1 - changes.front().second);
   for (const auto& [time, value] : changes) {
     if (time <= end) put(time, value);

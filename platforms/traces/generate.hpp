@@ -1,6 +1,6 @@
 #pragma once
 
-// Made-up traces, marked as synthetic wherever they go. The same seed gives the same trace.
+// Generates traces, marked as synthetic. Equal seeds give equal traces.
 
 #include <cstdint>
 
@@ -8,22 +8,22 @@
 
 namespace convoy::platforms {
 
-// Sessions at a device: times there and away by Weibull distributions (shape 1: exponential; below
-// 1, as usually seen of volunteers' machines, many short ones and a few long: Javadi et al. 2011).
-// `daily`: times away are drawn with a scale that swings by that share over the day, shortest at
-// `peak_hour`; 0: no rhythm.
+// Availability in sessions: times present and absent by Weibull distributions (shape 1:
+// exponential; below 1, as usual for volunteers' machines: many short and a few long ones, Javadi
+// et al. 2011). `daily`: the scale of absences varies by this share over the day, with the shortest
+// at `peak_hour`; 0: no daily rhythm.
 struct Sessions {
   double length_s = 86400;
   double mean_there_s = 3600;
   double mean_away_s = 3600;
-  double shape = 0.6;  // of both, 0.2 to 10
+  double shape = 0.6;  // of both distributions, 0.2 to 10
   double daily = 0;    // 0 to 0.95
   double peak_hour = 2;
 };
 Trace generate_sessions(const Sessions& sessions, std::uint64_t seed, int node);
 
-// Outages that many nodes share, of a cell or a building: each hits a node with a probability.
-// Nodes of one seed have the same outages to be hit by.
+// Outages shared by many nodes, of a cell or a building; each hits a node with some probability.
+// Equal seeds give equal outages.
 struct SharedOutages {
   double length_s = 86400;
   double mean_between_s = 7200;
@@ -32,19 +32,19 @@ struct SharedOutages {
 };
 Trace generate_outages(const SharedOutages& outages, std::uint64_t seed, int node);
 
-// A device under full load that heats up by one time constant and lowers its clock between two
-// temperatures: speed, temperature_c and power_w.
+// Thermal throttling at full load: temperature with one time constant, clock lowered between two
+// temperatures. Columns speed, temperature_c and power_w.
 struct Throttling {
   double length_s = 3600;
   double step_s = 1;
   double ambient_c = 25;
   double busy_w = 20;
   double idle_w = 5;
-  double degrees_per_w = 4;  // above ambient, in the long run
+  double degrees_per_w = 4;  // final temperature rise above ambient
   double time_constant_s = 120;
-  double hot_c = 85;             // the clock is lowered there,
-  double cool_c = 75;            // and raised again here
-  double throttled_speed = 0.5;  // of nominal; the dynamic power falls with it
+  double hot_c = 85;             // above it the clock is lowered
+  double cool_c = 75;            // below it the clock is raised again
+  double throttled_speed = 0.5;  // relative to nominal; dynamic power falls by the same factor
 };
 Trace generate_throttling(const Throttling& throttling, std::uint64_t seed, int node);
 

@@ -14,7 +14,7 @@
 namespace convoy::platforms {
 namespace {
 
-// The phone's own traffic is what was measured: where it asked for little, the link seems slow.
+// Only the phone's own traffic was measured: with little demand the link seems slow.
 std::string what_was_achieved(const Trace& trace) {
   const auto mean = [&](Column column) {
     const std::vector<double>& v = trace.of(column);
@@ -99,7 +99,7 @@ Trace import_mahimahi(std::string_view text, const std::string& file, Column dir
   }
   std::vector<double> counts(bins, 0);
   for (const double ms : moments) {
-    // What comes at the very end is the last bin's.
+    // Bytes at the very end belong to the last bin.
     ++counts[std::min(static_cast<std::size_t>(ms / 1000 / bin_s + 1e-9), bins - 1)];
   }
   Trace trace;

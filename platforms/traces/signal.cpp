@@ -10,7 +10,7 @@ namespace {
 
 constexpr double never = std::numeric_limits<double>::infinity();
 
-// Rounding may put a boundary a hair earlier or later.
+// Tolerance: rounding may shift a boundary slightly.
 double hair(double time) {
   return 1e-12 + 16 * std::numeric_limits<double>::epsilon() * std::abs(time);
 }
@@ -85,12 +85,12 @@ Signal::Step Signal::inside(double own_time) const {
 
 Signal::Step Signal::at(double time) const {
   if (time + hair(time) < use_.start_s) return {before_, use_.start_s};
-  // A part that is the same all through would be repeated for ever, and change nothing.
+  // A constant part needs no repetition.
   if (use_.loop && part_lowest_ == part_highest_) return {part_lowest_};
   const double since = time - use_.start_s + use_.phase_s;
   if (!use_.loop) {
     const double own = use_.from_s + since;
-    // Behind the part that is used its last value stays.
+    // After the used part its last value holds.
     if (since + hair(time) >= length_) return {last_};
     const Step step = inside(own);
     const double until = std::min(step.until - use_.from_s, length_);

@@ -301,8 +301,8 @@ std::optional<Stamp> find_stamp(std::string_view before, DateOrder order) {
 }
 
 DateOrder order_of(const std::vector<std::string_view>& stamped) {
-  // How much time they span then, back and forth; one that is no date counts as a day, so that a
-  // single damaged one does not turn all others round.
+  // Total span of the stamps in this order; an invalid date counts as a day, so that a single
+  // damaged stamp does not decide.
   const auto span_of = [&](DateOrder order) {
     double span = 0;
     std::optional<double> last;
@@ -312,7 +312,7 @@ DateOrder order_of(const std::vector<std::string_view>& stamped) {
         span += day_s;
         continue;
       }
-      // A clock that was set jumps by whatever it was wrong.
+      // Limits the effect of clock changes.
       if (last) span += std::min(std::abs(stamp->seconds - *last), day_s);
       last = stamp->seconds;
     }

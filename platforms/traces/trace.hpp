@@ -1,14 +1,13 @@
 #pragma once
 
-// A trace: how a node or its link changed over time, as steps. Convoy's own format is a CSV with a
-// heading, `time_s` and any of the columns below; an empty cell keeps what was before it.
+// A trace: how a node or its link changes over time, in steps. Convoy's format is a CSV with a
+// heading, `time_s` and any of the columns below; an empty cell keeps the last value.
 //
 //   const Trace trace = read_trace("orin.csv");
 //   trace.at(Column::speed, 12.5);
 //
-// A value holds from its time until the next one, the first also before its time. The last row ends
-// the trace: its values hold on, or, where the trace is repeated, the first row's begin at its
-// time.
+// A value holds from its time until the next one, the first also before its time. At the last row
+// the trace ends: its values hold on, or, if the trace is repeated, the first row follows.
 
 #include <array>
 #include <limits>
@@ -22,14 +21,14 @@
 namespace convoy::platforms {
 
 enum class Column {
-  available,  // 1: there; 0: away
-  speed,      // of computing, a share of nominal; 0: it stands still
-  up_bps,     // bit/s that the node can send, and receive: 0, or at least 1
+  available,  // 1: present; 0: absent
+  speed,      // of computing, relative to nominal; 0: suspended
+  up_bps,     // bit/s from the node, and to it: 0, or at least 1
   down_bps,
-  latency_s,          // of its link; for transfers that start from then on
-  power_w,            // that the whole device draws
-  temperature_c,      // for the eye: nothing follows from it
-  memory_free_bytes,  // that a task may use
+  latency_s,          // of its link, for transfers that start from now on
+  power_w,            // draw of the whole device
+  temperature_c,      // for display only
+  memory_free_bytes,  // usable by tasks
 };
 inline constexpr base::Words<Column> column_words = {
     {Column::available, "available"},
@@ -46,12 +45,12 @@ constexpr std::size_t most_rows = 20'000'000;  // of what is made or converted
 const char* driven_by(Column column);
 
 struct Trace {
-  std::string name;          // file, or what made it
-  bool synthetic = false;    // drawn by a generator, not recorded
+  std::string name;          // of the file or the generator
+  bool synthetic = false;    // generated, not recorded
   std::vector<double> time;  // s, strictly rising, at least one; the first is 0 after reading
-  // By Column: empty (not there), or one for each time; NaN before the first that is known.
+  // By Column: empty (no such column), or a value per time; NaN before the first known value.
   std::array<std::vector<double>, trace_columns> values;
-  std::vector<std::string> remarks;  // what was repaired, left out or assumed
+  std::vector<std::string> remarks;  // about repairs, omissions and assumptions
 
   [[nodiscard]] bool has(Column column) const { return !of(column).empty(); }
   [[nodiscard]] const std::vector<double>& of(Column column) const {
@@ -64,27 +63,27 @@ struct Trace {
 };
 
 // Throws base::UserError with file, line and column for: no heading, no time_s, an unknown column,
-// no row, a time that is missing, negative or does not rise, a value that is no finite number or
-// out of range. Times are shifted so that the first is 0.
+// no row, a time that is missing, negative or not rising, a value that is not finite or out of
+// range. Shifts times so that the first is 0.
 Trace read_trace(const std::string& file);
 Trace parse_trace(std::string_view text, const std::string& file);
 
-// Fills what is not known (NaN): a value holds until the next, the first also before. A column of
-// which nothing is known is none.
+// Replaces unknown values (NaN): each value holds until the next, the first also before. Removes
+// columns without values.
 void fill_gaps(Trace& trace);
 
-// As such a file; times and values with as many digits as they need.
+// Writes Convoy's format; numbers with as many digits as needed.
 std::string to_csv(const Trace& trace);
 
-// Whether a value may stand in a column; says what is allowed where it may not.
+// Describes the allowed range if `value` may not stand in the column; else nothing.
 std::optional<std::string> out_of_range(Column column, double value);
 
 // How a node uses a trace.
 struct TraceUse {
-  double start_s = 0;  // virtual time at which it begins; before it there is none
-  double from_s = 0;   // the part of it that is used, in its own time
+  double start_s = 0;  // virtual start time of the trace
+  double from_s = 0;   // start of the used part, in the trace's time
   double to_s = std::numeric_limits<double>::infinity();
-  double phase_s = 0;  // of that part that is over at the start; only where it is repeated
+  double phase_s = 0;  // offset into the used part at the start; repeated traces only
   bool loop = false;
 };
 

@@ -18,7 +18,7 @@ using nlohmann::json;
 constexpr const char* index_name = "index.json";
 constexpr int format = 5;
 
-// JSON has no NaN and no infinity: they are written as words.
+// JSON has no NaN and no infinity: writes them as strings.
 json number(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
@@ -65,7 +65,7 @@ TaskLearned task_from(const json& j) {
   return t;
 }
 
-// A line, and the line of its checksum. The tensors' files have one of their own.
+// Appends a line with the checksum to a line of content. (Tensor files have their own checksums.)
 std::string with_checksum(std::string_view content) {
   base::Hash hash;
   hash.add(std::as_bytes(std::span(content)));
@@ -191,8 +191,8 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     index["evaluations"].push_back({version, to_json(e)});
   }
   const std::filesystem::path path = folder_ / index_name;
-  // What the index names is on the disk before the index is, and what it no longer names goes
-  // after.
+  // Files named in the index are on the disk before the index is written; files no longer named are
+  // removed afterwards.
   base::write_file(path, with_checksum(index.dump()));
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
     if (!needed.contains(entry.path().filename().string())) std::filesystem::remove(entry.path());

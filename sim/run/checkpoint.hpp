@@ -1,9 +1,9 @@
 #pragma once
 
-// What has been learned so far, in a folder beside the store: an index (JSON) and safetensors files
-// for the versions that somebody still needs, the nodes' states and the results that wait to be
-// taken. The simulation itself is not kept: a resumed run simulates anew, which takes moments,
-// and is told from here what the learning had come to.
+// A checkpoint of the learning, in a folder beside the store: an index (JSON) and safetensors files
+// for versions still in use, nodes' states and results not yet taken. The simulation itself is not
+// saved: a resumed run simulates again, which is quick, and takes the learning's results from the
+// checkpoint.
 
 #include <filesystem>
 #include <map>
@@ -18,44 +18,44 @@
 
 namespace convoy::sim {
 
-// What is remembered of a task that was done.
+// Stored facts of a finished task.
 struct TaskLearned {
   double loss = 0;
   std::optional<double> local_accuracy;
   bool finite = true;
-  double kept = 1;  // share of the members of its groups
+  double kept = 1;  // share of the members of its groups that its submodel keeps
   std::optional<engine::AggregationReport> aggregation;
 };
 
-// Of a submodel what its costs depend on.
+// The sizes of a submodel on which its costs depend.
 struct Sizes {
   int depth = 0;
-  std::vector<int> members;  // kept of each group
+  std::vector<int> members;  // members kept of each group
 };
 
-// All that was found out so far: what a resumed run is told instead of computing it.
+// All learning results so far: a resumed run reads them instead of computing them again.
 struct Results {
-  std::map<TaskId, TaskLearned> tasks;                     // that were done
-  std::set<TaskId> gone;                                   // that came to nothing before their end
-  std::map<TaskId, Sizes> sizes;                           // of those whose sizes were asked for
+  std::map<TaskId, TaskLearned> tasks;                     // finished tasks
+  std::set<TaskId> gone;                                   // tasks that failed or were cancelled
+  std::map<TaskId, Sizes> sizes;                           // tasks with sizes requested so far
   std::map<std::int64_t, engine::Evaluation> evaluations;  // by version
 };
 
-// A task that is assigned and whose result nobody has taken: under way, or done and waiting.
+// An assigned task whose result has not been taken: under way, or finished and waiting.
 struct LiveTask {
-  std::int64_t version = 0;                         // that it started from
-  std::shared_ptr<const engine::Weights> received;  // null: nobody needs it any more
+  std::int64_t version = 0;                         // version that it started from
+  std::shared_ptr<const engine::Weights> received;  // null: no longer needed
   std::shared_ptr<const engine::Artifact> result;   // null: under way
 };
 
-// Whose state: a node that trains and one that aggregates remember different things.
+// Key of a state: a node that trains and one that aggregates keep different states.
 using StateOf = std::pair<NodeId, bool>;  // the node, and whether it aggregates
 
 struct Checkpoint {
-  std::int64_t version = -1;                       // the newest; -1: nothing is there
-  std::shared_ptr<const engine::Weights> weights;  // of it
-  // By node (its own training, or its aggregating): its state, the task that left it so, and what
-  // it keeps of the model.
+  std::int64_t version = -1;                       // newest version; -1: empty checkpoint
+  std::shared_ptr<const engine::Weights> weights;  // of this version
+  // By node (training or aggregating): its state, the task that produced the state, and the
+  // submodel it keeps.
   struct State {
     TaskId task = no_task;
     std::shared_ptr<const engine::NodeState> state;
@@ -71,11 +71,11 @@ class CheckpointFolder {
   CheckpointFolder(std::filesystem::path folder, std::string scenario_hash,
                    std::shared_ptr<const engine::Engine> engine);
 
-  // What is there; without an index an empty one. Throws base::UserError naming the file for what
-  // cannot be read, or is of another scenario.
+  // Reads the checkpoint; without an index an empty one. Throws base::UserError naming the file if
+  // it cannot be read or belongs to another scenario.
   [[nodiscard]] Checkpoint read() const;
-  // Files that are there already are kept, those that nobody needs any more go. Killed at any
-  // moment it leaves the old checkpoint or the new one.
+  // Keeps existing files that are still needed and removes the others. A process killed at any
+  // moment leaves the old checkpoint or the new one.
   void write(const Checkpoint& checkpoint) const;
   void remove() const;
 

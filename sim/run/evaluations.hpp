@@ -1,7 +1,7 @@
 #pragma once
 
-// The evaluations of a run's versions: when one is due, which are under way, and what the last one
-// said. They take no virtual time.
+// Evaluations of a run's versions: which are due, which are under way, and the last result.
+// Evaluations take no virtual time.
 
 #include <cstdint>
 #include <deque>
@@ -19,42 +19,42 @@ class Evaluations {
   Evaluations(const Scenario& scenario, World& world, Recorder& recorder)
       : scenario_(scenario), world_(world), recorder_(recorder) {}
 
-  // The learner's present version is evaluated. Without a learner all that is asked is in vain.
+  // Sets the learner whose present version is evaluated. Without a learner no evaluation is made.
   void use(Learner* learner) { learner_ = learner; }
 
-  // The run has started, or published this version: evaluates it where [evaluation] says so.
+  // The run has started or published this version: evaluates it if [evaluation] says so.
   void started();
   void published(std::int64_t version);
-  // Begins to evaluate the present version, `version`, unless that is under way, or has been asked
-  // for before and this is not `again`. A timer of the run's own follows at this instant.
+  // Begins to evaluate the present version, `version`. Does nothing if that is under way, or was
+  // asked for before and `again` is false. The run's own timer `evaluated` fires at this instant.
   void ask(std::int64_t version, bool again = false);
-  // A timer of the run's own fired. That of an evaluation becomes its event: waits for the
-  // evaluation. That of evaluation.every_s begins the next one.
+  // One of the run's own timers fired. `evaluated`: waits for the evaluation and turns the timer
+  // into its event. `evaluate_next` (evaluation.every_s): begins the next evaluation.
   void make_event_of(Event& timer);
   void fired(std::int64_t timer, std::int64_t version);
 
-  // The event of an evaluation has its turn. What the model had taken by then is written down by
-  // settle(), when the instant is over: what else ends in it, or is given up, has been counted.
+  // Handles the event of an evaluation. settle() records the costs so far at the end of the
+  // instant, when everything else that ends in it has been counted.
   void told(const Event& event);
   void settle();
-  // The event of the run's last version, where no event has told of it yet.
+  // The event of the run's last version, if no event has reported it yet.
   std::optional<Event> of_the_end(std::int64_t version);
 
-  [[nodiscard]] std::optional<double> accuracy() const { return accuracy_; }  // told() last
+  [[nodiscard]] std::optional<double> accuracy() const { return accuracy_; }  // of the last event
 
  private:
   void ask_later();
-  // Waits for the evaluation, and makes `event` its event.
+  // Waits for the evaluation and turns `event` into its event.
   void finish(Event& event, std::int64_t version);
 
   const Scenario& scenario_;
   World& world_;
   Recorder& recorder_;
   Learner* learner_ = nullptr;
-  engine::Evaluation last_;           // of the event made last
-  std::deque<std::int64_t> pending_;  // versions, in the order in which they were asked for
-  std::int64_t asked_version_ = -1;   // last
-  std::int64_t told_version_ = -1;    // last
+  engine::Evaluation last_;           // of the last event
+  std::deque<std::int64_t> pending_;  // versions, in the order of ask()
+  std::int64_t asked_version_ = -1;   // of the last ask()
+  std::int64_t told_version_ = -1;    // of the last event
   std::optional<double> accuracy_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// How far a run has come on its way to what [stop] asks for.
+// How far a run has come towards the goals of [stop].
 
 #include <cstdint>
 
@@ -12,23 +12,23 @@ class Goals {
  public:
   explicit Goals(const StopOptions& stop) : stop_(stop) {}
 
-  // A node's update has come to its end.
+  // A node's update has ended successfully.
   void update_done() { ++tasks_done_; }
-  // The next version is there, with so many updates in it.
+  // A version was published that contains so many updates.
   void published(std::int64_t updates);
 
-  [[nodiscard]] std::int64_t version() const { return version_; }  // the last one published
+  [[nodiscard]] std::int64_t version() const { return version_; }  // last one published
   [[nodiscard]] std::int64_t tasks_done() const { return tasks_done_; }
-  // Of rounds or tasks. (A timer ends a run by its time, an evaluation by its accuracy.)
+  // The goal in rounds or tasks. (Timers check the time, evaluations the accuracy.)
   [[nodiscard]] bool are_reached() const;
-  // Of the way to the nearest of its ends, 0 to 1; accuracy apart, which cannot be told.
+  // Progress towards the nearest goal in rounds, tasks or time, 0 to 1.
   [[nodiscard]] double share(double virtual_time_s) const;
 
  private:
   const StopOptions& stop_;
   std::int64_t version_ = 0;
   std::int64_t tasks_done_ = 0;
-  std::int64_t updates_ = 0;  // aggregated
+  std::int64_t updates_ = 0;  // aggregated so far
 };
 
 }  // namespace convoy::sim

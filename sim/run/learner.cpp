@@ -11,10 +11,10 @@
 namespace convoy::sim {
 namespace {
 
-// Between two looks at whether the run is interrupted.
+// Interval for checking whether the run was interrupted.
 constexpr std::chrono::milliseconds a_moment(50);
 
-// What the simulation is about to wait for goes before all tasks.
+// Priority of a task whose result the simulation needs next: before all others.
 constexpr double first_of_all = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -55,8 +55,8 @@ Result Learner::wait(Job<Result>& job) const {
   return job.get();
 }
 
-// Where a run is resumed a task is one of four: it was done and its result taken, or came to
-// nothing, as the replay goes on to show; it was done and waited; it was under way; it is new.
+// In a resumed run a task is one of four: finished and taken, or failed, as the replay will show;
+// finished and waiting; under way; new.
 void Learner::assigned(const Assign& order) {
   const auto before = resumed_.live.find(order.task);
   const bool was_live = before != resumed_.live.end();
@@ -132,7 +132,7 @@ void Learner::start(Live& live) {
     options_.real->assigned(input_of(live, live.node()), live.order.graph);
     return;
   }
-  // One that others come before would be computed from a version that they replace.
+  // While another task is making a version, this one would start from a version soon replaced.
   if (live.order.aggregates_a_version() && making_versions_ > 0) return;
   compute(live);
 }
@@ -169,13 +169,13 @@ engine::Submodel Learner::submodel(TaskId task) {
     if (!chooses_before_sizing(*live.order.graph)) {
       results_.sizes[task] = states_.at(live.state_of(live.node())).sizes;
     } else {
-      // It is chosen before the whole job is done, unless that fails.
+      // The submodel is chosen before the job ends, unless the job fails.
       while (live.chosen.wait_for(a_moment) != std::future_status::ready) {
         check_interrupted();
         if (live.job->is_ready()) break;
       }
       if (live.chosen.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-        live.job->get();  // throws what kept it from coming
+        live.job->get();  // throws the job's error
       }
       const engine::Submodel kept = live.chosen.get();
       results_.sizes[task] = {kept.depth, engine::sizes_of(kept)};
@@ -185,7 +185,7 @@ engine::Submodel Learner::submodel(TaskId task) {
   return engine::submodel_of_sizes(sizes.depth, sizes.members);
 }
 
-// A rule that does not do what it declares would scale the model without a word.
+// A rule with a wrong shares_sum() would scale the model silently.
 static void check_shares(TaskId task, const engine::AggregationReport& report) {
   const double sum = std::accumulate(report.shares.begin(), report.shares.end(), 0.0);
   const double declared = report.shares_sum;
@@ -210,8 +210,8 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
         {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
   }
   live.result = std::move(outcome.result);
-  // Some rules compare with what was received; nobody else needs it any more. What stands for other
-  // results is as old as the oldest of them.
+  // Only some rules need the received weights from here on. An update combined from others is as
+  // old as the oldest of these.
   if (!engine_->needs_received()) live.received.reset();
   const bool stands_for_others = live.received && live.order.publishes < 0;
   for (const TaskId taken : live.order.consumes) {
@@ -233,7 +233,7 @@ TaskLearned Learner::done(TaskId task) {
   }
   Live& live = live_task(task);
   TaskLearned learned = finish(task, live);
-  // Without a result there is nothing that anybody could take.
+  // Without a result there is nothing to take.
   if (!learned.finite || !live.result) live_.erase(task);
   return learned;
 }
@@ -293,7 +293,7 @@ engine::Evaluation Learner::finish_evaluation(std::int64_t version) {
   return results_.evaluations.at(version);
 }
 
-// What the checkpoint has whole, nobody asks for again; all else a resumed run may.
+// Removes updates whose tasks the checkpoint contains; a resumed run may ask for all others.
 void Learner::collect_updates() const {
   if (!updates_ || scenario_.hil.keep_updates) return;
   for (const TaskId task : updates_->tasks()) {
@@ -302,7 +302,7 @@ void Learner::collect_updates() const {
 }
 
 void Learner::maybe_checkpoint() {
-  // Before the first version every task counts; after it a version is worth a checkpoint.
+  // Before the first version any new task justifies a checkpoint, afterwards only a version.
   const bool nothing_new =
       version_ == written_version_ && (version_ > 0 || results_.tasks.size() == written_tasks_);
   if (nothing_new) return;
@@ -319,7 +319,7 @@ void Learner::checkpoint() {
   c.weights = weights_;
   c.results = results_;
   c.states = states_;
-  c.live = resumed_.live;  // that the replay has not come to yet
+  c.live = resumed_.live;  // tasks not yet reached by the replay
   for (const auto& [task, live] : live_) c.live[task] = live;
   folder_->write(c);
   collect_updates();

@@ -7,7 +7,7 @@
 namespace convoy::sim {
 namespace {
 
-// Blocks that some node trains at their full width.
+// Number of blocks that some node trains at full width.
 int full_depth(const Scenario& scenario, const Schedule& schedule) {
   int depth = 0;
   const bool shallow_only = scenario.schedule.learning.mask.selection == engine::Selection::depth;

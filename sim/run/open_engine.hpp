@@ -1,6 +1,6 @@
 #pragma once
 
-// The engine that a scenario asks for.
+// Builds the engine for a scenario.
 
 #include <memory>
 #include <string>
@@ -11,12 +11,12 @@
 
 namespace convoy::sim {
 
-// `device` computes. Throws base::UserError where the scenario's nodes cannot train its model.
+// `device` computes: cpu, cuda:N. Throws base::UserError if the nodes cannot train the model.
 std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
                                                   const Schedule& schedule,
                                                   const std::string& device);
 
-// The same as text, for machines elsewhere.
+// The same as text, for real nodes.
 engine::EngineSetup engine_setup(const Scenario& scenario);
 
 }  // namespace convoy::sim

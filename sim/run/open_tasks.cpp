@@ -68,7 +68,7 @@ OpenTask OpenTasks::published(TaskId id) {
 
 void OpenTasks::came_to_nothing(TaskId id) {
   const auto task = tasks_.extract(id);
-  // Of one that is done they are gone, unless it was about to publish.
+  // A finished task no longer holds the results that it took, unless it was about to publish.
   const bool had_taken = task.mapped().publishes || !task.mapped().is_done;
   for (const TaskId taken : task.mapped().consumes) {
     if (had_taken) tasks_.at(taken).is_taken = false;

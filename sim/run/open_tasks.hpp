@@ -1,7 +1,7 @@
 #pragma once
 
-// The tasks that a schedule has ordered and whose results nobody has taken for good: which task may
-// take which result, and what becomes of them when it comes to nothing.
+// The tasks whose results are still free: which task may take which result, and what happens to the
+// taken results if the task fails.
 
 #include <cstdint>
 #include <memory>
@@ -19,34 +19,34 @@ struct OpenTask {
   TaskKind kind = TaskKind::update;
   bool publishes = false;
   bool is_done = false;
-  bool is_taken = false;     // by a task that is under way
-  std::int64_t updates = 1;  // of nodes, that are in its result
+  bool is_taken = false;     // by a task under way
+  std::int64_t updates = 1;  // number of nodes' updates in its result
   std::vector<TaskId> consumes;
   std::shared_ptr<const TaskGraph> graph;
-  std::optional<TaskLearned> learned;  // once it is done, where the run learns
+  std::optional<TaskLearned> learned;  // set when it is done, if the run learns
 
-  // Learned of when its turn to be the next version comes (Assign::aggregates_a_version).
+  // The learning result is fetched only for `published` (Assign::aggregates_a_version).
   [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
 };
 
-// Orders that a schedule must not give throw std::logic_error.
+// Invalid orders of a schedule throw std::logic_error.
 class OpenTasks {
  public:
   void assign(const Assign& order);
-  // The task may be cancelled: it is under way, or its result waits.
+  // Throws unless the task is under way or its result waits.
   void check_cancel(TaskId id) const;
 
   [[nodiscard]] bool contains(TaskId id) const { return tasks_.contains(id); }
   [[nodiscard]] const OpenTask& at(TaskId id) const { return tasks_.at(id); }
 
-  // What a task has learned, that ends at this instant.
+  // Stores what a task has learned that ends at this instant.
   const TaskLearned& learn(TaskId id, TaskLearned learned);
-  // Gives the tasks whose results it holds from now on, and that are gone for everybody else: none
-  // where it publishes, since it holds them when it has done so.
+  // The task is done. Gives the tasks whose results it now contains, which no other task can take.
+  // Empty for a task that publishes: published() takes its inputs.
   std::vector<TaskId> done(TaskId id);
-  // A version was made of it: it is gone, with all that it took. Gives it.
+  // A version was made of the task: removes and gives it, together with all that it took.
   OpenTask published(TaskId id);
-  // It is gone; the results that it took are free again, unless they are in its own.
+  // The task came to nothing: results that it took become free again, unless they are in its own.
   void came_to_nothing(TaskId id);
 
  private:

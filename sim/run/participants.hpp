@@ -1,7 +1,7 @@
 #pragma once
 
-// Which nodes of a run are real devices: found out by whoever has them (a bridge, a recording) and
-// applied to the scenario once.
+// Which nodes of a run are real devices. A bridge or a recording decides; with() then applies the
+// decision to the scenario.
 
 #include <optional>
 
@@ -13,15 +13,15 @@ namespace convoy::sim {
 struct Participant {
   bool is_real = false;  // else simulated
   bool is_present = false;
-  std::int64_t samples = 0;  // that it trains on
+  std::int64_t samples = 0;  // number of training samples
 };
 using Participants = ByNode<Participant>;
 
-// The nodes as the scenario has them: with backend = "hil" those are real, and absent.
+// The nodes as in the scenario: those with backend = "hil" are real and absent.
 Participants participants_of(const Scenario& scenario);
 
-// The scenario with these nodes real, and no others. One that trains on other samples than the
-// scenario gives it has data of its own, whose number alone is known.
+// The scenario with exactly these nodes real. A node whose number of samples differs from the
+// scenario's has its own data, of which only the number is known.
 Scenario with(Scenario scenario, const Participants& participants);
 
 }  // namespace convoy::sim

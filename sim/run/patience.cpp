@@ -14,7 +14,7 @@ void Patience::succeeded() {
 std::string Patience::failed(Cause cause, TaskId task, NodeId node) {
   const std::string& name = scenario_.world.nodes[node].name;
   const std::int64_t workers = scenario_.setting->workers();
-  // Others that are given up meanwhile are no sign that it learns.
+  // Other failures in between do not show that training works.
   if (cause == Cause::diverged) ++diverged_in_a_row_;
   if (diverged_in_a_row_ > 2 * workers) {
     return fmt::format(

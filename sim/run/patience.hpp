@@ -1,7 +1,7 @@
 #pragma once
 
-// When a run has failed although its schedule would go on: nothing succeeds any more, or nothing is
-// under way and nothing is to come.
+// Decides when a run has failed although its schedule would go on: too many failures without
+// success, or nothing under way and nothing to come.
 
 #include <cstdint>
 #include <string>
@@ -16,17 +16,16 @@ class Patience {
  public:
   Patience(const Scenario& scenario, const World& world) : scenario_(scenario), world_(world) {}
 
-  // A node's update has come to its end.
+  // A node's update has ended successfully.
   void succeeded();
-  // A task came to nothing. Gives why the run has failed with it; empty: it goes on.
+  // A task failed. Gives the reason if the run fails with it; empty: the run goes on.
   std::string failed(Cause cause, TaskId task, NodeId node);
 
-  // At the end of an instant. `at_work`: a task is under way, a timer is set, or something was
-  // ordered. False: the run is over. With nothing under way it is, unless some node may still come
-  // of which the schedule has not been given a look in this rest: nodes that come and go would keep
-  // the clock running.
+  // Called at the end of an instant. `at_work`: a task is under way, a timer is set, or an order
+  // was given. False: the run is over. A run with nothing under way waits only for nodes that have
+  // not yet been present during this rest: otherwise nodes that come and go would keep it alive.
   bool has_hope(bool at_work);
-  // Why a run that came to rest has failed. `versions`: that it has made.
+  // The reason why a run at rest has failed. `versions`: number of versions made.
   [[nodiscard]] std::string at_rest(std::int64_t versions) const;
 
  private:

@@ -91,8 +91,8 @@ class Reviewer {
     }
   }
 
-  // What nobody trains. Which members of a group a learned mask keeps is not known beforehand; what
-  // can be said is how deep and how wide the submodels are.
+  // Finds untrained parts of the model. A learned mask's members are not known in advance, only the
+  // depth and width of the submodels.
   void coverage() {
     const engine::Architecture& a = *scenario_.setting->architecture;
     std::set<NodeId> unfit;
@@ -125,7 +125,7 @@ class Reviewer {
 
   void assumptions() {
     if (scenario_.setting->fixed) return;
-    // Devices of which the same is assumed are named together.
+    // Devices with the same assumed figures are listed together.
     std::map<std::set<std::string>, std::vector<std::string>> devices;
     for (const auto& [device, figures] : scenario_.assumed) {
       if (!figures.empty()) devices[figures].push_back(device);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Before a run: does each node's memory hold its tasks, how long should they take, is every
-// parameter trained by somebody.
+// Checks before a run: does the memory of each node suffice, how long do tasks take, is every
+// parameter trained by some node.
 
 #include <string>
 #include <vector>
@@ -10,15 +10,15 @@
 
 namespace convoy::sim {
 
-// A kind of task on a node, alone on its links and without jitter or background.
+// Forecast for one kind of task on one node, without contention, jitter and background load.
 struct Forecast {
   NodeId node = no_node;
   std::string label;  // "train", "mask"
   double rate = 1;
   int depth = 0;       // blocks trained
-  double samples = 0;  // the node's own
+  double samples = 0;  // number of samples of the node
   int batch = 0;
-  double memory_bytes = 0;  // needed at the peak
+  double memory_bytes = 0;  // at the peak
   double available_bytes = 0;
   double download_s = 0;
   double compute_s = 0;
@@ -28,20 +28,20 @@ struct Forecast {
 };
 
 struct Preflight {
-  std::vector<Forecast> forecasts;    // by node, then in the order of the tasks
-  std::vector<std::string> warnings;  // for people; the run goes on all the same
-  std::string assumed;                // which figures of the devices nobody has measured; or empty
+  std::vector<Forecast> forecasts;    // by node, then in task order
+  std::vector<std::string> warnings;  // texts; the run goes on
+  std::string assumed;                // the devices' figures that nobody has measured; may be empty
   int blocks = 0;                     // of the architecture
   double parameters = 0;
-  double forward_flops = 0;  // a sample, full model
+  double forward_flops = 0;  // of a sample, full model
 };
 
-// Throws base::UserError where the schedule cannot be made (nobody can take part), or a node cannot
-// learn what it is to learn.
+// Throws base::UserError if the schedule cannot be made (no node can take part) or a node cannot
+// train.
 Preflight preflight(const Scenario& scenario);
 
-// A norm over the batch that sees one position cannot learn from a single sample: throws
-// base::UserError naming the node that would have to.
+// Batch normalization over a single value cannot be trained with one sample: throws base::UserError
+// naming the node that would have to.
 void require_trainable(const Scenario& scenario, const Schedule& schedule);
 
 }  // namespace convoy::sim

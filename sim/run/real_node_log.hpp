@@ -1,6 +1,6 @@
 #pragma once
 
-// What a run tells of its real nodes: who comes and goes, what failed, what was delivered late.
+// Logs the events of real nodes: connections, failures, late deliveries.
 
 #include <string>
 
@@ -11,7 +11,7 @@ namespace convoy::sim {
 
 void tell_presence(const Scenario& scenario, const ElasticClock::Presence& presence, double now);
 
-// Gives why the run fails with it (hil.late = "fail"); empty: it goes on.
+// Gives the reason if the run must fail with this report (hil.late = "fail"); empty: it goes on.
 std::string tell_report(const Scenario& scenario, const RealReport& report);
 
 }  // namespace convoy::sim

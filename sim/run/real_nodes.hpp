@@ -16,23 +16,23 @@ class RealNodes : public RealBackend {
  public:
   // The run's engine, before the first task.
   virtual void use(std::shared_ptr<const engine::Engine> engine) = 0;
-  // False: the run computes the results of real nodes itself (a recording without updates).
+  // False: the run computes the results of real nodes itself (recording without updates).
   [[nodiscard]] virtual bool bring_results() const { return true; }
 
-  // A task of a real node starts; its activities begin after this.
+  // A real node's task starts; its activities begin after this call.
   virtual void assigned(const engine::TaskInput& input, std::shared_ptr<const TaskGraph> graph) = 0;
-  // The result of a task whose last activity has ended; once. Throws base::UserError where it is
-  // lost.
+  // Gives the result of a task whose last activity has ended; once per task. Throws base::UserError
+  // if the result is lost.
   virtual engine::Outcome outcome(TaskId task) = 0;
   [[nodiscard]] virtual bool has_outcome(TaskId task) = 0;
-  // Something is to be told to nodes as soon as it is written down.
+  // True if orders wait to be sent to nodes; they are sent after the recorder has saved them.
   [[nodiscard]] virtual bool has_orders() const = 0;
-  // What has begun so far is written down: now nodes may be told of it.
+  // Everything so far is recorded: pending orders may be sent to the nodes.
   virtual void flush_orders() = 0;
-  // What keeps the backend itself from going on, such as a full disk: no node is to blame, and the
-  // run fails with it. Empty: nothing.
+  // A fault of the backend itself, such as a full disk: the run fails with this reason and no node
+  // is blamed. Empty: no fault.
   [[nodiscard]] virtual std::string trouble() { return ""; }
-  // What their sensors said since the last call; the virtual time is not filled in.
+  // Sensor readings since the last call; the virtual time is not filled in.
   virtual std::vector<ReadingRow> readings() { return {}; }
 };
 

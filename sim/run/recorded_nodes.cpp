@@ -8,10 +8,10 @@
 namespace convoy::sim {
 namespace {
 
-// What happens anew is not of the instant in which the recording ends.
+// New events come after the instant at which the recording ends.
 constexpr double moment_s = 1e-7;
 
-// What ended an activity at its node, by itself. All other ends come about again.
+// Causes that arise at the node itself; all other failures will happen again by themselves.
 Cause cause_at_node(const std::string& name) {
   for (const Cause cause : {Cause::none, Cause::out_of_memory, Cause::failed, Cause::refused,
                             Cause::diverged, Cause::timed_out}) {
@@ -44,7 +44,7 @@ RecordedNodes::RecordedNodes(Recording recording, std::optional<UpdateFolder> up
       updates_(std::move(updates)),
       live_(live) {
   for (Recording::Activity& a : recording.activities) {
-    // What was under way when the run was stopped goes on.
+    // Activities under way when the run was stopped continue.
     if (a.cause == name_of(Cause::run_ended)) continue;
     activities_[{a.task, a.activity, a.iteration}] = std::move(a);
   }
@@ -69,8 +69,8 @@ void RecordedNodes::begin(const RealActivity& activity) {
   const auto found = activities_.find({activity.task, activity.activity, activity.iteration});
   if (found == activities_.end()) {
     if (live_ != nullptr && updates_ && updates_->has(activity.task)) {
-      // Its update is safe already, and the agent may have forgotten it: what was still to come of
-      // the task has come.
+      // The task's update is safe already, and the agent may have forgotten the task: end the
+      // activity.
       clock_->ended_at(activity.id, activity.measured ? std::max(activity.start_s, live_from_s_)
                                                       : activity.start_s);
     } else if (live_ != nullptr) {
@@ -92,7 +92,7 @@ void RecordedNodes::begin(const RealActivity& activity) {
   }
 }
 
-// Who goes on is told of a task when something of it goes on.
+// Passes a task to the live node when one of its activities continues.
 void RecordedNodes::pass_on(TaskId task) {
   const auto found = inputs_.find(task);
   if (found == inputs_.end() || std::exchange(found->second.passed_on, true)) return;

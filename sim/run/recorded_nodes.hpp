@@ -1,8 +1,8 @@
 #pragma once
 
-// Real nodes as a store remembers them: what they did takes as long, fails and ends as it did then,
-// so that a run with real nodes can be simulated again without them. With live nodes behind it the
-// recording comes first: that is how such a run is resumed.
+// Replays real nodes from a store: their activities take as long and fail as recorded, so that a
+// run with real nodes can be simulated again without them. With live nodes added, the recording is
+// replayed first: so such a run is resumed.
 
 #include <map>
 #include <optional>
@@ -16,14 +16,14 @@
 
 namespace convoy::sim {
 
-// The nodes that were real then are so again, and are there at the start where they were there
-// then. Throws StoreError for the recording of a run with another number of nodes.
+// The nodes that were real in the recording, present at the start if they were present then. Throws
+// StoreError if the recorded run has another number of nodes.
 Participants participants_of(const Recording& recording, const Scenario& scenario);
 
 class RecordedNodes : public RealNodes {
  public:
-  // `updates`: where those that were sent lie; nothing: the run computes results itself.
-  // `live`: who goes on where the recording ends; null: nobody, it ends there.
+  // `updates`: folder of the recorded updates; nothing: the run computes results itself. `live`:
+  // takes over where the recording ends; null: the run ends there.
   RecordedNodes(Recording recording, std::optional<UpdateFolder> updates, RealNodes* live);
 
   void attach(ElasticClock& clock) override;

@@ -9,8 +9,8 @@
 namespace convoy::sim {
 namespace {
 
-// Of what comes of a run's end, and of nothing that happened: the stop in virtual time, and the
-// evaluation of the last version.
+// Marks journal rows that the end of a run causes: the stop in virtual time, and the evaluation of
+// the last version.
 constexpr std::string_view at_the_end = " at the end";
 
 std::string shown(const JournalRow& row) {
@@ -19,8 +19,8 @@ std::string shown(const JournalRow& row) {
                      row.detail);
 }
 
-// Between real activities SimGrid's clock goes in other steps when they are known beforehand: the
-// last bits of the times differ, and of what is reckoned from them.
+// SimGrid's clock takes other steps between real activities if their ends are known in advance;
+// times, and values derived from them, then differ in their last bits.
 bool is_same(const JournalRow& then, const JournalRow& now, bool real) {
   if (!real) return then == now;
   constexpr double hair_s = 1e-6;
@@ -52,7 +52,7 @@ std::string detail_of(const Event& event) {
   return "";
 }
 
-// A task is in the version that is summed up.
+// Adds a task that is in the version to the version's sums.
 void count_in(TaskRow& row, AggregationRow& sum) {
   row.aggregated_version = sum.version;
   row.staleness = sum.version - 1 - row.base_version;
@@ -69,7 +69,7 @@ Recorder::Recorder(StoreWriter* store, RecordLevel level, bool real)
     : store_(store), level_(level), real_(real) {
   if (store_ == nullptr) return;
   old_journal_ = store_->take_old_journal();
-  // With a later stop the run goes on where that one ended.
+  // With a later stop the run continues from there.
   while (!old_journal_.empty() && old_journal_.back().detail.ends_with(at_the_end)) {
     old_journal_.pop_back();
   }
@@ -78,7 +78,7 @@ Recorder::Recorder(StoreWriter* store, RecordLevel level, bool real)
 void Recorder::journal(JournalRow row) {
   row.sequence = sequence_;
   const auto at = static_cast<std::size_t>(row.sequence);
-  // It ends before the old one did: is_behind().
+  // This run ends before the old one did: is_behind().
   if (at < old_journal_.size() && row.detail.ends_with(at_the_end)) return;
   ++sequence_;
   if (at < old_journal_.size() && !is_same(old_journal_[at], row, real_)) {
@@ -139,7 +139,7 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
   task.consumes = order.consumes;
 }
 
-// What a task took is the more of its result the larger its share.
+// Stores each taken task's share of the result.
 void Recorder::note_shares(const OpenTask& task, const TaskLearned* learned) {
   const bool aggregated = learned != nullptr && learned->aggregation;
   for (std::size_t i = 0; i < task.consumes.size(); ++i) {
@@ -180,7 +180,7 @@ void Recorder::task_failed(TaskId id, Cause cause, double now) {
   if (there.empty()) return;
   OpenTask& task = there.mapped();
   if (task.is_done && !task.publishes) {
-    // What it took is gone with it.
+    // The results that it took are lost, too.
     for (const TaskId taken : task.consumes) task_failed(taken, cause, now);
   }
   task.row.ended_s = now;
@@ -191,7 +191,7 @@ void Recorder::task_failed(TaskId id, Cause cause, double now) {
   close(std::move(task.row), std::string(name_of(cause)));
 }
 
-// With all that it took. It was done: that it is in no version is the fate of its result.
+// A finished task, with all that it took, will be in no version.
 void Recorder::leave_out(TaskId id) {
   auto task = open_.extract(id);
   remarks_.left_out(static_cast<NodeId>(task.mapped().row.node));
@@ -199,11 +199,11 @@ void Recorder::leave_out(TaskId id) {
   close(std::move(task.mapped().row), std::string(name_of(Cause::left_out)));
 }
 
-// Tasks that an open one took are in the version that it makes, and so on.
+// Adds open tasks, and recursively the tasks that they took, to the version.
 void Recorder::take_in(const OpenTask& task, AggregationRow& sum) {
   for (const TaskId id : task.consumes) {
     auto taken = open_.extract(id);
-    if (taken.empty()) continue;  // left out
+    if (taken.empty()) continue;  // updates left out
     take_in(taken.mapped(), sum);
     count_in(taken.mapped().row, sum);
     close(std::move(taken.mapped().row), "aggregated");

@@ -1,7 +1,7 @@
 #pragma once
 
-// Writes down what happens in a run: the journal of events and orders, tasks, activities, versions.
-// Counts what the summary needs. Works without a store as well.
+// Records a run: journal of events and orders, tasks, activities, versions. Counts the summary's
+// figures. Works without a store, too.
 
 #include <unordered_map>
 #include <vector>
@@ -19,11 +19,11 @@ namespace convoy::sim {
 class Recorder {
  public:
   // `store` may be null.
-  // `real`: there are real nodes, whose times a resumed run repeats to the microsecond.
+  // `real`: the run has real nodes; a resumed run then repeats times to the microsecond.
   Recorder(StoreWriter* store, RecordLevel level, bool real = false);
 
-  // Before it acts. Throws std::runtime_error where a resumed run comes to something else than the
-  // run that was interrupted.
+  // Call before acting on the event. Throws std::runtime_error if a resumed run differs from the
+  // interrupted one.
   void event(const Event& event, bool ends_the_run = false);
   void order(const Order& order, double now);
 
@@ -31,20 +31,20 @@ class Recorder {
   // `learned`: null where the run does not learn.
   void task_done(TaskId task, double now, const TaskLearned* learned);
   void task_failed(TaskId id, Cause cause, double now);
-  // A task that is done made a version. All that it took, and they took, is in that version.
+  // A finished task published a version; all that it took, directly or not, is in the version.
   void published(TaskId task, std::int64_t version, double now, const TaskLearned* learned);
-  // Its rows are written by settle_evaluations(), when the instant is over: what else ends in it
-  // has been counted then.
+  // An evaluation; settle_evaluations() writes its rows at the end of the instant, when everything
+  // else that ends in it has been counted.
   void evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now);
   [[nodiscard]] bool has_evaluations() const { return !evaluations_.empty(); }
-  // `energy_j`, `energy_server_j`: what the workers and the server have drawn so far.
+  // `energy_j`, `energy_server_j`: drawn so far by the workers and by the server.
   void settle_evaluations(double energy_j, double energy_server_j);
   void activity(const ActivityRecord& record);
   void presence(const ElasticClock::Presence& presence, double now);
-  // What is still under way, or waits to be aggregated.
+  // Records the tasks still under way or waiting to be aggregated.
   void run_ended(double now);
 
-  // Has the run that is resumed gone further than this one so far?
+  // True if the interrupted run had come further than this one so far.
   [[nodiscard]] bool is_behind() const {
     return static_cast<std::size_t>(sequence_) < old_journal_.size();
   }
@@ -69,10 +69,10 @@ class Recorder {
   StoreWriter* store_;
   RecordLevel level_;
   bool real_;
-  std::unordered_map<TaskId, OpenTask> open_;  // tasks whose fate is not known yet
+  std::unordered_map<TaskId, OpenTask> open_;  // tasks without a final outcome
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;
-  std::int64_t event_ = 0;  // the sequence of the last one
+  std::int64_t event_ = 0;  // sequence of the last event
 
   Remarks remarks_;
   Counts counts_;

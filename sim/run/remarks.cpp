@@ -76,7 +76,7 @@ std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int
   std::int64_t failed = 0;
   std::vector<std::pair<std::int64_t, std::string>> causes;
   for (const auto& [cause, counts] : failed_) {
-    // As its schedule wants it, or because there was no more time.
+    // Intended by the schedule, or ended with the run.
     if (cause == Cause::cancelled || cause == Cause::run_ended) continue;
     failed += sum(counts);
     std::string text =

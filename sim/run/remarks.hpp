@@ -1,6 +1,6 @@
 #pragma once
 
-// What went wrong in a run without ending it: counted while it goes on, told when it is over.
+// Problems that did not end the run: counted during the run, reported at the end.
 
 #include <cstdint>
 #include <map>
@@ -14,18 +14,18 @@ namespace convoy::sim {
 
 class Remarks {
  public:
-  // An update of a node came to nothing.
+  // A node's update failed.
   void failed(Cause cause, NodeId node);
-  // An activity needed so much memory, and its node had less left.
+  // An activity needed `bytes` of memory, more than its node had left.
   void needed_memory(double bytes);
-  // An update was left out of a version that would have held NaN or infinity with it, or scaled
-  // down to the rule's norm_bound.
+  // An update was scaled down to the rule's norm_bound, or left out because the version would have
+  // held NaN or infinity with it.
   void left_out(NodeId node);
   void limited(NodeId node);
-  // The loss of a version is NaN or infinite.
+  // The loss of this version is NaN or infinite.
   void not_finite(std::int64_t version);
 
-  // Updates by what they came to nothing of; those given up by the schedule among them.
+  // Number of failed and cancelled updates, by cause.
   [[nodiscard]] std::map<std::string, std::int64_t> failures() const;
   // Sentences, the most important first; none where all went well. `done`: updates that came to
   // their end.

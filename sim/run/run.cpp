@@ -41,7 +41,7 @@ class Run : public WorldListener, public RunView {
       : scenario_(scenario),
         options_(options),
         schedule_(scenario.schedule.make(scenario.setting)),
-        // Before the store is begun: what the engine refuses leaves nothing behind.
+        // Before the store is created: if the engine refuses the scenario, no files are left.
         engine_(scenario.training.learn ? open_engine(scenario, *schedule_, options.device)
                                         : nullptr),
         initial_(engine_ ? engine_->initial(scenario.initial_weights) : nullptr),
@@ -126,7 +126,7 @@ class Run : public WorldListener, public RunView {
   }
 
   Activity size_of(TaskId task, const Activity& expected) override {
-    // What a real node keeps of the model shows when its update comes.
+    // A real node's submodel becomes known with its update.
     if (!learner_ || is_real(tasks_.at(task).worker)) return expected;
     return schedule_->sized(task, expected, learner_->submodel(task));
   }
@@ -196,7 +196,7 @@ class Run : public WorldListener, public RunView {
     }
   }
 
-  // Whatever ended the run, its last version is evaluated.
+  // Evaluates the last version, whatever ended the run.
   void evaluate_at_the_end() {
     const std::optional<Event> event = evaluations_.of_the_end(goals_.version());
     if (!event) return;
@@ -279,7 +279,7 @@ class Run : public WorldListener, public RunView {
     world_.stop();
   }
 
-  // By an exception, perhaps after what seemed to be the end.
+  // Ends the run after an exception, possibly after its regular end.
   void break_off(RunStatus status, std::string cause) {
     finished_ = true;
     status_ = status;
@@ -342,7 +342,7 @@ class Run : public WorldListener, public RunView {
   Tasks tasks_;
 
   std::set<std::int64_t> timers_;  // set by the schedule and not fired yet
-  bool ordered_ = false;           // at this instant
+  bool ordered_ = false;           // an order was given at this instant
 
   bool finished_ = false;
   RunStatus status_ = RunStatus::done;

@@ -1,8 +1,7 @@
 #pragma once
 
-// Runs a scenario: a world, a schedule and a recorder, and the rules between them. Events go from
-// the world to the schedule, orders from the schedule to the world; the global model's versions are
-// counted here.
+// Runs a scenario: connects world, schedule and recorder. Passes events from the world to the
+// schedule and orders back, and counts the versions of the global model.
 
 #include <atomic>
 #include <filesystem>
@@ -20,14 +19,14 @@
 
 namespace convoy::sim {
 
-// Who does what at a moment of a run: to be asked in RunOptions::progress only.
+// A view of the present activities, valid only within RunOptions::progress.
 class RunView {
  public:
   virtual ~RunView() = default;
   [[nodiscard]] virtual std::vector<UnderWay> under_way() const = 0;
   [[nodiscard]] virtual bool present(NodeId node) const = 0;
   [[nodiscard]] virtual std::int64_t tasks_failed() const = 0;
-  // Of real nodes: how late what they did was delivered, at most; nothing without real nodes.
+  // Greatest delay in delivering real nodes' events, in s; nothing without real nodes.
   [[nodiscard]] virtual std::optional<double> max_lag_s() const = 0;
 };
 
@@ -36,33 +35,33 @@ struct Progress {
   double virtual_time_s = 0;
   std::int64_t rounds = 0;
   std::int64_t tasks = 0;
-  std::optional<double> accuracy;  // as evaluated last
-  double share = 0;                // of the way to its end, 0 to 1, as far as that can be told
+  std::optional<double> accuracy;  // last evaluation
+  double share = 0;                // of the way to its end, 0 to 1, as far as known
   const RunView* view = nullptr;   // never null
 };
 
 struct RunOptions {
-  std::filesystem::path folder;  // of the store; empty: no store
+  std::filesystem::path folder;  // for the store; empty: no store
   StoreMode mode = StoreMode::create;
-  std::string version;                      // of Convoy, for the store
-  std::map<std::string, std::string> host;  // what made the figures, for its table host
-  bool durable = true;         // what is recorded survives the machine; else only the process
-  int workers = 0;             // that learn; 0: as many as the host has cores
-  std::string device = "cpu";  // that learns: cpu, cuda:N
-  RealNodes* real = nullptr;   // must be there where the scenario has real nodes
-  std::optional<double> replay_until_s;  // a recording that ends there, before the run does
+  std::string version;                      // Convoy's version, for the store
+  std::map<std::string, std::string> host;  // provenance of the results, for table `host`
+  bool durable = true;         // committed rows survive a power cut; else only a crash
+  int workers = 0;             // computing threads; 0: number of cores
+  std::string device = "cpu";  // that computes: cpu, cuda:N
+  RealNodes* real = nullptr;   // required if the scenario has real nodes
+  std::optional<double> replay_until_s;  // end of a recording that ends before the run
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
   std::function<void(const Progress&)> progress;   // called at every instant; must be quick
 };
 
 struct RunResult {
   RunStatus status = RunStatus::done;
-  std::string cause;  // why it failed
+  std::string cause;  // reason of a failure
   Summary summary;
 };
 
-// Throws base::UserError (a StoreError among them) for what the user can mend; a run that fails by
-// itself is a result. Once per process (see World).
+// Throws base::UserError (including StoreError) for errors that the user can fix; a failed run is
+// reported in the result. Once per process (see World).
 RunResult run(const Scenario& scenario, const RunOptions& options);
 
 }  // namespace convoy::sim

@@ -1,6 +1,6 @@
 #pragma once
 
-// The rows of a run as a whole, and of its nodes, for the store.
+// Makes the store's rows of the run and of its nodes.
 
 #include <string>
 #include <vector>
@@ -11,7 +11,7 @@
 
 namespace convoy::sim {
 
-// `version`: of Convoy; `world`: the model of the network, for people.
+// `version`: Convoy's version; `world`: description of the network model.
 RunRow run_row(const Scenario& scenario, const std::string& version, const std::string& world);
 std::vector<NodeRow> node_rows(const Scenario& scenario);
 std::vector<NodeEnd> node_ends(const Summary& summary);

@@ -4,7 +4,7 @@
 
 namespace convoy::sim {
 
-// Of SimGrid, as it is loaded: "3.32.0". For those above who do not see the world.
+// Version of the loaded SimGrid: "3.32.0". For callers that do not include the world.
 std::string simulator_version();
 
 }  // namespace convoy::sim

@@ -27,7 +27,7 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
   for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
     NodeSummary node{scenario.world.nodes[i].name, world.usage(static_cast<NodeId>(i)), 0,
                      scenario.world.nodes[i].memory};
-    // The world has seen these end as they should.
+    // The world has counted diverged tasks as successful.
     if (const auto d = diverged.find(static_cast<NodeId>(i)); d != diverged.end()) {
       node.usage.tasks -= d->second;
       node.usage.tasks_failed += d->second;

@@ -1,6 +1,6 @@
 #pragma once
 
-// From a world that has come to its end to the figures of its run.
+// Computes a run's figures from the finished world.
 
 #include <map>
 
@@ -11,8 +11,8 @@
 
 namespace convoy::sim {
 
-// `diverged`: tasks, by node, that the world has seen end as they should, and whose updates held
-// NaN or infinity. The caller fills in rounds, max_lag_s, wall_time_s and store.
+// `diverged`: by node, the number of tasks that ended in the world but whose updates held NaN or
+// infinity. The caller fills in rounds, max_lag_s, wall_time_s and store.
 Summary summarize(const Scenario& scenario, const World& world, const Recorder& recorder,
                   const std::map<NodeId, int>& diverged);
 

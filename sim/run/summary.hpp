@@ -1,6 +1,6 @@
 #pragma once
 
-// The figures of a finished run (README.md says how each is defined).
+// The figures of a finished run (defined in README.md).
 
 #include <cstdint>
 #include <map>
@@ -15,11 +15,11 @@ namespace convoy::sim {
 struct NodeSummary {
   std::string name;
   NodeUsage usage;
-  double waiting_s = 0;     // there, and neither computing nor communicating
-  double memory_bytes = 0;  // that tasks may use
+  double waiting_s = 0;     // present, neither computing nor communicating
+  double memory_bytes = 0;  // usable by tasks
 };
 
-// The global model at some time, and what it had taken until the end of that instant.
+// Accuracy of the global model at some time, and the costs up to the end of that instant.
 struct CurvePoint {
   double time_s = 0;
   std::int64_t version = 0;
@@ -27,14 +27,14 @@ struct CurvePoint {
   double bytes = 0;     // from and to the server
   double energy_j = 0;  // of the workers
   double energy_server_j = 0;
-  double samples = 0;  // trained on, of the updates that had come to their end
+  double samples = 0;  // trained on, of successful updates
 };
 
-// The accuracy that is to be reached, and what reaching it took.
+// An accuracy to be reached, and the costs of reaching it.
 struct Target {
   double accuracy = 0;                // 0 to 1
-  std::string from;                   // the key of the scenario that says so
-  std::optional<CurvePoint> reached;  // the first that is there
+  std::string from;                   // the scenario's key that sets it
+  std::optional<CurvePoint> reached;  // first point at this accuracy
 };
 
 // What is counted while a run goes on.
@@ -71,8 +71,8 @@ struct Summary : Counts {
   std::optional<double> accuracy_best;
   std::optional<Target> target;  // where the scenario has one
   int real_nodes = 0;
-  std::optional<double> max_lag_s;  // of what real nodes did: delivered how late, at most
-  std::string network;              // the model of the network, for people
+  std::optional<double> max_lag_s;  // greatest delay in delivering real nodes' events
+  std::string network;              // description of the network model
   std::string store;                // path, or empty
   ByNode<NodeSummary> nodes;        // the first is the server
 };

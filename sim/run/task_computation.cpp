@@ -53,7 +53,7 @@ class Execution {
     for (const int input : a.inputs) inputs.push_back(made_[static_cast<std::size_t>(input)]);
     engine::Input& out = made_[static_cast<std::size_t>(a.outputs.front())];
     if (a.kind == ActivityKind::transfer || (engine::is_nothing(a.work) && !inputs.empty())) {
-      out = inputs.front();  // what only takes time changes nothing
+      out = inputs.front();  // work that only takes time changes nothing
     } else if (!engine::is_nothing(a.work)) {
       out = {session(a.at).run(a.work, inputs), {}};
     }
@@ -69,7 +69,7 @@ class Execution {
   const TaskComputation& task_;
   const std::stop_token& stop_;
   const std::function<void(const engine::Submodel&)>& chosen_;
-  std::vector<std::unique_ptr<engine::Session>> sessions_;  // by role, opened when needed
+  std::vector<std::unique_ptr<engine::Session>> sessions_;  // by role, opened on demand
   std::vector<engine::Input> made_;                         // by artifact
   bool told_ = false;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a task computes: its graph, carried out on its artifacts as the world does in virtual time,
-// pass after pass, each compute by the session of the node that plays its role.
+// Executes a task's graph on real artifacts, in the order of the simulated world, pass after pass.
+// Each compute runs in the session of the node that plays its role.
 
 #include <functional>
 #include <memory>
@@ -16,22 +16,21 @@ struct TaskComputation {
   std::shared_ptr<const TaskGraph> graph;
   std::vector<engine::TaskInput> inputs;  // by role
   int worker = 0;                         // role
-  int result = -1;                        // the artifact that is wanted
-  // The last of the graph's first artifacts; those before them are what the worker's input has
-  // received.
+  int result = -1;                        // index of the artifact to return
+  // The last of the graph's first artifacts; the ones before are in the worker's input (received).
   std::vector<engine::Input> given;
 };
 
-// FLOPs of all passes, as the graph says.
+// Sum over all passes, from the graph.
 double flops_of(const TaskGraph& graph);
 
-// Does the size of an activity wait for what the task computes before it? Where it does not, it
-// follows from what its worker remembers.
+// True if the size of some activity depends on an earlier computation of the task. Else it follows
+// from the worker's state.
 bool chooses_before_sizing(const TaskGraph& graph);
 
-// The outcome of the worker's part, with the artifact that is wanted as its result. `chosen` is
-// called once, with what the worker keeps of the model, before the first activity whose size
-// depends on it (at the end where there is none). Throws what the engine throws.
+// Gives the outcome of the worker's part, with the requested artifact as its result. `chosen` is
+// called once with the worker's submodel, before the first activity whose size depends on it (at
+// the end if there is none). Throws the engine's exceptions.
 engine::Outcome carry_out(const engine::Engine& engine, const TaskComputation& task,
                           const std::stop_token& stop,
                           const std::function<void(const engine::Submodel&)>& chosen);

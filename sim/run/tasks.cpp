@@ -64,7 +64,7 @@ void Tasks::done(const Event& event) {
 
 std::string Tasks::failed(const Event& event) {
   const OpenTask& task = open_.at(event.task);
-  // Nobody else can do it, and it would fail again.
+  // Only the server can aggregate, and the task would fail again.
   const bool servers = event.node == server_node && task.worker == server_node;
   if (task.kind == TaskKind::aggregation && servers) {
     double memory = 0;

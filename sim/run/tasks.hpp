@@ -1,7 +1,7 @@
 #pragma once
 
-// The tasks of a run, from the order to what becomes of them: the world simulates them, the learner
-// computes them, the recorder writes them down.
+// Manages the tasks of a run from order to outcome: the world simulates them, the learner computes
+// them, the recorder writes them down.
 
 #include <map>
 #include <string>
@@ -29,22 +29,21 @@ class Tasks {
 
   [[nodiscard]] const OpenTask& at(TaskId task) const { return open_.at(task); }
 
-  // An instant begins, with these events: takes out those of tasks that were cancelled before it,
-  // makes a task whose result holds NaN or infinity fail, adds an event for each version.
+  // Begins an instant: removes events of tasks cancelled earlier, turns tasks whose results hold
+  // NaN or infinity into failures, adds an event for each version.
   void begin_instant(std::vector<Event>& events);
-  // An event of a task that has been cancelled since the instant began.
+  // True for events of a task that has been cancelled since the instant began.
   [[nodiscard]] bool is_void(const Event& event) const;
 
   void assign(const Assign& order);
 
-  // These give why the run fails with it; empty: it goes on.
+  // These give the reason if the run fails with the event; empty: the run goes on.
   std::string cancel(const Cancel& order);
   std::string failed(const Event& event);
   std::string published(const Event& event);
   void done(const Event& event);
 
-  // Tasks, by node, that the world has seen end as they should, and whose updates held NaN or
-  // infinity.
+  // By node, the number of tasks that ended in the world but whose updates held NaN or infinity.
   [[nodiscard]] const std::map<NodeId, int>& diverged() const { return diverged_; }
 
  private:
@@ -59,7 +58,7 @@ class Tasks {
   Learner* learner_ = nullptr;  // null: timing only
   OpenTasks open_;
   std::map<NodeId, int> diverged_;
-  bool cancelled_ = false;  // a task, since this instant began
+  bool cancelled_ = false;  // a task was cancelled since this instant began
 };
 
 }  // namespace convoy::sim

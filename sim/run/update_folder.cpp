@@ -68,7 +68,7 @@ engine::Outcome UpdateFolder::read(const engine::Engine& engine,
     in.read(piece);
     hash.add(piece);
   }
-  // Older recordings have none.
+  // Older recordings have no checksum files.
   const std::filesystem::path sum = checksum_file(input.task);
   if (std::filesystem::exists(sum) && base::read_file(sum, base::longest_text) != hash.text()) {
     fail("is damaged: its content is not what its checksum says");

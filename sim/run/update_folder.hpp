@@ -1,7 +1,7 @@
 #pragma once
 
-// The updates that real nodes have sent, as files beside the store (updates/task-17.safetensors):
-// written before they are acknowledged, so that none that was is ever lost.
+// Updates of real nodes as files beside the store (updates/task-17.safetensors). An update is
+// acknowledged only after it is written, so that no acknowledged update is lost.
 
 #include <filesystem>
 #include <span>
@@ -17,15 +17,15 @@ class UpdateFolder {
   // `run_folder`: of the store.
   explicit UpdateFolder(const std::filesystem::path& run_folder);
 
-  // Whole or not at all; on the disk when it returns. Throws base::UserError naming the file. May
-  // be called from any thread, for different tasks at once.
+  // Writes whole or not at all, synced to the disk. Throws base::UserError naming the file.
+  // Callable from any thread, for different tasks at once.
   void write(TaskId task, const std::string& header,
              const std::vector<std::span<std::byte>>& pieces) const;
   [[nodiscard]] bool has(TaskId task) const;
-  // Throws base::UserError where it is not there, damaged, or not a result of that task.
+  // Throws base::UserError if the file is missing, damaged, or no result of that task.
   [[nodiscard]] engine::Outcome read(const engine::Engine& engine,
                                      const engine::TaskInput& input) const;
-  [[nodiscard]] std::vector<TaskId> tasks() const;  // that are there
+  [[nodiscard]] std::vector<TaskId> tasks() const;  // tasks with a file
   void remove(TaskId task) const;
   void remove() const;
 

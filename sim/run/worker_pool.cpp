@@ -38,11 +38,11 @@ void WorkerPool::work(std::size_t self) {
     if (closing_) return;
     Waiting job = waiting_.top();
     waiting_.pop();
-    if (job.stop.stop_requested()) continue;  // its promise breaks with it; nobody asks
+    if (job.stop.stop_requested()) continue;  // breaks its promise; no caller waits
     running_[self] = job.stop;
     lock.unlock();
     job.run();
-    job = {};  // what it held goes before the next one is waited for
+    job = {};  // frees its memory before waiting for the next job
     lock.lock();
     running_[self] = std::stop_source(std::nostopstate);
   }

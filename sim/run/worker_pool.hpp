@@ -1,7 +1,7 @@
 #pragma once
 
-// Threads that compute while the simulation goes on. Jobs are independent of each other; those
-// expected to take longest go first.
+// Threads that compute during the simulation. Jobs are independent; the ones with the highest cost
+// run first.
 //
 //   WorkerPool pool(2, [&] { engine->prepare_thread(); });
 //   auto job = pool.submit<Outcome>(flops, [=](std::stop_token stop) { return train(stop); });
@@ -22,7 +22,7 @@
 
 namespace convoy::sim {
 
-// A result to come. Giving it up asks the job to stop, or keeps it from starting.
+// A result to come. give_up() asks the job to stop, or keeps the job from starting.
 template <class Result>
 class Job {
  public:
@@ -33,7 +33,7 @@ class Job {
   [[nodiscard]] bool is_ready() const {
     return result_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
-  // Waits for a while; true where the result is there.
+  // Waits for at most `time`; true if the result is there.
   [[nodiscard]] bool wait_for(std::chrono::milliseconds time) const {
     return result_.wait_for(time) == std::future_status::ready;
   }
@@ -49,12 +49,12 @@ class WorkerPool {
  public:
   // `prepare` is called once in each thread.
   WorkerPool(int workers, const std::function<void()>& prepare);
-  // Asks what runs to stop and waits for it; what has not begun is dropped.
+  // Asks running jobs to stop and waits for them; drops the queued jobs.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // `cost`: in any unit, the same for all jobs of a pool.
+  // `cost`: expected work, in any unit common to all jobs of a pool.
   template <class Result>
   Job<Result> submit(double cost, std::function<Result(std::stop_token)> work) {
     std::stop_source stop;
@@ -86,7 +86,7 @@ class WorkerPool {
   std::vector<std::stop_source> running_;  // by thread
   std::uint64_t order_ = 0;
   bool closing_ = false;
-  std::vector<std::jthread> threads_;  // last: joined before anything that they use goes
+  std::vector<std::jthread> threads_;  // last: joined before the members that they use go
 };
 
 }  // namespace convoy::sim

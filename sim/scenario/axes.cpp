@@ -77,7 +77,7 @@ class AxesReader {
                     "[[\"schedule.kind\", \"seed\"]]");
   }
 
-  // The paired axes become one, in the place of the first; false where it is no array of strings.
+  // Joins paired axes at the place of the first; false if the value is no array of strings.
   bool read_group(const Value& group) {
     const auto* items = group.as<Value::Array>();
     if (items == nullptr) return false;
@@ -115,7 +115,7 @@ class AxesReader {
       into.keys.push_back(*name);
       axes_.erase(axes_.begin() + (axis - axes_.data()));
     }
-    // The place that the first one left.
+    // Insert at the place of the first axis.
     const auto place =
         std::find_if(axes_.begin(), axes_.end(), [](const SweepAxis& a) { return a.keys.empty(); });
     if (place != axes_.end()) *place = std::move(joined_.back());
@@ -169,7 +169,7 @@ class AxesReader {
     axes_.push_back(std::move(axis));
   }
 
-  // Before each value is tried. What is beyond reports itself, and no axis is left to be looked at.
+  // Called before single values are tried: with too many points, reports that and drops all axes.
   void check_number() {
     double points = 1;
     for (const SweepAxis& axis : axes_) points *= static_cast<double>(axis.choices.size());
@@ -184,7 +184,7 @@ class AxesReader {
   void check_twice(std::size_t which) {
     for (const std::string& key : axes_[which].keys) {
       for (std::size_t i = 0; i < which; ++i) {
-        // The same one, or one within the other.
+        // Overlap: equal keys, or one within the other.
         const auto& keys = axes_[i].keys;
         const auto overlaps = [one = moved_key(key)](const std::string& axis) {
           const std::string other = moved_key(axis);
@@ -232,10 +232,10 @@ void describe_axes(base::TableReader reader) {
 void check_axes(const std::vector<SweepAxis>& axes,
                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
                 base::Diagnostics& problems) {
-  std::set<std::string> warned;  // once, not for each value
+  std::set<std::string> warned;  // to warn once, not for each value
   for (const SweepAxis& axis : axes) {
     if (axis.keys == std::vector<std::string>{"seed"}) {
-      // Each is as good as the other.
+      // All seeds are equally valid: long lists are not tried.
       if (axis.choices.size() > 8) continue;
     }
     for (const std::vector<Change>& choice : axis.choices) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// What [sweep] says. Axes multiply; axes that are paired, and the cases of a
-// list, count as one. Internal to sim/scenario; sweep.hpp is what others see.
+// The axes of [sweep]. All combinations of the axes are run; paired axes, and the cases of a list,
+// count as one axis. Internal to sim/scenario; others include sweep.hpp.
 
 #include <functional>
 #include <string>
@@ -14,28 +14,27 @@ namespace convoy::sim {
 constexpr std::size_t most_points = 1'000'000;
 constexpr std::size_t most_axes = 64;
 
-// A key of the scenario that takes another value.
+// A new value for one key of the scenario.
 struct Change {
   std::string path;
   base::Value value;
 };
 
-// One of these lists of changes at a time.
+// One axis: each point of the sweep takes one of its choices.
 struct SweepAxis {
-  std::vector<std::string> keys;  // that it changes, in their order
+  std::vector<std::string> keys;  // keys that the axis changes
   std::vector<std::vector<Change>> choices;
 };
 
-// In the order of the file; `repetitions` last. None where there is no [sweep], or where it is
-// broken, which is reported. `seed`: of the scenario, the first of the repetitions.
+// The axes in the order of the file, `repetitions` last. None without a [sweep] or if it has
+// errors, which are reported. `seed`: the scenario's, used by the first repetition.
 std::vector<SweepAxis> read_axes(const base::Value& root, std::uint64_t seed,
                                  base::Diagnostics& problems);
 
 // Declares the keys of [sweep].
 void describe_axes(base::TableReader reader);
 
-// Tries each choice by itself. `check` reads the scenario with these changes and reports what is
-// wrong with it.
+// Tries each choice alone. `check` reads the scenario with these changes and reports errors.
 void check_axes(const std::vector<SweepAxis>& axes,
                 const std::function<void(const std::vector<Change>&, base::Diagnostics&)>& check,
                 base::Diagnostics& problems);

@@ -16,7 +16,7 @@ using base::at_least;
 using base::TableReader;
 
 constexpr double longest_s = 1e10;          // 300 years
-constexpr double shortest_period_s = 1e-3;  // each turn of a load is an event
+constexpr double shortest_period_s = 1e-3;  // every change of a load is an event
 
 void read_turns(TableReader& reader, BackgroundLoad& load) {
   const auto period = reader.maybe_number(
@@ -91,7 +91,7 @@ BehaviourReader::TraceKey BehaviourReader::read_trace_table(TableReader table,
   return found;
 }
 
-// Read once; null where it cannot be. `only`: the columns that are used; empty: all.
+// Reads each file once; null if it cannot be read. `only`: columns used; empty: all.
 std::shared_ptr<const platforms::Trace> BehaviourReader::trace(
     TableReader& reader, const char* key, const std::string& file,
     const std::vector<std::string>& only) {

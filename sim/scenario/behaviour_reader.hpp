@@ -1,6 +1,6 @@
 #pragma once
 
-// What of a node, or a link, changes over time: traces, loads, outages. Internal to sim/scenario.
+// Reads how a node or a link changes over time: traces, loads, outages. Internal to sim/scenario.
 
 #include <filesystem>
 #include <map>
@@ -15,28 +15,28 @@
 
 namespace convoy::sim {
 
-// Another user of a resource: [.load], [.traffic].
+// Reads [.load] or [.traffic]: another user of a resource.
 BackgroundLoad read_load(base::TableReader reader);
 
-// Keys that a node has as the server and as one of a group.
+// Keys of the server and of groups of nodes alike.
 inline constexpr base::Key slowdown_key{"slowdown", "factor on the time of all computing"};
 inline constexpr base::Key traffic_key{"traffic", "another user of the link"};
 
 class BehaviourReader {
  public:
-  // `folder`: where the paths of traces start.
+  // `folder`: base of relative trace paths.
   explicit BehaviourReader(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   struct TraceKey {
-    std::string file;         // as the scenario has it; empty: there is none
-    double phase_step_s = 0;  // of phase more for each node of the group
+    std::string file;         // as in the scenario; empty: no trace
+    double phase_step_s = 0;  // phase difference between neighbours in the group
   };
-  // `trace` of a group: a path, or a table that says how the trace is used.
+  // Reads `trace` of a group: a path, or a table that also says how to use the trace.
   TraceKey read_trace(base::TableReader& reader, Behaviour& behaviour);
-  // All else that changes: slowdown, jitter, loads, outages.
+  // Reads slowdown, jitter, loads and outages.
   static void read(base::TableReader& reader, Behaviour& behaviour);
 
-  // A hash of each trace that was read, one a line.
+  // A hash of each trace read, one a line.
   [[nodiscard]] const std::string& hashes() const { return hashes_; }
 
  private:

@@ -8,7 +8,7 @@
 namespace convoy::sim {
 namespace {
 
-// Without data at hand: their usual number.
+// Number of samples if there is no data source.
 constexpr std::int64_t samples_without_source = 60'000;
 
 void check_partition(const engine::PartitionOptions& partition, std::size_t workers,
@@ -42,7 +42,7 @@ void divide_unseen(const Scenario& scenario, const Fleet& fleet, Setting& settin
   }
   for (std::size_t i = 1; i < fleet.nodes.size(); ++i) {
     const auto part = static_cast<double>(sizes[i - 1]);
-    // As split_local(): whoever has a sample trains on one.
+    // As in split_local(): a node with samples trains on at least one.
     const double kept = std::max(std::floor(part * (1 - scenario.data.local_test_share) + 1e-9),
                                  std::min(part, 1.0));
     setting.nodes[i].samples = fleet.samples[i].value_or(static_cast<std::int64_t>(kept));
@@ -84,7 +84,7 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
       }
       split.train.resize(wanted);
     }
-    // With least = 0 it stays out; preflight() says so.
+    // With least = 0 a node may stay without samples; preflight() reports it.
     const engine::PartitionOptions& partition = scenario.data.partition;
     if (split.train.empty() && scenario.training.learn && partition.least > 0) {
       const bool can_be_spread = partition.kind != engine::PartitionKind::iid &&

@@ -24,7 +24,7 @@ class FleetReader {
       : catalogue_(catalogue), behaviours_(std::move(folder)) {}
 
   Fleet read(TableReader& reader) {
-    // Expanded before, as is fleet.mix.
+    // Expanded earlier, as is fleet.mix.
     reader.text({"use", "fleet of the catalogue, or path of a .toml file"}, "");
     if (reader.describes()) describe_mix(reader.table({"mix", "a fleet by shares of its devices"}));
     for (TableReader& shared : reader.tables({"shared_links", "media that several nodes share"})) {
@@ -33,7 +33,7 @@ class FleetReader {
     read_server(reader.table({"server", "who aggregates"}));
     std::vector<TableReader> groups = reader.tables({"nodes", "groups of equal nodes"});
     for (TableReader& group : groups) read_group(group);
-    const bool expected = reader.has("use") || reader.has("mix");  // what is wrong there is said
+    const bool expected = reader.has("use") || reader.has("mix");  // errors are reported there
     if (groups.empty() && !expected) {
       reader.error("nodes", "a fleet needs nodes: [[fleet.nodes]] tables, or use = \"jetson16\"");
     }
@@ -144,7 +144,7 @@ class FleetReader {
     fleet_.places.push_back(std::move(place));
   }
 
-  // The device in its mode; one machine for all nodes that share both.
+  // The device in its mode; nodes that share both share one machine.
   std::shared_ptr<const platforms::Machine> read_machine(TableReader& reader,
                                                          NodeIdentity& identity,
                                                          const std::string& fallback) {
@@ -233,7 +233,7 @@ class FleetReader {
     return {machine.idle_w, machine.busy_w, machine.communicating_w};
   }
 
-  // How a real node takes part; for all nodes, since --testbed makes any of them real.
+  // Options for real devices; read for all nodes, since --testbed can make any node real.
   static RealNode read_real(TableReader& reader) {
     RealNode real;
     real.measured_compute = reader.choice(

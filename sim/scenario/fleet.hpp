@@ -1,6 +1,6 @@
 #pragma once
 
-// Reading [fleet]. Internal to sim/scenario.
+// Reads [fleet]. Internal to sim/scenario.
 
 #include <set>
 #include <utility>
@@ -22,7 +22,7 @@ struct Fleet {
   ByNode<base::Location> places;  // where each was written
   // Of the nodes, not of the server; they belong to the catalogue.
   std::set<std::pair<const platforms::Device*, const platforms::PowerMode*>> profiles;
-  std::string traces;  // a hash of each trace that is used, one a line
+  std::string traces;  // a hash of each trace used, one a line
 };
 
 Fleet read_fleet(base::TableReader reader, platforms::Catalogue& catalogue,

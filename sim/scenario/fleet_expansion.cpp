@@ -15,7 +15,7 @@ namespace {
 using base::at_least;
 using base::TableReader;
 
-// [fleet.mix]: devices and their weights, how many nodes, what each of them has.
+// [fleet.mix]: devices with weights, the number of nodes, and their common keys.
 struct Mix {
   std::int64_t nodes = 0;
   std::vector<std::pair<std::string, double>> weights;
@@ -49,7 +49,7 @@ Mix read_mix(TableReader reader) {
   return mix;
 }
 
-// [fleet.mix] into groups of nodes.
+// Expands [fleet.mix] into groups of nodes.
 void expand_mix(base::Value& root, base::Diagnostics& problems) {
   base::Value* fleet = root.find("fleet");
   const base::Value* mix = fleet != nullptr ? fleet->find("mix") : nullptr;
@@ -64,7 +64,7 @@ void expand_mix(base::Value& root, base::Diagnostics& problems) {
   if (problems.errors() > before) return;
   double sum = 0;
   for (const auto& [device, weight] : read.weights) sum += weight;
-  // Whole nodes: each its share rounded down, the rest to those that lost most by it.
+  // Whole nodes: shares are rounded down; the remaining nodes go to the largest remainders.
   std::vector<std::pair<double, std::size_t>> lost;
   std::vector<std::int64_t> counts;
   std::int64_t left = read.nodes;
@@ -97,7 +97,7 @@ void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diag
   expand_mix(root, problems);
   base::Value* fleet = root.find("fleet");
   const base::Value* use = fleet != nullptr ? fleet->find("use") : nullptr;
-  if (use == nullptr || use->as<std::string>() == nullptr) return;  // a wrong type: read_fleet
+  if (use == nullptr || use->as<std::string>() == nullptr) return;  // reported by read_fleet
   const base::Location where = use->where;
   const std::string name = *use->as<std::string>();
   const base::Value* file = catalogue.fleet(name);

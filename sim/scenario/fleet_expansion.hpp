@@ -1,6 +1,6 @@
 #pragma once
 
-// [fleet] as it is written with `use` or `mix`, as groups of nodes. Internal to sim/scenario.
+// Expands `use` and `mix` of [fleet] into groups of nodes. Internal to sim/scenario.
 
 #include "base/table_reader.hpp"
 #include "base/value.hpp"
@@ -8,8 +8,8 @@
 
 namespace convoy::sim {
 
-// Puts groups of nodes into the tree in place of fleet.mix, and the nodes, server and shared links
-// of the fleet that `fleet.use` names, where the scenario does not give its own.
+// Replaces fleet.mix by groups of nodes, and fills in the nodes, server and shared links of the
+// fleet named by `fleet.use` where the scenario has none of its own.
 void expand_fleet(base::Value& root, platforms::Catalogue& catalogue, base::Diagnostics& problems);
 
 // Declares the keys of [fleet.mix].

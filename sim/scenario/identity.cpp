@@ -11,7 +11,7 @@ namespace {
 
 using base::Value;
 
-// Of data and weights that are named by path enough to tell others apart: the labels, the size.
+// Identifies data and weights given by path, by labels and sizes.
 std::string data_signature(const Scenario& scenario) {
   std::string text;
   if (scenario.source && scenario.data.source != "glyphs") {
@@ -25,8 +25,8 @@ std::string data_signature(const Scenario& scenario) {
   return text;
 }
 
-// 2, 2.0 and 2e0 are one number, and scenarios that differ in that are one scenario. But for
-// `participants`: there 1 is one node, and 1.0 all of them.
+// 2, 2.0 and 2e0 are equal, and so are scenarios that differ only in that. Except `participants`,
+// where 1 means one node and 1.0 all of them.
 void unify_numbers(Value& value) {
   constexpr double exact = 9007199254740992;  // up to here every integer is a double
   if (const double* number = value.as<double>()) {
@@ -51,7 +51,7 @@ void identify(Scenario& scenario, Value root, const std::string& files) {
   unify_numbers(root);
   const std::string rest = files + data_signature(scenario);
   scenario.hash = base::content_hash(to_toml(root) + rest);
-  // When a run stops, and what its curve is compared with, changes nothing of what comes before.
+  // Stop goals and accuracy targets do not change the course of a run.
   root.erase("stop");
   if (Value* evaluation = root.find("evaluation")) evaluation->erase("target");
   scenario.course = base::content_hash(to_toml(root) + rest);

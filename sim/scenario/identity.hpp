@@ -1,6 +1,6 @@
 #pragma once
 
-// What tells one scenario from another: the text and the hashes that its runs are known by.
+// The identity of a scenario: its canonical text and the hashes by which its runs are known.
 // Internal to sim/scenario.
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace convoy::sim {
 
-// Fills in scenario.resolved, .hash and .course. `root`: what the scenario says in the end;
-// `files`: of what it names by path, whatever determines the run.
+// Fills in scenario.resolved, .hash and .course. `root`: the final scenario tree; `files`: contents
+// of the named files that affect the run.
 void identify(Scenario& scenario, base::Value root, const std::string& files);
 
 }  // namespace convoy::sim

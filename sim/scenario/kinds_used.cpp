@@ -22,7 +22,7 @@ class KindsUsed {
     }
   }
 
-  // The values of an axis, and the changes of the cases of a sweep.
+  // Adds the values of an axis, and the changes of cases, of a sweep.
   void add_sweep(const Value::Table& sweep) {
     for (const Entry& axis : sweep) {
       const auto* values = axis.value.as<Value::Array>();

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which kinds of schedules a scenario is about. Internal to sim/scenario.
+// The kinds of schedules that a scenario uses. Internal to sim/scenario.
 
 #include <string>
 #include <vector>
@@ -9,8 +9,8 @@
 
 namespace convoy::sim {
 
-// Those that some point of the file has, or had without --set: only the keys of other kinds are of
-// no use. `tree`: the file as it was written; `root`: what it says in the end.
+// The kinds of all points of the sweep, with and without --set. Keys of other kinds are reported as
+// useless. `tree`: the file as written; `root`: the final tree.
 std::vector<std::string> kinds_used(const base::Value& tree, const base::Value& root);
 
 }  // namespace convoy::sim

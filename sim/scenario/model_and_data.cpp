@@ -11,7 +11,7 @@ namespace {
 
 using base::Value;
 
-// Images that the architecture cannot take as they are are resized to its own size.
+// Images of a size that the architecture cannot take are resized to its default size.
 bool takes(engine::ModelOptions model, int image_size) {
   model.image_size = image_size;
   try {

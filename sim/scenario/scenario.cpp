@@ -33,7 +33,7 @@ class ScenarioReader {
         problems_(problems),
         catalogue_(folder_, problems) {}
 
-  // Resolves the tree: changes of what fleet to use, then that fleet, then all other changes.
+  // Applies changes of the fleet's source, expands the fleet, then applies all other changes.
   void resolve(Value& root, const std::vector<Change>& changes) {
     move_flat_keys(root, problems_);
     const auto apply = [&](bool before) {
@@ -54,19 +54,19 @@ class ScenarioReader {
     apply(true);
     expand_fleet(root, catalogue_, problems_);
     apply(false);
-    move_flat_keys(root, problems_);  // of a whole table that a change has given
+    move_flat_keys(root, problems_);  // a change may have set a whole table
   }
 
-  // Keys of schedules of these kinds are in use.
+  // Sets the kinds of schedules in use.
   void use_kinds(std::vector<std::string> kinds) { kinds_ = std::move(kinds); }
 
-  // What the files say that the scenario names by path: part of what determines the run.
+  // Contents of files named by path, which also determine the run.
   [[nodiscard]] std::string user_files() const { return catalogue_.user_files(); }
 
   [[nodiscard]] const std::string& traces() const { return traces_; }
 
-  // A point of a sweep, or what its points start from: that its data cannot be divided stands in
-  // Scenario::impossible, and is no problem of the file.
+  // The scenario is a point of a sweep, or its base: data that cannot be divided is noted in
+  // Scenario::impossible and not reported.
   void one_of_many() { one_of_many_ = true; }
   Scenario read(const Value& root) { return read(TableReader(root, "", problems_), root); }
   void describe(base::KeyCatalogue& keys) { read(TableReader(keys, problems_), {}); }
@@ -77,7 +77,7 @@ class ScenarioReader {
     scenario.file = path_;
     scenario.name = reader.text({"name", "name of the run and of its folder", "the file's"},
                                 std::filesystem::path(path_).stem().string());
-    constexpr std::size_t longest = 255;  // of a folder
+    constexpr std::size_t longest = 255;  // file system's limit for folder names
     if (scenario.name.empty() || scenario.name.front() == '.' || scenario.name.size() > longest ||
         scenario.name.find('/') != std::string::npos || !base::is_printable(scenario.name)) {
       reader.error("name",
@@ -135,7 +135,7 @@ class ScenarioReader {
       divide_data(scenario, fleet, *setting, remarks);
       for (std::string& remark : remarks) problems_.warning(data_place, std::move(remark));
     } catch (const base::UserError& e) {
-      // Of a sweep one point may be impossible, and the others not.
+      // One point of a sweep may be impossible while others are possible.
       if (one_of_many_) {
         scenario.impossible = e.what();
       } else {
@@ -166,9 +166,9 @@ class ScenarioReader {
   std::filesystem::path folder_;
   Diagnostics& problems_;
   bool one_of_many_ = false;
-  std::vector<std::string> kinds_;  // of schedules that the file uses
+  std::vector<std::string> kinds_;  // used in the file
   platforms::Catalogue catalogue_;
-  std::string traces_;  // of the fleet: Fleet::traces
+  std::string traces_;  // Fleet::traces
 };
 
 }  // namespace
@@ -196,7 +196,7 @@ std::vector<Change> changes_of(const std::vector<Override>& overrides) {
 std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
                                   const std::vector<Change>& changes, Diagnostics& problems,
                                   std::vector<SweepAxis>* axes_found, bool point) {
-  if (problems.has_errors()) return std::nullopt;  // not TOML at all
+  if (problems.has_errors()) return std::nullopt;  // invalid TOML
   Value root = tree;
   ScenarioReader reader(path, problems);
   reader.resolve(root, changes);
@@ -224,7 +224,7 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
           all.warning(data != nullptr ? data->where : changed.where,
                       with.impossible + "; a point of the sweep with this value would fail");
         }
-        // Only what the point brings about; the rest has been reported.
+        // Reports only errors caused by this point; all others have been reported.
         for (const base::Diagnostic& d : all.all()) {
           const bool known = std::any_of(problems.all().begin(), problems.all().end(),
                                          [&](const auto& p) { return p.message == d.message; });
@@ -250,7 +250,7 @@ std::optional<Scenario> read_scenario_text(std::string_view text, const std::str
 }
 
 std::vector<base::KeyRow> scenario_keys() {
-  Diagnostics ignored;  // there is no file that anything could be wrong with
+  Diagnostics ignored;  // without a file there are no errors
   ScenarioReader reader("scenario.toml", ignored);
   return base::list_keys([&](base::KeyCatalogue& keys) { reader.describe(keys); });
 }

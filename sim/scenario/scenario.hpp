@@ -1,7 +1,6 @@
 #pragma once
 
-// A scenario file, read and resolved: everything a run needs to know. `convoy keys` lists what may
-// stand in it.
+// A scenario file, read and resolved: all that a run needs. `convoy keys` lists the keys.
 
 #include <map>
 #include <memory>
@@ -24,19 +23,19 @@
 namespace convoy::sim {
 
 enum class Backend {
-  sim,  // the profile says how long things take
-  hil,  // a real device
+  sim,  // simulated: the profile gives durations
+  hil,  // hardware in the loop: a real device
 };
 inline constexpr base::Words<Backend> backend_words = {{Backend::sim, "sim"},
                                                        {Backend::hil, "hil"}};
 
-// What is known of a node beside its place in the world and in the setting.
+// Facts about a node that neither the world nor the schedule needs.
 struct NodeIdentity {
   std::string device;
   std::string mode;
   std::string link;
   Backend backend = Backend::sim;
-  RealNode real;      // how it takes part if it is a real device
+  RealNode real;      // used if the node is a real device
   std::string trace;  // path, or empty
 };
 
@@ -45,59 +44,59 @@ struct TrainingOptions {
   engine::TrainingOptions local;
 };
 
-// When and how the global model is evaluated, where the run learns. It takes no virtual time.
+// When and how the global model is evaluated in learning runs. Takes no virtual time.
 struct EvaluationOptions {
-  std::int64_t every = 1;         // aggregations; 0: not by these
-  std::optional<double> every_s;  // virtual
-  double rate = 1;     // of the submodel that is evaluated: 1 the full model, else its nested one
-  bool local = false;  // each node, before a task, on its own test part
+  std::int64_t every = 1;         // after so many aggregations; 0: never by count
+  std::optional<double> every_s;  // interval in virtual s
+  double rate = 1;     // of the evaluated submodel: 1 the full model, else the nested one
+  bool local = false;  // each node evaluates its received model before a task, on its own test part
   int batch = 256;
-  std::optional<double> target;  // accuracy whose time is reported; stop.accuracy where not given
+  std::optional<double> target;  // accuracy whose time is reported; default: stop.accuracy
 };
 
-// The run ends at the first of these that is reached.
+// The run ends when the first of these goals is reached.
 struct StopOptions {
   std::optional<std::int64_t> rounds;  // aggregations
-  std::optional<std::int64_t> tasks;   // node updates aggregated
-  std::optional<double> accuracy;      // only where the run learns
+  std::optional<std::int64_t> tasks;   // aggregated node updates
+  std::optional<double> accuracy;      // learning runs only
   std::optional<double> virtual_time_s;
 };
 
 enum class RecordLevel {
-  activity,  // a row for each activity
-  task,      // sums by task
+  activity,  // one row per activity
+  task,      // sums per task
 };
 inline constexpr base::Words<RecordLevel> record_words = {{RecordLevel::activity, "activity"},
                                                           {RecordLevel::task, "task"}};
 
-// How the run goes where some nodes are real devices ([hil]).
+// Options for runs with real devices ([hil]).
 struct HilOptions {
   enum class Missing {
     fail,      // the run does not start
-    absent,    // it starts without them; they may come later
-    simulate,  // they are simulated instead
+    absent,    // it starts without the missing nodes; they may join later
+    simulate,  // missing nodes are simulated
   };
   static constexpr base::Words<Missing> missing_words = {
       {Missing::fail, "fail"}, {Missing::absent, "absent"}, {Missing::simulate, "simulate"}};
   static constexpr base::Words<bool> late_words = {{false, "warn"}, {true, "fail"}};
   static constexpr base::Words<bool> compression_words = {{false, "none"}, {true, "zstd"}};
   Missing missing = Missing::fail;
-  std::string inventory;          // file of the testbed, or empty
-  double join_timeout_s = 60;     // wall time that the start waits for them
-  double rejoin_timeout_s = 300;  // wall time after which a lost node is lost for good
+  std::string inventory;          // testbed inventory file; may be empty
+  double join_timeout_s = 60;     // how long the start waits for nodes, wall time
+  double rejoin_timeout_s = 300;  // how long a lost node may be away, wall time
   double heartbeat_s = 1;
-  double lost_after_s = 15;  // without any sign of life
-  double max_lag_ms = 20;    // what is delivered later is reported, or fails the run
+  double lost_after_s = 15;  // without any message
+  double max_lag_ms = 20;    // later deliveries are reported, or fail the run
   bool fail_when_late = false;
-  bool keep_updates = false;  // beside the store, so that a replay has the same weights
-  bool compress = false;      // what is sent, by zstd
+  bool keep_updates = false;  // beside the store, so that a replay gets the same weights
+  bool compress = false;      // parcels on the wire, by zstd
 };
 
-// What changes nothing of the run itself.
+// Options that do not change the run itself.
 struct OutputOptions {
-  double checkpoint_s = 60;  // wall time between checkpoints of what was learned
+  double checkpoint_s = 60;  // wall time between checkpoints of the learning
   RecordLevel record = RecordLevel::activity;
-  double progress_s = 5;  // between lines of progress where there is no terminal
+  double progress_s = 5;  // between progress lines if stderr is no terminal
 };
 
 struct Scenario {
@@ -112,7 +111,7 @@ struct Scenario {
   std::map<std::string, std::set<std::string>> assumed;
   ScheduleSpec schedule;
   engine::ModelOptions model;
-  std::string initial_weights;  // path of a safetensors file, or empty
+  std::string initial_weights;  // safetensors file; may be empty
   engine::DataOptions data;
   std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source
   ByNode<engine::LocalSplit> parts;                  // where there is a source
@@ -122,15 +121,15 @@ struct Scenario {
   HilOptions hil;
   OutputOptions output;
   bool has_sweep = false;
-  // Of a point of a sweep: why its data cannot be divided, so that it cannot be run, and has
-  // neither setting nor nodes; empty: nothing is wrong with it.
+  // For a point of a sweep: why its data cannot be divided. The point cannot be run and has neither
+  // setting nor nodes. Empty: no problem.
   std::string impossible;
 
-  // The scenario as canonical TOML, without [output] and [sweep]. The hash also covers the files
-  // that it names by path: the same hash and build give the same run.
+  // Canonical TOML without [output] and [sweep]. The hash also covers the files named in the
+  // scenario: equal hash and build give equal runs.
   std::string resolved;
   std::string hash;
-  std::string course;  // a hash of all that but when it stops and what its accuracy is held against
+  std::string course;  // hash without the stop goals and the accuracy targets
 };
 
 // key=value, as given by --set.
@@ -141,21 +140,21 @@ struct Override {
 // Throws base::UserError where there is no "=".
 Override parse_override(const std::string& text);
 
-// Reads a file. Everything that is wrong in it, in the files that it names, or in the overrides, is
-// reported; nothing is returned then.
+// Reads a file. Reports all errors in the file, in files that it names and in the overrides;
+// returns nothing then.
 std::optional<Scenario> read_scenario(const std::string& path,
                                       const std::vector<Override>& overrides,
                                       base::Diagnostics& problems);
-// The same for a text; `path` names it in messages and says where relative paths start.
+// Reads a text; `path` names it in messages and is the base of relative paths.
 std::optional<Scenario> read_scenario_text(std::string_view text, const std::string& path,
                                            const std::vector<Override>& overrides,
                                            base::Diagnostics& problems);
 
-// Every key that a scenario may have, as the readers read them.
+// All keys of a scenario, collected from the readers.
 std::vector<base::KeyRow> scenario_keys();
-constexpr const char* schedule_key = "schedule.kind";  // the choice that other keys depend on most
+constexpr const char* schedule_key = "schedule.kind";  // the choice that decides most keys
 
-// Throws base::UserError for what this version reads but does not run yet, with what to do.
+// Throws base::UserError, with advice, for features that are read but not yet supported in runs.
 void require_runnable(const Scenario& scenario);
 
 // A node of the world is a real device.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Reading a scenario from the tree of its file. Internal to sim/scenario.
+// Reads a scenario from its tree. Internal to sim/scenario.
 
 #include <optional>
 #include <string>
@@ -14,9 +14,8 @@ namespace convoy::sim {
 
 std::vector<Change> changes_of(const std::vector<Override>& overrides);
 
-// `path` names the file in messages and says where relative paths start. `axes_found`: what its
-// [sweep] says, where the caller wants it. `point`: it is one of a sweep. Nothing: something is
-// wrong, and reported.
+// `path` names the file in messages and is the base of relative paths. `axes_found`: gets the axes
+// of [sweep]; may be null. `point`: the tree is a point of a sweep. Nothing: errors were reported.
 std::optional<Scenario> read_tree(const base::Value& tree, const std::string& path,
                                   const std::vector<Change>& changes, base::Diagnostics& problems,
                                   std::vector<SweepAxis>* axes_found = nullptr, bool point = false);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Reading the tables of a scenario other than [fleet], [schedule] and [sweep]. What is wrong in one
-// is reported at its key. Internal to sim/scenario.
+// Reads all tables of a scenario except [fleet], [schedule] and [sweep]. Errors are reported at
+// their keys. Internal to sim/scenario.
 
 #include <filesystem>
 #include <map>
@@ -12,13 +12,13 @@
 
 namespace convoy::sim {
 
-// [training], into `scenario` and `setting`. Gives the batch sizes by memory class, in GB.
+// Reads [training] into `scenario` and `setting`. Gives batch sizes by memory class in GB.
 std::map<int, double> read_training(base::TableReader reader, const Fleet& fleet,
                                     Scenario& scenario, Setting& setting,
                                     base::Diagnostics& problems);
 StopOptions read_stop(base::TableReader reader, bool learn);
 OutputOptions read_output(base::TableReader reader);
-// `folder`: where relative paths start.
+// `folder`: base of relative paths.
 HilOptions read_hil(base::TableReader reader, const std::filesystem::path& folder,
                     ClockOptions& clock);
 NetworkModel read_network(base::TableReader reader);

@@ -18,7 +18,7 @@ struct Sweep::Data {
   Scenario base;
   std::vector<SweepAxis> axes;
 
-  // The changes of a point; the last axis runs fastest.
+  // The changes of a point; the last axis varies fastest.
   [[nodiscard]] std::vector<Change> changes(std::size_t point) const {
     std::vector<std::size_t> choice(axes.size());
     for (std::size_t i = axes.size(); i-- > 0;) {
@@ -79,7 +79,7 @@ std::optional<Scenario> Sweep::scenario(std::size_t point, Diagnostics& problems
   std::vector<Change> all = data_->overrides;
   const std::vector<Change> changes = data_->changes(point);
   all.insert(all.end(), changes.begin(), changes.end());
-  // What there is to warn of was said of the whole sweep.
+  // Warnings have been reported for the whole sweep.
   Diagnostics found;
   auto scenario = read_tree(data_->tree, data_->path, all, found, nullptr, true);
   for (const base::Diagnostic& d : found.all()) {

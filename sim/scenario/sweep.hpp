@@ -11,19 +11,19 @@
 
 namespace convoy::sim {
 
-// A scenario's [sweep]: its points, numbered from 0, of which each is a scenario.
+// The sweep of a scenario: points, numbered from 0, each a scenario.
 class Sweep {
  public:
-  // Reads the file and tries each value of each axis by itself.
+  // Reads the file and checks each choice of each axis alone.
   static std::optional<Sweep> read(const std::string& path, const std::vector<Override>& overrides,
                                    base::Diagnostics& problems);
 
-  [[nodiscard]] const Scenario& base() const;  // without any change
-  [[nodiscard]] std::size_t size() const;      // 1 where there is no [sweep]
+  [[nodiscard]] const Scenario& base() const;  // the scenario without changes
+  [[nodiscard]] std::size_t size() const;      // number of points; 1 without [sweep]
   [[nodiscard]] std::vector<std::string> keys() const;
-  // The values of keys() at a point, as TOML on one line; empty where a case does not set one.
+  // The values of keys() at a point, as TOML on one line; empty if a case does not set the key.
   [[nodiscard]] std::vector<std::string> settings(std::size_t point) const;
-  // Values that fit by themselves may not fit together: that is reported.
+  // Reports values that are valid alone but not together.
   std::optional<Scenario> scenario(std::size_t point, base::Diagnostics& problems) const;
 
  private:

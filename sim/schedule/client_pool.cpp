@@ -74,14 +74,14 @@ double ClientPool::rate(NodeId node) const {
   return options_.rates->of(setting_->nodes[node].machine->memory_class_gb);
 }
 
-// A node that keeps everything has nothing to choose.
+// A node that keeps all members needs no masks.
 bool ClientPool::has_masks(NodeId node) const {
   const engine::MaskOptions& mask = options_.learning.mask;
   const bool chooses = mask.tasks > 0 || engine::is_window(mask.selection);
   return options_.rates && chooses && rate(node) < 1 && !setting_->fixed;
 }
 
-// Learning what to keep costs; the other rules choose for nothing.
+// Only learned masks cost time; the other selections are free.
 bool ClientPool::has_mask_phase(NodeId node) const {
   return has_masks(node) && options_.learning.mask.selection == engine::Selection::learned;
 }

@@ -1,8 +1,7 @@
 #pragma once
 
-// The workers of a federated schedule: who takes part, with which submodel, what each is to do
-// next. Shared by the schedules that hand out local updates; when to hand out and when to aggregate
-// is theirs.
+// The workers of a federated schedule: which take part, with which submodel, and their next task.
+// Shared by all schedules of local updates; each schedule decides when to assign and aggregate.
 
 #include <optional>
 #include <unordered_map>
@@ -17,7 +16,7 @@
 namespace convoy::sim {
 
 struct ClientPoolOptions {
-  // The rate of the submodel by memory class; without them everybody trains the full model.
+  // Rate of the submodel by memory class; nothing: all train the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
   engine::Compression compression;  // of updates
@@ -35,10 +34,10 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
 
 class ClientPool {
  public:
-  // Throws base::UserError where nobody can take part.
+  // Throws base::UserError if no node can take part.
   ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options);
 
-  // The nodes that can take part, whether they are there now or not.
+  // All nodes that can take part, present or not.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
@@ -46,11 +45,11 @@ class ClientPool {
   Assign assign(NodeId node, std::optional<int> epochs = {});
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
-  // A task came to an end: it counts towards the node's mask phases, or it does not.
+  // A node's task has ended; if successful, it counts for the node's mask phases.
   void done(TaskId task);
   void failed(TaskId task);
 
-  // The server's task that makes the next version out of finished tasks, which are forgotten.
+  // The server's task that aggregates finished tasks into the next version; forgets these tasks.
   Assign aggregate(std::vector<TaskId> tasks);
 
   // See Schedule::sized.
@@ -81,14 +80,14 @@ class ClientPool {
   ByNode<bool> takes_part_;
   ByNode<int> done_;  // tasks that ended as they should
   std::unordered_map<TaskId, Task> tasks_;
-  // Draws (jitter, shuffling) are seeded by a task's id: updates are numbered by themselves, so
-  // that the n-th draws the same however many aggregations came before it.
+  // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
+  // update draws the same, however many aggregations came before.
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
 };
 
-// A schedule whose tasks are those of a client pool.
+// A schedule over the tasks of a client pool.
 class FederatedSchedule : public Schedule {
  public:
   FederatedSchedule(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
@@ -100,7 +99,7 @@ class FederatedSchedule : public Schedule {
   }
 
  protected:
-  mutable ClientPool clients_;  // plans fill its cache of graphs
+  mutable ClientPool clients_;  // mutable: plan() fills the cache of graphs
 };
 
 }  // namespace convoy::sim

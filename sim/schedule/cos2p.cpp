@@ -100,7 +100,7 @@ void CoS2P::task_failed(const Event& event) {
 }
 
 void CoS2P::assign_idle(Orders& orders) {
-  // What would start now from the old version would be a version old in a moment.
+  // Tasks started now would begin with a version about to be replaced.
   if (!aggregating_.empty()) return;
   while (const auto node = turns_.next()) {
     Worker& w = worker(*node);
@@ -119,7 +119,7 @@ bool CoS2P::somebody_at_bound() const {
 }
 
 void CoS2P::drop_stale(Orders& orders) {
-  // With a bound of 0 everybody would be dropped at once: then it means to wait.
+  // With max_staleness = 0 all nodes would be dropped at once: wait for them instead.
   if (options_.max_staleness == 0 || !somebody_at_bound()) return;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker& w = workers_[i];

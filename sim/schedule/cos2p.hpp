@@ -38,7 +38,7 @@ class CoS2P : public FederatedSchedule {
   struct Worker {
     State state = State::idle;
     TaskId task = no_task;
-    std::int64_t base = 0;  // version that its task started from
+    std::int64_t base = 0;  // version that the node's task started from
   };
 
   Worker& worker(NodeId node) { return workers_[node]; }

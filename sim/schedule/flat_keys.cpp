@@ -22,7 +22,7 @@ const std::map<std::string, std::string>& flat_keys() {
 
 constexpr std::string_view section = "schedule.";
 
-// Puts it into its kind's table, unless something else stands there.
+// Moves a key into its kind's table, unless the name is taken by something else.
 void move(Value& schedule, const Entry& entry, base::Diagnostics& problems) {
   const std::string& kind = flat_keys().at(entry.key);
   if (schedule.find(kind) == nullptr) schedule.set(kind, Value(Value::Table{}, entry.where));

@@ -1,7 +1,7 @@
 #pragma once
 
-// Keys of one kind that stood in [schedule] itself before each kind had a table of its own. They
-// are still read, with a warning. A fixed list: kinds that come later never had any.
+// Old keys that stood in [schedule] before each kind had its own table. They are still read, with a
+// warning. The list is fixed: later kinds never had such keys.
 
 #include <string>
 
@@ -9,14 +9,13 @@
 
 namespace convoy::sim {
 
-// "schedule.quorum" -> "schedule.cos2p.quorum"; any other path as it is.
+// "schedule.quorum" -> "schedule.cos2p.quorum"; other paths stay unchanged.
 std::string moved_key(const std::string& path);
 
 void warn_of_flat_key(const std::string& path, const base::Location& where,
                       base::Diagnostics& problems);
 
-// Moves those of a whole file to where they stand now. One that is given in both places is
-// reported.
+// Moves old keys of a file to their new places. Reports a key given in both places.
 void move_flat_keys(base::Value& root, base::Diagnostics& problems);
 
 }  // namespace convoy::sim

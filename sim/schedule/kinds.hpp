@@ -1,7 +1,7 @@
 #pragma once
 
-// The kinds of schedules: a line each. A new one is a file that defines schedules::NAME(), and a
-// line here; nothing else knows their names.
+// The list of schedule kinds. To add one: write a file that defines schedules::NAME(), and add a
+// line here; no other code knows the names.
 
 #include "sim/schedule/schedule.hpp"
 
@@ -16,7 +16,7 @@
   KIND(ramfed)                      \
   CONVOY_EXAMPLE_KINDS(KIND)
 
-// Those of examples/, in the program that tests build of them.
+// The kinds of examples/, only in the test program.
 #ifdef CONVOY_SCHEDULE_EXAMPLES
 #define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes)
 #else
@@ -31,7 +31,7 @@ CONVOY_SCHEDULE_KINDS(CONVOY_DECLARE)
 #undef CONVOY_DECLARE
 }  // namespace schedules
 
-// A kind whose options `read` reads, and whose schedule is a Made(setting, options).
+// A kind whose options are read by `read` and whose schedule is Made(setting, options).
 template <class Made, class Options>
 ScheduleKind schedule_kind(std::string name, std::string meaning,
                            Options (*read)(base::TableReader& common, base::TableReader& own)) {
@@ -42,7 +42,7 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             spec.make = [options](std::shared_ptr<const Setting> setting) {
               return std::make_unique<Made>(std::move(setting), options);
             };
-            // Without a client pool nothing is asked of the engine.
+            // Schedules without a client pool ask nothing of the engine.
             if constexpr (requires { options.clients.learning; })
               spec.learning = options.clients.learning;
             return spec;

@@ -15,13 +15,13 @@ struct Steps {
   double flops = 0;
   double samples = 0;
 
-  // Drawn on average; nothing where no time passes.
+  // Mean draw in W; nothing if no time passes.
   [[nodiscard]] std::optional<double> watts() const {
     return seconds > 0 ? std::optional(joules / seconds) : std::nullopt;
   }
 };
 
-// The batches that the learner makes.
+// Adds the batches of the training, as in the learner.
 Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
             engine::Phase phase, int epochs, std::optional<int> steps = {}) {
   const engine::BatchCounts counts = engine::count_batches(
@@ -48,7 +48,7 @@ int largest_batch(const NodeSetting& node) {
       std::min<std::int64_t>(node.batch, std::max<std::int64_t>(1, node.samples)));
 }
 
-// Gates that a mask has: one bit each on the wire.
+// Bytes of a mask on the wire: one bit per gate.
 double mask_bytes(const engine::Architecture& architecture, int depth) {
   double gates = 0;
   for (const engine::Group& g : architecture.groups) gates += g.block < depth ? g.size : 0;
@@ -119,7 +119,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     model = graph.transfer("download", graph.artifact("model", download, 0), 1);
     if (work.sampled) graph.size_late(graph.producer(model));
   }
-  // A node that chooses its masks says which, with each update where they are drawn.
+  // A node that chooses masks sends them, with each update if they are drawn.
   if (masks || work.sampled) update.upload_bytes += mask_bytes(a, kept.depth);
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
   const Activity cost = training(node, kept, weight_work);
@@ -234,7 +234,7 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<dou
     work.seconds = each.seconds;
     work.watts = each.watts;
     work.flops = step.flops();
-    // The model, the sums, what the rule remembers, and one update at a time or all of them.
+    // The model, the sums, the rule's state, and one update at a time or all of them.
     work.memory = (2 + static_cast<double>(slots)) * model_bytes_;
     if (rule != nullptr && rule->needs().changes) {
       work.memory += std::accumulate(upload_bytes.begin(), upload_bytes.end(), 0.0);

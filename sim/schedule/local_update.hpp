@@ -1,8 +1,8 @@
 #pragma once
 
-// The task of a federated round: download the (sub)model, train it on the node's own data, upload
-// the update. Works out its graph and costs; kept by kind of node and size of its data, so that a
-// fleet of 100,000 equal nodes has one graph.
+// A node's task in federated learning: download the (sub)model, train it on the node's data, upload
+// the update. Computes graph and costs; caches them by kind of node and data size, so that 100,000
+// equal nodes share one graph.
 
 #include <map>
 #include <memory>
@@ -17,8 +17,8 @@
 
 namespace convoy::sim {
 
-// What a node is to do. The width of a submodel follows its rate only where masks are known; while
-// they are learned (mask_epochs > 0) it is full.
+// A node's work. The submodel's width follows its rate only once masks are known; while masks are
+// learned (mask_epochs > 0) it has full width.
 struct LocalWork {
   double rate = 1;          // (0, 1]; 1: the full model
   bool full_width = false;  // a submodel is shallower, not narrower
@@ -45,16 +45,16 @@ class LocalUpdates {
   explicit LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received = false);
 
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
-  // What an activity of that task costs on a submodel as it turned out (sized_late).
+  // The cost of a sized_late activity on the submodel that was actually chosen.
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
                                const engine::Submodel& submodel,
                                const engine::Compression& compression) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's task of aggregating updates of those sizes into the next version, by a rule (null:
-  // the mean). What the rule remembers is held and moved like further updates of the whole model;
-  // one that looks at the updates' elements side by side holds them all.
+  // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
+  // state counts as further updates of the full model. A rule that needs the updates' elements one
+  // by one holds all updates in memory.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
       const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
 
@@ -62,7 +62,7 @@ class LocalUpdates {
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
                          int, int, int, double, bool, int, bool>;
 
-  // Seconds, FLOPs, memory of training a submodel's weights.
+  // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work) const;
   [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,

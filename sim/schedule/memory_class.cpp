@@ -10,7 +10,7 @@ namespace {
 
 using base::Value;
 
-// 32.0 is a whole number, too.
+// Accepts 32.0 as an integer.
 double read_value(base::TableReader& reader, const base::Key& key, base::Range range, bool whole) {
   if (whole) reader.describe(key, {base::KeyType::integer, range});
   if (whole && reader.describes()) return range.low;
@@ -40,7 +40,7 @@ Value written(double value, bool whole) {
   return {value, {}};
 }
 
-// As a scenario would give them.
+// In the form of a scenario.
 std::optional<Value> written(const std::map<int, double>& values, bool whole) {
   if (values.empty()) return std::nullopt;
   if (values.size() == 1 && values.begin()->first == 0)

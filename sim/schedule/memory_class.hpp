@@ -1,7 +1,7 @@
 #pragma once
 
-// Reading what may depend on a device's memory: one value for all, or a table by class such as
-// { 64gb = 1.0, 8gb = 0.25 }. `whole`: integers only.
+// Reads a value that may depend on a device's memory: one value for all, or a table by class such
+// as { 64gb = 1.0, 8gb = 0.25 }. `whole`: integers only.
 
 #include <map>
 

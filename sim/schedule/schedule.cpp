@@ -17,8 +17,7 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Reads the options of all kinds, each from its two tables, and says which keys nobody knows and
-// which nobody uses.
+// Reads the options of all kinds, each from its two tables, and reports unknown and unused keys.
 class KindsReader {
  public:
   KindsReader(TableReader& reader, std::vector<std::string> used,
@@ -33,7 +32,7 @@ class KindsReader {
     ScheduleSpec spec;
     const TableReader fresh = reader_;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      // When the keys are listed, what is read is what the chosen kind uses.
+      // In listing mode reads only the keys of the chosen kind.
       if (reader_.describes() && i != chosen) continue;
       const ScheduleKind& kind = kinds_[i];
       TableReader common = fresh;
@@ -96,7 +95,7 @@ class KindsReader {
     }
   }
 
-  // The nearest key of [schedule], else that of a kind's own table.
+  // The nearest key of [schedule], else of some kind's table.
   [[nodiscard]] std::string hint(const std::string& key,
                                  const std::vector<std::string>& known) const {
     std::string near = base::did_you_mean(key, known);

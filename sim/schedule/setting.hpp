@@ -1,7 +1,7 @@
 #pragma once
 
-// What a schedule knows of the run before it starts: the model, the training, the fleet. Costs and
-// memories follow from it (local_update.hpp).
+// All that a schedule knows before the run: model, training, fleet. Costs and memory follow from it
+// (local_update.hpp).
 
 #include <cstdint>
 #include <map>
@@ -18,9 +18,9 @@
 
 namespace convoy::sim {
 
-// A task's cost as given, where it is not worked out from the model ([training.fixed_cost]).
+// Fixed costs that replace those computed from the model ([training.fixed_cost]).
 struct FixedCost {
-  double compute_s = 0;  // a task, on every node, before its slowdown
+  double compute_s = 0;  // per task, on every node, before its slowdown
   double download_bytes = 0;
   double upload_bytes = 0;
   double aggregate_s = 0;  // on the server
@@ -30,7 +30,7 @@ struct FixedCost {
 struct NodeSetting {
   std::string name;
   std::shared_ptr<const platforms::Machine> machine;
-  std::int64_t samples = 0;  // that it trains on in an epoch
+  std::int64_t samples = 0;  // training samples per epoch
   int batch = 1;
 };
 
@@ -38,20 +38,20 @@ struct Setting {
   std::uint64_t seed = 1;
   std::shared_ptr<const engine::Architecture> architecture;
   engine::Optimizer optimizer = engine::Optimizer::sgd;
-  // Of times and memory; what is learned is learned in FP32. fp32, fp32_strict or fp16_mixed.
+  // For times and memory; learning always uses FP32. fp32, fp32_strict or fp16_mixed.
   engine::Precision precision = engine::Precision::fp32;
   double proximal = 0;  // mu of every task (training.proximal)
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs
-  bool test_locally = false;       // each node, before a task, on its own test part
+  bool test_locally = false;       // each node tests what it receives, on its own test part
   std::optional<FixedCost> fixed;
   ByNode<NodeSetting> nodes;  // the first is the server
 
   [[nodiscard]] int workers() const { return static_cast<int>(nodes.size()) - 1; }
 };
 
-// Values by memory class: nominal GiB of a device to value. A device takes the value of the largest
-// class that is not above its own memory, or of the smallest class.
+// Values by memory class (nominal GiB). A device takes the value of the largest class not above its
+// memory, or else of the smallest class.
 template <class T>
 class ByMemoryClass {
  public:

@@ -1,9 +1,9 @@
 #pragma once
 
-// The columns of a store's tables, each written once: CREATE, INSERT, SELECT, the CSV files and the
-// page's tables are made of these lists (sql.hpp), but for queries that want some columns only. A
-// column is a member of the row; rows.hpp says what it means, and its type there is its type in the
-// table: what is optional may be NULL. Change store_version with them, and TABLES.md.
+// The columns of the store's tables, each defined once. CREATE, INSERT, SELECT, the CSV files and
+// the page's tables are generated from these lists (sql.hpp); only queries for some columns are
+// written by hand. A column is a member of a row of rows.hpp and has the member's type; optional
+// members may be NULL. After a change adapt store_version and TABLES.md.
 
 #include <array>
 #include <tuple>
@@ -14,9 +14,9 @@ namespace convoy::sim {
 
 enum class ColumnKind {
   plain,
-  key,          // the table's; SQLite refuses a second row with the same
-  nullable,     // and NULL is read as 0: what is only known at the end
-  nan_is_null,  // and read back as NaN
+  key,          // primary key of the table
+  nullable,     // may be NULL, read as 0: known only at the end
+  nan_is_null,  // NaN is stored as NULL and read back as NaN
 };
 
 template <class Row, class Value>
@@ -24,7 +24,7 @@ struct Column {
   const char* name;
   Value Row::*member;
   ColumnKind kind = ColumnKind::plain;
-  const char* in_csv = nullptr;  // its name there, with the unit; nullptr: the same
+  const char* in_csv = nullptr;  // its name in CSV files, with the unit; nullptr: the same
 };
 template <class Row, class Value>
 constexpr Column<Row, Value> column(const char* name, Value Row::*member,
@@ -37,7 +37,7 @@ constexpr Column<Row, Value> column(const char* name, Value Row::*member, Column
   return {name, member, kind, in_csv};
 }
 
-// A flag that is one of two words in the table.
+// A bool stored as one of two words.
 template <class Row>
 struct WordColumn {
   const char* name;
@@ -91,7 +91,7 @@ struct Table<NodeRow> {
       column("batch", &NodeRow::batch, "batch_samples"),
   };
 };
-// Of the same table; NULL until the run has ended.
+// More columns of the same table; NULL until the run has ended.
 template <>
 struct Table<NodeEnd> {
   static constexpr const char* name = "node";
@@ -109,8 +109,8 @@ struct Table<NodeEnd> {
   };
 };
 
-// Its id is no key: rows come as tasks end, and SQLite appends by far faster than it inserts
-// between ids.
+// The id is not the primary key: rows come in the order of the tasks' ends, and SQLite appends much
+// faster than it inserts between ids.
 template <>
 struct Table<TaskRow> {
   static constexpr const char* name = "task";

@@ -20,17 +20,17 @@ constexpr std::array tables = {"run",        "node",    "task",     "activity", 
 
 constexpr std::chrono::milliseconds writers_may_take(5'000);
 
-constexpr int unit = 1000;  // steps between two looks
-// A row takes less than a step for each of its bytes, and is read a few times.
+constexpr int unit = 1000;  // steps between two checks
+// SQLite needs less than a step per byte of a row; rows are read a few times.
 constexpr std::uint64_t steps_each_byte = 8;
-constexpr std::uint64_t steps_in_any_case = 10'000'000;  // a second of a slow machine
+constexpr std::uint64_t steps_in_any_case = 10'000'000;  // a second on a slow machine
 constexpr double bytes_each_second = 1 << 20;
 constexpr double seconds_in_any_case = 60;
 constexpr std::uint64_t shortest_text_limit = 1 << 20;
 
 constexpr std::size_t longest_name = 4096;  // bytes
 
-constexpr double latest_s = 9e12;  // in microseconds it is still a whole number of 64 bits
+constexpr double latest_s = 9e12;  // limit: microseconds must fit into 64 bits
 
 std::uint64_t size_of(const std::filesystem::path& file) {
   std::uint64_t bytes = 0;

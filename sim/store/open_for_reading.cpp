@@ -15,7 +15,7 @@
 namespace convoy::sim {
 namespace {
 
-// SQLite's URIs: what means something in one is written as its code.
+// Escapes characters with a meaning in SQLite's URIs.
 std::string immutable_uri(const std::filesystem::path& file) {
   std::string uri = "file:";
   for (const char c : std::filesystem::absolute(file).string()) {
@@ -27,7 +27,7 @@ std::string immutable_uri(const std::filesystem::path& file) {
   return uri + "?immutable=1";
 }
 
-// What tells a file from another of its name.
+// Identifies a file, to notice a replacement under the same name.
 std::pair<dev_t, ino_t> identity(const std::filesystem::path& file) {
   struct stat about {};
   if (::stat(file.c_str(), &about) != 0) return {};
@@ -45,7 +45,7 @@ SQLite::Database open_for_reading(const std::filesystem::path& file,
                                   std::chrono::milliseconds longest) {
   const auto look = [](SQLite::Database database) {
     database.exec("BEGIN");
-    database.execAndGet("PRAGMA schema_version");  // the file is opened only now
+    database.execAndGet("PRAGMA schema_version");  // SQLite opens the file only now
     return database;
   };
   constexpr std::chrono::milliseconds pause(25);
@@ -57,25 +57,25 @@ SQLite::Database open_for_reading(const std::filesystem::path& file,
       SQLite::Database database =
           look(SQLite::Database(file, SQLite::OPEN_READONLY, static_cast<int>(longest.count())));
       if (identity(file) == before) return database;
-      // Another run's file has taken its place, and the log may be that one's.
+      // The file was replaced, and the log may belong to the new file.
       if (!waits) {
         throw StoreError(file.string() + ": other runs take its place all the time; try again");
       }
     } catch (const SQLite::Exception& e) {
       const int code = e.getErrorCode();
-      // IOERR: the log went away under its index.
+      // IOERR: the log was removed while its index was in use.
       const bool in_use = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_PROTOCOL ||
                           code == SQLITE_IOERR || identity(file) != before;
-      // A store in WAL mode wants its index beside it, even to be read.
+      // A store in WAL mode needs an index file beside it, even for reading.
       const bool no_index = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
       if (!no_index && (!in_use || !waits)) throw;
       if (no_index && ::access(file.c_str(), R_OK) != 0) throw;
-      // Where it could be made somebody is just making it, or taking it away.
+      // If it could be created, another process is just creating or removing it.
       if (no_index && (!waits || !may_write_beside(file))) break;
     }
     std::this_thread::sleep_for(pause);
   }
-  // Without a log the file is all there is, and nobody is writing it.
+  // Without a log the file is complete, and no process is writing it.
   const std::filesystem::path log = file.string() + "-wal";
   std::error_code none;
   if (std::filesystem::exists(log, none) && std::filesystem::file_size(log, none) != 0) {

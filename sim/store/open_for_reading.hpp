@@ -1,7 +1,7 @@
 #pragma once
 
-// A store opened by those who only read it, also where they may not write: another user's folder, a
-// mount that is read-only.
+// Opens a store for reading, also where the reader cannot write: in another user's folder or on a
+// read-only mount.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -10,11 +10,10 @@
 
 namespace convoy::sim {
 
-// With a transaction, so that all that is read is of one moment, however the run goes on meanwhile.
-// `longest`: that those who write it may keep us waiting; they are in the way for moments, while a
-// run begins or ends. Throws SQLite::Exception where the file is no
-// database or cannot be read, StoreError where it has a log that cannot be read without writing
-// beside it.
+// Begins a transaction, so that all reads see the same moment while the run goes on. `longest`: how
+// long to wait for a writer's lock, which is held for moments when a run begins or ends. Throws
+// SQLite::Exception if the file is no database or unreadable, StoreError if it has a log that
+// cannot be read without writing beside it.
 SQLite::Database open_for_reading(const std::filesystem::path& file,
                                   std::chrono::milliseconds longest);
 

@@ -12,7 +12,7 @@
 namespace convoy::sim {
 namespace {
 
-constexpr std::int64_t most_samples = 10'000'001;  // of a node; that it may claim, and one more
+constexpr std::int64_t most_samples = 10'000'001;  // per node; a node's highest claim, plus one
 
 }  // namespace
 

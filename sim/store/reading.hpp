@@ -1,6 +1,6 @@
 #pragma once
 
-// Looking into a store that is there. Internal to sim/store.
+// Checks of an existing store. Internal to sim/store.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 

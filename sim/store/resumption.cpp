@@ -8,7 +8,7 @@
 namespace convoy::sim {
 namespace {
 
-// Of the store of that scenario; -1 where there is none.
+// Number of journal entries in the store of that scenario; -1 if there is none.
 std::int64_t journal_entries(const std::filesystem::path& path, const std::string& hash,
                              const std::string& course) {
   if (!std::filesystem::exists(path)) return -1;
@@ -28,7 +28,7 @@ std::int64_t journal_entries(const std::filesystem::path& path, const std::strin
   } catch (const std::exception&) {
     return -1;
   }
-  // What cannot be looked at now is not nothing.
+  // A store that cannot be read now must not be taken for an empty one.
   if (!seen || !empty) fail_for_readers(path);
   return entries;
 }
@@ -52,7 +52,7 @@ void check_same(const std::filesystem::path& store, const RunRow& stored, const 
 
 }  // namespace
 
-// What happened since the run before it ended is only in the resumption.
+// Events after the old run's end exist only in the resumption.
 void settle(const std::filesystem::path& store, const std::string& scenario_hash,
             const std::string& course) {
   const std::int64_t newer = journal_entries(beside(store), scenario_hash, course);
@@ -94,7 +94,7 @@ std::optional<std::vector<JournalRow>> journal_to_resume(const std::filesystem::
 }
 
 void replace_resumed(const std::filesystem::path& store, bool durable) {
-  // The old log must not come over the new file, whoever still has it open.
+  // The old log must not be applied to the new file, even if another process still has it open.
   {
     SQLite::Database old = open_for_writing(store);
     if (!empty_the_log(old, readers_may_take_ms)) fail_for_readers(store);

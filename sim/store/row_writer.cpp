@@ -12,7 +12,7 @@ namespace convoy::sim {
 namespace {
 
 constexpr std::size_t rows_a_batch = 8192;
-constexpr std::chrono::milliseconds batch_age(500);  // a slow run is written down as well
+constexpr std::chrono::milliseconds batch_age(500);  // so that rows of slow runs are written, too
 constexpr std::size_t batches_waiting = 8;           // then the simulation waits for the disk
 
 template <class Row>

@@ -1,7 +1,6 @@
 #pragma once
 
-// The thread that writes a store's rows, in transactions, while the simulation goes on. Internal to
-// sim/store.
+// A thread that writes rows in transactions while the simulation goes on. Internal to sim/store.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -24,24 +23,24 @@ class RowWriter {
   using Row =
       std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow, ReadingRow>;
 
-  // The database is the thread's own until finish(). `name`: of the store, for messages.
+  // The thread owns the database until finish(). `name`: the store's name, for messages.
   RowWriter(SQLite::Database& database, std::string name);
-  // What was handed over is written still.
+  // Writes the queued rows before it ends.
   ~RowWriter();
   RowWriter(const RowWriter&) = delete;
   RowWriter& operator=(const RowWriter&) = delete;
 
-  // From one thread. Rows are handed over many at a time; where the disk is slow the caller waits.
-  // Each throws what the writing thread has met.
+  // For one thread. Rows are queued in batches; the caller waits if the disk is slow. All three
+  // functions throw the writing thread's errors.
   void add(Row row);
   void add(TaskRow row);
-  // Returns when all that was added is written.
+  // Returns when all added rows are written.
   void commit();
-  // The same; then the thread has ended and the database is the caller's.
+  // As commit(); then ends the thread and returns the database to the caller.
   void finish();
 
  private:
-  // A task's row is by far the largest: among the others it would blow up all of them.
+  // Task rows have their own queue: a common type would make all rows as large as they are.
   struct Batch {
     std::vector<Row> rows;
     std::vector<TaskRow> tasks;
@@ -56,16 +55,16 @@ class RowWriter {
 
   SQLite::Database& database_;
   std::string name_;
-  Batch batch_;  // that is being filled
+  Batch batch_;  // being filled
   std::chrono::steady_clock::time_point handed_over_ = std::chrono::steady_clock::now();
-  std::mutex mutex_;  // of all below
+  std::mutex mutex_;  // guards all below
   std::condition_variable wake_writer_;
   std::condition_variable wake_simulation_;
   std::deque<Batch> queue_;
   bool closing_ = false;
   bool writing_ = false;
   std::exception_ptr failure_;
-  std::jthread thread_;  // last: it is joined before anything that it uses goes
+  std::jthread thread_;  // last: joined before the members that it uses go
 };
 
 }  // namespace convoy::sim

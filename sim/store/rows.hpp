@@ -10,21 +10,21 @@
 
 namespace convoy::sim {
 
-// What the run is: written before it begins.
+// Facts of the run, written before it begins.
 struct RunRow {
   std::string name;
   std::string schedule;
   std::uint64_t seed = 0;
-  std::string scenario;  // resolved, as TOML
+  std::string scenario;  // resolved scenario as TOML
   std::string scenario_hash;
-  std::string version;  // of Convoy
-  std::string world;    // network model and what was left out
-  // Of the scenario but for when it stops: runs of one course go the same way, until one of them
-  // ends. Kept among the facts of the host; empty: not written down.
+  std::string version;  // Convoy's version
+  std::string world;    // network model and links left out
+  // Hash of the scenario without its stop goals: runs of one course are equal until one of them
+  // ends. Stored among the host's facts; empty: not stored.
   std::string course;
 };
 
-// Does a stored run go the way that this scenario goes?
+// True if the stored run has the same course as this scenario.
 inline bool is_same_course(const RunRow& stored, const std::string& scenario_hash,
                            const std::string& course) {
   return stored.scenario_hash == scenario_hash || (!course.empty() && stored.course == course);
@@ -42,7 +42,7 @@ inline RunStatus status_of(std::string_view name) {  // stopped, where it is non
 
 struct RunEnd {
   RunStatus status = RunStatus::done;
-  std::string cause;  // of a failure
+  std::string cause;  // reason of a failure
   double virtual_time_s = 0;
 };
 
@@ -60,7 +60,7 @@ struct NodeRow {
   [[nodiscard]] bool is_real() const { return backend == "hil"; }
 };
 
-// What a node did: written at the end.
+// Figures of a node over the run, written at its end.
 struct NodeEnd {
   std::int64_t id = 0;
   double busy_s = 0;
@@ -79,100 +79,100 @@ struct TaskRow {
   std::int64_t id = 0;
   std::int64_t node = 0;
   std::string label;
-  bool is_update = true;  // of a node; else an aggregation
+  bool is_update = true;  // of a node; false: an aggregation
   double rate = 1;
   double samples = 0;
   std::int64_t base_version = 0;
   double assigned_s = 0;
   double ended_s = 0;
-  std::string outcome;  // aggregated, published, buffered, or the cause of its end
-  std::optional<std::int64_t> aggregated_version;  // the first that it is in
+  std::string outcome;  // aggregated, published, buffered, or the cause of its failure
+  std::optional<std::int64_t> aggregated_version;  // first version that contains it
   std::optional<std::int64_t> staleness;
-  std::optional<std::int64_t> consumed_by;        // the task that took its result
-  std::optional<std::int64_t> published_version;  // that it made
-  double busy_s = 0;                              // sums over its activities
+  std::optional<std::int64_t> consumed_by;        // task that took its result
+  std::optional<std::int64_t> published_version;  // version that it made
+  double busy_s = 0;                              // here and below: sums over its activities
   double communicating_s = 0;
   double bytes_down = 0;
   double bytes_up = 0;
   double flops = 0;
-  double energy_j = 0;                   // share of what its nodes drew, and of their links
-  std::optional<double> kept;            // share of the members of its groups that it trained
-  std::optional<double> loss;            // mean of its last epoch
-  std::optional<double> local_accuracy;  // of what it received, on the node's own test part
-  std::optional<double> share;           // of the result of the task that took its own
+  double energy_j = 0;                   // its share of its nodes' and links' energy
+  std::optional<double> kept;            // share of the members of its groups that were trained
+  std::optional<double> loss;            // mean of the last epoch
+  std::optional<double> local_accuracy;  // of the received model, on the node's own test part
+  std::optional<double> share;           // its share in the result of the task that took its result
 };
 
 struct ActivityRow {
   std::int64_t task = 0;
   std::int64_t activity = 0;
   std::int64_t iteration = 0;
-  std::int64_t attempt = 0;  // no activity is done twice so far
-  bool is_transfer = false;  // else it computes
+  std::int64_t attempt = 0;  // always 0: activities are never repeated
+  bool is_transfer = false;  // false: a compute
   std::string label;
   std::int64_t node = 0;
   std::optional<std::int64_t> peer;
   double ready_s = 0;
-  std::optional<double> start_s;  // nothing: it never started
+  std::optional<double> start_s;  // nothing: never started
   double end_s = 0;
   double bytes = 0;
   double flops = 0;
   double energy_j = 0;
-  std::string cause;                  // empty: it ended as it should
+  std::string cause;                  // empty: success
   bool real = false;                  // measured on a real device, not simulated
-  std::optional<double> predicted_s;  // the duration that the simulation expected of a real one
+  std::optional<double> predicted_s;  // real activities: duration predicted by the profile
 };
 
-// A version that was published, and what went into it.
+// A published version and the updates in it.
 struct AggregationRow {
   std::int64_t version = 0;
-  std::int64_t task = 0;  // that published it
-  double start_s = 0;     // of that task, where it took the results of others; else as end_s
+  std::int64_t task = 0;  // that published the version
+  double start_s = 0;     // start of an aggregating task; else equal to end_s
   double end_s = 0;
   std::int64_t updates = 0;
   double samples = 0;
   double staleness_mean = 0;
   std::int64_t staleness_max = 0;
-  std::optional<std::int64_t> coverage_min;  // updates that hold the parameter held by the fewest
+  std::optional<std::int64_t> coverage_min;  // smallest number of updates that hold a parameter
   std::optional<double> untrained;  // share of the parameters that no update has held so far
 };
 
-// One exit of a version of the global model, on the global test set. Shares are 0 to 1.
+// One exit of one version, evaluated on the global test set. Shares are 0 to 1.
 struct EvaluationRow {
   std::int64_t version = 0;
   double time_s = 0;
   std::int64_t exit = 0;
-  std::int64_t blocks = 0;  // before it
-  bool judged = false;      // `accuracy` is the top1 of this one
+  std::int64_t blocks = 0;  // blocks before the exit
+  bool judged = false;      // this exit's top1 is the reported accuracy
   double loss = 0;
   double top1 = 0;
   double top5 = 0;
   double f1 = 0;  // mean over classes, weighted by their frequency
   double untrained = 0;
-  // What it had taken to come there: of the whole run up to the end of this instant. Nothing in
-  // rows of a version that did not write it down.
-  std::optional<double> bytes;            // from and to the server, of transfers that were whole
+  // Costs of the whole run up to the end of this instant. Nothing in stores that did not record
+  // them.
+  std::optional<double> bytes;            // from and to the server, complete transfers only
   std::optional<double> energy_j;         // of all workers: computing, links, idle while present
   std::optional<double> energy_server_j;  // likewise of the server
 };
 
 // A real node came or went.
 struct PresenceRow {
-  double time_s = 0;  // -1: that is how the run began
+  double time_s = 0;  // -1: state at the start of the run
   std::int64_t node = 0;
   bool present = false;
-  bool for_good = false;  // it does not come back
+  bool for_good = false;  // will not come back
 };
 
-// A fact about this machine and the hour, or one that is kept beside the rest.
+// A fact about the host or the time of the run; also other facts.
 struct HostRow {
   std::string key;
   std::string value;
 };
 
-// What a real node's sensors said.
+// Sensor readings of a real node.
 struct ReadingRow {
   double wall_s = 0;  // since the run began
-  double time_s = 0;  // virtual, when it came
+  double time_s = 0;  // virtual time of the arrival
   std::int64_t node = 0;
   std::optional<double> power_w;
   std::optional<double> temperature_c;
@@ -182,7 +182,7 @@ struct ReadingRow {
   std::optional<double> memory_total_bytes;
 };
 
-// One event or order, in the order in which they came.
+// An event or an order, in the order of occurrence.
 struct JournalRow {
   std::int64_t sequence = 0;
   double time_s = 0;
@@ -191,7 +191,7 @@ struct JournalRow {
   std::int64_t node = -1;
   std::int64_t task = -1;
   std::string detail;
-  std::optional<std::int64_t> because;  // of an order: the sequence of the event it answers
+  std::optional<std::int64_t> because;  // of an order: sequence of the event that caused it
 
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-// Internal to sim/store and analysis. SQL that is made of the columns of a table (columns.hpp), and
-// rows to and from statements.
+// SQL generated from the column lists (columns.hpp), and rows to and from statements. Internal to
+// sim/store and analysis.
 //
 //   SQLite::Statement insert(database, insert_into<TaskRow>());
 //   write_row(insert, task_row);
@@ -27,7 +27,7 @@ namespace convoy::sim {
 
 // --- lists of columns ---------------------------------------------------------------------------
 
-// "id, node, label"; with `before` in front of each: "t.id, t.node, t.label".
+// "id, node, label"; with `before` "t.": "t.id, t.node, t.label".
 template <class Row>
 std::string column_names(std::string_view before = "") {
   std::string list;
@@ -61,7 +61,7 @@ std::string declaration(const WordColumn<Row>& c) {
   return fmt::format("{} TEXT NOT NULL", c.name);
 }
 
-// `Rows`: one, or several that are one table together.
+// `Rows`: the row types whose columns together make the table.
 template <class... Rows>
 std::string create_table() {
   std::string list;
@@ -71,7 +71,7 @@ std::string create_table() {
   return fmt::format("CREATE TABLE {} ({});\n", Table<First>::name, list);
 }
 
-// `more_columns`, `more_values`: of the same table beside the row's.
+// `more_columns`, `more_values`: further columns of the table, besides the row's.
 template <class Row>
 std::string insert_into(const std::string& more_columns = "", const std::string& more_values = "") {
   std::string marks = "?";
@@ -80,7 +80,7 @@ std::string insert_into(const std::string& more_columns = "", const std::string&
                      more_columns, marks, more_values);
 }
 
-// "UPDATE run SET status = ?, cause = ?": of all rows, or of those that a WHERE after it picks.
+// "UPDATE run SET status = ?, cause = ?", for all rows; append a WHERE to select some.
 template <class Row>
 std::string update_all() {
   std::string list;
@@ -129,7 +129,7 @@ void bind_column(SQLite::Statement& statement, int at, const WordColumn<Row>& c,
   statement.bind(at, c.words.at(row.*c.member ? 1 : 0));
 }
 
-// Binds the columns from 1 on; those that follow are the statement's own.
+// Binds the columns from index 1 on; later parameters are the statement's own.
 template <class Row>
 void bind_row(SQLite::Statement& statement, const Row& row) {
   int at = 0;
@@ -183,7 +183,7 @@ void read_column(SQLite::Statement& statement, int at, const WordColumn<Row>& c,
   row.*c.member = statement.getColumn(at).getString() == c.words[1];
 }
 
-// Of a statement whose columns from `first` on are those of the table.
+// Reads a row whose columns begin at `first` of the statement.
 template <class Row>
 Row read_row(SQLite::Statement& statement, int first = 0) {
   Row row;
@@ -192,7 +192,7 @@ Row read_row(SQLite::Statement& statement, int first = 0) {
   return row;
 }
 
-// `rest`: of the SELECT after FROM, such as ORDER BY.
+// `rest`: the part of the SELECT after FROM, such as ORDER BY.
 template <class Row>
 std::vector<Row> read_rows(SQLite::Database& database, const std::string& rest) {
   std::vector<Row> all;

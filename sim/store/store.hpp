@@ -1,7 +1,7 @@
 #pragma once
 
-// The store of a run: one SQLite file (run.sqlite) in WAL mode with one writer. Rows are handed to
-// a thread that writes them in transactions, so that the simulation does not wait for the disk.
+// The store of a run: one SQLite file (run.sqlite) in WAL mode with one writer. A thread writes the
+// rows in transactions, so that the simulation does not wait for the disk.
 //
 //   StoreWriter store("runs/quickstart", run_row, node_rows, StoreMode::create);
 //   store.add(activity_row);
@@ -21,45 +21,45 @@ namespace convoy::sim {
 constexpr int store_version = 7;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
-// Throws StoreError where there is none.
+// Path of the folder's store. Throws StoreError if there is none.
 std::filesystem::path existing_store(const std::filesystem::path& folder);
-// Where the run in a folder is written as it goes on: a resumed one beside the one before it.
+// File to which the folder's run is being written: for a resumed run, the one beside the old store.
 std::filesystem::path store_under_way(const std::filesystem::path& folder);
 
-// A store that another process is writing, that is no store, or that is of another version.
+// The store is being written by another process, is no store, or has another version.
 class StoreError : public base::UserError {
  public:
   using UserError::UserError;
 };
 
 enum class StoreMode {
-  create,     // a folder that holds no run yet
-  overwrite,  // whatever is there goes
+  create,     // the folder must not hold a run
+  overwrite,  // replaces the folder's run
   resume,     // the same scenario's run, begun before: simulated anew beside it and compared with
               // its journal, and put in its place when it has come at least as far
 };
 
-// Before the store of a run that is to be resumed is looked at: a resumption that was killed
-// itself, and had come as far as the run before it, takes that one's place. Throws StoreError where
+// Call before looking at the store of a run to be resumed: if an earlier resumption was killed
+// after it had come as far as the old run, its file replaces the old store. Throws StoreError if
 // another process is writing there.
 void settle_resumption(const std::filesystem::path& folder, const std::string& scenario_hash,
                        const std::string& course);
 
-// Throws StoreError where there is a run already.
+// Throws StoreError if the folder holds a run.
 void refuse_existing(const std::filesystem::path& folder);
 
 class StoreWriter {
  public:
-  // `durable`: what was committed survives a machine that fails; else only a process that does.
-  // Throws StoreError or base::UserError where the folder cannot be used in that mode.
+  // `durable`: committed rows survive a power cut; else only a crash of the process. Throws
+  // StoreError or base::UserError if the folder cannot be used in that mode.
   StoreWriter(const std::filesystem::path& folder, const RunRow& run,
               const std::vector<NodeRow>& nodes, StoreMode mode, bool durable = true);
   ~StoreWriter();
   StoreWriter(const StoreWriter&) = delete;
   StoreWriter& operator=(const StoreWriter&) = delete;
 
-  // What the interrupted run had journalled (mode resume): the run that is now re-simulated must
-  // begin with the same. Handed over once.
+  // The interrupted run's journal (mode resume), with which the new journal must begin. Can be
+  // taken once.
   std::vector<JournalRow> take_old_journal();
 
   void add(TaskRow row);
@@ -70,11 +70,11 @@ class StoreWriter {
   void add(PresenceRow row);
   void add(ReadingRow row);
 
-  // Waits until all that was added is written: it survives the end of this process.
+  // Waits until all added rows are written: they then survive the end of this process.
   void commit();
 
-  // Writes what is left and the results; throws what the writing thread met. `host`: what depends
-  // on this machine and the hour, kept apart from all the rest.
+  // Writes the remaining rows and the results; throws the writing thread's errors. `host`: facts
+  // that depend on this machine and time, kept apart from the results.
   void finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
               const std::map<std::string, std::string>& host);
 
@@ -85,36 +85,36 @@ class StoreWriter {
   std::unique_ptr<Impl> impl_;
 };
 
-// Of a run with real nodes what they did: with it the run can be simulated again without them.
+// What the real nodes of a run did; enough to simulate the run again without them.
 struct Recording {
   struct Activity {
     std::int64_t task = 0;
     std::int64_t activity = 0;
     std::int64_t iteration = 0;
     std::int64_t node = 0;
-    bool real = false;  // measured; else only its failure is of interest
+    bool real = false;  // measured; false: only a failure counts
     double end_s = 0;
-    std::string cause;  // empty: it ended as it should
+    std::string cause;  // empty: success
   };
-  std::vector<Activity> activities;  // of real nodes, that have ended
+  std::vector<Activity> activities;  // ended activities of real nodes
   std::vector<PresenceRow> presence;
   std::vector<NodeRow> nodes;
   RunRow run;
   RunStatus status = RunStatus::running;
-  double end_s = 0;  // virtual time of the last thing that was written down
+  double end_s = 0;  // virtual time of the last record
 };
-// Throws StoreError where there is none, or none that this version reads.
+// Throws StoreError if there is no store or this version cannot read it.
 Recording read_recording(const std::filesystem::path& folder);
 
-// The state of a run as its store has it.
+// The state of a run according to its store.
 struct StoredRun {
   RunRow run;
   RunStatus status = RunStatus::running;
   std::string cause;
 };
-// Throws StoreError where there is none, or none that this version reads.
+// Throws StoreError if there is no store or this version cannot read it.
 StoredRun read_run(const std::filesystem::path& folder);
-// Likewise, of a store by its file.
+// The same for a store given by its file.
 StoredRun read_run_file(const std::filesystem::path& file);
 
 }  // namespace convoy::sim

@@ -54,7 +54,7 @@ void leave_wal(SQLite::Database& database) {
     between_readers(longest, [&] {
       return database.execAndGet("PRAGMA journal_mode = DELETE").getString() != "wal";
     });
-  } catch (const SQLite::Exception&) {  // all of it is in the file
+  } catch (const SQLite::Exception&) {  // the file already has everything
   }
 }
 
@@ -65,7 +65,7 @@ void take_place(const std::filesystem::path& from, const std::filesystem::path& 
       SQLite::Database old = open_for_writing(to);
       empty_the_log(old, longest_ms);
       leave_wal(old);
-    } catch (const SQLite::Exception&) {  // it is none, or damaged: nobody reads it
+    } catch (const SQLite::Exception&) {  // no database, or damaged: has no readers
     }
   }
   remove_log(to);
@@ -86,7 +86,7 @@ bool is_blank(SQLite::Database& database) {
          database.execAndGet("PRAGMA user_version").getInt() == 0;
 }
 
-// Writing: after a power cut its very first step may have to be taken back.
+// Opens for writing: after a power cut the first transaction may need a rollback.
 bool is_blank_file(const std::filesystem::path& path) {
   try {
     bool blank = false;
@@ -98,7 +98,7 @@ bool is_blank_file(const std::filesystem::path& path) {
                            }) &&
            blank;
   } catch (const SQLite::Exception&) {
-    return false;  // something else: others say what
+    return false;  // another file type: reported by others
   }
 }
 

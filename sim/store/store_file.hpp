@@ -1,7 +1,7 @@
 #pragma once
 
-// A store's file as those who write it handle it: opened beside whoever reads it, and put in the
-// place of another so that one of the two is always there. Internal to sim/store.
+// File operations for the writers of a store: opening it while others read, and replacing it so
+// that a store always exists. Internal to sim/store.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
@@ -15,27 +15,27 @@
 
 namespace convoy::sim {
 
-// For as long as a process writes to the run's folder. Throws StoreError where another one does, or
-// nobody may.
+// The lock that a writer holds on the run's folder. Throws StoreError if another process has it or
+// the folder is not writable.
 base::FolderLock lock_for_writing(const std::filesystem::path& folder);
 
-// Where a run is put down that begins, until it has all that readers ask of it.
+// File of a new run until it has all that readers need.
 std::filesystem::path draft_of(const std::filesystem::path& store);
-// Where a resumed run is written until it has come as far as the one before it.
+// File of a resumed run until it has come as far as the old one.
 std::filesystem::path beside(const std::filesystem::path& store);
 
-// With its log.
+// Removes a database and its log.
 void remove_database(const std::filesystem::path& path);
 
 constexpr int readers_may_take_ms = 30'000;
 constexpr std::chrono::milliseconds readers_may_take(readers_may_take_ms);
 
-// Waits for those who read it: they hold the lock for moments, while a log is begun or taken up.
-// `more`: flags of SQLite, such as OPEN_CREATE.
+// Waits for readers, who hold the lock only for moments while a log is begun or recovered. `more`:
+// SQLite flags, such as OPEN_CREATE.
 SQLite::Database open_for_writing(const std::filesystem::path& path, int more = 0);
 
-// Does what SQLite may refuse at once while somebody is reading, without waiting, until `action`
-// gives true. False where they stay for longer than that.
+// Repeats `action`, which SQLite refuses while somebody reads, until it gives true. False if
+// readers stay longer than the limit.
 template <class Action>
 bool between_readers(std::chrono::milliseconds longest, Action action) {
   constexpr std::chrono::milliseconds pause(25);
@@ -51,26 +51,25 @@ bool between_readers(std::chrono::milliseconds longest, Action action) {
   }
 }
 
-// All of it into the file itself; waits for those who are reading. False where somebody keeps on:
-// what is left in the log belongs to the file, and must neither be lost with it nor come over
-// another.
+// Moves the whole log into the database file; waits for readers. False if readers stay: the rest of
+// the log still belongs to the file and must be neither lost nor applied to another file.
 bool empty_the_log(SQLite::Database& database, int longest_ms);
 
-// A file that will not be written any more needs no log: it can be read where nobody may write. If
-// readers stay, the store stays as it is, which is as good but for that.
+// Ends WAL mode of a finished store, so that it can be read on read-only media. If readers stay,
+// the store keeps its log, which only costs that advantage.
 void leave_wal(SQLite::Database& database);
 
-// `from`, whose log is empty, becomes `to`, at once: one of them is always there. What stands at
-// `to` goes; who opens it just before must neither read it without its log nor begin one in its
-// name. `durable`: also after a power cut.
+// Replaces `to` by `from` atomically; `from` must have an empty log. The old file is removed
+// safely: a reader that has just opened it must not read it without its log nor start a log under
+// its name. `durable`: also safe after a power cut.
 void take_place(const std::filesystem::path& from, const std::filesystem::path& to, bool durable);
 
-// Throws StoreError: somebody keeps on reading.
+// Throws StoreError: readers do not end.
 [[noreturn]] void fail_for_readers(const std::filesystem::path& store);
 
-// A database that was opened, but killed before its first transaction.
+// True for a database that was created but has no committed transaction.
 bool is_blank(SQLite::Database& database);
-// The same of a file; false where it is something else.
+// The same for a file; false if the file is something else.
 bool is_blank_file(const std::filesystem::path& path);
 
 }  // namespace convoy::sim

@@ -27,7 +27,7 @@ std::string schema() {
          create_table<ReadingRow>() + create_table<HostRow>();
 }
 
-// All tables, and what is known of the run before it begins.
+// Creates all tables and writes the facts known before the run.
 void begin(SQLite::Database& database, const RunRow& run, const std::vector<NodeRow>& nodes) {
   SQLite::Transaction transaction(database);
   database.exec(schema());
@@ -61,7 +61,7 @@ class StoreWriter::Impl {
       if (old_journal_) old_entries_ = old_journal_->size();
     } else {
       if (mode != StoreMode::overwrite) refuse_existing(folder);
-      remove_database(beside(store_));  // of a resumption that nobody goes on with
+      remove_database(beside(store_));  // of an abandoned resumption
       remove_database(draft_of(store_));
     }
     try {
@@ -97,7 +97,7 @@ class StoreWriter::Impl {
     if (!empty) fail_for_readers(written());
     database_.reset();  // closes the file
     if (entries_ < old_entries_) {
-      remove_database(written());  // the old one stays as it was
+      remove_database(written());  // the old store stays unchanged
     } else {
       replace_resumed(store_, durable_);
     }
@@ -111,7 +111,7 @@ class StoreWriter::Impl {
     return resumes() ? beside(store_) : store_;
   }
 
-  // It is there with all that readers ask of it, or not at all.
+  // The store appears with all that readers need, or not at all.
   void appear(const RunRow& run, const std::vector<NodeRow>& nodes) const {
     {
       SQLite::Database draft = open_for_writing(draft_of(store_), SQLite::OPEN_CREATE);
@@ -151,7 +151,7 @@ class StoreWriter::Impl {
   std::filesystem::path store_;
   bool durable_;
   std::optional<std::vector<JournalRow>>
-      old_journal_;  // of the interrupted run; else there is none
+      old_journal_;  // of the interrupted run; else empty
   std::size_t old_entries_ = 0;
   std::size_t entries_ = 0;
   std::optional<SQLite::Database> database_;

@@ -16,8 +16,8 @@ namespace {
 
 constexpr int tick_ms = 200;
 
-// MPI comes in a library of its own, since loading it takes longer than many a run. It looks for
-// its own symbols first: SimGrid has an MPI of its own, with the same names.
+// MPI is in a library of its own, since loading it takes longer than many runs. The library binds
+// to its own symbols first: SimGrid contains an MPI with the same names.
 template <class Function>
 Function* mpi_function(const char* name) {
   const std::filesystem::path library = base::companion("libconvoy_mpi.so");

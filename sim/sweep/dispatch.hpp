@@ -1,7 +1,6 @@
 #pragma once
 
-// Hands the points of a sweep out to workers as they get free: to those of this process, and under
-// mpirun to those of all ranks.
+// Hands out the points of a sweep to free workers: of this process, or under mpirun of all ranks.
 
 #include <atomic>
 #include <cstdint>
@@ -13,33 +12,33 @@
 namespace convoy::sim {
 
 struct Dispatch {
-  std::vector<std::int64_t> points;  // that are to be run, in this order
+  std::vector<std::int64_t> points;  // to be run, in this order
   std::vector<PointWorker>* workers = nullptr;
-  // Told of every point as it begins and ends; where points are handed out.
+  // Called for every point at its begin and end, in the process that hands out points.
   std::function<void(std::int64_t point)> began;
   std::function<void(const PointEnd&)> ended;
-  std::function<void()> tick;  // a few times a second
+  std::function<void()> tick;  // called a few times a second
   const std::atomic<bool>* interrupted =
       nullptr;  // no further points; those under way are asked to stop
 };
 
-// Returns when all have ended.
+// Returns when all points have ended.
 void dispatch(Dispatch& work);
 
 // --- under mpirun -------------------------------------------------------------------------------
 
-// This process was started by Open MPI's mpirun.
+// True if Open MPI's mpirun has started this process.
 bool under_mpi();
 
-// How many ranks of the job share this machine; 1 without mpirun.
+// Number of the job's ranks on this machine; 1 without mpirun.
 int ranks_here();
 
-// Its rank; 0 hands out, and works, too. Calls MPI_Init: the workers must have been forked. Throws
-// base::UserError where this program was built without MPI.
+// Gives the rank; rank 0 hands out points and works, too. Calls MPI_Init: workers must have been
+// forked before. Throws base::UserError if the program was built without MPI.
 int join_mpi();
 
-// Of `work` the other ranks use workers and interrupted alone. Everybody returns when all points
-// have ended. Calls MPI_Finalize.
+// Ranks above 0 use only workers and interrupted of `work`. All ranks return when all points have
+// ended. Calls MPI_Finalize.
 void dispatch_by_mpi(Dispatch& work);
 
 }  // namespace convoy::sim

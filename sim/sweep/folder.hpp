@@ -18,19 +18,19 @@ namespace convoy::sim {
 
 struct PointIndex {
   std::vector<std::string> settings;  // a value for each key
-  std::string hash;                   // of all that decides about its result
+  std::string hash;                   // hash of all that determines the point's result
 };
 
 struct SweepIndex {
   std::string scenario;  // name
   std::string file;
-  std::string version;  // of Convoy
+  std::string version;  // Convoy's version
   std::vector<std::string> keys;
   std::vector<PointIndex> points;
 };
 
-// Of a point's summary (`convoy run --json`), in results.csv: all but the wall time, which no two
-// runs share.
+// The figures of a point's summary (`convoy run --json`) in results.csv; without the wall time,
+// which differs between equal runs.
 inline constexpr std::array result_columns = {"schedule",
                                               "seed",
                                               "rounds",
@@ -55,13 +55,13 @@ inline constexpr std::array result_columns = {"schedule",
 
 class SweepFolder {
  public:
-  // `with_stores`: a point counts as finished only with its run.
+  // `with_stores`: a point is finished only if its store exists, too.
   explicit SweepFolder(std::filesystem::path folder, bool with_stores = false)
       : folder_(std::move(folder)), with_stores_(with_stores) {}
 
-  // There is one.
+  // True if the folder holds a sweep.
   [[nodiscard]] bool exists() const;
-  // Throws base::UserError where there is none, or it cannot be read.
+  // Throws base::UserError if there is no index or it cannot be read.
   [[nodiscard]] SweepIndex index() const;
   void write_index(const SweepIndex& index) const;
 
@@ -70,12 +70,12 @@ class SweepFolder {
     return folder_ / "points" / hash;
   }
 
-  // The figures of a finished point; nothing where it is not finished, or what is there is not
-  // whole or of somebody else.
+  // The figures of a finished point; nothing if it is not finished, or the file is damaged or
+  // foreign.
   [[nodiscard]] std::optional<nlohmann::ordered_json> summary(const std::string& hash) const;
-  // Why a point failed; "": it did not.
+  // Why a point failed; "" if it did not.
   [[nodiscard]] std::string failure(const std::string& hash) const;
-  // False where not even that can be written.
+  // Writes the reason of a failure; false if writing fails.
   bool note_failure(const std::string& hash, const std::string& cause) const;
 
  private:

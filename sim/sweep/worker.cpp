@@ -62,7 +62,7 @@ int run_in_child(const std::function<int(std::int64_t)>& run, std::int64_t point
       std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());
     }
     std::fflush(nullptr);
-    ::_exit(status);  // tearing SimGrid and LibTorch down takes longer than a small run
+    ::_exit(status);  // destroying SimGrid and LibTorch takes longer than a small run
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -72,7 +72,7 @@ int run_in_child(const std::function<int(std::int64_t)>& run, std::int64_t point
 
 [[noreturn]] void serve(int from, int to, const std::function<int(std::int64_t)>& run) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // A group of its own: Ctrl-C goes to who hands out the points, who passes it on.
+  // A process group of its own: Ctrl-C reaches the dispatcher, which passes it on.
   ::setpgid(0, 0);
   std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGINT, SIG_IGN);
@@ -93,13 +93,13 @@ PointWorker::PointWorker(const std::function<int(std::int64_t)>& run) {
   std::fflush(nullptr);
   pid_ = ::fork();
   if (pid_ < 0) fail("fork");
-  std::signal(SIGPIPE, SIG_IGN);  // a worker that is gone is noticed by what it does not say
+  std::signal(SIGPIPE, SIG_IGN);  // dead workers are noticed by missing answers
   if (pid_ == 0) {
     ::close(orders[1]);
     ::close(ends[0]);
     serve(orders[0], ends[1], run);
   }
-  ::setpgid(pid_, pid_);  // here too: whoever comes first
+  ::setpgid(pid_, pid_);  // in both processes, to avoid a race
   ::close(orders[0]);
   ::close(ends[1]);
   to_ = orders[1];
@@ -118,7 +118,7 @@ PointWorker::~PointWorker() {
   if (pid_ <= 0) return;
   ::close(to_);
   ::close(from_);
-  // It would not see its pipe closed: workers forked later have copies of the ends.
+  // The worker would not notice the closed pipe: later workers have copies of its ends.
   ::kill(-pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }
@@ -126,7 +126,7 @@ PointWorker::~PointWorker() {
 void PointWorker::begin(std::int64_t point) {
   busy_ = true;
   point_ = point;
-  dead_ = !write_whole(to_, point);  // end() says so
+  dead_ = !write_whole(to_, point);  // end() reports it
 }
 
 PointEnd PointWorker::end() {

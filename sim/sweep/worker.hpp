@@ -1,8 +1,8 @@
 #pragma once
 
-// A process that runs points of a sweep, one after another, each in a child of its own: SimGrid has
-// one simulation a process. It is forked once, early, with everything loaded that the points need:
-// before any thread is started and before MPI_Init, after which a process may not fork.
+// A process that runs points of a sweep one after another, each in a child process, since SimGrid
+// allows one simulation per process. It is forked early, with all libraries loaded, before any
+// thread starts and before MPI_Init (no fork is allowed after).
 
 #include <sys/types.h>
 
@@ -12,17 +12,17 @@
 
 namespace convoy::sim {
 
-// How a point's process ended.
+// How the process of a point ended.
 struct PointEnd {
   std::int64_t point = -1;
-  int status = 0;  // its exit status; 128 + N: ended by signal N
+  int status = 0;  // exit status; 128 + N: ended by signal N
 };
 
 class PointWorker {
  public:
-  // `run`: called in a child; gives its exit status. Throws std::system_error where it cannot fork.
+  // `run`: called in a child; gives its exit status. Throws std::system_error if fork fails.
   explicit PointWorker(const std::function<int(std::int64_t point)>& run);
-  // Ends the process, and with it a point that is under way.
+  // Ends the process and a point under way.
   ~PointWorker();
   PointWorker(PointWorker&& other) noexcept;
   PointWorker& operator=(PointWorker&&) = delete;
@@ -30,17 +30,17 @@ class PointWorker {
   PointWorker& operator=(const PointWorker&) = delete;
 
   [[nodiscard]] bool busy() const { return busy_; }
-  // The process is gone: nothing more can be begun.
+  // The process has ended: no point can be started.
   [[nodiscard]] bool dead() const { return dead_; }
   void begin(std::int64_t point);  // not while busy
-  // Waits for the end. Where the worker itself is gone, the point ended by SIGKILL.
+  // Waits for the point's end. If the worker itself has died, the point counts as ended by SIGKILL.
   PointEnd end();
-  // Asks the point under way to stop in good order (SIGTERM). Once is not enough: a process that is
-  // only just forked may miss it.
+  // Sends SIGTERM to the point under way, so that it stops in order. Repeat it: a process that has
+  // just been forked may miss it.
   void interrupt() const;
 
-  // Waits until a point of these workers has ended, at most so long (and that long where none is
-  // busy); gives all that have.
+  // Waits at most `longest_ms` until some points of these workers have ended (the full time if none
+  // is busy); gives all ended points.
   friend std::vector<PointEnd> wait_for_ends(std::vector<PointWorker>& workers, int longest_ms);
 
  private:

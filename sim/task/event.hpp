@@ -1,6 +1,6 @@
 #pragma once
 
-// What happens in a run, as the schedule sees it. Every event carries virtual time.
+// The events of a run that a schedule sees. All times are virtual.
 
 #include <cstdint>
 #include <string_view>
@@ -10,12 +10,12 @@
 
 namespace convoy::sim {
 
-// In the order in which events of one instant are given. What a node finished at an instant counts
-// before the node's loss or a timer at that same instant: a reply exactly at its deadline is in.
+// Listed in the order in which events of one instant are given. Activities that end at an instant
+// come before a node's loss or a timer at that instant: a reply exactly at its deadline counts.
 enum class EventKind : std::uint8_t {
-  run_started,    // nodes that are not there (yet) are reported lost at the same instant
-  node_joined,    // a node is there (again) and can be given work
-  node_changed,   // the speed of a node that has work changed: `speed`
+  run_started,    // absent nodes are reported lost at the same instant
+  node_joined,    // a node has come (again) and can get work
+  node_changed,   // speed of a node with work has changed: `speed`
   activity_done,  // only for tasks that asked for it: `activity`
   task_done,
   published,    // `task`, which has just ended, made `version` of the global model
@@ -33,15 +33,15 @@ inline constexpr base::Words<EventKind> event_words = {
 
 enum class Cause : std::uint8_t {
   none,
-  node_lost,      // a node of the task was lost, or not there when it was assigned
-  out_of_memory,  // an activity needs more than its node has left
-  diverged,       // its update holds NaN or infinity
-  left_out,       // the model would have held NaN or infinity with it
-  timed_out,      // a real node did not end an activity by its deadline
-  failed,         // a real node could not carry it out
-  refused,        // what a real node sent is not what was asked for
+  node_lost,      // a node of the task was lost, or absent at the assignment
+  out_of_memory,  // an activity needs more memory than its node has left
+  diverged,       // the update holds NaN or infinity
+  left_out,       // with the update the model would have held NaN or infinity
+  timed_out,      // a real node missed an activity's deadline
+  failed,         // a real node could not do it
+  refused,        // a real node sent wrong data
   cancelled,      // by the schedule: too late, too old
-  run_ended,      // still under way when the run ended
+  run_ended,      // under way at the end of the run
 };
 inline constexpr base::Words<Cause> cause_words = {{Cause::none, ""},
                                                    {Cause::node_lost, "node_lost"},
@@ -57,9 +57,9 @@ inline constexpr base::Words<Cause> cause_words = {{Cause::none, ""},
 struct Event {
   double time = 0;  // s
   EventKind kind = EventKind::run_started;
-  NodeId node = no_node;  // the worker of a task, else the node concerned; of versions the server
+  NodeId node = no_node;  // worker of a task, else the node concerned; for versions the server
   TaskId task = no_task;
-  std::int64_t sequence = 0;  // orders events that are equal in all the rest
+  std::int64_t sequence = 0;  // order of events that are otherwise equal
 
   std::int64_t timer = 0;
   std::int64_t version = 0;
@@ -68,7 +68,7 @@ struct Event {
   double speed = 1;     // relative to nominal
   double accuracy = 0;  // 0 to 1, of the headline exit
   Cause cause = Cause::none;
-  bool last = false;  // no other event of this instant follows
+  bool last = false;  // last event of this instant
 };
 
 inline std::string_view name_of(EventKind kind) { return name_of(event_words, kind); }

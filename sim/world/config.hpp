@@ -1,6 +1,6 @@
 #pragma once
 
-// What the simulated world is made of. Plain data: no SimGrid here.
+// The configuration of the simulated world. Plain data: no SimGrid here.
 
 #include <cstdint>
 #include <memory>
@@ -15,11 +15,11 @@
 
 namespace convoy::sim {
 
-// Another user of a resource who takes a share of it, always or in turns: busy for busy_s out of
-// every period_s, first at offset_s.
+// A background user takes a share of a resource, always or periodically: for busy_s out of every
+// period_s, first at offset_s.
 struct BackgroundLoad {
-  double share = 0;     // taken away, [0, 1)
-  double period_s = 0;  // 0: all the time
+  double share = 0;     // share taken, [0, 1)
+  double period_s = 0;  // 0: always busy
   double busy_s = 0;    // in (0, period_s)
   double offset_s = 0;  // >= 0
 };
@@ -29,15 +29,15 @@ struct Outage {
   double for_s = 0;  // > 0
 };
 
-// Outages at random: exponential times up and down, drawn from the run's seed and the node.
+// Random outages: exponential times up and down, drawn by the run's seed and the node.
 struct RandomOutages {
   double mean_up_s = 0;
   double mean_down_s = 0;
 };
 
-// How a node departs from its profile.
+// How a node differs from its profile.
 struct Behaviour {
-  double slowdown = 1;                    // all computing takes this many times as long; > 0
+  double slowdown = 1;                    // factor on all computing times; > 0
   double jitter = 0;                      // sigma of a log-normal factor (median 1) on each compute
   std::optional<BackgroundLoad> load;     // on the processor
   std::optional<BackgroundLoad> traffic;  // on the node's own link, in both directions
@@ -45,18 +45,18 @@ struct Behaviour {
   std::optional<RandomOutages> random_outages;
   std::optional<double> lost_at_s;  // gone for good
   double joins_at_s = 0;
-  // Each of its columns takes the place of what is said elsewhere: `available` comes on top of
-  // outages, `speed` multiplies, the rates and the latency are those of the node's own link,
-  // `power_w` replaces Power, `memory_free_bytes` is a limit beside NodeConfig::memory.
+  // Overrides by a trace, column by column: `available` adds to the outages, `speed` multiplies,
+  // rates and latency replace those of the node's own link, `power_w` replaces Power,
+  // `memory_free_bytes` limits tasks besides NodeConfig::memory.
   std::shared_ptr<const platforms::Trace> trace;
   platforms::TraceUse trace_use;
 };
 
-// What a node draws, in watts, in its power mode.
+// A node's power draw in its power mode, in watts.
 struct Power {
   double idle_w = 0;
-  double busy_w = 0;                      // computing, where the activity does not say
-  std::optional<double> communicating_w;  // sending or receiving, not computing; nothing: idle_w
+  double busy_w = 0;                      // while computing, if the activity has no `watts`
+  std::optional<double> communicating_w;  // sending or receiving without computing; nothing: idle_w
 };
 
 // A node that is a real device.
@@ -72,17 +72,17 @@ struct RealNode {
 
 struct NodeConfig {
   std::string name;
-  double memory = 0;  // bytes that tasks may hold; 0: without limit
+  double memory = 0;  // bytes usable by tasks; 0: no limit
   Power power;
   platforms::Link link;
-  int shared_link = -1;  // index, or -1: straight to the network
+  int shared_link = -1;  // index, or -1: none
   Behaviour behaviour;
-  std::optional<RealNode> real;  // nothing: simulated
-  // How many transfers a node may send, and receive, at once; 0: any number (a server).
+  std::optional<RealNode> real;  // nothing: the node is simulated
+  // Limit for simultaneous transfers, in each direction; 0: no limit (a server).
   int concurrent_transfers = 1;
 };
 
-// A medium that several nodes share, such as an access point.
+// A medium shared by several nodes, such as an access point.
 struct SharedLinkConfig {
   std::string name;
   platforms::Link link;

@@ -6,12 +6,12 @@
 namespace convoy::sim {
 namespace {
 
-// What comes from outside comes a moment after what was there: so that no two such instants are
-// one, and a replay has them in the same order. Above SimGrid's precision of 1e-9 s.
+// External events are delayed by this much after existing ones, so that their instants differ and a
+// replay keeps the order. Larger than SimGrid's precision of 1e-9 s.
 constexpr double moment_s = 1e-7;
 constexpr WallSeconds shortest_wait(2e-5);
 constexpr double hair_s = 1e-9;  // SimGrid's precision
-// Delays below this are the moment above, or rounding.
+// Smaller delays come from moment_s or from rounding.
 constexpr double on_time_s = 1e-6;
 
 }  // namespace
@@ -80,7 +80,7 @@ WallSeconds ElasticClock::wall_seconds(double virtual_seconds) const {
   return WallSeconds(virtual_seconds / pace);
 }
 
-// How far virtual time may go because of an activity that is not over.
+// Limit for virtual time set by an activity that is not over.
 double ElasticClock::bound(const Entry& e, WallTime wall_now) const {
   const double least = std::max(e.start.time, live_from_);
   if (e.stopped) return std::max(least, e.end);
@@ -92,13 +92,13 @@ double ElasticClock::bound(const Entry& e, WallTime wall_now) const {
   return std::max(least, passed);
 }
 
-// What is known beforehand not to end there, or to fail, does so when it is known to.
+// A held activity ends at its modelled end; if known before to end later or to fail, at that time.
 double ElasticClock::end_of_held(const Entry& e) {
   const bool replayed = e.end == never || e.cause != Cause::none;
   return replayed ? std::max(e.end, e.start.time) : e.start.time;
 }
 
-// It is lost, and the simulation has not been told.
+// The node is lost, and the simulation has not been told yet.
 bool ElasticClock::is_leaving(NodeId node) const {
   return std::any_of(happened_.begin(), happened_.end(),
                      [&](const Presence& p) { return p.node == node && !p.present; });
@@ -123,7 +123,7 @@ ElasticClock::Outlook ElasticClock::outlook(double now, WallTime wall_now) {
   o.first = scheduled_.empty() ? never : std::max(now, scheduled_.begin()->first);
   o.outside = !happened_.empty();
   for (auto& [id, e] : entries_) {
-    // An instant of its own for what is too late for that of its end: a replay has it there, too.
+    // Events too late for their own instant get a new one; a replay uses the same instant.
     if (e.over && e.start.bounds && !e.immediate && e.end < now - hair_s) {
       e.late += now - e.end;
       e.end = now + moment_s;
@@ -157,8 +157,9 @@ double ElasticClock::next(double now, double horizon) {
     const WallTime wall_now = wall_();
     wall_seen_ = std::max(wall_seen_, wall_now);
     const auto [limit, moves, first, outside, awaited] = outlook(now, wall_now);
-    // An instant at which something is held is complete once all of that is known. (Where something
-    // comes from outside, nobody waits for what began at this instant: it will not end at it.)
+    // An instant with held activities is complete once all their results are known. (With an
+    // external event pending, activities begun at this instant are not awaited: they cannot end at
+    // it.)
     if (!holding_.empty() && !awaited && (outside || now < limit)) {
       complete_ = true;
       return deliver_until_ = now;
@@ -174,7 +175,7 @@ double ElasticClock::next(double now, double horizon) {
       outside_due_ = soon;
       return deliver_until_ = soon;
     }
-    // Before something real is delivered, all that may come at the same time must be known.
+    // Before a real event is delivered, all events that may come at the same time must be known.
     if (first <= horizon && first < limit) return deliver_until_ = first;
     if (horizon < never && horizon <= limit) {
       if (first < limit) deliver_until_ = horizon;
@@ -189,7 +190,7 @@ double ElasticClock::next(double now, double horizon) {
     if (std::min({first, horizon, soon}) == never && !bounded && !expecting_) return never;
     if (wall_now >= give_up) return now;
     const double goal = std::min({first, horizon, soon});
-    // Whatever does not come by itself is told.
+    // The longest wait; events notify wake_ before.
     const WallSeconds missing =
         goal < never && moves && !awaited ? wall_seconds(goal - limit) : patience_;
     wake_.wait_for(lock, std::max(shortest_wait, std::min(missing, patience_)));
@@ -225,7 +226,7 @@ std::vector<ElasticClock::Due> ElasticClock::take(double now) {
     scheduled_.erase(scheduled_.begin());
   }
   if (outside && !happened_.empty()) {
-    // One at a time: a node that went and came is lost, and then joins.
+    // One at a time: a node that has left and come back is lost first, then joins.
     due.push_back({0, 0, Cause::none, "", happened_.front()});
     happened_.erase(happened_.begin());
   }
@@ -267,8 +268,8 @@ void ElasticClock::started(Id id, WallTime stamp, WallSeconds allowance) {
   wake_.notify_one();
 }
 
-// Virtual time has been let go up to wall_seen_: between a stamp and this call it may have been
-// some microseconds further, and then so is the end.
+// Virtual time was released up to wall_seen_: between the stamp and this call it may have advanced
+// some microseconds further, and the end must not lie before it.
 double ElasticClock::end_at(const Entry& e, WallTime stamp) const {
   stamp = std::max(stamp, wall_seen_);
   if (options_.mode == ClockMode::paced) return virtual_at(stamp);

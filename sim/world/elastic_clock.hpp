@@ -1,19 +1,19 @@
 #pragma once
 
-// The rule by which virtual time waits for what really happens. No SimGrid, no real clock: wall
-// time is given from outside, so that the rule is tested with a made-up one.
+// The rule by which virtual time waits for real events. No SimGrid and no real clock: wall time is
+// passed in, so that tests can use an artificial one.
 //
 // While nothing real is in flight, virtual time runs as fast as the simulation can. Each real
-// activity has an anchor {v0, w0}, its virtual and its wall start; virtual time may not pass
-// v0 + (now - w0) of any of them, and each ends at v0 + what it took. So causality is exact without
-// speculation, and a simulation that was busy elsewhere for a while shortens or lengthens no
-// duration. In paced mode virtual time follows wall time throughout, by a factor.
+// activity has an anchor {v0, w0}: its start in virtual and in wall time. Virtual time may not pass
+// v0 + (now - w0) of any activity under way; an activity ends at v0 + its measured duration. So
+// causality is exact without speculation, and a simulation that is busy for a while changes no
+// duration. In paced mode virtual time always follows wall time, by a factor.
 //
-// Where a model says how long something takes, its virtual end is known and what it brings is not:
-// it is held there. Virtual time stands still until all that is held at that instant has come, or
-// will not come (it failed, or its node is lost: the watchdogs of whoever carries it out see to
-// that, in wall time), and then it is delivered together. So however late the answers are, and in
-// whatever order, the events are those of a simulation.
+// If a model gives the duration, the virtual end is known but the result is not: the activity is
+// held at its end. Virtual time stands still until every activity held at that instant has its
+// result or has failed (the backend detects lost nodes in wall time); then all are delivered
+// together. So the events are the same as in a pure simulation, however late or reordered the
+// results are.
 //
 //   clock.begin(...)                             the simulation: it bounds virtual time from now on
 //   clock.started(id, stamp)                     anybody, from any thread
@@ -43,16 +43,16 @@ inline constexpr base::Words<ClockMode> clock_words = {{ClockMode::elastic, "ela
 
 struct ClockOptions {
   ClockMode mode = ClockMode::elastic;
-  double pace = 1;  // paced: virtual seconds a wall second, > 0
+  double pace = 1;  // paced: virtual seconds per wall second, > 0
 };
 
 class ElasticClock {
  public:
-  using Id = std::int64_t;  // of a real activity under way; from 1
+  using Id = std::int64_t;  // of a real activity, from 1
   static constexpr double never = std::numeric_limits<double>::infinity();
 
-  // `wall`: never falls; any thread calls it. `patience`: real and wall time after which next()
-  // lets its caller look around; nothing is delivered by that.
+  // `wall`: monotonic, callable from any thread. `patience`: next() returns after this real and
+  // wall time, so that its caller can check for other work; nothing is delivered then.
   ElasticClock(ClockOptions options, std::function<WallTime()> wall,
                WallSeconds patience = WallSeconds(0.05));
 
@@ -61,99 +61,99 @@ class ElasticClock {
   // --- the simulation's thread ------------------------------------------------------------------
 
   struct Start {
-    double time = 0;        // virtual, s
-    bool bounds = true;     // virtual time may not pass its end; else only its failure matters
-    NodeId node = no_node;  // who carries it out; once that is lost, it is not waited for
+    double time = 0;        // virtual start, s
+    bool bounds = true;     // limits virtual time until it ends; false: only a failure counts
+    NodeId node = no_node;  // that carries it out; a lost node is not waited for
   };
   Id begin(const Start& start);
-  // An activity whose virtual end is now, by a model, is held from now on: it ends at this instant,
-  // when it has really ended and all else that is held here is known.
+  // Holds an activity whose modelled end is now. It ends at this instant, once it has really ended
+  // and all other activities held here are known.
   void hold(Id id, double now);
-  // Something is held, and its instant is not complete: what else happens at it waits for it.
+  // True if an activity is held and its instant is not complete: other events of the instant wait.
   [[nodiscard]] bool holds() const;
-  // It is of no interest any more.
+  // The activity is no longer of interest.
   void withdraw(Id id);
 
-  // Something else that comes from outside: a node that comes or goes.
+  // A node comes or goes.
   struct Presence {
     NodeId node = no_node;
     bool present = false;
     bool for_good = false;  // it does not come back
   };
-  // At a known virtual time: what is replayed.
+  // Schedules a presence at a known virtual time (replay).
   void schedule(double time, const Presence& presence);
-  // What is not known from a recording happens at or after that virtual time.
+  // Events that are not recorded happen at or after this virtual time.
   void live_from(double time);
 
-  // The run is over: nothing is waited for any more.
+  // The run is over: ends all waiting.
   void close();
 
-  // The virtual time of what comes next: of the simulation itself at `horizon` (never: nothing), or
-  // of something real. Waits until that is certain. Returns `now` where it has waited for a while,
-  // so that the caller may look around. A call of take() at the time that was returned follows.
+  // The virtual time of the next event: the simulation's own at `horizon` (never: none), or a real
+  // one. Waits until it is certain. Returns `now` after a long wait, so that the caller can check
+  // for other work. The caller then calls take() with the returned time.
   double next(double now, double horizon);
 
   struct Due {
     Id id = 0;  // 0: a presence
     double late_s = 0;
     Cause cause = Cause::none;
-    std::string detail;  // of a failure, for people
+    std::string detail;  // of a failure: text for people
     Presence presence;
   };
-  // What next() found to be due at `now`, by rising id; then it is forgotten.
+  // The events that next() found due at `now`, by rising id; they are then forgotten.
   std::vector<Due> take(double now);
 
-  // Greatest delay so far of what was delivered, in virtual seconds; paced: also of the simulation.
+  // Greatest delay of a delivered event, in virtual s; paced: also of the simulation itself.
   [[nodiscard]] double max_lag_s() const;
-  [[nodiscard]] std::int64_t late() const;  // how many were delivered late at all
+  [[nodiscard]] std::int64_t late() const;  // number of events delivered late
 
-  // --- any thread; ids that are over are ignored ------------------------------------------------
+  // --- any thread; ids that have ended are ignored ----------------------------------------------
 
-  // `allowance`: by how much the notice of its end may be late; the bound is held back.
+  // `allowance`: how late the message of its end may be; the bound is held back by that much.
   void started(Id id, WallTime stamp, WallSeconds allowance = {});
   void ended(Id id, WallTime stamp);
-  // It ended then, but nobody may rely on it before ended() is called as well.
+  // The activity has ended at `stamp`, but its result is valid only after ended().
   void stopped(Id id, WallTime stamp);
-  // By the node's own clock.
+  // `duration` was measured by the node's own clock.
   void ended_after(Id id, WallSeconds duration);
-  // At a known virtual time: what is replayed. never: it does not end by itself.
+  // Ends at a known virtual time (replay). never: the activity does not end by itself.
   void ended_at(Id id, double virtual_time);
   void failed(Id id, Cause cause, std::string detail);
   void failed_at(Id id, double virtual_time, Cause cause);
   void happened(const Presence& presence);
-  // While somebody may still come, a run at rest waits for them.
+  // While nodes may still come, a run at rest waits for them.
   void expect(bool somebody);
 
  private:
   struct Entry {
     Start start;
-    bool held = false;  // its end is its start: only whether it is over counts
+    bool held = false;  // its end is fixed: only the result is awaited
     bool running = false;
     WallTime wall_start;
     WallSeconds allowance{};
     bool stopped = false;
     bool over = false;
-    double end = 0;          // virtual, where stopped or over
-    double late = 0;         // by how much it came too late for that
-    bool immediate = false;  // a failure: as soon as can be
+    double end = 0;          // virtual, if stopped or over
+    double late = 0;         // how much too late the event came for `end`
+    bool immediate = false;  // a failure: deliver as soon as possible
     Cause cause = Cause::none;
     std::string detail;
   };
 
   struct Outlook {
-    double limit = never;  // virtual time may not pass it
-    bool moves = false;    // the limit does, with wall time
-    double first = never;  // when the first thing comes whose time is known
-    bool outside = false;  // something has come from outside
-    bool awaited = false;  // something that is held has not come yet
+    double limit = never;  // upper limit for virtual time
+    bool moves = false;    // the limit rises with wall time
+    double first = never;  // earliest known end
+    bool outside = false;  // an external event has come
+    bool awaited = false;  // a held activity has no result yet
   };
-  // What is real, at this moment. What came too late for its instant gets another one.
+  // The present state of all real events. Moves events that came too late to a later instant.
   Outlook outlook(double now, WallTime wall_now);
 
   [[nodiscard]] double virtual_at(WallTime stamp) const;  // paced
   [[nodiscard]] double bound(const Entry& e, WallTime wall_now) const;
-  // How much virtual time passes in it where nothing but wall time makes it pass, and how long that
-  // takes.
+  // Converts between wall and virtual time at the rate at which virtual time passes when only wall
+  // time drives it.
   [[nodiscard]] double virtual_seconds(WallSeconds wall) const;
   [[nodiscard]] WallSeconds wall_seconds(double virtual_seconds) const;
   [[nodiscard]] double outside_time(double now) const;
@@ -173,11 +173,11 @@ class ElasticClock {
   std::multimap<double, Presence> scheduled_;
   std::vector<Presence> happened_;
   double live_from_ = 0;
-  WallTime wall_seen_;             // up to which virtual time was let go
-  double outside_due_ = never;     // when something from outside is delivered
-  double deliver_until_ = -never;  // what next() found to be certain
-  std::set<Id> holding_;           // of the present instant
-  bool complete_ = false;          // and all of them are known
+  WallTime wall_seen_;             // wall time up to which virtual time was released
+  double outside_due_ = never;     // delivery time of the next external event
+  double deliver_until_ = -never;  // certain up to here, by next()
+  std::set<Id> holding_;           // held at the present instant
+  bool complete_ = false;          // the present instant: all results are known
   Id next_id_ = 1;
   bool expecting_ = false;
   bool closed_ = false;

@@ -35,7 +35,7 @@ void Executor::start(RunningActivity& a) {
   }
 }
 
-// Draws depend on the run's seed and on what the activity is, not on when it happens to start.
+// Random draws depend on the run's seed and the activity's identity, not on its start time.
 double Executor::seconds_of(const RunningActivity& a) const {
   double seconds = a.what().seconds * slowdown_[a.node];
   if (jitter_[a.node] > 0) {
@@ -95,7 +95,7 @@ void Executor::start_transfer(RunningActivity& a) {
 }
 
 void Executor::end_links_and_host(const RunningActivity& a) {
-  if (a.real != 0 && a.measured) return;  // it was never SimGrid's
+  if (a.real != 0 && a.measured) return;  // not simulated by SimGrid
   if (a.peer == no_node) {
     platform_.compute_ends(a.node);
   } else if (a.peer != a.node) {

@@ -17,20 +17,20 @@ namespace convoy::sim {
 
 class Executor {
  public:
-  // `ended` is told of each activity that ran to its end, at that instant, from within SimGrid.
-  // `speed_changed`: a node computes faster or slower from now on (1: nominal).
+  // `ended`: called from within SimGrid for each activity that ran to its end. `speed_changed`:
+  // called when a node's speed changes (1: nominal).
   Executor(const WorldConfig& config, Timers& timers, std::function<void(RunningActivity&)> ended,
            std::function<void(NodeId, double)> speed_changed);
 
   void start(RunningActivity& a);
-  // Ends it before its time; `ended` is not told.
+  // Stops the activity early; `ended` is not called.
   void cancel(RunningActivity& a);
-  // The activity ended; SimGrid may still look at its handle until the next timer.
+  // The activity has ended; SimGrid may use its handle until the next timer.
   void release(RunningActivity& a);
-  // To be called from a timer: drops the handles that SimGrid no longer looks at.
+  // Drops handles that SimGrid no longer uses. Call from a timer.
   void drop_released();
 
-  // How long it would take alone, by the profile and the link, without a draw.
+  // Expected duration without contention and jitter, by the profile and the link, in s.
   [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
   [[nodiscard]] std::string description() const { return platform_.description(); }
@@ -51,7 +51,7 @@ class Executor {
   ByNode<double> slowdown_;
   ByNode<double> jitter_;
   std::vector<simgrid::s4u::ActivityPtr> released_;
-  // A cancelled activity completes once more at the same instant: kept until a later one.
+  // SimGrid completes a cancelled activity once more at the same instant: keep it until later.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;
 };
 

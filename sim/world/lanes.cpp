@@ -38,7 +38,7 @@ void Lanes::join(RunningActivity& a) {
     queue.insert(std::upper_bound(queue.begin(), queue.end(), &a, goes_before), &a);
     touched_.push_back(id);
   };
-  // A transfer waits at both ends, but not at one whose lanes are without number.
+  // A transfer waits at both ends, except at a node without a limit for transfers.
   const bool at_peer = is_transfer(a) && a.peer != a.node && node(a.peer).transfer_limit > 0;
   if (!at_peer || node(a.node).transfer_limit > 0) queue_at(a.node);
   if (at_peer) queue_at(a.peer);
@@ -69,12 +69,12 @@ RunningActivity* Lanes::next() {
     candidates_.pop();
     RunningActivity* a = first_at(id);
     if (a == nullptr) continue;
-    if (a->order != order) {  // what was first there has started meanwhile, or lost a lane
+    if (a->order != order) {  // the former first one has started meanwhile, or lost a lane
       consider(id);
       continue;
     }
     leave(*a);
-    touched_.push_back(id);  // another one may follow
+    touched_.push_back(id);  // another activity may be able to start
     return a;
   }
   return nullptr;
@@ -123,7 +123,7 @@ void Lanes::give_back(RunningActivity& a) {
     --n.computing;
     n.computing_w.reset();
     n.memory_used -= a.what().memory;
-    if (n.computing == 0) n.memory_used = 0;  // rounding does not pile up
+    if (n.computing == 0) n.memory_used = 0;  // prevents accumulated rounding errors
     return;
   }
   account(node(a.peer));
@@ -146,7 +146,7 @@ NodeUsage& Lanes::usage(NodeId id) {
 double Lanes::energy_j(NodeId id) const {
   const Node& n = node(id);
   PowerMeter meter = *n.meter;
-  // In the arithmetic of account(), so that both come to the same bits.
+  // Uses the same operations as account(), so that both give the same bits.
   const double passed = now_() - n.since;
   const double to = n.since + passed;
   meter.passed(to - passed, to, n.state());

@@ -6,12 +6,12 @@
 namespace convoy::sim {
 namespace {
 
-// SimGrid's LV08 (Velho and Legrand 2009): what the description of the network says as well.
+// SimGrid's LV08 (Velho and Legrand 2009); the network's description prints the same values.
 constexpr double lv08_latency = 13.01;
 constexpr double lv08_rate = 0.97;
 constexpr double lv08_way_back = 0.05;
 
-// A link, how often the data pass it each way, and how often the acknowledgements do.
+// A link, and how often data and acknowledgements pass it in each direction.
 struct Passed {
   const platforms::Link* link = nullptr;
   int up = 0;
@@ -19,7 +19,7 @@ struct Passed {
   int up_back = 0;
   int down_back = 0;
 
-  // The rate at which its capacity is used up.
+  // The rate at which the link's capacity is used up.
   [[nodiscard]] double limit_bps(double way_back) const {
     const double weight_up = up + way_back * up_back;
     const double weight_down = down + way_back * down_back;
@@ -46,7 +46,7 @@ double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
   std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
   const auto medium = [&](int shared) { return &shared_[static_cast<std::size_t>(shared)]; };
   if (a.shared >= 0 && a.shared == b.shared) {
-    // SimGrid's star has a link in a route once.
+    // A route in SimGrid's star contains each link once.
     const bool half = medium(a.shared)->duplex == platforms::Duplex::half;
     passed.push_back(half ? Passed{medium(a.shared), 1, 0, 0, 1}
                           : Passed{medium(a.shared), 1, 1, 1, 1});

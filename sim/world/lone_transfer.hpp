@@ -1,8 +1,8 @@
 #pragma once
 
-// How long a transfer takes that has its links to itself: nominal rates, no trace, no background
-// traffic. For predictions and deadlines; the simulation itself asks SimGrid, which comes to the
-// same (tests/sim/lone_transfer_test.cpp).
+// Duration of a transfer alone on its links: nominal rates, no trace, no background traffic. For
+// predictions and deadlines; SimGrid gives the same in the simulation
+// (tests/sim/lone_transfer_test.cpp).
 
 #include <vector>
 
@@ -14,11 +14,10 @@ class LoneTransfers {
  public:
   explicit LoneTransfers(const WorldConfig& config);
 
-  // Latencies, and the bytes at the rate of the narrowest link on the way: up from a node (the
-  // server as well) and over its shared link, down over the other's. A half-duplex medium that both
-  // ends share is passed once, as SimGrid has it (an access point would send it again). Under LV08
-  // with that model's factors: latency x 13.01, rate x 0.97, and acknowledgements that take 5 % on
-  // the way back.
+  // Sum of the latencies plus bytes / rate of the narrowest link. The way: up from a node (also the
+  // server) over its shared link, down over the other's. A half-duplex medium shared by both ends
+  // counts once, as in SimGrid (an access point would send twice). LV08 adds its factors: latency x
+  // 13.01, rate x 0.97, and 5 % for acknowledgements on the way back.
   [[nodiscard]] double seconds(NodeId from, NodeId to, double bytes) const;
 
  private:

@@ -14,13 +14,13 @@ namespace {
 
 double bytes_per_s(double bps) { return bps / 8; }
 
-// What a node's link carries at most, bytes/s.
+// Highest rate of a node's link, bytes/s.
 double most(const NodeConfig& node, platforms::Column column, double bps) {
   const auto signal = signal_of(node.behaviour, column, bps);
   return bytes_per_s(signal ? signal->highest() : bps);
 }
 
-// Of a trace in bit/s, or constant.
+// A varying rate from a trace in bit/s, or a constant one.
 Variation rate_of(double bps, const Behaviour& behaviour, platforms::Column column,
                   const std::optional<BackgroundLoad>& traffic) {
   return {bps, signal_of(behaviour, column, bps), traffic};
@@ -29,8 +29,8 @@ Variation rate_of(double bps, const Behaviour& behaviour, platforms::Column colu
 }  // namespace
 
 void Platform::create_engine(NetworkModel model) {
-  // Everything that shapes the network is set here on purpose; a flow's rate is never bound by its
-  // latency (TCP-gamma), which would also change under way.
+  // Sets all options that affect the network. Latency does not limit a flow's rate (no TCP-gamma),
+  // since the limit would also change during the flow.
   std::vector<std::string> arguments = {"convoy", "--log=root.thres:critical",
                                         "--cfg=network/TCP-gamma:1e15"};
   if (model == NetworkModel::cm02) {
@@ -44,7 +44,7 @@ void Platform::create_engine(NetworkModel model) {
   int count = static_cast<int>(raw.size());
   raw.push_back(nullptr);
   static std::unique_ptr<sg::Engine> engine;  // one per process, as long as the process
-  // SimGrid takes SIGINT for itself and ends the process; whoever had it keeps it.
+  // SimGrid installs its own SIGINT handler, which ends the process: restore the former one.
   struct sigaction before {};
   ::sigaction(SIGINT, nullptr, &before);
   engine = std::make_unique<sg::Engine>(&count, raw.data());
@@ -55,9 +55,9 @@ void Platform::create_engine(NetworkModel model) {
 bool Platform::server_cannot_bind(const WorldConfig& config) const {
   const NodeConfig& server = config.nodes.front();
   if (server.behaviour.traffic || server.behaviour.trace || server.shared_link >= 0) return false;
-  // LV08 stretches the latency of a route; one kept apart from it would not be stretched.
+  // LV08 multiplies the latency of routes; it would not multiply one kept outside.
   if (config.network != NetworkModel::cm02) return false;
-  double down = 0;  // what all the others together could ask for
+  double down = 0;  // total that all other nodes could request
   double up = 0;
   for (std::size_t i = 1; i < config.nodes.size(); ++i) {
     const platforms::Link& link = config.nodes[i].link;
@@ -119,14 +119,14 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
 
 sg::Link* Platform::create_one(const std::string& name, const Variation& bps, double latency,
                                VaryingLink*& varying) {
-  // A link whose trace is 0 all the time carries nothing, and SimGrid has none of 0.
+  // SimGrid rejects a capacity of 0: a link whose trace is always 0 gets 1 byte/s.
   const double peak = bps.peak() > 0 ? bytes_per_s(bps.peak()) : 1.0;
   sg::Link* link = add_link(zone_, name, peak)->set_latency(latency);
   if (!bps.is_constant()) {
     varying_links_.push_back(std::make_unique<VaryingLink>(VaryingLink{link, peak, bps, peak}));
     varying = varying_links_.back().get();
     VaryingLink* self = varying;
-    // Who stands still has no share; the solver takes no constraint of 0.
+    // Suspended flows get no share. SimGrid rejects a capacity of 0, so report the peak instead.
     link->set_sharing_policy(sg::Link::SharingPolicy::NONLINEAR, [self](double, int) {
       return self->capacity > 0 ? self->capacity : self->peak;
     });
@@ -141,7 +141,7 @@ Platform::Ends Platform::create_link(const std::string& name, const platforms::L
   using platforms::Column;
   const Variation up = rate_of(link.up_bps, behaviour, Column::up_bps, traffic);
   if (link.duplex == platforms::Duplex::half) {
-    // One rate for both directions: whichever of them the trace has.
+    // Half duplex: one rate for both directions, from the column that the trace has.
     const bool only_down = behaviour.trace && !behaviour.trace->has(Column::up_bps);
     const Variation down = rate_of(link.up_bps, behaviour, Column::down_bps, traffic);
     sg::Link* both = create_one(name, only_down ? down : up, link.latency_s, port.up);
@@ -254,7 +254,7 @@ void Platform::hold_or_release(std::uint64_t id) {
                                    [](const VaryingLink* link) { return link->capacity <= 0; });
   if (blocked == flow.stands_still) return;
   if (blocked && sg::Engine::get_clock() < flow.moves_from) {
-    // Suspended during its latency, SimGrid would forget the rest of that.
+    // If suspended during its latency, a flow would lose the rest of the latency in SimGrid.
     at_(flow.moves_from, [this, id] { hold_or_release(id); });
     return;
   }
@@ -264,8 +264,8 @@ void Platform::hold_or_release(std::uint64_t id) {
     return;
   }
   flow.comm->resume();
-  // SimGrid resumes it with a weight of 1, whatever its latency; saying the latency of one of its
-  // links again, which no other flow uses, puts that right.
+  // SimGrid resumes a flow with weight 1, whatever its latency. Setting the latency of one of its
+  // private links again restores the weight.
   if (flow.latency_s > 0) flow.private_link->set_latency(flow.private_link->get_latency());
 }
 
@@ -280,7 +280,7 @@ void Platform::follow(VaryingLink& link) {
   const double capacity = bytes_per_s(step.value);
   if (capacity != link.capacity) {
     link.capacity = capacity;
-    link.link->set_bandwidth(link.peak);  // no change, but makes SimGrid solve again
+    link.link->set_bandwidth(link.peak);  // same value, but makes SimGrid solve again
     for (const auto& [id, flow] : flows_) {
       if (std::find(flow.path.begin(), flow.path.end(), &link) != flow.path.end()) {
         hold_or_release(id);
@@ -298,7 +298,7 @@ void Platform::compute_begins(NodeId node, const std::function<void(double)>& ch
   VaryingHost* host = varying_hosts_[node].get();
   if (host == nullptr) return;
   host->computing = true;
-  host->changed = nullptr;  // no news at the start
+  host->changed = nullptr;  // no report at the start
   if (!host->armed) follow(node);
   host->changed = changed;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The SimGrid side of a world's nodes and network: hosts, links, routes, and the background that
-// makes them slower. Internal to sim/world.
+// The world's nodes and network in SimGrid: hosts, links, routes, background load. Internal to
+// sim/world.
 
 #include <functional>
 #include <map>
@@ -17,31 +17,31 @@
 
 namespace convoy::sim {
 
-// Work of an Exec: this many units are one second at a node's nominal speed.
+// One second at a node's nominal speed is this much work of an Exec.
 constexpr double units_per_second = 1e9;
 
-// Calls back at a virtual time.
+// Calls a function at a virtual time.
 using At = std::function<void(double time, std::function<void()>)>;
 
 class Platform {
  public:
-  // A star: node - its link - [shared link] - hub. Creates SimGrid's engine if there is none yet.
+  // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed.
   Platform(const WorldConfig& config, At at);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
   [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const { return hosts_[node]; }
 
-  // Latency on the way that is not in the routes, s: of links that were left out, and of a trace
-  // what lies above its lowest. (SimGrid's own cannot change without touching flows under way.)
+  // Latency that is not in SimGrid's routes, s: of omitted links, and of a trace the part above its
+  // lowest value. (SimGrid cannot change a link's latency without affecting flows under way.)
   [[nodiscard]] double left_out_latency(NodeId from, NodeId to) const;
 
-  // What changes over time is followed only while somebody transfers, or computes. The activity
-  // stands still while a rate on its way is 0. `started`: it has really begun.
+  // Begin and end of an activity: changes over time are followed only in between. The activity is
+  // suspended while a rate on its way is 0. `started`: it has really begun.
   void transfer_begins(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
   void transfer_started(simgrid::s4u::Activity* comm);
   void transfer_ends(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
 
-  // `changed` is told of a change under way, with the speed relative to nominal.
+  // `changed`: called when the speed (relative to nominal) changes meanwhile.
   void compute_begins(NodeId node, const std::function<void(double)>& changed);
   void compute_started(NodeId node, simgrid::s4u::Activity* exec);
   void compute_ends(NodeId node);
@@ -49,26 +49,26 @@ class Platform {
   [[nodiscard]] std::string description() const { return description_; }
 
  private:
-  // A link whose capacity changes. SimGrid freezes a flow's bound at its start, so the link is
-  // created at its peak, and a non-linear policy says what it carries now.
+  // A link with varying capacity. SimGrid fixes a flow's bound at its start, so the link is created
+  // with its peak, and a non-linear policy gives its present capacity.
   struct VaryingLink {
     simgrid::s4u::Link* link = nullptr;
     double peak = 0;  // bytes/s
     Variation rate;
-    double capacity = 0;  // now; 0: whatever passes stands still
+    double capacity = 0;  // at present; 0: flows are suspended
     int users = 0;
     bool armed = false;
   };
   struct Flow {
     simgrid::s4u::Activity* comm = nullptr;
     std::vector<VaryingLink*> path;
-    double latency_s = 0;                        // of its route
-    simgrid::s4u::Link* private_link = nullptr;  // on its way, the worker's own
-    double moves_from = 0;                       // bytes move from then on; before: its latency
+    double latency_s = 0;                        // of the flow's route
+    simgrid::s4u::Link* private_link = nullptr;  // the worker's own link on the way
+    double moves_from = 0;                       // start of the data phase; before: latency
     bool started = false;
     bool stands_still = false;
   };
-  // The varying links in a node's or shared link's two directions, or null.
+  // Varying links in both directions of a node or shared link; null: constant.
   struct Port {
     VaryingLink* up = nullptr;
     VaryingLink* down = nullptr;
@@ -79,9 +79,9 @@ class Platform {
   };
   struct VaryingHost {
     Variation speed;             // 1: nominal
-    std::vector<double> levels;  // all but 0, falling: its power states
+    std::vector<double> levels;  // all but 0, falling: the host's pstates
     double now = 1;
-    simgrid::s4u::Activity* exec = nullptr;  // that runs there
+    simgrid::s4u::Activity* exec = nullptr;  // running there
     bool computing = false;
     bool armed = false;
     std::function<void(double)> changed;
@@ -111,7 +111,7 @@ class Platform {
   std::vector<Port> shared_ports_;
   ByNode<int> shared_of_;
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
-  std::map<std::uint64_t, Flow> flows_;  // over varying links, in the order of their start
+  std::map<std::uint64_t, Flow> flows_;  // over varying links, by start
   std::unordered_map<simgrid::s4u::Activity*, std::uint64_t> flow_of_;
   std::uint64_t next_flow_ = 0;
   ByNode<SignalPointer> latencies_;                     // of its trace

@@ -1,15 +1,14 @@
 #pragma once
 
-// What a node draws, and who it draws it for. Internal to sim/world.
+// A node's power draw and its division among activities. Internal to sim/world.
 //
-// A node that is there draws idle_w; while it computes, (busy_w - idle_w) x its speed by the trace
-// more (an activity that says what it draws: that in place of busy_w); while it sends or receives,
-// (communicating_w - idle_w) more. A node that is away draws nothing. Where a trace gives the
-// power, that is drawn instead, and nothing is added. What moves over a link costs joules a byte at
-// each end.
+// A present node draws idle_w. Computing adds (busy_w - idle_w) x its speed by the trace (an
+// activity's own `watts` replaces busy_w); sending or receiving adds (communicating_w - idle_w). An
+// absent node draws nothing. A trace of the power replaces all of this. Each byte on a link costs
+// energy at both ends.
 //
-// At every moment the activities under way on a node share its power equally, so that the energy of
-// its activities and that of the time without any add up to the node's.
+// The activities under way on a node share its power equally at every moment. So the energies of
+// the activities and of the time without activities add up to the node's.
 
 #include <memory>
 #include <optional>
@@ -26,15 +25,15 @@ class PowerMeter {
   struct State {
     bool present = true;
     bool computing = false;
-    std::optional<double> computing_w;  // what is computed draws it; nothing: busy_w
+    std::optional<double> computing_w;  // draw of the present compute; nothing: busy_w
     int transfers = 0;
   };
-  // From `from` to `to` (s) the node was in that state.
+  // The node was in `state` from `from` to `to` (s).
   void passed(double from, double to, const State& state);
   void add_link_energy(double joules) { total_ += joules; }
 
   [[nodiscard]] double total_j() const { return total_; }
-  // The share of one activity that was under way from the beginning of time: take two, subtract.
+  // Energy of one activity under way since time 0, in J; use differences.
   [[nodiscard]] double share_j() const { return share_; }
 
  private:

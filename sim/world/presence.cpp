@@ -71,8 +71,8 @@ void Presence::start() {
   for (const auto& a : availability_) follow(*a, 0);
 }
 
-// Also while the node is idle: the schedule must see it go. Of one that is lost for good nothing is
-// followed any more: timers that change nothing would keep the clock running for ever.
+// Also for idle nodes: the schedule must see them leave. Nodes lost for good are not followed,
+// since useless timers would keep the clock running forever.
 void Presence::follow(Availability& a, double time) {
   if (lost_[a.node]) return;
   const platforms::Signal::Step step = a.signal->at(time);

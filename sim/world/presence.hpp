@@ -1,6 +1,6 @@
 #pragma once
 
-// Who is there and when: late joining, outages, loss for good. Internal to sim/world.
+// Which nodes are present when: late joining, outages, final loss. Internal to sim/world.
 
 #include <functional>
 #include <memory>
@@ -13,22 +13,22 @@
 
 namespace convoy::sim {
 
-// Whether a node is there when the run begins.
+// True if the node is present at the start of the run.
 bool there_at_start(const NodeConfig& node);
 
 class Presence {
  public:
-  // Calls back at a virtual time, after everything else that is due then.
+  // Calls a function at a virtual time, after all other events due then.
   using After = std::function<void(double time, std::function<void()>)>;
-  // A node left (false) or came (true).
+  // A node has left (false) or come (true).
   using Changed = std::function<void(NodeId, bool present)>;
 
   Presence(const WorldConfig& config, After after, Changed changed);
 
-  // Sets the first timers. Nodes that are away at time 0 are so without a call of `changed`.
+  // Sets the first timers. `changed` is not called for nodes that are absent at time 0.
   void start();
 
-  // A real node comes and goes by itself. False where nothing changes by it.
+  // A real node has come or gone. False if that changes nothing.
   bool real_node(NodeId node, bool present, bool for_good);
 
   [[nodiscard]] bool present(NodeId node) const { return reasons_[node] == 0; }
@@ -36,17 +36,17 @@ class Presence {
   [[nodiscard]] bool expected(NodeId node) const { return !present(node) && !gone_[node]; }
 
  private:
-  // The outages of one node, one after another.
+  // Outages of one node, in order.
   struct Outages {
     NodeId node = no_node;
     std::vector<Outage> listed;
     std::size_t next = 0;
     std::optional<RandomOutages> random;
     base::Random generator{{}};
-    double back = 0;  // end of the last one
+    double back = 0;  // end of the last outage
   };
 
-  // Availability by a trace.
+  // Availability given by a trace.
   struct Availability {
     NodeId node = no_node;
     std::shared_ptr<const platforms::Signal> signal;

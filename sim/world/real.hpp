@@ -1,22 +1,22 @@
 #pragma once
 
-// Real nodes, as the world sees them: whoever carries out their activities and tells the clock.
+// The interface to real nodes: a backend that carries out activities and informs the clock.
 
 #include "sim/task/graph.hpp"
 #include "sim/world/elastic_clock.hpp"
 
 namespace convoy::sim {
 
-// An activity of a real node that begins now, in virtual time.
+// An activity of a real node that begins now in virtual time.
 struct RealActivity {
-  ElasticClock::Id id = 0;  // by which the clock knows it
+  ElasticClock::Id id = 0;  // its id at the clock
   TaskId task = no_task;
   int activity = 0;                // index in the graph
   int iteration = 0;               // of the graph's repetition
-  const Activity* what = nullptr;  // valid as long as the task is under way
-  NodeId node = no_node;           // where it computes, or who sends
-  NodeId peer = no_node;           // who receives; no_node: a compute
-  bool measured = true;            // else its duration is the model's, and only its result is real
+  const Activity* what = nullptr;  // valid while the task is under way
+  NodeId node = no_node;           // computing or sending node
+  NodeId peer = no_node;           // receiving node; no_node: a compute
+  bool measured = true;            // false: the model gives its duration; only the result is real
   double predicted_s = 0;          // by the node's profile
   double start_s = 0;              // virtual
 };
@@ -28,15 +28,14 @@ class RealBackend {
   RealBackend(const RealBackend&) = delete;
   RealBackend& operator=(const RealBackend&) = delete;
 
-  // Before the run begins: the clock is there until detach().
+  // Called before the run; the clock is valid until detach().
   virtual void attach(ElasticClock& clock) = 0;
   virtual void detach() {}
-  // No end is told before the backend has been called; all from the simulation's thread. Each
-  // activity is told to have ended or failed, or its node to be lost, however long that takes in
-  // wall time: where its duration is the model's, virtual time waits for it at its end without
-  // limit.
+  // Called in the simulation's thread before the clock may hear of the activity's end. The backend
+  // must report an end, a failure or the node's loss for each activity, however long that takes in
+  // wall time: if the model gives the duration, virtual time waits at the end without limit.
   virtual void begin(const RealActivity& activity) = 0;
-  // A task was given up: what is under way of it is of no interest any more.
+  // The task was cancelled: its activities are no longer of interest.
   virtual void give_up(TaskId task) = 0;
 };
 

@@ -43,7 +43,7 @@ bool RealActivities::begin(RunningActivity& a, NodeId worker, double predicted_s
   under_way_[a.real] = &a;
   backend_->begin({a.real, a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                    a.measured, a.predicted_s, now});
-  // How long the others take the model says; that they come at all is watched in wall time.
+  // Modelled durations need no deadline here: the backend watches them in wall time.
   if (!a.measured) return false;
   const double deadline = std::max(node.deadline_factor * a.predicted_s, node.deadline_min_s);
   deadlines_[a.real] = timers_.after(now + deadline, [this, id = a.real] {

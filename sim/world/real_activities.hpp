@@ -1,7 +1,7 @@
 #pragma once
 
-// The activities of real nodes: which are under way, their deadlines, and what the elastic clock
-// has reported of them and nobody has dealt with. Internal to sim/world.
+// The activities of real nodes: those under way, their deadlines, and the clock's events not yet
+// handled. Internal to sim/world.
 
 #include <functional>
 #include <optional>
@@ -18,38 +18,38 @@ namespace convoy::sim {
 
 class RealActivities {
  public:
-  // `backend`: null, there are no real nodes. Its clock is coupled to SimGrid from now on.
-  // `something_due`: called when take_due() would give something; `poll`: now and then.
+  // `backend` null: no real nodes. Else couples the clock to SimGrid. `something_due`: called when
+  // take_due() has events; `poll`: called from time to time.
   RealActivities(const WorldConfig& config, RealBackend* backend, Timers& timers,
                  std::function<void()> something_due, const std::function<void()>& poll);
   ~RealActivities();
   RealActivities(const RealActivities&) = delete;
   RealActivities& operator=(const RealActivities&) = delete;
 
-  // The real node that carries an activity out, or no_node: what passes between it and the server
-  // is real, since the server is this program; between others it is simulated.
+  // The real node that carries out an activity, or no_node. Transfers between a real node and the
+  // server are real, since this program is the server; all others are simulated.
   [[nodiscard]] NodeId worker(const RunningActivity& a) const;
 
-  // Has an activity carried out by its real node, whose worker() it is. False: how long it takes is
-  // the model's business, and SimGrid's.
+  // Starts an activity on its real node, worker(). False: the model gives its duration, so SimGrid
+  // must simulate the activity, too.
   bool begin(RunningActivity& a, NodeId worker, double predicted_s);
-  // SimGrid says that it ended. True: it is one that brings something to the server, which is there
-  // when it has really come; take_due() gives it then.
+  // SimGrid reports the activity's end. True: the activity brings data to the server and is held
+  // until the data is really there; take_due() gives it then.
   bool hold_end(const RunningActivity& a);
-  // It has ended, or is of no interest any more.
+  // The activity has ended or is no longer of interest.
   void forget(RunningActivity& a);
-  // A task was given up. `run_ended`: nodes keep what they have, since the run may be gone on with.
+  // A task was cancelled. `run_ended`: nodes keep their results, since the run may be resumed.
   void give_up(const RunningTask& task, bool run_ended);
 
-  // What the clock, or a deadline, has reported since the last call.
+  // Events of the clock and of deadlines since the last call.
   std::vector<ElasticClock::Due> take_due();
-  // Null: it is not under way (any more).
+  // Null if the activity is not under way (any more).
   [[nodiscard]] RunningActivity* find(ElasticClock::Id id) const;
 
-  // Part of this instant is still on its way: the clock says when it has come.
+  // True if real results of this instant are still missing: the clock reports them later.
   [[nodiscard]] bool instant_goes_on() { return clock_ && clock_->holds(); }
   [[nodiscard]] bool any() const { return backend_ != nullptr; }
-  void close();  // nothing is due any more
+  void close();  // stops all reports
   [[nodiscard]] double max_lag_s() const { return clock_ ? clock_->max_lag_s() : 0; }
 
  private:

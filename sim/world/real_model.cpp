@@ -9,8 +9,8 @@
 namespace convoy::sim {
 namespace {
 
-// SimGrid asks models that are not idempotent last, and gives them the time to its own next event
-// (negative: there is none): they may answer with an earlier one, however long they take to.
+// SimGrid asks models that are not idempotent last, with the time to its own next event (negative:
+// none). They may answer with an earlier time, and may block.
 class RealModel : public simgrid::kernel::resource::Model {
  public:
   RealModel(ElasticClock& clock, double epoch,
@@ -29,7 +29,7 @@ class RealModel : public simgrid::kernel::resource::Model {
     const double next_own = horizon < 0 ? ElasticClock::never : now + horizon;
     const double next = clock_.next(now, next_own);
     waiting_ = next == now && next < next_own;
-    if (next >= next_own) return horizon;  // to the bit: it is SimGrid's own
+    if (next >= next_own) return horizon;  // exactly SimGrid's own value
     return std::max(0.0, next - now);
   }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Makes SimGrid wait for the elastic clock. Half of what this uses of SimGrid is internal to it
-// (kernel::resource::Model): it stays in this file. Internal to sim/world.
+// Makes SimGrid wait for the elastic clock. This file alone uses SimGrid's internals
+// (kernel::resource::Model). Internal to sim/world.
 
 #include <functional>
 
@@ -10,9 +10,9 @@
 namespace convoy::sim {
 
 // Adds the clock to SimGrid's engine, which must exist. `epoch`: SimGrid's time at virtual time 0.
-// `due` is called in SimGrid's update, at the virtual time of what is due, also with nothing where
-// an instant at which something was held is complete: it may set timers and nothing else.
-// `look_around` likewise, now and then while virtual time waits.
+// `due`: called in SimGrid's update at the events' virtual time, with an empty list when an instant
+// with held activities is complete; it may only set timers. `look_around`: called from time to time
+// while virtual time waits, under the same rule.
 void couple(ElasticClock& clock, double epoch,
             std::function<void(const std::vector<ElasticClock::Due>&)> due,
             std::function<void()> look_around);

@@ -14,7 +14,7 @@ struct RunningTask;
 
 struct RunningActivity {
   enum class State {
-    blocked,  // by activities before it
+    blocked,  // by earlier activities
     waiting,  // for its lanes
     running,
     ended,
@@ -23,18 +23,18 @@ struct RunningActivity {
   RunningTask* task = nullptr;
   int index = 0;  // in the graph
   State state = State::blocked;
-  NodeId node = no_node;  // where it computes, or who sends
-  NodeId peer = no_node;  // who receives; no_node: a compute
+  NodeId node = no_node;  // computing or sending node
+  NodeId peer = no_node;  // receiving node; no_node: a compute
   int blocked_by = 0;
-  std::uint64_t order = 0;  // in which it became ready
+  std::uint64_t order = 0;  // order of readiness
   double ready_s = 0;
   double start_s = -1;
   double energy_from_node = 0;  // Lanes::energy_share at its start
   double energy_from_peer = 0;
-  std::unique_ptr<Activity> sized;   // sized_late: as it turned out
-  simgrid::s4u::ActivityPtr handle;  // while SimGrid has it
-  // Where a real node carries it out: how the clock knows it, and whether it is its clock that says
-  // how long it takes, or SimGrid's.
+  std::unique_ptr<Activity> sized;   // sized_late: its real size
+  simgrid::s4u::ActivityPtr handle;  // while SimGrid runs it
+  // If a real node carries the activity out: its id at the clock, and whether the clock (rather
+  // than SimGrid) gives its duration.
   std::int64_t real = 0;
   bool measured = false;
   double predicted_s = 0;
@@ -50,11 +50,11 @@ struct RunningTask {
   std::vector<RunningActivity> activities;
   int iteration = 0;
   int left = 0;         // activities of this iteration that have not ended
-  bool report = false;  // activity_done events are wanted
+  bool report = false;  // send activity_done events
 
-  // The activities of the next iteration, on the nodes that play their roles.
+  // Creates the next iteration's activities on the nodes that play their roles.
   void lay_out_activities();
-  // What fails where a node fails: an activity under way there, or else one that waits; null: none.
+  // The activity that fails with the node: one under way there, else a waiting one; null: none.
   [[nodiscard]] const RunningActivity* first_at(NodeId node) const;
 };
 

@@ -1,7 +1,6 @@
 #pragma once
 
-// What differs between the versions of SimGrid that Convoy is built with: 3.32 (Debian 12) and 4.0
-// (Debian 13).
+// Differences between the supported SimGrid versions: 3.32 (Debian 12) and 4.0 (Debian 13).
 
 #include <simgrid/version.h>
 
@@ -13,7 +12,7 @@ namespace convoy::sim {
 
 #define CONVOY_SIMGRID_4 (SIMGRID_VERSION_MAJOR >= 4)
 
-// A star zone to put hosts into. In 4.0 one that is not within another has no models.
+// A star zone for hosts. In 4.0 it must lie within another zone, or it has no models.
 inline simgrid::s4u::NetZone* star_zone(const std::string& name) {
 #if CONVOY_SIMGRID_4
   return simgrid::s4u::Engine::get_instance()->get_netzone_root()->add_netzone_star(name);
@@ -22,7 +21,7 @@ inline simgrid::s4u::NetZone* star_zone(const std::string& name) {
 #endif
 }
 
-// `speed`: FLOP/s, or those of each pstate.
+// `speed`: FLOP/s, or a list with the FLOP/s of each pstate.
 template <class Speed>
 simgrid::s4u::Host* add_host(simgrid::s4u::NetZone* zone, const std::string& name,
                              const Speed& speed) {
@@ -42,7 +41,7 @@ inline simgrid::s4u::Link* add_link(simgrid::s4u::NetZone* zone, const std::stri
 #endif
 }
 
-// In a star each host has a route to its middle (null), and one from there.
+// In a star each host has a route to the centre (null) and one from it.
 inline void add_route(simgrid::s4u::NetZone* zone, const simgrid::s4u::Host* from,
                       const simgrid::s4u::Host* to,
                       const std::vector<simgrid::s4u::LinkInRoute>& links, bool symmetrical) {
@@ -55,7 +54,7 @@ inline void add_route(simgrid::s4u::NetZone* zone, const simgrid::s4u::Host* fro
 #endif
 }
 
-// Calls `done` with every Exec and Comm that ends, whether or not it succeeded.
+// Calls `done` with every Exec and Comm that ends, successful or not.
 template <class Done>
 void on_completion(Done done) {
 #if CONVOY_SIMGRID_4

@@ -1,6 +1,6 @@
 #pragma once
 
-// The tasks under way, by id and by node. Their places are used again. Internal to sim/world.
+// Tasks under way, by id and by node. Freed places are reused. Internal to sim/world.
 
 #include <deque>
 #include <unordered_map>
@@ -20,13 +20,13 @@ class TaskTable {
                    bool report);
   void remove(RunningTask& task);
 
-  // Null where there is none.
+  // Null if there is no such task.
   [[nodiscard]] RunningTask* find(TaskId id) const;
   // Those that a worker is a member of. (The server is one of nearly all: not kept.)
   [[nodiscard]] const std::vector<RunningTask*>& of(NodeId node) const { return of_[node]; }
   // All of them, by rising id.
   [[nodiscard]] std::vector<RunningTask*> all() const;
-  // What runs of them.
+  // The running activities of all tasks.
   [[nodiscard]] std::vector<UnderWay> under_way() const;
   [[nodiscard]] std::size_t size() const { return by_id_.size(); }
 

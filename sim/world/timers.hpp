@@ -1,9 +1,9 @@
 #pragma once
 
-// Virtual time and what is to happen at a given one. Internal to sim/world.
+// Virtual time and scheduled calls. Internal to sim/world.
 //
-// SimGrid runs timers of equal dates in no order that could be relied on; so the calls are kept
-// here, in order of time and then of setting, behind one timer of SimGrid's.
+// SimGrid runs timers with equal dates in an undefined order. So the calls are kept here, ordered
+// by time and then by setting, behind one timer of SimGrid's.
 
 #include <cstdint>
 #include <functional>
@@ -17,33 +17,32 @@ namespace convoy::sim {
 class Timers {
  public:
   using Call = std::function<void()>;
-  using Id = std::pair<double, std::uint64_t>;  // the order of calling
+  using Id = std::pair<double, std::uint64_t>;  // defines the order of calls
 
-  // Time counts from the moment of construction. `poll` is called now and then, however little
-  // else happens.
+  // Time counts from construction. `poll` is called from time to time, even if nothing else
+  // happens.
   explicit Timers(Call poll);
 
   [[nodiscard]] double now() const;                      // s
   [[nodiscard]] double epoch() const { return epoch_; }  // SimGrid's time at time 0
 
-  // At that time, before activities that end then. Never for an infinite time.
+  // Calls at `time`, before activities that end then. Never for an infinite time.
   Id at(double time, Call call);
-  // At that time, after all activities that end then: at one instant SimGrid runs timers first, and
-  // sums of the same durations differ in their last bits; so it is set a hair later.
+  // Calls at `time`, after all activities that end then. SimGrid runs timers first, and sums of
+  // equal durations may differ in their last bits; so the timer is set slightly later.
   Id after(double time, Call call);
   void cancel(const Id& id);
-  // Like after(), for a timer with a number of its caller's: set again, it is another one.
+  // As after(), for a timer with a number; setting the same number again replaces the timer.
   void set(std::int64_t number, double time, Call call);
-  void unset(std::int64_t number);  // ignored where it is not set, or has been called
-  // In this instant, once, through SimGrid: not among the above, and not undone by clear().
+  void unset(std::int64_t number);  // ignored if not set or already called
+  // Calls once within this instant, directly by SimGrid: run_due() and clear() do not affect it.
   void soon(Call call) const;
 
-  // Calls everything that is due by now.
+  // Makes all calls that are due by now.
   void run_due();
-  // Throws std::runtime_error where it is called too often without the clock moving: something goes
-  // round in circles.
+  // Throws std::runtime_error if called too often without progress of the clock (an endless loop).
   void check_progress();
-  // Takes all of them down, and sets no more.
+  // Removes all timers; no more can be set.
   void clear();
 
  private:
@@ -57,9 +56,9 @@ class Timers {
   std::unordered_map<std::int64_t, Id> numbered_;
   std::uint64_t next_ = 0;
   std::uint64_t called_ = 0;
-  Timer* armed_ = nullptr;  // for the first of them
+  Timer* armed_ = nullptr;  // for the first call
   bool cleared_ = false;
-  double checked_ = -1;  // the time, last
+  double checked_ = -1;  // time of the last check
   int checks_here_ = 0;
 };
 

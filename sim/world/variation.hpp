@@ -1,7 +1,7 @@
 #pragma once
 
-// A rate that changes over virtual time: nominal or as a trace says, less what a background load
-// takes. Internal to sim/world.
+// A rate that varies over virtual time: nominal or from a trace, reduced by a background load.
+// Internal to sim/world.
 
 #include <algorithm>
 #include <limits>
@@ -15,19 +15,19 @@
 
 namespace convoy::sim {
 
-// Most nodes have none.
+// Null for most nodes.
 using SignalPointer = std::shared_ptr<const platforms::Signal>;
 
 class Variation {
  public:
-  // `trace`: what takes the place of `nominal`.
+  // `trace` replaces `nominal`; may be null.
   Variation(double nominal, SignalPointer trace, const std::optional<BackgroundLoad>& load)
       : nominal_(nominal), trace_(std::move(trace)), load_(load.value_or(BackgroundLoad{})) {}
 
   [[nodiscard]] bool is_constant() const {
     return !trace_ && (load_.period_s <= 0 || load_.share <= 0);
   }
-  // The highest rate that it ever has.
+  // The maximum of the rate.
   [[nodiscard]] double peak() const {
     const double most = trace_ ? trace_->highest() : nominal_;
     return load_.period_s <= 0 ? most * (1 - load_.share) : most;
@@ -41,7 +41,7 @@ class Variation {
     step.until = std::min(step.until, phase.until);
     return step;
   }
-  // All that at() may give, rising.
+  // All values of at(), rising.
   [[nodiscard]] std::vector<double> levels(const platforms::Trace* trace,
                                            platforms::Column column) const {
     std::set<double> all;
@@ -62,8 +62,7 @@ class Variation {
   BackgroundLoad load_;
 };
 
-// The signal of a column, where the node has a trace with it. `before`: its value until the trace
-// begins.
+// The signal of a column if the node's trace has it. `before`: value before the trace begins.
 inline SignalPointer signal_of(const Behaviour& behaviour, platforms::Column column,
                                double before) {
   if (!behaviour.trace || !behaviour.trace->has(column)) return nullptr;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Wall time, of the machine's steady clock. Virtual time is a plain number of seconds throughout
-// the simulation: neither can be taken for the other.
+// Wall time by the steady clock, with types of its own. Virtual time is a plain double (s), so the
+// compiler keeps the two apart.
 
 #include <chrono>
 

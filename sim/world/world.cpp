@@ -22,11 +22,10 @@ using State = RunningActivity::State;
 
 }  // namespace
 
-// How an instant passes: SimGrid ends activities, timers report nodes that come and go and times
-// that have come. All of it is only noted (ended_, comings_, events_). One timer, armed by whoever
-// notes something first, then drains it: activities end, their successors and whoever waited start,
-// and the listener is given the events in order. What the listener does may bring about another
-// drain at the same instant.
+// How an instant is handled: SimGrid ends activities; timers report presences and fired timers.
+// These are only noted (ended_, comings_, events_). The first note arms a timer that then drains
+// them: activities end, successors and waiting activities start, and the listener gets the events
+// in order. The listener's orders may cause another drain at the same instant.
 class World::Impl {
  public:
   Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
@@ -69,8 +68,8 @@ class World::Impl {
     timers_.clear();
     events_.clear();
     real_.close();
-    // What stood still when SimGrid came to its end was cancelled only now: SimGrid has to see
-    // that, or would take it down in a wrong order when the process ends.
+    // Activities suspended at the end of SimGrid's run were cancelled only now: SimGrid must see
+    // that, or it destroys them in a wrong order at exit.
     if (!running_) executor_.run();
   }
 
@@ -121,8 +120,7 @@ class World::Impl {
     timers_.soon([this] { guarded([this] { drain(); }); });
   }
 
-  // An exception may not pass through SimGrid, which would be left with activities that nobody
-  // ends.
+  // Exceptions must not pass through SimGrid, which would keep activities that nothing ends.
   template <class Work>
   void guarded(Work work) {
     try {
@@ -144,7 +142,7 @@ class World::Impl {
     arm();
   }
 
-  // SimGrid says that an activity ended.
+  // SimGrid reports the end of an activity.
   void note_end(RunningActivity& a) {
     if (real_.hold_end(a)) return;
     ended_.push_back(&a);
@@ -166,7 +164,7 @@ class World::Impl {
         if (presence_.real_node(p.node, p.present, p.for_good)) listener_.on_presence(p, now());
         continue;
       }
-      // Others that are due may have been given up with one before them.
+      // Later entries may have been cancelled together with earlier ones.
       RunningActivity* found = real_.find(due.id);
       if (found == nullptr || found->state != State::running) continue;
       RunningActivity& a = *found;
@@ -188,10 +186,10 @@ class World::Impl {
 
   void drain() {
     armed_ = false;
-    // An instant is one, as in a simulation, also where part of it is still on its way: the clock
-    // arms again.
+    // An instant stays one, as in a simulation, even if real results are still missing: the clock
+    // arms the timer again.
     if (real_.instant_goes_on()) return;
-    timers_.run_due();  // SimGrid may have put this drain between timers of the same date
+    timers_.run_due();  // SimGrid may run this drain between timers of equal dates
     if (stopping_) return;
     timers_.check_progress();
     take_due();
@@ -222,7 +220,7 @@ class World::Impl {
 
   void lose(NodeId node) {
     emit({.kind = EventKind::node_lost, .node = node});
-    const std::vector<RunningTask*> theirs = tasks_.of(node);  // a copy: they go one by one
+    const std::vector<RunningTask*> theirs = tasks_.of(node);  // a copy: tasks go meanwhile
     for (RunningTask* task : theirs) fail(*task, node, Cause::node_lost);
   }
 
@@ -280,7 +278,7 @@ class World::Impl {
   }
 
   void record(const RunningActivity& a, Cause cause, double energy_j) {
-    if (failure_) return;  // it was the listener that failed
+    if (failure_) return;  // the listener has thrown
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                            a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
                            a.real != 0 ? a.predicted_s : -1, energy_j});
@@ -305,8 +303,7 @@ class World::Impl {
     tasks_.remove(task);
   }
 
-  // With an event that says what failed: an activity under way on the node, or else one that
-  // waited.
+  // Fails a task; the event names an activity under way on the node, else a waiting one.
   void fail(RunningTask& task, NodeId node, Cause cause) {
     for (const RunningActivity& a : task.activities) {
       const bool real = a.real != 0 && a.state == State::running;
@@ -321,7 +318,7 @@ class World::Impl {
     give_up(task, cause);
   }
 
-  // Ends what is under way of a task, without an event.
+  // Cancels a task's activities, without an event.
   void give_up(RunningTask& task, Cause cause) {
     for (const NodeId member : task.members) {
       if (member != server_node && cause != Cause::run_ended) ++lanes_.usage(member).tasks_failed;
@@ -363,9 +360,9 @@ class World::Impl {
   std::uint64_t order_ = 0;
   bool armed_ = false;
   bool stopping_ = false;
-  bool running_ = true;         // false once SimGrid has come to its end
-  std::exception_ptr failure_;  // what the listener threw
-  RealActivities real_;         // last: its clock is let go first
+  bool running_ = true;         // false after SimGrid's end
+  std::exception_ptr failure_;  // thrown by the listener
+  RealActivities real_;         // last: its clock is released first
 };
 
 World::World(const WorldConfig& config, WorldListener& listener, RealBackend* real) {

@@ -1,6 +1,6 @@
-// An example of a schedule whose tasks are repeated: rounds in which every node goes through its
-// task (download, train, upload) `passes` times before its last update is aggregated. What it
-// trains goes on from pass to pass.
+// Example of a schedule with repeated tasks: in each round every node repeats its task (download,
+// train, upload) `passes` times, then its last update is aggregated. Training continues from pass
+// to pass.
 
 #include <set>
 

@@ -1,5 +1,5 @@
-// An example of a schedule, whole: every update makes a version as soon as it comes; at most
-// `at_work` nodes train at once, and the one that has waited longest is asked next.
+// A complete example of a schedule: each update makes a version at once; at most `at_work` nodes
+// train at the same time, and the node that has waited longest is next.
 #include <deque>
 #include <set>
 

@@ -1,6 +1,6 @@
-// Points over the ranks of an MPI job. A rank asks for a point for each of its free workers; with
-// that it says how the one before ended. Rank 0 answers with a point, or with -1 when there is none
-// left, and has workers of its own besides.
+// Distributes points over the ranks of an MPI job. A rank requests a point for each free worker and
+// reports the end of the worker's last point. Rank 0 answers with a point, or -1 if none is left,
+// and has workers, too.
 
 #include "sim/sweep/mpi.hpp"
 
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int request = 1;
 constexpr int answer = 2;
-constexpr int wait_ms = 2;  // looks for messages as often: a blocking receive would burn a core
+constexpr int wait_ms = 2;  // polling interval: a blocking receive would occupy a core
 
 int rank() {
   int r = 0;
@@ -32,7 +32,7 @@ bool waits(int tag, int& from) {
 class Interruption {
  public:
   explicit Interruption(const Dispatch& work) : work_(work) {}
-  // Asks the points under way to stop, now and then.
+  // Repeatedly asks the points under way to stop.
   bool pass_on() {
     const bool stop = work_.interrupted != nullptr && *work_.interrupted;
     if (!stop || ++looks_ % looks_between != 1) return stop;
@@ -50,7 +50,7 @@ class Interruption {
 void hand_out(Dispatch& work) {
   int ranks = 0;
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  // Everybody has as many workers.
+  // All ranks have the same number of workers.
   auto open = static_cast<std::int64_t>(work.workers->size()) * (ranks - 1);
   std::size_t next = 0;
   Interruption interruption(work);
@@ -103,7 +103,7 @@ void work_for_others(Dispatch& work) {
                                      [](const PointWorker& w) { return !w.busy() && !w.dead(); });
       if (idle == work.workers->end()) {
         constexpr int killed = 128 + 9;
-        ask({point, killed});  // all workers of this rank are gone
+        ask({point, killed});  // all workers of this rank have died
         continue;
       }
       idle->begin(point);
