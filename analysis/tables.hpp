@@ -81,11 +81,11 @@ class Names {
 struct RunTables {
   std::string folder;
   sim::StoredRun run;
-  std::optional<double> ended_s;        // virtual; nothing: still running, or killed
-  std::vector<sim::NodeRow> nodes;      // by id; the first is the server
-  std::vector<sim::NodeEnd> node_ends;  // of the same nodes; empty: the run is not over
-  std::vector<sim::TaskRow> tasks;      // of nodes (updates, not aggregations), by id
-  std::vector<Activity> activities;     // by end
+  std::optional<double> ended_s;                  // virtual; nothing: still running, or killed
+  std::vector<sim::NodeRow> nodes;                // by id; the first is the server
+  std::vector<sim::NodeEnd> node_ends;            // of the same nodes; empty: the run is not over
+  std::vector<sim::TaskRow> tasks;                // of nodes (updates, not aggregations), by id
+  std::vector<Activity> activities;               // by end
   std::vector<sim::AggregationRow> aggregations;  // by version
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit
   std::vector<sim::ReadingRow> readings;

@@ -61,9 +61,9 @@ enum class Selection {
 
 struct MaskOptions {
   Selection selection = Selection::learned;
-  int epochs = 6;   // learned: per mask phase (Co-S2P's code: 20)
-  int tasks = 2;    // number of a node's first tasks that choose masks; 0: as `nested`
-  int refresh = 3;  // then again in every n-th task; 0: never (Co-S2P's code)
+  int epochs = 6;               // learned: per mask phase (Co-S2P's code: 20)
+  int tasks = 2;                // number of a node's first tasks that choose masks; 0: as `nested`
+  int refresh = 3;              // then again in every n-th task; 0: never (Co-S2P's code)
   double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: as the weights')
   // Weight of the rate term; 0: gates / 16, enough against the cross entropy (Co-S2P's code: 1)
   double lambda = 0;

@@ -49,10 +49,10 @@ struct Summary {
   std::int64_t tasks_failed = 0;                 // failed or cancelled
   std::map<std::string, std::int64_t> failures;  // failed tasks by cause: name_of(Cause)
   std::vector<std::string> remarks;              // problems that did not end the run
-  double samples = 0;          // trained on, of successful updates
-  double utilization = 0;      // sum of busy time over (workers x virtual time)
-  double bytes_down = 0;       // from the server
-  double bytes_up = 0;         // to the server
+  double samples = 0;                            // trained on, of successful updates
+  double utilization = 0;                        // sum of busy time over (workers x virtual time)
+  double bytes_down = 0;                         // from the server
+  double bytes_up = 0;                           // to the server
   double energy_j = 0;         // drawn by the workers: computing, links, idle while present
   double energy_server_j = 0;  // drawn by the server
   double staleness_mean = 0;   // of aggregated updates, in versions
