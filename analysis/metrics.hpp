@@ -46,7 +46,7 @@ struct RunFigures {
   double samples = 0;  // trained on, of successful updates
   double bytes_down = 0;
   double bytes_up = 0;
-  double lost_s = 0;  // computing and transfers of failed or cancelled tasks
+  double lost_s = 0;                     // computing and transfers of failed or cancelled tasks
   std::optional<double> staleness_mean;  // in versions, of aggregated updates
   std::optional<std::int64_t> staleness_max;
   std::optional<std::int64_t> coverage_min;

@@ -61,7 +61,7 @@ class CsvReader {
   std::string file_;
   std::vector<std::string> columns_;
   std::vector<std::string_view> cells_;
-  std::deque<std::string> kept_;  // unquoted cells that cells_ refers to
+  std::deque<std::string> kept_;  // texts of quoted cells
 };
 
 std::string_view trimmed(std::string_view text);  // without blanks at both ends

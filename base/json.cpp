@@ -88,7 +88,7 @@ class Builder : public Json::json_sax_t {
 
   Location where_;
   std::vector<Value> open_;
-  std::vector<std::string> keys_;  // the present key of each open object
+  std::vector<std::string> keys_;                       // the present key of each open object
   std::vector<std::unordered_set<std::string>> names_;  // all keys of each open object
   std::string problem_;
   Value result_;

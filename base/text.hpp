@@ -50,8 +50,8 @@ std::string replaced(std::string_view text, const std::map<char, std::string_vie
 // Escapes a text for HTML, in elements and attributes.
 std::string in_html(const std::string& text);
 
-// Converts UTF-16 (by its byte order mark, or zeros in every second byte) to UTF-8; other text stays
-// as it is. Unpaired surrogates become U+FFFD. Throws UserError for UTF-32. Sets `was_utf16`.
+// Converts UTF-16 (by its byte order mark, or zeros in every second byte) to UTF-8; other text
+// stays as it is. Unpaired surrogates become U+FFFD. Throws UserError for UTF-32. Sets `was_utf16`.
 std::string decoded(std::string bytes, const std::string& file, bool* was_utf16 = nullptr);
 
 // FNV-1a, 64 bits, as 16 hexadecimal digits: identifies a content, is no security.

@@ -11,6 +11,6 @@ namespace convoy::analysis {
 // In pieces, in order: compilers limit the length of string literals.
 std::span<const std::string_view> page_template();
 std::span<const std::string_view> page_style();
-std::span<const std::string_view> page_script();  // empty: built without
+std::span<const std::string_view> page_script();  // empty: built without charts
 
-}  // empty: built without charts
+}  // namespace convoy::analysis

@@ -86,7 +86,7 @@ struct RuleState {
   std::vector<std::string> names;
   std::vector<Tensors> slots;
   std::int64_t aggregations = 0;  // so far
-  std::vector<double> sizes;  // of the latest updates, with norm_bound: guarded_merge.hpp
+  std::vector<double> sizes;      // of the latest updates, with norm_bound: guarded_merge.hpp
   [[nodiscard]] bool is_empty() const { return names.empty() && sizes.empty(); }
 };
 

@@ -58,8 +58,8 @@ struct Layer {
   int kernel = 1;    // conv2d, pools
   int stride = 1;
   int padding = 0;
-  int dilation = 1;  // conv2d: distance between neighbouring positions of a window
-  int parts = 1;     // conv2d: number of independent parts of the features ("groups")
+  int dilation = 1;   // conv2d: distance between neighbouring positions of a window
+  int parts = 1;      // conv2d: number of independent parts of the features ("groups")
   bool ceil = false;  // max_pool: the last window may extend over the edge
   bool bias = false;
   bool keeps = false;  // global_pool: output is a map of one position

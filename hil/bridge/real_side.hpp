@@ -22,8 +22,8 @@ struct RealSideOptions {
   std::filesystem::path replay;  // folder of a recorded run to simulate again; empty: none
   // true: any agent of the inventory becomes real; false: only nodes with backend = "hil".
   bool all_present = false;
-  std::function<testbed::Inventory()> inventory;   // of the testbed; may throw UserError
-  const std::atomic<bool>* interrupted = nullptr;  // ends waiting; may be null
+  std::function<testbed::Inventory()> inventory;     // of the testbed; may throw UserError
+  const std::atomic<bool>* interrupted = nullptr;    // ends waiting; may be null
   std::function<void(const std::string&)> progress;  // gets a text: who is missing
 };
 

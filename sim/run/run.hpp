@@ -45,11 +45,11 @@ struct RunOptions {
   StoreMode mode = StoreMode::create;
   std::string version;                      // Convoy's version, for the store
   std::map<std::string, std::string> host;  // provenance of the results, for table `host`
-  bool durable = true;         // committed rows survive a power cut; else only a crash
-  int workers = 0;             // computing threads; 0: number of cores
-  std::string device = "cpu";  // that computes: cpu, cuda:N
-  RealNodes* real = nullptr;   // required if the scenario has real nodes
-  std::optional<double> replay_until_s;  // end of a recording that ends before the run
+  bool durable = true;                      // committed rows survive a power cut; else only a crash
+  int workers = 0;                          // computing threads; 0: number of cores
+  std::string device = "cpu";               // that computes: cpu, cuda:N
+  RealNodes* real = nullptr;                // required if the scenario has real nodes
+  std::optional<double> replay_until_s;     // end of a recording that ends before the run
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
   std::function<void(const Progress&)> progress;   // called at every instant; must be quick
 };

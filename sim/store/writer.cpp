@@ -150,8 +150,7 @@ class StoreWriter::Impl {
   base::FolderLock lock_;
   std::filesystem::path store_;
   bool durable_;
-  std::optional<std::vector<JournalRow>>
-      old_journal_;  // of the interrupted run; else empty
+  std::optional<std::vector<JournalRow>> old_journal_;  // of the interrupted run; else empty
   std::size_t old_entries_ = 0;
   std::size_t entries_ = 0;
   std::optional<SQLite::Database> database_;
