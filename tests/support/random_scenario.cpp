@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "sim/schedule/schedule.hpp"
 
 namespace convoy::test {
 namespace {
@@ -192,12 +193,15 @@ class Draw {
   }
 
   void schedule() {
-    const bool cos2p = one_in(2);
-    add("[schedule]\nkind = \"{}\"\n", cos2p ? "cos2p" : "fedavg");
+    std::vector<std::string> kinds;
+    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) kinds.push_back(kind.name);
+    const std::string kind = one_of(kinds);
+    const bool cos2p = kind == "cos2p";
+    add("[schedule]\nkind = \"{}\"\n", kind);
     if (one_in(3)) {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "holders", "drift", "drift-relative", "fedavgm",
-                               "fedadam", "fedbuff", "median"}));
+                               "fedadam", "fedbuff", "fedasync", "median"}));
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
@@ -205,13 +209,24 @@ class Draw {
               {"learned", "random", "magnitude", "nested", "depth", "rolling", "staggered"}),
           below(3), below(3));
     }
+    if (!fixed_ && one_in(3)) {
+      add("compression = {{ keep = {}, which = \"{}\", bits = {}, feedback = {} }}\n",
+          between(0.001, 0.9), one_in(2) ? "largest" : "drawn", one_of<int>({32, 8, 1}), one_in(2));
+    }
+    add("[schedule.{}]\n", kind);
     if (cos2p) {
-      add("[schedule.cos2p]\nquorum = {}\nmax_staleness = {}\non_stale = \"{}\"\n",
-          between(0.01, 1), below(6), one_in(2) ? "wait" : "drop");
+      add("quorum = {}\nmax_staleness = {}\non_stale = \"{}\"\n", between(0.01, 1), below(6),
+          one_in(2) ? "wait" : "drop");
+    } else if (kind == "fedbuff" || kind == "fedasync") {
+      if (one_in(2)) add("max_staleness = {}\n", below(8));
+      if (kind == "fedbuff") add("buffer = {}\n", 1 + below(8));
     } else {
-      add("[schedule.fedavg]\n");
       if (one_in(2)) add("participants = {}\n", 1 + below(8));
       if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
+      if (kind == "fedprox") add("mu = 0.1\n");
+    }
+    if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {
+      add("at_work = {}\n", 1 + below(6));
     }
   }
 
