@@ -50,9 +50,6 @@ class FieldReader {
       value = static_cast<int>(*found);
     }
   }
-  void operator()(const char* key, std::optional<double>& value, base::Range range) {
-    value = reader_.maybe_number(key, range);
-  }
 
  private:
   static base::Range within_int(base::Range range) {
