@@ -101,7 +101,7 @@ TEST(Windows, BeginWhereTheNodesPlaceIs) {
 TEST(Windows, BeginAtWholeNumbersWhateverTheLastBit) {
   for (int clients = 1; clients < 60; ++clients) {
     for (int i = 0; i < clients; ++i) {
-      for (const int n : {1, 3, 7, 12, 64, 768, 3072}) {
+      for (const int n : {1, 3, 7, 12, 49, 64, 768, 3072}) {
         const Architecture a = of_groups({n});
         const double place = static_cast<double>(i) / clients;
         const auto kept = staggered_submodel(a, {.depth = 1, .kept = {{0}}}, place).kept;
