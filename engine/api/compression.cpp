@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "engine/model/parameters.hpp"
-
 namespace convoy::engine {
 namespace {
 
@@ -35,18 +33,6 @@ Compression read_compression(base::TableReader reader) {
   }
   reader.finish();
   return c;
-}
-
-double update_bytes(const Architecture& architecture, const Submodel& submodel,
-                    const Compression& compression) {
-  double bytes = 0;
-  for (const ParameterTensor& p : parameter_tensors(architecture)) {
-    if (!is_in(p, architecture, submodel)) continue;
-    std::int64_t size = 1;
-    for (const std::int64_t n : shape_in(p, kept_of(p, architecture, submodel))) size *= n;
-    bytes += static_cast<double>(encoded_bytes(size, p.buffer ? Compression() : compression));
-  }
-  return bytes;
 }
 
 StepCost encoding_step(double parameters, const Compression& compression) {

@@ -5,16 +5,11 @@
 #include "base/table_reader.hpp"
 #include "engine/codec/codec.hpp"
 #include "engine/model/costs.hpp"
-#include "engine/model/submodel.hpp"
 
 namespace convoy::engine {
 
 // Reads [schedule.compression].
 Compression read_compression(base::TableReader reader);
-
-// Bytes of a submodel's update as it is sent: parameters compressed, running statistics whole.
-double update_bytes(const Architecture& architecture, const Submodel& submodel,
-                    const Compression& compression);
 
 // What encoding an update of so many parameters takes: passes over them, each bound by memory. That
 // is ours, from engine/codec; it has not been measured on a device.

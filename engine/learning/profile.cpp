@@ -22,7 +22,7 @@
 #include "engine/learning/autograd.hpp"
 #include "engine/learning/devices.hpp"
 #include "engine/learning/initial.hpp"
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/local_training.hpp"
 #include "engine/learning/loss.hpp"
 #include "engine/learning/optimizer.hpp"
 

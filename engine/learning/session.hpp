@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/local_training.hpp"
 
 namespace convoy::engine {
 

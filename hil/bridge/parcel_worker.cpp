@@ -3,27 +3,11 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
-#include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "engine/model/parameters.hpp"
 
 namespace convoy::hil {
-namespace {
-
-// Updates are weighted by the samples that they claim: check the claim. The header is valid here.
-void check_samples(const std::string& header, std::int64_t samples) {
-  const nlohmann::json all = nlohmann::json::parse(header);
-  const auto& text = all.at("__metadata__").at("samples").get_ref<const std::string&>();
-  double claimed = 0;
-  std::from_chars(text.data(), text.data() + text.size(), claimed);
-  if (claimed == static_cast<double>(samples)) return;
-  throw base::UserError(
-      fmt::format("the update claims {} samples, its node has {}", claimed, samples));
-}
-
-}  // namespace
 
 ParcelWorker::ParcelWorker(boost::asio::io_context& io, const std::filesystem::path& folder)
     : io_(io) {
@@ -75,23 +59,15 @@ void ParcelWorker::file(std::shared_ptr<engine::Unpacking> box, std::string head
   boost::asio::post(thread_, [this, box = std::move(box), header = std::move(header), input,
                               samples, last, then = std::move(then)] {
     auto verdict = std::make_shared<Verdict>();
-    try {
-      // The outcome's tensors use this memory, so it must stay.
-      const std::vector<std::span<std::byte>> pieces = box->pieces();
-      verdict->outcome = engine_->unpack_update(*box, input);
-      check_samples(header, samples);
-      if (!verdict->outcome.finite) {
-        verdict->cause = sim::Cause::diverged;
-        verdict->trouble = "its update holds NaN or infinity";
-      } else if (updates_ && last) {
-        try {
-          updates_->write(input.task, header, pieces);
-        } catch (const std::exception& e) {
-          verdict->unsaved = base::printable(e.what());
-        }
+    // The outcome's tensors use this memory, so it must stay.
+    const std::vector<std::span<std::byte>> pieces = box->pieces();
+    static_cast<CheckedUpdate&>(*verdict) = check_update(*engine_, *box, header, input, samples);
+    if (verdict->trouble.empty() && updates_ && last) {
+      try {
+        updates_->write(input.task, header, pieces);
+      } catch (const std::exception& e) {
+        verdict->unsaved = base::printable(e.what());
       }
-    } catch (const std::exception& e) {
-      verdict->trouble = base::printable(e.what());
     }
     boost::asio::post(io_, [then, verdict] { then(std::move(*verdict)); });
   });

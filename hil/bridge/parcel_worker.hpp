@@ -14,6 +14,7 @@
 #include <string>
 
 #include "engine/api/engine.hpp"
+#include "hil/bridge/update_check.hpp"
 #include "sim/run/update_folder.hpp"
 #include "sim/world/world.hpp"
 
@@ -38,11 +39,8 @@ class ParcelWorker {
       std::function<void(std::shared_ptr<engine::Unpacking> box, const std::string& trouble)>;
   void box(std::string header, std::uint64_t bytes, std::string from, Boxed then);
 
-  struct Verdict {
-    std::string trouble;  // fault in the node's update; empty: none
-    std::string unsaved;  // why this machine could not save the update; empty: it is on the disk
-    sim::Cause cause = sim::Cause::refused;
-    engine::Outcome outcome;
+  struct Verdict : CheckedUpdate {
+    std::string unsaved;  // why this machine could not write it down; empty: it is safe
   };
   using Filed = std::function<void(Verdict verdict)>;
   // Checks an update that is received completely, and saves it before it is used. `samples`: the

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/task/event_order.hpp"
+
 namespace convoy::sim {
 
 Instant::Instant(std::vector<Event> events, const Event& over,

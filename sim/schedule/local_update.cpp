@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/api/update_bytes.hpp"
 #include "engine/model/batches.hpp"
 #include "platforms/roofline.hpp"
 
@@ -46,13 +47,6 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
 int largest_batch(const NodeSetting& node) {
   return static_cast<int>(
       std::min<std::int64_t>(node.batch, std::max<std::int64_t>(1, node.samples)));
-}
-
-// Bytes of a mask on the wire: one bit per gate.
-double mask_bytes(const engine::Architecture& architecture, int depth) {
-  double gates = 0;
-  for (const engine::Group& g : architecture.groups) gates += g.block < depth ? g.size : 0;
-  return gates / 8;
 }
 
 }  // namespace
@@ -120,7 +114,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     if (work.sampled) graph.size_late(graph.producer(model));
   }
   // A node that chooses masks sends them, with each update if they are drawn.
-  if (masks || work.sampled) update.upload_bytes += mask_bytes(a, kept.depth);
+  const bool with_masks = masks || work.sampled;
+  update.upload_bytes = engine::update_bytes(a, kept, {}, with_masks);
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
   const Activity cost = training(node, kept, weight_work);
   update.memory = std::max(update.memory, cost.memory);
@@ -132,9 +127,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   if (!work.compression.is_none()) {
     const Activity encode = encoding(node, kept, work.compression);
     update.memory = std::max(update.memory, encode.memory);
-    const double masks_too = update.upload_bytes - engine::transfer_bytes(weights);
     sent = graph.compute(encode, {delta},
-                         {"encoded", engine::update_bytes(a, kept, work.compression) + masks_too});
+                         {"encoded", engine::update_bytes(a, kept, work.compression, with_masks)});
   }
   const int there = graph.transfer("upload", sent, 0);
   if (work.sampled) {
@@ -184,9 +178,8 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity, const engine::
   Activity sized = activity;
   if (activity.kind == ActivityKind::transfer) {
     const bool up = activity.to == 0;
-    sized.bytes = up && !compression.is_none() ? engine::update_bytes(a, submodel, compression)
-                                               : engine::transfer_bytes(engine::trace(a, submodel));
-    if (up) sized.bytes += mask_bytes(a, submodel.depth);
+    sized.bytes = up ? engine::update_bytes(a, submodel, compression, true)
+                     : engine::transfer_bytes(engine::trace(a, submodel));
     return sized;
   }
   const NodeSetting& node = setting_->nodes[id];

@@ -74,7 +74,4 @@ struct Event {
 inline std::string_view name_of(EventKind kind) { return name_of(event_words, kind); }
 inline std::string_view name_of(Cause cause) { return name_of(cause_words, cause); }
 
-// The order of the events of one instant: kind, node, task, sequence.
-bool comes_before(const Event& a, const Event& b);
-
 }  // namespace convoy::sim

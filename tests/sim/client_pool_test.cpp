@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/api/update_bytes.hpp"
 #include "engine/model/submodel.hpp"
 #include "sim/schedule/cos2p.hpp"
 #include "tests/support/hand_machine.hpp"

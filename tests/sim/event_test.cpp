@@ -8,6 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "sim/task/event_order.hpp"
+
 namespace convoy::sim {
 namespace {
 

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "sim/run/goals.hpp"
+#include "sim/task/event_order.hpp"
 
 namespace convoy::sim {
 namespace {

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "engine/learning/initial.hpp"
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/local_training.hpp"
 #include "engine/model/batches.hpp"
 #include "engine/rules/registry.hpp"
 #include "tests/engine/learning/support.hpp"

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "engine/api/compression.hpp"
+#include "engine/api/update_bytes.hpp"
 #include "engine/learning/encoded_update.hpp"
 #include "tests/engine/learning/support.hpp"
 #include "tests/support/files.hpp"

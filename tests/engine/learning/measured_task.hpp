@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/local_training.hpp"
 #include "tests/engine/learning/support.hpp"
 
 namespace convoy::engine::test {

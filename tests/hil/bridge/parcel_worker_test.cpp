@@ -63,7 +63,7 @@ class Trusting : public engine::Engine {
 TEST(ParcelWorker, WritesDownTheLastUpdateOfATaskOnly) {
   const convoy::test::TemporaryFolder folder;
   boost::asio::io_context io;
-  ParcelWorker desk(io, folder.path());
+  ParcelWorker parcels(io, folder.path());
   parcels.use(std::make_shared<Trusting>());
   engine::TaskInput input;
   input.task = 7;

@@ -1,4 +1,4 @@
-#include "engine/learning/local_task.hpp"
+#include "engine/learning/local_training.hpp"
 
 #include <fmt/format.h>
 
