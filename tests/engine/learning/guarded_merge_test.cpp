@@ -86,6 +86,8 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
       {"fedavgm", "learning_rate = 30, momentum = 0.99"},
       {"fedadam", "learning_rate = 5"},
       {"fedbuff", "divide = \"nothing\", learning_rate = 20"},
+      {"holders", ""},
+      {"fedasync", "alpha = 1"},
       {"median", ""}};
   ASSERT_EQ(rules.size(), rule_kinds().size()) << "a rule that is not tried here";
   for (const auto& [name, keys] : rules) {

@@ -100,7 +100,14 @@ export function comparison(page) {
         ],
       };
     },
-    values: points,
+    values: () =>
+      points().map(({ group, run, seed, value }) => ({
+        figure: figures[chosen].key,
+        group,
+        run,
+        seed,
+        value,
+      })),
     columns: { group: ['group'], run: ['run'], seed: ['seed'], value: ['value'] },
   });
   return [groupTable(page.data.comparison), figure];

@@ -108,7 +108,16 @@ export function fidelity(page) {
         ],
       };
     },
-    values: rows,
+    values: () =>
+      rows().map(({ node, label, compared, simulated_s, measured_s, error, bias }) => ({
+        node,
+        label,
+        compared,
+        simulated_s,
+        measured_s,
+        error,
+        bias,
+      })),
     columns: {
       node: ['node'],
       label: ['label'],
