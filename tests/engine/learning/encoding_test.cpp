@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <ostream>
 
 #include "engine/api/update_bytes.hpp"
 #include "engine/learning/encoded_update.hpp"
@@ -13,6 +14,13 @@
 extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::EngineOptions&);
 
 namespace convoy::engine {
+
+// In the names of tests.
+void PrintTo(const Compression& c, std::ostream* to) {
+  *to << (c.drawn ? "drawn " : "largest ") << c.keep << " in " << c.bits << " bits"
+      << (c.feedback ? "" : " without feedback");
+}
+
 namespace {
 
 const std::vector<Compression> all_of_them = {
