@@ -91,11 +91,11 @@ class Encoding : public testing::TestWithParam<Compression> {
 };
 
 TEST_P(Encoding, WhatIsNotSentComesWithTheNextUpdate) {
-  const at::NoGradGuard no_grad;
   const Outcome first = run(input(1), true);
   const Outcome first_plain = run(input(1), false);
   const Outcome second = run(input(2, 1, first.state), true);
   const Outcome second_plain = run(input(2), false);
+  const at::NoGradGuard no_grad;
   const Tensors& left = inside(*first.state).residual;
   const Tensors& left_then = inside(*second.state).residual;
   EXPECT_EQ(left.empty(), !GetParam().feedback);
