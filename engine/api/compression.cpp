@@ -49,8 +49,13 @@ StepCost encoding_step(double parameters, const Compression& compression) {
   return cost;
 }
 
+double residual_memory(double parameters, const Compression& compression) {
+  return compression.feedback && !compression.is_none() ? word * parameters : 0;
+}
+
 double encoding_memory(double parameters, const Compression& compression) {
-  return (compression.feedback ? 4 : 3) * word * parameters;
+  constexpr double others = 5;  // received, trained, update, wanted, arrived
+  return others * word * parameters + 2 * residual_memory(parameters, compression);
 }
 
 }  // namespace convoy::engine

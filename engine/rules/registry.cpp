@@ -1,6 +1,7 @@
 #include "engine/rules/registry.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace convoy::engine {
 
@@ -51,6 +52,7 @@ AggregationOptions read_aggregation(base::TableReader& table, const std::string&
   std::vector<std::string> names;
   for (const RuleKind& kind : rule_kinds()) names.push_back(kind.name);
   const auto found = std::find(names.begin(), names.end(), default_name);
+  if (found == names.end()) throw std::logic_error("there is no rule " + default_name);
   const auto usual = static_cast<std::size_t>(found - names.begin());
   AggregationOptions options;
   for (const bool is_name : table.either<std::string>("aggregation")) {

@@ -19,7 +19,7 @@ Buffered::Buffered(const std::shared_ptr<const Setting>& setting, BufferedOption
     : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
       turns_(setting->seed, setting->nodes.size(), options_.at_work) {
-  for (const NodeId node : clients_.members()) turns_.rests(node);
+  keep_to_members(turns_, clients_, setting->nodes.size());
 }
 
 Orders Buffered::on(const Event& event) {
@@ -40,8 +40,9 @@ Orders Buffered::on(const Event& event) {
 void Buffered::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
+      if (!clients_.takes_part(event.node)) break;
       turns_.joined(event.node);
-      if (clients_.takes_part(event.node)) turns_.rests(event.node);
+      turns_.rests(event.node);
       break;
     case EventKind::node_lost:
       turns_.lost(event.node);  // what it had under way fails next

@@ -32,6 +32,11 @@ class Buffered : public FederatedSchedule {
 
   Orders on(const Event& event) override;
 
+ protected:
+  [[nodiscard]] std::size_t most_updates() const override {
+    return static_cast<std::size_t>(options_.buffer);
+  }
+
  private:
   struct Training {
     NodeId node = no_node;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.hpp"
 #include "engine/rules/registry.hpp"
@@ -173,7 +174,7 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks) {
           .label = "aggregate"};
 }
 
-std::vector<PlannedTask> ClientPool::plan() {
+std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
   std::vector<PlannedTask> tasks;
   std::vector<double> uploads;
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
@@ -190,6 +191,10 @@ std::vector<PlannedTask> ClientPool::plan() {
                        update->depth});
       if (!masks && takes_part(node)) uploads.push_back(update->upload_bytes);
     }
+  }
+  if (uploads.size() > most) {
+    std::ranges::sort(uploads, std::greater());
+    uploads.resize(most);
   }
   const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.rule.get());
   tasks.push_back(

@@ -3,6 +3,7 @@
 // The workers of a federated schedule: which take part, with which submodel, and their next task.
 // Shared by all schedules of local updates; each schedule decides when to assign and aggregate.
 
+#include <limits>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -56,7 +57,8 @@ class ClientPool {
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const;
 
-  [[nodiscard]] std::vector<PlannedTask> plan();
+  // `most`: updates that one aggregation takes.
+  [[nodiscard]] std::vector<PlannedTask> plan(std::size_t most);
 
  private:
   struct Task {
@@ -92,13 +94,20 @@ class FederatedSchedule : public Schedule {
  public:
   FederatedSchedule(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
       : clients_(std::move(setting), std::move(options)) {}
-  [[nodiscard]] std::vector<PlannedTask> plan() const override { return clients_.plan(); }
+  [[nodiscard]] std::vector<PlannedTask> plan() const override {
+    return clients_.plan(most_updates());
+  }
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const override {
     return clients_.sized(task, expected, submodel);
   }
 
  protected:
+  // That one aggregation takes, at most.
+  [[nodiscard]] virtual std::size_t most_updates() const {
+    return std::numeric_limits<std::size_t>::max();
+  }
+
   mutable ClientPool clients_;  // mutable: plan() fills the cache of graphs
 };
 

@@ -31,7 +31,7 @@ CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options
       options_(std::move(options)),
       workers_(setting->nodes.size()),
       turns_(setting->seed, setting->nodes.size(), options_.at_work) {
-  for (const NodeId node : clients_.members()) turns_.rests(node);
+  keep_to_members(turns_, clients_, setting->nodes.size());
 }
 
 Orders CoS2P::on(const Event& event) {
@@ -47,9 +47,9 @@ Orders CoS2P::on(const Event& event) {
 void CoS2P::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
+      if (!clients_.takes_part(event.node)) break;
       turns_.joined(event.node);
-      if (clients_.takes_part(event.node) && worker(event.node).state == State::idle)
-        turns_.rests(event.node);
+      if (worker(event.node).state == State::idle) turns_.rests(event.node);
       break;
     case EventKind::node_lost:
       turns_.lost(event.node);  // what it had under way fails next

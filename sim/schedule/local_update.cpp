@@ -117,7 +117,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const bool with_masks = masks || work.sampled;
   update.upload_bytes = engine::update_bytes(a, kept, {}, with_masks);
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
-  const Activity cost = training(node, kept, weight_work);
+  Activity cost = training(node, kept, weight_work);
+  cost.memory += engine::residual_memory(weights.parameters(), work.compression);
   update.memory = std::max(update.memory, cost.memory);
   update.samples =
       train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs, work.weight_steps)
@@ -190,6 +191,10 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity, const engine::
   sized.watts = cost.watts;
   sized.flops = cost.flops;
   sized.memory = cost.memory;
+  if (train != nullptr) {
+    const double parameters = engine::trace(a, submodel).parameters();
+    sized.memory += engine::residual_memory(parameters, compression);
+  }
   return sized;
 }
 

@@ -37,7 +37,8 @@ HowMany read_at_work(base::TableReader& own);
 
 class Turns {
  public:
-  // All nodes count as there, and none as resting.
+  // All nodes count as there, and none as resting. Those that never take part are lost() at once,
+  // and never joined(): a share is one of the others.
   Turns(std::uint64_t seed, std::size_t nodes, HowMany limit);
 
   void joined(NodeId node);
@@ -70,5 +71,17 @@ class Turns {
   std::size_t there_ = 0;  // the server aside
   std::size_t at_work_ = 0;
 };
+
+// At the start: the members of a pool rest, and nobody else ever takes part.
+template <class Pool>
+void keep_to_members(Turns& turns, const Pool& pool, std::size_t nodes) {
+  for (NodeId node = 1; node < static_cast<NodeId>(nodes); ++node) {
+    if (pool.takes_part(node)) {
+      turns.rests(node);
+    } else {
+      turns.lost(node);
+    }
+  }
+}
 
 }  // namespace convoy::sim

@@ -32,7 +32,8 @@ class Timers {
   // equal durations may differ in their last bits; so the timer is set slightly later.
   Id after(double time, Call call);
   void cancel(const Id& id);
-  // As after(), for a timer with a number; setting the same number again replaces the timer.
+  // As after(), for a timer with a number. Set again before it is called, both are called, and
+  // unset() takes the later one back.
   void set(std::int64_t number, double time, Call call);
   void unset(std::int64_t number);  // ignored if not set or already called
   // Calls once within this instant, directly by SimGrid: run_due() and clear() do not affect it.
