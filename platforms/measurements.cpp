@@ -265,6 +265,7 @@ class Reader {
     const auto found = known.find(unit);
     if (found != known.end()) return value * found->second;
     std::vector<std::string> names;
+    names.reserve(known.size());
     for (const auto& [name, factor] : known) names.push_back(name);
     csv_.fail(csv_.column("unit"), fmt::format("{} is expected", base::list_of(names, "or")));
   }

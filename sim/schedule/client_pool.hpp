@@ -58,7 +58,8 @@ class ClientPool {
                                const engine::Submodel& submodel) const;
 
   // `most`: updates that one aggregation takes.
-  [[nodiscard]] std::vector<PlannedTask> plan(std::size_t most);
+  [[nodiscard]] std::vector<PlannedTask> plan(
+      std::size_t most = std::numeric_limits<std::size_t>::max());
 
  private:
   struct Task {
