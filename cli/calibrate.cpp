@@ -109,9 +109,9 @@ Measurements read_all(const CalibrateArguments& arguments) {
 // The mode in which a row was measured.
 std::string mode_of(const Measurement& row, const Device& device,
                     const std::string& if_not_stated) {
-  const std::string wanted = !row.mode.empty()        ? row.mode
-                             : !if_not_stated.empty() ? if_not_stated
-                                                      : device.default_mode;
+  std::string wanted = !row.mode.empty()        ? row.mode
+                       : !if_not_stated.empty() ? if_not_stated
+                                                : device.default_mode;
   if (device.mode(wanted) != nullptr) return wanted;
   const std::string has =
       fmt::format("{} has {}", device.name, base::list_of(device.mode_names(), "and"));

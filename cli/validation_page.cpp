@@ -117,6 +117,7 @@ std::vector<std::string> reasons_of(const Validation& validation) {
   std::map<std::string, int> counts;
   for (const auto& row : validation.unused) ++counts[row.reason];
   std::vector<std::string> reasons;
+  reasons.reserve(counts.size());
   for (const auto& [reason, count] : counts)
     reasons.push_back(fmt::format("{} x {}", count, reason));
   return reasons;
@@ -138,6 +139,7 @@ std::string html_row(const std::vector<std::string>& cells, const char* tag,
 std::string html_table(const std::vector<std::string>& heads,
                        const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::string> names;
+  names.reserve(heads.size());
   for (const std::string& h : heads) names.push_back(h.starts_with('<') ? h.substr(1) : h);
   std::string text =
       "<div class=scroll><table>\n<thead>" + html_row(names, "th", heads) + "</thead>\n<tbody>\n";

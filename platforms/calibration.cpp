@@ -80,6 +80,7 @@ std::vector<Knob> knobs_of(const std::vector<Observation>& observations) {
     }
   }
   std::vector<Knob> knobs;
+  knobs.reserve(computed.size() + moved.size() + 1);
   for (const auto& [number, op] : computed) {
     knobs.push_back({Knob::Kind::efficiency, number, op});
   }

@@ -31,6 +31,7 @@ ErrorSummary summary(const std::vector<const ValidatedRow*>& rows, Prediction Va
 std::vector<std::string> of_each(const std::vector<ValidatedRow>& rows,
                                  std::string Measurement::*what) {
   std::vector<std::string> all;
+  all.reserve(rows.size());
   for (const ValidatedRow& r : rows) all.push_back(r.row.*what);
   return all;
 }

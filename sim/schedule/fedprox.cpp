@@ -33,7 +33,7 @@ FedProxOptions read_fedprox(base::TableReader& common, base::TableReader& own) {
 namespace {
 
 RoundsOptions with_mu(const FedProxOptions& options) {
-  RoundsOptions rounds = options;
+  RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
   rounds.clients.proximal = options.mu;
   return rounds;
 }

@@ -103,6 +103,7 @@ std::vector<NodeId> Rounds::draw() {
 
 std::vector<Assign> Rounds::tasks_of(std::int64_t /*round*/, const std::vector<NodeId>& nodes) {
   std::vector<Assign> tasks;
+  tasks.reserve(nodes.size());
   for (const NodeId node : nodes) tasks.push_back(clients_.assign(node));
   return tasks;
 }
