@@ -68,6 +68,8 @@ struct TaskInput {
   TaskBrief brief;
   std::shared_ptr<const Weights> received;
   std::shared_ptr<const NodeState> state;  // null: the node's first task
+  // Where it is not the task's worker: the submodel with which the worker starts.
+  std::optional<Submodel> part = {};
 };
 
 // An input of a compute.

@@ -54,6 +54,25 @@ struct Encode {
   static void fields(Self&, Fields&) {}
 };
 
+// A version is made smaller for a node, as the task's brief says (download): the part of it that
+// the task's worker starts with (TaskInput::part).
+// In: a version of the model. Out: weights, encoded.
+struct EncodeModel {
+  static constexpr const char* kind = "encode-model";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
+// What came encoded becomes what is trained. In: weights, encoded. Out: weights; what was not sent
+// of them is 0.
+struct DecodeModel {
+  static constexpr const char* kind = "decode-model";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
 // Updates become the next version, by the run's rule (engine/rules). What the rule remembers is
 // the state of the node that does this. In: a version of the model, then updates. Out: weights.
 struct Aggregate {
@@ -76,7 +95,8 @@ struct Combine {
 };
 
 // Nothing: a compute that only takes time.
-using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode>;
+using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode,
+                          EncodeModel, DecodeModel>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 
@@ -90,6 +110,20 @@ struct TaskBrief {
   // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
   std::optional<double> place;
   std::optional<double> proximal = {};  // mu of FedProx; without it that of the training
+  // How its node is sent what it starts from; without them whole. Written only where they are.
+  std::optional<double> download_keep = {};
+  std::optional<int> download_bits = {};
+
+  // The same; none where the model is sent whole.
+  [[nodiscard]] Compression download() const {
+    return {
+        .keep = download_keep.value_or(1), .bits = download_bits.value_or(32), .feedback = false};
+  }
+  void set_download(const Compression& sent) {
+    if (sent.is_none()) return;
+    download_keep = sent.keep;
+    download_bits = sent.bits;
+  }
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -103,6 +137,8 @@ struct TaskBrief {
     field("feedback", b.compression.feedback);
     field("place", b.place, base::at_least(0).below(1));
     field("proximal", b.proximal, base::at_least(0).up_to(1e6));
+    field("download_keep", b.download_keep, base::above(0).up_to(1));
+    field("download_bits", b.download_bits, base::at_least(1).up_to(32));
   }
 };
 

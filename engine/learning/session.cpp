@@ -119,6 +119,16 @@ std::shared_ptr<const Artifact> TaskSession::run(const Encode& /*work*/,
   return encoded;
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const EncodeModel& /*work*/,
+                                                 const std::vector<Input>& /*inputs*/) {
+  throw base::UserError("models cannot be sent compressed yet");
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const DecodeModel& /*work*/,
+                                                 const std::vector<Input>& /*inputs*/) {
+  throw base::UserError("models cannot be sent compressed yet");
+}
+
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {

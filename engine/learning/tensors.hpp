@@ -55,6 +55,20 @@ class TensorWeights : public Weights {
   Tensors tensors;  // FP32, on the host
   Trained trained;
   std::optional<Submodel> part;  // the submodel whose slices `tensors` are; nothing: the full model
+
+  // Where they are on their way, encoded: how, and by tensor what is sent; parameters have no
+  // tensors then. They must be decoded before they are used.
+  Compression compression;
+  std::vector<Encoded> encoded;
+  [[nodiscard]] bool is_encoded() const { return !encoded.empty(); }
+};
+
+// What an update was trained from, where that was sent compressed: it follows from this, the
+// version and the update's submodel.
+struct SentModel {
+  Compression compression;
+  bool is_wide = false;  // of the full width of its depth, from which a submodel was then chosen
+  friend bool operator==(const SentModel&, const SentModel&) = default;
 };
 
 // A submodel's slices of a model, or of a part that contains the submodel: contiguous copies on the
@@ -78,6 +92,7 @@ class TensorUpdate : public Update {
   Compression compression;
   std::uint64_t draw = 0;  // which elements are drawn
   std::vector<Encoded> encoded;
+  std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
 };
 
 // State of an aggregator. The rule's part: by slot, for each tensor of the model (undefined for

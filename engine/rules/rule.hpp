@@ -43,6 +43,8 @@ class Updates {
   Updates& operator=(const Updates&) = delete;
 
   [[nodiscard]] virtual std::size_t size() const = 0;
+  // Of the run: nodes with data to train on, whether they have an update here or not.
+  [[nodiscard]] virtual std::size_t nodes() const { return size(); }
   [[nodiscard]] virtual const UpdateFacts& facts(std::size_t update) const = 0;
   // |delta|_1 over the parameters.
   [[nodiscard]] virtual double change_l1(std::size_t update) const = 0;

@@ -41,10 +41,15 @@ struct Target {
 struct Counts {
   std::int64_t tasks = 0;  // node updates that came to their end
   std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;   // failed or given up
-  double samples = 0;              // trained on, of the updates that came to their end
-  double bytes_down = 0;           // from the server
-  double bytes_up = 0;             // to the server
+  std::int64_t tasks_failed = 0;  // failed or given up
+  double samples = 0;             // trained on, of the updates that came to their end
+  double bytes_down = 0;          // from the server
+  double bytes_up = 0;            // to the server
+  // Of the transfers that were compressed: bytes, and those that they would have had uncompressed.
+  double compressed_down = 0;
+  double compressed_down_whole = 0;
+  double compressed_up = 0;
+  double compressed_up_whole = 0;
   std::int64_t staleness_max = 0;  // of aggregated updates, versions
   // Where the run learns:
   std::vector<CurvePoint> curve;  // by time

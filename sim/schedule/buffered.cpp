@@ -23,6 +23,7 @@ Buffered::Buffered(const std::shared_ptr<const Setting>& setting, BufferedOption
 }
 
 Orders Buffered::on(const Event& event) {
+  clients_.note(event);
   Orders orders;
   note(event);
   if (!event.last) return orders;

@@ -27,7 +27,7 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   options.learning.transfer = engine::read_transfer(
       reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
   options.compression = engine::read_compression(
-      reader.table({"compression", "what of an update is sent, and in how many bits"}));
+      reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader, rule);
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
@@ -42,10 +42,11 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
-  if (setting_->fixed && !options_.compression.is_none()) {
+  const engine::CompressionPlans& compression = options_.compression;
+  if (setting_->fixed && !(compression.update.is_none() && compression.download.is_none())) {
     throw base::UserError(
-        "schedule.compression: training.fixed_cost says how many bytes an update has; give them "
-        "there, compressed");
+        "schedule.compression: training.fixed_cost says how many bytes an update and the model "
+        "have; give them there, compressed");
   }
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
@@ -57,7 +58,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
       throw base::UserError(fmt::format(
           "node {}: its task needs {} of memory and {} has {}; lower its batch or its rate, or set "
           "schedule.unfit = \"skip\"",
-          n.name, base::human_bytes(updates_.of(node, work(node, has_mask_phase(node)))->memory),
+          n.name, base::human_bytes(updates_.of(node, work(node, has_mask_phase(node), 0))->memory),
           n.machine->device, base::human_bytes(n.machine->memory)));
     }
     takes_part_[node] = true;
@@ -96,17 +97,24 @@ bool ClientPool::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
-LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> instead) const {
-  const int epochs = instead.value_or(setting_->local_epochs);
+LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
+                           std::optional<int> instead_epochs,
+                           std::optional<int> instead_steps) const {
+  const int epochs = instead_epochs.value_or(setting_->local_epochs);
   LocalWork work;
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
   work.all_blocks = options_.learning.mask.all_blocks;
   work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
-  work.compression = options_.compression;
+  work.compression = options_.compression.update.at(version);
+  work.download = options_.compression.download.at(version);
+  work.keeps_residual = options_.compression.update.keeps_residual();
   work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
-  if (const auto steps = setting_->local_steps) {
+  const std::optional<int> steps = instead_steps    ? instead_steps
+                                   : instead_epochs ? std::nullopt
+                                                    : setting_->local_steps;
+  if (steps) {
     work.weight_steps = masks ? *steps - *steps / 2 : *steps;
   }
   return work;
@@ -119,38 +127,70 @@ std::optional<double> ClientPool::place(NodeId node) const {
 }
 
 bool ClientPool::fits(NodeId node) {
-  if (has_mask_phase(node) && !updates_.fits(node, work(node, true))) return false;
-  return updates_.fits(node, work(node, false));
+  // At no version does a task take more than at the first or the last.
+  constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t version : {std::int64_t{0}, last}) {
+    if (has_mask_phase(node) && !updates_.fits(node, work(node, true, version))) return false;
+    if (!updates_.fits(node, work(node, false, version))) return false;
+  }
+  return true;
+}
+
+void ClientPool::note(const Event& event) {
+  is_told_ = true;
+  if (event.kind == EventKind::published) version_ = event.version;
+}
+
+std::vector<std::string> ClientPool::remarks() const {
+  std::vector<std::string> all;
+  if (options_.rates && options_.learning.mask.selection == engine::Selection::rolling &&
+      options_.compression.update.keeps_residual()) {
+    all.emplace_back(
+        "submodels roll on with each version and updates are compressed with feedback: what an "
+        "update did not bring of elements that leave a node's window is lost "
+        "(schedule.compression.feedback)");
+  }
+  return all;
 }
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
-Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
+Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<int> steps) {
+  const engine::CompressionPlans& compression = options_.compression;
+  if (!is_told_ && (compression.update.changes() || compression.download.changes())) {
+    throw base::UserError(
+        "schedule.compression.decay: this kind of schedule does not follow versions, so that "
+        "nothing would change; leave it out");
+  }
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
-  const auto update = updates_.of(node, work(node, masks, epochs));
+  const LocalWork work = this->work(node, masks, version_, epochs, steps);
+  const auto update = updates_.of(node, work);
   const TaskId id = next_++;
-  tasks_[id] = {node, update->upload_bytes};
-  return {.task = id,
-          .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
-          .members = {server_node, node},
-          .worker = 1,
-          .brief = {.rate = rate(node),
-                    .batch = setting_->nodes[node].batch,
-                    .choose_masks = chooses,
-                    .test_locally = setting_->test_locally,
-                    .compression = options_.compression,
-                    .place = place(node),
-                    .proximal =
-                        options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt},
-          .label = masks ? "mask" : "train",
-          .rate = rate(node),
-          .samples = update->samples};
+  tasks_[id] = {node, update->upload_bytes, work};
+  Assign assign = {.task = id,
+                   .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
+                   .members = {server_node, node},
+                   .worker = 1,
+                   .brief = {.rate = rate(node),
+                             .batch = setting_->nodes[node].batch,
+                             .choose_masks = chooses,
+                             .test_locally = setting_->test_locally,
+                             .compression = work.compression,
+                             .place = place(node),
+                             .proximal = options_.proximal > 0 ? std::optional(options_.proximal)
+                                                               : std::nullopt},
+                   .label = masks ? "mask" : "train",
+                   .rate = rate(node),
+                   .samples = update->samples};
+  assign.brief.set_download(work.download);
+  return assign;
 }
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
-  return updates_.sized(tasks_.at(task).node, expected, submodel, options_.compression);
+  const Task& of = tasks_.at(task);
+  return updates_.sized(of.node, expected, submodel, of.work);
 }
 
 void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
@@ -181,7 +221,7 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
     if (setting_->nodes[node].samples == 0) continue;
     for (const bool masks : {true, false}) {
       if (masks && !has_mask_phase(node)) continue;
-      const auto update = updates_.of(node, work(node, masks));
+      const auto update = updates_.of(node, work(node, masks, version_));
       tasks.push_back({node,
                        masks ? "mask" : "train",
                        std::shared_ptr<const TaskGraph>(update, &update->graph),

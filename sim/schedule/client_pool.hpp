@@ -20,8 +20,8 @@ struct ClientPoolOptions {
   // Rate of the submodel by memory class; nothing: all train the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
-  engine::Compression compression;  // of updates
-  double proximal = 0;              // mu that each task is told; 0: that of the training
+  engine::CompressionPlans compression;  // of updates, and of what nodes are sent
+  double proximal = 0;                   // mu that each task is told; 0: that of the training
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
@@ -42,8 +42,14 @@ class ClientPool {
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
-  // The next task for a node, under a new id. `epochs`: instead of those of the setting.
-  Assign assign(NodeId node, std::optional<int> epochs = {});
+  // Must be given every event, before tasks are assigned at its instant: what a task is told may
+  // depend on the version that it starts from.
+  void note(const Event& event);
+  [[nodiscard]] std::int64_t version() const { return version_; }
+
+  // The next task for a node, under a new id. `epochs`, `steps`: instead of those of the setting.
+  // Throws base::UserError where compression changes with versions, and nobody told of these.
+  Assign assign(NodeId node, std::optional<int> epochs = {}, std::optional<int> steps = {});
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A node's task has ended; if successful, it counts for the node's mask phases.
@@ -52,6 +58,9 @@ class ClientPool {
 
   // The server's task that aggregates finished tasks into the next version; forgets these tasks.
   Assign aggregate(std::vector<TaskId> tasks);
+
+  // See Schedule::remarks.
+  [[nodiscard]] std::vector<std::string> remarks() const;
 
   // See Schedule::sized.
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
@@ -65,12 +74,15 @@ class ClientPool {
   struct Task {
     NodeId node = no_node;
     double upload_bytes = 0;
+    LocalWork work;
   };
 
   [[nodiscard]] double rate(NodeId node) const;
   // Among the members, where windows are staggered; see engine::TaskBrief.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
-  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> instead = {}) const;
+  // `version`: from which the task starts; `epochs`, `steps`: see assign().
+  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::int64_t version,
+                               std::optional<int> epochs = {}, std::optional<int> steps = {}) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
@@ -82,6 +94,8 @@ class ClientPool {
   std::vector<NodeId> members_;
   ByNode<bool> takes_part_;
   ByNode<int> done_;  // tasks that ended as they should
+  std::int64_t version_ = 0;
+  bool is_told_ = false;  // of events
   std::unordered_map<TaskId, Task> tasks_;
   // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
   // update draws the same, however many aggregations came before.
@@ -98,6 +112,7 @@ class FederatedSchedule : public Schedule {
   [[nodiscard]] std::vector<PlannedTask> plan() const override {
     return clients_.plan(most_updates());
   }
+  [[nodiscard]] std::vector<std::string> remarks() const override { return clients_.remarks(); }
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const override {
     return clients_.sized(task, expected, submodel);

@@ -35,6 +35,7 @@ CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options
 }
 
 Orders CoS2P::on(const Event& event) {
+  clients_.note(event);
   Orders orders;
   note(event);
   if (!event.last) return orders;

@@ -43,6 +43,12 @@ Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace
   return total;
 }
 
+// What a node has not sent yet, also in a task whose own update goes whole.
+double residual_memory(double parameters, const LocalWork& work) {
+  return work.keeps_residual ? sizeof(float) * parameters
+                             : engine::residual_memory(parameters, work.compression);
+}
+
 // Samples of the largest batch.
 int largest_batch(const NodeSetting& node) {
   return static_cast<int>(
@@ -62,7 +68,8 @@ std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& 
   const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
                 work.all_blocks, work.sampled, work.mask_epochs, work.weight_epochs,
                 work.weight_steps.value_or(0), work.compression.keep, work.compression.drawn,
-                work.compression.bits, work.compression.feedback);
+                work.compression.bits, work.compression.feedback, work.download.keep,
+                work.download.bits, work.keeps_residual);
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -86,20 +93,18 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Trace weights = engine::trace(a, kept);
   update.depth = kept.depth;
   update.upload_bytes = engine::transfer_bytes(weights);
-  double download = update.upload_bytes;
 
   TaskGraph& graph = update.graph;
   int model = -1;
   if (masks) {
-    // Full width of the depth goes down, since nobody knows yet what will be kept.
-    download = engine::transfer_bytes(engine::trace(a, wide));
     const engine::Trace trace = engine::trace(a, wide, true);
     const double memory = node.machine->context +
                           engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
                                                   largest_batch(node), false, setting_->precision)
                               .total();
     const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
-    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
+    // Full width of the depth goes down, since nobody knows yet what will be kept.
+    model = add_download(node, wide, work, false, update);
     model = graph.compute({.label = "mask",
                            .at = 1,
                            .seconds = steps.seconds,
@@ -108,17 +113,16 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
                            .memory = memory,
                            .work = engine::LearnMasks{work.mask_epochs}},
                           {model}, {"submodel", update.upload_bytes});
-    update.memory = memory;
+    update.memory = std::max(update.memory, memory);
   } else {
-    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
-    if (work.sampled) graph.size_late(graph.producer(model));
+    model = add_download(node, kept, work, work.sampled, update);
   }
   // A node that chooses masks sends them, with each update if they are drawn.
   const bool with_masks = masks || work.sampled;
   update.upload_bytes = engine::update_bytes(a, kept, {}, with_masks);
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
   Activity cost = training(node, kept, weight_work);
-  cost.memory += engine::residual_memory(weights.parameters(), work.compression);
+  cost.memory += residual_memory(weights.parameters(), work);
   update.memory = std::max(update.memory, cost.memory);
   update.samples =
       train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs, work.weight_steps)
@@ -129,7 +133,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     const Activity encode = encoding(node, kept, work.compression);
     update.memory = std::max(update.memory, encode.memory);
     sent = graph.compute(encode, {delta},
-                         {"encoded", engine::update_bytes(a, kept, work.compression, with_masks)});
+                         {"encoded", engine::update_bytes(a, kept, work.compression, with_masks),
+                          update.upload_bytes});
   }
   const int there = graph.transfer("upload", sent, 0);
   if (work.sampled) {
@@ -138,6 +143,66 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     graph.size_late(graph.producer(there));
   }
   return update;
+}
+
+int LocalUpdates::add_download(const NodeSetting& node, const engine::Submodel& submodel,
+                               const LocalWork& work, bool is_late, LocalUpdate& update) const {
+  const engine::Architecture& a = *setting_->architecture;
+  TaskGraph& graph = update.graph;
+  const double whole = engine::transfer_bytes(engine::trace(a, submodel));
+  std::vector<int> late;
+  const auto made_by = [&](int artifact) {
+    if (is_late) late.push_back(graph.producer(artifact));
+    return artifact;
+  };
+  int model = graph.artifact("model", whole, 0);
+  const bool is_compressed = !work.download.is_none();
+  if (is_compressed) {
+    const double bytes = engine::update_bytes(a, submodel, work.download);
+    model = made_by(graph.compute(encoding_model(submodel, work.download), {model},
+                                  {"encoded model", bytes, whole}));
+  }
+  model = made_by(graph.transfer("download", model, 1));
+  if (is_compressed) {
+    const Activity decode = decoding_model(node, submodel, work.download);
+    update.memory = std::max(update.memory, decode.memory);
+    model = made_by(graph.compute(decode, {model}, {"model", whole}));
+  }
+  for (const int activity : late) graph.size_late(activity);
+  return model;
+}
+
+Activity LocalUpdates::encoding_model(const engine::Submodel& submodel,
+                                      const engine::Compression& compression) const {
+  const double parameters = engine::trace(*setting_->architecture, submodel).parameters();
+  const engine::StepCost step = engine::model_encoding_step(parameters, compression);
+  const platforms::Prediction each = platforms::predict(step, *setting_->nodes.front().machine);
+  // The version, the part that is sent, and what is sent of it.
+  const double memory = model_bytes_ +
+                        engine::transfer_bytes(engine::trace(*setting_->architecture, submodel)) +
+                        engine::update_bytes(*setting_->architecture, submodel, compression);
+  return {.label = "encode model",
+          .at = 0,
+          .seconds = each.seconds,
+          .watts = each.watts,
+          .flops = step.flops(),
+          .memory = memory,
+          .work = engine::EncodeModel{}};
+}
+
+Activity LocalUpdates::decoding_model(const NodeSetting& node, const engine::Submodel& submodel,
+                                      const engine::Compression& compression) const {
+  const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
+  const engine::StepCost step = engine::model_decoding_step(trace.parameters(), compression);
+  const platforms::Prediction each = platforms::predict(step, *node.machine);
+  return {.label = "decode model",
+          .at = 1,
+          .seconds = each.seconds,
+          .watts = each.watts,
+          .flops = step.flops(),
+          .memory = node.machine->context + engine::transfer_bytes(trace) +
+                    engine::update_bytes(*setting_->architecture, submodel, compression),
+          .work = engine::DecodeModel{}};
 }
 
 Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel& submodel,
@@ -174,26 +239,34 @@ Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel&
 }
 
 Activity LocalUpdates::sized(NodeId id, const Activity& activity, const engine::Submodel& submodel,
-                             const engine::Compression& compression) const {
+                             const LocalWork& work) const {
   const engine::Architecture& a = *setting_->architecture;
   Activity sized = activity;
   if (activity.kind == ActivityKind::transfer) {
     const bool up = activity.to == 0;
-    sized.bytes = up ? engine::update_bytes(a, submodel, compression, true)
-                     : engine::transfer_bytes(engine::trace(a, submodel));
+    sized.bytes = engine::update_bytes(a, submodel, up ? work.compression : work.download, up);
+    if (sized.whole_bytes > 0) sized.whole_bytes = engine::update_bytes(a, submodel, {}, up);
     return sized;
   }
   const NodeSetting& node = setting_->nodes[id];
   const auto* train = std::get_if<engine::Train>(&activity.work);
-  const Activity cost =
-      train != nullptr ? training(node, submodel, *train) : encoding(node, submodel, compression);
+  Activity cost;
+  if (train != nullptr) {
+    cost = training(node, submodel, *train);
+  } else if (std::holds_alternative<engine::EncodeModel>(activity.work)) {
+    cost = encoding_model(submodel, work.download);
+  } else if (std::holds_alternative<engine::DecodeModel>(activity.work)) {
+    cost = decoding_model(node, submodel, work.download);
+  } else {
+    cost = encoding(node, submodel, work.compression);
+  }
   sized.seconds = cost.seconds;
   sized.watts = cost.watts;
   sized.flops = cost.flops;
   sized.memory = cost.memory;
   if (train != nullptr) {
     const double parameters = engine::trace(a, submodel).parameters();
-    sized.memory += engine::residual_memory(parameters, compression);
+    sized.memory += residual_memory(parameters, work);
   }
   return sized;
 }

@@ -28,6 +28,8 @@ struct LocalWork {
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
   engine::Compression compression;  // of the update
+  engine::Compression download;     // of what the node starts from
+  bool keeps_residual = false;      // of compressed updates, in this task or others
 };
 
 struct LocalUpdate {
@@ -47,8 +49,7 @@ class LocalUpdates {
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
   // The cost of a sized_late activity on the submodel that was actually chosen.
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
-                               const engine::Submodel& submodel,
-                               const engine::Compression& compression) const;
+                               const engine::Submodel& submodel, const LocalWork& work) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
@@ -60,13 +61,21 @@ class LocalUpdates {
 
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
-                         int, int, int, double, bool, int, bool>;
+                         int, int, int, double, bool, int, bool, double, int, bool>;
 
   // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work) const;
   [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Compression& compression) const;
+  // The server encodes what it sends; the node decodes what it receives.
+  [[nodiscard]] Activity encoding_model(const engine::Submodel& submodel,
+                                        const engine::Compression& compression) const;
+  [[nodiscard]] Activity decoding_model(const NodeSetting& node, const engine::Submodel& submodel,
+                                        const engine::Compression& compression) const;
+  // Adds how the node gets what it starts from; gives the artifact there.
+  int add_download(const NodeSetting& node, const engine::Submodel& submodel, const LocalWork& work,
+                   bool is_late, LocalUpdate& update) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 

@@ -41,6 +41,7 @@ Rounds::Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions opti
       present_(setting->nodes.size(), true) {}
 
 Orders Rounds::on(const Event& event) {
+  clients_.note(event);
   Orders orders;
   note(event, orders);
   if (!event.last) return orders;

@@ -36,6 +36,9 @@ class Schedule {
   // instant is marked. Orders are carried out at once.
   virtual Orders on(const Event& event) = 0;
 
+  // What there is to say of its options beforehand, a sentence each: said with a run's remarks.
+  [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
+
   // All kinds of tasks that each node would get, in that order.
   [[nodiscard]] virtual std::vector<PlannedTask> plan() const = 0;
 

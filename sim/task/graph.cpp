@@ -52,6 +52,7 @@ int TaskGraph::transfer(std::string label, int artifact, int to, int priority) {
                     .at = copy.place,
                     .to = to,
                     .bytes = copy.bytes,
+                    .whole_bytes = copy.whole_bytes,
                     .priority = priority,
                     .inputs = {artifact}};
   const int made = static_cast<int>(artifacts_.size());
@@ -70,7 +71,7 @@ int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product produ
   activity.inputs = std::move(inputs);
   activity.outputs = {made};
   const int index = add(std::move(activity));
-  artifacts_.push_back({std::move(product.name), product.bytes, place, index});
+  artifacts_.push_back({std::move(product.name), product.bytes, place, index, product.whole_bytes});
   return made;
 }
 

@@ -38,6 +38,7 @@ struct Activity {
   std::optional<double> watts;
   double flops = 0;          // compute: for statistics only
   double bytes = 0;          // transfer: >= 0
+  double whole_bytes = 0;    // transfer: that it would have uncompressed; 0: it is not compressed
   double memory = 0;         // compute: bytes held on the node while it runs
   int priority = 0;          // the lowest goes first in a lane, then the one ready first
   std::vector<int> inputs;   // artifacts needed
@@ -54,14 +55,16 @@ struct Activity {
 struct Artifact {
   std::string name;
   double bytes = 0;
-  int place = 0;      // role of the node that holds it
-  int producer = -1;  // activity that makes it; -1: given at the start
+  int place = 0;           // role of the node that holds it
+  int producer = -1;       // activity that makes it; -1: given at the start
+  double whole_bytes = 0;  // that it would have uncompressed; 0: it is not compressed
 };
 
 // The product of a compute, on its node.
 struct Product {
   std::string name;
   double bytes = 0;
+  double whole_bytes = 0;  // see Artifact
 };
 
 class TaskGraph {

@@ -100,7 +100,7 @@ TEST(ClientPool, ACompressedUpdateIsEncodedAndTravelsInFewerBytes) {
   CoS2POptions options;
   options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
   const auto plain = CoS2P(setting, options).plan();
-  options.clients.compression = {.keep = 0.01, .bits = 8};
+  options.clients.compression.update.first = {.keep = 0.01, .bits = 8};
   const auto compressed = CoS2P(setting, options).plan();
   ASSERT_EQ(plain.size(), compressed.size());
   for (std::size_t i = 0; i < plain.size(); ++i) {
@@ -118,7 +118,8 @@ TEST(ClientPool, ACompressedUpdateIsEncodedAndTravelsInFewerBytes) {
     const double masks =
         Plans::activity(plain[i], "upload").bytes - engine::transfer_bytes(engine::trace(a, half));
     const double bytes = Plans::activity(compressed[i], "upload").bytes;
-    EXPECT_EQ(bytes, engine::update_bytes(a, half, options.clients.compression) + masks);
+    EXPECT_EQ(bytes,
+              engine::update_bytes(a, half, options.clients.compression.update.first) + masks);
     EXPECT_LT(bytes, 0.1 * Plans::activity(plain[i], "upload").bytes);
   }
 }

@@ -28,6 +28,7 @@ class Passes : public FederatedSchedule {
       : FederatedSchedule(setting, options.clients), passes_(static_cast<int>(options.passes)) {}
 
   Orders on(const Event& event) override {
+    clients_.note(event);
     Orders orders;
     const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
     if (ours && event.kind == EventKind::task_done) {

@@ -27,6 +27,7 @@ class Trickle : public FederatedSchedule {
         waiting_(clients_.members().begin(), clients_.members().end()) {}
 
   Orders on(const Event& event) override {
+    clients_.note(event);
     Orders orders;
     const bool ours = at_work_.erase(event.task) > 0;  // not an aggregation's
     bool waits = ours && event.cause != Cause::node_lost;
