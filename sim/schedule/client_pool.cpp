@@ -47,6 +47,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
         "schedule.compression: training.fixed_cost says how many bytes an update has; give them "
         "there, compressed");
   }
+  check_elements();
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
     const NodeSetting& n = setting_->nodes[node];
@@ -68,6 +69,28 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   throw base::UserError(
       "no node's memory holds its task; lower training.batch or the rates, or choose a smaller "
       "model or larger devices (convoy check shows what each needs)");
+}
+
+// What cannot be had together with weights learned element by element.
+void ClientPool::check_elements() const {
+  const engine::ElementKind elements = options_.learning.elements.kind;
+  if (elements == engine::ElementKind::all) return;
+  const std::string kind = elements == engine::ElementKind::pruned ? "prunefl" : "fedpm";
+  if (!options_.compression.is_none()) {
+    throw base::UserError(fmt::format(
+        "schedule.compression: what {} sends is compressed already, by its masks; leave it out",
+        kind));
+  }
+  if (setting_->fixed) {
+    throw base::UserError(fmt::format(
+        "training.fixed_cost: what {} sends and computes follows from its masks; leave it out",
+        kind));
+  }
+  if (elements == engine::ElementKind::sampled && setting_->proximal > 0) {
+    throw base::UserError(
+        "training.proximal: fedpm trains scores, not weights that could be pulled back; leave it "
+        "out");
+  }
 }
 
 double ClientPool::rate(NodeId node) const {
@@ -96,8 +119,8 @@ bool ClientPool::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
-LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> instead) const {
-  const int epochs = instead.value_or(setting_->local_epochs);
+LocalWork ClientPool::work(NodeId node, bool masks, const TaskChanges& changes) const {
+  const int epochs = changes.epochs.value_or(setting_->local_epochs);
   LocalWork work;
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
@@ -106,9 +129,13 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> instead) 
   work.compression = options_.compression;
   work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
-  if (const auto steps = setting_->local_steps) {
+  if (const auto steps = changes.steps ? changes.steps : setting_->local_steps) {
     work.weight_steps = masks ? *steps - *steps / 2 : *steps;
   }
+  work.elements = options_.learning.elements.kind;
+  work.density = density_;
+  work.gathers_squares = changes.gather_squares.has_value();
+  work.brings_squares = changes.bring_squares;
   return work;
 }
 
@@ -120,36 +147,50 @@ std::optional<double> ClientPool::place(NodeId node) const {
 
 bool ClientPool::fits(NodeId node) {
   if (has_mask_phase(node) && !updates_.fits(node, work(node, true))) return false;
-  return updates_.fits(node, work(node, false));
+  return updates_.fits(node, work(node, false, heaviest()));
+}
+
+TaskChanges ClientPool::heaviest() const {
+  if (options_.learning.elements.kind != engine::ElementKind::pruned) return {};
+  return {.gather_squares = 0, .bring_squares = true};
 }
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
 Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
+  return assign(node, TaskChanges{.epochs = epochs});
+}
+
+Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
-  const auto update = updates_.of(node, work(node, masks, epochs));
+  const auto update = updates_.of(node, work(node, masks, changes));
   const TaskId id = next_++;
-  tasks_[id] = {node, update->upload_bytes};
-  return {.task = id,
-          .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
-          .members = {server_node, node},
-          .worker = 1,
-          .brief = {.rate = rate(node),
-                    .batch = setting_->nodes[node].batch,
-                    .choose_masks = chooses,
-                    .test_locally = setting_->test_locally,
-                    .compression = options_.compression,
-                    .place = place(node),
-                    .proximal =
-                        options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt},
-          .label = masks ? "mask" : "train",
-          .rate = rate(node),
-          .samples = update->samples};
+  tasks_[id] = {node, update->upload_bytes, changes.bring_squares};
+  return {
+      .task = id,
+      .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
+      .members = {server_node, node},
+      .worker = 1,
+      .brief = {.rate = rate(node),
+                .batch = setting_->nodes[node].batch,
+                .choose_masks = chooses,
+                .test_locally = setting_->test_locally,
+                .compression = options_.compression,
+                .place = place(node),
+                .proximal = options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt,
+                .gather_squares = changes.gather_squares,
+                .bring_squares = changes.bring_squares ? std::optional(true) : std::nullopt},
+      .label = masks ? "mask" : "train",
+      .rate = rate(node),
+      .samples = update->samples};
 }
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
+  if (options_.learning.elements.kind == engine::ElementKind::pruned) {
+    return updates_.sized_by_elements(expected, submodel.elements, tasks_.at(task).brings_squares);
+  }
   return updates_.sized(tasks_.at(task).node, expected, submodel, options_.compression);
 }
 
@@ -157,14 +198,15 @@ void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
 
 void ClientPool::failed(TaskId task) { tasks_.erase(task); }
 
-Assign ClientPool::aggregate(std::vector<TaskId> tasks) {
+Assign ClientPool::aggregate(std::vector<TaskId> tasks,
+                             const std::optional<engine::Reconfigure>& then) {
   std::sort(tasks.begin(), tasks.end());
   std::vector<double> bytes;
   for (const TaskId task : tasks) {
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get());
+  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), then);
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},

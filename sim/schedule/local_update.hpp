@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "engine/api/compression.hpp"
+#include "engine/model/elements.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/rules/rule.hpp"
 #include "sim/schedule/setting.hpp"
@@ -28,6 +29,13 @@ struct LocalWork {
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
   engine::Compression compression;  // of the update
+  // With others than all: a rate of 1, no compression.
+  engine::ElementKind elements = engine::ElementKind::all;
+  // pruned: expected share of the prunable weights that the received version keeps, (0, 1]; what is
+  // sent follows from the version in learning runs. And what is done with squared gradients.
+  double density = 1;
+  bool gathers_squares = false;
+  bool brings_squares = false;
 };
 
 struct LocalUpdate {
@@ -49,18 +57,23 @@ class LocalUpdates {
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
                                const engine::Submodel& submodel,
                                const engine::Compression& compression) const;
+  // The same of a transfer where it depends on how many elements are kept (pruned).
+  [[nodiscard]] Activity sized_by_elements(const Activity& transfer,
+                                           const std::vector<std::int64_t>& kept,
+                                           bool brings_squares) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
-  // state counts as further updates of the full model. A rule that needs the updates' elements one
-  // by one holds all updates in memory.
+  // The server's task that aggregates updates of these sizes by `rule` (null: the mean), and then
+  // reconfigures what was made, if it is to. The rule's state counts as further updates of the full
+  // model. A rule that needs the updates' elements one by one holds all updates in memory.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
-      const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
+      const std::vector<double>& upload_bytes, const engine::Rule* rule,
+      const std::optional<engine::Reconfigure>& then = {}) const;
 
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
-                         int, int, int, double, bool, int, bool>;
+                         int, int, int, double, bool, int, bool, double, bool, bool>;
 
   // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
