@@ -168,6 +168,11 @@ class Engine {
   [[nodiscard]] virtual std::shared_ptr<const Weights> next_version(
       const std::shared_ptr<const Weights>& current,
       const std::shared_ptr<const Artifact>& result) const = 0;
+  // By tensor of the architecture: how many of its elements the version's masks keep (PruneFL).
+  // Empty: all of them.
+  [[nodiscard]] virtual std::vector<std::int64_t> kept_elements(const Weights& /*weights*/) const {
+    return {};
+  }
   // Evaluates the full model (at rate 1) or its nested submodel on the global test set.
   [[nodiscard]] virtual Evaluation evaluate(const Weights& weights, double rate,
                                             const std::stop_token& stop) const = 0;

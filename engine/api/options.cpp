@@ -167,4 +167,14 @@ TransferOptions read_transfer(base::TableReader reader, const TransferOptions& f
   return t;
 }
 
+ElementOptions read_elements(base::TableReader reader) {
+  ElementOptions e;
+  e.kind = reader.choice({"kind", "what is learned of a weight"}, element_words, e.kind);
+  e.learning_rate = reader.number({"learning_rate", "of the scores, by Adam"}, above(0).up_to(1e3),
+                                  e.learning_rate);
+  e.threshold = reader.flag({"threshold", "tested with p > 1/2"}, e.threshold);
+  reader.finish();
+  return e;
+}
+
 }  // namespace convoy::engine

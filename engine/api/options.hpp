@@ -9,6 +9,7 @@
 
 #include "base/table_reader.hpp"
 #include "engine/model/costs.hpp"
+#include "engine/model/elements.hpp"
 #include "engine/rules/rule.hpp"
 
 namespace convoy::engine {
@@ -106,10 +107,19 @@ struct TransferOptions {
   bool detached = false;           // the teacher gets no gradient (the code: it does)
 };
 
+// Learning element by element (engine/model/elements.hpp); a kind of schedule asks for it.
+struct ElementOptions {
+  ElementKind kind = ElementKind::all;
+  // sampled:
+  double learning_rate = 0.1;  // of the scores, by Adam
+  bool threshold = false;      // a version is tested with p > 1/2; else with one sample of it
+};
+
 struct LearningRules {
   MaskOptions mask;
   TransferOptions transfer;
   AggregationOptions aggregation;
+  ElementOptions elements;
 };
 
 // Reads these keys of [training]: optimizer, rate_schedule, keep_optimizer, proximal, clip.
@@ -117,5 +127,7 @@ TrainingOptions read_training(base::TableReader& reader);
 // Reads [schedule.mask] and [schedule.transfer].
 MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback = {});
 TransferOptions read_transfer(base::TableReader reader, const TransferOptions& fallback);
+// Reads what a node is told of it (engine/api/setup.hpp).
+ElementOptions read_elements(base::TableReader reader);
 
 }  // namespace convoy::engine

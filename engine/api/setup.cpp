@@ -146,6 +146,14 @@ Writer write(const TransferOptions& t) {
   return w;
 }
 
+Writer write(const ElementOptions& e) {
+  Writer w;
+  w.choice("kind", element_words, e.kind)
+      .number("learning_rate", e.learning_rate)
+      .flag("threshold", e.threshold);
+  return w;
+}
+
 }  // namespace
 
 base::Value to_table(const ModelOptions& model) { return write(model).table_; }
@@ -159,6 +167,10 @@ std::string to_toml(const EngineSetup& setup) {
       .table("training", write(setup.training))
       .table("mask", write(setup.rules.mask))
       .table("transfer", write(setup.rules.transfer));
+  // Agents that know nothing of it can do all the rest.
+  if (setup.rules.elements.kind != ElementKind::all) {
+    w.table("elements", write(setup.rules.elements));
+  }
   return base::to_toml(w.table_);
 }
 
@@ -198,6 +210,7 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
   training.finish();
   setup.rules.mask = read_mask(reader.table("mask"));
   setup.rules.transfer = read_transfer(reader.table("transfer"), {});
+  setup.rules.elements = read_elements(reader.table("elements"));
   reader.finish();
   if (problems.has_errors()) throw base::UserError(problems.str());
   return setup;

@@ -24,6 +24,15 @@ class FieldWriter {
     if (value) put(key, *value);
   }
 
+  void operator()(const char* key, const std::optional<bool>& value) {
+    if (value) put(key, *value);
+  }
+  void operator()(const char* key, const std::vector<double>& values, base::Range = {}) {
+    Value::Array array;
+    for (const double v : values) array.emplace_back(v, base::Location{});
+    put(key, std::move(array));
+  }
+
   void put(const char* key, Value::Data data) { table_.set(key, Value(std::move(data), {})); }
   [[nodiscard]] std::string text() const { return base::to_toml(table_); }
 
@@ -49,6 +58,12 @@ class FieldReader {
     if (const auto found = reader_.maybe_integer(key, within_int(range))) {
       value = static_cast<int>(*found);
     }
+  }
+  void operator()(const char* key, std::optional<bool>& value) {
+    if (reader_.has(key)) value = reader_.flag(key, false);
+  }
+  void operator()(const char* key, std::vector<double>& values, base::Range range) {
+    values = reader_.numbers(key, range, values);
   }
 
  private:

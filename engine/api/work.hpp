@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/table_reader.hpp"
 #include "engine/codec/codec.hpp"
@@ -94,9 +95,28 @@ struct Combine {
   static void fields(Self&, Fields&) {}
 };
 
+// Chooses anew which weights a version keeps (PruneFL; engine/model/pruning.hpp).
+// In: the version just made, then the updates it was made of, with their squared gradients.
+// Out: weights.
+struct Reconfigure {
+  static constexpr const char* kind = "reconfigure";
+  double removal = 0.3;      // share of a layer's kept weights that are up for removal
+  double max_density = 1;    // of the prunable weights
+  double rest_s = 0;         // of a round with no prunable weight
+  std::vector<double> each;  // s that a kept weight adds to a round, by prunable tensor
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("removal", w.removal, base::at_least(0).below(1));
+    field("max_density", w.max_density, base::above(0).up_to(1));
+    field("rest_s", w.rest_s, base::at_least(0));
+    field("each", w.each, base::above(0));
+  }
+};
+
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode,
-                          EncodeModel, DecodeModel>;
+                          EncodeModel, DecodeModel, Reconfigure>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 
@@ -124,6 +144,11 @@ struct TaskBrief {
     download_keep = sent.keep;
     download_bits = sent.bits;
   }
+  // Squared gradients (PruneFL): the node adds to what it has gathered those of this task, summed
+  // over so many steps (0: over the whole task), squared, times the samples of these steps.
+  std::optional<int> gather_squares = {};
+  // Its update brings what was gathered, and the node begins anew.
+  std::optional<bool> bring_squares = {};
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -139,6 +164,8 @@ struct TaskBrief {
     field("proximal", b.proximal, base::at_least(0).up_to(1e6));
     field("download_keep", b.download_keep, base::above(0).up_to(1));
     field("download_bits", b.download_bits, base::at_least(1).up_to(32));
+    field("gather_squares", b.gather_squares, base::at_least(0).up_to(1e9));
+    field("bring_squares", b.bring_squares);
   }
 };
 

@@ -13,6 +13,7 @@
 // bit with the mean magnitude as scale Karimireddy et al. 2019 (arXiv 1901.09847). The places are
 // sent in the shorter of two forms, which is ours.
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,7 +27,7 @@ struct Compression {
   bool feedback = true;  // what was not sent is added to the node's next update
 
   [[nodiscard]] bool is_none() const { return keep >= 1 && bits == 32; }
-  friend bool operator==(const Compression&, const Compression&) = default;
+  friend auto operator<=>(const Compression&, const Compression&) = default;
 };
 
 // Of a tensor.

@@ -129,6 +129,12 @@ std::shared_ptr<const Artifact> TaskSession::run(const DecodeModel& /*work*/,
   throw base::UserError("models cannot be sent compressed yet");
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& /*work*/,
+                                                 const std::vector<Input>& /*inputs*/) {
+  throw base::UserError(
+      fmt::format("task {} is to reconfigure, which is not there yet", input_.task));
+}
+
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {

@@ -13,6 +13,7 @@
 
 #include "engine/api/engine.hpp"
 #include "engine/codec/codec.hpp"
+#include "engine/model/elements.hpp"
 #include "engine/model/parameters.hpp"
 
 namespace convoy::engine {
@@ -22,15 +23,23 @@ using at::Tensor;
 // A tensor for each tensor of the architecture, in order; undefined if a submodel lacks it.
 using Tensors = std::vector<Tensor>;
 
-// An architecture with its tensors named.
+// An architecture with its tensors named, and what is learned of their elements.
 struct Layout {
-  explicit Layout(std::shared_ptr<const Architecture> a)
-      : architecture(std::move(a)), tensors(parameter_tensors(*architecture)) {}
+  explicit Layout(std::shared_ptr<const Architecture> a, ElementKind what = ElementKind::all)
+      : architecture(std::move(a)), tensors(parameter_tensors(*architecture)), elements(what) {}
 
   std::shared_ptr<const Architecture> architecture;
   std::vector<ParameterTensor> tensors;
+  ElementKind elements = ElementKind::all;
 
   [[nodiscard]] std::size_t size() const { return tensors.size(); }
+  // True if the tensor has a score for each element instead of values; if nothing of it is learned.
+  [[nodiscard]] bool samples(std::size_t tensor) const {
+    return elements == ElementKind::sampled && is_sampled(tensors[tensor]);
+  }
+  [[nodiscard]] bool freezes(std::size_t tensor) const {
+    return elements == ElementKind::sampled && is_frozen(tensors[tensor]);
+  }
 };
 
 // The rows and columns of a full tensor that a submodel keeps, as a dense tensor (always a copy).
@@ -52,9 +61,12 @@ class TensorWeights : public Weights {
  public:
   TensorWeights(Tensors all, Trained so_far, std::optional<Submodel> only = {})
       : tensors(std::move(all)), trained(std::move(so_far)), part(std::move(only)) {}
-  Tensors tensors;  // FP32, on the host
+  // FP32, on the host. Under ElementKind::pruned also what the masks do not keep (the server's; 0
+  // on a node); under ElementKind::sampled scores.
+  Tensors tensors;
   Trained trained;
   std::optional<Submodel> part;  // the submodel whose slices `tensors` are; nothing: the full model
+  Tensors masks = {};  // which elements are kept (bool); undefined: all of a tensor; empty: all
 
   // Where they are on their way, encoded: how, and by tensor what is sent; parameters have no
   // tensors then. They must be decoded before they are used.
@@ -82,7 +94,8 @@ Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submode
 class TensorUpdate : public Update {
  public:
   Submodel submodel;
-  // Sliced, on the host: changes of parameters, values of running statistics (buffers).
+  // Sliced, on the host: changes of parameters, values of running statistics (buffers). Under
+  // ElementKind::sampled, of parameters: what was sampled, .99 for a one and .01 for a zero.
   Tensors brings;
   double samples = 0;             // training samples of its node
   double rate = 1;                // of its submodel
@@ -93,6 +106,8 @@ class TensorUpdate : public Update {
   std::uint64_t draw = 0;  // which elements are drawn
   std::vector<Encoded> encoded;
   std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
+  Tensors masks;    // of the version it was trained from (see TensorWeights)
+  Tensors squares;  // of parameters: squared gradients, where the task was to bring them; or empty
 };
 
 // State of an aggregator. The rule's part: by slot, for each tensor of the model (undefined for
@@ -118,6 +133,7 @@ class TensorState : public NodeState {
   std::optional<OptimizerState> optimizer;  // sliced as the submodel is, on the host
   std::optional<RuleState> rule;            // of who aggregates
   Tensors residual;  // what compressed updates have not brought, sliced as the submodel; or empty
+  Tensors squares;   // squared gradients gathered and not yet brought; or empty
 };
 
 const TensorWeights& inside(const Weights& weights);

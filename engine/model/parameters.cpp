@@ -134,14 +134,15 @@ std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture)
   return all;
 }
 
-std::uint64_t largest_parcel(const Architecture& architecture) {
+std::uint64_t largest_parcel(const Architecture& architecture, bool with_squares) {
   constexpr std::uint64_t lists = 16 << 20;
   constexpr std::uint64_t places_a_byte = 8;  // of a compressed update
   std::uint64_t values = 0;
   for (const ParameterTensor& p : parameter_tensors(architecture)) {
     values += static_cast<std::uint64_t>(p.elements());
   }
-  return sizeof(float) * values + values / places_a_byte + lists;
+  const std::uint64_t copies = with_squares ? 2 : 1;
+  return copies * sizeof(float) * values + values / places_a_byte + lists;
 }
 
 bool is_in(const ParameterTensor& tensor, const Architecture& architecture,

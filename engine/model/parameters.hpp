@@ -49,8 +49,8 @@ struct ParameterTensor {
 std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture);
 
 // Upper limit in bytes for a parcel of the full model: all values in FP32, and lists of kept
-// members.
-std::uint64_t largest_parcel(const Architecture& architecture);
+// members. `with_squares`: and as many squared gradients.
+std::uint64_t largest_parcel(const Architecture& architecture, bool with_squares = false);
 
 // True if the tensor is part of a submodel. `one_exit`: the submodel has its deepest exit only.
 bool is_in(const ParameterTensor& tensor, const Architecture& architecture,

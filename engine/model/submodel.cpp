@@ -5,6 +5,8 @@
 #include <iterator>
 #include <numeric>
 
+#include "engine/model/elements.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -41,6 +43,15 @@ Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes) {
 double kept_share(const Architecture& architecture, const Submodel& submodel) {
   double all = 0;
   double kept = 0;
+  if (!submodel.elements.empty()) {
+    const std::vector<ParameterTensor> tensors = parameter_tensors(architecture);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (!is_prunable(tensors[i])) continue;
+      all += static_cast<double>(tensors[i].elements());
+      kept += static_cast<double>(submodel.elements.at(i));
+    }
+    return kept / all;
+  }
   for (std::size_t g = 0; g < architecture.groups.size(); ++g) {
     if (architecture.groups[g].block >= submodel.depth) continue;
     all += architecture.groups[g].size;

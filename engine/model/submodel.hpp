@@ -2,6 +2,7 @@
 
 // A submodel: the first blocks of an architecture and the kept members of each prunable group.
 
+#include <cstdint>
 #include <vector>
 
 #include "engine/model/architecture.hpp"
@@ -13,6 +14,8 @@ struct Submodel {
   // By group of the architecture: indices of the kept members, rising. Groups of blocks beyond the
   // depth are empty.
   std::vector<std::vector<int>> kept;
+  // By tensor of the architecture: how many of its elements a mask keeps (PruneFL); empty: all.
+  std::vector<std::int64_t> elements = {};
 
   // Number of members kept of a group; `group` must be a valid index (not -1).
   [[nodiscard]] int members(int group) const {
@@ -24,7 +27,8 @@ struct Submodel {
 std::vector<int> sizes_of(const Submodel& submodel);
 // A submodel of this depth and these sizes.
 Submodel submodel_of_sizes(int depth, const std::vector<int>& sizes);
-// Share of kept members in the groups within its depth; 1 without groups.
+// Share of kept members in the groups within its depth; 1 without groups. Under masks: of kept
+// elements in the prunable tensors.
 double kept_share(const Architecture& architecture, const Submodel& submodel);
 
 // The smallest submodel that contains all of these.

@@ -125,8 +125,8 @@ class ScenarioReader {
     const ByMemoryClass<double> by_class{batches};
     for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
       const auto batch = static_cast<int>(by_class.of(fleet.machines[i]->memory_class_gb));
-      setting->nodes.push_back(
-          {fleet.nodes[i].name, fleet.machines[i], 0, fleet.batches[i].value_or(batch)});
+      setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
+                                fleet.batches[i].value_or(batch), fleet.nodes[i].link});
     }
     const Value* data = root.find("data");
     const base::Location data_place = data != nullptr ? data->where : root.where;

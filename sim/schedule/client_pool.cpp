@@ -48,6 +48,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
         "schedule.compression: training.fixed_cost says how many bytes an update and the model "
         "have; give them there, compressed");
   }
+  check_elements();
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
     const NodeSetting& n = setting_->nodes[node];
@@ -69,6 +70,28 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   throw base::UserError(
       "no node's memory holds its task; lower training.batch or the rates, or choose a smaller "
       "model or larger devices (convoy check shows what each needs)");
+}
+
+// What cannot be had together with weights learned element by element.
+void ClientPool::check_elements() const {
+  const engine::ElementKind elements = options_.learning.elements.kind;
+  if (elements == engine::ElementKind::all) return;
+  const std::string kind = elements == engine::ElementKind::pruned ? "prunefl" : "fedpm";
+  if (!options_.compression.is_none()) {
+    throw base::UserError(fmt::format(
+        "schedule.compression: what {} sends is compressed already, by its masks; leave it out",
+        kind));
+  }
+  if (setting_->fixed) {
+    throw base::UserError(fmt::format(
+        "training.fixed_cost: what {} sends and computes follows from its masks; leave it out",
+        kind));
+  }
+  if (elements == engine::ElementKind::sampled && setting_->proximal > 0) {
+    throw base::UserError(
+        "training.proximal: fedpm trains scores, not weights that could be pulled back; leave it "
+        "out");
+  }
 }
 
 double ClientPool::rate(NodeId node) const {
@@ -98,9 +121,8 @@ bool ClientPool::masks_next(NodeId node) const {
 }
 
 LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
-                           std::optional<int> instead_epochs,
-                           std::optional<int> instead_steps) const {
-  const int epochs = instead_epochs.value_or(setting_->local_epochs);
+                           const TaskChanges& changes) const {
+  const int epochs = changes.epochs.value_or(setting_->local_epochs);
   LocalWork work;
   work.rate = rate(node);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
@@ -111,12 +133,16 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
   work.keeps_residual = options_.compression.update.keeps_residual();
   work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
   work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
-  const std::optional<int> steps = instead_steps    ? instead_steps
-                                   : instead_epochs ? std::nullopt
+  const std::optional<int> steps = changes.steps    ? changes.steps
+                                   : changes.epochs ? std::nullopt
                                                     : setting_->local_steps;
   if (steps) {
     work.weight_steps = masks ? *steps - *steps / 2 : *steps;
   }
+  work.elements = options_.learning.elements.kind;
+  work.density = density_;
+  work.gathers_squares = changes.gather_squares.has_value();
+  work.brings_squares = changes.bring_squares;
   return work;
 }
 
@@ -131,9 +157,14 @@ bool ClientPool::fits(NodeId node) {
   constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t version : {std::int64_t{0}, last}) {
     if (has_mask_phase(node) && !updates_.fits(node, work(node, true, version))) return false;
-    if (!updates_.fits(node, work(node, false, version))) return false;
+    if (!updates_.fits(node, work(node, false, version, heaviest()))) return false;
   }
   return true;
+}
+
+TaskChanges ClientPool::heaviest() const {
+  if (options_.learning.elements.kind != engine::ElementKind::pruned) return {};
+  return {.gather_squares = 0, .bring_squares = true};
 }
 
 void ClientPool::note(const Event& event) {
@@ -155,7 +186,7 @@ std::vector<std::string> ClientPool::remarks() const {
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
-Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<int> steps) {
+Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
   const engine::CompressionPlans& compression = options_.compression;
   if (!is_told_ && (compression.update.changes() || compression.download.changes())) {
     throw base::UserError(
@@ -164,7 +195,7 @@ Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<
   }
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
-  const LocalWork work = this->work(node, masks, version_, epochs, steps);
+  const LocalWork work = this->work(node, masks, version_, changes);
   const auto update = updates_.of(node, work);
   const TaskId id = next_++;
   tasks_[id] = {node, update->upload_bytes, work};
@@ -179,7 +210,10 @@ Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<
                              .compression = work.compression,
                              .place = place(node),
                              .proximal = options_.proximal > 0 ? std::optional(options_.proximal)
-                                                               : std::nullopt},
+                                                               : std::nullopt,
+                             .gather_squares = changes.gather_squares,
+                             .bring_squares =
+                                 changes.bring_squares ? std::optional(true) : std::nullopt},
                    .label = masks ? "mask" : "train",
                    .rate = rate(node),
                    .samples = update->samples};
@@ -190,6 +224,9 @@ Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
   const Task& of = tasks_.at(task);
+  if (of.work.elements == engine::ElementKind::pruned) {
+    return updates_.sized_by_elements(expected, submodel.elements, of.work.brings_squares);
+  }
   return updates_.sized(of.node, expected, submodel, of.work);
 }
 
@@ -197,14 +234,15 @@ void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
 
 void ClientPool::failed(TaskId task) { tasks_.erase(task); }
 
-Assign ClientPool::aggregate(std::vector<TaskId> tasks) {
+Assign ClientPool::aggregate(std::vector<TaskId> tasks,
+                             const std::optional<engine::Reconfigure>& then) {
   std::sort(tasks.begin(), tasks.end());
   std::vector<double> bytes;
   for (const TaskId task : tasks) {
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get());
+  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), then);
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},

@@ -33,6 +33,14 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
                                    const engine::MaskOptions& mask = {},
                                    const std::string& rule = "coverage");
 
+// What differs in a task from those that its node usually gets.
+struct TaskChanges {
+  std::optional<int> epochs;          // instead of those of the setting
+  std::optional<int> steps;           // instead of these epochs
+  std::optional<int> gather_squares;  // see engine::TaskBrief
+  bool bring_squares = false;
+};
+
 class ClientPool {
  public:
   // Throws base::UserError if no node can take part.
@@ -47,17 +55,21 @@ class ClientPool {
   void note(const Event& event);
   [[nodiscard]] std::int64_t version() const { return version_; }
 
-  // The next task for a node, under a new id. `epochs`, `steps`: instead of those of the setting.
-  // Throws base::UserError where compression changes with versions, and nobody told of these.
-  Assign assign(NodeId node, std::optional<int> epochs = {}, std::optional<int> steps = {});
+  // The next task for a node, under a new id. Throws base::UserError where compression changes with
+  // versions, and nobody told of these.
+  Assign assign(NodeId node, const TaskChanges& changes = {});
+  // The share of the prunable weights that a version keeps from now on, for costs where nothing is
+  // learned (ElementKind::pruned).
+  void expect_density(double density) { density_ = density; }
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A node's task has ended; if successful, it counts for the node's mask phases.
   void done(TaskId task);
   void failed(TaskId task);
 
-  // The server's task that aggregates finished tasks into the next version; forgets these tasks.
-  Assign aggregate(std::vector<TaskId> tasks);
+  // The server's task that aggregates finished tasks into the next version, and reconfigures that
+  // if it is to; forgets these tasks.
+  Assign aggregate(std::vector<TaskId> tasks, const std::optional<engine::Reconfigure>& then = {});
 
   // See Schedule::remarks.
   [[nodiscard]] std::vector<std::string> remarks() const;
@@ -80,9 +92,11 @@ class ClientPool {
   [[nodiscard]] double rate(NodeId node) const;
   // Among the members, where windows are staggered; see engine::TaskBrief.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
-  // `version`: from which the task starts; `epochs`, `steps`: see assign().
+  // `version`: from which the task starts.
   [[nodiscard]] LocalWork work(NodeId node, bool masks, std::int64_t version,
-                               std::optional<int> epochs = {}, std::optional<int> steps = {}) const;
+                               const TaskChanges& changes = {}) const;
+  [[nodiscard]] TaskChanges heaviest() const;  // by memory
+  void check_elements() const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
@@ -96,6 +110,7 @@ class ClientPool {
   ByNode<int> done_;  // tasks that ended as they should
   std::int64_t version_ = 0;
   bool is_told_ = false;  // of events
+  double density_ = 1;
   std::unordered_map<TaskId, Task> tasks_;
   // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
   // update draws the same, however many aggregations came before.

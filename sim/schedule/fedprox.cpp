@@ -77,7 +77,7 @@ std::vector<Assign> FedProx::tasks_of(std::int64_t round, const std::vector<Node
     if (found == fewer.end()) {
       tasks.push_back(clients_.assign(node));
     } else if (keep_) {
-      tasks.push_back(clients_.assign(node, found->second));
+      tasks.push_back(clients_.assign(node, {.epochs = found->second}));
     }
   }
   return tasks;

@@ -14,6 +14,8 @@
   KIND(heterofl)                    \
   KIND(fedrolex)                    \
   KIND(ramfed)                      \
+  KIND(prunefl)                     \
+  KIND(fedpm)                       \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

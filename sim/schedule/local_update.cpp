@@ -65,11 +65,7 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_re
 
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[id];
-  const Key key(node.machine.get(), node.samples, node.batch, work.rate, work.full_width,
-                work.all_blocks, work.sampled, work.mask_epochs, work.weight_epochs,
-                work.weight_steps.value_or(0), work.compression.keep, work.compression.drawn,
-                work.compression.bits, work.compression.feedback, work.download.keep,
-                work.download.bits, work.keeps_residual);
+  const Key key(node.machine.get(), node.samples, node.batch, work);
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
@@ -289,8 +285,15 @@ LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& w
   return update;
 }
 
-std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<double>& upload_bytes,
-                                                           const engine::Rule* rule) const {
+Activity LocalUpdates::sized_by_elements(const Activity& transfer,
+                                         const std::vector<std::int64_t>& /*kept*/,
+                                         bool /*brings_squares*/) const {
+  return transfer;
+}
+
+std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
+    const std::vector<double>& upload_bytes, const engine::Rule* rule,
+    const std::optional<engine::Reconfigure>& /*then*/) const {
   Activity work{.label = "aggregate", .at = 0, .work = engine::Aggregate{}};
   if (setting_->fixed) {
     work.seconds = setting_->fixed->aggregate_s;

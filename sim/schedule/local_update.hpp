@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "engine/api/compression.hpp"
+#include "engine/model/elements.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/rules/rule.hpp"
 #include "sim/schedule/setting.hpp"
@@ -30,6 +31,15 @@ struct LocalWork {
   engine::Compression compression;  // of the update
   engine::Compression download;     // of what the node starts from
   bool keeps_residual = false;      // of compressed updates, in this task or others
+  // With others than all: a rate of 1, no compression.
+  engine::ElementKind elements = engine::ElementKind::all;
+  // pruned: expected share of the prunable weights that the received version keeps, (0, 1]; what is
+  // sent follows from the version in learning runs. And what is done with squared gradients.
+  double density = 1;
+  bool gathers_squares = false;
+  bool brings_squares = false;
+
+  friend auto operator<=>(const LocalWork&, const LocalWork&) = default;
 };
 
 struct LocalUpdate {
@@ -50,18 +60,22 @@ class LocalUpdates {
   // The cost of a sized_late activity on the submodel that was actually chosen.
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
                                const engine::Submodel& submodel, const LocalWork& work) const;
+  // The same of a transfer where it depends on how many elements are kept (pruned).
+  [[nodiscard]] Activity sized_by_elements(const Activity& transfer,
+                                           const std::vector<std::int64_t>& kept,
+                                           bool brings_squares) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
-  // state counts as further updates of the full model. A rule that needs the updates' elements one
-  // by one holds all updates in memory.
+  // The server's task that aggregates updates of these sizes by `rule` (null: the mean), and then
+  // reconfigures what was made, if it is to. The rule's state counts as further updates of the full
+  // model. A rule that needs the updates' elements one by one holds all updates in memory.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
-      const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
+      const std::vector<double>& upload_bytes, const engine::Rule* rule,
+      const std::optional<engine::Reconfigure>& then = {}) const;
 
  private:
-  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
-                         int, int, int, double, bool, int, bool, double, int, bool>;
+  using Key = std::tuple<const platforms::Machine*, std::int64_t, int, LocalWork>;
 
   // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,

@@ -109,7 +109,12 @@ std::vector<Assign> Rounds::tasks_of(std::int64_t /*round*/, const std::vector<N
   return tasks;
 }
 
+Assign Rounds::aggregation_of(std::int64_t /*round*/, std::vector<TaskId> updates) {
+  return clients_.aggregate(std::move(updates));
+}
+
 void Rounds::start_round(double now, Orders& orders) {
+  const bool ends_early = options_.deadline_s && has_deadline();
   const std::vector<NodeId> nodes = draw();
   if (nodes.empty()) return;  // until a node joins
   waiting_ = false;
@@ -119,7 +124,7 @@ void Rounds::start_round(double now, Orders& orders) {
     in_flight_.insert(assign.task);
     orders.emplace_back(std::move(assign));
   }
-  if (options_.deadline_s) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
+  if (ends_early) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
 }
 
 void Rounds::close_round(Orders& orders) {
@@ -129,7 +134,7 @@ void Rounds::close_round(Orders& orders) {
     waiting_ = true;  // nobody replied: another round
     return;
   }
-  orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
+  orders.emplace_back(aggregation_of(round_, std::exchange(updates_, {})));
 }
 
 }  // namespace convoy::sim

@@ -35,12 +35,19 @@ class Rounds : public FederatedSchedule {
   // What the nodes that were drawn for a round (from 1, in their order) are to do: here a task
   // each. At least one.
   virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
+  // The nodes of the next round, rising; none: it begins when a node joins.
+  virtual std::vector<NodeId> draw();
+  // The server's task at the end of a round with these updates.
+  virtual Assign aggregation_of(std::int64_t round, std::vector<TaskId> updates);
+  // True if deadline_s holds for the next round.
+  [[nodiscard]] virtual bool has_deadline() const { return true; }
+
+  [[nodiscard]] bool is_present(NodeId node) const { return present_[node]; }
 
  private:
   void note(const Event& event, Orders& orders);
   void start_round(double now, Orders& orders);
   void close_round(Orders& orders);
-  std::vector<NodeId> draw();
 
   RoundsOptions options_;
   // By the seed alone: kinds with the same participants see the same ones.

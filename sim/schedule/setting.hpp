@@ -13,6 +13,7 @@
 #include "engine/model/architecture.hpp"
 #include "engine/model/costs.hpp"
 #include "platforms/device.hpp"
+#include "platforms/link.hpp"
 #include "sim/task/by_node.hpp"
 #include "sim/task/graph.hpp"
 
@@ -32,6 +33,7 @@ struct NodeSetting {
   std::shared_ptr<const platforms::Machine> machine;
   std::int64_t samples = 0;  // training samples per epoch
   int batch = 1;
+  platforms::Link link = {};  // its own, as it is without a trace
 };
 
 struct Setting {
