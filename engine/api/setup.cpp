@@ -143,7 +143,34 @@ Writer write(const TransferOptions& t) {
       .integer("from_version", t.from_version)
       .choice("mean", TransferOptions::means, t.by_batch)
       .flag("detach_teacher", t.detached);
+  // Agents of before know neither, and need them for no other run.
+  if (t.mutual) w.choice("teachers", TransferOptions::teacher_words, t.mutual);
+  if (t.ramp > 0) w.integer("ramp", t.ramp);
   return w;
+}
+
+// What a node does beside masks and transfer; agents of before know none of it.
+std::optional<Writer> write(const LearningRules& rules) {
+  const LabelOptions& labels = rules.labels;
+  if (!(labels.masked || labels.told || rules.scaled || rules.static_norms || rules.ensemble)) {
+    return std::nullopt;
+  }
+  Writer w;
+  w.flag("masked_loss", labels.masked)
+      .flag("tell_labels", labels.told)
+      .flag("scaler", rules.scaled)
+      .flag("static_norms", rules.static_norms)
+      .flag("ensemble", rules.ensemble);
+  return w;
+}
+
+void read(base::TableReader reader, LearningRules& rules) {
+  rules.labels.masked = reader.flag("masked_loss", false);
+  rules.labels.told = reader.flag("tell_labels", false);
+  rules.scaled = reader.flag("scaler", false);
+  rules.static_norms = reader.flag("static_norms", false);
+  rules.ensemble = reader.flag("ensemble", false);
+  reader.finish();
 }
 
 }  // namespace
@@ -159,6 +186,7 @@ std::string to_toml(const EngineSetup& setup) {
       .table("training", write(setup.training))
       .table("mask", write(setup.rules.mask))
       .table("transfer", write(setup.rules.transfer));
+  if (const auto learning = write(setup.rules)) w.table("learning", *learning);
   return base::to_toml(w.table_);
 }
 
@@ -198,6 +226,7 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
   training.finish();
   setup.rules.mask = read_mask(reader.table("mask"));
   setup.rules.transfer = read_transfer(reader.table("transfer"), {});
+  read(reader.table("learning"), setup.rules);
   reader.finish();
   if (problems.has_errors()) throw base::UserError(problems.str());
   return setup;

@@ -22,6 +22,7 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const Aggregate& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Combine& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Encode& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Statistics& work, const std::vector<Input>& inputs);
 
   // The node's training, created at first use: a node that only aggregates needs none.
   LocalTraining& training(const std::vector<Input>& inputs);

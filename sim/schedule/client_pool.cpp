@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/text.hpp"
+#include "engine/model/trace.hpp"
 #include "engine/rules/registry.hpp"
 #include "sim/schedule/memory_class.hpp"
 
@@ -29,16 +30,26 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   options.compression = engine::read_compression(
       reader.table({"compression", "what of an update is sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader, rule);
+  options.learning.labels.told = options.learning.aggregation.rule->needs().labels;
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
       ClientPoolOptions::unfit_words, options.skip_unfit);
   return options;
 }
 
+namespace {
+
+bool has_batch_norms(const engine::Architecture& a) {
+  return engine::trace(a, engine::full_submodel(a)).buffers() > 0;
+}
+
+}  // namespace
+
 ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
     : setting_(std::move(setting)),
       options_(std::move(options)),
-      updates_(setting_, options_.proximal > 0) {
+      updates_(setting_, options_.proximal > 0),
+      has_norms_(has_batch_norms(*setting_->architecture)) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
@@ -96,10 +107,25 @@ bool ClientPool::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
-LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> instead) const {
-  const int epochs = instead.value_or(setting_->local_epochs);
+engine::StepExtras ClientPool::extras(double rate) const {
+  const engine::LearningRules& learning = options_.learning;
+  return {.scaled = learning.scaled && rate < 1,
+          .mutual = learning.transfer.mutual && learning.transfer.weight > 0};
+}
+
+std::optional<engine::Statistics> ClientPool::statistics_next() const {
+  const TaskId before = next_aggregation_ - first_aggregation;
+  const bool taken =
+      options_.learning.static_norms && has_norms_ && before % options_.statistics_every == 0;
+  return taken ? std::optional(options_.statistics) : std::nullopt;
+}
+
+LocalWork ClientPool::work(NodeId node, bool masks, std::optional<int> given_epochs,
+                           std::optional<double> given_rate) const {
+  const int epochs = given_epochs.value_or(setting_->local_epochs);
   LocalWork work;
-  work.rate = rate(node);
+  work.rate = given_rate.value_or(rate(node));
+  work.extras = extras(work.rate);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
   work.all_blocks = options_.learning.mask.all_blocks;
   work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
@@ -125,17 +151,18 @@ bool ClientPool::fits(NodeId node) {
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
-Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
-  const bool chooses = masks_next(node);
+Assign ClientPool::assign(NodeId node, std::optional<int> epochs, std::optional<double> rate) {
+  const bool chooses = rate || masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
-  const auto update = updates_.of(node, work(node, masks, epochs));
+  const double share = rate.value_or(this->rate(node));
+  const auto update = updates_.of(node, work(node, masks, epochs, share));
   const TaskId id = next_++;
   tasks_[id] = {node, update->upload_bytes};
   return {.task = id,
           .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
           .members = {server_node, node},
           .worker = 1,
-          .brief = {.rate = rate(node),
+          .brief = {.rate = share,
                     .batch = setting_->nodes[node].batch,
                     .choose_masks = chooses,
                     .test_locally = setting_->test_locally,
@@ -144,13 +171,14 @@ Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
                     .proximal =
                         options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt},
           .label = masks ? "mask" : "train",
-          .rate = rate(node),
+          .rate = share,
           .samples = update->samples};
 }
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
-  return updates_.sized(tasks_.at(task).node, expected, submodel, options_.compression);
+  const NodeId node = tasks_.at(task).node;
+  return updates_.sized(node, expected, submodel, options_.compression, extras(rate(node)));
 }
 
 void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
@@ -164,7 +192,8 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks) {
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get());
+  const auto graph =
+      updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), statistics_next());
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},
@@ -196,9 +225,11 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
     std::ranges::sort(uploads, std::greater());
     uploads.resize(most);
   }
-  const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.rule.get());
-  tasks.push_back(
-      {server_node, "aggregate", graph, {server_node}, 1, graph->activities().front().memory});
+  const auto graph =
+      updates_.aggregation(uploads, options_.learning.aggregation.rule.get(), statistics_next());
+  double memory = 0;
+  for (const Activity& a : graph->activities()) memory = std::max(memory, a.memory);
+  tasks.push_back({server_node, "aggregate", graph, {server_node}, 1, memory});
   return tasks;
 }
 

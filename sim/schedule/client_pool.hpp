@@ -22,6 +22,10 @@ struct ClientPoolOptions {
   engine::LearningRules learning;
   engine::Compression compression;  // of updates
   double proximal = 0;              // mu that each task is told; 0: that of the training
+  // With static norms: after each so many aggregations, from the first, the server takes the batch
+  // norms' statistics anew.
+  int statistics_every = 1;
+  engine::Statistics statistics;
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
@@ -42,8 +46,11 @@ class ClientPool {
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
-  // The next task for a node, under a new id. `epochs`: instead of those of the setting.
-  Assign assign(NodeId node, std::optional<int> epochs = {});
+  // The next task for a node, under a new id. `epochs`: instead of those of the setting. `rate`:
+  // instead of its own and not above that; the submodel is then chosen anew.
+  Assign assign(NodeId node, std::optional<int> epochs = {}, std::optional<double> rate = {});
+  // Of its submodel, by its memory class.
+  [[nodiscard]] double rate(NodeId node) const;
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A node's task has ended; if successful, it counts for the node's mask phases.
@@ -67,10 +74,13 @@ class ClientPool {
     double upload_bytes = 0;
   };
 
-  [[nodiscard]] double rate(NodeId node) const;
   // Among the members, where windows are staggered; see engine::TaskBrief.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
-  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> instead = {}) const;
+  [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> epochs = {},
+                               std::optional<double> rate = {}) const;
+  [[nodiscard]] engine::StepExtras extras(double rate) const;
+  // What the next aggregation takes anew, if it does.
+  [[nodiscard]] std::optional<engine::Statistics> statistics_next() const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
@@ -88,6 +98,7 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
+  bool has_norms_ = false;  // the architecture has batch norms
 };
 
 // A schedule over the tasks of a client pool.

@@ -20,11 +20,12 @@ namespace convoy::sim {
 // A node's work. The submodel's width follows its rate only once masks are known; while masks are
 // learned (mask_epochs > 0) it has full width.
 struct LocalWork {
-  double rate = 1;          // (0, 1]; 1: the full model
-  bool full_width = false;  // a submodel is shallower, not narrower
-  bool all_blocks = false;  // it is narrower, not shallower
-  bool sampled = false;     // its masks are drawn: how many members are kept is known late
-  int mask_epochs = 0;      // before the weights
+  double rate = 1;            // (0, 1]; 1: the full model
+  bool full_width = false;    // a submodel is shallower, not narrower
+  bool all_blocks = false;    // it is narrower, not shallower
+  bool sampled = false;       // its masks are drawn: how many members are kept is known late
+  engine::StepExtras extras;  // of the weights' training
+  int mask_epochs = 0;        // before the weights
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
   engine::Compression compression;  // of the update
@@ -48,23 +49,28 @@ class LocalUpdates {
   // The cost of a sized_late activity on the submodel that was actually chosen.
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
                                const engine::Submodel& submodel,
-                               const engine::Compression& compression) const;
+                               const engine::Compression& compression,
+                               const engine::StepExtras& extras = {}) const;
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
   // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
   // state counts as further updates of the full model. A rule that needs the updates' elements one
-  // by one holds all updates in memory.
+  // by one holds all updates in memory. `statistics`: the server then takes the statistics of batch
+  // norms anew, from all nodes' samples.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
-      const std::vector<double>& upload_bytes, const engine::Rule* rule) const;
+      const std::vector<double>& upload_bytes, const engine::Rule* rule,
+      const std::optional<engine::Statistics>& statistics = {}) const;
 
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, double, bool, bool, bool,
-                         int, int, int, double, bool, int, bool>;
+                         bool, bool, int, int, int, double, bool, int, bool>;
 
   // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
-                                  const engine::Train& work) const;
+                                  const engine::Train& work,
+                                  const engine::StepExtras& extras) const;
+  [[nodiscard]] Activity taking(const engine::Statistics& work) const;
   [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Compression& compression) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
