@@ -134,11 +134,14 @@ struct ExitScore {
   double top5 = 0;
   double f1 = 0;         // mean over classes, weighted by frequency
   double untrained = 0;  // share of the parameters up to this exit that no update has held
+  // Of no exit, but of the mean of the scores of all exits up to this depth.
+  bool ensemble = false;
 };
 struct Evaluation {
-  std::vector<ExitScore> exits;  // by rising depth
+  std::vector<ExitScore> exits;  // by rising depth; last the ensemble, where there is one
   // Index of the exit whose accuracy is reported: the deepest one whose parameters are all trained
   // by some node or held by some update; else the deepest one whose own head some update has held.
+  // With LearningRules::ensemble that of the mean of the exits up to this one.
   int headline = 0;
   [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(headline)].top1; }
   [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }

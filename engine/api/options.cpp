@@ -41,6 +41,14 @@ double RateSchedule::at(std::int64_t version) const {
   return 1;
 }
 
+double TransferOptions::weight_at(std::int64_t version) const {
+  if (version < from_version) return 0;
+  if (ramp == 0) return weight;
+  const std::int64_t passed = std::min(version - from_version, ramp);
+  const double missing = 1 - static_cast<double>(passed) / static_cast<double>(ramp);
+  return weight * std::exp(-5 * missing * missing);
+}
+
 namespace {
 
 OptimizerOptions read_optimizer(base::TableReader reader) {
@@ -162,7 +170,13 @@ TransferOptions read_transfer(base::TableReader reader, const TransferOptions& f
                      at_least(0).up_to(1e12), t.from_version);
   t.by_batch = reader.choice({"mean", "taken over batch and classes, or over the batch"},
                              TransferOptions::means, t.by_batch);
-  t.detached = reader.flag({"detach_teacher", "the deepest exit gets no gradient"}, t.detached);
+  t.detached =
+      reader.flag({"detach_teacher", "an exit gets no gradient from those it teaches"}, t.detached);
+  t.mutual = reader.choice({"teachers", "the deepest exit teaches the others, or each all others"},
+                           TransferOptions::teacher_words, t.mutual);
+  t.ramp = reader.integer(
+      {"ramp", "versions over which the weight rises from exp(-5) of itself to all; 0: at once"},
+      at_least(0).up_to(1e12), t.ramp);
   reader.finish();
   return t;
 }

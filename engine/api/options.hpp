@@ -96,15 +96,30 @@ struct MaskOptions {
   bool normal_logits = false;  // start logits at N(0, 2/n) (Co-S2P's code); else at logit(rate)
 };
 
-// Cross-block knowledge transfer: the deepest exit teaches the others (arXiv 2410.08457 and its
-// code).
+// Knowledge transfer between the exits: the deepest one teaches the others (Co-S2P, arXiv
+// 2410.08457 and its code), or each one all others (DepthFL's mutual self-distillation).
+// engine/learning/loss.hpp has the formulas.
 struct TransferOptions {
   static constexpr base::Words<bool> means = {{false, "elements"}, {true, "batch"}};
+  static constexpr base::Words<bool> teacher_words = {{false, "deepest"}, {true, "all"}};
+  bool mutual = false;  // all exits teach
   double weight = 0.5;  // of the divergence; 0: no transfer
   double temperature = 3;
   std::int64_t from_version = 10;  // first version with transfer
   bool by_batch = false;           // mean over the batch; else over batch and classes (the code)
   bool detached = false;           // the teacher gets no gradient (the code: it does)
+  // Versions over which the weight rises: n versions after the first with transfer it is
+  // weight x exp(-5 (1 - min(n, ramp) / ramp)^2). 0: all of it from the first on.
+  std::int64_t ramp = 0;
+
+  // The weight for a task that starts from this version.
+  [[nodiscard]] double weight_at(std::int64_t version) const;
+};
+
+// Labels that a node has none of among its training samples (HeteroFL).
+struct LabelOptions {
+  bool masked = false;  // their scores are 0 in the node's training and in its own test
+  bool told = false;    // an update says which labels its node has (rules: Needs::labels)
 };
 
 // Learning element by element (engine/model/elements.hpp); a kind of schedule asks for it.
@@ -120,6 +135,15 @@ struct LearningRules {
   TransferOptions transfer;
   AggregationOptions aggregation;
   ElementOptions elements;
+  LabelOptions labels;
+  // What the layers of a submodel of rate r < 1 give that follow a group is divided by r, in
+  // training only (HeteroFL's scaler).
+  bool scaled = false;
+  // Batch norms leave their running statistics alone in training (HeteroFL); see Statistics in
+  // work.hpp.
+  bool static_norms = false;
+  // A prediction is the mean of all exits' scores (DepthFL); else those of the deepest exit.
+  bool ensemble = false;
 };
 
 // Reads these keys of [training]: optimizer, rate_schedule, keep_optimizer, proximal, clip.

@@ -143,6 +143,9 @@ Writer write(const TransferOptions& t) {
       .integer("from_version", t.from_version)
       .choice("mean", TransferOptions::means, t.by_batch)
       .flag("detach_teacher", t.detached);
+  // Agents of before know neither, and need them for no other run.
+  if (t.mutual) w.choice("teachers", TransferOptions::teacher_words, t.mutual);
+  if (t.ramp > 0) w.integer("ramp", t.ramp);
   return w;
 }
 
@@ -152,6 +155,30 @@ Writer write(const ElementOptions& e) {
       .number("learning_rate", e.learning_rate)
       .flag("threshold", e.threshold);
   return w;
+}
+
+// What a node does beside masks and transfer; agents of before know none of it.
+std::optional<Writer> write(const LearningRules& rules) {
+  const LabelOptions& labels = rules.labels;
+  if (!(labels.masked || labels.told || rules.scaled || rules.static_norms || rules.ensemble)) {
+    return std::nullopt;
+  }
+  Writer w;
+  w.flag("masked_loss", labels.masked)
+      .flag("tell_labels", labels.told)
+      .flag("scaler", rules.scaled)
+      .flag("static_norms", rules.static_norms)
+      .flag("ensemble", rules.ensemble);
+  return w;
+}
+
+void read(base::TableReader reader, LearningRules& rules) {
+  rules.labels.masked = reader.flag("masked_loss", false);
+  rules.labels.told = reader.flag("tell_labels", false);
+  rules.scaled = reader.flag("scaler", false);
+  rules.static_norms = reader.flag("static_norms", false);
+  rules.ensemble = reader.flag("ensemble", false);
+  reader.finish();
 }
 
 }  // namespace
@@ -171,6 +198,7 @@ std::string to_toml(const EngineSetup& setup) {
   if (setup.rules.elements.kind != ElementKind::all) {
     w.table("elements", write(setup.rules.elements));
   }
+  if (const auto learning = write(setup.rules)) w.table("learning", *learning);
   return base::to_toml(w.table_);
 }
 
@@ -211,6 +239,7 @@ EngineSetup read_setup(const std::string& text, const std::string& source, bool 
   setup.rules.mask = read_mask(reader.table("mask"));
   setup.rules.transfer = read_transfer(reader.table("transfer"), {});
   setup.rules.elements = read_elements(reader.table("elements"));
+  read(reader.table("learning"), setup.rules);
   reader.finish();
   if (problems.has_errors()) throw base::UserError(problems.str());
   return setup;

@@ -2,7 +2,8 @@
 
 // An engine's setup as text (TOML), so that a real node trains exactly as the simulation does.
 // Sections [model], [data], [training], [mask], [transfer], as in a scenario, with every value
-// given; and [elements], which follows from the kind of schedule.
+// given; [elements], which follows from the kind of schedule, and [learning] where a schedule asks
+// for more of its nodes.
 
 #include <filesystem>
 #include <string>

@@ -114,9 +114,23 @@ struct Reconfigure {
   }
 };
 
+// The running statistics of all batch norms, anew: the mean over the batches of one pass of all
+// nodes' training samples through the full model (HeteroFL's static batch norm). Weights stay as
+// they are. For an engine that has the nodes' data, which the server's has in a simulation.
+// In: a version of the model. Out: weights.
+struct Statistics {
+  static constexpr const char* kind = "statistics";
+  int batch = 100;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("batch", w.batch, base::at_least(1).up_to(1e6));
+  }
+};
+
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode,
-                          EncodeModel, DecodeModel, Reconfigure>;
+                          EncodeModel, DecodeModel, Reconfigure, Statistics>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 

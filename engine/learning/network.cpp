@@ -9,7 +9,6 @@ namespace convoy::engine {
 namespace {
 
 constexpr double norm_epsilon = 1e-5;
-constexpr double statistics_momentum = 0.1;  // share of the new batch in running statistics
 
 Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
   if (!mode.training || rate <= 0) return x;
@@ -101,7 +100,7 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
     case LayerKind::batch_norm: {
       const bool running = !mode.training || mode.update_statistics;
       Tensor out = at::batch_norm(x, parameter(0), parameter(1), running ? parameter(2) : none,
-                                  running ? parameter(3) : none, mode.training, statistics_momentum,
+                                  running ? parameter(3) : none, mode.training, mode.momentum,
                                   norm_epsilon, false);
       if (mode.update_statistics) parameter(4).add_(1);
       return out;

@@ -16,6 +16,10 @@ namespace convoy::engine {
 struct Mode {
   bool training = false;           // dropout, and statistics of the batch
   bool update_statistics = false;  // running means and variances, in place
+  double momentum = 0.1;           // share of the new batch in these
+  // In training what a layer that follows a group gives is divided by this, (0, 1]: the submodel's
+  // rate, for HeteroFL's scaler.
+  double rate = 1;
   // For dropout; each node's task has its own. Required for training with dropout.
   at::Generator generator;
 };

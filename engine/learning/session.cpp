@@ -135,6 +135,11 @@ std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& /*work*/,
       fmt::format("task {} is to reconfigure, which is not there yet", input_.task));
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const Statistics& /*work*/,
+                                                 const std::vector<Input>& /*inputs*/) {
+  throw base::UserError("schedule.heterofl.batch_norm: static norms are not there yet");
+}
+
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {

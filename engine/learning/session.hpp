@@ -25,6 +25,7 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const EncodeModel& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const DecodeModel& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Reconfigure& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Statistics& work, const std::vector<Input>& inputs);
 
   // The node's training, created at first use: a node that only aggregates needs none.
   LocalTraining& training(const std::vector<Input>& inputs);

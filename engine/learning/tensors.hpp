@@ -101,6 +101,8 @@ class TensorUpdate : public Update {
   double rate = 1;                // of its submodel
   std::int64_t base_version = 0;  // version it was trained from
   std::int64_t steps = 0;         // of the optimizer
+  // Labels of its node's training samples, rising; empty where nobody asks (LabelOptions::told).
+  std::vector<int> labels;
   // Where it is sent compressed: how, and by parameter what is sent; `brings` is what arrives.
   Compression compression;
   std::uint64_t draw = 0;  // which elements are drawn

@@ -105,8 +105,9 @@ OptimizerWork work_of(Optimizer optimizer) {
 
 class StepWriter {
  public:
-  StepWriter(const Trace& trace, int batch, Precision precision)
+  StepWriter(const Trace& trace, int batch, Precision precision, const StepExtras& extras = {})
       : trace_(trace),
+        extras_(extras),
         batch_(batch),
         precision_(precision),
         mixed_(precision == Precision::fp16_mixed),
@@ -122,6 +123,7 @@ class StepWriter {
         cast_weights(t);
         put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
             in + out + t.parameters);
+        if (extras_.scaled && t.gated) elementwise(out, 2 * out);
       } else if (t.layer->kind == LayerKind::attention) {
         const double scores = attention_scores(t) * batch_;
         const double product = attention_product(t) * batch_;
@@ -150,6 +152,7 @@ class StepWriter {
       if (is_dense(*t->layer)) {
         const OpClass op = dense_class(*t->layer);
         const double flops = batch_ * dense_flops(*t);
+        if (extras_.scaled && t->gated) elementwise(out, 2 * out);
         if (input_gradient) put(op, flops, in + out + t->parameters);
         if (trained(*t, phase) || gated(*t, phase)) {
           put(op, flops, in + out + t->parameters);
@@ -184,6 +187,11 @@ class StepWriter {
   void loss(int exits) {
     constexpr int launches = 4;
     for (int i = 0; i < exits * launches; ++i) elementwise(0, 0);
+    if (!extras_.mutual || exits < 2) return;
+    // engine/learning/loss.cpp: of each exit what it teaches, and what it learns.
+    constexpr int taught = 5;
+    constexpr int learned = 12;
+    for (int i = 0; i < exits * (taught + learned); ++i) elementwise(0, 0);
   }
 
   void update(Optimizer optimizer, Phase phase) {
@@ -233,6 +241,7 @@ class StepWriter {
   }
 
   const Trace& trace_;
+  StepExtras extras_;
   double batch_;
   Precision precision_;
   bool mixed_;
@@ -279,8 +288,8 @@ std::vector<double> forward_flops(const Trace& trace) {
 }
 
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
-                       Precision precision) {
-  StepWriter writer(trace, batch, precision);
+                       Precision precision, const StepExtras& extras) {
+  StepWriter writer(trace, batch, precision, extras);
   writer.forward(phase);
   writer.loss(exits_of(trace));
   writer.backward(phase);

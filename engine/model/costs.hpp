@@ -17,7 +17,8 @@
 // four rates, within 3 % in the mask phase (tests/engine/learning/memory_test.cpp). Approximate or
 // left out: oneDNN's blocks are those of AVX-512 (with AVX2 peaks differ by up to 8 %); other back
 // ends (cuDNN) have other workspace; convolutions of a single small image; knowledge transfer's
-// scores, gates, logits and, in the mask phase, untrained exits' heads (all small); the library
+// scores, gates, logits and, in the mask phase, untrained exits' heads (all small); the gradient
+// that the scaler divides (one activation more for a moment); the library
 // itself and the allocator's rounding; the update, made in place after the last step.
 
 #include <array>
@@ -107,11 +108,22 @@ constexpr double bytes_per_value = 4;
 // Forward FLOPs per sample, by layer of the trace.
 std::vector<double> forward_flops(const Trace& trace);
 
+// What a method adds to a training step beside its layers, losses and update.
+struct StepExtras {
+  // What layers that follow a group give is divided by a number (HeteroFL's scaler).
+  bool scaled = false;
+  // Each exit learns from all others (DepthFL); nothing with one exit. The values are a few numbers
+  // per sample, so that the launches alone count.
+  bool mutual = false;
+
+  friend auto operator<=>(const StepExtras&, const StepExtras&) = default;
+};
+
 // Forward, backward and the optimizer's update. For the mask phase give a trace with one exit.
 // Under fp16_mixed activations and products move half the bytes, weights are cast for each step,
 // gradients are unscaled and the update is made in FP32. There is no training in fp16 alone.
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
-                       Precision precision = Precision::fp32);
+                       Precision precision = Precision::fp32, const StepExtras& extras = {});
 // Forward only, without dropout; only the deepest exit if the trace has one exit.
 StepCost inference_step(const Trace& trace, int batch, Precision precision = Precision::fp32);
 // `keeps_received`: the received weights stay in memory besides the trained ones (proximal term).
@@ -120,6 +132,10 @@ StepCost inference_step(const Trace& trace, int batch, Precision precision = Pre
 // allocator's peak: tests/engine/learning/memory_test.cpp.)
 MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
                            bool keeps_received = false, Precision precision = Precision::fp32);
+
+// Peak memory of a forward pass without gradients: weights, the values that are still needed, and
+// what the layer at hand makes. Without the operators' temporary copies.
+double inference_memory(const Trace& trace, int batch);
 
 // Bytes of a submodel sent over a network: parameters and buffers.
 double transfer_bytes(const Trace& trace);

@@ -1,5 +1,6 @@
 #include "engine/model/parameters.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 
@@ -115,6 +116,18 @@ class Writer {
   std::vector<ParameterTensor>& all_;
 };
 
+// Of each exit the last layer with weights: its outputs are the classes.
+std::vector<const TracedLayer*> score_layers(const Trace& trace) {
+  std::vector<const TracedLayer*> last;
+  for (const TracedLayer& t : trace.layers) {
+    const bool dense = t.layer->kind == LayerKind::conv2d || t.layer->kind == LayerKind::linear;
+    if (!t.in_exit() || !dense) continue;
+    last.resize(std::max(last.size(), static_cast<std::size_t>(t.exit) + 1));
+    last[static_cast<std::size_t>(t.exit)] = &t;
+  }
+  return last;
+}
+
 }  // namespace
 
 std::int64_t ParameterTensor::elements() const {
@@ -125,10 +138,12 @@ std::vector<ParameterTensor> parameter_tensors(const Architecture& architecture)
   const Trace full = trace(architecture, full_submodel(architecture));
   std::vector<ParameterTensor> all;
   Writer writer(all);
+  const std::vector<const TracedLayer*> scores = score_layers(full);
   for (const TracedLayer& t : full.layers) {
     ParameterTensor place;
     place.block = t.block;
     place.exit = t.exit;
+    place.by_class = std::find(scores.begin(), scores.end(), &t) != scores.end();
     writer.layer(t, place);
   }
   return all;

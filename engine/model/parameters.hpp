@@ -40,6 +40,7 @@ struct ParameterTensor {
   bool buffer = false;              // running statistics: no gradient
   bool gated = false;               // Co-S2P gates each member of its row group
   bool trained_with_masks = false;  // trained in the mask phase: CLS, positions, norms, exits
+  bool by_class = false;            // of the layer that makes an exit's scores: a row per class
 
   [[nodiscard]] std::int64_t elements() const;
   [[nodiscard]] std::int64_t rows() const { return shape.front(); }

@@ -8,6 +8,7 @@
 #define CONVOY_AGGREGATION_RULES(RULE) \
   RULE(coverage)                       \
   RULE(holders)                        \
+  RULE(holders_by_label)               \
   RULE(drift)                          \
   RULE(drift_relative)                 \
   RULE(fedavgm)                        \

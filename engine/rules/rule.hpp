@@ -56,6 +56,9 @@ class Updates {
 struct Needs {
   bool received = false;  // weights that each update was trained from: versions are kept for this
   bool changes = false;   // every update's elements
+  // A row of class scores (weights and bias of an exit's last layer) is held only by updates of
+  // nodes that have samples of this class.
+  bool labels = false;
 };
 
 // `size` neighbouring elements of one tensor of the model.

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/text.hpp"
+#include "engine/model/trace.hpp"
 #include "engine/rules/registry.hpp"
 #include "sim/schedule/memory_class.hpp"
 
@@ -29,16 +30,26 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   options.compression = engine::read_compression(
       reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader, rule);
+  options.learning.labels.told = options.learning.aggregation.rule->needs().labels;
   options.skip_unfit = reader.choice(
       {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
       ClientPoolOptions::unfit_words, options.skip_unfit);
   return options;
 }
 
+namespace {
+
+bool has_batch_norms(const engine::Architecture& a) {
+  return engine::trace(a, engine::full_submodel(a)).buffers() > 0;
+}
+
+}  // namespace
+
 ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
     : setting_(std::move(setting)),
       options_(std::move(options)),
-      updates_(setting_, options_.proximal > 0) {
+      updates_(setting_, options_.proximal > 0),
+      has_norms_(has_batch_norms(*setting_->architecture)) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
@@ -120,11 +131,25 @@ bool ClientPool::masks_next(NodeId node) const {
   return mask.refresh > 0 && (done - mask.tasks + 1) % mask.refresh == 0;
 }
 
+engine::StepExtras ClientPool::extras(double rate) const {
+  const engine::LearningRules& learning = options_.learning;
+  return {.scaled = learning.scaled && rate < 1,
+          .mutual = learning.transfer.mutual && learning.transfer.weight > 0};
+}
+
+engine::Work ClientPool::statistics_next() const {
+  const TaskId before = next_aggregation_ - first_aggregation;
+  const bool taken =
+      options_.learning.static_norms && has_norms_ && before % options_.statistics_every == 0;
+  return taken ? engine::Work(options_.statistics) : engine::Work();
+}
+
 LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
                            const TaskChanges& changes) const {
   const int epochs = changes.epochs.value_or(setting_->local_epochs);
   LocalWork work;
-  work.rate = rate(node);
+  work.rate = changes.rate.value_or(rate(node));
+  work.extras = extras(work.rate);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
   work.all_blocks = options_.learning.mask.all_blocks;
   work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
@@ -193,7 +218,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
         "schedule.compression.decay: this kind of schedule does not follow versions, so that "
         "nothing would change; leave it out");
   }
-  const bool chooses = masks_next(node);
+  const bool chooses = changes.rate || masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
   const LocalWork work = this->work(node, masks, version_, changes);
   const auto update = updates_.of(node, work);
@@ -203,7 +228,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
                    .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
                    .members = {server_node, node},
                    .worker = 1,
-                   .brief = {.rate = rate(node),
+                   .brief = {.rate = work.rate,
                              .batch = setting_->nodes[node].batch,
                              .choose_masks = chooses,
                              .test_locally = setting_->test_locally,
@@ -215,7 +240,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
                              .bring_squares =
                                  changes.bring_squares ? std::optional(true) : std::nullopt},
                    .label = masks ? "mask" : "train",
-                   .rate = rate(node),
+                   .rate = work.rate,
                    .samples = update->samples};
   assign.brief.set_download(work.download);
   return assign;
@@ -242,7 +267,8 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
     bytes.push_back(tasks_.at(task).upload_bytes);
     tasks_.erase(task);
   }
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), then);
+  const engine::Work after = then ? engine::Work(*then) : statistics_next();
+  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), after);
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},
@@ -274,9 +300,11 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
     std::ranges::sort(uploads, std::greater());
     uploads.resize(most);
   }
-  const auto graph = updates_.aggregation(uploads, options_.learning.aggregation.rule.get());
-  tasks.push_back(
-      {server_node, "aggregate", graph, {server_node}, 1, graph->activities().front().memory});
+  const auto graph =
+      updates_.aggregation(uploads, options_.learning.aggregation.rule.get(), statistics_next());
+  double memory = 0;
+  for (const Activity& a : graph->activities()) memory = std::max(memory, a.memory);
+  tasks.push_back({server_node, "aggregate", graph, {server_node}, 1, memory});
   return tasks;
 }
 

@@ -22,6 +22,10 @@ struct ClientPoolOptions {
   engine::LearningRules learning;
   engine::CompressionPlans compression;  // of updates, and of what nodes are sent
   double proximal = 0;                   // mu that each task is told; 0: that of the training
+  // With static norms: after each so many aggregations, from the first, the server takes the batch
+  // norms' statistics anew.
+  int statistics_every = 1;
+  engine::Statistics statistics;
   bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
@@ -37,6 +41,8 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
 struct TaskChanges {
   std::optional<int> epochs;          // instead of those of the setting
   std::optional<int> steps;           // instead of these epochs
+  // Of its submodel, instead of its own and not above that; the submodel is then chosen anew.
+  std::optional<double> rate;
   std::optional<int> gather_squares;  // see engine::TaskBrief
   bool bring_squares = false;
 };
@@ -61,6 +67,8 @@ class ClientPool {
   // The share of the prunable weights that a version keeps from now on, for costs where nothing is
   // learned (ElementKind::pruned).
   void expect_density(double density) { density_ = density; }
+  // Of its submodel, by its memory class.
+  [[nodiscard]] double rate(NodeId node) const;
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
   // A node's task has ended; if successful, it counts for the node's mask phases.
@@ -89,7 +97,6 @@ class ClientPool {
     LocalWork work;
   };
 
-  [[nodiscard]] double rate(NodeId node) const;
   // Among the members, where windows are staggered; see engine::TaskBrief.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
   // `version`: from which the task starts.
@@ -97,6 +104,9 @@ class ClientPool {
                                const TaskChanges& changes = {}) const;
   [[nodiscard]] TaskChanges heaviest() const;  // by memory
   void check_elements() const;
+  [[nodiscard]] engine::StepExtras extras(double rate) const;
+  // Statistics, where the next aggregation takes them anew; else nothing.
+  [[nodiscard]] engine::Work statistics_next() const;
   [[nodiscard]] bool masks_next(NodeId node) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
@@ -117,6 +127,7 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
+  bool has_norms_ = false;  // the architecture has batch norms
 };
 
 // A schedule over the tasks of a client pool.

@@ -16,6 +16,12 @@ struct Steps {
   double flops = 0;
   double samples = 0;
 
+  void add(const engine::StepCost& step, std::int64_t times, const platforms::Machine& machine) {
+    const platforms::Prediction each = platforms::predict(step, machine);
+    seconds += static_cast<double>(times) * each.seconds;
+    joules += static_cast<double>(times) * each.seconds * each.watts;
+    flops += static_cast<double>(times) * step.flops();
+  }
   // Mean draw in W; nothing if no time passes.
   [[nodiscard]] std::optional<double> watts() const {
     return seconds > 0 ? std::optional(joules / seconds) : std::nullopt;
@@ -24,19 +30,17 @@ struct Steps {
 
 // Adds the batches of the training, as in the learner.
 Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
-            engine::Phase phase, int epochs, std::optional<int> steps = {}) {
+            engine::Phase phase, int epochs, std::optional<int> steps = {},
+            const engine::StepExtras& extras = {}) {
   const engine::BatchCounts counts = engine::count_batches(
       engine::plan_epoch(node.samples, node.batch, engine::needs_two_samples(trace)), epochs,
       steps);
   Steps total{.samples = static_cast<double>(counts.samples())};
   const auto add = [&](std::int64_t batch, std::int64_t times) {
     if (batch == 0 || times == 0) return;
-    const engine::StepCost step = engine::training_step(trace, setting.optimizer, phase,
-                                                        static_cast<int>(batch), setting.precision);
-    const platforms::Prediction each = platforms::predict(step, *node.machine);
-    total.seconds += static_cast<double>(times) * each.seconds;
-    total.joules += static_cast<double>(times) * each.seconds * each.watts;
-    total.flops += static_cast<double>(times) * step.flops();
+    total.add(engine::training_step(trace, setting.optimizer, phase, static_cast<int>(batch),
+                                    setting.precision, extras),
+              times, *node.machine);
   };
   add(counts.epoch.batch, counts.whole);
   add(counts.epoch.rest, counts.rests);
@@ -117,7 +121,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const bool with_masks = masks || work.sampled;
   update.upload_bytes = engine::update_bytes(a, kept, {}, with_masks);
   const engine::Train weight_work{work.weight_epochs, work.weight_steps};
-  Activity cost = training(node, kept, weight_work);
+  Activity cost = training(node, kept, weight_work, work.extras);
   cost.memory += residual_memory(weights.parameters(), work);
   update.memory = std::max(update.memory, cost.memory);
   update.samples =
@@ -216,10 +220,10 @@ Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel&
 }
 
 Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel& submodel,
-                                const engine::Train& work) const {
+                                const engine::Train& work, const engine::StepExtras& extras) const {
   const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
   const Steps steps =
-      train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps);
+      train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps, extras);
   Activity activity{.label = "train",
                     .at = 1,
                     .seconds = steps.seconds,
@@ -248,7 +252,7 @@ Activity LocalUpdates::sized(NodeId id, const Activity& activity, const engine::
   const auto* train = std::get_if<engine::Train>(&activity.work);
   Activity cost;
   if (train != nullptr) {
-    cost = training(node, submodel, *train);
+    cost = training(node, submodel, *train, work.extras);
   } else if (std::holds_alternative<engine::EncodeModel>(activity.work)) {
     cost = encoding_model(submodel, work.download);
   } else if (std::holds_alternative<engine::DecodeModel>(activity.work)) {
@@ -291,9 +295,35 @@ Activity LocalUpdates::sized_by_elements(const Activity& transfer,
   return transfer;
 }
 
+// A pass of all nodes' samples, on the server; in FP32 as an aggregation.
+Activity LocalUpdates::taking(const engine::Statistics& work) const {
+  const engine::Architecture& a = *setting_->architecture;
+  const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
+  std::int64_t samples = 0;
+  for (const NodeSetting& node : setting_->nodes) samples += node.samples;
+  const engine::EpochPlan plan =
+      engine::plan_epoch(samples, work.batch, engine::needs_two_samples(trace));
+  Steps total;
+  const auto add = [&](std::int64_t batch, std::int64_t times) {
+    if (batch == 0 || times == 0) return;
+    total.add(engine::inference_step(trace, static_cast<int>(batch)), times,
+              *setting_->nodes.front().machine);
+  };
+  add(plan.batch, plan.whole);
+  add(plan.rest, 1);
+  const std::int64_t largest = plan.whole > 0 ? plan.batch : plan.rest;
+  return {.label = "statistics",
+          .at = 0,
+          .seconds = total.seconds,
+          .watts = total.watts(),
+          .flops = total.flops,
+          .memory = engine::inference_memory(trace, static_cast<int>(largest)),
+          .work = work};
+}
+
 std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
     const std::vector<double>& upload_bytes, const engine::Rule* rule,
-    const std::optional<engine::Reconfigure>& /*then*/) const {
+    const engine::Work& then) const {
   Activity work{.label = "aggregate", .at = 0, .work = engine::Aggregate{}};
   if (setting_->fixed) {
     work.seconds = setting_->fixed->aggregate_s;
@@ -321,7 +351,11 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
   inputs.reserve(upload_bytes.size() + 1);
   inputs.push_back(graph->artifact("model", model_bytes_, 0));
   for (const double bytes : upload_bytes) inputs.push_back(graph->artifact("update", bytes, 0));
-  graph->compute(std::move(work), std::move(inputs), {"model", model_bytes_});
+  const int next = graph->compute(std::move(work), std::move(inputs), {"model", model_bytes_});
+  const auto* statistics = std::get_if<engine::Statistics>(&then);
+  if (statistics != nullptr && !setting_->fixed) {
+    graph->compute(taking(*statistics), {next}, {"model", model_bytes_});
+  }
   return graph;
 }
 

@@ -21,11 +21,12 @@ namespace convoy::sim {
 // A node's work. The submodel's width follows its rate only once masks are known; while masks are
 // learned (mask_epochs > 0) it has full width.
 struct LocalWork {
-  double rate = 1;          // (0, 1]; 1: the full model
-  bool full_width = false;  // a submodel is shallower, not narrower
-  bool all_blocks = false;  // it is narrower, not shallower
-  bool sampled = false;     // its masks are drawn: how many members are kept is known late
-  int mask_epochs = 0;      // before the weights
+  double rate = 1;            // (0, 1]; 1: the full model
+  bool full_width = false;    // a submodel is shallower, not narrower
+  bool all_blocks = false;    // it is narrower, not shallower
+  bool sampled = false;       // its masks are drawn: how many members are kept is known late
+  engine::StepExtras extras;  // of the weights' training
+  int mask_epochs = 0;        // before the weights
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead
   engine::Compression compression;  // of the update
@@ -67,19 +68,23 @@ class LocalUpdates {
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's task that aggregates updates of these sizes by `rule` (null: the mean), and then
-  // reconfigures what was made, if it is to. The rule's state counts as further updates of the full
-  // model. A rule that needs the updates' elements one by one holds all updates in memory.
+  // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
+  // state counts as further updates of the full model. A rule that needs the updates' elements one
+  // by one holds all updates in memory. `then`: what the server does with the version just made:
+  // reconfigures it (Reconfigure), takes the statistics of batch norms anew from all nodes' samples
+  // (Statistics), or nothing.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
       const std::vector<double>& upload_bytes, const engine::Rule* rule,
-      const std::optional<engine::Reconfigure>& then = {}) const;
+      const engine::Work& then = {}) const;
 
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, LocalWork>;
 
   // Time, FLOPs and memory of training a submodel's weights.
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
-                                  const engine::Train& work) const;
+                                  const engine::Train& work,
+                                  const engine::StepExtras& extras) const;
+  [[nodiscard]] Activity taking(const engine::Statistics& work) const;
   [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Compression& compression) const;
   // The server encodes what it sends; the node decodes what it receives.
