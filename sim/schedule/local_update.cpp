@@ -86,32 +86,18 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   const engine::Trace weights = engine::trace(a, kept);
   update.depth = kept.depth;
   update.upload_bytes = engine::transfer_bytes(weights);
-  double download = update.upload_bytes;
+  // Full width goes down before masks are learned, since nobody knows yet what will be kept.
+  const double download =
+      masks ? engine::transfer_bytes(engine::trace(a, wide)) : update.upload_bytes;
 
   TaskGraph& graph = update.graph;
-  int model = -1;
+  int model = graph.transfer("download", graph.artifact("model", download, 0), 1);
   if (masks) {
-    // Full width of the depth goes down, since nobody knows yet what will be kept.
-    download = engine::transfer_bytes(engine::trace(a, wide));
-    const engine::Trace trace = engine::trace(a, wide, true);
-    const double memory = node.machine->context +
-                          engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
-                                                  largest_batch(node), false, setting_->precision)
-                              .total();
-    const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
-    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
-    model = graph.compute({.label = "mask",
-                           .at = 1,
-                           .seconds = steps.seconds,
-                           .watts = steps.watts(),
-                           .flops = steps.flops,
-                           .memory = memory,
-                           .work = engine::LearnMasks{work.mask_epochs}},
-                          {model}, {"submodel", update.upload_bytes});
-    update.memory = memory;
-  } else {
-    model = graph.transfer("download", graph.artifact("model", download, 0), 1);
-    if (work.sampled) graph.size_late(graph.producer(model));
+    const Activity learning = learning_masks(node, wide, work.mask_epochs);
+    update.memory = learning.memory;
+    model = graph.compute(learning, {model}, {"submodel", update.upload_bytes});
+  } else if (work.sampled) {
+    graph.size_late(graph.producer(model));
   }
   // A node that chooses masks sends them, with each update if they are drawn.
   const bool with_masks = masks || work.sampled;
@@ -138,6 +124,22 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
     graph.size_late(graph.producer(there));
   }
   return update;
+}
+
+Activity LocalUpdates::learning_masks(const NodeSetting& node, const engine::Submodel& wide,
+                                      int epochs) const {
+  const engine::Trace trace = engine::trace(*setting_->architecture, wide, true);
+  const Steps steps = train(*setting_, node, trace, engine::Phase::mask, epochs);
+  const double memory = engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
+                                                largest_batch(node), false, setting_->precision)
+                            .total();
+  return {.label = "mask",
+          .at = 1,
+          .seconds = steps.seconds,
+          .watts = steps.watts(),
+          .flops = steps.flops,
+          .memory = node.machine->context + memory,
+          .work = engine::LearnMasks{epochs}};
 }
 
 Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel& submodel,
