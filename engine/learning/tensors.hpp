@@ -65,15 +65,22 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
 Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor);
 
-class TensorUpdate : public Update {
- public:
+// What an update was trained on and from.
+struct UpdateOrigin {
   Submodel submodel;
-  // Sliced, on the host: changes of parameters, values of running statistics (buffers).
-  Tensors brings;
   double samples = 0;             // training samples of its node
   double rate = 1;                // of its submodel
   std::int64_t base_version = 0;  // version it was trained from
   std::int64_t steps = 0;         // of the optimizer
+};
+
+class TensorUpdate : public Update, public UpdateOrigin {
+ public:
+  TensorUpdate() = default;
+  explicit TensorUpdate(const UpdateOrigin& origin) : UpdateOrigin(origin) {}
+
+  // Sliced, on the host: changes of parameters, values of running statistics (buffers).
+  Tensors brings;
   // Where it is sent compressed: how, and by parameter what is sent; `brings` is what arrives.
   Compression compression;
   std::uint64_t draw = 0;  // which elements are drawn

@@ -125,6 +125,18 @@ bool ClientPool::fits(NodeId node) {
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
+Turns ClientPool::turns(HowMany limit) const {
+  Turns turns(setting_->seed, setting_->nodes.size(), limit);
+  for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
+    if (takes_part(node)) {
+      turns.rests(node);
+    } else {
+      turns.lost(node);
+    }
+  }
+  return turns;
+}
+
 Assign ClientPool::assign(NodeId node, std::optional<int> epochs) {
   const bool chooses = masks_next(node);
   const bool masks = chooses && has_mask_phase(node);

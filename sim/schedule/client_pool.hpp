@@ -13,6 +13,7 @@
 #include "engine/api/options.hpp"
 #include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
+#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 
@@ -41,6 +42,8 @@ class ClientPool {
   // All nodes that can take part, present or not.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
+  // Turns at the start: the members rest, and nobody else ever takes part.
+  [[nodiscard]] Turns turns(HowMany limit) const;
 
   // The next task for a node, under a new id. `epochs`: instead of those of the setting.
   Assign assign(NodeId node, std::optional<int> epochs = {});
