@@ -15,9 +15,9 @@
 #include "base/text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
-#include "platforms/calibration.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/device_file.hpp"
+#include "platforms/fitted_device.hpp"
 #include "platforms/measurements.hpp"
 #include "platforms/power_fit.hpp"
 #include "platforms/validation.hpp"
@@ -272,7 +272,7 @@ Kept set_times(Subject& subject, const Times& times) {
                                     [](const Measurement* row) { return row->training; });
   Kept kept;
   for (Device& device : subject.devices) {
-    kept.push_back(times.fit.set(device, note));
+    kept.push_back(platforms::set_fitted(device, times.fit, note));
     device.uncertainty = {{platforms::error_quantile(errors, 0.5), Origin::measured, of},
                           {platforms::error_quantile(errors, 0.9), Origin::measured, of},
                           {times.precisions.begin(), times.precisions.end()},

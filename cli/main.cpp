@@ -1,29 +1,15 @@
-#include <spdlog/cfg/helpers.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <sstream>
 #include <string>
 #include <system_error>
 
 #include "base/diagnostics.hpp"
+#include "base/program_log.hpp"
 #include "base/text.hpp"
 #include "cli/provenance.hpp"
 #include "cli/verbs.hpp"
-
-// CONVOY_LOG is the only environment variable that Convoy reads.
-static void set_up_log() {
-  auto log = spdlog::stderr_color_mt("convoy");
-  log->set_pattern("convoy: %l: %v");
-  spdlog::set_default_logger(log);
-  const char* level =
-      std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no other thread yet
-  spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::warn);
-}
 
 // Output is buffered: errors such as a full disk appear when the buffer is flushed.
 static int when_all_is_printed(int status) {
@@ -45,7 +31,7 @@ static int obey(int argc, char** argv) {
       "signal.\nStart with: convoy run scenarios/quickstart.toml");
   int status = cli::ExitStatus::done;
   try {
-    set_up_log();
+    base::set_up_log("convoy", "", spdlog::level::warn);
     cli::add_check(app, status);
     cli::add_keys(app, status);
     cli::add_run(app, status);

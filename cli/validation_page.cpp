@@ -11,7 +11,6 @@
 
 #include "base/text.hpp"
 #include "cli/table.hpp"
-#include "platforms/calibration.hpp"
 
 namespace convoy::cli {
 namespace {

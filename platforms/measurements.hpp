@@ -1,6 +1,6 @@
 #pragma once
 
-// Reads measurements of models on devices as rows, to fit devices (calibration.hpp) and to test
+// Reads measurements of models on devices as rows, to fit devices (fit.hpp) and to test
 // predictions. Reads reports of `convoy-node --self-test` (NAME.json) and two kinds of tables, told
 // apart by their headings:
 //

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "platforms/leave_out.hpp"
+#include "platforms/roofline.hpp"
 
 namespace convoy::platforms {
 namespace {

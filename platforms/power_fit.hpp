@@ -11,8 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "platforms/calibration.hpp"
-#include "platforms/roofline.hpp"
+#include "engine/model/costs.hpp"
+#include "platforms/device.hpp"
+#include "platforms/residuals.hpp"
 
 namespace convoy::platforms {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "platforms/calibration.hpp"
 #include "platforms/catalogue.hpp"
+#include "platforms/fit.hpp"
 #include "platforms/measurements.hpp"
 
 namespace convoy::platforms {

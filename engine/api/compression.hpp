@@ -37,6 +37,8 @@ struct CompressionPlan {
 struct CompressionPlans {
   CompressionPlan update;
   CompressionPlan download;  // always the largest elements, without feedback
+
+  [[nodiscard]] bool is_none() const { return update.is_none() && download.is_none(); }
 };
 // Reads [schedule.compression].
 CompressionPlans read_compression(base::TableReader reader);

@@ -42,13 +42,8 @@ Compressed compress(const Layout& layout, const TensorUpdate& update,
                     const Compression& compression, const Tensors& residual, std::uint64_t draw) {
   const at::NoGradGuard no_grad;
   Compressed made;
-  auto sent = std::make_shared<TensorUpdate>();
-  sent->submodel = update.submodel;
+  auto sent = std::make_shared<TensorUpdate>(UpdateOrigin(update));
   sent->brings = update.brings;
-  sent->samples = update.samples;
-  sent->rate = update.rate;
-  sent->base_version = update.base_version;
-  sent->steps = update.steps;
   sent->compression = compression;
   sent->draw = draw;
   sent->encoded.resize(layout.size());

@@ -42,12 +42,7 @@ double median_of(std::vector<double> values) {
 
 std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& update,
                                      double factor) {
-  auto copy = std::make_unique<TensorUpdate>();
-  copy->submodel = update.submodel;
-  copy->samples = update.samples;
-  copy->rate = update.rate;
-  copy->base_version = update.base_version;
-  copy->steps = update.steps;
+  auto copy = std::make_unique<TensorUpdate>(UpdateOrigin(update));
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const Tensor& t = update.brings[i];
     const bool changes = t.defined() && !layout.tensors[i].buffer;

@@ -25,6 +25,23 @@ void drop_gradients(const Tensors& tensors) {
   }
 }
 
+// One step of the gates' logits, after backward(). False if they are no longer finite: no recovery
+// is possible; they become 0, so that the task ends quickly.
+bool step_logits(Gates& gates, OptimizerSteps& steps, double lambda, at::Generator& draws) {
+  gates.rate_error(draws);
+  const Tensors slopes = gates.gradients(lambda);
+  for (std::size_t g = 0; g < slopes.size(); ++g) {
+    if (slopes[g].defined()) gates.logits()[g].mutable_grad() = slopes[g];
+  }
+  steps.step(gates.logits());
+  if (is_finite(gates.logits())) return true;
+  const at::NoGradGuard no_grad;
+  for (const Tensor& l : gates.logits()) {
+    if (l.defined()) l.nan_to_num_(0, 0, 0);
+  }
+  return false;
+}
+
 }  // namespace
 
 LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop)
@@ -158,19 +175,7 @@ void LocalTraining::learn_masks(int epochs) {
     const Tensor loss =
         at::cross_entropy_loss(network.forward(effective, batch.input, mode).back(), batch.labels);
     backward(loss);
-    gates.rate_error(draws);
-    const Tensors slopes = gates.gradients(lambda);
-    for (std::size_t g = 0; g < slopes.size(); ++g) {
-      if (slopes[g].defined()) gates.logits()[g].mutable_grad() = slopes[g];
-    }
-    logit_steps.step(gates.logits());
-    if (!is_finite(gates.logits())) {  // no recovery is possible; end quickly
-      const at::NoGradGuard no_grad;
-      diverged_ = true;
-      for (const Tensor& l : gates.logits()) {
-        if (l.defined()) l.nan_to_num_(0, 0, 0);
-      }
-    }
+    if (!step_logits(gates, logit_steps, lambda, draws)) diverged_ = true;
     if (context_.training.clip > 0) clip_gradients(trained, context_.training.clip);
     weight_steps.step(trained);
     drop_gradients(trained);

@@ -105,71 +105,87 @@ class Operator : public Subject {
 
 using Subjects = std::vector<std::unique_ptr<Subject>>;
 
-void add_operators(Subjects& all, const at::Device& device, bool quick) {
-  const at::TensorOptions on = at::TensorOptions().dtype(at::kFloat).device(device);
-  const auto put = [&](const std::string& name, OpClass op, double flops, double values,
-                       std::function<Tensor()> call) {
-    all.push_back(std::make_unique<Operator>(name, Kernel{op, flops, values * bytes_per_value},
-                                             std::move(call)));
-  };
-  const auto product = [&](std::int64_t n) {
-    const Tensor x = at::randn({n, n}, on);
-    const Tensor w = at::randn({n, n}, on);
+// Makes operators on random operands, and adds them to `all`.
+class OperatorMaker {
+ public:
+  OperatorMaker(Subjects& all, const at::Device& device)
+      : all_(all), on_(at::TensorOptions().dtype(at::kFloat).device(device)) {}
+
+  void product(std::int64_t n) {
+    const Tensor x = at::randn({n, n}, on_);
+    const Tensor w = at::randn({n, n}, on_);
     const auto size = static_cast<double>(n);
     put(fmt::format("matrix product, {0} x {0} x {0}", n), OpClass::matrix_product,
         2 * size * size * size, 3 * size * size, [=] { return at::linear(x, w); });
-  };
-  const auto convolution = [&](std::int64_t batch, std::int64_t channels, std::int64_t image) {
-    const Tensor x = at::randn({batch, channels, image, image}, on);
-    const Tensor w = at::randn({channels, channels, 3, 3}, on);
+  }
+  void convolution(std::int64_t batch, std::int64_t channels, std::int64_t image) {
+    const Tensor x = at::randn({batch, channels, image, image}, on_);
+    const Tensor w = at::randn({channels, channels, 3, 3}, on_);
     const auto outputs = static_cast<double>(x.numel());
     put(fmt::format("convolution, {} x {} x {} x {}", batch, channels, image, image),
         OpClass::convolution, 18 * static_cast<double>(channels) * outputs,
         2 * outputs + static_cast<double>(w.numel()), [=] {
           return at::conv2d(x, w, {}, {1, 1}, {1, 1});
         });
-  };
-  const auto depthwise = [&](std::int64_t channels, std::int64_t image) {
-    const Tensor x = at::randn({8, channels, image, image}, on);
-    const Tensor w = at::randn({channels, 1, 3, 3}, on);
+  }
+  void depthwise(std::int64_t channels, std::int64_t image) {
+    const Tensor x = at::randn({8, channels, image, image}, on_);
+    const Tensor w = at::randn({channels, 1, 3, 3}, on_);
     const auto outputs = static_cast<double>(x.numel());
     put(fmt::format("depthwise convolution, 8 x {} x {} x {}", channels, image, image),
         OpClass::depthwise, 18 * outputs, 2 * outputs + static_cast<double>(w.numel()), [=] {
           return at::conv2d(x, w, {}, {1, 1}, {1, 1}, {1, 1}, channels);
         });
-  };
-  const auto attention = [&](std::int64_t heads, std::int64_t tokens, std::int64_t width) {
-    const Tensor q = at::randn({heads, tokens, width}, on);
-    const Tensor k = at::randn({heads, tokens, width}, on);
+  }
+  void attention(std::int64_t heads, std::int64_t tokens, std::int64_t width) {
+    const Tensor q = at::randn({heads, tokens, width}, on_);
+    const Tensor k = at::randn({heads, tokens, width}, on_);
     const auto scores = static_cast<double>(heads * tokens * tokens);
     put(fmt::format("attention product, {} heads x {} tokens x {}", heads, tokens, width),
         OpClass::attention, 2 * scores * static_cast<double>(width),
         2 * static_cast<double>(q.numel()) + scores,
         [=] { return at::matmul(q, k.transpose(-2, -1)); });
-  };
-  const auto sum = [&](std::int64_t n, const char* what) {
-    const Tensor x = at::zeros({n}, on);
-    const Tensor y = at::ones({n}, on);
+  }
+  void sum(std::int64_t n, const char* what) {
+    const Tensor x = at::zeros({n}, on_);
+    const Tensor y = at::ones({n}, on_);
     put(fmt::format("sum of {}, in place", what), OpClass::elementwise, static_cast<double>(n),
         3 * static_cast<double>(n), [=]() mutable { return x.add_(y); });
-  };
-  product(quick ? 256 : 1024);
-  product(64);
-  convolution(quick ? 1 : 8, 128, 16);
-  convolution(8, 16, 14);
-  depthwise(quick ? 16 : 96, 28);
-  attention(24, quick ? 64 : 197, 64);
-  attention(32, 50, 16);
+  }
+  void maxima() {
+    const Tensor images = at::randn({8, 16, 28, 28}, on_);
+    const auto pixels = static_cast<double>(images.numel());
+    put("maxima over 2 x 2 of 8 x 16 x 28 x 28", OpClass::pooling, pixels, 1.25 * pixels, [=] {
+      return at::max_pool2d(images, {2, 2}, {2, 2});
+    });
+  }
+
+ private:
+  void put(const std::string& name, OpClass op, double flops, double values,
+           std::function<Tensor()> call) {
+    all_.push_back(std::make_unique<Operator>(name, Kernel{op, flops, values * bytes_per_value},
+                                              std::move(call)));
+  }
+
+  Subjects& all_;
+  at::TensorOptions on_;
+};
+
+void add_operators(Subjects& all, const at::Device& device, bool quick) {
+  OperatorMaker add(all, device);
+  add.product(quick ? 256 : 1024);
+  add.product(64);
+  add.convolution(quick ? 1 : 8, 128, 16);
+  add.convolution(8, 16, 14);
+  add.depthwise(quick ? 16 : 96, 28);
+  add.attention(24, quick ? 64 : 197, 64);
+  add.attention(32, 50, 16);
   constexpr std::int64_t million = 1 << 20;
-  if (!quick) sum(32 * million, "128 MiB");  // larger than any cache
-  sum(4 * million, "16 MiB");
-  sum(million / 16, "256 KiB");
-  sum(16, "16 numbers");
-  const Tensor images = at::randn({8, 16, 28, 28}, on);
-  const auto pixels = static_cast<double>(images.numel());
-  put("maxima over 2 x 2 of 8 x 16 x 28 x 28", OpClass::pooling, pixels, 1.25 * pixels, [=] {
-    return at::max_pool2d(images, {2, 2}, {2, 2});
-  });
+  if (!quick) add.sum(32 * million, "128 MiB");  // larger than any cache
+  add.sum(4 * million, "16 MiB");
+  add.sum(million / 16, "256 KiB");
+  add.sum(16, "16 numbers");
+  add.maxima();
 }
 
 // --- training steps -----------------------------------------------------------------------------

@@ -91,24 +91,31 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
 Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor);
 
-class TensorUpdate : public Update {
- public:
+// What an update was trained on and from.
+struct UpdateOrigin {
   Submodel submodel;
-  // Sliced, on the host: changes of parameters, values of running statistics (buffers). Under
-  // ElementKind::sampled, of parameters: what was sampled, .99 for a one and .01 for a zero.
-  Tensors brings;
   double samples = 0;             // training samples of its node
   double rate = 1;                // of its submodel
   std::int64_t base_version = 0;  // version it was trained from
   std::int64_t steps = 0;         // of the optimizer
   // Labels of its node's training samples, rising; empty where nobody asks (LabelOptions::told).
   std::vector<int> labels;
+};
+
+class TensorUpdate : public Update, public UpdateOrigin {
+ public:
+  TensorUpdate() = default;
+  explicit TensorUpdate(const UpdateOrigin& origin) : UpdateOrigin(origin) {}
+
+  // Sliced, on the host: changes of parameters, values of running statistics (buffers). Under
+  // ElementKind::sampled, of parameters: what was sampled, .99 for a one and .01 for a zero.
+  Tensors brings;
   // Where it is sent compressed: how, and by parameter what is sent; `brings` is what arrives.
   Compression compression;
   std::uint64_t draw = 0;  // which elements are drawn
   std::vector<Encoded> encoded;
   std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
-  Tensors masks;    // of the version it was trained from (see TensorWeights)
+  Tensors masks;                         // of the version it was trained from (see TensorWeights)
   Tensors squares;  // of parameters: squared gradients, where the task was to bring them; or empty
 };
 

@@ -71,6 +71,25 @@ const std::map<std::string, Family>& families() {
   return all;
 }
 
+// Reports keys that this architecture has no use for.
+void refuse_keys_of_others(const std::string& architecture, base::TableReader& reader) {
+  const Family& family = families().at(architecture);
+  const bool text = family.input == InputKind::tokens;
+  for (const char* key : {"image_size", "image_width", "channels"}) {
+    if (text && reader.has(key)) {
+      reader.error(key, fmt::format("{} reads tokens and has no image", architecture));
+    }
+  }
+  for (const char* key : {"sequence", "vocabulary"}) {
+    if (!text && reader.has(key)) {
+      reader.error(key, fmt::format("{} reads images and has no tokens", architecture));
+    }
+  }
+  if (!family.has_attention && reader.has("qkv_bias")) {
+    reader.error("qkv_bias", fmt::format("{} has no attention", architecture));
+  }
+}
+
 }  // namespace
 
 std::optional<int> Architecture::exit_at(int depth) const {
@@ -138,21 +157,7 @@ ModelOptions read_model(base::TableReader& reader) {
     reader.error("exits", "the shares of the depth must rise, like [0.5, 1.0]");
     std::sort(options.exits.begin(), options.exits.end());
   }
-  const Family& family = families().at(options.architecture);
-  const bool text = family.input == InputKind::tokens;
-  for (const char* key : {"image_size", "image_width", "channels"}) {
-    if (text && reader.has(key)) {
-      reader.error(key, fmt::format("{} reads tokens and has no image", options.architecture));
-    }
-  }
-  for (const char* key : {"sequence", "vocabulary"}) {
-    if (!text && reader.has(key)) {
-      reader.error(key, fmt::format("{} reads images and has no tokens", options.architecture));
-    }
-  }
-  if (!family.has_attention && reader.has("qkv_bias")) {
-    reader.error("qkv_bias", fmt::format("{} has no attention", options.architecture));
-  }
+  refuse_keys_of_others(options.architecture, reader);
   reader.finish();
   return options;
 }

@@ -1,8 +1,6 @@
 // convoy-node: the agent on a real device.
 
 #include <fmt/format.h>
-#include <spdlog/cfg/helpers.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -18,6 +16,7 @@
 #include "base/build.hpp"
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/program_log.hpp"
 #include "base/text.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/profile.hpp"
@@ -31,14 +30,6 @@ convoy::hil::Agent* running = nullptr;
 
 void on_signal(int /*signal*/) {
   if (running != nullptr) running->stop();
-}
-
-void set_up_log() {
-  auto log = spdlog::stderr_color_mt("convoy-node");
-  log->set_pattern("%H:%M:%S convoy-node: %l: %v");
-  spdlog::set_default_logger(log);
-  const char* level = std::getenv("CONVOY_LOG");  // NOLINT(concurrency-mt-unsafe): no thread yet
-  spdlog::set_level(level != nullptr ? spdlog::level::from_str(level) : spdlog::level::info);
 }
 
 std::map<std::string, std::string> versions() {
@@ -200,7 +191,7 @@ int main(int argc, char** argv) {
   add_options(app, given);
   CLI11_PARSE(app, argc, argv);
   try {
-    set_up_log();
+    base::set_up_log("convoy-node", "%H:%M:%S ", spdlog::level::info);
     hil::AgentConfig config = config_of(given);
     if (given.self_test) return test_itself(config, given.output, given.overwrite, given.quick);
     if (given.profile) {

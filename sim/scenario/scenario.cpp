@@ -75,15 +75,7 @@ class ScenarioReader {
   Scenario read(TableReader reader, const Value& root) {
     Scenario scenario;
     scenario.file = path_;
-    scenario.name = reader.text({"name", "name of the run and of its folder", "the file's"},
-                                std::filesystem::path(path_).stem().string());
-    constexpr std::size_t longest = 255;  // file system's limit for folder names
-    if (scenario.name.empty() || scenario.name.front() == '.' || scenario.name.size() > longest ||
-        scenario.name.find('/') != std::string::npos || !base::is_printable(scenario.name)) {
-      reader.error("name",
-                   "is also the name of a folder: give it printable characters, at most 255 bytes, "
-                   "no \"/\", and no \".\" in front");
-    }
+    scenario.name = read_name(reader);
     scenario.seed = static_cast<std::uint64_t>(reader.integer(
         {"seed", "start of all random numbers; the same seed gives the same run"}, at_least(0), 1));
     scenario.world.seed = scenario.seed;
@@ -118,13 +110,44 @@ class ScenarioReader {
     reader.finish();
     if (problems_.has_errors() || reader.describes()) return scenario;
 
-    if (!make_model(root, folder_, scenario, *setting, problems_)) return scenario;
-    if (scenario.training.learn && !has_exit_to_evaluate(root, scenario, *setting, problems_)) {
-      return scenario;
+    complete(root, std::move(fleet), ByMemoryClass<double>(batches), std::move(setting), scenario);
+    return scenario;
+  }
+
+  std::string read_name(TableReader& reader) {
+    std::string name = reader.text({"name", "name of the run and of its folder", "the file's"},
+                                   std::filesystem::path(path_).stem().string());
+    constexpr std::size_t longest = 255;  // file system's limit for folder names
+    if (name.empty() || name.front() == '.' || name.size() > longest ||
+        name.find('/') != std::string::npos || !base::is_printable(name)) {
+      reader.error("name",
+                   "is also the name of a folder: give it printable characters, at most 255 bytes, "
+                   "no \"/\", and no \".\" in front");
     }
-    const ByMemoryClass<double> by_class{batches};
+    return name;
+  }
+
+  std::string read_initial_weights(TableReader& model) {
+    const std::string file =
+        model.text({"weights", "safetensors file to start from", "weights drawn by the seed"}, "");
+    if (!model.has("weights")) return "";
+    std::string path = (folder_ / file).string();
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored)) {
+      model.error("weights", fmt::format("there is no file {}", path));
+    }
+    return path;
+  }
+
+  // Makes of what the tables say what a run needs: the model, the nodes' batches, their data.
+  void complete(const Value& root, Fleet fleet, const ByMemoryClass<double>& batches,
+                std::shared_ptr<Setting> setting, Scenario& scenario) {
+    if (!make_model(root, folder_, scenario, *setting, problems_)) return;
+    if (scenario.training.learn && !has_exit_to_evaluate(root, scenario, *setting, problems_)) {
+      return;
+    }
     for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
-      const auto batch = static_cast<int>(by_class.of(fleet.machines[i]->memory_class_gb));
+      const auto batch = static_cast<int>(batches.of(fleet.machines[i]->memory_class_gb));
       setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
                                 fleet.batches[i].value_or(batch), fleet.nodes[i].link});
     }
@@ -141,25 +164,12 @@ class ScenarioReader {
       } else {
         problems_.error(data_place, e.what());
       }
-      return scenario;
+      return;
     }
     scenario.setting = std::move(setting);
     scenario.world.nodes = std::move(fleet.nodes);
     scenario.world.shared_links = std::move(fleet.shared_links);
     scenario.identities = std::move(fleet.identities);
-    return scenario;
-  }
-
-  std::string read_initial_weights(TableReader& model) {
-    const std::string file =
-        model.text({"weights", "safetensors file to start from", "weights drawn by the seed"}, "");
-    if (!model.has("weights")) return "";
-    std::string path = (folder_ / file).string();
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(path, ignored)) {
-      model.error("weights", fmt::format("there is no file {}", path));
-    }
-    return path;
   }
 
   std::string path_;

@@ -18,9 +18,7 @@ BufferedOptions read_buffered(base::TableReader& common, base::TableReader& own,
 Buffered::Buffered(const std::shared_ptr<const Setting>& setting, BufferedOptions options)
     : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
-      turns_(setting->seed, setting->nodes.size(), options_.at_work) {
-  keep_to_members(turns_, clients_, setting->nodes.size());
-}
+      turns_(clients_.turns(options_.at_work)) {}
 
 Orders Buffered::on(const Event& event) {
   clients_.note(event);

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "sim/schedule/client_pool.hpp"
-#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 

@@ -53,8 +53,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
-  const engine::CompressionPlans& compression = options_.compression;
-  if (setting_->fixed && !(compression.update.is_none() && compression.download.is_none())) {
+  if (setting_->fixed && !options_.compression.is_none()) {
     throw base::UserError(
         "schedule.compression: training.fixed_cost says how many bytes an update and the model "
         "have; give them there, compressed");
@@ -211,6 +210,18 @@ std::vector<std::string> ClientPool::remarks() const {
 
 bool ClientPool::takes_part(NodeId node) const { return takes_part_[node]; }
 
+Turns ClientPool::turns(HowMany limit) const {
+  Turns turns(setting_->seed, setting_->nodes.size(), limit);
+  for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
+    if (takes_part(node)) {
+      turns.rests(node);
+    } else {
+      turns.lost(node);
+    }
+  }
+  return turns;
+}
+
 Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
   const engine::CompressionPlans& compression = options_.compression;
   if (!is_told_ && (compression.update.changes() || compression.download.changes())) {
@@ -224,24 +235,23 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
   const auto update = updates_.of(node, work);
   const TaskId id = next_++;
   tasks_[id] = {node, update->upload_bytes, work};
-  Assign assign = {.task = id,
-                   .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
-                   .members = {server_node, node},
-                   .worker = 1,
-                   .brief = {.rate = work.rate,
-                             .batch = setting_->nodes[node].batch,
-                             .choose_masks = chooses,
-                             .test_locally = setting_->test_locally,
-                             .compression = work.compression,
-                             .place = place(node),
-                             .proximal = options_.proximal > 0 ? std::optional(options_.proximal)
-                                                               : std::nullopt,
-                             .gather_squares = changes.gather_squares,
-                             .bring_squares =
-                                 changes.bring_squares ? std::optional(true) : std::nullopt},
-                   .label = masks ? "mask" : "train",
-                   .rate = work.rate,
-                   .samples = update->samples};
+  Assign assign = {
+      .task = id,
+      .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
+      .members = {server_node, node},
+      .worker = 1,
+      .brief = {.rate = work.rate,
+                .batch = setting_->nodes[node].batch,
+                .choose_masks = chooses,
+                .test_locally = setting_->test_locally,
+                .compression = work.compression,
+                .place = place(node),
+                .proximal = options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt,
+                .gather_squares = changes.gather_squares,
+                .bring_squares = changes.bring_squares ? std::optional(true) : std::nullopt},
+      .label = masks ? "mask" : "train",
+      .rate = work.rate,
+      .samples = update->samples};
   assign.brief.set_download(work.download);
   return assign;
 }

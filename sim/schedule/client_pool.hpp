@@ -13,6 +13,7 @@
 #include "engine/api/options.hpp"
 #include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
+#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 
@@ -39,8 +40,8 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
 
 // What differs in a task from those that its node usually gets.
 struct TaskChanges {
-  std::optional<int> epochs;          // instead of those of the setting
-  std::optional<int> steps;           // instead of these epochs
+  std::optional<int> epochs;  // instead of those of the setting
+  std::optional<int> steps;   // instead of these epochs
   // Of its submodel, instead of its own and not above that; the submodel is then chosen anew.
   std::optional<double> rate;
   std::optional<int> gather_squares;  // see engine::TaskBrief
@@ -55,6 +56,8 @@ class ClientPool {
   // All nodes that can take part, present or not.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
+  // Turns at the start: the members rest, and nobody else ever takes part.
+  [[nodiscard]] Turns turns(HowMany limit) const;
 
   // Must be given every event, before tasks are assigned at its instant: what a task is told may
   // depend on the version that it starts from.

@@ -30,9 +30,7 @@ CoS2P::CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options
     : FederatedSchedule(setting, options.clients),
       options_(std::move(options)),
       workers_(setting->nodes.size()),
-      turns_(setting->seed, setting->nodes.size(), options_.at_work) {
-  keep_to_members(turns_, clients_, setting->nodes.size());
-}
+      turns_(clients_.turns(options_.at_work)) {}
 
 Orders CoS2P::on(const Event& event) {
   clients_.note(event);

@@ -12,7 +12,6 @@
 #include <map>
 
 #include "sim/schedule/client_pool.hpp"
-#include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
 

@@ -97,23 +97,11 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   TaskGraph& graph = update.graph;
   int model = -1;
   if (masks) {
-    const engine::Trace trace = engine::trace(a, wide, true);
-    const double memory = node.machine->context +
-                          engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
-                                                  largest_batch(node), false, setting_->precision)
-                              .total();
-    const Steps steps = train(*setting_, node, trace, engine::Phase::mask, work.mask_epochs);
     // Full width of the depth goes down, since nobody knows yet what will be kept.
     model = add_download(node, wide, work, false, update);
-    model = graph.compute({.label = "mask",
-                           .at = 1,
-                           .seconds = steps.seconds,
-                           .watts = steps.watts(),
-                           .flops = steps.flops,
-                           .memory = memory,
-                           .work = engine::LearnMasks{work.mask_epochs}},
-                          {model}, {"submodel", update.upload_bytes});
-    update.memory = std::max(update.memory, memory);
+    const Activity learning = learning_masks(node, wide, work.mask_epochs);
+    update.memory = std::max(update.memory, learning.memory);
+    model = graph.compute(learning, {model}, {"submodel", update.upload_bytes});
   } else {
     model = add_download(node, kept, work, work.sampled, update);
   }
@@ -203,6 +191,22 @@ Activity LocalUpdates::decoding_model(const NodeSetting& node, const engine::Sub
           .memory = node.machine->context + engine::transfer_bytes(trace) +
                     engine::update_bytes(*setting_->architecture, submodel, compression),
           .work = engine::DecodeModel{}};
+}
+
+Activity LocalUpdates::learning_masks(const NodeSetting& node, const engine::Submodel& wide,
+                                      int epochs) const {
+  const engine::Trace trace = engine::trace(*setting_->architecture, wide, true);
+  const Steps steps = train(*setting_, node, trace, engine::Phase::mask, epochs);
+  const double memory = engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
+                                                largest_batch(node), false, setting_->precision)
+                            .total();
+  return {.label = "mask",
+          .at = 1,
+          .seconds = steps.seconds,
+          .watts = steps.watts(),
+          .flops = steps.flops,
+          .memory = node.machine->context + memory,
+          .work = engine::LearnMasks{epochs}};
 }
 
 Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel& submodel,
@@ -321,9 +325,9 @@ Activity LocalUpdates::taking(const engine::Statistics& work) const {
           .work = work};
 }
 
-std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(
-    const std::vector<double>& upload_bytes, const engine::Rule* rule,
-    const engine::Work& then) const {
+std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<double>& upload_bytes,
+                                                           const engine::Rule* rule,
+                                                           const engine::Work& then) const {
   Activity work{.label = "aggregate", .at = 0, .work = engine::Aggregate{}};
   if (setting_->fixed) {
     work.seconds = setting_->fixed->aggregate_s;

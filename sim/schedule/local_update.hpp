@@ -80,7 +80,10 @@ class LocalUpdates {
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, LocalWork>;
 
-  // Time, FLOPs and memory of training a submodel's weights.
+  // The computes of a node's task, one function each: time, FLOPs and memory. make() puts them into
+  // the task's graph.
+  [[nodiscard]] Activity learning_masks(const NodeSetting& node, const engine::Submodel& wide,
+                                        int epochs) const;
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work,
                                   const engine::StepExtras& extras) const;

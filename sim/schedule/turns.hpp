@@ -4,8 +4,7 @@
 // tasks goes first; of several a draw decides. Without a limit there is nothing to decide: all that
 // rest are asked, in the order of their numbers, and nothing is drawn.
 //
-//   Turns turns(setting->seed, setting->nodes.size(), options.at_work);
-//   for (const NodeId node : clients_.members()) turns.rests(node);
+//   Turns turns = clients.turns(options.at_work);
 //   while (const auto node = turns.next()) ...;  // it is at work now, until turns.ended(*node)
 
 #include <cstdint>
@@ -71,17 +70,5 @@ class Turns {
   std::size_t there_ = 0;  // the server aside
   std::size_t at_work_ = 0;
 };
-
-// At the start: the members of a pool rest, and nobody else ever takes part.
-template <class Pool>
-void keep_to_members(Turns& turns, const Pool& pool, std::size_t nodes) {
-  for (NodeId node = 1; node < static_cast<NodeId>(nodes); ++node) {
-    if (pool.takes_part(node)) {
-      turns.rests(node);
-    } else {
-      turns.lost(node);
-    }
-  }
-}
 
 }  // namespace convoy::sim

@@ -40,7 +40,8 @@ enum class Cause : std::uint8_t {
   timed_out,      // a real node missed an activity's deadline
   failed,         // a real node could not do it
   refused,        // a real node sent wrong data
-  cancelled,      // by the schedule: too late, too old
+  cancelled,      // by the schedule, before its end: too late, too old
+  stale,          // by the schedule, after it came in: too old to be in a version
   run_ended,      // under way at the end of the run
 };
 inline constexpr base::Words<Cause> cause_words = {{Cause::none, ""},
@@ -52,6 +53,7 @@ inline constexpr base::Words<Cause> cause_words = {{Cause::none, ""},
                                                    {Cause::failed, "failed"},
                                                    {Cause::refused, "refused"},
                                                    {Cause::cancelled, "cancelled"},
+                                                   {Cause::stale, "stale"},
                                                    {Cause::run_ended, "run_ended"}};
 
 struct Event {

@@ -16,6 +16,7 @@
 #include "engine/model/architecture.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/device_file.hpp"
+#include "platforms/fitted_device.hpp"
 #include "platforms/power_fit.hpp"
 #include "platforms/roofline.hpp"
 #include "tests/support/files.hpp"
@@ -353,7 +354,7 @@ TEST(Fit, FindsAMachineFromLatenciesOfSeveralModesAndPrecisions) {
   const std::vector<Observation> from = beginning(all);
   for (const Observation& o : from) EXPECT_NE(o.machine.efficiency, all.front().machine.efficiency);
   const Fit found = fit(from);
-  EXPECT_LT(found.worst_error, 0.05);
+  EXPECT_LT(error_quantile(found.steps, 1), 0.05);
   EXPECT_LT(error_quantile(leave_out(from, models), 0.5), 0.05);
   EXPECT_LT(error_quantile(leave_out(from, modes), 0.5), 0.05);
   // A mode and a training step that it has not seen.
@@ -408,7 +409,7 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
           {{name, cost, seconds(cost, real)}, machine(device, device.modes.front())});
     }
     const Fit found = fit(beginning(observations));
-    const std::vector<std::string> kept = found.set(device, "to five");
+    const std::vector<std::string> kept = set_fitted(device, found, "to five");
     constexpr std::size_t attention = index_of(OpClass::attention);
     EXPECT_EQ(device.efficiency[single][attention]->value,
               before.efficiency[single][attention]->value);
