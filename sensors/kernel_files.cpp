@@ -13,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view blanks = " \t\r\n";
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 namespace convoy::sensors {
 
+constexpr std::string_view blanks = " \t\r\n";  // around words and numbers in these files
+
 // Reads at most the first `most` bytes of a file. Nothing if it cannot be opened or read: files of
 // switched-off sensors can be opened, but reading gives EAGAIN or ENODATA.
 [[nodiscard]] std::optional<std::string> read_kernel_file(const std::filesystem::path& path,

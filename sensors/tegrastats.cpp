@@ -9,7 +9,6 @@
 namespace convoy::sensors {
 namespace {
 
-constexpr std::string_view blanks = " \t\r\n";
 constexpr double bytes_a_megabyte = 1024.0 * 1024.0;  // "MB" of tegrastats are MiB
 constexpr double most_power_w = 1000;                 // more is a broken line
 

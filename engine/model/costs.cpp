@@ -5,9 +5,6 @@
 namespace convoy::engine {
 namespace {
 
-constexpr double word = bytes_per_value;
-constexpr double half_word = word / 2;
-
 // Forward FLOPs per element of the output.
 double elementwise_flops(const Layer& layer) {
   switch (layer.kind) {

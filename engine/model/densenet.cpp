@@ -18,19 +18,19 @@ void norm_relu_conv(BlockBuilder& b, const std::string& number, int features, in
 }  // namespace
 
 Architecture make_densenet(const ModelOptions& options) {
-  struct Shape {
+  struct DenseNetShape {
     std::vector<int> stages;
     int growth = 32;
     int first = 64;
   };
-  static const std::map<std::string, Shape> shapes = {
+  static const std::map<std::string, DenseNetShape> shapes = {
       {"densenet121", {.stages = {6, 12, 24, 16}}},
       {"densenet161", {.stages = {6, 12, 36, 24}, .growth = 48, .first = 96}},
       {"densenet169", {.stages = {6, 12, 32, 32}}},
       {"densenet201", {.stages = {6, 12, 48, 32}}},
   };
   constexpr int bottleneck = 4;  // times the growth
-  const Shape& shape = shapes.at(options.architecture);
+  const DenseNetShape& shape = shapes.at(options.architecture);
   Architecture a = image_model(options, 224);
   BlockBuilder stem("stem");
   stem.conv("conv", shape.first, 7, 2, false);

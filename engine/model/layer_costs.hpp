@@ -6,6 +6,9 @@
 
 namespace convoy::engine {
 
+constexpr double word = bytes_per_value;  // FP32
+constexpr double half_word = word / 2;    // FP16
+
 inline bool is_dense(const Layer& layer) {
   return layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear;
 }

@@ -11,8 +11,6 @@
 namespace convoy::engine {
 namespace {
 
-constexpr double word = bytes_per_value;
-constexpr double half_word = word / 2;
 constexpr double index_bytes = 8;  // LibTorch's indices and labels are 64-bit
 // oneDNN convolves in blocks of so many channels (AVX-512; 8 with AVX2), padding the rest.
 constexpr int channel_block = 16;

@@ -8,7 +8,7 @@
 namespace convoy::engine {
 namespace {
 
-struct Shape {
+struct ResNetShape {
   std::vector<int> stages;
   bool bottleneck;
 };
@@ -49,13 +49,13 @@ Block residual_block(Architecture& a, int index, int width, int stride, bool bot
 }  // namespace
 
 void add_resnet(Architecture& a, const std::string& name, bool dilated) {
-  static const std::map<std::string, Shape> shapes = {
+  static const std::map<std::string, ResNetShape> shapes = {
       {"resnet18", {{2, 2, 2, 2}, false}},  {"resnet34", {{3, 4, 6, 3}, false}},
       {"resnet50", {{3, 4, 6, 3}, true}},   {"resnet101", {{3, 4, 23, 3}, true}},
       {"resnet152", {{3, 8, 36, 3}, true}},
   };
   const bool cifar = name.ends_with("-cifar");
-  const Shape& shape = shapes.at(name.substr(0, name.find('-')));
+  const ResNetShape& shape = shapes.at(name.substr(0, name.find('-')));
   BlockBuilder stem("stem");
   stem.conv("conv", 64, cifar ? 3 : 7, cifar ? 1 : 2, false);
   stem.plain(LayerKind::batch_norm, "bn");

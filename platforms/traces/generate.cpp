@@ -7,11 +7,10 @@
 
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
+#include "platforms/traces/stamps.hpp"
 
 namespace convoy::platforms {
 namespace {
-
-constexpr double day_s = 86400;
 
 Trace synthetic(std::string what, std::uint64_t seed, int node) {
   Trace trace;

@@ -14,7 +14,6 @@
 namespace convoy::platforms {
 namespace {
 
-constexpr double day_s = 86400;
 constexpr double year_s = 366 * day_s;  // the longest
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -13,6 +13,8 @@
 
 namespace convoy::platforms {
 
+constexpr double day_s = 86400;
+
 // "10-01-2025" may mean October 1 or January 10. tegrastats writes the month first. Dates that
 // begin with the year ("2025-10-01") are unambiguous.
 enum class DateOrder { month_first, day_first };
