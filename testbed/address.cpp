@@ -55,7 +55,7 @@ Bytes copied(const void* from, std::size_t size) {
 }
 
 // Empty where the socket address is of another family.
-Bytes address_bytes(const sockaddr* address) {
+Bytes bytes_of_interface(const sockaddr* address) {
   if (address == nullptr) return {};
   if (address->sa_family == AF_INET) {
     sockaddr_in v4{};
@@ -143,7 +143,7 @@ std::vector<std::string> local_addresses() {
   if (::getifaddrs(&list) == 0) {
     const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(list, &::freeifaddrs);
     for (const ifaddrs* i = list; i != nullptr; i = i->ifa_next) {
-      const Bytes bytes = address_bytes(i->ifa_addr);
+      const Bytes bytes = bytes_of_interface(i->ifa_addr);
       const bool up = (i->ifa_flags & IFF_UP) != 0 && (i->ifa_flags & IFF_LOOPBACK) == 0;
       if (!up || bytes.empty() || is_link_local(bytes)) continue;
       (bytes.size() == 4 ? v4 : v6).push_back(address_text(bytes));

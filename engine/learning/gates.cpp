@@ -9,9 +9,9 @@
 namespace convoy::engine {
 namespace {
 
-constexpr double spread = 0.01;     // deviation of new logits around logit(rate)
-constexpr double sharpest = 0.999;  // limit for the rate: 1 has no finite logit
-constexpr int draws_at_most = 100;  // limit of draws until a gate is open
+constexpr double logit_spread = 0.01;  // deviation of new logits around logit(rate)
+constexpr double sharpest = 0.999;     // limit for the rate: 1 has no finite logit
+constexpr int draws_at_most = 100;     // limit of draws until a gate is open
 
 bool within(const Group& group, int depth) { return group.block < depth; }
 
@@ -87,7 +87,7 @@ Gates::Gates(const Layout& layout, int depth, double rate, bool normal_logits,
   for (std::size_t g = 0; g < logits_.size(); ++g) {
     const Group& group = layout.architecture->groups[g];
     if (!within(group, depth)) continue;
-    const double deviation = normal_logits ? std::sqrt(2.0 / group.size) : spread;
+    const double deviation = normal_logits ? std::sqrt(2.0 / group.size) : logit_spread;
     logits_[g] = at::empty({group.size}).normal_(middle, deviation, generator);
   }
 }

@@ -17,7 +17,7 @@
 namespace convoy::engine {
 namespace {
 
-enum Phase : std::uint64_t { mask_phase = 1, weight_phase = 2, gate_draws = 3 };
+enum DrawPhase : std::uint64_t { mask_phase = 1, weight_phase = 2, gate_draws = 3 };
 
 void drop_gradients(const Tensors& tensors) {
   for (const Tensor& t : tensors) {
