@@ -24,8 +24,9 @@ void Tasks::begin_instant(std::vector<Event>& events) {
 }
 
 void Tasks::learn_of(Event& event) {
-  if (open_.at(event.task).is_learned_of_late()) return;
-  if (open_.learn(event.task, learner_->done(event.task)).finite) return;
+  const OpenTask& task = open_.at(event.task);
+  if (task.is_learned_of_late()) return;
+  if (open_.learn(event.task, learner_->done(event.task, task.worker)).finite) return;
   event.kind = EventKind::task_failed;
   event.cause = Cause::diverged;
 }
