@@ -46,10 +46,12 @@ void Tasks::assign(const Assign& order) {
 
 std::string Tasks::cancel(const Cancel& order) {
   open_.check_cancel(order.task);
-  const NodeId worker = open_.at(order.task).worker;
+  const OpenTask& task = open_.at(order.task);
+  const NodeId worker = task.worker;
+  const Cause cause = task.is_done ? Cause::stale : Cause::cancelled;
   cancelled_ = true;
   world_.cancel(order.task);
-  return came_to_nothing(order.task, Cause::cancelled, worker);
+  return came_to_nothing(order.task, cause, worker);
 }
 
 void Tasks::done(const Event& event) {
