@@ -100,6 +100,8 @@ class Causes {
       case Outcome::buffered:
       case Outcome::run_ended:
         return IdleCause::run_end;
+      case Outcome::dropped:
+        return IdleCause::failed;
       case Outcome::lost:
         if (task.outcome == "out_of_memory") return IdleCause::memory;
         return task.outcome == "node_lost" ? IdleCause::outage : IdleCause::failed;

@@ -40,6 +40,9 @@ void keep_largest(std::optional<T>& largest, T value) {
   largest = std::max(largest.value_or(value), value);
 }
 
+// Its work is in no version, and not because the run ended.
+bool is_wasted(Outcome outcome) { return outcome == Outcome::lost || outcome == Outcome::dropped; }
+
 }  // namespace
 
 Curve read_curve(const RunTables& run) {
@@ -106,10 +109,9 @@ RunFigures read_figures(const RunTables& run, const Curve& curve) {
       staleness += static_cast<double>(task.staleness.value_or(0));
       keep_largest(f.staleness_max, task.staleness.value_or(0));
     }
-    if (outcome == Outcome::lost) {
-      ++f.tasks_failed;
-      f.lost_s += task.busy_s + task.communicating_s;
-    }
+    if (outcome == Outcome::lost) ++f.tasks_failed;
+    if (outcome == Outcome::dropped) ++f.tasks_dropped;
+    if (is_wasted(outcome)) f.lost_s += task.busy_s + task.communicating_s;
     f.bytes_down += task.bytes_down;
     f.bytes_up += task.bytes_up;
   }
@@ -156,7 +158,7 @@ std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run
 sim::ByNode<double> lost_time(const RunTables& run) {
   sim::ByNode<double> lost(run.nodes.size());
   for (const sim::TaskRow& task : run.tasks) {
-    if (!lost.has(task.node) || outcome_of(task) != Outcome::lost) continue;
+    if (!lost.has(task.node) || !is_wasted(outcome_of(task))) continue;
     lost[task.node] += task.busy_s + task.communicating_s;
   }
   return lost;

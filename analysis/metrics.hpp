@@ -40,13 +40,14 @@ std::optional<double> accuracy_area(const Curve& curve, double until_s);
 struct RunFigures {
   double virtual_time_s = 0;  // length of the record
   std::int64_t rounds = 0;    // aggregations
-  std::int64_t tasks = 0;     // successful updates
+  std::int64_t tasks = 0;     // updates that came to their end
   std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;
-  double samples = 0;  // trained on, of successful updates
+  std::int64_t tasks_dropped = 0;  // came to their end, and are in no version
+  std::int64_t tasks_failed = 0;   // before their end
+  double samples = 0;              // trained on, of updates that came to their end
   double bytes_down = 0;
   double bytes_up = 0;
-  double lost_s = 0;                     // computing and transfers of failed or cancelled tasks
+  double lost_s = 0;  // computing and transfers of tasks that failed, were cancelled or dropped
   std::optional<double> staleness_mean;  // in versions, of aggregated updates
   std::optional<std::int64_t> staleness_max;
   std::optional<std::int64_t> coverage_min;
@@ -67,7 +68,8 @@ RunFigures read_figures(const RunTables& run, const Curve& curve);
 // Number of aggregated updates by staleness.
 std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run);
 
-// By node: seconds of computing and transfers that went into tasks that failed or were given up.
+// By node: seconds of computing and transfers that went into tasks that failed, were given up or
+// were dropped when they had come.
 sim::ByNode<double> lost_time(const RunTables& run);
 
 // True if training.learn is set in the scenario.

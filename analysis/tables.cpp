@@ -30,13 +30,15 @@ void read_new(SQLite::Database& database, const char* by, std::int64_t& last, st
 Outcome outcome_of(const sim::TaskRow& task) {
   if (task.outcome == "aggregated" || task.outcome == "published") return Outcome::aggregated;
   if (task.outcome == "buffered") return Outcome::buffered;
+  if (task.outcome == "stale" || task.outcome == "left_out") return Outcome::dropped;
   if (task.outcome == "run_ended") return Outcome::run_ended;
   return Outcome::lost;
 }
 
 bool came_in(const sim::TaskRow& task) {
   const Outcome outcome = outcome_of(task);
-  return outcome == Outcome::aggregated || outcome == Outcome::buffered;
+  return outcome == Outcome::aggregated || outcome == Outcome::buffered ||
+         outcome == Outcome::dropped;
 }
 
 std::int32_t Names::number(const std::string& text) {

@@ -21,10 +21,11 @@
 
 namespace convoy::analysis {
 
-// aggregated: it is in a version (possibly made by itself); lost: failed or cancelled
-enum class Outcome { aggregated, buffered, run_ended, lost };
+// aggregated: it is in a version (possibly made by itself); dropped: it came in, and is in none
+// (too old, or left out); lost: failed or cancelled
+enum class Outcome { aggregated, buffered, dropped, run_ended, lost };
 Outcome outcome_of(const sim::TaskRow& task);
-// True for successful updates: aggregated, or buffered when the run ended.
+// True for updates that came to their end, whatever became of them then.
 bool came_in(const sim::TaskRow& task);
 
 struct Activity {

@@ -78,9 +78,11 @@ std::string summary_text(const sim::RunResult& result) {
   row("wall time", human_seconds(s.wall_time_s));
   row("aggregations", base::human_count(static_cast<double>(s.rounds)));
   row("node updates",
-      fmt::format("{} ({} aggregated, {} failed or given up)",
+      fmt::format("{} ({} aggregated{}), {} failed or given up",
                   base::human_count(static_cast<double>(s.tasks)),
-                  base::human_count(static_cast<double>(s.tasks_aggregated)), s.tasks_failed));
+                  base::human_count(static_cast<double>(s.tasks_aggregated)),
+                  s.tasks_dropped > 0 ? fmt::format(", {} dropped", s.tasks_dropped) : "",
+                  s.tasks_failed));
   row("samples trained", base::human_count(s.samples));
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
@@ -131,7 +133,12 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"tasks", s.tasks},
       {"tasks_aggregated", s.tasks_aggregated},
       {"tasks_failed", s.tasks_failed},
+      {"tasks_dropped", s.tasks_dropped},
+      {"tasks_buffered", s.tasks_buffered},
+      {"tasks_run_ended", s.tasks_run_ended},
+      {"tasks_assigned", s.tasks_assigned},
       {"failures", nlohmann::ordered_json::object()},
+      {"dropped", nlohmann::ordered_json::object()},
       {"remarks", s.remarks},
       {"samples", s.samples},
       {"utilization", s.utilization},
@@ -154,6 +161,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"store", nullptr},
   };
   for (const auto& [cause, count] : s.failures) json["failures"][cause] = count;
+  for (const auto& [cause, count] : s.dropped) json["dropped"][cause] = count;
   if (with_curve) json["curve"] = curve_json(s);
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;

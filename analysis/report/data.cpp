@@ -120,6 +120,7 @@ Json figures_json(const RunFigures& f, const Curve& curve, const std::optional<L
   Json json = {{"rounds", f.rounds},
                {"tasks", f.tasks},
                {"tasks_aggregated", f.tasks_aggregated},
+               {"tasks_dropped", f.tasks_dropped},
                {"tasks_failed", f.tasks_failed},
                {"samples", f.samples},
                {"utilization", optional_json(f.utilization)},

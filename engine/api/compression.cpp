@@ -218,6 +218,10 @@ StepCost model_decoding_step(double parameters, const Compression& compression) 
   return std::move(passes).cost();
 }
 
+Kernel decoding_pass(double encoded_bytes, double update_bytes) {
+  return {OpClass::elementwise, update_bytes / word, encoded_bytes + update_bytes};
+}
+
 double residual_memory(double parameters, const Compression& compression) {
   return compression.feedback && !compression.is_none() ? word * parameters : 0;
 }

@@ -46,6 +46,9 @@ CompressionPlans read_compression(base::TableReader reader);
 // What encoding an update of so many parameters takes: passes over them, each bound by memory. That
 // is ours, from engine/codec; it has not been measured on a device.
 StepCost encoding_step(double parameters, const Compression& compression);
+// What decoding takes at the server: what came (`encoded_bytes`) is read, and the update written,
+// whole. A pass bound by memory; ours, too.
+Kernel decoding_pass(double encoded_bytes, double update_bytes);
 // Bytes of what a node has not sent yet, from task to task; 0 without feedback.
 double residual_memory(double parameters, const Compression& compression);
 // Bytes that are there while it encodes: the weights as received and as trained, the update, what

@@ -307,11 +307,15 @@ double transfer_bytes(const Trace& trace) {
   return (trace.parameters() + trace.buffers()) * bytes_per_value;
 }
 
-StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes) {
+StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes,
+                          std::size_t compared) {
   StepCost cost;
   for (const double bytes : update_bytes) {
     cost.kernels.push_back({OpClass::elementwise, 2 * bytes / word, 3 * bytes});
   }
+  // |a - b| and its sum.
+  cost.kernels.insert(cost.kernels.end(), compared,
+                      {OpClass::elementwise, 3 * model_bytes / word, 2 * model_bytes});
   cost.kernels.push_back({OpClass::elementwise, 2 * model_bytes / word, 3 * model_bytes});
   return cost;
 }

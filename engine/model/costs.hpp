@@ -141,7 +141,9 @@ double inference_memory(const Trace& trace, int batch);
 double transfer_bytes(const Trace& trace);
 
 // The server's work for one aggregation: reads each update of `update_bytes`, weights it, adds it
-// to sums of the global model's size, and applies the sums.
-StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes);
+// to sums of the global model's size, and applies the sums. `compared`: of the updates, those for
+// which the rule compares the model with the version that they were trained from (both are read).
+StepCost aggregation_step(double model_bytes, const std::vector<double>& update_bytes,
+                          std::size_t compared = 0);
 
 }  // namespace convoy::engine

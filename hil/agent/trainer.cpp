@@ -146,9 +146,10 @@ void Trainer::kept(std::int64_t id, std::int32_t attempt) {
   {
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
-    if (!task || !task->outcome) return;
-    // The node's new state is valid from here.
-    state_ = task->outcome->state;
+    // Without a result: it is on the disk and not read yet.
+    if (!task || !task->outcome || !task->outcome->result) return;
+    // The node's new state is valid from here; null: it is as before.
+    if (task->outcome->state) state_ = task->outcome->state;
     tasks_.forget(id);
     queue_.emplace_back(std::function<void()>([this] {
       if (state_ && node_engine_.engine) folder_.keep_state(*node_engine_.engine, *state_);
@@ -221,7 +222,7 @@ void Trainer::do_set_up(const std::string& run, int node, const wire::SetupT& se
       node_ = node;
     }
     NodeEngine made =
-        open_node_engine(node, setup, {options_.device, options_.data, options_.own_data});
+        options_.open(node, setup, {options_.device, options_.data, options_.own_data});
     {
       const std::lock_guard lock(mutex_);
       node_engine_ = std::move(made);

@@ -30,6 +30,9 @@ struct TrainerOptions {
   bool own_data = false;        // train on the whole source, not on the part that the run assigns
   std::filesystem::path state;  // folder kept between processes; empty: nothing is kept
   double max_memory_bytes = 0;  // 0: no limit of its own
+  // Makes the engine that the coordinator's setup asks for; another one in tests.
+  std::function<NodeEngine(int node, const wire::SetupT& setup, const NodeData& data)> open =
+      open_node_engine;
 };
 
 // Callbacks, called from the trainer's thread.

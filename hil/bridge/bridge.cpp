@@ -44,7 +44,7 @@ class AsioBridge : public Bridge {
         log_(roster_),
         parcels_(io_, options_.folder),
         presence_(io_, peers_, scenario_.hil),
-        reception_(scenario_, options_, roster_, peers_, presence_, parcels_, log_),
+        reception_(scenario_, options_, roster_, peers_, presence_, log_),
         intake_(peers_, parcels_, roster_,
                 [this](std::string trouble) {
                   const std::lock_guard lock(mutex_);
@@ -170,6 +170,12 @@ class AsioBridge : public Bridge {
     });
   }
 
+  void taken_before(NodeId node, TaskId task) override {
+    asio::post(io_, [this, node, task] {
+      if (Peer* peer = peers_.at(node)) peer->dialogue->taken(task);
+    });
+  }
+
   [[nodiscard]] bool has_orders() const override { return !outbox_.empty(); }
 
   // Everything is recorded: the run owns its folder, and orders may be sent.
@@ -186,7 +192,14 @@ class AsioBridge : public Bridge {
     const std::lock_guard lock(mutex_);
     return trouble_;
   }
-  engine::Outcome outcome(TaskId task) override { return parcels_.take(task); }
+  engine::Outcome outcome(TaskId task) override {
+    engine::Outcome taken = parcels_.take(task);
+    asio::post(io_, [this, task] {
+      if (Peer* peer = peers_.with(task)) peer->dialogue->taken(task);
+      peers_.node_of.erase(task);
+    });
+    return taken;
+  }
 
   std::vector<sim::ReadingRow> readings() override {
     const std::lock_guard lock(mutex_);

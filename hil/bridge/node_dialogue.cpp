@@ -118,6 +118,24 @@ std::vector<NodeDialogue::Task> NodeDialogue::clear() {
   return gone;
 }
 
+void NodeDialogue::taken(Task task) {
+  taken_ = filed_.task == task ? filed_ : Update{task, std::nullopt};
+  if (!ready_) return;
+  if (taken_.attempt) {
+    agent_.kept(task, *taken_.attempt);
+  } else {
+    acknowledge_again();
+  }
+}
+
+// For an agent that has said that it keeps the result.
+void NodeDialogue::acknowledge_again() {
+  for (const wire::KnownTaskT& k : known_) {
+    const bool same = k.task == taken_.task && k.attempt == taken_.attempt.value_or(k.attempt);
+    if (same && k.done) agent_.kept(k.task, k.attempt);
+  }
+}
+
 // --- from the connection ------------------------------------------------------------------------
 
 bool NodeDialogue::recognize(Open& open, const std::vector<wire::KnownTaskT>& known) {
@@ -132,6 +150,12 @@ bool NodeDialogue::recognize(Open& open, const std::vector<wire::KnownTaskT>& kn
   return false;
 }
 
+// Nothing is wanted of the agent: all that was is here.
+bool NodeDialogue::is_all_here(const Open& open) {
+  return std::all_of(open.commands.begin(), open.commands.end(),
+                     [](const auto& c) { return c.second.arrived; });
+}
+
 bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool restarted) {
   ++connections_;
   known_ = known;
@@ -142,9 +166,9 @@ bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool re
     open.told = false;
     open.has_input = false;
     if (recognize(open, known)) continue;
-    if (restarted) ++open.attempt;
-    const bool only_arrived = std::all_of(open.commands.begin(), open.commands.end(),
-                                          [](const auto& c) { return c.second.arrived; });
+    const bool only_arrived = is_all_here(open);
+    // An update that is here stays that of its attempt, whatever the agent has forgotten.
+    if (restarted && (!only_arrived || open.commands.empty())) ++open.attempt;
     // Computed results are lost; tasks that have not begun can begin again.
     all_there = all_there && (open.fresh || only_arrived);
   }
@@ -153,6 +177,7 @@ bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool re
 
 void NodeDialogue::ready(WallTime now) {
   ready_ = true;
+  acknowledge_again();  // first: with the next task the agent would forget the result
   send(now);
 }
 
@@ -177,7 +202,7 @@ void NodeDialogue::send(WallTime now) {
   if (!ready_ || !draining_.empty()) return;
   std::vector<Task> forgotten;
   for (auto& [task, open] : tasks_) {
-    if (open.commands.empty()) continue;
+    if (is_all_here(open)) continue;
     if (!open.told && open.fresh) {
       open.told = open.assigned = true;
       open.heard = now;
@@ -317,7 +342,7 @@ bool NodeDialogue::filed(Task task, std::int32_t attempt, WallTime stamp) {
     open->commands.erase(upload);
     return true;
   }
-  if (ready_) agent_.kept(task, attempt);
+  filed_ = {task, attempt};
   tasks_.erase(task);  // no further requests to the agent
   return true;
 }

@@ -54,13 +54,17 @@ class NodeDialogue {
   void give_up(Task task, sim::WallTime now);
   // The node is lost: drops all its tasks and gives their ids.
   std::vector<Task> clear();
+  // The run has taken the task's update, which counts now: the agent may forget it, and is told so,
+  // now or at the next connection. The update may have come to an earlier process of the run.
+  void taken(Task task);
 
   // --- from the connection ----------------------------------------------------------------------
 
   // A new connection; `known`: the agent's tasks of this run. `restarted`: the agent's process is
   // new. False: work under way is lost, and the node should count as lost.
   [[nodiscard]] bool connected(const std::vector<wire::KnownTaskT>& known, bool restarted);
-  // The agent is set up: sends all orders that it has not received.
+  // The agent is set up: acknowledges an update that it still keeps although the run has taken it,
+  // and sends all orders that it has not received.
   void ready(sim::WallTime now);
   void disconnected();
 
@@ -122,7 +126,14 @@ class NodeDialogue {
     std::optional<std::pair<sim::Cause, std::string>> failure;
   };
 
+  struct Update {
+    Task task = sim::no_task;
+    std::optional<std::int32_t> attempt;  // nothing: it came to an earlier process
+  };
+
   Open* find(Task task, std::int32_t attempt);
+  void acknowledge_again();
+  static bool is_all_here(const Open& open);
   static bool recognize(Open& open, const std::vector<wire::KnownTaskT>& known);
   void send(sim::WallTime now);
   void end_downloads(Open& open, sim::WallTime stamp);
@@ -137,6 +148,11 @@ class NodeDialogue {
   std::vector<wire::KnownTaskT> known_;
   // Cancelled, but the agent has not confirmed; value: time of the cancellation.
   std::map<std::pair<Task, std::int32_t>, sim::WallTime> draining_;
+  Update filed_;  // the last that came in
+  // The last that was taken. Its acknowledgement may be lost with its connection, so it is repeated
+  // whenever the agent says that it keeps the result. One is enough: an agent forgets a task,
+  // acknowledged or not, when it is given the next.
+  Update taken_;
   bool ready_ = false;
   int connections_ = 0;
 };

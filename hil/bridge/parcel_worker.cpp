@@ -73,8 +73,6 @@ void ParcelWorker::file(std::shared_ptr<engine::Unpacking> box, std::string head
   });
 }
 
-bool ParcelWorker::has_filed(sim::TaskId task) const { return updates_ && updates_->has(task); }
-
 void ParcelWorker::keep(sim::TaskId task, engine::Outcome outcome) {
   const std::lock_guard lock(mutex_);
   results_[task] = std::move(outcome);

@@ -47,8 +47,6 @@ class ParcelWorker {
   // node's training samples. `last`: the final update of its task; others are not saved.
   void file(std::shared_ptr<engine::Unpacking> box, std::string header,
             const engine::TaskInput& input, std::int64_t samples, bool last, Filed then);
-  // The update has been filed, by this process or an earlier one of the run.
-  [[nodiscard]] bool has_filed(sim::TaskId task) const;
 
   // Holds a result until the simulation takes it; callable from any thread.
   void keep(sim::TaskId task, engine::Outcome outcome);

@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "hil/bridge/node_dialogue.hpp"
 #include "hil/protocol/connection.hpp"
@@ -33,9 +32,8 @@ struct Peer {
   bool gone = false;    // lost for good
   std::string trouble;  // why the node cannot take part
   bool own_data = false;
-  std::int64_t samples = 0;             // number of training samples
-  std::string profile;                  // the device's profile as measured by the agent
-  std::vector<wire::KnownTaskT> known;  // the agent's tasks when it connected
+  std::int64_t samples = 0;  // number of training samples
+  std::string profile;       // the device's profile as measured by the agent
   std::unique_ptr<NodeDialogue::Agent> agent;
   std::unique_ptr<NodeDialogue> dialogue;
   std::uint64_t bytes_moved = 0;  // value at the last check
@@ -46,7 +44,8 @@ struct Peer {
 
 struct Peers {
   std::map<sim::NodeId, Peer> by_node;
-  std::map<sim::TaskId, sim::NodeId> node_of;  // node of each task
+  // Node of each task, until the run has taken its update or given it up.
+  std::map<sim::TaskId, sim::NodeId> node_of;
 
   // Null if no peer has the task.
   [[nodiscard]] Peer* with(sim::TaskId task) {

@@ -24,13 +24,12 @@ Connection::Handlers nobody() {
 }
 
 Reception::Reception(const sim::Scenario& scenario, const BridgeOptions& options, Roster& roster,
-                     Peers& peers, PeerPresence& presence, ParcelWorker& parcels, PeerLog& log)
+                     Peers& peers, PeerPresence& presence, PeerLog& log)
     : scenario_(scenario),
       options_(options),
       roster_(roster),
       peers_(peers),
       presence_(presence),
-      parcels_(parcels),
       log_(log),
       setup_(engine::to_toml(sim::engine_setup(scenario))),
       signature_(engine::data_signature(*scenario.source)) {
@@ -76,9 +75,9 @@ void Reception::greet(const std::shared_ptr<Connection>& connection, const wire:
   peer.connection = connection;
   ++peer.connections;
   peer.own_data = hello.own_samples >= 0;
-  peer.known.clear();
+  std::vector<wire::KnownTaskT> tasks;  // of this run
   for (const auto& k : hello.known) {
-    if (hello.run == sessions_.run) peer.known.push_back(*k);
+    if (hello.run == sessions_.run) tasks.push_back(*k);
   }
   const std::string node = roster_.name_of(peer.node);
   log_.info("met " + node,
@@ -86,7 +85,7 @@ void Reception::greet(const std::shared_ptr<Connection>& connection, const wire:
                         restarted ? ", started anew" : ""));
   listen(peer);
   welcome(peer);
-  if (peer.dialogue->connected(peer.known, restarted) || peer.lost) return;
+  if (peer.dialogue->connected(tasks, restarted) || peer.lost) return;
   log_.warn(peer, "its agent knows nothing any more of what was under way");
   presence_.is_lost(peer);
 }
@@ -140,7 +139,6 @@ bool Reception::check_in(Peer& peer, std::int64_t samples, const std::string& pr
   }
   peer.ready = true;
   peer.trouble.clear();
-  acknowledge_again(peer);
   presence_.is_ready(peer);
   return true;
 }
@@ -183,15 +181,6 @@ void Reception::keep_profile(const Peer& peer) const {
   }
   spdlog::info("node {}: its device was measured: device = \"{}\"", roster_.name_of(peer.node),
                file.string());
-}
-
-// Repeats acknowledgements of saved updates, since the first ones may have been lost.
-void Reception::acknowledge_again(Peer& peer) {
-  for (const wire::KnownTaskT& k : peer.known) {
-    if (k.done && parcels_.has_filed(k.task) && !peer.dialogue->knows(k.task)) {
-      peer.agent->kept(k.task, k.attempt);
-    }
-  }
 }
 
 }  // namespace convoy::hil

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "hil/bridge/bridge.hpp"
-#include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer_log.hpp"
 #include "hil/bridge/peer_presence.hpp"
 #include "hil/bridge/sessions.hpp"
@@ -19,7 +18,7 @@ namespace convoy::hil {
 class Reception {
  public:
   Reception(const sim::Scenario& scenario, const BridgeOptions& options, Roster& roster,
-            Peers& peers, PeerPresence& presence, ParcelWorker& parcels, PeerLog& log);
+            Peers& peers, PeerPresence& presence, PeerLog& log);
 
   // Handles a new agent. `listen`: installs the connection's handlers. Refuses the agent if no node
   // is free for it, another agent has its name, or the run has gone on without it.
@@ -38,14 +37,12 @@ class Reception {
   [[nodiscard]] std::int64_t most_samples(const Peer& peer) const;
   void keep_sessions() const;
   void keep_profile(const Peer& peer) const;
-  void acknowledge_again(Peer& peer);
 
   const sim::Scenario& scenario_;
   const BridgeOptions& options_;
   Roster& roster_;
   Peers& peers_;
   PeerPresence& presence_;
-  ParcelWorker& parcels_;
   PeerLog& log_;
   const std::string setup_;      // engine setup as text
   const std::string signature_;  // hash of the data set

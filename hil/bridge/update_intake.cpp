@@ -66,7 +66,6 @@ void UpdateIntake::filed(NodeId node, TaskId id, std::int32_t attempt, sim::Wall
   if (!dialogue.knows(id)) return;  // cancelled meanwhile
   parcels_.keep(id, std::move(verdict.outcome));
   if (!dialogue.filed(id, attempt, stamp)) parcels_.forget(id);
-  if (!dialogue.knows(id)) peers_.node_of.erase(id);  // else the task has another pass
 }
 
 }  // namespace convoy::hil

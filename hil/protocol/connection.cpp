@@ -299,7 +299,6 @@ void Connection::handle(const wire::Message& message) {
     if (!finishing_.empty() || messages_.size() >= most_waiting) return;
     wire::PongT pong;
     pong.sent_ns = ping->sent_ns();
-    pong.here_ns = steady_nanoseconds();
     send(pong);
     return;
   }

@@ -227,8 +227,9 @@ void Learner::let_go(const std::vector<TaskId>& tasks) {
   for (const TaskId task : tasks) live_.erase(task);
 }
 
-TaskLearned Learner::done(TaskId task) {
+TaskLearned Learner::done(TaskId task, NodeId worker) {
   if (const auto known = results_.tasks.find(task); known != results_.tasks.end()) {
+    if (worker != no_node && is_real(worker)) options_.real->taken_before(worker, task);
     return known->second;
   }
   Live& live = live_task(task);

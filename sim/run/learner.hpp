@@ -49,8 +49,9 @@ class Learner {
   void assigned(const Assign& order);
   // The submodel that the task's worker keeps, for its costs. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
-  // The task's last activity has ended: waits for its outcome.
-  TaskLearned done(TaskId task);
+  // The task's last activity has ended: waits for its outcome. Whatever a resumed run knows of it
+  // already, the task's `worker`, if it is a real node, is told that its update is taken.
+  TaskLearned done(TaskId task, NodeId worker = no_node);
   // The task's result becomes the next version, and the results that it took are released. Waits
   // here for a task that aggregates a version.
   TaskLearned published(TaskId task);

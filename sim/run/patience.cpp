@@ -22,8 +22,8 @@ std::string Patience::failed(Cause cause, TaskId task, NodeId node) {
         "last of {}; lower training.optimizer.learning_rate or set training.clip",
         diverged_in_a_row_, name);
   }
-  const std::string_view what =
-      cause == Cause::cancelled ? "given up by the schedule" : name_of(cause);
+  const bool given_up = cause == Cause::cancelled || cause == Cause::stale;
+  const std::string_view what = given_up ? "given up by the schedule" : name_of(cause);
   last_failure_ = fmt::format("task {} on {}: {}", task, name, what);
   if (++failures_in_a_row_ < 1000 + 10 * workers) return "";
   return fmt::format("{} tasks in a row brought no update; the last was {}", failures_in_a_row_,

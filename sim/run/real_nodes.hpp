@@ -21,10 +21,14 @@ class RealNodes : public RealBackend {
 
   // A real node's task starts; its activities begin after this call.
   virtual void assigned(const engine::TaskInput& input, std::shared_ptr<const TaskGraph> graph) = 0;
-  // Gives the result of a task whose last activity has ended; once per task. Throws base::UserError
-  // if the result is lost.
+  // Gives the result of a task whose last activity has ended; once per task. From here on it
+  // counts: its node may forget it, and what the node has learned of itself in it holds. Throws
+  // base::UserError if the result is lost.
   virtual engine::Outcome outcome(TaskId task) = 0;
   [[nodiscard]] virtual bool has_outcome(TaskId task) = 0;
+  // As outcome(), for the node, of a result that an earlier process of the run was given and that
+  // this one has already.
+  virtual void taken_before(NodeId /*node*/, TaskId /*task*/) {}
   // True if orders wait to be sent to nodes; they are sent after the recorder has saved them.
   [[nodiscard]] virtual bool has_orders() const = 0;
   // Everything so far is recorded: pending orders may be sent to the nodes.

@@ -119,7 +119,14 @@ void RecordedNodes::assigned(const engine::TaskInput& input,
 engine::Outcome RecordedNodes::outcome(TaskId task) {
   const auto input = inputs_.extract(task);
   if (live_ != nullptr && live_->has_outcome(task)) return live_->outcome(task);
-  return updates_->read(*engine_, input.mapped().input);
+  const engine::TaskInput& of = input.mapped().input;
+  engine::Outcome outcome = updates_->read(*engine_, of);
+  taken_before(of.node, task);
+  return outcome;
+}
+
+void RecordedNodes::taken_before(NodeId node, TaskId task) {
+  if (live_ != nullptr) live_->taken_before(node, task);
 }
 
 bool RecordedNodes::has_outcome(TaskId task) {

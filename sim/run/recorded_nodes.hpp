@@ -34,6 +34,7 @@ class RecordedNodes : public RealNodes {
   [[nodiscard]] bool bring_results() const override;
   void assigned(const engine::TaskInput& input, std::shared_ptr<const TaskGraph> graph) override;
   engine::Outcome outcome(TaskId task) override;
+  void taken_before(NodeId node, TaskId task) override;
   bool has_outcome(TaskId task) override;
   [[nodiscard]] bool has_orders() const override;
   void flush_orders() override;

@@ -137,6 +137,7 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
               .assigned_s = now};
   task.publishes = order.publishes >= 0;
   task.consumes = order.consumes;
+  if (task.row.is_update) ++counts_.tasks_assigned;
 }
 
 // Stores each taken task's share of the result.
@@ -151,7 +152,9 @@ void Recorder::note_shares(const OpenTask& task, const TaskLearned* learned) {
   for (const std::size_t i : learned->aggregation->limited) {
     remarks_.limited(static_cast<NodeId>(open_.at(task.consumes.at(i)).row.node));
   }
-  for (const std::size_t i : learned->aggregation->left_out) leave_out(task.consumes.at(i));
+  for (const std::size_t i : learned->aggregation->left_out) {
+    drop(task.consumes.at(i), Cause::left_out);
+  }
 }
 
 void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
@@ -176,27 +179,35 @@ void Recorder::close(TaskRow&& row, std::string outcome) {
 }
 
 void Recorder::task_failed(TaskId id, Cause cause, double now) {
+  const auto there = open_.find(id);
+  if (there == open_.end()) return;
+  if (there->second.is_done) {
+    drop(id, cause);
+    return;
+  }
+  TaskRow row = std::move(open_.extract(there).mapped().row);
+  row.ended_s = now;
+  if (row.is_update) {
+    ++counts_.tasks_failed;
+    remarks_.failed(cause, static_cast<NodeId>(row.node));
+  }
+  close(std::move(row), std::string(name_of(cause)));
+}
+
+// A finished task will be in no version, nor what it took: its result stands for these, unless it
+// was about to publish.
+void Recorder::drop(TaskId id, Cause cause) {
   auto there = open_.extract(id);
   if (there.empty()) return;
   OpenTask& task = there.mapped();
-  if (task.is_done && !task.publishes) {
-    // The results that it took are lost, too.
-    for (const TaskId taken : task.consumes) task_failed(taken, cause, now);
+  if (!task.publishes) {
+    for (const TaskId taken : task.consumes) drop(taken, cause);
   }
-  task.row.ended_s = now;
   if (task.row.is_update) {
-    ++counts_.tasks_failed;
-    remarks_.failed(cause, static_cast<NodeId>(task.row.node));
+    ++counts_.tasks_dropped;
+    remarks_.dropped(cause, static_cast<NodeId>(task.row.node));
   }
   close(std::move(task.row), std::string(name_of(cause)));
-}
-
-// A finished task, with all that it took, will be in no version.
-void Recorder::leave_out(TaskId id) {
-  auto task = open_.extract(id);
-  remarks_.left_out(static_cast<NodeId>(task.mapped().row.node));
-  for (const TaskId taken : task.mapped().consumes) leave_out(taken);
-  close(std::move(task.mapped().row), std::string(name_of(Cause::left_out)));
 }
 
 // Adds open tasks, and recursively the tasks that they took, to the version.
@@ -332,14 +343,33 @@ void Recorder::run_ended(double now) {
   std::ranges::sort(tasks, {}, [](const OpenTask& task) { return task.row.id; });
   for (OpenTask& task : tasks) {
     if (!task.is_done) task.row.ended_s = now;
+    if (task.row.is_update) ++(task.is_done ? counts_.tasks_buffered : counts_.tasks_run_ended);
     close(std::move(task.row), task.is_done ? "buffered" : std::string(name_of(Cause::run_ended)));
   }
   open_.clear();
 }
 
+std::string Recorder::miscounted() const {
+  const Counts& c = counts_;
+  const std::int64_t ended = c.tasks + c.tasks_failed + c.tasks_run_ended;
+  if (ended != c.tasks_assigned) {
+    return fmt::format(
+        "a mistake in Convoy: nodes were given {} updates to make, and {} have a fate: {} came to "
+        "their end, {} failed, {} were under way when the run ended",
+        c.tasks_assigned, ended, c.tasks, c.tasks_failed, c.tasks_run_ended);
+  }
+  const std::int64_t came = c.tasks_aggregated + c.tasks_dropped + c.tasks_buffered;
+  if (came == c.tasks) return "";
+  return fmt::format(
+      "a mistake in Convoy: {} updates came to their end, and of {} it is known what became of "
+      "them: {} are in a version, {} were dropped, {} waited when the run ended",
+      c.tasks, came, c.tasks_aggregated, c.tasks_dropped, c.tasks_buffered);
+}
+
 void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const {
   static_cast<Counts&>(summary) = counts_;
   summary.failures = remarks_.failures();
+  summary.dropped = remarks_.dropped();
   summary.remarks = remarks_.told(nodes, counts_.tasks);
   const auto aggregated = static_cast<double>(counts_.tasks_aggregated);
   if (aggregated > 0) summary.staleness_mean = staleness_sum_ / aggregated;

@@ -30,6 +30,7 @@ class Recorder {
   void assigned(const Assign& order, std::int64_t base, double now);
   // `learned`: null where the run does not learn.
   void task_done(TaskId task, double now, const TaskLearned* learned);
+  // A task that is done already is dropped: its result will be in no version.
   void task_failed(TaskId id, Cause cause, double now);
   // A finished task published a version; all that it took, directly or not, is in the version.
   void published(TaskId task, std::int64_t version, double now, const TaskLearned* learned);
@@ -49,6 +50,8 @@ class Recorder {
     return static_cast<std::size_t>(sequence_) < old_journal_.size();
   }
   [[nodiscard]] std::int64_t tasks_failed() const { return counts_.tasks_failed; }
+  // What does not add up in the counts (see Counts) after run_ended(); "" if all of it does.
+  [[nodiscard]] std::string miscounted() const;
   // Fills in the counts, and what there is to say.
   void count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const;
 
@@ -62,7 +65,7 @@ class Recorder {
 
   void journal(JournalRow row);
   void close(TaskRow&& row, std::string outcome);
-  void leave_out(TaskId id);
+  void drop(TaskId id, Cause cause);
   void note_shares(const OpenTask& task, const TaskLearned* learned);
   void take_in(const OpenTask& task, AggregationRow& sum);
 

@@ -18,6 +18,12 @@ std::int64_t sum(const Counts& counts) {
                          [](std::int64_t n, const auto& entry) { return n + entry.second; });
 }
 
+std::map<std::string, std::int64_t> by_cause(const std::map<Cause, Counts>& counted) {
+  std::map<std::string, std::int64_t> all;
+  for (const auto& [cause, counts] : counted) all[std::string(name_of(cause))] = sum(counts);
+  return all;
+}
+
 // "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
 std::string of_nodes(const Counts& counts, const ByNode<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
@@ -49,6 +55,7 @@ std::string said(Cause cause) {
     case Cause::none:
     case Cause::left_out:
     case Cause::cancelled:
+    case Cause::stale:
     case Cause::run_ended:
       break;
   }
@@ -58,18 +65,15 @@ std::string said(Cause cause) {
 }  // namespace
 
 void Remarks::failed(Cause cause, NodeId node) { ++failed_[cause][node]; }
+void Remarks::dropped(Cause cause, NodeId node) { ++dropped_[cause][node]; }
 void Remarks::needed_memory(double bytes) { memory_ = std::max(memory_, bytes); }
-void Remarks::left_out(NodeId node) { ++left_out_[node]; }
 void Remarks::limited(NodeId node) { ++limited_[node]; }
 void Remarks::not_finite(std::int64_t version) {
   if (not_finite_++ == 0) first_not_finite_ = version;
 }
 
-std::map<std::string, std::int64_t> Remarks::failures() const {
-  std::map<std::string, std::int64_t> all;
-  for (const auto& [cause, counts] : failed_) all[std::string(name_of(cause))] = sum(counts);
-  return all;
-}
+std::map<std::string, std::int64_t> Remarks::failures() const { return by_cause(failed_); }
+std::map<std::string, std::int64_t> Remarks::dropped() const { return by_cause(dropped_); }
 
 std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int64_t done) const {
   std::vector<std::string> told;
@@ -95,10 +99,11 @@ std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int
     for (const auto& [count, cause] : causes) text += "; " + cause;
     told.push_back(std::move(text));
   }
-  if (!left_out_.empty()) {
+  // Those too old to be used are the schedule's intention.
+  if (const auto out = dropped_.find(Cause::left_out); out != dropped_.end()) {
     told.push_back(fmt::format(
         "{} updates were left out, since the model would have held NaN or infinity with them: {}",
-        sum(left_out_), of_nodes(left_out_, nodes)));
+        sum(out->second), of_nodes(out->second, nodes)));
   }
   if (not_finite_ > 0) {
     told.push_back(

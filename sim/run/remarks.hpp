@@ -18,15 +18,16 @@ class Remarks {
   void failed(Cause cause, NodeId node);
   // An activity needed `bytes` of memory, more than its node had left.
   void needed_memory(double bytes);
-  // An update was scaled down to the rule's norm_bound, or left out because the version would have
-  // held NaN or infinity with it.
-  void left_out(NodeId node);
+  // A node's update had come in, and will be in no version.
+  void dropped(Cause cause, NodeId node);
+  // An update was scaled down to the rule's norm_bound.
   void limited(NodeId node);
   // The loss of this version is NaN or infinite.
   void not_finite(std::int64_t version);
 
-  // Number of failed and cancelled updates, by cause.
+  // Number of failed and cancelled updates, and of those that were dropped, by cause.
   [[nodiscard]] std::map<std::string, std::int64_t> failures() const;
+  [[nodiscard]] std::map<std::string, std::int64_t> dropped() const;
   // Sentences, the most important first; none where all went well. `done`: updates that came to
   // their end.
   [[nodiscard]] std::vector<std::string> told(const ByNode<NodeConfig>& nodes,
@@ -36,8 +37,8 @@ class Remarks {
   using Counts = std::map<NodeId, std::int64_t>;  // by node
 
   std::map<Cause, Counts> failed_;
+  std::map<Cause, Counts> dropped_;
   double memory_ = 0;
-  Counts left_out_;
   Counts limited_;
   std::int64_t not_finite_ = 0;
   std::int64_t first_not_finite_ = 0;

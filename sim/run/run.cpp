@@ -80,10 +80,12 @@ class Run : public WorldListener, public RunView {
     } catch (const Interrupted&) {
       break_off(RunStatus::stopped, "");
     } catch (const std::exception& e) {
+      broken_ = true;
       break_off(RunStatus::failed, e.what());
     }
     evaluations_.settle();
     recorder_.run_ended(world_.now());
+    check_counts();
     RunResult result{status_, cause_, summarize(scenario_, world_, recorder_, tasks_.diverged())};
     result.summary.rounds = goals_.version();
     result.summary.max_lag_s = max_lag_s();
@@ -292,6 +294,15 @@ class Run : public WorldListener, public RunView {
     }
   }
 
+  // Each task has one fate, whatever ended the run. What an exception interrupted may be counted in
+  // part.
+  void check_counts() {
+    const std::string wrong = recorder_.miscounted();
+    if (broken_ || wrong.empty()) return;
+    status_ = RunStatus::failed;
+    cause_ = cause_.empty() ? wrong : fmt::format("{}; {}", cause_, wrong);
+  }
+
   void keep_what_was_learned() {
     learner_->checkpoint();
     learner_->write_model();
@@ -345,6 +356,7 @@ class Run : public WorldListener, public RunView {
   bool ordered_ = false;           // an order was given at this instant
 
   bool finished_ = false;
+  bool broken_ = false;  // by an exception
   RunStatus status_ = RunStatus::done;
   std::string cause_;
 };
@@ -353,9 +365,7 @@ class Run : public WorldListener, public RunView {
 
 RunResult run(const Scenario& scenario, const RunOptions& options) {
   require_runnable(scenario);
-  const bool has_real = std::any_of(scenario.world.nodes.begin(), scenario.world.nodes.end(),
-                                    [](const NodeConfig& n) { return n.real.has_value(); });
-  if (has_real && options.real == nullptr) {
+  if (any_real(scenario) && options.real == nullptr) {
     throw std::logic_error("a scenario with real nodes, and nobody who has them");
   }
   return Run(scenario, options).execute();

@@ -37,14 +37,20 @@ struct Target {
   std::optional<CurvePoint> reached;  // first point at this accuracy
 };
 
-// What is counted while a run goes on.
+// What is counted while a run goes on. Each update that a node is to make has one fate:
+// tasks_assigned = tasks + tasks_failed + tasks_run_ended, and of those that came to their end
+// tasks = tasks_aggregated + tasks_dropped + tasks_buffered.
 struct Counts {
-  std::int64_t tasks = 0;  // node updates that came to their end
-  std::int64_t tasks_aggregated = 0;
-  std::int64_t tasks_failed = 0;  // failed or given up
-  double samples = 0;             // trained on, of the updates that came to their end
-  double bytes_down = 0;          // from the server
-  double bytes_up = 0;            // to the server
+  std::int64_t tasks_assigned = 0;    // to nodes: their updates
+  std::int64_t tasks = 0;             // node updates that came to their end
+  std::int64_t tasks_aggregated = 0;  // of these: in a version
+  std::int64_t tasks_dropped = 0;     // of these: in none, too old or left out
+  std::int64_t tasks_buffered = 0;    // of these: waited for a version when the run ended
+  std::int64_t tasks_failed = 0;      // failed or given up before their end
+  std::int64_t tasks_run_ended = 0;   // under way when the run ended
+  double samples = 0;                 // trained on, of the updates that came to their end
+  double bytes_down = 0;              // from the server
+  double bytes_up = 0;                // to the server
   // Of the transfers that were compressed: bytes, and those that they would have had uncompressed.
   double compressed_down = 0;
   double compressed_down_whole = 0;
@@ -66,13 +72,15 @@ struct Summary : Counts {
   std::int64_t rounds = 0;  // aggregations
   double virtual_time_s = 0;
   double wall_time_s = 0;
-  std::map<std::string, std::int64_t> failures;  // of tasks, by cause: name_of(Cause)
-  std::vector<std::string> remarks;              // what went wrong without ending the run
-  double utilization = 0;                        // sum of busy time over (workers x virtual time)
-  double energy_j = 0;             // that the workers drew: computing, links, idle while present
-  double energy_server_j = 0;      // that the server drew
-  double staleness_mean = 0;       // of aggregated updates, versions
-  std::optional<double> accuracy;  // the last
+  // Of tasks_failed and of tasks_dropped, by cause: name_of(Cause).
+  std::map<std::string, std::int64_t> failures;
+  std::map<std::string, std::int64_t> dropped;
+  std::vector<std::string> remarks;  // what went wrong without ending the run
+  double utilization = 0;            // sum of busy time over (workers x virtual time)
+  double energy_j = 0;               // that the workers drew: computing, links, idle while present
+  double energy_server_j = 0;        // that the server drew
+  double staleness_mean = 0;         // of aggregated updates, versions
+  std::optional<double> accuracy;    // the last
   std::optional<double> accuracy_best;
   std::optional<Target> target;  // where the scenario has one
   int real_nodes = 0;

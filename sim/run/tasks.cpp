@@ -24,8 +24,9 @@ void Tasks::begin_instant(std::vector<Event>& events) {
 }
 
 void Tasks::learn_of(Event& event) {
-  if (open_.at(event.task).is_learned_of_late()) return;
-  if (open_.learn(event.task, learner_->done(event.task)).finite) return;
+  const OpenTask& task = open_.at(event.task);
+  if (task.is_learned_of_late()) return;
+  if (open_.learn(event.task, learner_->done(event.task, task.worker)).finite) return;
   event.kind = EventKind::task_failed;
   event.cause = Cause::diverged;
 }
@@ -45,10 +46,12 @@ void Tasks::assign(const Assign& order) {
 
 std::string Tasks::cancel(const Cancel& order) {
   open_.check_cancel(order.task);
-  const NodeId worker = open_.at(order.task).worker;
+  const OpenTask& task = open_.at(order.task);
+  const NodeId worker = task.worker;
+  const Cause cause = task.is_done ? Cause::stale : Cause::cancelled;
   cancelled_ = true;
   world_.cancel(order.task);
-  return came_to_nothing(order.task, Cause::cancelled, worker);
+  return came_to_nothing(order.task, cause, worker);
 }
 
 void Tasks::done(const Event& event) {

@@ -35,6 +35,10 @@ class Buffered : public FederatedSchedule {
   [[nodiscard]] std::size_t most_updates() const override {
     return static_cast<std::size_t>(options_.buffer);
   }
+  [[nodiscard]] std::size_t most_behind() const override {
+    return options_.max_staleness ? static_cast<std::size_t>(*options_.max_staleness)
+                                  : FederatedSchedule::most_behind();
+  }
 
  private:
   struct Training {

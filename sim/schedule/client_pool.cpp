@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "base/text.hpp"
 #include "engine/model/trace.hpp"
@@ -193,7 +194,9 @@ TaskChanges ClientPool::heaviest() const {
 
 void ClientPool::note(const Event& event) {
   is_told_ = true;
-  if (event.kind == EventKind::published) version_ = event.version;
+  if (event.kind != EventKind::published) return;
+  version_ = event.version;
+  if (event.task >= first_aggregation) --being_made_;
 }
 
 std::vector<std::string> ClientPool::remarks() const {
@@ -234,7 +237,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
   const LocalWork work = this->work(node, masks, version_, changes);
   const auto update = updates_.of(node, work);
   const TaskId id = next_++;
-  tasks_[id] = {node, update->upload_bytes, work};
+  tasks_[id] = {node, update->upload_bytes, update->encoded_bytes, version_, work};
   Assign assign = {
       .task = id,
       .graph = std::shared_ptr<const TaskGraph>(update, &update->graph),
@@ -267,18 +270,31 @@ Activity ClientPool::sized(TaskId task, const Activity& expected,
 
 void ClientPool::done(TaskId task) { ++done_[tasks_.at(task).node]; }
 
-void ClientPool::failed(TaskId task) { tasks_.erase(task); }
+void ClientPool::failed(TaskId task) {
+  tasks_.erase(task);
+  if (task >= first_aggregation) --being_made_;
+}
 
 Assign ClientPool::aggregate(std::vector<TaskId> tasks,
                              const std::optional<engine::Reconfigure>& then) {
   std::sort(tasks.begin(), tasks.end());
-  std::vector<double> bytes;
-  for (const TaskId task : tasks) {
-    bytes.push_back(tasks_.at(task).upload_bytes);
-    tasks_.erase(task);
+  AggregatedUpdates updates;
+  std::set<std::int64_t> behind;
+  // The version to which it is applied is there when those being made are done.
+  const std::int64_t added_to = version_ + being_made_++;
+  for (const TaskId id : tasks) {
+    const Task& task = tasks_.at(id);
+    updates.bytes.push_back(task.upload_bytes);
+    updates.encoded.push_back(task.encoded_bytes);
+    if (task.base != added_to) {
+      ++updates.behind;
+      behind.insert(task.base);
+    }
+    tasks_.erase(id);
   }
+  updates.versions_behind = behind.size();
   const engine::Work after = then ? engine::Work(*then) : statistics_next();
-  const auto graph = updates_.aggregation(bytes, options_.learning.aggregation.rule.get(), after);
+  const auto graph = updates_.aggregation(updates, options_.learning.aggregation.rule.get(), after);
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},
@@ -288,9 +304,9 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
           .label = "aggregate"};
 }
 
-std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
+std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_behind) {
   std::vector<PlannedTask> tasks;
-  std::vector<double> uploads;
+  std::vector<std::pair<double, double>> uploads;  // bytes of the update, and on the wire
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
     if (setting_->nodes[node].samples == 0) continue;
     for (const bool masks : {true, false}) {
@@ -303,15 +319,23 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most) {
                        rate(node),
                        update->memory,
                        update->depth});
-      if (!masks && takes_part(node)) uploads.push_back(update->upload_bytes);
+      if (masks || !takes_part(node)) continue;
+      uploads.emplace_back(update->upload_bytes, update->encoded_bytes);
     }
   }
   if (uploads.size() > most) {
     std::ranges::sort(uploads, std::greater());
     uploads.resize(most);
   }
+  AggregatedUpdates updates;
+  for (const auto& [bytes, encoded] : uploads) {
+    updates.bytes.push_back(bytes);
+    updates.encoded.push_back(encoded);
+  }
+  updates.behind = most_behind > 0 ? uploads.size() : 0;
+  updates.versions_behind = std::min(most_behind, uploads.size());
   const auto graph =
-      updates_.aggregation(uploads, options_.learning.aggregation.rule.get(), statistics_next());
+      updates_.aggregation(updates, options_.learning.aggregation.rule.get(), statistics_next());
   double memory = 0;
   for (const Activity& a : graph->activities()) memory = std::max(memory, a.memory);
   tasks.push_back({server_node, "aggregate", graph, {server_node}, 1, memory});

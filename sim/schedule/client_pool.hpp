@@ -76,6 +76,7 @@ class ClientPool {
 
   // A node's task has ended; if successful, it counts for the node's mask phases.
   void done(TaskId task);
+  // Any task came to nothing.
   void failed(TaskId task);
 
   // The server's task that aggregates finished tasks into the next version, and reconfigures that
@@ -89,14 +90,17 @@ class ClientPool {
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const;
 
-  // `most`: updates that one aggregation takes.
+  // `most`: updates that one aggregation takes; `most_behind`: versions behind the present one from
+  // which they may come.
   [[nodiscard]] std::vector<PlannedTask> plan(
-      std::size_t most = std::numeric_limits<std::size_t>::max());
+      std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0);
 
  private:
   struct Task {
     NodeId node = no_node;
     double upload_bytes = 0;
+    double encoded_bytes = 0;  // 0: it is sent whole
+    std::int64_t base = 0;     // version that it starts from
     LocalWork work;
   };
 
@@ -122,7 +126,8 @@ class ClientPool {
   ByNode<bool> takes_part_;
   ByNode<int> done_;  // tasks that ended as they should
   std::int64_t version_ = 0;
-  bool is_told_ = false;  // of events
+  std::int64_t being_made_ = 0;  // versions: aggregations that are ordered and not yet published
+  bool is_told_ = false;         // of events
   double density_ = 1;
   std::unordered_map<TaskId, Task> tasks_;
   // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
@@ -139,7 +144,7 @@ class FederatedSchedule : public Schedule {
   FederatedSchedule(std::shared_ptr<const Setting> setting, ClientPoolOptions options)
       : clients_(std::move(setting), std::move(options)) {}
   [[nodiscard]] std::vector<PlannedTask> plan() const override {
-    return clients_.plan(most_updates());
+    return clients_.plan(most_updates(), most_behind());
   }
   [[nodiscard]] std::vector<std::string> remarks() const override { return clients_.remarks(); }
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
@@ -150,6 +155,11 @@ class FederatedSchedule : public Schedule {
  protected:
   // That one aggregation takes, at most.
   [[nodiscard]] virtual std::size_t most_updates() const {
+    return std::numeric_limits<std::size_t>::max();
+  }
+  // Versions behind the one that they are added to from which the updates of one aggregation may
+  // come, at most.
+  [[nodiscard]] virtual std::size_t most_behind() const {
     return std::numeric_limits<std::size_t>::max();
   }
 

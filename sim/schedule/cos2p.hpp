@@ -32,6 +32,11 @@ class CoS2P : public FederatedSchedule {
 
   Orders on(const Event& event) override;
 
+ protected:
+  [[nodiscard]] std::size_t most_behind() const override {
+    return static_cast<std::size_t>(options_.max_staleness);
+  }
+
  private:
   enum class State { idle, training, buffered, aggregating };
   struct Worker {

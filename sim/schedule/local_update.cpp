@@ -120,9 +120,8 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   if (!work.compression.is_none()) {
     const Activity encode = encoding(node, kept, work.compression);
     update.memory = std::max(update.memory, encode.memory);
-    sent = graph.compute(encode, {delta},
-                         {"encoded", engine::update_bytes(a, kept, work.compression, with_masks),
-                          update.upload_bytes});
+    update.encoded_bytes = engine::update_bytes(a, kept, work.compression, with_masks);
+    sent = graph.compute(encode, {delta}, {"encoded", update.encoded_bytes, update.upload_bytes});
   }
   const int there = graph.transfer("upload", sent, 0);
   if (work.sampled) {
@@ -325,37 +324,51 @@ Activity LocalUpdates::taking(const engine::Statistics& work) const {
           .work = work};
 }
 
-std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const std::vector<double>& upload_bytes,
-                                                           const engine::Rule* rule,
-                                                           const engine::Work& then) const {
+Activity LocalUpdates::aggregating(const AggregatedUpdates& updates,
+                                   const engine::Rule* rule) const {
   Activity work{.label = "aggregate", .at = 0, .work = engine::Aggregate{}};
   if (setting_->fixed) {
     work.seconds = setting_->fixed->aggregate_s;
-  } else {
-    const std::size_t slots = rule != nullptr ? rule->state().size() : 0;
-    std::vector<double> moved;
-    moved.reserve(upload_bytes.size() + slots);
-    moved = upload_bytes;
-    moved.insert(moved.end(), slots, model_bytes_);
-    const engine::StepCost step = engine::aggregation_step(model_bytes_, moved);
-    const platforms::Prediction each = platforms::predict(step, *setting_->nodes.front().machine);
-    work.seconds = each.seconds;
-    work.watts = each.watts;
-    work.flops = step.flops();
-    // The model, the sums, the rule's state, and one update at a time or all of them.
-    work.memory = (2 + static_cast<double>(slots)) * model_bytes_;
-    if (rule != nullptr && rule->needs().changes) {
-      work.memory += std::accumulate(upload_bytes.begin(), upload_bytes.end(), 0.0);
-    } else if (!upload_bytes.empty()) {
-      work.memory += *std::ranges::max_element(upload_bytes);
-    }
+    return work;
   }
-  auto graph = std::make_shared<TaskGraph>(1, upload_bytes.size() + 2);
+  const std::size_t slots = rule != nullptr ? rule->state().size() : 0;
+  const bool compares = rule != nullptr && rule->needs().received;
+  std::vector<double> moved;
+  moved.reserve(updates.bytes.size() + slots);
+  moved = updates.bytes;
+  moved.insert(moved.end(), slots, model_bytes_);
+  engine::StepCost step =
+      engine::aggregation_step(model_bytes_, moved, compares ? updates.behind : 0);
+  for (std::size_t i = 0; i < updates.encoded.size(); ++i) {
+    if (updates.encoded[i] == 0) continue;
+    step.kernels.push_back(engine::decoding_pass(updates.encoded[i], updates.bytes[i]));
+  }
+  const platforms::Prediction each = platforms::predict(step, *setting_->nodes.front().machine);
+  work.seconds = each.seconds;
+  work.watts = each.watts;
+  work.flops = step.flops();
+  // The model, the sums, the rule's state, the versions that the rule compares with, and one update
+  // at a time or all of them.
+  work.memory = (2 + static_cast<double>(slots)) * model_bytes_;
+  if (compares) work.memory += static_cast<double>(updates.versions_behind) * model_bytes_;
+  if (rule != nullptr && rule->needs().changes) {
+    work.memory += std::accumulate(updates.bytes.begin(), updates.bytes.end(), 0.0);
+  } else if (!updates.bytes.empty()) {
+    work.memory += *std::ranges::max_element(updates.bytes);
+  }
+  return work;
+}
+
+std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const AggregatedUpdates& updates,
+                                                           const engine::Rule* rule,
+                                                           const engine::Work& then) const {
+  auto graph = std::make_shared<TaskGraph>(1, updates.bytes.size() + 2);
   std::vector<int> inputs;
-  inputs.reserve(upload_bytes.size() + 1);
+  inputs.reserve(updates.bytes.size() + 1);
   inputs.push_back(graph->artifact("model", model_bytes_, 0));
-  for (const double bytes : upload_bytes) inputs.push_back(graph->artifact("update", bytes, 0));
-  const int next = graph->compute(std::move(work), std::move(inputs), {"model", model_bytes_});
+  for (const double bytes : updates.bytes) inputs.push_back(graph->artifact("update", bytes, 0));
+  const int next =
+      graph->compute(aggregating(updates, rule), std::move(inputs), {"model", model_bytes_});
   const auto* statistics = std::get_if<engine::Statistics>(&then);
   if (statistics != nullptr && !setting_->fixed) {
     graph->compute(taking(*statistics), {next}, {"model", model_bytes_});

@@ -44,11 +44,22 @@ struct LocalWork {
 };
 
 struct LocalUpdate {
-  TaskGraph graph{2};       // role 0: server, 1: worker
-  double memory = 0;        // peak bytes on the worker, runtime included
-  double samples = 0;       // that the weights are trained on; those of the masks are not counted
-  double upload_bytes = 0;  // of the update as it is aggregated, whatever it is on the wire
-  int depth = 0;            // blocks
+  TaskGraph graph{2};        // role 0: server, 1: worker
+  double memory = 0;         // peak bytes on the worker, runtime included
+  double samples = 0;        // that the weights are trained on; those of the masks are not counted
+  double upload_bytes = 0;   // of the update as it is aggregated, whatever it is on the wire
+  double encoded_bytes = 0;  // of the update on the wire, where it is compressed; else 0
+  int depth = 0;             // blocks
+};
+
+// The updates of one aggregation.
+struct AggregatedUpdates {
+  std::vector<double> bytes;    // of each, whole
+  std::vector<double> encoded;  // of each, on the wire; 0: it came whole
+  // How many of them were trained from another version than the one that they are added to, and how
+  // many versions these are.
+  std::size_t behind = 0;
+  std::size_t versions_behind = 0;
 };
 
 class LocalUpdates {
@@ -68,14 +79,15 @@ class LocalUpdates {
   // Does the node's memory hold that task?
   bool fits(NodeId node, const LocalWork& work);
 
-  // The server's task that aggregates updates of these sizes by `rule` (null: the mean). The rule's
-  // state counts as further updates of the full model. A rule that needs the updates' elements one
-  // by one holds all updates in memory. `then`: what the server does with the version just made:
-  // reconfigures it (Reconfigure), takes the statistics of batch norms anew from all nodes' samples
-  // (Statistics), or nothing.
-  [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(
-      const std::vector<double>& upload_bytes, const engine::Rule* rule,
-      const engine::Work& then = {}) const;
+  // The server's task that aggregates these updates by `rule` (null: the mean). The rule's state
+  // counts as further updates of the full model. A rule that needs the updates' elements one by one
+  // holds all updates in memory; one that needs what they were trained from (Needs::received) holds
+  // those versions beside the present one, and reads them. What came compressed is decoded first.
+  // `then`: what the server does with the version just made: reconfigures it (Reconfigure), takes
+  // the statistics of batch norms anew from all nodes' samples (Statistics), or nothing.
+  [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(const AggregatedUpdates& updates,
+                                                             const engine::Rule* rule,
+                                                             const engine::Work& then = {}) const;
 
  private:
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, LocalWork>;
@@ -87,6 +99,8 @@ class LocalUpdates {
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work,
                                   const engine::StepExtras& extras) const;
+  [[nodiscard]] Activity aggregating(const AggregatedUpdates& updates,
+                                     const engine::Rule* rule) const;
   [[nodiscard]] Activity taking(const engine::Statistics& work) const;
   [[nodiscard]] Activity encoding(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Compression& compression) const;

@@ -49,7 +49,8 @@ struct Assign {
   [[nodiscard]] bool aggregates_a_version() const { return publishes >= 0 && !consumes.empty(); }
 };
 
-// Cancels a task; no event follows.
+// Cancels a task; no event follows. One that is done already, and waits, is dropped: it was too old
+// (Cause::stale).
 struct Cancel {
   TaskId task = no_task;
 };

@@ -35,6 +35,7 @@ class Rounds : public FederatedSchedule {
   // What the nodes that were drawn for a round (from 1, in their order) are to do: here a task
   // each. At least one.
   virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
+  [[nodiscard]] std::size_t most_behind() const override { return 0; }
   // The nodes of the next round, rising; none: it begins when a node joins.
   virtual std::vector<NodeId> draw();
   // The server's task at the end of a round with these updates.

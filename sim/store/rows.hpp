@@ -85,7 +85,7 @@ struct TaskRow {
   std::int64_t base_version = 0;
   double assigned_s = 0;
   double ended_s = 0;
-  std::string outcome;  // aggregated, published, buffered, or the cause of its failure
+  std::string outcome;  // aggregated, published, buffered, or the cause that it is in no version
   std::optional<std::int64_t> aggregated_version;  // first version that contains it
   std::optional<std::int64_t> staleness;
   std::optional<std::int64_t> consumed_by;        // task that took its result

@@ -224,6 +224,7 @@ TEST(Idle, ANodeThatIsBackAndHasNoTaskYetIsIdleForTheOutage) {
                                        {"timed_out", "failed"},
                                        {"cancelled", "failed"},
                                        {"refused", "failed"},
+                                       {"stale", "failed"},
                                        {"out_of_memory", "memory"}}) {
     const TemporaryFolder folder;
     HandMadeStore store(folder.path() / "run");
@@ -412,7 +413,7 @@ std::string with(const std::string& schedule) {
   return text.replace(text.find("SCHEDULE"), 8, schedule);
 }
 
-void expect_agreement(const test::ScenarioRun& ran) {
+void expect_same_figures(const test::ScenarioRun& ran) {
   ASSERT_EQ(ran.result().status, sim::RunStatus::done) << ran.result().cause;
   const sim::Summary& s = ran.summary();
   const RunTables run = read_tables(ran.folder());
@@ -420,6 +421,7 @@ void expect_agreement(const test::ScenarioRun& ran) {
   EXPECT_EQ(f.rounds, s.rounds);
   EXPECT_EQ(f.tasks, s.tasks);
   EXPECT_EQ(f.tasks_aggregated, s.tasks_aggregated);
+  EXPECT_EQ(f.tasks_dropped, s.tasks_dropped);
   EXPECT_EQ(f.tasks_failed, s.tasks_failed);
   EXPECT_DOUBLE_EQ(f.samples, s.samples);
   EXPECT_DOUBLE_EQ(f.virtual_time_s, s.virtual_time_s);
@@ -430,6 +432,12 @@ void expect_agreement(const test::ScenarioRun& ran) {
   EXPECT_NEAR(f.energy_server_j.value(), s.energy_server_j, 1e-9 * s.energy_server_j);
   EXPECT_NEAR(f.staleness_mean.value(), s.staleness_mean, 1e-12);
   EXPECT_EQ(f.staleness_max, s.staleness_max);
+}
+
+void expect_agreement(const test::ScenarioRun& ran) {
+  expect_same_figures(ran);
+  const sim::Summary& s = ran.summary();
+  const RunTables run = read_tables(ran.folder());
   // Each node's time: computing, and a cause for all the rest.
   const std::vector<Round> rounds = read_rounds(run);
   const std::vector<IdleSums> sums = idle_sums(run, idle_intervals(run, rounds));
@@ -455,6 +463,11 @@ void expect_agreement(const test::ScenarioRun& ran) {
 
 TEST(MetricsOfARun, AgreeUnderFedAvg) { expect_agreement(test::ScenarioRun(with("fedavg"))); }
 TEST(MetricsOfARun, AgreeUnderCoS2P) { expect_agreement(test::ScenarioRun(with("cos2p"))); }
+TEST(MetricsOfARun, AgreeWhereUpdatesAreTooOldWhenTheyCome) {
+  const test::ScenarioRun ran(with("fedasync\"\nfedasync.max_staleness = 1 #"));
+  EXPECT_GT(ran.summary().tasks_dropped, 0);
+  expect_same_figures(ran);
+}
 TEST(MetricsOfARun, AgreeWithFewParticipantsAndADeadline) {
   expect_agreement(
       test::ScenarioRun(with("fedavg\"\nfedavg.participants = 2\nfedavg.deadline_s = 20 #")));

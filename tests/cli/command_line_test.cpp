@@ -143,7 +143,8 @@ TEST(CommandLine, JsonHasEveryKey) {
                           "utilization",       "bytes_down",  "bytes_up",      "energy_j",
                           "energy_server_j",   "accuracy",    "accuracy_best", "time_to_accuracy_s",
                           "peak_memory_bytes", "staleness",   "coverage_min",  "real_nodes",
-                          "max_lag_ms",        "store"}) {
+                          "max_lag_ms",        "store",       "tasks_dropped", "tasks_assigned",
+                          "dropped",           "failures"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_EQ(figures["rounds"], 20);

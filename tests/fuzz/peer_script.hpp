@@ -307,7 +307,6 @@ class Peer {
       case 17: {
         wire::PongT pong;
         pong.sent_ns = script_.yes() ? script_.number_as<std::int64_t>() : asked_ns_;
-        pong.here_ns = script_.number_as<std::int64_t>();
         message.body.Set(std::move(pong));
         break;
       }

@@ -357,7 +357,8 @@ TEST_F(Loopback, ADiskThatIsFullHereIsNotTheNodesFault) {
       << begun.output();
   begun.signal(SIGINT);
   ASSERT_EQ(begun.wait(), 3) << begun.output();
-  // From now on nothing can be put into the folder of the updates, as on a full disk.
+  // From now on nothing can be put into the folder of the updates, as on a full disk. What was there
+  // is not missed: a node may forget only what the run has taken, and that is in the checkpoint.
   std::filesystem::remove_all(in("real") + "/updates");
   std::ofstream(in("real") + "/updates") << "a file";
   auto& real = coordinator("real", {"--resume"});

@@ -295,6 +295,50 @@ TEST_F(LearnerTest, WhatATaskThrowsComesOutWhereItIsWaitedFor) {
   EXPECT_THROW(l->done(98), base::UserError);
 }
 
+// Has every update that is asked for, and writes down what it is told.
+class Devices : public RealNodes {
+ public:
+  void attach(ElasticClock& /*clock*/) override {}
+  void begin(const RealActivity& /*activity*/) override {}
+  void give_up(TaskId /*task*/) override {}
+  void use(std::shared_ptr<const engine::Engine> /*engine*/) override {}
+  void assigned(const TaskInput& input, std::shared_ptr<const TaskGraph> /*graph*/) override {
+    told.push_back("assigned " + std::to_string(input.task));
+  }
+  Outcome outcome(TaskId task) override {
+    told.push_back("outcome " + std::to_string(task));
+    Outcome outcome;
+    outcome.result = std::make_shared<Step>(1);
+    return outcome;
+  }
+  void taken_before(NodeId node, TaskId task) override {
+    told.push_back("node " + std::to_string(node) + " taken " + std::to_string(task));
+  }
+  bool has_outcome(TaskId /*task*/) override { return true; }
+  [[nodiscard]] bool has_orders() const override { return false; }
+  void flush_orders() override {}
+
+  std::vector<std::string> told;
+};
+
+// The first word may have been lost when the coordinator was killed.
+TEST_F(LearnerTest, ARealNodeIsToldAgainOfWhatAResumedRunHadTaken) {
+  using Told = std::vector<std::string>;
+  scenario.world.nodes[2].real.emplace();
+  Devices devices;
+  for (const bool resume : {false, true}) {
+    Learner l(scenario, engine, engine->initial({}),
+              {.folder = folder.path(), .resume = resume, .real = &devices});
+    l.assigned(task(0, 2));
+    l.assigned(task(1, 1));
+    l.done(0, 2);
+    l.done(1, 1);
+    l.checkpoint();
+    EXPECT_EQ(std::exchange(devices.told, {}),
+              resume ? Told{"node 2 taken 0"} : (Told{"assigned 0", "outcome 0"}));
+  }
+}
+
 TEST_F(LearnerTest, AResumedOneComputesNothingUntilItsCheckpointAndGoesOnFromThere) {
   double whole = 0;
   {

@@ -51,7 +51,8 @@ export interface Figures {    // null: not known (yet)
   rounds: number;             // aggregations
   tasks: number;              // node updates that came to their end
   tasks_aggregated: number;
-  tasks_failed: number;
+  tasks_dropped: number;      // of these: in no version, too old or left out
+  tasks_failed: number;       // before their end
   samples: number;
   utilization: number | null; // busy time over (workers x virtual time)
   bytes_down: number;

@@ -11,6 +11,7 @@ const lines = [
   ['rounds (aggregations)', (run) => run.figures.rounds, 'count'],
   ['node updates', (run) => run.figures.tasks, 'count'],
   ['… aggregated', (run) => run.figures.tasks_aggregated, 'count'],
+  ['… dropped after they came in', (run) => run.figures.tasks_dropped || null, 'count'],
   ['… failed', (run) => run.figures.tasks_failed, 'count'],
   ['time lost in failed tasks', (run) => run.figures.lost_s || null, 's'],
   ['samples trained', (run) => run.figures.samples, 'count'],

@@ -105,6 +105,16 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
     began(7, 2);
     take();
   }
+  // As far as the whole update of task 7.
+  void upload() {
+    train();
+    ended(7, 2, 1);
+    begin(7, 3);
+    began(7, 3);
+    ASSERT_TRUE(dialogue.offered(7, 1));
+    dialogue.arrived(7, 1, now);
+    take();
+  }
   // The last order to compute or to send, as it went out.
   wire::BeginT last_begin;
   // What was said and noted since the last call.
@@ -130,8 +140,8 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
   void cancel(sim::TaskId task, std::int32_t) override {
     log.push_back(fmt::format("cancel {}", task));
   }
-  void kept(sim::TaskId task, std::int32_t) override {
-    log.push_back(fmt::format("kept {}", task));
+  void kept(sim::TaskId task, std::int32_t attempt) override {
+    log.push_back(fmt::format("kept {}/{}", task, attempt));
   }
   void started(sim::ElasticClock::Id id, WallTime stamp, WallSeconds) override {
     log.push_back(fmt::format("{} started {}", id, seconds(stamp)));
@@ -175,9 +185,10 @@ TEST_F(NodeDialogueTest, ATaskFromItsDownloadToItsUpload) {
   now = at(105);
   dialogue.arrived(7, 1, now);
   EXPECT_TRUE(dialogue.filed(7, 1, now));
-  EXPECT_THAT(take(), ElementsAre("begin 7.3", "73 started 103", "73 stopped 105", "73 ended 105",
-                                  "kept 7"));
+  EXPECT_THAT(take(), ElementsAre("begin 7.3", "73 started 103", "73 stopped 105", "73 ended 105"));
   EXPECT_TRUE(dialogue.empty());
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("kept 7/1"));
 }
 
 TEST_F(NodeDialogueTest, WhatIsOrderedBeforeTheConnectionIsThereGoesOutWithIt) {
@@ -275,8 +286,108 @@ TEST_F(NodeDialogueTest, AnUpdateThatIsHereIsNotAskedForAgain) {
   EXPECT_THAT(take(), IsEmpty());
   EXPECT_FALSE(dialogue.offered(7, 1));
   EXPECT_TRUE(dialogue.filed(7, 1, now));
-  EXPECT_THAT(take(), ElementsAre("73 ended 100", "kept 7"));
+  EXPECT_THAT(take(), ElementsAre("73 ended 100"));
   EXPECT_FALSE(dialogue.filed(7, 1, now)) << "twice";
+}
+
+// Its agent had no folder to keep its result in.
+TEST_F(NodeDialogueTest, AnUpdateThatIsHereCountsWhateverItsAgentHasForgotten) {
+  upload();
+  dialogue.disconnected();
+  connect({}, true);
+  EXPECT_TRUE(whole);
+  EXPECT_TRUE(dialogue.filed(7, 1, now));
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("73 ended 100", "kept 7/1")) << "the agent knows nothing of it";
+}
+
+TEST_F(NodeDialogueTest, AnUpdateThatIsTakenWhileTheLinkIsDownIsAcknowledgedWithTheNext) {
+  upload();
+  dialogue.disconnected();
+  EXPECT_TRUE(dialogue.filed(7, 1, now));
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("73 ended 100"));
+  add(8);
+  begin(8, 0);
+  take();
+  connect({knows(7, true, true)});
+  EXPECT_THAT(take(), ElementsAre("kept 7/1", "assign 8/1")) << "before the next task replaces it";
+}
+
+TEST_F(NodeDialogueTest, AnUpdateThatIsTakenBetweenHelloAndReadyIsAcknowledged) {
+  upload();
+  dialogue.disconnected();
+  (void)dialogue.connected({knows(7, true, true)}, false);
+  EXPECT_TRUE(dialogue.filed(7, 1, now));
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("73 ended 100"));
+  dialogue.ready(now);
+  EXPECT_THAT(take(), ElementsAre("kept 7/1"));
+}
+
+TEST_F(NodeDialogueTest, AnAcknowledgementThatWasLostIsRepeatedUntilTheAgentHasForgotten) {
+  upload();
+  dialogue.filed(7, 1, now);
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("73 ended 100", "kept 7/1"));
+  for (const bool restarted : {false, true}) {
+    dialogue.disconnected();
+    connect({knows(7, true, true)}, restarted);
+    EXPECT_THAT(take(), ElementsAre("kept 7/1"));
+  }
+  dialogue.disconnected();
+  connect();
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+// A task that is done with modelled times may be given up before the run comes to its end: the
+// agent goes on from the state before, as a simulated node does.
+TEST_F(NodeDialogueTest, WhatTheRunHasNotTakenIsNotAcknowledged) {
+  upload();
+  dialogue.filed(7, 1, now);
+  dialogue.give_up(7, now);
+  take();
+  dialogue.disconnected();
+  connect({knows(7, true, true)});
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(NodeDialogueTest, AnUpdateOfANodeThatWasLostMeanwhileIsNotAcknowledged) {
+  upload();
+  dialogue.disconnected();
+  EXPECT_THAT(dialogue.clear(), ElementsAre(7));
+  EXPECT_FALSE(dialogue.filed(7, 1, now));
+  connect({knows(7, true, true)});
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(NodeDialogueTest, OnlyTheAttemptThatCameInIsAcknowledged) {
+  upload();
+  dialogue.filed(7, 1, now);
+  dialogue.taken(7);
+  take();
+  dialogue.disconnected();
+  connect({knows(7, true, true, 2)});
+  EXPECT_THAT(take(), IsEmpty());
+  dialogue.disconnected();
+  connect({knows(7, true, false)});
+  EXPECT_THAT(take(), IsEmpty()) << "there is no result to forget";
+}
+
+TEST_F(NodeDialogueTest, ACoordinatorThatWasKilledAcknowledgesWhatItHadTaken) {
+  dialogue.taken(7);  // by the recording
+  connect({knows(7, true, true, 3)});
+  EXPECT_THAT(take(), ElementsAre("kept 7/3"));
+  dialogue.disconnected();
+  connect({knows(8, true, true)});
+  EXPECT_THAT(take(), IsEmpty()) << "of another task";
+}
+
+TEST_F(NodeDialogueTest, ACoordinatorThatWasKilledAcknowledgesWhatItFindsOnItsDisk) {
+  connect({knows(7, true, true, 2)});
+  EXPECT_THAT(take(), IsEmpty());
+  dialogue.taken(7);
+  EXPECT_THAT(take(), ElementsAre("kept 7/2"));
 }
 
 TEST_F(NodeDialogueTest, AnUploadThatBrokeIsTakenFromItsStart) {
@@ -423,8 +534,10 @@ TEST_F(NodeDialogueTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
     take();
     EXPECT_TRUE(dialogue.filed(7, 1, now));
     EXPECT_EQ(dialogue.knows(7), pass == 0);
-    EXPECT_EQ(log.size(), pass == 0 ? 1 : 2);  // its end; after the last pass it may be forgotten
+    EXPECT_EQ(log.size(), 1);  // its end
   }
+  dialogue.taken(7);
+  EXPECT_EQ(log.back(), "kept 7/1");
 }
 
 TEST_F(NodeDialogueTest, WhatTheOtherRolesComputeDoesNotKeepANodesResultBack) {

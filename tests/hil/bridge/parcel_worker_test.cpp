@@ -8,52 +8,14 @@
 
 #include "tests/hil/protocol/support.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/idle_engine.hpp"
 
 namespace convoy::hil {
 namespace {
 
 // Takes whatever comes for an update.
-class Trusting : public engine::Engine {
+class Trusting : public convoy::test::IdleEngine {
  public:
-  void prepare_thread() const override {}
-  std::shared_ptr<const engine::Weights> initial(const std::filesystem::path&) const override {
-    return nullptr;
-  }
-  std::unique_ptr<engine::Session> open(const engine::TaskInput&, std::stop_token) const override {
-    return nullptr;
-  }
-  bool needs_received() const override { return false; }
-  std::shared_ptr<const engine::Weights> next_version(
-      const std::shared_ptr<const engine::Weights>&,
-      const std::shared_ptr<const engine::Artifact>&) const override {
-    return nullptr;
-  }
-  engine::Evaluation evaluate(const engine::Weights&, double,
-                              const std::stop_token&) const override {
-    return {};
-  }
-  void save(const engine::Weights&, const std::filesystem::path&, const Metadata&) const override {}
-  void save(const engine::NodeState&, const std::filesystem::path&) const override {}
-  void save(const engine::Artifact&, const std::filesystem::path&) const override {}
-  std::shared_ptr<const engine::Weights> load_weights(const std::filesystem::path&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const engine::NodeState> load_state(const std::filesystem::path&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const engine::Artifact> load_artifact(
-      const std::filesystem::path&) const override {
-    return nullptr;
-  }
-  engine::Parcel pack(const engine::TaskInput&) const override { return {}; }
-  engine::Parcel pack(const engine::Outcome&) const override { return {}; }
-  std::unique_ptr<engine::Unpacking> unpack(const std::string&, std::uint64_t,
-                                            const std::string&) const override {
-    return nullptr;
-  }
-  std::shared_ptr<const engine::Weights> unpack_weights(engine::Unpacking&) const override {
-    return nullptr;
-  }
   engine::Outcome unpack_update(engine::Unpacking&, const engine::TaskInput&) const override {
     return {};
   }
@@ -74,7 +36,7 @@ TEST(ParcelWorker, WritesDownTheLastUpdateOfATaskOnly) {
                  [&](ParcelWorker::Verdict told) { verdict = std::move(told); });
     ASSERT_TRUE(test::run_until(io, [&] { return verdict.has_value(); }));
     EXPECT_EQ(verdict->trouble + verdict->unsaved, "");
-    EXPECT_EQ(parcels.has_filed(7), last);
+    EXPECT_EQ(sim::UpdateFolder(folder.path()).has(7), last);
   }
   parcels.join();
 }

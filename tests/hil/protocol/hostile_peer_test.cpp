@@ -167,7 +167,6 @@ const std::vector<Hostile>& hostile_peers() {
        [] {
          wire::PongT pong;
          pong.sent_ns = std::numeric_limits<std::int64_t>::min();
-         pong.here_ns = std::numeric_limits<std::int64_t>::max();
          return frame(std::move(pong));
        }},
       {"SpeaksOfKindsUnknown", "of an unknown kind",
