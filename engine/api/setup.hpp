@@ -4,7 +4,6 @@
 // Sections [model], [data], [training], [mask], [transfer], as in a scenario, with every value
 // given.
 
-#include <filesystem>
 #include <string>
 
 #include "base/value.hpp"

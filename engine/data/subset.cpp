@@ -9,7 +9,6 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
-#include "engine/data/input_file.hpp"
 
 namespace convoy::engine {
 

@@ -4,7 +4,6 @@
 // readings. After a lost connection it reconnects under the same session, with growing pauses;
 // training goes on meanwhile.
 
-#include <atomic>
 #include <memory>
 #include <string>
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
