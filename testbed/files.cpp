@@ -10,19 +10,18 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/non_copyable.hpp"
 
 namespace convoy::testbed {
 namespace {
 
 // A file descriptor that is closed with the object.
-class Descriptor {
+class Descriptor : base::NonCopyable {
  public:
   explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
   ~Descriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
 
   [[nodiscard]] int get() const { return descriptor_; }
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }

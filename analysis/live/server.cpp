@@ -23,6 +23,7 @@
 #include "analysis/report/data.hpp"
 #include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
+#include "base/non_copyable.hpp"
 #include "base/sparing_log.hpp"
 
 namespace convoy::analysis {
@@ -42,7 +43,7 @@ std::chrono::nanoseconds cpu_time() {
 
 }  // namespace
 
-class LiveServer::Impl : public LiveHost {
+class LiveServer::Impl : base::NonCopyable, public LiveHost {
  public:
   Impl(LiveOptions options, LiveState& state)
       : options_(std::move(options)),
@@ -83,8 +84,6 @@ class LiveServer::Impl : public LiveHost {
   }
 
   ~Impl() override { io_.stop(); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   [[nodiscard]] std::string url() const { return access_.url(options_.shown); }
 
@@ -158,8 +157,6 @@ class LiveServer::Impl : public LiveHost {
   struct Place : LivePlace {
     Place(Impl& h, asio::ip::address a) : host(h), address(std::move(a)) {}
     ~Place() override { std::erase(host.places_, this); }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
     Impl& host;
     asio::ip::address address;
   };

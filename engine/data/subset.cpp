@@ -9,6 +9,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "engine/data/input_file.hpp"
 
 namespace convoy::engine {
 

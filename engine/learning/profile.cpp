@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
 #include "engine/learning/devices.hpp"
@@ -37,12 +38,10 @@ double seconds_now() {
 }
 
 // Work that is repeated and timed.
-class Subject {
+class Subject : base::NonCopyable {
  public:
   Subject(std::string name, StepCost cost) : name_(std::move(name)), cost_(std::move(cost)) {}
   virtual ~Subject() = default;
-  Subject(const Subject&) = delete;
-  Subject& operator=(const Subject&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual void once() = 0;

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/non_copyable.hpp"
 #include "sim/task/event_order.hpp"
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
@@ -26,7 +27,7 @@ using State = RunningActivity::State;
 // These are only noted (ended_, comings_, events_). The first note arms a timer that then drains
 // them: activities end, successors and waiting activities start, and the listener gets the events
 // in order. The listener's orders may cause another drain at the same instant.
-class World::Impl {
+class World::Impl : base::NonCopyable {
  public:
   Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
       : listener_(listener),
@@ -46,8 +47,6 @@ class World::Impl {
             config, real, timers_, [this] { arm(); }, [this] { poll(); }) {}
 
   ~Impl() = default;
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   void run() {
     presence_.start();
