@@ -6,7 +6,8 @@
 #include <filesystem>
 #include <functional>
 #include <string>
-#include <vector>
+
+#include "base/median.hpp"
 
 namespace convoy::bench {
 
@@ -16,7 +17,7 @@ int run_all(const std::string& program,
             const std::function<void(const std::filesystem::path& folder)>& benchmarks);
 
 double seconds_since(std::chrono::steady_clock::time_point start);
-double median(std::vector<double> values);
+using base::median;
 
 // `bound` 0: no bound.
 void report(const std::string& what, double measured, const std::string& unit, double bound);

@@ -15,8 +15,6 @@
 #include <thread>
 #include <utility>
 
-#include "base/non_copyable.hpp"
-
 namespace convoy::sensors {
 namespace {
 

@@ -23,7 +23,6 @@
 #include "analysis/report/data.hpp"
 #include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
-#include "base/non_copyable.hpp"
 #include "base/sparing_log.hpp"
 
 namespace convoy::analysis {

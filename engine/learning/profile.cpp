@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/median.hpp"
 #include "base/non_copyable.hpp"
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
@@ -67,8 +68,7 @@ class Subject : base::NonCopyable {
       settle();
       taken.push_back((seconds_now() - from) / times);
     }
-    std::sort(taken.begin(), taken.end());
-    return taken[taken.size() / 2];
+    return base::median(std::move(taken));
   }
 
   [[nodiscard]] TimedStep result(std::vector<double> visits) const {

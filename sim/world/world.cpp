@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "base/non_copyable.hpp"
 #include "sim/task/event_order.hpp"
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
