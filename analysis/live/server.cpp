@@ -54,10 +54,7 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
         rows_timer_(io_) {
     try {
       const tcp::endpoint endpoint(asio::ip::make_address(options_.host), options_.port);
-      acceptor_.open(endpoint.protocol());
-      acceptor_.set_option(tcp::acceptor::reuse_address(true));
-      acceptor_.bind(endpoint);
-      acceptor_.listen();
+      acceptor_ = tcp::acceptor(io_, endpoint);
     } catch (const boost::system::system_error& e) {
       throw base::UserError(
           fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
