@@ -9,7 +9,6 @@
 #include <system_error>
 
 #include "base/diagnostics.hpp"
-#include "base/files.hpp"
 #include "base/non_copyable.hpp"
 
 namespace convoy::testbed {
@@ -79,9 +78,7 @@ void check_private(const struct stat& facts, const path& file) {
 }  // namespace
 
 void write_file(const path& file, std::string_view content, mode_t mode, Existing existing) {
-  base::WholeFile whole(file, mode,
-                        existing == Existing::replace ? base::WholeFile::Existing::replace
-                                                      : base::WholeFile::Existing::keep);
+  base::WholeFile whole(file, mode, existing);
   whole.write(content);
   whole.commit();
 }
