@@ -6,7 +6,7 @@
 #include <tuple>
 #include <utility>
 
-#include "sim/task/event_order.hpp"
+#include "sim/task/event.hpp"
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
 #include "sim/world/presence.hpp"
