@@ -1,7 +1,6 @@
 #include "analysis/sweep_results.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 namespace convoy::analysis {

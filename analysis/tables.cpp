@@ -1,10 +1,8 @@
 #include "analysis/tables.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
-#include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"
 
 namespace convoy::analysis {

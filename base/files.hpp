@@ -20,6 +20,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::base {
 
 // --- reading -----------------------------------------------------------------------------------
@@ -33,12 +35,10 @@ constexpr std::uintmax_t longest_text = std::uintmax_t(64) << 20;
 std::string read_file(const std::filesystem::path& path, std::uintmax_t most = longest_file);
 
 // Reads a file from front to end in pieces; throws as read_file() does.
-class InputStream {
+class InputStream : NonCopyable {
  public:
   explicit InputStream(const std::filesystem::path& path);
   ~InputStream();
-  InputStream(const InputStream&) = delete;
-  InputStream& operator=(const InputStream&) = delete;
 
   // Fills `bytes` as far as the file goes; gives the number of bytes read.
   std::size_t read_some(std::span<std::byte> bytes);
@@ -62,7 +62,7 @@ std::filesystem::path companion(const std::string& library);
 // link), filled, checked, synced to the disk and renamed; then its folder is synced, too. Without
 // commit() the draft is removed and the old file stays. All functions throw UserError with the file
 // and the system's reason ("No space left on device").
-class WholeFile {
+class WholeFile : NonCopyable {
  public:
   enum class Existing {
     replace,
@@ -72,8 +72,6 @@ class WholeFile {
   explicit WholeFile(std::filesystem::path path, mode_t mode = 0,
                      Existing existing = Existing::replace);
   ~WholeFile();
-  WholeFile(const WholeFile&) = delete;
-  WholeFile& operator=(const WholeFile&) = delete;
 
   void write(std::string_view bytes);
   void write(std::span<const std::byte> bytes);

@@ -7,15 +7,15 @@
 #include <span>
 #include <string>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::base {
 
 // A hash over several pieces, the same as over their concatenation.
-class Hash {
+class Hash : NonCopyable {
  public:
   Hash();
   ~Hash();
-  Hash(const Hash&) = delete;
-  Hash& operator=(const Hash&) = delete;
   void add(std::span<const std::byte> bytes);
   [[nodiscard]] std::uint64_t value() const;
   // The hash as 16 hexadecimal digits.

@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdint>
 #include <iterator>
 #include <system_error>
 
@@ -221,6 +220,13 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string in_small_letters(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
 }
 
 std::string replaced(std::string_view text, const std::map<char, std::string_view>& by) {

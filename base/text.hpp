@@ -8,7 +8,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace convoy::base {
 
@@ -45,6 +44,8 @@ std::string first_line(std::string_view text);
 // breaks and tabs stay. For messages with names given by the user, in any script.
 std::string escaped(std::string_view text);
 
+// Capitals of ASCII become small letters, whatever the C library's locale.
+std::string in_small_letters(std::string text);
 // Replaces each of these characters by a text.
 std::string replaced(std::string_view text, const std::map<char, std::string_view>& by);
 // Escapes a text for HTML, in elements and attributes.

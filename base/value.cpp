@@ -54,6 +54,11 @@ Value* Value::find(std::string_view key) {
   return const_cast<Value*>(std::as_const(*this).find(key));
 }
 
+const Location& Value::place_of(std::string_view key) const {
+  const Value* there = find(key);
+  return there != nullptr ? there->where : where;
+}
+
 void Value::set(std::string key, Value value) {
   if (Value* there = find(key)) {
     *there = std::move(value);

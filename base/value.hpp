@@ -37,6 +37,8 @@ class Value {
   // The value of a key, or null if this is not a table or has no such key.
   [[nodiscard]] const Value* find(std::string_view key) const;
   [[nodiscard]] Value* find(std::string_view key);
+  // The place of a key's value, or of this table where it has no such key.
+  [[nodiscard]] const Location& place_of(std::string_view key) const;
   // Sets a key of a table; replaces an existing value. This must be a table.
   void set(std::string key, Value value);
   void erase(std::string_view key);

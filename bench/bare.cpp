@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/report.hpp"
 #include "sim/world/simgrid_version.hpp"
 
 namespace convoy::bench {
@@ -56,7 +57,7 @@ double run_bare(const Pattern& pattern) {
   }
   const auto start = std::chrono::steady_clock::now();
   engine.run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 }  // namespace convoy::bench

@@ -3,7 +3,6 @@
 // bound is not met.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -50,7 +49,7 @@ double run_convoy(const std::string& text, const std::filesystem::path& folder) 
   const auto start = std::chrono::steady_clock::now();
   const sim::RunResult result = sim::run(*scenario, options);
   if (result.status != sim::RunStatus::done) throw std::runtime_error(result.cause);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
 }
 
 // Cost of a task (download, compute, upload) at 16 nodes.
@@ -119,17 +118,9 @@ void start_up(const std::filesystem::path& folder, int repetitions) {
 
 int main() {
   using namespace convoy::bench;
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
-  std::filesystem::create_directories(folder);
-  try {
+  return run_all("convoy_bench", [](const std::filesystem::path& folder) {
     start_up(folder, 15);
     sixteen_nodes(folder / "run", 5);
     many_nodes(folder);
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "convoy_bench: {}\n", e.what());
-    return 1;
-  }
-  std::filesystem::remove_all(folder);
-  return missed() == 0 ? 0 : 1;
+  });
 }

@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "bench/report.hpp"
+
 namespace convoy::bench {
 namespace {
 
@@ -58,8 +60,7 @@ Measured command(const std::string& line) {
   }
   Measured measured;
   measured.peak_mib = wait_for(child, line);
-  measured.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  measured.seconds = seconds_since(start);
   return measured;
 }
 

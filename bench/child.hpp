@@ -30,8 +30,6 @@ class Beside {
   ~Beside();
   Beside(Beside&& other) noexcept;
   Beside& operator=(Beside&&) = delete;
-  Beside(const Beside&) = delete;
-  Beside& operator=(const Beside&) = delete;
 
  private:
   pid_t pid_ = -1;

@@ -10,7 +10,6 @@
 #include "analysis/fidelity.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -71,14 +70,8 @@ int free_port() {
 class Testbed {
  public:
   explicit Testbed(std::filesystem::path folder) : folder_(std::move(folder)) {
-    std::filesystem::create_directories(folder_);
     std::ofstream(in("fidelity.toml")) << scenario;
   }
-  ~Testbed() { std::filesystem::remove_all(folder_); }
-  Testbed(const Testbed&) = delete;
-  Testbed& operator=(const Testbed&) = delete;
-  Testbed(Testbed&&) = delete;
-  Testbed& operator=(Testbed&&) = delete;
 
   [[nodiscard]] std::string in(const std::string& name) const { return (folder_ / name).string(); }
 
@@ -130,9 +123,8 @@ class Testbed {
   std::filesystem::path folder_;
 };
 
-void fidelity() {
-  const Testbed testbed(std::filesystem::temp_directory_path() /
-                        fmt::format("convoy-fidelity-{}", ::getpid()));
+void fidelity(const std::filesystem::path& folder) {
+  const Testbed testbed(folder);
   const std::string when_idle = "chrt --idle 0 " + testbed.training();
   const Beside idle_fast(when_idle, fast_core);
   const Beside idle_slow(when_idle, slow_core);
@@ -169,6 +161,5 @@ int main() {
     fmt::print("needs two cores; left out\n");
     return 0;
   }
-  convoy::bench::fidelity();
-  return convoy::bench::missed() > 0 ? 1 : 0;
+  return convoy::bench::run_all("convoy_fidelity_bench", convoy::bench::fidelity);
 }

@@ -6,16 +6,13 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <mutex>
 #include <numeric>
 #include <thread>
 
@@ -130,8 +127,6 @@ void run_both(hil::asio::io_context& a, hil::asio::io_context& b,
   ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
 }
 
-double seconds_since(double start) { return hil::steady_seconds() - start; }
-
 // The same bytes with nothing around them, in chunks as large.
 double bare_copy(const std::shared_ptr<hil::asio::ssl::context>& server,
                  const std::shared_ptr<hil::asio::ssl::context>& client, const Memory& from,
@@ -155,7 +150,7 @@ double bare_copy(const std::shared_ptr<hil::asio::ssl::context>& server,
   write(0);
   read(0);
   double done = 0;
-  run_both(a, b, [&] { done = seconds_since(start); });
+  run_both(a, b, [&] { done = hil::steady_seconds() - start; });
   return done;
 }
 
@@ -404,10 +399,7 @@ void memory_of_sixteen(const engine::Engine& engine, const engine::TaskInput& in
          (total - own + 16 * own) / total, "x", 1.05);
 }
 
-void assignments() {
-  const auto folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-hil-{}", ::getpid());
-  std::filesystem::create_directories(folder);
+void assignments(const std::filesystem::path& folder) {
   const sim::Scenario scenario = small_scenario(folder / "scenario.toml");
   const auto schedule = scenario.schedule.make(scenario.setting);
   const auto engine = sim::open_engine(scenario, *schedule, "cpu");
@@ -430,7 +422,6 @@ void assignments() {
   coordinator.run();
   agent.stop();
   beside.join();
-  std::filesystem::remove_all(folder);
   const std::vector<double> delays = coordinator.delays();
   constexpr std::size_t tasks = OneAgentsTasks::tasks;
   report("from Assign to the agent's start, median", 1e3 * delays[tasks / 2], "ms", 0);
@@ -439,13 +430,7 @@ void assignments() {
   memory_of_sixteen(*engine, input);
 }
 
-}  // namespace
-}  // namespace convoy::bench
-
-int main() {
-  using namespace convoy;
-  const auto folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-bench-{}", ::getpid());
+void copies(const std::filesystem::path& folder) {
   testbed::InitRequest request;
   request.folder = folder;
   request.nodes = {{"a", ""}};
@@ -460,10 +445,18 @@ int main() {
                                         folder / "nodes/a/authority.pem",
                                         {}},
                                        testbed::Role::node);
-  bench::speed("TCP", nullptr, nullptr);
-  bench::speed("TLS 1.3", server, client);
-  bench::clock_while_blocked();
-  bench::assignments();
-  std::filesystem::remove_all(folder);
-  return bench::missed() > 0 ? 1 : 0;
+  speed("TCP", nullptr, nullptr);
+  speed("TLS 1.3", server, client);
+}
+
+}  // namespace
+}  // namespace convoy::bench
+
+int main() {
+  using namespace convoy::bench;
+  return run_all("convoy_hil_bench", [](const std::filesystem::path& folder) {
+    copies(folder / "testbed");
+    clock_while_blocked();
+    assignments(folder);
+  });
 }

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -51,10 +50,6 @@ struct BareNetwork : torch::nn::Module {
   std::vector<torch::nn::Conv2d> convolutions;
   std::vector<torch::nn::Linear> exits;
 };
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 void against_a_bare_loop(int repetitions) {
   constexpr int batch = 32;
@@ -167,17 +162,9 @@ void large_models(const std::filesystem::path& folder) {
 
 int main() {
   using namespace convoy::bench;
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-learning-bench-{}", ::getpid());
-  std::filesystem::create_directories(folder);
-  try {
+  return run_all("convoy_learning_bench", [](const std::filesystem::path& folder) {
     against_a_bare_loop(9);
     two_workers(folder, 3);
     large_models(folder);
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "convoy_learning_bench: {}\n", e.what());
-    return 1;
-  }
-  std::filesystem::remove_all(folder);
-  return missed() == 0 ? 0 : 1;
+  });
 }

@@ -138,12 +138,9 @@ void reports(const fs::path& folder) {
 
 int main() {
   using namespace convoy::bench;
-  const auto folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-live-bench-{}", ::getpid());
-  std::filesystem::create_directories(folder);
-  reports(folder);
-  costs(folder, "Timing only, 600,000 tasks", false, 600'000, 9);
-  costs(folder, "Learning, 300 tasks", true, 300, 9);
-  std::filesystem::remove_all(folder);
-  return missed() > 0 ? 1 : 0;
+  return run_all("convoy_live_bench", [](const std::filesystem::path& folder) {
+    reports(folder);
+    costs(folder, "Timing only, 600,000 tasks", false, 600'000, 9);
+    costs(folder, "Learning, 300 tasks", true, 300, 9);
+  });
 }

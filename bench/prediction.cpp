@@ -3,7 +3,6 @@
 // bound is not met.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -38,15 +37,14 @@ std::vector<engine::ProfileCase> cases() {
   return all;
 }
 
-void predictions() {
-  const std::filesystem::path file =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-prediction-{}.toml", ::getpid());
+void predictions(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "this.toml";
   fmt::print("Training steps predicted from a profile of this machine (some minutes)\n");
   std::fflush(stdout);
   const Measured profile =
       command(fmt::format("{} profile -o {} --quiet > /dev/null", CONVOY_BINARY, file.string()));
   base::Diagnostics problems;
-  platforms::Catalogue catalogue(file.parent_path(), problems);
+  platforms::Catalogue catalogue(folder, problems);
   const platforms::Device* device = catalogue.device(file.string());
   if (device == nullptr) throw std::runtime_error(problems.str());
   const platforms::Machine machine = platforms::machine(*device, device->modes.front());
@@ -61,7 +59,6 @@ void predictions() {
     fmt::print("    {:<46} {:>9.2f} ms, predicted {:>9.2f} ms, {:>+6.1f} %\n", t.name,
                1e3 * t.seconds, 1e3 * predicted, 100 * (predicted / t.seconds - 1));
   }
-  std::filesystem::remove(file);
   report("convoy profile", profile.seconds, "s", 300);
   report("24 steps, absolute error of the prediction, median", 100 * median(errors), "%", 10);
   report("  worst", 100 * *std::max_element(errors.begin(), errors.end()), "%", 0);
@@ -71,11 +68,7 @@ void predictions() {
 }  // namespace convoy::bench
 
 int main() {
-  try {
-    convoy::bench::predictions();
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "convoy_prediction_bench: {}\n", e.what());
-    return 1;
-  }
-  return convoy::bench::missed() > 0 ? 1 : 0;
+  using namespace convoy::bench;
+  return run_all("convoy_prediction_bench",
+                 [](const std::filesystem::path& folder) { predictions(folder); });
 }

@@ -1,17 +1,18 @@
 #include "bench/report.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <exception>
 
 namespace convoy::bench {
 namespace {
 
-int bounds_missed = 0;
+bool bound_missed = false;
 
 void line(const std::string& what, double measured, const std::string& unit,
           const std::string& asked, bool met) {
-  if (!met) ++bounds_missed;
+  bound_missed = bound_missed || !met;
   fmt::print("{:<66} {:>9.3f} {:<4} {}\n", what, measured, unit,
              asked.empty() ? "" : fmt::format("{}: {}", asked, met ? "met" : "MISSED"));
   std::fflush(stdout);
@@ -19,9 +20,23 @@ void line(const std::string& what, double measured, const std::string& unit,
 
 }  // namespace
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+int run_all(const std::string& program,
+            const std::function<void(const std::filesystem::path& folder)>& benchmarks) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("{}-{}", program, ::getpid());
+  std::filesystem::create_directories(folder);
+  try {
+    benchmarks(folder);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}: {}\n", program, e.what());
+    return 1;
+  }
+  std::filesystem::remove_all(folder);
+  return bound_missed ? 1 : 0;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void report(const std::string& what, double measured, const std::string& unit, double bound) {
@@ -33,7 +48,5 @@ void report_at_least(const std::string& what, double measured, const std::string
                      double bound) {
   line(what, measured, unit, fmt::format("at least {} {}", bound, unit), measured >= bound);
 }
-
-int missed() { return bounds_missed; }
 
 }  // namespace convoy::bench

@@ -1,20 +1,27 @@
 #pragma once
 
-// Prints measurements of benchmarks beside their bounds.
+// What all benchmarks share: a folder of their own, and measurements printed beside their bounds.
 
+#include <chrono>
+#include <filesystem>
+#include <functional>
 #include <string>
-#include <vector>
+
+#include "base/median.hpp"
 
 namespace convoy::bench {
 
-double median(std::vector<double> values);
+// Runs a program's benchmarks in a new temporary folder, which is removed at the end; it stays if
+// they throw. Gives the exit status: 1 if they threw, or if a bound was not met.
+int run_all(const std::string& program,
+            const std::function<void(const std::filesystem::path& folder)>& benchmarks);
+
+double seconds_since(std::chrono::steady_clock::time_point start);
+using base::median;
 
 // `bound` 0: no bound.
 void report(const std::string& what, double measured, const std::string& unit, double bound);
 void report_at_least(const std::string& what, double measured, const std::string& unit,
                      double bound);
-
-// Number of bounds exceeded so far.
-int missed();
 
 }  // namespace convoy::bench

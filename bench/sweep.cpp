@@ -2,7 +2,6 @@
 // are imported. Exit status 1 where a bound is not met.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -39,10 +38,6 @@ repetitions = 25
 constexpr int point_count = 200;
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // One of the points, as a sweep runs it, in a process that has everything loaded.
 double one_run(const std::filesystem::path& folder, const std::string& schedule, int nanos) {
@@ -141,16 +136,8 @@ void imports() {
 
 int main() {
   using namespace convoy::bench;
-  const auto folder =
-      std::filesystem::temp_directory_path() / fmt::format("convoy-sweep-bench-{}", ::getpid());
-  std::filesystem::create_directories(folder);
-  try {
+  return run_all("convoy_sweep_bench", [](const std::filesystem::path& folder) {
     sweeps(folder, 3);
     imports();
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "convoy_sweep_bench: {}\n", e.what());
-    return 1;
-  }
-  std::filesystem::remove_all(folder);
-  return missed() > 0 ? 1 : 0;
+  });
 }

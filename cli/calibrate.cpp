@@ -12,6 +12,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/median.hpp"
 #include "base/text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -297,12 +298,11 @@ std::optional<Draws> set_draws(Subject& subject) {
   for (std::size_t i = 0; i < idle.rows.size(); ++i) {
     by_mode[{idle.machines[i].device, idle.machines[i].mode}].push_back(idle.rows[i]->value);
   }
-  for (auto& [key, watts] : by_mode) {
-    std::sort(watts.begin(), watts.end());
+  for (const auto& [key, watts] : by_mode) {
     for (Device& device : subject.devices) {
       for (platforms::PowerMode& mode : device.modes) {
         if (device.name != key.first || mode.name != key.second) continue;
-        mode.idle_w = {watts[watts.size() / 2], Origin::measured,
+        mode.idle_w = {base::median(watts), Origin::measured,
                        fmt::format("median of {} rows", watts.size())};
       }
     }

@@ -12,6 +12,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/median.hpp"
 #include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -95,12 +96,11 @@ void warn_of_noise(const engine::Profile& profile) {
   constexpr double much = 0.15;
   std::vector<double> spreads;
   for (const engine::TimedStep& t : profile.steps) spreads.push_back(t.spread);
-  std::sort(spreads.begin(), spreads.end());
-  if (spreads.empty() || spreads[spreads.size() / 2] < much) return;
+  if (spreads.empty() || base::median(spreads) < much) return;
   fmt::print(stderr,
              "convoy: warning: repetitions differ by {:.0f} %: the machine is busy with other "
              "things, or changes its clock; measure again when it is quiet\n",
-             100 * spreads[spreads.size() / 2]);
+             100 * base::median(spreads));
 }
 
 int profile(const ProfileArguments& arguments) {

@@ -4,17 +4,16 @@
 
 #include <chrono>
 
+#include "base/non_copyable.hpp"
 #include "sim/run/run.hpp"
 
 namespace convoy::cli {
 
-class ProgressDisplay {
+class ProgressDisplay : base::NonCopyable {
  public:
   // `every_s`: s between lines if stderr is no terminal.
   ProgressDisplay(bool quiet, double every_s);
   ~ProgressDisplay();
-  ProgressDisplay(const ProgressDisplay&) = delete;
-  ProgressDisplay& operator=(const ProgressDisplay&) = delete;
 
   void show(const sim::Progress& progress);
   // Removes the bar.

@@ -6,7 +6,6 @@
 
 #include <memory>
 
-#include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "cli/run_folders.hpp"
 #include "cli/verbs.hpp"

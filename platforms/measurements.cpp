@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -47,8 +46,7 @@ constexpr int largest_batch = 1 << 20;
 
 // Rows of training in half precision mean autocast, since nobody trains in half precision alone.
 std::optional<Precision> precision_of(std::string_view given, bool training) {
-  std::string text(given);
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const std::string text = base::in_small_letters(std::string(given));
   const std::string word = text.substr(0, text.find(' '));
   const bool half = word == "fp16" || word == "float16" || word == "half";
   if (word == "amp" || (half && (training || text.find("amp") != text.npos))) {

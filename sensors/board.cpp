@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -77,10 +76,9 @@ std::string with_spaces(std::string text) {
 }
 
 void find_module(const fs::path& root, Board& board) {
-  std::string text = read_kernel_file(root / "proc/device-tree/compatible").value_or("") +
-                     read_kernel_file(root / "proc/device-tree/nvidia,dtsfilename").value_or("");
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string text = base::in_small_letters(
+      read_kernel_file(root / "proc/device-tree/compatible").value_or("") +
+      read_kernel_file(root / "proc/device-tree/nvidia,dtsfilename").value_or(""));
   for (const Module& m : modules) {
     if (text.find(m.number) == std::string::npos) continue;
     board.module = m.number;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "base/text.hpp"
 
 namespace convoy::sensors {
 namespace {
@@ -72,9 +73,8 @@ std::optional<double> total_power(std::span<const NamedValue> rails) {
 
 ZoneKind zone_kind(std::string_view name) {
   // Up to the ending: "-therm" (JetPack 4, 5.0), "-thermal" (5.1 and later), "_tegra", "-Die".
-  std::string stem(name.substr(0, name.find_first_of("-_")));
-  std::transform(stem.begin(), stem.end(), stem.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string stem =
+      base::in_small_letters(std::string(name.substr(0, name.find_first_of("-_"))));
   if (stem == "tj") return ZoneKind::junction;
   if (name == "x86_pkg_temp") return ZoneKind::chip;  // the package of an Intel processor
   // "soc012" and "cv0" have numbers. Of the Nano's zones, AO and PLL are left to others: AO reads

@@ -26,6 +26,8 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::sensors {
 
 // Quantities without a sensor, or without a reading at the moment, are absent.
@@ -50,7 +52,7 @@ struct SensorSource {
   std::string where;     // "INA3221 /sys/.../hwmon3 VDD_IN (module)", "/proc/stat", "tegrastats"
 };
 
-class Sensors {
+class Sensors : base::NonCopyable {
  private:
   class Impl;
 
@@ -59,8 +61,6 @@ class Sensors {
   // sensors are not an error.
   [[nodiscard]] static std::unique_ptr<Sensors> open(const SensorOptions& options);
   ~Sensors();
-  Sensors(const Sensors&) = delete;
-  Sensors& operator=(const Sensors&) = delete;
 
   // Callable from any thread. Reads some kernel files, which takes milliseconds (the INA3221 is
   // read over I2C). The first reading has no CPU load.

@@ -22,7 +22,7 @@ constexpr std::size_t longest_line = 65536;  // some 20 times what any release p
 constexpr std::chrono::milliseconds grace(500);
 
 // A pipe whose ends close themselves.
-class Pipe {
+class Pipe : base::NonCopyable {
  public:
   // Throws std::system_error.
   Pipe() {
@@ -34,8 +34,6 @@ class Pipe {
     close_in();
     ::close(ends_[0]);
   }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
 
   [[nodiscard]] int out() const { return ends_[0]; }
   [[nodiscard]] int in() const { return ends_[1]; }
@@ -48,7 +46,7 @@ class Pipe {
 };
 
 // What to set up in the new process between fork and exec.
-class SpawnSettings {
+class SpawnSettings : base::NonCopyable {
  public:
   explicit SpawnSettings(int standard_output) {
     posix_spawn_file_actions_init(&actions_);
@@ -71,8 +69,6 @@ class SpawnSettings {
     posix_spawn_file_actions_destroy(&actions_);
     posix_spawnattr_destroy(&attributes_);
   }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
 
   [[nodiscard]] const posix_spawn_file_actions_t* actions() const { return &actions_; }
   [[nodiscard]] const posix_spawnattr_t* attributes() const { return &attributes_; }
@@ -95,7 +91,7 @@ bool wait_for_end(pid_t pid, std::chrono::milliseconds time) {
 
 }  // namespace
 
-class TegrastatsProcess::Impl {
+class TegrastatsProcess::Impl : base::NonCopyable {
  public:
   Impl(std::string program, std::chrono::milliseconds interval)
       : program_(std::move(program)), interval_(interval) {}
@@ -110,8 +106,6 @@ class TegrastatsProcess::Impl {
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   // 0, or what would be in errno.
   [[nodiscard]] int start() {

@@ -14,11 +14,12 @@
 #include <optional>
 #include <string>
 
+#include "base/non_copyable.hpp"
 #include "sensors/tegrastats.hpp"
 
 namespace convoy::sensors {
 
-class TegrastatsProcess {
+class TegrastatsProcess : base::NonCopyable {
  private:
   class Impl;
 
@@ -31,8 +32,6 @@ class TegrastatsProcess {
                                                                 std::string& problem);
   // Ends the program and waits for it: SIGTERM, then SIGKILL after half a second.
   ~TegrastatsProcess();
-  TegrastatsProcess(const TegrastatsProcess&) = delete;
-  TegrastatsProcess& operator=(const TegrastatsProcess&) = delete;
 
   // The newest parsed line. None before the first, and none if the newest is older than three
   // intervals plus one second, so that a hanging program does not repeat its last values. This and

@@ -9,20 +9,18 @@
 #include <system_error>
 
 #include "base/diagnostics.hpp"
-#include "base/files.hpp"
+#include "base/non_copyable.hpp"
 
 namespace convoy::testbed {
 namespace {
 
 // A file descriptor that is closed with the object.
-class Descriptor {
+class Descriptor : base::NonCopyable {
  public:
   explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
   ~Descriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
 
   [[nodiscard]] int get() const { return descriptor_; }
   [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
@@ -80,9 +78,7 @@ void check_private(const struct stat& facts, const path& file) {
 }  // namespace
 
 void write_file(const path& file, std::string_view content, mode_t mode, Existing existing) {
-  base::WholeFile whole(file, mode,
-                        existing == Existing::replace ? base::WholeFile::Existing::replace
-                                                      : base::WholeFile::Existing::keep);
+  base::WholeFile whole(file, mode, existing);
   whole.write(content);
   whole.commit();
 }

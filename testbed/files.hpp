@@ -10,9 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/files.hpp"
+
 namespace convoy::testbed {
 
-enum class Existing { keep, replace };
+using Existing = base::WholeFile::Existing;
 
 constexpr mode_t private_file = 0600;
 constexpr mode_t public_file = 0644;

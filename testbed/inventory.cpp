@@ -107,16 +107,6 @@ class Reader {
   Inventory inventory_;
 };
 
-// `before`: the number of problems before the file was opened.
-std::optional<Inventory> read_tree(const base::Value& root, const path& file, int before,
-                                   base::Diagnostics& problems) {
-  if (problems.errors() > before) return std::nullopt;  // an empty table would only add to it
-  TableReader reader(root, "", problems);
-  Inventory inventory = Reader(file.parent_path()).read(reader);
-  if (problems.errors() > before) return std::nullopt;
-  return inventory;
-}
-
 std::string relative_to(const path& folder, const path& file) {
   const path relative = file.lexically_normal().lexically_relative(folder.lexically_normal());
   const bool below = !relative.empty() && *relative.begin() != "..";
@@ -169,13 +159,12 @@ const InventoryNode* Inventory::find(std::string_view name) const {
 
 std::optional<Inventory> read_inventory(const path& file, base::Diagnostics& problems) {
   const int before = problems.errors();
-  return read_tree(base::read_toml_file(file.string(), problems), file, before, problems);
-}
-
-std::optional<Inventory> read_inventory_text(std::string_view text, const path& file,
-                                             base::Diagnostics& problems) {
-  const int before = problems.errors();
-  return read_tree(base::parse_toml(text, file.string(), problems), file, before, problems);
+  const base::Value root = base::read_toml_file(file.string(), problems);
+  if (problems.errors() > before) return std::nullopt;  // an empty table would only add to it
+  TableReader reader(root, "", problems);
+  Inventory inventory = Reader(file.parent_path()).read(reader);
+  if (problems.errors() > before) return std::nullopt;
+  return inventory;
 }
 
 std::string inventory_text(const Inventory& inventory, const path& folder) {

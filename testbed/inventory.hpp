@@ -53,10 +53,6 @@ struct Inventory {
 // named in it must exist; their contents are not checked.
 [[nodiscard]] std::optional<Inventory> read_inventory(const std::filesystem::path& file,
                                                       base::Diagnostics& problems);
-// The same for a text; `file` names it in messages and is the base of relative paths.
-[[nodiscard]] std::optional<Inventory> read_inventory_text(std::string_view text,
-                                                           const std::filesystem::path& file,
-                                                           base::Diagnostics& problems);
 
 // Text of a file in `folder` that reads back as this inventory. Paths below the folder are written
 // as relative. UserError for paths that are not UTF-8, which TOML cannot hold.

@@ -15,6 +15,8 @@
 #include <memory>
 #include <string>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::testbed {
 
 struct Release {
@@ -52,12 +54,10 @@ inline int need(int status) {
 
 // Removes errors that occur during its life from OpenSSL's error queue of the thread, where the
 // next caller of SSL_get_error would find them.
-class QuietErrors {
+class QuietErrors : base::NonCopyable {
  public:
   QuietErrors();
   ~QuietErrors();
-  QuietErrors(const QuietErrors&) = delete;
-  QuietErrors& operator=(const QuietErrors&) = delete;
 };
 
 // The bytes of a certificate's string, including zero bytes.

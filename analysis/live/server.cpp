@@ -42,7 +42,7 @@ std::chrono::nanoseconds cpu_time() {
 
 }  // namespace
 
-class LiveServer::Impl : public LiveHost {
+class LiveServer::Impl : base::NonCopyable, public LiveHost {
  public:
   Impl(LiveOptions options, LiveState& state)
       : options_(std::move(options)),
@@ -54,10 +54,7 @@ class LiveServer::Impl : public LiveHost {
         rows_timer_(io_) {
     try {
       const tcp::endpoint endpoint(asio::ip::make_address(options_.host), options_.port);
-      acceptor_.open(endpoint.protocol());
-      acceptor_.set_option(tcp::acceptor::reuse_address(true));
-      acceptor_.bind(endpoint);
-      acceptor_.listen();
+      acceptor_ = tcp::acceptor(io_, endpoint);
     } catch (const boost::system::system_error& e) {
       throw base::UserError(
           fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
@@ -83,8 +80,6 @@ class LiveServer::Impl : public LiveHost {
   }
 
   ~Impl() override { io_.stop(); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   [[nodiscard]] std::string url() const { return access_.url(options_.shown); }
 
@@ -158,8 +153,6 @@ class LiveServer::Impl : public LiveHost {
   struct Place : LivePlace {
     Place(Impl& h, asio::ip::address a) : host(h), address(std::move(a)) {}
     ~Place() override { std::erase(host.places_, this); }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
     Impl& host;
     asio::ip::address address;
   };

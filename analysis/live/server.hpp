@@ -15,6 +15,7 @@
 #include <string>
 
 #include "analysis/live/state.hpp"
+#include "base/non_copyable.hpp"
 
 namespace convoy::analysis {
 
@@ -32,13 +33,11 @@ struct LiveOptions {
   std::chrono::milliseconds patience_when_stuck{2'000};
 };
 
-class LiveServer {
+class LiveServer : base::NonCopyable {
  public:
   // Throws base::UserError if the address cannot be listened on.
   LiveServer(LiveOptions options, LiveState& state);
   ~LiveServer();
-  LiveServer(const LiveServer&) = delete;
-  LiveServer& operator=(const LiveServer&) = delete;
 
   [[nodiscard]] std::string url() const;  // with the token for pausing and stopping
 

@@ -11,6 +11,7 @@
 #include "analysis/live/access.hpp"
 #include "analysis/live/server.hpp"
 #include "analysis/live/state.hpp"
+#include "base/non_copyable.hpp"
 
 namespace convoy::analysis {
 
@@ -31,12 +32,9 @@ class LiveSession {
 };
 
 // A place for a connection that is not yet a viewer; destroying the object frees the place.
-class LivePlace {
+class LivePlace : base::NonCopyable {
  public:
-  LivePlace() = default;
   virtual ~LivePlace() = default;
-  LivePlace(const LivePlace&) = delete;
-  LivePlace& operator=(const LivePlace&) = delete;
   // Closes the connection when another takes its place. Tells who has the place now.
   std::function<void()> dismiss;
 };

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
+#include <functional>
 #include <optional>
 #include <type_traits>
 #include <vector>
@@ -14,26 +14,9 @@
 
 namespace convoy::analysis {
 
-// A table by columns: `of` gives the values of a row.
-template <class Rows, class Of>
-Json column(const Rows& rows, Of of) {
-  Json all = Json::array();
-  auto& values = all.get_ref<Json::array_t&>();
-  values.reserve(std::size(rows));
-  for (const auto& row : rows) {
-    if constexpr (std::is_floating_point_v<decltype(of(row))>) {
-      const double value = of(row);
-      values.emplace_back(std::isfinite(value) ? Json(value) : Json());
-    } else {
-      values.emplace_back(of(row));
-    }
-  }
-  return all;
-}
-
-// A value of a store's row; null if absent or not finite.
+// A value of a row; null if absent or not finite.
 template <class Value>
-Json stored_json(const Value& value) {
+Json value_json(const Value& value) {
   if constexpr (std::is_floating_point_v<Value>) {
     return std::isfinite(value) ? Json(value) : Json();
   } else {
@@ -41,17 +24,25 @@ Json stored_json(const Value& value) {
   }
 }
 template <class Value>
-Json stored_json(const std::optional<Value>& value) {
-  return value ? stored_json(*value) : Json();
+Json value_json(const std::optional<Value>& value) {
+  return value ? value_json(*value) : Json();
+}
+
+// A column of a table: `of` gives a row's value, or is the member that holds it.
+template <class Rows, class Of>
+Json column(const Rows& rows, Of of) {
+  Json all = Json::array();
+  auto& values = all.get_ref<Json::array_t&>();
+  values.reserve(std::size(rows));
+  for (const auto& row : rows) values.emplace_back(value_json(std::invoke(of, row)));
+  return all;
 }
 
 // Rows of a store by columns, with the store's column names.
 template <class Row>
 Json columns_json(const std::vector<Row>& rows) {
   Json json = Json::object();
-  sim::for_each_column<Row>([&](const auto& c) {
-    json[c.name] = column(rows, [&](const Row& row) { return stored_json(row.*c.member); });
-  });
+  sim::for_each_column<Row>([&](const auto& c) { json[c.name] = column(rows, c.member); });
   return json;
 }
 

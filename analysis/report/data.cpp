@@ -20,27 +20,27 @@ Json nodes_json(const RunTables& run, std::size_t most) {
   std::vector<sim::NodeRow> rows = run.nodes;
   if (rows.size() > most) rows.resize(most);
   Json json = columns_json(rows);
-  json["real"] = column(rows, [](const auto& n) { return n.is_real(); });
+  json["real"] = column(rows, &sim::NodeRow::is_real);
   const sim::ByNode<double> lost = lost_time(run);
   json["lost_s"] = column(rows, [&](const auto& n) { return lost[n.id]; });
   // Null until the run is over.
   sim::for_each_column<sim::NodeEnd>([&](const auto& c) {
     json[c.name] = column(rows, [&](const sim::NodeRow& n) {
       if (run.node_ends.empty()) return Json();
-      return stored_json(run.node_ends[n.id].*c.member);
+      return value_json(run.node_ends[n.id].*c.member);
     });
   });
   return json;
 }
 
 Json curve_json(const Curve& curve) {
-  return {{"time_s", column(curve, [](const auto& p) { return p.time_s; })},
-          {"version", column(curve, [](const auto& p) { return p.version; })},
-          {"accuracy", column(curve, [](const auto& p) { return p.accuracy; })},
-          {"loss", column(curve, [](const auto& p) { return optional_json(p.loss); })},
-          {"bytes", column(curve, [](const auto& p) { return optional_json(p.bytes); })},
-          {"energy_j", column(curve, [](const auto& p) { return optional_json(p.energy_j); })},
-          {"samples", column(curve, [](const auto& p) { return p.samples; })}};
+  return {{"time_s", column(curve, &CurvePoint::time_s)},
+          {"version", column(curve, &CurvePoint::version)},
+          {"accuracy", column(curve, &CurvePoint::accuracy)},
+          {"loss", column(curve, &CurvePoint::loss)},
+          {"bytes", column(curve, &CurvePoint::bytes)},
+          {"energy_j", column(curve, &CurvePoint::energy_j)},
+          {"samples", column(curve, &CurvePoint::samples)}};
 }
 
 // The aggregated updates.
@@ -51,8 +51,8 @@ Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits
         task.aggregated_version && task.node < static_cast<std::int64_t>(limits.nodes);
     if (shown && rows.size() < limits.updates) rows.push_back(&task);
   }
-  return {{"node", column(rows, [](const auto* t) { return t->node; })},
-          {"version", column(rows, [](const auto* t) { return *t->aggregated_version; })},
+  return {{"node", column(rows, &sim::TaskRow::node)},
+          {"version", column(rows, &sim::TaskRow::aggregated_version)},
           {"staleness", column(rows, [](const auto* t) { return t->staleness.value_or(0); })}};
 }
 
@@ -64,14 +64,14 @@ Json readings_json(std::vector<sim::ReadingRow> rows, std::size_t nodes) {
 
 Json rounds_json(const std::vector<Round>& rounds) {
   Json json = {
-      {"version", column(rounds, [](const auto& r) { return r.version; })},
-      {"begin_s", column(rounds, [](const auto& r) { return r.begin_s; })},
-      {"end_s", column(rounds, [](const auto& r) { return r.end_s; })},
+      {"version", column(rounds, &Round::version)},
+      {"begin_s", column(rounds, &Round::begin_s)},
+      {"end_s", column(rounds, &Round::end_s)},
       {"closed_by",
        column(rounds, [](const auto& r) { return name_of(closed_words, r.closed_by); })},
       {"node", column(rounds, [](const auto& r) { return r.node < 0 ? Json() : Json(r.node); })},
-      {"label", column(rounds, [](const auto& r) { return r.label; })},
-      {"label_s", column(rounds, [](const auto& r) { return r.label_s; })}};
+      {"label", column(rounds, &Round::label)},
+      {"label_s", column(rounds, &Round::label_s)}};
   for (const auto& part : path_words) {
     json[fmt::format("{}_s", part.text)] = column(
         rounds, [&](const auto& r) { return r.path_s[static_cast<std::size_t>(part.value)]; });
@@ -239,11 +239,10 @@ Json sweep_json(const SweepResults& sweep) {
   for (const FigureName& figure : sweep.figures) json["figures"].push_back(to_json(figure));
   for (std::size_t i = 0; i < sweep.points.size(); ++i) {
     const SweepPoint& point = sweep.points[i];
-    json["points"].push_back(
-        {{"settings", sweep.index.points[i].settings},
-         {"status", name_of(point_words, point.status)},
-         {"cause", point.cause},
-         {"values", column(point.values, [](const auto& v) { return optional_json(v); })}});
+    json["points"].push_back({{"settings", sweep.index.points[i].settings},
+                              {"status", name_of(point_words, point.status)},
+                              {"cause", point.cause},
+                              {"values", column(point.values, std::identity())}});
   }
   return json;
 }

@@ -114,20 +114,20 @@ class Thinner {
 };
 
 Json slices_json(const std::vector<Slice>& all, const Clock& clock) {
-  return {{"node", column(all, [](const Slice& s) { return s.node; })},
-          {"lane", column(all, [](const Slice& s) { return s.lane; })},
-          {"label", column(all, [](const Slice& s) { return s.label; })},
+  return {{"node", column(all, &Slice::node)},
+          {"lane", column(all, &Slice::lane)},
+          {"label", column(all, &Slice::label)},
           {"begin_s", column(all, [&](const Slice& s) { return clock(s.begin_s); })},
           {"end_s", column(all, [&](const Slice& s) { return clock(s.end_s); })},
-          {"task", column(all, [](const Slice& s) { return s.task; })},
+          {"task", column(all, &Slice::task)},
           {"real", column(all, [](const Slice& s) { return s.real ? 1 : 0; })},
-          {"cause", column(all, [](const Slice& s) { return s.cause; })}};
+          {"cause", column(all, &Slice::cause)}};
 }
 
 Json spans_json(const std::vector<Absence>& spans) {
-  return {{"node", column(spans, [](const auto& s) { return s.node; })},
-          {"begin_s", column(spans, [](const auto& s) { return s.begin_s; })},
-          {"end_s", column(spans, [](const auto& s) { return s.end_s; })}};
+  return {{"node", column(spans, &Absence::node)},
+          {"begin_s", column(spans, &Absence::begin_s)},
+          {"end_s", column(spans, &Absence::end_s)}};
 }
 
 }  // namespace
@@ -151,7 +151,7 @@ Json frame_json(const RunTables& run, const std::vector<Idle>& idle, double shor
   std::erase_if(away, [&](const Absence& a) { return static_cast<std::size_t>(a.node) >= nodes; });
   const Clock clock(run.until_s());
   Json json = {{"labels", run.labels.all()}, {"kinds", kinds}};
-  json["waits"] = {{"node", column(waits, [](const Idle& w) { return w.node; })},
+  json["waits"] = {{"node", column(waits, &Idle::node)},
                    {"begin_s", column(waits, [&](const Idle& w) { return clock(w.begin_s); })},
                    {"end_s", column(waits, [&](const Idle& w) { return clock(w.end_s); })},
                    {"cause", column(waits, [&](const Idle& w) {

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "engine/api/options.hpp"
 #include "engine/api/parcel.hpp"
 #include "engine/api/work.hpp"
@@ -33,12 +34,9 @@
 namespace convoy::engine {
 
 // An object in memory whose content only the engine knows.
-class Opaque {
+class Opaque : base::NonCopyable {
  public:
-  Opaque() = default;
   virtual ~Opaque() = default;
-  Opaque(const Opaque&) = delete;
-  Opaque& operator=(const Opaque&) = delete;
 };
 class Artifact : public Opaque {};   // data passed between computes
 class Weights : public Artifact {};  // a version of the full model, or a submodel's part of it
@@ -104,12 +102,9 @@ struct Outcome {
 };
 
 // A node's part in one task: runs its computes in order.
-class Session {
+class Session : base::NonCopyable {
  public:
-  Session() = default;
   virtual ~Session() = default;
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
 
   // Runs a compute on these inputs and gives its product; null for empty work. Training continues
   // from the received weights and from earlier work of this session. Throws Stopped when a stop is
@@ -147,12 +142,9 @@ struct Evaluation {
   [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
 };
 
-class Engine {
+class Engine : base::NonCopyable {
  public:
-  Engine() = default;
   virtual ~Engine() = default;
-  Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
 
   // Call once in every thread that uses the engine.
   virtual void prepare_thread() const = 0;

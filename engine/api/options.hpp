@@ -3,8 +3,6 @@
 // Training options, from [training] and [schedule] of a scenario. No LibTorch here.
 
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "base/table_reader.hpp"

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::engine {
 
 // An outgoing parcel. Equal tensors of several parcels share their memory.
@@ -26,12 +28,9 @@ struct Parcel {
 };
 
 // An incoming parcel: memory for the announced tensors, to be filled by the caller.
-class Unpacking {
+class Unpacking : base::NonCopyable {
  public:
-  Unpacking() = default;
   virtual ~Unpacking() = default;
-  Unpacking(const Unpacking&) = delete;
-  Unpacking& operator=(const Unpacking&) = delete;
   [[nodiscard]] virtual const std::vector<std::span<std::byte>>& pieces() const = 0;
 };
 

@@ -6,7 +6,6 @@
 
 #include "base/table_reader.hpp"
 #include "base/text.hpp"
-#include "base/value.hpp"
 
 namespace convoy::engine {
 namespace {

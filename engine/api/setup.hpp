@@ -5,7 +5,6 @@
 // given; [elements], which follows from the kind of schedule, and [learning] where a schedule asks
 // for more of its nodes.
 
-#include <filesystem>
 #include <string>
 
 #include "base/value.hpp"

@@ -12,6 +12,7 @@
 #include "base/csv.hpp"
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "base/non_copyable.hpp"
 #include "base/text.hpp"
 #include "engine/data/input_file.hpp"
 #include "engine/data/letters.hpp"
@@ -28,14 +29,12 @@ struct Record {
 };
 
 // Feeds libcsv line by line, to know the line number of each row.
-class Parser {
+class Parser : base::NonCopyable {
  public:
   explicit Parser(std::string name) : name_(std::move(name)) {
     if (csv_init(&parser_, CSV_STRICT | CSV_STRICT_FINI) != 0) fail("cannot be read");
   }
   ~Parser() { csv_free(&parser_); }
-  Parser(const Parser&) = delete;
-  Parser& operator=(const Parser&) = delete;
 
   // `line` includes its line end.
   void feed(std::string_view line) {

@@ -4,8 +4,6 @@
 
 #include <vector>
 
-#include "engine/data/dataset.hpp"
-
 namespace convoy::engine {
 
 struct Point {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "engine/data/dataset.hpp"
-#include "engine/data/glyph_shapes.hpp"
 #include "engine/data/sources.hpp"
 
 namespace convoy::engine {

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "base/median.hpp"
+#include "base/non_copyable.hpp"
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
 #include "engine/learning/devices.hpp"
@@ -37,12 +39,10 @@ double seconds_now() {
 }
 
 // Work that is repeated and timed.
-class Subject {
+class Subject : base::NonCopyable {
  public:
   Subject(std::string name, StepCost cost) : name_(std::move(name)), cost_(std::move(cost)) {}
   virtual ~Subject() = default;
-  Subject(const Subject&) = delete;
-  Subject& operator=(const Subject&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
   virtual void once() = 0;
@@ -68,8 +68,7 @@ class Subject {
       settle();
       taken.push_back((seconds_now() - from) / times);
     }
-    std::sort(taken.begin(), taken.end());
-    return taken[taken.size() / 2];
+    return base::median(std::move(taken));
   }
 
   [[nodiscard]] TimedStep result(std::vector<double> visits) const {

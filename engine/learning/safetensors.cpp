@@ -6,7 +6,6 @@
 #include <array>
 #include <bit>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <unordered_set>
 
 #include "base/files.hpp"

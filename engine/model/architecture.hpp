@@ -10,7 +10,6 @@
 // The features of a tensor are its channels (images), its width (tokens) or its length (vectors);
 // its positions are height x width, the tokens, or 1. All sizes are per sample.
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -14,8 +14,6 @@ namespace convoy::engine {
 class BlockBuilder {
  public:
   explicit BlockBuilder(std::string name) { block_.name = std::move(name); }
-  // Appends to an existing block.
-  explicit BlockBuilder(Block block) : block_(std::move(block)) {}
 
   // Appends all layers of `block`; their names get its name as a prefix.
   int append(const Block& block) {
@@ -122,22 +120,23 @@ struct TransformerShape {
 void add_transformer_blocks(Architecture& a, const TransformerShape& shape,
                             const ModelOptions& options);
 
-// Adds exits at the places given in the options; `head(block name)` makes each head.
-template <class Head>
-void add_exits(Architecture& a, const std::vector<double>& shares, Head head) {
+// Adds exits at the places given in the options; `fill(head, after)` gives the head of the exit
+// after so many blocks its layers.
+template <class Fill>
+void add_exits(Architecture& a, const std::vector<double>& shares, Fill fill) {
   for (const double share : shares) {
     const int after = static_cast<int>(a.depth() * share + 1e-9);
     if (after == 0 || (!a.exits.empty() && a.exits.back().after == after)) continue;
-    a.exits.push_back({after, head("exit" + std::to_string(after))});
+    BlockBuilder head("exit" + std::to_string(after));
+    fill(head, after);
+    a.exits.push_back({after, head.done()});
   }
 }
 
 // Mean over the positions, then class scores: the end of a convolutional network.
-inline Block pooled_head(std::string name, int classes) {
-  BlockBuilder head(std::move(name));
+inline void add_pooled_head(BlockBuilder& head, int classes) {
   head.plain(LayerKind::global_pool, "pool");
   head.linear("classifier", classes, true);
-  return head.done();
 }
 
 // Max-pool 3 x 3 with stride 2; the last window may extend over the edge.
@@ -151,7 +150,7 @@ inline Layer ceil_pool(std::string name) {
 void add_resnet(Architecture& a, const std::string& name, bool dilated);
 void add_mobilenet_v3(Architecture& a, bool dilated);
 // The layers after the blocks of MobileNetV3.
-Block mobilenet_v3_widening(std::string name);
+void add_mobilenet_v3_widening(BlockBuilder& b);
 
 // An architecture without layers; colour images of `size` unless the options say otherwise.
 inline Architecture image_model(const ModelOptions& options, int size) {

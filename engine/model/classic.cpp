@@ -9,9 +9,8 @@ namespace convoy::engine {
 namespace {
 
 // The fully connected layers at the end of both, after pooling to side x side positions.
-Block wide_head(std::string name, int side, const ModelOptions& options) {
+void add_wide_head(BlockBuilder& b, int side, const ModelOptions& options) {
   constexpr int width = 4096;
-  BlockBuilder b(std::move(name));
   b.put({.kind = LayerKind::adaptive_pool, .name = "pool", .kernel = side});
   b.plain(LayerKind::flatten, "flatten");
   b.dropout("dropout1", options.dropout);
@@ -21,15 +20,14 @@ Block wide_head(std::string name, int side, const ModelOptions& options) {
   b.linear("linear2", width, true);
   b.plain(LayerKind::relu, "relu2");
   b.linear("classifier", options.classes, true);
-  return b.done();
 }
 
 // Earlier exits are of the usual kind.
 void add_classic_exits(Architecture& a, int side, const ModelOptions& options) {
-  add_exits(a, options.exits,
-            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
-  if (a.exits.empty() || a.exits.back().after != a.depth()) return;
-  a.exits.back().head = wide_head(a.exits.back().head.name, side, options);
+  add_exits(a, options.exits, [&](BlockBuilder& head, int after) {
+    if (after < a.depth()) return add_pooled_head(head, a.classes);
+    add_wide_head(head, side, options);
+  });
 }
 
 }  // namespace

@@ -264,12 +264,6 @@ double StepCost::flops() const {
   return sum;
 }
 
-std::array<double, op_classes> StepCost::flops_by_class() const {
-  std::array<double, op_classes> sums{};
-  for (const Kernel& k : kernels) sums.at(static_cast<std::size_t>(k.op)) += k.flops;
-  return sums;
-}
-
 std::vector<double> forward_flops(const Trace& trace) {
   std::vector<double> flops;
   for (const TracedLayer& t : trace.layers) {

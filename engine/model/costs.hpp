@@ -22,7 +22,6 @@
 // itself and the allocator's rounding; the update, made in place after the last step.
 
 #include <array>
-#include <string>
 #include <vector>
 
 #include "base/words.hpp"
@@ -88,7 +87,6 @@ struct StepCost {
   std::vector<Kernel> kernels;  // in the order of launching
 
   [[nodiscard]] double flops() const;
-  [[nodiscard]] std::array<double, op_classes> flops_by_class() const;
 };
 
 // Peak memory of a training step in bytes, by use.

@@ -55,13 +55,11 @@ Architecture make_densenet(const ModelOptions& options) {
     b.put({.kind = LayerKind::average_pool, .name = "pool", .kernel = 2, .stride = 2});
     a.blocks.push_back(b.done());
   }
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) {
     head.plain(LayerKind::batch_norm, "bn");
     head.plain(LayerKind::relu, "relu");
     head.plain(LayerKind::global_pool, "pool");
     head.linear("classifier", a.classes, true);
-    return head.done();
   });
   return a;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/non_copyable.hpp"
 #include "engine/model/layer_costs.hpp"
 
 namespace convoy::engine {
@@ -33,14 +34,12 @@ class Meter {
 };
 
 // A tensor's memory, shared by its views.
-class Storage {
+class Storage : base::NonCopyable {
  public:
   Storage(Meter& meter, Kind kind, double bytes) : meter_(meter), kind_(kind), bytes_(bytes) {
     meter_.add(kind_, bytes_);
   }
   ~Storage() { meter_.remove(kind_, bytes_); }
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
 
  private:
   Meter& meter_;

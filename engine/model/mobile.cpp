@@ -130,16 +130,14 @@ void add_swished(BlockBuilder& b, int features, int kernel, int stride) {
 // Only the deepest exit widens before pooling.
 void add_mobile_exits(Architecture& a, const ModelOptions& options) {
   constexpr int width = 1280;
-  add_exits(a, options.exits,
-            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
-  if (a.exits.empty() || a.exits.back().after != a.depth()) return;
-  BlockBuilder b(a.exits.back().head.name);
-  b.conv("conv", width, 1, 1, false);
-  norm(b, "conv");
-  b.plain(LayerKind::global_pool, "pool");
-  b.dropout("dropout", options.dropout);
-  b.linear("classifier", a.classes, true);
-  a.exits.back().head = b.done();
+  add_exits(a, options.exits, [&](BlockBuilder& head, int after) {
+    if (after < a.depth()) return add_pooled_head(head, a.classes);
+    head.conv("conv", width, 1, 1, false);
+    norm(head, "conv");
+    head.plain(LayerKind::global_pool, "pool");
+    head.dropout("dropout", options.dropout);
+    head.linear("classifier", a.classes, true);
+  });
 }
 
 }  // namespace
@@ -164,13 +162,11 @@ Architecture make_squeezenet(const ModelOptions& options) {
     const bool pool = first_version ? i == 3 || i == 7 : i == 2 || i == 4;
     a.blocks.push_back(fire(i, squeeze, expand, pool));
   }
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) {
     head.dropout("dropout", options.dropout);
     head.conv("classifier", a.classes, 1, 1, true);
     head.plain(LayerKind::relu, "relu");
     head.plain(LayerKind::global_pool, "pool");
-    return head.done();
   });
   return a;
 }
@@ -206,25 +202,20 @@ void add_mobilenet_v3(Architecture& a, bool dilated) {
   }
 }
 
-Block mobilenet_v3_widening(std::string name) {
-  BlockBuilder b(std::move(name));
-  add_swished(b, 960, 1, 1);
-  return b.done();
-}
+void add_mobilenet_v3_widening(BlockBuilder& b) { add_swished(b, 960, 1, 1); }
 
 Architecture make_mobilenet_v3(const ModelOptions& options) {
   Architecture a = image_model(options, 224);
   add_mobilenet_v3(a, false);
-  add_exits(a, options.exits, [&](std::string name) {
+  add_exits(a, options.exits, [&](BlockBuilder& head, int after) {
     // Only the deepest exit widens before pooling.
-    if (name != "exit" + std::to_string(a.depth())) return pooled_head(std::move(name), a.classes);
-    BlockBuilder b(mobilenet_v3_widening(std::move(name)));
-    b.plain(LayerKind::global_pool, "pool");
-    b.linear("hidden", 1280, true);
-    b.plain(LayerKind::hard_swish, "act_hidden");
-    b.dropout("dropout", options.dropout);
-    b.linear("classifier", a.classes, true);
-    return b.done();
+    if (after < a.depth()) return add_pooled_head(head, a.classes);
+    add_mobilenet_v3_widening(head);
+    head.plain(LayerKind::global_pool, "pool");
+    head.linear("hidden", 1280, true);
+    head.plain(LayerKind::hard_swish, "act_hidden");
+    head.dropout("dropout", options.dropout);
+    head.linear("classifier", a.classes, true);
   });
   return a;
 }

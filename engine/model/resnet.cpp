@@ -82,8 +82,7 @@ void add_resnet(Architecture& a, const std::string& name, bool dilated) {
 Architecture make_resnet(const ModelOptions& options) {
   Architecture a = image_model(options, options.architecture.ends_with("-cifar") ? 32 : 224);
   add_resnet(a, options.architecture, false);
-  add_exits(a, options.exits,
-            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) { add_pooled_head(head, a.classes); });
   return a;
 }
 

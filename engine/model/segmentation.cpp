@@ -80,7 +80,9 @@ Architecture make_segmentation(const ModelOptions& options) {
   const auto over = [](int size, int part) { return (size + part - 1) / part; };
   if (mobile) {
     add_mobilenet_v3(a, true);
-    a.blocks.push_back(mobilenet_v3_widening("block" + std::to_string(a.depth())));
+    BlockBuilder widening("block" + std::to_string(a.depth()));
+    add_mobilenet_v3_widening(widening);
+    a.blocks.push_back(widening.done());
   } else {
     add_resnet(a, backbone, true);
   }
@@ -90,21 +92,16 @@ Architecture make_segmentation(const ModelOptions& options) {
     a.blocks.resize(finer);
     a.blocks.push_back(lraspp(a, rest, over(a.height, 8), over(a.width, 8)));
   }
-  add_exits(a, options.exits,
-            [](std::string exit) { return BlockBuilder(std::move(exit)).done(); });
-  for (Exit& exit : a.exits) {
-    BlockBuilder b(exit.head.name);
-    const bool last = exit.after == a.depth();
+  add_exits(a, options.exits, [&](BlockBuilder& head, int after) {
     const int part = mobile ? 16 : 8;
-    if (!last || name.starts_with("fcn")) {
-      const Block& before = a.blocks[static_cast<std::size_t>(exit.after - 1)];
-      add_fcn(b, a, features_of(before), options.dropout);
+    if (after < a.depth() || name.starts_with("fcn")) {
+      const Block& before = a.blocks[static_cast<std::size_t>(after - 1)];
+      add_fcn(head, a, features_of(before), options.dropout);
     } else if (name.starts_with("deeplab")) {
-      add_deeplab(b, a, over(a.height, part), over(a.width, part), options.dropout);
+      add_deeplab(head, a, over(a.height, part), over(a.width, part), options.dropout);
     }
-    b.upsample("upsample", a.height, a.width);
-    exit.head = b.done();
-  }
+    head.upsample("upsample", a.height, a.width);
+  });
   return a;
 }
 

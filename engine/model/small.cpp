@@ -37,11 +37,8 @@ Architecture make_mlp(const ModelOptions& options) {
     b.plain(LayerKind::relu, "relu");
     a.blocks.push_back(b.done());
   }
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
-    head.linear("classifier", a.classes, true);
-    return head.done();
-  });
+  add_exits(a, options.exits,
+            [&](BlockBuilder& head, int) { head.linear("classifier", a.classes, true); });
   return a;
 }
 
@@ -62,8 +59,7 @@ Architecture make_cnn_small(const ModelOptions& options) {
     b.max_pool("pool", 2, 2, 0);
     a.blocks.push_back(b.done());
   }
-  add_exits(a, options.exits,
-            [&](std::string name) { return pooled_head(std::move(name), a.classes); });
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) { add_pooled_head(head, a.classes); });
   return a;
 }
 

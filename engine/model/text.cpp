@@ -30,13 +30,11 @@ Architecture make_bert(const ModelOptions& options) {
   stem.plain(LayerKind::layer_norm, "norm");
   a.stem = stem.done();
   add_transformer_blocks(a, shape, options);
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) {
     head.plain(LayerKind::select_first, "first");
     head.linear("pooler", shape.width, true);
     head.plain(LayerKind::tanh, "tanh");
     head.linear("classifier", a.classes, true);
-    return head.done();
   });
   return a;
 }

@@ -54,12 +54,10 @@ Architecture make_vit(const ModelOptions& options) {
   stem.put({.kind = LayerKind::tokens, .name = "tokens", .cls = true});
   a.stem = stem.done();
   add_transformer_blocks(a, size.shape, options);
-  add_exits(a, options.exits, [&](std::string name) {
-    BlockBuilder head(std::move(name));
+  add_exits(a, options.exits, [&](BlockBuilder& head, int) {
     head.plain(LayerKind::select_first, "cls");
     head.plain(LayerKind::layer_norm, "norm");
     head.linear("classifier", a.classes, true);
-    return head.done();
   });
   return a;
 }

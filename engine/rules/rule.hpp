@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "base/table_reader.hpp"
 
 namespace convoy::engine {
@@ -35,12 +36,9 @@ struct UpdateFacts {
 };
 
 // The updates of one aggregation, in their order.
-class Updates {
+class Updates : base::NonCopyable {
  public:
-  Updates() = default;
   virtual ~Updates() = default;
-  Updates(const Updates&) = delete;
-  Updates& operator=(const Updates&) = delete;
 
   [[nodiscard]] virtual std::size_t size() const = 0;
   // Of the run: nodes with data to train on, whether they have an update here or not.
@@ -80,12 +78,9 @@ struct Elements {
   std::int64_t aggregations = 0;  // previous ones by this rule, if it has a state
 };
 
-class Rule {
+class Rule : base::NonCopyable {
  public:
-  Rule() = default;
   virtual ~Rule() = default;
-  Rule(const Rule&) = delete;
-  Rule& operator=(const Rule&) = delete;
 
   [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual Needs needs() const { return {}; }

@@ -4,21 +4,19 @@
 // readings. After a lost connection it reconnects under the same session, with growing pauses;
 // training goes on meanwhile.
 
-#include <atomic>
 #include <memory>
 #include <string>
 
+#include "base/non_copyable.hpp"
 #include "hil/agent/config.hpp"
 
 namespace convoy::hil {
 
-class Agent {
+class Agent : base::NonCopyable {
  public:
   // Throws base::UserError for an invalid configuration.
   Agent(AgentConfig config, std::string software);
   ~Agent();
-  Agent(const Agent&) = delete;
-  Agent& operator=(const Agent&) = delete;
 
   // Runs until stop(). Throws base::UserError with the coordinator's reason if the coordinator
   // refuses the agent for good.

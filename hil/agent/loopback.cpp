@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/diagnostics.hpp"
+#include "base/non_copyable.hpp"
 #include "base/text.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/setup.hpp"
@@ -52,15 +53,13 @@ std::filesystem::path made_folder() {
                                     failure.message()));
 }
 
-class TemporaryFolder {
+class TemporaryFolder : base::NonCopyable {
  public:
   TemporaryFolder() : path_(made_folder()) {}
   ~TemporaryFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -16,6 +16,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/json.hpp"
+#include "base/median.hpp"
 #include "base/text.hpp"
 #include "engine/api/engine.hpp"
 #include "engine/api/profile.hpp"
@@ -53,8 +54,7 @@ class Watch {
     const std::lock_guard lock(mutex_);
     constexpr std::size_t fewest = 3;
     if (watts_.size() < fewest) return std::nullopt;
-    std::sort(watts_.begin(), watts_.end());
-    return watts_[watts_.size() / 2];
+    return base::median(watts_);
   }
 
  private:

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/files.hpp"
+#include "base/json_number.hpp"
 #include "base/text.hpp"
 
 namespace convoy::hil {
@@ -17,24 +16,6 @@ constexpr const char* index_name = "agent.json";
 constexpr const char* state_name = "node.safetensors";
 constexpr const char* result_name = "result.safetensors";
 constexpr const char* result_state_name = "result-node.safetensors";
-
-// JSON has no NaN and no infinity: writes them as strings.
-nlohmann::json number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-}
-
-double number(const nlohmann::json& value) {
-  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (value.is_number()) return value.get<double>();
-  if (value.is_null()) return nan;  // older agents wrote null for NaN and infinity
-  const auto word = value.get<std::string>();
-  if (word == "inf") return infinity;
-  if (word == "-inf") return -infinity;
-  if (word == "nan") return nan;
-  throw base::UserError(fmt::format("\"{}\" is no number", base::printable(word)));
-}
 
 }  // namespace
 
@@ -65,10 +46,10 @@ std::optional<KeptRun> StateFolder::read() const {
   for (const auto& took : index.at("took_ns")) {
     task.took_ns[{took.at(0).get<int>(), took.at(1).get<int>()}] = took.at(2).get<std::int64_t>();
   }
-  task.outcome.loss = number(index.at("loss"));
+  task.outcome.loss = base::read_json_number(index.at("loss"));
   task.outcome.finite = index.at("finite").get<bool>();
   if (index.contains("local_accuracy")) {
-    task.outcome.local_accuracy = number(index.at("local_accuracy"));
+    task.outcome.local_accuracy = base::read_json_number(index.at("local_accuracy"));
   }
   return kept;
 }
@@ -97,10 +78,11 @@ void StateFolder::keep_result(const engine::Engine& engine, const KeptRun& run) 
                             {"task", task.task},
                             {"attempt", task.attempt},
                             {"version", task.version},
-                            {"loss", number(task.outcome.loss)},
+                            {"loss", base::json_number(task.outcome.loss)},
                             {"finite", task.outcome.finite},
                             {"took_ns", took}};
-    if (task.outcome.local_accuracy) index["local_accuracy"] = number(*task.outcome.local_accuracy);
+    if (task.outcome.local_accuracy)
+      index["local_accuracy"] = base::json_number(*task.outcome.local_accuracy);
     base::write_file(folder_ / index_name, index.dump());
   } catch (const std::exception& e) {
     spdlog::warn("the result of task {} could not be kept on disk: {}", task.task, e.what());

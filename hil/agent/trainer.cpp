@@ -117,9 +117,7 @@ void Trainer::begin(const wire::BeginT& begin) {
 }
 
 void Trainer::cancel(std::int64_t id, std::int32_t attempt) {
-  wire::CancelledT cancelled;
-  cancelled.task = id;
-  cancelled.attempt = attempt;
+  const auto cancelled = of_task<wire::CancelledT>(id, attempt);
   {
     const std::lock_guard lock(mutex_);
     if (const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt)) {

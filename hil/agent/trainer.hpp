@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "engine/api/engine.hpp"
 #include "hil/agent/node_engine.hpp"
 #include "hil/agent/node_tasks.hpp"
@@ -47,13 +48,11 @@ struct TrainerEvents {
   std::function<void(wire::CancelledT)> cancelled;
 };
 
-class Trainer {
+class Trainer : base::NonCopyable {
  public:
   Trainer(TrainerOptions options, TrainerEvents events);
   // Asks the running job to stop and waits for it.
   ~Trainer();
-  Trainer(const Trainer&) = delete;
-  Trainer& operator=(const Trainer&) = delete;
 
   // These may be called from any thread; none of them waits for training.
 

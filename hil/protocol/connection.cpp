@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "base/diagnostics.hpp"
 #include "base/hash.hpp"
 
 namespace convoy::hil {
@@ -43,10 +42,8 @@ void Connection::guarded(Work work) {
     work();
   } catch (const ProtocolError& e) {
     close(fmt::format("the peer does not keep to the protocol: {}", e.what()));
-  } catch (const base::UserError& e) {
-    close(e.what());
   } catch (const std::exception& e) {
-    close(fmt::format("{}", e.what()));
+    close(e.what());
   }
 }
 

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "engine/api/parcel.hpp"
 #include "hil/protocol/frame.hpp"
 #include "hil/protocol/stream.hpp"
@@ -39,7 +40,7 @@ void after(asio::steady_timer& timer, std::chrono::milliseconds wait, Work work)
   });
 }
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection : base::NonCopyable, public std::enable_shared_from_this<Connection> {
  public:
   struct Handlers {
     std::function<void(const wire::Message&)> message;   // message valid during the call; may throw
@@ -48,8 +49,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   explicit Connection(std::unique_ptr<Stream> stream);
   ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
 
   // Begins to read. Closes after `lost_after` without a byte from the peer.
   void start(Handlers handlers, std::chrono::milliseconds heartbeat,

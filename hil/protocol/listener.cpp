@@ -54,10 +54,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     try {
       const tcp::endpoint endpoint(asio::ip::make_address(inventory.listen.host),
                                    inventory.listen.port);
-      acceptor_.open(endpoint.protocol());
-      acceptor_.set_option(asio::socket_base::reuse_address(true));
-      acceptor_.bind(endpoint);
-      acceptor_.listen();
+      acceptor_ = tcp::acceptor(io_, endpoint);
     } catch (const boost::system::system_error& e) {
       throw base::UserError(
           fmt::format("{}: cannot be listened on: {}", inventory.listen.str(), e.code().message()));

@@ -12,12 +12,13 @@
 #include <memory>
 #include <string>
 
+#include "base/non_copyable.hpp"
 #include "hil/protocol/connection.hpp"
 #include "testbed/inventory.hpp"
 
 namespace convoy::hil {
 
-class Listener {
+class Listener : base::NonCopyable {
  public:
   // `hello.name` is the agent's name; all texts in `hello` are clean and short. Without TLS the
   // name is not verified.
@@ -33,8 +34,6 @@ class Listener {
   Listener(asio::io_context& io, const testbed::Inventory& inventory, Welcome welcome,
            Turned turned, std::chrono::milliseconds patience = std::chrono::seconds(10));
   ~Listener();
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
 
   // The port listened on: the inventory's, or if that is 0, the one that the system chose.
   [[nodiscard]] std::uint16_t port() const;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostics.hpp"
+#include "base/median.hpp"
 #include "base/text.hpp"
 #include "platforms/traces/import.hpp"
 
@@ -100,9 +101,7 @@ Trace capacity(const json& all, const json& client, const std::string& file,
     computations.push_back(
         number(other, "computation", fmt::format("{}: client {}", file, id), 1e-6, 1e9));
   }
-  std::nth_element(computations.begin(), computations.begin() + computations.size() / 2,
-                   computations.end());
-  const double median = computations[computations.size() / 2];
+  const double median = base::median(std::move(computations));
   const double rate = kilo * number(client, "communication", where, 0, 1e10);
   Trace trace;
   trace.time = {0};

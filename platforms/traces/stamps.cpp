@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/diagnostics.hpp"
+#include "base/median.hpp"
 #include "base/text.hpp"
 
 namespace convoy::platforms {
@@ -402,9 +403,7 @@ std::vector<double> spread(const std::vector<double>& moments, double last_inter
   if (groups.size() > 2) {
     std::vector<std::size_t> sizes;
     for (std::size_t g = 1; g + 1 < groups.size(); ++g) sizes.push_back(groups[g].size());
-    std::nth_element(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2),
-                     sizes.end());
-    usual = sizes[sizes.size() / 2];
+    usual = base::median(std::move(sizes));
   }
   std::vector<double> out = moments;
   for (std::size_t g = 0; g < groups.size(); ++g) {

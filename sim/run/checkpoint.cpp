@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "base/files.hpp"
 #include "base/hash.hpp"
+#include "base/json_number.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -17,20 +16,6 @@ using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
 constexpr int format = 5;
-
-// JSON has no NaN and no infinity: writes them as strings.
-json number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-}
-
-double number(const json& value) {
-  if (value.is_number()) return value.get<double>();
-  const auto word = value.get<std::string>();
-  if (word == "nan") return std::numeric_limits<double>::quiet_NaN();
-  const double infinity = std::numeric_limits<double>::infinity();
-  return word == "inf" ? infinity : -infinity;
-}
 
 std::string weights_file(std::int64_t version) {
   return fmt::format("weights-{}.safetensors", version);
@@ -41,7 +26,7 @@ std::string state_file(NodeId node, TaskId task) {
 std::string result_file(TaskId task) { return fmt::format("result-{}.safetensors", task); }
 
 json to_json(const TaskLearned& t) {
-  json j = {{"loss", number(t.loss)}, {"finite", t.finite}, {"kept", t.kept}};
+  json j = {{"loss", base::json_number(t.loss)}, {"finite", t.finite}, {"kept", t.kept}};
   if (t.local_accuracy) j["local_accuracy"] = *t.local_accuracy;
   if (const auto& a = t.aggregation) {
     j["aggregation"] = {a->coverage_min, a->untrained, a->shares,
@@ -51,7 +36,7 @@ json to_json(const TaskLearned& t) {
 }
 
 TaskLearned task_from(const json& j) {
-  TaskLearned t{number(j.at("loss")), {}, j.at("finite"), j.at("kept"), {}};
+  TaskLearned t{base::read_json_number(j.at("loss")), {}, j.at("finite"), j.at("kept"), {}};
   if (j.contains("local_accuracy")) t.local_accuracy = j["local_accuracy"].get<double>();
   if (j.contains("aggregation")) {
     const json& a = j["aggregation"];
@@ -79,7 +64,7 @@ Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();
   for (const engine::ExitScore& s : e.exits) {
-    exits.push_back({s.after, number(s.loss), s.top1, s.top5, s.f1, s.untrained});
+    exits.push_back({s.after, base::json_number(s.loss), s.top1, s.top5, s.f1, s.untrained});
   }
   return {{"headline", e.headline}, {"exits", exits}};
 }
@@ -88,7 +73,8 @@ engine::Evaluation evaluation_from(const json& j) {
   engine::Evaluation e;
   e.headline = j.at("headline");
   for (const json& s : j.at("exits")) {
-    e.exits.push_back({s.at(0), number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
+    e.exits.push_back(
+        {s.at(0), base::read_json_number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
   }
   return e;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sim/task/event_order.hpp"
+#include "sim/task/event.hpp"
 
 namespace convoy::sim {
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/non_copyable.hpp"
 #include "sim/run/checkpoint.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/task_computation.hpp"
@@ -35,14 +36,12 @@ struct LearnerOptions {
 
 struct Interrupted {};
 
-class Learner {
+class Learner : base::NonCopyable {
  public:
   // Throws base::UserError if the checkpoint cannot be resumed from.
   Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine> engine,
           std::shared_ptr<const engine::Weights> initial, LearnerOptions options);
   ~Learner();
-  Learner(const Learner&) = delete;
-  Learner& operator=(const Learner&) = delete;
 
   // A task starts from the present version. Throws std::logic_error if a result that it takes does
   // not exist.

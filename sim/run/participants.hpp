@@ -3,8 +3,6 @@
 // Which nodes of a run are real devices. A bridge or a recording decides; with() then applies the
 // decision to the scenario.
 
-#include <optional>
-
 #include "sim/scenario/scenario.hpp"
 #include "sim/task/by_node.hpp"
 

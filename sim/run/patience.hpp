@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "sim/scenario/scenario.hpp"
 #include "sim/world/world.hpp"

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
-#include <map>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -23,7 +22,6 @@
 #include "sim/run/summarize.hpp"
 #include "sim/run/tasks.hpp"
 #include "sim/schedule/schedule.hpp"
-#include "sim/world/world.hpp"
 
 namespace convoy::sim {
 namespace {

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/non_copyable.hpp"
+
 namespace convoy::sim {
 
 // A result to come. give_up() asks the job to stop, or keeps the job from starting.
@@ -45,14 +47,12 @@ class Job {
   std::stop_source stop_{std::nostopstate};
 };
 
-class WorkerPool {
+class WorkerPool : base::NonCopyable {
  public:
   // `prepare` is called once in each thread.
   WorkerPool(int workers, const std::function<void()>& prepare);
   // Asks running jobs to stop and waits for them; drops the queued jobs.
   ~WorkerPool();
-  WorkerPool(const WorkerPool&) = delete;
-  WorkerPool& operator=(const WorkerPool&) = delete;
 
   // `cost`: expected work, in any unit common to all jobs of a pool.
   template <class Result>

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "base/text.hpp"
 #include "sim/scenario/behaviour_reader.hpp"

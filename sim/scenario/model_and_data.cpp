@@ -60,7 +60,7 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
   const auto given = [](const Value* table, const char* key) {
     return table != nullptr && table->find(key) != nullptr;
   };
-  const Value* to_blame = data;
+  const char* to_blame = "data";
   try {
     if (scenario.training.learn || scenario.data.source_given) {
       const bool glyphs = scenario.data.source == "glyphs";
@@ -69,7 +69,7 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
       }
       scenario.source = engine::open_source(scenario.data, folder);
       for (std::string& remark : scenario.source->remarks()) {
-        problems.warning(data != nullptr ? data->where : root.where, std::move(remark));
+        problems.warning(root.place_of("data"), std::move(remark));
       }
       const engine::DataShape& shape = scenario.source->shape();
       engine::ModelOptions& m = scenario.model;
@@ -78,10 +78,10 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
       if (!shape.text && !m.image_size && takes(m, shape.height)) m.image_size = shape.height;
       if (shape.text && !m.sequence) m.sequence = shape.sequence;
       if (shape.text && !m.vocabulary) m.vocabulary = shape.vocabulary;
-      to_blame = model;
+      to_blame = "model";
       check_fit(shape, m);
     }
-    to_blame = model;
+    to_blame = "model";
     setting.architecture =
         std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
     if (scenario.training.learn && setting.architecture->per_pixel) {
@@ -92,7 +92,7 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
     }
     return true;
   } catch (const base::UserError& e) {
-    problems.error(to_blame != nullptr ? to_blame->where : root.where, e.what());
+    problems.error(root.place_of(to_blame), e.what());
     return false;
   }
 }

@@ -15,7 +15,6 @@
 #include "sim/scenario/scenario_tree.hpp"
 #include "sim/scenario/sections.hpp"
 #include "sim/schedule/flat_keys.hpp"
-#include "sim/schedule/memory_class.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -151,8 +150,7 @@ class ScenarioReader {
       setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
                                 fleet.batches[i].value_or(batch), fleet.nodes[i].link});
     }
-    const Value* data = root.find("data");
-    const base::Location data_place = data != nullptr ? data->where : root.where;
+    const base::Location data_place = root.place_of("data");
     try {
       std::vector<std::string> remarks;
       divide_data(scenario, fleet, *setting, remarks);
@@ -230,8 +228,7 @@ std::optional<Scenario> read_tree(const Value& tree, const std::string& path,
         again.one_of_many();
         const Scenario with = again.read(changed);
         if (!with.impossible.empty()) {
-          const Value* data = changed.find("data");
-          all.warning(data != nullptr ? data->where : changed.where,
+          all.warning(changed.place_of("data"),
                       with.impossible + "; a point of the sweep with this value would fail");
         }
         // Reports only errors caused by this point; all others have been reported.

@@ -10,17 +10,16 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/non_copyable.hpp"
 #include "sim/store/store.hpp"
 
 namespace convoy::sim {
 
-class ForeignStore {
+class ForeignStore : base::NonCopyable {
  public:
   // Opens a snapshot of this moment (open_for_reading.hpp). Throws SQLite::Exception, or StoreError
   // if a table of the store is not a real table.
   explicit ForeignStore(const std::filesystem::path& file);
-  ForeignStore(const ForeignStore&) = delete;
-  ForeignStore& operator=(const ForeignStore&) = delete;
 
   [[nodiscard]] SQLite::Database& database() { return database_; }
   // The run in the snapshot. Throws StoreError if the store has another version.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "sim/store/foreign_store.hpp"
 #include "sim/store/sql.hpp"

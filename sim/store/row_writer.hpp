@@ -14,11 +14,12 @@
 #include <variant>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "sim/store/rows.hpp"
 
 namespace convoy::sim {
 
-class RowWriter {
+class RowWriter : base::NonCopyable {
  public:
   using Row =
       std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow, ReadingRow>;
@@ -27,8 +28,6 @@ class RowWriter {
   RowWriter(SQLite::Database& database, std::string name);
   // Writes the queued rows before it ends.
   ~RowWriter();
-  RowWriter(const RowWriter&) = delete;
-  RowWriter& operator=(const RowWriter&) = delete;
 
   // For one thread. Rows are queued in batches; the caller waits if the disk is slow. All three
   // functions throw the writing thread's errors.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/diagnostics.hpp"
+#include "base/non_copyable.hpp"
 #include "sim/store/rows.hpp"
 
 namespace convoy::sim {
@@ -48,15 +49,13 @@ void settle_resumption(const std::filesystem::path& folder, const std::string& s
 // Throws StoreError if the folder holds a run.
 void refuse_existing(const std::filesystem::path& folder);
 
-class StoreWriter {
+class StoreWriter : base::NonCopyable {
  public:
   // `durable`: committed rows survive a power cut; else only a crash of the process. Throws
   // StoreError or base::UserError if the folder cannot be used in that mode.
   StoreWriter(const std::filesystem::path& folder, const RunRow& run,
               const std::vector<NodeRow>& nodes, StoreMode mode, bool durable = true);
   ~StoreWriter();
-  StoreWriter(const StoreWriter&) = delete;
-  StoreWriter& operator=(const StoreWriter&) = delete;
 
   // The interrupted run's journal (mode resume), with which the new journal must begin. Can be
   // taken once.

@@ -26,8 +26,6 @@ class PointWorker {
   ~PointWorker();
   PointWorker(PointWorker&& other) noexcept;
   PointWorker& operator=(PointWorker&&) = delete;
-  PointWorker(const PointWorker&) = delete;
-  PointWorker& operator=(const PointWorker&) = delete;
 
   [[nodiscard]] bool busy() const { return busy_; }
   // The process has ended: no point can be started.

@@ -73,6 +73,9 @@ struct Event {
   bool last = false;  // last event of this instant
 };
 
+// The order of the events of one instant: by kind (as listed), node, task, sequence.
+bool comes_before(const Event& a, const Event& b);
+
 inline std::string_view name_of(EventKind kind) { return name_of(event_words, kind); }
 inline std::string_view name_of(Cause cause) { return name_of(cause_words, cause); }
 

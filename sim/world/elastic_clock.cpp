@@ -203,7 +203,6 @@ std::vector<ElasticClock::Due> ElasticClock::take(double now) {
   const auto was_late = [&](double by) {
     if (by <= on_time_s) return 0.0;
     max_lag_s_ = std::max(max_lag_s_, by);
-    ++late_;
     return by;
   };
   const double until = std::min(now, std::exchange(deliver_until_, -never)) + hair_s;
@@ -236,11 +235,6 @@ std::vector<ElasticClock::Due> ElasticClock::take(double now) {
 double ElasticClock::max_lag_s() const {
   const std::lock_guard lock(mutex_);
   return max_lag_s_;
-}
-
-std::int64_t ElasticClock::late() const {
-  const std::lock_guard lock(mutex_);
-  return late_;
 }
 
 void ElasticClock::finish(Id id, const std::function<void(Entry&)>& how) {

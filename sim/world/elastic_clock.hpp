@@ -105,7 +105,6 @@ class ElasticClock {
 
   // Greatest delay of a delivered event, in virtual s; paced: also of the simulation itself.
   [[nodiscard]] double max_lag_s() const;
-  [[nodiscard]] std::int64_t late() const;  // number of events delivered late
 
   // --- any thread; ids that have ended are ignored ----------------------------------------------
 
@@ -185,7 +184,6 @@ class ElasticClock {
   double origin_virtual_ = 0;  // paced
   WallTime origin_wall_;
   double max_lag_s_ = 0;
-  std::int64_t late_ = 0;
 };
 
 }  // namespace convoy::sim

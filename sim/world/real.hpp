@@ -2,6 +2,7 @@
 
 // The interface to real nodes: a backend that carries out activities and informs the clock.
 
+#include "base/non_copyable.hpp"
 #include "sim/task/graph.hpp"
 #include "sim/world/elastic_clock.hpp"
 
@@ -21,12 +22,9 @@ struct RealActivity {
   double start_s = 0;              // virtual
 };
 
-class RealBackend {
+class RealBackend : base::NonCopyable {
  public:
-  RealBackend() = default;
   virtual ~RealBackend() = default;
-  RealBackend(const RealBackend&) = delete;
-  RealBackend& operator=(const RealBackend&) = delete;
 
   // Called before the run; the clock is valid until detach().
   virtual void attach(ElasticClock& clock) = 0;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "sim/world/config.hpp"
 #include "sim/world/elastic_clock.hpp"
 #include "sim/world/real.hpp"
@@ -16,15 +17,13 @@
 
 namespace convoy::sim {
 
-class RealActivities {
+class RealActivities : base::NonCopyable {
  public:
   // `backend` null: no real nodes. Else couples the clock to SimGrid. `something_due`: called when
   // take_due() has events; `poll`: called from time to time.
   RealActivities(const WorldConfig& config, RealBackend* backend, Timers& timers,
                  std::function<void()> something_due, const std::function<void()>& poll);
   ~RealActivities();
-  RealActivities(const RealActivities&) = delete;
-  RealActivities& operator=(const RealActivities&) = delete;
 
   // The real node that carries out an activity, or no_node. Transfers between a real node and the
   // server are real, since this program is the server; all others are simulated.

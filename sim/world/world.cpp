@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <exception>
-#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
 
-#include "sim/task/event_order.hpp"
+#include "sim/task/event.hpp"
 #include "sim/world/executor.hpp"
 #include "sim/world/lanes.hpp"
 #include "sim/world/presence.hpp"
@@ -27,7 +26,7 @@ using State = RunningActivity::State;
 // These are only noted (ended_, comings_, events_). The first note arms a timer that then drains
 // them: activities end, successors and waiting activities start, and the listener gets the events
 // in order. The listener's orders may cause another drain at the same instant.
-class World::Impl {
+class World::Impl : base::NonCopyable {
  public:
   Impl(const WorldConfig& config, WorldListener& listener, RealBackend* real)
       : listener_(listener),
@@ -47,8 +46,6 @@ class World::Impl {
             config, real, timers_, [this] { arm(); }, [this] { poll(); }) {}
 
   ~Impl() = default;
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
 
   void run() {
     presence_.start();

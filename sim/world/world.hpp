@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/non_copyable.hpp"
 #include "sim/task/event.hpp"
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
@@ -99,13 +100,11 @@ struct UnderWay {
 // Version of the loaded SimGrid: "3.32.0".
 std::string simgrid_version();
 
-class World {
+class World : base::NonCopyable {
  public:
   // `real`: backend of the real nodes; may be null if there are none.
   World(const WorldConfig& config, WorldListener& listener, RealBackend* real = nullptr);
   ~World();
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
 
   // Runs until stop() or until no event can follow. Rethrows the listener's exceptions, with the
   // world stopped.

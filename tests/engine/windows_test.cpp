@@ -199,7 +199,7 @@ Architecture heterofl_conv(const std::vector<int>& hidden) {
     if (i + 1 < hidden.size()) b.max_pool("pool" + number, 2, 2, 0);
   }
   a.blocks.push_back(b.done());
-  add_exits(a, {1.0}, [&](std::string name) { return pooled_head(std::move(name), a.classes); });
+  add_exits(a, {1.0}, [&](BlockBuilder& head, int) { add_pooled_head(head, a.classes); });
   return a;
 }
 

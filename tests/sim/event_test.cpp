@@ -8,8 +8,6 @@
 #include <tuple>
 #include <vector>
 
-#include "sim/task/event_order.hpp"
-
 namespace convoy::sim {
 namespace {
 

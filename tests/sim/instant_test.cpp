@@ -9,7 +9,7 @@
 #include <set>
 
 #include "sim/run/goals.hpp"
-#include "sim/task/event_order.hpp"
+#include "sim/task/event.hpp"
 
 namespace convoy::sim {
 namespace {

@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "testbed/names.hpp"
+#include <fstream>
+
 #include "tests/testbed/support.hpp"
 
 namespace convoy::testbed {
@@ -16,7 +17,7 @@ class Inventories : public testing::Test {
   // The messages, each without the file's folder.
   std::string problems_of(const std::string& text) {
     base::Diagnostics problems;
-    const auto inventory = read_inventory_text(text, folder_.path() / "i.toml", problems);
+    const auto inventory = read_inventory(folder_.write("i.toml", text), problems);
     EXPECT_EQ(inventory.has_value(), !problems.has_errors());
     std::string found = problems.str();
     const std::string place = folder_.path().string() + "/";
@@ -134,7 +135,8 @@ TEST_F(Inventories, ReadBackAsTheyWereWritten) {
   inventory.nodes = {{"orin-1", "jetson-agx-orin-64gb"}, {"b", ""}};
   const std::string text = inventory_text(inventory, root);
   EXPECT_NE(text.find("key = \"key.pem\""), std::string::npos) << text;
-  const auto read = read_inventory_text(text, root / "inventory.toml", problems);
+  std::ofstream(root / "inventory.toml") << text;
+  const auto read = read_inventory(root / "inventory.toml", problems);
   ASSERT_TRUE(read) << problems.str() << text;
   EXPECT_EQ(read->listen.str(), "[::]:7700");
   EXPECT_TRUE(std::filesystem::equivalent(read->certificate, inventory.certificate));
