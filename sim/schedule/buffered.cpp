@@ -30,7 +30,9 @@ BufferedOptions counted(BufferedOptions options, std::size_t members) {
     constexpr double slack = 1e-9;  // 0.1 of 10 is 1
     return static_cast<std::int64_t>(std::ceil(share * static_cast<double>(members) - slack));
   };
-  if (options.at_work_share) options.at_work.number = of(*options.at_work_share);
+  if (options.at_work_share && of(*options.at_work_share) < static_cast<std::int64_t>(members)) {
+    options.at_work.number = of(*options.at_work_share);  // else nothing is to be decided
+  }
   if (options.buffer_share) options.buffer = of(*options.buffer_share);
   return options;
 }

@@ -306,7 +306,7 @@ void FedCompass::assign(NodeId node, double now, Orders& orders) {
   const bool is_known = arrivals_.speed(node).has_value();
   const Arrivals::Place place =
       is_known ? arrivals_.place(node, now) : Arrivals::Place{.steps = options_.max_steps};
-  Assign assign = clients_.assign(node, {}, place.steps);
+  Assign assign = clients_.assign(node, {.steps = place.steps});
   nodes_[node] = {true, State::training, place.group, place.steps, now};
   training_[assign.task] = node;
   orders.emplace_back(std::move(assign));

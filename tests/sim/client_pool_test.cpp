@@ -284,7 +284,7 @@ TEST(ClientPool, ATaskMayHaveStepsOfItsOwn) {
   const auto setting = setting_of("mlp", 10);  // 100 samples: 10 batches
   ClientPool pool(setting, {});
   const Assign usual = pool.assign(1);
-  const Assign few = pool.assign(1, {}, 4);
+  const Assign few = pool.assign(1, {.steps = 4});
   EXPECT_EQ(std::get<engine::Train>(find(*few.graph, "train")->work).steps, 4);
   EXPECT_EQ(few.samples, 40);
   EXPECT_DOUBLE_EQ(find(*few.graph, "train")->seconds, 0.4 * find(*usual.graph, "train")->seconds);
