@@ -106,7 +106,8 @@ TEST(Compression, MovesOneWayWithinItsLimits) {
     for (std::int64_t version = 1; version < 400; ++version) {
       const Compression now = plan.at(version);
       if (version % plan.every != 0) RC_ASSERT(now == before);
-      RC_ASSERT(plan.factor <= 1 ? now.keep <= before.keep : now.keep >= before.keep);
+      const bool falls = plan.factor <= 1;
+      RC_ASSERT((falls ? now.keep <= before.keep : now.keep >= before.keep));
       RC_ASSERT(now.keep > 0 && now.keep <= 1);
       RC_ASSERT((now.bits - before.bits) * (plan.bits_to - plan.first.bits) >= 0);
       before = now;

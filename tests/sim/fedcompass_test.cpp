@@ -78,8 +78,7 @@ TEST(Arrivals, WhoJoinsMayHaveMoreStepsThanOthersHave) {
 TEST(Arrivals, OfEqualGroupsTheLatestIsJoined) {
   Arrivals all(ten_steps);
   all.measured(1, 10, 10);
-  all.place(1, 0);  // expected at 10
-  CompassOptions options = ten_steps;
+  all.place(1, 0);                      // expected at 10
   all.measured(2, 1, 10);               // too fast to join
   EXPECT_EQ(all.place(2, 9).group, 1);  // expected at 10 as well
   all.measured(3, 5, 10);
