@@ -26,6 +26,19 @@ std::string target_text(const sim::Target& target) {
                      base::human_energy(target.reached->energy_j));
 }
 
+// "models to 25 % of 117 MiB, updates to 1.3 % of 117 MiB"; empty where nothing was compressed.
+std::string compression_text(const sim::Summary& s) {
+  std::string text;
+  const auto add = [&](const sim::Compressed& sent, const char* way) {
+    if (!sent.ratio()) return;
+    text += fmt::format("{}{} to {:.3g} % of {}", text.empty() ? "" : ", ", way,
+                        100 * *sent.ratio(), human_bytes(sent.whole_bytes));
+  };
+  add(s.compressed_down, "models");
+  add(s.compressed_up, "updates");
+  return text;
+}
+
 nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
   // Look-ups in an ordered object take linear time: fill it directly.
   nlohmann::ordered_json memory = nlohmann::ordered_json::object();
@@ -86,6 +99,7 @@ std::string summary_text(const sim::RunResult& result) {
   row("samples trained", base::human_count(s.samples));
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
+  if (const std::string sent = compression_text(s); !sent.empty()) row("compressed", sent);
   if (s.real_nodes > 0) {
     row("real nodes",
         fmt::format("{}; lag at most {:.3f} ms", s.real_nodes, 1e3 * s.max_lag_s.value_or(0)));
@@ -144,6 +158,8 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"utilization", s.utilization},
       {"bytes_down", std::llround(s.bytes_down)},
       {"bytes_up", std::llround(s.bytes_up)},
+      {"compression_down", or_null(s.compressed_down.ratio())},
+      {"compression_up", or_null(s.compressed_up.ratio())},
       {"energy_j", s.energy_j},
       {"energy_server_j", s.energy_server_j},
       {"accuracy", or_null(s.accuracy)},

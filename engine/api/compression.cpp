@@ -78,6 +78,9 @@ class DecayReader {
                                   plan_.factor));
       plan_.factor = 1;
     }
+    if (reader_.has("every") && plan_.factor == 1 && plan_.bits_to == plan_.first.bits) {
+      error("every", "changes nothing without a factor or bits_to");
+    }
     const bool says_where = reader_.has("keep_to");
     if (says_where && plan_.factor == 1) {
       error("keep_to", "needs a factor that is not 1");

@@ -9,6 +9,8 @@
 #include <span>
 #include <stdexcept>
 
+#include "engine/learning/encoded_model.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -193,14 +195,15 @@ class TensorMerge {
 class UpdatesView : public Updates {
  public:
   UpdatesView(const Layout& layout, const Rule& rule, const TensorWeights& current,
-              std::int64_t version, const std::vector<Received>& updates)
-      : layout_(layout), rule_(rule), current_(current), updates_(updates) {
+              std::int64_t version, const std::vector<Received>& updates, std::size_t nodes)
+      : layout_(layout), rule_(rule), current_(current), updates_(updates), nodes_(nodes) {
     for (const Received& r : updates) {
       facts_.push_back({r.update->samples, r.update->rate, r.update->steps, r.update->base_version,
                         version - r.update->base_version});
     }
   }
   [[nodiscard]] std::size_t size() const override { return updates_.size(); }
+  [[nodiscard]] std::size_t nodes() const override { return nodes_ > 0 ? nodes_ : size(); }
   [[nodiscard]] const UpdateFacts& facts(std::size_t update) const override {
     return facts_[update];
   }
@@ -224,6 +227,7 @@ class UpdatesView : public Updates {
   const Rule& rule_;
   const TensorWeights& current_;
   const std::vector<Received>& updates_;
+  std::size_t nodes_;
   std::vector<UpdateFacts> facts_;
 };
 
@@ -297,6 +301,7 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
   std::optional<Scattered> scattered;
   std::vector<const float*> changes;
   std::vector<const std::uint8_t*> holds;
+  std::vector<Tensor> began;
   std::vector<const float*> received;
   if (rule.needs().changes) {
     scattered.emplace(layout, tensor, updates);
@@ -305,7 +310,8 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
     e.changes = changes;
     e.holds = holds;
     for (std::size_t u = 0; rule.needs().received && u < updates.size(); ++u) {
-      received.push_back(view.received(u).tensors[tensor].data_ptr<float>());
+      began.push_back(trained_from(layout, view.received(u), *updates[u].update, tensor));
+      received.push_back(began.back().data_ptr<float>());
     }
     e.received = received;
   }
@@ -315,9 +321,10 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
 }  // namespace
 
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
-             std::int64_t version, const std::vector<Received>& updates, const RuleState* state) {
+             std::int64_t version, const std::vector<Received>& updates, const RuleState* state,
+             std::size_t nodes) {
   const Architecture& a = *layout.architecture;
-  const UpdatesView view(layout, rule, current, version, updates);
+  const UpdatesView view(layout, rule, current, version, updates, nodes);
   Merged merged;
   AggregationReport& report = merged.report;
   report.shares = rule.shares(view);

@@ -8,7 +8,8 @@
 
 namespace convoy::engine {
 
-// An update and the weights it was trained from.
+// An update and the version it was trained from (of which its node may have been sent less:
+// trained_from()).
 struct Received {
   const TensorUpdate* update = nullptr;
   const TensorWeights* base = nullptr;  // null unless the rule needs it
@@ -23,11 +24,11 @@ struct Merged {
 
 // Applies the rule to version `version`. Updates are added in the given order, in double precision.
 // Running statistics (buffers) are always averaged by the updates' shares and do not count in
-// norms. `state`: the rule's, null before its first aggregation. Throws base::UserError if an input
-// that the rule needs is missing.
+// norms. `state`: the rule's, null before its first aggregation. `nodes`: of the run, with data; 0:
+// as many as there are updates. Throws base::UserError if an input that the rule needs is missing.
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates,
-             const RuleState* state = nullptr);
+             const RuleState* state = nullptr, std::size_t nodes = 0);
 
 // Combines several updates into one: see Combine in engine/api/work.hpp. Its submodel is the
 // smallest that holds all of theirs; an element held by none of them gets a change of 0.

@@ -13,6 +13,7 @@
 
 #include "engine/learning/aggregation.hpp"
 #include "engine/learning/devices.hpp"
+#include "engine/learning/encoded_model.hpp"
 #include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/files.hpp"
@@ -135,8 +136,12 @@ class LibTorchEngine : public Engine {
   }
 
   [[nodiscard]] Parcel pack(const TaskInput& input) const override {
-    return packed(
-        part_to_file(context_.layout, inside(*input.received), first_submodel(context_, input)));
+    const TensorWeights& received = inside(*input.received);
+    const Submodel part = first_submodel(context_, input);
+    const Compression compression = input.brief.download();
+    if (compression.is_none()) return packed(part_to_file(context_.layout, received, part));
+    const auto sent = encode_model(context_.layout, received, part, compression);
+    return packed(part_to_file(context_.layout, *sent, part));
   }
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
     const auto update = as_update(outcome.result);
@@ -259,6 +264,11 @@ class LibTorchEngine : public Engine {
     if (is_compressed && update.draw != draw_of(context_.seed, input.node, input.task)) {
       refuse("has drawn other elements than were asked for");
     }
+    std::optional<SentModel> sent;
+    if (const Compression down = input.brief.download(); !down.is_none()) {
+      sent = SentModel{down, learns};
+    }
+    if (update.received_as != sent) refuse("was not trained from the model that was sent");
     const auto there =
         static_cast<double>(context_.parts.at(static_cast<std::size_t>(input.node)).train.size());
     // 0: the node's number of samples is not known here.

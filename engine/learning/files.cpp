@@ -31,15 +31,25 @@ void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& fi
   }
 }
 
-void put_encoded(const ParameterTensor& p, const Encoded& encoded, const Compression& compression,
-                 TensorFile& file) {
+// Name of a part of a model: see part_to_file().
+std::string part_name(const ParameterTensor& p) { return "part:" + p.name; }
+
+// `name`: of its values.
+void put_encoded(const ParameterTensor& p, const std::string& name, const Encoded& encoded,
+                 const Compression& compression, TensorFile& file) {
   const auto bytes = [&](const std::vector<std::uint8_t>& part) {
     return at::tensor(at::ArrayRef<std::uint8_t>(part), at::kByte);
   };
   if (!encoded.places.empty()) file.tensors.emplace_back("places:" + p.name, bytes(encoded.places));
-  file.tensors.emplace_back(brought_name(p), bytes(encoded.values));
+  file.tensors.emplace_back(name, bytes(encoded.values));
   if (scale_bytes(compression) == 0) return;
   file.tensors.emplace_back("scale:" + p.name, at::full({1}, encoded.scale, at::kFloat));
+}
+
+void put_compression(const Compression& compression, TensorFile& file) {
+  file.metadata["keep"] = fmt::format("{}", compression.keep);
+  file.metadata["bits"] = std::to_string(compression.bits);
+  file.metadata["drawn"] = compression.drawn ? "1" : "0";
 }
 
 // Slots of an optimizer that a node's state has at most, and of a rule; the latter generously.
@@ -115,30 +125,43 @@ class Source {
     return {first, first + size};
   }
 
-  Encoded encoded(const ParameterTensor& p, std::int64_t size, const Compression& compression) {
+  // `name`: of its values.
+  Encoded encoded(const ParameterTensor& p, const std::string& name, std::int64_t size,
+                  const Compression& compression) {
     Encoded e;
     e.places = bytes("places:" + p.name, place_bytes(size, compression));
-    e.values = bytes(brought_name(p), value_bytes(size, compression));
+    e.values = bytes(name, value_bytes(size, compression));
     if (scale_bytes(compression) > 0) e.scale = get("scale:" + p.name, {1}).item<float>();
     return e;
   }
 
-  Tensor decoded(const Encoded& e, const TensorUpdate& update, std::size_t tensor,
-                 const std::vector<std::int64_t>& shape) const {
+  Tensor decoded(const Encoded& e, const Compression& compression, std::uint64_t draw,
+                 std::size_t tensor, const std::vector<std::int64_t>& shape) const {
     try {
-      return decompress(e, update.compression, update.draw, tensor, shape);
+      return decompress(e, compression, draw, tensor, shape);
     } catch (const base::UserError& error) {
       fail(fmt::format("tensor \"{}\": {}", layout_.tensors[tensor].name, error.what()));
     }
   }
 
-  // How an update is compressed; nothing: it is not.
+  // How an update or a model is compressed; nothing: it is not.
   std::optional<Compression> compression() {
     if (!file_.metadata.contains("keep")) return std::nullopt;
-    Compression c;
-    c.keep = number("keep");
-    c.bits = static_cast<int>(whole("bits"));
+    Compression c = rates("");
     c.drawn = whole("drawn") == 1;
+    return c;
+  }
+  // How the model came that an update was trained from; nothing: whole.
+  std::optional<SentModel> received_as() {
+    if (!file_.metadata.contains("received_keep")) return std::nullopt;
+    SentModel sent{rates("received_"), whole("received_wide") == 1};
+    sent.compression.feedback = false;
+    return sent;
+  }
+  Compression rates(const std::string& prefix) {
+    Compression c;
+    c.keep = number(prefix + "keep");
+    c.bits = static_cast<int>(whole(prefix + "bits"));
     if (!(c.keep > 0 && c.keep <= 1) || (c.bits != 32 && c.bits != 8 && c.bits != 1)) {
       fail("is compressed in a way that there is none");
     }
@@ -331,16 +354,19 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update) {
   file.metadata["steps"] = std::to_string(update.steps);
   const bool is_compressed = !update.encoded.empty();
   if (is_compressed) {
-    file.metadata["keep"] = fmt::format("{}", update.compression.keep);
-    file.metadata["bits"] = std::to_string(update.compression.bits);
-    file.metadata["drawn"] = update.compression.drawn ? "1" : "0";
+    put_compression(update.compression, file);
     file.metadata["draw"] = std::to_string(update.draw);
+  }
+  if (update.received_as) {
+    file.metadata["received_keep"] = fmt::format("{}", update.received_as->compression.keep);
+    file.metadata["received_bits"] = std::to_string(update.received_as->compression.bits);
+    file.metadata["received_wide"] = update.received_as->is_wide ? "1" : "0";
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!update.brings[i].defined()) continue;
     if (is_compressed && !p.buffer) {
-      put_encoded(p, update.encoded[i], update.compression, file);
+      put_encoded(p, brought_name(p), update.encoded[i], update.compression, file);
     } else {
       file.tensors.emplace_back(brought_name(p), update.brings[i]);
     }
@@ -352,10 +378,15 @@ TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
                         const Submodel& submodel) {
   TensorFile file;
   put_submodel(layout, submodel, file);
+  if (weights.is_encoded()) put_compression(weights.compression, file);
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (!is_in(layout.tensors[i], *layout.architecture, submodel)) continue;
-    file.tensors.emplace_back("part:" + layout.tensors[i].name,
-                              part_of(weights, layout, submodel, i));
+    const ParameterTensor& p = layout.tensors[i];
+    if (!is_in(p, *layout.architecture, submodel)) continue;
+    if (weights.is_encoded() && !p.buffer) {
+      put_encoded(p, part_name(p), weights.encoded[i], weights.compression, file);
+    } else {
+      file.tensors.emplace_back(part_name(p), part_of(weights, layout, submodel, i));
+    }
   }
   return file;
 }
@@ -394,17 +425,29 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   Submodel submodel = source.submodel();
-  Tensors tensors(layout.size());
+  auto part =
+      std::make_shared<TensorWeights>(Tensors(layout.size()), Trained(layout.size()), submodel);
+  const std::optional<Compression> compression = source.compression();
+  if (compression) {
+    part->compression = *compression;
+    part->compression.feedback = false;
+    part->encoded.resize(layout.size());
+  }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!is_in(p, a, submodel)) continue;
-    const std::string name = "part:" + p.name;
-    tensors[i] = source.get(name, shape_in(p, kept_of(p, a, submodel)));
-    source.check_variance(p, name, tensors[i]);
+    const std::string name = part_name(p);
+    const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, submodel));
+    if (compression && !p.buffer) {
+      part->encoded[i] = source.encoded(p, name, c10::multiply_integers(shape), part->compression);
+      source.decoded(part->encoded[i], part->compression, 0, i, shape);  // it can be
+      continue;
+    }
+    part->tensors[i] = source.get(name, shape);
+    source.check_variance(p, name, part->tensors[i]);
   }
   source.finish();
-  return std::make_shared<const TensorWeights>(std::move(tensors), Trained(layout.size()),
-                                               std::move(submodel));
+  return part;
 }
 
 std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile file,
@@ -472,6 +515,7 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
   update->base_version = source.whole("base_version");
   update->steps = source.whole("steps");
   update->brings.resize(layout.size());
+  update->received_as = source.received_as();
   const std::optional<Compression> compression = source.compression();
   if (compression) {
     update->compression = *compression;
@@ -483,8 +527,10 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
     if (!is_in(p, a, update->submodel)) continue;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, update->submodel));
     if (compression && !p.buffer) {
-      update->encoded[i] = source.encoded(p, c10::multiply_integers(shape), *compression);
-      update->brings[i] = source.decoded(update->encoded[i], *update, i, shape);
+      update->encoded[i] =
+          source.encoded(p, brought_name(p), c10::multiply_integers(shape), *compression);
+      update->brings[i] =
+          source.decoded(update->encoded[i], update->compression, update->draw, i, shape);
       continue;
     }
     update->brings[i] = source.get(brought_name(p), shape);

@@ -43,6 +43,7 @@ double median_of(std::vector<double> values) {
 std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& update,
                                      double factor) {
   auto copy = std::make_unique<TensorUpdate>(UpdateOrigin(update));
+  copy->received_as = update.received_as;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const Tensor& t = update.brings[i];
     const bool changes = t.defined() && !layout.tensors[i].buffer;
@@ -113,7 +114,8 @@ bool is_sound(const Merged& merged) {
 
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
                      const TensorWeights& current, std::int64_t version,
-                     const std::vector<Received>& updates, const RuleState* state) {
+                     const std::vector<Received>& updates, const RuleState* state,
+                     std::size_t nodes) {
   const std::vector<double> before = state != nullptr ? state->sizes : std::vector<double>();
   const Bounded bounded(layout, options.norm_bound, updates, before);
   std::vector<std::size_t> taken(updates.size());
@@ -122,7 +124,7 @@ Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
   for (;;) {
     std::vector<Received> given;
     for (const std::size_t u : taken) given.push_back(bounded.updates()[u]);
-    merged = merge(layout, *options.rule, current, version, given, state);
+    merged = merge(layout, *options.rule, current, version, given, state, nodes);
     if (is_sound(merged)) break;
     taken.erase(std::max_element(taken.begin(), taken.end(), [&](std::size_t a, std::size_t b) {
       return largest_change(layout, *bounded.updates()[a].update) <

@@ -21,6 +21,7 @@ namespace convoy::engine {
 // those before; the caller must not publish them as a new version.
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
                      const TensorWeights& current, std::int64_t version,
-                     const std::vector<Received>& updates, const RuleState* state);
+                     const std::vector<Received>& updates, const RuleState* state,
+                     std::size_t nodes = 0);
 
 }  // namespace convoy::engine

@@ -184,6 +184,7 @@ void LocalTraining::learn_masks(int epochs) {
   logits_.clear();
   for (const Tensor& l : gates.logits()) logits_.push_back(l.defined() ? l.detach() : l);
   submodel_ = gates.submodel(mask.sampled, draws);
+  is_narrowed_ = true;
   optimizer_.reset();  // of earlier masks
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
@@ -258,6 +259,12 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   if (context_.training.keep_optimizer) optimizer_ = optimizer.take_state();
 }
 
+Tensors LocalTraining::residual_before() const {
+  if (!input_.state) return {};
+  const TensorState& state = inside(*input_.state);
+  return residual_in(context_.layout, state.residual, state.submodel, submodel_);
+}
+
 std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   const at::NoGradGuard no_grad;
   auto update = std::make_shared<TensorUpdate>();
@@ -266,12 +273,17 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   update->samples = static_cast<double>(indices().size());
   update->base_version = input_.version;
   update->steps = steps_;
+  const Compression down = input_.brief.download();
+  if (!down.is_none()) update->received_as = SentModel{down, is_narrowed_};
   update->brings.resize(weights_.size());
+  // Where updates are compressed for a part of the run only.
+  const Tensors left = input_.brief.compression.is_none() ? residual_before() : Tensors();
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
     Tensor now = weights_[i].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
     if (!context_.layout.tensors[i].buffer) {
       now.sub_(part_of(inside(*input_.received), context_.layout, submodel_, i));
+      if (!left.empty() && left[i].defined()) now.add_(left[i]);
     }
     update->brings[i] = std::move(now);
   }
@@ -280,11 +292,8 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
 
 std::shared_ptr<const TensorUpdate> LocalTraining::encode(const TensorUpdate& update) {
   const Compression& compression = input_.brief.compression;
-  Tensors before;  // of the task before, also where this one's update is encoded again
-  if (input_.state && compression.feedback) {
-    const TensorState& state = inside(*input_.state);
-    before = residual_in(context_.layout, state.residual, state.submodel, submodel_);
-  }
+  // Of the task before, also where this one's update is encoded again.
+  const Tensors before = compression.feedback ? residual_before() : Tensors();
   Compressed made = compress(context_.layout, update, compression, before,
                              draw_of(context_.seed, input_.node, input_.task));
   residual_ = std::move(made.residual);

@@ -32,7 +32,8 @@ class LocalTraining {
   // A second call continues, with new random draws.
   void train(int epochs, std::optional<int> steps);
 
-  // The change since the received weights.
+  // The change since the received weights; where it goes whole, with what earlier ones did not
+  // bring.
   [[nodiscard]] std::shared_ptr<const TensorUpdate> update() const;
   // The same, as it is sent; what it does not bring is kept for the node's next task.
   [[nodiscard]] std::shared_ptr<const TensorUpdate> encode(const TensorUpdate& update);
@@ -49,6 +50,8 @@ class LocalTraining {
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;
   [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
   [[nodiscard]] double proximal() const;  // mu
+  // What the update of the task before did not bring, for this submodel; empty: nothing.
+  [[nodiscard]] Tensors residual_before() const;
   void add_proximal(const Tensors& received) const;
 
   const EngineContext& context_;
@@ -67,6 +70,7 @@ class LocalTraining {
   std::uint64_t passes_ = 0;  // number of calls of train()
   bool diverged_ = false;     // the gates became NaN or infinite, even if the weights did not
   std::optional<double> local_accuracy_;
+  bool is_narrowed_ = false;   // it received the full width, and learned what it keeps of it
   bool skips_single_ = false;  // batches of one sample cannot be trained on
 };
 

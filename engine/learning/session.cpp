@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "engine/learning/encoded_model.hpp"
 #include "engine/learning/guarded_merge.hpp"
 
 namespace convoy::engine {
@@ -37,11 +40,20 @@ LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
   if (training_) return *training_;
   // Weights passed as an input replace the received ones.
   if (!inputs.empty()) {
-    if (const auto weights = as_weights(inputs.front().artifact)) input_.received = weights;
+    // A real node is given what came with each work: what it decoded of that is there already.
+    const auto weights = as_weights(inputs.front().artifact);
+    if (weights && !weights->is_encoded()) input_.received = weights;
   }
   if (!input_.received) {
     throw base::UserError(
         fmt::format("node {}, task {}: there are no weights to train", input_.node, input_.task));
+  }
+  const bool is_compressed = !input_.brief.download().is_none();
+  if (is_compressed != is_decoded_ || inside(*input_.received).is_encoded()) {
+    throw base::UserError(fmt::format("node {}, task {}: the model that it starts from {}",
+                                      input_.node, input_.task,
+                                      is_compressed ? "is to come compressed and was not decoded"
+                                                    : "came compressed, and it was not told so"));
   }
   return training_.emplace(context_, input_, stop_);
 }
@@ -83,8 +95,11 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
     updates.push_back({&update_of(inputs[i]), base != nullptr ? &inside(*base) : nullptr});
   }
   if (!rule_ && input_.state) rule_ = inside(*input_.state).rule;
-  Merged merged = merge_guarded(context_.layout, context_.rules.aggregation, *current,
-                                input_.version, updates, rule_ ? &*rule_ : nullptr);
+  const auto nodes = std::ranges::count_if(
+      context_.parts, [](const LocalSplit& part) { return !part.train.empty(); });
+  Merged merged =
+      merge_guarded(context_.layout, context_.rules.aggregation, *current, input_.version, updates,
+                    rule_ ? &*rule_ : nullptr, static_cast<std::size_t>(nodes));
   outcome_.finite = updates.empty() || merged.report.left_out.size() < updates.size();
   outcome_.aggregation = std::move(merged.report);
   if (!merged.state.is_empty()) rule_ = std::move(merged.state);
@@ -99,6 +114,15 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
   for (const Input& input : inputs) updates.push_back(&update_of(input));
   if (updates.empty()) {
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
+  }
+  const Rule* rule = context_.rules.aggregation.rule.get();
+  if (rule != nullptr && rule->needs().received &&
+      std::ranges::any_of(updates, [](const auto* u) { return u->received_as.has_value(); })) {
+    throw base::UserError(fmt::format(
+        "task {}: the rule \"{}\" needs what each update was trained from, and of updates that are "
+        "combined into one that is not known where models are sent compressed; leave out "
+        "schedule.compression.download, or take another rule",
+        input_.task, rule->name()));
   }
   const auto combined = combine(context_.layout, updates);
   outcome_.finite = is_finite(combined->brings);
@@ -120,13 +144,30 @@ std::shared_ptr<const Artifact> TaskSession::run(const Encode& /*work*/,
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const EncodeModel& /*work*/,
-                                                 const std::vector<Input>& /*inputs*/) {
-  throw base::UserError("models cannot be sent compressed yet");
+                                                 const std::vector<Input>& inputs) {
+  const auto version = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  if (!version || version->is_encoded() || !input_.part) {
+    throw base::UserError(fmt::format(
+        "task {} is to send a model compressed, and is not told which part of what version",
+        input_.task));
+  }
+  return encode_model(context_.layout, *version, *input_.part, input_.brief.download());
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const DecodeModel& /*work*/,
-                                                 const std::vector<Input>& /*inputs*/) {
-  throw base::UserError("models cannot be sent compressed yet");
+                                                 const std::vector<Input>& inputs) {
+  const auto sent = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  const Compression asked = input_.brief.download();
+  if (!sent || !sent->is_encoded() || sent->compression != asked) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: the model that it starts from did not come with {} of its elements in "
+        "{} bits, as it was told",
+        input_.node, input_.task, asked.keep, asked.bits));
+  }
+  const auto arrived = decode_model(context_.layout, *sent);
+  if (!training_) input_.received = arrived;  // else it goes on from what it has trained
+  is_decoded_ = true;
+  return arrived;
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& /*work*/,

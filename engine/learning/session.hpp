@@ -27,13 +27,15 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const Reconfigure& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Statistics& work, const std::vector<Input>& inputs);
 
-  // The node's training, created at first use: a node that only aggregates needs none.
+  // The node's training, created at first use: a node that only aggregates needs none. Throws
+  // base::UserError where what it is to start from came compressed and was not decoded.
   LocalTraining& training(const std::vector<Input>& inputs);
   [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
 
   const EngineContext& context_;
   TaskInput input_;
   std::stop_token stop_;
+  bool is_decoded_ = false;  // what came compressed
   std::optional<LocalTraining> training_;
   mutable std::optional<Submodel> first_;  // before training begins
   std::optional<RuleState> rule_;          // after an aggregation

@@ -9,24 +9,17 @@
 // (README.md), where the authors mix them like weights; s is polynomial where nothing is said, with
 // the paper's power of 0.5 (hinge: 10, bound 4).
 
-#include <cmath>
 #include <optional>
 
 #include "engine/rules/rule.hpp"
+#include "engine/rules/staleness.hpp"
 
 namespace convoy::engine {
 namespace {
 
-enum class Staleness { constant, polynomial, hinge };
-constexpr base::Words<Staleness> staleness_words = {{Staleness::constant, "constant"},
-                                                    {Staleness::polynomial, "polynomial"},
-                                                    {Staleness::hinge, "hinge"}};
-
 struct FedAsyncOptions {
   double alpha = 0.8;
-  Staleness staleness = Staleness::polynomial;
-  double power = 0.5;
-  double bound = 4;
+  StalenessWeight weight;
   std::optional<std::int64_t> decay_at;  // version
   double decay = 0.5;
 };
@@ -69,16 +62,7 @@ class FedAsync : public Rule {
     const std::int64_t version = update.base_version + update.staleness;
     const bool decays = o_.decay_at && version >= *o_.decay_at;
     const double alpha = o_.alpha * (decays ? o_.decay : 1);
-    const auto d = static_cast<double>(update.staleness);
-    switch (o_.staleness) {
-      case Staleness::polynomial:
-        return alpha * std::pow(d + 1, -o_.power);
-      case Staleness::hinge:
-        return d <= o_.bound ? alpha : alpha / (o_.power * (d - o_.bound) + 1);
-      case Staleness::constant:
-        break;
-    }
-    return alpha;
+    return alpha * o_.weight.of(update.staleness);
   }
 
   FedAsyncOptions o_;
@@ -93,15 +77,7 @@ RuleKind fedasync() {
             FedAsyncOptions o;
             o.alpha = reader.number({"alpha", "weight of a fresh update against the model's"},
                                     base::above(0).up_to(1), o.alpha);
-            o.staleness = reader.choice({"staleness", "how the weight falls with versions behind"},
-                                        staleness_words, Staleness::polynomial);
-            const bool hinge = o.staleness == Staleness::hinge;
-            o.power = reader.number({"power", "how fast the weight falls; constant has none"},
-                                    base::at_least(0).up_to(100), hinge ? 10 : 0.5);
-            if (hinge) {
-              o.bound = reader.number({"bound", "versions behind up to which it does not fall"},
-                                      base::at_least(0).up_to(1e6), o.bound);
-            }
+            o.weight = read_staleness_weight(reader);
             o.decay_at = reader.maybe_integer(
                 {"decay_at", "version from which on alpha is multiplied by decay", "never"},
                 base::at_least(0).up_to(1e12));

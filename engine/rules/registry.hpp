@@ -15,6 +15,8 @@
   RULE(fedadam)                        \
   RULE(fedbuff)                        \
   RULE(fedasync)                       \
+  RULE(fedcompass)                     \
+  RULE(teasq)                          \
   RULE(median)
 
 namespace convoy::engine {

@@ -176,6 +176,7 @@ Preflight preflight(const Scenario& scenario) {
     result.forecasts.push_back(forecast(scenario, transfers, task));
   }
   Reviewer(scenario, result).review();
+  for (std::string& remark : schedule->remarks()) result.warnings.push_back(std::move(remark));
   return result;
 }
 

@@ -299,6 +299,11 @@ void Recorder::activity(const ActivityRecord& record) {
   if (whole) {
     counts_.bytes_down += down ? what.bytes : 0;
     counts_.bytes_up += up ? what.bytes : 0;
+    if (what.whole_bytes > 0 && (down || up)) {
+      Compressed& sent = down ? counts_.compressed_down : counts_.compressed_up;
+      sent.bytes += what.bytes;
+      sent.whole_bytes += what.whole_bytes;
+    }
   }
   if (record.cause == Cause::out_of_memory) remarks_.needed_memory(what.memory);
   if (const auto task = open_.find(record.task); task != open_.end()) {

@@ -86,6 +86,9 @@ class Run : public WorldListener, public RunView {
     check_counts();
     RunResult result{status_, cause_, summarize(scenario_, world_, recorder_, tasks_.diverged())};
     result.summary.rounds = goals_.version();
+    for (std::string& remark : schedule_->remarks()) {
+      result.summary.remarks.push_back(std::move(remark));
+    }
     result.summary.max_lag_s = max_lag_s();
     if (store_) result.summary.store = store_->path().string();
     result.summary.wall_time_s =

@@ -37,6 +37,17 @@ struct Target {
   std::optional<CurvePoint> reached;  // first point at this accuracy
 };
 
+// Transfers that were sent compressed.
+struct Compressed {
+  double bytes = 0;
+  double whole_bytes = 0;  // that they would have had uncompressed
+
+  // What was sent as a share of that; nothing where nothing was.
+  [[nodiscard]] std::optional<double> ratio() const {
+    return whole_bytes > 0 ? std::optional(bytes / whole_bytes) : std::nullopt;
+  }
+};
+
 // What is counted while a run goes on. Each update that a node is to make has one fate:
 // tasks_assigned = tasks + tasks_failed + tasks_run_ended, and of those that came to their end
 // tasks = tasks_aggregated + tasks_dropped + tasks_buffered.
@@ -51,11 +62,8 @@ struct Counts {
   double samples = 0;                 // trained on, of the updates that came to their end
   double bytes_down = 0;              // from the server
   double bytes_up = 0;                // to the server
-  // Of the transfers that were compressed: bytes, and those that they would have had uncompressed.
-  double compressed_down = 0;
-  double compressed_down_whole = 0;
-  double compressed_up = 0;
-  double compressed_up_whole = 0;
+  Compressed compressed_down;         // of them
+  Compressed compressed_up;
   std::int64_t staleness_max = 0;  // of aggregated updates, versions
   // Where the run learns:
   std::vector<CurvePoint> curve;  // by time

@@ -33,7 +33,11 @@ class Execution {
  private:
   engine::Session& session(int role) {
     auto& session = sessions_[static_cast<std::size_t>(role)];
-    if (!session) session = engine_.open(task_.inputs[static_cast<std::size_t>(role)], stop_);
+    if (session) return *session;
+    engine::TaskInput input = task_.inputs[static_cast<std::size_t>(role)];
+    // Who sends something to the worker is told which part of the model that starts with.
+    if (role != task_.worker) input.part = this->session(task_.worker).submodel();
+    session = engine_.open(input, stop_);
     return *session;
   }
 

@@ -1,9 +1,11 @@
 #pragma once
 
-// The asynchronous schedule: whoever ends is replaced at once (turns.hpp), and every `buffer`
-// updates, in the order in which they came, are made a version. Aggregations overlap with training
-// and with each other; a task begins from the version that is there. What fedbuff.cpp and
-// fedasync.cpp say of the papers is done here.
+// The asynchronous schedule: whoever ends is replaced (turns.hpp), and every `buffer` updates, in
+// the order in which they came, are made a version. Aggregations overlap with training and with
+// each other. Whose update goes into a version at the instant at which it comes is replaced from
+// that version, when it is there (as in FLSim, where making it takes no time); all others at once,
+// from the version that is there. What fedbuff.cpp, fedasync.cpp and teasq.cpp say of the papers is
+// done here.
 
 #include <optional>
 #include <unordered_map>
@@ -19,11 +21,17 @@ struct BufferedOptions {
   std::int64_t buffer = 1;  // updates of an aggregation, >= 1
   // Versions, >= 0, that an update may be behind the one that it would be applied to; none: any.
   std::optional<std::int64_t> max_staleness;
+  // Instead of the numbers above: shares of all that take part, present or not, (0, 1], rounded up.
+  std::optional<double> at_work_share;
+  std::optional<double> buffer_share;
 };
 
 // at_work and max_staleness; the rest is the kind's own.
 BufferedOptions read_buffered(base::TableReader& common, base::TableReader& own,
                               const std::string& default_rule);
+// max_staleness alone.
+BufferedOptions read_buffered_without_limit(base::TableReader& common, base::TableReader& own,
+                                            const std::string& default_rule);
 
 class Buffered : public FederatedSchedule {
  public:
@@ -47,6 +55,7 @@ class Buffered : public FederatedSchedule {
   };
   struct Update {
     TaskId task = no_task;
+    NodeId node = no_node;
     std::int64_t base = 0;
   };
 
@@ -54,14 +63,18 @@ class Buffered : public FederatedSchedule {
   void task_ended(const Event& event);
   void take_in(Orders& orders);
   void aggregate(Orders& orders);
+  void assign(Orders& orders);
+  // The node can be given work again.
+  void is_free(NodeId node);
 
   BufferedOptions options_;
   Turns turns_;
   std::unordered_map<TaskId, Training> training_;
   std::vector<Update> came_in_;  // at this instant
   std::vector<TaskId> buffer_;
+  std::vector<NodeId> just_buffered_;  // whose updates came into the buffer at this instant
+  std::unordered_map<TaskId, std::vector<NodeId>> wait_for_;  // by aggregation under way
   std::int64_t version_ = 0;
-  std::int64_t being_made_ = 0;  // versions: aggregations under way
 };
 
 }  // namespace convoy::sim

@@ -76,7 +76,10 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     takes_part_[node] = true;
     members_.push_back(node);
   }
-  if (!members_.empty()) return;
+  if (!members_.empty()) {
+    require_server_memory();
+    return;
+  }
   if (!data) throw base::UserError("no node has any data to train on; raise data.samples");
   throw base::UserError(
       "no node's memory holds its task; lower training.batch or the rates, or choose a smaller "
@@ -190,6 +193,26 @@ bool ClientPool::fits(NodeId node) {
 TaskChanges ClientPool::heaviest() const {
   if (options_.learning.elements.kind != engine::ElementKind::pruned) return {};
   return {.gather_squares = 0, .bring_squares = true};
+}
+
+void ClientPool::require_server_memory() {
+  const NodeSetting& server = setting_->nodes[server_node];
+  if (options_.compression.download.is_none() || server.machine->memory <= 0) return;
+  constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
+  double most = 0;
+  for (const NodeId node : members_) {
+    for (const std::int64_t version : {std::int64_t{0}, last}) {
+      const auto update = updates_.of(node, work(node, has_mask_phase(node), version));
+      for (const Activity& a : update->graph.activities()) {
+        if (a.kind == ActivityKind::compute && a.at == 0) most = std::max(most, a.memory);
+      }
+    }
+  }
+  if (most <= server.machine->memory) return;
+  throw base::UserError(fmt::format(
+      "schedule.compression.download: to compress a model for a node takes {} of memory, and the "
+      "server ({}) has {}; leave it out, or give fleet.server more memory",
+      base::human_bytes(most), server.machine->device, base::human_bytes(server.machine->memory)));
 }
 
 void ClientPool::note(const Event& event) {

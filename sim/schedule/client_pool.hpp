@@ -118,6 +118,8 @@ class ClientPool {
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
   bool fits(NodeId node);
+  // Throws base::UserError where the server's memory does not hold what it sends compressed.
+  void require_server_memory();
 
   std::shared_ptr<const Setting> setting_;
   ClientPoolOptions options_;

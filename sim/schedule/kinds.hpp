@@ -11,6 +11,8 @@
   KIND(fedprox)                     \
   KIND(fedbuff)                     \
   KIND(fedasync)                    \
+  KIND(fedcompass)                  \
+  KIND(teasq)                       \
   KIND(heterofl)                    \
   KIND(fedrolex)                    \
   KIND(ramfed)                      \

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/random.hpp"
 #include "engine/rules/registry.hpp"
 
 namespace convoy::engine {
@@ -198,6 +199,66 @@ TEST(Rules, FedAsyncMixesValuesByStaleness) {
   const double first = 0.4 * 1 + 0.6 * 1.5;
   EXPECT_NEAR(*two.apply(*constant)[0], 0.4 * first + 0.6 * 0.5 - 1, 1e-7);
   EXPECT_NEAR(*two.apply(*constant)[1], 0.4 * 1 + 0.6 * 1.75 - 1, 1e-7);
+}
+
+// Each update moves the model by its part of all nodes of the run, whoever else has come.
+TEST(Rules, FedCompassAddsChangesByStalenessAndNumberOfNodes) {
+  class OfTen : public Given {
+   public:
+    using Given::Given;
+    [[nodiscard]] std::size_t nodes() const override { return 10; }
+  };
+  const OfTen two({{{.samples = 1, .staleness = 0}, {.samples = 9, .staleness = 3}},
+                   {{1.0F, {}}, {-2.0F, 4.0F}}});
+  const auto usual = rule("{ rule = \"fedcompass\" }");
+  EXPECT_THAT(usual->shares(two), Pointwise(DoubleNear(1e-12), {0.09, 0.045}));
+  EXPECT_NEAR(*two.apply(*usual)[0], 0.09 * 1 - 0.045 * 2, 1e-7);
+  EXPECT_NEAR(*two.apply(*usual)[1], 2 * 0.045 * 4, 1e-7) << "that one of two holds";
+  const auto plain = rule("{ rule = \"fedcompass\", alpha = 1, staleness = \"constant\" }");
+  EXPECT_THAT(plain->shares(two), Pointwise(DoubleNear(1e-12), {0.1, 0.1}));
+}
+
+// The model is 1; what an update of staleness d was trained from is 1 - d / 8.
+TEST(Rules, TeasqMixesTheMeanOfACacheByItsStaleness) {
+  const Given two({{{.samples = 1, .staleness = 0}, {.samples = 9, .staleness = 3}},
+                   {{0.5F, {}}, {-0.25F, 1.0F}}});
+  const auto r = rule("{ rule = \"teasq\", alpha = 0.6 }");
+  const double s0 = 1;
+  const double s3 = 0.5;  // 1 / sqrt(4)
+  const double alpha_t = 0.6 * (s0 + s3) / 2;
+  EXPECT_NEAR(r->shares_sum(two), alpha_t, 1e-12);
+  const double u = (s0 * (1 + 0.5) + s3 * (1 - 0.375 - 0.25)) / (s0 + s3);
+  EXPECT_NEAR(*two.apply(*r)[0], (1 - alpha_t) * 1 + alpha_t * u - 1, 1e-7);
+  // Of those who hold it alone.
+  EXPECT_NEAR(*two.apply(*r)[1], alpha_t * ((1 - 0.375 + 1) - 1), 1e-7);
+  // A fresh cache with all of alpha is the plain mean, whatever the samples.
+  const Given fresh(
+      {{{.samples = 1, .staleness = 0}, {.samples = 9, .staleness = 0}}, {{0.5F}, {-0.25F}}});
+  EXPECT_NEAR(*fresh.apply(*rule("{ rule = \"teasq\", alpha = 1 }"))[0], 0.125, 1e-7);
+}
+
+// Fresh updates of equal nodes: FedBuff, normalised at no staleness, is FedAvg to the bit; at one
+// version (FLSim) it is FedAvg with sqrt(2) as the server's rate, to the rounding of that factor.
+TEST(Rules, FedBuffOfFreshUpdatesIsFedAvgWithItsServerRate) {
+  base::Random random({5});
+  Case four;
+  for (int u = 0; u < 4; ++u) {
+    four.facts.push_back({.samples = 30, .staleness = 0});
+    four.changes.emplace_back();
+    for (int i = 0; i < 50; ++i) {
+      four.changes.back().emplace_back(static_cast<float>(random.uniform() - 0.5));
+    }
+  }
+  const Given updates(four);
+  const auto mean = updates.apply(*rule("{ rule = \"coverage\" }"));
+  EXPECT_EQ(updates.apply(*rule("{ rule = \"fedbuff\", average_staleness = 0 }")), mean);
+  const auto fast = updates.apply(
+      *rule("{ rule = \"fedavgm\", momentum = 0, learning_rate = 1.4142135623730951 }"));
+  const auto normalised = updates.apply(*rule("{ rule = \"fedbuff\" }"));
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    EXPECT_NEAR(*normalised[i], *fast[i], 1e-6 * std::abs(*fast[i]));
+    EXPECT_NEAR(*normalised[i], std::sqrt(2) * *mean[i], 1e-6 * std::abs(*fast[i]));
+  }
 }
 
 TEST(Rules, TheRuleWhereNoneIsNamedIsSaidByWhoReadsIt) {

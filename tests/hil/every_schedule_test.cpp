@@ -36,6 +36,16 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
             // Unequal nodes, each with a submodel of its own.
             "schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0", "schedule.compression.keep=0.2",
             "schedule.compression.bits=8"};
+    if (GetParam() == "fedcompass") {  // few steps, of which an epoch has no more than these
+      sets.insert(sets.end(), {"schedule.fedcompass.max_steps=4"});
+    }
+    if (GetParam() == "teasq") {  // both ways compressed, at rates that change
+      sets.insert(
+          sets.end(),
+          {"schedule.compression.decay.every=2", "schedule.compression.decay.factor=0.5",
+           "schedule.compression.download.keep=0.6", "schedule.compression.download.decay.every=3",
+           "schedule.compression.download.decay.factor=0.8"});
+    }
   }
 
   Output run(const std::string& name, const std::string& more = "") {

@@ -22,16 +22,64 @@ TEST(Buffered, WhoEndsIsReplacedAtOnceAndAFullBufferIsAVersion) {
   ASSERT_EQ(desk.open.size(), 3);
   desk.give({desk.done(0)});
   EXPECT_EQ(desk.open.size(), 3);
+  EXPECT_EQ(desk.base.at(3), 0) << "from the version that is there";
   EXPECT_TRUE(desk.under_way.empty());
   desk.give({desk.done(1)});
   ASSERT_EQ(desk.under_way.size(), 1);
   EXPECT_EQ(desk.under_way[0].consumes, (std::vector<TaskId>{0, 1}));
+  EXPECT_EQ(desk.open.size(), 2) << "who completes a buffer waits for the version";
+  desk.give({desk.done(2)});  // the next buffer
   EXPECT_EQ(desk.base.at(4), 0) << "begun while the version is made: from the one that is there";
-  desk.give({desk.done(3), desk.done(4)});  // aggregations overlap
+  desk.give({desk.done(3)});  // aggregations overlap
   EXPECT_EQ(desk.under_way.size(), 2);
   desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.open.at(5), 2) << "who completed the first";
+  EXPECT_EQ(desk.base.at(5), 1) << "begins with what it completed";
+  EXPECT_EQ(desk.open.size(), 2) << "the other still waits";
   desk.give({desk.aggregated()});
   EXPECT_EQ(desk.last_staleness, (std::vector<std::int64_t>{1, 1}));
+  EXPECT_EQ(desk.base.at(6), 2);
+}
+
+// All come at one instant: what goes into the version began together, and goes on together.
+TEST(Buffered, WhoseUpdatesFillABufferAtOneInstantWaitForTheVersion) {
+  Desk desk(buffered(3, {.buffer = 2}));
+  desk.give({desk.done(0), desk.done(1), desk.done(2)});
+  EXPECT_EQ(desk.open, (std::map<TaskId, NodeId>{{3, 3}})) << "whose update is still in the buffer";
+  desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.open, (std::map<TaskId, NodeId>{{3, 3}, {4, 1}, {5, 2}}));
+}
+
+// Where fewer are at work than are there, it is the place that waits.
+TEST(Buffered, NobodyElseTakesThePlaceOfWhoWaits) {
+  Desk desk(buffered(5, {.at_work = {.number = 2}, .buffer = 1}));
+  ASSERT_EQ(desk.open.size(), 2);
+  desk.give({desk.done(0)});
+  EXPECT_EQ(desk.open.size(), 1);
+  desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.open.size(), 2);
+  EXPECT_EQ(desk.base.at(2), 1);
+}
+
+TEST(Buffered, WhoIsLostWhileItWaitsIsAskedWhenItIsBack) {
+  Desk desk(buffered(2, {.buffer = 1}));
+  desk.give({desk.done(0)});
+  desk.give({{.kind = EventKind::node_lost, .node = 1}});
+  desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.open, (std::map<TaskId, NodeId>{{1, 2}}));
+  desk.give({{.kind = EventKind::node_joined, .node = 1}});
+  EXPECT_EQ(desk.open, (std::map<TaskId, NodeId>{{1, 2}, {2, 1}}));
+}
+
+// Only its own: with the version it came for, not with another's.
+TEST(Buffered, WhoIsBackBeforeItsVersionStillWaitsForThat) {
+  Desk desk(buffered(2, {.buffer = 1}));
+  desk.give({desk.done(0)});
+  desk.give({{.kind = EventKind::node_lost, .node = 1}});
+  desk.give({{.kind = EventKind::node_joined, .node = 1}});
+  EXPECT_EQ(desk.open, (std::map<TaskId, NodeId>{{1, 2}}));
+  desk.give({desk.aggregated()});
+  EXPECT_EQ(desk.base.at(2), 1);
 }
 
 // FLSim 7311f2d: clients with (gap, duration) (1, 3), (2, 5), (2, 1), each once: start at 1, 3, 5;
@@ -158,7 +206,7 @@ TEST(Buffered, AnyOrderOfEventsKeepsTheBoundsAndGoesOn) {
       } else if (choice == 1 && away[node]) {
         away[node] = false;
         desk.give({{.kind = EventKind::node_joined, .node = node}});
-      } else if (choice < 5 && !desk.under_way.empty()) {
+      } else if ((choice < 5 || desk.open.empty()) && !desk.under_way.empty()) {
         const std::vector<TaskId> taken = desk.under_way.front().consumes;
         RC_ASSERT(std::ssize(taken) <= options.buffer);
         const Event made = desk.aggregated();

@@ -180,7 +180,8 @@ class Draw {
           one_in(4) ? 0 : spread(1, 1e8), one_in(3) ? 0 : spread(0.001, 5), spread(1, 8e9));
     }
     if (one_in(2)) {
-      add("local_steps = {}\n", 1 + below(6));
+      steps_ = 1 + below(6);
+      add("local_steps = {}\n", steps_);
     } else {
       add("local_epochs = {}\n", 1 + below(2));
     }
@@ -201,7 +202,7 @@ class Draw {
     if (one_in(3)) {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "holders", "drift", "drift-relative", "fedavgm",
-                               "fedadam", "fedbuff", "fedasync", "median"}));
+                               "fedadam", "fedbuff", "fedasync", "fedcompass", "teasq", "median"}));
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
@@ -210,8 +211,14 @@ class Draw {
           below(3), below(3));
     }
     if (!fixed_ && one_in(3)) {
-      add("compression = {{ keep = {}, which = \"{}\", bits = {}, feedback = {} }}\n",
-          between(0.001, 0.9), one_in(2) ? "largest" : "drawn", one_of<int>({32, 8, 1}), one_in(2));
+      add("compression = {{ keep = {}, which = \"{}\", bits = {}, feedback = {}{}{} }}\n",
+          between(0.001, 0.9), one_in(2) ? "largest" : "drawn", one_of<int>({32, 8, 1}), one_in(2),
+          one_in(3) ? fmt::format(", decay = {{ every = {}, factor = {} }}", 1 + below(5),
+                                  between(0.1, 0.9))
+                    : "",
+          one_in(3) ? fmt::format(", download = {{ keep = {}, bits = {} }}", between(0.001, 0.9),
+                                  one_of<int>({32, 8, 1}))
+                    : "");
     }
     add("[schedule.{}]\n", kind);
     if (cos2p) {
@@ -220,6 +227,12 @@ class Draw {
     } else if (kind == "fedbuff" || kind == "fedasync") {
       if (one_in(2)) add("max_staleness = {}\n", below(8));
       if (kind == "fedbuff") add("buffer = {}\n", 1 + below(8));
+    } else if (kind == "fedcompass") {
+      add("max_steps = {}\nmin_share = {}\nlambda = {}\n", steps_ > 0 ? steps_ : 1 + below(10),
+          between(0.05, 1), between(1, 3));
+    } else if (kind == "teasq") {
+      add("at_work = {}\ncache = {}\nmu = 0.1\n", between(0.05, 1), between(0.05, 1));
+      if (one_in(2)) add("max_staleness = {}\n", below(8));
     } else {
       if (one_in(2)) add("participants = {}\n", 1 + below(8));
       if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
@@ -246,6 +259,7 @@ class Draw {
   std::string text_;
   bool learns_ = false;
   bool fixed_ = false;
+  std::size_t steps_ = 0;  // training.local_steps; 0: epochs
   bool half_ = false;
   std::size_t shared_ = 0;
 };

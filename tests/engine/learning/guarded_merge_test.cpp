@@ -88,6 +88,8 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
       {"fedbuff", "divide = \"nothing\", learning_rate = 20"},
       {"holders", ""},
       {"fedasync", "alpha = 1"},
+      {"fedcompass", "alpha = 20"},
+      {"teasq", "alpha = 1"},
       {"median", ""}};
   ASSERT_EQ(rules.size(), rule_kinds().size()) << "a rule that is not tried here";
   for (const auto& [name, keys] : rules) {
