@@ -30,6 +30,8 @@ class TaskSession : public Session {
   // The node's training, created at first use: a node that only aggregates needs none.
   LocalTraining& training(const std::vector<Input>& inputs);
   [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
+  // Throws base::UserError where weights are learned element by element.
+  void refuse_elements(const char* what) const;
 
   const EngineContext& context_;
   TaskInput input_;
