@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 5;
+constexpr int format = 6;
 
 // JSON has no NaN and no infinity: writes them as strings.
 json number(double value) {
@@ -72,9 +72,15 @@ std::string with_checksum(std::string_view content) {
   return fmt::format("{}\n{}\n", content, hash.text());
 }
 
-json to_json(const Sizes& s) { return {s.depth, s.members}; }
+json to_json(const Sizes& s) { return {s.depth, s.members, s.elements}; }
 
-Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>()}; }
+Sizes sizes_from(const json& j) {
+  Sizes s;
+  s.depth = j.at(0);
+  s.members = j.at(1).get<std::vector<int>>();
+  s.elements = j.at(2).get<std::vector<std::int64_t>>();
+  return s;
+}
 
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();

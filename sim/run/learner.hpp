@@ -49,6 +49,8 @@ class Learner {
   void assigned(const Assign& order);
   // The submodel that the task's worker keeps, for its costs. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
+  // True if that is known from the version that a task starts from, also of real nodes (masks).
+  [[nodiscard]] bool follows_from_version() const;
   // The task's last activity has ended: waits for its outcome.
   TaskLearned done(TaskId task);
   // The task's result becomes the next version, and the results that it took are released. Waits
