@@ -8,6 +8,7 @@
 
 #include "engine/api/element_costs.hpp"
 #include "engine/learning/masks.hpp"
+#include "engine/rules/registry.hpp"
 #include "tests/engine/learning/support.hpp"
 #include "tests/support/files.hpp"
 
@@ -104,6 +105,13 @@ class Pruned : public testing::Test {
   [[nodiscard]] std::vector<ParameterTensor> tensors() const {
     return parameter_tensors(*options_.architecture);
   }
+  static std::shared_ptr<TensorUpdate> copy_of(const TensorUpdate& update) {
+    auto copy = std::make_shared<TensorUpdate>(static_cast<const UpdateOrigin&>(update));
+    copy->brings = update.brings;
+    copy->masks = update.masks;
+    for (const Tensor& t : update.squares) copy->squares.push_back(t.defined() ? t.clone() : t);
+    return copy;
+  }
   static void expect_equal(const Tensors& a, const Tensors& b, double tolerance = 0) {
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -148,9 +156,11 @@ TEST_F(Pruned, WhatIsMaskedIsZeroOnTheNodeAndKeepsItsValueOnTheServer) {
   const Outcome outcome = train(input(version, 3));
   EXPECT_EQ(outcome.submodel.elements, engine_->kept_elements(*version));
   // As if the masked ones had been 0 from the first: what a node has that was sent the rest.
-  auto zeros = std::make_shared<TensorWeights>(*version);
-  for (Tensor& t : zeros->tensors) t = t.clone();
-  apply_masks(zeros->masks, zeros->tensors);
+  Tensors values;
+  for (const Tensor& t : version->tensors) values.push_back(t.clone());
+  apply_masks(version->masks, values);
+  const auto zeros = std::make_shared<const TensorWeights>(values, version->trained, std::nullopt,
+                                                           version->masks);
   expect_equal(test::update_of(outcome).brings,
                test::update_of(train(input(std::shared_ptr<const Weights>(zeros), 3))).brings);
   const auto after = as_weights(engine_->next_version(version, outcome.result));
@@ -281,7 +291,7 @@ TEST_F(Pruned, AReconfigurationFollowsTheUpdatesThatCount) {
   // None of them brings squares: nothing changes.
   EXPECT_TRUE(next(weights_, {train(input(weights_, 1))}, work(0.3))->masks.empty());
   // One whose update is left out tells nothing.
-  auto broken = std::make_shared<TensorUpdate>(*both[1]);
+  const auto broken = copy_of(*both[1]);
   broken->brings[0] = at::full_like(broken->brings[0], std::numeric_limits<float>::infinity());
   Outcome bad = outcomes[1];
   bad.result = broken;
@@ -330,8 +340,7 @@ TEST_F(Pruned, WhatDoesNotFitItsMaskIsRefused) {
   EXPECT_THAT(refusal(engine_->pack(train(input(version, 3))), here),
               HasSubstr("squared gradients"));
   const auto with = [&](auto change) {
-    auto update = std::make_shared<TensorUpdate>(test::update_of(outcome));
-    for (Tensor& t : update->squares) t = t.defined() ? t.clone() : t;
+    const auto update = copy_of(test::update_of(outcome));
     change(*update);
     Outcome changed = outcome;
     changed.result = update;
