@@ -8,8 +8,6 @@
 namespace convoy::engine {
 namespace {
 
-constexpr double word = sizeof(float);
-
 // Sums over the tensors of an architecture; each(tensor, its number).
 template <class Each>
 double sum_over(const Architecture& architecture, Each each) {
@@ -20,7 +18,7 @@ double sum_over(const Architecture& architecture, Each each) {
 }
 
 // A pass over n elements: FLOPs and bytes of each.
-void pass(StepCost& cost, double n, double flops, double bytes) {
+void add_pass(StepCost& cost, double n, double flops, double bytes) {
   cost.kernels.push_back({OpClass::elementwise, flops * n, bytes * n});
 }
 
@@ -45,7 +43,7 @@ double pruned_down_bytes(const Architecture& architecture, const std::vector<std
   return sum_over(architecture, [&](const ParameterTensor& p, std::size_t i) {
     const std::int64_t n = kept_of(p, kept, i);
     const std::int64_t places = n < p.elements() ? place_list_bytes(p.elements(), n) : 0;
-    return word * static_cast<double>(n) + static_cast<double>(places);
+    return bytes_per_value * static_cast<double>(n) + static_cast<double>(places);
   });
 }
 
@@ -53,20 +51,21 @@ double pruned_up_bytes(const Architecture& architecture, const std::vector<std::
                        bool brings_squares) {
   return sum_over(architecture, [&](const ParameterTensor& p, std::size_t i) {
     const bool squares = brings_squares && !p.buffer;
-    return word * static_cast<double>(kept_of(p, kept, i) + (squares ? p.elements() : 0));
+    return bytes_per_value *
+           static_cast<double>(kept_of(p, kept, i) + (squares ? p.elements() : 0));
   });
 }
 
 double sampled_down_bytes(const Architecture& architecture) {
   return sum_over(architecture, [](const ParameterTensor& p, std::size_t) {
-    return is_frozen(p) ? 0 : word * static_cast<double>(p.elements());
+    return is_frozen(p) ? 0 : bytes_per_value * static_cast<double>(p.elements());
   });
 }
 
 double sampled_up_bytes(const Architecture& architecture) {
   return sum_over(architecture, [](const ParameterTensor& p, std::size_t) {
     if (is_sampled(p)) return static_cast<double>(bytes_of_bits(p.elements()));
-    return p.buffer ? word * static_cast<double>(p.elements()) : 0;
+    return p.buffer ? bytes_per_value * static_cast<double>(p.elements()) : 0;
   });
 }
 
@@ -76,13 +75,13 @@ ElementWork pruned_work(const Architecture& architecture, bool gathers_squares) 
     if (p.buffer) continue;
     const auto n = static_cast<double>(p.elements());
     if (is_prunable(p)) {
-      pass(work.each_step, n, 1, 2 * word + 1);
+      add_pass(work.each_step, n, 1, 2 * bytes_per_value + 1);
       work.memory += n;  // a mask of a byte each
     }
     if (!gathers_squares) continue;
-    pass(work.each_step, n, 1, 3 * word);
-    pass(work.at_the_end, n, 3, 3 * word);
-    work.memory += 2 * word * n;  // of this task, and gathered before
+    add_pass(work.each_step, n, 1, 3 * bytes_per_value);
+    add_pass(work.at_the_end, n, 3, 3 * bytes_per_value);
+    work.memory += 2 * bytes_per_value * n;  // of this task, and gathered before
   }
   return work;
 }
@@ -93,13 +92,14 @@ ElementWork sampled_work(const Architecture& architecture) {
   for (const ParameterTensor& p : parameter_tensors(architecture)) {
     if (!is_sampled(p)) continue;
     const auto n = static_cast<double>(p.elements());
-    pass(work.each_step, n, 0, word);                // uniform numbers
-    pass(work.each_step, n, sigmoid + 2, 4 * word);  // forward: score, constant, number; product
-    pass(work.each_step, n, sigmoid + 4,
-         4 * word);  // backward: gradient, score, constant; gradient
-    pass(work.at_the_end, n, 0, word);
-    pass(work.at_the_end, n, sigmoid + 1, 3 * word);
-    work.memory += 2 * word * n;  // constants, and what takes part
+    add_pass(work.each_step, n, 0, bytes_per_value);  // uniform numbers
+    add_pass(work.each_step, n, sigmoid + 2,
+             4 * bytes_per_value);  // forward: score, constant, number; product
+    add_pass(work.each_step, n, sigmoid + 4,
+             4 * bytes_per_value);  // backward: gradient, score, constant; gradient
+    add_pass(work.at_the_end, n, 0, bytes_per_value);
+    add_pass(work.at_the_end, n, sigmoid + 1, 3 * bytes_per_value);
+    work.memory += 2 * bytes_per_value * n;  // constants, and what takes part
   }
   return work;
 }

@@ -16,7 +16,6 @@ namespace convoy::engine {
 namespace {
 
 constexpr int levels = 127;  // of 8 bits, each way
-constexpr std::int64_t bits_of_byte = 8;
 
 bool sends_places(std::int64_t size, const Compression& compression) {
   return !compression.drawn && sent_of(size, compression) < size;

@@ -7,7 +7,6 @@
 namespace convoy::engine {
 namespace {
 
-constexpr std::int64_t bits_of_byte = 8;
 constexpr std::int64_t place_size = sizeof(std::uint32_t);
 
 // Places are sent as a bit for each element, not as a list.

@@ -10,6 +10,7 @@
 
 namespace convoy::engine {
 
+constexpr std::int64_t bits_of_byte = 8;
 std::int64_t bytes_of_bits(std::int64_t bits);
 
 // Bytes for `kept` places among `size`, in the shorter form.

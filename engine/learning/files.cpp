@@ -307,7 +307,7 @@ class Source {
 // Of a version's file: scores in place of the network that stands under the tensors' names; masks,
 // and the values that they leave out. A version is also the beginning of another kind of run: then
 // the network is what counts.
-Tensors read_elements(const Layout& layout, Source& source, Tensors& tensors) {
+Tensors read_version_elements(const Layout& layout, Source& source, Tensors& tensors) {
   Tensors masks;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
@@ -503,7 +503,7 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
     source.check_finite(p.name, tensors.back());
     source.check_variance(p, p.name, tensors.back());
   }
-  Tensors masks = read_elements(layout, source, tensors);
+  Tensors masks = read_version_elements(layout, source, tensors);
   Trained trained(layout.size());
   const auto found = source.file().metadata.find("trained");
   if (found != source.file().metadata.end() && found->second.size() == layout.size()) {

@@ -11,11 +11,14 @@
 namespace convoy::engine {
 namespace {
 
-enum Purpose : std::uint64_t { signs = 0x7369676e73, scores = 0x73636f726573, test = 0x74657374 };
+// Of random numbers.
+constexpr std::uint64_t for_signs = 0x7369676e73ULL;
+constexpr std::uint64_t for_scores = 0x73636f726573ULL;
+constexpr std::uint64_t for_tests = 0x74657374ULL;
 
 // +-c each. By bits of Convoy's own generator, which are the same everywhere.
 void draw_signs(const Tensor& tensor, double c, std::uint64_t seed, std::size_t number) {
-  base::Random random({seed, signs, number});
+  base::Random random({seed, for_signs, number});
   const auto magnitude = static_cast<float>(c);
   float* values = tensor.data_ptr<float>();
   constexpr std::int64_t bits_at_once = 64;
@@ -27,7 +30,7 @@ void draw_signs(const Tensor& tensor, double c, std::uint64_t seed, std::size_t 
 }
 
 void draw_uniform(const Tensor& tensor, double deviation, std::uint64_t seed, std::size_t number) {
-  base::Random random({seed, signs, number});
+  base::Random random({seed, for_signs, number});
   const double bound = deviation * std::numbers::sqrt3;
   float* values = tensor.data_ptr<float>();
   for (std::int64_t i = 0; i < tensor.numel(); ++i) {
@@ -64,7 +67,7 @@ Tensors initial_scores(const Layout& layout, const Tensors& frozen, std::uint64_
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (layout.freezes(i)) tensors[i] = frozen[i];
     if (!layout.samples(i)) continue;
-    base::Random keys({seed, scores, i});
+    base::Random keys({seed, for_scores, i});
     tensors[i].normal_(0, 1, make_generator(at::kCPU, keys.bits()));
   }
   return tensors;
@@ -86,7 +89,7 @@ Tensors network_of(const Layout& layout, const Tensors& frozen, const Tensors& v
     const Tensor scores = version[i].cpu();
     Tensor part = scores.gt(0);
     if (!threshold) {
-      base::Random keys({seed, test, i});
+      base::Random keys({seed, for_tests, i});
       at::Generator generator = make_generator(at::kCPU, keys.bits());
       part = draw(scores, generator);
     }

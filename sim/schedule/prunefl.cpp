@@ -7,9 +7,9 @@
 #include <map>
 #include <utility>
 
-#include "engine/model/batches.hpp"
 #include "engine/model/elements.hpp"
 #include "sim/schedule/kinds.hpp"
+#include "sim/schedule/training_steps.hpp"
 
 namespace convoy::sim {
 
@@ -147,15 +147,6 @@ double computing(const engine::TracedLayer& layer, double forward_flops, double 
   return passes * forward_flops * samples / machine.flops_per_s(kernel);
 }
 
-// That a node trains on in a round.
-double samples_of_round(const Setting& setting, const NodeSetting& node,
-                        const engine::Trace& trace) {
-  const engine::EpochPlan epoch =
-      engine::plan_epoch(node.samples, node.batch, engine::needs_two_samples(trace));
-  return static_cast<double>(
-      engine::count_batches(epoch, setting.local_epochs, setting.local_steps).samples());
-}
-
 // Seconds that a byte takes down and up again, between a node and the server.
 double moving(const platforms::Link& node, const platforms::Link& server) {
   constexpr double bits = 8;
@@ -188,7 +179,8 @@ RoundTime PruneFL::time_of_slowest() {
     if (whole <= longest) continue;
     longest = whole;
     slowest = {whole, {}};
-    const double samples = samples_of_round(*setting_, node, trace);
+    const double samples =
+        trained_samples(node, trace, setting_->local_epochs, setting_->local_steps);
     for (const engine::ParameterTensor& p : engine::parameter_tensors(a)) {
       if (!engine::is_prunable(p)) continue;
       const std::size_t i = number_of.at(p.layer);

@@ -159,8 +159,8 @@ TEST_F(Pruned, WhatIsMaskedIsZeroOnTheNodeAndKeepsItsValueOnTheServer) {
   Tensors values;
   for (const Tensor& t : version->tensors) values.push_back(t.clone());
   apply_masks(version->masks, values);
-  const auto zeros = std::make_shared<const TensorWeights>(values, version->trained, std::nullopt,
-                                                           version->masks);
+  const auto zeros =
+      std::make_shared<const TensorWeights>(values, version->trained, std::nullopt, version->masks);
   expect_equal(test::update_of(outcome).brings,
                test::update_of(train(input(std::shared_ptr<const Weights>(zeros), 3))).brings);
   const auto after = as_weights(engine_->next_version(version, outcome.result));
