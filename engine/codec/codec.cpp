@@ -9,20 +9,12 @@
 
 #include "base/diagnostics.hpp"
 #include "base/random.hpp"
+#include "engine/codec/places.hpp"
 
 namespace convoy::engine {
 namespace {
 
 constexpr int levels = 127;  // of 8 bits, each way
-constexpr std::int64_t bits_of_byte = 8;
-constexpr std::int64_t place_size = sizeof(std::uint32_t);
-
-std::int64_t bytes_of_bits(std::int64_t bits) { return (bits + bits_of_byte - 1) / bits_of_byte; }
-
-// Places are sent as a bit for each element, not as a list.
-bool as_bits(std::int64_t size, std::int64_t kept) {
-  return bytes_of_bits(size) < kept * place_size;
-}
 
 bool sends_places(std::int64_t size, const Compression& compression) {
   return !compression.drawn && sent_of(size, compression) < size;
@@ -81,58 +73,6 @@ std::vector<std::uint32_t> drawn(std::int64_t size, std::int64_t kept, std::uint
   return places;
 }
 
-std::vector<std::uint8_t> written(std::span<const std::uint32_t> places, std::int64_t size) {
-  const std::int64_t kept = std::ssize(places);
-  if (!as_bits(size, kept)) {
-    std::vector<std::uint8_t> list(static_cast<std::size_t>(kept * place_size));
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      for (std::size_t byte = 0; byte < place_size; ++byte) {
-        list[i * place_size + byte] = static_cast<std::uint8_t>(places[i] >> (bits_of_byte * byte));
-      }
-    }
-    return list;
-  }
-  std::vector<std::uint8_t> bits(static_cast<std::size_t>(bytes_of_bits(size)));
-  for (const std::uint32_t place : places) {
-    bits[place / bits_of_byte] |= static_cast<std::uint8_t>(1U << (place % bits_of_byte));
-  }
-  return bits;
-}
-
-std::vector<std::uint32_t> read_places(const std::vector<std::uint8_t>& bytes, std::int64_t size,
-                                       std::int64_t kept) {
-  std::vector<std::uint32_t> places;
-  places.reserve(static_cast<std::size_t>(kept));
-  if (!as_bits(size, kept)) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(kept); ++i) {
-      std::uint32_t place = 0;
-      for (std::size_t byte = 0; byte < place_size; ++byte) {
-        place |= std::uint32_t{bytes[i * place_size + byte]} << (bits_of_byte * byte);
-      }
-      if (place >= size || (!places.empty() && place <= places.back())) {
-        throw base::UserError("the places of a compressed tensor are no rising list within it");
-      }
-      places.push_back(place);
-    }
-    return places;
-  }
-  for (std::int64_t i = 0; i < std::ssize(bytes) * bits_of_byte; ++i) {
-    const bool is_set = (bytes[static_cast<std::size_t>(i / bits_of_byte)] >>
-                         static_cast<unsigned>(i % bits_of_byte)) %
-                            2 !=
-                        0;
-    if (!is_set) continue;
-    if (i >= size || std::ssize(places) == kept) {
-      throw base::UserError("the places of a compressed tensor are more than were to be sent");
-    }
-    places.push_back(static_cast<std::uint32_t>(i));
-  }
-  if (std::ssize(places) != kept) {
-    throw base::UserError("the places of a compressed tensor are fewer than were to be sent");
-  }
-  return places;
-}
-
 // Calls use(k, place) for each element that is sent, in order.
 template <class Use>
 void for_each_place(const std::vector<std::uint32_t>& places, std::int64_t size, Use use) {
@@ -153,8 +93,7 @@ std::int64_t sent_of(std::int64_t size, const Compression& compression) {
 
 std::int64_t place_bytes(std::int64_t size, const Compression& compression) {
   if (!sends_places(size, compression)) return 0;
-  const std::int64_t kept = sent_of(size, compression);
-  return as_bits(size, kept) ? bytes_of_bits(size) : kept * place_size;
+  return place_list_bytes(size, sent_of(size, compression));
 }
 
 std::int64_t value_bytes(std::int64_t size, const Compression& compression) {
@@ -177,7 +116,7 @@ Encoded encode(std::span<const float> values, const Compression& compression, st
     places = compression.drawn ? drawn(size, kept, seed) : largest(values, kept);
   }
   Encoded encoded;
-  if (sends_places(size, compression)) encoded.places = written(places, size);
+  if (sends_places(size, compression)) encoded.places = write_places(places, size);
   encoded.values.resize(static_cast<std::size_t>(value_bytes(size, compression)));
   double sum = 0;
   float most = 0;

@@ -344,7 +344,7 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     });
     if (!anybody) {
       merged.weights.push_back(current.tensors[i]);  // shares memory with the version before
-      if (!p.buffer) report.coverage_min = 0;
+      if (!p.buffer && !layout.freezes(i)) report.coverage_min = 0;
       continue;
     }
     const auto add_to = [&](auto& tensor) {
@@ -365,7 +365,12 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     change.assign(tensor.size(), 0);
     ask(rule, view, layout, i, tensor, current.tensors[i], updates, report.shares, merged.state,
         change);
-    merged.weights.push_back(tensor.apply(current.tensors[i], change));
+    Tensor next = tensor.apply(current.tensors[i], change);
+    // What is masked stays, whatever the rule remembers of it.
+    if (!current.masks.empty() && current.masks[i].defined()) {
+      next = at::where(current.masks[i], next, current.tensors[i]);
+    }
+    merged.weights.push_back(std::move(next));
     report.coverage_min = std::min(report.coverage_min, tensor.fewest_holders());
     tensor.mark(merged.trained[i]);
   }

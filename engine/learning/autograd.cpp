@@ -28,9 +28,28 @@ class Scatter : public torch::autograd::Function<Scatter> {
   }
 };
 
+class DrawnWeights : public torch::autograd::Function<DrawnWeights> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& scores,
+                        const Tensor& constants, const Tensor& numbers) {
+    context->save_for_backward({scores, constants});
+    return constants * numbers.lt(scores.sigmoid());
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const torch::autograd::variable_list saved = context->get_saved_variables();
+    const Tensor p = saved[0].sigmoid();
+    return {gradients[0] * saved[1] * (p * (1 - p)), Tensor(), Tensor()};
+  }
+};
+
 }  // namespace
 
 void backward(const Tensor& loss) { torch::autograd::backward({loss}, {}); }
+
+Tensor drawn_weights(const Tensor& scores, const Tensor& constants, const Tensor& numbers) {
+  return DrawnWeights::apply(scores, constants, numbers);
+}
 
 Tensor scatter_features(const Tensor& x, const Tensor& indices, std::int64_t features) {
   return Scatter::apply(x, indices, features);

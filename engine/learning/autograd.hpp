@@ -14,4 +14,9 @@ void backward(const Tensor& loss);
 // source in memory until backward.
 Tensor scatter_features(const Tensor& x, const Tensor& indices, std::int64_t features);
 
+// The weights that take part: `constants` where `numbers` (uniform in [0, 1)) are below p =
+// sigmoid(scores), else 0. Backward goes straight through the draw (FedPM): the gradient in a score
+// is that in its weight x the constant x p (1 - p).
+Tensor drawn_weights(const Tensor& scores, const Tensor& constants, const Tensor& numbers);
+
 }  // namespace convoy::engine

@@ -18,6 +18,8 @@
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/files.hpp"
 #include "engine/learning/initial.hpp"
+#include "engine/learning/masks.hpp"
+#include "engine/learning/sampled.hpp"
 #include "engine/learning/session.hpp"
 #include "engine/rules/registry.hpp"
 
@@ -27,7 +29,7 @@ namespace {
 class LibTorchEngine : public Engine {
  public:
   explicit LibTorchEngine(const EngineOptions& options)
-      : context_{.layout = Layout(options.architecture),
+      : context_{.layout = Layout(options.architecture, options.rules.elements.kind),
                  .training = options.training,
                  .rules = options.rules,
                  .seed = options.seed,
@@ -37,6 +39,7 @@ class LibTorchEngine : public Engine {
         full_depth_(options.full_depth) {
     set_up_libraries();
     if (!context_.rules.aggregation.rule) context_.rules.aggregation.rule = default_rule();
+    if (samples()) context_.frozen = frozen_network(context_.layout, context_.seed);
     const Normalization normalization = normalization_of(*options.train);
     context_.train.emplace(options.train, *options.architecture, normalization, context_.device);
     if (options.test) {
@@ -50,10 +53,26 @@ class LibTorchEngine : public Engine {
 
   [[nodiscard]] std::shared_ptr<const Weights> initial(
       const std::filesystem::path& file) const override {
-    Tensors tensors = file.empty() ? initial_tensors(context_.layout, context_.seed)
-                                   : load(file, Origin::anybody)->tensors;
-    return std::make_shared<const TensorWeights>(std::move(tensors),
-                                                 Trained(context_.layout.size()));
+    Trained trained(context_.layout.size());
+    if (samples()) {
+      if (!file.empty()) {
+        throw base::UserError(
+            "model.weights: fedpm trains who takes part in a network that it draws from the seed; "
+            "leave it out");
+      }
+      for (std::size_t i = 0; i < trained.size(); ++i) {
+        if (context_.layout.freezes(i)) trained[i] = std::make_shared<const Marks>(1, 1);
+      }
+      return std::make_shared<const TensorWeights>(
+          initial_scores(context_.layout, context_.frozen, context_.seed), std::move(trained));
+    }
+    if (file.empty()) {
+      return std::make_shared<const TensorWeights>(initial_tensors(context_.layout, context_.seed),
+                                                   std::move(trained));
+    }
+    const auto loaded = load(file, Origin::anybody);
+    return std::make_shared<const TensorWeights>(loaded->tensors, std::move(trained), std::nullopt,
+                                                 loaded->masks);
   }
 
   [[nodiscard]] std::unique_ptr<Session> open(const TaskInput& input,
@@ -72,10 +91,15 @@ class LibTorchEngine : public Engine {
     if (!update) throw base::UserError("what a task was to publish is no version of the model");
     const at::NoGradGuard no_grad;
     // Of a single update the mean is the update.
-    Merged merged = merge(context_.layout, *default_rule(), inside(*current), update->base_version,
+    const auto rule = samples() ? context_.rules.aggregation.rule : default_rule();
+    Merged merged = merge(context_.layout, *rule, inside(*current), update->base_version,
                           {{update.get(), nullptr}});
-    return std::make_shared<const TensorWeights>(std::move(merged.weights),
-                                                 std::move(merged.trained));
+    return std::make_shared<const TensorWeights>(
+        std::move(merged.weights), std::move(merged.trained), std::nullopt, inside(*current).masks);
+  }
+
+  [[nodiscard]] std::vector<std::int64_t> kept_elements(const Weights& weights) const override {
+    return engine::kept_elements(context_.layout, inside(weights).masks);
   }
 
   [[nodiscard]] Evaluation evaluate(const Weights& weights, double rate,
@@ -87,8 +111,9 @@ class LibTorchEngine : public Engine {
         full ? full_submodel(a) : nested_submodel(a, rate, context_.rules.mask.all_blocks);
     const Network network(context_.layout, submodel);
     const bool direct = full && context_.device.is_cpu();
+    const Tensors shown = effective(context_, model);
     const Tensors tensors =
-        direct ? model.tensors : slice(model.tensors, context_.layout, submodel, context_.device);
+        direct ? shown : slice(shown, context_.layout, submodel, context_.device);
     Evaluation result;
     result.exits = score(network, tensors, *context_.test, all_of_test_, a.classes,
                          context_.evaluation_batch, stop);
@@ -103,17 +128,18 @@ class LibTorchEngine : public Engine {
 
   void save(const Weights& weights, const std::filesystem::path& file,
             const Metadata& about) const override {
-    write_safetensors(file, to_file(context_.layout, inside(weights), about));
+    write_safetensors(file, to_file(context_.layout, inside(weights), about,
+                                    effective(context_, inside(weights))));
   }
   void save(const NodeState& state, const std::filesystem::path& file) const override {
     write_safetensors(file, to_file(context_.layout, inside(state)));
   }
   void save(const Artifact& artifact, const std::filesystem::path& file) const override {
     if (const auto* weights = dynamic_cast<const TensorWeights*>(&artifact)) {
-      write_safetensors(file, to_file(context_.layout, *weights, {}));
+      save(*weights, file, {});
     } else {
-      write_safetensors(file,
-                        to_file(context_.layout, dynamic_cast<const TensorUpdate&>(artifact)));
+      write_safetensors(
+          file, to_file(context_.layout, dynamic_cast<const TensorUpdate&>(artifact), Masks::with));
     }
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(
@@ -146,8 +172,9 @@ class LibTorchEngine : public Engine {
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
     const auto update = as_update(outcome.result);
     if (!update) throw base::UserError("the task made no update that could be sent");
-    TensorFile file = to_file(context_.layout, *update);
+    TensorFile file = to_file(context_.layout, *update, Masks::without);
     file.metadata["loss"] = fmt::format("{}", outcome.loss);
+    if (!outcome.finite) file.metadata["finite"] = "0";  // a sample does not tell
     if (outcome.local_accuracy) {
       file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
     }
@@ -170,7 +197,13 @@ class LibTorchEngine : public Engine {
     if (outcome.local_accuracy) {
       outcome.local_accuracy = std::clamp(*outcome.local_accuracy, 0.0, 1.0);
     }
-    const auto update = update_from(context_.layout, std::move(file), from(box));
+    const bool claims_finite = figure(file, "finite").value_or(1) != 0;
+    if (!input.received) {
+      throw base::UserError(
+          fmt::format("{}: what task {} started from is not here", from(box), input.task));
+    }
+    const auto update =
+        update_from(context_.layout, std::move(file), from(box), &inside(*input.received));
     check_result(*update, input, from(box));
     if (update->base_version != input.version) {
       throw base::UserError(
@@ -181,8 +214,9 @@ class LibTorchEngine : public Engine {
     auto state = std::make_shared<TensorState>();
     state->submodel = update->submodel;
     state->logits.resize(context_.layout.architecture->groups.size());
-    outcome.finite = is_finite(update->brings);
+    outcome.finite = claims_finite && is_finite(update->brings) && is_finite(update->squares);
     outcome.submodel = update->submodel;
+    outcome.submodel.elements = engine::kept_elements(context_.layout, update->masks);
     outcome.state = std::move(state);
     outcome.result = update;
     return outcome;
@@ -255,6 +289,9 @@ class LibTorchEngine : public Engine {
       refuse("is of a submodel of another size");
     }
     if (update.rate != input.brief.rate) refuse("is of another rate");
+    if (update.squares.empty() == input.brief.bring_squares.value_or(false)) {
+      refuse("brings squared gradients where none were asked for, or the other way round");
+    }
     Compression asked = input.brief.compression;
     asked.feedback = update.compression.feedback;  // the node's own business
     const bool is_compressed = !update.encoded.empty();
@@ -303,6 +340,8 @@ class LibTorchEngine : public Engine {
     }
     return partly;
   }
+
+  [[nodiscard]] bool samples() const { return context_.layout.elements == ElementKind::sampled; }
 
   EngineContext context_;
   int full_depth_;

@@ -10,7 +10,10 @@
 #include <sstream>
 
 #include "base/text.hpp"
+#include "engine/codec/places.hpp"
 #include "engine/learning/encoded_update.hpp"
+#include "engine/learning/masks.hpp"
+#include "engine/learning/sampled.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -123,6 +126,47 @@ class Source {
     }
     const auto* first = t->data_ptr<std::uint8_t>();
     return {first, first + size};
+  }
+
+  // A byte tensor of this length.
+  Tensor byte_tensor(const std::string& name, std::int64_t size) {
+    const Tensor* t = take(name);
+    if (t == nullptr || t->scalar_type() != at::kByte || t->dim() != 1 || t->numel() != size) {
+      fail(fmt::format("has no \"{}\" of {} bytes", name, size));
+    }
+    return *t;
+  }
+
+  // A bit for each element. (No mask keeps nothing or everything: that would not be sent.)
+  Tensor flags(const std::string& name, const std::vector<std::int64_t>& shape) {
+    const std::int64_t size = c10::multiply_integers(shape);
+    return decoded_mask(
+        name, [&] { return mask_of_flags(byte_tensor(name, bytes_of_bits(size)), shape); });
+  }
+  Tensor places(const std::string& name, std::int64_t kept,
+                const std::vector<std::int64_t>& shape) {
+    const std::int64_t size = c10::multiply_integers(shape);
+    return decoded_mask(name, [&] {
+      return mask_of_places(byte_tensor(name, place_list_bytes(size, kept)), kept, shape);
+    });
+  }
+
+  // Squared gradients of parameters: none is below 0.
+  Tensor squares(const std::string& name, const std::vector<std::int64_t>& shape) {
+    Tensor t = get(name, shape);
+    if (at::lt(t, 0).any().item<bool>()) fail(fmt::format("\"{}\" holds a negative square", name));
+    return t;
+  }
+
+  [[nodiscard]] bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+
+  // The number of elements of a tensor of one dimension, which are fewer than these.
+  std::int64_t length(const std::string& name, std::int64_t below) const {
+    const Tensor* t = file_.find(name);
+    if (t == nullptr || t->dim() != 1 || t->numel() >= below || t->numel() < 1) {
+      fail(fmt::format("has no \"{}\" of some of {} elements", name, below));
+    }
+    return t->numel();
   }
 
   // `name`: of its values.
@@ -267,17 +311,79 @@ class Source {
   }
 
  private:
+  template <class Decode>
+  Tensor decoded_mask(const std::string& name, Decode decode) const {
+    try {
+      return decode();
+    } catch (const base::UserError& error) {
+      if (std::string_view(error.what()).starts_with(from_)) throw;
+      fail(fmt::format("\"{}\": {}", name, error.what()));
+    }
+  }
+
   const Layout& layout_;
   std::string from_;
   TensorFile file_;
   std::set<std::string> taken_;
 };
 
+// Of a version's file: scores in place of the network that stands under the tensors' names; masks,
+// and the values that they leave out. A version is also the beginning of another kind of run: then
+// the network is what counts.
+Tensors read_version_elements(const Layout& layout, Source& source, Tensors& tensors) {
+  Tensors masks;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (layout.samples(i)) {
+      tensors[i] = source.get("score:" + p.name, p.shape);
+      source.check_finite("score:" + p.name, tensors[i]);
+    } else {
+      source.take("score:" + p.name);
+    }
+    const std::string name = "mask:" + p.name;
+    if (layout.elements != ElementKind::pruned) {
+      source.take(name);
+      source.take("masked:" + p.name);
+    }
+    if (layout.elements != ElementKind::pruned || !is_prunable(p) || !source.has(name)) continue;
+    masks.resize(layout.size());
+    masks[i] = source.flags(name, p.shape);
+    const Tensor others = masks[i].logical_not();
+    const Tensor values = source.get("masked:" + p.name, {others.sum().item<std::int64_t>()});
+    source.check_finite("masked:" + p.name, values);
+    tensors[i] = tensors[i].masked_scatter(others, values);
+  }
+  return masks;
+}
+
+// The masks of an update and its squared gradients.
+void read_update_masks(const Layout& layout, Source& source, const TensorWeights* base,
+                       TensorUpdate& update) {
+  if (layout.elements != ElementKind::pruned) return;
+  if (base != nullptr) update.masks = base->masks;
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    if (base == nullptr && is_prunable(p) && source.has("mask:" + p.name)) {
+      update.masks.resize(layout.size());
+      update.masks[i] = source.flags("mask:" + p.name, p.shape);
+    }
+    const std::string name = "square:" + p.name;
+    if (p.buffer || !source.has(name)) continue;
+    update.squares.resize(layout.size());
+    update.squares[i] = source.squares(name, p.shape);
+  }
+  for (std::size_t i = 0; i < update.squares.size(); ++i) {
+    if (layout.tensors[i].buffer || update.squares[i].defined()) continue;
+    source.fail(fmt::format("has no \"square:{}\"", layout.tensors[i].name));
+  }
+}
+
 }  // namespace
 
 HeaderLimits file_limits(const Layout& layout) {
   constexpr std::uint64_t metadata = 1 << 20;
-  return limits_of(layout, optimizer_slots + most_rule_slots + 1, 2, metadata);
+  constexpr std::size_t others = 3;  // the tensor itself, a residual, squared gradients
+  return limits_of(layout, optimizer_slots + most_rule_slots + others, 2, metadata);
 }
 
 HeaderLimits parcel_limits(const Layout& layout) {
@@ -287,20 +393,28 @@ HeaderLimits parcel_limits(const Layout& layout) {
 }
 
 TensorFile to_file(const Layout& layout, const TensorWeights& weights,
-                   const Engine::Metadata& about) {
+                   const Engine::Metadata& about, const Tensors& shown) {
   TensorFile file;
   file.metadata = about;
   std::string trained;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const auto& marks = weights.trained[i];
     trained += !marks ? '0' : marks->size() == 1 ? '1' : 'p';
-    file.tensors.emplace_back(layout.tensors[i].name, weights.tensors[i]);
+    file.tensors.emplace_back(layout.tensors[i].name, shown[i]);
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (trained[i] != 'p') continue;
     const std::vector<std::uint8_t>& marks = *weights.trained[i];
     file.tensors.emplace_back(trained_name(layout.tensors[i]),
                               at::tensor(at::ArrayRef<std::uint8_t>(marks), at::kByte));
+  }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const std::string& name = layout.tensors[i].name;
+    if (layout.samples(i)) file.tensors.emplace_back("score:" + name, weights.tensors[i]);
+    if (!has_mask(weights.masks, i)) continue;
+    const Tensor& mask = weights.masks[i];
+    file.tensors.emplace_back("mask:" + name, flags_of(mask));
+    file.tensors.emplace_back("masked:" + name, kept_of(weights.tensors[i], mask.logical_not()));
   }
   file.metadata["architecture"] = layout.architecture->name;
   file.metadata["trained"] = trained;
@@ -329,6 +443,10 @@ TensorFile to_file(const Layout& layout, const TensorState& state) {
     if (!state.residual[i].defined()) continue;
     file.tensors.emplace_back("residual:" + layout.tensors[i].name, state.residual[i]);
   }
+  for (std::size_t i = 0; i < state.squares.size(); ++i) {
+    if (!state.squares[i].defined()) continue;
+    file.tensors.emplace_back("gathered:" + layout.tensors[i].name, state.squares[i]);
+  }
   if (state.rule) {
     file.metadata["rule"] = fmt::format("{}", fmt::join(state.rule->names, " "));
     file.metadata["aggregations"] = std::to_string(state.rule->aggregations);
@@ -345,7 +463,7 @@ TensorFile to_file(const Layout& layout, const TensorState& state) {
   return file;
 }
 
-TensorFile to_file(const Layout& layout, const TensorUpdate& update) {
+TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks) {
   TensorFile file;
   put_submodel(layout, update.submodel, file);
   file.metadata["samples"] = fmt::format("{}", update.samples);
@@ -367,9 +485,19 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update) {
     if (!update.brings[i].defined()) continue;
     if (is_compressed && !p.buffer) {
       put_encoded(p, brought_name(p), update.encoded[i], update.compression, file);
+    } else if (layout.samples(i)) {
+      file.tensors.emplace_back("sample:" + p.name, flags_of(takes_part(update.brings[i])));
+    } else if (has_mask(update.masks, i)) {
+      const Tensor& mask = update.masks[i];
+      file.tensors.emplace_back(brought_name(p), kept_of(update.brings[i], mask));
+      if (masks == Masks::with) file.tensors.emplace_back("mask:" + p.name, flags_of(mask));
     } else {
       file.tensors.emplace_back(brought_name(p), update.brings[i]);
     }
+  }
+  for (std::size_t i = 0; i < update.squares.size(); ++i) {
+    if (!update.squares[i].defined()) continue;
+    file.tensors.emplace_back("square:" + layout.tensors[i].name, update.squares[i]);
   }
   return file;
 }
@@ -381,12 +509,18 @@ TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
   if (weights.is_encoded()) put_compression(weights.compression, file);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (!is_in(p, *layout.architecture, submodel)) continue;
+    if (layout.freezes(i) || !is_in(p, *layout.architecture, submodel)) continue;
     if (weights.is_encoded() && !p.buffer) {
       put_encoded(p, part_name(p), weights.encoded[i], weights.compression, file);
-    } else {
-      file.tensors.emplace_back(part_name(p), part_of(weights, layout, submodel, i));
+      continue;
     }
+    const Tensor part = part_of(weights, layout, submodel, i);
+    if (!has_mask(weights.masks, i)) {
+      file.tensors.emplace_back(part_name(p), part);
+      continue;
+    }
+    file.tensors.emplace_back(part_name(p), kept_of(part, weights.masks[i]));
+    file.tensors.emplace_back("places:" + p.name, places_of(weights.masks[i]));
   }
   return file;
 }
@@ -400,6 +534,7 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
     source.check_finite(p.name, tensors.back());
     source.check_variance(p, p.name, tensors.back());
   }
+  Tensors masks = read_version_elements(layout, source, tensors);
   Trained trained(layout.size());
   const auto found = source.file().metadata.find("trained");
   if (found != source.file().metadata.end() && found->second.size() == layout.size()) {
@@ -417,7 +552,8 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
     }
   }
   source.finish();
-  return std::make_shared<const TensorWeights>(std::move(tensors), std::move(trained));
+  return std::make_shared<const TensorWeights>(std::move(tensors), std::move(trained), std::nullopt,
+                                               std::move(masks));
 }
 
 std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile file,
@@ -435,12 +571,20 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (!is_in(p, a, submodel)) continue;
+    if (layout.freezes(i) || !is_in(p, a, submodel)) continue;
     const std::string name = part_name(p);
+    const std::string places = "places:" + p.name;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, submodel));
     if (compression && !p.buffer) {
       part->encoded[i] = source.encoded(p, name, c10::multiply_integers(shape), part->compression);
       source.decoded(part->encoded[i], part->compression, 0, i, shape);  // it can be
+      continue;
+    }
+    if (layout.elements == ElementKind::pruned && is_prunable(p) && source.has(places)) {
+      const std::int64_t kept = source.length(name, p.elements());
+      part->masks.resize(layout.size());
+      part->masks[i] = source.places(places, kept, p.shape);
+      part->tensors[i] = spread(source.get(name, {kept}), part->masks[i]);
       continue;
     }
     part->tensors[i] = source.get(name, shape);
@@ -483,6 +627,13 @@ std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile f
     state->residual.resize(layout.size());
     state->residual[i] = source.get(name, shape_in(p, kept_of(p, a, state->submodel)));
   }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    const std::string name = "gathered:" + p.name;
+    if (!source.has(name)) continue;
+    state->squares.resize(layout.size());
+    state->squares[i] = source.squares(name, p.shape);
+  }
   if (const auto names = source.file().metadata.find("rule");
       names != source.file().metadata.end()) {
     RuleState rule;
@@ -505,7 +656,8 @@ std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile f
 }
 
 std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile file,
-                                                const std::string& from) {
+                                                const std::string& from,
+                                                const TensorWeights* base) {
   Source source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   auto update = std::make_shared<TensorUpdate>();
@@ -522,10 +674,21 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
     update->draw = source.number64("draw");
     update->encoded.resize(layout.size());
   }
+  read_update_masks(layout, source, base, *update);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (!is_in(p, a, update->submodel)) continue;
+    if (layout.freezes(i) || !is_in(p, a, update->submodel)) continue;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, update->submodel));
+    if (has_mask(update->masks, i)) {
+      const Tensor& mask = update->masks[i];
+      update->brings[i] =
+          spread(source.get(brought_name(p), {mask.sum().item<std::int64_t>()}), mask);
+      continue;
+    }
+    if (layout.samples(i)) {
+      update->brings[i] = counted(source.flags("sample:" + p.name, shape));
+      continue;
+    }
     if (compression && !p.buffer) {
       update->encoded[i] =
           source.encoded(p, brought_name(p), c10::multiply_integers(shape), *compression);

@@ -8,16 +8,26 @@
 namespace convoy::engine {
 
 // The model's tensors by name, and which parameters were trained so far: in the metadata "trained"
-// (per tensor 0 none, 1 all, p a part) and, for parts, in byte tensors "trained:NAME".
+// (per tensor 0 none, 1 all, p a part) and, for parts, in byte tensors "trained:NAME". Where
+// weights are learned element by element, under their names stands the network as it is tested
+// (`shown`), which any program can use, and beside it what the run goes on with: "mask:NAME" (a bit
+// for each element, which are kept) and "masked:NAME" (the values of the others, in a row), or
+// "score:NAME".
 TensorFile to_file(const Layout& layout, const TensorWeights& weights,
-                   const Engine::Metadata& about);
-// Kept members "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME" and "rule:SLOT:NAME".
+                   const Engine::Metadata& about, const Tensors& shown);
+// Kept members "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME", "residual:NAME",
+// "gathered:NAME" and "rule:SLOT:NAME".
 TensorFile to_file(const Layout& layout, const TensorState& state);
-// Kept members, then "delta:NAME" for parameters and "value:NAME" for running statistics.
-TensorFile to_file(const Layout& layout, const TensorUpdate& update);
+// Kept members, then "delta:NAME" for parameters and "value:NAME" for running statistics. Under a
+// mask a delta holds the kept elements in a row; squared gradients are "square:NAME"; a sample of
+// scores' masks is "sample:NAME", a bit for each element. `masks`: and "mask:NAME", for those who
+// do not have the version that it was trained from.
+enum class Masks { without, with };
+TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks);
 
 // A submodel's part of a model: kept members, then "part:NAME". Tensors kept whole share the full
-// model's memory.
+// model's memory. Under a mask the kept elements in a row, and "places:NAME". Nothing of what is
+// frozen.
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
                         const Submodel& submodel);
 
@@ -34,7 +44,9 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
                                                const std::string& from);
 std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile file,
                                               const std::string& from);
+// `base`: the version it was trained from, which has the masks; null: they are in the file.
 std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile file,
-                                                const std::string& from);
+                                                const std::string& from,
+                                                const TensorWeights* base = nullptr);
 
 }  // namespace convoy::engine

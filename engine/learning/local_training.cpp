@@ -11,13 +11,20 @@
 #include "engine/learning/gates.hpp"
 #include "engine/learning/loss.hpp"
 #include "engine/learning/optimizer.hpp"
+#include "engine/learning/sampled.hpp"
 #include "engine/model/batches.hpp"
 #include "engine/model/windows.hpp"
 
 namespace convoy::engine {
 namespace {
 
-enum DrawPhase : std::uint64_t { mask_phase = 1, weight_phase = 2, gate_draws = 3 };
+enum DrawPhase : std::uint64_t {
+  mask_phase = 1,
+  weight_phase = 2,
+  gate_draws = 3,
+  score_draws = 4,
+  mask_sample = 5
+};
 
 void drop_gradients(const Tensors& tensors) {
   for (const Tensor& t : tensors) {
@@ -54,7 +61,14 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
   submodel_ = first_submodel(context_, input_);
-  if (input_.state && context_.training.keep_optimizer) {
+  const Tensors& masks = inside(*input_.received).masks;
+  submodel_.elements = kept_elements(context_.layout, masks);
+  masks_ = on_device(masks, context_.device);
+  if (input_.brief.gather_squares) {
+    squares_.emplace(context_.layout, input_.state ? inside(*input_.state).squares : Tensors(),
+                     *input_.brief.gather_squares, context_.device);
+  }
+  if (input_.state && (context_.training.keep_optimizer || samples())) {
     const TensorState& state = inside(*input_.state);
     if (state.optimizer && state.submodel.kept == submodel_.kept) {
       optimizer_ = *state.optimizer;
@@ -65,6 +79,18 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     }
   }
   if (input_.state) logits_ = inside(*input_.state).logits;
+}
+
+Tensors effective(const EngineContext& context, const TensorWeights& version) {
+  if (context.layout.elements == ElementKind::sampled) {
+    return network_of(context.layout, context.frozen, version.tensors, context.seed,
+                      context.rules.elements.threshold);
+  }
+  Tensors shown = version.tensors;
+  for (std::size_t i = 0; i < version.masks.size(); ++i) {
+    if (version.masks[i].defined()) shown[i] = shown[i] * version.masks[i];
+  }
+  return shown;
 }
 
 // A node that received only a part of the model starts with exactly that part.
@@ -105,9 +131,20 @@ const std::vector<std::int64_t>& LocalTraining::indices() const {
   return context_.parts.at(static_cast<std::size_t>(input_.node)).train;
 }
 
+bool LocalTraining::samples() const { return context_.layout.elements == ElementKind::sampled; }
+
+// Scores are trained by Adam, whatever trains the weights of other kinds.
+OptimizerOptions LocalTraining::optimizer_options() const {
+  if (!samples()) return context_.training.optimizer;
+  OptimizerOptions adam;
+  adam.kind = OptimizerKind::adamw;
+  adam.learning_rate = context_.rules.elements.learning_rate;
+  adam.betas = {0.9, 0.999};
+  return adam;
+}
+
 double LocalTraining::learning_rate() const {
-  return context_.training.optimizer.learning_rate *
-         context_.training.rate_schedule.at(input_.version);
+  return optimizer_options().learning_rate * context_.training.rate_schedule.at(input_.version);
 }
 
 std::uint64_t LocalTraining::draw_seed(std::uint64_t phase) const {
@@ -196,8 +233,9 @@ void LocalTraining::learn_masks(int epochs) {
 std::optional<double> LocalTraining::local_accuracy(const Network& network) const {
   const std::vector<std::int64_t>& test =
       context_.parts[static_cast<std::size_t>(input_.node)].test;
-  const Tensors received =
-      part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+  const TensorWeights& base = inside(*input_.received);
+  const TensorWeights shown(effective(context_, base), {}, base.part);
+  const Tensors received = part_of(shown, context_.layout, submodel_, context_.device);
   const auto scores = score(network, received, *context_.train, test, architecture_.classes,
                             context_.evaluation_batch, stop_);
   if (scores.empty()) return std::nullopt;
@@ -227,26 +265,30 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
         input_.node, architecture_.name, indices().size(), input_.brief.batch));
   }
   if (input_.brief.test_locally && passes_ == 0) local_accuracy_ = local_accuracy(network);
-  const TensorWeights& base = inside(*input_.received);
-  if (weights_.empty()) weights_ = part_of(base, context_.layout, submodel_, context_.device);
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i].defined() && !context_.layout.tensors[i].buffer) weights_[i].requires_grad_();
-  }
+  begin_weights();
   Tensors received;
-  if (proximal() > 0) received = part_of(base, context_.layout, submodel_, context_.device);
+  if (proximal() > 0) {
+    received = part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+    apply_masks(masks_, received);
+  }
 
   TransferOptions transfer = context_.rules.transfer;
   if (input_.version < transfer.from_version) transfer.weight = 0;
-  OptimizerSteps optimizer(context_.training.optimizer, learning_rate());
+  OptimizerSteps optimizer(optimizer_options(), learning_rate());
   if (optimizer_) optimizer.resume(std::move(*optimizer_));
   const Mode mode{.training = true,
                   .update_statistics = true,
                   .generator = make_generator(context_.device, draw_seed(weight_phase))};
+  at::Generator draws = make_generator(context_.device, draw_seed(score_draws));
+  const Tensors frozen = on_device(context_.frozen, context_.device);
+  const Network::TensorOf weights = step_weights(frozen, draws);
   for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
+    apply_masks(masks_, weights_);
     const Tensor loss =
-        training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
+        training_loss(network.forward(weights, batch.input, mode), batch.labels, transfer);
     backward(loss);
     samples_ += batch.labels.size(0);
+    if (squares_) squares_->add(weights_, batch.labels.size(0));
     if (!received.empty()) add_proximal(received);
     if (context_.training.clip > 0) clip_gradients(weights_, context_.training.clip);
     optimizer.step(weights_);
@@ -255,8 +297,30 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
     return loss.item<double>();
   });
   ++passes_;
+  apply_masks(masks_, weights_);
+  if (squares_) squares_->end();
+  if (samples()) diverged_ = diverged_ || !is_finite(weights_);  // a sample would not tell
   optimizer_.reset();
-  if (context_.training.keep_optimizer) optimizer_ = optimizer.take_state();
+  if (context_.training.keep_optimizer || samples()) optimizer_ = optimizer.take_state();
+}
+
+void LocalTraining::begin_weights() {
+  if (weights_.empty()) {
+    weights_ = part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+  }
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (context_.layout.freezes(i)) weights_[i].reset();
+    if (weights_[i].defined() && !context_.layout.tensors[i].buffer) weights_[i].requires_grad_();
+  }
+}
+
+Network::TensorOf LocalTraining::step_weights(const Tensors& frozen, at::Generator& draws) const {
+  if (!samples()) return [this](std::size_t i) { return weights_[i]; };
+  return [this, &frozen, &draws](std::size_t i) {
+    if (context_.layout.freezes(i)) return frozen[i];
+    if (!context_.layout.samples(i)) return weights_[i];
+    return drawn_weights(weights_[i], frozen[i], at::empty_like(frozen[i]).uniform_(0, 1, draws));
+  };
 }
 
 Tensors LocalTraining::residual_before() const {
@@ -275,19 +339,28 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   update->steps = steps_;
   const Compression down = input_.brief.download();
   if (!down.is_none()) update->received_as = SentModel{down, is_narrowed_};
+  update->masks = inside(*input_.received).masks;
+  if (squares_ && input_.brief.bring_squares.value_or(false)) update->squares = squares_->result();
   update->brings.resize(weights_.size());
   // Where updates are compressed for a part of the run only.
   const Tensors left = input_.brief.compression.is_none() ? residual_before() : Tensors();
+  at::Generator sample = make_generator(at::kCPU, draw_seed(mask_sample));
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;
-    Tensor now = weights_[i].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
-    if (!context_.layout.tensors[i].buffer) {
-      now.sub_(part_of(inside(*input_.received), context_.layout, submodel_, i));
-      if (!left.empty() && left[i].defined()) now.add_(left[i]);
-    }
-    update->brings[i] = std::move(now);
+    update->brings[i] =
+        context_.layout.samples(i) ? counted(draw(weights_[i].detach().cpu(), sample)) : change(i);
+    if (!left.empty() && left[i].defined()) update->brings[i].add_(left[i]);
   }
   return update;
+}
+
+Tensor LocalTraining::change(std::size_t tensor) const {
+  Tensor now = weights_[tensor].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
+  if (context_.layout.tensors[tensor].buffer) return now;
+  now.sub_(part_of(inside(*input_.received), context_.layout, submodel_, tensor));
+  const Tensors& masks = inside(*input_.received).masks;
+  if (has_mask(masks, tensor)) now.masked_fill_(masks[tensor].logical_not(), 0);
+  return now;
 }
 
 std::shared_ptr<const TensorUpdate> LocalTraining::encode(const TensorUpdate& update) {
@@ -306,6 +379,9 @@ void LocalTraining::add_to(Outcome& outcome) const {
   state->submodel = submodel_;
   state->logits = logits_;
   state->residual = residual_;
+  const bool brought = input_.brief.bring_squares.value_or(false);
+  if (squares_ && !brought) state->squares = squares_->result();
+  if (!squares_ && input_.state) state->squares = inside(*input_.state).squares;
   if (optimizer_) {
     state->optimizer = *optimizer_;
     for (Tensors& slot : state->optimizer->slots) {

@@ -2,6 +2,7 @@
 
 // A node's training in a task: masks, then weights.
 
+#include "engine/learning/masks.hpp"
 #include "engine/learning/network.hpp"
 #include "engine/learning/samples.hpp"
 
@@ -18,7 +19,11 @@ struct EngineContext {
   std::optional<Samples> test;
   std::vector<LocalSplit> parts;  // by node
   int evaluation_batch = 256;
+  Tensors frozen;  // ElementKind::sampled: what is not learned (sampled.hpp)
 };
+
+// The values with which a version is computed: kept ones, or those of a sample. On the host.
+Tensors effective(const EngineContext& context, const TensorWeights& version);
 
 // The submodel with which a task begins.
 Submodel first_submodel(const EngineContext& context, const TaskInput& input);
@@ -53,6 +58,13 @@ class LocalTraining {
   // What the update of the task before did not bring, for this submodel; empty: nothing.
   [[nodiscard]] Tensors residual_before() const;
   void add_proximal(const Tensors& received) const;
+  [[nodiscard]] bool samples() const;  // ElementKind::sampled
+  // Weights to be trained, on the device: as received, or as trained before.
+  void begin_weights();
+  [[nodiscard]] OptimizerOptions optimizer_options() const;
+  // The tensors that a step computes with; see Network::TensorOf.
+  [[nodiscard]] Network::TensorOf step_weights(const Tensors& frozen, at::Generator& draws) const;
+  [[nodiscard]] Tensor change(std::size_t tensor) const;  // of a tensor, for an update
 
   const EngineContext& context_;
   TaskInput input_;
@@ -64,6 +76,8 @@ class LocalTraining {
   Tensors logits_;
   std::optional<OptimizerState> optimizer_;
   Tensors residual_;  // of its update, where that is compressed
+  Tensors masks_;     // of the received version, on the device
+  std::optional<GatheredSquares> squares_;
   double loss_ = 0;
   std::int64_t steps_ = 0;  // of the weights' optimizer
   std::int64_t samples_ = 0;

@@ -70,7 +70,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Train& work,
   LocalTraining& training = this->training(inputs);
   training.train(work.epochs, work.steps);
   auto update = training.update();
-  outcome_.finite = is_finite(update->brings);
+  outcome_.finite = is_finite(update->brings) && is_finite(update->squares);
   return update;
 }
 
@@ -103,8 +103,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
   outcome_.finite = updates.empty() || merged.report.left_out.size() < updates.size();
   outcome_.aggregation = std::move(merged.report);
   if (!merged.state.is_empty()) rule_ = std::move(merged.state);
-  return std::make_shared<const TensorWeights>(std::move(merged.weights),
-                                               std::move(merged.trained));
+  return std::make_shared<const TensorWeights>(std::move(merged.weights), std::move(merged.trained),
+                                               std::nullopt, current->masks);
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
@@ -115,6 +115,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
   if (updates.empty()) {
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
   }
+  refuse_elements("combine");
   const Rule* rule = context_.rules.aggregation.rule.get();
   if (rule != nullptr && rule->needs().received &&
       std::ranges::any_of(updates, [](const auto* u) { return u->received_as.has_value(); })) {
@@ -138,6 +139,7 @@ std::shared_ptr<const Artifact> TaskSession::run(const Encode& /*work*/,
     throw base::UserError(
         fmt::format("node {}, task {}: there is no update to encode", input_.node, input_.task));
   }
+  refuse_elements("encode");
   auto encoded = training_->encode(*update);
   outcome_.finite = outcome_.finite && is_finite(encoded->brings);
   return encoded;
@@ -170,10 +172,28 @@ std::shared_ptr<const Artifact> TaskSession::run(const DecodeModel& /*work*/,
   return arrived;
 }
 
-std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& /*work*/,
-                                                 const std::vector<Input>& /*inputs*/) {
-  throw base::UserError(
-      fmt::format("task {} is to reconfigure, which is not there yet", input_.task));
+std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& work,
+                                                 const std::vector<Input>& inputs) {
+  const auto made = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  if (!made || made->part || context_.layout.elements != ElementKind::pruned) {
+    throw base::UserError(
+        fmt::format("task {} is to reconfigure, and is given no version with masks", input_.task));
+  }
+  std::vector<const TensorUpdate*> updates;
+  for (std::size_t i = 1; i < inputs.size(); ++i) {
+    // What the version was made without tells nothing of it either.
+    const bool counts = !outcome_.aggregation || outcome_.aggregation->shares.at(i - 1) > 0;
+    if (counts) updates.push_back(&update_of(inputs[i]));
+  }
+  return std::make_shared<const TensorWeights>(made->tensors, made->trained, std::nullopt,
+                                               reconfigured(context_.layout, *made, updates, work));
+}
+
+void TaskSession::refuse_elements(const char* what) const {
+  if (context_.layout.elements == ElementKind::all) return;
+  throw base::UserError(fmt::format("task {} is to {} updates, which {} ones cannot be",
+                                    input_.task, what,
+                                    name_of(element_words, context_.layout.elements)));
 }
 
 std::shared_ptr<const Artifact> TaskSession::run(const Statistics& /*work*/,

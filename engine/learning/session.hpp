@@ -31,6 +31,8 @@ class TaskSession : public Session {
   // base::UserError where what it is to start from came compressed and was not decoded.
   LocalTraining& training(const std::vector<Input>& inputs);
   [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
+  // Throws base::UserError where weights are learned element by element.
+  void refuse_elements(const char* what) const;
 
   const EngineContext& context_;
   TaskInput input_;

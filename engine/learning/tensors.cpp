@@ -76,7 +76,9 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
                 const at::Device& device) {
   Tensors parts(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
+    // (Nobody sends what is frozen.)
     if (!is_in(layout.tensors[i], *layout.architecture, submodel)) continue;
+    if (!weights.tensors[i].defined()) continue;
     Tensor part = part_of(weights, layout, submodel, i);
     if (part.is_same(weights.tensors[i]) && device.is_cpu()) part = part.clone();
     parts[i] = part.to(device);

@@ -59,14 +59,18 @@ using Trained = std::vector<std::shared_ptr<const Marks>>;
 
 class TensorWeights : public Weights {
  public:
-  TensorWeights(Tensors all, Trained so_far, std::optional<Submodel> only = {})
-      : tensors(std::move(all)), trained(std::move(so_far)), part(std::move(only)) {}
+  TensorWeights(Tensors all, Trained so_far, std::optional<Submodel> only = {},
+                Tensors kept_elements = {})
+      : tensors(std::move(all)),
+        trained(std::move(so_far)),
+        part(std::move(only)),
+        masks(std::move(kept_elements)) {}
   // FP32, on the host. Under ElementKind::pruned also what the masks do not keep (the server's; 0
   // on a node); under ElementKind::sampled scores.
   Tensors tensors;
   Trained trained;
   std::optional<Submodel> part;  // the submodel whose slices `tensors` are; nothing: the full model
-  Tensors masks = {};  // which elements are kept (bool); undefined: all of a tensor; empty: all
+  Tensors masks;  // which elements are kept (bool); undefined: all of a tensor; empty: all
 
   // Where they are on their way, encoded: how, and by tensor what is sent; parameters have no
   // tensors then. They must be decoded before they are used.

@@ -51,7 +51,8 @@ class AsioBridge : public Bridge {
                   trouble_ = std::move(trouble);
                 }),
         heartbeat_timer_(io_) {
-    parcels_.limit(*scenario.setting->architecture);
+    parcels_.limit(*scenario.setting->architecture,
+                   scenario.schedule.learning.elements.kind == engine::ElementKind::pruned);
     for (const NodeId node : roster_.candidates()) {
       Peer& peer = peers_.by_node[node];
       peer.node = node;

@@ -17,8 +17,8 @@ ParcelWorker::ParcelWorker(boost::asio::io_context& io, const std::filesystem::p
   std::filesystem::create_directories(folder, ignored);
 }
 
-void ParcelWorker::limit(const engine::Architecture& architecture) {
-  largest_ = engine::largest_parcel(architecture);
+void ParcelWorker::limit(const engine::Architecture& architecture, bool with_squares) {
+  largest_ = engine::largest_parcel(architecture, with_squares);
 }
 
 void ParcelWorker::pack(const engine::TaskInput& input, Packed then) {

@@ -61,7 +61,7 @@ class ParcelWorker {
   }
 
   // Sets the upper limit for the size of an update of this model.
-  void limit(const engine::Architecture& architecture);
+  void limit(const engine::Architecture& architecture, bool with_squares = false);
 
  private:
   boost::asio::io_context& io_;

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 5;
+constexpr int format = 6;
 
 std::string weights_file(std::int64_t version) {
   return fmt::format("weights-{}.safetensors", version);
@@ -57,9 +57,15 @@ std::string with_checksum(std::string_view content) {
   return fmt::format("{}\n{}\n", content, hash.text());
 }
 
-json to_json(const Sizes& s) { return {s.depth, s.members}; }
+json to_json(const Sizes& s) { return {s.depth, s.members, s.elements}; }
 
-Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>()}; }
+Sizes sizes_from(const json& j) {
+  Sizes s;
+  s.depth = j.at(0);
+  s.members = j.at(1).get<std::vector<int>>();
+  s.elements = j.at(2).get<std::vector<std::int64_t>>();
+  return s;
+}
 
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();

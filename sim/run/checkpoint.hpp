@@ -31,6 +31,12 @@ struct TaskLearned {
 struct Sizes {
   int depth = 0;
   std::vector<int> members;  // members kept of each group
+  // Elements kept of each tensor, under masks (engine::Submodel::elements); empty: all.
+  std::vector<std::int64_t> elements = {};
+
+  Sizes() = default;
+  explicit Sizes(const engine::Submodel& submodel)
+      : depth(submodel.depth), members(engine::sizes_of(submodel)), elements(submodel.elements) {}
 };
 
 // All learning results so far: a resumed run reads them instead of computing them again.

@@ -165,6 +165,12 @@ void Learner::start_anew(Live& live) {
 engine::Submodel Learner::submodel(TaskId task) {
   if (!results_.sizes.contains(task)) {
     Live& live = live_task(task);
+    if (follows_from_version()) {
+      engine::Submodel kept = engine::full_submodel(*scenario_.setting->architecture);
+      kept.elements = engine_->kept_elements(*live.received);
+      results_.sizes[task] = Sizes(kept);
+      return submodel(task);
+    }
     if (!live.job && !live.real) compute(live);
     if (!chooses_before_sizing(*live.order.graph)) {
       results_.sizes[task] = states_.at(live.state_of(live.node())).sizes;
@@ -178,11 +184,17 @@ engine::Submodel Learner::submodel(TaskId task) {
         live.job->get();  // throws the job's error
       }
       const engine::Submodel kept = live.chosen.get();
-      results_.sizes[task] = {kept.depth, engine::sizes_of(kept)};
+      results_.sizes[task] = Sizes(kept);
     }
   }
   const Sizes& sizes = results_.sizes.at(task);
-  return engine::submodel_of_sizes(sizes.depth, sizes.members);
+  engine::Submodel submodel = engine::submodel_of_sizes(sizes.depth, sizes.members);
+  submodel.elements = sizes.elements;
+  return submodel;
+}
+
+bool Learner::follows_from_version() const {
+  return scenario_.schedule.learning.elements.kind == engine::ElementKind::pruned;
 }
 
 // A rule with a wrong shares_sum() would scale the model silently.
@@ -204,10 +216,7 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
   results_.tasks[task] = learned;
   if (!outcome.finite) return learned;
   if (outcome.state) {
-    states_[live.state_of(live.node())] = {
-        task,
-        std::move(outcome.state),
-        {outcome.submodel.depth, engine::sizes_of(outcome.submodel)}};
+    states_[live.state_of(live.node())] = {task, std::move(outcome.state), Sizes(outcome.submodel)};
   }
   live.result = std::move(outcome.result);
   // Only some rules need the received weights from here on. An update combined from others is as

@@ -48,6 +48,8 @@ class Learner : base::NonCopyable {
   void assigned(const Assign& order);
   // The submodel that the task's worker keeps, for its costs. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
+  // True if that is known from the version that a task starts from, also of real nodes (masks).
+  [[nodiscard]] bool follows_from_version() const;
   // The task's last activity has ended: waits for its outcome. Whatever a resumed run knows of it
   // already, the task's `worker`, if it is a real node, is told that its update is taken.
   TaskLearned done(TaskId task, NodeId worker = no_node);

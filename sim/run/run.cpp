@@ -129,8 +129,9 @@ class Run : public WorldListener, public RunView {
   }
 
   Activity size_of(TaskId task, const Activity& expected) override {
+    if (!learner_) return expected;
     // A real node's submodel becomes known with its update.
-    if (!learner_ || is_real(tasks_.at(task).worker)) return expected;
+    if (is_real(tasks_.at(task).worker) && !learner_->follows_from_version()) return expected;
     return schedule_->sized(task, expected, learner_->submodel(task));
   }
 

@@ -8,10 +8,33 @@
 
 #include "base/text.hpp"
 #include "engine/model/trace.hpp"
+#include "engine/rules/fedpm.hpp"
 #include "engine/rules/registry.hpp"
 #include "sim/schedule/memory_class.hpp"
 
 namespace convoy::sim {
+
+namespace {
+
+// Keys that all have.
+void read_sent(base::TableReader& reader, const engine::TransferOptions& transfer,
+               ClientPoolOptions& options) {
+  options.learning.transfer = engine::read_transfer(
+      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+  options.compression = engine::read_compression(
+      reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
+}
+void read_rule(base::TableReader& reader, const std::string& rule, ClientPoolOptions& options) {
+  options.learning.aggregation = engine::read_aggregation(reader, rule);
+  options.learning.labels.told = options.learning.aggregation.rule->needs().labels;
+}
+void read_unfit(base::TableReader& reader, ClientPoolOptions& options) {
+  options.skip_unfit = reader.choice(
+      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
+      ClientPoolOptions::unfit_words, options.skip_unfit);
+}
+
+}  // namespace
 
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
                                    const engine::TransferOptions& transfer,
@@ -26,15 +49,23 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   }
   options.learning.mask =
       engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}), mask);
-  options.learning.transfer = engine::read_transfer(
-      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
-  options.compression = engine::read_compression(
-      reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
-  options.learning.aggregation = engine::read_aggregation(reader, rule);
-  options.learning.labels.told = options.learning.aggregation.rule->needs().labels;
-  options.skip_unfit = reader.choice(
-      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
-      ClientPoolOptions::unfit_words, options.skip_unfit);
+  read_sent(reader, transfer, options);
+  read_rule(reader, rule, options);
+  read_unfit(reader, options);
+  return options;
+}
+
+ClientPoolOptions read_client_pool_by_elements(base::TableReader& reader,
+                                               engine::ElementKind elements) {
+  ClientPoolOptions options;
+  read_sent(reader, {.weight = 0}, options);
+  options.learning.elements.kind = elements;
+  if (elements == engine::ElementKind::pruned) {
+    read_rule(reader, "coverage", options);
+  } else {
+    options.learning.aggregation.rule = engine::mean_of_masks();
+  }
+  read_unfit(reader, options);
   return options;
 }
 
@@ -275,7 +306,9 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
                 .proximal = options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt,
                 .gather_squares = changes.gather_squares,
                 .bring_squares = changes.bring_squares ? std::optional(true) : std::nullopt},
-      .label = masks ? "mask" : "train",
+      .label = masks                   ? "mask"
+               : changes.bring_squares ? "adjust"
+                                       : "train",
       .rate = work.rate,
       .samples = update->samples};
   assign.brief.set_download(work.download);
@@ -328,23 +361,26 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
 }
 
 std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_behind) {
+  const bool adjusts = options_.learning.elements.kind == engine::ElementKind::pruned;
   std::vector<PlannedTask> tasks;
   std::vector<std::pair<double, double>> uploads;  // bytes of the update, and on the wire
   for (NodeId node = 1; node < static_cast<NodeId>(setting_->nodes.size()); ++node) {
     if (setting_->nodes[node].samples == 0) continue;
-    for (const bool masks : {true, false}) {
-      if (masks && !has_mask_phase(node)) continue;
-      const auto update = updates_.of(node, work(node, masks, version_));
+    const auto add = [&](const std::string& label, const LocalWork& work) {
+      const auto update = updates_.of(node, work);
       tasks.push_back({node,
-                       masks ? "mask" : "train",
+                       label,
                        std::shared_ptr<const TaskGraph>(update, &update->graph),
                        {server_node, node},
                        rate(node),
                        update->memory,
                        update->depth});
-      if (masks || !takes_part(node)) continue;
-      uploads.emplace_back(update->upload_bytes, update->encoded_bytes);
-    }
+      return std::pair(update->upload_bytes, update->encoded_bytes);
+    };
+    if (has_mask_phase(node)) add("mask", work(node, true, version_));
+    auto upload = add("train", work(node, false, version_));
+    if (adjusts) upload = add("adjust", work(node, false, version_, heaviest()));
+    if (takes_part(node)) uploads.push_back(upload);
   }
   if (uploads.size() > most) {
     std::ranges::sort(uploads, std::greater());
@@ -357,8 +393,8 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_beh
   }
   updates.behind = most_behind > 0 ? uploads.size() : 0;
   updates.versions_behind = std::min(most_behind, uploads.size());
-  const auto graph =
-      updates_.aggregation(updates, options_.learning.aggregation.rule.get(), statistics_next());
+  const engine::Work then = adjusts ? engine::Work(engine::Reconfigure()) : statistics_next();
+  const auto graph = updates_.aggregation(updates, options_.learning.aggregation.rule.get(), then);
   double memory = 0;
   for (const Activity& a : graph->activities()) memory = std::max(memory, a.memory);
   tasks.push_back({server_node, "aggregate", graph, {server_node}, 1, memory});

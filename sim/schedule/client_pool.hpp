@@ -38,6 +38,11 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
                                    const engine::MaskOptions& mask = {},
                                    const std::string& rule = "coverage");
 
+// The same without rates and mask, for weights that are learned element by element; aggregation
+// only for pruned ones. What they cannot be had with is refused where the pool is made.
+ClientPoolOptions read_client_pool_by_elements(base::TableReader& reader,
+                                               engine::ElementKind elements);
+
 // What differs in a task from those that its node usually gets.
 struct TaskChanges {
   std::optional<int> epochs;  // instead of those of the setting
@@ -50,7 +55,7 @@ struct TaskChanges {
 
 class ClientPool {
  public:
-  // Throws base::UserError if no node can take part.
+  // Throws base::UserError if no node can take part, or if the options cannot be had together.
   ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions options);
 
   // All nodes that can take part, present or not.

@@ -6,57 +6,15 @@
 #include "engine/api/update_bytes.hpp"
 #include "engine/model/batches.hpp"
 #include "platforms/roofline.hpp"
+#include "sim/schedule/training_steps.hpp"
 
 namespace convoy::sim {
 namespace {
-
-struct Steps {
-  double seconds = 0;
-  double joules = 0;
-  double flops = 0;
-  double samples = 0;
-
-  void add(const engine::StepCost& step, std::int64_t times, const platforms::Machine& machine) {
-    const platforms::Prediction each = platforms::predict(step, machine);
-    seconds += static_cast<double>(times) * each.seconds;
-    joules += static_cast<double>(times) * each.seconds * each.watts;
-    flops += static_cast<double>(times) * step.flops();
-  }
-  // Mean draw in W; nothing if no time passes.
-  [[nodiscard]] std::optional<double> watts() const {
-    return seconds > 0 ? std::optional(joules / seconds) : std::nullopt;
-  }
-};
-
-// Adds the batches of the training, as in the learner.
-Steps train(const Setting& setting, const NodeSetting& node, const engine::Trace& trace,
-            engine::Phase phase, int epochs, std::optional<int> steps = {},
-            const engine::StepExtras& extras = {}) {
-  const engine::BatchCounts counts = engine::count_batches(
-      engine::plan_epoch(node.samples, node.batch, engine::needs_two_samples(trace)), epochs,
-      steps);
-  Steps total{.samples = static_cast<double>(counts.samples())};
-  const auto add = [&](std::int64_t batch, std::int64_t times) {
-    if (batch == 0 || times == 0) return;
-    total.add(engine::training_step(trace, setting.optimizer, phase, static_cast<int>(batch),
-                                    setting.precision, extras),
-              times, *node.machine);
-  };
-  add(counts.epoch.batch, counts.whole);
-  add(counts.epoch.rest, counts.rests);
-  return total;
-}
 
 // What a node has not sent yet, also in a task whose own update goes whole.
 double residual_memory(double parameters, const LocalWork& work) {
   return work.keeps_residual ? sizeof(float) * parameters
                              : engine::residual_memory(parameters, work.compression);
-}
-
-// Samples of the largest batch.
-int largest_batch(const NodeSetting& node) {
-  return static_cast<int>(
-      std::min<std::int64_t>(node.batch, std::max<std::int64_t>(1, node.samples)));
 }
 
 }  // namespace
@@ -85,6 +43,7 @@ bool LocalUpdates::fits(NodeId node, const LocalWork& work) {
 
 LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) const {
   const engine::Architecture& a = *setting_->architecture;
+  if (work.elements != engine::ElementKind::all) return make_by_elements(node, work);
   LocalUpdate update;
   const bool masks = work.mask_epochs > 0;
   const engine::Submodel wide = engine::depth_submodel(a, work.rate, work.all_blocks);
@@ -112,9 +71,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   Activity cost = training(node, kept, weight_work, work.extras);
   cost.memory += residual_memory(weights.parameters(), work);
   update.memory = std::max(update.memory, cost.memory);
-  update.samples =
-      train(*setting_, node, weights, engine::Phase::weights, work.weight_epochs, work.weight_steps)
-          .samples;
+  update.samples = trained_samples(node, weights, work.weight_epochs, work.weight_steps);
   const int delta = graph.compute(cost, {model}, {"update", update.upload_bytes});
   int sent = delta;
   if (!work.compression.is_none()) {
@@ -195,7 +152,8 @@ Activity LocalUpdates::decoding_model(const NodeSetting& node, const engine::Sub
 Activity LocalUpdates::learning_masks(const NodeSetting& node, const engine::Submodel& wide,
                                       int epochs) const {
   const engine::Trace trace = engine::trace(*setting_->architecture, wide, true);
-  const Steps steps = train(*setting_, node, trace, engine::Phase::mask, epochs);
+  const Steps steps =
+      training_steps(*setting_, node, trace, {.phase = engine::Phase::mask, .epochs = epochs});
   const double memory = engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
                                                 largest_batch(node), false, setting_->precision)
                             .total();
@@ -225,8 +183,8 @@ Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel&
 Activity LocalUpdates::training(const NodeSetting& node, const engine::Submodel& submodel,
                                 const engine::Train& work, const engine::StepExtras& extras) const {
   const engine::Trace trace = engine::trace(*setting_->architecture, submodel);
-  const Steps steps =
-      train(*setting_, node, trace, engine::Phase::weights, work.epochs, work.steps, extras);
+  const Steps steps = training_steps(
+      *setting_, node, trace, {.epochs = work.epochs, .steps = work.steps, .extras = extras});
   Activity activity{.label = "train",
                     .at = 1,
                     .seconds = steps.seconds,
@@ -290,12 +248,6 @@ LocalUpdate LocalUpdates::make_fixed(const NodeSetting& node, const LocalWork& w
       {"update", cost.upload_bytes});
   graph.transfer("upload", delta, 0);
   return update;
-}
-
-Activity LocalUpdates::sized_by_elements(const Activity& transfer,
-                                         const std::vector<std::int64_t>& /*kept*/,
-                                         bool /*brings_squares*/) const {
-  return transfer;
 }
 
 // A pass of all nodes' samples, on the server; in FP32 as an aggregation.
@@ -367,11 +319,15 @@ std::shared_ptr<const TaskGraph> LocalUpdates::aggregation(const AggregatedUpdat
   inputs.reserve(updates.bytes.size() + 1);
   inputs.push_back(graph->artifact("model", model_bytes_, 0));
   for (const double bytes : updates.bytes) inputs.push_back(graph->artifact("update", bytes, 0));
-  const int next =
-      graph->compute(aggregating(updates, rule), std::move(inputs), {"model", model_bytes_});
+  const int next = graph->compute(aggregating(updates, rule), inputs, {"model", model_bytes_});
   const auto* statistics = std::get_if<engine::Statistics>(&then);
   if (statistics != nullptr && !setting_->fixed) {
     graph->compute(taking(*statistics), {next}, {"model", model_bytes_});
+  }
+  if (const auto* reconfigure = std::get_if<engine::Reconfigure>(&then)) {
+    inputs.front() = next;
+    graph->compute(reconfiguring(*reconfigure, updates.bytes.size()), std::move(inputs),
+                   {"model", model_bytes_});
   }
   return graph;
 }

@@ -113,6 +113,9 @@ class LocalUpdates {
   int add_download(const NodeSetting& node, const engine::Submodel& submodel, const LocalWork& work,
                    bool is_late, LocalUpdate& update) const;
   [[nodiscard]] LocalUpdate make(const NodeSetting& node, const LocalWork& work) const;
+  [[nodiscard]] LocalUpdate make_by_elements(const NodeSetting& node, const LocalWork& work) const;
+  [[nodiscard]] Activity training_by_elements(const NodeSetting& node, const LocalWork& work) const;
+  [[nodiscard]] Activity reconfiguring(const engine::Reconfigure& work, std::size_t updates) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 
   std::shared_ptr<const Setting> setting_;

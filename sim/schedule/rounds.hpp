@@ -25,6 +25,11 @@ RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own);
 RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
                                    engine::Selection selection, const std::string& rule);
 
+// The same keys but those that choose submodels: weights are learned element by element, all nodes
+// have all of them. Of aggregation only for pruned ones.
+RoundsOptions read_rounds_by_elements(base::TableReader& common, base::TableReader& own,
+                                      engine::ElementKind elements);
+
 class Rounds : public FederatedSchedule {
  public:
   Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options);
