@@ -54,6 +54,8 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
   submodel_ = first_submodel(context_, input_);
+  const LabelOptions& labels = context_.rules.labels;
+  if (labels.masked || labels.told) labels_ = context_.train->labels_of(indices());
   if (input_.state && context_.training.keep_optimizer) {
     const TensorState& state = inside(*input_.state);
     if (state.optimizer && state.submodel.kept == submodel_.kept) {
@@ -197,10 +199,23 @@ std::optional<double> LocalTraining::local_accuracy(const Network& network) cons
       context_.parts[static_cast<std::size_t>(input_.node)].test;
   const Tensors received =
       part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
-  const auto scores = score(network, received, *context_.train, test, architecture_.classes,
-                            context_.evaluation_batch, stop_);
+  const Scoring scoring{
+      .classes = architecture_.classes,
+      .batch = context_.evaluation_batch,
+      .together = context_.rules.ensemble ? exits_in(architecture_, submodel_) : 0,
+      .absent = absent_labels()};
+  const auto scores = score(network, received, *context_.train, test, scoring, stop_);
   if (scores.empty()) return std::nullopt;
   return scores.back().top1;
+}
+
+Tensor LocalTraining::absent_labels() const {
+  if (!context_.rules.labels.masked) return {};
+  const auto classes = static_cast<std::size_t>(architecture_.classes);
+  if (labels_.size() == classes) return {};
+  Tensor absent = at::ones({architecture_.classes}, at::kBool);
+  for (const int label : labels_) absent[label] = false;
+  return absent.to(context_.device);
 }
 
 double LocalTraining::proximal() const {
@@ -235,15 +250,17 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   if (proximal() > 0) received = part_of(base, context_.layout, submodel_, context_.device);
 
   TransferOptions transfer = context_.rules.transfer;
-  if (input_.version < transfer.from_version) transfer.weight = 0;
+  transfer.weight = transfer.weight_at(input_.version);
+  const Tensor absent = absent_labels();
   OptimizerSteps optimizer(context_.training.optimizer, learning_rate());
   if (optimizer_) optimizer.resume(std::move(*optimizer_));
   const Mode mode{.training = true,
-                  .update_statistics = true,
+                  .update_statistics = !context_.rules.static_norms,
+                  .rate = context_.rules.scaled ? input_.brief.rate : 1,
                   .generator = make_generator(context_.device, draw_seed(weight_phase))};
   for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
     const Tensor loss =
-        training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer);
+        training_loss(network.forward(weights_, batch.input, mode), batch.labels, transfer, absent);
     backward(loss);
     samples_ += batch.labels.size(0);
     if (!received.empty()) add_proximal(received);
@@ -266,6 +283,7 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   update->samples = static_cast<double>(indices().size());
   update->base_version = input_.version;
   update->steps = steps_;
+  if (context_.rules.labels.told) update->labels = labels_;
   update->brings.resize(weights_.size());
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (!weights_[i].defined()) continue;

@@ -48,6 +48,8 @@ class LocalTraining {
   [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;
   [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
+  // bool [classes]: labels whose scores are set to 0; undefined: none.
+  [[nodiscard]] Tensor absent_labels() const;
   [[nodiscard]] double proximal() const;  // mu
   void add_proximal(const Tensors& received) const;
 
@@ -59,6 +61,7 @@ class LocalTraining {
   Submodel submodel_;
   Tensors weights_;  // as trained so far, sliced; empty: as received
   Tensors logits_;
+  std::vector<int> labels_;  // of its samples, if that is asked for
   std::optional<OptimizerState> optimizer_;
   Tensors residual_;  // of its update, where that is compressed
   double loss_ = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/learning/guarded_merge.hpp"
+#include "engine/learning/norm_statistics.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -100,7 +101,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
   if (updates.empty()) {
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
   }
-  const auto combined = combine(context_.layout, updates);
+  const bool by_label = context_.rules.aggregation.rule->needs().labels;
+  const auto combined = combine(context_.layout, updates, by_label);
   outcome_.finite = is_finite(combined->brings);
   return combined;
 }
@@ -135,9 +137,17 @@ std::shared_ptr<const Artifact> TaskSession::run(const Reconfigure& /*work*/,
       fmt::format("task {} is to reconfigure, which is not there yet", input_.task));
 }
 
-std::shared_ptr<const Artifact> TaskSession::run(const Statistics& /*work*/,
-                                                 const std::vector<Input>& /*inputs*/) {
-  throw base::UserError("schedule.heterofl.batch_norm: static norms are not there yet");
+std::shared_ptr<const Artifact> TaskSession::run(const Statistics& work,
+                                                 const std::vector<Input>& inputs) {
+  const auto model = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  if (!model || model->part) {
+    throw base::UserError(fmt::format(
+        "task {} is to take statistics, and is given no version of the model", input_.task));
+  }
+  if (!outcome_.finite) return model;  // it will not be published
+  Tensors tensors = norm_statistics(context_, model->tensors, work.batch, input_.task, stop_);
+  outcome_.finite = is_finite(tensors);
+  return std::make_shared<const TensorWeights>(std::move(tensors), model->trained);
 }
 
 const Submodel& TaskSession::submodel() const {

@@ -79,7 +79,9 @@ Sizes sizes_from(const json& j) { return {j.at(0), j.at(1).get<std::vector<int>>
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();
   for (const engine::ExitScore& s : e.exits) {
-    exits.push_back({s.after, number(s.loss), s.top1, s.top5, s.f1, s.untrained});
+    json exit = {s.after, number(s.loss), s.top1, s.top5, s.f1, s.untrained};
+    if (s.ensemble) exit.push_back(true);
+    exits.push_back(std::move(exit));
   }
   return {{"headline", e.headline}, {"exits", exits}};
 }
@@ -88,7 +90,8 @@ engine::Evaluation evaluation_from(const json& j) {
   engine::Evaluation e;
   e.headline = j.at("headline");
   for (const json& s : j.at("exits")) {
-    e.exits.push_back({s.at(0), number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
+    const bool ensemble = s.size() > 6 && s.at(6).get<bool>();
+    e.exits.push_back({s.at(0), number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5), ensemble});
   }
   return e;
 }
