@@ -123,6 +123,8 @@ TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
 TEST(CommandLine, CheckSaysWhoDoesNotFit) {
   expect_check_says(cos2p_16, "--set schedule.kind=fedavg --set training.batch=32",
                     "3 of 16 nodes cannot hold their task and stay out: jetson-xavier-nx-8gb-0");
+  expect_check_says(cos2p_16, "--set schedule.kind=fedavg --set training.batch=32",
+                    "(train needs ");
   expect_check_says(timing_only,
                     "--set fleet.server.device=jetson-nano --set model.architecture=bert-base "
                     "--set model.vocabulary=500000",
