@@ -26,7 +26,9 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   options.learning.mask =
       engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}), mask);
   options.learning.transfer = engine::read_transfer(
-      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+      reader.table(
+          {"transfer", "knowledge that exits hand on: the deepest to the others, or each to all"}),
+      transfer);
   options.compression = engine::read_compression(
       reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader, rule);
