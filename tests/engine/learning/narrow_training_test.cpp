@@ -111,7 +111,9 @@ TEST(Scaler, IsForSubmodelsWithoutANormBehind) {
     const double of_half = difference(train(options, 0.5), train(scaled, 0.5));
     // With a norm right behind it only the norm's epsilon tells.
     EXPECT_GT(of_half, norms ? 0 : 1e-3) << norms;
-    if (norms) EXPECT_LT(of_half, 1e-3);
+    if (norms) {
+      EXPECT_LT(of_half, 1e-3);
+    }
   }
 }
 
@@ -194,7 +196,8 @@ TEST_F(StatisticsPass, OfOneBatchAreThatBatchs) {
   EXPECT_EQ(made[find("block1.norm.batches_seen")].item<double>(), 1);
   // All else is the version's own.
   for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (!layout.tensors[i].buffer) EXPECT_TRUE(at::equal(made[i], w[i])) << layout.tensors[i].name;
+    if (layout.tensors[i].buffer) continue;
+    EXPECT_TRUE(at::equal(made[i], w[i])) << layout.tensors[i].name;
   }
 }
 
