@@ -101,6 +101,7 @@ class LibTorchEngine : public Engine {
                           .batch = context_.evaluation_batch,
                           .together = together ? deepest + 1 : 0},
                          stop);
+    if (result.exits.empty()) return result;  // there are no samples
     for (std::size_t e = 0; e < exits; ++e) {
       result.exits[e].after = a.exits[e].after;
       result.exits[e].untrained = untrained[e];
