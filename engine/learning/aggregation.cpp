@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "engine/learning/class_rows.hpp"
 #include "engine/learning/encoded_model.hpp"
 
 namespace convoy::engine {
@@ -234,7 +235,8 @@ class UpdatesView : public Updates {
 // Each update's elements of one tensor, scattered into the full tensor.
 class Scattered {
  public:
-  Scattered(const Layout& layout, std::size_t tensor, const std::vector<Received>& updates)
+  Scattered(const Layout& layout, std::size_t tensor, const std::vector<Received>& updates,
+            bool by_label)
       : p_(layout.tensors[tensor]), changes_(updates.size()), holds_(updates.size()) {
     const auto n = static_cast<std::size_t>(p_.elements());
     for (std::size_t u = 0; u < updates.size(); ++u) {
@@ -242,13 +244,13 @@ class Scattered {
       changes_[u].assign(n, 0.0F);
       holds_[u].assign(n, 0);
       if (!update.brings[tensor].defined()) continue;
-      const Tensor values = update.brings[tensor].contiguous();
+      const Counted counted = counted_of(layout, update, tensor, by_label);
+      const Tensor values = counted.values.contiguous();
       const float* part = values.data_ptr<float>();
-      for_each_run(p_, kept_of(p_, *layout.architecture, update.submodel),
-                   [&](std::int64_t full, std::int64_t from, std::int64_t count) {
-                     std::copy_n(part + from, count, changes_[u].data() + full);
-                     std::fill_n(holds_[u].data() + full, count, std::uint8_t{1});
-                   });
+      for_each_run(p_, counted.kept, [&](std::int64_t full, std::int64_t from, std::int64_t count) {
+        std::copy_n(part + from, count, changes_[u].data() + full);
+        std::fill_n(holds_[u].data() + full, count, std::uint8_t{1});
+      });
     }
   }
   [[nodiscard]] std::vector<const float*> changes() const { return pointers(changes_); }
@@ -304,7 +306,7 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
   std::vector<Tensor> began;
   std::vector<const float*> received;
   if (rule.needs().changes) {
-    scattered.emplace(layout, tensor, updates);
+    scattered.emplace(layout, tensor, updates, rule.needs().labels);
     changes = scattered->changes();
     holds = scattered->holds();
     e.changes = changes;
@@ -323,7 +325,7 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates, const RuleState* state,
              std::size_t nodes) {
-  const Architecture& a = *layout.architecture;
+  const bool by_label = rule.needs().labels;
   const UpdatesView view(layout, rule, current, version, updates, nodes);
   Merged merged;
   AggregationReport& report = merged.report;
@@ -351,7 +353,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
       for (std::size_t u = 0; u < updates.size(); ++u) {
         const TensorUpdate& update = *updates[u].update;
         if (!update.brings[i].defined()) continue;
-        tensor.add(update.brings[i], kept_of(p, a, update.submodel), report.shares[u]);
+        const Counted counted = counted_of(layout, update, i, by_label);
+        tensor.add(counted.values, counted.kept, report.shares[u]);
       }
     };
     if (p.buffer) {
@@ -381,7 +384,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
 }
 
 std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
-                                            const std::vector<const TensorUpdate*>& updates) {
+                                            const std::vector<const TensorUpdate*>& updates,
+                                            bool by_label) {
   const Architecture& a = *layout.architecture;
   auto combined = std::make_shared<TensorUpdate>();
   combined->rate = 0;
@@ -395,6 +399,7 @@ std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
     combined->base_version = std::min(combined->base_version, update->base_version);
   }
   combined->submodel = union_of(a, submodels);
+  combined->labels = labels_of(updates);
   combined->brings.resize(layout.size());
   std::vector<double> change;
   for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -405,7 +410,8 @@ std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
         if (!update->brings[i].defined()) continue;
         const double share = combined->samples > 0 ? update->samples / combined->samples
                                                    : 1 / static_cast<double>(updates.size());
-        tensor.add(update->brings[i], kept_of(p, a, update->submodel), share);
+        const Counted counted = counted_of(layout, *update, i, by_label);
+        tensor.add(counted.values, counted.kept, share);
       }
     };
     const Tensor zero = at::zeros(p.shape);

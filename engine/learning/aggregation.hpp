@@ -32,8 +32,10 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
 
 // Combines several updates into one: see Combine in engine/api/work.hpp. Its submodel is the
 // smallest that holds all of theirs; an element held by none of them gets a change of 0.
+// `by_label`: for a rule with Needs::labels; it then has all of their labels.
 std::shared_ptr<const TensorUpdate> combine(const Layout& layout,
-                                            const std::vector<const TensorUpdate*>& updates);
+                                            const std::vector<const TensorUpdate*>& updates,
+                                            bool by_label = false);
 
 // Share of the parameters in the named tensors that no update has held so far.
 double untrained_share(const Layout& layout, const Trained& trained,

@@ -115,14 +115,29 @@ class LibTorchEngine : public Engine {
     const Tensors tensors =
         direct ? shown : slice(shown, context_.layout, submodel, context_.device);
     Evaluation result;
-    result.exits = score(network, tensors, *context_.test, all_of_test_, a.classes,
-                         context_.evaluation_batch, stop);
-    for (std::size_t e = 0; e < result.exits.size(); ++e) {
-      result.exits[e].after = a.exits[e].after;
-      result.exits[e].untrained = untrained_share(context_.layout, model.trained, up_to(e));
+    const std::size_t exits = exits_in(a, submodel);
+    std::vector<double> untrained;
+    for (std::size_t e = 0; e < exits; ++e) {
+      untrained.push_back(untrained_share(context_.layout, model.trained, up_to(e, e)));
     }
-    result.headline = full ? headline_exit(result.exits, model.trained)
-                           : static_cast<int>(result.exits.size()) - 1;
+    const std::size_t deepest = full ? headline_exit(untrained, model.trained) : exits - 1;
+    const bool together = context_.rules.ensemble && exits > 1;
+    result.exits = score(network, tensors, *context_.test, all_of_test_,
+                         {.classes = a.classes,
+                          .batch = context_.evaluation_batch,
+                          .together = together ? deepest + 1 : 0},
+                         stop);
+    if (result.exits.empty()) return result;  // there are no samples
+    for (std::size_t e = 0; e < exits; ++e) {
+      result.exits[e].after = a.exits[e].after;
+      result.exits[e].untrained = untrained[e];
+    }
+    result.headline = static_cast<int>(together ? exits : deepest);
+    if (!together) return result;
+    ExitScore& all = result.exits.back();
+    all.ensemble = true;
+    all.after = a.exits[deepest].after;
+    all.untrained = untrained_share(context_.layout, model.trained, up_to(0, deepest));
     return result;
   }
 
@@ -312,31 +327,48 @@ class LibTorchEngine : public Engine {
     if (there > 0 && update.samples != there) {
       refuse(fmt::format("claims {} samples, its node has {}", update.samples, there));
     }
+    if (context_.rules.labels.told) check_labels(update, input.node, refuse);
   }
 
-  // By tensor: true if the exit's scores depend on it.
-  [[nodiscard]] std::vector<bool> up_to(std::size_t exit) const {
+  template <class Refuse>
+  void check_labels(const TensorUpdate& update, int node, Refuse refuse) const {
+    if (update.labels.empty()) refuse("does not say which labels its node has");
+    if (static_cast<double>(update.labels.size()) > update.samples) {
+      refuse("claims more labels than its node has samples");
+    }
+    const LocalSplit& part = context_.parts.at(static_cast<std::size_t>(node));
+    if (part.train.empty() || !is_known(part)) return;
+    const std::vector<int> there = context_.train->labels_of(part.train);
+    if (update.labels == there) return;
+    refuse(fmt::format("claims the labels {}, its node has {}", fmt::join(update.labels, " "),
+                       fmt::join(there, " ")));
+  }
+
+  // By tensor: true if the scores of one of these exits depend on it.
+  [[nodiscard]] std::vector<bool> up_to(std::size_t first, std::size_t last) const {
     std::vector<bool> counted;
     for (const ParameterTensor& p : context_.layout.tensors) {
-      const bool own = p.exit == static_cast<int>(exit);
-      const bool before = p.exit < 0 && p.block < context_.layout.architecture->exits[exit].after;
+      const bool own = p.exit >= static_cast<int>(first) && p.exit <= static_cast<int>(last);
+      const bool before = p.exit < 0 && p.block < context_.layout.architecture->exits[last].after;
       counted.push_back(own || before);
     }
     return counted;
   }
 
-  // See Evaluation::headline.
-  [[nodiscard]] int headline_exit(const std::vector<ExitScore>& exits,
-                                  const Trained& trained) const {
-    int partly = 0;
-    for (int e = 0; e < static_cast<int>(exits.size()); ++e) {
+  // See Evaluation::headline. `untrained`: by exit.
+  [[nodiscard]] std::size_t headline_exit(const std::vector<double>& untrained,
+                                          const Trained& trained) const {
+    std::size_t partly = 0;
+    for (std::size_t e = 0; e < untrained.size(); ++e) {
       std::vector<bool> head;
-      for (const ParameterTensor& p : context_.layout.tensors) head.push_back(p.exit == e);
+      for (const ParameterTensor& p : context_.layout.tensors) {
+        head.push_back(p.exit == static_cast<int>(e));
+      }
       if (untrained_share(context_.layout, trained, head) < 1) partly = e;
     }
-    for (int e = static_cast<int>(exits.size()) - 1; e >= 0; --e) {
-      const ExitScore& exit = exits[static_cast<std::size_t>(e)];
-      if (exit.untrained <= 0 || exit.after <= full_depth_) return e;
+    for (std::size_t e = untrained.size(); e-- > 0;) {
+      const int after = context_.layout.architecture->exits[e].after;
+      if (untrained[e] <= 0 || after <= full_depth_) return e;
     }
     return partly;
   }

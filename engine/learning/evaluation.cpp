@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/learning/loss.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -53,19 +55,33 @@ class Tally {
   std::vector<std::int64_t> there_;
 };
 
+Tensor mean_of_first(const Tensors& exits, std::size_t count) {
+  Tensor sum = exits.front().clone();
+  for (std::size_t e = 1; e < count; ++e) sum.add_(exits[e]);
+  return sum.div_(static_cast<double>(count));
+}
+
 }  // namespace
 
+std::size_t exits_in(const Architecture& architecture, const Submodel& submodel) {
+  const auto deepest = architecture.exit_at(submodel.depth);
+  return deepest ? static_cast<std::size_t>(*deepest) + 1 : 0;
+}
+
 std::vector<ExitScore> score(const Network& network, const Tensors& tensors, const Samples& samples,
-                             std::span<const std::int64_t> indices, int classes, int batch,
+                             std::span<const std::int64_t> indices, const Scoring& scoring,
                              const std::stop_token& stop) {
   const at::NoGradGuard no_grad;
   std::vector<Tally> tallies;
-  for (std::size_t from = 0; from < indices.size(); from += static_cast<std::size_t>(batch)) {
+  const auto most = static_cast<std::size_t>(scoring.batch);
+  for (std::size_t from = 0; from < indices.size(); from += most) {
     if (stop.stop_requested()) throw Stopped();
-    const std::size_t n = std::min(static_cast<std::size_t>(batch), indices.size() - from);
+    const std::size_t n = std::min(most, indices.size() - from);
     const Batch data = samples.batch(indices.subspan(from, n));
-    const Tensors exits = network.forward(tensors, data.input, {});
-    if (tallies.empty()) tallies.assign(exits.size(), Tally(classes));
+    Tensors exits = network.forward(tensors, data.input, {});
+    for (Tensor& exit : exits) exit = without_absent(exit, scoring.absent);
+    if (scoring.together > 0) exits.push_back(mean_of_first(exits, scoring.together));
+    if (tallies.empty()) tallies.assign(exits.size(), Tally(scoring.classes));
     for (std::size_t e = 0; e < exits.size(); ++e) tallies[e].add(exits[e], data.labels);
   }
   std::vector<ExitScore> scores;

@@ -267,6 +267,21 @@ class Source {
     return static_cast<std::int64_t>(value);
   }
 
+  // Of an update; none where it does not say.
+  std::vector<int> labels() const {
+    std::vector<int> all;
+    if (!file_.metadata.contains("labels")) return all;
+    for (const double label : numbers("labels")) {
+      const bool rises = all.empty() || label > all.back();
+      if (!rises || label != std::floor(label) || label >= layout_.architecture->classes) {
+        fail("\"labels\" in its metadata is no rising list of labels");
+      }
+      all.push_back(static_cast<int>(label));
+    }
+    if (all.empty()) fail("\"labels\" in its metadata is empty");
+    return all;
+  }
+
   Submodel submodel() {
     const Architecture& a = *layout_.architecture;
     Submodel s;
@@ -387,7 +402,9 @@ HeaderLimits file_limits(const Layout& layout) {
 }
 
 HeaderLimits parcel_limits(const Layout& layout) {
-  constexpr std::uint64_t metadata = 16 << 10;
+  constexpr std::uint64_t label = 8;  // with a blank
+  const std::uint64_t metadata =
+      (16 << 10) + label * static_cast<std::uint64_t>(layout.architecture->classes);
   constexpr std::size_t parts = 3;  // of a compressed tensor: places, values, scale
   return limits_of(layout, parts, 1, metadata);
 }
@@ -470,6 +487,9 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   file.metadata["rate"] = fmt::format("{}", update.rate);
   file.metadata["base_version"] = std::to_string(update.base_version);
   file.metadata["steps"] = std::to_string(update.steps);
+  if (!update.labels.empty()) {
+    file.metadata["labels"] = fmt::format("{}", fmt::join(update.labels, " "));
+  }
   const bool is_compressed = !update.encoded.empty();
   if (is_compressed) {
     put_compression(update.compression, file);
@@ -666,6 +686,7 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
   update->rate = source.number("rate");
   update->base_version = source.whole("base_version");
   update->steps = source.whole("steps");
+  update->labels = source.labels();
   update->brings.resize(layout.size());
   update->received_as = source.received_as();
   const std::optional<Compression> compression = source.compression();

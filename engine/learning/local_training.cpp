@@ -68,6 +68,8 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     squares_.emplace(context_.layout, input_.state ? inside(*input_.state).squares : Tensors(),
                      *input_.brief.gather_squares, context_.device);
   }
+  const LabelOptions& labels = context_.rules.labels;
+  if (labels.masked || labels.told) labels_ = context_.train->labels_of(indices());
   if (input_.state && (context_.training.keep_optimizer || samples())) {
     const TensorState& state = inside(*input_.state);
     if (state.optimizer && state.submodel.kept == submodel_.kept) {
@@ -236,10 +238,23 @@ std::optional<double> LocalTraining::local_accuracy(const Network& network) cons
   const TensorWeights& base = inside(*input_.received);
   const TensorWeights shown(effective(context_, base), {}, base.part);
   const Tensors received = part_of(shown, context_.layout, submodel_, context_.device);
-  const auto scores = score(network, received, *context_.train, test, architecture_.classes,
-                            context_.evaluation_batch, stop_);
+  const Scoring scoring{
+      .classes = architecture_.classes,
+      .batch = context_.evaluation_batch,
+      .together = context_.rules.ensemble ? exits_in(architecture_, submodel_) : 0,
+      .absent = absent_labels()};
+  const auto scores = score(network, received, *context_.train, test, scoring, stop_);
   if (scores.empty()) return std::nullopt;
   return scores.back().top1;
+}
+
+Tensor LocalTraining::absent_labels() const {
+  if (!context_.rules.labels.masked) return {};
+  const auto classes = static_cast<std::size_t>(architecture_.classes);
+  if (labels_.size() == classes) return {};
+  Tensor absent = at::ones({architecture_.classes}, at::kBool);
+  for (const int label : labels_) absent[label] = false;
+  return absent.to(context_.device);
 }
 
 double LocalTraining::proximal() const {
@@ -273,11 +288,13 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   }
 
   TransferOptions transfer = context_.rules.transfer;
-  if (input_.version < transfer.from_version) transfer.weight = 0;
+  transfer.weight = transfer.weight_at(input_.version);
+  const Tensor absent = absent_labels();
   OptimizerSteps optimizer(optimizer_options(), learning_rate());
   if (optimizer_) optimizer.resume(std::move(*optimizer_));
   const Mode mode{.training = true,
-                  .update_statistics = true,
+                  .update_statistics = !context_.rules.static_norms,
+                  .rate = context_.rules.scaled ? input_.brief.rate : 1,
                   .generator = make_generator(context_.device, draw_seed(weight_phase))};
   at::Generator draws = make_generator(context_.device, draw_seed(score_draws));
   const Tensors frozen = on_device(context_.frozen, context_.device);
@@ -285,7 +302,7 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   for_each_batch(weight_phase, epochs, steps, [&](const Batch& batch) {
     apply_masks(masks_, weights_);
     const Tensor loss =
-        training_loss(network.forward(weights, batch.input, mode), batch.labels, transfer);
+        training_loss(network.forward(weights, batch.input, mode), batch.labels, transfer, absent);
     backward(loss);
     samples_ += batch.labels.size(0);
     if (squares_) squares_->add(weights_, batch.labels.size(0));
@@ -341,6 +358,7 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   if (!down.is_none()) update->received_as = SentModel{down, is_narrowed_};
   update->masks = inside(*input_.received).masks;
   if (squares_ && input_.brief.bring_squares.value_or(false)) update->squares = squares_->result();
+  if (context_.rules.labels.told) update->labels = labels_;
   update->brings.resize(weights_.size());
   // Where updates are compressed for a part of the run only.
   const Tensors left = input_.brief.compression.is_none() ? residual_before() : Tensors();

@@ -54,6 +54,8 @@ class LocalTraining {
   [[nodiscard]] std::uint64_t draw_seed(std::uint64_t phase) const;
   [[nodiscard]] const std::vector<std::int64_t>& indices() const;
   [[nodiscard]] std::optional<double> local_accuracy(const Network& network) const;
+  // bool [classes]: labels whose scores are set to 0; undefined: none.
+  [[nodiscard]] Tensor absent_labels() const;
   [[nodiscard]] double proximal() const;  // mu
   // What the update of the task before did not bring, for this submodel; empty: nothing.
   [[nodiscard]] Tensors residual_before() const;
@@ -74,6 +76,7 @@ class LocalTraining {
   Submodel submodel_;
   Tensors weights_;  // as trained so far, sliced; empty: as received
   Tensors logits_;
+  std::vector<int> labels_;  // of its samples, if that is asked for
   std::optional<OptimizerState> optimizer_;
   Tensors residual_;  // of its update, where that is compressed
   Tensors masks_;     // of the received version, on the device

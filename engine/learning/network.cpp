@@ -58,6 +58,16 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
   }
 }
 
+namespace {
+
+// HeteroFL's scaler: what a layer that follows a group gives, in training.
+Tensor scaled(Tensor out, const Layer& layer, const Mode& mode) {
+  if (mode.training && mode.rate < 1 && layer.group >= 0) out.div_(mode.rate);
+  return out;
+}
+
+}  // namespace
+
 Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode& mode) const {
   return forward([&](std::size_t number) { return tensors[number]; }, input, mode);
 }
@@ -92,11 +102,12 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
   const Tensor none;
   switch (layer.kind) {
     case LayerKind::conv2d:
-      return at::conv2d(x, parameter(0), layer.bias ? parameter(1) : none,
-                        {layer.stride, layer.stride}, {layer.padding, layer.padding},
-                        {layer.dilation, layer.dilation}, layer.parts);
+      return scaled(at::conv2d(x, parameter(0), layer.bias ? parameter(1) : none,
+                               {layer.stride, layer.stride}, {layer.padding, layer.padding},
+                               {layer.dilation, layer.dilation}, layer.parts),
+                    layer, mode);
     case LayerKind::linear:
-      return at::linear(x, parameter(0), layer.bias ? parameter(1) : none);
+      return scaled(at::linear(x, parameter(0), layer.bias ? parameter(1) : none), layer, mode);
     case LayerKind::batch_norm: {
       const bool running = !mode.training || mode.update_statistics;
       Tensor out = at::batch_norm(x, parameter(0), parameter(1), running ? parameter(2) : none,

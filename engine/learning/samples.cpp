@@ -91,6 +91,19 @@ Samples::Samples(std::shared_ptr<const Dataset> data, const Architecture& archit
   shift_ = per_channel(shift);
 }
 
+std::vector<int> Samples::labels_of(std::span<const std::int64_t> indices) const {
+  std::vector<bool> there(static_cast<std::size_t>(data_->shape.classes), false);
+  for (const std::int64_t index : indices) {
+    const int label = data_->labels.at(static_cast<std::size_t>(index));
+    there.at(static_cast<std::size_t>(label)) = true;
+  }
+  std::vector<int> labels;
+  for (int label = 0; label < data_->shape.classes; ++label) {
+    if (there[static_cast<std::size_t>(label)]) labels.push_back(label);
+  }
+  return labels;
+}
+
 Batch Samples::batch(std::span<const std::int64_t> indices) const {
   const Tensor which = at::from_blob(const_cast<std::int64_t*>(indices.data()),  // NOLINT
                                      {static_cast<std::int64_t>(indices.size())}, at::kLong);

@@ -22,6 +22,12 @@ struct Batch {
   Tensor labels;  // long [n]
 };
 
+// True if it is known here which samples these are. Of a real node with data of its own only their
+// number is, and all have the index 0 (sim/run/participants.hpp). A single one counts as known.
+inline bool is_known(const LocalSplit& part) {
+  return part.train.size() < 2 || part.train[0] != part.train[1];
+}
+
 class Samples {
  public:
   // Images are resized (bilinear), and gray images repeated over the channels, as the architecture
@@ -31,6 +37,8 @@ class Samples {
 
   [[nodiscard]] std::int64_t size() const { return data_->size(); }
   [[nodiscard]] Batch batch(std::span<const std::int64_t> indices) const;
+  // The labels that these samples have, rising.
+  [[nodiscard]] std::vector<int> labels_of(std::span<const std::int64_t> indices) const;
 
  private:
   std::shared_ptr<const Dataset> data_;

@@ -6,6 +6,7 @@
 
 #include "engine/learning/encoded_model.hpp"
 #include "engine/learning/guarded_merge.hpp"
+#include "engine/learning/norm_statistics.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -125,7 +126,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
         "schedule.compression.download, or take another rule",
         input_.task, rule->name()));
   }
-  const auto combined = combine(context_.layout, updates);
+  const bool by_label = rule != nullptr && rule->needs().labels;
+  const auto combined = combine(context_.layout, updates, by_label);
   outcome_.finite = is_finite(combined->brings);
   return combined;
 }
@@ -196,9 +198,17 @@ void TaskSession::refuse_elements(const char* what) const {
                                     name_of(element_words, context_.layout.elements)));
 }
 
-std::shared_ptr<const Artifact> TaskSession::run(const Statistics& /*work*/,
-                                                 const std::vector<Input>& /*inputs*/) {
-  throw base::UserError("schedule.heterofl.batch_norm: static norms are not there yet");
+std::shared_ptr<const Artifact> TaskSession::run(const Statistics& work,
+                                                 const std::vector<Input>& inputs) {
+  const auto model = inputs.empty() ? nullptr : as_weights(inputs.front().artifact);
+  if (!model || model->part) {
+    throw base::UserError(fmt::format(
+        "task {} is to take statistics, and is given no version of the model", input_.task));
+  }
+  if (!outcome_.finite) return model;  // it will not be published
+  Tensors tensors = norm_statistics(context_, model->tensors, work.batch, input_.task, stop_);
+  outcome_.finite = is_finite(tensors);
+  return std::make_shared<const TensorWeights>(std::move(tensors), model->trained);
 }
 
 const Submodel& TaskSession::submodel() const {

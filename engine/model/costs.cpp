@@ -185,10 +185,12 @@ class StepWriter {
     constexpr int launches = 4;
     for (int i = 0; i < exits * launches; ++i) elementwise(0, 0);
     if (!extras_.mutual || exits < 2) return;
-    // engine/learning/loss.cpp: of each exit what it teaches, and what it learns.
-    constexpr int taught = 5;
-    constexpr int learned = 12;
-    for (int i = 0; i < exits * (taught + learned); ++i) elementwise(0, 0);
+    // engine/learning/loss.cpp, from_each(). Of an exit: division, softmax, sum, logarithm and
+    // log-softmax, backward two; of a pair: difference, product, two sums, backward three.
+    constexpr int of_exit = 7;
+    constexpr int of_pair = 7;
+    const int mutual = exits * of_exit + exits * (exits - 1) * of_pair;
+    for (int i = 0; i < mutual; ++i) elementwise(0, 0);
   }
 
   void update(Optimizer optimizer, Phase phase) {

@@ -120,6 +120,7 @@ class AsioBridge : public Bridge {
         participant.is_real = true;
         participant.is_present = peer.ready;
         if (peer.ready) participant.samples = peer.samples;
+        participant.own_data = peer.ready && peer.own_data;
       }
       std::erase_if(peers_.by_node, [&](const auto& p) {
         if (all[p.first].is_real) return false;

@@ -70,7 +70,9 @@ Sizes sizes_from(const json& j) {
 json to_json(const engine::Evaluation& e) {
   json exits = json::array();
   for (const engine::ExitScore& s : e.exits) {
-    exits.push_back({s.after, base::json_number(s.loss), s.top1, s.top5, s.f1, s.untrained});
+    json exit = {s.after, base::json_number(s.loss), s.top1, s.top5, s.f1, s.untrained};
+    if (s.ensemble) exit.push_back(true);
+    exits.push_back(std::move(exit));
   }
   return {{"headline", e.headline}, {"exits", exits}};
 }
@@ -79,8 +81,9 @@ engine::Evaluation evaluation_from(const json& j) {
   engine::Evaluation e;
   e.headline = j.at("headline");
   for (const json& s : j.at("exits")) {
+    const bool ensemble = s.size() > 6 && s.at(6).get<bool>();
     e.exits.push_back(
-        {s.at(0), base::read_json_number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5)});
+        {s.at(0), base::read_json_number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5), ensemble});
   }
   return e;
 }

@@ -9,7 +9,7 @@ Participants participants_of(const Scenario& scenario) {
   Participants all;
   for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
     const std::optional<RealNode>& real = scenario.world.nodes[i].real;
-    all.push_back({real.has_value(), false, scenario.setting->nodes[i].samples});
+    all.push_back({real.has_value(), false, scenario.setting->nodes[i].samples, false});
   }
   return all;
 }
@@ -23,7 +23,7 @@ Scenario with(Scenario scenario, const Participants& participants) {
     if (!participant.is_real) continue;
     real = scenario.identities[i].real;
     real->present = participant.is_present;
-    if (participant.samples == setting->nodes[i].samples) continue;
+    if (!participant.own_data && participant.samples == setting->nodes[i].samples) continue;
     setting->nodes[i].samples = participant.samples;
     scenario.parts[i].train.assign(static_cast<std::size_t>(participant.samples), 0);
     scenario.parts[i].test.clear();

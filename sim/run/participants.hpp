@@ -12,6 +12,7 @@ struct Participant {
   bool is_real = false;  // else simulated
   bool is_present = false;
   std::int64_t samples = 0;  // number of training samples
+  bool own_data = false;     // that are its own: known to itself alone
 };
 using Participants = ByNode<Participant>;
 
@@ -19,7 +20,8 @@ using Participants = ByNode<Participant>;
 Participants participants_of(const Scenario& scenario);
 
 // The scenario with exactly these nodes real. A node whose number of samples differs from the
-// scenario's has its own data, of which only the number is known.
+// scenario's has its own data as well. Of own data only the number is known: in the parts each of
+// these samples has the index 0.
 Scenario with(Scenario scenario, const Participants& participants);
 
 }  // namespace convoy::sim

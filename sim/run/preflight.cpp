@@ -42,12 +42,15 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
   return f;
 }
 
-// "a, b, c and 4 more"
-std::string first_few(const std::vector<std::string>& names) {
+// "a, b, c and 4 more"; with a separator "a; b; c and 4 more".
+std::string first_few(const std::vector<std::string>& names, const char* separator = nullptr) {
   constexpr std::size_t shown = 3;
-  if (names.size() <= shown + 1) return base::list_of(names, "and");
+  const bool all = names.size() <= shown + 1;
+  if (all && separator == nullptr) return base::list_of(names, "and");
+  if (all) return fmt::format("{}", fmt::join(names, separator));
   const std::vector<std::string> few(names.begin(), names.begin() + shown);
-  return fmt::format("{} and {} more", fmt::join(few, ", "), names.size() - shown);
+  return fmt::format("{} and {} more", fmt::join(few, separator == nullptr ? ", " : separator),
+                     names.size() - shown);
 }
 
 class Reviewer {
@@ -66,18 +69,28 @@ class Reviewer {
 
   void memory() {
     std::vector<std::string> names;
+    std::vector<std::string> reasons;  // by device and task
     for (const Forecast& f : result_.forecasts) {
+      if (f.fits()) continue;
       if (f.node == server_node) {
-        if (!f.fits()) warn("the server's memory does not hold an aggregation: the run will fail");
+        warn(fmt::format(
+            "the server's memory does not hold an aggregation, which needs {} of {}: the run will "
+            "fail",
+            base::human_bytes(f.memory_bytes), base::human_bytes(f.available_bytes)));
         continue;
       }
       const std::string& name = scenario_.world.nodes[f.node].name;
-      if (!f.fits() && (names.empty() || names.back() != name)) names.push_back(name);
+      if (names.empty() || names.back() != name) names.push_back(name);
+      std::string reason = fmt::format(
+          "{} needs {}, {} has {}", f.label, base::human_bytes(f.memory_bytes),
+          scenario_.setting->nodes[f.node].machine->device, base::human_bytes(f.available_bytes));
+      if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(std::move(reason));
     }
-    if (!names.empty()) {
-      warn(fmt::format("{} of {} nodes cannot hold their task and stay out: {}", names.size(),
-                       scenario_.setting->workers(), first_few(names)));
-    }
+    if (names.empty()) return;
+    warn(fmt::format(
+        "{} of {} nodes cannot hold their task and stay out: {} ({}); a smaller "
+        "training.batch, or submodels by schedule.rates, would let them in",
+        names.size(), scenario_.setting->workers(), first_few(names), first_few(reasons, "; ")));
   }
 
   void data() {
@@ -115,7 +128,9 @@ class Reviewer {
                       "the parameters stay as they are",
                       depth + 1, a.depth(), a.name, 100 * (1 - trained / result_.parameters)));
     }
-    if (widest > 0 && widest < 1) {
+    const bool shallow_only =
+        scenario_.schedule.learning.mask.selection == engine::Selection::depth;
+    if (widest > 0 && widest < 1 && !shallow_only) {
       warn(
           fmt::format("the widest submodel keeps a share of {} of each group: which parameters "
                       "somebody trains depends on the masks",

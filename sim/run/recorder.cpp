@@ -257,7 +257,7 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
     const engine::ExitScore& s = evaluation.exits[i];
     evaluations_.push_back({version,
                             now,
-                            static_cast<std::int64_t>(i),
+                            s.ensemble ? -1 : static_cast<std::int64_t>(i),
                             s.after,
                             static_cast<int>(i) == evaluation.headline,
                             s.loss,

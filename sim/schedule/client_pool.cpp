@@ -20,7 +20,9 @@ namespace {
 void read_sent(base::TableReader& reader, const engine::TransferOptions& transfer,
                ClientPoolOptions& options) {
   options.learning.transfer = engine::read_transfer(
-      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+      reader.table(
+          {"transfer", "knowledge that exits hand on: the deepest to the others, or each to all"}),
+      transfer);
   options.compression = engine::read_compression(
       reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
 }
@@ -92,17 +94,22 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   }
   check_elements();
   bool data = false;
+  std::map<std::string, std::string> reasons;  // by device
   for (NodeId node = 1; node < count; ++node) {
     const NodeSetting& n = setting_->nodes[node];
     if (n.samples == 0) continue;
     data = true;
     if (!fits(node)) {
+      const std::string reason = fmt::format(
+          "needs {} of memory and {} has {}",
+          base::human_bytes(updates_.of(node, work(node, has_mask_phase(node), 0))->memory),
+          n.machine->device, base::human_bytes(n.machine->memory));
+      reasons.emplace(n.machine->device, reason);
       if (options_.skip_unfit) continue;
-      throw base::UserError(fmt::format(
-          "node {}: its task needs {} of memory and {} has {}; lower its batch or its rate, or set "
-          "schedule.unfit = \"skip\"",
-          n.name, base::human_bytes(updates_.of(node, work(node, has_mask_phase(node), 0))->memory),
-          n.machine->device, base::human_bytes(n.machine->memory)));
+      throw base::UserError(
+          fmt::format("node {}: its task {}; lower its batch or its rate, or set schedule.unfit = "
+                      "\"skip\"",
+                      n.name, reason));
     }
     takes_part_[node] = true;
     members_.push_back(node);
@@ -112,9 +119,12 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     return;
   }
   if (!data) throw base::UserError("no node has any data to train on; raise data.samples");
+  std::vector<std::string> all;
+  for (const auto& [device, reason] : reasons) all.push_back("it " + reason);
   throw base::UserError(
-      "no node's memory holds its task; lower training.batch or the rates, or choose a smaller "
-      "model or larger devices (convoy check shows what each needs)");
+      fmt::format("no node's memory holds its task: {}; lower training.batch or the rates, or "
+                  "choose a smaller model or larger devices",
+                  fmt::join(all, "; ")));
 }
 
 // What cannot be had together with weights learned element by element.

@@ -18,6 +18,7 @@
   KIND(ramfed)                      \
   KIND(prunefl)                     \
   KIND(fedpm)                       \
+  KIND(depthfl)                     \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

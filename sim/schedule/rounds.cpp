@@ -5,9 +5,7 @@
 
 namespace convoy::sim {
 
-namespace {
-
-RoundsOptions read_rounds_of(ClientPoolOptions clients, base::TableReader& own) {
+RoundsOptions read_rounds(ClientPoolOptions clients, base::TableReader& own) {
   RoundsOptions options;
   options.clients = std::move(clients);
   options.participants = read_how_many(
@@ -20,15 +18,13 @@ RoundsOptions read_rounds_of(ClientPoolOptions clients, base::TableReader& own) 
   return options;
 }
 
-}  // namespace
-
 RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own) {
-  return read_rounds_of(read_client_pool(common, {}, {.weight = 0}), own);
+  return read_rounds(read_client_pool(common, {}, {.weight = 0}), own);
 }
 
 RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
                                    engine::Selection selection, const std::string& rule) {
-  return read_rounds_of(
+  return read_rounds(
       read_client_pool(common, {{64, 1.0}, {32, 0.5}, {16, 0.25}, {8, 0.125}}, {.weight = 0},
                        {.selection = selection, .all_blocks = true}, rule),
       own);

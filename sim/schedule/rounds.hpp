@@ -20,6 +20,8 @@ struct RoundsOptions {
 };
 
 RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own);
+// With clients that were read before.
+RoundsOptions read_rounds(ClientPoolOptions clients, base::TableReader& own);
 // The same keys with the defaults of HeteroFL and its like: rates that halve from one memory class
 // to the next and cut the width alone, what is kept chosen by `selection`, and that rule.
 RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "sim/schedule/schedule.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy {
@@ -123,10 +124,36 @@ TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
 TEST(CommandLine, CheckSaysWhoDoesNotFit) {
   expect_check_says(cos2p_16, "--set schedule.kind=fedavg --set training.batch=32",
                     "3 of 16 nodes cannot hold their task and stay out: jetson-xavier-nx-8gb-0");
+  expect_check_says(cos2p_16, "--set schedule.kind=fedavg --set training.batch=32",
+                    "(train needs ");
   expect_check_says(timing_only,
                     "--set fleet.server.device=jetson-nano --set model.architecture=bert-base "
                     "--set model.vocabulary=500000",
                     "the server's memory does not hold an aggregation");
+}
+
+// Whatever a kind asks of a node, and where nobody fits: the plan needs no run to say so.
+TEST(CommandLine, CheckSaysForEveryKindWhoDoesNotFitAndWhy) {
+  for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
+    SCOPED_TRACE(kind.name);
+    // So many samples that a batch may be as large as it is said to be.
+    const std::string of_kind = "--set data.samples=1600000 --set schedule.kind=" + kind.name;
+    const Output some =
+        convoy("check " + timing_only + " " + of_kind + " --set fleet.nodes.0.batch=100000");
+    EXPECT_EQ(some.status, 0) << some.err;
+    EXPECT_THAT(some.out, HasSubstr("nodes cannot hold their task and stay out: "));
+    EXPECT_THAT(some.out, HasSubstr(" needs "));
+    EXPECT_THAT(some.out, HasSubstr(" has "));
+    const Output none =
+        convoy("check " + timing_only + " " + of_kind + " --set training.batch=1000000");
+    EXPECT_NE(none.status, 0);
+    EXPECT_THAT(none.err, HasSubstr("no node's memory holds its task: it needs "));
+    EXPECT_THAT(none.err, HasSubstr(" of memory and jetson-"));
+    const Output strict = convoy("check " + timing_only + " " + of_kind +
+                                 " --set fleet.nodes.0.batch=100000 --set schedule.unfit=error");
+    EXPECT_NE(strict.status, 0);
+    EXPECT_THAT(strict.err, HasSubstr("its task needs "));
+  }
 }
 
 TEST(CommandLine, WhatThisVersionDoesNotRunIsSaidBeforeItRuns) {

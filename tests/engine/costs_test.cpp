@@ -312,6 +312,53 @@ TEST(Steps, EachExitHasALossOfItsOwn) {
   }
 }
 
+// Exits that teach each other: launches alone, of engine/learning/loss.cpp, from_each().
+TEST(StepExtras, MutualTeachingLaunchesPerExitAndPerPair) {
+  for (const std::vector<double>& exits :
+       std::vector<std::vector<double>>{{1.0}, {0.5, 1.0}, {0.25, 0.5, 0.75, 1.0}}) {
+    ModelOptions model{.architecture = "cnn-small", .classes = 100, .exits = exits};
+    const Architecture a = make_architecture(model);
+    const Trace t = trace(a, full_submodel(a));
+    const StepCost plain = training_step(t, Optimizer::sgd, Phase::weights, 8);
+    const StepCost mutual =
+        training_step(t, Optimizer::sgd, Phase::weights, 8, Precision::fp32, {.mutual = true});
+    const std::size_t n = exits.size();
+    EXPECT_EQ(mutual.kernels.size() - plain.kernels.size(), n < 2 ? 0 : 7 * n + 7 * n * (n - 1));
+    EXPECT_EQ(mutual.flops(), plain.flops());
+  }
+}
+
+// Of cnn-small at a half: 8, 16, 24 and 32 channels at 28, 14, 7 and 3 pixels a side.
+TEST(StepExtras, TheScalerGoesOverWhatLayersOfAGroupGiveForwardAndBackward) {
+  const Architecture a =
+      make_architecture({.architecture = "cnn-small", .classes = 10, .exits = {1.0}});
+  const Trace t = trace(a, nested_submodel(a, 0.5, true));
+  const StepCost plain = training_step(t, Optimizer::sgd, Phase::weights, 2);
+  const StepCost scaled =
+      training_step(t, Optimizer::sgd, Phase::weights, 2, Precision::fp32, {.scaled = true});
+  EXPECT_EQ(scaled.kernels.size() - plain.kernels.size(), 2 * 4);
+  const double elements = 2.0 * (8 * 28 * 28 + 16 * 14 * 14 + 24 * 7 * 7 + 32 * 3 * 3);
+  EXPECT_EQ(scaled.flops() - plain.flops(), 2 * elements);
+  const auto bytes = [](const StepCost& step) {
+    double sum = 0;
+    for (const Kernel& k : step.kernels) sum += k.bytes;
+    return sum;
+  };
+  EXPECT_NEAR(bytes(scaled) - bytes(plain), 4 * 2 * 2 * elements, 1e-3);
+}
+
+// The widest moment of the mlp is its first layer: the image, flattened, and 200 numbers.
+TEST(InferenceMemory, IsWeightsAndTheValuesThatAreStillNeeded) {
+  const Architecture a = make_architecture({.architecture = "mlp", .classes = 10, .exits = {1.0}});
+  const Trace t = trace(a, full_submodel(a));
+  EXPECT_EQ(inference_memory(t, 3), 4 * (t.parameters() + 3 * 2 * 784.0));
+  // A residual is kept until it is added: more than its own layer's input and output.
+  const Architecture r = make_architecture({.architecture = "resnet18-cifar", .classes = 10});
+  const Trace s = trace(r, full_submodel(r));
+  const double plane = 64.0 * 32 * 32;
+  EXPECT_EQ(inference_memory(s, 2), 4 * (s.parameters() + s.buffers() + 2 * 3 * plane));
+}
+
 // --- precision ----------------------------------------------------------------------------------
 
 double bytes_of(const StepCost& step, bool (*which)(const Kernel&)) {

@@ -38,13 +38,15 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_TRUE(is_nothing(read_work("", "test")));
   EXPECT_TRUE(std::holds_alternative<Aggregate>(read_work(to_text(Work(Aggregate{})), "test")));
   EXPECT_TRUE(std::holds_alternative<Combine>(read_work(to_text(Work(Combine{})), "test")));
+  EXPECT_EQ(std::get<Statistics>(read_work(to_text(Work(Statistics{7})), "test")).batch, 7);
 }
 
 TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
   for (const char* text :
        {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
         "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
-        "kind = \"learn-masks\"\nepochs = 0", "kind = ", "\xff\xfe"}) {
+        "kind = \"learn-masks\"\nepochs = 0", "kind = \"statistics\"\nbatch = 0",
+        "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
   for (const char* text :

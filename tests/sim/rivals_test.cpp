@@ -82,8 +82,8 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
     Selection selection;
     std::string rule;
   };
-  for (const Wanted& w : {Wanted{schedules::heterofl(), Selection::nested, "holders"},
-                          Wanted{schedules::fedrolex(), Selection::rolling, "holders"},
+  for (const Wanted& w : {Wanted{schedules::heterofl(), Selection::nested, "holders-by-label"},
+                          Wanted{schedules::fedrolex(), Selection::rolling, "holders-by-label"},
                           Wanted{schedules::ramfed(), Selection::staggered, "coverage"}}) {
     SCOPED_TRACE(w.kind.name);
     const ScheduleSpec spec = read(w.kind);

@@ -201,8 +201,9 @@ class Draw {
     add("[schedule]\nkind = \"{}\"\n", kind);
     if (one_in(3)) {
       add("aggregation = {{ rule = \"{}\" }}\n",
-          one_of<std::string>({"coverage", "holders", "drift", "drift-relative", "fedavgm",
-                               "fedadam", "fedbuff", "fedasync", "fedcompass", "teasq", "median"}));
+          one_of<std::string>({"coverage", "holders", "holders-by-label", "drift", "drift-relative",
+                               "fedavgm", "fedadam", "fedbuff", "fedasync", "fedcompass", "teasq",
+                               "median"}));
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
@@ -237,10 +238,24 @@ class Draw {
       if (one_in(2)) add("participants = {}\n", 1 + below(8));
       if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
       if (kind == "fedprox") add("mu = 0.1\n");
+      submodels(kind);
     }
     if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {
       add("at_work = {}\n", 1 + below(6));
     }
+  }
+
+  void submodels(const std::string& kind) {
+    if (kind == "heterofl" || kind == "fedrolex") {
+      if (one_in(3)) add("masked_loss = {}\nscaler = {}\n", one_in(2), one_in(2));
+    }
+    if (kind == "heterofl") {
+      if (one_in(2)) add("mode = \"dynamic\"\n");
+      if (one_in(3)) add("batch_norm = \"running\"\n");
+      if (one_in(3)) add("statistics_every = {}\n", 1 + below(4));
+      if (one_in(3)) add("statistics_batch = {}\n", 2 + below(200));
+    }
+    if (kind == "depthfl" && one_in(3)) add("prediction = \"deepest\"\n");
   }
 
   void stop() {

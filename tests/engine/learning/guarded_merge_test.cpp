@@ -55,6 +55,8 @@ std::unique_ptr<TensorUpdate> made_up(const Layout& layout, const Submodel& subm
     full.push_back(t);
   }
   update->brings = slice(full, layout, submodel, at::kCPU);
+  update->labels = {
+      static_cast<int>(seed % static_cast<std::uint64_t>(layout.architecture->classes))};
   return update;
 }
 
@@ -87,6 +89,7 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
       {"fedadam", "learning_rate = 5"},
       {"fedbuff", "divide = \"nothing\", learning_rate = 20"},
       {"holders", ""},
+      {"holders-by-label", ""},
       {"fedasync", "alpha = 1"},
       {"fedcompass", "alpha = 20"},
       {"teasq", "alpha = 1"},

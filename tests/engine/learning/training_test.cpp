@@ -189,6 +189,106 @@ TEST(Loss, TransferIsItsFormula) {
               at::cross_entropy_loss(exits[1], y).item<double>(), 1e-12);
 }
 
+Tensor rows_of(const std::vector<std::vector<double>>& rows) {
+  const auto width = static_cast<std::int64_t>(rows.front().size());
+  Tensor t = at::empty({std::ssize(rows), width}, at::kDouble);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      t[static_cast<std::int64_t>(i)][c] = rows[i][static_cast<std::size_t>(c)];
+    }
+  }
+  return t;
+}
+
+// DepthFL's, written out: sum_i [ CE_i + w/(d-1) sum_{j != i} sum_c q_jc (log q_jc - log p_ic) ].
+TEST(Loss, EachExitLearnsFromAllOthersByDepthFLsFormula) {
+  const std::vector<std::vector<std::vector<double>>> scores = {
+      {{1.0, 0.5, -0.3}, {0.2, 0.1, 0.9}},
+      {{2.0, -1.0, 0.4}, {0.3, 1.7, -0.6}},
+      {{-0.7, 0.8, 12.0}, {1.1, -0.2, 0.5}}};  // of 12 the others' shares are below 1e-5
+  const std::vector<std::size_t> labels = {0, 2};
+  const double weight = 0.3;
+  double wanted = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t sample = 0; sample < 2; ++sample) {
+      const auto p = softmax(scores[i][sample], 1);
+      wanted -= std::log(p[labels[sample]]) / 2;
+      for (std::size_t j = 0; j < 3; ++j) {
+        if (j == i) continue;
+        for (std::size_t c = 0; c < 3; ++c) {
+          const double q = softmax(scores[j][sample], 1)[c] + 1e-7;
+          wanted += weight / 2 * q * (std::log(q) - std::log(p[c])) / 2;
+        }
+      }
+    }
+  }
+  Tensors exits;
+  for (const auto& rows : scores) exits.push_back(rows_of(rows).requires_grad_());
+  const Tensor y = at::tensor(std::vector<std::int64_t>{0, 2});
+  const TransferOptions transfer{
+      .mutual = true, .weight = weight, .temperature = 1, .by_batch = true, .detached = true};
+  const Tensor loss = training_loss(exits, y, transfer);
+  EXPECT_NEAR(loss.item<double>(), wanted, 1e-12);
+
+  // An exit's gradient is that of its own terms: what it teaches does not pull at it.
+  const Tensor slope = torch::autograd::grad({loss}, {exits[1]})[0];
+  for (std::size_t sample = 0; sample < 2; ++sample) {
+    const auto p = softmax(scores[1][sample], 1);
+    for (std::size_t c = 0; c < 3; ++c) {
+      double by_hand = (p[c] - (labels[sample] == c ? 1 : 0)) / 2;
+      for (const std::size_t j : {std::size_t{0}, std::size_t{2}}) {
+        const double q = softmax(scores[j][sample], 1)[c] + 1e-7;
+        by_hand += weight / 2 * (p[c] * (1 + 3e-7) - q) / 2;
+      }
+      EXPECT_NEAR(
+          slope[static_cast<std::int64_t>(sample)][static_cast<std::int64_t>(c)].item<double>(),
+          by_hand, 1e-12);
+    }
+  }
+
+  // Alone an exit has nobody to learn from.
+  EXPECT_EQ(training_loss({exits[1]}, y, transfer).item<double>(),
+            at::cross_entropy_loss(exits[1], y).item<double>());
+}
+
+TEST(Loss, TheWeightOfATransferRisesOverItsRamp) {
+  const TransferOptions depthfl{.mutual = true, .weight = 1, .from_version = 0, .ramp = 300};
+  EXPECT_DOUBLE_EQ(depthfl.weight_at(0), std::exp(-5));
+  EXPECT_DOUBLE_EQ(depthfl.weight_at(150), std::exp(-1.25));
+  EXPECT_DOUBLE_EQ(depthfl.weight_at(300), 1);
+  EXPECT_DOUBLE_EQ(depthfl.weight_at(1000), 1);
+  const TransferOptions late{.weight = 0.5, .from_version = 10, .ramp = 2};
+  EXPECT_EQ(late.weight_at(9), 0);
+  EXPECT_DOUBLE_EQ(late.weight_at(11), 0.5 * std::exp(-1.25));
+  EXPECT_EQ((TransferOptions{.weight = 0.5, .from_version = 10}).weight_at(10), 0.5);
+}
+
+// HeteroFL's code sets the scores of absent labels to 0, not to minus infinity.
+TEST(Loss, ScoresOfAbsentLabelsAreZeroBeforeTheSoftmax) {
+  const std::vector<std::vector<double>> first = {{1.0, 0.5, -3.0}, {0.2, 0.1, 4.0}};
+  const std::vector<std::vector<double>> second = {{2.0, -1.0, 7.0}, {0.3, 1.7, -0.6}};
+  const std::vector<std::size_t> labels = {0, 1};
+  double wanted = 0;
+  for (const auto& exit : {first, second}) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double all = std::exp(exit[i][0]) + std::exp(exit[i][1]) + 1;  // of the third exp(0)
+      wanted -= std::log(std::exp(exit[i][labels[i]]) / all) / 2;
+    }
+  }
+  const Tensors exits = {rows_of(first).requires_grad_(), rows_of(second)};
+  const Tensor y = at::tensor(std::vector<std::int64_t>{0, 1});
+  const Tensor absent = at::tensor(std::vector<std::int64_t>{0, 0, 1}).to(at::kBool);
+  TransferOptions transfer;
+  transfer.weight = 0;
+  const Tensor loss = training_loss(exits, y, transfer, absent);
+  EXPECT_NEAR(loss.item<double>(), wanted, 1e-12);
+  const Tensor slope = torch::autograd::grad({loss}, {exits[0]})[0];
+  EXPECT_EQ(slope.select(1, 2).abs().max().item<double>(), 0);
+  EXPECT_GT(slope.select(1, 0).abs().min().item<double>(), 0);
+  // None absent: the same scores.
+  EXPECT_TRUE(without_absent(exits[0], {}).is_same(exits[0]));
+}
+
 // --- gates --------------------------------------------------------------------------------------
 
 ModelOptions one_block_mlp() {

@@ -66,7 +66,10 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
       const of = exits.exit.flatMap((value, i) => (value === number ? [i] : []));
       const blocks = exits.blocks[of[0]];
       return {
-        name: `exit ${number} (after ${blocks} ${blocks === 1 ? 'block' : 'blocks'})`,
+        name:
+          number < 0
+            ? 'all exits together'
+            : `exit ${number} (after ${blocks} ${blocks === 1 ? 'block' : 'blocks'})`,
         index,
         end: page.run.virtual_time_s,
         points: of.map((i) => [exits[x()][i], exits[exit][i]]),
