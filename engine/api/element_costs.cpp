@@ -42,7 +42,7 @@ std::vector<std::int64_t> elements_at(const Architecture& architecture, double d
 double pruned_down_bytes(const Architecture& architecture, const std::vector<std::int64_t>& kept) {
   return sum_over(architecture, [&](const ParameterTensor& p, std::size_t i) {
     const std::int64_t n = kept_of(p, kept, i);
-    const std::int64_t places = n < p.elements() ? place_list_bytes(p.elements(), n) : 0;
+    const std::int64_t places = n < p.elements() ? mask_bytes(p.elements(), n) : 0;
     return bytes_per_value * static_cast<double>(n) + static_cast<double>(places);
   });
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/diagnostics.hpp"
 
 namespace convoy::engine {
@@ -84,6 +86,33 @@ std::vector<std::uint32_t> read_places(std::span<const std::uint8_t> bytes, std:
     throw base::UserError("the places of a compressed tensor are fewer than were to be sent");
   }
   return places;
+}
+
+std::int64_t mask_bytes(std::int64_t size, std::int64_t kept) {
+  return place_list_bytes(size, std::min(kept, size - kept));
+}
+
+std::vector<std::uint8_t> write_mask(std::span<const std::uint8_t> flags) {
+  const std::int64_t size = std::ssize(flags);
+  const std::int64_t kept = std::ranges::count(flags, std::uint8_t{1});
+  const std::uint8_t listed = kept <= size - kept ? 1 : 0;
+  std::vector<std::uint32_t> places;
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    if (flags[i] == listed) places.push_back(static_cast<std::uint32_t>(i));
+  }
+  return write_places(places, size);
+}
+
+std::vector<std::uint8_t> read_mask(std::span<const std::uint8_t> bytes, std::int64_t size,
+                                    std::int64_t kept) {
+  const std::int64_t others = size - kept;
+  const std::uint8_t listed = kept <= others ? 1 : 0;
+  std::vector<std::uint8_t> flags(static_cast<std::size_t>(size),
+                                  static_cast<std::uint8_t>(1 - listed));
+  for (const std::uint32_t place : read_places(bytes, size, std::min(kept, others))) {
+    flags[place] = listed;
+  }
+  return flags;
 }
 
 std::vector<std::uint8_t> pack_flags(std::span<const std::uint8_t> flags) {

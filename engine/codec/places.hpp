@@ -20,6 +20,14 @@ std::vector<std::uint8_t> write_places(std::span<const std::uint32_t> places, st
 std::vector<std::uint32_t> read_places(std::span<const std::uint8_t> bytes, std::int64_t size,
                                        std::int64_t kept);
 
+// A mask of `size` flags (1: kept), of which so many are kept: places of these or of the others,
+// whichever are fewer. So it is never longer than the values of FP32 that it leaves out.
+std::int64_t mask_bytes(std::int64_t size, std::int64_t kept);
+std::vector<std::uint8_t> write_mask(std::span<const std::uint8_t> flags);
+// Throws base::UserError as read_places().
+std::vector<std::uint8_t> read_mask(std::span<const std::uint8_t> bytes, std::int64_t size,
+                                    std::int64_t kept);
+
 // Flags: 0 or not.
 std::vector<std::uint8_t> pack_flags(std::span<const std::uint8_t> flags);
 // Gives 0 or 1. Throws base::UserError if there are more or fewer than `size` flags, or bits behind

@@ -147,7 +147,7 @@ class Source {
                 const std::vector<std::int64_t>& shape) {
     const std::int64_t size = c10::multiply_integers(shape);
     return decoded_mask(name, [&] {
-      return mask_of_places(byte_tensor(name, place_list_bytes(size, kept)), kept, shape);
+      return mask_of_places(byte_tensor(name, mask_bytes(size, kept)), kept, shape);
     });
   }
 

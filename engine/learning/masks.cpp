@@ -67,23 +67,12 @@ Tensor spread(const Tensor& kept, const Tensor& mask) {
   return at::zeros(mask.sizes(), kept.options()).masked_scatter_(mask, kept);
 }
 
-Tensor places_of(const Tensor& mask) {
-  const std::span<const std::uint8_t> flags = flags_in(mask);
-  std::vector<std::uint32_t> places;
-  for (std::size_t i = 0; i < flags.size(); ++i) {
-    if (flags[i] != 0) places.push_back(static_cast<std::uint32_t>(i));
-  }
-  return byte_tensor(write_places(places, mask.numel()));
-}
+Tensor places_of(const Tensor& mask) { return byte_tensor(write_mask(flags_in(mask))); }
 
 Tensor mask_of_places(const Tensor& bytes, std::int64_t kept,
                       const std::vector<std::int64_t>& shape) {
-  Tensor mask = at::zeros(shape, at::kBool);
-  bool* flags = mask.data_ptr<bool>();
-  for (const std::uint32_t place : read_places(bytes_in(bytes), mask.numel(), kept)) {
-    flags[place] = true;
-  }
-  return mask;
+  const std::int64_t size = c10::multiply_integers(shape);
+  return byte_tensor(read_mask(bytes_in(bytes), size, kept)).to(at::kBool).view(shape);
 }
 
 Tensor flags_of(const Tensor& mask) { return byte_tensor(pack_flags(flags_in(mask))); }

@@ -24,7 +24,8 @@ Tensors on_device(const Tensors& masks, const at::Device& device);
 Tensor kept_of(const Tensor& tensor, const Tensor& mask);
 Tensor spread(const Tensor& kept, const Tensor& mask);
 
-// As engine/codec/places.hpp writes them: places of what is kept; a bit for each element.
+// As engine/codec/places.hpp writes masks: in the shortest form, for those who know how many are
+// kept; and as a bit for each element.
 Tensor places_of(const Tensor& mask);
 Tensor mask_of_places(const Tensor& bytes, std::int64_t kept,
                       const std::vector<std::int64_t>& shape);

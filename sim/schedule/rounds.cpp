@@ -32,7 +32,7 @@ RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader&
 
 RoundsOptions read_rounds_by_elements(base::TableReader& common, base::TableReader& own,
                                       engine::ElementKind elements) {
-  return read_rounds_of(read_client_pool_by_elements(common, elements), own);
+  return read_rounds(read_client_pool_by_elements(common, elements), own);
 }
 
 Rounds::Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options)

@@ -27,6 +27,10 @@ TEST(Places, ComeBackAsTheyWereWritten) {
     const std::vector<std::uint8_t> bytes = write_places(places, size);
     RC_ASSERT(std::ssize(bytes) == place_list_bytes(size, std::ssize(places)));
     RC_ASSERT(read_places(bytes, size, std::ssize(places)) == places);
+    const std::vector<std::uint8_t> mask = write_mask(kept);
+    RC_ASSERT(std::ssize(mask) == mask_bytes(size, std::ssize(places)));
+    RC_ASSERT(std::ssize(mask) <= 4 * (size - std::ssize(places)));
+    RC_ASSERT(read_mask(mask, size, std::ssize(places)) == kept);
     RC_ASSERT(std::ssize(pack_flags(kept)) == (size + 7) / 8);
     RC_ASSERT(unpack_flags(pack_flags(kept), size) == kept);
   }));
@@ -40,6 +44,10 @@ TEST(Places, GoInTheShorterForm) {
   EXPECT_THAT(write_places(std::vector<std::uint32_t>{1, 300}, 1000),
               ElementsAre(1, 0, 0, 0, 44, 1, 0, 0));
   EXPECT_THAT(write_places(std::vector<std::uint32_t>{0, 2, 9}, 10), ElementsAre(5, 2));
+  EXPECT_EQ(mask_bytes(320, 315), 20);  // those that it leaves out
+  EXPECT_EQ(mask_bytes(320, 100), 40);
+  EXPECT_EQ(mask_bytes(320, 5), 20);
+  EXPECT_THAT(write_mask(std::vector<std::uint8_t>(64, 1)), testing::IsEmpty());
   EXPECT_THAT(pack_flags(std::vector<std::uint8_t>{1, 0, 7, 0, 0, 0, 0, 0, 1}), ElementsAre(5, 1));
 }
 

@@ -24,6 +24,9 @@ class Draw {
     const std::size_t groups = 1 + below(4);
     for (std::size_t g = 0; g < groups; ++g) nodes(g);
     if (one_in(3)) server();
+    std::vector<std::string> kinds;
+    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) kinds.push_back(kind.name);
+    kind_ = one_of(kinds);
     model();
     training();
     schedule();
@@ -172,7 +175,7 @@ class Draw {
 
   void training() {
     add("[training]\nlearn = {}\n", learns_);
-    const bool fixed = !learns_ && one_in(3);
+    const bool fixed = !learns_ && !learns_by_elements() && one_in(3);
     if (fixed) {
       add("fixed_cost = {{ compute_s = {}, download_bytes = {:.0f}, upload_bytes = {:.0f}, "
           "aggregate_s = {}, memory_bytes = {:.0f} }}\n",
@@ -189,17 +192,15 @@ class Draw {
     if (one_in(3)) {
       add("optimizer = {{ kind = \"{}\" }}\n", one_of<std::string>({"sgd", "adamw", "adan"}));
     }
-    if (one_in(4)) add("proximal = 0.1\n");
+    if (one_in(4) && kind_ != "fedpm") add("proximal = 0.1\n");
     fixed_ = fixed;
   }
 
   void schedule() {
-    std::vector<std::string> kinds;
-    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) kinds.push_back(kind.name);
-    const std::string kind = one_of(kinds);
+    const std::string& kind = kind_;
     const bool cos2p = kind == "cos2p";
     add("[schedule]\nkind = \"{}\"\n", kind);
-    if (one_in(3)) {
+    if (one_in(3) && kind != "fedpm") {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "holders", "holders-by-label", "drift", "drift-relative",
                                "fedavgm", "fedadam", "fedbuff", "fedasync", "fedcompass", "teasq",
@@ -211,7 +212,7 @@ class Draw {
               {"learned", "random", "magnitude", "nested", "depth", "rolling", "staggered"}),
           below(3), below(3));
     }
-    if (!fixed_ && one_in(3)) {
+    if (!fixed_ && !learns_by_elements() && one_in(3)) {
       add("compression = {{ keep = {}, which = \"{}\", bits = {}, feedback = {}{}{} }}\n",
           between(0.001, 0.9), one_in(2) ? "largest" : "drawn", one_of<int>({32, 8, 1}), one_in(2),
           one_in(3) ? fmt::format(", decay = {{ every = {}, factor = {} }}", 1 + below(5),
@@ -239,6 +240,8 @@ class Draw {
       if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
       if (kind == "fedprox") add("mu = 0.1\n");
       submodels(kind);
+      if (kind == "prunefl") pruning();
+      if (kind == "fedpm" && one_in(2)) add("test = \"threshold\"\n");
     }
     if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {
       add("at_work = {}\n", 1 + below(6));
@@ -258,6 +261,17 @@ class Draw {
     if (kind == "depthfl" && one_in(3)) add("prediction = \"deepest\"\n");
   }
 
+  void pruning() {
+    add("every = {}\nremoval = {}\ngradients = \"{}\"\n", 1 + below(3), between(0.05, 0.9),
+        one_in(2) ? "all" : "last");
+    if (one_in(2)) add("max_density = {}\n", between(0.05, 1));
+    if (one_in(3))
+      add("initial = {{ adjustments = {}, steps = {} }}\n", 1 + below(2), 1 + below(5));
+  }
+
+  // Kinds that take neither compression nor fixed costs.
+  [[nodiscard]] bool learns_by_elements() const { return kind_ == "prunefl" || kind_ == "fedpm"; }
+
   void stop() {
     add("[stop]\n");
     if (one_in(2)) {
@@ -272,6 +286,7 @@ class Draw {
   std::filesystem::path folder_;
   std::uint64_t number_;
   std::string text_;
+  std::string kind_;  // of schedule
   bool learns_ = false;
   bool fixed_ = false;
   std::size_t steps_ = 0;  // training.local_steps; 0: epochs
