@@ -219,14 +219,14 @@ TEST(ModelFileLimits, HoldWhatIsWritten) {
       for (const auto& [name, tensor] : file.tensors) bytes += tensor.nbytes();
       EXPECT_NO_THROW(announced_by(header_of(file), bytes, "ours", limits));
     };
-    within(to_file(layout, weights, {}), file_limits(layout));
+    within(to_file(layout, weights, {}, weights.tensors), file_limits(layout));
     const Submodel full = full_submodel(*layout.architecture);
     within(part_to_file(layout, weights, full), parcel_limits(layout));
     TensorUpdate update;
     update.submodel = full;
     update.brings = tensors;
-    within(to_file(layout, update), parcel_limits(layout));
-    within(to_file(layout, update), file_limits(layout));
+    within(to_file(layout, update, Masks::without), parcel_limits(layout));
+    within(to_file(layout, update, Masks::without), file_limits(layout));
     EXPECT_LT(parcel_limits(layout).tensors, 3 * layout.size() + 100);
   }
 }
@@ -238,7 +238,7 @@ TEST_F(ModelFiles, AVersionComesBackToTheBit) {
   some[2] = 1;
   trained[3] = std::make_shared<const Marks>(some);
   const TensorWeights weights(initial_tensors(*layout, 4), trained);
-  write_safetensors(file, to_file(*layout, weights, {{"version", "12"}}));
+  write_safetensors(file, to_file(*layout, weights, {{"version", "12"}}, weights.tensors));
   const auto read = weights_from(*layout, read_safetensors(file), file.string());
   for (std::size_t i = 0; i < layout->size(); ++i) {
     EXPECT_TRUE(at::equal(read->tensors[i], weights.tensors[i]));
@@ -250,7 +250,7 @@ TEST_F(ModelFiles, AVersionComesBackToTheBit) {
 
 TEST_F(ModelFiles, AModelOfAnotherShapeIsRefusedByName) {
   const TensorWeights weights(initial_tensors(*layout, 4), Trained(layout->size()));
-  const TensorFile good = to_file(*layout, weights, {});
+  const TensorFile good = to_file(*layout, weights, {}, weights.tensors);
   const auto load = [&](const TensorFile& content) {
     write_safetensors(file, content);
     return refusal([&] { weights_from(*layout, read_safetensors(file), file.string()); });
@@ -272,7 +272,7 @@ TEST_F(ModelFiles, NaNAndInfinityAreRefusedByTensorAndPlace) {
   const TensorWeights weights(initial_tensors(*layout, 4), Trained(layout->size()));
   base::Random random({5});
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
-    TensorFile content = to_file(*layout, weights, {});
+    TensorFile content = to_file(*layout, weights, {}, weights.tensors);
     auto& [name, tensor] = content.tensors[random.below(content.tensors.size())];
     tensor = tensor.clone();
     const auto place = static_cast<std::int64_t>(random.below(tensor.numel()));
@@ -303,10 +303,10 @@ TEST_F(ModelFiles, AVarianceBelow0IsRefusedFromWhomeverItComes) {
     ADD_FAILURE() << "no variance";
     return std::pair(content, std::string());
   };
-  const auto [version, of_version] = spoilt(to_file(norms, weights, {}), "");
+  const auto [version, of_version] = spoilt(to_file(norms, weights, {}, weights.tensors), "");
   EXPECT_THAT(refusal([&] { weights_from(norms, version, "a file"); }),
               HasSubstr("tensor \"" + of_version + "\" holds a variance of -1e-08"));
-  const auto [sent, of_update] = spoilt(to_file(norms, update), "value:");
+  const auto [sent, of_update] = spoilt(to_file(norms, update, Masks::without), "value:");
   EXPECT_THAT(refusal([&] { update_from(norms, sent, "node n"); }),
               HasSubstr("node n: tensor \"" + of_update + "\" holds a variance"));
   const auto [part, of_part] = spoilt(part_to_file(norms, weights, full), "part:");
@@ -358,7 +358,7 @@ TEST_F(ModelFiles, StatesAndUpdatesComeBack) {
   update.brings = slice(initial_tensors(*layout, 5), *layout, submodel, at::kCPU);
   update.samples = 12345;
   update.rate = 0.1;
-  write_safetensors(file, to_file(*layout, update));
+  write_safetensors(file, to_file(*layout, update, Masks::without));
   const auto again = update_from(*layout, read_safetensors(file), file.string());
   EXPECT_EQ(again->samples, 12345);
   EXPECT_EQ(again->rate, 0.1);

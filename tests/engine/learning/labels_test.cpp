@@ -206,14 +206,16 @@ TEST(Labels, GoWithAnUpdateThroughFilesAndCompression) {
   const Layout layout = test::layout_of(mlp());
   const Submodel full = full_submodel(*layout.architecture);
   const auto update = update_with(layout, full, {1, 3}, 2);
-  EXPECT_EQ(update_from(layout, to_file(layout, *update), "t")->labels, update->labels);
+  EXPECT_EQ(update_from(layout, to_file(layout, *update, Masks::without), "t")->labels,
+            update->labels);
   const Compressed compressed = compress(layout, *update, {.keep = 0.5}, {}, 1);
   EXPECT_EQ(compressed.update->labels, update->labels);
-  EXPECT_EQ(update_from(layout, to_file(layout, *compressed.update), "t")->labels, update->labels);
+  EXPECT_EQ(update_from(layout, to_file(layout, *compressed.update, Masks::without), "t")->labels,
+            update->labels);
   update->labels.clear();
-  EXPECT_FALSE(to_file(layout, *update).metadata.contains("labels"));
+  EXPECT_FALSE(to_file(layout, *update, Masks::without).metadata.contains("labels"));
   for (const char* wrong : {"", "1 1", "3 1", "4", "1.5", "-1", "one", "nan"}) {
-    TensorFile file = to_file(layout, *update);
+    TensorFile file = to_file(layout, *update, Masks::without);
     file.metadata["labels"] = wrong;
     EXPECT_THROW(update_from(layout, file, "t"), base::UserError) << wrong;
   }

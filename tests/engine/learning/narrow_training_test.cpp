@@ -77,7 +77,7 @@ std::shared_ptr<const Architecture> with_norms() {
     b.plain(LayerKind::relu, "relu");
     a->blocks.push_back(b.done());
   }
-  add_exits(*a, {1.0}, [](std::string name) { return pooled_head(std::move(name), classes); });
+  add_exits(*a, {1.0}, [](BlockBuilder& head, int) { add_pooled_head(head, classes); });
   return a;
 }
 
