@@ -78,11 +78,11 @@ TEST(Arrivals, WhoJoinsMayHaveMoreStepsThanOthersHave) {
 TEST(Arrivals, OfEqualGroupsTheLatestIsJoined) {
   Arrivals all(ten_steps);
   all.measured(1, 10, 10);
-  all.place(1, 0);                      // expected at 10
-  all.measured(2, 1, 10);               // too fast to join
-  EXPECT_EQ(all.place(2, 9).group, 1);  // expected at 10 as well
-  all.measured(3, 5, 10);
-  EXPECT_EQ(all.place(3, 8).group, 1);
+  all.place(1, 0);  // expected at 10
+  all.measured(2, 0.5, 10);
+  expect_place(all.place(2, 9), 1, 10, true, 9.75);  // too fast to join; expected at 9.5
+  all.measured(3, 7, 10);
+  expect_place(all.place(3, 8), 1, 2, false, 9.75);  // 2 / 0.7 and 1.5 / 0.7 are two steps both
 }
 
 // Whose steps until the others come again are below the least has the least.
@@ -201,17 +201,18 @@ TEST_F(Compass, FirstTasksAreMeasuredAndAggregatedAlone) {
 }
 
 TEST_F(Compass, AGroupIsAggregatedWhenAllHaveArrivedAndGoesOnFastestFirst) {
-  end(10, {1});
+  end(10, {3});
   publish(10);  // group 0: expected at 20
   end(12, {2});
   publish(12);  // 1.2 s a step: joins with 6
   EXPECT_EQ(steps_of(2), 6);
-  end(15, {3});
+  end(15, {1});
   publish(15);  // 1.5 s a step: joins with 3
+  EXPECT_EQ(steps_of(1), 3);
   end(19, {2});
-  end(20, {1});
-  EXPECT_TRUE(desk.under_way.empty());
   end(20, {3});
+  EXPECT_TRUE(desk.under_way.empty());
+  end(20, {1});
   ASSERT_EQ(desk.under_way.size(), 1);
   EXPECT_EQ(desk.under_way[0].consumes.size(), 3);
   EXPECT_EQ(desk.timers_cancelled, 1);
@@ -219,8 +220,8 @@ TEST_F(Compass, AGroupIsAggregatedWhenAllHaveArrivedAndGoesOnFastestFirst) {
   publish(21);
   std::vector<NodeId> order;
   for (const Assign& assign : desk.assigned) order.push_back(assign.worker_node());
-  EXPECT_THAT(order, ElementsAre(1, 2, 3));
-  EXPECT_EQ(steps_of(1), 10);
+  EXPECT_THAT(order, ElementsAre(3, 2, 1)) << "the fastest first";
+  EXPECT_EQ(steps_of(3), 10);
   EXPECT_EQ(desk.last_staleness, (std::vector<std::int64_t>{2, 1, 0}))
       << "the versions that the first tasks of others made meanwhile";
 }
@@ -238,10 +239,11 @@ TEST_F(Compass, AtItsLatestArrivalAGroupIsAggregatedWithoutTheRest) {
   EXPECT_TRUE(desk.under_way.empty()) << "into the general buffer";
   EXPECT_GT(task_of(3), late) << "given work at once";
   EXPECT_EQ(desk.base.at(task_of(3)), 4);
-  // The next group takes it along.
-  end(36, {1, 2});
+  EXPECT_EQ(steps_of(3), 3) << "into their group: (36 - 30) / 1.9";
+  // That takes it along.
+  end(36, {1, 2, 3});
   ASSERT_EQ(desk.under_way.size(), 1);
-  EXPECT_EQ(desk.under_way[0].consumes.size(), 3);
+  EXPECT_EQ(desk.under_way[0].consumes.size(), 4);
   EXPECT_EQ(std::count(desk.under_way[0].consumes.begin(), desk.under_way[0].consumes.end(), late),
             1);
 }
