@@ -38,6 +38,7 @@ std::shared_ptr<Setting> setting_of(const std::vector<int>& memories_gb,
     machine->memory_class_gb = gb;
     setting->nodes.push_back({"n", machine, 10, 5});
   }
+  setting->nodes.front().samples = 0;  // of the server
   return setting;
 }
 
@@ -185,7 +186,7 @@ TEST(HeteroFLSchedule, TheScalerCostsOnlyNarrowNodes) {
   const auto without = orders_of(read(schedules::heterofl()), setting, 1)[0];
   EXPECT_EQ(activity(with[0], "train").seconds, activity(without[0], "train").seconds);
   EXPECT_GT(activity(with[1], "train").seconds, activity(without[1], "train").seconds);
-  EXPECT_LT(activity(with[1], "train").seconds, 1.2 * activity(without[1], "train").seconds);
+  EXPECT_LT(activity(with[1], "train").seconds, 1.3 * activity(without[1], "train").seconds);
   EXPECT_EQ(activity(with[1], "train").memory, activity(without[1], "train").memory);
 }
 
