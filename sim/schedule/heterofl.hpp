@@ -20,7 +20,8 @@ struct HeteroFLOptions : RoundsOptions {
 HeteroFLOptions read_heterofl(base::TableReader& common, base::TableReader& own);
 
 // What HeteroFL's code and FedRolex's, which began as a copy of it, do to a narrow node's loss and
-// activations: keys masked_loss and scaler.
+// activations: keys masked_loss (on) and scaler (off, unlike there: without a norm behind it and
+// without a clip, activations grow by 1 / rate from layer to layer and training diverges).
 void read_narrow_training(base::TableReader& own, engine::LearningRules& learning);
 
 class HeteroFL : public Rounds {

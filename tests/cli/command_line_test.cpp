@@ -132,6 +132,15 @@ TEST(CommandLine, CheckSaysWhoDoesNotFit) {
                     "the server's memory does not hold an aggregation");
 }
 
+TEST(CommandLine, CheckWarnsOfAScalerThatNothingHolds) {
+  const std::string scaled =
+      "check " + root +
+      "/scenarios/quickstart.toml --set schedule.kind=heterofl "
+      "--set schedule.heterofl.scaler=true --set schedule.rates=0.5 --set training.clip=";
+  EXPECT_THAT(convoy(scaled + "0").out, HasSubstr("set training.clip = 1"));
+  EXPECT_THAT(convoy(scaled + "1").out, testing::Not(HasSubstr("set training.clip = 1")));
+}
+
 // Whatever a kind asks of a node, and where nobody fits: the plan needs no run to say so.
 TEST(CommandLine, CheckSaysForEveryKindWhoDoesNotFitAndWhy) {
   for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
