@@ -185,7 +185,30 @@ TEST(CommandLine, JsonHasEveryKey) {
   }
   EXPECT_EQ(figures["rounds"], 20);
   EXPECT_TRUE(figures["accuracy"].is_null());
+  EXPECT_TRUE(figures["compression_up"].is_null()) << "nothing was compressed";
+  EXPECT_TRUE(figures["compression_down"].is_null());
   EXPECT_EQ(figures["peak_memory_bytes"].size(), 17);
+}
+
+// The same tasks with and without compression: what was sent as a share of what would have been.
+TEST(CommandLine, SaysToWhatShareOfTheirBytesUpdatesAndModelsCame) {
+  const std::string run = "run " + timing_only +
+                          " --no-store --json --quiet --set schedule.kind=fedavg --set "
+                          "stop.rounds=2 ";
+  const json whole = json::parse(convoy(run).out);
+  const Output output = convoy(run +
+                               "--set schedule.compression.keep=0.1 --set "
+                               "schedule.compression.download.bits=8");
+  ASSERT_EQ(output.status, 0) << output.err;
+  const json sent = json::parse(output.out);
+  ASSERT_EQ(sent["tasks"], whole["tasks"]);
+  for (const std::string way : {"up", "down"}) {
+    const double ratio = sent["compression_" + way];
+    EXPECT_NEAR(ratio, sent["bytes_" + way].get<double>() / whole["bytes_" + way].get<double>(),
+                1e-6)
+        << way;
+    EXPECT_LT(ratio, 0.3) << way;
+  }
 }
 
 TEST(CommandLine, AFolderThatHoldsARunIsNotOverwrittenUnasked) {

@@ -39,7 +39,7 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
     // Unequal nodes, each with a submodel of its own.
     sets.insert(sets.end(), {"schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0",
                              "schedule.compression.keep=0.2", "schedule.compression.bits=8"});
-    if (GetParam() == "fedcompass") {  // few steps, of which an epoch has no more than these
+    if (GetParam() == "fedcompass") {  // about as many steps as an epoch has
       sets.insert(sets.end(), {"schedule.fedcompass.max_steps=4"});
     }
     if (GetParam() == "teasq") {  // both ways compressed, at rates that change
