@@ -46,7 +46,6 @@ class EncodedModel : public testing::Test {
     options_.test = options_.train;
     options_.parts = test::dealt(16, 1);
     options_.training.optimizer.learning_rate = 0.05;
-    layout_.emplace(options_.architecture);
     open();
   }
 
@@ -128,7 +127,6 @@ class EncodedModel : public testing::Test {
     }
   }
 
-  std::optional<Layout> layout_;
   EngineOptions options_;
   std::optional<Layout> layout_;
   std::unique_ptr<Engine> engine_;
