@@ -15,7 +15,6 @@
 #include "cli/key_schema.hpp"
 #include "cli/verbs.hpp"
 #include "sim/scenario/scenario.hpp"
-#include "sim/schedule/schedule.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -156,18 +155,9 @@ std::string default_of(const KeyRow& row) {
   return row.otherwise.empty() ? shown(*row.fallback) : row.otherwise;
 }
 
-// The shorter of: those that read it, all but those that do not.
 std::string kinds_of(const KeyRow& row) {
   for (const base::KeyCondition& condition : row.conditions) {
-    if (condition.path != sim::schedule_key) continue;
-    std::vector<std::string> others;
-    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
-      if (std::ranges::find(condition.words, kind.name) == condition.words.end()) {
-        others.push_back(kind.name);
-      }
-    }
-    return others.size() < condition.words.size() ? "all but " + base::list_of(others, "and")
-                                                  : base::list_of(condition.words, "and");
+    if (condition.path == sim::schedule_key) return base::list_of(condition.words, "and");
   }
   return "all";
 }
@@ -248,7 +238,12 @@ class KeyTable {
     }
     const bool of_schedule = row.path.starts_with("schedule.") && row.path != sim::schedule_key;
     const std::string kinds = of_schedule ? kinds_of(row) : "";
-    return line_of({row.name(), types(row), fallback, kinds}) + wrapped(details(row) + below, 6);
+    // Many of them stand below the line.
+    constexpr std::size_t most = width - name_width - type_width - default_width - 5;
+    const bool fits = kinds.size() <= most;
+    const std::string others = fits ? "" : " (kinds: " + kinds + ")";
+    return line_of({row.name(), types(row), fallback, fits ? kinds : "some"}) +
+           wrapped(details(row) + below + others, 6);
   }
 
   [[nodiscard]] bool has_below(const std::string& path) const {

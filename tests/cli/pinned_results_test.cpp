@@ -38,7 +38,7 @@ struct Pinned {
 constexpr Pinned runs[] = {
     {"cos2p-learned", "c23c7029234732fc"},
     {"cos2p-sampled", "", Times::as_learned},
-    {"cos2p-random-drop", "71fb409aadab2f3c"},
+    {"cos2p-random-drop", "f37166c799e383af"},
     {"fedavg-participants", "114948ebb3ac6fea"},
     {"fedavg-deadline", "62dcf3a132011024"},
     {"fedavg-depth", "", Times::as_learned},
@@ -58,14 +58,12 @@ struct Learned {
 
 constexpr Learned learned[] = {
     {test::zen5, "cos2p-learned", "b01cb8a1a5785e0d"},
-    {test::zen5, "cos2p-sampled", "aa7e5593bd802750"},
-    {test::zen5, "cos2p-random-drop", "554847c8388dc616"},
     {test::zen5, "fedavg-participants", "14859cf727f0534c"},
     {test::zen5, "fedavg-deadline", "c62959f26d74b475"},
     {test::zen5, "fedavg-depth", "ab2a1c718eb3bb82"},
     {test::zen5, "judged-by-time", "99f33aff1be61f4b"},
     {test::zen5_as_haswell, "cos2p-learned", "77ae09e612279c8c"},
-    {test::zen5_as_haswell, "cos2p-sampled", "ed0f2bf580355991"},
+    {test::zen5_as_haswell, "cos2p-sampled", "6d0969630a14b8e8"},
     {test::zen5_as_haswell, "cos2p-random-drop", "18bfe03e6a2d2b6c"},
     {test::zen5_as_haswell, "fedavg-participants", "01ac2af9cd2fbbf3"},
     {test::zen5_as_haswell, "fedavg-deadline", "afc56ebea93781b7"},

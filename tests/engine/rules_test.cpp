@@ -214,7 +214,7 @@ TEST(Rules, FedCompassAddsChangesByStalenessAndNumberOfNodes) {
   EXPECT_THAT(usual->shares(two), Pointwise(DoubleNear(1e-12), {0.09, 0.045}));
   EXPECT_NEAR(*two.apply(*usual)[0], 0.09 * 1 - 0.045 * 2, 1e-7);
   EXPECT_NEAR(*two.apply(*usual)[1], 2 * 0.045 * 4, 1e-7) << "that one of two holds";
-  const auto plain = rule("{ rule = \"fedcompass\", alpha = 1, staleness = \"constant\" }");
+  const auto plain = rule("{ rule = \"fedcompass\", alpha = 1, power = 0 }");
   EXPECT_THAT(plain->shares(two), Pointwise(DoubleNear(1e-12), {0.1, 0.1}));
 }
 

@@ -364,8 +364,8 @@ TEST_F(Pruned, IsKeptInFilesWithAllThatItGoesOnWith) {
   EngineOptions ordinary = options_;
   ordinary.rules.elements = {};
   const std::unique_ptr<Engine> other(convoy_make_engine(ordinary));
-  EXPECT_EQ(other->evaluate(*other->initial(file), 1, {}).loss(),
-            engine_->evaluate(*version, 1, {}).loss());
+  EXPECT_EQ(other->evaluate(*other->initial(file), 1, {}).exits.back().loss,
+            engine_->evaluate(*version, 1, {}).exits.back().loss);
   EXPECT_EQ(engine_->kept_elements(*engine_->initial(file)), engine_->kept_elements(*version));
 
   TaskInput gathers = input(version, 3);
