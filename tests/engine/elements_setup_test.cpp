@@ -12,7 +12,7 @@ TEST(ElementsSetup, IsToldWhereItMatters) {
   EngineSetup setup;
   setup.data.source = "glyphs";
   // Agents that know nothing of it can do all other kinds.
-  EXPECT_THAT(to_toml(setup), testing::Not(testing::HasSubstr("elements")));
+  EXPECT_THAT(to_toml(setup), testing::Not(testing::HasSubstr("[elements]")));
   EXPECT_EQ(read_setup(to_toml(setup), "", false, "test").rules.elements.kind, ElementKind::all);
   for (const ElementKind kind : {ElementKind::pruned, ElementKind::sampled}) {
     setup.rules.elements = {.kind = kind, .learning_rate = 0.1 / 3, .threshold = true};
