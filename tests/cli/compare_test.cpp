@@ -71,7 +71,7 @@ TEST(Compare, AMeasuredRunAloneShowsItsPredictions) {
   const TemporaryFolder folder;
   const Output output = convoy("compare " + make(folder, "m", true, 4));
   EXPECT_EQ(output.status, 0) << output.err;
-  EXPECT_THAT(output.out, HasSubstr("Errors of what was predicted in "));
+  EXPECT_THAT(output.out, HasSubstr("Errors of the predictions in "));
   EXPECT_THAT(output.out, HasSubstr("  a          train            1     2.00 s    4.00 s  50.0 %  "
                                     "-50.0 %              0       0\n"));
   EXPECT_THAT(output.out, HasSubstr("above 0: predicted slower than measured"));

@@ -53,16 +53,15 @@ TEST(Predict, WhatIsNotKnownIsSaid) {
 
 TEST(Predict, SaysHowFarOffItMayBe) {
   const auto fitted = convoy("predict --device jetson-agx-orin-64gb --model resnet50");
-  EXPECT_THAT(fitted.out,
-              HasSubstr("of nine in ten measured ones the prediction is off by less than"));
+  EXPECT_THAT(fitted.out, HasSubstr("in nine of ten measured cases the error was below"));
   EXPECT_THAT(convoy("predict --device jetson-orin-nano-8gb --model resnet50").out,
-              HasSubstr("nobody has measured on this device"));
-  // Inferences in FP16 say nothing of training, nor of FP32.
+              HasSubstr("nobody has measured the error of such a prediction on this device"));
+  // Measured FP16 inferences do not tell the error of training or FP32.
   for (const char* other : {"--mode training", "--precision fp32"}) {
     EXPECT_THAT(
         convoy("predict --device jetson-agx-xavier-32gb --model resnet50 " + std::string(other))
             .out,
-        HasSubstr("nobody has measured on this device"));
+        HasSubstr("nobody has measured the error of such a prediction on this device"));
   }
 }
 
@@ -118,7 +117,7 @@ TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   EXPECT_THAT(trying("model,latency_ms\nresnet18,3\n"), HasSubstr("at least 5"));
   EXPECT_THAT(trying("model,latency_ms,input\nresnet18,3,big\n"), HasSubstr("l.csv:2: input"));
   EXPECT_THAT(trying("device,model,latency_ms\nother,resnet18,3\n"),
-              HasSubstr("it has rows of other; name one by --rows"));
+              HasSubstr("it has rows of other; give one of them as --rows"));
   const auto rows = [](const std::string& heading, const std::string& more) {
     std::string text = "model,latency_ms" + heading + "\n";
     for (const char* model : {"alexnet", "resnet18", "resnet50", "vgg16", "squeezenet1_1"}) {
@@ -235,7 +234,7 @@ TEST(Validate, TellsFittedFromLeftOutAndWhatIsNotCompared) {
   EXPECT_EQ(convoy("validate " + rows + " -o " + page).status, 2);
   const auto nothing = convoy("validate " + folder.write("n.csv", "model,latency_ms\nyolo,3\n"));
   EXPECT_EQ(nothing.status, 2);
-  EXPECT_THAT(nothing.err, HasSubstr("no row is of a model"));
+  EXPECT_THAT(nothing.err, HasSubstr("no row has a model"));
 }
 
 }  // namespace
