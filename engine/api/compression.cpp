@@ -14,14 +14,14 @@ constexpr base::Words<Which> which_words = {{Which::largest, "largest"}, {Which:
 
 Compression read_compression(base::TableReader reader) {
   Compression c;
-  c.keep = reader.number({"keep", "share of each tensor's elements that an update brings"},
+  c.keep = reader.number({"keep", "share of each tensor's elements that is sent"},
                          base::above(0).up_to(1), c.keep);
-  c.drawn = reader.choice({"which", "elements are sent: the largest, or as many that are drawn"},
-                          which_words, Which::largest) == Which::drawn;
-  c.bits = static_cast<int>(reader.integer({"bits", "of a value that is sent: 32, 8 or 1"},
-                                           base::at_least(1).up_to(32), c.bits));
+  c.drawn = reader.choice({"which", "elements to send: the largest, or drawn ones"}, which_words,
+                          Which::largest) == Which::drawn;
+  c.bits = static_cast<int>(
+      reader.integer({"bits", "bits per value: 32, 8 or 1"}, base::at_least(1).up_to(32), c.bits));
   c.feedback =
-      reader.flag({"feedback", "what was not sent is added to a node's next update"}, c.feedback);
+      reader.flag({"feedback", "add what was not sent to the node's next update"}, c.feedback);
   if (c.bits != 32 && c.bits != 8 && c.bits != 1) {
     reader.problems().error(reader.raw("bits")->where,
                             fmt::format("{}: {} is none of 32, 8, 1", reader.full("bits"), c.bits));
@@ -29,7 +29,8 @@ Compression read_compression(base::TableReader reader) {
              !c.is_none() && encoded_bytes(many, c) >= encoded_bytes(many, {})) {
     reader.problems().error(
         reader.raw("keep")->where,
-        fmt::format("{}: with {} the places cost more than is saved", reader.full("keep"), c.keep));
+        fmt::format("{}: with {} the places need more bytes than compression saves",
+                    reader.full("keep"), c.keep));
   }
   reader.finish();
   return c;

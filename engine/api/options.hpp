@@ -112,7 +112,7 @@ struct LearningRules {
   AggregationOptions aggregation;
 };
 
-// Reads these keys of [training]: optimizer, rate_schedule, keep_optimizer, proximal, clip.
+// Reads these keys of [training]: optimizer, rate_schedule, optimizer_state, proximal, clip.
 TrainingOptions read_training(base::TableReader& reader);
 // Reads [schedule.mask] and [schedule.transfer].
 MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback = {});

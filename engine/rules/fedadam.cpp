@@ -61,7 +61,7 @@ RuleKind fedadam() {
                                     base::at_least(0).below(1), o.beta1);
             o.beta2 = reader.number({"beta2", "decay of the mean square of the change"},
                                     base::at_least(0).below(1), o.beta2);
-            o.tau = reader.number({"tau", "added to the root: the larger, the less it adapts"},
+            o.tau = reader.number({"tau", "added to the root; a larger value adapts less"},
                                   base::above(0).up_to(1e3), o.tau);
             return std::make_shared<const FedAdam>(o);
           }};

@@ -88,18 +88,18 @@ class FedAsync : public Rule {
 
 namespace rules {
 RuleKind fedasync() {
-  return {"fedasync", "mixes each update's own values in, the older the less",
+  return {"fedasync", "mixes each update's values into the model, older ones less",
           [](base::TableReader& reader) {
             FedAsyncOptions o;
-            o.alpha = reader.number({"alpha", "weight of a fresh update against the model's"},
+            o.alpha = reader.number({"alpha", "weight of a fresh update; the model has the rest"},
                                     base::above(0).up_to(1), o.alpha);
-            o.staleness = reader.choice({"staleness", "how the weight falls with versions behind"},
+            o.staleness = reader.choice({"staleness", "how the weight falls with the staleness"},
                                         staleness_words, Staleness::polynomial);
             const bool hinge = o.staleness == Staleness::hinge;
-            o.power = reader.number({"power", "how fast the weight falls; constant has none"},
+            o.power = reader.number({"power", "how fast the weight falls (not for constant)"},
                                     base::at_least(0).up_to(100), hinge ? 10 : 0.5);
             if (hinge) {
-              o.bound = reader.number({"bound", "versions behind up to which it does not fall"},
+              o.bound = reader.number({"bound", "staleness up to which the weight does not fall"},
                                       base::at_least(0).up_to(1e6), o.bound);
             }
             o.decay_at = reader.maybe_integer(

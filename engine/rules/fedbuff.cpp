@@ -74,10 +74,11 @@ RuleKind fedbuff() {
             FedBuffOptions o;
             o.learning_rate = reader.number({"learning_rate", "factor of the server's step"},
                                             base::above(0).up_to(1e3), o.learning_rate);
-            o.power = reader.number({"power", "of (1 + staleness), by which weights fall"},
-                                    base::at_least(0).up_to(10), o.power);
+            o.power =
+                reader.number({"power", "exponent of (1 + staleness), with which weights fall"},
+                              base::at_least(0).up_to(10), o.power);
             o.average_staleness =
-                reader.number({"average_staleness", "versions at which the weight is 1"},
+                reader.number({"average_staleness", "staleness at which the weight is 1"},
                               base::at_least(0).up_to(1e6), o.average_staleness);
             o.divide = reader.choice({"divide", "what the weighted sum is divided by"},
                                      divide_words, o.divide);

@@ -22,15 +22,16 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
          "the full model"},
         base::above(0).up_to(1), std::move(rates));
   }
-  options.learning.mask =
-      engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}), mask);
+  options.learning.mask = engine::read_mask(
+      reader.table({"mask", "how a node with a rate below 1 chooses what it keeps"}), mask);
   options.learning.transfer = engine::read_transfer(
-      reader.table({"transfer", "knowledge from the deepest exit to the others"}), transfer);
+      reader.table({"transfer", "knowledge transfer from the deepest exit to the others"}),
+      transfer);
   options.compression = engine::read_compression(
-      reader.table({"compression", "what of an update is sent, and in how many bits"}));
+      reader.table({"compression", "which elements of an update are sent, and in how many bits"}));
   options.learning.aggregation = engine::read_aggregation(reader, rule);
   options.skip_unfit = reader.choice(
-      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
+      {"unfit", "a node whose memory does not hold its task: is left out, or is an error"},
       ClientPoolOptions::unfit_words, options.skip_unfit);
   return options;
 }
@@ -44,8 +45,9 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   done_.assign(setting_->nodes.size(), 0);
   if (setting_->fixed && !options_.compression.is_none()) {
     throw base::UserError(
-        "schedule.compression: training.fixed_cost says how many bytes an update has; give them "
-        "there, compressed");
+        "schedule.compression: training.fixed_cost gives the bytes of an update; give the "
+        "compressed "
+        "size there");
   }
   bool data = false;
   for (NodeId node = 1; node < count; ++node) {
