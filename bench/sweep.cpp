@@ -1,5 +1,5 @@
-// Sweeps: what a point costs over the run itself, and what a second worker gains; how fast traces
-// are imported. Exit status 1 where a bound is not met.
+// Sweeps: the cost of a point beyond its run, and the gain by a second worker; the speed of trace
+// imports. Exit status 1 if a bound is missed.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// One of the points, as a sweep runs it, in a process that has everything loaded.
+// Runs one point as a sweep does, in a process that has everything loaded.
 double one_run(const std::filesystem::path& folder, const std::string& schedule, int nanos) {
   return in_child([&] {
            base::Diagnostics problems;
