@@ -41,7 +41,7 @@ const std::vector<Total>& totals() {
   return all;
 }
 
-constexpr double coldest_c = -40;  // no Jetson is made for less; a sensor that is off reads -256
+constexpr double coldest_c = -40;  // lowest of any Jetson; a switched-off sensor reads -256
 constexpr double hottest_c = 150;
 
 }  // namespace

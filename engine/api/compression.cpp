@@ -41,11 +41,11 @@ StepCost encoding_step(double parameters, const Compression& compression) {
   const auto pass = [&](double flops, double words) {
     cost.kernels.push_back({OpClass::elementwise, flops * parameters, words * word * parameters});
   };
-  constexpr double counting = 3;  // passes that find the largest (engine/codec)
+  constexpr double counting = 3;  // passes to find the largest elements (engine/codec)
   if (compression.feedback) pass(1, 3);
   if (compression.keep < 1 && !compression.drawn) pass(counting, counting);
-  pass(2, 2);  // quantized and written
-  pass(1, 1);  // what arrives
+  pass(2, 2);  // quantizes and writes
+  pass(1, 1);  // decodes, to know what arrives
   if (compression.feedback) pass(1, 3);
   return cost;
 }
@@ -55,7 +55,7 @@ double residual_memory(double parameters, const Compression& compression) {
 }
 
 double encoding_memory(double parameters, const Compression& compression) {
-  constexpr double others = 5;  // received, trained, update, wanted, arrived
+  constexpr double others = 5;  // weights received and trained, update, input and output of encode
   return others * word * parameters + 2 * residual_memory(parameters, compression);
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Updates that are sent compressed (engine/codec): how a scenario asks for it, and what it costs.
+// Compressed updates (engine/codec): the scenario's options, and the cost of encoding.
 
 #include "base/table_reader.hpp"
 #include "engine/codec/codec.hpp"
@@ -11,13 +11,13 @@ namespace convoy::engine {
 // Reads [schedule.compression].
 Compression read_compression(base::TableReader reader);
 
-// What encoding an update of so many parameters takes: passes over them, each bound by memory. That
-// is ours, from engine/codec; it has not been measured on a device.
+// The cost of encoding an update with so many parameters: passes over them, each limited by memory
+// bandwidth. Our own estimate from engine/codec; nobody measured it on a device.
 StepCost encoding_step(double parameters, const Compression& compression);
-// Bytes of what a node has not sent yet, from task to task; 0 without feedback.
+// Bytes of the residual, which a node keeps from task to task; 0 without feedback.
 double residual_memory(double parameters, const Compression& compression);
-// Bytes that are there while it encodes: the weights as received and as trained, the update, what
-// is wanted of it, what arrives, and with feedback the residual before and after.
+// Bytes in memory during encoding: the weights received and trained, the update, the input and the
+// result of encoding, and with feedback the old and the new residual.
 double encoding_memory(double parameters, const Compression& compression);
 
 }  // namespace convoy::engine

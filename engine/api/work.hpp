@@ -45,8 +45,8 @@ struct Train {
   }
 };
 
-// An update is made smaller, as the task's brief says (compression).
-// In: an update. Out: an update, which brings what arrives of it.
+// Compresses an update by the brief's compression.
+// In: an update. Out: an update that contains what arrives.
 struct Encode {
   static constexpr const char* kind = "encode";
 
@@ -54,8 +54,8 @@ struct Encode {
   static void fields(Self&, Fields&) {}
 };
 
-// Updates become the next version, by the run's rule (engine/rules). What the rule remembers is
-// the state of the node that does this. In: a version of the model, then updates. Out: weights.
+// Makes the next version from updates, by the run's rule (engine/rules). The rule's state is kept
+// with the node that aggregates. In: a version of the model, then updates. Out: weights.
 struct Aggregate {
   static constexpr const char* kind = "aggregate";
 
@@ -84,12 +84,12 @@ inline bool is_nothing(const Work& work) { return std::holds_alternative<std::mo
 struct TaskBrief {
   double rate = 1;  // of the submodel, (0, 1]; 1: the full model
   int batch = 1;
-  bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
-  bool test_locally = false;  // what was received, before training, on the node's own test part
-  Compression compression;    // of its update
-  // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
+  bool choose_masks = false;  // choose new masks; else keep the node's last submodel
+  bool test_locally = false;  // test the received model on the node's test part before training
+  Compression compression;    // of the update
+  // Place i / N in [0, 1) of the node among those that take part; only for staggered windows.
   std::optional<double> place;
-  std::optional<double> proximal = {};  // mu of FedProx; without it that of the training
+  std::optional<double> proximal = {};  // mu of FedProx; nothing: the training's
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {

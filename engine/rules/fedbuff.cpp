@@ -1,10 +1,10 @@
-// FedBuff (Nguyen et al. 2022, arXiv 2106.06639), as its authors' simulator has it (FLSim):
+// FedBuff (Nguyen et al. 2022, arXiv 2106.06639), as in its authors' simulator (FLSim):
 //   W += learning_rate x sum_i s_i delta_i / D,  s_i = (1 + staleness_i)^-power / (1 + a)^-power
-// a is `average_staleness`, at which the weight is 1 (FLSim's default 1; 0: the paper's plain
-// 1 / sqrt(1 + staleness)). D by `divide`: the number of updates (the paper's K), their weights'
-// sum (a mean), or nothing (FLSim's weighted sum: the rate must then hold 1 / K). Updates count
-// alike, whatever their samples. Where only some of them hold a parameter, their sum is scaled by
-// updates / holders (ours; with full models nothing changes).
+// a is `average_staleness`, at which the weight is 1 (FLSim's default is 1; 0 gives the paper's
+// 1 / sqrt(1 + staleness)). `divide` chooses D: the number of updates (the paper's K), the sum of
+// the weights (a mean), or 1 (FLSim's weighted sum: the rate must then contain 1 / K). Samples do
+// not count. Ours: if only some updates hold a parameter, their sum is scaled by updates / holders
+// (no change with full models).
 
 #include <cmath>
 

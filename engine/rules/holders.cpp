@@ -1,9 +1,9 @@
-// W += sum delta_i / h over the h updates that hold a parameter; one that nobody holds keeps its
-// value. Every update counts 1, whatever its node's samples: so the code of HeteroFL (Diao et al.
+// W += sum delta_i / h over the h updates that hold a parameter; a parameter in no update keeps its
+// value. Every update counts 1, whatever its node's samples. The code of HeteroFL (Diao et al.
 // 2021, arXiv 2010.01264; diaoenmao/HeteroFL-... cc40f3e) and of FedRolex (Alam et al. 2022, arXiv
-// 2212.01548; AIoT-MLSys-Lab/FedRolex 8135109) averages. There of values, here of changes (ours:
-// with no staleness it is the same); theirs counts a row of the classifier only for those clients
-// that have its label, this rule does not know labels.
+// 2212.01548; AIoT-MLSys-Lab/FedRolex 8135109) averages like this. Ours: changes are averaged, not
+// values (the same without staleness). In their code a row of the classifier counts only for
+// clients with its label; this rule does not know labels.
 
 #include "engine/rules/rule.hpp"
 

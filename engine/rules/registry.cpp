@@ -62,8 +62,8 @@ AggregationOptions read_aggregation(base::TableReader& table, const std::string&
     }
     base::TableReader reader = table.table({"aggregation", meaning});
     const base::Key key("rule", "name of the rule (see engine/rules); the rule's own keys need it");
-    // Whose keys the others are must be said: they are read for every kind of schedule, and kinds
-    // differ in what holds without it.
+    // The rule's own keys need `rule`: they are read for every kind of schedule, and kinds have
+    // different default rules.
     options.rule = reader.has(key.name) ? rule_kinds()[reader.choice(key, names, 0)].read(reader)
                                         : with_defaults(rule_kinds()[usual]);
     reader.describe(key, {base::KeyType::choice, {}, names}, base::Value(names[usual], {}));

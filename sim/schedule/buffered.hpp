@@ -1,9 +1,9 @@
 #pragma once
 
-// The asynchronous schedule: whoever ends is replaced at once (turns.hpp), and every `buffer`
-// updates, in the order in which they came, are made a version. Aggregations overlap with training
-// and with each other; a task begins from the version that is there. What fedbuff.cpp and
-// fedasync.cpp say of the papers is done here.
+// The asynchronous schedule: a node that ends its task is replaced at once (turns.hpp); every
+// `buffer` updates make a version, in the order of arrival. Aggregations overlap with training and
+// with each other; a task starts from the present version. fedbuff.cpp and fedasync.cpp use it and
+// name the papers.
 
 #include <optional>
 #include <unordered_map>
@@ -18,11 +18,11 @@ struct BufferedOptions {
   ClientPoolOptions clients;
   HowMany at_work;
   std::int64_t buffer = 1;  // updates of an aggregation, >= 1
-  // Versions, >= 0, that an update may be behind the one that it would be applied to; none: any.
+  // Upper limit, >= 0, of an update's staleness in versions; nothing: no limit.
   std::optional<std::int64_t> max_staleness;
 };
 
-// at_work and max_staleness; the rest is the kind's own.
+// Reads the keys of the client pool, at_work and max_staleness.
 BufferedOptions read_buffered(base::TableReader& common, base::TableReader& own,
                               const std::string& default_rule);
 
@@ -55,10 +55,10 @@ class Buffered : public FederatedSchedule {
   BufferedOptions options_;
   Turns turns_;
   std::unordered_map<TaskId, Training> training_;
-  std::vector<Update> came_in_;  // at this instant
+  std::vector<Update> came_in_;  // updates that arrived at this instant
   std::vector<TaskId> buffer_;
   std::int64_t version_ = 0;
-  std::int64_t being_made_ = 0;  // versions: aggregations under way
+  std::int64_t being_made_ = 0;  // versions in the making: aggregations under way
 };
 
 }  // namespace convoy::sim

@@ -21,13 +21,13 @@ struct ClientPoolOptions {
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
   engine::Compression compression;  // of updates
-  double proximal = 0;              // mu that each task is told; 0: that of the training
-  bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
+  double proximal = 0;              // mu of each task; 0: the training's
+  bool skip_unfit = true;  // leave out nodes whose memory does not hold their task; else an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
-// Reads rates, mask, transfer, compression, unfit and aggregation. What holds where the scenario
-// gives none: `rates`, `transfer`, `mask`, and of aggregation `rule`.
+// Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`, `mask` and
+// `rule` are the defaults.
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
                                    const engine::TransferOptions& transfer,
                                    const engine::MaskOptions& mask = {},
@@ -42,7 +42,7 @@ class ClientPool {
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
 
-  // The next task for a node, under a new id. `epochs`: instead of those of the setting.
+  // The next task for a node, with a new id. `epochs` replaces the setting's epochs.
   Assign assign(NodeId node, std::optional<int> epochs = {});
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
@@ -57,7 +57,7 @@ class ClientPool {
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const;
 
-  // `most`: updates that one aggregation takes.
+  // `most`: largest number of updates in one aggregation.
   [[nodiscard]] std::vector<PlannedTask> plan(
       std::size_t most = std::numeric_limits<std::size_t>::max());
 
@@ -68,7 +68,7 @@ class ClientPool {
   };
 
   [[nodiscard]] double rate(NodeId node) const;
-  // Among the members, where windows are staggered; see engine::TaskBrief.
+  // TaskBrief::place of the node; only for staggered windows.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
   [[nodiscard]] LocalWork work(NodeId node, bool masks, std::optional<int> instead = {}) const;
   [[nodiscard]] bool masks_next(NodeId node) const;
@@ -81,7 +81,7 @@ class ClientPool {
   LocalUpdates updates_;
   std::vector<NodeId> members_;
   ByNode<bool> takes_part_;
-  ByNode<int> done_;  // tasks that ended as they should
+  ByNode<int> done_;  // number of successful tasks
   std::unordered_map<TaskId, Task> tasks_;
   // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
   // update draws the same, however many aggregations came before.
@@ -104,7 +104,7 @@ class FederatedSchedule : public Schedule {
   }
 
  protected:
-  // That one aggregation takes, at most.
+  // Largest number of updates in one aggregation.
   [[nodiscard]] virtual std::size_t most_updates() const {
     return std::numeric_limits<std::size_t>::max();
   }
