@@ -188,9 +188,7 @@ TEST(WholeFiles, AFullDiskLeavesWhatWasThere) {
   const std::string file = folder.write("a", "old");
   EXPECT_EQ(in_a_child([&] {
               ::signal(SIGXFSZ, SIG_IGN);
-              const rlimit limit{
-                  100'000,
-                  100'000};  // limit for a file's size: acts like a disk with that much space left
+              const rlimit limit{100'000, 100'000};  // of a file's size, like a full disk
               ::setrlimit(RLIMIT_FSIZE, &limit);
               try {
                 write_output(

@@ -403,8 +403,8 @@ TEST(Precision, StrictDiffersFromTheDefaultInItsConvolutionsAlone) {
   }
 }
 
-// For each of the 5 values of every update, and for the model's 10 values at the end: a weighted
-// sum (two FLOPs; reads both, writes one).
+// For each value of the updates (5, 5 and 10), and for each of the model's 10 values at the end: a
+// weighted sum (two FLOPs; reads both, writes one).
 TEST(Steps, AnAggregationByHand) {
   const StepCost step = aggregation_step(40, {20, 20, 40});
   EXPECT_EQ(step.flops(), 2 * (5 + 5 + 10) + 2 * 10);

@@ -1,6 +1,6 @@
-// Every kind of schedule, whatever is asked of it: timing alone, learning, killed and resumed,
-// nodes that come and go, updates that are compressed, real nodes and a replay of them. A new kind
-// is in this table because it is in kinds.hpp.
+// Tests every kind of schedule in all situations: timing only, learning, killed and resumed, absent
+// nodes, compressed updates, real nodes and their replay. Tests cover each kind listed in
+// kinds.hpp, also new ones.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,9 +31,9 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
   EverySchedule() {
     sets = {"schedule.kind=" + GetParam(), "stop.tasks=9", "data.samples=120",
             "data.test_samples=40",
-            // Of three nodes no more than three updates wait for each other.
+            // With three nodes, at most three updates can wait for each other.
             "schedule.fedbuff.buffer=2",
-            // Unequal nodes, each with a submodel of its own.
+            // Unequal nodes with different submodels.
             "schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0", "schedule.compression.keep=0.2",
             "schedule.compression.bits=8"};
   }
@@ -41,7 +41,7 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
   Output run(const std::string& name, const std::string& more = "") {
     return convoy_with("-o " + in(name) + " " + more);
   }
-  // All that a run leaves behind.
+  // Everything that a run leaves behind.
   std::string result(const std::string& name) const {
     return test::dump_store(in(name)) + test::read_file(in(name) + "/model.safetensors");
   }
@@ -60,7 +60,7 @@ TEST_P(EverySchedule, LearnsTheSameBitsWithOneAndTwoWorkers) {
   output = run("two", "--workers 2");
   ASSERT_EQ(output.status, 0) << output.err;
   EXPECT_EQ(result("one"), result("two"));
-  // What was sent is what the graph says, and less than without compression.
+  // The bytes sent are those of the graph, and fewer than without compression.
   EXPECT_EQ(query("one", "SELECT COUNT(*) FROM activity WHERE label = 'encode' AND cause = ''"),
             query("one", "SELECT COUNT(*) FROM activity WHERE label = 'train' AND cause = ''"));
   EXPECT_EQ(query("one",
@@ -79,7 +79,7 @@ TEST_P(EverySchedule, KilledAndResumedEndsWithTheSameBits) {
   {
     test::Program program(CONVOY_BINARY, arguments, folder.path() / "killed.log");
     ::usleep(static_cast<useconds_t>(300'000 + random.below(1'000'000)));
-    program.signal(SIGKILL);  // wherever it is; it may even be through
+    program.signal(SIGKILL);  // at any moment; the run may even be finished
     program.wait(60);
   }
   output = run("killed", "--resume");
@@ -96,7 +96,7 @@ TEST_P(EverySchedule, EndsWhateverComesAndGoes) {
             1);
 }
 
-// Real nodes whose times are the model's: what the simulation gives, to the bit, and so the replay.
+// Real nodes with modelled times: the same bits as in the simulation, and so in a replay.
 TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
   for (const char* node : {"0", "1"}) {
     sets.push_back(std::string("fleet.nodes.") + node + ".compute=modelled");
