@@ -1,6 +1,6 @@
 // Benchmarks of the timing simulation, each against a bare SimGrid program doing the same pattern,
-// alternating in one run. Prints what was measured beside what is asked for; exit status 1 where a
-// bound is not met.
+// alternating in one run. Prints measured values beside their bounds; exit status 1 if a bound is
+// missed.
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@
 namespace convoy::bench {
 namespace {
 
-// The pattern as a scenario: four speed classes, every task the same bytes.
+// The pattern as a scenario: four speed classes, equal bytes for all tasks.
 std::string scenario_text(const Pattern& p, const std::string& schedule, const std::string& stop) {
   std::string text = fmt::format(
       "name = \"bench\"\n[fleet]\nserver = {{ link = {{ duplex = \"full\", down_bps = {0}, up_bps "
@@ -78,7 +78,7 @@ void sixteen_nodes(const std::filesystem::path& folder, int repetitions) {
   }
 }
 
-// 100,000 nodes, 1,000 in flight, 100,000 tasks: the whole command, reading and building included.
+// 100,000 nodes, 1,000 in flight, 100,000 tasks: the whole command, with reading and building.
 void many_nodes(const std::filesystem::path& folder) {
   for (const bool binds : {false, true}) {
     const Pattern pattern{

@@ -1,11 +1,11 @@
 // Tests how well a simulation predicts real agents. `convoy profile` measures this machine; then
-// two agents train, each on its own core, one of them slowed by a busy process on its core. The run
-// is compared with the simulation of the same scenario.
+// two agents train, each on its own core; a busy process slows one of them. The run is compared
+// with the simulation of the same scenario.
 //
-// Cores of a Jetson are independent; here two are often halves of one, and an agent is faster while
-// the other waits. So both cores train all the time, during profiling and during the run: a
-// simulation at lowest priority (SCHED_IDLE) that trains the same model fills the idle time.
-// Exit status 1 where the bound is not met.
+// A Jetson's cores are independent. Here two logical cores are often halves of one core, so an
+// agent is faster while the other waits. Therefore both cores train all the time, during profiling
+// and during the run: a simulation at lowest priority (SCHED_IDLE) that trains the same model fills
+// the idle time. Exit status 1 if the bound is missed.
 
 #include "analysis/fidelity.hpp"
 
@@ -80,7 +80,7 @@ class Testbed {
                         in("this.toml"), in("profile.log")));
   }
 
-  // What the profile says of the step that the agents will do.
+  // Prints the profile's line about the agents' training step.
   void print_step() const {
     std::ifstream file(in("this.toml"));
     for (std::string line; std::getline(file, line);) {
@@ -110,7 +110,7 @@ class Testbed {
     return store;
   }
 
-  // A command that trains the same model on one core, without end.
+  // A command that trains the same model on one core endlessly.
   [[nodiscard]] std::string training() const {
     return fmt::format(
         "{} run {} --no-store --quiet --workers 1 --set fleet.nodes.0.device=server-generic --set "

@@ -1,7 +1,7 @@
 // Benchmarks of hardware in the loop: tensors over our protocol against a bare copy over the same
-// sockets, with TLS and without; from an assignment to the agent's start; one version for sixteen
-// agents; the elastic clock while the simulation is blocked. What is compared alternates in one
-// run. Exit status 1 where a bound is not met.
+// sockets, with TLS and without; the time from an assignment to the agent's start; one version for
+// sixteen agents; the elastic clock while the simulation is blocked. Compared variants alternate in
+// one run. Exit status 1 if a bound is missed.
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -39,7 +39,7 @@ using hil::asio::ip::tcp;
 constexpr std::size_t model_bytes = 350'000'000;
 constexpr std::size_t tensors = 200;
 
-// As large as ViT-B/16, in as many pieces.
+// Memory as large as ViT-B/16, in the same number of pieces.
 struct Memory : engine::Unpacking {
   Memory() : bytes(model_bytes) {
     for (std::size_t i = 0; i < tensors; ++i) {
@@ -109,7 +109,7 @@ void on_core(int core) {
   }
 }
 
-// Until b has nothing to do any more; then `end` brings a to its end.
+// Runs both until b has no more work; then `end` stops a.
 void run_both(hil::asio::io_context& a, hil::asio::io_context& b,
               const std::function<void()>& end) {
   cpu_set_t before;
@@ -127,7 +127,7 @@ void run_both(hil::asio::io_context& a, hil::asio::io_context& b,
   ::pthread_setaffinity_np(::pthread_self(), sizeof before, &before);
 }
 
-// The same bytes with nothing around them, in chunks as large.
+// Copies the same bytes without a protocol, in chunks of the same size.
 double bare_copy(const std::shared_ptr<hil::asio::ssl::context>& server,
                  const std::shared_ptr<hil::asio::ssl::context>& client, const Memory& from,
                  Memory& to) {
@@ -193,10 +193,10 @@ void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& ser
             reinterpret_cast<std::uint32_t*>(from.bytes.data()) + model_bytes / 4, 0U);
   const auto to = std::make_shared<Memory>();
   constexpr int pairs = 15;
-  bare_copy(server, client, from, *to);  // the first touch of the memory is not the wire's
+  bare_copy(server, client, from, *to);  // not timed: touches the memory for the first time
   std::vector<double> bare;
   std::vector<double> ours;
-  std::vector<double> ratios;  // of runs one after the other: the machine is faster now and then
+  std::vector<double> ratios;  // of consecutive runs, since the machine's speed varies
   for (int i = 0; i < pairs; ++i) {
     bare.push_back(bare_copy(server, client, from, *to));
     std::fill(to->bytes.begin(), to->bytes.end(), std::byte{0});
@@ -212,12 +212,12 @@ void speed(const char* what, const std::shared_ptr<hil::asio::ssl::context>& ser
 
 // --- the elastic clock while the simulation is blocked ------------------------------------------
 
-// Activities that are slept through, told to the clock from threads as a bridge does.
+// Activities that only sleep; threads report them to the clock, as a bridge does.
 class Sleepers : public sim::RealBackend {
  public:
   void attach(sim::ElasticClock& clock) override { clock_ = &clock; }
   void begin(const sim::RealActivity& a) override {
-    const double seconds = a.what->flops;  // as many are slept
+    const double seconds = a.what->flops;  // time to sleep
     threads_.emplace_back([clock = clock_, id = a.id, seconds] {
       clock->started(id, sim::wall_now());
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
@@ -281,7 +281,7 @@ void clock_while_blocked() {
 
 // --- from an assignment to the agent's start ----------------------------------------------------
 
-// Tasks that are over at once.
+// A scenario whose tasks end at once.
 sim::Scenario small_scenario(const std::filesystem::path& file) {
   std::ofstream(file) << "[fleet]\n[[fleet.nodes]]\ndevice = \"jetson-nano\"\n[model]\n"
                          "architecture = \"mlp\"\n[data]\nsamples = 40\ntest_samples = 10\n"
@@ -313,7 +313,7 @@ class OneAgentsTasks {
             }) {}
 
   void run() { io_.run_for(60s); }
-  // In rising order, s. Throws where the agent did not answer.
+  // In rising order, s. Throws if the agent did not answer.
   std::vector<double> delays() {
     if (delays_.size() < tasks) throw std::runtime_error("the agent did not answer");
     std::sort(delays_.begin(), delays_.end());
@@ -387,7 +387,7 @@ void memory_of_sixteen(const engine::Engine& engine, const engine::TaskInput& in
   std::vector<engine::Parcel> parcels;
   parcels.reserve(16);
   for (int i = 0; i < 16; ++i) parcels.push_back(engine.pack(input));
-  // But for the lists of what is kept, a thousandth of it, each parcel has tensors of its own.
+  // Each parcel has its own lists of kept members only, about a thousandth of its bytes.
   double own = 0;
   for (std::size_t p = 0; p < parcels[0].pieces.size(); ++p) {
     if (parcels[0].pieces[p].data() != parcels[1].pieces[p].data()) {

@@ -1,6 +1,6 @@
 // Benchmarks of learning: the engine against a bare LibTorch loop with the same model, batches and
-// optimizer; two workers against one; memory of large models. What is compared alternates in one
-// run. Exit status 1 where a bound is not met.
+// optimizer; two workers against one; memory of large models. Compared variants alternate in one
+// run. Exit status 1 if a bound is missed.
 
 #include <fmt/format.h>
 #include <torch/torch.h>
@@ -25,7 +25,7 @@ using engine::EngineOptions;
 
 // --- the engine against a bare loop -------------------------------------------------------------
 
-// The same four-layer network written directly in LibTorch, with exits as asked.
+// The same four-layer network written directly in LibTorch, with the requested exits.
 struct BareNetwork : torch::nn::Module {
   BareNetwork(std::vector<int> channels, int inputs, int classes) {
     for (std::size_t i = 0; i < channels.size(); ++i) {
@@ -103,7 +103,7 @@ void against_a_bare_loop(int repetitions) {
     task->outcome();
     engine.push_back(seconds_since(begin));
   }
-  bare.erase(bare.begin());  // warming up
+  bare.erase(bare.begin());  // warm-up
   engine.erase(engine.begin());
   fmt::print("An epoch of cnn-small on {} images, batch {}: bare {:.3f} s, engine {:.3f} s\n", n,
              batch, median(bare), median(engine));

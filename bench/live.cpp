@@ -1,5 +1,5 @@
-// The report of a large run, and what it costs a run to be looked at while it goes on. Exit status
-// 1 where a bound is not met.
+// The report of a large run, and the cost of viewers for a run in progress. Exit status 1 if a
+// bound is missed.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -58,7 +58,7 @@ int free_port() {
   return acceptor.local_endpoint().port();
 }
 
-// Looks at a run from when it can be reached until it is over; gives the bytes that it was told.
+// Views a run from its first reachable moment to its end; gives the number of bytes received.
 std::size_t look(int port) {
   const std::string host = fmt::format("127.0.0.1:{}", port);
   for (int tries = 0; tries < 2000; ++tries) {
@@ -85,7 +85,7 @@ std::size_t look(int port) {
   return 0;
 }
 
-// Of the run, as it says itself; `watched`: by somebody, all the time.
+// The run's wall time by its own summary; `watched`: a viewer is connected all the time.
 double wall_time(const fs::path& folder, bool watched, std::size_t& told) {
   const int port = watched ? free_port() : 0;
   const std::string serve = watched ? fmt::format("--serve 127.0.0.1:{}", port) : "";
@@ -104,7 +104,7 @@ void costs(const fs::path& folder, const char* what, bool learn, int tasks, int 
   std::vector<double> alone;
   std::size_t told = 0;
   for (int i = 0; i < pairs; ++i) {
-    // By turns, so that neither always comes first.
+    // In changing order, so that neither variant always comes first.
     double times[2] = {};
     for (const bool watched : {i % 2 == 0, i % 2 != 0}) {
       times[watched ? 1 : 0] = wall_time(folder, watched, told);

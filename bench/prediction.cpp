@@ -1,6 +1,6 @@
-// How well a profile of this machine predicts training steps that were not in it: the step time of
-// four models at three batch sizes and two rates, measured right after. Exit status 1 where the
-// bound is not met.
+// How well a profile of this machine predicts training steps that it does not contain: step times
+// of four models with three batch sizes and two rates, measured directly afterwards. Exit status 1
+// if the bound is missed.
 
 #include <fmt/format.h>
 

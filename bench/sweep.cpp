@@ -1,5 +1,5 @@
-// Sweeps: what a point costs over the run itself, and what a second worker gains; how fast traces
-// are imported. Exit status 1 where a bound is not met.
+// Sweeps: the cost of a point beyond its run, and the gain by a second worker; the speed of trace
+// imports. Exit status 1 if a bound is missed.
 
 #include <fmt/format.h>
 
@@ -39,7 +39,7 @@ constexpr int point_count = 200;
 
 using Clock = std::chrono::steady_clock;
 
-// One of the points, as a sweep runs it, in a process that has everything loaded.
+// Runs one point as a sweep does, in a process that has everything loaded.
 double one_run(const std::filesystem::path& folder, const std::string& schedule, int nanos) {
   return in_child([&] {
            base::Diagnostics problems;

@@ -22,14 +22,14 @@ namespace fs = std::filesystem;
 
 struct Module {
   std::string_view number;
-  std::string_view device;  // in the catalogue; empty: not in it
+  std::string_view device;  // name in the catalogue; empty: not in the catalogue
 };
 
-// The numbers stand in the device tree's "compatible", behind the carrier's, as in
-// "nvidia,p3768-0000+p3767-0005-super". Which is which: Jetson Linux Developer Guide (Quick Start,
-// Jetson modules and configurations) and github.com/rbonghi/jetson_stats. p3701-0000, the module of
-// AGX Orin's first developer kit, has 32 GB and the cores of the one with 64: it is neither.
-// p2888-0003 and -0004 are AGX Xavier with 32 GB.
+// The part number is in the device tree's "compatible", after the carrier's number:
+// "nvidia,p3768-0000+p3767-0005-super". Sources: Jetson Linux Developer Guide (Quick Start, Jetson
+// modules and configurations) and github.com/rbonghi/jetson_stats. p3701-0000, the module of AGX
+// Orin's first developer kit, has 32 GB but the cores of the 64 GB module: it matches neither
+// device of the catalogue. p2888-0003 and -0004 are AGX Xavier with 32 GB.
 constexpr std::array modules = {
     Module{"p3701-0000", ""},
     Module{"p3701-0004", "jetson-agx-orin-32gb"},
@@ -53,13 +53,13 @@ constexpr std::array modules = {
     Module{"p3448-0003", ""},  // 2 GB
 };
 
-// The first JetPack 4s of the Nano's developer kit say its name alone.
+// The first releases of JetPack 4 give only the name of the Nano's developer kit.
 constexpr std::array by_name = {
     Module{"jetson-nano", "jetson-nano"},
     Module{"p3450-porg", "jetson-nano"},
 };
 
-// A text of the system's; nothing where it cannot be read.
+// The lines of a system file; none if it cannot be read.
 std::istringstream lines_of(const fs::path& file) {
   try {
     return std::istringstream(base::read_file(file, base::longest_text));
@@ -68,7 +68,7 @@ std::istringstream lines_of(const fs::path& file) {
   }
 }
 
-// Strings of the device tree end with a zero each.
+// Each string of the device tree ends with a zero byte.
 std::string with_spaces(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return c == '\0' || c == '\n'; }, ' ');
@@ -101,7 +101,7 @@ std::string release_of(std::string_view text) {
   return minor.empty() ? "" : fmt::format("{}.{}", *major, minor);
 }
 
-// "Version: " of a package that is installed, in dpkg's list, which has a paragraph each.
+// The version of an installed package, from dpkg's list, which has a paragraph per package.
 std::string package_version(const fs::path& list, const std::string& package) {
   std::istringstream in = lines_of(list);
   bool here = false;
@@ -116,7 +116,7 @@ std::string package_version(const fs::path& list, const std::string& package) {
   return "";
 }
 
-// /var/lib/nvpmodel/status has the number, "pmode:0002", and /etc/nvpmodel.conf its name,
+// /var/lib/nvpmodel/status has the mode's number, "pmode:0002"; /etc/nvpmodel.conf has its name,
 // "< POWER_MODEL ID=2 NAME=MODE_15W >".
 std::string power_mode(const fs::path& root) {
   const std::string status = read_kernel_word(root / "var/lib/nvpmodel/status");
@@ -185,14 +185,14 @@ void find_figures(const fs::path& root, Board& board) {
   }
   constexpr double kilo = 1e3;
   add(board, "cpu_hz", cpus / "cpu0/cpufreq/scaling_max_freq", kilo);
-  // 57000000.gpu (Nano), 17000000.gp10b (TX2), .gv11b (Xavier), .ga10b and .gpu (Orin).
+  // Names: 57000000.gpu (Nano), 17000000.gp10b (TX2), .gv11b (Xavier), .ga10b and .gpu (Orin).
   for (const fs::path& folder : folders_in(root / "sys/class/devfreq")) {
     const std::string name = folder.filename().string();
     const bool gpu = name.ends_with(".gpu") || name.ends_with(".gp10b") ||
                      name.ends_with(".gv11b") || name.ends_with(".ga10b");
     if (gpu && !has(board, "gpu_hz")) add(board, "gpu_hz", folder / "max_freq", 1);
   }
-  // The cap that nvpmodel set; what it runs at is for root alone to read.
+  // The limit set by nvpmodel; only root can read the present clock.
   for (const char* file :
        {"sys/kernel/nvpmodel_clk_cap/emc", "sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
         "sys/kernel/debug/bpmp/debug/clk/emc/rate"}) {

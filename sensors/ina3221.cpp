@@ -19,7 +19,7 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-// JetPack 4, where the folder is called "iio:device0", or "iio_device" in its first releases.
+// JetPack 4. Its folder is "iio:device0"; in the first releases "iio_device".
 void add_iio(const fs::path& device, std::vector<PowerRail>& rails) {
   for (const fs::path& folder : folders_in(device, "iio")) {
     for (int i = 0; i < channels; ++i) {
@@ -38,7 +38,7 @@ void add_iio(const fs::path& device, std::vector<PowerRail>& rails) {
   }
 }
 
-// in7 is the sum of the shunt voltages, in4 to in6 are these voltages: no rails.
+// in4 to in6 are the shunt voltages and in7 is their sum: these are no rails.
 void add_hwmon(const fs::path& device, std::vector<PowerRail>& rails) {
   for (const fs::path& folder : folders_in(device / "hwmon", "hwmon")) {
     for (int i = 1; i <= channels; ++i) {
@@ -52,7 +52,7 @@ void add_hwmon(const fs::path& device, std::vector<PowerRail>& rails) {
   }
 }
 
-// One channel and no label; tegrastats calls it VIN.
+// The INA238 has one channel without a label; tegrastats calls it VIN.
 void add_ina238(const fs::path& device, std::vector<PowerRail>& rails) {
   for (const fs::path& folder : folders_in(device / "hwmon", "hwmon")) {
     PowerRail rail;

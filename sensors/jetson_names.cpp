@@ -20,20 +20,21 @@ const std::vector<Total>& totals() {
       // forums.developer.nvidia.com/t/interpretation-of-jetson-nx-power-rail/200883
       {"module", {"VDD_IN"}},
       // Nano. "POM_5V_IN measures the overall 5V input to the board [...] You don't need to add
-      // POM_5V_GPU and POM_5V_CPU to it": forums.developer.nvidia.com/t/73608/8, by way of
+      // POM_5V_GPU and POM_5V_CPU to it": forums.developer.nvidia.com/t/73608/8, quoted in
       // github.com/rbonghi/jetson_stats/issues/51
       {"module", {"POM_5V_IN"}},
-      // AGX Thor's developer kit has an INA238 at its input, which measures "Jetson + carrier":
+      // AGX Thor's developer kit has an INA238 at its input; it measures "Jetson + carrier":
       // forums.developer.nvidia.com/t/366461; github.com/rbonghi/jetson_stats/pull/900
       {"board with its carrier", {"VIN"}},
-      // AGX Xavier: six supplies side by side, the first five fed by SYS_VIN_HV, the last one being
-      // SYS_VIN_MV (Product Design Guide DG-09840-001, 5.6.2 and table 5-1). That the total is
-      // their sum: forums.developer.nvidia.com/t/xavier-jetson-total-power-consumption/81016
+      // AGX Xavier: six separate supplies; SYS_VIN_HV feeds the first five, the last one is
+      // SYS_VIN_MV (Product Design Guide DG-09840-001, 5.6.2 and table 5-1). The total is their
+      // sum:
+      // forums.developer.nvidia.com/t/xavier-jetson-total-power-consumption/81016
       {"module", {"GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"}},
-      // AGX Orin. VIN_SYS_5V0 is no total but the 5 V side (IO, memory); it includes
-      // VDDQ_VDD2_1V8AO, which therefore is not added: Jetson Linux Developer Guide, Jetson Orin
-      // NX Series and Jetson AGX Orin Series, Software-Based Power Consumption Modeling. See also
-      // github.com/rbonghi/jetson_stats/issues/344
+      // AGX Orin. VIN_SYS_5V0 is not the total but the 5 V side (IO, memory). It includes
+      // VDDQ_VDD2_1V8AO, so that rail is not added. Source: Jetson Linux Developer Guide, Jetson
+      // Orin NX Series and Jetson AGX Orin Series, Software-Based Power Consumption Modeling. See
+      // also github.com/rbonghi/jetson_stats/issues/344
       {"module", {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"}},
       // Thor on a carrier without the INA238: as on AGX Orin.
       {"module", {"VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"}},
@@ -41,7 +42,7 @@ const std::vector<Total>& totals() {
   return all;
 }
 
-constexpr double coldest_c = -40;  // no Jetson is made for less; a sensor that is off reads -256
+constexpr double coldest_c = -40;  // lowest of any Jetson; a switched-off sensor reads -256
 constexpr double hottest_c = 150;
 
 }  // namespace
@@ -72,13 +73,13 @@ std::optional<double> total_power(std::span<const NamedValue> rails) {
 }
 
 ZoneKind zone_kind(std::string_view name) {
-  // Up to the ending: "-therm" (JetPack 4, 5.0), "-thermal" (5.1 and later), "_tegra", "-Die".
+  // Without the ending: "-therm" (JetPack 4, 5.0), "-thermal" (5.1 and later), "_tegra", "-Die".
   const std::string stem =
       base::in_small_letters(std::string(name.substr(0, name.find_first_of("-_"))));
   if (stem == "tj") return ZoneKind::junction;
   if (name == "x86_pkg_temp") return ZoneKind::chip;  // the package of an Intel processor
-  // "soc012" and "cv0" have numbers. Of the Nano's zones, AO and PLL are left to others: AO reads
-  // several degrees above the CPU beside it.
+  // "soc012" and "cv0" have numbers. The Nano's zones AO and PLL count as other: AO reads several
+  // degrees more than the CPU next to it.
   const std::size_t letters = std::min(stem.find_first_of("0123456789"), stem.size());
   const std::string_view part = std::string_view(stem).substr(0, letters);
   constexpr std::array<std::string_view, 7> parts = {"cpu", "bcpu", "mcpu", "gpu",

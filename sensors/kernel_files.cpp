@@ -71,7 +71,7 @@ std::vector<fs::path> folders_in(const fs::path& folder, std::string_view beginn
 }
 
 std::optional<double> take_number(std::string_view& text) {
-  // from_chars takes "nan" and "inf" too; a number of ours has a digit in front.
+  // from_chars also accepts "nan" and "inf"; our numbers begin with a digit.
   const std::size_t first = !text.empty() && text.front() == '-' ? 1 : 0;
   if (text.size() <= first || !is_digit(text[first])) return std::nullopt;
   double number = 0;

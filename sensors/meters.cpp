@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file that is read whenever it is asked for, if it could be the first time.
+// A file that was readable at the start is read again at each request.
 Found found_file(const fs::path& file, bool readable) {
   if (readable) return {file.string(), ""};
   return {"", file.string() + " cannot be read"};
@@ -63,7 +63,7 @@ Thermometer::Thermometer(const fs::path& root) {
 std::optional<double> Thermometer::read_c() const {
   std::vector<NamedValue> readings;
   for (const Zone& zone : zones_) {
-    // A part whose power is off gives EAGAIN.
+    // A switched-off part gives EAGAIN.
     const std::optional<double> millidegrees = read_kernel_number(zone.folder / "temp");
     if (millidegrees) readings.push_back({zone.name, *millidegrees / 1000});
   }
@@ -84,14 +84,14 @@ std::optional<double> CpuMeter::read() {
   constexpr double fewest_ticks = 10;  // of 10 ms each, of all cores together
   const double all = now->all - before_->all;
   if (all >= 0 && all < fewest_ticks) return load_;
-  // The counters may go back where cores are switched off; then the next reading has a load again.
+  // Counters may go back when cores are switched off; the next reading then gives a load again.
   if (all > 0) load_ = std::clamp(1 - (now->idle - before_->idle) / all, 0.0, 1.0);
   before_ = now;
   return load_;
 }
 
-// "cpu  user nice system idle iowait irq softirq steal guest guest_nice", since the start; the time
-// of guests is in that of users already (proc(5)).
+// "cpu  user nice system idle iowait irq softirq steal guest guest_nice", since the start. The time
+// of users includes the time of guests (proc(5)).
 std::optional<CpuMeter::Ticks> CpuMeter::count() const {
   const std::optional<std::string> text = read_kernel_file(file_);
   if (!text) return std::nullopt;
@@ -113,13 +113,13 @@ std::optional<CpuMeter::Ticks> CpuMeter::count() const {
 
 GpuMeter::GpuMeter(const fs::path& root) {
   std::vector<fs::path> files;
-  // The links that NVIDIA's kernels make (github.com/rbonghi/jetson_stats/issues/360), then the
+  // First the links made by NVIDIA's kernels (github.com/rbonghi/jetson_stats/issues/360), then
   // devices by their addresses: 17000000 on TX2, Xavier and Orin, 57000000 on TX1 and Nano.
   for (const char* name : {"gpu.0", "platform/gpu.0", "platform/17000000.gpu",
                            "platform/bus@0/17000000.gpu", "57000000.gpu"}) {
     files.push_back(root / "sys/devices" / name / "load");
   }
-  // Others by the control of their frequency, which is named after the device: 17000000.gv11b.
+  // Other devices by their frequency control, which has the device's name: 17000000.gv11b.
   for (const fs::path& folder : folders_in(root / "sys/class/devfreq")) {
     const std::string name = folder.filename().string();
     for (const char* part : {".gpu", ".gv11b", ".gp10b", ".ga10b"}) {

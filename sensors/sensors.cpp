@@ -25,7 +25,7 @@ void check(const SensorOptions& options) {
   }
 }
 
-// What tegrastats says, by quantity; true where it says it.
+// Each takes one quantity from a line of tegrastats; false if the line lacks it.
 bool take_power(const TegrastatsLine& line, SensorReading& reading) {
   reading.power_w = line.power_w();
   return reading.power_w.has_value();
@@ -124,7 +124,7 @@ class Sensors::Impl {
  private:
   struct Place {
     std::string quantity;
-    std::string where;  // "" where it is missing
+    std::string where;  // "": the quantity is missing
     std::string problem;
   };
 
@@ -171,7 +171,7 @@ class Sensors::Impl {
   MemoryMeter memory_;
   std::vector<Quantity> quantities_;
   std::string program_;
-  std::string no_tegrastats_;  // why it does not run
+  std::string no_tegrastats_;  // why tegrastats does not run
   std::unique_ptr<TegrastatsProcess> tegrastats_;
 };
 

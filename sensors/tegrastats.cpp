@@ -12,7 +12,7 @@ namespace {
 constexpr double bytes_a_megabyte = 1024.0 * 1024.0;  // "MB" of tegrastats are MiB
 constexpr double most_power_w = 1000;                 // more is a broken line
 
-// Takes the next word. A list in brackets is one, whatever blanks are in it.
+// Takes the next word. A list in brackets is one word, also if it contains blanks.
 std::string_view next_word(std::string_view& rest) {
   rest.remove_prefix(std::min(rest.find_first_not_of(blanks), rest.size()));
   std::size_t end = 0;
@@ -36,12 +36,12 @@ bool is_name(std::string_view word) {
                      [](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-// "1234/3956MB": what is used and what there is, in bytes.
+// "1234/3956MB": used and total memory, in bytes.
 bool read_memory(std::string_view word, std::optional<double>& used, std::optional<double>& total) {
   const std::optional<double> first = take_number(word);
   if (!first || !take(word, "/")) return false;
   const std::optional<double> second = take_number(word);
-  // The unit shows that the number before it is whole.
+  // The unit shows that the number before it is complete.
   if (!second || word.substr(0, 2) != "MB" || *first < 0 || *first > *second) {
     return false;
   }
@@ -58,7 +58,7 @@ std::optional<double> read_load(std::string_view word) {
   return *percent / 100;
 }
 
-// "[12%@1479,off]", "[0%,5%,off]@2601"; none where the list is cut off or something else is in it.
+// "[12%@1479,off]", "[0%,5%,off]@2601". Empty if the list is cut off or contains anything else.
 std::vector<std::optional<double>> read_cores(std::string_view word) {
   const std::size_t end = word.find(']');
   if (!take(word, "[") || end == std::string_view::npos) return {};
@@ -86,7 +86,7 @@ std::optional<NamedValue> read_temperature(std::string_view word) {
   return NamedValue{name, *celsius};
 }
 
-// "2064/2064", "5003mW/5003mW", "7006mW/7006mW/7006mW" -> W of the first
+// "2064/2064", "5003mW/5003mW", "7006mW/7006mW/7006mW" -> the first one in W
 std::optional<double> read_power(std::string_view word) {
   std::optional<double> milliwatts;
   int values = 0;
@@ -102,7 +102,7 @@ std::optional<double> read_power(std::string_view word) {
   return *milliwatts / 1000;
 }
 
-// Takes what is in `value` for the field `name`; false where that is no value of it.
+// Takes `value` as the field `name`; false if it is no value of that field.
 bool read_field(std::string_view name, std::string_view value, TegrastatsLine& line) {
   const auto set_load = [value](std::optional<double>& load) {
     const std::optional<double> parsed = read_load(value);
@@ -117,7 +117,7 @@ bool read_field(std::string_view name, std::string_view value, TegrastatsLine& l
     line.core_loads = read_cores(value);
     return true;
   }
-  if (name == "IRAM") return false;  // "0/252kB", which cut off looks like a power
+  if (name == "IRAM") return false;  // if "0/252kB" is cut off, it looks like a power
   const std::optional<double> power = read_power(value);
   if (power) line.rails_w.push_back({std::string(name), *power});
   return power.has_value();
@@ -152,7 +152,7 @@ std::optional<TegrastatsLine> parse_tegrastats(std::string_view line) {
       continue;
     }
     if (!is_name(word)) continue;
-    // What follows may be the next field: it is passed over only where it is this one's value.
+    // The next word may be another field: it is skipped only if it is this field's value.
     std::string_view after = rest;
     const std::string_view value = next_word(after);
     if (read_field(word, value, parsed)) rest = after;

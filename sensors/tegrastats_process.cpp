@@ -18,10 +18,10 @@
 namespace convoy::sensors {
 namespace {
 
-constexpr std::size_t longest_line = 65536;  // some 20 times what any release prints
+constexpr std::size_t longest_line = 65536;  // about 20 times the longest line of any release
 constexpr std::chrono::milliseconds grace(500);
 
-// A pipe whose ends close themselves.
+// A pipe that closes its ends.
 class Pipe : base::NonCopyable {
  public:
   // Throws std::system_error.
@@ -45,18 +45,18 @@ class Pipe : base::NonCopyable {
   std::array<int, 2> ends_{};
 };
 
-// What to set up in the new process between fork and exec.
+// The settings of the new process between fork and exec.
 class SpawnSettings : base::NonCopyable {
  public:
   explicit SpawnSettings(int standard_output) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    // The pipe first: where the agent runs without standard input, it may have the number 0.
+    // The pipe first: if the agent runs without standard input, the pipe may have number 0.
     posix_spawn_file_actions_adddup2(&actions_, standard_output, STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    // The agent may hold back or ignore signals; the program must end by SIGTERM, and by SIGPIPE
-    // where the agent was killed and could not end it.
+    // The agent may block or ignore signals. The program must end by SIGTERM, and by SIGPIPE if the
+    // agent was killed and could not end it.
     sigset_t signals;
     sigemptyset(&signals);
     posix_spawnattr_setsigmask(&attributes_, &signals);
@@ -78,7 +78,7 @@ class SpawnSettings : base::NonCopyable {
   posix_spawnattr_t attributes_{};
 };
 
-// Waits for the end of a process, but not for long; true where it has ended.
+// Waits for the end of a process for at most `time`; true if it has ended.
 bool wait_for_end(pid_t pid, std::chrono::milliseconds time) {
   const auto deadline = std::chrono::steady_clock::now() + time;
   while (true) {
@@ -107,7 +107,7 @@ class TegrastatsProcess::Impl : base::NonCopyable {
     }
   }
 
-  // 0, or what would be in errno.
+  // Gives 0 or an errno value.
   [[nodiscard]] int start() {
     const SpawnSettings settings(lines_.in());
     std::string option = "--interval";
@@ -120,7 +120,7 @@ class TegrastatsProcess::Impl : base::NonCopyable {
       pid_ = -1;
       return error;
     }
-    lines_.close_in();  // so that the end of the program is the end of the file
+    lines_.close_in();  // so that the pipe ends when the program ends
     reader_ = std::jthread([this] { read_lines(); });
     return 0;
   }
@@ -137,7 +137,7 @@ class TegrastatsProcess::Impl : base::NonCopyable {
       const std::lock_guard lock(mutex_);
       if (!ended_) return "";
     }
-    // WNOWAIT: it is only looked at.
+    // WNOWAIT: only looks; the process stays waitable, so its id is not reused.
     siginfo_t end{};
     if (::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOHANG | WNOWAIT) == 0 &&
         end.si_pid == pid_) {
@@ -172,7 +172,7 @@ class TegrastatsProcess::Impl : base::NonCopyable {
     ended_ = true;
   }
 
-  // Takes the whole lines off the front of `text`.
+  // Removes complete lines from the front of `text` and parses them.
   void take_lines(std::string& text) {
     std::size_t begin = 0;
     for (std::size_t end = text.find('\n'); end != std::string::npos;
@@ -199,7 +199,7 @@ class TegrastatsProcess::Impl : base::NonCopyable {
   std::chrono::steady_clock::time_point line_time_;
   bool ended_ = false;
 
-  std::jthread reader_;  // last: it is joined before anything that it uses goes
+  std::jthread reader_;  // last: joined before the members that it uses are destroyed
 };
 
 std::unique_ptr<TegrastatsProcess> TegrastatsProcess::start(const std::string& program,

@@ -53,7 +53,7 @@ Bytes copied(const void* from, std::size_t size) {
   return bytes;
 }
 
-// Empty where the socket address is of another family.
+// Empty if the socket address is of another family.
 Bytes bytes_of_interface(const sockaddr* address) {
   if (address == nullptr) return {};
   if (address->sa_family == AF_INET) {
@@ -101,7 +101,7 @@ bool is_host(std::string_view host) {
 }
 
 std::optional<std::vector<unsigned char>> address_bytes(std::string_view host) {
-  // inet_pton stops at a zero byte: what it does not know is sorted out before.
+  // inet_pton stops at a zero byte, so other characters are rejected first.
   if (host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) {
     return std::nullopt;
   }

@@ -47,7 +47,7 @@ void extend(X509* certificate, X509* issuer, int nid, const char* value) {
   need(X509_add_ext(certificate, extension.get(), -1));
 }
 
-// All but the extensions and the signature. A null issuer: the certificate itself.
+// A certificate without extensions and signature. `issuer` null: self-signed.
 Owned<X509> new_certificate(const std::string& name, const Validity& validity, EVP_PKEY* key,
                             const X509* issuer) {
   Owned<X509> certificate(need(X509_new()));
@@ -56,7 +56,7 @@ Owned<X509> new_certificate(const std::string& name, const Validity& validity, E
   const Owned<BIGNUM> serial(need(BN_new()));
   do {
     need(BN_rand(serial.get(), 128, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY));
-  } while (BN_is_zero(serial.get()) != 0);  // RFC 5280 has it positive
+  } while (BN_is_zero(serial.get()) != 0);  // RFC 5280 requires a positive number
   need(BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(x)));
   const std::vector<unsigned char> text(name.begin(), name.end());
   need(X509_NAME_add_entry_by_NID(X509_get_subject_name(x), NID_commonName, MBSTRING_UTF8,
@@ -75,7 +75,7 @@ void add_alternative(GENERAL_NAMES* names, int type, const void* data, std::size
   Owned<GENERAL_NAME> name(need(GENERAL_NAME_new()));
   GENERAL_NAME_set0_value(name.get(), type, value.release());
   need(sk_GENERAL_NAME_push(names, name.get()));
-  static_cast<void>(name.release());  // the stack's now
+  static_cast<void>(name.release());  // the stack owns it now
 }
 
 void add_alternatives(X509* certificate, const CertificateRequest& request) {
@@ -99,7 +99,7 @@ std::string pem_of(X509* certificate) {
 }
 
 void write_key(const path& file, const EVP_PKEY* key) {
-  const Owned<BIO> memory(need(BIO_new(BIO_s_secmem())));  // wiped when it goes
+  const Owned<BIO> memory(need(BIO_new(BIO_s_secmem())));  // wiped when freed
   need(PEM_write_bio_PKCS8PrivateKey(memory.get(), key, nullptr, nullptr, 0, nullptr, nullptr));
   write_file(file, content_of(memory.get()), private_file);
 }

@@ -38,7 +38,7 @@ constexpr std::size_t longest_key = std::size_t{1} << 20U;
       fmt::format("{}: {}: {}", file.string(), what, std::generic_category().message(error)));
 }
 
-// Never waits, as it would for the other end of a pipe.
+// Does not block, as opening a pipe would.
 int open_for_reading(const path& file) {
   return ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }

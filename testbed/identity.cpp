@@ -15,7 +15,7 @@ IdentityCheck refused(std::string_view why) {
   return {.identity = std::nullopt, .refusal = clean_for_log(why)};
 }
 
-// The only common name of the subject as UTF-8; nothing where there are none or several.
+// The only common name of the subject as UTF-8; nothing if there are none or several.
 std::optional<std::string> common_name(const X509* certificate) {
   const X509_NAME* subject = X509_get_subject_name(certificate);
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
@@ -29,8 +29,8 @@ std::optional<std::string> common_name(const X509* certificate) {
   return name;
 }
 
-// The only URI of the subject; nothing where there are none or several, or where the extension is
-// there twice or cannot be read.
+// The only URI of the subject; nothing if there are none or several, or if the extension occurs
+// twice or cannot be read.
 std::optional<std::string> only_uri(const X509* certificate) {
   const Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));

@@ -66,7 +66,7 @@ class Reader {
     if (inventory_.insecure || (name.empty() && !is_string(reader, key))) return {};
     path found = folder_ / name;
     std::error_code ignored;
-    // The zero byte: the system would look for what stands before it.
+    // The system would cut the name at a zero byte and find another file.
     if (name.empty() || name.find('\0') != std::string::npos ||
         !std::filesystem::is_regular_file(found, ignored)) {
       reader.error(key, fmt::format("there is no file {}", clean_for_log(found.string())));
@@ -115,7 +115,7 @@ std::string relative_to(const path& folder, const path& file) {
 
 base::Value text_value(std::string text) { return {std::move(text), {}}; }
 
-// Names of the nodes of an inventory's text, in their order; nothing where it is no TOML.
+// Names of the nodes in an inventory's text, in order; nothing if it is no TOML.
 std::optional<std::vector<std::string>> names_in(const std::string& text) {
   base::Diagnostics problems;
   const base::Value root = base::parse_toml(text, "inventory.toml", problems);
@@ -132,7 +132,7 @@ std::optional<std::vector<std::string>> names_in(const std::string& text) {
   return names;
 }
 
-// Lines with their ends.
+// Lines with their line ends.
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t from = 0; from < text.size();) {
@@ -219,7 +219,7 @@ std::optional<std::string> without_node(const std::string& text, std::string_vie
   std::vector<std::string> rest = *before;
   rest.erase(rest.begin() + (found - before->begin()));
   const std::vector<std::string> lines = lines_of(text);
-  // From a table's heading to the last of its keys; what it comes to says whether that was right.
+  // Tries to cut each table, from its heading to its last key, until the wanted names are left.
   for (std::size_t from = 0; from < lines.size(); ++from) {
     if (first_of(lines[from]) != '[') continue;
     std::size_t to = from + 1;

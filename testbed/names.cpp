@@ -7,7 +7,7 @@
 namespace convoy::testbed {
 namespace {
 
-// Not std::isalnum: what is a letter must not depend on the locale.
+// Not std::isalnum, which depends on the locale.
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }

@@ -24,15 +24,15 @@ Owned<ASN1_TIME> asn1(Time time) {
   return Owned<ASN1_TIME>(need(ASN1_TIME_set(nullptr, time.time_since_epoch().count())));
 }
 
-// From when on a list is valid. As with certificates a day early, for clocks that are late; but
-// later than the one before it, since OpenSSL takes the latest of several in a store.
+// The time from which a list is valid: a day early, as for certificates, since clocks may be late;
+// but later than the previous list, since OpenSSL takes the latest of several lists in a store.
 Time beginning(const Authority& authority, const X509_CRL* old) {
   if (old == nullptr) return time_of(X509_get0_notBefore(authority.certificate.get()));
   const Time yesterday = now() - std::chrono::hours(24);
   return std::max(yesterday, time_of(X509_CRL_get0_lastUpdate(old)) + std::chrono::seconds(1));
 }
 
-// A new list of the entries of `old` (null: none), not signed yet.
+// A new, unsigned list with the entries of `old` (null: no entries).
 Owned<X509_CRL> next_list(const Authority& authority, X509_CRL* old) {
   X509* issuer = authority.certificate.get();
   Owned<X509_CRL> list(need(X509_CRL_new()));
@@ -44,7 +44,7 @@ Owned<X509_CRL> next_list(const Authority& authority, X509_CRL* old) {
   for (int i = 0; i < sk_X509_REVOKED_num(entries); ++i) {  // -1 for null
     Owned<X509_REVOKED> entry(need(X509_REVOKED_dup(sk_X509_REVOKED_value(entries, i))));
     need(X509_CRL_add0_revoked(list.get(), entry.get()));
-    static_cast<void>(entry.release());  // the list's now
+    static_cast<void>(entry.release());  // the list owns it now
   }
 
   const Owned<BIGNUM> number(need(BN_new()));
@@ -167,7 +167,7 @@ int revoke(const path& authority_folder, const std::string& name) {
     ++revoked;
     Owned<X509_REVOKED> entry(need(X509_REVOKED_new()));
     const X509* x = record.certificate.get();
-    // OpenSSL 3.0 takes the serial number as not const, and copies it.
+    // OpenSSL 3.0 wants a non-const serial number, which it copies.
     const Owned<ASN1_INTEGER> serial(need(ASN1_INTEGER_dup(X509_get0_serialNumber(x))));
     need(X509_REVOKED_set_serialNumber(entry.get(), serial.get()));
     need(X509_REVOKED_set_revocationDate(entry.get(), today.get()));

@@ -17,7 +17,7 @@ using std::filesystem::path;
 
 constexpr std::size_t longest_text = std::size_t{16} << 20U;
 
-// The folder of a testbed and what stands where in it.
+// The folder of a testbed and its layout.
 struct Layout {
   path root;
 
@@ -81,7 +81,7 @@ void check_folder(const Layout& layout) {
   }
 }
 
-// What the coordinator's certificate is made for; nodes are told the first.
+// The addresses in the coordinator's certificate; nodes are told the first one.
 std::vector<std::string> addresses_for(const InitRequest& request) {
   for (const std::string& address : request.addresses) {
     if (!is_host(address) || is_wildcard(address)) {
@@ -140,7 +140,7 @@ void make_bundle(const Authority& authority, const Layout& layout, const std::st
   add(result, folder, {"key.pem", "certificate.pem", "authority.pem", "node.toml"});
 }
 
-// The inventory there is; UserError with all that is wrong in it.
+// The existing inventory; UserError with all its problems.
 Inventory inventory_of(const Layout& layout) {
   if (!is_there(layout.inventory())) {
     throw UserError(
@@ -172,7 +172,7 @@ path free_place(const Layout& layout, const std::string& name) {
   }
 }
 
-// Two devices of one name could not be told apart.
+// Two devices with the same name could not be distinguished.
 void check_no_certificate(const Authority& authority, const Layout& layout,
                           const std::string& name) {
   for (const IssuedCertificate& one : issued(authority)) {
@@ -287,7 +287,7 @@ SetupResult add_node(const path& folder, const InventoryNode& node,
     throw UserError(fmt::format("{}: the coordinator's certificate has no address",
                                 layout.coordinator().string()));
   }
-  std::string longer;  // before anything is made: this may fail
+  std::string longer;  // before anything is written, since this may fail
   if (there == nullptr) longer = with_node(read_file(layout.inventory(), longest_text), node);
 
   make_folder_if_missing(layout.nodes(), private_folder);
@@ -310,7 +310,7 @@ SetupResult revoke_node(const path& folder, const std::string& name) {
         "the coordinator's certificate cannot be revoked, since nodes keep no list of "
         "what is; make a new testbed with `convoy testbed init`");
   }
-  if (!is_there(layout.inventory())) inventory_of(layout);  // says so
+  if (!is_there(layout.inventory())) inventory_of(layout);  // throws
   const base::FolderLock lock(folder);
   const int revoked = revoke(layout.authority(), name);
   SetupResult result;
@@ -320,7 +320,7 @@ SetupResult revoke_node(const path& folder, const std::string& name) {
                                 "to know",
                                 name)
                   : fmt::format("\"{}\" was revoked already", name));
-  // Nobody waits for it any more.
+  // Removes the node from the inventory, so that runs do not wait for it.
   const std::string text = read_file(layout.inventory(), longest_text);
   if (const auto shorter = without_node(text, name)) {
     write_file(layout.inventory(), *shorter, public_file, Existing::replace);

@@ -54,8 +54,8 @@ SetupResult init_testbed(const InitRequest& request);
 SetupResult add_node(const std::filesystem::path& folder, const InventoryNode& node,
                      const std::vector<std::string>& known_devices = {});
 
-// Revokes all certificates of a node and moves its bundle to revoked/. The inventory stays
-// unchanged. May be repeated. UserError for names without certificates, and for the coordinator's,
+// Revokes all certificates of a node, removes the node from the inventory and moves its bundle to
+// revoked/. May be repeated. UserError for names without certificates, and for the coordinator's,
 // since nodes have no revocation list.
 SetupResult revoke_node(const std::filesystem::path& folder, const std::string& name);
 

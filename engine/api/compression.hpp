@@ -1,7 +1,7 @@
 #pragma once
 
-// Updates and models that are sent compressed (engine/codec): how a scenario asks for it, how that
-// changes over the run, and what it costs.
+// Compressed updates and models (engine/codec): the scenario's options, how they change over the
+// run, and the costs of encoding and decoding.
 
 #include <cstdint>
 
@@ -43,16 +43,16 @@ struct CompressionPlans {
 // Reads [schedule.compression].
 CompressionPlans read_compression(base::TableReader reader);
 
-// What encoding an update of so many parameters takes: passes over them, each bound by memory. That
-// is ours, from engine/codec; it has not been measured on a device.
+// The cost of encoding an update with so many parameters: passes over them, each limited by memory
+// bandwidth. Our own estimate from engine/codec; nobody measured it on a device.
 StepCost encoding_step(double parameters, const Compression& compression);
-// What decoding takes at the server: what came (`encoded_bytes`) is read, and the update written,
-// whole. A pass bound by memory; ours, too.
+// The cost of decoding an update at the server: reads the bytes that came (`encoded_bytes`) and
+// writes the whole update. One pass limited by memory bandwidth; our own estimate, too.
 Kernel decoding_pass(double encoded_bytes, double update_bytes);
-// Bytes of what a node has not sent yet, from task to task; 0 without feedback.
+// Bytes of the residual, which a node keeps from task to task; 0 without feedback.
 double residual_memory(double parameters, const Compression& compression);
-// Bytes that are there while it encodes: the weights as received and as trained, the update, what
-// is wanted of it, what arrives, and with feedback the residual before and after.
+// Bytes in memory during encoding: the weights received and trained, the update, the input and the
+// result of encoding, and with feedback the old and the new residual.
 double encoding_memory(double parameters, const Compression& compression);
 
 // What it takes to encode so many parameters of a model for a node, and to decode them there:

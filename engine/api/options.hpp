@@ -62,9 +62,9 @@ enum class Selection {
   random,     // drawn once for a node
   magnitude,  // largest L1 norm of their rows in the received weights
   nested,     // the first ones
-  depth,      // all of them: the submodel is as shallow as its rate says, and not narrower
+  depth,      // all of them: the rate cuts only the depth, not the width
   rolling,    // a window that moves by one with each version (FedRolex; engine/model/windows.hpp)
-  staggered,  // a window of its own for each node, always the same (RAM-Fed)
+  staggered,  // a fixed window for each node (RAM-Fed)
 };
 inline constexpr base::Words<Selection> selection_words = {
     {Selection::learned, "learned"},     {Selection::random, "random"},
@@ -72,7 +72,8 @@ inline constexpr base::Words<Selection> selection_words = {
     {Selection::depth, "depth"},         {Selection::rolling, "rolling"},
     {Selection::staggered, "staggered"}};
 
-// Where to begin is known beforehand, and tasks, refresh and the other keys say nothing.
+// A window's first member is known beforehand; so `tasks`, `refresh` and the other mask keys have
+// no effect.
 inline bool is_window(Selection selection) {
   return selection == Selection::rolling || selection == Selection::staggered;
 }
@@ -82,14 +83,15 @@ struct MaskOptions {
   static constexpr base::Words<bool> block_words = {{false, "rate"}, {true, "all"}};
   static constexpr base::Words<bool> logits = {{false, "rate"}, {true, "normal"}};
   Selection selection = Selection::learned;
-  bool all_blocks = false;  // a rate cuts the width alone; else the depth as well (Co-S2P)
-  int epochs = 6;           // learned: of each mask phase (Co-S2P's code: 20)
-  int tasks = 2;    // of a node, from its first, that begin with choosing masks; 0: as `nested`
-  int refresh = 3;  // afterwards every n tasks again; 0: never (Co-S2P's code)
-  double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: that of the weights)
-  // Of the rate term; 0: gates / 16, which outweighs the cross entropy enough (Co-S2P's code: 1)
+  bool all_blocks = false;  // the rate cuts only the width; else also the depth (Co-S2P)
+  int epochs = 6;           // learned: epochs of a mask phase (Co-S2P's code: 20)
+  int tasks = 2;            // first tasks of a node that choose masks; 0: as `nested`
+  int refresh = 3;          // afterwards masks are chosen every n tasks; 0: never (Co-S2P's code)
+  double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: the weights' rate)
+  // Factor of the rate term in the loss; 0: gates / 16, large enough against the cross entropy
+  // (Co-S2P's code: 1).
   double lambda = 0;
-  double weight_decay = 0;     // of the logits (Co-S2P's code: as the weights')
+  double weight_decay = 0;     // of the logits (Co-S2P's code: the weights' decay)
   bool sampled = false;        // draw the final mask; else take the highest logits: exact sizes
   bool normal_logits = false;  // start logits at N(0, 2/n) (Co-S2P's code); else at logit(rate)
 };
@@ -144,7 +146,7 @@ struct LearningRules {
   bool ensemble = false;
 };
 
-// Reads these keys of [training]: optimizer, rate_schedule, keep_optimizer, proximal, clip.
+// Reads these keys of [training]: optimizer, rate_schedule, optimizer_state, proximal, clip.
 TrainingOptions read_training(base::TableReader& reader);
 // Reads [schedule.mask] and [schedule.transfer].
 MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback = {});

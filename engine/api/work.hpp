@@ -46,8 +46,8 @@ struct Train {
   }
 };
 
-// An update is made smaller, as the task's brief says (compression).
-// In: an update. Out: an update, which brings what arrives of it.
+// Compresses an update by the brief's compression.
+// In: an update. Out: an update that contains what arrives.
 struct Encode {
   static constexpr const char* kind = "encode";
 
@@ -55,8 +55,8 @@ struct Encode {
   static void fields(Self&, Fields&) {}
 };
 
-// A version is made smaller for a node, as the task's brief says (download): the part of it that
-// the task's worker starts with (TaskInput::part).
+// Makes a version smaller for a node, as the task's brief says (download): the part of the version
+// that the task's worker starts with (TaskInput::part).
 // In: a version of the model. Out: weights, encoded.
 struct EncodeModel {
   static constexpr const char* kind = "encode-model";
@@ -65,8 +65,8 @@ struct EncodeModel {
   static void fields(Self&, Fields&) {}
 };
 
-// What came encoded becomes what is trained. In: weights, encoded. Out: weights; what was not sent
-// of them is 0.
+// Decodes an encoded model, for training. In: weights, encoded. Out: weights; elements that were
+// not sent are 0.
 struct DecodeModel {
   static constexpr const char* kind = "decode-model";
 
@@ -74,8 +74,8 @@ struct DecodeModel {
   static void fields(Self&, Fields&) {}
 };
 
-// Updates become the next version, by the run's rule (engine/rules). What the rule remembers is
-// the state of the node that does this. In: a version of the model, then updates. Out: weights.
+// Makes the next version from updates, by the run's rule (engine/rules). The rule's state is kept
+// with the node that aggregates. In: a version of the model, then updates. Out: weights.
 struct Aggregate {
   static constexpr const char* kind = "aggregate";
 
@@ -138,17 +138,18 @@ inline bool is_nothing(const Work& work) { return std::holds_alternative<std::mo
 struct TaskBrief {
   double rate = 1;  // of the submodel, (0, 1]; 1: the full model
   int batch = 1;
-  bool choose_masks = false;  // anew what is kept of the model; else as it was the last time
-  bool test_locally = false;  // what was received, before training, on the node's own test part
-  Compression compression;    // of its update
-  // Of the node among those that take part, i / N in [0, 1); only where that chooses its submodel.
+  bool choose_masks = false;  // choose new masks; else keep the node's last submodel
+  bool test_locally = false;  // test the received model on the node's test part before training
+  Compression compression;    // of the update
+  // Place i / N in [0, 1) of the node among those that take part; only for staggered windows.
   std::optional<double> place;
-  std::optional<double> proximal = {};  // mu of FedProx; without it that of the training
-  // How its node is sent what it starts from; without them whole. Written only where they are.
+  std::optional<double> proximal = {};  // mu of FedProx; nothing: the training's
+  // Compression of the model that the node starts from; nothing: it is sent whole. Written only if
+  // they have values.
   std::optional<double> download_keep = {};
   std::optional<int> download_bits = {};
 
-  // The same; none where the model is sent whole.
+  // The same; none if the model is sent whole.
   [[nodiscard]] Compression download() const {
     return {
         .keep = download_keep.value_or(1), .bits = download_bits.value_or(32), .feedback = false};
@@ -158,10 +159,11 @@ struct TaskBrief {
     download_keep = sent.keep;
     download_bits = sent.bits;
   }
-  // Squared gradients (PruneFL): the node adds to what it has gathered those of this task, summed
-  // over so many steps (0: over the whole task), squared, times the samples of these steps.
+  // Squared gradients (PruneFL): the node adds those of this task to the ones it has gathered: the
+  // gradients summed over so many steps (0: over the whole task), squared, times the samples of
+  // these steps.
   std::optional<int> gather_squares = {};
-  // Its update brings what was gathered, and the node begins anew.
+  // The update contains the gathered squares, and the node begins anew.
   std::optional<bool> bring_squares = {};
 
   template <class Self, class Fields>

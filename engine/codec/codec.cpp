@@ -14,7 +14,7 @@
 namespace convoy::engine {
 namespace {
 
-constexpr int levels = 127;  // of 8 bits, each way
+constexpr int levels = 127;  // of 8 bits, in each direction
 
 bool sends_places(std::int64_t size, const Compression& compression) {
   return !compression.drawn && sent_of(size, compression) < size;
@@ -23,8 +23,8 @@ bool sends_places(std::int64_t size, const Compression& compression) {
 // Rises with the magnitude; NaN is above infinity.
 std::uint32_t magnitude(float value) { return std::bit_cast<std::uint32_t>(value) & 0x7fffffffU; }
 
-// What lies above the `rank` largest of so many counts, by falling bin: the bin that holds the
-// rank-th, and how many are in the bins above.
+// Counts from the highest bin down: gives the bin that contains the `rank`-th value, and the number
+// of values in the bins above.
 std::pair<std::uint32_t, std::int64_t> bin_of_rank(std::span<const std::uint32_t> counts,
                                                    std::int64_t rank) {
   std::int64_t above = 0;
@@ -33,8 +33,8 @@ std::pair<std::uint32_t, std::int64_t> bin_of_rank(std::span<const std::uint32_t
   return {bin, above};
 }
 
-// The places of the `kept` largest magnitudes, rising. By counting the upper 15 bits, then the
-// lower 16 of those in the bin of the threshold: three passes, whatever the values are.
+// The places of the `kept` largest magnitudes, rising. First counts the upper 15 bits, then the
+// lower 16 bits of the values in the threshold's bin: always three passes.
 std::vector<std::uint32_t> largest(std::span<const float> values, std::int64_t kept) {
   constexpr unsigned low_bits = 16;
   constexpr std::uint32_t low_mask = (1U << low_bits) - 1;
@@ -48,7 +48,7 @@ std::vector<std::uint32_t> largest(std::span<const float> values, std::int64_t k
   }
   const auto [rest, above_rest] = bin_of_rank(low, kept - above_bin);
   const std::uint32_t threshold = (bin << low_bits) | rest;
-  std::int64_t equal = kept - above_bin - above_rest;  // of those at the threshold, the first ones
+  std::int64_t equal = kept - above_bin - above_rest;  // number to take of those at the threshold
   std::vector<std::uint32_t> places;
   places.reserve(static_cast<std::size_t>(kept));
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -59,7 +59,7 @@ std::vector<std::uint32_t> largest(std::span<const float> values, std::int64_t k
   return places;
 }
 
-// `kept` of `size` places, each choice as likely as any other, rising (Knuth's algorithm S).
+// Draws `kept` of `size` places, rising; all choices are equally likely (Knuth's algorithm S).
 std::vector<std::uint32_t> drawn(std::int64_t size, std::int64_t kept, std::uint64_t seed) {
   base::Random random({seed});
   std::vector<std::uint32_t> places;
@@ -111,7 +111,7 @@ std::int64_t encoded_bytes(std::int64_t size, const Compression& compression) {
 Encoded encode(std::span<const float> values, const Compression& compression, std::uint64_t seed) {
   const auto size = static_cast<std::int64_t>(values.size());
   const std::int64_t kept = sent_of(size, compression);
-  std::vector<std::uint32_t> places;  // none: all
+  std::vector<std::uint32_t> places;  // empty: all
   if (kept < size) {
     places = compression.drawn ? drawn(size, kept, seed) : largest(values, kept);
   }

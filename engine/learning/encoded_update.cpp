@@ -13,7 +13,7 @@ std::span<float> values_of(const Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
 
-// Writes a slice of a tensor into a whole one of 0.
+// Writes a slice of a tensor into a full tensor of zeros.
 Tensor spread(const Tensor& part, const ParameterTensor& tensor, const Kept& kept) {
   if (kept.rows.empty() && kept.columns.empty()) return part;
   Tensor full = at::zeros(tensor.shape, at::kFloat);
@@ -52,7 +52,8 @@ Compressed compress(const Layout& layout, const TensorUpdate& update,
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (!update.brings[i].defined() || layout.tensors[i].buffer) continue;
     Tensor wanted = update.brings[i].contiguous();
-    if (compression.drawn && !compression.feedback) {  // so that on average all of it arrives
+    if (compression.drawn &&
+        !compression.feedback) {  // so that on average the whole update arrives
       const auto sent_of_it = static_cast<double>(sent_of(wanted.numel(), compression));
       wanted = wanted * (static_cast<double>(wanted.numel()) / sent_of_it);
     }

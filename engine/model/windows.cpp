@@ -8,7 +8,7 @@
 namespace convoy::engine {
 namespace {
 
-// Of each group as many as there are, from where `first` says: the number of a member of so many.
+// In each group keeps the same number of members, from member first(n) on, of n members in all.
 template <class First>
 Submodel from_there(const Architecture& architecture, Submodel submodel, First first) {
   for (std::size_t g = 0; g < submodel.kept.size(); ++g) {
@@ -29,7 +29,7 @@ Submodel rolling_submodel(const Architecture& architecture, Submodel submodel, s
 }
 
 Submodel staggered_submodel(const Architecture& architecture, Submodel submodel, double place) {
-  // 3 of 7 of 14 members is 6, whatever the last bit of the place says.
+  // 14 x 3/7 is 6, also if rounding makes the product slightly smaller.
   return from_there(architecture, std::move(submodel),
                     [&](int n) { return static_cast<int>(std::floor(n * place + 1e-9)); });
 }

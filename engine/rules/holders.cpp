@@ -1,9 +1,9 @@
-// W += sum delta_i / h over the h updates that hold a parameter; one that nobody holds keeps its
-// value. Every update counts 1, whatever its node's samples: so the code of HeteroFL (Diao et al.
+// W += sum delta_i / h over the h updates that hold a parameter; a parameter in no update keeps its
+// value. Every update counts 1, whatever its node's samples. The code of HeteroFL (Diao et al.
 // 2021, arXiv 2010.01264; diaoenmao/HeteroFL-... cc40f3e) and of FedRolex (Alam et al. 2022, arXiv
-// 2212.01548; AIoT-MLSys-Lab/FedRolex 8135109) averages, but for rows of class scores (see
-// holders_by_label.cpp), and DepthFL's (adap/flower fdef7af, baselines/depthfl). There of values,
-// here of changes (ours: with no staleness it is the same).
+// 2212.01548; AIoT-MLSys-Lab/FedRolex 8135109) averages like this, except for rows of class scores
+// (see holders_by_label.cpp), and so does DepthFL's (adap/flower fdef7af, baselines/depthfl). Ours:
+// changes are averaged, not values (the same without staleness).
 
 #include "engine/rules/rule.hpp"
 

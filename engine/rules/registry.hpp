@@ -27,7 +27,7 @@ const std::vector<RuleKind>& rule_kinds();
 std::shared_ptr<const Rule> default_rule();
 
 // Reads `aggregation` of a table: { rule = "fedadam", ... }, or a rule's name alone.
-// `default_name`: the rule where none is named, with its keys as they are without a file.
+// `default_name`: the rule if none is named, with the defaults of its keys.
 AggregationOptions read_aggregation(base::TableReader& table,
                                     const std::string& default_name = "coverage");
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// How an update's weight falls with the versions that it is behind, as FedAsync has it (Xie et al.
-// 2019, arXiv 1903.03934) and FedCompass and TEASQ-Fed after it:
+// How an update's weight falls with its staleness d, as in FedAsync (Xie et al. 2019, arXiv
+// 1903.03934), and in FedCompass and TEASQ-Fed after it:
 //   constant 1; polynomial (d + 1)^-power; hinge 1 if d <= bound, else 1 / (power (d - bound) + 1)
 
 #include <cstdint>

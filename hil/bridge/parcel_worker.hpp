@@ -40,7 +40,7 @@ class ParcelWorker {
   void box(std::string header, std::uint64_t bytes, std::string from, Boxed then);
 
   struct Verdict : CheckedUpdate {
-    std::string unsaved;  // why this machine could not write it down; empty: it is safe
+    std::string unsaved;  // why this machine could not save it; empty: it is saved
   };
   using Filed = std::function<void(Verdict verdict)>;
   // Checks an update that is received completely, and saves it before it is used. `samples`: the

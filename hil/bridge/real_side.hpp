@@ -45,7 +45,7 @@ class RealSide {
  private:
   void replay(const RealSideOptions& options);
   void go_on(sim::Recording before, const RealSideOptions& options);
-  // `real_before`: of the run that is gone on with; empty: it is a new one.
+  // `real_before`: real nodes of the run to be continued; empty: a new run.
   void listen(const RealSideOptions& options, std::vector<sim::NodeId> real_before);
 
   sim::Scenario scenario_;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Whether a real node's update counts: it must be one that its task can end with (the engine knows
-// which), of as many samples as the node has, and finite.
+// Checks whether a real node's update counts: it must be a valid result of its task (the engine
+// checks this), be trained on the node's number of samples, and be finite.
 
 #include <string>
 
@@ -12,11 +12,11 @@ namespace convoy::hil {
 
 struct CheckedUpdate {
   engine::Outcome outcome;
-  std::string trouble;  // with the node's update; empty: it counts
+  std::string trouble;  // problem of the node's update; empty: the update counts
   sim::Cause cause = sim::Cause::refused;
 };
 
-// `box` has all its bytes, of which `header` tells; `samples`: that the node trains on.
+// `box` is completely received, `header` describes it. `samples`: the node's training samples.
 CheckedUpdate check_update(const engine::Engine& engine, engine::Unpacking& box,
                            const std::string& header, const engine::TaskInput& input,
                            std::int64_t samples);

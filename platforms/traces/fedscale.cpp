@@ -17,7 +17,7 @@ json parsed(std::string_view text, const std::string& file) {
   json all;
   try {
     all = json::parse(text);
-  } catch (const json::exception& e) {  // no JSON, or a number beyond all bounds
+  } catch (const json::exception& e) {  // no JSON, or a number out of range
     throw base::UserError(
         fmt::format("{}: no JSON: {} (FedScale's files are pickles; write them "
                     "out by Python's json.dump)",
@@ -64,7 +64,7 @@ Trace behaviour(const json& client, const std::string& where) {
   const std::vector<double> on = moments(client, "active", where);
   const std::vector<double> off = moments(client, "inactive", where);
   const double end = number(client, "finish_time", where, 1e-3, 1e12);
-  // Of changes at the same moment the last one counts: the device is present.
+  // Of several changes at one moment the last one in this order counts: the device is present.
   std::vector<std::pair<double, double>> changes;
   changes.reserve(on.size() + off.size());
   for (const double t : off) changes.emplace_back(t, 0);

@@ -30,7 +30,7 @@ void check_size(std::size_t rows) {
       fmt::format("more than {} rows: choose a shorter trace, or longer times", most_rows));
 }
 
-// Closes a trace of one column whose values change at its times.
+// Ends a trace of one column whose values change at its times.
 void finish(Trace& trace, double length_s) {
   auto& values = trace.of(Column::available);
   trace.time.push_back(length_s);
@@ -100,7 +100,7 @@ Trace generate_throttling(const Throttling& t, std::uint64_t seed, int node) {
                                       t.cool_c, t.hot_c, t.throttled_speed),
                           seed, node);
   base::Random random({seed, 0x74687274U, static_cast<std::uint64_t>(node)});
-  // No two boards sit in the same place.
+  // Each board has its own ambient temperature.
   const double ambient = t.ambient_c + 2 * random.normal();
   double temperature = ambient;
   bool throttled = false;

@@ -69,7 +69,7 @@ Trace import_trace(const ImportOptions& options) {
   if (std::ranges::all_of(trace.values, [](const auto& v) { return v.empty(); })) {
     throw base::UserError(trace.name + ": has nothing that could drive a node");
   }
-  // In a trace that was written by Convoy they stand already.
+  // A trace written by Convoy already has these remarks.
   for (const auto& [column, word] : column_words) {
     if (!trace.has(column) || options.format == "convoy") continue;
     trace.remarks.push_back(fmt::format("{} drives {}", word, driven_by(column)));

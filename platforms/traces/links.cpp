@@ -14,7 +14,7 @@
 namespace convoy::platforms {
 namespace {
 
-// Only the phone's own traffic was measured: with little demand the link seems slow.
+// A remark: only the phone's own traffic was measured, so with little demand the link seems slow.
 std::string what_was_achieved(const Trace& trace) {
   const auto mean = [&](Column column) {
     const std::vector<double>& v = trace.of(column);
@@ -39,7 +39,7 @@ std::string what_was_achieved(const Trace& trace) {
   return text;
 }
 
-// Of the rows of one second.
+// Sums over the rows of one second.
 struct Sums {
   double moment;
   double down = 0;
@@ -47,14 +47,14 @@ struct Sums {
   int rows = 0;
 };
 
-// Their averages, one second after another; there must be one.
+// Appends the averages, one row per second; `seconds` must not be empty.
 void put_averages(const std::vector<Sums>& seconds, Trace& trace) {
   for (const Sums& s : seconds) {
     trace.time.push_back(s.moment);
     trace.of(Column::down_bps).push_back(s.down / s.rows);
     trace.of(Column::up_bps).push_back(s.up / s.rows);
   }
-  // The last row is of a second, too.
+  // The last row also lasts one second.
   trace.time.push_back(trace.time.back() + 1);
   for (const Column c : {Column::down_bps, Column::up_bps}) {
     trace.of(c).push_back(trace.of(c).back());
@@ -110,7 +110,7 @@ Trace import_mahimahi(std::string_view text, const std::string& file, Column dir
     trace.time.push_back(from);
     rate.push_back(counts[i] * bits / (std::min(period, from + bin_s) - from));
   }
-  trace.time.push_back(period);  // the end of a pass
+  trace.time.push_back(period);  // end of one period
   rate.push_back(rate.back());
   trace.remarks.push_back(
       fmt::format("{} opportunities of 1,500 bytes in {:g} s, counted over "

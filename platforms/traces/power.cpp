@@ -13,7 +13,7 @@
 namespace convoy::platforms {
 namespace {
 
-// The cell behind the one that holds `name`; empty where there is none.
+// The cell after the cell `name`; empty if there is none.
 std::string_view cell_after(std::string_view line, std::string_view name) {
   for (bool next = false; !line.empty();) {
     const std::size_t comma = line.find(',');
@@ -25,7 +25,7 @@ std::string_view cell_after(std::string_view line, std::string_view name) {
   return {};
 }
 
-constexpr std::size_t shown = 40;  // characters of what is wrong
+constexpr std::size_t shown = 40;  // characters of wrong text in a message
 
 struct Reading {
   std::string_view date;

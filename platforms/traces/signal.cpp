@@ -24,12 +24,12 @@ std::string check(const Trace& trace, const TraceUse& use) {
                        trace.time.back());
   }
   if (use.to_s <= use.from_s) return "to_s must come after from_s";
-  constexpr double shortest_s = 1e-3;  // each turn is an event
+  constexpr double shortest_s = 1e-3;  // each repetition is an event
   if (use.loop && end - use.from_s < shortest_s) {
     return fmt::format("loop = true, but {} has less than {:g} s to repeat there", trace.name,
                        shortest_s);
   }
-  // What never moves would never end.
+  // With a speed or rate of 0 at all times no activity would end.
   for (const Column column : {Column::speed, Column::up_bps, Column::down_bps}) {
     const std::vector<double>& v = trace.of(column);
     bool moves = v.empty();

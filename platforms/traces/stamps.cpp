@@ -15,11 +15,12 @@
 namespace convoy::platforms {
 namespace {
 
-constexpr double year_s = 366 * day_s;  // the longest
+constexpr double year_s = 366 * day_s;  // longest year
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Takes a number of digits off the front; `fraction`: with a part behind '.' or ','.
+// Takes a number with at most `most` digits off the front; `fraction`: also a part after '.' or
+// ','.
 std::optional<double> take_number(std::string_view& text, std::size_t most, bool fraction) {
   std::size_t end = 0;
   while (end < text.size() && is_digit(text[end])) ++end;
@@ -53,13 +54,13 @@ std::optional<double> days_of(double year, double month, double day) {
   return static_cast<double>(sys_days(date).time_since_epoch().count());
 }
 
-// Behind a stamp comes something else.
+// True if no further character of a stamp follows.
 bool ends_there(std::string_view rest) {
   constexpr std::string_view ends = " \t]):|,;>\"'";
   return rest.empty() || ends.find(rest.front()) != ends.npos;
 }
 
-// " PM", "am": the hour as a day of 24 counts it; nothing where it has none such.
+// " PM", "am": converts an hour from 1 to 12 to 0 to 23; nothing for other hours.
 std::optional<double> take_half_of_day(std::string_view& text, double hour) {
   std::string_view rest = text;
   take_one_of(rest, " ");
@@ -85,7 +86,7 @@ std::optional<double> take_time(std::string_view& text, std::string_view between
   return (*of_24 * 60 + *minute) * 60 + *second;
 }
 
-// "Z", "+0200", "-05:30", " +0000": the seconds that it is ahead of UTC; 0 where there is none.
+// "Z", "+0200", "-05:30", " +0000": offset from UTC in seconds; 0 if there is no zone.
 double take_zone(std::string_view& text) {
   if (take_one_of(text, "Zz")) return 0;
   std::string_view rest = text;
@@ -109,14 +110,14 @@ double take_zone(std::string_view& text) {
 constexpr double first_year = 1900;
 constexpr double last_year = 2200;
 
-// A day and a time; what stands behind the day is in `rest`.
+// Adds the time in `rest`, the text after the day.
 std::optional<double> with_time(std::string_view& rest, double days) {
   const auto time = take_time(rest);
   if (!time) return std::nullopt;
   return days * day_s + *time - take_zone(rest);
 }
 
-// "10-01-2025 20:05:55", "2025-10-01T20:05:50Z": the year first or last.
+// "10-01-2025 20:05:55", "2025-10-01T20:05:50Z": year first or last.
 std::optional<double> take_date(std::string_view& text, DateOrder order) {
   constexpr std::string_view between = "-./_: T";
   std::string_view rest = text;
@@ -172,7 +173,7 @@ std::optional<double> take_compact(std::string_view& text) {
   return *days * day_s + (*hour * 60 + *minute) * 60 + *second - zone;
 }
 
-// The number of a month, from 1; its first three letters, in English.
+// The number of a month, from 1, by its first three letters in English.
 std::optional<double> take_month(std::string_view& text) {
   constexpr std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -182,7 +183,7 @@ std::optional<double> take_month(std::string_view& text) {
   return static_cast<double>(found - months.begin()) + 1;
 }
 
-// For stamps without a year: a leap year, which has every day that there may be.
+// For stamps without a year: a leap year, which has every possible day.
 constexpr double any_year = 2000;
 
 // "Oct  1 20:05:10 2025", "Oct 01 20:05:10.5", "01 Oct 2025 08:05:50 PM", "01/Oct/2025:20:05:50"
@@ -216,7 +217,7 @@ std::optional<Stamp> take_worded(std::string_view& line) {
   if (!time) return std::nullopt;
   const double zone = take_zone(text);
   if (!year && text.size() >= 5 && text.front() == ' ') {
-    // Behind the time, perhaps behind the name of a zone.
+    // The year follows the time, perhaps after the name of a zone.
     std::string_view behind = text.substr(1);
     while (!behind.empty() && behind.front() >= 'A' && behind.front() <= 'Z') {
       behind.remove_prefix(1);
@@ -231,7 +232,7 @@ std::optional<Stamp> take_worded(std::string_view& line) {
   return Stamp{*count * day_s + *time - zone, year ? Stamp::Kind::date : Stamp::Kind::yearless};
 }
 
-// "I1001 20:05:50.000000 7 x.cc:1]": month and day of Google's loggers.
+// "I1001 20:05:50.000000 7 x.cc:1]": month and day as Google's loggers write them.
 std::optional<Stamp> take_glog(std::string_view line) {
   if (!take_one_of(line, "IWEF")) return std::nullopt;
   const auto month = digits_at(line, 0, 2);
@@ -244,7 +245,7 @@ std::optional<Stamp> take_glog(std::string_view line) {
   return Stamp{*days * day_s + *time, Stamp::Kind::yearless};
 }
 
-// What begins here, but for mere numbers.
+// The stamp that begins here; plain numbers do not count.
 std::optional<Stamp> stamp_at(std::string_view line, DateOrder order) {
   std::string_view rest = line;
   if (const auto date = take_date(rest, order); date && ends_there(rest)) {
@@ -258,7 +259,7 @@ std::optional<Stamp> stamp_at(std::string_view line, DateOrder order) {
   if (const auto stamp = take_worded(rest); stamp && ends_there(rest)) return stamp;
   rest = line;
   const auto time = take_time(rest, ":");
-  // "12:20:05:55" is line 12.
+  // "12:20:05:55" begins with line number 12.
   const bool goes_on = rest.size() > 1 && rest[0] == ':' && is_digit(rest[1]);
   if (time && ends_there(rest) && !goes_on) return Stamp{*time, Stamp::Kind::of_day};
   return std::nullopt;
@@ -329,7 +330,7 @@ void TornLines::note(std::string what) {
 void TornLines::settle(std::size_t rows, std::vector<std::string>& remarks) const {
   if (count_ == 0) return;
   constexpr std::size_t one_in = 100;
-  constexpr std::size_t fewest = 10;  // fewer rows are no log of which one line is torn
+  constexpr std::size_t fewest = 10;  // with fewer rows a bad line is not accepted as torn
   if (rows < fewest || count_ > std::max<std::size_t>(1, rows / one_in)) {
     throw base::UserError(first_);
   }
@@ -343,7 +344,7 @@ double RunningClock::next(const Stamp& stamp, std::int64_t line) {
     last_ = now;
     return now;
   }
-  // Midnight, New Year.
+  // At midnight or New Year the stamp starts again.
   const double round = stamp.kind == Stamp::Kind::of_day     ? day_s
                        : stamp.kind == Stamp::Kind::yearless ? year_s
                                                              : 0;
@@ -351,7 +352,7 @@ double RunningClock::next(const Stamp& stamp, std::int64_t line) {
     wraps_ += round;
     now += round;
   }
-  // A log that goes from February 28 to March 1 is of a year without a day between them.
+  // A log that goes from February 28 to March 1 is from a year without February 29.
   if (stamp.kind == Stamp::Kind::yearless) {
     const double leap_day = *days_of(any_year, 2, 29) * day_s;
     const double before = *last_ - wraps_;
@@ -398,7 +399,7 @@ std::vector<double> spread(const std::vector<double>& moments, double last_inter
     groups.push_back({i, end});
     i = end;
   }
-  // How many rows a moment has when it is whole.
+  // Usual number of rows with equal stamps.
   std::size_t usual = 1;
   if (groups.size() > 2) {
     std::vector<std::size_t> sizes;
@@ -410,12 +411,12 @@ std::vector<double> spread(const std::vector<double>& moments, double last_inter
     const Group& group = groups[g];
     const bool last = g + 1 == groups.size();
     const double begin = moments[group.begin];
-    // Through a gap they are not stretched.
+    // Rows are not spread over a gap.
     const double room =
         last ? last_interval_s : std::min(moments[groups[g + 1].begin] - begin, last_interval_s);
     const bool cut = (g == 0 || last) && group.size() < usual;
     const std::size_t count = cut ? usual : group.size();
-    const std::size_t missing = cut && !last ? usual - group.size() : 0;  // before its first row
+    const std::size_t missing = cut && !last ? usual - group.size() : 0;  // rows before its first
     for (std::size_t k = group.begin; k < group.end; ++k) {
       out[k] = begin +
                room * static_cast<double>(missing + k - group.begin) / static_cast<double>(count);

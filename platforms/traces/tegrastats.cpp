@@ -14,15 +14,15 @@ namespace convoy::platforms {
 namespace {
 
 struct Row {
-  std::string_view before;  // of the line, before what tegrastats says
+  std::string_view before;  // part of the line before the output of tegrastats
   std::optional<Stamp> stamp;
   std::int64_t line = 0;
-  double power_w = 0;  // NaN: the line does not say, as all below
+  double power_w = 0;  // here and below NaN: not in the line
   double temperature_c = 0;
   double memory_free_bytes = 0;
 };
 
-// The value; NaN where there is none, or none that can be.
+// The value; NaN if there is none, or if it is out of bounds (which is counted).
 double allowed(std::optional<double> value, Column column, std::int64_t& out_of_bounds) {
   constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
   if (!value) return nothing;
@@ -31,7 +31,7 @@ double allowed(std::optional<double> value, Column column, std::int64_t& out_of_
   return nothing;
 }
 
-// What stands before what tegrastats says itself; of a line that is cut it may be nothing.
+// The text before the output of tegrastats; may be empty if the line is cut off.
 std::string_view before_content(std::string_view line) {
   std::size_t begin = line.size();
   for (const char* word : {"RAM", "SWAP", "IRAM", "CPU", "EMC_FREQ", "GR3D", "AUX@"}) {
@@ -40,7 +40,7 @@ std::string_view before_content(std::string_view line) {
   return line.substr(0, begin);
 }
 
-// Finds the stamps of the rows, which all have one of the same kind then, or none.
+// Finds the stamps of the rows. Afterwards all rows have a stamp of the same kind, or none has one.
 void stamp_all(std::vector<Row>& rows, const std::string& file, Trace& trace) {
   std::vector<std::string_view> before;
   before.reserve(rows.size());
@@ -76,7 +76,7 @@ void stamp_all(std::vector<Row>& rows, const std::string& file, Trace& trace) {
       others));
 }
 
-// The times of the rows, all of which have a stamp or none.
+// The times of the rows. Either all rows have a stamp, or none has one.
 std::vector<double> times_of(const std::vector<Row>& rows, double interval_s, Trace& trace) {
   std::vector<double> moments;
   moments.reserve(rows.size());
@@ -90,7 +90,7 @@ std::vector<double> times_of(const std::vector<Row>& rows, double interval_s, Tr
   }
   RunningClock clock;
   for (const Row& row : rows) moments.push_back(clock.next(*row.stamp, row.line));
-  // From 0 on: next to seconds since 1970 a tenth of one is not exact.
+  // Times start at 0: added to the seconds since 1970, tenths of a second are inexact.
   const double first = moments.front();
   for (double& moment : moments) moment -= first;
   moments = spread(moments, interval_s);

@@ -19,7 +19,7 @@ struct Range {
   const char* rule;
 };
 
-// Beyond these something was mistaken: a unit, most of the time.
+// Values outside of these ranges are mistakes, mostly of the unit.
 const std::array<Range, trace_columns>& ranges() {
   static const std::array<Range, trace_columns> all = {{
       {0, 1, "0 or 1"},
@@ -34,12 +34,12 @@ const std::array<Range, trace_columns>& ranges() {
   return all;
 }
 
-// Of a rate that is not 0: what links have (lowest_rate_bps of platforms/link.hpp).
+// Minimum of a rate above 0, as for links (lowest_rate_bps of platforms/link.hpp).
 constexpr double lowest_bps = 1;
 
 constexpr std::string_view synthetic_mark = "# synthetic: ";
 
-// Which column of the table each column of a trace is.
+// The table's column for each column of a trace.
 std::map<Column, int> columns_of(const base::CsvReader& csv, int time, const std::string& file) {
   std::map<Column, int> at;
   for (std::size_t i = 0; i < csv.columns().size(); ++i) {

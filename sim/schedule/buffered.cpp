@@ -51,7 +51,7 @@ Orders Buffered::on(const Event& event) {
   if (!event.last) return orders;
   take_in(orders);
   assign(orders);
-  // Nothing is at work and nobody can be asked: no more would come.
+  // No node is at work and none can get work: no more updates would come.
   if (turns_.at_work() == 0 && !buffer_.empty()) aggregate(orders);
   return orders;
 }
@@ -103,8 +103,9 @@ void Buffered::is_free(NodeId node) {
   turns_.rests(node);
 }
 
-// An update is applied to the version that is there when those being made are done. In the buffer
-// it grows no older: only a full buffer makes versions, and takes it along.
+// An update is applied to the version that exists when all aggregations under way are done. In the
+// buffer its staleness does not grow: only a full buffer makes a version, which contains the
+// update.
 void Buffered::take_in(Orders& orders) {
   for (const Update& update : std::exchange(came_in_, {})) {
     const std::int64_t staleness = version_ + std::ssize(wait_for_) - update.base;

@@ -1,11 +1,11 @@
 #pragma once
 
-// The asynchronous schedule: whoever ends is replaced (turns.hpp), and every `buffer` updates, in
-// the order in which they came, are made a version. Aggregations overlap with training and with
-// each other. Whose update goes into a version at the instant at which it comes is replaced from
-// that version, when it is there (as in FLSim, where making it takes no time); all others at once,
-// from the version that is there. What fedbuff.cpp, fedasync.cpp and teasq.cpp say of the papers is
-// done here.
+// The asynchronous schedule: a node that ends its task is replaced (turns.hpp); every `buffer`
+// updates make a version, in the order of arrival. Aggregations overlap with training and with each
+// other. If a node's update goes into a version at the instant of its arrival, the node is replaced
+// when that version is there, and the new task starts from it (as in FLSim, where making a version
+// takes no time). All other nodes are replaced at once; the new task starts from the present
+// version. fedbuff.cpp, fedasync.cpp and teasq.cpp use this class and name the papers.
 
 #include <optional>
 #include <unordered_map>
@@ -19,14 +19,14 @@ struct BufferedOptions {
   ClientPoolOptions clients;
   HowMany at_work;
   std::int64_t buffer = 1;  // updates of an aggregation, >= 1
-  // Versions, >= 0, that an update may be behind the one that it would be applied to; none: any.
+  // Upper limit, >= 0, of an update's staleness in versions; nothing: no limit.
   std::optional<std::int64_t> max_staleness;
   // Instead of the numbers above: shares of all that take part, present or not, (0, 1], rounded up.
   std::optional<double> at_work_share;
   std::optional<double> buffer_share;
 };
 
-// at_work and max_staleness; the rest is the kind's own.
+// Reads the keys of the client pool, at_work and max_staleness.
 BufferedOptions read_buffered(base::TableReader& common, base::TableReader& own,
                               const std::string& default_rule);
 // max_staleness alone.
@@ -70,7 +70,7 @@ class Buffered : public FederatedSchedule {
   BufferedOptions options_;
   Turns turns_;
   std::unordered_map<TaskId, Training> training_;
-  std::vector<Update> came_in_;  // at this instant
+  std::vector<Update> came_in_;  // updates that arrived at this instant
   std::vector<TaskId> buffer_;
   std::vector<NodeId> just_buffered_;  // whose updates came into the buffer at this instant
   std::unordered_map<TaskId, std::vector<NodeId>> wait_for_;  // by aggregation under way

@@ -21,18 +21,18 @@ struct ClientPoolOptions {
   // Rate of the submodel by memory class; nothing: all train the full model.
   std::optional<ByMemoryClass<double>> rates;
   engine::LearningRules learning;
-  engine::CompressionPlans compression;  // of updates, and of what nodes are sent
-  double proximal = 0;                   // mu that each task is told; 0: that of the training
-  // With static norms: after each so many aggregations, from the first, the server takes the batch
-  // norms' statistics anew.
+  engine::CompressionPlans compression;  // of updates, and of the models sent to nodes
+  double proximal = 0;                   // mu of each task; 0: the training's
+  // With static norms: the server recomputes the batch norms' statistics after the first
+  // aggregation and then after every so many.
   int statistics_every = 1;
   engine::Statistics statistics;
-  bool skip_unfit = true;  // nodes whose memory does not hold their task stay out, else: an error
+  bool skip_unfit = true;  // leave out nodes whose memory does not hold their task; else an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };
 
-// Reads rates, mask, transfer, compression, unfit and aggregation. What holds where the scenario
-// gives none: `rates`, `transfer`, `mask`, and of aggregation `rule`.
+// Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`, `mask` and
+// `rule` are the defaults.
 ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
                                    const engine::TransferOptions& transfer,
                                    const engine::MaskOptions& mask = {},
@@ -61,21 +61,21 @@ class ClientPool {
   // All nodes that can take part, present or not.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] bool takes_part(NodeId node) const;
-  // Turns at the start: the members rest, and nobody else ever takes part.
+  // Turns for the start: the members rest; other nodes never take part.
   [[nodiscard]] Turns turns(HowMany limit) const;
 
-  // Must be given every event, before tasks are assigned at its instant: what a task is told may
-  // depend on the version that it starts from.
+  // Must get every event before tasks are assigned at its instant: a task's brief may depend on the
+  // version that it starts from.
   void note(const Event& event);
   [[nodiscard]] std::int64_t version() const { return version_; }
 
-  // The next task for a node, under a new id. Throws base::UserError where compression changes with
-  // versions, and nobody told of these.
+  // The next task for a node, with a new id. Throws base::UserError if compression changes with
+  // versions and the pool got no events.
   Assign assign(NodeId node, const TaskChanges& changes = {});
-  // The share of the prunable weights that a version keeps from now on, for costs where nothing is
+  // The share of the prunable weights that a version keeps from now on, for costs if nothing is
   // learned (ElementKind::pruned).
   void expect_density(double density) { density_ = density; }
-  // Of its submodel, by its memory class.
+  // Of the node's submodel, by its memory class.
   [[nodiscard]] double rate(NodeId node) const;
   [[nodiscard]] NodeId node_of(TaskId task) const { return tasks_.at(task).node; }
 
@@ -95,8 +95,8 @@ class ClientPool {
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const;
 
-  // `most`: updates that one aggregation takes; `most_behind`: versions behind the present one from
-  // which they may come.
+  // `most`: largest number of updates in one aggregation; `most_behind`: the most versions that
+  // such an update may be behind the present one.
   [[nodiscard]] std::vector<PlannedTask> plan(
       std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0);
 
@@ -109,7 +109,7 @@ class ClientPool {
     LocalWork work;
   };
 
-  // Among the members, where windows are staggered; see engine::TaskBrief.
+  // TaskBrief::place of the node; only for staggered windows.
   [[nodiscard]] std::optional<double> place(NodeId node) const;
   // `version`: from which the task starts.
   [[nodiscard]] LocalWork work(NodeId node, bool masks, std::int64_t version,
@@ -131,10 +131,10 @@ class ClientPool {
   LocalUpdates updates_;
   std::vector<NodeId> members_;
   ByNode<bool> takes_part_;
-  ByNode<int> done_;  // tasks that ended as they should
+  ByNode<int> done_;  // number of successful tasks
   std::int64_t version_ = 0;
   std::int64_t being_made_ = 0;  // versions: aggregations that are ordered and not yet published
-  bool is_told_ = false;         // of events
+  bool is_told_ = false;         // the pool got an event
   double density_ = 1;
   std::unordered_map<TaskId, Task> tasks_;
   // Task ids seed all draws (jitter, shuffling). Updates have their own numbers, so that the n-th
@@ -160,7 +160,7 @@ class FederatedSchedule : public Schedule {
   }
 
  protected:
-  // That one aggregation takes, at most.
+  // Largest number of updates in one aggregation.
   [[nodiscard]] virtual std::size_t most_updates() const {
     return std::numeric_limits<std::size_t>::max();
   }

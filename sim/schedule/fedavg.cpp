@@ -1,4 +1,4 @@
-// FedAvg (McMahan et al. 2017, arXiv 1602.05629): rounds as they are (rounds.hpp).
+// FedAvg (McMahan et al. 2017, arXiv 1602.05629): exactly the rounds of rounds.hpp.
 
 #include "sim/schedule/kinds.hpp"
 #include "sim/schedule/rounds.hpp"

@@ -1,9 +1,9 @@
 // FedBuff (Nguyen et al. 2022, arXiv 2106.06639), after its authors' simulator (FLSim, github
 // facebookresearch/FLSim 7311f2d). Faithful: a client that ends is replaced at once, so that a
-// constant number of them is at work; every `buffer` updates make a version; older updates count
-// for less (engine/rules/fedbuff.cpp); one above max_staleness is dropped. Ours: aggregations and
-// transfers take time; who is asked next is fair instead of drawn; a partial buffer is made a
-// version when nobody is left to fill it (FLSim: at the end of an epoch).
+// constant number of clients is at work; every `buffer` updates make a version; older updates count
+// less (engine/rules/fedbuff.cpp); an update above max_staleness is dropped. Ours: aggregations and
+// transfers take time; the choice of the next client is fair instead of drawn; a partial buffer
+// makes a version when no client is left to fill it (FLSim: at the end of an epoch).
 
 #include "sim/schedule/buffered.hpp"
 #include "sim/schedule/kinds.hpp"

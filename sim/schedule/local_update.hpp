@@ -24,11 +24,11 @@ struct LocalWork {
   double rate = 1;            // (0, 1]; 1: the full model
   bool full_width = false;    // a submodel is shallower, not narrower
   bool all_blocks = false;    // it is narrower, not shallower
-  bool sampled = false;       // its masks are drawn: how many members are kept is known late
+  bool sampled = false;       // its masks are drawn: the number of kept members is known late
   engine::StepExtras extras;  // of the weights' training
   int mask_epochs = 0;        // before the weights
   int weight_epochs = 1;
-  std::optional<int> weight_steps;  // instead
+  std::optional<int> weight_steps;  // instead of weight_epochs
   engine::Compression compression;  // of the update
   engine::Compression download;     // of what the node starts from
   bool keeps_residual = false;      // of compressed updates, in this task or others
@@ -46,9 +46,9 @@ struct LocalWork {
 struct LocalUpdate {
   TaskGraph graph{2};        // role 0: server, 1: worker
   double memory = 0;         // peak bytes on the worker, runtime included
-  double samples = 0;        // that the weights are trained on; those of the masks are not counted
-  double upload_bytes = 0;   // of the update as it is aggregated, whatever it is on the wire
-  double encoded_bytes = 0;  // of the update on the wire, where it is compressed; else 0
+  double samples = 0;        // used for training weights; those for masks are not counted
+  double upload_bytes = 0;   // of the update in aggregation, not compressed
+  double encoded_bytes = 0;  // of the compressed update on the wire; 0: it is not compressed
   int depth = 0;             // blocks
 };
 
@@ -56,16 +56,16 @@ struct LocalUpdate {
 struct AggregatedUpdates {
   std::vector<double> bytes;    // of each, whole
   std::vector<double> encoded;  // of each, on the wire; 0: it came whole
-  // How many of them were trained from another version than the one that they are added to, and how
-  // many versions these are.
+  // The number of updates trained from an older version than the one to which they are added, and
+  // the number of these older versions.
   std::size_t behind = 0;
   std::size_t versions_behind = 0;
 };
 
 class LocalUpdates {
  public:
-  // `keeps_received`: a node needs what it received until its training ends, whatever the setting
-  // says of that (a proximal term).
+  // `keeps_received`: a node needs the received weights until its training ends (a proximal term),
+  // also if the setting has no proximal term.
   explicit LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received = false);
 
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);

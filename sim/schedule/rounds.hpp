@@ -1,7 +1,7 @@
 #pragma once
 
 // Rounds: some or all of the nodes train from the same version; when the last has replied, or at
-// the deadline, what came back is aggregated. What FedAvg is, and what others change of it.
+// the deadline, the updates are aggregated. This is FedAvg, and the base of its variants.
 
 #include <optional>
 #include <unordered_set>
@@ -15,15 +15,15 @@ namespace convoy::sim {
 struct RoundsOptions {
   ClientPoolOptions clients;
   HowMany participants;  // of a round
-  // s after the round's start; a reply exactly then counts, what comes later is given up.
+  // s after the round's start; a reply exactly then counts, later ones are cancelled.
   std::optional<double> deadline_s;
 };
 
 RoundsOptions read_rounds(base::TableReader& common, base::TableReader& own);
-// With clients that were read before.
+// With clients' options that were read before.
 RoundsOptions read_rounds(ClientPoolOptions clients, base::TableReader& own);
-// The same keys with the defaults of HeteroFL and its like: rates that halve from one memory class
-// to the next and cut the width alone, what is kept chosen by `selection`, and that rule.
+// The same keys with the defaults of HeteroFL and similar kinds: rates that halve from one memory
+// class to the next and cut only the width, `selection` of the kept members, aggregation `rule`.
 RoundsOptions read_rounds_by_width(base::TableReader& common, base::TableReader& own,
                                    engine::Selection selection, const std::string& rule);
 
@@ -39,8 +39,8 @@ class Rounds : public FederatedSchedule {
   Orders on(const Event& event) override;
 
  protected:
-  // What the nodes that were drawn for a round (from 1, in their order) are to do: here a task
-  // each. At least one.
+  // The tasks of the nodes drawn for a round (rounds count from 1; nodes in order), at least one
+  // task. Default: one task per node.
   virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
   [[nodiscard]] std::size_t most_behind() const override { return 0; }
   // The nodes of the next round, rising; none: it begins when a node joins.
@@ -58,14 +58,14 @@ class Rounds : public FederatedSchedule {
   void close_round(Orders& orders);
 
   RoundsOptions options_;
-  // By the seed alone: kinds with the same participants see the same ones.
+  // Seeded by the run's seed alone: kinds with the same `participants` draw the same nodes.
   base::Random random_;
   ByNode<bool> present_;
   std::unordered_set<TaskId> in_flight_;
   std::vector<TaskId> updates_;
-  std::int64_t round_ = 0;  // counts the rounds begun; also names the deadline's timer
+  std::int64_t round_ = 0;  // number of rounds begun; also the number of the deadline's timer
   bool open_ = false;       // a round is under way
-  bool waiting_ = true;     // for a round to begin
+  bool waiting_ = true;     // the next round can begin
 };
 
 }  // namespace convoy::sim

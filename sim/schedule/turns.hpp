@@ -1,8 +1,8 @@
 #pragma once
 
-// Who is given work next, where fewer may be at work than are there. Fair: who has begun the fewest
-// tasks goes first; of several a draw decides. Without a limit there is nothing to decide: all that
-// rest are asked, in the order of their numbers, and nothing is drawn.
+// Which node gets work next if fewer nodes may be at work than are present. Fair: the node that has
+// begun the fewest tasks is next; a draw decides between several. Without a limit all resting nodes
+// get work in the order of their numbers, without draws.
 //
 //   Turns turns = clients.turns(options.at_work);
 //   while (const auto node = turns.next()) ...;  // it is at work now, until turns.ended(*node)
@@ -19,33 +19,34 @@
 
 namespace convoy::sim {
 
-// How many of the nodes that are there: a number, a share in (0, 1], or all of them.
+// A number of nodes: fixed, a share in (0, 1] of the nodes present, or all of them.
 struct HowMany {
-  std::optional<std::int64_t> number;  // at least 1; may be more than there are
+  std::optional<std::int64_t> number;  // at least 1; may exceed the nodes present
   std::optional<double> share;
 
   [[nodiscard]] bool is_all() const { return !number && !share; }
-  // A share to the nearest whole number, but at least one.
+  // The number for `there` present nodes; a share is rounded, but gives at least one.
   [[nodiscard]] std::size_t of(std::size_t there) const;
 };
 
-// Reads a key that is a number of nodes or a share: 1 and 2.0 are numbers, 0.1 and 1.0 shares.
+// Reads a key that is a number of nodes or a share: 1 and 2.0 are numbers, 0.1 and 1.0 are shares.
 HowMany read_how_many(base::TableReader& reader, const base::Key& key);
-// `at_work`, a schedule's limit.
+// Reads `at_work`, a schedule's limit.
 HowMany read_at_work(base::TableReader& own);
 
 class Turns {
  public:
-  // All nodes count as there, and none as resting. Those that never take part are lost() at once,
-  // and never joined(): a share is one of the others.
+  // At first all nodes count as present, and none as resting. Call lost() for nodes that never take
+  // part, and never joined(): then shares do not count them.
   Turns(std::uint64_t seed, std::size_t nodes, HowMany limit);
 
   void joined(NodeId node);
-  void lost(NodeId node);   // it rests no more; if it was at work, ended() follows
-  void rests(NodeId node);  // it can be given work; nothing where it is away
-  void ended(NodeId node);  // its task came to an end, whichever
+  void lost(NodeId node);   // no longer resting; if it was at work, ended() must follow
+  void rests(NodeId node);  // it can get work; ignored for an absent node
+  void ended(NodeId node);  // its task ended, successfully or not
 
-  // The next to be given work, which is then at work; nobody where none rests or no more may.
+  // The next node to get work, which then counts as at work. Nothing: no node rests, or the limit
+  // is reached.
   std::optional<NodeId> next();
 
   [[nodiscard]] std::size_t at_work() const { return at_work_; }
@@ -55,7 +56,7 @@ class Turns {
     bool there = true;
     bool at_work = false;
     std::int64_t begun = 0;  // tasks
-    std::uint64_t draw = 0;  // since it rests
+    std::uint64_t draw = 0;  // drawn when it began to rest
     bool rests = false;
   };
   using Place = std::tuple<std::int64_t, std::uint64_t, NodeId>;
@@ -67,7 +68,7 @@ class Turns {
   base::Random random_;
   std::vector<Node> nodes_;
   std::set<Place> resting_;
-  std::size_t there_ = 0;  // the server aside
+  std::size_t there_ = 0;  // present nodes without the server
   std::size_t at_work_ = 0;
 };
 

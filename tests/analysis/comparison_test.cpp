@@ -1,4 +1,4 @@
-// Comparisons over seeds, and the statistics behind them.
+// Tests comparisons over seeds, and their statistics.
 
 #include "analysis/comparison.hpp"
 
@@ -53,7 +53,7 @@ TEST(Statistics, TheBootstrapFromTenValuesOn) {
   EXPECT_EQ(mean_interval(values).method, "t");
   values.push_back(random.normal());
   EXPECT_EQ(mean_interval(values).method, "bootstrap");
-  // The same values, the same interval.
+  // Equal values give equal intervals.
   EXPECT_EQ(mean_interval(values).low, mean_interval(values).low);
 }
 
@@ -81,9 +81,9 @@ TEST(Statistics, TheBootstrapLeansToTheLongTail) {
   EXPECT_GT(*interval.high - interval.mean, interval.mean - *interval.low);
 }
 
-// Against a bootstrap written by Efron's definition elsewhere, with 300,000 resamples: acceleration
-// .1034, interval 5.80 to 30.53. Without acceleration it would be 4.93 to 26.3, with one of the
-// other sign 4.00 to 23.6.
+// Expected: an independent bootstrap by Efron's definition with 300,000 resamples: acceleration
+// .1034, interval 5.80 to 30.53. Without acceleration the interval would be 4.93 to 26.3, with the
+// wrong sign 4.00 to 23.6.
 TEST(Statistics, TheBootstrapIsAccelerated) {
   std::vector<double> values = {1, 1, 2, 2, 2, 3, 3, 4, 5, 7, 9, 13, 21, 40, 80};
   const Interval interval = mean_interval(values);
@@ -98,7 +98,7 @@ TEST(Statistics, TheBootstrapIsAccelerated) {
 
 // --- groups -------------------------------------------------------------------------------------
 
-// A run that takes so long; its schedule decides about its group.
+// A run with this virtual time; its schedule determines its group.
 RunSummary run(const TemporaryFolder& folder, const std::string& schedule, std::uint64_t seed,
                double virtual_time_s) {
   const std::string name = schedule + "-" + std::to_string(seed);
@@ -138,7 +138,7 @@ TEST(Comparison, PairsEqualSeeds) {
   EXPECT_NEAR(time.groups[1].ratio.value(), 32.0 / 60, 1e-12);
   EXPECT_EQ(time.groups[0].ratio, 1);
   EXPECT_EQ(time.groups[0].paired, std::nullopt);
-  // Seeds 3 and 1 are in both: 24 - 30 and 7 - 10.
+  // Both have seeds 3 and 1: differences 24 - 30 and 7 - 10.
   EXPECT_THAT(time.groups[1].differences, ElementsAre(-6, -3));
   EXPECT_DOUBLE_EQ(time.groups[1].paired->mean, -4.5);
   EXPECT_EQ(time.groups[1].paired->method, "t");
@@ -174,7 +174,7 @@ TEST(Comparison, SweepsByTheShortestNamesOfTheirKeys) {
   EXPECT_THAT(c.groups[1].runs, ElementsAre("runs/s/points/cos2p1"));
   EXPECT_EQ(c.figures[0].groups[1].ratio, 0.5);
   EXPECT_THAT(c.figures[0].groups[1].differences, ElementsAre(-4));
-  // With another sweep, whose figures are others.
+  // With another sweep that has other figures.
   SweepResults other = sweep;
   other.folder = "runs/t";
   other.figures = {{"energy_j", "energy", Unit::joules, Better::less}};
@@ -243,12 +243,12 @@ TEST(Comparison, AccuracyThatAllHaveReached) {
   EXPECT_EQ(figure(c, "accuracy_at_s").groups[0].mean, 0.8) << "at 50 s, where the shorter ends";
   EXPECT_NEAR(figure(c, "accuracy_area_common").groups[0].mean.value(), (0.1 * 40 + 0.8 * 10) / 50,
               1e-12);
-  // Whichever of them comes last.
+  // The result does not depend on the order of the runs.
   std::swap(runs[0], runs[1]);
   EXPECT_EQ(compare(cases_of(runs), "").level.value().accuracy, 0.8);
 }
 
-// A run with a curve: an accuracy a second, from 0 on; each second takes 10 J.
+// A run with an accuracy per second, from 0 on; each second takes 10 J.
 RunSummary learned(const std::string& name, const std::vector<double>& accuracies,
                    std::optional<double> target) {
   RunSummary run;
@@ -281,7 +281,7 @@ TEST(Comparison, TheTargetIsTheOneAskedForElseTheScenariosElseAStatedOne) {
   EXPECT_EQ(figure(both, "time_to_accuracy_s").groups[1].mean, 2);
   EXPECT_EQ(figure(both, "energy_to_accuracy_j").groups[1].mean, 20);
 
-  // It does not move with a run that is added, though that one does not reach it.
+  // Adding a run that does not reach the level leaves the level unchanged.
   const Comparison three = compare(cases_of(std::vector{good, slow, poor}), "");
   EXPECT_EQ(three.level.value().accuracy, 0.3);
   EXPECT_EQ(figure(three, "time_to_accuracy_s").groups[1].mean, 2);
@@ -328,7 +328,7 @@ TEST(Comparison, PointsOfSweepsAreTimedToTheSameLevelAsRuns) {
       }
     }
   }
-  // Set anew the figures of the level before are gone.
+  // A new level removes the figures of the old level.
   std::vector<SweepResults> all = {sweep};
   set_level(all, 0.3);
   EXPECT_EQ(all[0].figures.size(), 3U) << "the time before, and time and energy to 30 %: no bytes";

@@ -1,4 +1,4 @@
-// Errors of a simulation against what was measured, worked out by hand.
+// Tests the errors of a simulation against a measured run, with values computed by hand.
 
 #include "analysis/fidelity.hpp"
 
@@ -21,7 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// A folder with a simulated and a measured run to be filled.
+// A folder with a simulated and a measured run, to be filled by the test.
 struct TwoRuns {
   TemporaryFolder folder;
   HandMadeStore simulated{folder.path() / "simulated"};
@@ -36,7 +36,7 @@ struct TwoRuns {
   }
 };
 
-// What has been compared, in the order in which it is given.
+// Names of the compared rows, in the order of the report.
 std::vector<std::string> names(const std::vector<NodeErrors>& rows) {
   std::vector<std::string> all;
   for (const NodeErrors& row : rows) all.push_back(row.node + "/" + row.label);
@@ -61,7 +61,7 @@ void expect_counts(const DurationErrors& e, std::int64_t compared, std::int64_t 
   EXPECT_EQ(e.failed_measured, failed_measured);
 }
 
-// Exact: the figures of these tests are sums of halves and quarters.
+// Exact comparison: the figures of these tests are sums of halves and quarters.
 void expect_figures(const DurationErrors& e, double simulated_s, double measured_s, double error,
                     double bias) {
   EXPECT_EQ(e.simulated_s, simulated_s);
@@ -87,8 +87,8 @@ TEST(Fidelity, ErrorsAreWhatTheHandWorksOut) {
   EXPECT_THAT(fidelity.remarks, IsEmpty());
 }
 
-// What was seen: downloads predicted as 2.4 ms on average, measured as 4.4 ms, and called slower by
-// 210 %, because a short one counted by its own length.
+// A case that occurred: downloads predicted as 2.4 ms on average and measured as 4.4 ms were
+// reported as 210 % too slow, because each error was divided by its own, short duration.
 TEST(Fidelity, TheBiasSaysWhatTheMeansSay) {
   TwoRuns runs;
   runs.simulated.node(1, "a");
@@ -102,7 +102,7 @@ TEST(Fidelity, TheBiasSaysWhatTheMeansSay) {
   EXPECT_NEAR(*errors.bias, -2.0 / 4.4, 1e-9);
 }
 
-// Whatever durations there are, of every row and of the totals.
+// For any durations; for every row and for the totals.
 TEST(Fidelity, TheBiasHasTheSignOfTheDifferenceOfTheMeans) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(seed);
@@ -115,7 +115,7 @@ TEST(Fidelity, TheBiasHasTheSignOfTheDifferenceOfTheMeans) {
       runs.simulated.node(node, name);
       runs.measured.node(node, name, "hil");
       for (std::size_t k = 0; k < 1 + random.below(5); ++k) {
-        // Over six orders of magnitude, now and then alike or nothing.
+        // Durations over six orders of magnitude, sometimes equal, sometimes 0.
         const double simulated_s = std::pow(10, random.uniform() * 6 - 4);
         double measured_s = std::pow(10, random.uniform() * 6 - 4);
         if (random.below(8) == 0) measured_s = simulated_s;
@@ -198,7 +198,7 @@ TEST(Fidelity, IterationsAreHeldAgainstTheirLike) {
   runs.simulated.compute(1, "train", 1, 2).iteration = 1;
   runs.simulated.compute(1, "train", 3, 4).iteration = 0;
   runs.measure(1, "train", 0, 1);
-  runs.measure(1, "train", 9, 4);  // there is no second iteration in between
+  runs.measure(1, "train", 9, 4);  // a second iteration is missing
   const DurationErrors errors = runs.compare().nodes.at(0).errors;
   expect_counts(errors, 2, 1, 0);
   expect_figures(errors, 2.5, 2.5, 0, 0);
@@ -213,7 +213,7 @@ TEST(Fidelity, TheUnpairedRestIsCounted) {
   runs.simulated.compute(2, "train", 0, 2);
   runs.measure(2, "train", 0, 2);
   runs.measure(2, "train", 10, 4);
-  runs.simulated.compute(2, "mask", 5, 1);  // never measured, though the node is real
+  runs.simulated.compute(2, "mask", 5, 1);  // never measured, although the node is real
   runs.simulated.compute(3, "train", 0, 2);
   runs.measure(4, "train", 0, 2);
   const Fidelity fidelity = runs.compare();
@@ -233,11 +233,11 @@ TEST(Fidelity, WhatTheMeasuredRunSimulatesIsLeftOut) {
   runs.simulated.node(0, "server").node(1, "real").node(2, "other");
   runs.measured.node(0, "server").node(1, "real", "hil").node(2, "other");
   for (HandMadeStore* run : {&runs.simulated, &runs.measured}) {
-    run->transfer(0, 1, "download", 0, 1);  // modelled, to the real node
+    run->transfer(0, 1, "download", 0, 1);  // a modelled transfer to the real node
     run->compute(2, "train", 1, 5);
     run->compute(0, "aggregate", 9, 1);
   }
-  runs.simulated.compute(2, "mask", 0, 1);  // of a node that is simulated in both
+  runs.simulated.compute(2, "mask", 0, 1);  // of a node that is simulated in both runs
   runs.simulated.compute(1, "train", 1, 5);
   runs.measure(1, "train", 1, 4);
   EXPECT_THAT(names(runs.compare().nodes), ElementsAre("real/train"));
@@ -261,7 +261,7 @@ TEST(Fidelity, WhatFailedIsCountedAndKeepsItsPlace) {
   runs.simulated.node(1, "a");
   runs.measured.node(1, "a", "hil");
   runs.simulated.compute(1, "train", 0, 2);
-  runs.simulated.compute(1, "train", 10, 100);  // its partner failed
+  runs.simulated.compute(1, "train", 10, 100);  // its counterpart failed
   runs.simulated.compute(1, "train", 20, 2);
   runs.simulated.compute(1, "train", 30, 1).cause = "run_ended";
   sim::ActivityRow& unstarted = runs.simulated.compute(1, "train", 5, 0);
@@ -360,7 +360,7 @@ TEST(Fidelity, AMeasuredRunIsJudgedByItsOwnPredictions) {
   measure(1, 30, 8, std::nullopt);
   measure(1, 40, 8, 8).cause = "node_lost";
   measure(2, 0, 4, 6);
-  store.compute(2, "mask", 0, 4).predicted_s = 100;  // simulated: says nothing
+  store.compute(2, "mask", 0, 4).predicted_s = 100;  // of a simulated node: ignored
   const Fidelity fidelity = compare_predictions(store.write());
   EXPECT_EQ(fidelity.simulated, "");
   EXPECT_THAT(names(fidelity.nodes), ElementsAre("a/train", "b/train"));
@@ -374,7 +374,7 @@ TEST(Fidelity, AMeasuredRunIsJudgedByItsOwnPredictions) {
   EXPECT_THAT(fidelity.remarks, IsEmpty());
 }
 
-// The runs of a call, by name: what is reported of which.
+// The reports of a call, by the names of the runs.
 TEST(Fidelity, SimulatedRunsAreHeldAgainstMeasuredOnesInAnyOrder) {
   const TemporaryFolder folder;
   const auto make = [&folder](const std::string& name, const std::string& schedule,

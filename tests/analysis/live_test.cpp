@@ -1,4 +1,4 @@
-// The live view's server: who may do what, and what it says.
+// Tests the live view's server: access, and its messages.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -85,7 +85,7 @@ TEST(LiveAccess, TheTokenIsNeededForMoreThanReadingAndFromElsewhere) {
 TEST(LiveState, ARunThatIsPausedWaits) {
   LiveState state;
   std::atomic<bool> interrupted = false;
-  state.wait_while_paused(interrupted);  // returns: nobody has paused it
+  state.wait_while_paused(interrupted);  // returns, since nobody has paused the run
   state.set_paused(true);
   std::atomic<bool> went_on = false;
   std::jthread run([&] {
@@ -98,7 +98,7 @@ TEST(LiveState, ARunThatIsPausedWaits) {
   EXPECT_TRUE(test::eventually([&] { return went_on.load(); }));
   state.set_paused(true);
   interrupted = true;
-  state.wait_while_paused(interrupted);  // returns: it is to stop
+  state.wait_while_paused(interrupted);  // returns, since the run is to stop
 }
 
 // --- the server ---------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class LiveServerTest : public testing::Test {
   std::atomic<bool> stopped_ = false;
 };
 
-// Somebody who looks.
+// A viewer.
 class Client {
  public:
   Client(asio::io_context& io, const asio::ip::tcp::endpoint& endpoint, const std::string& host,
@@ -172,7 +172,7 @@ class Client {
     socket_.read(buffer);
     return json::parse(beast::buffers_to_string(buffer.data()));
   }
-  // Of a type; others are skipped.
+  // The next message of this type; skips others.
   json next(const std::string& type) {
     for (;;) {
       json message = next();
@@ -181,7 +181,7 @@ class Client {
   }
   void say(const std::string& text) { socket_.write(asio::buffer(text)); }
   bool is_closed() { return is_closed_after(""); }
-  // The end may come before all of it is sent.
+  // The run may end before everything is sent.
   bool is_closed_after(const std::string& text) {
     try {
       if (!text.empty()) say(text);
@@ -232,7 +232,7 @@ TEST_F(LiveServerTest, RefusesForeignRequests) {
 }
 
 TEST_F(LiveServerTest, BeyondLoopbackNothingWithoutTheToken) {
-  options_.loopback = false;  // as if it were
+  options_.loopback = false;  // treated as if the host were not loopback
   const LiveServer server(options_, state_);
   EXPECT_EQ(get("/").result_int(), 403);
   EXPECT_EQ(get("/?token=guess").result_int(), 403);
@@ -286,11 +286,11 @@ TEST_F(LiveServerTest, WhoDoesNotAnswerTheFarewellIsNotWaitedFor) {
   begin();
   Client silent(io_, endpoint(), authority(), "/live");
   EXPECT_EQ(silent.next().at("type"), "run");
-  server.run_is_over();  // returns, though nobody reads
+  server.run_is_over();  // returns, although the viewer does not read
   EXPECT_THROW(get("/"), boost::system::system_error);
 }
 
-// Whatever many others hold open, a page is answered.
+// Many half-open requests do not keep a page request out.
 TEST_F(LiveServerTest, HalfRequestsKeepNobodyOut) {
   const LiveServer server(options_, state_);
   begin();
@@ -307,7 +307,7 @@ TEST_F(LiveServerTest, HalfRequestsKeepNobodyOut) {
   }
 }
 
-// Who looks is not pushed out by those who only knock.
+// Unfinished connections do not push out a viewer.
 TEST_F(LiveServerTest, HalfRequestsPushNobodyOut) {
   const LiveServer server(options_, state_);
   begin();
@@ -323,7 +323,7 @@ TEST_F(LiveServerTest, HalfRequestsPushNobodyOut) {
   EXPECT_TRUE(test::eventually([&] { return state_.is_paused(); }));
 }
 
-// Nor is who may control the run, by however many who only look.
+// Viewers without the token do not keep out a viewer with the token.
 TEST_F(LiveServerTest, LookersKeepNobodyOutWhoHasTheToken) {
   const LiveServer server(options_, state_);
   begin();
@@ -340,8 +340,8 @@ TEST_F(LiveServerTest, LookersKeepNobodyOutWhoHasTheToken) {
   EXPECT_TRUE(test::eventually([&] { return state_.is_paused(); }));
 }
 
-// More than the sockets' buffers hold, told to somebody who reads none of it: the run's end does
-// not wait for him, though it would wait for one who reads.
+// A viewer that reads nothing while more is sent than the sockets' buffers hold: the run's end does
+// not wait for it, although it would wait for a viewer that reads.
 TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
   HandMadeStore store(folder_.path() / "large");
   store.node(0, "server");
@@ -353,12 +353,12 @@ TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
   LiveServer server(options_, state_);
   begin();
   const Client silent(io_, endpoint(), authority(), "/live");
-  // It is among those who look.
+  // Wait until the server counts it as a viewer.
   ASSERT_TRUE(test::eventually([&] { return state_.wants_status(); }));
   server.run_is_over();  // returns
 }
 
-// One who reads is told all of it, however slowly.
+// A slow viewer gets everything.
 TEST_F(LiveServerTest, WhoReadsSlowlyIsToldTheEnd) {
   HandMadeStore store(folder_.path() / "large");
   store.node(0, "server");

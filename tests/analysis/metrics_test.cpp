@@ -1,4 +1,4 @@
-// Metrics of stores that were worked out by hand, and of real runs against what they print.
+// Tests the metrics of stores computed by hand, and of real runs against their printed figures.
 
 #include "analysis/metrics.hpp"
 
@@ -25,7 +25,7 @@ using testing::ElementsAre;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-// The activities of one update: download, train, upload, one after another from `begin` on.
+// The activities of one update from `begin` on: download, train, upload, without gaps.
 void update(HandMadeStore& store, std::int64_t task, std::int64_t node, double begin, double down,
             double train, double up) {
   store.transfer(0, node, "download", begin, down).task = task;
@@ -60,7 +60,7 @@ std::filesystem::path two_rounds(const TemporaryFolder& folder) {
   return store.write();
 }
 
-// Seconds by cause, of one node.
+// Seconds of one node by cause of idleness.
 std::map<std::string, double> sums_of(const RunTables& run, std::size_t node) {
   std::map<std::string, double> all;
   const IdleSums sums = idle_sums(run, idle_intervals(run, read_rounds(run))).at(node);
@@ -125,8 +125,8 @@ TEST(Idle, WithoutActivitiesTheTasksAreAllThatIsKnown) {
                                                    Pair("compute", 6), Pair("aggregation", 1)));
 }
 
-// Semi-asynchronous: a and b make version 1 while c still trains; c's update, begun at 0, is the
-// last one of version 2. b's node goes at 6 with its second task, and comes back at 8.
+// Semi-asynchronous: a and b make version 1 while c still trains. c's update, begun at 0, arrives
+// last for version 2. Node b is lost at 6 during its second task and returns at 8.
 std::filesystem::path a_quorum(const TemporaryFolder& folder) {
   HandMadeStore store(folder.path() / "run");
   store.node(0, "server").node(1, "a").node(2, "b").node(3, "c");
@@ -146,7 +146,7 @@ std::filesystem::path a_quorum(const TemporaryFolder& folder) {
   failed.outcome = "node_lost";
   failed.busy_s = 0.5;
   failed.communicating_s = 1;
-  store.task(5, 2, 8, 12, 0);  // buffered when the run ended
+  store.task(5, 2, 8, 12, 0);  // still buffered when the run ended
   update(store, 5, 2, 8, 1, 2, 1);
   store.aggregation(1, 4, 5);
   store.aggregation(2, 9, 10);
@@ -174,7 +174,8 @@ TEST(Rounds, AQuorumAndAStaleUpdate) {
               UnorderedElementsAre(Pair("link", 1), Pair("compute", 3), Pair("aggregation", 1)));
 }
 
-// b is away from 1 to 2 and from 4 to 13; its task of the second round, which begins at 11, at 15.
+// b is absent from 1 to 2 and from 4 to 13. Its task of the second round, which begins at 11,
+// begins at 15.
 TEST(Rounds, AnOutageCountsAsFarAsItIsWithinTheRound) {
   const TemporaryFolder folder;
   HandMadeStore store(folder.path() / "run");
@@ -202,11 +203,12 @@ TEST(Rounds, AnOutageCountsAsFarAsItIsWithinTheRound) {
 TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   const TemporaryFolder folder;
   const RunTables run = read_tables(a_quorum(folder));
-  // a: 3 to 4 for the quorum, 4 to 5 the server; 8 to 9, 9 to 10 again; then nothing more.
+  // a waits from 3 to 4 for the quorum and from 4 to 5 for the server; from 8 to 9 and from 9 to 10
+  // again; afterwards it gets no work.
   EXPECT_THAT(sums_of(run, 1),
               UnorderedElementsAre(Pair("link", 4), Pair("quorum", 2), Pair("aggregation", 2),
                                    Pair("not_selected", 3)));
-  // b: away from 6.5 to 8.
+  // b is absent from 6.5 to 8.
   EXPECT_THAT(sums_of(run, 2), UnorderedElementsAre(Pair("link", 5), Pair("outage", 1.5),
                                                     Pair("aggregation", 1), Pair("run_end", 1)));
   const auto gone = absences(run);
@@ -217,8 +219,9 @@ TEST(Idle, QuorumOutageAndTheEndOfTheRun) {
   EXPECT_THAT(staleness_distribution(run), ElementsAre(Pair(0, 3), Pair(1, 1)));
 }
 
-// A node that has lost its task by an outage, is back, and is given nothing for a while: it is idle
-// for the outage, until it has another task. One that lost its task otherwise is idle for that.
+// A node that has lost its task by an outage and has returned, but gets no work for a while: the
+// cause of its idleness is the outage until it has another task. If it lost its task otherwise,
+// that is the cause.
 TEST(Idle, ANodeThatIsBackAndHasNoTaskYetIsIdleForTheOutage) {
   for (const auto& [outcome, cause] : {std::pair{"node_lost", "outage"},
                                        {"timed_out", "failed"},
@@ -240,7 +243,7 @@ TEST(Idle, ANodeThatIsBackAndHasNoTaskYetIsIdleForTheOutage) {
     const bool away = std::string(outcome) == "node_lost";
     if (away) store.event("node_lost", 2, 1);
     store.event("task_failed", 2, 1, 0);
-    if (away) store.event("node_joined", 3, 1);  // away for 1 s, then idle for 4
+    if (away) store.event("node_joined", 3, 1);  // absent for 1 s, then idle for 4 s
     store.order("assign", 7, 1, 1).event("task_done", 10, 1, 1).order("aggregate", 10);
     store.end.virtual_time_s = 10;
     EXPECT_THAT(sums_of(read_tables(store.write()), 1),
@@ -249,7 +252,7 @@ TEST(Idle, ANodeThatIsBackAndHasNoTaskYetIsIdleForTheOutage) {
   }
 }
 
-// The run with the quorum, killed at 12.5: the tables hold no more than what was written down.
+// The run with the quorum, killed at 12.5: the tables contain only what had been written.
 TEST(Rounds, WhatIsUnderWayIsKnownFromTheJournalAlone) {
   const TemporaryFolder folder;
   HandMadeStore store(folder.path() / "run");
@@ -259,20 +262,20 @@ TEST(Rounds, WhatIsUnderWayIsKnownFromTheJournalAlone) {
   store.aggregation(1, 3, 4);
   store.order("assign", 0, 1, 0).order("assign", 0, 2, 1).order("assign", 0, 3, 2);
   store.event("task_done", 3, 1, 0).order("aggregate", 3).event("aggregated", 4);
-  store.event("task_done", 6, 2, 1);  // in, and waits for an aggregation: no row of it yet
+  store.event("task_done", 6, 2, 1);  // received and waiting for an aggregation that has no row yet
   store.order("assign", 8, 1, 3);
   store.event("evaluated", 10);
   RunTables run = read_tables(store.write());
   run.ended_s.reset();
   EXPECT_EQ(read_rounds(run).at(0).closed_by, ClosedBy::quorum);
-  // Nothing is said of b and c, whose tasks have no rows, nor of a after 8.
+  // Unknown: b and c, whose tasks have no rows, and a after 8.
   EXPECT_THAT(sums_of(run, 1), UnorderedElementsAre(Pair("link", 2), Pair("aggregation", 1),
                                                     Pair("not_selected", 4)));
   EXPECT_TRUE(sums_of(run, 2).empty());
   EXPECT_TRUE(sums_of(run, 3).empty());
 }
 
-// A split task: a sends to b, which computes for it; b waits while a computes.
+// A task over two nodes: a sends to b, which computes for it; b waits while a computes.
 TEST(Idle, PartnersOfATaskWaitInItsQueue) {
   const TemporaryFolder folder;
   HandMadeStore store(folder.path() / "run");
@@ -347,7 +350,7 @@ TEST(Metrics, AccuracyByTimeBytesAndEnergy) {
     task.samples = 32;
     store.aggregation(i + 1, 10 * (i + 1), 10 * (i + 1)).coverage_min = 4 - i;
   }
-  // As the run has written it down: of the meters, not of the tasks that had ended.
+  // As recorded by the run: values of the meters, not sums of finished tasks.
   const auto judge = [&store](std::int64_t version, double time_s, double accuracy) {
     sim::EvaluationRow& row = store.evaluation(version, time_s, accuracy);
     row.bytes = 16 * time_s;
@@ -438,7 +441,7 @@ void expect_agreement(const test::ScenarioRun& ran) {
   expect_same_figures(ran);
   const sim::Summary& s = ran.summary();
   const RunTables run = read_tables(ran.folder());
-  // Each node's time: computing, and a cause for all the rest.
+  // Each node's time consists of computing and of idle time with causes.
   const std::vector<Round> rounds = read_rounds(run);
   const std::vector<IdleSums> sums = idle_sums(run, idle_intervals(run, rounds));
   ASSERT_EQ(rounds.size(), static_cast<std::size_t>(s.rounds));
@@ -450,7 +453,7 @@ void expect_agreement(const test::ScenarioRun& ran) {
     EXPECT_NEAR(of(IdleCause::link), s.nodes[i].usage.active_s - s.nodes[i].usage.busy_s, 1e-6);
     EXPECT_GE(of(IdleCause::outage) + 1e-6, s.nodes[i].usage.away_s) << s.nodes[i].name;
   }
-  // The rounds follow one another, and their paths have no hole.
+  // The rounds follow one another, and their critical paths have no gap.
   double begin = 0;
   for (const Round& round : rounds) {
     EXPECT_DOUBLE_EQ(round.begin_s, begin);

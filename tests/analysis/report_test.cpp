@@ -1,4 +1,4 @@
-// What the page is given: thinned where there is too much, with remarks where something is missing.
+// Tests the page's data: thinned out if there is too much, with remarks about missing data.
 
 #include "analysis/report/report.hpp"
 
@@ -23,7 +23,7 @@ using testing::Not;
 
 constexpr const char* hostile = "</script><script>alert(1)</script><!--";
 
-// Two nodes that download, train and upload without a pause, for as many tasks each; every tenth
+// Two nodes that download, train and upload without pauses, `tasks` tasks each; every tenth
 // training takes long.
 std::filesystem::path busy_run(const TemporaryFolder& folder, int tasks) {
   HandMadeStore store(folder.path() / "run");
@@ -54,7 +54,7 @@ struct Sums {
   std::size_t slices = 0;
 };
 
-// Also that the slices of a lane come one after another.
+// Also checks that the slices of a lane do not overlap.
 Sums sums_of(const Json& run) {
   const Json& a = run.at("timeline").at("activities");
   Sums sums;
@@ -120,7 +120,7 @@ TEST(PageData, RemarksTellLearningFromNotYet) {
   EXPECT_THAT(run_json(run, "r", {}, true).at("remarks").dump(), Not(HasSubstr("killed")));
 }
 
-// However a run is told, in the end the page knows the same.
+// A run sent in parts gives the same page as a run sent at once.
 TEST(PageData, ARunToldInPartsIsTheSame) {
   const TemporaryFolder folder;
   const RunTables run = read_tables(busy_run(folder, 40));

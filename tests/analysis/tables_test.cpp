@@ -1,4 +1,4 @@
-// Reading a store into memory: whole, while it is written, and what is none.
+// Tests reading a store into memory: a complete one, one in progress, and files that are no stores.
 
 #include "analysis/tables.hpp"
 
@@ -40,7 +40,7 @@ TEST(Tables, ATailSeesEveryRowOnce) {
     for (const sim::TaskRow& task : rows.tasks) all.push_back(task.id);
     return all;
   };
-  add(1);  // 0 is not over yet
+  add(1);  // the instant 0 is not over yet
   add(3);
   store.commit();
   EXPECT_THAT(ids(tail.next()), ElementsAre(1, 3));

@@ -1,4 +1,4 @@
-// Files read whole or refused, and written whole or not at all.
+// Tests that files are read completely or refused, and written completely or not at all.
 
 #include "base/files.hpp"
 
@@ -49,7 +49,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
-// In a process of its own, whose limits are nobody else's; 0: it went as `work` wanted.
+// Runs `work` in a process of its own, with its own limits; gives the status of `work`.
 template <class Work>
 int in_a_child(Work work) {
   const pid_t child = ::fork();
@@ -74,7 +74,7 @@ TEST(WholeFiles, WhatIsWrittenIsReadAlikeWhateverItHoldsAndHoweverLongItIs) {
   for (int i = 0; i < 40; ++i) {
     const std::string bytes = random_bytes(random() % (i % 4 == 0 ? 300'000 : 100), random);
     WholeFile out(file);
-    // In pieces.
+    // Write in pieces.
     for (std::size_t at = 0; at < bytes.size();) {
       const std::size_t size = std::min<std::size_t>(bytes.size() - at, random() % 70'000);
       out.write(std::string_view(bytes).substr(at, size));
@@ -102,13 +102,13 @@ TEST(WholeFiles, WhatCannotBeReadIsNamedWithItsReason) {
   EXPECT_THAT(
       message(folder.path() / "b"),
       ThrowsMessage<UserError>(AllOf(HasSubstr("b: cannot be read"), HasSubstr("No such file"))));
-  // Opens, and then gives an error of the device's.
+  // A file that can be opened but gives a device error when read.
   EXPECT_THAT(message("/proc/self/mem"),
               ThrowsMessage<UserError>(HasSubstr("mem: cannot be read: Input/output error")));
   const std::string file = folder.write("c", "12345");
   EXPECT_THAT([&] { read_file(file, 4); }, ThrowsMessage<UserError>(HasSubstr("is longer than")));
   EXPECT_EQ(read_file(file, 5), "12345");
-  // A file that does not say how long it is.
+  // A file whose size is not known before reading.
   EXPECT_THAT(read_file("/proc/self/status"), HasSubstr("Pid:"));
 }
 
@@ -143,7 +143,7 @@ TEST(WholeFiles, ADraftNeverFollowsALinkThatLiesThere) {
   EXPECT_EQ(read_file(file), "new");
   write_output(file.string(), "newer", true);
   EXPECT_EQ(read_file(victim), "precious");
-  // A link that has the file's own name goes, and what it names stays.
+  // A link with the name of the output is replaced; its target is unchanged.
   fs::create_symlink(victim, folder.path() / "b");
   write_file(folder.path() / "b", "new");
   EXPECT_EQ(read_file(victim), "precious");
@@ -188,7 +188,7 @@ TEST(WholeFiles, AFullDiskLeavesWhatWasThere) {
   const std::string file = folder.write("a", "old");
   EXPECT_EQ(in_a_child([&] {
               ::signal(SIGXFSZ, SIG_IGN);
-              const rlimit limit{100'000, 100'000};  // of a file: as a disk with that much left
+              const rlimit limit{100'000, 100'000};  // of a file's size, like a full disk
               ::setrlimit(RLIMIT_FSIZE, &limit);
               try {
                 write_output(

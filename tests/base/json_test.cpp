@@ -1,4 +1,4 @@
-// JSON as a tree: what is read, what comes back, and what is refused.
+// Tests JSON as a tree: reading, writing, and refused texts.
 
 #include "base/json.hpp"
 
@@ -56,7 +56,7 @@ TEST(Json, WhatIsNoneIsRefused) {
   EXPECT_THAT(refusal("{\"a\":" + std::string(200'000, '[')), HasSubstr("levels"));
 }
 
-// Whatever is cut off or changed in the middle is a report of what is wrong, or another tree.
+// Truncated or changed text gives a report of the problem, or another tree.
 TEST(Json, OfAnyBytesIsATreeOrAReport) {
   const std::string whole = R"({"a": {"b": [1, 2.5e3, "x\u00e9", false]}, "c": -7})";
   std::mt19937 random(7);

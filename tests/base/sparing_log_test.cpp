@@ -1,4 +1,4 @@
-// Log lines that others can cause: few are written, and none goes uncounted.
+// Tests the limited log: few lines are written, and every suppressed line is counted.
 
 #include "base/sparing_log.hpp"
 
@@ -27,7 +27,7 @@ TEST(SparingLog, TellsTheFirstAtOnceAndThenOneEveryWhile) {
   EXPECT_THAT(log.overdue(200), IsEmpty());
   EXPECT_FALSE(log.tell("a", "five", 111)) << "the flood goes on";
   EXPECT_EQ(log.tell("a", "six", 121), "six (and 1 more like it in the last 11 s)");
-  // It was quiet for long: as at the beginning.
+  // After a long pause the limit starts anew.
   EXPECT_EQ(log.tell("a", "seven", 500), "seven");
   EXPECT_EQ(log.tell("a", "eight", 500), "eight");
   EXPECT_FALSE(log.tell("a", "nine", 500));

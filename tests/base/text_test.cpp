@@ -1,4 +1,4 @@
-// What may go to a terminal, and what encodings files have.
+// Tests text that is safe for a terminal, and encodings of files.
 
 #include "base/text.hpp"
 
@@ -20,7 +20,7 @@ namespace {
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-// By another way than the code's own: as in RFC 3629's table.
+// An independent implementation, by the table of RFC 3629.
 std::string utf8(char32_t c) {
   const auto tail = [](char32_t bits) { return static_cast<char>(0x80 + bits % 64); };
   if (c < 0x80) return {static_cast<char>(c)};
@@ -64,7 +64,7 @@ TEST(Text, UnicodeIsReadFromUtf8AndUtf16Alike) {
   for (int i = 0; i < 500; ++i) {
     std::u32string text;
     std::string expected;
-    // Letters and digits at first, as in any log or table.
+    // The text begins with letters and digits, as logs and tables do.
     for (int k = 0; k < 40; ++k) text += U'a' + random() % 26;
     for (int k = 0; k < 40; ++k) text += random_character(random);
     for (const char32_t c : text) expected += utf8(c);

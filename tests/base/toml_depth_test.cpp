@@ -1,4 +1,4 @@
-// Texts that go deeper than there is stack: refused before anything goes down them.
+// Tests texts nested deeper than the stack allows: they are refused before any recursion.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ TEST(TomlDepth, WhatIsOnlyLongIsNotDeep) {
   }
 }
 
-// Whatever comes, there is an answer.
+// Any text is read or refused.
 TEST(TomlDepth, RandomTextsEnd) {
   const auto seed = std::random_device()();
   SCOPED_TRACE(testing::Message() << "seed " << seed);

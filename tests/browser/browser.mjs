@@ -1,4 +1,4 @@
-// What the tests of pages share. Needs CONVOY_NODE_MODULES (with playwright-core), CONVOY_WEB_OUT
+// Shared by the tests of pages. Needs CONVOY_NODE_MODULES (with playwright-core), CONVOY_WEB_OUT
 // (the bundle: report.js, report.css) and Chromium (CONVOY_CHROMIUM, else Debian's).
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,12 +13,12 @@ const needed = (name) => {
   return resolve(process.env[name]);
 };
 
-// The one without a window of its own takes half the time: no user interface is drawn.
+// The headless build takes half the time: it draws no user interface.
 const binary =
   process.env.CONVOY_CHROMIUM ??
   ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
 
-// Ends the process as skipped where there is no Chromium.
+// Without Chromium the process ends, and the test counts as skipped.
 export async function launch() {
   if (!binary || !existsSync(binary)) {
     console.log(`skipped: ${binary ?? 'Chromium'} is not there; install chromium-headless-shell`);
@@ -68,8 +68,8 @@ export function folder() {
   };
 }
 
-// Opens a report and waits until it is drawn. `page.seen` collects what must not be: errors,
-// dialogs, requests for anything but the file.
+// Opens a report and waits until it is drawn. `page.seen` collects what must not occur: errors,
+// dialogs, requests for anything except the file.
 export async function open(browser, file, { width = 1280, height = 900, ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width, height },
@@ -112,7 +112,7 @@ export const values = (page, id) =>
   page.evaluate((name) => window.convoy.charts.get(name).values(), id);
 export const ids = (page) => page.evaluate(() => [...window.convoy.charts.keys()]);
 
-// How many colours a chart's canvas has: 1 is blank.
+// Number of colours in a chart's canvas; 1: blank.
 export const colours = (page, id) =>
   page.evaluate((name) => {
     const figure = window.convoy.charts.get(name);
@@ -124,7 +124,7 @@ export const colours = (page, id) =>
     return found.size;
   }, id);
 
-// Every chart has drawn something, or says why not.
+// Checks that every chart has drawn something, or says why not.
 export async function everyChartIsDrawn(page) {
   for (const id of await ids(page)) {
     await page.locator(`#chart-${id}`).scrollIntoViewIfNeeded();
@@ -148,9 +148,9 @@ export async function noSidewaysScrolling(page) {
   assert.ok(whole <= inner, `the page is ${whole} px wide in a window of ${inner}`);
 }
 
-// Saves a chart by its button; its text, checked to be one well-formed SVG.
+// Saves a chart by its button; gives its text, after a check that it is one well-formed SVG.
 export async function savedSvg(page, id) {
-  await page.waitForTimeout(150); // Chromium drops downloads that come too fast
+  await page.waitForTimeout(150); // Chromium drops downloads that follow too fast
   const [download] = await Promise.all([
     page.waitForEvent('download'),
     page.locator(`#chart-${id} .tools button`).nth(1).click(),

@@ -1,4 +1,4 @@
-// Data as analysis/web/src/data.d.ts describes it, made up, the same each time.
+// Artificial data in the format of analysis/web/src/data.d.ts, the same each time.
 
 function generator(seed) {
   let state = seed >>> 0;
@@ -75,7 +75,7 @@ export function makeRun({
     away: columns('node', 'begin_s', 'end_s'),
     merged_below_s: 0,
   };
-  const updates = columns('node', 'version', 'staleness', 'ended_s'); // the last for the tests alone
+  const updates = columns('node', 'version', 'staleness', 'ended_s'); // the last column is for tests only
   let tasks = 0;
   const idle = columns('node', 'cause', 's');
   const running = status === 'running';

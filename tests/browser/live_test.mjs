@@ -1,4 +1,4 @@
-// The live page against a server that is made up: node tests/browser/live_test.mjs [part of a name]
+// Tests the live page with an artificial server: node tests/browser/live_test.mjs [part of a name]
 import assert from 'node:assert/strict';
 import { html, launch, nothingSeen, runAll, values, watch } from './browser.mjs';
 import { makeData, makeRun } from './fixture.mjs';
@@ -17,7 +17,7 @@ const cut = (table, wanted) => {
   );
 };
 
-// A run in the middle: what happened until `time`, with the end unknown.
+// A run in progress: everything until `time`, with an unknown end.
 function until(whole, time) {
   const run = structuredClone(whole);
   const { activities, timeline, whole: replaced, ...grown } = slice(whole, 0, time);
@@ -50,7 +50,7 @@ function until(whole, time) {
   };
 }
 
-// What ended within (from, to], as `rows` tell it: some tables grow, others are replaced.
+// Activities that ended within (from, to], as `rows` gives them: some tables grow, others are replaced.
 function slice(run, from, to) {
   const within = (key) => (table, i) => table[key][i] > from && table[key][i] <= to;
   const until = (key) => (table, i) => table[key][i] <= to;
@@ -191,7 +191,7 @@ test('a run from its start to its end', async () => {
     '× 40',
     '3.2 ms',
     '80 %',
-    `${whole.figures.tasks} (${Math.max(1, whole.figures.tasks_failed)} failed)`, // who knows more
+    `${whole.figures.tasks} (${Math.max(1, whole.figures.tasks_failed)} failed)`, // the larger number counts
     'train',
     'upload',
     'away',
@@ -240,8 +240,8 @@ test('a run from its start to its end', async () => {
   nothingSeen(page);
 });
 
-// `now` is ahead of `rows` at one time and behind at another: what is shown in two places is one
-// thing, whichever came last.
+// `now` is sometimes ahead of `rows` and sometimes behind: figures shown in two places are equal,
+// whichever message came last.
 test('no two places of the page contradict each other', async () => {
   const { page, opened } = await serve();
   const server = await opened(1);
@@ -283,12 +283,12 @@ test('no two places of the page contradict each other', async () => {
       said
     );
   };
-  // What the run says of itself comes first.
+  // The run's status comes first.
   server.send(now(whole, end * 0.3, { accuracy: 0.104, rounds: 7, tasks: 30 }));
   await eventually(page, 'the panel', async () => (await fact('rounds')) === '7');
   await agree('before any row');
 
-  // Rows that are ahead of it; a curve that had been higher once.
+  // Rows ahead of the status; a curve that was higher before.
   const rows = slice(whole, 0, end * 0.5);
   const judged = rows.whole.curve.accuracy.length;
   assert.ok(judged > 2);

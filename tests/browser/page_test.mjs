@@ -1,4 +1,4 @@
-// The report's page in a browser: node tests/browser/page_test.mjs [part of a name]
+// Tests the report's page in a browser: node tests/browser/page_test.mjs [part of a name]
 import assert from 'node:assert/strict';
 import {
   colours,

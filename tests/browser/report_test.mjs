@@ -1,5 +1,5 @@
-// Reports and the live page of real runs: node tests/browser/report_test.mjs [part of a name]
-// Needs CONVOY_BINARY as well; the stores are read by Python's sqlite3, past all of Convoy's code.
+// Tests reports and the live page of real runs: node tests/browser/report_test.mjs [part of a name]
+// Also needs CONVOY_BINARY. Python's sqlite3 reads the stores, independently of Convoy's code.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -80,7 +80,7 @@ print(json.dumps([dict(row) for row in store.execute(sys.argv[2])]))`;
 
 const column = async (page, id, key) => (await values(page, id)).map((row) => row[key]);
 
-// Equal but for the rounding of times in the page: ten digits of the whole run.
+// Equal except for the rounding of times in the page to ten digits of the run's length.
 function near(found, wanted, whole) {
   assert.equal(found.length, wanted.length);
   found.forEach((value, i) =>
@@ -149,7 +149,7 @@ test('a report of real runs shows what their stores hold', async () => {
   );
   for (const row of staleness) assert.equal(row.updates, distribution.get(row.staleness) ?? 0);
 
-  // Against SQL alone: a worker is idle when it does not compute, and by whom a round was closed.
+  // Compared with SQL: idle workers do not compute; the node that closed each round.
   const idle = byId(await values(page, 'idle'));
   idle.forEach(({ node, name, ...causes }, i) => {
     const sum = Object.values(causes).reduce((all, one) => all + one, 0);
@@ -174,7 +174,7 @@ test('a report of real runs shows what their stores hold', async () => {
   const compared = await values(page, 'comparison');
   assert.deepEqual(compared.map((row) => row.value), [learned, timed].map((one) =>
     stored(one, 'SELECT virtual_time_s FROM run')[0].virtual_time_s));
-  nothingSeen(page); // the node called <script> among it
+  nothingSeen(page); // although a node is called <script>
   await page.close();
 });
 
@@ -240,7 +240,7 @@ test('a report of a sweep', async () => {
     times(await values(page, 'comparison'), 'value'),
     times(results, 'result.virtual_time_s')
   );
-  // No point of the front is beaten in both, every other is by one of it.
+  // No point of the front is worse in both figures than another; every other point is.
   const points = await values(page, 'sweep-pareto');
   assert.equal(points.length, 18);
   const beats = (a, b) => a.x <= b.x && a.y <= b.y && (a.x < b.x || a.y < b.y);
@@ -268,7 +268,7 @@ test('a report of 100,000 activities', async () => {
     () => performance.getEntriesByName('first-contentful-paint')[0].startTime
   );
   console.log(`   ${count} activities: first paint ${Math.round(paint)} ms`);
-  // Counted there: all of them as text takes ten times as long as drawing them.
+  // Counted in the browser: sending all as text takes ten times as long as drawing them.
   const drawn = await page.evaluate(() => window.convoy.charts.get('timeline').values().length);
   assert.equal(drawn, count);
   nothingSeen(page);
@@ -303,7 +303,7 @@ store.commit()`,
   nothingSeen(other);
 });
 
-// A run that is shown while it goes on: its address, and a promise of its exit status.
+// Starts a run that is shown live; gives its address and a promise of its exit status.
 async function runLive(name, text) {
   writeFileSync(at(`${name}.toml`), text);
   const port = await freePort();
@@ -350,8 +350,8 @@ test('a live run to its end, reloaded in the middle', async () => {
   await page.waitForSelector('#chart-timeline');
   await reached(10);
 
-  // Asked to pause it comes to the end of its moment; what the page shows from then on is all there
-  // is, whatever of it the store tells later.
+  // A paused run first ends its instant. From then on the page shows everything that has happened,
+  // even if some rows come from the store later.
   await page.locator('#pause').click();
   await page.waitForFunction(() => /Paused/.test(document.querySelector('.live .state').textContent));
   assert.match(await page.locator('#pause').textContent(), /Resume/);

@@ -1,4 +1,4 @@
-// What `convoy export` writes, and that others can read it.
+// Tests the output of `convoy export`, and that other programs can read it.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ using test::Output;
 using test::TemporaryFolder;
 using testing::HasSubstr;
 
-// A timing-only run of a few rounds with an outage; its folder.
+// Makes a timing-only run of a few rounds with an outage; gives its folder.
 std::string small_run(const TemporaryFolder& folder, const std::string& more = "") {
   const std::string scenario = folder.write("small.toml", R"(
 name = "small"
@@ -78,7 +78,7 @@ TEST(ExportCsv, AFileForEachTableWithAllItsRows) {
   const Rows activities = rows("activity");
   ASSERT_EQ(activities.size(), tables.activities.size());
   for (std::size_t i = 0; i < activities.size(); ++i) {
-    // Written so that the very same number is read again.
+    // Numbers are written so that reading gives exactly the same number.
     EXPECT_EQ(std::stod(activities[i].at("end_s")), tables.activities[i].end_s);
     EXPECT_EQ(std::stod(activities[i].at("energy_j")), tables.activities[i].energy_j);
   }
@@ -86,7 +86,7 @@ TEST(ExportCsv, AFileForEachTableWithAllItsRows) {
   const auto updates = std::count_if(tasks.begin(), tasks.end(),
                                      [](const auto& task) { return task.at("kind") == "update"; });
   ASSERT_EQ(updates, tables.tasks.size());
-  EXPECT_EQ(tasks.size() - updates, 5);  // a row for each aggregation
+  EXPECT_EQ(tasks.size() - updates, 5);  // one row per aggregation
   EXPECT_EQ(tasks.back().at("published_version"), "5");
   EXPECT_EQ(tasks[0].at("node_name"), tables.nodes[1].name);
   EXPECT_EQ(rows("aggregation").size(), 5);
@@ -127,7 +127,7 @@ TEST(ExportColext, HasItsFilesAndColumns) {
   }
 }
 
-// The figures of the run come out again when hw_metrics is summed up.
+// Sums over hw_metrics equal the run's figures.
 TEST(ExportColext, SumsUpToWhatTheNodesDid) {
   const TemporaryFolder folder;
   const std::string run = small_run(folder);
@@ -158,7 +158,7 @@ TEST(ExportColext, SumsUpToWhatTheNodesDid) {
     EXPECT_NEAR(sum.energy_j, node.energy_j, 1e-4 * node.energy_j) << node.id;
     EXPECT_NEAR(sum.computing_s, node.busy_s, 1e-4) << node.id;
     EXPECT_NEAR(sum.last_s, *tables.ended_s, 1e-5);
-    // What a transfer that was cut off had moved, nobody can tell.
+    // The bytes moved by an interrupted transfer are unknown.
     EXPECT_LE(sum.sent, node.bytes_out + 1);
     EXPECT_LE(sum.received, node.bytes_in + 1);
     EXPECT_GT(sum.received, 0.5 * node.bytes_in);
@@ -193,7 +193,7 @@ TEST(Export, SaysWhatIsMissing) {
 
 // --- with Python's pandas -----------------------------------------------------------------------
 
-// Debian's python, which its packages are for.
+// Debian's python, for which Debian's packages are installed.
 constexpr const char* python = "/usr/bin/python3";
 
 Output run_python(const TemporaryFolder& folder, const std::string& arguments) {
@@ -226,8 +226,8 @@ TEST_F(WithPandas, TheExampleReadsAStoreAndPlotsIt) {
               HasSubstr("there is no run here"));
 }
 
-// In the way of those who analyse what CoLExT has measured: dates are parsed, energy is summed up
-// from power, and joined with the times of the clients' rounds.
+// Analysis as done for CoLExT's measurements: parses dates, integrates power to energy, joins it
+// with the times of the clients' rounds.
 TEST_F(WithPandas, ReadsTheFilesOfColext) {
   const std::string run = small_run(folder_);
   ASSERT_EQ(convoy("export " + run + " --format colext").status, 0);

@@ -1,5 +1,5 @@
-// Stores that somebody else made, or that are damaged: whatever is in them, `report`, `compare`,
-// `export` and `--replay` end, with a status and a message.
+// Tests stores made by somebody else, or damaged: with any content `report`, `compare`, `export`
+// and `--replay` end with a status and a message.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -26,7 +26,7 @@ using testing::HasSubstr;
 
 constexpr int nodes = 4;
 
-// Two rounds of three workers.
+// A run with two rounds of three workers.
 fs::path sound_store(const fs::path& folder) {
   HandMadeStore store(folder);
   store.node(0, "server").node(1, "a", "hil").node(2, "b").node(3, "c");
@@ -74,7 +74,7 @@ class ForeignStores : public testing::Test {
   };
   [[nodiscard]] Result convoy(const std::vector<std::string>& arguments) const {
     Program program(CONVOY_BINARY, arguments, folder_.path() / "log");
-    constexpr double longest_s = 300;  // of what takes seconds on an idle machine
+    constexpr double longest_s = 300;  // limit for work that takes seconds on an idle machine
     const int status = program.wait(longest_s);
     return {status, program.output()};
   }
@@ -88,7 +88,7 @@ class ForeignStores : public testing::Test {
             convoy({"export", run, "--format", "perfetto", "-o", out + ".json"}),
             convoy({"export", run, "--format", "colext", "-o", out + "-colext"})};
   }
-  // Each verb refuses it and says why, or has nothing to do with what is wrong.
+  // Each verb refuses the store with a reason, or does not need the changed part.
   void expect_refused(const std::string& sql, const std::string& why) const {
     make();
     change(sql);
@@ -170,7 +170,7 @@ TEST_F(ForeignStores, WhatIsNoTableIsRefused) {
                  "is computed");
 }
 
-// Pages of a tree that are each other's: a small file with more rows than anybody can read.
+// Pages of a tree that refer to each other: a small file with more rows than can ever be read.
 TEST_F(ForeignStores, ATreeThatIsAllOnePageIsNotReadForEver) {
   fs::create_directories(store());
   HandMadeStore many(folder_.path() / "many");
@@ -186,8 +186,9 @@ TEST_F(ForeignStores, ATreeThatIsAllOnePageIsNotReadForEver) {
     page = static_cast<std::size_t>(database.execAndGet("PRAGMA page_size").getInt());
   }
   std::string bytes = test::read_file(store() / "run.sqlite");
-  // An interior page (5): a cell begins with the number of the page below it. All pages that are
-  // referred to, two levels down, are the first of them; then the upper ones refer to an interior.
+  // In an interior page (type 5) a cell begins with the number of the page below. First all
+  // references two levels down are set to the first such page; then the upper ones refer to an
+  // interior page.
   const auto at = [&](std::int64_t number) { return static_cast<std::size_t>(number - 1) * page; };
   const auto big = [&](std::size_t place) {
     std::uint32_t value = 0;
@@ -211,7 +212,8 @@ TEST_F(ForeignStores, ATreeThatIsAllOnePageIsNotReadForEver) {
   };
   const auto places = cells(root);
   ASSERT_GT(places.size(), 100U);
-  // A copy of the root in the place of one of its leaves, of which it then is the parent, 12 times.
+  // Puts a copy of the root in the place of one of its leaves, which thus becomes its own parent,
+  // 12 times.
   std::vector<std::int64_t> below;
   for (const std::size_t cell : places) below.push_back(big(cell));
   for (int level = 0; level < 12; ++level) {
@@ -243,7 +245,7 @@ class Mutations {
  public:
   explicit Mutations(std::uint64_t seed) : random_(seed) {}
 
-  // One more thing wrong with it.
+  // Adds one random fault.
   void apply(const fs::path& file) {
     if (pick(6) == 0) return damage(file);
     try {
@@ -275,7 +277,7 @@ class Mutations {
         }
       }
     } catch (const SQLite::Exception&) {
-      // It is damaged already, or the value is none for that column.
+      // The store is already damaged, or the column rejects the value.
     }
   }
 
@@ -351,7 +353,7 @@ TEST_F(ForeignStores, WhateverIsInThemTheVerbsEnd) {
   EXPECT_GT(read, 0);
 }
 
-// A run of which two nodes were real, without learning: as one would be recorded.
+// A run with two real nodes, without learning, as a real run would be recorded.
 class ForeignRecordings : public ForeignStores {
  protected:
   ForeignRecordings() {
@@ -426,7 +428,7 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
     EXPECT_EQ(result.status, 2) << sql << result.output;
     EXPECT_THAT(result.output, HasSubstr(why));
   }
-  // A count is a count, however large.
+  // Any large count is allowed.
   make_recording();
   change("UPDATE node SET samples = 1000000 WHERE id = 1");
   const Result large = replay();

@@ -1,5 +1,5 @@
-// Runs that can come to nothing end, and say why: whatever stands still for good, is away for good,
-// or does not fit.
+// Tests runs that cannot succeed: they end and give the reason, if work stands still for good,
+// nodes are away for good, or tasks do not fit.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using testing::HasSubstr;
 
 class HopelessRun : public testing::Test {
  protected:
-  // A node that follows a trace, with further keys of its own and of the file.
+  // A node that follows `trace`. `keys`: of the node. `rest`: further text of the file.
   [[nodiscard]] std::string scenario(const std::string& trace, const std::string& keys = "",
                                      const std::string& rest = "") const {
     folder.write("t.csv", trace);
@@ -43,7 +43,7 @@ TEST_F(HopelessRun, ASpeedThatIsAlways0IsRefused) {
   }
 }
 
-// The process ends as it should: SimGrid has an activity that nobody ended.
+// The process ends normally, although SimGrid still has an unfinished activity.
 TEST_F(HopelessRun, WhatStandsStillForGoodEndsTheRunWithItsCause) {
   struct Case {
     const char* trace;
@@ -73,7 +73,7 @@ TEST_F(HopelessRun, ATraceInWhichANodeNeverComesEndsAtOnceRepeatedOrNot) {
   }
 }
 
-// Lost while they were away: nobody is told, and outages and traces of theirs go on.
+// Nodes lost while they are absent: no event follows, but their outages and traces go on.
 TEST_F(HopelessRun, NodesThatAreLostWhileAwayDoNotKeepTheClockRunning) {
   for (const char* keys : {"lost_at_s = 5\ntrace = { file = \"t.csv\", loop = true }",
                            "lost_at_s = 5\nrandom_outages = { mean_up_s = 0.5, mean_down_s = 30 }",
@@ -88,7 +88,8 @@ TEST_F(HopelessRun, NodesThatAreLostWhileAwayDoNotKeepTheClockRunning) {
 }
 
 TEST_F(HopelessRun, OneWhoseWorkMostlyFailsSaysSoAndWhy) {
-  // The second node has memory for what the first, 25 times slower, needs a whole run for.
+  // The first node's tasks never fit into its memory. Those of the second fit, but take 25 times as
+  // long.
   const std::string file =
       scenario("time_s,memory_free_bytes\n0,1000\n", "trace = \"t.csv\"",
                "[[fleet.nodes]]\nname = \"m\"\ndevice = \"jetson-nano\"\nslowdown = 25\n");

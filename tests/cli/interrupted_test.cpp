@@ -1,4 +1,4 @@
-// Runs that are killed, stopped, resumed: nothing is lost.
+// Tests runs that are killed, stopped and resumed: nothing is lost.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ pid_t start(const std::vector<std::string>& arguments) {
 
 class Interrupted : public testing::Test {
  protected:
-  // A run that takes half a second on the host, so that signals meet it under way.
+  // A run that takes half a second on the host, so that signals arrive during it.
   std::vector<std::string> arguments(const std::string& name) const {
     return {"run", timing_only, "--set", "stop.rounds=8000", "--quiet", "-o", in(folder, name)};
   }
@@ -62,7 +62,7 @@ TEST_F(Interrupted, KilledAtAnyMomentAndResumedItEndsWithTheSameStore) {
     const std::string name = "killed" + std::to_string(i);
     const pid_t child = start(arguments(name));
     ::usleep(static_cast<useconds_t>(random.below(400'000)));
-    ::kill(child, SIGKILL);  // wherever it is; it may even be through
+    ::kill(child, SIGKILL);  // at any moment; the run may even be finished
     int status = 0;
     ::waitpid(child, &status, 0);
     const Output resumed = convoy(line(name) + "--resume");
@@ -73,7 +73,7 @@ TEST_F(Interrupted, KilledAtAnyMomentAndResumedItEndsWithTheSameStore) {
 
 TEST_F(Interrupted, AnInterruptStopsItWithStatus3AndItCanBeResumed) {
   const pid_t child = start(arguments("stopped"));
-  // Wait until the store is there, so that the handler is, too.
+  // Wait until the store exists; then the signal handler is installed, too.
   for (int i = 0; i < 200; ++i) {
     std::error_code ignored;
     if (std::filesystem::file_size(folder.path() / "stopped" / "run.sqlite", ignored) > 0 &&
@@ -86,7 +86,7 @@ TEST_F(Interrupted, AnInterruptStopsItWithStatus3AndItCanBeResumed) {
   int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_TRUE(WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 0);  // 0: it was through
+  EXPECT_TRUE(WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 0);  // 0: finished
   if (WEXITSTATUS(status) == 3) {
     EXPECT_EQ(sim::read_run(folder.path() / "stopped").status, sim::RunStatus::stopped);
   }

@@ -1,5 +1,5 @@
-// convoy keys as its user sees it: the table, the schema that editors check files by; and the
-// warnings about keys that moved or that nobody uses.
+// Tests `convoy keys`: the list, the schema for editors, and the warnings about moved and unused
+// keys.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -80,12 +80,12 @@ json to_json(const Value& value) {
   return table;
 }
 
-// As much of JSON Schema as the schema uses; of anything else the test must hear.
+// Implements the part of JSON Schema that our schema uses; fails on any other keyword.
 class Validator {
  public:
   explicit Validator(json schema) : schema_(std::move(schema)) {}
 
-  // What is wrong, one finding a line.
+  // The problems found, one per line.
   std::string problems(const json& value) {
     problems_.clear();
     check(schema_, value, "");
@@ -112,7 +112,7 @@ class Validator {
     for (const auto& [word, rule] : schema.items()) {
       if (word == "type" && !has_type(rule, value)) {
         wrong(path, "is no " + rule.get<std::string>());
-        return;  // its other words are about that type
+        return;  // the other keywords are about that type
       }
     }
     for (const auto& [word, rule] : schema.items()) check_word(schema, word, rule, value, path);

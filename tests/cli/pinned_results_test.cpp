@@ -1,8 +1,8 @@
-// What runs come to, pinned by digests: a change that is to change nothing has the same bits after
-// it. Times do not depend on the machine, with one exception: what is drawn (jitter, outages,
-// shares of the data) is made with the C library's exp, log and cos, which give another last bit on
-// a CPU without FMA once in a while. What is learned has other last bits wherever BLAS and oneDNN
-// pick other kernels: it is pinned by kind of CPU, and so are times that depend on it.
+// Digests of results: a change that should change nothing keeps every bit. Times do not depend on
+// the machine, with one exception: random draws (jitter, outages, shares of the data) use the C
+// library's exp, log and cos, which on a CPU without FMA sometimes differ in the last bit. Learned
+// values differ in their last bits if BLAS and oneDNN choose other kernels; so they, and times that
+// depend on them, are pinned per kind of CPU.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -23,12 +23,12 @@ namespace {
 
 enum class Times {
   same_everywhere,
-  as_learned,  // sizes are drawn by learned masks, or it ends at an accuracy: pinned by CPU as well
+  as_learned,  // sizes or the end depend on learning: pinned per kind of CPU, too
 };
 
 struct Pinned {
-  const char* name;    // of a file in tests/support/comparison
-  const char* digest;  // of the times; of those as_learned none
+  const char* name;    // name of a file in tests/support/comparison
+  const char* digest;  // digest of the times; empty for as_learned
   Times times = Times::same_everywhere;
   bool learns = true;
 
@@ -49,7 +49,7 @@ constexpr Pinned runs[] = {
 };
 constexpr const char* swept_digest = "76d6b7291737422b";
 
-// What was learned on a kind of CPU.
+// Digests of learned values on one kind of CPU.
 struct Learned {
   const char* cpu;
   const char* name;
@@ -82,7 +82,8 @@ const char* pinned_here(const std::string& cpu, const std::string& name) {
 
 // --- digests ------------------------------------------------------------------------------------
 
-// Of what stores of version 4 hold as well. Aggregations by what they came to, not by their rows.
+// Only tables and columns that stores of version 4 have. Aggregations by their results, not by
+// their rows.
 std::string times_of(const std::filesystem::path& folder) {
   SQLite::Database database(folder / "run.sqlite", SQLite::OPEN_READONLY);
   return test::exact_rows(database,
@@ -198,7 +199,7 @@ TEST_P(PinnedResumption, IsTheSameAsARunThatWasNeverStopped) {
         SQLite::Database database(out / "run.sqlite", SQLite::OPEN_READONLY);
         return database.execAndGet("SELECT COUNT(*) FROM journal").getInt() > 40;
       } catch (const SQLite::Exception&) {
-        return false;  // it is not there yet
+        return false;  // does not exist yet
       }
     });
     killed.signal(SIGKILL);

@@ -1,6 +1,6 @@
-// The power is cut at any moment of a run that learns: what the disk was told to keep is enough to
-// go on, and to end with the same bits. The disk of the test is the worst there may be: it holds
-// what was brought to it (fsync) and nothing else, neither content nor names.
+// Tests power cuts at any moment of a learning run: the data that was synced to the disk is enough
+// to resume and to end with the same bits. The test's disk is the worst possible: it keeps only
+// what was synced (fsync), neither other content nor other names.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -51,7 +51,7 @@ rounds = 8
 checkpoint_s = 0
 )";
 
-// What the layer wrote down, event by event.
+// The log of the layer, event by event.
 class Disk {
  public:
   Disk(fs::path watched, fs::path shadow)
@@ -61,7 +61,7 @@ class Disk {
   }
   [[nodiscard]] std::size_t events() const { return events_.size(); }
 
-  // As it is after so many of them: into a new folder.
+  // Writes the disk's state after a number of events into a new folder.
   void restore(std::size_t events, const fs::path& to) const {
     std::map<std::string, std::string> content;                      // by inode
     std::map<fs::path, std::map<std::string, std::string>> folders;  // path, name, inode
@@ -97,7 +97,7 @@ class Disk {
       } else if (const auto copy = content.find(inode); copy != content.end()) {
         fs::copy_file(shadow_ / copy->second, to / name);
       } else {
-        std::ofstream(to / name).flush();  // the name is there, of the content nothing
+        std::ofstream(to / name).flush();  // the name exists, but no content
       }
     }
   }

@@ -1,5 +1,5 @@
-// convoy profile: the file that it writes, and when it writes none. How fast this machine is, is
-// nobody's business here.
+// Tests convoy profile: the file that it writes, and when it writes none. The speed of this machine
+// does not matter.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -87,11 +87,11 @@ TEST(Profile, AnInterruptLeavesNoFile) {
     ::execl(CONVOY_BINARY, CONVOY_BINARY, "profile", "-o", file.c_str(), nullptr);
     ::_exit(127);
   }
-  ::usleep(2'000'000);  // it is measuring, or about to: a minute is before it
+  ::usleep(2'000'000);  // it measures by now, or will soon; it needs a minute in all
   ::kill(child, SIGINT);
   int status = 0;
   ::waitpid(child, &status, 0);
-  // Killed only where the signal came before its handler, on a machine that is very busy.
+  // Killed only if the signal came before the handler was installed, on a very busy machine.
   EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 3);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

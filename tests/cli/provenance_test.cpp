@@ -1,4 +1,4 @@
-// What made a run's figures is in its store.
+// Tests that the store names what produced a run's figures.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>

@@ -1,6 +1,6 @@
-// Any valid scenario ends in a clear state: random fleets, links, traces, schedules and stops, run
-// as users run them. CONVOY_RANDOM_SCENARIOS says how many (./dev fuzz: 2,000), CONVOY_RANDOM_FROM
-// from which number; the number is the seed.
+// Tests that any valid scenario ends in a clear state: random fleets, links, traces, schedules and
+// stops, run as users run them. CONVOY_RANDOM_SCENARIOS gives the number of scenarios (./dev fuzz:
+// 2,000), CONVOY_RANDOM_FROM the first one's number, which is its seed.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   return value == nullptr ? otherwise : std::stoull(value);
 }
 
-// All numbers in it are finite: JSON has no others, they would be null.
+// Checks that all numbers are finite: JSON has no others and would contain null.
 void expect_numbers(const json& summary, const std::string& what) {
   for (const char* key :
        {"rounds", "virtual_time_s", "wall_time_s", "tasks", "tasks_aggregated", "tasks_failed",
@@ -61,7 +61,7 @@ TEST(RandomScenarios, EndInAClearState) {
                           folder.path() / "log");
     const int status = program.wait(120);
     const std::string output = program.output();
-    // Done, or failed with a cause; nothing is refused, nothing crashes or goes on for ever.
+    // Checks: done, or failed with a cause; nothing is refused, crashes or runs forever.
     ASSERT_TRUE(status == 0 || status == 1) << status << "\n" << output << what;
     const auto begin = output.find("{\n");
     const auto end = output.rfind("}\n");
@@ -76,12 +76,12 @@ TEST(RandomScenarios, EndInAClearState) {
       EXPECT_EQ(summary["status"], "failed") << what;
       EXPECT_TRUE(summary["cause"].is_string()) << what;
     }
-    // What was recorded adds up to what was said.
+    // Checks that recorded rows add up to the printed figures.
     const test::Output report =
         test::convoy("export " + store + " --format csv -o " + (folder.path() / "tables").string());
     EXPECT_EQ(report.status, 0) << report.err << what;
   }
-  // The generator is of use only where most of what it makes can go on.
+  // The generator is useful only if most of its scenarios can run to their end.
   EXPECT_GE(done * 3, static_cast<int>(count)) << "of " << count;
 }
 

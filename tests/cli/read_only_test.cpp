@@ -1,4 +1,5 @@
-// A finished run is read where one may not write: in a folder of mode 0555, by another user.
+// Tests that a finished run can be read without write permission: in a folder of mode 0555, by
+// another user.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ class ReadOnly : public testing::Test {
   void SetUp() override {
     fs::permissions(folder_.path(), fs::perms(0755));
     if (::geteuid() == 0) {
-      // To root no folder is closed.
+      // root can write to every folder.
       as_ = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
       if (read("--version").status != 0) {
         GTEST_SKIP() << "as root this needs setpriv, and a build that another user may run";
@@ -38,7 +39,7 @@ class ReadOnly : public testing::Test {
 
   [[nodiscard]] fs::path run() const { return folder_.path() / "run"; }
 
-  // The files and the folder itself.
+  // Removes write permission from the files and the folder.
   void may_write(bool may) const {
     std::error_code none;
     fs::permissions(run(), fs::perms(may ? 0755 : 0555), none);
@@ -47,7 +48,7 @@ class ReadOnly : public testing::Test {
     }
   }
 
-  // `convoy` as somebody who may not write there.
+  // Runs `convoy` as a user who cannot write there.
   [[nodiscard]] Output read(const std::string& arguments) const {
     const fs::path out = folder_.path() / "out";
     const fs::path err = folder_.path() / "err";
@@ -85,7 +86,7 @@ TEST_F(ReadOnly, AFinishedRunIsRead) {
   expect_it_is_read();
 }
 
-// As a run leaves it while somebody reads it, and as older programs did.
+// As a run leaves its store while somebody reads it, and as older versions did.
 TEST_F(ReadOnly, SoIsOneThatStillWantsALog) {
   {
     SQLite::Database database(sim::store_path(run()), SQLite::OPEN_READWRITE);
@@ -114,7 +115,7 @@ TEST_F(ReadOnly, ALogThatCannotBeReadIsNotPassedOver) {
   EXPECT_THAT(output.err, HasSubstr("copy the folder"));
 }
 
-// What means something in an address of SQLite is part of a name here.
+// Characters with a meaning in SQLite's addresses are part of the name here.
 TEST_F(ReadOnly, WhateverItsFolderIsCalled) {
   const fs::path odd = folder_.path() / "50%3f? #1";
   {

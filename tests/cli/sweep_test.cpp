@@ -1,4 +1,4 @@
-// convoy sweep as its user sees it: what it runs, what it leaves, how it goes on.
+// Tests convoy sweep as its user sees it: its runs, its files, and how it continues.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -50,7 +50,7 @@ class Sweeps : public testing::Test {
   static int lines(const std::string& text) {
     return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
   }
-  // When each point's figures were written.
+  // The times at which each point's figures were written.
   [[nodiscard]] std::map<std::string, std::filesystem::file_time_type> written() const {
     std::map<std::string, std::filesystem::file_time_type> times;
     for (const auto& point : std::filesystem::directory_iterator(in("out") + "/points")) {
@@ -74,7 +74,7 @@ TEST_F(Sweeps, AxesMultiplyAndSeedsAreSummedUp) {
   ASSERT_EQ(out.status, 0) << out.err;
   EXPECT_EQ(lines(results()), 13);
   EXPECT_THAT(results(), HasSubstr("point,hash,schedule.kind,fleet.nodes.0.count,seed,"));
-  // A line for each setting: the mean of three and how far they lie apart.
+  // One line per setting: the mean of three runs and their spread.
   EXPECT_THAT(out.out, HasSubstr("Of the runs of each setting: mean [least .. most]\n"));
   EXPECT_THAT(out.out, testing::ContainsRegex("cos2p +4 +3 .* \\[.* \\.\\. .*\\]"));
   EXPECT_THAT(out.out, Not(HasSubstr("seed")));
@@ -97,7 +97,7 @@ TEST_F(Sweeps, AFinishedPointIsNotRunTwice) {
   EXPECT_EQ(again.status, 0);
   EXPECT_THAT(again.err, HasSubstr("12 of 12 points are finished already"));
   EXPECT_EQ(written(), before);
-  // A larger sweep runs what is new.
+  // A larger sweep runs only the new points.
   const Output more = sweep(
       "[sweep]\n\"schedule.kind\" = [\"fedavg\", \"cos2p\"]\n\"fleet.nodes.0.count\" = [2, 4, "
       "6]\nrepetitions = 3\n");
@@ -108,7 +108,7 @@ TEST_F(Sweeps, AFinishedPointIsNotRunTwice) {
   for (const auto& [file, time] : before) EXPECT_EQ(after.at(file), time);
 }
 
-// The figures alone are not all that is asked for.
+// A point with figures only is not finished if its run is wanted, too.
 TEST_F(Sweeps, APointWithoutItsRunIsNotFinishedWhereRunsAreKept) {
   ASSERT_EQ(sweep(twelve, "--no-store").status, 0);
   EXPECT_THAT(sweep(twelve, "--no-store").err, HasSubstr("12 of 12 points are finished already"));
@@ -120,11 +120,11 @@ TEST_F(Sweeps, APointWithoutItsRunIsNotFinishedWhereRunsAreKept) {
     EXPECT_NE(time, before.at(file)) << file << " was not made anew";
     EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(file).parent_path() / "run.sqlite"));
   }
-  // With its run it is finished for both.
+  // With its run, a point is finished for both.
   EXPECT_THAT(sweep(twelve, "--no-store").err, HasSubstr("12 of 12 points are finished already"));
 }
 
-// What `sweep` prints for three seeds is what `compare` prints for them.
+// For three seeds `sweep` prints the same as `compare`.
 TEST_F(Sweeps, TheTableHasTheMeansOfTheComparison) {
   const Output out = sweep(twelve);
   ASSERT_EQ(out.status, 0) << out.err;
@@ -134,7 +134,7 @@ TEST_F(Sweeps, TheTableHasTheMeansOfTheComparison) {
   std::istringstream lines(out.out);
   int cells = 0;
   for (std::string line; std::getline(lines, line);) {
-    // The first two with brackets: virtual time and utilization.
+    // The first two values with brackets: virtual time and utilization.
     const std::size_t end = line.find(']');
     if (!line.starts_with("  cos2p") || end == std::string::npos) continue;
     const std::size_t begin = line.rfind("  ", line.rfind('[', end) - 2) + 2;
@@ -156,7 +156,7 @@ TEST_F(Sweeps, AFailedPointIsReportedAndDoesNotStopTheRest) {
                                  "training.batch = 2048) failed: "));
   EXPECT_THAT(out.err, HasSubstr("log.txt"));
   EXPECT_GE(lines(results()), 5);
-  // It is tried again, the others are not.
+  // The failed point runs again, the others do not.
   const auto before = written();
   EXPECT_EQ(sweep(R"(
 [sweep]
@@ -188,7 +188,7 @@ learn = {}
     EXPECT_EQ(out.status, 1) << learns;
     EXPECT_THAT(out.err, HasSubstr("point 2 (data.partition.least = 200, stop.rounds = 1) failed: "
                                    "data.partition.least: 200 samples for each of 4 nodes"));
-    EXPECT_EQ(lines(results()), 3) << results();  // the heading, and those that were run
+    EXPECT_EQ(lines(results()), 3) << results();  // the heading and the points that were run
     EXPECT_EQ(written().size(), 2U) << "those that can be run were run";
   }
 }
@@ -251,7 +251,7 @@ TEST_F(Sweeps, MixesOfDevicesAreSwept) {
       folder_.write("mix.toml", text + "[sweep]\n\"fleet.mix.shares.jetson-nano\" = [0, 1, 2]\n");
   const Output out = test::convoy("sweep " + file + " -o " + in("out"));
   ASSERT_EQ(out.status, 0) << out.err;
-  // 0 of 10, 5 of 10, two thirds of 10 (6.67: seven).
+  // 0 of 10, 5 of 10, two thirds of 10 (6.67, rounded to 7).
   for (const auto& [share, nanos] : {std::pair{0, 0}, {1, 5}, {2, 7}}) {
     const Output run = test::convoy(fmt::format(
         "run {} --quiet --no-store --json --set fleet.mix.shares.jetson-nano={}", file, share));
@@ -261,7 +261,7 @@ TEST_F(Sweeps, MixesOfDevicesAreSwept) {
     for (const auto& [name, bytes] : json["peak_memory_bytes"].items()) {
       count += name.starts_with("jetson-nano-") ? 1 : 0;
     }
-    EXPECT_EQ(json["peak_memory_bytes"].size(), 11U);  // and the server
+    EXPECT_EQ(json["peak_memory_bytes"].size(), 11U);  // with the server
     EXPECT_EQ(count, nanos);
   }
 }
@@ -281,7 +281,7 @@ TEST_F(Sweeps, WhatIsWrongIsFoundBeforeAnythingRuns) {
                   .err,
               HasSubstr("is changed by two axes"));
   EXPECT_THAT(sweep("[sweep]\ncases = [3]\n").err, HasSubstr("sweep.cases: expected"));
-  // Before any of their values is tried.
+  // Checked before any of their values is tried.
   std::string values = "[1";
   for (int i = 2; i <= 1000; ++i) values += fmt::format(", {}", i);
   values += "]\n";
@@ -360,7 +360,7 @@ TEST_F(InterruptedSweeps, RanksOfMpiShareThePoints) {
                                               "-o",
                                               in("out")};
   {
-    // One of the ranks dies in the middle.
+    // One rank dies during the sweep.
     test::Program job("mpirun", arguments, in("log"));
     ASSERT_TRUE(test::eventually([&] {
       return std::filesystem::exists(in("out") + "/points") && written().size() >= 5;

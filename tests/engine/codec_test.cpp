@@ -1,4 +1,4 @@
-// What is sent of a tensor: by hand, and for any values, shares and bits what is promised of all.
+// Tests the codec: by hand, and its promises for any values, shares and bits.
 
 #include "engine/codec/codec.hpp"
 
@@ -68,8 +68,9 @@ TEST(Codec, DrawsOtherElementsWithAnotherSeedAndEachAsOften) {
   for (const double t : times) EXPECT_NEAR(t, 1000, 6 * std::sqrt(4000 * 0.25 * 0.75));
 }
 
-// Whatever the values: as many elements as said, of the largest magnitude, in as many bytes as
-// said, each as near as its bits allow, and encoding what arrived changes it no more.
+// For any values: sends the agreed number of elements, those of the largest magnitude, in the
+// agreed number of bits; each value is as exact as its bits allow; encoding the result again
+// changes nothing.
 TEST(Codec, KeepsWhatItPromisesOfAnyValues) {
   base::Random random({test::drawn_seed()});
   for (int trial = 0; trial < 400; ++trial) {
@@ -129,7 +130,7 @@ TEST(Codec, ValuesThatAreNotFiniteStayThat) {
   }
 }
 
-// Whatever a peer sends in its place: it is decoded, or refused.
+// Any bytes from a peer are decoded or refused.
 TEST(Codec, WhatIsDamagedIsRefusedOrOfTheRightSize) {
   base::Random random({test::drawn_seed()});
   int refused = 0;

@@ -1,4 +1,4 @@
-// Parameters, FLOPs and memory against the literature and against sums worked out by hand.
+// Tests parameters, FLOPs and memory against the literature and against sums computed by hand.
 
 #include "engine/model/costs.hpp"
 
@@ -30,7 +30,7 @@ double forward(const Architecture& a) {
   return std::accumulate(flops.begin(), flops.end(), 0.0);
 }
 
-// The papers on images count multiply-adds; here one is two FLOPs.
+// The papers on images count multiply-adds; we count one multiply-add as two FLOPs.
 struct Known {
   const char* name;
   int classes;
@@ -47,14 +47,14 @@ TEST_P(Literature, ParametersAndFlops) {
   const Architecture a = make(known.name, known.classes);
   EXPECT_EQ(parameters(a), known.parameters);
   if (known.multiply_adds > 0) {
-    // The smallest spend a good part on what the literature does not count.
+    // The smallest models spend much on operators that the literature does not count.
     const double within = known.multiply_adds > 0.6e9 ? 0.02 : 0.09;
     EXPECT_NEAR(forward(a) / 2, known.multiply_adds, within * known.multiply_adds);
   }
 }
 
-// The running means and variances of 4,800 features in 20 layers travel too, and a counter a layer:
-// torchvision's state_dict of resnet18 has as many values.
+// The running means and variances of 4,800 features in 20 layers are sent, too, and one counter per
+// layer: torchvision's state_dict of resnet18 has the same number of values.
 TEST(Costs, BuffersAreSentWithTheParameters) {
   const Architecture a = make("resnet18", 1000);
   EXPECT_EQ(transfer_bytes(trace(a, full_submodel(a))), 4 * (11'689'512 + 2 * 4800 + 20));
@@ -110,8 +110,8 @@ TEST(Costs, BertHasThePublishedSizes) {
   EXPECT_NEAR(parameters(make("bert-small", 2)), 28.8e6, 0.05e6);
 }
 
-// torchvision's model pages: parameters, the auxiliary classifier's among them, and multiply-adds
-// of an image of 520 x 520 pixels.
+// torchvision's model pages: parameters (including those of the auxiliary classifier), and
+// multiply-adds of an image of 520 x 520 pixels.
 TEST(Costs, SegmentationNetworksHaveThePublishedSizes) {
   struct Published {
     const char* name;
@@ -129,7 +129,7 @@ TEST(Costs, SegmentationNetworksHaveThePublishedSizes) {
     const Architecture a = make(p.name, 21, p.exits);
     EXPECT_EQ(parameters(a), p.parameters) << p.name;
     const Trace t = trace(a, full_submodel(a));
-    double dense = 0;  // the pages count these alone
+    double dense = 0;  // the pages count dense layers only
     for (const Kernel& k : inference_step(t, 1).kernels) dense += is_dense(k.op) ? k.flops : 0;
     EXPECT_NEAR(dense / 2, p.multiply_adds, 0.01 * p.multiply_adds) << p.name;
     EXPECT_EQ(t.layers.back().out.height, 520) << p.name;
@@ -137,7 +137,7 @@ TEST(Costs, SegmentationNetworksHaveThePublishedSizes) {
   }
 }
 
-// Dilated stages keep an eighth of the size; of a picture that is not square, of both sides.
+// Dilated stages keep an eighth of the size, for an image that is not square in both directions.
 TEST(Costs, APictureNeedNotBeSquare) {
   ModelOptions options;
   options.architecture = "fcn_resnet50";
@@ -187,7 +187,8 @@ TEST(Submodels, RatesGiveTheSharesOfTheParametersThatWereMeasured) {
 }
 
 TEST(Submodels, WidthFollowsGroupsByRowsAndColumns) {
-  // One ViT block at half width: qkv rows 1/2; projection rows 1/2 and columns 1/2; so the MLP.
+  // One ViT block at half width: qkv rows 1/2; projection rows 1/2 and columns 1/2; the MLP
+  // likewise.
   const Architecture a = make("vit-b16", 10, {0.25, 0.5, 0.75, 1.0});
   const Trace half = trace(a, nested_submodel(a, 0.5));
   std::map<std::string, const TracedLayer*> at;
@@ -215,7 +216,7 @@ TEST(Submodels, EveryArchitectureShrinksWithItsRate) {
   }
 }
 
-// Where an exit lies within its share of the depth, a submodel ends at the deepest such.
+// If exits lie within the share of the depth, a submodel ends at the deepest of them.
 TEST(Submodels, EndAtAnExit) {
   int between = 0;
   for (const std::string& name : architecture_names()) {
@@ -235,7 +236,7 @@ TEST(Submodels, EndAtAnExit) {
   EXPECT_GT(between, 0);
 }
 
-// What is sent is what the engine's files hold, tensor by tensor: running statistics, too.
+// The bytes sent are those of the engine's files, tensor by tensor, including running statistics.
 TEST(Submodels, EveryTensorIsSent) {
   bool buffers = false;
   for (const std::string& name : architecture_names()) {
@@ -272,7 +273,7 @@ double flops_of(const StepCost& step, OpClass op) {
 }
 
 TEST(Steps, ATrainingStepCostsThreeTimesTheForwardOfItsDenseLayers) {
-  // All dense layers but the first have an input gradient and a weight gradient.
+  // All dense layers except the first have an input gradient and a weight gradient.
   const Architecture a = make("resnet18", 1000);
   const Trace t = trace(a, full_submodel(a));
   const StepCost training = training_step(t, Optimizer::sgd, Phase::weights, 4);
@@ -288,17 +289,17 @@ TEST(Steps, ATrainingStepCostsThreeTimesTheForwardOfItsDenseLayers) {
 }
 
 TEST(Steps, TheMlpsStepByHand) {
-  // 784-200-200-10, batch 1. Forward products: 2 x (156800 + 40000 + 2000). Weight gradients the
-  // same; input gradients only of the second and third layer.
+  // 784-200-200-10, batch 1. Forward products: 2 x (156800 + 40000 + 2000). Weight gradients: the
+  // same. Input gradients: only of the second and third layer.
   const Architecture a = make("mlp", 10);
   const Trace t = trace(a, full_submodel(a));
   const StepCost step = training_step(t, Optimizer::sgd, Phase::weights, 1);
-  const double forward_products = 2 * (156'800 + 40'000 + 2'000) + 410;  // and the biases
+  const double forward_products = 2 * (156'800 + 40'000 + 2'000) + 410;  // plus the biases
   EXPECT_DOUBLE_EQ(flops_of(step, OpClass::matrix_product),
                    forward_products + 2 * (156'800 + 40'000 + 2'000) + 2 * (40'000 + 2'000));
 }
 
-// Scores of each exit are launched on their own, the last ones, too.
+// The kernels of each exit's loss are launched separately, also those of the last exit.
 TEST(Steps, EachExitHasALossOfItsOwn) {
   for (const std::vector<double>& exits :
        {std::vector<double>{1.0}, {0.5, 1.0}, {0.25, 0.5, 0.75, 1.0}}) {
@@ -367,7 +368,7 @@ double bytes_of(const StepCost& step, bool (*which)(const Kernel&)) {
   return sum;
 }
 
-// PyTorch's defaults: TF32 for convolutions, and only for those that tensor cores compute.
+// PyTorch's defaults: TF32 for convolutions, and only for those computed by tensor cores.
 TEST(Precision, IsThatOfPyTorch) {
   const Architecture a = make("mobilenet_v3_large", 10);
   const Trace t = trace(a, full_submodel(a));
@@ -384,7 +385,7 @@ TEST(Precision, IsThatOfPyTorch) {
   EXPECT_EQ((numbers[{OpClass::elementwise, Precision::fp32}]), Numbers{Number::fp32});
 }
 
-// Half the bytes, and all else the same.
+// Half the bytes; everything else is equal.
 TEST(Precision, InferenceInHalfPrecisionMovesHalf) {
   for (const char* name : {"resnet18", "vit-micro", "mobilenet_v2"}) {
     const Architecture a = make(name, 10);
@@ -406,14 +407,14 @@ TEST(Precision, MixedLeavesTheUpdateInFp32) {
     const StepCost single = training_step(t, Optimizer::adamw, Phase::weights, 4);
     const StepCost mixed =
         training_step(t, Optimizer::adamw, Phase::weights, 4, Precision::fp16_mixed);
-    // Products are the same, at half the traffic.
+    // Products have the same FLOPs and half the traffic.
     const auto dense = [](const Kernel& k) { return is_dense(k.op); };
     EXPECT_EQ(bytes_of(mixed, dense), bytes_of(single, dense) / 2) << name;
     for (const auto& op : op_class_words) {
       if (!is_dense(op.value)) continue;
       EXPECT_EQ(flops_of(mixed, op.value), flops_of(single, op.value)) << name;
     }
-    // The update's kernels, at the end, are the same ones.
+    // The update's kernels, at the end, are equal.
     ASSERT_GT(mixed.kernels.size(), single.kernels.size()) << name;  // casts
     std::size_t update = 0;
     for (const TracedLayer& l : t.layers) update += static_cast<std::size_t>(l.parameter_tensors);
@@ -423,14 +424,14 @@ TEST(Precision, MixedLeavesTheUpdateInFp32) {
       EXPECT_EQ(m.bytes, s.bytes) << name << " " << i;
       EXPECT_EQ(m.number, Number::fp32) << name << " " << i;
     }
-    // With few samples casting the weights outweighs it.
+    // Only with few samples does casting the weights cost more than it saves.
     const auto all = [](const Kernel&) { return true; };
     EXPECT_LT(
         bytes_of(training_step(t, Optimizer::adamw, Phase::weights, 64, Precision::fp16_mixed),
                  all),
         bytes_of(training_step(t, Optimizer::adamw, Phase::weights, 64), all))
         << name;
-    // So does memory: less, but not half.
+    // Memory is less, but more than half.
     const MemoryCost m =
         training_memory(t, Optimizer::adamw, Phase::weights, 64, false, Precision::fp16_mixed);
     const MemoryCost s = training_memory(t, Optimizer::adamw, Phase::weights, 64);
@@ -440,7 +441,7 @@ TEST(Precision, MixedLeavesTheUpdateInFp32) {
   }
 }
 
-// Widths of a step in FP32 are what they were.
+// The bytes of a step in FP32 do not change.
 TEST(Precision, StrictDiffersFromTheDefaultInItsConvolutionsAlone) {
   const Architecture a = make("resnet18", 10);
   const Trace t = trace(a, full_submodel(a));
@@ -455,8 +456,8 @@ TEST(Precision, StrictDiffersFromTheDefaultInItsConvolutionsAlone) {
   }
 }
 
-// Each update of 5 values, and 10 at the end for the model: weighted and added to a sum (two FLOPs;
-// read both, write one).
+// For each value of the updates (5, 5 and 10), and for each of the model's 10 values at the end: a
+// weighted sum (two FLOPs; reads both, writes one).
 TEST(Steps, AnAggregationByHand) {
   const StepCost step = aggregation_step(40, {20, 20, 40});
   EXPECT_EQ(step.flops(), 2 * (5 + 5 + 10) + 2 * 10);
@@ -466,8 +467,8 @@ TEST(Steps, AnAggregationByHand) {
 }
 
 TEST(Steps, MemoryByHand) {
-  // Highest while Adan updates the largest tensor: weights, gradients, four states, its root; of
-  // the activations only the batch (784 values and a label) is left.
+  // The peak is where Adan updates the largest tensor: weights, gradients, four states, the square
+  // root; of the activations only the batch remains (784 values and a label).
   const Architecture a = make("mlp", 10);
   const Trace t = trace(a, full_submodel(a));
   const MemoryCost m = training_memory(t, Optimizer::adan, Phase::weights, 3);
@@ -476,15 +477,15 @@ TEST(Steps, MemoryByHand) {
   EXPECT_EQ(m.optimizer, 16 * 199'210);
   EXPECT_EQ(m.activations, 3 * (4 * 784 + 8));
   EXPECT_EQ(m.workspace, 4 * 784 * 200);
-  // What was received stays beside the weights where there is a proximal term.
+  // With a proximal term the received weights stay in memory beside the trained ones.
   const MemoryCost proximal = training_memory(t, Optimizer::adan, Phase::weights, 3, true);
   EXPECT_EQ(proximal.total() - m.total(), 4 * 199'210);
 }
 
 TEST(Steps, MemoryOfActivationsByHand) {
-  // With a large batch it is highest where backward reaches the second ReLU: the batch, both hidden
+  // With a large batch the peak is where backward reaches the second ReLU: the batch, both hidden
   // vectors (200 each; ReLU's output is the next layer's input), the gradients of the ReLU's output
-  // and input, and of parameters those of the classifier.
+  // and input, and the classifier's parameter gradients.
   const Architecture a = make("mlp", 10);
   const Trace t = trace(a, full_submodel(a));
   constexpr int batch = 10'000;
@@ -536,7 +537,7 @@ TEST(Architectures, OptionsThatDoNotFitAreRefused) {
   EXPECT_THROW(make_architecture(options), base::UserError);
   options = {};
   options.architecture = "mlp";
-  options.exits = {0.25};  // before the first of two blocks ends
+  options.exits = {0.25};  // before the end of the first of two blocks
   EXPECT_THROW(make_architecture(options), base::UserError);
 }
 

@@ -1,4 +1,4 @@
-// Sources of images, the parts taken of them, and splits.
+// Tests sources of images, subsets of them, and splits.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ std::string idx(const std::vector<std::uint32_t>& dimensions, const std::string&
   return text + values;
 }
 
-// Images of 2 x 3; each pixel is ten times the number of the image and its place in it.
+// Images of 2 x 3 pixels; each pixel is ten times the image's number plus the pixel's place.
 std::string images(std::uint32_t count) {
   std::string values;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -195,7 +195,7 @@ TEST_F(Idx, RefusesLabelsThatDoNotFit) {
   expect_error(HasSubstr("has one class only"));
 }
 
-// What a header promises is not believed: no memory is asked for that the file could not fill.
+// Sizes in a header are checked: no memory is allocated that the file could not fill.
 TEST_F(Idx, HostileHeadersAreRefusedBeforeMemoryIsAskedFor) {
   const std::string name = "train-images-idx3-ubyte";
   const std::uint32_t most = 0xffffffff;
@@ -216,7 +216,7 @@ TEST_F(Idx, PackedFilesMayBeDamagedToo) {
   const auto path = folder_.path() / (name + ".gz");
   write_gzip(path, images(6));
   const std::string whole = test::read_file(path);
-  // Also where only the sum at its end is cut off, so that all the images are there.
+  // Also if only the checksum at its end is cut off, so that all images are complete.
   for (std::size_t cut = 1; cut <= 12; ++cut) {
     write(name + ".gz", whole.substr(0, whole.size() - cut));
     expect_error(HasSubstr(name + ".gz: "));

@@ -77,7 +77,7 @@ TEST(Glyphs, AnImageDependsOnWhatItShows) {
             *std::min_element(one.begin(), one.end()) + 60);
 }
 
-// Drawn without any change each glyph is nearest to itself among the mean images of all.
+// Drawn without variation, each glyph is nearest to its own mean image among those of all glyphs.
 TEST(Glyphs, TheClassesLookDifferent) {
   GlyphLook calm;
   calm.rotation = calm.stretch = calm.shear = calm.shift = calm.bend = 0;

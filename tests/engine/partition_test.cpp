@@ -92,7 +92,7 @@ TEST(Partition, NobodyHasFewerThanTheLeast) {
 }
 
 TEST(Partition, ADrawThatGivesEnoughIsTakenAsItIs) {
-  // What a draw gave before there was a least is what it gives now.
+  // If a draw gives every node enough, `least` does not change the result.
   const std::vector<int> all = labels(5000, 10);
   PartitionOptions options{PartitionKind::dirichlet, 1.0};
   options.least = 0;
@@ -105,21 +105,21 @@ TEST(Partition, ADrawThatGivesEnoughIsTakenAsItIs) {
 }
 
 // Shares of the classes within a part follow Dirichlet(alpha) over nodes: the mean share of a class
-// that a node has is 1 / nodes, its variance (1 / n)(1 - 1 / n) / (n alpha + 1) (of the symmetric
+// at a node is 1 / nodes, its variance (1 / n)(1 - 1 / n) / (n alpha + 1) (of the symmetric
 // Dirichlet distribution; Johnson and Kotz).
 TEST(Partition, DirichletSharesHaveTheirDistribution) {
   const std::uint64_t seed = std::random_device()();
   std::cerr << "seed " << seed << "\n";
   constexpr int classes = 10;
   constexpr int nodes = 8;
-  constexpr int each = 1000;  // samples of a class
+  constexpr int each = 1000;  // samples per class
   const std::vector<int> all = labels(classes * each, classes);
   for (const double alpha : {0.1, 1.0, 10.0}) {
     PartitionOptions options{PartitionKind::dirichlet, alpha};
     options.least = 0;
     double sum = 0;
     double squares = 0;
-    double between = 0;  // products of two classes' shares of one node
+    double between = 0;  // products of the shares of two classes at one node
     int count = 0;
     constexpr int draws = 300;
     for (int draw = 0; draw < draws; ++draw) {
@@ -139,9 +139,9 @@ TEST(Partition, DirichletSharesHaveTheirDistribution) {
     const double mean = 1.0 / nodes;
     const double variance = mean * (1 - mean) / (nodes * alpha + 1);
     EXPECT_NEAR(sum / count, mean, 1e-12) << alpha;
-    // 24,000 shares, those of a class not independent: 5 sigma are some 6 %.
+    // 24,000 shares, those of a class not independent: 5 sigma are about 6 %.
     EXPECT_NEAR(squares / count - mean * mean, variance, 0.06 * variance) << alpha;
-    // Each class is drawn by itself: the shares of two are not correlated.
+    // Each class is drawn separately: the shares of two classes are not correlated.
     EXPECT_NEAR(between / (draws * nodes), mean * mean, 5 * variance / std::sqrt(draws * nodes))
         << alpha;
   }
@@ -156,7 +156,7 @@ TEST(Partition, ShardsAreOfTheLabelsInTheirOrder) {
     const int nodes = 1 + static_cast<int>(random() % 20);
     const int shards = 1 + static_cast<int>(random() % 4);
     const int pieces = nodes * shards;
-    // Whole pieces of one class each: a node has as many classes as its pieces at most, each a
+    // Each piece has one class: a node has at most as many classes as pieces, and of each class a
     // multiple of a piece.
     const int size = 1 + static_cast<int>(random() % 9);
     const int per_class = size * (1 + static_cast<int>(random() % 5));
@@ -187,7 +187,7 @@ TEST(Partition, ShardsAreOfTheLabelsInTheirOrder) {
 }
 
 TEST(Partition, WhoGetsWhichShardsIsDrawn) {
-  const std::vector<int> all = labels(100, 10);  // ten of a class: a piece is a class
+  const std::vector<int> all = labels(100, 10);  // ten samples per class: a piece is a whole class
   std::set<std::set<int>> of_the_first;
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     const auto parts = partition(all, 10, 5, {PartitionKind::shards, 1, 2}, seed);

@@ -1,5 +1,5 @@
-// Rules of aggregation by numbers alone: against formulas worked out here, and for every rule that
-// there is, what all of them promise.
+// Tests aggregation rules on plain numbers: against formulas computed here, and the promises of
+// every rule.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ std::shared_ptr<const Rule> rule(const std::string& keys, std::string* problems 
   return made;
 }
 
-// Updates of some elements each: nothing where it does not hold one.
+// Updates of some elements each; nothing: the update does not hold the element.
 struct Case {
   std::vector<UpdateFacts> facts;
   std::vector<std::vector<std::optional<float>>> changes;  // by update, then element
@@ -48,10 +48,10 @@ class Given : public Updates {
     return sum;
   }
   [[nodiscard]] double drift_l1(std::size_t u) const override {
-    return static_cast<double>(case_.facts[u].staleness);  // one more for each version
+    return static_cast<double>(case_.facts[u].staleness);  // grows by 1 per version
   }
 
-  // By how much each element changes; nothing where nobody holds it.
+  // The change of each element; nothing: no update holds it.
   std::vector<std::optional<double>> apply(const Rule& rule,
                                            std::vector<std::vector<float>>* state = nullptr,
                                            std::int64_t aggregations = 0) const {
@@ -63,7 +63,7 @@ class Given : public Updates {
     std::vector<float> current(n, 1.0F);
     std::vector<std::vector<float>> changes;
     std::vector<std::vector<std::uint8_t>> holds;
-    std::vector<std::vector<float>> received;  // an eighth less for each version
+    std::vector<std::vector<float>> received;  // smaller by an eighth per version
     for (std::size_t u = 0; u < size(); ++u) {
       received.emplace_back(n, 1.0F - 0.125F * static_cast<float>(case_.facts[u].staleness));
       changes.emplace_back(n);
@@ -142,7 +142,7 @@ TEST(Rules, MedianOfOddAndEvenNumbers) {
   EXPECT_FALSE(change[2]);
 }
 
-// The table of FLSim, the simulator of FedBuff's authors: sqrt(2 / (1 + s)).
+// The table of FLSim, by FedBuff's authors: sqrt(2 / (1 + s)).
 TEST(Rules, FedBuffWeighsStalenessAsItsAuthorsSimulatorDoes) {
   Case six;
   for (std::int64_t s = 0; s < 6; ++s) {
@@ -155,7 +155,7 @@ TEST(Rules, FedBuffWeighsStalenessAsItsAuthorsSimulatorDoes) {
   EXPECT_THAT(sum->shares(updates), Pointwise(DoubleNear(1e-5), table));
   const double all = std::accumulate(table.begin(), table.end(), 0.0);
   EXPECT_NEAR(*updates.apply(*sum)[0], all, 1e-4);
-  // The paper's K, and its plain 1 / sqrt(1 + s).
+  // The paper's K, and its 1 / sqrt(1 + s).
   const auto plain = rule("{ rule = \"fedbuff\", average_staleness = 0, learning_rate = 0.5 }");
   EXPECT_NEAR(*updates.apply(*plain)[0], 0.5 * all / std::sqrt(2) / 6, 1e-5);
   const auto mean = rule("{ rule = \"fedbuff\", divide = \"weights\" }");
@@ -169,7 +169,7 @@ TEST(Rules, FedBuffScalesWhatOnlySomeHold) {
   EXPECT_NEAR(*change[1], (-2 + 2) / 2.0, 1e-6);
 }
 
-// The model is 1; what an update of staleness d was trained from is 1 - d / 8.
+// The model is 1; an update of staleness d was trained from 1 - d / 8.
 TEST(Rules, FedAsyncMixesValuesByStaleness) {
   const auto share = [](const std::string& keys, std::int64_t staleness, std::int64_t base = 0) {
     const Given one({{{.base_version = base, .staleness = staleness}}, {{0.5F}}});
@@ -183,7 +183,7 @@ TEST(Rules, FedAsyncMixesValuesByStaleness) {
   EXPECT_DOUBLE_EQ(share(hinge, 4), 0.8);
   EXPECT_DOUBLE_EQ(share(hinge, 5), 0.8 / 11);
   EXPECT_DOUBLE_EQ(share(hinge, 7), 0.8 / 31);
-  // Halved once the present version, base + staleness, is there.
+  // Alpha is halved from the present version `decay_at` on; the version is base + staleness.
   const std::string decays = ", staleness = \"constant\", decay_at = 5, decay = 0.5";
   EXPECT_DOUBLE_EQ(share(decays, 2, 2), 0.8);
   EXPECT_DOUBLE_EQ(share(decays, 2, 3), 0.4);
@@ -194,7 +194,7 @@ TEST(Rules, FedAsyncMixesValuesByStaleness) {
   // 0.4 x 1 + 0.6 x (0.75 + 0.5) - 1
   const Given old({{{.staleness = 2}}, {{0.5F}}});
   EXPECT_NEAR(*old.apply(*constant)[0], 0.15, 1e-7);
-  // One after the other; an element that only one holds is mixed with that alone.
+  // One after the other; an element that only one update holds is mixed with that update only.
   const Given two({{{.staleness = 0}, {.staleness = 2}}, {{0.5F, {}}, {-0.25F, 1.0F}}});
   const double first = 0.4 * 1 + 0.6 * 1.5;
   EXPECT_NEAR(*two.apply(*constant)[0], 0.4 * first + 0.6 * 0.5 - 1, 1e-7);
@@ -276,7 +276,7 @@ TEST(Rules, TheRuleWhereNoneIsNamedIsSaidByWhoReadsIt) {
   EXPECT_EQ(said, "");
   EXPECT_EQ(read("aggregation = { rule = \"median\" }", said), "median");
   EXPECT_EQ(said, "");
-  read("aggregation = { power = 1 }", said);  // of which rule?
+  read("aggregation = { power = 1 }", said);  // a key without its rule
   EXPECT_THAT(said, testing::HasSubstr("unknown key \"power\""));
 }
 
@@ -300,9 +300,9 @@ TEST(Rules, FedAvgMAndFedAdamStepByStep) {
   }
 }
 
-// Whatever the updates: shares are at least 0 and sum to what the rule declares; what changes is
-// finite; of one update that everybody holds, fresh, the averaging rules make that update; state is
-// only touched where somebody holds an element.
+// For any updates: shares are at least 0 and have the declared sum; changes are finite; a single
+// fresh update that holds everything becomes the version for averaging rules; the state changes
+// only for elements that some update holds.
 TEST(Rules, AllKeepWhatTheyPromise) {
   EXPECT_TRUE(rc::check([] {
     const auto n = *rc::gen::inRange<std::size_t>(1, 6);
@@ -363,7 +363,7 @@ TEST(Rules, AMisspeltRuleOrKeyIsNamed) {
   EXPECT_THAT(problems, testing::HasSubstr("did you mean \"momentum\""));
   rule("{ rule = \"fedavgm\", momentum = 1 }", &problems);
   EXPECT_THAT(problems, testing::HasSubstr("at least 0 and below 1"));
-  EXPECT_EQ(rule("\"drift\"", &problems)->name(), "drift");  // as it was once written
+  EXPECT_EQ(rule("\"drift\"", &problems)->name(), "drift");  // the older form
   EXPECT_THAT(problems, testing::HasSubstr("aggregation = { rule = \"drift\" }"));
 }
 

@@ -1,4 +1,4 @@
-// Texts from CSV files, vocabularies, and reading [data].
+// Tests texts from CSV files, vocabularies, and the reading of [data].
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,7 +50,7 @@ class Csv : public testing::Test {
   std::vector<std::string> remarks_;
 };
 
-// A cell with what it takes to be read as that.
+// Quotes a cell if that is needed.
 std::string quoted(const std::string& cell) {
   if (cell.find_first_of(",\"\n") == std::string::npos) return cell;
   std::string out = "\"";
@@ -72,7 +72,7 @@ TEST_F(Csv, FollowsWhateverHeadingThereIs) {
     const std::string label = any(labels);
     const bool known = label != "mood";
     const bool integers = random() % 2 == 0;
-    // The label in any column, but for a name that nobody knows: then the first.
+    // The label may be in any column if its name is known; else it is in the first.
     std::vector<char> kinds = {'l', 't'};
     if (random() % 3 == 0) kinds.push_back('t');
     if (known && random() % 3 == 0) kinds.push_back('n');
@@ -103,7 +103,7 @@ TEST_F(Csv, FollowsWhateverHeadingThereIs) {
         if (kind == 'l') cells.push_back(row.label);
         if (kind == 'n') cells.push_back(std::to_string(i));
         if (kind != 't') continue;
-        // Often the same few texts, with commas, quotation marks, ends of lines.
+        // A few texts, often repeated, with commas, quotation marks and line ends.
         const std::string text = "good, \"nice\" item\n" + std::to_string(random() % 7);
         row.text += (row.text.empty() ? "" : " ") + text;
         cells.push_back(text);
@@ -133,11 +133,11 @@ TEST_F(Csv, ClassesOfOneRowAreNamed) {
   EXPECT_THAT(remarks_, testing::IsEmpty());
 }
 
-// Headings as data sets have them: what is the label, and what the text.
+// Headings of real data sets: which column is the label, and which the text.
 TEST_F(Csv, HeadingsOfKnownDataSets) {
   struct Case {
     const char* heading;
-    const char* cells;  // of a row: l a label, t the text, n a number of its own, o other words
+    const char* cells;  // of a row: l a label, t the text, n a row number, o other words
   };
   const std::vector<Case> cases = {
       {"v1,v2,,", "lt--"},
@@ -167,7 +167,7 @@ TEST_F(Csv, HeadingsOfKnownDataSets) {
         }
         file += "\n";
       }
-      // Of two rows nothing can be told but by names.
+      // With two rows only the names of columns help.
       if (count == 2 && std::string(c.heading).starts_with("v1")) continue;
       const auto read = rows(file);
       ASSERT_EQ(read.size(), labels.size()) << file;
@@ -188,7 +188,7 @@ TEST_F(Csv, AHeadingThatComesAgainIsLeftOutThereToo) {
 }
 
 TEST_F(Csv, TextsAreNeverClasses) {
-  // Without a heading, the label in the second column.
+  // Without a heading, and the label in the second column.
   std::string swapped;
   std::string numbered;
   for (int i = 0; i < 40; ++i) {
@@ -197,7 +197,7 @@ TEST_F(Csv, TextsAreNeverClasses) {
   }
   expect_error(swapped, "is the label there?");
   expect_error(numbered, "is the label there?");
-  // With one it is followed.
+  // A heading makes it readable.
   EXPECT_EQ(rows("text,label\n" + swapped).front().label, "pos");
   expect_error("label,id\na,1\nb,2\n", "names a label, \"label\", and no text");
   expect_error("text,label\nx,a,more\n", "line 2: has 3 columns, the heading has 2");
@@ -294,7 +294,7 @@ TEST(BytePairs, FollowFromTheTextsAlone) {
   EXPECT_EQ(vocabulary->encode("THE lower\n"), vocabulary->encode("the LOWER"));
 }
 
-// "ab" occurs five times, then "abc" and " d" (the older pieces first) three times each.
+// "ab" occurs five times; then "abc" and " d" three times each (the older pieces come first).
 TEST(BytePairs, JoinTheMostFrequentPairs) {
   const auto vocabulary = make_byte_pairs({"xab.xab", "abc abc abc? d d d"}, 100);
   const auto learned = [&](std::string_view text) { return vocabulary->encode(text).size(); };
@@ -304,12 +304,12 @@ TEST(BytePairs, JoinTheMostFrequentPairs) {
   EXPECT_EQ(learned("D.xAb?"), 4);
   EXPECT_EQ(learned("dx"), 2);
   EXPECT_EQ(make_byte_pairs({"aaaaaaaa"}, 100)->encode("aaaaaaaaa").size(), 4);
-  // Seven bytes and the space in front of words, and one piece joined.
+  // Seven bytes, the space in front of words, and one joined piece.
   EXPECT_EQ(make_byte_pairs({"xab.xab", "abc abc abc? d d d"}, special_tokens + 9)->size(),
             special_tokens + 9);
 }
 
-// The same by counting everything anew for each piece.
+// The same by counting everything again for each piece.
 std::vector<std::vector<int>> slow_byte_pairs(const std::vector<std::string>& words, int size) {
   std::set<unsigned char> bytes = {' '};
   for (const auto& word : words) bytes.insert(word.begin(), word.end());
@@ -366,8 +366,8 @@ TEST(BytePairs, SayWhatIsMissing) {
   EXPECT_THAT([&] { make_byte_pairs({"abcde fghij"}, 10); },
               ThrowsMessage<base::UserError>(
                   HasSubstr("data.vocabulary.size = 10: byte pairs of these texts begin with 14")));
-  EXPECT_EQ(make_byte_pairs({"", " "}, 100)->size(), special_tokens);  // nothing to learn from
-  // A word without end is no reason to take for ever.
+  EXPECT_EQ(make_byte_pairs({"", " "}, 100)->size(), special_tokens);  // no text to learn from
+  // A very long word does not take very long.
   const std::string endless(1'000'000, 'a');
   EXPECT_LT(make_byte_pairs({endless}, 100)->encode(endless).size(), 50'000);
 }
@@ -433,7 +433,7 @@ TEST_F(CsvSource, SplitsAFileByLabelAndSeed) {
   EXPECT_EQ(source->test_size(), 8);
   const Dataset test = source->test();
   EXPECT_EQ(std::count(test.labels.begin(), test.labels.end(), 1), 2);
-  // Every word is in one row only.
+  // Every word occurs in one row only.
   for (std::int64_t i = 0; i < test.size(); ++i) EXPECT_EQ(test.tokens[4 * i + 1], token_unknown);
   EXPECT_EQ(open()->train().labels, source->train().labels);
   options_.seed = 2;

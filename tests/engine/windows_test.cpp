@@ -1,5 +1,5 @@
-// Windows of kept members: against what the authors' code of FedRolex keeps, against HeteroFL's
-// numbers of parameters, and what every window promises.
+// Tests windows of kept members: against FedRolex's published code, HeteroFL's numbers of
+// parameters, and the promises of every window.
 
 #include "engine/model/windows.hpp"
 
@@ -24,7 +24,7 @@ namespace {
 using testing::ElementsAre;
 using Json = nlohmann::json;
 
-// Nothing where the folder is not there.
+// Nothing if the folder does not exist.
 Json reference(const std::string& name) {
   const std::filesystem::path file =
       std::filesystem::path(CONVOY_SOURCE) / "../shared/data/references" / name;
@@ -33,7 +33,7 @@ Json reference(const std::string& name) {
   return Json::parse(in);
 }
 
-// One block of a group for each size.
+// An architecture with one block per group, of these sizes.
 Architecture of_groups(const std::vector<int>& sizes) {
   Architecture a;
   a.blocks.resize(1);
@@ -111,7 +111,8 @@ TEST(Windows, BeginAtWholeNumbersWhateverTheLastBit) {
   }
 }
 
-// Rising, without doubles, in range, as many as there were: or nobody could read them.
+// Rising, without duplicates, in range, and the same number of members; otherwise readers would
+// refuse it.
 TEST(Windows, KeepSizesAndOrder) {
   EXPECT_TRUE(rc::check([] {
     const int n = *rc::gen::inRange(1, 50);
@@ -164,7 +165,7 @@ TEST(Windows, StaggeredCoverEveryMember) {
   }
 }
 
-// Costs, bytes and memory look at sizes alone: of real architectures, deep and shallow.
+// Costs, bytes and memory depend on sizes only: for real architectures, deep and shallow.
 TEST(Windows, CostWhatNestedOnesCost) {
   for (const char* name : {"mlp", "cnn-small", "vit-micro", "resnet18"}) {
     ModelOptions model;
@@ -181,7 +182,7 @@ TEST(Windows, CostWhatNestedOnesCost) {
   }
 }
 
-// HeteroFL's network for MNIST, all of it one block: four 3 x 3 convolutions with norms.
+// HeteroFL's network for MNIST as one block: four 3 x 3 convolutions with norms.
 Architecture heterofl_conv(const std::vector<int>& hidden) {
   Architecture a;
   a.name = "heterofl-conv";

@@ -1,4 +1,4 @@
-// Works and briefs as texts: what one machine writes another reads, whatever is in it.
+// Tests works and briefs as texts: one machine reads what another writes, with any content.
 
 #include "engine/api/work.hpp"
 
@@ -27,7 +27,7 @@ TEST(Work, ComesBackAsItWasWritten) {
     if (*rc::gen::arbitrary<bool>()) brief.place = *rc::gen::inRange(0, 7) / 7.0;
     if (*rc::gen::arbitrary<bool>()) brief.proximal = *rc::gen::inRange(0, 1000) / 3000.0;
     const TaskBrief back = read_brief(to_text(brief), "test");
-    RC_ASSERT(back.rate == brief.rate);  // to the last bit
+    RC_ASSERT(back.rate == brief.rate);  // every bit
     RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);

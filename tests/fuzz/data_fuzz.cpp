@@ -1,5 +1,5 @@
-// libFuzzer target for the readers of data sets: whatever the files hold, they are read or refused
-// with a message. The first byte says which format the rest is, and how it is cut into files.
+// libFuzzer target for the readers of data sets: any files are read or refused with a message. The
+// first byte chooses the format, and how the rest is cut into files.
 
 #include <cstddef>
 #include <cstdint>

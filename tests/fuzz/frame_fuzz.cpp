@@ -1,7 +1,7 @@
-// libFuzzer target for frames and for the connection that reads them: whatever a peer says, it is
-// heard or the connection ends, once and with a reason, and no more memory is taken than the limits
-// allow. The first byte says whether the rest is a stream of frames or the script of a
-// conversation (peer_script.hpp), into which our own side has its say as well.
+// libFuzzer target for frames and the connection that reads them: any input of a peer is handled,
+// or the connection ends once and with a reason; memory stays within the limits. The first byte
+// says whether the rest is a stream of frames or the script of a conversation (peer_script.hpp), in
+// which our side also sends.
 
 #include <sanitizer/allocator_interface.h>
 #include <sys/socket.h>
@@ -31,7 +31,7 @@ void read_message(const Bytes& bytes, std::uint64_t hash) {
   const Message& message = hil::check_message(bytes, hash);
   insist(message.body_type() > hil::wire::Body::NONE &&
          message.body_type() <= hil::wire::Body::MAX);
-  // All that is in it can be looked at, and written again.
+  // Everything in the message can be read and written again.
   hil::wire::MessageT copy;
   message.UnPackTo(&copy);
   const std::vector<std::byte> again = hil::pack(copy);
@@ -68,7 +68,7 @@ void read_frames(Script& script) {
 
 class Box final : public engine::Unpacking {
  public:
-  // In pieces, each in memory of its own, so that nothing is written past one unseen.
+  // In pieces, each in memory of its own, so that writing past a piece is detected.
   Box(std::uint64_t bytes, std::uint64_t each) {
     for (std::uint64_t at = 0; at < bytes; at += each) {
       memory_.emplace_back(std::min(each, bytes - at));
@@ -101,7 +101,7 @@ class Conversation {
   ~Conversation() {
     if (other_ >= 0) ::close(other_);
     settle();
-    insist(closed_ == 1);  // it hears of the end
+    insist(closed_ == 1);  // the handler is told about the end
     connection_.reset();
     settle();
     insist(weak_.expired());
@@ -141,7 +141,7 @@ class Conversation {
       bounded();
     }
   }
-  // What a peer may make us hold, and what a script may make itself.
+  // Limits: memory that a peer may make us use, and memory that a script may use.
   void bounded() const {
     const std::size_t held = __sanitizer_get_current_allocated_bytes();
     const std::size_t most = (known_ ? 72U << 20U : 2U << 20U) + (8U << 20U);
@@ -153,7 +153,7 @@ class Conversation {
     while (other_ >= 0) {
       const ssize_t n = ::read(other_, some.data(), some.size());
       if (n <= 0) break;
-      // The first word is a ping, which may be answered.
+      // The first message is a ping, which may be answered.
       if (heard_bytes_ == 0) peer_.hear({some.data(), static_cast<std::size_t>(n)});
       heard_bytes_ += static_cast<std::size_t>(n);
       any = true;
@@ -169,7 +169,7 @@ class Conversation {
     }
   }
 
-  // Our side.
+  // Our side of the conversation.
   void act() {
     switch (script_.byte() % 8) {
       case 0:
@@ -213,7 +213,7 @@ class Conversation {
     if (offer == nullptr) return;
     insist(known_ || offer->bytes() == 0);
     if (!takes_ || offer->bytes() > 64'000) return;
-    // Thousands of tiny pieces are slow, and nothing new.
+    // Thousands of tiny pieces are slow and test nothing new.
     const std::uint64_t least = 1 + offer->bytes() / 1000;
     auto box = std::make_shared<Box>(offer->bytes(), least + script_.byte() * 30ULL);
     connection_->take(*offer, box,
@@ -239,7 +239,7 @@ class Conversation {
   bool known_ = true;
   bool reads_ = true;
   bool takes_ = true;
-  int trouble_at_ = -1;  // the message at whose hearing something goes wrong
+  int trouble_at_ = -1;  // number of the message at which the handler throws
   int heard_ = 0;
   std::size_t heard_bytes_ = 0;  // by the peer
   int closed_ = 0;

@@ -1,6 +1,6 @@
-// libFuzzer target for the coordinator's door, without TLS: whatever a stranger says, it is
-// welcomed with a clean name and our protocol, or turned away with a reason, and takes no more
-// memory than the limits allow. The bytes are the script of a peer (peer_script.hpp).
+// libFuzzer target for the coordinator's listener, without TLS: any stranger is welcomed with a
+// clean name and our protocol version, or turned away with a reason, and uses no more memory than
+// the limits allow. The bytes are the script of a peer (peer_script.hpp).
 
 #include <sanitizer/allocator_interface.h>
 #include <sys/socket.h>
@@ -26,7 +26,7 @@ void insist(bool so) {
   if (!so) std::abort();
 }
 
-// Who is clean and short enough for a log and a file name.
+// A name that is clean and short enough for a log and a file name.
 void check_text(const std::string& text) { insist(text.size() <= 200 && base::is_printable(text)); }
 
 class Door {
@@ -52,7 +52,7 @@ class Door {
             },
             std::chrono::hours(1));
       } catch (const base::UserError&) {
-        insist(attempt < 10);  // somebody else was quicker
+        insist(attempt < 10);  // another process took the port
       }
     }
   }
@@ -62,7 +62,7 @@ class Door {
     ended_ = false;
     before_ = __sanitizer_get_current_allocated_bytes();
     hil::tcp::socket socket(io_);
-    // Not the call that blocks, which the fuzzer's alarm interrupts.
+    // Not a blocking call, which the fuzzer's alarm would interrupt.
     bool connected = false;
     socket.async_connect(address_, [&](const hil::error_code& failure) {
       insist(!failure);
@@ -70,7 +70,7 @@ class Door {
     });
     while (!connected) settle();
     socket.non_blocking(true);
-    // With a reset, or the ports run out.
+    // Closes with a reset, else the ports run out.
     socket.set_option(hil::asio::socket_base::linger(true, 0));
     fuzz::Peer peer(script);
     for (int words = 0; words < 50 && !script.ended() && !over(); ++words) {
@@ -108,7 +108,7 @@ class Door {
       check_text(text);
     }
     for (const std::string& text : hello.missing) check_text(text);
-    // Somebody else looks after it now.
+    // From now on another owner keeps the connection.
     connection->handlers({[](const hil::wire::Message&) {},
                           [this](const std::string&) {
                             insist(!ended_);
@@ -142,7 +142,7 @@ class Door {
   hil::tcp::endpoint address_;
   std::unique_ptr<hil::Listener> listener_;
   std::shared_ptr<hil::Connection> inside_;
-  int outcomes_ = 0;  // of the meeting: welcomed or turned away, once
+  int outcomes_ = 0;  // results of the meeting: welcomed or turned away, exactly one
   bool ended_ = false;
   std::size_t before_ = 0;
 };

@@ -1,8 +1,8 @@
 #pragma once
 
-// A fuzzer's bytes as what a peer says: frames that are in order, all but in order, and not at
-// all. Hashes and lengths are right unless the script says otherwise, since nothing would get past
-// them.
+// Turns a fuzzer's bytes into a peer's messages: correct frames, almost correct frames and others.
+// Hashes and lengths are right unless the script says otherwise, since nothing would pass
+// otherwise.
 
 #include <algorithm>
 #include <array>
@@ -47,7 +47,7 @@ class Script {
     const Bytes taken = some();
     return {reinterpret_cast<const char*>(taken.data()), taken.size()};
   }
-  // A small one, one at a limit, or any.
+  // A small size, a size at a limit, or any size.
   std::uint64_t number() {
     static constexpr std::array<std::uint64_t, 16> edges = {
         0,          255,           256,         65535,
@@ -85,7 +85,7 @@ inline Bytes frame_of(const Bytes& message, const Bytes& payload = {}) {
   return Bytes(head.begin(), head.end()) + message + payload;
 }
 
-// What byte a parcel has at that place, as long as the peer is honest.
+// The byte of a parcel at this place, as an honest peer sends it.
 inline std::byte honest_byte(std::uint32_t transfer, std::uint64_t offset) {
   return std::byte(static_cast<std::uint8_t>((offset / 16 + transfer) * 7));
 }
@@ -109,7 +109,7 @@ inline wire::HelloT hello_of(Script& script) {
   return hello;
 }
 
-// One side of a conversation; it remembers what it has offered.
+// One side of a conversation; remembers its offers.
 class Peer {
  public:
   struct Sending {
@@ -119,15 +119,15 @@ class Peer {
 
   explicit Peer(Script& script) : script_(script) {}
 
-  // All of this transfer was sent, byte by byte as it should be.
+  // True if all bytes of this transfer were sent correctly.
   [[nodiscard]] bool has_sent(std::uint32_t transfer) const {
     const auto found = sending_.find(transfer);
     return found != sending_.end() && found->second.offset == found->second.total;
   }
-  // Nothing but proper frames was said so far.
+  // True if only correct frames were sent so far.
   [[nodiscard]] bool is_honest() const { return honest_; }
 
-  // What is said to it first: a ping, whose time it may give back.
+  // The peer reads this first: a ping, whose time it may return.
   void hear(std::span<const std::byte> bytes) {
     if (bytes.size() < hil::frame_header_bytes) return;
     const hil::FrameHeader header =
@@ -139,7 +139,7 @@ class Peer {
     if (ping != nullptr) asked_ns_ = ping->sent_ns();
   }
 
-  // What it says next: a frame, several, or part of one.
+  // Writes the next part: a frame, several frames, or a part of one.
   Bytes next() {
     switch (script_.byte() % 12) {
       case 0:

@@ -1,5 +1,5 @@
-// Every importer of traces on anything: it gives a trace that is well formed, which our own format
-// holds, or says what is wrong.
+// libFuzzer target for the trace importers: any input gives a valid trace that our own format can
+// hold, or a message.
 
 #include <cmath>
 #include <cstdint>
@@ -19,7 +19,7 @@ void insist(bool holds) {
   if (!holds) std::abort();
 }
 
-// As it comes out of import_trace(): written, read again, and used.
+// The trace as import_trace() gives it: written, read again, and used.
 void look_at(const Trace& imported) {
   insist(!imported.time.empty());
   for (const auto& column : imported.values) {
@@ -29,7 +29,7 @@ void look_at(const Trace& imported) {
   try {
     read = parse_trace(to_csv(imported), "again");
   } catch (const convoy::base::UserError&) {
-    return;  // times of it do not rise in what can be written, say
+    return;  // for example, if times cannot be written as rising numbers
   }
   insist(read.time.size() == imported.time.size());
   const auto shared = std::make_shared<const Trace>(read);

@@ -1,5 +1,5 @@
-// What an agent keeps of its work in its state folder, and what it makes of a folder that somebody
-// else, or a power cut, has been in.
+// Tests what an agent keeps in its state folder, and how it handles a folder that was changed by
+// somebody else or by a power cut.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ TEST(AgentState, KnowsItsTaskWhateverItsLossWas) {
 
 TEST(AgentState, WhatIsTornOrNotItsOwnIsNotBelieved) {
   const auto level = spdlog::get_level();
-  spdlog::set_level(spdlog::level::off);  // it warns each time
+  spdlog::set_level(spdlog::level::off);  // hides the warnings
   const test::TemporaryFolder folder;
   const std::string whole = index_of("0.25");
   for (std::size_t size = 0; size < whole.size(); ++size) {

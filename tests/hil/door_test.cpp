@@ -1,5 +1,5 @@
-// Runs with real agents whose door others crowd, and agents that do not keep to what was agreed:
-// the run loses nobody who is in earnest, and its coordinator takes no harm.
+// Tests runs with real agents while strangers crowd the coordinator's port, and agents that break
+// the protocol: the run loses no honest agent, and its coordinator stays intact.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ using tcp = asio::ip::tcp;
 class AtTheDoor : public testing::Test, protected TestbedRun {
  protected:
   AtTheDoor() {
-    // The crowd of a thousand is at this end as well.
+    // This process needs descriptors for a crowd of a thousand connections, too.
     rlimit files{};
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = std::min<rlim_t>(files.rlim_max, 8192);
@@ -57,7 +57,7 @@ class AtTheDoor : public testing::Test, protected TestbedRun {
       silent_.back().connect(door(), failure);
     }
   }
-  // An agent of the test's own.
+  // An agent controlled by the test.
   std::unique_ptr<End> knock(const std::string& name, std::int64_t own_samples = -1,
                              int other_port = 0) {
     tcp::socket socket(io_);
@@ -79,7 +79,7 @@ class AtTheDoor : public testing::Test, protected TestbedRun {
     end->connection->send(std::move(hello));
     return end;
   }
-  // One that is set up, and ready.
+  // An agent that is set up and ready.
   std::unique_ptr<End> ready_agent(const std::string& name, int other_port = 0) {
     auto end = knock(name, -1, other_port);
     EXPECT_TRUE(until([&] { return end->heard("Setup") == 1; }));
@@ -89,7 +89,7 @@ class AtTheDoor : public testing::Test, protected TestbedRun {
     return end;
   }
   bool until(const std::function<bool()>& so) { return hil::test::run_until(io_, so); }
-  // Bytes of memory that the coordinator has.
+  // Memory of the coordinator, bytes.
   [[nodiscard]] double memory() const {
     std::ifstream in(fmt::format("/proc/{}/statm", run->id()));
     double pages = 0;
@@ -98,7 +98,7 @@ class AtTheDoor : public testing::Test, protected TestbedRun {
     return resident * 4096;
   }
 
-  // Of what the coordinator has logged.
+  // Number of lines in the coordinator's log that contain a text.
   [[nodiscard]] int lines_with(const std::string& text) const {
     std::istringstream log(run->output());
     int lines = 0;
@@ -110,7 +110,7 @@ class AtTheDoor : public testing::Test, protected TestbedRun {
 
   asio::io_context io_;
   std::vector<tcp::socket> silent_;
-  std::int64_t part_ = 0;  // samples of the node that somebody was
+  std::int64_t part_ = 0;  // training samples of the node that the test's agent became
 };
 
 class CrowdedRun : public AtTheDoor, public testing::WithParamInterface<int> {};
@@ -130,10 +130,10 @@ TEST_P(CrowdedRun, HasItsAgentInAndLosesNobody) {
     try {
       return query("real", "SELECT COUNT(*) FROM activity WHERE node = 1")[0] != "0";
     } catch (const std::exception&) {
-      return false;  // the store is not there yet
+      return false;  // the store does not exist yet
     }
   })) << real.output();
-  // Its link breaks, and it has to come in once more.
+  // The agent's connection breaks, and it must connect again.
   crowd(GetParam());
   link.set(test::Proxy::Link::cut);
   ASSERT_TRUE(agents["a"]->says("not connected"));
@@ -142,7 +142,7 @@ TEST_P(CrowdedRun, HasItsAgentInAndLosesNobody) {
   EXPECT_EQ(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'")[0], "0")
       << real.output();
   EXPECT_GT(aggregated("real")["a"], 0);
-  // A line for each stranger would be thousands.
+  // One line per stranger would be thousands.
   EXPECT_LT(lines_with("an unknown agent"), 60) << real.output();
 }
 
@@ -190,7 +190,7 @@ most_samples = 10000000
   EXPECT_EQ(query("real", "SELECT samples FROM node WHERE name = 'a'")[0], "10000000");
 }
 
-// An agent says good-bye and comes again, over and over.
+// An agent that says good-bye and connects again, repeatedly.
 TEST_F(AtTheDoor, ByesAndReadysEndTheConnectionAndFillNoLog) {
   sets.push_back("training.local_epochs=60");
   sets.push_back("stop.tasks=100000");
@@ -220,8 +220,8 @@ TEST_F(AtTheDoor, ByesAndReadysEndTheConnectionAndFillNoLog) {
             41);
 }
 
-// Trains nothing, and sends a header of 200,000 tensors for its update: refused before it is
-// parsed, while the thread of the sockets goes on.
+// Does not train; offers an update with a header of 200,000 tensors. The header is refused before
+// it is parsed, and the thread of the sockets is not blocked.
 TEST_F(AtTheDoor, AHeaderOfManyTensorsIsRefused) {
   sets.push_back("stop.tasks=100000");
   sets.push_back("hil.lost_after_s=60");
@@ -284,11 +284,11 @@ TEST_F(AtTheDoor, AHeaderOfManyTensorsIsRefused) {
   real.wait(100);
 }
 
-// Another run in the same folder, which it may not have: what the first keeps there stays.
+// A second run in the same folder is refused; the files of the first stay unchanged.
 TEST_F(AtTheDoor, ASecondRunTouchesNothingOfTheFirst) {
   sets.push_back("hil.rejoin_timeout_s=1000");
   sets.push_back("hil.lost_after_s=1000");
-  sets.push_back("stop.tasks=1000000");  // it is still at work
+  sets.push_back("stop.tasks=1000000");  // so that the first run is still under way
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();
   const auto first = ready_agent("a");
@@ -308,7 +308,8 @@ TEST_F(AtTheDoor, ASecondRunTouchesNothingOfTheFirst) {
   EXPECT_FALSE(first->is_closed());
 }
 
-// A node that was lost comes back to say that it cannot take part: nobody waits for it any longer.
+// A lost node returns and reports that it cannot take part: the run does not wait for it any
+// longer.
 TEST_F(AtTheDoor, ARefusalOfALostNodeIsNoticedAtOnce) {
   sets.push_back("hil.lost_after_s=0.5");
   sets.push_back("hil.heartbeat_s=0.1");
@@ -334,7 +335,7 @@ TEST_F(AtTheDoor, ARefusalOfALostNodeIsNoticedAtOnce) {
   EXPECT_THAT(real.output(), HasSubstr("its disk is broken"));
 }
 
-// Times are those of the steady clock: a wall clock that jumps changes nothing.
+// Times are those of the steady clock: a jump of the wall clock changes nothing.
 TEST(Clocks, NobodyAsksTheWallClock) {
   const std::vector<std::string> wall = {
       "system_"

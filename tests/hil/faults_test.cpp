@@ -1,4 +1,4 @@
-// Links that break, over a relay and, as root, in a network namespace of its own.
+// Tests broken connections, by a relay and (as root) in a network namespace.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ class Faults : public testing::Test, protected TestbedRun {
     agent_port = link.port();
     sets.push_back("fleet.nodes.1.backend=sim");
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    // As long as these take is beyond the deadline of a task elsewhere.
+    // With a sanitizer, training takes so long that more epochs would exceed the task's deadline.
     sets.push_back("training.local_epochs=8");
 #else
     sets.push_back("training.local_epochs=60");
@@ -32,14 +32,14 @@ class Faults : public testing::Test, protected TestbedRun {
     sets.push_back("schedule.cos2p.quorum=1.0");
   }
 
-  // The agent is in the middle of its training.
+  // Waits until the agent trains.
   bool trains() {
     return test::eventually([&] {
       try {
         return query("real",
                      "SELECT COUNT(*) FROM activity WHERE node = 1 AND label = 'mask'")[0] != "0";
       } catch (const std::exception&) {
-        return false;  // the store is not there yet
+        return false;  // the store does not exist yet
       }
     });
   }
@@ -93,7 +93,7 @@ TEST_F(Faults, ALinkThatIsCutForGoodIsDoneWithout) {
   ASSERT_TRUE(trains()) << real.output();
   link.set(Proxy::Link::cut);
   ASSERT_TRUE(real.says("lost for good")) << real.output();
-  // The others go on.
+  // The other nodes continue.
   ASSERT_TRUE(reaches("real",
                       "SELECT COUNT(*) FROM aggregation WHERE start_s > (SELECT MAX(time_s) FROM "
                       "presence WHERE for_good = 1)",
@@ -101,7 +101,7 @@ TEST_F(Faults, ALinkThatIsCutForGoodIsDoneWithout) {
       << real.output();
   expect_interrupted(real);
   EXPECT_NE(query("real", "SELECT COUNT(*) FROM journal WHERE kind = 'node_lost'")[0], "0");
-  // Who, which task, since when, and what was expected.
+  // The log names the node, the task, its time and the prediction.
   EXPECT_THAT(real.output(),
               testing::ContainsRegex("node a, task [0-9]+, [a-z]+: after .*predicted"));
   expect_replay_of_interrupted();
@@ -133,7 +133,7 @@ TEST_F(Faults, ALatencyOf200MillisecondsOnlyTakesLonger) {
   expect_the_whole_run_over_200_ms();
 }
 
-// 200 ms there and back, and losses. The namespace has a loopback of its own and nothing else.
+// 200 ms round trip, and losses. The namespace has only its own loopback.
 TEST_F(Faults, ASlowAndLossyLinkOnlyTakesLonger) {
   const auto quietly = [](const std::string& command) {
     return std::system((command + " >/dev/null 2>&1").c_str()) == 0;

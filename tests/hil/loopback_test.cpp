@@ -1,5 +1,5 @@
-// Runs with real agents beside them, over loopback: that they give what the simulation gives, that
-// they can be replayed, resumed, and go on whatever happens to an agent.
+// Tests runs with real agents over loopback: they give the simulation's results, can be replayed
+// and resumed, and continue whatever happens to an agent.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -56,8 +56,7 @@ class Loopback : public testing::Test, protected TestbedRun {
       sets.push_back(std::string("fleet.nodes.") + node + ".network=modelled");
     }
   }
-  // Nodes that are all alike, so that much ends at the same instants, and versions of whatever has
-  // come by then.
+  // Equal nodes, so that many activities end at the same instant, and a low quorum.
   void three_alike() {
     modelled_times();
     for (const char* node : {"0", "1", "2"}) {
@@ -65,7 +64,7 @@ class Loopback : public testing::Test, protected TestbedRun {
     }
     sets.push_back("schedule.cos2p.quorum=0.3");
   }
-  // The run "real", which ended, is the simulation's to the last bit, and can be replayed.
+  // The finished run "real" has the same bits as the simulation, and can be replayed.
   void expect_what_the_simulation_gives() {
     expect_replay(0);
     expect_same_model("real", "replay");
@@ -123,7 +122,7 @@ TEST_F(Loopback, WithModelledTimesDelaysOfSecondsChangeNothing) {
   expect_what_the_simulation_gives();
 }
 
-// The watchdog ends the wait for what is to come at an instant.
+// A deadline ends the wait for the missing results of an instant.
 TEST_F(Loopback, WithModelledTimesAnAgentThatStandsStillIsLostAndJoinsAgain) {
   three_alike();
   without_end();
@@ -186,7 +185,7 @@ TEST_F(Loopback, AMeasuredRunIsReplayedFromItsStore) {
   expect_same_run("real", "replay", 1e-6);
   expect_same_model("real", "replay");
 
-  // Without the updates that were kept, order and timeline are the same.
+  // Without saved updates the replay still has the same order and timeline.
   std::filesystem::remove_all(in("real") + "/updates");
   replay = convoy_with("-o " + in("without") + " --replay " + in("real"));
   EXPECT_EQ(replay.status, 1) << "what was asked to be kept is gone";
@@ -286,7 +285,7 @@ TEST_F(Loopback, ACoordinatorKilledAndResumedGoesOnWithAgentsThatWaited) {
 TEST_F(Loopback, ANodeThatIsAwayWhenARunIsResumedJoinsItLater) {
   without_end();
   sets.push_back("training.local_epochs=5");
-  // The first time, too, nodes that are slow to start may come later.
+  // In the first run, too, slow nodes may join later.
   sets.push_back("hil.join_timeout_s=2");
   sets.push_back("hil.missing=absent");
   agent("a");
@@ -317,7 +316,7 @@ TEST_F(Loopback, AnInterruptedRunIsResumed) {
   ASSERT_EQ(again.wait(120), 0) << again.output();
   const auto counts = aggregated("real");
   EXPECT_FALSE(counts.empty());
-  // Once it is done its nodes have forgotten it: a later stop is no way to go on.
+  // After the end of a run its agents have forgotten it: it cannot continue to a later stop.
   sets.back() = "stop.tasks=60";
   auto& later = coordinator("real", {"--resume"});
   EXPECT_NE(later.wait(60), 0);
@@ -333,11 +332,11 @@ TEST_F(Loopback, AnAgentOutOfMemoryIsReportedAndDoneWithout) {
   sets.push_back("data.samples=300");
   sets.push_back("data.test_samples=10");
   sets.push_back("training.batch=100");
-  sets.push_back("schedule.kind=fedavg");  // a round ends when all have answered
+  sets.push_back("schedule.kind=fedavg");  // a round ends when all nodes have answered
   sets.push_back("stop.tasks=4");
   sets.push_back("stop.virtual_time_s=60");
   sets.push_back("fleet.nodes.1.backend=sim");
-  // The others have little to do.
+  // The other nodes have little work.
   for (const char* node : {"1", "2"}) sets.push_back(fmt::format("fleet.nodes.{}.batch=1", node));
   sets.push_back("training.local_steps=1");
   agent("a", {"--max-memory-gb", "1"});
@@ -357,8 +356,8 @@ TEST_F(Loopback, ADiskThatIsFullHereIsNotTheNodesFault) {
       << begun.output();
   begun.signal(SIGINT);
   ASSERT_EQ(begun.wait(), 3) << begun.output();
-  // From now on nothing can be put into the folder of the updates, as on a full disk. What was there
-  // is not missed: a node may forget only what the run has taken, and that is in the checkpoint.
+  // From now on no file can be written into the folder of the updates, as on a full disk. The files
+  // there are not needed: a node may forget only what the run has taken, and the checkpoint has it.
   std::filesystem::remove_all(in("real") + "/updates");
   std::ofstream(in("real") + "/updates") << "a file";
   auto& real = coordinator("real", {"--resume"});
@@ -385,12 +384,12 @@ TEST_F(Loopback, UpdatesMayBeCompressedAndTheClockPaced) {
   expect_same_model("real", "replay");
 }
 
-// Initial weights are random, and their exponents are not: zstd takes some percent off. The same
-// tasks, by the model's times.
+// Initial weights are random, but their exponents are not: zstd saves some percent. The same tasks,
+// with modelled times.
 TEST_F(Loopback, WhatIsSentIsCompressedWhereThatIsAskedFor) {
   sets = {"fleet.nodes.0.backend=hil", "fleet.nodes.0.compute=modelled",
           "fleet.nodes.0.network=modelled", "schedule.cos2p.quorum=1.0", "stop.tasks=6",
-          // Heartbeats and readings would count by how long the run takes.
+          // Heartbeats and readings would depend on the run's duration.
           "hil.heartbeat_s=60", "hil.lost_after_s=200"};
   std::map<std::string, std::pair<long, long>> bytes;
   for (const std::string compression : {"none", "zstd"}) {
@@ -461,7 +460,7 @@ TEST_F(Loopback, WhatIsOnlySimulatedRunsFasterThanRealTime) {
   auto& real = coordinator("real");
   ASSERT_EQ(real.wait(), 0) << real.output();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begun;
-  // Node c takes hours of virtual time; nobody waits for them.
+  // Node c needs hours of virtual time; nothing waits for it in wall time.
   const double virtual_s = std::stod(query("real", "SELECT MAX(end_s) FROM activity")[0]);
   EXPECT_GT(virtual_s, 600);
   EXPECT_GT(virtual_s, wall.count());

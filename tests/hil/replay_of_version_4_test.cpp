@@ -1,5 +1,5 @@
-// A run with real nodes that was recorded before aggregations were tasks: refused as it is, and the
-// same run once its store is lifted.
+// A run with real nodes, recorded before aggregations were tasks: refused as it is; can be replayed
+// once its store is converted.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -30,7 +30,8 @@ class ReplayOfVersion4 : public testing::Test {
     SQLite::Database database(folder.path() / "recorded" / "run.sqlite",
                               SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     database.exec(test::read_file(recording + ".sql"));
-    // It was recorded with the catalogue's devices of then, which the scenario has as files now.
+    // It was recorded with the catalogue's devices of that time, which the scenario now has as
+    // files.
     base::Diagnostics problems;
     const auto scenario = sim::read_scenario(recording + ".toml", {}, problems);
     EXPECT_TRUE(scenario) << problems.str();
@@ -46,7 +47,7 @@ class ReplayOfVersion4 : public testing::Test {
     return test::convoy(
         fmt::format("run {}.toml --quiet --replay {} -o {}", recording, in(of), in(to)));
   }
-  // Its exit status; it says why itself.
+  // Runs the conversion; gives its exit status. The script prints its own errors.
   [[nodiscard]] int lift(const std::string& from, const std::string& to) const {
     const std::string command = fmt::format("python3 {}/tests/support/lift_store.py {} {} 2> {}",
                                             CONVOY_SOURCE, in(from), in(to), in("lift.err"));
@@ -54,8 +55,8 @@ class ReplayOfVersion4 : public testing::Test {
   }
   static bool has_python() { return std::system("python3 -c 1 2> /dev/null") == 0; }
 
-  // The same rows, times to a millionth of a second: between real activities SimGrid's clock goes
-  // in other steps when they are known beforehand.
+  // The same rows, with times equal to a millionth of a second: if real activities are known
+  // beforehand, SimGrid's clock makes other steps between them.
   void expect_same(const std::string& one, const std::string& other, const std::string& sql) const {
     SQLite::Database a(in(one) + "/run.sqlite", SQLite::OPEN_READONLY);
     SQLite::Database b(in(other) + "/run.sqlite", SQLite::OPEN_READONLY);
@@ -100,7 +101,7 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
   const Output output = replay("lifted", "replayed");
   ASSERT_EQ(output.status, 0) << output.err;
 
-  // As it was recorded. Node b was killed in its third task and came back later.
+  // As recorded. Node b was killed in its third task and returned later.
   expect_same("recorded", "replayed",
               "SELECT id, node, label, rate, samples, base_version, assigned_s, ended_s, outcome, "
               "aggregated_version, staleness, bytes_down, bytes_up FROM task WHERE node > 0 ORDER "
@@ -128,8 +129,8 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
   expect_same("lifted", "replayed",
               "SELECT sequence, time_s, entry, kind, node, task FROM journal ORDER BY sequence");
 
-  // What it took until each evaluation: not written down then, worked out by the replay, up to the
-  // totals at the end; and the same in a replay of the replay.
+  // The costs up to each evaluation were not recorded then; the replay computes them, up to the
+  // totals at the end. A replay of the replay has the same.
   SQLite::Database database(in("replayed") + "/run.sqlite", SQLite::OPEN_READONLY);
   const auto number = [&database](const char* sql) { return database.execAndGet(sql).getDouble(); };
   EXPECT_EQ(number("SELECT energy_j FROM evaluation ORDER BY rowid DESC LIMIT 1"),
@@ -142,11 +143,11 @@ TEST_F(ReplayOfVersion4, IsTheRunThatWasRecordedOnceItIsLifted) {
               "SELECT version, exit, bytes, energy_j, energy_server_j FROM evaluation ORDER BY "
               "rowid");
 
-  // It kept no updates: what the real nodes learned is learned again.
+  // The run kept no updates: the replay learns the real nodes' results again.
   const std::string digest = base::content_hash(test::weights_of(in("replayed")));
   const std::string cpu = test::kind_of_cpu();
   const std::map<std::string, std::string> pinned = {
-      {test::zen5_as_haswell, "ebd68c30f875a173"},  // on which it was recorded: the same weights
+      {test::zen5_as_haswell, "ebd68c30f875a173"},  // the CPU of the recording: the same weights
       {test::zen5, "27afc1a989db7d79"},
   };
   const auto here = pinned.find(cpu);

@@ -1,4 +1,4 @@
-// convoy-node --self-test: the report, and that calibrate and validate read it.
+// Tests convoy-node --self-test: the report, and that calibrate and validate read it.
 
 #include "hil/agent/self_test.hpp"
 
@@ -26,7 +26,7 @@ using nlohmann::json;
 using platforms::Measurement;
 using testing::HasSubstr;
 
-// A task's way there and back, TLS and all, changes no bit.
+// The full way of a task over TLS changes no bit.
 TEST(SelfTest, ATaskOverTheLoopbackHasTheBitsOfOneWithoutANetwork) {
   const LoopbackResult result = loopback_task({});
   ASSERT_EQ(result.failure, "");
@@ -77,7 +77,7 @@ TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   EXPECT_EQ(report["board"]["power_mode"], "MODE_15W");
   EXPECT_THAT(std::string(report["sensors"]["sources"]["power"]), HasSubstr("VDD_IN"));
   EXPECT_EQ(report["loopback"]["same_bits"], true);
-  // Its CPU computed: none of the rows is the catalogue's device.
+  // Its CPU computed, so no row belongs to the catalogue's device.
   EXPECT_EQ(report["device"], "self-test-profile");
   EXPECT_THAT(std::string(report["not_in_the_catalogue"]), HasSubstr("the CPU computes"));
 
@@ -93,8 +93,8 @@ TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   }
   EXPECT_EQ(times, engine::profile_cases(true).size());
   EXPECT_EQ(draws, times);
-  EXPECT_EQ(read.rows.size(), times + draws + 1);  // at rest
-  // Its own profile says of its rows what the report says that it says.
+  EXPECT_EQ(read.rows.size(), times + draws + 1);  // one row of the idle draw
+  // Predictions by the report's own profile equal those in the report.
   base::Diagnostics problems;
   platforms::Catalogue catalogue(".", problems);
   const auto validation = platforms::validate(read, catalogue);
@@ -107,7 +107,7 @@ TEST(SelfTest, SaysWhatTheMachineIsAndWhatItDrew) {
   }
 }
 
-// A second task would count into the first one's figures.
+// A second task would change the figures of the first.
 TEST(SelfTest, TheLoopbackEndsWithItsTask) {
   for (int i = 0; i < 3; ++i) {
     const LoopbackResult result = loopback_task({});
@@ -180,7 +180,7 @@ TEST_F(SelfTestProgram, WritesOneFileThatTheOtherCommandsRead) {
   const auto valid = test::convoy("validate " + in("report.json") + " --json");
   ASSERT_EQ(valid.status, 0) << valid.err;
   EXPECT_EQ(json::parse(valid.out)["groups"][0]["rows"].size(), engine::profile_cases(true).size());
-  // A quick one has too few models to fit a device to.
+  // A quick report has too few models to fit a device.
   const auto few = test::convoy("calibrate " + in("report.json") + " --device self-test-profile");
   EXPECT_EQ(few.status, 2);
   EXPECT_THAT(few.err, HasSubstr("at least 5 are needed"));

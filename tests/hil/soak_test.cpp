@@ -38,7 +38,7 @@ double resident_mb(pid_t process) {
   return resident * 4096 / 1e6;
 }
 
-// Agents from..to, each with its threads, until somebody ends this process.
+// Runs agents from..to, each with its threads, until this process is killed.
 [[noreturn]] void be_agents(int port, int from, int to) {
   std::vector<std::jthread> threads;
   for (int i = from; i < to; ++i) {
@@ -115,8 +115,8 @@ rounds = 1000000
       [&] {
         const double now = resident_mb(real.id());
         most_mb = std::max(most_mb, now);
-        // Once all are in and at work.
-        // Ended by the wall: virtual time goes as slowly as the machine lets so many agents learn.
+        // Interrupted by wall time once all agents have joined and work: virtual time is as slow as
+        // the machine with so many learning agents.
         const bool at_work = early_mb > 0;
         if (at_work && !begun) begun = std::chrono::steady_clock::now();
         if (begun && !told &&

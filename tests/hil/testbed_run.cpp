@@ -96,7 +96,8 @@ void TestbedRun::expect_replay_of_interrupted() {
   const std::vector<Entry> real = journal("real");
   const std::vector<Entry> again = journal("replay");
   ASSERT_GE(again.size(), real.size());
-  // It ends after all that is due at its last instant, of which the run may not have come to all.
+  // The replay ends after everything due at its last instant; the interrupted run may not have
+  // handled all of it.
   const double end_s = std::stod(query("real", "SELECT virtual_time_s FROM run")[0]);
   for (std::size_t i = 0; i < again.size(); ++i) {
     const bool beyond = i >= real.size();
@@ -136,7 +137,7 @@ bool TestbedRun::reaches(const std::string& name, const std::string& count, int 
     try {
       return std::stoi(query(name, count)[0]) >= wanted;
     } catch (const std::exception&) {
-      return false;  // it is not there yet
+      return false;  // does not exist yet
     }
   });
 }
@@ -149,7 +150,7 @@ std::map<std::string, int> TestbedRun::aggregated(const std::string& name) const
              "'aggregated'")) {
     ++counts[row];
   }
-  // What each aggregation was ordered of, by the journal.
+  // The updates in each aggregation, by the journal.
   std::map<std::string, int> times;
   for (const Entry& e : journal(name)) {
     const std::string before = " consumes=";

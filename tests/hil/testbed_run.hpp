@@ -1,6 +1,6 @@
 #pragma once
 
-// A run with real agents beside it, over loopback.
+// A run with real agents over loopback.
 
 #include <map>
 #include <memory>
@@ -25,20 +25,19 @@ class TestbedRun {
  public:
   TestbedRun();
 
-  // Three nodes, of which the first two ("a", "b") are real unless `real` says otherwise; a small
-  // CNN on glyphs. Further keys by --set.
+  // Three nodes; the first two ("a", "b") are real unless `real` says otherwise. A small CNN on
+  // glyphs. Further keys as for --set.
   std::vector<std::string> sets = {"fleet.nodes.0.backend=hil", "fleet.nodes.1.backend=hil"};
 
-  // Starts an agent; `further` options. By its name: one of a name at a time.
+  // Starts an agent with `further` options. Agents are stored by name: one per name.
   Program& agent(const std::string& name, const std::vector<std::string>& further = {});
   Program& coordinator(const std::string& folder, const std::vector<std::string>& further = {});
-  // For a run that is to go on until something has happened, however fast the machine is, and that
-  // the test then ends.
+  // For a run that must go on until something has happened, and that the test then ends.
   void without_end() { sets.push_back("stop.tasks=1000000"); }
   static void expect_interrupted(Program& coordinator);
-  // The run "real" was interrupted: its replay ends like that, and before that all is as it was.
+  // The run "real" was interrupted: its replay also ends so, and equals the run up to there.
   void expect_replay_of_interrupted();
-  // Runs `convoy` with the same scenario and sets, and other options, to its end.
+  // Runs `convoy` to its end with the same scenario and sets, and further options.
   Output convoy_with(const std::string& options);
 
   [[nodiscard]] std::string in(const std::string& name) const {
@@ -47,20 +46,20 @@ class TestbedRun {
   [[nodiscard]] std::vector<Entry> journal(const std::string& folder) const;
   [[nodiscard]] std::vector<std::string> query(const std::string& folder,
                                                const std::string& sql) const;
-  // The store of a run that goes on comes to so many; false after a minute.
+  // Waits until a query on the store of a run in progress gives `wanted`; false after a minute.
   [[nodiscard]] bool reaches(const std::string& folder, const std::string& count, int wanted) const;
-  // Updates that were aggregated, by node name; fails the test where one was so twice.
+  // Aggregated updates by node name; fails the test if an update was aggregated twice.
   [[nodiscard]] std::map<std::string, int> aggregated(const std::string& folder) const;
 
   TemporaryFolder folder;
   std::string scenario;
-  std::string binary = CONVOY_BINARY;  // the coordinator's
-  int port;                            // that the coordinator listens on
-  int agent_port;  // that agents connect to; another one where something stands in between
+  std::string binary = CONVOY_BINARY;  // the coordinator's program
+  int port;                            // where the coordinator listens
+  int agent_port;  // where agents connect; another port if a relay is in between
   std::map<std::string, std::unique_ptr<Program>> agents;
   std::unique_ptr<Program> run;
   int runs = 0;
-  std::string netns;  // network namespace in which programs run; empty: this one
+  std::string netns;  // network namespace of the programs; empty: the present one
 
  private:
   std::unique_ptr<Program> start(std::string program, std::vector<std::string> arguments,

@@ -1,4 +1,4 @@
-// The figures that measurements give: found again where the times were made of known ones.
+// Tests that calibration finds the figures from which the measured times were made.
 
 #include "platforms/calibration.hpp"
 
@@ -33,7 +33,7 @@ using engine::TimedStep;
 constexpr std::size_t single = index_of(engine::Number::fp32);
 constexpr std::size_t half = index_of(engine::Number::fp16);
 
-// A CPU of one core.
+// A CPU with one core.
 Machine small_cpu(bool ahead) {
   Machine m;
   m.peak[single] = 1e11;
@@ -61,7 +61,7 @@ std::vector<TimedStep> timed(const std::vector<StepCost>& costs, const Machine& 
   return all;
 }
 
-// Operators of a machine that reaches its peaks with large ones.
+// Operators of a machine that reaches its peaks with large sizes.
 std::vector<TimedStep> operators(const Machine& m) {
   constexpr double large = 1e10;
   std::vector<TimedStep> all;
@@ -238,7 +238,7 @@ TEST(DeviceFile, WhatMayBeLeftOutIsLeftOut) {
   EXPECT_FALSE(problems.has_errors()) << problems.str() << text;
 }
 
-// A device of the catalogue, with a chip and its clocks: what is written is what was read.
+// A device of the catalogue, with a chip and clocks: writing and reading gives the same device.
 TEST(DeviceFile, OfTheCatalogueAreReadBackAsTheyWere) {
   base::Diagnostics problems;
   Catalogue catalogue(".", problems);
@@ -304,7 +304,7 @@ StepCost inference_of(const std::string& name, int batch,
   return engine::inference_step(engine::trace(a, engine::full_submodel(a)), batch, precision);
 }
 
-// A GPU in a mode, whose overheads are so many cycles.
+// A GPU in one mode, with overheads in cycles.
 Machine gpu(const std::string& mode, double cores, double gpu_hz, double memory_hz, double cpu_hz) {
   Machine m;
   m.device = "mine";
@@ -357,7 +357,7 @@ TEST(Fit, FindsAMachineFromLatenciesOfSeveralModesAndPrecisions) {
   EXPECT_LT(error_quantile(found.steps, 1), 0.05);
   EXPECT_LT(error_quantile(leave_out(from, models), 0.5), 0.05);
   EXPECT_LT(error_quantile(leave_out(from, modes), 0.5), 0.05);
-  // A mode and a training step that it has not seen.
+  // The fit has seen neither this mode nor this training step.
   const Machine other = gpu("other", 384, 9e8, 2.5e9, 1.8e9);
   const StepCost step = step_of("resnet50", 8, Optimizer::sgd);
   EXPECT_NEAR(seconds(step, found.on(other)) / seconds(step, other), 1, 0.1);
@@ -369,7 +369,8 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> share(0.02, 0.98);
   for (int trial = 0; trial < 4; ++trial) {
-    // A device of any figures, and networks without attention, timed on another one.
+    // A device with random figures; the times come from networks without attention on another
+    // machine.
     Device device;
     device.name = "mine";
     PowerMode mode;
@@ -381,7 +382,8 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
     const auto own = [&] { return Figure{share(random), Origin::measured, "own"}; };
     device.launch_overhead = {3e-5, Origin::measured, "own"};
     for (auto& f : device.efficiency[single]) f = own();
-    // So much that convolutions are not all bound by it: then nothing would tell their efficiency.
+    // Enough memory bandwidth that it does not limit all convolutions: otherwise their efficiency
+    // could not be found.
     constexpr double enough = 0.5;
     device.memory_efficiency[single] =
         Figure{std::max(enough, share(random)), Origin::measured, "own"};
@@ -415,11 +417,11 @@ TEST(Fit, WhatTheMeasurementsSayNothingOfStaysTheDevicesOwn) {
               before.efficiency[single][attention]->value);
     EXPECT_EQ(device.efficiency[single][attention]->note, "own");
     EXPECT_THAT(kept, testing::Contains(testing::StartsWith("attention efficiency")));
-    // What was measured in half precision says nothing of FP32.
+    // Measurements in half precision do not change FP32's figures.
     EXPECT_EQ(device.efficiency[single][index_of(OpClass::convolution)]->note, "own");
     EXPECT_EQ(device.memory_efficiency[single]->note, "own");
     EXPECT_EQ(device.efficiency[half][index_of(OpClass::convolution)]->origin, Origin::fitted);
-    // What is written is the machine whose errors are reported.
+    // The written device is the machine whose errors are reported.
     const Machine written = machine(device, device.modes.front());
     for (const Residual& r : found.steps) {
       const auto at = static_cast<std::size_t>(&r - found.steps.data());
@@ -465,7 +467,7 @@ TEST(PowerFit, FindsTheRuleAndWhatAModeDrawsThatItHasNotSeen) {
 
 // --- on real Jetsons ----------------------------------------------------------------------------
 
-// The bounds that were set: models and modes that no fit has seen.
+// The bounds for models and modes that no fit has seen.
 TEST(Fit, RowsLeftOutOnRealJetsons) {
   const std::string shared = CONVOY_SOURCE "/../shared/data/";
   const std::string measured = shared + "jetson/measured.csv";
@@ -493,7 +495,7 @@ TEST(Fit, RowsLeftOutOnRealJetsons) {
   expect(orin + "step_time_s", "modes_left_out", 0.15, 0.35);
   expect(orin + "power_w", "modes_left_out", 0.15, 1);
   expect("jetson-agx-xavier-32gb power_w", "modes_left_out", 0.15, 1);
-  // As good in FP16 as before, within two points.
+  // Predictions for FP16 stay as good as before, within two points.
   expect("jetson-nano step_time_s", "models_left_out", 0.069, 0.17);
   expect("jetson-agx-xavier-32gb step_time_s", "models_left_out", 0.074, 0.11);
   EXPECT_EQ(groups[orin + "step_time_s"]["rows"].size(), 39U);
@@ -502,7 +504,7 @@ TEST(Fit, RowsLeftOutOnRealJetsons) {
     const double ratio = row["predicted"].get<double>() / row["measured"].get<double>();
     EXPECT_NEAR(ratio, 1, 0.25) << row;
   }
-  // The catalogue's figures are those of the fits: no worse than rows left out.
+  // The catalogue's figures come from such fits: their errors do not exceed those of left-out rows.
   for (const auto& [name, group] : groups) {
     if (!group.contains("models_left_out")) continue;
     EXPECT_LE(group["predicted"]["median_error"], group["models_left_out"]["median_error"]) << name;

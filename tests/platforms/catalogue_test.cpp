@@ -28,7 +28,7 @@ TEST(Catalogue, HasTheNamesThatOthersRelyOnAndNothingIsWrongInThem) {
     for (const PowerMode& mode : device->modes) {
       const Machine m = machine(*device, mode);
       EXPECT_GT(m.memory, m.context) << name;
-      // Half the bytes never take longer than all of them.
+      // Half precision, with half the bytes, never takes longer.
       EXPECT_GE(2 * m.memory_efficiency[index_of(engine::Number::fp16)],
                 m.memory_efficiency[index_of(engine::Number::fp32)])
           << name;
@@ -84,20 +84,20 @@ TEST(Catalogue, ModesHaveTheCoresAndClocksOfTheirBoards) {
   EXPECT_DOUBLE_EQ(mode("jetson-orin-nano-4gb", "10W").memory_bandwidth, 16 * 2133e6);
   EXPECT_DOUBLE_EQ(mode("jetson-agx-xavier-32gb", "10W").peak[single], 2 * 256 * 520e6);
   EXPECT_DOUBLE_EQ(mode("jetson-nano", "5W").peak[single], 2 * 128 * 614.4e6);
-  // TF32 on Ampere alone.
+  // Only Ampere has TF32.
   const auto tf32 = index_of(engine::Number::tf32);
   EXPECT_DOUBLE_EQ(mode("jetson-agx-orin-64gb", "MAXN").peak[tf32], 8 * 2048 * 1300.5e6);
   for (const char* device : {"jetson-nano", "jetson-tx2", "jetson-xavier-nx-8gb"}) {
     EXPECT_EQ(mode(device, catalogue.device(device)->default_mode.c_str()).peak[tf32], 0);
   }
-  // Overheads follow the clocks that they are cycles of.
+  // Overheads in cycles follow the clocks.
   const Machine fast = mode("jetson-agx-orin-64gb", "MAXN");
   const Machine slow = mode("jetson-agx-orin-64gb", "50W");
   EXPECT_NEAR(slow.launch_overhead / fast.launch_overhead, 2201.6 / 1497.6, 1e-9);
   EXPECT_NEAR(slow.dense_overhead / fast.dense_overhead, 1300.5 / 816, 1e-9);
 }
 
-// All figures of modes.csv whose device and mode have their names in the catalogue.
+// All rows of modes.csv whose device and mode are in the catalogue.
 TEST(Catalogue, AgreesWithTheTableOfModes) {
   const std::filesystem::path file = CONVOY_SOURCE "/../shared/data/jetson/modes.csv";
   if (!std::filesystem::exists(file)) GTEST_SKIP() << "no " << file;
@@ -125,12 +125,12 @@ TEST(Catalogue, AgreesWithTheTableOfModes) {
         std::string(csv.cell(csv.column("device"))).find("Super") != std::string::npos;
     const Device& device = *catalogue.device(name);
     const PowerMode* mode = device.mode(wanted);
-    // A mode of both tables is that of the first.
+    // Modes that are in both tables come from the first one.
     if (mode == nullptr || (super && (wanted == "15W" || wanted == "10W"))) continue;
     const double clock = base::parse_number(csv.cell(csv.column("gpu_max_hz")));
     const double cores = base::parse_number(csv.cell(csv.column("cuda_cores")));
     const double memory = base::parse_number(csv.cell(csv.column("emc_hz")));
-    const bool capped = name == "jetson-nano" && wanted == "5W";  // 640 MHz runs at 614.4
+    const bool capped = name == "jetson-nano" && wanted == "5W";  // 640 MHz is really 614.4
     if (!std::isnan(clock) && !capped) {
       EXPECT_EQ(mode->clocks->gpu_hz.value, clock) << name << " " << wanted;
     }
@@ -138,7 +138,7 @@ TEST(Catalogue, AgreesWithTheTableOfModes) {
     if (!std::isnan(memory)) {
       EXPECT_EQ(mode->clocks->memory_hz.value, memory) << name << " " << wanted;
     }
-    // "12 x 1497600 kHz". One clock is a later table's: jetson-orin-nx-16gb.toml.
+    // "12 x 1497600 kHz". One clock comes from a later table: jetson-orin-nx-16gb.toml.
     const std::string cpu(csv.cell(csv.column("cpu cores/clock")));
     const double cpu_khz = base::parse_number(
         base::trimmed(cpu.substr(cpu.find('x') + 1, cpu.find(" kHz") - cpu.find('x') - 1)));
@@ -180,12 +180,12 @@ TEST(Roofline, TakesTheLongerOfArithmeticAndTraffic) {
   using engine::Kernel;
   using engine::OpClass;
   const Machine m = simple_machine();
-  // Launched at 1; 100 FLOP at 50 FLOP/s: 2 s; 5 B at 5 B/s: 1 s.
+  // Launched at 1 s; 100 FLOP at 50 FLOP/s take 2 s; 5 B at 5 B/s take 1 s.
   EXPECT_DOUBLE_EQ(seconds({{Kernel{OpClass::convolution, 100, 5}}}, m), 3);
   EXPECT_DOUBLE_EQ(seconds({{Kernel{OpClass::convolution, 100, 50}}}, m), 11);
 }
 
-// Where a device has no such arithmetic, it computes in FP32.
+// A device without that format computes in FP32.
 TEST(Roofline, EachFormatHasItsPeakAndItsShares) {
   using engine::Kernel;
   using engine::Number;
@@ -202,11 +202,11 @@ TEST(Roofline, EachFormatHasItsPeakAndItsShares) {
   EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::tf32), 10);
   EXPECT_DOUBLE_EQ(time(OpClass::convolution, Number::fp16), 2.5);
   EXPECT_DOUBLE_EQ(time(OpClass::matrix_product, Number::fp16), 1.25);
-  // No tensor core computes these.
+  // Tensor cores do not compute these classes.
   for (const OpClass op : {OpClass::depthwise, OpClass::elementwise, OpClass::pooling}) {
     EXPECT_DOUBLE_EQ(time(op, Number::fp16), time(op, Number::fp32));
   }
-  // And the memory's share is that of the operands' format.
+  // The memory efficiency is that of the operands' format.
   m.memory_efficiency[index_of(Number::fp16)] = 0.25;
   const auto moving = [&](Number number) {
     return seconds({{Kernel{OpClass::elementwise, 0, 50, number}}}, m) - 1;

@@ -1,5 +1,5 @@
-// Other people's traces: hand-made samples of every format, real ones where they are at hand, and
-// what is wrong with them.
+// Tests the importers of other programs' traces: hand-made samples of every format, real files if
+// available, and faulty input.
 
 #include "platforms/traces/import.hpp"
 
@@ -98,7 +98,7 @@ TEST(Signals, HoldTheirValuesAndSayUntilWhen) {
 }
 
 TEST(Signals, RepeatFromAPartOnWithAPhase) {
-  // The part from 10 to 30: 5 until 20, then 2.
+  // The used part, from 10 to 30: 5 until 20, then 2.
   const Signal s =
       signal_of("time_s,speed\n0,9\n10,5\n20,2\n40,7\n",
                 {.start_s = 100, .from_s = 10, .to_s = 30, .phase_s = 15, .loop = true});
@@ -149,7 +149,8 @@ TEST(Signals, UsesThatDoNotFitAreNamed) {
 // --- mahimahi -----------------------------------------------------------------------------------
 
 TEST(Mahimahi, BinsHoldWhatTheirMomentsAllow) {
-  // Three in the first 100 ms, none in the second, two in the last 50 ms, of which one at the end.
+  // Three in the first 100 ms, none in the second, two in the last 50 ms, one of them at the very
+  // end.
   const Trace t = import_mahimahi("0\n5\n99\n210\n250\n", "a.down", Column::down_bps, 0.1);
   EXPECT_THAT(t.time, ElementsAre(0, 0.1, 0.2, 0.25));
   EXPECT_DOUBLE_EQ(bytes(t, Column::down_bps, 0.25), 5 * 1500);
@@ -169,7 +170,7 @@ TEST(Mahimahi, WhatIsWrongIsNamedWithItsLine) {
   expect_error(reading("0\n0\n"), "nothing can pass");
 }
 
-// Opportunities in [0, 60 s) of the original, repeated as mahimahi does.
+// Delivery opportunities in [0, 60 s) of the original, repeated as mahimahi does.
 double original_bytes(const std::string& file, double until_ms) {
   std::vector<double> moments;
   const std::string text = base::read_text_file(file);
@@ -247,7 +248,8 @@ TEST(GNetTrack, RealDrivesMoveWhatTheOriginalAllows) {
   for (const char* name : {"static-1", "driving-1", "driving-2"}) {
     const std::string file = (samples / "gnettrack-5g" / (std::string(name) + ".csv")).string();
     const Trace t = import_trace({.format = "gnettrack", .files = {file}});
-    // The original, second by second: the mean of a second's rows until the next second with any.
+    // From the original, second by second: the mean of a second's rows holds until the next second
+    // with rows.
     const std::string text = base::read_text_file(file);
     base::CsvReader csv(text, file);
     std::vector<std::pair<int, std::vector<double>>> seconds;
@@ -289,7 +291,7 @@ TEST(MlperfPower, NegativeReadingsOfAnIdleMeterAreRepaired) {
   EXPECT_THAT(t.remarks[1], HasSubstr("the longest 10.0 s"));
 }
 
-// One in a hundred may be torn, wherever it is cut; more are another file.
+// One bad line in a hundred counts as torn, wherever it is cut; more mean another kind of file.
 TEST(Imports, OneTornLineStopsNone) {
   std::string watts;
   std::string rates = "Timestamp,DL_bitrate,UL_bitrate,State\n";
@@ -305,16 +307,16 @@ TEST(Imports, OneTornLineStopsNone) {
   EXPECT_THAT(power.remarks, testing::Contains(HasSubstr("1 line(s) that cannot be read (torn?)")));
   EXPECT_THAT(power.remarks, testing::Contains(HasSubstr("p.csv:21: ")));
   const Trace link = import_gnettrack(rates, "g.csv");
-  EXPECT_EQ(link.time.size(), 40U);  // and the end of the last second
+  EXPECT_EQ(link.time.size(), 40U);  // plus the end of the last second
   EXPECT_THAT(link.remarks, testing::Contains(HasSubstr("g.csv:22: has 1 cells")));
   expect_error([&] { import_mlperf_power(watts + "x\n", "p.csv"); }, "p.csv:21");
-  // A date that only another order could read is torn as well.
+  // A date that only the other order could read also counts as torn.
   std::string dates;
   for (int i = 0; i < 40; ++i) {
     dates += fmt::format("Time,{}-2021 17:01:{:02},Watts,5\n", i == 20 ? "18-10" : "08-25", i);
   }
   EXPECT_EQ(import_mlperf_power(dates, "p.csv").time.size(), 39U);
-  // Nor does it turn the others round, where they could be read either way.
+  // It does not change the order of the other dates, if these could be read either way.
   for (std::size_t at; (at = dates.find("08-25")) != std::string::npos;) {
     dates.replace(at, 5, "08-10");
   }
@@ -372,7 +374,7 @@ std::string tegrastats_line(std::size_t i) {
       2000 + i, 1000 + i);
 }
 
-// A moment as somebody stamps it, in whole seconds, or finer where the style can.
+// A time as different programs write it: whole seconds, or finer if the style allows it.
 std::string stamped(int style, double moment) {
   const auto whole = static_cast<std::time_t>(std::floor(moment + 1e-6));
   const int ms = static_cast<int>(std::lround(1000 * (moment - std::floor(moment + 1e-6))));
@@ -427,7 +429,7 @@ std::string stamped(int style, double moment) {
     case 20:
       return text("%d/%m/%Y %H:%M:%S ");
     case 21: {
-      // A zone that is left in the middle of the log.
+      // A zone that changes in the middle of the log.
       const std::time_t there = whole + (whole % 20 < 10 ? 7200 : 3600);
       ::gmtime_r(&there, &date);
       return text("%Y-%m-%dT%H:%M:%S") + (whole % 20 < 10 ? "+02:00 " : "+01:00 ");
@@ -448,7 +450,7 @@ TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
     constexpr std::array intervals = {0.1, 0.2, 0.5, 1.0, 2.0, 10.0};
     const double interval = intervals.at(random() % intervals.size());
     const std::size_t rows = 60 + random() % 100;
-    // Often near midnight, and sometimes near New Year.
+    // Often near midnight, sometimes near New Year.
     constexpr double days = 86400;
     const double day = random() % 3 == 0 ? 19722.0 : static_cast<double>(18000 + random() % 3000);
     const double begin = day * days + (random() % 2 == 0 ? days - 30 : random() % 86400) +
@@ -460,7 +462,7 @@ TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
     for (std::size_t i = 0; i < rows; ++i) {
       const double moment = begin + interval * static_cast<double>(i);
       const std::string line = stamped(style, moment) + tegrastats_line(i);
-      // The first line, as a log that is rotated has it, or one in between is torn.
+      // The first line (as in a rotated log) or a line in the middle is torn.
       if ((i == 0 || i == rows / 2) && random() % 3 == 0) {
         log += line.substr(line.find("RAM") + 5) + "\n";
         ++torn;
@@ -478,7 +480,8 @@ TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
       ASSERT_DOUBLE_EQ(t.of(Column::power_w)[i], power[i]) << about;
     }
     EXPECT_FALSE(t.has(Column::memory_free_bytes)) << about;
-    // Whole seconds lose a fraction, and those are put back as far as rows lie evenly.
+    // Stamps with whole seconds lose the fraction; the import restores it if rows are evenly
+    // spaced.
     const double exact = has_fractions(style) || interval >= 1 ? 2e-3 : 1.01 * interval + 2e-3;
     for (std::size_t i = 0; i < power.size(); ++i) {
       const double passed = t.time[i] - t.time[0];
@@ -498,7 +501,7 @@ TEST(TegrastatsTrace, WhoeverStampedItAndHoweverFastTheRowsAreThoseOfTheLog) {
   }
 }
 
-// Of a line that is cut somewhere within its stamp another kind of stamp is left.
+// A line cut within its stamp leaves another kind of stamp.
 TEST(TegrastatsTrace, OfATornStampNothingIsBelieved) {
   const std::string stamp = "10-01-2025 20:05:51 ";
   for (std::size_t cut = 1; cut < stamp.size(); ++cut) {
@@ -514,8 +517,8 @@ TEST(TegrastatsTrace, OfATornStampNothingIsBelieved) {
   }
 }
 
-// A board without a battery starts in 2000, and is set soon after: the order of day and month is
-// that of the steps between rows, however far it was set.
+// A board without a battery starts in 2000, and its clock is set soon afterwards: the order of day
+// and month follows from the steps between rows, however large the jump was.
 TEST(TegrastatsTrace, AClockThatIsSetFarDoesNotTurnItsDatesRound) {
   std::string log;
   for (const char* stamp : {"01-01-2000 00:00:10", "01-01-2000 00:00:11", "10-01-2025 23:59:58",
@@ -526,7 +529,7 @@ TEST(TegrastatsTrace, AClockThatIsSetFarDoesNotTurnItsDatesRound) {
   EXPECT_EQ(t.time.back() - t.time.front(), 5);
 }
 
-// Without a year the day after February 28 is what the log says it is.
+// Without a year, the log itself shows whether February 29 exists.
 TEST(TegrastatsTrace, FebruaryWithoutAYear) {
   const auto length = [](const std::vector<std::string>& stamps) {
     std::string log;
@@ -573,8 +576,8 @@ TEST(TegrastatsTrace, AClockThatIsSetIsToldOfAndTheRowsGoOn) {
     std::string log;
     int sets = 0;
     for (std::size_t i = 0; i < 100; ++i) {
-      if (i > 1 && random() % 40 == 0) {  // a step is known by then
-        // Back by a second, an hour, to 1970; or forward from there.
+      if (i > 1 && random() % 40 == 0) {  // by then the importer knows the usual step
+        // Back by a second, by an hour, or to 1970; or forward from there.
         constexpr std::array jumps = {-4.0, -3600.0, -1.6e9, 1.6e9};
         const double jump = jumps.at(random() % jumps.size());
         if (shift + jump > 0 && shift + jump < 4e9) {
@@ -609,7 +612,7 @@ TEST(TegrastatsTrace, TheRecordedLoadsMemoryIsTakenOnlyWhenAsked) {
   const Trace with = import_trace({.format = "tegrastats", .files = {file}, .as_recorded = true});
   EXPECT_THAT(with.of(Column::memory_free_bytes), ElementsAre((6834.0 - 2000) * 1024 * 1024));
   EXPECT_THAT(with.remarks, testing::Contains(HasSubstr("fail where it left too little")));
-  // Nothing else is in it.
+  // The file contains nothing else.
   const std::string bare = folder.write("bare.log", "RAM 1/2MB\n");
   expect_error([&] { import_trace({.format = "tegrastats", .files = {bare}}); },
                "nothing that could drive a node");
@@ -663,7 +666,7 @@ TEST(Imports, RealLogsAreRead) {
     for (const auto& entry : std::filesystem::directory_iterator(samples / folder)) {
       const Trace t = import_trace({.format = format, .files = {entry.path().string()}});
       EXPECT_GT(t.time.size(), 90U) << entry.path();
-      // What was written is read alike.
+      // A written trace is read as the same trace.
       const Trace again = parse_trace(to_csv(t), "again");
       EXPECT_EQ(again.values, t.values) << entry.path();
       ++files;

@@ -1,4 +1,4 @@
-// Rows of what was measured: what is taken of them, what is not and why, and what is refused.
+// Tests rows of measurements: used rows, unused rows with reasons, and refused files.
 
 #include "platforms/measurements.hpp"
 
@@ -76,14 +76,14 @@ TEST_F(Rows, OfFiguresAreStepsAndDraws) {
   EXPECT_EQ(r[2].mode, "");
   EXPECT_EQ(r[2].options.sequence, 128);
   EXPECT_TRUE(r[2].training);
-  EXPECT_EQ(r[2].precision, engine::Precision::fp16_mixed);  // nobody trains in FP16 alone
+  EXPECT_EQ(r[2].precision, engine::Precision::fp16_mixed);  // training needs fp16-mixed
   EXPECT_DOUBLE_EQ(r[3].value, 2);                           // 8 images at 4 a second
   EXPECT_EQ(r[4].metric, Metric::power);
   EXPECT_DOUBLE_EQ(r[4].value, 2.5);
   EXPECT_EQ(r[5].metric, Metric::idle_power);
   EXPECT_EQ(r[5].place, "m.csv:7");
   EXPECT_TRUE(all.unused.empty());
-  // What a step costs follows from all of it.
+  // The cost of a step follows from all of these columns.
   EXPECT_GT(step_of(r[0]).flops(), 8 * 8e9);
   EXPECT_GT(step_of(r[3]).flops(), 3 * 8 * 3e9);
 }
@@ -172,7 +172,7 @@ TEST_F(Rows, ThatContradictEachOtherAreRefusedByBothPlaces) {
   EXPECT_NE(agree("d,MAXN,resnet50,1,fp32,PyTorch 2.8,infer_latency,4,ms\n"), "");
 }
 
-// What csv_cell() writes is read as it was.
+// Cells written by csv_cell() are read unchanged.
 TEST(CsvReader, QuotedCellsMayHoldAnything) {
   const std::vector<std::string> cells = {"plain", "a, b",   "say \"so\"", "\"",
                                           "\"\"",  ",",      "",           " blank",
@@ -187,7 +187,7 @@ TEST(CsvReader, QuotedCellsMayHoldAnything) {
   for (const std::string& a : cells) {
     for (const std::string& b : cells) {
       ASSERT_TRUE(csv.next()) << a << " " << b;
-      // Blanks around a cell without marks are nobody's.
+      // Blanks around a cell without quotation marks do not count.
       EXPECT_EQ(csv.cell(0), a == " blank" ? "blank" : a);
       EXPECT_EQ(csv.cell(1), b == " blank" ? "blank" : b);
       EXPECT_EQ(csv.cell(2), "last");

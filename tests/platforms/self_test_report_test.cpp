@@ -1,5 +1,5 @@
-// Reports of convoy-node --self-test as rows: those of a later version, or that somebody has
-// edited.
+// Tests reports of convoy-node --self-test as rows, also reports of a later version or edited by
+// hand.
 
 #include "platforms/self_test_report.hpp"
 
@@ -38,7 +38,7 @@ json row(const std::string& architecture, int batch, double seconds) {
           {"model", {{"architecture", architecture}, {"classes", 10}, {"exits", {1.0}}}}};
 }
 
-// As of an Orin Nano whose GPU computed.
+// As from an Orin Nano whose GPU computed.
 json report() {
   return {{report_key, report_version},
           {"device", "jetson-orin-nano-8gb"},
@@ -132,7 +132,7 @@ TEST(SelfTestReport, CutOrChangedItIsReadOrRefused) {
   }
 }
 
-// A machine that the catalogue does not have comes with its own profile.
+// A machine outside the catalogue brings its own profile.
 TEST(SelfTestReport, ItsOwnProfileStandsForADeviceThatNobodyKnows) {
   base::Diagnostics problems;
   Catalogue catalogue(".", problems);
@@ -149,7 +149,7 @@ TEST(SelfTestReport, ItsOwnProfileStandsForADeviceThatNobodyKnows) {
   const Measurements again = read(given);
   EXPECT_NEAR(all.groups[0].rows[0].predicted / seconds(step_of(again.rows[0]), machine), 1, 2e-3);
 
-  // The next report's profile is called the same, and is another one.
+  // The next report has another profile with the same name.
   json other = given;
   own.dense_overhead = Figure{1e7, Origin::measured, ""};
   other["profile"] = to_toml(own, {"measured"});
@@ -159,7 +159,7 @@ TEST(SelfTestReport, ItsOwnProfileStandsForADeviceThatNobodyKnows) {
   ASSERT_EQ(of_both.groups.size(), 2U);
   EXPECT_NE(of_both.groups[0].rows[0].predicted, of_both.groups[1].rows[0].predicted);
 
-  own.name = "jetson-nano";  // which the catalogue has
+  own.name = "jetson-nano";  // a device of the catalogue
   given["profile"] = to_toml(own, {"measured"});
   EXPECT_THAT(refusal(given), HasSubstr("is the catalogue's"));
   given["profile"] = "name = 3";

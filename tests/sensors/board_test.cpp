@@ -1,4 +1,4 @@
-// What a machine is, from the files that say it: texts as Jetsons have them.
+// Tests the identification of a machine from files with the texts of real Jetsons.
 
 #include "sensors/board.hpp"
 
@@ -91,7 +91,7 @@ TEST_F(Boards, WhatIsTornOrOddIsLeftOut) {
   EXPECT_EQ(board.l4t, "");
   EXPECT_EQ(board.jetpack, "");
   EXPECT_EQ(board.figures.size(), 3U);
-  machine_.write("var/lib/nvpmodel/status", "pmode:0009");  // that the list of modes does not have
+  machine_.write("var/lib/nvpmodel/status", "pmode:0009");  // a mode that the list does not have
   EXPECT_EQ(read().power_mode, "mode 9");
   machine_.write("proc/device-tree/model", "\x1b[31mred\x1b[0m");
   EXPECT_EQ(read().model.find('\x1b'), std::string::npos);

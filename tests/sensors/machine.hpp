@@ -1,6 +1,6 @@
 #pragma once
 
-// A machine made of files, and what else the tests of the sensors share.
+// A machine made of files, and other helpers for the tests of the sensors.
 
 #include <signal.h>
 
@@ -19,14 +19,14 @@ namespace convoy::sensors {
 inline const std::string i2c = "sys/bus/i2c/drivers/";
 inline const std::string thermal = "sys/class/thermal/";
 
-// A tree of files as the kernel has them, in a folder of its own.
+// A tree of files like the kernel's, in a folder of its own.
 class Machine {
  public:
   void write(const std::string& name, const std::string& text) const {
     std::filesystem::create_directories((folder_.path() / name).parent_path());
     folder_.write(name, text + "\n");
   }
-  // A file that can be opened and not be read, as those of a part that is off.
+  // A file that can be opened but not read, like those of a switched-off part.
   void write_unreadable(const std::string& name) const {
     std::filesystem::remove(folder_.path() / name);
     std::filesystem::create_directories(folder_.path() / name);
@@ -62,7 +62,7 @@ class Machine {
           "MemTotal:        8000 kB\nMemFree:         1000 kB\nMemAvailable:    6000 kB");
   }
 
-  // A program that prints and does as the lines of a shell say.
+  // A program with these lines of a shell script.
   [[nodiscard]] std::string write_program(const std::string& lines) const {
     std::string path = folder_.write("tegrastats.sh", "#!/bin/sh\n" + lines);
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
@@ -89,7 +89,7 @@ inline std::string where(const Sensors& sensors, const std::string& quantity) {
   return "";
 }
 
-// Waits for it, but no longer than 20 s.
+// Waits for a condition, at most 20 s.
 inline bool soon(const std::function<bool()>& is_true) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!is_true()) {

@@ -59,7 +59,7 @@ TEST(Sensors, JetPack4) {
   EXPECT_DOUBLE_EQ(reading.power_w.value(), 2.064);
   EXPECT_DOUBLE_EQ(reading.temperature_c.value(), 41);
   EXPECT_DOUBLE_EQ(reading.gpu_load.value(), 0.16);
-  EXPECT_FALSE(reading.cpu_load.has_value());  // nothing to compare with yet
+  EXPECT_FALSE(reading.cpu_load.has_value());  // there is no earlier reading to compare with
   EXPECT_DOUBLE_EQ(reading.memory_used_bytes.value(), 2000 * 1024.0);
   EXPECT_DOUBLE_EQ(reading.memory_total_bytes.value(), 8000 * 1024.0);
   machine.write_load(125, 975);
@@ -75,7 +75,7 @@ TEST(Sensors, JetPack4) {
   EXPECT_EQ(where(*sensors, "memory"), machine.path("proc/meminfo"));
 }
 
-// TX2: the module's monitors and those of the carrier, in the folder's first spelling.
+// TX2: the module's and the carrier's monitors, with the folder's older name.
 TEST(Sensors, Tx2) {
   const Machine machine;
   const std::string module = i2c + "ina3221x/0-0041/iio_device/";
@@ -103,7 +103,7 @@ TEST(Sensors, JetPack6) {
   const SensorReading reading = sensors->read();
   EXPECT_DOUBLE_EQ(reading.power_w.value(), 5);
   EXPECT_DOUBLE_EQ(reading.temperature_c.value(),
-                   65.625);  // the junction's, though not the hottest
+                   65.625);  // of the junction, although it is not the hottest zone
   EXPECT_DOUBLE_EQ(reading.gpu_load.value(), 0.843);
   EXPECT_EQ(where(*sensors, "temperature"),
             machine.path(thermal + "thermal_zone8") + " (tj-thermal)");
@@ -121,7 +121,7 @@ TEST(Sensors, AgxXavierOnJetPack5) {
   }
   const auto sensors = Sensors::open(machine.options());
   EXPECT_DOUBLE_EQ(sensors->read().power_w.value(), 9);
-  // A rail that cannot be read leaves no total, rather than a smaller one.
+  // If a rail cannot be read there is no total, rather than one that is too small.
   machine.write_unreadable(i2c + "ina3221/1-0041/hwmon/hwmon3/curr3_input");
   EXPECT_FALSE(sensors->read().power_w.has_value());
   EXPECT_THAT(Sensors::open(machine.options())->missing()[0],
@@ -202,7 +202,8 @@ TEST(Sensors, CpuLoadOverTime) {
   const auto sensors = Sensors::open(machine.options());
   EXPECT_FALSE(sensors->read().cpu_load.has_value());
   EXPECT_FALSE(sensors->read().cpu_load.has_value()) << "no time has passed";
-  // 100 ticks more, 50 of them idle and 10 waiting for a disk; a guest's are in the user's.
+  // 100 ticks more, 50 of them idle and 10 waiting for a disk; a guest's ticks are part of the
+  // user's.
   machine.write("proc/stat", "cpu  40 20 30 450 50 10 5 15 27 0");
   EXPECT_DOUBLE_EQ(sensors->read().cpu_load.value(), 0.4);
   machine.write("proc/stat", "cpu  44 20 30 450 50 10 5 15 27 0");

@@ -41,7 +41,8 @@ TEST_F(ProcessTest, EndsAndIsWaitedFor) {
   EXPECT_FALSE(is_alive(pid));
 }
 
-// The reader waits for no end of the file: what the program has started may hold the pipe open.
+// The reader does not wait for the end of the pipe: a process started by the program may hold it
+// open.
 TEST_F(ProcessTest, IsKilledWhereItDoesNotEnd) {
   auto process = start("trap '' TERM\nwhile :; do echo CPU@45C; sleep 0.02; done");
   EXPECT_TRUE(soon([&] { return process->last().has_value(); }));
@@ -99,7 +100,7 @@ TEST(SensorsWithTegrastats, GivesWhatIsMissing) {
   EXPECT_DOUBLE_EQ(reading.power_w.value(), 5);
   EXPECT_DOUBLE_EQ(reading.gpu_load.value(), 0.2);
   EXPECT_DOUBLE_EQ(reading.cpu_load.value(), 0.5);
-  EXPECT_DOUBLE_EQ(reading.temperature_c.value(), 40);                  // not mixed
+  EXPECT_DOUBLE_EQ(reading.temperature_c.value(), 40);                  // not from tegrastats
   EXPECT_DOUBLE_EQ(reading.memory_total_bytes.value(), 8000 * 1024.0);  // nor this
   EXPECT_EQ(where(*sensors, "power"), options.tegrastats_program + " VDD_IN (module)");
   EXPECT_EQ(where(*sensors, "GPU load"), options.tegrastats_program);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double mebibyte = 1024.0 * 1024.0;
 
-// One line of every release that differs, as people have put them on the web.
+// One line of every release with a different format, as published on the web.
 
 // Nano, JetPack 4: github.com/DataDog/datadog-agent, tegra_test.go
 const std::string nano =
@@ -33,7 +33,7 @@ const std::string agx_xavier =
     "[0%@1190,8%@1190,0%@1190,0%@1190,0%@1190,0%@1190,0%@1190,0%@1190] EMC_FREQ 0% GR3D_FREQ 0% "
     "AO@30C GPU@30.5C Tboard@31C Tdiode@32C AUX@30.5C CPU@31.5C thermal@30.8C PMIC@100C GPU "
     "463/463 CPU 618/618 SOC 2936/2936 CV 0/0 VDDRQ 309/309 SYS5V 3306/3306";
-// Xavier NX, JetPack 5: a date, and units to the powers
+// Xavier NX, JetPack 5: with a date, and units of powers
 const std::string xavier_nx =
     "11-28-2023 10:01:02 RAM 2274/6834MB (lfb 27x4MB) SWAP 542/3417MB (cached 2MB) CPU "
     "[99%@1189,100%@1188,100%@1189,97%@1189,off,off] EMC_FREQ 0% GR3D_FREQ 22% AUX@36.5C CPU@40C "
@@ -53,7 +53,7 @@ const std::string agx_orin =
     "@1600 APE 174 CV0@73.625C CPU@77.281C Tboard@62C SOC2@70C Tdiode@62.25C GPU@69.125C "
     "tj@77.281C VDD_GPU_SOC 3150mW/2971mW VDD_CPU_CV 14312mW/12415mW VIN_SYS_5V0 4968mW/5048mW "
     "VDDQ_VDD2_1V8AO 1091mW/1091mW";
-// AGX Thor, JetPack 7: no load of the GPU when idle, a peak behind the means
+// AGX Thor, JetPack 7: no GPU load when idle, a peak after the means
 const std::string thor =
     "08-08-2026 20:58:23 RAM 3429/125749MB (lfb 120x4MB) CPU [0%,5%,off]@2601 EMC_FREQ @4266 "
     "GR3D_FREQ @[1574,1574,1574] NVENC0_FREQ @1691 VIC off cpu@49.75C/61.75C tj@51.218C/66.625C "
@@ -86,7 +86,7 @@ TEST(Tegrastats, Nano) {
   EXPECT_DOUBLE_EQ(line.gpu_load.value(), 0.16);
   EXPECT_EQ(line.temperatures_c.size(), 7);
   EXPECT_DOUBLE_EQ(line.temperature_c().value(), 41);  // neither AO nor PMIC
-  ASSERT_EQ(line.rails_w.size(), 3);                   // IRAM is none
+  ASSERT_EQ(line.rails_w.size(), 3);                   // IRAM is no rail
   EXPECT_DOUBLE_EQ(line.power_w().value(), 2.064);     // now, not the mean
 }
 
@@ -94,13 +94,13 @@ TEST(Tegrastats, Tx2) {
   const TegrastatsLine line = parse(tx2);
   ASSERT_EQ(line.core_loads.size(), 6);
   EXPECT_FALSE(line.core_loads[1].has_value());
-  EXPECT_DOUBLE_EQ(line.cpu_load().value(), 0.03);  // of the two that are on
+  EXPECT_DOUBLE_EQ(line.cpu_load().value(), 0.03);  // of the two active cores
   EXPECT_DOUBLE_EQ(line.temperature_c().value(), 41);
   EXPECT_DOUBLE_EQ(line.power_w().value(), 2.003);
   EXPECT_DOUBLE_EQ(rail(line, "VDD_DDR"), 0.24);
 }
 
-// "CPU" and "GPU" stand for cores, temperatures and powers in the same line.
+// In one line "CPU" and "GPU" name cores, temperatures and powers.
 TEST(Tegrastats, AgxXavierHasNoTotalButParts) {
   const TegrastatsLine line = parse(agx_xavier);
   EXPECT_EQ(line.core_loads.size(), 8);
@@ -126,7 +126,7 @@ TEST(Tegrastats, OrinNx) {
   EXPECT_DOUBLE_EQ(line.power_w().value(), 17.946);
 }
 
-// VIN_SYS_5V0 is a part, and includes the memory's rail.
+// VIN_SYS_5V0 is a part of the total, and includes the memory's rail.
 TEST(Tegrastats, AgxOrin) {
   const TegrastatsLine line = parse(agx_orin);
   EXPECT_DOUBLE_EQ(line.gpu_load.value(), 0.99);
@@ -211,12 +211,12 @@ TEST(Tegrastats, ABrokenFieldSparesTheNext) {
   EXPECT_DOUBLE_EQ(line.power_w().value(), 1);
 }
 
-// A line that is cut off anywhere has no value that the whole line has not.
+// A line cut off at any place gives no value that the whole line does not have.
 TEST(Tegrastats, EveryPrefixIsReadOrLeft) {
   for (const std::string& text : all) {
     const TegrastatsLine whole = parse(text);
     for (std::size_t size = 0; size < text.size(); ++size) {
-      // A copy of just this size, so that a step beyond its end is noticed.
+      // In a copy of exactly this size, so that reading past its end is detected.
       const std::vector<char> bytes(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
       const auto line = parse_tegrastats(std::string_view(bytes.data(), bytes.size()));
       if (!line) continue;

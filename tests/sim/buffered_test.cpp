@@ -1,4 +1,4 @@
-// Asynchronous schedules: buffers, staleness, who is asked.
+// Tests asynchronous schedules: buffers, staleness, the choice of the next node.
 
 #include "sim/schedule/buffered.hpp"
 
@@ -82,14 +82,14 @@ TEST(Buffered, WhoIsBackBeforeItsVersionStillWaitsForThat) {
   EXPECT_EQ(desk.base.at(2), 1);
 }
 
-// FLSim 7311f2d: clients with (gap, duration) (1, 3), (2, 5), (2, 1), each once: start at 1, 3, 5;
-// they end at 4, 8, 6 with staleness 0, 2, 0, every update a version at once.
+// FLSim 7311f2d: clients with (gap, duration) (1, 3), (2, 5), (2, 1), one task each: they start at
+// 1, 3, 5 and end at 4, 8, 6 with staleness 0, 2, 0; every update makes a version at once.
 TEST(Buffered, OrderAndStalenessAreThoseOfTheAuthorsSimulator) {
   Desk desk(buffered(3, {.buffer = 1}));
   const auto event = [](double time, EventKind kind, NodeId node) {
     return Event{.time = time, .kind = kind, .node = node};
   };
-  // Nobody is there at first; who has ended leaves, so that it is not asked again.
+  // At first no node is present. A node leaves when its task ends, so that it gets no further task.
   std::vector<Event> away;
   for (NodeId node = 1; node <= 3; ++node) away.push_back(event(0, EventKind::node_lost, node));
   for (TaskId task = 0; task < 3; ++task) away.push_back(desk.failed(task, Cause::node_lost));
@@ -122,7 +122,7 @@ TEST(Buffered, OrderAndStalenessAreThoseOfTheAuthorsSimulator) {
 TEST(Buffered, AnUpdateThatIsTooOldIsDropped) {
   Desk desk(buffered(2, {.buffer = 1, .max_staleness = 1}));
   for (int version = 0; version < 2; ++version) {
-    const TaskId task = desk.open.rbegin()->first;  // never the first node's
+    const TaskId task = desk.open.rbegin()->first;  // the newest task, never task 0
     desk.give({desk.done(task)});
     desk.give({desk.aggregated()});
   }
@@ -132,7 +132,7 @@ TEST(Buffered, AnUpdateThatIsTooOldIsDropped) {
   EXPECT_EQ(desk.open.size(), 2) << "its node goes on";
 }
 
-// What is being made when an update comes will be there when it is applied.
+// Versions in the making when an update arrives count: it is applied after them.
 TEST(Buffered, VersionsBeingMadeCountAsStaleness) {
   Desk desk(buffered(3, {.buffer = 1, .max_staleness = 1}));
   desk.give({desk.done(0), desk.done(1), desk.done(2)});
@@ -177,9 +177,9 @@ TEST(Buffered, KindsHaveTheirRulesAndBuffers) {
   EXPECT_EQ(rule_of(schedules::fedbuff(), "aggregation = { rule = \"fedadam\" }"), "fedadam");
 }
 
-// Whatever comes in whatever order: aggregations are full but for flushed ones, no update is in
-// two, none is older than the bound, no more are at work than may be, and nothing comes to rest
-// while nodes are there.
+// For any events in any order: aggregations are full (except flushed ones), no update is in two of
+// them or above the bound, no more nodes work than the limit, and the schedule never rests while
+// nodes are present.
 TEST(Buffered, AnyOrderOfEventsKeepsTheBoundsAndGoesOn) {
   EXPECT_TRUE(rc::check([] {
     const int workers = *rc::gen::inRange(1, 9);

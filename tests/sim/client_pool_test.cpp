@@ -1,4 +1,4 @@
-// What the tasks of a client pool are made of: epochs, memory and bytes of mask phases.
+// Tests the tasks of a client pool: epochs, memory and bytes of mask phases.
 
 #include "sim/schedule/client_pool.hpp"
 
@@ -29,7 +29,7 @@ std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) 
   return setting;
 }
 
-// The plan of a task with a mask phase, and of one without, of one node at a rate of a half.
+// The planned tasks of one node at rate 0.5: one with a mask phase, one without.
 struct Plans {
   explicit Plans(const std::shared_ptr<const Setting>& setting) {
     CoS2POptions options;
@@ -69,7 +69,8 @@ TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
   }
 }
 
-// Full width goes down and is trained with gates, half of it goes up with a bit for each gate.
+// The full width is sent to the node and trained with gates; half of the width is sent back, with
+// one bit per gate.
 TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   const auto setting = setting_of("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;
@@ -95,8 +96,8 @@ TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   EXPECT_EQ(plans.train.memory, in_weight_phase);
 }
 
-// What is left out and rounded is not on the wire; making it so takes time and memory on the node,
-// and the update is aggregated as large as ever.
+// Compression reduces the bytes on the wire. Encoding takes time and memory on the node. The size
+// of the update in aggregation is unchanged.
 TEST(ClientPool, ACompressedUpdateIsEncodedAndTravelsInFewerBytes) {
   const auto setting = setting_of("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;

@@ -1,5 +1,5 @@
-// The rule by which virtual time waits for what really happens, with a made-up wall clock: it moves
-// only where a test says so, and a little with each look at it while somebody waits.
+// Tests the rule by which virtual time waits for real events, with an artificial wall clock: it
+// moves only where a test moves it, and a little with each look while the simulation waits.
 
 #include "sim/world/elastic_clock.hpp"
 
@@ -19,7 +19,7 @@ namespace {
 
 constexpr double never = ElasticClock::never;
 
-// Of a made-up wall clock, s.
+// A time of the artificial wall clock, s.
 WallTime at(double seconds) { return WallTime(WallSeconds(seconds)); }
 
 class ElasticClockTest : public testing::Test {
@@ -35,7 +35,7 @@ class ElasticClockTest : public testing::Test {
             },
             WallSeconds(1e-4)) {}
 
-  // As the simulation does: asks again as long as it is only to look around.
+  // As the simulation does: asks again if it was only to check for other work.
   double next(double now, double horizon) {
     for (int i = 0; i < 1000000; ++i) {
       const double t = clock.next(now, horizon);
@@ -49,10 +49,10 @@ class ElasticClockTest : public testing::Test {
     return all;
   }
 
-  // Nothing comes, and virtual time does not go on, however long one looks.
+  // Without an answer virtual time does not move, however long the simulation waits.
   void expect_waiting(double now, double horizon) {
     for (int look = 0; look < 5; ++look) {
-      wall = wall + 10;  // far beyond any patience
+      wall = wall + 10;  // far longer than the clock's patience
       ASSERT_EQ(clock.next(now, horizon), now);
       ASSERT_THAT(ids(now), testing::IsEmpty());
       ASSERT_TRUE(clock.holds());
@@ -75,8 +75,8 @@ TEST_F(ElasticClockTest, AnActivityEndsAfterWhatItTookWhateverTheSimulationDidMe
   const auto a = clock.begin({.time = 5});
   clock.started(a, at(wall));
   const double began = wall;
-  wall = wall + 0.5;  // the simulation waits for something else
-  // An event of its own before that may pass at once.
+  wall = wall + 0.5;  // the simulation waits for another activity
+  // The simulation's own events before that time may pass at once.
   EXPECT_EQ(next(5, 5.2), 5.2);
   wall = began + 1.25;
   clock.ended(a, at(began + 1.25));
@@ -135,7 +135,7 @@ TEST_F(ElasticClockTest, WhatHappensAtThatInstantByItselfDoesNotBringTheEndsForw
   clock.hold(a, 4);
   clock.hold(b, 4);
   clock.ended(a, at(wall));
-  EXPECT_EQ(clock.next(4, 4), 4);  // an event of the simulation's own at the same instant
+  EXPECT_EQ(clock.next(4, 4), 4);  // the simulation has an event at the same instant
   EXPECT_THAT(ids(4), testing::IsEmpty());
   EXPECT_TRUE(clock.holds());
   clock.ended(b, at(wall));
@@ -164,7 +164,7 @@ TEST_F(ElasticClockTest, WhoIsLostIsNotWaitedForAndTheOthersComeBeforeItsLoss) {
   const auto b = clock.begin({.time = 3, .bounds = false, .node = 2});
   clock.hold(a, 4);
   clock.hold(b, 4);
-  clock.happened({.node = 5, .present = false});  // somebody else
+  clock.happened({.node = 5, .present = false});  // another node
   clock.happened({.node = 1, .present = true});
   expect_waiting(4, 9);
   clock.ended(b, at(wall));
@@ -221,7 +221,7 @@ TEST_F(ElasticClockTest, WhatIsReplayedIsHeldNoLongerThanItWasThen) {
   const auto refused = clock.begin({.time = 3, .bounds = false, .node = 2});
   clock.failed_at(refused, 4 + 1e-7, Cause::refused);
   const auto lost = clock.begin({.time = 3, .bounds = false, .node = 3});
-  clock.ended_at(lost, never);  // its node was, a moment after
+  clock.ended_at(lost, never);  // its node was lost, a moment afterwards
   clock.schedule(4 + 2e-7, {.node = 3, .present = false});
   for (const auto id : {ended, refused, lost}) clock.hold(id, 4);
   const double before = wall;
@@ -237,9 +237,9 @@ TEST_F(ElasticClockTest, WhatIsReplayedIsHeldNoLongerThanItWasThen) {
   EXPECT_LT(wall - before, 0.1);
 }
 
-// Whatever comes in whatever order, before, at and long after the instant at which they are held:
-// virtual time stands still until the last word, then all that ended comes at once, and the rest a
-// moment later.
+// For answers in any order before, at and long after the instant at which activities are held:
+// virtual time stands still until the last answer; then all that ended are delivered at once, and
+// the others a moment later.
 TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
   const std::uint64_t seed = test::drawn_seed();
   base::Random random({seed});
@@ -251,7 +251,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
     std::vector<ElasticClock::Id> failed;
     std::vector<ElasticClock::Id> all;
     int lost = 0;
-    std::vector<std::pair<double, std::function<void()>>> answers;  // by when
+    std::vector<std::pair<double, std::function<void()>>> answers;  // by time
     for (int i = 0; i < count; ++i) {
       const NodeId node = i + 1;
       const auto id = clock.begin({.time = now - random.uniform(), .bounds = false, .node = node});
@@ -273,7 +273,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
     }
     std::sort(answers.begin(), answers.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
-    // Some of them may be told before: only ends, since failures are told at once.
+    // Some answers may come before the hold: only ends, since failures are delivered at once.
     std::size_t told = 0;
     for (const auto id : ended) {
       if (random.below(4) == 0) clock.ended(id, at(wall));
@@ -287,7 +287,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
       const double next = clock.next(now, horizon);
       ASSERT_EQ(next, now);
       const std::vector<ElasticClock::Id> came = ids(now);
-      // It may be that all who are still to tell have told already.
+      // All activities that are still held may have answered already.
       if (clock.holds()) {
         ASSERT_THAT(came, testing::IsEmpty());
       } else {
@@ -300,7 +300,7 @@ TEST_F(ElasticClockTest, WhateverTheOrderOfTheAnswersTheInstantIsOne) {
       ASSERT_EQ(ids(now), ended);
       ASSERT_FALSE(clock.holds());
     }
-    // The rest, each loss at an instant of its own.
+    // The others, each loss at an instant of its own.
     const double instant = now;
     std::vector<ElasticClock::Id> came;
     int losses = 0;
@@ -337,7 +337,7 @@ TEST_F(ElasticClockTest, WhatAModelSaysEndsThenAndWaitsOnlyForWhatItBrings) {
   const auto late = clock.begin({.time = 2, .bounds = false});
   clock.hold(late, 3);
   EXPECT_EQ(clock.next(3, 3.5), 3);
-  clock.started(late, at(wall));  // a notice that comes only now changes nothing of its end
+  clock.started(late, at(wall));  // a late start notice does not change the end
   wall = wall + 5;
   clock.ended(late, at(wall));
   EXPECT_EQ(clock.next(3, 3.5), 3);
@@ -350,7 +350,7 @@ TEST_F(ElasticClockTest, AStoppedOneKeepsItsEndWhileItIsLookedAt) {
   const double began = wall;
   wall = began + 1;
   clock.stopped(a, at(began + 1));
-  wall = began + 9;  // unpacking takes long
+  wall = began + 9;  // unpacking took long
   EXPECT_EQ(clock.next(0, 5), 0) << "virtual time stays before the end";
   clock.ended(a, at(wall));
   EXPECT_NEAR(next(0, 5), 1, 2 * tick);
@@ -389,12 +389,12 @@ TEST_F(ElasticClockTest, WhoIsGivenUpHoldsNobodyUp) {
   EXPECT_EQ(clock.next(0, 3), 0);
   clock.withdraw(a);
   EXPECT_EQ(clock.next(0, 3), 3);
-  clock.ended(a, at(wall));  // a result of what was given up
+  clock.ended(a, at(wall));  // a result of an activity that was given up
   EXPECT_THAT(clock.take(3), testing::IsEmpty());
 }
 
 TEST_F(ElasticClockTest, WhatComesFromOutsideWaitsForNobodyAndIsNeverOneInstant) {
-  clock.begin({.time = 2});  // never says that it has begun
+  clock.begin({.time = 2});  // never reports its start
   clock.happened({.node = 4, .present = false});
   clock.happened({.node = 4, .present = true});
   std::vector<double> times;
@@ -452,12 +452,12 @@ TEST_F(ElasticClockTest, NothingHappensBeforeTheRecordingEnds) {
 
 TEST_F(ElasticClockTest, ANodeThatIsAwayIsToldAlsoAMomentBeforeWhatIsLive) {
   clock.live_from(40);
-  clock.begin({.time = 10});  // of a node that is away: nobody will say that it ended
+  clock.begin({.time = 10});  // of an absent node: no end will be reported
   clock.happened({.node = 1, .present = false});
   const auto b = clock.begin({.time = 20});
-  clock.ended_after(
-      b, WallSeconds(1));  // not before what is live, and that is as far as the other lets it
-  for (const double short_of : {1e-9, 1e-7 - 1e-12}) {  // rounding stopped short of it
+  // Ends at the end of the recording, as far as the other activity lets time go.
+  clock.ended_after(b, WallSeconds(1));
+  for (const double short_of : {1e-9, 1e-7 - 1e-12}) {  // rounding stopped slightly before 40
     const double now = 40 - short_of;
     const double told = clock.next(now, 41);
     EXPECT_NEAR(told, 40, 1e-6);

@@ -1,4 +1,4 @@
-// In which order a schedule is given what happened at one instant.
+// Tests the order in which a schedule gets the events of one instant.
 
 #include "sim/task/event.hpp"
 
@@ -11,7 +11,7 @@
 namespace convoy::sim {
 namespace {
 
-// By kind, node and task, whatever the order in which it was noted; that decides among equals only.
+// By kind, node and task. The order of occurrence decides only between equal events.
 TEST(Events, OfAnInstantComeByKindNodeAndTask) {
   const std::vector<EventKind> kinds = {EventKind::node_joined, EventKind::task_done,
                                         EventKind::published, EventKind::task_failed,
@@ -27,7 +27,7 @@ TEST(Events, OfAnInstantComeByKindNodeAndTask) {
     }
   }
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    // The last ones were noted first, but for those that are otherwise equal.
+    // The last events occurred first, except for equal ones.
     const std::size_t pair = i / 2;
     expected[i].sequence = static_cast<std::int64_t>(2 * (expected.size() / 2 - 1 - pair) + i % 2);
   }

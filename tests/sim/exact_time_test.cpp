@@ -1,4 +1,4 @@
-// Small scenarios whose timestamps are worked out by hand, met to 1e-9. Unless said otherwise a
+// Small scenarios whose times are computed by hand and met within 1e-9. Unless said otherwise a
 // transfer of 1 MB takes 1 s, a compute 10 s, an aggregation 0.5 s.
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ namespace {
 
 using test::ScenarioRun;
 
-// Runs a scenario of simple figures.
+// Runs a scenario with simple numbers.
 ScenarioRun run_simple(const test::Simple& simple) {
   return ScenarioRun(test::simple_scenario(simple));
 }
@@ -28,7 +28,7 @@ TEST(ExactTime, OneNode) {
                   "rounds = 2",
                   "compute_s = 10, download_bytes = 2e6, upload_bytes = 1e6, aggregate_s = 0.25"});
   const auto activities = run.activities();
-  ASSERT_EQ(activities.size(), 8);  // the tasks of aggregations come last
+  ASSERT_EQ(activities.size(), 8);  // the tasks of aggregations are last
   EXPECT_TIME(activities[0].start_s, 0);
   EXPECT_TIME(activities[0].end_s, 2.5);
   EXPECT_TIME(activities[1].end_s, 12.5);
@@ -51,7 +51,8 @@ TEST(ExactTime, ALinkLeftOutOfTheRoutesKeepsItsLatency) {
 }
 
 TEST(ExactTime, LinksOfAFewBitsASecondToo) {
-  // Nothing is rounded up to a byte a second: 80 bits down and 56 up, each node by its own rates.
+  // Rates and sizes are not rounded to bytes: 80 bits down and 56 up, with different rates per
+  // node.
   const std::uint32_t seed = std::random_device()();
   std::cerr << "seed " << seed << "\n";
   std::mt19937 random(seed);
@@ -107,7 +108,7 @@ TEST(ExactTime, ATraceOfAFewBitsASecondToo) {
 }
 
 TEST(ExactTime, TwoNodesShareALinkOfTwoBitsASecond) {
-  // One bit/s each: 80 s.
+  // 1 bit/s for each: 80 s.
   const std::string fast = "via = \"ap\"";
   const ScenarioRun run =
       run_simple({.nodes = {fast, fast},
@@ -161,8 +162,8 @@ TEST(ExactTime, AStragglerHoldsUpFedAvg) {
 }
 
 TEST(ExactTime, TheSameStragglerUnderCoS2P) {
-  // Quorum 0.5 of two in flight is one update. The fast node ends at 12, 24.5 (assigned 12.5), 37
-  // (assigned 25); the slow one at 32. Versions: 12.5, 25, 32.5 (the slow node's), 37.5.
+  // Quorum 0.5 of two tasks is one update. The fast node ends at 12, 24.5 (assigned at 12.5), 37
+  // (assigned at 25); the slow one at 32. Versions: 12.5, 25, 32.5 (the slow node's), 37.5.
   const ScenarioRun run =
       run_simple({{"", "slowdown = 3"}, "kind = \"cos2p\"\ncos2p.quorum = 0.5", "rounds = 4"});
   const std::vector<double> versions = run.versions();
@@ -171,9 +172,9 @@ TEST(ExactTime, TheSameStragglerUnderCoS2P) {
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_TIME(versions[i], expected[i]);
   const auto tasks = run.tasks();
   EXPECT_EQ(tasks[0].staleness, 0);
-  EXPECT_EQ(tasks[1].staleness, 2);  // the slow node's: base 0, versions 1 and 2 came between
+  EXPECT_EQ(tasks[1].staleness, 2);  // the slow node's: base 0, with versions 1 and 2 in between
   EXPECT_EQ(tasks[2].staleness, 0);
-  EXPECT_EQ(tasks[3].staleness, 1);  // base 2, version 3 came between
+  EXPECT_EQ(tasks[3].staleness, 1);  // base 2, with version 3 in between
   EXPECT_TIME(run.summary().staleness_mean, 0.75);
   EXPECT_EQ(run.summary().staleness_max, 2);
 }
@@ -191,8 +192,8 @@ TEST(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
 }
 
 TEST(ExactTime, TheStalenessBoundDropsTheStraggler) {
-  // As above with "drop": at 12.5 the slow node's task is one version old; it is given up and begun
-  // anew. The fast node goes on alone: 12.5, 25.
+  // As above with "drop": at 12.5 the slow node's task is one version old; it is cancelled and
+  // replaced. The fast node goes on alone: 12.5, 25.
   const ScenarioRun run = run_simple(
       {{"", "slowdown = 3"},
        "kind = \"cos2p\"\ncos2p.quorum = 0.5\ncos2p.max_staleness = 1\ncos2p.on_stale = \"drop\"",
@@ -203,7 +204,7 @@ TEST(ExactTime, TheStalenessBoundDropsTheStraggler) {
 }
 
 TEST(ExactTime, ALostNode) {
-  // Lost at 5, when 4 of its 10 s of training are done. The round ends with the other: 12.5, 25.
+  // Lost at 5, after 4 of its 10 s of training. The round ends with the other node: 12.5, 25.
   const ScenarioRun run = run_simple({{"", "lost_at_s = 5"}, "kind = \"fedavg\"", "rounds = 2"});
   EXPECT_TIME(run.versions()[0], 12.5);
   EXPECT_TIME(run.versions()[1], 25);
@@ -219,7 +220,8 @@ TEST(ExactTime, ALostNode) {
 }
 
 TEST(ExactTime, ANodeThatReturns) {
-  // Away from 5 to 15. Rounds: 12.5 (without it), 25 (begun at 12.5 without it), 37.5 (with it).
+  // Absent from 5 to 15. Rounds end at 12.5 (without it), 25 (begun at 12.5 without it), 37.5 (with
+  // it).
   const ScenarioRun run =
       run_simple({{"", "outages = [{ at_s = 5, for_s = 10 }]"}, "kind = \"fedavg\"", "rounds = 3"});
   EXPECT_TIME(run.versions()[2], 37.5);
@@ -255,7 +257,7 @@ TEST(ExactTime, PeriodicLoadSlowsAComputeUnderWay) {
 }
 
 TEST(ExactTime, ConstantLoadAndTraffic) {
-  // A quarter of the processor and half of the link are gone: 2 + 10 / 0.75 + 2 + 0.5.
+  // The load takes a quarter of the processor and half of the link: 2 + 10 / 0.75 + 2 + 0.5.
   const ScenarioRun run = run_simple(
       {{"load = { share = 0.25 }\ntraffic = { share = 0.5 }"}, "kind = \"fedavg\"", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 2 + 10 / 0.75 + 2 + 0.5);

@@ -1,5 +1,5 @@
-// The example of a schedule (sim/schedule/examples), in the command that it is built into: timing
-// and learning, killed and resumed, with a real agent.
+// Tests the example schedules (sim/schedule/examples) in the program that contains them: timing and
+// learning, killed and resumed, with a real agent.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,19 +89,19 @@ TEST_F(ExampleSchedule, EveryUpdateIsAVersionAndNeverMoreAreAtWorkThanMay) {
   EXPECT_THAT(
       query_store(in("timing"), "SELECT COUNT(*), SUM(updates), MAX(updates) FROM aggregation"),
       testing::ElementsAre("60|60|1"));
-  // At the assignment of each task of a node fewer than three others were under way.
+  // At each assignment fewer than three other tasks of nodes were under way.
   EXPECT_THAT(query_store(in("timing"),
                           "SELECT MAX((SELECT COUNT(*) FROM task o WHERE o.kind = 'update' AND "
                           "o.id <> t.id AND o.assigned_s <= t.assigned_s AND o.ended_s > "
                           "t.assigned_s)) FROM task t WHERE kind = 'update'"),
               testing::ElementsAre("2"));
-  // Older than the version before it: several train while one is aggregated.
+  // Older than the previous version, since several nodes train during an aggregation.
   EXPECT_THAT(query_store(in("timing"), "SELECT MAX(staleness) >= 2 FROM task"),
               testing::ElementsAre("1"));
 }
 
 TEST_F(ExampleSchedule, ItLearnsAndAResumedRunEndsWithTheSameBits) {
-  // By a rule that remembers.
+  // With a rule that has a state.
   const std::string scenario = folder.write("small.toml", small);
   ASSERT_EQ(run(scenario, "whole"), 0);
   EXPECT_THAT(query_store(in("whole"), "SELECT MAX(top1) > 0.3 FROM evaluation"),
@@ -120,7 +120,7 @@ TEST_F(ExampleSchedule, ItLearnsAndAResumedRunEndsWithTheSameBits) {
   EXPECT_EQ(query_store(in("whole"), tasks), query_store(in("killed"), tasks));
 }
 
-// A task that is repeated learns as often on a real node as in the simulation: the same weights.
+// A repeated task trains as often on a real node as in the simulation: the same weights.
 TEST_F(ExampleSchedule, RepeatedTasksLearnTheSameOnARealNode) {
   test::TestbedRun testbed;
   testbed.binary = CONVOY_EXAMPLES_BINARY;
@@ -131,7 +131,7 @@ TEST_F(ExampleSchedule, RepeatedTasksLearnTheSameOnARealNode) {
   testbed.agent("a");
   testbed.agent("b");
   ASSERT_EQ(testbed.coordinator("real").wait(), 0) << testbed.run->output();
-  // All passes were carried out there, each with its own upload.
+  // All passes were carried out on the real node, each with its own upload.
   EXPECT_THAT(testbed.query("real",
                             "SELECT label, COUNT(*), COUNT(DISTINCT iteration) FROM activity WHERE "
                             "real = 1 AND cause = '' GROUP BY 1 ORDER BY 1"),
@@ -149,7 +149,7 @@ TEST_F(ExampleSchedule, RepeatedTasksLearnTheSameOnARealNode) {
 TEST_F(ExampleSchedule, ItRunsWithARealAgent) {
   test::TestbedRun testbed;
   testbed.binary = CONVOY_EXAMPLES_BINARY;
-  // The simulated ones are slower than any machine that this runs on.
+  // The simulated nodes are slower than any machine that may run this test.
   testbed.sets = {"fleet.nodes.0.backend=hil", "schedule.kind=trickle",
                   "schedule.trickle.at_work=2", "fleet.nodes.1.slowdown=10000",
                   "fleet.nodes.2.slowdown=10000"};

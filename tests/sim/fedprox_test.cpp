@@ -1,4 +1,4 @@
-// FedProx: what it adds to rounds.
+// Tests what FedProx adds to rounds.
 
 #include "sim/schedule/fedprox.hpp"
 
@@ -30,7 +30,7 @@ const Activity& training(const Assign& task) {
 
 int epochs_of(const Assign& task) { return std::get<engine::Train>(training(task).work).epochs; }
 
-// The tasks of so many rounds, in which all that are asked answer.
+// The tasks of a number of rounds in which all asked nodes answer.
 std::vector<std::vector<Assign>> rounds_of(std::unique_ptr<Schedule> schedule, int rounds) {
   Desk desk(std::move(schedule));
   std::vector<std::vector<Assign>> all;
@@ -74,7 +74,7 @@ TEST(FedProx, TellsItsNodesMuAndCountsWhatTheyKeep) {
   const auto pulled = rounds_of(std::make_unique<FedProx>(setting, options), 1)[0][0];
   EXPECT_EQ(pulled.brief.proximal, 0.3);
   EXPECT_EQ(engine::read_brief(engine::to_text(pulled.brief), "test").proximal, 0.3);
-  // As much as training.proximal does: the weights once more.
+  // Equal to training.proximal: memory for the weights once more.
   auto same = setting_with(2, 1);
   same->proximal = 0.3;
   const auto trained = rounds_of(std::make_unique<Rounds>(same, RoundsOptions{}), 1)[0][0];
@@ -115,7 +115,7 @@ TEST(FedProx, StragglersTrainFewerEpochsAndCostLess) {
   EXPECT_EQ(counts.size(), 4);
 }
 
-// The FedAvg of the authors' repository: the same clients are drawn, stragglers are not asked.
+// The FedAvg of the authors' repository: the same clients are drawn, stragglers get no task.
 TEST(FedProx, DropAsksJustThoseThatAreNoStragglersUnderKeep) {
   FedProxOptions options;
   options.participants.number = 10;

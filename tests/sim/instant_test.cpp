@@ -1,4 +1,4 @@
-// The events of one instant, whatever is cancelled in it.
+// Tests the events of one instant, with cancelled tasks.
 
 #include "sim/run/instant.hpp"
 
@@ -39,8 +39,8 @@ TEST(Instant, OfEventsThatAreAllVoidHasNone) {
   EXPECT_FALSE(instant.next());
 }
 
-// Whatever is cancelled on the way: no event of a cancelled task, all others once and in order, and
-// exactly the last is said to be the last, unless nothing was left to begin with.
+// With any cancellations: no event of a cancelled task comes, all others come once and in order,
+// and exactly the last one is marked as last, unless there was none from the beginning.
 TEST(Instant, EndsOnceWhateverIsCancelledInIt) {
   std::mt19937 random(7);
   for (int trial = 0; trial < 2000; ++trial) {

@@ -1,5 +1,5 @@
-// The list of keys against what the readers really take: every key of it with a right value and
-// with wrong ones, for every kind of schedule.
+// Tests the list of keys against the readers: every key with a right value and with wrong ones, for
+// every kind of schedule.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -31,7 +31,7 @@ std::vector<std::string> parts_of(const std::string& path) {
   return parts;
 }
 
-// Sets a key by its listed path; N is the first element, which is made where there is none.
+// Sets a key by its listed path; N is the first element, which is added if missing.
 void set(Value& root, const std::string& path, Value value) {
   Value* at = &root;
   const std::vector<std::string> parts = parts_of(path);
@@ -63,7 +63,7 @@ bool is_set(const Value& root, const std::string& path) {
 
 struct Verdict {
   bool accepted = false;
-  bool unused = false;  // warns of a key that is not used
+  bool unused = false;  // warns about an unused key
   std::string problems;
 };
 
@@ -89,8 +89,7 @@ class Keys : public testing::Test {
     return std::string(CONVOY_SOURCE) + "/scenarios/traces/throttling.csv";
   }
 
-  // What a key needs beside it, or which value it takes, where neither its form nor its default
-  // says it.
+  // Values for keys whose form and default do not give a right value.
   [[nodiscard]] std::optional<Value> given_value(const KeyRow& row) const {
     const std::map<std::string, Value> values = {
         {"name", text("keys")},
@@ -105,10 +104,10 @@ class Keys : public testing::Test {
         {"fleet.nodes.N.via", text("ap")},
         {"fleet.nodes.N.trace", text(trace().c_str())},
         {"fleet.nodes.N.trace.file", text(trace().c_str())},
-        {"fleet.nodes.N.trace.to_s", of(100.0)},              // later lines than one
-        {"fleet.nodes.N.trace.only", parsed("[\"speed\"]")},  // which the file has
+        {"fleet.nodes.N.trace.to_s", of(100.0)},              // lines after the first
+        {"fleet.nodes.N.trace.only", parsed("[\"speed\"]")},  // a column of the file
         {"fleet.nodes.N.lost_at_s", of(5.0)},                 // after it joins
-        {"model.weights", text(file("texts.csv").c_str())},   // looked at when the run begins
+        {"model.weights", text(file("texts.csv").c_str())},   // read only when the run begins
         {"model.image_size", of(std::int64_t{32})},
         {"model.channels", of(std::int64_t{3})},
         {"data.test_share", of(0.4)},  // the file is small
@@ -159,7 +158,7 @@ class Keys : public testing::Test {
     }
   }
 
-  // A small scenario with all that the key needs, without it.
+  // A small scenario with everything that the key needs, but without the key.
   [[nodiscard]] Value around(const KeyRow& row, const std::string& kind) const {
     Value root = parsed(
         "{ fleet = { nodes = [{ device = \"jetson-orin-nano-8gb\", count = 2 }] }, model = { "
@@ -179,7 +178,7 @@ class Keys : public testing::Test {
     return root;
   }
 
-  // Those of the tables that the key makes.
+  // Adds the required keys of the tables that the key creates.
   void add_required(const KeyRow& row, Value& root) const {
     for (const KeyRow& other : rows_) {
       const bool beside =
@@ -270,7 +269,7 @@ class Keys : public testing::Test {
     }
   }
 
-  // Values that none of its forms allows.
+  // Values that none of the key's forms allows.
   static std::vector<Value> wrong(const KeyRow& row) {
     std::vector<Value> values = {of(true),
                                  text("no such word"),
@@ -292,7 +291,7 @@ class Keys : public testing::Test {
     }
     std::erase_if(values, [&](const Value& value) {
       return std::any_of(row.forms.begin(), row.forms.end(), [&](const KeyForm& form) {
-        // What an array holds is looked at above, what a table holds by its own rows.
+        // Elements of an array were handled above; a table's content has rows of its own.
         const auto* array = value.as<Value::Array>();
         const bool nested = array != nullptr && !array->empty();
         return fits(form, value) && (!nested || form.type == KeyType::array);
@@ -331,7 +330,7 @@ class Keys : public testing::Test {
       add_required(row, root);
       const Verdict verdict = read(root);
       EXPECT_TRUE(verdict.accepted) << base::to_toml(root) << verdict.problems;
-      // A table without any key of another kind says nothing.
+      // Without keys, the table of another kind causes no warning.
       if (!only_a_table(row)) {
         EXPECT_EQ(verdict.unused, !is_used_by(row, kind))
             << base::to_toml(root) << verdict.problems;
@@ -349,7 +348,7 @@ class Keys : public testing::Test {
   }
 
   void expect_misspelling_refused(const KeyRow& row, const std::string& kind) const {
-    if (row.any_name) return;  // any other name may be right
+    if (row.any_name) return;  // any name is allowed here
     Value root = around(row, kind);
     set(root, path_of(row), right(row, row.forms.front()));
     add_required(row, root);
@@ -362,7 +361,7 @@ class Keys : public testing::Test {
     }
   }
 
-  // With the other words of a choice the key does not exist.
+  // With other values of the choice the key does not exist.
   void expect_refused_without_conditions(const KeyRow& row, const std::string& kind) const {
     for (const base::KeyCondition& condition : row.conditions) {
       if (condition.path == schedule_key) continue;
@@ -408,7 +407,7 @@ TEST_F(Keys, OfEveryKindOfScheduleAreReadAsTheyAreListed) {
 TEST_F(Keys, RefuseWhatTheListDoesNotAllow) {
   for (const ScheduleKind& kind : schedule_kinds()) {
     for (const KeyRow& row : rows_) {
-      // Of what does not depend on the schedule once is enough.
+      // Keys that do not depend on the schedule are tried once.
       if (!row.path.starts_with("schedule") && kind.name != schedule_kinds().front().name) continue;
       SCOPED_TRACE(fmt::format("{} with {}", row.path, kind.name));
       expect_refused(row, kind.name);

@@ -1,4 +1,5 @@
-// The learner beside a made-up engine: what is computed from what, what is kept, what is not.
+// Tests the learner with an artificial engine: what is computed from which version, and what is
+// kept.
 
 #include "sim/run/learner.hpp"
 
@@ -16,7 +17,7 @@ using engine::Input;
 using engine::Outcome;
 using engine::TaskInput;
 
-// A model that is one number: every task adds its id, an aggregation sums up.
+// A model that is one number: every task adds its id, an aggregation adds the updates.
 struct Number : engine::Weights {
   explicit Number(double v) : value(v) {
     const int count = ++alive;
@@ -50,7 +51,7 @@ class NumberSession : public engine::Session {
   std::shared_ptr<const engine::Artifact> run(const engine::Work& work,
                                               const std::vector<Input>& inputs) override {
     if (std::holds_alternative<engine::Train>(work)) {
-      if (input_.task == 99) {  // one that never ends by itself
+      if (input_.task == 99) {  // a task that never ends by itself
         while (!stop_.stop_requested()) std::this_thread::yield();
         throw engine::Stopped();
       }
@@ -149,7 +150,7 @@ class NumberEngine : public engine::Engine {
       const std::filesystem::path& file) const override {
     return std::make_shared<Step>(get(file));
   }
-  // Nobody here is elsewhere.
+  // All nodes are simulated here.
   engine::Parcel pack(const TaskInput&) const override { throw std::logic_error("pack"); }
   engine::Parcel pack(const Outcome&) const override { throw std::logic_error("pack"); }
   std::unique_ptr<engine::Unpacking> unpack(const std::string&, std::uint64_t,
@@ -192,7 +193,7 @@ class LearnerTest : public testing::Test {
   Assign task(TaskId id, NodeId node) const {
     return {.task = id, .graph = graph, .members = {0, node}, .worker = 1};
   }
-  // The server's task that takes these results; the version is made where `publishes`.
+  // The server's task that takes these results; it makes a version if `publishes`.
   static Assign aggregation(TaskId id, std::vector<TaskId> tasks, bool publishes = true) {
     auto made = std::make_shared<TaskGraph>(1);
     std::vector<int> inputs;
@@ -208,13 +209,13 @@ class LearnerTest : public testing::Test {
             .consumes = std::move(tasks),
             .publishes = publishes ? made->result() : -1};
   }
-  // From its order to its end, with nothing in between.
+  // A task from its assignment to its end, without other events.
   TaskLearned aggregate(Learner& l, const std::vector<TaskId>& tasks) {
     l.assigned(aggregation(next_aggregation, tasks));
     return l.published(next_aggregation++);
   }
 
-  // A round of nodes 1 to 4 with tasks from `first`; gives the new version's number.
+  // A round of nodes 1 to 4 with tasks from `first` on; gives the new version's number.
   static double round(Learner& l, LearnerTest& t, TaskId first) {
     std::vector<TaskId> tasks;
     for (NodeId node = 1; node <= 4; ++node) {
@@ -241,8 +242,8 @@ TEST_F(LearnerTest, TasksStartFromTheVersionOfTheirAssignmentAndNodesRemember) {
   EXPECT_EQ(l->done(0).loss, 0);
   EXPECT_EQ(aggregate(*l, {0}).aggregation->coverage_min, 1);  // the model is 1 now
   l->assigned(task(2, 1));
-  EXPECT_EQ(l->done(1).loss, 0);  // from version 0, by a node without a past
-  EXPECT_EQ(l->done(2).loss, 2);  // from 1, and its node has done a task
+  EXPECT_EQ(l->done(1).loss, 0);  // from version 0, by a node without state
+  EXPECT_EQ(l->done(2).loss, 2);  // from version 1; its node has done a task before
   aggregate(*l, {1, 2});
   EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3);
 }
@@ -256,22 +257,23 @@ TEST_F(LearnerTest, OnlyVersionsThatSomeoneNeedsAreKept) {
       l->assigned(task(i, 1));
       l->done(i);
       aggregate(*l, {i});
-      // The newest, what the slow node started from, and what each worker is about to let go.
+      // Alive: the newest version, the slow node's base, and one that each worker is about to
+      // release.
       EXPECT_LE(Number::alive - before, 4) << i;
     }
     l->done(1000);
   }
   EXPECT_EQ(Number::alive, before);
-  EXPECT_LE(Number::most_alive - before, 5);  // one is being made
+  EXPECT_LE(Number::most_alive - before, 5);  // one more while it is made
 }
 
 TEST_F(LearnerTest, WhatIsGivenUpIsStoppedAndForgotten) {
   const auto l = learner();
   l->assigned(task(99, 1));
   l->given_up(99);
-  l->given_up(12345);  // never heard of
+  l->given_up(12345);  // an unknown task
   l->assigned(task(1, 1));
-  EXPECT_EQ(l->done(1).loss, 0);  // the node has not learned from it
+  EXPECT_EQ(l->done(1).loss, 0);  // the node's state is unchanged
 }
 
 TEST_F(LearnerTest, WhatDivergedIsForgotten) {
@@ -279,7 +281,7 @@ TEST_F(LearnerTest, WhatDivergedIsForgotten) {
   l->assigned(task(97, 1));
   EXPECT_FALSE(l->done(97).finite);
   l->assigned(task(1, 1));
-  EXPECT_EQ(l->done(1).loss, 0);  // the node remembers nothing of it
+  EXPECT_EQ(l->done(1).loss, 0);  // the node's state is unchanged
 }
 
 TEST_F(LearnerTest, AnInterruptEndsTheWaiting) {
@@ -349,7 +351,7 @@ TEST_F(LearnerTest, AResumedOneComputesNothingUntilItsCheckpointAndGoesOnFromThe
     const auto l = learner();
     round(*l, *this, 0);
     round(*l, *this, 4);
-    // In the middle of a round: one is done, one is not, one held NaN.
+    // In the middle of a round: one task is done, one is not, one held NaN.
     l->assigned(task(8, 1));
     l->assigned(task(9, 2));
     l->assigned(task(97, 3));
@@ -377,7 +379,7 @@ TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
     l->checkpoint();
   }
   for (int again = 0; again < 3; ++again) {
-    // Resumed, and stopped at several points of what the checkpoint before had seen.
+    // Resumed, and interrupted at several points up to the previous checkpoint.
     const auto l = learner(true);
     EXPECT_EQ(round(*l, *this, 0), 10);
     l->checkpoint();
@@ -389,7 +391,7 @@ TEST_F(LearnerTest, ACheckpointOfAResumedOneKeepsWhatItHasNotComeToYet) {
   const auto l = learner(true);
   round(*l, *this, 0);
   EXPECT_EQ(round(*l, *this, 4), 36);
-  // The states are those of then: every node has done two tasks.
+  // The states are those of that time: every node has done two tasks.
   for (NodeId node = 1; node <= 4; ++node) {
     l->assigned(task(7 + node, node));
     EXPECT_EQ(l->done(7 + node).loss, 36 + 2);
@@ -420,7 +422,7 @@ TEST_F(LearnerTest, APassOfTheGraphIsLearnedLikeAnother) {
   l->done(4);
   aggregate(*l, {4});
   EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(),
-            5 * 3);  // trained three times, by one session
+            5 * 3);  // trained three times by one session
 }
 
 TEST_F(LearnerTest, AResultMayPublishByItselfAndIsAppliedToWhatIsThere) {
@@ -474,7 +476,7 @@ TEST_F(LearnerTest, ACheckpointBeforeTheFirstVersionKeepsWhatWasLearned) {
     for (NodeId node = 1; node <= 4; ++node) l->assigned(task(node, node));
     l->done(1);
     l->assigned(aggregation(99'999, {1}, false));
-    l->given_up(99'999);  // its node was lost, say
+    l->given_up(99'999);  // for example because its node was lost
     l->assigned(aggregation(100, {1}, false));
     l->done(100);
     l->let_go({1});
@@ -490,7 +492,7 @@ TEST_F(LearnerTest, ACheckpointBeforeTheFirstVersionKeepsWhatWasLearned) {
   l->assigned(aggregation(100, {1}, false));
   l->done(100);
   l->assigned(task(5, 1));
-  EXPECT_EQ(l->done(5).loss, 1);  // its node had learned once before
+  EXPECT_EQ(l->done(5).loss, 1);  // its node had trained once before
   for (TaskId id = 2; id <= 4; ++id) l->done(id);
   aggregate(*l, {2, 3, 4, 5, 100});
   EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 2 + 3 + 4 + 5 + 6);

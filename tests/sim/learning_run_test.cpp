@@ -1,4 +1,4 @@
-// Whole runs that learn, by the command line: one simulation a process.
+// Tests whole learning runs by the command line, since a process can have one simulation only.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ using test::convoy;
 using test::Output;
 using testing::HasSubstr;
 
-// Small, and with everything that a checkpoint has to keep: masks learned and drawn, momentum kept,
+// Small, and with everything that a checkpoint must keep: learned and drawn masks, kept momentum,
 // drift against older versions, nodes that come and go.
 constexpr const char* everything = R"(
 name = "learns"
@@ -68,7 +68,7 @@ class LearningRun : public testing::Test {
   Output run(const std::string& name, const std::string& more = "") const {
     return convoy("run " + file + " --quiet -o " + in(name) + " " + more);
   }
-  // All that a run leaves behind.
+  // Everything that a run leaves behind.
   std::string result(const std::string& name) const {
     return test::dump_store(in(name)) + test::read_file(in(name) + "/model.safetensors");
   }
@@ -102,7 +102,7 @@ TEST_F(LearningRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
       ::_exit(127);
     }
     ::usleep(static_cast<useconds_t>(300'000 + random.below(2'000'000)));
-    ::kill(child, SIGKILL);  // wherever it is; it may even be through
+    ::kill(child, SIGKILL);  // at any moment; the run may even be finished
     int status = 0;
     ::waitpid(child, &status, 0);
     const Output resumed = run(name, "--resume --set output.checkpoint_s=0");
@@ -130,12 +130,12 @@ TEST_F(LearningRun, AnInterruptStopsItAndItGoesOn) {
   EXPECT_TRUE(WEXITSTATUS(status) == 3 || WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
   ASSERT_EQ(run("stopped", "--resume").status, 0);
   EXPECT_EQ(result("stopped"), result("whole"));
-  // A finished run resumed again only simulates anew.
+  // A finished run that is resumed is only simulated again.
   ASSERT_EQ(run("stopped", "--resume").status, 0);
   EXPECT_EQ(result("stopped"), result("whole"));
 }
 
-// With a later stop a run goes on, whether it was done or not, as if it had been given that stop.
+// With a later stop a run continues, finished or not, as if it had that stop from the beginning.
 TEST_F(LearningRun, ALaterStopGoesOnWithARunThatIsDone) {
   const std::string later = " --set stop.rounds=4 --set evaluation.target=0.3";
   ASSERT_EQ(run("whole", later).status, 0);
@@ -143,7 +143,7 @@ TEST_F(LearningRun, ALaterStopGoesOnWithARunThatIsDone) {
   const Output extended = run("part", "--resume" + later);
   ASSERT_EQ(extended.status, 0) << extended.err;
   EXPECT_EQ(result("part"), result("whole"));
-  // An earlier one would lose what is there.
+  // An earlier stop would lose results.
   const Output earlier = run("part", "--resume --set stop.rounds=3");
   EXPECT_EQ(earlier.status, 1);
   EXPECT_THAT(earlier.err, testing::HasSubstr("had come further than [stop] lets it go now"));
@@ -153,7 +153,7 @@ TEST_F(LearningRun, ALaterStopGoesOnWithARunThatIsDone) {
   EXPECT_THAT(other.err, testing::HasSubstr("only [stop] may be another"));
 }
 
-// Each way to stop, from each to each, and twice.
+// From each way to stop to each other one, twice.
 TEST_F(LearningRun, ARunGoesOnFromWhateverStoppedIt) {
   const auto stop_at = [](const std::string& key, const std::string& value) {
     return " --set stop.rounds=1000 --set stop." + key + "=" + value;
@@ -190,13 +190,13 @@ TEST_F(LearningRun, WhatIsPrintedIsWhatTheStoreHolds) {
   EXPECT_EQ(json["time_to_accuracy_s"],
             query("r", "SELECT MIN(time_s) FROM evaluation WHERE judged AND top1 >= 0.11"));
   EXPECT_EQ(json["coverage_min"], query("r", "SELECT MIN(coverage_min) FROM aggregation"));
-  // Every version was judged, at four exits; every update has its loss and local accuracy.
+  // Every version was evaluated at four exits; every update has its loss and local accuracy.
   EXPECT_EQ(query("r", "SELECT COUNT(*) FROM evaluation"), 4 * 13);
   EXPECT_EQ(query("r",
                   "SELECT COUNT(*) FROM task WHERE outcome = 'aggregated' AND (loss IS NULL "
                   "OR local_accuracy IS NULL)"),
             0);
-  // The evaluation takes no virtual time.
+  // An evaluation takes no virtual time.
   EXPECT_EQ(query("r",
                   "SELECT COUNT(*) FROM evaluation e JOIN aggregation a USING (version) WHERE "
                   "ABS(e.time_s - a.end_s) > 1e-9 * a.end_s"),
@@ -205,14 +205,14 @@ TEST_F(LearningRun, WhatIsPrintedIsWhatTheStoreHolds) {
 
 TEST_F(LearningRun, DrawnMasksHaveTheSizesThatWereDrawn) {
   ASSERT_EQ(run("r").status, 0);
-  // Uploads of a node of rate .25 differ from one drawing to the next; of rate 1 they do not.
+  // Uploads of a node with rate 0.25 have different sizes, since masks are drawn; with rate 1 they
+  // do not.
   const std::string sizes =
       "SELECT COUNT(DISTINCT a.bytes) FROM activity a JOIN task t ON t.id = a.task WHERE a.label = "
       "'upload' AND a.cause = '' AND t.rate ";
   EXPECT_GT(query("r", sizes + "< 1"), 2);
   EXPECT_EQ(query("r", sizes + "= 1"), 1);
-  // Between two choices of masks a node's downloads are as large as its last upload, less its
-  // masks.
+  // Between two mask phases a node's download is as large as its last upload, without the masks.
   EXPECT_EQ(query("r",
                   "SELECT COUNT(*) FROM task WHERE outcome = 'aggregated' AND label = 'train' AND "
                   "rate < 1 AND ABS(bytes_up - bytes_down) > 64"),
@@ -242,7 +242,7 @@ TEST_F(LearningRun, StopsAtAnAccuracyAndStartsFromAFile) {
 TEST_F(LearningRun, JudgesByVirtualTimeAsWell) {
   ASSERT_EQ(run("r", "--set evaluation.every=0 --set evaluation.every_s=0.01").status, 0);
   EXPECT_GT(query("r", "SELECT COUNT(DISTINCT version) FROM evaluation"), 2);
-  // At multiples of it, but for the last version.
+  // At multiples of the interval, except for the last version.
   EXPECT_LE(query("r",
                   "SELECT COUNT(DISTINCT time_s) FROM evaluation WHERE "
                   "ABS(time_s * 100 - ROUND(time_s * 100)) > 1e-6"),
@@ -285,12 +285,12 @@ TEST_F(LearningRun, ADamagedCheckpointIsNamed) {
   const Output output = run("r", "--resume");
   EXPECT_EQ(output.status, 2);
   EXPECT_THAT(output.err, HasSubstr("weights-"));
-  // Without a checkpoint the learning begins anew.
+  // Without a checkpoint the learning starts again.
   std::filesystem::remove_all(in("r") + "/checkpoint");
   EXPECT_EQ(run("r", "--resume").status, 0);
 }
 
-// A bit of it, wherever: it is told, and nothing is learned from it.
+// If any bit of the checkpoint changes, the run reports it and does not learn from it.
 TEST_F(LearningRun, ACheckpointThatHasRottedIsNamed) {
   ASSERT_EQ(run("r", "--set stop.rounds=3").status, 0);
   base::Random random({test::drawn_seed()});

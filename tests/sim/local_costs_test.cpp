@@ -1,5 +1,5 @@
-// What a task of a node costs against the batches one by one, as the learner makes them
-// (tests/engine/learning/training_test.cpp holds the learner to the same counts).
+// Tests the cost of a node's task against the sum over its batches as the engine makes them
+// (tests/engine/learning/training_test.cpp compares the engine with the same counts).
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -16,8 +16,7 @@
 namespace convoy::sim {
 namespace {
 
-// Sizes of the batches of a training, in their order: through the samples, batch by batch, again
-// and again.
+// Sizes of the batches of a training, in order, epoch after epoch.
 std::vector<int> batches_of(std::int64_t samples, int batch, bool skips_single, int epochs,
                             std::optional<int> steps) {
   std::vector<int> sizes;

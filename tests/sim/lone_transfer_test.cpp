@@ -1,5 +1,5 @@
-// What is predicted of a lone transfer against what the simulation makes of it: random links, with
-// and without shared ones, between any two nodes.
+// Tests the predicted duration of a lone transfer against the simulation: random links, with and
+// without shared ones, between any two nodes.
 
 #include "sim/world/lone_transfer.hpp"
 
@@ -45,7 +45,7 @@ WorldConfig random_world(NetworkModel model, base::Random& random) {
   return config;
 }
 
-// One after another, and how long each took.
+// One transfer after another; records their durations.
 class OneByOne : public WorldListener {
  public:
   OneByOne(const WorldConfig& config, std::vector<Move> moves)
@@ -93,7 +93,7 @@ void compare(NetworkModel model, std::uint64_t seed) {
   ASSERT_EQ(run.took.size(), moves.size());
   for (std::size_t i = 0; i < moves.size(); ++i) {
     const double expected = predicted.seconds(moves[i].from, moves[i].to, moves[i].bytes);
-    // Against the clock, which has the digits of all transfers before.
+    // The tolerance follows the clock, whose value contains all earlier transfers.
     ASSERT_NEAR(run.took[i], expected, 1e-7 + 1e-9 * expected)
         << "seed " << seed << ": " << moves[i].bytes << " bytes from " << moves[i].from << " (via "
         << config.nodes[static_cast<std::size_t>(moves[i].from)].shared_link << ") to "

@@ -1,4 +1,4 @@
-// What a recording says of real nodes, and what those who go on are asked for.
+// Tests recorded real nodes, and what the live nodes that continue them are asked.
 
 #include "sim/run/recorded_nodes.hpp"
 
@@ -11,7 +11,7 @@
 namespace convoy::sim {
 namespace {
 
-// Writes down what it is asked for.
+// Writes down what it is asked to do.
 class Live : public RealNodes {
  public:
   void attach(ElasticClock& /*clock*/) override {}
@@ -45,8 +45,8 @@ class Reading : public test::IdleEngine {
   }
 };
 
-// Activities 0 to 2 of task 7: ended, under way when the run was stopped, cancelled. Of 3 nothing
-// had begun.
+// Activities 0 to 2 of task 7: ended, under way when the run was stopped, cancelled. Activity 3 had
+// not begun.
 TEST(RecordedNodes, WhatWasUnderWayWhenTheRunWasStoppedGoesOn) {
   Recording recording;
   recording.end_s = 9;

@@ -1,5 +1,5 @@
-// Kinds that are FedAvg's rounds with submodels of their own: what their tasks are told, and that
-// choosing a submodel by a window costs nothing.
+// Tests kinds with FedAvg's rounds and their own submodels: their tasks, and that choosing a
+// submodel by a window costs nothing.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,7 +41,7 @@ ScheduleSpec read(const ScheduleKind& kind, const std::string& keys = "") {
   return spec;
 }
 
-// The local updates of so many rounds; in each everybody who was asked replies.
+// The local updates of a number of rounds in which every asked node replies.
 std::vector<std::vector<Assign>> rounds_of(const ScheduleSpec& spec,
                                            const std::shared_ptr<const Setting>& setting,
                                            int rounds) {
@@ -99,7 +99,7 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
                         setting_of(8, 64), 2)[1]
                   .size(),
               3);
-    // What the scenario says holds.
+    // The scenario's values replace the defaults.
     const ScheduleSpec other = read(w.kind,
                                     "mask = { selection = \"random\", blocks = \"rate\" }\n"
                                     "aggregation = { rule = \"median\" }\nrates = 0.75\n");
@@ -148,7 +148,7 @@ TEST(Rivals, SubmodelsAreAsDeepAsTheModel) {
   EXPECT_LT(shallow.graph->activities().front().bytes, wanted);
 }
 
-// In every task, whatever was said of masks; and their tasks are those of nested submodels.
+// In every task, whatever the mask keys say; the tasks' costs are those of nested submodels.
 TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
   const auto setting = setting_of(3, 16);
   const auto nested = rounds_of(read(schedules::heterofl()), setting, 6);

@@ -1,4 +1,4 @@
-// Whole runs: degenerate cases, a schedule that is not federated, stops, the store.
+// Tests whole runs: degenerate cases, a schedule that is not federated, stops, the store.
 
 #include "sim/run/run.hpp"
 
@@ -66,7 +66,7 @@ TEST(Degenerate, EverybodyIsAwayWhenTheTimeIsUp) {
   EXPECT_TIME(run.summary().virtual_time_s, 50);
 }
 
-// The task takes 12 s, the nodes are up for a second at a time: no update ever.
+// The task takes 12 s, but the nodes are present for a second at a time: there is never an update.
 void expect_hopeless(const std::string& kind) {
   const std::string flaky = "random_outages = { mean_up_s = 0.5, mean_down_s = 1 }";
   const ScenarioRun run(simple_scenario({{flaky, flaky}, "kind = \"" + kind + "\"", "rounds = 1"}));
@@ -86,8 +86,8 @@ TEST(Degenerate, ADeadlineThatNobodyMeetsEndsTheRun) {
 }
 
 TEST(Degenerate, ASlowFleetWithAFastNodeMeetsItsDeadlineNowAndThen) {
-  // One participant a round, and one of eleven nodes is fast enough: most rounds bring nothing. All
-  // in all more fail than may in a row.
+  // One participant per round, and one of eleven nodes is fast enough: most rounds bring no update.
+  // In all, more tasks fail than may fail in a row.
   std::vector<std::string> nodes(10, "slowdown = 10");
   nodes.emplace_back("");
   const ScenarioRun run(
@@ -138,8 +138,8 @@ TEST(Degenerate, ATaskLargerThanEveryMemoryIsRefusedBeforeTheRun) {
 }
 
 TEST(Degenerate, AnAggregationLargerThanTheServersMemoryFailsWithItsCause) {
-  // bert-base with its vocabulary made ten times as large: 2.5 GiB a model, and the sums, and one
-  // update, on a server with a Nano's 4 GiB.
+  // bert-base with a vocabulary ten times as large: the model takes 2.5 GiB, and so do the sums and
+  // one update, on a server with a Nano's 4 GiB.
   const ScenarioRun run(
       "[fleet]\nserver = { device = \"jetson-nano\" }\n[[fleet.nodes]]\ndevice = "
       "\"jetson-agx-orin-64gb\"\nsamples = 1\n[model]\narchitecture = \"bert-base\"\nvocabulary = "
@@ -159,7 +159,7 @@ TEST(Degenerate, AFleetOfOne) {
 // --- a schedule that is not federated ---------------------------------------------------------
 
 // Two stages over three nodes, batch after batch as one task with repetitions; no server, no
-// aggregation, no model version: nothing in the world or the run is federated by nature.
+// aggregation, no model version: neither world nor run requires federated learning.
 class Pipeline : public Schedule {
  public:
   Orders on(const Event& event) override {
@@ -193,7 +193,7 @@ class Pipeline : public Schedule {
       gradients.push_back(g.compute({.label = "backward", .at = stage0, .seconds = 2}, {back},
                                     {"weights' gradient", 2e6}));
     }
-    // All-reduce: each sends all to the other and adds.
+    // All-reduce: each node sends everything to the other and adds.
     for (const int stage0 : {0, 1}) {
       const int sent = g.transfer("all-reduce", gradients[stage0], 1 - stage0);
       g.order(g.producer(gradients[1 - stage0]), g.producer(sent));
@@ -207,7 +207,7 @@ class Pipeline : public Schedule {
 };
 
 TEST(NotFederated, APipelineWithAnAllReduceRunsThroughTheSameRunAndStore) {
-  // Forward 0-1 on both; activations 1-2 and, one receive lane, 2-3; stage 1 trains 2-4, 4-6; the
+  // Forward 0-1 on both; activations 1-2 and (one receive lane) 2-3; stage 1 trains 2-4, 4-6; the
   // gradients arrive at 5 and 7; backward until 7 and 9; all-reduce 9-11 both ways; update: 11.5.
   const ScenarioRun run(simple_scenario({{"", "", ""}, "kind = \"fedavg\"", "rounds = 1"}),
                         {"pipeline", [](const auto&) { return std::make_unique<Pipeline>(); }});
@@ -285,8 +285,7 @@ TEST(Records, TheStoresSumsAreTheSummarys) {
   // Every event and order is in the journal: an assign for each task.
   EXPECT_EQ(number("SELECT COUNT(*) FROM journal WHERE kind = 'assign'"),
             number("SELECT COUNT(*) FROM task"));
-  // Every order, and no event, names the event that it was given for: an earlier one of its
-  // instant.
+  // Every order names the event that caused it, an earlier one of its instant; events name none.
   EXPECT_EQ(number("SELECT COUNT(*) FROM journal WHERE (entry = 'order') != (because NOT NULL)"),
             0);
   EXPECT_EQ(number("SELECT COUNT(*) FROM journal o LEFT JOIN journal e ON e.sequence = o.because "
@@ -302,7 +301,7 @@ TEST(Equivalence, CoS2PWithAQuorumOfAllIsFedAvgWithTheSameSubmodels) {
   const std::string rates = "rates = { 64gb = 1.0, 32gb = 0.75, 16gb = 0.5, 8gb = 0.25 }\n";
   const Scenario sync = test::read_or_fail(fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);
   const ScenarioRun run(fleet + "[schedule]\nkind = \"cos2p\"\ncos2p.quorum = 1.0\n" + rates);
-  // One world a process: the other in a child, by the command line.
+  // A process can have one world: the other one runs in a child process, by the command line.
   const test::TemporaryFolder folder;
   const std::string file =
       folder.write("s.toml", fleet + "[schedule]\nkind = \"fedavg\"\n" + rates);

@@ -1,4 +1,4 @@
-// Reading scenarios: the broken ones in tests/broken, overrides, what is resolved.
+// Tests reading scenarios: the broken ones in tests/broken, overrides, resolved values.
 
 #include "sim/scenario/scenario.hpp"
 
@@ -44,7 +44,7 @@ TEST(BrokenScenarios, EachIsRefusedWithItsExpectedMessages) {
           << problems.str();
     }
     EXPECT_GT(expected, 0);
-    // Every message says where: file:line:column, or the file that cannot be read.
+    // Every message gives the place: file:line:column, or the unreadable file.
     for (const base::Diagnostic& d : problems.all()) {
       EXPECT_NE(d.where.str().find(".toml"), std::string::npos) << d.str();
     }
@@ -106,7 +106,7 @@ TEST(Scenarios, EverySectionIsRead) {
   EXPECT_TRUE(s.training.learn);
   EXPECT_TRUE(s.has_sweep);
   EXPECT_EQ(s.data.classes, 30);
-  EXPECT_EQ(s.setting->architecture->height, 224);  // no patch of 16 divides 28: resized
+  EXPECT_EQ(s.setting->architecture->height, 224);  // 28 is no multiple of the patch of 16: resized
   EXPECT_EQ(s.setting->architecture->channels, 1);
   require_runnable(s);
 }
@@ -179,7 +179,7 @@ TEST(Scenarios, NodesShareTheData) {
   }
 }
 
-// However it is written, a number is that number; another is another.
+// Different spellings of a number are the same scenario; other numbers are not.
 TEST(Scenarios, SpellingsOfANumberAreOneScenario) {
   const auto hash = [](const std::string& seed, const std::string& rate, const std::string& exits) {
     return test::read_or_fail(
@@ -196,7 +196,7 @@ TEST(Scenarios, SpellingsOfANumberAreOneScenario) {
   EXPECT_EQ(hash("0x5", "1e0", "[1.00]"), one);
   EXPECT_NE(hash("6", "1", "[1.0]"), one);
   EXPECT_NE(hash("5", "1.0000000000000002", "[1.0]"), one);
-  // But for the one key where one is a number, and the other all of them.
+  // Except for the key where 1 is a number of nodes and 1.0 means all nodes.
   const auto some = [](const std::string& participants) {
     return test::read_or_fail(
                "[fleet]\nuse = \"jetson16\"\n[schedule]\nkind = \"fedavg\"\n"
@@ -208,7 +208,7 @@ TEST(Scenarios, SpellingsOfANumberAreOneScenario) {
 }
 
 TEST(Scenarios, TheOddSampleIsForTheTests) {
-  // 100 or 101 samples each, of which 80 or 80.8 would be trained on.
+  // 100 or 101 samples each; 80 or 80.8 of them would be for training.
   const Scenario s = test::read_or_fail(
       "[fleet]\nuse = \"jetson16\"\n[data]\nsamples = 1610\nlocal_test_share = 0.2\n"
       "[stop]\nrounds = 1\n");
@@ -223,7 +223,7 @@ TEST(Scenarios, SweepsOverFleetsAndPairedAxesAreTriedPointByPoint) {
   EXPECT_TRUE(read_scenario_text(base + "\"fleet.use\" = [\"jetson16\", \"colext14\"]\n", "t.toml",
                                  {}, problems))
       << problems.str();
-  // A text model's sequence is no key of the base's image model; together they are fine.
+  // The base's image model has no sequence, but the pair of a text model and its sequence is valid.
   EXPECT_TRUE(read_scenario_text(base + "zip = [[\"model.architecture\", \"model.sequence\"]]\n"
                                         "\"model.architecture\" = [\"bert-small\", \"bert-base\"]\n"
                                         "\"model.sequence\" = [64, 128]\n",
@@ -342,7 +342,7 @@ TEST(ScheduleKeys, OfAllKindsOfASweepAreUsed) {
   EXPECT_EQ(read_with(own + "\"schedule.kind\" = [\"fedavg\", \"cos2p\"]\n").said, "");
   EXPECT_EQ(read_with(own + "cases = [{ \"schedule.kind\" = \"cos2p\" }]\n").said, "");
   EXPECT_EQ(read_with(own + "\"schedule\" = [{ kind = \"cos2p\", unfit = \"skip\" }]\n").said, "");
-  // An axis of a key that no kind of the sweep uses; each axis is named once.
+  // An axis of a key that no kind of the sweep uses; the warning names each axis once.
   const Reading none = read_with(
       "kind = \"fedavg\"\n[sweep]\n\"schedule.cos2p.quorum\" = [0.1, 0.2]\n\"schedule.deadline_s\" "
       "= "
@@ -362,7 +362,7 @@ TEST(ScheduleKeys, TheTwoSpellingsAreOneAxis) {
               HasSubstr("is changed by two axes"));
 }
 
-// However unequal the parts are drawn, whoever takes part has something to train on.
+// However unequal the parts are, every node that takes part has something to train on.
 TEST(Division, LeavesNobodyWithoutData) {
   const std::uint32_t seed = std::random_device()();
   std::cerr << "seed " << seed << "\n";

@@ -1,5 +1,5 @@
-// Kinds of schedules beside each other in one [schedule]: which keys each of them reads. The
-// schedules themselves are in schedule_test.cpp.
+// Tests several kinds of schedules in one [schedule]: which keys each kind reads. schedule_test.cpp
+// tests the schedules themselves.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// Has no clients, and reads a word that cos2p has, too, as something else.
+// Has no clients. Like cos2p it has a key `quorum`, but with another type.
 ScheduleKind alone() {
   return {"alone", "a schedule without federated workers",
           [](base::TableReader&, base::TableReader& own) {

@@ -1,4 +1,4 @@
-// Schedules are pure: lists of events in, orders out. No world here.
+// Tests schedules as pure functions: events in, orders out, without a world.
 
 #include "sim/schedule/schedule.hpp"
 
@@ -47,7 +47,7 @@ TEST(FedAvg, AShareOfThoseThatAreThere) {
     desk.give(events);
     desk.give({desk.aggregated()});
   };
-  // Nodes 1 to 8 go; whoever of them had a task has lost it.
+  // Nodes 1 to 8 leave and lose their tasks.
   std::vector<Event> events;
   for (NodeId node = 1; node <= 8; ++node) {
     events.push_back({.kind = EventKind::node_lost, .node = node});
@@ -61,7 +61,7 @@ TEST(FedAvg, AShareOfThoseThatAreThere) {
     EXPECT_EQ(desk.open.size(), 3) << "a quarter of twelve";
     for (const auto& [task, node] : desk.open) EXPECT_GT(node, 8);
   }
-  // Four of them come back: a quarter of sixteen. Of one that is there it is that one.
+  // Four of them return: a quarter of sixteen. A quarter of one present node is one node.
   events.clear();
   for (NodeId node = 1; node <= 4; ++node) {
     events.push_back({.kind = EventKind::node_joined, .node = node});
@@ -117,15 +117,15 @@ TEST(CoS2P, AggregatesAtTheQuorumOfWhatIsInFlight) {
   EXPECT_TRUE(desk.aggregating.empty());
   desk.give({desk.done(2)});  // ceil(0.5 x 5) = 3
   EXPECT_EQ(desk.aggregating, (std::vector<TaskId>{0, 1, 2}));
-  desk.give({desk.done(3)});  // during the aggregation: waits for the next
+  desk.give({desk.done(3)});  // arrives during the aggregation: waits for the next
   EXPECT_EQ(desk.aggregating.size(), 3);
   EXPECT_EQ(desk.open.size(), 1);
   desk.give({desk.aggregated()});
-  EXPECT_EQ(desk.open.size(), 4);  // the three go on; the fourth waits in the buffer
+  EXPECT_EQ(desk.open.size(), 4);  // the three get new tasks; the fourth waits in the buffer
 }
 
-// The least number of updates that is the quorum, in whole numbers: 0.55 x 20 is 11, and 0.28 x 25
-// is 7, whatever a binary fraction makes of it.
+// The smallest number of updates that is a quorum, exact in decimal numbers: 0.55 x 20 is 11 and
+// 0.28 x 25 is 7, in spite of binary rounding.
 TEST(CoS2P, AQuorumIsNotRoundedUpBeyondItsShare) {
   for (const int workers : {1, 2, 3, 7, 10, 20, 25}) {
     const auto setting = setting_of(workers);
@@ -149,7 +149,7 @@ TEST(CoS2P, TakesAllUpdatesOfAnInstantTogether) {
   EXPECT_EQ(desk.aggregating.size(), 4);
 }
 
-// n counts what is at work and what has come in: 2 and 1, then 2 and 2.
+// n counts the tasks under way and the buffered updates: 2 and 1, then 2 and 2.
 TEST(CoS2P, WhoHasAnsweredMakesRoomForTheNext) {
   CoS2POptions options;
   options.at_work.number = 2;
@@ -219,9 +219,8 @@ TEST(ClientPool, OneThatDoesNotFitStaysOutOrIsAnError) {
   EXPECT_THROW(Rounds(setting, strict), base::UserError);
 }
 
-// Whatever comes in whatever order: every aggregated update is within the bound, no update is
-// aggregated twice, no node has two tasks, and the schedule never comes to rest while nodes are
-// there.
+// For any events in any order: every aggregated update is within the bound, no update is aggregated
+// twice, no node has two tasks, and the schedule never rests while nodes are present.
 void any_order_of_events(bool drop) {
   const int workers = *rc::gen::inRange(1, 9);
   CoS2POptions options;

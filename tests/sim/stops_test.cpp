@@ -1,4 +1,4 @@
-// Where a run ends that reaches its goal exactly.
+// Tests the end of a run that reaches its goal exactly.
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 namespace convoy::sim {
 namespace {
 
-// Two updates an aggregation: the second one brings the fourth.
+// Two updates per aggregation: the second aggregation has the fourth update.
 TEST(Stops, TasksThatAreReachedExactlyEndTheRun) {
   const test::ScenarioRun run(test::simple_scenario({{"", ""}, "kind = \"fedavg\"", "tasks = 4"}));
   EXPECT_EQ(run.summary().rounds, 2);

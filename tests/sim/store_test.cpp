@@ -1,5 +1,4 @@
-// The store under the eyes of others: who reads it while it is written, and while a resumed run
-// takes its place.
+// Tests the store while others read it: during writing, and when a resumed run replaces it.
 
 #include "sim/store/store.hpp"
 
@@ -41,12 +40,12 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   {
     StoreWriter killed(folder.path(), run, {{}}, StoreMode::create);
     write_journal(killed, 1000);
-    // A report is being made of it, say: what was written stays in the log.
+    // A reader, such as a report, keeps the written rows in the log.
     SQLite::Database reader(store_path(folder.path()), SQLite::OPEN_READONLY);
     reader.exec("BEGIN; SELECT COUNT(*) FROM journal");
     std::filesystem::copy(folder.path(), folder.path() / "copy");
   }
-  // As a kill leaves it: with a log.
+  // As after a kill: with a log.
   for (const char* suffix : {"", "-wal", "-shm"}) {
     const std::string name = "run.sqlite" + std::string(suffix);
     std::filesystem::copy_file(folder.path() / "copy" / name, folder.path() / name,
@@ -56,7 +55,7 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   SQLite::Database reader(store_path(folder.path()), SQLite::OPEN_READWRITE);
   reader.exec("BEGIN");
   ASSERT_EQ(reader.execAndGet("SELECT COUNT(*) FROM journal").getInt64(), 1000);
-  // Another one writes into the log, so that there is something that the reader keeps there.
+  // Another process writes into the log, so that the reader keeps something there.
   {
     SQLite::Database other(store_path(folder.path()), SQLite::OPEN_READWRITE);
     other.exec("INSERT INTO host VALUES ('a', 'b')");
@@ -75,8 +74,8 @@ TEST(StoreAndReaders, AResumedRunTakesThePlaceOfOneThatIsBeingRead) {
   EXPECT_EQ(store_under_way(folder.path()), store_path(folder.path()));
 }
 
-// Whoever opens it again and again holds the lock for moments: as it is begun, taken up after a
-// kill, ended.
+// A reader that opens the store repeatedly holds the lock for moments: when the log is begun,
+// recovered or ended.
 TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
   const TemporaryFolder folder;
   std::atomic<int> looks = 0;
@@ -89,7 +88,7 @@ TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
             SQLite::Database database(file, SQLite::OPEN_READONLY);
             SQLite::Statement all(database, "SELECT name FROM sqlite_master");
             while (all.executeStep()) ++looks;
-          } catch (const SQLite::Exception&) {  // it is not there, or the writer has the lock
+          } catch (const SQLite::Exception&) {  // no store yet, or the writer has the lock
           }
           std::this_thread::sleep_for(std::chrono::microseconds(200));
         }
@@ -111,8 +110,8 @@ TEST(StoreAndReaders, NothingFailsWhileOthersComeAndGo) {
   EXPECT_GT(looks, 0);
 }
 
-// A report or a comparison that is made while a run begins, goes on, ends or takes the place of
-// another finds one whole run: never one without its tables, never a word of damage.
+// A report or comparison made while a run begins, goes on, ends or replaces another one finds one
+// complete run: never a store without tables, never a message about damage.
 TEST(StoreAndReaders, ReadersFindARunWheneverTheyCome) {
   const TemporaryFolder folder;
   StoreWriter(folder.path(), run, {{}}, StoreMode::create).finish({RunStatus::done, "", 1}, {}, {});
@@ -192,12 +191,12 @@ TEST(Store, WhatANodeDidStandsUnderItsName) {
   }
 }
 
-// Where a resumption is interrupted, what had come further is what stays.
+// If a resumption is interrupted, the store of the run that had come further stays.
 class Resumption : public testing::Test {
  protected:
   Resumption() { write(StoreMode::create, 10); }
 
-  // A run or a resumption of so many entries; `ends`: interrupted, else killed.
+  // A run or a resumption with this number of entries; `ends`: interrupted, else killed.
   void write(StoreMode mode, std::int64_t entries, bool ends = true) const {
     StoreWriter store(folder.path(), run, {{}}, mode);
     write_journal(store, entries);

@@ -1,4 +1,4 @@
-// What counts as a finished point of a sweep, and what is read of it.
+// Tests which points of a sweep count as finished, and what is read from them.
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
-// Runs whose tasks are not a federated round: aggregations in a hierarchy and several at once,
-// versions without any aggregation, none at all; timing and learning, and what a schedule may not
-// do.
+// Tests runs whose tasks are not federated rounds: hierarchies of aggregations, several
+// aggregations at once, versions without aggregations, runs without versions; timing and learning,
+// and forbidden orders of a schedule.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using test::query_store;
 using test::ScenarioRun;
 using testing::HasSubstr;
 
-// One compute on a node that takes results and gives something in their place.
+// One compute on a node that takes results and replaces them by one.
 std::shared_ptr<const TaskGraph> taking(int results, double seconds, engine::Work work,
                                         bool version) {
   auto graph = std::make_shared<TaskGraph>(1);
@@ -29,9 +29,9 @@ std::shared_ptr<const TaskGraph> taking(int results, double seconds, engine::Wor
   return graph;
 }
 
-// Nodes 1 and 2 are the servers of two halves of the others: each combines what its half made, and
-// the server what these two made. A second kind of aggregation goes on meanwhile: node 3 publishes
-// by itself where `alone`.
+// Nodes 1 and 2 are the servers of two halves of the other nodes: each combines its half's updates,
+// and the server aggregates both results. A second kind of aggregation goes on meanwhile: with
+// `alone` node 3 publishes by itself.
 class Hierarchy : public Schedule {
  public:
   explicit Hierarchy(const std::shared_ptr<const Setting>& setting)
@@ -113,7 +113,7 @@ TEST(Tasks, StopTasksCountsUpdatesThroughAHierarchy) {
   EXPECT_EQ(run.summary().rounds, 2);
 }
 
-// Each node in turn trains what the one before it made, and publishes it: no aggregation anywhere.
+// Each node in turn trains the previous node's result and publishes it: there is no aggregation.
 class Cyclic : public Schedule {
  public:
   explicit Cyclic(const std::shared_ptr<const Setting>& setting, bool publishes = true)
@@ -181,7 +181,7 @@ TEST(Tasks, AScheduleWithoutAggregationLearns) {
   const ScenarioRun run(std::string(learning) + "[stop]\ntasks = 6\n", cyclic());
   EXPECT_EQ(run.result().status, RunStatus::done) << run.result().cause;
   EXPECT_EQ(run.summary().rounds, 6);
-  // What the schedule asked for, and the last version, whatever ends the run.
+  // Evaluated: the versions that the schedule asked for, and the last one, however the run ends.
   EXPECT_THAT(query_store(run.folder(), "SELECT COUNT(DISTINCT version) FROM evaluation"),
               testing::ElementsAre("7"));
   EXPECT_GT(*run.summary().accuracy_best, 0.25);
@@ -202,14 +202,14 @@ TEST(Tasks, AHierarchyLearns) {
   const ScenarioRun run(scenario + "[stop]\nrounds = 40\n", hierarchy());
   EXPECT_EQ(run.result().status, RunStatus::done) << run.result().cause;
   EXPECT_GT(*run.summary().accuracy_best, 0.25);
-  // Shares of what each took part in: four times two halves, and the two of them.
+  // The shares in each result: four times two halves, and the two halves.
   EXPECT_THAT(query_store(run.folder(),
                           "SELECT consumed_by, ROUND(SUM(share), 9) FROM task WHERE consumed_by IN "
                           "(SELECT task FROM aggregation) GROUP BY 1"),
               testing::Each(testing::EndsWith("|1.0")));
 }
 
-// A schedule that does what the given orders say, once.
+// A schedule that gives the test's orders once.
 class Once : public Schedule {
  public:
   explicit Once(std::function<Orders(ClientPool&, const Event&)> on,
@@ -259,7 +259,7 @@ TEST(Tasks, WhatNobodyHasCannotBeCancelled) {
               HasSubstr("cancelled task 7"));
 }
 
-// An aggregation that is given up leaves what it took where it was.
+// The results taken by a cancelled aggregation are free again.
 TEST(Tasks, ResultsOfACancelledAggregationAreFreeAgain) {
   int aggregations = 0;
   const auto on = [&](ClientPool& clients, const Event& event) -> Orders {
@@ -277,7 +277,7 @@ TEST(Tasks, ResultsOfACancelledAggregationAreFreeAgain) {
       test::simple_scenario({{"", ""}, "kind = \"fedavg\"", "rounds = 1"}),
       {"once", [&](const auto& setting) { return std::make_unique<Once>(on, setting); }, {}});
   EXPECT_EQ(run.result().status, RunStatus::done) << run.result().cause;
-  EXPECT_EQ(run.summary().tasks_failed, 0);  // of nodes
+  EXPECT_EQ(run.summary().tasks_failed, 0);  // of nodes; aggregations are not counted
   EXPECT_EQ(run.summary().tasks_aggregated, 2);
   EXPECT_THAT(query_store(run.folder(), "SELECT outcome FROM task WHERE kind = 'aggregation'"),
               testing::ElementsAre("cancelled", "published"));
@@ -308,7 +308,7 @@ RunResult learned_by(std::shared_ptr<const engine::Rule> rule) {
   return run(scenario, {});
 }
 
-// Two tasks that end at one instant and both publish: each version is judged for itself.
+// Two tasks end at the same instant and both publish: each version is evaluated.
 TEST(Tasks, VersionsOfOneInstantAreJudgedOneByOne) {
   std::string scenario = learning;
   scenario.replace(scenario.find("count = 3"), 9, "count = 2");
@@ -335,8 +335,8 @@ TEST(Tasks, VersionsOfOneInstantAreJudgedOneByOne) {
               testing::ElementsAre("3"));
 }
 
-// Of those that end at one instant the first to be told cancels the others: the schedule still
-// hears that the instant is over.
+// Of tasks that end at the same instant, the first one's event cancels the others: the schedule
+// still gets the end of the instant.
 TEST(Tasks, TheLastEventOfAnInstantComesWhateverWasCancelled) {
   bool over = false;
   std::vector<TaskId> done;

@@ -1,5 +1,5 @@
-// Nodes driven by traces: times worked out by hand, met to 1e-9. Unless said otherwise a transfer
-// of 1 MB takes 1 s, a compute 10 s, an aggregation 0.5 s.
+// Tests nodes driven by traces: times computed by hand, met within 1e-9. Unless said otherwise a
+// transfer of 1 MB takes 1 s, a compute 10 s, an aggregation 0.5 s.
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ using test::ScenarioRun;
 
 class TracedRun : public testing::Test {
  protected:
-  // One round of fedavg; `uses`: how each node uses its trace ("" for none).
+  // One round of fedavg; `uses`: the trace key of each node ("": none).
   ScenarioRun run(const std::string& csv, const std::string& use = "", const std::string& more = "",
                   const std::string& stop = "rounds = 1") {
     const std::string file = folder_.write("trace.csv", csv);
@@ -33,12 +33,12 @@ class TracedRun : public testing::Test {
 };
 
 TEST_F(TracedRun, ComputingFollowsAFallingSpeed) {
-  // From 1 s on: 9 s at full speed, 1 s left takes 2.
+  // From 1 s on: 9 s at full speed; the last 1 s of work takes 2 s.
   EXPECT_TIME(end_of(run("time_s,speed\n0,1\n10,0.5\n"), "train"), 12);
 }
 
 TEST_F(TracedRun, ComputingFollowsARisingSpeed) {
-  // From 1 to 11 s half of it, the rest at twice the nominal speed.
+  // From 1 to 11 s half of the work, the rest at twice the nominal speed.
   EXPECT_TIME(end_of(run("time_s,speed\n0,0.5\n11,2\n"), "train"), 13.5);
 }
 
@@ -55,7 +55,7 @@ TEST_F(TracedRun, TransfersFollowAFallingRate) {
 }
 
 TEST_F(TracedRun, TransfersFollowARisingRate) {
-  // Beyond what the link had when the transfer began.
+  // The rate rises above the link's rate at the transfer's start.
   EXPECT_TIME(end_of(run("time_s,down_bps\n0,8e6\n0.5,16e6\n"), "download"), 0.75);
 }
 
@@ -81,10 +81,10 @@ TEST_F(TracedRun, TenSecondsAtFullSpeedTenAtHalfRepeated) {
 }
 
 TEST_F(TracedRun, ATraceIsShiftedAndCut) {
-  // It begins at 4 s with its second row; until then the node is nominal.
+  // The trace begins at 4 s with its second row; before that the node is nominal.
   const ScenarioRun r =
       run("time_s,speed\n0,0.1\n100,0.5\n200,0.25\n", "start_s = 4, from_s = 100, to_s = 110");
-  EXPECT_TIME(end_of(r, "train"), 4 + 7 / 0.5);  // 0.5 stays behind the cut
+  EXPECT_TIME(end_of(r, "train"), 4 + 7 / 0.5);  // the speed 0.5 holds after the cut
 }
 
 TEST_F(TracedRun, APhaseSetsNodesApart) {
@@ -96,14 +96,14 @@ TEST_F(TracedRun, APhaseSetsNodesApart) {
        "rounds = 1"}));
   const auto trainings = r.activities("train");
   EXPECT_TIME(trainings.at(0).end_s, 12);
-  // The other one begins with the slow half: 9 s of it do 4.5, the rest at full speed.
+  // The other node begins with the slow half: in 9 s it does 4.5 s of work, the rest at full speed.
   EXPECT_TIME(trainings.at(1).end_s, 10 + 5.5);
 }
 
 TEST_F(TracedRun, WhoStoodStillHasItsShareAgain) {
-  // Two nodes with 0.25 s of latency behind one access point of 1 MB/s; the first stands still from
-  // 0.5 to 1 s: 0.125 MB are done by then, the other has 0.625 MB at 1 s. Then they share: the
-  // second has its 1 MB at 1.75, the first 0.5 MB; the rest alone: 2.25.
+  // Two nodes with 0.25 s of latency behind one access point of 1 MB/s. The first stands still from
+  // 0.5 to 1 s, after 0.125 MB; the other has 0.625 MB at 1 s. Then they share: the second has its
+  // 1 MB at 1.75, the first 0.5 MB; the first does the rest alone until 2.25.
   const std::string file = folder_.write("trace.csv", "time_s,down_bps\n0,8e9\n0.5,0\n1,8e9\n");
   const std::string other =
       "via = \"ap\"\nlink = { duplex = \"full\", down_bps = 8e9, up_bps = 8e9, latency_s = 0.25 }";
@@ -118,7 +118,7 @@ TEST_F(TracedRun, WhoStoodStillHasItsShareAgain) {
 }
 
 TEST_F(TracedRun, LatencyIsPaidWhileTheLinkIsDead) {
-  // 0.5 s of latency pass while nothing moves.
+  // 0.5 s of latency pass while the rate is 0.
   const std::string file = folder_.write("trace.csv", "time_s,down_bps\n0,0\n0.25,8e6\n");
   const ScenarioRun r(test::simple_scenario(
       {{fmt::format("trace = \"{}\"\nlink = {{ duplex = \"full\", down_bps = 8e6, up_bps = 8e6, "
@@ -138,7 +138,7 @@ TEST_F(TracedRun, LatencyHoldsForTransfersThatStartFromThenOn) {
 TEST_F(TracedRun, AnOutageIsSeenWhileTheNodeIsIdle) {
   const std::string file =
       folder_.write("trace.csv", "time_s,available\n0,1\n20,0\n25,1\n40,0\n41,1\n");
-  // The first is idle from 12 s until the second has ended at 32.
+  // The first node is idle from 12 s until the second ends at 32 s.
   const ScenarioRun r(test::simple_scenario(
       {{fmt::format("trace = \"{}\"", file), "slowdown = 3"}, "kind = \"fedavg\"", "rounds = 2"}));
   EXPECT_THAT(r.times_of("node_lost"),
@@ -162,7 +162,7 @@ TEST_F(TracedRun, ColumnsMayBeLeftOut) {
 
 class Energy : public testing::Test {
  protected:
-  // One node of that device with these further keys, a server of the same.
+  // One node of this device with these keys, and a server of the same device.
   ScenarioRun run(const std::string& more) {
     const std::string file = folder_.write("hand.toml", test::hand_device);
     return ScenarioRun(fmt::format(R"(
@@ -240,8 +240,8 @@ TEST_F(Energy, ANodeThatIsAwayDrawsNothing) {
 }
 
 TEST_F(Energy, OfActivitiesAndOfTheRestIsThatOfTheNodes) {
-  // Random behaviour, a server that sends to many at once: what activities have, and what is drawn
-  // while there are none, is all that is drawn.
+  // Random behaviour, with a server that sends to many nodes at once: the energies of the
+  // activities and of the time without activities add up to the total.
   const std::string file = folder_.write("hand.toml", test::hand_device);
   std::string text = fmt::format(
       "seed = 4\n[fleet]\nserver = {{ device = \"{0}\" }}\n[[fleet.nodes]]\ncount = 6\ndevice = "

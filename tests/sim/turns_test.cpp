@@ -1,4 +1,4 @@
-// Who is given work next: limits, fairness, repeatability.
+// Tests which node gets work next: limits, fairness, repeatability.
 
 #include "sim/schedule/turns.hpp"
 
@@ -27,7 +27,7 @@ TEST(HowMany, IsANumberOrAShare) {
   EXPECT_EQ(read("at_work = 2.0").of(10), 2);
   EXPECT_EQ(read("at_work = 1").of(10), 1);
   EXPECT_EQ(read("at_work = 1.0").of(10), 10);
-  EXPECT_EQ(read("at_work = 0.25").of(10), 3);  // 2.5, away from zero
+  EXPECT_EQ(read("at_work = 0.25").of(10), 3);  // 2.5, rounded up
   EXPECT_EQ(read("at_work = 0.25").of(1), 1);   // but at least one
   for (const char* wrong : {"at_work = 0", "at_work = -0.5", "at_work = 1.5", "at_work = true"}) {
     std::string said;
@@ -44,8 +44,8 @@ TEST(Turns, WithoutALimitAllAreAskedInOrder) {
   EXPECT_EQ(asked, (std::vector<NodeId>{1, 2, 3, 4}));
 }
 
-// Whatever happens: never more at work than the limit when somebody is asked, nobody waits while
-// there is room, and who is asked has begun no more tasks than anybody who waits.
+// For any events: never more nodes at work than the limit when a node is chosen; no node waits
+// below the limit; the chosen node has begun no more tasks than any waiting node.
 TEST(Turns, KeepTheirPromisesInAnyOrderOfEvents) {
   EXPECT_TRUE(rc::check([] {
     const int workers = *rc::gen::inRange(1, 9);
@@ -74,7 +74,7 @@ TEST(Turns, KeepTheirPromisesInAnyOrderOfEvents) {
         RC_ASSERT(std::size_t(count(working)) <= limit.of(count(there)));
       }
       RC_ASSERT(turns.at_work() == std::size_t(count(working)));
-      // All that rest are waited for by the limit alone.
+      // Nodes rest only because of the limit.
       bool waits = false;
       for (NodeId node = 1; node <= workers; ++node) waits |= there[node] && !working[node];
       RC_ASSERT(!waits || turns.at_work() >= limit.of(count(there)));
@@ -85,12 +85,12 @@ TEST(Turns, KeepTheirPromisesInAnyOrderOfEvents) {
       }
       if (working[node]) turns.ended(node);
       working[node] = false;
-      turns.rests(node);  // nothing where it is away
+      turns.rests(node);  // ignored for an absent node
     }
   }));
 }
 
-// Equal nodes that work equally long: over 3,000 tasks nobody is ahead by more than one.
+// Equal nodes with equal tasks: over 3,000 tasks the numbers of their tasks differ by at most one.
 TEST(Turns, AreFair) {
   for (const int limit : {1, 2, 3, 6, 7}) {
     Turns turns(5, 8, {.number = limit});

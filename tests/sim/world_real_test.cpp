@@ -1,6 +1,6 @@
-// The world with real nodes whose times are modelled and whose answers come late, by delays drawn
-// at random: the same events at the same times as without them. The wall clock is the real one;
-// delays are short, and nothing that is looked at depends on how long they are.
+// Tests the world with real nodes that have modelled times and randomly late answers: the same
+// events at the same times as without real nodes. The wall clock is real; delays are short, and no
+// checked result depends on them.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -24,10 +24,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Longer than the clock's patience (50 ms) in most cases.
+// Mostly longer than the clock's patience (50 ms).
 constexpr double longest_delay_s = 0.16;
 
-// Says of each activity that it ended, some time after it was asked to, from a thread of its own.
+// Reports the end of each activity some time after its begin, from a thread of its own.
 class Distant : public RealBackend {
  public:
   explicit Distant(std::uint64_t seed) : random_({seed}) {}
@@ -43,7 +43,7 @@ class Distant : public RealBackend {
     wake_.notify_all();
     thread_.join();
   }
-  // Never says anything; some time after its task has begun it is found to be lost.
+  // This node never answers; some time after the begin of its task it is found to be lost.
   void make_silent(NodeId node) { silent_ = node; }
 
   void begin(const RealActivity& a) override {
@@ -53,7 +53,7 @@ class Distant : public RealBackend {
       wake_.notify_all();
     }
     if (a.node == silent_ || a.peer == silent_) return;
-    // One in four at once: before virtual time is there.
+    // One answer in four comes at once, before virtual time has reached the end.
     const double delay = random_.below(4) == 0 ? 0 : longest_delay_s * random_.uniform();
     const auto due = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                         std::chrono::duration<double>(delay));
@@ -95,7 +95,7 @@ class Distant : public RealBackend {
   std::jthread thread_;
 };
 
-// A fleet of few kinds, so that much ends at the same instants.
+// A fleet of few kinds, so that many activities end at the same instants.
 struct Case {
   WorldConfig config;
   std::vector<bool> real;
@@ -120,7 +120,7 @@ Case drawn(std::uint64_t seed) {
     node.name = std::to_string(i);
     node.link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
     if (random.below(3) == 0) node.shared_link = 0;
-    // Much slower than its profile says, which no deadline may mind where the model says so.
+    // Much slower than its profile: deadlines must not apply to modelled times.
     if (random.below(4) == 0) node.behaviour.load = BackgroundLoad{0.9};
     if (random.below(5) == 0) node.behaviour.outages = {{2, 1}, {5, 0.5}};
     c.config.nodes.push_back(node);
@@ -139,7 +139,8 @@ Case drawn(std::uint64_t seed) {
   return c;
 }
 
-// As many as the quorum make a version, at the end of an instant; then they go on from it.
+// Makes a version when the quorum has arrived, at the end of an instant; then these nodes get new
+// tasks.
 class Rounds : public WorldListener {
  public:
   explicit Rounds(const Case& c) : case_(c) {}
@@ -203,7 +204,7 @@ std::string events_of(std::uint64_t seed, bool with_real_nodes) {
   return rounds.log;
 }
 
-// Work in a process of its own, since there is one World a process; several at a time.
+// Runs work in a child process, since a process can have one World; several run at a time.
 class Child {
  public:
   explicit Child(const std::function<std::string()>& work) {
@@ -234,7 +235,7 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() { (void)result(); }
 
-  // What it gave, once.
+  // The child's result; may be called once.
   std::string result() {
     std::string text;
     if (process_ < 0) return text;
@@ -263,7 +264,7 @@ TEST(WorldWithRealNodes, HoweverLateTheirAnswersTheEventsAreTheSimulations) {
     simulated.push_back(std::make_unique<Child>([&] { return events_of(seed + i, false); }));
     real.push_back(std::make_unique<Child>([&] { return events_of(seed + i, true); }));
   }
-  int at_one_instant = 0;  // versions of several
+  int at_one_instant = 0;  // number of versions with several updates
   for (std::uint64_t i = 0; i < cases; ++i) {
     const std::string expected = simulated[i]->result();
     const std::string got = real[i]->result();
@@ -276,8 +277,9 @@ TEST(WorldWithRealNodes, HoweverLateTheirAnswersTheEventsAreTheSimulations) {
   EXPECT_GT(at_one_instant, 0) << "nothing ended at the same instant";
 }
 
-// Three are alike: one is simulated, one real or not, and one real and lost. What ends at the same
-// instant ends there, as if the third had been lost a moment later; and the run goes on.
+// Three equal nodes: one is simulated, one is real or not, and one is real and lost. Activities
+// that end at the same instant are delivered at that instant, as if the third node had been lost a
+// moment later; the run goes on.
 void expect_one_instant_where_one_is_lost(bool second_is_real) {
   Case c = drawn(1);
   c.config.nodes.resize(1);

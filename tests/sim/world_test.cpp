@@ -1,4 +1,4 @@
-// The world by itself: graphs over several nodes, lanes, priorities, duplex, memory, cancelling.
+// Tests the world alone: graphs over several nodes, lanes, priorities, duplex, memory, cancelling.
 
 #include "sim/world/world.hpp"
 
@@ -17,7 +17,7 @@
 namespace convoy::sim {
 namespace {
 
-// Keeps what it is told; calls a function at each event.
+// Records events and activities; calls a function at each event.
 class Witness : public WorldListener {
  public:
   std::function<void(const Event&)> on_event;
@@ -46,7 +46,7 @@ class Witness : public WorldListener {
   }
 };
 
-// A server that cannot bind and workers with 1 MB/s each way.
+// A server that is no bottleneck, and workers with 1 MB/s in each direction.
 WorldConfig simple_world(int workers, platforms::Duplex duplex = platforms::Duplex::full) {
   WorldConfig config;
   NodeConfig server;
@@ -144,7 +144,7 @@ std::shared_ptr<const TaskGraph> pipeline() {
   }
   for (const int stage0 : {a, b}) {
     const int half = g.transfer("reduce", gradients[stage0], 1 - stage0);
-    // A half can only be sent when both have theirs.
+    // A half can be sent only when both nodes have theirs.
     g.order(g.producer(gradients[1 - stage0]), g.producer(half));
     halves.push_back(compute(stage0 == a ? "add B" : "add A", 1 - stage0, 0.5, {half}, 1e6));
   }
@@ -161,7 +161,7 @@ TEST(World, APipelineOverThreeNodesWithAnAllReduceNeedsNoServer) {
   // A: forward 0-2, sends 2-3; C trains for A 3-7; gradient 7-8; A backward 8-12.
   // B: forward 0-3, sends 3-4; C trains for B 7-11; gradient 11-12; B backward 12-18.
   // Reduce 18-19 both ways, add 19-19.5, gather 19.5-20.5, update 20.5-21.5. C updates 11-12.
-  // Then all of it again.
+  // Then the same again.
   Witness witness;
   World world(simple_world(3), witness);
   world.start(0, pipeline(), {1, 2, 3});
@@ -199,7 +199,7 @@ TEST(World, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
   EXPECT_EQ(world.usage(1).peak_memory, 100);
 }
 
-// What a trace says is free counts when the activity starts, with what is taken already.
+// The trace's free memory at an activity's start counts, together with memory already taken.
 TEST(World, TheFreeMemoryOfATraceCountsAtTheTimeOfTheStart) {
   WorldConfig config = simple_world(1);
   auto trace = std::make_shared<platforms::Trace>();
@@ -359,13 +359,13 @@ TEST(World, JitterIsSeededAndItsMedianIsOne) {
     took.push_back(witness.record(i, "work").end_s - witness.record(i, "work").start_s);
   }
   std::sort(took.begin(), took.end());
-  // The standard error of the median of ln is about 0.5 x 1.25 / sqrt(2001) = 0.014.
+  // The standard error of the median of the logarithm is about 0.5 x 1.25 / sqrt(2001) = 0.014.
   EXPECT_NEAR(std::log(took[count / 2]), 0, 0.06);
   EXPECT_NEAR(std::log(took[count * 84 / 100]), 0.5, 0.08);
 }
 
 TEST(World, JitterDependsOnTheSeedAndTheTask) {
-  // What the seed gives must be the same in every process: the figures are kept here.
+  // A seed must give the same values in every process: the expected values are stored here.
   WorldConfig config = simple_world(2);
   config.nodes[1].behaviour.jitter = 0.5;
   config.nodes[2].behaviour.jitter = 0.5;
@@ -413,7 +413,7 @@ TEST(World, APollCanStopAWorldWithoutInstants) {
   } witness;
   World world(config, witness);
   witness.world = &world;
-  // node_changed events are instants too; here nobody listens to the polls but us.
+  // node_changed events are instants, too; only this test listens.
   world.start(0, one_compute(1e9), {1});
   world.run();
   EXPECT_EQ(witness.polls, 3);
@@ -421,8 +421,9 @@ TEST(World, APollCanStopAWorldWithoutInstants) {
 }
 
 TEST(World, TheFirstInPriorityGetsASharedReceiver) {
-  // 1 -> 3 sends until 1 s, node 2 computes until 1 s. y = 2 -> 3 and x = 4 -> 3 wait for 3's lane.
-  // At 1 s node 2 offers y, which was there first, and node 3 offers x, whose priority is better.
+  // 1 -> 3 sends until 1 s, node 2 computes until 1 s. y = 2 -> 3 and x = 4 -> 3 wait for node 3's
+  // lane. At 1 s node 2 offers y, which was ready first, and node 3 offers x, which has the better
+  // priority.
   const auto transfer = [](int priority) {
     auto graph = std::make_shared<TaskGraph>(2);
     graph->transfer("move", graph->artifact("thing", 1e6, 0), 1, priority);
@@ -439,9 +440,9 @@ TEST(World, TheFirstInPriorityGetsASharedReceiver) {
   EXPECT_TIME(witness.record(2, "move").start_s, 2);
 }
 
-// Transfers among four nodes with one lane each way, priorities and starts drawn at random: whoever
-// waits while another one starts that needs a lane of the same node comes after it, by priority and
-// then by order.
+// Transfers among four nodes with one lane per direction, with random priorities and starts: if a
+// transfer starts while another one waits for the same lane, the waiting one has a worse priority,
+// or the same priority and a later order.
 TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
   const std::uint64_t seed = test::drawn_seed();
   base::Random random({seed});
@@ -461,7 +462,7 @@ TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
     wishes.push_back({from, to, static_cast<int>(random.below(4))});
     world.set_timer(i, 0.25 * static_cast<double>(random.below(4 * count / 3)));
   }
-  std::vector<int> order(count);  // in which they became ready
+  std::vector<int> order(count);  // in which the transfers became ready
   int started = 0;
   witness.on_event = [&](const Event& event) {
     if (event.kind != EventKind::timer_fired) return;
@@ -480,7 +481,7 @@ TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
       const Wish& x = wishes[static_cast<std::size_t>(i)];
       const Wish& y = wishes[static_cast<std::size_t>(j)];
       if (i == j || x.to != y.to || x.from == y.from) continue;
-      // i started at an instant at which j waited for the same receiver, and j's sender was free.
+      // i started at an instant at which j waited for the same receiver while j's sender was free.
       constexpr double hair = 1e-9;
       if (other.ready_s > first.start_s - hair || other.start_s < first.start_s + hair) continue;
       bool free = true;
@@ -499,7 +500,7 @@ TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
   EXPECT_GT(waited, 20);
 }
 
-// Room enough one way does not make up for the other: two at once share the server's narrow side.
+// Capacity in one direction does not help the other: two transfers share the server's slower side.
 TEST(World, AServerLinkThatBindsOneWayIsShared) {
   WorldConfig config = simple_world(2);
   config.nodes[0].link.down_bps = 8e6;
@@ -520,7 +521,8 @@ TEST(World, AServerLinkThatBindsTheOtherWayIsShared) {
   for (const NodeId node : {1, 2}) EXPECT_TIME(witness.record(node, "move").end_s, 2);
 }
 
-// Three quarters are taken in the first second of each two: 1 MB takes 1.75 s, whichever way.
+// The load takes three quarters in the first second of every two: 1 MB takes 1.75 s in either
+// direction.
 TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
   WorldConfig config = simple_world(2);
   for (const std::size_t node : {1, 2}) {
@@ -536,7 +538,7 @@ TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
   EXPECT_TIME(witness.record(1, "move").end_s, 1.75);
 }
 
-// A node is there when nothing keeps it away any more: it joins at 5 s in the middle of an outage.
+// A node is present only when nothing keeps it away any more: it joins at 5 s, during an outage.
 TEST(World, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.joins_at_s = 5;
@@ -560,7 +562,7 @@ TEST(World, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
 }
 
 TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {
-  // The latency is stretched by 13.01 wherever it stands.
+  // LV08 multiplies the latency by 13.01, on any link of the route.
   WorldConfig config = simple_world(1);
   config.network = NetworkModel::lv08;
   config.nodes[0].link.latency_s = 0.25;
@@ -588,7 +590,7 @@ TEST(World, TimersComeAfterWhatEndsAtTheirTime) {
   Witness witness;
   World world(simple_world(3), witness);
   world.set_timer(0, 3);
-  // Three times 0.1 + 0.2 style sums: 3 x 1 s in other orders of rounding.
+  // 30 x 0.1 s, whose sum is 3 s except for rounding.
   auto graph = std::make_shared<TaskGraph>(1);
   int last = -1;
   for (int i = 0; i < 30; ++i) {

@@ -1,4 +1,4 @@
-// The arrows of the house point down: what each folder may include.
+// Tests which folders each folder may include: lower ones only.
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 const std::filesystem::path root = CONVOY_SOURCE;
 
-// Folder -> the folders whose headers it may include, beside its own.
+// Folder -> the folders whose headers it may include, in addition to its own.
 const std::map<std::string, std::set<std::string>>& allowed() {
   static const std::map<std::string, std::set<std::string>> all = {
       {"base", {}},
@@ -61,7 +61,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
   return all;
 }
 
-// What may only be included in certain folders, by the beginning of the header's name.
+// Headers that only certain folders may include, by the beginning of the header's name.
 const std::map<std::string, std::set<std::string>>& confined() {
   static const std::map<std::string, std::set<std::string>> all = {
       {"simgrid/", {"sim/world"}},
@@ -110,8 +110,8 @@ void for_each_include(const std::filesystem::path& file, Visit visit) {
   }
 }
 
-// A stream that fails in the middle looks like a short file, and a predictable draft may be a link:
-// files are read and written by base/files.
+// An error in the middle of a stream looks like the end of a short file, and a predictable draft
+// may be a link. So only base/files reads and writes files.
 TEST(Structure, FilesAreReadAndWrittenInOnePlace) {
   const std::set<std::string> streams = {
       "engine/api/profile.cpp",  // the kernel's files, each of which may be missing
@@ -139,7 +139,7 @@ TEST(Structure, IncludesPointDown) {
       EXPECT_TRUE(header.find('/') != std::string::npos ||
                   !std::filesystem::exists(file.parent_path() / header))
           << file << " includes " << header << " not from the root";
-      if (!std::filesystem::exists(root / header)) return;  // not ours
+      if (!std::filesystem::exists(root / header)) return;  // not one of our headers
       const std::string target = folder_of(root / header);
       if (target == folder) return;
       ++arrows;
@@ -161,15 +161,16 @@ TEST(Structure, LibrariesStayInTheirFolders) {
   }
 }
 
-// What a task's computes do, and what it is told, is the engine's business: made by a schedule,
-// opened in the engine, carried unopened by everybody between.
+// Only the schedule makes works and briefs, and only the engine reads them; all other code carries
+// them unopened.
 TEST(Structure, WorksAndBriefsAreOpenedInTheEngineAlone) {
   static const std::regex words(
       R"(learn_masks|LearnMasks|choose_masks|test_locally|brief\.[a-z_]+|engine::(Train|Aggregate|Combine)\b|std::get(_if)?<engine::)");
   int opened = 0;
   for (const auto& file : sources()) {
     const std::string folder = folder_of(file);
-    // The self-test's loopback is a coordinator without a schedule: it makes its one task itself.
+    // The self-test's loopback is a coordinator without a schedule, so it makes its one task
+    // itself.
     const bool may = folder.starts_with("engine/") || folder.starts_with("sim/schedule") ||
                      std::filesystem::path(file).stem() == "loopback";
     std::ifstream in(file);
@@ -177,7 +178,7 @@ TEST(Structure, WorksAndBriefsAreOpenedInTheEngineAlone) {
     for (int number = 1; std::getline(in, line); ++number) {
       if (!std::regex_search(line, words)) continue;
       ++opened;
-      // The setting of a run is not the brief of a task.
+      // The setting of a run, not a task's brief.
       const bool setting = line.find("setting->test_locally") != std::string::npos;
       EXPECT_TRUE(may || setting) << file << ":" << number << ": " << line;
     }
@@ -199,7 +200,7 @@ TEST(Structure, EveryFolderHasAReadmeOfAtMost40Lines) {
   }
 }
 
-// What a program prints, quoted in a block of code, may be wider.
+// Output of programs, quoted in a code block, may be wider.
 TEST(Structure, ReadmesHaveAtMost120Columns) {
   int read = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {

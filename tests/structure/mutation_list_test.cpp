@@ -1,5 +1,5 @@
-// The list of faults that ./dev mutate plants (tests/mutation) must not rot: each of them still has
-// its place in the sources, and tests that could notice it.
+// Tests the list of faults for ./dev mutate (tests/mutation): each fault still fits the sources,
+// and names existing tests.
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

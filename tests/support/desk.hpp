@@ -16,7 +16,7 @@
 
 namespace convoy::sim {
 
-// Equal nodes, and a small model.
+// Equal nodes and a small model.
 inline std::shared_ptr<Setting> setting_of(int workers, int memory_gb = 64) {
   auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
   machine->memory = memory_gb * 1e9;
@@ -31,7 +31,7 @@ inline std::shared_ptr<Setting> setting_of(int workers, int memory_gb = 64) {
   return setting;
 }
 
-// Feeds a schedule and keeps the books of what it ordered.
+// Feeds a schedule with events and keeps track of its orders.
 class Desk {
  public:
   explicit Desk(std::unique_ptr<Schedule> schedule) : schedule_(std::move(schedule)) {
@@ -78,7 +78,7 @@ class Desk {
     open.erase(task);
     return event;
   }
-  // The aggregation that was ordered first of those under way.
+  // The aggregation under way that was ordered first.
   Event aggregated() {
     aggregating.clear();
     last_staleness.clear();
@@ -99,8 +99,8 @@ class Desk {
     std::vector<TaskId> consumes;
   };
   std::deque<Aggregation> under_way;
-  std::vector<std::int64_t> last_staleness;  // of the updates of the last version
-  std::vector<Assign> assigned;              // updates, in their order
+  std::vector<std::int64_t> last_staleness;  // of the updates in the last version
+  std::vector<Assign> assigned;              // updates, in order
   std::vector<SetTimer> timers;
   int timers_cancelled = 0;
   std::string finish;

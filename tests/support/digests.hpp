@@ -1,6 +1,6 @@
 #pragma once
 
-// Digests of what runs come to, and the kind of CPU on which what is learned has the same bits.
+// Digests of results, and the kind of CPU on which learned values have the same bits.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
@@ -9,18 +9,18 @@
 
 namespace convoy::test {
 
-// All rows of a query, columns joined by '|', every bit of their numbers.
+// All rows of a query, columns joined by '|', with every bit of their numbers.
 std::string exact_rows(SQLite::Database& database, const std::string& sql);
 
-// The numbers of a run's model.safetensors; the header in front of them says where they came from.
+// The numbers of a run's model.safetensors, without the header, which names their origin.
 std::string weights_of(const std::filesystem::path& folder);
 
-// Its version, as `convoy --version` says it: "simgrid", "libtorch".
+// A version as printed by `convoy --version`: "simgrid", "libtorch".
 std::string library(const std::string& name);
-// With another one the last bits of virtual times are others.
+// With another version the last bits of virtual times may differ.
 constexpr const char* pinned_simgrid = "3.32.0";
 
-// All that BLAS, oneDNN and LibTorch look at when they pick their kernels and cut their blocks.
+// All properties by which BLAS, oneDNN and LibTorch choose their kernels and block sizes.
 std::string kind_of_cpu();
 
 // Kinds of CPU for which digests are pinned.

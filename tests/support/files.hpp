@@ -7,7 +7,7 @@
 
 namespace convoy::test {
 
-// A new empty folder that goes with the object.
+// A new empty folder, removed with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -34,7 +34,7 @@ Output convoy(const std::string& arguments);
 
 std::string read_file(const std::filesystem::path& path);
 
-// Everything in a store but the host's own table, as text.
+// Everything in a store as text, except the host's table.
 std::string dump_store(const std::filesystem::path& folder);
 
 }  // namespace convoy::test

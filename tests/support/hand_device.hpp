@@ -1,7 +1,6 @@
 #pragma once
 
-// A device whose figures are worked with by hand: idle 2 W, 10 W while it computes, 4 W while it
-// sends or receives.
+// A device with simple figures: idle 2 W, 10 W while it computes, 4 W while it sends or receives.
 
 namespace convoy::test {
 

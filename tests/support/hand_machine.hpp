@@ -1,6 +1,6 @@
 #pragma once
 
-// A machine that reaches its peaks: times that are worked out by hand.
+// A machine that reaches its peaks, for times computed by hand.
 
 #include "platforms/device.hpp"
 

@@ -29,7 +29,7 @@ sim::ActivityRow& HandMadeStore::compute(std::int64_t node, const std::string& l
 
 namespace {
 
-// The task that makes a version.
+// The id of the task that makes a version.
 std::int64_t aggregation_task(std::int64_t version) { return 1'000'000'000'000 + version - 1; }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #pragma once
 
-// Stores written row by row, whose figures can be worked out by hand.
+// Stores written row by row, whose figures can be computed by hand.
 
 #include <deque>
 #include <filesystem>
@@ -15,38 +15,38 @@ class HandMadeStore {
  public:
   explicit HandMadeStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  // Ids are handed out as given; 0 is the server.
+  // Ids are used as given; 0 is the server.
   HandMadeStore& node(std::int64_t id, const std::string& name, const std::string& backend = "sim");
-  // A computation of one iteration; what it returns can be changed until it is written.
+  // A compute in one iteration; the returned row can be changed until the store is written.
   sim::ActivityRow& compute(std::int64_t node, const std::string& label, double start_s,
                             double took_s);
   sim::ActivityRow& transfer(std::int64_t from, std::int64_t to, const std::string& label,
                              double start_s, double took_s);
   HandMadeStore& version(std::int64_t version, double end_s);
-  // An update of a worker, whose outcome is "aggregated" unless `version` is 0.
+  // A worker's update; its outcome is "aggregated" unless `version` is 0.
   sim::TaskRow& task(std::int64_t id, std::int64_t node, double assigned_s, double ended_s,
                      std::int64_t version);
   sim::AggregationRow& aggregation(std::int64_t version, double start_s, double end_s);
   sim::EvaluationRow& evaluation(std::int64_t version, double time_s, double accuracy);
-  // The next entries of the journal. The order "aggregate" is that of the next version's task.
+  // The next entries of the journal. The order "aggregate" belongs to the next version's task.
   HandMadeStore& event(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
   HandMadeStore& order(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
-  // What a node did, at the end of the run.
+  // A node's figures at the end of the run.
   sim::NodeEnd& node_end(std::int64_t id);
 
   sim::RunRow run{"hand-made", "fedavg", 1, "", "0", "0.1.0", "none"};
   sim::RunEnd end;
 
-  // Gives the folder.
+  // Writes the store; gives its folder.
   std::filesystem::path write();
 
  private:
   std::filesystem::path folder_;
   std::vector<sim::NodeRow> nodes_;
   std::deque<sim::NodeEnd> node_ends_;
-  // What is handed out as a reference stays where it is.
+  // Deques, so that returned references stay valid.
   std::deque<sim::ActivityRow> activities_;
   std::deque<sim::TaskRow> tasks_;
   std::deque<sim::AggregationRow> versions_;

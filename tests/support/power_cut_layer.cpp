@@ -34,7 +34,7 @@ std::string path_of(int descriptor) {
 void write_all(int to, const char* bytes, std::size_t n) {
   for (std::size_t done = 0; done < n;) {
     const ssize_t more = ::write(to, bytes + done, n - done);
-    if (more <= 0) ::abort();  // a test that cannot keep its log has no result
+    if (more <= 0) ::abort();  // a test without its log would have no result
     done += static_cast<std::size_t>(more);
   }
 }
@@ -57,7 +57,7 @@ void copy(const std::string& from, const std::string& to) {
   ::close(out);
 }
 
-// Which file it is: numbers of inodes are given again, to files made later.
+// Identifies the file, since inode numbers are used again for later files.
 std::string identity(const std::string& path) {
   struct statx about {};
   if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &about) != 0) return "gone";
@@ -89,7 +89,7 @@ void keep(int descriptor) {
     append(shadow, line + "\n");
   } else if (S_ISREG(about.st_mode)) {
     const std::string name = std::to_string(copies++);
-    // Through the descriptor: the file may have another name by now, or none.
+    // Reads through the descriptor: the file may have another name by now, or none.
     const std::string file = "/proc/self/fd/" + std::to_string(descriptor);
     copy(file, std::string(shadow) + "/" + name);
     append(shadow, "F " + identity(file) + " " + name + "\n");

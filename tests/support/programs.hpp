@@ -1,6 +1,6 @@
 #pragma once
 
-// Programs that run beside a test.
+// Programs that run in parallel with a test.
 
 #include <sys/types.h>
 
@@ -10,7 +10,7 @@
 
 namespace convoy::test {
 
-// A child process. It is ended with the object, by its own id.
+// A child process, ended by its own id when the object is destroyed.
 class Program {
  public:
   // Its output goes to a file.
@@ -24,11 +24,11 @@ class Program {
 
   void signal(int number) const;
   [[nodiscard]] pid_t id() const { return pid_; }
-  // Waits for its end, at most a minute or as long as is said: its exit status, -signal, or 1000
-  // where it was still running.
+  // Waits for its end, at most a minute or the given time. Gives its exit status, -signal, or 1000
+  // if it is still running.
   int wait(double longest_s = 60);
   [[nodiscard]] std::string output() const;
-  // Waits until its output holds a text; false after a minute, or where it ended without.
+  // Waits until its output contains a text; false after a minute, or if it ended without it.
   [[nodiscard]] bool says(const std::string& text, double longest_s = 60);
 
  private:
@@ -39,10 +39,10 @@ class Program {
   std::filesystem::path log_;
 };
 
-// A port on 127.0.0.1 that nobody used a moment ago.
+// A port on 127.0.0.1 that was free a moment ago.
 int free_port();
 
-// Waits until `holds`, looking every few milliseconds; false after that long.
+// Waits until `holds` is true, checking every few milliseconds; false after the given time.
 template <class Holds>
 bool eventually(Holds holds, double longest_s = 60);
 

@@ -128,7 +128,7 @@ void Proxy::relay(const std::stop_token& stop) {
       }
       end(p);
       pairs.erase(pairs.begin() + static_cast<std::ptrdiff_t>((i - 1) / 2));
-      break;  // places have shifted
+      break;  // the list has changed
     }
     if ((watched[0].revents & POLLIN) == 0) continue;
     const int near = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);

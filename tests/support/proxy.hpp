@@ -1,6 +1,6 @@
 #pragma once
 
-// A TCP relay on loopback that stands in for a link that breaks.
+// A TCP relay on loopback that simulates a broken connection.
 
 #include <atomic>
 #include <cstdint>
@@ -12,11 +12,11 @@ class Proxy {
  public:
   enum class Link {
     up,
-    stalled,  // connections stay open and nothing passes: half-open
-    cut,      // connections are closed, and new ones at once
+    stalled,  // connections stay open, but nothing passes: half-open
+    cut,      // existing and new connections are closed
   };
 
-  // Relays what connects to port() on to `target`, also on 127.0.0.1.
+  // Relays connections to port() on to `target`, also on 127.0.0.1.
   explicit Proxy(int target);
   ~Proxy();
   Proxy(const Proxy&) = delete;
@@ -24,8 +24,8 @@ class Proxy {
 
   [[nodiscard]] int port() const { return port_; }
   void set(Link link) { link_ = link; }
-  // What comes is passed on so much later, each way; or by a delay up to that which is drawn anew
-  // for whatever comes together, and never before what came before it.
+  // Delays data in both directions by this time; or by a random delay up to it, drawn for each
+  // piece. Data never overtakes earlier data.
   void delay(double seconds) {
     drawn_ = false;
     delay_s_ = seconds;
@@ -35,7 +35,7 @@ class Proxy {
     seed_ = seed;
     drawn_ = true;
   }
-  // Relayed so far.
+  // Bytes relayed so far.
   [[nodiscard]] long bytes_to_target() const { return to_target_; }
   [[nodiscard]] long bytes_from_target() const { return from_target_; }
 
@@ -51,7 +51,7 @@ class Proxy {
   std::atomic<std::uint64_t> seed_ = 0;
   std::atomic<long> to_target_ = 0;
   std::atomic<long> from_target_ = 0;
-  std::jthread thread_;  // last
+  std::jthread thread_;  // last, so that it is joined first
 };
 
 }  // namespace convoy::test

@@ -1,6 +1,6 @@
 #pragma once
 
-// Scenarios drawn at random, all of them valid: fleets, links, traces, schedules, ends.
+// Random scenarios, all valid: fleets, links, traces, schedules, stops.
 
 #include <cstdint>
 #include <filesystem>
@@ -9,12 +9,12 @@
 namespace convoy::test {
 
 struct RandomScenario {
-  std::string toml;     // its path, in the folder that was given
+  std::string toml;     // path in the given folder
   bool learns = false;  // on a few glyphs
 };
 
-// Writes the scenario of that number and the traces that it names into a folder. Whatever it draws
-// ends by its own stop, or fails with a cause, within moments.
+// Writes the scenario with this number and its traces into a folder. Any such scenario ends by its
+// own stop, or fails with a cause, within moments.
 RandomScenario random_scenario(std::uint64_t number, const std::filesystem::path& folder);
 
 }  // namespace convoy::test

@@ -1,6 +1,6 @@
 #pragma once
 
-// Running a scenario given as text, in this process (once: see World), and looking at its store.
+// Runs a scenario given as text in this process (once: see World), and reads its store.
 
 #include <memory>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace convoy::test {
 
-// A row of the table `task` or `activity`, as far as tests look at it.
+// The columns of a row of `task` or `activity` that tests use.
 struct StoredTask {
   std::int64_t id, node;
   double assigned_s, ended_s;
@@ -27,18 +27,18 @@ struct StoredActivity {
 
 class ScenarioRun {
  public:
-  // Reads and runs; a scenario that is not valid fails the test.
+  // Reads and runs the scenario; an invalid scenario fails the test.
   explicit ScenarioRun(const std::string& toml);
-  // With a schedule of the test's own.
+  // With a schedule made by the test.
   ScenarioRun(const std::string& toml, sim::ScheduleSpec schedule);
 
   [[nodiscard]] const sim::RunResult& result() const { return result_; }
   [[nodiscard]] const sim::Summary& summary() const { return result_.summary; }
-  [[nodiscard]] std::vector<StoredTask> tasks() const;  // of nodes: no aggregations
+  [[nodiscard]] std::vector<StoredTask> tasks() const;  // of nodes, without aggregations
   [[nodiscard]] std::vector<StoredActivity> activities(const std::string& label = "") const;
-  // Ends of the aggregations.
+  // End times of the aggregations.
   [[nodiscard]] std::vector<double> versions() const;
-  // "node_lost@5" and so on: the journalled events of a kind.
+  // The journalled events of a kind, such as "node_lost@5".
   [[nodiscard]] std::vector<double> times_of(const std::string& event) const;
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
 
@@ -54,20 +54,21 @@ std::vector<std::string> query_store(const std::filesystem::path& folder, const 
 
 sim::Scenario read_or_fail(const std::string& toml);
 
-// A fleet with hand-computable figures: nodes with 1 MB/s up and down and no latency, a server that
-// cannot bind, a task of 1 MB down, 10 s of training, 1 MB up, 0.5 s of aggregation.
+// A fleet with figures for calculation by hand: nodes with 1 MB/s up and down without latency, a
+// server that is no bottleneck, a task of 1 MB down, 10 s of training, 1 MB up, 0.5 s of
+// aggregation.
 struct Simple {
-  std::vector<std::string> nodes;  // further keys of each [[fleet.nodes]]
+  std::vector<std::string> nodes;  // further keys for each [[fleet.nodes]]
   std::string schedule;            // keys of [schedule]
   std::string stop;
   std::string cost = "compute_s = 10, download_bytes = 1e6, upload_bytes = 1e6, aggregate_s = 0.5";
   std::string server_link = "duplex = \"full\", down_bps = 1e12, up_bps = 1e12";
-  std::string shared_link;  // of one shared link called "ap"
+  std::string shared_link;  // keys of one shared link called "ap"
 };
 std::string simple_scenario(const Simple& simple);
 
 }  // namespace convoy::test
 
-// Equal to 1e-9 relative.
+// Equal within a relative 1e-9.
 #define EXPECT_TIME(actual, expected) \
   EXPECT_NEAR(actual, expected, 1e-9 * std::max(1.0, std::abs(static_cast<double>(expected))))

@@ -1,4 +1,4 @@
-// Certificates of a testbed, judged by OpenSSL's own verification, and hostile ones.
+// Tests certificates of a testbed by OpenSSL's own verification, and hostile ones.
 
 #include "testbed/certificates.hpp"
 
@@ -24,10 +24,10 @@ namespace {
 using std::chrono::hours;
 using test::TemporaryFolder;
 
-// An authority and what it issues.
+// An authority and its certificates.
 class Certificates : public testing::Test {
  protected:
-  // Other tests of the process provoke errors, too.
+  // Errors from other tests of this process.
   Certificates() { ERR_clear_error(); }
   std::filesystem::path node(const std::string& name) {
     const std::filesystem::path place = folder_.path() / name;
@@ -44,7 +44,7 @@ class Certificates : public testing::Test {
           place);
     return place;
   }
-  // OpenSSL's verdict, X509_V_OK or why not.
+  // OpenSSL's result: X509_V_OK, or the reason.
   int verify(const std::filesystem::path& place, const char* purpose = "sslclient") {
     return test::verify(*read_certificate(place / "certificate.pem"), authority_.folder, purpose);
   }
@@ -62,7 +62,7 @@ TEST_F(Certificates, VerifyInTheirRoleAndNoOther) {
 }
 
 TEST_F(Certificates, OfAForeignAuthorityAreRefused) {
-  // The same name, and another key.
+  // The same name with another key.
   const Authority foreign = make_authority(folder_.path() / "foreign", "lab", year_);
   issue(foreign, {.name = "orin-1", .validity = year_}, folder_.path() / "orin-1");
   EXPECT_NE(verify(folder_.path() / "orin-1"), X509_V_OK);
@@ -82,7 +82,7 @@ TEST_F(Certificates, AreRefusedBeforeAndAfterTheirTime) {
   EXPECT_USER_ERROR(
       issue(authority_, {.name = "x", .validity = {today, today - hours(1)}}, folder_.path() / "x"),
       "cannot be valid from");
-  // Late clocks are allowed for, and nothing outlives the authority.
+  // Late clocks are allowed for; no certificate is valid longer than the authority.
   const Validity long_time{today - hours(24), today + hours(24 * 20000)};
   issue(authority_, {.name = "long", .validity = long_time}, folder_.path() / "long");
   EXPECT_EQ(end_of(read_certificate(folder_.path() / "long" / "certificate.pem").get()),
@@ -98,7 +98,7 @@ TEST_F(Certificates, AreRefusedOnceRevokedAndTheListsNumberRises) {
   EXPECT_EQ(test::number_of(*before), 1);
   EXPECT_EQ(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(before.get())), -1);
 
-  EXPECT_EQ(revoke(authority_.folder, "orin-1"), 2);  // all that it ever had
+  EXPECT_EQ(revoke(authority_.folder, "orin-1"), 2);  // all certificates that it ever had
   EXPECT_EQ(verify(place), X509_V_ERR_CERT_REVOKED);
   EXPECT_EQ(verify(folder_.path() / "second"), X509_V_ERR_CERT_REVOKED);
   EXPECT_EQ(verify(other), X509_V_OK);
@@ -151,7 +151,7 @@ TEST_F(Certificates, TheAuthorityIsMadeAsItShouldBe) {
   EXPECT_NE(X509_get0_subject_key_id(x), nullptr);
   EXPECT_NE(X509_get0_authority_key_id(x), nullptr);
   EXPECT_EQ(EVP_PKEY_get_bits(authority_.key.get()), 256);
-  EXPECT_GT(serial_of(x).size(), 16U);  // 128 random bits: fewer than 64 come once in 2^64 times
+  EXPECT_GT(serial_of(x).size(), 16U);  // of 128 random bits, more than 64 are used
   const Authority again = open_authority(authority_.folder);
   EXPECT_EQ(serial_of(again.certificate.get()), serial_of(x));
 }
@@ -161,7 +161,7 @@ TEST_F(Certificates, AnAuthorityOfTwoHalvesIsRefused) {
   std::filesystem::copy_file(foreign.folder / "key.pem", authority_.folder / "key.pem",
                              std::filesystem::copy_options::overwrite_existing);
   EXPECT_USER_ERROR(open_authority(authority_.folder), "not those of one authority");
-  // A node's certificate is no authority's.
+  // A node's certificate cannot be used as an authority.
   node("orin-1");
   EXPECT_USER_ERROR(open_authority(folder_.path() / "orin-1"), "not those of one authority");
 }
@@ -236,11 +236,11 @@ TEST_F(Certificates, AreNotIssuedForUncleanAddresses) {
                     "a coordinator has addresses");
 }
 
-// Signed by the testbed's own authority, as if by mistake: only what is said counts.
+// Signed by the testbed's own authority, as if by mistake: only the content counts.
 struct Forged {
   std::vector<std::string> common_names = {"orin-1"};
   std::vector<std::string> uris = {"convoy:node:orin-1"};
-  const char* usage = "clientAuth";  // null: none
+  const char* usage = "clientAuth";  // null: no usage
   const char* constraints = "critical,CA:FALSE";
 };
 
@@ -276,7 +276,7 @@ Owned<X509> forge(const Authority& authority, const Forged& forged) {
   extend(NID_ext_key_usage, forged.usage);
   extend(NID_basic_constraints, forged.constraints);
   X509_sign(x.get(), authority.key.get(), EVP_sha256());
-  // As a peer would send it: through DER.
+  // As a peer would send it, encoded as DER.
   unsigned char* der = nullptr;
   const int size = i2d_X509(x.get(), &der);
   const unsigned char* at = der;
@@ -408,7 +408,7 @@ TEST_F(Files, AreNeverOverwrittenUnasked) {
   EXPECT_EQ(read_file(file, 100), "second");
   EXPECT_EQ(mode(file), 0644U);
 
-  // A link laid in the way is neither followed nor replaced.
+  // A link at the place of a file is neither followed nor replaced.
   const auto victim = folder_.path() / "victim";
   std::filesystem::create_symlink(victim, folder_.path() / "link");
   EXPECT_USER_ERROR(write_file(folder_.path() / "link", "secret", private_file),

@@ -130,7 +130,7 @@ TEST_F(Inventories, ReadBackAsTheyWereWritten) {
   };
   inventory.certificate = file(root / "sub" / "a \"b\"\\.pem");
   inventory.key = file(root / "key.pem");
-  inventory.authority = folder_.path() / "a.pem";  // outside
+  inventory.authority = folder_.path() / "a.pem";  // outside of the folder
   inventory.revoked = folder_.path() / "r.pem";
   inventory.nodes = {{"orin-1", "jetson-agx-orin-64gb"}, {"b", ""}};
   const std::string text = inventory_text(inventory, root);

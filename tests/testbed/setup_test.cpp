@@ -76,7 +76,7 @@ TEST_F(Testbed, IsMadeWhole) {
   EXPECT_EQ(*node.find("connect")->as<std::string>(), "192.168.1.5:7700");
   EXPECT_EQ(*node.find("name")->as<std::string>(), "orin-1");
   EXPECT_EQ(*node.find("key")->as<std::string>(), "key.pem");
-  // The lines left to the user are valid, too.
+  // The lines prepared for the user are valid, too.
   std::string text = convoy::test::read_file(root_ / "nodes" / "orin-1" / "node.toml");
   for (const char* key : {"insecure", "data", "own_data", "state", "device", "max_memory_gb"}) {
     const std::size_t at = text.find("# " + std::string(key) + " = ");
@@ -173,12 +173,12 @@ TEST_F(Testbed, GrowsByANode) {
 TEST_F(Testbed, ARevokedNodeIsPutAsideAndCanComeBack) {
   init_testbed(request());
   const auto first = read_certificate(root_ / "nodes" / "orin-1" / "certificate.pem");
-  EXPECT_EQ(revoke_node(root_, "orin-1").made.size(), 2U);  // the list, the inventory
+  EXPECT_EQ(revoke_node(root_, "orin-1").made.size(), 2U);  // the revocation list and the inventory
   EXPECT_FALSE(std::filesystem::exists(root_ / "nodes" / "orin-1"));
   EXPECT_EQ(verify(root_ / "revoked" / "orin-1-1"), X509_V_ERR_CERT_REVOKED);
   EXPECT_EQ(verify(root_ / "nodes" / "nano-1"), X509_V_OK);
   EXPECT_TRUE(revoke_node(root_, "orin-1").made.empty());
-  EXPECT_EQ(inventory().find("orin-1"), nullptr);  // nobody waits for it
+  EXPECT_EQ(inventory().find("orin-1"), nullptr);  // runs do not wait for it
   EXPECT_NE(inventory().find("nano-1"), nullptr);
 
   add_node(root_, parse_node("orin-1"));
@@ -199,7 +199,7 @@ TEST_F(Testbed, ARevokedNodeIsPutAsideAndCanComeBack) {
 TEST_F(Testbed, ABundleThatLeftTheMachineIsRevokedAllTheSame) {
   init_testbed(request());
   std::filesystem::remove_all(root_ / "nodes" / "orin-1");
-  folder_.write("lab/inventory.toml", "broken");  // nor is the inventory needed
+  folder_.write("lab/inventory.toml", "broken");  // the inventory is not needed either
   revoke_node(root_, "orin-1");
   const auto all = issued(open_authority(root_ / "authority"));
   EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const auto& one) { return one.revoked; }), 1);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Certificates in tests: OpenSSL's verdict on a chain, and its command line tool.
+// For tests of certificates: OpenSSL's verification of a chain, and its command line tool.
 
 #include <gtest/gtest.h>
 
@@ -15,8 +15,8 @@ namespace convoy::testbed::test {
 
 using convoy::test::TemporaryFolder;
 
-// Verifies with the authority's certificate and revocation list, strictly, for "sslclient" or
-// "sslserver". X509_V_OK, or why not.
+// Verifies strictly with the authority's certificate and revocation list, for "sslclient" or
+// "sslserver". Gives X509_V_OK or the reason.
 int verify(X509& certificate, const std::filesystem::path& authority, const char* purpose);
 
 Owned<X509_CRL> read_list(const std::filesystem::path& authority);
@@ -24,7 +24,7 @@ long number_of(const X509_CRL& list);
 
 }  // namespace convoy::testbed::test
 
-// The statement throws a UserError whose text holds `part`.
+// Expects that the statement throws a UserError whose text contains `part`.
 #define EXPECT_USER_ERROR(statement, part)                                              \
   try {                                                                                 \
     static_cast<void>(statement);                                                       \

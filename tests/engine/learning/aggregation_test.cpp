@@ -1,4 +1,4 @@
-// How updates become versions, against values worked out independently; and whole tasks.
+// Tests aggregation against independently computed values, and whole tasks.
 
 #include "engine/learning/aggregation.hpp"
 
@@ -25,7 +25,7 @@ ModelOptions mlp(int image = 4, int classes = 3) {
   return options;
 }
 
-// A rule as [schedule] aggregation names it, with further keys.
+// A rule as named in [schedule] aggregation, with further keys.
 std::shared_ptr<const Rule> rule(const std::string& name, const std::string& keys = "") {
   base::Diagnostics problems;
   const base::Value table = base::parse_toml(
@@ -50,7 +50,7 @@ std::unique_ptr<TensorUpdate> random_update(const Layout& layout, const Submodel
   return update;
 }
 
-// One element of a full tensor as an update has it, or nothing.
+// One element of a full tensor in an update; nothing if the update does not hold it.
 std::optional<double> at_element(const Layout& layout, const TensorUpdate& update,
                                  std::size_t tensor, std::int64_t row, std::int64_t column) {
   const ParameterTensor& p = layout.tensors[tensor];
@@ -83,7 +83,7 @@ class Aggregation : public testing::Test {
     }
   }
 
-  // Some elements of every tensor against `expected(tensor, row, column)`.
+  // Compares some elements of every tensor with `expected(tensor, row, column)`.
   template <class Expected>
   void compare(const Merged& merged, Expected expected) {
     for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -185,13 +185,13 @@ TEST_F(Aggregation, WhatNobodyHoldsStaysAndIsCounted) {
     if (half->brings[i].defined()) continue;
     EXPECT_TRUE(merged.weights[i].is_same(current.tensors[i])) << "shared, not copied";
   }
-  // With what another one holds, everything has been trained.
+  // Together with the elements of another update, every parameter has been trained.
   const TensorWeights next(merged.weights, merged.trained);
   const auto all = random_update(layout, full_submodel(a), 1, 1, 5);
   EXPECT_EQ(merge(layout, *rule("coverage"), next, 0, {{all.get(), nullptr}}).report.untrained, 0);
 }
 
-// Where submodels are cut by depth alone, a tensor is held whole or by nobody.
+// If submodels are cut by depth alone, a tensor is either complete or in no update.
 TEST(Coverage, CountsTheTensorsThatNobodyHolds) {
   ModelOptions model;
   model.architecture = "vit-micro";
@@ -240,7 +240,7 @@ TEST_F(Aggregation, ARuleRemembersByElementAndTheVersionBeforeKeepsItsOwn) {
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (!before.slots[0][i].defined()) continue;
     EXPECT_TRUE(at::equal(before.slots[0][i], copies[i])) << "written over";
-    // The same updates again: d, then .5 d + d.
+    // The same updates again: the first step is d, the second .5 d + d.
     const Tensor d = mean.weights[i] - current.tensors[i];
     const Tensor step = second.weights[i] - first.weights[i];
     EXPECT_LE((step - 1.5 * d).abs().max().item<double>(), 1e-5) << layout.tensors[i].name;
@@ -253,7 +253,8 @@ TEST_F(Aggregation, WhatARuleNeedsAndIsNotThereIsSaid) {
   EXPECT_NO_THROW(merge(layout, *rule("coverage"), current, 0, received));
 }
 
-// Of full models it does not matter who meets first: the mean of means by samples is the mean.
+// With full models the order of combining does not matter: the mean of means by samples is the
+// mean.
 TEST(Combine, AHierarchyOfFullModelsIsTheFlatMean) {
   const Layout layout = test::layout_of(mlp());
   const Architecture& a = *layout.architecture;
@@ -269,7 +270,7 @@ TEST(Combine, AHierarchyOfFullModelsIsTheFlatMean) {
   const auto left = combine(layout, {updates[0].get(), updates[1].get()});
   const auto right = combine(layout, {updates[2].get(), updates[3].get(), updates[4].get()});
   EXPECT_EQ(left->samples, 10 + 17);
-  EXPECT_EQ(right->base_version, 5);  // as old as the oldest
+  EXPECT_EQ(right->base_version, 5);  // as old as the oldest one
   EXPECT_EQ(right->steps, 4);
   const Merged one = merge(layout, *rule("coverage"), current, 8, flat);
   const Merged two =
@@ -295,7 +296,7 @@ TEST(Combine, HoldsWhatAnyOfThemHolds) {
                                   one->submodel.kept[g].end()));
       }
     }
-    // Onto zeros it is the mean of those that hold an element.
+    // Added to a model of zeros, it gives the mean over the updates that hold an element.
     Tensors zeros;
     for (const ParameterTensor& p : layout.tensors) zeros.push_back(at::zeros(p.shape));
     const TensorWeights nothing(zeros, Trained(layout.size()));
@@ -317,7 +318,7 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
     const Architecture& a = *layout.architecture;
     const Tensors full = initial_tensors(layout, 9);
     const Submodel s = test::random_submodel(a, random);
-    TensorUpdate update;  // of everything by itself, onto a model of zeros
+    TensorUpdate update;  // holds all parameters of its submodel; the base is a model of zeros
     update.submodel = s;
     update.samples = 1;
     update.brings = slice(full, layout, s, at::kCPU);
@@ -329,7 +330,7 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
     for (std::size_t i = 0; i < full.size(); ++i) {
       if (!parts[i].defined()) continue;
       const Kept kept = kept_of(layout.tensors[i], a, s);
-      // Row mask x column mask, worked out with booleans.
+      // Row mask x column mask, computed with booleans.
       Tensor mask = at::zeros(full[i].sizes());
       Tensor rows = at::zeros({full[i].size(0)});
       rows.slice(0).fill_(kept.rows.empty() ? 1 : 0);
@@ -351,7 +352,7 @@ TEST(Scatter, PutsASliceBackByRowMaskTimesColumnMask) {
 }
 
 TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) {
-  // A million parameters: 784-200-200-10 has .2, so a wide image.
+  // At least a million parameters: 784-200-200-10 has 0.2 million, so use a wide image.
   const Layout layout = test::layout_of(mlp(71, 10));
   double parameters = 0;
   for (const ParameterTensor& p : layout.tensors) parameters += static_cast<double>(p.elements());
@@ -362,8 +363,8 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
   std::vector<std::unique_ptr<TensorWeights>> bases;
   std::vector<Received> received;
   for (int i = 0; i < 8; ++i) {
-    // Steps of a usual size: a local epoch moves a weight by about 1e-3, a version by about as
-    // much.
+    // Realistic step sizes: a local epoch moves a weight by about 1e-3, a version by a similar
+    // amount.
     updates.push_back(random_update(layout, full_submodel(a), 100, 1, 30 + i));
     for (Tensor& t : updates.back()->brings) t.mul_(1e-3);
     Tensors base;
@@ -377,7 +378,7 @@ TEST(DriftRelative, NoUpdateGetsOverHalfTheWeightWithOneFreshAndSevenStaleOnes) 
   const auto relative = merge(layout, *rule("drift-relative"), current, 0, received).report.shares;
   EXPECT_LT(*std::max_element(relative.begin(), relative.end()), 0.5);
   EXPECT_EQ(std::max_element(relative.begin(), relative.end()), relative.begin());
-  // The published "+ 1" is out of scale: the fresh one takes nearly everything.
+  // The published "+ 1" is negligible here: the fresh update gets nearly all of the weight.
   const auto published = merge(layout, *rule("drift"), current, 0, received).report.shares;
   EXPECT_GT(published[0], 0.9);
 }
@@ -459,7 +460,7 @@ TEST(Engine, TheSameTaskGivesTheSameBitsAndAnotherOneOthers) {
     return task->finish();
   };
   const Outcome a = run(1);
-  at::rand({100});  // somebody else draws
+  at::rand({100});  // another draw from the shared generator
   const Outcome b = run(1);
   const Outcome c = run(2);
   EXPECT_EQ(a.submodel.kept, b.submodel.kept);
@@ -506,7 +507,7 @@ TEST(Engine, TheMaskPhaseTrainsWhatItMayAndNothingElse) {
       {.node = 1, .brief = {.rate = 0.5, .batch = 16, .choose_masks = true}, .received = start},
       {});
   task->learn_masks(2);
-  task->train(0, 0);  // no step: the update is what the mask phase changed
+  task->train(0, 0);  // no step: the update contains only the mask phase's changes
   const Outcome outcome = task->finish();
   const Layout layout(options.architecture);
   int changed = 0;
@@ -569,7 +570,8 @@ TEST(Engine, ProximalTermPullsBackAndKeptStateGoesOn) {
   };
   EXPECT_LT(distance(1.0), 0.8 * distance(0));
 
-  // Two tasks with kept momentum from the same weights differ from two with fresh ones.
+  // Two tasks that keep their momentum differ from two tasks with new optimizers, from the same
+  // weights.
   const auto second_loss = [&](bool keep) {
     EngineOptions options = options_for(model, 64, 1);
     options.training.optimizer.momentum = 0.9;
@@ -622,8 +624,9 @@ TEST(Engine, GoesThroughTheBatchesThatItsCostsCount) {
   }
 }
 
-// A step of plain SGD with the term ends lr x mu x (w - received) from where one without it ends: w
-// is where the step began, which a mask phase or an earlier pass has moved from what was received.
+// With the proximal term a step of plain SGD ends at lr x mu x (w - received) from the end of a
+// step without it. w is the start of the step, which a mask phase or an earlier pass has moved away
+// from the received weights.
 TEST(Engine, AProximalTermPullsToWhatWasReceivedWhereverTheWeightPhaseBegan) {
   ModelOptions model;
   model.architecture = "vit-micro";
@@ -647,7 +650,7 @@ TEST(Engine, AProximalTermPullsToWhatWasReceivedWhereverTheWeightPhaseBegan) {
       if (masks) {
         task->learn_masks(1);
       } else {
-        task->train(0, 1);  // from what was received: the term is 0
+        task->train(0, 1);  // starts at the received weights: the term is 0
       }
       task->train(0, steps);
       const Outcome outcome = task->finish();
@@ -685,7 +688,7 @@ TEST(Engine, DoneAgainATrainingGoesOnWithOtherDraws) {
   EXPECT_EQ(second->steps, 16);
   EXPECT_GT(size(*second), size(*first));
   EXPECT_EQ(session->outcome().result, second);
-  // Not as two epochs in one go: each time its samples are shuffled anew.
+  // Not equal to two epochs in one call: each call shuffles the samples anew.
   const auto once = test::begin(*engine, input, {});
   once->train(2, {});
   const Outcome two_epochs = once->finish();
@@ -779,7 +782,7 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
     }
     weights = test::aggregate(*engine, weights, contributions).weights;
   }
-  // Judged as its own submodel it is good; of the full model only the first exit knows anything.
+  // Evaluated as its own submodel it is good; in the full model only the first exit is trained.
   const Evaluation own = engine->evaluate(*weights, 0.5, {});
   EXPECT_EQ(own.exits.size(), 1U);
   EXPECT_EQ(own.headline, 0);
@@ -793,8 +796,8 @@ TEST(Engine, LearnsAndJudgesByTheDeepestTrainedExit) {
   EXPECT_GT(full.exits[1].untrained, full.exits[0].untrained);
 }
 
-// Of the second exit's head some update has held a part; of what the first depends on all, or a
-// part as well.
+// Some update has held a part of the second exit's head; and all, or a part, of the parameters on
+// which the first exit depends.
 TEST(Engine, AnExitThatIsTrainedInPartIsNotJudgedWhereAnotherIsTrainedThroughout) {
   EngineOptions options = options_for(mlp(16, 4), 8, 1);
   const Layout layout(options.architecture);
@@ -807,7 +810,7 @@ TEST(Engine, AnExitThatIsTrainedInPartIsNotJudgedWhereAnotherIsTrainedThroughout
           p.exit == 0 || (p.exit < 0 && p.block < options.architecture->exits[0].after);
       Marks part(static_cast<std::size_t>(p.elements()), 0);
       part[0] = 1;
-      if (of_first && first_throughout) part.assign(1, 1);  // all of it
+      if (of_first && first_throughout) part.assign(1, 1);  // all of its elements
       trained.push_back(of_first || p.exit == 1 ? std::make_shared<const Marks>(part) : nullptr);
     }
     const TensorWeights weights(initial_tensors(layout, 1), trained);
@@ -843,12 +846,12 @@ TEST(Engine, WhatDoesNotFitIsRefused) {
   auto task =
       test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 1}, .received = start}, {});
   EXPECT_THROW(task->train(1, {}), base::UserError);
-  // The single sample that is left over of 9 is left out.
+  // The single sample that remains of 9 is left out.
   task = test::begin(*engine, {.node = 1, .brief = {.rate = 1, .batch = 4}, .received = start}, {});
   task->train(1, {});
   EXPECT_TRUE(task->finish().finite);
 
-  // An update that is not finite says so.
+  // An update with NaN or infinity reports that.
   EngineOptions wild = options_for(model, 16, 1);
   wild.training.optimizer.learning_rate = 1e30;
   const std::unique_ptr<Engine> exploding(convoy_make_engine(wild));

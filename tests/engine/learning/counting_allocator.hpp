@@ -1,6 +1,6 @@
 #pragma once
 
-// Counts the bytes of all tensors on the host: stands before LibTorch's own allocator.
+// Counts the bytes of all tensors on the host: an allocator in front of LibTorch's own.
 
 #include <c10/core/Allocator.h>
 #include <torch/csrc/api/include/torch/version.h>
@@ -15,7 +15,7 @@ namespace convoy::engine::test {
 
 class CountingAllocator : public c10::Allocator {
  public:
-  // Takes LibTorch's place for the rest of the program; what lives already is not counted.
+  // Replaces LibTorch's allocator for the rest of the program; existing tensors are not counted.
   static CountingAllocator& installed() {
     static auto* allocator = [] {
       auto* mine = new CountingAllocator(c10::GetAllocator(c10::kCPU));  // NOLINT(*-owning-memory)
@@ -51,16 +51,16 @@ class CountingAllocator : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     return peak_;
   }
-  // All bytes of what is allocated from now on; nothing: it is left as it is.
+  // Fills memory allocated from now on with this byte; nothing: leaves it as it is.
   void fill_with(std::optional<int> byte) { filling_ = byte; }
-  // The peak starts again from what lives now; gives that.
+  // Sets the peak to the bytes in use now, and gives these.
   std::int64_t restart_peak() {
     const std::lock_guard lock(mutex_);
     return peak_ = live_;
   }
 
  private:
-  static constexpr std::uint8_t priority = 100;  // above LibTorch's own, 0
+  static constexpr std::uint8_t priority = 100;  // above the priority of LibTorch's own, 0
 
   explicit CountingAllocator(c10::Allocator* behind) : behind_(behind) {}
 

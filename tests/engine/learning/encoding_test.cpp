@@ -1,4 +1,4 @@
-// Updates that are sent compressed: what arrives, what is kept for the next one, what travels.
+// Tests compressed updates: what arrives, the residual, the bytes sent.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ extern "C" convoy::engine::Engine* convoy_make_engine(const convoy::engine::Engi
 
 namespace convoy::engine {
 
-// In the names of tests.
+// For the names of tests.
 void PrintTo(const Compression& c, std::ostream* to) {
   *to << (c.drawn ? "drawn " : "largest ") << c.keep << " in " << c.bits << " bits"
       << (c.feedback ? "" : " without feedback");
@@ -54,7 +54,7 @@ class Encoding : public testing::TestWithParam<Compression> {
     return made;
   }
 
-  // Trained, and encoded where that is asked for.
+  // Trains, and encodes if requested.
   Outcome run(const TaskInput& input, bool encodes) {
     const auto session = engine_->open(input, {});
     const auto update = session->run(Train{.epochs = 1}, {{weights_, nullptr}});
@@ -62,7 +62,7 @@ class Encoding : public testing::TestWithParam<Compression> {
     return session->outcome();
   }
 
-  // What comes out on the other side of the wire.
+  // The result on the receiving side.
   Outcome sent(const Outcome& outcome, const TaskInput& input) {
     const Parcel parcel = engine_->pack(outcome);
     const auto box = engine_->unpack(parcel.header, parcel.bytes(), "a peer");
@@ -158,7 +158,7 @@ TEST_P(Encoding, WhatIsKeptInFilesIsTheSameAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, Encoding, testing::ValuesIn(ways));
 
-// Of a residual what both submodels have goes on, at its place in the full model.
+// Elements of a residual that both submodels have stay at their places in the full model.
 TEST(Residual, GoesOnInAnotherSubmodel) {
   base::Random random({3});
   for (const ModelOptions& model : test::small_models()) {
@@ -168,7 +168,7 @@ TEST(Residual, GoesOnInAnotherSubmodel) {
     const Submodel to = test::random_submodel(a, random);
     Tensors full;
     for (const ParameterTensor& p : layout.tensors)
-      full.push_back(at::rand(p.shape) + 0.5);  // none is 0
+      full.push_back(at::rand(p.shape) + 0.5);  // no element is 0
     const Tensors moved = residual_in(layout, slice(full, layout, from, at::kCPU), from, to);
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const ParameterTensor& p = layout.tensors[i];
@@ -180,7 +180,7 @@ TEST(Residual, GoesOnInAnotherSubmodel) {
       const Tensor is_there = moved[i] != 0;
       EXPECT_TRUE(at::equal(at::where(is_there, wanted, at::zeros_like(wanted)), moved[i]))
           << p.name;
-      // As many as both have.
+      // The number of elements that both submodels have.
       Tensors ones(layout.size());
       ones[i] = at::ones(shape_in(p, kept_of(p, a, from)));
       EXPECT_EQ(residual_in(layout, ones, from, to)[i].sum().item<double>(),

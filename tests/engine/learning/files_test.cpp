@@ -1,4 +1,4 @@
-// Safetensors and what the engine keeps in them.
+// Tests safetensors, and the engine's files in this format.
 
 #include "engine/learning/files.hpp"
 
@@ -33,7 +33,7 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
-// Of so many empty tensors.
+// A header of so many empty tensors.
 std::string crowded_header(int tensors) {
   std::string header = "{";
   for (int i = 0; i < tensors; ++i) {
@@ -67,7 +67,7 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
     ASSERT_NE(read.find(name), nullptr) << name;
     EXPECT_TRUE(at::equal(*read.find(name), tensor)) << name;
   }
-  // As anybody's reader expects: a length, JSON, data at multiples of 8.
+  // The format that other readers expect: a length, JSON, data at multiples of 8.
   const std::string raw = convoy::test::read_file(file);
   EXPECT_EQ(raw[8], '{');
   std::uint64_t length = 0;
@@ -76,7 +76,8 @@ TEST(Safetensors, WhatIsWrittenIsRead) {
   EXPECT_THAT(raw, HasSubstr(R"("a":{"dtype":"F32","shape":[3,4],"data_offsets":[0,48]})"));
 }
 
-// Of a file that we keep for ourselves no bit may be another; whoever changes one elsewhere may.
+// In files that we keep ourselves any changed bit is detected; files from other programs have no
+// checksum.
 TEST(Safetensors, OfWhatIsKeptEveryBitCounts) {
   const TemporaryFolder folder;
   const auto file = folder.path() / "a.safetensors";
@@ -150,13 +151,13 @@ TEST(Safetensors, DamagedAndHostileFilesAreRefused) {
                       four),
           "more than 16 dimensions");
   refused(with_length(R"({"a":)" + std::string(100'000, '['), four), "nested too deeply");
-  // A header nested a hundred thousand deep.
+  // A header with 100,000 levels.
   refused(with_length(std::string(100'000, '['), ""), "no JSON object");
   EXPECT_THAT(message_of(folder.path() / "missing"), HasSubstr("cannot be read"));
 }
 
-// More tensors, or a longer header, than whoever asks expects: refused before anything is parsed or
-// taken.
+// More tensors, or a longer header, than the reader's limits: refused before anything is parsed or
+// allocated.
 TEST(Safetensors, HeadersBeyondTheLimitsAreRefused) {
   const auto refusal = [](const std::string& header, const HeaderLimits& limits) {
     try {
@@ -168,7 +169,7 @@ TEST(Safetensors, HeadersBeyondTheLimitsAreRefused) {
   };
   const std::string crowded = crowded_header(200'000);
   EXPECT_THAT(refusal(crowded, {10'000, 50}), HasSubstr("at most 10000 are expected"));
-  // The second key too many is not looked at any more: what follows may be no JSON at all.
+  // Reading stops at the 51st tensor: what follows may be no JSON at all.
   EXPECT_THAT(refusal(crowded_header(52) + "no json", {100'000'000, 50}),
               HasSubstr("more than 50 tensors"));
   EXPECT_EQ(refusal(crowded_header(50), {100'000'000, 50}), "");
@@ -200,7 +201,7 @@ class ModelFiles : public testing::Test {
   std::filesystem::path file;
 };
 
-// Whatever the engine writes itself is within the limits that it reads with.
+// Everything that the engine writes is within its own limits for reading.
 TEST(ModelFileLimits, HoldWhatIsWritten) {
   for (const ModelOptions& options : test::small_models()) {
     const Layout layout = test::layout_of(options);

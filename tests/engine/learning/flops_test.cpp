@@ -1,5 +1,5 @@
-// Analytic FLOPs against a count by operator: a dispatch key of LibTorch's, made for tests, sees
-// every operator that the engine or autograd calls, with its arguments.
+// Computed FLOPs against a count by operator: a LibTorch dispatch key made for tests sees every
+// operator that the engine or autograd calls, with its arguments.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -29,8 +29,8 @@ double size(const c10::IValue& value, std::int64_t dimension) {
   return static_cast<double>(value.toTensor().size(dimension));
 }
 
-// From the shapes of an operator's arguments; `out`: elements of its result. 0 where it is no
-// product.
+// FLOPs by the shapes of an operator's arguments; `out`: elements of its result. 0 for operators
+// that are no product.
 double flops_of(const std::string& name, c10::ArrayRef<c10::IValue> in, double out) {
   const auto added_bias = [&](std::size_t at) { return elements(in[at]) > 0 ? out : 0.0; };
   if (name == "aten::conv2d") {  // input, weight, bias
@@ -50,7 +50,7 @@ double flops_of(const std::string& name, c10::ArrayRef<c10::IValue> in, double o
   return 0;
 }
 
-// Calls the operator; what it is made of is not counted again.
+// Calls the operator; operators called inside it are not counted.
 void count(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const std::string& name = op.schema().name();
   const std::size_t arguments = op.schema().arguments().size();
@@ -60,7 +60,7 @@ void count(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   op.callBoxed(stack);
   const double out = stack->empty() ? 0 : elements(stack->back());
   counted += flops_of(name, in, out);
-  // No product may pass uncounted under another name.
+  // Products under other names would not be counted.
   for (const char* other : {"aten::addmm", "aten::baddbmm", "aten::addbmm", "aten::einsum",
                             "aten::convolution", "aten::mv", "aten::dot"}) {
     EXPECT_NE(name, other);
@@ -105,7 +105,7 @@ TEST(Flops, OfConvolutionsAndProductsByHand) {
   const Tensor kernel = at::ones({5, 3, 3, 3}).requires_grad_();
   const Tensor y = at::conv2d(image, kernel, {}, 1, 1);
   EXPECT_EQ(counted, 2.0 * (2 * 5 * 8 * 8) * (3 * 3 * 3));
-  y.sum().backward();  // of the weight only
+  y.sum().backward();  // gradient of the weight only
   EXPECT_EQ(counted, 2 * 2.0 * (2 * 5 * 8 * 8) * (3 * 3 * 3));
   counted = 0;
   at::matmul(at::ones({2, 4, 6}), at::ones({2, 6, 5}));
@@ -133,10 +133,10 @@ TEST(Flops, OfProductsAndAttention) {
   compare({.architecture = "bert-small", .batch = 2, .sequence = 32}, Phase::weights, rates);
 }
 
-// What no task can train here, too: scores for every pixel.
+// Includes architectures that no task can train: scores for every pixel.
 TEST(Flops, OfTheForwardOfEveryArchitecture) {
   for (const std::string& name : architecture_names()) {
-    // As bert-small and vit-micro, but of hundreds of megabytes.
+    // Similar to bert-small and vit-micro, but hundreds of megabytes large.
     if (name == "bert-base" || name == "bert-large" || name == "vit-0.11b") continue;
     ModelOptions options;
     options.architecture = name;

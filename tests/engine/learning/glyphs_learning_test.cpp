@@ -1,5 +1,5 @@
 // Glyphs are neither too easy nor too hard: with 6,000 images a linear model stays below 70 %, and
-// a four-layer convolutional network passes 95 % within 20 central epochs.
+// a four-layer convolutional network exceeds 95 % within 20 central epochs.
 
 #include <gtest/gtest.h>
 
@@ -82,7 +82,7 @@ TEST_F(Glyphs, ALinearModelStaysBelow70Percent) {
     }
   }
   EXPECT_LT(best, 0.70);
-  EXPECT_GT(best, 0.25);  // it is a task, not noise
+  EXPECT_GT(best, 0.25);  // better than guessing
 }
 
 }  // namespace

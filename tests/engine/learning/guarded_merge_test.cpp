@@ -1,5 +1,5 @@
-// What no update may do to a version: running statistics out of the updates' own values, NaN and
-// infinity kept out, sizes bounded. Over all rules, random masks and random staleness.
+// Tests the protection of a version: running statistics are means of the updates' own values, NaN
+// and infinity are kept out, sizes are bounded. Over all rules, random masks and random staleness.
 
 #include "engine/learning/guarded_merge.hpp"
 
@@ -21,7 +21,7 @@ namespace {
 
 constexpr float huge = 3e38F;
 
-// A rule with keys that make it do what it does at full strength.
+// A rule with keys that make its effect strong.
 AggregationOptions options_of(const std::string& name, const std::string& keys = "") {
   base::Diagnostics problems;
   const base::Value table = base::parse_toml(
@@ -35,13 +35,13 @@ AggregationOptions options_of(const std::string& name, const std::string& keys =
 
 Layout with_batch_norm() {
   ModelOptions model;
-  model.architecture = "mnasnet0_5";  // small, and full of batch norms
+  model.architecture = "mnasnet0_5";  // small, with many batch norms
   model.classes = 3;
   model.image_size = 32;
   return test::layout_of(model);
 }
 
-// As training leaves it: changes of parameters, values of running statistics.
+// As after training: changes of parameters, values of running statistics.
 std::unique_ptr<TensorUpdate> made_up(const Layout& layout, const Submodel& submodel,
                                       std::uint64_t seed, double change) {
   auto update = std::make_unique<TensorUpdate>();
@@ -60,7 +60,7 @@ std::unique_ptr<TensorUpdate> made_up(const Layout& layout, const Submodel& subm
   return update;
 }
 
-// The values of one member of a buffer, of those that hold it.
+// The values of one element of a buffer in the updates that hold it.
 std::vector<float> values_of(const Layout& layout, std::size_t tensor, std::int64_t row,
                              const std::vector<Received>& updates) {
   std::vector<float> values;
@@ -77,7 +77,7 @@ std::vector<float> values_of(const Layout& layout, std::size_t tensor, std::int6
 
 TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
   const Layout layout = with_batch_norm();
-  // CONVOY_STATISTICS_CASES: of each rule; ./dev fuzz tries more.
+  // CONVOY_STATISTICS_CASES: cases per rule; ./dev fuzz tries more.
   const char* wanted = std::getenv("CONVOY_STATISTICS_CASES");
   const int cases = wanted == nullptr ? 2 : std::stoi(wanted);
   base::Random random({convoy::test::drawn_seed()});
@@ -144,7 +144,7 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
   }
 }
 
-// By shares, also under a rule that does not combine changes by them.
+// Weighted by shares, also for a rule that combines changes in another way.
 TEST(RunningStatistics, AreTheMeanByShares) {
   const Layout layout = with_batch_norm();
   const TensorWeights current(initial_tensors(layout, 1), Trained(layout.size()));
@@ -191,7 +191,7 @@ struct Pair {
 TEST(GuardedMerge, LeavesOutTheUpdateThatWouldMakeTheVersionInfinite) {
   Pair three({0.01, 0.01, 0.01});
   for (Tensor& t : three.own[1]->brings) t.fill_(huge);
-  // Twice as much as the largest number there is.
+  // The result would be twice the largest number.
   const AggregationOptions options = options_of("fedavgm", "learning_rate = 10");
   const Merged merged =
       merge_guarded(three.layout, options, three.current, 0, three.updates, nullptr);
@@ -199,7 +199,7 @@ TEST(GuardedMerge, LeavesOutTheUpdateThatWouldMakeTheVersionInfinite) {
   EXPECT_EQ(merged.report.shares[1], 0);
   EXPECT_NEAR(merged.report.shares[0], 0.5, 1e-12);
   EXPECT_TRUE(is_finite(merged.weights));
-  // As if it had not been there.
+  // As if the update had not been there.
   const Merged two = merge_guarded(three.layout, options, three.current, 0,
                                    {three.updates[0], three.updates[2]}, nullptr);
   for (std::size_t i = 0; i < three.layout.size(); ++i) {
@@ -207,7 +207,7 @@ TEST(GuardedMerge, LeavesOutTheUpdateThatWouldMakeTheVersionInfinite) {
   }
 }
 
-// A square that overflows in what the rule remembers would stop all further steps without a word.
+// If a square in the rule's state overflowed, all further steps would be 0 without notice.
 TEST(GuardedMerge, KeepsInfinityOutOfWhatARuleRemembers) {
   Pair two({0.01, 0.01});
   for (Tensor& t : two.own[0]->brings) t.fill_(1e30F);
@@ -236,12 +236,12 @@ TEST(GuardedMerge, BoundsAnUpdateByTheMedianOfTheOthers) {
   EXPECT_TRUE(merged.report.left_out.empty());
   ASSERT_EQ(merged.state.sizes.size(), 5);
   EXPECT_NEAR(merged.state.sizes[4] / 0.03, 1, 0.05);  // randn has a root mean square of about 1
-  // One by one it is bounded all the same, by those before.
+  // An update alone in its aggregation is also bounded, by those of earlier aggregations.
   const Merged alone =
       merge_guarded(five.layout, options, five.current, 1, {five.updates[4]}, &merged.state);
   EXPECT_EQ(alone.report.limited, std::vector<std::size_t>{0});
   EXPECT_NEAR(alone.state.sizes.back() / 0.03, 1, 0.05);
-  // Nothing to go by.
+  // Without other updates there is no bound.
   const Merged first =
       merge_guarded(five.layout, options, five.current, 0, {five.updates[4]}, nullptr);
   EXPECT_TRUE(first.report.limited.empty());

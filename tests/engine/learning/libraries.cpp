@@ -1,5 +1,5 @@
-// The libraries below the engine are set up as open_engine() does it, also where a test uses their
-// parts without it.
+// Sets up LibTorch's libraries as open_engine() does, also for tests that use only parts of the
+// engine.
 
 #include <gtest/gtest.h>
 

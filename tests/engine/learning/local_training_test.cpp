@@ -1,5 +1,4 @@
-// What a node does in a task, piece by piece, against what the definitions say; and what an
-// evaluation says of scores.
+// Tests the parts of a node's task against their definitions, and the scores of an evaluation.
 
 #include <gtest/gtest.h>
 
@@ -55,7 +54,7 @@ Outcome train(const EngineOptions& options, const Task& task) {
   return part->finish();
 }
 
-// The largest difference between `factor` x what one task changes and what another one does.
+// Largest difference between `factor` x the change of one task and the change of another.
 double difference(const Outcome& one, double factor, const Outcome& other) {
   const Tensors& a = test::update_of(one).brings;
   const Tensors& b = test::update_of(other).brings;
@@ -88,13 +87,13 @@ TEST(LocalTask, KnowledgeIsHandedOnFromItsVersionOn) {
   EXPECT_GT(difference(train(options, {.version = 2, .steps = 1}), 1, without), 1e-5);
 }
 
-// Weights stand still at a rate of almost 0: then the loss does not depend on how the samples are
-// cut into batches.
+// With a learning rate of almost 0 the weights do not change; so the loss does not depend on the
+// batches.
 TEST(LocalTask, ItsLossIsTheMeanOverTheSamplesOfTheLastEpoch) {
   EngineOptions options = options_for("mlp", 16);
   options.training.optimizer.learning_rate = 1e-12;
   const double whole = train(options, {.batch = 16, .epochs = 1}).loss;
-  // Of four classes before anything was learned, at each exit.
+  // The loss for four classes without training, at each exit.
   const auto exits = static_cast<double>(options.architecture->exits.size());
   EXPECT_NEAR(whole, exits * std::log(4), 0.5 * exits);
   for (const int batch : {1, 8, 12, 15}) {
@@ -102,7 +101,7 @@ TEST(LocalTask, ItsLossIsTheMeanOverTheSamplesOfTheLastEpoch) {
   }
 }
 
-// Weights stand still again: the loss of one step tells which samples it had.
+// The weights do not change here either: the loss of one step depends on its samples only.
 TEST(LocalTask, AnotherPassDrawsOtherBatches) {
   EngineOptions options = options_for("mlp", 64);
   options.training.optimizer.learning_rate = 1e-12;
@@ -130,7 +129,7 @@ TEST(LocalTask, RandomMasksAreANodesOwn) {
   EXPECT_EQ(different.size(), 4);
 }
 
-// What a node tells, as it arrives.
+// The node's report as it arrives.
 std::unique_ptr<Unpacking> sent(const Engine& engine, const Parcel& parcel) {
   auto box = engine.unpack(parcel.header, parcel.bytes(), "the node");
   std::vector<std::byte> all;
@@ -154,8 +153,9 @@ void expect_refused(const Engine& engine, const Parcel& parcel, const TaskInput&
   }
 }
 
-// That the task keeps `wanted`, that its update holds exactly that, and that the same comes of it
-// on a node that was sent no more than it needs. Gives what the node sends, and its state.
+// Checks that the task keeps `wanted`, that its update holds exactly that, and that a node that
+// receives only the needed part gets the same result. Gives the node's update for sending, and its
+// state.
 std::pair<Parcel, std::shared_ptr<const NodeState>> expect_kept(const Engine& engine,
                                                                 const TaskInput& input,
                                                                 const Layout& layout,
@@ -199,7 +199,7 @@ TEST(LocalTask, ARollingWindowIsThatOfTheVersionItStartsFrom) {
       input.version = version;
       const Submodel wanted = rolling_submodel(*options.architecture, nested, version);
       const auto [parcel, state] = expect_kept(*engine, input, layout, wanted);
-      input.state = state;  // of the window before, which the next one does not go by
+      input.state = state;  // of the previous window, which the next task must not use
       TaskInput later = input;
       ++later.version;
       expect_refused(*engine, parcel, later);
@@ -227,7 +227,7 @@ TEST(LocalTask, AStaggeredWindowBeginsAtTheNodesPlace) {
   }
 }
 
-// Twelve classes, so that five are not all; of one of them there is nothing in the test set.
+// Twelve classes, so that five are not all; the test set has no sample of one class.
 TEST(Evaluation, IsWhatTheScoresSayByItsDefinitions) {
   constexpr int classes = 12;
   ModelOptions model;
@@ -278,7 +278,8 @@ TEST(Evaluation, IsWhatTheScoresSayByItsDefinitions) {
       if (scores[0].second == label) ++right[static_cast<std::size_t>(label)], ++first;
       for (int k = 0; k < 5; ++k) among_five += scores[static_cast<std::size_t>(k)].second == label;
     }
-    // By class: precision and recall, their harmonic mean, weighted by how many there are.
+    // By definition: precision and recall of each class, their harmonic mean, weighted by class
+    // frequency.
     double f1 = 0;
     for (std::size_t c = 0; c < classes; ++c) {
       if (right[c] == 0) continue;

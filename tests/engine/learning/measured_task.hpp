@@ -1,6 +1,6 @@
 #pragma once
 
-// A real task of a node, set up as engine/learning/engine.cpp does, to be measured: its memory, its
+// A real task of a node, set up as in engine/learning/engine.cpp, for measuring its memory and
 // operators.
 
 #include <utility>
@@ -14,15 +14,15 @@ struct MeasuredCase {
   std::string architecture;
   int batch = 8;
   OptimizerKind optimizer = OptimizerKind::sgd;
-  int image = 0;     // pixels; 0: the architecture's own
-  int sequence = 0;  // tokens, of an architecture that reads texts
+  int image = 0;     // pixels; 0: the architecture's default
+  int sequence = 0;  // tokens; for architectures that read texts
   double proximal = 0;
   double dropout = 0;
 };
 
 class MeasuredTask {
  public:
-  // Enough data for a first step, without the optimizer's state, and a second one with it.
+  // Enough data for a first step without optimizer state and a second step with it.
   static constexpr int steps = 2;
 
   explicit MeasuredTask(const MeasuredCase& measured)
@@ -39,7 +39,7 @@ class MeasuredTask {
     at::set_num_threads(1);  // as prepare_thread() does
   }
 
-  // All steps of one epoch of the phase.
+  // Runs all steps of one epoch of the phase.
   void run(Phase phase, double rate) const {
     LocalTraining task(
         context_,
@@ -50,7 +50,7 @@ class MeasuredTask {
     phase == Phase::mask ? task.learn_masks(1) : task.train(1, {});
   }
 
-  // What the costs of that phase are worked out from.
+  // The trace from which the costs of this phase are computed.
   [[nodiscard]] Trace trace(Phase phase, double rate) const {
     const Architecture& a = architecture();
     return phase == Phase::mask ? engine::trace(a, depth_submodel(a, rate), true)

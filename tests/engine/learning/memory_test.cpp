@@ -1,7 +1,7 @@
-// The analytic memory of a task against the bytes that LibTorch's allocator really gives out while
-// the task runs. Counted is what a device would hold: the submodel's weights, gradients, the
-// optimizer's state, activations, workspace. Not counted: the server's model, which the simulation
-// shares, the data set, and the update, which is made of the trained weights in place afterwards.
+// Computed memory of a task against the bytes that LibTorch's allocator gives out while the task
+// runs. Included is what a device would hold: the submodel's weights, gradients, the optimizer's
+// state, activations, workspace. Not included: the server's model, which the simulation shares; the
+// data set; the update, which is made in place from the trained weights afterwards.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -25,8 +25,8 @@ struct Peak {
   double analytic = 0;
 };
 
-// What is compared is the memory of convolutions that do not unfold their input, as cuDNN's and
-// oneDNN's do not: also where oneDNN is not used for what it gives (uses_onednn()).
+// The model assumes convolutions that do not unfold their input, like those of cuDNN and oneDNN. So
+// oneDNN is switched on here, also where its results are not used (uses_onednn()).
 Peak peak_of(const MeasuredTask& task, Phase phase, double rate) {
   at::globalContext().setUserEnabledMkldnn(true);
   CountingAllocator& allocator = CountingAllocator::installed();
@@ -46,9 +46,9 @@ Peak peak_of(const MeasuredTask& task, Phase phase, double rate) {
   return peak;
 }
 
-// The peaks at each rate, and that they fall with the rate as the model says.
+// Compares the peaks at each rate, and how they fall with the rate.
 void compare(const MeasuredCase& measured, Phase phase, const std::vector<double>& rates) {
-  CountingAllocator::installed();  // before the tensors that are measured
+  CountingAllocator::installed();  // before the measured tensors exist
   const MeasuredTask task(measured);
   const Peak full = peak_of(task, phase, 1);
   EXPECT_NEAR(full.analytic / full.measured, 1, tolerance);

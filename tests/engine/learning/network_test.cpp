@@ -1,4 +1,4 @@
-// Modules built from the architecture data, and their submodels.
+// Tests modules built from architecture data, and their submodels.
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 using test::layout_of;
 using test::small_models;
 
-// Weights with every number different from its initial value (norms as well).
+// Weights in which every number differs from its initial value (norms, too).
 Tensors any_weights(const Layout& layout, std::uint64_t seed) {
   Tensors tensors = initial_tensors(layout, seed);
   at::Generator generator = make_generator(at::kCPU, seed);
@@ -79,7 +79,7 @@ TEST(Network, SlicedTensorsHaveTheSizesOfTheData) {
   }
 }
 
-// The gates of a submodel as masks: rows that are not kept are multiplied by zero.
+// A submodel's masks as gates: rows that are not kept are multiplied by zero.
 Tensors masked(const Tensors& full, const Layout& layout, const Submodel& s) {
   Tensors result(full.size());
   for (std::size_t i = 0; i < full.size(); ++i) {
@@ -101,7 +101,7 @@ Tensors masked(const Tensors& full, const Layout& layout, const Submodel& s) {
   return result;
 }
 
-// Of all groups everything kept, at that depth.
+// A submodel of this depth with all members.
 Submodel wide(const Architecture& a, int depth) {
   Submodel s = full_submodel(a);
   s.depth = depth;
@@ -118,8 +118,8 @@ Tensors in_double(Tensors tensors) {
   return tensors;
 }
 
-// In double, since 16 blocks of batch statistics magnify the rounding of single precision; the
-// outputs in single precision are compared below.
+// In double precision, since 16 blocks of batch statistics amplify the rounding of single
+// precision; outputs in single precision are compared below.
 TEST(Network, PrunedIsTheMaskedFullModelInOutputAndGradients) {
   base::Random random({4});
   for (const ModelOptions& options : small_models()) {
@@ -131,7 +131,7 @@ TEST(Network, PrunedIsTheMaskedFullModelInOutputAndGradients) {
       Tensor input = test::random_input(a, 5, random.bits() >> 1);
       if (a.input == InputKind::image) input = input.to(at::kDouble);
       const Tensor labels = at::arange(5) % a.classes;
-      const bool training = trial % 2 == 0;  // batch statistics and running ones
+      const bool training = trial % 2 == 0;  // batch statistics or running statistics
 
       Tensors leaves(weights.size());
       for (std::size_t i = 0; i < weights.size(); ++i) leaves[i] = weights[i].clone();
@@ -212,14 +212,14 @@ TEST(Network, DropoutDrawsFromItsOwnGenerator) {
   const Network network(layout, full_submodel(*layout.architecture));
   const Tensor input = test::random_input(*layout.architecture, 2, 3);
   const auto output = [&](std::uint64_t seed) {
-    torch::rand({3});  // somebody else draws from the shared one
+    torch::rand({3});  // another draw from the shared generator
     return network
         .forward(weights, input, {.training = true, .generator = make_generator(at::kCPU, seed)})
         .back();
   };
   EXPECT_TRUE(at::equal(output(1), output(1)));
   EXPECT_FALSE(at::equal(output(1), output(2)));
-  // Outside of training nothing is dropped.
+  // In evaluation nothing is dropped.
   EXPECT_TRUE(at::equal(network.forward(weights, input, {}).back(),
                         network.forward(weights, input, {}).back()));
 }

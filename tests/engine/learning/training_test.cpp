@@ -1,4 +1,4 @@
-// Local training, gates, losses, optimizers against values worked out independently.
+// Tests local training, gates, losses and optimizers against independently computed values.
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ double largest(const Tensor& t) { return t.abs().max().item<double>(); }
 
 // --- optimizers ---------------------------------------------------------------------------------
 
-// Runs our steps and LibTorch's on the same made-up gradients.
+// Runs our steps and LibTorch's with the same artificial gradients.
 template <class Theirs>
 double difference(OptimizerOptions ours, double rate, Theirs theirs) {
   torch::manual_seed(1);
@@ -68,7 +68,7 @@ TEST(Optimizers, SgdAndAdamWAreLibTorchsOwn) {
 }
 
 TEST(Optimizers, AdanIsItsFormula) {
-  // One number, plain doubles, the formula of arXiv 2208.06677 with decay factors.
+  // One number in plain doubles, by the formula of arXiv 2208.06677 with decay factors.
   const double b1 = 0.98;
   const double b2 = 0.92;
   const double b3 = 0.99;
@@ -168,14 +168,14 @@ TEST(Loss, TransferIsItsFormula) {
   TransferOptions transfer;
   transfer.weight = 0;
   EXPECT_NEAR(training_loss(exits, y, transfer).item<double>(), entropies, 1e-12);
-  transfer.weight = 0.5;  // over batch and classes
+  transfer.weight = 0.5;  // mean over batch and classes
   EXPECT_NEAR(training_loss(exits, y, transfer).item<double>(),
               entropies + 0.5 * 9 * divergence / 6, 1e-12);
   transfer.by_batch = true;
   EXPECT_NEAR(training_loss(exits, y, transfer).item<double>(),
               entropies + 0.5 * 9 * divergence / 2, 1e-12);
 
-  // Detached, the teacher's gradient is that of its cross entropy alone.
+  // Detached: the teacher's gradient is that of its cross entropy only.
   const auto teacher_gradient = [&](double weight, bool detached) {
     transfer.weight = weight;
     transfer.detached = detached;
@@ -183,7 +183,7 @@ TEST(Loss, TransferIsItsFormula) {
   };
   EXPECT_LE(largest(teacher_gradient(0.5, true) - teacher_gradient(0, false)), 1e-12);
   EXPECT_GT(largest(teacher_gradient(0.5, false) - teacher_gradient(0, false)), 1e-3);
-  // A single exit has nobody to teach.
+  // A single exit has no other exit to teach.
   transfer.weight = 0.5;
   EXPECT_NEAR(training_loss({exits[1]}, y, transfer).item<double>(),
               at::cross_entropy_loss(exits[1], y).item<double>(), 1e-12);
@@ -312,7 +312,8 @@ TEST(Gates, GradientIsStraightThroughAndTheRateTerm) {
   Gates gates(layout, a.depth(), 0.5, false, draws);
   gates.draw(draws);
   const Tensors effective = gated(gates, weights);
-  // A made-up loss: the sum over everything gated of c x (gate x weight), c differing by entry.
+  // An artificial loss: the sum of c x (gate x weight) over all gated values, with a different c
+  // for each.
   std::vector<Tensor> factors;
   Tensor loss = at::zeros({});
   for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -357,7 +358,7 @@ TEST(Gates, TheRateTermClosesSomeWhereTooManyAreOpenAndOpensSomeWhereTooFewAre) 
 }
 
 TEST(Gates, GateOneByOneMatchFiniteDifferences) {
-  // dL/dg of the whole network: a gate as a number between 0 and 1.
+  // dL/dg of the whole network, with a gate as a number between 0 and 1.
   const Layout layout = layout_of(one_block_mlp());
   const Architecture& a = *layout.architecture;
   const Tensors weights = initial_tensors(layout, 3);
@@ -375,7 +376,7 @@ TEST(Gates, GateOneByOneMatchFiniteDifferences) {
   const Tensors drawn = gated(gates, weights);
   int compared = 0;
   for (const int member : {0, 7, 31, 150}) {
-    // The gate's effect, by hand: its row and bias of block0 scaled by g +- h.
+    // The effect of one gate, by hand: its row and bias of block0 multiplied by g +- h.
     const auto at_gate = [&](double g) {
       Tensors changed = drawn;
       for (std::size_t i = 0; i < layout.size(); ++i) {
@@ -418,7 +419,7 @@ TEST(Gates, TopKeepsExactSizesAndSampledComesClose) {
         all += a.groups[g].block < depth ? a.groups[g].size : 0;
         EXPECT_EQ(sampled.kept[g].empty(), a.groups[g].block >= depth);
       }
-      // Three deviations of that many coins.
+      // Three standard deviations for this number of coins.
       EXPECT_NEAR(kept / all, rate, 3 * std::sqrt(rate * (1 - rate) / all) + 0.02);
     }
   }

@@ -1,5 +1,5 @@
-// Nothing that is computed depends on what lay in the memory that it takes: tensors whose bytes are
-// all ones (each value is a NaN) give the same bits as tensors of zeros.
+// No result depends on the previous content of allocated memory: if all bytes are ones (each value
+// is a NaN), results have the same bits as with zeros.
 
 #include <gtest/gtest.h>
 

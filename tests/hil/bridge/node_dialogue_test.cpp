@@ -1,5 +1,5 @@
-// The order of things between a run and one real node, with every way in which a connection can
-// break: no sockets, no clocks; what is said and noted is written down as text.
+// Tests the protocol between a run and one real node, with breaks of the connection at every point.
+// No sockets, no clocks; messages and reports are compared as text.
 
 #include "hil/bridge/node_dialogue.hpp"
 
@@ -47,7 +47,7 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
     input.version = 4;
     dialogue.add(input, graph);
   }
-  // Activities: 0 download, 1 mask, 2 train, 3 upload; the clock knows them as 10 x task +
+  // Activities: 0 download, 1 mask, 2 train, 3 upload; their ids at the clock are 10 x task +
   // activity.
   void begin(std::int64_t task, int activity) {
     sim::RealActivity a;
@@ -92,7 +92,7 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
     k.done = done;
     return k;
   }
-  // As far as the training of task 7.
+  // Goes on until the training of task 7 begins.
   void train() {
     connect();
     add(7);
@@ -105,7 +105,7 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
     began(7, 2);
     take();
   }
-  // As far as the whole update of task 7.
+  // Up to the complete update of task 7.
   void upload() {
     train();
     ended(7, 2, 1);
@@ -115,9 +115,9 @@ class NodeDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogue
     dialogue.arrived(7, 1, now);
     take();
   }
-  // The last order to compute or to send, as it went out.
+  // The last order to compute or to send, as sent to the agent.
   wire::BeginT last_begin;
-  // What was said and noted since the last call.
+  // Messages and reports since the last call.
   std::vector<std::string> take() { return std::exchange(log, {}); }
 
   std::shared_ptr<sim::TaskGraph> graph = std::make_shared<sim::TaskGraph>(2);
@@ -209,7 +209,7 @@ TEST_F(NodeDialogueTest, ADownloadThatBrokeIsSentAnew) {
   EXPECT_TRUE(whole);
   EXPECT_THAT(take(), ElementsAre("assign 7/1")) << "the parcel is on its way again";
   dialogue.disconnected();
-  connect();  // not even the assignment had come
+  connect();  // not even the assignment has arrived
   EXPECT_THAT(take(), ElementsAre("assign 7/1"));
 }
 
@@ -404,7 +404,7 @@ TEST_F(NodeDialogueTest, AnUploadThatBrokeIsTakenFromItsStart) {
 TEST_F(NodeDialogueTest, ACoordinatorThatWasKilledGoesOnWithWhatTheAgentKnows) {
   connect({knows(7, true, false, 3)});
   add(7);
-  begin(7, 2);  // what came before is in the recording
+  begin(7, 2);  // earlier activities are in the recording
   EXPECT_THAT(take(), ElementsAre("begin 7.2 last"));
   began(7, 2, 0, 1);
   EXPECT_THAT(take(), IsEmpty()) << "of another attempt";
@@ -476,8 +476,8 @@ TEST_F(NodeDialogueTest, AFailureEndsWhateverIsUnderWay) {
   EXPECT_THAT(take(), IsEmpty());
 }
 
-// With modelled times the run may be further than the agent: it does not listen any more to what
-// has ended by the model, and would wait for the update.
+// With modelled times the run may be ahead of the agent: it ignores activities that have ended by
+// the model, and would wait for the update.
 TEST_F(NodeDialogueTest, AFailureOfWhatTheModelHasEndedIsToldOfWhateverFollows) {
   train();
   begin(7, 3);
@@ -515,7 +515,7 @@ TEST_F(NodeDialogueTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
       dialogue.begin(a, now);
     };
     step(0);
-    dialogue.received(7, 1, now);  // the second time it has it already
+    dialogue.received(7, 1, now);  // a repeated answer: the agent has the input already
     for (const int compute : {1, 2}) {
       step(compute);
       EXPECT_EQ(last_begin.last, compute == 2);
@@ -534,7 +534,7 @@ TEST_F(NodeDialogueTest, ARepeatedTaskIsNotOverBeforeItsLastPass) {
     take();
     EXPECT_TRUE(dialogue.filed(7, 1, now));
     EXPECT_EQ(dialogue.knows(7), pass == 0);
-    EXPECT_EQ(log.size(), 1);  // its end
+    EXPECT_EQ(log.size(), 1);  // the end
   }
   dialogue.taken(7);
   EXPECT_EQ(log.back(), "kept 7/1");

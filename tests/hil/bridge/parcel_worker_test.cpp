@@ -1,4 +1,4 @@
-// What is written down of the updates that come.
+// Tests which received updates are saved.
 
 #include "hil/bridge/parcel_worker.hpp"
 
@@ -13,7 +13,7 @@
 namespace convoy::hil {
 namespace {
 
-// Takes whatever comes for an update.
+// An engine that accepts anything as an update.
 class Trusting : public convoy::test::IdleEngine {
  public:
   engine::Outcome unpack_update(engine::Unpacking&, const engine::TaskInput&) const override {
@@ -21,7 +21,7 @@ class Trusting : public convoy::test::IdleEngine {
   }
 };
 
-// Whoever resumes would take the update of another pass for the task's.
+// A resumed run would take the update of another pass for the task's result.
 TEST(ParcelWorker, WritesDownTheLastUpdateOfATaskOnly) {
   const convoy::test::TemporaryFolder folder;
   boost::asio::io_context io;

@@ -1,4 +1,4 @@
-// Whose place an agent takes, and who is still to come.
+// Tests which node an agent becomes, and which nodes are missing.
 
 #include "hil/bridge/roster.hpp"
 
@@ -11,7 +11,7 @@ using hil::Roster;
 using testbed::Inventory;
 using Names = std::vector<std::string>;
 
-// Four nodes: "orin" has to be real; "nano-1" and "nano-2" are of one type, "nx" of another.
+// Four nodes: "orin" must be real; "nano-1" and "nano-2" have the same type, "nx" has another.
 sim::Scenario four_nodes() {
   sim::Scenario s;
   s.world.nodes.resize(5);

@@ -1,4 +1,4 @@
-// Connections against each other, with and without TLS.
+// Tests two connections against each other, with and without TLS.
 
 #include "hil/protocol/connection.hpp"
 
@@ -134,7 +134,7 @@ TEST_P(TwoEnds, SendParcelsOfUnevenPieces) {
              }) == done + static_cast<int>(parcels.size());
     }));
     for (std::size_t i = 0; i < parcels.size(); ++i) {
-      // Not EXPECT_EQ, which would print them.
+      // Not EXPECT_EQ, which would print the contents.
       EXPECT_TRUE(b_->boxes[before + i]->content() == test::content(*parcels[i])) << i;
     }
     if (!compress) continue;
@@ -178,7 +178,7 @@ TEST_P(TwoEnds, DropWhatIsLeftOfATasksParcels) {
     boxes.push_back(b_->boxes.back());
     b_->boxes.clear();
   };
-  // More often than transfers may be open at once.
+  // More transfers than may be open at once.
   for (int i = 1; i <= 40; ++i) {
     a_->connection->send_parcel(i, 1, parcel);
     ASSERT_TRUE(until([&] { return b_->heard("Offer") == i; })) << b_->why;
@@ -190,7 +190,7 @@ TEST_P(TwoEnds, DropWhatIsLeftOfATasksParcels) {
   EXPECT_EQ(b_->heard("done 1") + b_->heard("done 20") + b_->heard("done 40"), 0);
   EXPECT_EQ(b_->heard("done 41"), 1);
   EXPECT_LT(b_->connection->payload_bytes(), 40 * std::uint64_t{large});
-  // Nobody holds memory for what will not come.
+  // No memory is held for transfers that were dropped.
   for (const auto& box : boxes) EXPECT_TRUE(box.expired());
 }
 
@@ -230,7 +230,7 @@ TEST_P(TwoEnds, FinishOnceAllMessagesAreRead) {
   a_->connection->send(std::move(bye));
   a_->connection->finish("it is over");
   a_->connection->finish("said twice");
-  // The peer goes on for as long as it is asked to.
+  // The peer sends until it is told to stop.
   b_->connection->send(wire::ReadyT());
   ASSERT_TRUE(until([&] { return a_->is_closed() && b_->is_closed(); }));
   EXPECT_EQ(a_->why, "it is over");
@@ -253,7 +253,7 @@ TEST_P(TwoEnds, CloseInTheMidstOfAParcel) {
   EXPECT_TRUE(run_dry(io_));
   EXPECT_TRUE(box.expired());
   EXPECT_EQ(b_->heard("done 1"), 0);
-  // All of it is without effect now.
+  // None of these calls has an effect now.
   b_->connection->send(wire::ReadyT());
   b_->connection->send_parcel(1, 1, parcel_of({10}));
   b_->connection->drop_parcels(1);
@@ -314,7 +314,7 @@ TEST_P(TwoEnds, AreLookedAfterBySomebodyElse) {
   EXPECT_EQ(a_->closed, 0);
 }
 
-// Whoever the handlers belong to goes with the connection that it holds.
+// An object that owns the connection and the handlers is freed with the connection.
 TEST_P(TwoEnds, OutliveTheirOwnersWithinClosed) {
   struct Owner {
     std::shared_ptr<Connection> connection;

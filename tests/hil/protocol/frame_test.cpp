@@ -1,4 +1,4 @@
-// Frames as bytes: what is let through, and all that is not.
+// Tests frames as bytes: accepted ones, and all refused ones.
 
 #include "hil/protocol/frame.hpp"
 
@@ -26,12 +26,11 @@ std::string refusal_of(const std::function<void()>& work) {
   }
   return "";
 }
-// The statement throws a ProtocolError whose text holds `part`.
+// Expects that the statement throws a ProtocolError whose text contains `part`.
 #define EXPECT_REFUSED(statement, part) \
   EXPECT_THAT(refusal_of([&] { static_cast<void>(statement); }), testing::HasSubstr(part))
 
-// What a reader makes of the bytes of one frame. Throws ProtocolError, also where bytes are missing
-// or left over.
+// Reads the bytes of one frame. Throws ProtocolError, also if bytes are missing or left over.
 wire::BodyUnion read(const Bytes& frame, const Limits& limits = Limits::coordinator()) {
   if (frame.size() < frame_header_bytes) throw ProtocolError("no header");
   const FrameHeader header = decode(
@@ -41,7 +40,8 @@ wire::BodyUnion read(const Bytes& frame, const Limits& limits = Limits::coordina
     throw ProtocolError("another length");
   }
   const auto begin = frame.begin() + frame_header_bytes;
-  const Bytes message(begin, begin + header.message_bytes);  // of its own: nothing lies after it
+  // A copy, so that reading past it is detected.
+  const Bytes message(begin, begin + header.message_bytes);
   const Bytes payload(begin + header.message_bytes, frame.end());
   const wire::Message& read = check_message(message, header.message_hash);
   if (!payload.empty() && base::hash_of(payload) != header.payload_hash)
@@ -153,7 +153,7 @@ TEST(Message, EveryFlippedBitOfAFrameIsNoticed) {
   }
 }
 
-// Where the hash is right, too: malice instead of accident. ASan looks on.
+// Damage with a correct hash: malice instead of accident. ASan checks memory accesses.
 TEST(Message, EveryChangedByteIsRefusedOrReadWithinBounds) {
   wire::HelloT hello;
   hello.name = "orin-1";
@@ -181,12 +181,12 @@ TEST(Message, CutOffIsRefused) {
   for (std::size_t n = 0; n < frame.size(); ++n) {
     EXPECT_THROW(read(Bytes(frame.begin(), frame.begin() + n)), ProtocolError) << n;
   }
-  // With a header that says so, and a hash that is right.
+  // With a header that matches the cut, and a correct hash.
   wire::SetupT setup;
   setup.toml = "seed = 1";
   setup.train = {1, 2, 3};
   const Bytes message = pack_body(std::move(setup));
-  // What is missing at the very end may be the padding after a text.
+  // The missing last bytes may be the padding after a text.
   for (std::size_t n = 1; n < message.size() - 3; ++n) {
     const Bytes part(message.begin(), message.begin() + n);
     EXPECT_REFUSED(check_message(part, base::hash_of(message)), "damaged") << n;
@@ -274,7 +274,7 @@ TEST(Compression, GivesBackWhatWentIn) {
     const Bytes small = compress({all.first(size / 3), {}, all.subspan(size / 3)});
     EXPECT_EQ(decompress(small, size), bytes);
     EXPECT_LT(small.size(), size / 2 + 20);
-    // Nothing beyond what was allowed, and less is no failure.
+    // A result above the limit is refused; a smaller one is no failure.
     if (size > 0) {
       EXPECT_REFUSED(decompress(small, size - 1), "a compressed payload");
     }
@@ -283,7 +283,7 @@ TEST(Compression, GivesBackWhatWentIn) {
 }
 
 TEST(Compression, OfABombIsBounded) {
-  // 1 GiB of zeros, in some 32 KiB, with its length in the header of the zstd frame, and without.
+  // 1 GiB of zeros in about 32 KiB, with and without its length in zstd's frame header.
   const Bytes zeros(1U << 20U);
   Bytes bomb;
   ZSTD_CStream* stream = ZSTD_createCStream();
@@ -300,7 +300,7 @@ TEST(Compression, OfABombIsBounded) {
   EXPECT_REFUSED(decompress(bomb, chunk_bytes), "a compressed payload");
   const Bytes sized = compress({std::vector<std::span<const std::byte>>(16, zeros)});
   EXPECT_REFUSED(decompress(sized, chunk_bytes), "a compressed payload");
-  // Two frames one after the other are as large as both.
+  // Two zstd frames in one payload have the size of both.
   Bytes twice = compress({zeros});
   twice.insert(twice.end(), twice.begin(), twice.end());
   EXPECT_REFUSED(decompress(twice, chunk_bytes), "a compressed payload");

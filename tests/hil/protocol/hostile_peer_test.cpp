@@ -1,5 +1,5 @@
-// A connection against a peer whose bytes are written by hand: one that does not keep to the
-// protocol, one that is silent, one that goes.
+// Tests a connection against a peer whose bytes are written by hand: a peer that breaks the
+// protocol, is silent, or disappears.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ Bytes chunk(std::uint32_t transfer, std::uint64_t offset, const Bytes& payload, 
   return frame(std::move(sent), payload);
 }
 
-// The last byte, which is one of the payload where there is one.
+// Changes the last byte, which belongs to the payload if there is one.
 Bytes damaged(Bytes bytes) {
   bytes.back() ^= std::byte{1};
   return bytes;
@@ -58,7 +58,7 @@ Bytes header(std::uint32_t message, std::uint32_t payload) {
   return {head.begin(), head.end()};
 }
 
-// The kinds of the messages in these frames, without the pings.
+// The kinds of the messages in these frames, without pings.
 std::vector<std::string> words_in(const Bytes& frames) {
   std::vector<std::string> kinds = test::kinds_in(frames);
   std::erase(kinds, "Ping");
@@ -69,8 +69,8 @@ struct Hostile {
   const char* name;
   const char* why;
   std::function<Bytes()> bytes;
-  bool known = true;  // the peer is trusted
-  bool ends = false;  // it sends nothing more after it
+  bool known = true;  // the peer is authenticated
+  bool ends = false;  // the peer sends nothing more afterwards
 };
 
 void PrintTo(const Hostile& peer, std::ostream* out) { *out << peer.name; }
@@ -216,7 +216,7 @@ TEST_P(APeerThat, IsCutOffWithAReason) {
     end.start();
     if (GetParam().known) end.trust();
     peer.send(frame(wire::AssignT()) + GetParam().bytes());
-    // What would be in order is not heard any more.
+    // Later messages are ignored, even valid ones.
     if (GetParam().ends) {
       peer.end_sending();
     } else {
@@ -246,7 +246,7 @@ TEST_F(AgainstPeer, TakesBytesAsTheyCome) {
 }
 
 TEST_F(AgainstPeer, NoticesItsSilence) {
-  // The socket stays open, and nobody is there.
+  // The socket stays open, but the peer is silent.
   end_->start(10ms, 150ms);
   ASSERT_TRUE(until([&] { return end_->is_closed(); }));
   EXPECT_THAT(end_->why, HasSubstr("no sign of life"));
@@ -277,7 +277,7 @@ TEST_F(AgainstPeer, EndsThoughNobodyReadsItsLastWords) {
   EXPECT_TRUE(run_dry(io_));
 }
 
-// A socket that is closed while bytes wait to be read loses what it has yet to send.
+// If a socket is closed with unread bytes, data that it has not yet sent is lost.
 TEST_F(AgainstPeer, FinishesThoughThePeerStillTalks) {
   end_->start();
   end_->trust();
@@ -285,7 +285,7 @@ TEST_F(AgainstPeer, FinishesThoughThePeerStillTalks) {
   setup.toml = std::string(150'000, 'x');
   end_->connection->send(std::move(setup));
   while (io_.poll() > 0) {
-    // Until all of it is with the system.
+    // Until the system has taken all of it.
   }
   peer_->send(frame(wire::ReadyT()));
   end_->connection->finish("it is over");
@@ -314,7 +314,7 @@ TEST_F(AgainstPeer, IsPatientWithParcelsWhileItFinishes) {
   EXPECT_THAT(end_->log, ElementsAre("Offer"));
 }
 
-// Our next word finds the connection broken before the peer's last one is read.
+// Our next write fails before the peer's last message is read.
 TEST_F(AgainstPeer, HearsWhatWasSaidBeforeTheConnectionBroke) {
   wire::ByeT bye;
   bye.reason = "the end";
@@ -361,7 +361,7 @@ TEST_F(AgainstPeer, TakesTheQuickestOfItsAnswers) {
   answer(pings[0]);
   answer(pings[1]);
   EXPECT_GE(end_->connection->jitter_s(), 0);
-  // What was asked before the last that was answered is not waited for any more.
+  // Pings older than the last answered one are no longer waited for.
   wire::PongT late;
   late.sent_ns = pings[0];
   peer_->send(frame(std::move(late)));
@@ -369,7 +369,7 @@ TEST_F(AgainstPeer, TakesTheQuickestOfItsAnswers) {
   EXPECT_THAT(end_->why, HasSubstr("an answer to no ping"));
 }
 
-// Whoever asks and never listens does not fill our memory.
+// A peer that sends pings and never reads does not fill our memory.
 TEST_F(AgainstPeer, KeepsNoAnswersForWhoDoesNotListen) {
   auto sockets = test::socket_pair(io_);
   sockets.first.set_option(asio::socket_base::send_buffer_size(4096));

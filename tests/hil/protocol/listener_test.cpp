@@ -1,4 +1,4 @@
-// The coordinator's door: who comes in, and why the others do not.
+// Tests the coordinator's listener: which agents are accepted, and why others are refused.
 
 #include "hil/protocol/listener.hpp"
 
@@ -53,7 +53,7 @@ class Door : public testing::Test {
     std::string why;
   };
 
-  // Listens where nobody else does, and gives the address.
+  // Listens at a free port; gives the address.
   tcp::endpoint open(testbed::Inventory inventory, std::chrono::milliseconds patience = 60s) {
     inventory.listen.host = "127.0.0.1";
     for (int attempt = 1;; ++attempt) {
@@ -78,7 +78,7 @@ class Door : public testing::Test {
             patience);
         return free;
       } catch (const base::UserError&) {
-        if (attempt == 10) throw;  // somebody else was quicker
+        if (attempt == 10) throw;  // another process took the port
       }
     }
   }
@@ -97,16 +97,16 @@ class Door : public testing::Test {
     EXPECT_EQ(listener_ != nullptr, has_listener_);
     listener_.reset();
     for (const auto& connection : inside_) connection->close("the test ends");
-    // The handlers hold the connections that nobody looks after, and the other way round.
+    // Handlers and connections that nobody owns hold each other; running the context frees them.
     io_.restart();
     io_.poll();
   }
 
   asio::io_context io_;
   std::unique_ptr<Listener> listener_;
-  bool has_listener_ = true;  // at the end
+  bool has_listener_ = true;  // expected at the end of the test
   std::vector<std::string> welcomed_;
-  std::string device_;  // of the last who was welcomed
+  std::string device_;  // device of the last accepted agent
   std::vector<std::shared_ptr<Connection>> inside_;
   std::vector<Turned> turned_;
   std::function<void()> on_welcome_;
@@ -140,7 +140,7 @@ class SecureDoor : public Door {
     testbed::issue(authority, request, at);
     return at;
   }
-  // A client that has no scruples.
+  // A TLS client that accepts any server.
   using Context = std::shared_ptr<asio::ssl::context>;
   static Context client(const path& place) {
     auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_client);
@@ -151,7 +151,7 @@ class SecureDoor : public Door {
     context->set_verify_mode(asio::ssl::verify_none);
     return context;
   }
-  // Connects and says hello. Gives null where the handshake failed already.
+  // Connects and sends Hello. Null if the handshake failed.
   std::unique_ptr<End> knock(const tcp::endpoint& door, const Context& context,
                              wire::HelloT hello) {
     auto stream = std::make_unique<Stream>(connect(door), context);
@@ -164,7 +164,8 @@ class SecureDoor : public Door {
     end->connection->send(std::move(hello));
     return end;
   }
-  // Whoever comes with this is turned away for that reason, and nobody hears its name.
+  // Expects that an agent with these credentials is refused for this reason, before its name is
+  // used.
   void expect_refused(const Context& context, const std::string& why) {
     const tcp::endpoint door = open(inventory());
     const auto end = knock(door, context, hello_of("orin-1"));
@@ -198,7 +199,7 @@ TEST_F(SecureDoor, LetsAProperNodeIn) {
   EXPECT_EQ(inside_.front()->stream().peer().identity->name, "orin-1");
   inside_.front()->send(wire::WelcomeT());
   ASSERT_TRUE(until([&] { return end->heard("Welcome") == 1; }));
-  // The door goes, and who is in stays.
+  // After the listener's end, accepted agents stay connected.
   listener_.reset();
   has_listener_ = false;
   inside_.front()->send(wire::SetupT());
@@ -248,7 +249,7 @@ TEST_F(SecureDoor, RefusesOldVersionsOfTls) {
 }
 
 TEST_F(SecureDoor, RefusesCertificatesThatNameNobody) {
-  // Signed by the authority, and without the URI.
+  // Signed by the authority, but without the URI.
   const path place =
       issued(authority_, {.name = "orin-1", .validity = testbed::valid_for_days(10)});
   const testbed::Owned<X509> certificate = testbed::read_certificate(place / "certificate.pem");
@@ -305,9 +306,9 @@ TEST_F(SecureDoor, RefusesWhoIsNotInTheInventory) {
 
 TEST_F(SecureDoor, HasPatienceButNotForEver) {
   const tcp::endpoint door = open(inventory(), 200ms);
-  RawPeer silent(connect(door));  // not even TLS
+  RawPeer silent(connect(door));  // not even a TLS handshake
   ASSERT_TRUE(until([&] { return turned_.size() == 1; }));
-  // TLS, and no hello.
+  // A TLS handshake, but no Hello.
   auto stream = std::make_unique<Stream>(connect(door), client(root_ / "nodes" / "orin-1"));
   std::optional<std::string> failure;
   stream->handshake(testbed::Role::node, [&](const std::string& why) { failure = why; });
@@ -361,7 +362,7 @@ TEST_F(SecureDoor, NeedsFilesThatBelongTogether) {
   const path old = issued(authority_, {.name = "orin-1", .validity = {today - 72h, today - 48h}});
   refused([&](Credentials& c) { c.certificate = old / "certificate.pem", c.key = old / "key.pem"; },
           "ended on " + testbed::date_of(today - 48h));
-  // A clock that is late makes no certificate useless.
+  // A late clock does not make a certificate invalid.
   const path young = issued(authority_, {.name = "orin-1", .validity = {today + 48h, today + 72h}});
   Credentials credentials = bundle("orin-1");
   credentials.certificate = young / "certificate.pem";
@@ -482,7 +483,7 @@ TEST_F(OpenDoor, WantsAHelloFirst) {
   EXPECT_THAT(welcomed_, IsEmpty());
 }
 
-// A list of four bytes each that all mean the same text of 30 KB.
+// A list whose elements of four bytes all refer to the same text of 30 KB.
 TEST_F(OpenDoor, IsNotFilledWithCopies) {
   const tcp::endpoint door = open(insecure());
   flatbuffers::FlatBufferBuilder builder;
@@ -511,7 +512,7 @@ TEST_F(OpenDoor, IsNotFilledWithCopies) {
 TEST_F(OpenDoor, HasPatienceButNotWithWhoOnlyBreathes) {
   const tcp::endpoint door = open(insecure(), 300ms);
   End end(connect(door));
-  end.start(20ms, 1h);  // pings
+  end.start(20ms, 1h);  // sends pings
   ASSERT_TRUE(until([&] { return end.is_closed(); }));
   ASSERT_THAT(turned_, SizeIs(1));
   EXPECT_EQ(turned_.front().why, "it does not say who it is");
@@ -522,13 +523,13 @@ TEST_F(OpenDoor, HasPatienceButNotWithWhoOnlyBreathes) {
 class Crowd : public OpenDoor, public testing::WithParamInterface<int> {
  protected:
   Crowd() {
-    // The crowd is at this end as well.
+    // This process needs descriptors for the crowd, too.
     rlimit files{};
     ::getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = std::min<rlim_t>(files.rlim_max, 8192);
     ::setrlimit(RLIMIT_NOFILE, &files);
   }
-  // They say nothing, and stay.
+  // Connections that stay open without sending a byte.
   void crowd(const tcp::endpoint& door, int count) {
     for (int i = 0; i < count; ++i) {
       silent_.push_back(connect(door));
@@ -536,14 +537,14 @@ class Crowd : public OpenDoor, public testing::WithParamInterface<int> {
       io_.poll();
     }
   }
-  // Who says something, but not who it is, from an address of its own.
+  // A connection that sends a message but no Hello, from its own address.
   std::unique_ptr<End> talker(const tcp::endpoint& door, const char* from = "127.0.0.1") {
     tcp::socket socket(io_, tcp::v4());
     socket.bind({asio::ip::make_address(from), 0});
     socket.connect(door);
     auto end = std::make_unique<End>(std::move(socket));
     end->start();
-    // It is in once it is answered.
+    // It is accepted by the listener when its ping is answered.
     EXPECT_TRUE(until([&] { return end->connection->round_trip_s().has_value(); }));
     return end;
   }
@@ -557,14 +558,14 @@ TEST_P(Crowd, OfSilentStrangersKeepsNobodyOut) {
   ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
   EXPECT_THAT(welcomed_, ElementsAre("orin-1"));
   EXPECT_FALSE(good->is_closed());
-  // Those who came after it, and those who were pushed out, change nothing.
+  // Later connections, and those that were pushed out, change nothing.
   crowd(door, GetParam());
   inside_.front()->send(wire::WelcomeT());
   ASSERT_TRUE(until([&] { return good->heard("Welcome") == 1; }));
   for (const Turned& turned : turned_) EXPECT_THAT(turned.why, HasSubstr("made way"));
 }
 
-// Whoever has begun to speak is not pushed out by those who are silent.
+// Silent connections do not push out a connection that has sent something.
 TEST_P(Crowd, OfSilentStrangersPushesNobodyOut) {
   const tcp::endpoint door = open(insecure());
   const auto good = talker(door);
@@ -579,7 +580,7 @@ TEST_P(Crowd, OfTalkersKeepsNobodyOut) {
   for (int i = 0; i < GetParam(); ++i) talkers.push_back(talker(door));
   const auto good = knock(door, hello_of("orin-1"));
   ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
-  // The one who had waited longest made way.
+  // The connection that had waited longest was closed.
   ASSERT_TRUE(until([&] { return talkers.front()->is_closed(); }));
   EXPECT_FALSE(talkers.back()->is_closed());
 }
@@ -596,7 +597,7 @@ TEST_P(Crowd, OfOneHostDoesNotPushOutAnother) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Crowd, testing::Values(64, 200, 1000));
 
-// Who is refused and does not go has a place like all others.
+// A refused connection that stays open needs a place like all others.
 TEST_F(Crowd, OfTheRefusedKeepsNobodyOut) {
   const tcp::endpoint door = open(insecure());
   std::vector<RawPeer> refused;
@@ -609,7 +610,7 @@ TEST_F(Crowd, OfTheRefusedKeepsNobodyOut) {
   ASSERT_TRUE(until([&] { return !welcomed_.empty(); }));
   int there = 0;
   for (RawPeer& peer : refused) {
-    // All but the last were closed: their reset or their end can be read.
+    // All but the last were closed: their end or reset can be read.
     peer.socket().non_blocking(true);
     error_code failure;
     Bytes some(1 << 16);
@@ -669,7 +670,7 @@ TEST_F(OpenDoor, ClosesWhileSomebodyIsMet) {
     EXPECT_THAT(turned_, SizeIs(1));
   }
   {
-    // Who had not said a word is told.
+    // A connection that has not sent a byte also gets the reason.
     End late(connect(open(insecure())));
     late.start();
     ASSERT_TRUE(until([&] { return late.connection->round_trip_s().has_value(); }));

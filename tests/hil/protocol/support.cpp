@@ -14,7 +14,7 @@ constexpr auto patience = std::chrono::seconds(60);
 
 Bytes pinged() {
   wire::PingT ping;
-  ping.sent_ns = 1;  // a field that is not its default is there
+  ping.sent_ns = 1;  // a field with a value other than its default is written
   return frame(std::move(ping));
 }
 
@@ -141,7 +141,7 @@ void End::hear(const wire::Message& message) {
 void RawPeer::send(const Bytes& bytes) {
   error_code failure;
   asio::write(socket_, asio::buffer(bytes), failure);
-  // Whom the other end closed before it had read it all is no failure of the test.
+  // The other end may close the connection before it has read everything: no failure of the test.
 }
 
 Bytes RawPeer::read_all(asio::io_context& io) {
