@@ -15,6 +15,7 @@
 #include "cli/key_schema.hpp"
 #include "cli/verbs.hpp"
 #include "sim/scenario/scenario.hpp"
+#include "sim/schedule/schedule.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -155,9 +156,18 @@ std::string default_of(const KeyRow& row) {
   return row.otherwise.empty() ? shown(*row.fallback) : row.otherwise;
 }
 
+// The shorter of: those that read it, all but those that do not.
 std::string kinds_of(const KeyRow& row) {
   for (const base::KeyCondition& condition : row.conditions) {
-    if (condition.path == sim::schedule_key) return base::list_of(condition.words, "and");
+    if (condition.path != sim::schedule_key) continue;
+    std::vector<std::string> others;
+    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
+      if (std::ranges::find(condition.words, kind.name) == condition.words.end()) {
+        others.push_back(kind.name);
+      }
+    }
+    return others.size() < condition.words.size() ? "all but " + base::list_of(others, "and")
+                                                  : base::list_of(condition.words, "and");
   }
   return "all";
 }

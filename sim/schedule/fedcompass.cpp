@@ -229,9 +229,12 @@ void FedCompass::note(const Event& event) {
       become_idle(task.mapped());
       break;
     }
-    case EventKind::published:
-      for (const NodeId node : wait_for_.extract(event.task).mapped()) become_idle(node);
+    case EventKind::published: {
+      const auto waiting = wait_for_.extract(event.task);
+      if (waiting.empty()) break;
+      for (const NodeId node : waiting.mapped()) become_idle(node);
       break;
+    }
     case EventKind::timer_fired:
       overdue_.insert(event.timer);
       break;
@@ -273,7 +276,8 @@ void FedCompass::aggregate(std::vector<TaskId> tasks, std::vector<NodeId> waitin
 void FedCompass::aggregate_group(Arrivals::GroupId group, Orders& orders) {
   std::vector<TaskId> tasks = std::exchange(general_, {});
   std::vector<NodeId> waiting;
-  for (const Arrived& arrived : in_.extract(group).mapped()) {
+  const auto members = in_.extract(group);
+  for (const Arrived& arrived : members.mapped()) {
     tasks.push_back(arrived.task);
     waiting.push_back(arrived.node);
   }

