@@ -2,7 +2,7 @@
 // authors), in the form that sends changes (gradient_based, as their examples have it):
 //   W += sum_i a_i delta_i,  a_i = alpha x s(staleness_i) / N
 // N are all nodes of the run that have data, so that a lone update moves the model by its part of
-// the whole. Alpha is 0.9, s polynomial with a power of 0.5 (staleness.hpp has the others), updates
+// the whole. Alpha is 0.9, s polynomial with a power of 0.5, updates
 // count alike. Ours: where only some of them hold a parameter, their sum is scaled by updates /
 // holders; running statistics are the house's (README.md). Not here: the form that mixes values.
 
@@ -60,7 +60,7 @@ RuleKind fedcompass() {
             FedCompassOptions o;
             o.alpha = reader.number({"alpha", "factor of the server's step"},
                                     base::above(0).up_to(1e3), o.alpha);
-            o.weight = read_staleness_weight(reader);
+            o.weight = read_polynomial_weight(reader);
             return std::make_shared<const FedCompass>(o);
           }};
 }

@@ -25,5 +25,7 @@ struct StalenessWeight {
 // Reads `staleness`, `power` and `bound`; where nothing is said polynomial with a power of 0.5
 // (hinge: 10, bound 4), as the papers have it.
 StalenessWeight read_staleness_weight(base::TableReader& reader);
+// Reads `power` alone: the polynomial.
+StalenessWeight read_polynomial_weight(base::TableReader& reader);
 
 }  // namespace convoy::engine

@@ -75,7 +75,7 @@ RuleKind teasq() {
             TeasqOptions o;
             o.alpha = reader.number({"alpha", "weight of fresh updates against the model's"},
                                     base::above(0).up_to(1), o.alpha);
-            o.weight = read_staleness_weight(reader);
+            o.weight = read_polynomial_weight(reader);
             return std::make_shared<const Teasq>(o);
           }};
 }

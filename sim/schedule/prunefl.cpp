@@ -130,8 +130,8 @@ namespace {
 
 // Seconds of a round's computing for each weight of a dense layer: forward, and backward for the
 // weights and, but for the model's input, for what came before.
-double computing(const engine::TracedLayer& layer, double forward_flops, double samples,
-                 engine::Precision precision, const platforms::Machine& machine) {
+double computing(const engine::TracedLayer& layer, bool is_first, double forward_flops,
+                 double samples, engine::Precision precision, const platforms::Machine& machine) {
   const bool convolves = layer.layer->kind == engine::LayerKind::conv2d;
   const bool one_each = layer.layer->parts > 1 && layer.layer->parts == layer.layer->features;
   engine::Kernel kernel;
@@ -143,7 +143,7 @@ double computing(const engine::TracedLayer& layer, double forward_flops, double 
   } else if (precision == engine::Precision::fp32 && convolves) {
     kernel.number = engine::Number::tf32;
   }
-  const int passes = layer.inputs.front() == 0 ? 2 : 3;
+  const int passes = is_first ? 2 : 3;
   return passes * forward_flops * samples / machine.flops_per_s(kernel);
 }
 
@@ -187,7 +187,8 @@ RoundTime PruneFL::time_of_slowest() {
       const auto weights = static_cast<double>(p.elements());
       double each = byte * sizeof(float);
       if (options_.counts_compute) {
-        each += computing(trace.layers[i], flops[i], samples, setting_->precision, *node.machine) /
+        each += computing(trace.layers[i], slowest.each.empty(), flops[i], samples,
+                          setting_->precision, *node.machine) /
                 weights;
       }
       slowest.each.push_back(each);

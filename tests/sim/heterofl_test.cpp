@@ -125,6 +125,7 @@ TEST(HeteroFLSchedule, AsksForWhatItsCodeDoesUnlessToldOtherwise) {
 
 TEST(HeteroFLSchedule, StatisticsFollowTheAggregationOnTheServer) {
   const auto setting = setting_of({64, 8}, "resnet18-cifar");
+  setting->nodes[0].samples = 0;
   const engine::Architecture& a = *setting->architecture;
   const auto rounds = orders_of(
       read(schedules::heterofl(), "[schedule.heterofl]\nstatistics_batch = 8\n"), setting, 2);
@@ -183,7 +184,7 @@ TEST(HeteroFLSchedule, TheScalerCostsOnlyNarrowNodes) {
       read(schedules::heterofl(), "[schedule.heterofl]\nscaler = false\n"), setting, 1)[0];
   EXPECT_EQ(activity(with[0], "train").seconds, activity(without[0], "train").seconds);
   EXPECT_GT(activity(with[1], "train").seconds, activity(without[1], "train").seconds);
-  EXPECT_LT(activity(with[1], "train").seconds, 1.2 * activity(without[1], "train").seconds);
+  EXPECT_LT(activity(with[1], "train").seconds, 1.5 * activity(without[1], "train").seconds);
   EXPECT_EQ(activity(with[1], "train").memory, activity(without[1], "train").memory);
 }
 

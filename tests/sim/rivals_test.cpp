@@ -154,7 +154,9 @@ TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
   const auto nested = rounds_of(read(schedules::heterofl()), setting, 6);
   for (const std::string keys : {"", "mask = { tasks = 0, refresh = 0 }\n"}) {
     for (const ScheduleKind& kind : {schedules::fedrolex(), schedules::ramfed()}) {
-      const auto made = rounds_of(read(kind, keys), setting, 6);
+      const std::string own =
+          kind.name == "fedrolex" ? "[schedule.fedrolex]\nscaler = false\n" : "";
+      const auto made = rounds_of(read(kind, keys + own), setting, 6);
       ASSERT_EQ(made.size(), 6);
       for (std::size_t r = 0; r < 6; ++r) {
         ASSERT_EQ(made[r].size(), 3);

@@ -85,8 +85,8 @@ TEST_F(SubmodelRun, LabelsTellWhereNodesHaveFew) {
   run("all-rows", shards + "--set schedule.aggregation.rule=holders");
   EXPECT_FALSE(model("theirs") == model("unmasked"));
   EXPECT_FALSE(model("theirs") == model("all-rows"));
-  EXPECT_EQ(query("theirs", "SELECT MIN(coverage_min) FROM aggregation"), 0)
-      << "of ten labels three nodes have six at most";
+  EXPECT_LT(query("theirs", "SELECT MIN(coverage_min) FROM aggregation"), 3)
+      << "no label is had by all";
   EXPECT_EQ(query("all-rows", "SELECT MIN(coverage_min) FROM aggregation"), 3);
 }
 
@@ -144,7 +144,9 @@ TEST_F(SubmodelRun, StaticNormsAreAStepOfTheServerAndResumeToTheBit) {
 }
 
 TEST_F(SubmodelRun, RatesAreDrawnAndLearnedWith) {
-  run("dynamic", "--set schedule.heterofl.mode=dynamic --set stop.rounds=6");
+  run("dynamic",
+      "--set schedule.heterofl.mode=dynamic --set schedule.heterofl.scaler=false --set "
+      "stop.rounds=6");
   EXPECT_GT(query("dynamic", "SELECT COUNT(DISTINCT rate) FROM task WHERE node = 1"), 1);
   EXPECT_EQ(query("dynamic", "SELECT MAX(rate) FROM task WHERE node = 3"), 0.125);
 }
