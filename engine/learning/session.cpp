@@ -43,7 +43,7 @@ LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
   if (!inputs.empty()) {
     // A real node is given what came with each work: what it decoded of that is there already.
     const auto weights = as_weights(inputs.front().artifact);
-    if (weights && !weights->is_encoded()) input_.received = weights;
+    if (weights && !(weights->is_encoded() && is_decoded_)) input_.received = weights;
   }
   if (!input_.received) {
     throw base::UserError(

@@ -61,6 +61,7 @@ class Reviewer {
     memory();
     data();
     coverage();
+    scaler();
     assumptions();
   }
 
@@ -136,6 +137,21 @@ class Reviewer {
                       "somebody trains depends on the masks",
                       widest));
     }
+  }
+
+  // HeteroFL's scaler divides the outputs of narrowed layers. A norm undoes this, and a clip limits
+  // its effect on the gradient.
+  void scaler() {
+    const engine::Trace full = engine::trace(
+        *scenario_.setting->architecture, engine::full_submodel(*scenario_.setting->architecture));
+    const bool narrow = std::ranges::any_of(
+        result_.forecasts, [](const Forecast& f) { return f.node != server_node && f.rate < 1; });
+    if (!scenario_.training.learn || !scenario_.schedule.learning.scaled || !narrow) return;
+    if (full.buffers() > 0 || scenario_.training.local.clip > 0) return;
+    warn(
+        fmt::format("the scaler of narrow submodels makes training diverge where there is neither "
+                    "a batch norm, and {} has none, nor training.clip: set training.clip = 1",
+                    scenario_.setting->architecture->name));
   }
 
   void assumptions() {

@@ -17,7 +17,7 @@ void read_narrow_training(base::TableReader& own, engine::LearningRules& learnin
       {"masked_loss", "scores of labels that a node has none of are 0 in its training and test"},
       true);
   learning.scaled = own.flag(
-      {"scaler", "in training the layers' outputs of a submodel are divided by its rate"}, true);
+      {"scaler", "in training the layers' outputs of a submodel are divided by its rate"}, false);
 }
 
 HeteroFLOptions read_heterofl(base::TableReader& common, base::TableReader& own) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/model/elements.hpp"
+#include "engine/model/layer_costs.hpp"
 #include "sim/schedule/kinds.hpp"
 #include "sim/schedule/training_steps.hpp"
 
@@ -128,9 +129,9 @@ Assign PruneFL::aggregation_of(std::int64_t /*round*/, std::vector<TaskId> updat
 
 namespace {
 
-// Seconds of a round's computing for each weight of a dense layer: forward, and backward for the
-// weights and, but for the model's input, for what came before.
-double computing(const engine::TracedLayer& layer, bool is_first, double forward_flops,
+// Seconds of a round's multiplications in a dense layer: forward, and backward for the weights
+// and, where somebody before it is trained, for its input.
+double computing(const engine::TracedLayer& layer, double forward_flops, bool input_gradient,
                  double samples, engine::Precision precision, const platforms::Machine& machine) {
   const bool convolves = layer.layer->kind == engine::LayerKind::conv2d;
   const bool one_each = layer.layer->parts > 1 && layer.layer->parts == layer.layer->features;
@@ -143,7 +144,7 @@ double computing(const engine::TracedLayer& layer, bool is_first, double forward
   } else if (precision == engine::Precision::fp32 && convolves) {
     kernel.number = engine::Number::tf32;
   }
-  const int passes = is_first ? 2 : 3;
+  const int passes = input_gradient ? 3 : 2;
   return passes * forward_flops * samples / machine.flops_per_s(kernel);
 }
 
@@ -164,6 +165,7 @@ RoundTime PruneFL::time_of_slowest() {
   const engine::Architecture& a = *setting_->architecture;
   const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
   const std::vector<double> flops = engine::forward_flops(trace);
+  const std::vector<bool> wanted = engine::tensors_with_gradient(trace, engine::Phase::weights);
   std::map<std::string, std::size_t> number_of;  // of a layer, by its path
   for (std::size_t i = 0; i < trace.layers.size(); ++i) number_of[trace.layers[i].path] = i;
   const platforms::Link& server = setting_->nodes.front().link;
@@ -187,8 +189,9 @@ RoundTime PruneFL::time_of_slowest() {
       const auto weights = static_cast<double>(p.elements());
       double each = byte * sizeof(float);
       if (options_.counts_compute) {
-        each += computing(trace.layers[i], slowest.each.empty(), flops[i], samples,
-                          setting_->precision, *node.machine) /
+        const bool input = wanted[static_cast<std::size_t>(trace.layers[i].inputs.front())];
+        each += computing(trace.layers[i], flops[i], input, samples, setting_->precision,
+                          *node.machine) /
                 weights;
       }
       slowest.each.push_back(each);

@@ -133,6 +133,15 @@ TEST(CommandLine, CheckSaysWhoDoesNotFit) {
                     "the server's memory does not hold an aggregation");
 }
 
+TEST(CommandLine, CheckWarnsOfAScalerThatNothingHolds) {
+  const std::string scaled =
+      "check " + root +
+      "/scenarios/quickstart.toml --set schedule.kind=heterofl "
+      "--set schedule.heterofl.scaler=true --set schedule.rates=0.5 --set training.clip=";
+  EXPECT_THAT(convoy(scaled + "0").out, HasSubstr("set training.clip = 1"));
+  EXPECT_THAT(convoy(scaled + "1").out, testing::Not(HasSubstr("set training.clip = 1")));
+}
+
 // Whatever a kind asks of a node, and where nobody fits: the plan needs no run to say so.
 TEST(CommandLine, CheckSaysForEveryKindWhoDoesNotFitAndWhy) {
   for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
@@ -177,7 +186,30 @@ TEST(CommandLine, JsonHasEveryKey) {
   }
   EXPECT_EQ(figures["rounds"], 20);
   EXPECT_TRUE(figures["accuracy"].is_null());
+  EXPECT_TRUE(figures["compression_up"].is_null()) << "nothing was compressed";
+  EXPECT_TRUE(figures["compression_down"].is_null());
   EXPECT_EQ(figures["peak_memory_bytes"].size(), 17);
+}
+
+// The same tasks with and without compression: what was sent as a share of what would have been.
+TEST(CommandLine, SaysToWhatShareOfTheirBytesUpdatesAndModelsCame) {
+  const std::string run = "run " + timing_only +
+                          " --no-store --json --quiet --set schedule.kind=fedavg --set "
+                          "stop.rounds=2 ";
+  const json whole = json::parse(convoy(run).out);
+  const Output output = convoy(run +
+                               "--set schedule.compression.keep=0.1 --set "
+                               "schedule.compression.download.bits=8");
+  ASSERT_EQ(output.status, 0) << output.err;
+  const json sent = json::parse(output.out);
+  ASSERT_EQ(sent["tasks"], whole["tasks"]);
+  for (const std::string way : {"up", "down"}) {
+    const double ratio = sent["compression_" + way];
+    EXPECT_NEAR(ratio, sent["bytes_" + way].get<double>() / whole["bytes_" + way].get<double>(),
+                1e-6)
+        << way;
+    EXPECT_LT(ratio, 0.3) << way;
+  }
 }
 
 TEST(CommandLine, AFolderThatHoldsARunIsNotOverwrittenUnasked) {

@@ -26,7 +26,11 @@ TEST(Work, ComesBackAsItWasWritten) {
     brief.test_locally = *rc::gen::arbitrary<bool>();
     if (*rc::gen::arbitrary<bool>()) brief.place = *rc::gen::inRange(0, 7) / 7.0;
     if (*rc::gen::arbitrary<bool>()) brief.proximal = *rc::gen::inRange(0, 1000) / 3000.0;
+    if (*rc::gen::arbitrary<bool>()) brief.gather_squares = *rc::gen::inRange(0, 100);
+    if (*rc::gen::arbitrary<bool>()) brief.bring_squares = *rc::gen::arbitrary<bool>();
     const TaskBrief back = read_brief(to_text(brief), "test");
+    RC_ASSERT(back.gather_squares == brief.gather_squares);
+    RC_ASSERT(back.bring_squares == brief.bring_squares);
     RC_ASSERT(back.rate == brief.rate);  // every bit
     RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
@@ -34,6 +38,15 @@ TEST(Work, ComesBackAsItWasWritten) {
     RC_ASSERT(back.test_locally == brief.test_locally);
     RC_ASSERT(back.place == brief.place);
   }));
+  const Reconfigure reconfigure{
+      .removal = 0.3 / 7, .max_density = 0.5, .rest_s = 1e-3, .each = {1e-9, 1.0 / 3, 2}};
+  const auto read = std::get<Reconfigure>(read_work(to_text(Work(reconfigure)), "test"));
+  EXPECT_EQ(read.removal, reconfigure.removal);
+  EXPECT_EQ(read.max_density, reconfigure.max_density);
+  EXPECT_EQ(read.rest_s, reconfigure.rest_s);
+  EXPECT_EQ(read.each, reconfigure.each);
+  // What agents of before know nothing of is not there where nobody asks for it.
+  EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("squares")));
   EXPECT_EQ(to_text(Work()), "");
   EXPECT_TRUE(is_nothing(read_work("", "test")));
   EXPECT_TRUE(std::holds_alternative<Aggregate>(read_work(to_text(Work(Aggregate{})), "test")));
@@ -46,7 +59,7 @@ TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
        {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
         "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
         "kind = \"learn-masks\"\nepochs = 0", "kind = \"statistics\"\nbatch = 0",
-        "kind = ", "\xff\xfe"}) {
+        "kind = \"reconfigure\"\neach = [1, 0]", "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
   for (const char* text :

@@ -39,7 +39,7 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
     // Unequal nodes with different submodels.
     sets.insert(sets.end(), {"schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0",
                              "schedule.compression.keep=0.2", "schedule.compression.bits=8"});
-    if (GetParam() == "fedcompass") {  // few steps: an epoch has no more
+    if (GetParam() == "fedcompass") {  // about as many steps as an epoch has
       sets.insert(sets.end(), {"schedule.fedcompass.max_steps=4"});
     }
     if (GetParam() == "teasq") {  // compressed in both directions, at changing rates

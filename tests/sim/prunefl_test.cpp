@@ -222,6 +222,7 @@ TEST(PruneFL, WhatIsSentFollowsFromWhatIsKept) {
   // Where something is learned, by the version.
   engine::Submodel kept = engine::full_submodel(a);
   kept.elements = engine::elements_at(a, 0.25);
+  EXPECT_NEAR(engine::kept_share(a, kept), 0.25, 1e-3);
   const auto fresh = read("prunefl", "[schedule.prunefl]\nevery = 1\n").make(setting);
   const Assign task = rounds_of(*fresh, 1)[0].tasks[0];
   const Orders orders = fresh->on({.kind = EventKind::published, .version = 2, .last = true});

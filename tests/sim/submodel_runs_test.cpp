@@ -86,7 +86,7 @@ TEST_F(SubmodelRun, LabelsTellWhereNodesHaveFew) {
   EXPECT_FALSE(model("theirs") == model("unmasked"));
   EXPECT_FALSE(model("theirs") == model("all-rows"));
   EXPECT_LT(query("theirs", "SELECT MIN(coverage_min) FROM aggregation"), 3)
-      << "no label is had by all";
+      << "no label is everybody's";
   EXPECT_EQ(query("all-rows", "SELECT MIN(coverage_min) FROM aggregation"), 3);
 }
 

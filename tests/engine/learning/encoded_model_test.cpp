@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <ostream>
+#include <optional>
 
 #include "engine/api/update_bytes.hpp"
 #include "engine/rules/registry.hpp"
@@ -40,6 +40,7 @@ class EncodedModel : public testing::Test {
     model.classes = 4;
     if (architecture == "resnet18-cifar") model.image_size = 8;  // it has running statistics
     options_.architecture = std::make_shared<const Architecture>(make_architecture(model));
+    layout_.emplace(options_.architecture);
     const int size = architecture == "resnet18-cifar" ? 8 : 28;
     options_.train = test::striped_images(16, 4, size);
     options_.test = options_.train;
@@ -53,7 +54,7 @@ class EncodedModel : public testing::Test {
     weights_ = engine_->initial();
   }
   const Architecture& architecture() const { return *options_.architecture; }
-  Layout layout() const { return Layout(options_.architecture); }
+  const Layout& layout() const { return *layout_; }
 
   TaskInput input(const Compression& download, double rate = 1) const {
     TaskInput made{.node = 1, .task = 7, .received = weights_};
@@ -127,6 +128,7 @@ class EncodedModel : public testing::Test {
   }
 
   EngineOptions options_;
+  std::optional<Layout> layout_;
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<const Weights> weights_;
 };
@@ -228,13 +230,18 @@ TEST_F(EncodedModel, WhatIsNotAsTheTaskSaysIsRefused) {
 
 TEST_F(EncodedModel, WhatIsDamagedOnTheWayIsRefused) {
   for (const Compression& download : {half, few}) {  // places as bits, and as lists
-    EXPECT_THROW(sent(input(download),
-                      [](const auto& pieces) {
-                        for (const auto& piece : pieces) {
-                          if (piece.size() > 8) std::memset(piece.data(), 0xff, piece.size());
-                        }
-                      }),
-                 base::UserError);
+    try {
+      sent(input(download), [&](const auto& pieces) {
+        // After the lists of what is kept: places, values and scales.
+        for (std::size_t i = architecture().groups.size(); i < pieces.size(); ++i) {
+          if (pieces[i].size() > 8) std::memset(pieces[i].data(), 0xff, pieces[i].size());
+        }
+      });
+      FAIL() << download.keep;
+    } catch (const base::UserError& e) {
+      EXPECT_THAT(e.what(), testing::HasSubstr("a peer: tensor"));
+      EXPECT_THAT(e.what(), testing::HasSubstr("the places of a compressed tensor"));
+    }
   }
   const Parcel whole = engine_->pack(input(half));
   EXPECT_THROW(engine_->unpack(whole.header, whole.bytes() - 4, "a peer"), base::UserError);

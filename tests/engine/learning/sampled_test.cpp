@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numbers>
 
 #include "engine/api/element_costs.hpp"
@@ -22,16 +24,12 @@ namespace {
 
 using testing::HasSubstr;
 
-class Sampled : public testing::TestWithParam<const char*> {
+class Sampled : public testing::Test {
  protected:
-  Sampled() : Sampled("resnet18-cifar") {}  // it has norms and running statistics
-  explicit Sampled(const std::string& architecture) {
-    ModelOptions model;
-    model.architecture = architecture;
-    model.classes = 4;
-    if (architecture != "mlp") model.image_size = 8;
-    options_.architecture = std::make_shared<const Architecture>(make_architecture(model));
-    options_.train = test::striped_images(64, 4, architecture == "mlp" ? 28 : 8);
+  Sampled() : Sampled(test::small_with_norms(4), 16) {}
+  Sampled(std::shared_ptr<const Architecture> architecture, int image_size) {
+    options_.architecture = std::move(architecture);
+    options_.train = test::striped_images(64, 4, image_size);
     options_.test = options_.train;
     options_.parts = test::dealt(64, 2);
     options_.rules.elements.kind = ElementKind::sampled;
@@ -59,6 +57,12 @@ class Sampled : public testing::TestWithParam<const char*> {
   }
   [[nodiscard]] Layout layout() const {
     return Layout(options_.architecture, ElementKind::sampled);
+  }
+  // The number of the tensor with the most elements.
+  [[nodiscard]] std::size_t largest() const {
+    const std::vector<ParameterTensor> all = parameter_tensors(*options_.architecture);
+    const auto most = std::ranges::max_element(all, {}, &ParameterTensor::elements);
+    return static_cast<std::size_t>(most - all.begin());
   }
   const TensorWeights& version(const std::shared_ptr<const Weights>& w) const { return inside(*w); }
 
@@ -100,7 +104,7 @@ TEST_F(Sampled, NetworksAreFrozenAtPlusOrMinusC) {
   }
   EXPECT_FALSE(at::equal(frozen[0], frozen_network(layout, 8)[0]));
   // Scores begin at N(0, 1).
-  const Tensor scores = version(weights_).tensors[0];
+  const Tensor scores = version(weights_).tensors[largest()];
   EXPECT_NEAR(scores.mean().item<float>(), 0, 0.1);
   EXPECT_NEAR(scores.std().item<float>(), 1, 0.1);
 }
@@ -253,7 +257,7 @@ TEST_F(Sampled, IsTestedAsOneSampleOrByThreshold) {
   expect_equal(sample, network_of(layout, frozen, scores, options_.seed, false));
   EXPECT_TRUE(at::equal(threshold[0], frozen[0] * scores[0].gt(0)));
   EXPECT_FALSE(at::equal(threshold[0], sample[0]));
-  EXPECT_NEAR(sample[0].ne(0).to(at::kFloat).mean().item<float>(), 0.5, 0.1);
+  EXPECT_NEAR(sample[largest()].ne(0).to(at::kFloat).mean().item<float>(), 0.5, 0.1);
   EngineOptions by_threshold = options_;
   by_threshold.rules.elements.threshold = true;
   const std::unique_ptr<Engine> other(convoy_make_engine(by_threshold));
@@ -283,9 +287,16 @@ TEST_F(Sampled, IsKeptInFilesAsTheNetworkAndItsScores) {
   expect_equal(test::update_of(from_file).brings, test::update_of(from_memory).brings);
 }
 
+std::shared_ptr<const Architecture> mlp() {
+  ModelOptions model;
+  model.architecture = "mlp";
+  model.classes = 4;
+  return std::make_shared<const Architecture>(make_architecture(model));
+}
+
 class SampledMlp : public Sampled {
  protected:
-  SampledMlp() : Sampled("mlp") {}
+  SampledMlp() : Sampled(mlp(), 28) {}
 };
 
 TEST_F(SampledMlp, LearnsWhoTakesPart) {

@@ -40,6 +40,19 @@ inline std::vector<ModelOptions> small_models() {
   return all;
 }
 
+// Small, and with running statistics: cnn-small with a norm after each convolution.
+inline std::shared_ptr<const Architecture> small_with_norms(int classes) {
+  ModelOptions options;
+  options.architecture = "cnn-small";
+  options.classes = classes;
+  options.image_size = 16;
+  Architecture a = make_architecture(options);
+  for (Block& block : a.blocks) {
+    block.layers.insert(block.layers.begin() + 1, {.kind = LayerKind::batch_norm, .name = "bn"});
+  }
+  return std::make_shared<const Architecture>(std::move(a));
+}
+
 inline Layout layout_of(const ModelOptions& options) {
   return Layout(std::make_shared<const Architecture>(make_architecture(options)));
 }
