@@ -118,27 +118,28 @@ std::string mode_of(const Measurement& row, const Device& device,
       fmt::format("{} has {}", device.name, base::list_of(device.mode_names(), "and"));
   if (row.mode.empty()) throw base::UserError("--power-mode: " + has);
   throw base::UserError(
-      fmt::format("{}: no mode \"{}\": {} (a table of odd rows, --odd, can say "
-                  "what was meant)",
+      fmt::format("{}: no mode \"{}\": {} (a table of odd rows, --odd, can give the mode "
+                  "that was meant)",
                   row.place, base::printable(row.mode), has));
 }
 
 std::vector<Device> chosen_devices(const CalibrateArguments& arguments,
                                    const Measurements& measurements) {
   if (arguments.devices.size() > 1 && !arguments.rows.empty()) {
-    throw base::UserError("--rows goes with one --device");
+    throw base::UserError("--rows needs exactly one --device");
   }
   std::vector<Device> devices;
   for (const std::string& name : arguments.devices) {
     devices.push_back(device_named(name, measurements));
     const std::string& own = devices.back().name;
     const auto same = std::ranges::count(devices, own, &Device::name);
-    if (same > 1) throw base::UserError("--device: " + own + " is there twice");
+    if (same > 1) throw base::UserError("--device: " + own + " is given twice");
   }
   const bool with_clocks = devices.front().chip.has_value();
   for (const Device& device : devices) {
     if (device.chip.has_value() == with_clocks) continue;
-    throw base::UserError("--device: only devices whose files give a [chip] are fitted together");
+    throw base::UserError(
+        "--device: several devices can be fitted together only if their files have a [chip]");
   }
   return devices;
 }
@@ -156,10 +157,11 @@ void require_enough(const Subject& subject, const std::vector<std::string>& name
   constexpr std::size_t fewest = 5;
   if (models.size() < fewest) {
     throw base::UserError(fmt::format(
-        "{}: rows of {} models of {} that are known; at least {} are needed{}", files,
-        models.size(), base::list_of(names, "and"), fewest,
-        others.empty() ? ""
-                       : fmt::format(" (it has rows of {}; name one by --rows)", list_of(others))));
+        "{}: has rows of {} known models on {}; at least {} are needed{}", files, models.size(),
+        base::list_of(names, "and"), fewest,
+        others.empty()
+            ? ""
+            : fmt::format(" (it has rows of {}; give one of them as --rows)", list_of(others))));
   }
   const auto none = std::find(rows.begin(), rows.end(), 0U);
   if (none == rows.end()) return;
@@ -182,7 +184,7 @@ Subject subject_of(const CalibrateArguments& arguments, Measurements measurement
       continue;
     }
     if (row.device.empty() && names.size() > 1) {
-      throw base::UserError(row.place + ": says no device, and there are several");
+      throw base::UserError(row.place + ": names no device, and there are several");
     }
     const auto which = row.device.empty() ? 0 : static_cast<std::size_t>(found - names.begin());
     const Device& device = subject.devices[which];
@@ -401,7 +403,7 @@ void write(const CalibrateArguments& arguments, const Subject& subject, const Le
     const Device& device = subject.devices[i];
     std::vector<std::string> all = comments;
     for (const std::string& figure : kept[i]) {
-      all.push_back("Kept, the measurements say nothing of it: " + figure);
+      all.push_back("Kept, since the measurements do not depend on it: " + figure);
     }
     base::write_output(path_of(arguments, device), platforms::to_toml(device, all),
                        arguments.overwrite);
@@ -461,7 +463,7 @@ int calibrate(const CalibrateArguments& arguments) {
   }
   for (std::size_t i = 0; i < kept.size(); ++i) {
     if (kept[i].empty()) continue;
-    fmt::print("Kept as {} has them, the measurements say nothing of them: {}\n",
+    fmt::print("Kept from {}, since the measurements do not depend on them: {}\n",
                subject.devices[i].name, base::list_of(kept[i], "and"));
   }
   return ExitStatus::done;
@@ -471,27 +473,31 @@ int calibrate(const CalibrateArguments& arguments) {
 
 void add_calibrate(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
-      "calibrate", "Fit devices to measured step times and draws, and say how well that predicts");
+      "calibrate",
+      "Fit devices to measured step times and power draws; show the prediction errors");
   auto arguments = std::make_shared<CalibrateArguments>();
   verb->add_option("measurements", arguments->files,
                    "CSV: model and latency_ms (also device, mode, precision, input, batch); or one "
-                   "figure a row (device, mode, model, batch, precision, metric, value, unit); or "
+                   "value per row (device, mode, model, batch, precision, metric, value, unit); or "
                    "the report.json of convoy-node --self-test")
       ->required();
   verb->add_option(
           "--device", arguments->devices,
-          "Of the catalogue, or a device's file: whose clocks and peaks are taken. Several: "
-          "they are fitted together, and -o is a folder")
+          "Device whose clocks and peaks are used: name in the catalogue, or a device's file. "
+          "Several devices are fitted together, and -o is then a folder")
       ->required()
       ->expected(1)
       ->take_all();
-  verb->add_option("--rows", arguments->rows, "The device's name in the files (the same)");
-  verb->add_option("--power-mode", arguments->power_mode, "Of rows that state none");
+  verb->add_option("--rows", arguments->rows,
+                   "The device's name in the files (default: the name of --device)");
+  verb->add_option("--power-mode", arguments->power_mode,
+                   "Mode of rows that give none (default: the device's usual one)");
   verb->add_option("--odd", arguments->odd,
-                   "TOML: rows to leave out, or measured in another mode than they say");
-  verb->add_option("-o,--output", arguments->output, "The device's file with the fitted figures");
-  verb->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
-  verb->add_flag("--json", arguments->json, "As one JSON object");
+                   "TOML: rows to leave out, and rows measured in another mode than they say");
+  verb->add_option("-o,--output", arguments->output,
+                   "Device's file to write, with the fitted figures");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing file");
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
   verb->callback([arguments, &status] { status = calibrate(*arguments); });
 }
 

@@ -95,8 +95,7 @@ int check(const ScenarioArguments& arguments) {
              base::human_count(preflight.parameters), preflight.forward_flops / 1e9,
              preflight.blocks, scenario.setting->architecture->exits.size());
   if (scenario.setting->fixed) {
-    fmt::print(
-        "The cost of a task is given (training.fixed_cost), not worked out from the model.\n");
+    fmt::print("The cost of a task is given (training.fixed_cost), not computed from the model.\n");
   }
   print_fleet(scenario);
   print_partition(scenario);
@@ -114,8 +113,8 @@ int check(const ScenarioArguments& arguments) {
       std::ranges::count(scenario.identities, sim::Backend::hil, &sim::NodeIdentity::backend);
   if (real > 0) {
     fmt::print(
-        "note: {} of the nodes are real (backend = \"hil\"): `convoy run` has to be told by "
-        "--listen or --testbed where they come in\n",
+        "note: {} of the nodes are real (backend = \"hil\"): `convoy run` needs --listen or "
+        "--testbed, so that their agents can connect\n",
         real);
   }
   return ExitStatus::done;
@@ -126,7 +125,7 @@ int check(const ScenarioArguments& arguments) {
 void add_check(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("check",
                                   "Validate a scenario; show the resolved fleet, whether "
-                                  "tasks fit the memories, predicted times");
+                                  "tasks fit into memory, predicted times");
   auto arguments = std::make_shared<ScenarioArguments>();
   add_scenario_arguments(*verb, *arguments);
   verb->callback([arguments, &status] { status = check(*arguments); });

@@ -120,8 +120,9 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
 
 int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders) {
   if (!folders.runs.empty()) {
-    throw base::UserError(folders.runs.front() +
-                          ": is a run, others are sweeps; compare runs or sweeps, not both");
+    throw base::UserError(
+        folders.runs.front() +
+        ": is a run, but other folders are sweeps; compare only runs or only sweeps");
   }
   std::vector<analysis::SweepResults> sweeps;
   for (const std::string& folder : folders.sweeps) {
@@ -130,7 +131,7 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   const analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.target);
   if (cases.all.empty()) {
     throw base::UserError(folders.sweeps.front() +
-                          ": no point of it is finished; run `convoy sweep` on it again");
+                          ": has no finished point; run `convoy sweep` on it again");
   }
   const Comparison comparison = analysis::compare(cases, arguments.baseline);
   print(arguments, comparison, {}, {}, comparison_text(comparison));
@@ -158,8 +159,8 @@ int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
     const analysis::RunFigures& f = run.figures;
     if (f.tasks_failed <= f.tasks) continue;
     fmt::print(stderr,
-               "convoy: warning: {}: most of the work came to nothing: {} of {} node "
-               "updates failed, or were given up\n",
+               "convoy: warning: {}: most of the work was lost: {} of {} node updates "
+               "failed or were cancelled\n",
                base::escaped(run.folder), f.tasks_failed, f.tasks + f.tasks_failed);
   }
   return ExitStatus::done;
@@ -174,15 +175,15 @@ int compare(const CompareArguments& arguments) {
 }  // namespace
 
 void add_compare(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand(
-      "compare",
-      "Runs or sweeps side by side, against a baseline; accuracy over virtual time; a simulation's "
-      "errors where a run is measured");
+  auto* verb = app.add_subcommand("compare",
+                                  "Compare runs or sweeps with a baseline; show accuracy over "
+                                  "virtual time, and the errors of a "
+                                  "simulation if a run was measured on devices");
   auto arguments = std::make_shared<CompareArguments>();
-  verb->add_option("run", arguments->folders, "Folders of runs, or of sweeps")->required();
+  verb->add_option("run", arguments->folders, "Folders of runs, or folders of sweeps")->required();
   verb->add_option(
       "--baseline", arguments->baseline,
-      "What the others are held against: a group, run or schedule (default: the first)");
+      "Group, run or schedule with which the others are compared (default: the first)");
   add_target(*verb, arguments->target);
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
   auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");

@@ -101,8 +101,9 @@ std::string comparison_text(const Comparison& comparison) {
       fmt::format("Against {}\n{}", comparison.groups[comparison.baseline].label, table.str());
   if (several) {
     text +=
-        "  difference: mean over seeds that both have; t: Student's interval, bootstrap: BCa, from "
-        "ten seeds on\n";
+        "  difference: mean over the seeds of both; t: Student's interval; bootstrap: BCa, with "
+        "ten "
+        "seeds or more\n";
   }
   return text + level_text(comparison);
 }

@@ -27,7 +27,7 @@ void export_perfetto(const ExportArguments& arguments, const std::string& path) 
   base::write_output(
       path, [&](std::ostream& out) { analysis::export_perfetto(arguments.folder, out); }, true);
   if (path != "-") {
-    fmt::print("{}\nOpen it at https://ui.perfetto.dev (it stays on your machine).\n", path);
+    fmt::print("{}\nOpen it at https://ui.perfetto.dev (the file stays on your machine).\n", path);
   }
 }
 
@@ -35,7 +35,7 @@ int export_run(const ExportArguments& arguments) {
   sim::read_run(arguments.folder);  // throws if there is no run, before anything is written
   const bool colext = arguments.format == "colext";
   if (!colext && (arguments.period_s > 0 || !arguments.job.empty())) {
-    throw base::UserError("--period and --job go with --format colext");
+    throw base::UserError("--period and --job need --format colext");
   }
   std::string path = arguments.path;
   if (arguments.format == "perfetto") {
@@ -43,7 +43,7 @@ int export_run(const ExportArguments& arguments) {
     return ExitStatus::done;
   }
   if (path == "-") {
-    throw base::UserError("-o -: this format is several files; give -o a folder");
+    throw base::UserError("-o -: this format has several files; give -o a folder");
   }
   if (path.empty()) path = arguments.folder + "/" + arguments.format;
   analysis::ColextOptions options{{}, arguments.job};

@@ -57,7 +57,7 @@ std::string end_line(const std::string& what, const EndError& end) {
 std::string fidelity_text(const Fidelity& fidelity) {
   const bool predicted = fidelity.simulated.empty();
   std::string text =
-      predicted ? fmt::format("Errors of what was predicted in {}\n", fidelity.measured)
+      predicted ? fmt::format("Errors of the predictions in {}\n", fidelity.measured)
                 : fmt::format("Errors of {} against {}\n", fidelity.simulated, fidelity.measured);
   if (!fidelity.nodes.empty()) {
     text += errors_table(fidelity);
@@ -71,7 +71,7 @@ std::string fidelity_text(const Fidelity& fidelity) {
   std::int64_t without_duration = 0;
   for (const NodeErrors& row : fidelity.totals) without_duration += row.errors.without_duration;
   if (without_duration > 0) {
-    text += fmt::format("  measured as 0 s, so not in the error: {}\n", without_duration);
+    text += fmt::format("  measured as 0 s, so without an error: {}\n", without_duration);
   }
   if (fidelity.makespan) text += end_line("makespan", *fidelity.makespan);
   if (fidelity.to_version) {

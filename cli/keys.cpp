@@ -1,4 +1,4 @@
-// convoy keys: what may stand in a scenario.
+// convoy keys: lists the keys of a scenario.
 
 #include <fmt/format.h>
 
@@ -332,8 +332,9 @@ int keys(const KeysArguments& arguments) {
 void add_keys(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("keys", "List every key that a scenario may have");
   auto arguments = std::make_shared<KeysArguments>();
-  auto* prefix = verb->add_option("prefix", arguments->prefix,
-                                  "Only these, such as schedule.cos2p or fleet.nodes");
+  auto* prefix = verb->add_option(
+      "prefix", arguments->prefix,
+      "Only the keys at or below this path, such as schedule.cos2p or fleet.nodes");
   verb->add_flag("--schema", arguments->schema,
                  "Print a JSON Schema (draft 2020-12) of scenario files, for editors")
       ->excludes(prefix);

@@ -16,15 +16,15 @@ static int when_all_is_printed(int status) {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
   const std::string why = errno != 0 ? ": " + std::system_category().message(errno) : "";
-  std::fprintf(stderr, "convoy: what was to be printed could not be written%s\n", why.c_str());
+  std::fprintf(stderr, "convoy: the output could not be written%s\n", why.c_str());
   return status == convoy::cli::ExitStatus::done ? convoy::cli::ExitStatus::run_failed : status;
 }
 
 static int obey(int argc, char** argv) {
   using namespace convoy;
-  CLI::App app("Convoy: training one model together on many unequal edge devices, simulated");
+  CLI::App app("Convoy: simulates federated training on many unequal edge devices");
   app.set_version_flag("--version", cli::version_text,
-                       "Version, and what it was built from and with; exit");
+                       "Print the version, the commit, the compiler and the libraries, and exit");
   app.require_subcommand(1);
   app.footer(
       "Exit status: 0 done, 1 the run failed, 2 bad usage or a bad file, 3 stopped by a "

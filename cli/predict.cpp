@@ -94,16 +94,15 @@ bool applies(const Uncertainty& uncertainty, const PredictArguments& arguments) 
 std::string how_far_off(const Uncertainty& uncertainty, const PredictArguments& arguments,
                         double seconds) {
   if (!applies(uncertainty, arguments)) {
-    return fmt::format(
-        "how far that is from a real one nobody has measured on this device (in {}, {})",
-        arguments.precision, arguments.mode);
+    return fmt::format("nobody has measured the error of such a prediction on this device ({}, {})",
+                       arguments.precision, arguments.mode);
   }
   const double far = uncertainty->p90.value;
   const std::string most =
       far < 1 ? fmt::format("{:.3f} ms", 1e3 * seconds / (1 - far)) : "any time";
   return fmt::format(
-      "of nine in ten measured ones the prediction is off by less than {:.0f} %: {:.3f} "
-      "ms to {} ({})",
+      "in nine of ten measured cases the error was below {:.0f} %: {:.3f} ms to {} "
+      "({})",
       100 * far, 1e3 * seconds / (1 + far), most, uncertainty->p90.note);
 }
 
@@ -159,7 +158,7 @@ Predicted predict(const PredictArguments& arguments) {
   const engine::Precision precision = precision_of(arguments);
   const bool training = arguments.mode == "training";
   if (precision == engine::Precision::fp16 && training) {
-    throw base::UserError("--precision: nobody trains in fp16 alone; give fp16-mixed");
+    throw base::UserError("--precision: training needs fp16-mixed; fp16 is for inference only");
   }
   Predicted p;
   p.on = subject_of(arguments, precision);
@@ -223,7 +222,7 @@ void print(const PredictArguments& arguments, const Predicted& p) {
     table.add({word, fmt::format("{:.3f}", 1e3 * alone)});
   }
   table.add({fmt::format("launching {} kernels{}", p.step.kernels.size(),
-                         machine.launches_ahead ? ", beside the above" : ""),
+                         machine.launches_ahead ? ", at the same time" : ""),
              fmt::format("{:.3f}", 1e3 * p.shares.launching)});
   fmt::print("{}\n  {:.3g} GFLOP", table.str(), p.step.flops() / 1e9);
   if (p.memory) {
@@ -233,7 +232,7 @@ void print(const PredictArguments& arguments, const Predicted& p) {
   }
   fmt::print("\n");
   if (!p.on.assumed.empty()) {
-    fmt::print("  assumed, neither measured nor published: {}\n",
+    fmt::print("  assumed (neither measured nor published): {}\n",
                base::list_of(p.on.assumed, "and"));
   }
 }
@@ -241,36 +240,40 @@ void print(const PredictArguments& arguments, const Predicted& p) {
 }  // namespace
 
 void add_predict(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand("predict", "The time of one step of a model on a device");
+  auto* verb = app.add_subcommand("predict", "Predict the time of one step of a model on a device");
   auto arguments = std::make_shared<PredictArguments>();
-  verb->add_option("--device", arguments->device, "Of the catalogue, or a device's file")
+  verb->add_option("--device", arguments->device, "Name in the catalogue, or a device's file")
       ->required();
-  verb->add_option("--power-mode", arguments->power_mode, "Of the device (its default)");
+  verb->add_option("--power-mode", arguments->power_mode,
+                   "Power mode (default: the device's usual one)");
   verb->add_option("--model", arguments->model.architecture, "Architecture")->required();
-  verb->add_option("--batch", arguments->batch, "Samples a step (1)")
+  verb->add_option("--batch", arguments->batch, "Samples per step (1)")
       ->check(CLI::Range(1, 1 << 20));
-  verb->add_option("--rate", arguments->rate, "Of the submodel (1: the full model)")
+  verb->add_option("--rate", arguments->rate, "Rate of the submodel (1: the full model)")
       ->check(CLI::Range(0.01, 1.0));
   verb->add_option("--mode", arguments->mode, "inference or training (inference)")
       ->check(CLI::IsMember({"inference", "training"}));
-  verb->add_option(
-          "--precision", arguments->precision,
-          "fp32 as PyTorch computes it (with TF32 where a GPU has that), fp32-strict, fp16 "
-          "(inference), fp16-mixed (autocast) (fp32)")
+  verb->add_option("--precision", arguments->precision,
+                   "fp32 (as PyTorch computes it: TF32 on GPUs that have it), fp32-strict, fp16 "
+                   "(inference), fp16-mixed (autocast); default fp32")
       ->check(CLI::IsMember(texts_of(engine::precision_words)));
   verb->add_option("--optimizer", arguments->optimizer, "training: sgd, sgd-momentum, adamw, adan")
       ->check(CLI::IsMember(texts_of(engine::optimizer_words)));
   arguments->model.classes = 1000;
-  verb->add_option("--classes", arguments->model.classes, "1000")->check(CLI::Range(2, 1'000'000));
-  verb->add_option("--image-size", arguments->image_size, "Pixels (the architecture's own)")
+  verb->add_option("--classes", arguments->model.classes, "Number of classes (1000)")
+      ->check(CLI::Range(2, 1'000'000));
+  verb->add_option("--image-size", arguments->image_size,
+                   "Pixels (default: the architecture's size)")
       ->check(CLI::Range(1, 4096));
   verb->add_option("--image-width", arguments->image_width,
-                   "Pixels across, where --image-size is the height (as high as wide)")
+                   "Pixels across; --image-size is then the height (default: square images)")
       ->check(CLI::Range(1, 4096));
-  verb->add_option("--sequence", arguments->sequence, "Tokens a sample (the architecture's own)")
+  verb->add_option("--sequence", arguments->sequence,
+                   "Tokens per sample (default: the architecture's length)")
       ->check(CLI::Range(1, 4096));
-  verb->add_flag("--all-exits", arguments->all_exits, "With exits at 1/4, 1/2, 3/4 and the end");
-  verb->add_flag("--json", arguments->json, "As one JSON object");
+  verb->add_flag("--all-exits", arguments->all_exits,
+                 "With exits after 1/4, 1/2, 3/4 and all of the blocks");
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
   verb->callback([arguments, &status] {
     const Predicted p = predict(*arguments);
     if (arguments->json) {

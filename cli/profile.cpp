@@ -99,7 +99,7 @@ void warn_of_noise(const engine::Profile& profile) {
   if (spreads.empty() || base::median(spreads) < much) return;
   fmt::print(stderr,
              "convoy: warning: repetitions differ by {:.0f} %: the machine is busy with other "
-             "things, or changes its clock; measure again when it is quiet\n",
+             "work, or changes its clock; measure again when it is idle\n",
              100 * base::median(spreads));
 }
 
@@ -114,7 +114,7 @@ int profile(const ProfileArguments& arguments) {
   options.interrupted = &interrupted;
   if (!arguments.quiet) {
     options.progress = show;
-    fmt::print(stderr, "convoy: measuring {} for {}; leave the machine alone meanwhile\n",
+    fmt::print(stderr, "convoy: measuring {} for {}; do not use the machine meanwhile\n",
                arguments.device, arguments.quick ? "some seconds" : "a minute or two");
   }
   engine::Profile profile;
@@ -133,7 +133,7 @@ int profile(const ProfileArguments& arguments) {
   print(profile, found);
   if (!arguments.quiet) warn_of_noise(profile);
   fmt::print(
-      "{}: device = \"{}\" in a scenario beside it\n", arguments.path,
+      "{}: write device = \"{}\" in a scenario in the same folder\n", arguments.path,
       (std::filesystem::path(".") / std::filesystem::path(arguments.path).filename()).string());
   return ExitStatus::done;
 }
@@ -141,13 +141,14 @@ int profile(const ProfileArguments& arguments) {
 }  // namespace
 
 void add_profile(CLI::App& app, int& status) {
-  auto* verb = app.add_subcommand("profile", "Measure this machine into a device's file");
+  auto* verb = app.add_subcommand("profile", "Measure this machine and write a device's file");
   auto arguments = std::make_shared<ProfileArguments>();
-  verb->add_option("--device", arguments->device, "What is measured: cpu, cuda or cuda:N");
+  verb->add_option("--device", arguments->device, "Device to measure: cpu, cuda or cuda:N");
   verb->add_option("-o,--output", arguments->path, "File to write (DEVICE.toml)")->required();
-  verb->add_option("--name", arguments->name, "The device's name (default: that of the file)");
-  verb->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
-  verb->add_flag("--quick", arguments->quick, "A few seconds; too inexact for use");
+  verb->add_option("--name", arguments->name, "The device's name (default: the file's name)");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing file");
+  verb->add_flag("--quick", arguments->quick,
+                 "Measure for a few seconds; not exact enough for use");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
   verb->callback([arguments, &status] { status = profile(*arguments); });
 }

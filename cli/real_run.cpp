@@ -34,20 +34,23 @@ testbed::Inventory inventory_of(const RealArguments& arguments, const std::strin
   }
   if (!listed.empty()) return inventory_file(listed);
   throw base::UserError(
-      "the scenario has real nodes (backend = \"hil\"), and nobody says where they are: give "
+      "the scenario has real nodes (backend = \"hil\"), and no inventory lists them: give "
       "--testbed INVENTORY, or hil.inventory in the scenario (convoy testbed init makes one)");
 }
 
 }  // namespace
 
 void add_real_arguments(CLI::App& verb, RealArguments& arguments) {
-  auto* testbed = verb.add_option("--testbed", arguments.testbed,
-                                  "Inventory of a testbed: every node that is there is real");
-  verb.add_option("--listen", arguments.listen, "HOST:PORT for agents of backend = \"hil\" nodes")
+  auto* testbed =
+      verb.add_option("--testbed", arguments.testbed,
+                      "Inventory of a testbed: each of its agents that connects is a real node");
+  verb.add_option("--listen", arguments.listen,
+                  "HOST:PORT for the agents of nodes with backend = \"hil\"")
       ->excludes(testbed);
-  verb.add_flag("--insecure", arguments.insecure, "Without TLS; with --listen on loopback only");
+  verb.add_flag("--insecure", arguments.insecure,
+                "No TLS; only with --listen on a loopback address");
   verb.add_option("--replay", arguments.replay,
-                  "Folder of a run with real nodes: simulate it again without them")
+                  "Folder of a recorded run with real nodes: simulate it again without devices")
       ->excludes(testbed);
 }
 

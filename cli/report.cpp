@@ -32,7 +32,7 @@ int report(const ReportArguments& arguments) {
   if (!analysis::has_charts()) {
     fmt::print(stderr,
                "convoy: note: this program was built without charts (CONVOY_WEB=OFF); the page "
-               "holds tables only\n");
+               "contains tables only\n");
   }
   return ExitStatus::done;
 }
@@ -41,14 +41,14 @@ int report(const ReportArguments& arguments) {
 
 void add_report(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
-      "report", "Runs and sweeps as one HTML page, with charts, that opens without a network");
+      "report", "Show runs and sweeps as one HTML page with charts that needs no network");
   auto arguments = std::make_shared<ReportArguments>();
   verb->add_option("run", arguments->folders, "Folders of runs and sweeps")->required();
   verb->add_option("-o,--output", arguments->path,
                    "File to write (default: report.html in the first folder; - is stdout)");
   verb->add_option(
       "--baseline", arguments->baseline,
-      "What the others are held against: a group, run or schedule (default: the first)");
+      "Group, run or schedule with which the others are compared (default: the first)");
   add_target(*verb, arguments->target);
   verb->callback([arguments, &status] { status = report(*arguments); });
 }

@@ -58,7 +58,7 @@ void tell_before(const sim::Scenario& scenario) {
   if (!preflight.assumed.empty()) {
     fmt::print(stderr,
                "convoy: note: some figures of the devices are assumed; `convoy check` "
-               "says which\n");
+               "lists them\n");
   }
 }
 
@@ -79,7 +79,7 @@ int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
       return ExitStatus::run_failed;
     case sim::RunStatus::stopped:
       fmt::print(stderr, "convoy: stopped by a signal{}\n",
-                 arguments.no_store ? "" : "; go on with the same command and --resume");
+                 arguments.no_store ? "" : "; continue with the same command and --resume");
       return ExitStatus::stopped;
     case sim::RunStatus::running:
     case sim::RunStatus::done:
@@ -141,17 +141,16 @@ void add_run(CLI::App& app, int& status) {
   auto arguments = std::make_shared<RunArguments>();
   add_scenario_arguments(*verb, arguments->scenario);
   verb->add_option("-o,--output", arguments->folder, "Folder of the store (default: runs/NAME)");
-  auto* resume = verb->add_flag("--resume", arguments->resume, "Go on with an interrupted run");
-  verb->add_flag("--overwrite", arguments->overwrite, "Replace a run that is there")
-      ->excludes(resume);
-  verb->add_flag("--no-store", arguments->no_store, "Record nothing")->excludes(resume);
+  auto* resume = verb->add_flag("--resume", arguments->resume, "Continue an interrupted run");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing run")->excludes(resume);
+  verb->add_flag("--no-store", arguments->no_store, "Write no store")->excludes(resume);
   verb->add_option("--workers", arguments->workers,
-                   "Threads that learn (default: one for each core); changes no result")
+                   "Threads for learning (default: one per core); does not change results")
       ->check(CLI::Range(1, 1024));
-  verb->add_option("--device", arguments->device, "What learns: cpu, cuda or cuda:N");
+  verb->add_option("--device", arguments->device, "Device that learns: cpu, cuda or cuda:N");
   verb->add_option("--serve", arguments->serve,
-                   "ADDRESS:PORT, such as 127.0.0.1:8080: show the run in a browser while it goes "
-                   "on; beyond this machine with a token");
+                   "ADDRESS:PORT, such as 127.0.0.1:8080: show the run in a browser while it "
+                   "runs; other machines need the printed token");
   add_real_arguments(*verb, arguments->real);
   verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");

@@ -27,8 +27,8 @@ RunFolders sort_out(const std::vector<std::string>& folders) {
 
 void add_target(CLI::App& verb, std::optional<double>& target) {
   verb.add_option("--target", target,
-                  "Accuracy to which all are timed, 0 to 1 (default: the scenarios' target, else "
-                  "the highest whole percent that all have reached)")
+                  "Accuracy, 0 to 1, whose time is reported (default: the scenarios' target, else "
+                  "the highest whole percent that all runs reached)")
       ->check(CLI::Range(0.0, 1.0))
       ->type_name("ACCURACY");
 }

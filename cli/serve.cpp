@@ -48,7 +48,7 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
     throw base::UserError("--serve " + address + ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
   }
   if (options.folder.empty()) {
-    throw base::UserError("--serve shows what is recorded; leave out --no-store");
+    throw base::UserError("--serve shows the run's store; leave out --no-store");
   }
   analysis::LiveOptions live;
   live.host = endpoint->host;

@@ -91,7 +91,7 @@ std::string summary_text(const sim::RunResult& result) {
   row("wall time", human_seconds(s.wall_time_s));
   row("aggregations", base::human_count(static_cast<double>(s.rounds)));
   row("node updates",
-      fmt::format("{} ({} aggregated{}), {} failed or given up",
+      fmt::format("{} ({} aggregated{}), {} failed or cancelled",
                   base::human_count(static_cast<double>(s.tasks)),
                   base::human_count(static_cast<double>(s.tasks_aggregated)),
                   s.tasks_dropped > 0 ? fmt::format(", {} dropped", s.tasks_dropped) : "",
@@ -104,7 +104,7 @@ std::string summary_text(const sim::RunResult& result) {
     row("real nodes",
         fmt::format("{}; lag at most {:.3f} ms", s.real_nodes, 1e3 * s.max_lag_s.value_or(0)));
   }
-  row("energy", fmt::format("{} (workers); the server besides {}", base::human_energy(s.energy_j),
+  row("energy", fmt::format("{} (workers), {} (server)", base::human_energy(s.energy_j),
                             base::human_energy(s.energy_server_j)));
   row("staleness", fmt::format("mean {:.2f}, max {}", s.staleness_mean, s.staleness_max));
   if (s.accuracy) {
@@ -113,9 +113,10 @@ std::string summary_text(const sim::RunResult& result) {
   }
   if (s.target && s.accuracy) row("to the target", target_text(*s.target));
   if (s.coverage_min) {
-    row("coverage", fmt::format("at least {} updates an aggregation; {:.1f} % of the parameters in "
-                                "none so far",
-                                *s.coverage_min, 100 * s.untrained.value_or(0)));
+    row("coverage",
+        fmt::format("each parameter in at least {} updates of an aggregation; {:.1f} % of "
+                    "the parameters in none so far",
+                    *s.coverage_min, 100 * s.untrained.value_or(0)));
   }
   row("network", s.network);
   if (!s.store.empty()) row("store", s.store);

@@ -182,7 +182,7 @@ std::vector<Point> read_points(const sim::Sweep& sweep, bool& any_learns) {
     }
     if (sim::any_real(*scenario)) {
       throw base::UserError(
-          "a sweep has no real nodes; run its points one by one, with convoy run");
+          "a sweep cannot have real nodes; run its points one by one with convoy run");
     }
     any_learns = any_learns || scenario->training.learn;
     // Another version may give other results.
@@ -215,7 +215,7 @@ void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
   const bool ours = folder.exists();
   if (there && !ours) {
     throw base::UserError(folder.path().string() +
-                          ": is there already, and is no sweep; give -o another folder");
+                          ": exists and is no sweep; give -o another folder");
   }
   if (ours && arguments.overwrite) fs::remove_all(folder.path() / "points");
   fs::create_directories(folder.path());
@@ -250,7 +250,7 @@ void note_cause(const sim::SweepFolder& folder, const std::string& hash, int sta
     folder.note_failure(hash,
                         fmt::format("its process was ended by signal {}", status - by_signal));
   } else if (folder.failure(hash).empty()) {
-    folder.note_failure(hash, "its process could not do its work, nor say why");
+    folder.note_failure(hash, "its process failed without a message");
   }
 }
 
@@ -265,13 +265,13 @@ int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, st
   if (arguments.json) {
     fmt::print("{}\n", sweep_json(results, folder, status));
   } else {
-    fmt::print("{}\n{}: all figures in results.csv, each point's run in points/\n",
+    fmt::print("{}\n{}: results.csv has all figures, points/ has the run of each point\n",
                sweep_table(results), folder.path().string());
   }
   print_failures(results);
   if (!arguments.quiet) print_remarks(results, folder);
   if (stopped) {
-    fmt::print(stderr, "convoy: stopped by a signal; go on with the same command\n");
+    fmt::print(stderr, "convoy: stopped by a signal; continue with the same command\n");
     return ExitStatus::stopped;
   }
   if (results.count(analysis::PointStatus::failed) == 0 && finished < points) {
@@ -345,22 +345,24 @@ int sweep(SweepArguments arguments) {
 
 void add_sweep(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
-      "sweep", "Run all points of a scenario's [sweep]; again on the same folder it goes on");
+      "sweep",
+      "Run all points of a scenario's [sweep]; the same command continues a stopped sweep");
   auto arguments = std::make_shared<SweepArguments>();
   add_scenario_arguments(*verb, arguments->scenario);
   verb->add_option("-o,--output", arguments->folder, "Folder of the sweep (default: runs/NAME)");
   verb->add_option("-j,--jobs", arguments->jobs,
-                   "Points at a time (default: one for each core; under mpirun, of each rank: 1)")
+                   "Points at a time (default: one per core; under mpirun 1 per rank)")
       ->check(CLI::Range(1, 1024));
   verb->add_option("--workers", arguments->workers,
-                   "Threads that learn, of each point (default: the cores over the points)")
+                   "Threads for learning in each point (default: cores / points at a time)")
       ->check(CLI::Range(1, 1024));
-  verb->add_option("--device", arguments->device, "What learns: cpu, cuda or cuda:N");
+  verb->add_option("--device", arguments->device, "Device that learns: cpu, cuda or cuda:N");
   auto* resume = verb->add_flag("--resume", arguments->resume,
-                                "Go on where points are finished already; the rule, said aloud");
+                                "Keep finished points and run the others (this is the default)");
   verb->add_flag("--overwrite", arguments->overwrite, "Run finished points again")
       ->excludes(resume);
-  verb->add_flag("--no-store", arguments->no_store, "Keep each point's figures, not its run");
+  verb->add_flag("--no-store", arguments->no_store,
+                 "Keep only the figures of each point, not its store");
   verb->add_flag("--json", arguments->json, "Print all results as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
   verb->callback([arguments, &status] { status = sweep(*arguments); });

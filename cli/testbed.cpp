@@ -113,7 +113,7 @@ int status(const TestbedArguments& arguments) {
                trip ? base::human_seconds(*trip) : "",
                base::human_bytes(static_cast<double>(s.hello.memory_bytes)), s.hello.software,
                base::list_of(lacks, "and")});
-    hil::refuse(*s.connection, "only the testbed's state was asked for", false);
+    hil::refuse(*s.connection, "this was only a check of who is there", false);
   }
   io.restart();
   io.run_for(std::chrono::milliseconds(200));  // sends the last messages
@@ -125,7 +125,8 @@ int status(const TestbedArguments& arguments) {
 }  // namespace
 
 void add_testbed(CLI::App& app, int& result) {
-  auto* verb = app.add_subcommand("testbed", "Real devices: certificates, inventory, who is there");
+  auto* verb =
+      app.add_subcommand("testbed", "Manage real devices: certificates, inventory, who is there");
   verb->require_subcommand(1);
   auto arguments = std::make_shared<TestbedArguments>();
   auto* make = verb->add_subcommand("init", "Make an authority, certificates and an inventory");
@@ -134,8 +135,8 @@ void add_testbed(CLI::App& app, int& result) {
   make->add_option("--listen", arguments->listen, "HOST:PORT of the coordinator")
       ->capture_default_str();
   make->add_option("--address", arguments->addresses,
-                   "What nodes connect to, where that is another address");
-  make->add_option("--days", arguments->days, "How long certificates are valid")
+                   "Address to which nodes connect, if it differs from --listen");
+  make->add_option("--days", arguments->days, "Days for which certificates are valid")
       ->check(CLI::Range(1, 36500))
       ->capture_default_str();
   make->callback([arguments, &result] { result = init(*arguments); });
@@ -145,11 +146,11 @@ void add_testbed(CLI::App& app, int& result) {
   more->callback([arguments, &result] { result = add(*arguments); });
   auto* less = verb->add_subcommand("revoke", "Revoke a node's certificate");
   less->add_option("folder", arguments->folder, "Folder of the testbed")->required();
-  less->add_option("node", arguments->node, "Its name")->required();
+  less->add_option("node", arguments->node, "Name of the node")->required();
   less->callback([arguments, &result] { result = revoke(*arguments); });
-  auto* who = verb->add_subcommand("status", "Listen for a while, and say who is there");
+  auto* who = verb->add_subcommand("status", "Listen for a while and list the agents that connect");
   who->add_option("inventory", arguments->inventory, "inventory.toml of the testbed")->required();
-  who->add_option("--wait", arguments->wait_s, "Seconds")
+  who->add_option("--wait", arguments->wait_s, "Time to listen, s")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   who->callback([arguments, &result] { result = status(*arguments); });

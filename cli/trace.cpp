@@ -51,12 +51,12 @@ int import(const TraceArguments& arguments) {
   const std::string& first = arguments.import.files.front();
   constexpr std::string_view of_run = "run:";
   if (first.starts_with(of_run)) {
-    if (arguments.import.files.size() > 1) throw base::UserError("one run: at a time");
+    if (arguments.import.files.size() > 1) throw base::UserError("give one run: at a time");
     write(analysis::trace_of_node(first.substr(of_run.size()), arguments.node_name), arguments);
     return ExitStatus::done;
   }
   if (arguments.import.format.empty()) {
-    throw base::UserError("--format is needed: one of " +
+    throw base::UserError("--format is required: one of " +
                           base::list_of(platforms::import_formats(), "or"));
   }
   write(platforms::import_trace(arguments.import), arguments);
@@ -176,32 +176,34 @@ int show(const TraceArguments& arguments) {
 // --- the command line ---------------------------------------------------------------------------
 
 void add_output(CLI::App& verb, TraceArguments& arguments) {
-  verb.add_option("-o,--output", arguments.output, "The trace to write (CSV); -: to the terminal")
+  verb.add_option("-o,--output", arguments.output, "Trace file to write (CSV); - is stdout")
       ->required();
-  verb.add_flag("--overwrite", arguments.overwrite, "Replace a file that is there");
+  verb.add_flag("--overwrite", arguments.overwrite, "Replace an existing file");
 }
 
 using Arguments = std::shared_ptr<TraceArguments>;
 
 void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
   auto* verb = trace.add_subcommand("import", "Convert another program's time series");
-  verb->add_option("files", arguments->import.files, "Files, or run:FOLDER of a run of Convoy's")
+  verb->add_option("files", arguments->import.files,
+                   "Files, or run:FOLDER for a node of a recorded run")
       ->required();
   verb->add_option("--format", arguments->import.format,
                    base::list_of(platforms::import_formats(), "or"));
   verb->add_option("--bin-s", arguments->import.bin_s,
-                   "mahimahi: deliveries are counted over so many seconds (0.1)")
+                   "mahimahi: width of the bins over which rates are means, s (0.1)")
       ->check(CLI::Range(1e-3, 3600.0));
   verb->add_option("--direction", arguments->import.direction,
-                   "mahimahi: up or down, where the file's name does not tell")
+                   "mahimahi: up or down, if the file's name does not say it")
       ->check(CLI::IsMember({"up", "down"}));
   verb->add_option("--interval-s", arguments->import.interval_s,
-                   "tegrastats without dates: seconds from line to line (1)")
+                   "tegrastats without dates: seconds between two lines (1)")
       ->check(CLI::Range(1e-3, 3600.0));
   verb->add_flag("--as-recorded", arguments->import.as_recorded,
-                 "tegrastats: take the free memory too, which is what the recorded load left");
-  verb->add_option("--client", arguments->import.client, "fedscale: whose (the first)");
-  verb->add_option("--node", arguments->node_name, "run: the node's name");
+                 "tegrastats: import the free memory, too: what the recorded load left free");
+  verb->add_option("--client", arguments->import.client,
+                   "fedscale: key of the client (default: the first)");
+  verb->add_option("--node", arguments->node_name, "run:FOLDER: name of the node");
   add_output(*verb, *arguments);
   verb->callback([arguments, &status] { status = import(*arguments); });
 }
@@ -209,43 +211,52 @@ void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
 CLI::Range times() { return {1e-3, 1e9}; }
 
 void add_options(CLI::App& verb, platforms::Sessions& s) {
-  verb.add_option("--length-s", s.length_s, "86400")->check(times());
-  verb.add_option("--there-s", s.mean_there_s, "Mean time there (3600)")->check(times());
-  verb.add_option("--away-s", s.mean_away_s, "Mean time away (3600)")->check(times());
-  verb.add_option("--shape", s.shape, "Of the Weibull distributions (0.6)")
+  verb.add_option("--length-s", s.length_s, "Length of the trace, s (86400)")->check(times());
+  verb.add_option("--there-s", s.mean_there_s, "Mean time present, s (3600)")->check(times());
+  verb.add_option("--away-s", s.mean_away_s, "Mean time absent, s (3600)")->check(times());
+  verb.add_option("--shape", s.shape, "Shape of the Weibull distributions (0.6)")
       ->check(CLI::Range(0.2, 10.0));
-  verb.add_option("--daily", s.daily, "How far times away swing over the day, 0 to 0.95 (0)")
+  verb.add_option("--daily", s.daily, "How much the times absent vary over the day, 0 to 0.95 (0)")
       ->check(CLI::Range(0.0, 0.95));
-  verb.add_option("--peak-hour", s.peak_hour, "When they are shortest (2)")
+  verb.add_option("--peak-hour", s.peak_hour, "Hour of the day at which they are shortest (2)")
       ->check(CLI::Range(0.0, 24.0));
 }
 
 void add_options(CLI::App& verb, platforms::SharedOutages& o) {
-  verb.add_option("--length-s", o.length_s, "86400")->check(times());
-  verb.add_option("--between-s", o.mean_between_s, "Mean time between (7200)")->check(times());
-  verb.add_option("--outage-s", o.mean_outage_s, "Mean length (300)")->check(times());
-  verb.add_option("--hits", o.hits, "Probability that one hits a node (0.5)")
+  verb.add_option("--length-s", o.length_s, "Length of the trace, s (86400)")->check(times());
+  verb.add_option("--between-s", o.mean_between_s, "Mean time between outages, s (7200)")
+      ->check(times());
+  verb.add_option("--outage-s", o.mean_outage_s, "Mean length of an outage, s (300)")
+      ->check(times());
+  verb.add_option("--hits", o.hits, "Probability that an outage hits a node (0.5)")
       ->check(CLI::Range(0.0, 1.0));
 }
 
 void add_options(CLI::App& verb, platforms::Throttling& t) {
-  verb.add_option("--length-s", t.length_s, "3600")->check(times());
-  verb.add_option("--step-s", t.step_s, "1")->check(CLI::Range(0.01, 3600.0));
-  verb.add_option("--ambient-c", t.ambient_c, "25")->check(CLI::Range(-40.0, 80.0));
-  verb.add_option("--busy-w", t.busy_w, "20")->check(CLI::Range(0.0, 1000.0));
-  verb.add_option("--idle-w", t.idle_w, "5")->check(CLI::Range(0.0, 1000.0));
-  verb.add_option("--hot-c", t.hot_c, "85")->check(CLI::Range(0.0, 150.0));
-  verb.add_option("--cool-c", t.cool_c, "75")->check(CLI::Range(0.0, 150.0));
-  verb.add_option("--throttled-speed", t.throttled_speed, "0.5")->check(CLI::Range(0.0, 1.0));
+  verb.add_option("--length-s", t.length_s, "Length of the trace, s (3600)")->check(times());
+  verb.add_option("--step-s", t.step_s, "Time between two rows, s (1)")
+      ->check(CLI::Range(0.01, 3600.0));
+  verb.add_option("--ambient-c", t.ambient_c, "Ambient temperature, degrees C (25)")
+      ->check(CLI::Range(-40.0, 80.0));
+  verb.add_option("--busy-w", t.busy_w, "Power draw at full load and clock, W (20)")
+      ->check(CLI::Range(0.0, 1000.0));
+  verb.add_option("--idle-w", t.idle_w, "Idle power draw, W (5)")->check(CLI::Range(0.0, 1000.0));
+  verb.add_option("--hot-c", t.hot_c, "Above this the clock is lowered, degrees C (85)")
+      ->check(CLI::Range(0.0, 150.0));
+  verb.add_option("--cool-c", t.cool_c, "Below this the clock is raised again, degrees C (75)")
+      ->check(CLI::Range(0.0, 150.0));
+  verb.add_option("--throttled-speed", t.throttled_speed,
+                  "Speed at the lowered clock, relative to nominal (0.5)")
+      ->check(CLI::Range(0.0, 1.0));
 }
 
 void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
-  auto* generate = trace.add_subcommand("generate", "Make a trace up; it is marked as synthetic");
+  auto* generate = trace.add_subcommand("generate", "Generate a trace, marked as synthetic");
   generate->require_subcommand(1);
   const auto add = [&](const char* name, const char* what, auto of, auto make) {
     auto* verb = generate->add_subcommand(name, what);
-    verb->add_option("--seed", arguments->seed, "The same seed gives the same trace (1)");
-    verb->add_option("--node", arguments->node, "Which of many nodes (0)")
+    verb->add_option("--seed", arguments->seed, "Seed; equal seeds give equal traces (1)");
+    verb->add_option("--node", arguments->node, "Number of the node among many (0)")
         ->check(CLI::Range(0, 1'000'000));
     add_options(*verb, (*arguments).*of);
     add_output(*verb, *arguments);
@@ -254,11 +265,12 @@ void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
       status = ExitStatus::done;
     });
   };
-  add("sessions", "Comings and goings by Weibull distributions, with a day's rhythm if wanted",
+  add("sessions",
+      "Times present and absent by Weibull distributions, optionally with a daily rhythm",
       &TraceArguments::sessions, platforms::generate_sessions);
   add("outages", "Outages that the nodes of one seed share", &TraceArguments::outages,
       platforms::generate_outages);
-  add("throttling", "A device under load that lowers its clock when it is hot",
+  add("throttling", "A device under load that lowers its clock when hot",
       &TraceArguments::throttling, platforms::generate_throttling);
 }
 
@@ -269,9 +281,10 @@ void add_trace(CLI::App& app, int& status) {
   trace->require_subcommand(1);
   const auto arguments = std::make_shared<TraceArguments>();
   add_import(*trace, arguments, status);
-  auto* verb = trace->add_subcommand("show", "Statistics of a trace and a plot of each column");
+  auto* verb =
+      trace->add_subcommand("show", "Show statistics of a trace and a plot of each column");
   verb->add_option("trace", arguments->file, "A trace (CSV)")->required();
-  verb->add_flag("--json", arguments->json, "As one JSON object, without plots");
+  verb->add_flag("--json", arguments->json, "Print one JSON object, without plots");
   verb->callback([arguments, &status] { status = show(*arguments); });
   add_generate(*trace, arguments, status);
 }

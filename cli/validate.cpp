@@ -85,7 +85,7 @@ int validate(const ValidateArguments& arguments) {
   const platforms::Validation validation = platforms::validate(std::move(measurements), catalogue);
   if (problems.has_errors()) throw base::UserError(problems.str());
   if (validation.groups.empty()) {
-    throw base::UserError("no row is of a model, a device and a mode that are known here");
+    throw base::UserError("no row has a model, a device and a mode that Convoy knows");
   }
   if (!arguments.output.empty()) {
     base::write_output(arguments.output, validation_page(validation), arguments.overwrite);
@@ -105,16 +105,16 @@ int validate(const ValidateArguments& arguments) {
 
 void add_validate(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand(
-      "validate", "Hold predicted step times and draws against measured ones, row by row");
+      "validate", "Compare predicted step times and power draws with measured ones, row by row");
   auto arguments = std::make_shared<ValidateArguments>();
-  verb->add_option("measurements", arguments->files, "CSV or report.json, as of convoy calibrate")
+  verb->add_option("measurements", arguments->files, "CSV or report.json, as for convoy calibrate")
       ->required();
   verb->add_option("--odd", arguments->odd,
-                   "TOML: rows to leave out, or measured in another mode than they say");
-  verb->add_option("-o,--output", arguments->output, "A page (HTML) of all of it");
-  verb->add_flag("--overwrite", arguments->overwrite, "Replace a file that is there");
-  verb->add_flag("--markdown", arguments->markdown, "A summary as a Markdown table");
-  verb->add_flag("--json", arguments->json, "As one JSON object");
+                   "TOML: rows to leave out, and rows measured in another mode than they say");
+  verb->add_option("-o,--output", arguments->output, "HTML page to write, with all rows");
+  verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing file");
+  verb->add_flag("--markdown", arguments->markdown, "Print a summary as a Markdown table");
+  verb->add_flag("--json", arguments->json, "Print one JSON object");
   verb->callback([arguments, &status] { status = validate(*arguments); });
 }
 

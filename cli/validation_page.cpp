@@ -269,12 +269,12 @@ std::string validation_page(const Validation& validation) {
   text += style;
   text +=
       "<h1>Predictions against measurements</h1>\n"
-      "<p>Step times and draws that somebody measured, and what Convoy predicts of them. "
-      "<b>Predicted</b>: by the device's file, which may have been fitted to these very rows. "
-      "<b>Model left out</b>, <b>mode left out</b>: by a fit to the rows of other models, of other "
-      "power modes; that is what to expect of what nobody measured. Errors are absolute, as shares "
-      "of what was measured: median / 90th percentile. Draws are left out given the times and the "
-      "idle draws of "
+      "<p>Measured step times and power draws, and Convoy's predictions. "
+      "<b>Predicted</b>: by the device's file, which may have been fitted to the same rows. "
+      "<b>Model left out</b>, <b>mode left out</b>: by a fit to the rows of other models, or of "
+      "other "
+      "power modes; expect such errors where nobody measured. Errors are absolute, relative to the "
+      "measured value: median / 90th percentile. Fits of draws use the times and the idle draws of "
       "the device's file.</p>\n";
   text += html_table({"<device", "<what", "<mode", "<precision", "batch", "rows", "predicted",
                       "model left out", "mode left out", "batch left out"},

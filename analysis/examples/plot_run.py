@@ -4,8 +4,8 @@
     apt install python3-pandas python3-matplotlib
     python3 analysis/examples/plot_run.py runs/cos2p -o cos2p.png
 
-The tables are documented in sim/store/README.md: times are virtual seconds, sizes bytes, energies
-joules, shares 0 to 1. The store is opened read-only, so it may be of a run that goes on.
+The tables are documented in sim/store/TABLES.md: times are virtual seconds, sizes bytes, energies
+joules, shares 0 to 1. The store is opened read-only, so the run may still go on.
 """
 
 import argparse

@@ -110,22 +110,23 @@ void check_savings(base::TableReader& reader, const CompressionPlan& plan) {
       const std::string when =
           step == 0 ? "" : fmt::format(" from version {} on", step * plan.every);
       const char* key = step == 0 ? "keep" : "decay";
-      reader.problems().error(reader.raw(key)->where,
-                              fmt::format("{}: with {}{} the places cost more than is saved",
-                                          reader.full(key), c.keep, when));
+      reader.problems().error(
+          reader.raw(key)->where,
+          fmt::format("{}: with {}{} the places need more bytes than compression saves",
+                      reader.full(key), c.keep, when));
       return;
     }
     if (!plan.changes()) return;
   }
 }
 
-// keep, bits and how they change; what else there is of it the caller has read.
+// Reads keep, bits and their decay; the caller has read the other keys.
 void read_plan(base::TableReader& reader, CompressionPlan& plan, const std::string& of) {
   Compression& c = plan.first;
   c.keep = reader.number({"keep", "share of each tensor's elements that " + of},
                          base::above(0).up_to(1), c.keep);
-  c.bits = static_cast<int>(reader.integer({"bits", "of a value that is sent: 32, 8 or 1"},
-                                           base::at_least(1).up_to(32), c.bits));
+  c.bits = static_cast<int>(
+      reader.integer({"bits", "bits per value: 32, 8 or 1"}, base::at_least(1).up_to(32), c.bits));
   if (!is_possible(c.bits)) {
     reader.problems().error(reader.raw("bits")->where,
                             fmt::format("{}: {} is none of 32, 8, 1", reader.full("bits"), c.bits));
@@ -159,11 +160,11 @@ bool CompressionPlan::is_none() const { return first.is_none() && last().is_none
 CompressionPlans read_compression(base::TableReader reader) {
   CompressionPlans plans;
   Compression& c = plans.update.first;
-  c.drawn = reader.choice({"which", "elements are sent: the largest, or as many that are drawn"},
-                          which_words, Which::largest) == Which::drawn;
+  c.drawn = reader.choice({"which", "elements to send: the largest, or drawn ones"}, which_words,
+                          Which::largest) == Which::drawn;
   c.feedback =
-      reader.flag({"feedback", "what was not sent is added to a node's next update"}, c.feedback);
-  read_plan(reader, plans.update, "an update brings");
+      reader.flag({"feedback", "add what was not sent to the node's next update"}, c.feedback);
+  read_plan(reader, plans.update, "is sent");
   base::TableReader download =
       reader.table({"download", "the same for the model that a node is sent"});
   plans.download.first.feedback = false;
@@ -203,7 +204,7 @@ StepCost encoding_step(double parameters, const Compression& compression) {
   Passes passes(parameters);
   if (compression.feedback) passes.add(1, 3);
   passes.encode(compression);
-  passes.add(1, 1);  // what arrives
+  passes.add(1, 1);  // decodes, to know what arrives
   if (compression.feedback) passes.add(1, 3);
   return std::move(passes).cost();
 }
@@ -216,8 +217,8 @@ StepCost model_encoding_step(double parameters, const Compression& compression) 
 
 StepCost model_decoding_step(double parameters, const Compression& compression) {
   Passes passes(parameters);
-  passes.add(0, 1);                 // all are 0 at first
-  passes.add(1, compression.keep);  // the kept ones
+  passes.add(0, 1);                 // writes 0 everywhere
+  passes.add(1, compression.keep);  // writes the kept elements
   return std::move(passes).cost();
 }
 
@@ -230,7 +231,7 @@ double residual_memory(double parameters, const Compression& compression) {
 }
 
 double encoding_memory(double parameters, const Compression& compression) {
-  constexpr double others = 5;  // received, trained, update, wanted, arrived
+  constexpr double others = 5;  // weights received and trained, update, input and output of encode
   return others * word * parameters + 2 * residual_memory(parameters, compression);
 }
 

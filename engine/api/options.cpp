@@ -55,22 +55,23 @@ OptimizerOptions read_optimizer(base::TableReader reader) {
   OptimizerOptions o;
   o.kind = reader.choice({"kind", "how gradients change weights"}, optimizer_kind_words, o.kind);
   const bool sgd = o.kind == OptimizerKind::sgd;
-  o.learning_rate = reader.number({"learning_rate", "size of a step"}, above(0).up_to(1e3),
+  o.learning_rate = reader.number({"learning_rate", "step size"}, above(0).up_to(1e3),
                                   sgd ? o.learning_rate : 1e-3);
   o.weight_decay = reader.number(
-      {"weight_decay", "pull towards zero; sgd: added to the gradient, others: decoupled"},
+      {"weight_decay", "decay of the weights; sgd: added to the gradient, others: decoupled"},
       at_least(0).up_to(1e3), o.weight_decay);
   if (sgd) {
-    o.momentum = reader.number({"momentum", "share of the last step that is kept"},
+    o.momentum = reader.number({"momentum", "share of the last step that is added to the next"},
                                at_least(0).below(1), o.momentum);
-    o.nesterov = reader.flag({"nesterov", "look one step ahead; needs a momentum"}, false);
+    o.nesterov = reader.flag({"nesterov", "Nesterov momentum; needs momentum above 0"}, false);
     if (o.nesterov && o.momentum == 0) reader.error("nesterov", "needs a momentum above 0");
   } else {
     if (o.kind == OptimizerKind::adamw) o.betas = {0.9, 0.999};
     if (o.kind == OptimizerKind::adan) o.betas = {0.98, 0.92, 0.99};
     const std::size_t wanted = o.betas.size();
-    o.betas = reader.numbers({"betas", "decay of the running means: adamw 2 factors, adan 3"},
-                             at_least(0).below(1), o.betas);
+    o.betas =
+        reader.numbers({"betas", "decay factors of the running means: 2 for adamw, 3 for adan"},
+                       at_least(0).below(1), o.betas);
     if (o.betas.size() != wanted) {
       reader.error("betas", "expected " + std::to_string(wanted) + " decay factors");
       o.betas.resize(wanted);
@@ -87,7 +88,7 @@ RateSchedule read_rate(base::TableReader reader) {
   using Kind = RateSchedule::Kind;
   rate.kind = reader.choice({"kind", "shape of the learning rate over the versions"},
                             RateSchedule::words, rate.kind);
-  rate.warmup = reader.integer({"warmup", "versions of a linear rise before the rest"},
+  rate.warmup = reader.integer({"warmup", "versions of a linear rise at the start"},
                                at_least(0).up_to(1e9), 0);
   if (rate.kind == Kind::step) {
     rate.every =
@@ -95,15 +96,14 @@ RateSchedule read_rate(base::TableReader reader) {
   }
   if (rate.kind == Kind::step || rate.kind == Kind::exponential) {
     rate.factor = reader.number(
-        {"factor",
-         "what a reduction (step) or a version (exponential) multiplies the learning rate by"},
+        {"factor", "factor on the learning rate per reduction (step) or per version (exponential)"},
         above(0).up_to(1), rate.kind == Kind::step ? 0.1 : 0.99);
   }
   if (rate.kind == Kind::cosine) {
-    rate.over =
-        reader.integer({"over", "versions from 1 down to the floor"}, at_least(1).up_to(1e9), 100);
-    rate.floor = reader.number({"floor", "share of the learning rate that is left in the end"},
-                               at_least(0).up_to(1), 0);
+    rate.over = reader.integer({"over", "versions in which the factor falls from 1 to the floor"},
+                               at_least(1).up_to(1e9), 100);
+    rate.floor =
+        reader.number({"floor", "final factor on the learning rate"}, at_least(0).up_to(1), 0);
   }
   reader.finish();
   return rate;
@@ -115,45 +115,47 @@ TrainingOptions read_training(base::TableReader& reader) {
   TrainingOptions t;
   t.optimizer = read_optimizer(reader.table({"optimizer", "how a node trains"}));
   t.rate_schedule = read_rate(
-      reader.table({"rate_schedule", "the learning rate by the version that a task starts from"}));
+      reader.table({"rate_schedule", "learning rate by the version that a task starts from"}));
   t.keep_optimizer =
-      reader.choice({"optimizer_state", "the optimizer begins each task anew, or goes on"},
+      reader.choice({"optimizer_state",
+                     "each task begins with a new optimizer, or continues the node's last one"},
                     TrainingOptions::optimizer_states, t.keep_optimizer);
   t.proximal = reader.number({"proximal", "mu of FedProx: mu/2 x |w - received|^2 in the loss"},
                              at_least(0).up_to(1e6), 0);
-  t.clip = reader.number({"clip", "largest norm of a gradient; 0: any"}, at_least(0).up_to(1e9), 0);
+  t.clip = reader.number({"clip", "upper limit of a gradient's norm; 0: no limit"},
+                         at_least(0).up_to(1e9), 0);
   return t;
 }
 
 MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback) {
   MaskOptions m = fallback;
-  m.selection = reader.choice({"selection", "rule by which a node chooses what it keeps"},
+  m.selection = reader.choice({"selection", "how a node chooses the members that it keeps"},
                               selection_words, m.selection);
   const bool shallow = m.selection == Selection::depth;
-  m.all_blocks = reader.choice({"blocks", "a submodel has as many as its rate says, or all"},
+  m.all_blocks = reader.choice({"blocks", "blocks of a submodel: as its rate says, or all"},
                                MaskOptions::block_words, m.all_blocks && !shallow);
   if (m.all_blocks && shallow) {
     reader.error("blocks", "leaves selection = \"depth\" nothing to cut");
   }
-  m.epochs = static_cast<int>(
-      reader.integer({"epochs", "epochs of a mask phase; only if masks are learned"},
-                     at_least(1).up_to(1e6), m.epochs));
+  m.epochs = static_cast<int>(reader.integer(
+      {"epochs", "epochs of a mask phase (learned masks only)"}, at_least(1).up_to(1e6), m.epochs));
   m.tasks = static_cast<int>(
-      reader.integer({"tasks", "first tasks of a node that choose masks; 0: as nested"},
+      reader.integer({"tasks", "first tasks of a node that choose masks; 0: masks as nested"},
                      at_least(0).up_to(1e6), m.tasks));
-  m.refresh = static_cast<int>(reader.integer({"refresh", "then every so many tasks again; 0: not"},
-                                              at_least(0).up_to(1e6), m.refresh));
+  m.refresh = static_cast<int>(
+      reader.integer({"refresh", "afterwards masks are chosen again every n tasks; 0: never"},
+                     at_least(0).up_to(1e6), m.refresh));
   m.learning_rate =
-      reader.number({"learning_rate", "learning rate of the masks; only if they are learned"},
+      reader.number({"learning_rate", "learning rate of the masks (learned masks only)"},
                     above(0).up_to(1e3), m.learning_rate);
   m.lambda = reader.number({"lambda", "weight of the submodel's size in the loss; 0: gates / 16"},
                            at_least(0).up_to(1e9), m.lambda);
   m.weight_decay =
-      reader.number({"weight_decay", "pull of the masks towards a half; only if they are learned"},
+      reader.number({"weight_decay", "weight decay of the masks' logits (learned masks only)"},
                     at_least(0).up_to(1e3), m.weight_decay);
-  m.sampled = reader.choice({"draw", "a mask is the highest logits, or drawn by them"},
+  m.sampled = reader.choice({"draw", "a mask keeps the highest logits, or is drawn by them"},
                             MaskOptions::draws, m.sampled);
-  m.normal_logits = reader.choice({"logits", "masks begin at the rate, or at random"},
+  m.normal_logits = reader.choice({"logits", "initial logits: by the rate, or random"},
                                   MaskOptions::logits, m.normal_logits);
   reader.finish();
   return m;
@@ -163,15 +165,15 @@ TransferOptions read_transfer(base::TableReader reader, const TransferOptions& f
   TransferOptions t = fallback;
   t.weight = reader.number({"weight", "weight of the transfer in the loss; 0: no transfer"},
                            at_least(0).up_to(1e3), t.weight);
-  t.temperature = reader.number({"temperature", "divides the scores before they are compared"},
+  t.temperature = reader.number({"temperature", "divisor of the scores before they are compared"},
                                 above(0).up_to(1e3), t.temperature);
   t.from_version =
       reader.integer({"from_version", "first version of the global model with transfer"},
                      at_least(0).up_to(1e12), t.from_version);
-  t.by_batch = reader.choice({"mean", "taken over batch and classes, or over the batch"},
+  t.by_batch = reader.choice({"mean", "mean over batch and classes, or over the batch only"},
                              TransferOptions::means, t.by_batch);
-  t.detached =
-      reader.flag({"detach_teacher", "an exit gets no gradient from those it teaches"}, t.detached);
+  t.detached = reader.flag(
+      {"detach_teacher", "an exit gets no gradient from the exits that it teaches"}, t.detached);
   t.mutual = reader.choice({"teachers", "the deepest exit teaches the others, or each all others"},
                            TransferOptions::teacher_words, t.mutual);
   t.ramp = reader.integer(

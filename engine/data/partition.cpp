@@ -172,19 +172,21 @@ void put_in_order(std::vector<Indices>& parts, std::size_t samples) {
 
 PartitionOptions read_partition(base::TableReader reader) {
   PartitionOptions options;
-  options.kind = reader.choice(
-      {"kind", "equal parts, shares of each class drawn, pieces sorted by class, unequal sizes"},
-      partition_words, options.kind);
+  options.kind = reader.choice({"kind",
+                                "iid: equal parts; dirichlet: drawn shares of each class; shards: "
+                                "pieces sorted by class; sizes: "
+                                "unequal sizes"},
+                               partition_words, options.kind);
   if (options.kind == PartitionKind::dirichlet || options.kind == PartitionKind::sizes) {
-    options.alpha = reader.number({"alpha", "how equal the drawn shares are; small: unequal"},
+    options.alpha = reader.number({"alpha", "concentration of the drawn shares; small: unequal"},
                                   base::above(0).up_to(1e6), options.alpha);
     options.least = reader.integer(
-        {"least", "samples that each node has at least; drawn again, then topped up"},
+        {"least", "minimum of samples per node; shares are drawn again, then samples moved"},
         base::at_least(0).up_to(1e9), options.least);
   }
   if (options.kind == PartitionKind::shards) {
     options.shards = static_cast<int>(
-        reader.integer({"shards", "pieces that each node gets"}, base::at_least(1).up_to(1e4), 2));
+        reader.integer({"shards", "pieces per node"}, base::at_least(1).up_to(1e4), 2));
   }
   reader.finish();
   return options;

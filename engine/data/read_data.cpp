@@ -19,7 +19,7 @@ void read_vocabulary(TableReader reader, DataOptions& data) {
   data.vocabulary = reader.choice({"kind", "a token is a word, or a part of one"}, vocabulary_words,
                                   data.vocabulary);
   data.vocabulary_size = static_cast<int>(
-      reader.integer({"size", "most entries, special tokens included"},
+      reader.integer({"size", "largest number of entries, including special tokens"},
                      at_least(special_tokens + 1).up_to(1e6), data.vocabulary_size));
   reader.finish();
 }
@@ -44,13 +44,12 @@ DataOptions read_data(TableReader reader, const std::filesystem::path& folder) {
       reader.number({"test_share", "share of the rows that become the global test set (csv:FILE)"},
                     above(0).below(1), data.test_share);
   data.seed = static_cast<std::uint64_t>(
-      reader.integer({"seed", "seed of the glyphs, and of which samples are taken from a set"},
+      reader.integer({"seed", "seed of the drawn glyphs and of the subset taken from a set"},
                      at_least(0), static_cast<std::int64_t>(data.seed)));
-  data.classes =
-      static_cast<int>(reader.integer({"classes", "kinds of glyphs that are drawn (glyphs)"},
-                                      at_least(2).up_to(glyph_kinds), data.classes));
-  data.sequence = static_cast<int>(reader.integer({"sequence", "tokens of a text (csv)"},
-                                                  at_least(2).up_to(1e5), data.sequence));
+  data.classes = static_cast<int>(reader.integer({"classes", "number of classes (glyphs)"},
+                                                 at_least(2).up_to(glyph_kinds), data.classes));
+  data.sequence = static_cast<int>(
+      reader.integer({"sequence", "tokens per text (csv)"}, at_least(2).up_to(1e5), data.sequence));
   read_vocabulary(reader.table({"vocabulary", "how texts become tokens (csv)"}), data);
   data.partition =
       read_partition(reader.table({"partition", "how the data are divided among the nodes"}));

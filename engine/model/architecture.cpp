@@ -134,21 +134,22 @@ ModelOptions read_model(base::TableReader& reader) {
                                  options.qkv_bias);
   options.dropout = reader.number({"dropout", "share of the features dropped in training"},
                                   at_least(0).below(1), options.dropout);
-  options.attention_dropout =
-      reader.number({"attention_dropout", "the same after the attention (vit, bert)"},
-                    at_least(0).below(1), options.attention_dropout);
-  options.scale_by_width =
-      reader.choice({"attention_scale",
-                     "scores are divided by the root of a head's features, or of the full width"},
-                    ModelOptions::attention_scales, options.scale_by_width);
+  options.attention_dropout = reader.number(
+      {"attention_dropout", "share of the attention's output dropped in training (vit, bert)"},
+      at_least(0).below(1), options.attention_dropout);
+  options.scale_by_width = reader.choice(
+      {"attention_scale",
+       "attention scores are divided by the root of a head's features, or of the full width"},
+      ModelOptions::attention_scales, options.scale_by_width);
   constexpr const char* of_data = "the data's or its own";
-  options.image_size = integer({"image_size", "pixels a side (images)", of_data}, 1, 4096);
+  options.image_size = integer({"image_size", "pixels per side (images)", of_data}, 1, 4096);
   options.image_width = integer(
-      {"image_width", "pixels across, where image_size is the height", "image_size"}, 1, 4096);
+      {"image_width", "pixels across; image_size is then the height", "image_size"}, 1, 4096);
   options.channels =
       integer({"channels", "channels of an image: 1 grey, 3 colour (images)", of_data}, 1, 64);
-  options.sequence = integer({"sequence", "tokens a sample (texts)", of_data}, 1, 4096);
-  options.vocabulary = integer({"vocabulary", "tokens that are known (texts)", of_data}, 2, 1e7);
+  options.sequence = integer({"sequence", "tokens per sample (texts)", of_data}, 1, 4096);
+  options.vocabulary =
+      integer({"vocabulary", "size of the vocabulary, tokens (texts)", of_data}, 2, 1e7);
   if (options.exits.empty()) {
     reader.error("exits", "at least one exit is needed; [1.0] is the plain network");
     options.exits = {1.0};

@@ -1,10 +1,10 @@
-// FedAdam (Reddi et al. 2021, arXiv 2003.00295, algorithm 2): Adam at the server. With d the mean
-// change of those who hold a parameter, by samples:
+// FedAdam (Reddi et al. 2021, arXiv 2003.00295, algorithm 2): Adam at the server. d is the mean
+// change over the updates that hold a parameter, weighted by samples:
 //   m = beta1 m + (1 - beta1) d;  v = beta2 v + (1 - beta2) d^2;  W += learning_rate m / (sqrt v +
 //   tau)
-// m begins at 0 and v at tau^2 (the paper's v >= tau^2), without a correction of the bias, as in
-// the paper. The defaults are the paper's. A parameter that no update of an aggregation holds stays
-// as it is, and its m and v with it (ours).
+// m starts at 0 and v at tau^2 (the paper: v >= tau^2), without bias correction, as in the paper.
+// The defaults are the paper's. Ours: if no update of an aggregation holds a parameter, the
+// parameter, its m and its v do not change.
 
 #include <algorithm>
 #include <cmath>
@@ -61,7 +61,7 @@ RuleKind fedadam() {
                                     base::at_least(0).below(1), o.beta1);
             o.beta2 = reader.number({"beta2", "decay of the mean square of the change"},
                                     base::at_least(0).below(1), o.beta2);
-            o.tau = reader.number({"tau", "added to the root: the larger, the less it adapts"},
+            o.tau = reader.number({"tau", "added to the root; a larger value adapts less"},
                                   base::above(0).up_to(1e3), o.tau);
             return std::make_shared<const FedAdam>(o);
           }};

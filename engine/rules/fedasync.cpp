@@ -1,13 +1,13 @@
 // FedAsync (Xie et al. 2019, arXiv 1903.03934; code: github xcgoner/async_fl 912ecf3): an update's
 // own values w_i, not its change, are mixed into the model:
-//   W <- (1 - a) W + a w_i,  a = alpha x s(staleness),  w_i = what it was trained from + its change
+//   W <- (1 - a) W + a w_i,  a = alpha x s(staleness),  w_i = the update's base + its change
 //   s: constant 1; polynomial (d + 1)^-power; hinge 1 if d <= bound, else 1 / (power (d - bound) +
 //   1)
 // Alpha is 0.8, times `decay` from version `decay_at` on (the authors: halved at epoch 800 of
-// 2,000). Several updates of one aggregation are applied one after the other, in their order.
-// Ours: where only some hold a parameter they alone mix into it; running statistics are the house's
-// (README.md), where the authors mix them like weights; s is polynomial where nothing is said, with
-// the paper's power of 0.5 (hinge: 10, bound 4).
+// 2,000). Several updates of one aggregation are applied one after the other, in their order. Ours:
+// only updates that hold a parameter are mixed into it; running statistics follow README.md (the
+// authors mix them like weights); by default s is polynomial with the paper's power of 0.5 (hinge:
+// power 10, bound 4).
 
 #include <optional>
 
@@ -49,7 +49,7 @@ class FedAsync : public Rule {
       double moved = 0;
       for (std::size_t u = 0; u < e.updates; ++u) {
         if (e.holds[u][i] == 0) continue;
-        // w_i - W, in this order: of a fresh update it is just its change.
+        // w_i - W; computed in this order, a fresh update gives exactly its change.
         const double away = static_cast<double>(e.received[u][i]) - e.current[i] - moved;
         moved += e.shares[u] * (away + e.changes[u][i]);
       }
@@ -72,10 +72,10 @@ class FedAsync : public Rule {
 
 namespace rules {
 RuleKind fedasync() {
-  return {"fedasync", "mixes each update's own values in, the older the less",
+  return {"fedasync", "mixes each update's values into the model, older ones less",
           [](base::TableReader& reader) {
             FedAsyncOptions o;
-            o.alpha = reader.number({"alpha", "weight of a fresh update against the model's"},
+            o.alpha = reader.number({"alpha", "weight of a fresh update; the model has the rest"},
                                     base::above(0).up_to(1), o.alpha);
             o.weight = read_staleness_weight(reader);
             o.decay_at = reader.maybe_integer(

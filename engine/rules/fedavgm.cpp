@@ -39,7 +39,7 @@ RuleKind fedavgm() {
             const double rate = reader.number({"learning_rate", "factor of the server's step"},
                                               base::above(0).up_to(1e3), 1.0);
             const double momentum =
-                reader.number({"momentum", "share of the last step that goes on"},
+                reader.number({"momentum", "share of the last step that is added to the next"},
                               base::at_least(0).below(1), 0.9);
             return std::make_shared<const FedAvgM>(rate, momentum);
           }};

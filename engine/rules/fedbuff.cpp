@@ -1,10 +1,10 @@
-// FedBuff (Nguyen et al. 2022, arXiv 2106.06639), as its authors' simulator has it (FLSim):
+// FedBuff (Nguyen et al. 2022, arXiv 2106.06639), as in its authors' simulator (FLSim):
 //   W += learning_rate x sum_i s_i delta_i / D,  s_i = (1 + staleness_i)^-power / (1 + a)^-power
-// a is `average_staleness`, at which the weight is 1 (FLSim's default 1; 0: the paper's plain
-// 1 / sqrt(1 + staleness)). D by `divide`: the number of updates (the paper's K), their weights'
-// sum (a mean), or nothing (FLSim's weighted sum: the rate must then hold 1 / K). Updates count
-// alike, whatever their samples. Where only some of them hold a parameter, their sum is scaled by
-// updates / holders (ours; with full models nothing changes).
+// a is `average_staleness`, at which the weight is 1 (FLSim's default is 1; 0 gives the paper's
+// 1 / sqrt(1 + staleness)). `divide` chooses D: the number of updates (the paper's K), the sum of
+// the weights (a mean), or 1 (FLSim's weighted sum: the rate must then contain 1 / K). Samples do
+// not count. Ours: if only some updates hold a parameter, their sum is scaled by updates / holders
+// (no change with full models).
 
 #include <cmath>
 
@@ -74,10 +74,11 @@ RuleKind fedbuff() {
             FedBuffOptions o;
             o.learning_rate = reader.number({"learning_rate", "factor of the server's step"},
                                             base::above(0).up_to(1e3), o.learning_rate);
-            o.power = reader.number({"power", "of (1 + staleness), by which weights fall"},
-                                    base::at_least(0).up_to(10), o.power);
+            o.power =
+                reader.number({"power", "exponent of (1 + staleness), with which weights fall"},
+                              base::at_least(0).up_to(10), o.power);
             o.average_staleness =
-                reader.number({"average_staleness", "versions at which the weight is 1"},
+                reader.number({"average_staleness", "staleness at which the weight is 1"},
                               base::at_least(0).up_to(1e6), o.average_staleness);
             o.divide = reader.choice({"divide", "what the weighted sum is divided by"},
                                      divide_words, o.divide);

@@ -61,16 +61,16 @@ AggregationOptions read_aggregation(base::TableReader& table, const std::string&
       continue;
     }
     base::TableReader reader = table.table({"aggregation", meaning});
-    const base::Key key("rule", "its name; engine/rules says what each does; its keys need it");
-    // Whose keys the others are must be said: they are read for every kind of schedule, and kinds
-    // differ in what holds without it.
+    const base::Key key("rule", "name of the rule (see engine/rules); the rule's own keys need it");
+    // The rule's own keys need `rule`: they are read for every kind of schedule, and kinds have
+    // different default rules.
     options.rule = reader.has(key.name) ? rule_kinds()[reader.choice(key, names, 0)].read(reader)
                                         : with_defaults(rule_kinds()[usual]);
     reader.describe(key, {base::KeyType::choice, {}, names}, base::Value(names[usual], {}));
     options.norm_bound = reader.number(
         {"norm_bound",
-         "an update larger than this many times the median of the others is scaled down to that; "
-         "0: none is"},
+         "an update larger than this many times the median of the others is scaled down to that "
+         "size; 0: no limit"},
         base::at_least(0).up_to(1e6), options.norm_bound);
     reader.finish();
   }

@@ -26,13 +26,13 @@ StalenessWeight read_polynomial_weight(base::TableReader& reader) {
 
 StalenessWeight read_staleness_weight(base::TableReader& reader) {
   StalenessWeight w;
-  w.kind = reader.choice({"staleness", "how the weight falls with versions behind"},
+  w.kind = reader.choice({"staleness", "how the weight falls with the staleness"},
                          StalenessWeight::words, w.kind);
   const bool hinge = w.kind == StalenessWeight::Kind::hinge;
-  w.power = reader.number({"power", "how fast the weight falls; constant has none"},
+  w.power = reader.number({"power", "how fast the weight falls (not for constant)"},
                           base::at_least(0).up_to(100), hinge ? 10 : w.power);
   if (hinge) {
-    w.bound = reader.number({"bound", "versions behind up to which it does not fall"},
+    w.bound = reader.number({"bound", "staleness up to which the weight does not fall"},
                             base::at_least(0).up_to(1e6), w.bound);
   }
   return w;

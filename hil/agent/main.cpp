@@ -55,7 +55,7 @@ std::string version_text() {
 // Measures this device and writes the result as a device's file.
 std::string measured(const convoy::hil::AgentConfig& config, bool quick) {
   using namespace convoy;
-  spdlog::info("measuring {}; leave the device alone meanwhile", config.device);
+  spdlog::info("measuring {}; do not use the device meanwhile", config.device);
   engine::ProfileOptions options;
   options.device = config.device;
   options.cases = engine::profile_cases(quick);
@@ -91,7 +91,7 @@ int test_itself(const convoy::hil::AgentConfig& config, const std::string& file,
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
   spdlog::set_level(spdlog::level::warn);  // hides the loopback agent's messages
-  spdlog::warn("testing {} for {}; leave the device alone meanwhile", config.device,
+  spdlog::warn("testing {} for {}; do not use the device meanwhile", config.device,
                quick ? "some seconds" : "some minutes");
   hil::SelfTestOptions options;
   options.config = config;
@@ -110,7 +110,7 @@ int test_itself(const convoy::hil::AgentConfig& config, const std::string& file,
   }
   show("");
   base::write_output(file, test.json, overwrite);
-  fmt::print("{}{}: the report; it names neither this host nor its user\n", test.summary, file);
+  fmt::print("{}{}: the report; it does not name this host or its user\n", test.summary, file);
   return test.good ? 0 : 1;
 }
 
@@ -127,32 +127,32 @@ void add_options(CLI::App& app, Arguments& given) {
   app.add_option("--connect", given.connect, "HOST:PORT of the coordinator");
   app.add_option("--name", given.name, "Name of this node, as in its certificate");
   app.add_option("--certificate", given.certificate, "Certificate of this node (PEM)");
-  app.add_option("--key", given.key, "Its private key (PEM, mode 0600)");
+  app.add_option("--key", given.key, "Private key of this node (PEM, mode 0600)");
   app.add_option("--authority", given.authority, "Certificate of the testbed's authority (PEM)");
-  app.add_flag("--insecure", given.insecure, "Without TLS; to a loopback address only");
-  app.add_option("--data", given.data, "The data set on this machine, such as idx:/srv/mnist");
+  app.add_flag("--insecure", given.insecure, "No TLS; only for a loopback address");
+  app.add_option("--data", given.data, "Data set on this machine, such as idx:/srv/mnist");
   app.add_flag("--own-data", given.own_data,
-               "Train on all of it, not on the part that a run assigns");
-  app.add_option("--state", given.state, "Folder of what outlives a restart");
-  app.add_option("--device", given.device, "What computes: cpu, cuda or cuda:N");
+               "Train on all of --data, not on the part that the run assigns");
+  app.add_option("--state", given.state, "Folder for data that is kept over a restart");
+  app.add_option("--device", given.device, "Device that computes: cpu, cuda or cuda:N");
   app.add_option("--type", given.type, "Type of device, as in Convoy's catalogue");
-  app.add_option("--max-memory-gb", given.memory, "Limit of this process")
+  app.add_option("--max-memory-gb", given.memory, "Memory limit of this process, GB")
       ->check(CLI::Range(0.0, 1e6));
-  app.add_option("--retry-s", given.retry, "Longest wait between attempts to connect")
+  app.add_option("--retry-s", given.retry, "Longest wait between two attempts to connect, s")
       ->check(CLI::Range(0.01, 3600.0));
   app.add_flag("--profile", given.profile,
-               "Measure this device first (a minute or two); the coordinator keeps the result with "
-               "its run, in devices/");
+               "Measure this device first (a minute or two); the coordinator keeps the result in "
+               "devices/ of its run");
   auto* tests = app.add_flag(
       "--self-test", given.self_test,
-      "Test and measure this device, write a report of it to be sent to whoever keeps Convoy's "
-      "catalogue, and end; no coordinator is needed");
-  app.add_option("-o,--output", given.output, "With --self-test: the report (NAME.json)")
+      "Test and measure this device, write a report for the maintainers of Convoy's catalogue, and "
+      "end; no coordinator is needed");
+  app.add_option("-o,--output", given.output, "With --self-test: report to write (NAME.json)")
       ->needs(tests);
-  app.add_flag("--overwrite", given.overwrite, "With --self-test: replace a file that is there")
+  app.add_flag("--overwrite", given.overwrite, "With --self-test: replace an existing file")
       ->needs(tests);
   app.add_flag("--quick", given.quick,
-               "With --profile and --self-test: some seconds; too inexact for use");
+               "With --profile or --self-test: measure for some seconds; not exact enough for use");
 }
 
 // The configuration from the device's file, if any, overridden by the arguments.
@@ -185,7 +185,8 @@ convoy::hil::AgentConfig config_of(const Arguments& given) {
 int main(int argc, char** argv) {
   using namespace convoy;
   CLI::App app("convoy-node: trains on this device for a Convoy coordinator");
-  app.set_version_flag("--version", version_text, "Version, and what it was built from and with");
+  app.set_version_flag("--version", version_text,
+                       "Print the version, the commit, the compiler and the libraries, and exit");
   Arguments given;
   add_options(app, given);
   CLI11_PARSE(app, argc, argv);

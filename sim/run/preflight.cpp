@@ -139,7 +139,8 @@ class Reviewer {
     }
   }
 
-  // HeteroFL's scaler divides what each narrowed layer gives; a norm undoes that, a clip bears it.
+  // HeteroFL's scaler divides the outputs of narrowed layers. A norm undoes this, and a clip limits
+  // its effect on the gradient.
   void scaler() {
     const engine::Trace full = engine::trace(
         *scenario_.setting->architecture, engine::full_submodel(*scenario_.setting->architecture));

@@ -19,7 +19,7 @@ namespace convoy::sim {
 BackgroundLoad read_load(base::TableReader reader);
 
 // Keys of the server and of groups of nodes alike.
-inline constexpr base::Key slowdown_key{"slowdown", "factor on the time of all computing"};
+inline constexpr base::Key slowdown_key{"slowdown", "factor on all computing times"};
 inline constexpr base::Key traffic_key{"traffic", "another user of the link"};
 
 class BehaviourReader {
@@ -36,7 +36,7 @@ class BehaviourReader {
   // Reads slowdown, jitter, loads and outages.
   static void read(base::TableReader& reader, Behaviour& behaviour);
 
-  // A hash of each trace read, one a line.
+  // A hash of each trace read, one per line.
   [[nodiscard]] const std::string& hashes() const { return hashes_; }
 
  private:

@@ -22,7 +22,7 @@ void check_partition(const engine::PartitionOptions& partition, std::size_t work
   if (partition.least > 1 && static_cast<double>(partition.least) * static_cast<double>(workers) >
                                  static_cast<double>(samples)) {
     throw base::UserError(fmt::format(
-        "data.partition.least: {} samples for each of {} nodes, and there are {}; lower "
+        "data.partition.least: {} samples for each of {} nodes, but there are only {}; lower "
         "it, or use more samples",
         partition.least, workers, samples));
   }
@@ -66,7 +66,7 @@ void divide_data(Scenario& scenario, const Fleet& fleet, Setting& setting,
   if (report.moved > 0) {
     remarks.push_back(fmt::format(
         "data.partition: in the best of {} draws {} of {} nodes had fewer than least = {} "
-        "sample(s); they were given {} of those who had most",
+        "sample(s); they were given {} from the nodes with the most",
         report.draws, report.short_nodes, workers, scenario.data.partition.least, report.moved));
   }
   scenario.parts.assign(1, {});  // the server's

@@ -26,10 +26,10 @@ class FleetReader {
     // Expanded earlier, as is fleet.mix.
     reader.text({"use", "fleet of the catalogue, or path of a .toml file"}, "");
     if (reader.describes()) describe_mix(reader.table({"mix", "a fleet by shares of its devices"}));
-    for (TableReader& shared : reader.tables({"shared_links", "media that several nodes share"})) {
+    for (TableReader& shared : reader.tables({"shared_links", "links that several nodes share"})) {
       read_shared_link(shared);
     }
-    read_server(reader.table({"server", "who aggregates"}));
+    read_server(reader.table({"server", "the server, which aggregates"}));
     std::vector<TableReader> groups = reader.tables({"nodes", "groups of equal nodes"});
     for (TableReader& group : groups) read_group(group);
     const bool expected = reader.has("use") || reader.has("mix");  // errors are reported there
@@ -44,13 +44,13 @@ class FleetReader {
  private:
   void read_shared_link(TableReader& reader) {
     SharedLinkConfig shared;
-    shared.name = reader.text({"name", "name that a node's via gives"});
+    shared.name = reader.text({"name", "name to be used as a node's via"});
     shared.link = link(reader, "wifi6");
     if (reader.has("traffic")) shared.traffic = read_load(reader.table(traffic_key));
     reader.finish();
     check_name(reader, shared.name);
     if (!shared_.emplace(shared.name, static_cast<int>(fleet_.shared_links.size())).second) {
-      reader.error("name", fmt::format("\"{}\" is there already", shared.name));
+      reader.error("name", fmt::format("\"{}\" is used twice", shared.name));
     }
     fleet_.shared_links.push_back(std::move(shared));
   }
@@ -105,17 +105,17 @@ class FleetReader {
     }
     BehaviourReader::read(reader, node.behaviour);
     const auto samples = reader.maybe_integer(
-        {"samples", "samples that it trains on in an epoch", "its part of the data"},
+        {"samples", "samples that the node trains on in an epoch", "its part of the data"},
         at_least(0).up_to(1e12));
     std::optional<int> batch;
-    if (const auto b = reader.maybe_integer({"batch", "samples a step", "training.batch"},
+    if (const auto b = reader.maybe_integer({"batch", "samples per step", "training.batch"},
                                             at_least(1).up_to(1e6))) {
       batch = static_cast<int>(*b);
     }
     node.concurrent_transfers =
         static_cast<int>(reader.integer(concurrent_transfers_key, at_least(0).up_to(1e6), 1));
     const std::string name = reader.text(
-        {"name", "name of the node in tables; numbered where there are several", "its device"},
+        {"name", "name of the node in tables; several nodes are numbered", "its device"},
         identity.device);
     const bool numbered = count > 1 || !reader.has("name");
     check_name(reader, name);
@@ -150,8 +150,7 @@ class FleetReader {
     const base::Key device_key("device", "name in the catalogue, or path of a .toml file");
     const std::string name =
         fallback.empty() ? reader.text(device_key) : reader.text(device_key, fallback);
-    const std::string wanted =
-        reader.text({"mode", "power mode of the device", "its usual one"}, "");
+    const std::string wanted = reader.text({"mode", "power mode of the device", "its default"}, "");
     const platforms::Device* device = name.empty() ? nullptr : catalogue_.device(name);
     if (device == nullptr) {
       if (!name.empty() && !platforms::Catalogue::is_path(name)) {
@@ -185,8 +184,8 @@ class FleetReader {
   }
 
   platforms::Link link(TableReader& reader, const std::string& fallback) {
-    const base::Key key("link",
-                        "link to the network: a name, the path of a .toml file, or its figures");
+    const base::Key key(
+        "link", "link to the network: a name, the path of a .toml file, or a table of its figures");
     platforms::Link found;
     for (const bool written_out : reader.either<base::Value::Table>("link")) {
       found = written_out ? platforms::read_plain_link(reader.table(key))
@@ -208,7 +207,7 @@ class FleetReader {
 
   void read_via(TableReader& reader, NodeConfig& node) {
     const std::string via = reader.text(
-        {"via", "name of the shared link that the node is behind", "straight to the network"}, "");
+        {"via", "name of the shared link between the node and the network", "none"}, "");
     if (via.empty()) return;
     const auto found = shared_.find(via);
     if (found != shared_.end()) {
@@ -235,22 +234,23 @@ class FleetReader {
   // Options for real devices; read for all nodes, since --testbed can make any node real.
   static RealNode read_real(TableReader& reader) {
     RealNode real;
-    real.measured_compute = reader.choice(
-        {"compute", "a real node's training takes its measured time, or the modelled"},
-        RealNode::sources, real.measured_compute);
-    real.measured_network = reader.choice(
-        {"network", "a real node's transfers take the measured time, or the modelled"},
-        RealNode::sources, real.measured_network);
-    real.deadline_factor = reader.number(
-        {"deadline_factor", "a real node's task is given up after so many times its prediction"},
-        at_least(1).up_to(1e6), real.deadline_factor);
-    real.deadline_min_s = reader.number({"deadline_min_s", "s of wall time, not before"},
+    real.measured_compute =
+        reader.choice({"compute", "a real node's training takes the measured or the modelled time"},
+                      RealNode::sources, real.measured_compute);
+    real.measured_network =
+        reader.choice({"network", "a real node's transfers take the measured or the modelled time"},
+                      RealNode::sources, real.measured_network);
+    real.deadline_factor =
+        reader.number({"deadline_factor",
+                       "deadline of a real node's activity, as a multiple of its predicted time"},
+                      at_least(1).up_to(1e6), real.deadline_factor);
+    real.deadline_min_s = reader.number({"deadline_min_s", "shortest deadline, s of wall time"},
                                         above(0).up_to(1e7), real.deadline_min_s);
     return real;
   }
 
   static constexpr base::Key concurrent_transfers_key{
-      "concurrent_transfers", "transfers at a time, others wait; 0: any number"};
+      "concurrent_transfers", "transfers at a time, others wait; 0: no limit"};
 
   platforms::Catalogue& catalogue_;
   BehaviourReader behaviours_;

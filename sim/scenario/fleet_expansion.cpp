@@ -27,23 +27,24 @@ Mix read_mix(TableReader reader) {
   Mix mix;
   mix.nodes = reader.integer({"nodes", "number of nodes of all devices together"},
                              at_least(1).up_to(most), 16);
-  reader.describe({"each", "what all nodes have: keys of [[fleet.nodes]]"},
+  reader.describe({"each", "common keys of all nodes, as in [[fleet.nodes]]"},
                   {.type = base::KeyType::table, .like = "fleet.nodes.N"});
   if (const base::Value* given = reader.raw("each")) mix.each = *given;
   if (mix.each.as<base::Value::Table>() == nullptr) {
-    reader.error("each", "expected a table of what all nodes have, such as { link = \"wifi5\" }");
+    reader.error("each",
+                 "expected a table of the nodes' common keys, such as { link = \"wifi5\" }");
   }
-  TableReader shares = reader.table({"shares", "which part of the nodes is of which device"});
+  TableReader shares = reader.table({"shares", "weights of the devices among the nodes"});
   double sum = 0;
   for (const std::string& device : shares.keys("DEVICE")) {
-    mix.weights.emplace_back(
-        device, shares.number({device, "its weight among all"}, at_least(0).up_to(most)));
+    mix.weights.emplace_back(device, shares.number({device, "weight of this device among all"},
+                                                   at_least(0).up_to(most)));
     sum += mix.weights.back().second;
   }
   reader.finish();
   if (sum <= 0) {
     reader.error("shares",
-                 "expected what part of the nodes is of which device, such as { "
+                 "expected weights of devices, such as { "
                  "jetson-nano = 0.25, jetson-agx-orin-64gb = 0.75 }");
   }
   return mix;

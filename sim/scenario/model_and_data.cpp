@@ -26,7 +26,7 @@ void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
   const bool reads_text = engine::input_of(m.architecture) == engine::InputKind::tokens;
   if (shape.text != reads_text) {
     throw base::UserError(fmt::format(
-        "model.architecture: {} reads {}, and the data are {}; choose another of either",
+        "model.architecture: {} reads {}, and the data are {}; choose another model or other data",
         m.architecture, reads_text ? "texts" : "images", shape.text ? "texts" : "images"));
   }
   if (m.classes != shape.classes) {
@@ -86,7 +86,7 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
         std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
     if (scenario.training.learn && setting.architecture->per_pixel) {
       throw base::UserError(fmt::format(
-          "model.architecture: {} gives a class for every pixel, and no data here has such "
+          "model.architecture: {} gives a class for every pixel, and no data source has such "
           "labels: it is for timing only; choose another, or set training.learn = false",
           scenario.model.architecture));
     }

@@ -76,7 +76,7 @@ class ScenarioReader {
     scenario.file = path_;
     scenario.name = read_name(reader);
     scenario.seed = static_cast<std::uint64_t>(reader.integer(
-        {"seed", "start of all random numbers; the same seed gives the same run"}, at_least(0), 1));
+        {"seed", "seed of all random numbers; the same seed gives the same run"}, at_least(0), 1));
     scenario.world.seed = scenario.seed;
     if (!reader.has("fleet")) reader.error("fleet", "missing; expected a table [fleet]");
     Fleet fleet = read_fleet(reader.table({"fleet", "the nodes; give nodes, or mix, or use"}),
@@ -84,22 +84,24 @@ class ScenarioReader {
 
     auto setting = std::make_shared<Setting>();
     setting->seed = scenario.seed;
-    TableReader model = reader.table({"model", "what is trained"});
+    TableReader model = reader.table({"model", "the model"});
     scenario.initial_weights = read_initial_weights(model);
     scenario.model = engine::read_model(model);
-    scenario.data = engine::read_data(reader.table({"data", "what it is trained on"}), folder_);
+    scenario.data = engine::read_data(reader.table({"data", "the data"}), folder_);
     const std::map<int, double> batches =
         read_training(reader.table({"training", "how a node trains in a task"}), fleet, scenario,
                       *setting, problems_);
     scenario.schedule =
         read_schedule(reader.table({"schedule", "who trains what, and when to aggregate"}), kinds_);
     scenario.evaluation = read_evaluation(reader.table(
-        {"evaluation", "when the global model is evaluated, if it learns; takes no virtual time"}));
+        {"evaluation",
+         "when the global model of a learning run is evaluated; takes no virtual time"}));
     setting->test_locally = scenario.evaluation.local;
     scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
                               scenario.training.learn);
     scenario.world.network = read_network(reader.table({"network", "how links are simulated"}));
-    scenario.output = read_output(reader.table({"output", "changes nothing of the run itself"}));
+    scenario.output =
+        read_output(reader.table({"output", "output options; they do not change the run itself"}));
     scenario.hil = read_hil(reader.table({"hil", "real nodes"}), folder_, scenario.world.clock);
     scenario.has_sweep = reader.has("sweep");
     if (reader.describes()) {
@@ -276,8 +278,8 @@ void require_runnable(const Scenario& scenario) {
   }
   if (scenario.output.record != RecordLevel::activity) {
     throw base::UserError(
-        "a run with real nodes is resumed and replayed from its activities: set output.record = "
-        "\"activity\"");
+        "a run with real nodes can only be resumed and replayed from its activities: set "
+        "output.record = \"activity\"");
   }
 }
 

@@ -19,15 +19,15 @@ using base::TableReader;
 
 FixedCost read_fixed_cost(TableReader reader) {
   FixedCost cost;
-  cost.compute_s = reader.number({"compute_s", "s of computing on a node, before its slowdown"},
+  cost.compute_s = reader.number({"compute_s", "computing time on a node, s, before its slowdown"},
                                  at_least(0).up_to(1e9));
   cost.download_bytes =
       reader.number({"download_bytes", "bytes that a node receives"}, at_least(0).up_to(1e15));
   cost.upload_bytes =
-      reader.number({"upload_bytes", "bytes that it sends"}, at_least(0).up_to(1e15));
-  cost.aggregate_s = reader.number({"aggregate_s", "s of an aggregation on the server"},
+      reader.number({"upload_bytes", "bytes that a node sends"}, at_least(0).up_to(1e15));
+  cost.aggregate_s = reader.number({"aggregate_s", "time of an aggregation on the server, s"},
                                    at_least(0).up_to(1e9), 0.0);
-  cost.memory_bytes = reader.number({"memory_bytes", "bytes at its peak on the node"},
+  cost.memory_bytes = reader.number({"memory_bytes", "peak memory on the node, bytes"},
                                     at_least(0).up_to(1e15), 0.0);
   reader.finish();
   return cost;
@@ -41,8 +41,8 @@ engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
                                               word_of(precision_words, Precision::fp16_mixed)};
   const Precision precision =
       reader.choice({"precision",
-                     "of times and memory: fp32 as PyTorch computes it (with TF32 where a GPU has "
-                     "that), without TF32, or autocast; what is learned is learned in FP32"},
+                     "for times and memory: fp32 as PyTorch computes it (TF32 on GPUs that have "
+                     "it), without TF32, or autocast; learning itself always uses FP32"},
                     of_training, Precision::fp32);
   if (precision != Precision::fp16_mixed) return precision;
   std::set<std::string> without;
@@ -62,15 +62,15 @@ engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
 
 std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scenario& scenario,
                                     Setting& setting, Diagnostics& problems) {
-  scenario.training.learn = reader.flag({"learn", "really train; false: timing only"}, false);
+  scenario.training.learn = reader.flag({"learn", "true: really train; false: timing only"}, false);
   scenario.training.local = engine::read_training(reader);
   setting.optimizer = scenario.training.local.optimizer.cost();
   setting.proximal = scenario.training.local.proximal;
   setting.precision = read_precision(reader, fleet);
   if (scenario.training.learn && setting.precision == engine::Precision::fp16_mixed) {
     problems.warning(reader.where(),
-                     "training.precision: times and memory are those of fp16-mixed; what is "
-                     "learned here is learned in FP32");
+                     "training.precision: times and memory are those of fp16-mixed; learning "
+                     "itself uses FP32");
   }
   for (const auto& [device, mode] : fleet.profiles) {
     const auto figures = device->assumed(*mode, setting.precision);
@@ -86,13 +86,13 @@ std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scen
     }
   }
   const auto batches = read_by_memory_class(
-      reader, {"batch", "samples a step; or a value by memory class of the device"},
+      reader, {"batch", "samples per step; or a value by memory class of the device"},
       at_least(1).up_to(1e6), {{0, 32}}, true);
   if (reader.has("fixed_cost")) {
     setting.fixed =
-        read_fixed_cost(reader.table({"fixed_cost", "cost of a task as given; for timing only"}));
+        read_fixed_cost(reader.table({"fixed_cost", "fixed cost of a task; for timing only"}));
     if (reader.has("precision")) {
-      problems.warning(reader.where(), "training.precision: not used beside fixed_cost");
+      problems.warning(reader.where(), "training.precision: not used with fixed_cost");
     }
     if (scenario.training.learn) {
       reader.error("fixed_cost",
@@ -111,7 +111,7 @@ StopOptions read_stop(TableReader reader, bool learn) {
   stop.accuracy = reader.maybe_number(
       {"accuracy", "accuracy of the global model; needs training.learn"}, above(0).up_to(1));
   stop.virtual_time_s =
-      reader.maybe_number({"virtual_time_s", "s of the simulated clock"}, above(0).up_to(1e10));
+      reader.maybe_number({"virtual_time_s", "virtual time, s"}, above(0).up_to(1e10));
   const bool given = reader.has("rounds") || reader.has("tasks") || reader.has("accuracy") ||
                      reader.has("virtual_time_s");
   reader.finish();
@@ -127,13 +127,12 @@ StopOptions read_stop(TableReader reader, bool learn) {
 
 OutputOptions read_output(TableReader reader) {
   OutputOptions output;
-  output.record =
-      reader.choice({"record", "a row in the store for each activity, or for each task"},
-                    record_words, output.record);
+  output.record = reader.choice({"record", "the store has a row per activity, or per task"},
+                                record_words, output.record);
   output.checkpoint_s =
-      reader.number({"checkpoint_s", "s of wall time between two checkpoints of what was learned"},
+      reader.number({"checkpoint_s", "wall time between two checkpoints of the learning, s"},
                     at_least(0).up_to(1e9), output.checkpoint_s);
-  output.progress_s = reader.number({"progress_s", "s of wall time between two lines of progress"},
+  output.progress_s = reader.number({"progress_s", "wall time between two progress lines, s"},
                                     above(0).up_to(1e6), output.progress_s);
   reader.finish();
   return output;
@@ -141,39 +140,42 @@ OutputOptions read_output(TableReader reader) {
 
 HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, ClockOptions& clock) {
   HilOptions hil;
-  const std::string inventory =
-      reader.text({"inventory", "file of the testbed, as convoy testbed init writes it"}, "");
+  const std::string inventory = reader.text(
+      {"inventory", "inventory file of the testbed, written by convoy testbed init"}, "");
   if (!inventory.empty()) hil.inventory = (folder / inventory).string();
   clock.mode = reader.choice(
-      {"clock", "virtual time waits only for what is real, or keeps pace with the wall"},
+      {"clock", "elastic: virtual time waits only for real nodes; paced: it follows wall time"},
       clock_words, ClockMode::elastic);
   if (clock.mode == ClockMode::paced) {
-    clock.pace = reader.number({"pace", "virtual s in a second of wall time"}, above(0).up_to(1e6),
-                               clock.pace);
+    clock.pace = reader.number({"pace", "virtual seconds per second of wall time"},
+                               above(0).up_to(1e6), clock.pace);
   }
   hil.fail_when_late =
-      reader.choice({"late", "what follows when an event is delivered later than max_lag_ms"},
+      reader.choice({"late", "what to do if an event is delivered later than max_lag_ms"},
                     HilOptions::late_words, hil.fail_when_late);
-  hil.max_lag_ms = reader.number({"max_lag_ms", "ms that an event may be late"},
+  hil.max_lag_ms = reader.number({"max_lag_ms", "how late an event may be, ms"},
                                  at_least(0).up_to(1e9), hil.max_lag_ms);
   hil.missing = reader.choice(
-      {"missing", "a real node that does not come fails the run, may come later, is simulated"},
+      {"missing",
+       "a real node that does not connect: fails the run, may join later, or is simulated"},
       HilOptions::missing_words, hil.missing);
-  hil.join_timeout_s = reader.number({"join_timeout_s", "s that the start waits for real nodes"},
-                                     at_least(0).up_to(1e6), hil.join_timeout_s);
+  hil.join_timeout_s =
+      reader.number({"join_timeout_s", "how long the start waits for real nodes, s"},
+                    at_least(0).up_to(1e6), hil.join_timeout_s);
   hil.rejoin_timeout_s =
-      reader.number({"rejoin_timeout_s", "s after which a lost node is lost for good"},
+      reader.number({"rejoin_timeout_s", "time after which a lost node is gone for good, s"},
                     at_least(0).up_to(1e6), hil.rejoin_timeout_s);
-  hil.heartbeat_s = reader.number({"heartbeat_s", "s between two signs of life"},
+  hil.heartbeat_s = reader.number({"heartbeat_s", "time between two heartbeats, s"},
                                   at_least(0.01).up_to(1e3), hil.heartbeat_s);
   hil.lost_after_s = reader.number(
-      {"lost_after_s", "s without one after which a node is lost; at least two heartbeats"},
+      {"lost_after_s",
+       "time without any message after which a node is lost, s; at least two heartbeats"},
       above(0).up_to(1e5), hil.lost_after_s);
   if (hil.lost_after_s < 2 * hil.heartbeat_s) {
     reader.error("lost_after_s", "must be at least two heartbeats (hil.heartbeat_s)");
   }
   hil.keep_updates = reader.flag(
-      {"keep_updates", "updates stay beside the store, so that a replay has the same weights"},
+      {"keep_updates", "keep updates beside the store, so that a replay gets the same weights"},
       hil.keep_updates);
   hil.compress =
       reader.choice({"compression", "how messages to and from real nodes are compressed"},
@@ -183,25 +185,26 @@ HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, Clo
 }
 
 NetworkModel read_network(TableReader reader) {
-  const NetworkModel model =
-      reader.choice({"model", "SimGrid's: exact shares of the bandwidth, or as TCP gets them"},
-                    network_words, NetworkModel::cm02);
+  const NetworkModel model = reader.choice(
+      {"model", "SimGrid's model: exact shares of the bandwidth, or shares as TCP gets them"},
+      network_words, NetworkModel::cm02);
   reader.finish();
   return model;
 }
 
 EvaluationOptions read_evaluation(TableReader reader) {
   EvaluationOptions e;
-  e.every = reader.integer({"every", "versions from one evaluation to the next; 0: not by these"},
+  e.every = reader.integer({"every", "versions from one evaluation to the next; 0: never by count"},
                            at_least(0).up_to(1e9), e.every);
-  e.every_s = reader.maybe_number({"every_s", "s, virtual, from one evaluation to the next"},
+  e.every_s = reader.maybe_number({"every_s", "virtual time from one evaluation to the next, s"},
                                   above(0).up_to(1e10));
-  e.rate = reader.number({"rate", "size of the submodel that is evaluated; 1: the full model"},
+  e.rate = reader.number({"rate", "rate of the evaluated submodel; 1: the full model"},
                          above(0).up_to(1), e.rate);
   e.local = reader.flag(
-      {"local", "each node also tests the model, before a task, on its own test part"}, e.local);
-  e.batch = static_cast<int>(reader.integer({"batch", "samples that are evaluated at a time"},
-                                            at_least(1).up_to(1e6), e.batch));
+      {"local", "before a task, each node also tests the received model on its own test part"},
+      e.local);
+  e.batch = static_cast<int>(
+      reader.integer({"batch", "samples evaluated at a time"}, at_least(1).up_to(1e6), e.batch));
   e.target = reader.maybe_number({"target", "accuracy whose time is reported", "stop.accuracy"},
                                  above(0).up_to(1));
   reader.finish();

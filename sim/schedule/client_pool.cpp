@@ -21,10 +21,11 @@ void read_sent(base::TableReader& reader, const engine::TransferOptions& transfe
                ClientPoolOptions& options) {
   options.learning.transfer = engine::read_transfer(
       reader.table(
-          {"transfer", "knowledge that exits hand on: the deepest to the others, or each to all"}),
+          {"transfer",
+           "knowledge transfer: from the deepest exit to the others, or from each to all"}),
       transfer);
-  options.compression = engine::read_compression(
-      reader.table({"compression", "what of an update or a model is sent, and in how many bits"}));
+  options.compression = engine::read_compression(reader.table(
+      {"compression", "which elements of an update or a model are sent, and in how many bits"}));
 }
 void read_rule(base::TableReader& reader, const std::string& rule, ClientPoolOptions& options) {
   options.learning.aggregation = engine::read_aggregation(reader, rule);
@@ -32,7 +33,7 @@ void read_rule(base::TableReader& reader, const std::string& rule, ClientPoolOpt
 }
 void read_unfit(base::TableReader& reader, ClientPoolOptions& options) {
   options.skip_unfit = reader.choice(
-      {"unfit", "a node whose memory does not hold its task stays out, or is an error"},
+      {"unfit", "a node whose memory does not hold its task: is left out, or is an error"},
       ClientPoolOptions::unfit_words, options.skip_unfit);
 }
 
@@ -49,8 +50,8 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
          "the full model"},
         base::above(0).up_to(1), std::move(rates));
   }
-  options.learning.mask =
-      engine::read_mask(reader.table({"mask", "what a node with a rate below 1 keeps"}), mask);
+  options.learning.mask = engine::read_mask(
+      reader.table({"mask", "how a node with a rate below 1 chooses what it keeps"}), mask);
   read_sent(reader, transfer, options);
   read_rule(reader, rule, options);
   read_unfit(reader, options);
@@ -89,8 +90,8 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   done_.assign(setting_->nodes.size(), 0);
   if (setting_->fixed && !options_.compression.is_none()) {
     throw base::UserError(
-        "schedule.compression: training.fixed_cost says how many bytes an update and the model "
-        "have; give them there, compressed");
+        "schedule.compression: training.fixed_cost gives the bytes of an update and of the model; "
+        "give the compressed sizes there");
   }
   check_elements();
   bool data = false;

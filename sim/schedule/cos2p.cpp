@@ -8,7 +8,7 @@
 namespace convoy::sim {
 
 ScheduleKind schedules::cos2p() {
-  return schedule_kind<CoS2P>("cos2p", "semi-asynchronous: aggregates when a quorum is in",
+  return schedule_kind<CoS2P>("cos2p", "semi-asynchronous: aggregates when a quorum has arrived",
                               read_cos2p);
 }
 
@@ -16,12 +16,13 @@ CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   CoS2POptions options;
   options.clients = read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {});
   options.at_work = read_at_work(own);
-  options.quorum = own.number({"quorum", "share of the tasks under way whose updates must be in"},
-                              base::above(0).up_to(1), options.quorum);
+  options.quorum =
+      own.number({"quorum", "share of the tasks under way whose updates must have arrived"},
+                 base::above(0).up_to(1), options.quorum);
   options.max_staleness = own.integer({"max_staleness", "versions that a task may be behind"},
                                       base::at_least(0).up_to(1e9), options.max_staleness);
   options.drop_stale =
-      own.choice({"on_stale", "a task at max_staleness is waited for, or given up"},
+      own.choice({"on_stale", "a task at max_staleness: wait for it, or cancel it"},
                  CoS2POptions::stale_words, options.drop_stale);
   return options;
 }

@@ -20,12 +20,13 @@ ScheduleKind schedules::fedprox() {
 FedProxOptions read_fedprox(base::TableReader& common, base::TableReader& own) {
   static constexpr base::Words<bool> partial = {{true, "keep"}, {false, "drop"}};
   FedProxOptions options{read_rounds(common, own)};
-  options.mu = own.number({"mu", "of the proximal term: mu/2 x |w - received|^2 in the loss"},
-                          base::at_least(0).up_to(1e6), options.mu);
+  options.mu =
+      own.number({"mu", "factor of the proximal term: mu/2 x |w - received|^2 in the loss"},
+                 base::at_least(0).up_to(1e6), options.mu);
   options.stragglers =
       own.number({"stragglers", "share of a round's clients that train fewer epochs"},
                  base::at_least(0).below(1), options.stragglers);
-  options.keep = own.choice({"partial", "stragglers' updates count, or stragglers are not asked"},
+  options.keep = own.choice({"partial", "stragglers' updates count, or stragglers get no task"},
                             partial, options.keep);
   return options;
 }

@@ -9,11 +9,12 @@ RoundsOptions read_rounds(ClientPoolOptions clients, base::TableReader& own) {
   RoundsOptions options;
   options.clients = std::move(clients);
   options.participants = read_how_many(
-      own,
-      {"participants", "of a round: a number of nodes, or a share of those there (0.1; 1.0: all)",
-       "all that are there"});
+      own, {"participants",
+            "nodes of a round: a number, or a share of the nodes present (0.1; 1.0: all)",
+            "all present nodes"});
   options.deadline_s = own.maybe_number(
-      {"deadline_s", "s after a round's start at which it ends without the rest", "none"},
+      {"deadline_s", "time after a round's start at which it ends without the missing replies, s",
+       "none"},
       base::above(0));
   return options;
 }

@@ -25,7 +25,7 @@ BufferedOptions read_teasq(base::TableReader& common, base::TableReader& own) {
       {"cache", "gamma: share of all that take part, rounded up: updates that make a version"},
       share, 0.25);
   options.clients.proximal =
-      own.number({"mu", "of the proximal term: mu/2 x |w - received|^2 in the loss"},
+      own.number({"mu", "factor of the proximal term: mu/2 x |w - received|^2 in the loss"},
                  base::at_least(0).up_to(1e6), 0.01);
   return options;
 }

@@ -28,11 +28,10 @@ HowMany read_how_many(base::TableReader& reader, const base::Key& key) {
 }
 
 HowMany read_at_work(base::TableReader& own) {
-  return read_how_many(own,
-                       {"at_work",
-                        "nodes that train at once: a number of them, or a share of those there "
-                        "(0.1; 1.0: all)",
-                        "all that are there"});
+  return read_how_many(own, {"at_work",
+                             "nodes that train at once: a number, or a share of the nodes present "
+                             "(0.1; 1.0: all)",
+                             "all present nodes"});
 }
 
 Turns::Turns(std::uint64_t seed, std::size_t nodes, HowMany limit)

@@ -1,4 +1,5 @@
-// The built program as a user runs it: exit statuses, messages, JSON, resume, the same twice.
+// Tests the built program as a user runs it: exit statuses, messages, JSON, resume, equal results
+// of equal runs.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -67,7 +68,7 @@ TEST(CommandLine, ADeviceIsNoFile) {
   }
 }
 
-// Where what is printed has no room, that is told.
+// If the output cannot be written, the program reports it.
 TEST(CommandLine, AFullDiskUnderWhatIsPrintedIsNoSuccess) {
   const TemporaryFolder folder;
   for (const std::string& words :
@@ -99,7 +100,7 @@ TEST(CommandLine, AnOverrideWithoutAValueIsExplained) {
   EXPECT_THAT(output.err, HasSubstr("expected key=value"));
 }
 
-// `convoy check` is done, and says this among the rest.
+// `convoy check` succeeds, and its output contains this text.
 void expect_check_says(const std::string& scenario, const std::string& options,
                        const std::string& text) {
   const Output output = convoy("check " + scenario + " " + options);
@@ -276,7 +277,7 @@ TEST(CommandLine, PerfettoHasEveryActivityAndNoOverlapsOnATrack) {
 
 TEST(Determinism, TheSameStoreTenTimesAndWithAnotherOutputOption) {
   const TemporaryFolder folder;
-  // Jitter, load, outages: everything that draws numbers.
+  // All random behaviour: jitter, load, outages.
   const std::string file = folder.write("s.toml", R"(
 name = "all"
 seed = 11
@@ -322,7 +323,7 @@ TEST(Comparison, TheTriggerAloneRaisesUtilization) {
   const std::string rates = " --set 'schedule.rates={64gb=1.0,32gb=0.75,16gb=0.5,8gb=0.25}'";
   const json cos2p = json::parse(convoy(run).out);
   const json trigger = json::parse(convoy(run + " --set schedule.kind=fedavg" + rates).out);
-  // With a batch of 32 everywhere the full model does not fit the three nodes of 8 GB.
+  // With batch 32 on all nodes the full model does not fit on the three nodes with 8 GB.
   const json full =
       json::parse(convoy(run + " --set schedule.kind=fedavg --set training.batch=32").out);
   EXPECT_EQ(full["peak_memory_bytes"]["jetson-xavier-nx-8gb-0"], 0);

@@ -1,4 +1,4 @@
-// What `convoy compare` prints where a run is measured, and that it prints as before where none is.
+// Tests the output of `convoy compare` for measured runs, and that it is unchanged for other runs.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ using test::TemporaryFolder;
 using testing::HasSubstr;
 using testing::Not;
 
-// A run whose node a takes this long for its training, and b half of it.
+// A run in which node a trains for this time, and b for half of it.
 std::string make(const TemporaryFolder& folder, const std::string& name, bool real, double took_s) {
   HandMadeStore store(folder.path() / name);
   store.node(0, "server").node(1, "a", real ? "hil" : "sim").node(2, "b", real ? "hil" : "sim");
@@ -71,14 +71,14 @@ TEST(Compare, AMeasuredRunAloneShowsItsPredictions) {
   const TemporaryFolder folder;
   const Output output = convoy("compare " + make(folder, "m", true, 4));
   EXPECT_EQ(output.status, 0) << output.err;
-  EXPECT_THAT(output.out, HasSubstr("Errors of what was predicted in "));
+  EXPECT_THAT(output.out, HasSubstr("Errors of the predictions in "));
   EXPECT_THAT(output.out, HasSubstr("  a          train            1     2.00 s    4.00 s  50.0 %  "
                                     "-50.0 %              0       0\n"));
   EXPECT_THAT(output.out, HasSubstr("above 0: predicted slower than measured"));
   EXPECT_THAT(output.out, Not(HasSubstr("makespan")));
 }
 
-// A run whose accuracy is 10 % more with every second.
+// A run whose accuracy rises by 10 % every second.
 std::string learn(const TemporaryFolder& folder, const std::string& name, const std::string& target,
                   int seconds) {
   HandMadeStore store(folder.path() / name);
@@ -123,7 +123,7 @@ TEST(Compare, TheLevelIsPrintedWithWhereItComesFrom) {
   EXPECT_THAT(convoy("compare " + both + "--target 0.7 --latex").out,
               HasSubstr("% to 70 %: --target"));
 
-  // The report says the same.
+  // The report uses the same target.
   const std::string page = (folder.path() / "page.html").string();
   ASSERT_EQ(convoy("report " + both + "--target 0.4 -o " + page).status, 0);
   const std::string html = test::read_file(page);
@@ -143,7 +143,7 @@ TEST(Compare, EnergyIsThatOfTheWorkersAndUpToATargetTheSame) {
   };
   EXPECT_EQ(values("energy_j"), json({80.0, 50.0}));
   EXPECT_EQ(values("energy_server_j"), json({800.0, 500.0}));
-  // b reaches it with its end: what it took then is what it took in all.
+  // b reaches the target at its end: the costs to the target are its totals.
   EXPECT_EQ(values("energy_to_accuracy_j"), json({50.0, 50.0}));
   EXPECT_EQ(values("bytes_to_accuracy"), json({5000.0, 5000.0}));
   EXPECT_THAT(convoy("compare " + runs).out, HasSubstr("energy (workers)"));

@@ -1,5 +1,5 @@
-// One word, one quantity: the energy of a run is that of its workers, and the energy to a target is
-// the same up to that time, however a run is told of.
+// Tests that each word means one quantity: a run's energy is that of its workers, and the energy to
+// a target is the same up to that time, in every output.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
@@ -56,8 +56,8 @@ class EnergyOfARun : public testing::Test {
     return test::exact_rows(database, "SELECT * FROM evaluation ORDER BY rowid");
   }
 
-  // What a node had drawn by a time, from when it computed and when it sent or received: 2 W all
-  // the time, 8 W more while it computes, 2 W more while it sends or receives.
+  // A node's energy up to a time, from its activities: 2 W always, plus 8 W while it computes, plus
+  // 2 W while it sends or receives.
   [[nodiscard]] double drawn_by(const std::string& name, int node, double time_s) const {
     SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
     double joules = 2 * time_s;
@@ -70,7 +70,7 @@ class EnergyOfARun : public testing::Test {
       rows.bind(3, node);
       rows.bind(4, node);
       rows.bind(5, time_s);
-      double until = 0;  // several transfers at once draw no more than one
+      double until = 0;  // several transfers at once draw as much as one
       while (rows.executeStep()) {
         const double end = rows.getColumn(1).getDouble();
         joules += watts * std::max(0.0, end - std::max(until, rows.getColumn(0).getDouble()));
@@ -80,8 +80,8 @@ class EnergyOfARun : public testing::Test {
     return joules;
   }
 
-  // Each judgement of a run knows what its workers, of which there are so many, and its server had
-  // drawn by then, and what had been sent. `joules_per_byte`: of the workers' links.
+  // Checks that each evaluation of a run contains the energy of its `workers` workers and of its
+  // server and the bytes up to then. `joules_per_byte`: of the workers' links.
   void expect_what_was_drawn(const std::string& name, int workers, double joules_per_byte) const {
     SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
     const double end_s = database.execAndGet("SELECT virtual_time_s FROM run").getDouble();
@@ -101,7 +101,7 @@ class EnergyOfARun : public testing::Test {
       EXPECT_NEAR(rows.getColumn(3).getDouble(), drawn_by(name, 0, time_s), 1e-6);
       ++judgements;
       if (joules_per_byte > 0 && time_s == end_s)
-        continue;  // parts of transfers that were given up
+        continue;  // transfers that were given up count in part
       double energy_j = bytes * joules_per_byte;
       for (int node = 1; node <= workers; ++node) energy_j += drawn_by(name, node, time_s);
       EXPECT_NEAR(rows.getColumn(2).getDouble(), energy_j, 1e-6);
@@ -124,15 +124,15 @@ TEST_F(EnergyOfARun, UpToEachEvaluationByHand) {
   EXPECT_NEAR(figures.at("energy_j").get<double>(), drawn_by("r", 1, end_s), 1e-6);
   EXPECT_NEAR(figures.at("energy_server_j").get<double>(), drawn_by("r", 0, end_s), 1e-6);
   EXPECT_EQ(figures.at("target_accuracy"), 0.01);
-  // Chance is better than that: it is there before anything was drawn.
+  // Guessing reaches this accuracy, so the run has it before any energy is used.
   EXPECT_LT(figures.at("time_to_accuracy_s").get<double>(), 1e-9);
   EXPECT_NEAR(figures.at("energy_to_accuracy_j").get<double>(), 0, 1e-6);
   const std::string told = test::convoy(fmt::format("run {} --quiet --no-store", in("r.toml"))).out;
-  EXPECT_THAT(told,
-              testing::ContainsRegex("energy +[0-9.]+ k?J \\(workers\\); the server besides"));
+  EXPECT_THAT(
+      told, testing::ContainsRegex("energy +[0-9.]+ k?J \\(workers\\), [0-9.]+ k?J \\(server\\)"));
 }
 
-// Timing only: the same totals, of which the store has the parts.
+// In a timing-only run: the same totals; the store has their parts.
 TEST_F(EnergyOfARun, OfARunThatDoesNotLearnIsSplitAsWell) {
   const std::string text = scenario(link, "kind = \"fedavg\"", "[stop]\nrounds = 3");
   const Output output = run(text, "r", "--set training.learn=false");
@@ -147,8 +147,8 @@ TEST_F(EnergyOfARun, OfARunThatDoesNotLearnIsSplitAsWell) {
               figures.at("energy_j").get<double>(), 1e-9);
 }
 
-// Whoever is on the way is given up with the run: what their transfers have cost so far is part of
-// what the target took, as it is part of the whole.
+// Transfers under way are given up when the run ends: their cost so far belongs to the cost of the
+// target and to the run's total.
 TEST_F(EnergyOfARun, ToATargetThatIsReachedAtTheEndIsTheTotal) {
   const std::string text = scenario(
       "count = 5\njitter = 0.4\nlink = { duplex = \"half\", down_bps = 8e5, up_bps = 8e5, "
@@ -173,7 +173,7 @@ TEST_F(EnergyOfARun, ToATargetThatIsReachedAtTheEndIsTheTotal) {
   EXPECT_NEAR(number("r", "SELECT SUM(energy_j) FROM node WHERE id > 0"),
               figures.at("energy_j").get<double>(), 1e-6);
 
-  // The same names and quantities from the store and from a sweep.
+  // The store and a sweep have the same names and quantities.
   const json compared = json::parse(test::convoy("compare --json " + in("r")).out);
   const json sweep = json::parse(
       test::convoy(fmt::format("sweep {} --quiet --json -o {}",
@@ -191,7 +191,7 @@ TEST_F(EnergyOfARun, ToATargetThatIsReachedAtTheEndIsTheTotal) {
     }
     EXPECT_TRUE(there) << key;
   }
-  // Columns of results.csv by their names.
+  // Columns of results.csv by name.
   std::istringstream lines(test::read_file(in("s") + "/results.csv"));
   std::string names;
   std::string values;
@@ -223,7 +223,7 @@ TEST_F(EnergyOfARun, UpToEachEvaluationIsTheSameAfterAResumption) {
       try {
         return number("killed", "SELECT COUNT(*) FROM evaluation") > 10;
       } catch (const SQLite::Exception&) {
-        return false;  // it is not there yet
+        return false;  // does not exist yet
       }
     });
     killed.signal(SIGKILL);

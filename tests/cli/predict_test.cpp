@@ -1,4 +1,4 @@
-// convoy predict and calibrate: what they say, and what they say no to.
+// Tests convoy predict and calibrate: their output, and what they refuse.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -53,16 +53,15 @@ TEST(Predict, WhatIsNotKnownIsSaid) {
 
 TEST(Predict, SaysHowFarOffItMayBe) {
   const auto fitted = convoy("predict --device jetson-agx-orin-64gb --model resnet50");
-  EXPECT_THAT(fitted.out,
-              HasSubstr("of nine in ten measured ones the prediction is off by less than"));
+  EXPECT_THAT(fitted.out, HasSubstr("in nine of ten measured cases the error was below"));
   EXPECT_THAT(convoy("predict --device jetson-orin-nano-8gb --model resnet50").out,
-              HasSubstr("nobody has measured on this device"));
-  // Inferences in FP16 say nothing of training, nor of FP32.
+              HasSubstr("nobody has measured the error of such a prediction on this device"));
+  // Measured FP16 inferences do not tell the error of training or FP32.
   for (const char* other : {"--mode training", "--precision fp32"}) {
     EXPECT_THAT(
         convoy("predict --device jetson-agx-xavier-32gb --model resnet50 " + std::string(other))
             .out,
-        HasSubstr("nobody has measured on this device"));
+        HasSubstr("nobody has measured the error of such a prediction on this device"));
   }
 }
 
@@ -118,7 +117,7 @@ TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   EXPECT_THAT(trying("model,latency_ms\nresnet18,3\n"), HasSubstr("at least 5"));
   EXPECT_THAT(trying("model,latency_ms,input\nresnet18,3,big\n"), HasSubstr("l.csv:2: input"));
   EXPECT_THAT(trying("device,model,latency_ms\nother,resnet18,3\n"),
-              HasSubstr("it has rows of other; name one by --rows"));
+              HasSubstr("it has rows of other; give one of them as --rows"));
   const auto rows = [](const std::string& heading, const std::string& more) {
     std::string text = "model,latency_ms" + heading + "\n";
     for (const char* model : {"alexnet", "resnet18", "resnet50", "vgg16", "squeezenet1_1"}) {
@@ -142,7 +141,7 @@ TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   EXPECT_NE(median(rows(",batch", ",8")), median(rows("", "")));
 }
 
-// Rows of AGX Orin in two modes, as the device's file predicts them with other efficiencies.
+// Rows of AGX Orin in two modes, predicted by its file with changed efficiencies.
 std::string measured_rows() {
   std::string text = "device,mode,model,batch,precision,metric,value,unit\n";
   for (const char* mode : {"MAXN", "50W"}) {
@@ -175,10 +174,10 @@ TEST(Calibrate, FitsModesTogetherAndSaysWhatAModeLeftOutIsWorth) {
   EXPECT_THAT(text, HasSubstr("idle_w = { value = 5, origin = \"measured\""));
   EXPECT_THAT(text, HasSubstr("to 12 step times in fp32, 2 modes"));
   EXPECT_THAT(text, HasSubstr("[uncertainty]"));
-  // What it did not fit stays, to the last digit: half precision, 30W, the clocks.
+  // Figures that were not fitted keep every digit: half precision, 30W, the clocks.
   EXPECT_THAT(text, HasSubstr("gpu_hz = { value = 1300500000, origin = \"datasheet\""));
   EXPECT_THAT(text, HasSubstr("convolution = { value = 0.421, origin = \"assumed\""));
-  // It predicts the rows.
+  // The fitted device predicts the rows.
   const auto checked = convoy("validate " + rows + " --json");
   ASSERT_EQ(checked.status, 0) << checked.err;
   const auto again =
@@ -227,15 +226,15 @@ TEST(Validate, TellsFittedFromLeftOutAndWhatIsNotCompared) {
   EXPECT_THAT(convoy("validate " + rows + " --markdown").out,
               HasSubstr("| jetson-agx-orin-64gb | step times | all |"));
   const auto json = nlohmann::json::parse(convoy("validate " + rows + " --json").out);
-  // What was measured is 1.2 times what the file says.
+  // The measured values are 1.2 times the predicted ones.
   EXPECT_NEAR(json["groups"][0]["predicted"]["median_error"].get<double>(), 1 - 1 / 1.2, 1e-3);
   EXPECT_LT(json["groups"][0]["models_left_out"]["median_error"], 0.1);
   EXPECT_EQ(json["not_compared"].size(), 3U);
-  // A page that is there is kept; rows of nothing known are no comparison.
+  // An existing page is not overwritten; rows with unknown models give no comparison.
   EXPECT_EQ(convoy("validate " + rows + " -o " + page).status, 2);
   const auto nothing = convoy("validate " + folder.write("n.csv", "model,latency_ms\nyolo,3\n"));
   EXPECT_EQ(nothing.status, 2);
-  EXPECT_THAT(nothing.err, HasSubstr("no row is of a model"));
+  EXPECT_THAT(nothing.err, HasSubstr("no row has a model"));
 }
 
 }  // namespace

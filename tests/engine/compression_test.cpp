@@ -72,7 +72,8 @@ TEST(Compression, WhatSaysNothingOrTheWrongThingIsRefused) {
     return text;
   };
   EXPECT_THAT(said("bits = 5\n"), HasSubstr("schedule.compression.bits: 5 is none of 32, 8, 1"));
-  EXPECT_THAT(said("keep = 0.99\n"), HasSubstr("the places cost more than is saved"));
+  EXPECT_THAT(said("keep = 0.99\n"),
+              HasSubstr("the places need more bytes than compression saves"));
   EXPECT_THAT(said("[decay]\nbits_to = 16\n"),
               HasSubstr("schedule.compression.decay.bits_to: 16 is none of 32, 8, 1"));
   EXPECT_THAT(said("keep = 0.5\n[decay]\nkeep_to = 0.1\n"),

@@ -1,4 +1,4 @@
-// Works and briefs as texts: what one machine writes another reads, whatever is in it.
+// Tests works and briefs as texts: one machine reads what another writes, with any content.
 
 #include "engine/api/work.hpp"
 
@@ -31,7 +31,7 @@ TEST(Work, ComesBackAsItWasWritten) {
     const TaskBrief back = read_brief(to_text(brief), "test");
     RC_ASSERT(back.gather_squares == brief.gather_squares);
     RC_ASSERT(back.bring_squares == brief.bring_squares);
-    RC_ASSERT(back.rate == brief.rate);  // to the last bit
+    RC_ASSERT(back.rate == brief.rate);  // every bit
     RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
     RC_ASSERT(back.choose_masks == brief.choose_masks);

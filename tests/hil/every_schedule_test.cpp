@@ -1,6 +1,6 @@
-// Every kind of schedule, whatever is asked of it: timing alone, learning, killed and resumed,
-// nodes that come and go, updates that are compressed, real nodes and a replay of them. A new kind
-// is in this table because it is in kinds.hpp.
+// Tests every kind of schedule in all situations: timing only, learning, killed and resumed, absent
+// nodes, compressed updates, real nodes and their replay. Tests cover each kind listed in
+// kinds.hpp, also new ones.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,18 +31,18 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
   EverySchedule() {
     sets = {"schedule.kind=" + GetParam(), "stop.tasks=9", "data.samples=120",
             "data.test_samples=40",
-            // Of three nodes no more than three updates wait for each other.
+            // With three nodes, at most three updates can wait for each other.
             "schedule.fedbuff.buffer=2",
-            // Each of the three rounds chooses anew what is kept.
+            // Each of the three rounds chooses the kept weights anew.
             "schedule.prunefl.every=1", "schedule.prunefl.max_density=0.5"};
     if (learns_by_elements()) return;
-    // Unequal nodes, each with a submodel of its own.
+    // Unequal nodes with different submodels.
     sets.insert(sets.end(), {"schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0",
                              "schedule.compression.keep=0.2", "schedule.compression.bits=8"});
     if (GetParam() == "fedcompass") {  // about as many steps as an epoch has
       sets.insert(sets.end(), {"schedule.fedcompass.max_steps=4"});
     }
-    if (GetParam() == "teasq") {  // both ways compressed, at rates that change
+    if (GetParam() == "teasq") {  // compressed in both directions, at changing rates
       sets.insert(
           sets.end(),
           {"schedule.compression.decay.every=2", "schedule.compression.decay.factor=0.5",
@@ -57,7 +57,7 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
   Output run(const std::string& name, const std::string& more = "") {
     return convoy_with("-o " + in(name) + " " + more);
   }
-  // All that a run leaves behind.
+  // Everything that a run leaves behind.
   std::string result(const std::string& name) const {
     return test::dump_store(in(name)) + test::read_file(in(name) + "/model.safetensors");
   }
@@ -98,7 +98,7 @@ TEST_P(EverySchedule, EndsWithTimingAlone) {
   EXPECT_GE(std::stoi(query("timing", "SELECT COUNT(*) FROM aggregation")[0]), 1);
 }
 
-// One worker, two of them, and a run that was killed and resumed: the same bits.
+// One worker, two workers, and a run that was killed and resumed give the same bits.
 TEST_P(EverySchedule, LearnsTheSameBitsKilledOrNotWithAnyWorkers) {
   Output output = run("whole", "--workers 1");
   ASSERT_EQ(output.status, 0) << output.err;
@@ -115,7 +115,7 @@ TEST_P(EverySchedule, LearnsTheSameBitsKilledOrNotWithAnyWorkers) {
   {
     test::Program program(CONVOY_BINARY, arguments, folder.path() / "killed.log");
     ::usleep(static_cast<useconds_t>(300'000 + random.below(1'000'000)));
-    program.signal(SIGKILL);  // wherever it is; it may even be through
+    program.signal(SIGKILL);  // at any moment; the run may even be finished
     program.wait(60);
   }
   output = run("killed", "--resume --workers 2");
@@ -132,7 +132,7 @@ TEST_P(EverySchedule, EndsWhateverComesAndGoes) {
             1);
 }
 
-// Real nodes whose times are the model's: what the simulation gives, to the bit, and so the replay.
+// Real nodes with modelled times: the same bits as in the simulation, and so in a replay.
 TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
   for (const char* node : {"0", "1"}) {
     sets.push_back(std::string("fleet.nodes.") + node + ".compute=modelled");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants the faults of faults.txt, one at a time, and says which of them the tests notice.
+"""Plants the faults of faults.txt one at a time, and tells which of them the tests notice.
 
     ./dev mutate                    every fault of the list (hours)
     ./dev mutate quorum-rounds-up   these only; * and ? stand for any letters
@@ -31,8 +31,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).resolve().with_name("faults.txt")
-TREE = ROOT / "build" / "mutation"  # the copy; --at says another place
-MARK = ".copy-for-mutate"  # in the copy: what else lies there may be removed
+TREE = ROOT / "build" / "mutation"  # the copy; --at gives another place
+MARK = ".copy-for-mutate"  # in the copy: other files there may be removed
 PASS = 0.9  # the share that must be noticed
 NOTICED, MISSED, GONE, UNBUILT = "noticed", "NOT NOTICED", "does not apply", "does not build"
 
@@ -47,7 +47,7 @@ class Fault:
         self.line = line  # in the list
         self.file = None
         self.tests = None
-        self.old = []  # lines as they stand, with those around them
+        self.old = []  # present lines, with their neighbours
         self.new = []  # the same lines with the fault
         self.planted = 0
 
@@ -145,7 +145,7 @@ def test_programs():
     """Each test, by the program that has it, as the sources name them: {name: program}."""
     tests = {}
     pattern = re.compile(r"^TEST(?:_F)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
-    # CTest calls those with parameters Prefix/Suite.Name/parameter.
+    # CTest's names of tests with parameters: Prefix/Suite.Name/parameter.
     of_all = re.compile(r"^TEST_P\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
     prefix = re.compile(r"^INSTANTIATE_TEST_SUITE_P\(\s*(\w+)\s*,\s*(\w+)\s*,", re.MULTILINE)
     for file in sorted((ROOT / "tests").rglob("*.cpp")):
@@ -189,7 +189,7 @@ def check(faults):
             problems.append(f.misfit(times))
         elif f.apply(text) == text:
             problems.append(f"{f.where()}: changes nothing")
-        # ctest's regular expressions are simpler than these; what the list uses is in both.
+        # ctest's regular expressions are simpler; the list uses only what both have.
         for one in alternatives(f.tests):
             if not any(re.search(one, name) for name in tests):
                 problems.append(f"{f.where()}: tests: {one} is the name of no test")
@@ -213,7 +213,7 @@ def adopt_orphans():
     try:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (OSError, AttributeError):
-        pass  # elsewhere than on Linux
+        pass  # not on Linux
 
 
 def children():
@@ -284,7 +284,7 @@ def put(path, content, mode=None):
         path.chmod(mode)
 
 
-# The tests themselves are built in half the time without optimization.
+# Without optimization the tests are built in half the time.
 TESTS_UNOPTIMIZED = b"""
 foreach(program IN ITEMS convoy_tests convoy_learning_tests)
   target_compile_options(${program} PRIVATE -O0)
@@ -312,7 +312,7 @@ def copy_tree(tree):
         for file in files:
             if (inside / file).as_posix() not in names | {MARK}:
                 (Path(folder) / file).unlink()
-    # Data that some tests look for beside the project.
+    # Data that some tests expect in a folder next to the project.
     link = tree.parent / "shared"
     data = ROOT.parent / "shared"
     if data.exists() and not link.exists():
@@ -329,7 +329,7 @@ def configure(tree):
 
 
 def build(tree, targets, jobs):
-    # The engine is opened at run time by those who learn.
+    # Learning tests open the engine at run time.
     wanted = sorted(set(targets) | {"convoy_learning"})
     return call(
         ["cmake", "--build", str(tree / "build"), "--parallel", str(jobs), "--target", *wanted]
@@ -434,7 +434,7 @@ class Work:
 
     def all(self, faults):
         self.prepare(faults)
-        # Those of one file one after the other: they share most of what has to be built.
+        # Faults of one file follow each other, since they share most of the build.
         faults = sorted(faults, key=lambda f: (f.file, f.line))
         with open(f"{self.tree}.results", "a", encoding="utf-8") as log:
             for i, fault in enumerate(faults, 1):

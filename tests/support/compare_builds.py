@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the same scenarios with two builds of Convoy and compares all that they write down.
+"""Runs the same scenarios with two builds of Convoy and compares everything that they record.
 
     compare_builds.py OLD_CONVOY NEW_CONVOY [NAME...]
     compare_builds.py OLD_CONVOY NEW_CONVOY --old-node OLD_CONVOY_NODE --new-node NEW_CONVOY_NODE
@@ -32,14 +32,14 @@ import lift_store
 OWN = Path(__file__).resolve().parent / "comparison"
 LONGEST_S = 600
 
-# What a build may well do otherwise: it says so in the output, and does not count as a difference.
+# Allowed differences between builds: printed, but not counted as differences.
 NOT_OF_THE_RUN = {"wall_time_s", "store"}
 SHOWN = 5  # differences of a table that are printed
 WIDTH = 120  # characters of a value
 
 
 class Failed(Exception):
-    """A run did not go as it should; nothing could be compared."""
+    """A run failed; nothing could be compared."""
 
 
 class Case:
@@ -51,7 +51,7 @@ class Case:
         self.sets = [word for setting in sets for word in ("--set", setting)]
         self.status = status
         self.how = how  # run, sweep, killed
-        self.lines = lines  # of the journal, when it is killed; None: half of a whole run's
+        self.lines = lines  # of the journal at which it is killed; None: half of a whole run's
 
 
 def cases(product):
@@ -86,7 +86,7 @@ def cases(product):
 
 
 def finished(command, wanted):
-    """Runs to the end; its standard output."""
+    """Runs a command to its end; gives its standard output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     if done.returncode != wanted:
         raise Failed(f"{' '.join(map(str, command))}\nended with {done.returncode}, not {wanted}:\n"
@@ -100,11 +100,11 @@ def journal_lines(folder):
         with contextlib.closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as database:
             return database.execute("SELECT COUNT(*) FROM journal").fetchone()[0]
     except sqlite3.Error:
-        return 0  # not there yet
+        return 0  # does not exist yet
 
 
 def kill_under_way(command, folder, lines):
-    """Starts a run and kills it when its journal has so many lines; False: it was through."""
+    """Starts a run and kills it when its journal has this number of lines; False: it was finished."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         while child.poll() is None:
             if journal_lines(folder) >= lines:
@@ -115,7 +115,7 @@ def kill_under_way(command, folder, lines):
 
 
 def run_case(case, convoy, folder):
-    """Runs it; what it printed, as JSON, by a name of each run."""
+    """Runs a case; gives its output as JSON, by the name of each run."""
     verb = "sweep" if case.how == "sweep" else "run"
     out = folder / case.name
     command = [convoy, verb, case.file, "--json", "-o", out, *case.sets]
@@ -141,7 +141,7 @@ def run_case(case, convoy, folder):
 
 
 class Report:
-    """What was compared of a scenario, and what differs."""
+    """The compared tables of a scenario, and the differences."""
 
     def __init__(self, name):
         self.name = name
@@ -167,7 +167,7 @@ def same(a, b):
 
 
 def compare_rows(table, old, new, report, ignored=()):
-    """Rows as dictionaries, in their order; columns by their names."""
+    """Compares rows (dictionaries), in order; columns by name."""
     report.compared.append(f"{len(old)} {table}")
     if len(old) != len(new):
         report.differ(f"{table}: {len(old)} rows before, {len(new)} now")
@@ -199,7 +199,7 @@ def sortable(row):
 
 
 def load(path, scratch):
-    """All tables of a store, as version 7 has them, and the version in which it was written."""
+    """All tables of a store as in version 7, and the version in which it was written."""
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         version = lift_store.version_of(database)
     if version in lift_store.FROM:
@@ -221,12 +221,12 @@ def load(path, scratch):
 
 def compare_tables(old, new, versions, report):
     lifted = 4 in versions and versions[0] != versions[1]
-    # The same file may be resolved into another spelling; a hash of it differs then.
+    # Two builds may resolve the same file to different texts; then the hashes differ, too.
     spelling = {"scenario", "scenario_hash", "version"} if lifted else {"version"}
     if old["run"] and new["run"] and old["run"][0]["scenario"] != new["run"][0]["scenario"]:
         report.notes.append("run: the resolved scenario is spelt otherwise")
     compare_rows("run", old["run"], new["run"], report, spelling)
-    # What the older of the two did not write down.
+    # Columns that the older build did not record.
     unknown = {}
     if min(versions) < 6 <= max(versions):
         unknown["evaluation"] = set(lift_store.TAKEN)
@@ -239,9 +239,9 @@ def compare_tables(old, new, versions, report):
         sides = [[r for r in s["task"] if is_update[r["id"]] == update] for s in (old, new)]
         sums = set()
         if lifted and not update and not old["activity"]:
-            sums = {"busy_s", "flops", "energy_j"}  # version 4 did not write them down
+            sums = {"busy_s", "flops", "energy_j"}  # version 4 did not record them
         compare_rows(kind, *sides, report, sums)
-    # Nothing that is new is left out.
+    # No row of the new store is skipped.
     known = {"run", "node", "evaluation", "presence", "aggregation", "journal", "activity", "task",
              "host", "reading"}
     for table in sorted((set(old) ^ set(new)) - known):
@@ -249,7 +249,7 @@ def compare_tables(old, new, versions, report):
 
 
 def compare_runs(old, new, report):
-    """The folders of two runs."""
+    """Compares the folders of two runs."""
     with tempfile.TemporaryDirectory() as scratch:
         before, old_version = load(old / "run.sqlite", Path(scratch))
         after, new_version = load(new / "run.sqlite", Path(scratch))
@@ -319,7 +319,7 @@ def compare_case(case, old_folder, new_folder, printed, report):
 
 # --- with two agents ----------------------------------------------------------------------------
 
-# Of a round that waits for all, these do not depend on how long anything took.
+# If a round waits for all nodes, these do not depend on any duration.
 UNTIMED = {
     "run": ["name", "schedule", "seed", "world", "status", "cause"],
     "node": ["id", "name", "device", "mode", "link", "backend", "memory_bytes", "samples", "batch",

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Lifts the store of a run from version 4, 5 or 6 to version 7, into a copy.
+"""Converts the store of a run from version 4, 5 or 6 to version 7, into a copy.
 
-    lift_store.py RUN COPY      folders of runs: everything beside the store is copied as it is
-    lift_store.py FILE COPY     stores by their files
+    lift_store.py RUN COPY      folders of runs: other files are copied unchanged
+    lift_store.py FILE COPY     files of stores
 
-In version 4 an aggregation was a number below -1 in the table of activities, an order of its own
-in the journal, and no row in the table of tasks. In version 5 it is a task like any other. Version 6
-knows with each evaluation what the run had taken until then. Version 7 knows of each order the event
-that it answers. So that what was recorded before can be replayed, and compared with what is recorded
-now. What older versions did not write down stays empty: bytes and energy until an evaluation, what
-an order answers, and with record = "task" the FLOPs and the energy of aggregations of version 4.
+In version 4 an aggregation was a number below -1 in the table of activities and a special order in
+the journal, without a row in the table of tasks. Since version 5 it is a task like any other. Version
+6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers.
+A converted store can be replayed and compared with new ones. Values that older versions did not
+record stay empty: bytes and energy up to an evaluation, the event that an order answers, and with
+record = "task" the FLOPs and the energy of aggregations of version 4.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ import sys
 from pathlib import Path
 
 FROM, TO = (4, 5, 6), 7
-FIRST_AGGREGATION = 1_000_000_000_000  # their ids, in the order in which they were ordered
+FIRST_AGGREGATION = 1_000_000_000_000  # ids of aggregations, in the order of their orders
 
-# The tables that differ, as version 7 has them; all others are taken over as they are.
+# The changed tables as in version 7; all others are copied unchanged.
 SCHEMA = {
     "task": """CREATE TABLE task (
   id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
@@ -44,12 +44,12 @@ SCHEMA = {
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
   node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL, because INTEGER)""",
 }
-# Of the table of evaluations, what neither version 4 nor 5 has.
+# Columns of evaluations that versions 4 and 5 do not have.
 TAKEN = ("bytes", "energy_j", "energy_server_j")
 
 
 class NotLifted(Exception):
-    """The store cannot be lifted; says why, for people."""
+    """The store cannot be converted; the message gives the reason."""
 
 
 def aggregation_of(old_task):
@@ -87,7 +87,7 @@ def lifted_journal(rows):
         elif row["task"] < -1:
             row["task"] = aggregation_of(row["task"])
         if row["entry"] == "event" and row["kind"] == "aggregated":
-            # Events of one instant go by kind, then by node: the server's end comes first.
+            # Events of one instant are ordered by kind, then by node: the server's end comes first.
             at = len(lifted)
             while at > 0 and is_task_done_at(lifted[at - 1], row["time_s"]):
                 at -= 1
@@ -104,7 +104,7 @@ def is_task_done_at(row, time_s):
 
 
 def aggregation_tasks(database):
-    """The rows that aggregations would have had, and which aggregation each task went into."""
+    """The rows for aggregations, and the aggregation that contains each task."""
     made = {row["version"]: row for row in rows_of(database, "aggregation")}
     end = database.execute("SELECT virtual_time_s FROM run").fetchone()[0]
     if end is None:
@@ -179,7 +179,7 @@ def lifted_rows(database, table):
 
 
 def open_old(path):
-    """Opens a store of an older version; NotLifted where it is none."""
+    """Opens a store of an older version; raises NotLifted for other files."""
     if not path.is_file():
         raise NotLifted(f"{path}: there is no store there")
     try:
@@ -198,7 +198,7 @@ def open_old(path):
 
 
 def lift_file(source, target):
-    """Writes what `source` holds as a store of version 7; nothing is left where that fails."""
+    """Writes the content of `source` as a store of version 7; leaves nothing if that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""One learning run with agents of another build (another machine, another Debian) and one with our own.
+"""One learning run with agents of another build (other machine, other Debian), and one with our own.
 
     mixed_agents.py CONVOY OWN_NODE --agent "PROGRAM [ARGUMENT...]" [--tasks N]
 
 Two nodes of three are real and connect with TLS; their times are modelled, so that both runs do the
-same tasks in the same order. It prints how far the two models are apart, and what they judge. Exit
-status: 0 both runs ended and every update of an agent was accepted, 1 one did not.
+same tasks in the same order. Prints the distance of the two models, and their accuracies. Exit
+status: 0 both runs ended and every update of an agent was accepted, 1 otherwise.
 """
 
 import argparse
@@ -62,7 +62,7 @@ tasks = {tasks}
 
 
 def run_with(convoy, agent, folder, tasks):
-    """A run with two such agents; what it summed up."""
+    """A run with two such agents; gives its summary."""
     folder.mkdir()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

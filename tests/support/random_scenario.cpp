@@ -47,7 +47,7 @@ class Draw {
   std::size_t below(std::size_t n) { return random_.below(n); }
   bool one_in(std::size_t n) { return below(n) == 0; }
   double between(double low, double high) { return low + (high - low) * random_.uniform(); }
-  // As many of each order of magnitude.
+  // Uniform in the logarithm: each order of magnitude is equally likely.
   double spread(double low, double high) { return low * std::pow(high / low, random_.uniform()); }
   template <class T>
   const T& one_of(const std::vector<T>& all) {
@@ -82,7 +82,7 @@ class Draw {
   }
 
   void nodes(std::size_t group) {
-    // The first has memory for whatever is drawn.
+    // The first node has memory for any task.
     const std::string device =
         group == 0 ? "jetson-agx-orin-64gb"
                    : one_of<std::string>({"jetson-nano", "jetson-xavier-nx-16gb",
@@ -117,7 +117,7 @@ class Draw {
     if (one_in(3)) trace(group);
   }
 
-  // Columns that may all be at their worst for long, but not speed and rates for ever.
+  // Most columns may have their worst value for long, but speed and rates not forever.
   void trace(std::size_t group) {
     std::vector<std::string> columns;
     for (const char* name : {"available", "speed", "latency_s", "power_w", "memory_free_bytes"}) {
@@ -147,7 +147,7 @@ class Draw {
     add(" }}\n");
   }
 
-  // `moves`: not 0, of what would never move again if it were so all through.
+  // `moves`: a column for which 0 at all times would stop the node for good; then not 0.
   double value(const std::string& column, bool moves) {
     if (column == "available") return one_in(2) ? 0 : 1;
     if (column == "latency_s") return between(0, 1);

@@ -11,7 +11,7 @@
 
 namespace convoy::engine::test {
 
-// The prunable kinds between them: heads, hidden units, residual rows, channels.
+// Together they have all kinds of prunable groups: heads, hidden units, residual rows, channels.
 inline std::vector<ModelOptions> small_models() {
   std::vector<ModelOptions> all;
   for (const char* name : {"mlp", "cnn-small", "vit-micro", "resnet18-cifar", "bert-small"}) {
@@ -57,17 +57,18 @@ inline Layout layout_of(const ModelOptions& options) {
   return Layout(std::make_shared<const Architecture>(make_architecture(options)));
 }
 
-// As the engine does, for tests of its parts.
+// The layout as the engine makes it, for tests of its parts.
 inline const bool libraries_are_set_up = (set_up_libraries(), true);
 
-// All zero: for what depends on their shapes alone. Large networks take seconds to be drawn.
+// Weights of zero, for results that depend on shapes only. Drawing the weights of large networks
+// takes seconds.
 inline Tensors zero_weights(const Layout& layout) {
   Tensors all;
   for (const ParameterTensor& p : layout.tensors) all.push_back(at::zeros(p.shape));
   return all;
 }
 
-// A random submodel: any depth with an exit, of each group a random non-empty part.
+// A random submodel: any depth with an exit, a random non-empty part of each group.
 inline Submodel random_submodel(const Architecture& a, base::Random& random) {
   Submodel s;
   const Exit& exit = a.exits[random.below(a.exits.size())];
@@ -96,7 +97,7 @@ inline Tensor random_input(const Architecture& a, int batch, std::uint64_t seed)
   return at::randn({batch, a.channels, a.height, a.width}, generator);
 }
 
-// Images of classes that differ by a bright column, with noise.
+// Images whose class is the position of a bright column, with noise.
 inline std::shared_ptr<Dataset> striped_images(int count, int classes, int size = 28,
                                                std::uint64_t seed = 1) {
   auto data = std::make_shared<Dataset>();
@@ -115,8 +116,8 @@ inline std::shared_ptr<Dataset> striped_images(int count, int classes, int size 
   return data;
 }
 
-// All samples to the nodes in turn, four at a time (of striped_images' first classes one each);
-// node 0 is the server.
+// Deals all samples to the nodes in turn, four at a time (one of each of the first classes of
+// striped_images); node 0 is the server.
 inline std::vector<LocalSplit> dealt(std::int64_t count, int nodes) {
   std::vector<LocalSplit> parts(static_cast<std::size_t>(nodes) + 1);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -125,7 +126,7 @@ inline std::vector<LocalSplit> dealt(std::int64_t count, int nodes) {
   return parts;
 }
 
-// A node's part in a task, work by work.
+// A node's part in a task, one work after another.
 class Part {
  public:
   Part(const Engine& engine, const TaskInput& input, std::stop_token stop)
@@ -151,7 +152,7 @@ inline const TensorUpdate& update_of(const Outcome& outcome) {
   return dynamic_cast<const TensorUpdate&>(*outcome.result);
 }
 
-// What the server makes of updates; from one aggregation to the next it remembers `state`.
+// Aggregates on the server; `state` is the rule's state from one aggregation to the next.
 struct Next {
   std::shared_ptr<const Weights> weights;
   AggregationReport report;
