@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/data/dataset.hpp"
+
 namespace convoy::engine {
 namespace {
 
