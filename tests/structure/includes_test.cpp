@@ -222,5 +222,33 @@ TEST(Structure, ReadmesHaveAtMost120Columns) {
   EXPECT_GT(read, 30);
 }
 
+// The page of a kind of schedule: its parts in this order, among others.
+TEST(Structure, EveryKindOfScheduleHasAPageInOneForm) {
+  int kinds = 0;
+  std::ifstream list(root / "sim/schedule/kinds.hpp");
+  const std::regex kind(R"(^  KIND\((\w+)\))");
+  for (std::string line; std::getline(list, line);) {
+    std::smatch found;
+    if (!std::regex_search(line, found, kind)) continue;
+    ++kinds;
+    const std::string name = found[1].str() + ".md";
+    std::ifstream in(root / "sim/schedule" / name);
+    ASSERT_TRUE(in) << name << " is missing";
+    std::vector<std::string> parts = {"**Source.**",        "**Rule.**", "**Faithful.**",
+                                      "**Ours.**",          "**Keys",    "**What it costs.**",
+                                      "**When to use it.**"};
+    std::reverse(parts.begin(), parts.end());
+    int lines = 0;
+    for (std::string text; std::getline(in, text);) {
+      ++lines;
+      EXPECT_LE(text.size(), 120) << name << ":" << lines;
+      if (!parts.empty() && text.starts_with(parts.back())) parts.pop_back();
+    }
+    EXPECT_TRUE(parts.empty()) << name << " has no " << parts.back() << ", or not in its place";
+    EXPECT_LE(lines, 40) << name;
+  }
+  EXPECT_GE(kinds, 13);
+}
+
 }  // namespace
 }  // namespace convoy
