@@ -52,15 +52,11 @@ std::string detail_of(const Event& event) {
   return "";
 }
 
-// Adds a task that is in the version to the version's sums.
-void count_in(TaskRow& row, AggregationRow& sum) {
-  row.aggregated_version = sum.version;
-  row.staleness = sum.version - 1 - row.base_version;
-  if (!row.is_update) return;
-  ++sum.updates;
-  sum.samples += row.samples;
-  sum.staleness_mean += static_cast<double>(*row.staleness);
-  sum.staleness_max = std::max(sum.staleness_max, *row.staleness);
+int transfers_of(const Assign& order) {
+  if (!order.graph) return 0;
+  const auto all =
+      std::ranges::count(order.graph->activities(), ActivityKind::transfer, &Activity::kind);
+  return static_cast<int>(all) * order.graph->repeat();
 }
 
 }  // namespace
@@ -125,6 +121,25 @@ void Recorder::order(const Order& order, double now) {
   journal(std::move(row));
 }
 
+// Adds a task that is in the version to the version's sums.
+void Recorder::count_in(TaskRow& row, AggregationRow& sum) {
+  row.aggregated_version = sum.version;
+  row.staleness = sum.version - 1 - row.base_version;
+  if (!row.is_update) return;
+  if (*row.staleness < 0 || (max_staleness_ && *row.staleness > *max_staleness_)) {
+    broke(fmt::format("version {} contains the update of task {}, which is {} versions old",
+                      sum.version, row.id, *row.staleness));
+  }
+  ++sum.updates;
+  sum.samples += row.samples;
+  sum.staleness_mean += static_cast<double>(*row.staleness);
+  sum.staleness_max = std::max(sum.staleness_max, *row.staleness);
+}
+
+void Recorder::broke(std::string rule) {
+  if (broken_rule_.empty()) broken_rule_ = "a mistake in Convoy: " + std::move(rule);
+}
+
 void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
   OpenTask& task = open_[order.task];
   task.row = {.id = order.task,
@@ -137,6 +152,7 @@ void Recorder::assigned(const Assign& order, std::int64_t base, double now) {
               .assigned_s = now};
   task.publishes = order.publishes >= 0;
   task.consumes = order.consumes;
+  task.transfers_left = transfers_of(order);
   if (task.row.is_update) ++counts_.tasks_assigned;
 }
 
@@ -162,6 +178,10 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
   task.is_done = true;
   TaskRow& row = task.row;
   row.ended_s = now;
+  if (task.transfers_left != 0) {
+    broke(fmt::format("task {} is done, and {} of its transfers are not counted", id,
+                      task.transfers_left));
+  }
   if (!task.publishes) note_shares(task, learned);
   if (!row.is_update) return;
   if (learned != nullptr) {
@@ -230,6 +250,8 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
                      .task = id,
                      .start_s = is_aggregation ? row.assigned_s : now,
                      .end_s = now};
+  if (version <= version_) broke(fmt::format("version {} came after {}", version, version_));
+  version_ = version;
   if (learned != nullptr && learned->aggregation) {
     const engine::AggregationReport& report = *learned->aggregation;
     sum.coverage_min = report.coverage_min;
@@ -311,6 +333,7 @@ void Recorder::activity(const ActivityRecord& record) {
     (transfer ? row.communicating_s : row.busy_s) += took;
     row.energy_j += record.energy_j;
     if (whole) {
+      task->second.transfers_left -= transfer ? 1 : 0;
       row.bytes_down += down ? what.bytes : 0;
       row.bytes_up += up ? what.bytes : 0;
       row.flops += what.flops;
@@ -355,6 +378,7 @@ void Recorder::run_ended(double now) {
 }
 
 std::string Recorder::miscounted() const {
+  if (!broken_rule_.empty()) return broken_rule_;
   const Counts& c = counts_;
   const std::int64_t ended = c.tasks + c.tasks_failed + c.tasks_run_ended;
   if (ended != c.tasks_assigned) {

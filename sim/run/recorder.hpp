@@ -3,6 +3,8 @@
 // Records a run: journal of events and orders, tasks, activities, versions. Counts the summary's
 // figures. Works without a store, too.
 
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -21,6 +23,8 @@ class Recorder {
   // `store` may be null.
   // `real`: the run has real nodes; a resumed run then repeats times to the microsecond.
   Recorder(StoreWriter* store, RecordLevel level, bool real = false);
+  // See Schedule::max_staleness.
+  void expect_staleness(std::optional<std::int64_t> at_most) { max_staleness_ = at_most; }
 
   // Call before acting on the event. Throws std::runtime_error if a resumed run differs from the
   // interrupted one.
@@ -50,7 +54,10 @@ class Recorder {
     return static_cast<std::size_t>(sequence_) < old_journal_.size();
   }
   [[nodiscard]] std::int64_t tasks_failed() const { return counts_.tasks_failed; }
-  // What does not add up in the counts (see Counts) after run_ended(); "" if all of it does.
+  // After run_ended(): the first rule that the run broke, or what does not add up in its counts
+  // (see Counts); "" if nothing is wrong. The rules: versions only grow; no update in a version is
+  // newer than the version before, or older than the schedule's max_staleness(); when a task is
+  // done, each of its transfers is counted.
   [[nodiscard]] std::string miscounted() const;
   // Fills in the counts, and what there is to say.
   void count_into(Summary& summary, const ByNode<NodeConfig>& nodes) const;
@@ -60,6 +67,7 @@ class Recorder {
     TaskRow row;
     bool is_done = false;
     bool publishes = false;
+    int transfers_left = 0;  // of its graph, that have not been counted
     std::vector<TaskId> consumes;
   };
 
@@ -68,6 +76,8 @@ class Recorder {
   void drop(TaskId id, Cause cause);
   void note_shares(const OpenTask& task, const TaskLearned* learned);
   void take_in(const OpenTask& task, AggregationRow& sum);
+  void count_in(TaskRow& row, AggregationRow& sum);
+  void broke(std::string rule);
 
   StoreWriter* store_;
   RecordLevel level_;
@@ -76,6 +86,10 @@ class Recorder {
   std::vector<JournalRow> old_journal_;
   std::int64_t sequence_ = 0;
   std::int64_t event_ = 0;  // sequence of the last event
+
+  std::int64_t version_ = 0;
+  std::optional<std::int64_t> max_staleness_;
+  std::string broken_rule_;  // the first
 
   Remarks remarks_;
   Counts counts_;

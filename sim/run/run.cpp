@@ -49,6 +49,7 @@ class Run : public WorldListener, public RunView {
         evaluations_(scenario, world_, recorder_),
         patience_(scenario, world_),
         tasks_(scenario, world_, recorder_, patience_, goals_) {
+    recorder_.expect_staleness(schedule_->max_staleness());
     if (engine_) start_learning();
     if (options_.real == nullptr) return;
     if (engine_) options_.real->use(engine_);
@@ -296,8 +297,8 @@ class Run : public WorldListener, public RunView {
     }
   }
 
-  // Each task has one fate, whatever ended the run. What an exception interrupted may be counted in
-  // part.
+  // Whatever ended the run, each task has one fate, and no rule was broken. What an exception
+  // interrupted may be counted in part.
   void check_counts() {
     const std::string wrong = recorder_.miscounted();
     if (broken_ || wrong.empty()) return;

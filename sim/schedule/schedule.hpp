@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,10 @@ class Schedule {
 
   // What there is to say of its options beforehand, a sentence each: said with a run's remarks.
   [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
+
+  // No update in a version is more versions behind the one before; nothing: they may be any. The
+  // run checks it.
+  [[nodiscard]] virtual std::optional<std::int64_t> max_staleness() const { return std::nullopt; }
 
   // All kinds of tasks that each node would get, in that order.
   [[nodiscard]] virtual std::vector<PlannedTask> plan() const = 0;

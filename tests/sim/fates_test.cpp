@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
+#include <memory>
 
 #include "sim/run/recorder.hpp"
 #include "tests/support/scenario_run.hpp"
@@ -130,6 +132,58 @@ TEST_F(Books, OfAnUpdateWhoseEndIsUnknownSayWhere) {
       << "the run is not over";
   closed();
   EXPECT_EQ(books.miscounted(), "");
+}
+
+TEST_F(Books, ThatBreakARuleSayWhich) {
+  const auto says = [](const std::function<void(Recorder&)>& what) {
+    Recorder made(nullptr, RecordLevel::task);
+    made.expect_staleness(2);
+    what(made);
+    made.run_ended(9);
+    return made.miscounted();
+  };
+  // An update from version `base` in a version of its own.
+  const auto version_of = [](Recorder& made, TaskId id, std::int64_t base, std::int64_t version) {
+    made.assigned(update(id), base, 0);
+    made.task_done(id, 1, nullptr);
+    made.assigned(taking(100 + id, {id}, true), version - 1, 1);
+    made.task_done(100 + id, 2, nullptr);
+    made.published(100 + id, version, 2, nullptr);
+  };
+  EXPECT_EQ(says([&](Recorder& made) {
+              for (const std::int64_t version : {1, 2, 3}) version_of(made, version, 0, version);
+            }),
+            "");
+  EXPECT_THAT(says([&](Recorder& made) { version_of(made, 1, 0, 4); }),
+              HasSubstr("version 4 contains the update of task 1, which is 3 versions old"));
+  EXPECT_THAT(says([&](Recorder& made) { version_of(made, 1, 1, 1); }),
+              HasSubstr("-1 versions old"));
+  EXPECT_THAT(says([&](Recorder& made) {
+                version_of(made, 1, 0, 2);
+                version_of(made, 2, 0, 2);
+              }),
+              HasSubstr("version 2 came after 2"));
+}
+
+TEST_F(Books, MissNoTransferOfATaskThatIsDone) {
+  auto graph = std::make_shared<TaskGraph>(2);
+  graph->transfer("download", graph->artifact("model", 100, 0), 1);
+  graph->repeat(2);
+  Assign order = update(1);
+  order.graph = graph;
+  books.assigned(order, 0, 0);
+  ActivityRecord record;
+  record.task = 1;
+  record.node = server_node;
+  record.peer = 1;
+  record.what = &graph->activities()[0];
+  books.activity(record);
+  record.cause = Cause::node_lost;
+  books.activity(record);  // in part
+  books.task_done(1, 1, nullptr);
+  closed();
+  EXPECT_THAT(books.miscounted(),
+              HasSubstr("task 1 is done, and 1 of its transfers are not counted"));
 }
 
 // --- runs ---------------------------------------------------------------------------------------
