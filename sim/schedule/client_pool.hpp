@@ -9,39 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/table_reader.hpp"
-#include "engine/api/options.hpp"
+#include "sim/schedule/client_pool_options.hpp"
 #include "sim/schedule/local_update.hpp"
 #include "sim/schedule/schedule.hpp"
 #include "sim/schedule/turns.hpp"
 
 namespace convoy::sim {
-
-struct ClientPoolOptions {
-  // Rate of the submodel by memory class; nothing: all train the full model.
-  std::optional<ByMemoryClass<double>> rates;
-  engine::LearningRules learning;
-  engine::CompressionPlans compression;  // of updates, and of the models sent to nodes
-  double proximal = 0;                   // mu of each task; 0: the training's
-  // With static norms: the server recomputes the batch norms' statistics after the first
-  // aggregation and then after every so many.
-  int statistics_every = 1;
-  engine::Statistics statistics;
-  bool skip_unfit = true;  // leave out nodes whose memory does not hold their task; else an error
-  static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
-};
-
-// Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`, `mask` and
-// `rule` are the defaults.
-ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, double> rates,
-                                   const engine::TransferOptions& transfer,
-                                   const engine::MaskOptions& mask = {},
-                                   const std::string& rule = "coverage");
-
-// The same without rates and mask, for weights that are learned element by element; aggregation
-// only for pruned ones. What they cannot be had with is refused where the pool is made.
-ClientPoolOptions read_client_pool_by_elements(base::TableReader& reader,
-                                               engine::ElementKind elements);
 
 // What differs in a task from those that its node usually gets.
 struct TaskChanges {
@@ -154,6 +127,11 @@ class FederatedSchedule : public Schedule {
     return clients_.plan(most_updates(), most_behind());
   }
   [[nodiscard]] std::vector<std::string> remarks() const override { return clients_.remarks(); }
+  [[nodiscard]] std::optional<std::int64_t> max_staleness() const override {
+    const std::size_t most = most_behind();
+    if (most > static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())) return {};
+    return static_cast<std::int64_t>(most);
+  }
   [[nodiscard]] Activity sized(TaskId task, const Activity& expected,
                                const engine::Submodel& submodel) const override {
     return clients_.sized(task, expected, submodel);

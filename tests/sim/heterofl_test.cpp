@@ -15,6 +15,7 @@
 #include "platforms/roofline.hpp"
 #include "sim/schedule/kinds.hpp"
 #include "tests/support/hand_machine.hpp"
+#include "tests/support/read_kind.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -40,16 +41,6 @@ std::shared_ptr<Setting> setting_of(const std::vector<int>& memories_gb,
   }
   setting->nodes.front().samples = 0;  // of the server
   return setting;
-}
-
-ScheduleSpec read(const ScheduleKind& kind, const std::string& keys = "") {
-  base::Diagnostics problems;
-  const base::Value root =
-      base::parse_toml("[schedule]\nkind = \"" + kind.name + "\"\n" + keys, "t.toml", problems);
-  base::TableReader file(root, "", problems);
-  const ScheduleSpec spec = read_schedule(file.table("schedule"), {});
-  EXPECT_EQ(problems.str(), "");
-  return spec;
 }
 
 // Orders of so many rounds, each of which everybody ends who was asked.
@@ -98,31 +89,32 @@ bool has_activity(const Assign& task, const std::string& label) {
 }
 
 TEST(HeteroFLSchedule, AsksForWhatItsCodeDoesUnlessToldOtherwise) {
-  const engine::LearningRules theirs = read(schedules::heterofl()).learning;
+  const engine::LearningRules theirs = read_kind(schedules::heterofl()).learning;
   EXPECT_TRUE(theirs.labels.masked);
   EXPECT_TRUE(theirs.labels.told);
   EXPECT_FALSE(theirs.scaled) << "diverges where there is neither norm nor clip";
   EXPECT_TRUE(theirs.static_norms);
   EXPECT_FALSE(theirs.ensemble);
   const engine::LearningRules plain =
-      read(schedules::heterofl(),
-           "aggregation = { rule = \"holders\" }\n[schedule.heterofl]\nmasked_loss = false\n"
-           "scaler = true\nbatch_norm = \"running\"\n")
+      read_kind(schedules::heterofl(),
+                "aggregation = { rule = \"holders\" }\n[schedule.heterofl]\nmasked_loss = false\n"
+                "scaler = true\nbatch_norm = \"running\"\n")
           .learning;
   EXPECT_FALSE(plain.labels.masked || plain.labels.told || plain.static_norms);
   EXPECT_TRUE(plain.scaled);
-  const engine::LearningRules rolex = read(schedules::fedrolex()).learning;
+  const engine::LearningRules rolex = read_kind(schedules::fedrolex()).learning;
   EXPECT_TRUE(rolex.labels.masked && rolex.labels.told);
   EXPECT_FALSE(rolex.scaled || rolex.static_norms);
-  EXPECT_TRUE(read(schedules::fedrolex(), "[schedule.fedrolex]\nscaler = true\n").learning.scaled);
+  EXPECT_TRUE(
+      read_kind(schedules::fedrolex(), "[schedule.fedrolex]\nscaler = true\n").learning.scaled);
   for (const ScheduleKind& kind : {schedules::fedavg(), schedules::ramfed(), schedules::cos2p()}) {
-    const engine::LearningRules none = read(kind).learning;
+    const engine::LearningRules none = read_kind(kind).learning;
     EXPECT_FALSE(none.labels.masked || none.labels.told || none.scaled || none.static_norms ||
                  none.ensemble)
         << kind.name;
   }
   // Whoever takes the rule tells its labels.
-  EXPECT_TRUE(read(schedules::fedavg(), "aggregation = { rule = \"holders-by-label\" }\n")
+  EXPECT_TRUE(read_kind(schedules::fedavg(), "aggregation = { rule = \"holders-by-label\" }\n")
                   .learning.labels.told);
 }
 
@@ -131,7 +123,7 @@ TEST(HeteroFLSchedule, StatisticsFollowTheAggregationOnTheServer) {
   setting->nodes[0].samples = 0;
   const engine::Architecture& a = *setting->architecture;
   const auto rounds = orders_of(
-      read(schedules::heterofl(), "[schedule.heterofl]\nstatistics_batch = 8\n"), setting, 2);
+      read_kind(schedules::heterofl(), "[schedule.heterofl]\nstatistics_batch = 8\n"), setting, 2);
   for (const auto& round : rounds) {
     const Assign& server = round.back();
     ASSERT_EQ(server.kind, TaskKind::aggregation);
@@ -152,16 +144,17 @@ TEST(HeteroFLSchedule, StatisticsFollowTheAggregationOnTheServer) {
     EXPECT_TRUE(pass.watts.has_value());
   }
   for (const char* keys : {"[schedule.heterofl]\nbatch_norm = \"running\"\n"}) {
-    const auto without = orders_of(read(schedules::heterofl(), keys), setting, 1);
+    const auto without = orders_of(read_kind(schedules::heterofl(), keys), setting, 1);
     EXPECT_FALSE(has_activity(without[0].back(), "statistics"));
   }
-  const auto no_norms = orders_of(read(schedules::heterofl()), setting_of({64}, "cnn-small"), 1);
+  const auto no_norms =
+      orders_of(read_kind(schedules::heterofl()), setting_of({64}, "cnn-small"), 1);
   EXPECT_FALSE(has_activity(no_norms[0].back(), "statistics")) << "there is nothing to take";
 }
 
 TEST(HeteroFLSchedule, StatisticsAreTakenAsOftenAsSaid) {
   const auto rounds =
-      orders_of(read(schedules::heterofl(), "[schedule.heterofl]\nstatistics_every = 3\n"),
+      orders_of(read_kind(schedules::heterofl(), "[schedule.heterofl]\nstatistics_every = 3\n"),
                 setting_of({64}, "resnet18-cifar"), 7);
   std::vector<bool> taken;
   for (const auto& round : rounds) taken.push_back(has_activity(round.back(), "statistics"));
@@ -173,7 +166,7 @@ TEST(HeteroFLSchedule, ThePlanHasTheLargerOfTheServersTwo) {
   const auto setting = setting_of({64}, "resnet18-cifar");
   const std::string large = "[schedule.heterofl]\nstatistics_batch = 100000\n";
   setting->nodes[1].samples = 100'000;
-  const auto schedule = read(schedules::heterofl(), large).make(setting);
+  const auto schedule = read_kind(schedules::heterofl(), large).make(setting);
   const PlannedTask server = schedule->plan().back();
   ASSERT_EQ(server.node, server_node);
   EXPECT_EQ(server.memory, server.graph->activities()[1].memory);
@@ -182,9 +175,9 @@ TEST(HeteroFLSchedule, ThePlanHasTheLargerOfTheServersTwo) {
 
 TEST(HeteroFLSchedule, TheScalerCostsOnlyNarrowNodes) {
   const auto setting = setting_of({64, 8}, "cnn-small");
-  const auto with =
-      orders_of(read(schedules::heterofl(), "[schedule.heterofl]\nscaler = true\n"), setting, 1)[0];
-  const auto without = orders_of(read(schedules::heterofl()), setting, 1)[0];
+  const auto with = orders_of(
+      read_kind(schedules::heterofl(), "[schedule.heterofl]\nscaler = true\n"), setting, 1)[0];
+  const auto without = orders_of(read_kind(schedules::heterofl()), setting, 1)[0];
   EXPECT_EQ(activity(with[0], "train").seconds, activity(without[0], "train").seconds);
   EXPECT_GT(activity(with[1], "train").seconds, activity(without[1], "train").seconds);
   EXPECT_LT(activity(with[1], "train").seconds, 1.5 * activity(without[1], "train").seconds);
@@ -195,7 +188,7 @@ TEST(HeteroFLSchedule, TheScalerCostsOnlyNarrowNodes) {
 TEST(HeteroFLSchedule, DynamicRatesAreDrawnInEveryRound) {
   const auto setting = setting_of({64, 16, 8}, "cnn-small");
   const ScheduleSpec spec =
-      read(schedules::heterofl(), "[schedule.heterofl]\nmode = \"dynamic\"\n");
+      read_kind(schedules::heterofl(), "[schedule.heterofl]\nmode = \"dynamic\"\n");
   const auto rounds = orders_of(spec, setting, 400);
   std::map<NodeId, std::map<double, int>> drawn;
   for (const auto& round : rounds) {
@@ -230,7 +223,7 @@ TEST(HeteroFLSchedule, DynamicRatesAreDrawnInEveryRound) {
 // --- depthfl ------------------------------------------------------------------------------------
 
 TEST(DepthFLSchedule, IsRoundsOfShallowSubmodelsThatTeachThemselves) {
-  const ScheduleSpec spec = read(schedules::depthfl());
+  const ScheduleSpec spec = read_kind(schedules::depthfl());
   const engine::LearningRules& learning = spec.learning;
   EXPECT_EQ(learning.mask.selection, Selection::depth);
   EXPECT_EQ(learning.aggregation.rule->name(), "holders");
@@ -243,7 +236,7 @@ TEST(DepthFLSchedule, IsRoundsOfShallowSubmodelsThatTeachThemselves) {
   EXPECT_EQ(t.temperature, 1);
   EXPECT_EQ(t.from_version, 0);
   EXPECT_EQ(t.ramp, 300);
-  EXPECT_FALSE(read(schedules::depthfl(), "[schedule.depthfl]\nprediction = \"deepest\"\n")
+  EXPECT_FALSE(read_kind(schedules::depthfl(), "[schedule.depthfl]\nprediction = \"deepest\"\n")
                    .learning.ensemble);
 
   // Whole blocks, with all exits among them.
@@ -269,9 +262,9 @@ TEST(DepthFLSchedule, TeachingCostsLaunches) {
     machine->launches_ahead = false;
     setting->nodes[node].machine = machine;
   }
-  const auto with = orders_of(read(schedules::depthfl()), setting, 1)[0];
+  const auto with = orders_of(read_kind(schedules::depthfl()), setting, 1)[0];
   const auto without =
-      orders_of(read(schedules::depthfl(), "transfer = { weight = 0 }\n"), setting, 1)[0];
+      orders_of(read_kind(schedules::depthfl(), "transfer = { weight = 0 }\n"), setting, 1)[0];
   EXPECT_GT(activity(with[0], "train").seconds, activity(without[0], "train").seconds);
   EXPECT_EQ(activity(with[1], "train").seconds, activity(without[1], "train").seconds);
   EXPECT_EQ(activity(with[0], "train").flops, activity(without[0], "train").flops);

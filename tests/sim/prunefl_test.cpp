@@ -16,6 +16,7 @@
 #include "engine/model/pruning.hpp"
 #include "sim/schedule/kinds.hpp"
 #include "tests/support/hand_machine.hpp"
+#include "tests/support/read_kind.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -41,21 +42,6 @@ std::shared_ptr<Setting> setting_of(int workers, const std::string& architecture
   }
   setting->nodes[0].link.down_bps = setting->nodes[0].link.up_bps = 1e9;
   return setting;
-}
-
-ScheduleSpec read(const std::string& kind, const std::string& keys = "",
-                  std::string* problems = nullptr) {
-  base::Diagnostics found;
-  const base::Value root =
-      base::parse_toml("[schedule]\nkind = \"" + kind + "\"\n" + keys, "t.toml", found);
-  base::TableReader file(root, "", found);
-  ScheduleSpec spec = read_schedule(file.table("schedule"), {});
-  if (problems != nullptr) {
-    *problems = found.str();
-  } else {
-    EXPECT_EQ(found.str(), "");
-  }
-  return spec;
 }
 
 struct Round {
@@ -125,7 +111,8 @@ double bytes_of(const Assign& task, const std::string& label) {
 
 TEST(PruneFL, AdjustsEverySoManyRounds) {
   const auto setting = setting_of(3);
-  const ScheduleSpec spec = read("prunefl", "[schedule.prunefl]\nevery = 3\nhalf_life = 3\n");
+  const ScheduleSpec spec =
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 3\nhalf_life = 3\n");
   EXPECT_EQ(spec.learning.elements.kind, engine::ElementKind::pruned);
   EXPECT_EQ(spec.learning.aggregation.rule->name(), "coverage");
   const auto rounds = rounds_of(spec, setting, 7);
@@ -157,7 +144,8 @@ TEST(PruneFL, AdjustsEverySoManyRounds) {
                 .parameters()));
   }
   const auto last = rounds_of(
-      read("prunefl", "[schedule.prunefl]\nevery = 3\ngradients = \"last\"\n"), setting, 3);
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 3\ngradients = \"last\"\n"),
+      setting, 3);
   EXPECT_FALSE(last[0].tasks[0].brief.gather_squares);
   EXPECT_EQ(last[2].tasks[0].brief.gather_squares, 0);
 }
@@ -167,7 +155,7 @@ TEST(PruneFL, OneNodeMayBegin) {
   const std::string keys =
       "[schedule.prunefl]\nevery = 2\ndeadline_s = 5\nmax_density = 0.5\n"
       "initial = { adjustments = 2, steps = 30 }\n";
-  const auto rounds = rounds_of(read("prunefl", keys), setting, 5);
+  const auto rounds = rounds_of(read_kind(schedules::prunefl(), keys), setting, 5);
   ASSERT_EQ(rounds.size(), 5);
   for (const std::size_t r : {0, 1}) {
     ASSERT_EQ(rounds[r].tasks.size(), 1);
@@ -186,29 +174,31 @@ TEST(PruneFL, OneNodeMayBegin) {
     EXPECT_EQ(reconfiguration_of(rounds[r]) != nullptr, r == 3);
   }
   EXPECT_EQ(reconfiguration_of(rounds[3])->max_density, 0.5);
-  EXPECT_EQ(rounds_of(read("prunefl",
-                           "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
-                           "\"n2\" }\n"),
+  EXPECT_EQ(rounds_of(read_kind(schedules::prunefl(),
+                                "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
+                                "\"n2\" }\n"),
                       setting, 1)[0]
                 .tasks[0]
                 .worker_node(),
             2);
   // Where it is away another one begins.
-  EXPECT_EQ(rounds_of(read("prunefl",
-                           "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
-                           "\"n2\" }\n"),
+  EXPECT_EQ(rounds_of(read_kind(schedules::prunefl(),
+                                "[schedule.prunefl]\ninitial = { adjustments = 1, node = "
+                                "\"n2\" }\n"),
                       setting, 1, 2)[0]
                 .tasks[0]
                 .worker_node(),
             4);
-  EXPECT_THROW(read("prunefl", "[schedule.prunefl]\ninitial.node = \"n9\"\n").make(setting),
-               base::UserError);
+  EXPECT_THROW(
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\ninitial.node = \"n9\"\n").make(setting),
+      base::UserError);
 }
 
 TEST(PruneFL, WhatIsSentFollowsFromWhatIsKept) {
   const auto setting = setting_of(2);
   const engine::Architecture& a = *setting->architecture;
-  const auto schedule = read("prunefl", "[schedule.prunefl]\nevery = 2\n").make(setting);
+  const auto schedule =
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 2\n").make(setting);
   const auto rounds = rounds_of(*schedule, 4);
   const auto half = engine::elements_at(a, 0.5);
   const std::vector<std::int64_t> all;
@@ -223,7 +213,8 @@ TEST(PruneFL, WhatIsSentFollowsFromWhatIsKept) {
   engine::Submodel kept = engine::full_submodel(a);
   kept.elements = engine::elements_at(a, 0.25);
   EXPECT_NEAR(engine::kept_share(a, kept), 0.25, 1e-3);
-  const auto fresh = read("prunefl", "[schedule.prunefl]\nevery = 1\n").make(setting);
+  const auto fresh =
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 1\n").make(setting);
   const Assign task = rounds_of(*fresh, 1)[0].tasks[0];
   const Orders orders = fresh->on({.kind = EventKind::published, .version = 2, .last = true});
   const auto& next = std::get<Assign>(orders.front());
@@ -278,7 +269,8 @@ TEST(PruneFL, AWeightCostsItsTransfersAndItsMultiplications) {
 TEST(PruneFL, SquaredGradientsTakeMemoryAndTime) {
   const auto setting = setting_of(1);
   const auto rounds = rounds_of(
-      read("prunefl", "[schedule.prunefl]\nevery = 2\ngradients = \"last\"\n"), setting, 2);
+      read_kind(schedules::prunefl(), "[schedule.prunefl]\nevery = 2\ngradients = \"last\"\n"),
+      setting, 2);
   const auto train_of = [](const Assign& task) { return task.graph->activities()[1]; };
   const Activity plain = train_of(rounds[0].tasks[0]);
   const Activity gathers = train_of(rounds[1].tasks[0]);
@@ -287,7 +279,7 @@ TEST(PruneFL, SquaredGradientsTakeMemoryAndTime) {
   EXPECT_NEAR(gathers.memory - plain.memory, 2 * 4 * parameters, 1);
   EXPECT_GT(gathers.seconds, plain.seconds);
   // A mask of a byte for each prunable weight, beside what fedavg needs.
-  const auto fedavg = rounds_of(read("fedavg"), setting, 1);
+  const auto fedavg = rounds_of(read_kind(schedules::fedavg()), setting, 1);
   double prunable = 0;
   for (const engine::ParameterTensor& p : engine::parameter_tensors(a)) {
     if (engine::is_prunable(p)) prunable += static_cast<double>(p.elements());
@@ -298,7 +290,7 @@ TEST(PruneFL, SquaredGradientsTakeMemoryAndTime) {
 TEST(FedPM, SendsScoresDownAndABitForEachUp) {
   const auto setting = setting_of(3, "resnet18-cifar");
   const ScheduleSpec spec =
-      read("fedpm", "[schedule.fedpm]\nparticipants = 2\ntest = \"threshold\"\n");
+      read_kind(schedules::fedpm(), "[schedule.fedpm]\nparticipants = 2\ntest = \"threshold\"\n");
   EXPECT_EQ(spec.learning.elements.kind, engine::ElementKind::sampled);
   EXPECT_TRUE(spec.learning.elements.threshold);
   EXPECT_EQ(spec.learning.elements.learning_rate, 0.1);
@@ -315,7 +307,7 @@ TEST(FedPM, SendsScoresDownAndABitForEachUp) {
     }
   }
   // Scores, Adam's two slots, constants and what takes part: four more values than plain SGD.
-  const auto fedavg = rounds_of(read("fedavg"), setting, 1);
+  const auto fedavg = rounds_of(read_kind(schedules::fedavg()), setting, 1);
   double sampled = 0;
   for (const engine::ParameterTensor& p : engine::parameter_tensors(a)) {
     if (engine::is_sampled(p)) sampled += static_cast<double>(p.elements());
@@ -326,33 +318,33 @@ TEST(FedPM, SendsScoresDownAndABitForEachUp) {
 }
 
 TEST(ElementSchedules, RefuseByNameWhatTheyCannotUse) {
-  const auto said = [](const std::string& kind, const std::string& keys,
+  const auto said = [](const ScheduleKind& kind, const std::string& keys,
                        const std::function<void(Setting&)>& change = {}) -> std::string {
     const auto setting = setting_of(2);
     if (change) change(*setting);
     try {
-      read(kind, keys).make(setting);
+      read_kind(kind, keys).make(setting);
     } catch (const base::UserError& e) {
       return e.what();
     }
     return "";
   };
-  for (const char* kind : {"prunefl", "fedpm"}) {
+  for (const ScheduleKind& kind : {schedules::prunefl(), schedules::fedpm()}) {
     EXPECT_EQ(said(kind, ""), "");
     EXPECT_THAT(said(kind, "compression.bits = 8\n"),
-                testing::AllOf(HasSubstr("schedule.compression"), HasSubstr(kind)));
+                testing::AllOf(HasSubstr("schedule.compression"), HasSubstr(kind.name)));
     EXPECT_THAT(said(kind, "", [](Setting& s) { s.fixed = FixedCost(); }),
-                testing::AllOf(HasSubstr("training.fixed_cost"), HasSubstr(kind)));
+                testing::AllOf(HasSubstr("training.fixed_cost"), HasSubstr(kind.name)));
     // Not read at all: a warning says so.
     std::string problems;
-    read(kind, "rates = 0.5\n", &problems);
+    read_kind(kind, "rates = 0.5\n", &problems);
     EXPECT_THAT(problems, HasSubstr("schedule.rates: is not used"));
   }
-  EXPECT_THAT(said("fedpm", "", [](Setting& s) { s.proximal = 0.1; }),
+  EXPECT_THAT(said(schedules::fedpm(), "", [](Setting& s) { s.proximal = 0.1; }),
               HasSubstr("training.proximal"));
-  EXPECT_EQ(said("prunefl", "", [](Setting& s) { s.proximal = 0.1; }), "");
+  EXPECT_EQ(said(schedules::prunefl(), "", [](Setting& s) { s.proximal = 0.1; }), "");
   std::string problems;
-  read("fedpm", "aggregation = { rule = \"median\" }\n", &problems);
+  read_kind(schedules::fedpm(), "aggregation = { rule = \"median\" }\n", &problems);
   EXPECT_THAT(problems, HasSubstr("schedule.aggregation: is not used"));
 }
 

@@ -10,6 +10,7 @@
 
 #include "sim/schedule/kinds.hpp"
 #include "tests/support/hand_machine.hpp"
+#include "tests/support/read_kind.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -29,16 +30,6 @@ std::shared_ptr<Setting> setting_of(int workers, int memory_gb,
       std::make_shared<const engine::Architecture>(engine::make_architecture(model));
   for (int i = 0; i <= workers; ++i) setting->nodes.push_back({"n", machine, 10, 5});
   return setting;
-}
-
-ScheduleSpec read(const ScheduleKind& kind, const std::string& keys = "") {
-  base::Diagnostics problems;
-  const base::Value root =
-      base::parse_toml("[schedule]\nkind = \"" + kind.name + "\"\n" + keys, "t.toml", problems);
-  base::TableReader file(root, "", problems);
-  const ScheduleSpec spec = read_schedule(file.table("schedule"), {});
-  EXPECT_EQ(problems.str(), "");
-  return spec;
 }
 
 // The local updates of a number of rounds in which every asked node replies.
@@ -86,7 +77,7 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
                           Wanted{schedules::fedrolex(), Selection::rolling, "holders-by-label"},
                           Wanted{schedules::ramfed(), Selection::staggered, "coverage"}}) {
     SCOPED_TRACE(w.kind.name);
-    const ScheduleSpec spec = read(w.kind);
+    const ScheduleSpec spec = read_kind(w.kind);
     EXPECT_EQ(spec.learning.mask.selection, w.selection);
     EXPECT_TRUE(spec.learning.mask.all_blocks);
     EXPECT_EQ(spec.learning.aggregation.rule->name(), w.rule);
@@ -95,14 +86,14 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
     for (const auto& [gb, rate] : rates) {
       EXPECT_EQ(rounds_of(spec, setting_of(1, gb), 1)[0][0].rate, rate) << gb;
     }
-    EXPECT_EQ(rounds_of(read(w.kind, "[schedule." + w.kind.name + "]\nparticipants = 3\n"),
+    EXPECT_EQ(rounds_of(read_kind(w.kind, "[schedule." + w.kind.name + "]\nparticipants = 3\n"),
                         setting_of(8, 64), 2)[1]
                   .size(),
               3);
     // The scenario's values replace the defaults.
-    const ScheduleSpec other = read(w.kind,
-                                    "mask = { selection = \"random\", blocks = \"rate\" }\n"
-                                    "aggregation = { rule = \"median\" }\nrates = 0.75\n");
+    const ScheduleSpec other = read_kind(w.kind,
+                                         "mask = { selection = \"random\", blocks = \"rate\" }\n"
+                                         "aggregation = { rule = \"median\" }\nrates = 0.75\n");
     EXPECT_EQ(other.learning.mask.selection, Selection::random);
     EXPECT_FALSE(other.learning.mask.all_blocks);
     EXPECT_EQ(other.learning.aggregation.rule->name(), "median");
@@ -112,12 +103,12 @@ TEST(Rivals, AreTheRoundsOfFedAvgWithOtherDefaults) {
 
 TEST(Rivals, OrderWhatFedAvgOrdersWhereEverybodyHoldsTheModel) {
   const auto setting = setting_of(9, 64);
-  const auto wanted =
-      rounds_of(read(schedules::fedavg(), "[schedule.fedavg]\nparticipants = 4\n"), setting, 5);
+  const auto wanted = rounds_of(
+      read_kind(schedules::fedavg(), "[schedule.fedavg]\nparticipants = 4\n"), setting, 5);
   for (const ScheduleKind& kind :
        {schedules::heterofl(), schedules::fedrolex(), schedules::ramfed()}) {
     const auto made =
-        rounds_of(read(kind, "[schedule." + kind.name + "]\nparticipants = 4\n"), setting, 5);
+        rounds_of(read_kind(kind, "[schedule." + kind.name + "]\nparticipants = 4\n"), setting, 5);
     ASSERT_EQ(made.size(), wanted.size());
     for (std::size_t r = 0; r < made.size(); ++r) {
       ASSERT_EQ(made[r].size(), wanted[r].size());
@@ -137,26 +128,26 @@ TEST(Rivals, SubmodelsAreAsDeepAsTheModel) {
       engine::trace(a, engine::nested_submodel(a, 0.5, /*all_blocks=*/true)));
   for (const ScheduleKind& kind :
        {schedules::heterofl(), schedules::fedrolex(), schedules::ramfed()}) {
-    const Assign task = rounds_of(read(kind), setting, 1)[0][0];
+    const Assign task = rounds_of(read_kind(kind), setting, 1)[0][0];
     for (const Activity& activity : task.graph->activities()) {
       if (activity.kind != ActivityKind::transfer) continue;
       EXPECT_EQ(activity.bytes, wanted) << kind.name;
     }
   }
   const Assign shallow =
-      rounds_of(read(schedules::heterofl(), "mask.blocks = \"rate\"\n"), setting, 1)[0][0];
+      rounds_of(read_kind(schedules::heterofl(), "mask.blocks = \"rate\"\n"), setting, 1)[0][0];
   EXPECT_LT(shallow.graph->activities().front().bytes, wanted);
 }
 
 // In every task, whatever the mask keys say; the tasks' costs are those of nested submodels.
 TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
   const auto setting = setting_of(3, 16);
-  const auto nested = rounds_of(read(schedules::heterofl()), setting, 6);
+  const auto nested = rounds_of(read_kind(schedules::heterofl()), setting, 6);
   for (const std::string keys : {"", "mask = { tasks = 0, refresh = 0 }\n"}) {
     for (const ScheduleKind& kind : {schedules::fedrolex(), schedules::ramfed()}) {
       const std::string own =
           kind.name == "fedrolex" ? "[schedule.fedrolex]\nscaler = false\n" : "";
-      const auto made = rounds_of(read(kind, keys + own), setting, 6);
+      const auto made = rounds_of(read_kind(kind, keys + own), setting, 6);
       ASSERT_EQ(made.size(), 6);
       for (std::size_t r = 0; r < 6; ++r) {
         ASSERT_EQ(made[r].size(), 3);
@@ -180,21 +171,21 @@ TEST(Rivals, ChooseTheirWindowInEveryTaskForNothing) {
 TEST(Rivals, StaggeredNodesKnowTheirPlace) {
   const auto setting = setting_of(5, 32);
   setting->nodes[2].samples = 0;  // does not take part
-  const auto made = rounds_of(read(schedules::ramfed()), setting, 3);
+  const auto made = rounds_of(read_kind(schedules::ramfed()), setting, 3);
   for (const auto& round : made) {
     std::map<NodeId, double> places;
     for (const Assign& task : round) places[task.worker_node()] = task.brief.place.value();
     EXPECT_EQ(places, (std::map<NodeId, double>{{1, 0}, {3, 0.25}, {4, 0.5}, {5, 0.75}}));
   }
   for (const ScheduleKind& kind : {schedules::heterofl(), schedules::fedrolex()}) {
-    EXPECT_FALSE(rounds_of(read(kind), setting, 1)[0][0].brief.place) << kind.name;
+    EXPECT_FALSE(rounds_of(read_kind(kind), setting, 1)[0][0].brief.place) << kind.name;
   }
 }
 
 TEST(Rivals, NothingIsLeftToCutWithAllBlocksAndAllMembers) {
   const std::string depth = "mask = { selection = \"depth\" }\n";
-  EXPECT_FALSE(read(schedules::heterofl(), depth).learning.mask.all_blocks);
-  EXPECT_FALSE(read(schedules::fedavg(), depth).learning.mask.all_blocks);
+  EXPECT_FALSE(read_kind(schedules::heterofl(), depth).learning.mask.all_blocks);
+  EXPECT_FALSE(read_kind(schedules::fedavg(), depth).learning.mask.all_blocks);
   base::Diagnostics problems;
   const base::Value root = base::parse_toml(
       "[schedule]\nmask = { selection = \"depth\", blocks = \"all\" }\n", "t.toml", problems);

@@ -5,24 +5,15 @@
 
 #include "sim/schedule/kinds.hpp"
 #include "tests/support/desk.hpp"
+#include "tests/support/read_kind.hpp"
 
 namespace convoy::sim {
 namespace {
 
 using testing::HasSubstr;
 
-ScheduleSpec read(const std::string& keys) {
-  base::Diagnostics problems;
-  const base::Value root =
-      base::parse_toml("[schedule]\nkind = \"teasq\"\n" + keys, "t.toml", problems);
-  base::TableReader file(root, "", problems);
-  const ScheduleSpec spec = read_schedule(file.table("schedule"), {});
-  EXPECT_EQ(problems.str(), "");
-  return spec;
-}
-
 Desk desk_of(int workers, const std::string& keys = "") {
-  return Desk(read(keys).make(setting_of(workers)));
+  return Desk(read_kind(schedules::teasq(), keys).make(setting_of(workers)));
 }
 
 TEST(Teasq, NoMoreAreAtWorkThanTheShareRoundedUp) {
@@ -60,7 +51,7 @@ TEST(Teasq, ACacheOfTheShareRoundedUpMakesAVersion) {
   desk.give({desk.done(2)});
   ASSERT_EQ(desk.under_way.size(), 1);
   EXPECT_EQ(desk.under_way[0].consumes, (std::vector<TaskId>{0, 1, 2}));
-  EXPECT_EQ(read("").learning.aggregation.rule->name(), "teasq");
+  EXPECT_EQ(read_kind(schedules::teasq()).learning.aggregation.rule->name(), "teasq");
 }
 
 TEST(Teasq, EveryTaskIsPulledTowardsWhatItReceived) {
@@ -69,7 +60,7 @@ TEST(Teasq, EveryTaskIsPulledTowardsWhatItReceived) {
   EXPECT_FALSE(desk_of(4, "[schedule.teasq]\nmu = 0\n").assigned.at(0).brief.proximal);
   const auto setting = setting_of(4);
   setting->proximal = 0.2;
-  EXPECT_THROW(read("").make(setting), base::UserError);
+  EXPECT_THROW(read_kind(schedules::teasq()).make(setting), base::UserError);
 }
 
 // What is sent, both ways, changes with the version that a task starts from.
@@ -93,10 +84,13 @@ TEST(Teasq, RatesDecayOverTheRun) {
 
 TEST(Teasq, SaysWhereNothingIsCompressed) {
   const auto setting = setting_of(4);
-  const std::vector<std::string> said = read("").make(setting)->remarks();
+  const std::vector<std::string> said = read_kind(schedules::teasq()).make(setting)->remarks();
   ASSERT_EQ(said.size(), 1);
   EXPECT_THAT(said[0], HasSubstr("TEA-Fed"));
-  EXPECT_TRUE(read("compression = { keep = 0.1 }\n").make(setting)->remarks().empty());
+  EXPECT_TRUE(read_kind(schedules::teasq(), "compression = { keep = 0.1 }\n")
+                  .make(setting)
+                  ->remarks()
+                  .empty());
 }
 
 }  // namespace
