@@ -50,6 +50,7 @@ static void keep_memory_between_layers() {
 void set_up_libraries() {
   keep_memory_between_layers();
   if (!uses_onednn()) at::globalContext().setUserEnabledMkldnn(false);
+  at::globalContext().setDeterministicCuDNN(true);
   for (const char* name : {"libopenblas.so.0", "libblas.so.3"}) {
     void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
     if (library == nullptr) continue;

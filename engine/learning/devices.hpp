@@ -13,11 +13,12 @@ at::Device device_of(const std::string& name);
 
 // Configures LibTorch's libraries before the first computation. Matrix products stay in the
 // caller's thread (OpenBLAS would start threads, whatever LibTorch is told). oneDNN 3 is switched
-// off: see uses_onednn(). With glibc, up to 256 MiB freed by a layer stay with the process for the
-// next layer; machines with up to four cores use one heap for all threads (with two workers this
-// reduced learning runs to a third to four fifths of the time; more workers were not tried, the
-// heap's lock may limit them). Skipped if the environment configures malloc (GLIBC_TUNABLES,
-// MALLOC_ARENA_MAX and the like).
+// off: see uses_onednn(). On a GPU convolutions use only algorithms of cuDNN that give the same
+// bits each time. With glibc, up to 256 MiB freed by a layer stay with the process for the next
+// layer; machines with up to four cores use one heap for all threads (with two workers this reduced
+// learning runs to a third to four fifths of the time; more workers were not tried, the heap's lock
+// may limit them). Skipped if the environment configures malloc (GLIBC_TUNABLES, MALLOC_ARENA_MAX
+// and the like).
 void set_up_libraries();
 
 // False for oneDNN 3: the convolutions of version 3.7.2 (Debian 13, LibTorch 2.6) read unset memory

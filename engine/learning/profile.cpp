@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <link.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/median.hpp"
@@ -289,17 +291,32 @@ struct GpuMemory {
   std::size_t total = 0;
 };
 
-// Asks the CUDA runtime loaded by LibTorch; the engine is built without CUDA.
+// The CUDA runtime that LibTorch has loaded, whatever its version; empty: none.
+std::string cuda_runtime() {
+  std::string found;
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* library, std::size_t, void* name) {
+        const std::string_view path = library->dlpi_name;
+        if (path.substr(path.rfind('/') + 1).starts_with("libcudart")) {
+          *static_cast<std::string*>(name) = path;
+        }
+        return 0;
+      },
+      &found);
+  return found;
+}
+
+// Asks that runtime; the engine is built without CUDA.
 std::optional<GpuMemory> gpu_memory() {
-  for (const char* name : {"libcudart.so.12", "libcudart.so.11.0", "libcudart.so.10.2"}) {
-    void* library = ::dlopen(name, RTLD_NOLOAD | RTLD_LAZY);
-    if (library == nullptr) continue;
-    using GetInfo = int(std::size_t*, std::size_t*);
-    GpuMemory memory;
-    auto* const ask = reinterpret_cast<GetInfo*>(::dlsym(library, "cudaMemGetInfo"));
-    if (ask != nullptr && ask(&memory.free, &memory.total) == 0) return memory;
-  }
-  return std::nullopt;
+  const std::string runtime = cuda_runtime();
+  if (runtime.empty()) return std::nullopt;
+  void* library = ::dlopen(runtime.c_str(), RTLD_NOLOAD | RTLD_LAZY);
+  if (library == nullptr) return std::nullopt;
+  using GetInfo = int(std::size_t*, std::size_t*);
+  GpuMemory memory;
+  auto* const ask = reinterpret_cast<GetInfo*>(::dlsym(library, "cudaMemGetInfo"));
+  if (ask == nullptr || ask(&memory.free, &memory.total) != 0) return std::nullopt;
+  return memory;
 }
 
 // Notes a graphics card's own memory. (Jetsons share the system's memory: nothing to change.)
