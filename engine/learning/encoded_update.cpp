@@ -44,7 +44,6 @@ Compressed compress(const Layout& layout, const TensorUpdate& update,
   Compressed made;
   auto sent = std::make_shared<TensorUpdate>(UpdateOrigin(update));
   sent->brings = update.brings;
-  sent->received_as = update.received_as;
   sent->compression = compression;
   sent->draw = draw;
   sent->encoded.resize(layout.size());

@@ -107,8 +107,7 @@ class LibTorchEngine : public Engine {
     const Architecture& a = *context_.layout.architecture;
     const TensorWeights& model = inside(weights);
     const bool full = rate >= 1;
-    const Submodel submodel =
-        full ? full_submodel(a) : nested_submodel(a, rate, context_.rules.mask.all_blocks);
+    const Submodel submodel = full ? full_submodel(a) : plain_submodel(context_, rate);
     const Network network(context_.layout, submodel);
     const bool direct = full && context_.device.is_cpu();
     const Tensors shown = effective(context_, model);

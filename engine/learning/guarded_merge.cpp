@@ -43,7 +43,6 @@ double median_of(std::vector<double> values) {
 std::unique_ptr<TensorUpdate> scaled(const Layout& layout, const TensorUpdate& update,
                                      double factor) {
   auto copy = std::make_unique<TensorUpdate>(UpdateOrigin(update));
-  copy->received_as = update.received_as;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const Tensor& t = update.brings[i];
     const bool changes = t.defined() && !layout.tensors[i].buffer;

@@ -13,7 +13,6 @@
 #include "engine/learning/optimizer.hpp"
 #include "engine/learning/sampled.hpp"
 #include "engine/model/batches.hpp"
-#include "engine/model/windows.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -81,52 +80,6 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     }
   }
   if (input_.state) logits_ = inside(*input_.state).logits;
-}
-
-Tensors effective(const EngineContext& context, const TensorWeights& version) {
-  if (context.layout.elements == ElementKind::sampled) {
-    return network_of(context.layout, context.frozen, version.tensors, context.seed,
-                      context.rules.elements.threshold);
-  }
-  Tensors shown = version.tensors;
-  for (std::size_t i = 0; i < version.masks.size(); ++i) {
-    if (version.masks[i].defined()) shown[i] = shown[i] * version.masks[i];
-  }
-  return shown;
-}
-
-// A node that received only a part of the model starts with exactly that part.
-Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
-  const MaskOptions& mask = context.rules.mask;
-  const Layout& layout = context.layout;
-  const Architecture& a = *layout.architecture;
-  const double rate = input.brief.rate;
-  const int depth = depth_at(a, rate, mask.all_blocks);
-  const TensorWeights& received = inside(*input.received);
-  if (received.part) return *received.part;
-  if (rate >= 1 || mask.selection == Selection::depth)
-    return depth_submodel(a, rate, mask.all_blocks);
-  const auto nested = [&] { return nested_submodel(a, rate, mask.all_blocks); };
-  if (input.brief.choose_masks) {
-    switch (mask.selection) {
-      case Selection::learned:
-        return depth_submodel(a, rate, mask.all_blocks);  // until learn_masks()
-      case Selection::random:
-        return keep_highest(layout, random_scores(layout, depth, context.seed, input.node), depth,
-                            rate);
-      case Selection::magnitude:
-        return keep_highest(layout, magnitude_scores(layout, received.tensors, depth), depth, rate);
-      case Selection::rolling:
-        return rolling_submodel(a, nested(), input.version);
-      case Selection::staggered:
-        return staggered_submodel(a, nested(), input.brief.place.value_or(0));
-      case Selection::nested:
-      case Selection::depth:
-        break;
-    }
-  }
-  if (input.state) return inside(*input.state).submodel;
-  return nested();
 }
 
 const std::vector<std::int64_t>& LocalTraining::indices() const {

@@ -2,31 +2,11 @@
 
 // A node's training in a task: masks, then weights.
 
+#include "engine/learning/engine_context.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/network.hpp"
-#include "engine/learning/samples.hpp"
 
 namespace convoy::engine {
-
-// Data shared by all tasks of an engine.
-struct EngineContext {
-  Layout layout;
-  TrainingOptions training;
-  LearningRules rules;
-  std::uint64_t seed = 1;
-  at::Device device = at::kCPU;
-  std::optional<Samples> train;
-  std::optional<Samples> test;
-  std::vector<LocalSplit> parts;  // by node
-  int evaluation_batch = 256;
-  Tensors frozen;  // ElementKind::sampled: what is not learned (sampled.hpp)
-};
-
-// The values with which a version is computed: kept ones, or those of a sample. On the host.
-Tensors effective(const EngineContext& context, const TensorWeights& version);
-
-// The submodel with which a task begins.
-Submodel first_submodel(const EngineContext& context, const TaskInput& input);
 
 class LocalTraining {
  public:

@@ -104,6 +104,8 @@ struct UpdateOrigin {
   std::int64_t steps = 0;         // of the optimizer
   // Labels of its node's training samples, rising; empty where nobody asks (LabelOptions::told).
   std::vector<int> labels;
+  std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
+  Tensors masks;                         // of the version it was trained from (see TensorWeights)
 };
 
 class TensorUpdate : public Update, public UpdateOrigin {
@@ -118,8 +120,6 @@ class TensorUpdate : public Update, public UpdateOrigin {
   Compression compression;
   std::uint64_t draw = 0;  // which elements are drawn
   std::vector<Encoded> encoded;
-  std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
-  Tensors masks;                         // of the version it was trained from (see TensorWeights)
   Tensors squares;  // of parameters: squared gradients, where the task was to bring them; or empty
 };
 

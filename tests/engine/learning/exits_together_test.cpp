@@ -113,6 +113,20 @@ TEST_F(ExitsTogether, AreThoseThatSomebodyTrains) {
   EXPECT_NEAR(two.top1, accuracy((exits[0] + exits[1]) / 2), 1e-12);
 }
 
+// A submodel of fewer blocks keeps the full width, also where it is evaluated.
+TEST_F(ExitsTogether, OfAShallowSubmodelAreThoseOfItsBlocks) {
+  options.rules.mask.selection = Selection::depth;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const auto weights = trained(*engine, 1);
+  const Evaluation evaluation = engine->evaluate(*weights, 0.5, {});
+  ASSERT_EQ(evaluation.exits.size(), 3);
+  const Tensors exits = scores(inside(*weights).tensors);
+  for (std::size_t e = 0; e < 2; ++e) {
+    EXPECT_NEAR(evaluation.exits[e].top1, accuracy(exits[e]), 1e-12) << e;
+  }
+  EXPECT_NEAR(evaluation.accuracy(), accuracy((exits[0] + exits[1]) / 2), 1e-12);
+}
+
 TEST_F(ExitsTogether, OfOneThereIsNothingToAdd) {
   options = of({1.0});
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));

@@ -103,7 +103,6 @@ class Pruned : public testing::Test {
   static std::shared_ptr<TensorUpdate> copy_of(const TensorUpdate& update) {
     auto copy = std::make_shared<TensorUpdate>(static_cast<const UpdateOrigin&>(update));
     copy->brings = update.brings;
-    copy->masks = update.masks;
     for (const Tensor& t : update.squares) copy->squares.push_back(t.defined() ? t.clone() : t);
     return copy;
   }

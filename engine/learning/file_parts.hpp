@@ -1,0 +1,39 @@
+#pragma once
+
+// Parts that several files and parcels of tensors contain (files.hpp): a submodel, how tensors are
+// compressed, a compressed tensor. Each is written and read here.
+
+#include <optional>
+#include <string>
+
+#include "engine/learning/safetensors.hpp"
+#include "engine/learning/tensor_source.hpp"
+#include "engine/learning/tensors.hpp"
+
+namespace convoy::engine {
+
+// Slots of an optimizer that a node's state has at most.
+constexpr std::size_t optimizer_slots = 4;
+
+// "depth" in the metadata and the tensors "kept:GROUP": members, rising.
+void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file);
+Submodel read_submodel(TensorSource& source);
+
+// "keep", "bits" and "drawn" in the metadata; nothing: not compressed.
+void put_compression(const Compression& compression, TensorFile& file);
+std::optional<Compression> compression_of(const TensorSource& source);
+// "keep" and "bits" under names with this prefix.
+Compression read_rates(const TensorSource& source, const std::string& prefix);
+
+// "places:NAME" and "scale:NAME", if the compression has them, and the tensor `name` with the
+// values.
+void put_encoded(const ParameterTensor& p, const std::string& name, const Encoded& encoded,
+                 const Compression& compression, TensorFile& file);
+// `size`: elements of the tensor.
+Encoded read_encoded(TensorSource& source, const ParameterTensor& p, const std::string& name,
+                     std::int64_t size, const Compression& compression);
+// The values of a compressed tensor, by its index; `draw`: see TensorUpdate::draw.
+Tensor decoded(const TensorSource& source, const Encoded& e, const Compression& compression,
+               std::uint64_t draw, std::size_t tensor, const std::vector<std::int64_t>& shape);
+
+}  // namespace convoy::engine
