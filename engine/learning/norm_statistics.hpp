@@ -3,7 +3,9 @@
 // Static batch norm (HeteroFL, arXiv 2010.01264; its code's stats()): running statistics from one
 // pass over data, after training that kept none.
 
-#include "engine/learning/local_training.hpp"
+#include <stop_token>
+
+#include "engine/learning/engine_context.hpp"
 
 namespace convoy::engine {
 

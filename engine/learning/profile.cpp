@@ -297,10 +297,9 @@ std::string cuda_runtime() {
   ::dl_iterate_phdr(
       [](dl_phdr_info* library, std::size_t, void* name) {
         const std::string_view path = library->dlpi_name;
-        if (path.substr(path.rfind('/') + 1).starts_with("libcudart")) {
-          *static_cast<std::string*>(name) = path;
-        }
-        return 0;
+        if (!path.substr(path.rfind('/') + 1).starts_with("libcudart")) return 0;
+        *static_cast<std::string*>(name) = path;
+        return 1;  // ends the search
       },
       &found);
   return found;

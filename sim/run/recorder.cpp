@@ -127,8 +127,10 @@ void Recorder::count_in(TaskRow& row, AggregationRow& sum) {
   row.staleness = sum.version - 1 - row.base_version;
   if (!row.is_update) return;
   if (*row.staleness < 0 || (max_staleness_ && *row.staleness > *max_staleness_)) {
-    broke(fmt::format("version {} contains the update of task {}, which is {} versions old",
-                      sum.version, row.id, *row.staleness));
+    broke(fmt::format(
+        "version {} contains the update of task {}, which is {} versions older than the one "
+        "before it",
+        sum.version, row.id, *row.staleness));
   }
   ++sum.updates;
   sum.samples += row.samples;
@@ -137,7 +139,8 @@ void Recorder::count_in(TaskRow& row, AggregationRow& sum) {
 }
 
 void Recorder::broke(std::string rule) {
-  if (broken_rule_.empty()) broken_rule_ = "a mistake in Convoy: " + std::move(rule);
+  if (broken_rule_.empty())
+    broken_rule_ = "a mistake in Convoy or in the schedule: " + std::move(rule);
 }
 
 void Recorder::assigned(const Assign& order, std::int64_t base, double now) {

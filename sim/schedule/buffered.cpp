@@ -103,9 +103,9 @@ void Buffered::is_free(NodeId node) {
   turns_.rests(node);
 }
 
-// An update is applied to the version that exists when all aggregations under way are done. In the
-// buffer its staleness does not grow: only a full buffer makes a version, which contains the
-// update.
+// An update is applied to the version that exists when all aggregations under way are done: they
+// end in their order, since each is one activity of the server. In the buffer its staleness does
+// not grow: only a full buffer makes a version, which contains the update.
 void Buffered::take_in(Orders& orders) {
   for (const Update& update : std::exchange(came_in_, {})) {
     const std::int64_t staleness = version_ + std::ssize(wait_for_) - update.base;

@@ -346,14 +346,16 @@ test('a live run to its end, reloaded in the middle', async () => {
   const reached = (count) =>
     page.waitForFunction((n) => window.convoy.page.run.figures.rounds >= n, count, { timeout: 60000 });
   await reached(5);
+  // A paused run first ends its instant. From then on the page shows everything that has happened,
+  // even if some rows come from the store later. It is reloaded meanwhile, so that the run cannot
+  // end before, however slow the machine is.
+  const isPaused = () =>
+    page.waitForFunction(() => /Paused/.test(document.querySelector('.live .state').textContent));
+  await page.locator('#pause').click();
+  await isPaused();
   await page.reload();
   await page.waitForSelector('#chart-timeline');
-  await reached(10);
-
-  // A paused run first ends its instant. From then on the page shows everything that has happened,
-  // even if some rows come from the store later.
-  await page.locator('#pause').click();
-  await page.waitForFunction(() => /Paused/.test(document.querySelector('.live .state').textContent));
+  await isPaused();
   assert.match(await page.locator('#pause').textContent(), /Resume/);
   const time = () => page.evaluate(() => window.convoy.page.run.virtual_time_s);
   const paused = [await versions(), await time()];

@@ -9,6 +9,7 @@
 
 #include "sim/schedule/kinds.hpp"
 #include "tests/support/desk.hpp"
+#include "tests/support/read_kind.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -180,6 +181,18 @@ TEST(Buffered, KindsHaveTheirRulesAndBuffers) {
 // For any events in any order: aggregations are full (except flushed ones), no update is in two of
 // them or above the bound, no more nodes work than the limit, and the schedule never rests while
 // nodes are present.
+TEST(Buffered, HowOldAnUpdateMayBeIsWhatTheKindAllows) {
+  const auto most = [](const ScheduleKind& kind, const std::string& keys = "") {
+    return read_kind(kind, keys).make(setting_of(3))->max_staleness();
+  };
+  EXPECT_EQ(most(schedules::fedavg()), 0);
+  EXPECT_EQ(most(schedules::cos2p()), 10);
+  EXPECT_EQ(most(schedules::cos2p(), "[schedule.cos2p]\nmax_staleness = 4\n"), 4);
+  EXPECT_EQ(most(schedules::fedbuff()), std::nullopt);
+  EXPECT_EQ(most(schedules::teasq(), "[schedule.teasq]\nmax_staleness = 3\n"), 3);
+  EXPECT_EQ(most(schedules::fedcompass()), std::nullopt);
+}
+
 TEST(Buffered, AnyOrderOfEventsKeepsTheBoundsAndGoesOn) {
   EXPECT_TRUE(rc::check([] {
     const int workers = *rc::gen::inRange(1, 9);

@@ -155,9 +155,9 @@ TEST_F(Books, ThatBreakARuleSayWhich) {
             }),
             "");
   EXPECT_THAT(says([&](Recorder& made) { version_of(made, 1, 0, 4); }),
-              HasSubstr("version 4 contains the update of task 1, which is 3 versions old"));
+              HasSubstr("version 4 contains the update of task 1, which is 3 versions older"));
   EXPECT_THAT(says([&](Recorder& made) { version_of(made, 1, 1, 1); }),
-              HasSubstr("-1 versions old"));
+              HasSubstr("-1 versions older"));
   EXPECT_THAT(says([&](Recorder& made) {
                 version_of(made, 1, 0, 2);
                 version_of(made, 2, 0, 2);

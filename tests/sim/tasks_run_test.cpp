@@ -9,6 +9,7 @@
 
 #include "sim/schedule/client_pool.hpp"
 #include "tests/support/programs.hpp"
+#include "tests/support/read_kind.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy::sim {
@@ -106,6 +107,33 @@ TEST(Tasks, AHierarchyHasAggregationsUnderWayAtOnce) {
                            "update|aggregated|8|4|1|2"));
   EXPECT_THAT(query_store(run.folder(), "SELECT updates, task >= 1000 FROM aggregation"),
               testing::ElementsAre("4|1", "4|1"));
+}
+
+// Another schedule that promises fresh updates.
+class Boastful : public Schedule {
+ public:
+  explicit Boastful(std::unique_ptr<Schedule> other) : other_(std::move(other)) {}
+  Orders on(const Event& event) override { return other_->on(event); }
+  [[nodiscard]] std::vector<PlannedTask> plan() const override { return other_->plan(); }
+  [[nodiscard]] std::optional<std::int64_t> max_staleness() const override { return 0; }
+
+ private:
+  std::unique_ptr<Schedule> other_;
+};
+
+TEST(Tasks, AnUpdateOlderThanItsSchedulePromisesFailsTheRun) {
+  const ScheduleSpec other =
+      read_kind(schedules::fedbuff(), "[schedule.fedbuff]\nbuffer = 1\nmax_staleness = 5\n");
+  const ScenarioRun honest(six_nodes("rounds = 6"), other);
+  EXPECT_EQ(honest.result().status, RunStatus::done) << honest.result().cause;
+  EXPECT_GT(honest.summary().staleness_max, 0);
+  const ScenarioRun run(
+      six_nodes("rounds = 6"),
+      {"boastful",
+       [&](const auto& setting) { return std::make_unique<Boastful>(other.make(setting)); },
+       other.learning});
+  EXPECT_EQ(run.result().status, RunStatus::failed);
+  EXPECT_THAT(run.result().cause, HasSubstr("which is 1 versions older than the one before it"));
 }
 
 TEST(Tasks, StopTasksCountsUpdatesThroughAHierarchy) {
