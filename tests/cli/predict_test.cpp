@@ -131,7 +131,7 @@ TEST(Calibrate, WhatIsWrongInAFileIsNamed) {
   EXPECT_THAT(trying(rows(",clock_hz", ",1e9")), HasSubstr("not used: column clock_hz"));
   EXPECT_THAT(trying("model,latency_ms\n" + std::string("alexnet,3\nalexnet,3\nalexnet,3\n") +
                      "alexnet,3\nalexnet,3\nalexnet,3\n"),
-              HasSubstr("rows of 1 models"));
+              HasSubstr("rows of 1 known models"));
   const auto median = [&](const std::string& text) {
     const auto out =
         convoy("calibrate " + folder.write("l.csv", text) + " --device jetson-nano --json");
