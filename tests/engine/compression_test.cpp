@@ -83,7 +83,7 @@ TEST(Compression, WhatSaysNothingOrTheWrongThingIsRefused) {
   EXPECT_THAT(said("keep = 0.5\n[decay]\nfactor = 0.9999\n"), HasSubstr("nothing that one would"));
   EXPECT_THAT(said("[decay]\nevery = 5\n"), HasSubstr("changes nothing"));
   EXPECT_THAT(said("keep = 0.495\n[decay]\nevery = 4\nfactor = 2\nkeep_to = 0.995\n"),
-              HasSubstr("from version 4 on the places cost more"));
+              HasSubstr("from version 4 on the places need more bytes"));
   EXPECT_THAT(said("[download]\nwhich = \"drawn\"\n"), HasSubstr("unknown key \"which\""));
   EXPECT_THAT(said("[download]\nkepe = 0.5\n"), HasSubstr("did you mean \"keep\""));
 }
