@@ -9,18 +9,22 @@
 namespace convoy::sim {
 
 void OpenTasks::assign(const Assign& order) {
-  OpenTask task{.worker = order.worker_node(),
-                .kind = order.kind,
-                .publishes = order.publishes >= 0,
-                .updates = order.kind == TaskKind::update ? 1 : 0,
-                .consumes = order.consumes,
-                .graph = order.graph};
-  if (!order.consumes.empty()) {
-    const auto room = std::ranges::count(order.graph->artifacts(), -1, &Artifact::producer);
-    if (static_cast<std::size_t>(room) < order.consumes.size()) {
-      throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
-                                         order.task, order.consumes.size(), room));
-    }
+  const auto [there, is_new] = tasks_.try_emplace(order.task);
+  if (!is_new) {
+    throw std::logic_error(fmt::format("a schedule ordered task {} twice", order.task));
+  }
+  OpenTask& task = there->second;
+  task.worker = order.worker_node();
+  task.kind = order.kind;
+  task.publishes = order.publishes >= 0;
+  task.updates = order.kind == TaskKind::update ? 1 : 0;
+  task.graph = order.graph;
+  if (order.consumes.empty()) return;
+  task.consumes = order.consumes;
+  const auto room = std::ranges::count(order.graph->artifacts(), -1, &Artifact::producer);
+  if (static_cast<std::size_t>(room) < order.consumes.size()) {
+    throw std::logic_error(fmt::format("task {} takes {} results, its graph has room for {}",
+                                       order.task, order.consumes.size(), room));
   }
   for (const TaskId id : order.consumes) {
     const auto taken = tasks_.find(id);
@@ -34,9 +38,6 @@ void OpenTasks::assign(const Assign& order) {
     }
     taken->second.is_taken = true;
     task.updates += taken->second.updates;
-  }
-  if (!tasks_.emplace(order.task, std::move(task)).second) {
-    throw std::logic_error(fmt::format("a schedule ordered task {} twice", order.task));
   }
 }
 

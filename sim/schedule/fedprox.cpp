@@ -60,7 +60,7 @@ FedProx::FedProx(const std::shared_ptr<const Setting>& setting, const FedProxOpt
   }
 }
 
-std::vector<Assign> FedProx::tasks_of(std::int64_t round, const std::vector<NodeId>& nodes) {
+void FedProx::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
   const auto whole = std::max<std::size_t>(
       1, static_cast<std::size_t>(
              std::llround(static_cast<double>(nodes.size()) * (1 - stragglers_))));
@@ -72,16 +72,14 @@ std::vector<Assign> FedProx::tasks_of(std::int64_t round, const std::vector<Node
     const auto below = static_cast<std::uint64_t>(epochs_ - 1);
     fewer[order[i]] = 1 + static_cast<int>(random.below(below));
   }
-  std::vector<Assign> tasks;
   for (const NodeId node : nodes) {
     const auto found = fewer.find(node);
     if (found == fewer.end()) {
-      tasks.push_back(clients_.assign(node));
+      add_task(node, orders);
     } else if (keep_) {
-      tasks.push_back(clients_.assign(node, {.epochs = found->second}));
+      add_task(node, orders, {.epochs = found->second});
     }
   }
-  return tasks;
 }
 
 }  // namespace convoy::sim

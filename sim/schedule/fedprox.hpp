@@ -28,7 +28,7 @@ class FedProx : public Rounds {
   FedProx(const std::shared_ptr<const Setting>& setting, const FedProxOptions& options);
 
  protected:
-  std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes) override;
+  void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) override;
 
  private:
   std::uint64_t seed_;

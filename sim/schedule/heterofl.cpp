@@ -57,13 +57,12 @@ double HeteroFL::drawn_rate(std::int64_t round, NodeId node) const {
   return rates_[random.below(static_cast<std::uint64_t>(end - rates_.begin()))];
 }
 
-std::vector<Assign> HeteroFL::tasks_of(std::int64_t round, const std::vector<NodeId>& nodes) {
-  if (!draws_rates_) return Rounds::tasks_of(round, nodes);
-  std::vector<Assign> tasks;
-  for (const NodeId node : nodes) {
-    tasks.push_back(clients_.assign(node, {.rate = drawn_rate(round, node)}));
+void HeteroFL::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
+  if (!draws_rates_) {
+    Rounds::add_tasks(round, nodes, orders);
+    return;
   }
-  return tasks;
+  for (const NodeId node : nodes) add_task(node, orders, {.rate = drawn_rate(round, node)});
 }
 
 }  // namespace convoy::sim

@@ -30,7 +30,7 @@ class HeteroFL : public Rounds {
   HeteroFL(const std::shared_ptr<const Setting>& setting, const HeteroFLOptions& options);
 
  protected:
-  std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes) override;
+  void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) override;
 
  private:
   [[nodiscard]] double drawn_rate(std::int64_t round, NodeId node) const;

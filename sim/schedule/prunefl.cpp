@@ -95,7 +95,7 @@ std::vector<NodeId> PruneFL::draw() {
   return node == no_node ? std::vector<NodeId>() : std::vector<NodeId>{node};
 }
 
-std::vector<Assign> PruneFL::tasks_of(std::int64_t /*round*/, const std::vector<NodeId>& nodes) {
+void PruneFL::add_tasks(std::int64_t /*round*/, const std::vector<NodeId>& nodes, Orders& orders) {
   TaskChanges changes;
   changes.bring_squares = adjusts();
   if (options_.since_the_last || adjusts()) changes.gather_squares = 0;
@@ -103,10 +103,7 @@ std::vector<Assign> PruneFL::tasks_of(std::int64_t /*round*/, const std::vector<
     changes.steps = options_.steps;
     changes.gather_squares = 1;  // each step's for itself
   }
-  std::vector<Assign> tasks;
-  tasks.reserve(nodes.size());
-  for (const NodeId node : nodes) tasks.push_back(clients_.assign(node, changes));
-  return tasks;
+  for (const NodeId node : nodes) add_task(node, orders, changes);
 }
 
 Assign PruneFL::aggregation_of(std::int64_t /*round*/, std::vector<TaskId> updates) {

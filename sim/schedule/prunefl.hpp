@@ -48,7 +48,7 @@ class PruneFL : public Rounds {
 
  protected:
   std::vector<NodeId> draw() override;
-  std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes) override;
+  void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) override;
   Assign aggregation_of(std::int64_t round, std::vector<TaskId> updates) override;
   [[nodiscard]] bool has_deadline() const override { return !is_initial(); }
 

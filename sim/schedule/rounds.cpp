@@ -104,11 +104,13 @@ std::vector<NodeId> Rounds::draw() {
   return nodes;
 }
 
-std::vector<Assign> Rounds::tasks_of(std::int64_t /*round*/, const std::vector<NodeId>& nodes) {
-  std::vector<Assign> tasks;
-  tasks.reserve(nodes.size());
-  for (const NodeId node : nodes) tasks.push_back(clients_.assign(node));
-  return tasks;
+void Rounds::add_tasks(std::int64_t /*round*/, const std::vector<NodeId>& nodes, Orders& orders) {
+  for (const NodeId node : nodes) add_task(node, orders);
+}
+
+void Rounds::add_task(NodeId node, Orders& orders, const TaskChanges& changes) {
+  orders.emplace_back(clients_.assign(node, changes));
+  in_flight_.insert(std::get<Assign>(orders.back()).task);
 }
 
 Assign Rounds::aggregation_of(std::int64_t /*round*/, std::vector<TaskId> updates) {
@@ -122,10 +124,7 @@ void Rounds::start_round(double now, Orders& orders) {
   waiting_ = false;
   open_ = true;
   ++round_;
-  for (Assign& assign : tasks_of(round_, nodes)) {
-    in_flight_.insert(assign.task);
-    orders.emplace_back(std::move(assign));
-  }
+  add_tasks(round_, nodes, orders);
   if (ends_early) orders.emplace_back(SetTimer{round_, now + *options_.deadline_s});
 }
 

@@ -39,9 +39,12 @@ class Rounds : public FederatedSchedule {
   Orders on(const Event& event) override;
 
  protected:
-  // The tasks of the nodes drawn for a round (rounds count from 1; nodes in order), at least one
-  // task. Default: one task per node.
-  virtual std::vector<Assign> tasks_of(std::int64_t round, const std::vector<NodeId>& nodes);
+  // Orders the tasks of the nodes drawn for a round (rounds count from 1; nodes in order) by
+  // add_task(), at least one. Default: one task per node.
+  virtual void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders);
+  // (Orders have room for sixteen: a list of tasks of its own would be a large block of memory for
+  // each round.)
+  void add_task(NodeId node, Orders& orders, const TaskChanges& changes = {});
   [[nodiscard]] std::size_t most_behind() const override { return 0; }
   // The nodes of the next round, rising; none: it begins when a node joins.
   virtual std::vector<NodeId> draw();

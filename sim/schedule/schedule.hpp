@@ -40,8 +40,8 @@ class Schedule {
   // What there is to say of its options beforehand, a sentence each: said with a run's remarks.
   [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
 
-  // The update of a task in a version starts from at most this many versions before the version that
-  // precedes it; nothing: no limit. The run checks it.
+  // The update of a task in a version starts from at most this many versions before the version
+  // that precedes it; nothing: no limit. The run checks it.
   [[nodiscard]] virtual std::optional<std::int64_t> max_staleness() const { return std::nullopt; }
 
   // All kinds of tasks that each node would get, in that order.
