@@ -27,8 +27,8 @@ struct EngineContext {
 // The values with which a version is computed: kept ones, or those of a sample. On the host.
 Tensors effective(const EngineContext& context, const TensorWeights& version);
 
-// The submodel of a rate whose members nobody has chosen: the first of each group, or all members of
-// fewer blocks if masks choose by depth.
+// The submodel of a rate whose members nobody has chosen: the first of each group, or all members
+// of fewer blocks if masks choose by depth.
 Submodel plain_submodel(const EngineContext& context, double rate);
 
 // The submodel with which a task begins.
