@@ -60,6 +60,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   }
   if (!data) throw base::UserError("no node has any data to train on; raise data.samples");
   std::vector<std::string> all;
+  all.reserve(reasons.size());
   for (const auto& [device, reason] : reasons) all.push_back("it " + reason);
   throw base::UserError(
       fmt::format("no node's memory holds its task: {}; lower training.batch or the rates, or "
