@@ -27,6 +27,7 @@ struct Compression {
   bool feedback = true;  // what was not sent is added to the node's next update
 
   [[nodiscard]] bool is_none() const { return keep >= 1 && bits == 32; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const Compression&, const Compression&) = default;
 };
 

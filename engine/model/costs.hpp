@@ -114,6 +114,7 @@ struct StepExtras {
   // per sample, so that the launches alone count.
   bool mutual = false;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const StepExtras&, const StepExtras&) = default;
 };
 

@@ -41,7 +41,9 @@ HeteroFLOptions read_heterofl(base::TableReader& common, base::TableReader& own)
 }
 
 HeteroFL::HeteroFL(const std::shared_ptr<const Setting>& setting, const HeteroFLOptions& options)
-    : Rounds(setting, options), seed_(setting->seed), draws_rates_(options.draws_rates) {
+    : Rounds(setting, static_cast<const RoundsOptions&>(options)),
+      seed_(setting->seed),
+      draws_rates_(options.draws_rates) {
   if (!options.clients.rates) return;
   std::set<double> rates;
   for (const auto& [gb, rate] : options.clients.rates->values()) rates.insert(rate);

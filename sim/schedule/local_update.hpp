@@ -40,6 +40,7 @@ struct LocalWork {
   bool gathers_squares = false;
   bool brings_squares = false;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const LocalWork&, const LocalWork&) = default;
 };
 

@@ -58,7 +58,7 @@ PruneFLOptions read_prunefl(base::TableReader& common, base::TableReader& own) {
 }
 
 PruneFL::PruneFL(const std::shared_ptr<const Setting>& setting, PruneFLOptions options)
-    : Rounds(setting, options),
+    : Rounds(setting, static_cast<const RoundsOptions&>(options)),
       setting_(setting),
       options_(std::move(options)),
       time_(time_of_slowest()) {
