@@ -12,9 +12,6 @@
 
 namespace convoy::engine {
 
-// Slots of an optimizer that a node's state has at most.
-constexpr std::size_t optimizer_slots = 4;
-
 // "depth" in the metadata and the tensors "kept:GROUP": members, rising.
 void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file);
 Submodel read_submodel(TensorSource& source);

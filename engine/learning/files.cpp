@@ -96,7 +96,7 @@ Trained read_trained(TensorSource& source) {
 HeaderLimits file_limits(const Layout& layout) {
   constexpr std::uint64_t metadata = 1 << 20;
   constexpr std::size_t others = 3;  // the tensor itself, a residual, squared gradients
-  return limits_of(layout, optimizer_slots + most_rule_slots + others, 2, metadata);
+  return limits_of(layout, OptimizerState::most_slots + most_rule_slots + others, 2, metadata);
 }
 
 HeaderLimits parcel_limits(const Layout& layout) {

@@ -3,11 +3,6 @@
 #include <cmath>
 
 namespace convoy::engine {
-namespace {
-
-constexpr std::size_t slots_at_most = 4;
-
-}  // namespace
 
 // The slot's tensor; created with zeros.
 Tensor& OptimizerSteps::slot(std::size_t number, std::size_t at, const Tensor& like) {
@@ -18,7 +13,7 @@ Tensor& OptimizerSteps::slot(std::size_t number, std::size_t at, const Tensor& l
 
 void OptimizerSteps::step(const Tensors& tensors) {
   const at::NoGradGuard no_grad;
-  state_.slots.resize(slots_at_most);
+  state_.slots.resize(OptimizerState::most_slots);
   for (Tensors& slot : state_.slots) slot.resize(tensors.size());
   ++state_.steps;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -55,8 +50,8 @@ void OptimizerSteps::sgd(const Tensor& w, Tensor g, std::size_t at) {
 
 // Loshchilov and Hutter 2019 (arXiv 1711.05101), as in LibTorch.
 void OptimizerSteps::adamw(const Tensor& w, const Tensor& g, std::size_t at) {
-  const double b1 = options_.betas[0];
-  const double b2 = options_.betas[1];
+  const double b1 = options_.betas.at(0);
+  const double b2 = options_.betas.at(1);
   const auto t = static_cast<double>(state_.steps);
   Tensor& m = slot(0, at, w);
   Tensor& v = slot(1, at, w);
@@ -70,9 +65,9 @@ void OptimizerSteps::adamw(const Tensor& w, const Tensor& g, std::size_t at) {
 // Xie et al. 2022 (arXiv 2208.06677). g: gradient, d: its change since the last step (0 at the
 // first); m, v: running means of g and d; n: of (g + b2 d)^2.
 void OptimizerSteps::adan(const Tensor& w, Tensor g, std::size_t at) {
-  const double b1 = options_.betas[0];
-  const double b2 = options_.betas[1];
-  const double b3 = options_.betas[2];
+  const double b1 = options_.betas.at(0);
+  const double b2 = options_.betas.at(1);
+  const double b3 = options_.betas.at(2);
   const auto t = static_cast<double>(state_.steps);
   const bool first = !state_.slots[3][at].defined();
   Tensor& m = slot(0, at, w);

@@ -51,8 +51,8 @@ std::optional<OptimizerState> read_optimizer(TensorSource& source, const Submode
   const Architecture& a = *layout.architecture;
   OptimizerState optimizer;
   optimizer.steps = static_cast<std::int64_t>(source.number("steps"));
-  optimizer.slots.assign(optimizer_slots, Tensors(layout.size()));
-  for (std::size_t s = 0; s < optimizer_slots; ++s) {
+  optimizer.slots.assign(OptimizerState::most_slots, Tensors(layout.size()));
+  for (std::size_t s = 0; s < OptimizerState::most_slots; ++s) {
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const ParameterTensor& p = layout.tensors[i];
       const std::string name = fmt::format("optimizer:{}:{}", s, p.name);

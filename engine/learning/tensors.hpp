@@ -135,6 +135,7 @@ struct RuleState {
 
 // State tensors of each parameter, in the optimizer's own order; and the number of steps.
 struct OptimizerState {
+  static constexpr std::size_t most_slots = 4;  // of any optimizer
   std::vector<Tensors> slots;
   std::int64_t steps = 0;
 };
