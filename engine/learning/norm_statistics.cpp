@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/random.hpp"
+#include "engine/learning/network.hpp"
 #include "engine/model/batches.hpp"
 
 namespace convoy::engine {
