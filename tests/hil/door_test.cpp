@@ -192,7 +192,7 @@ most_samples = 10000000
 
 // An agent that says good-bye and connects again, repeatedly.
 TEST_F(AtTheDoor, ByesAndReadysEndTheConnectionAndFillNoLog) {
-  sets.push_back("training.local_epochs=60");
+  train_long();
   sets.push_back("stop.tasks=100000");
   sets.push_back("hil.rejoin_timeout_s=5");
   auto& real = coordinator("real");

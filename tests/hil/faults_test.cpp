@@ -22,12 +22,7 @@ class Faults : public testing::Test, protected TestbedRun {
   Faults() : link(port) {
     agent_port = link.port();
     sets.push_back("fleet.nodes.1.backend=sim");
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    // With a sanitizer, training takes so long that more epochs would exceed the task's deadline.
-    sets.push_back("training.local_epochs=8");
-#else
-    sets.push_back("training.local_epochs=60");
-#endif
+    train_long();
     sets.push_back("stop.tasks=12");
     sets.push_back("schedule.cos2p.quorum=1.0");
   }

@@ -204,7 +204,7 @@ TEST_F(Loopback, ARunWithoutKeptUpdatesIsReplayedByTrainingAgain) {
 }
 
 TEST_F(Loopback, AnAgentKilledInTheMiddleOfATaskComesBackAndGoesOn) {
-  sets.push_back("training.local_epochs=60");
+  train_long();
   without_end();
   agent("a");
   agent("b");

@@ -34,6 +34,10 @@ class TestbedRun {
   Program& coordinator(const std::string& folder, const std::vector<std::string>& further = {});
   // For a run that must go on until something has happened, and that the test then ends.
   void without_end() { sets.push_back("stop.tasks=1000000"); }
+  // Tasks that last long enough to be interrupted, and end before their deadline of 30 s.
+  void train_long() {
+    sets.push_back(patience > 1 ? "training.local_epochs=8" : "training.local_epochs=60");
+  }
   static void expect_interrupted(Program& coordinator);
   // The run "real" was interrupted: its replay also ends so, and equals the run up to there.
   void expect_replay_of_interrupted();

@@ -10,6 +10,13 @@
 
 namespace convoy::test {
 
+// Sanitizers make programs several times slower: all waits below last so many times longer.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr double patience = 5;
+#else
+inline constexpr double patience = 1;
+#endif
+
 // A child process, ended by its own id when the object is destroyed.
 class Program {
  public:
@@ -50,7 +57,7 @@ void nap();
 
 template <class Holds>
 bool eventually(Holds holds, double longest_s) {
-  for (double waited = 0; waited < longest_s; waited += 0.01) {
+  for (double waited = 0; waited < longest_s * patience; waited += 0.01) {
     if (holds()) return true;
     nap();
   }
