@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -26,16 +27,20 @@ std::string setting_of(const RunSummary& run) {
   return run.run.run.schedule + "\n" + base::to_toml(scenario);
 }
 
+const std::string& shown(const RunSummary& run) {
+  return run.label.empty() ? run.folder : run.label;
+}
+
 // The common beginning of the runs' labels, or the first label.
 std::string label_of(const std::vector<const RunSummary*>& group) {
-  std::string common = group.front()->folder;
+  std::string common = shown(*group.front());
   if (!is_whole(*group.front())) {
     return fmt::format("{} ({})", common, sim::name_of(group.front()->run.status));
   }
   if (group.size() == 1) return common;
   for (const RunSummary* run : group) {
     const auto end =
-        std::mismatch(common.begin(), common.end(), run->folder.begin(), run->folder.end());
+        std::mismatch(common.begin(), common.end(), shown(*run).begin(), shown(*run).end());
     common.erase(end.first, common.end());
   }
   return fmt::format("{}* ({})", common, group.front()->run.run.schedule);
@@ -63,25 +68,22 @@ std::vector<std::string> labels_of(const std::vector<RunSummary>& runs) {
   std::map<std::string, int> uses;
   std::map<std::string, std::string> labels;
   for (const auto& [setting, group] : groups) ++uses[labels[setting] = label_of(group)];
+  for (auto& [setting, label] : labels) {
+    const auto& group = groups[setting];
+    if (uses[label] > 1 && group.size() > 1) {
+      label = fmt::format("{} and {} more", shown(*group.front()), group.size() - 1);
+    }
+  }
+  // What is still called alike gets its folder added.
+  std::map<std::string, int> named;
+  for (const auto& [setting, label] : labels) ++named[label];
   std::vector<std::string> all;
   for (const std::string& setting : settings) {
     const std::string& label = labels[setting];
-    const std::string& first = groups[setting].front()->folder;
-    all.push_back(uses[label] > 1 ? fmt::format("{} and {} more", first, groups[setting].size() - 1)
-                                  : label);
+    all.push_back(named[label] > 1 ? fmt::format("{} ({})", label, groups[setting].front()->folder)
+                                   : label);
   }
   return all;
-}
-
-// "schedule.kind" -> "kind": as few last parts of a dotted key as tell it from the others.
-std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
-  for (std::size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
-       dot = key.rfind('.', dot - 1)) {
-    const std::string end = key.substr(dot);
-    const auto ends_so = [&](const std::string& other) { return other.ends_with(end); };
-    if (std::count_if(keys.begin(), keys.end(), ends_so) == 1) return end.substr(1);
-  }
-  return key;
 }
 
 std::string label_of(const SweepResults& sweep, const std::vector<std::string>& settings) {
@@ -125,20 +127,38 @@ std::map<std::string, std::size_t> by_seed(const std::vector<std::string>& seeds
   return places;
 }
 
-void pair_up(const ComparedGroup& group, const ComparedGroup& base, const GroupFigure& baseline,
-             GroupFigure& figure) {
+void pair_up(const ComparedGroup& group, const ComparedGroup& base, const GroupValues& baseline,
+             GroupValues& compared) {
   const auto others = by_seed(base.seeds);
   if (by_seed(group.seeds).empty()) return;
   for (std::size_t i = 0; i < group.seeds.size(); ++i) {
     const auto other = others.find(group.seeds[i]);
     if (other == others.end()) continue;
-    const auto& mine = figure.values[i];
+    const auto& mine = compared.values[i];
     const auto& theirs = baseline.values[other->second];
     if (!mine || !theirs) continue;
-    figure.seeds.push_back(group.seeds[i]);
-    figure.differences.push_back(*mine - *theirs);
+    compared.seeds.push_back(group.seeds[i]);
+    compared.differences.push_back(*mine - *theirs);
   }
-  if (!figure.differences.empty()) figure.paired = mean_interval(figure.differences);
+  if (!compared.differences.empty()) compared.paired = mean_interval(compared.differences);
+}
+
+std::optional<double> value_of(const Case& one, const Metric& metric) {
+  const auto found = one.values.find(metric.id());
+  return found == one.values.end() ? std::nullopt : std::optional(found->second);
+}
+
+// Adds the costs until the levels; takes up those metrics of which some case has a value.
+void set_levels(Cases& cases, std::vector<Metric> metrics, std::vector<Level> levels) {
+  for (const Level& level : levels) {
+    for (Case& one : cases.all) add_values_to(level, one.curve, one.values);
+    std::ranges::move(metrics_to(level), std::back_inserter(metrics));
+  }
+  for (Metric& metric : metrics) {
+    const auto has = [&metric](const Case& one) { return one.values.contains(metric.id()); };
+    if (std::ranges::any_of(cases.all, has)) cases.metrics.push_back(std::move(metric));
+  }
+  cases.levels = std::move(levels);
 }
 
 std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& groups,
@@ -177,67 +197,39 @@ std::size_t find_baseline(const Cases& cases, const std::vector<ComparedGroup>& 
 
 }  // namespace
 
-Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target) {
+Cases cases_of(const std::vector<RunSummary>& runs, const std::vector<double>& targets) {
   std::vector<Aim> aims;
   aims.reserve(runs.size());
   for (const RunSummary& run : runs) aims.push_back({run.target, run.figures.accuracy_best});
   const double shortest = shortest_run(runs);
+  const std::string until = base::human_seconds(shortest);
+  std::vector<Metric> metrics = run_metrics();
+  metrics.push_back({"accuracy_at_s", "accuracy at " + until, Unit::share, Better::more, false});
+  metrics.push_back(
+      {"accuracy_area_common", "mean accuracy to " + until, Unit::share, Better::more, false});
   Cases cases;
-  cases.level = common_level(target, aims);
-  cases.figures = {
-      {"virtual_time_s", "virtual time", Unit::seconds, Better::less},
-      {"tasks", "updates", Unit::count, Better::none},
-      {"samples", "samples", Unit::count, Better::none},
-      {"bytes", "bytes", Unit::bytes, Better::less},
-      {"energy_j", "energy (workers)", Unit::joules, Better::less},
-      {"energy_server_j", "energy (server)", Unit::joules, Better::less},
-      {"utilization", "utilization", Unit::share, Better::more},
-      {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
-      {"accuracy", "accuracy", Unit::share, Better::more},
-      {"accuracy_at_s", "at " + base::human_seconds(shortest), Unit::share, Better::more},
-      {"accuracy_area_common", "area to " + base::human_seconds(shortest), Unit::share,
-       Better::more}};
-  if (cases.level) {
-    const std::vector<FigureName> names = figures_to(*cases.level);
-    cases.figures.insert(cases.figures.end(), names.begin(), names.end());
-  }
   const std::vector<std::string> labels = labels_of(runs);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const RunSummary& run = runs[i];
-    const RunFigures& f = run.figures;
-    Case one{labels[i], run.folder, run.run.run.schedule, std::to_string(run.run.run.seed), {}};
-    one.values = {f.virtual_time_s,
-                  static_cast<double>(f.tasks),
-                  f.samples,
-                  f.bytes_down + f.bytes_up,
-                  f.energy_j,
-                  f.energy_server_j,
-                  f.utilization,
-                  f.peak_memory_bytes,
-                  f.accuracy,
-                  accuracy_at(run.curve, shortest),
-                  accuracy_area(run.curve, shortest)};
-    if (cases.level) {
-      const auto values = values_at(first_at(run.curve, cases.level->accuracy));
-      one.values.insert(one.values.end(), values.begin(), values.end());
+    Case one{labels[i],
+             run.folder,
+             run.run.run.schedule,
+             std::to_string(run.run.run.seed),
+             values_of(run.figures),
+             run.curve};
+    if (const auto at = accuracy_at(run.curve, shortest)) one.values["accuracy_at_s"] = *at;
+    if (const auto area = accuracy_area(run.curve, shortest)) {
+      one.values["accuracy_area_common"] = *area;
     }
     cases.all.push_back(std::move(one));
   }
+  set_levels(cases, std::move(metrics), common_levels(targets, aims));
   return cases;
 }
 
-Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target) {
+Cases cases_of(std::vector<SweepResults> sweeps, const std::vector<double>& targets) {
   Cases all;
-  all.level = set_level(sweeps, target);
-  const auto place = [&all](const FigureName& name) {
-    const auto found = std::ranges::find(all.figures, name.key, &FigureName::key);
-    if (found != all.figures.end()) return static_cast<std::size_t>(found - all.figures.begin());
-    all.figures.push_back(name);
-    return all.figures.size() - 1;
-  };
-  for (const SweepResults& sweep : sweeps) {
-    for (const FigureName& name : sweep.figures) place(name);
-  }
+  const std::vector<Level> levels = set_levels(sweeps, targets);
   for (const SweepResults& sweep : sweeps) {
     for (const SeedGroup& group : without_seeds(sweep.index).groups) {
       const std::string label =
@@ -245,16 +237,34 @@ Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target) {
       for (const std::size_t i : group.points) {
         const SweepPoint& point = sweep.points[i];
         if (point.status != PointStatus::done) continue;
-        std::vector<std::optional<double>> values(all.figures.size());
-        for (std::size_t f = 0; f < sweep.figures.size(); ++f) {
-          values[place(sweep.figures[f])] = point.values[f];
-        }
         all.all.push_back({label, sweep.folder + "/points/" + sweep.index.points[i].hash,
-                           schedule_of(sweep, i), point.seed, std::move(values)});
+                           schedule_of(sweep, i), point.seed, point.values, point.curve});
       }
     }
   }
+  set_levels(all, run_metrics(), levels);
   return all;
+}
+
+void name_groups(Cases& cases, const std::vector<std::string>& labels) {
+  if (labels.empty()) return;
+  std::vector<std::string> groups;
+  for (const Case& one : cases.all) {
+    if (std::ranges::find(groups, one.group) == groups.end()) groups.push_back(one.group);
+  }
+  if (groups.size() != labels.size()) {
+    throw base::UserError(fmt::format("--label: {} name{} for {} group{}, which are {}",
+                                      labels.size(), labels.size() == 1 ? "" : "s", groups.size(),
+                                      groups.size() == 1 ? "" : "s", base::list_of(groups, "and")));
+  }
+  for (Case& one : cases.all) {
+    const auto at = std::ranges::find(groups, one.group) - groups.begin();
+    one.group = labels[static_cast<std::size_t>(at)];
+  }
+}
+
+bool Comparison::has_several_seeds() const {
+  return std::ranges::any_of(groups, [](const auto& group) { return group.runs.size() > 1; });
 }
 
 Comparison compare(const Cases& cases, const std::string& baseline) {
@@ -269,25 +279,27 @@ Comparison compare(const Cases& cases, const std::string& baseline) {
     group_of.push_back(at->second);
   }
   c.baseline = find_baseline(cases, c.groups, baseline);
-  c.level = cases.level;
   c.runs = cases.all.size();
-  for (std::size_t f = 0; f < cases.figures.size(); ++f) {
-    ComparedFigure figure{cases.figures[f], std::vector<GroupFigure>(c.groups.size())};
-    bool any = false;
+  for (const Level& level : cases.levels) {
+    const auto reaches = [&level](const Case& one) {
+      return first_at(one.curve, level.accuracy) != nullptr;
+    };
+    c.levels.push_back(
+        {level, static_cast<std::size_t>(std::ranges::count_if(cases.all, reaches))});
+  }
+  for (const Metric& metric : cases.metrics) {
+    ComparedMetric compared{metric, std::vector<GroupValues>(c.groups.size())};
     for (std::size_t i = 0; i < cases.all.size(); ++i) {
-      figure.groups[group_of[i]].values.push_back(cases.all[i].values[f]);
-      any = any || cases.all[i].values[f];
-      if (cases.figures[f].key == "time_to_accuracy_s" && cases.all[i].values[f]) ++c.reached;
+      compared.groups[group_of[i]].values.push_back(value_of(cases.all[i], metric));
     }
-    if (!any) continue;
-    for (GroupFigure& group : figure.groups) group.mean = mean_of(group.values);
-    const GroupFigure& base = figure.groups[c.baseline];
-    for (std::size_t g = 0; g < figure.groups.size(); ++g) {
-      GroupFigure& group = figure.groups[g];
+    for (GroupValues& group : compared.groups) group.mean = mean_of(group.values);
+    const GroupValues& base = compared.groups[c.baseline];
+    for (std::size_t g = 0; g < compared.groups.size(); ++g) {
+      GroupValues& group = compared.groups[g];
       if (group.mean && base.mean && *base.mean != 0) group.ratio = *group.mean / *base.mean;
       if (g != c.baseline) pair_up(c.groups[g], c.groups[c.baseline], base, group);
     }
-    c.figures.push_back(std::move(figure));
+    c.metrics.push_back(std::move(compared));
   }
   return c;
 }

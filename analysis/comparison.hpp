@@ -3,7 +3,7 @@
 // Compares groups of runs that differ only in their seeds with one of the groups, the baseline.
 //
 //   Comparison c = compare(cases_of(summaries), "runs/fedavg");
-// c.figures[0].groups[1].ratio;   // the second group's mean relative to the baseline's
+// c.metrics[0].groups[1].ratio;   // the second group's mean relative to the baseline's
 //
 // Differences are taken between runs of equal seeds (common random numbers): random effects then
 // cancel, and the mean difference shows the effect of the setting.
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/figures.hpp"
+#include "analysis/metric_list.hpp"
 #include "analysis/metrics.hpp"
 #include "analysis/statistics.hpp"
 #include "analysis/sweep_results.hpp"
@@ -25,25 +25,30 @@ struct Case {
   std::string run;
   std::string schedule;
   std::string seed;
-  std::vector<std::optional<double>> values;  // of Cases::figures
+  MetricValues values;
+  Curve curve;
 };
 struct Cases {
-  std::vector<FigureName> figures;
+  std::vector<Metric> metrics;  // of which some case has a value
   std::vector<Case> all;
-  std::optional<Level> level;  // accuracy for time-to-accuracy figures
+  std::vector<Level> levels;  // accuracies for time-to-accuracy metrics
 };
 
 // From runs: those with scenarios that differ only in name and seed form a group; an unfinished run
-// is a group of its own, since its figures are partial. Times to accuracy use the common level
-// (metrics.hpp); the area under the accuracy ends with the shortest finished run. `target`:
-// overrides the level.
-Cases cases_of(const std::vector<RunSummary>& runs, std::optional<double> target = {});
+// is a group of its own, since its values are partial. Times to accuracy use the common levels
+// (metrics.hpp); the area under the accuracy ends with the shortest finished run. `targets`:
+// override the level.
+Cases cases_of(const std::vector<RunSummary>& runs, const std::vector<double>& targets = {});
 // From sweeps: all finished points. A group is named by its settings ("kind=cos2p, batch=16"), with
-// several sweeps after its folder. Figures that a sweep lacks are empty. Times to accuracy use the
+// several sweeps after its folder. Values that a sweep lacks are absent. Times to accuracy use the
 // level common to all sweeps.
-Cases cases_of(std::vector<SweepResults> sweeps, std::optional<double> target = {});
+Cases cases_of(std::vector<SweepResults> sweeps, const std::vector<double>& targets = {});
 
-struct GroupFigure {
+// Renames the groups, in their order; several groups may get one name and become one group. Throws
+// base::UserError if the number of names is another.
+void name_groups(Cases& cases, const std::vector<std::string>& labels);
+
+struct GroupValues {
   std::vector<std::optional<double>> values;  // of the group's runs
   std::optional<double> mean;                 // of the runs that have a value
   std::optional<double> ratio;  // of the means, to the baseline's; nothing if that is 0
@@ -53,22 +58,27 @@ struct GroupFigure {
   std::vector<double> differences;
   std::optional<Interval> paired;
 };
-struct ComparedFigure {
-  FigureName name;
-  std::vector<GroupFigure> groups;
+struct ComparedMetric {
+  Metric metric;
+  std::vector<GroupValues> groups;
 };
 struct ComparedGroup {
   std::string label;
   std::vector<std::string> runs;
   std::vector<std::string> seeds;
 };
+struct ReachedLevel {
+  Level level;
+  std::size_t runs = 0;  // number of runs that reach it
+};
 struct Comparison {
   std::size_t baseline = 0;
   std::vector<ComparedGroup> groups;  // by their first runs
-  std::vector<ComparedFigure> figures;
-  std::optional<Level> level;  // accuracy for time-to-accuracy figures
-  std::size_t reached = 0;     // number of runs that reach it
-  std::size_t runs = 0;        // number of all runs
+  std::vector<ComparedMetric> metrics;
+  std::vector<ReachedLevel> levels;  // accuracies for time-to-accuracy metrics
+  std::size_t runs = 0;              // number of all runs
+
+  [[nodiscard]] bool has_several_seeds() const;  // true if some group has several runs
 };
 
 // `baseline`: a group's label, one of its runs, its schedule, or a unique part of its label; "":

@@ -60,6 +60,7 @@ std::vector<std::pair<const char*, std::string>> csv_tables() {
           csv_table<sim::JournalRow>("t.sequence"),
           csv_table<sim::PresenceRow>("t.rowid"),
           csv_table<sim::ReadingRow>("t.rowid"),
+          csv_table<sim::TraceRow>("t.rowid"),
           csv_table<sim::HostRow>("t.key")};
 }
 
@@ -139,6 +140,7 @@ std::vector<std::filesystem::path> export_csv(const std::filesystem::path& run,
   };
   const RunTables all = sim::read_store(run, [&](sim::ForeignStore& store) {
     for (const auto& table : csv_tables()) {
+      if (!store.database().tableExists(table.first)) continue;  // a store of before
       write(table.first,
             [&](std::ostream& out) { write_table(store.database(), table.second, out); });
     }

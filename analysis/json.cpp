@@ -34,7 +34,7 @@ Json end_json(const std::optional<EndError>& end) {
           {"error", optional_json(end->error)}};
 }
 
-Json group_json(const GroupFigure& group) {
+Json group_json(const GroupValues& group) {
   if (!group.paired) return {};
   return {{"seeds", group.seeds},
           {"differences", group.differences},
@@ -52,34 +52,40 @@ Json optional_json(std::optional<double> value) {
 
 Json optional_json(std::optional<std::int64_t> value) { return value ? Json(*value) : Json(); }
 
-Json to_json(const FigureName& name) {
-  return {{"key", name.key},
-          {"title", name.title},
-          {"unit", name_of(unit_words, name.unit)},
-          {"better", name_of(better_words, name.better)},
-          {"note", name.note}};
+Json to_json(const Metric& metric) {
+  return {{"key", metric.key},
+          {"title", metric.title},
+          {"unit", name_of(unit_words, metric.unit)},
+          {"better", name_of(better_words, metric.better)},
+          {"usual", metric.usual},
+          {"target", optional_json(metric.target)},
+          {"note", metric.note}};
 }
 
-Json to_json(const std::optional<Level>& level) {
-  if (!level) return {};
-  return {{"accuracy", level->accuracy}, {"from", level->from}};
-}
+Json to_json(const Level& level) { return {{"accuracy", level.accuracy}, {"from", level.from}}; }
 
 Json to_json(const Comparison& comparison) {
   Json json = {{"baseline", comparison.baseline}, {"groups", Json::array()}};
-  json["level"] = to_json(comparison.level);
+  // The first of them.
+  json["level"] = comparison.levels.empty() ? Json() : to_json(comparison.levels.front().level);
+  json["levels"] = Json::array();
+  for (const ReachedLevel& reached : comparison.levels) {
+    Json one = to_json(reached.level);
+    one["runs"] = reached.runs;
+    json["levels"].push_back(std::move(one));
+  }
   for (const ComparedGroup& group : comparison.groups) {
     json["groups"].push_back(
         {{"label", group.label}, {"runs", group.runs}, {"seeds", group.seeds}});
   }
   json["figures"] = Json::array();
-  for (const ComparedFigure& figure : comparison.figures) {
-    Json one = to_json(figure.name);
+  for (const ComparedMetric& compared : comparison.metrics) {
+    Json one = to_json(compared.metric);
     Json values = Json::array();
     Json means = Json::array();
     Json ratios = Json::array();
     Json paired = Json::array();
-    for (const GroupFigure& group : figure.groups) {
+    for (const GroupValues& group : compared.groups) {
       Json row = Json::array();
       for (const auto& value : group.values) row.push_back(optional_json(value));
       values.push_back(std::move(row));

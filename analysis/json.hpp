@@ -17,8 +17,8 @@ using Json = nlohmann::ordered_json;
 Json optional_json(std::optional<double> value);
 Json optional_json(std::optional<std::int64_t> value);
 
-Json to_json(const FigureName& name);
-Json to_json(const std::optional<Level>& level);
+Json to_json(const Metric& metric);
+Json to_json(const Level& level);
 Json to_json(const Comparison& comparison);
 Json to_json(const std::vector<Fidelity>& all);
 

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "analysis/sweep_results.hpp"
+#include "base/diagnostics.hpp"
 #include "base/value.hpp"
+#include "sim/sweep/folder.hpp"
 
 namespace convoy::analysis {
 namespace {
@@ -14,13 +17,14 @@ namespace {
 struct Inflow {
   double time_s = 0;
   double samples = 0;
+  double updates = 0;
 };
 
 std::vector<Inflow> read_inflow(const RunTables& run) {
   std::vector<Inflow> all;
   all.reserve(run.tasks.size());
   for (const sim::TaskRow& task : run.tasks) {
-    all.push_back({task.ended_s, came_in(task) ? task.samples : 0});
+    if (came_in(task)) all.push_back({task.ended_s, task.samples, 1});
   }
   std::ranges::sort(all, {}, &Inflow::time_s);
   return all;
@@ -49,11 +53,13 @@ Curve read_curve(const RunTables& run) {
   const std::vector<Inflow> inflow = read_inflow(run);
   Curve curve;
   CurvePoint sum;
+  sum.updates = 0;
   std::size_t next = 0;
   for (const sim::EvaluationRow& e : run.evaluations) {
     if (!e.judged) continue;
     for (; next < inflow.size() && inflow[next].time_s <= e.time_s; ++next) {
       sum.samples += inflow[next].samples;
+      *sum.updates += inflow[next].updates;
     }
     CurvePoint point = sum;
     point.time_s = e.time_s;
@@ -164,6 +170,12 @@ sim::ByNode<double> lost_time(const RunTables& run) {
   return lost;
 }
 
+std::string setting_text(const RunTables& run, const char* table, const char* key) {
+  const std::optional<base::Value> value = setting_of(run, table, key);
+  const std::string* text = value ? value->as<std::string>() : nullptr;
+  return text == nullptr ? "" : *text;
+}
+
 bool learns(const RunTables& run) {
   const std::optional<base::Value> learn = setting_of(run, "training", "learn");
   const bool* value = learn ? learn->as<bool>() : nullptr;
@@ -185,8 +197,17 @@ std::optional<Level> target_of(const RunTables& run) {
   return std::nullopt;
 }
 
-std::optional<Level> common_level(std::optional<double> wanted, const std::vector<Aim>& runs) {
-  if (wanted) return Level{*wanted, "--target"};
+std::vector<Level> common_levels(std::vector<double> wanted, const std::vector<Aim>& runs) {
+  if (!wanted.empty()) {
+    std::ranges::sort(wanted);
+    // By the text by which they are told apart.
+    const auto repeated = std::ranges::unique(
+        wanted, {}, [](double accuracy) { return fmt::format("{:.6g}", accuracy); });
+    wanted.erase(repeated.begin(), repeated.end());
+    std::vector<Level> levels;
+    for (const double accuracy : wanted) levels.push_back({accuracy, "--target"});
+    return levels;
+  }
   std::optional<Level> target;
   bool agree = true;
   for (const Aim& run : runs) {
@@ -194,22 +215,44 @@ std::optional<Level> common_level(std::optional<double> wanted, const std::vecto
     agree = agree && (!target || target->accuracy == run.target->accuracy);
     if (!target) target = run.target;
   }
-  if (target && agree) return target;
-  if (runs.empty()) return std::nullopt;
+  if (target && agree) return {*target};
+  if (runs.empty()) return {};
   double common = 1;
   for (const Aim& run : runs) {
-    if (!run.best) return std::nullopt;
+    if (!run.best) return {};
     common = std::min(common, *run.best);
   }
   constexpr double steps = 100;
-  return Level{std::floor(common * steps + 1e-9) / steps,
-               fmt::format("{}the highest whole percent that all of them reached; it depends on "
-                           "which they are: --target fixes it",
-                           target ? "their targets differ: " : "")};
+  return {{std::floor(common * steps + 1e-9) / steps,
+           fmt::format("{}the highest whole percent that all of them reached; it depends on "
+                       "which they are: --target fixes it",
+                       target ? "their targets differ: " : "")}};
+}
+
+std::string label_of_run(const std::string& folder) {
+  const std::filesystem::path path = std::filesystem::absolute(folder).lexically_normal();
+  const std::filesystem::path at = path.has_filename() ? path : path.parent_path();
+  const sim::SweepFolder sweep(at.parent_path().parent_path());
+  if (at.parent_path().filename() != "points" || !sweep.exists()) return folder;
+  try {
+    const sim::SweepIndex index = sweep.index();
+    const auto point =
+        std::ranges::find(index.points, at.filename().string(), &sim::PointIndex::hash);
+    if (point == index.points.end()) return folder;
+    std::string label;
+    for (std::size_t k = 0; k < index.keys.size(); ++k) {
+      label += fmt::format("{}{}={}", k == 0 ? "" : ", ", short_key(index.keys[k], index.keys),
+                           point->settings[k]);
+    }
+    return fmt::format("{}: {}", sweep.path().filename().string(), label);
+  } catch (const base::UserError&) {
+    return folder;  // a damaged sweep is no fault of its run
+  }
 }
 
 RunSummary summary_of(const RunTables& run) {
-  RunSummary summary{run.folder, run.run, {}, read_curve(run), target_of(run)};
+  RunSummary summary{run.folder, label_of_run(run.folder), run.run,
+                     {},         read_curve(run),          target_of(run)};
   summary.figures = read_figures(run, summary.curve);
   return summary;
 }

@@ -24,6 +24,7 @@ struct CurvePoint {
   std::optional<double> energy_j;  // drawn by the workers: computing, links, idle while present
   std::optional<double> energy_server_j;  // drawn by the server
   double samples = 0;                     // trained on, of successful updates
+  std::optional<double> updates;          // of nodes, that came to their end; nothing: not recorded
 };
 using Curve = std::vector<CurvePoint>;  // by time; empty for runs without learning
 
@@ -72,6 +73,9 @@ std::map<std::int64_t, std::int64_t> staleness_distribution(const RunTables& run
 // were dropped when they had come.
 sim::ByNode<double> lost_time(const RunTables& run);
 
+// A text among the scenario's settings, such as model.architecture; "" if it is not set.
+std::string setting_text(const RunTables& run, const char* table, const char* key);
+
 // True if training.learn is set in the scenario.
 bool learns(const RunTables& run);
 
@@ -90,20 +94,23 @@ struct Aim {
   std::optional<Level> target;  // of the scenario
   std::optional<double> best;   // best accuracy; nothing: never evaluated
 };
-// The accuracy for time-to-accuracy figures: `wanted`; else the scenarios' target if all those
-// given agree; else the highest whole percentage reached by every run. Nothing if some run was
-// never evaluated.
-std::optional<Level> common_level(std::optional<double> wanted, const std::vector<Aim>& runs);
+// The accuracies for time-to-accuracy metrics, ascending: those `wanted`; else one, namely the
+// scenarios' target if all those given agree, or the highest whole percentage reached by every run.
+// None if some run was never evaluated.
+std::vector<Level> common_levels(std::vector<double> wanted, const std::vector<Aim>& runs);
 
 // A run's figures, as needed for comparisons.
 struct RunSummary {
   std::string folder;
+  std::string label;  // for people: of a sweep's point its settings; else the folder
   sim::StoredRun run;
   RunFigures figures;
   Curve curve;
   std::optional<Level> target;  // of the scenario
 };
 RunSummary summary_of(const RunTables& run);
+// "mix: kind=fedavg, seed=2" for FOLDER/points/HASH of a sweep; else the folder.
+std::string label_of_run(const std::string& folder);
 // Throws sim::StoreError if there is no readable store.
 RunSummary read_summary(const std::filesystem::path& folder);
 

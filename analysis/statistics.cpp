@@ -80,19 +80,25 @@ void bootstrap(const std::vector<double>& values, Interval& interval) {
 
 }  // namespace
 
-Interval mean_interval(const std::vector<double>& values) {
+Interval student_interval(const std::vector<double>& values) {
   Interval interval;
   interval.mean = mean_of(values);
   const bool alike = std::ranges::all_of(values, [&](double v) { return v == values.front(); });
   if (values.size() > 1 && alike) {
     interval.mean = values.front();
     interval.low = interval.high = values.front();
-    interval.method = values.size() < bootstrap_from ? "t" : "bootstrap";
-  } else if (values.size() >= bootstrap_from) {
-    bootstrap(values, interval);
+    interval.method = "t";
   } else if (values.size() > 1) {
     student(values, interval);
   }
+  return interval;
+}
+
+Interval mean_interval(const std::vector<double>& values) {
+  Interval interval = student_interval(values);
+  if (values.size() < bootstrap_from) return interval;
+  if (interval.low != interval.high) bootstrap(values, interval);
+  interval.method = "bootstrap";
   return interval;
 }
 

@@ -20,4 +20,7 @@ struct Interval {
 // resamples, which assumes no distribution; its random seed is fixed.
 Interval mean_interval(const std::vector<double>& values);
 
+// Student's interval, however many values there are; at least one.
+Interval student_interval(const std::vector<double>& values);
+
 }  // namespace convoy::analysis

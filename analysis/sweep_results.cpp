@@ -1,29 +1,14 @@
 #include "analysis/sweep_results.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <map>
 
 namespace convoy::analysis {
 namespace {
 
 using nlohmann::ordered_json;
-
-const std::vector<FigureName>& all_figures() {
-  static const std::vector<FigureName> all = {
-      {"virtual_time_s", "virtual time", Unit::seconds, Better::less},
-      {"utilization", "utilization", Unit::share, Better::more},
-      {"energy_j", "energy (workers)", Unit::joules, Better::less},
-      {"energy_server_j", "energy (server)", Unit::joules, Better::less},
-      {"bytes_down", "down", Unit::bytes, Better::less},
-      {"bytes_up", "up", Unit::bytes, Better::less},
-      {"peak_memory_bytes", "peak memory", Unit::bytes, Better::less},
-      {"accuracy", "accuracy", Unit::share, Better::more},
-      {"accuracy_best", "best accuracy", Unit::share, Better::more},
-      {"tasks", "updates", Unit::count, Better::none},
-      {"tasks_failed", "failed tasks", Unit::count, Better::less},
-  };
-  return all;
-}
 
 std::optional<double> value_in(const ordered_json& summary, const std::string& key) {
   const auto found = summary.find(key);
@@ -36,6 +21,16 @@ std::optional<double> value_in(const ordered_json& summary, const std::string& k
     if (node->is_number()) most = std::max(most, node->get<double>());
   }
   return most;
+}
+
+MetricValues values_in(const ordered_json& summary) {
+  MetricValues values;
+  for (const Metric& metric : run_metrics()) {
+    const std::optional<double> value = value_in(summary, metric.key);
+    if (value && std::isfinite(*value)) values[metric.key] = *value;
+  }
+  add_derived(values);
+  return values;
 }
 
 // What a point has written of its evaluations. What is not as it should be is left out.
@@ -56,21 +51,10 @@ Curve curve_in(const ordered_json& summary) {
     point.energy_j = number("energy_j");
     point.energy_server_j = number("energy_server_j");
     point.samples = number("samples").value_or(0);
+    point.updates = number("updates");
+    point.loss = number("loss");
   }
   return curve;
-}
-
-// Takes up those of the figures that some point has; `values`: by point, then figure.
-void add_figures(const std::vector<FigureName>& names,
-                 const std::vector<std::vector<std::optional<double>>>& values,
-                 SweepResults& sweep) {
-  for (std::size_t f = 0; f < names.size(); ++f) {
-    const bool any = std::any_of(values.begin(), values.end(),
-                                 [f](const auto& of_point) { return of_point[f].has_value(); });
-    if (!any) continue;
-    sweep.figures.push_back(names[f]);
-    for (std::size_t i = 0; i < values.size(); ++i) sweep.points[i].values.push_back(values[i][f]);
-  }
 }
 
 std::optional<double> best_of(const Curve& curve) {
@@ -86,11 +70,9 @@ std::size_t SweepResults::count(PointStatus status) const {
 }
 
 SweepResults read_sweep(const sim::SweepFolder& folder) {
-  SweepResults results{folder.path().string(), folder.index(), {}, {}};
-  std::vector<std::vector<std::optional<double>>> values;
+  SweepResults results{folder.path().string(), folder.index(), {}, {}, {}};
   for (const sim::PointIndex& point : results.index.points) {
     SweepPoint& row = results.points.emplace_back();
-    auto& of_point = values.emplace_back(all_figures().size());
     if (const auto summary = folder.summary(point.hash)) {
       row.status = PointStatus::done;
       row.seed = summary->at("seed").dump();
@@ -98,62 +80,55 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
       if (const auto target = value_in(*summary, "target_accuracy")) {
         row.target = Level{*target, "the scenario's target"};
       }
-      for (std::size_t f = 0; f < of_point.size(); ++f) {
-        of_point[f] = value_in(*summary, all_figures()[f].key);
-      }
+      row.values = values_in(*summary);
     } else {
       row.cause = folder.failure(point.hash);
       if (!row.cause.empty()) row.status = PointStatus::failed;
     }
   }
-  add_figures(all_figures(), values, results);
   std::vector<SweepResults> alone = {std::move(results)};
-  set_level(alone, std::nullopt);
+  set_levels(alone, {});
   return std::move(alone.front());
 }
 
-std::vector<FigureName> figures_to(const Level& level) {
-  const std::string to = " to " + percent(level);
-  const std::string note = percent(level) + ": " + level.from;
-  return {
-      {"time_to_accuracy_s", "time" + to, Unit::seconds, Better::less, note},
-      {"bytes_to_accuracy", "bytes" + to, Unit::bytes, Better::less, note},
-      {"energy_to_accuracy_j", "energy (workers)" + to, Unit::joules, Better::less, note},
-  };
-}
-
-std::vector<std::optional<double>> values_at(const CurvePoint* there) {
-  if (there == nullptr) return std::vector<std::optional<double>>(3);
-  return {there->time_s, there->bytes, there->energy_j};
-}
-
-std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<double> wanted) {
+std::vector<Level> set_levels(std::vector<SweepResults>& sweeps,
+                              const std::vector<double>& wanted) {
   std::vector<Aim> aims;
   for (const SweepResults& sweep : sweeps) {
     for (const SweepPoint& point : sweep.points) {
       if (point.status == PointStatus::done) aims.push_back({point.target, best_of(point.curve)});
     }
   }
-  std::optional<Level> level = common_level(wanted, aims);
-  for (SweepResults& sweep : sweeps) {
-    // What was told of another level goes.
-    const std::vector<FigureName> names = figures_to(level.value_or(Level{}));
-    for (const FigureName& name : names) {
-      const auto found = std::ranges::find(sweep.figures, name.key, &FigureName::key);
-      if (found == sweep.figures.end()) continue;
-      const auto at = found - sweep.figures.begin();
-      sweep.figures.erase(found);
-      for (SweepPoint& point : sweep.points) point.values.erase(point.values.begin() + at);
-    }
-    sweep.level = level;
-    if (!level) continue;
-    std::vector<std::vector<std::optional<double>>> values;
-    for (const SweepPoint& point : sweep.points) {
-      values.push_back(values_at(first_at(point.curve, level->accuracy)));
-    }
-    add_figures(names, values, sweep);
+  const std::vector<Level> levels = common_levels(wanted, aims);
+  std::vector<Metric> metrics = run_metrics();
+  for (const Level& level : levels) {
+    std::ranges::move(metrics_to(level), std::back_inserter(metrics));
   }
-  return level;
+  for (SweepResults& sweep : sweeps) {
+    sweep.levels = levels;
+    for (SweepPoint& point : sweep.points) {
+      // Those of other levels go.
+      std::erase_if(point.values, [](const auto& v) { return v.first.find('@') < v.first.size(); });
+      for (const Level& level : levels) add_values_to(level, point.curve, point.values);
+    }
+    sweep.metrics.clear();
+    std::ranges::copy_if(metrics, std::back_inserter(sweep.metrics), [&](const Metric& metric) {
+      return std::ranges::any_of(sweep.points, [id = metric.id()](const SweepPoint& point) {
+        return point.values.contains(id);
+      });
+    });
+  }
+  return levels;
+}
+
+std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
+  for (std::size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
+       dot = key.rfind('.', dot - 1)) {
+    const std::string end = key.substr(dot);
+    const auto ends_so = [&](const std::string& other) { return other.ends_with(end); };
+    if (std::count_if(keys.begin(), keys.end(), ends_so) == 1) return end.substr(1);
+  }
+  return key;
 }
 
 SeedGroups without_seeds(const sim::SweepIndex& index) {

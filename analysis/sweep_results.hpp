@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/figures.hpp"
+#include "analysis/metric_list.hpp"
 #include "analysis/metrics.hpp"
 #include "sim/sweep/folder.hpp"
 
@@ -19,19 +19,19 @@ inline constexpr base::Words<PointStatus> point_words = {{PointStatus::done, "do
 
 struct SweepPoint {
   PointStatus status = PointStatus::missing;
-  std::string cause;                          // reason of a failure
-  std::string seed;                           // of a finished point, even if it is no axis
-  std::vector<std::optional<double>> values;  // of SweepResults::figures
-  Curve curve;                                // without losses; empty for runs without learning
-  std::optional<Level> target;                // of the scenario
+  std::string cause;            // reason of a failure
+  std::string seed;             // of a finished point, even if it is no axis
+  MetricValues values;          // of whole runs, and of the costs until the levels
+  Curve curve;                  // empty for runs without learning
+  std::optional<Level> target;  // of the scenario
 };
 
 struct SweepResults {
   std::string folder;
   sim::SweepIndex index;
-  std::vector<FigureName> figures;  // all that some point has
-  std::vector<SweepPoint> points;   // in the order of the index
-  std::optional<Level> level;       // accuracy for time-to-accuracy figures
+  std::vector<Metric> metrics;     // those of which some point has a value
+  std::vector<SweepPoint> points;  // in the order of the index
+  std::vector<Level> levels;       // accuracies for time-to-accuracy metrics
 
   [[nodiscard]] std::size_t count(PointStatus status) const;
 };
@@ -39,14 +39,12 @@ struct SweepResults {
 // Throws base::UserError if there is no sweep. Times to accuracy use the points' common level.
 SweepResults read_sweep(const sim::SweepFolder& folder);
 
-// Sets the accuracy for time-to-accuracy figures of all points: `wanted`, else the common level
-// (metrics.hpp), which is returned. Changes these figures.
-std::optional<Level> set_level(std::vector<SweepResults>& sweeps, std::optional<double> wanted);
+// Sets the accuracies for time-to-accuracy metrics of all points: `wanted`, else the common level
+// (metrics.hpp); returns them. Replaces the values and metrics of other levels.
+std::vector<Level> set_levels(std::vector<SweepResults>& sweeps, const std::vector<double>& wanted);
 
-// Names of the figures at a target accuracy; their values are those of the first evaluation that
-// reaches it (null: never).
-std::vector<FigureName> figures_to(const Level& level);
-std::vector<std::optional<double>> values_at(const CurvePoint* there);
+// "schedule.kind" -> "kind": as few last parts of a dotted key as tell it from the others.
+std::string short_key(const std::string& key, const std::vector<std::string>& keys);
 
 // A group of points that differ in their seed only.
 struct SeedGroup {

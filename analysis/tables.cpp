@@ -75,6 +75,7 @@ class StoreTail::Impl {
     read_aggregations(database, tables);
     read_evaluations(database, tables);
     read_readings(database, tables);
+    read_traces(database, tables);
     read_journal(database, tables);
     tables.labels = labels_;
     tables.causes = causes_;
@@ -189,6 +190,14 @@ class StoreTail::Impl {
     });
   }
 
+  void read_traces(SQLite::Database& database, RunTables& tables) {
+    if (!database.tableExists("trace")) return;  // stores of before did not have it
+    read_new(database, "rowid", last_trace_, tables.traces, [&](const auto& t) {
+      node("trace", t.node);
+      time("trace", t.time_s);
+    });
+  }
+
   void read_journal(SQLite::Database& database, RunTables& tables) {
     const std::int64_t last =
         database.execAndGet("SELECT COALESCE(MAX(sequence), -1) FROM journal").getInt64();
@@ -237,6 +246,7 @@ class StoreTail::Impl {
   std::int64_t last_version_ = 0;
   std::int64_t last_evaluation_ = 0;
   std::int64_t last_reading_ = 0;
+  std::int64_t last_trace_ = 0;
   std::int64_t last_entry_ = -1;
 };
 

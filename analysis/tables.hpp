@@ -96,6 +96,7 @@ struct RunTables {
   std::vector<sim::AggregationRow> aggregations;  // by version
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit
   std::vector<sim::ReadingRow> readings;
+  std::vector<sim::TraceRow> traces;  // by node, column, time; empty: the run is not over
   std::vector<Entry> journal;
   std::map<std::string, std::string> host;
   Names labels;

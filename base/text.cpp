@@ -108,18 +108,37 @@ void append_utf8(std::uint32_t c, std::string& out) {
   }
 }
 
+// Pieces at whose ends a line may end: after blanks and separators.
+std::vector<std::string> pieces_of(const std::string& text) {
+  constexpr std::string_view separators = " ,/";
+  std::vector<std::string> pieces = {""};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    pieces.back() += text[i];
+    const bool ends = separators.find(text[i]) < separators.size() && i + 1 < text.size() &&
+                      separators.find(text[i + 1]) >= separators.size();
+    if (ends) pieces.emplace_back();
+  }
+  return pieces;
+}
+
 }  // namespace
+
+std::string without_end(std::string text) {
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
 
 std::string nearest(std::string_view word, std::span<const std::string> names) {
   constexpr std::size_t longest = 64;  // longer words are no misspelled names
   if (word.size() > longest) return "";
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  // In halves, so that "batch" for "batchsize" comes between one and two letters.
+  std::size_t best_distance = 2 * std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& name : names) {
-    // "batchsize" for "batch": one is a prefix of the other.
     const std::size_t common = std::min(word.size(), name.size());
     const bool begins = common >= 4 && word.substr(0, common) == name.substr(0, common);
-    const std::size_t d = begins ? 1 : distance(word, name);
+    std::size_t d = 2 * distance(word, name);
+    if (begins) d = std::min<std::size_t>(d, 3);
     if (d < best_distance) {
       best = name;
       best_distance = d;
@@ -129,8 +148,18 @@ std::string nearest(std::string_view word, std::span<const std::string> names) {
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> names) {
+  constexpr std::size_t most = 8;
+  std::vector<std::string> longer;
+  for (const std::string& name : names) {
+    if (word.size() >= 2 && name.size() > word.size() && name.starts_with(word)) {
+      longer.push_back(fmt::format("\"{}\"", name));
+    }
+  }
+  if (longer.size() > 1 && longer.size() <= most) {
+    return fmt::format("; did you mean {}?", list_of(longer));
+  }
   const std::string name = nearest(word, names);
-  return name.empty() ? "" : fmt::format("; did you mean \"{}\"?", name);
+  return name.empty() || name == word ? "" : fmt::format("; did you mean \"{}\"?", name);
 }
 
 std::string list_of(std::span<const std::string> names, std::string_view last) {
@@ -142,18 +171,45 @@ std::string list_of(std::span<const std::string> names, std::string_view last) {
   return text;
 }
 
-std::string human_bytes(double bytes) {
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
+  if (width_of(text) <= width) return {text};
+  std::vector<std::string> lines = {""};
+  for (const std::string& piece : pieces_of(text)) {
+    if (!lines.back().empty() && width_of(lines.back()) + width_of(without_end(piece)) > width) {
+      lines.emplace_back();
+    }
+    lines.back() += piece;
+  }
+  for (std::string& line : lines) line = without_end(line);
+  return lines;
+}
+
+std::size_t longest_piece(const std::string& text) {
+  std::size_t longest = 0;
+  for (const std::string& piece : pieces_of(text)) {
+    longest = std::max(longest, width_of(without_end(piece)));
+  }
+  return longest;
+}
+
+std::string human_bytes(double bytes, int more) {
   static constexpr std::array units = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   std::size_t unit = 0;
   while (std::abs(bytes) >= 1024 && unit + 1 < units.size()) {
     bytes /= 1024;
     ++unit;
   }
-  return unit == 0 ? fmt::format("{:.0f} B", bytes)
-                   : fmt::format("{:.{}f} {}", bytes, bytes < 100 ? 1 : 0, units.at(unit));
+  // Bytes are whole, but for means.
+  if (unit == 0) return fmt::format("{:.{}f} B", bytes, more);
+  return fmt::format("{:.{}f} {}", bytes, (bytes < 100 ? 1 : 0) + more, units.at(unit));
 }
 
-std::string human_energy(double joules) {
+std::string human_energy(double joules, int more) {
   static constexpr std::array units = {"J", "kJ", "MJ", "GJ", "TJ"};
   constexpr double thousand = 1000;
   std::size_t unit = 0;
@@ -161,21 +217,43 @@ std::string human_energy(double joules) {
     joules /= thousand;
     ++unit;
   }
-  return fmt::format("{:.{}f} {}", joules, joules < 100 ? 1 : 0, units.at(unit));
+  return fmt::format("{:.{}f} {}", joules, (joules < 100 ? 1 : 0) + more, units.at(unit));
 }
 
-std::string human_seconds(double seconds) {
-  if (seconds < 0) return "-" + human_seconds(-seconds);
+std::string human_seconds(double seconds, int more) {
+  constexpr double minute = 60;
+  constexpr double hour = 3600;
+  constexpr double day = 86400;
+  if (seconds < 0) return "-" + human_seconds(-seconds, more);
   if (seconds == 0) return "0 s";
-  if (seconds < 1e-3) return fmt::format("{:.0f} us", seconds * 1e6);
-  if (seconds < 1) return fmt::format("{:.1f} ms", seconds * 1e3);
-  if (seconds < 100) return fmt::format("{:.2f} s", seconds);
-  if (seconds > 1e12) return fmt::format("{:.3g} s", seconds);
-  const auto whole = static_cast<std::int64_t>(std::llround(seconds));
+  if (seconds < 1e-3) return fmt::format("{:.{}f} us", seconds * 1e6, more);
+  if (seconds < 1) return fmt::format("{:.{}f} ms", seconds * 1e3, 1 + more);
+  if (seconds < 100) return fmt::format("{:.{}f} s", seconds, 2 + more);
+  if (seconds > 1e12) return fmt::format("{:.{}g} s", seconds, 3 + more);
+  // Rounded first, so that 59.96 s do not become "60.0s". From a day on without seconds, at first.
+  const int decimals = seconds < day ? more : std::max(0, more - 1);
+  const double steps = std::pow(10, decimals);
+  const double rounded = std::round(seconds * steps) / steps;
+  const double rest = std::fmod(rounded, minute);
+  const auto seconds_text =
+      fmt::format("{:0{}.{}f}s", rest, decimals > 0 ? decimals + 3 : 2, decimals);
+  const auto whole = static_cast<std::int64_t>(rounded);
   const auto minutes = whole / 60 % 60;
-  if (whole < 3600) return fmt::format("{}m {:02}s", minutes, whole % 60);
-  if (whole < 86400) return fmt::format("{}h {:02}m {:02}s", whole / 3600, minutes, whole % 60);
-  return fmt::format("{}d {:02}h {:02}m", whole / 86400, whole / 3600 % 24, minutes);
+  if (rounded < hour) return fmt::format("{}m {}", minutes, seconds_text);
+  if (rounded < day) return fmt::format("{}h {:02}m {}", whole / 3600, minutes, seconds_text);
+  return fmt::format("{}d {:02}h {:02}m{}", whole / 86400, whole / 3600 % 24, minutes,
+                     more > 0 ? " " + seconds_text : "");
+}
+
+std::string human_rate(double bits_per_s) {
+  static constexpr std::array units = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
+  constexpr double thousand = 1000;
+  std::size_t unit = 0;
+  while (std::abs(bits_per_s) >= thousand && unit + 1 < units.size()) {
+    bits_per_s /= thousand;
+    ++unit;
+  }
+  return fmt::format("{:.4g} {}", bits_per_s, units.at(unit));
 }
 
 std::string human_count(double count) {

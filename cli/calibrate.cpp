@@ -14,6 +14,7 @@
 #include "base/files.hpp"
 #include "base/median.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
@@ -498,6 +499,8 @@ void add_calibrate(CLI::App& app, int& status) {
                    "Device's file to write, with the fitted figures");
   verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing file");
   verb->add_flag("--json", arguments->json, "Print one JSON object");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy calibrate latencies.csv --device jetson-nano -o mine.toml"});
   verb->callback([arguments, &status] { status = calibrate(*arguments); });
 }
 

@@ -1,16 +1,22 @@
 // convoy check: the resolved fleet, memory fit, predicted times.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/progress.hpp"
 #include "cli/scenario_arguments.hpp"
+#include "cli/scenario_text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "sim/run/open_engine.hpp"
 #include "sim/run/preflight.hpp"
+#include "sim/run/wall_estimate.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -36,15 +42,16 @@ void print_fleet(const sim::Scenario& scenario) {
 }
 
 void print_forecasts(const sim::Scenario& scenario, const sim::Preflight& preflight) {
-  Table table({"<node", "<task", "rate", "blocks", "memory", "of", "<fits", "download", "compute",
-               "upload"});
+  Table table(
+      {"<node", "<task", "rate", "blocks", "memory", "<of", "download", "compute", "upload"});
   const std::size_t shown = std::min(preflight.forecasts.size(), 2 * rows_shown);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::Forecast& f = preflight.forecasts[i];
     const bool server = f.node == sim::server_node;
     table.add({scenario.world.nodes[f.node].name, f.label, fmt::format("{}", f.rate),
                server ? "" : fmt::format("{}/{}", f.depth, preflight.blocks),
-               human_bytes(f.memory_bytes), human_bytes(f.available_bytes), f.fits() ? "yes" : "NO",
+               human_bytes(f.memory_bytes),
+               human_bytes(f.available_bytes) + (f.fits() ? "" : ": does NOT fit"),
                human_seconds(f.download_s), human_seconds(f.compute_s), human_seconds(f.upload_s)});
   }
   fmt::print("\nPre-flight: a task of each node, alone on its links\n{}", table.str());
@@ -86,28 +93,55 @@ void print_partition(const sim::Scenario& scenario) {
   if (classes < shape.classes) fmt::print("  ... and {} more classes\n", shape.classes - classes);
 }
 
+// In lines of the width of tables.
+void print_note(const std::string& text) {
+  constexpr std::size_t width = 100;
+  bool first = true;
+  for (const std::string& line : base::wrapped(text, width - 2)) {
+    fmt::print("{}{}\n", first ? "" : "  ", line);
+    first = false;
+  }
+}
+
+sim::Sweep read_sweep(const ScenarioArguments& arguments) {
+  base::Diagnostics problems;
+  auto sweep = sim::Sweep::read(arguments.file, overrides_of(arguments), problems);
+  if (!sweep) throw base::UserError(problems.str());
+  return std::move(*sweep);
+}
+
 int check(const ScenarioArguments& arguments) {
   const sim::Scenario scenario = load(arguments);
   const sim::Preflight preflight = sim::preflight(scenario);
   fmt::print("{}: {} with {}, seed {}\n", scenario.name, scenario.schedule.kind,
              scenario.setting->architecture->name, scenario.seed);
-  fmt::print("Model: {} parameters, {:.2f} GFLOP forward a sample, {} blocks, {} exits\n",
+  fmt::print("Model: {} parameters, {:.3g} GFLOP forward a sample, {} blocks, {} exits\n",
              base::human_count(preflight.parameters), preflight.forward_flops / 1e9,
              preflight.blocks, scenario.setting->architecture->exits.size());
+  fmt::print("{}", goals_text(scenario));
   if (scenario.setting->fixed) {
     fmt::print("The cost of a task is given (training.fixed_cost), not computed from the model.\n");
   }
   print_fleet(scenario);
+  fmt::print("{}", world_text(scenario));
   print_partition(scenario);
   print_forecasts(scenario, preflight);
-  for (const std::string& warning : preflight.warnings) fmt::print("warning: {}\n", warning);
-  if (!preflight.assumed.empty()) fmt::print("note: {}\n", preflight.assumed);
+  for (const std::string& warning : preflight.warnings) print_note("warning: " + warning);
+  for (const auto& [device, figures] : scenario.assumed) {
+    if (figures.empty() || scenario.setting->fixed) continue;
+    print_note(fmt::format("note: assumed, not measured, in the profile of {}: {}", device,
+                           fmt::join(figures, ", ")));
+  }
   sim::require_runnable(scenario);
-  if (scenario.training.learn && !scenario.initial_weights.empty()) {
-    // Checks that the file fits the model; only the engine can read it.
+  if (scenario.training.learn && !sim::any_real(scenario)) {
+    // Also checks that a file of weights fits the model; only the engine can read it.
     const auto schedule = scenario.schedule.make(scenario.setting);
-    [[maybe_unused]] const auto weights =
-        sim::open_engine(scenario, *schedule, "cpu")->initial(scenario.initial_weights);
+    const auto engine = sim::open_engine(scenario, *schedule, "cpu");
+    [[maybe_unused]] const auto weights = engine->initial(scenario.initial_weights);
+    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    if (const auto estimate = sim::estimate_wall_time(scenario, *schedule, *engine, cores)) {
+      fmt::print("Wall time: {}\n", estimate_text(*estimate));
+    }
   }
   const auto real =
       std::ranges::count(scenario.identities, sim::Backend::hil, &sim::NodeIdentity::backend);
@@ -117,6 +151,7 @@ int check(const ScenarioArguments& arguments) {
         "--testbed, so that their agents can connect\n",
         real);
   }
+  if (scenario.has_sweep) fmt::print("{}", sweep_text(read_sweep(arguments)));
   return ExitStatus::done;
 }
 
@@ -128,6 +163,9 @@ void add_check(CLI::App& app, int& status) {
                                   "tasks fit into memory, predicted times");
   auto arguments = std::make_shared<ScenarioArguments>();
   add_scenario_arguments(*verb, *arguments);
+  add_wide(*verb);
+  add_examples(*verb, {"convoy check scenarios/quickstart.toml",
+                       "convoy check scenarios/quickstart.toml --set fleet.nodes.0.count=8"});
   verb->callback([arguments, &status] { status = check(*arguments); });
 }
 

@@ -9,9 +9,9 @@
 #include "analysis/json.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/comparison_table.hpp"
 #include "cli/fidelity_table.hpp"
-#include "cli/figure_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/run_folders.hpp"
 #include "cli/table.hpp"
@@ -27,48 +27,42 @@ using analysis::RunSummary;
 
 struct CompareArguments {
   std::vector<std::string> folders;
-  std::string baseline;
-  std::optional<double> target;
+  ComparisonOptions comparison;
   bool json = false;
   bool csv = false;
   bool latex = false;
 };
 
-// A row per run with all figures, named as in the comparison.
-std::string runs_table(const std::vector<RunSummary>& runs, const analysis::Cases& cases) {
-  std::vector<std::size_t> figures;
-  for (std::size_t f = 0; f < cases.figures.size(); ++f) {
-    // Other figures are in the comparison below and in --json.
-    const std::string& key = cases.figures[f].key;
-    const bool shown = key != "accuracy_area_common" && key != "bytes_to_accuracy" &&
-                       key != "energy_to_accuracy_j";
-    const bool any = std::any_of(cases.all.begin(), cases.all.end(),
-                                 [f](const analysis::Case& one) { return one.values[f]; });
-    if (shown && any) figures.push_back(f);
-  }
-  std::vector<std::string> headings = {"<run", "<schedule", "<status"};
-  for (const std::size_t f : figures) headings.push_back(cases.figures[f].title);
-  Table table(headings);
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    std::vector<std::string> row = {runs[i].folder, runs[i].run.run.schedule,
-                                    sim::name_of(runs[i].run.status)};
-    for (const std::size_t f : figures) {
-      const auto& value = cases.all[i].values[f];
-      row.push_back(value ? human(cases.figures[f].unit, *value) : "");
-    }
-    table.add(std::move(row));
-  }
-  return table.str();
-}
-
-std::string accuracy_plot(const std::vector<RunSummary>& runs) {
+// A line per run; with labels of the groups, each run's is that of its group.
+std::string accuracy_plot(const analysis::Cases& cases, bool labelled) {
   std::vector<Series> series;
-  for (const RunSummary& run : runs) {
-    Series s{fmt::format("{} ({})", run.folder, run.run.run.schedule), {}};
-    for (const analysis::CurvePoint& p : run.curve) s.points.emplace_back(p.time_s, p.accuracy);
+  for (const analysis::Case& one : cases.all) {
+    Series s{labelled ? fmt::format("{} (seed {})", one.group, one.seed)
+                      : fmt::format("{} ({})", one.run, one.schedule),
+             {}};
+    for (const analysis::CurvePoint& p : one.curve) s.points.emplace_back(p.time_s, p.accuracy);
     series.push_back(std::move(s));
   }
   return plot_accuracy(series);
+}
+
+// Names the groups and leaves the metrics asked for.
+void apply(const CompareArguments& arguments, analysis::Cases& cases) {
+  name_groups(cases, arguments.comparison.labels);
+  std::vector<std::string> wanted = arguments.comparison.metrics;
+  if (wanted.empty() && (arguments.json || arguments.csv)) wanted = {"all"};
+  if (wanted.empty() && arguments.latex) {
+    // As many as a column of a page takes.
+    for (const analysis::Metric& metric : cases.metrics) {
+      const bool main =
+          cases.levels.empty()
+              ? metric.key == "virtual_time_s" || metric.key == "energy_j" || metric.key == "bytes"
+              : metric.key == "accuracy" || metric.key == "time_to_accuracy_s" ||
+                    metric.key == "energy_to_accuracy_j";
+      if (main) wanted.push_back(metric.key);
+    }
+  }
+  cases.metrics = analysis::chosen(cases.metrics, wanted);
 }
 
 Json run_json(const RunSummary& run) {
@@ -80,7 +74,9 @@ Json run_json(const RunSummary& run) {
                       {"bytes", analysis::optional_json(p.bytes)},
                       {"energy_j", analysis::optional_json(p.energy_j)},
                       {"energy_server_j", analysis::optional_json(p.energy_server_j)},
-                      {"samples", p.samples}});
+                      {"samples", p.samples},
+                      {"updates", analysis::optional_json(p.updates)},
+                      {"loss", analysis::optional_json(p.loss)}});
   }
   const analysis::RunFigures& f = run.figures;
   return {{"run", run.folder},
@@ -112,7 +108,8 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
   } else if (arguments.csv) {
     fmt::print("{}", base::escaped(comparison_csv(comparison)));
   } else if (arguments.latex) {
-    fmt::print("{}", base::escaped(comparison_latex(comparison)));
+    fmt::print("{}",
+               base::escaped(comparison_latex(comparison, !arguments.comparison.labels.empty())));
   } else {
     fmt::print("{}", base::escaped(text));  // names may come from foreign stores
   }
@@ -128,31 +125,31 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   for (const std::string& folder : folders.sweeps) {
     sweeps.push_back(analysis::read_sweep(sim::SweepFolder(folder)));
   }
-  const analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.target);
+  analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.comparison.targets);
   if (cases.all.empty()) {
     throw base::UserError(folders.sweeps.front() +
                           ": has no finished point; run `convoy sweep` on it again");
   }
-  const Comparison comparison = analysis::compare(cases, arguments.baseline);
-  print(arguments, comparison, {}, {}, comparison_text(comparison));
+  apply(arguments, cases);
+  const Comparison comparison = analysis::compare(cases, arguments.comparison.baseline);
+  print(arguments, comparison, {}, {}, comparison_text(comparison) + levels_text(comparison));
   return ExitStatus::done;
 }
 
 int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
   std::vector<RunSummary> runs;
   for (const std::string& folder : folders.runs) runs.push_back(analysis::read_summary(folder));
-  const analysis::Cases cases = analysis::cases_of(runs, arguments.target);
-  const Comparison comparison = analysis::compare(cases, arguments.baseline);
+  analysis::Cases cases = analysis::cases_of(runs, arguments.comparison.targets);
+  apply(arguments, cases);
+  const Comparison comparison = analysis::compare(cases, arguments.comparison.baseline);
   const std::vector<Fidelity> fidelity =
       analysis::read_fidelity({folders.runs.begin(), folders.runs.end()});
-  std::string text = runs_table(runs, cases);
-  if (comparison.groups.size() > 1) {
-    text += "\n" + comparison_text(comparison);
-  } else {
-    text += level_text(comparison);
-  }
+  const bool several = comparison.has_several_seeds();
+  std::string text = runs_text(runs, cases, several ? nullptr : &comparison);
+  if (several) text += "\n" + comparison_text(comparison);
+  text += levels_text(comparison);
   for (const Fidelity& f : fidelity) text += "\n" + fidelity_text(f);
-  const std::string plot = accuracy_plot(runs);
+  const std::string plot = accuracy_plot(cases, !arguments.comparison.labels.empty());
   if (!plot.empty()) text += "\n" + plot;
   print(arguments, comparison, runs, fidelity, text);
   for (const RunSummary& run : runs) {
@@ -181,15 +178,16 @@ void add_compare(CLI::App& app, int& status) {
                                   "simulation if a run was measured on devices");
   auto arguments = std::make_shared<CompareArguments>();
   verb->add_option("run", arguments->folders, "Folders of runs, or folders of sweeps")->required();
-  verb->add_option(
-      "--baseline", arguments->baseline,
-      "Group, run or schedule with which the others are compared (default: the first)");
-  add_target(*verb, arguments->target);
+  add_comparison_options(*verb, arguments->comparison);
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
   auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");
   auto* latex = verb->add_flag("--latex", arguments->latex, "Print it as a LaTeX table (booktabs)");
   json->excludes(csv)->excludes(latex);
   csv->excludes(latex);
+  add_wide(*verb);
+  add_examples(*verb,
+               {"convoy compare runs/cos2p runs/fedavg --target 0.8",
+                "convoy compare runs/cos2p runs/fedavg --latex --label Co-S2P --label FedAvg"});
   verb->callback([arguments, &status] { status = compare(*arguments); });
 }
 

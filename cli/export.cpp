@@ -9,6 +9,7 @@
 #include "analysis/perfetto.hpp"
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
+#include "cli/command_line.hpp"
 #include "cli/verbs.hpp"
 #include "sim/store/store.hpp"
 
@@ -73,6 +74,7 @@ void add_export(CLI::App& app, int& status) {
       ->check(CLI::PositiveNumber);
   verb->add_option("--job", arguments->job,
                    "colext: name the files colext_JOB_..., as its own tool does");
+  add_examples(*verb, {"convoy export runs/cos2p --format csv"});
   verb->callback([arguments, &status] { status = export_run(*arguments); });
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/key_schema.hpp"
 #include "cli/verbs.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -338,6 +339,7 @@ void add_keys(CLI::App& app, int& status) {
   verb->add_flag("--schema", arguments->schema,
                  "Print a JSON Schema (draft 2020-12) of scenario files, for editors")
       ->excludes(prefix);
+  add_examples(*verb, {"convoy keys", "convoy keys schedule.cos2p"});
   verb->callback([arguments, &status] { status = keys(*arguments); });
 }
 

@@ -8,6 +8,7 @@
 #include "base/diagnostics.hpp"
 #include "base/program_log.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/provenance.hpp"
 #include "cli/verbs.hpp"
 
@@ -22,18 +23,22 @@ static int when_all_is_printed(int status) {
 
 static int obey(int argc, char** argv) {
   using namespace convoy;
-  CLI::App app("Convoy: simulates federated training on many unequal edge devices");
+  CLI::App app("Convoy: simulates federated training on many unequal edge devices", "convoy");
+  app.formatter(cli::help_form());
   app.set_version_flag("--version", cli::version_text,
                        "Print the version, the commit, the compiler and the libraries, and exit");
   app.require_subcommand(1);
   app.footer(
-      "Exit status: 0 done, 1 the run failed, 2 bad usage or a bad file, 3 stopped by a "
-      "signal.\nStart with: convoy run scenarios/quickstart.toml");
+      "convoy VERB --help explains a verb.\n"
+      "Exit status: 0 done, 1 the run failed, 2 bad usage or a bad file,\n"
+      "3 stopped by a signal.\n"
+      "Start with: convoy run scenarios/quickstart.toml");
   int status = cli::ExitStatus::done;
   try {
     base::set_up_log("convoy", "", spdlog::level::warn);
     cli::add_check(app, status);
     cli::add_keys(app, status);
+    cli::add_list(app, status);
     cli::add_run(app, status);
     cli::add_compare(app, status);
     cli::add_report(app, status);
@@ -47,12 +52,15 @@ static int obey(int argc, char** argv) {
     cli::add_testbed(app, status);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    std::ostringstream out;
-    std::ostringstream err;  // contains the invalid arguments
-    const int code = app.exit(e, out, err);
-    std::fputs(out.str().c_str(), stdout);
-    std::fputs(base::escaped(err.str()).c_str(), stderr);
-    return code == 0 ? cli::ExitStatus::done : cli::ExitStatus::bad_input;
+    if (e.get_exit_code() == 0) {  // --help, --version
+      std::ostringstream out;
+      app.exit(e, out, out);
+      std::fputs(out.str().c_str(), stdout);
+      return cli::ExitStatus::done;
+    }
+    const std::string text = cli::explained(e, app, {argv + 1, argv + argc});
+    std::fputs(base::escaped(text).c_str(), stderr);  // contains the invalid arguments
+    return cli::ExitStatus::bad_input;
   } catch (const base::UserError& e) {
     // Messages contain names from files, stores and options: escape them for the terminal.
     std::fprintf(stderr, "convoy: %s\n", base::escaped(e.what()).c_str());

@@ -9,6 +9,7 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/model/costs.hpp"
@@ -274,6 +275,8 @@ void add_predict(CLI::App& app, int& status) {
   verb->add_flag("--all-exits", arguments->all_exits,
                  "With exits after 1/4, 1/2, 3/4 and all of the blocks");
   verb->add_flag("--json", arguments->json, "Print one JSON object");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy predict --device jetson-nano --model resnet50 --precision fp16"});
   verb->callback([arguments, &status] {
     const Predicted p = predict(*arguments);
     if (arguments->json) {

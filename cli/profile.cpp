@@ -13,6 +13,7 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/median.hpp"
+#include "cli/command_line.hpp"
 #include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -150,6 +151,8 @@ void add_profile(CLI::App& app, int& status) {
   verb->add_flag("--quick", arguments->quick,
                  "Measure for a few seconds; not exact enough for use");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy profile -o this.toml"});
   verb->callback([arguments, &status] { status = profile(*arguments); });
 }
 

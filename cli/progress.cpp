@@ -9,6 +9,15 @@
 
 namespace convoy::cli {
 
+std::string estimate_text(const sim::WallEstimate& estimate) {
+  const std::string each = fmt::format("{} each by a measured step, {} at a time",
+                                       base::human_seconds(estimate.update_s), estimate.workers);
+  if (!estimate.run_s) return "on this machine node updates take " + each;
+  return fmt::format("about {} on this machine ({} node updates, {})",
+                     about_seconds(*estimate.run_s),
+                     base::human_count(static_cast<double>(*estimate.updates)), each);
+}
+
 ProgressDisplay::ProgressDisplay(bool quiet, double every_s)
     : quiet_(quiet),
       terminal_(::isatty(STDERR_FILENO) != 0),
@@ -20,15 +29,19 @@ ProgressDisplay::~ProgressDisplay() { clear(); }
 void ProgressDisplay::show(const sim::Progress& progress) {
   constexpr int calls_between_looks = 64;  // reading the clock costs as much as an event
   // Learning runs check every event, since their events take long anyway.
-  if (quiet_ || (++calls_ % calls_between_looks != 0 && !progress.accuracy)) return;
+  const bool seldom = !progress.accuracy && !progress.training;
+  if (quiet_ || (++calls_ % calls_between_looks != 0 && seldom)) return;
   const auto now = Clock::now();
   if (now < next_) return;
   next_ = now + std::chrono::duration_cast<Clock::duration>(every_);
   const double wall = std::chrono::duration<double>(now - start_).count();
-  const std::string text = fmt::format(
+  std::string text = fmt::format(
       "{:3.0f} %  virtual {}  {} aggregations  {} tasks{}  {:.0f} s", 100 * progress.share,
       base::human_seconds(progress.virtual_time_s), progress.rounds, progress.tasks,
       progress.accuracy ? fmt::format("  accuracy {:.1f} %", 100 * *progress.accuracy) : "", wall);
+  if (const auto left = time_left_(progress.share, progress.share_before, wall)) {
+    text += fmt::format(", about {} left", about_seconds(*left));
+  }
   if (terminal_) {
     constexpr int width = 20;
     const int full = static_cast<int>(progress.share * width);

@@ -3,11 +3,16 @@
 // Progress on stderr: a bar on a terminal, else a line every few seconds.
 
 #include <chrono>
+#include <string>
 
 #include "base/non_copyable.hpp"
+#include "cli/time_left.hpp"
 #include "sim/run/run.hpp"
 
 namespace convoy::cli {
+
+// "about 40 s on this machine (320 updates, 210 ms each by a measured step, 2 at a time)"
+std::string estimate_text(const sim::WallEstimate& estimate);
 
 class ProgressDisplay : base::NonCopyable {
  public:
@@ -29,6 +34,7 @@ class ProgressDisplay : base::NonCopyable {
   std::chrono::duration<double> every_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_;
+  TimeLeft time_left_;
 };
 
 }  // namespace convoy::cli

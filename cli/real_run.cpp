@@ -50,7 +50,8 @@ void add_real_arguments(CLI::App& verb, RealArguments& arguments) {
   verb.add_flag("--insecure", arguments.insecure,
                 "No TLS; only with --listen on a loopback address");
   verb.add_option("--replay", arguments.replay,
-                  "Folder of a recorded run with real nodes: simulate it again without devices")
+                  "Folder of a recorded run with real nodes: simulate it again without devices, "
+                  "with its scenario and settings; no scenario file is needed")
       ->excludes(testbed);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/files.hpp"
+#include "cli/command_line.hpp"
 #include "cli/run_folders.hpp"
 #include "cli/verbs.hpp"
 
@@ -16,8 +17,7 @@ namespace {
 struct ReportArguments {
   std::vector<std::string> folders;
   std::string path;
-  std::string baseline;
-  std::optional<double> target;
+  ComparisonOptions comparison;
 };
 
 int report(const ReportArguments& arguments) {
@@ -25,7 +25,8 @@ int report(const ReportArguments& arguments) {
   const std::string path =
       arguments.path.empty() ? arguments.folders.front() + "/report.html" : arguments.path;
   const std::string html = analysis::report_html(
-      {folders.runs, folders.sweeps, arguments.baseline, arguments.target, CONVOY_VERSION});
+      {folders.runs, folders.sweeps, arguments.comparison.baseline, arguments.comparison.targets,
+       arguments.comparison.labels, arguments.comparison.metrics, CONVOY_VERSION});
   base::write_output(path, html, true);
   if (path == "-") return ExitStatus::done;
   fmt::print("{}\n", path);
@@ -46,10 +47,8 @@ void add_report(CLI::App& app, int& status) {
   verb->add_option("run", arguments->folders, "Folders of runs and sweeps")->required();
   verb->add_option("-o,--output", arguments->path,
                    "File to write (default: report.html in the first folder; - is stdout)");
-  verb->add_option(
-      "--baseline", arguments->baseline,
-      "Group, run or schedule with which the others are compared (default: the first)");
-  add_target(*verb, arguments->target);
+  add_comparison_options(*verb, arguments->comparison);
+  add_examples(*verb, {"convoy report runs/cos2p runs/fedavg"});
   verb->callback([arguments, &status] { status = report(*arguments); });
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/command_line.hpp"
 #include "cli/progress.hpp"
 #include "cli/provenance.hpp"
 #include "cli/real_run.hpp"
@@ -15,6 +16,7 @@
 #include "cli/serve.hpp"
 #include "cli/signals.hpp"
 #include "cli/summary.hpp"
+#include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "sim/run/preflight.hpp"
 
@@ -55,7 +57,8 @@ void tell_before(const sim::Scenario& scenario) {
   if (made_up > 0) {
     fmt::print(stderr, "convoy: note: {} nodes follow synthetic traces\n", made_up);
   }
-  if (!preflight.assumed.empty()) {
+  const auto some = [](const auto& of_device) { return !of_device.second.empty(); };
+  if (!scenario.setting->fixed && std::ranges::any_of(scenario.assumed, some)) {
     fmt::print(stderr,
                "convoy: note: some figures of the devices are assumed; `convoy check` "
                "lists them\n");
@@ -88,8 +91,19 @@ int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
   return ExitStatus::done;
 }
 
+// Of a replay: that of the recorded run, with its settings.
+sim::Scenario scenario_of(const RunArguments& arguments) {
+  if (!arguments.real.replay.empty()) {
+    return load_recorded(arguments.scenario, arguments.real.replay, arguments.quiet);
+  }
+  if (arguments.scenario.file.empty()) {
+    throw base::UserError("name a scenario file: convoy run scenarios/quickstart.toml");
+  }
+  return load(arguments.scenario, arguments.quiet);
+}
+
 int run(const RunArguments& arguments) {
-  sim::Scenario read = load(arguments.scenario, arguments.quiet);
+  sim::Scenario read = scenario_of(arguments);
   sim::require_runnable(read);
   if (!arguments.quiet) tell_before(read);
   stop_on_signals();
@@ -117,9 +131,14 @@ int run(const RunArguments& arguments) {
     live = std::make_unique<LiveView>(arguments.serve, scenario, options);
     fmt::print(stderr, "convoy: the run is at {}\n", live->url());
   }
+  if (!arguments.quiet) {
+    options.estimated = [](const sim::WallEstimate& estimate) {
+      fmt::print(stderr, "convoy: wall time: {}\n", estimate_text(estimate));
+    };
+  }
   options.progress = [&](const sim::Progress& progress) {
     display.show(progress);
-    if (live) live->follow(progress);
+    if (live && !progress.training) live->follow(progress);
   };
 
   spdlog::info("scenario {} (hash {}), {} nodes, store {}", scenario.file, scenario.hash,
@@ -139,7 +158,7 @@ int run(const RunArguments& arguments) {
 void add_run(CLI::App& app, int& status) {
   auto* verb = app.add_subcommand("run", "Simulate a scenario and record it");
   auto arguments = std::make_shared<RunArguments>();
-  add_scenario_arguments(*verb, arguments->scenario);
+  add_scenario_arguments(*verb, arguments->scenario, false);
   verb->add_option("-o,--output", arguments->folder, "Folder of the store (default: runs/NAME)");
   auto* resume = verb->add_flag("--resume", arguments->resume, "Continue an interrupted run");
   verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing run")->excludes(resume);
@@ -154,6 +173,10 @@ void add_run(CLI::App& app, int& status) {
   add_real_arguments(*verb, arguments->real);
   verb->add_flag("--json", arguments->json, "Print the figures as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
+  add_wide(*verb);
+  add_examples(*verb,
+               {"convoy run scenarios/quickstart.toml",
+                "convoy run scenarios/quickstart.toml -o runs/fedavg --set schedule.kind=fedavg"});
   verb->callback([arguments, &status] { status = run(*arguments); });
 }
 

@@ -3,7 +3,6 @@
 // Folders of runs and sweeps given by a user, and options shared by several verbs.
 
 #include <CLI/CLI.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,13 @@ struct RunFolders {
 // Throws base::UserError if a folder is neither a run nor a sweep, or is given twice.
 RunFolders sort_out(const std::vector<std::string>& folders);
 
-// The option --target ACCURACY.
-void add_target(CLI::App& verb, std::optional<double>& target);
+// Options by which runs are compared.
+struct ComparisonOptions {
+  std::string baseline;
+  std::vector<double> targets;       // accuracies, 0 to 1
+  std::vector<std::string> labels;   // of the groups
+  std::vector<std::string> metrics;  // names; none: the usual ones
+};
+void add_comparison_options(CLI::App& verb, ComparisonOptions& options);
 
 }  // namespace convoy::cli

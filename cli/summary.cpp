@@ -59,7 +59,9 @@ nlohmann::ordered_json curve_json(const sim::Summary& s) {
                      {"bytes", j.bytes},
                      {"energy_j", j.energy_j},
                      {"energy_server_j", j.energy_server_j},
-                     {"samples", j.samples}});
+                     {"samples", j.samples},
+                     {"updates", j.updates},
+                     {"loss", j.loss ? nlohmann::ordered_json(*j.loss) : nullptr}});
   }
   return curve;
 }
@@ -69,16 +71,26 @@ nlohmann::ordered_json curve_json(const sim::Summary& s) {
 std::string summary_text(const sim::RunResult& result) {
   constexpr std::size_t rows_shown = 64;
   const sim::Summary& s = result.summary;
-  Table nodes({"<node", "tasks", "failed", "busy", "waiting", "transfers", "away", "received",
-               "sent", "peak memory", "energy"});
   const std::size_t shown = std::min(s.nodes.size(), rows_shown + 1);
+  const auto any = [&](auto of) { return std::ranges::any_of(s.nodes, of); };
+  const bool failures = any([](const auto& n) { return n.usage.tasks_failed > 0; });
+  const bool absences = any([](const auto& n) { return n.usage.away_s > 0; });
+  std::vector<std::string> headings = {"<node", "tasks"};
+  if (failures) headings.emplace_back("failed");
+  headings.insert(headings.end(), {"busy", "waiting", "transfers"});
+  if (absences) headings.emplace_back("away");
+  headings.insert(headings.end(), {"received", "sent", "peak memory", "energy"});
+  Table nodes(headings);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeSummary& n = s.nodes[i];
-    nodes.add({n.name, fmt::format("{}", n.usage.tasks), fmt::format("{}", n.usage.tasks_failed),
-               human_seconds(n.usage.busy_s), human_seconds(n.waiting_s),
-               human_seconds(n.usage.communicating_s), human_seconds(n.usage.away_s),
-               human_bytes(n.usage.bytes_in), human_bytes(n.usage.bytes_out),
-               human_bytes(n.usage.peak_memory), base::human_energy(n.usage.energy_j)});
+    std::vector<std::string> row = {n.name, fmt::format("{}", n.usage.tasks)};
+    if (failures) row.push_back(fmt::format("{}", n.usage.tasks_failed));
+    row.insert(row.end(), {human_seconds(n.usage.busy_s), human_seconds(n.waiting_s),
+                           human_seconds(n.usage.communicating_s)});
+    if (absences) row.push_back(human_seconds(n.usage.away_s));
+    row.insert(row.end(), {human_bytes(n.usage.bytes_in), human_bytes(n.usage.bytes_out),
+                           human_bytes(n.usage.peak_memory), base::human_energy(n.usage.energy_j)});
+    nodes.add(std::move(row));
   }
   std::string text = nodes.str();
   if (shown < s.nodes.size()) text += fmt::format("  ... and {} more\n", s.nodes.size() - shown);

@@ -3,11 +3,8 @@
 #include "sim/scenario/sweep.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -17,11 +14,14 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/provenance.hpp"
 #include "cli/scenario_arguments.hpp"
 #include "cli/signals.hpp"
 #include "cli/summary.hpp"
 #include "cli/sweep_output.hpp"
+#include "cli/sweep_progress.hpp"
+#include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/api/engine.hpp"
 #include "sim/run/run.hpp"
@@ -57,6 +57,7 @@ struct PointRun {
   const sim::Sweep& sweep;
   const sim::SweepFolder& sweep_folder;
   const std::vector<Point>& points;
+  const PointShares& shares;
 
   int operator()(std::int64_t number) const {
     note_signals();  // the dispatcher ends this process if needed
@@ -76,6 +77,9 @@ struct PointRun {
       options.workers = arguments.workers;
       options.device = arguments.device;
       options.interrupted = &interrupted;
+      options.progress = [this, number](const sim::Progress& progress) {
+        shares.set(static_cast<std::size_t>(number), progress.share);
+      };
       options.durable = false;  // a lost point is simply run again
       const sim::RunResult result = sim::run(*scenario, options);
       if (result.status == sim::RunStatus::stopped) return ExitStatus::stopped;
@@ -109,61 +113,11 @@ struct PointRun {
   }
 };
 
-// --- progress -----------------------------------------------------------------------------------
-
-class Display {
- public:
-  Display(std::size_t all, std::size_t there, bool quiet)
-      : all_(all), done_(there), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
-
-  void began() { ++running_; }
-  void ended(bool failed) {
-    --running_;
-    ++done_;
-    ++now_;
-    failed_ += failed ? 1 : 0;
-  }
-  void show(bool last = false) {
-    const auto now = std::chrono::steady_clock::now();
-    const auto every = std::chrono::milliseconds(terminal_ ? 100 : 5000);
-    if (quiet_ || (!last && now < next_)) return;
-    next_ = now + every;
-    const double passed = std::chrono::duration<double>(now - begun_).count();
-    std::string line = fmt::format("sweep: {} of {} points", done_, all_);
-    if (running_ > 0) line += fmt::format(", {} running", running_);
-    if (failed_ > 0) line += fmt::format(", {} failed", failed_);
-    if (now_ > 0 && done_ < all_) {
-      const double left = passed / static_cast<double>(now_) * static_cast<double>(all_ - done_);
-      line += fmt::format(", about {} left", base::human_seconds(std::ceil(left)));
-    }
-    if (terminal_) {
-      fmt::print(stderr, "\r\x1b[K{}{}", line, last ? "\n" : "");
-    } else {
-      fmt::print(stderr, "convoy: {}\n", line);
-    }
-    std::fflush(stderr);
-  }
-
- private:
-  std::size_t all_;
-  std::size_t done_;
-  std::size_t now_ = 0;
-  std::size_t running_ = 0;
-  std::size_t failed_ = 0;
-  bool quiet_;
-  bool terminal_;
-  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point next_{};
-};
-
 // --- all of it ----------------------------------------------------------------------------------
 
 sim::Sweep read_sweep(const SweepArguments& arguments, base::Diagnostics& problems) {
-  std::vector<sim::Override> overrides;
-  for (const std::string& text : arguments.scenario.sets) {
-    overrides.push_back(sim::parse_override(text));
-  }
-  auto sweep = sim::Sweep::read(arguments.scenario.file, overrides, problems);
+  auto sweep =
+      sim::Sweep::read(arguments.scenario.file, overrides_of(arguments.scenario), problems);
   if (!sweep) throw base::UserError(problems.str() + "nothing was run");
   return std::move(*sweep);
 }
@@ -208,7 +162,38 @@ sim::SweepIndex index_of(const sim::Sweep& sweep, const std::vector<Point>& poin
           {points.begin(), points.end()}};
 }
 
-// Refuses folders that are no sweeps; nothing in them is changed.
+// Refuses a folder whose finished points are of another sweep; says which points are left out if
+// only some are.
+void refuse_other_settings(const sim::SweepFolder& folder, const sim::SweepIndex& index,
+                           bool quiet) {
+  const sim::SweepIndex before = folder.index();
+  std::set<std::string> hashes;
+  for (const sim::PointIndex& point : index.points) hashes.insert(point.hash);
+  std::size_t kept = 0;
+  std::size_t others = 0;
+  for (const sim::PointIndex& point : before.points) {
+    if (!folder.summary(point.hash)) continue;
+    ++(hashes.contains(point.hash) ? kept : others);
+  }
+  if (others == 0) return;
+  const std::string where = folder.path().string();
+  if (kept == 0) {
+    const std::string other = before.version == index.version
+                                  ? "a sweep with other settings (" + before.scenario + ")"
+                                  : "a sweep by convoy " + before.version;
+    throw base::UserError(
+        fmt::format("{}: holds {} finished points of {}; give -o another folder, or --overwrite to "
+                    "remove them",
+                    where, others, other));
+  }
+  if (quiet) return;
+  fmt::print(stderr,
+             "convoy: note: {}: {} earlier finished points are not part of this sweep; their runs "
+             "stay in points/\n",
+             base::escaped(where), others);
+}
+
+// Refuses folders that are no sweeps, and sweeps with other settings; nothing in them is changed.
 void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
              const sim::SweepIndex& index) {
   const bool there = fs::exists(folder.path()) && !fs::is_empty(folder.path());
@@ -217,6 +202,7 @@ void prepare(const SweepArguments& arguments, const sim::SweepFolder& folder,
     throw base::UserError(folder.path().string() +
                           ": exists and is no sweep; give -o another folder");
   }
+  if (ours && !arguments.overwrite) refuse_other_settings(folder, index, arguments.quiet);
   if (ours && arguments.overwrite) fs::remove_all(folder.path() / "points");
   fs::create_directories(folder.path());
   folder.write_index(index);  // first: marks the folder as a sweep's
@@ -295,7 +281,8 @@ int sweep(SweepArguments arguments) {
     arguments.workers = std::max(1, cores / (arguments.jobs * sim::ranks_here()));
   }
   if (any_learns) engine::load_library();
-  const PointRun run{arguments, sweep, folder, points};
+  const PointShares shares(points.size());
+  const PointRun run{arguments, sweep, folder, points, shares};
   std::vector<sim::PointWorker> workers;
   const int useful = static_cast<int>(std::min<std::size_t>(points.size(), arguments.jobs));
   workers.reserve(static_cast<std::size_t>(useful));
@@ -320,17 +307,20 @@ int sweep(SweepArguments arguments) {
     fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
                all, folder.path().string());
   }
-  Display display(all, remaining.finished, arguments.quiet);
+  SweepProgress display(all, remaining.finished, arguments.quiet, shares);
   bool left = false;
   work.points = std::move(remaining.points);
-  work.began = [&](std::int64_t) { display.began(); };
+  work.began = [&](std::int64_t point) { display.began(static_cast<std::size_t>(point)); };
   work.tick = [&] { display.show(); };
   work.ended = [&](const sim::PointEnd& end) {
     const bool stopped = end.status == ExitStatus::stopped;
     const bool failed = end.status != ExitStatus::done && !stopped;
-    if (failed) note_cause(folder, points[static_cast<std::size_t>(end.point)].hash, end.status);
+    const auto point = static_cast<std::size_t>(end.point);
+    if (failed) note_cause(folder, points[point].hash, end.status);
     left = left || stopped;
-    display.ended(failed);
+    display.ended(point, stopped  ? SweepProgress::End::stopped
+                         : failed ? SweepProgress::End::failed
+                                  : SweepProgress::End::done);
   };
   if (mpi) {
     sim::dispatch_by_mpi(work);
@@ -365,6 +355,8 @@ void add_sweep(CLI::App& app, int& status) {
                  "Keep only the figures of each point, not its store");
   verb->add_flag("--json", arguments->json, "Print all results as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy sweep scenarios/device-mixes.toml -j 2"});
   verb->callback([arguments, &status] { status = sweep(*arguments); });
 }
 

@@ -7,7 +7,8 @@
 
 #include "base/csv.hpp"
 #include "base/text.hpp"
-#include "cli/figure_text.hpp"
+#include "cli/comparison_table.hpp"
+#include "cli/metric_text.hpp"
 #include "cli/table.hpp"
 
 namespace convoy::cli {
@@ -17,14 +18,19 @@ using analysis::PointStatus;
 using analysis::SweepResults;
 using nlohmann::ordered_json;
 
-std::string cell(const SweepResults& results, std::size_t figure,
-                 const std::vector<std::size_t>& group) {
-  std::vector<double> values;
-  for (const std::size_t i : group) {
-    const auto& of_point = results.points[i].values;
-    if (figure < of_point.size() && of_point[figure]) values.push_back(*of_point[figure]);
+// The values of a metric, by group.
+std::vector<std::vector<double>> values_of(const SweepResults& results,
+                                           const analysis::SeedGroups& groups,
+                                           const std::string& id) {
+  std::vector<std::vector<double>> all;
+  for (const analysis::SeedGroup& group : groups.groups) {
+    auto& values = all.emplace_back();
+    for (const std::size_t i : group.points) {
+      const auto found = results.points[i].values.find(id);
+      if (found != results.points[i].values.end()) values.push_back(found->second);
+    }
   }
-  return mean_and_spread(results.figures[figure].unit, values);
+  return all;
 }
 
 // "point 3 (fleet.nodes.0.count = 4)"
@@ -87,43 +93,43 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
 }
 
 std::string sweep_table(const SweepResults& results) {
-  // Other figures are in results.csv.
-  const std::vector<std::string> shown = {
-      "virtual_time_s", "utilization", "energy_j",           "energy_server_j",     "bytes_down",
-      "bytes_up",       "accuracy",    "time_to_accuracy_s", "energy_to_accuracy_j"};
-  std::vector<std::size_t> figures;
-  for (std::size_t f = 0; f < results.figures.size(); ++f) {
-    const bool wanted = std::ranges::find(shown, results.figures[f].key) != shown.end();
-    if (wanted) figures.push_back(f);
-  }
+  // Other metrics are in results.csv.
+  const std::vector<std::string> wanted = {
+      "virtual_time_s", "utilization", "energy_j",           "energy_server_j",
+      "bytes",          "accuracy",    "time_to_accuracy_s", "energy_to_accuracy_j"};
   const analysis::SeedGroups groups = analysis::without_seeds(results.index);
   std::vector<std::string> headings;
-  for (const std::size_t k : groups.keys) headings.push_back("<" + results.index.keys[k]);
+  for (const std::size_t k : groups.keys) {
+    headings.push_back("<" + analysis::short_key(results.index.keys[k], results.index.keys));
+  }
   headings.emplace_back("runs");
-  for (const std::size_t f : figures) headings.push_back(results.figures[f].title);
+  std::vector<std::vector<std::string>> columns;
+  for (const analysis::Metric& metric : results.metrics) {
+    if (std::ranges::find(wanted, metric.key) == wanted.end()) continue;
+    headings.push_back(metric.title);
+    columns.push_back(means_and_spreads(metric.unit, values_of(results, groups, metric.id())));
+  }
   Table table(headings);
-  for (const analysis::SeedGroup& group : groups.groups) {
+  for (std::size_t g = 0; g < groups.groups.size(); ++g) {
+    const analysis::SeedGroup& group = groups.groups[g];
     std::vector<std::string> row = group.settings;
-    std::size_t runs = 0;
-    std::size_t failures = 0;
-    for (const std::size_t i : group.points) {
-      runs += results.points[i].status == PointStatus::done ? 1 : 0;
-      failures += results.points[i].status == PointStatus::failed ? 1 : 0;
-    }
-    row.push_back(failures > 0 ? fmt::format("{} ({} failed)", runs, failures)
-                               : fmt::format("{}", runs));
-    for (const std::size_t f : figures) row.push_back(cell(results, f, group.points));
+    const auto count = [&](PointStatus status) {
+      return std::ranges::count_if(
+          group.points, [&](std::size_t i) { return results.points[i].status == status; });
+    };
+    const auto failed = count(PointStatus::failed);
+    row.push_back(failed > 0 ? fmt::format("{} ({} failed)", count(PointStatus::done), failed)
+                             : fmt::format("{}", count(PointStatus::done)));
+    for (const auto& column : columns) row.push_back(column[g]);
     table.add(std::move(row));
   }
   std::string text =
       fmt::format("Of the runs of each setting: {}\n{}", mean_and_spread_heading, table.str());
-  if (results.level) {
-    const analysis::Level& level = *results.level;
+  for (const analysis::Level& level : results.levels) {
     const auto reached = std::ranges::count_if(results.points, [&](const auto& point) {
       return analysis::first_at(point.curve, level.accuracy) != nullptr;
     });
-    text += fmt::format("  to {}: {}; {} of {} runs reach it\n", percent(level), level.from,
-                        reached, results.count(PointStatus::done));
+    text += level_text(level, static_cast<std::size_t>(reached), results.count(PointStatus::done));
   }
   return text;
 }

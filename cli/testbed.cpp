@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "hil/protocol/listener.hpp"
@@ -128,6 +129,8 @@ void add_testbed(CLI::App& app, int& result) {
   auto* verb =
       app.add_subcommand("testbed", "Manage real devices: certificates, inventory, who is there");
   verb->require_subcommand(1);
+  add_examples(*verb, {"convoy testbed init lab --nodes a:jetson-nano,b:jetson-nano",
+                       "convoy testbed status lab/inventory.toml"});
   auto arguments = std::make_shared<TestbedArguments>();
   auto* make = verb->add_subcommand("init", "Make an authority, certificates and an inventory");
   make->add_option("folder", arguments->folder, "Folder of the new testbed")->required();
@@ -139,20 +142,25 @@ void add_testbed(CLI::App& app, int& result) {
   make->add_option("--days", arguments->days, "Days for which certificates are valid")
       ->check(CLI::Range(1, 36500))
       ->capture_default_str();
+  add_examples(*make, {"convoy testbed init lab --nodes a:jetson-nano,b:jetson-nano"});
   make->callback([arguments, &result] { result = init(*arguments); });
   auto* more = verb->add_subcommand("add", "Add a node");
   more->add_option("folder", arguments->folder, "Folder of the testbed")->required();
   more->add_option("node", arguments->node, "name[:device]")->required();
+  add_examples(*more, {"convoy testbed add lab c:jetson-nano"});
   more->callback([arguments, &result] { result = add(*arguments); });
   auto* less = verb->add_subcommand("revoke", "Revoke a node's certificate");
   less->add_option("folder", arguments->folder, "Folder of the testbed")->required();
   less->add_option("node", arguments->node, "Name of the node")->required();
+  add_examples(*less, {"convoy testbed revoke lab c"});
   less->callback([arguments, &result] { result = revoke(*arguments); });
   auto* who = verb->add_subcommand("status", "Listen for a while and list the agents that connect");
   who->add_option("inventory", arguments->inventory, "inventory.toml of the testbed")->required();
   who->add_option("--wait", arguments->wait_s, "Time to listen, s")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
+  add_wide(*who);
+  add_examples(*who, {"convoy testbed status lab/inventory.toml"});
   who->callback([arguments, &result] { result = status(*arguments); });
 }
 

@@ -10,6 +10,7 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -205,6 +206,7 @@ void add_import(CLI::App& trace, const Arguments& arguments, int& status) {
                    "fedscale: key of the client (default: the first)");
   verb->add_option("--node", arguments->node_name, "run:FOLDER: name of the node");
   add_output(*verb, *arguments);
+  add_examples(*verb, {"convoy trace import --format tegrastats board.log -o board.csv"});
   verb->callback([arguments, &status] { status = import(*arguments); });
 }
 
@@ -253,6 +255,7 @@ void add_options(CLI::App& verb, platforms::Throttling& t) {
 void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
   auto* generate = trace.add_subcommand("generate", "Generate a trace, marked as synthetic");
   generate->require_subcommand(1);
+  add_examples(*generate, {"convoy trace generate throttling -o made.csv"});
   const auto add = [&](const char* name, const char* what, auto of, auto make) {
     auto* verb = generate->add_subcommand(name, what);
     verb->add_option("--seed", arguments->seed, "Seed; equal seeds give equal traces (1)");
@@ -260,6 +263,7 @@ void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
         ->check(CLI::Range(0, 1'000'000));
     add_options(*verb, (*arguments).*of);
     add_output(*verb, *arguments);
+    add_examples(*verb, {fmt::format("convoy trace generate {} --seed 7 -o made.csv", name)});
     verb->callback([arguments, of, make, &status] {
       write(make((*arguments).*of, arguments->seed, arguments->node), *arguments);
       status = ExitStatus::done;
@@ -279,12 +283,15 @@ void add_generate(CLI::App& trace, const Arguments& arguments, int& status) {
 void add_trace(CLI::App& app, int& status) {
   auto* trace = app.add_subcommand("trace", "Recorded time series that drive nodes");
   trace->require_subcommand(1);
+  add_examples(*trace, {"convoy trace show scenarios/traces/throttling.csv"});
   const auto arguments = std::make_shared<TraceArguments>();
   add_import(*trace, arguments, status);
   auto* verb =
       trace->add_subcommand("show", "Show statistics of a trace and a plot of each column");
   verb->add_option("trace", arguments->file, "A trace (CSV)")->required();
   verb->add_flag("--json", arguments->json, "Print one JSON object, without plots");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy trace show scenarios/traces/throttling.csv"});
   verb->callback([arguments, &status] { status = show(*arguments); });
   add_generate(*trace, arguments, status);
 }

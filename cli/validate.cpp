@@ -9,6 +9,8 @@
 #include "base/diagnostics.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/table.hpp"
 #include "cli/validation_page.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
@@ -115,6 +117,8 @@ void add_validate(CLI::App& app, int& status) {
   verb->add_flag("--overwrite", arguments->overwrite, "Replace an existing file");
   verb->add_flag("--markdown", arguments->markdown, "Print a summary as a Markdown table");
   verb->add_flag("--json", arguments->json, "Print one JSON object");
+  add_wide(*verb);
+  add_examples(*verb, {"convoy validate latencies.csv"});
   verb->callback([arguments, &status] { status = validate(*arguments); });
 }
 

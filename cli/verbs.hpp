@@ -17,6 +17,7 @@ enum ExitStatus : int {
 void add_check(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_keys(CLI::App& app, int& status);
+void add_list(CLI::App& app, int& status);
 void add_compare(CLI::App& app, int& status);
 void add_testbed(CLI::App& app, int& status);
 void add_export(CLI::App& app, int& status);

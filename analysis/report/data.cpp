@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <map>
 
@@ -21,6 +22,7 @@ Json nodes_json(const RunTables& run, std::size_t most) {
   if (rows.size() > most) rows.resize(most);
   Json json = columns_json(rows);
   json["real"] = column(rows, &sim::NodeRow::is_real);
+  json["class"] = column(rows, [](const auto& n) { return n.device + " " + n.mode; });
   const sim::ByNode<double> lost = lost_time(run);
   json["lost_s"] = column(rows, [&](const auto& n) { return lost[n.id]; });
   // Null until the run is over.
@@ -40,7 +42,8 @@ Json curve_json(const Curve& curve) {
           {"loss", column(curve, &CurvePoint::loss)},
           {"bytes", column(curve, &CurvePoint::bytes)},
           {"energy_j", column(curve, &CurvePoint::energy_j)},
-          {"samples", column(curve, &CurvePoint::samples)}};
+          {"samples", column(curve, &CurvePoint::samples)},
+          {"updates", column(curve, &CurvePoint::updates)}};
 }
 
 // The aggregated updates.
@@ -57,6 +60,12 @@ Json updates_json(const std::vector<sim::TaskRow>& all, const PageLimits& limits
 }
 
 Json readings_json(std::vector<sim::ReadingRow> rows, std::size_t nodes) {
+  std::erase_if(rows,
+                [nodes](const auto& r) { return r.node >= static_cast<std::int64_t>(nodes); });
+  return columns_json(rows);
+}
+
+Json traces_json(std::vector<sim::TraceRow> rows, std::size_t nodes) {
   std::erase_if(rows,
                 [nodes](const auto& r) { return r.node >= static_cast<std::int64_t>(nodes); });
   return columns_json(rows);
@@ -117,6 +126,11 @@ Json staleness_json(const RunTables& run) {
 // --- figures ------------------------------------------------------------------------------------
 
 Json figures_json(const RunFigures& f, const Curve& curve, const std::optional<Level>& target) {
+  const MetricValues derived = values_of(f);
+  const auto derived_json = [&derived](const char* key) {
+    const auto found = derived.find(key);
+    return found == derived.end() ? Json() : Json(found->second);
+  };
   Json json = {{"rounds", f.rounds},
                {"tasks", f.tasks},
                {"tasks_aggregated", f.tasks_aggregated},
@@ -128,6 +142,8 @@ Json figures_json(const RunFigures& f, const Curve& curve, const std::optional<L
                {"bytes_up", f.bytes_up},
                {"energy_j", optional_json(f.energy_j)},
                {"energy_server_j", optional_json(f.energy_server_j)},
+               {"energy_time_js", derived_json("energy_time_js")},
+               {"samples_per_j", derived_json("samples_per_j")},
                {"lost_s", f.lost_s},
                {"peak_memory_bytes", optional_json(f.peak_memory_bytes)},
                {"staleness_mean", optional_json(f.staleness_mean)},
@@ -136,8 +152,25 @@ Json figures_json(const RunFigures& f, const Curve& curve, const std::optional<L
                {"accuracy", optional_json(f.accuracy)},
                {"accuracy_best", optional_json(f.accuracy_best)},
                {"accuracy_area", optional_json(f.accuracy_area)}};
-  put_target(json, curve, target);
+  put_targets(json, curve, target ? std::vector<Level>{*target} : std::vector<Level>());
   return json;
+}
+
+// "16 nodes: 4 x jetson-nano, 12 x jetson-agx-orin-64gb"; the server is not counted.
+std::string fleet_text(const RunTables& run) {
+  std::vector<std::pair<std::string, int>> devices;
+  for (const sim::NodeRow& node : run.nodes) {
+    if (node.id == 0) continue;
+    auto at = std::ranges::find(devices, node.device, &std::pair<std::string, int>::first);
+    if (at == devices.end()) at = devices.insert(at, {node.device, 0});
+    ++at->second;
+  }
+  std::string text =
+      fmt::format("{} nodes", run.nodes.size() - std::min<std::size_t>(1, run.nodes.size()));
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    text += fmt::format("{}{} x {}", i == 0 ? ": " : ", ", devices[i].second, devices[i].first);
+  }
+  return text;
 }
 
 std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
@@ -186,14 +219,17 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
 
 }  // namespace
 
-void put_target(Json& figures, const Curve& curve, const std::optional<Level>& target) {
-  const CurvePoint* there = target ? first_at(curve, target->accuracy) : nullptr;
-  const auto values = values_at(there);
-  figures["target_accuracy"] = target ? Json(target->accuracy) : Json();
-  figures["target_from"] = target ? Json(target->from) : Json();
-  std::size_t i = 0;
-  for (const FigureName& name : figures_to(target.value_or(Level{}))) {
-    figures[name.key] = optional_json(values[i++]);
+void put_targets(Json& figures, const Curve& curve, const std::vector<Level>& targets) {
+  Json& all = figures["targets"] = Json::array();
+  for (const Level& level : targets) {
+    MetricValues values;
+    add_values_to(level, curve, values);
+    Json one = to_json(level);
+    for (const Metric& metric : metrics_to(level)) {
+      const auto found = values.find(metric.id());
+      one[metric.key] = found == values.end() ? Json() : Json(found->second);
+    }
+    all.push_back(std::move(one));
   }
 }
 
@@ -214,6 +250,9 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
                {"version", r.version},
                {"world", r.world},
                {"host", run.host},
+               {"model", setting_text(run, "model", "architecture")},
+               {"data", setting_text(run, "data", "source")},
+               {"fleet", fleet_text(run)},
                {"virtual_time_s", figures.virtual_time_s},
                {"remarks", remarks_on(run, curve, figures, limits, live)}};
   json["figures"] = figures_json(figures, curve, target_of(run));
@@ -228,6 +267,30 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   json["staleness"] = staleness_json(run);
   json["idle"] = idle_json(run, idle, limits.nodes);
   json["readings"] = readings_json(run.readings, limits.nodes);
+  json["traces"] = traces_json(run.traces, limits.nodes);
+  return json;
+}
+
+Json bands_json(const std::vector<Band>& bands) {
+  Json json = Json::array();
+  // Five digits are more than a screen shows.
+  const auto rounded = [](double value) {
+    return std::strtod(fmt::format("{:.5g}", value).c_str(), nullptr);
+  };
+  const auto rounded_or_null = [&](const std::optional<double>& value) {
+    return value ? std::optional(rounded(*value)) : std::nullopt;
+  };
+  for (const Band& band : bands) {
+    json.push_back({{"group", band.group},
+                    {"schedule", band.schedule},
+                    {"runs", band.runs},
+                    {"x", name_of(band_axis_words, band.x)},
+                    {"y", name_of(band_value_words, band.y)},
+                    {"at", column(band.at, rounded)},
+                    {"mean", column(band.mean, rounded)},
+                    {"low", column(band.low, rounded_or_null)},
+                    {"high", column(band.high, rounded_or_null)}});
+  }
   return json;
 }
 
@@ -235,14 +298,20 @@ Json sweep_json(const SweepResults& sweep) {
   Json json = {{"label", sweep.folder},          {"name", sweep.index.scenario},
                {"version", sweep.index.version}, {"keys", sweep.index.keys},
                {"figures", Json::array()},       {"points", Json::array()}};
-  json["level"] = to_json(sweep.level);
-  for (const FigureName& figure : sweep.figures) json["figures"].push_back(to_json(figure));
+  json["levels"] = Json::array();
+  for (const Level& level : sweep.levels) json["levels"].push_back(to_json(level));
+  for (const Metric& metric : sweep.metrics) json["figures"].push_back(to_json(metric));
   for (std::size_t i = 0; i < sweep.points.size(); ++i) {
     const SweepPoint& point = sweep.points[i];
+    Json values = Json::array();
+    for (const Metric& metric : sweep.metrics) {
+      const auto found = point.values.find(metric.id());
+      values.push_back(found == point.values.end() ? Json() : Json(found->second));
+    }
     json["points"].push_back({{"settings", sweep.index.points[i].settings},
                               {"status", name_of(point_words, point.status)},
                               {"cause", point.cause},
-                              {"values", column(point.values, std::identity())}});
+                              {"values", std::move(values)}});
   }
   return json;
 }
@@ -298,6 +367,7 @@ void LiveRun::add(RunTables rows) {
   put_before(all_.aggregations, rows.aggregations);
   put_before(all_.evaluations, rows.evaluations);
   put_before(all_.readings, rows.readings);
+  put_before(all_.traces, rows.traces);
   put_before(all_.journal, rows.journal);
   all_ = std::move(rows);
 }

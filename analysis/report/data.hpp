@@ -5,7 +5,9 @@
 #include <string>
 #include <utility>
 
+#include "analysis/bands.hpp"
 #include "analysis/json.hpp"
+#include "analysis/metric_list.hpp"
 #include "analysis/metrics.hpp"
 #include "analysis/sweep_results.hpp"
 #include "analysis/tables.hpp"
@@ -24,8 +26,12 @@ struct PageLimits {
 Json run_json(const RunTables& run, const std::string& label, const PageLimits& limits = {},
               bool live = false);
 
-// Adds the costs of reaching an accuracy to the Figures of a Run; run_json uses the scenario's.
-void put_target(Json& figures, const Curve& curve, const std::optional<Level>& target);
+// Sets the costs of reaching these accuracies in the Figures of a Run; run_json uses the scenario's
+// target.
+void put_targets(Json& figures, const Curve& curve, const std::vector<Level>& targets);
+
+// Band[] of data.d.ts.
+Json bands_json(const std::vector<Band>& bands);
 
 // A Sweep of data.d.ts.
 Json sweep_json(const SweepResults& sweep);

@@ -83,22 +83,34 @@ std::string page(const Json& data, const std::string& title) {
 }
 
 Json empty_data(const std::string& version, bool live) {
-  return {{"made_by", "convoy " + version}, {"runs", Json::array()},     {"sweeps", Json::array()},
-          {"comparison", nullptr},          {"fidelity", Json::array()}, {"live", live}};
+  return {{"made_by", "convoy " + version},
+          {"runs", Json::array()},
+          {"sweeps", Json::array()},
+          {"comparison", nullptr},
+          {"bands", Json::array()},
+          {"fidelity", Json::array()},
+          {"live", live}};
+}
+
+// Names runs after their groups, runs of a group also by their seed.
+void name_runs(Json& runs, const Cases& cases) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const Case& one = cases.all.at(i);
+    const bool alone = std::ranges::count(cases.all, one.group, &Case::group) == 1;
+    runs[i]["label"] = alone ? one.group : fmt::format("{}, seed {}", one.group, one.seed);
+  }
 }
 
 // Of runs, or of sweeps if there are no runs.
-Json comparison_json(const ReportInput& input, const std::vector<RunSummary>& runs,
-                     const std::vector<SweepResults>& sweeps) {
-  if (runs.size() > 1) return to_json(compare(cases_of(runs, input.target), input.baseline));
-  if (runs.empty()) {
-    const Cases cases = cases_of(sweeps, input.target);
-    if (!cases.all.empty()) return to_json(compare(cases, input.baseline));
+Json comparison_json(const ReportInput& input, Cases cases) {
+  if (cases.all.size() < 2) {
+    if (!input.baseline.empty() || !input.labels.empty()) {
+      throw base::UserError("--baseline and --label need several runs, or a sweep");
+    }
+    if (cases.all.empty() || !input.runs.empty()) return {};
   }
-  if (!input.baseline.empty()) {
-    throw base::UserError("--baseline: there is nothing to compare with it; give several runs");
-  }
-  return {};
+  if (!input.metrics.empty()) cases.metrics = chosen(cases.metrics, input.metrics);
+  return to_json(compare(cases, input.baseline));
 }
 
 }  // namespace
@@ -112,7 +124,7 @@ std::string report_html(const ReportInput& input) {
   std::string title = "Convoy";
   for (const std::string& folder : input.runs) {
     const RunTables run = read_tables(folder);
-    data["runs"].push_back(run_json(run, folder));
+    data["runs"].push_back(run_json(run, label_of_run(folder)));
     summaries.push_back(summary_of(run));
     if (&folder == &input.runs.front()) title = run.run.run.name + " - Convoy";
   }
@@ -120,14 +132,18 @@ std::string report_html(const ReportInput& input) {
     sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
     if (input.runs.empty()) title = sweeps.front().index.scenario + " - Convoy";
   }
-  // One common accuracy for all.
-  const Cases cases = cases_of(summaries, input.target);
+  // The same accuracies for all.
+  const Cases cases = cases_of(summaries, input.targets);
   for (std::size_t i = 0; i < summaries.size(); ++i) {
-    put_target(data["runs"][i]["figures"], summaries[i].curve, cases.level);
+    put_targets(data["runs"][i]["figures"], summaries[i].curve, cases.levels);
   }
-  set_level(sweeps, input.target);
+  set_levels(sweeps, input.targets);
   for (const SweepResults& sweep : sweeps) data["sweeps"].push_back(sweep_json(sweep));
-  data["comparison"] = comparison_json(input, summaries, sweeps);
+  Cases compared = summaries.empty() ? cases_of(sweeps, input.targets) : cases;
+  name_groups(compared, input.labels);
+  if (!input.labels.empty()) name_runs(data["runs"], compared);
+  data["bands"] = bands_json(bands_of(compared));
+  data["comparison"] = comparison_json(input, std::move(compared));
   data["fidelity"] = to_json(read_fidelity({input.runs.begin(), input.runs.end()}));
   return page(data, title);
 }

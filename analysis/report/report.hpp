@@ -2,18 +2,19 @@
 
 // The report: one self-contained HTML page that needs no network.
 
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace convoy::analysis {
 
 struct ReportInput {
-  std::vector<std::string> runs;    // folders
-  std::vector<std::string> sweeps;  // likewise
-  std::string baseline;             // of the comparison; "": the first group
-  std::optional<double> target;     // accuracy for times to accuracy; default: the common level
-  std::string version;              // Convoy's version
+  std::vector<std::string> runs;     // folders
+  std::vector<std::string> sweeps;   // likewise
+  std::string baseline;              // of the comparison; "": the first group
+  std::vector<double> targets;       // accuracies for times to accuracy; none: the common level
+  std::vector<std::string> labels;   // of the comparison's groups; none: as found
+  std::vector<std::string> metrics;  // of the comparison (metric_list.hpp); none: all
+  std::string version;               // Convoy's version
 };
 
 // Throws sim::StoreError or base::UserError if a run cannot be read or the baseline is unknown.

@@ -15,6 +15,7 @@
 // The result depends only on the inputs and on (seed, node, task), to the bit. Matrix products run
 // in the caller's thread: call prepare_thread() in each.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -58,6 +59,13 @@ struct EngineOptions {
   int evaluation_batch = 256;
 };
 
+// How far a task's training is, in steps of one batch: planned by whoever opens the session,
+// counted by the thread that trains. Others read it to show it.
+struct TrainingProgress {
+  std::atomic<std::int64_t> planned = 0;
+  std::atomic<std::int64_t> done = 0;
+};
+
 // The inputs of a node's part in a task.
 struct TaskInput {
   int node = 0;
@@ -68,6 +76,7 @@ struct TaskInput {
   std::shared_ptr<const NodeState> state;  // null: the node's first task
   // Where it is not the task's worker: the submodel with which the worker starts.
   std::optional<Submodel> part = {};
+  std::shared_ptr<TrainingProgress> progress = {};  // where the steps are counted; may be null
 };
 
 // An input of a compute.

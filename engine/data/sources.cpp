@@ -16,10 +16,13 @@ SourceName parse_source(const std::string& source, const std::filesystem::path& 
   if (source == "glyphs") return name;
   if (std::find(kinds.begin() + 1, kinds.end(), name.kind) == kinds.end() ||
       colon == std::string::npos || colon + 1 == source.size()) {
+    const bool known = std::ranges::find(kinds, name.kind) != kinds.end();
+    const std::string hint = known ? fmt::format("; name its folder: \"{}:/DIR\"", name.kind)
+                                   : base::did_you_mean(name.kind, kinds);
     name.problem = fmt::format(
         "expected \"glyphs\", \"idx:DIR\", \"cifar10:DIR\", \"cifar100:DIR\", \"csv:FILE\" or "
         "\"csv:DIR\", got \"{}\"{}",
-        source, base::did_you_mean(name.kind, kinds));
+        source, hint);
     return name;
   }
   name.path = folder / source.substr(colon + 1);

@@ -116,6 +116,7 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
   std::vector<std::int64_t> order = indices();
   const EpochPlan plan =
       plan_epoch(static_cast<std::int64_t>(order.size()), input_.brief.batch, skips_single_);
+  TrainingProgress* progress = input_.progress.get();
   double loss = 0;
   double samples = 0;
   for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {
@@ -127,6 +128,7 @@ void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optiona
       const std::int64_t* first = order.data() + b * plan.batch;
       loss += step(context_.train->batch({first, n})) * static_cast<double>(n);
       samples += static_cast<double>(n);
+      if (progress != nullptr) ++progress->done;
       if (steps && ++done == *steps) break;
     }
   }

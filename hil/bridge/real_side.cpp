@@ -49,10 +49,11 @@ void RealSide::replay(const RealSideOptions& options) {
   const std::string from = options.replay.string();
   sim::Recording recording = sim::read_recording(options.replay);
   if (!sim::is_same_course(recording.run, scenario_.hash, scenario_.course)) {
-    throw base::UserError(fmt::format(
-        "{}: is a run of another scenario ({}, or the same with other settings); replay it with "
-        "the same file and --set",
-        from, recording.run.name));
+    throw base::UserError(
+        fmt::format("{}: was recorded with other settings ({}): a replay takes those of the run; "
+                    "leave out --set, "
+                    "and name the scenario file in its old place if it names other files",
+                    from, recording.run.name));
   }
   std::error_code ignored;
   if (std::filesystem::equivalent(options.replay, options.folder, ignored)) {

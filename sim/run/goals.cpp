@@ -24,4 +24,16 @@ double Goals::share(double virtual_time_s) const {
   return std::min(share, 1.0);
 }
 
+double Goals::share_with(std::size_t under_way) const {
+  double share = 0;
+  if (stop_.rounds) {
+    share = static_cast<double>(version_ + 1) / static_cast<double>(*stop_.rounds);
+  }
+  if (stop_.tasks) {
+    const double updates = static_cast<double>(updates_) + static_cast<double>(under_way);
+    share = std::max(share, updates / static_cast<double>(*stop_.tasks));
+  }
+  return std::min(share, 1.0);
+}
+
 }  // namespace convoy::sim

@@ -23,6 +23,9 @@ class Goals {
   [[nodiscard]] bool are_reached() const;
   // Progress towards the nearest goal in rounds, tasks or time, 0 to 1.
   [[nodiscard]] double share(double virtual_time_s) const;
+  // The same, in rounds and tasks, for when the present round and so many tasks under way have
+  // ended.
+  [[nodiscard]] double share_with(std::size_t under_way) const;
 
  private:
   const StopOptions& stop_;

@@ -8,6 +8,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "engine/api/training_probe.hpp"
+
 namespace convoy::sim {
 namespace {
 
@@ -51,7 +53,10 @@ void Learner::check_interrupted() const {
 
 template <class Result>
 Result Learner::wait(Job<Result>& job) const {
-  while (!job.wait_for(a_moment)) check_interrupted();
+  while (!job.wait_for(a_moment)) {
+    check_interrupted();
+    if (options_.waiting) options_.waiting();
+  }
   return job.get();
 }
 
@@ -137,6 +142,15 @@ void Learner::start(Live& live) {
   compute(live);
 }
 
+// The steps of all trainings of a task, of weights and masks.
+static std::int64_t steps_of(const TaskGraph& graph, const NodeSetting& node) {
+  std::int64_t steps = 0;
+  for (const Activity& activity : graph.activities()) {
+    steps += engine::training_steps(activity.work, node.samples, node.batch);
+  }
+  return steps * graph.repeat();
+}
+
 void Learner::compute(Live& live) {
   TaskComputation task;
   task.graph = live.order.graph;
@@ -144,10 +158,15 @@ void Learner::compute(Live& live) {
   task.result = live.order.publishes >= 0 ? live.order.publishes : live.order.graph->result();
   for (const NodeId member : live.order.members) task.inputs.push_back(input_of(live, member));
   task.given = given_to(live);
+  assigned_flops_ += flops_of(*task.graph) - live.flops;
+  live.flops = flops_of(*task.graph);
+  live.progress = std::make_shared<engine::TrainingProgress>();
+  live.progress->planned = steps_of(*task.graph, scenario_.setting->nodes[live.node()]);
+  task.inputs[static_cast<std::size_t>(task.worker)].progress = live.progress;
   const auto chosen = std::make_shared<std::promise<engine::Submodel>>();
   live.chosen = chosen->get_future();
   const bool is_waited_for = !live.order.consumes.empty();
-  const double cost = is_waited_for ? first_of_all : flops_of(*task.graph);
+  const double cost = is_waited_for ? first_of_all : live.flops;
   live.job = pool_.submit<engine::Outcome>(
       cost, [engine = engine_, task = std::move(task), chosen](const std::stop_token& stop) {
         return carry_out(*engine, task, stop,
@@ -160,6 +179,17 @@ void Learner::start_anew(Live& live) {
   live.version = version_;
   live.received = weights_;
   compute(live);
+}
+
+LearningWork Learner::work() const {
+  LearningWork work{assigned_flops_, assigned_flops_};
+  for (const auto& [task, live] : live_) {
+    if (!live.job || live.flops <= 0 || live.job->is_ready()) continue;
+    const auto steps = static_cast<double>(std::max<std::int64_t>(1, live.progress->planned));
+    const auto done = static_cast<double>(live.progress->done);
+    work.done -= live.flops * (1 - std::min(1.0, done / steps));
+  }
+  return work;
 }
 
 engine::Submodel Learner::submodel(TaskId task) {
@@ -178,6 +208,7 @@ engine::Submodel Learner::submodel(TaskId task) {
       // The submodel is chosen before the job ends, unless the job fails.
       while (live.chosen.wait_for(a_moment) != std::future_status::ready) {
         check_interrupted();
+        if (options_.waiting) options_.waiting();
         if (live.job->is_ready()) break;
       }
       if (live.chosen.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
@@ -209,6 +240,7 @@ static void check_shares(TaskId task, const engine::AggregationReport& report) {
 TaskLearned Learner::finish(TaskId task, Live& live) {
   engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(*live.job);
   live.job.reset();
+  live.flops = 0;
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
   learned.kept = engine::kept_share(*scenario_.setting->architecture, outcome.submodel);
   learned.aggregation = std::move(outcome.aggregation);

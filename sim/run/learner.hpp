@@ -31,7 +31,15 @@ struct LearnerOptions {
   const std::atomic<bool>* interrupted = nullptr;  // when set, waiting ends: Interrupted is thrown
   // Called before a checkpoint: the store must contain everything that led to the checkpoint.
   std::function<void()> before_checkpoint;
+  // Called several times a second while the simulation waits for a result; must be quick.
+  std::function<void()> waiting;
   RealNodes* real = nullptr;  // delivers the results of real nodes
+};
+
+// What the host's workers compute, in FLOPs by the tasks' graphs.
+struct LearningWork {
+  double assigned = 0;  // so far
+  double done = 0;      // of that
 };
 
 struct Interrupted {};
@@ -60,6 +68,10 @@ class Learner : base::NonCopyable {
   // Releases the results of these tasks: they have been taken.
   void let_go(const std::vector<TaskId>& tasks);
 
+  // Of this process: results that a resumed run knows already do not count. Tasks that were given
+  // up count as done.
+  [[nodiscard]] LearningWork work() const;
+
   // Starts to evaluate the present version and gives its number; finish_evaluation() waits for the
   // evaluation.
   std::int64_t begin_evaluation();
@@ -78,6 +90,8 @@ class Learner : base::NonCopyable {
     bool real = false;                        // a real node computes it
     std::optional<Job<engine::Outcome>> job;  // nothing: not begun
     std::future<engine::Submodel> chosen;
+    double flops = 0;  // that the job computes; 0: it is not under way
+    std::shared_ptr<engine::TrainingProgress> progress;
 
     [[nodiscard]] NodeId node() const { return order.worker_node(); }
     [[nodiscard]] StateOf state_of(NodeId node) const {
@@ -110,6 +124,7 @@ class Learner : base::NonCopyable {
   std::int64_t version_ = 0;
   std::shared_ptr<const engine::Weights> weights_;  // present version; null: replaying
   std::unordered_map<TaskId, Live> live_;
+  double assigned_flops_ = 0;
   std::map<StateOf, Checkpoint::State> states_;
   int making_versions_ = 0;  // tasks under way that aggregate a version
 

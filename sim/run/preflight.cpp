@@ -62,7 +62,6 @@ class Reviewer {
     data();
     coverage();
     scaler();
-    assumptions();
   }
 
  private:
@@ -152,22 +151,6 @@ class Reviewer {
         fmt::format("the scaler of narrow submodels makes training diverge where there is neither "
                     "a batch norm, and {} has none, nor training.clip: set training.clip = 1",
                     scenario_.setting->architecture->name));
-  }
-
-  void assumptions() {
-    if (scenario_.setting->fixed) return;
-    // Devices with the same assumed figures are listed together.
-    std::map<std::set<std::string>, std::vector<std::string>> devices;
-    for (const auto& [device, figures] : scenario_.assumed) {
-      if (!figures.empty()) devices[figures].push_back(device);
-    }
-    for (const auto& [figures, names] : devices) {
-      if (!result_.assumed.empty()) result_.assumed += "\n      ";
-      result_.assumed += fmt::format(
-          "assumed, not measured, in the profile{} of {}: {}", names.size() > 1 ? "s" : "",
-          first_few(names),
-          base::list_of(std::vector<std::string>(figures.begin(), figures.end()), "and"));
-    }
   }
 
   const Scenario& scenario_;

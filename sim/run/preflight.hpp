@@ -30,7 +30,6 @@ struct Forecast {
 struct Preflight {
   std::vector<Forecast> forecasts;    // by node, then in task order
   std::vector<std::string> warnings;  // texts; the run goes on
-  std::string assumed;                // the devices' figures that nobody has measured; may be empty
   int blocks = 0;                     // of the architecture
   double parameters = 0;
   double forward_flops = 0;  // of a sample, full model

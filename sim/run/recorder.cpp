@@ -277,7 +277,11 @@ void Recorder::published(TaskId id, std::int64_t version, double now, const Task
 
 void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t version, double now) {
   counts_.curve.push_back({now, version, evaluation.accuracy()});
-  if (!std::isfinite(evaluation.loss())) remarks_.not_finite(version);
+  if (std::isfinite(evaluation.loss())) {
+    counts_.curve.back().loss = evaluation.loss();
+  } else {
+    remarks_.not_finite(version);
+  }
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
     evaluations_.push_back({version,
@@ -304,6 +308,7 @@ void Recorder::settle_evaluations(double energy_j, double energy_server_j) {
     point.energy_j = energy_j;
     point.energy_server_j = energy_server_j;
     point.samples = counts_.samples;
+    point.updates = counts_.tasks;
   }
   for (EvaluationRow& row : evaluations_) {
     row.bytes = bytes;

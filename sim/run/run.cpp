@@ -21,6 +21,7 @@
 #include "sim/run/run_rows.hpp"
 #include "sim/run/summarize.hpp"
 #include "sim/run/tasks.hpp"
+#include "sim/run/trace_rows.hpp"
 #include "sim/schedule/schedule.hpp"
 
 namespace convoy::sim {
@@ -50,6 +51,9 @@ class Run : public WorldListener, public RunView {
         patience_(scenario, world_),
         tasks_(scenario, world_, recorder_, patience_, goals_) {
     recorder_.expect_staleness(schedule_->max_staleness());
+    if (engine_ && options.estimated && options.mode != StoreMode::resume && !options.real) {
+      tell_estimate();
+    }
     if (engine_) start_learning();
     if (options_.real == nullptr) return;
     if (engine_) options_.real->use(engine_);
@@ -122,11 +126,7 @@ class Run : public WorldListener, public RunView {
     const bool at_work = world_.tasks() > 0 || !timers_.empty() || ordered_;
     if (!patience_.has_hope(at_work)) fail(patience_.at_rest(goals_.version()));
     if (learner_) learner_->maybe_checkpoint();
-    if (options_.progress) {
-      const double now = world_.now();
-      options_.progress({now, goals_.version(), goals_.tasks_done(), evaluations_.accuracy(),
-                         goals_.share(now), this});
-    }
+    show_progress(false);
   }
 
   Activity size_of(TaskId task, const Activity& expected) override {
@@ -173,6 +173,39 @@ class Run : public WorldListener, public RunView {
   }
 
  private:
+  void tell_estimate() {
+    try {
+      const auto estimate = estimate_wall_time(scenario_, *schedule_, *engine_, workers());
+      if (estimate) options_.estimated(*estimate);
+    } catch (const std::exception& e) {
+      // Whatever hinders the training, the run itself will say it.
+      spdlog::info("no estimate of the wall time: {}", e.what());
+    }
+  }
+
+  void show_progress(bool training) {
+    if (!options_.progress) return;
+    const double now = world_.now();
+    double share = goals_.share(now);
+    if (learner_) {
+      const auto wall = std::chrono::steady_clock::now();
+      if (wall - work_seen_ > std::chrono::milliseconds(40)) {
+        work_ = learner_->work();
+        work_seen_ = wall;
+      }
+      const LearningWork& work = work_;
+      if (work.assigned <= 0) share_before_ = share;
+      const double begun = goals_.share_with(world_.tasks());
+      if (work.assigned > 0 && begun > share_before_) {
+        share =
+            std::max(share, share_before_ + (begun - share_before_) * work.done / work.assigned);
+      }
+    }
+    share_ = std::max(share_, share);
+    options_.progress({now, goals_.version(), goals_.tasks_done(), evaluations_.accuracy(), share_,
+                       share_before_, training, this});
+  }
+
   // --- learning ---------------------------------------------------------------------------------
 
   void start_learning() {
@@ -181,6 +214,7 @@ class Run : public WorldListener, public RunView {
     learner.folder = options_.folder;
     learner.resume = options_.mode == StoreMode::resume;
     learner.interrupted = options_.interrupted;
+    learner.waiting = [this] { show_progress(true); };
     learner.real = options_.real;
     if (options_.real != nullptr && store_)
       learner.before_checkpoint = [this] { store_->commit(); };
@@ -337,6 +371,7 @@ class Run : public WorldListener, public RunView {
     host["wall_time_s"] = fmt::format("{:.6f}", summary.wall_time_s);
     host["cpu_time_s"] = fmt::format("{:.6f}", cpu_s);
     host["ended_unix_s"] = fmt::format("{}", std::time(nullptr));
+    for (TraceRow& row : trace_rows(scenario_.world, world_.now())) store_->add(std::move(row));
     store_->finish({status_, cause_, summary.virtual_time_s}, node_ends(summary), host);
   }
 
@@ -356,7 +391,11 @@ class Run : public WorldListener, public RunView {
   Tasks tasks_;
 
   std::set<std::int64_t> timers_;  // set by the schedule and not fired yet
-  bool ordered_ = false;           // an order was given at this instant
+  LearningWork work_;              // as it was a moment ago
+  std::chrono::steady_clock::time_point work_seen_;
+  double share_ = 0;         // of the way to the end, as shown last
+  double share_before_ = 0;  // of that, what a resumed run had done before
+  bool ordered_ = false;     // an order was given at this instant
 
   bool finished_ = false;
   bool broken_ = false;  // by an exception

@@ -13,6 +13,7 @@
 
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/summary.hpp"
+#include "sim/run/wall_estimate.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/store/store.hpp"
 #include "sim/world/world.hpp"
@@ -36,7 +37,9 @@ struct Progress {
   std::int64_t rounds = 0;
   std::int64_t tasks = 0;
   std::optional<double> accuracy;  // last evaluation
-  double share = 0;                // of the way to its end, 0 to 1, as far as known
+  double share = 0;                // of the way to its end, 0 to 1, as far as known; never falls
+  double share_before = 0;         // of that, what a resumed run had done before
+  bool training = false;           // in the midst of an instant, while it waits for a training
   const RunView* view = nullptr;   // never null
 };
 
@@ -51,7 +54,12 @@ struct RunOptions {
   RealNodes* real = nullptr;                // required if the scenario has real nodes
   std::optional<double> replay_until_s;     // end of a recording that ends before the run
   const std::atomic<bool>* interrupted = nullptr;  // set from outside to stop the run
-  std::function<void(const Progress&)> progress;   // called at every instant; must be quick
+  // Called before a learning run begins, with an estimate of its wall time; not when it is resumed.
+  // Takes the time of some training steps.
+  std::function<void(const WallEstimate&)> estimated;
+  // Called at every instant, and several times a second while a training is waited for; must be
+  // quick.
+  std::function<void(const Progress&)> progress;
 };
 
 struct RunResult {

@@ -27,7 +27,9 @@ struct CurvePoint {
   double bytes = 0;     // from and to the server
   double energy_j = 0;  // of the workers
   double energy_server_j = 0;
-  double samples = 0;  // trained on, of successful updates
+  double samples = 0;               // trained on, of successful updates
+  std::int64_t updates = 0;         // of nodes, successful
+  std::optional<double> loss = {};  // nothing: it is not finite
 };
 
 // An accuracy to be reached, and the costs of reaching it.

@@ -246,6 +246,17 @@ struct Table<ReadingRow> {
 };
 
 template <>
+struct Table<TraceRow> {
+  static constexpr const char* name = "trace";
+  static constexpr std::tuple columns{
+      column("node", &TraceRow::node),
+      column("column", &TraceRow::column),
+      column("time_s", &TraceRow::time_s),
+      column("value", &TraceRow::value),
+  };
+};
+
+template <>
 struct Table<HostRow> {
   static constexpr const char* name = "host";
   static constexpr std::tuple columns{

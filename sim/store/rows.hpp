@@ -169,6 +169,15 @@ struct HostRow {
   std::string value;
 };
 
+// A value of a time series that drove a node, in virtual time; it holds until the next of the same
+// column.
+struct TraceRow {
+  std::int64_t node = 0;
+  std::string column;  // as in the trace's file
+  double time_s = 0;
+  double value = 0;
+};
+
 // Sensor readings of a real node.
 struct ReadingRow {
   double wall_s = 0;  // since the run began

@@ -68,6 +68,7 @@ class StoreWriter : base::NonCopyable {
   void add(EvaluationRow row);
   void add(PresenceRow row);
   void add(ReadingRow row);
+  void add(TraceRow row);
 
   // Waits until all added rows are written: they then survive the end of this process.
   void commit();

@@ -25,6 +25,13 @@ TEST(Text, WritesFiguresForPeople) {
   EXPECT_EQ(human_seconds(305), "5m 05s");
   EXPECT_EQ(human_seconds(3723), "1h 02m 03s");
   EXPECT_EQ(human_seconds(93784.2), "1d 02h 03m");
+  EXPECT_EQ(human_seconds(93784.2, 1), "1d 02h 03m 04s");
+  EXPECT_EQ(human_seconds(305, 1), "5m 05.0s");
+  EXPECT_EQ(human_seconds(359.96, 1), "6m 00.0s") << "rounded before it is split";
+  EXPECT_EQ(human_seconds(12.3456, 1), "12.346 s");
+  EXPECT_EQ(human_bytes(1536, 2), "1.500 KiB");
+  EXPECT_EQ(human_energy(2104, 2), "2.104 kJ");
+  EXPECT_EQ(human_rate(5e7), "50 Mbit/s");
   EXPECT_EQ(human_count(1234567), "1,234,567");
   EXPECT_EQ(human_count(-1234), "-1,234");
   EXPECT_EQ(human_count(123), "123");

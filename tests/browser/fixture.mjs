@@ -42,6 +42,7 @@ export function makeRun({
   status = 'done',
   overlap = false,
   slow = 1,
+  traced = 0,
 } = {}) {
   const random = generator(seed * 7919 + nodes);
   const nodeTable = columns(
@@ -49,6 +50,7 @@ export function makeRun({
     'name',
     'device',
     'mode',
+    'class',
     'link',
     'real',
     'memory_bytes',
@@ -149,6 +151,7 @@ export function makeRun({
         names?.[id] ?? (id === 0 ? 'server' : `${device}-${Math.floor((id - 1) / devices.length)}`),
       device,
       mode: id === 0 ? '' : 'MAXN',
+      class: id === 0 ? device : `${device} MAXN`,
       link: id === 0 ? 'gigabit' : 'wifi6',
       real: isReal,
       memory_bytes: (id === 0 ? 32 : [4, 8, 16, 32, 8, 64][(id - 1) % 6]) * 2 ** 30 * 0.8,
@@ -198,7 +201,7 @@ export function makeRun({
     'coverage_min',
     'untrained'
   );
-  const curve = columns('time_s', 'version', 'accuracy', 'loss', 'bytes', 'energy_j', 'samples');
+  const curve = columns('time_s', 'version', 'accuracy', 'loss', 'bytes', 'energy_j', 'samples', 'updates');
   const exits = columns(
     'time_s',
     'version',
@@ -264,6 +267,7 @@ export function makeRun({
       bytes: 8.1e6 * workers * version,
       energy_j: 600 * version,
       samples: 900 * workers * version,
+      updates: workers * version,
     });
     for (let exit = 0; exit < 3; exit += 1) {
       push(exits, {
@@ -314,12 +318,26 @@ export function makeRun({
       });
     }
   }
+  const traces = columns('node', 'column', 'time_s', 'value');
+  const driving = { speed: 1, available: 1, up_bps: 2e7, latency_s: 0.02, memory_free_bytes: 3e9 };
+  for (let node = 1; node <= traced; node += 1)
+    for (const [column, usual] of Object.entries(driving))
+      for (let i = 0; i < 12; i += 1)
+        push(traces, {
+          node,
+          column,
+          time_s: (end * i) / 12,
+          value: column === 'available' ? Number(i % 5 !== 3) : usual * (0.4 + random()),
+        });
   const last = (list) => list[list.length - 1] ?? null;
   const total = (list) => list.reduce((sum, value) => sum + (value ?? 0), 0);
   return {
     label,
     name: label.split('/').pop(),
     schedule,
+    model: 'cnn-small',
+    data: 'glyphs',
+    fleet: `${nodes} nodes: ${workers} x jetson, 1 x server-generic`,
     seed,
     status,
     cause: '',
@@ -356,11 +374,15 @@ export function makeRun({
       accuracy: last(curve.accuracy),
       accuracy_best: last(curve.accuracy),
       accuracy_area: learns ? 0.71 : null,
-      time_to_accuracy_s: learns ? end * 0.62 : null,
-      bytes_to_accuracy: learns ? 7e8 : null,
-      energy_to_accuracy_j: learns ? 12000 : null,
-      target_accuracy: learns ? 0.9 : null,
-      target_from: learns ? 'evaluation.target of the scenario' : null,
+      energy_time_js: 40 * tasks * end,
+      samples_per_j: 900 / 40,
+      targets: learns
+        ? [0.6, 0.9].map((accuracy) => ({
+            accuracy,
+            from: 'evaluation.targets of the scenario',
+            ...costsTo(curve, accuracy),
+          }))
+        : [],
     },
     nodes: nodeTable,
     nodes_left_out: 0,
@@ -373,6 +395,20 @@ export function makeRun({
     staleness,
     idle,
     readings,
+    traces,
+  };
+}
+
+// What the first evaluation that reached an accuracy had cost.
+function costsTo(curve, accuracy) {
+  const i = curve.accuracy.findIndex((value) => value >= accuracy);
+  const of = (value) => (i < 0 ? null : value());
+  return {
+    time_to_accuracy_s: of(() => curve.time_s[i]),
+    bytes_to_accuracy: of(() => curve.bytes[i]),
+    energy_to_accuracy_j: of(() => curve.energy_j[i]),
+    energy_server_to_accuracy_j: of(() => curve.energy_j[i] * 1.5),
+    energy_time_to_accuracy_js: of(() => curve.energy_j[i] * curve.time_s[i]),
   };
 }
 
@@ -387,6 +423,17 @@ function sortBy(table, ...keys) {
   });
   for (const key of Object.keys(table)) table[key] = order.map((i) => table[key][i]);
 }
+
+const metric = (key, title, unit, better, more = {}) => ({
+  key,
+  title,
+  unit,
+  better,
+  usual: true,
+  target: null,
+  note: '',
+  ...more,
+});
 
 export function makeSweep({ label = 'runs/device-mixes', keys = 3, name = null } = {}) {
   const axes = [
@@ -429,11 +476,12 @@ export function makeSweep({ label = 'runs/device-mixes', keys = 3, name = null }
     name: label.split('/').pop(),
     version: '0.1.0',
     keys: used.map(([key]) => key),
+    levels: [{ accuracy: 0.9, from: '--target' }],
     figures: [
-      { key: 'time_to_accuracy_s', title: 'time to 90 %', unit: 's', better: 'less' },
-      { key: 'accuracy', title: 'accuracy', unit: 'share', better: 'more' },
-      { key: 'bytes_up', title: 'bytes up', unit: 'bytes', better: 'less' },
-      { key: 'energy_j', title: 'energy (workers)', unit: 'J', better: 'less' },
+      metric('time_to_accuracy_s', 'time to 90 %', 's', 'less', { target: 0.9 }),
+      metric('accuracy', 'accuracy', 'share', 'more'),
+      metric('bytes_up', 'bytes up', 'bytes', 'less', { usual: false }),
+      metric('energy_j', 'energy (workers)', 'J', 'less'),
     ],
     points,
   };
@@ -448,17 +496,13 @@ export function makeComparison(runs = []) {
     seeds,
   }));
   const random = generator(9);
-  const figure = (key, title, unit, better, centre, spread) => {
+  const figure = (key, title, unit, better, centre, spread, more = {}) => {
     const values = groups.map((_, g) =>
       seeds.map(() => centre * (1 - 0.13 * g) + (random() - 0.5) * spread)
     );
     const mean = values.map((list) => list.reduce((sum, value) => sum + value, 0) / list.length);
     return {
-      key,
-      title,
-      unit,
-      better,
-      note: '',
+      ...metric(key, title, unit, better, more),
       values,
       mean,
       ratio: mean.map((value) => value / mean[0]),
@@ -479,15 +523,54 @@ export function makeComparison(runs = []) {
   };
   return {
     baseline: 0,
-    level: { accuracy: 0.9, from: '--target' },
+    level: { accuracy: 0.8, from: '--target' },
+    levels: [
+      { accuracy: 0.8, from: '--target', runs: 15 },
+      { accuracy: 0.9, from: '--target', runs: 12 },
+    ],
     groups,
     figures: [
       figure('virtual_time_s', 'virtual time', 's', 'less', 95, 6),
       figure('accuracy', 'accuracy', 'share', 'more', 0.95, 0.02),
-      figure('bytes_up', 'bytes up', 'bytes', 'less', 4e8, 2e7),
+      figure('bytes_up', 'bytes up', 'bytes', 'less', 4e8, 2e7, { usual: false }),
       figure('energy_j', 'energy (workers)', 'J', 'less', 21000, 900),
+      figure('energy_time_js', 'energy (workers) x time', 'J s', 'less', 2e6, 9e4),
+      figure('samples_per_j', 'samples per joule', 'samples/J', 'more', 22, 0.001),
+      ...[0.8, 0.9].map((target) =>
+        figure('time_to_accuracy_s', `time to ${target * 100} %`, 's', 'less', 100 * target, 3, {
+          target,
+        })
+      ),
     ],
   };
+}
+
+// Mean curves of groups with intervals; the last group has one run, and so no interval.
+export function makeBands(labels, { runs = 5, points = 20 } = {}) {
+  const ends = { time_s: 260, updates: 480, bytes: 4e9, energy_j: 20000 };
+  return labels.flatMap((group, g) =>
+    Object.entries(ends).flatMap(([x, end]) =>
+      ['accuracy', 'loss'].map((y) => {
+        const share = Array.from({ length: points }, (_, i) => (i + 1) / points);
+        const mean = share.map((s) =>
+          y === 'accuracy' ? 0.96 - 0.8 * Math.exp(-s * (3 + 0.5 * g)) : 2.5 * Math.exp(-s * (3 + g)) + 0.1
+        );
+        const alone = g > 0 && g === labels.length - 1;
+        const wide = (sign) => mean.map((m) => (alone ? null : m + sign * 0.04 * (y === 'loss' ? 3 : 1)));
+        return {
+          group,
+          schedule: group,
+          runs: alone ? 1 : runs,
+          x,
+          y,
+          at: share.map((s) => s * end * (1 - 0.08 * g)),
+          mean,
+          low: wide(-1),
+          high: wide(1),
+        };
+      })
+    )
+  );
 }
 
 export function makeFidelity(run) {
@@ -534,6 +617,7 @@ export function makeData({
   sweep = false,
   fidelity = false,
   comparison = false,
+  bands = 0,
   hostileNames = false,
   live = false,
   ...more
@@ -553,13 +637,17 @@ export function makeData({
       ...more,
     })
   );
+  const compared = comparison ? makeComparison(hostileNames ? made : []) : null;
+  const groups = compared ? compared.groups.map((group) => group.label) : [];
+  while (groups.length < bands) groups.push(`group ${groups.length + 1}${hostileNames ? hostile : ''}`);
   return {
     made_by: 'convoy 0.1.0',
     runs: live ? [] : made,
     sweeps: sweep
       ? [makeSweep({ ...(sweep === true ? {} : sweep), name: hostileNames ? hostile : null })]
       : [],
-    comparison: comparison ? makeComparison(hostileNames ? made : []) : null,
+    comparison: compared,
+    bands: bands ? makeBands(groups) : [],
     fidelity: fidelity && made.length ? [makeFidelity(made[0])] : [],
     live,
   };

@@ -191,7 +191,7 @@ test('a run from its start to its end', async () => {
     '× 40',
     '3.2 ms',
     '80 %',
-    `${whole.figures.tasks} (${Math.max(1, whole.figures.tasks_failed)} failed)`, // the larger number counts
+    `node updates\n${whole.figures.tasks}`, // of the rows, as the charts
     'train',
     'upload',
     'away',
@@ -240,8 +240,8 @@ test('a run from its start to its end', async () => {
   nothingSeen(page);
 });
 
-// `now` is sometimes ahead of `rows` and sometimes behind: figures shown in two places are equal,
-// whichever message came last.
+// `now` is sometimes ahead of `rows` and sometimes behind: metrics shown in two places, and what charts
+// show, are equal, whichever message came last.
 test('no two places of the page contradict each other', async () => {
   const { page, opened } = await serve();
   const server = await opened(1);
@@ -277,6 +277,8 @@ test('no two places of the page contradict each other', async () => {
     const [last, best] = [await row('accuracy, last'), await row('accuracy, best')];
     assert.ok(parseFloat(last ?? 0) <= parseFloat(best ?? 0), `${said}: ${last} above ${best}`);
     assert.equal(await fact('rounds'), await row('rounds (aggregations)'), said);
+    assert.equal(await fact('rounds'), `${(await values(page, 'rounds')).length}`, said);
+    assert.equal(await fact('virtual time'), await row('virtual time'), said);
     assert.equal(
       parseInt((await fact('node updates')).replaceAll(',', ''), 10),
       parseInt((await row('node updates')).replaceAll(',', ''), 10),
@@ -285,24 +287,47 @@ test('no two places of the page contradict each other', async () => {
   };
   // The run's status comes first.
   server.send(now(whole, end * 0.3, { accuracy: 0.104, rounds: 7, tasks: 30 }));
-  await eventually(page, 'the panel', async () => (await fact('rounds')) === '7');
+  await eventually(page, 'the panel', async () => (await fact('rounds')) === '0');
   await agree('before any row');
+  const listed = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('.live .now tbody tr')].map((each) =>
+        [...each.children].map((cell) => cell.textContent)
+      )
+    );
+  const everyone = await listed();
+  assert.deepEqual(
+    everyone.map(([name]) => name.replace('● ', '')),
+    whole.nodes.name,
+    'all nodes are listed before their first task'
+  );
+  assert.equal(everyone[5][1], 'idle');
 
   // Rows ahead of the status; a curve that was higher before.
   const rows = slice(whole, 0, end * 0.5);
   const judged = rows.whole.curve.accuracy.length;
   assert.ok(judged > 2);
   rows.whole.curve.accuracy = rows.whole.curve.accuracy.map((_, i) => (i === 1 ? 0.208 : 0.14));
-  rows.whole.figures = { ...rows.whole.figures, rounds: 9, tasks: 41, accuracy: 0.14, accuracy_best: 0.14 };
+  const rounds = rows.whole.rounds.version.length;
+  const made = { rounds, tasks: 41, accuracy: 0.14, accuracy_best: 0.14 };
+  rows.whole.figures = { ...rows.whole.figures, ...made };
   server.send({ type: 'rows', ...rows });
-  await eventually(page, 'the rows', async () => (await fact('rounds')) === '9');
+  await eventually(page, 'the rows', async () => (await fact('rounds')) === `${rounds}`);
   assert.equal(await row('accuracy, best'), '20.8 %');
   assert.equal(await fact('accuracy'), '14 %');
   await agree('rows ahead');
-  server.send(now(whole, end * 0.5, { accuracy: 0.3, rounds: 8, tasks: 40 }));
-  await page.waitForTimeout(700);
-  assert.equal(await fact('rounds'), '9', 'it does not go back');
-  await agree('an older status');
+  for (const other of [rounds - 1, rounds + 2]) {
+    server.send(now(whole, end * 0.5, { accuracy: 0.3, rounds: other, tasks: 40 }));
+    await page.waitForTimeout(700);
+    assert.equal(await fact('rounds'), `${rounds}`, 'it is what the charts show');
+    await agree(`a status of ${other} rounds`);
+  }
+  // Rows without metrics: a limit is reached, and the status alone goes on.
+  const { curve, remarks } = rows.whole;
+  server.send({ type: 'rows', whole: { curve, remarks } });
+  server.send(now(whole, end * 0.6, { accuracy: 0.3, rounds: rounds + 3, tasks: 60 }));
+  await eventually(page, 'the count', async () => (await fact('rounds')) === `${rounds + 3}`);
+  assert.equal(await row('rounds (aggregations)'), `${rounds + 3}`);
 
   server.send({ type: 'end', run: whole });
   server.socket.close();

@@ -16,7 +16,7 @@ import {
 } from './browser.mjs';
 import { hostile, makeData } from './fixture.mjs';
 
-const all = { runs: 2, sweep: true, fidelity: true, comparison: true };
+const all = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };
 const browser = await launch();
 const save = folder();
 const tests = [];
@@ -25,8 +25,14 @@ const cells = (page, id) => page.locator(`#chart-${id}-data`);
 
 const allIds = [
   'comparison',
+  'accuracy-bands',
+  'loss-bands',
   'accuracy',
   'loss',
+  'side-idle',
+  'side-path',
+  'side-timeline-1',
+  'side-timeline-2',
   'timeline',
   'time',
   'idle',
@@ -174,9 +180,9 @@ test('figures, axes and runs can be chosen', async () => {
   );
   await page
     .locator('#chart-comparison')
-    .getByLabel('Figure', { exact: true })
+    .getByLabel('Metric', { exact: true })
     .selectOption({ label: 'accuracy' });
-  assert.equal((await values(page, 'comparison'))[0].figure, 'accuracy');
+  assert.equal((await values(page, 'comparison'))[0].metric, 'accuracy');
   await page.getByRole('button', { name: 'Data, data of Peak memory' }).click();
   assert.equal(await page.locator('#memory-data tbody tr').count(), data.runs[1].nodes.id.length - 1);
   assert.equal(await cells(page, 'memory').count(), 0);
@@ -234,7 +240,8 @@ test('the timeline has the right colour at the right place, and zooms', async ()
   );
   assert.deepEqual(
     await colourAt(page, (activities.begin_s[download] + activities.end_s[download]) / 2, 3),
-    [0x7c, 0xc4, 0xee]
+    [0xf7, 0xcd, 0x7a],
+    'a download is of the colours of transfers'
   );
 
   const picture = page.locator('#chart-timeline .picture');

@@ -240,9 +240,10 @@ test('a report of a sweep', async () => {
     times(await values(page, 'comparison'), 'value'),
     times(results, 'result.virtual_time_s')
   );
-  // No point of the front is worse in both figures than another; every other point is.
+  // A mark is a mean over three seeds. No mark of the front is worse in both metrics than another;
+  // every other mark is.
   const points = await values(page, 'sweep-pareto');
-  assert.equal(points.length, 18);
+  assert.equal(points.length, 6);
   const beats = (a, b) => a.x <= b.x && a.y <= b.y && (a.x < b.x || a.y < b.y);
   for (const point of points) {
     assert.equal(point.front, !points.some((other) => beats(other, point)), JSON.stringify(point));
@@ -335,7 +336,7 @@ const freePort = () =>
 test('a live run to its end, reloaded in the middle', async () => {
   const text = scenario({ learn: true })
     .replace('samples = 600', 'samples = 3000')
-    .replace('rounds = 12', 'rounds = 60');
+    .replace('rounds = 12', 'rounds = 120'); // longer than a slow page takes to come up
   const { address, ended } = await runLive('live', text);
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   watch(page, (url) => url === address);
@@ -365,7 +366,7 @@ test('a live run to its end, reloaded in the middle', async () => {
   await reached(paused[0] + 1);
   assert.equal(await ended, 0);
   const isOver = () => /The run is over: done/.test(document.body.innerText);
-  await page.waitForFunction(isOver, undefined, { timeout: 60000 });
+  await page.waitForFunction(isOver, undefined, { timeout: 120000 });
   const judged = stored(at('live'), 'SELECT * FROM evaluation WHERE judged ORDER BY rowid');
   assert.deepEqual(await column(page, 'accuracy', 'accuracy'), judged.map((row) => row.top1));
   const [{ count }] = stored(

@@ -100,12 +100,20 @@ TEST(CommandLine, AnOverrideWithoutAValueIsExplained) {
   EXPECT_THAT(output.err, HasSubstr("expected key=value"));
 }
 
+// Without the line breaks of long notes.
+std::string unwrapped(std::string text) {
+  for (std::size_t at = text.find("\n  "); at != std::string::npos; at = text.find("\n  ", at)) {
+    text.replace(at, 3, " ");
+  }
+  return text;
+}
+
 // `convoy check` succeeds, and its output contains this text.
 void expect_check_says(const std::string& scenario, const std::string& options,
                        const std::string& text) {
   const Output output = convoy("check " + scenario + " " + options);
   EXPECT_EQ(output.status, 0) << output.err;
-  EXPECT_THAT(output.out, HasSubstr(text));
+  EXPECT_THAT(unwrapped(output.out), HasSubstr(text));
 }
 
 TEST(CommandLine, CheckShowsTheFleetThePreflightAndWhatIsAssumed) {
@@ -113,6 +121,52 @@ TEST(CommandLine, CheckShowsTheFleetThePreflightAndWhatIsAssumed) {
   expect_check_says(timing_only, "", "Pre-flight");
   expect_check_says(timing_only, "", "aggregate");
   expect_check_says(timing_only, "", "assumed, not measured");
+}
+
+// All that a scenario asks for is there: links with their rates, traces, jitter, outages, shared
+// links, goals, the sweep.
+TEST(CommandLine, CheckShowsWhatWasAskedFor) {
+  const std::string replay = root + "/scenarios/replay.toml";
+  expect_check_says(replay, "", "custom");
+  expect_check_says(replay, "", "30 Mbit/s");
+  expect_check_says(replay, "", "traces/throttling.csv, synthetic");
+  expect_check_says(replay, "", "Ends after 200 aggregated updates.");
+  expect_check_says(replay, "--set fleet.nodes.0.jitter=0.25", "log-normal factor with sigma 0.25");
+  expect_check_says(replay, "--set 'fleet.nodes.1.outages=[{at_s=5,for_s=7}]'",
+                    "away at 5.00 s for 7.00 s");
+  expect_check_says(replay, "--set fleet.nodes.0.slowdown=3", "computes 3 times as long");
+  expect_check_says(replay, "--set evaluation.target=0.7 --set stop.virtual_time_s=60",
+                    "Ends at the first of: 200 aggregated updates, 60.00 s of virtual time. "
+                    "Reports the time to an accuracy of 70 %.");
+  expect_check_says(
+      replay,
+      "--set 'fleet.shared_links=[{name=\"ap\",link=\"wifi6\"}]' --set fleet.nodes.0.via=ap",
+      "Shared links, each used by all nodes via it");
+  const Output sweep = convoy("check " + root + "/scenarios/device-mixes.toml");
+  EXPECT_THAT(sweep.out, HasSubstr("Sweep of 36 points"));
+  EXPECT_THAT(sweep.out, testing::ContainsRegex("schedule.kind +fedavg, cos2p"));
+}
+
+// Of learning runs `check` and `run` say how long they take, by steps measured on this machine.
+TEST(CommandLine, TheWallTimeIsEstimatedFromAMeasuredStep) {
+  const TemporaryFolder folder;
+  const std::string scenario = root +
+                               "/scenarios/quickstart.toml --set stop.tasks=16 "
+                               "--set data.samples=1600 ";
+  expect_check_says(scenario, "", "on this machine (16 node updates, ");
+  expect_check_says(scenario, "", " each by a measured step");
+  const Output run = convoy("run " + scenario + "--no-store");
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("convoy: wall time: about "));
+  // With an accuracy alone the number of updates is not known.
+  const std::string open_end =
+      "name = \"open\"\n[fleet]\nuse = \"jetson16\"\n[model]\narchitecture = "
+      "\"cnn-small\"\n[data]\nsource = \"glyphs\"\nsamples = 1600\n[training]\n"
+      "learn = true\n[stop]\naccuracy = 0.9\n";
+  const Output unknown = convoy("check " + folder.write("open.toml", open_end));
+  EXPECT_THAT(unknown.out, HasSubstr("on this machine node updates take ")) << unknown.err;
+  EXPECT_THAT(unknown.out, testing::Not(HasSubstr("about")));
+  EXPECT_THAT(convoy("check " + timing_only).out, testing::Not(HasSubstr("Wall time")));
 }
 
 TEST(CommandLine, CheckWarnsOfParametersThatNobodyTrains) {
@@ -138,8 +192,9 @@ TEST(CommandLine, CheckWarnsOfAScalerThatNothingHolds) {
       "check " + root +
       "/scenarios/quickstart.toml --set schedule.kind=heterofl "
       "--set schedule.heterofl.scaler=true --set schedule.rates=0.5 --set training.clip=";
-  EXPECT_THAT(convoy(scaled + "0").out, HasSubstr("set training.clip = 1"));
-  EXPECT_THAT(convoy(scaled + "1").out, testing::Not(HasSubstr("set training.clip = 1")));
+  EXPECT_THAT(unwrapped(convoy(scaled + "0").out), HasSubstr("set training.clip = 1"));
+  EXPECT_THAT(unwrapped(convoy(scaled + "1").out),
+              testing::Not(HasSubstr("set training.clip = 1")));
 }
 
 // Whatever a kind asks of a node, and where nobody fits: the plan needs no run to say so.
@@ -151,7 +206,7 @@ TEST(CommandLine, CheckSaysForEveryKindWhoDoesNotFitAndWhy) {
     const Output some =
         convoy("check " + timing_only + " " + of_kind + " --set fleet.nodes.0.batch=100000");
     EXPECT_EQ(some.status, 0) << some.err;
-    EXPECT_THAT(some.out, HasSubstr("nodes cannot hold their task and stay out: "));
+    EXPECT_THAT(unwrapped(some.out), HasSubstr("nodes cannot hold their task and stay out: "));
     EXPECT_THAT(some.out, HasSubstr(" needs "));
     EXPECT_THAT(some.out, HasSubstr(" has "));
     const Output none =

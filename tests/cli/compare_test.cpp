@@ -122,12 +122,17 @@ TEST(Compare, TheLevelIsPrintedWithWhereItComesFrom) {
   EXPECT_THAT(convoy("compare " + both + "--target 0.7 --csv").out, HasSubstr("70 %: --target"));
   EXPECT_THAT(convoy("compare " + both + "--target 0.7 --latex").out,
               HasSubstr("% to 70 %: --target"));
+  const std::string latex =
+      convoy("compare " + both + "--target 0.3 --latex --label '$a$' --label b_c").out;
+  EXPECT_THAT(latex, HasSubstr("\\begin{tabular}{lrrr}\n")) << "accuracy, time and energy to 30 %";
+  EXPECT_THAT(latex, HasSubstr("\n$a$ & 80.0 & 3.00 & 30.0 \\\\\n"));
+  EXPECT_THAT(latex, HasSubstr("\nb_c & 50.0 & 3.00 & 30.0 \\\\\n")) << "labels are LaTeX";
 
   // The report uses the same target.
   const std::string page = (folder.path() / "page.html").string();
   ASSERT_EQ(convoy("report " + both + "--target 0.4 -o " + page).status, 0);
   const std::string html = test::read_file(page);
-  EXPECT_THAT(html, HasSubstr("\"target_accuracy\":0.4,\"target_from\":\"--target\""));
+  EXPECT_THAT(html, HasSubstr("\"targets\":[{\"accuracy\":0.4,\"from\":\"--target\","));
   EXPECT_THAT(html, HasSubstr("\"level\":{\"accuracy\":0.4,\"from\":\"--target\"}"));
 }
 

@@ -522,7 +522,7 @@ TEST(ReadData, RefusesTheRest) {
   folder.write("a.csv", "");
   const std::vector<std::pair<std::string, std::string>> all = {
       {"source = 'mnist'", "\"csv:DIR\", got \"mnist\""},
-      {"source = 'cifar1:.'", "did you mean \"cifar10\"?"},
+      {"source = 'cifar1:.'", "did you mean \"cifar10\" or \"cifar100\"?"},
       {"source = 'idx:'", "expected \"glyphs\""},
       {"source = 'glyphs:x'", "expected \"glyphs\""},
       {"source = 'idx:none'", "there is no folder"},

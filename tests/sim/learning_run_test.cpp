@@ -8,8 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/random.hpp"
 #include "tests/support/files.hpp"
@@ -87,6 +90,32 @@ TEST_F(LearningRun, IsTheSameToTheBitForOneAndTwoWorkers) {
   EXPECT_EQ(result("one"), result("two"));
   ASSERT_EQ(run("other", "--set seed=4").status, 0);
   EXPECT_NE(result("one"), result("other"));
+}
+
+// What is measured for the estimate of the wall time does not change a run.
+TEST_F(LearningRun, IsTheSameToTheBitWithAnEstimateOfItsWallTime) {
+  ASSERT_EQ(run("quiet").status, 0);
+  const Output told = convoy("run " + file + " -o " + in("told"));
+  ASSERT_EQ(told.status, 0) << told.err;
+  EXPECT_THAT(told.err, HasSubstr("convoy: wall time: about "));
+  EXPECT_EQ(result("told"), result("quiet"));
+}
+
+// The first round is the whole run: within it, progress is that of the trainings.
+TEST_F(LearningRun, ItsProgressGoesOnInsideOfLongTrainings) {
+  const Output told = convoy("run " + file + " -o " + in("told") +
+                             " --set schedule.kind=fedavg --set stop.rounds=1 --set "
+                             "training.local_epochs=60 --set output.progress_s=0.05");
+  ASSERT_EQ(told.status, 0) << told.err;
+  std::istringstream lines(told.err);
+  std::vector<int> shares;
+  for (std::string line; std::getline(lines, line);) {
+    int percent = 0;
+    if (std::sscanf(line.c_str(), "convoy: %d %%  virtual", &percent) == 1)
+      shares.push_back(percent);
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(shares)) << told.err;
+  EXPECT_TRUE(std::ranges::any_of(shares, [](int s) { return s > 0 && s < 100; })) << told.err;
 }
 
 TEST_F(LearningRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {

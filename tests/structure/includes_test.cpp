@@ -39,8 +39,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "sim/task", "sim/schedule", "sim/world"}},
       {"sim/store", {"base"}},
       {"sim/run",
-       {"base", "engine/api", "engine/model", "platforms", "sim/task", "sim/schedule", "sim/world",
-        "sim/scenario", "sim/store"}},
+       {"base", "engine/api", "engine/model", "platforms", "platforms/traces", "sim/task",
+        "sim/schedule", "sim/world", "sim/scenario", "sim/store"}},
       {"sim/sweep", {"base"}},
       {"sim/sweep/mpi", {"sim/sweep"}},
       {"analysis", {"base", "platforms/traces", "sim/task", "sim/store", "sim/sweep"}},
@@ -54,9 +54,9 @@ const std::map<std::string, std::set<std::string>>& allowed() {
        {"base", "engine/api", "engine/model", "hil/protocol", "testbed", "sim/task", "sim/world",
         "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
-       {"base", "engine/api", "engine/model", "engine/data", "platforms", "platforms/traces",
-        "sim/scenario", "sim/run", "sim/store", "sim/sweep", "analysis", "analysis/report",
-        "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
+       {"base", "engine/api", "engine/model", "engine/data", "engine/rules", "platforms",
+        "platforms/traces", "sim/scenario", "sim/schedule", "sim/run", "sim/store", "sim/sweep",
+        "analysis", "analysis/report", "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
   };
   return all;
 }

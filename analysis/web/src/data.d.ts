@@ -10,6 +10,7 @@ export interface Data {
   runs: Run[];                // in the order given
   sweeps: Sweep[];
   comparison: Comparison | null;
+  bands: Band[];              // one for each group, x and y
   fidelity: Fidelity[];       // simulation against measurement
   live: boolean;              // the page asks for the run by WebSocket; `runs` is empty
 }
@@ -18,6 +19,9 @@ export interface Run {
   label: string;              // unique in the page; the folder
   name: string;               // of the scenario
   schedule: string;
+  model: string;              // architecture
+  data: string;               // source of the data
+  fleet: string;              // for people: "16 nodes: 4 x jetson-nano, ..."
   seed: string;               // digits: 64 bits
   status: 'running' | 'done' | 'failed' | 'stopped';
   cause: string;              // why it failed; else ""
@@ -67,17 +71,25 @@ export interface Figures {    // null: not known (yet)
   accuracy: number | null;    // last
   accuracy_best: number | null;
   accuracy_area: number | null;       // mean accuracy over virtual time
-  time_to_accuracy_s: number | null;  // to target_accuracy; null: never
+  energy_time_js: number | null;      // energy_j x virtual time
+  samples_per_j: number | null;       // samples for a joule of the workers
+  targets: Target[];          // by accuracy; of a report the same accuracies for all runs
+}
+
+// What it took to reach an accuracy; null: never.
+export interface Target extends Level {
+  time_to_accuracy_s: number | null;
   bytes_to_accuracy: number | null;
-  energy_to_accuracy_j: number | null;        // of the workers: energy_j until then
-  target_accuracy: number | null;     // of a report one for all runs: --target, the scenarios', or
-  target_from: string | null;         // one that all reach; for people: which of them
+  energy_to_accuracy_j: number | null;        // of the workers
+  energy_server_to_accuracy_j: number | null;
+  energy_time_to_accuracy_js: number | null;
 }
 
 // Nodes, exits, aggregations and readings have all columns of their tables in the store; here are
 // those that the page uses. `id` of the first is 0, the server. Everywhere else a node is named by its id.
 export interface Nodes {
   id: number[]; name: string[]; device: string[]; mode: string[]; link: string[];
+  class: string[];            // device in mode: "jetson-nano 10W"
   real: boolean[];            // a real device
   memory_bytes: number[];     // that tasks may use
   samples: number[]; batch: number[];
@@ -95,6 +107,7 @@ export interface Curve {
   bytes: (number | null)[];   // null: the store does not say
   energy_j: (number | null)[];        // of the workers, as Figures has it, until then
   samples: number[];
+  updates: number[];          // node updates
 }
 
 // The critical path of each round: the chain of activities that ended with the start of its
@@ -136,17 +149,20 @@ export interface Sweep {
   name: string;
   version: string;
   keys: string[];             // of the axes, e.g. "schedule.kind", "seed"
-  figures: FigureName[];      // those that some point has
-  level: Level | null;        // the accuracy to which points are timed
+  figures: Metric[];          // those that some point has
+  levels: Level[];            // the accuracies to which points are timed
   points: { settings: string[];               // a value for each key, as in TOML, without quotes
             status: 'done' | 'failed' | 'missing'; cause: string;
             values: (number | null)[] }[];    // for each of `figures`
 }
 
-export interface FigureName {
+// With several targets a key occurs several times, each with another `target`.
+export interface Metric {
   key: string; title: string;
-  unit: 's' | 'bytes' | 'J' | 'share' | 'count';
+  unit: 's' | 'bytes' | 'J' | 'J s' | 'samples/J' | 'share' | 'count';
   better: 'less' | 'more' | '';
+  usual: boolean;             // shown unless others are asked for
+  target: number | null;      // the accuracy, of metrics "to an accuracy"
   note: string;               // what says that this accuracy is to be reached; else ""
 }
 
@@ -155,9 +171,10 @@ export interface Level { accuracy: number; from: string }   // from: for people
 // Groups of runs that differ in their seed alone, against one of them.
 export interface Comparison {
   baseline: number;           // index of groups
-  level: Level | null;        // the accuracy to which runs are timed
+  level: Level | null;        // the first of levels
+  levels: (Level & { runs: number })[];       // to which runs are timed; how many reach it
   groups: { label: string; runs: string[]; seeds: string[] }[];
-  figures: (FigureName & {
+  figures: (Metric & {
     values: (number | null)[][];              // [group][run]
     mean: (number | null)[];                  // [group]
     ratio: (number | null)[];                 // of the means, to the baseline's
@@ -165,6 +182,15 @@ export interface Comparison {
                       low: number | null; high: number | null;  // 95 % interval of the mean; null: one pair
                       method: '' | 't' | 'bootstrap' })[];      // [group]; null for the baseline
   })[];
+}
+
+// Mean over the runs of a group, with its 95 % interval. Groups have the labels of Comparison.
+export interface Band {
+  group: string; schedule: string; runs: number;
+  x: 'time_s' | 'updates' | 'bytes' | 'energy_j';
+  y: 'accuracy' | 'loss';
+  at: number[]; mean: number[];
+  low: (number | null)[]; high: (number | null)[];    // null: one run
 }
 
 // As `convoy compare --json` has it: errors are shares of the measured duration; bias is that of the

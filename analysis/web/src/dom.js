@@ -87,6 +87,61 @@ export function table(caption, head, rows, { names = true, texts = 1, tall = fal
   );
 }
 
+const fittingColumns = 6;
+const small = window.matchMedia('(max-width: 640px)');
+const followWidth = () => document.documentElement.classList.toggle('small', small.matches);
+small.addEventListener('change', followWidth);
+followWidth();
+
+// A table that is shown whole: nothing is cut, nothing scrolls. Where there is no room for its
+// columns, on a phone or where there are many, each row becomes a block of one line for a column.
+export function wholeTable(caption, head, rows) {
+  const blocks = head.length - 1 > fittingColumns;
+  return el(
+    'div',
+    { class: blocks ? 'whole blocks' : 'whole' },
+    el(
+      'table',
+      { role: 'table' },
+      el('caption', { class: 'unseen' }, caption),
+      el(
+        'thead',
+        { role: 'rowgroup' },
+        el(
+          'tr',
+          { role: 'row' },
+          head.map((text) => el('th', { scope: 'col', role: 'columnheader' }, text))
+        )
+      ),
+      el(
+        'tbody',
+        { role: 'rowgroup' },
+        rows.map(([name, ...cells]) =>
+          el(
+            'tr',
+            { role: 'row' },
+            el('th', { scope: 'row', role: 'rowheader' }, name),
+            cells.map((content, i) =>
+              el('td', { role: 'cell', 'data-head': head[i + 1] }, el('div', {}, content))
+            )
+          )
+        )
+      )
+    )
+  );
+}
+
+// What is not usual stands behind a summary; nothing where there is none. `remembered` keeps
+// whether the reader has opened it, where the page makes it anew.
+export function more(title, content, remembered = {}) {
+  const box = el('details', { class: 'more', open: remembered.open }, el('summary', {}, title));
+  box.addEventListener('toggle', () => {
+    remembered.open = box.open;
+  });
+  box.append(content);
+  return box;
+}
+
 // Puts `made` into `container`; boxes that scroll stay the same, with their place and the focus.
 export function refill(container, ...made) {
   const before = [...container.children];
@@ -125,6 +180,17 @@ export function textWidth(text, size = 12) {
   measure ??= document.createElement('canvas').getContext('2d');
   measure.font = `${size}px ${fontFamily}`;
   return measure.measureText(text).width;
+}
+
+// Lines of words that fit into `width` pixels.
+export function wrapped(text, width, size = 12) {
+  const lines = [];
+  for (const word of text.split(' ')) {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && textWidth(longer, size) <= width) lines[lines.length - 1] = longer;
+    else lines.push(fittedName(word, width, size));
+  }
+  return lines;
 }
 
 // The start and the end of a name that is wider than `width` pixels.

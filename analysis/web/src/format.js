@@ -1,4 +1,4 @@
-// Figures for people. The store has seconds, bytes, joules and shares of 1.
+// Metrics for people. The store has seconds, bytes, joules and shares of 1.
 
 // For each unit: [at least so much of it, divisor, name].
 const scales = {
@@ -25,6 +25,14 @@ const scales = {
     [1e-3, 1e-3, 'mJ'],
     [0, 1e-6, 'µJ'],
   ],
+  'J s': [
+    [1e9, 1e9, 'GJ s'],
+    [1e6, 1e6, 'MJ s'],
+    [1e3, 1e3, 'kJ s'],
+    [1, 1, 'J s'],
+    [0, 1e-3, 'mJ s'],
+  ],
+  'samples/J': [[0, 1, 'samples/J']],
   share: [[0, 0.01, '%']],
   count: [[0, 1, '']],
 };
@@ -65,7 +73,7 @@ export function number(value, digits = 4) {
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size >= 1e9 || size < 1e-4) return minus(value.toExponential(2));
+  if (size >= 1e9 || size < 1e-4) return minus(value.toExponential(digits > 5 ? digits - 1 : 2));
   const decimals = Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(size))));
   return minus(
     value.toLocaleString('en-US', {
@@ -94,12 +102,36 @@ export function quantities(values, unit) {
   return { texts, unit: common.name };
 }
 
+// How to write the values of a row: in the unit of the largest, with as many digits as tell the
+// different ones of each list apart, at most four more than usual. Gives text(value), and as
+// text.plain(value) the number without its unit.
+export function apart(lists, unit) {
+  const all = lists.map((list) => list.filter(known));
+  if (unit === 'count' && all.flat().every(Number.isInteger))
+    return Object.assign((value) => count(value), { plain: count });
+  const common = scale(unit, largest(all));
+  const told = (digits) =>
+    all.every(
+      (list) =>
+        new Set(list).size === new Set(list.map((value) => common.text(value, digits))).size
+    );
+  const digits = [3, 4, 5, 6].find(told) ?? 7;
+  const text = (value) => common.text(value, digits);
+  text.plain = (value) => number(common.of(value), digits);
+  return text;
+}
+
 // A point in time, fine enough to tell neighbours apart.
 export const moment = (value) => scale('s', value).text(value, 7);
 export const seconds = (value) => quantity(value, 's');
 export const bytes = (value) => quantity(value, 'bytes');
 export const percent = (value) => quantity(value, 'share');
-export const count = (value) => number(value, 12);
+export const count = (value) =>
+  Number.isInteger(value) && Math.abs(value) < 1e15
+    ? minus(value.toLocaleString('en-US'))
+    : number(value, 12);
+// The unit of a column of the store, for heads of tables: values there are not scaled.
+export const storeUnit = (unit) => ({ bytes: 'B', share: '', count: '' })[unit] ?? unit;
 
 export const axisName = (name, unit) => (unit ? `${name} (${unit})` : name);
 

@@ -7,7 +7,6 @@ import { drawAll } from './page.js';
 const least = 250; // ms between two updates of the charts
 const announceEvery = 20000;
 const patience = 8; // attempts to connect in vain
-const shownNodes = 64;
 
 export function live(page) {
   const panel = new Panel((what) => socket?.send(JSON.stringify({ do: what })));
@@ -97,18 +96,20 @@ export function append(run, rows) {
   for (const name of ['updates', 'exits', 'aggregations', 'readings']) extend(run[name], rows[name]);
   extend(run.timeline.activities, rows.activities);
   Object.assign(run, rows.whole);
+  run.limited = !rows.whole.figures;
   Object.assign(run.timeline, rows.timeline);
 }
 
-// `now` and `rows` come by two ways, one a little after the other. So that no two places of the page
-// contradict each other, counts are those of whichever knows more, and accuracy has one source: the
-// curve, which `rows` bring together with what is remarked on it.
+// `now` and `rows` come by two ways, one a little after the other. So that tiles, tables and charts
+// never contradict each other, all metrics have one source: the rows, from which the charts are drawn.
+// Only when a limit is reached, and rows bring no metrics any more, are counts those of `now`.
 export function keepUp(run, now) {
   const { figures } = run;
   if (now) {
     run.virtual_time_s = Math.max(run.virtual_time_s ?? 0, now.virtual_time_s);
-    for (const key of ['rounds', 'tasks', 'tasks_failed'])
-      figures[key] = Math.max(figures[key] ?? 0, now[key]);
+    if (run.limited)
+      for (const key of ['rounds', 'tasks', 'tasks_failed'])
+        figures[key] = Math.max(figures[key] ?? 0, now[key]);
   }
   const { accuracy } = run.curve;
   figures.accuracy = accuracy.length ? accuracy[accuracy.length - 1] : null;
@@ -204,9 +205,9 @@ class Panel {
     this.progress.value = run.status === 'done' ? 1 : this.progress.value;
     this.stop.hidden = this.pause.hidden = true;
     this.nodes.replaceChildren();
+    this.rowsOf = null;
     if (!this.last) return;
-    const { virtual_time_s: time } = run;
-    this.fillFacts({ ...this.last, virtual_time_s: time, share: this.progress.value }, run);
+    this.fillFacts({ ...this.last, share: this.progress.value }, run);
   }
 
   now(now, run) {
@@ -239,7 +240,7 @@ class Panel {
     const { rounds, tasks, tasks_failed: failed, accuracy } = run.figures;
     const speed = now.virtual_time_s / now.wall_time_s;
     const facts = [
-      ['virtual time', seconds(now.virtual_time_s)],
+      ['virtual time', seconds(run.virtual_time_s)],
       ['wall time', seconds(now.wall_time_s)],
       ['speed', speed > 0 ? `× ${number(speed, 3)}` : '–'],
       ['lag of real nodes', now.lag_ms === null ? '–' : `${number(now.lag_ms, 3)} ms`],
@@ -253,35 +254,48 @@ class Panel {
     );
   }
 
+  // A row for every node of the page, also before its first task; the rows stay, their texts change.
   fillNodes({ nodes, virtual_time_s: time }, run) {
+    if (this.rowsOf !== run) this.makeRows(run);
     const doing = new Map(nodes.node.map((node, i) => [node, i]));
-    const everyone = run.nodes.id.length <= shownNodes;
-    const ids = everyone ? run.nodes.id : nodes.node.slice(0, shownNodes);
-    const names = new Map(
-      run.nodes.id.map((id, i) => [id, `${run.nodes.real[i] ? '● ' : ''}${run.nodes.name[i]}`])
-    );
     const busy = nodes.away.filter((away) => !away).length;
+    this.atWork.textContent =
+      `${count(busy)} of ${count(run.nodes.id.length + run.nodes_left_out)} nodes are at work.` +
+      (run.nodes_left_out ? ` The first ${count(run.nodes.id.length)} are listed.` : '');
+    run.nodes.id.forEach((id, row) => {
+      const i = doing.get(id);
+      const what = i === undefined ? 'idle' : nodes.away[i] ? 'away' : nodes.label[i];
+      put(this.rows[row].what, what);
+      put(
+        this.rows[row].since,
+        i === undefined ? '–' : seconds(Math.max(0, time - nodes.since_s[i]))
+      );
+    });
+  }
+
+  makeRows(run) {
+    this.rowsOf = run;
+    this.atWork = el('p', { class: 'note' });
+    this.rows = run.nodes.id.map(() => ({ what: el('span'), since: el('span') }));
     refill(
       this.nodes,
-      el(
-        'p',
-        { class: 'note' },
-        `${count(busy)} of ${count(run.nodes.id.length + run.nodes_left_out)} nodes are at work.`
-      ),
+      this.atWork,
       table(
         'Who does what now',
         ['node', 'does', 'for'],
-        ids.map((id) => {
-          const i = doing.get(id);
-          const what = i === undefined ? 'idle' : nodes.away[i] ? 'away' : nodes.label[i];
-          return [
-            names.get(id) ?? `node ${id}`,
-            what,
-            i === undefined ? '–' : seconds(Math.max(0, time - nodes.since_s[i])),
-          ];
-        }),
+        run.nodes.name.map((name, i) => [
+          `${run.nodes.real[i] ? '● ' : ''}${name}`,
+          this.rows[i].what,
+          this.rows[i].since,
+        ]),
         { texts: 2 }
       )
     );
+    // refill may have kept the paragraph that was there.
+    this.atWork = this.nodes.querySelector('p');
   }
+}
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

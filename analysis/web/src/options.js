@@ -1,5 +1,5 @@
 // Parts of the options of ECharts that charts share: tooltips, legends, axes, sliders.
-import { ellipsized, fittedName, fontFamily, textWidth, tip } from './dom.js';
+import { ellipsized, fittedName, fontFamily, textWidth, tip, wrapped } from './dom.js';
 import { number } from './format.js';
 
 export function tooltip(look) {
@@ -80,6 +80,38 @@ export function legendAndGrid(
 
 export function valueAxis(look, name, more = {}) {
   return { type: 'value', ...axisLook(look, name), ...more };
+}
+
+// The range of an axis: shares end at 100 % at most, other values need not begin at 0.
+export function shareRange(unit, from = 0) {
+  if (unit !== 'share') return { scale: true };
+  return { min: from, max: ({ max }) => Math.min(100, Math.ceil((max + 2) / 10) * 10) };
+}
+
+// A range around the values, for comparisons of what is close together; shares stay within 0 and 100 %.
+export function closeRange(unit) {
+  if (unit !== 'share') return { scale: true };
+  const margin = ({ min, max }) => Math.max(0.2, (max - min) * 0.06);
+  return {
+    min: (range) => Math.max(0, Math.floor(range.min - margin(range))),
+    max: (range) => Math.min(100, Math.ceil(range.max + margin(range))),
+  };
+}
+
+// An axis upwards whose name lies above it, in as many lines as it needs: so it is not cut.
+const upLines = (size, name) => wrapped(name, size.width - 90);
+export function upAxis(look, size, name, more = {}) {
+  const { nameTextStyle } = axisLook(look);
+  return valueAxis(look, upLines(size, name).join('\n'), {
+    nameLocation: 'end',
+    nameGap: 10,
+    nameTextStyle: {
+      ...nameTextStyle,
+      align: 'left',
+      lineHeight: 15,
+    },
+    ...more,
+  });
 }
 
 export function categoryAxis(look, name, data, more = {}) {

@@ -1,16 +1,19 @@
 // The page: which sections there are, in which order, and what is said where one has no data.
 import { charts } from './chart.js';
+import { bands, hasBands } from './charts/bands.js';
 import { comparison } from './charts/comparison.js';
 import { curves } from './charts/curves.js';
 import { fidelity } from './charts/fidelity.js';
 import { energy, memory, traffic } from './charts/resources.js';
 import { rounds, waitedFor } from './charts/rounds.js';
+import { sideBySide } from './charts/sidebyside.js';
 import { sensors } from './charts/sensors.js';
 import { participation, staleness } from './charts/staleness.js';
 import { sweepMap } from './charts/sweep_map.js';
 import { sweepPareto } from './charts/sweep_pareto.js';
 import { idle, time } from './charts/time.js';
-import { timeline } from './charts/timeline.js';
+import { namesWidth, SharedWindow, timeline } from './charts/timeline.js';
+import { hasTraces, trace } from './charts/trace.js';
 import { button, el, fillSelect, refill, select } from './dom.js';
 import { count } from './format.js';
 import { scenario, summary } from './summary.js';
@@ -40,6 +43,26 @@ export class Page {
   // The chosen run has grown.
   redraw() {
     for (const figure of charts.values()) figure.refresh();
+  }
+
+  // A number for each group of runs, which gives it its colour and symbol in all charts. A run that
+  // belongs to no group is one itself.
+  groupIndex(label) {
+    if (!this.groups) {
+      const { comparison, bands } = this.data;
+      const labels = [
+        ...(comparison?.groups ?? []).map((group) => group.label),
+        ...(bands ?? []).map((band) => band.group),
+      ];
+      this.groups = new Map([...new Set(labels)].map((each, i) => [each, i]));
+    }
+    if (!this.groups.has(label)) this.groups.set(label, this.groups.size);
+    return this.groups.get(label);
+  }
+
+  runIndex(run) {
+    const group = this.data.comparison?.groups.find(({ runs }) => runs.includes(run.label));
+    return this.groupIndex(group?.label ?? run.label);
   }
 
   names() {
@@ -80,6 +103,7 @@ export class Page {
           el('div', {}, el('p', { class: 'brand' }, 'Convoy'), this.heading),
           themeButton()
         ),
+        (this.made = el('p', { class: 'made' })),
         (this.chips = el('p', { class: 'chips' })),
         panel
       ),
@@ -124,10 +148,27 @@ export class Page {
   }
 
   title(name) {
-    const more = this.runs.length + this.data.sweeps.length - 1;
-    return more > 0
-      ? `${name} and ${count(more)} more`
+    const names = new Set([...this.runs, ...this.data.sweeps].map((each) => each.name));
+    return names.size > 1
+      ? `${name} and ${count(names.size - 1)} more`
       : (name ?? (this.data.live ? 'Live run' : 'Report'));
+  }
+
+  // What the runs are made of: model, data, fleet, schedules, seeds.
+  madeOf() {
+    const all = (key) => [...new Set(this.runs.map((run) => run[key]).filter(Boolean))];
+    const some = (key, many) => listed(all(key), many);
+    const seeds = all('seed').map(String).sort(byNumber);
+    return [
+      some('model', 'models'),
+      some('data', 'sources of data'),
+      some('fleet', 'fleets'),
+      some('schedule', 'schedules'),
+      seeds.length ? seedsText(seeds) : '',
+      ...this.data.sweeps.map((sweep) => `sweep over ${sweep.keys.join(', ')}`),
+    ]
+      .filter(Boolean)
+      .join(' · ');
   }
 
   fillChips() {
@@ -135,13 +176,12 @@ export class Page {
     const statuses = ['done', 'running', 'stopped', 'failed']
       .map((status) => [status, this.runs.filter((run) => run.status === status).length])
       .filter(([, runs]) => runs);
-    const schedules = [...new Set(this.runs.map((run) => run.schedule))];
     const sweeps = this.data.sweeps.length;
+    this.made.textContent = this.madeOf();
     this.chips.replaceChildren(
       ...statuses.map(([status, runs]) =>
         el('span', { class: `chip ${status}` }, many ? `${count(runs)} ${status}` : status)
       ),
-      ...schedules.map((schedule) => el('span', { class: 'chip plain' }, schedule)),
       sweeps ? el('span', { class: 'chip' }, sweeps > 1 ? `${count(sweeps)} sweeps` : 'sweep') : ''
     );
   }
@@ -158,8 +198,13 @@ export class Page {
         title: 'Comparison',
         parts: comparison(this),
       },
-      some && { id: 'learning', title: 'Accuracy and loss', parts: curves(this) },
-      some && one('activities', 'Timeline', [timeline(this)]),
+      (some || hasBands(data)) && {
+        id: 'learning',
+        title: 'Accuracy and loss',
+        parts: [...(hasBands(data) ? bands(this) : []), ...(some ? curves(this, hasBands(data)) : [])],
+      },
+      this.runs.length > 1 && { id: 'sides', title: 'Side by side', parts: sideBySide(this) },
+      some && one('activities', 'Timeline', this.timelineParts()),
       some &&
         one('times', 'Where the time went', [
           time(this),
@@ -205,10 +250,29 @@ export class Page {
     ].filter(Boolean);
   }
 
+  // The traces that drove nodes stand below the timeline, on its time axis.
+  timelineParts() {
+    const shared = new SharedWindow();
+    const above = timeline(this, { shared });
+    const left = (size) => namesWidth([this.run], size);
+    return [above, hasTraces(this) ? trace(this, above, shared, left) : null];
+  }
+
   hasReadings() {
     return this.data.live || this.runs.some((run) => run.readings.node.length > 0);
   }
 }
+
+// Seeds have 64 bits: more than numbers of JavaScript.
+const byNumber = (a, b) => a.length - b.length || (a < b ? -1 : 1);
+
+const seedsText = (seeds) =>
+  seeds.length === 1
+    ? `seed ${seeds[0]}`
+    : `${seeds.length > 6 ? '' : 'seeds '}${listed(seeds, 'seeds')}`;
+
+const listed = (texts, many) =>
+  texts.length > 6 ? `${count(texts.length)} ${many}` : texts.join(', ');
 
 function themeButton() {
   const toggle = button('', () => setDark(!isDark()), { class: 'theme', id: 'theme' });

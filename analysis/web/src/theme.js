@@ -15,8 +15,15 @@ const light = {
   lost: '#b3261e',
   ink: 'rgba(255,255,255,0.75)',
   series: ['#0072b2', '#d55e00', '#009e73', '#a8558a', '#b98000', '#3a9bdc', '#5b6470'],
-  compute: ['#0072b2', '#009e73', '#a8558a', '#5b6470', '#004e7a', '#00664a'],
-  transfer: ['#7cc4ee', '#e69f00', '#d6c600', '#f0a58a', '#c9a3dd', '#9fd3c0'],
+  compute: ['#0072b2', '#004e7a', '#5aa5d8'],
+  transfer: ['#e69f00', '#f7cd7a', '#a87300'],
+  aggregation: '#009e73',
+  queue: '#7cc4ee',
+  slowest: '#d55e00',
+  quorum: '#a8558a',
+  deadline: '#d6c600',
+  memory: '#5b6470',
+  energy: '#6a51a3',
 };
 const dark = {
   dark: true,
@@ -32,8 +39,15 @@ const dark = {
   lost: '#ff8a80',
   ink: 'rgba(10,14,18,0.6)',
   series: ['#4fa8e8', '#f5874a', '#2cc298', '#de9cc8', '#edb32e', '#9ad4f7', '#c3ccd6'],
-  compute: ['#3a8fd0', '#2cb48d', '#d58bbb', '#aab4c0', '#7fb2e5', '#7fd6bd'],
-  transfer: ['#a9dbf8', '#f0b03a', '#eee06a', '#f6bfa9', '#d9c2ea', '#bfe8da'],
+  compute: ['#3a8fd0', '#1f6aa3', '#8cc4f0'],
+  transfer: ['#f0b03a', '#f8d899', '#b98320'],
+  aggregation: '#2cb48d',
+  queue: '#a9dbf8',
+  slowest: '#f5874a',
+  quorum: '#d58bbb',
+  deadline: '#eee06a',
+  memory: '#aab4c0',
+  energy: '#a595dd',
 };
 
 export const looks = { light, dark };
@@ -47,6 +61,7 @@ const symbols = [
   'emptyCircle',
   'emptyRect',
   'emptyTriangle',
+  'arrow', // as many as are not a multiple of the colours
 ];
 
 export const seriesColour = (look, index) => look.series[index % look.series.length];
@@ -81,41 +96,73 @@ const hatchings = {
   dots,
 };
 
-// Label of an activity -> index into its kind's colours, and hatching. Others take what is left.
-const usual = {
-  train: ['compute', 0, 'none'],
-  aggregate: ['compute', 1, 'none'],
-  mask: ['compute', 2, 'dots'],
-  download: ['transfer', 0, 'none'],
-  upload: ['transfer', 1, 'rising'],
-};
-export function activityStyles(look, labels, kinds) {
-  const taken = { compute: 3, transfer: 2 };
-  const hatchings = ['falling', 'across', 'dots', 'none'];
-  return labels.map((label, index) => {
-    const kind = kinds[index] === 'transfer' ? 'transfer' : 'compute';
-    const own = Object.hasOwn(usual, label) && usual[label][0] === kind ? usual[label] : null;
-    const place = own ? own[1] : taken[kind]++;
-    const hatching = own ? own[2] : hatchings[place % hatchings.length];
-    return area(look, look[kind][place % look[kind].length], hatching);
-  });
-}
-
-// The states of a node, and the parts of a critical path, in the same colours as the activities.
-export function stateStyles(look) {
+// One colour and hatching for one thing, in every chart and whatever else occurs in a run: states of
+// nodes, causes of waiting, parts of a critical path. All computing has the colours of `compute`, all
+// communication those of `transfer`; time in which nothing is asked of a node is as pale as waiting.
+export function thingStyles(look) {
+  const computing = area(look, look.compute[0], 'none');
+  const link = area(look, look.transfer[0], 'rising');
+  const away = area(look, look.away, 'dense', look.hatch);
+  const pale = (hatching) => area(look, look.waiting, hatching, look.hatch);
   return {
-    computing: area(look, look.compute[0], 'none'),
-    communicating: area(look, look.transfer[1], 'rising'),
-    waiting: area(look, look.waiting, 'none'),
-    away: area(look, look.away, 'dense', look.hatch),
-    compute: area(look, look.compute[0], 'none'),
-    link: area(look, look.transfer[1], 'rising'),
-    queue: area(look, look.transfer[0], 'dots'),
-    outage: area(look, look.away, 'dense', look.hatch),
-    aggregation: area(look, look.compute[1], 'across'),
-    other: area(look, look.waiting, 'none'),
+    computing,
+    compute: computing,
+    communicating: link,
+    link,
+    bytes_out: link,
+    bytes_in: area(look, look.transfer[1], 'none'),
+    away,
+    outage: away,
+    queue: area(look, look.queue, 'dots'),
+    slowest_node: area(look, look.slowest, 'falling'),
+    quorum: area(look, look.quorum, 'across'),
+    deadline: area(look, look.deadline, 'rising'),
+    aggregation: area(look, look.aggregation, 'across'),
+    memory: area(look, look.memory, 'none'),
+    failed: area(look, look.lost, 'falling'),
+    lost: area(look, look.lost, 'falling'),
+    waiting: pale('none'),
+    other: pale('dots'),
+    not_selected: pale('rising'),
+    run_end: pale('across'),
+    peak_memory_bytes: area(look, look.memory, 'none'),
+    energy_j: area(look, look.energy, 'none'),
+    updates: area(look, look.soft, 'none'),
   };
 }
+
+// What the page does not know by name has a colour of its own name, not of its place.
+export function thingStyle(look, name) {
+  const styles = thingStyles(look);
+  return Object.hasOwn(styles, name) ? styles[name] : nthArea(look, numberOf(name));
+}
+
+const numberOf = (name) =>
+  [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 9973, 7);
+
+// Styles of activities, by label and kind.
+const usual = {
+  compute: {
+    train: [0, 'none'],
+    mask: [1, 'dots'],
+    encode: [2, 'dots'],
+    adjust: [1, 'falling'],
+  },
+  transfer: { download: [1, 'none'], upload: [0, 'rising'] },
+};
+const otherHatchings = ['falling', 'across', 'dense', 'dots'];
+
+export function activityStyle(look, label, kind) {
+  if (kind !== 'transfer' && label === 'aggregate') return thingStyles(look).aggregation;
+  const family = kind === 'transfer' ? 'transfer' : 'compute';
+  const known = Object.hasOwn(usual[family], label) ? usual[family][label] : null;
+  const number = numberOf(label);
+  const [place, hatching] = known ?? [number % 3, otherHatchings[Math.floor(number / 3) % 4]];
+  return area(look, look[family][place], hatching);
+}
+
+export const activityStyles = (look, labels, kinds) =>
+  labels.map((label, i) => activityStyle(look, label, kinds[i]));
 
 export function area(
   look,

@@ -1,10 +1,21 @@
 // Groups of runs that differ in their seed alone, against one of them.
 import { Figure } from '../chart.js';
-import { el, select, table } from '../dom.js';
-import { axisName, known, largest, number, quantities, quantity, scale } from '../format.js';
+import { el, more, select, wholeTable } from '../dom.js';
+import {
+  apart,
+  axisName,
+  count,
+  known,
+  largest,
+  number,
+  percent,
+  quantities,
+  quantity,
+  scale,
+} from '../format.js';
 import { rowsHeight } from '../nodes.js';
 import { seriesColour, seriesSymbol } from '../theme.js';
-import { itemTip, legendAndGrid, nameAxis, valueAxis } from '../options.js';
+import { closeRange, itemTip, legendAndGrid, nameAxis, valueAxis } from '../options.js';
 
 export function comparison(page) {
   const { groups, figures } = page.data.comparison;
@@ -26,10 +37,10 @@ export function comparison(page) {
       .filter((point) => known(point.value));
   const figure = new Figure(page, {
     id: 'comparison',
-    title: 'All runs of a figure',
+    title: 'A metric of all runs',
     controls: [
       select(
-        'Figure',
+        'Metric',
         figures.map((each, i) => [i, each.title]),
         chosen,
         (value) => {
@@ -42,7 +53,7 @@ export function comparison(page) {
       `${figures[chosen].title}: a mark for each run, a bar at the mean of the group.` +
       ({ less: ' Less is better.', more: ' More is better.' }[figures[chosen].better] ?? '') +
       (figures[chosen].note ? ` ${figures[chosen].note}.` : ''),
-    missing: () => (points().length ? '' : 'No run has this figure.'),
+    missing: () => (points().length ? '' : 'No run has this metric.'),
     height: (size) => rowsHeight(groups.length * 1.7, size, 90),
     option(look, size) {
       const { title, unit, mean } = figures[chosen];
@@ -63,7 +74,7 @@ export function comparison(page) {
               ]
             : [groups[data.value[1]].label, [['mean', quantity(mean[data.value[1]], unit)]]]
         ),
-        xAxis: valueAxis(look, axisName(title, units.name), { scale: unit !== 'share' }),
+        xAxis: valueAxis(look, axisName(title, units.name), closeRange(unit)),
         yAxis: nameAxis(
           look,
           size,
@@ -87,10 +98,10 @@ export function comparison(page) {
             data: drawn.map((point) => ({
               value: [units.of(point.value), point.index],
               point,
-              symbol: seriesSymbol(point.index),
+              symbol: seriesSymbol(page.groupIndex(point.group)),
               symbolSize: 11,
               itemStyle: {
-                color: seriesColour(look, point.index),
+                color: seriesColour(look, page.groupIndex(point.group)),
                 opacity: 0.9,
                 borderColor: look.paper,
                 borderWidth: 1,
@@ -102,7 +113,7 @@ export function comparison(page) {
     },
     values: () =>
       points().map(({ group, run, seed, value }) => ({
-        figure: figures[chosen].key,
+        metric: figures[chosen].key,
         group,
         run,
         seed,
@@ -113,35 +124,94 @@ export function comparison(page) {
   return [groupTable(page.data.comparison), figure];
 }
 
-function groupTable({ baseline, groups, figures, level }) {
-  const cell = (figure, g) => {
-    const lines = [el('b', {}, quantity(figure.mean[g], figure.unit))];
-    if (g !== baseline) {
-      if (known(figure.ratio[g])) lines.push(el('span', {}, `× ${number(figure.ratio[g], 3)}`));
-      const pair = figure.paired[g];
-      if (pair) lines.push(el('span', {}, difference(pair, figure.unit)));
-    }
-    return el('div', { class: 'lines' }, lines);
-  };
+const isSeveral = (groups) => groups.some((group) => group.runs.length > 1);
+
+function groupTable({ baseline, groups, figures, level, levels }) {
+  const several = isSeveral(groups);
   const order = [baseline, ...groups.map((_, g) => g).filter((g) => g !== baseline)];
+  const head = [
+    several ? 'metric: mean [lowest .. highest]' : 'metric',
+    ...order.map((g) => groupHead(groups[g], g === baseline)),
+  ];
+  const rows = (metrics) =>
+    metrics.map((metric) => [
+      el('span', {}, metric.title, wish(metric)),
+      ...groupCells(metric, order, baseline),
+    ]);
+  const usual = figures.filter((metric) => metric.usual !== false);
+  const others = figures.filter((metric) => metric.usual === false);
   return el(
     'div',
-    {},
-    table(
-      'Means of each group; ratio and paired difference to the baseline',
-      ['figure', ...order.map((g) => `${groups[g].label}${g === baseline ? ' (baseline)' : ''}`)],
-      figures.map((figure) => [figure.title, ...order.map((g) => cell(figure, g))])
+    { id: 'compared-table' },
+    el(
+      'h3',
+      {},
+      several
+        ? 'Means [lowest .. highest] of each group of runs'
+        : 'Each run against the baseline'
     ),
+    wholeTable('Groups against the baseline', head, rows(usual)),
+    others.length
+      ? more('Further metrics', wholeTable('Further metrics of the groups', head, rows(others)))
+      : null,
     el(
       'p',
       { class: 'note' },
-      'Means over the runs of a group; × the ratio to the baseline; then the mean of the ' +
-        'differences of runs with the same seed, with its 95 % interval, how that was found, and ' +
-        'the number of pairs.' +
-        (level ? ` To ${quantity(level.accuracy, 'share')}: ${level.from}.` : '')
+      (several ? 'Mean [lowest .. highest] over the runs of a group; then × the ' : '× is the ') +
+        'ratio to the baseline, and the mean of the differences of runs with the same seed, ' +
+        'with its 95 % interval, how that was found, and the number of pairs. ↓: less is better, ' +
+        '↑: more is better.' +
+        reached(levels ?? (level ? [level] : []), groups)
     )
   );
 }
+
+const groupHead = (group, isBaseline) =>
+  [
+    group.label,
+    group.runs.length > 1 ? ` (${count(group.runs.length)} runs)` : '',
+    isBaseline ? ' – baseline' : '',
+  ].join('');
+
+const wish = ({ better }) => ({ less: ' ↓', more: ' ↑' })[better] ?? '';
+
+function reached(levels, groups) {
+  const all = groups.reduce((sum, group) => sum + group.runs.length, 0);
+  return levels
+    .map(
+      ({ accuracy, from, runs }) =>
+        ` ${percent(accuracy)}: ${from}` +
+        (known(runs) ? `; ${count(runs)} of ${count(all)} runs reach it.` : '.')
+    )
+    .join('');
+}
+
+// All means of a row are written alike, so that different ones look different.
+function groupCells(metric, order, baseline) {
+  const text = apart([metric.mean, ...ends(metric)], metric.unit);
+  return order.map((g) => {
+    const values = metric.values[g].filter(known);
+    const all = metric.values[g].length;
+    const lines = [el('b', {}, text(metric.mean[g]))];
+    if (values.length > 1)
+      lines.push(
+        el('span', {}, `[${text.plain(Math.min(...values))} .. ${text.plain(Math.max(...values))}]`)
+      );
+    if (all > 1 && values.length < all)
+      lines.push(el('span', {}, `of ${count(values.length)} of ${count(all)} runs`));
+    if (g !== baseline && known(metric.ratio[g]))
+      lines.push(el('span', {}, `× ${number(metric.ratio[g], 3)}`));
+    if (g !== baseline && metric.paired[g])
+      lines.push(el('span', {}, difference(metric.paired[g], metric.unit)));
+    return el('div', { class: 'lines' }, lines);
+  });
+}
+
+const ends = ({ values }) =>
+  values
+    .map((list) => list.filter(known))
+    .filter((list) => list.length)
+    .map((list) => [Math.min(...list), Math.max(...list)]);
 
 // "−12.3 [−14.1, −10.5] s, t, 5 seeds"
 function difference(pair, unit) {

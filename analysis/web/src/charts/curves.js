@@ -1,19 +1,21 @@
 // Accuracy and loss over virtual time, bytes, energy or versions: all runs together.
 import { Figure } from '../chart.js';
 import { checkbox, select } from '../dom.js';
-import { axisName, known, largest, number, quantity, scale } from '../format.js';
+import { axisName, known, largest, number, quantity, scale, storeUnit } from '../format.js';
 import { seriesColour, seriesDash, seriesSymbol } from '../theme.js';
-import { itemTip, legendAndGrid, valueAxis } from '../options.js';
+import { itemTip, legendAndGrid, shareRange, valueAxis } from '../options.js';
+import { targetsOf } from '../summary.js';
 
-const axes = {
+export const axes = {
   time_s: ['virtual time', 's'],
+  updates: ['node updates', 'count'],
   bytes: ['bytes sent', 'bytes'],
   energy_j: ['energy (workers)', 'J'],
   version: ['version', 'count'],
   samples: ['samples trained', 'count'],
 };
 
-export function curves(page) {
+export function curves(page, many = false) {
   const state = { x: 'time_s', exits: false };
   const figures = [];
   const changed = () => figures.forEach((figure) => figure.refresh());
@@ -36,15 +38,37 @@ export function curves(page) {
   figures.push(
     curve(page, state, {
       id: 'accuracy',
-      title: 'Accuracy',
+      title: many ? 'Accuracy of each run' : 'Accuracy',
       key: 'accuracy',
       exit: 'top1',
       unit: 'share',
       controls,
     }),
-    curve(page, state, { id: 'loss', title: 'Loss', key: 'loss', exit: 'loss', unit: 'count' })
+    curve(page, state, {
+      id: 'loss',
+      title: many ? 'Loss of each run' : 'Loss',
+      key: 'loss',
+      exit: 'loss',
+      unit: 'count',
+    })
   );
   return figures;
+}
+
+// Lines at accuracies to be reached.
+export function targetLine(look, up, targets) {
+  if (!targets.length) return undefined;
+  return {
+    silent: true,
+    symbol: 'none',
+    lineStyle: { color: look.soft, type: [3, 3], width: 1 },
+    label: {
+      position: 'insideStartTop',
+      color: look.soft,
+      formatter: ({ value }) => `target ${number(value, 3)} %`,
+    },
+    data: targets.map((target) => ({ yAxis: up.of(target) })),
+  };
 }
 
 function curve(page, state, { id, title, key, exit, unit, controls }) {
@@ -56,8 +80,9 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
       return page.runs.map((run, index) => ({
         name: run.label,
         index,
+        colour: page.runIndex(run),
         end: run.virtual_time_s,
-        points: run.curve.time_s.map((_, i) => [run.curve[x()][i], run.curve[key][i]]),
+        points: run.curve.time_s.map((_, i) => [run.curve[x()]?.[i], run.curve[key][i]]),
       }));
     }
     const { exits } = page.run;
@@ -71,6 +96,7 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
             ? 'all exits together'
             : `exit ${number} (after ${blocks} ${blocks === 1 ? 'block' : 'blocks'})`,
         index,
+        colour: index,
         end: page.run.virtual_time_s,
         points: of.map((i) => [exits[x()][i], exits[exit][i]]),
       };
@@ -106,12 +132,9 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
         largest(shown.map((line) => line.points.map(([value]) => value)))
       );
       const up = unit === 'share' ? scale('share', 1) : scale('count', 1);
-      const target =
-        unit === 'share'
-          ? page.runs.map((run) => run.figures.target_accuracy).find(known)
-          : undefined;
+      const targets = unit === 'share' ? targetsOf(page.runs) : [];
       const stroke = (line) => ({
-        color: seriesColour(look, line.index),
+        color: seriesColour(look, line.colour),
         width: 2,
         type: seriesDash(line.index),
       });
@@ -133,7 +156,7 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
               [
                 [name, quantity(point[0], xUnit)],
                 [
-                  title.toLowerCase(),
+                  key,
                   unit === 'share' ? quantity(point[1], unit) : number(point[1]),
                 ],
               ],
@@ -141,14 +164,9 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
           );
         }),
         xAxis: valueAxis(look, axisName(name, across.name), { min: 0 }),
-        yAxis: valueAxis(look, axisName(title.toLowerCase(), up.name), {
+        yAxis: valueAxis(look, axisName(key, up.name), {
           nameGap: 40,
-          scale: unit !== 'share',
-          min: unit === 'share' ? 0 : undefined,
-          max:
-            unit === 'share'
-              ? (range) => Math.min(100, Math.ceil((range.max + 2) / 10) * 10)
-              : undefined,
+          ...shareRange(unit),
         }),
         series: [
           ...shown.map((line, i) => {
@@ -158,11 +176,11 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
               (_, k) => k % stride === 0 || k === line.points.length - 1
             );
             const every = Math.max(1, Math.ceil(marked.length / 24));
-            const color = seriesColour(look, line.index);
+            const color = seriesColour(look, line.colour);
             return {
               type: 'line',
               name: line.name,
-              symbol: seriesSymbol(line.index),
+              symbol: seriesSymbol(line.colour),
               showAllSymbol: true,
               z: 3,
               symbolSize: (_, { dataIndex }) =>
@@ -173,20 +191,7 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
                 value: [across.of(point[0]), up.of(point[1])],
                 point,
               })),
-              markLine:
-                i === 0 && known(target)
-                  ? {
-                      silent: true,
-                      symbol: 'none',
-                      lineStyle: { color: look.soft, type: [3, 3], width: 1 },
-                      label: {
-                        position: 'insideStartTop',
-                        color: look.soft,
-                        formatter: `target ${quantity(target, 'share')}`,
-                      },
-                      data: [{ yAxis: up.of(target) }],
-                    }
-                  : undefined,
+              markLine: i === 0 ? targetLine(look, up, targets) : undefined,
             };
           }),
           ...shown.map((line) => {
@@ -228,8 +233,8 @@ function curve(page, state, { id, title, key, exit, unit, controls }) {
       const [name, xUnit] = axes[x()];
       return {
         [state.exits ? 'exit' : 'run']: [state.exits ? 'exit' : 'run'],
-        [x()]: [name, { s: 's', bytes: 'B', J: 'J' }[xUnit]],
-        [key]: [title.toLowerCase()],
+        [x()]: [name, storeUnit(xUnit)],
+        [key]: [key],
       };
     },
   });

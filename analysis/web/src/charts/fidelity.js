@@ -2,12 +2,20 @@
 import { Figure } from '../chart.js';
 import { el, select, table } from '../dom.js';
 import { count, percent, scale, seconds } from '../format.js';
-import { seriesColour, seriesSymbol } from '../theme.js';
+import { activityStyle, seriesSymbol } from '../theme.js';
 import { itemTip, legendAndGrid, valueAxis } from '../options.js';
 
 const title = (pair) => `${pair.simulated ?? 'own predictions'} against ${pair.measured}`;
 
 export function fidelity(page) {
+  const kinds = new Map(
+    page.runs.flatMap(({ timeline: { labels, kinds: all } }) =>
+      labels.map((label, i) => [label, all[i]])
+    )
+  );
+  const kindOf = (label) =>
+    kinds.get(label) ?? (['download', 'upload'].includes(label) ? 'transfer' : 'compute');
+  const colourOf = (look, label) => activityStyle(look, label, kindOf(label)).color;
   let chosen = 0;
   const tables = el('div');
   const pair = () => page.data.fidelity[chosen];
@@ -93,7 +101,7 @@ export function fidelity(page) {
             symbolSize: 11,
             z: 3,
             itemStyle: {
-              color: seriesColour(look, i),
+              color: colourOf(look, label),
               opacity: 0.85,
               borderColor: look.paper,
               borderWidth: 1,

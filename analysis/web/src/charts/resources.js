@@ -1,7 +1,7 @@
 // Memory against capacity, bytes and energy of each node.
 import { known, percent } from '../format.js';
 import { nodeBars } from '../nodes.js';
-import { seriesColour, stateStyles } from '../theme.js';
+import { thingStyles } from '../theme.js';
 
 const overOnly = 'Known when the run is over.';
 
@@ -21,7 +21,7 @@ export function memory(page) {
       { key: 'peak_memory_bytes', name: 'peak', values: run.nodes.peak_memory_bytes },
     ],
     markers: (run) => ({ key: 'memory_bytes', name: 'capacity', values: run.nodes.memory_bytes }),
-    style: (look) => ({ peak_memory_bytes: { color: seriesColour(look, 0) } }),
+    style: thingStyles,
     label: (run, i) =>
       known(run.nodes.peak_memory_bytes[i]) && run.nodes.memory_bytes[i] > 0
         ? percent(run.nodes.peak_memory_bytes[i] / run.nodes.memory_bytes[i])
@@ -41,10 +41,7 @@ export function traffic(page) {
       { key: 'bytes_in', name: 'received', values: run.nodes.bytes_in },
       { key: 'bytes_out', name: 'sent', values: run.nodes.bytes_out },
     ],
-    style: (look) => ({
-      bytes_in: { color: look.transfer[0] },
-      bytes_out: stateStyles(look).communicating,
-    }),
+    style: thingStyles,
   });
 }
 
@@ -64,6 +61,6 @@ export function energy(page) {
         ? ''
         : 'No energy is known: the run is not over, or no device profile has a power.',
     parts: (run) => [{ key: 'energy_j', name: 'energy', values: run.nodes.energy_j }],
-    style: (look) => ({ energy_j: { color: seriesColour(look, 2) } }),
+    style: thingStyles,
   });
 }

@@ -3,10 +3,10 @@ import { Figure } from '../chart.js';
 import { table } from '../dom.js';
 import { axisName, closedBy, count, known, largest, scale, seconds } from '../format.js';
 import { nodeName } from '../nodes.js';
-import { stateStyles } from '../theme.js';
+import { thingStyles } from '../theme.js';
 import { categoryAxis, columnScroll, itemTip, legendAndGrid, valueAxis } from '../options.js';
 
-const parts = ['queue', 'link', 'compute', 'outage', 'aggregation', 'other'];
+export const pathParts = ['queue', 'link', 'compute', 'outage', 'aggregation', 'other'];
 const many = 60;
 const shown = 300; // at once
 
@@ -24,9 +24,9 @@ export function rounds(page) {
     option(look, size) {
       const { rounds } = page.run;
       const unit = scale('s', largest([rounds.end_s.map((end, i) => end - rounds.begin_s[i])]));
-      const styles = stateStyles(look);
+      const styles = thingStyles(look);
       const scrolls = rounds.version.length > many;
-      const { legend, grid } = legendAndGrid(look, size, parts, {
+      const { legend, grid } = legendAndGrid(look, size, pathParts, {
         bottom: scrolls && !size.saved ? 40 : 6,
       });
       return {
@@ -39,7 +39,7 @@ export function rounds(page) {
             known(rounds.node[i]) ? ['waited for', nodeName(page.run, rounds.node[i])] : null,
             rounds.label[i] ? [`longest: ${rounds.label[i]}`, seconds(rounds.label_s[i])] : null,
             ['closed because', closedBy(rounds.closed_by[i])],
-            ...parts.map((part) =>
+            ...pathParts.map((part) =>
               rounds[`${part}_s`][i] > 0
                 ? [part, seconds(rounds[`${part}_s`][i]), styles[part].color]
                 : null
@@ -49,7 +49,7 @@ export function rounds(page) {
         xAxis: categoryAxis(look, 'version made by the round', rounds.version),
         yAxis: valueAxis(look, axisName('virtual time', unit.name), { nameGap: 42 }),
         dataZoom: scrolls ? columnScroll(look, size, rounds.version.length, shown) : [],
-        series: parts.map((part) => ({
+        series: pathParts.map((part) => ({
           type: 'bar',
           stack: 'all',
           name: part,
@@ -80,7 +80,7 @@ export function rounds(page) {
       name: ['waited for'],
       label: ['longest activity'],
       label_s: ['its length', 's'],
-      ...Object.fromEntries(parts.map((part) => [`${part}_s`, [part, 's']])),
+      ...Object.fromEntries(pathParts.map((part) => [`${part}_s`, [part, 's']])),
     },
   });
 }

@@ -2,7 +2,7 @@
 import { Figure } from '../chart.js';
 import { count, number } from '../format.js';
 import { nodeNames, rowsHeight } from '../nodes.js';
-import { heat, nthArea } from '../theme.js';
+import { heat, thingStyles } from '../theme.js';
 import {
   categoryAxis,
   columnScroll,
@@ -44,7 +44,7 @@ export function staleness(page) {
             type: 'bar',
             barMaxWidth: 48,
             data: updates,
-            itemStyle: nthArea(look, 0),
+            itemStyle: thingStyles(look).updates,
             label: {
               show: versions.length <= 16,
               position: 'top',

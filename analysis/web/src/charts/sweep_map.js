@@ -1,16 +1,24 @@
-// A figure of a sweep over two of its axes as a heat map, or over its only one as dots.
+// A metric of a sweep over two of its axes as a heat map, or over its only one as dots.
 import { Figure } from '../chart.js';
 import { ellipsized, fillSelect, select, textWidth } from '../dom.js';
-import { axisName, count, known, largest, number, quantity, scale } from '../format.js';
+import { axisName, count, known, largest, number, quantity, scale, storeUnit } from '../format.js';
 import { rowsHeight } from '../nodes.js';
-import { axisLook, categoryAxis, itemTip, legendAndGrid, nameAxis, valueAxis } from '../options.js';
-import { better, done, settings, usualFigure, varying } from '../sweeps.js';
+import {
+  axisLook,
+  categoryAxis,
+  closeRange,
+  itemTip,
+  legendAndGrid,
+  nameAxis,
+  upAxis,
+} from '../options.js';
+import { better, done, metricChoices, settings, usualMetric, varying } from '../sweeps.js';
 import { heat, seriesColour } from '../theme.js';
 
 export function sweepMap(page, sweep, suffix) {
   const keys = varying(sweep);
   const state = {
-    figure: usualFigure(sweep, ['time_to_accuracy_s', 'virtual_time_s']),
+    figure: usualMetric(sweep, ['time_to_accuracy_s', 'virtual_time_s']),
     x: keys[0],
     y: keys[1] ?? -1,
   };
@@ -28,8 +36,8 @@ export function sweepMap(page, sweep, suffix) {
   const choices = keys.map((key) => [key, sweep.keys[key]]);
   const controls = [
     select(
-      'Figure',
-      sweep.figures.map((each, i) => [i, each.title]),
+      'Metric',
+      metricChoices(sweep),
       state.figure,
       choose('figure')
     ),
@@ -73,7 +81,7 @@ export function sweepMap(page, sweep, suffix) {
       );
     },
     missing: () =>
-      sweep.figures.length && cells().length ? '' : 'No point of the sweep has this figure.',
+      sweep.figures.length && cells().length ? '' : 'No point of the sweep has this metric.',
     height: (size) =>
       state.y < 0
         ? size.narrow
@@ -87,7 +95,7 @@ export function sweepMap(page, sweep, suffix) {
       return {
         x: [sweep.keys[state.x]],
         ...(state.y < 0 ? {} : { y: [sweep.keys[state.y]] }),
-        mean: [`mean of ${title}`, { s: 's', bytes: 'B', J: 'J' }[unit]],
+        mean: [`mean of ${title}`, storeUnit(unit)],
         count: ['points'],
       };
     },
@@ -124,7 +132,7 @@ export function sweepMap(page, sweep, suffix) {
     return {
       grid: { ...grid, top: 40 },
       tooltip: itemTip(look, ({ data }) => data?.cell && content(data.cell)),
-      xAxis: namedCategories(look, sweep.keys[state.x], across),
+      xAxis: namedCategories(look, size, sweep.keys[state.x], across),
       yAxis: nameAxis(look, size, up, {
         inverse: false,
         name: sweep.keys[state.y],
@@ -184,8 +192,8 @@ export function sweepMap(page, sweep, suffix) {
       legend,
       grid,
       tooltip: itemTip(look, ({ data }) => data?.cell && content(data.cell)),
-      xAxis: namedCategories(look, sweep.keys[state.x], across),
-      yAxis: valueAxis(look, axisName(chosen().title, units.name), { nameGap: 48, scale: true }),
+      xAxis: namedCategories(look, size, sweep.keys[state.x], across),
+      yAxis: upAxis(look, size, axisName(chosen().title, units.name), closeRange(chosen().unit)),
       series: [
         {
           type: numeric ? 'line' : 'scatter',
@@ -215,12 +223,19 @@ export function sweepMap(page, sweep, suffix) {
   return figure;
 }
 
-function namedCategories(look, name, texts) {
+// Where the names do not fit side by side they are slanted.
+function namedCategories(look, size, name, texts) {
+  const room = (size.width - (size.narrow ? 150 : 260)) / texts.length;
+  const slanted = texts.some((text) => textWidth(ellipsized(text, 30), 11) + 8 > room);
+
   return categoryAxis(look, name, texts, {
-    nameGap: 30,
+    nameGap: slanted ? 24 : 30,
     axisLabel: {
       ...axisLook(look).axisLabel,
-      formatter: (text) => ellipsized(text, 20),
+      formatter: (text) => ellipsized(text, 30),
+      hideOverlap: texts.length > 24,
+      interval: texts.length > 24 ? 'auto' : 0,
+      rotate: slanted ? 35 : 0,
       color: look.text,
     },
   });

@@ -1,7 +1,7 @@
 // Where the time went, node by node, and why nodes did not compute.
 import { cause, known } from '../format.js';
 import { nodeBars } from '../nodes.js';
-import { nthArea, stateStyles } from '../theme.js';
+import { thingStyle, thingStyles } from '../theme.js';
 
 const states = {
   computing: 'busy_s',
@@ -30,12 +30,32 @@ export function time(page) {
       })),
     markers: (run) =>
       losses(run) ? { key: 'lost', name: 'lost', values: run.nodes.lost_s } : null,
-    style: stateStyles,
+    style: thingStyles,
   });
 }
 
+// In an order that does not depend on the runs, so that bars can be compared.
+const causeOrder = [
+  'link',
+  'queue',
+  'slowest_node',
+  'quorum',
+  'deadline',
+  'aggregation',
+  'outage',
+  'memory',
+  'failed',
+  'not_selected',
+  'run_end',
+];
+export function idleCauses(runs) {
+  const found = [...new Set(runs.flatMap((run) => run.idle.cause))];
+  const place = (why) => (causeOrder.includes(why) ? causeOrder.indexOf(why) : causeOrder.length);
+  return found.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+}
+
 export function idle(page) {
-  const causes = (run) => [...new Set(run.idle.cause)];
+  const causes = (run) => idleCauses([run]);
   return nodeBars(page, {
     id: 'idle',
     title: 'Why nodes did not compute',
@@ -58,6 +78,6 @@ export function idle(page) {
         values: run.nodes.id.map((node) => sums.get(`${node} ${why}`) ?? 0),
       }));
     },
-    style: (look) => Object.fromEntries(causes(page.run).map((why, i) => [why, nthArea(look, i)])),
+    style: (look) => Object.fromEntries(causes(page.run).map((why) => [why, thingStyle(look, why)])),
   });
 }

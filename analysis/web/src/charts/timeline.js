@@ -1,7 +1,7 @@
 // What every node did when. ECharts has the axes and the zoom; the rectangles come from
 // TimelineIndex, one path a label, so that a hundred thousand activities stay smooth.
 import { Figure } from '../chart.js';
-import { button, el, tip } from '../dom.js';
+import { button, el, fittedName, textWidth, tip } from '../dom.js';
 import { cause, count, moment, number, scale, seconds } from '../format.js';
 import { nodeNames, realNote, rowsHeight } from '../nodes.js';
 import { activityStyles, area } from '../theme.js';
@@ -22,21 +22,48 @@ const away = 'away';
 const lost = 'given up';
 const versions = 'new version';
 
-export function timeline(page) {
+// A window of time that several charts show: one that zooms takes the others along.
+export class SharedWindow {
+  constructor() {
+    this.zoomed = null; // [from, to] in seconds, or null: all
+    this.figures = [];
+  }
+
+  set(zoomed, by) {
+    this.zoomed = zoomed;
+    for (const figure of this.figures) if (figure !== by) figure.refresh();
+  }
+}
+
+// `run()`: whose; `end()`: of the time axis; `left(size)`: room for names, so that charts below each
+// other have one time axis.
+export function timeline(
+  page,
+  {
+    id = 'timeline',
+    title = 'Activities of every node',
+    prefix = () => '',
+    run = () => page.run,
+    shared = new SharedWindow(),
+    commonEnd = () => 0,
+    left = (size) => namesWidth([run()], size),
+    controls = [],
+  } = {}
+) {
   let index = null;
-  let zoomed = null; // [from, to] in seconds, or null: all
   let figure = null;
 
-  const indexOf = (run) => {
-    if (index?.run !== run) {
-      index = new TimelineIndex(run);
+  const indexOf = (one) => {
+    if (index?.run !== one) {
+      const first = index === null;
+      index = new TimelineIndex(one);
       // A live run that ends or is met again stays where the reader looks.
-      if (!page.data.live) zoomed = null;
+      if (!page.data.live && !first) shared.set(null, figure);
     }
     return index;
   };
-  const end = () => Math.max(page.run.virtual_time_s || 0, indexOf(page.run).end, 1e-9);
-  const view = () => zoomed ?? [0, end()];
+  const end = () => Math.max(run().virtual_time_s || 0, indexOf(run()).end, commonEnd(), 1e-9);
+  const view = () => shared.zoomed ?? [0, end()];
 
   const zoomTo = (from, to) => {
     const most = end();
@@ -62,7 +89,7 @@ export function timeline(page) {
   const scroll = (rows) => {
     const vertical = figure.echarts.getOption().dataZoom.find(({ id }) => id === 'rows');
     if (!vertical) return;
-    const last = page.run.nodes.id.length - 1;
+    const last = run().nodes.id.length - 1;
     const span = vertical.endValue - vertical.startValue;
     const first = Math.min(Math.max(vertical.startValue + rows, 0), last - span);
     figure.echarts.dispatchAction({
@@ -85,12 +112,13 @@ export function timeline(page) {
   };
 
   figure = new Figure(page, {
-    id: 'timeline',
-    title: 'Activities of every node',
+    id,
+    title,
     controls: [
+      ...controls,
       el(
         'div',
-        { class: 'group', role: 'group', 'aria-label': 'Zoom of the timeline' },
+        { class: 'group', role: 'group', 'aria-label': `Zoom of ${title}` },
         button('−', () => zoomBy(2), { 'aria-label': 'Zoom out', title: 'Zoom out (−)' }),
         button('+', () => zoomBy(0.5), { 'aria-label': 'Zoom in', title: 'Zoom in (+)' }),
         button('←', () => pan(-0.2), { 'aria-label': 'Earlier', title: 'Earlier (←)' }),
@@ -99,29 +127,29 @@ export function timeline(page) {
       ),
     ],
     note: () => {
-      const { activities, merged_below_s: merged } = page.run.timeline;
+      const { activities, merged_below_s: merged } = run().timeline;
       return (
-        `${count(activities.node.length)} activities of ${count(page.run.nodes.id.length)} ` +
+        `${prefix()}${count(activities.node.length)} activities of ${count(run().nodes.id.length)} ` +
         'nodes. Wheel, pinch or + and − zoom; drag or arrow keys move.' +
-        realNote(page.run) +
+        realNote(run()) +
         (merged > 0 ? ` What is shorter than ${seconds(merged)} is drawn together.` : '') +
-        (indexOf(page.run).rows.some((row) => row.split)
+        (indexOf(run()).rows.some((row) => row.split)
           ? ' Where lanes overlap a row has three: compute, send, receive.'
           : '')
       );
     },
     missing: () =>
-      page.run && (page.run.timeline.activities.node.length || page.data.live)
+      run() && (run().timeline.activities.node.length || page.data.live)
         ? ''
         : 'The store of this run holds no activities (output.record = "task" keeps sums alone).',
-    height: (size) => rowsHeight(page.run?.nodes.id.length ?? 1, size, size.saved ? 110 : 150),
-    count: () => page.run.timeline.activities.node.length,
-    option: (look, size) => option(page, indexOf(page.run), view(), end(), look, size),
+    height: (size) => rowsHeight(run()?.nodes.id.length ?? 1, size, size.saved ? 110 : 150),
+    count: () => run().timeline.activities.node.length,
+    option: (look, size) => option(indexOf(run()), view(), end(), look, size, left(size)),
     values() {
-      const { activities, labels, causes } = page.run.timeline;
+      const { activities, labels, causes } = run().timeline;
       const [from, to] = view();
       const rows = [];
-      const names = new Map(page.run.nodes.id.map((id, i) => [id, page.run.nodes.name[i]]));
+      const names = new Map(run().nodes.id.map((id, i) => [id, run().nodes.name[i]]));
       for (let i = 0; i < activities.node.length; i += 1) {
         if (activities.end_s[i] < from || activities.begin_s[i] > to) continue;
         rows.push({
@@ -152,12 +180,10 @@ export function timeline(page) {
       instance.on('datazoom', () => {
         const all = end();
         const [x] = instance.getOption().dataZoom;
-        zoomed =
-          x.start <= 0.0001 && x.end >= 99.9999
-            ? null
-            : [(x.start / 100) * all, (x.end / 100) * all];
+        const whole = x.start <= 0.0001 && x.end >= 99.9999;
+        shared.set(whole ? null : [(x.start / 100) * all, (x.end / 100) * all], self);
       });
-      pointAt(self, page, indexOf);
+      pointAt(self, run, end, indexOf);
       const { picture } = self;
       picture.tabIndex = 0;
       picture.addEventListener('keydown', (event) => {
@@ -168,19 +194,33 @@ export function timeline(page) {
       });
     },
   });
+  shared.figures.push(figure);
   figure.window = view;
+  figure.end = end;
+  figure.right = (size) => rightEdge(size, run().nodes.id.length);
   figure.grow = () => {
-    if (index?.run === page.run) index.grow();
+    if (index?.run === run()) index.grow();
   };
   return figure;
 }
 
-function option(page, index, [from, to], end, look, size) {
-  const { run } = page;
+// Pixels for the names of nodes of these runs.
+export function namesWidth(runs, size) {
+  const most = size.narrow ? 112 : 190;
+  const widths = runs
+    .filter(Boolean)
+    .flatMap((run) => nodeNames(run, size))
+    .map((name) => textWidth(fittedName(name, most, 11), 11));
+  return Math.ceil(Math.max(20, ...widths)) + 16;
+}
+
+const rightEdge = (size, rows) => (rows > visibleRows(size) && !size.saved ? 36 : 22);
+
+function option(index, [from, to], end, look, size, left) {
+  const { run } = index;
   const { labels, kinds } = run.timeline;
   const unit = scale('s', end);
   const rows = run.nodes.id.length;
-  const many = rows > visibleRows(size) && !size.saved;
   const present = labels.filter((_, i) => run.timeline.activities.label.includes(i));
   const styles = activityStyles(look, labels, kinds);
   const has = (table) => table.node.length > 0;
@@ -193,8 +233,8 @@ function option(page, index, [from, to], end, look, size) {
     ...(run.aggregations.end_s.length ? [versions] : []),
   ];
   const { legend, grid } = legendAndGrid(look, size, names, {
-    right: many ? 36 : 22,
-    bottom: size.saved ? 6 : 46,
+    right: rightEdge(size, rows),
+    bottom: (size.saved ? 6 : 40) + 44,
     legend: { icon: 'rect' },
   });
   const sceneOf = scenes(index, unit);
@@ -220,7 +260,7 @@ function option(page, index, [from, to], end, look, size) {
   });
   return {
     legend,
-    grid,
+    grid: { ...grid, left, outerBoundsMode: 'none' },
     xAxis: valueAxis(look, `virtual time (${unit.name})`, {
       min: 0,
       max: unit.of(end),
@@ -323,7 +363,7 @@ function scenes(index, unit) {
 }
 
 // A tooltip of our own: the rectangles are merged, the data are not.
-function pointAt(figure, page, indexOf) {
+function pointAt(figure, run, end, indexOf) {
   const box = el('div', { class: 'tooltip', hidden: true });
   figure.picture.append(box);
   const hide = () => {
@@ -332,8 +372,8 @@ function pointAt(figure, page, indexOf) {
   const zr = figure.instance.getZr();
   zr.on('mousemove', (event) => {
     const { offsetX, offsetY } = event;
-    if (!page.run || !figure.instance.containPixel('grid', [offsetX, offsetY])) return hide();
-    const unit = scale('s', Math.max(page.run.virtual_time_s || 0, indexOf(page.run).end, 1e-9));
+    if (!run() || !figure.instance.containPixel('grid', [offsetX, offsetY])) return hide();
+    const unit = scale('s', end());
     const toTime = (pixel) =>
       figure.instance.convertFromPixel({ xAxisIndex: 0 }, pixel) / unit.of(1);
     const row = figure.instance.convertFromPixel({ yAxisIndex: 0 }, offsetY);
@@ -343,9 +383,9 @@ function pointAt(figure, page, indexOf) {
     const bar = Math.min(18, band * 0.74);
     const third = Math.max(0, Math.min(2, Math.floor((offsetY - middle + bar / 2) / (bar / 3))));
     const time = toTime(offsetX);
-    const found = indexOf(page.run).at(row, time, third, toTime(offsetX + 1.5) - time);
+    const found = indexOf(run()).at(row, time, third, toTime(offsetX + 1.5) - time);
     if (!found) return hide();
-    box.replaceChildren(content(page.run, row, found));
+    box.replaceChildren(content(run(), row, found));
     box.hidden = false;
     const width = figure.picture.clientWidth;
     const left =

@@ -1,0 +1,41 @@
+#include "engine/api/training_probe.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <variant>
+
+#include "engine/model/batches.hpp"
+
+namespace convoy::engine {
+
+std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
+  const std::int64_t batches = plan_epoch(samples, std::max(1, batch), false).batches();
+  if (const auto* train = std::get_if<Train>(&work)) {
+    return train->steps ? *train->steps : train->epochs * batches;
+  }
+  if (const auto* masks = std::get_if<LearnMasks>(&work)) return masks->epochs * batches;
+  return 0;
+}
+
+bool trains_weights(const Work& work) { return std::holds_alternative<Train>(work); }
+
+double measured_training_step(const Engine& engine, std::shared_ptr<const Weights> weights,
+                              int node, double rate, int batch, double longest_s) {
+  using Clock = std::chrono::steady_clock;
+  TaskInput input;
+  input.node = node;
+  input.brief.rate = rate;
+  input.brief.batch = batch;
+  input.received = std::move(weights);
+  const auto session = engine.open(input, std::stop_token());
+  double seconds = 0;
+  for (int step = 0; step < 2; ++step) {
+    const auto begin = Clock::now();
+    session->run(Train{.epochs = 1, .steps = 1}, {});
+    seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (seconds > longest_s) break;
+  }
+  return seconds;
+}
+
+}  // namespace convoy::engine

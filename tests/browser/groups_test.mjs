@@ -1,0 +1,255 @@
+// Tests the charts of groups of runs, of traces, and the head of a report, in a browser:
+// node tests/browser/groups_test.mjs [part of a name]
+import assert from 'node:assert/strict';
+import {
+  colours,
+  folder,
+  ids,
+  launch,
+  noSidewaysScrolling,
+  nothingSeen,
+  open,
+  runAll,
+  values,
+} from './browser.mjs';
+import { makeData } from './fixture.mjs';
+
+const all = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };
+const browser = await launch();
+const save = folder();
+const tests = [];
+const test = (name, body) => tests.push([name, body]);
+
+// Rows that a chart of bands shows, from the data.
+const bandRows = (data, x, y, groups) =>
+  data.bands
+    .filter((band) => band.x === x && band.y === y && groups.includes(band.group))
+    .flatMap((band) =>
+      band.at.map((at, i) => ({
+        group: band.group,
+        runs: band.runs,
+        [x]: at,
+        mean: band.mean[i],
+        low: band.low[i],
+        high: band.high[i],
+      }))
+    );
+
+test('groups of runs are drawn with their intervals', async () => {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 390],
+  ]) {
+    const data = makeData({ ...all, bands: 12 });
+    const labels = [...new Set(data.bands.map((band) => band.group))];
+    data.comparison.groups.push({ label: labels[10], runs: ['a'], seeds: ['1'] });
+    data.comparison.baseline = 3;
+    for (const figure of data.comparison.figures) {
+      for (const key of ['mean', 'ratio', 'paired']) figure[key].push(null);
+      figure.values.push([null]);
+    }
+    const page = await open(browser, save('bands.html', data), { colorScheme, width });
+    const shown = [...labels.slice(0, 8), labels[10]];
+    assert.deepEqual(
+      await values(page, 'accuracy-bands'),
+      bandRows(data, 'time_s', 'accuracy', shown),
+      'the first eight and the baseline'
+    );
+    const over = page.locator('#chart-accuracy-bands').getByLabel('Over', { exact: true });
+    for (const x of ['updates', 'bytes', 'energy_j']) {
+      await over.selectOption(x);
+      for (const y of ['accuracy', 'loss'])
+        assert.deepEqual(await values(page, `${y}-bands`), bandRows(data, x, y, shown));
+    }
+    await page.locator('#bands-groups summary').click();
+    await page.locator('#bands-groups').getByLabel(labels[11], { exact: true }).check();
+    await page.locator('#bands-groups').getByLabel(labels[0], { exact: true }).uncheck();
+    assert.deepEqual(
+      [...new Set((await values(page, 'loss-bands')).map((row) => row.group))],
+      [...labels.slice(1, 8), ...labels.slice(10)]
+    );
+    assert.match(await page.locator('#bands-groups summary').innerText(), /9 of 12/);
+    const axis = await page.evaluate(() => {
+      const chart = window.convoy.charts.get('accuracy-bands').echarts;
+      return chart.getModel().getComponent('yAxis').axis.scale.getExtent();
+    });
+    assert.ok(axis[0] >= 0 && axis[1] <= 100, `${axis}`);
+    assert.ok((await colours(page, 'accuracy-bands')) > 8);
+    await noSidewaysScrolling(page);
+    nothingSeen(page);
+  }
+  const sweep = makeData({ runs: 0, sweep: true, bands: 3 });
+  const page = await open(browser, save('sweepbands.html', sweep));
+  assert.equal((await values(page, 'accuracy-bands')).length, 3 * 20);
+  const alone = makeData({ runs: 2, bands: 2 });
+  for (const band of alone.bands) band.runs = 1;
+  const plain = await open(browser, save('alone.html', alone));
+  assert.ok(!(await ids(plain)).includes('accuracy-bands'), 'curves of the runs say all');
+  await plain.locator('#chart-accuracy').getByLabel('Over', { exact: true }).selectOption('updates');
+  assert.deepEqual(
+    (await values(plain, 'accuracy')).map((row) => row.updates),
+    alone.runs.flatMap((run) => run.curve.updates)
+  );
+  nothingSeen(plain);
+});
+
+test('the trace of a node is below its timeline, on one time axis', async () => {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 390],
+  ]) {
+    const data = makeData({ runs: 1, nodes: 6, activities: 200, traced: 2 });
+    const [{ traces, nodes }] = data.runs;
+    const page = await open(browser, save('trace.html', data), { colorScheme, width });
+    const expected = (node) =>
+      traces.node.flatMap((each, i) =>
+        each === node
+          ? [
+              {
+                node,
+                name: nodes.name[nodes.id.indexOf(node)],
+                column: traces.column[i],
+                time_s: traces.time_s[i],
+                value: traces.value[i],
+              },
+            ]
+          : []
+      );
+    assert.deepEqual(await values(page, 'trace'), expected(1));
+    await page.locator('#chart-trace').getByLabel('Node', { exact: true }).selectOption('2');
+    assert.deepEqual(await values(page, 'trace'), expected(2));
+    assert.ok((await colours(page, 'trace')) > 4);
+    // The ends of the axis, and where a time is: as in the timeline.
+    const axes = () =>
+      page.evaluate(() =>
+        ['timeline', 'trace'].map((id) => {
+          const chart = window.convoy.charts.get(id).echarts;
+          const time = window.convoy.charts.get('timeline').window();
+          const unit = chart.getOption().xAxis.length; // a small grid for each column
+          return [
+            time.map((at) => Math.round(chart.convertToPixel({ xAxisIndex: unit - 1 }, at))),
+            chart.getModel().getComponent('xAxis', 0).axis.scale.getExtent(),
+          ];
+        })
+      );
+    const agree = async () => {
+      const [above, below] = await axes();
+      assert.deepEqual(below[0], above[0]);
+      for (const end of [0, 1]) assert.ok(Math.abs(below[1][end] - above[1][end]) < 1e-6);
+    };
+    await agree();
+    await page.locator('#chart-timeline').getByRole('button', { name: 'Zoom in' }).click();
+    await page.locator('#chart-timeline').getByRole('button', { name: 'Later' }).click();
+    await agree();
+    await noSidewaysScrolling(page);
+    nothingSeen(page);
+  }
+  const page = await open(browser, save('untraced.html', makeData({ runs: 1, activities: 100 })));
+  assert.ok(!(await ids(page)).includes('trace'));
+});
+
+test('the head says what the runs are made of', async () => {
+  const data = makeData({ runs: 3 });
+  data.runs[2].seed = '18446744073709551615';
+  const page = await open(browser, save('head.html', data));
+  const text = await page.locator('header .made').innerText();
+  const fleet = data.runs[0].fleet;
+  assert.equal(
+    text,
+    `cnn-small · glyphs · ${fleet} · cos2p, fedavg, fedasync · seeds 1, 2, 18446744073709551615`
+  );
+  assert.equal(await page.locator('h1').innerText(), 'cos2p and 2 more');
+  for (const run of data.runs) run.name = 'one';
+  const same = await open(browser, save('head.html', data), { width: 390, colorScheme: 'dark' });
+  assert.equal(await same.locator('h1').innerText(), 'one');
+  await noSidewaysScrolling(same);
+});
+
+test('the Pareto front is one of means over seeds, with intervals', async () => {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 390],
+  ]) {
+    const data = makeData({ runs: 0, sweep: { keys: 2 }, comparison: true });
+    const [sweep] = data.sweeps;
+    const title = `energy (workers) x time ${'and more '.repeat(6)}`;
+    sweep.figures[3].title = title;
+    // Close to the end of the scale.
+    for (const point of sweep.points)
+      if (point.status === 'done') point.values[1] = 0.99 + point.values[1] / 100;
+    const page = await open(browser, save('front.html', data), { colorScheme, width });
+    const rows = await values(page, 'sweep-pareto');
+    const done = sweep.points.filter((point) => point.status === 'done');
+    const groups = new Set(done.map(({ settings }) => settings.slice(0, 2).join()));
+    assert.equal(rows.length, groups.size);
+    // Student's t for 1 and 2 degrees of freedom.
+    const quantile = { 2: 12.706, 3: 4.303 };
+    for (const row of rows) {
+      const points = done.filter(
+        ({ settings }) =>
+          settings[0] === row['schedule.kind'] && settings[1] === row['fleet.nodes.0.count']
+      );
+      assert.equal(row.count, points.length);
+      for (const [axis, i] of [
+        ['x', 0],
+        ['y', 1],
+      ]) {
+        const all = points.map((point) => point.values[i]);
+        const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
+        assert.ok(Math.abs(row[axis] - mean) < 1e-9 * mean);
+        if (all.length < 2) {
+          assert.equal(row[`${axis}_low`], null);
+          continue;
+        }
+        const square = all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (all.length - 1);
+        const half = quantile[all.length] * Math.sqrt(square / all.length);
+        assert.ok(Math.abs(row[`${axis}_high`] - mean - half) < 1e-6 * mean);
+        assert.ok(Math.abs(mean - row[`${axis}_low`] - half) < 1e-6 * mean);
+      }
+    }
+    const ranges = await page.evaluate(() => {
+      const model = window.convoy.charts.get('sweep-pareto').echarts.getModel();
+      return model.getComponent('yAxis').axis.scale.getExtent();
+    });
+    assert.ok(ranges[1] <= 100, `${ranges}`);
+    const up = page.locator('#chart-sweep-pareto').getByLabel('Up', { exact: true });
+    assert.equal(await up.locator('option:checked').innerText(), 'accuracy');
+    await up.selectOption('3');
+    // The whole name of the axis is within the picture.
+    const [name, wide] = await page.evaluate(() => {
+      const chart = window.convoy.charts.get('sweep-pareto').echarts;
+      const texts = chart
+        .getZr()
+        .storage.getDisplayList()
+        .filter((each) => each.type === 'tspan' && each.style.text?.startsWith('energy'));
+      const boxes = texts.map((each) => {
+        const box = each.getBoundingRect().clone();
+        box.applyTransform(each.transform ?? [1, 0, 0, 1, 0, 0]);
+        return [box.x, box.x + box.width];
+      });
+      return [boxes, chart.getWidth()];
+    });
+    assert.ok(name.length > 0);
+    for (const [from, to] of name) assert.ok(from >= 0 && to <= wide, `${from} .. ${to} of ${wide}`);
+    await noSidewaysScrolling(page);
+    nothingSeen(page);
+  }
+  // Without accuracies: virtual time against energy.
+  const data = makeData({ runs: 0, sweep: true });
+  const [sweep] = data.sweeps;
+  Object.assign(sweep.figures[0], { key: 'virtual_time_s', title: 'virtual time', target: null });
+  for (const point of sweep.points) point.values[1] = null;
+  const page = await open(browser, save('front2.html', data));
+  const chosen = (label) =>
+    page
+      .locator('#chart-sweep-pareto')
+      .getByLabel(label, { exact: true })
+      .locator('option:checked')
+      .innerText();
+  assert.deepEqual(
+    [await chosen('Across'), await chosen('Up')],
+    ['virtual time', 'energy (workers)']
+  );
+});
+
+await runAll(browser, tests);
