@@ -19,7 +19,7 @@ const binary =
   ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
 
 // Without Chromium the process ends, and the test counts as skipped.
-export async function launch() {
+async function launch() {
   if (!binary || !existsSync(binary)) {
     console.log(`skipped: ${binary ?? 'Chromium'} is not there; install chromium-headless-shell`);
     process.exit(77);
@@ -172,8 +172,19 @@ export async function savedSvg(page, id) {
   return parsed.text;
 }
 
-// Runs the tests, [name, body] pairs, whose name has the first argument in it; ends the process.
-export async function runAll(browser, tests) {
+// A file's tests: test(name, body) adds one, run() runs those whose name has the first argument of
+// the command line in it, and ends the process.
+export async function suite() {
+  const browser = await launch();
+  const tests = [];
+  return {
+    browser,
+    test: (name, body) => tests.push([name, body]),
+    run: () => runAll(browser, tests),
+  };
+}
+
+async function runAll(browser, tests) {
   const wanted = process.argv[2] ?? '';
   let failed = 0;
   for (const [name, body] of tests.filter(([title]) => title.includes(wanted))) {

@@ -1,23 +1,12 @@
 // Tests what a report says of several runs beside each other, in a browser:
 // node tests/browser/compared_test.mjs [part of a name]
 import assert from 'node:assert/strict';
-import {
-  folder,
-  launch,
-  noSidewaysScrolling,
-  nothingSeen,
-  open,
-  runAll,
-  values,
-} from './browser.mjs';
+import { folder, noSidewaysScrolling, nothingSeen, open, suite, values } from './browser.mjs';
 import { explain } from '../../analysis/web/src/explain.js';
-import { makeData, makeRun } from './fixture.mjs';
+import { everything, makeData, makeRun } from './fixture.mjs';
 
-const all = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };
-const browser = await launch();
+const { browser, test, run } = await suite();
 const save = folder();
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 
 // Rows of a table that is shown whole: [[title, cells]].
 const wholeRows = (page, selector) =>
@@ -31,7 +20,7 @@ const wholeRows = (page, selector) =>
   );
 
 test('the tables of metrics are whole and tell values apart', async () => {
-  const data = makeData({ ...all, runs: 3 });
+  const data = makeData({ ...everything, runs: 3 });
   // Three digits alone would not tell them apart.
   [0.90001, 0.90002, 0.90002].forEach((value, i) => {
     data.runs[i].figures.accuracy = value;
@@ -110,7 +99,7 @@ test('one thing has one colour in all charts and in every run', async () => {
   for (const colorScheme of ['light', 'dark']) {
     const found = [];
     for (const order of [causes, [...causes].reverse().slice(0, 6)]) {
-      const data = makeData({ ...all, nodes: 5, activities: 100 });
+      const data = makeData({ ...everything, nodes: 5, activities: 100 });
       data.runs[0].idle = idleOf(order);
       const page = await open(browser, save('colours.html', data), { colorScheme });
       const idle = await seriesColours(page, 'idle');
@@ -295,4 +284,4 @@ test('runs stand side by side', async () => {
   }
 });
 
-await runAll(browser, tests);
+await run();

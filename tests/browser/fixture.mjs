@@ -652,3 +652,6 @@ export function makeData({
     live,
   };
 }
+
+// Options of makeData() for a page with all sections.
+export const everything = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };

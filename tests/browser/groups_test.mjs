@@ -5,20 +5,16 @@ import {
   colours,
   folder,
   ids,
-  launch,
   noSidewaysScrolling,
   nothingSeen,
   open,
-  runAll,
+  suite,
   values,
 } from './browser.mjs';
-import { makeData } from './fixture.mjs';
+import { everything, makeData } from './fixture.mjs';
 
-const all = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };
-const browser = await launch();
+const { browser, test, run } = await suite();
 const save = folder();
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 
 // Rows that a chart of bands shows, from the data.
 const bandRows = (data, x, y, groups) =>
@@ -40,7 +36,7 @@ test('groups of runs are drawn with their intervals', async () => {
     ['light', 1280],
     ['dark', 390],
   ]) {
-    const data = makeData({ ...all, bands: 12 });
+    const data = makeData({ ...everything, bands: 12 });
     const labels = [...new Set(data.bands.map((band) => band.group))];
     data.comparison.groups.push({ label: labels[10], runs: ['a'], seeds: ['1'] });
     data.comparison.baseline = 3;
@@ -252,4 +248,4 @@ test('the Pareto front is one of means over seeds, with intervals', async () => 
   );
 });
 
-await runAll(browser, tests);
+await run();

@@ -1,12 +1,10 @@
 // Tests the live page with an artificial server: node tests/browser/live_test.mjs [part of a name]
 import assert from 'node:assert/strict';
-import { html, launch, nothingSeen, runAll, values, watch } from './browser.mjs';
+import { html, nothingSeen, suite, values, watch } from './browser.mjs';
 import { makeData, makeRun } from './fixture.mjs';
 
 const host = 'convoy.test';
-const browser = await launch();
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
+const { browser, test, run } = await suite();
 
 const cut = (table, wanted) => {
   const keep = Object.values(table)[0]
@@ -429,4 +427,4 @@ test('the timeline follows the end until it is zoomed', async () => {
   nothingSeen(page);
 });
 
-await runAll(browser, tests);
+await run();

@@ -5,22 +5,18 @@ import {
   everyChartIsDrawn,
   folder,
   ids,
-  launch,
   noSidewaysScrolling,
   nothingSeen,
   open,
   ready,
-  runAll,
   savedSvg,
+  suite,
   values,
 } from './browser.mjs';
-import { hostile, makeData } from './fixture.mjs';
+import { everything, hostile, makeData } from './fixture.mjs';
 
-const all = { runs: 2, sweep: true, fidelity: true, comparison: true, bands: 3 };
-const browser = await launch();
+const { browser, test, run } = await suite();
 const save = folder();
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 const cells = (page, id) => page.locator(`#chart-${id}-data`);
 
 const allIds = [
@@ -49,7 +45,7 @@ const allIds = [
 ];
 
 test('every chart shows the data it was given', async () => {
-  const data = makeData(all);
+  const data = makeData(everything);
   const [run] = data.runs;
   const page = await open(browser, save('all.html', data));
   assert.deepEqual(new Set(await ids(page)), new Set(allIds));
@@ -147,7 +143,7 @@ test('every chart shows the data it was given', async () => {
 });
 
 test('figures, axes and runs can be chosen', async () => {
-  const data = makeData(all);
+  const data = makeData(everything);
   const page = await open(browser, save('choose.html', data));
   await page.locator('#chart-accuracy').getByLabel('Over', { exact: true }).selectOption('bytes');
   assert.deepEqual(
@@ -336,7 +332,7 @@ test('the tooltip of the timeline names the activity', async () => {
 });
 
 test('dark and light', async () => {
-  const page = await open(browser, save('dark.html', makeData(all)), { colorScheme: 'dark' });
+  const page = await open(browser, save('dark.html', makeData(everything)), { colorScheme: 'dark' });
   const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
   const dark = await paper();
@@ -356,7 +352,7 @@ test('dark and light', async () => {
 });
 
 test('charts are saved as SVG', async () => {
-  const data = makeData(all);
+  const data = makeData(everything);
   const page = await open(browser, save('svg.html', data), { colorScheme: 'dark' });
   for (const id of await ids(page)) assert.ok((await savedSvg(page, id)).length > 20, id);
   const timeline = await savedSvg(page, 'timeline');
@@ -375,7 +371,7 @@ test('charts are saved as SVG', async () => {
 });
 
 test('hostile names are text', async () => {
-  const data = makeData({ ...all, hostileNames: true, nodes: 8, activities: 200 });
+  const data = makeData({ ...everything, hostileNames: true, nodes: 8, activities: 200 });
   const page = await open(browser, save('hostile.html', data));
   await everyChartIsDrawn(page);
   assert.equal(await page.locator('script').count(), 2, 'the data and the program alone');
@@ -405,7 +401,7 @@ test('a phone', async () => {
   for (const width of [360, 390]) {
     const page = await open(
       browser,
-      save('phone.html', makeData({ ...all, hostileNames: width === 360 })),
+      save('phone.html', makeData({ ...everything, hostileNames: width === 360 })),
       { width, height: 760 }
     );
     await noSidewaysScrolling(page);
@@ -419,7 +415,7 @@ test('a phone', async () => {
 });
 
 test('what a screen reader meets', async () => {
-  const page = await open(browser, save('reader.html', makeData(all)));
+  const page = await open(browser, save('reader.html', makeData(everything)));
   assert.equal(await page.locator('h1').count(), 1);
   for (const landmark of ['header', 'nav', 'main', 'footer'])
     assert.equal(await page.locator(landmark).count(), 1, landmark);
@@ -450,7 +446,7 @@ test('what a screen reader meets', async () => {
 });
 
 test('on paper stands what would be saved', async () => {
-  const page = await open(browser, save('print.html', makeData(all)), { colorScheme: 'dark' });
+  const page = await open(browser, save('print.html', makeData(everything)), { colorScheme: 'dark' });
   await page.evaluate(() => window.dispatchEvent(new Event('beforeprint')));
   await page.emulateMedia({ media: 'print' });
   for (const id of await ids(page)) {
@@ -522,4 +518,4 @@ test('a hundred thousand activities', async () => {
   nothingSeen(page);
 });
 
-await runAll(browser, tests);
+await run();

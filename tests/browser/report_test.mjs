@@ -9,13 +9,12 @@ import { join } from 'node:path';
 import {
   everyChartIsDrawn,
   ids,
-  launch,
   noSidewaysScrolling,
   nothingSeen,
   open,
   ready,
-  runAll,
   savedSvg,
+  suite,
   values,
   watch,
 } from './browser.mjs';
@@ -88,9 +87,7 @@ function near(found, wanted, whole) {
   );
 }
 
-const browser = await launch();
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
+const { browser, test, run: runTests } = await suite();
 
 test('a report of real runs shows what their stores hold', async () => {
   const learned = run('learned', scenario({ learn: true }));
@@ -389,4 +386,4 @@ test('a live run is stopped from the page', async () => {
   await page.waitForFunction(() => /The run is over: stopped/.test(document.body.innerText));
 });
 
-await runAll(browser, tests);
+await runTests();
