@@ -39,16 +39,12 @@ analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes)
 
 }  // namespace
 
-LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
-                   const sim::RunOptions& options)
-    : nodes_(std::min(scenario.world.nodes.size(), most_nodes)) {
+std::unique_ptr<analysis::LiveServer> serve(const std::string& address,
+                                            analysis::LiveSubject& subject) {
   auto endpoint = testbed::parse_endpoint(address);
   if (endpoint && endpoint->host == "localhost") endpoint->host = "127.0.0.1";
   if (!endpoint || !testbed::address_bytes(endpoint->host)) {
     throw base::UserError("--serve " + address + ": expected ADDRESS:PORT, such as 127.0.0.1:8080");
-  }
-  if (options.folder.empty()) {
-    throw base::UserError("--serve shows the run's store; leave out --no-store");
   }
   analysis::LiveOptions live;
   live.host = endpoint->host;
@@ -58,11 +54,19 @@ LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
     if (!addresses.empty()) live.shown = addresses.front();
   }
   live.loopback = testbed::is_loopback(endpoint->host);
-  live.folder = options.folder;
-  live.version = options.version;
-  live.pausable = !sim::any_real(scenario);
+  live.version = CONVOY_VERSION;
   live.stop = [] { interrupted = true; };
-  server_ = std::make_unique<analysis::LiveServer>(std::move(live), state_);
+  return std::make_unique<analysis::LiveServer>(std::move(live), subject);
+}
+
+LiveView::LiveView(const std::string& address, const sim::Scenario& scenario,
+                   const sim::RunOptions& options)
+    : run_(state_, options.folder, !sim::any_real(scenario)),
+      nodes_(std::min(scenario.world.nodes.size(), most_nodes)) {
+  if (options.folder.empty()) {
+    throw base::UserError("--serve shows the run's store; leave out --no-store");
+  }
+  server_ = serve(address, run_);
 }
 
 void LiveView::follow(const sim::Progress& progress) {

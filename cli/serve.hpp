@@ -1,33 +1,40 @@
 #pragma once
 
-// `convoy run --serve`: shows a run in progress in a browser.
+// `convoy run --serve` and `convoy sweep --serve`: shows what is in progress in a browser.
 
 #include <chrono>
 #include <memory>
 #include <string>
 
 #include "analysis/live/server.hpp"
+#include "analysis/live/shown_run.hpp"
+#include "analysis/live/shown_sweep.hpp"
 #include "sim/run/run.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace convoy::cli {
 
+// Shows `subject` at `address`: ADDRESS:PORT, with an IP address or localhost. Throws
+// base::UserError if it is invalid or cannot be listened on. `subject` must outlive the server.
+std::unique_ptr<analysis::LiveServer> serve(const std::string& address,
+                                            analysis::LiveSubject& subject);
+
 class LiveView {
  public:
-  // `address`: HOST:PORT, with an address or localhost. Throws base::UserError if it is invalid or
-  // cannot be listened on.
+  // `address`: see serve(). Throws base::UserError if it is invalid or cannot be listened on.
   LiveView(const std::string& address, const sim::Scenario& scenario,
            const sim::RunOptions& options);
 
   // Call at every instant of the run; blocks while the run is paused.
   void follow(const sim::Progress& progress);
-  void run_is_over() { server_->run_is_over(); }
+  void run_is_over() { server_->is_over(); }
   [[nodiscard]] std::string url() const { return server_->url(); }
 
  private:
   void put(const sim::Progress& progress, bool at_rest);
 
   analysis::LiveState state_;
+  analysis::ShownRun run_;
   std::size_t nodes_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   std::unique_ptr<analysis::LiveServer> server_;

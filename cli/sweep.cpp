@@ -17,6 +17,7 @@
 #include "cli/command_line.hpp"
 #include "cli/provenance.hpp"
 #include "cli/scenario_arguments.hpp"
+#include "cli/serve.hpp"
 #include "cli/signals.hpp"
 #include "cli/summary.hpp"
 #include "cli/sweep_output.hpp"
@@ -44,6 +45,7 @@ struct SweepArguments {
   bool no_store = false;
   bool json = false;
   bool quiet = false;
+  std::string serve;
 };
 
 struct Point : sim::PointIndex {
@@ -111,6 +113,35 @@ struct PointRun {
     sim::require_runnable(*scenario);
     return std::make_shared<const sim::Scenario>(std::move(*scenario));
   }
+};
+
+// --- the live view
+// --------------------------------------------------------------------------------
+
+// Does nothing without --serve.
+class LiveSweep {
+ public:
+  // Throws base::UserError if the address is invalid or cannot be listened on.
+  LiveSweep(const std::string& address, const sim::SweepFolder& folder)
+      : sweep_(folder, CONVOY_VERSION) {
+    if (address.empty()) return;
+    server_ = serve(address, sweep_);
+    fmt::print(stderr, "convoy: the sweep is at {}\n", server_->url());
+  }
+
+  void follow(SweepProgress& progress) {
+    if (server_) sweep_.put(progress.status());
+  }
+  void point_ended() { sweep_.point_ended(); }
+  void is_over(const std::string& status) {
+    if (!server_) return;
+    sweep_.set_end(status);
+    server_->is_over();
+  }
+
+ private:
+  analysis::ShownSweep sweep_;
+  std::unique_ptr<analysis::LiveServer> server_;
 };
 
 // --- all of it ----------------------------------------------------------------------------------
@@ -242,12 +273,13 @@ void note_cause(const sim::SweepFolder& folder, const std::string& hash, int sta
 
 // Writes and prints the results; gives the exit status. `left`: points were asked to stop.
 int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, std::size_t points,
-             bool left) {
+             bool left, LiveSweep& live) {
   const analysis::SweepResults results = analysis::read_sweep(folder);
   base::write_output((folder.path() / "results.csv").string(), sweep_csv(results, folder), true);
   const std::size_t finished = results.count(analysis::PointStatus::done);
   const bool stopped = interrupted || left;
   const char* status = stopped ? "stopped" : finished == points ? "done" : "failed";
+  live.is_over(status);
   if (arguments.json) {
     fmt::print("{}\n", sweep_json(results, folder, status));
   } else {
@@ -264,6 +296,46 @@ int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, st
     fmt::print(stderr, "convoy: {} points were not run\n", points - finished);
   }
   return finished < points ? ExitStatus::run_failed : ExitStatus::done;
+}
+
+// Runs what remains, and tells of it meanwhile; gives the exit status.
+int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
+               const std::vector<Point>& points, const PointShares& shares, sim::Dispatch& work,
+               LiveSweep& live) {
+  Remaining remaining = what_remains(points, folder);
+  const std::size_t all = remaining.points.size() + remaining.finished;
+  if (remaining.finished > 0 && !arguments.quiet) {
+    fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
+               all, folder.path().string());
+  }
+  SweepProgress display(all, remaining.finished, arguments.quiet, shares);
+  live.follow(display);
+  bool left = false;
+  work.points = std::move(remaining.points);
+  work.began = [&](std::int64_t point) { display.began(static_cast<std::size_t>(point)); };
+  work.tick = [&] {
+    display.show();
+    live.follow(display);
+  };
+  work.ended = [&](const sim::PointEnd& end) {
+    const bool stopped = end.status == ExitStatus::stopped;
+    const bool failed = end.status != ExitStatus::done && !stopped;
+    const auto point = static_cast<std::size_t>(end.point);
+    if (failed) note_cause(folder, points[point].hash, end.status);
+    left = left || stopped;
+    display.ended(point, stopped  ? SweepProgress::End::stopped
+                         : failed ? SweepProgress::End::failed
+                                  : SweepProgress::End::done);
+    live.point_ended();
+  };
+  if (sim::under_mpi()) {
+    sim::dispatch_by_mpi(work);
+  } else {
+    sim::dispatch(work);
+  }
+  live.follow(display);
+  display.show(true);
+  return conclude(arguments, folder, points.size(), left, live);
 }
 
 int sweep(SweepArguments arguments) {
@@ -300,35 +372,9 @@ int sweep(SweepArguments arguments) {
   }
 
   if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
+  LiveSweep live(arguments.serve, folder);  // first: nothing has been changed if it cannot be shown
   prepare(arguments, folder, index_of(sweep, points));
-  Remaining remaining = what_remains(points, folder);
-  const std::size_t all = remaining.points.size() + remaining.finished;
-  if (remaining.finished > 0 && !arguments.quiet) {
-    fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
-               all, folder.path().string());
-  }
-  SweepProgress display(all, remaining.finished, arguments.quiet, shares);
-  bool left = false;
-  work.points = std::move(remaining.points);
-  work.began = [&](std::int64_t point) { display.began(static_cast<std::size_t>(point)); };
-  work.tick = [&] { display.show(); };
-  work.ended = [&](const sim::PointEnd& end) {
-    const bool stopped = end.status == ExitStatus::stopped;
-    const bool failed = end.status != ExitStatus::done && !stopped;
-    const auto point = static_cast<std::size_t>(end.point);
-    if (failed) note_cause(folder, points[point].hash, end.status);
-    left = left || stopped;
-    display.ended(point, stopped  ? SweepProgress::End::stopped
-                         : failed ? SweepProgress::End::failed
-                                  : SweepProgress::End::done);
-  };
-  if (mpi) {
-    sim::dispatch_by_mpi(work);
-  } else {
-    sim::dispatch(work);
-  }
-  display.show(true);
-  return conclude(arguments, folder, points.size(), left);
+  return run_points(arguments, folder, points, shares, work, live);
 }
 
 }  // namespace
@@ -353,6 +399,9 @@ void add_sweep(CLI::App& app, int& status) {
       ->excludes(resume);
   verb->add_flag("--no-store", arguments->no_store,
                  "Keep only the figures of each point, not its store");
+  verb->add_option("--serve", arguments->serve,
+                   "ADDRESS:PORT, such as 127.0.0.1:8080: show the sweep in a browser while it "
+                   "runs; other machines need the printed token");
   verb->add_flag("--json", arguments->json, "Print all results as one JSON object");
   verb->add_flag("--quiet", arguments->quiet, "No progress, no warnings");
   add_wide(*verb);

@@ -68,6 +68,29 @@ double SweepProgress::running_share() const {
   return sum;
 }
 
+std::optional<double> SweepProgress::left_s(double wall_s) {
+  if (running_.empty()) return std::nullopt;
+  const double over = static_cast<double>(finished_ + failed_) + running_share();
+  const auto all = static_cast<double>(std::max<std::size_t>(all_, 1));
+  return time_left_(over / all, static_cast<double>(before_) / all, wall_s);
+}
+
+analysis::SweepStatus SweepProgress::status() {
+  analysis::SweepStatus status;
+  status.points = all_;
+  status.done = finished_;
+  status.failed = failed_;
+  status.stopped = stopped_;
+  for (const std::size_t point : running_) status.running.push_back({point, shares_.get(point)});
+  status.wall_time_s = wall_s();
+  status.left_s = left_s(status.wall_time_s);
+  return status;
+}
+
+double SweepProgress::wall_s() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+}
+
 void SweepProgress::show(bool last) {
   const auto now = std::chrono::steady_clock::now();
   const auto every = std::chrono::milliseconds(terminal_ ? 100 : 5000);
@@ -81,11 +104,7 @@ void SweepProgress::show(bool last) {
                         100 * running_share() / static_cast<double>(running_.size()),
                         running_.size() == 1 ? "it" : "them");
   }
-  const double over = static_cast<double>(finished_ + failed_) + running_share();
-  const auto all = static_cast<double>(std::max<std::size_t>(all_, 1));
-  const auto left = time_left_(over / all, static_cast<double>(before_) / all,
-                               std::chrono::duration<double>(now - begun_).count());
-  if (left && !running_.empty()) {
+  if (const auto left = left_s(wall_s())) {
     line += fmt::format(", about {} left", about_seconds(*left));
   }
   if (terminal_) {

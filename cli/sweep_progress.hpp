@@ -1,13 +1,16 @@
 #pragma once
 
-// Progress of a sweep on stderr: finished points, what the running ones have done, the time left.
+// Progress of a sweep, on stderr and for the live view: finished points, what the running ones have
+// done, the time left.
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <span>
 
+#include "analysis/live/shown_sweep.hpp"
 #include "base/non_copyable.hpp"
 #include "cli/time_left.hpp"
 
@@ -38,9 +41,12 @@ class SweepProgress {
   void ended(std::size_t point, End end);
   // Prints if it is time to; always if this is the last line.
   void show(bool last = false);
+  [[nodiscard]] analysis::SweepStatus status();
 
  private:
+  std::optional<double> left_s(double wall_s);
   [[nodiscard]] double running_share() const;  // sum over the points under way
+  [[nodiscard]] double wall_s() const;
 
   std::size_t all_;
   std::size_t before_;  // finished at the begin

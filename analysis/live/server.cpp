@@ -20,7 +20,6 @@
 
 #include "analysis/live/access.hpp"
 #include "analysis/live/session.hpp"
-#include "analysis/report/data.hpp"
 #include "analysis/report/report.hpp"
 #include "base/diagnostics.hpp"
 #include "base/sparing_log.hpp"
@@ -44,11 +43,11 @@ std::chrono::nanoseconds cpu_time() {
 
 class LiveServer::Impl : base::NonCopyable, public LiveHost {
  public:
-  Impl(LiveOptions options, LiveState& state)
+  Impl(LiveOptions options, LiveSubject& subject)
       : options_(std::move(options)),
-        state_(state),
+        subject_(subject),
         access_(options_.host, options_.port, options_.loopback, new_token()),
-        page_(live_html(options_.version)),
+        page_(live_html(options_.version, subject.kind())),
         acceptor_(io_),
         status_timer_(io_),
         rows_timer_(io_) {
@@ -83,7 +82,7 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
 
   [[nodiscard]] std::string url() const { return access_.url(options_.shown); }
 
-  void run_is_over() {
+  void is_over() {
     // No new viewers from here on.
     std::promise<bool> promise;
     auto somebody = promise.get_future();
@@ -105,7 +104,7 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
   [[nodiscard]] const Access& access() const override { return access_; }
   [[nodiscard]] const std::string& page() const override { return page_; }
   [[nodiscard]] const LiveOptions& options() const override { return options_; }
-  [[nodiscard]] LiveState& state() override { return state_; }
+  [[nodiscard]] LiveSubject& subject() override { return subject_; }
 
   std::shared_ptr<LivePlace> place(const asio::ip::address& address) override {
     constexpr std::size_t most = 64;
@@ -157,14 +156,11 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
     asio::ip::address address;
   };
 
-  // Built once for all viewers, by the run's thread, which has finished its work.
+  // Made once for all viewers, by the caller's thread, which has finished its work.
   void tell_the_end() {
-    std::shared_ptr<const std::string> last;
+    LiveMessage last;
     try {
-      const Json run = run_json(read_tables(options_.folder), options_.folder.string());
-      last = std::make_shared<const std::string>(
-          Json({{"type", "end"}, {"run", run}})
-              .dump(-1, ' ', false, Json::error_handler_t::replace));
+      last = subject_.end();
     } catch (const std::exception& e) {
       spdlog::warn("the live view: {}", e.what());
       return;
@@ -215,7 +211,7 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
       if (error || finishing_) return;
       tell_status();  // first, so that errors below do not stop it
       for (const auto& session : std::set(sessions_)) session->tell_status();
-      if (!sessions_.empty()) state_.ask_for_status();
+      if (!sessions_.empty()) subject_.ask_for_status();
     });
   }
 
@@ -245,7 +241,7 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
   }
 
   LiveOptions options_;
-  LiveState& state_;
+  LiveSubject& subject_;
   Access access_;
   std::string page_;
   std::vector<Place*> places_;  // places taken, oldest first; outlives their holders
@@ -264,10 +260,10 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
   std::jthread thread_;  // last: joined before the members that it uses go
 };
 
-LiveServer::LiveServer(LiveOptions options, LiveState& state)
-    : impl_(std::make_unique<Impl>(std::move(options), state)) {}
+LiveServer::LiveServer(LiveOptions options, LiveSubject& subject)
+    : impl_(std::make_unique<Impl>(std::move(options), subject)) {}
 LiveServer::~LiveServer() = default;
 std::string LiveServer::url() const { return impl_->url(); }
-void LiveServer::run_is_over() { impl_->run_is_over(); }
+void LiveServer::is_over() { impl_->is_over(); }
 
 }  // namespace convoy::analysis

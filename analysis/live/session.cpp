@@ -8,8 +8,6 @@
 #include <optional>
 #include <utility>
 
-#include "analysis/report/data.hpp"
-
 namespace convoy::analysis {
 namespace {
 
@@ -21,10 +19,6 @@ using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
-
-std::string text_of(const Json& message) {
-  return message.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 // --- by WebSocket -------------------------------------------------------------------------------
 
@@ -50,43 +44,33 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     socket_.async_accept(request, [self = shared_from_this()](Error error) {
       if (error) return;
       if (!self->host_.join(self)) {
-        self->refuse("too many are looking at this run, or it is over");
+        self->refuse("too many are looking, or it is over");
         self->closing_ = true;
         self->write();
         return;
       }
       self->place_.reset();  // it now has a viewer's place
-      self->host_.state().ask_for_status();
+      self->host_.subject().ask_for_status();
       self->tell_rows();
       self->read();
     });
   }
 
   void tell_status() override {
-    if (!run_) return tell_rows();   // first the run itself
+    if (!told_) return tell_rows();  // first what it is about
     if (!outgoing_.empty()) return;  // the next status replaces this one
-    send(status_json());
+    outgoing_.push_back(host_.subject().now());
     write();
   }
 
   void tell_rows() override {
-    if (!host_.state().has_begun() || !outgoing_.empty() || closing_) return;
+    LiveSubject& subject = host_.subject();
+    if (!subject.has_begun() || !outgoing_.empty() || closing_) return;
     try {
-      // As many as a page draws easily; the rest follows at the end.
-      constexpr TailLimits limits{50'000, 50'000};
-      const std::filesystem::path& folder = host_.options().folder;
-      if (!tail_) tail_.emplace(folder, limits);
-      RunTables rows = tail_->next();
-      if (!run_) {
-        run_.emplace(folder.string());
-        send({{"type", "run"},
-              {"run", run_->first(std::move(rows))},
-              {"may_control", may_control_},
-              {"pausable", host_.options().pausable}});
-        send(status_json());
-      } else if (Json more = run_->next(std::move(rows), tail_->is_complete()); !more.is_null()) {
-        send(more);
-      }
+      if (!feed_) feed_ = subject.feed(may_control_);
+      for (LiveMessage& message : feed_->news()) outgoing_.push_back(std::move(message));
+      if (!told_) outgoing_.push_back(subject.now());
+      told_ = true;
     } catch (const std::exception& e) {
       // Only this view ends; the page reconnects.
       host_.warn(e.what());
@@ -96,7 +80,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     write();
   }
 
-  void finish(std::shared_ptr<const std::string> last) override {
+  void finish(LiveMessage last) override {
     outgoing_.push_back(std::move(last));
     closing_ = true;
     moved_ = std::chrono::steady_clock::now();
@@ -116,37 +100,9 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   }
 
  private:
-  void send(const Json& message) {
-    outgoing_.push_back(std::make_shared<const std::string>(text_of(message)));
+  void refuse(const std::string& why) {
+    outgoing_.push_back(live_message({{"type", "refused"}, {"why", why}}));
   }
-
-  [[nodiscard]] Json status_json() const {
-    const LiveStatus s = host_.state().status();
-    Json nodes = {{"node", Json::array()},
-                  {"label", Json::array()},
-                  {"since_s", Json::array()},
-                  {"away", Json::array()}};
-    for (const LiveStatus::Node& node : s.nodes) {
-      nodes["node"].push_back(node.node);
-      nodes["label"].push_back(node.label);
-      nodes["since_s"].push_back(node.since_s);
-      nodes["away"].push_back(node.away);
-    }
-    return {{"type", "now"},
-            {"virtual_time_s", s.virtual_time_s},
-            {"wall_time_s", s.wall_time_s},
-            {"lag_ms", optional_json(s.lag_ms)},
-            {"share", s.share},
-            {"rounds", s.rounds},
-            {"tasks", s.tasks},
-            {"tasks_failed", s.tasks_failed},
-            {"accuracy", optional_json(s.accuracy)},
-            {"paused", host_.state().is_paused()},
-            {"at_rest", host_.state().is_paused() && s.at_rest},
-            {"nodes", std::move(nodes)}};
-  }
-
-  void refuse(const std::string& why) { send({{"type", "refused"}, {"why", why}}); }
 
   void read() {
     socket_.async_read(incoming_, [self = shared_from_this()](Error error, std::size_t) {
@@ -174,12 +130,14 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
       refuse("only the address with the token, which the run has printed, may do that");
     } else if (order == "stop") {
       host_.options().stop();
-      host_.state().set_paused(false);
-    } else if ((order == "pause" || order == "resume") && !host_.options().pausable) {
-      refuse("real devices take part, and they do not wait");
+      host_.subject().pause(false);  // a paused run would not notice
     } else if (order == "pause" || order == "resume") {
-      host_.state().set_paused(order == "pause");
-      send(status_json());
+      const std::string refused = host_.subject().pause(order == "pause");
+      if (refused.empty()) {
+        outgoing_.push_back(host_.subject().now());
+      } else {
+        refuse(refused);
+      }
     } else {
       refuse("expected {\"do\": \"pause\"}, \"resume\" or \"stop\"");
     }
@@ -230,10 +188,10 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
   LiveHost& host_;
   std::shared_ptr<LivePlace> place_;
   bool may_control_;
-  std::optional<StoreTail> tail_;
-  std::optional<LiveRun> run_;  // nothing: the run was not sent yet
+  std::unique_ptr<LiveFeed> feed_;
+  bool told_ = false;  // the first messages have been sent
   beast::flat_buffer incoming_;
-  std::deque<std::shared_ptr<const std::string>> outgoing_;
+  std::deque<LiveMessage> outgoing_;
   bool writing_ = false;
   bool closing_ = false;
   std::chrono::steady_clock::time_point moved_ = std::chrono::steady_clock::now();  // last progress
@@ -288,9 +246,20 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
     } else if (request.method() != http::verb::get && request.method() != http::verb::head) {
       reply(request, http::status::method_not_allowed, "Only GET.\n");
     } else if (path == "/") {
-      reply(request, http::status::ok, host_.page(), "text/html; charset=utf-8");
+      reply(request, http::status::ok, host_.page(), html);
+    } else if (auto page = other_page(path)) {
+      reply(request, http::status::ok, std::move(*page), html);
     } else {
       reply(request, http::status::not_found, "There is only /, and /live for WebSockets.\n");
+    }
+  }
+
+  std::optional<std::string> other_page(std::string_view path) {
+    try {
+      return host_.subject().page(path);
+    } catch (const std::exception& e) {
+      host_.warn(e.what());
+      return std::nullopt;
     }
   }
 
@@ -315,6 +284,7 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
         });
   }
 
+  static constexpr const char* html = "text/html; charset=utf-8";
   beast::tcp_stream stream_;
   LiveHost& host_;
   std::shared_ptr<LivePlace> place_;

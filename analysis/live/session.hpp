@@ -10,19 +10,19 @@
 
 #include "analysis/live/access.hpp"
 #include "analysis/live/server.hpp"
-#include "analysis/live/state.hpp"
+#include "analysis/live/subject.hpp"
 #include "base/non_copyable.hpp"
 
 namespace convoy::analysis {
 
-// A viewer of the run.
+// A viewer of the run or sweep.
 class LiveSession {
  public:
   virtual ~LiveSession() = default;
   virtual void tell_status() = 0;
   virtual void tell_rows() = 0;
   // Sends the last message, then closes the connection.
-  virtual void finish(std::shared_ptr<const std::string> last) = 0;
+  virtual void finish(LiveMessage last) = 0;
   // True for a viewer without control: its place is given to one with control if all are taken.
   [[nodiscard]] virtual bool gives_way() const = 0;
   // Closes the connection at once.
@@ -46,11 +46,11 @@ class LiveHost {
   [[nodiscard]] virtual const Access& access() const = 0;
   [[nodiscard]] virtual const std::string& page() const = 0;
   [[nodiscard]] virtual const LiveOptions& options() const = 0;
-  [[nodiscard]] virtual LiveState& state() = 0;
+  [[nodiscard]] virtual LiveSubject& subject() = 0;
   // If all places are taken, replaces the oldest connection of the address that has the most.
   [[nodiscard]] virtual std::shared_ptr<LivePlace> place(
       const boost::asio::ip::address& address) = 0;
-  // False: too many viewers with control, or the run is over.
+  // False: too many viewers with control, or the run or sweep is over.
   virtual bool join(const std::shared_ptr<LiveSession>& session) = 0;
   virtual void leave(const std::shared_ptr<LiveSession>& session) = 0;
   // Logs a warning, rate-limited.

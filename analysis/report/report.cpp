@@ -82,7 +82,7 @@ std::string page(const Json& data, const std::string& title) {
   return text;
 }
 
-Json empty_data(const std::string& version, bool live) {
+Json empty_data(const std::string& version, const std::string& live = "") {
   return {{"made_by", "convoy " + version},
           {"runs", Json::array()},
           {"sweeps", Json::array()},
@@ -117,20 +117,17 @@ Json comparison_json(const ReportInput& input, Cases cases) {
 
 bool has_charts() { return !page_script().empty(); }
 
-std::string report_html(const ReportInput& input) {
-  Json data = empty_data(input.version, false);
+Json report_data(const ReportInput& input) {
+  Json data = empty_data(input.version);
   std::vector<RunSummary> summaries;
   std::vector<SweepResults> sweeps;
-  std::string title = "Convoy";
   for (const std::string& folder : input.runs) {
     const RunTables run = read_tables(folder);
     data["runs"].push_back(run_json(run, label_of_run(folder)));
     summaries.push_back(summary_of(run));
-    if (&folder == &input.runs.front()) title = run.run.run.name + " - Convoy";
   }
   for (const std::string& folder : input.sweeps) {
     sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
-    if (input.runs.empty()) title = sweeps.front().index.scenario + " - Convoy";
   }
   // The same accuracies for all.
   const Cases cases = cases_of(summaries, input.targets);
@@ -145,11 +142,18 @@ std::string report_html(const ReportInput& input) {
   data["bands"] = bands_json(bands_of(compared));
   data["comparison"] = comparison_json(input, std::move(compared));
   data["fidelity"] = to_json(read_fidelity({input.runs.begin(), input.runs.end()}));
-  return page(data, title);
+  return data;
 }
 
-std::string live_html(const std::string& version) {
-  return page(empty_data(version, true), "Convoy, live");
+std::string report_html(const ReportInput& input) {
+  const Json data = report_data(input);
+  const Json& shown = data["runs"].empty() ? data["sweeps"] : data["runs"];
+  const std::string name = shown.empty() ? "" : shown[0]["name"].get<std::string>() + " - ";
+  return page(data, name + "Convoy");
+}
+
+std::string live_html(const std::string& version, const std::string& kind) {
+  return page(empty_data(version, kind), "Convoy, live");
 }
 
 }  // namespace convoy::analysis

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "analysis/json.hpp"
+
 namespace convoy::analysis {
 
 struct ReportInput {
@@ -17,11 +19,14 @@ struct ReportInput {
   std::string version;               // Convoy's version
 };
 
-// Throws sim::StoreError or base::UserError if a run cannot be read or the baseline is unknown.
+// Throw sim::StoreError or base::UserError if a run cannot be read or the baseline is unknown.
 std::string report_html(const ReportInput& input);
+// The page's data alone (Data of analysis/web/src/data.d.ts).
+Json report_data(const ReportInput& input);
 
-// The page for a run in progress, which it loads from the server that sent the page.
-std::string live_html(const std::string& version);
+// The page for what is in progress, which it loads from the server that sent the page. `kind`:
+// "run" or "sweep".
+std::string live_html(const std::string& version, const std::string& kind);
 
 // True if built with charts (CONVOY_WEB); else pages contain tables only, and say so.
 bool has_charts();

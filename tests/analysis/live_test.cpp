@@ -9,12 +9,17 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "analysis/live/access.hpp"
 #include "analysis/live/server.hpp"
+#include "analysis/live/shown_run.hpp"
+#include "analysis/live/shown_sweep.hpp"
 #include "base/diagnostics.hpp"
+#include "sim/sweep/folder.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/hand_made_store.hpp"
 #include "tests/support/programs.hpp"
@@ -25,6 +30,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
+namespace fs = std::filesystem;
 using nlohmann::json;
 using test::HandMadeStore;
 using test::TemporaryFolder;
@@ -115,7 +121,6 @@ class LiveServerTest : public testing::Test {
     store.write();
     options_.host = "127.0.0.1";
     options_.port = static_cast<std::uint16_t>(test::free_port());
-    options_.folder = folder_.path() / "run";
     options_.version = "1.2.3";
     options_.stop = [this] { stopped_ = true; };
   }
@@ -155,6 +160,7 @@ class LiveServerTest : public testing::Test {
   asio::io_context io_;
   LiveOptions options_;
   LiveState state_;
+  ShownRun run_{state_, folder_.path() / "run", true};
   std::atomic<bool> stopped_ = false;
 };
 
@@ -201,19 +207,19 @@ std::string token_of(const LiveServer& server) {
 }
 
 TEST_F(LiveServerTest, GivesThePage) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   const auto response = get("/");
   EXPECT_EQ(response.result_int(), 200);
   EXPECT_EQ(response[http::field::content_type], "text/html; charset=utf-8");
   EXPECT_EQ(response["Referrer-Policy"], "no-referrer");
-  EXPECT_THAT(response.body(), HasSubstr("\"live\":true"));
+  EXPECT_THAT(response.body(), HasSubstr("\"live\":\"run\""));
   EXPECT_THAT(response.body(), HasSubstr("1.2.3"));
   EXPECT_EQ(get("/etc/passwd").result_int(), 404);
   EXPECT_EQ(get("/live").result_int(), 404) << "no WebSocket";
 }
 
 TEST_F(LiveServerTest, RefusesForeignRequests) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   EXPECT_EQ(get("/", {{http::field::host, "evil.example:80"}}).result_int(), 403);
   EXPECT_EQ(get("/", {{http::field::origin, "http://evil.example"}}).result_int(), 403);
   http::request<http::empty_body> request(http::verb::post, "/", 11);
@@ -233,7 +239,7 @@ TEST_F(LiveServerTest, RefusesForeignRequests) {
 
 TEST_F(LiveServerTest, BeyondLoopbackNothingWithoutTheToken) {
   options_.loopback = false;  // treated as if the host were not loopback
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   EXPECT_EQ(get("/").result_int(), 403);
   EXPECT_EQ(get("/?token=guess").result_int(), 403);
   EXPECT_EQ(get("/?token=" + token_of(server)).result_int(), 200);
@@ -241,7 +247,7 @@ TEST_F(LiveServerTest, BeyondLoopbackNothingWithoutTheToken) {
 }
 
 TEST_F(LiveServerTest, TellsTheRunItsRowsAndItsEnd) {
-  LiveServer server(options_, state_);
+  LiveServer server(options_, run_);
   Client client(io_, endpoint(), authority(), "/live");
   begin();
   const json run = client.next();
@@ -256,13 +262,13 @@ TEST_F(LiveServerTest, TellsTheRunItsRowsAndItsEnd) {
   client.say("{\"do\": \"pause\"}");
   EXPECT_THAT(client.next("refused").at("why"), HasSubstr("token"));
   EXPECT_FALSE(state_.is_paused());
-  std::jthread over([&server] { server.run_is_over(); });
+  std::jthread over([&server] { server.is_over(); });
   EXPECT_EQ(client.next("end").at("run").at("status"), "done");
   EXPECT_TRUE(client.is_closed());
 }
 
 TEST_F(LiveServerTest, TheTokenPausesAndStops) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   begin();
   Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
   EXPECT_EQ(client.next("run").at("may_control"), true);
@@ -282,17 +288,17 @@ TEST_F(LiveServerTest, TheTokenPausesAndStops) {
 }
 
 TEST_F(LiveServerTest, WhoDoesNotAnswerTheFarewellIsNotWaitedFor) {
-  LiveServer server(options_, state_);
+  LiveServer server(options_, run_);
   begin();
   Client silent(io_, endpoint(), authority(), "/live");
   EXPECT_EQ(silent.next().at("type"), "run");
-  server.run_is_over();  // returns, although the viewer does not read
+  server.is_over();  // returns, although the viewer does not read
   EXPECT_THROW(get("/"), boost::system::system_error);
 }
 
 // Many half-open requests do not keep a page request out.
 TEST_F(LiveServerTest, HalfRequestsKeepNobodyOut) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   begin();
   for (const int count : {70, 200, 400}) {
     std::vector<asio::ip::tcp::socket> halves;
@@ -309,7 +315,7 @@ TEST_F(LiveServerTest, HalfRequestsKeepNobodyOut) {
 
 // Unfinished connections do not push out a viewer.
 TEST_F(LiveServerTest, HalfRequestsPushNobodyOut) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   begin();
   Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
   EXPECT_EQ(client.next("run").at("may_control"), true);
@@ -325,7 +331,7 @@ TEST_F(LiveServerTest, HalfRequestsPushNobodyOut) {
 
 // Viewers without the token do not keep out a viewer with the token.
 TEST_F(LiveServerTest, LookersKeepNobodyOutWhoHasTheToken) {
-  const LiveServer server(options_, state_);
+  const LiveServer server(options_, run_);
   begin();
   std::vector<std::unique_ptr<Client>> lookers;
   for (int i = 0; i < 16; ++i) {
@@ -348,14 +354,14 @@ TEST_F(LiveServerTest, WhoTakesNothingIsNotWaitedFor) {
   for (int node = 1; node < 2000; ++node) store.node(node, std::string(4000, 'x'));
   store.end.virtual_time_s = 2;
   store.write();
-  options_.folder = folder_.path() / "large";
   options_.patience = std::chrono::hours(1);
-  LiveServer server(options_, state_);
+  ShownRun run(state_, folder_.path() / "large", true);
+  LiveServer server(options_, run);
   begin();
   const Client silent(io_, endpoint(), authority(), "/live");
   // Wait until the server counts it as a viewer.
   ASSERT_TRUE(test::eventually([&] { return state_.wants_status(); }));
-  server.run_is_over();  // returns
+  server.is_over();  // returns
 }
 
 // A slow viewer gets everything.
@@ -365,12 +371,12 @@ TEST_F(LiveServerTest, WhoReadsSlowlyIsToldTheEnd) {
   for (int node = 1; node < 2000; ++node) store.node(node, std::string(4000, 'x'));
   store.end.virtual_time_s = 2;
   store.write();
-  options_.folder = folder_.path() / "large";
-  LiveServer server(options_, state_);
+  ShownRun run(state_, folder_.path() / "large", true);
+  LiveServer server(options_, run);
   begin();
   Client slow(io_, endpoint(), authority(), "/live");
   EXPECT_EQ(slow.next().at("type"), "run");
-  std::jthread over([&server] { server.run_is_over(); });
+  std::jthread over([&server] { server.is_over(); });
   const json end = slow.next("end");
   const json& names = end.at("run").at("nodes").at("name");
   EXPECT_EQ(names.size(), 2000U);
@@ -378,14 +384,14 @@ TEST_F(LiveServerTest, WhoReadsSlowlyIsToldTheEnd) {
 }
 
 TEST_F(LiveServerTest, NobodyNeedsToLook) {
-  LiveServer server(options_, state_);
-  server.run_is_over();
+  LiveServer server(options_, run_);
+  server.is_over();
   EXPECT_THROW(get("/"), boost::system::system_error);
 }
 
 TEST_F(LiveServerTest, RealDevicesDoNotPause) {
-  options_.pausable = false;
-  const LiveServer server(options_, state_);
+  ShownRun run(state_, folder_.path() / "run", false);
+  const LiveServer server(options_, run);
   begin();
   Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
   EXPECT_EQ(client.next("run").at("pausable"), false);
@@ -393,10 +399,99 @@ TEST_F(LiveServerTest, RealDevicesDoNotPause) {
   EXPECT_THAT(client.next("refused").at("why"), HasSubstr("real devices"));
 }
 
+// --- a sweep
+// --------------------------------------------------------------------------------------
+
+class LiveSweepTest : public LiveServerTest {
+ protected:
+  LiveSweepTest() {
+    fs::create_directories(sweep_folder() / "points");
+    sim::SweepFolder(sweep_folder())
+        .write_index({"s", "s.toml", "1.2.3", {"quorum"}, {{{".5"}, "a"}, {{"1"}, "b"}}});
+  }
+  [[nodiscard]] fs::path sweep_folder() const { return folder_.path() / "sweep"; }
+
+  // The point is finished; its store is that of the run.
+  void finish(const std::string& hash) const {
+    const fs::path point = sweep_folder() / "points" / hash;
+    fs::create_directories(point);
+    fs::copy_file(folder_.path() / "run" / "run.sqlite", point / "run.sqlite");
+    json summary;
+    for (const char* column : sim::result_columns) summary[column] = 3;
+    summary["curve"] = json::array();
+    std::ofstream(point / "summary.json") << summary;
+  }
+
+  ShownSweep sweep_{sim::SweepFolder(sweep_folder()), "1.2.3"};
+};
+
+TEST_F(LiveSweepTest, TellsItsPointsAsTheyEnd) {
+  LiveServer server(options_, sweep_);
+  EXPECT_THAT(get("/").body(), HasSubstr("\"live\":\"sweep\""));
+  Client client(io_, endpoint(), authority(), "/live?token=" + token_of(server));
+  SweepStatus status;
+  status.points = 2;
+  status.running = {{1, 0.25}};
+  status.wall_time_s = 7;
+  sweep_.put(status);
+
+  EXPECT_EQ(client.next("sweep").at("may_control"), true);
+  const auto points = [](const json& report) {
+    return report.at("data").at("sweeps").at(0).at("points");
+  };
+  EXPECT_EQ(points(client.next("report")).at(0).at("status"), "missing");
+  const json now = client.next("now");
+  EXPECT_EQ(now.at("points"), 2);
+  EXPECT_EQ(now.at("running").at("point").at(0), 1);
+  EXPECT_EQ(now.at("running").at("share").at(0), 0.25);
+  EXPECT_EQ(now.at("left_s"), nullptr);
+  EXPECT_EQ(get("/point/0").result_int(), 404) << "it is not finished";
+
+  finish("a");
+  sweep_.point_ended();
+  const json report = client.next("report");
+  EXPECT_EQ(points(report).at(0).at("status"), "done");
+  EXPECT_EQ(points(report).at(1).at("status"), "missing");
+  EXPECT_EQ(report.at("data").at("live"), "");
+  client.say("{\"do\": \"pause\"}");
+  EXPECT_THAT(client.next("refused").at("why"), HasSubstr("cannot be paused"));
+  client.say("{\"do\": \"stop\"}");
+  EXPECT_TRUE(test::eventually([&] { return stopped_.load(); }));
+
+  sweep_.set_end("stopped");
+  std::jthread over([&server] { server.is_over(); });
+  const json end = client.next("end");
+  EXPECT_EQ(end.at("status"), "stopped");
+  EXPECT_EQ(points(end), points(report));
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(LiveSweepTest, APointThatIsDoneHasAReport) {
+  finish("b");
+  const LiveServer server(options_, sweep_);
+  const auto page = get("/point/1");
+  EXPECT_EQ(page.result_int(), 200);
+  EXPECT_THAT(page.body(), HasSubstr("\"activities\""));
+  for (const char* other : {"/point/0", "/point/2", "/point/", "/point/-1", "/point/1x",
+                            "/point/1/", "/point/99999999999999999999", "/point/../../run"}) {
+    EXPECT_EQ(get(other).result_int(), 404) << other;
+  }
+  fs::remove(sweep_folder() / "points" / "b" / "run.sqlite");
+  EXPECT_EQ(get("/point/1").result_int(), 404) << "it has no store";
+}
+
+// A store that cannot be read is no reason to end.
+TEST_F(LiveSweepTest, AStoreThatCannotBeReadIsNotFound) {
+  finish("a");
+  std::ofstream(sweep_folder() / "points" / "a" / "run.sqlite") << "no store";
+  const LiveServer server(options_, sweep_);
+  EXPECT_EQ(get("/point/0").result_int(), 404);
+  EXPECT_EQ(get("/").result_int(), 200);
+}
+
 TEST_F(LiveServerTest, APortThatIsTaken) {
-  const LiveServer server(options_, state_);
-  LiveState other;
-  EXPECT_THROW(LiveServer(options_, other), base::UserError);
+  const LiveServer server(options_, run_);
+  EXPECT_THROW(LiveServer(options_, run_), base::UserError);
 }
 
 }  // namespace

@@ -102,13 +102,13 @@ const now = (run, time, more = {}) => ({
 });
 
 // A server with a page at `address` and the sockets that it opened so far.
-async function serve(query = '') {
+async function serve(query = '', live = 'run') {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
   const address = `http://${host}/${query}`;
   watch(page, (url) => url === address);
   await page.route(`http://${host}/**`, (route) =>
-    route.fulfill({ contentType: 'text/html', body: html(makeData({ live: true })) })
+    route.fulfill({ contentType: 'text/html', body: html(makeData({ live })) })
   );
   const sockets = [];
   await page.routeWebSocket(/^ws:/, (socket) => {
@@ -424,6 +424,103 @@ test('the timeline follows the end until it is zoomed', async () => {
   await page.getByRole('button', { name: 'Show all' }).click();
   await grow(0.7, 0.9);
   assert.ok(Math.abs((await view())[1] - end * 0.9) < end * 0.02, 'and follows again');
+  nothingSeen(page);
+});
+
+// Points of a sweep as they end: those before `count` in the order of the index.
+function sweepUntil(whole, count) {
+  const data = structuredClone(whole);
+  data.live = '';
+  data.sweeps[0].points.forEach((point, i) => {
+    if (i < count) return;
+    Object.assign(point, { status: 'missing', cause: '', values: point.values.map(() => null) });
+  });
+  return data;
+}
+
+test('a sweep from its start to its end', async () => {
+  const whole = makeData({ runs: 0, sweep: { keys: 2 }, comparison: true, bands: 3 });
+  const { points } = whole.sweeps[0];
+  const { page, opened } = await serve('', 'sweep');
+  const server = await opened(1);
+  const tell = (done, running) =>
+    server.send({
+      type: 'now',
+      points: points.length,
+      done,
+      failed: 0,
+      stopped: 0,
+      running: { point: running, share: running.map(() => 0.25) },
+      wall_time_s: 30,
+      left_s: 61.2,
+    });
+  server.send({ type: 'sweep', may_control: true });
+  const nothing = sweepUntil(whole, 0);
+  Object.assign(nothing, { comparison: null, bands: [] });
+  nothing.sweeps[0].figures = [];
+  for (const point of nothing.sweeps[0].points) point.values = [];
+  server.send({ type: 'report', data: nothing });
+  tell(0, [0, 1]);
+  await eventually(page, 'the panel', async () =>
+    (await text(page, '.live')).includes(`0 of ${points.length}`)
+  );
+  const panel = await text(page, '.live');
+  for (const part of ['is running', '25 %', '62 s', points[0].settings.join(', ')])
+    assert.ok(panel.includes(part), `"${part}" is in "${panel}"`);
+
+  // The first results bring charts; what the reader chooses then stays when there are more.
+  server.send({ type: 'report', data: sweepUntil(whole, 4) });
+  await eventually(page, 'charts', () => page.locator('#chart-sweep-pareto').isVisible());
+  const up = page.locator('#chart-sweep-pareto').getByLabel('Up', { exact: true });
+  const chosen = () => up.evaluate((box) => box.selectedOptions[0].textContent);
+  await up.selectOption({ label: 'bytes up' });
+  await up.evaluate((box) => box.blur());
+  const cells = async () =>
+    (await values(page, 'sweep-map')).reduce((sum, cell) => sum + cell.count, 0);
+  const before = await cells();
+  await page.evaluate(() => {
+    window.before = window.convoy.charts.get('sweep-pareto');
+  });
+  server.send({ type: 'report', data: sweepUntil(whole, points.length - 2) });
+  await eventually(page, 'more points', async () => (await cells()) > before);
+  assert.equal(await chosen(), 'bytes up');
+  assert.ok(
+    await page.evaluate(() => window.before === window.convoy.charts.get('sweep-pareto')),
+    'a chart whose parts are the same is not made anew'
+  );
+  // Another group appears: the page is made anew.
+  const grown = sweepUntil(whole, points.length - 1);
+  grown.bands = [...grown.bands, { ...grown.bands[0], group: 'one more' }];
+  server.send({ type: 'report', data: grown });
+  await eventually(page, 'the group', async () =>
+    (await values(page, 'accuracy-bands')).some((row) => row.group === 'one more')
+  );
+  assert.equal(await chosen(), 'bytes up', 'what was chosen stays');
+
+  await page.getByText('All points', { exact: true }).click();
+  tell(points.length - 1, [points.length - 1]);
+  const states = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('.live details tbody tr')].map(
+        (row) => row.children[row.children.length - 2].textContent
+      )
+    );
+  const wanted = points.map(({ status }, i) => (i === points.length - 1 ? 'running' : status));
+  await eventually(page, 'all states', async () => (await states()).join() === wanted.join());
+  const link = page.locator('.live details a').first();
+  assert.equal(await link.getAttribute('href'), `point/${wanted.indexOf('done')}`);
+  await page.locator('#stop').click();
+  await eventually(page, 'the stop is asked for', () =>
+    server.heard.some((message) => message.do === 'stop')
+  );
+  server.send({ type: 'end', status: 'stopped', data: sweepUntil(whole, points.length - 1) });
+  server.socket.close();
+  await eventually(page, 'the end', async () =>
+    (await text(page, '.live')).includes('The sweep is over: stopped')
+  );
+  await eventually(page, 'the rest', async () => (await states()).at(-1) === 'not run');
+  assert.equal(await page.locator('.live details a').count(), 0, 'nobody serves points any more');
+  assert.equal(await page.locator('#stop').isVisible(), false);
   nothingSeen(page);
 });
 

@@ -301,12 +301,12 @@ store.commit()`,
   nothingSeen(other);
 });
 
-// Starts a run that is shown live; gives its address and a promise of its exit status.
-async function runLive(name, text) {
+// Starts a run or sweep that is shown live; gives its address and a promise of its exit status.
+async function runLive(name, text, verb = 'run') {
   writeFileSync(at(`${name}.toml`), text);
   const port = await freePort();
   const child = spawn(process.env.CONVOY_BINARY, [
-    ...['run', at(`${name}.toml`), '-o', at(name), '--serve', `127.0.0.1:${port}`],
+    ...[verb, at(`${name}.toml`), '-o', at(name), '--serve', `127.0.0.1:${port}`],
   ]);
   process.on('exit', () => child.kill());
   const ended = new Promise((over) => child.on('exit', over));
@@ -384,6 +384,53 @@ test('a live run is stopped from the page', async () => {
   await page.locator('#stop').click();
   assert.equal(await ended, 3);
   await page.waitForFunction(() => /The run is over: stopped/.test(document.body.innerText));
+});
+
+test('a live sweep to its end', async () => {
+  const text = scenario({
+    learn: true,
+    more: `[sweep]
+"schedule.kind" = ["fedavg", "cos2p"]
+"seed" = [1, 2, 3]`,
+  }).replace('rounds = 12', 'rounds = 60'); // longer than a slow page takes to come up
+  const { address, ended } = await runLive('sweeping', text, 'sweep');
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
+  watch(page, (url) => url.startsWith(address.replace(/[?].*/, '')));
+  await page.goto(address);
+  const done = (count) =>
+    page.waitForFunction(
+      (n) =>
+        window.convoy.page.data.sweeps[0]?.points.filter((each) => each.status === 'done').length >=
+        n,
+      count,
+      { timeout: 120000 }
+    );
+  await done(1);
+  await page.getByText('All points', { exact: true }).click();
+  // The report of a point that is done, while others are running.
+  const link = page.locator('.live a').first();
+  const [point] = await Promise.all([page.context().waitForEvent('page'), link.click()]);
+  await ready(point);
+  assert.ok((await values(point, 'accuracy')).length > 3);
+  await point.close();
+
+  assert.equal(await ended, 0);
+  const isOver = () => /The sweep is over: done/.test(document.body.innerText);
+  await page.waitForFunction(isOver, undefined, { timeout: 120000 });
+  await done(6);
+  // The same as in the report that is made afterwards.
+  convoy('report', at('sweeping'));
+  const report = await open(browser, join(at('sweeping'), 'report.html'));
+  const data = (from) =>
+    from.evaluate(() => {
+      const { sweeps, comparison, bands } = window.convoy.page.data;
+      return { sweeps: sweeps.map(({ label, ...rest }) => rest), comparison, bands };
+    });
+  assert.deepEqual(await data(page), await data(report));
+  for (const id of ['sweep-map', 'sweep-pareto', 'comparison', 'accuracy-bands'])
+    assert.deepEqual(await values(page, id), await values(report, id), id);
+  await everyChartIsDrawn(page);
+  nothingSeen(page);
 });
 
 await runTests();

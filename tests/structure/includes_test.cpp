@@ -45,7 +45,7 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"sim/sweep/mpi", {"sim/sweep"}},
       {"analysis", {"base", "platforms/traces", "sim/task", "sim/store", "sim/sweep"}},
       {"analysis/report", {"base", "sim/store", "sim/sweep", "analysis"}},
-      {"analysis/live", {"base", "sim/store", "analysis", "analysis/report"}},
+      {"analysis/live", {"base", "sim/store", "sim/sweep", "analysis", "analysis/report"}},
       {"hil/protocol", {"base", "engine/api", "testbed"}},
       {"hil/agent",
        {"base", "engine/api", "engine/model", "engine/data", "platforms", "hil/protocol", "sensors",

@@ -12,7 +12,7 @@ export interface Data {
   comparison: Comparison | null;
   bands: Band[];              // one for each group, x and y
   fidelity: Fidelity[];       // simulation against measurement
-  live: boolean;              // the page asks for the run by WebSocket; `runs` is empty
+  live: '' | 'run' | 'sweep'; // not '': the page asks for it by WebSocket; `runs` is empty
 }
 
 export interface Run {
@@ -235,4 +235,15 @@ export type Message =
       at_rest: boolean;         // and the run has come to rest: what is told here is all there is
       nodes: { node: number[]; label: string[]; since_s: number[]; away: boolean[] } } // who does what; absent: idle
   | { type: 'end'; run: Run }   // over: the same with all that is known at the end
+  | { type: 'refused'; why: string };
+
+// Of a sweep the server sends `sweep` first, then `report` whenever a point has ended, and `now`
+// until `end`. A client may send {"do": "stop"}. /point/3 is the report of a point that is done.
+export type SweepMessage =
+  | { type: 'sweep'; may_control: boolean }
+  | { type: 'report'; data: Data }              // of all points that are done; `live` is ''
+  | { type: 'now'; points: number; done: number; failed: number; stopped: number; // equal ones once
+      running: { point: number[]; share: number[] };  // of Sweep.points; share: 0 to 1
+      wall_time_s: number; left_s: number | null }    // left: estimated
+  | { type: 'end'; status: 'done' | 'failed' | 'stopped'; data: Data }
   | { type: 'refused'; why: string };

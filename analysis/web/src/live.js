@@ -1,81 +1,51 @@
-// A run that is going on: the connection, the panel at the top, and the growth of the tables.
+// A run that is going on: the panel at the top, and the growth of the tables.
+import { charts } from './chart.js';
+import { connect, throttled } from './connection.js';
 import { button, el, refill, table } from './dom.js';
 import { count, number, percent, seconds } from './format.js';
-import { charts } from './chart.js';
 import { drawAll } from './page.js';
+import { Panel } from './panel.js';
 
 const least = 250; // ms between two updates of the charts
-const announceEvery = 20000;
-const patience = 8; // attempts to connect in vain
 
 export function live(page) {
-  const panel = new Panel((what) => socket?.send(JSON.stringify({ do: what })));
-  let socket = null;
-  let wait = 500;
-  let failures = 0;
-  let over = false;
+  const panel = new RunPanel((what) => connection.send({ do: what }));
   let last = null; // `now`
   const update = throttled(() => {
     charts.get('timeline')?.grow();
     page.redraw();
     page.summary.fill();
     if (last) panel.now(last, page.run);
-  });
+  }, least);
 
-  const receive = {
-    run(message) {
-      last = null;
-      panel.connected(message);
-      take(page, message.run, panel);
+  const connection = connect(
+    {
+      run(message) {
+        last = null;
+        panel.connected(message);
+        take(page, message.run, panel);
+      },
+      rows(message) {
+        append(page.run, message);
+        keepUp(page.run, last);
+        update();
+      },
+      now(message) {
+        last = message;
+        keepUp(page.run, last);
+        update();
+      },
+      end(message) {
+        connection.end();
+        last = null;
+        take(page, message.run, panel);
+        panel.ended(message.run);
+      },
+      refused: (message) => panel.say(`Refused: ${message.why}`, true),
     },
-    rows(message) {
-      append(page.run, message);
-      keepUp(page.run, last);
-      update();
-    },
-    now(message) {
-      last = message;
-      keepUp(page.run, last);
-      update();
-    },
-    end(message) {
-      over = true;
-      last = null;
-      take(page, message.run, panel);
-      panel.ended(message.run);
-    },
-    refused: (message) => panel.say(`Refused: ${message.why}`, true),
-  };
-
-  const connect = () => {
-    socket = new WebSocket(address());
-    socket.onmessage = (event) => {
-      wait = 500;
-      failures = 0;
-      const message = JSON.parse(event.data);
-      receive[message.type]?.(message);
-    };
-    socket.onclose = () => {
-      if (over) return;
-      failures += 1;
-      if (failures > patience) {
-        panel.lost();
-        return;
-      }
-      panel.disconnected(wait);
-      setTimeout(connect, wait);
-      wait = Math.min(wait * 2, 10000);
-    };
-  };
-  connect();
+    panel
+  );
   return panel.element;
-}
-
-function address() {
-  const token = new URLSearchParams(location.search).get('token');
-  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  const query = token === null ? '' : `?token=${encodeURIComponent(token)}`;
-  return `${scheme}//${location.host}/live${query}`;
 }
 
 function take(page, run, panel) {
@@ -122,62 +92,19 @@ function extend(columns, more) {
     for (const value of values) columns[key].push(value);
 }
 
-function throttled(act) {
-  let timer = null;
-  let last = 0;
-  return () => {
-    timer ??= setTimeout(
-      () => {
-        timer = null;
-        last = performance.now();
-        act();
-      },
-      Math.max(0, last + least - performance.now())
-    );
-  };
-}
-
-class Panel {
+class RunPanel extends Panel {
   constructor(send) {
-    this.state = el('p', { class: 'state' }, 'Connecting …');
-    this.announcement = el('p', { class: 'unseen', role: 'status', 'aria-live': 'polite' });
-    this.progress = el('progress', {
-      max: '1',
-      value: '0',
-      'aria-label': 'Share of the way to the end',
-    });
-    this.facts = el('dl', { class: 'facts' });
-    this.nodes = el('div', { class: 'now' });
-    this.pause = button('Pause', () => send(this.paused ? 'resume' : 'pause'), {
+    const nodes = el('div', { class: 'now' });
+    const pause = button('Pause', () => send(this.paused ? 'resume' : 'pause'), {
       id: 'pause',
       hidden: true,
     });
-    this.stop = button('Stop', () => send('stop'), { id: 'stop', hidden: true });
+    super('run', send, { buttons: [pause], below: [nodes] });
+    this.nodes = nodes;
+    this.pause = pause;
     this.paused = false;
     this.doing = ''; // what was said last of the run: running, pausing, paused
     this.last = null; // `now`
-    this.announced = -Infinity;
-    this.element = el(
-      'section',
-      { class: 'live', 'aria-label': 'The run now' },
-      el(
-        'div',
-        { class: 'heading' },
-        this.state,
-        el('div', { class: 'group' }, this.pause, this.stop)
-      ),
-      this.progress,
-      this.announcement,
-      this.facts,
-      this.nodes
-    );
-  }
-
-  say(text, bad = false) {
-    this.state.textContent = text;
-    this.state.classList.toggle('bad', bad);
-    this.announcement.textContent = text;
-    this.announced = performance.now();
   }
 
   connected({ run, may_control: may, pausable }) {
@@ -186,15 +113,6 @@ class Panel {
     this.stop.hidden = !may;
     this.pause.hidden = !may || !pausable;
     this.stop.disabled = this.pause.disabled = false;
-  }
-
-  disconnected(wait) {
-    this.say(`The connection is lost. Trying again in ${seconds(wait / 1000)}.`, true);
-    this.stop.disabled = this.pause.disabled = true;
-  }
-
-  lost() {
-    this.say('The run cannot be reached any more: it is over, or was ended. This is what was seen.', true);
   }
 
   ended(run) {
@@ -207,7 +125,7 @@ class Panel {
     this.nodes.replaceChildren();
     this.rowsOf = null;
     if (!this.last) return;
-    this.fillFacts({ ...this.last, share: this.progress.value }, run);
+    this.tell({ ...this.last, share: this.progress.value }, run);
   }
 
   now(now, run) {
@@ -226,20 +144,18 @@ class Panel {
     }
     this.progress.value = now.share;
     this.last = now;
-    this.fillFacts(now, run);
+    this.tell(now, run);
     this.fillNodes(now, run);
-    if (performance.now() - this.announced > announceEvery) {
-      this.announced = performance.now();
-      this.announcement.textContent =
-        `${percent(now.share)} done, ${count(run.figures.rounds)} rounds, virtual time ` +
-        `${seconds(now.virtual_time_s)}.`;
-    }
+    this.announce(
+      `${percent(now.share)} done, ${count(run.figures.rounds)} rounds, virtual time ` +
+        `${seconds(now.virtual_time_s)}.`
+    );
   }
 
-  fillFacts(now, run) {
+  tell(now, run) {
     const { rounds, tasks, tasks_failed: failed, accuracy } = run.figures;
     const speed = now.virtual_time_s / now.wall_time_s;
-    const facts = [
+    this.fillFacts([
       ['virtual time', seconds(run.virtual_time_s)],
       ['wall time', seconds(now.wall_time_s)],
       ['speed', speed > 0 ? `× ${number(speed, 3)}` : '–'],
@@ -248,10 +164,7 @@ class Panel {
       ['rounds', count(rounds)],
       ['node updates', `${count(tasks)}${failed ? ` (${count(failed)} failed)` : ''}`],
       ['accuracy', percent(accuracy)],
-    ];
-    this.facts.replaceChildren(
-      ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))
-    );
+    ]);
   }
 
   // A row for every node of the page, also before its first task; the rows stay, their texts change.

@@ -1,6 +1,7 @@
 import './style.css';
 import { charts } from './chart.js';
 import { live } from './live.js';
+import { liveSweep } from './live_sweep.js';
 import { drawAll, Page } from './page.js';
 import { apply } from './theme.js';
 
@@ -8,7 +9,7 @@ const data = JSON.parse(document.getElementById('data').textContent);
 const page = new Page(data);
 window.convoy = { data, charts, page };
 apply();
-page.build(data.live ? live(page) : null);
+page.build({ run: live, sweep: liveSweep }[data.live]?.(page));
 window.addEventListener('beforeprint', () => {
   charts.forEach((figure) => figure.toPaper());
 });

@@ -81,8 +81,13 @@ export class Page {
 
   // An element whose content follows the chosen run.
   following(make) {
+    return this.part(() => (this.run ? make(this.run) : []));
+  }
+
+  // An element whose content is made anew when the data or the chosen run change.
+  part(make) {
     const element = el('div', { class: 'part' });
-    element.fill = () => refill(element, ...[this.run ? make(this.run) : []].flat());
+    element.fill = () => refill(element, ...[make()].flat());
     this.changing.push(element.fill);
     element.fill();
     return element;
@@ -140,7 +145,7 @@ export class Page {
           'p',
           {},
           `Made by ${this.data.made_by}. Nothing in this page asks anything of the network` +
-            `${this.data.live ? ' but the run itself' : ''}.`
+            `${this.data.live ? ` but the ${this.data.live} itself` : ''}.`
         )
       )
     );
@@ -151,7 +156,7 @@ export class Page {
     const names = new Set([...this.runs, ...this.data.sweeps].map((each) => each.name));
     return names.size > 1
       ? `${name} and ${count(names.size - 1)} more`
-      : (name ?? (this.data.live ? 'Live run' : 'Report'));
+      : (name ?? (this.data.live ? `Live ${this.data.live}` : 'Report'));
   }
 
   // What the runs are made of: model, data, fleet, schedules, seeds.
@@ -239,7 +244,7 @@ export class Page {
         parts: [
           sweepMap(this, sweep, i ? `-${i + 1}` : ''),
           sweepPareto(this, sweep, i ? `-${i + 1}` : ''),
-          unfinished(sweep),
+          this.part(() => unfinished(sweep)),
         ],
       })),
       some && {

@@ -121,7 +121,7 @@ export function comparison(page) {
       })),
     columns: { group: ['group'], run: ['run'], seed: ['seed'], value: ['value'] },
   });
-  return [groupTable(page.data.comparison), figure];
+  return [page.part(() => groupTable(page.data.comparison)), figure];
 }
 
 const isSeveral = (groups) => groups.some((group) => group.runs.length > 1);

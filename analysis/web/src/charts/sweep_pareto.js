@@ -28,9 +28,8 @@ export function sweepPareto(page, sweep, suffix) {
     figure.refresh();
   };
   const metrics = metricChoices(sweep);
-  const all = seedGroups(sweep);
   const points = () => {
-    const found = all.flatMap((group) => {
+    const found = seedGroups(sweep).flatMap((group) => {
       const both = group.points.filter(
         ({ values }) => known(values[state.x]) && known(values[state.y])
       );
