@@ -248,4 +248,57 @@ test('the Pareto front is one of means over seeds, with intervals', async () => 
   );
 });
 
+test('many groups are ranked by the chosen metric', async () => {
+  const data = makeData({ runs: 0, sweep: true, comparison: true, bands: 3 });
+  const { comparison } = data;
+  const [first] = comparison.groups;
+  for (let g = 3; g < 9; g += 1) {
+    comparison.groups.push({ ...first, label: `group ${g}`, runs: first.runs.map((r) => `${r}-${g}`) });
+    for (const figure of comparison.figures) {
+      const shift = figure.mean[1] * (1 + 0.05 * (g % 4));
+      figure.values.push(figure.values[1].map((value) => value - figure.mean[1] + shift));
+      figure.mean.push(shift);
+      figure.ratio.push(shift / figure.mean[0]);
+      figure.paired.push({ ...figure.paired[1], mean: shift - figure.mean[0] });
+    }
+  }
+  const [timed] = comparison.figures;
+  timed.values[8] = timed.values[8].map(() => null); // one that has no value at all
+  Object.assign(timed, { mean: timed.mean.with(8, null), ratio: timed.ratio.with(8, null) });
+  timed.paired[8] = null;
+  const page = await open(browser, save('ranks.html', data));
+  const ranked = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('#ranking tbody th')].map((each) => each.textContent)
+    );
+  const wanted = (figure) => {
+    const worth = figure.better === 'more' ? -1 : 1;
+    return comparison.groups
+      .map(({ label }, g) => ({ label, mean: figure.mean[g] ?? worth * Infinity }))
+      .sort((a, b) => worth * (a.mean - b.mean))
+      .map(({ label }) => label);
+  };
+  const same = (found, labels) =>
+    assert.deepEqual(
+      found.map((text) => text.replace(/ \(.*/, '')),
+      labels
+    );
+  same(await ranked(), wanted(timed));
+  assert.equal((await ranked()).at(-1).startsWith('group 8'), true, 'unknown ones are last');
+  const accuracy = comparison.figures.find(({ key }) => key === 'accuracy');
+  await page.locator('#chart-comparison select').selectOption({ label: 'accuracy' });
+  same(await ranked(), wanted(accuracy));
+  const best = page.locator('#ranking tbody tr').first();
+  assert.match(await best.innerText(), /bootstrap|baseline|, t,/);
+  assert.equal(await page.locator('#compared-table').isVisible(), false);
+  await page.getByText('All metrics of all groups', { exact: true }).click();
+  assert.equal(await page.locator('#compared-table').isVisible(), true);
+  nothingSeen(page);
+  for (const colorScheme of ['light', 'dark']) {
+    const options = { width: 360, height: 740, colorScheme };
+    const phone = await open(browser, save('ranks.html', data), options);
+    await noSidewaysScrolling(phone);
+  }
+});
+
 await run();

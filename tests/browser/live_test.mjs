@@ -465,8 +465,12 @@ test('a sweep from its start to its end', async () => {
     (await text(page, '.live')).includes(`0 of ${points.length}`)
   );
   const panel = await text(page, '.live');
-  for (const part of ['is running', '25 %', '62 s', points[0].settings.join(', ')])
+  for (const part of ['is running', '25 %', '62 s', ...points[0].settings])
     assert.ok(panel.includes(part), `"${part}" is in "${panel}"`);
+
+  await eventually(page, 'it says that there is nothing', async () =>
+    (await text(page, 'main')).includes('No point is done yet')
+  );
 
   // The first results bring charts; what the reader chooses then stays when there are more.
   server.send({ type: 'report', data: sweepUntil(whole, 4) });

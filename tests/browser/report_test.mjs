@@ -2,10 +2,10 @@
 // Also needs CONVOY_BINARY. Python's sqlite3 reads the stores, independently of Convoy's code.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   everyChartIsDrawn,
   ids,
@@ -245,6 +245,50 @@ test('a report of a sweep', async () => {
   for (const point of points) {
     assert.equal(point.front, !points.some((other) => beats(other, point)), JSON.stringify(point));
   }
+  nothingSeen(page);
+});
+
+test('a report of a sweep of 200 points', async () => {
+  // Twenty groups of ten points, which all have the results of one run that learns.
+  writeFileSync(at('one.toml'), scenario({ learn: true, more: '[sweep]\nseed = [1]' }));
+  convoy('sweep', at('one.toml'), '--quiet', '-o', at('one'));
+  const [hash] = readdirSync(join(at('one'), 'points'));
+  const result = JSON.parse(readFileSync(join(at('one'), 'points', hash, 'summary.json'), 'utf8'));
+  const file = (...path) => {
+    const name = join(at('many'), ...path);
+    mkdirSync(dirname(name), { recursive: true });
+    return name;
+  };
+  const points = Array.from({ length: 200 }, (_, i) => ({
+    settings: [`${(i % 20) / 20}`, `${Math.floor(i / 20)}`],
+    hash: `p${i}`,
+  }));
+  points.forEach(({ settings, hash }) =>
+    writeFileSync(
+      file('points', hash, 'summary.json'),
+      JSON.stringify({ ...result, seed: Number(settings[1]) })
+    )
+  );
+  writeFileSync(
+    file('sweep.json'),
+    JSON.stringify({ scenario: 'many', file: 'many.toml', version: '', keys: ['quorum', 'seed'], points })
+  );
+  convoy('report', at('many'));
+  const { size } = statSync(join(at('many'), 'report.html'));
+  assert.ok(size < 10e6, `${size} bytes`);
+  const page = await open(browser, join(at('many'), 'report.html'));
+  assert.equal(
+    await page.evaluate(
+      () => window.convoy.page.data.sweeps[0].points.filter((each) => each.status === 'done').length
+    ),
+    200
+  );
+  const paint = await page.evaluate(
+    () => performance.getEntriesByName('first-contentful-paint')[0].startTime
+  );
+  console.log(`   200 points, ${size} bytes: first paint ${Math.round(paint)} ms`);
+  assert.equal((await values(page, 'comparison')).length, 200);
+  assert.equal(new Set((await values(page, 'accuracy-bands')).map((row) => row.group)).size, 8);
   nothingSeen(page);
 });
 

@@ -157,13 +157,15 @@ class SweepPanel extends Panel {
   fillRunning({ running }) {
     if (!this.sweep) return;
     const rows = running.point.map((point, i) => [
-      this.sweep.points[point].settings.join(', '),
+      ...this.sweep.points[point].settings,
       percent(running.share[i]),
     ]);
     refill(
       this.running,
       rows.length
-        ? table('Points that are running', [this.sweep.keys.join(', '), 'done'], rows)
+        ? table('Points that are running', [...this.sweep.keys, 'done'], rows, {
+            texts: this.sweep.keys.length,
+          })
         : el('p', { class: 'note' }, 'No point is running.')
     );
   }

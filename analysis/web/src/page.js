@@ -241,11 +241,13 @@ export class Page {
       ...data.sweeps.map((sweep, i) => ({
         id: `sweep${i || ''}`,
         title: data.sweeps.length > 1 ? `Sweep ${sweep.label}` : 'Sweep',
-        parts: [
-          sweepMap(this, sweep, i ? `-${i + 1}` : ''),
-          sweepPareto(this, sweep, i ? `-${i + 1}` : ''),
-          this.part(() => unfinished(sweep)),
-        ],
+        parts: sweep.figures.length
+          ? [
+              sweepMap(this, sweep, i ? `-${i + 1}` : ''),
+              sweepPareto(this, sweep, i ? `-${i + 1}` : ''),
+              this.part(() => unfinished(sweep, data.live)),
+            ]
+          : [this.part(() => unfinished(sweep, data.live))],
       })),
       some && {
         id: 'scenarios',

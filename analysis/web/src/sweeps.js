@@ -80,16 +80,29 @@ export function settingIndex(page, sweep, key, setting, i) {
   return alone && group ? page.groupIndex(group.label) : i;
 }
 
-export function unfinished(sweep) {
+// `live`: what is missing is still to come; the panel at the top has it.
+export function unfinished(sweep, live) {
+  if (live && !done(sweep).length)
+    return el('p', { class: 'note' }, 'No point is done yet; charts follow when one is.');
   const rows = sweep.points
-    .filter((point) => point.status !== 'done')
+    .filter((point) => point.status === 'failed' || (point.status !== 'done' && !live))
     .map((point) => [...point.settings, point.status, point.cause]);
   if (!rows.length)
-    return el('p', { class: 'note' }, `All ${count(sweep.points.length)} points are done.`);
+    return el(
+      'p',
+      { class: 'note' },
+      live
+        ? `${count(done(sweep).length)} of ${count(sweep.points.length)} points are done.`
+        : `All ${count(sweep.points.length)} points are done.`
+    );
   return el(
     'div',
     {},
-    el('h3', {}, `${count(rows.length)} of ${count(sweep.points.length)} points are not done`),
+    el(
+      'h3',
+      {},
+      `${count(rows.length)} of ${count(sweep.points.length)} points ${live ? 'failed' : 'are not done'}`
+    ),
     table('Points that failed or are missing', [...sweep.keys, 'status', 'cause'], rows, {
       texts: 99,
     })

@@ -17,12 +17,15 @@ import { rowsHeight } from '../nodes.js';
 import { seriesColour, seriesSymbol } from '../theme.js';
 import { closeRange, itemTip, legendAndGrid, nameAxis, valueAxis } from '../options.js';
 
+const fittingGroups = 6; // more are ranked by one metric
+
 export function comparison(page) {
   const { groups, figures } = page.data.comparison;
   let chosen = Math.max(
     0,
     figures.findIndex((each) => each.values.flat().some(known))
   );
+  let ranks = null; // of many groups
   const points = () =>
     groups
       .flatMap((group, g) =>
@@ -46,6 +49,7 @@ export function comparison(page) {
         (value) => {
           chosen = Number(value);
           figure.refresh();
+          ranks?.fill();
         }
       ),
     ],
@@ -121,7 +125,38 @@ export function comparison(page) {
       })),
     columns: { group: ['group'], run: ['run'], seed: ['seed'], value: ['value'] },
   });
-  return [page.part(() => groupTable(page.data.comparison)), figure];
+  const whole = page.part(() => groupTable(page.data.comparison));
+  if (groups.length <= fittingGroups) return [whole, figure];
+  ranks = page.part(() => ranking(page.data.comparison, figures[chosen]));
+  return [figure, ranks, more('All metrics of all groups', whole)];
+}
+
+// Groups in the order of a metric's mean, the best first.
+function ranking({ groups, baseline }, metric) {
+  const worth = metric.better === 'more' ? -1 : 1;
+  const { mean } = metric;
+  const order = groups
+    .map((_, g) => g)
+    .sort((a, b) =>
+      known(mean[a]) && known(mean[b])
+        ? worth * (mean[a] - mean[b])
+        : Number(known(mean[b])) - Number(known(mean[a]))
+    );
+  const cells = groupCells(metric, order, baseline);
+  return el(
+    'div',
+    { id: 'ranking' },
+    el('h3', {}, `Groups by ${metric.title}`),
+    wholeTable(
+      `Groups by ${metric.title}`,
+      ['group', `${metric.title}: mean [lowest .. highest]`, 'against the baseline'],
+      order.map((g, i) => [
+        groupHead(groups[g], g === baseline),
+        el('div', { class: 'lines' }, cells[i].values),
+        el('div', { class: 'lines' }, cells[i].against),
+      ])
+    )
+  );
 }
 
 const isSeveral = (groups) => groups.some((group) => group.runs.length > 1);
@@ -136,7 +171,9 @@ function groupTable({ baseline, groups, figures, level, levels }) {
   const rows = (metrics) =>
     metrics.map((metric) => [
       el('span', {}, metric.title, wish(metric)),
-      ...groupCells(metric, order, baseline),
+      ...groupCells(metric, order, baseline).map(({ values, against }) =>
+        el('div', { class: 'lines' }, values, against)
+      ),
     ]);
   const usual = figures.filter((metric) => metric.usual !== false);
   const others = figures.filter((metric) => metric.usual === false);
@@ -186,7 +223,8 @@ function reached(levels, groups) {
     .join('');
 }
 
-// All means of a row are written alike, so that different ones look different.
+// {values, against: the baseline} of each group. All means are written alike, so that different ones
+// look different.
 function groupCells(metric, order, baseline) {
   const text = apart([metric.mean, ...ends(metric)], metric.unit);
   return order.map((g) => {
@@ -199,11 +237,12 @@ function groupCells(metric, order, baseline) {
       );
     if (all > 1 && values.length < all)
       lines.push(el('span', {}, `of ${count(values.length)} of ${count(all)} runs`));
+    const against = [];
     if (g !== baseline && known(metric.ratio[g]))
-      lines.push(el('span', {}, `× ${number(metric.ratio[g], 3)}`));
+      against.push(el('span', {}, `× ${number(metric.ratio[g], 3)}`));
     if (g !== baseline && metric.paired[g])
-      lines.push(el('span', {}, difference(metric.paired[g], metric.unit)));
-    return el('div', { class: 'lines' }, lines);
+      against.push(el('span', {}, difference(metric.paired[g], metric.unit)));
+    return { values: lines, against };
   });
 }
 
