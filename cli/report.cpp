@@ -24,9 +24,15 @@ int report(const ReportArguments& arguments) {
   const RunFolders folders = sort_out(arguments.folders);
   const std::string path =
       arguments.path.empty() ? arguments.folders.front() + "/report.html" : arguments.path;
-  const std::string html = analysis::report_html(
-      {folders.runs, folders.sweeps, arguments.comparison.baseline, arguments.comparison.targets,
-       arguments.comparison.labels, arguments.comparison.metrics, CONVOY_VERSION});
+  analysis::ReportInput input;
+  input.runs = folders.runs;
+  input.sweeps = folders.sweeps;
+  input.baseline = arguments.comparison.baseline;
+  input.targets = arguments.comparison.targets;
+  input.labels = arguments.comparison.labels;
+  input.metrics = arguments.comparison.metrics;
+  input.version = CONVOY_VERSION;
+  const std::string html = analysis::report_html(input);
   base::write_output(path, html, true);
   if (path == "-") return ExitStatus::done;
   fmt::print("{}\n", path);

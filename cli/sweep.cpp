@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -67,7 +68,6 @@ struct PointRun {
     const fs::path folder = sweep_folder.of(point.hash);
     fs::create_directories(folder);
     if (std::freopen((folder / "log.txt").c_str(), "w", stderr) == nullptr) return 1;
-    fs::remove(folder / "failure.txt");
     std::string cause;
     try {
       const auto scenario = scenario_of(number);
@@ -122,15 +122,20 @@ struct PointRun {
 class LiveSweep {
  public:
   // Throws base::UserError if the address is invalid or cannot be listened on.
-  LiveSweep(const std::string& address, const sim::SweepFolder& folder)
-      : sweep_(folder, CONVOY_VERSION) {
+  LiveSweep(const std::string& address, const fs::path& folder, bool with_stores)
+      : sweep_(folder, with_stores, CONVOY_VERSION) {
     if (address.empty()) return;
     server_ = serve(address, sweep_);
     fmt::print(stderr, "convoy: the sweep is at {}\n", server_->url());
   }
 
-  void follow(SweepProgress& progress) {
-    if (server_) sweep_.put(progress.status());
+  // A few times a second; `last`: whatever the time.
+  void follow(SweepProgress& progress, bool last = false) {
+    constexpr std::chrono::milliseconds every(200);
+    const auto now = std::chrono::steady_clock::now();
+    if (!server_ || (!last && now < next_)) return;
+    next_ = now + every;
+    sweep_.put(progress.status());
   }
   void point_ended() { sweep_.point_ended(); }
   void is_over(const std::string& status) {
@@ -141,6 +146,7 @@ class LiveSweep {
 
  private:
   analysis::ShownSweep sweep_;
+  std::chrono::steady_clock::time_point next_;
   std::unique_ptr<analysis::LiveServer> server_;
 };
 
@@ -289,7 +295,7 @@ int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, st
   print_failures(results);
   if (!arguments.quiet) print_remarks(results, folder);
   if (stopped) {
-    fmt::print(stderr, "convoy: stopped by a signal; continue with the same command\n");
+    fmt::print(stderr, "convoy: stopped; continue with the same command\n");
     return ExitStatus::stopped;
   }
   if (results.count(analysis::PointStatus::failed) == 0 && finished < points) {
@@ -301,12 +307,16 @@ int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, st
 // Runs what remains, and tells of it meanwhile; gives the exit status.
 int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
                const std::vector<Point>& points, const PointShares& shares, sim::Dispatch& work,
-               LiveSweep& live) {
+               LiveSweep& live, bool mpi) {
   Remaining remaining = what_remains(points, folder);
   const std::size_t all = remaining.points.size() + remaining.finished;
   if (remaining.finished > 0 && !arguments.quiet) {
     fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
                all, folder.path().string());
+  }
+  // What failed runs again: its cause is of the past.
+  for (const std::int64_t point : remaining.points) {
+    fs::remove(folder.of(points[static_cast<std::size_t>(point)].hash) / "failure.txt");
   }
   SweepProgress display(all, remaining.finished, arguments.quiet, shares);
   live.follow(display);
@@ -328,12 +338,12 @@ int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
                                   : SweepProgress::End::done);
     live.point_ended();
   };
-  if (sim::under_mpi()) {
+  if (mpi) {
     sim::dispatch_by_mpi(work);
   } else {
     sim::dispatch(work);
   }
-  live.follow(display);
+  live.follow(display, true);
   display.show(true);
   return conclude(arguments, folder, points.size(), left, live);
 }
@@ -372,9 +382,10 @@ int sweep(SweepArguments arguments) {
   }
 
   if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
-  LiveSweep live(arguments.serve, folder);  // first: nothing has been changed if it cannot be shown
+  // First: nothing has been changed if it cannot be shown.
+  LiveSweep live(arguments.serve, folder.path(), !arguments.no_store);
   prepare(arguments, folder, index_of(sweep, points));
-  return run_points(arguments, folder, points, shares, work, live);
+  return run_points(arguments, folder, points, shares, work, live, mpi);
 }
 
 }  // namespace

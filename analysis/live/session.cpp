@@ -127,7 +127,7 @@ class Viewer : public LiveSession, public std::enable_shared_from_this<Viewer> {
     const bool says = json.is_object() && json.contains("do") && json["do"].is_string();
     const std::string order = says ? json["do"].get<std::string>() : "";
     if (!may_control_) {
-      refuse("only the address with the token, which the run has printed, may do that");
+      refuse("only the address with the token, which convoy has printed, may do that");
     } else if (order == "stop") {
       host_.options().stop();
       host_.subject().pause(false);  // a paused run would not notice
@@ -238,7 +238,7 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
       reply(request, http::status::forbidden, "Another page sent this (header Origin).\n");
     } else if (!access.may_read(token)) {
       reply(request, http::status::forbidden,
-            "The address needs the token that the run has printed: ?token=...\n");
+            "The address needs the token that convoy has printed: ?token=...\n");
     } else if (path == "/live" && websocket::is_upgrade(request)) {
       std::make_shared<Viewer>(std::move(stream_), host_, std::move(place_),
                                access.may_control(token))
@@ -247,10 +247,14 @@ class Visitor : public std::enable_shared_from_this<Visitor> {
       reply(request, http::status::method_not_allowed, "Only GET.\n");
     } else if (path == "/") {
       reply(request, http::status::ok, host_.page(), html);
+    } else if (request["Sec-Fetch-Site"] == "cross-site") {
+      reply(request, http::status::forbidden, "Another page sent this (Sec-Fetch-Site).\n");
     } else if (auto page = other_page(path)) {
       reply(request, http::status::ok, std::move(*page), html);
     } else {
-      reply(request, http::status::not_found, "There is only /, and /live for WebSockets.\n");
+      reply(request, http::status::not_found,
+            "There is no such page: a point's is there once it is done, and as "
+            "long as the sweep is running.\n");
     }
   }
 

@@ -1,7 +1,6 @@
 #include "analysis/live/shown_sweep.hpp"
 
 #include <charconv>
-#include <filesystem>
 
 #include "analysis/report/report.hpp"
 
@@ -17,7 +16,8 @@ class SweepFeed : public LiveFeed {
     if (report.changes == told_) return {};
     std::vector<LiveMessage> messages;
     if (told_ < 0) {
-      messages.push_back(live_message({{"type", "sweep"}, {"may_control", control_}}));
+      messages.push_back(live_message(
+          {{"type", "sweep"}, {"may_control", control_}, {"with_stores", sweep_.with_stores()}}));
     }
     told_ = report.changes;
     messages.push_back(report.text);
@@ -46,29 +46,41 @@ ShownSweep::Report ShownSweep::report() {
   const std::lock_guard lock(report_mutex_);
   const std::int64_t changes = changes_;  // before reading: what ends meanwhile is told next time
   if (report_.changes != changes) {
-    ReportInput input;
-    input.sweeps = {folder_.path().string()};
-    input.version = version_;
-    report_ = {changes, live_message({{"type", "report"}, {"data", report_data(input)}})};
+    report_ = {changes, live_message({{"type", "report"}, {"data", data()}})};
   }
   return report_;
 }
 
-LiveMessage ShownSweep::now() const {
+Json ShownSweep::data() const {
+  ReportInput input;
+  input.sweeps = {folder_.path().string()};
+  input.with_stores = with_stores_;
+  input.version = version_;
+  return report_data(input);
+}
+
+Json ShownSweep::status() const {
   const std::lock_guard lock(status_mutex_);
   Json running = {{"point", Json::array()}, {"share", Json::array()}};
   for (const SweepStatus::Running& point : status_.running) {
     running["point"].push_back(point.point);
     running["share"].push_back(point.share);
   }
-  return live_message({{"type", "now"},
-                       {"points", status_.points},
-                       {"done", status_.done},
-                       {"failed", status_.failed},
-                       {"stopped", status_.stopped},
-                       {"running", std::move(running)},
-                       {"wall_time_s", status_.wall_time_s},
-                       {"left_s", optional_json(status_.left_s)}});
+  return {{"type", "now"},
+          {"points", status_.points},
+          {"done", status_.done},
+          {"failed", status_.failed},
+          {"stopped", status_.stopped},
+          {"running", std::move(running)},
+          {"wall_time_s", status_.wall_time_s},
+          {"left_s", optional_json(status_.left_s)}};
+}
+
+LiveMessage ShownSweep::now() const { return live_message(status()); }
+
+void ShownSweep::set_end(std::string word) {
+  end_ = std::move(word);
+  over_ = true;
 }
 
 std::string ShownSweep::pause(bool /*wanted*/) {
@@ -76,15 +88,12 @@ std::string ShownSweep::pause(bool /*wanted*/) {
 }
 
 LiveMessage ShownSweep::end() {
-  ReportInput input;
-  input.sweeps = {folder_.path().string()};
-  input.version = version_;
-  return live_message({{"type", "end"}, {"status", end_}, {"data", report_data(input)}});
+  return live_message({{"type", "end"}, {"status", end_}, {"now", status()}, {"data", data()}});
 }
 
 std::optional<std::string> ShownSweep::page(std::string_view path) {
   constexpr std::string_view before = "/point/";
-  if (!path.starts_with(before)) return std::nullopt;
+  if (!path.starts_with(before) || over_ || !with_stores_) return std::nullopt;
   path.remove_prefix(before.size());
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(path.data(), path.data() + path.size(), number);
@@ -92,12 +101,17 @@ std::optional<std::string> ShownSweep::page(std::string_view path) {
   const sim::SweepIndex index = folder_.index();
   if (number >= index.points.size()) return std::nullopt;
   const std::string& hash = index.points[number].hash;
-  const std::filesystem::path run = folder_.of(hash);
-  if (!folder_.summary(hash) || !std::filesystem::exists(run / "run.sqlite")) return std::nullopt;
-  ReportInput input;
-  input.runs = {run.string()};
-  input.version = version_;
-  return report_html(input);
+  if (!folder_.summary(hash)) return std::nullopt;
+  constexpr std::size_t most_kept = 8;
+  if (pages_.size() >= most_kept && !pages_.contains(hash)) pages_.clear();
+  std::string& page = pages_[hash];
+  if (page.empty()) {
+    ReportInput input;
+    input.runs = {folder_.of(hash).string()};
+    input.version = version_;
+    page = report_html(input);
+  }
+  return page;
 }
 
 }  // namespace convoy::analysis

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -32,17 +34,18 @@ struct SweepStatus {
 
 class ShownSweep : public LiveSubject {
  public:
-  // `version`: Convoy's. The folder needs an index only once `begin` is called.
-  ShownSweep(sim::SweepFolder folder, std::string version)
-      : folder_(std::move(folder)), version_(std::move(version)) {}
+  // `with_stores`: points have stores, and one without is not done. `version`: Convoy's. The folder
+  // needs an index only once `put` is called.
+  ShownSweep(const std::filesystem::path& folder, bool with_stores, std::string version)
+      : folder_(folder, with_stores), with_stores_(with_stores), version_(std::move(version)) {}
 
   // --- the sweep's side -------------------------------------------------------------------------
 
   void put(SweepStatus status);
   // A point has ended: the report is made anew.
   void point_ended() { ++changes_; }
-  // The word for the end: done, failed or stopped.
-  void set_end(std::string word) { end_ = std::move(word); }
+  // The word for the end: done, failed or stopped. From here on there are no pages of points.
+  void set_end(std::string word);
 
   // --- the server's side ------------------------------------------------------------------------
 
@@ -55,6 +58,7 @@ class ShownSweep : public LiveSubject {
   LiveMessage end() override;
   // "/point/3": the report of this finished point's run, if it has a store.
   std::optional<std::string> page(std::string_view path) override;
+  [[nodiscard]] bool with_stores() const { return with_stores_; }
 
   // The report's data as text, and how many changes it contains. Made once for all viewers.
   struct Report {
@@ -64,15 +68,21 @@ class ShownSweep : public LiveSubject {
   Report report();
 
  private:
+  [[nodiscard]] Json data() const;
+  [[nodiscard]] Json status() const;
+
   sim::SweepFolder folder_;
+  bool with_stores_;
   std::string version_;
   std::string end_;
+  std::atomic<bool> over_ = false;
   std::atomic<bool> begun_ = false;
   std::atomic<std::int64_t> changes_ = 0;
   mutable std::mutex status_mutex_;
   SweepStatus status_;
   std::mutex report_mutex_;
   Report report_;
+  std::map<std::string, std::string> pages_;  // of points, by hash; a few
 };
 
 }  // namespace convoy::analysis

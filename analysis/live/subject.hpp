@@ -1,7 +1,8 @@
 #pragma once
 
-// What the live view shows: a run (shown_run.hpp) or a sweep (shown_sweep.hpp). The server's thread
-// asks for everything here; analysis/web/src/data.d.ts defines the messages.
+// What the live view shows: a run (shown_run.hpp) or a sweep (shown_sweep.hpp). Called by the
+// server's thread; end() by the thread that runs it, while the server's thread may call the others.
+// analysis/web/src/data.d.ts defines the messages.
 
 #include <memory>
 #include <optional>
@@ -49,7 +50,7 @@ class LiveSubject {
   // It is over: the last message, with everything. Throws std::exception if it cannot be read.
   virtual LiveMessage end() = 0;
 
-  // Another page than the main one; nothing if there is no such path.
+  // Another page than the main one; nothing if there is no such path. May take a second.
   virtual std::optional<std::string> page(std::string_view /*path*/) { return std::nullopt; }
 };
 

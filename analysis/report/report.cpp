@@ -127,7 +127,7 @@ Json report_data(const ReportInput& input) {
     summaries.push_back(summary_of(run));
   }
   for (const std::string& folder : input.sweeps) {
-    sweeps.push_back(read_sweep(sim::SweepFolder(folder)));
+    sweeps.push_back(read_sweep(sim::SweepFolder(folder, input.with_stores)));
   }
   // The same accuracies for all.
   const Cases cases = cases_of(summaries, input.targets);

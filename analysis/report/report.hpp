@@ -12,6 +12,7 @@ namespace convoy::analysis {
 struct ReportInput {
   std::vector<std::string> runs;     // folders
   std::vector<std::string> sweeps;   // likewise
+  bool with_stores = false;          // a point of a sweep is done only if it has a store
   std::string baseline;              // of the comparison; "": the first group
   std::vector<double> targets;       // accuracies for times to accuracy; none: the common level
   std::vector<std::string> labels;   // of the comparison's groups; none: as found

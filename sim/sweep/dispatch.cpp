@@ -25,7 +25,7 @@ Function* mpi_function(const char* name) {
       library.empty() ? nullptr : ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   void* function = handle != nullptr ? ::dlsym(handle, name) : nullptr;
   if (function == nullptr) {
-    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): no other thread yet
+    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): of this thread
     throw base::UserError(
         "this convoy cannot work under mpirun; build it where libopenmpi-dev is installed" +
         (why != nullptr ? " (" + std::string(why) + ")" : std::string()));
@@ -55,12 +55,12 @@ void dispatch(Dispatch& work) {
 }
 
 bool under_mpi() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
   return std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
 }
 
 int ranks_here() {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
   const char* ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
   return ranks == nullptr ? 1 : std::max(1, static_cast<int>(std::strtol(ranks, nullptr, 10)));
 }

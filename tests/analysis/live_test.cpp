@@ -422,7 +422,7 @@ class LiveSweepTest : public LiveServerTest {
     std::ofstream(point / "summary.json") << summary;
   }
 
-  ShownSweep sweep_{sim::SweepFolder(sweep_folder()), "1.2.3"};
+  ShownSweep sweep_{sweep_folder(), true, "1.2.3"};
 };
 
 TEST_F(LiveSweepTest, TellsItsPointsAsTheyEnd) {

@@ -163,7 +163,7 @@ TEST(PageData, ARunToldInPartsIsTheSame) {
 TEST(Report, NamesAreNeverMarkup) {
   const TemporaryFolder folder;
   const std::string html =
-      report_html({{busy_run(folder, 3).string()}, {}, "", {}, {}, {}, "1.2.3"});
+      report_html({.runs = {busy_run(folder, 3).string()}, .version = "1.2.3"});
   EXPECT_THAT(html, Not(HasSubstr("alert(1)</script>")));
   EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;script&gt;alert(1)"));
   EXPECT_THAT(html, HasSubstr("\\u003c/script>\\u003cscript>alert(1)"));
@@ -175,9 +175,9 @@ TEST(Report, NamesAreNeverMarkup) {
 
 TEST(Report, ABaselineWithNothingToCompare) {
   const TemporaryFolder folder;
-  EXPECT_THROW(report_html({{busy_run(folder, 3).string()}, {}, "fedavg", {}, {}, {}, "1"}),
+  EXPECT_THROW(report_html({.runs = {busy_run(folder, 3).string()}, .baseline = "fedavg"}),
                base::UserError);
-  EXPECT_THROW(report_html({{folder.path().string()}, {}, "", {}, {}, {}, "1"}), sim::StoreError);
+  EXPECT_THROW(report_html({.runs = {folder.path().string()}}), sim::StoreError);
 }
 
 }  // namespace

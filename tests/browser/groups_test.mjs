@@ -266,6 +266,8 @@ test('many groups are ranked by the chosen metric', async () => {
   timed.values[8] = timed.values[8].map(() => null); // one that has no value at all
   Object.assign(timed, { mean: timed.mean.with(8, null), ratio: timed.ratio.with(8, null) });
   timed.paired[8] = null;
+  timed.values[7] = timed.values[7].map((value, i) => (i === 2 ? value / 9 : null)); // and one of five
+  timed.mean[7] = timed.values[7][2];
   const page = await open(browser, save('ranks.html', data));
   const ranked = () =>
     page.evaluate(() =>
@@ -274,7 +276,10 @@ test('many groups are ranked by the chosen metric', async () => {
   const wanted = (figure) => {
     const worth = figure.better === 'more' ? -1 : 1;
     return comparison.groups
-      .map(({ label }, g) => ({ label, mean: figure.mean[g] ?? worth * Infinity }))
+      .map(({ label }, g) => ({
+        label,
+        mean: figure.values[g].includes(null) ? worth * (1e9 + g) : figure.mean[g],
+      }))
       .sort((a, b) => worth * (a.mean - b.mean))
       .map(({ label }) => label);
   };
@@ -285,6 +290,7 @@ test('many groups are ranked by the chosen metric', async () => {
     );
   same(await ranked(), wanted(timed));
   assert.equal((await ranked()).at(-1).startsWith('group 8'), true, 'unknown ones are last');
+  assert.equal((await ranked()).at(-2).startsWith('group 7'), true, 'before it one of few runs');
   const accuracy = comparison.figures.find(({ key }) => key === 'accuracy');
   await page.locator('#chart-comparison select').selectOption({ label: 'accuracy' });
   same(await ranked(), wanted(accuracy));

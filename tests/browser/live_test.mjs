@@ -443,18 +443,18 @@ test('a sweep from its start to its end', async () => {
   const { points } = whole.sweeps[0];
   const { page, opened } = await serve('', 'sweep');
   const server = await opened(1);
-  const tell = (done, running) =>
-    server.send({
-      type: 'now',
-      points: points.length,
-      done,
-      failed: 0,
-      stopped: 0,
-      running: { point: running, share: running.map(() => 0.25) },
-      wall_time_s: 30,
-      left_s: 61.2,
-    });
-  server.send({ type: 'sweep', may_control: true });
+  const status = (done, running, stopped = 0) => ({
+    type: 'now',
+    points: points.length,
+    done,
+    failed: 0,
+    stopped,
+    running: { point: running, share: running.map(() => 0.25) },
+    wall_time_s: 30,
+    left_s: 61.2,
+  });
+  const tell = (...all) => server.send(status(...all));
+  server.send({ type: 'sweep', may_control: true, with_stores: true });
   const nothing = sweepUntil(whole, 0);
   Object.assign(nothing, { comparison: null, bands: [] });
   nothing.sweeps[0].figures = [];
@@ -477,8 +477,8 @@ test('a sweep from its start to its end', async () => {
   await eventually(page, 'charts', () => page.locator('#chart-sweep-pareto').isVisible());
   const up = page.locator('#chart-sweep-pareto').getByLabel('Up', { exact: true });
   const chosen = () => up.evaluate((box) => box.selectedOptions[0].textContent);
+  await up.focus();
   await up.selectOption({ label: 'bytes up' });
-  await up.evaluate((box) => box.blur());
   const cells = async () =>
     (await values(page, 'sweep-map')).reduce((sum, cell) => sum + cell.count, 0);
   const before = await cells();
@@ -500,6 +500,13 @@ test('a sweep from its start to its end', async () => {
     (await values(page, 'accuracy-bands')).some((row) => row.group === 'one more')
   );
   assert.equal(await chosen(), 'bytes up', 'what was chosen stays');
+  assert.equal(
+    await up.evaluate((box) => box === document.activeElement),
+    true,
+    'and so does the focus'
+  );
+  const instances = await page.evaluate(() => document.querySelectorAll('main canvas').length);
+  assert.ok(instances <= (await page.evaluate(() => window.convoy.charts.size)) * 2, `${instances}`);
 
   await page.getByText('All points', { exact: true }).click();
   tell(points.length - 1, [points.length - 1]);
@@ -517,10 +524,20 @@ test('a sweep from its start to its end', async () => {
   await eventually(page, 'the stop is asked for', () =>
     server.heard.some((message) => message.do === 'stop')
   );
-  server.send({ type: 'end', status: 'stopped', data: sweepUntil(whole, points.length - 1) });
+  assert.match(await text(page, '.live'), /Stopping the sweep/);
+  server.send({
+    type: 'end',
+    status: 'stopped',
+    data: sweepUntil(whole, points.length - 1),
+    now: status(points.length - 1, [], 1),
+  });
   server.socket.close();
   await eventually(page, 'the end', async () =>
     (await text(page, '.live')).includes('The sweep is over: stopped')
+  );
+  assert.match(await text(page, '.live'), /running\s+0/, 'the last state is shown');
+  await eventually(page, 'the point that was not run', async () =>
+    (await text(page, 'main')).includes('not done')
   );
   await eventually(page, 'the rest', async () => (await states()).at(-1) === 'not run');
   assert.equal(await page.locator('.live details a').count(), 0, 'nobody serves points any more');

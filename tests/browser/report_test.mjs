@@ -346,11 +346,11 @@ store.commit()`,
 });
 
 // Starts a run or sweep that is shown live; gives its address and a promise of its exit status.
-async function runLive(name, text, verb = 'run') {
+async function runLive(name, text, verb = 'run', ...more) {
   writeFileSync(at(`${name}.toml`), text);
   const port = await freePort();
   const child = spawn(process.env.CONVOY_BINARY, [
-    ...[verb, at(`${name}.toml`), '-o', at(name), '--serve', `127.0.0.1:${port}`],
+    ...[verb, at(`${name}.toml`), '-o', at(name), '--serve', `127.0.0.1:${port}`, ...more],
   ]);
   process.on('exit', () => child.kill());
   const ended = new Promise((over) => child.on('exit', over));
@@ -437,7 +437,7 @@ test('a live sweep to its end', async () => {
 "schedule.kind" = ["fedavg", "cos2p"]
 "seed" = [1, 2, 3]`,
   }).replace('rounds = 12', 'rounds = 60'); // longer than a slow page takes to come up
-  const { address, ended } = await runLive('sweeping', text, 'sweep');
+  const { address, ended } = await runLive('sweeping', text, 'sweep', '-j', '1');
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   watch(page, (url) => url.startsWith(address.replace(/[?].*/, '')));
   await page.goto(address);

@@ -64,7 +64,19 @@ export class Figure {
       this.data
     );
     charts.set(this.id, this);
-    onTheme(() => this.refresh());
+    this.offTheme = onTheme(() => this.refresh());
+  }
+
+  // It leaves the page.
+  dispose() {
+    charts.delete(this.id);
+    this.offTheme();
+    for (const element of [this.picture, this.element]) {
+      sizes.delete(element);
+      observer.unobserve(element);
+      visibility.unobserve(element);
+    }
+    this.instance?.dispose();
   }
 
   get echarts() {

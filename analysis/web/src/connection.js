@@ -12,9 +12,11 @@ export function connect(receive, panel) {
   const open = () => {
     socket = new WebSocket(address());
     socket.onmessage = (event) => {
-      wait = 500;
-      failures = 0;
       const message = JSON.parse(event.data);
+      if (message.type !== 'refused') {
+        wait = 500;
+        failures = 0;
+      }
       receive[message.type]?.(message);
     };
     socket.onclose = () => {

@@ -240,10 +240,12 @@ export type Message =
 // Of a sweep the server sends `sweep` first, then `report` whenever a point has ended, and `now`
 // until `end`. A client may send {"do": "stop"}. /point/3 is the report of a point that is done.
 export type SweepMessage =
-  | { type: 'sweep'; may_control: boolean }
+  | { type: 'sweep'; may_control: boolean;
+      with_stores: boolean }                        // points that are done have a page
   | { type: 'report'; data: Data }              // of all points that are done; `live` is ''
   | { type: 'now'; points: number; done: number; failed: number; stopped: number; // equal ones once
       running: { point: number[]; share: number[] };  // of Sweep.points; share: 0 to 1
       wall_time_s: number; left_s: number | null }    // left: estimated
-  | { type: 'end'; status: 'done' | 'failed' | 'stopped'; data: Data }
+  | { type: 'end'; status: 'done' | 'failed' | 'stopped'; data: Data;
+      now: SweepMessage & { type: 'now' } }
   | { type: 'refused'; why: string };

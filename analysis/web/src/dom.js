@@ -21,7 +21,13 @@ let controls = 0;
 // `options`: [value, text] pairs.
 export function select(label, options, value, onchange) {
   const id = `control-${(controls += 1)}`;
-  const box = el('select', { id, onchange: () => onchange(box.value) });
+  const box = el('select', {
+    id,
+    onchange: () => {
+      box.chosen = true; // by the reader
+      onchange(box.value);
+    },
+  });
   fillSelect(box, options, value);
   return el('span', { class: 'control' }, el('label', { for: id }, label), box);
 }

@@ -12,29 +12,29 @@ const mostListed = 1000; // points
 export function liveSweep(page) {
   const panel = new SweepPanel((what) => connection.send({ do: what }));
   let fresh = null; // a report that is not shown yet
-  const show = throttled(async () => {
-    // A list that is open would close.
-    if (document.activeElement?.tagName === 'SELECT') {
-      setTimeout(show, least);
-      return;
-    }
-    const data = fresh;
-    fresh = null;
-    if (data) await renew(page, data, panel);
+  let shown = Promise.resolve();
+  // One after the other: charts are drawn while the page answers.
+  const show = throttled(() => {
+    shown = shown.then(async () => {
+      const data = fresh;
+      fresh = null;
+      if (data) await renew(page, data, panel);
+    });
   }, least);
-  const take = (data) => {
-    fresh = data;
+  const take = (data, live) => {
+    fresh = { ...data, live };
     panel.takes(data.sweeps[0]);
     show();
   };
   const connection = connect(
     {
       sweep: (message) => panel.connected(message),
-      report: (message) => take(message.data),
+      report: (message) => take(message.data, 'sweep'),
       now: (message) => panel.now(message),
       end(message) {
         connection.end();
-        take(message.data);
+        take(message.data, '');
+        panel.now(message.now);
         panel.ended(message.status);
       },
       refused: (message) => panel.say(`Refused: ${message.why}`, true),
@@ -47,27 +47,27 @@ export function liveSweep(page) {
 // Where the same parts are there as before, their data alone are replaced; else the page is built
 // anew, with the reader's choices.
 async function renew(page, data, panel) {
-  const { live } = page.data;
-  const same = shape(page.data) === shape(data);
-  if (same) {
-    overwrite(page.data, { ...data, live });
+  if (shape(page.data) === shape(data)) {
+    overwrite(page.data, data);
     page.refresh();
     page.fillChips();
     return;
   }
-  const choices = [...charts.values()].map(choicesOf);
   const place = window.scrollY;
-  charts.clear();
-  Object.assign(page, { data: { ...data, live }, groups: null, choosers: [], changing: [] });
+  const choices = choicesOf();
+  for (const figure of [...charts.values()]) figure.dispose();
+  Object.assign(page, { data, groups: null, choosers: [], changing: [] });
   page.build(panel.element);
-  for (const each of choices) choose(each);
-  await drawAll();
+  choose(choices);
+  for (const figure of charts.values()) figure.create(); // so that the page is as long as before
   window.scrollTo(0, place);
+  await drawAll();
 }
 
 // What the page's parts and controls are made from.
-const shape = ({ sweeps, comparison, bands }) =>
+const shape = ({ live, sweeps, comparison, bands }) =>
   JSON.stringify([
+    live,
     sweeps.map(({ keys, figures }) => [keys, figures.map(({ key, target }) => [key, target])]),
     sweeps.map(({ points }) => points.some(({ status }) => status === 'done')),
     comparison && [
@@ -90,43 +90,82 @@ function overwrite(into, from) {
   }
 }
 
-// What the reader has chosen of a chart: by text, since the numbers of options may change.
-const choicesOf = ({ id, element, selected, zooms }) => ({
-  id,
-  selected,
-  zooms,
-  texts: [...element.querySelectorAll('.controls select')].map(
-    (box) => box.selectedOptions[0]?.textContent
-  ),
-});
+// "time to 63 %" is "time to 65 %" when more points are done.
+const alike = (text) => text.replace(/[\d.]+/g, '#');
 
-function choose({ id, selected, zooms, texts }) {
-  const figure = charts.get(id);
-  if (!figure) return;
-  Object.assign(figure, { selected, zooms });
-  [...figure.element.querySelectorAll('.controls select')].forEach((box, i) => {
-    const option = [...box.options].find((each) => each.textContent === texts[i]);
-    if (!option || option.selected) return;
+// What the reader has chosen: by text, since the numbers of options may change.
+function choicesOf() {
+  const main = document.querySelector('main');
+  const boxes = [...main.querySelectorAll('select')];
+  return {
+    figures: [...charts.values()].map(({ id, selected, zooms, data }) => ({
+      id,
+      selected,
+      zooms,
+      opened: !data.hidden,
+    })),
+    selects: boxes
+      .filter((box) => box.chosen)
+      .map((box) => ({ place: placeOf(box), text: box.selectedOptions[0]?.textContent ?? '' })),
+    focus: boxes.includes(document.activeElement) ? placeOf(document.activeElement) : null,
+    checks: new Map(
+      [...main.querySelectorAll('.choices input')].map((box) => [nameOf(box), box.checked])
+    ),
+    opened: [...main.querySelectorAll('details[open] > summary')].map(titleOf),
+  };
+}
+
+// The chart of a select, and which of its controls it is.
+function placeOf(box) {
+  const figure = box.closest('figure');
+  return { id: figure?.id, i: [...(figure?.querySelectorAll('select') ?? [])].indexOf(box) };
+}
+const boxAt = ({ id, i }) => document.getElementById(id)?.querySelectorAll('select')[i];
+const nameOf = (box) => box.closest('label').textContent;
+const titleOf = (summary) => alike(summary.textContent);
+
+function choose({ figures, selects, focus, checks, opened }) {
+  for (const { id, selected, zooms, opened: open } of figures) {
+    const figure = charts.get(id);
+    if (!figure) continue;
+    Object.assign(figure, { selected, zooms });
+    if (open) figure.toggleData();
+  }
+  for (const { place, text } of selects) {
+    const box = boxAt(place);
+    const options = [...(box?.options ?? [])];
+    const option =
+      options.find((each) => each.textContent === text) ??
+      options.find((each) => alike(each.textContent) === alike(text));
+    if (!option) continue;
     box.value = option.value;
     box.dispatchEvent(new Event('change'));
-  });
+  }
+  for (const box of document.querySelectorAll('main .choices input')) {
+    if ((checks.get(nameOf(box)) ?? box.checked) !== box.checked) box.click();
+  }
+  for (const summary of document.querySelectorAll('main details > summary')) {
+    if (opened.includes(titleOf(summary))) summary.parentElement.open = true;
+  }
+  if (focus) boxAt(focus)?.focus({ preventScroll: true });
 }
 
 class SweepPanel extends Panel {
   constructor(send) {
     const running = el('div', { class: 'now' });
-    const opened = {};
     const all = el('div', { class: 'now' });
-    super('sweep', send, { below: [running, more('All points', all, opened)] });
+    super('sweep', send, { below: [running, more('All points', all)] });
     this.running = running;
     this.all = all;
     this.sweep = null;
-    this.states = '';
+    this.told = '';
+    this.stores = false;
     this.over = false;
   }
 
-  connected({ may_control: may }) {
+  connected({ may_control: may, with_stores: stores }) {
     this.say('The sweep is running.');
+    this.stores = stores;
     this.stop.hidden = !may;
     this.stop.disabled = false;
   }
@@ -144,6 +183,7 @@ class SweepPanel extends Panel {
     this.fillFacts([
       ['points done', `${count(now.done)} of ${count(now.points)}`],
       ['failed', count(now.failed)],
+      ...(now.stopped ? [['stopped', count(now.stopped)]] : []),
       ['running', count(now.running.point.length)],
       ['done', percent(this.progress.value)],
       ['wall time', seconds(now.wall_time_s)],
@@ -179,15 +219,18 @@ class SweepPanel extends Panel {
     const states = points
       .slice(0, mostListed)
       .map(({ status }, i) => (now.has(i) ? 'running' : status === 'missing' ? rest : status));
-    if (this.states === states.join()) return; // a link would go while it is being clicked
-    this.states = states.join();
-    const shown = (i) => (states[i] === 'done' && !this.over ? link(i) : states[i]);
+    const causes = points.slice(0, mostListed).map(({ cause }) => cause);
+    const links = this.stores && !this.over;
+    const told = JSON.stringify([states, causes, links]);
+    if (this.told === told) return; // a link would go while it is being clicked
+    this.told = told;
+    const shown = (i) => (states[i] === 'done' && links ? link(i) : states[i]);
     refill(
       this.all,
       table(
         'All points of the sweep',
         [...keys, 'state', 'cause'],
-        states.map((_, i) => [...points[i].settings, shown(i), points[i].cause]),
+        states.map((_, i) => [...points[i].settings, shown(i), causes[i]]),
         { texts: 99, names: false }
       ),
       points.length > mostListed

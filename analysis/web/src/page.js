@@ -106,7 +106,7 @@ export class Page {
           'div',
           { class: 'top' },
           el('div', {}, el('p', { class: 'brand' }, 'Convoy'), this.heading),
-          themeButton()
+          (this.theme ??= themeButton())
         ),
         (this.made = el('p', { class: 'made' })),
         (this.chips = el('p', { class: 'chips' })),

@@ -16,7 +16,15 @@ export class Panel {
       'aria-label': 'Share of the way to the end',
     });
     this.facts = el('dl', { class: 'facts' });
-    this.stop = button('Stop', () => send('stop'), { id: 'stop', hidden: true });
+    this.stop = button(
+      'Stop',
+      () => {
+        send('stop');
+        this.say(`Stopping the ${what} …`);
+        this.stop.disabled = true;
+      },
+      { id: 'stop', hidden: true }
+    );
     this.buttons = [...buttons, this.stop];
     this.announced = -Infinity;
     this.element = el(

@@ -215,5 +215,9 @@ export function apply() {
   document.documentElement.dataset.theme = isDark() ? 'dark' : 'light';
   for (const listener of listeners) listener();
 }
-export const onTheme = (listener) => listeners.add(listener);
+// Gives a function that ends it.
+export function onTheme(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
 wanted.addEventListener('change', apply);

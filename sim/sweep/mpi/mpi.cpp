@@ -1,18 +1,21 @@
 // Distributes points over the ranks of an MPI job. A rank requests a point for each free worker and
-// reports the end of the worker's last point. Rank 0 answers with a point, or -1 if none is left,
-// and has workers, too.
+// reports the end of the worker's last point. Rank 0 answers with a point, or `none` if none is
+// left, and has workers, too. If the sweep is to stop, rank 0 sends `stop` to every rank.
 
 #include "sim/sweep/mpi.hpp"
 
 #include <mpi.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace convoy::sim {
 namespace {
 
 constexpr int request = 1;
 constexpr int answer = 2;
+constexpr std::int64_t none = -1;
+constexpr std::int64_t stop_now = -2;
 constexpr int wait_ms = 2;  // polling interval: a blocking receive would occupy a core
 
 int rank() {
@@ -32,9 +35,10 @@ bool waits(int tag, int& from) {
 class Interruption {
  public:
   explicit Interruption(const Dispatch& work) : work_(work) {}
+  void from_rank_0() { told_ = true; }
   // Repeatedly asks the points under way to stop.
   bool pass_on() {
-    const bool stop = work_.interrupted != nullptr && *work_.interrupted;
+    const bool stop = told_ || (work_.interrupted != nullptr && *work_.interrupted);
     if (!stop || ++looks_ % looks_between != 1) return stop;
     for (const PointWorker& worker : *work_.workers) worker.interrupt();
     return stop;
@@ -45,22 +49,35 @@ class Interruption {
 
   const Dispatch& work_;
   int looks_ = 0;
+  bool told_ = false;
 };
+
+// A rank without open workers would not receive it.
+void tell_to_stop(const std::vector<std::size_t>& open) {
+  for (std::size_t rank = 1; rank < open.size(); ++rank) {
+    if (open[rank] == 0) continue;
+    MPI_Send(&stop_now, 1, MPI_INT64_T, static_cast<int>(rank), answer, MPI_COMM_WORLD);
+  }
+}
 
 void hand_out(Dispatch& work) {
   int ranks = 0;
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  // All ranks have the same number of workers.
-  auto open = static_cast<std::int64_t>(work.workers->size()) * (ranks - 1);
+  // Workers of each rank that may still request. All ranks have the same number.
+  std::vector<std::size_t> open(static_cast<std::size_t>(ranks), work.workers->size());
+  open[0] = 0;
   std::size_t next = 0;
   Interruption interruption(work);
   const auto take = [&](bool stop) -> std::int64_t {
-    if (stop || next == work.points.size()) return -1;
+    if (stop || next == work.points.size()) return none;
     work.began(work.points[next]);
     return work.points[next++];
   };
+  bool told = false;
   for (;;) {
     const bool stop = interruption.pass_on();
+    if (stop && !told) tell_to_stop(open);
+    told = stop;
     bool busy = false;
     for (PointWorker& worker : *work.workers) {
       if (!worker.busy() && !worker.dead()) {
@@ -74,9 +91,9 @@ void hand_out(Dispatch& work) {
       if (message[0] >= 0) work.ended({message[0], static_cast<int>(message[1])});
       const std::int64_t point = take(stop);
       MPI_Send(&point, 1, MPI_INT64_T, from, answer, MPI_COMM_WORLD);
-      if (point < 0) --open;
+      if (point == none) --open[static_cast<std::size_t>(from)];
     }
-    if (!busy && open == 0) return;
+    if (!busy && std::ranges::all_of(open, [](std::size_t n) { return n == 0; })) return;
     for (const PointEnd& end : wait_for_ends(*work.workers, wait_ms)) work.ended(end);
     work.tick();
   }
@@ -95,7 +112,11 @@ void work_for_others(Dispatch& work) {
     for (int from = 0; waits(answer, from);) {
       std::int64_t point = 0;
       MPI_Recv(&point, 1, MPI_INT64_T, 0, answer, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-      if (point < 0) {
+      if (point == stop_now) {
+        interruption.from_rank_0();
+        continue;
+      }
+      if (point == none) {
         --open;
         continue;
       }
@@ -116,7 +137,8 @@ void work_for_others(Dispatch& work) {
 }  // namespace convoy::sim
 
 int convoy_mpi_join() {
-  MPI_Init(nullptr, nullptr);
+  int provided = 0;  // other threads, such as the live view's, make no calls of MPI
+  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
   return convoy::sim::rank();
 }
 

@@ -131,17 +131,17 @@ export function comparison(page) {
   return [figure, ranks, more('All metrics of all groups', whole)];
 }
 
+// The share of a group's runs that have the metric: who reached an accuracy in one of three runs is
+// not before those who always did.
+const having = ({ values }, g) => values[g].filter(known).length / values[g].length;
+
 // Groups in the order of a metric's mean, the best first.
 function ranking({ groups, baseline }, metric) {
   const worth = metric.better === 'more' ? -1 : 1;
   const { mean } = metric;
   const order = groups
     .map((_, g) => g)
-    .sort((a, b) =>
-      known(mean[a]) && known(mean[b])
-        ? worth * (mean[a] - mean[b])
-        : Number(known(mean[b])) - Number(known(mean[a]))
-    );
+    .sort((a, b) => having(metric, b) - having(metric, a) || worth * (mean[a] - mean[b]));
   const cells = groupCells(metric, order, baseline);
   return el(
     'div',
@@ -158,6 +158,8 @@ function ranking({ groups, baseline }, metric) {
     )
   );
 }
+
+const opened = {};
 
 const isSeveral = (groups) => groups.some((group) => group.runs.length > 1);
 
@@ -189,7 +191,11 @@ function groupTable({ baseline, groups, figures, level, levels }) {
     ),
     wholeTable('Groups against the baseline', head, rows(usual)),
     others.length
-      ? more('Further metrics', wholeTable('Further metrics of the groups', head, rows(others)))
+      ? more(
+          'Further metrics',
+          wholeTable('Further metrics of the groups', head, rows(others)),
+          opened
+        )
       : null,
     el(
       'p',
