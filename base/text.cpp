@@ -108,14 +108,15 @@ void append_utf8(std::uint32_t c, std::string& out) {
   }
 }
 
-// Pieces at whose ends a line may end: after blanks and separators.
+// Pieces at whose ends a line may end: after blanks and separators, but not before "%".
 std::vector<std::string> pieces_of(const std::string& text) {
   constexpr std::string_view separators = " ,/";
+  constexpr std::string_view joins = " ,/%";
   std::vector<std::string> pieces = {""};
   for (std::size_t i = 0; i < text.size(); ++i) {
     pieces.back() += text[i];
     const bool ends = separators.find(text[i]) < separators.size() && i + 1 < text.size() &&
-                      separators.find(text[i + 1]) >= separators.size();
+                      joins.find(text[i + 1]) >= joins.size();
     if (ends) pieces.emplace_back();
   }
   return pieces;

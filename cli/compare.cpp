@@ -124,6 +124,14 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   std::vector<analysis::SweepResults> sweeps;
   for (const std::string& folder : folders.sweeps) {
     sweeps.push_back(analysis::read_sweep(sim::SweepFolder(folder)));
+    const std::size_t all = sweeps.back().points.size();
+    const std::size_t done = sweeps.back().count(analysis::PointStatus::done);
+    if (done == 0 || done == all) continue;
+    fmt::print(stderr,
+               "convoy: note: {}: {} of {} points are not done, {} of them have failed; the same "
+               "`convoy sweep` runs them\n",
+               base::escaped(folder), all - done, all,
+               sweeps.back().count(analysis::PointStatus::failed));
   }
   analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.comparison.targets);
   if (cases.all.empty()) {

@@ -166,6 +166,10 @@ std::string comparison_latex(const analysis::Comparison& comparison, bool labels
         "% mean $\\pm$ sample standard deviation over seeds; (k/n): only k of n runs got there\n";
   }
   for (const analysis::ReachedLevel& reached : comparison.levels) {
+    const bool shown = std::ranges::any_of(comparison.metrics, [&](const auto& compared) {
+      return compared.metric.target == reached.level.accuracy;
+    });
+    if (!shown) continue;
     text += fmt::format("% to {}: {}; {} of {} runs reach it\n", percent(reached.level),
                         reached.level.from, reached.runs, comparison.runs);
   }

@@ -10,12 +10,18 @@
 namespace convoy::cli {
 
 std::string estimate_text(const sim::WallEstimate& estimate) {
-  const std::string each = fmt::format("{} each by a measured step, {} at a time",
-                                       base::human_seconds(estimate.update_s), estimate.workers);
-  if (!estimate.run_s) return "on this machine node updates take " + each;
-  return fmt::format("about {} on this machine ({} node updates, {})",
-                     about_seconds(*estimate.run_s),
-                     base::human_count(static_cast<double>(*estimate.updates)), each);
+  const std::string each =
+      fmt::format("{} each by a measured step", base::human_seconds(estimate.update_s));
+  const std::string together = fmt::format(", {} at a time", estimate.workers);
+  if (!estimate.run_s) return "on this machine node updates take " + each + together;
+  std::string text =
+      fmt::format("about {} on this machine ({} node updates, {}", about_seconds(*estimate.run_s),
+                  base::human_count(static_cast<double>(*estimate.updates)), each);
+  if (estimate.evaluations > 0) {
+    text += fmt::format("; {} evaluations, {} each", estimate.evaluations,
+                        base::human_seconds(estimate.evaluation_s));
+  }
+  return text + together + ")";
 }
 
 ProgressDisplay::ProgressDisplay(bool quiet, double every_s)

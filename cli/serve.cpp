@@ -42,6 +42,9 @@ analysis::LiveStatus status_of(const sim::Progress& progress, std::size_t nodes)
 std::unique_ptr<analysis::LiveServer> serve(const std::string& address,
                                             analysis::LiveSubject& subject) {
   auto endpoint = testbed::parse_endpoint(address);
+  if (address.ends_with(":0")) {
+    throw base::UserError("--serve " + address + ": choose a port, 1 to 65535");
+  }
   if (endpoint && endpoint->host == "localhost") endpoint->host = "127.0.0.1";
   if (!endpoint || !testbed::address_bytes(endpoint->host)) {
     throw base::UserError("--serve " + address + ": expected ADDRESS:PORT, such as 127.0.0.1:8080");

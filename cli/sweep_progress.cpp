@@ -98,7 +98,8 @@ void SweepProgress::show(bool last) {
   next_ = now + every;
   std::string line = fmt::format("sweep: {} of {} points are done", finished_, all_);
   if (failed_ > 0) line += fmt::format(", {} failed", failed_);
-  if (stopped_ > 0) line += fmt::format(", {} were stopped", stopped_);
+  if (stopped_ > 0)
+    line += fmt::format(", {} {} stopped", stopped_, stopped_ == 1 ? "was" : "were");
   if (!running_.empty()) {
     line += fmt::format(", {} running ({:.0f} % of {})", running_.size(),
                         100 * running_share() / static_cast<double>(running_.size()),

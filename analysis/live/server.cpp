@@ -55,10 +55,12 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
       const tcp::endpoint endpoint(asio::ip::make_address(options_.host), options_.port);
       acceptor_ = tcp::acceptor(io_, endpoint);
     } catch (const boost::system::system_error& e) {
-      throw base::UserError(
-          fmt::format("--serve {}:{}: cannot be listened on ({}); choose another "
-                      "port",
-                      options_.host, options_.port, e.code().message()));
+      throw base::UserError(fmt::format(
+          "--serve {}:{}: cannot be listened on ({}); choose {}", options_.host, options_.port,
+          e.code().message(),
+          e.code() == asio::error::address_in_use || e.code() == asio::error::access_denied
+              ? "another port"
+              : "an address of this machine, such as 127.0.0.1"));
     }
     accept();
     tell_status();

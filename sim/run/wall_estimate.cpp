@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <stop_token>
 
 #include "engine/api/training_probe.hpp"
 #include "engine/model/costs.hpp"
@@ -86,6 +87,16 @@ double predicted_s(const PlannedTask& task) {
   return seconds * task.graph->repeat();
 }
 
+// Measured, if it is short: batches are larger than in training, and nothing is kept for a backward
+// pass, so that it is faster than its FLOPs tell.
+double evaluation_s(const Scenario& scenario, const engine::Engine& engine, double by_flops_s) {
+  if (by_flops_s > longest_s) return by_flops_s;
+  const auto weights = engine.initial(scenario.initial_weights);
+  const auto begin = Clock::now();
+  static_cast<void>(engine.evaluate(*weights, 1, std::stop_token()));
+  return seconds_since(begin);
+}
+
 }  // namespace
 
 std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const Schedule& schedule,
@@ -129,14 +140,13 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
         engine::forward_flops(engine::trace(a, engine::full_submodel(a)));
     const double flops = std::accumulate(layers.begin(), layers.end(), 0.0) *
                          static_cast<double>(scenario.source->test_size());
-    const double versions =
-        std::max(1.0, static_cast<double>(*estimate.updates) / static_cast<double>(nodes));
-    estimate.evaluations_s =
-        flops * measured.mean() * (1 + versions / static_cast<double>(scenario.evaluation.every));
+    estimate.evaluation_s = evaluation_s(scenario, engine, flops * measured.mean());
+    const std::int64_t versions = std::max<std::int64_t>(1, *estimate.updates / nodes);
+    estimate.evaluations = 1 + versions / scenario.evaluation.every;
   }
-  estimate.run_s =
-      (static_cast<double>(*estimate.updates) * estimate.update_s + estimate.evaluations_s) /
-      estimate.workers;
+  estimate.run_s = (static_cast<double>(*estimate.updates) * estimate.update_s +
+                    static_cast<double>(estimate.evaluations) * estimate.evaluation_s) /
+                   estimate.workers;
   return estimate;
 }
 

@@ -70,13 +70,14 @@ std::string with(std::string text, const std::string& before, const std::string&
   return text;
 }
 
-// A folder that looks like the source folder after ./dev quickstart, whose runs are short here.
+// A folder that looks like the source folder after ./dev quickstart. What learns is short here.
 class AsPrinted : public testing::TestWithParam<User> {
  protected:
   AsPrinted() {
-    for (const char* name : {"scenarios", "analysis"}) {
-      fs::create_directory_symlink(source / name, folder_.path() / name);
-    }
+    fs::create_directory_symlink(source / "analysis", folder_.path() / "analysis");
+    fs::copy(source / "scenarios", folder_.path() / "scenarios", fs::copy_options::recursive);
+    shorten("quickstart");
+    shorten("testbed");
     fs::create_directory(folder_.path() / "build");
     for (const std::string binary : {CONVOY_BINARY, CONVOY_NODE_BINARY}) {
       fs::create_symlink(binary, folder_.path() / "build" / fs::path(binary).filename());
@@ -123,10 +124,22 @@ class AsPrinted : public testing::TestWithParam<User> {
   }
   [[nodiscard]] bool is_root() const { return as_.empty() && ::geteuid() == 0; }
 
+  void shorten(const std::string& name) const {
+    const std::string file = "scenarios/" + name + ".toml";
+    std::string text = test::read_file(source / file);
+    for (const auto& [line, shorter] : {std::pair{"tasks = 320", "tasks = 32"},
+                                        {"tasks = 160", "tasks = 32"},
+                                        {"test_samples = 2000", "test_samples = 200"},
+                                        {"samples = 6000", "samples = 1600"}}) {
+      text = with(text, line, shorter);
+    }
+    EXPECT_THAT(text, AllOf(HasSubstr("tasks = 32"), HasSubstr("samples = 1600")));
+    folder_.write(file, text);
+  }
+
   void quickstart() {
     const std::string few =
-        "build/convoy run scenarios/quickstart.toml --set stop.tasks=32 "
-        "--set data.samples=1600 --quiet --overwrite -o runs/";
+        "build/convoy run scenarios/quickstart.toml --quiet --overwrite -o runs/";
     ASSERT_EQ(run(few + "cos2p"), 0) << log();
     ASSERT_EQ(run(few + "fedavg --set schedule.kind=fedavg"), 0) << log();
   }

@@ -149,7 +149,9 @@ function onClass(slow, fast, most, shares) {
     shares
   );
   if (!known(s) || s < 0.5 * most) return '';
-  const much = s >= 0.9 * most && s <= 1.1 * most ? 'nearly all' : `${together(s)[0]} more`;
+  if (s > 1.1 * most)
+    return ` (${together(s)[0]} more in rounds that waited for ${name}, less in others)`;
+  const much = s >= 0.9 * most ? 'nearly all' : `${together(s)[0]} more`;
   return ` (${much} in rounds that waited for ${name})`;
 }
 

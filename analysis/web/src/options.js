@@ -145,6 +145,12 @@ export function axisLook(look, name) {
 }
 
 // Names down the left side; long ones lose their middle, as their ends tell nodes apart.
+// A name of several words may take two lines.
+function inTwoLines(name, width) {
+  const lines = wrapped(name, width, 11);
+  return lines.length <= 2 ? lines.join('\n') : fittedName(name, width, 11);
+}
+
 export function nameAxis(look, size, names, more = {}) {
   return categoryAxis(look, '', names, {
     inverse: true,
@@ -152,7 +158,7 @@ export function nameAxis(look, size, names, more = {}) {
       color: look.text,
       fontSize: 11,
       interval: 0,
-      formatter: (name) => fittedName(name, size.narrow ? 112 : 190, 11),
+      formatter: (name) => inTwoLines(name, size.narrow ? 112 : 190),
       ...more.axisLabel,
     },
     ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== 'axisLabel')),

@@ -142,6 +142,12 @@ function remarks(run) {
   ];
 }
 
+const fact = (key, value) => {
+  if (!known(value)) return '–';
+  const time = key.endsWith('_unix_s') ? new Date(1000 * Number(value)) : null;
+  return time && !Number.isNaN(time.getTime()) ? time.toISOString().replace('.000Z', ' UTC') : value;
+};
+
 export function scenario(runs) {
   const facts = [
     ['name', (run) => run.name],
@@ -151,8 +157,8 @@ export function scenario(runs) {
     ['Convoy', (run) => run.version],
     ['network model', (run) => run.world],
     ...[...new Set(runs.flatMap((run) => Object.keys(run.host)))].map((key) => [
-      key,
-      (run) => run.host[key] ?? '–',
+      key.replace(/_unix_s$/, ''),
+      (run) => fact(key, run.host[key]),
     ]),
   ];
   return [

@@ -52,15 +52,16 @@ export function sweepMap(page, sweep, suffix) {
     const found = new Map();
     for (const point of done(sweep)) {
       const value = point.values[state.figure];
-      if (!known(value)) continue;
       const x = point.settings[state.x];
       const y = state.y < 0 ? '' : point.settings[state.y];
       const key = JSON.stringify([x, y]);
-      const cell = found.get(key) ?? { x, y, values: [] };
-      cell.values.push(value);
+      const cell = found.get(key) ?? { x, y, values: [], of: 0 };
+      cell.of += 1;
+      if (known(value)) cell.values.push(value);
       found.set(key, cell);
     }
-    return [...found.values()].map((cell) => ({
+    const any = [...found.values()].filter((cell) => cell.values.length);
+    return any.map((cell) => ({
       ...cell,
       count: cell.values.length,
       mean: cell.values.reduce((sum, value) => sum + value, 0) / cell.values.length,
@@ -77,7 +78,8 @@ export function sweepMap(page, sweep, suffix) {
       const wish = better(chosen());
       return (
         `${chosen().title} over ${keys.join(' and ')}: means over all else.` +
-        (wish ? ` ${wish[0].toUpperCase()}${wish.slice(1)}.` : '')
+        (wish ? ` ${wish[0].toUpperCase()}${wish.slice(1)}.` : '') +
+        (cells().some(partial) ? ' *: some points there do not have it; the mean is of the others.' : '')
       );
     },
     missing: () =>
@@ -107,7 +109,7 @@ export function sweepMap(page, sweep, suffix) {
       [sweep.keys[state.x], cell.x],
       state.y < 0 ? null : [sweep.keys[state.y], cell.y],
       ['mean', quantity(cell.mean, chosen().unit)],
-      ['points', count(cell.count)],
+      ['points', partial(cell) ? `${count(cell.count)} of ${count(cell.of)}` : count(cell.count)],
       cell.count > 1
         ? [
             'all',
@@ -168,7 +170,7 @@ export function sweepMap(page, sweep, suffix) {
           label: {
             show: drawn.length <= 120 && !size.narrow,
             fontSize: 11,
-            formatter: ({ value }) => number(value[2], 3),
+            formatter: ({ value, data }) => `${number(value[2], 3)}${partial(data.cell) ? '*' : ''}`,
           },
           data: drawn.map((cell, i) => ({
             value: [across.indexOf(cell.x), up.indexOf(cell.y), means[i]],
@@ -222,6 +224,9 @@ export function sweepMap(page, sweep, suffix) {
   }
   return figure;
 }
+
+// Not all of its points have the metric.
+const partial = (cell) => cell.count < cell.of;
 
 // Where the names do not fit side by side they are slanted.
 function namedCategories(look, size, name, texts) {
