@@ -314,6 +314,10 @@ int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
     fmt::print(stderr, "convoy: {} of {} points are finished already in {}\n", remaining.finished,
                all, folder.path().string());
   }
+  if (remaining.points.empty() && !arguments.serve.empty()) {
+    fmt::print(stderr, "convoy: all points are finished; `convoy report {}` shows them\n",
+               folder.path().string());
+  }
   // What failed runs again: its cause is of the past.
   for (const std::int64_t point : remaining.points) {
     fs::remove(folder.of(points[static_cast<std::size_t>(point)].hash) / "failure.txt");

@@ -8,7 +8,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/websocket.hpp>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -22,6 +21,7 @@
 #include "sim/sweep/folder.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/hand_made_store.hpp"
+#include "tests/support/live_client.hpp"
 #include "tests/support/programs.hpp"
 
 namespace convoy::analysis {
@@ -164,42 +164,7 @@ class LiveServerTest : public testing::Test {
   std::atomic<bool> stopped_ = false;
 };
 
-// A viewer.
-class Client {
- public:
-  Client(asio::io_context& io, const asio::ip::tcp::endpoint& endpoint, const std::string& host,
-         const std::string& target)
-      : socket_(io) {
-    socket_.next_layer().connect(endpoint);
-    socket_.handshake(host, target);
-  }
-  json next() {
-    beast::flat_buffer buffer;
-    socket_.read(buffer);
-    return json::parse(beast::buffers_to_string(buffer.data()));
-  }
-  // The next message of this type; skips others.
-  json next(const std::string& type) {
-    for (;;) {
-      json message = next();
-      if (message.at("type") == type) return message;
-    }
-  }
-  void say(const std::string& text) { socket_.write(asio::buffer(text)); }
-  bool is_closed() { return is_closed_after(""); }
-  // The run may end before everything is sent.
-  bool is_closed_after(const std::string& text) {
-    try {
-      if (!text.empty()) say(text);
-      for (;;) next();
-    } catch (const boost::system::system_error&) {
-      return true;
-    }
-  }
-
- private:
-  beast::websocket::stream<asio::ip::tcp::socket> socket_;
-};
+using Client = test::LiveClient;
 
 std::string token_of(const LiveServer& server) {
   const std::string url = server.url();
