@@ -77,6 +77,7 @@ void draw_several(Band& band, const std::vector<Line>& lines, std::size_t most) 
     const double share = places > 1 ? static_cast<double>(i) / static_cast<double>(places - 1) : 0;
     const double at = i + 1 == places ? to : from + share * (to - from);
     std::vector<double> values;
+    values.reserve(lines.size());
     for (const Line& line : lines) values.push_back(line.at(at));
     add(band, at, values);
   }

@@ -129,8 +129,11 @@ function paths(page, state) {
     id: 'side-path',
     title: 'Critical path of all rounds together',
     note: () =>
-      'The parts of the critical paths, summed over all rounds. Lost: computing and transfers of all ' +
-      'nodes in tasks that failed or were given up, on a bar of its own.' +
+      'The parts of the critical paths, summed over all rounds.' +
+      (rows().some((row) => row.lost_s)
+        ? ' Lost: computing and transfers of all nodes in tasks that failed or were given up, on a bar ' +
+          'of its own.'
+        : '') +
       without(state.shown, (run) => run.rounds.version.length, 'critical paths'),
     missing: () => (rows().length ? '' : 'The critical paths of these runs are not known.'),
     axis: 'virtual time',
