@@ -1,5 +1,7 @@
 #include "cli/serve.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -86,6 +88,28 @@ void LiveView::put(const sim::Progress& progress, bool at_rest) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
   status.at_rest = at_rest;
   state_.put(std::move(status));
+}
+
+LiveSweepView::LiveSweepView(const std::string& address, const std::filesystem::path& folder,
+                             bool with_stores)
+    : sweep_(folder, with_stores, CONVOY_VERSION) {
+  if (address.empty()) return;
+  server_ = serve(address, sweep_);
+  fmt::print(stderr, "convoy: the sweep is at {}\n", server_->url());
+}
+
+bool LiveSweepView::wants_status() {
+  constexpr std::chrono::milliseconds every(200);
+  const auto now = std::chrono::steady_clock::now();
+  if (!server_ || now < next_) return false;
+  next_ = now + every;
+  return true;
+}
+
+void LiveSweepView::is_over(const std::string& status) {
+  if (!server_) return;
+  sweep_.set_end(status);
+  server_->is_over();
 }
 
 }  // namespace convoy::cli

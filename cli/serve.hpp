@@ -3,6 +3,7 @@
 // `convoy run --serve` and `convoy sweep --serve`: shows what is in progress in a browser.
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -37,6 +38,26 @@ class LiveView {
   analysis::ShownRun run_;
   std::size_t nodes_;
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::unique_ptr<analysis::LiveServer> server_;
+};
+
+// Of a sweep; does nothing if `address` is "".
+class LiveSweepView {
+ public:
+  // `folder` and `with_stores`: see analysis::ShownSweep. Throws base::UserError if the address is
+  // invalid or cannot be listened on.
+  LiveSweepView(const std::string& address, const std::filesystem::path& folder, bool with_stores);
+
+  // True a few times a second.
+  [[nodiscard]] bool wants_status();
+  void follow(analysis::SweepStatus status) { sweep_.put(std::move(status)); }
+  void point_ended() { sweep_.point_ended(); }
+  // `status`: done, failed or stopped.
+  void is_over(const std::string& status);
+
+ private:
+  analysis::ShownSweep sweep_;
+  std::chrono::steady_clock::time_point next_;
   std::unique_ptr<analysis::LiveServer> server_;
 };
 

@@ -66,11 +66,8 @@ nlohmann::ordered_json curve_json(const sim::Summary& s) {
   return curve;
 }
 
-}  // namespace
-
-std::string summary_text(const sim::RunResult& result) {
+std::string nodes_text(const sim::Summary& s) {
   constexpr std::size_t rows_shown = 64;
-  const sim::Summary& s = result.summary;
   const std::size_t shown = std::min(s.nodes.size(), rows_shown + 1);
   const auto any = [&](auto of) { return std::ranges::any_of(s.nodes, of); };
   const bool failures = any([](const auto& n) { return n.usage.tasks_failed > 0; });
@@ -94,6 +91,13 @@ std::string summary_text(const sim::RunResult& result) {
   }
   std::string text = nodes.str();
   if (shown < s.nodes.size()) text += fmt::format("  ... and {} more\n", s.nodes.size() - shown);
+  return text;
+}
+
+}  // namespace
+
+std::string summary_text(const sim::RunResult& result) {
+  const sim::Summary& s = result.summary;
   Table overall({"<", "<"});
   const auto row = [&](const char* name, std::string value) {
     overall.add({name, std::move(value)});
@@ -132,7 +136,7 @@ std::string summary_text(const sim::RunResult& result) {
   }
   row("network", s.network);
   if (!s.store.empty()) row("store", s.store);
-  text += overall.str();
+  std::string text = nodes_text(s) + overall.str();
   Series accuracy{"accuracy", {}};
   for (const sim::CurvePoint& j : s.curve) accuracy.points.emplace_back(j.time_s, j.accuracy);
   if (const std::string plot = plot_accuracy({accuracy}); !plot.empty()) text += "\n" + plot;

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -113,41 +112,6 @@ struct PointRun {
     sim::require_runnable(*scenario);
     return std::make_shared<const sim::Scenario>(std::move(*scenario));
   }
-};
-
-// --- the live view
-// --------------------------------------------------------------------------------
-
-// Does nothing without --serve.
-class LiveSweep {
- public:
-  // Throws base::UserError if the address is invalid or cannot be listened on.
-  LiveSweep(const std::string& address, const fs::path& folder, bool with_stores)
-      : sweep_(folder, with_stores, CONVOY_VERSION) {
-    if (address.empty()) return;
-    server_ = serve(address, sweep_);
-    fmt::print(stderr, "convoy: the sweep is at {}\n", server_->url());
-  }
-
-  // A few times a second; `last`: whatever the time.
-  void follow(SweepProgress& progress, bool last = false) {
-    constexpr std::chrono::milliseconds every(200);
-    const auto now = std::chrono::steady_clock::now();
-    if (!server_ || (!last && now < next_)) return;
-    next_ = now + every;
-    sweep_.put(progress.status());
-  }
-  void point_ended() { sweep_.point_ended(); }
-  void is_over(const std::string& status) {
-    if (!server_) return;
-    sweep_.set_end(status);
-    server_->is_over();
-  }
-
- private:
-  analysis::ShownSweep sweep_;
-  std::chrono::steady_clock::time_point next_;
-  std::unique_ptr<analysis::LiveServer> server_;
 };
 
 // --- all of it ----------------------------------------------------------------------------------
@@ -279,7 +243,7 @@ void note_cause(const sim::SweepFolder& folder, const std::string& hash, int sta
 
 // Writes and prints the results; gives the exit status. `left`: points were asked to stop.
 int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, std::size_t points,
-             bool left, LiveSweep& live) {
+             bool left, LiveSweepView& live) {
   const analysis::SweepResults results = analysis::read_sweep(folder);
   base::write_output((folder.path() / "results.csv").string(), sweep_csv(results, folder), true);
   const std::size_t finished = results.count(analysis::PointStatus::done);
@@ -307,7 +271,7 @@ int conclude(const SweepArguments& arguments, const sim::SweepFolder& folder, st
 // Runs what remains, and tells of it meanwhile; gives the exit status.
 int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
                const std::vector<Point>& points, const PointShares& shares, sim::Dispatch& work,
-               LiveSweep& live, bool mpi) {
+               LiveSweepView& live, bool mpi) {
   Remaining remaining = what_remains(points, folder);
   const std::size_t all = remaining.points.size() + remaining.finished;
   if (remaining.finished > 0 && !arguments.quiet) {
@@ -323,13 +287,13 @@ int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
     fs::remove(folder.of(points[static_cast<std::size_t>(point)].hash) / "failure.txt");
   }
   SweepProgress display(all, remaining.finished, arguments.quiet, shares);
-  live.follow(display);
+  if (live.wants_status()) live.follow(display.status());
   bool left = false;
   work.points = std::move(remaining.points);
   work.began = [&](std::int64_t point) { display.began(static_cast<std::size_t>(point)); };
   work.tick = [&] {
     display.show();
-    live.follow(display);
+    if (live.wants_status()) live.follow(display.status());
   };
   work.ended = [&](const sim::PointEnd& end) {
     const bool stopped = end.status == ExitStatus::stopped;
@@ -347,7 +311,7 @@ int run_points(const SweepArguments& arguments, const sim::SweepFolder& folder,
   } else {
     sim::dispatch(work);
   }
-  live.follow(display, true);
+  live.follow(display.status());
   display.show(true);
   return conclude(arguments, folder, points.size(), left, live);
 }
@@ -387,7 +351,7 @@ int sweep(SweepArguments arguments) {
 
   if (!arguments.quiet) fmt::print(stderr, "{}", problems.str());
   // First: nothing has been changed if it cannot be shown.
-  LiveSweep live(arguments.serve, folder.path(), !arguments.no_store);
+  LiveSweepView live(arguments.serve, folder.path(), !arguments.no_store);
   prepare(arguments, folder, index_of(sweep, points));
   return run_points(arguments, folder, points, shares, work, live, mpi);
 }

@@ -19,6 +19,7 @@
 #include "sim/run/real_node_log.hpp"
 #include "sim/run/recorder.hpp"
 #include "sim/run/run_rows.hpp"
+#include "sim/run/run_share.hpp"
 #include "sim/run/summarize.hpp"
 #include "sim/run/tasks.hpp"
 #include "sim/run/trace_rows.hpp"
@@ -185,25 +186,9 @@ class Run : public WorldListener, public RunView {
 
   void show_progress(bool training) {
     if (!options_.progress) return;
-    const double now = world_.now();
-    double share = goals_.share(now);
-    if (learner_) {
-      const auto wall = std::chrono::steady_clock::now();
-      if (wall - work_seen_ > std::chrono::milliseconds(40)) {
-        work_ = learner_->work();
-        work_seen_ = wall;
-      }
-      const LearningWork& work = work_;
-      if (work.assigned <= 0) share_before_ = share;
-      const double begun = goals_.share_with(world_.tasks());
-      if (work.assigned > 0 && begun > share_before_) {
-        share =
-            std::max(share, share_before_ + (begun - share_before_) * work.done / work.assigned);
-      }
-    }
-    share_ = std::max(share_, share);
-    options_.progress({now, goals_.version(), goals_.tasks_done(), evaluations_.accuracy(), share_,
-                       share_before_, training, this});
+    share_.look(world_.now(), world_.tasks(), learner_ ? &*learner_ : nullptr);
+    options_.progress({world_.now(), goals_.version(), goals_.tasks_done(), evaluations_.accuracy(),
+                       share_.share(), share_.before(), training, this});
   }
 
   // --- learning ---------------------------------------------------------------------------------
@@ -386,16 +371,13 @@ class Run : public WorldListener, public RunView {
   std::optional<Learner> learner_;
 
   Goals goals_{scenario_.stop};
+  RunShare share_{goals_};
   Evaluations evaluations_;
   Patience patience_;
   Tasks tasks_;
 
   std::set<std::int64_t> timers_;  // set by the schedule and not fired yet
-  LearningWork work_;              // as it was a moment ago
-  std::chrono::steady_clock::time_point work_seen_;
-  double share_ = 0;         // of the way to the end, as shown last
-  double share_before_ = 0;  // of that, what a resumed run had done before
-  bool ordered_ = false;     // an order was given at this instant
+  bool ordered_ = false;           // an order was given at this instant
 
   bool finished_ = false;
   bool broken_ = false;  // by an exception
