@@ -301,6 +301,25 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string escaped_json(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    const std::string_view before = json;
+    const Character c = take_character(json);
+    const std::string_view bytes = before.substr(0, before.size() - json.size());
+    if (!c.valid || !hidden(c.code) || c.code == '\n' || c.code == '\t') {
+      out += bytes;
+    } else if (c.code < 0x10000) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c.code);
+    } else {  // two surrogates
+      const auto high = 0xD800 + ((c.code - 0x10000) >> 10);
+      const auto low = 0xDC00 + ((c.code - 0x10000) & 0x3FF);
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}\\u{:04x}", high, low);
+    }
+  }
+  return out;
+}
+
 std::string in_small_letters(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');

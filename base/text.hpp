@@ -56,6 +56,8 @@ std::size_t longest_piece(const std::string& text);
 // Makes a whole text safe for a terminal: unprintable characters become \x1b or \u{202e}; line
 // breaks and tabs stay. For messages with names given by the user, in any script.
 std::string escaped(std::string_view text);
+// The same for a JSON text, by JSON's own escapes: its value stays.
+std::string escaped_json(std::string_view json);
 
 // Capitals of ASCII become small letters, whatever the C library's locale.
 std::string in_small_letters(std::string text);

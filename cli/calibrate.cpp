@@ -15,6 +15,7 @@
 #include "base/median.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
+#include "cli/json_text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
@@ -435,7 +436,7 @@ std::string json_text(const Subject& subject, const Times& times, const Kept& ke
                               {"fitted_s", times.fit.steps[i].predicted},
                               {"left_out_s", left_out.models[i].predicted}});
   }
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 int calibrate(const CalibrateArguments& arguments) {

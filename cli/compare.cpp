@@ -12,6 +12,7 @@
 #include "cli/command_line.hpp"
 #include "cli/comparison_table.hpp"
 #include "cli/fidelity_table.hpp"
+#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/run_folders.hpp"
 #include "cli/table.hpp"
@@ -104,7 +105,7 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
     for (const RunSummary& run : runs) all["runs"].push_back(run_json(run));
     all["comparison"] = to_json(comparison);
     all["fidelity"] = to_json(fidelity);
-    fmt::print("{}\n", all.dump(2, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(all));
   } else if (arguments.csv) {
     fmt::print("{}", base::escaped(comparison_csv(comparison)));
   } else if (arguments.latex) {

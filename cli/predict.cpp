@@ -10,6 +10,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
+#include "cli/json_text.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "engine/model/costs.hpp"
@@ -206,7 +207,7 @@ std::string json_text(const PredictArguments& arguments, const Predicted& p) {
                                {"of", p.on.uncertainty->p90.note}};
   }
   for (const auto& [word, alone] : p.shares.classes) json["by_class_s"][word] = alone;
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 void print(const PredictArguments& arguments, const Predicted& p) {

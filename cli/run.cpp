@@ -74,11 +74,11 @@ int tell_after(const RunArguments& arguments, const sim::RunResult& result) {
                sim::name_of(result.status), summary_text(result));
   }
   for (const std::string& remark : result.summary.remarks) {
-    if (!arguments.quiet) fmt::print(stderr, "convoy: warning: {}\n", remark);
+    if (!arguments.quiet) fmt::print(stderr, "convoy: warning: {}\n", base::escaped(remark));
   }
   switch (result.status) {
     case sim::RunStatus::failed:
-      fmt::print(stderr, "convoy: the run failed: {}\n", result.cause);
+      fmt::print(stderr, "convoy: the run failed: {}\n", base::escaped(result.cause));
       return ExitStatus::run_failed;
     case sim::RunStatus::stopped:
       fmt::print(stderr, "convoy: stopped by a signal{}\n",

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 
@@ -198,7 +199,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
   if (with_curve) json["curve"] = curve_json(s);
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return json_text(json);
 }
 
 }  // namespace convoy::cli

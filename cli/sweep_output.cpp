@@ -8,6 +8,7 @@
 #include "base/csv.hpp"
 #include "base/text.hpp"
 #include "cli/comparison_table.hpp"
+#include "cli/json_text.hpp"
 #include "cli/metric_text.hpp"
 #include "cli/table.hpp"
 
@@ -89,7 +90,7 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
     }
     all["results"].push_back(std::move(one));
   }
-  return all.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(all);
 }
 
 std::string sweep_table(const SweepResults& results) {

@@ -11,6 +11,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
+#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
@@ -154,7 +155,7 @@ int show(const TraceArguments& arguments) {
                                {"max", s.most},
                                {"changes", s.changes}};
     }
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(json));
     return ExitStatus::done;
   }
   fmt::print("{}{}: {} rows over {} ({:.3f} s)\n\n", arguments.file,

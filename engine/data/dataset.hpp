@@ -91,6 +91,13 @@ std::unique_ptr<DataSource> open_source(const DataOptions& options,
 struct LocalSplit {
   std::vector<std::int64_t> train;
   std::vector<std::int64_t> test;
+  // A real node with data of its own has so many samples to train on; which they are is not known
+  // here, and `train` is empty. Else 0.
+  std::int64_t unlisted = 0;
+
+  [[nodiscard]] std::int64_t count() const {  // to train on
+    return static_cast<std::int64_t>(train.size()) + unlisted;
+  }
 };
 LocalSplit split_local(const std::vector<std::int64_t>& indices, const std::vector<int>& labels,
                        double test_share, std::uint64_t seed, std::int64_t node);

@@ -14,7 +14,7 @@ constexpr std::uint64_t purpose = 0x73746174ULL;
 std::vector<std::int64_t> known_samples(const std::vector<LocalSplit>& parts) {
   std::vector<std::int64_t> all;
   for (const LocalSplit& part : parts) {
-    if (is_known(part)) all.insert(all.end(), part.train.begin(), part.train.end());
+    all.insert(all.end(), part.train.begin(), part.train.end());
   }
   return all;
 }

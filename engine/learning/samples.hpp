@@ -22,12 +22,6 @@ struct Batch {
   Tensor labels;  // long [n]
 };
 
-// True if it is known here which samples these are. Of a real node with data of its own only their
-// number is, and all have the index 0 (sim/run/participants.hpp). A single one counts as known.
-inline bool is_known(const LocalSplit& part) {
-  return part.train.size() < 2 || part.train[0] != part.train[1];
-}
-
 class Samples {
  public:
   // Images are resized (bilinear), and gray images repeated over the channels, as the architecture

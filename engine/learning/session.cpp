@@ -96,8 +96,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
     updates.push_back({&update_of(inputs[i]), base != nullptr ? &inside(*base) : nullptr});
   }
   if (!rule_ && input_.state) rule_ = inside(*input_.state).rule;
-  const auto nodes = std::ranges::count_if(
-      context_.parts, [](const LocalSplit& part) { return !part.train.empty(); });
+  const auto nodes = std::ranges::count_if(context_.parts,
+                                           [](const LocalSplit& part) { return part.count() > 0; });
   Merged merged =
       merge_guarded(context_.layout, context_.rules.aggregation, *current, input_.version, updates,
                     rule_ ? &*rule_ : nullptr, static_cast<std::size_t>(nodes));

@@ -25,8 +25,7 @@ Scenario with(Scenario scenario, const Participants& participants) {
     real->present = participant.is_present;
     if (!participant.own_data && participant.samples == setting->nodes[i].samples) continue;
     setting->nodes[i].samples = participant.samples;
-    scenario.parts[i].train.assign(static_cast<std::size_t>(participant.samples), 0);
-    scenario.parts[i].test.clear();
+    scenario.parts[i] = {.train = {}, .test = {}, .unlisted = participant.samples};
   }
   scenario.setting = std::move(setting);
   return scenario;

@@ -454,6 +454,26 @@ TEST_F(LiveSweepTest, AStoreThatCannotBeReadIsNotFound) {
   EXPECT_EQ(get("/").result_int(), 200);
 }
 
+// A run whose status cannot be asked for, once.
+class FaultyRun : public ShownRun {
+ public:
+  using ShownRun::ShownRun;
+  void ask_for_status() override {
+    if (++asked == 2) throw std::runtime_error("it fails once");  // 1: when a viewer comes
+    ShownRun::ask_for_status();
+  }
+  std::atomic<int> asked = 0;
+};
+
+TEST_F(LiveServerTest, ATimerOutlivesAnException) {
+  FaultyRun run(state_, folder_.path() / "run", true);
+  const LiveServer server(options_, run);
+  begin();
+  Client client(io_, endpoint(), authority(), "/live");
+  EXPECT_EQ(client.next().at("type"), "run");
+  while (run.asked < 5) client.next("now");
+}
+
 TEST_F(LiveServerTest, APortThatIsTaken) {
   const LiveServer server(options_, run_);
   EXPECT_THROW(LiveServer(options_, run_), base::UserError);

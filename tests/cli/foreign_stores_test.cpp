@@ -11,6 +11,7 @@
 #include <functional>
 #include <random>
 
+#include "base/text.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/hand_made_store.hpp"
 #include "tests/support/programs.hpp"
@@ -106,6 +107,36 @@ class ForeignStores : public testing::Test {
 
   TemporaryFolder folder_;
 };
+
+// Names and texts of a store that somebody else made, on a terminal.
+TEST_F(ForeignStores, NoEscapeOfATextReachesATerminal) {
+  // ESC, CSI as one character, DEL, a mark that turns the writing round.
+  const std::string evil =
+      "'x' || char(27) || '[31m' || char(155) || '2J' || char(127) || char(8238)";
+  make();
+  change("UPDATE run SET schedule = " + evil + ", name = " + evil +
+         ", status = 'failed', cause = " + evil);
+  change("UPDATE node SET name = " + evil + " WHERE id = 2");
+  for (const Result& result : all_verbs()) {
+    EXPECT_EQ(result.status, 0) << result.output;
+    for (const char* raw : {"\x1b", "\xc2\x9b", "\x7f", "\xe2\x80\xae"}) {
+      EXPECT_EQ(result.output.find(raw), std::string::npos) << base::escaped(result.output);
+    }
+  }
+  const std::string store = (folder_.path() / "run").string();
+  EXPECT_THAT(convoy({"compare", store}).output, HasSubstr("\\x1b[31m"));
+  const Result json = convoy({"compare", "--json", store});
+  const auto read =
+      nlohmann::json::parse(json.output.substr(json.output.find('{')), nullptr, false);
+  ASSERT_FALSE(read.is_discarded()) << json.output;
+  EXPECT_EQ(read.at("runs").at(0).at("schedule"), "x\x1b[31m\xc2\x9b\x32J\x7f\xe2\x80\xae");
+  // What is typed, too.
+  const Result set = convoy({"check", CONVOY_SOURCE "/scenarios/quickstart.toml", "--set",
+                             "schedule.kind=\x1b[31mred\xc2\x9b"});
+  EXPECT_EQ(set.status, 2);
+  EXPECT_EQ(set.output.find('\x1b'), std::string::npos) << base::escaped(set.output);
+  EXPECT_EQ(set.output.find("\xc2\x9b"), std::string::npos) << base::escaped(set.output);
+}
 
 TEST_F(ForeignStores, ASoundOneIsRead) {
   make();

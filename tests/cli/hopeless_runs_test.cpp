@@ -87,6 +87,20 @@ TEST_F(HopelessRun, NodesThatAreLostWhileAwayDoNotKeepTheClockRunning) {
   }
 }
 
+// Three nodes whose tasks never fit, and one that does a few: the run and compare say so first.
+TEST_F(HopelessRun, OneInWhichMostTasksFailSaysThatItCameToNothing) {
+  const std::string file =
+      scenario("time_s,memory_free_bytes\n0,1000\n", "trace = \"t.csv\"\ncount = 3",
+               "[[fleet.nodes]]\nname = \"m\"\ndevice = \"jetson-nano\"\nslowdown = 25\n");
+  const std::string store = (folder_.path() / "r").string();
+  const Output output = convoy("run " + file + " --overwrite --json -o " + store);
+  ASSERT_EQ(output.status, 0) << output.err;
+  const json summary = json::parse(output.out);
+  ASSERT_GT(summary["tasks_failed"], summary["tasks"]) << "most fail";
+  EXPECT_THAT(output.err, HasSubstr("most of the work came to nothing: "));
+  EXPECT_THAT(convoy("compare " + store).err, HasSubstr("most of the work was lost"));
+}
+
 TEST_F(HopelessRun, OneWhoseWorkMostlyFailsSaysSoAndWhy) {
   // The first node's tasks never fit into its memory. Those of the second fit, but take 25 times as
   // long.

@@ -80,6 +80,14 @@ TEST(RandomScenarios, EndInAClearState) {
     const test::Output report =
         test::convoy("export " + store + " --format csv -o " + (folder.path() / "tables").string());
     EXPECT_EQ(report.status, 0) << report.err << what;
+    // And that its store is read by all that read stores.
+    const std::string page = (folder.path() / "page.html").string();
+    for (const std::string& verb :
+         {"report " + store + " -o " + page, "compare " + store, "compare --json " + store,
+          "export " + store + " --format perfetto -o " + page + ".json"}) {
+      const test::Output read = test::convoy(verb);
+      EXPECT_EQ(read.status, 0) << verb << ": " << read.err << what;
+    }
   }
   // The generator is useful only if most of its scenarios can run to their end.
   EXPECT_GE(done * 3, static_cast<int>(count)) << "of " << count;

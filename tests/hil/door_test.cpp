@@ -124,8 +124,11 @@ TEST_P(CrowdedRun, HasItsAgentInAndLosesNobody) {
   auto& real = coordinator("real");
   ASSERT_TRUE(listens()) << real.output();
   crowd(GetParam());
+  const auto begin = std::chrono::steady_clock::now();
   agent("a");
   ASSERT_TRUE(agents["a"]->says("connected")) << real.output();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  fmt::print("its program begun and in after {:.2f} s\n", took.count());
   ASSERT_TRUE(test::eventually([&] {
     try {
       return query("real", "SELECT COUNT(*) FROM activity WHERE node = 1")[0] != "0";
@@ -180,11 +183,13 @@ most_samples = 10000000
   ASSERT_TRUE(listens()) << real.output();
   const auto rich = knock("a", 0);
   ASSERT_TRUE(until([&] { return rich->heard("Setup") == 1; })) << real.output();
+  const double before = memory();
   wire::ReadyT ready;
   ready.samples = 10'000'000;
   rich->connection->send(std::move(ready));
   ASSERT_TRUE(until([&] { return rich->heard("Assign") == 1; })) << real.output();
-  EXPECT_LT(memory(), 1.5e9);
+  // A list of them would take 80 MB and more. The engine comes in meanwhile.
+  EXPECT_LT(memory() - before, 40e6);
   rich->connection->close("it goes");
   real.wait(100);
   EXPECT_EQ(query("real", "SELECT samples FROM node WHERE name = 'a'")[0], "10000000");

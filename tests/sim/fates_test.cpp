@@ -45,6 +45,7 @@ class Books : public testing::Test {
     books.run_ended(9);
     Summary summary;
     ByNode<NodeConfig> nodes(2);
+    nodes[1].name = "the one with the data";
     books.count_into(summary, nodes);
     return summary;
   }
@@ -105,7 +106,26 @@ TEST_F(Books, UpdatesThatAnAggregationLeavesOutAreDropped) {
   EXPECT_EQ(s.tasks_dropped, 1);
   EXPECT_THAT(s.dropped, ElementsAre(Pair("left_out", 1)));
   EXPECT_THAT(s.failures, IsEmpty());
-  EXPECT_THAT(s.remarks, ElementsAre(HasSubstr("1 updates were left out")));
+  EXPECT_THAT(s.remarks, ElementsAre(testing::AllOf(HasSubstr("1 updates were left out"),
+                                                    HasSubstr("the one with the data"))));
+}
+
+TEST_F(Books, AnEvaluationThatIsNotFiniteIsToldOf) {
+  engine::Evaluation evaluation;
+  evaluation.exits.push_back({.after = 1, .loss = 0.5});
+  books.evaluated(evaluation, 1, 1);
+  for (const double loss :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    evaluation.exits[0].loss = loss;
+    books.evaluated(evaluation, loss > 0 ? 5 : 4, 2);
+  }
+  const Summary s = closed();
+  EXPECT_THAT(s.remarks,
+              ElementsAre(HasSubstr(
+                  "the loss of 2 evaluations was NaN or infinite, first that of version 4")));
+  EXPECT_TRUE(s.curve.at(0).loss);
+  EXPECT_FALSE(s.curve.at(1).loss);
+  EXPECT_FALSE(s.curve.at(2).loss);
 }
 
 TEST_F(Books, AnUpdateThatMakesAVersionItselfIsInIt) {

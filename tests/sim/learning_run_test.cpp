@@ -353,26 +353,34 @@ class LearningInput : public LearningRun {
     EXPECT_THAT(output.err, HasSubstr(why)) << more;
     EXPECT_FALSE(std::filesystem::exists(in("r") + "/run.sqlite")) << more;
   }
+  // By the run, and by `check` before it.
+  void expect_both_refuse(const std::string& more, const std::string& why) {
+    expect_refused(more, why);
+    const Output output = convoy("check " + file + " " + more);
+    EXPECT_EQ(output.status, 2) << "check " << more;
+    EXPECT_THAT(output.err, HasSubstr(why)) << "check " << more;
+  }
 };
 
 TEST_F(LearningInput, IsRefusedBeforeAnythingIsRun) {
-  expect_refused("--set model.classes=12 --set data.classes=10",
-                 "model.classes: 12, but the data have 10 classes");
-  expect_refused("--set model.architecture=bert-small", "bert-small reads texts, and the data are");
-  expect_refused("--set data.samples=4", "leaves it without data to train on");
-  expect_refused("--set fleet.nodes.0.samples=4000", "its part of the data has");
-  expect_refused("--set model.weights=nowhere.safetensors", "there is no file");
-  expect_refused("--set model.weights=s.toml", "is no safetensors file");
-  expect_refused("--set model.weigths=x", "did you mean \"weights\"?");
+  expect_both_refuse("--set model.classes=12 --set data.classes=10",
+                     "model.classes: 12, but the data have 10 classes");
+  expect_both_refuse("--set model.architecture=bert-small",
+                     "bert-small reads texts, and the data are");
+  expect_both_refuse("--set data.samples=4", "leaves it without data to train on");
+  expect_both_refuse("--set fleet.nodes.0.samples=4000", "its part of the data has");
+  expect_both_refuse("--set model.weights=nowhere.safetensors", "there is no file");
+  expect_both_refuse("--set model.weights=s.toml", "is no safetensors file");
+  expect_both_refuse("--set model.weigths=x", "did you mean \"weights\"?");
   expect_refused("--device cuda:0", "--device cuda:0: this LibTorch was built without it");
   expect_refused("--device tpu", "--device tpu");
   expect_refused("--workers 0", "--workers");
-  expect_refused("--set schedule.mask.selection=lerned", "did you mean \"learned\"?");
-  expect_refused("--set model.architecture=resnet18 --set training.batch=1",
-                 "node jetson-agx-orin-64gb-0: resnet18 normalizes over the batch");
-  expect_refused("--set evaluation.rate=0.5 --set model.exits=[1.0]",
-                 "evaluation.rate: 0.5 keeps 2 of 4 blocks, and no exit");
-  expect_refused("--set training.optimizer.betas=[0.9]", "betas");
+  expect_both_refuse("--set schedule.mask.selection=lerned", "did you mean \"learned\"?");
+  expect_both_refuse("--set model.architecture=resnet18 --set training.batch=1",
+                     "node jetson-agx-orin-64gb-0: resnet18 normalizes over the batch");
+  expect_both_refuse("--set evaluation.rate=0.5 --set model.exits=[1.0]",
+                     "evaluation.rate: 0.5 keeps 2 of 4 blocks, and no exit");
+  expect_both_refuse("--set training.optimizer.betas=[0.9]", "betas");
 }
 
 TEST_F(LearningInput, DataFilesAreCheckedBeforeTraining) {

@@ -164,11 +164,12 @@ class Draw {
 
   void model() {
     const std::string architecture =
-        learns_ ? one_of<std::string>({"mlp", "cnn-small", "vit-micro"})
+        learns_ ? one_of<std::string>({"mlp", "cnn-small", "vit-micro", "resnet18-cifar"})
                 : one_of<std::string>({"mlp", "cnn-small", "vit-micro", "resnet18-cifar",
                                        "resnet18", "vit-b16", "mobilenet_v2"});
     add("[model]\narchitecture = \"{}\"\n", architecture);
     if (!learns_) return;
+    if (architecture == "resnet18-cifar") add("image_size = 8\n");  // batch norm, on small images
     add("[data]\nsource = \"glyphs\"\nsamples = {}\ntest_samples = 20\n", 200 + below(200));
     if (one_in(2)) add("partition = {{ kind = \"shards\", shards = 2 }}\n");
   }
