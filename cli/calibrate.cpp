@@ -15,8 +15,8 @@
 #include "base/median.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
-#include "cli/json_text.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
 #include "platforms/device_file.hpp"
@@ -436,7 +436,7 @@ std::string json_text(const Subject& subject, const Times& times, const Kept& ke
                               {"fitted_s", times.fit.steps[i].predicted},
                               {"left_out_s", left_out.models[i].predicted}});
   }
-  return json_text(json);
+  return terminal_json(json);
 }
 
 int calibrate(const CalibrateArguments& arguments) {

@@ -12,10 +12,10 @@
 #include "cli/command_line.hpp"
 #include "cli/comparison_table.hpp"
 #include "cli/fidelity_table.hpp"
-#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/run_folders.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 #include "cli/verbs.hpp"
 
 namespace convoy::cli {
@@ -105,7 +105,7 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
     for (const RunSummary& run : runs) all["runs"].push_back(run_json(run));
     all["comparison"] = to_json(comparison);
     all["fidelity"] = to_json(fidelity);
-    fmt::print("{}\n", json_text(all));
+    fmt::print("{}\n", terminal_json(all));
   } else if (arguments.csv) {
     fmt::print("{}", base::escaped(comparison_csv(comparison)));
   } else if (arguments.latex) {

@@ -10,8 +10,8 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
-#include "cli/json_text.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 #include "cli/verbs.hpp"
 #include "engine/model/costs.hpp"
 #include "engine/model/submodel.hpp"
@@ -207,7 +207,7 @@ std::string json_text(const PredictArguments& arguments, const Predicted& p) {
                                {"of", p.on.uncertainty->p90.note}};
   }
   for (const auto& [word, alone] : p.shares.classes) json["by_class_s"][word] = alone;
-  return json_text(json);
+  return terminal_json(json);
 }
 
 void print(const PredictArguments& arguments, const Predicted& p) {

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
-#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 
 namespace convoy::cli {
 
@@ -199,7 +199,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
   if (with_curve) json["curve"] = curve_json(s);
   if (!result.cause.empty()) json["cause"] = result.cause;
   if (!s.store.empty()) json["store"] = s.store;
-  return json_text(json);
+  return terminal_json(json);
 }
 
 }  // namespace convoy::cli

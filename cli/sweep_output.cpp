@@ -8,9 +8,9 @@
 #include "base/csv.hpp"
 #include "base/text.hpp"
 #include "cli/comparison_table.hpp"
-#include "cli/json_text.hpp"
 #include "cli/metric_text.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -90,7 +90,7 @@ std::string sweep_json(const SweepResults& results, const sim::SweepFolder& fold
     }
     all["results"].push_back(std::move(one));
   }
-  return json_text(all);
+  return terminal_json(all);
 }
 
 std::string sweep_table(const SweepResults& results) {

@@ -11,9 +11,9 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
-#include "cli/json_text.hpp"
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/traces/generate.hpp"
 #include "platforms/traces/import.hpp"
@@ -155,7 +155,7 @@ int show(const TraceArguments& arguments) {
                                {"max", s.most},
                                {"changes", s.changes}};
     }
-    fmt::print("{}\n", json_text(json));
+    fmt::print("{}\n", terminal_json(json));
     return ExitStatus::done;
   }
   fmt::print("{}{}: {} rows over {} ({:.3f} s)\n\n", arguments.file,

@@ -10,8 +10,8 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
-#include "cli/json_text.hpp"
 #include "cli/table.hpp"
+#include "cli/terminal_json.hpp"
 #include "cli/validation_page.hpp"
 #include "cli/verbs.hpp"
 #include "platforms/catalogue.hpp"
@@ -94,7 +94,7 @@ int validate(const ValidateArguments& arguments) {
     base::write_output(arguments.output, validation_page(validation), arguments.overwrite);
   }
   if (arguments.json) {
-    fmt::print("{}\n", json_text(json_of(validation)));
+    fmt::print("{}\n", terminal_json(json_of(validation)));
   } else if (arguments.markdown) {
     fmt::print("{}", validation_markdown(validation));
   } else {

@@ -92,7 +92,7 @@ TEST_F(HopelessRun, OneInWhichMostTasksFailSaysThatItCameToNothing) {
   const std::string file =
       scenario("time_s,memory_free_bytes\n0,1000\n", "trace = \"t.csv\"\ncount = 3",
                "[[fleet.nodes]]\nname = \"m\"\ndevice = \"jetson-nano\"\nslowdown = 25\n");
-  const std::string store = (folder_.path() / "r").string();
+  const std::string store = (folder.path() / "r").string();
   const Output output = convoy("run " + file + " --overwrite --json -o " + store);
   ASSERT_EQ(output.status, 0) << output.err;
   const json summary = json::parse(output.out);
