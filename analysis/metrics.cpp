@@ -201,9 +201,10 @@ std::vector<Level> common_levels(std::vector<double> wanted, const std::vector<A
   if (!wanted.empty()) {
     std::ranges::sort(wanted);
     // By the text by which they are told apart.
-    const auto repeated = std::ranges::unique(
-        wanted, {}, [](double accuracy) { return fmt::format("{:.6g}", accuracy); });
-    wanted.erase(repeated.begin(), repeated.end());
+    const auto are_same = [](double a, double b) {
+      return fmt::format("{:.6g}", a) == fmt::format("{:.6g}", b);
+    };
+    wanted.erase(std::unique(wanted.begin(), wanted.end(), are_same), wanted.end());
     std::vector<Level> levels;
     for (const double accuracy : wanted) levels.push_back({accuracy, "--target"});
     return levels;

@@ -50,8 +50,7 @@ int decimals_for(std::vector<double> values, const Text& text) {
   const auto are_same = [](double a, double b) {
     return b - a <= same * std::max(std::abs(a), std::abs(b));
   };
-  const auto repeated = std::ranges::unique(values, are_same);
-  values.erase(repeated.begin(), repeated.end());
+  values.erase(std::unique(values.begin(), values.end(), are_same), values.end());
   int best = 0;
   std::size_t most_texts = 0;
   for (int more = 0; more <= most; ++more) {
