@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <future>
 #include <optional>
 
 #include "tests/hil/protocol/support.hpp"
@@ -39,6 +42,51 @@ TEST(ParcelWorker, WritesDownTheLastUpdateOfATaskOnly) {
     EXPECT_EQ(sim::UpdateFolder(folder.path()).has(7), last);
   }
   parcels.join();
+}
+
+// An engine whose work goes on only when the I/O thread has done something meanwhile.
+class Waiting : public convoy::test::IdleEngine {
+ public:
+  explicit Waiting(std::shared_future<void> other) : other_(std::move(other)) {}
+  std::unique_ptr<engine::Unpacking> unpack(const std::string&, std::uint64_t,
+                                            const std::string&) const override {
+    wait();
+    return std::make_unique<test::Box>(std::vector<std::size_t>{8});
+  }
+  engine::Outcome unpack_update(engine::Unpacking&, const engine::TaskInput&) const override {
+    wait();
+    return {};
+  }
+  mutable int waited = 0;
+
+ private:
+  void wait() const {
+    if (other_.wait_for(std::chrono::seconds(60)) == std::future_status::ready) ++waited;
+  }
+  std::shared_future<void> other_;
+};
+
+TEST(ParcelWorker, KeepsTheSocketsGoingMeanwhile) {
+  const convoy::test::TemporaryFolder folder;
+  boost::asio::io_context io;
+  ParcelWorker parcels(io, folder.path());
+  std::promise<void> other;
+  const auto engine = std::make_shared<Waiting>(other.get_future().share());
+  parcels.use(engine);
+  parcels.limit(engine::Architecture{});
+  std::shared_ptr<engine::Unpacking> box;
+  bool filed = false;
+  parcels.box("{}", 8, "a", [&](auto made, const std::string& trouble) {
+    EXPECT_EQ(trouble, "");
+    box = std::move(made);
+  });
+  parcels.file(std::make_shared<test::Box>(std::vector<std::size_t>{8}),
+               R"({"__metadata__": {"samples": "5"}})", {}, 5, true,
+               [&](const ParcelWorker::Verdict&) { filed = true; });
+  boost::asio::post(io, [&] { other.set_value(); });
+  ASSERT_TRUE(test::run_until(io, [&] { return box != nullptr && filed; }));
+  parcels.join();
+  EXPECT_EQ(engine->waited, 2);
 }
 
 }  // namespace
