@@ -99,7 +99,7 @@ std::vector<Level> set_levels(std::vector<SweepResults>& sweeps,
       if (point.status == PointStatus::done) aims.push_back({point.target, best_of(point.curve)});
     }
   }
-  const std::vector<Level> levels = common_levels(wanted, aims);
+  std::vector<Level> levels = common_levels(wanted, aims);
   std::vector<Metric> metrics = run_metrics();
   for (const Level& level : levels) {
     std::ranges::move(metrics_to(level), std::back_inserter(metrics));
