@@ -83,7 +83,7 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   if (update.received_as) {
     file.metadata["received_keep"] = fmt::format("{}", update.received_as->compression.keep);
     file.metadata["received_bits"] = std::to_string(update.received_as->compression.bits);
-    file.metadata["received_wide"] = update.received_as->is_wide ? "1" : "0";
+    file.metadata["received_wide"] = std::to_string(update.received_as->is_wide ? 1 : 0);
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
