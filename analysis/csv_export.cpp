@@ -1,5 +1,7 @@
 #include "analysis/csv_export.hpp"
 
+#include <fmt/format.h>
+
 #include <ostream>
 #include <string>
 #include <tuple>

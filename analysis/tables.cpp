@@ -1,5 +1,7 @@
 #include "analysis/tables.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 

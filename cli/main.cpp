@@ -1,3 +1,5 @@
+#include <spdlog/spdlog.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <exception>

@@ -9,6 +9,8 @@
 #include <regex>
 #include <set>
 
+#include "tests/support/files.hpp"
+
 namespace convoy {
 namespace {
 
@@ -159,6 +161,28 @@ TEST(Structure, LibrariesStayInTheirFolders) {
       }
     });
   }
+}
+
+// Builds of many sources at once hide a missing include: another source has it.
+TEST(Structure, WhatIsUsedOfALibraryIsIncluded) {
+  const std::map<std::string, std::regex> libraries = {
+      {R"((^|[^\w:])spdlog::)", std::regex("#include <spdlog/")},
+      {R"((^|[^\w:])fmt::)", std::regex("#include <(fmt|spdlog)/")},
+      {R"((^|[^\w:])nlohmann::)", std::regex("#include <nlohmann/")}};
+  int used = 0;
+  for (const std::filesystem::path& file : sources()) {
+    std::string text = test::read_file(file);
+    text = std::regex_replace(text, std::regex("//[^\n]*"), "");
+    std::string included = text;
+    const std::filesystem::path header = std::filesystem::path(file).replace_extension(".hpp");
+    if (std::filesystem::exists(header)) included += test::read_file(header);
+    for (const auto& [name, include] : libraries) {
+      if (!std::regex_search(text, std::regex(name))) continue;
+      ++used;
+      EXPECT_TRUE(std::regex_search(included, include)) << file << " uses " << name;
+    }
+  }
+  EXPECT_GT(used, 100) << "the test looks at nothing";
 }
 
 // Only the schedule makes works and briefs, and only the engine reads them; all other code carries
