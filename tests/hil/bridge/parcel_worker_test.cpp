@@ -9,6 +9,7 @@
 #include <future>
 #include <optional>
 
+#include "engine/model/architecture.hpp"
 #include "tests/hil/protocol/support.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/idle_engine.hpp"
@@ -73,7 +74,7 @@ TEST(ParcelWorker, KeepsTheSocketsGoingMeanwhile) {
   std::promise<void> other;
   const auto engine = std::make_shared<Waiting>(other.get_future().share());
   parcels.use(engine);
-  parcels.limit(engine::Architecture{});
+  parcels.limit(engine::make_architecture({.architecture = "mlp"}));
   std::shared_ptr<engine::Unpacking> box;
   bool filed = false;
   parcels.box("{}", 8, "a", [&](auto made, const std::string& trouble) {
