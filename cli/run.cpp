@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/progress.hpp"
 #include "cli/provenance.hpp"
