@@ -217,8 +217,8 @@ class LiveServer::Impl : base::NonCopyable, public LiveHost {
     });
   }
 
-  // Tells what is new less often the longer that takes: the thread uses 2 % of a core, at most 10
-  // %.
+  // Tells what is new less often the longer that takes: limits the thread to 2 % of a core; to 10 %
+  // where one call takes longer than a fifth of a second.
   void tell_rows() {
     using std::chrono::milliseconds;
     const auto longest = std::max<std::chrono::nanoseconds>(milliseconds(10'000), 10 * spent_);

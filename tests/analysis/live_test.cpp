@@ -441,6 +441,11 @@ TEST_F(LiveSweepTest, APointThatIsDoneHasAReport) {
                             "/point/1/", "/point/99999999999999999999", "/point/../../run"}) {
     EXPECT_EQ(get(other).result_int(), 404) << other;
   }
+  // A picture in a page of somebody else would make the server work.
+  http::request<http::empty_body> foreign(http::verb::get, "/point/1", 11);
+  foreign.set(http::field::host, authority());
+  foreign.set("Sec-Fetch-Site", "cross-site");
+  EXPECT_EQ(send(foreign).result_int(), 403);
   fs::remove(sweep_folder() / "points" / "b" / "run.sqlite");
   EXPECT_EQ(get("/point/1").result_int(), 404) << "it has no store";
 }

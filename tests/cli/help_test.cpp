@@ -42,7 +42,9 @@ void expect_help(const std::string& path) {
   EXPECT_EQ(help.status, 0);
   std::istringstream lines(help.out);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
-  if (!path.empty()) EXPECT_THAT(help.out, HasSubstr("\n  convoy " + path)) << "an example";
+  if (!path.empty()) {
+    EXPECT_THAT(help.out, HasSubstr("\n  convoy " + path)) << "an example";
+  }
   for (const std::string& verb : verbs_in(help.out))
     expect_help(path + (path.empty() ? "" : " ") + verb);
 }

@@ -138,7 +138,9 @@ TEST(MetricText, OfRandomValuesTellsThemApart) {
       }
       // Below its smallest unit (J, B, /J) a value has few digits.
       const bool large = size > 1 || unit == Unit::seconds || unit == Unit::share;
-      if (apart && large) EXPECT_EQ(texts.size(), values.size()) << size << " seed " << seed;
+      if (apart && large) {
+        EXPECT_EQ(texts.size(), values.size()) << size << " seed " << seed;
+      }
     }
   }
 }
