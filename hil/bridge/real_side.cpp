@@ -26,6 +26,18 @@ std::vector<sim::NodeId> real_nodes_of(const sim::Recording& recording) {
   return real;
 }
 
+// A replay without the updates of its run trains anew, which cannot be done here with data that a
+// device alone has.
+void require_known_data(const sim::Scenario& scenario, const std::string& from) {
+  for (std::size_t i = 0; i < scenario.parts.size(); ++i) {
+    if (scenario.parts[i].unlisted == 0) continue;
+    throw base::UserError(
+        fmt::format("{}: node {} learned from data of its own, and its updates were not kept "
+                    "(hil.keep_updates = false): there is nothing that a replay could learn from",
+                    from, scenario.world.nodes[i].name));
+  }
+}
+
 }  // namespace
 
 RealSide::RealSide(sim::Scenario scenario, const RealSideOptions& options)
@@ -69,7 +81,11 @@ void RealSide::replay(const RealSideOptions& options) {
   }
   if (recording.status != sim::RunStatus::done) replay_until_s_ = recording.end_s;
   std::optional<sim::UpdateFolder> updates;
-  if (scenario_.hil.keep_updates) updates.emplace(options.replay);
+  if (scenario_.hil.keep_updates) {
+    updates.emplace(options.replay);
+  } else {
+    require_known_data(scenario_, from);
+  }
   recorded_ =
       std::make_unique<sim::RecordedNodes>(std::move(recording), std::move(updates), nullptr);
 }

@@ -20,8 +20,7 @@ using Participants = ByNode<Participant>;
 Participants participants_of(const Scenario& scenario);
 
 // The scenario with exactly these nodes real. A node whose number of samples differs from the
-// scenario's has its own data as well. Of own data only the number is known: in the parts each of
-// these samples has the index 0.
+// scenario's has its own data as well. Of own data only the number is known (LocalSplit::unlisted).
 Scenario with(Scenario scenario, const Participants& participants);
 
 }  // namespace convoy::sim

@@ -126,6 +126,11 @@ inline std::vector<LocalSplit> dealt(std::int64_t count, int nodes) {
   return parts;
 }
 
+// As of a real node with data of its own: their number alone is known.
+inline void let_be_unlisted(LocalSplit& part) {
+  part = {.train = {}, .test = {}, .unlisted = static_cast<std::int64_t>(part.train.size())};
+}
+
 // A node's part in a task, one work after another.
 class Part {
  public:
