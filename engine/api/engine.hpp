@@ -66,6 +66,15 @@ struct TrainingProgress {
   std::atomic<std::int64_t> done = 0;
 };
 
+// A task that is under way, or has ended and not been taken: what is known of it where its update
+// will be aggregated.
+struct TaskAtWork {
+  int node = 0;
+  std::int64_t version = 0;  // that it starts from
+  TaskBrief brief;
+  std::shared_ptr<const NodeState> state;  // of its node, by the latest update; null: none came yet
+};
+
 // The inputs of a node's part in a task.
 struct TaskInput {
   int node = 0;
@@ -77,6 +86,9 @@ struct TaskInput {
   // Where it is not the task's worker: the submodel with which the worker starts.
   std::optional<Submodel> part = {};
   std::shared_ptr<TrainingProgress> progress = {};  // where the steps are counted; may be null
+  // Of a task that aggregates, if the rule asks (Needs::at_work): the tasks of other nodes, one
+  // each, when it was ordered.
+  std::optional<std::vector<TaskAtWork>> at_work = {};
 };
 
 // An input of a compute.

@@ -11,6 +11,7 @@
 
 #include "engine/learning/class_rows.hpp"
 #include "engine/learning/encoded_model.hpp"
+#include "engine/learning/kept_runs.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -36,33 +37,6 @@ double norm(const Layout& layout, const Tensors& delta) {
 
 bool is_whole(const std::shared_ptr<const Marks>& trained) {
   return trained && trained->size() == 1;
-}
-
-// Places of an update's slice in the full tensor (row mask x column mask), row by row; calls
-// `visit(full, part, n)` for runs of n elements that are adjacent in both.
-template <class Visit>
-void for_each_run(const ParameterTensor& p, const Kept& kept, Visit visit) {
-  const std::int64_t columns = p.shape.size() > 1 ? p.shape[1] : 1;
-  const std::int64_t inner = p.elements() / (p.rows() * columns);  // elements of a kernel
-  const std::int64_t rows =
-      kept.rows.empty() ? p.rows() : static_cast<std::int64_t>(kept.rows.size());
-  if (kept.rows.empty() && kept.columns.empty()) {
-    visit(std::int64_t{0}, std::int64_t{0}, p.elements());
-    return;
-  }
-  std::int64_t part = 0;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t row = kept.rows.empty() ? r : kept.rows[static_cast<std::size_t>(r)];
-    if (kept.columns.empty()) {
-      visit(row * columns * inner, part, columns * inner);
-      part += columns * inner;
-      continue;
-    }
-    for (const std::int64_t column : kept.columns) {
-      visit((row * columns + column) * inner, part, inner);
-      part += inner;
-    }
-  }
 }
 
 // One tensor of running statistics: the mean of the updates' values by their shares, over those
@@ -293,8 +267,10 @@ std::vector<float*> own_slots(RuleState& state, std::size_t tensor, const Tensor
 // Calls the rule for a tensor's changes.
 void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::size_t tensor,
          const TensorMerge& merged, const Tensor& current, const std::vector<Received>& updates,
-         std::span<const double> shares, RuleState& state, std::span<double> change) {
+         std::span<const double> shares, const std::vector<float>& at_work, RuleState& state,
+         std::span<double> change) {
   Elements e = merged.elements(current, 0, merged.size());
+  if (rule.needs().at_work) e.at_work = at_work.data();
   const std::vector<float*> slots = own_slots(state, tensor, current);
   e.updates = updates.size();
   e.shares = shares;
@@ -320,13 +296,28 @@ void ask(const Rule& rule, const UpdatesView& view, const Layout& layout, std::s
   rule.combine(e, change);
 }
 
+// The share of one sample in all those of the updates: the unit in which those at work count.
+double share_of_a_sample(const Rule& rule, const std::vector<Received>& updates,
+                         const Others& others) {
+  if (!rule.needs().at_work) return 0;
+  if (!others.at_work) {
+    throw base::UserError(fmt::format(
+        "the rule \"{}\" needs to know who is at work, and this schedule does not say it",
+        rule.name()));
+  }
+  double samples = 0;
+  for (const Received& r : updates) samples += r.update->samples;
+  return samples > 0 ? 1 / samples : 0;
+}
+
 }  // namespace
 
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates, const RuleState* state,
-             std::size_t nodes) {
+             const Others& others) {
   const bool by_label = rule.needs().labels;
-  const UpdatesView view(layout, rule, current, version, updates, nodes);
+  const UpdatesView view(layout, rule, current, version, updates, others.nodes);
+  const double per_sample = share_of_a_sample(rule, updates, others);
   Merged merged;
   AggregationReport& report = merged.report;
   report.shares = rule.shares(view);
@@ -366,8 +357,11 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     TensorMerge tensor(p);
     add_to(tensor);
     change.assign(tensor.size(), 0);
-    ask(rule, view, layout, i, tensor, current.tensors[i], updates, report.shares, merged.state,
-        change);
+    const std::vector<float> at_work = rule.needs().at_work
+                                           ? weight_at_work(layout, i, *others.at_work, per_sample)
+                                           : std::vector<float>();
+    ask(rule, view, layout, i, tensor, current.tensors[i], updates, report.shares, at_work,
+        merged.state, change);
     Tensor next = tensor.apply(current.tensors[i], change);
     // What is masked stays, whatever the rule remembers of it.
     if (!current.masks.empty() && current.masks[i].defined()) {

@@ -3,6 +3,7 @@
 // Aggregates updates to the next version of the global model by a rule (engine/rules), or combines
 // them into one update.
 
+#include "engine/learning/at_work.hpp"
 #include "engine/learning/tensors.hpp"
 #include "engine/rules/rule.hpp"
 
@@ -22,13 +23,19 @@ struct Merged {
   AggregationReport report;
 };
 
+// What an aggregation knows of the run's other nodes.
+struct Others {
+  std::size_t nodes = 0;  // of the run, with data; 0: as many as there are updates
+  std::optional<std::vector<Holder>> at_work = {};  // for a rule that needs it
+};
+
 // Applies the rule to version `version`. Updates are added in the given order, in double precision.
 // Running statistics (buffers) are always averaged by the updates' shares and do not count in
-// norms. `state`: the rule's, null before its first aggregation. `nodes`: of the run, with data; 0:
-// as many as there are updates. Throws base::UserError if an input that the rule needs is missing.
+// norms. `state`: the rule's, null before its first aggregation. Throws base::UserError if an input
+// that the rule needs is missing.
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates,
-             const RuleState* state = nullptr, std::size_t nodes = 0);
+             const RuleState* state = nullptr, const Others& others = {});
 
 // Combines several updates into one: see Combine in engine/api/work.hpp. Its submodel is the
 // smallest that holds all of theirs; an element held by none of them gets a change of 0.

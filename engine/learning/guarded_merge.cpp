@@ -114,7 +114,7 @@ bool is_sound(const Merged& merged) {
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
                      const TensorWeights& current, std::int64_t version,
                      const std::vector<Received>& updates, const RuleState* state,
-                     std::size_t nodes) {
+                     const Others& others) {
   const std::vector<double> before = state != nullptr ? state->sizes : std::vector<double>();
   const Bounded bounded(layout, options.norm_bound, updates, before);
   std::vector<std::size_t> taken(updates.size());
@@ -123,7 +123,7 @@ Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
   for (;;) {
     std::vector<Received> given;
     for (const std::size_t u : taken) given.push_back(bounded.updates()[u]);
-    merged = merge(layout, *options.rule, current, version, given, state, nodes);
+    merged = merge(layout, *options.rule, current, version, given, state, others);
     if (is_sound(merged)) break;
     taken.erase(std::max_element(taken.begin(), taken.end(), [&](std::size_t a, std::size_t b) {
       return largest_change(layout, *bounded.updates()[a].update) <

@@ -22,6 +22,6 @@ namespace convoy::engine {
 Merged merge_guarded(const Layout& layout, const AggregationOptions& options,
                      const TensorWeights& current, std::int64_t version,
                      const std::vector<Received>& updates, const RuleState* state,
-                     std::size_t nodes = 0);
+                     const Others& others = {});
 
 }  // namespace convoy::engine

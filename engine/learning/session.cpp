@@ -96,11 +96,12 @@ std::shared_ptr<const Artifact> TaskSession::run(const Aggregate& /*work*/,
     updates.push_back({&update_of(inputs[i]), base != nullptr ? &inside(*base) : nullptr});
   }
   if (!rule_ && input_.state) rule_ = inside(*input_.state).rule;
-  const auto nodes = std::ranges::count_if(context_.parts,
-                                           [](const LocalSplit& part) { return part.count() > 0; });
-  Merged merged =
-      merge_guarded(context_.layout, context_.rules.aggregation, *current, input_.version, updates,
-                    rule_ ? &*rule_ : nullptr, static_cast<std::size_t>(nodes));
+  Others others;
+  others.nodes = static_cast<std::size_t>(std::ranges::count_if(
+      context_.parts, [](const LocalSplit& part) { return part.count() > 0; }));
+  if (input_.at_work) others.at_work = holders_of(context_, *input_.at_work);
+  Merged merged = merge_guarded(context_.layout, context_.rules.aggregation, *current,
+                                input_.version, updates, rule_ ? &*rule_ : nullptr, others);
   outcome_.finite = updates.empty() || merged.report.left_out.size() < updates.size();
   outcome_.aggregation = std::move(merged.report);
   if (!merged.state.is_empty()) rule_ = std::move(merged.state);

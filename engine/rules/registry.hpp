@@ -7,6 +7,7 @@
 
 #define CONVOY_AGGREGATION_RULES(RULE) \
   RULE(coverage)                       \
+  RULE(in_flight)                      \
   RULE(holders)                        \
   RULE(holders_by_label)               \
   RULE(drift)                          \

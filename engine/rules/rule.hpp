@@ -57,6 +57,7 @@ struct Needs {
   // A row of class scores (weights and bias of an exit's last layer) is held only by updates of
   // nodes that have samples of this class.
   bool labels = false;
+  bool at_work = false;  // who else is at work: Elements::at_work
 };
 
 // `size` neighbouring elements of one tensor of the model.
@@ -67,7 +68,11 @@ struct Elements {
   const float* weight = nullptr;           // sum of their shares
   const std::uint32_t* holders = nullptr;  // how many they are
   std::size_t updates = 0;                 // of the aggregation, whoever holds what
-  std::span<const double> shares;          // by update, as the rule gave them
+  // With needs().at_work: the samples of the nodes at work without an update in this aggregation
+  // whose submodel holds an element, divided by the samples of all its updates; else null. A node
+  // whose submodel is not known counts by the chance that it holds the element.
+  const float* at_work = nullptr;
+  std::span<const double> shares;  // by update, as the rule gave them
   // With needs().changes, by update: its elements (0 where it does not hold one), whether it holds
   // them, and with needs().received what it was trained from.
   std::span<const float* const> changes;

@@ -24,8 +24,7 @@ StalenessWeight read_polynomial_weight(base::TableReader& reader) {
   return w;
 }
 
-StalenessWeight read_staleness_weight(base::TableReader& reader) {
-  StalenessWeight w;
+StalenessWeight read_staleness_weight(base::TableReader& reader, StalenessWeight w) {
   w.kind = reader.choice({"staleness", "how the weight falls with the staleness"},
                          StalenessWeight::words, w.kind);
   const bool hinge = w.kind == StalenessWeight::Kind::hinge;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -15,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 6;
+constexpr int format = 7;
 
 std::string weights_file(std::int64_t version) {
   return fmt::format("weights-{}.safetensors", version);
@@ -65,6 +66,33 @@ Sizes sizes_from(const json& j) {
   s.members = j.at(1).get<std::vector<int>>();
   s.elements = j.at(2).get<std::vector<std::int64_t>>();
   return s;
+}
+
+json to_json(const std::vector<AtWork>& tasks) {
+  json all = json::array();
+  for (const AtWork& other : tasks) {
+    all.push_back({other.task.node, other.task.version, engine::to_text(other.task.brief)});
+    if (other.task.state) all.back().push_back(other.made_by);
+  }
+  return all;
+}
+
+using StateLoader = std::function<std::shared_ptr<const engine::NodeState>(NodeId, TaskId)>;
+
+std::vector<AtWork> at_work_from(const json& j, const std::string& from, const StateLoader& load) {
+  std::vector<AtWork> all;
+  for (const json& o : j) {
+    AtWork other;
+    other.task.node = o.at(0);
+    other.task.version = o.at(1);
+    other.task.brief = engine::read_brief(o.at(2), from);
+    if (o.size() > 3) {
+      other.made_by = o.at(3);
+      other.task.state = load(static_cast<NodeId>(other.task.node), other.made_by);
+    }
+    all.push_back(std::move(other));
+  }
+  return all;
 }
 
 json to_json(const engine::Evaluation& e) {
@@ -118,17 +146,23 @@ Checkpoint CheckpointFolder::read() const {
       weights[v] = engine_->load_weights(folder_ / weights_file(v));
     }
     c.weights = weights[c.version];
+    std::map<std::pair<NodeId, TaskId>, std::shared_ptr<const engine::NodeState>> loaded;
+    const StateLoader load_state = [&](NodeId node, TaskId task) {
+      auto& state = loaded[{node, task}];
+      if (!state) state = engine_->load_state(folder_ / state_file(node, task));
+      return state;
+    };
     for (const json& s : index.at("states")) {
       const NodeId node = s.at(0);
       const TaskId task = s.at(1);
-      c.states[{node, s.at(3).get<bool>()}] = {
-          task, engine_->load_state(folder_ / state_file(node, task)), sizes_from(s.at(2))};
+      c.states[{node, s.at(3).get<bool>()}] = {task, load_state(node, task), sizes_from(s.at(2))};
     }
     for (const json& l : index.at("live")) {
       const TaskId task = l.at(0);
       LiveTask live{l.at(1), weights[l.at(1)], nullptr};
       if (l.at(2)) live.result = engine_->load_artifact(folder_ / result_file(task));
       if (!live.result && !live.received) damaged("a version is missing");
+      if (l.size() > 3) live.at_work = at_work_from(l.at(3), path.string(), load_state);
       c.live[task] = std::move(live);
     }
     Results& r = c.results;
@@ -167,13 +201,20 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     index["weights"].push_back(version);
     keep(weights_file(version), [&, w = held](const auto& file) { engine_->save(*w, file, {}); });
   }
+  const auto keep_state = [&](NodeId node, TaskId task,
+                              const std::shared_ptr<const engine::NodeState>& state) {
+    keep(state_file(node, task), [&](const auto& file) { engine_->save(*state, file); });
+  };
   for (const auto& [of, s] : c.states) {
     index["states"].push_back({of.first, s.task, to_json(s.sizes), of.second});
-    keep(state_file(of.first, s.task),
-         [&, held = s.state](const auto& file) { engine_->save(*held, file); });
+    keep_state(of.first, s.task, s.state);
   }
   for (const auto& [task, live] : c.live) {
     index["live"].push_back({task, live.version, live.result != nullptr});
+    if (live.at_work) index["live"].back().push_back(to_json(*live.at_work));
+    for (const AtWork& other : live.at_work.value_or(std::vector<AtWork>())) {
+      if (other.task.state) keep_state(other.task.node, other.made_by, other.task.state);
+    }
     if (!live.result) continue;
     keep(result_file(task),
          [&, held = live.result](const auto& file) { engine_->save(*held, file); });

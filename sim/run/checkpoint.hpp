@@ -47,11 +47,18 @@ struct Results {
   std::map<std::int64_t, engine::Evaluation> evaluations;  // by version
 };
 
+// Another node's task at the time when an aggregation was ordered, and the node's state then.
+struct AtWork {
+  engine::TaskAtWork task;
+  TaskId made_by = no_task;  // the task that produced the state
+};
+
 // An assigned task whose result has not been taken: under way, or finished and waiting.
 struct LiveTask {
   std::int64_t version = 0;                         // version that it started from
   std::shared_ptr<const engine::Weights> received;  // null: no longer needed
   std::shared_ptr<const engine::Artifact> result;   // null: under way
+  std::optional<std::vector<AtWork>> at_work = {};  // see engine::TaskInput
 };
 
 // Key of a state: a node that trains and one that aggregates keep different states.

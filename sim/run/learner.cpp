@@ -74,6 +74,7 @@ void Learner::assigned(const Assign& order) {
   } else {
     live.version = version_;
     live.received = weights_;
+    if (order.at_work) live.at_work = at_work(*order.at_work);
   }
   live.order = order;
   live.real = is_real(live.node());
@@ -91,6 +92,22 @@ Learner::Live& Learner::live_task(TaskId task) {
   return found->second;
 }
 
+std::vector<AtWork> Learner::at_work(const std::vector<TaskId>& tasks) {
+  std::vector<AtWork> all;
+  for (const TaskId id : tasks) {
+    const Live& live = live_task(id);
+    AtWork other;
+    other.task = {
+        .node = live.node(), .version = live.version, .brief = live.order.brief, .state = nullptr};
+    if (const auto state = states_.find(live.state_of(live.node())); state != states_.end()) {
+      other.task.state = state->second.state;
+      other.made_by = state->second.task;
+    }
+    all.push_back(std::move(other));
+  }
+  return all;
+}
+
 bool Learner::is_real(NodeId node) const {
   return options_.real != nullptr && options_.real->bring_results() &&
          scenario_.world.nodes[node].real.has_value();
@@ -105,6 +122,10 @@ engine::TaskInput Learner::input_of(const Live& live, NodeId node) const {
   input.received = live.received;
   if (const auto state = states_.find(live.state_of(node)); state != states_.end()) {
     input.state = state->second.state;
+  }
+  if (live.at_work) {
+    input.at_work.emplace();
+    for (const AtWork& other : *live.at_work) input.at_work->push_back(other.task);
   }
   return input;
 }
@@ -251,6 +272,7 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
     states_[live.state_of(live.node())] = {task, std::move(outcome.state), Sizes(outcome.submodel)};
   }
   live.result = std::move(outcome.result);
+  live.at_work.reset();
   // Only some rules need the received weights from here on. An update combined from others is as
   // old as the oldest of these.
   if (!engine_->needs_received()) live.received.reset();

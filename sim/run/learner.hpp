@@ -104,6 +104,8 @@ class Learner : base::NonCopyable {
   // Starts the computation from the present version.
   void start_anew(Live& live);
   TaskLearned finish(TaskId task, Live& live);
+  // What is known of these tasks' nodes at present.
+  [[nodiscard]] std::vector<AtWork> at_work(const std::vector<TaskId>& tasks);
   [[nodiscard]] bool is_real(NodeId node) const;
   [[nodiscard]] engine::TaskInput input_of(const Live& live, NodeId node) const;
   [[nodiscard]] std::vector<engine::Input> given_to(const Live& live);

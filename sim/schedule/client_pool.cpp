@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 
 #include "base/text.hpp"
 #include "engine/model/trace.hpp"
@@ -287,6 +286,7 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
   std::sort(tasks.begin(), tasks.end());
   AggregatedUpdates updates;
   std::set<std::int64_t> behind;
+  std::set<NodeId> taken;
   // The version to which it is applied is there when those being made are done.
   const std::int64_t added_to = version_ + being_made_++;
   for (const TaskId id : tasks) {
@@ -297,18 +297,36 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
       ++updates.behind;
       behind.insert(task.base);
     }
+    taken.insert(task.node);
     tasks_.erase(id);
   }
   updates.versions_behind = behind.size();
+  const engine::Rule* rule = options_.learning.aggregation.rule.get();
+  std::optional<std::vector<TaskId>> at_work;
+  if (rule != nullptr && rule->needs().at_work) {
+    at_work = tasks_at_work(std::move(taken));
+    for (const TaskId id : *at_work) updates.at_work.push_back(tasks_.at(id).upload_bytes);
+  }
   const engine::Work after = then ? engine::Work(*then) : statistics_next();
-  const auto graph = updates_.aggregation(updates, options_.learning.aggregation.rule.get(), after);
+  const auto graph = updates_.aggregation(updates, rule, after);
   return {.task = next_aggregation_++,
           .graph = graph,
           .members = {server_node},
           .kind = TaskKind::aggregation,
           .consumes = std::move(tasks),
+          .at_work = std::move(at_work),
           .publishes = graph->result(),
           .label = "aggregate"};
+}
+
+std::vector<TaskId> ClientPool::tasks_at_work(std::set<NodeId> but) const {
+  std::vector<TaskId> open;
+  for (const auto& [id, task] : tasks_) open.push_back(id);
+  // Of a node with several the latest.
+  std::ranges::sort(open, std::greater());
+  std::erase_if(open, [&](TaskId id) { return !but.insert(tasks_.at(id).node).second; });
+  std::ranges::reverse(open);
+  return open;
 }
 
 std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_behind) {
@@ -333,11 +351,14 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_beh
     if (adjusts) upload = add("adjust", work(node, false, version_, heaviest()));
     if (takes_part(node)) uploads.push_back(upload);
   }
+  AggregatedUpdates updates;
   if (uploads.size() > most) {
     std::ranges::sort(uploads, std::greater());
+    for (std::size_t i = most; i < uploads.size(); ++i) {
+      updates.at_work.push_back(uploads[i].first);
+    }
     uploads.resize(most);
   }
-  AggregatedUpdates updates;
   for (const auto& [bytes, encoded] : uploads) {
     updates.bytes.push_back(bytes);
     updates.encoded.push_back(encoded);

@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -93,6 +94,8 @@ class ClientPool {
   // Statistics, where the next aggregation takes them anew; else nothing.
   [[nodiscard]] engine::Work statistics_next() const;
   [[nodiscard]] bool masks_next(NodeId node) const;
+  // Tasks that are neither aggregated nor failed, one of each node, without these nodes; rising.
+  [[nodiscard]] std::vector<TaskId> tasks_at_work(std::set<NodeId> but) const;
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
   bool fits(NodeId node);

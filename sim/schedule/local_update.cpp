@@ -285,9 +285,11 @@ Activity LocalUpdates::aggregating(const AggregatedUpdates& updates,
   }
   const std::size_t slots = rule != nullptr ? rule->state().size() : 0;
   const bool compares = rule != nullptr && rule->needs().received;
+  const bool counts = rule != nullptr && rule->needs().at_work;
   std::vector<double> moved;
-  moved.reserve(updates.bytes.size() + slots);
+  moved.reserve(updates.bytes.size() + updates.at_work.size() + slots);
   moved = updates.bytes;
+  if (counts) moved.insert(moved.end(), updates.at_work.begin(), updates.at_work.end());
   moved.insert(moved.end(), slots, model_bytes_);
   engine::StepCost step =
       engine::aggregation_step(model_bytes_, moved, compares ? updates.behind : 0);
@@ -299,10 +301,11 @@ Activity LocalUpdates::aggregating(const AggregatedUpdates& updates,
   work.seconds = each.seconds;
   work.watts = each.watts;
   work.flops = step.flops();
-  // The model, the sums, the rule's state, the versions that the rule compares with, and one update
-  // at a time or all of them.
+  // The model, the sums, the rule's state, the versions that the rule compares with, the weights of
+  // those at work, and one update at a time or all of them.
   work.memory = (2 + static_cast<double>(slots)) * model_bytes_;
   if (compares) work.memory += static_cast<double>(updates.versions_behind) * model_bytes_;
+  if (counts) work.memory += model_bytes_;
   if (rule != nullptr && rule->needs().changes) {
     work.memory += std::accumulate(updates.bytes.begin(), updates.bytes.end(), 0.0);
   } else if (!updates.bytes.empty()) {

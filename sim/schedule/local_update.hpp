@@ -61,6 +61,7 @@ struct AggregatedUpdates {
   // the number of these older versions.
   std::size_t behind = 0;
   std::size_t versions_behind = 0;
+  std::vector<double> at_work;  // bytes of what others hold, for a rule that counts them
 };
 
 class LocalUpdates {
@@ -83,7 +84,8 @@ class LocalUpdates {
   // The server's task that aggregates these updates by `rule` (null: the mean). The rule's state
   // counts as further updates of the full model. A rule that needs the updates' elements one by one
   // holds all updates in memory; one that needs what they were trained from (Needs::received) holds
-  // those versions beside the present one, and reads them. What came compressed is decoded first.
+  // those versions beside the present one, and reads them. One that asks who is at work (at_work)
+  // counts, for each of them, the parameters that it holds. What came compressed is decoded first.
   // `then`: what the server does with the version just made: reconfigures it (Reconfigure), takes
   // the statistics of batch norms anew from all nodes' samples (Statistics), or nothing.
   [[nodiscard]] std::shared_ptr<const TaskGraph> aggregation(const AggregatedUpdates& updates,

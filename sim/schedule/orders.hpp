@@ -5,6 +5,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -33,6 +34,10 @@ struct Assign {
   // artifacts, in this order; the artifacts before them are the version to start from. A result
   // that is never taken waits until its task is cancelled or the run ends.
   std::vector<TaskId> consumes;
+  // Of a task that takes others, if its rule asks (engine::Needs::at_work): the update tasks of
+  // other nodes than those whose results it takes, one each, that are under way or wait to be
+  // taken.
+  std::optional<std::vector<TaskId>> at_work = {};
   // Index of the artifact that becomes the next version when the task is done (usually
   // graph->result()); a `published` event follows. If the task takes other results, it is applied
   // to the version present at its end. -1: no new version.
