@@ -206,6 +206,7 @@ std::vector<Level> common_levels(std::vector<double> wanted, const std::vector<A
     };
     wanted.erase(std::unique(wanted.begin(), wanted.end(), are_same), wanted.end());
     std::vector<Level> levels;
+    levels.reserve(wanted.size());
     for (const double accuracy : wanted) levels.push_back({accuracy, "--target"});
     return levels;
   }

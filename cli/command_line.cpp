@@ -33,7 +33,7 @@ std::string entry(const std::string& name, const std::string& explanation) {
 
 // "ACCURACY" of "ACCURACY:FLOAT in [0 - 1]", and "INT in [1 - 9]" of "INT:INT in [1 - 9]".
 std::string type_of(const CLI::Option& option) {
-  const std::string text = option.get_type_name();
+  std::string text = option.get_type_name();
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) return text;
   const std::string name = text.substr(0, colon);
@@ -115,6 +115,7 @@ std::string explained(const CLI::ParseError& error, const CLI::App& app,
       continue;
     }
     std::vector<std::string> known;
+    known.reserve(verbs.size());
     for (const CLI::App* other : verbs) known.push_back(other->get_name());
     text += fmt::format("convoy: unknown verb \"{}\"{}\n", word, base::did_you_mean(word, known));
     break;

@@ -21,6 +21,7 @@ std::vector<std::string> texts_of(analysis::Unit unit,
                                   const std::vector<std::optional<double>>& values) {
   const MetricText text(unit, known(values));
   std::vector<std::string> texts;
+  texts.reserve(values.size());
   for (const auto& value : values) texts.push_back(text(value));
   return texts;
 }

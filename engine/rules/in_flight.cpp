@@ -30,7 +30,7 @@ class InFlight : public Rule {
  public:
   explicit InFlight(const InFlightOptions& options) : o_(options) {}
 
-  [[nodiscard]] std::string name() const override { return "in_flight"; }
+  [[nodiscard]] std::string name() const override { return "in-flight"; }
   [[nodiscard]] Needs needs() const override { return {.at_work = true}; }
   [[nodiscard]] std::vector<std::string> state() const override {
     if (o_.momentum > 0) return {"velocity"};
@@ -71,7 +71,7 @@ class InFlight : public Rule {
 
 namespace rules {
 RuleKind in_flight() {
-  return {"in_flight", "mean over the updates, damped by what of a parameter's holders is at work",
+  return {"in-flight", "mean over the updates, damped by what of a parameter's holders is at work",
           [](base::TableReader& reader) {
             InFlightOptions o;
             o.damping =

@@ -51,6 +51,9 @@ class Given : public Updates {
     return static_cast<double>(case_.facts[u].staleness);  // grows by 1 per version
   }
 
+  // Of each element; as many as there are elements, or none at work.
+  std::vector<float> at_work;
+
   // The change of each element; nothing: no update holds it.
   std::vector<std::optional<double>> apply(const Rule& rule,
                                            std::vector<std::vector<float>>* state = nullptr,
@@ -89,12 +92,15 @@ class Given : public Updates {
     for (const auto& row : holds) hold_rows.push_back(row.data());
     for (const auto& row : received) received_rows.push_back(row.data());
     for (auto& row : slots) slot_rows.push_back(row.data());
+    std::vector<float> others = at_work;
+    others.resize(n, 0);
     Elements e{.size = n,
                .current = current.data(),
                .sum = sum.data(),
                .weight = weight.data(),
                .holders = holders.data(),
                .updates = size(),
+               .at_work = others.data(),
                .shares = shares,
                .changes = change_rows,
                .holds = hold_rows,
@@ -126,6 +132,45 @@ TEST(Rules, CoverageIsTheMeanOfThoseThatHoldAnElementBySamples) {
   EXPECT_NEAR(*change[0], (10 * 1 + 30 * 4 + 60 * 2) / 100.0, 1e-6);
   EXPECT_NEAR(*change[1], (10 * -2 + 30 * 2) / 40.0, 1e-6);
   EXPECT_FALSE(change[2]);
+}
+
+// n d / (b / 2 + F / 2), in samples, as the rule's file has it.
+TEST(Rules, InFlightIsDampedByWhoeverIsAtWork) {
+  Given given = three();
+  given.at_work = {0.5F, 1.0F, 3.0F};  // of 100 samples: 50 and 100 more
+  const auto change = given.apply(*rule("{ rule = \"in-flight\" }"));
+  EXPECT_NEAR(*change[0], (10 * 1 + 30 * 4 + 60 * 2) / (100 / 2.0 + (100 + 50) / 2.0), 1e-6);
+  EXPECT_NEAR(*change[1], (10 * -2 + 30 * 2) / (40 / 2.0 + (40 + 100) / 2.0), 1e-6);
+  EXPECT_FALSE(change[2]);
+  const auto most = given.apply(*rule("{ rule = \"in-flight\", damping = 1 }"));
+  EXPECT_NEAR(*most[0], (10 * 1 + 30 * 4 + 60 * 2) / 150.0, 1e-6);
+  const auto none = rule("{ rule = \"in-flight\", damping = 0 }");
+  EXPECT_EQ(given.apply(*none), three().apply(*rule("{ rule = \"coverage\" }")));
+  EXPECT_EQ(three().apply(*rule("{ rule = \"in-flight\" }")),
+            three().apply(*rule("{ rule = \"coverage\" }")))
+      << "nobody else is at work";
+}
+
+TEST(Rules, InFlightCountsOldUpdatesForLess) {
+  Given given = three({0, 3, 8});
+  given.at_work = {0.5F};
+  const auto change =
+      given.apply(*rule("{ rule = \"in-flight\", staleness = \"polynomial\", power = 0.5 }"));
+  const double sum = 10 * 1 + 30 * 4 / 2.0 + 60 * 2 / 3.0;
+  const double b = 10 + 30 / 2.0 + 60 / 3.0;
+  EXPECT_NEAR(*change[0], sum / (b / 2 + (b + 50) / 2), 1e-6);
+}
+
+// With momentum 0.5 and a rate of 2, twice the same updates.
+TEST(Rules, InFlightMayHaveMomentum) {
+  Given given = three();
+  given.at_work = {1.0F};
+  const auto r = rule("{ rule = \"in-flight\", momentum = 0.5, learning_rate = 2 }");
+  std::vector<std::vector<float>> state;
+  const double step = *given.apply(*rule("{ rule = \"in-flight\" }"))[0];
+  EXPECT_NEAR(*given.apply(*r, &state, 0)[0], 2 * step, 1e-6);
+  EXPECT_NEAR(*given.apply(*r, &state, 1)[0], 2 * 1.5 * step, 1e-6);
+  EXPECT_EQ(state[0][2], 0);
 }
 
 TEST(Rules, HoldersCountAlikeWhateverTheirSamples) {
@@ -321,7 +366,10 @@ TEST(Rules, AllKeepWhatTheyPromise) {
         made.changes.back().push_back(held ? std::optional<float>(value) : std::nullopt);
       }
     }
-    const Given updates(made);
+    Given updates(made);
+    for (std::size_t i = 0; i < n; ++i) {
+      updates.at_work.push_back(static_cast<float>(*rc::gen::inRange(0, 100)) / 10);
+    }
     for (const RuleKind& kind : rule_kinds()) {
       const auto r = rule("{ rule = \"" + kind.name + "\" }");
       RC_ASSERT(r->name() == kind.name);
@@ -344,7 +392,7 @@ TEST(Rules, AllKeepWhatTheyPromise) {
       }
     }
     for (const char* name :
-         {"coverage", "holders", "drift", "drift-relative", "median", "fedavgm"}) {
+         {"coverage", "in-flight", "holders", "drift", "drift-relative", "median", "fedavgm"}) {
       Case one{{made.facts.front()}, {made.changes.front()}};
       one.facts.front().staleness = 0;
       const auto change = Given(one).apply(*rule(std::string("{ rule = \"") + name + "\" }"));

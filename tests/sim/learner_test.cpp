@@ -63,6 +63,7 @@ class NumberSession : public engine::Session {
     } else if (std::holds_alternative<engine::Aggregate>(work)) {
       double sum = dynamic_cast<const Number&>(*inputs.at(0).artifact).value;
       for (std::size_t i = 1; i < inputs.size(); ++i) sum += step(inputs[i]);
+      sum += told(input_);
       outcome_.result = std::make_shared<Number>(sum);
       outcome_.aggregation.emplace();
       outcome_.aggregation->coverage_min = static_cast<std::int64_t>(inputs.size()) - 1;
@@ -86,6 +87,18 @@ class NumberSession : public engine::Session {
  private:
   static double step(const Input& input) {
     return dynamic_cast<const Step&>(*input.artifact).value;
+  }
+  // A number of whatever is known of others at work.
+  static double told(const TaskInput& input) {
+    double sum = 0;
+    for (const engine::TaskAtWork& other :
+         input.at_work.value_or(std::vector<engine::TaskAtWork>())) {
+      const auto* state = dynamic_cast<const Memory*>(other.state.get());
+      const int tasks = state == nullptr ? 9 : state->tasks;
+      sum += 1000 * other.node + 100 * tasks + 10 * static_cast<double>(other.version) +
+             other.brief.rate;
+    }
+    return sum;
   }
   [[nodiscard]] int remembered() const {
     return input_.state ? dynamic_cast<const Memory&>(*input_.state).tasks : 0;
@@ -454,6 +467,38 @@ TEST_F(LearnerTest, AggregationsUnderWayAtOnceLoseNothing) {
   l->assigned(aggregation(103, {3}));
   for (const TaskId id : {101, 100, 103}) l->published(id);
   EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3 + 4);
+}
+
+// Node 1 trained once before, node 2 never; both are at work when the update of node 3 is taken.
+// What was known at that time counts, whatever they do before the version is there.
+TEST_F(LearnerTest, AnAggregationKnowsOthersAtWorkAsTheyWereWhenItWasOrdered) {
+  const auto begin = [&](Learner& l) {
+    round(l, *this, 0);
+    for (NodeId node = 1; node <= 2; ++node) {
+      Assign other = task(10 + node, node);
+      other.brief.rate = 0.5;
+      l.assigned(other);
+    }
+    l.assigned(task(20, 3));
+    l.done(20);
+    Assign taking = aggregation(100, {20});
+    taking.at_work = {11, 12};
+    l.assigned(taking);
+    l.done(11);
+    l.given_up(12);
+  };
+  const double expected = (1 + 2 + 3 + 4) + 21 + (1000 + 100 + 10 + 0.5) + (2000 + 100 + 10 + 0.5);
+  {
+    const auto l = learner();
+    begin(*l);
+    l->checkpoint();
+    l->published(100);
+    EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), expected);
+  }
+  const auto l = learner(true);
+  begin(*l);
+  l->published(100);
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), expected);
 }
 
 TEST_F(LearnerTest, AHierarchyCombinesFirst) {

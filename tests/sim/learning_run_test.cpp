@@ -140,6 +140,25 @@ TEST_F(LearningRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
   }
 }
 
+// With a rule that needs to know who else is at work, and an aggregation that takes long: it is
+// under way at most moments, and what is known of the others belongs to its checkpoint.
+TEST_F(LearningRun, ARuleThatAsksWhoIsAtWorkGoesOnWithTheSameBits) {
+  const std::string with =
+      "--set 'schedule.aggregation={rule=\"in-flight\",momentum=0.5}' --set "
+      "fleet.server.slowdown=3000";
+  ASSERT_EQ(run("whole", with).status, 0);
+  ASSERT_EQ(run("other", with + " --set 'schedule.aggregation={rule=\"coverage\"}'").status, 0);
+  EXPECT_NE(result("whole"), result("other"));
+  for (const int tasks : {3, 11, 17}) {
+    const std::string name = "stopped" + std::to_string(tasks);
+    const std::string stop = " --set stop.tasks=" + std::to_string(tasks);
+    ASSERT_EQ(run(name, with + stop + " --set output.checkpoint_s=0").status, 0);
+    const Output resumed = run(name, with + " --resume");
+    ASSERT_EQ(resumed.status, 0) << resumed.err;
+    EXPECT_EQ(result(name), result("whole"));
+  }
+}
+
 TEST_F(LearningRun, AnInterruptStopsItAndItGoesOn) {
   ASSERT_EQ(run("whole").status, 0);
   const std::string output = in("stopped");

@@ -48,6 +48,7 @@ class Desk {
           EXPECT_EQ(assign->publishes, assign->graph->result());
           aggregating = assign->consumes;
           under_way.push_back({assign->task, assign->consumes});
+          aggregations.push_back(*assign);
         } else if (assign != nullptr) {
           open[assign->task] = assign->worker_node();
           base[assign->task] = version;
@@ -101,6 +102,7 @@ class Desk {
   std::deque<Aggregation> under_way;
   std::vector<std::int64_t> last_staleness;  // of the updates in the last version
   std::vector<Assign> assigned;              // updates, in order
+  std::vector<Assign> aggregations;          // in order
   std::vector<SetTimer> timers;
   int timers_cancelled = 0;
   std::string finish;

@@ -203,9 +203,9 @@ class Draw {
     add("[schedule]\nkind = \"{}\"\n", kind);
     if (one_in(3) && kind != "fedpm") {
       add("aggregation = {{ rule = \"{}\" }}\n",
-          one_of<std::string>({"coverage", "holders", "holders-by-label", "drift", "drift-relative",
-                               "fedavgm", "fedadam", "fedbuff", "fedasync", "fedcompass", "teasq",
-                               "median"}));
+          one_of<std::string>({"coverage", "in-flight", "holders", "holders-by-label", "drift",
+                               "drift-relative", "fedavgm", "fedadam", "fedbuff", "fedasync",
+                               "fedcompass", "teasq", "median"}));
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",

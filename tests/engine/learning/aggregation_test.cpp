@@ -108,6 +108,49 @@ class Aggregation : public testing::Test {
   std::vector<Received> received;
 };
 
+// Of random submodels at work, one of which only the sizes are known of.
+TEST_F(Aggregation, InFlightCountsWhatThoseAtWorkHold) {
+  base::Random random({9});
+  const Architecture& a = *layout.architecture;
+  Others others;
+  others.at_work.emplace();
+  std::vector<std::unique_ptr<TensorUpdate>> held;  // shows what a submodel holds
+  for (int i = 0; i < 5; ++i) {
+    const Submodel s = i == 0 ? full_submodel(a) : test::random_submodel(a, random);
+    others.at_work->push_back({15.0 * (i + 1), s, i == 1});
+    held.push_back(random_update(layout, s, 1, 1, 1));
+  }
+  const Merged merged = merge(layout, *rule("in-flight"), current, 0, received, nullptr, others);
+  compare(merged, [&](std::size_t i, std::int64_t row, std::int64_t column) {
+    double sum = 0;
+    double buffered = 0;
+    for (const auto& update : updates) {
+      const auto delta = at_element(layout, *update, i, row, column);
+      if (!delta) continue;
+      sum += update->samples * *delta;
+      buffered += update->samples;
+    }
+    double in_flight = buffered;
+    for (std::size_t h = 0; h < held.size(); ++h) {
+      const Tensor& part = held[h]->brings[i];
+      const Holder& holder = others.at_work->at(h);
+      if (holder.is_expected) {
+        if (part.defined()) {
+          in_flight += holder.samples * static_cast<double>(part.numel()) /
+                       static_cast<double>(current.tensors[i].numel());
+        }
+      } else if (at_element(layout, *held[h], i, row, column)) {
+        in_flight += holder.samples;
+      }
+    }
+    return buffered > 0 ? sum / (buffered / 2 + in_flight / 2) : 0.0;
+  });
+}
+
+TEST_F(Aggregation, InFlightWithoutWordOfWhoIsAtWorkIsRefused) {
+  EXPECT_THROW(merge(layout, *rule("in-flight"), current, 0, received), base::UserError);
+}
+
 TEST_F(Aggregation, CoverageAveragesOverThoseThatHoldAParameter) {
   const Merged merged = merge(layout, *rule("coverage"), current, 0, received);
   std::int64_t fewest = 1000;

@@ -88,6 +88,7 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
       {"fedavgm", "learning_rate = 30, momentum = 0.99"},
       {"fedadam", "learning_rate = 5"},
       {"fedbuff", "divide = \"nothing\", learning_rate = 20"},
+      {"in-flight", "momentum = 0.99, learning_rate = 20"},
       {"holders", ""},
       {"holders-by-label", ""},
       {"fedasync", "alpha = 1"},
@@ -115,8 +116,15 @@ TEST(RunningStatistics, AreNeverOutsideTheValuesOfThoseThatHoldThem) {
               static_cast<std::int64_t>(random.below(static_cast<std::size_t>(version) + 1));
           updates.push_back({own.back().get(), first.get()});
         }
+        Others others;
+        others.at_work.emplace();
+        for (std::size_t h = random.below(4); h > 0; --h) {
+          others.at_work->push_back({50.0 * static_cast<double>(random.below(3)),
+                                     test::random_submodel(*layout.architecture, random),
+                                     random.below(2) == 0});
+        }
         Merged merged = merge_guarded(layout, options, *current, version, updates,
-                                      version > 0 ? &state : nullptr);
+                                      version > 0 ? &state : nullptr, others);
         ASSERT_TRUE(is_finite(merged.weights)) << name;
         for (std::size_t i = 0; i < layout.size(); ++i) {
           const ParameterTensor& p = layout.tensors[i];
@@ -158,7 +166,8 @@ TEST(RunningStatistics, AreTheMeanByShares) {
       own.back()->samples = 100 * (u + 1);
       updates.push_back({own.back().get(), &current});
     }
-    const Merged merged = merge_guarded(layout, options, current, 0, updates, nullptr);
+    const Others nobody{.at_work = std::vector<Holder>()};
+    const Merged merged = merge_guarded(layout, options, current, 0, updates, nullptr, nobody);
     const std::vector<double>& shares = merged.report.shares;
     const double sum = shares[0] + shares[1] + shares[2];
     for (std::size_t i = 0; i < layout.size(); ++i) {
