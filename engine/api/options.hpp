@@ -58,19 +58,25 @@ struct TrainingOptions {
 
 // How to choose the members of prunable groups that a node keeps.
 enum class Selection {
-  learned,    // gates trained on the node's own data (Co-S2P)
-  random,     // drawn once for a node
-  magnitude,  // largest L1 norm of their rows in the received weights
-  nested,     // the first ones
-  depth,      // all of them: the rate cuts only the depth, not the width
-  rolling,    // a window that moves by one with each version (FedRolex; engine/model/windows.hpp)
-  staggered,  // a fixed window for each node (RAM-Fed)
+  learned,     // gates trained on the node's own data (Co-S2P)
+  importance,  // largest first-order effect on the loss over the node's own data
+  random,      // drawn once for a node
+  magnitude,   // largest L1 norm of their rows in the received weights
+  nested,      // the first ones
+  depth,       // all of them: the rate cuts only the depth, not the width
+  rolling,     // a window that moves by one with each version (FedRolex; engine/model/windows.hpp)
+  staggered,   // a fixed window for each node (RAM-Fed)
 };
 inline constexpr base::Words<Selection> selection_words = {
-    {Selection::learned, "learned"},     {Selection::random, "random"},
-    {Selection::magnitude, "magnitude"}, {Selection::nested, "nested"},
-    {Selection::depth, "depth"},         {Selection::rolling, "rolling"},
-    {Selection::staggered, "staggered"}};
+    {Selection::learned, "learned"}, {Selection::importance, "importance"},
+    {Selection::random, "random"},   {Selection::magnitude, "magnitude"},
+    {Selection::nested, "nested"},   {Selection::depth, "depth"},
+    {Selection::rolling, "rolling"}, {Selection::staggered, "staggered"}};
+
+// Chosen at full width on the node's own data: a phase before the weights that takes time.
+inline bool has_phase(Selection selection) {
+  return selection == Selection::learned || selection == Selection::importance;
+}
 
 // A window's first member is known beforehand; so `tasks`, `refresh` and the other mask keys have
 // no effect.
@@ -83,10 +89,13 @@ struct MaskOptions {
   static constexpr base::Words<bool> block_words = {{false, "rate"}, {true, "all"}};
   static constexpr base::Words<bool> logits = {{false, "rate"}, {true, "normal"}};
   Selection selection = Selection::learned;
-  bool all_blocks = false;  // the rate cuts only the width; else also the depth (Co-S2P)
-  int epochs = 6;           // learned: epochs of a mask phase (Co-S2P's code: 20)
-  int tasks = 2;            // first tasks of a node that choose masks; 0: as `nested`
-  int refresh = 3;          // afterwards masks are chosen every n tasks; 0: never (Co-S2P's code)
+  bool all_blocks = false;   // the rate cuts only the width; else also the depth (Co-S2P)
+  int epochs = 6;            // of a mask phase (learned; Co-S2P's code: 20; importance: 1)
+  std::optional<int> steps;  // importance: batches of a phase, instead of epochs
+  // importance: a member that the node has counts for this share more, so that few change.
+  double hysteresis = 0;
+  int tasks = 2;    // first tasks of a node that choose masks; 0: as `nested`
+  int refresh = 3;  // afterwards masks are chosen every n tasks; 0: never (Co-S2P's code)
   double learning_rate = 0.05;  // of the logits, by Adan (Co-S2P's code: the weights' rate)
   // Factor of the rate term in the loss; 0: gates / 16, large enough against the cross entropy
   // (Co-S2P's code: 1).

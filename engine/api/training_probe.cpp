@@ -14,6 +14,9 @@ std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
     return train->steps ? *train->steps : train->epochs * batches;
   }
   if (const auto* masks = std::get_if<LearnMasks>(&work)) return masks->epochs * batches;
+  if (const auto* scores = std::get_if<ScoreMembers>(&work)) {
+    return scores->steps ? *scores->steps : scores->epochs * batches;
+  }
   return 0;
 }
 

@@ -32,6 +32,21 @@ struct LearnMasks {
   }
 };
 
+// Takes the first-order importance of the members at full width, on the node's own data: passes
+// without an optimizer. The submodel keeps the most important ones.
+// In: received weights. Out: the submodel.
+struct ScoreMembers {
+  static constexpr const char* kind = "score-members";
+  int epochs = 1;
+  std::optional<int> steps;  // batches, instead of epochs
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("epochs", w.epochs, base::at_least(1).up_to(1e6));
+    field("steps", w.steps, base::at_least(1).up_to(1e9));
+  }
+};
+
 // Trains the submodel's weights for epochs or steps; a second call continues.
 // In: received weights or submodel. Out: an update, the change since the received weights.
 struct Train {
@@ -129,8 +144,8 @@ struct Statistics {
 };
 
 // Nothing: a compute that only takes time.
-using Work = std::variant<std::monostate, LearnMasks, Train, Aggregate, Combine, Encode,
-                          EncodeModel, DecodeModel, Reconfigure, Statistics>;
+using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
+                          Encode, EncodeModel, DecodeModel, Reconfigure, Statistics>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 

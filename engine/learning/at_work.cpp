@@ -30,6 +30,7 @@ Holder holder_of(const EngineContext& context, const TaskAtWork& task) {
           staggered_submodel(a, std::move(holder.submodel), task.brief.place.value_or(0));
       return holder;
     case Selection::learned:
+    case Selection::importance:
     case Selection::random:
     case Selection::magnitude:
       break;

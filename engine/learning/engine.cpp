@@ -292,14 +292,15 @@ class LibTorchEngine : public Engine {
     const Submodel first = first_submodel(context_, input);
     const MaskOptions& mask = context_.rules.mask;
     const bool learns =
-        input.brief.choose_masks && mask.selection == Selection::learned && input.brief.rate < 1;
+        input.brief.choose_masks && has_phase(mask.selection) && input.brief.rate < 1;
     if (update.submodel.depth != first.depth) {
       refuse(fmt::format("has {} blocks, {} were asked for", update.submodel.depth, first.depth));
     }
     if (!learns && update.submodel.kept != first.kept) refuse("is of another submodel");
     const Submodel nested =
         nested_submodel(*context_.layout.architecture, input.brief.rate, mask.all_blocks);
-    if (learns && !mask.sampled && sizes_of(update.submodel) != sizes_of(nested)) {
+    const bool is_drawn = mask.sampled && mask.selection == Selection::learned;
+    if (learns && !is_drawn && sizes_of(update.submodel) != sizes_of(nested)) {
       refuse("is of a submodel of another size");
     }
     if (update.rate != input.brief.rate) refuse("is of another rate");

@@ -40,7 +40,8 @@ Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
   if (input.brief.choose_masks) {
     switch (mask.selection) {
       case Selection::learned:
-        return depth_submodel(a, rate, mask.all_blocks);  // until learn_masks()
+      case Selection::importance:
+        return depth_submodel(a, rate, mask.all_blocks);  // until the mask phase
       case Selection::random:
         return keep_highest(layout, random_scores(layout, depth, context.seed, input.node), depth,
                             rate);

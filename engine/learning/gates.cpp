@@ -104,6 +104,24 @@ Gates::Gates(const Layout& layout, int depth, double rate, Tensors logits)
   }
 }
 
+void Gates::open() {
+  drawn_.assign(logits_.size(), Tensor());
+  for (std::size_t g = 0; g < logits_.size(); ++g) {
+    if (logits_[g].defined()) drawn_[g] = at::ones_like(logits_[g]).requires_grad_();
+  }
+}
+
+Scores Gates::importance() const {
+  Scores scores(drawn_.size());
+  for (std::size_t g = 0; g < drawn_.size(); ++g) {
+    if (!drawn_[g].defined()) continue;
+    const Tensor& slope = drawn_[g].grad();
+    scores[g] =
+        slope.defined() ? slope.abs().to(at::kDouble) : at::zeros(drawn_[g].sizes(), at::kDouble);
+  }
+  return scores;
+}
+
 void Gates::draw(at::Generator& generator) {
   drawn_.assign(logits_.size(), Tensor());
   for (std::size_t g = 0; g < logits_.size(); ++g) {

@@ -1,7 +1,7 @@
 #pragma once
 
 // Chooses the members of the prunable groups that a node keeps: by Bernoulli gates learned on its
-// own data (Co-S2P, arXiv 2410.08457 and its code), or by other rules.
+// own data (Co-S2P, arXiv 2410.08457 and its code), by their importance there, or by other rules.
 //
 // A gate multiplies everything that its member produces: its rows of the weight, their bias, and
 // the norm after it. Forward: g ~ Bernoulli(p), p = sigmoid(logit). Backward (straight through):
@@ -31,6 +31,13 @@ class Gates {
         const at::Generator& generator);
   // Continues with given logits.
   Gates(const Layout& layout, int depth, double rate, Tensors logits);
+
+  // Opens all gates, for importance().
+  void open();
+  // |dL/dg| by group, for the loss of the last backward: how far the loss would change to first
+  // order if a member were missing, which is |sum of gradient x weight| over what it produces
+  // (Michel et al. 2019, arXiv 1905.10650; Molchanov et al. 2019, arXiv 1906.10771).
+  [[nodiscard]] Scores importance() const;
 
   // Draws the gates of one step. A group with all gates at 0 is drawn again.
   void draw(at::Generator& generator);

@@ -48,6 +48,14 @@ bool step_logits(Gates& gates, OptimizerSteps& steps, double lambda, at::Generat
   return false;
 }
 
+// Raises the scores of these members by a share.
+void favour(const Submodel& submodel, double share, Scores& scores) {
+  for (std::size_t g = 0; g < scores.size() && g < submodel.kept.size(); ++g) {
+    if (!scores[g].defined()) continue;
+    for (const int member : submodel.kept[g]) scores[g][member] *= 1 + share;
+  }
+}
+
 }  // namespace
 
 LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop)
@@ -185,6 +193,39 @@ void LocalTraining::learn_masks(int epochs) {
     const Kept kept = kept_of(context_.layout.tensors[i], architecture_, submodel_);
     weights_[i] = slice(weights_[i].detach(), kept);
   }
+}
+
+// The mean over the samples of each batch's importance. Dropout and batch norms are as in training,
+// running statistics stay.
+void LocalTraining::score_members(int epochs, std::optional<int> steps) {
+  const MaskOptions& mask = context_.rules.mask;
+  const Submodel wide = depth_submodel(architecture_, input_.brief.rate, mask.all_blocks);
+  const Network network(context_.layout, wide, true);
+  skips_single_ = needs_two_samples(network.trace());
+  at::Generator draws = make_generator(at::kCPU, draw_seed(gate_draws));
+  Gates gates(context_.layout, depth_, input_.brief.rate, false, draws);
+  const Tensors weights = part_of(inside(*input_.received), context_.layout, wide, context_.device);
+  const Network::TensorOf effective = [&](std::size_t i) { return gates.gated(i, weights[i]); };
+  const Mode mode{.training = true,
+                  .generator = make_generator(context_.device, draw_seed(mask_phase))};
+  Scores scores(architecture_.groups.size());
+  for_each_batch(mask_phase, epochs, steps, [&](const Batch& batch) {
+    gates.open();
+    const Tensor loss =
+        at::cross_entropy_loss(network.forward(effective, batch.input, mode).back(), batch.labels);
+    backward(loss);
+    const Scores of_batch = gates.importance();
+    for (std::size_t g = 0; g < scores.size(); ++g) {
+      if (!of_batch[g].defined()) continue;
+      const Tensor more = of_batch[g] * static_cast<double>(batch.labels.size(0));
+      scores[g] = scores[g].defined() ? scores[g] + more : more;
+    }
+    return loss.item<double>();
+  });
+  if (!is_finite(scores)) diverged_ = true;
+  if (input_.state) favour(inside(*input_.state).submodel, mask.hysteresis, scores);
+  submodel_ = keep_highest(context_.layout, scores, depth_, input_.brief.rate);
+  is_narrowed_ = true;
 }
 
 std::optional<double> LocalTraining::local_accuracy(const Network& network) const {

@@ -14,6 +14,7 @@ class LocalTraining {
   LocalTraining(const EngineContext& context, TaskInput input, std::stop_token stop);
 
   void learn_masks(int epochs);
+  void score_members(int epochs, std::optional<int> steps);
   // A second call continues, with new random draws.
   void train(int epochs, std::optional<int> steps);
 

@@ -66,6 +66,13 @@ std::shared_ptr<const Artifact> TaskSession::run(const LearnMasks& work,
   return std::make_shared<const ChosenSubmodel>(training.submodel());
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const ScoreMembers& work,
+                                                 const std::vector<Input>& inputs) {
+  LocalTraining& training = this->training(inputs);
+  training.score_members(work.epochs, work.steps);
+  return std::make_shared<const ChosenSubmodel>(training.submodel());
+}
+
 std::shared_ptr<const Artifact> TaskSession::run(const Train& work,
                                                  const std::vector<Input>& inputs) {
   LocalTraining& training = this->training(inputs);

@@ -18,6 +18,7 @@ class TaskSession : public Session {
 
  private:
   std::shared_ptr<const Artifact> run(const LearnMasks& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const ScoreMembers& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Train& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Aggregate& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Combine& work, const std::vector<Input>& inputs);

@@ -52,7 +52,8 @@ inline constexpr base::Words<Optimizer> optimizer_words = {
 // of every group together with CLS, positions, norms and the deepest exit. All other weights are
 // frozen, but their gradients are computed: a gate's gradient is the sum over its rows of gradient
 // x weight.
-enum class Phase { weights, mask };
+// importance: the members' importance at full width, which trains nothing.
+enum class Phase { weights, mask, importance };
 
 // The precision of a step, in PyTorch's terms.
 //   fp32         as PyTorch does by default: on a GPU that has TF32 convolutions use it

@@ -28,13 +28,14 @@ inline double attention_scores(const TracedLayer& t) {
 
 // Parameters trained in the mask phase besides the gates: CLS, positions, norms, the exit.
 inline bool trained(const TracedLayer& t, Phase phase) {
+  if (phase == Phase::importance) return false;
   return phase == Phase::weights || t.in_exit() || t.layer->kind == LayerKind::layer_norm ||
          t.layer->kind == LayerKind::batch_norm || t.layer->kind == LayerKind::tokens;
 }
 
-// True if the layer's rows have trained gates. (A norm has the gates of its input; its few
+// True if the layer's rows have gates. (A norm has the gates of its input; its few
 // parameters are both trained and gated.)
-inline bool gated(const TracedLayer& t, Phase phase) { return phase == Phase::mask && t.gated; }
+inline bool gated(const TracedLayer& t, Phase phase) { return phase != Phase::weights && t.gated; }
 
 // By tensor: true if a gradient flows to it, that is, after anything trained or gated.
 inline std::vector<bool> tensors_with_gradient(const Trace& trace, Phase phase) {

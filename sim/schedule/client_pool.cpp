@@ -101,9 +101,9 @@ bool ClientPool::has_masks(NodeId node) const {
   return options_.rates && chooses && rate(node) < 1 && !setting_->fixed;
 }
 
-// Only learned masks cost time; the other selections are free.
+// Only masks chosen on the node's own data cost time; the other selections are free.
 bool ClientPool::has_mask_phase(NodeId node) const {
-  return has_masks(node) && options_.learning.mask.selection == engine::Selection::learned;
+  return has_masks(node) && engine::has_phase(options_.learning.mask.selection);
 }
 
 bool ClientPool::masks_next(NodeId node) const {
@@ -136,17 +136,25 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
   work.extras = extras(work.rate);
   work.full_width = options_.learning.mask.selection == engine::Selection::depth;
   work.all_blocks = options_.learning.mask.all_blocks;
-  work.sampled = options_.learning.mask.sampled && has_mask_phase(node);
+  const engine::MaskOptions& mask = options_.learning.mask;
+  const bool learned = mask.selection == engine::Selection::learned;
+  work.sampled = mask.sampled && learned && has_mask_phase(node);
   work.compression = options_.compression.update.at(version);
   work.download = options_.compression.download.at(version);
   work.keeps_residual = options_.compression.update.keeps_residual();
-  work.mask_epochs = masks ? options_.learning.mask.epochs : 0;
-  work.weight_epochs = masks ? epochs - epochs / 2 : epochs;
+  work.mask_epochs = masks ? mask.epochs : 0;
+  if (masks && !learned) {
+    work.scores_members = true;
+    work.mask_steps = mask.steps;
+  }
+  // Learned masks take half of the time of the weights (Co-S2P's code).
+  const bool halves = masks && learned;
+  work.weight_epochs = halves ? epochs - epochs / 2 : epochs;
   const std::optional<int> steps = changes.steps    ? changes.steps
                                    : changes.epochs ? std::nullopt
                                                     : setting_->local_steps;
   if (steps) {
-    work.weight_steps = masks ? *steps - *steps / 2 : *steps;
+    work.weight_steps = halves ? *steps - *steps / 2 : *steps;
   }
   work.elements = options_.learning.elements.kind;
   work.density = density_;

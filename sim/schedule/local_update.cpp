@@ -58,7 +58,7 @@ LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) c
   if (masks) {
     // Full width of the depth goes down, since nobody knows yet what will be kept.
     model = add_download(node, wide, work, false, update);
-    const Activity learning = learning_masks(node, wide, work.mask_epochs);
+    const Activity learning = choosing_masks(node, wide, work);
     update.memory = std::max(update.memory, learning.memory);
     model = graph.compute(learning, {model}, {"submodel", update.upload_bytes});
   } else {
@@ -149,21 +149,25 @@ Activity LocalUpdates::decoding_model(const NodeSetting& node, const engine::Sub
           .work = engine::DecodeModel{}};
 }
 
-Activity LocalUpdates::learning_masks(const NodeSetting& node, const engine::Submodel& wide,
-                                      int epochs) const {
+Activity LocalUpdates::choosing_masks(const NodeSetting& node, const engine::Submodel& wide,
+                                      const LocalWork& work) const {
   const engine::Trace trace = engine::trace(*setting_->architecture, wide, true);
+  const auto phase = work.scores_members ? engine::Phase::importance : engine::Phase::mask;
   const Steps steps =
-      training_steps(*setting_, node, trace, {.phase = engine::Phase::mask, .epochs = epochs});
-  const double memory = engine::training_memory(trace, setting_->optimizer, engine::Phase::mask,
+      training_steps(*setting_, node, trace,
+                     {.phase = phase, .epochs = work.mask_epochs, .steps = work.mask_steps});
+  const double memory = engine::training_memory(trace, setting_->optimizer, phase,
                                                 largest_batch(node), false, setting_->precision)
                             .total();
+  engine::Work choosing = engine::LearnMasks{work.mask_epochs};
+  if (work.scores_members) choosing = engine::ScoreMembers{work.mask_epochs, work.mask_steps};
   return {.label = "mask",
           .at = 1,
           .seconds = steps.seconds,
           .watts = steps.watts(),
           .flops = steps.flops,
           .memory = node.machine->context + memory,
-          .work = engine::LearnMasks{epochs}};
+          .work = choosing};
 }
 
 Activity LocalUpdates::encoding(const NodeSetting& node, const engine::Submodel& submodel,

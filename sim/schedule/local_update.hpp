@@ -21,12 +21,14 @@ namespace convoy::sim {
 // A node's work. The submodel's width follows its rate only once masks are known; while masks are
 // learned (mask_epochs > 0) it has full width.
 struct LocalWork {
-  double rate = 1;            // (0, 1]; 1: the full model
-  bool full_width = false;    // a submodel is shallower, not narrower
-  bool all_blocks = false;    // it is narrower, not shallower
-  bool sampled = false;       // its masks are drawn: the number of kept members is known late
-  engine::StepExtras extras;  // of the weights' training
-  int mask_epochs = 0;        // before the weights
+  double rate = 1;                // (0, 1]; 1: the full model
+  bool full_width = false;        // a submodel is shallower, not narrower
+  bool all_blocks = false;        // it is narrower, not shallower
+  bool sampled = false;           // its masks are drawn: the number of kept members is known late
+  engine::StepExtras extras;      // of the weights' training
+  int mask_epochs = 0;            // before the weights
+  bool scores_members = false;    // these are passes for the members' importance
+  std::optional<int> mask_steps;  // of such passes, instead of mask_epochs
   int weight_epochs = 1;
   std::optional<int> weight_steps;  // instead of weight_epochs
   engine::Compression compression;  // of the update
@@ -97,8 +99,8 @@ class LocalUpdates {
 
   // The computes of a node's task, one function each: time, FLOPs and memory. make() puts them into
   // the task's graph.
-  [[nodiscard]] Activity learning_masks(const NodeSetting& node, const engine::Submodel& wide,
-                                        int epochs) const;
+  [[nodiscard]] Activity choosing_masks(const NodeSetting& node, const engine::Submodel& wide,
+                                        const LocalWork& work) const;
   [[nodiscard]] Activity training(const NodeSetting& node, const engine::Submodel& submodel,
                                   const engine::Train& work,
                                   const engine::StepExtras& extras) const;
