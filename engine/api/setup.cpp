@@ -122,6 +122,9 @@ Writer write(const TrainingOptions& t) {
 
 Writer write(const MaskOptions& m) {
   Writer w;
+  if (m.selection == Selection::importance) {
+    w.integer("steps", m.steps).number("hysteresis", m.hysteresis);
+  }
   w.choice("selection", selection_words, m.selection)
       .integer("epochs", m.epochs)
       .integer("tasks", m.tasks)

@@ -34,6 +34,14 @@ TEST(Setup, WhatADepthOrWidthScheduleAsksForArrives) {
     EXPECT_EQ(came.static_norms, which == 3);
     EXPECT_EQ(came.ensemble, which == 4);
   }
+  EngineSetup importance = small();
+  importance.rules.mask.selection = Selection::importance;
+  importance.rules.mask.steps = 7;
+  importance.rules.mask.hysteresis = 0.25;
+  const MaskOptions mask = sent(importance).rules.mask;
+  EXPECT_EQ(mask.selection, Selection::importance);
+  EXPECT_EQ(mask.steps, 7);
+  EXPECT_EQ(mask.hysteresis, 0.25);
   EngineSetup setup = small();
   setup.rules.transfer = {.mutual = true,
                           .weight = 0.7,

@@ -31,8 +31,10 @@ std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) 
 
 // The planned tasks of one node at rate 0.5: one with a mask phase, one without.
 struct Plans {
-  explicit Plans(const std::shared_ptr<const Setting>& setting) {
+  explicit Plans(const std::shared_ptr<const Setting>& setting,
+                 const engine::MaskOptions& mask = {}) {
     CoS2POptions options;
+    options.clients.learning.mask = mask;
     options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
     for (const PlannedTask& task : CoS2P(setting, options).plan()) {
       if (task.node == server_node) continue;
@@ -71,6 +73,32 @@ TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
 
 // The full width is sent to the node and trained with gates; half of the width is sent back, with
 // one bit per gate.
+// A pass for the members' importance costs less than one that learns gates (nothing is updated),
+// takes the batches that it is given, and leaves the weights their epochs.
+TEST(ClientPool, ImportanceCostsAPassWithoutAnOptimizer) {
+  auto setting = setting_of("mlp", 10);
+  setting->local_epochs = 4;
+  setting->optimizer = engine::Optimizer::adan;
+  const auto plans = [&](engine::MaskOptions mask) { return Plans(setting, mask); };
+  const Plans learned = plans({.epochs = 1});
+  const Plans scored = plans({.selection = engine::Selection::importance, .epochs = 1});
+  const Activity& learning = Plans::activity(learned.mask, "mask");
+  const Activity& scoring = Plans::activity(scored.mask, "mask");
+  EXPECT_LT(scoring.seconds, learning.seconds);
+  EXPECT_LT(scoring.memory, learning.memory);
+  EXPECT_EQ(std::get<engine::ScoreMembers>(scoring.work).epochs, 1);
+  const auto epochs = [](const Plans& of) {
+    return std::get<engine::Train>(Plans::activity(of.mask, "train").work).epochs;
+  };
+  EXPECT_EQ(epochs(learned), 2);
+  EXPECT_EQ(epochs(scored), 4);
+  engine::MaskOptions few{.selection = engine::Selection::importance, .epochs = 1};
+  few.steps = 2;  // of the ten batches of an epoch
+  const Activity part = Plans::activity(plans(few).mask, "mask");
+  EXPECT_NEAR(part.seconds, scoring.seconds / 5, 1e-12);
+  EXPECT_EQ(std::get<engine::ScoreMembers>(part.work).steps, 2);
+}
+
 TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   const auto setting = setting_of("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;

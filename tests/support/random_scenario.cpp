@@ -209,8 +209,8 @@ class Draw {
     }
     if (cos2p && !fixed_) {
       add("mask = {{ selection = \"{}\", tasks = {}, refresh = {} }}\n",
-          one_of<std::string>(
-              {"learned", "random", "magnitude", "nested", "depth", "rolling", "staggered"}),
+          one_of<std::string>({"learned", "importance", "random", "magnitude", "nested", "depth",
+                               "rolling", "staggered"}),
           below(3), below(3));
     }
     if (!fixed_ && !learns_by_elements() && one_in(3)) {

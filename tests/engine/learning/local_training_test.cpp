@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/learning/evaluation.hpp"
+#include "engine/learning/gates.hpp"
 #include "engine/model/windows.hpp"
 #include "tests/engine/learning/support.hpp"
 
@@ -225,6 +226,63 @@ TEST(LocalTask, AStaggeredWindowBeginsAtTheNodesPlace) {
     elsewhere.brief.place = 0.5;
     expect_refused(*engine, parcel, elsewhere);
   }
+}
+
+// Options under which members are chosen by their importance.
+EngineOptions by_importance() {
+  EngineOptions options = options_for("mlp", 32);
+  options.rules.mask.selection = Selection::importance;
+  return options;
+}
+
+TaskInput scoring_input(const Engine& engine) {
+  return {.node = 1,
+          .brief = {.rate = 0.5, .batch = 8, .choose_masks = true},
+          .received = engine.initial()};
+}
+
+TEST(LocalTask, ImportanceKeepsTheExactSizesAndTrainsNothing) {
+  const EngineOptions options = by_importance();
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  const TaskInput input = scoring_input(*engine);
+  const auto session = engine->open(input, {});
+  session->run(ScoreMembers{.epochs = 1}, {{input.received, nullptr}});
+  const Submodel kept = session->submodel();
+  EXPECT_EQ(sizes_of(kept), sizes_of(nested_submodel(*options.architecture, 0.5)));
+  EXPECT_NE(kept.kept, nested_submodel(*options.architecture, 0.5).kept);
+  // A step of training that changes nothing: the update is the difference to what was received.
+  const auto update = session->run(Train{.epochs = 0}, {});
+  for (const Tensor& t : inside(dynamic_cast<const Update&>(*update)).brings) {
+    if (t.defined()) EXPECT_EQ(t.abs().max().item<double>(), 0);
+  }
+  // The same data give the same members, and other data others.
+  const auto again = engine->open(input, {});
+  again->run(ScoreMembers{.epochs = 1}, {{input.received, nullptr}});
+  EXPECT_EQ(again->submodel().kept, kept.kept);
+  const auto fewer = engine->open(input, {});
+  fewer->run(ScoreMembers{.epochs = 1, .steps = 1}, {{input.received, nullptr}});
+  EXPECT_NE(fewer->submodel().kept, kept.kept);
+}
+
+TEST(LocalTask, WithHysteresisANodeKeepsItsMembers) {
+  EngineOptions options = by_importance();
+  auto before = std::make_shared<TensorState>();
+  base::Random random({4});
+  before->submodel = keep_highest(Layout(options.architecture),
+                                  random_scores(Layout(options.architecture), 4, 5, 1),
+                                  depth_at(*options.architecture, 0.5), 0.5);
+  before->logits.resize(options.architecture->groups.size());
+  const auto chosen = [&](double hysteresis) {
+    options.rules.mask.hysteresis = hysteresis;
+    const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+    TaskInput input = scoring_input(*engine);
+    input.state = before;
+    const auto session = engine->open(input, {});
+    session->run(ScoreMembers{}, {{input.received, nullptr}});
+    return session->submodel().kept;
+  };
+  EXPECT_NE(chosen(0), before->submodel.kept);
+  EXPECT_EQ(chosen(1e6), before->submodel.kept);
 }
 
 // Twelve classes, so that five are not all; the test set has no sample of one class.

@@ -397,6 +397,38 @@ TEST(Gates, GateOneByOneMatchFiniteDifferences) {
   EXPECT_EQ(compared, 4);
 }
 
+// With all gates open: |sum of gradient x weight| over all that a member produces, by gradients of
+// the weights themselves.
+TEST(Gates, ImportanceIsTheFirstOrderEffectOfAMember) {
+  const Layout layout = layout_of(one_block_mlp());
+  const Architecture& a = *layout.architecture;
+  const Network network(layout, full_submodel(a), true);
+  const Tensor input = test::random_input(a, 6, 1);
+  const Tensor labels = at::arange(6) % 3;
+  Tensors weights = initial_tensors(layout, 3);
+  at::Generator draws = make_generator(at::kCPU, 5);
+  Gates gates(layout, a.depth(), 0.5, false, draws);
+  gates.open();
+  const auto loss_of = [&](const Tensors& effective) {
+    return at::cross_entropy_loss(network.forward(effective, input, {}).back(), labels);
+  };
+  loss_of(gated(gates, weights)).backward();
+  const Scores importance = gates.importance();
+  for (Tensor& w : weights) w = w.detach().clone().requires_grad_();
+  loss_of(weights).backward();
+  const at::NoGradGuard no_grad;
+  for (std::size_t g = 0; g < a.groups.size(); ++g) {
+    Tensor expected = at::zeros({a.groups[g].size}, at::kDouble);
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      if (layout.tensors[i].row_group != static_cast<int>(g)) continue;
+      const Tensor product = weights[i] * weights[i].grad();
+      expected += product.dim() == 1 ? product : product.sum(1);
+    }
+    EXPECT_LE(largest(importance[g] - expected.abs()), 1e-6);
+    EXPECT_GT(expected.abs().max().item<double>(), 1e-4);
+  }
+}
+
 TEST(Gates, TopKeepsExactSizesAndSampledComesClose) {
   for (const ModelOptions& options : test::small_models()) {
     const Layout layout = layout_of(options);
