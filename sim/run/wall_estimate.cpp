@@ -121,7 +121,8 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
                          static_cast<double>(usual.size());
     if (const double seconds = predicted_s(*task); seconds > 0) updates_per_s += 1 / seconds;
   }
-  const auto nodes = static_cast<std::int64_t>(usual.size());
+  const double per_version =
+      std::max(1.0, schedule.usual_updates().value_or(static_cast<double>(usual.size())));
   const auto at_most = [&estimate](double number) {
     constexpr double most = 1e15;
     const auto updates = static_cast<std::int64_t>(std::min(most, number));
@@ -129,7 +130,7 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
   };
   const StopOptions& stop = scenario.stop;
   if (stop.tasks) at_most(static_cast<double>(*stop.tasks));
-  if (stop.rounds) at_most(static_cast<double>(*stop.rounds) * static_cast<double>(nodes));
+  if (stop.rounds) at_most(static_cast<double>(*stop.rounds) * per_version);
   if (stop.virtual_time_s) {
     at_most(std::ceil(*stop.virtual_time_s * updates_per_s));
   }
@@ -141,7 +142,8 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
     const double flops = std::accumulate(layers.begin(), layers.end(), 0.0) *
                          static_cast<double>(scenario.source->test_size());
     estimate.evaluation_s = evaluation_s(scenario, engine, flops * measured.mean());
-    const std::int64_t versions = std::max<std::int64_t>(1, *estimate.updates / nodes);
+    const auto versions = std::max<std::int64_t>(
+        1, static_cast<std::int64_t>(static_cast<double>(*estimate.updates) / per_version));
     estimate.evaluations = 1 + versions / scenario.evaluation.every;
   }
   estimate.run_s = (static_cast<double>(*estimate.updates) * estimate.update_s +

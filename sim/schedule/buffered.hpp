@@ -38,6 +38,9 @@ class Buffered : public FederatedSchedule {
   Buffered(const std::shared_ptr<const Setting>& setting, BufferedOptions options);
 
   Orders on(const Event& event) override;
+  [[nodiscard]] std::optional<double> usual_updates() const override {
+    return static_cast<double>(options_.buffer);
+  }
 
  protected:
   [[nodiscard]] std::size_t most_updates() const override {

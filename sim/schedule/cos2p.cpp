@@ -1,5 +1,6 @@
 #include "sim/schedule/cos2p.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -42,6 +43,15 @@ Orders CoS2P::on(const Event& event) {
   if (options_.drop_stale) drop_stale(orders);
   maybe_aggregate(orders);
   return orders;
+}
+
+// b updates of n in flight, b = quorum x n; with a limit n are those at work and the b.
+std::optional<double> CoS2P::usual_updates() const {
+  const auto members = static_cast<double>(clients_.members().size());
+  const auto limit = static_cast<double>(options_.at_work.of(clients_.members().size()));
+  const double q = options_.quorum;
+  const double all = q * std::min(members, q < 1 ? limit / (1 - q) : members);
+  return std::max(1.0, std::ceil(all - 1e-9));
 }
 
 void CoS2P::note(const Event& event) {

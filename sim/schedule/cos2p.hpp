@@ -31,6 +31,7 @@ class CoS2P : public FederatedSchedule {
   CoS2P(const std::shared_ptr<const Setting>& setting, CoS2POptions options);
 
   Orders on(const Event& event) override;
+  [[nodiscard]] std::optional<double> usual_updates() const override;
 
  protected:
   [[nodiscard]] std::size_t most_behind() const override {

@@ -37,6 +37,9 @@ class Rounds : public FederatedSchedule {
   Rounds(const std::shared_ptr<const Setting>& setting, RoundsOptions options);
 
   Orders on(const Event& event) override;
+  [[nodiscard]] std::optional<double> usual_updates() const override {
+    return static_cast<double>(options_.participants.of(clients_.members().size()));
+  }
 
  protected:
   // Orders the tasks of the nodes drawn for a round (rounds count from 1; nodes in order) by

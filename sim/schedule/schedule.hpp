@@ -44,6 +44,10 @@ class Schedule {
   // that precedes it; nothing: no limit. The run checks it.
   [[nodiscard]] virtual std::optional<std::int64_t> max_staleness() const { return std::nullopt; }
 
+  // How many updates a version usually has, as far as that is known beforehand; nothing: one of
+  // each node. For estimates.
+  [[nodiscard]] virtual std::optional<double> usual_updates() const { return std::nullopt; }
+
   // All kinds of tasks that each node would get, in that order.
   [[nodiscard]] virtual std::vector<PlannedTask> plan() const = 0;
 
