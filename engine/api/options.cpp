@@ -141,15 +141,14 @@ MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback) {
   m.epochs = static_cast<int>(
       reader.integer({"epochs", "epochs of a mask phase (learned masks; importance: 1)"},
                      at_least(1).up_to(1e6), scores ? 1 : m.epochs));
-  if (scores) {
-    if (const auto steps = reader.maybe_integer(
-            {"steps", "batches of a mask phase, instead of epochs"}, at_least(1).up_to(1e9))) {
-      m.steps = static_cast<int>(*steps);
-    }
-    m.hysteresis =
-        reader.number({"hysteresis", "share by which a member that the node has counts for more"},
-                      at_least(0).up_to(1e6), m.hysteresis);
+  if (const auto steps = reader.maybe_integer(
+          {"steps", "batches of a mask phase, instead of epochs (importance only)"},
+          at_least(1).up_to(1e9))) {
+    m.steps = static_cast<int>(*steps);
   }
+  m.hysteresis = reader.number(
+      {"hysteresis", "share by which a member that the node has counts for more (importance only)"},
+      at_least(0).up_to(1e6), m.hysteresis);
   m.tasks = static_cast<int>(
       reader.integer({"tasks", "first tasks of a node that choose masks; 0: masks as nested"},
                      at_least(0).up_to(1e6), m.tasks));

@@ -122,11 +122,10 @@ Writer write(const TrainingOptions& t) {
 
 Writer write(const MaskOptions& m) {
   Writer w;
-  if (m.selection == Selection::importance) {
-    w.integer("steps", m.steps).number("hysteresis", m.hysteresis);
-  }
   w.choice("selection", selection_words, m.selection)
       .integer("epochs", m.epochs)
+      .integer("steps", m.steps)
+      .number("hysteresis", m.hysteresis)
       .integer("tasks", m.tasks)
       .integer("refresh", m.refresh)
       .number("learning_rate", m.learning_rate)

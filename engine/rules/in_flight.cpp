@@ -1,8 +1,9 @@
 // For semi-asynchronous aggregation of unequal submodels (ours):
 //   W_k += learning_rate x sum_i w_i delta_ik / ((1 - damping) b_k + damping F_k)
-// The sum goes over the updates that hold parameter k; w_i = n_i s(staleness_i) with n_i samples, s
-// as in staleness.hpp (1 unless said otherwise). b_k: the sum of their w_i. F_k: the same of all in
-// flight, that is b_k and the samples of the nodes at work whose latest submodel holds k.
+// The sum goes over the updates that hold parameter k; w_i = n_i (1 + staleness_i)^-power, n_i
+// being samples and the power 0 unless said otherwise (0.5: as FedBuff and FedAsync). b_k: the sum
+// of their w_i. F_k: the same of all in flight, that is b_k and the samples of the nodes at work
+// whose latest submodel holds k.
 //
 // The reason: with `coverage` the few updates of a buffer move a parameter as far as if all who
 // train it had sent one, and the next buffer, of other nodes, moves it elsewhere. A full step is
@@ -23,7 +24,7 @@ struct InFlightOptions {
   double damping = 0.5;
   double learning_rate = 1;
   double momentum = 0;
-  StalenessWeight weight{.kind = StalenessWeight::Kind::constant};
+  StalenessWeight weight{.power = 0};
 };
 
 class InFlight : public Rule {
@@ -82,7 +83,7 @@ RuleKind in_flight() {
             o.momentum =
                 reader.number({"momentum", "share of the last step that is added to the next"},
                               base::at_least(0).below(1), o.momentum);
-            o.weight = read_staleness_weight(reader, o.weight);
+            o.weight = read_polynomial_weight(reader, o.weight);
             return std::make_shared<const InFlight>(o);
           }};
 }

@@ -17,14 +17,14 @@ double StalenessWeight::of(std::int64_t staleness) const {
   return 1;
 }
 
-StalenessWeight read_polynomial_weight(base::TableReader& reader) {
-  StalenessWeight w;
+StalenessWeight read_polynomial_weight(base::TableReader& reader, StalenessWeight w) {
   w.power = reader.number({"power", "how fast the weight falls with versions behind"},
                           base::at_least(0).up_to(100), w.power);
   return w;
 }
 
-StalenessWeight read_staleness_weight(base::TableReader& reader, StalenessWeight w) {
+StalenessWeight read_staleness_weight(base::TableReader& reader) {
+  StalenessWeight w;
   w.kind = reader.choice({"staleness", "how the weight falls with the staleness"},
                          StalenessWeight::words, w.kind);
   const bool hinge = w.kind == StalenessWeight::Kind::hinge;

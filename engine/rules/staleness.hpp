@@ -22,10 +22,10 @@ struct StalenessWeight {
   [[nodiscard]] double of(std::int64_t staleness) const;
 };
 
-// Reads `staleness`, `power` and `bound`; where nothing is said `usual`: polynomial with a power of
-// 0.5 (hinge: 10, bound 4), as the papers have it.
-StalenessWeight read_staleness_weight(base::TableReader& reader, StalenessWeight usual = {});
+// Reads `staleness`, `power` and `bound`; where nothing is said polynomial with a power of 0.5
+// (hinge: 10, bound 4), as the papers have it.
+StalenessWeight read_staleness_weight(base::TableReader& reader);
 // Reads `power` alone: the polynomial.
-StalenessWeight read_polynomial_weight(base::TableReader& reader);
+StalenessWeight read_polynomial_weight(base::TableReader& reader, StalenessWeight usual = {});
 
 }  // namespace convoy::engine

@@ -154,8 +154,7 @@ TEST(Rules, InFlightIsDampedByWhoeverIsAtWork) {
 TEST(Rules, InFlightCountsOldUpdatesForLess) {
   Given given = three({0, 3, 8});
   given.at_work = {0.5F};
-  const auto change =
-      given.apply(*rule("{ rule = \"in-flight\", staleness = \"polynomial\", power = 0.5 }"));
+  const auto change = given.apply(*rule("{ rule = \"in-flight\", power = 0.5 }"));
   const double sum = 10 * 1 + 30 * 4 / 2.0 + 60 * 2 / 3.0;
   const double b = 10 + 30 / 2.0 + 60 / 3.0;
   EXPECT_NEAR(*change[0], sum / (b / 2 + (b + 50) / 2), 1e-6);

@@ -32,9 +32,9 @@ std::shared_ptr<Setting> setting_of(const std::string& architecture, int batch) 
 // The planned tasks of one node at rate 0.5: one with a mask phase, one without.
 struct Plans {
   explicit Plans(const std::shared_ptr<const Setting>& setting,
-                 const engine::MaskOptions& mask = {}) {
+                 const engine::MaskOptions& chosen = {}) {
     CoS2POptions options;
-    options.clients.learning.mask = mask;
+    options.clients.learning.mask = chosen;
     options.clients.rates = ByMemoryClass<double>({{64, 0.5}});
     for (const PlannedTask& task : CoS2P(setting, options).plan()) {
       if (task.node == server_node) continue;
