@@ -145,6 +145,7 @@ MaskOptions read_mask(base::TableReader reader, const MaskOptions& fallback) {
           {"steps", "batches of a mask phase, instead of epochs (importance only)"},
           at_least(1).up_to(1e9))) {
     m.steps = static_cast<int>(*steps);
+    if (scores && reader.has("epochs")) reader.error("steps", "give either epochs or steps");
   }
   m.hysteresis = reader.number(
       {"hysteresis", "share by which a member that the node has counts for more (importance only)"},

@@ -123,7 +123,7 @@ Writer write(const TrainingOptions& t) {
 Writer write(const MaskOptions& m) {
   Writer w;
   w.choice("selection", selection_words, m.selection)
-      .integer("epochs", m.epochs)
+      .integer("epochs", m.steps ? std::nullopt : std::optional(m.epochs))
       .integer("steps", m.steps)
       .number("hysteresis", m.hysteresis)
       .integer("tasks", m.tasks)

@@ -226,6 +226,7 @@ void LocalTraining::score_members(int epochs, std::optional<int> steps) {
   if (input_.state) favour(inside(*input_.state).submodel, mask.hysteresis, scores);
   submodel_ = keep_highest(context_.layout, scores, depth_, input_.brief.rate);
   is_narrowed_ = true;
+  optimizer_.reset();  // of earlier masks
 }
 
 std::optional<double> LocalTraining::local_accuracy(const Network& network) const {

@@ -48,11 +48,11 @@ inline constexpr base::Words<Optimizer> optimizer_words = {
     {Optimizer::adamw, "adamw"},
     {Optimizer::adan, "adan"}};
 
-// The two phases of a Co-S2P task (arXiv 2410.08457 and its code). `mask`: trains gates on the rows
+// The phases of a task: of weights, and before them of masks. `mask` (Co-S2P, arXiv 2410.08457 and
+// its code): trains gates on the rows
 // of every group together with CLS, positions, norms and the deepest exit. All other weights are
 // frozen, but their gradients are computed: a gate's gradient is the sum over its rows of gradient
-// x weight.
-// importance: the members' importance at full width, which trains nothing.
+// x weight. `importance` (ours) computes the gates' gradients and trains nothing.
 enum class Phase { weights, mask, importance };
 
 // The precision of a step, in PyTorch's terms.

@@ -72,7 +72,7 @@ class InFlight : public Rule {
 
 namespace rules {
 RuleKind in_flight() {
-  return {"in-flight", "mean over the updates, damped by what of a parameter's holders is at work",
+  return {"in-flight", "mean over the updates, less the more of a parameter's holders are at work",
           [](base::TableReader& reader) {
             InFlightOptions o;
             o.damping =

@@ -95,6 +95,9 @@ Learner::Live& Learner::live_task(TaskId task) {
 std::vector<AtWork> Learner::at_work(const std::vector<TaskId>& tasks) {
   std::vector<AtWork> all;
   for (const TaskId id : tasks) {
+    // What diverged at this instant has ended here, and its schedule is not told yet.
+    const auto ended = results_.tasks.find(id);
+    if (ended != results_.tasks.end() && !ended->second.finite) continue;
     const Live& live = live_task(id);
     AtWork other;
     other.task = {

@@ -29,7 +29,7 @@ Participants participants_of(const Recording& recording, const Scenario& scenari
   }
   Participants all;
   for (const NodeRow& row : recording.nodes) {
-    all.push_back({row.is_real(), false, row.samples});
+    all.push_back({row.is_real(), false, row.samples, row.own_data});
   }
   for (const PresenceRow& row : recording.presence) {
     if (row.time_s < 0) all[row.node].is_present = row.present;

@@ -16,9 +16,10 @@ std::vector<NodeRow> node_rows(const Scenario& scenario) {
     const NodeIdentity& identity = scenario.identities[i];
     const NodeSetting& setting = scenario.setting->nodes[i];
     const auto backend = name_of(backend_words, config.real ? Backend::hil : Backend::sim);
+    const bool own_data = i < scenario.parts.size() && scenario.parts[i].unlisted > 0;
     nodes.push_back({static_cast<std::int64_t>(i), config.name, identity.device, identity.mode,
                      identity.link, std::string(backend), config.memory, setting.samples,
-                     setting.batch});
+                     setting.batch, own_data});
   }
   return nodes;
 }

@@ -3,6 +3,7 @@
 // Rounds: some or all of the nodes train from the same version; when the last has replied, or at
 // the deadline, the updates are aggregated. This is FedAvg, and the base of its variants.
 
+#include <algorithm>
 #include <optional>
 #include <unordered_set>
 
@@ -38,7 +39,8 @@ class Rounds : public FederatedSchedule {
 
   Orders on(const Event& event) override;
   [[nodiscard]] std::optional<double> usual_updates() const override {
-    return static_cast<double>(options_.participants.of(clients_.members().size()));
+    const std::size_t all = clients_.members().size();
+    return static_cast<double>(std::min(all, options_.participants.of(all)));
   }
 
  protected:

@@ -89,6 +89,7 @@ struct Table<NodeRow> {
       column("memory_bytes", &NodeRow::memory_bytes),
       column("samples", &NodeRow::samples, "samples_count"),
       column("batch", &NodeRow::batch, "batch_samples"),
+      word_column("data", &NodeRow::own_data, "assigned", "own"),
   };
 };
 // More columns of the same table; NULL until the run has ended.

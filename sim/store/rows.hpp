@@ -56,6 +56,7 @@ struct NodeRow {
   double memory_bytes = 0;
   std::int64_t samples = 0;
   std::int64_t batch = 0;
+  bool own_data = false;  // a real node trains on data that it alone has, not on its part
 
   [[nodiscard]] bool is_real() const { return backend == "hil"; }
 };

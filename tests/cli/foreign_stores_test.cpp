@@ -452,7 +452,7 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
            {"UPDATE node SET samples = 9223372036854775807", "\"node\" has the samples"},
            {"UPDATE node SET id = 55 WHERE id = 2", "\"node\" has the id 55"},
            {"INSERT INTO node SELECT 3, 'x', device, mode, link, backend, memory_bytes, samples, "
-            "batch, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node WHERE id = 2",
+            "batch, data, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node WHERE id = 2",
             "4 nodes, its scenario 3"}}) {
     make_recording();
     change(sql);
@@ -469,6 +469,12 @@ TEST_F(ForeignRecordings, OfDataThatNobodyHasAreRefused) {
   const Result result = replay();
   EXPECT_EQ(result.status, 2) << result.output;
   EXPECT_THAT(result.output, HasSubstr("node a learned from data of its own, and its updates"));
+  // Also where they are as many as the scenario would have assigned.
+  make_recording();
+  change("UPDATE node SET data = 'own' WHERE id = 1");
+  const Result as_many = replay();
+  EXPECT_EQ(as_many.status, 2) << as_many.output;
+  EXPECT_THAT(as_many.output, HasSubstr("node a learned from data of its own, and its updates"));
 }
 
 TEST_F(ForeignRecordings, WhateverIsInThemAReplayEnds) {

@@ -71,8 +71,6 @@ TEST(ClientPool, AMaskPhaseTakesHalfOfTheEpochsAndNoneIsLost) {
   }
 }
 
-// The full width is sent to the node and trained with gates; half of the width is sent back, with
-// one bit per gate.
 // A pass for the members' importance costs less than one that learns gates (nothing is updated),
 // takes the batches that it is given, and leaves the weights their epochs.
 TEST(ClientPool, ImportanceCostsAPassWithoutAnOptimizer) {
@@ -99,6 +97,8 @@ TEST(ClientPool, ImportanceCostsAPassWithoutAnOptimizer) {
   EXPECT_EQ(std::get<engine::ScoreMembers>(part.work).steps, 2);
 }
 
+// The full width is sent to the node and trained with gates; half of the width is sent back, with
+// one bit per gate.
 TEST(ClientPool, AMaskPhaseCountsInBytesAndMemory) {
   const auto setting = setting_of("vit-micro", 64);
   const engine::Architecture& a = *setting->architecture;

@@ -501,6 +501,27 @@ TEST_F(LearnerTest, AnAggregationKnowsOthersAtWorkAsTheyWereWhenItWasOrdered) {
   EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), expected);
 }
 
+// The second aggregation is computed anew when the first has made its version: of what was known
+// when it was ordered, and without what had diverged by then.
+TEST_F(LearnerTest, AnAggregationBehindAnotherKeepsWhatItKnewOfOthers) {
+  const auto l = learner();
+  for (TaskId id = 0; id < 3; ++id) {
+    l->assigned(task(id, 1 + static_cast<NodeId>(id)));
+    if (id < 2) l->done(id);
+  }
+  l->assigned(task(97, 4));  // diverges
+  l->done(97);
+  l->assigned(aggregation(100, {0}));
+  Assign second = aggregation(101, {1});
+  second.at_work = {2, 97};
+  l->assigned(second);
+  l->done(2);  // from now on its node has a state
+  l->published(100);
+  l->published(101);
+  // 9: no state was known of node 3, whose task began from version 0 with a rate of 1.
+  EXPECT_EQ(l->finish_evaluation(l->begin_evaluation()).accuracy(), 1 + 2 + 3000 + 900 + 0 + 1);
+}
+
 TEST_F(LearnerTest, AHierarchyCombinesFirst) {
   const auto l = learner();
   for (TaskId id = 0; id < 4; ++id) {

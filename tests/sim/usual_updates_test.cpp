@@ -35,6 +35,7 @@ TEST(UsualUpdates, AreThoseOfTheVersionsThatAreMade) {
         "kind = \"cos2p\"\n[schedule.cos2p]\nat_work = 4\nquorum = 0.2",
         "kind = \"cos2p\"\n[schedule.cos2p]\nat_work = 10\nquorum = 0.9", "kind = \"fedavg\"",
         "kind = \"fedavg\"\n[schedule.fedavg]\nparticipants = 3",
+        "kind = \"fedavg\"\n[schedule.fedavg]\nparticipants = 50",
         "kind = \"fedbuff\"\n[schedule.fedbuff]\nbuffer = 5", "kind = \"fedasync\""}) {
     base::Diagnostics problems;
     const base::Value root =

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Converts the store of a run from version 4, 5 or 6 to version 7, into a copy.
+"""Converts the store of a run from version 4, 5, 6 or 7 to version 8, into a copy.
 
     lift_store.py RUN COPY      folders of runs: other files are copied unchanged
     lift_store.py FILE COPY     files of stores
 
 In version 4 an aggregation was a number below -1 in the table of activities and a special order in
 the journal, without a row in the table of tasks. Since version 5 it is a task like any other. Version
-6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers.
+6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers,
+version 8 whether a node had data of its own (before: taken for assigned).
 A converted store can be replayed and compared with new ones. Values that older versions did not
 record stay empty: bytes and energy up to an evaluation, the event that an order answers, and with
 record = "task" the FLOPs and the energy of aggregations of version 4.
@@ -19,11 +20,17 @@ import sqlite3
 import sys
 from pathlib import Path
 
-FROM, TO = (4, 5, 6), 7
+FROM, TO = (4, 5, 6, 7), 8
 FIRST_AGGREGATION = 1_000_000_000_000  # ids of aggregations, in the order of their orders
 
-# The changed tables as in version 7; all others are copied unchanged.
+# The changed tables as in version 8; all others are copied unchanged.
 SCHEMA = {
+    "node": """CREATE TABLE node (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, device TEXT NOT NULL, mode TEXT NOT NULL,
+  link TEXT NOT NULL, backend TEXT NOT NULL, memory_bytes REAL NOT NULL, samples INTEGER NOT NULL,
+  batch INTEGER NOT NULL, data TEXT NOT NULL, busy_s REAL, communicating_s REAL, waiting_s REAL,
+  away_s REAL, bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, energy_j REAL, tasks INTEGER,
+  tasks_failed INTEGER)""",
     "task": """CREATE TABLE task (
   id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
   rate REAL NOT NULL, samples REAL NOT NULL, base_version INTEGER NOT NULL,
@@ -160,6 +167,8 @@ def lifted_tasks(database):
 
 
 def lifted_rows(database, table):
+    if table == "node":
+        return [dict(row, data="assigned") for row in rows_of(database, table)]
     if table == "evaluation" and version_of(database) < 6:
         return [dict(row, **dict.fromkeys(TAKEN)) for row in rows_of(database, table)]
     if version_of(database) > 4:
@@ -198,7 +207,7 @@ def open_old(path):
 
 
 def lift_file(source, target):
-    """Writes the content of `source` as a store of version 7; leaves nothing if that fails."""
+    """Writes the content of `source` as a store of version 8; leaves nothing if that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:

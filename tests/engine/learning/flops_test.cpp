@@ -90,8 +90,8 @@ void compare(const MeasuredCase& measured, Phase phase, const std::vector<double
     const double dense = dense_flops(cost);
     const double step = counted / MeasuredTask::steps;
     std::cout << fmt::format("{:<15}{:<8} rate {:<5} analytic {:.4e} counted {:.4e}  {:.4f}\n",
-                             measured.architecture, phase == Phase::mask ? "mask" : "weights", rate,
-                             dense, step, dense / step);
+                             measured.architecture, MeasuredTask::name_of(phase), rate, dense, step,
+                             dense / step);
     EXPECT_NEAR(dense / step, 1, tolerance) << measured.architecture << " at " << rate;
   }
 }
@@ -176,6 +176,9 @@ TEST(Flops, OfTheMaskPhase) {
   compare({.architecture = "cnn-small"}, Phase::mask, rates);
   compare({.architecture = "resnet18-cifar", .batch = 2}, Phase::mask, {1, 0.5});
   compare({.architecture = "vit-micro"}, Phase::mask, rates);
+  compare({.architecture = "cnn-small"}, Phase::importance, rates);
+  compare({.architecture = "resnet18-cifar", .batch = 2}, Phase::importance, {0.5});
+  compare({.architecture = "vit-micro"}, Phase::importance, rates);
   compare({.architecture = "bert-small", .batch = 2, .sequence = 32}, Phase::mask, {1, 0.5});
 }
 

@@ -264,6 +264,49 @@ TEST(LocalTask, ImportanceKeepsTheExactSizesAndTrainsNothing) {
   EXPECT_NE(fewer->submodel().kept, kept.kept);
 }
 
+// Sixteen samples in batches of eight, eight, and four more in a smaller one: each sample counts
+// alike, so that the order of the batches does not matter but for which samples they hold.
+TEST(LocalTask, ImportanceIsThatOfAllBatchesBySamples) {
+  EngineOptions options = options_for("mlp", 20);
+  options.rules.mask.selection = Selection::importance;
+  const Layout layout(options.architecture);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  TaskInput input = scoring_input(*engine);
+  // With a batch of all samples, and in three: the sums differ (|a| + |b| >= |a + b|), but not by
+  // much here, and most of the chosen members are the same; of one batch alone fewer are.
+  const auto chosen = [&](int batch, std::optional<int> steps) {
+    input.brief.batch = batch;
+    const auto session = engine->open(input, {});
+    session->run(ScoreMembers{.epochs = 1, .steps = steps}, {{input.received, nullptr}});
+    return session->submodel().kept.front();
+  };
+  const std::vector<int> all = chosen(20, {});
+  const auto shared = [&](const std::vector<int>& members) {
+    std::vector<int> both;
+    std::ranges::set_intersection(all, members, std::back_inserter(both));
+    return both.size();
+  };
+  EXPECT_GT(shared(chosen(8, {})), shared(chosen(8, 1)));
+}
+
+// A node that had all members under a kept optimizer has none of its state for the chosen ones.
+TEST(LocalTask, AfterImportanceTheOptimizerBeginsAnew) {
+  EngineOptions options = by_importance();
+  options.training.optimizer.momentum = 0.9;
+  options.training.keep_optimizer = true;
+  options.rules.mask.all_blocks = true;
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  TaskInput input = scoring_input(*engine);
+  input.brief.rate = 1;
+  const auto whole = engine->open(input, {});
+  whole->run(Train{.epochs = 1}, {{input.received, nullptr}});
+  input.state = whole->outcome().state;
+  input.brief.rate = 0.5;
+  const auto half = engine->open(input, {});
+  half->run(ScoreMembers{}, {{input.received, nullptr}});
+  EXPECT_NO_THROW(half->run(Train{.epochs = 1}, {}));
+}
+
 TEST(LocalTask, WithHysteresisANodeKeepsItsMembers) {
   EngineOptions options = by_importance();
   auto before = std::make_shared<TensorState>();

@@ -44,17 +44,27 @@ class MeasuredTask {
     LocalTraining task(
         context_,
         {.node = 1,
-         .brief = {.rate = rate, .batch = case_.batch, .choose_masks = phase == Phase::mask},
+         .brief = {.rate = rate, .batch = case_.batch, .choose_masks = phase != Phase::weights},
          .received = received_},
         {});
-    phase == Phase::mask ? task.learn_masks(1) : task.train(1, {});
+    switch (phase) {
+      case Phase::weights:
+        return task.train(1, {});
+      case Phase::mask:
+        return task.learn_masks(1);
+      case Phase::importance:
+        return task.score_members(1, {});
+    }
   }
 
   // The trace from which the costs of this phase are computed.
   [[nodiscard]] Trace trace(Phase phase, double rate) const {
     const Architecture& a = architecture();
-    return phase == Phase::mask ? engine::trace(a, depth_submodel(a, rate), true)
-                                : engine::trace(a, nested_submodel(a, rate));
+    return phase == Phase::weights ? engine::trace(a, nested_submodel(a, rate))
+                                   : engine::trace(a, depth_submodel(a, rate), true);
+  }
+  static const char* name_of(Phase phase) {
+    return phase == Phase::mask ? "mask" : phase == Phase::weights ? "weights" : "importance";
   }
   [[nodiscard]] const MeasuredCase& measured() const { return case_; }
   [[nodiscard]] Optimizer optimizer() const { return context_.training.optimizer.cost(); }

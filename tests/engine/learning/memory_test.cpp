@@ -41,7 +41,7 @@ Peak peak_of(const MeasuredTask& task, Phase phase, double rate) {
   constexpr double kib = 1024;
   std::cout << fmt::format(
       "{:<15}{:<8} rate {:<5} analytic {:>9.0f} measured {:>9.0f} KiB  {:.3f}\n",
-      measured.architecture, phase == Phase::mask ? "mask" : "weights", rate, peak.analytic / kib,
+      measured.architecture, MeasuredTask::name_of(phase), rate, peak.analytic / kib,
       peak.measured / kib, peak.analytic / peak.measured);
   return peak;
 }
@@ -131,6 +131,10 @@ TEST(Memory, MaskPhase) {
   compare({.architecture = "cnn-small", .batch = 16, .optimizer = adan}, Phase::mask, falling);
   compare({.architecture = "vit-micro", .batch = 16, .optimizer = adan}, Phase::mask, falling);
   compare({.architecture = "resnet18-cifar", .batch = 8}, Phase::mask, {0.5});
+  compare({.architecture = "cnn-small", .batch = 16, .optimizer = adan}, Phase::importance,
+          falling);
+  compare({.architecture = "vit-micro", .batch = 16, .optimizer = adan}, Phase::importance,
+          falling);
   compare(
       {.architecture = "bert-small", .batch = 4, .optimizer = OptimizerKind::adamw, .sequence = 32},
       Phase::mask, {0.5});
