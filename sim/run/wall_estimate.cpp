@@ -29,6 +29,7 @@ struct Kind {
   double rate = 1;
   int batch = 1;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const Kind&, const Kind&) = default;
 };
 

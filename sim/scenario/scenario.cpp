@@ -152,7 +152,7 @@ class ScenarioReader {
       setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
                                 fleet.batches[i].value_or(batch), fleet.nodes[i].link});
     }
-    const base::Location data_place = root.place_of("data");
+    const base::Location& data_place = root.place_of("data");
     try {
       std::vector<std::string> remarks;
       divide_data(scenario, fleet, *setting, remarks);
