@@ -1,8 +1,6 @@
 #include "engine/learning/at_work.hpp"
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 
 #include "engine/learning/kept_runs.hpp"
 #include "engine/model/windows.hpp"
@@ -60,9 +58,7 @@ std::vector<float> weight_at_work(const Layout& layout, std::size_t tensor,
     const double share = per_sample * holder.samples;
     const Kept kept = kept_of(p, a, holder.submodel);
     if (holder.is_expected || (kept.rows.empty() && kept.columns.empty())) {
-      const std::vector<std::int64_t> shape = shape_in(p, kept);
-      const auto elements = static_cast<double>(std::accumulate(
-          shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<std::int64_t>()));
+      const auto elements = static_cast<double>(c10::multiply_integers(shape_in(p, kept)));
       of_all += share * elements / static_cast<double>(p.elements());
       continue;
     }
