@@ -216,7 +216,8 @@ Cases cases_of(const std::vector<RunSummary>& runs, const std::vector<double>& t
              run.run.run.schedule,
              std::to_string(run.run.run.seed),
              values_of(run.figures),
-             run.curve};
+             run.curve,
+             run.learned_as};
     if (const auto at = accuracy_at(run.curve, shortest)) one.values["accuracy_at_s"] = *at;
     if (const auto area = accuracy_area(run.curve, shortest)) {
       one.values["accuracy_area_common"] = *area;
@@ -238,7 +239,8 @@ Cases cases_of(std::vector<SweepResults> sweeps, const std::vector<double>& targ
         const SweepPoint& point = sweep.points[i];
         if (point.status != PointStatus::done) continue;
         all.all.push_back({label, sweep.folder + "/points/" + sweep.index.points[i].hash,
-                           schedule_of(sweep, i), point.seed, point.values, point.curve});
+                           schedule_of(sweep, i), point.seed, point.values, point.curve,
+                           point.learned_as});
       }
     }
   }
@@ -276,10 +278,14 @@ Comparison compare(const Cases& cases, const std::string& baseline) {
     if (is_new) c.groups.push_back({one.group, {}, {}});
     c.groups[at->second].runs.push_back(one.run);
     c.groups[at->second].seeds.push_back(one.seed);
+    if (!one.learned_as.empty()) c.groups[at->second].learned_as = one.learned_as;
     group_of.push_back(at->second);
   }
   c.baseline = find_baseline(cases, c.groups, baseline);
   c.runs = cases.all.size();
+  std::vector<std::string> learned;
+  for (const Case& one : cases.all) learned.push_back(one.learned_as);
+  c.notes = notes_on_learning(learned);
   for (const Level& level : cases.levels) {
     const auto reaches = [&level](const Case& one) {
       return first_at(one.curve, level.accuracy) != nullptr;

@@ -27,6 +27,7 @@ struct Case {
   std::string seed;
   MetricValues values;
   Curve curve;
+  std::string learned_as = {};  // in place of the model whose costs these are; empty: the model
 };
 struct Cases {
   std::vector<Metric> metrics;  // of which some case has a value
@@ -66,6 +67,7 @@ struct ComparedGroup {
   std::string label;
   std::vector<std::string> runs;
   std::vector<std::string> seeds;
+  std::string learned_as = {};  // in place of the model, by some run; empty: the model
 };
 struct ReachedLevel {
   Level level;
@@ -77,6 +79,7 @@ struct Comparison {
   std::vector<ComparedMetric> metrics;
   std::vector<ReachedLevel> levels;  // accuracies for time-to-accuracy metrics
   std::size_t runs = 0;              // number of all runs
+  std::vector<std::string> notes;    // sentences: what was learned in place of a model
 
   [[nodiscard]] bool has_several_seeds() const;  // true if some group has several runs
 };

@@ -77,7 +77,9 @@ Json to_json(const Comparison& comparison) {
   for (const ComparedGroup& group : comparison.groups) {
     json["groups"].push_back(
         {{"label", group.label}, {"runs", group.runs}, {"seeds", group.seeds}});
+    if (!group.learned_as.empty()) json["groups"].back()["learned_as"] = group.learned_as;
   }
+  json["notes"] = comparison.notes;
   json["figures"] = Json::array();
   for (const ComparedMetric& compared : comparison.metrics) {
     Json one = to_json(compared.metric);

@@ -28,6 +28,10 @@ std::optional<double> product(std::optional<double> a, std::optional<double> b) 
 
 std::string Metric::id() const { return target ? fmt::format("{}@{:.6g}", key, *target) : key; }
 
+bool is_learned(const Metric& metric) {
+  return metric.target.has_value() || metric.key.starts_with("accuracy");
+}
+
 const std::vector<Metric>& run_metrics() {
   static const std::vector<Metric> all = {
       {"virtual_time_s", "virtual time", Unit::seconds, Better::less},

@@ -41,6 +41,9 @@ struct Metric {
 // A run's values by Metric::id(). A value that is not known, or not finite, is absent.
 using MetricValues = std::map<std::string, double>;
 
+// True for what depends on what was learned: accuracies, and the costs of reaching one.
+bool is_learned(const Metric& metric);
+
 // Metrics of whole runs, in the order of tables.
 const std::vector<Metric>& run_metrics();
 // The values of those for a run.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "analysis/sweep_results.hpp"
 #include "base/diagnostics.hpp"
@@ -176,6 +177,29 @@ std::string setting_text(const RunTables& run, const char* table, const char* ke
   return text == nullptr ? "" : *text;
 }
 
+std::optional<std::string> learned_as(const RunTables& run) {
+  const std::string name = setting_text(run, "training", "learn_as");
+  const bool another = !name.empty() && name != setting_text(run, "model", "architecture");
+  return another && learns(run) ? std::optional(name) : std::nullopt;
+}
+
+std::vector<std::string> notes_on_learning(const std::vector<std::string>& learned_as) {
+  std::map<std::string, std::size_t> runs;
+  for (const std::string& name : learned_as) {
+    if (!name.empty()) ++runs[name];
+  }
+  std::vector<std::string> notes;
+  for (const auto& [name, count] : runs) {
+    const std::string some =
+        count == learned_as.size() ? "" : fmt::format("; {} of {} runs", count, learned_as.size());
+    notes.push_back(fmt::format(
+        "what was learned is {}, not the model whose times, memory, bytes and energy these are "
+        "(training.learn_as{})",
+        name, some));
+  }
+  return notes;
+}
+
 bool learns(const RunTables& run) {
   const std::optional<base::Value> learn = setting_of(run, "training", "learn");
   const bool* value = learn ? learn->as<bool>() : nullptr;
@@ -254,7 +278,8 @@ std::string label_of_run(const std::string& folder) {
 
 RunSummary summary_of(const RunTables& run) {
   RunSummary summary{run.folder, label_of_run(run.folder), run.run,
-                     {},         read_curve(run),          target_of(run)};
+                     {},         read_curve(run),          target_of(run),
+                     learned_as(run).value_or("")};
   summary.figures = read_figures(run, summary.curve);
   return summary;
 }

@@ -76,6 +76,13 @@ sim::ByNode<double> lost_time(const RunTables& run);
 // A text among the scenario's settings, such as model.architecture; "" if it is not set.
 std::string setting_text(const RunTables& run, const char* table, const char* key);
 
+// What was learned in place of the model (training.learn_as); nothing: the model.
+std::optional<std::string> learned_as(const RunTables& run);
+
+// A sentence for each architecture that some runs learned in place of their model. `learned_as`: by
+// run; empty: the model.
+std::vector<std::string> notes_on_learning(const std::vector<std::string>& learned_as);
+
 // True if training.learn is set in the scenario.
 bool learns(const RunTables& run);
 
@@ -107,6 +114,7 @@ struct RunSummary {
   RunFigures figures;
   Curve curve;
   std::optional<Level> target;  // of the scenario
+  std::string learned_as;       // in place of the model (training.learn_as); empty: the model
 };
 RunSummary summary_of(const RunTables& run);
 // "mix: kind=fedavg, seed=2" for FOLDER/points/HASH of a sweep; else the folder.

@@ -78,6 +78,8 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
       row.status = PointStatus::done;
       row.seed = summary->at("seed").dump();
       row.curve = curve_in(*summary);
+      const auto learned = summary->find("learned_as");
+      if (learned != summary->end() && learned->is_string()) row.learned_as = *learned;
       if (const auto target = value_in(*summary, "target_accuracy")) {
         row.target = Level{*target, "the scenario's target"};
       }

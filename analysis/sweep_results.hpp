@@ -24,6 +24,7 @@ struct SweepPoint {
   MetricValues values;          // of whole runs, and of the costs until the levels
   Curve curve;                  // empty for runs without learning
   std::optional<Level> target;  // of the scenario
+  std::string learned_as;       // in place of the model (training.learn_as); empty: the model
 };
 
 struct SweepResults {

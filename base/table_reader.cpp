@@ -217,6 +217,16 @@ std::size_t TableReader::choice(const Key& key, std::span<const std::string> wor
   return fallback.value_or(0);
 }
 
+std::optional<std::size_t> TableReader::maybe_choice(const Key& key,
+                                                     std::span<const std::string> words) {
+  if (describes()) {
+    note(key, {KeyType::choice, {}, {words.begin(), words.end()}});
+    return std::nullopt;
+  }
+  if (find(key.name) == nullptr) return std::nullopt;
+  return choice(key, words, 0);
+}
+
 std::optional<double> TableReader::maybe_number(const Key& key, Range range) {
   if (describes()) note(key, {KeyType::number, range});
   return in_range<double>(key.name, range, "a number");

@@ -62,6 +62,8 @@ class TableReader {
   // For keys without a default: nothing if the key is absent.
   std::optional<double> maybe_number(const Key& key, Range range);
   std::optional<std::int64_t> maybe_integer(const Key& key, Range range);
+  // The index of one of these words.
+  std::optional<std::size_t> maybe_choice(const Key& key, std::span<const std::string> words);
 
   std::vector<double> numbers(const Key& key, Range range, std::vector<double> fallback);
   // A list of some of the known words; empty if the key is absent.

@@ -118,6 +118,10 @@ int check(const ScenarioArguments& arguments) {
   fmt::print("Model: {} parameters, {:.3g} GFLOP forward a sample, {} blocks, {} exits\n",
              base::human_count(preflight.parameters), preflight.forward_flops / 1e9,
              preflight.blocks, scenario.setting->architecture->exits.size());
+  if (scenario.setting->learned_as) {
+    fmt::print("Learned is {}; times, memory, bytes and energy are those of {}.\n",
+               scenario.setting->learned_as->name, scenario.setting->architecture->name);
+  }
   fmt::print("{}", goals_text(scenario));
   if (scenario.setting->fixed) {
     fmt::print("The cost of a task is given (training.fixed_cost), not computed from the model.\n");

@@ -83,6 +83,7 @@ Json run_json(const RunSummary& run) {
   return {{"run", run.folder},
           {"scenario", run.run.run.name},
           {"schedule", run.run.run.schedule},
+          {"learned_as", run.learned_as.empty() ? Json() : Json(run.learned_as)},
           {"seed", run.run.run.seed},
           {"status", sim::name_of(run.run.status)},
           {"virtual_time_s", f.virtual_time_s},
@@ -141,7 +142,8 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   }
   apply(arguments, cases);
   const Comparison comparison = analysis::compare(cases, arguments.comparison.baseline);
-  print(arguments, comparison, {}, {}, comparison_text(comparison) + levels_text(comparison));
+  print(arguments, comparison, {}, {}, 
+        comparison_text(comparison) + levels_text(comparison) + notes_text(comparison.notes));
   return ExitStatus::done;
 }
 
@@ -156,7 +158,7 @@ int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
   const bool several = comparison.has_several_seeds();
   std::string text = runs_text(runs, cases, several ? nullptr : &comparison);
   if (several) text += "\n" + comparison_text(comparison);
-  text += levels_text(comparison);
+  text += levels_text(comparison) + notes_text(comparison.notes);
   for (const Fidelity& f : fidelity) text += "\n" + fidelity_text(f);
   const std::string plot = accuracy_plot(cases, !arguments.comparison.labels.empty());
   if (!plot.empty()) text += "\n" + plot;

@@ -165,6 +165,7 @@ std::string comparison_latex(const analysis::Comparison& comparison, bool labels
     text +=
         "% mean $\\pm$ sample standard deviation over seeds; (k/n): only k of n runs got there\n";
   }
+  for (const std::string& note : comparison.notes) text += "% " + note + "\n";
   for (const analysis::ReachedLevel& reached : comparison.levels) {
     const bool shown = std::ranges::any_of(comparison.metrics, [&](const auto& compared) {
       return compared.metric.target == reached.level.accuracy;

@@ -30,6 +30,23 @@ std::string number(const std::optional<double>& value) {
   return value ? fmt::format("{}", *value) : "";
 }
 
+// The metric's note, and what was learned in place of the model where the metric depends on it.
+std::string note_of(const analysis::Metric& metric, const analysis::ComparedGroup& group) {
+  if (group.learned_as.empty() || !is_learned(metric)) return metric.note;
+  return fmt::format("{}{}learned as {}", metric.note, metric.note.empty() ? "" : "; ",
+                     group.learned_as);
+}
+
+// A sentence on lines that are indented.
+std::string below_table(const std::string& sentence) {
+  constexpr std::size_t width = 96;
+  std::string text;
+  for (const std::string& line : base::wrapped(sentence, width)) {
+    text += (text.empty() ? "  " : "    ") + line + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string runs_text(const std::vector<analysis::RunSummary>& runs, const analysis::Cases& cases,
@@ -119,14 +136,13 @@ std::string levels_text(const analysis::Comparison& comparison) {
 }
 
 std::string level_text(const analysis::Level& level, std::size_t reached, std::size_t runs) {
-  constexpr std::size_t width = 96;
+  return below_table(fmt::format("to {}: {}; {} of {} runs reach it", percent(level), level.from,
+                                 reached, runs));
+}
+
+std::string notes_text(const std::vector<std::string>& notes) {
   std::string text;
-  for (const std::string& line :
-       base::wrapped(fmt::format("to {}: {}; {} of {} runs reach it", percent(level), level.from,
-                                 reached, runs),
-                     width)) {
-    text += (text.empty() ? "  " : "    ") + line + "\n";
-  }
+  for (const std::string& note : notes) text += below_table("note: " + note);
   return text;
 }
 
@@ -150,7 +166,8 @@ std::string comparison_csv(const analysis::Comparison& comparison) {
           group.values.size(), number(group.mean), number(group.ratio), group.differences.size(),
           group.paired ? fmt::format("{}", interval.mean) : "", number(interval.low),
           number(interval.high), interval.method, base::csv_cell(points),
-          base::csv_cell(compared.metric.note), number(compared.metric.target));
+          base::csv_cell(note_of(compared.metric, comparison.groups[g])),
+          number(compared.metric.target));
     }
   }
   return text;

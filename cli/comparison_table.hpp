@@ -19,6 +19,8 @@ std::string comparison_text(const analysis::Comparison& comparison);
 
 // A line per accuracy used for times to accuracy: its source, and how many runs reach it.
 std::string levels_text(const analysis::Comparison& comparison);
+// A line per note (Comparison::notes).
+std::string notes_text(const std::vector<std::string>& notes);
 std::string level_text(const analysis::Level& level, std::size_t reached, std::size_t runs);
 
 // CSV with plain numbers in the metrics' units; a row per metric and group, values as seed:value

@@ -133,7 +133,11 @@ std::string sweep_table(const SweepResults& results) {
     });
     text += level_text(level, static_cast<std::size_t>(reached), results.count(PointStatus::done));
   }
-  return text;
+  std::vector<std::string> learned;
+  for (const analysis::SweepPoint& point : results.points) {
+    if (point.status == PointStatus::done) learned.push_back(point.learned_as);
+  }
+  return text + notes_text(analysis::notes_on_learning(learned));
 }
 
 void print_failures(const SweepResults& results) {

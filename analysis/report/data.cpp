@@ -173,6 +173,12 @@ std::string fleet_text(const RunTables& run) {
   return text;
 }
 
+std::string model_text(const RunTables& run) {
+  const std::string model = setting_text(run, "model", "architecture");
+  const std::optional<std::string> learned = learned_as(run);
+  return learned ? fmt::format("{}, learned as {}", model, *learned) : model;
+}
+
 std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
                                     const RunFigures& figures, const PageLimits& limits,
                                     bool live) {
@@ -192,6 +198,12 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
       break;
     case sim::RunStatus::done:
       break;
+  }
+  if (const std::optional<std::string> learned = learned_as(run)) {
+    remarks.push_back(
+        fmt::format("What was learned is {}: times, memory, bytes and energy are those of {} "
+                    "(training.learn_as).",
+                    *learned, setting_text(run, "model", "architecture")));
   }
   if (curve.empty()) {
     remarks.emplace_back(learns(run)
@@ -250,7 +262,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
                {"version", r.version},
                {"world", r.world},
                {"host", run.host},
-               {"model", setting_text(run, "model", "architecture")},
+               {"model", model_text(run)},
                {"data", setting_text(run, "data", "source")},
                {"fleet", fleet_text(run)},
                {"virtual_time_s", figures.virtual_time_s},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/model/submodel.hpp"
 #include "sim/run/preflight.hpp"
 
 namespace convoy::sim {
@@ -14,7 +15,9 @@ int full_depth(const Scenario& scenario, const Schedule& schedule) {
   for (const PlannedTask& task : schedule.plan()) {
     const bool fits = task.memory <= scenario.setting->nodes[task.node].machine->memory;
     const bool wide = task.rate >= 1 || shallow_only;
-    if (task.node != server_node && fits && wide) depth = std::max(depth, task.depth);
+    if (task.node == server_node || !fits || !wide) continue;
+    depth = std::max(depth, engine::depth_at(scenario.setting->learned(), task.rate,
+                                             scenario.schedule.learning.mask.all_blocks));
   }
   return depth;
 }
@@ -38,7 +41,7 @@ std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
 engine::EngineSetup engine_setup(const Scenario& scenario) {
   engine::EngineSetup setup;
   setup.seed = scenario.seed;
-  setup.model = scenario.model;
+  setup.model = scenario.learned;
   setup.data = scenario.data;
   setup.training = scenario.training.local;
   setup.rules = scenario.schedule.learning;

@@ -141,8 +141,8 @@ class Reviewer {
   // HeteroFL's scaler divides the outputs of narrowed layers. A norm undoes this, and a clip limits
   // its effect on the gradient.
   void scaler() {
-    const engine::Trace full = engine::trace(
-        *scenario_.setting->architecture, engine::full_submodel(*scenario_.setting->architecture));
+    const engine::Architecture& a = scenario_.setting->learned();
+    const engine::Trace full = engine::trace(a, engine::full_submodel(a));
     const bool narrow = std::ranges::any_of(
         result_.forecasts, [](const Forecast& f) { return f.node != server_node && f.rate < 1; });
     if (!scenario_.training.learn || !scenario_.schedule.learning.scaled || !narrow) return;
@@ -150,7 +150,7 @@ class Reviewer {
     warn(
         fmt::format("the scaler of narrow submodels makes training diverge where there is neither "
                     "a batch norm, and {} has none, nor training.clip: set training.clip = 1",
-                    scenario_.setting->architecture->name));
+                    a.name));
   }
 
   const Scenario& scenario_;
@@ -160,18 +160,22 @@ class Reviewer {
 }  // namespace
 
 void require_trainable(const Scenario& scenario, const Schedule& schedule) {
-  const engine::Architecture& a = *scenario.setting->architecture;
   const bool all_blocks = scenario.schedule.learning.mask.all_blocks;
+  std::vector<const engine::Architecture*> all = {scenario.setting->architecture.get()};
+  if (scenario.setting->learned_as) all.push_back(scenario.setting->learned_as.get());
   for (const PlannedTask& task : schedule.plan()) {
     if (task.node == server_node) continue;
     const NodeSetting& node = scenario.setting->nodes[task.node];
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
-    const engine::Trace trace = engine::trace(a, engine::depth_submodel(a, task.rate, all_blocks));
-    if (!engine::needs_two_samples(trace)) continue;
-    throw base::UserError(fmt::format(
-        "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has {} "
-        "samples and a batch of {}; give it more data or a larger training.batch",
-        node.name, a.name, node.samples, node.batch));
+    for (const engine::Architecture* a : all) {
+      const engine::Trace trace =
+          engine::trace(*a, engine::depth_submodel(*a, task.rate, all_blocks));
+      if (!engine::needs_two_samples(trace)) continue;
+      throw base::UserError(fmt::format(
+          "node {}: {} normalizes over the batch and cannot train on one sample at a time; it has "
+          "{} samples and a batch of {}; give it more data or a larger training.batch",
+          node.name, a->name, node.samples, node.batch));
+    }
   }
 }
 

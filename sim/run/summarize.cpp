@@ -10,6 +10,8 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
   Summary s;
   s.scenario = scenario.name;
   s.schedule = scenario.schedule.kind;
+  s.model = scenario.setting->architecture->name;
+  if (scenario.setting->learned_as) s.learned_as = scenario.setting->learned_as->name;
   s.seed = scenario.seed;
   s.virtual_time_s = world.now();
   recorder.count_into(s, scenario.world.nodes);

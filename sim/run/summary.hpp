@@ -78,6 +78,8 @@ struct Counts {
 struct Summary : Counts {
   std::string scenario;
   std::string schedule;
+  std::string model;       // whose times, memory, bytes and energy these are
+  std::string learned_as;  // what was learned in its place; empty: the model
   std::uint64_t seed = 0;
   std::int64_t rounds = 0;  // aggregations
   double virtual_time_s = 0;

@@ -22,11 +22,12 @@ bool takes(engine::ModelOptions model, int image_size) {
   }
 }
 
-void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
+// `key`: what names the architecture.
+void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m, const char* key) {
   const bool reads_text = engine::input_of(m.architecture) == engine::InputKind::tokens;
   if (shape.text != reads_text) {
     throw base::UserError(fmt::format(
-        "model.architecture: {} reads {}, and the data are {}; choose another model or other data",
+        "{}: {} reads {}, and the data are {}; choose another model or other data", key,
         m.architecture, reads_text ? "texts" : "images", shape.text ? "texts" : "images"));
   }
   if (m.classes != shape.classes) {
@@ -51,6 +52,15 @@ void check_fit(const engine::DataShape& shape, const engine::ModelOptions& m) {
   }
 }
 
+// Adapts what [model] leaves open to the data.
+void fit(const engine::DataShape& shape, engine::ModelOptions& m, const char* key) {
+  if (!shape.text && !m.channels) m.channels = shape.channels;
+  if (!shape.text && !m.image_size && takes(m, shape.height)) m.image_size = shape.height;
+  if (shape.text && !m.sequence) m.sequence = shape.sequence;
+  if (shape.text && !m.vocabulary) m.vocabulary = shape.vocabulary;
+  check_fit(shape, m, key);
+}
+
 }  // namespace
 
 bool make_model(const Value& root, const std::filesystem::path& folder, Scenario& scenario,
@@ -60,6 +70,9 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
   const auto given = [](const Value* table, const char* key) {
     return table != nullptr && table->find(key) != nullptr;
   };
+  // The same name is the model itself.
+  const bool learns_another = !scenario.training.learn_as.empty() &&
+                              scenario.training.learn_as != scenario.model.architecture;
   const char* to_blame = "data";
   try {
     if (scenario.training.learn || scenario.data.source_given) {
@@ -72,23 +85,35 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
         problems.warning(root.place_of("data"), std::move(remark));
       }
       const engine::DataShape& shape = scenario.source->shape();
-      engine::ModelOptions& m = scenario.model;
-      if (!given(model, "classes")) m.classes = shape.classes;
-      if (!shape.text && !m.channels) m.channels = shape.channels;
-      if (!shape.text && !m.image_size && takes(m, shape.height)) m.image_size = shape.height;
-      if (shape.text && !m.sequence) m.sequence = shape.sequence;
-      if (shape.text && !m.vocabulary) m.vocabulary = shape.vocabulary;
+      if (!given(model, "classes")) scenario.model.classes = shape.classes;
       to_blame = "model";
-      check_fit(shape, m);
+      if (!learns_another) {
+        fit(shape, scenario.model, "model.architecture");
+      } else {
+        // The model keeps its own input: what is learned takes that of the data.
+        to_blame = "training";
+        scenario.learned = engine::ModelOptions{};
+        scenario.learned.architecture = scenario.training.learn_as;
+        scenario.learned.classes = scenario.model.classes;
+        scenario.learned.exits = scenario.model.exits;
+        fit(shape, scenario.learned, "training.learn_as");
+      }
     }
     to_blame = "model";
     setting.architecture =
         std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
-    if (scenario.training.learn && setting.architecture->per_pixel) {
+    if (learns_another) {
+      to_blame = "training";
+      setting.learned_as =
+          std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.learned));
+    } else {
+      scenario.learned = scenario.model;
+    }
+    if (scenario.training.learn && setting.learned().per_pixel) {
       throw base::UserError(fmt::format(
-          "model.architecture: {} gives a class for every pixel, and no data source has such "
+          "{}: {} gives a class for every pixel, and no data source has such "
           "labels: it is for timing only; choose another, or set training.learn = false",
-          scenario.model.architecture));
+          learns_another ? "training.learn_as" : "model.architecture", setting.learned().name));
     }
     return true;
   } catch (const base::UserError& e) {
@@ -99,7 +124,7 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
 
 bool has_exit_to_evaluate(const Value& root, const Scenario& scenario, const Setting& setting,
                           base::Diagnostics& problems) {
-  const engine::Architecture& a = *setting.architecture;
+  const engine::Architecture& a = setting.learned();
   const int depth =
       engine::depth_at(a, scenario.evaluation.rate, scenario.schedule.learning.mask.all_blocks);
   if (a.exit_at(depth)) return true;

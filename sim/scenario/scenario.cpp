@@ -276,6 +276,11 @@ void require_runnable(const Scenario& scenario) {
     throw base::UserError(
         "a real node trains: set training.learn = true, or backend = \"sim\" for all nodes");
   }
+  if (scenario.setting->learned_as) {
+    throw base::UserError(
+        "training.learn_as: a real node trains what its time is measured for; leave it out, or set "
+        "backend = \"sim\" for all nodes");
+  }
   if (scenario.output.record != RecordLevel::activity) {
     throw base::UserError(
         "a run with real nodes can only be resumed and replayed from its activities: set "

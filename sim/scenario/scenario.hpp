@@ -40,7 +40,8 @@ struct NodeIdentity {
 };
 
 struct TrainingOptions {
-  bool learn = false;  // false: timing only
+  bool learn = false;    // false: timing only
+  std::string learn_as;  // architecture that is learned in place of the model; empty: the model
   engine::TrainingOptions local;
 };
 
@@ -110,7 +111,8 @@ struct Scenario {
   // published.
   std::map<std::string, std::set<std::string>> assumed;
   ScheduleSpec schedule;
-  engine::ModelOptions model;
+  engine::ModelOptions model;    // whose costs are charged
+  engine::ModelOptions learned;  // what is learned: the same without training.learn_as
   std::string initial_weights;  // safetensors file; may be empty
   engine::DataOptions data;
   std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source

@@ -22,7 +22,8 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     : setting_(std::move(setting)),
       options_(std::move(options)),
       updates_(setting_, options_.proximal > 0),
-      has_norms_(has_batch_norms(*setting_->architecture)) {
+      has_norms_(has_batch_norms(*setting_->architecture) ||
+                 has_batch_norms(setting_->learned())) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
@@ -81,6 +82,12 @@ void ClientPool::check_elements() const {
     throw base::UserError(fmt::format(
         "training.fixed_cost: what {} sends and computes follows from its masks; leave it out",
         kind));
+  }
+  if (elements == engine::ElementKind::pruned && setting_->learned_as) {
+    throw base::UserError(fmt::format(
+        "training.learn_as: prunefl chooses weights by what each of {}'s layers costs, which says "
+        "nothing of {}'s; leave it out, or choose another schedule",
+        setting_->architecture->name, setting_->learned_as->name));
   }
   if (elements == engine::ElementKind::sampled && setting_->proximal > 0) {
     throw base::UserError(

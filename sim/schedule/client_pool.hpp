@@ -118,7 +118,7 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
-  bool has_norms_ = false;  // the architecture has batch norms
+  bool has_norms_ = false;  // the model has batch norms, or what is learned in its place
 };
 
 // A schedule over the tasks of a client pool.

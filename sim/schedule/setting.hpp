@@ -38,7 +38,10 @@ struct NodeSetting {
 
 struct Setting {
   std::uint64_t seed = 1;
+  // Whose times, memory, bytes and energy tasks have.
   std::shared_ptr<const engine::Architecture> architecture;
+  // What is learned in its place (training.learn_as); null: the architecture itself.
+  std::shared_ptr<const engine::Architecture> learned_as = nullptr;
   engine::Optimizer optimizer = engine::Optimizer::sgd;
   // For times and memory; learning always uses FP32. fp32, fp32_strict or fp16_mixed.
   engine::Precision precision = engine::Precision::fp32;
@@ -49,6 +52,9 @@ struct Setting {
   std::optional<FixedCost> fixed;
   ByNode<NodeSetting> nodes;  // the first is the server
 
+  [[nodiscard]] const engine::Architecture& learned() const {
+    return learned_as ? *learned_as : *architecture;
+  }
   [[nodiscard]] int workers() const { return static_cast<int>(nodes.size()) - 1; }
 };
 

@@ -51,7 +51,8 @@ inline constexpr std::array result_columns = {"schedule",
                                               "bytes_to_accuracy",
                                               "energy_to_accuracy_j",
                                               "coverage_min",
-                                              "untrained"};
+                                              "untrained",
+                                              "learned_as"};
 
 class SweepFolder {
  public:

@@ -127,8 +127,10 @@ class AsPrinted : public testing::TestWithParam<User> {
   void shorten(const std::string& name) const {
     const std::string file = "scenarios/" + name + ".toml";
     std::string text = test::read_file(source / file);
-    for (const auto& [line, shorter] : {std::pair{"tasks = 320", "tasks = 32"},
+    for (const auto& [line, shorter] : {std::pair{"tasks = 224", "tasks = 32"},
                                         {"tasks = 160", "tasks = 32"},
+                                        {"test_samples = 1000", "test_samples = 200"},
+                                        {"samples = 4000", "samples = 1600"},
                                         {"test_samples = 2000", "test_samples = 200"},
                                         {"samples = 6000", "samples = 1600"}}) {
       text = with(text, line, shorter);
