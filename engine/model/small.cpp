@@ -27,6 +27,7 @@ Architecture small_image_model(const ModelOptions& options) {
 // every node holds the whole model, whatever its rate.
 Architecture make_linear(const ModelOptions& options) {
   Architecture a = small_image_model(options);
+  a.width = options.image_width.value_or(a.height);
   BlockBuilder b("block0");
   b.plain(LayerKind::flatten, "flatten");
   a.blocks.push_back(b.done());
