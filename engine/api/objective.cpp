@@ -9,8 +9,7 @@ namespace convoy::engine {
 std::string why_no_objective(const Architecture& architecture, const LearningRules& rules) {
   if (rules.elements.kind == ElementKind::sampled) {
     return "fedpm trains the scores of masks, and a version's weights are one sample of them: "
-           "there "
-           "is no gradient in the weights; choose another kind of schedule, or leave it out";
+           "there is no gradient to go by; choose another kind of schedule, or leave it out";
   }
   const auto normalizes = [](const Block& block) {
     return std::ranges::any_of(block.layers,
@@ -23,10 +22,8 @@ std::string why_no_objective(const Architecture& architecture, const LearningRul
   if (!any) return "";
   return fmt::format(
       "{} has batch norms: the training loss of a sample depends on the others of its batch, so "
-      "that "
-      "the loss over all samples is no function of the weights; choose a model without (linear, "
-      "mlp, "
-      "cnn-small, vit-*, bert-*), or leave it out",
+      "that the loss over all samples is no function of the weights; choose a model without "
+      "(linear, mlp, cnn-small, vit-*, bert-*), or leave it out",
       architecture.name);
 }
 
