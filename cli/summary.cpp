@@ -52,6 +52,9 @@ nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
 }
 
 nlohmann::ordered_json curve_json(const sim::Summary& s) {
+  const auto or_null = [](const std::optional<double>& value) {
+    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+  };
   auto curve = nlohmann::ordered_json::array();
   for (const sim::CurvePoint& j : s.curve) {
     curve.push_back({{"time_s", j.time_s},
@@ -62,7 +65,9 @@ nlohmann::ordered_json curve_json(const sim::Summary& s) {
                      {"energy_server_j", j.energy_server_j},
                      {"samples", j.samples},
                      {"updates", j.updates},
-                     {"loss", j.loss ? nlohmann::ordered_json(*j.loss) : nullptr}});
+                     {"loss", or_null(j.loss)},
+                     {"gradient_norm", or_null(j.gradient_norm)},
+                     {"objective", or_null(j.objective)}});
   }
   return curve;
 }

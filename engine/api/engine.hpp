@@ -57,6 +57,7 @@ struct EngineOptions {
   std::vector<LocalSplit> parts;        // by node; empty for the server (0)
   int full_depth = 0;                   // number of blocks that some node trains at full width
   int evaluation_batch = 256;
+  bool objective = false;  // evaluations also compute the objective; see why_no_objective()
 };
 
 // How far a task's training is, in steps of one batch: planned by whoever opens the session,
@@ -153,12 +154,22 @@ struct ExitScore {
   // Of no exit, but of the mean of the scores of all exits up to this depth.
   bool ensemble = false;
 };
+// The function that training lowers, over the training samples of all nodes:
+//   F(W) = 1/n sum over the n samples of (sum over the exits of the cross entropy) + d/2 |W|^2
+// d: the weight decay of sgd; that of adamw and adan is decoupled, so it is no part of F. Without
+// knowledge transfer, proximal term, dropout and masked labels. At the full model; with masks of
+// single weights (PruneFL) at the weights that they keep, others 0.
+struct Objective {
+  double value = 0;          // F(W)
+  double gradient_norm = 0;  // |grad F(W)|, the L2 norm over all parameters
+};
 struct Evaluation {
   std::vector<ExitScore> exits;  // by rising depth; last the ensemble, where there is one
   // Index of the exit whose accuracy is reported: the deepest one whose parameters are all trained
   // by some node or held by some update; else the deepest one whose own head some update has held.
   // With LearningRules::ensemble that of the mean of the exits up to this one.
   int headline = 0;
+  std::optional<Objective> objective;  // with EngineOptions::objective
   [[nodiscard]] double accuracy() const { return exits[static_cast<std::size_t>(headline)].top1; }
   [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
 };

@@ -17,6 +17,7 @@
 #include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
 #include "engine/learning/files.hpp"
+#include "engine/learning/full_gradient.hpp"
 #include "engine/learning/initial.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/sampled.hpp"
@@ -47,6 +48,7 @@ class LibTorchEngine : public Engine {
       all_of_test_.resize(static_cast<std::size_t>(context_.test->size()));
       std::iota(all_of_test_.begin(), all_of_test_.end(), 0);
     }
+    if (options.objective) full_gradient_.emplace(context_);
   }
 
   void prepare_thread() const override { at::set_num_threads(1); }
@@ -114,6 +116,7 @@ class LibTorchEngine : public Engine {
     const Tensors tensors =
         direct ? shown : slice(shown, context_.layout, submodel, context_.device);
     Evaluation result;
+    if (full_gradient_) result.objective = full_gradient_->at(model, stop);
     const std::size_t exits = exits_in(a, submodel);
     std::vector<double> untrained;
     for (std::size_t e = 0; e < exits; ++e) {
@@ -378,6 +381,7 @@ class LibTorchEngine : public Engine {
   EngineContext context_;
   int full_depth_;
   std::vector<std::int64_t> all_of_test_;
+  std::optional<FullGradient> full_gradient_;
 };
 
 }  // namespace

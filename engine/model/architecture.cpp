@@ -22,6 +22,7 @@ const std::map<std::string, Family>& families() {
   static const Family vit{make_vit, InputKind::image, true};
   static const Family bert{make_bert, InputKind::tokens, true};
   static const std::map<std::string, Family> all = {
+      {"linear", {make_linear}},
       {"mlp", {make_mlp}},
       {"cnn-small", {make_cnn_small}},
       {"resnet18", {make_resnet}},

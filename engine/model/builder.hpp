@@ -174,6 +174,7 @@ Architecture make_mobilenet(const ModelOptions& options);
 Architecture make_mobilenet_v3(const ModelOptions& options);
 Architecture make_segmentation(const ModelOptions& options);
 Architecture make_mnasnet(const ModelOptions& options);
+Architecture make_linear(const ModelOptions& options);
 Architecture make_mlp(const ModelOptions& options);
 Architecture make_cnn_small(const ModelOptions& options);
 Architecture make_bert(const ModelOptions& options);

@@ -1,5 +1,6 @@
-// The two small networks: mlp is the two-hidden-layer one of the FedAvg paper (McMahan et al.
-// 2017), cnn-small four convolutions of our own.
+// The small models: linear is multinomial logistic regression, whose training loss is convex; mlp
+// is the two-hidden-layer network of the FedAvg paper (McMahan et al. 2017), cnn-small has four
+// convolutions of our own.
 
 #include <fmt/format.h>
 
@@ -21,6 +22,19 @@ Architecture small_image_model(const ModelOptions& options) {
 }
 
 }  // namespace
+
+// One block, which only flattens the image, and the classifier as its exit. No prunable groups:
+// every node holds the whole model, whatever its rate.
+Architecture make_linear(const ModelOptions& options) {
+  Architecture a = small_image_model(options);
+  a.width = options.image_width.value_or(a.height);
+  BlockBuilder b("block0");
+  b.plain(LayerKind::flatten, "flatten");
+  a.blocks.push_back(b.done());
+  add_exits(a, options.exits,
+            [&](BlockBuilder& head, int) { head.linear("classifier", a.classes, true); });
+  return a;
+}
 
 Architecture make_mlp(const ModelOptions& options) {
   constexpr std::array hidden = {200, 200};

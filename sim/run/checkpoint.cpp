@@ -102,7 +102,12 @@ json to_json(const engine::Evaluation& e) {
     if (s.ensemble) exit.push_back(true);
     exits.push_back(std::move(exit));
   }
-  return {{"headline", e.headline}, {"exits", exits}};
+  json all = {{"headline", e.headline}, {"exits", exits}};
+  if (e.objective) {
+    all["objective"] = {base::json_number(e.objective->value),
+                        base::json_number(e.objective->gradient_norm)};
+  }
+  return all;
 }
 
 engine::Evaluation evaluation_from(const json& j) {
@@ -112,6 +117,10 @@ engine::Evaluation evaluation_from(const json& j) {
     const bool ensemble = s.size() > 6 && s.at(6).get<bool>();
     e.exits.push_back(
         {s.at(0), base::read_json_number(s.at(1)), s.at(2), s.at(3), s.at(4), s.at(5), ensemble});
+  }
+  if (j.contains("objective")) {
+    const json& o = j.at("objective");
+    e.objective = {base::read_json_number(o.at(0)), base::read_json_number(o.at(1))};
   }
   return e;
 }

@@ -1,5 +1,7 @@
 #include "sim/run/open_engine.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/model/submodel.hpp"
@@ -22,17 +24,31 @@ int full_depth(const Scenario& scenario, const Schedule& schedule) {
   return depth;
 }
 
+// The objective is over the samples of all nodes, and those of some nodes are not here.
+void require_all_samples(const Scenario& scenario) {
+  for (std::size_t i = 0; i < scenario.parts.size(); ++i) {
+    if (scenario.parts[i].unlisted == 0) continue;
+    throw base::UserError(fmt::format(
+        "evaluation.gradient_norm: {}, a real node, trains on data of its own, which only the "
+        "device knows: the gradient over all samples cannot be computed here; set it to false, or "
+        "let the device train on its part of the run's data (own_data = false)",
+        scenario.world.nodes[i].name));
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const engine::Engine> open_engine(const Scenario& scenario,
                                                   const Schedule& schedule,
                                                   const std::string& device) {
   require_trainable(scenario, schedule);
+  if (scenario.evaluation.gradient_norm) require_all_samples(scenario);
   engine::EngineOptions options =
       engine::options_of(engine_setup(scenario), *scenario.source, device);
   options.full_depth = full_depth(scenario, schedule);
   options.test = std::make_shared<const engine::Dataset>(scenario.source->test());
   options.parts = scenario.parts;
+  options.objective = scenario.evaluation.gradient_norm;
   auto engine = engine::open_engine(options);
   engine->prepare_thread();
   return engine;

@@ -282,6 +282,11 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
   } else {
     remarks_.not_finite(version);
   }
+  const std::optional<engine::Objective>& objective = evaluation.objective;
+  if (objective) {
+    counts_.curve.back().gradient_norm = objective->gradient_norm;
+    counts_.curve.back().objective = objective->value;
+  }
   for (std::size_t i = 0; i < evaluation.exits.size(); ++i) {
     const engine::ExitScore& s = evaluation.exits[i];
     evaluations_.push_back({version,
@@ -297,6 +302,9 @@ void Recorder::evaluated(const engine::Evaluation& evaluation, std::int64_t vers
                             {},
                             {},
                             {}});
+    if (!objective) continue;
+    evaluations_.back().gradient_norm = objective->gradient_norm;
+    evaluations_.back().objective = objective->value;
   }
 }
 

@@ -30,6 +30,9 @@ struct CurvePoint {
   double samples = 0;               // trained on, of successful updates
   std::int64_t updates = 0;         // of nodes, successful
   std::optional<double> loss = {};  // nothing: it is not finite
+  // engine::Objective; nothing without evaluation.gradient_norm.
+  std::optional<double> gradient_norm = {};
+  std::optional<double> objective = {};
 };
 
 // An accuracy to be reached, and the costs of reaching it.

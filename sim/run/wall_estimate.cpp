@@ -140,8 +140,14 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
     const engine::Architecture& a = *scenario.setting->architecture;
     const std::vector<double> layers =
         engine::forward_flops(engine::trace(a, engine::full_submodel(a)));
-    const double flops = std::accumulate(layers.begin(), layers.end(), 0.0) *
-                         static_cast<double>(scenario.source->test_size());
+    double passes = static_cast<double>(scenario.source->test_size());
+    constexpr double backward = 2;  // passes, about
+    if (scenario.evaluation.gradient_norm) {
+      for (const engine::LocalSplit& part : scenario.parts) {
+        passes += (1 + backward) * static_cast<double>(part.train.size());
+      }
+    }
+    const double flops = std::accumulate(layers.begin(), layers.end(), 0.0) * passes;
     estimate.evaluation_s = evaluation_s(scenario, engine, flops * measured.mean());
     const auto versions = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(*estimate.updates) / per_version));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/text.hpp"
+#include "engine/api/objective.hpp"
 #include "sim/scenario/division.hpp"
 #include "sim/scenario/fleet.hpp"
 #include "sim/scenario/fleet_expansion.hpp"
@@ -147,6 +148,7 @@ class ScenarioReader {
     if (scenario.training.learn && !has_exit_to_evaluate(root, scenario, *setting, problems_)) {
       return;
     }
+    if (!can_evaluate_objective(root, scenario, *setting)) return;
     for (std::size_t i = 0; i < fleet.nodes.size(); ++i) {
       const auto batch = static_cast<int>(batches.of(fleet.machines[i]->memory_class_gb));
       setting->nodes.push_back({fleet.nodes[i].name, fleet.machines[i], 0,
@@ -170,6 +172,22 @@ class ScenarioReader {
     scenario.world.nodes = std::move(fleet.nodes);
     scenario.world.shared_links = std::move(fleet.shared_links);
     scenario.identities = std::move(fleet.identities);
+  }
+
+  // Checks evaluation.gradient_norm against the model and the schedule.
+  bool can_evaluate_objective(const Value& root, const Scenario& scenario, const Setting& setting) {
+    if (!scenario.evaluation.gradient_norm) return true;
+    const base::Location& where = root.find("evaluation")->find("gradient_norm")->where;
+    if (!scenario.training.learn) {
+      problems_.warning(where,
+                        "evaluation.gradient_norm has no effect in a run that does not learn "
+                        "(training.learn = false)");
+      return true;
+    }
+    const std::string why =
+        engine::why_no_objective(*setting.architecture, scenario.schedule.learning);
+    if (!why.empty()) problems_.error(where, "evaluation.gradient_norm: " + why);
+    return why.empty();
   }
 
   std::string path_;

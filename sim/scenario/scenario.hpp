@@ -52,6 +52,7 @@ struct EvaluationOptions {
   double rate = 1;     // of the evaluated submodel: 1 the full model, else the nested one
   bool local = false;  // each node evaluates its received model before a task, on its own test part
   int batch = 256;
+  bool gradient_norm = false;  // also the objective over all nodes' samples and its full gradient
   std::optional<double> target;  // accuracy whose time is reported; default: stop.accuracy
 };
 

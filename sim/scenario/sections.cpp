@@ -223,6 +223,10 @@ EvaluationOptions read_evaluation(TableReader reader) {
       e.local);
   e.batch = static_cast<int>(
       reader.integer({"batch", "samples evaluated at a time"}, at_least(1).up_to(1e6), e.batch));
+  e.gradient_norm = reader.flag({"gradient_norm",
+                                 "each evaluation also computes the objective over all nodes' "
+                                 "training samples, and the norm of its gradient"},
+                                e.gradient_norm);
   e.target = reader.maybe_number({"target", "accuracy whose time is reported", "stop.accuracy"},
                                  above(0).up_to(1));
   reader.finish();

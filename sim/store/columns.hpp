@@ -201,6 +201,8 @@ struct Table<EvaluationRow> {
       column("bytes", &EvaluationRow::bytes, "moved_bytes"),
       column("energy_j", &EvaluationRow::energy_j),
       column("energy_server_j", &EvaluationRow::energy_server_j),
+      column("gradient_norm", &EvaluationRow::gradient_norm),
+      column("objective", &EvaluationRow::objective),
   };
 };
 

@@ -154,6 +154,10 @@ struct EvaluationRow {
   std::optional<double> bytes;            // from and to the server, complete transfers only
   std::optional<double> energy_j;         // of all workers: computing, links, idle while present
   std::optional<double> energy_server_j;  // likewise of the server
+  // Of the version, the same in the rows of all its exits; nothing without
+  // evaluation.gradient_norm. See engine::Objective.
+  std::optional<double> gradient_norm;
+  std::optional<double> objective;
 };
 
 // A real node came or went.

@@ -91,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(
         // DeiT (Touvron et al. 2021), table 5: 5 M and 22 M; timm gives the exact counts.
         Known{"vit-tiny", 1000, 5'717'416, 1.258e9}, Known{"vit-small", 1000, 22'050'664, 4.608e9},
         // FedAvg paper: "199,210 total parameters" for the MNIST 2NN.
-        Known{"mlp", 10, 199'210, 0.19921e6}),
+        Known{"mlp", 10, 199'210, 0.19921e6},
+        // By hand: 28 x 28 weights and a bias for each of 10 classes.
+        Known{"linear", 10, 7850, 7840}),
     [](const auto& test) {
       std::string name = test.param.name;
       std::erase(name, '-');
@@ -202,8 +204,10 @@ TEST(Submodels, WidthFollowsGroupsByRowsAndColumns) {
   EXPECT_FALSE(at.contains("block6.qkv")) << "depth is 6 blocks";
 }
 
+// linear has nothing to prune, and a single block.
 TEST(Submodels, EveryArchitectureShrinksWithItsRate) {
   for (const std::string& name : architecture_names()) {
+    if (name == "linear") continue;
     const Architecture a = make(name, 10, {0.25, 0.5, 0.75, 1.0});
     double before = 0;
     for (const double rate : {0.25, 0.5, 0.75, 1.0}) {
@@ -508,8 +512,22 @@ TEST(Steps, TheMaskPhaseTrainsFewParametersAndKeepsGatedCopies) {
   EXPECT_EQ(exits, 1);
 }
 
+TEST(Submodels, OfALinearModelAreTheWholeModel) {
+  const Architecture a = make("linear", 10, {0.25, 0.5, 0.75, 1.0});
+  ASSERT_EQ(a.exits.size(), 1);
+  for (const double rate : {0.1, 0.5, 1.0}) {
+    EXPECT_EQ(trace(a, nested_submodel(a, rate)).parameters(), 7850) << rate;
+    EXPECT_EQ(trace(a, depth_submodel(a, rate)).parameters(), 7850) << rate;
+  }
+  const Architecture wide = make_architecture(
+      {.architecture = "linear", .classes = 3, .image_size = 2, .image_width = 5, .channels = 3});
+  EXPECT_EQ(parameters(wide), 3 * (2 * 5 * 3 + 1));
+  EXPECT_THROW(make_architecture({.architecture = "linear", .exits = {0.5}}), base::UserError);
+}
+
 TEST(Steps, MemoryAndTimeFallWithTheRate) {
   for (const std::string& name : architecture_names()) {
+    if (name == "linear") continue;  // every submodel of it is the whole model
     const Architecture a = make(name, 10, {0.25, 0.5, 0.75, 1.0});
     double memory = 0;
     double flops = 0;

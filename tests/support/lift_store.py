@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Converts the store of a run from version 4, 5, 6 or 7 to version 8, into a copy.
+"""Converts the store of a run from version 4, 5, 6, 7 or 8 to version 9, into a copy.
 
     lift_store.py RUN COPY      folders of runs: other files are copied unchanged
     lift_store.py FILE COPY     files of stores
@@ -7,10 +7,11 @@
 In version 4 an aggregation was a number below -1 in the table of activities and a special order in
 the journal, without a row in the table of tasks. Since version 5 it is a task like any other. Version
 6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers,
-version 8 whether a node had data of its own (before: taken for assigned).
+version 8 whether a node had data of its own (before: taken for assigned), version 9 the objective of
+training and the norm of its gradient.
 A converted store can be replayed and compared with new ones. Values that older versions did not
-record stay empty: bytes and energy up to an evaluation, the event that an order answers, and with
-record = "task" the FLOPs and the energy of aggregations of version 4.
+record stay empty: bytes and energy up to an evaluation, the objective and its gradient, the event
+that an order answers, and with record = "task" the FLOPs and the energy of aggregations of version 4.
 """
 
 import contextlib
@@ -20,10 +21,10 @@ import sqlite3
 import sys
 from pathlib import Path
 
-FROM, TO = (4, 5, 6, 7), 8
+FROM, TO = (4, 5, 6, 7, 8), 9
 FIRST_AGGREGATION = 1_000_000_000_000  # ids of aggregations, in the order of their orders
 
-# The changed tables as in version 8; all others are copied unchanged.
+# The changed tables as in version 9; all others are copied unchanged.
 SCHEMA = {
     "node": """CREATE TABLE node (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, device TEXT NOT NULL, mode TEXT NOT NULL,
@@ -46,13 +47,16 @@ SCHEMA = {
     "evaluation": """CREATE TABLE evaluation (
   version INTEGER NOT NULL, time_s REAL NOT NULL, exit INTEGER NOT NULL, blocks INTEGER NOT NULL,
   judged INTEGER NOT NULL, loss REAL, top1 REAL NOT NULL, top5 REAL NOT NULL, f1 REAL NOT NULL,
-  untrained REAL NOT NULL, bytes REAL, energy_j REAL, energy_server_j REAL)""",
+  untrained REAL NOT NULL, bytes REAL, energy_j REAL, energy_server_j REAL,
+  gradient_norm REAL, objective REAL)""",
     "journal": """CREATE TABLE journal (
   sequence INTEGER PRIMARY KEY, time_s REAL NOT NULL, entry TEXT NOT NULL, kind TEXT NOT NULL,
   node INTEGER NOT NULL, task INTEGER NOT NULL, detail TEXT NOT NULL, because INTEGER)""",
 }
 # Columns of evaluations that versions 4 and 5 do not have.
 TAKEN = ("bytes", "energy_j", "energy_server_j")
+# And those that versions 4 to 8 do not have.
+OBJECTIVE = ("gradient_norm", "objective")
 
 
 class NotLifted(Exception):
@@ -167,10 +171,11 @@ def lifted_tasks(database):
 
 
 def lifted_rows(database, table):
-    if table == "node":
+    if table == "node" and version_of(database) < 8:
         return [dict(row, data="assigned") for row in rows_of(database, table)]
-    if table == "evaluation" and version_of(database) < 6:
-        return [dict(row, **dict.fromkeys(TAKEN)) for row in rows_of(database, table)]
+    if table == "evaluation":
+        added = OBJECTIVE if version_of(database) > 5 else TAKEN + OBJECTIVE
+        return [dict(row, **dict.fromkeys(added)) for row in rows_of(database, table)]
     if version_of(database) > 4:
         return rows_of(database, table)
     if table == "task":
@@ -207,7 +212,7 @@ def open_old(path):
 
 
 def lift_file(source, target):
-    """Writes the content of `source` as a store of version 8; leaves nothing if that fails."""
+    """Writes the content of `source` as a store of version 9; leaves nothing if that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:
