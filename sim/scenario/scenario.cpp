@@ -185,7 +185,7 @@ class ScenarioReader {
       return true;
     }
     const std::string why =
-        engine::why_no_objective(*setting.architecture, scenario.schedule.learning);
+        engine::why_no_objective(setting.learned(), scenario.schedule.learning);
     if (!why.empty()) problems_.error(where, "evaluation.gradient_norm: " + why);
     return why.empty();
   }
