@@ -101,6 +101,8 @@ WinnersMap winners_of(const std::vector<SweepResults>& sweeps, const WinnersChoi
 // schedule.kind first.
 std::vector<std::string> contest_axes(const SweepResults& sweep);
 
+// "fleet.link" -> "link": the keys of the cells, as short as tells them from all others of the map.
+std::vector<std::string> short_names(const WinnersMap& map);
 // "nano=1, link=lte"; "all points" if there is one cell.
 std::string label_of(const WinnersMap& map, const Cell& cell);
 // "1.42x less", "2.1 points more"; "" if there is no lead, or it is not known.

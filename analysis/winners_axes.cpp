@@ -1,6 +1,7 @@
 #include "analysis/winners_axes.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>

@@ -1,6 +1,7 @@
 // Winners in words, the same for the terminal and for the page.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,14 +32,21 @@ std::string times(double ratio) {
 
 }  // namespace
 
-std::string label_of(const WinnersMap& map, const Cell& cell) {
+std::vector<std::string> short_names(const WinnersMap& map) {
   std::vector<std::string> all = map.keys;
   all.insert(all.end(), map.contest.begin(), map.contest.end());
   all.insert(all.end(), map.along.begin(), map.along.end());
+  std::vector<std::string> names;
+  names.reserve(map.keys.size());
+  for (const std::string& key : map.keys) names.push_back(short_key(key, all));
+  return names;
+}
+
+std::string label_of(const WinnersMap& map, const Cell& cell) {
+  const std::vector<std::string> names = short_names(map);
   std::string label;
-  for (std::size_t k = 0; k < map.keys.size(); ++k) {
-    label +=
-        fmt::format("{}{}={}", k == 0 ? "" : ", ", short_key(map.keys[k], all), cell.settings[k]);
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    label += fmt::format("{}{}={}", k == 0 ? "" : ", ", names[k], cell.settings[k]);
   }
   return label.empty() ? "all points" : label;
 }
