@@ -95,7 +95,7 @@ std::string why_nobody(const Metric& metric, const std::vector<Entrant>& entrant
   }
   std::string why;
   if (all.done > all.fruitless) {
-    why = metric.target ? fmt::format("nobody reaches {}", percent({*metric.target, ""}))
+    why = metric.target ? fmt::format("nobody reaches {}", percent(Level{*metric.target, ""}))
                         : "no run has it";
   }
   const std::string trouble = trouble_text(all);
@@ -144,8 +144,8 @@ void pair_up(const Field& field, Verdict& verdict) {
   verdict.pairs = winner.differences.size();
   verdict.paired = winner.paired;
   if (!winner.paired || !winner.paired->low) return;
-  verdict.clear =
-      field.metric.better == Better::less ? *winner.paired->high < 0 : *winner.paired->low > 0;
+  const bool less = field.metric.better == Better::less;
+  verdict.clear = less ? *winner.paired->high < 0 : *winner.paired->low > 0;
 }
 
 bool are_equal(double a, double b) {

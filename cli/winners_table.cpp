@@ -16,11 +16,11 @@ using analysis::Cell;
 using analysis::Verdict;
 using analysis::WinnersMap;
 
-std::string number(const std::optional<double>& value) {
+std::string plain(const std::optional<double>& value) {
   return value ? fmt::format("{}", *value) : "";
 }
 
-std::string label(const WinnersMap& map, const std::optional<std::size_t>& contestant) {
+std::string name_in(const WinnersMap& map, const std::optional<std::size_t>& contestant) {
   return contestant ? map.contestants[*contestant].label : "";
 }
 
@@ -77,7 +77,7 @@ std::string winners_text(const WinnersMap& map) {
     if (row.empty()) row.push_back(label_of(map, cell));
     for (std::size_t m = 0; m < map.metrics.size(); ++m) {
       const Verdict& verdict = cell.verdicts[m];
-      row.insert(row.end(), {verdict.winner ? label(map, verdict.winner) : "nobody",
+      row.insert(row.end(), {verdict.winner ? name_in(map, verdict.winner) : "nobody",
                              lead_text(map.metrics[m], verdict), mark_text(map, cell, m)});
       intervals = intervals || verdict.clear;
     }
@@ -112,7 +112,7 @@ std::string winners_csv(const WinnersMap& map) {
       const analysis::Metric& metric = map.metrics[m];
       const Verdict& verdict = cell.verdicts[m];
       const auto mean = [&](const std::optional<std::size_t>& c) {
-        return c ? number(verdict.standings[*c].mean) : "";
+        return c ? plain(verdict.standings[*c].mean) : "";
       };
       std::vector<std::string> standings;
       for (std::size_t c = 0; c < cell.entrants.size(); ++c) {
@@ -121,17 +121,17 @@ std::string winners_csv(const WinnersMap& map) {
       }
       const analysis::Interval interval = verdict.paired.value_or(analysis::Interval{});
       for (const std::string& setting : cell.settings) text += base::csv_cell(setting) + ",";
-      text += fmt::format(
-          "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", metric.key,
-          name_of(analysis::unit_words, metric.unit), number(metric.target),
-          name_of(analysis::decision_words, verdict.decision),
-          base::csv_cell(label(map, verdict.winner)), base::csv_cell(label(map, verdict.runner_up)),
-          mean(verdict.winner), mean(verdict.runner_up), number(verdict.ratio),
-          number(verdict.difference), verdict.pairs, number(interval.low), number(interval.high),
-          interval.method, verdict.clear ? fmt::format("{}", *verdict.clear ? 1 : 0) : "",
-          base::csv_cell(verdict.why),
-          base::csv_cell(fmt::format("{}", fmt::join(standings, "; "))),
-          base::csv_cell(fmt::format("{}", fmt::join(troubles(map, cell), "; "))));
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", metric.key,
+                          name_of(analysis::unit_words, metric.unit), plain(metric.target),
+                          name_of(analysis::decision_words, verdict.decision),
+                          base::csv_cell(name_in(map, verdict.winner)),
+                          base::csv_cell(name_in(map, verdict.runner_up)), mean(verdict.winner),
+                          mean(verdict.runner_up), plain(verdict.ratio), plain(verdict.difference),
+                          verdict.pairs, plain(interval.low), plain(interval.high), interval.method,
+                          verdict.clear ? fmt::format("{}", *verdict.clear ? 1 : 0) : "",
+                          base::csv_cell(verdict.why),
+                          base::csv_cell(fmt::format("{}", fmt::join(standings, "; "))),
+                          base::csv_cell(fmt::format("{}", fmt::join(troubles(map, cell), "; "))));
     }
   }
   return text;
