@@ -140,7 +140,7 @@ void pair_up(const Field& field, Verdict& verdict) {
       cases.all.push_back(std::move(one));
     }
   }
-  const GroupValues& winner = compare(cases, "runner-up").metrics.at(0).groups.at(1);
+  const GroupValues winner = compare(cases, "runner-up").metrics.at(0).groups.at(1);
   verdict.pairs = winner.differences.size();
   verdict.paired = winner.paired;
   if (!winner.paired || !winner.paired->low) return;

@@ -224,7 +224,7 @@ void add_compare(CLI::App& app, int& status) {
           ->expected(0, 1)
           ->type_name("[AXIS]")
           ->check([](const std::string& text) {
-            if (!sim::SweepFolder(text).exists()) return std::string();
+            if (text.empty() || !sim::SweepFolder(text).exists()) return std::string();
             return text + " is a sweep, no axis: folders come before --winners";
           });
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
