@@ -27,6 +27,7 @@ std::vector<Metric> metrics_of(const std::vector<SweepResults>& sweeps,
     });
     if (has) all.push_back(metric);
   }
+  if (all.empty()) all.push_back(run_metrics().front());  // the cells say why nobody has it
   // Also those that nobody reaches.
   for (const Level& level : levels) std::ranges::move(metrics_to(level), std::back_inserter(all));
   std::vector<std::string> wanted = choice.metrics;
@@ -41,7 +42,7 @@ std::vector<Metric> metrics_of(const std::vector<SweepResults>& sweeps,
       const bool has = std::ranges::find(all, key, &Metric::key) != all.end();
       if (levels.empty() && !learns && has) wanted.emplace_back(key);
     }
-    if (wanted.empty()) return {};
+    if (wanted.empty()) return {run_metrics().front()};
   }
   std::vector<Metric> metrics;
   for (Metric& metric : chosen(all, wanted)) {

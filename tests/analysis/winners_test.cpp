@@ -304,6 +304,15 @@ TEST(Winners, WhyNobodyWins) {
   EXPECT_EQ(label_of(map, map.cells[4]), "batch=5");
 }
 
+TEST(Winners, OfASweepInWhichAllPointsFailedTheCellsSayWhy) {
+  Made made(plain);
+  made.fail({"fedavg", "1"}, "out of disk");
+  made.fail({"cos2p", "1"}, "out of disk");
+  const WinnersMap map = made.map();
+  ASSERT_EQ(map.metrics.size(), 1);
+  EXPECT_EQ(mark(map), "all 2 points failed: out of disk");
+}
+
 // --- contest and cells --------------------------------------------------------------------------
 
 TEST(Winners, AllOtherAxesMakeTheCells) {
