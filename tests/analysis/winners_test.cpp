@@ -420,12 +420,18 @@ TEST(Winners, SeveralSweepsNeedTheSameAxesAndKeepTheirCells) {
 }
 
 TEST(Winners, TheJsonHasWhatThePageShows) {
-  Made made(plain);
+  Made made({"schedule.kind", "fleet.link", "seed"});
   for (const char* seed : {"1", "2"}) {
-    made.add_time("fedavg", seed, 20);
-    made.add_time("cos2p", seed, 10);
+    made.add({"fedavg", "lte", seed}, {{"virtual_time_s", 20}});
+    made.add({"cos2p", "lte", seed}, {{"virtual_time_s", 10}});
+    made.miss({"fedavg", "wifi5", seed});
+    made.miss({"cos2p", "wifi5", seed});
   }
   const Json json = to_json(made.map());
+  EXPECT_EQ(json["keys"], Json({"fleet.link"}));
+  EXPECT_EQ(json["names"], Json({"link"}));
+  EXPECT_EQ(json["cells"][1]["settings"], Json({"wifi5"}));
+  EXPECT_EQ(json["cells"][1]["verdicts"][0]["winner"], nullptr);
   EXPECT_EQ(json["contestants"][1]["label"], "cos2p");
   const Json& verdict = json["cells"][0]["verdicts"][0];
   EXPECT_EQ(verdict["winner"], 1);
