@@ -44,6 +44,34 @@ Json group_json(const GroupValues& group) {
           {"method", group.paired->method}};
 }
 
+Json index_json(const std::optional<std::size_t>& index) { return index ? Json(*index) : Json(); }
+
+Json verdict_json(const WinnersMap& map, const Cell& cell, std::size_t metric) {
+  const Verdict& verdict = cell.verdicts[metric];
+  const Interval interval = verdict.paired.value_or(Interval{});
+  Json means = Json::array();
+  Json counts = Json::array();
+  for (const Standing& standing : verdict.standings) {
+    means.push_back(optional_json(standing.mean));
+    counts.push_back(standing.values);
+  }
+  return {{"decision", name_of(decision_words, verdict.decision)},
+          {"winner", index_json(verdict.winner)},
+          {"runner_up", index_json(verdict.runner_up)},
+          {"ratio", optional_json(verdict.ratio)},
+          {"difference", optional_json(verdict.difference)},
+          {"pairs", verdict.pairs},
+          {"low", optional_json(interval.low)},
+          {"high", optional_json(interval.high)},
+          {"method", interval.method},
+          {"clear", verdict.clear ? Json(*verdict.clear) : Json()},
+          {"why", verdict.why},
+          {"lead", lead_text(map.metrics[metric], verdict)},
+          {"mark", mark_text(map, cell, metric)},
+          {"means", std::move(means)},
+          {"counts", std::move(counts)}};
+}
+
 }  // namespace
 
 Json optional_json(std::optional<double> value) {
@@ -118,6 +146,36 @@ Json to_json(const std::vector<Fidelity>& all) {
     reports.push_back(std::move(one));
   }
   return reports;
+}
+
+Json to_json(const WinnersMap& map) {
+  Json json = {
+      {"contest", map.contest},    {"along", map.along},           {"keys", map.keys},
+      {"names", short_names(map)}, {"contestants", Json::array()}, {"metrics", Json::array()},
+      {"cells", Json::array()}};
+  for (const Contestant& one : map.contestants) {
+    json["contestants"].push_back({{"label", one.label}, {"settings", one.settings}});
+  }
+  for (const Metric& metric : map.metrics) json["metrics"].push_back(to_json(metric));
+  for (const Cell& cell : map.cells) {
+    Json entrants = Json::array();
+    for (const Entrant& entrant : cell.entrants) {
+      entrants.push_back({{"points", entrant.points},
+                          {"done", entrant.done},
+                          {"failed", entrant.failed},
+                          {"fruitless", entrant.fruitless},
+                          {"mostly_lost", entrant.mostly_lost},
+                          {"trouble", trouble_text(entrant)}});
+    }
+    Json verdicts = Json::array();
+    for (std::size_t m = 0; m < map.metrics.size(); ++m) {
+      verdicts.push_back(verdict_json(map, cell, m));
+    }
+    json["cells"].push_back({{"settings", cell.settings},
+                             {"entrants", std::move(entrants)},
+                             {"verdicts", std::move(verdicts)}});
+  }
+  return json;
 }
 
 }  // namespace convoy::analysis

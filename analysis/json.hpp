@@ -9,6 +9,7 @@
 
 #include "analysis/comparison.hpp"
 #include "analysis/fidelity.hpp"
+#include "analysis/winners.hpp"
 
 namespace convoy::analysis {
 
@@ -21,5 +22,7 @@ Json to_json(const Metric& metric);
 Json to_json(const Level& level);
 Json to_json(const Comparison& comparison);
 Json to_json(const std::vector<Fidelity>& all);
+// Winners of analysis/web/src/data.d.ts.
+Json to_json(const WinnersMap& map);
 
 }  // namespace convoy::analysis

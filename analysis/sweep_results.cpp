@@ -34,6 +34,16 @@ MetricValues values_in(const ordered_json& summary) {
   return values;
 }
 
+FailureCounts failures_in(const ordered_json& summary) {
+  FailureCounts failures;
+  const auto found = summary.find("failures");
+  if (found == summary.end() || !found->is_object()) return failures;
+  for (const auto& [cause, count] : found->items()) {
+    if (count.is_number_unsigned()) failures[cause] = count.get<std::size_t>();
+  }
+  return failures;
+}
+
 // What a point has written of its evaluations. What is not as it should be is left out.
 Curve curve_in(const ordered_json& summary) {
   Curve curve;
@@ -84,6 +94,7 @@ SweepResults read_sweep(const sim::SweepFolder& folder) {
         row.target = Level{*target, "the scenario's target"};
       }
       row.values = values_in(*summary);
+      row.failures = failures_in(*summary);
     } else {
       row.cause = folder.failure(point.hash);
       if (!row.cause.empty()) row.status = PointStatus::failed;

@@ -2,6 +2,7 @@
 
 // The results of a sweep's points.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ inline constexpr base::Words<PointStatus> point_words = {{PointStatus::done, "do
                                                          {PointStatus::failed, "failed"},
                                                          {PointStatus::missing, "missing"}};
 
+using FailureCounts = std::map<std::string, std::size_t>;  // node updates, by cause
+
 struct SweepPoint {
   PointStatus status = PointStatus::missing;
   std::string cause;            // reason of a failure
@@ -25,6 +28,7 @@ struct SweepPoint {
   Curve curve;                  // empty for runs without learning
   std::optional<Level> target;  // of the scenario
   std::string learned_as;       // in place of the model (training.learn_as); empty: the model
+  FailureCounts failures{};     // of node updates
 };
 
 struct SweepResults {

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
 
 #include "analysis/json.hpp"
+#include "analysis/winners.hpp"
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
@@ -17,6 +19,7 @@
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
 #include "cli/verbs.hpp"
+#include "cli/winners_table.hpp"
 
 namespace convoy::cli {
 namespace {
@@ -29,6 +32,8 @@ using analysis::RunSummary;
 struct CompareArguments {
   std::vector<std::string> folders;
   ComparisonOptions comparison;
+  bool winners = false;
+  std::string contest;  // axes of the winners, joined by commas; "": the usual one
   bool json = false;
   bool csv = false;
   bool latex = false;
@@ -117,6 +122,26 @@ void print(const CompareArguments& arguments, const Comparison& comparison,
   }
 }
 
+// Who wins in which cell of the sweeps.
+int compare_winners(const CompareArguments& arguments, std::vector<analysis::SweepResults> sweeps) {
+  if (arguments.latex || !arguments.comparison.baseline.empty() ||
+      !arguments.comparison.labels.empty()) {
+    throw base::UserError("--winners goes with --csv, --json, --target and --metrics only");
+  }
+  set_levels(sweeps, arguments.comparison.targets);
+  analysis::WinnersChoice choice;
+  std::istringstream names(arguments.contest);
+  for (std::string name; std::getline(names, name, ',');) choice.contest.push_back(name);
+  choice.metrics = arguments.comparison.metrics;
+  const analysis::WinnersMap map = winners_of(sweeps, choice);
+  if (arguments.json) {
+    fmt::print("{}\n", terminal_json(to_json(map)));
+  } else {
+    fmt::print("{}", base::escaped(arguments.csv ? winners_csv(map) : winners_text(map)));
+  }
+  return ExitStatus::done;
+}
+
 int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders) {
   if (!folders.runs.empty()) {
     throw base::UserError(
@@ -135,6 +160,7 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
                base::escaped(folder), all - done, all,
                sweeps.back().count(analysis::PointStatus::failed));
   }
+  if (arguments.winners) return compare_winners(arguments, std::move(sweeps));
   analysis::Cases cases = analysis::cases_of(std::move(sweeps), arguments.comparison.targets);
   if (cases.all.empty()) {
     throw base::UserError(folders.sweeps.front() +
@@ -176,6 +202,9 @@ int compare_runs(const CompareArguments& arguments, const RunFolders& folders) {
 
 int compare(const CompareArguments& arguments) {
   const RunFolders folders = sort_out(arguments.folders);
+  if (arguments.winners && folders.sweeps.empty()) {
+    throw base::UserError(folders.runs.front() + ": is a run; --winners needs a sweep");
+  }
   return folders.sweeps.empty() ? compare_runs(arguments, folders)
                                 : compare_sweeps(arguments, folders);
 }
@@ -190,6 +219,16 @@ void add_compare(CLI::App& app, int& status) {
   auto arguments = std::make_shared<CompareArguments>();
   verb->add_option("run", arguments->folders, "Folders of runs, or folders of sweeps")->required();
   add_comparison_options(*verb, arguments->comparison);
+  auto* winners =
+      verb->add_option("--winners", arguments->contest,
+                       "Of sweeps: who wins in which cell, with what lead; AXIS is the contest, "
+                       "several joined by commas (default: schedule.kind)")
+          ->expected(0, 1)
+          ->type_name("[AXIS]")
+          ->check([](const std::string& text) {
+            if (text.empty() || !sim::SweepFolder(text).exists()) return std::string();
+            return text + " is a sweep, no axis: folders come before --winners";
+          });
   auto* json = verb->add_flag("--json", arguments->json, "Print figures, curves, errors as JSON");
   auto* csv = verb->add_flag("--csv", arguments->csv, "Print the comparison as CSV");
   auto* latex = verb->add_flag("--latex", arguments->latex, "Print it as a LaTeX table (booktabs)");
@@ -198,8 +237,12 @@ void add_compare(CLI::App& app, int& status) {
   add_wide(*verb);
   add_examples(*verb,
                {"convoy compare runs/cos2p runs/fedavg --target 0.8",
-                "convoy compare runs/cos2p runs/fedavg --latex --label Co-S2P --label FedAvg"});
-  verb->callback([arguments, &status] { status = compare(*arguments); });
+                "convoy compare runs/cos2p runs/fedavg --latex --label Co-S2P --label FedAvg",
+                "convoy compare runs/device-mixes --winners"});
+  verb->callback([arguments, winners, &status] {
+    arguments->winners = winners->count() > 0;
+    status = compare(*arguments);
+  });
 }
 
 }  // namespace convoy::cli

@@ -306,6 +306,27 @@ Json bands_json(const std::vector<Band>& bands) {
   return json;
 }
 
+namespace {
+
+// For each axis that can be the contest, the first one for a start: who wins, by the usual metrics.
+Json winners_json(const SweepResults& sweep) {
+  WinnersChoice choice;
+  if (!sweep.levels.empty()) choice.metrics = {"time_to_accuracy_s", "energy_to_accuracy_j"};
+  for (const Metric& metric : sweep.metrics) {
+    if (metric.usual && metric.better != Better::none) choice.metrics.push_back(metric.key);
+  }
+  Json maps = Json::array();
+  if (choice.metrics.empty()) return maps;
+  const std::vector<SweepResults> alone = {sweep};
+  for (const std::string& axis : contest_axes(sweep)) {
+    choice.contest = {axis};
+    maps.push_back(to_json(winners_of(alone, choice)));
+  }
+  return maps;
+}
+
+}  // namespace
+
 Json sweep_json(const SweepResults& sweep) {
   Json json = {{"label", sweep.folder},          {"name", sweep.index.scenario},
                {"version", sweep.index.version}, {"keys", sweep.index.keys},
@@ -325,6 +346,7 @@ Json sweep_json(const SweepResults& sweep) {
                               {"cause", point.cause},
                               {"values", std::move(values)}});
   }
+  json["winners"] = winners_json(sweep);
   return json;
 }
 

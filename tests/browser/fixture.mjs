@@ -471,19 +471,94 @@ export function makeSweep({ label = 'runs/device-mixes', keys = 3, name = null }
     });
   };
   walk([]);
+  const figures = [
+    metric('time_to_accuracy_s', 'time to 90 %', 's', 'less', { target: 0.9 }),
+    metric('accuracy', 'accuracy', 'share', 'more'),
+    metric('bytes_up', 'bytes up', 'bytes', 'less', { usual: false }),
+    metric('energy_j', 'energy (workers)', 'J', 'less'),
+  ];
   return {
     label,
     name: label.split('/').pop(),
     version: '0.1.0',
     keys: used.map(([key]) => key),
     levels: [{ accuracy: 0.9, from: '--target' }],
-    figures: [
-      metric('time_to_accuracy_s', 'time to 90 %', 's', 'less', { target: 0.9 }),
-      metric('accuracy', 'accuracy', 'share', 'more'),
-      metric('bytes_up', 'bytes up', 'bytes', 'less', { usual: false }),
-      metric('energy_j', 'energy (workers)', 'J', 'less'),
-    ],
+    figures,
     points,
+    winners: used
+      .filter(([key]) => key !== 'seed')
+      .map((contest) => makeWinners(contest, used, figures.filter(({ usual }) => usual))),
+  };
+}
+
+// A map of winners in which every kind of verdict occurs; its numbers have nothing to do with the
+// points, since the page only shows them.
+function makeWinners([contest, contestants], axes, metrics) {
+  const others = axes.filter(([key]) => key !== 'seed' && key !== contest);
+  const random = generator(contest.length);
+  const kinds = [
+    { decision: 'mean', ratio: 1.83, lead: '1.83x less', low: -12, high: -8, clear: true, mark: 'clear' },
+    {
+      decision: 'mean',
+      ratio: 1.02,
+      lead: '1.02x less',
+      low: -12,
+      high: 3,
+      clear: false,
+      mark: "within the seeds' spread",
+    },
+    { decision: 'reach', mark: `3 of 3 seeds reach it; of ${contestants[0]} 1 of 3` },
+    { decision: 'none', why: 'nobody reaches 90 %', mark: 'nobody reaches 90 %' },
+  ];
+  const cells = [];
+  const walk = (settings) => {
+    if (settings.length < others.length) {
+      for (const value of others[settings.length][1]) walk([...settings, value]);
+      return;
+    }
+    const troubled = cells.length % 3 === 1;
+    cells.push({
+      settings,
+      entrants: contestants.map((_, c) => ({
+        points: 3,
+        done: troubled && c === 0 ? 2 : 3,
+        failed: Number(troubled && c === 0),
+        fruitless: 0,
+        mostly_lost: 0,
+        trouble: troubled && c === 0 ? '1 of 3 points failed: out of memory' : '',
+      })),
+      verdicts: metrics.map((_, m) => {
+        const kind = kinds[(cells.length + m) % kinds.length];
+        const winner = kind.why ? null : (cells.length + m) % contestants.length;
+        const several = ['mean', 'reach'].includes(kind.decision);
+        return {
+          ratio: null,
+          difference: kind.decision === 'mean' ? -10 : null,
+          pairs: kind.decision === 'mean' ? 3 : 0,
+          low: null,
+          high: null,
+          method: kind.low ? 't' : '',
+          clear: null,
+          why: '',
+          lead: '',
+          ...kind,
+          winner,
+          runner_up: several ? (winner + 1) % contestants.length : null,
+          means: contestants.map(() => 100 * random()),
+          counts: contestants.map(() => 3),
+        };
+      }),
+    });
+  };
+  walk([]);
+  return {
+    contest: [contest],
+    along: [],
+    keys: others.map(([key]) => key),
+    names: others.map(([key]) => key.split('.').at(-1)),
+    contestants: contestants.map((label) => ({ label, settings: [label] })),
+    metrics,
+    cells,
   };
 }
 

@@ -248,6 +248,111 @@ test('the Pareto front is one of means over seeds, with intervals', async () => 
   );
 });
 
+// The text of each cell of the map of winners, by row and column.
+const winnersShown = (page) =>
+  page.evaluate(() => {
+    const texts = (row, what) => [...row.querySelectorAll(what)].map((each) => each.innerText);
+    const table = document.querySelector('#winners table');
+    return {
+      head: [...table.querySelectorAll('thead th')].map((each) => each.textContent),
+      rows: [...table.querySelectorAll('tbody tr')].map((row) => ({
+        name: texts(row, 'th b').join(', '),
+        cells: texts(row, 'td'),
+      })),
+    };
+  });
+
+test('who wins where is a table that says all in words', async () => {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 360],
+  ]) {
+    const data = makeData({ runs: 0, sweep: { keys: 3 }, comparison: true });
+    const [map] = data.sweeps[0].winners;
+    const page = await open(browser, save('winners.html', data), { colorScheme, width, height: 740 });
+    const panel = page.locator('#winners');
+    const chooser = (label) => panel.getByLabel(label, { exact: true });
+    // Every cell of the data is at its place, for each metric.
+    for (const [m, metric] of map.metrics.entries()) {
+      await chooser('Metric').selectOption({ label: metric.title });
+      const { head, rows } = await winnersShown(page);
+      assert.deepEqual(head.slice(1), ['wifi6', 'lte', 'ethernet-100m', '5g'].map((link) => `link = ${link}`));
+      assert.deepEqual(
+        rows.map((row) => row.name),
+        ['1', '2', '4', '8', '16'].map((nodes) => `count = ${nodes}`)
+      );
+      for (const cell of map.cells) {
+        const [nodes, link] = cell.settings;
+        const row = rows.find(({ name }) => name === `count = ${nodes}`);
+        const text = row.cells[head.indexOf(`link = ${link}`) - 1];
+        const { winner, runner_up, lead, mark, clear } = cell.verdicts[m];
+        const name = winner === null ? 'nobody' : map.contestants[winner].label;
+        assert.ok(text.startsWith(name), `${text} is not of ${name}`);
+        assert.ok(text.includes(mark), text);
+        if (lead) assert.ok(text.includes(`${lead} than ${map.contestants[runner_up].label}`), text);
+        assert.equal(text.includes('✓'), clear === true, text);
+        assert.equal(text.includes('≈'), clear === false, text);
+        assert.equal(text.includes('out of memory'), cell.entrants[0].failed > 0, text);
+      }
+    }
+    // Axes swap, by the keyboard as well.
+    await chooser('Down').focus();
+    await page.keyboard.press('ArrowDown');
+    const swapped = await winnersShown(page);
+    assert.equal(swapped.rows.length, 4);
+    assert.equal(swapped.head[1], 'count = 1');
+    assert.equal(await chooser('Across').inputValue(), '0');
+    // Another contest has other cells.
+    await chooser('Contest').selectOption({ label: 'fleet.link' });
+    const other = await winnersShown(page);
+    assert.equal(other.head.length, 1 + 5);
+    assert.deepEqual(
+      other.rows.map((row) => row.name),
+      ['kind = fedavg', 'kind = cos2p', 'kind = fedasync']
+    );
+    // Each contestant has a colour of its own, the same in the legend and in the cells.
+    const colours = await page.evaluate(() => {
+      const all = (what) =>
+        [...document.querySelectorAll(what)].map((each) => getComputedStyle(each).getPropertyValue('--won'));
+      return { legend: all('#winners .swatch'), cells: all('#winners .won:not(.nobody)') };
+    });
+    assert.equal(new Set(colours.legend).size, 4);
+    for (const colour of colours.cells) assert.ok(colours.legend.includes(colour), colour);
+    await panel.getByText('All figures of the cells', { exact: true }).click();
+    const figures = await panel.locator('.scroll table').innerText();
+    assert.match(figures, /difference \[95 % interval\]/);
+    await noSidewaysScrolling(page);
+    nothingSeen(page);
+  }
+  // Three axes beside the contest: the third makes further rows.
+  const data = makeData({ runs: 0, sweep: { keys: 3 } });
+  const [map] = data.sweeps[0].winners;
+  map.keys.push('training.batch');
+  map.names.push('batch');
+  map.cells = ['16', '8'].flatMap((batch) =>
+    map.cells.map((cell) => ({ ...cell, settings: [...cell.settings, batch] }))
+  );
+  map.cells.pop(); // one that the sweep does not have
+  const page = await open(browser, save('winners3.html', data));
+  const { rows } = await winnersShown(page);
+  assert.equal(rows.length, 10);
+  assert.deepEqual(
+    rows.slice(0, 2).map((row) => row.name),
+    ['count = 1, batch = 8', 'count = 1, batch = 16']
+  );
+  assert.equal(rows.flatMap((row) => row.cells).filter((text) => text === 'not in the sweep').length, 1);
+  nothingSeen(page);
+  // No contest: no panel. One cell: no axes to choose.
+  const none = makeData({ runs: 0, sweep: true });
+  none.sweeps[0].winners = [];
+  assert.equal(await (await open(browser, save('none.html', none))).locator('#winners').count(), 0);
+  const one = makeData({ runs: 0, sweep: { keys: 1 } });
+  const alone = await open(browser, save('alone.html', one));
+  assert.equal(await alone.locator('#winners .whole tbody tr').count(), 1);
+  assert.equal(await alone.locator('#winners').getByLabel('Down', { exact: true }).isVisible(), false);
+  nothingSeen(alone);
+});
+
 test('many groups are ranked by the chosen metric', async () => {
   const data = makeData({ runs: 0, sweep: true, comparison: true, bands: 3 });
   const { comparison } = data;

@@ -245,6 +245,20 @@ test('a report of a sweep', async () => {
   for (const point of points) {
     assert.equal(point.front, !points.some((other) => beats(other, point)), JSON.stringify(point));
   }
+  // The map of winners names the schedule that was faster on average, in each row.
+  const panel = page.locator('#winners');
+  await panel.getByLabel('Metric', { exact: true }).selectOption({ label: 'virtual time' });
+  const rows = await panel.locator('.whole tbody tr').allInnerTexts();
+  assert.equal(rows.length, 3);
+  for (const batch of ['8', '16', '32']) {
+    const mean = (kind) =>
+      results
+        .filter((row) => row['training.batch'] === batch && row['schedule.kind'] === kind)
+        .reduce((sum, row) => sum + Number(row['result.virtual_time_s']) / 3, 0);
+    const [winner, other] = mean('cos2p') < mean('fedavg') ? ['cos2p', 'fedavg'] : ['fedavg', 'cos2p'];
+    const row = rows.find((text) => text.startsWith(`batch = ${batch}\t`) || text.startsWith(`batch = ${batch}\n`));
+    assert.ok(row?.includes(`less than ${other}`), `${row} is not of ${winner}`);
+  }
   nothingSeen(page);
 });
 

@@ -154,6 +154,39 @@ export interface Sweep {
   points: { settings: string[];               // a value for each key, as in TOML, without quotes
             status: 'done' | 'failed' | 'missing'; cause: string;
             values: (number | null)[] }[];    // for each of `figures`
+  winners: Winners[];         // for each axis that can be the contest; schedule.kind first
+}
+
+// Who wins where (analysis/winners.hpp): one axis is the contest, the others make cells.
+export interface Winners {
+  contest: string[];          // keys
+  along: string[];            // keys whose values follow from the contestant: zipped axes
+  keys: string[];             // of the cells; none: one cell
+  names: string[];            // short ones of `keys`
+  contestants: { label: string; settings: string[] }[];
+  metrics: Metric[];
+  cells: { settings: string[];                // a value for each of `keys`
+           entrants: Entrant[];               // by contestant
+           verdicts: Verdict[] }[];           // by metric
+}
+export interface Entrant {
+  points: number;             // 0: the sweep has none of it in this cell
+  done: number; failed: number;
+  fruitless: number;          // done, but no node update came to its end: no value counts
+  mostly_lost: number;        // done, but more node updates failed than came to their end
+  trouble: string;            // all that in words; "" if there is none
+}
+export interface Verdict {
+  decision: 'mean' | 'reach' | 'alone' | 'tie' | 'none';
+  winner: number | null; runner_up: number | null;    // indices of contestants
+  ratio: number | null;       // of the means, at least 1; null for shares
+  difference: number | null;  // winner - runner-up
+  pairs: number; low: number | null; high: number | null;     // 95 % interval at equal seeds
+  method: '' | 't' | 'bootstrap';
+  clear: boolean | null;      // the interval excludes 0; null: there is none
+  why: string;                // nobody wins
+  lead: string; mark: string; // "1.83x less"; how sure it is, or why nobody wins
+  means: (number | null)[]; counts: number[];         // by contestant; counts: seeds with a value
 }
 
 // With several targets a key occurs several times, each with another `target`.

@@ -14,6 +14,7 @@ import { sweepPareto } from './charts/sweep_pareto.js';
 import { idle, time } from './charts/time.js';
 import { namesWidth, SharedWindow, timeline } from './charts/timeline.js';
 import { hasTraces, trace } from './charts/trace.js';
+import { winners } from './charts/winners.js';
 import { button, el, fillSelect, refill, select } from './dom.js';
 import { count } from './format.js';
 import { scenario, summary } from './summary.js';
@@ -243,6 +244,7 @@ export class Page {
         title: data.sweeps.length > 1 ? `Sweep ${sweep.label}` : 'Sweep',
         parts: sweep.figures.length
           ? [
+              winners(this, sweep, i ? `-${i + 1}` : ''),
               sweepMap(this, sweep, i ? `-${i + 1}` : ''),
               sweepPareto(this, sweep, i ? `-${i + 1}` : ''),
               this.part(() => unfinished(sweep, data.live)),
