@@ -277,9 +277,8 @@ std::string label_of_run(const std::string& folder) {
 }
 
 RunSummary summary_of(const RunTables& run) {
-  RunSummary summary{run.folder, label_of_run(run.folder), run.run,
-                     {},         read_curve(run),          target_of(run),
-                     learned_as(run).value_or("")};
+  RunSummary summary{run.folder,     label_of_run(run.folder),    run.run, {}, read_curve(run),
+                     target_of(run), learned_as(run).value_or("")};
   summary.figures = read_figures(run, summary.curve);
   return summary;
 }

@@ -84,8 +84,8 @@ struct Cell {
 };
 
 struct WinnersMap {
-  std::vector<std::string> contest;     // keys
-  std::vector<std::string> along;       // further keys whose values follow from the contestant
+  std::vector<std::string> contest;  // keys
+  std::vector<std::string> along;    // further keys whose values follow from the contestant
   // Of the cells; "sweep" first if there are several sweeps. Of keys that always change together
   // (zip) the first.
   std::vector<std::string> keys;

@@ -30,7 +30,7 @@ struct Axes {
   ContestGroups groups;
   std::vector<std::size_t> contest;  // places in groups.keys
   std::vector<std::size_t> along;    // each contestant has one value of these, as if zipped
-  std::vector<std::size_t> cells;  // of keys that always change together the first
+  std::vector<std::size_t> cells;    // of keys that always change together the first
 };
 
 // Keys with one value are in none of the three. Throws base::UserError as winners_of() does.

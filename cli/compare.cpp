@@ -168,7 +168,7 @@ int compare_sweeps(const CompareArguments& arguments, const RunFolders& folders)
   }
   apply(arguments, cases);
   const Comparison comparison = analysis::compare(cases, arguments.comparison.baseline);
-  print(arguments, comparison, {}, {}, 
+  print(arguments, comparison, {}, {},
         comparison_text(comparison) + levels_text(comparison) + notes_text(comparison.notes));
   return ExitStatus::done;
 }

@@ -136,8 +136,8 @@ std::string levels_text(const analysis::Comparison& comparison) {
 }
 
 std::string level_text(const analysis::Level& level, std::size_t reached, std::size_t runs) {
-  return below_table(fmt::format("to {}: {}; {} of {} runs reach it", percent(level), level.from,
-                                 reached, runs));
+  return below_table(
+      fmt::format("to {}: {}; {} of {} runs reach it", percent(level), level.from, reached, runs));
 }
 
 std::string notes_text(const std::vector<std::string>& notes) {

@@ -112,8 +112,8 @@ std::string summary_text(const sim::RunResult& result) {
       fmt::format("{} ({:.3f} s)", human_seconds(s.virtual_time_s), s.virtual_time_s));
   row("wall time", human_seconds(s.wall_time_s));
   if (!s.learned_as.empty()) {
-    row("learned", fmt::format("{}; time, memory, bytes and energy are those of {}", s.learned_as,
-                               s.model));
+    row("learned",
+        fmt::format("{}; time, memory, bytes and energy are those of {}", s.learned_as, s.model));
   }
   row("aggregations", base::human_count(static_cast<double>(s.rounds)));
   row("node updates",
@@ -166,8 +166,8 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"scenario", s.scenario},
       {"schedule", s.schedule},
       {"model", s.model},
-      {"learned_as",
-       s.learned_as.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(s.learned_as)},
+      {"learned_as", s.learned_as.empty() ? nlohmann::ordered_json(nullptr)
+                                          : nlohmann::ordered_json(s.learned_as)},
       {"seed", s.seed},
       {"status", sim::name_of(result.status)},
       {"cause", nullptr},

@@ -10,8 +10,8 @@
 namespace convoy::sim {
 
 // Opens the data, if any, adapts unset model options to the data, and makes the model
-// (setting.architecture, setting.learned_as). `root`: the scenario tree; `folder`: base of relative paths. False:
-// errors were reported at [data] or [model].
+// (setting.architecture, setting.learned_as). `root`: the scenario tree; `folder`: base of relative
+// paths. False: errors were reported at [data] or [model].
 bool make_model(const base::Value& root, const std::filesystem::path& folder, Scenario& scenario,
                 Setting& setting, base::Diagnostics& problems);
 

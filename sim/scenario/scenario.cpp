@@ -184,8 +184,7 @@ class ScenarioReader {
                         "(training.learn = false)");
       return true;
     }
-    const std::string why =
-        engine::why_no_objective(setting.learned(), scenario.schedule.learning);
+    const std::string why = engine::why_no_objective(setting.learned(), scenario.schedule.learning);
     if (!why.empty()) problems_.error(where, "evaluation.gradient_norm: " + why);
     return why.empty();
   }

@@ -52,7 +52,7 @@ struct EvaluationOptions {
   double rate = 1;     // of the evaluated submodel: 1 the full model, else the nested one
   bool local = false;  // each node evaluates its received model before a task, on its own test part
   int batch = 256;
-  bool gradient_norm = false;  // also the objective over all nodes' samples and its full gradient
+  bool gradient_norm = false;    // also the objective over all nodes' samples and its full gradient
   std::optional<double> target;  // accuracy whose time is reported; default: stop.accuracy
 };
 
@@ -114,7 +114,7 @@ struct Scenario {
   ScheduleSpec schedule;
   engine::ModelOptions model;    // whose costs are charged
   engine::ModelOptions learned;  // what is learned: the same without training.learn_as
-  std::string initial_weights;  // safetensors file; may be empty
+  std::string initial_weights;   // safetensors file; may be empty
   engine::DataOptions data;
   std::shared_ptr<const engine::DataSource> source;  // null: timing only, without a source
   ByNode<engine::LocalSplit> parts;                  // where there is a source

@@ -22,8 +22,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     : setting_(std::move(setting)),
       options_(std::move(options)),
       updates_(setting_, options_.proximal > 0),
-      has_norms_(has_batch_norms(*setting_->architecture) ||
-                 has_batch_norms(setting_->learned())) {
+      has_norms_(has_batch_norms(*setting_->architecture) || has_batch_norms(setting_->learned())) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);

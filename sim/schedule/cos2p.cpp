@@ -15,8 +15,8 @@ ScheduleKind schedules::cos2p() {
 
 CoS2POptions read_cos2p(base::TableReader& common, base::TableReader& own) {
   CoS2POptions options;
-  options.clients = read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {}, {},
-                                     "in-flight");
+  options.clients =
+      read_client_pool(common, {{64, 1.0}, {32, 0.75}, {16, 0.5}, {8, 0.25}}, {}, {}, "in-flight");
   options.at_work = read_at_work(own);
   options.quorum =
       own.number({"quorum", "share of the tasks under way whose updates must have arrived"},

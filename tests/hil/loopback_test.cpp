@@ -499,8 +499,9 @@ TEST_F(Loopback, NodesThatDoNotComeMayBeSimulatedOrJoinLate) {
 
 TEST_F(Loopback, AMixedRunOfSixteenEndsWithAllOfThem) {
   scenario = std::string(CONVOY_SOURCE) + "/scenarios/quickstart.toml";
-  sets = {"fleet.use=jetson16",        "model.architecture=cnn-small", "schedule.mask.epochs=1",
-          "fleet.nodes.0.backend=hil", "stop.tasks=160",               "data.samples=2000"};
+  sets = {"fleet.use=jetson16",     "model.architecture=cnn-small",
+          "schedule.mask.epochs=1", "fleet.nodes.0.backend=hil",
+          "stop.tasks=160",         "data.samples=2000"};
   agent("a", {"--type", "jetson-agx-orin-64gb"});
   agent("b", {"--type", "jetson-agx-orin-64gb"});
   auto& real = coordinator("real");
