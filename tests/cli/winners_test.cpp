@@ -20,8 +20,7 @@ using testing::HasSubstr;
 
 class WinnersOfASweep : public testing::Test {
  protected:
-  // Two nodes, one of them slow: FedAvg waits for it, FedAsync does not. The nodes with little
-  // memory cannot train at all.
+  // Two nodes, one of them slow: FedAvg waits for it, FedAsync does not.
   static std::string scenario() {
     return R"(
 name = "who"
