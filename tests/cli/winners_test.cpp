@@ -20,8 +20,7 @@ using testing::HasSubstr;
 
 class WinnersOfASweep : public testing::Test {
  protected:
-  // Two nodes, one of them slow: FedAvg waits for it, FedAsync does not. The nodes with little
-  // memory cannot train at all.
+  // Two nodes, one of them slow: FedAvg waits for it, FedAsync does not.
   static std::string scenario() {
     return R"(
 name = "who"
@@ -112,10 +111,11 @@ TEST_F(WinnersOfASweep, AnotherContestAndTheUsualMetrics) {
 TEST_F(WinnersOfASweep, OfFailedPointsTheCauseIsNamed) {
   // One point of FedAsync failed.
   std::string failed;
-  for (const json& point : json::parse(test::read_file(sweep_ + "/sweep.json"))["points"]) {
+  const json index = json::parse(test::read_file(sweep_ + "/sweep.json"));
+  for (const json& point : index["points"]) {
     if (point["settings"] == json({"fedasync", "6", "2"})) failed = point["hash"];
   }
-  ASSERT_NE(failed, "") << test::read_file(sweep_ + "/sweep.json");
+  ASSERT_NE(failed, "") << index;
   const std::filesystem::path point = std::filesystem::path(sweep_) / "points" / failed;
   std::filesystem::remove(point / "summary.json");
   std::ofstream(point / "failure.txt") << "node slow: caught fire\n";
