@@ -227,7 +227,7 @@ engine::Submodel Learner::submodel(TaskId task) {
     }
     if (!live.job && !live.real) compute(live);
     if (!chooses_before_sizing(*live.order.graph)) {
-      results_.sizes[task] = charged(live, states_.at(live.state_of(live.node())).sizes);
+      results_.sizes[task] = states_.at(live.state_of(live.node())).sizes;
     } else {
       // The submodel is chosen before the job ends, unless the job fails.
       while (live.chosen.wait_for(a_moment) != std::future_status::ready) {
@@ -238,23 +238,13 @@ engine::Submodel Learner::submodel(TaskId task) {
       if (live.chosen.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
         live.job->get();  // throws the job's error
       }
-      results_.sizes[task] = charged(live, Sizes(live.chosen.get()));
+      results_.sizes[task] = Sizes(live.chosen.get());
     }
   }
   const Sizes& sizes = results_.sizes.at(task);
   engine::Submodel submodel = engine::submodel_of_sizes(sizes.depth, sizes.members);
   submodel.elements = sizes.elements;
   return submodel;
-}
-
-Sizes Learner::charged(const Live& live, const Sizes& kept) const {
-  const Setting& setting = *scenario_.setting;
-  if (!setting.learned_as) return kept;
-  const engine::MaskOptions& mask = scenario_.schedule.learning.mask;
-  const double rate = live.order.brief.rate;
-  return Sizes(mask.selection == engine::Selection::depth
-                   ? engine::depth_submodel(*setting.architecture, rate, mask.all_blocks)
-                   : engine::nested_submodel(*setting.architecture, rate, mask.all_blocks));
 }
 
 bool Learner::follows_from_version() const {

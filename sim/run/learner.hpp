@@ -106,9 +106,6 @@ class Learner : base::NonCopyable {
   TaskLearned finish(TaskId task, Live& live);
   // What is known of these tasks' nodes at present.
   [[nodiscard]] std::vector<AtWork> at_work(const std::vector<TaskId>& tasks);
-  // Sizes of the submodel that a task is charged for: what it keeps, or the model's of its rate
-  // where another is learned (training.learn_as).
-  [[nodiscard]] Sizes charged(const Live& live, const Sizes& kept) const;
   [[nodiscard]] bool is_real(NodeId node) const;
   [[nodiscard]] engine::TaskInput input_of(const Live& live, NodeId node) const;
   [[nodiscard]] std::vector<engine::Input> given_to(const Live& live);

@@ -90,19 +90,20 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
       if (!learns_another) {
         fit(shape, scenario.model, "model.architecture");
       } else {
-        // The model keeps its own input: what is learned takes that of the data.
+        // The model keeps its own input, also where nothing is learned, so that the same costs come
+        // out: what is learned takes that of the data.
         to_blame = "training";
         scenario.learned = engine::ModelOptions{};
         scenario.learned.architecture = scenario.training.learn_as;
         scenario.learned.classes = scenario.model.classes;
         scenario.learned.exits = scenario.model.exits;
-        fit(shape, scenario.learned, "training.learn_as");
+        if (scenario.training.learn) fit(shape, scenario.learned, "training.learn_as");
       }
     }
     to_blame = "model";
     setting.architecture =
         std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.model));
-    if (learns_another) {
+    if (learns_another && scenario.training.learn) {
       to_blame = "training";
       setting.learned_as =
           std::make_shared<const engine::Architecture>(engine::make_architecture(scenario.learned));

@@ -59,7 +59,7 @@ engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
 }
 
 // Empty: what is learned is the model.
-std::string read_learn_as(TableReader& reader, bool learn, Diagnostics& problems) {
+std::string read_learn_as(TableReader& reader) {
   const auto& names = engine::architecture_names();
   const std::optional<std::size_t> chosen = reader.maybe_choice(
       {"learn_as",
@@ -67,12 +67,7 @@ std::string read_learn_as(TableReader& reader, bool learn, Diagnostics& problems
        "the same shares of its depth; times, memory, bytes and energy are those of the model",
        "the model"},
       names);
-  if (!chosen) return "";
-  if (!learn) {
-    problems.warning(reader.where(), "training.learn_as: not used without training.learn");
-    return "";
-  }
-  return names[*chosen];
+  return chosen ? names[*chosen] : "";
 }
 
 }  // namespace
@@ -80,7 +75,7 @@ std::string read_learn_as(TableReader& reader, bool learn, Diagnostics& problems
 std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scenario& scenario,
                                     Setting& setting, Diagnostics& problems) {
   scenario.training.learn = reader.flag({"learn", "true: really train; false: timing only"}, false);
-  scenario.training.learn_as = read_learn_as(reader, scenario.training.learn, problems);
+  scenario.training.learn_as = read_learn_as(reader);
   scenario.training.local = engine::read_training(reader);
   setting.optimizer = scenario.training.local.optimizer.cost();
   setting.proximal = scenario.training.local.proximal;

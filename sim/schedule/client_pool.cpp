@@ -281,6 +281,8 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
+  // What it keeps is not a submodel of the model that is charged for: that of its rate is.
+  if (setting_->learned_as) return expected;
   const Task& of = tasks_.at(task);
   if (of.work.elements == engine::ElementKind::pruned) {
     return updates_.sized_by_elements(expected, submodel.elements, of.work.brings_squares);

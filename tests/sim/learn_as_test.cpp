@@ -34,9 +34,6 @@ slowdown = 1.5
 device = "jetson-xavier-nx-8gb"
 [model]
 architecture = "vit-b16"
-classes = 10
-image_size = 224
-channels = 3
 [data]
 source = "glyphs"
 samples = 300
@@ -188,9 +185,8 @@ TEST_F(LearnAs, IsRefusedWhereItWouldMeanNothing) {
   EXPECT_THAT(refused("--set training.learn_as=cnn-smal"), HasSubstr("cnn-small"));
   EXPECT_THAT(refused("--set fleet.nodes.0.backend=hil"),
               HasSubstr("training.learn_as: a real node trains what its time is measured for"));
-  const Output unused = convoy("check " + file + " --set training.learn=false");
-  EXPECT_THAT(unused.err + unused.out, HasSubstr("learn_as: not used without training.learn"));
-  EXPECT_THAT(unused.out, Not(HasSubstr("Learned is")));
+  EXPECT_THAT(convoy("check " + file + " --set training.learn=false").out,
+              Not(HasSubstr("Learned is")));
 }
 
 }  // namespace
