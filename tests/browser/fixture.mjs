@@ -604,6 +604,7 @@ export function makeComparison(runs = []) {
       { accuracy: 0.9, from: '--target', runs: 12 },
     ],
     groups,
+    notes: ['what was learned is cnn-small, not the model whose times these are'],
     figures: [
       figure('virtual_time_s', 'virtual time', 's', 'less', 95, 6),
       figure('accuracy', 'accuracy', 'share', 'more', 0.95, 0.02),

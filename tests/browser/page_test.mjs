@@ -447,6 +447,13 @@ test('what a screen reader meets', async () => {
   nothingSeen(page);
 });
 
+test('what was learned in place of the model is said', async () => {
+  const page = await open(browser, save('learned.html', makeData(everything)));
+  const said = page.locator('section .remark', { hasText: 'What was learned is cnn-small' });
+  assert.equal(await said.count(), 1);
+  nothingSeen(page);
+});
+
 test('on paper stands what would be saved', async () => {
   const page = await open(browser, save('print.html', makeData(everything)), { colorScheme: 'dark' });
   await page.evaluate(() => window.dispatchEvent(new Event('beforeprint')));

@@ -206,7 +206,8 @@ export interface Comparison {
   baseline: number;           // index of groups
   level: Level | null;        // the first of levels
   levels: (Level & { runs: number })[];       // to which runs are timed; how many reach it
-  groups: { label: string; runs: string[]; seeds: string[] }[];
+  groups: { label: string; runs: string[]; seeds: string[]; learned_as?: string }[];
+  notes: string[];            // sentences: what was learned in place of a model
   figures: (Metric & {
     values: (number | null)[][];              // [group][run]
     mean: (number | null)[];                  // [group]

@@ -20,7 +20,7 @@ import { closeRange, itemTip, legendAndGrid, nameAxis, valueAxis } from '../opti
 const fittingGroups = 6; // more are ranked by one metric
 
 export function comparison(page) {
-  const { groups, figures } = page.data.comparison;
+  const { groups, figures, notes } = page.data.comparison;
   let chosen = Math.max(
     0,
     figures.findIndex((each) => each.values.flat().some(known))
@@ -125,11 +125,14 @@ export function comparison(page) {
       })),
     columns: { group: ['group'], run: ['run'], seed: ['seed'], value: ['value'] },
   });
+  const remarks = notes.map((note) => el('p', { class: 'remark' }, `${sentence(note)}.`));
   const whole = page.part(() => groupTable(page.data.comparison));
-  if (groups.length <= fittingGroups) return [whole, figure];
+  if (groups.length <= fittingGroups) return [...remarks, whole, figure];
   ranks = page.part(() => ranking(page.data.comparison, figures[chosen]));
-  return [figure, ranks, more('All metrics of all groups', whole)];
+  return [...remarks, figure, ranks, more('All metrics of all groups', whole)];
 }
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 
 // The share of a group's runs that have the metric: who reached an accuracy in one of three runs is
 // not before those who always did.

@@ -123,7 +123,8 @@ const values = (map, key) => {
 };
 
 function grid(map, { metric, down, across }, styles) {
-  const named = (key, value) => `${map.names[key]} = ${value}`;
+  const named = (key, value) =>
+    value === '' ? `${map.names[key]} as in the file` : `${map.names[key]} = ${value}`;
   const columns = across < 0 ? [null] : values(map, across);
   // Rows: the axis chosen, then what is left.
   const keys = map.keys.map((_, key) => key).filter((key) => key !== across);
