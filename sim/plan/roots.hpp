@@ -55,19 +55,24 @@ double balance(Y&& y, double tolerance = 1e-14) {
   double high = most_x;
   double x = 0;
   double last_x = 0;
-  double last_y = 0;
-  for (int step = 0; step < 120; ++step) {
+  double last_y = std::numeric_limits<double>::infinity();
+  double width = high - low;  // of the bounds, two steps before
+  for (int step = 1; step < 150; ++step) {
     const double now = y(x);
-    if (std::abs(now) < 2e-15) return x;
+    if (!(std::abs(now) >= 2e-15)) return x;
     (now > 0 ? low : high) = x;
     if (high - low < tolerance) return x;
-    // log(used bandwidth / used server) falls by about 1 per unit of x.
-    double next = x + now;
-    if (step > 0 && now != last_y) next = x - now * (x - last_x) / (now - last_y);
-    if (!(next > low && next < high) || step % 4 == 3) next = low + (high - low) / 2;
+    double next = x + now;  // logarithms of a ratio of shares fall by about 1 per unit of x
+    if (std::isfinite(last_y) && now != last_y) next = x - now * (x - last_x) / (now - last_y);
+    bool halve = !(next > low && next < high);
+    if (step % 2 == 0) {
+      halve = halve || high - low > width / 2;
+      width = high - low;
+    }
+    if (halve) next = low + (high - low) / 2;
     last_x = x;
     last_y = now;
-    if (next == x) return x;
+    if (next == x || next == low || next == high) return x;
     x = next;
   }
   return x;
