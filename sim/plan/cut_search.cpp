@@ -106,7 +106,7 @@ double CutSearch::bound_with_memory(double memory) {
         const Relaxed found = note({x, memory});
         return std::log(found.bandwidth / options_.bandwidth) - std::log(found.server);
       },
-      memory == 0 ? 1e-9 : 1e-4);
+      memory == 0 ? 1e-9 : 1e-3);
   return server_bytes;
 }
 
@@ -114,7 +114,7 @@ void CutSearch::find_bound() {
   if (bound_with_memory(0) <= options_.server_bytes) return;
   double low = 0;
   double high = 1;
-  for (int step = 0; step < 20; ++step) {
+  for (int step = 0; step < 12 && !is_optimal(); ++step) {
     const double middle = (low + high) / 2;
     (bound_with_memory(middle) > options_.server_bytes ? low : high) = middle;
   }
@@ -203,7 +203,7 @@ void CutSearch::prepare(double round_s) {
   partial_.assign(n, 0);
 }
 
-CutSearch::Descent CutSearch::descend(std::size_t depth, std::vector<double> costs,
+CutSearch::Descent CutSearch::descend(std::size_t depth, const std::vector<double>& costs,
                                       double server_bytes) {
   if (depth == devices_.size()) {
     if (evaluated_ >= limits_.most_evaluated) return Descent::ended;
@@ -223,7 +223,7 @@ CutSearch::Descent CutSearch::descend(std::size_t depth, std::vector<double> cos
     const double bytes = server_bytes + options_.devices[device][c].server_bytes;
     if (!possible || bytes + least_server_bytes_[depth + 1] > options_.server_bytes) continue;
     partial_[device] = c;
-    const Descent descent = descend(depth + 1, std::move(with), bytes);
+    const Descent descent = descend(depth + 1, with, bytes);
     if (descent != Descent::complete) return descent;
   }
   return Descent::complete;

@@ -73,7 +73,7 @@ class CutSearch {
   [[nodiscard]] std::vector<Weights> weights_near_bound() const;
   [[nodiscard]] Table table_at(const Weights& weights, double round_s) const;
   void prepare(double round_s);
-  Descent descend(std::size_t depth, std::vector<double> costs, double server_bytes);
+  Descent descend(std::size_t depth, const std::vector<double>& costs, double server_bytes);
 
   const SplitOptions& options_;
   SearchLimits limits_;

@@ -155,7 +155,7 @@ std::vector<std::int64_t> rounded(const BlockProblem& problem, const std::vector
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return remainder(a) > remainder(b); });
-  for (; left > 0;) {
+  while (left > 0) {
     for (const std::size_t i : order) {
       const bool fits = static_cast<double>(whole[i]) < most_of(problem.devices[i]);
       if (left == 0 || !fits) continue;

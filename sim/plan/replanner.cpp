@@ -19,7 +19,8 @@ bool is_there(const Condition& c) { return c.speed > 0 && c.link_bytes_per_s > 0
 
 // Infinite is a link without a limit of its own.
 bool differs(double now, double planned, double change) {
-  return now != planned && !(std::abs(now - planned) <= change * planned);
+  if (std::isinf(planned) || std::isinf(now)) return now != planned;
+  return std::abs(now - planned) > change * planned;
 }
 
 void require_cuts(const SplitProblem& problem, std::span<const std::size_t> cuts) {
