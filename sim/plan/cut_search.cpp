@@ -125,7 +125,7 @@ void CutSearch::run() {
   while (!is_optimal()) {
     const double faster = shares_.round_s * (1 - search_margin);
     prepare(faster);
-    const Descent descent = descend(0, std::vector<double>(tables_.size(), 0), 0);
+    const Descent descent = descend(0, 0, std::vector<double>(tables_.size(), 0), 0);
     if (descent == Descent::ended) return;
     if (descent == Descent::complete) lower_bound_s_ = faster;
   }
@@ -157,6 +157,24 @@ CutSearch::Table CutSearch::table_at(const Weights& weights, double round_s) con
   return table;
 }
 
+// The devices with the fewest open options first, like ones one after the other.
+void CutSearch::order_devices() {
+  const std::size_t n = options_.devices.size();
+  std::vector<std::size_t> first_like(n);  // the first device with the same options
+  for (std::size_t i = 0; i < n; ++i) {
+    while (options_.devices[first_like[i]] != options_.devices[i]) ++first_like[i];
+  }
+  devices_.resize(n);
+  std::iota(devices_.begin(), devices_.end(), 0);
+  std::stable_sort(devices_.begin(), devices_.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(open_[a].size(), first_like[a]) < std::pair(open_[b].size(), first_like[b]);
+  });
+  like_before_.assign(n, false);
+  for (std::size_t depth = 1; depth < n; ++depth) {
+    like_before_[depth] = first_like[devices_[depth]] == first_like[devices_[depth - 1]];
+  }
+}
+
 // The tables for a round of this length, and the options that the bounds leave.
 void CutSearch::prepare(double round_s) {
   const std::size_t n = options_.devices.size();
@@ -182,10 +200,7 @@ void CutSearch::prepare(double round_s) {
     std::stable_sort(open_[i].begin(), open_[i].end(),
                      [&](std::size_t a, std::size_t b) { return costs[a] < costs[b]; });
   }
-  devices_.resize(n);
-  std::iota(devices_.begin(), devices_.end(), 0);
-  std::stable_sort(devices_.begin(), devices_.end(),
-                   [&](std::size_t a, std::size_t b) { return open_[a].size() < open_[b].size(); });
+  order_devices();
   for (Table& table : tables_) {
     table.rest.assign(n + 1, 0);
     for (std::size_t depth = n; depth-- > 0;) {
@@ -203,8 +218,8 @@ void CutSearch::prepare(double round_s) {
   partial_.assign(n, 0);
 }
 
-CutSearch::Descent CutSearch::descend(std::size_t depth, const std::vector<double>& costs,
-                                      double server_bytes) {
+CutSearch::Descent CutSearch::descend(std::size_t depth, std::size_t position,
+                                      const std::vector<double>& costs, double server_bytes) {
   if (depth == devices_.size()) {
     if (evaluated_ >= limits_.most_evaluated) return Descent::ended;
     const double before = shares_.round_s;
@@ -212,7 +227,8 @@ CutSearch::Descent CutSearch::descend(std::size_t depth, const std::vector<doubl
     return shares_.round_s < before ? Descent::improved : Descent::complete;
   }
   const std::size_t device = devices_[depth];
-  for (const std::size_t c : open_[device]) {
+  for (std::size_t at = like_before_[depth] ? position : 0; at < open_[device].size(); ++at) {
+    const std::size_t c = open_[device][at];
     if (++nodes_ > limits_.most_nodes) return Descent::ended;
     std::vector<double> with = costs;
     bool possible = true;
@@ -223,7 +239,7 @@ CutSearch::Descent CutSearch::descend(std::size_t depth, const std::vector<doubl
     const double bytes = server_bytes + options_.devices[device][c].server_bytes;
     if (!possible || bytes + least_server_bytes_[depth + 1] > options_.server_bytes) continue;
     partial_[device] = c;
-    const Descent descent = descend(depth + 1, with, bytes);
+    const Descent descent = descend(depth + 1, at, with, bytes);
     if (descent != Descent::complete) return descent;
   }
   return Descent::complete;

@@ -73,7 +73,10 @@ class CutSearch {
   [[nodiscard]] std::vector<Weights> weights_near_bound() const;
   [[nodiscard]] Table table_at(const Weights& weights, double round_s) const;
   void prepare(double round_s);
-  Descent descend(std::size_t depth, const std::vector<double>& costs, double server_bytes);
+  void order_devices();
+  // `position`: of the cut of the device before, in its list of open ones.
+  Descent descend(std::size_t depth, std::size_t position, const std::vector<double>& costs,
+                  double server_bytes);
 
   const SplitOptions& options_;
   SearchLimits limits_;
@@ -89,6 +92,9 @@ class CutSearch {
   std::vector<Table> tables_;
   std::vector<std::size_t> devices_;
   std::vector<std::vector<std::size_t>> open_;
+  // Whether the device at a depth has the same options as the one before. Then only the order of
+  // their cuts would differ: the later one takes no earlier cut.
+  std::vector<bool> like_before_;
   std::vector<double> least_server_bytes_;  // of the devices from a depth on
   Choice partial_;
 };

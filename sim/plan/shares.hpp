@@ -27,6 +27,8 @@ struct Demand {
 
   // The device's time if it had all of the server and of its link.
   [[nodiscard]] double least_s() const { return fixed_s + bytes / limit + server_s; }
+
+  bool operator==(const Demand&) const = default;
 };
 
 // Square roots of the prices, for u in [0, 1]: sqrt p = u / sqrt(n B), sqrt q = (1 - u) / sqrt n,

@@ -15,6 +15,8 @@ struct SplitOption {
   std::size_t cut = 0;  // index in SplitDevice::cuts
   Demand demand;
   double server_bytes = 0;
+
+  bool operator==(const SplitOption&) const = default;
 };
 
 struct SplitOptions {

@@ -133,6 +133,18 @@ TEST(EdgeSplit, ServerMemoryIsExhaustiveSearch) {
   }
 }
 
+TEST(EdgeSplit, LikeDevicesAreExhaustiveSearch) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    SplitProblem p = random_split(seed, 2, 7, false);
+    for (const std::size_t device : {0, 1, 0}) p.devices.push_back(p.devices[device]);
+    test::limit_server_memory(p);
+    const SplitPlan plan = plan_split(p);
+    expect_close(plan.round_s, exhaustive(p), 1e-9);
+    EXPECT_TRUE(plan.is_optimal) << seed;
+    expect_sound(p, plan);
+  }
+}
+
 // T is long enough if each device's least bandwidth over its cuts sum to at most B.
 double by_bisection(const SplitProblem& p) {
   return test::halve(0, 1e6, [&](double t) {
