@@ -8,35 +8,34 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "sim/plan/require.hpp"
 
 namespace convoy::sim {
 namespace {
 
-void require(bool holds, const std::string& message) {
-  if (!holds) throw base::UserError("block plan: " + message);
-}
-
 bool is_positive(double x) { return std::isfinite(x) && x > 0; }
 
 void require_valid(const BlockProblem& problem) {
-  require(!problem.devices.empty(), "there are no devices");
-  require(problem.parameters >= 1, "the model has no parameters");
-  require(is_positive(problem.bandwidth_bytes_per_s), "the bandwidth must be above 0 and finite");
+  require("block plan", !problem.devices.empty(), "there are no devices");
+  require("block plan", problem.parameters >= 1, "the model has no parameters");
+  require("block plan", is_positive(problem.bandwidth_bytes_per_s),
+          "the bandwidth must be above 0 and finite");
   double room = 0;
   for (const BlockDevice& d : problem.devices) {
-    require(std::isfinite(d.fixed_s) && d.fixed_s >= 0,
+    require("block plan", std::isfinite(d.fixed_s) && d.fixed_s >= 0,
             fmt::format("device {}: fixed_s must be at least 0 and finite", d.name));
-    require(is_positive(d.seconds_per_parameter) && is_positive(d.bytes_per_parameter),
+    require("block plan",
+            is_positive(d.seconds_per_parameter) && is_positive(d.bytes_per_parameter),
             fmt::format("device {}: seconds and bytes per parameter must be above 0 and finite",
                         d.name));
-    require(d.link_bytes_per_s > 0,
+    require("block plan", d.link_bytes_per_s > 0,
             fmt::format("device {}: its link has {} bytes/s", d.name, d.link_bytes_per_s));
-    require(d.most_parameters >= 0,
+    require("block plan", d.most_parameters >= 0,
             fmt::format("device {}: most_parameters must be at least 0", d.name));
     room += std::floor(d.most_parameters);
   }
   const double missing = static_cast<double>(problem.parameters) - room;
-  require(missing <= 0,
+  require("block plan", missing <= 0,
           fmt::format(
               "the devices together hold {} of the model's {} parameters: {} more must fit. "
               "Add devices, or take a smaller model",

@@ -6,14 +6,11 @@
 #include <cmath>
 
 #include "base/diagnostics.hpp"
+#include "sim/plan/require.hpp"
 #include "sim/plan/split_options.hpp"
 
 namespace convoy::sim {
 namespace {
-
-void require(bool holds, const char* message) {
-  if (!holds) throw base::UserError(fmt::format("replanning: {}", message));
-}
 
 bool is_there(const Condition& c) { return c.speed > 0 && c.link_bytes_per_s > 0; }
 
@@ -24,7 +21,7 @@ bool differs(double now, double planned, double change) {
 }
 
 void require_cuts(const SplitProblem& problem, std::span<const std::size_t> cuts) {
-  require(cuts.size() == problem.devices.size(), "there must be one cut per device");
+  require("replanning", cuts.size() == problem.devices.size(), "there must be one cut per device");
   for (std::size_t i = 0; i < cuts.size(); ++i) {
     if (cuts[i] < problem.devices[i].cuts.size()) continue;
     throw base::UserError(
@@ -45,10 +42,10 @@ bool still_fits(const SplitProblem& problem, std::span<const std::size_t> cuts) 
 }  // namespace
 
 void require_valid(const ReplanOptions& options) {
-  require(options.change > 0, "the change must be above 0");
-  require(options.period_s > 0, "the period must be above 0 s");
-  require(options.horizon_rounds >= 0, "the horizon must be at least 0 rounds");
-  require(options.factor >= 1, "the factor must be at least 1");
+  require("replanning", options.change > 0, "the change must be above 0");
+  require("replanning", options.period_s > 0, "the period must be above 0 s");
+  require("replanning", options.horizon_rounds >= 0, "the horizon must be at least 0 rounds");
+  require("replanning", options.factor >= 1, "the factor must be at least 1");
 }
 
 Replanner::Replanner(const ReplanOptions& options) : options_(options) { require_valid(options); }

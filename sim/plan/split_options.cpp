@@ -8,15 +8,12 @@
 
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
+#include "sim/plan/require.hpp"
 
 namespace convoy::sim {
 namespace {
 
 using base::human_bytes;
-
-void require(bool holds, const std::string& message) {
-  if (!holds) throw base::UserError("split plan: " + message);
-}
 
 bool is_amount(double x) { return std::isfinite(x) && x >= 0; }
 
@@ -32,8 +29,9 @@ void require_valid_cut(const SplitDevice& device, std::size_t index) {
       {"weight_bytes", cut.weight_bytes},
   };
   for (const auto& [name, value] : figures) {
-    require(is_amount(value), fmt::format("device {}, {}: {} is {}, must be at least 0 and finite",
-                                          device.name, cut_name(device, index), name, value));
+    require("split plan", is_amount(value),
+            fmt::format("device {}, {}: {} is {}, must be at least 0 and finite", device.name,
+                        cut_name(device, index), name, value));
   }
 }
 
@@ -53,8 +51,9 @@ std::string too_large(const SplitDevice& device) {
 
 // The one cut that was chosen by hand.
 std::vector<std::size_t> chosen(const SplitDevice& device, std::size_t cut) {
-  require(cut < device.cuts.size(), fmt::format("device {} has no cut {}; it has cuts 0 to {}",
-                                                device.name, cut, device.cuts.size() - 1));
+  require("split plan", cut < device.cuts.size(),
+          fmt::format("device {} has no cut {}; it has cuts 0 to {}", device.name, cut,
+                      device.cuts.size() - 1));
   const double needed = device.cuts[cut].device_bytes;
   if (needed <= device.memory_bytes) return {cut};
   std::string nearest = "; none of its cuts fits";
@@ -89,9 +88,10 @@ std::vector<std::vector<std::size_t>> cuts_that_fit(const SplitProblem& problem,
     if (!cuts.back().empty()) continue;
     problems += (problems.empty() ? "" : "; ") + too_large(problem.devices[i]);
   }
-  require(problems.empty(), fmt::format("no cut fits a device's memory: {}. Give it a smaller "
-                                        "batch or a smaller model, or leave it out",
-                                        problems));
+  require("split plan", problems.empty(),
+          fmt::format("no cut fits a device's memory: {}. Give it a smaller "
+                      "batch or a smaller model, or leave it out",
+                      problems));
   return cuts;
 }
 
@@ -161,19 +161,21 @@ Demand demand_of(const SplitProblem& problem, std::size_t device, std::size_t cu
 }
 
 void require_valid(const SplitProblem& problem) {
-  require(!problem.devices.empty(), "there are no devices");
-  require(is_amount(problem.bandwidth_bytes_per_s) && problem.bandwidth_bytes_per_s > 0,
+  require("split plan", !problem.devices.empty(), "there are no devices");
+  require("split plan",
+          is_amount(problem.bandwidth_bytes_per_s) && problem.bandwidth_bytes_per_s > 0,
           fmt::format("the bandwidth is {} bytes/s, must be above 0 and finite",
                       problem.bandwidth_bytes_per_s));
-  require(problem.server_memory_bytes >= 0,
+  require("split plan", problem.server_memory_bytes >= 0,
           fmt::format("the server's memory is {} bytes", problem.server_memory_bytes));
   for (const SplitDevice& device : problem.devices) {
-    require(!device.cuts.empty(), fmt::format("device {} has no cuts", device.name));
-    require(device.memory_bytes >= 0,
+    require("split plan", !device.cuts.empty(), fmt::format("device {} has no cuts", device.name));
+    require("split plan", device.memory_bytes >= 0,
             fmt::format("device {}: its memory is {} bytes", device.name, device.memory_bytes));
-    require(device.link_bytes_per_s > 0, fmt::format("device {}: its link has {} bytes/s",
-                                                     device.name, device.link_bytes_per_s));
-    require(is_amount(device.latency_s),
+    require(
+        "split plan", device.link_bytes_per_s > 0,
+        fmt::format("device {}: its link has {} bytes/s", device.name, device.link_bytes_per_s));
+    require("split plan", is_amount(device.latency_s),
             fmt::format("device {}: its link's latency is {} s", device.name, device.latency_s));
     for (std::size_t cut = 0; cut < device.cuts.size(); ++cut) require_valid_cut(device, cut);
   }
@@ -181,7 +183,7 @@ void require_valid(const SplitProblem& problem) {
 
 SplitOptions options_of(const SplitProblem& problem, const HandMadeCuts& by_hand) {
   require_valid(problem);
-  require(by_hand.empty() || by_hand.size() == problem.devices.size(),
+  require("split plan", by_hand.empty() || by_hand.size() == problem.devices.size(),
           fmt::format("{} cuts were given for {} devices", by_hand.size(), problem.devices.size()));
   SplitOptions options{.bandwidth = problem.bandwidth_bytes_per_s,
                        .server_is_shared = problem.server_is_shared,
