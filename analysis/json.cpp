@@ -149,10 +149,14 @@ Json to_json(const std::vector<Fidelity>& all) {
 }
 
 Json to_json(const WinnersMap& map) {
-  Json json = {
-      {"contest", map.contest},    {"along", map.along},           {"keys", map.keys},
-      {"names", short_names(map)}, {"contestants", Json::array()}, {"metrics", Json::array()},
-      {"cells", Json::array()}};
+  Json json = {{"contest", map.contest},
+               {"along", map.along},
+               {"keys", map.keys},
+               {"names", short_names(map)},
+               {"contestants", Json::array()},
+               {"metrics", Json::array()},
+               {"cells", Json::array()},
+               {"notes", map.notes}};
   for (const Contestant& one : map.contestants) {
     json["contestants"].push_back({{"label", one.label}, {"settings", one.settings}});
   }

@@ -239,6 +239,13 @@ WinnersMap winners_of(const std::vector<SweepResults>& sweeps, const WinnersChoi
   for (const std::size_t k : axes.along) map.along.push_back(groups.keys[k]);
   for (const std::size_t k : axes.cells) map.keys.push_back(groups.keys[k]);
   map.metrics = metrics_of(sweeps, choice);
+  std::vector<std::string> learned;
+  for (const SweepResults& sweep : sweeps) {
+    for (const SweepPoint& point : sweep.points) {
+      if (point.status == PointStatus::done) learned.push_back(point.learned_as);
+    }
+  }
+  map.notes = notes_on_learning(learned);
 
   std::map<std::vector<std::string>, std::size_t> contestants;
   std::map<std::vector<std::string>, std::size_t> cells;

@@ -91,7 +91,8 @@ struct WinnersMap {
   std::vector<std::string> keys;
   std::vector<Contestant> contestants;  // by their first points
   std::vector<Metric> metrics;
-  std::vector<Cell> cells;  // by their first points
+  std::vector<Cell> cells;         // by their first points
+  std::vector<std::string> notes;  // sentences: what was learned in place of a model
 };
 
 // At least one sweep; all with the levels of set_levels(). The cells of several sweeps are

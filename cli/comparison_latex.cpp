@@ -165,7 +165,6 @@ std::string comparison_latex(const analysis::Comparison& comparison, bool labels
     text +=
         "% mean $\\pm$ sample standard deviation over seeds; (k/n): only k of n runs got there\n";
   }
-  for (const std::string& note : comparison.notes) text += "% " + note + "\n";
   for (const analysis::ReachedLevel& reached : comparison.levels) {
     const bool shown = std::ranges::any_of(comparison.metrics, [&](const auto& compared) {
       return compared.metric.target == reached.level.accuracy;
@@ -190,7 +189,12 @@ std::string comparison_latex(const analysis::Comparison& comparison, bool labels
     for (const Column& column : columns) text += " & " + column.cells[g];
     text += " \\\\\n";
   }
-  return text + "\\bottomrule\n\\end{tabular}\n";
+  text += "\\bottomrule\n";
+  for (const std::string& note : comparison.notes) {
+    text += fmt::format("\\multicolumn{{{}}}{{l}}{{\\footnotesize {}}} \\\\\n", columns.size() + 1,
+                        in_latex(note));
+  }
+  return text + "\\end{tabular}\n";
 }
 
 }  // namespace convoy::cli

@@ -98,6 +98,7 @@ std::string winners_text(const WinnersMap& map) {
     said.push_back(metric.note);
     text += indented("to " + metric.note);
   }
+  for (const std::string& note : map.notes) text += indented("note: " + note);
   return text;
 }
 
@@ -106,7 +107,7 @@ std::string winners_csv(const WinnersMap& map) {
   for (const std::string& key : map.keys) text += base::csv_cell(key) + ",";
   text +=
       "metric,unit,target,decision,winner,runner_up,winner_mean,runner_up_mean,ratio,difference,"
-      "pairs,difference_low,difference_high,method,clear,why,standings,troubles\n";
+      "pairs,difference_low,difference_high,method,clear,why,standings,troubles,notes\n";
   for (const Cell& cell : map.cells) {
     for (std::size_t m = 0; m < map.metrics.size(); ++m) {
       const analysis::Metric& metric = map.metrics[m];
@@ -121,7 +122,7 @@ std::string winners_csv(const WinnersMap& map) {
       }
       const analysis::Interval interval = verdict.paired.value_or(analysis::Interval{});
       for (const std::string& setting : cell.settings) text += base::csv_cell(setting) + ",";
-      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", metric.key,
+      text += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", metric.key,
                           name_of(analysis::unit_words, metric.unit), plain(metric.target),
                           name_of(analysis::decision_words, verdict.decision),
                           base::csv_cell(name_in(map, verdict.winner)),
@@ -131,7 +132,8 @@ std::string winners_csv(const WinnersMap& map) {
                           verdict.clear ? fmt::format("{}", *verdict.clear ? 1 : 0) : "",
                           base::csv_cell(verdict.why),
                           base::csv_cell(fmt::format("{}", fmt::join(standings, "; "))),
-                          base::csv_cell(fmt::format("{}", fmt::join(troubles(map, cell), "; "))));
+                          base::csv_cell(fmt::format("{}", fmt::join(troubles(map, cell), "; "))),
+                          base::csv_cell(fmt::format("{}", fmt::join(map.notes, "; "))));
     }
   }
   return text;

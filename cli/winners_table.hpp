@@ -25,6 +25,7 @@ std::string winners_text(const analysis::WinnersMap& map);
 //   why                   nobody wins
 //   standings             of each contestant LABEL:MEAN:VALUES/POINTS, joined by "; "
 //   troubles              LABEL: what went wrong, joined by "; "
+//   notes                 what was learned in place of a model, joined by "; "
 std::string winners_csv(const analysis::WinnersMap& map);
 
 }  // namespace convoy::cli

@@ -75,11 +75,10 @@ class Run:
         self.workers = len(workers)
         self.duration = one("select virtual_time_s from run")[0][0]
         self.utilization = sum(busy for busy, _, _ in workers) / (len(workers) * self.duration)
-        self.memory = statistics.mean(peak for _, peak, _ in workers)
-        self.memory_of_all = [peak for _, peak, _ in workers]
+        self.peaks = [peak for _, peak, _ in workers if peak > 0]  # of those that took part
+        self.memory = statistics.mean(self.peaks) if self.peaks else None
         self.taking_part = sum(tasks > 0 for _, _, tasks in workers)
-        self.local = [row for row in one(
-            "select assigned_s, local_accuracy from task where local_accuracy is not null order by assigned_s")]
+        self.local = one("select node, assigned_s, local_accuracy from task where local_accuracy is not null")
         made = one("select end_s, updates from aggregation order by end_s")
         done = one("select ended_s, flops from task where kind = 'update' order by ended_s")
         self.points = []
@@ -94,24 +93,40 @@ class Run:
                 flops += done[done_at][1]
                 done_at += 1
             self.points.append(dict(time=at, accuracy=accuracy, bytes=size, energy=energy, updates=updates, flops=flops))
+        if self.points:
+            # An evaluation holds until the next one: the last to the end of the run.
+            size, = one("select bytes_in + bytes_out from node where id = 0")[0]
+            energy, = one("select sum(energy_j) from node where id > 0")[0]
+            self.points.append(dict(
+                time=self.duration, accuracy=self.points[-1]["accuracy"], bytes=size, energy=energy,
+                updates=sum(number for _, number in made), flops=sum(number for _, number in done)))
+        store.close()
 
     def tail(self):
-        end = self.points[-1]["time"]
-        return statistics.mean(p["accuracy"] for p in self.points if p["time"] >= end * 2 / 3)
-
-    def local_tail(self):
-        late = [accuracy for at, accuracy in self.local if at >= self.duration * 2 / 3]
+        late = [p["accuracy"] for p in self.points if p["time"] >= self.duration * 2 / 3]
         return statistics.mean(late) if late else None
 
+    def local_tail(self):
+        """The mean over the nodes of each one's own mean over the last third of the time."""
+        by_node = {}
+        for node, at, accuracy in self.local:
+            if at >= self.duration * 2 / 3:
+                by_node.setdefault(node, []).append(accuracy)
+        return statistics.mean(statistics.mean(each) for each in by_node.values()) if by_node else None
+
     def at(self, axis, limit):
-        """The accuracy of the last evaluation up to this point of an axis."""
-        return [p["accuracy"] for p in self.points if p[axis] <= limit * (1 + 1e-9)][-1]
+        """The accuracy of the last evaluation up to this point of an axis; None: there is none, or the run ends before."""
+        if not self.points or self.points[-1][axis] * (1 + 1e-9) < limit:
+            return None
+        before = [p["accuracy"] for p in self.points if p[axis] <= limit * (1 + 1e-9)]
+        return before[-1] if before else None
 
     def to(self, target, axis):
         """The axis at the first of HELD evaluations in a row that reach the target; None: never."""
-        for i in range(len(self.points) - HELD + 1):
-            if all(p["accuracy"] >= target for p in self.points[i:i + HELD]):
-                return self.points[i][axis]
+        points = self.points[:-1]  # the last repeats the one before
+        for i in range(len(points) - HELD + 1):
+            if all(p["accuracy"] >= target for p in points[i:i + HELD]):
+                return points[i][axis]
         return None
 
 
@@ -143,15 +158,17 @@ def interval(values):
 
 
 def cell(values, factor=1.0, digits=1, of=None):
-    values = [v for v in values if v is not None]
-    if not values:
-        return "never" if of else "-"
-    mean, half = interval(values)
+    """Mean and half its interval; of fewer values than `of` their number."""
+    given = [v for v in values if v is not None]
+    of = len(values) if of is None else of
+    if not given:
+        return f"none (0 of {of})" if of else "-"
+    mean, half = interval(given)
     text = f"{mean * factor:.{digits}f}"
     if half is not None:
         text += f" ± {half * factor:.{digits}f}"
-    if of and len(values) < of:
-        text += f" ({len(values)} of {of})"
+    if len(given) < of:
+        text += f" ({len(given)} of {of})"
     return text
 
 

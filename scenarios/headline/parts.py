@@ -1,11 +1,9 @@
 """The parts of the headline that need no search: ablations, who has the memory, a map of when it pays."""
 
-import math
 import pathlib
-import statistics
 import tomllib
 
-from figures import Sweep, cell, change, paired, short, signed, table
+from figures import Sweep, cell, paired, short, signed, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -33,47 +31,47 @@ def ablations(runner):
     rows = []
     for case in cases:
         found = sweep.runs(case)
-        last = lambda run: run.tail()
-        rows.append([short(case), cell([last(r) for r in found], 100),
-                     "" if case is cases[0] else signed(paired(found, base, last)),
-                     cell([r.local_tail() for r in found], 100),
-                     "" if case is cases[0] else signed(paired(found, base, lambda r: r.local_tail())),
-                     cell([r.points[-1]["updates"] for r in found], 1, 0),
-                     cell([r.points[-1]["flops"] / 1e9 for r in found], 1, 0),
-                     cell([r.points[-1]["bytes"] / 1e6 for r in found], 1, 0),
-                     cell([r.points[-1]["energy"] for r in found], 1, 0)])
+        ends = [run.points[-1] for run in found if run.points]
+        first = case is cases[0]
+        rows.append([short(case), cell([run.tail() for run in found], 100, 1, len(seeds)),
+                     "" if first else signed(paired(found, base, lambda run: run.tail())),
+                     cell([run.local_tail() for run in found], 100, 1, len(seeds)),
+                     "" if first else signed(paired(found, base, lambda run: run.local_tail())),
+                     *(cell([end[axis] * factor for end in ends], 1, 0, len(seeds))
+                       for axis, factor in (("updates", 1), ("flops", 1e-9), ("bytes", 1e-6), ("energy", 1)))])
     write(runs, "ablations", [
-        f"`./dev headline --ablations`: {runner.data}, {len(seeds)} seeds, {horizon} s of virtual time each. Accuracy "
+        f"`{runner.command}`: {runner.data}, {len(seeds)} seeds, {horizon} s of virtual time each. Accuracy "
         "in %: mean over the last third of the time, ± half the 95 % interval (t); differences to the first row at "
         "equal seeds.", ""] + table(
-            ["what is changed", "accuracy", "difference", "local", "difference", "updates", "GFLOP", "MB", "J"], rows))
+            ["what is changed", "accuracy", "difference", "local", "difference", "updates", "GFLOP", "MB", "J (workers)"], rows))
 
 
 def memory(runner):
     """Timing alone: who can take part, how long equal work takes, what it needs."""
     file = HERE / "memory.toml"
-    tree = tomllib.loads(file.read_text())["sweep"]
+    tree = tomllib.loads(file.read_text())
+    axes = tree["sweep"]
     runs = runner.sweep_file(file)
+    cases = [{"fleet.use": fleet, "model.architecture": model, **case} for fleet in axes["fleet.use"]
+             for model in axes["model.architecture"] for case in axes["cases"]]
+    sweep = Sweep(runs, cases)
     rows = []
-    for fleet in tree["fleet.use"]:
-        for model in tree["model.architecture"]:
-            cases = [{"fleet.use": fleet, "model.architecture": model, "schedule.kind": kind}
-                     for kind in tree["schedule.kind"]]
-            everything = [{"fleet.use": f, "model.architecture": m, "schedule.kind": k}
-                          for f in tree["fleet.use"] for m in tree["model.architecture"]
-                          for k in tree["schedule.kind"]]
-            sweep = Sweep(runs, everything)
-            for case in cases:
-                (run,) = sweep.runs(case)
-                took = [peak for peak in run.memory_of_all if peak > 0]
-                rows.append([fleet, model, case["schedule.kind"], f"{run.taking_part} of {run.workers}",
-                             f"{run.duration / 3600:.2f}", f"{100 * run.utilization:.0f}",
-                             f"{statistics.mean(took) / 2**30:.1f}", f"{max(took) / 2**30:.1f}",
-                             f"{float(run.result['result.energy_j']) / 1e6:.2f}",
-                             f"{(float(run.result['result.bytes_down']) + float(run.result['result.bytes_up'])) / 2**30:.0f}"])
-    stop = tomllib.loads(file.read_text())["stop"]["tasks"]
+    for case in cases:
+        what = [case["fleet.use"], case["model.architecture"], case["schedule.kind"]]
+        if "schedule.mask" in case:
+            what[2] += f", {case['schedule.mask']['selection']} masks"
+        found = sweep.runs(case)
+        if not found or not found[0].peaks:
+            rows.append(what + ["failed"] + [""] * 6)
+            continue
+        (run,) = found
+        sent = float(run.result["result.bytes_down"]) + float(run.result["result.bytes_up"])
+        rows.append(what + [f"{run.taking_part} of {run.workers}", f"{run.duration / 3600:.2f}",
+                            f"{100 * run.utilization:.0f}", f"{run.memory / 2**30:.1f}", f"{max(run.peaks) / 2**30:.1f}",
+                            f"{float(run.result['result.energy_j']) / 1e6:.2f}", f"{sent / 2**30:.0f}"])
     write(runs, "memory", [
-        f"`./dev headline --memory`: {stop} node updates of one epoch each, batch 16, AdamW, timing only.", ""] + table(
+        f"`{runner.command}`: {tree['stop']['tasks']} node updates of one epoch each, batch {tree['training']['batch']}, "
+        "timing only; memory of the nodes that take part.", ""] + table(
             ["fleet", "model", "schedule", "nodes that take part", "hours", "busy %", "GiB, mean", "GiB, most",
              "MJ (workers)", "GiB sent"], rows))
 

@@ -107,7 +107,8 @@ class Reviewer {
   // Finds untrained parts of the model. A learned mask's members are not known in advance, only the
   // depth and width of the submodels.
   void coverage() {
-    const engine::Architecture& a = *scenario_.setting->architecture;
+    const engine::Architecture& a = scenario_.setting->learned();
+    const bool all_blocks = scenario_.schedule.learning.mask.all_blocks;
     std::set<NodeId> unfit;
     for (const Forecast& f : result_.forecasts) {
       if (!f.fits()) unfit.insert(f.node);
@@ -116,17 +117,18 @@ class Reviewer {
     double widest = 0;
     for (const Forecast& f : result_.forecasts) {
       if (f.node == server_node || unfit.contains(f.node)) continue;
-      depth = std::max(depth, f.depth);
+      depth = std::max(depth, engine::depth_at(a, f.rate, all_blocks));
       widest = std::max(widest, f.rate);
     }
     if (depth > 0 && depth < a.depth()) {
       engine::Submodel deepest = engine::full_submodel(a);
       deepest.depth = depth;
       const double trained = engine::trace(a, deepest).parameters();
+      const double all = engine::trace(a, engine::full_submodel(a)).parameters();
       warn(
           fmt::format("no node trains blocks {} to {} of {} nor the exits behind them: {:.1f} % of "
                       "the parameters stay as they are",
-                      depth + 1, a.depth(), a.name, 100 * (1 - trained / result_.parameters)));
+                      depth + 1, a.depth(), a.name, 100 * (1 - trained / all)));
     }
     const bool shallow_only =
         scenario_.schedule.learning.mask.selection == engine::Selection::depth;
@@ -166,6 +168,12 @@ void require_trainable(const Scenario& scenario, const Schedule& schedule) {
   for (const PlannedTask& task : schedule.plan()) {
     if (task.node == server_node) continue;
     const NodeSetting& node = scenario.setting->nodes[task.node];
+    const engine::Architecture& learned = scenario.setting->learned();
+    if (!learned.exit_at(engine::depth_at(learned, task.rate, all_blocks))) {
+      throw base::UserError(fmt::format(
+          "node {}: at a rate of {} {} keeps no exit; add to model.exits, or choose another rate",
+          node.name, task.rate, learned.name));
+    }
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
     for (const engine::Architecture* a : all) {
       const engine::Trace trace =

@@ -133,6 +133,8 @@ class Run : public WorldListener, public RunView {
 
   Activity size_of(TaskId task, const Activity& expected) override {
     if (!learner_) return expected;
+    // What is kept is no submodel of the model that is charged for: that of its rate is.
+    if (scenario_.setting->learned_as) return expected;
     // A real node's submodel becomes known with its update.
     if (is_real(tasks_.at(task).worker) && !learner_->follows_from_version()) return expected;
     return schedule_->sized(task, expected, learner_->submodel(task));

@@ -93,6 +93,10 @@ bool make_model(const Value& root, const std::filesystem::path& folder, Scenario
         // The model keeps its own input, also where nothing is learned, so that the same costs come
         // out: what is learned takes that of the data.
         to_blame = "training";
+        if (scenario.training.learn && !given(model, "architecture")) {
+          throw base::UserError(
+              "training.learn_as: name model.architecture, whose costs these are");
+        }
         scenario.learned = engine::ModelOptions{};
         scenario.learned.architecture = scenario.training.learn_as;
         scenario.learned.classes = scenario.model.classes;

@@ -22,7 +22,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     : setting_(std::move(setting)),
       options_(std::move(options)),
       updates_(setting_, options_.proximal > 0),
-      has_norms_(has_batch_norms(*setting_->architecture) || has_batch_norms(setting_->learned())) {
+      has_norms_(has_batch_norms(*setting_->architecture)) {
   const auto count = static_cast<NodeId>(setting_->nodes.size());
   takes_part_.assign(setting_->nodes.size(), false);
   done_.assign(setting_->nodes.size(), 0);
@@ -32,6 +32,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
         "give the compressed sizes there");
   }
   check_elements();
+  check_norms();
   bool data = false;
   std::map<std::string, std::string> reasons;  // by device
   for (NodeId node = 1; node < count; ++node) {
@@ -65,6 +66,16 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
       fmt::format("no node's memory holds its task: {}; lower training.batch or the rates, or "
                   "choose a smaller model or larger devices",
                   fmt::join(all, "; ")));
+}
+
+// Static norms take a pass of the server that is charged by the model's own norms.
+void ClientPool::check_norms() const {
+  const bool lacks = setting_->learned_as && !has_norms_ && has_batch_norms(*setting_->learned_as);
+  if (!options_.learning.static_norms || !lacks) return;
+  throw base::UserError(fmt::format(
+      "training.learn_as: {} has batch norms and {} has none, so that the server's pass for their "
+      "statistics has no cost: set schedule.heterofl.batch_norm = \"running\"",
+      setting_->learned_as->name, setting_->architecture->name));
 }
 
 // What cannot be had together with weights learned element by element.
@@ -281,8 +292,6 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
 
 Activity ClientPool::sized(TaskId task, const Activity& expected,
                            const engine::Submodel& submodel) const {
-  // What it keeps is not a submodel of the model that is charged for: that of its rate is.
-  if (setting_->learned_as) return expected;
   const Task& of = tasks_.at(task);
   if (of.work.elements == engine::ElementKind::pruned) {
     return updates_.sized_by_elements(expected, submodel.elements, of.work.brings_squares);

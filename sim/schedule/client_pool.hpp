@@ -90,6 +90,7 @@ class ClientPool {
                                const TaskChanges& changes = {}) const;
   [[nodiscard]] TaskChanges heaviest() const;  // by memory
   void check_elements() const;
+  void check_norms() const;
   [[nodiscard]] engine::StepExtras extras(double rate) const;
   // Statistics, where the next aggregation takes them anew; else nothing.
   [[nodiscard]] engine::Work statistics_next() const;
@@ -118,7 +119,7 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
-  bool has_norms_ = false;  // the model has batch norms, or what is learned in its place
+  bool has_norms_ = false;  // the architecture has batch norms
 };
 
 // A schedule over the tasks of a client pool.

@@ -12,6 +12,7 @@
 #include <random>
 #include <sstream>
 
+#include "sim/scenario/sweep.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy::sim {
@@ -55,6 +56,18 @@ TEST(Scenarios, ThoseThatComeWithConvoyAreValid) {
   for (const auto& file : toml_files(root / "scenarios")) {
     base::Diagnostics problems;
     EXPECT_TRUE(read_scenario(file.string(), {}, problems).has_value()) << problems.str();
+  }
+}
+
+// Those that learn CIFAR-10 read drawn digits here.
+TEST(Scenarios, ThoseOfTheHeadlineAreValid) {
+  const auto files = toml_files(root / "scenarios" / "headline");
+  EXPECT_GE(files.size(), 10);
+  for (const auto& file : files) {
+    if (file.filename() == "schedules.toml") continue;  // settings, no scenario
+    base::Diagnostics problems;
+    const auto sweep = Sweep::read(file.string(), {{"data.source", "\"glyphs\""}}, problems);
+    EXPECT_TRUE(sweep.has_value()) << problems.str();
   }
 }
 

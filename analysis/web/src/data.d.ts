@@ -168,6 +168,7 @@ export interface Winners {
   cells: { settings: string[];                // a value for each of `keys`
            entrants: Entrant[];               // by contestant
            verdicts: Verdict[] }[];           // by metric
+  notes: string[];            // sentences: what was learned in place of a model
 }
 export interface Entrant {
   points: number;             // 0: the sweep has none of it in this cell
