@@ -8,8 +8,6 @@ import sqlite3
 import statistics
 import tomllib
 
-# Two-sided 95 % quantiles of Student's t by degrees of freedom.
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 HELD = 3  # evaluations in a row at or above the target
 
 # --- TOML ---------------------------------------------------------------------------------------
@@ -149,12 +147,51 @@ class Sweep:
         return sorted(self.by_case[self.cases.index(case)], key=lambda run: run.seed)
 
 
+def incomplete_beta(a, b, x):
+    """The regularized incomplete beta function I_x(a, b), by its continued fraction (Lentz)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - incomplete_beta(b, a, 1 - x)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+                     + a * math.log(x) + b * math.log(1 - x)) / a
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    value = d
+    for m in range(1, 1000):
+        for numerator in (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+                          -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))):
+            d = 1 / (1 + numerator * d or tiny)
+            c = 1 + numerator / c or tiny
+            value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return front * value
+
+
+def t_below(t, freedom):
+    """The share of Student's t below t."""
+    tail = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return 1 - tail if t > 0 else tail
+
+
+def t_quantile(share, freedom):
+    """Student's t with this share below it, for shares from 0.5 on."""
+    low, high = 0.0, 1.0
+    while t_below(high, freedom) < share:
+        high *= 2
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_below(middle, freedom) < share else (low, middle)
+    return (low + high) / 2
+
+
 def interval(values):
     """Mean and half its 95 % interval by Student's t; None where there is one value."""
     mean = statistics.mean(values)
     if len(values) < 2:
         return mean, None
-    return mean, STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, t_quantile(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def cell(values, factor=1.0, digits=1, of=None):

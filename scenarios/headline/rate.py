@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how fast the gradient falls, against the rate O(1/sqrt(N* E Q)) that Co-S2P claims.
 
-    scenarios/headline/rate.py                      all sweeps (about 10 minutes on two cores), then the table
+    scenarios/headline/rate.py                      all sweeps (how long was not timed), then the table
     scenarios/headline/rate.py --only convex        one part: convex, mlp, submodels or granularity
     scenarios/headline/rate.py --self-test          checks the arithmetic on made-up points
 
@@ -43,6 +43,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from figures import t_quantile
+
 HERE = Path(__file__).resolve().parent
 SEEDS = (201, 202, 203)
 PILOT_SEED = 100
@@ -80,45 +82,6 @@ class Failed(Exception):
 
 
 # --- arithmetic ------------------------------------------------------------------------------------
-
-
-def incomplete_beta(a, b, x):
-    """The regularized incomplete beta function I_x(a, b), by its continued fraction (Lentz)."""
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-                     + a * math.log(x) + b * math.log(1 - x)) / a
-    tiny = 1e-300
-    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
-    value = d
-    for m in range(1, 1000):
-        for numerator in (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-                          -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))):
-            d = 1 / (1 + numerator * d or tiny)
-            c = 1 + numerator / c or tiny
-            value *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return front * value
-
-
-def t_below(t, freedom):
-    """The share of Student's t below t."""
-    tail = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
-    return 1 - tail if t > 0 else tail
-
-
-def t_quantile(share, freedom):
-    """Student's t with this share below it, for shares from 0.5 on."""
-    low, high = 0.0, 1.0
-    while t_below(high, freedom) < share:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_below(middle, freedom) < share else (low, middle)
-    return (low + high) / 2
 
 
 def slope(points):

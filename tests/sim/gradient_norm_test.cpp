@@ -1,7 +1,6 @@
 // evaluation.gradient_norm in whole runs: what the store and the printed curve hold, that it
 // resumes with the same bits, and what is refused.
 
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,7 +12,7 @@
 #include "sim/run/open_engine.hpp"
 #include "sim/run/participants.hpp"
 #include "sim/scenario/scenario.hpp"
-#include "tests/support/files.hpp"
+#include "tests/support/scenario_folder.hpp"
 
 namespace convoy {
 namespace {
@@ -23,7 +22,7 @@ using test::Output;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* text = R"(
+constexpr const char* scenario = R"(
 name = "rate"
 seed = 5
 [fleet]
@@ -49,26 +48,9 @@ gradient_norm = true
 rounds = 6
 )";
 
-class GradientNorm : public testing::Test {
+class GradientNorm : public test::ScenarioFolder {
  protected:
-  GradientNorm() { file = folder.write("s.toml", text); }
-
-  [[nodiscard]] std::string in(const std::string& name) const {
-    return (folder.path() / name).string();
-  }
-  [[nodiscard]] Output run(const std::string& name, const std::string& more = "") const {
-    return convoy("run " + file + " --quiet -o " + in(name) + " " + more);
-  }
-  [[nodiscard]] std::string stored(const std::string& name) const {
-    return test::dump_store(in(name));
-  }
-  [[nodiscard]] double query(const std::string& name, const std::string& sql) const {
-    SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
-    return database.execAndGet(sql).getDouble();
-  }
-
-  test::TemporaryFolder folder;
-  std::string file;
+  GradientNorm() : ScenarioFolder(scenario) {}
 };
 
 TEST_F(GradientNorm, IsInTheStoreTheCurveAndTheExport) {

@@ -1,6 +1,5 @@
 // Runs that are charged for one model and learn another (training.learn_as), by the command line.
 
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "tests/support/files.hpp"
+#include "tests/support/scenario_folder.hpp"
 
 namespace convoy {
 namespace {
@@ -55,24 +54,9 @@ constexpr const char* costs =
     "SELECT group_concat(label || ' ' || node || ' ' || start_s || ' ' || end_s || ' ' || bytes || "
     "' ' || flops || ' ' || energy_j, '\n') FROM activity WHERE cause = ''";
 
-class LearnAs : public testing::Test {
+class LearnAs : public test::ScenarioFolder {
  protected:
-  LearnAs() : file(folder.write("s.toml", scenario)) {}
-
-  std::string in(const std::string& name) const { return (folder.path() / name).string(); }
-  Output run(const std::string& name, const std::string& more = "") const {
-    return convoy("run " + file + " --quiet -o " + in(name) + " " + more);
-  }
-  std::string text(const std::string& name, const std::string& sql) const {
-    SQLite::Database database(in(name) + "/run.sqlite", SQLite::OPEN_READONLY);
-    return database.execAndGet(sql).getString();
-  }
-  std::string model(const std::string& name) const {
-    return test::read_file(in(name) + "/model.safetensors");
-  }
-
-  test::TemporaryFolder folder;
-  std::string file;
+  LearnAs() : ScenarioFolder(scenario) {}
 };
 
 // Every kind of schedule, with submodels of every selection: times, bytes, FLOPs, energy and memory
