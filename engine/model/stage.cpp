@@ -146,7 +146,8 @@ bool has_gradient(const Trace& trace, int tensor) {
 
 double bytes_of(const Trace& trace, int tensor, int batch, Precision precision) {
   constexpr double token_bytes = 8;  // LibTorch's indices are 64-bit
-  const bool half = precision == Precision::fp16 || precision == Precision::fp16_mixed;
+  const bool half =
+      precision == Precision::fp16 || (precision == Precision::fp16_mixed && tensor > 0);
   const double each = is_token_numbers(trace, tensor) ? token_bytes : half ? half_word : word;
   return shape_of(trace, tensor).elements() * batch * each;
 }

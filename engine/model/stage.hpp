@@ -55,8 +55,8 @@ bool is_token_numbers(const Trace& trace, int tensor);
 // True if a gradient flows back to the tensor (in the phase of weights, as everywhere here): it
 // depends on parameters. False for the network's input and for what is made of it without any.
 bool has_gradient(const Trace& trace, int tensor);
-// Bytes of a tensor of `batch` samples. Under fp16 and fp16_mixed half of FP32's, except for token
-// numbers.
+// Bytes of a tensor of `batch` samples. Under fp16 half of FP32's; under fp16_mixed, too, except
+// that images are in FP32. Token numbers always have 8 bytes.
 double bytes_of(const Trace& trace, int tensor, int batch, Precision precision = Precision::fp32);
 
 // Bytes that cross a cut with `batch` samples: forward, and the gradients that flow back.
