@@ -162,8 +162,9 @@ class StepWriter {
     for (int i = stage.first; i < stage.last; ++i) {
       trained_values += trained(layer(i), phase) ? layer(i).parameters : 0;
     }
-    // All gradients are checked and unscaled in one launch.
-    if (mixed_ && trained_values > 0) of_weights(trained_values, 2 * trained_values);
+    // All gradients are checked and unscaled in one launch, also where they are those of gates.
+    const bool any = trained_values > 0 || phase != Phase::weights;
+    if (mixed_ && any) of_weights(trained_values, 2 * trained_values);
     for (int i = stage.first; i < stage.last; ++i) {
       const TracedLayer& t = layer(i);
       if (t.parameter_tensors == 0 || !trained(t, phase)) continue;

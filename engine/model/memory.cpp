@@ -87,7 +87,6 @@ class StepWalk {
 
   // What a forward leaves for its backward.
   MemoryCost stash() {
-    if (!has_backward()) return {};
     hold_batch();
     if (!how_.load.recompute) forward();
     return meter_.now();
@@ -135,12 +134,6 @@ class StepWalk {
       value(tensor) = make(&MemoryCost::activations, bytes);
       boundary_.push_back(value(tensor));
     }
-  }
-
-  // False for first layers without parameters: no gradient comes back to them.
-  [[nodiscard]] bool has_backward() const {
-    return exits_in(trace_, stage()) > 0 ||
-           std::any_of(sent_.begin(), sent_.end(), [&](int tensor) { return wants(tensor); });
   }
 
   // Gradients of what was sent on have arrived. LibTorch's caller keeps them during the backward.

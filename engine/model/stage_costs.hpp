@@ -57,8 +57,7 @@ struct StageLoad {
 //     has an exit;
 //   - what the layers keep for their backward, and the logarithms of each exit's softmax;
 //   - what it sent on: LibTorch starts a backward from these tensors.
-// With `recompute` only the first. Nothing if no gradient comes back (first layers without
-// parameters).
+// With `recompute` only the first.
 MemoryCost stash(const Trace& trace, const Stage& stage, int microbatch, bool recompute = false,
                  Precision precision = Precision::fp32);
 
