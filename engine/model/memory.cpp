@@ -89,7 +89,7 @@ class StepWalk {
   MemoryCost stash() {
     hold_batch();
     if (!how_.load.recompute) forward();
-    return meter_.now();
+    return {.weights = meter_.now().weights, .activations = meter_.now().activations};
   }
 
  private:
