@@ -25,12 +25,6 @@ enum DrawPhase : std::uint64_t {
   mask_sample = 5
 };
 
-void drop_gradients(const Tensors& tensors) {
-  for (const Tensor& t : tensors) {
-    if (t.defined()) t.mutable_grad().reset();
-  }
-}
-
 // One step of the gates' logits, after backward(). False if they are no longer finite: no recovery
 // is possible; they become 0, so that the task ends quickly.
 bool step_logits(Gates& gates, OptimizerSteps& steps, double lambda, at::Generator& draws) {
