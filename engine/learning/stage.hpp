@@ -108,6 +108,7 @@ class StageTraining {
   [[nodiscard]] double loss() const {
     return samples_ > 0 ? losses_ / static_cast<double>(samples_) : 0;
   }
+  [[nodiscard]] double losses() const { return losses_; }  // their sum over these samples
   [[nodiscard]] std::int64_t samples() const { return samples_; }
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   // False once an output, a loss or a gradient that the stage made was NaN or infinite. The first
