@@ -42,6 +42,8 @@ namespace convoy::engine {
 
 // What crosses a cut, or its gradients: by tensor number of the trace. Detached from whatever made
 // it; nobody changes the values, so the memory is shared and not copied.
+// A gradient keeps the memory layout in which it was computed: sums over another layout (a bias'
+// gradient behind a transposed view) have other last bits.
 using Boundary = std::map<int, Tensor>;
 
 // What a stage with an exit is to learn of a micro-batch.
