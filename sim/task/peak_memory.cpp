@@ -193,6 +193,23 @@ double peak_memory(const TaskGraph& graph, int role, int concurrent_computes) {
   return peak(graph, role, concurrent_computes, true);
 }
 
+double least_memory(const TaskGraph& graph, int role) {
+  double most = 0;
+  for (const Activity& a : graph.activities()) {
+    double needed = a.kind == ActivityKind::compute && a.at == role ? a.memory : 0;
+    std::vector<int> artifacts = a.inputs;
+    artifacts.insert(artifacts.end(), a.outputs.begin(), a.outputs.end());
+    std::sort(artifacts.begin(), artifacts.end());
+    artifacts.erase(std::unique(artifacts.begin(), artifacts.end()), artifacts.end());
+    for (const int i : artifacts) {
+      const Artifact& artifact = graph.artifacts()[index(i)];
+      if (artifact.place == role) needed += artifact.held;
+    }
+    most = std::max(most, needed);
+  }
+  return most;
+}
+
 double peak_held(const TaskGraph& graph, int role, int concurrent_computes) {
   return peak(graph, role, concurrent_computes, false);
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// How much memory a task needs on a node, whatever the order in which its activities run.
+// How much memory a task needs on a node: at least in any order of its activities, at most in any.
 
 #include "sim/task/graph.hpp"
 
@@ -18,7 +18,10 @@ namespace convoy::sim {
 // By a maximum closure (Picard 1976), a minimum cut for each compute of the role.
 double peak_memory(const TaskGraph& graph, int role, int concurrent_computes = 1);
 
-// The same for the held artifacts alone.
+// The activity of a role that needs most, with what it takes and makes: no order needs less.
+double least_memory(const TaskGraph& graph, int role);
+
+// As peak_memory, for the held artifacts alone.
 double peak_held(const TaskGraph& graph, int role, int concurrent_computes = 1);
 
 }  // namespace convoy::sim

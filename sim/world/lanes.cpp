@@ -132,6 +132,7 @@ Memory::Room Lanes::make_room(RunningActivity& a) {
   const Memory::Room room = memory_.room_for(a);
   if (room == Memory::Room::now) return room;
   a.no_room = memory_.too_small(a);
+  a.needed = memory_.needed(a, a.no_room);
   if (room == Memory::Room::later) {
     for_memory_.push_back(&a);
   }

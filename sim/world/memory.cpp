@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_map>
 
 #include "sim/world/variation.hpp"
 
@@ -183,6 +184,11 @@ std::pair<double, int> Memory::held_by(const RunningTask& task, NodeId node) con
   return all;
 }
 
+double Memory::needed(const RunningActivity& a, NodeId node) const {
+  const Wanted all = wanted(a);
+  return held_by(*a.task, node).first + (node == a.node ? all.at_node : all.at_peer);
+}
+
 // Beside all that its own task holds: for tasks of which nothing is under way.
 bool Memory::too_large_alone(const RunningActivity& a) const {
   const Wanted all = wanted(a);
@@ -190,50 +196,59 @@ bool Memory::too_large_alone(const RunningActivity& a) const {
   return all.at_peer > 0 && !fits(a.peer, held_by(*a.task, a.peer).first, all.at_peer);
 }
 
-// Whether something may be given back where the activity does not fit, by tasks that go on.
-bool Memory::helped(const RunningActivity& a, const std::vector<RunningTask*>& blocked) const {
-  if (too_large_alone(a)) return false;
-  const NodeId node = too_small(a);
-  if (node == no_node || nodes_[node].users > 0) return true;
-  int theirs = 0;
-  for (const RunningTask* task : blocked) theirs += held_by(*task, node).second;
-  return nodes_[node].holders > theirs;
+// By task: those of which nothing runs or waits for a lane.
+std::vector<Memory::Blocked> Memory::blocked(std::span<RunningActivity* const> waiting) const {
+  std::vector<Blocked> all;
+  std::unordered_map<const RunningTask*, std::size_t> index;
+  for (RunningActivity* a : waiting) {
+    if (a->task->moving > 0) continue;
+    if (index.try_emplace(a->task, all.size()).second) all.push_back({.task = a->task});
+    Blocked& one = all[index.at(a->task)];
+    const bool alone = too_large_alone(*a);
+    one.too_large = one.too_large && alone;
+    // What does not fit beside what its own task holds is not helped by others.
+    if (!alone) one.where.push_back(a->no_room);
+    if (one.first == nullptr) one.first = a;
+  }
+  return all;
 }
 
 RunningActivity* Memory::stuck(std::span<RunningActivity* const> waiting) const {
-  std::vector<RunningTask*> blocked;
-  for (const RunningActivity* a : waiting) {
-    const bool known = std::find(blocked.begin(), blocked.end(), a->task) != blocked.end();
-    if (a->task->moving == 0 && !known) blocked.push_back(a->task);
-  }
-  const auto goes_on = [&](const RunningTask* task) {
-    return std::any_of(waiting.begin(), waiting.end(), [&](const RunningActivity* a) {
-      return a->task == task && helped(*a, blocked);
-    });
-  };
-  for (auto one = blocked.begin(); one != blocked.end();) {
-    if (!goes_on(*one)) {
-      ++one;
-      continue;
+  std::vector<Blocked> left = blocked(waiting);
+  std::unordered_map<NodeId, int> theirs;  // artifacts that the tasks in `left` hold
+  const auto count = [&](Blocked& one, int change) {
+    for (std::size_t i = 0; i < one.task->holdings.size(); ++i) {
+      if (!is_held(*one.task, i)) continue;
+      theirs[place_of(*one.task, static_cast<int>(i))] += change;
+      one.holds = true;
     }
-    blocked.erase(one);
-    one = blocked.begin();  // it may give back what the others wait for
-  }
-  std::pair<int, std::uint64_t> worst{-1, 0};
-  RunningActivity* found = nullptr;
-  for (RunningActivity* a : waiting) {
-    if (std::find(blocked.begin(), blocked.end(), a->task) == blocked.end()) continue;
-    const bool alone = std::all_of(waiting.begin(), waiting.end(), [&](const RunningActivity* b) {
-      return b->task != a->task || too_large_alone(*b);
+  };
+  for (Blocked& one : left) count(one, +1);
+  // It may go on if a task that goes on may give something back where it waits; and then it may
+  // give back what the others wait for.
+  const auto goes_on = [&](Blocked& one) {
+    const bool helped = std::any_of(one.where.begin(), one.where.end(), [&](NodeId node) {
+      return nodes_[node].users > 0 || nodes_[node].holders > theirs[node];
     });
-    bool holds = false;
-    for (std::size_t i = 0; i < a->task->holdings.size(); ++i) holds |= is_held(*a->task, i);
-    const std::pair<int, std::uint64_t> rank{alone ? 2 : (holds ? 1 : 0), a->task->born};
-    if (found != nullptr && rank <= worst) continue;
-    worst = rank;
-    found = a;
-  }
-  return found;
+    if (helped) count(one, -1);
+    return helped;
+  };
+  std::size_t before = 0;
+  do {
+    before = left.size();
+    std::vector<Blocked> still;
+    for (Blocked& one : left) {
+      if (!goes_on(one)) still.push_back(std::move(one));
+    }
+    left = std::move(still);
+  } while (left.size() < before);
+  const auto rank = [](const Blocked& one) {
+    return std::pair(one.too_large ? 2 : (one.holds ? 1 : 0), one.task->born);
+  };
+  const auto worst = std::max_element(
+      left.begin(), left.end(),
+      [&](const Blocked& one, const Blocked& other) { return rank(one) < rank(other); });
+  return worst == left.end() ? nullptr : worst->first;
 }
 
 }  // namespace convoy::sim

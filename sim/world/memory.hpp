@@ -7,6 +7,8 @@
 // takes at its start; nothing is taken later. One that does not fit
 // - waits if it will fit when others have given back what they hold,
 // - fails its task (out_of_memory) if it does not fit beside what it needs itself.
+// Others may overtake who waits, for they may be those that free the memory. The free memory of a
+// trace is looked at when something may start: that it rises wakes nobody.
 //
 // Tasks that hold memory and wait for memory may wait for each other, or a task for itself (more
 // stashes than fit, before the first backward). Nothing is refused beforehand: whether it happens
@@ -34,6 +36,9 @@ class Memory {
   [[nodiscard]] Room room_for(const RunningActivity& a) const;
   // A node where the activity does not fit now; no_node: it fits.
   [[nodiscard]] NodeId too_small(const RunningActivity& a) const;
+
+  // Bytes that it needs on a node, with all that its task holds there.
+  [[nodiscard]] double needed(const RunningActivity& a, NodeId node) const;
 
   // The activity starts. It ends or is cancelled: `ended` false.
   void take(const RunningActivity& a);
@@ -64,6 +69,14 @@ class Memory {
 
     [[nodiscard]] double taken() const { return used + held; }
   };
+  // A task of which nothing runs or waits for a lane.
+  struct Blocked {
+    RunningTask* task = nullptr;
+    RunningActivity* first = nullptr;  // of those that wait for memory
+    bool holds = false;                // anything
+    bool too_large = true;             // none of them fits beside what the task itself holds
+    std::vector<NodeId> where;         // the others wait
+  };
   // What an activity takes at its start: at its node and, if that is another one, at its peer.
   struct Wanted {
     double at_node = 0;
@@ -81,8 +94,7 @@ class Memory {
   // Bytes and number of the artifacts of a task that hold memory on a node.
   [[nodiscard]] std::pair<double, int> held_by(const RunningTask& task, NodeId node) const;
   [[nodiscard]] bool too_large_alone(const RunningActivity& a) const;
-  [[nodiscard]] bool helped(const RunningActivity& a,
-                            const std::vector<RunningTask*>& blocked) const;
+  [[nodiscard]] std::vector<Blocked> blocked(std::span<RunningActivity* const> waiting) const;
 
   std::function<double()> now_;
   std::function<void(NodeId)> freed_;

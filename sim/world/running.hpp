@@ -26,6 +26,7 @@ struct RunningActivity {
   NodeId node = no_node;     // computing or sending node
   NodeId peer = no_node;     // receiving node; no_node: a compute
   NodeId no_room = no_node;  // while it waits for memory: where
+  double needed = 0;         // bytes that it needed there with all that its task holds
   int blocked_by = 0;
   std::uint64_t order = 0;  // order of readiness
   double ready_s = 0;

@@ -42,6 +42,7 @@ struct ActivityRecord {
   bool real = false;          // duration was measured
   double predicted_s = -1;    // of a real node's activity: duration by the profile; -1: simulated
   double energy_j = 0;        // its share of the nodes' draw, plus its links' costs
+  double memory_needed = 0;   // bytes, if its node lacked memory: with all that its task held there
 };
 
 // Success or failure of a real node's activity, for the log and the lag.

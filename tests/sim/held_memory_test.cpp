@@ -110,6 +110,7 @@ TEST(HeldMemory, OneForwardOneBackwardHoldsAsManyStashesAsThereAreStages) {
   EXPECT_EQ(world.memory_taken(1), 0);
   EXPECT_EQ(peak_memory(*graph, 0), 207);
   EXPECT_EQ(peak_held(*graph, 0), 200);
+  EXPECT_EQ(least_memory(*graph, 0), 107);
 }
 
 // Three stashes fit. The fourth forward waits for the first backward, at 4 s: the stash has been
@@ -239,6 +240,7 @@ TEST(HeldMemory, WhoCanNeverFitFailsAtOnce) {
   world.start(0, graph, {1});
   world.run();
   EXPECT_TIME(failed(witness).at(0), 1);
+  EXPECT_EQ(witness.record(0, "use").memory_needed, 101);
   EXPECT_EQ(world.memory_taken(1), 0);
 }
 
@@ -452,6 +454,7 @@ TEST(PeakMemory, IsTheMostOfAllPossibleMoments) {
       }
       RC_ASSERT(peak_memory(*graph, role, 0) >= most);
       RC_ASSERT(peak_held(*graph, role) <= most);
+      RC_ASSERT(least_memory(*graph, role) <= most);
     }
   }));
 }

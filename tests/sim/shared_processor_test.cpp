@@ -252,6 +252,24 @@ TEST(SharedProcessor, WhatTakesNoTimeEndsAtOnceAmongOthers) {
   EXPECT_TIME(witness.record(0, "work").end_s, 2);
 }
 
+TEST(SharedProcessor, EndsBeforeWhatElseEndsAtTheTime) {
+  WorldConfig config = simple_world(2);
+  config.nodes[2].concurrent_computes = 0;
+  Witness witness;
+  World world(config, witness);
+  world.start(0, one_compute(2), {1});
+  world.start(1, one_compute(2), {2});
+  world.start(2, test::one_transfer(2e6), {1, 2});
+  world.run();
+  std::vector<TaskId> order;
+  for (const Event& event : witness.events) {
+    if (event.kind != EventKind::task_done) continue;
+    order.push_back(event.task);
+    EXPECT_TIME(event.time, 2);
+  }
+  EXPECT_EQ(order, (std::vector<TaskId>{1, 0, 2}));
+}
+
 // The first ends at 2 s, the second at 4 s. The node draws 10 W all the time.
 TEST(SharedProcessor, TheNodesDrawIsChargedOnceAndShared) {
   WorldConfig config = world_of_one(0);
