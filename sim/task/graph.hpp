@@ -91,7 +91,8 @@ class TaskGraph {
   // gradient. It holds them from the start of the activity that makes it, so that this never ends
   // without room for what it has made, to the end of the last that takes it as an input; without
   // one, to the end of the pass. What is given at the start holds them from the first activity at
-  // its place on, through all passes. A copy (transfer) holds nothing of itself.
+  // its place to the end of the last that takes it in the last pass; without one, to the task's
+  // end. A copy (transfer) holds nothing of itself.
   void hold(int artifact, double bytes);
   // Marks an activity as sized_late.
   void size_late(int activity);

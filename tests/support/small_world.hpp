@@ -62,6 +62,13 @@ inline sim::WorldConfig simple_world(int workers,
   return config;
 }
 
+// The same, with so many bytes of memory on each worker.
+inline sim::WorldConfig limited(int workers, double memory) {
+  sim::WorldConfig config = simple_world(workers);
+  for (int i = 1; i <= workers; ++i) config.nodes[i].memory = memory;
+  return config;
+}
+
 inline std::shared_ptr<const sim::TaskGraph> one_compute(double seconds, double memory = 0,
                                                          int priority = 0) {
   auto graph = std::make_shared<sim::TaskGraph>(1);
