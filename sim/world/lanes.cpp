@@ -133,9 +133,7 @@ Memory::Room Lanes::make_room(RunningActivity& a) {
   if (room == Memory::Room::now) return room;
   a.no_room = memory_.too_small(a);
   a.needed = memory_.needed(a, a.no_room);
-  if (room == Memory::Room::later) {
-    for_memory_.push_back(&a);
-  }
+  if (room == Memory::Room::later) for_memory_.push_back(&a);
   return room;
 }
 
