@@ -17,6 +17,8 @@ std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
   if (const auto* scores = std::get_if<ScoreMembers>(&work)) {
     return scores->steps ? *scores->steps : scores->epochs * batches;
   }
+  // A step goes through all stages; counted where the samples are.
+  if (const auto* step = std::get_if<Step>(&work)) return step->first == 0 ? 1 : 0;
   return 0;
 }
 

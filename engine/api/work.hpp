@@ -143,9 +143,81 @@ struct Statistics {
   }
 };
 
+// Pipelines and split learning: a node computes the layers [first, last) of the model
+// (engine/model/stage.hpp), and the samples of a step go through the stages as micro-batches.
+
+// A micro-batch through a stage. At the stage with the first layer it is taken from the next batch
+// of the node's own samples, in the order in which Train goes through them; in M micro-batches of n
+// samples the m-th has those from m n / M to (m + 1) n / M. At other stages it comes as an
+// activation. Numbers begin at 0 again after each Step.
+// In: weights, activation (none before the first layer). Out: an activation, also behind the last
+// layer (it is then empty, and tells Backward that the micro-batch is there).
+struct Forward {
+  static constexpr const char* kind = "forward";
+  int first = 0;
+  int last = 1;
+  int microbatch = 0;
+  int microbatches = 1;    // of a step
+  bool recompute = false;  // keeps only what came in until Backward, and computes it again there
+  // Labels go with the activation. Else they stay with the node that has the samples, and stages
+  // with an exit must be there (label-private split learning).
+  bool labels = true;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+    field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
+    field("microbatches", w.microbatches, base::at_least(1).up_to(1e6));
+    field("recompute", w.recompute);
+    field("labels", w.labels);
+  }
+};
+
+// The micro-batch back through the stage.
+// In: a gradient (behind the last layer: the activation of its Forward). Out: a gradient, also
+// before the first layer (it is then empty).
+struct Backward {
+  static constexpr const char* kind = "backward";
+  int first = 0;
+  int last = 1;
+  int microbatch = 0;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+    field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
+  }
+};
+
+// The optimizer's step of a stage, by the micro-batches that have come back.
+// In: anything (for the order). Out: the update of the stage, since the received weights.
+struct Step {
+  static constexpr const char* kind = "step";
+  int first = 0;
+  int last = 1;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+  }
+};
+
+// The updates of all stages of one model become one update of the model, for the samples that they
+// were trained on. In: updates of stages. Out: an update.
+struct JoinStages {
+  static constexpr const char* kind = "join-stages";
+
+  template <class Self, class Fields>
+  static void fields(Self&, Fields&) {}
+};
+
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
-                          Encode, EncodeModel, DecodeModel, Reconfigure, Statistics>;
+                          Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
+                          Backward, Step, JoinStages>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 

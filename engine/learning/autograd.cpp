@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <memory>
+
 namespace convoy::engine {
 namespace {
 
@@ -46,6 +48,21 @@ class DrawnWeights : public torch::autograd::Function<DrawnWeights> {
 }  // namespace
 
 void backward(const Tensor& loss) { torch::autograd::backward({loss}, {}); }
+
+Tensors backward(const Tensors& outputs, const Tensors& gradients, const Tensors& inputs) {
+  // A leaf's gradient is stored in the layout of the leaf; a hook sees it before that.
+  const auto arrived = std::make_shared<Tensors>(inputs.size());
+  std::vector<unsigned> hooks;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    hooks.push_back(inputs[i].register_hook([arrived, i](const Tensor& g) { (*arrived)[i] = g; }));
+  }
+  torch::autograd::backward(outputs, gradients);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i].remove_hook(hooks[i]);
+    inputs[i].mutable_grad().reset();
+  }
+  return *arrived;
+}
 
 Tensor drawn_weights(const Tensor& scores, const Tensor& constants, const Tensor& numbers) {
   return DrawnWeights::apply(scores, constants, numbers);

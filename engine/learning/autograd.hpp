@@ -9,6 +9,12 @@ namespace convoy::engine {
 // Computes the gradients of a scalar in all leaves that it depends on.
 void backward(const Tensor& loss);
 
+// Of part of a network: adds to the leaves behind it what `gradients`, those of its `outputs`, come
+// to there; gives those of its `inputs` (leaves, whose own gradients stay undefined) as they are
+// computed, in the same memory layout: a sum over another layout adds in another order. Undefined
+// where nothing arrives.
+Tensors backward(const Tensors& outputs, const Tensors& gradients, const Tensors& inputs);
+
 // Puts kept features back to their places among `features`, zeros elsewhere. Features are dimension
 // 1 of images, the last dimension of tokens and vectors. LibTorch's index_copy would keep its
 // source in memory until backward.

@@ -154,9 +154,12 @@ class LibTorchEngine : public Engine {
   void save(const Artifact& artifact, const std::filesystem::path& file) const override {
     if (const auto* weights = dynamic_cast<const TensorWeights*>(&artifact)) {
       save(*weights, file, {});
+    } else if (const auto* update = dynamic_cast<const TensorUpdate*>(&artifact)) {
+      write_safetensors(file, to_file(context_.layout, *update, Masks::with));
     } else {
-      write_safetensors(
-          file, to_file(context_.layout, dynamic_cast<const TensorUpdate&>(artifact), Masks::with));
+      throw base::UserError(file.string() +
+                            ": what is to be stored is neither a version of the model nor an "
+                            "update (updates of stages must be joined first)");
     }
   }
   [[nodiscard]] std::shared_ptr<const Weights> load_weights(

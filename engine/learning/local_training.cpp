@@ -11,25 +11,12 @@
 #include "engine/learning/gates.hpp"
 #include "engine/learning/loss.hpp"
 #include "engine/learning/optimizer.hpp"
+#include "engine/learning/sample_order.hpp"
 #include "engine/learning/sampled.hpp"
 #include "engine/model/batches.hpp"
 
 namespace convoy::engine {
 namespace {
-
-enum DrawPhase : std::uint64_t {
-  mask_phase = 1,
-  weight_phase = 2,
-  gate_draws = 3,
-  score_draws = 4,
-  mask_sample = 5
-};
-
-void drop_gradients(const Tensors& tensors) {
-  for (const Tensor& t : tensors) {
-    if (t.defined()) t.mutable_grad().reset();
-  }
-}
 
 // One step of the gates' logits, after backward(). False if they are no longer finite: no recovery
 // is possible; they become 0, so that the task ends quickly.
@@ -113,29 +100,26 @@ double LocalTraining::learning_rate() const {
 std::uint64_t LocalTraining::draw_seed(std::uint64_t phase) const {
   const auto node = static_cast<std::uint64_t>(input_.node);
   const auto task = static_cast<std::uint64_t>(input_.task);
-  if (passes_ == 0) return base::Random({context_.seed, node, task, phase}).bits();
+  if (passes_ == 0) return task_seed(context_.seed, input_.node, input_.task, phase);
   return base::Random({context_.seed, node, task, phase, passes_}).bits();
 }
 
 template <class Step>
 void LocalTraining::for_each_batch(std::uint64_t phase, int epochs, std::optional<int> steps,
                                    Step step) {
-  base::Random random({draw_seed(phase)});
-  std::vector<std::int64_t> order = indices();
   const EpochPlan plan =
-      plan_epoch(static_cast<std::int64_t>(order.size()), input_.brief.batch, skips_single_);
+      plan_epoch(static_cast<std::int64_t>(indices().size()), input_.brief.batch, skips_single_);
+  SampleOrder order(indices(), plan, draw_seed(phase));
   TrainingProgress* progress = input_.progress.get();
   double loss = 0;
   double samples = 0;
   for (int epoch = 0, done = 0; steps ? done < *steps : epoch < epochs; ++epoch) {
-    shuffle(order, random);
     if (!steps) loss = samples = 0;
     for (std::int64_t b = 0; b < plan.batches(); ++b) {
       if (stop_.stop_requested()) throw Stopped();
-      const auto n = static_cast<std::size_t>(plan.size_of(b));
-      const std::int64_t* first = order.data() + b * plan.batch;
-      loss += step(context_.train->batch({first, n})) * static_cast<double>(n);
-      samples += static_cast<double>(n);
+      const auto n = static_cast<double>(plan.size_of(b));
+      loss += step(context_.train->batch(order.batch(epoch * plan.batches() + b))) * n;
+      samples += n;
       if (progress != nullptr) ++progress->done;
       if (steps && ++done == *steps) break;
     }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
 
 namespace convoy::engine {
@@ -10,12 +11,18 @@ namespace {
 
 constexpr double norm_epsilon = 1e-5;
 
-Tensor dropout(const Tensor& x, double rate, const Mode& mode) {
+// `number`: of the layer in the trace.
+Tensor dropout(const Tensor& x, double rate, const Mode& mode, int number) {
   if (!mode.training || rate <= 0) return x;
-  TORCH_INTERNAL_ASSERT(mode.generator.defined(), "dropout without a generator of its own");
+  at::Generator generator = mode.generator;
+  if (mode.layer_draws) {
+    base::Random seed({*mode.layer_draws, static_cast<std::uint64_t>(number)});
+    generator = make_generator(x.device(), seed.bits());
+  }
+  TORCH_INTERNAL_ASSERT(generator.defined(), "dropout without a generator of its own");
   // Backward keeps only a mask of one byte per element.
   const Tensor mask =
-      at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, mode.generator);
+      at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, generator);
   return x.mul(mask).mul_(1 / (1 - rate));
 }
 
@@ -49,6 +56,10 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
         t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
     step.is_exit = last_of_exit;
     for (const int input : t.inputs) last_use[static_cast<std::size_t>(input)] = step.traced;
+    // For the padding of texts.
+    if (t.layer->kind == LayerKind::attention && is_token_numbers(trace_, 0)) {
+      last_use[0] = step.traced;
+    }
     steps_.push_back(std::move(step));
   }
   for (std::size_t number = 0; number < last_use.size(); ++number) {
@@ -59,6 +70,15 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
 }
 
 namespace {
+
+// [batch, 1, 1, sequence]: minus infinity at texts' padding. Undefined for images, and where no
+// layer from here on needs the token numbers.
+Tensor padding_of(const Trace& trace, const Tensor& input) {
+  if (!is_token_numbers(trace, 0) || !input.defined()) return {};
+  return at::zeros({input.size(0), 1, 1, input.size(1)}, input.options().dtype(at::kFloat))
+      .masked_fill_(input.eq(token_padding).unsqueeze(1).unsqueeze(1),
+                    -std::numeric_limits<float>::infinity());
+}
 
 // HeteroFL's scaler: what a layer that follows a group gives, in training.
 Tensor scaled(Tensor out, const Layer& layer, const Mode& mode) {
@@ -75,19 +95,20 @@ Tensors Network::forward(const Tensors& tensors, const Tensor& input, const Mode
 Tensors Network::forward(const TensorOf& tensor_of, const Tensor& input, const Mode& mode) const {
   Tensors values(static_cast<std::size_t>(trace_.tensors));
   values[0] = input;
-  Tensor padding;  // [batch, 1, 1, sequence]: minus infinity at texts' padding
-  if (layout_.architecture->input == InputKind::tokens) {
-    padding = at::zeros({input.size(0), 1, 1, input.size(1)}, input.options().dtype(at::kFloat))
-                  .masked_fill_(input.eq(token_padding).unsqueeze(1).unsqueeze(1),
-                                -std::numeric_limits<float>::infinity());
-  }
+  return forward(whole(trace_), tensor_of, values, mode);
+}
+
+Tensors Network::forward(const Stage& stage, const TensorOf& tensor_of, Tensors& values,
+                         const Mode& mode) const {
+  const Tensor padding = padding_of(trace_, values.at(0));
   Tensors exits;
-  for (const Step& step : steps_) {
+  for (int number = stage.first; number < stage.last; ++number) {
+    const Step& step = steps_.at(static_cast<std::size_t>(number));
     const TracedLayer& t = trace_.layers[static_cast<std::size_t>(step.traced)];
     Tensor out = apply(step, tensor_of, values, padding, mode);
     if (step.is_exit) exits.push_back(out);
     values[static_cast<std::size_t>(t.output)] = std::move(out);
-    for (const int number : step.last_uses) values[static_cast<std::size_t>(number)].reset();
+    for (const int used : step.last_uses) values[static_cast<std::size_t>(used)].reset();
   }
   return exits;
 }
@@ -131,7 +152,7 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
     case LayerKind::hard_swish:
       return at::hardswish(x);
     case LayerKind::dropout:
-      return dropout(x, layer.rate, mode);
+      return dropout(x, layer.rate, mode, step.traced);
     case LayerKind::max_pool:
       return at::max_pool2d(x, {layer.kernel, layer.kernel}, {layer.stride, layer.stride},
                             {layer.padding, layer.padding}, {1, 1}, layer.ceil);
@@ -193,6 +214,8 @@ Tensor Network::attention(const TracedLayer& t, const Tensor& qkv, const Tensor&
   // Frees each score matrix as soon as the next exists, so that only backward's inputs are kept.
   Tensor scores = at::matmul(q, parts[1].transpose(-2, -1));
   q.reset();
+  TORCH_INTERNAL_ASSERT(padding.defined() || !is_token_numbers(trace_, 0),
+                        "attention without the token numbers, whose padding it must leave out");
   if (padding.defined()) scores = scores + padding;
   scores = at::softmax(scores, -1);
   const Tensor mixed = at::matmul(scores, parts[2]);

@@ -2,14 +2,17 @@
 
 // Computes a submodel: follows the same trace as the cost model and calls LibTorch's operators.
 // Tensors are passed with each call, so that one network serves masked and unmasked weights.
+// Computes the whole, or one stage of it (engine/model/stage.hpp).
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "engine/learning/tensors.hpp"
-#include "engine/model/trace.hpp"
+#include "engine/model/stage.hpp"
 
 namespace convoy::engine {
 
@@ -20,8 +23,11 @@ struct Mode {
   // In training what a layer that follows a group gives is divided by this, (0, 1]: the submodel's
   // rate, for HeteroFL's scaler.
   double rate = 1;
-  // For dropout; each node's task has its own. Required for training with dropout.
+  // For dropout; each node's task has its own. Training with dropout needs this or `layer_draws`.
   at::Generator generator;
+  // Each dropout layer draws from a generator of its own instead, seeded by (this, its number in
+  // the trace): what it draws does not depend on which layers were computed before it.
+  std::optional<std::uint64_t> layer_draws = {};
 };
 
 // A new generator on the device with this seed.
@@ -42,6 +48,13 @@ class Network {
   // their gradients would be in memory at once.
   using TensorOf = std::function<Tensor(std::size_t number)>;
   [[nodiscard]] Tensors forward(const TensorOf& tensor_of, const Tensor& input,
+                                const Mode& mode) const;
+
+  // Only the layers of a stage. `values`: by tensor number of the trace; holds what crosses the
+  // stage's first cut (crossing() in engine/model/stage.hpp; before the first layer the input, 0),
+  // afterwards what crosses its last cut. Gives the scores of the exits that end in the stage.
+  // Stage by stage the operations are those of the whole, in the same order.
+  [[nodiscard]] Tensors forward(const Stage& stage, const TensorOf& tensor_of, Tensors& values,
                                 const Mode& mode) const;
 
   [[nodiscard]] const Trace& trace() const { return trace_; }

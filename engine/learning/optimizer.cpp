@@ -94,6 +94,12 @@ void OptimizerSteps::adan(const Tensor& w, Tensor g, std::size_t at) {
   w.div_(1 + rate_ * options_.weight_decay);
 }
 
+void drop_gradients(const Tensors& tensors) {
+  for (const Tensor& t : tensors) {
+    if (t.defined()) t.mutable_grad().reset();
+  }
+}
+
 double clip_gradients(const Tensors& tensors, double limit) {
   const at::NoGradGuard no_grad;
   double squares = 0;

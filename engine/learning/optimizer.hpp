@@ -16,6 +16,7 @@ class OptimizerSteps {
   // Continues with a state; its slices must fit the tensors of step().
   void resume(OptimizerState state) { state_ = std::move(state); }
   [[nodiscard]] OptimizerState take_state() { return std::move(state_); }
+  [[nodiscard]] const OptimizerState& state() const { return state_; }
 
   // One step, in place, on the tensors that have a gradient. Uses up the gradients: their memory is
   // undefined afterwards.
@@ -31,6 +32,9 @@ class OptimizerSteps {
   double rate_;
   OptimizerState state_;
 };
+
+// Frees the memory of all gradients.
+void drop_gradients(const Tensors& tensors);
 
 // Scales all gradients so that their joint L2 norm is at most `limit`; gives the norm before.
 double clip_gradients(const Tensors& tensors, double limit);

@@ -219,6 +219,46 @@ std::shared_ptr<const Artifact> TaskSession::run(const Statistics& work,
   return std::make_shared<const TensorWeights>(std::move(tensors), model->trained);
 }
 
+StageSession& TaskSession::stages(const std::vector<Input>& inputs) {
+  if (stop_.stop_requested()) throw Stopped();
+  if (stages_) return *stages_;
+  if (training_) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: it trains the whole model already, and is to train a stage of it",
+        input_.node, input_.task));
+  }
+  for (const Input& input : inputs) {
+    if (const auto weights = as_weights(input.artifact)) input_.received = weights;
+  }
+  return stages_.emplace(context_, input_);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Forward& work,
+                                                 const std::vector<Input>& inputs) {
+  return stages(inputs).forward(work, inputs);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Backward& work,
+                                                 const std::vector<Input>& inputs) {
+  return stages(inputs).backward(work, inputs);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const Step& work,
+                                                 const std::vector<Input>& inputs) {
+  return stages(inputs).step(work);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const JoinStages& /*work*/,
+                                                 const std::vector<Input>& inputs) {
+  auto update = join_stages(context_.layout, inputs, input_.task);
+  outcome_.finite = is_finite(update->brings);
+  for (const Input& input : inputs) {
+    const auto* stage = dynamic_cast<const StageUpdate*>(input.artifact.get());
+    outcome_.finite = outcome_.finite && (stage == nullptr || stage->is_finite);
+  }
+  return update;
+}
+
 const Submodel& TaskSession::submodel() const {
   if (training_) return training_->submodel();
   if (!first_) {
@@ -235,6 +275,7 @@ Outcome TaskSession::outcome() {
   } else {
     outcome.submodel = submodel();
   }
+  if (stages_) stages_->add_to(outcome);
   if (!rule_) return outcome;
   auto state = std::make_shared<TensorState>();
   state->submodel = full_submodel(*context_.layout.architecture);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/learning/local_training.hpp"
+#include "engine/learning/stage_session.hpp"
 
 namespace convoy::engine {
 
@@ -27,11 +28,17 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const DecodeModel& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Reconfigure& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Statistics& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Forward& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Backward& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const Step& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const JoinStages& work, const std::vector<Input>& inputs);
 
   // The node's training, created at first use: a node that only aggregates needs none. Throws
   // base::UserError where what it is to start from came compressed and was not decoded.
   LocalTraining& training(const std::vector<Input>& inputs);
   [[nodiscard]] const TensorUpdate& update_of(const Input& input) const;
+  // The node's stages, created at first use.
+  StageSession& stages(const std::vector<Input>& inputs);
   // Throws base::UserError where weights are learned element by element.
   void refuse_elements(const char* what) const;
 
@@ -40,6 +47,7 @@ class TaskSession : public Session {
   std::stop_token stop_;
   bool is_decoded_ = false;  // what came compressed
   std::optional<LocalTraining> training_;
+  std::optional<StageSession> stages_;
   mutable std::optional<Submodel> first_;  // before training begins
   std::optional<RuleState> rule_;          // after an aggregation
   Outcome outcome_;

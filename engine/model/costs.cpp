@@ -1,6 +1,7 @@
 #include "engine/model/costs.hpp"
 
 #include "engine/model/layer_costs.hpp"
+#include "engine/model/stage_costs.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -110,107 +111,141 @@ class StepWriter {
         mixed_(precision == Precision::fp16_mixed),
         width_(mixed_ || precision == Precision::fp16 ? half_word : word) {}
 
-  void forward(Phase phase) {
-    for (const TracedLayer& t : trace_.layers) {
-      if (is_free(t)) continue;
-      const double in = t.in.elements() * batch_;
-      const double out = t.out.elements() * batch_;
-      if (is_dense(*t.layer)) {
-        if (gated(t, phase)) of_weights(t.parameters, 2 * t.parameters);
-        cast_weights(t);
-        put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
-            in + out + t.parameters);
-        if (extras_.scaled && t.gated) elementwise(out, 2 * out);
-      } else if (t.layer->kind == LayerKind::attention) {
-        const double scores = attention_scores(t) * batch_;
-        const double product = attention_product(t) * batch_;
-        elementwise(0, 2 * in);  // q, k, v head by head
-        put(OpClass::attention, product, in * 2 / 3 + scores);
-        widened(softmax_flops * scores, 2 * scores, scores, scores);
-        put(OpClass::attention, product, in / 3 + scores + out);
-        elementwise(0, 2 * out);
-      } else if (t.layer->kind == LayerKind::layer_norm) {
-        widened(elementwise_flops(*t.layer) * out, in + out, in, out);
-      } else {
-        const double read = read_by(*t.layer, t.inputs.size(), in, out);
-        put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, read + out);
-        if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
-      }
-    }
+  void forward(const Stage& stage, Phase phase) {
+    for (int i = stage.first; i < stage.last; ++i) forward(layer(i), phase);
   }
 
-  void backward(Phase phase) {
+  void backward(const Stage& stage, Phase phase) {
     const std::vector<bool> wanted = tensors_with_gradient(trace_, phase);
-    for (auto t = trace_.layers.rbegin(); t != trace_.layers.rend(); ++t) {
-      if (is_free(*t) || !wanted[static_cast<std::size_t>(t->output)]) continue;
-      const bool input_gradient = wanted[static_cast<std::size_t>(t->inputs.front())];
-      const double in = t->in.elements() * batch_;
-      const double out = t->out.elements() * batch_;
-      if (is_dense(*t->layer)) {
-        const OpClass op = dense_class(*t->layer);
-        const double flops = batch_ * dense_flops(*t);
-        if (extras_.scaled && t->gated) elementwise(out, 2 * out);
-        if (input_gradient) put(op, flops, in + out + t->parameters);
-        if (trained(*t, phase) || gated(*t, phase)) {
-          put(op, flops, in + out + t->parameters);
-          if (t->layer->bias) elementwise(out, out);
-          cast_weights(*t);
-        }
-        if (gated(*t, phase)) of_weights(2 * t->parameters, 2 * t->parameters);
-      } else if (t->layer->kind == LayerKind::attention) {
-        const double scores = attention_scores(*t) * batch_;
-        const double product = attention_product(*t) * batch_;
-        elementwise(0, 2 * out);
-        for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
-        widened(softmax_flops * scores, 3 * scores, scores, scores);
-        for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
-        elementwise(0, 2 * in);
-      } else {
-        const double flops = elementwise_flops(*t->layer) * out;
-        if (t->layer->kind == LayerKind::layer_norm) {
-          widened(flops, in + 2 * out, out, in);
-        } else {
-          put(sparse_class(*t->layer), flops, in + 2 * out);
-        }
-        // Gradients of a norm's weights and of a scale's factors are sums over the rest.
-        const bool sums = t->parameter_tensors > 0 || t->layer->kind == LayerKind::scale;
-        if (sums) elementwise(out, 2 * out);
-      }
+    for (int i = stage.last; i-- > stage.first;) {
+      const TracedLayer& t = layer(i);
+      if (is_free(t) || !wanted[static_cast<std::size_t>(t.output)]) continue;
+      backward(t, phase, wanted[static_cast<std::size_t>(t.inputs.front())]);
     }
   }
 
-  // Log-softmax and loss of each exit, forward and backward: a few numbers per sample, so that only
-  // the launches count.
-  void loss(int exits) {
-    constexpr int launches = 4;
-    for (int i = 0; i < exits * launches; ++i) elementwise(0, 0);
+  // Log-softmax and loss of each exit: a few numbers per sample, so that only the launches count.
+  void loss_forward(int exits) {
+    constexpr int launches = 2;
+    launch(exits * launches);
     if (!extras_.mutual || exits < 2) return;
     // engine/learning/loss.cpp, from_each(). Of an exit: division, softmax, sum, logarithm and
-    // log-softmax, backward two; of a pair: difference, product, two sums, backward three.
-    constexpr int of_exit = 7;
-    constexpr int of_pair = 7;
-    const int mutual = exits * of_exit + exits * (exits - 1) * of_pair;
-    for (int i = 0; i < mutual; ++i) elementwise(0, 0);
+    // log-softmax; of a pair: difference, product, two sums.
+    constexpr int of_exit = 5;
+    constexpr int of_pair = 4;
+    launch(exits * of_exit + exits * (exits - 1) * of_pair);
+  }
+  void loss_backward(int exits) {
+    constexpr int launches = 2;
+    launch(exits * launches);
+    if (!extras_.mutual || exits < 2) return;
+    constexpr int of_exit = 2;
+    constexpr int of_pair = 3;
+    launch(exits * of_exit + exits * (exits - 1) * of_pair);
   }
 
-  void update(Optimizer optimizer, Phase phase) {
-    const OptimizerWork work = work_of(optimizer);
-    if (mixed_) {  // all gradients are checked and unscaled in one launch
-      double values = 0;
-      for (const TracedLayer& t : trace_.layers) values += trained(t, phase) ? t.parameters : 0;
-      of_weights(values, 2 * values);
+  // Adds a micro-batch's gradients to those of the ones before, in place, tensor by tensor
+  // (LibTorch: torch/csrc/autograd/functions/accumulate_grad.h). The first ones are taken as they
+  // are.
+  void accumulate(const Stage& stage, Phase phase) {
+    for (int i = stage.first; i < stage.last; ++i) {
+      const TracedLayer& t = layer(i);
+      if (t.parameter_tensors == 0 || !trained(t, phase)) continue;
+      const double values = t.parameters / t.parameter_tensors;
+      for (int k = 0; k < t.parameter_tensors; ++k) of_weights(values, 3 * values);
     }
-    for (const TracedLayer& t : trace_.layers) {
+  }
+
+  void update(const Stage& stage, Optimizer optimizer, Phase phase) {
+    const OptimizerWork work = work_of(optimizer);
+    double trained_values = 0;
+    for (int i = stage.first; i < stage.last; ++i) {
+      trained_values += trained(layer(i), phase) ? layer(i).parameters : 0;
+    }
+    // All gradients are checked and unscaled in one launch, also where they are those of gates.
+    const bool any = trained_values > 0 || phase != Phase::weights;
+    if (mixed_ && any) of_weights(trained_values, 2 * trained_values);
+    for (int i = stage.first; i < stage.last; ++i) {
+      const TracedLayer& t = layer(i);
       if (t.parameter_tensors == 0 || !trained(t, phase)) continue;
       const int launches = work.launches * t.parameter_tensors;
       const double values = t.parameters * work.words / launches;
-      for (int i = 0; i < launches; ++i) of_weights(values / 2, values);
+      for (int k = 0; k < launches; ++k) of_weights(values / 2, values);
     }
   }
 
   StepCost done() { return std::move(cost_); }
 
  private:
+  [[nodiscard]] const TracedLayer& layer(int index) const {
+    return trace_.layers[static_cast<std::size_t>(index)];
+  }
+
+  void forward(const TracedLayer& t, Phase phase) {
+    if (is_free(t)) return;
+    const double in = t.in.elements() * batch_;
+    const double out = t.out.elements() * batch_;
+    if (is_dense(*t.layer)) {
+      if (gated(t, phase)) of_weights(t.parameters, 2 * t.parameters);
+      cast_weights(t);
+      put(dense_class(*t.layer), batch_ * dense_flops(t) + (t.layer->bias ? out : 0),
+          in + out + t.parameters);
+      if (extras_.scaled && t.gated) elementwise(out, 2 * out);
+    } else if (t.layer->kind == LayerKind::attention) {
+      const double scores = attention_scores(t) * batch_;
+      const double product = attention_product(t) * batch_;
+      elementwise(0, 2 * in);  // q, k, v head by head
+      put(OpClass::attention, product, in * 2 / 3 + scores);
+      widened(softmax_flops * scores, 2 * scores, scores, scores);
+      put(OpClass::attention, product, in / 3 + scores + out);
+      elementwise(0, 2 * out);
+    } else if (t.layer->kind == LayerKind::layer_norm) {
+      widened(elementwise_flops(*t.layer) * out, in + out, in, out);
+    } else {
+      const double read = read_by(*t.layer, t.inputs.size(), in, out);
+      put(sparse_class(*t.layer), elementwise_flops(*t.layer) * out, read + out);
+      if (t.layer->kind == LayerKind::tokens) elementwise(0, 2 * out);
+    }
+  }
+
+  void backward(const TracedLayer& t, Phase phase, bool input_gradient) {
+    const double in = t.in.elements() * batch_;
+    const double out = t.out.elements() * batch_;
+    if (is_dense(*t.layer)) {
+      const OpClass op = dense_class(*t.layer);
+      const double flops = batch_ * dense_flops(t);
+      if (extras_.scaled && t.gated) elementwise(out, 2 * out);
+      if (input_gradient) put(op, flops, in + out + t.parameters);
+      if (trained(t, phase) || gated(t, phase)) {
+        put(op, flops, in + out + t.parameters);
+        if (t.layer->bias) elementwise(out, out);
+        cast_weights(t);
+      }
+      if (gated(t, phase)) of_weights(2 * t.parameters, 2 * t.parameters);
+    } else if (t.layer->kind == LayerKind::attention) {
+      const double scores = attention_scores(t) * batch_;
+      const double product = attention_product(t) * batch_;
+      elementwise(0, 2 * out);
+      for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
+      widened(softmax_flops * scores, 3 * scores, scores, scores);
+      for (int i = 0; i < 2; ++i) put(OpClass::attention, product, in / 3 + scores + out);
+      elementwise(0, 2 * in);
+    } else {
+      const double flops = elementwise_flops(*t.layer) * out;
+      if (t.layer->kind == LayerKind::layer_norm) {
+        widened(flops, in + 2 * out, out, in);
+      } else {
+        put(sparse_class(*t.layer), flops, in + 2 * out);
+      }
+      // Gradients of a norm's weights and of a scale's factors are sums over the rest.
+      const bool sums = t.parameter_tensors > 0 || t.layer->kind == LayerKind::scale;
+      if (sums) elementwise(out, 2 * out);
+    }
+  }
+
+  void launch(int count) {
+    for (int i = 0; i < count; ++i) elementwise(0, 0);
+  }
   [[nodiscard]] Number number_of(OpClass op) const {
     if (width_ < word) return Number::fp16;
     const bool tensor_cores = op == OpClass::convolution && precision_ == Precision::fp32;
@@ -248,16 +283,6 @@ class StepWriter {
   StepCost cost_;
 };
 
-int exits_of(const Trace& trace) {
-  int count = 0;
-  bool before = false;
-  for (const TracedLayer& t : trace.layers) {
-    if (before && !t.in_exit()) ++count;
-    before = t.in_exit();
-  }
-  return count + (before ? 1 : 0);
-}
-
 }  // namespace
 
 double StepCost::flops() const {
@@ -283,10 +308,37 @@ std::vector<double> forward_flops(const Trace& trace) {
 StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
                        Precision precision, const StepExtras& extras) {
   StepWriter writer(trace, batch, precision, extras);
-  writer.forward(phase);
-  writer.loss(exits_of(trace));
-  writer.backward(phase);
-  writer.update(optimizer, phase);
+  const Stage all = whole(trace);
+  const int exits = exits_in(trace, all);
+  writer.forward(all, phase);
+  writer.loss_forward(exits);
+  writer.loss_backward(exits);
+  writer.backward(all, phase);
+  writer.update(all, optimizer, phase);
+  return writer.done();
+}
+
+StepCost stage_step(const Trace& trace, const Stage& stage, Pass pass, Optimizer optimizer,
+                    int batch, Precision precision) {
+  StepWriter writer(trace, batch, precision);
+  const int exits = exits_in(trace, stage);
+  constexpr Phase phase = Phase::weights;
+  switch (pass) {
+    case Pass::forward:
+      writer.forward(stage, phase);
+      writer.loss_forward(exits);
+      break;
+    case Pass::backward:
+      writer.loss_backward(exits);
+      writer.backward(stage, phase);
+      break;
+    case Pass::accumulate:
+      writer.accumulate(stage, phase);
+      break;
+    case Pass::update:
+      writer.update(stage, optimizer, phase);
+      break;
+  }
   return writer.done();
 }
 
@@ -295,7 +347,7 @@ StepCost inference_step(const Trace& trace, int batch, Precision precision) {
   std::erase_if(kept.layers,
                 [](const TracedLayer& t) { return t.layer->kind == LayerKind::dropout; });
   StepWriter writer(kept, batch, precision);
-  writer.forward(Phase::weights);
+  writer.forward(whole(kept), Phase::weights);
   return writer.done();
 }
 

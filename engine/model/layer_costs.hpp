@@ -21,6 +21,13 @@ inline bool is_free(const TracedLayer& t) {
          (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
 }
 
+// True for the last layer of an exit, whose output is the exit's scores.
+inline bool ends_exit(const Trace& trace, std::size_t layer) {
+  const TracedLayer& t = trace.layers[layer];
+  return t.in_exit() &&
+         (layer + 1 == trace.layers.size() || trace.layers[layer + 1].exit != t.exit);
+}
+
 // Elements of attention's score matrices: tokens x tokens per kept head.
 inline double attention_scores(const TracedLayer& t) {
   return t.in.positions() * t.in.positions() * t.heads;

@@ -3,11 +3,12 @@
 // (tools/autograd/derivatives.yaml); a tensor is released with its last holder, as there.
 
 #include <algorithm>
-#include <memory>
+#include <stdexcept>
 #include <utility>
 
-#include "base/non_copyable.hpp"
 #include "engine/model/layer_costs.hpp"
+#include "engine/model/meter.hpp"
+#include "engine/model/stage_costs.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -16,38 +17,7 @@ constexpr double index_bytes = 8;  // LibTorch's indices and labels are 64-bit
 // oneDNN convolves in blocks of so many channels (AVX-512; 8 with AVX2), padding the rest.
 constexpr int channel_block = 16;
 
-using Kind = double MemoryCost::*;
-
-// Present and peak memory.
-class Meter {
- public:
-  void add(Kind kind, double bytes) {
-    now_.*kind += bytes;
-    if (now_.total() > peak_.total()) peak_ = now_;
-  }
-  void remove(Kind kind, double bytes) { now_.*kind -= bytes; }
-  [[nodiscard]] const MemoryCost& peak() const { return peak_; }
-
- private:
-  MemoryCost now_;
-  MemoryCost peak_;
-};
-
-// A tensor's memory, shared by its views.
-class Storage : base::NonCopyable {
- public:
-  Storage(Meter& meter, Kind kind, double bytes) : meter_(meter), kind_(kind), bytes_(bytes) {
-    meter_.add(kind_, bytes_);
-  }
-  ~Storage() { meter_.remove(kind_, bytes_); }
-
- private:
-  Meter& meter_;
-  Kind kind_;
-  double bytes_;
-};
-using Held = std::shared_ptr<const Storage>;
-using Saved = std::vector<Held>;
+using Kind = Meter::Kind;
 
 double rounded_up(int channels) {
   const int blocks = (channels + channel_block - 1) / channel_block;
@@ -62,38 +32,64 @@ double largest_tensor(const TracedLayer& t) {
   return norm ? t.parameters / 2 : t.parameters;
 }
 
+// What a step does, beside its layers.
+struct Circumstances {
+  Optimizer optimizer = Optimizer::sgd;
+  Phase phase = Phase::weights;
+  StageLoad load;
+  bool keeps_received = false;
+  Precision precision = Precision::fp32;
+};
+
 class StepWalk {
  public:
-  StepWalk(const Trace& trace, Optimizer optimizer, Phase phase, int batch, bool keeps_received,
-           Precision precision)
+  StepWalk(const Trace& trace, const Stage& stage, const Circumstances& how)
       : trace_(trace),
-        optimizer_(optimizer),
-        phase_(phase),
-        batch_(batch),
-        keeps_received_(keeps_received),
-        mixed_(precision == Precision::fp16_mixed),
+        first_(static_cast<std::size_t>(stage.first)),
+        end_(static_cast<std::size_t>(stage.last)),
+        how_(how),
+        phase_(how.phase),
+        batch_(how.load.microbatch),
+        mixed_(how.precision == Precision::fp16_mixed),
         width_(mixed_ ? half_word : word),
-        wanted_(tensors_with_gradient(trace, phase)),
+        wanted_(tensors_with_gradient(trace, how.phase)),
         values_(static_cast<std::size_t>(trace.tensors)),
         gradients_(static_cast<std::size_t>(trace.tensors)),
         saved_(trace.layers.size()),
         last_use_(static_cast<std::size_t>(trace.tensors)),
         elements_(static_cast<std::size_t>(trace.tensors)) {
+    elements_[0] = in(trace.layers.front());
     for (std::size_t i = 0; i < trace.layers.size(); ++i) {
       const TracedLayer& t = trace.layers[i];
       for (const int input : t.inputs) last_use_[static_cast<std::size_t>(input)] = i;
       elements_[static_cast<std::size_t>(t.output)] = out(t);
     }
+    if (first_ > 0) received_ = crossing(trace, stage.first);
+    if (end_ < trace.layers.size()) sent_ = crossing(trace, stage.last);
   }
 
-  // A step with existing optimizer state, as in all steps but the first.
-  MemoryCost peak() {
+  // A step with existing optimizer state, as in all steps but the first. `others`: a stash for
+  // each other micro-batch in flight.
+  MemoryCost peak(const MemoryCost& others) {
     hold_model();
-    const Held input = hold_batch();
-    forward(input);
+    Saved in_flight = {make(&MemoryCost::activations, others.activations),
+                       make(&MemoryCost::weights, others.weights)};
+    hold_batch();
+    if (how_.load.recompute) hold_gradients();
+    forward();
+    if (!how_.load.recompute) hold_gradients();
     backward();
+    in_flight.clear();
+    release_boundaries();
     update();
     return meter_.peak();
+  }
+
+  // What a forward leaves for its backward.
+  MemoryCost stash() {
+    hold_batch();
+    if (!how_.load.recompute) forward();
+    return {.weights = meter_.now().weights, .activations = meter_.now().activations};
   }
 
  private:
@@ -106,36 +102,64 @@ class StepWalk {
   [[nodiscard]] double in(const TracedLayer& t) const { return t.in.elements() * batch_; }
   [[nodiscard]] double out(const TracedLayer& t) const { return t.out.elements() * batch_; }
   [[nodiscard]] bool wants(int tensor) const { return wanted_[static_cast<std::size_t>(tensor)]; }
+  [[nodiscard]] double elements(int tensor) const {
+    return elements_[static_cast<std::size_t>(tensor)];
+  }
+  [[nodiscard]] Stage stage() const { return {static_cast<int>(first_), static_cast<int>(end_)}; }
   Held& value(int tensor) { return values_[static_cast<std::size_t>(tensor)]; }
   Held& gradient(int tensor) { return gradients_[static_cast<std::size_t>(tensor)]; }
 
   void hold_model() {
-    for (const TracedLayer& t : trace_.layers) {
+    for (std::size_t i = first_; i < end_; ++i) {
+      const TracedLayer& t = trace_.layers[i];
       weights_ += (t.parameters + t.buffers) * word;
       if (trained(t, phase_)) trained_ += t.parameters * word;
     }
-    lasting_.push_back(make(&MemoryCost::weights, weights_ * (keeps_received_ ? 2 : 1)));
-    lasting_.push_back(make(&MemoryCost::optimizer, trained_ * state_values(optimizer_)));
+    lasting_.push_back(make(&MemoryCost::weights, weights_ * (how_.keeps_received ? 2 : 1)));
+    lasting_.push_back(make(&MemoryCost::optimizer, trained_ * state_values(how_.optimizer)));
+    if (how_.load.accumulates) lasting_.push_back(make(&MemoryCost::gradients, trained_));
   }
 
-  Held hold_batch() {
-    const TracedLayer& first = trace_.layers.front();
-    lasting_.push_back(make(&MemoryCost::activations, index_bytes * batch_));  // labels
-    const bool text = first.layer->kind == LayerKind::embedding;
-    lasting_.push_back(make(&MemoryCost::activations, in(first) * (text ? index_bytes : word)));
-    return lasting_.back();
+  // Labels, and the samples or what the stage before has sent.
+  void hold_batch() {
+    const bool has_exit = exits_in(trace_, stage()) > 0;
+    if (has_exit) lasting_.push_back(make(&MemoryCost::activations, index_bytes * batch_));
+    if (first_ == 0) {
+      const bool text = is_token_numbers(trace_, 0);
+      value(0) = make(&MemoryCost::activations, elements(0) * (text ? index_bytes : word));
+      lasting_.push_back(value(0));
+    }
+    for (const int tensor : received_) {
+      const double bytes = bytes_of(trace_, tensor, static_cast<int>(batch_), how_.precision);
+      value(tensor) = make(&MemoryCost::activations, bytes);
+      boundary_.push_back(value(tensor));
+    }
+  }
+
+  // Gradients of what was sent on have arrived. LibTorch's caller keeps them during the backward.
+  void hold_gradients() {
+    for (const int tensor : sent_) {
+      if (!wants(tensor)) continue;
+      gradient(tensor) = workspace(elements(tensor));
+      boundary_.push_back(gradient(tensor));
+    }
+  }
+
+  // What was received and sent, and gradients of both.
+  void release_boundaries() {
+    boundary_.clear();
+    for (const int tensor : received_) gradient(tensor).reset();
+    for (const int tensor : received_) value(tensor).reset();
+    for (const int tensor : sent_) value(tensor).reset();
   }
 
   // --- forward ---------------------------------------------------------------------------------
 
-  void forward(const Held& input) {
-    value(0) = input;
-    for (std::size_t i = 0; i < trace_.layers.size(); ++i) {
+  void forward() {
+    for (std::size_t i = first_; i < end_; ++i) {
       const TracedLayer& t = trace_.layers[i];
       value(t.output) = apply(t, wants(t.output) ? &saved_[i] : nullptr);
-      const bool last_of_exit =
-          t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
-      if (last_of_exit) exits_.push_back(&t);
+      if (ends_exit(trace_, i)) exits_.push_back(&t);
       for (const int tensor : t.inputs) {
         if (last_use_[static_cast<std::size_t>(tensor)] == i) value(tensor).reset();
       }
@@ -297,7 +321,7 @@ class StepWalk {
       gradient((*t)->output) = workspace(out(**t));
       log_softmax_.pop_back();
     }
-    for (std::size_t i = trace_.layers.size(); i-- > 0;) {
+    for (std::size_t i = end_; i-- > first_;) {
       const TracedLayer& t = trace_.layers[i];
       Held slope = std::move(gradient(t.output));
       if (!slope) continue;
@@ -310,7 +334,7 @@ class StepWalk {
   void give(int tensor, Held slope) {
     if (!wants(tensor)) return;
     Held& so_far = gradient(tensor);
-    so_far = so_far ? workspace(elements_[static_cast<std::size_t>(tensor)]) : std::move(slope);
+    so_far = so_far ? workspace(elements(tensor)) : std::move(slope);
   }
 
   // `slope`: gradient of the output. Makes those of the inputs and parameters.
@@ -418,8 +442,15 @@ class StepWalk {
     if (trained(t, phase_)) {
       const bool in_half = mixed_ && is_dense(*t.layer);
       const Held as_made = in_half ? workspace(t.parameters) : Held();
-      lasting_.push_back(make(&MemoryCost::gradients, t.parameters * word));
+      keep_gradients(t);
     }
+  }
+
+  // The layer's gradients are kept, or added to those of earlier micro-batches.
+  void keep_gradients(const TracedLayer& t) {
+    const bool added = how_.load.accumulates;
+    Held made = make(added ? &MemoryCost::workspace : &MemoryCost::gradients, t.parameters * word);
+    if (!added) lasting_.push_back(std::move(made));
   }
 
   void undo_attention(const TracedLayer& t, Held slope, Saved& saved) {
@@ -447,23 +478,27 @@ class StepWalk {
 
   // One temporary per tensor: the root in AdamW and Adan, the distance from the received weights.
   void update() {
-    const bool root = optimizer_ == Optimizer::adamw || optimizer_ == Optimizer::adan;
-    if (!root && !keeps_received_) return;
+    const bool root = how_.optimizer == Optimizer::adamw || how_.optimizer == Optimizer::adan;
+    if (!root && !how_.keeps_received) return;
     double largest = 0;
-    for (const TracedLayer& t : trace_.layers) {
+    for (std::size_t i = first_; i < end_; ++i) {
+      const TracedLayer& t = trace_.layers[i];
       if (trained(t, phase_)) largest = std::max(largest, largest_tensor(t));
     }
     const Held temporary = workspace(largest);
   }
 
   const Trace& trace_;
-  Optimizer optimizer_;
+  std::size_t first_;  // layers [first, end)
+  std::size_t end_;
+  Circumstances how_;
   Phase phase_;
   double batch_;
-  bool keeps_received_;
   bool mixed_;
   double width_;  // bytes of a value between operators
   std::vector<bool> wanted_;
+  std::vector<int> received_;  // tensors that cross the cut before the stage
+  std::vector<int> sent_;      // and the one behind it
 
   Meter meter_;
   double weights_ = 0;
@@ -472,7 +507,8 @@ class StepWalk {
   std::vector<Held> cast_weights_;  // to the end of forward
   std::vector<Held> values_;
   std::vector<Held> gradients_;
-  std::vector<Saved> saved_;           // by layer
+  std::vector<Held> boundary_;  // what was received: values and gradients; to the end of backward
+  std::vector<Saved> saved_;    // by layer
   std::vector<std::size_t> last_use_;  // by tensor: the last layer that reads it
   std::vector<double> elements_;       // by tensor, of the whole batch
   std::vector<const TracedLayer*> exits_;
@@ -483,7 +519,29 @@ class StepWalk {
 
 MemoryCost training_memory(const Trace& trace, Optimizer optimizer, Phase phase, int batch,
                            bool keeps_received, Precision precision) {
-  return StepWalk(trace, optimizer, phase, batch, keeps_received, precision).peak();
+  const Circumstances how = {.optimizer = optimizer,
+                             .phase = phase,
+                             .load = {.microbatch = batch},
+                             .keeps_received = keeps_received,
+                             .precision = precision};
+  return StepWalk(trace, whole(trace), how).peak({});
+}
+
+MemoryCost stash(const Trace& trace, const Stage& stage, int microbatch, bool recompute,
+                 Precision precision) {
+  const Circumstances how = {.load = {.microbatch = microbatch, .recompute = recompute},
+                             .precision = precision};
+  return StepWalk(trace, stage, how).stash();
+}
+
+MemoryCost stage_memory(const Trace& trace, const Stage& stage, Optimizer optimizer,
+                        const StageLoad& load, Precision precision) {
+  const Circumstances how = {.optimizer = optimizer, .load = load, .precision = precision};
+  if (load.stashes < 1) throw std::out_of_range("stage_memory: no micro-batch in flight");
+  const MemoryCost one = stash(trace, stage, load.microbatch, load.recompute, precision);
+  const double others = load.stashes - 1;
+  return StepWalk(trace, stage, how)
+      .peak({.weights = others * one.weights, .activations = others * one.activations});
 }
 
 }  // namespace convoy::engine

@@ -31,7 +31,7 @@ int to_eighths(double wanted) {
 
 // Stages of MobileNetV2 and MNASNet: expansion factor, features, blocks, stride of the first block,
 // window.
-struct Stage {
+struct StageShape {
   int expansion;
   int features;
   int blocks;
@@ -45,7 +45,7 @@ void norm(BlockBuilder& b, const std::string& what, bool relu = true) {
 }
 
 // Expansion by 1x1, depthwise convolution, projection by 1x1; a residual if shapes allow.
-Block inverted_residual(int index, const Stage& s, int in, int stride) {
+Block inverted_residual(int index, const StageShape& s, int in, int stride) {
   BlockBuilder b("block" + std::to_string(index));
   const int inner = in * s.expansion;
   if (s.expansion > 1) {
@@ -62,8 +62,8 @@ Block inverted_residual(int index, const Stage& s, int in, int stride) {
   return b.done();
 }
 
-void add_stages(Architecture& a, const std::vector<Stage>& stages, int in) {
-  for (const Stage& s : stages) {
+void add_stages(Architecture& a, const std::vector<StageShape>& stages, int in) {
+  for (const StageShape& s : stages) {
     for (int i = 0; i < s.blocks; ++i) {
       a.blocks.push_back(inverted_residual(a.depth(), s, in, i == 0 ? s.stride : 1));
       in = s.features;

@@ -19,6 +19,7 @@ struct Forecast {
   double samples = 0;  // number of samples of the node
   int batch = 0;
   double memory_bytes = 0;  // at the peak
+  double most_bytes = 0;    // that suffice in any order, if the task holds memory; else as before
   double available_bytes = 0;
   double download_s = 0;
   double compute_s = 0;

@@ -343,7 +343,9 @@ void Recorder::activity(const ActivityRecord& record) {
       sent.whole_bytes += what.whole_bytes;
     }
   }
-  if (record.cause == Cause::out_of_memory) remarks_.needed_memory(what.memory);
+  if (record.cause == Cause::out_of_memory) {
+    remarks_.needed_memory(std::max(what.memory, record.memory_needed));
+  }
   if (const auto task = open_.find(record.task); task != open_.end()) {
     TaskRow& row = task->second.row;
     (transfer ? row.communicating_s : row.busy_s) += took;

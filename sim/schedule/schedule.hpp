@@ -25,7 +25,7 @@ struct PlannedTask {
   std::shared_ptr<const TaskGraph> graph;
   std::vector<NodeId> members;
   double rate = 1;
-  double memory = 0;  // peak bytes on the node
+  double memory = 0;  // peak bytes on the node; see peak_memory (sim/task) if artifacts hold memory
   int depth = 0;      // blocks trained
 };
 

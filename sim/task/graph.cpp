@@ -7,8 +7,22 @@ namespace convoy::sim {
 
 int TaskGraph::artifact(std::string name, double bytes, int place) {
   assert(place >= 0 && place < roles_);
-  artifacts_.push_back({std::move(name), bytes, place, -1});
+  return add(Artifact{std::move(name), bytes, place, -1});
+}
+
+int TaskGraph::add(Artifact artifact) {
+  artifacts_.push_back(std::move(artifact));
+  consumers_.push_back(0);
   return static_cast<int>(artifacts_.size()) - 1;
+}
+
+void TaskGraph::hold(int artifact, double bytes) {
+  Artifact& held = artifacts_[static_cast<std::size_t>(artifact)];
+  assert(bytes >= 0 && held.held == 0);
+  if (bytes <= 0) return;
+  held.held = bytes;
+  holds_ = true;
+  if (held.producer < 0) held_at_start_.push_back(artifact);
 }
 
 int TaskGraph::producer(int artifact) const {
@@ -37,6 +51,7 @@ int TaskGraph::add(Activity activity) {
   for (const int input : activity.inputs) {
     const Artifact& artifact = artifacts_[static_cast<std::size_t>(input)];
     assert(artifact.place == activity.at);
+    ++consumers_[static_cast<std::size_t>(input)];
     if (artifact.producer >= 0) depend(artifact.producer, index);
   }
   for (const int before : activity.after) depend(before, index);
@@ -58,21 +73,21 @@ int TaskGraph::transfer(std::string label, int artifact, int to, int priority) {
   const int made = static_cast<int>(artifacts_.size());
   activity.outputs = {made};
   copy.place = to;
+  copy.held = 0;
   copy.producer = add(std::move(activity));
-  artifacts_.push_back(std::move(copy));
-  return made;
+  return add(std::move(copy));
 }
 
 int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product product) {
   assert(activity.at >= 0 && activity.at < roles_);
+  assert(activity.share >= 0 && activity.share <= 1);
   const int place = activity.at;
   const int made = static_cast<int>(artifacts_.size());
   activity.kind = ActivityKind::compute;
   activity.inputs = std::move(inputs);
   activity.outputs = {made};
   const int index = add(std::move(activity));
-  artifacts_.push_back({std::move(product.name), product.bytes, place, index, product.whole_bytes});
-  return made;
+  return add(Artifact{std::move(product.name), product.bytes, place, index, product.whole_bytes});
 }
 
 void TaskGraph::size_late(int activity) {

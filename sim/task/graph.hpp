@@ -36,10 +36,13 @@ struct Activity {
   double seconds = 0;  // compute: at the node's nominal speed, >= 0
   // compute: draw of its node, if known better than the node's busy_w.
   std::optional<double> watts;
+  // compute: the part of its node's speed that it is guaranteed and never exceeds, (0, 1]; 0: none,
+  // it has what those with a share leave, in equal parts with the others.
+  double share = 0;
   double flops = 0;          // compute: for statistics only
   double bytes = 0;          // transfer: >= 0
   double whole_bytes = 0;    // transfer: that it would have uncompressed; 0: it is not compressed
-  double memory = 0;         // compute: bytes held on the node while it runs
+  double memory = 0;         // compute: bytes held while it runs, besides those of Artifact::held
   int priority = 0;          // the lowest goes first in a lane, then the one ready first
   std::vector<int> inputs;   // artifacts needed
   std::vector<int> outputs;  // artifacts made
@@ -58,6 +61,7 @@ struct Artifact {
   int place = 0;           // role of the node that holds it
   int producer = -1;       // activity that makes it; -1: given at the start
   double whole_bytes = 0;  // that it would have uncompressed; 0: it is not compressed
+  double held = 0;         // see TaskGraph::hold
 };
 
 // The product of a compute, on its node.
@@ -83,6 +87,13 @@ class TaskGraph {
   int compute(Activity activity, std::vector<int> inputs, Product product);
   // Adds an order between activities that share no artifact.
   void order(int before, int after);
+  // Bytes of memory (>= 0) that the artifact holds at its place while it lives: a stash, weights, a
+  // gradient. It holds them from the start of the activity that makes it, so that this never ends
+  // without room for what it has made, to the end of the last that takes it as an input; without
+  // one, to the end of the pass. What is given at the start holds them from the first activity at
+  // its place to the end of the last that takes it in the last pass; without one, to the task's
+  // end. A copy (transfer) holds nothing of itself.
+  void hold(int artifact, double bytes);
   // Marks an activity as sized_late.
   void size_late(int activity);
   // Repeats the whole graph n times; each pass begins after the end of the one before. Training
@@ -97,6 +108,11 @@ class TaskGraph {
   [[nodiscard]] int producer(int artifact) const;
   // Artifacts given at the start, in the order in which they were added.
   [[nodiscard]] std::vector<int> first_artifacts() const;
+  // Whether any artifact holds memory; those among the first artifacts; by artifact: the number of
+  // inputs that it is.
+  [[nodiscard]] bool holds() const { return holds_; }
+  [[nodiscard]] const std::vector<int>& held_at_start() const { return held_at_start_; }
+  [[nodiscard]] const std::vector<int>& consumers() const { return consumers_; }
   // The result: the artifact added last (of the last pass); -1 for an empty graph.
   [[nodiscard]] int result() const { return static_cast<int>(artifacts_.size()) - 1; }
 
@@ -107,12 +123,16 @@ class TaskGraph {
 
  private:
   int add(Activity activity);
+  int add(Artifact artifact);
   void depend(int before, int after);
 
   int roles_;
   int repeat_ = 1;
   std::vector<Activity> activities_;
   std::vector<Artifact> artifacts_;
+  std::vector<int> consumers_;
+  bool holds_ = false;
+  std::vector<int> held_at_start_;
   std::vector<std::vector<int>> successors_;
   std::vector<int> waits_for_;
 };

@@ -80,6 +80,9 @@ struct NodeConfig {
   std::optional<RealNode> real;  // nothing: the node is simulated
   // Limit for simultaneous transfers, in each direction; 0: no limit (a server).
   int concurrent_transfers = 1;
+  // Limit for computes under way at the same time; 0: no limit. They share the node's speed: see
+  // Activity::share.
+  int concurrent_computes = 1;
 };
 
 // A medium shared by several nodes, such as an access point.

@@ -21,7 +21,9 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
   for (const NodeConfig& node : config.nodes) {
     slowdown_.push_back(node.behaviour.slowdown);
     jitter_.push_back(node.behaviour.jitter);
+    is_shared_.push_back(node.concurrent_computes != 1);
   }
+  processors_.resize(config.nodes.size());
   on_completion([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
   });
@@ -48,12 +50,34 @@ double Executor::seconds_of(const RunningActivity& a) const {
 }
 
 double Executor::predicted_s(const RunningActivity& a) const {
-  if (a.peer == no_node) return a.what().seconds * slowdown_[a.node];
+  if (a.peer == no_node) {
+    const double seconds = a.what().seconds * slowdown_[a.node];
+    return a.what().share > 0 ? seconds / a.what().share : seconds;
+  }
   return lone_transfers_.seconds(a.node, a.peer, a.what().bytes);
+}
+
+void Executor::start_shared(RunningActivity& a, double seconds) {
+  auto& processor = processors_[a.node];
+  if (!processor) processor = std::make_unique<SharedProcessor>(timers_, ended_);
+  platform_.compute_begins(a.node, [this, node = a.node](double speed) {
+    processors_[node]->set_speed(speed);
+    speed_changed_(node, speed);
+  });
+  processor->set_speed(platform_.speed(a.node));
+  if (seconds <= 0) {
+    ended_(a);
+  } else {
+    processor->add(a, seconds, a.what().share);
+  }
 }
 
 void Executor::start_compute(RunningActivity& a) {
   const double seconds = seconds_of(a);
+  if (is_shared_[a.node] || a.what().share > 0) {
+    start_shared(a, seconds);
+    return;
+  }
   platform_.compute_begins(a.node,
                            [this, node = a.node](double speed) { speed_changed_(node, speed); });
   if (seconds <= 0) {
@@ -97,7 +121,9 @@ void Executor::start_transfer(RunningActivity& a) {
 void Executor::end_links_and_host(const RunningActivity& a) {
   if (a.real != 0 && a.measured) return;  // not simulated by SimGrid
   if (a.peer == no_node) {
-    platform_.compute_ends(a.node);
+    SharedProcessor* const processor = processors_[a.node].get();
+    if (processor != nullptr) processor->remove(a);
+    if (processor == nullptr || processor->is_empty()) platform_.compute_ends(a.node);
   } else if (a.peer != a.node) {
     platform_.transfer_ends(a.node, a.peer, a.handle.get());
   }
@@ -122,6 +148,8 @@ void Executor::drop_released() {
 }
 
 double Executor::finished_share(const RunningActivity& a) const {
+  const SharedProcessor* const processor = processors_[a.node].get();
+  if (processor != nullptr && processor->has(a)) return processor->finished_share(a);
   if (!a.handle || a.handle->get_state() != sg::Activity::State::STARTED) return 0;
   if (const auto* exec = dynamic_cast<const sg::Exec*>(a.handle.get())) {
     return 1 - exec->get_remaining_ratio();

@@ -4,6 +4,7 @@
 // to sim/world.
 
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "sim/world/lone_transfer.hpp"
 #include "sim/world/platform.hpp"
 #include "sim/world/running.hpp"
+#include "sim/world/shared_processor.hpp"
 #include "sim/world/timers.hpp"
 
 namespace convoy::sim {
@@ -30,7 +32,8 @@ class Executor {
   // Drops handles that SimGrid no longer uses. Call from a timer.
   void drop_released();
 
-  // Expected duration without contention and jitter, by the profile and the link, in s.
+  // Expected duration without contention (with its share of the node) and jitter, by the profile
+  // and the link, in s.
   [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
   [[nodiscard]] std::string description() const { return platform_.description(); }
@@ -38,6 +41,7 @@ class Executor {
 
  private:
   void start_compute(RunningActivity& a);
+  void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
   [[nodiscard]] double seconds_of(const RunningActivity& a) const;
   void end_links_and_host(const RunningActivity& a);
@@ -50,6 +54,8 @@ class Executor {
   std::function<void(NodeId, double)> speed_changed_;
   ByNode<double> slowdown_;
   ByNode<double> jitter_;
+  ByNode<bool> is_shared_;                               // runs several computes at once
+  ByNode<std::unique_ptr<SharedProcessor>> processors_;  // made for the first that needs it
   std::vector<simgrid::s4u::ActivityPtr> released_;
   // SimGrid completes a cancelled activity once more at the same instant: keep it until later.
   std::vector<std::pair<double, simgrid::s4u::ActivityPtr>> cancelled_;

@@ -1,10 +1,9 @@
 #include "sim/world/lanes.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "sim/world/presence.hpp"
-#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -18,15 +17,15 @@ bool is_transfer(const RunningActivity& a) { return a.peer != no_node; }
 }  // namespace
 
 Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
-    : now_(std::move(now)), nodes_(config.nodes.size()) {
+    : now_(std::move(now)),
+      nodes_(config.nodes.size()),
+      memory_(config, now_, [this](NodeId id) { wake(id); }) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
-    nodes_[i].memory = config.nodes[i].memory;
     const NodeConfig& node = config.nodes[i];
+    nodes_[i].compute_limit = node.concurrent_computes;
+    nodes_[i].busy_w = node.power.busy_w;
     nodes_[i].present = there_at_start(node);
-    nodes_[i].memory_free =
-        signal_of(node.behaviour, platforms::Column::memory_free_bytes,
-                  node.memory > 0 ? node.memory : std::numeric_limits<double>::infinity());
     nodes_[i].joules_per_byte = node.link.joules_per_byte;
     nodes_[i].meter.emplace(node.power, node.behaviour);
   }
@@ -38,6 +37,7 @@ void Lanes::join(RunningActivity& a) {
     queue.insert(std::upper_bound(queue.begin(), queue.end(), &a, goes_before), &a);
     touched_.push_back(id);
   };
+  ++a.task->moving;
   // A transfer waits at both ends, except at a node without a limit for transfers.
   const bool at_peer = is_transfer(a) && a.peer != a.node && node(a.peer).transfer_limit > 0;
   if (!at_peer || node(a.node).transfer_limit > 0) queue_at(a.node);
@@ -45,15 +45,24 @@ void Lanes::join(RunningActivity& a) {
 }
 
 void Lanes::leave(RunningActivity& a) {
+  if (a.no_room != no_node) {
+    std::erase(for_memory_, &a);
+    return;
+  }
+  --a.task->moving;
   std::erase(node(a.node).waiting, &a);
   if (is_transfer(a)) std::erase(node(a.peer).waiting, &a);
 }
 
 RunningActivity* Lanes::first_at(NodeId id) const {
-  const auto& queue = node(id).waiting;
-  const auto ready = std::find_if(queue.begin(), queue.end(),
-                                  [this](const RunningActivity* a) { return are_free(*a); });
-  return ready == queue.end() ? nullptr : *ready;
+  bool for_processor = false;  // a compute waits: no later one, with a smaller share, overtakes it
+  for (RunningActivity* a : node(id).waiting) {
+    const bool transfer = is_transfer(*a);
+    if (!transfer && for_processor) continue;
+    if (are_free(*a)) return a;
+    for_processor = for_processor || !transfer;
+  }
+  return nullptr;
 }
 
 RunningActivity* Lanes::next() {
@@ -82,30 +91,76 @@ RunningActivity* Lanes::next() {
 
 bool Lanes::are_free(const RunningActivity& a) const {
   const Node& from = node(a.node);
-  if (!is_transfer(a)) return from.computing == 0;
+  if (!is_transfer(a)) return may_compute(from, a.what().share);
   if (a.peer == a.node) return true;
   const Node& to = node(a.peer);
   return (from.transfer_limit == 0 || from.sending < from.transfer_limit) &&
          (to.transfer_limit == 0 || to.receiving < to.transfer_limit);
 }
 
-bool Lanes::has_memory_for(const RunningActivity& a) const {
-  const Node& n = node(a.node);
-  const double wanted = n.memory_used + a.what().memory;
-  if (n.memory_free && a.what().memory > 0 && wanted > n.memory_free->at(now_()).value) {
-    return false;
+// Those with a share have exactly that, so that a plan made with shares holds; the others need some
+// part to be left.
+bool Lanes::may_compute(const Node& n, double share) {
+  if (n.compute_limit > 0 && n.computing >= n.compute_limit) return false;
+  constexpr double rounding = 1e-9;  // of a sum of shares
+  if (share <= 0) return n.shares < 1 - rounding;
+  return n.shares + share <= (n.without_share > 0 ? 1 - rounding : 1 + rounding);
+}
+
+void Lanes::take_processor(Node& n, const Activity& what) {
+  ++n.computing;
+  if (what.share > 0) {
+    n.shares += what.share;
+  } else {
+    ++n.without_share;
   }
-  return n.memory <= 0 || wanted <= n.memory;
+  const double draw = what.watts.value_or(n.busy_w);
+  n.computing_w = n.draws.empty() ? draw : std::max(n.computing_w, draw);
+  n.draws.push_back(draw);
+}
+
+void Lanes::give_processor_back(Node& n, const Activity& what) {
+  --n.computing;
+  if (what.share <= 0) --n.without_share;
+  n.shares -= what.share;
+  if (n.computing == n.without_share) n.shares = 0;  // prevents accumulated rounding errors
+  n.draws.erase(std::find(n.draws.begin(), n.draws.end(), what.watts.value_or(n.busy_w)));
+  if (!n.draws.empty()) n.computing_w = *std::max_element(n.draws.begin(), n.draws.end());
+}
+
+Memory::Room Lanes::make_room(RunningActivity& a) {
+  const Memory::Room room = memory_.room_for(a);
+  if (room == Memory::Room::now) return room;
+  a.no_room = memory_.too_small(a);
+  a.needed = memory_.needed(a, a.no_room);
+  if (room == Memory::Room::later) for_memory_.push_back(&a);
+  return room;
+}
+
+void Lanes::wake(NodeId id) {
+  if (for_memory_.empty()) return;
+  const std::vector<RunningActivity*> all = std::exchange(for_memory_, {});
+  for (RunningActivity* a : all) {
+    if (a->no_room != id) {
+      for_memory_.push_back(a);
+      continue;
+    }
+    a->no_room = no_node;
+    join(*a);
+  }
+}
+
+RunningActivity* Lanes::stuck() const {
+  return for_memory_.empty() ? nullptr : memory_.stuck(for_memory_);
 }
 
 void Lanes::take(RunningActivity& a) {
   Node& n = node(a.node);
   account(n);
-  n.memory_used += a.what().memory;
-  n.usage.peak_memory = std::max(n.usage.peak_memory, n.memory_used);
+  ++a.task->moving;
+  memory_.take(a);
   if (!is_transfer(a)) {
-    ++n.computing;
-    n.computing_w = a.what().watts;
+    take_processor(n, a.what());
   } else {
     account(node(a.peer));
     ++n.sending;
@@ -115,15 +170,14 @@ void Lanes::take(RunningActivity& a) {
   a.energy_from_node = energy_share(a.node);
 }
 
-void Lanes::give_back(RunningActivity& a) {
+void Lanes::give_back(RunningActivity& a, bool ended) {
   Node& n = node(a.node);
   account(n);
+  --a.task->moving;
+  memory_.give_back(a, ended);
   touched_.push_back(a.node);
   if (!is_transfer(a)) {
-    --n.computing;
-    n.computing_w.reset();
-    n.memory_used -= a.what().memory;
-    if (n.computing == 0) n.memory_used = 0;  // prevents accumulated rounding errors
+    give_processor_back(n, a.what());
     return;
   }
   account(node(a.peer));
@@ -140,6 +194,7 @@ void Lanes::set_present(NodeId id, bool present) {
 NodeUsage& Lanes::usage(NodeId id) {
   account(node(id));
   node(id).usage.energy_j = node(id).meter->total_j();
+  node(id).usage.peak_memory = memory_.peak(id);
   return node(id).usage;
 }
 

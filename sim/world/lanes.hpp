@@ -1,6 +1,6 @@
 #pragma once
 
-// Lanes and memory of the nodes: which activities wait for them or hold them, and each node's
+// Lanes of the nodes: which activities wait for them, or for memory, or have them, and each node's
 // usage. Internal to sim/world.
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/world/config.hpp"
+#include "sim/world/memory.hpp"
 #include "sim/world/power.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/world.hpp"
@@ -28,10 +29,21 @@ class Lanes {
   // none can.
   RunningActivity* next();
 
-  // An activity holds its lanes and its memory from its start to its end.
-  [[nodiscard]] bool has_memory_for(const RunningActivity& a) const;
+  // Whether there is memory for what next() gave. `later`: the activity waits outside of the queues
+  // until memory is freed where it does not fit; next() gives it again. Meanwhile others may start,
+  // also later ones: the memory may be theirs to free.
+  Memory::Room make_room(RunningActivity& a);
+  // Call when next() gives nothing more. An activity whose task can never go on, for want of memory
+  // (at RunningActivity::no_room); null: none.
+  [[nodiscard]] RunningActivity* stuck() const;
+
+  // An activity has its lanes and its memory from its start to its end. `ended`: not cancelled.
   void take(RunningActivity& a);
-  void give_back(RunningActivity& a);
+  void give_back(RunningActivity& a, bool ended);
+  // A pass of the task begins; the task ends in any way.
+  void begin_pass(RunningTask& task) { memory_.begin_pass(task); }
+  void release(RunningTask& task) { memory_.release(task); }
+  [[nodiscard]] double memory_taken(NodeId node) const { return memory_.taken(node); }
 
   // Energy of an activity that ends now, in J: its share of its nodes' draw since take(), plus the
   // cost of moving `bytes`, which is charged to their links.
@@ -51,14 +63,16 @@ class Lanes {
  private:
   struct Node {
     int computing = 0;
-    std::optional<double> computing_w;  // draw of the present compute
+    int compute_limit = 1;      // 0: no limit
+    double shares = 0;          // of the computes that have a share
+    int without_share = 0;      // the other computes
+    double busy_w = 0;          // draw of a compute, unless it says
+    std::vector<double> draws;  // of the present computes
+    double computing_w = 0;     // the highest of them
     int sending = 0;
     int receiving = 0;
-    int transfer_limit = 1;  // per direction; 0: no limit
-    double memory = 0;       // 0: no limit
-    double memory_used = 0;
-    std::shared_ptr<const platforms::Signal> memory_free;  // limit by the trace
-    double joules_per_byte = 0;                            // of the link
+    int transfer_limit = 1;      // per direction; 0: no limit
+    double joules_per_byte = 0;  // of the link
     std::optional<PowerMeter> meter;
     bool present = true;
     double since = 0;                       // usage is counted up to this time
@@ -66,7 +80,7 @@ class Lanes {
     NodeUsage usage;
 
     [[nodiscard]] PowerMeter::State state() const {
-      return {present, computing > 0, computing_w, sending + receiving};
+      return {present, computing, computing_w, sending + receiving};
     }
   };
 
@@ -76,12 +90,19 @@ class Lanes {
   // Energy per activity under way on a node, since the start of the run; use differences.
   double energy_share(NodeId node);
   [[nodiscard]] bool are_free(const RunningActivity& a) const;
+  [[nodiscard]] static bool may_compute(const Node& n, double share);
+  void take_processor(Node& n, const Activity& what);
+  static void give_processor_back(Node& n, const Activity& what);
+  // Memory was freed: those that waited for it join the queues again.
+  void wake(NodeId node);
   // The first activity of a node's queue that can start; null if none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
   ByNode<Node> nodes_;
-  std::vector<NodeId> touched_;  // where something may start now
+  Memory memory_;
+  std::vector<RunningActivity*> for_memory_;  // that wait for it, in the order in which they began
+  std::vector<NodeId> touched_;               // where something may start now
 
   using Candidate = std::tuple<int, std::uint64_t, NodeId>;  // priority, order, node
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates_;

@@ -45,6 +45,10 @@ class Platform {
   void compute_begins(NodeId node, const std::function<void(double)>& changed);
   void compute_started(NodeId node, simgrid::s4u::Activity* exec);
   void compute_ends(NodeId node);
+  // At present, relative to nominal: while it computes.
+  [[nodiscard]] double speed(NodeId node) const {
+    return varying_hosts_[node] ? varying_hosts_[node]->now : 1;
+  }
 
   [[nodiscard]] std::string description() const { return description_; }
 

@@ -22,16 +22,16 @@ void PowerMeter::passed(double from, double to, const State& state) {
     joules = measured_->integral(from, to);
   } else {
     joules = power_.idle_w * (to - from);
-    if (state.computing) {
+    if (state.computes > 0) {
       const double nominal_s = speed_ ? speed_->integral(from, to) : to - from;
-      joules += (state.computing_w.value_or(power_.busy_w) - power_.idle_w) * nominal_s;
+      joules += (state.computing_w - power_.idle_w) * nominal_s;
     }
     if (state.transfers > 0) {
       joules += (power_.communicating_w.value_or(power_.idle_w) - power_.idle_w) * (to - from);
     }
   }
   total_ += joules;
-  const int activities = state.transfers + (state.computing ? 1 : 0);
+  const int activities = state.transfers + state.computes;
   if (activities > 0) share_ += joules / activities;
 }
 

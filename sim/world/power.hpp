@@ -5,7 +5,8 @@
 // A present node draws idle_w. Computing adds (busy_w - idle_w) x its speed by the trace (an
 // activity's own `watts` replaces busy_w); sending or receiving adds (communicating_w - idle_w). An
 // absent node draws nothing. A trace of the power replaces all of this. Each byte on a link costs
-// energy at both ends.
+// energy at both ends. Several computes at once draw what the one that draws most draws: the node
+// is busy once.
 //
 // The activities under way on a node share its power equally at every moment. So the energies of
 // the activities and of the time without activities add up to the node's.
@@ -24,8 +25,8 @@ class PowerMeter {
 
   struct State {
     bool present = true;
-    bool computing = false;
-    std::optional<double> computing_w;  // draw of the present compute; nothing: busy_w
+    int computes = 0;
+    double computing_w = 0;  // draw of the computes under way
     int transfers = 0;
   };
   // The node was in `state` from `from` to `to` (s).

@@ -23,8 +23,10 @@ struct RunningActivity {
   RunningTask* task = nullptr;
   int index = 0;  // in the graph
   State state = State::blocked;
-  NodeId node = no_node;  // computing or sending node
-  NodeId peer = no_node;  // receiving node; no_node: a compute
+  NodeId node = no_node;     // computing or sending node
+  NodeId peer = no_node;     // receiving node; no_node: a compute
+  NodeId no_room = no_node;  // while it waits for memory: where
+  double needed = 0;         // bytes that it needed there with all that its task holds
   int blocked_by = 0;
   std::uint64_t order = 0;  // order of readiness
   double ready_s = 0;
@@ -43,14 +45,24 @@ struct RunningActivity {
 };
 
 struct RunningTask {
+  // An artifact that may hold memory.
+  struct Holding {
+    enum class State { to_come, held, gone };
+    State state = State::to_come;
+    int inputs_left = 0;  // of activities that have not ended in this pass
+  };
+
   TaskId id = no_task;
   std::shared_ptr<const TaskGraph> graph;
   std::vector<NodeId> members;
   int worker = 0;  // role
   std::vector<RunningActivity> activities;
   int iteration = 0;
-  int left = 0;         // activities of this iteration that have not ended
-  bool report = false;  // send activity_done events
+  int left = 0;                   // activities of this iteration that have not ended
+  bool report = false;            // send activity_done events
+  std::uint64_t born = 0;         // order of the tasks' starts
+  int moving = 0;                 // activities that run or wait for their lanes
+  std::vector<Holding> holdings;  // by artifact, if the graph holds memory
 
   // Creates the next iteration's activities on the nodes that play their roles.
   void lay_out_activities();

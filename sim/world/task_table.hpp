@@ -35,6 +35,7 @@ class TaskTable {
   ByNode<std::vector<RunningTask*>> of_;
   std::deque<RunningTask> places_;
   std::vector<RunningTask*> free_;
+  std::uint64_t born_ = 0;
 };
 
 }  // namespace convoy::sim

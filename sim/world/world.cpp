@@ -107,6 +107,7 @@ class World::Impl : base::NonCopyable {
   [[nodiscard]] std::string description() const { return executor_.description(); }
   [[nodiscard]] NodeUsage usage(NodeId node) { return lanes_.usage(node); }
   [[nodiscard]] double energy_j(NodeId node) const { return lanes_.energy_j(node); }
+  [[nodiscard]] double memory_taken(NodeId node) const { return lanes_.memory_taken(node); }
   [[nodiscard]] double max_lag_s() const { return real_.max_lag_s(); }
 
  private:
@@ -232,27 +233,36 @@ class World::Impl : base::NonCopyable {
   }
 
   void start_waiting() {
-    while (RunningActivity* a = lanes_.next()) {
-      if (a->what().sized_late) {
-        a->sized = std::make_unique<Activity>(listener_.size_of(a->task->id, a->what()));
-        a->sized->sized_late = false;
-      }
-      if (!lanes_.has_memory_for(*a)) {
-        fail(*a->task, a->node, Cause::out_of_memory);
-        continue;
-      }
-      a->state = State::running;
-      a->start_s = now();
-      lanes_.take(*a);
-      const NodeId worker = real_.worker(*a);
-      const bool is_timed = worker != no_node && real_.begin(*a, worker, executor_.predicted_s(*a));
-      if (!is_timed) executor_.start(*a);
+    while (true) {
+      while (RunningActivity* a = lanes_.next()) start_if_it_fits(*a);
+      const RunningActivity* stuck = lanes_.stuck();
+      if (stuck == nullptr) return;
+      fail(*stuck->task, stuck->no_room, Cause::out_of_memory);
     }
+  }
+
+  void start_if_it_fits(RunningActivity& a) {
+    if (a.what().sized_late) {
+      a.sized = std::make_unique<Activity>(listener_.size_of(a.task->id, a.what()));
+      a.sized->sized_late = false;
+    }
+    const Memory::Room room = lanes_.make_room(a);
+    if (room == Memory::Room::later) return;
+    if (room == Memory::Room::never) {
+      fail(*a.task, a.no_room, Cause::out_of_memory);
+      return;
+    }
+    a.state = State::running;
+    a.start_s = now();
+    lanes_.take(a);
+    const NodeId worker = real_.worker(a);
+    const bool is_timed = worker != no_node && real_.begin(a, worker, executor_.predicted_s(a));
+    if (!is_timed) executor_.start(a);
   }
 
   void end_activity(RunningActivity& a) {
     RunningTask& task = *a.task;
-    lanes_.give_back(a);
+    lanes_.give_back(a, true);
     const double energy = lanes_.charge(a, a.what().bytes);
     lanes_.count_bytes(a);
     executor_.release(a);
@@ -279,13 +289,15 @@ class World::Impl : base::NonCopyable {
     if (failure_) return;  // the listener has thrown
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                            a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
-                           a.real != 0 ? a.predicted_s : -1, energy_j});
+                           a.real != 0 ? a.predicted_s : -1, energy_j,
+                           a.no_room == no_node ? 0 : a.needed});
   }
 
   // --- tasks ------------------------------------------------------------------------------------
 
   void begin_iteration(RunningTask& task) {
     task.lay_out_activities();
+    lanes_.begin_pass(task);
     if (task.activities.empty()) task_done(task);
     for (RunningActivity& a : task.activities) {
       if (a.blocked_by == 0) make_ready(a);
@@ -298,6 +310,7 @@ class World::Impl : base::NonCopyable {
     }
     const NodeId worker = task.members[static_cast<std::size_t>(task.worker)];
     emit({.kind = EventKind::task_done, .node = worker, .task = task.id});
+    lanes_.release(task);
     tasks_.remove(task);
   }
 
@@ -328,7 +341,7 @@ class World::Impl : base::NonCopyable {
       if (a.state == State::waiting) {
         lanes_.leave(a);
       } else if (a.state == State::running) {
-        lanes_.give_back(a);
+        lanes_.give_back(a, false);
         const double share = a.peer == no_node ? 0 : executor_.finished_share(a);
         energy = lanes_.charge(a, share * a.what().bytes);
         executor_.cancel(a);
@@ -339,6 +352,7 @@ class World::Impl : base::NonCopyable {
       a.state = State::ended;
       record(a, cause, energy);
     }
+    lanes_.release(task);
     tasks_.remove(task);
   }
 
@@ -385,6 +399,7 @@ std::size_t World::tasks() const { return impl_->tasks(); }
 std::vector<UnderWay> World::under_way() const { return impl_->under_way(); }
 NodeUsage World::usage(NodeId node) const { return impl_->usage(node); }
 double World::energy_j(NodeId node) const { return impl_->energy_j(node); }
+double World::memory_taken(NodeId node) const { return impl_->memory_taken(node); }
 double World::max_lag_s() const { return impl_->max_lag_s(); }
 std::string World::description() const { return impl_->description(); }
 

@@ -8,8 +8,9 @@
 //   world.run();
 //
 // A node has the lanes compute, send and receive. Each lane runs one activity at a time, by
-// priority, then in order of readiness (a server sends and receives any number at once). A transfer
-// needs the sender's and the receiver's lane.
+// priority, then in order of readiness (a server sends and receives any number at once; a node may
+// compute several at once, which share its speed). A transfer needs the sender's and the receiver's
+// lane. An activity also needs memory: see memory.hpp.
 //
 // One world per process: SimGrid's clock cannot be reset.
 
@@ -41,6 +42,7 @@ struct ActivityRecord {
   bool real = false;          // duration was measured
   double predicted_s = -1;    // of a real node's activity: duration by the profile; -1: simulated
   double energy_j = 0;        // its share of the nodes' draw, plus its links' costs
+  double memory_needed = 0;   // bytes, if its node lacked memory: with all that its task held there
 };
 
 // Success or failure of a real node's activity, for the log and the lag.
@@ -135,6 +137,8 @@ class World : base::NonCopyable {
   [[nodiscard]] NodeUsage usage(NodeId node) const;
   // Energy drawn by a node so far, in J. A transfer's cost per byte is added at its end.
   [[nodiscard]] double energy_j(NodeId node) const;
+  // Bytes that computes and artifacts have taken on a node at present.
+  [[nodiscard]] double memory_taken(NodeId node) const;
   // Greatest delay in delivering real nodes' events, in virtual s; 0 without real nodes.
   [[nodiscard]] double max_lag_s() const;
   // The network model, its settings, and omitted links with reasons: text for people.

@@ -45,6 +45,25 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_EQ(read.max_density, reconfigure.max_density);
   EXPECT_EQ(read.rest_s, reconfigure.rest_s);
   EXPECT_EQ(read.each, reconfigure.each);
+  const Forward forward{.first = 3,
+                        .last = 9,
+                        .microbatch = 2,
+                        .microbatches = 4,
+                        .recompute = true,
+                        .labels = false};
+  const auto onward = std::get<Forward>(read_work(to_text(Work(forward)), "test"));
+  EXPECT_EQ(onward.first, 3);
+  EXPECT_EQ(onward.last, 9);
+  EXPECT_EQ(onward.microbatch, 2);
+  EXPECT_EQ(onward.microbatches, 4);
+  EXPECT_TRUE(onward.recompute);
+  EXPECT_FALSE(onward.labels);
+  const auto back = std::get<Backward>(read_work(to_text(Work(Backward{3, 9, 2})), "test"));
+  EXPECT_EQ(back.first, 3);
+  EXPECT_EQ(back.last, 9);
+  EXPECT_EQ(back.microbatch, 2);
+  EXPECT_EQ(std::get<Step>(read_work(to_text(Work(Step{3, 9})), "test")).last, 9);
+  EXPECT_TRUE(std::holds_alternative<JoinStages>(read_work(to_text(Work(JoinStages{})), "test")));
   // What agents of before know nothing of is not there where nobody asks for it.
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("squares")));
   EXPECT_EQ(to_text(Work()), "");
@@ -58,6 +77,7 @@ TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
   for (const char* text :
        {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
         "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
+        "kind = \"forward\"\nmicrobatches = 0", "kind = \"step\"\nfirst = -1",
         "kind = \"learn-masks\"\nepochs = 0", "kind = \"statistics\"\nbatch = 0",
         "kind = \"reconfigure\"\neach = [1, 0]", "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;

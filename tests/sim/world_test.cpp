@@ -11,70 +11,17 @@
 #include <stdexcept>
 
 #include "base/random.hpp"
-#include "tests/support/scenario_run.hpp"
+#include "tests/support/expect_time.hpp"
 #include "tests/support/seed.hpp"
+#include "tests/support/small_world.hpp"
 
 namespace convoy::sim {
 namespace {
 
-// Records events and activities; calls a function at each event.
-class Witness : public WorldListener {
- public:
-  std::function<void(const Event&)> on_event;
-  std::vector<Event> events;
-  std::map<std::pair<TaskId, std::string>, std::vector<ActivityRecord>> records;
-
-  void on_instant(std::span<const Event> happened) override {
-    for (const Event& event : happened) {
-      events.push_back(event);
-      if (on_event) on_event(event);
-    }
-  }
-  void on_activity(const ActivityRecord& record) override {
-    records[{record.task, record.what->label}].push_back(record);
-  }
-
-  [[nodiscard]] const ActivityRecord& record(TaskId task, const std::string& label,
-                                             std::size_t i = 0) const {
-    return records.at({task, label}).at(i);
-  }
-  [[nodiscard]] double end_of(EventKind kind) const {
-    for (const Event& event : events) {
-      if (event.kind == kind) return event.time;
-    }
-    return -1;
-  }
-};
-
-// A server that is no bottleneck, and workers with 1 MB/s in each direction.
-WorldConfig simple_world(int workers, platforms::Duplex duplex = platforms::Duplex::full) {
-  WorldConfig config;
-  NodeConfig server;
-  server.name = "server";
-  server.link = {"", "", platforms::Duplex::full, 1e12, 1e12, 0};
-  server.concurrent_transfers = 0;
-  config.nodes.push_back(server);
-  for (int i = 0; i < workers; ++i) {
-    NodeConfig node;
-    node.name = std::to_string(i);
-    node.link = {"", "", duplex, 8e6, 8e6, 0};
-    config.nodes.push_back(node);
-  }
-  return config;
-}
-
-std::shared_ptr<const TaskGraph> one_compute(double seconds, double memory = 0, int priority = 0) {
-  auto graph = std::make_shared<TaskGraph>(1);
-  graph->compute({.label = "work", .seconds = seconds, .memory = memory, .priority = priority}, {},
-                 {"result", 0});
-  return graph;
-}
-
-std::shared_ptr<const TaskGraph> one_transfer(double bytes) {
-  auto graph = std::make_shared<TaskGraph>(2);
-  graph->transfer("move", graph->artifact("thing", bytes, 0), 1);
-  return graph;
-}
+using test::one_compute;
+using test::one_transfer;
+using test::simple_world;
+using test::Witness;
 
 TEST(World, OpposedTransfersShareAHalfDuplexLinkAndNotAFullOne) {
   WorldConfig config = simple_world(2);

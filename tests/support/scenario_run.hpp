@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/run/run.hpp"
+#include "tests/support/expect_time.hpp"
 #include "tests/support/files.hpp"
 
 namespace convoy::test {
@@ -68,7 +69,3 @@ struct Simple {
 std::string simple_scenario(const Simple& simple);
 
 }  // namespace convoy::test
-
-// Equal within a relative 1e-9.
-#define EXPECT_TIME(actual, expected) \
-  EXPECT_NEAR(actual, expected, 1e-9 * std::max(1.0, std::abs(static_cast<double>(expected))))

@@ -1,0 +1,258 @@
+#include "engine/learning/stage_session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace convoy::engine {
+namespace {
+
+// The first input of this kind, or null.
+template <class Kind>
+std::shared_ptr<const Kind> first_of(const std::vector<Input>& inputs) {
+  for (const Input& input : inputs) {
+    if (auto found = std::dynamic_pointer_cast<const Kind>(input.artifact)) return found;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+StageSession::StageSession(const EngineContext& context, const TaskInput& input)
+    : context_(context), input_(input) {
+  if (!input_.received || inside(*input_.received).is_encoded()) {
+    fail("there are no weights to train, or they came compressed");
+  }
+  refuse_options();
+  submodel_ = input_.part ? *input_.part : first_submodel(context_, input_);
+  trace_ = trace(*context_.layout.architecture, submodel_);
+}
+
+void StageSession::fail(const std::string& what) const {
+  throw base::UserError(fmt::format("node {}, task {}: {}", input_.node, input_.task, what));
+}
+
+void StageSession::refuse_options() const {
+  const TrainingOptions& training = context_.training;
+  const char* key = nullptr;
+  if (input_.brief.proximal.value_or(training.proximal) > 0) key = "training.proximal";
+  if (training.keep_optimizer) key = "training.optimizer_state = \"kept\"";
+  if (context_.rules.labels.masked || context_.rules.labels.told) key = "masked labels";
+  if (input_.brief.choose_masks && has_phase(context_.rules.mask.selection)) key = "learned masks";
+  if (input_.brief.test_locally) key = "a test of the received model";
+  if (!input_.brief.download().is_none()) key = "schedule.compression.download";
+  if (key != nullptr) fail(fmt::format("a model in stages cannot be trained with {}", key));
+}
+
+Stage StageSession::stage_of(int first, int last) const {
+  const int layers = whole(trace_).last;
+  if (first < last && last <= layers) return {first, last};
+  fail(fmt::format("there is no stage of the layers {} to {}; the model has {}", first, last - 1,
+                   layers));
+}
+
+StageSession::Part& StageSession::begun(int first, int last) {
+  const Stage stage = stage_of(first, last);
+  const auto found = parts_.find(first);
+  if (found != parts_.end() && found->second.training.stage() == stage) return found->second;
+  fail(fmt::format("nothing went forward through the layers {} to {}", first, last - 1));
+}
+
+StageSession::Part& StageSession::part(const Stage& stage, int node) {
+  if (const auto found = parts_.find(stage.first); found != parts_.end()) {
+    if (found->second.node == node) return begun(stage.first, stage.last);
+    fail(
+        fmt::format("samples of node {} come to a stage that trains with those of node {}; give "
+                    "each node a task",
+                    node, found->second.node));
+  }
+  for (const auto& [first, other] : parts_) {
+    const Stage& there = other.training.stage();
+    if (stage.first < there.last && there.first < stage.last) {
+      fail(fmt::format("the layers {} to {} are in two of its stages",
+                       std::max(stage.first, there.first), std::min(stage.last, there.last) - 1));
+    }
+  }
+  StageOptions options;
+  options.name = fmt::format("node {}, task {}", input_.node, input_.task);
+  options.optimizer = context_.training.optimizer;
+  options.learning_rate =
+      options.optimizer.learning_rate * context_.training.rate_schedule.at(input_.version);
+  options.clip = context_.training.clip;
+  options.transfer = context_.rules.transfer;
+  options.transfer.weight = options.transfer.weight_at(input_.version);
+  options.rate = context_.rules.scaled ? input_.brief.rate : 1;
+  options.static_norms = context_.rules.static_norms;
+  options.draws = task_seed(context_.seed, node, input_.task, stage_draws);
+  StageTraining training(context_.layout, submodel_, stage, inside(*input_.received),
+                         context_.device, std::move(options));
+  return parts_.emplace(stage.first, Part{std::move(training), node, {}, 0, true}).first->second;
+}
+
+std::shared_ptr<const Activation> StageSession::own(const Forward& work) {
+  const std::vector<std::int64_t>& samples =
+      context_.parts.at(static_cast<std::size_t>(input_.node)).train;
+  if (samples.empty()) fail("it has no data to train on");
+  if (!order_) {
+    plan_ = plan_epoch(static_cast<std::int64_t>(samples.size()), input_.brief.batch,
+                       needs_two_samples(trace_));
+    order_.emplace(samples, *plan_,
+                   task_seed(context_.seed, input_.node, input_.task, weight_phase));
+  }
+  const auto found = parts_.find(0);
+  const std::int64_t step = found == parts_.end() ? 0 : found->second.training.steps();
+  const auto batch = order_->batch(step);
+  const auto n = static_cast<std::int64_t>(batch.size());
+  const std::int64_t from = work.microbatch * n / work.microbatches;
+  const std::int64_t to = (work.microbatch + 1) * n / work.microbatches;
+  if (from == to) {
+    fail(
+        fmt::format("a batch of {} samples cannot be split into {} micro-batches; give it more "
+                    "samples or take fewer micro-batches",
+                    n, work.microbatches));
+  }
+  const Batch taken = context_.train->batch(
+      batch.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
+  auto activation = std::make_shared<Activation>();
+  activation->of = {.number = work.microbatch,
+                    .counted = static_cast<int>(step) * work.microbatches + work.microbatch,
+                    .node = input_.node,
+                    .node_samples = static_cast<double>(samples.size()),
+                    .samples = to - from,
+                    .share = static_cast<double>(to - from) / static_cast<double>(n)};
+  activation->tensors.emplace(0, taken.input);
+  activation->labels = taken.labels;
+  labels_[activation->of.counted] = taken.labels;
+  return activation;
+}
+
+std::shared_ptr<const Artifact> StageSession::forward(const Forward& work,
+                                                      const std::vector<Input>& inputs) {
+  const Stage stage = stage_of(work.first, work.last);
+  if (work.microbatch >= work.microbatches) {
+    fail(fmt::format("there is no micro-batch {} of {}", work.microbatch, work.microbatches));
+  }
+  const auto came = stage.first == 0 ? own(work) : first_of<Activation>(inputs);
+  if (!came || came->cut != stage.first || came->of.number != work.microbatch) {
+    fail(fmt::format("micro-batch {} did not come to layer {}", work.microbatch, stage.first));
+  }
+  Part& part = this->part(stage, came->of.node);
+  Tensor labels = came->labels;
+  if (const auto found = labels_.find(came->of.counted);
+      found != labels_.end() && came->of.node == input_.node) {
+    labels = found->second;
+  }
+  std::optional<Targets> targets;
+  if (labels.defined()) targets = Targets{labels, came->of.share};
+  auto sent = std::make_shared<Activation>();
+  sent->of = came->of;
+  sent->cut = stage.last;
+  sent->tensors = part.training.forward(came->of.counted, came->tensors, targets, work.recompute);
+  if (work.labels) sent->labels = came->labels;
+  part.open[work.microbatch] = came->of;
+  part.node_samples = came->of.node_samples;
+  return sent;
+}
+
+std::shared_ptr<const Artifact> StageSession::backward(const Backward& work,
+                                                       const std::vector<Input>& inputs) {
+  Part& part = begun(work.first, work.last);
+  const auto open = part.open.find(work.microbatch);
+  if (open == part.open.end()) {
+    fail(fmt::format("micro-batch {} is to come back through layer {} and did not go forward",
+                     work.microbatch, work.first));
+  }
+  const MicroBatch of = open->second;
+  const auto came = first_of<Gradient>(inputs);
+  const bool is_last = part.training.stage().last == whole(trace_).last;
+  const bool fits = came && came->cut == work.last && came->of.counted == of.counted;
+  if (is_last ? came != nullptr : !fits) {
+    fail(fmt::format("the gradient of micro-batch {} did not come to layer {}", work.microbatch,
+                     work.last - 1));
+  }
+  auto sent = std::make_shared<Gradient>();
+  sent->of = of;
+  sent->cut = work.first;
+  const double before = part.training.losses();
+  sent->tensors = part.training.backward(of.counted, came ? came->tensors : Boundary());
+  sent->loss = (part.training.losses() - before) / static_cast<double>(of.samples);
+  if (came) sent->loss += came->loss;
+  part.is_finite = part.is_finite && (!came || came->is_finite);
+  sent->is_finite = part.is_finite && part.training.is_finite();
+  part.open.erase(open);
+  if (work.first == 0) {
+    labels_.erase(of.counted);
+    losses_ += sent->loss * static_cast<double>(of.samples);
+    samples_ += of.samples;
+  }
+  return sent;
+}
+
+std::shared_ptr<const Artifact> StageSession::step(const Step& work) {
+  Part& part = begun(work.first, work.last);
+  part.training.step();
+  if (work.first == 0 && input_.progress) ++input_.progress->done;
+  auto update = std::make_shared<StageUpdate>();
+  update->submodel = submodel_;
+  update->rate = input_.brief.rate;
+  update->samples = part.node_samples;
+  update->base_version = input_.version;
+  update->steps = part.training.steps();
+  update->stage = part.training.stage();
+  update->brings = part.training.changes(inside(*input_.received));
+  update->is_finite =
+      part.is_finite && part.training.is_finite() && engine::is_finite(update->brings);
+  return update;
+}
+
+void StageSession::add_to(Outcome& outcome) const {
+  auto state = std::make_shared<TensorState>();
+  state->submodel = submodel_;
+  state->logits.resize(context_.layout.architecture->groups.size());
+  if (input_.state) state->logits = inside(*input_.state).logits;
+  outcome.state = std::move(state);
+  outcome.submodel = submodel_;
+  outcome.loss = samples_ > 0 ? losses_ / static_cast<double>(samples_) : 0;
+  outcome.samples = samples_;
+  for (const auto& [first, part] : parts_) {
+    outcome.finite = outcome.finite && part.is_finite && part.training.is_finite();
+  }
+}
+
+std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
+                                                const std::vector<Input>& updates,
+                                                std::int64_t task) {
+  const auto fail = [&](const std::string& what) {
+    throw base::UserError(fmt::format("task {} is to join stages {}", task, what));
+  };
+  std::shared_ptr<TensorUpdate> joined;
+  for (const Input& input : updates) {
+    const auto stage = std::dynamic_pointer_cast<const StageUpdate>(input.artifact);
+    if (!stage) fail("and is given something that is no update of a stage");
+    if (!joined) {
+      joined = std::make_shared<TensorUpdate>(static_cast<const UpdateOrigin&>(*stage));
+      joined->brings.resize(layout.size());
+    }
+    if (stage->submodel.depth != joined->submodel.depth ||
+        stage->submodel.kept != joined->submodel.kept || stage->samples != joined->samples ||
+        stage->base_version != joined->base_version || stage->steps != joined->steps) {
+      fail("of different trainings");
+    }
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      if (!stage->brings[i].defined()) continue;
+      if (joined->brings[i].defined()) {
+        fail(fmt::format("of which two hold \"{}\"", layout.tensors[i].name));
+      }
+      joined->brings[i] = stage->brings[i];
+    }
+  }
+  if (!joined) fail("and is given none");
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (joined->brings[i].defined()) continue;
+    if (!is_in(layout.tensors[i], *layout.architecture, joined->submodel)) continue;
+    fail(fmt::format("of which none holds \"{}\"", layout.tensors[i].name));
+  }
+  return joined;
+}
+
+}  // namespace convoy::engine

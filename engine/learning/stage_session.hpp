@@ -1,0 +1,108 @@
+#pragma once
+
+// A node's stages in a task: executes Forward, Backward and Step (engine/api/work.hpp) on what the
+// nodes of the task send one another. A task's graph may hold parts of several nodes; a node may
+// have several stages (the first and the last, so that its labels stay with it). All samples of a
+// task are those of one node; a server that serves many has a session for each.
+//
+// Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
+// masks learned in the task, a test of the received model, optimizers kept between tasks (only the
+// worker's state would be kept), models sent compressed, learning element by element.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/learning/engine_context.hpp"
+#include "engine/learning/sample_order.hpp"
+#include "engine/learning/stage.hpp"
+
+namespace convoy::engine {
+
+// What is known of a micro-batch and travels with it.
+struct MicroBatch {
+  int number = 0;           // within the step, as in Forward
+  int counted = 0;          // over all steps of the task
+  int node = 0;             // that has the samples
+  double node_samples = 0;  // all training samples of that node
+  std::int64_t samples = 0;
+  double share = 1;  // in the samples of its batch
+};
+
+// From a stage to the next.
+class Activation : public Artifact {
+ public:
+  MicroBatch of;
+  int cut = 0;  // before the layer of this number
+  Boundary tensors;
+  Tensor labels;  // undefined: they stay where they are
+};
+
+// From a stage to the one before.
+class Gradient : public Artifact {
+ public:
+  MicroBatch of;
+  int cut = 0;
+  Boundary tensors;
+  double loss = 0;        // of the micro-batch, at the exits behind the cut
+  bool is_finite = true;  // all that was made behind it
+};
+
+// The change of a stage's weights. Not an Update: it counts only together with the others.
+class StageUpdate : public Artifact, public UpdateOrigin {
+ public:
+  Stage stage;
+  Tensors brings;  // as TensorUpdate's, of the stage alone
+  bool is_finite = true;
+};
+
+class StageSession {
+ public:
+  // Throws base::UserError where the node has no weights, or the training is refused (above).
+  StageSession(const EngineContext& context, const TaskInput& input);
+
+  std::shared_ptr<const Artifact> forward(const Forward& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> backward(const Backward& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> step(const Step& work);
+
+  // The loss and the samples are known at the stage with the first layer.
+  void add_to(Outcome& outcome) const;
+
+ private:
+  struct Part {
+    StageTraining training;
+    int node = 0;                    // that has the samples
+    std::map<int, MicroBatch> open;  // by number within the step
+    double node_samples = 0;
+    bool is_finite = true;  // what came back from behind it
+  };
+
+  [[noreturn]] void fail(const std::string& what) const;
+  void refuse_options() const;
+  [[nodiscard]] Stage stage_of(int first, int last) const;
+  Part& begun(int first, int last);
+  // `node`: that has the samples.
+  Part& part(const Stage& stage, int node);
+  // The next micro-batch of the node's own samples.
+  std::shared_ptr<const Activation> own(const Forward& work);
+
+  const EngineContext& context_;
+  TaskInput input_;
+  Submodel submodel_;
+  Trace trace_;
+  std::map<int, Part> parts_;  // by the first layer
+  std::optional<SampleOrder> order_;
+  std::optional<EpochPlan> plan_;
+  std::map<int, Tensor> labels_;  // of its own micro-batches, by their count over the task
+  double losses_ = 0;
+  std::int64_t samples_ = 0;
+};
+
+// Updates of stages become one of the model. Throws base::UserError unless they are of all stages,
+// each tensor once, and of the same training.
+std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
+                                                const std::vector<Input>& updates,
+                                                std::int64_t task);
+
+}  // namespace convoy::engine

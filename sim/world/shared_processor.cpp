@@ -1,0 +1,103 @@
+#include "sim/world/shared_processor.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace convoy::sim {
+namespace {
+
+// Ends so close together, relative to the time, are one: sums of the same durations differ in their
+// last bits.
+constexpr double rounding = 1e-13;
+
+}  // namespace
+
+double SharedProcessor::rate(const Clock& clock) const {
+  if (&clock == &shared_) return speed_;
+  return speed_ * (1 - shares_) / static_cast<double>(std::max<std::size_t>(rest_.ends.size(), 1));
+}
+
+double SharedProcessor::shows_now(const Clock& clock) const {
+  return clock.shows + (timers_.now() - since_) * rate(clock);
+}
+
+void SharedProcessor::advance() {
+  for (Clock* clock : {&shared_, &rest_}) {
+    // Without computes a clock starts again: so it does not lose digits in a long run.
+    clock->shows = clock->ends.empty() ? 0 : shows_now(*clock);
+  }
+  since_ = timers_.now();
+}
+
+void SharedProcessor::add(RunningActivity& a, double seconds, double share) {
+  advance();
+  Clock& clock = share > 0 ? shared_ : rest_;
+  const double work = share > 0 ? seconds / share : seconds;
+  places_[&a] = {&clock, clock.ends.emplace(clock.shows + work, &a), work, share};
+  shares_ += share;
+  plan();
+}
+
+void SharedProcessor::remove(const RunningActivity& a) {
+  if (!has(a)) return;
+  advance();
+  take_out(a);
+  plan();
+}
+
+void SharedProcessor::take_out(const RunningActivity& a) {
+  const auto there = places_.find(&a);
+  const Place& place = there->second;
+  place.clock->ends.erase(place.end);
+  shares_ -= place.share;
+  if (shared_.ends.empty()) shares_ = 0;  // prevents accumulated rounding errors
+  places_.erase(there);
+}
+
+void SharedProcessor::set_speed(double speed) {
+  if (speed == speed_) return;
+  advance();
+  speed_ = speed;
+  plan();
+}
+
+double SharedProcessor::finished_share(const RunningActivity& a) const {
+  const auto there = places_.find(&a);
+  if (there == places_.end()) return 0;
+  const Place& place = there->second;
+  return std::clamp(1 - (place.end->first - shows_now(*place.clock)) / place.work, 0.0, 1.0);
+}
+
+// Call after advance().
+void SharedProcessor::plan() {
+  if (planned_) timers_.cancel(*planned_);
+  planned_.reset();
+  double wait = std::numeric_limits<double>::infinity();
+  for (const Clock* clock : {&shared_, &rest_}) {
+    if (clock->ends.empty() || rate(*clock) <= 0) continue;
+    const double left = clock->ends.begin()->first - clock->shows;
+    wait = std::min(wait, std::max(left, 0.0) / rate(*clock));
+  }
+  if (wait == std::numeric_limits<double>::infinity()) return;
+  planned_ = timers_.at(since_ + wait, [this] { end_due(); });
+}
+
+void SharedProcessor::end_due() {
+  planned_.reset();
+  advance();
+  const double hair = rounding * std::max(1.0, since_);
+  std::vector<RunningActivity*> due;
+  for (const Clock* clock : {&shared_, &rest_}) {
+    for (const auto& [end, a] : clock->ends) {
+      if (end - clock->shows > hair * rate(*clock)) break;
+      due.push_back(a);
+    }
+  }
+  for (const RunningActivity* a : due) take_out(*a);
+  plan();
+  for (RunningActivity* a : due) ended_(*a);
+}
+
+}  // namespace convoy::sim

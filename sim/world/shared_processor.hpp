@@ -1,0 +1,71 @@
+#pragma once
+
+// A node's processor that several computes share, or one compute has in part. Internal to
+// sim/world.
+//
+// A compute with a share s runs at s x the node's speed, whoever else runs. The other computes have
+// in equal parts what the shares leave, and are faster when there are fewer. So both kinds are
+// exact with a clock each that counts work: one of the node's speed, one of a part's speed. A
+// compute ends when its clock shows what it showed at its start plus the compute's own work
+// ("virtual time", Parekh and Gallager 1993). An event costs O(log n). A lone compute without a
+// share does not need this: SimGrid runs it.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "base/non_copyable.hpp"
+#include "sim/world/running.hpp"
+#include "sim/world/timers.hpp"
+
+namespace convoy::sim {
+
+class SharedProcessor : base::NonCopyable {
+ public:
+  // `ended`: called from a timer for each compute at its end, which has left then.
+  SharedProcessor(Timers& timers, std::function<void(RunningActivity&)> ended)
+      : timers_(timers), ended_(std::move(ended)) {}
+
+  // `seconds`: alone at nominal speed, > 0. The sum of the shares must not exceed 1, and must be
+  // less than 1 if there are computes without a share.
+  void add(RunningActivity& a, double seconds, double share);
+  void remove(const RunningActivity& a);  // ignored if it is not there
+  void set_speed(double speed);           // 1: nominal; >= 0
+  [[nodiscard]] bool is_empty() const { return places_.empty(); }
+  [[nodiscard]] bool has(const RunningActivity& a) const { return places_.contains(&a); }
+  [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
+
+ private:
+  // Work in seconds at nominal speed, since the start.
+  struct Clock {
+    double shows = 0;
+    std::multimap<double, RunningActivity*> ends;  // by what the clock shows then
+  };
+  struct Place {
+    Clock* clock = nullptr;
+    std::multimap<double, RunningActivity*>::iterator end;
+    double work = 0;
+    double share = 0;
+  };
+
+  // The speed of a clock now.
+  [[nodiscard]] double rate(const Clock& clock) const;
+  [[nodiscard]] double shows_now(const Clock& clock) const;
+  void advance();
+  void take_out(const RunningActivity& a);
+  void plan();
+  void end_due();
+
+  Timers& timers_;
+  std::function<void(RunningActivity&)> ended_;
+  double speed_ = 1;
+  double shares_ = 0;
+  double since_ = 0;  // the clocks show what they did then
+  Clock shared_;      // of those with a share
+  Clock rest_;        // of a part of the rest
+  std::unordered_map<const RunningActivity*, Place> places_;
+  std::optional<Timers::Id> planned_;
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,244 @@
+// Tests memory that stays between activities on random graphs: bounds, limits, nothing left behind.
+
+#include <rapidcheck.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <iostream>
+#include <map>
+
+#include "base/random.hpp"
+#include "sim/task/peak_memory.hpp"
+#include "sim/world/world.hpp"
+#include "tests/support/small_world.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using test::limited;
+using test::simple_world;
+using test::Witness;
+
+// A graph of computes and transfers over `roles`, with held artifacts, computes' memory and orders.
+std::shared_ptr<const TaskGraph> random_graph(base::Random& random, int roles, int size) {
+  auto graph = std::make_shared<TaskGraph>(roles);
+  TaskGraph& g = *graph;
+  const auto below = [&](int n) { return static_cast<int>(random.below(n)); };
+  const auto maybe_hold = [&](int artifact) {
+    if (below(2) == 0) g.hold(artifact, 1 + below(30));
+  };
+  for (int role = 0; role < roles; ++role) maybe_hold(g.artifact("given", 1e5, role));
+  for (int i = 0; i < size; ++i) {
+    const int from = below(static_cast<int>(g.artifacts().size()));
+    const int place = g.artifacts()[static_cast<std::size_t>(from)].place;
+    int made = -1;
+    if (below(3) == 0 && roles > 1) {
+      made = g.transfer("move", from, (place + 1 + below(roles - 1)) % roles);
+    } else {
+      std::vector<int> inputs = {from};
+      const int other = below(static_cast<int>(g.artifacts().size()));
+      const bool fits = g.artifacts()[static_cast<std::size_t>(other)].place == place;
+      if (fits && other != from) inputs.push_back(other);
+      made = g.compute({.label = "work",
+                        .at = place,
+                        .seconds = 0.25 * below(5),
+                        .memory = static_cast<double>(below(20)),
+                        .priority = below(3)},
+                       inputs, {"made", 1e5 * below(4)});
+    }
+    maybe_hold(made);
+    if (i > 0 && below(3) == 0) g.order(below(i), i);
+  }
+  g.repeat(1 + below(2));
+  return graph;
+}
+
+// All moments that are possible, with one compute of the role at a time: the most that is taken.
+double by_trying(const TaskGraph& graph, int role) {
+  const auto& activities = graph.activities();
+  std::vector<int> state(activities.size(), 0);  // 0: not started, 1: runs, 2: has ended
+  double most = 0;
+  const auto taken = [&] {
+    double all = 0;
+    for (std::size_t i = 0; i < activities.size(); ++i) {
+      const bool here = activities[i].kind == ActivityKind::compute && activities[i].at == role;
+      if (here && state[i] == 1) all += activities[i].memory;
+    }
+    for (std::size_t x = 0; x < graph.artifacts().size(); ++x) {
+      const Artifact& artifact = graph.artifacts()[x];
+      if (artifact.place != role) continue;
+      const bool given = artifact.producer < 0;
+      const bool started = given || state[static_cast<std::size_t>(artifact.producer)] > 0;
+      int left = 0;
+      for (std::size_t i = 0; i < activities.size(); ++i) {
+        const auto& inputs = activities[i].inputs;
+        const bool takes =
+            std::find(inputs.begin(), inputs.end(), static_cast<int>(x)) != inputs.end();
+        if (takes && state[i] < 2) ++left;
+      }
+      const bool stays = graph.consumers()[x] == 0 || (given && graph.repeat() > 1);
+      if (started && (stays || left > 0)) all += artifact.held;
+    }
+    return all;
+  };
+  const std::function<void(std::size_t, bool)> choose = [&](std::size_t i, bool computes) {
+    if (i == activities.size()) {
+      most = std::max(most, taken());
+      return;
+    }
+    const bool here = activities[i].kind == ActivityKind::compute && activities[i].at == role;
+    bool possible = true;  // all before it have ended
+    for (std::size_t before = 0; before < i; ++before) {
+      const auto& next = graph.successors()[before];
+      const bool waits = std::find(next.begin(), next.end(), static_cast<int>(i)) != next.end();
+      possible = possible && (!waits || state[before] == 2);
+    }
+    for (const int s : {0, 1, 2}) {
+      if (s > 0 && !possible) break;
+      if (s == 1 && here && computes) continue;
+      state[i] = s;
+      choose(i + 1, computes || (s == 1 && here));
+    }
+    state[i] = 0;
+  };
+  choose(0, false);
+  return most;
+}
+
+bool comes_before(const TaskGraph& graph, int one, int other) {
+  if (one == other) return true;
+  const auto& next = graph.successors()[static_cast<std::size_t>(one)];
+  return std::any_of(next.begin(), next.end(),
+                     [&](int n) { return comes_before(graph, n, other); });
+}
+
+// Whether of the consumers of each artifact that the role holds one comes after all others.
+bool has_last_consumers(const TaskGraph& graph, int role) {
+  for (std::size_t x = 0; x < graph.artifacts().size(); ++x) {
+    const Artifact& artifact = graph.artifacts()[x];
+    if (artifact.place != role || artifact.held <= 0) continue;
+    std::vector<int> takers;
+    for (std::size_t i = 0; i < graph.activities().size(); ++i) {
+      const auto& inputs = graph.activities()[i].inputs;
+      const bool takes =
+          std::find(inputs.begin(), inputs.end(), static_cast<int>(x)) != inputs.end();
+      if (takes) takers.push_back(static_cast<int>(i));
+    }
+    for (const int taker : takers) {
+      if (!comes_before(graph, taker, takers.back())) return false;
+    }
+  }
+  return true;
+}
+
+TEST(PeakMemory, IsTheMostOfAllPossibleMoments) {
+  EXPECT_TRUE(rc::check([] {
+    base::Random random({*rc::gen::arbitrary<std::uint64_t>()});
+    const auto graph = random_graph(random, 2, *rc::gen::inRange(1, 8));
+    for (const int role : {0, 1}) {
+      const double tried = by_trying(*graph, role);
+      const double most = peak_memory(*graph, role);
+      if (has_last_consumers(*graph, role)) {
+        RC_ASSERT(most == tried);
+      } else {
+        RC_ASSERT(most >= tried);
+      }
+      RC_ASSERT(peak_memory(*graph, role, 0) >= most);
+      RC_ASSERT(peak_held(*graph, role) <= most);
+      RC_ASSERT(least_memory(*graph, role) <= most);
+    }
+  }));
+}
+
+// Runs a test of a world in a process of its own: there is one world per process. True if it
+// succeeded.
+bool in_a_child(const std::function<bool()>& test) {
+  std::cout.flush();
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(test() ? 0 : 1);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Of what is taken at each event: never above the limit, and nothing at the end.
+bool stays_within(std::uint64_t seed, double limit) {
+  base::Random random({seed});
+  constexpr int nodes = 3;
+  WorldConfig config = limited(nodes, limit);
+  for (int node = 1; node <= nodes; ++node) {
+    config.nodes[node].concurrent_computes = static_cast<int>(random.below(3));
+  }
+  config.nodes[2].behaviour.outages = {{8, 2}};
+  Witness witness;
+  World world(config, witness);
+  constexpr int tasks = 25;
+  for (int i = 0; i < 2 * tasks; ++i) world.set_timer(i, 20 * random.uniform());
+  bool within = true;
+  std::map<TaskId, int> ends;
+  int started = 0;
+  int cancelled = 0;
+  witness.on_event = [&](const Event& event) {
+    for (int node = 1; node <= nodes; ++node) {
+      within = within && world.memory_taken(node) <= limit;
+    }
+    if (event.kind == EventKind::task_done || event.kind == EventKind::task_failed) {
+      ++ends[event.task];
+    }
+    if (event.kind != EventKind::timer_fired) return;
+    if (event.timer < tasks) {
+      const auto graph = random_graph(random, 2, 1 + static_cast<int>(random.below(12)));
+      const auto first = static_cast<NodeId>(1 + random.below(nodes));
+      world.start(event.timer, graph, {first, static_cast<NodeId>(1 + first % nodes)});
+      ++started;
+    } else if (event.timer % 5 == 0) {
+      const std::size_t before = world.tasks();
+      world.cancel(event.timer - tasks);
+      if (world.tasks() < before) ++cancelled;
+    }
+  };
+  world.run();
+  for (int node = 1; node <= nodes; ++node) {
+    within = within && world.memory_taken(node) == 0 && world.usage(node).peak_memory <= limit;
+  }
+  return within && started == tasks && world.tasks() == 0 &&
+         static_cast<int>(ends.size()) + cancelled == tasks;
+}
+
+TEST(HeldMemory, RandomTasksStayWithinTheLimitAndLeaveNothing) {
+  EXPECT_TRUE(rc::check([] {
+    const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+    const double limit = *rc::gen::inRange(20, 200);
+    RC_ASSERT(in_a_child([&] { return stays_within(seed, limit); }));
+  }));
+}
+
+// A task alone on its nodes ends if they have what peak_memory says.
+bool ends_within_its_peak(std::uint64_t seed) {
+  base::Random random({seed});
+  const auto graph = random_graph(random, 2, 1 + static_cast<int>(random.below(15)));
+  WorldConfig config = simple_world(2);
+  for (const int role : {0, 1}) {
+    const int concurrent = static_cast<int>(random.below(3));
+    config.nodes[role + 1].concurrent_computes = concurrent;
+    // 0 would be no limit.
+    config.nodes[role + 1].memory = std::max(peak_memory(*graph, role, concurrent), 1e-3);
+  }
+  Witness witness;
+  World world(config, witness);
+  world.start(0, graph, {1, 2});
+  world.run();
+  return witness.end_of(EventKind::task_done) >= 0;
+}
+
+TEST(HeldMemory, WhatPeakMemorySaysIsEnough) {
+  EXPECT_TRUE(rc::check([] {
+    const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+    RC_ASSERT(in_a_child([&] { return ends_within_its_peak(seed); }));
+  }));
+}
+
+}  // namespace
+}  // namespace convoy::sim
