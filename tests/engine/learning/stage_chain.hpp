@@ -123,7 +123,8 @@ inline Whole train_whole(const Model& model, const std::vector<Batch>& batches,
   return whole;
 }
 
-// What crosses a cut and the gradients there, from one graph of the whole model.
+// What crosses a cut and the gradients that flow back over it, from one graph of the whole model:
+// an alias separates the uses behind the cut from those before it (an exit's, a residual's).
 inline std::pair<Boundary, Boundary> at_cut(const Model& model, int cut, const Batch& batch) {
   const Tensors weights = leaves_of(model);
   const Network network(model.layout, model.submodel);
@@ -134,8 +135,11 @@ inline std::pair<Boundary, Boundary> at_cut(const Model& model, int cut, const B
   Tensors exits = network.forward({0, cut}, tensor_of, values, mode);
   Boundary crossed;
   for (const int number : crossing(model.traced, cut)) {
-    const Tensor& value = values[static_cast<std::size_t>(number)];
-    if (value.requires_grad()) value.retain_grad();
+    Tensor& value = values[static_cast<std::size_t>(number)];
+    if (value.requires_grad()) {
+      value = value.alias();
+      value.retain_grad();
+    }
     crossed.emplace(number, value);
   }
   const Stage rest{cut, whole(model.traced).last};
