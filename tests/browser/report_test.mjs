@@ -391,7 +391,7 @@ const freePort = () =>
 test('a live run to its end, reloaded in the middle', async () => {
   const text = scenario({ learn: true })
     .replace('samples = 600', 'samples = 3000')
-    .replace('rounds = 12', 'rounds = 120'); // longer than a slow page takes to come up
+    .replace('rounds = 12', 'rounds = 70'); // longer than a slow page takes to come up
   const { address, ended } = await runLive('live', text);
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
   watch(page, (url) => url === address);
@@ -449,7 +449,7 @@ test('a live sweep to its end', async () => {
     learn: true,
     more: `[sweep]
 "schedule.kind" = ["fedavg", "cos2p"]
-"seed" = [1, 2, 3]`,
+"seed" = [1, 2]`,
   }).replace('rounds = 12', 'rounds = 60'); // longer than a slow page takes to come up
   const { address, ended } = await runLive('sweeping', text, 'sweep', '-j', '1');
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage();
@@ -475,7 +475,7 @@ test('a live sweep to its end', async () => {
   assert.equal(await ended, 0);
   const isOver = () => /The sweep is over: done/.test(document.body.innerText);
   await page.waitForFunction(isOver, undefined, { timeout: 120000 });
-  await done(6);
+  await done(4);
   // The same as in the report that is made afterwards.
   convoy('report', at('sweeping'));
   const report = await open(browser, join(at('sweeping'), 'report.html'));

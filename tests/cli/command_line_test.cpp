@@ -202,20 +202,22 @@ TEST(CommandLine, CheckSaysForEveryKindWhoDoesNotFitAndWhy) {
   for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
     SCOPED_TRACE(kind.name);
     // So many samples that a batch may be as large as it is said to be.
-    const std::string of_kind = "--set data.samples=1600000 --set schedule.kind=" + kind.name;
+    const std::string of_kind =
+        "--set data.samples=160000 --set model.architecture=resnet50 --set schedule.kind=" +
+        kind.name;
     const Output some =
-        convoy("check " + timing_only + " " + of_kind + " --set fleet.nodes.0.batch=100000");
+        convoy("check " + timing_only + " " + of_kind + " --set fleet.nodes.0.batch=10000");
     EXPECT_EQ(some.status, 0) << some.err;
     EXPECT_THAT(unwrapped(some.out), HasSubstr("nodes cannot hold their task and stay out: "));
     EXPECT_THAT(some.out, HasSubstr(" needs "));
     EXPECT_THAT(some.out, HasSubstr(" has "));
     const Output none =
-        convoy("check " + timing_only + " " + of_kind + " --set training.batch=1000000");
+        convoy("check " + timing_only + " " + of_kind + " --set training.batch=100000");
     EXPECT_NE(none.status, 0);
     EXPECT_THAT(none.err, HasSubstr("no node's memory holds its task: it needs "));
     EXPECT_THAT(none.err, HasSubstr(" of memory and jetson-"));
     const Output strict = convoy("check " + timing_only + " " + of_kind +
-                                 " --set fleet.nodes.0.batch=100000 --set schedule.unfit=error");
+                                 " --set fleet.nodes.0.batch=10000 --set schedule.unfit=error");
     EXPECT_NE(strict.status, 0);
     EXPECT_THAT(strict.err, HasSubstr("its task needs "));
   }
