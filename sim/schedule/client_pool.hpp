@@ -25,6 +25,7 @@ struct TaskChanges {
   std::optional<double> rate;
   std::optional<int> gather_squares;  // see engine::TaskBrief
   bool bring_squares = false;
+  std::optional<SplitWork> split;  // the task is split between its node and the server
 };
 
 class ClientPool {
