@@ -1,7 +1,7 @@
 #pragma once
 
-// A node's stages in a task: executes Forward, Backward and Step (engine/api/work.hpp) on what the
-// nodes of the task send one another. A task's graph may hold parts of several nodes; a node may
+// A node's stages in a task: executes Forward, Backward, Step, TrainStage and TakeStage
+// (engine/api/work.hpp) on what the nodes of the task send one another. A task's graph may hold parts of several nodes; a node may
 // have several stages (the first and the last, so that its labels stay with it). All samples of a
 // task are those of one node; a server that serves many has a session for each.
 //
@@ -65,6 +65,8 @@ class StageSession {
   std::shared_ptr<const Artifact> forward(const Forward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> backward(const Backward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> step(const Step& work);
+  std::shared_ptr<const Artifact> train(const TrainStage& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> take(const TakeStage& work);
 
   // The loss and the samples are known at the stage with the first layer.
   void add_to(Outcome& outcome) const;
@@ -84,6 +86,8 @@ class StageSession {
   Part& begun(int first, int last);
   // `node`: that has the samples.
   Part& part(const Stage& stage, int node);
+  void step(Part& part);
+  [[nodiscard]] std::shared_ptr<const StageUpdate> update_of(const Part& part) const;
   // The next micro-batch of the node's own samples.
   std::shared_ptr<const Activation> own(const Forward& work);
 
