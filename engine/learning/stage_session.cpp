@@ -224,9 +224,10 @@ std::shared_ptr<const Artifact> StageSession::train(const TrainStage& work,
 std::shared_ptr<const Artifact> StageSession::take(const TakeStage& work) {
   const Part& part = begun(work.first, work.last);
   if (!part.open.empty()) {
-    fail(fmt::format("the update of the layers {} to {} is to be taken before micro-batch {} is "
-                     "back",
-                     work.first, work.last - 1, part.open.begin()->first));
+    fail(
+        fmt::format("the update of the layers {} to {} is to be taken before micro-batch {} is "
+                    "back",
+                    work.first, work.last - 1, part.open.begin()->first));
   }
   return update_of(part);
 }

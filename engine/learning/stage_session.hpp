@@ -1,9 +1,10 @@
 #pragma once
 
 // A node's stages in a task: executes Forward, Backward, Step, TrainStage and TakeStage
-// (engine/api/work.hpp) on what the nodes of the task send one another. A task's graph may hold parts of several nodes; a node may
-// have several stages (the first and the last, so that its labels stay with it). All samples of a
-// task are those of one node; a server that serves many has a session for each.
+// (engine/api/work.hpp) on what the nodes of the task send one another. A task's graph may hold
+// parts of several nodes; a node may have several stages (the first and the last, so that its
+// labels stay with it). All samples of a task are those of one node; a server that serves many has
+// a session for each.
 //
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
