@@ -35,13 +35,10 @@ SplitKeys read_split_keys(base::TableReader& own) {
   keys.labels_stay =
       own.choice({"labels", "who has the labels, and with them the model's last layers"},
                  SplitKeys::label_words, keys.labels_stay);
-  keys.tail =
-      read_place(own, {"tail",
-                       "with labels = \"device\": the device also has the layers behind this "
-                       "block, layer or position",
-                       "the last possible cut"});
-  if (!keys.tail.empty() && !keys.labels_stay && !own.describes()) {
-    own.error("tail", "means nothing where labels go to the server; set labels = \"device\"");
+  if (keys.labels_stay) {
+    keys.tail =
+        read_place(own, {"tail", "the device also has the layers behind this block or layer",
+                         "the last possible cut"});
   }
   keys.recompute = own.flag(
       {"recompute", "activations are computed again for the backward pass instead of kept"},
