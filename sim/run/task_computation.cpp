@@ -25,8 +25,9 @@ class Execution {
     }
     tell();
     engine::Outcome outcome = session(task_.worker).outcome();
-    outcome.result =
-        task_.result < 0 ? nullptr : made_[static_cast<std::size_t>(task_.result)].artifact;
+    if (task_.result < 0) return outcome;
+    outcome.result = made_[static_cast<std::size_t>(task_.result)].artifact;
+    outcome.finite = outcome.finite && is_finite_where_made();
     return outcome;
   }
 
@@ -61,6 +62,16 @@ class Execution {
     } else if (!engine::is_nothing(a.work)) {
       out = {session(a.at).run(a.work, inputs), {}};
     }
+  }
+
+  // What another node than the worker made last (the server, of a split task) may hold a NaN of
+  // which the worker knows nothing.
+  bool is_finite_where_made() {
+    const int producer = task_.graph->producer(task_.result);
+    if (producer < 0) return true;
+    const Activity& a = task_.graph->activities()[static_cast<std::size_t>(producer)];
+    const bool by_another = a.kind == ActivityKind::compute && a.at != task_.worker;
+    return !by_another || engine::is_nothing(a.work) || session(a.at).outcome().finite;
   }
 
   void tell() {

@@ -19,6 +19,8 @@
   KIND(prunefl)                     \
   KIND(fedpm)                       \
   KIND(depthfl)                     \
+  KIND(splitfed)                    \
+  KIND(splitlearning)               \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

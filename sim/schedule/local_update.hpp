@@ -14,6 +14,7 @@
 #include "engine/model/submodel.hpp"
 #include "engine/rules/rule.hpp"
 #include "sim/schedule/setting.hpp"
+#include "sim/schedule/split_work.hpp"
 #include "sim/task/graph.hpp"
 
 namespace convoy::sim {
@@ -41,6 +42,7 @@ struct LocalWork {
   double density = 1;
   bool gathers_squares = false;
   bool brings_squares = false;
+  std::optional<SplitWork> split;  // it trains the first layers only: see split_update.hpp
 
   // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const LocalWork&, const LocalWork&) = default;
@@ -49,6 +51,7 @@ struct LocalWork {
 struct LocalUpdate {
   TaskGraph graph{2};        // role 0: server, 1: worker
   double memory = 0;         // peak bytes on the worker, runtime included
+  double server_memory = 0;  // of a split task: peak bytes at the server
   double samples = 0;        // used for training weights; those for masks are not counted
   double upload_bytes = 0;   // of the update in aggregation, not compressed
   double encoded_bytes = 0;  // of the compressed update on the wire; 0: it is not compressed
@@ -80,7 +83,7 @@ class LocalUpdates {
   [[nodiscard]] Activity sized_by_elements(const Activity& transfer,
                                            const std::vector<std::int64_t>& kept,
                                            bool brings_squares) const;
-  // Does the node's memory hold that task?
+  // Does the node's memory hold that task, and the server's its part of it?
   bool fits(NodeId node, const LocalWork& work);
 
   // The server's task that aggregates these updates by `rule` (null: the mean). The rule's state

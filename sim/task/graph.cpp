@@ -90,6 +90,12 @@ int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product produ
   return add(Artifact{std::move(product.name), product.bytes, place, index, product.whole_bytes});
 }
 
+void TaskGraph::limit(int artifact, double bytes_per_s) {
+  Activity& transfer = activities_[static_cast<std::size_t>(producer(artifact))];
+  assert(transfer.kind == ActivityKind::transfer && bytes_per_s > 0);
+  transfer.bytes_per_s = bytes_per_s;
+}
+
 void TaskGraph::size_late(int activity) {
   activities_[static_cast<std::size_t>(activity)].sized_late = true;
 }

@@ -42,6 +42,7 @@ struct Activity {
   double flops = 0;          // compute: for statistics only
   double bytes = 0;          // transfer: >= 0
   double whole_bytes = 0;    // transfer: that it would have uncompressed; 0: it is not compressed
+  double bytes_per_s = 0;    // transfer: most that it gets of its links; 0: no limit
   double memory = 0;         // compute: bytes held while it runs, besides those of Artifact::held
   int priority = 0;          // the lowest goes first in a lane, then the one ready first
   std::vector<int> inputs;   // artifacts needed
@@ -94,6 +95,8 @@ class TaskGraph {
   // its place to the end of the last that takes it in the last pass; without one, to the task's
   // end. A copy (transfer) holds nothing of itself.
   void hold(int artifact, double bytes);
+  // The transfer that makes this artifact gets at most so many bytes/s (> 0) of its links.
+  void limit(int artifact, double bytes_per_s);
   // Marks an activity as sized_late.
   void size_late(int activity);
   // Repeats the whole graph n times; each pass begins after the end of the one before. Training

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "engine/api/training_probe.hpp"
+
 namespace convoy::engine {
 namespace {
 
@@ -62,6 +64,17 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_EQ(back.first, 3);
   EXPECT_EQ(back.last, 9);
   EXPECT_EQ(back.microbatch, 2);
+  EXPECT_FALSE(back.step);
+  const Backward stepping{.first = 0, .last = 4, .step = true};
+  EXPECT_TRUE(std::get<Backward>(read_work(to_text(Work(stepping)), "test")).step);
+  const auto end = std::get<TrainStage>(read_work(to_text(Work(TrainStage{3, 9, 1, 4})), "test"));
+  EXPECT_EQ(end.first, 3);
+  EXPECT_EQ(end.last, 9);
+  EXPECT_EQ(end.microbatch, 1);
+  EXPECT_EQ(end.microbatches, 4);
+  const auto taken = std::get<TakeStage>(read_work(to_text(Work(TakeStage{3, 9})), "test"));
+  EXPECT_EQ(taken.first, 3);
+  EXPECT_EQ(taken.last, 9);
   EXPECT_EQ(std::get<Step>(read_work(to_text(Work(Step{3, 9})), "test")).last, 9);
   EXPECT_TRUE(std::holds_alternative<JoinStages>(read_work(to_text(Work(JoinStages{})), "test")));
   // What agents of before know nothing of is not there where nobody asks for it.
@@ -73,13 +86,28 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_EQ(std::get<Statistics>(read_work(to_text(Work(Statistics{7})), "test")).batch, 7);
 }
 
+// Counted where the samples are, whatever work makes the step.
+TEST(Work, AStepThroughStagesIsOneStep) {
+  EXPECT_EQ(training_steps(Work(Step{0, 4}), 20, 8), 1);
+  EXPECT_EQ(training_steps(Work(Step{4, 9}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(Backward{.first = 0, .last = 4, .step = true}), 20, 8), 1);
+  EXPECT_EQ(training_steps(Work(Backward{.first = 0, .last = 4}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(Backward{.first = 4, .last = 9, .step = true}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(TrainStage{4, 9}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(TrainStage{0, 9, 0, 2}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(TrainStage{0, 9, 1, 2}), 20, 8), 1);
+  EXPECT_EQ(training_steps(Work(TakeStage{0, 4}), 20, 8), 0);
+}
+
 TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
   for (const char* text :
        {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
         "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
-        "kind = \"forward\"\nmicrobatches = 0", "kind = \"step\"\nfirst = -1",
-        "kind = \"learn-masks\"\nepochs = 0", "kind = \"statistics\"\nbatch = 0",
-        "kind = \"reconfigure\"\neach = [1, 0]", "kind = ", "\xff\xfe"}) {
+        "kind = \"forward\"\nmicrobatches = 0", "kind = \"train-stage\"\nmicrobatches = 0",
+        "kind = \"take-stage\"\nlast = 0", "kind = \"backward\"\nstep = 1",
+        "kind = \"step\"\nfirst = -1", "kind = \"learn-masks\"\nepochs = 0",
+        "kind = \"statistics\"\nbatch = 0", "kind = \"reconfigure\"\neach = [1, 0]",
+        "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
   for (const char* text :

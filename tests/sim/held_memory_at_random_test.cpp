@@ -21,8 +21,10 @@ using test::limited;
 using test::simple_world;
 using test::Witness;
 
-// A graph of computes and transfers over `roles`, with held artifacts, computes' memory and orders.
-std::shared_ptr<const TaskGraph> random_graph(base::Random& random, int roles, int size) {
+// A graph of computes and transfers over `roles`, with held artifacts, computes' memory and orders;
+// `chain`: each activity after the one before.
+std::shared_ptr<const TaskGraph> random_graph(base::Random& random, int roles, int size,
+                                              bool chain = false) {
   auto graph = std::make_shared<TaskGraph>(roles);
   TaskGraph& g = *graph;
   const auto below = [&](int n) { return static_cast<int>(random.below(n)); };
@@ -49,7 +51,11 @@ std::shared_ptr<const TaskGraph> random_graph(base::Random& random, int roles, i
                        inputs, {"made", 1e5 * below(4)});
     }
     maybe_hold(made);
-    if (i > 0 && below(3) == 0) g.order(below(i), i);
+    if (i > 0 && chain) {
+      g.order(i - 1, i);
+    } else if (i > 0 && below(3) == 0) {
+      g.order(below(i), i);
+    }
   }
   g.repeat(1 + below(2));
   return graph;
@@ -150,6 +156,23 @@ TEST(PeakMemory, IsTheMostOfAllPossibleMoments) {
       RC_ASSERT(least_memory(*graph, role) <= most);
     }
   }));
+}
+
+// Long chains are those of split learning; they need no search.
+TEST(PeakMemory, OfAChainIsFoundActivityByActivity) {
+  EXPECT_TRUE(rc::check([] {
+    base::Random random({*rc::gen::arbitrary<std::uint64_t>()});
+    const auto graph = random_graph(random, 2, *rc::gen::inRange(1, 8), true);
+    for (const int role : {0, 1}) {
+      const double most = by_trying(*graph, role);
+      RC_ASSERT(peak_memory(*graph, role) == most);
+      RC_ASSERT(peak_memory(*graph, role, 0) == most);
+      RC_ASSERT(peak_held(*graph, role) <= most);
+    }
+  }));
+  base::Random random({1});
+  const auto graph = random_graph(random, 2, 20'000, true);  // by searches it would take hours
+  EXPECT_GE(peak_memory(*graph, 0), least_memory(*graph, 0));
 }
 
 // Runs a test of a world in a process of its own: there is one world per process. True if it

@@ -91,6 +91,35 @@ struct Split {
     return as_update(server->run(JoinStages{}, updates));
   }
 
+  // The same with the works of split learning: the stage at the end goes forward and back at once,
+  // steps bring no update, and the updates are taken after the last one. One micro-batch a step,
+  // or several at the last stage alone if there is one stage.
+  std::shared_ptr<const TensorUpdate> train_at_once(int steps, int microbatches = 1) {
+    const Stage last = stages.back();
+    for (int i = 0; i < steps * microbatches; ++i) {
+      Made at;
+      for (std::size_t s = 0; s + 1 < stages.size(); ++s) {
+        Forward forward{.first = stages[s].first,
+                        .last = stages[s].last,
+                        .recompute = recompute,
+                        .labels = labels};
+        at = session(s).run(forward, {{weights, nullptr}, {at, nullptr}});
+      }
+      const TrainStage end{last.first, last.last, i % microbatches, microbatches};
+      at = session(stages.size() - 1).run(end, {{weights, nullptr}, {at, nullptr}});
+      for (std::size_t s = stages.size() - 1; s-- > 0;) {
+        const Backward back{stages[s].first, stages[s].last, 0, true};
+        at = session(s).run(back, {{at, nullptr}});
+      }
+    }
+    std::vector<Input> updates;
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      const TakeStage take{stages[s].first, stages[s].last};
+      updates.push_back({session(s).run(take, {}), nullptr});
+    }
+    return as_update(server->run(JoinStages{}, updates));
+  }
+
   std::unique_ptr<Engine> engine;
   std::shared_ptr<const Weights> weights;
   Trace traced;
@@ -130,6 +159,15 @@ void expect_near(const TensorUpdate& update, const TensorUpdate& wanted, double 
   EXPECT_EQ(update.steps, wanted.steps);
 }
 
+void expect_refused(const std::function<void()>& call, const std::string& part) {
+  try {
+    call();
+    ADD_FAILURE() << "was not refused: " << part;
+  } catch (const base::UserError& e) {
+    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+  }
+}
+
 // 20 samples in batches of 8: 8, 8, 4, and so on.
 TEST(StageSession, DeviceAndServerTrainWhatTheDeviceWouldTrainAlone) {
   for (const double rate : {1.0, 0.5}) {
@@ -157,6 +195,76 @@ TEST(StageSession, DeviceAndServerTrainWhatTheDeviceWouldTrainAlone) {
       for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
     }
   }
+}
+
+// Batch norms, and batches of unlike sizes; at every possible place.
+TEST(StageSession, TheWorksOfSplitLearningTrainTheSame) {
+  const EngineOptions options = options_for(test::small_with_norms(4), 20);
+  const TaskBrief brief{.batch = 8};
+  const std::vector<int> positions = cuts(Split(options, brief).traced);
+  for (const int cut : positions) {
+    SCOPED_TRACE(cut);
+    Split split(options, brief);
+    split.recompute = cut == positions[1];
+    split.stages = stages_between(split.traced, {cut});
+    const auto update = split.train_at_once(5);
+    const Outcome whole = alone(split, brief, 5);
+    expect_near(*update, test::update_of(whole), 0);
+    EXPECT_NEAR(split.device->outcome().loss, whole.loss, 1e-5);
+    EXPECT_EQ(split.device->outcome().samples, whole.samples);
+  }
+  // Labels that stay: the last stage is the device's, too.
+  Split split(options_for(small("cnn-small"), 20), brief);
+  const std::vector<int> places = cuts(split.traced);
+  split.stages = stages_between(split.traced, {places[1], places.back()});
+  split.own = {0, 2};
+  split.labels = false;
+  expect_near(*split.train_at_once(5), test::update_of(alone(split, brief, 5)), 0);
+}
+
+TEST(StageSession, AStageThatGoesForwardAndBackAtOnceStepsBehindItsLastMicroBatch) {
+  const EngineOptions options = options_for(small("cnn-small"), 16);
+  const TaskBrief brief{.batch = 8};
+  Split split(options, brief);
+  split.stages = {whole(split.traced)};
+  split.own = {0};
+  expect_near(*split.train_at_once(3, 2), test::update_of(alone(split, brief, 3)), 1e-5);
+}
+
+TEST(StageSession, AnUpdateIsNotTakenInTheMiddleOfABatch) {
+  const EngineOptions options = options_for(small("mlp"), 16);
+  Split split(options, {.batch = 8});
+  split.stages = stages_between(split.traced, {cuts(split.traced)[2]});
+  const Stage first = split.stages[0];
+  const Stage last = split.stages[1];
+  const std::vector<Input> weights = {{split.weights, nullptr}};
+  expect_refused(
+      [&] {
+        split.device->run(TakeStage{first.first, first.last}, weights);
+      },
+      "nothing went forward");
+  const auto there = split.device->run(Forward{first.first, first.last}, weights);
+  expect_refused(
+      [&] {
+        split.device->run(TakeStage{first.first, first.last}, weights);
+      },
+      "before micro-batch 0 is back");
+  expect_refused(
+      [&] {
+        split.server->run(TrainStage{first.last, first.last + 1}, {weights[0], {there, nullptr}});
+      },
+      "forward and back at once");
+  const auto back =
+      split.server->run(TrainStage{last.first, last.last}, {weights[0], {there, nullptr}});
+  // The server has stepped and the device not: they are no update together.
+  split.device->run(Backward{first.first, first.last}, {{back, nullptr}});
+  const auto behind = split.device->run(TakeStage{first.first, first.last}, {});
+  const auto ahead = split.server->run(TakeStage{last.first, last.last}, {});
+  expect_refused(
+      [&] {
+        split.server->run(JoinStages{}, {{behind, nullptr}, {ahead, nullptr}});
+      },
+      "different trainings");
 }
 
 TEST(StageSession, MicroBatchesAreThoseOfTheSameBatch) {
@@ -220,15 +328,6 @@ TEST(StageSession, AServersNanIsToldToTheDevice) {
   split.stages = stages_between(split.traced, {cuts(split.traced)[2]});
   split.train(4, 1);
   EXPECT_FALSE(split.device->outcome().finite);
-}
-
-void expect_refused(const std::function<void()>& call, const std::string& part) {
-  try {
-    call();
-    ADD_FAILURE() << "was not refused: " << part;
-  } catch (const base::UserError& e) {
-    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
-  }
 }
 
 TEST(StageSession, WhatCannotBeSharedIsRefused) {

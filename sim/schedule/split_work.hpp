@@ -1,0 +1,25 @@
+#pragma once
+
+// Split learning: a node's task in which it trains the first layers of the model and the server the
+// rest, batch by batch (engine/model/stage.hpp).
+
+#include <compare>
+
+namespace convoy::sim {
+
+struct SplitWork {
+  // The node has the layers [0, cut) of the setting's architecture (its full model).
+  int cut = 1;
+  // Where labels stay on the node: it has the layers [tail, n), too. 0: labels go to the server.
+  int tail = 0;
+  double bytes_per_s = 0;   // most that each of the node's transfers gets; 0: no limit
+  double server_share = 0;  // of the server's compute; see Activity::share
+  // What a forward would keep until its backward is computed again: on the node, and at the server
+  // where the tail comes in between (else it goes forward and back at once and keeps nothing).
+  bool recompute = false;
+
+  // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
+  friend auto operator<=>(const SplitWork&, const SplitWork&) = default;
+};
+
+}  // namespace convoy::sim
