@@ -45,7 +45,8 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
       continue;
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
-    (to == task.node ? f.download_s : f.upload_s) += transfers.seconds(at, to, a.bytes);
+    (to == task.node ? f.download_s : f.upload_s) +=
+        transfers.seconds(at, to, a.bytes, a.bytes_per_s);
   }
   return f;
 }
