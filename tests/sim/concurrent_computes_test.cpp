@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "analysis/perfetto.hpp"
 #include "sim/run/preflight.hpp"
 #include "tests/support/scenario_run.hpp"
 
@@ -95,6 +100,25 @@ TEST(ConcurrentComputes, OneAfterAnotherUnlessTheScenarioSaysSo) {
 
 TEST(ConcurrentComputes, SharesOfTheServerRunSideBySide) {
   expect_ends(ScenarioRun(scenario_text("concurrent_computes = 0, "), two_parts(0.5)), 6, 7);
+}
+
+// Slices of one track must not overlap.
+TEST(ConcurrentComputes, PerfettoHasATrackForEach) {
+  const ScenarioRun run(scenario_text("concurrent_computes = 2, "), two_parts(0));
+  std::stringstream text;
+  analysis::export_perfetto(run.folder(), text);
+  std::map<int, double> starts;  // of the server's parts, by track
+  std::map<int, std::string> names;
+  for (const auto& event : nlohmann::json::parse(text.str())["traceEvents"]) {
+    if (event["pid"] != 1) continue;
+    if (event["name"] == "thread_name") names[event["tid"]] = event["args"]["name"];
+    if (event["name"] == "second") starts[event["tid"]] = event["ts"].get<double>() / 1e6;
+  }
+  ASSERT_EQ(starts.size(), 2);
+  EXPECT_TIME(starts.begin()->second, 2);
+  EXPECT_TIME(starts.rbegin()->second, 3);
+  EXPECT_EQ(names[starts.begin()->first], "compute");
+  EXPECT_EQ(names[starts.rbegin()->first], "compute 2");
 }
 
 TEST(ConcurrentComputes, AreReadForServerAndNodes) {
