@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "sim/store/foreign_store.hpp"
 
@@ -62,6 +65,35 @@ void write_nodes(SQLite::Database& database, Writer& writer) {
   }
 }
 
+// A node that computes several tasks at once has a track for each of them: slices of one track must
+// not overlap. The first has the number of its lane, the others follow those of the lanes.
+class ComputeTracks {
+ public:
+  explicit ComputeTracks(Writer& writer) : writer_(writer) {}
+
+  // Call in the order of the starts.
+  int track_for(std::int64_t node, double start, double end) {
+    std::vector<double>& busy_until = of_node_[node];
+    const auto free =
+        std::ranges::find_if(busy_until, [&](double until) { return until <= start; });
+    const auto number = static_cast<int>(free - busy_until.begin());
+    const int track = number == 0 ? static_cast<int>(compute) : static_cast<int>(receive) + number;
+    if (free != busy_until.end()) {
+      *free = end;
+      return track;
+    }
+    busy_until.push_back(end);
+    if (number > 0) {
+      writer_.name("thread_name", node + 1, track, fmt::format("compute {}", number + 1));
+    }
+    return track;
+  }
+
+ private:
+  Writer& writer_;
+  std::unordered_map<std::int64_t, std::vector<double>> of_node_;
+};
+
 // Slices of one track must not overlap, but a server sends to many nodes at once: its transfers
 // appear only on the workers' tracks.
 void write_activities(SQLite::Database& database, Writer& writer) {
@@ -69,6 +101,7 @@ void write_activities(SQLite::Database& database, Writer& writer) {
                          "SELECT task, label, node, peer, start_s, end_s, bytes, flops, cause, "
                          "kind, ready_s FROM activity WHERE start_s IS NOT NULL "
                          "ORDER BY start_s, node, task, activity, iteration");
+  ComputeTracks tracks(writer);
   while (rows.executeStep()) {
     const std::int64_t node = rows.getColumn(2).getInt64();
     const bool transfer = rows.getColumn(9).getString() == "transfer";
@@ -86,14 +119,15 @@ void write_activities(SQLite::Database& database, Writer& writer) {
     if (!transfer) event["args"]["flops"] = rows.getColumn(7).getDouble();
     const std::string cause = rows.getColumn(8).getString();
     if (!cause.empty()) event["args"]["given_up"] = cause;
-    const auto put_on = [&](std::int64_t pid, Lane lane) {
+    const auto put_on = [&](std::int64_t pid, int track) {
       sim::check_number(database.getFilename(), "activity", "node", pid, 0, most_nodes);
       event["pid"] = pid + 1;
-      event["tid"] = static_cast<int>(lane);
+      event["tid"] = track;
       writer.put(event);
     };
     if (!transfer) {
-      put_on(node, compute);
+      sim::check_number(database.getFilename(), "activity", "node", node, 0, most_nodes);
+      put_on(node, tracks.track_for(node, start, end));
       continue;
     }
     const std::int64_t peer = rows.getColumn(3).getInt64();

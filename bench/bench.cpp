@@ -14,6 +14,7 @@
 #include "bench/bare.hpp"
 #include "bench/child.hpp"
 #include "bench/report.hpp"
+#include "bench/split.hpp"
 #include "sim/run/run.hpp"
 
 namespace convoy::bench {
@@ -78,6 +79,26 @@ void sixteen_nodes(const std::filesystem::path& folder, int repetitions) {
   }
 }
 
+// Cost of an activity of split learning.
+void split_learning(const std::filesystem::path& folder, int repetitions) {
+  for (const bool shares : {true, false}) {
+    const SplitPattern pattern{.shares = shares};
+    std::vector<double> off;
+    std::vector<double> on;
+    for (int i = 0; i < repetitions; ++i) {
+      off.push_back(in_child([&] { return run_split(pattern, {}); }).seconds);
+      on.push_back(in_child([&] { return run_split(pattern, folder); }).seconds);
+    }
+    const auto us = [&](const std::vector<double>& v) {
+      return median(v) / static_cast<double>(pattern.activities()) * 1e6;
+    };
+    fmt::print("split learning, {} nodes, {} batches each, {}\n", pattern.nodes, pattern.batches,
+               shares ? "with shares of the server and of its link" : "without shares");
+    report("  an activity, store off", us(off), "us", 0);
+    report("  an activity, store on (record = \"task\")", us(on), "us", 15);
+  }
+}
+
 // 100,000 nodes, 1,000 in flight, 100,000 tasks: the whole command, with reading and building.
 void many_nodes(const std::filesystem::path& folder) {
   for (const bool binds : {false, true}) {
@@ -121,6 +142,7 @@ int main() {
   return run_all("convoy_bench", [](const std::filesystem::path& folder) {
     start_up(folder, 15);
     sixteen_nodes(folder / "run", 5);
+    split_learning(folder / "split", 5);
     many_nodes(folder);
   });
 }

@@ -22,29 +22,26 @@ Neighbours predecessors(const TaskGraph& graph) {
   return all;
 }
 
-// Each activity waits for the one before it: there is one order only.
-bool orders_all(const TaskGraph& graph) {
-  for (std::size_t i = 1; i < graph.activities().size(); ++i) {
-    const std::vector<int>& next = graph.successors()[i - 1];
-    if (std::find(next.begin(), next.end(), static_cast<int>(i)) == next.end()) return false;
+// Activities before and after which all others come. Between two of them the graph can be looked at
+// by itself, so that a long chain of small parts, as the batches of split learning are, takes time
+// in proportion to its length.
+std::vector<bool> turning_points(const TaskGraph& graph, const Neighbours& before) {
+  const std::size_t n = graph.activities().size();
+  std::vector<bool> all(n, true);
+  std::size_t reaches = 0;  // all activities so far lead to it, or to one before it
+  for (std::size_t i = 0; i < n; ++i) {
+    if (reaches > i) all[i] = false;
+    const std::vector<int>& next = graph.successors()[i];
+    const std::size_t first = next.empty() ? n : index(*std::min_element(next.begin(), next.end()));
+    reaches = std::max(reaches, first);
   }
-  return true;
-}
-
-// All that can be reached from an activity, without itself.
-std::vector<bool> reach(const Neighbours& next, int from) {
-  std::vector<bool> seen(next.size());
-  std::vector<int> open = {from};
-  while (!open.empty()) {
-    const int at = open.back();
-    open.pop_back();
-    for (const int one : next[index(at)]) {
-      if (seen[index(one)]) continue;
-      seen[index(one)] = true;
-      open.push_back(one);
-    }
+  int from = static_cast<int>(n);  // all activities so far, backwards, come from it or one after it
+  for (std::size_t i = n; i-- > 0;) {
+    if (from < static_cast<int>(i)) all[i] = false;
+    const std::vector<int>& last = before[i];
+    from = std::min(from, last.empty() ? -1 : *std::max_element(last.begin(), last.end()));
   }
-  return seen;
+  return all;
 }
 
 class Peak {
@@ -54,41 +51,76 @@ class Peak {
         role_(role),
         with_memory_(with_memory),
         before_(predecessors(graph)),
-        is_chain_(orders_all(graph)) {
-    std::vector<std::vector<int>> takers(graph.artifacts().size());
-    for (std::size_t i = 0; i < graph.activities().size(); ++i) {
-      for (const int input : graph.activities()[i].inputs) {
-        takers[index(input)].push_back(static_cast<int>(i));
-      }
-    }
-    for (std::size_t i = 0; i < takers.size(); ++i) {
-      const Artifact& artifact = graph.artifacts()[i];
-      if (artifact.place != role || artifact.held <= 0) continue;
-      const bool stays = artifact.producer < 0 && graph.repeat() > 1;
-      held_.push_back({artifact.held, artifact.producer, stays ? -1 : last_of(takers[i])});
-    }
+        turns_(turning_points(graph, before_)),
+        part_of_(turns_.size()),
+        begun_(turns_.size(), 0),
+        ended_(turns_.size(), 0) {
+    find_parts();
+    sum_up();
   }
 
-  [[nodiscard]] bool holds() const { return !held_.empty(); }
-  [[nodiscard]] bool is_chain() const { return is_chain_; }
-  // The most in a chain: activity by activity.
-  [[nodiscard]] double along_chain() const {
-    // What begins and ends to be held with each activity.
-    std::vector<double> begins(index(activities()) + 1);
-    std::vector<double> ends(index(activities()) + 1);
-    for (const Held& held : held_) {
-      begins[held.producer < 0 ? 0 : index(held.producer)] += held.bytes;
-      if (held.last >= 0) ends[index(held.last)] += held.bytes;
+  // While at most one compute of the role runs.
+  [[nodiscard]] double one_at_a_time() const {
+    double most = 0;
+    for (std::size_t p = 0; holds_ && p < parts_.size(); ++p) {
+      most = std::max(most, while_running(parts_[p], -1));
     }
-    double now = 0;
-    double most = begins[0];  // also without activities
-    for (int i = 0; i < activities(); ++i) {
-      now += begins[index(i)];
-      most = std::max(most, now + (computes_here(i) ? memory(i) : 0));
-      now -= ends[index(i)];
+    for (int i = 0; i < static_cast<int>(turns_.size()); ++i) {
+      if (!computes_here(i)) continue;
+      most = std::max(most, holds_ ? while_running(parts_[part_of_[index(i)]], i) : memory(i));
     }
     return most;
   }
+
+  // While any number of computes runs.
+  [[nodiscard]] double any_number() const {
+    double most = 0;
+    for (int i = 0; i < static_cast<int>(turns_.size()); ++i) {
+      if (turns_[index(i)] && computes_here(i)) most = std::max(most, while_turning(i));
+    }
+    for (const Part& part : parts_) most = std::max(most, while_any_run(part));
+    return most;
+  }
+
+ private:
+  // Activities from one turning point to the next, without both.
+  struct Part {
+    int first = 0;
+    int end = 0;  // behind the last
+
+    [[nodiscard]] bool has(int activity) const { return activity >= first && activity < end; }
+  };
+
+  // Which activities of a part have started and which have ended: the unknowns of a moment, true or
+  // false. Those of an activity of which it does not matter whether it runs are one.
+  struct Unknowns {
+    enum class Value : char { open, yes, no };
+    explicit Unknowns(const Part& part) : part(part) {}
+
+    Part part;
+    std::vector<std::size_t> starts;  // by activity of the part
+    std::vector<std::size_t> ends;
+    std::vector<Value> value;   // by unknown
+    std::vector<double> gains;  // bytes, if true
+    double always = 0;          // bytes
+
+    void add(bool two) {
+      starts.push_back(value.size());
+      ends.push_back(starts.back() + (two ? 1 : 0));
+      value.resize(ends.back() + 1, Value::open);
+      gains.resize(value.size(), 0);
+    }
+    [[nodiscard]] std::size_t start(int activity) const {
+      return starts[index(activity - part.first)];
+    }
+    [[nodiscard]] std::size_t end(int activity) const { return ends[index(activity - part.first)]; }
+    void fix(int activity, bool yes) { value[end(activity)] = yes ? Value::yes : Value::no; }
+    void gain(std::size_t unknown, double bytes) {
+      if (value[unknown] == Value::yes) always += bytes;
+      if (value[unknown] == Value::open) gains[unknown] += bytes;
+    }
+  };
+
   [[nodiscard]] bool computes_here(int activity) const {
     const Activity& a = graph_.activities()[index(activity)];
     return a.kind == ActivityKind::compute && a.at == role_;
@@ -96,86 +128,118 @@ class Peak {
   [[nodiscard]] double memory(int activity) const {
     return with_memory_ ? graph_.activities()[index(activity)].memory : 0;
   }
-  [[nodiscard]] int activities() const { return static_cast<int>(graph_.activities().size()); }
 
-  // While `running` runs, and no other compute of the role; -1: while none runs.
-  [[nodiscard]] double while_running(int running) const {
-    Unknowns u;
-    for (int i = 0; i < activities(); ++i) u.add(false);
-    if (running >= 0) {
-      const std::vector<bool> earlier = reach(before_, running);
-      const std::vector<bool> later = reach(graph_.successors(), running);
-      for (int i = 0; i < activities(); ++i) {
-        if (earlier[index(i)]) u.fix(i, true);
-        if (later[index(i)] || i == running) u.fix(i, false);
-      }
+  void find_parts() {
+    Part part;
+    for (std::size_t i = 0; i < turns_.size(); ++i) {
+      part_of_[i] = parts_.size();  // a turning point: that of the part before it
+      if (!turns_[i]) continue;
+      part.end = static_cast<int>(i);
+      parts_.push_back(part);
+      part.first = part.end + 1;
     }
-    return (running >= 0 ? memory(running) : 0) + most_held(u, running);
+    part.end = static_cast<int>(turns_.size());
+    parts_.push_back(part);
   }
 
-  // While any number of computes runs.
-  [[nodiscard]] double while_any_run() const {
-    Unknowns u;
-    for (int i = 0; i < activities(); ++i) u.add(computes_here(i));
-    for (int i = 0; i < activities(); ++i) {
+  // What begins to be held with an activity, what ends with it, and what is held before it, if all
+  // earlier ones have ended.
+  void sum_up() {
+    std::vector<std::vector<int>> takers(graph_.artifacts().size());
+    for (std::size_t i = 0; i < turns_.size(); ++i) {
+      for (const int input : graph_.activities()[i].inputs) {
+        takers[index(input)].push_back(static_cast<int>(i));
+      }
+    }
+    double given = 0;
+    for (std::size_t i = 0; i < takers.size(); ++i) {
+      const Artifact& artifact = graph_.artifacts()[i];
+      if (artifact.place != role_ || artifact.held <= 0) continue;
+      holds_ = true;
+      (artifact.producer < 0 ? given : begun_[index(artifact.producer)]) += artifact.held;
+      const bool stays = artifact.producer < 0 && graph_.repeat() > 1;
+      const int last = stays ? -1 : last_of(takers[i]);
+      if (last >= 0) ended_[index(last)] += artifact.held;
+    }
+    base_.push_back(given);
+    for (std::size_t i = 0; i < turns_.size(); ++i) {
+      base_.push_back(base_.back() + begun_[i] - ended_[i]);
+    }
+  }
+
+  // The one that comes after all others; -1: none.
+  [[nodiscard]] int last_of(const std::vector<int>& takers) const {
+    if (takers.empty()) return -1;
+    const int last = *std::max_element(takers.begin(), takers.end());
+    if (turns_[index(last)]) return last;
+    const Part& part = parts_[part_of_[index(last)]];
+    const std::vector<bool> earlier = reach(before_, part, last);
+    const bool all = std::all_of(takers.begin(), takers.end(), [&](int t) {
+      return t == last || t < part.first || earlier[index(t - part.first)];
+    });
+    return all ? last : -1;
+  }
+
+  // All of a part that can be reached from an activity of it, without itself.
+  [[nodiscard]] static std::vector<bool> reach(const Neighbours& next, const Part& part, int from) {
+    std::vector<bool> seen(index(part.end - part.first));
+    std::vector<int> open = {from};
+    while (!open.empty()) {
+      const int at = open.back();
+      open.pop_back();
+      for (const int one : next[index(at)]) {
+        if (!part.has(one) || seen[index(one - part.first)]) continue;
+        seen[index(one - part.first)] = true;
+        open.push_back(one);
+      }
+    }
+    return seen;
+  }
+
+  // While this turning point, a compute of the role, runs.
+  [[nodiscard]] double while_turning(int turn) const {
+    return memory(turn) + base_[index(turn)] + begun_[index(turn)];
+  }
+
+  // While `running`, of this part or the turning point behind it, runs, and no other compute of the
+  // role; -1: while none runs.
+  [[nodiscard]] double while_running(const Part& part, int running) const {
+    if (running >= 0 && turns_[index(running)]) return while_turning(running);
+    Unknowns u(part);
+    for (int i = part.first; i < part.end; ++i) u.add(false);
+    if (running < 0) return most_held(u, running);
+    const std::vector<bool> earlier = reach(before_, part, running);
+    const std::vector<bool> later = reach(graph_.successors(), part, running);
+    for (int i = part.first; i < part.end; ++i) {
+      if (earlier[index(i - part.first)]) u.fix(i, true);
+      if (later[index(i - part.first)] || i == running) u.fix(i, false);
+    }
+    return memory(running) + most_held(u, running);
+  }
+
+  // While any of the part's computes run.
+  [[nodiscard]] double while_any_run(const Part& part) const {
+    Unknowns u(part);
+    for (int i = part.first; i < part.end; ++i) u.add(computes_here(i));
+    for (int i = part.first; i < part.end; ++i) {
       if (!computes_here(i)) continue;
-      u.gain(u.start[index(i)], memory(i));
-      u.gain(u.end[index(i)], -memory(i));
+      u.gain(u.start(i), memory(i));
+      u.gain(u.end(i), -memory(i));
     }
     return most_held(u, -1);
   }
 
- private:
-  struct Held {
-    double bytes = 0;
-    int producer = -1;
-    int last = -1;  // consumer after all others; -1: none
-  };
-
-  // Which activities have started and which have ended: the unknowns of a moment, true or false.
-  // Those of an activity of which it does not matter whether it runs are one.
-  struct Unknowns {
-    enum class Value : char { open, yes, no };
-    std::vector<int> start;  // by activity
-    std::vector<int> end;
-    std::vector<Value> value;   // by unknown
-    std::vector<double> gains;  // bytes, if true
-    double always = 0;          // bytes
-
-    void add(bool two) {
-      start.push_back(static_cast<int>(value.size()));
-      end.push_back(start.back() + (two ? 1 : 0));
-      value.resize(index(end.back()) + 1, Value::open);
-      gains.resize(value.size(), 0);
-    }
-    void fix(int activity, bool yes) {
-      value[index(end[index(activity)])] = yes ? Value::yes : Value::no;
-    }
-    void gain(int unknown, double bytes) {
-      if (value[index(unknown)] == Value::yes) always += bytes;
-      if (value[index(unknown)] == Value::open) gains[index(unknown)] += bytes;
-    }
-  };
-
-  [[nodiscard]] int last_of(const std::vector<int>& takers) const {
-    if (takers.empty()) return -1;
-    const int last = *std::max_element(takers.begin(), takers.end());
-    if (is_chain_) return last;
-    const std::vector<bool> earlier = reach(before_, last);
-    const bool all = std::all_of(takers.begin(), takers.end(),
-                                 [&](int t) { return t == last || earlier[index(t)]; });
-    return all ? last : -1;
-  }
-
   // Chooses the open unknowns so that most is held.
   [[nodiscard]] double most_held(Unknowns& u, int running) const {
-    for (const Held& held : held_) {
-      if (held.producer < 0 || held.producer == running) {
-        u.always += held.bytes;
-      } else {
-        u.gain(u.start[index(held.producer)], held.bytes);
+    const Part& part = u.part;
+    u.always += base_[index(part.first)];
+    for (int i = part.first; i < part.end; ++i) {
+      if (i == running) {
+        u.always += begun_[index(i)];
+        continue;
       }
-      if (held.last >= 0 && held.last != running) u.gain(u.end[index(held.last)], -held.bytes);
+      u.gain(u.start(i), begun_[index(i)]);
+      u.gain(u.end(i), -ended_[index(i)]);
     }
     MinCut cut(u.value.size() + 2);
     const std::size_t source = u.value.size();
@@ -189,37 +253,42 @@ class Peak {
         cut.add(v, sink, -u.gains[v]);
       }
     }
-    const auto implies = [&](int one, int other) {
-      const bool open = u.value[index(one)] == Unknowns::Value::open &&
-                        u.value[index(other)] == Unknowns::Value::open;
-      if (open) cut.add(index(one), index(other), std::numeric_limits<double>::infinity());
-    };
-    for (int i = 0; i < activities(); ++i) {
-      if (u.end[index(i)] != u.start[index(i)]) implies(u.end[index(i)], u.start[index(i)]);
-      for (const int before : before_[index(i)]) implies(u.start[index(i)], u.end[index(before)]);
-    }
+    add_order(u, cut);
     return most - cut.capacity(source, sink);
+  }
+
+  // What has ended has started; what has started, after all before it ended.
+  void add_order(const Unknowns& u, MinCut& cut) const {
+    const auto implies = [&](std::size_t one, std::size_t other) {
+      const bool open =
+          u.value[one] == Unknowns::Value::open && u.value[other] == Unknowns::Value::open;
+      if (open) cut.add(one, other, std::numeric_limits<double>::infinity());
+    };
+    for (int i = u.part.first; i < u.part.end; ++i) {
+      if (u.end(i) != u.start(i)) implies(u.end(i), u.start(i));
+      for (const int before : before_[index(i)]) {
+        if (u.part.has(before)) implies(u.start(i), u.end(before));
+      }
+    }
   }
 
   const TaskGraph& graph_;
   int role_;
   bool with_memory_;
   Neighbours before_;
-  bool is_chain_;           // long ones are those of split learning: no search
-  std::vector<Held> held_;  // on the role
+  std::vector<bool> turns_;           // by activity: is a turning point
+  std::vector<Part> parts_;           // in order, one more than turning points
+  std::vector<std::size_t> part_of_;  // by activity
+  bool holds_ = false;
+  std::vector<double> begun_;  // bytes, by activity, on the role
+  std::vector<double> ended_;
+  std::vector<double> base_;  // bytes
 };
 
 double peak(const TaskGraph& graph, int role, int concurrent_computes, bool with_memory) {
   assert(role >= 0 && role < graph.roles());
   const Peak of(graph, role, with_memory);
-  if (of.is_chain()) return of.along_chain();
-  if (concurrent_computes != 1) return of.while_any_run();
-  double most = of.holds() ? of.while_running(-1) : 0;
-  for (int i = 0; i < of.activities(); ++i) {
-    if (!of.computes_here(i)) continue;
-    most = std::max(most, of.holds() ? of.while_running(i) : of.memory(i));
-  }
-  return most;
+  return concurrent_computes == 1 ? of.one_at_a_time() : of.any_number();
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ void Lanes::join(RunningActivity& a) {
   const auto queue_at = [&](NodeId id) {
     auto& queue = node(id).waiting;
     queue.insert(std::upper_bound(queue.begin(), queue.end(), &a, goes_before), &a);
+    if (is_transfer(a)) ++node(id).transfers_waiting;
     touched_.push_back(id);
   };
   ++a.task->moving;
@@ -50,14 +51,24 @@ void Lanes::leave(RunningActivity& a) {
     return;
   }
   --a.task->moving;
-  std::erase(node(a.node).waiting, &a);
-  if (is_transfer(a)) std::erase(node(a.peer).waiting, &a);
+  const auto leave_queue = [&](NodeId id) {
+    auto& queue = node(id).waiting;
+    const auto place = std::lower_bound(queue.begin(), queue.end(), &a, goes_before);
+    if (place == queue.end() || *place != &a) return;
+    queue.erase(place);
+    if (is_transfer(a)) --node(id).transfers_waiting;
+  };
+  leave_queue(a.node);
+  if (is_transfer(a) && a.peer != a.node) leave_queue(a.peer);
 }
 
 RunningActivity* Lanes::first_at(NodeId id) const {
   bool for_processor = false;  // a compute waits: no later one, with a smaller share, overtakes it
+  int transfers = node(id).transfers_waiting;  // that come yet
   for (RunningActivity* a : node(id).waiting) {
+    if (for_processor && transfers == 0) return nullptr;
     const bool transfer = is_transfer(*a);
+    transfers -= transfer ? 1 : 0;
     if (!transfer && for_processor) continue;
     if (are_free(*a)) return a;
     for_processor = for_processor || !transfer;

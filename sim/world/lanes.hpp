@@ -77,6 +77,7 @@ class Lanes {
     bool present = true;
     double since = 0;                       // usage is counted up to this time
     std::vector<RunningActivity*> waiting;  // by priority, then order
+    int transfers_waiting = 0;              // of these
     NodeUsage usage;
 
     [[nodiscard]] PowerMeter::State state() const {

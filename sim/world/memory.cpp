@@ -111,6 +111,8 @@ Memory::Room Memory::room_for(const RunningActivity& a) const {
 void Memory::hold(RunningTask& task, int artifact) {
   Node& n = nodes_[place_of(task, artifact)];
   holding(task, artifact).state = Holding::State::held;
+  holding(task, artifact).in_held = task.held.size();
+  task.held.push_back(artifact);
   n.held += artifact_of(task, artifact).held;
   ++n.holders;
   n.peak = std::max(n.peak, n.taken());
@@ -119,7 +121,11 @@ void Memory::hold(RunningTask& task, int artifact) {
 void Memory::let_go(RunningTask& task, int artifact) {
   const NodeId place = place_of(task, artifact);
   Node& n = nodes_[place];
-  holding(task, artifact).state = Holding::State::gone;
+  Holding& gone = holding(task, artifact);
+  gone.state = Holding::State::gone;
+  holding(task, task.held.back()).in_held = gone.in_held;
+  task.held[gone.in_held] = task.held.back();
+  task.held.pop_back();
   n.held -= artifact_of(task, artifact).held;
   if (--n.holders == 0) n.held = 0;  // prevents accumulated rounding errors
   freed_(place);
@@ -167,17 +173,16 @@ void Memory::begin_pass(RunningTask& task) {
 }
 
 void Memory::release(RunningTask& task) {
-  for (std::size_t i = 0; i < task.holdings.size(); ++i) {
-    if (is_held(task, i)) let_go(task, static_cast<int>(i));
-  }
+  std::vector<int> held = task.held;
+  std::sort(held.begin(), held.end());
+  for (const int artifact : held) let_go(task, artifact);
   task.holdings.clear();
 }
 
 std::pair<double, int> Memory::held_by(const RunningTask& task, NodeId node) const {
   std::pair<double, int> all{0, 0};
-  for (std::size_t i = 0; i < task.holdings.size(); ++i) {
-    const int artifact = static_cast<int>(i);
-    if (!is_held(task, i) || place_of(task, artifact) != node) continue;
+  for (const int artifact : task.held) {
+    if (place_of(task, artifact) != node) continue;
     all.first += artifact_of(task, artifact).held;
     ++all.second;
   }
@@ -217,9 +222,8 @@ RunningActivity* Memory::stuck(std::span<RunningActivity* const> waiting) const 
   std::vector<Blocked> left = blocked(waiting);
   std::unordered_map<NodeId, int> theirs;  // artifacts that the tasks in `left` hold
   const auto count = [&](Blocked& one, int change) {
-    for (std::size_t i = 0; i < one.task->holdings.size(); ++i) {
-      if (!is_held(*one.task, i)) continue;
-      theirs[place_of(*one.task, static_cast<int>(i))] += change;
+    for (const int artifact : one.task->held) {
+      theirs[place_of(*one.task, artifact)] += change;
       one.holds = true;
     }
   };

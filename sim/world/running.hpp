@@ -49,7 +49,8 @@ struct RunningTask {
   struct Holding {
     enum class State { to_come, held, gone };
     State state = State::to_come;
-    int inputs_left = 0;  // of activities that have not ended in this pass
+    int inputs_left = 0;      // of activities that have not ended in this pass
+    std::size_t in_held = 0;  // where, while it is held
   };
 
   TaskId id = no_task;
@@ -63,6 +64,7 @@ struct RunningTask {
   std::uint64_t born = 0;         // order of the tasks' starts
   int moving = 0;                 // activities that run or wait for their lanes
   std::vector<Holding> holdings;  // by artifact, if the graph holds memory
+  std::vector<int> held;          // artifacts that are held, in no order
 
   // Creates the next iteration's activities on the nodes that play their roles.
   void lay_out_activities();
