@@ -205,19 +205,53 @@ struct Step {
   }
 };
 
-// The updates of all stages of one model become one update of the model, for the samples that they
-// were trained on. In: updates of stages. Out: an update.
-struct JoinStages {
-  static constexpr const char* kind = "join-stages";
+// A batch through the last stage, all at once: forward, the loss, back, and the optimizer's step.
+// So the stage is never between a forward and its backward, and a session that several tasks share
+// (TaskInput::shared) can train it with the batches of all of them, one after another.
+// In: an activation with labels, weights. Out: a gradient.
+struct TrainStage {
+  static constexpr const char* kind = "train-stage";
+  int first = 0;
+  int last = 1;
 
   template <class Self, class Fields>
-  static void fields(Self&, Fields&) {}
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+  }
+};
+
+// What a stage has learned so far; it may go on.
+// In: anything (for the order). Out: the update of the stage, since the received weights.
+struct TakeStage {
+  static constexpr const char* kind = "take-stage";
+  int first = 0;
+  int last = 1;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+  }
+};
+
+// The updates of all stages of one model become one update of the model, for the samples that they
+// were trained on. With `partial` stages may be missing: the update then holds the layers of those
+// that are given, and says so. In: updates of stages. Out: an update.
+struct JoinStages {
+  static constexpr const char* kind = "join-stages";
+  bool partial = false;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("partial", w.partial);
+  }
 };
 
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
                           Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
-                          Backward, Step, JoinStages>;
+                          Backward, Step, TrainStage, TakeStage, JoinStages>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 
