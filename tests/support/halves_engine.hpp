@@ -42,6 +42,10 @@ struct Half {
 
 class HalvesEngine : public IdleEngine {
  public:
+  HalvesEngine() = default;
+  // `full`: the submodel that all nodes keep.
+  explicit HalvesEngine(engine::Submodel full) : full_(std::move(full)) {}
+
   // Counted over all sessions.
   mutable std::atomic<int> forwards = 0;
   mutable std::atomic<int> served = 0;
@@ -138,10 +142,10 @@ class HalvesEngine : public IdleEngine {
       engine::Outcome outcome;
       outcome.loss = static_cast<double>(half_.value >> 12);
       outcome.state = std::make_shared<Tasks>(before_ + 1);
-      outcome.submodel = submodel_;
+      outcome.submodel = engine_.full_;
       return outcome;
     }
-    const engine::Submodel& submodel() const override { return submodel_; }
+    const engine::Submodel& submodel() const override { return engine_.full_; }
 
    private:
     static std::shared_ptr<const Whole> made(std::uint64_t value) {
@@ -152,8 +156,9 @@ class HalvesEngine : public IdleEngine {
     engine::TaskInput input_;
     std::uint64_t before_;
     Half half_;
-    engine::Submodel submodel_;
   };
+
+  engine::Submodel full_;
 };
 
 // A node's task: for each batch forward, activations, serve, gradients, backward, step.
