@@ -50,7 +50,7 @@ checkpoint_s = 0
 )";
 }
 
-constexpr const char* cut = "2";  // before the layer of this number
+constexpr const char* cut = "3";  // before the layer of this number
 
 class OneServerRun : public testing::Test {
  protected:
