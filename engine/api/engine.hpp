@@ -84,6 +84,9 @@ struct TaskInput {
   TaskBrief brief;
   std::shared_ptr<const Weights> received;
   std::shared_ptr<const NodeState> state;  // null: the node's first task
+  // The session serves several tasks, and `task` is the number of their group: its stages are
+  // trained with the batches of all their nodes (TrainStage), in the order in which they come.
+  bool shared = false;
   // Where it is not the task's worker: the submodel with which the worker starts.
   std::optional<Submodel> part = {};
   std::shared_ptr<TrainingProgress> progress = {};  // where the steps are counted; may be null

@@ -195,9 +195,10 @@ struct Backward {
 
 // A micro-batch through the stage at the model's end and back: Forward and Backward in one, so that
 // a server that serves many nodes is never between the two. The last micro-batch of a step is
-// followed by the optimizer's step; micro-batches come in rising order.
-// In: weights, activation (none before the first layer). Out: a gradient, also before the first
-// layer (it is then empty).
+// followed by the optimizer's step; micro-batches come in rising order. A session that several
+// tasks share (TaskInput::shared) trains whole batches of all of them, one after another. In:
+// weights, activation (none before the first layer). Out: a gradient, also before the first layer
+// (it is then empty).
 struct TrainStage {
   static constexpr const char* kind = "train-stage";
   int first = 0;
@@ -229,7 +230,7 @@ struct Step {
 };
 
 // The update of a stage after steps that gave none (Backward::step, TrainStage): there are many
-// steps in a task, and its changes count once.
+// steps in a task, and its changes count once. It may go on.
 // In: anything (for the order). Out: the update of the stage, since the received weights.
 struct TakeStage {
   static constexpr const char* kind = "take-stage";
@@ -244,18 +245,22 @@ struct TakeStage {
 };
 
 // The updates of all stages of one model become one update of the model, for the samples that they
-// were trained on. In: updates of stages. Out: an update.
+// were trained on. With `partial` stages may be missing: the update then holds the layers of those
+// that are given, and says so. In: updates of stages. Out: an update.
 struct JoinStages {
   static constexpr const char* kind = "join-stages";
+  bool partial = false;
 
   template <class Self, class Fields>
-  static void fields(Self&, Fields&) {}
+  static void fields(Self& w, Fields& field) {
+    field("partial", w.partial);
+  }
 };
 
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
                           Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
-                          Backward, Step, JoinStages, TrainStage, TakeStage>;
+                          Backward, Step, TrainStage, TakeStage, JoinStages>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 

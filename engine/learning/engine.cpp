@@ -310,6 +310,7 @@ class LibTorchEngine : public Engine {
       refuse("is of a submodel of another size");
     }
     if (update.rate != input.brief.rate) refuse("is of another rate");
+    if (update.is_partial()) refuse("holds only a part of the layers");
     if (update.squares.empty() == input.brief.bring_squares.value_or(false)) {
       refuse("brings squared gradients where none were asked for, or the other way round");
     }

@@ -124,6 +124,13 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
   if (updates.empty()) {
     throw base::UserError(fmt::format("task {} is to combine no updates", input_.task));
   }
+  if (std::ranges::any_of(updates, [](const auto* u) { return u->is_partial(); })) {
+    throw base::UserError(
+        fmt::format("task {} is to combine updates, of which some hold only a part of the layers; "
+                    "they can only "
+                    "be aggregated",
+                    input_.task));
+  }
   refuse_elements("combine");
   const Rule* rule = context_.rules.aggregation.rule.get();
   if (rule != nullptr && rule->needs().received &&
@@ -258,9 +265,9 @@ std::shared_ptr<const Artifact> TaskSession::run(const TakeStage& work,
   return stages(inputs).take(work);
 }
 
-std::shared_ptr<const Artifact> TaskSession::run(const JoinStages& /*work*/,
+std::shared_ptr<const Artifact> TaskSession::run(const JoinStages& work,
                                                  const std::vector<Input>& inputs) {
-  auto update = join_stages(context_.layout, inputs, input_.task);
+  auto update = join_stages(context_.layout, inputs, input_.task, work.partial);
   outcome_.finite = is_finite(update->brings);
   for (const Input& input : inputs) {
     const auto* stage = dynamic_cast<const StageUpdate*>(input.artifact.get());

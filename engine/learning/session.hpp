@@ -31,6 +31,8 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const Forward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Backward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const Step& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const TrainStage& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const TakeStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const JoinStages& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const TrainStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const TakeStage& work, const std::vector<Input>& inputs);

@@ -60,7 +60,7 @@ StageSession::Part& StageSession::begun(int first, int last) {
 
 StageSession::Part& StageSession::part(const Stage& stage, int node) {
   if (const auto found = parts_.find(stage.first); found != parts_.end()) {
-    if (found->second.node == node) return begun(stage.first, stage.last);
+    if (input_.shared || found->second.node == node) return begun(stage.first, stage.last);
     fail(
         fmt::format("samples of node {} come to a stage that trains with those of node {}; give "
                     "each node a task",
@@ -83,10 +83,11 @@ StageSession::Part& StageSession::part(const Stage& stage, int node) {
   options.transfer.weight = options.transfer.weight_at(input_.version);
   options.rate = context_.rules.scaled ? input_.brief.rate : 1;
   options.static_norms = context_.rules.static_norms;
-  options.draws = task_seed(context_.seed, node, input_.task, stage_draws);
+  options.draws =
+      task_seed(context_.seed, input_.shared ? input_.node : node, input_.task, stage_draws);
   StageTraining training(context_.layout, submodel_, stage, inside(*input_.received),
                          context_.device, std::move(options));
-  return parts_.emplace(stage.first, Part{std::move(training), node, {}, 0, true}).first->second;
+  return parts_.emplace(stage.first, Part{std::move(training), node, {}, {}, true}).first->second;
 }
 
 std::shared_ptr<const Activation> StageSession::own(const Forward& work) {
@@ -132,6 +133,7 @@ std::shared_ptr<const Artifact> StageSession::forward(const Forward& work,
   if (work.microbatch >= work.microbatches) {
     fail(fmt::format("there is no micro-batch {} of {}", work.microbatch, work.microbatches));
   }
+  if (input_.shared) fail("a session that several tasks share trains whole batches only");
   const auto came = stage.first == 0 ? own(work) : first_of<Activation>(inputs);
   if (!came || came->cut != stage.first || came->of.number != work.microbatch) {
     fail(fmt::format("micro-batch {} did not come to layer {}", work.microbatch, stage.first));
@@ -150,7 +152,7 @@ std::shared_ptr<const Artifact> StageSession::forward(const Forward& work,
   sent->tensors = part.training.forward(came->of.counted, came->tensors, targets, work.recompute);
   if (work.labels) sent->labels = came->labels;
   part.open[work.microbatch] = came->of;
-  part.node_samples = came->of.node_samples;
+  part.samples_of[came->of.node] = came->of.node_samples;
   return sent;
 }
 
@@ -209,6 +211,7 @@ std::shared_ptr<const Artifact> StageSession::train(const TrainStage& work,
                     "are elsewhere; the model has {}",
                     stage.first, stage.last - 1, layers));
   }
+  if (input_.shared) return train_next(stage, inputs);
   forward({.first = work.first,
            .last = work.last,
            .microbatch = work.microbatch,
@@ -219,6 +222,34 @@ std::shared_ptr<const Artifact> StageSession::train(const TrainStage& work,
                    .microbatch = work.microbatch,
                    .step = work.microbatch + 1 == work.microbatches},
                   {});
+}
+
+// Of a session that several tasks share: each node counts its own batches from 0, the session all.
+std::shared_ptr<const Artifact> StageSession::train_next(const Stage& stage,
+                                                         const std::vector<Input>& inputs) {
+  const auto came = first_of<Activation>(inputs);
+  if (!came || came->cut != stage.first) {
+    fail(fmt::format("no batch came to layer {}", stage.first));
+  }
+  if (!came->labels.defined() || came->of.share < 1) {
+    fail(
+        fmt::format("what came to layer {} is no whole batch with its labels, and cannot be "
+                    "trained at once",
+                    stage.first));
+  }
+  Part& part = this->part(stage, came->of.node);
+  const int number = static_cast<int>(part.training.steps());
+  part.samples_of[came->of.node] = came->of.node_samples;
+  part.training.forward(number, came->tensors, Targets{came->labels, came->of.share});
+  auto sent = std::make_shared<Gradient>();
+  sent->of = came->of;
+  sent->cut = stage.first;
+  const double before = part.training.losses();
+  sent->tensors = part.training.backward(number, {});
+  sent->loss = (part.training.losses() - before) / static_cast<double>(came->of.samples);
+  step(part);
+  sent->is_finite = part.is_finite && part.training.is_finite();
+  return sent;
 }
 
 std::shared_ptr<const Artifact> StageSession::take(const TakeStage& work) {
@@ -236,7 +267,7 @@ std::shared_ptr<const StageUpdate> StageSession::update_of(const Part& part) con
   auto update = std::make_shared<StageUpdate>();
   update->submodel = submodel_;
   update->rate = input_.brief.rate;
-  update->samples = part.node_samples;
+  for (const auto& [node, samples] : part.samples_of) update->samples += samples;
   update->base_version = input_.version;
   update->steps = part.training.steps();
   update->stage = part.training.stage();
@@ -262,7 +293,7 @@ void StageSession::add_to(Outcome& outcome) const {
 
 std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
                                                 const std::vector<Input>& updates,
-                                                std::int64_t task) {
+                                                std::int64_t task, bool partial) {
   const auto fail = [&](const std::string& what) {
     throw base::UserError(fmt::format("task {} is to join stages {}", task, what));
   };
@@ -279,6 +310,7 @@ std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
         stage->base_version != joined->base_version || stage->steps != joined->steps) {
       fail("of different trainings");
     }
+    if (partial) joined->stages.push_back(stage->stage);
     for (std::size_t i = 0; i < layout.size(); ++i) {
       if (!stage->brings[i].defined()) continue;
       if (joined->brings[i].defined()) {
@@ -288,6 +320,7 @@ std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
     }
   }
   if (!joined) fail("and is given none");
+  if (partial) return joined;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     if (joined->brings[i].defined()) continue;
     if (!is_in(layout.tensors[i], *layout.architecture, joined->submodel)) continue;

@@ -4,7 +4,8 @@
 // (engine/api/work.hpp) on what the nodes of the task send one another. A task's graph may hold
 // parts of several nodes; a node may have several stages (the first and the last, so that its
 // labels stay with it). All samples of a task are those of one node; a server that serves many has
-// a session for each.
+// a session for each, or one that is shared (TaskInput::shared), whose last stage steps with each
+// batch that comes, whosever it is. Its dropout draws by the number of the batch in this order.
 //
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
@@ -75,10 +76,10 @@ class StageSession {
  private:
   struct Part {
     StageTraining training;
-    int node = 0;                    // that has the samples
-    std::map<int, MicroBatch> open;  // by number within the step
-    double node_samples = 0;
-    bool is_finite = true;  // what came back from behind it
+    int node = 0;                      // that has the samples
+    std::map<int, MicroBatch> open;    // by number within the step
+    std::map<int, double> samples_of;  // by node whose batches came: all its training samples
+    bool is_finite = true;             // what came back from behind it
   };
 
   [[noreturn]] void fail(const std::string& what) const;
@@ -88,6 +89,7 @@ class StageSession {
   // `node`: that has the samples.
   Part& part(const Stage& stage, int node);
   void step(Part& part);
+  std::shared_ptr<const Artifact> train_next(const Stage& stage, const std::vector<Input>& inputs);
   [[nodiscard]] std::shared_ptr<const StageUpdate> update_of(const Part& part) const;
   // The next micro-batch of the node's own samples.
   std::shared_ptr<const Activation> own(const Forward& work);
@@ -104,10 +106,10 @@ class StageSession {
   std::int64_t samples_ = 0;
 };
 
-// Updates of stages become one of the model. Throws base::UserError unless they are of all stages,
-// each tensor once, and of the same training.
+// Updates of stages become one of the model. Throws base::UserError unless they are of all stages
+// (or `partial`: TensorUpdate::stages), each tensor once, and of the same training.
 std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
                                                 const std::vector<Input>& updates,
-                                                std::int64_t task);
+                                                std::int64_t task, bool partial = false);
 
 }  // namespace convoy::engine

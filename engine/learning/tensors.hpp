@@ -15,6 +15,7 @@
 #include "engine/codec/codec.hpp"
 #include "engine/model/elements.hpp"
 #include "engine/model/parameters.hpp"
+#include "engine/model/stage.hpp"
 
 namespace convoy::engine {
 
@@ -121,6 +122,9 @@ class TensorUpdate : public Update, public UpdateOrigin {
   std::uint64_t draw = 0;  // which elements are drawn
   std::vector<Encoded> encoded;
   Tensors squares;  // of parameters: squared gradients, where the task was to bring them; or empty
+  // The layers that it holds, of which alone `brings` has tensors; empty: all of its submodel.
+  std::vector<Stage> stages;
+  [[nodiscard]] bool is_partial() const { return !stages.empty(); }
 };
 
 // State of an aggregator. The rule's part: by slot, for each tensor of the model (undefined for

@@ -9,6 +9,7 @@
 #include "engine/learning/files.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/sampled.hpp"
+#include "engine/learning/stage.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -39,6 +40,36 @@ std::vector<int> read_labels(const TensorSource& source) {
   }
   if (all.empty()) source.fail("\"labels\" in its metadata is empty");
   return all;
+}
+
+// The layers that a partial update holds.
+std::vector<Stage> read_stages(const TensorSource& source, const Trace& trace) {
+  std::vector<Stage> stages;
+  const std::vector<double> ends = source.numbers("layers");
+  const double layers = whole(trace).last;
+  for (std::size_t i = 0; i + 1 < ends.size(); i += 2) {
+    const double first = ends[i];
+    const double last = ends[i + 1];
+    const bool are_whole = first == std::floor(first) && last == std::floor(last);
+    if (!are_whole || first < 0 || last <= first || last > layers) break;
+    stages.push_back({static_cast<int>(first), static_cast<int>(last)});
+  }
+  if (!stages.empty() && 2 * stages.size() == ends.size()) return stages;
+  source.fail("\"layers\" in its metadata are no stages of the model");
+}
+
+// By tensor: whether the update holds it.
+std::vector<bool> read_held(const Layout& layout, const TensorSource& source,
+                            TensorUpdate& update) {
+  std::vector<bool> held(layout.size(), true);
+  if (!source.says("layers")) return held;
+  const Trace trace = engine::trace(*layout.architecture, update.submodel);
+  update.stages = read_stages(source, trace);
+  held.assign(layout.size(), false);
+  for (const Stage& stage : update.stages) {
+    for (const std::size_t tensor : tensors_of(layout, trace, stage)) held[tensor] = true;
+  }
+  return held;
 }
 
 // The masks of an update and its squared gradients.
@@ -75,6 +106,9 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   if (!update.labels.empty()) {
     file.metadata["labels"] = fmt::format("{}", fmt::join(update.labels, " "));
   }
+  std::vector<int> layers;
+  for (const Stage& stage : update.stages) layers.insert(layers.end(), {stage.first, stage.last});
+  if (update.is_partial()) file.metadata["layers"] = fmt::format("{}", fmt::join(layers, " "));
   const bool is_compressed = !update.encoded.empty();
   if (is_compressed) {
     put_compression(update.compression, file);
@@ -128,9 +162,10 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
     update->encoded.resize(layout.size());
   }
   read_update_masks(layout, source, base, *update);
+  const std::vector<bool> held = read_held(layout, source, *update);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (layout.freezes(i) || !is_in(p, a, update->submodel)) continue;
+    if (!held[i] || layout.freezes(i) || !is_in(p, a, update->submodel)) continue;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, update->submodel));
     if (has_mask(update->masks, i)) {
       const Tensor& mask = update->masks[i];

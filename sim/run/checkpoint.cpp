@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 7;
+constexpr int format = 8;
 
 std::string weights_file(std::int64_t version) {
   return fmt::format("weights-{}.safetensors", version);
@@ -174,6 +174,11 @@ Checkpoint CheckpointFolder::read() const {
       if (l.size() > 3) live.at_work = at_work_from(l.at(3), path.string(), load_state);
       c.live[task] = std::move(live);
     }
+    for (const json& g : index.at("groups")) {
+      OpenGroup group{g.at(1), weights[g.at(1)]};
+      if (!group.received) damaged("a version is missing");
+      c.groups[g.at(0)] = std::move(group);
+    }
     Results& r = c.results;
     for (const json& t : index.at("tasks")) r.tasks[t.at(0)] = task_from(t.at(1));
     r.gone = index.at("gone").get<std::set<TaskId>>();
@@ -201,10 +206,15 @@ void CheckpointFolder::write(const Checkpoint& c) const {
   json index = {
       {"format", format},         {"scenario_hash", hash_},  {"version", c.version},
       {"weights", json::array()}, {"states", json::array()}, {"live", json::array()},
-      {"tasks", json::array()},   {"sizes", json::array()},  {"evaluations", json::array()}};
+      {"tasks", json::array()},   {"sizes", json::array()},  {"evaluations", json::array()},
+      {"groups", json::array()}};
   std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights = {{c.version, c.weights}};
   for (const auto& [task, live] : c.live) {
     if (live.received) weights[live.version] = live.received;
+  }
+  for (const auto& [group, open] : c.groups) {
+    weights[open.version] = open.received;
+    index["groups"].push_back({group, open.version});
   }
   for (const auto& [version, held] : weights) {
     index["weights"].push_back(version);

@@ -64,6 +64,13 @@ struct LiveTask {
 // Key of a state: a node that trains and one that aggregates keep different states.
 using StateOf = std::pair<NodeId, bool>;  // the node, and whether it aggregates
 
+// The tasks of a session that they share (SharedSession), before their group ends. A resumed run
+// computes all of them again from the group's beginning.
+struct OpenGroup {
+  std::int64_t version = 0;  // from which they all begin
+  std::shared_ptr<const engine::Weights> received;
+};
+
 struct Checkpoint {
   std::int64_t version = -1;                       // newest version; -1: empty checkpoint
   std::shared_ptr<const engine::Weights> weights;  // of this version
@@ -75,6 +82,8 @@ struct Checkpoint {
     Sizes sizes;
   };
   std::map<StateOf, State> states;
+  std::map<std::int64_t, OpenGroup> groups;
+  // These contain nothing of the tasks of open groups.
   std::map<TaskId, LiveTask> live;
   Results results;
 };

@@ -27,6 +27,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
       engine_(std::move(engine)),
       options_(std::move(options)),
       written_(std::chrono::steady_clock::now()),
+      groups_(engine_, pool_),
       pool_(options_.workers, [this] { engine_->prepare_thread(); }) {
   if (!options_.folder.empty()) {
     folder_.emplace(options_.folder / "checkpoint", scenario.course, engine_);
@@ -41,6 +42,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
   if (resumed_.version >= 0) {
     states_ = std::exchange(resumed_.states, {});
     results_ = std::exchange(resumed_.results, {});
+    groups_.resume(std::exchange(resumed_.groups, {}));
   }
   if (!replaying()) weights_ = std::move(initial);
 }
@@ -51,12 +53,16 @@ void Learner::check_interrupted() const {
   if (options_.interrupted != nullptr && options_.interrupted->load()) throw Interrupted();
 }
 
-template <class Result>
-Result Learner::wait(Job<Result>& job) const {
-  while (!job.wait_for(a_moment)) {
+void Learner::wait_until(const std::function<bool(std::chrono::milliseconds)>& is_there) const {
+  while (!is_there(a_moment)) {
     check_interrupted();
     if (options_.waiting) options_.waiting();
   }
+}
+
+template <class Result>
+Result Learner::wait(Job<Result>& job) const {
+  wait_until([&](std::chrono::milliseconds time) { return job.wait_for(time); });
   return job.get();
 }
 
@@ -66,14 +72,16 @@ void Learner::assigned(const Assign& order) {
   const auto before = resumed_.live.find(order.task);
   const bool was_live = before != resumed_.live.end();
   const bool known = results_.tasks.contains(order.task) || results_.gone.contains(order.task);
-  if (!was_live && (replaying() || known)) return;
+  const bool goes_on = order.shared && groups_.goes_on(order.shared->group);
+  if (!was_live && ((replaying() && !goes_on) || known)) return;
+  if (!was_live) groups_.check(order);
   Live& live = live_[order.task];
   if (was_live) {
     static_cast<LiveTask&>(live) = std::move(before->second);
     resumed_.live.erase(before);
   } else {
     live.version = version_;
-    live.received = weights_;
+    live.received = order.shared ? groups_.begin(order, {version_, weights_}) : weights_;
     if (order.at_work) live.at_work = at_work(*order.at_work);
   }
   live.order = order;
@@ -123,7 +131,10 @@ engine::TaskInput Learner::input_of(const Live& live, NodeId node) const {
   input.version = live.version;
   input.brief = live.order.brief;
   input.received = live.received;
-  if (const auto state = states_.find(live.state_of(node)); state != states_.end()) {
+  const auto state = states_.find(live.state_of(node));
+  if (const auto made = groups_.state(live.order.task, live.state_of(node))) {
+    input.state = made;
+  } else if (state != states_.end()) {
     input.state = state->second.state;
   }
   if (live.at_work) {
@@ -150,15 +161,23 @@ std::vector<engine::Input> Learner::given_to(const Live& live) {
 void Learner::start(Live& live) {
   for (const NodeId member : live.order.members) {
     const bool partner = member != live.node();
-    if (!is_real(member) || (!partner && live.order.consumes.empty())) continue;
+    const bool shares = live.order.shared.has_value();
+    if (!is_real(member) || (!partner && !shares && live.order.consumes.empty())) continue;
     throw base::UserError(fmt::format(
         "task {}: {}, a real node, {}; set backend = \"sim\" for it", live.order.task,
         scenario_.world.nodes[member].name,
-        partner ? "would have a part in another node's task, and is not told of it"
-                : "would take the results of others, which are not sent to real nodes"));
+        shares    ? "would share the server's part of the model with others, batch by batch, which "
+                    "only simulated nodes can"
+        : partner ? "would have a part in another node's task, and is not told of it"
+                  : "would take the results of others, which are not sent to real nodes"));
   }
   if (live.real) {
     options_.real->assigned(input_of(live, live.node()), live.order.graph);
+    return;
+  }
+  if (live.order.shared) {
+    assigned_flops_ += live.flops = flops_of(*live.order.graph);
+    groups_.start(live.order.task, computation_of(live));
     return;
   }
   // While another task is making a version, this one would start from a version soon replaced.
@@ -175,13 +194,18 @@ static std::int64_t steps_of(const TaskGraph& graph, const NodeSetting& node) {
   return steps * graph.repeat();
 }
 
-void Learner::compute(Live& live) {
+TaskComputation Learner::computation_of(const Live& live) {
   TaskComputation task;
   task.graph = live.order.graph;
   task.worker = live.order.worker;
   task.result = live.order.publishes >= 0 ? live.order.publishes : live.order.graph->result();
   for (const NodeId member : live.order.members) task.inputs.push_back(input_of(live, member));
   task.given = given_to(live);
+  return task;
+}
+
+void Learner::compute(Live& live) {
+  TaskComputation task = computation_of(live);
   assigned_flops_ += flops_of(*task.graph) - live.flops;
   live.flops = flops_of(*task.graph);
   live.progress = std::make_shared<engine::TrainingProgress>();
@@ -208,6 +232,10 @@ void Learner::start_anew(Live& live) {
 LearningWork Learner::work() const {
   LearningWork work{assigned_flops_, assigned_flops_};
   for (const auto& [task, live] : live_) {
+    if (live.order.shared && live.flops > 0) {
+      work.done -= live.flops * (1 - groups_.share_done(task));
+      continue;
+    }
     if (!live.job || live.flops <= 0 || live.job->is_ready()) continue;
     const auto steps = static_cast<double>(std::max<std::int64_t>(1, live.progress->planned));
     const auto done = static_cast<double>(live.progress->done);
@@ -261,7 +289,9 @@ static void check_shares(TaskId task, const engine::AggregationReport& report) {
 }
 
 TaskLearned Learner::finish(TaskId task, Live& live) {
-  engine::Outcome outcome = live.real ? options_.real->outcome(task) : wait(*live.job);
+  engine::Outcome outcome = live.real           ? options_.real->outcome(task)
+                            : live.order.shared ? wait_for_shared(task)
+                                                : wait(*live.job);
   live.job.reset();
   live.flops = 0;
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
@@ -269,10 +299,12 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
   learned.aggregation = std::move(outcome.aggregation);
   if (outcome.finite && learned.aggregation) check_shares(task, *learned.aggregation);
   results_.tasks[task] = learned;
-  if (!outcome.finite) return learned;
-  if (outcome.state) {
-    states_[live.state_of(live.node())] = {task, std::move(outcome.state), Sizes(outcome.submodel)};
+  if (outcome.finite && outcome.state) {
+    auto& states = live.order.shared ? groups_.states(task) : states_;
+    states[live.state_of(live.node())] = {task, std::move(outcome.state), Sizes(outcome.submodel)};
   }
+  if (live.order.shared) groups_.leave(task, states_);
+  if (!outcome.finite) return learned;
   live.result = std::move(outcome.result);
   live.at_work.reset();
   // Only some rules need the received weights from here on. An update combined from others is as
@@ -286,6 +318,11 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
     live.received = found->second.received;
   }
   return learned;
+}
+
+engine::Outcome Learner::wait_for_shared(TaskId task) {
+  wait_until([&](std::chrono::milliseconds time) { return groups_.wait_for(task, time); });
+  return groups_.outcome(task);
 }
 
 void Learner::let_go(const std::vector<TaskId>& tasks) {
@@ -332,6 +369,7 @@ void Learner::given_up(TaskId task) {
   if (!results_.tasks.contains(task)) results_.gone.insert(task);
   Live& live = found->second;
   if (live.job) live.job->give_up();
+  if (live.order.shared) groups_.give_up(task, states_);
   if (live.order.aggregates_a_version()) --making_versions_;
   live_.erase(found);
 }
@@ -357,47 +395,6 @@ engine::Evaluation Learner::finish_evaluation(std::int64_t version) {
     evaluations_.erase(job);
   }
   return results_.evaluations.at(version);
-}
-
-// Removes updates whose tasks the checkpoint contains; a resumed run may ask for all others.
-void Learner::collect_updates() const {
-  if (!updates_ || scenario_.hil.keep_updates) return;
-  for (const TaskId task : updates_->tasks()) {
-    if (results_.tasks.contains(task)) updates_->remove(task);
-  }
-}
-
-void Learner::maybe_checkpoint() {
-  // Before the first version any new task justifies a checkpoint, afterwards only a version.
-  const bool nothing_new =
-      version_ == written_version_ && (version_ > 0 || results_.tasks.size() == written_tasks_);
-  if (nothing_new) return;
-  const std::chrono::duration<double> age = std::chrono::steady_clock::now() - written_;
-  if (age.count() >= scenario_.output.checkpoint_s) checkpoint();
-}
-
-void Learner::checkpoint() {
-  const bool nothing_learned = version_ == 0 && results_.tasks.empty();
-  if (!folder_ || replaying() || nothing_learned) return;
-  if (options_.before_checkpoint) options_.before_checkpoint();
-  Checkpoint c;
-  c.version = version_;
-  c.weights = weights_;
-  c.results = results_;
-  c.states = states_;
-  c.live = resumed_.live;  // tasks not yet reached by the replay
-  for (const auto& [task, live] : live_) c.live[task] = live;
-  folder_->write(c);
-  collect_updates();
-  written_version_ = version_;
-  written_tasks_ = results_.tasks.size();
-  written_ = std::chrono::steady_clock::now();
-}
-
-void Learner::write_model() const {
-  if (options_.folder.empty() || !weights_) return;
-  engine_->save(*weights_, options_.folder / "model.safetensors",
-                {{"scenario", scenario_.name}, {"version", std::to_string(version_)}});
 }
 
 }  // namespace convoy::sim

@@ -15,6 +15,7 @@
 
 #include "base/non_copyable.hpp"
 #include "sim/run/checkpoint.hpp"
+#include "sim/run/groups.hpp"
 #include "sim/run/real_nodes.hpp"
 #include "sim/run/task_computation.hpp"
 #include "sim/run/update_folder.hpp"
@@ -54,6 +55,8 @@ class Learner : base::NonCopyable {
   // A task starts from the present version. Throws std::logic_error if a result that it takes does
   // not exist.
   void assigned(const Assign& order);
+  // An activity of the task has ended in the world; in the order of these ends.
+  void activity_ended(TaskId task, int activity) { groups_.ended(task, activity); }
   // The submodel that the task's worker keeps, for its costs. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
   // True if that is known from the version that a task starts from, also of real nodes (masks).
@@ -101,15 +104,19 @@ class Learner : base::NonCopyable {
 
   void start(Live& live);
   void compute(Live& live);
+  [[nodiscard]] TaskComputation computation_of(const Live& live);
   // Starts the computation from the present version.
   void start_anew(Live& live);
   TaskLearned finish(TaskId task, Live& live);
+  engine::Outcome wait_for_shared(TaskId task);
   // What is known of these tasks' nodes at present.
   [[nodiscard]] std::vector<AtWork> at_work(const std::vector<TaskId>& tasks);
   [[nodiscard]] bool is_real(NodeId node) const;
   [[nodiscard]] engine::TaskInput input_of(const Live& live, NodeId node) const;
   [[nodiscard]] std::vector<engine::Input> given_to(const Live& live);
   void collect_updates() const;
+  // Waits until `is_there`, called with a short time to wait for, gives true.
+  void wait_until(const std::function<bool(std::chrono::milliseconds)>& is_there) const;
   template <class Result>
   Result wait(Job<Result>& job) const;
   void check_interrupted() const;
@@ -140,6 +147,7 @@ class Learner : base::NonCopyable {
 
   // Last, so that the threads end first.
   std::map<std::int64_t, Job<engine::Evaluation>> evaluations_;  // under way, by version
+  Groups groups_;
   WorkerPool pool_;
 };
 

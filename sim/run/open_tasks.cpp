@@ -19,6 +19,10 @@ void OpenTasks::assign(const Assign& order) {
   task.publishes = order.publishes >= 0;
   task.updates = order.kind == TaskKind::update ? 1 : 0;
   task.graph = order.graph;
+  if (order.shared && (!order.consumes.empty() || order.publishes >= 0)) {
+    throw std::logic_error(
+        fmt::format("task {} shares a session, and takes results or makes a version", order.task));
+  }
   if (order.consumes.empty()) return;
   task.consumes = order.consumes;
   const auto room = std::ranges::count(order.graph->artifacts(), -1, &Artifact::producer);

@@ -140,7 +140,10 @@ class Run : public WorldListener, public RunView {
     return schedule_->sized(task, expected, learner_->submodel(task));
   }
 
-  void on_activity(const ActivityRecord& record) override { recorder_.activity(record); }
+  void on_activity(const ActivityRecord& record) override {
+    recorder_.activity(record);
+    tasks_.activity_ended(record);
+  }
 
   void on_presence(const ElasticClock::Presence& presence, double now) override {
     recorder_.presence(presence, now);

@@ -44,6 +44,11 @@ void Tasks::assign(const Assign& order) {
   world_.start(order.task, order.graph, order.members, order.report_activities, order.worker);
 }
 
+void Tasks::activity_ended(const ActivityRecord& record) {
+  if (learner_ == nullptr || record.cause != Cause::none) return;
+  learner_->activity_ended(record.task, record.activity);
+}
+
 std::string Tasks::cancel(const Cancel& order) {
   open_.check_cancel(order.task);
   const OpenTask& task = open_.at(order.task);
@@ -70,6 +75,13 @@ std::string Tasks::failed(const Event& event) {
   // Only the server can aggregate, and the task would fail again.
   const bool servers = event.node == server_node && task.worker == server_node;
   if (task.kind == TaskKind::aggregation && servers) {
+    if (event.cause == Cause::diverged) {
+      recorder_.task_failed(event.task, event.cause, event.time);
+      return fmt::format(
+          "what the server trained since version {} holds NaN or infinity; lower "
+          "training.optimizer.learning_rate",
+          goals_.version());
+    }
     double memory = 0;
     for (const Activity& a : task.graph->activities()) memory = std::max(memory, a.memory);
     recorder_.task_failed(event.task, event.cause, event.time);

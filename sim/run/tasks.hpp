@@ -36,6 +36,7 @@ class Tasks {
   [[nodiscard]] bool is_void(const Event& event) const;
 
   void assign(const Assign& order);
+  void activity_ended(const ActivityRecord& record);
 
   // These give the reason if the run fails with the event; empty: the run goes on.
   std::string cancel(const Cancel& order);

@@ -25,7 +25,7 @@
 
 // The kinds of examples/, only in the test program.
 #ifdef CONVOY_SCHEDULE_EXAMPLES
-#define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes)
+#define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes) KIND(one_server)
 #else
 #define CONVOY_EXAMPLE_KINDS(KIND)
 #endif

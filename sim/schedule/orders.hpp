@@ -21,6 +21,18 @@ enum class TaskKind : std::uint8_t {
   aggregation,  // combines other tasks' results; not counted there
 };
 
+// A session of the engine that several tasks share: the server's part of a model that the batches
+// of many devices step in turn. The tasks of a group begin from the same version, that of its first
+// task; the session is of the node that plays `role`, the same in all of them. What it computes, it
+// computes in the order in which the world ended these computes (sim/run/flow.hpp).
+struct SharedSession {
+  std::int64_t group = 0;  // chosen by the schedule, from 0, unique in the run
+  int role = 0;
+  // The group ends with this task, when no other one of it is under way. A group that no task has
+  // ended goes on, also if all its tasks came to nothing.
+  bool ends = false;
+};
+
 // Starts a task from the present version of the global model.
 struct Assign {
   TaskId task = no_task;
@@ -38,6 +50,9 @@ struct Assign {
   // other nodes than those whose results it takes, one each, that are under way or wait to be
   // taken.
   std::optional<std::vector<TaskId>> at_work = {};
+  // A session that it shares with others. Such a task takes no results and publishes none, its
+  // sizes are known beforehand (no sized_late), and all its other works are of its worker's role.
+  std::optional<SharedSession> shared = {};
   // Index of the artifact that becomes the next version when the task is done (usually
   // graph->result()); a `published` event follows. If the task takes other results, it is applied
   // to the version present at its end. -1: no new version.

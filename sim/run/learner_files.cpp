@@ -1,0 +1,49 @@
+// What a learner writes: checkpoints and the model.
+
+#include "sim/run/learner.hpp"
+
+namespace convoy::sim {
+
+// Removes updates whose tasks the checkpoint contains; a resumed run may ask for all others.
+void Learner::collect_updates() const {
+  if (!updates_ || scenario_.hil.keep_updates) return;
+  for (const TaskId task : updates_->tasks()) {
+    if (results_.tasks.contains(task)) updates_->remove(task);
+  }
+}
+
+void Learner::maybe_checkpoint() {
+  // Before the first version any new task justifies a checkpoint, afterwards only a version.
+  const bool nothing_new =
+      version_ == written_version_ && (version_ > 0 || results_.tasks.size() == written_tasks_);
+  if (nothing_new) return;
+  const std::chrono::duration<double> age = std::chrono::steady_clock::now() - written_;
+  if (age.count() >= scenario_.output.checkpoint_s) checkpoint();
+}
+
+void Learner::checkpoint() {
+  const bool nothing_learned = version_ == 0 && results_.tasks.empty();
+  if (!folder_ || replaying() || nothing_learned) return;
+  if (options_.before_checkpoint) options_.before_checkpoint();
+  Checkpoint c;
+  c.version = version_;
+  c.weights = weights_;
+  c.results = results_;
+  c.states = states_;
+  c.live = resumed_.live;  // tasks not yet reached by the replay
+  for (const auto& [task, live] : live_) c.live[task] = live;
+  groups_.add_to(c);
+  folder_->write(c);
+  collect_updates();
+  written_version_ = version_;
+  written_tasks_ = results_.tasks.size();
+  written_ = std::chrono::steady_clock::now();
+}
+
+void Learner::write_model() const {
+  if (options_.folder.empty() || !weights_) return;
+  engine_->save(*weights_, options_.folder / "model.safetensors",
+                {{"scenario", scenario_.name}, {"version", std::to_string(version_)}});
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,225 @@
+// Tests the computes of tasks that share a session: their order, and what becomes of lost tasks.
+
+#include "sim/run/flow.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/random.hpp"
+#include "tests/support/halves_engine.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using test::ByHand;
+using test::Half;
+using test::halves_graph;
+using test::HalvesEngine;
+using test::Whole;
+
+constexpr std::uint64_t version = 5;
+constexpr std::chrono::milliseconds moment(20);
+
+class FlowTest : public testing::Test {
+ protected:
+  struct Task {
+    std::shared_ptr<TaskGraph> graph;
+    ByHand by_hand;
+  };
+
+  static engine::TaskInput input(NodeId node, TaskId task) {
+    return {.node = node, .task = task, .received = std::make_shared<Whole>(version)};
+  }
+  static Half half(NodeId node) { return {version, node, 0}; }
+
+  void open(int workers) {
+    flow.reset();
+    tasks.clear();
+    server = half(0);
+    pool = std::make_unique<WorkerPool>(workers, [] {});
+    engine::TaskInput shared = input(0, 9);
+    shared.shared = true;
+    flow = std::make_unique<Flow>(engine, *pool, shared);
+  }
+  void TearDown() override {
+    pool.reset();
+    flow.reset();
+    tasks.clear();
+    EXPECT_EQ(Whole::alive, 0);
+  }
+
+  // Tasks have the numbers of their nodes.
+  void begin(NodeId node, std::shared_ptr<TaskGraph> graph) {
+    flow->begin(node,
+                {.graph = graph,
+                 .inputs = {input(0, node), input(node, node)},
+                 .worker = 1,
+                 .result = graph->result()},
+                0);
+    tasks.emplace(node, Task{graph, ByHand(*graph, half(node))});
+  }
+  void begin_taking() {
+    auto graph = std::make_shared<TaskGraph>(1);
+    graph->compute({.label = "take", .work = engine::TakeStage{1, 2}}, {}, {"part", 8});
+    flow->begin(0, {.graph = graph, .inputs = {input(0, 0)}, .result = 0}, 0);
+    flow->ended(0, 0);
+  }
+  // The task's next activities end, by hand as well.
+  void advance(TaskId task, int activities = 1) {
+    Task& t = tasks.at(task);
+    for (int i = 0; i < activities; ++i) flow->ended(task, t.by_hand.advance(server));
+  }
+  engine::Outcome outcome(TaskId task) {
+    while (!flow->wait_for(task, moment)) {
+    }
+    return flow->take(task);
+  }
+  void expect_as_by_hand(TaskId task) {
+    const engine::Outcome got = outcome(task);
+    EXPECT_EQ(HalvesEngine::value_of(*got.result), tasks.at(task).by_hand.own.value);
+    EXPECT_NE(got.state, nullptr);
+  }
+  void expect_server_as_by_hand() {
+    begin_taking();
+    const engine::Outcome got = outcome(0);
+    EXPECT_EQ(HalvesEngine::value_of(*got.result), server.value);
+    EXPECT_EQ(got.state, nullptr);
+  }
+
+  std::shared_ptr<HalvesEngine> engine = std::make_shared<HalvesEngine>();
+  std::unique_ptr<Flow> flow;
+  std::unique_ptr<WorkerPool> pool;
+  std::map<TaskId, Task> tasks;
+  Half server = half(0);
+};
+
+TEST_F(FlowTest, TheSharedSessionFollowsTheEndsInTheWorld) {
+  std::vector<std::uint64_t> ends;
+  for (const bool swapped : {false, true}) {
+    open(2);
+    for (const NodeId node : {1, 2}) begin(node, halves_graph(2));
+    // Download, forward, activations, serve, ...: the batches of one come both before the other's.
+    const TaskId fast = swapped ? 2 : 1;
+    advance(fast, 10);
+    advance(3 - fast, 14);
+    advance(fast, 4);
+    expect_as_by_hand(1);
+    expect_as_by_hand(2);
+    ends.push_back(server.value);
+    expect_server_as_by_hand();
+  }
+  EXPECT_NE(ends[0], ends[1]);
+}
+
+TEST_F(FlowTest, AnyOrderIsAsByHandWithAnyNumberOfWorkers) {
+  base::Random random({11});
+  for (int round = 0; round < 30; ++round) {
+    open(1 + round % 3);
+    const int nodes = 1 + static_cast<int>(random.below(4));
+    std::vector<TaskId> going;
+    for (NodeId node = 1; node <= nodes; ++node) {
+      begin(node, halves_graph(1 + static_cast<int>(random.below(4)), 1 + round % 2));
+      going.push_back(node);
+    }
+    while (!going.empty()) {
+      const TaskId task = going[random.below(going.size())];
+      advance(task);
+      if (!tasks.at(task).by_hand.is_over()) continue;
+      expect_as_by_hand(task);  // the simulation waits in the midst of the others
+      std::erase(going, task);
+    }
+    expect_server_as_by_hand();
+  }
+}
+
+TEST_F(FlowTest, WhatHadEndedOfALostTaskHasHappened) {
+  open(2);
+  for (const NodeId node : {1, 2}) begin(node, halves_graph(3));
+  advance(1, 4);
+  advance(2, 10);  // both serves of two batches have ended
+  advance(2, 3);   // gradients, backward, step
+  advance(2, 1);   // the third forward; what it would have sent comes nowhere
+  flow->give_up(2);
+  flow->ended(2, 14);  // is not known any more
+  advance(1, 16);
+  ASSERT_TRUE(tasks.at(1).by_hand.is_over());
+  expect_as_by_hand(1);
+  expect_server_as_by_hand();
+  EXPECT_EQ(engine->served, 3 + 2);
+  EXPECT_GE(engine->forwards, 3 + 2);
+  EXPECT_LE(engine->forwards, 3 + 3);  // the third may have been computed already
+}
+
+TEST_F(FlowTest, WhatWasUnderWayWhenItsTaskWasLostHasNot) {
+  open(1);
+  for (const NodeId node : {1, 2}) begin(node, halves_graph(1));
+  advance(2, 3);  // what it has sent is there, and the server at work on it
+  flow->give_up(2);
+  advance(1, 8);
+  expect_as_by_hand(1);
+  expect_server_as_by_hand();
+  EXPECT_EQ(engine->served, 1);
+}
+
+TEST_F(FlowTest, ATaskThatWasTakenStaysInWhatTheSharedSessionHasLearned) {
+  open(2);
+  begin(1, halves_graph(2));
+  begin(2, halves_graph(1));
+  advance(2, 8);
+  expect_as_by_hand(2);
+  flow->give_up(2);  // too late to change anything
+  advance(1, 14);
+  expect_as_by_hand(1);
+  expect_server_as_by_hand();
+}
+
+TEST_F(FlowTest, WhatAComputeThrowsComesOutWhereItIsNeeded) {
+  open(2);
+  engine->dislikes = 1;
+  for (const NodeId node : {1, 2}) begin(node, halves_graph(2));
+  advance(2, 6);  // a batch of its own, to the backward
+  advance(1, 4);
+  advance(2, 8);
+  advance(1, 10);
+  EXPECT_THROW(outcome(1), base::UserError);
+  EXPECT_THROW(outcome(2), base::UserError);  // the server's part has failed in between
+}
+
+TEST_F(FlowTest, ArtifactsGoWithTheirLastConsumer) {
+  open(1);
+  begin(1, halves_graph(200));
+  advance(1, 1 + 200 * 6);
+  while (!flow->wait_for(1, moment)) {
+  }
+  // What both sessions started from (twice: an input each), and the last part.
+  EXPECT_LE(Whole::alive, 6);
+  advance(1, 1);
+  expect_as_by_hand(1);
+}
+
+TEST_F(FlowTest, ItEndsInTheMidstOfItsTasks) {
+  open(2);
+  for (const NodeId node : {1, 2}) begin(node, halves_graph(50));
+  advance(1, 200);
+  advance(2, 200);
+  pool.reset();  // as a run that is interrupted
+}
+
+TEST_F(FlowTest, TasksThatCannotShareASessionAreRefused) {
+  open(1);
+  auto late = halves_graph(1);
+  late->size_late(1);
+  EXPECT_THROW(begin(1, late), std::logic_error);
+  auto third = std::make_shared<TaskGraph>(3);
+  third->compute({.label = "train", .at = 2, .work = engine::Train{1, {}}}, {}, {"update", 8});
+  const engine::TaskInput any = input(1, 1);
+  EXPECT_THROW(flow->begin(1, {.graph = third, .inputs = {any, any, any}, .worker = 1}, 0),
+               std::logic_error);
+  TaskComputation taking{.graph = halves_graph(1), .inputs = {any, any}, .worker = 1};
+  taking.given.emplace_back();
+  EXPECT_THROW(flow->begin(1, std::move(taking), 0), std::logic_error);
+}
+
+}  // namespace
+}  // namespace convoy::sim
