@@ -61,6 +61,8 @@ class Desk {
           timers.push_back(*timer);
         } else if (std::holds_alternative<CancelTimer>(order)) {
           ++timers_cancelled;
+        } else if (const auto* plan = std::get_if<Planned>(&order)) {
+          planned.push_back(*plan);
         } else {
           finish = std::get<Finish>(order).cause;
         }
@@ -104,6 +106,7 @@ class Desk {
   std::vector<Assign> assigned;              // updates, in order
   std::vector<Assign> aggregations;          // in order
   std::vector<SetTimer> timers;
+  std::vector<Planned> planned;
   int timers_cancelled = 0;
   std::string finish;
   std::int64_t version = 0;
