@@ -182,12 +182,35 @@ struct Backward {
   int first = 0;
   int last = 1;
   int microbatch = 0;
+  bool step = false;  // then the optimizer's step, as Step, without the update; see TakeStage
 
   template <class Self, class Fields>
   static void fields(Self& w, Fields& field) {
     field("first", w.first, base::at_least(0).up_to(1e6));
     field("last", w.last, base::at_least(1).up_to(1e6));
     field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
+    field("step", w.step);
+  }
+};
+
+// A micro-batch through the stage at the model's end and back: Forward and Backward in one, so that
+// a server that serves many nodes is never between the two. The last micro-batch of a step is
+// followed by the optimizer's step; micro-batches come in rising order.
+// In: weights, activation (none before the first layer). Out: a gradient, also before the first
+// layer (it is then empty).
+struct TrainStage {
+  static constexpr const char* kind = "train-stage";
+  int first = 0;
+  int last = 1;  // the number of the model's layers
+  int microbatch = 0;
+  int microbatches = 1;  // of a step
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+    field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
+    field("microbatches", w.microbatches, base::at_least(1).up_to(1e6));
   }
 };
 
@@ -195,6 +218,21 @@ struct Backward {
 // In: anything (for the order). Out: the update of the stage, since the received weights.
 struct Step {
   static constexpr const char* kind = "step";
+  int first = 0;
+  int last = 1;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
+  }
+};
+
+// The update of a stage after steps that gave none (Backward::step, TrainStage): there are many
+// steps in a task, and its changes count once.
+// In: anything (for the order). Out: the update of the stage, since the received weights.
+struct TakeStage {
+  static constexpr const char* kind = "take-stage";
   int first = 0;
   int last = 1;
 
@@ -217,7 +255,7 @@ struct JoinStages {
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
                           Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
-                          Backward, Step, JoinStages>;
+                          Backward, Step, JoinStages, TrainStage, TakeStage>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 

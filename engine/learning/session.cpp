@@ -248,6 +248,16 @@ std::shared_ptr<const Artifact> TaskSession::run(const Step& work,
   return stages(inputs).step(work);
 }
 
+std::shared_ptr<const Artifact> TaskSession::run(const TrainStage& work,
+                                                 const std::vector<Input>& inputs) {
+  return stages(inputs).train(work, inputs);
+}
+
+std::shared_ptr<const Artifact> TaskSession::run(const TakeStage& work,
+                                                 const std::vector<Input>& inputs) {
+  return stages(inputs).take(work);
+}
+
 std::shared_ptr<const Artifact> TaskSession::run(const JoinStages& /*work*/,
                                                  const std::vector<Input>& inputs) {
   auto update = join_stages(context_.layout, inputs, input_.task);

@@ -185,13 +185,54 @@ std::shared_ptr<const Artifact> StageSession::backward(const Backward& work,
     losses_ += sent->loss * static_cast<double>(of.samples);
     samples_ += of.samples;
   }
+  if (work.step) step(part);
   return sent;
+}
+
+void StageSession::step(Part& part) {
+  part.training.step();
+  if (part.training.stage().first == 0 && input_.progress) ++input_.progress->done;
 }
 
 std::shared_ptr<const Artifact> StageSession::step(const Step& work) {
   Part& part = begun(work.first, work.last);
-  part.training.step();
-  if (work.first == 0 && input_.progress) ++input_.progress->done;
+  step(part);
+  return update_of(part);
+}
+
+std::shared_ptr<const Artifact> StageSession::train(const TrainStage& work,
+                                                    const std::vector<Input>& inputs) {
+  const Stage stage = stage_of(work.first, work.last);
+  if (const int layers = whole(trace_).last; stage.last != layers) {
+    fail(
+        fmt::format("the layers {} to {} are to go forward and back at once, and those behind them "
+                    "are elsewhere; the model has {}",
+                    stage.first, stage.last - 1, layers));
+  }
+  forward({.first = work.first,
+           .last = work.last,
+           .microbatch = work.microbatch,
+           .microbatches = work.microbatches},
+          inputs);
+  return backward({.first = work.first,
+                   .last = work.last,
+                   .microbatch = work.microbatch,
+                   .step = work.microbatch + 1 == work.microbatches},
+                  {});
+}
+
+std::shared_ptr<const Artifact> StageSession::take(const TakeStage& work) {
+  const Part& part = begun(work.first, work.last);
+  if (!part.open.empty()) {
+    fail(
+        fmt::format("the update of the layers {} to {} is to be taken before micro-batch {} is "
+                    "back",
+                    work.first, work.last - 1, part.open.begin()->first));
+  }
+  return update_of(part);
+}
+
+std::shared_ptr<const StageUpdate> StageSession::update_of(const Part& part) const {
   auto update = std::make_shared<StageUpdate>();
   update->submodel = submodel_;
   update->rate = input_.brief.rate;

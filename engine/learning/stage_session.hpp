@@ -1,9 +1,10 @@
 #pragma once
 
-// A node's stages in a task: executes Forward, Backward and Step (engine/api/work.hpp) on what the
-// nodes of the task send one another. A task's graph may hold parts of several nodes; a node may
-// have several stages (the first and the last, so that its labels stay with it). All samples of a
-// task are those of one node; a server that serves many has a session for each.
+// A node's stages in a task: executes Forward, Backward, Step, TrainStage and TakeStage
+// (engine/api/work.hpp) on what the nodes of the task send one another. A task's graph may hold
+// parts of several nodes; a node may have several stages (the first and the last, so that its
+// labels stay with it). All samples of a task are those of one node; a server that serves many has
+// a session for each.
 //
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
@@ -65,6 +66,8 @@ class StageSession {
   std::shared_ptr<const Artifact> forward(const Forward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> backward(const Backward& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> step(const Step& work);
+  std::shared_ptr<const Artifact> train(const TrainStage& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> take(const TakeStage& work);
 
   // The loss and the samples are known at the stage with the first layer.
   void add_to(Outcome& outcome) const;
@@ -84,6 +87,8 @@ class StageSession {
   Part& begun(int first, int last);
   // `node`: that has the samples.
   Part& part(const Stage& stage, int node);
+  void step(Part& part);
+  [[nodiscard]] std::shared_ptr<const StageUpdate> update_of(const Part& part) const;
   // The next micro-batch of the node's own samples.
   std::shared_ptr<const Activation> own(const Forward& work);
 

@@ -79,6 +79,8 @@ std::map<int, double> read_training(TableReader reader, const Fleet& fleet, Scen
   scenario.training.local = engine::read_training(reader);
   setting.optimizer = scenario.training.local.optimizer.cost();
   setting.proximal = scenario.training.local.proximal;
+  setting.clip = scenario.training.local.clip;
+  setting.keeps_optimizer = scenario.training.local.keep_optimizer;
   setting.precision = read_precision(reader, fleet);
   if (scenario.training.learn && setting.precision == engine::Precision::fp16_mixed) {
     problems.warning(reader.where(),

@@ -33,6 +33,7 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   }
   check_elements();
   check_norms();
+  if (options_.split) check_split();
   bool data = false;
   std::map<std::string, std::string> reasons;  // by device
   for (NodeId node = 1; node < count; ++node) {
@@ -40,16 +41,12 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
     if (n.samples == 0) continue;
     data = true;
     if (!fits(node)) {
-      const std::string reason = fmt::format(
-          "needs {} of memory and {} has {}",
-          base::human_bytes(updates_.of(node, work(node, has_mask_phase(node), 0))->memory),
-          n.machine->device, base::human_bytes(n.machine->memory));
-      reasons.emplace(n.machine->device, reason);
+      std::string& reason = reasons[n.machine->device];
+      if (reason.empty()) reason = why_unfit(node);
       if (options_.skip_unfit) continue;
       throw base::UserError(
-          fmt::format("node {}: its task {}; lower its batch or its rate, or set schedule.unfit = "
-                      "\"skip\"",
-                      n.name, reason));
+          fmt::format("node {}: its task {}; lower its batch{}, or set schedule.unfit = \"skip\"",
+                      n.name, reason, options_.split ? "" : " or its rate"));
     }
     takes_part_[node] = true;
     members_.push_back(node);
@@ -62,48 +59,10 @@ ClientPool::ClientPool(std::shared_ptr<const Setting> setting, ClientPoolOptions
   std::vector<std::string> all;
   all.reserve(reasons.size());
   for (const auto& [device, reason] : reasons) all.push_back("it " + reason);
-  throw base::UserError(
-      fmt::format("no node's memory holds its task: {}; lower training.batch or the rates, or "
-                  "choose a smaller model or larger devices",
-                  fmt::join(all, "; ")));
-}
-
-// Static norms take a pass of the server that is charged by the model's own norms.
-void ClientPool::check_norms() const {
-  const bool lacks = setting_->learned_as && !has_norms_ && has_batch_norms(*setting_->learned_as);
-  if (!options_.learning.static_norms || !lacks) return;
   throw base::UserError(fmt::format(
-      "training.learn_as: {} has batch norms and {} has none, so that the server's pass for their "
-      "statistics has no cost: set schedule.heterofl.batch_norm = \"running\"",
-      setting_->learned_as->name, setting_->architecture->name));
-}
-
-// What cannot be had together with weights learned element by element.
-void ClientPool::check_elements() const {
-  const engine::ElementKind elements = options_.learning.elements.kind;
-  if (elements == engine::ElementKind::all) return;
-  const std::string kind = elements == engine::ElementKind::pruned ? "prunefl" : "fedpm";
-  if (!options_.compression.is_none()) {
-    throw base::UserError(fmt::format(
-        "schedule.compression: what {} sends is compressed already, by its masks; leave it out",
-        kind));
-  }
-  if (setting_->fixed) {
-    throw base::UserError(fmt::format(
-        "training.fixed_cost: what {} sends and computes follows from its masks; leave it out",
-        kind));
-  }
-  if (elements == engine::ElementKind::pruned && setting_->learned_as) {
-    throw base::UserError(fmt::format(
-        "training.learn_as: prunefl chooses weights by what each of {}'s layers costs, which says "
-        "nothing of {}'s; leave it out, or choose another schedule",
-        setting_->architecture->name, setting_->learned_as->name));
-  }
-  if (elements == engine::ElementKind::sampled && setting_->proximal > 0) {
-    throw base::UserError(
-        "training.proximal: fedpm trains scores, not weights that could be pulled back; leave it "
-        "out");
-  }
+      "no node's memory holds its task: {}; lower training.batch{}, or choose a smaller "
+      "model or larger devices",
+      fmt::join(all, "; "), options_.split ? "" : " or the rates"));
 }
 
 double ClientPool::rate(NodeId node) const {
@@ -177,6 +136,8 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
   work.density = density_;
   work.gathers_squares = changes.gather_squares.has_value();
   work.brings_squares = changes.bring_squares;
+  work.split = changes.split;
+  if (!work.split && options_.split) work.split = options_.split(node);
   return work;
 }
 
@@ -201,35 +162,28 @@ TaskChanges ClientPool::heaviest() const {
   return {.gather_squares = 0, .bring_squares = true};
 }
 
-void ClientPool::require_server_memory() {
-  const NodeSetting& server = setting_->nodes[server_node];
-  if (options_.compression.download.is_none() || server.machine->memory <= 0) return;
-  constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-  double most = 0;
-  for (const NodeId node : members_) {
-    for (const std::int64_t version : {std::int64_t{0}, last}) {
-      const auto update = updates_.of(node, work(node, has_mask_phase(node), version));
-      for (const Activity& a : update->graph.activities()) {
-        if (a.kind == ActivityKind::compute && a.at == 0) most = std::max(most, a.memory);
-      }
-    }
-  }
-  if (most <= server.machine->memory) return;
-  throw base::UserError(fmt::format(
-      "schedule.compression.download: to compress a model for a node takes {} of memory, and the "
-      "server ({}) has {}; leave it out, or give fleet.server more memory",
-      base::human_bytes(most), server.machine->device, base::human_bytes(server.machine->memory)));
-}
-
 void ClientPool::note(const Event& event) {
   is_told_ = true;
   if (event.kind != EventKind::published) return;
   version_ = event.version;
-  if (event.task >= first_aggregation) --being_made_;
+  if (event.task >= first_aggregation) {
+    --being_made_;
+  } else if (tasks_.contains(event.task)) {
+    // A node's own task: its update is a version.
+    done(event.task);
+    tasks_.erase(event.task);
+  }
 }
 
 std::vector<std::string> ClientPool::remarks() const {
   std::vector<std::string> all;
+  const double servers = setting_->nodes[server_node].machine->memory;
+  if (servers > 0 && split_memory_ > servers) {
+    all.push_back(fmt::format(
+        "the server's parts of all nodes' tasks take up to {} of its {}: where too many work at "
+        "once, tasks wait for one another, or fail",
+        base::human_bytes(split_memory_), base::human_bytes(servers)));
+  }
   if (options_.rates && options_.learning.mask.selection == engine::Selection::rolling &&
       options_.compression.update.keeps_residual()) {
     all.emplace_back(
@@ -261,6 +215,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
         "schedule.compression.decay: this kind of schedule does not follow versions, so that "
         "nothing would change; leave it out");
   }
+  if (changes.split) check_split();
   const bool chooses = changes.rate || masks_next(node);
   const bool masks = chooses && has_mask_phase(node);
   const LocalWork work = this->work(node, masks, version_, changes);
@@ -281,7 +236,8 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
                 .proximal = options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt,
                 .gather_squares = changes.gather_squares,
                 .bring_squares = changes.bring_squares ? std::optional(true) : std::nullopt},
-      .label = masks                   ? "mask"
+      .label = work.split              ? "split"
+               : masks                 ? "mask"
                : changes.bring_squares ? "adjust"
                                        : "train",
       .rate = work.rate,
@@ -372,7 +328,8 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_beh
       return std::pair(update->upload_bytes, update->encoded_bytes);
     };
     if (has_mask_phase(node)) add("mask", work(node, true, version_));
-    auto upload = add("train", work(node, false, version_));
+    const LocalWork usual = work(node, false, version_);
+    auto upload = add(usual.split ? "split" : "train", usual);
     if (adjusts) upload = add("adjust", work(node, false, version_, heaviest()));
     if (takes_part(node)) uploads.push_back(upload);
   }

@@ -25,7 +25,8 @@ struct TaskChanges {
   std::optional<double> rate;
   std::optional<int> gather_squares;  // see engine::TaskBrief
   bool bring_squares = false;
-  std::optional<SplitWork> split;  // the task is split between its node and the server
+  // The task is split between its node and the server; nothing: as the pool's options say.
+  std::optional<SplitWork> split;
 };
 
 class ClientPool {
@@ -40,7 +41,7 @@ class ClientPool {
   [[nodiscard]] Turns turns(HowMany limit) const;
 
   // Must get every event before tasks are assigned at its instant: a task's brief may depend on the
-  // version that it starts from.
+  // version that it starts from. Forgets a node's task that has published its own result.
   void note(const Event& event);
   [[nodiscard]] std::int64_t version() const { return version_; }
 
@@ -92,6 +93,8 @@ class ClientPool {
   [[nodiscard]] TaskChanges heaviest() const;  // by memory
   void check_elements() const;
   void check_norms() const;
+  void check_split() const;
+  [[nodiscard]] std::string why_unfit(NodeId node);
   [[nodiscard]] engine::StepExtras extras(double rate) const;
   // Statistics, where the next aggregation takes them anew; else nothing.
   [[nodiscard]] engine::Work statistics_next() const;
@@ -101,7 +104,8 @@ class ClientPool {
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
   bool fits(NodeId node);
-  // Throws base::UserError where the server's memory does not hold what it sends compressed.
+  // Throws base::UserError where the server's memory does not hold what it sends compressed; adds
+  // up its parts of split tasks.
   void require_server_memory();
 
   std::shared_ptr<const Setting> setting_;
@@ -120,7 +124,8 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
-  bool has_norms_ = false;  // the architecture has batch norms
+  bool has_norms_ = false;   // the architecture has batch norms
+  double split_memory_ = 0;  // bytes at the server, if all members' split tasks run at once
 };
 
 // A schedule over the tasks of a client pool.

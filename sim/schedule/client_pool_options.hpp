@@ -2,6 +2,7 @@
 
 // Options of the workers of a federated schedule, and their keys in [schedule].
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,8 @@
 #include "engine/api/compression.hpp"
 #include "engine/api/options.hpp"
 #include "sim/schedule/memory_class.hpp"
+#include "sim/schedule/split_work.hpp"
+#include "sim/task/graph.hpp"
 
 namespace convoy::sim {
 
@@ -23,6 +26,9 @@ struct ClientPoolOptions {
   // aggregation and then after every so many.
   int statistics_every = 1;
   engine::Statistics statistics;
+  // How a node's tasks are split between it and the server (split_update.hpp): membership is judged
+  // by it, and tasks have it unless TaskChanges has another. Empty: they are not split.
+  std::function<SplitWork(NodeId)> split;
   bool skip_unfit = true;  // leave out nodes whose memory does not hold their task; else an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
 };

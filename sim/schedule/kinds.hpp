@@ -20,6 +20,8 @@
   KIND(fedpm)                       \
   KIND(depthfl)                     \
   KIND(edgesplit)                   \
+  KIND(splitfed)                    \
+  KIND(splitlearning)               \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

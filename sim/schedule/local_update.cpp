@@ -6,6 +6,7 @@
 #include "engine/api/update_bytes.hpp"
 #include "engine/model/batches.hpp"
 #include "platforms/roofline.hpp"
+#include "sim/schedule/split_update.hpp"
 #include "sim/schedule/training_steps.hpp"
 
 namespace convoy::sim {
@@ -30,15 +31,18 @@ std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& 
   const Key key(node.machine.get(), node.samples, node.batch, work);
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
-    update = std::make_shared<const LocalUpdate>(setting_->fixed ? make_fixed(node, work)
-                                                                 : make(node, work));
+    update = std::make_shared<const LocalUpdate>(work.split ? make_split(*setting_, node, work)
+                                                 : setting_->fixed ? make_fixed(node, work)
+                                                                   : make(node, work));
   }
   return update;
 }
 
 bool LocalUpdates::fits(NodeId node, const LocalWork& work) {
-  const double limit = setting_->nodes[node].machine->memory;
-  return of(node, work)->memory <= limit;
+  const auto update = of(node, work);
+  const double servers = setting_->nodes.front().machine->memory;
+  return update->memory <= setting_->nodes[node].machine->memory &&
+         (servers <= 0 || update->server_memory <= servers);
 }
 
 LocalUpdate LocalUpdates::make(const NodeSetting& node, const LocalWork& work) const {

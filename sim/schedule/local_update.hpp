@@ -83,7 +83,7 @@ class LocalUpdates {
   [[nodiscard]] Activity sized_by_elements(const Activity& transfer,
                                            const std::vector<std::int64_t>& kept,
                                            bool brings_squares) const;
-  // Does the node's memory hold that task?
+  // Does the node's memory hold that task, and the server's its part of it?
   bool fits(NodeId node, const LocalWork& work);
 
   // The server's task that aggregates these updates by `rule` (null: the mean). The rule's state

@@ -46,6 +46,10 @@ struct Setting {
   // For times and memory; learning always uses FP32. fp32, fp32_strict or fp16_mixed.
   engine::Precision precision = engine::Precision::fp32;
   double proximal = 0;  // mu of every task (training.proximal)
+  // What costs nothing and not every task can have: a limit of the gradient's norm (0: none), and
+  // an optimizer whose state is kept between a node's tasks.
+  double clip = 0;
+  bool keeps_optimizer = false;
   int local_epochs = 1;
   std::optional<int> local_steps;  // instead of epochs
   bool test_locally = false;       // each node tests what it receives, on its own test part

@@ -4,15 +4,30 @@
 //
 //   download of the node's part
 //   for each batch, one after another:
-//     forward on the node, "activations" up (with labels, unless they stay),
-//     forward, backward and step at the server, "gradients" down, backward and step on the node
-//     (with a tail: activations come down to it and gradients go up from it in between)
+//     "forward" on the node, "activations" up (with labels, unless they stay),
+//     "server" (forward, backward and step), "gradients" down, "backward" (and step) on the node
 //   upload of the node's part; the server joins both parts to one update of the model
+//
+// With a tail a batch is
+//
+//     "forward" on the node, "activations" up, "server forward", "activations" down,
+//     "tail" on the node (forward, backward and step), "gradients" up, "server backward" (and
+//     step), "gradients" down, "backward" (and step) on the node
 //
 // The server's part of each task is its own, from the same version (SplitFed v1, Thapa et al.,
 // arXiv 2004.12088). Nothing overlaps within a task, so that alone it takes
 //
 //   node_s + server_s / share + (bytes_up + bytes_down) / bytes_per_s + messages * latency
+//
+// Each compute is one step of the device's model (platforms/roofline.hpp), with the kernels of
+// engine::stage_step(). To take a part's update and to join updates takes no time, as what a
+// federated task does after its last step.
+//
+// Memory that stays between computes is held by artifacts (TaskGraph::hold): on the node the
+// runtime, the part's weights and the optimizer's state from the download to the end; at the server
+// the same of its part, without a runtime, as for an aggregation; and on both sides what a forward
+// keeps until its backward. A compute takes what its stage's peak (engine::stage_memory) has above
+// these. Left out: what waits to be sent, and updates that wait to be aggregated.
 
 #include "sim/schedule/local_update.hpp"
 
@@ -28,14 +43,25 @@ struct SplitCost {
   double node_memory = 0;       // peak bytes on the node, runtime included
   double server_memory = 0;     // peak bytes that the task takes at the server
   double part_bytes = 0;        // of the node's weights, sent once in each direction
-  double activation_bytes = 0;  // that leave the node with a batch of full size
+  double activation_bytes = 0;  // that leave the node with a batch of full size, labels included
   double gradient_bytes = 0;    // that come back for it
   double flops = 0;             // on the node
   double server_flops = 0;
 };
 
-// `work.split` must be set. Throws base::UserError for a cut that the architecture does not have.
+// `work.split` must be set. Throws base::UserError for a cut that the architecture, or the one that
+// is learned in its place, does not have, and with fixed costs (Setting::fixed).
+//
+// What is learned in the place of another model (Setting::learned_as) is cut where it can be cut
+// nearest to the same share of its layers: where it is cut changes nothing of what it learns. Its
+// batches are as many as those of the model that costs.
 SplitCost split_cost(const Setting& setting, const NodeSetting& node, const LocalWork& work);
 LocalUpdate make_split(const Setting& setting, const NodeSetting& node, const LocalWork& work);
+
+// Does the memory of both sides hold the task? (A server without a limit has 0.)
+bool fits_both(const SplitCost& cost, const Setting& setting, const NodeSetting& node);
+// The possible cut nearest to the one of `work`, the earlier of two, with which both sides hold the
+// task; 0: there is none.
+int nearest_fitting_cut(const Setting& setting, const NodeSetting& node, const LocalWork& work);
 
 }  // namespace convoy::sim

@@ -14,7 +14,9 @@ struct SplitWork {
   int tail = 0;
   double bytes_per_s = 0;   // most that each of the node's transfers gets; 0: no limit
   double server_share = 0;  // of the server's compute; see Activity::share
-  bool recompute = false;   // activations are computed again instead of kept, on both sides
+  // What a forward would keep until its backward is computed again: on the node, and at the server
+  // where the tail comes in between (else it goes forward and back at once and keeps nothing).
+  bool recompute = false;
 
   // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const SplitWork&, const SplitWork&) = default;

@@ -22,6 +22,15 @@ Neighbours predecessors(const TaskGraph& graph) {
   return all;
 }
 
+// Each activity waits for the one before it: there is one order only.
+bool orders_all(const TaskGraph& graph) {
+  for (std::size_t i = 1; i < graph.activities().size(); ++i) {
+    const std::vector<int>& next = graph.successors()[i - 1];
+    if (std::find(next.begin(), next.end(), static_cast<int>(i)) == next.end()) return false;
+  }
+  return true;
+}
+
 // All that can be reached from an activity, without itself.
 std::vector<bool> reach(const Neighbours& next, int from) {
   std::vector<bool> seen(next.size());
@@ -41,7 +50,11 @@ std::vector<bool> reach(const Neighbours& next, int from) {
 class Peak {
  public:
   Peak(const TaskGraph& graph, int role, bool with_memory)
-      : graph_(graph), role_(role), with_memory_(with_memory), before_(predecessors(graph)) {
+      : graph_(graph),
+        role_(role),
+        with_memory_(with_memory),
+        before_(predecessors(graph)),
+        is_chain_(orders_all(graph)) {
     std::vector<std::vector<int>> takers(graph.artifacts().size());
     for (std::size_t i = 0; i < graph.activities().size(); ++i) {
       for (const int input : graph.activities()[i].inputs) {
@@ -57,6 +70,25 @@ class Peak {
   }
 
   [[nodiscard]] bool holds() const { return !held_.empty(); }
+  [[nodiscard]] bool is_chain() const { return is_chain_; }
+  // The most in a chain: activity by activity.
+  [[nodiscard]] double along_chain() const {
+    // What begins and ends to be held with each activity.
+    std::vector<double> begins(index(activities()) + 1);
+    std::vector<double> ends(index(activities()) + 1);
+    for (const Held& held : held_) {
+      begins[held.producer < 0 ? 0 : index(held.producer)] += held.bytes;
+      if (held.last >= 0) ends[index(held.last)] += held.bytes;
+    }
+    double now = 0;
+    double most = begins[0];  // also without activities
+    for (int i = 0; i < activities(); ++i) {
+      now += begins[index(i)];
+      most = std::max(most, now + (computes_here(i) ? memory(i) : 0));
+      now -= ends[index(i)];
+    }
+    return most;
+  }
   [[nodiscard]] bool computes_here(int activity) const {
     const Activity& a = graph_.activities()[index(activity)];
     return a.kind == ActivityKind::compute && a.at == role_;
@@ -128,6 +160,7 @@ class Peak {
   [[nodiscard]] int last_of(const std::vector<int>& takers) const {
     if (takers.empty()) return -1;
     const int last = *std::max_element(takers.begin(), takers.end());
+    if (is_chain_) return last;
     const std::vector<bool> earlier = reach(before_, last);
     const bool all = std::all_of(takers.begin(), takers.end(),
                                  [&](int t) { return t == last || earlier[index(t)]; });
@@ -172,12 +205,14 @@ class Peak {
   int role_;
   bool with_memory_;
   Neighbours before_;
+  bool is_chain_;           // long ones are those of split learning: no search
   std::vector<Held> held_;  // on the role
 };
 
 double peak(const TaskGraph& graph, int role, int concurrent_computes, bool with_memory) {
   assert(role >= 0 && role < graph.roles());
   const Peak of(graph, role, with_memory);
+  if (of.is_chain()) return of.along_chain();
   if (concurrent_computes != 1) return of.while_any_run();
   double most = of.holds() ? of.while_running(-1) : 0;
   for (int i = 0; i < of.activities(); ++i) {
