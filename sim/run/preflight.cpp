@@ -45,7 +45,8 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
       continue;
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
-    (to == task.node ? f.download_s : f.upload_s) += transfers.seconds(at, to, a.bytes);
+    (to == task.node ? f.download_s : f.upload_s) +=
+        transfers.seconds(at, to, a.bytes, a.bytes_per_s);
   }
   return f;
 }
@@ -184,6 +185,29 @@ class Reviewer {
   Preflight& result_;
 };
 
+// Tasks with shares of a node that computes fewer of them at a time: they wait for each other, each
+// at the speed of its share.
+void shares_that_wait(const Scenario& scenario, const std::vector<PlannedTask>& plan,
+                      std::vector<std::string>& warnings) {
+  std::map<NodeId, int> tasks;
+  for (const PlannedTask& task : plan) {
+    std::set<NodeId> shared;
+    for (const Activity& a : task.graph->activities()) {
+      if (a.share > 0 && a.share < 1) shared.insert(task.members[static_cast<std::size_t>(a.at)]);
+    }
+    for (const NodeId node : shared) ++tasks[node];
+  }
+  for (const auto& [node, sharing] : tasks) {
+    const int at_once = scenario.world.nodes[node].concurrent_computes;
+    if (at_once == 0 || sharing <= at_once) continue;
+    warnings.push_back(fmt::format(
+        "{} tasks have shares of {}'s compute, and it computes {} at a time: the others wait, and "
+        "what they would have stays unused; set {}concurrent_computes = 0",
+        sharing, scenario.world.nodes[node].name, at_once,
+        node == server_node ? "fleet.server." : ""));
+  }
+}
+
 }  // namespace
 
 void require_trainable(const Scenario& scenario, const Schedule& schedule) {
@@ -223,10 +247,12 @@ Preflight preflight(const Scenario& scenario) {
   const auto schedule = scenario.schedule.make(scenario.setting);
   if (scenario.training.learn) require_trainable(scenario, *schedule);
   const LoneTransfers transfers(scenario.world);
-  for (const PlannedTask& task : schedule->plan()) {
+  const std::vector<PlannedTask> plan = schedule->plan();
+  for (const PlannedTask& task : plan) {
     result.forecasts.push_back(forecast(scenario, transfers, task));
   }
   Reviewer(scenario, result).review();
+  shares_that_wait(scenario, plan, result.warnings);
   for (std::string& remark : schedule->remarks()) result.warnings.push_back(std::move(remark));
   return result;
 }

@@ -21,6 +21,7 @@ class Execution {
       for (const Activity& a : task_.graph->activities()) {
         if (a.sized_late) tell();
         carry_out(a);
+        drop_used(a);
       }
     }
     tell();
@@ -43,6 +44,7 @@ class Execution {
 
   void bind_first() {
     made_.assign(task_.graph->artifacts().size(), {});
+    uses_left_ = task_.graph->consumers();
     const std::vector<int> first = task_.graph->first_artifacts();
     const std::size_t versions = first.size() - task_.given.size();
     const engine::TaskInput& worker = task_.inputs[static_cast<std::size_t>(task_.worker)];
@@ -63,6 +65,20 @@ class Execution {
     }
   }
 
+  // Nobody takes these any more in this pass. (The first artifacts are the task's: a later pass has
+  // them again.)
+  void drop_used(const Activity& a) {
+    const auto drop = [&](int artifact) {
+      if (artifact != task_.result) made_[static_cast<std::size_t>(artifact)] = {};
+    };
+    for (const int input : a.inputs) {
+      if (--uses_left_[static_cast<std::size_t>(input)] == 0) drop(input);
+    }
+    for (const int output : a.outputs) {
+      if (uses_left_[static_cast<std::size_t>(output)] == 0) drop(output);
+    }
+  }
+
   void tell() {
     if (told_) return;
     told_ = true;
@@ -74,7 +90,8 @@ class Execution {
   const std::stop_token& stop_;
   const std::function<void(const engine::Submodel&)>& chosen_;
   std::vector<std::unique_ptr<engine::Session>> sessions_;  // by role, opened on demand
-  std::vector<engine::Input> made_;                         // by artifact
+  std::vector<engine::Input> made_;                         // by artifact; empty: not (any more)
+  std::vector<int> uses_left_;                              // by artifact, in this pass
   bool told_ = false;
 };
 

@@ -1,7 +1,9 @@
 #pragma once
 
 // Executes a task's graph on real artifacts, in the order of the simulated world, pass after pass.
-// Each compute runs in the session of the node that plays its role.
+// Each compute runs in the session of the node that plays its role. An artifact is dropped after
+// the last activity of the pass that takes it, so a long graph does not keep all of its
+// activations.
 
 #include <functional>
 #include <memory>

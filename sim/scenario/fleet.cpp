@@ -76,6 +76,7 @@ class FleetReader {
     if (reader.has("traffic")) node.behaviour.traffic = read_load(reader.table(traffic_key));
     node.concurrent_transfers =
         static_cast<int>(reader.integer(concurrent_transfers_key, at_least(0).up_to(1e6), 0));
+    read_concurrent_computes(reader, node);
     reader.finish();
     add(std::move(node), std::move(identity), machine, std::nullopt, std::nullopt, reader.where());
   }
@@ -114,6 +115,12 @@ class FleetReader {
     }
     node.concurrent_transfers =
         static_cast<int>(reader.integer(concurrent_transfers_key, at_least(0).up_to(1e6), 1));
+    read_concurrent_computes(reader, node);
+    if (node.real && node.concurrent_computes != 1) {
+      reader.error("concurrent_computes",
+                   "a real node computes one task at a time: leave it out, or set "
+                   "backend = \"sim\"");
+    }
     const std::string name = reader.text(
         {"name", "name of the node in tables; several nodes are numbered", "its device"},
         identity.device);
@@ -219,6 +226,13 @@ class FleetReader {
     reader.error("via", fmt::format("\"{}\" is no shared link of this fleet; give one in "
                                     "[[fleet.shared_links]]{}",
                                     via, base::did_you_mean(via, names)));
+  }
+
+  static void read_concurrent_computes(TableReader& reader, NodeConfig& node) {
+    node.concurrent_computes = static_cast<int>(reader.integer(
+        {"concurrent_computes",
+         "computes at a time, which share the node's speed, others wait; 0: no limit"},
+        at_least(0).up_to(1e6), node.concurrent_computes));
   }
 
   static bool has_both_rates(const NodeConfig& node) {

@@ -298,6 +298,13 @@ void require_runnable(const Scenario& scenario) {
         "training.learn_as: a real node trains what its time is measured for; leave it out, or set "
         "backend = \"sim\" for all nodes");
   }
+  for (const NodeConfig& node : scenario.world.nodes) {
+    if (!node.real || node.concurrent_computes == 1) continue;
+    throw base::UserError(
+        fmt::format("node {}: concurrent_computes = {}, but a real node computes one task at a "
+                    "time: leave it out, or set backend = \"sim\" for it",
+                    node.name, node.concurrent_computes));
+  }
   if (scenario.output.record != RecordLevel::activity) {
     throw base::UserError(
         "a run with real nodes can only be resumed and replayed from its activities: set "

@@ -95,7 +95,9 @@ class TaskGraph {
   // its place to the end of the last that takes it in the last pass; without one, to the task's
   // end. A copy (transfer) holds nothing of itself.
   void hold(int artifact, double bytes);
-  // The transfer that makes this artifact gets at most so many bytes/s (> 0) of its links.
+  // The transfer that makes this artifact gets at most so many bytes/s (> 0) of its links. Of a
+  // real node's transfers only those of modelled times obey: a measured one takes what it really
+  // has.
   void limit(int artifact, double bytes_per_s);
   // Marks an activity as sized_late.
   void size_late(int activity);

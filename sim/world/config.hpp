@@ -63,8 +63,10 @@ struct Power {
 struct RealNode {
   static constexpr base::Words<bool> sources = {{true, "measured"}, {false, "modelled"}};
   bool measured_compute = true;  // else the profile says how long it computes
-  bool measured_network = true;  // else the network model says how long its transfers take
-  bool present = false;          // when the run begins
+  // Else the network model says how long its transfers take, which alone obeys
+  // Activity::bytes_per_s.
+  bool measured_network = true;
+  bool present = false;  // when the run begins
   // An activity that takes longer than so many times its prediction, and longer than this, failed.
   double deadline_factor = 4;
   double deadline_min_s = 30;

@@ -4,6 +4,7 @@
 #include <simgrid/s4u.hpp>
 
 #include "base/random.hpp"
+#include "sim/world/flow_limit.hpp"
 #include "sim/world/simgrid_version.hpp"
 
 namespace convoy::sim {
@@ -54,7 +55,7 @@ double Executor::predicted_s(const RunningActivity& a) const {
     const double seconds = a.what().seconds * slowdown_[a.node];
     return a.what().share > 0 ? seconds / a.what().share : seconds;
   }
-  return lone_transfers_.seconds(a.node, a.peer, a.what().bytes);
+  return lone_transfers_.seconds(a.node, a.peer, a.what().bytes, a.what().bytes_per_s);
 }
 
 void Executor::start_shared(RunningActivity& a, double seconds) {
@@ -101,6 +102,7 @@ void Executor::start_transfer(RunningActivity& a) {
   sg::CommPtr comm = sg::Comm::sendto_init(platform_.host(a.node), platform_.host(a.peer));
   // SimGrid counts whole bytes.
   comm->set_payload_size(static_cast<std::uint64_t>(std::llround(a.what().bytes)));
+  if (a.what().bytes_per_s > 0) limit_rate(*comm, a.what().bytes_per_s);
   comm->set_data(&a);
   a.handle = comm;
   platform_.transfer_begins(a.node, a.peer, comm.get());

@@ -40,7 +40,7 @@ LoneTransfers::LoneTransfers(const WorldConfig& config) : model_(config.network)
   for (const SharedLinkConfig& shared : config.shared_links) shared_.push_back(shared.link);
 }
 
-double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
+double LoneTransfers::seconds(NodeId from, NodeId to, double bytes, double limit) const {
   const End& a = ends_[from];
   const End& b = ends_[to];
   std::vector<Passed> passed = {{&a.link, 1, 0, 0, 1}, {&b.link, 0, 1, 1, 0}};
@@ -61,6 +61,7 @@ double LoneTransfers::seconds(NodeId from, NodeId to, double bytes) const {
     latency += (p.up + p.down) * p.link->latency_s;
     rate = std::min(rate, p.limit_bps(lv08 ? lv08_way_back : 0) * (lv08 ? lv08_rate : 1));
   }
+  if (limit > 0) rate = std::min(rate, 8 * limit);
   return latency * (lv08 ? lv08_latency : 1) + 8 * bytes / rate;
 }
 

@@ -17,8 +17,9 @@ class LoneTransfers {
   // Sum of the latencies plus bytes / rate of the narrowest link. The way: up from a node (also the
   // server) over its shared link, down over the other's. A half-duplex medium shared by both ends
   // counts once, as in SimGrid (an access point would send twice). LV08 adds its factors: latency x
-  // 13.01, rate x 0.97, and 5 % for acknowledgements on the way back.
-  [[nodiscard]] double seconds(NodeId from, NodeId to, double bytes) const;
+  // 13.01, rate x 0.97, and 5 % for acknowledgements on the way back. `limit` is for this transfer
+  // (Activity::bytes_per_s; 0: none); LV08's factors do not change it.
+  [[nodiscard]] double seconds(NodeId from, NodeId to, double bytes, double limit = 0) const;
 
  private:
   struct End {

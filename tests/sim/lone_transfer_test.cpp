@@ -16,6 +16,7 @@ namespace {
 struct Move {
   NodeId from, to;
   double bytes;
+  double limit;  // bytes/s; 0: none
 };
 
 platforms::Link random_link(base::Random& random) {
@@ -69,7 +70,8 @@ class OneByOne : public WorldListener {
     const std::size_t n = started_++;
     if (n >= moves_.size()) return;
     auto graph = std::make_shared<TaskGraph>(2);
-    graph->transfer("move", graph->artifact("thing", moves_[n].bytes, 0), 1);
+    const int there = graph->transfer("move", graph->artifact("thing", moves_[n].bytes, 0), 1);
+    if (moves_[n].limit > 0) graph->limit(there, moves_[n].limit);
     world_.start(static_cast<TaskId>(n), graph, {moves_[n].from, moves_[n].to});
   }
 
@@ -86,13 +88,18 @@ void compare(NetworkModel model, std::uint64_t seed) {
     const auto from = static_cast<NodeId>(random.below(config.nodes.size()));
     const auto to = static_cast<NodeId>(random.below(config.nodes.size()));
     if (from == to) continue;
-    moves.push_back({from, to, std::round(std::exp(random.uniform() * std::log(1e9)))});
+    const double bytes = std::round(std::exp(random.uniform() * std::log(1e9)));
+    // Of the size of the links' rates: below and above them.
+    const bool limited = random.below(2) == 0;
+    const double limit = std::exp(std::log(1e3) + random.uniform() * std::log(1e6));
+    moves.push_back({from, to, bytes, limited ? limit : 0});
   }
   const LoneTransfers predicted(config);
   const OneByOne run(config, moves);
   ASSERT_EQ(run.took.size(), moves.size());
   for (std::size_t i = 0; i < moves.size(); ++i) {
-    const double expected = predicted.seconds(moves[i].from, moves[i].to, moves[i].bytes);
+    const double expected =
+        predicted.seconds(moves[i].from, moves[i].to, moves[i].bytes, moves[i].limit);
     // The tolerance follows the clock, whose value contains all earlier transfers.
     ASSERT_NEAR(run.took[i], expected, 1e-7 + 1e-9 * expected)
         << "seed " << seed << ": " << moves[i].bytes << " bytes from " << moves[i].from << " (via "

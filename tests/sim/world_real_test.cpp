@@ -131,7 +131,9 @@ Case drawn(std::uint64_t seed) {
     const int done = graph->compute(
         {.label = "train", .at = 1, .seconds = 0.5 * static_cast<double>(1 + random.below(2))},
         {down}, {"update", 1e6 * megabytes[random.below(3)]});
-    graph->transfer("upload", done, 0);
+    const int up = graph->transfer("upload", done, 0);
+    if (random.below(3) == 0) graph->limit(down, 2.5e5);
+    if (random.below(3) == 0) graph->limit(up, 5e5);
     if (random.below(4) == 0) graph->repeat(2);
     c.graphs.push_back(std::move(graph));
   }

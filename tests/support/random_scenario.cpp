@@ -107,6 +107,7 @@ class Draw {
       add("samples = {}\n", learns_ ? 2 + below(20) : (group == 0 ? 1 : 0) + below(300));
     if (one_in(4)) add("batch = {}\n", 1 + below(40));
     if (one_in(5)) add("concurrent_transfers = {}\n", below(3));
+    if (number_ % 5 == 0) add("concurrent_computes = {}\n", (number_ / 5 + group) % 3);
     const std::size_t outages = below(8);
     if (outages < 2) {
       add("random_outages = {{ mean_up_s = {}, mean_down_s = {} }}\n", spread(0.5, 100),
@@ -160,6 +161,7 @@ class Draw {
   void server() {
     add("[fleet.server]\nlink = {}\nslowdown = {}\nconcurrent_transfers = {}\n", link(),
         spread(0.5, 5), below(4));
+    if (number_ % 3 == 0) add("concurrent_computes = {}\n", number_ / 3 % 4);
   }
 
   void model() {
