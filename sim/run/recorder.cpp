@@ -196,6 +196,9 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
   }
   ++counts_.tasks;
   counts_.samples += row.samples;
+  ByNode<double>& last = counts_.last_task_s;
+  if (!last.has(row.node)) last.resize(static_cast<std::size_t>(row.node) + 1);
+  last[row.node] = now - row.assigned_s;
 }
 
 void Recorder::close(TaskRow&& row, std::string outcome) {

@@ -18,10 +18,6 @@ ScheduleKind schedules::edgesplit() {
 
 namespace {
 
-void refuse(bool is_given, const std::string& key, const std::string& why) {
-  if (is_given) throw base::UserError(fmt::format("{}: {}; leave it out", key, why));
-}
-
 RoundsOptions with_splits(const EdgeSplitOptions& options,
                           const std::shared_ptr<const EdgeSplitPlanner>& planner) {
   RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
@@ -37,15 +33,7 @@ std::string name_of(Replanner::Cause cause) {
 }  // namespace
 
 EdgeSplit::EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options)
-    : EdgeSplit(setting, options, std::make_shared<const EdgeSplitPlanner>(setting, options)) {
-  const ClientPoolOptions& clients = options.clients;
-  refuse(clients.rates.has_value(), "schedule.rates", "edgesplit cuts the whole model");
-  refuse(clients.learning.mask.tasks > 0, "schedule.mask", "edgesplit cuts the whole model");
-  refuse(!clients.compression.is_none(), "schedule.compression",
-         "the parts of a split model are sent whole");
-  refuse(clients.learning.transfer.weight > 0, "schedule.transfer",
-         "the exits of a split model are on different machines");
-}
+    : EdgeSplit(setting, options, std::make_shared<const EdgeSplitPlanner>(setting, options)) {}
 
 EdgeSplit::EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options,
                      const std::shared_ptr<const EdgeSplitPlanner>& planner)

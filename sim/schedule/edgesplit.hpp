@@ -19,7 +19,7 @@ namespace convoy::sim {
 
 class EdgeSplit : public Rounds {
  public:
-  // Throws base::UserError as EdgeSplitPlanner, and for options of submodels and compression.
+  // Throws base::UserError as EdgeSplitPlanner and as a pool whose tasks are split.
   EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options);
 
   Orders on(const Event& event) override;

@@ -81,6 +81,7 @@ struct ScheduleKind {
   // Reads the options: common keys from [schedule] (read_client_pool), its own keys from
   // [schedule.NAME].
   std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
+  bool explains = false;  // its schedules have a plan to show: Schedule::explain()
 };
 const std::vector<ScheduleKind>& schedule_kinds();
 
