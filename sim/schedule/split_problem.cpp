@@ -47,15 +47,26 @@ void SplitProblems::find_places(bool labels_stay) {
   // The smallest part that has the scores.
   const int tail = labels_stay && !cuts.empty() ? cuts.back() : 0;
   for (const int cut : cuts) {
-    // The server would have an exit, and needs its labels.
-    if (labels_stay && (cut >= tail || engine::exits_in(trace_, {cut, tail}) > 0)) continue;
-    places_.push_back({cut, tail, engine::name_of_cut(trace_, cut)});
+    if (why_not(cut, tail).empty()) {
+      places_.push_back({cut, tail, engine::name_of_cut(trace_, cut)});
+    }
   }
   if (!places_.empty()) return;
-  throw base::UserError(
-      fmt::format("model.architecture: {} has no place to cut{}; choose another model",
-                  setting_->architecture->name,
-                  labels_stay && !cuts.empty() ? " where all labels can stay on the devices" : ""));
+  throw base::UserError(fmt::format(
+      "model.architecture: {} has no place to cut{}; choose another model",
+      setting_->architecture->name,
+      labels_stay && !cuts.empty() ? " with which all labels stay on the devices" : ""));
+}
+
+// Why a model that can be cut there is not; "" if it is.
+std::string SplitProblems::why_not(int cut, int tail) const {
+  const int end = tail > 0 ? tail : layers();
+  if (tail > 0 && cut >= tail) return "nothing would be left for the server";
+  if (engine::parameters(trace_, {0, cut}) == 0) return "the devices would have nothing to train";
+  if (engine::parameters(trace_, {cut, end}) == 0) return "the server would have nothing to train";
+  // It needs the labels of an exit that it has.
+  const bool needs_labels = tail > 0 && engine::exits_in(trace_, {cut, end}) > 0;
+  return needs_labels ? "the labels could not stay on the devices" : "";
 }
 
 void SplitProblems::find_bandwidth(std::optional<double> wanted) {
@@ -85,10 +96,9 @@ std::size_t SplitProblems::read(const std::string& text, const std::string& key)
   if (place != places_.end()) return static_cast<std::size_t>(place - places_.begin());
   const auto nearest = std::ranges::min_element(
       places_, {}, [&](const SplitPlace& other) { return std::abs(other.cut - cut); });
-  throw base::UserError(
-      fmt::format("{}: at \"{}\" the labels could not stay on the devices; the nearest cut is "
-                  "\"{}\" (position {})",
-                  key, text, nearest->name, nearest->cut));
+  throw base::UserError(fmt::format("{}: at \"{}\" {}; the nearest cut is \"{}\" (position {})",
+                                    key, text, why_not(cut, places_.front().tail), nearest->name,
+                                    nearest->cut));
 }
 
 SplitWork SplitProblems::work(std::size_t place) const {

@@ -5,7 +5,8 @@
 //
 // A node's link counts by its slower direction, so that a limit for both directions holds in both.
 // The latency of a message is that of the node's link and of the server's; links shared by several
-// nodes (fleet.shared_links) are no part of the setting.
+// nodes (fleet.shared_links) are no part of the setting. A model is cut only where both the node
+// and the server have something to train.
 
 #include <map>
 #include <memory>
@@ -70,6 +71,7 @@ class SplitProblems {
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int>;
 
   void find_places(bool labels_stay);
+  [[nodiscard]] std::string why_not(int cut, int tail) const;
   void find_bandwidth(std::optional<double> wanted);
   [[nodiscard]] const std::vector<SplitCost>& costs(NodeId node) const;
 

@@ -18,7 +18,7 @@ namespace convoy::sim {
 
 // Equal nodes and a small model.
 inline std::shared_ptr<Setting> setting_of(int workers, int memory_gb = 64) {
-  auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
+  auto machine = std::make_shared<platforms::Machine>(convoy::test::hand_machine(1e12, 1e11));
   machine->memory = memory_gb * 1e9;
   machine->memory_class_gb = memory_gb;
   auto setting = std::make_shared<Setting>();
