@@ -64,7 +64,8 @@ void read_shares(TableReader& own, EdgeSplitOptions& options) {
     TableReader by_name = own.table(key);
     for (const std::string& name : by_name.keys()) {
       options.shares_by_hand[name] =
-          by_name.number({name, "share of each of these nodes"}, base::above(0).up_to(1), 1.0);
+          by_name.maybe_number({name, "share of each of these nodes"}, base::above(0).up_to(1))
+              .value_or(1);
     }
     if (!own.describes()) options.shares = BandwidthShares::by_hand;
   }

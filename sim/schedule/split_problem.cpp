@@ -14,6 +14,8 @@ namespace convoy::sim {
 namespace {
 
 constexpr double unlimited = std::numeric_limits<double>::infinity();
+// bytes/s; the planner needs a finite bandwidth. (Every link of a scenario has a rate.)
+constexpr double no_limit = 1e15;
 
 // Of a machine without a figure there is no limit.
 double memory_of(const NodeSetting& node) {
@@ -74,20 +76,16 @@ void SplitProblems::find_bandwidth(std::optional<double> wanted) {
   bandwidth_ = wanted.value_or(link);
   if (wanted && *wanted > link * (1 + 1e-12)) {
     throw base::UserError(
-        fmt::format("bandwidth_mbps: {} is more than the server's link has ({}); lower it, or "
+        fmt::format("schedule.edgesplit.bandwidth_mbps: {} is more than the server's link has "
+                    "({}); lower it, or "
                     "choose another fleet.server.link",
                     base::human_rate(*wanted * 8), base::human_rate(link * 8)));
   }
   if (std::isfinite(bandwidth_)) return;
   bandwidth_ = 0;
   for (std::size_t i = 1; i < setting_->nodes.size(); ++i) {
-    bandwidth_ += slower_direction(setting_->nodes[i].link);
+    bandwidth_ += std::min(slower_direction(setting_->nodes[i].link), no_limit);
   }
-  if (std::isfinite(bandwidth_)) return;
-  throw base::UserError(
-      "bandwidth_mbps: neither the server's link nor all nodes' links have a rate, so that there "
-      "is "
-      "nothing to share; give the bandwidth");
 }
 
 std::size_t SplitProblems::read(const std::string& text, const std::string& key) const {
