@@ -246,6 +246,11 @@ TEST(EdgeSplitSchedule, KeepsCutsMadeByHand) {
     rounds.play();
     EXPECT_EQ(rounds.desk.planned.size(), 2U);
     EXPECT_EQ(cut_of(rounds.tasks().at(1)), by_hand) << "in a new plan, too";
+    // The shares are those for this cut.
+    const std::string& text = rounds.desk.planned.back().plan;
+    EXPECT_THAT(text, HasSubstr("round_s="));
+    const double planned_s = std::stod(text.substr(text.find('=') + 1));
+    EXPECT_NEAR(longest(rounds.play()) / planned_s, 1, 1e-5) << keys;
     const auto explained = made(keys, setting)->explain(false);
     EXPECT_TRUE(explained->plan.rows[0].by_hand);
     ASSERT_TRUE(explained->planned);
