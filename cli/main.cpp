@@ -41,6 +41,7 @@ static int obey(int argc, char** argv) {
     cli::add_check(app, status);
     cli::add_keys(app, status);
     cli::add_list(app, status);
+    cli::add_plan(app, status);
     cli::add_run(app, status);
     cli::add_compare(app, status);
     cli::add_report(app, status);

@@ -15,6 +15,7 @@ enum ExitStatus : int {
 
 // Adds a verb and its options to the command line; running the verb sets `status`.
 void add_check(CLI::App& app, int& status);
+void add_plan(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_keys(CLI::App& app, int& status);
 void add_list(CLI::App& app, int& status);

@@ -117,6 +117,8 @@ void Recorder::order(const Order& order, double now) {
     row.detail = fmt::format("timer={}", gone->timer);
   } else if (const auto* finish = std::get_if<Finish>(&order)) {
     row.detail = finish->cause;
+  } else if (const auto* planned = std::get_if<Planned>(&order)) {
+    row.detail = fmt::format("cause={} {}", planned->cause, planned->plan);
   }
   journal(std::move(row));
 }
@@ -194,6 +196,9 @@ void Recorder::task_done(TaskId id, double now, const TaskLearned* learned) {
   }
   ++counts_.tasks;
   counts_.samples += row.samples;
+  ByNode<double>& last = counts_.last_task_s;
+  if (!last.has(row.node)) last.resize(static_cast<std::size_t>(row.node) + 1);
+  last[row.node] = now - row.assigned_s;
 }
 
 void Recorder::close(TaskRow&& row, std::string outcome) {

@@ -293,6 +293,7 @@ class Run : public WorldListener, public RunView {
                             timers_.erase(o.timer);
                             world_.cancel_timer(o.timer);
                           },
+                          [](const Planned&) {},  // for the journal
                           [this](const Finish& o) {
                             end(o.cause.empty() ? RunStatus::done : RunStatus::failed, o.cause);
                           }},

@@ -70,6 +70,9 @@ struct Counts {
   Compressed compressed_down;         // of them
   Compressed compressed_up;
   std::int64_t staleness_max = 0;  // of aggregated updates, versions
+  // By node: s of its last update that came to its end, from its assignment; 0, or beyond the end
+  // of this list: it made none.
+  ByNode<double> last_task_s;
   // Where the run learns:
   std::vector<CurvePoint> curve;  // by time
   // The smallest number of updates that held any parameter, over all aggregations; 0: some

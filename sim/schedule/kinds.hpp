@@ -3,6 +3,8 @@
 // The list of schedule kinds. To add one: write a file that defines schedules::NAME(), and add a
 // line here; no other code knows the names.
 
+#include <type_traits>
+
 #include "sim/schedule/schedule.hpp"
 
 #define CONVOY_SCHEDULE_KINDS(KIND) \
@@ -19,6 +21,7 @@
   KIND(prunefl)                     \
   KIND(fedpm)                       \
   KIND(depthfl)                     \
+  KIND(edgesplit)                   \
   KIND(splitfed)                    \
   KIND(splitlearning)               \
   CONVOY_EXAMPLE_KINDS(KIND)
@@ -53,7 +56,8 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             if constexpr (requires { options.clients.learning; })
               spec.learning = options.clients.learning;
             return spec;
-          }};
+          },
+          !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>};
 }
 
 }  // namespace convoy::sim

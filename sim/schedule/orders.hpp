@@ -93,7 +93,13 @@ struct Finish {
   std::string cause;
 };
 
-using Order = std::variant<Assign, Cancel, Evaluate, SetTimer, CancelTimer, Finish>;
+// Says that the schedule has made a plan: for the journal, changes nothing.
+struct Planned {
+  std::string cause;  // why now: "first", "change"
+  std::string plan;   // text, in the schedule's own form
+};
+
+using Order = std::variant<Assign, Cancel, Evaluate, SetTimer, CancelTimer, Finish, Planned>;
 // Up to 16 orders without heap allocation: most lists are short.
 using Orders = boost::container::small_vector<Order, 16>;
 

@@ -127,8 +127,8 @@ class KindsReader {
 }  // namespace
 
 std::string name_of(const Order& order) {
-  static const std::vector<std::string> names = {"assign",    "cancel",       "evaluate",
-                                                 "set_timer", "cancel_timer", "finish"};
+  static const std::vector<std::string> names = {"assign",       "cancel", "evaluate", "set_timer",
+                                                 "cancel_timer", "finish", "planned"};
   return names[order.index()];
 }
 

@@ -15,6 +15,7 @@
 #include "engine/model/submodel.hpp"
 #include "sim/schedule/orders.hpp"
 #include "sim/schedule/setting.hpp"
+#include "sim/schedule/split_explanation.hpp"
 
 namespace convoy::sim {
 
@@ -39,6 +40,12 @@ class Schedule {
 
   // What there is to say of its options beforehand, a sentence each: said with a run's remarks.
   [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
+
+  // How it splits the model between nodes and server; nothing: it does not. `compare`: with other
+  // ways to split, which may take some time.
+  [[nodiscard]] virtual std::optional<SplitExplanation> explain(bool /*compare*/) const {
+    return std::nullopt;
+  }
 
   // The update of a task in a version starts from at most this many versions before the version
   // that precedes it; nothing: no limit. The run checks it.
@@ -74,6 +81,7 @@ struct ScheduleKind {
   // Reads the options: common keys from [schedule] (read_client_pool), its own keys from
   // [schedule.NAME].
   std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
+  bool explains = false;  // its schedules have a plan to show: Schedule::explain()
 };
 const std::vector<ScheduleKind>& schedule_kinds();
 

@@ -18,7 +18,7 @@ namespace convoy::sim {
 
 // Equal nodes and a small model.
 inline std::shared_ptr<Setting> setting_of(int workers, int memory_gb = 64) {
-  auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e12, 1e11));
+  auto machine = std::make_shared<platforms::Machine>(convoy::test::hand_machine(1e12, 1e11));
   machine->memory = memory_gb * 1e9;
   machine->memory_class_gb = memory_gb;
   auto setting = std::make_shared<Setting>();
@@ -61,6 +61,8 @@ class Desk {
           timers.push_back(*timer);
         } else if (std::holds_alternative<CancelTimer>(order)) {
           ++timers_cancelled;
+        } else if (const auto* plan = std::get_if<Planned>(&order)) {
+          planned.push_back(*plan);
         } else {
           finish = std::get<Finish>(order).cause;
         }
@@ -104,6 +106,7 @@ class Desk {
   std::vector<Assign> assigned;              // updates, in order
   std::vector<Assign> aggregations;          // in order
   std::vector<SetTimer> timers;
+  std::vector<Planned> planned;
   int timers_cancelled = 0;
   std::string finish;
   std::int64_t version = 0;

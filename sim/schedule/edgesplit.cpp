@@ -1,0 +1,89 @@
+#include "sim/schedule/edgesplit.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "sim/schedule/kinds.hpp"
+
+namespace convoy::sim {
+
+ScheduleKind schedules::edgesplit() {
+  return schedule_kind<EdgeSplit>(
+      "edgesplit",
+      "split learning: a cut and shares of bandwidth and server for each device, planned together",
+      read_edgesplit);
+}
+
+namespace {
+
+RoundsOptions with_splits(const EdgeSplitOptions& options,
+                          const std::shared_ptr<const EdgeSplitPlanner>& planner) {
+  RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
+  rounds.clients.split = [planner](NodeId node) { return planner->usual(node); };
+  return rounds;
+}
+
+std::string name_of(Replanner::Cause cause) {
+  static const std::vector<std::string> names = {"none", "first", "devices", "change", "period"};
+  return names[static_cast<std::size_t>(cause)];
+}
+
+}  // namespace
+
+EdgeSplit::EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options)
+    : EdgeSplit(setting, options, std::make_shared<const EdgeSplitPlanner>(setting, options)) {}
+
+EdgeSplit::EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options,
+                     const std::shared_ptr<const EdgeSplitPlanner>& planner)
+    : Rounds(setting, with_splits(options, planner)),
+      planner_(planner),
+      observe_(options.observe),
+      observer_(planner->problems().nominal(), options.probe_after),
+      replanner_(options.replan),
+      places_(setting->nodes.size()) {}
+
+Orders EdgeSplit::on(const Event& event) {
+  now_ = event.time;
+  observer_.note(event);
+  return Rounds::on(event);
+}
+
+void EdgeSplit::plan_for(const std::vector<NodeId>& nodes, Orders& orders) {
+  observer_.conclude_all(now_);
+  const ByNode<Condition>& known = observer_.conditions();
+  // Those that are not drawn are away for this round. The server has no link of its own here.
+  std::vector<Condition> conditions(known.size());
+  conditions.front() = {known.front().speed, 1};
+  for (const NodeId node : nodes) conditions[static_cast<std::size_t>(node)] = known[node];
+  const Replanner::Cause cause = replanner_.due(now_, conditions);
+  if (cause == Replanner::Cause::none) return;
+  plan_ = planner_->replan(nodes, known, places_);
+  replanner_.planned(now_, std::move(conditions));
+  for (std::size_t i = 0; i < nodes.size(); ++i) places_[nodes[i]] = plan_.plan.cuts[i];
+  std::string text = fmt::format("round_s={:.6g}", plan_.plan.round_s);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const SplitWork work = planner_->work(plan_, i);
+    text += fmt::format(" {}:{}/{:.6g}/{:.6g}", nodes[i], work.cut, work.bytes_per_s,
+                        work.server_share);
+  }
+  orders.emplace_back(Planned{name_of(cause), std::move(text)});
+}
+
+void EdgeSplit::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
+  plan_for(nodes, orders);
+  const bool observes = observe_ > 0 && (round - 1) % observe_ == 0;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const SplitWork work = planner_->work(plan_, i);
+    add_task(nodes[i], orders, {.split = work});
+    if (!observes) continue;
+    Assign& task = std::get<Assign>(orders.back());
+    task.report_activities = true;
+    observer_.begins(
+        task.task,
+        {nodes[i], task.graph, work.bytes_per_s, planner_->problems().latency_s(nodes[i])}, now_);
+  }
+}
+
+}  // namespace convoy::sim

@@ -1,0 +1,494 @@
+// Tests the schedule edgesplit: its plans against exhaustive search and against the times of its
+// tasks, sums of shares, cuts by hand, new plans, lost nodes, bad input.
+
+#include "sim/schedule/edgesplit.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+#include "base/random.hpp"
+#include "engine/model/stage.hpp"
+#include "sim/schedule/kinds.hpp"
+#include "tests/sim/plan/split_problems.hpp"
+#include "tests/support/read_kind.hpp"
+#include "tests/support/split_desk.hpp"
+
+namespace convoy::sim {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::unique_ptr<Schedule> made(const std::string& keys, const std::shared_ptr<Setting>& setting) {
+  return read_kind(schedules::edgesplit(), "[schedule.edgesplit]\n" + keys).make(setting);
+}
+
+std::string refused(const std::string& keys, const std::shared_ptr<Setting>& setting) {
+  try {
+    made(keys, setting);
+  } catch (const base::UserError& error) {
+    return error.what();
+  }
+  return "nothing was refused";
+}
+
+// What the planner's problem of all nodes should be, from the costs of split tasks alone.
+SplitProblem problem_by_hand(const Setting& setting, bool server_is_shared) {
+  const engine::Trace trace =
+      engine::trace(*setting.architecture, engine::full_submodel(*setting.architecture));
+  SplitProblem problem{
+      .bandwidth_bytes_per_s =
+          std::min(setting.nodes.front().link.up_bps, setting.nodes.front().link.down_bps) / 8,
+      .server_is_shared = server_is_shared};
+  for (std::size_t i = 1; i < setting.nodes.size(); ++i) {
+    const NodeSetting& node = setting.nodes[i];
+    SplitDevice device{.name = node.name,
+                       .memory_bytes = node.machine->memory,
+                       .link_bytes_per_s = std::min(node.link.up_bps, node.link.down_bps) / 8,
+                       .latency_s = node.link.latency_s + setting.nodes.front().link.latency_s};
+    for (const int cut : engine::cuts(trace)) {
+      if (engine::parameters(trace, {0, cut}) == 0) continue;
+      LocalWork work{.weight_epochs = setting.local_epochs};
+      work.split = SplitWork{.cut = cut};
+      const SplitCost cost = split_cost(setting, node, work);
+      device.cuts.push_back({.name = std::to_string(cut),
+                             .device_s = cost.node_s,
+                             .server_s = cost.server_s,
+                             .bytes = cost.bytes_up + cost.bytes_down,
+                             .messages = cost.messages,
+                             .device_bytes = cost.node_memory,
+                             .server_bytes = cost.server_memory});
+    }
+    problem.devices.push_back(std::move(device));
+  }
+  return problem;
+}
+
+double longest(const std::map<NodeId, double>& took) {
+  double most = 0;
+  for (const auto& [node, seconds] : took) most = std::max(most, seconds);
+  return most;
+}
+
+double limit_of(const Assign& task) {
+  double limit = -1;
+  for (const Activity& a : task.graph->activities()) {
+    if (a.kind != ActivityKind::transfer) continue;
+    EXPECT_TRUE(limit < 0 || a.bytes_per_s == limit) << "one limit for all of a task's transfers";
+    limit = a.bytes_per_s;
+  }
+  return limit;
+}
+
+double share_of(const Assign& task) {
+  double share = 0;
+  for (const Activity& a : task.graph->activities()) {
+    if (a.kind == ActivityKind::compute && a.at == 0) share = std::max(share, a.share);
+  }
+  return share;
+}
+
+int cut_of(const Assign& task) {
+  for (const Activity& a : task.graph->activities()) {
+    if (const auto* forward = std::get_if<engine::Forward>(&a.work); forward && a.at == 1) {
+      return forward->last;
+    }
+  }
+  return -1;
+}
+
+// All limits and shares of the tasks under way keep within what there is.
+void expect_within(const SplitRounds& rounds, double bandwidth) {
+  double limits = 0;
+  double shares = 0;
+  for (const auto& [node, task] : rounds.tasks()) {
+    EXPECT_GT(limit_of(task), 0);
+    EXPECT_LE(limit_of(task), rounds.truth[node].link_bytes_per_s * (1 + 1e-12));
+    limits += limit_of(task);
+    shares += share_of(task);
+  }
+  EXPECT_LE(limits, bandwidth * (1 + 1e-12));
+  EXPECT_LE(shares, 1 + 1e-12);
+}
+
+// Unequal speeds, links and memories; the first cut fits every node.
+std::vector<SplitNode> random_nodes(std::uint64_t seed) {
+  base::Random random({seed, 0x6573706cULL});
+  std::vector<SplitNode> nodes;
+  for (int i = 0; i < 3; ++i) {
+    nodes.push_back({"n-" + std::to_string(i), 3e7 * std::exp(6 * random.uniform()),
+                     2e5 * std::exp(3 * random.uniform()),
+                     (random.below(2) == 0 ? 4.5e5 : 1e9) * (1 + 0.5 * random.uniform())});
+  }
+  return nodes;
+}
+
+TEST(EdgeSplitSchedule, PlansWhatExhaustiveSearchFinds) {
+  std::set<int> cuts;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    const auto setting = split_setting(random_nodes(seed), 1e6);
+    SplitRounds rounds(made("server = \"not\"\n", setting), *setting);
+    for (const auto& [node, task] : rounds.tasks()) cuts.insert(cut_of(task));
+    expect_within(rounds, 1e6);
+    const double round_s = longest(rounds.play());
+    double best = std::numeric_limits<double>::infinity();
+    const SplitProblem problem = problem_by_hand(*setting, false);
+    const std::vector<double> whole(3, 1);
+    test::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
+      best = std::min(best, test::round_of(problem, choice, whole));
+    });
+    EXPECT_NEAR(round_s / best, 1, 1e-9) << seed;
+  }
+  EXPECT_GT(cuts.size(), 2U) << "all cases had the same cuts";
+}
+
+TEST(EdgeSplitSchedule, SharesTheServerNearlyAsExhaustiveSearch) {
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    std::vector<SplitNode> nodes = random_nodes(seed);
+    for (SplitNode& node : nodes) node.memory = 64e9;
+    const auto setting = split_setting(nodes, 1e6, "mlp");
+    auto slow_server = std::make_shared<platforms::Machine>(*setting->nodes.front().machine);
+    *slow_server = convoy::test::hand_machine(5e9, 1e11);
+    setting->nodes.front().machine = slow_server;
+    SplitRounds rounds(made("", setting), *setting);
+    expect_within(rounds, 1e6);
+    const double round_s = longest(rounds.play());
+    double best = std::numeric_limits<double>::infinity();
+    const SplitProblem problem = problem_by_hand(*setting, true);
+    test::for_each_choice(problem, [&](const std::vector<std::size_t>& choice) {
+      best = std::min(best, test::round_of_three(problem, choice));
+    });
+    EXPECT_LE(round_s, 1.02 * best) << seed;
+  }
+}
+
+TEST(EdgeSplitSchedule, PredictsWhatItsTasksTake) {
+  for (const char* keys :
+       {"", "server = \"not\"\n", "share = \"equal\"\n", "labels = \"device\"\n",
+        "recompute = true\n", "share = { slow-device = 0.2, mid = 0.3, fast-1 = 0.5 }\n",
+        "cuts = { slow-1 = \"block1\" }\n", "bandwidth_mbps = 8\n"}) {
+    const auto setting = split_setting(three_nodes(), 3e6);
+    const auto explained = made(keys, setting)->explain(false);
+    ASSERT_TRUE(explained);
+    SplitRounds rounds(made(keys, setting), *setting);
+    expect_within(rounds, std::string(keys).starts_with("bandwidth") ? 1e6 : 3e6);
+    ASSERT_EQ(rounds.desk.planned.size(), 1U);
+    EXPECT_EQ(rounds.desk.planned[0].cause, "first");
+    for (int round = 0; round < 3; ++round) {
+      const std::map<NodeId, double> took = rounds.play();
+      ASSERT_EQ(explained->plan.rows.size(), took.size()) << keys;
+      for (const SplitRow& row : explained->plan.rows) {
+        EXPECT_NEAR(took.at(row.node) / row.predicted_s, 1, 1e-9) << keys << row.node;
+      }
+      EXPECT_NEAR(longest(took) / explained->plan.round_s, 1, 1e-9) << keys;
+    }
+    EXPECT_EQ(rounds.desk.planned.size(), 1U) << "nothing has changed: " << keys;
+  }
+}
+
+TEST(EdgeSplitSchedule, TellsTheLayersBytesAndMemoriesOfItsTasks) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const auto explained = made("labels = \"device\"\n", setting)->explain(false);
+  const engine::Trace trace =
+      engine::trace(*setting->architecture, engine::full_submodel(*setting->architecture));
+  EXPECT_EQ(explained->layers, engine::whole(trace).last);
+  EXPECT_EQ(explained->bandwidth_bytes_per_s, 3e6);
+  for (const SplitRow& row : explained->plan.rows) {
+    EXPECT_EQ(row.tail, engine::cuts(trace).back());
+    EXPECT_LT(row.cut, row.tail);
+    EXPECT_EQ(engine::cut_after(trace, row.cut_name), row.cut);
+    LocalWork work{.weight_epochs = 1};
+    work.split = SplitWork{.cut = row.cut, .tail = row.tail};
+    const SplitCost cost = split_cost(*setting, setting->nodes[row.node], work);
+    EXPECT_EQ(row.activation_bytes, cost.activation_bytes);
+    EXPECT_EQ(row.gradient_bytes, cost.gradient_bytes);
+    EXPECT_EQ(row.node_bytes, cost.node_memory);
+    EXPECT_EQ(row.server_bytes, cost.server_memory);
+    EXPECT_FALSE(row.by_hand);
+  }
+  EXPECT_LE(*explained->plan.lower_bound_s, explained->plan.round_s);
+  EXPECT_FALSE(explained->planned);
+  EXPECT_TRUE(explained->alternatives.empty());
+}
+
+TEST(EdgeSplitSchedule, ComparesWithOtherWaysToSplit) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const auto explained = made("server = \"not\"\n", setting)->explain(true);
+  ASSERT_EQ(explained->alternatives.size(), 5U);
+  for (const SplitAlternative& other : explained->alternatives) {
+    ASSERT_TRUE(other.round_s) << other.name << other.why_not;
+    EXPECT_GE(*other.round_s, explained->plan.round_s * (1 - 1e-9)) << other.name;
+    EXPECT_EQ(other.cuts.size(), 3U);
+  }
+  EXPECT_GE(*explained->alternatives[0].round_s, *explained->alternatives[1].round_s);
+  EXPECT_EQ(std::set(explained->alternatives[0].cuts.begin(), explained->alternatives[0].cuts.end())
+                .size(),
+            1U);
+}
+
+TEST(EdgeSplitSchedule, KeepsCutsMadeByHand) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const engine::Trace trace =
+      engine::trace(*setting->architecture, engine::full_submodel(*setting->architecture));
+  const int by_hand = engine::cuts(trace)[1];
+  const std::string name = engine::name_of_cut(trace, by_hand);
+  for (const std::string& keys :
+       {"cuts = { slow-1 = \"" + name + "\" }\n",
+        "cuts = { slow = " + std::to_string(by_hand) + " }\n",
+        "cuts = { slow-device = \"" + name + "\" }\n", "cuts = \"" + name + "\"\n"}) {
+    SplitRounds rounds(made(keys, setting), *setting);
+    EXPECT_EQ(cut_of(rounds.tasks().at(1)), by_hand) << keys;
+    rounds.truth[1].speed = 0.3;
+    rounds.play();
+    EXPECT_EQ(rounds.desk.planned.size(), 2U);
+    EXPECT_EQ(cut_of(rounds.tasks().at(1)), by_hand) << "in a new plan, too";
+    // The shares are those for this cut.
+    const std::string& text = rounds.desk.planned.back().plan;
+    EXPECT_THAT(text, HasSubstr("round_s="));
+    const double planned_s = std::stod(text.substr(text.find('=') + 1));
+    EXPECT_NEAR(longest(rounds.play()) / planned_s, 1, 1e-5) << keys;
+    const auto explained = made(keys, setting)->explain(false);
+    EXPECT_TRUE(explained->plan.rows[0].by_hand);
+    ASSERT_TRUE(explained->planned);
+    EXPECT_LE(explained->planned->round_s, explained->plan.round_s * (1 + 1e-9));
+    EXPECT_FALSE(explained->plan.lower_bound_s);
+    EXPECT_TRUE(explained->planned->lower_bound_s);
+  }
+}
+
+TEST(EdgeSplitSchedule, PlansAnewForANodeThatThrottles) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("", setting), *setting);
+  rounds.truth[1].speed = 0.9;  // within replan.change
+  rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 1U);
+  rounds.truth[1].speed = 0.4;
+  const double before = longest(rounds.play());
+  ASSERT_EQ(rounds.desk.planned.size(), 2U);
+  EXPECT_EQ(rounds.desk.planned[1].cause, "change");
+  expect_within(rounds, 3e6);
+  const double after = longest(rounds.play());
+  EXPECT_LT(after, before);
+  for (int round = 0; round < 4; ++round) rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 2U) << "nothing has changed since";
+  rounds.truth[1].speed = 1;
+  rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 3U) << "it is fast again";
+}
+
+TEST(EdgeSplitSchedule, SeesALinkThatSlowsDownAndOneThatRecovers) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("replan = { probe_after = 3 }\n", setting), *setting);
+  const double first = limit_of(rounds.tasks().at(1));
+  const double real = first / 4;
+  rounds.truth[1].link_bytes_per_s = real;
+  const double slow = longest(rounds.play());
+  ASSERT_EQ(rounds.desk.planned.size(), 2U);
+  EXPECT_LE(limit_of(rounds.tasks().at(1)), real * (1 + 1e-9));
+  EXPECT_LT(longest(rounds.play()), slow);
+  // It is tried at twice its rate after three tasks, in vain, and again.
+  std::vector<double> limits;
+  for (int round = 0; round < 8; ++round) {
+    limits.push_back(limit_of(rounds.tasks().at(1)));
+    rounds.play();
+  }
+  EXPECT_EQ(std::ranges::count_if(limits, [&](double l) { return l > real * (1 + 1e-9); }), 2);
+  rounds.truth[1].link_bytes_per_s = 2e6;
+  for (int round = 0; round < 16; ++round) rounds.play();
+  EXPECT_NEAR(limit_of(rounds.tasks().at(1)), first, 0.25 * first);
+}
+
+TEST(EdgeSplitSchedule, NeverObservesWhereItIsToldNotTo) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("replan = { observe = 0 }\n", setting), *setting);
+  for (const auto& [node, task] : rounds.tasks()) EXPECT_FALSE(task.report_activities);
+  rounds.truth[1].speed = 0.1;
+  for (int round = 0; round < 3; ++round) rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 1U);
+  SplitRounds seldom(made("replan = { observe = 3 }\n", setting), *setting);
+  std::vector<bool> reports;
+  for (int round = 0; round < 4; ++round) {
+    reports.push_back(seldom.tasks().at(1).report_activities);
+    seldom.play();
+  }
+  EXPECT_THAT(reports, ElementsAre(true, false, false, true));
+}
+
+TEST(EdgeSplitSchedule, PlansAnewAfterAPeriod) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("replan = { period_s = 0.001 }\n", setting), *setting);
+  rounds.play();
+  ASSERT_EQ(rounds.desk.planned.size(), 2U);
+  EXPECT_EQ(rounds.desk.planned[1].cause, "period");
+  EXPECT_EQ(rounds.desk.planned[1].plan, rounds.desk.planned[0].plan);
+}
+
+// The cuts of all nodes after the first is known to be much slower.
+std::vector<int> cuts_after_throttling(const std::string& keys) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made(keys, setting), *setting);
+  rounds.truth[1].speed = 0.02;
+  rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 2U);
+  std::vector<int> cuts;
+  for (const auto& [node, task] : rounds.tasks()) cuts.push_back(cut_of(task));
+  return cuts;
+}
+
+TEST(EdgeSplitSchedule, MovesCutsOnlyWhereTheGainIsWorthTheirCost) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const SplitRounds rounds(made("", setting), *setting);
+  std::vector<int> first;
+  for (const auto& [node, task] : rounds.tasks()) first.push_back(cut_of(task));
+  const std::vector<int> moved = cuts_after_throttling("");
+  EXPECT_NE(moved, first) << "each round brings the whole part: a move costs nothing";
+  const std::string costs = "replan = { cost = \"weights\", ";
+  EXPECT_EQ(cuts_after_throttling(costs + "horizon_rounds = 0 }\n"), first);
+  EXPECT_EQ(cuts_after_throttling(costs + "factor = 1e6 }\n"), first);
+  EXPECT_EQ(cuts_after_throttling(costs + "horizon_rounds = 1e9 }\n"), moved);
+}
+
+TEST(EdgeSplitSchedule, ALostNodesShareGoesToTheOthersInTheNextRound) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("", setting), *setting);
+  const std::map<NodeId, Assign> before = rounds.tasks();
+  // In the middle of its first batch.
+  std::vector<Event> events = rounds.events();
+  const auto cut_off =
+      std::ranges::find_if(events, [](const Event& e) { return e.node == 3 && e.activity == 3; });
+  ASSERT_NE(cut_off, events.end());
+  const double lost_at = cut_off->time;
+  std::erase_if(events, [&](const Event& e) { return e.node == 3 && e.time >= lost_at; });
+  events.push_back({.time = lost_at, .kind = EventKind::node_lost, .node = 3});
+  events.push_back({.time = lost_at,
+                    .kind = EventKind::task_failed,
+                    .node = 3,
+                    .task = before.at(3).task,
+                    .cause = Cause::node_lost});
+  rounds.give(std::move(events));
+  rounds.publish();
+  EXPECT_EQ(rounds.desk.aggregations.at(0).consumes,
+            (std::vector<TaskId>{before.at(1).task, before.at(2).task}));
+  ASSERT_EQ(rounds.desk.planned.size(), 2U);
+  EXPECT_EQ(rounds.desk.planned[1].cause, "devices");
+  ASSERT_EQ(rounds.tasks().size(), 2U);
+  expect_within(rounds, 3e6);
+  auto two = three_nodes();
+  two.pop_back();
+  const auto explained = made("", split_setting(two, 3e6))->explain(false);
+  EXPECT_NEAR(longest(rounds.play()) / explained->plan.round_s, 1, 1e-9);
+  // It comes back, and counts once.
+  rounds.desk.give({{.time = rounds.now, .kind = EventKind::node_joined, .node = 3}});
+  rounds.play();
+  ASSERT_EQ(rounds.tasks().size(), 3U);
+  rounds.play();
+  std::set<TaskId> taken;
+  for (const Assign& aggregation : rounds.desk.aggregations) {
+    for (const TaskId task : aggregation.consumes) EXPECT_TRUE(taken.insert(task).second) << task;
+  }
+  EXPECT_FALSE(taken.contains(before.at(3).task));
+}
+
+TEST(EdgeSplitSchedule, ANodeThatMissesTheDeadlineIsKnownToBeSlow) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const double round_s = made("", setting)->explain(false)->plan.round_s;
+  SplitRounds rounds(made("deadline_s = " + std::to_string(2 * round_s) + "\n", setting), *setting);
+  std::vector<Event> events;
+  for (const auto& [node, task] : rounds.tasks()) {
+    if (node == 1) continue;  // of which nothing is heard after its start
+    events.push_back(
+        {.time = round_s, .kind = EventKind::task_done, .node = node, .task = task.task});
+  }
+  rounds.give(events);
+  rounds.desk.give({{.time = 2 * round_s, .kind = EventKind::timer_fired, .timer = 1}});
+  ASSERT_EQ(rounds.desk.cancelled.size(), 1U);
+  Event published = rounds.desk.aggregated();
+  published.time = 2 * round_s;
+  rounds.desk.give({published});
+  EXPECT_EQ(rounds.desk.planned.size(), 2U);
+  EXPECT_EQ(rounds.desk.planned.back().cause, "change");
+}
+
+TEST(EdgeSplitSchedule, LeavesOutNodesThatNoPartFits) {
+  auto nodes = three_nodes();
+  nodes[1].memory = 1000;
+  const auto setting = split_setting(nodes, 3e6);
+  SplitRounds rounds(made("", setting), *setting);
+  EXPECT_EQ(rounds.tasks().size(), 2U);
+  EXPECT_FALSE(rounds.tasks().contains(2));
+  const auto spec = read_kind(schedules::edgesplit(), "unfit = \"error\"\n");
+  EXPECT_THROW(spec.make(setting), base::UserError);
+}
+
+TEST(EdgeSplitSchedule, SharesAreThoseThatAreGiven) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const auto limits = [&](const std::string& keys) {
+    const SplitRounds rounds(made(keys, setting), *setting);
+    std::vector<double> all;
+    for (const auto& [node, task] : rounds.tasks()) all.push_back(limit_of(task));
+    return all;
+  };
+  EXPECT_THAT(limits("share = \"equal\"\n"), ElementsAre(1e6, 1e6, 1e6));
+  EXPECT_THAT(limits("share = { slow = 0.25, mid = 0.5, fast = 0.25 }\n"),
+              ElementsAre(7.5e5, 1e6, 7.5e5));  // the second: its own link's
+}
+
+TEST(EdgeSplitSchedule, RefusesWhatCannotBe) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  EXPECT_THAT(
+      refused("cuts = { slow-1 = \"blok1\" }\n", setting),
+      AllOf(HasSubstr("schedule.edgesplit.cuts.slow-1"), HasSubstr("did you mean \"block1\"")));
+  EXPECT_THAT(refused("cuts = \"blok1\"\n", setting), HasSubstr("schedule.edgesplit.cuts: "));
+  EXPECT_THAT(
+      refused("cuts = \"stem\"\n", split_setting(three_nodes(), 3e6, "mlp")),
+      AllOf(HasSubstr("nothing to train"), HasSubstr("the nearest cut is \"block0.linear\"")));
+  EXPECT_THAT(refused("labels = \"device\"\ncuts = \"exit4.pool\"\n", setting),
+              HasSubstr("nothing would be left for the server"));
+  EXPECT_THAT(refused("cuts = 9999\n", setting), HasSubstr("the nearest cut is"));
+  EXPECT_THAT(refused("cuts = { slwo = \"block1\" }\n", setting),
+              AllOf(HasSubstr("\"slwo\""), HasSubstr("did you mean \"slow\"")));
+  EXPECT_THAT(refused("share = { slow = 0.5, mid = 0.5, fast = 0.5 }\n", setting),
+              HasSubstr("the shares of 3 nodes sum to 1.5, and may sum to at most 1"));
+  EXPECT_THAT(refused("share = { slow = 0.5, mid = 0.5 }\n", setting),
+              HasSubstr("node fast-1 has none"));
+  EXPECT_THAT(refused("bandwidth_mbps = 25\n", setting),
+              HasSubstr("more than the server's link has (24 Mbit/s)"));
+  std::string problems;
+  read_kind(schedules::edgesplit(), "[schedule.edgesplit]\nshare = { slow = 1.5 }\n", &problems);
+  EXPECT_THAT(problems, HasSubstr("schedule.edgesplit.share.slow"));
+  // A cut that no device can hold.
+  const SplitProblem problem = problem_by_hand(*setting, true);
+  const std::vector<Cut>& cuts = problem.devices.front().cuts;
+  const auto largest = std::ranges::max_element(cuts, {}, &Cut::device_bytes);
+  auto small = three_nodes();
+  for (SplitNode& node : small) node.memory = largest->device_bytes - 1;
+  const auto tight = split_setting(small, 3e6);
+  const std::string said = refused("cuts = " + largest->name + "\n", tight);
+  EXPECT_THAT(said, AllOf(HasSubstr("device slow-1"), HasSubstr("the nearest that fits is")));
+}
+
+TEST(EdgeSplitSchedule, TheServersMemoryBindsThoseOfARound) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const auto explained = made("", setting)->explain(false);
+  double all = 0;
+  for (const SplitRow& row : explained->plan.rows) all += row.server_bytes;
+  auto server = std::make_shared<platforms::Machine>(*setting->nodes.front().machine);
+  server->memory = 0.999 * all;
+  setting->nodes.front().machine = server;
+  const auto tight = made("", setting)->explain(false);
+  double fits = 0;
+  for (const SplitRow& row : tight->plan.rows) fits += row.server_bytes;
+  EXPECT_LE(fits, 0.999 * all);
+  EXPECT_GE(tight->plan.round_s, explained->plan.round_s * (1 - 1e-12));
+  server = std::make_shared<platforms::Machine>(*server);
+  server->memory = 1000;
+  setting->nodes.front().machine = server;
+  EXPECT_THAT(refused("", setting), HasSubstr("the server has"));
+}
+
+}  // namespace
+}  // namespace convoy::sim
