@@ -332,7 +332,7 @@ class Mutations {
   std::mt19937_64 random_;
   std::vector<std::string> tables_ = {"run",         "node",       "task",    "activity",
                                       "aggregation", "evaluation", "journal", "presence",
-                                      "reading",     "host"};
+                                      "reading",     "trace",      "traffic", "host"};
   std::vector<std::string> values_ = {"-1",
                                       "0",
                                       "3",
