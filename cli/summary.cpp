@@ -61,16 +61,18 @@ std::string traffic_text(const std::vector<sim::TrafficSum>& sums, bool leaves) 
 nlohmann::ordered_json traffic_json(const sim::Summary& s) {
   auto traffic = nlohmann::ordered_json::array();
   for (const sim::TrafficSum& sum : sim::traffic_sums(s.traffic)) {
-    traffic.push_back({{"label", sum.label},
-                       {"artifact", sum.artifact},
-                       {"way", name_of(sim::way_words, sum.way)},
-                       {"devices", sum.devices},
-                       {"transfers", sum.transfers},
-                       {"bytes", sum.bytes},
-                       {"mean_bytes", sum.mean_bytes()},
-                       {"share", sum.share},
-                       {"device_bytes", {{"least", sum.least_bytes}, {"most", sum.most_bytes}}},
-                       {"broken_off", sum.broken_off}});
+    traffic.push_back(
+        {{"label", sum.label},
+         {"artifact", sum.artifact},
+         {"way", name_of(sim::way_words, sum.way)},
+         {"devices", sum.devices},
+         {"transfers", sum.transfers},
+         {"bytes", std::llround(sum.bytes)},
+         {"mean_bytes", sum.mean_bytes()},
+         {"share", sum.share},
+         {"device_bytes",
+          {{"least", std::llround(sum.least_bytes)}, {"most", std::llround(sum.most_bytes)}}},
+         {"broken_off", sum.broken_off}});
   }
   return traffic;
 }
