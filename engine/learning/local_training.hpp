@@ -2,6 +2,7 @@
 
 // A node's training in a task: masks, then weights.
 
+#include "engine/learning/block_weights.hpp"
 #include "engine/learning/engine_context.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/network.hpp"
@@ -48,6 +49,8 @@ class LocalTraining {
   // The tensors that a step computes with; see Network::TensorOf.
   [[nodiscard]] Network::TensorOf step_weights(const Tensors& frozen, at::Generator& draws) const;
   [[nodiscard]] Tensor change(std::size_t tensor) const;  // of a tensor, for an update
+  // Throws base::UserError where a block of the parameters cannot be trained.
+  void require_block_alone() const;
 
   const EngineContext& context_;
   TaskInput input_;
@@ -55,7 +58,8 @@ class LocalTraining {
   const Architecture& architecture_;
   int depth_;
   Submodel submodel_;
-  Tensors weights_;  // as trained so far, sliced; empty: as received
+  Tensors weights_;                    // as trained so far, sliced; empty: as received
+  std::optional<BlockWeights> block_;  // only `weights_` are trained; once training has begun
   Tensors logits_;
   std::vector<int> labels_;  // of its samples, if that is asked for
   std::optional<OptimizerState> optimizer_;

@@ -3,6 +3,7 @@
 // The workers of a federated schedule: which take part, with which submodel, and their next task.
 // Shared by all schedules of local updates; each schedule decides when to assign and aggregate.
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <set>
@@ -26,6 +27,7 @@ struct TaskChanges {
   std::optional<int> gather_squares;  // see engine::TaskBrief
   bool bring_squares = false;
   std::optional<SplitWork> split;  // the task is split between its node and the server
+  std::optional<BlockWork> block;  // of the parameters: the node trains only these
 };
 
 class ClientPool {
@@ -71,9 +73,11 @@ class ClientPool {
                                const engine::Submodel& submodel) const;
 
   // `most`: largest number of updates in one aggregation; `most_behind`: the most versions that
-  // such an update may be behind the present one.
+  // such an update may be behind the present one. `changes`: of a node's task of weights; null:
+  // none.
   [[nodiscard]] std::vector<PlannedTask> plan(
-      std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0);
+      std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0,
+      const std::function<TaskChanges(NodeId)>& changes = nullptr);
 
  private:
   struct Task {

@@ -19,6 +19,7 @@
   KIND(prunefl)                     \
   KIND(fedpm)                       \
   KIND(depthfl)                     \
+  KIND(partitioned)                 \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

@@ -1,0 +1,34 @@
+#include "engine/learning/block_weights.hpp"
+
+#include <utility>
+
+namespace convoy::engine {
+
+BlockWeights::BlockWeights(const Layout& layout, const ParameterBlock& block, Tensors received)
+    : rows_{block, rows_of(layout.tensors, block)}, received_(std::move(received)) {}
+
+Tensor BlockWeights::piece(const Tensor& full, std::size_t tensor) const {
+  const RowRange& rows = rows_.rows[tensor];
+  return rows.size() == full.size(0) ? full : full.narrow(0, rows.begin, rows.size());
+}
+
+Tensors BlockWeights::pieces(const Tensors& full) const {
+  Tensors all(full.size());
+  for (std::size_t i = 0; i < full.size(); ++i) {
+    if (!full[i].defined() || rows_.rows[i].is_empty()) continue;
+    const Tensor rows = piece(full[i], i);
+    all[i] = rows.is_same(full[i]) ? rows : rows.clone();
+  }
+  return all;
+}
+
+Tensor BlockWeights::whole(std::size_t tensor, const Tensors& pieces) const {
+  const RowRange& rows = rows_.rows[tensor];
+  const Tensor& received = received_[tensor];
+  if (!received.defined() || rows.is_empty()) return received;
+  if (rows.size() == received.size(0)) return pieces[tensor];
+  return at::cat({received.narrow(0, 0, rows.begin), pieces[tensor],
+                  received.narrow(0, rows.end, received.size(0) - rows.end)});
+}
+
+}  // namespace convoy::engine
