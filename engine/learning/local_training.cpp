@@ -95,8 +95,8 @@ void LocalTraining::require_block_alone() const {
     refuse("is to compress; leave out schedule.compression");
   if (context_.training.keep_optimizer)
     refuse(
-        "to keep the optimizer's state, which is another block's; set training.keep_optimizer = "
-        "false");
+        "to keep its optimizer's state, which is another block's; leave out "
+        "training.optimizer_state");
 }
 
 const std::vector<std::int64_t>& LocalTraining::indices() const {
