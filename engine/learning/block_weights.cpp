@@ -1,8 +1,32 @@
 #include "engine/learning/block_weights.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace convoy::engine {
+
+void require_block_alone(const EngineContext& context, const TaskInput& input) {
+  const std::optional<ParameterBlock> block = input.brief.block();
+  if (!block) return;
+  const auto refuse = [&input](const char* why) {
+    throw base::UserError(
+        fmt::format("node {}, task {}: it is to train a block of the parameters, and {}",
+                    input.node, input.task, why));
+  };
+  if (!block->is_valid()) refuse("that is none");
+  if (input.brief.rate < 1 || input.brief.choose_masks) {
+    refuse("a submodel of the model; leave out schedule.rates");
+  }
+  if (context.layout.elements != ElementKind::all) refuse("single weights of it");
+  if (!input.brief.compression.is_none() || !input.brief.download().is_none()) {
+    refuse("is to compress; leave out schedule.compression");
+  }
+  if (!context.training.keep_optimizer) return;
+  refuse(
+      "to keep its optimizer's state, which is another block's; set training.optimizer_state = "
+      "\"fresh\"");
+}
 
 BlockWeights::BlockWeights(const Layout& layout, const ParameterBlock& block, Tensors received)
     : rows_{block, rows_of(layout.tensors, block)}, received_(std::move(received)) {}

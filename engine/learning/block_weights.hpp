@@ -5,9 +5,13 @@
 // through all of it. Running statistics outside of the block follow the node's batches during the
 // task, and are not brought.
 
-#include "engine/learning/tensors.hpp"
+#include "engine/learning/engine_context.hpp"
 
 namespace convoy::engine {
+
+// Throws base::UserError where the task is to train a block and something that cannot be had with
+// it. A task without a block passes.
+void require_block_alone(const EngineContext& context, const TaskInput& input);
 
 class BlockWeights {
  public:

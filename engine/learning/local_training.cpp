@@ -55,7 +55,7 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
   submodel_ = first_submodel(context_, input_);
-  require_block_alone();
+  require_block_alone(context_, input_);
   const Tensors& masks = inside(*input_.received).masks;
   submodel_.elements = kept_elements(context_.layout, masks);
   masks_ = on_device(masks, context_.device);
@@ -76,27 +76,6 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     }
   }
   if (input_.state) logits_ = inside(*input_.state).logits;
-}
-
-void LocalTraining::require_block_alone() const {
-  const std::optional<ParameterBlock> block = input_.brief.block();
-  if (!block) return;
-  const auto refuse = [this](const char* why) {
-    throw base::UserError(
-        fmt::format("node {}, task {}: it is to train a block of the parameters, "
-                    "and {}",
-                    input_.node, input_.task, why));
-  };
-  if (!block->is_valid()) refuse("that is none");
-  if (input_.brief.rate < 1 || input_.brief.choose_masks)
-    refuse("a submodel of the model; leave out schedule.rates");
-  if (context_.layout.elements != ElementKind::all) refuse("single weights of it");
-  if (!input_.brief.compression.is_none() || !input_.brief.download().is_none())
-    refuse("is to compress; leave out schedule.compression");
-  if (context_.training.keep_optimizer)
-    refuse(
-        "to keep its optimizer's state, which is another block's; leave out "
-        "training.optimizer_state");
 }
 
 const std::vector<std::int64_t>& LocalTraining::indices() const {

@@ -49,8 +49,6 @@ class LocalTraining {
   // The tensors that a step computes with; see Network::TensorOf.
   [[nodiscard]] Network::TensorOf step_weights(const Tensors& frozen, at::Generator& draws) const;
   [[nodiscard]] Tensor change(std::size_t tensor) const;  // of a tensor, for an update
-  // Throws base::UserError where a block of the parameters cannot be trained.
-  void require_block_alone() const;
 
   const EngineContext& context_;
   TaskInput input_;
