@@ -168,6 +168,8 @@ TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
       "bytes_down, bytes_up, loss FROM task ORDER BY id";
   for (const std::string other : {"replay", "simulated"}) {
     EXPECT_EQ(query("real", tasks), query(other, tasks)) << other;
+    const std::string traffic = "SELECT * FROM traffic ORDER BY rowid";
+    EXPECT_EQ(query("real", traffic), query(other, traffic)) << other;
     EXPECT_TRUE(test::read_file(in("real") + "/model.safetensors") ==
                 test::read_file(in(other) + "/model.safetensors"))
         << other;
