@@ -110,19 +110,13 @@ void require_costs(const Setting& setting) {
       "that both must be above 0");
 }
 
-}  // namespace
-
-PartitionedRound plan_round(const Setting& setting, const std::vector<NodeId>& nodes,
-                            const LocalWork& work, bool keeps_received,
-                            std::optional<double> bandwidth_mbps) {
-  require_costs(setting);
-  const Problem problem = problem_of(setting, nodes, work, keeps_received, bandwidth_mbps);
-  const BlockPlan plan = plan_blocks(problem.blocks);
+// Of nodes that all have a block.
+PartitionedRound round_of(const std::vector<NodeId>& nodes, const Problem& problem,
+                          const BlockPlan& plan) {
   PartitionedRound round;
   std::int64_t first = 0;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const std::int64_t parameters = plan.parameters[i];
-    if (parameters == 0) continue;
     const BlockDevice& device = problem.blocks.devices[i];
     const double rate = std::min(plan.bandwidth_bytes_per_s[i], device.link_bytes_per_s);
     const double seconds = device.fixed_s +
@@ -133,6 +127,25 @@ PartitionedRound plan_round(const Setting& setting, const std::vector<NodeId>& n
     first += parameters;
   }
   return round;
+}
+
+}  // namespace
+
+PartitionedRound plan_round(const Setting& setting, std::vector<NodeId> nodes,
+                            const LocalWork& work, bool keeps_received,
+                            std::optional<double> bandwidth_mbps) {
+  require_costs(setting);
+  for (;;) {
+    const Problem problem = problem_of(setting, nodes, work, keeps_received, bandwidth_mbps);
+    const BlockPlan plan = plan_blocks(problem.blocks);
+    // Who has no block downloads nothing: the others get more of the server's link.
+    std::vector<NodeId> used;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (plan.parameters[i] > 0) used.push_back(nodes[i]);
+    }
+    if (used.size() == nodes.size()) return round_of(nodes, problem, plan);
+    nodes = std::move(used);
+  }
 }
 
 ScheduleKind schedules::partitioned() {

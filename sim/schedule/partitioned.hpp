@@ -27,7 +27,7 @@ struct PartitionedRound {
 
 // The round of these nodes. `work`: of a node, without a block. Throws base::UserError where there
 // is no plan: a link without a rate, computing that takes no time.
-PartitionedRound plan_round(const Setting& setting, const std::vector<NodeId>& nodes,
+PartitionedRound plan_round(const Setting& setting, std::vector<NodeId> nodes,
                             const LocalWork& work, bool keeps_received,
                             std::optional<double> bandwidth_mbps);
 

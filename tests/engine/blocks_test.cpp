@@ -47,7 +47,7 @@ TEST(Blocks, TheRowsOfAWholeTensorAreNoList) {
 
 TEST(Blocks, ThatTileTheModelHoldEachRowOnce) {
   for (const char* name :
-       {"mlp", "cnn-small", "resnet18", "mobilenetv2", "vit-micro", "bert-small"}) {
+       {"mlp", "cnn-small", "resnet18", "mobilenet_v2", "vit-micro", "bert-small"}) {
     ModelOptions options;
     options.architecture = name;
     const auto all = parameter_tensors(make_architecture(options));

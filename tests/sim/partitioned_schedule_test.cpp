@@ -23,7 +23,8 @@ using test::ScenarioRun;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// Workers of different speeds, with links of 8, 16, ... Mbit/s up and a server of 20 Mbit/s.
+// Slow workers of different speeds, with links of 24 Mbit/s down and 8, 16, ... Mbit/s up, and
+// a server of 20 Mbit/s.
 std::shared_ptr<Setting> unequal(int workers) {
   auto setting = setting_of(workers);
   platforms::Link link{.down_bps = 2e7, .up_bps = 2e7, .latency_s = 0.01};
@@ -31,10 +32,11 @@ std::shared_ptr<Setting> unequal(int workers) {
   for (int i = 1; i <= workers; ++i) {
     NodeSetting& node = setting->nodes[i];
     node.name = fmt::format("n{}", i);
-    auto machine = std::make_shared<platforms::Machine>(test::hand_machine(1e9 * i, 1e9 * i));
+    auto machine =
+        std::make_shared<platforms::Machine>(test::hand_machine(1e7 * (3 + i), 1e7 * (3 + i)));
     machine->memory = 64e9;
     node.machine = std::move(machine);
-    node.link = {.down_bps = 8e6 * i, .up_bps = 8e6 * i, .latency_s = 0.005 * i};
+    node.link = {.down_bps = 2.4e7, .up_bps = 8e6 * i, .latency_s = 0.01};
   }
   return setting;
 }
@@ -98,13 +100,31 @@ TEST(PartitionedSchedule, BlocksTileTheModelAndAllEndTogether) {
 // A node's part of the download is max-min fair: 1 MB/s on its own link, the others share the rest.
 TEST(PartitionedSchedule, DownloadsShareTheServersLinkFairly) {
   const auto setting = unequal(3);
-  setting->nodes.front().link.up_bps = 4e7;  // 5 MB/s to three nodes with 1, 2 and 3 MB/s
+  setting->nodes.front().link.up_bps = 4e7;  // 5 MB/s to three nodes
+  setting->nodes[1].link.down_bps = 8e6;
+  for (int i = 1; i <= 3; ++i) setting->nodes[i].link.up_bps = 1.6e6;  // all are needed
   const PartitionedRound round =
       plan_round(*setting, first_nodes(3), work_of(*setting), false, std::nullopt);
   ASSERT_EQ(round.parts.size(), 3);
   EXPECT_NEAR(round.parts[0].block.download_bytes_per_s, 1e6, 1e-3);
   EXPECT_NEAR(round.parts[1].block.download_bytes_per_s, 2e6, 1e-3);
   EXPECT_NEAR(round.parts[2].block.download_bytes_per_s, 2e6, 1e-3);
+}
+
+// A node that would only slow the round down has no block, and no part of the download.
+TEST(PartitionedSchedule, WhoHasNoBlockTakesNoBandwidth) {
+  const auto setting = unequal(3);
+  setting->nodes[2].link.down_bps = 1e5;
+  const auto planned = [&](const std::vector<NodeId>& nodes) {
+    return plan_round(*setting, nodes, work_of(*setting), false, std::nullopt);
+  };
+  const PartitionedRound all = planned({1, 2, 3});
+  const PartitionedRound two = planned({1, 3});
+  ASSERT_EQ(all.parts.size(), 2);
+  EXPECT_EQ(all.parts[0].node, 1);
+  EXPECT_EQ(all.parts[1].node, 3);
+  EXPECT_EQ(all.seconds, two.seconds);
+  EXPECT_EQ(all.parts[0].block, two.parts[0].block);
 }
 
 TEST(PartitionedSchedule, ASharedBandwidthOfTheScenarioCounts) {
