@@ -78,6 +78,7 @@ class StoreTail::Impl {
     read_evaluations(database, tables);
     read_readings(database, tables);
     read_traces(database, tables);
+    read_traffic(database, tables);
     read_journal(database, tables);
     tables.labels = labels_;
     tables.causes = causes_;
@@ -200,6 +201,18 @@ class StoreTail::Impl {
     });
   }
 
+  void read_traffic(SQLite::Database& database, RunTables& tables) {
+    if (!database.tableExists("traffic")) return;  // stores of before did not have it
+    read_new(database, "rowid", last_traffic_, tables.traffic, [&](const auto& t) {
+      node("traffic", t.node);
+      node("traffic", t.peer);
+      sim::check_text(file_, "traffic", std::max(t.label.size(), t.artifact.size()));
+      sim::check_amount(file_, "traffic", t.bytes);
+      count("traffic", "transfers", t.transfers);
+      count("traffic", "broken_off", t.broken_off);
+    });
+  }
+
   void read_journal(SQLite::Database& database, RunTables& tables) {
     const std::int64_t last =
         database.execAndGet("SELECT COALESCE(MAX(sequence), -1) FROM journal").getInt64();
@@ -233,6 +246,11 @@ class StoreTail::Impl {
   void version(const char* table, const char* column, std::int64_t number) const {
     sim::check_number(file_, table, column, number, 0, sim::most_versions);
   }
+  // Of transfers: they can be summed.
+  void count(const char* table, const char* column, std::int64_t number) const {
+    constexpr std::int64_t most = 1'000'000'000'000;
+    sim::check_number(file_, table, column, number, 0, most);
+  }
   void time(const char* table, double seconds) const { sim::check_time(file_, table, seconds); }
 
   std::filesystem::path folder_;
@@ -249,6 +267,7 @@ class StoreTail::Impl {
   std::int64_t last_evaluation_ = 0;
   std::int64_t last_reading_ = 0;
   std::int64_t last_trace_ = 0;
+  std::int64_t last_traffic_ = 0;
   std::int64_t last_entry_ = -1;
 };
 

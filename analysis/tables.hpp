@@ -97,6 +97,8 @@ struct RunTables {
   std::vector<sim::EvaluationRow> evaluations;    // by time, then exit
   std::vector<sim::ReadingRow> readings;
   std::vector<sim::TraceRow> traces;  // by node, column, time; empty: the run is not over
+  // By kind of transfer; empty: the run is not over, or its store is of before this was recorded.
+  std::vector<sim::TrafficRow> traffic;
   std::vector<Entry> journal;
   std::map<std::string, std::string> host;
   Names labels;

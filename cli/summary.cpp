@@ -10,6 +10,7 @@
 #include "cli/plot.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
+#include "sim/store/traffic_sums.hpp"
 
 namespace convoy::cli {
 
@@ -38,6 +39,42 @@ std::string compression_text(const sim::Summary& s) {
   add(s.compressed_down, "models");
   add(s.compressed_up, "updates");
   return text;
+}
+
+// "update (upload) 120 times, 47 MiB in all, 402 KiB each"; kinds are separated by semicolons.
+// `leaves`: what leaves devices; else what comes to them. Empty where nothing does.
+std::string traffic_text(const std::vector<sim::TrafficSum>& sums, bool leaves) {
+  std::string text;
+  for (const sim::TrafficSum& sum : sums) {
+    const bool is_asked = leaves ? sum.way != sim::Way::down : sum.way != sim::Way::up;
+    if (!is_asked) continue;
+    text +=
+        fmt::format("{}{} ({}{}) {} times, {} in all, {} each", text.empty() ? "" : "; ",
+                    sum.artifact, sum.label, sum.way == sim::Way::between ? " between devices" : "",
+                    base::human_count(static_cast<double>(sum.transfers)), human_bytes(sum.bytes),
+                    human_bytes(sum.mean_bytes()));
+    if (sum.broken_off > 0) text += fmt::format(", {} broken off", sum.broken_off);
+  }
+  return text;
+}
+
+nlohmann::ordered_json traffic_json(const sim::Summary& s) {
+  auto traffic = nlohmann::ordered_json::array();
+  for (const sim::TrafficSum& sum : sim::traffic_sums(s.traffic)) {
+    traffic.push_back(
+        {{"label", sum.label},
+         {"artifact", sum.artifact},
+         {"way", name_of(sim::way_words, sum.way)},
+         {"devices", sum.devices},
+         {"transfers", sum.transfers},
+         {"bytes", std::llround(sum.bytes)},
+         {"mean_bytes", sum.mean_bytes()},
+         {"share", sum.share},
+         {"device_bytes",
+          {{"least", std::llround(sum.least_bytes)}, {"most", std::llround(sum.most_bytes)}}},
+         {"broken_off", sum.broken_off}});
+  }
+  return traffic;
 }
 
 nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
@@ -125,6 +162,9 @@ std::string summary_text(const sim::RunResult& result) {
   row("samples trained", base::human_count(s.samples));
   row("utilization", fmt::format("{:.1f} %", 100 * s.utilization));
   row("down / up", fmt::format("{} / {}", human_bytes(s.bytes_down), human_bytes(s.bytes_up)));
+  const std::vector<sim::TrafficSum> traffic = sim::traffic_sums(s.traffic);
+  if (const std::string out = traffic_text(traffic, true); !out.empty()) row("leaves devices", out);
+  if (const std::string in = traffic_text(traffic, false); !in.empty()) row("comes to them", in);
   if (const std::string sent = compression_text(s); !sent.empty()) row("compressed", sent);
   if (s.real_nodes > 0) {
     row("real nodes",
@@ -188,6 +228,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"utilization", s.utilization},
       {"bytes_down", std::llround(s.bytes_down)},
       {"bytes_up", std::llround(s.bytes_up)},
+      {"traffic", traffic_json(s)},
       {"compression_down", or_null(s.compressed_down.ratio())},
       {"compression_up", or_null(s.compressed_up.ratio())},
       {"energy_j", s.energy_j},

@@ -10,6 +10,7 @@
 #include "analysis/idle.hpp"
 #include "analysis/report/columns.hpp"
 #include "analysis/report/timeline.hpp"
+#include "analysis/report/traffic.hpp"
 #include "analysis/rounds.hpp"
 
 namespace convoy::analysis {
@@ -280,6 +281,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   json["idle"] = idle_json(run, idle, limits.nodes);
   json["readings"] = readings_json(run.readings, limits.nodes);
   json["traces"] = traces_json(run.traces, limits.nodes);
+  json["traffic"] = traffic_json(run);
   return json;
 }
 
@@ -402,6 +404,7 @@ void LiveRun::add(RunTables rows) {
   put_before(all_.evaluations, rows.evaluations);
   put_before(all_.readings, rows.readings);
   put_before(all_.traces, rows.traces);
+  put_before(all_.traffic, rows.traffic);
   put_before(all_.journal, rows.journal);
   all_ = std::move(rows);
 }

@@ -17,6 +17,7 @@
 
 #include "base/table_reader.hpp"
 #include "engine/codec/codec.hpp"
+#include "engine/model/blocks.hpp"
 
 namespace convoy::engine {
 
@@ -295,6 +296,20 @@ struct TaskBrief {
   std::optional<int> gather_squares = {};
   // The update contains the gathered squares, and the node begins anew.
   std::optional<bool> bring_squares = {};
+  // Only this block of the parameters is trained and brought (ParameterBlock::from, to); both, or
+  // none.
+  std::optional<double> block_from = {};
+  std::optional<double> block_to = {};
+
+  void set_block(const ParameterBlock& block) {
+    block_from = block.from;
+    block_to = block.to;
+  }
+  // Nothing: all parameters. What somebody else wrote may be no valid block.
+  [[nodiscard]] std::optional<ParameterBlock> block() const {
+    if (!block_from && !block_to) return std::nullopt;
+    return ParameterBlock{block_from.value_or(0), block_to.value_or(0)};
+  }
 
   template <class Self, class Fields>
   static void fields(Self& b, Fields& field) {
@@ -312,6 +327,8 @@ struct TaskBrief {
     field("download_bits", b.download_bits, base::at_least(1).up_to(32));
     field("gather_squares", b.gather_squares, base::at_least(0).up_to(1e9));
     field("bring_squares", b.bring_squares);
+    field("block_from", b.block_from, base::at_least(0).below(1));
+    field("block_to", b.block_to, base::above(0).up_to(1));
   }
 };
 

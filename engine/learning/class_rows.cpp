@@ -8,7 +8,13 @@ Counted counted_of(const Layout& layout, const TensorUpdate& update, std::size_t
                    bool by_label) {
   const ParameterTensor& p = layout.tensors[tensor];
   const Tensor& values = update.brings[tensor];
-  Kept kept = kept_of(p, *layout.architecture, update.submodel);
+  Kept kept = update.block ? kept_of(p, update.block->rows[tensor])
+                           : kept_of(p, *layout.architecture, update.submodel);
+  if (update.block && by_label) {
+    throw base::UserError(
+        "an update holds a block of the parameters, and the rule of the aggregation counts rows by "
+        "the labels of its node; take another schedule.aggregation");
+  }
   if (!by_label || !p.by_class) return {values, std::move(kept)};
   if (update.labels.empty()) {
     throw base::UserError(

@@ -314,6 +314,8 @@ class LibTorchEngine : public Engine {
     if (update.squares.empty() == input.brief.bring_squares.value_or(false)) {
       refuse("brings squared gradients where none were asked for, or the other way round");
     }
+    const auto brought = update.block ? std::optional(update.block->block) : std::nullopt;
+    if (brought != input.brief.block()) refuse("is of another block of the parameters");
     Compression asked = input.brief.compression;
     asked.feedback = update.compression.feedback;  // the node's own business
     const bool is_compressed = !update.encoded.empty();

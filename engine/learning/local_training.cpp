@@ -55,6 +55,7 @@ LocalTraining::LocalTraining(const EngineContext& context, TaskInput input, std:
     throw base::UserError(fmt::format("node {} has no data to train on", input_.node));
   }
   submodel_ = first_submodel(context_, input_);
+  require_block_alone(context_, input_);
   const Tensors& masks = inside(*input_.received).masks;
   submodel_.elements = kept_elements(context_.layout, masks);
   masks_ = on_device(masks, context_.device);
@@ -265,6 +266,7 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
   Tensors received;
   if (proximal() > 0) {
     received = part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+    if (block_) received = block_->pieces(received);
     apply_masks(masks_, received);
   }
 
@@ -284,7 +286,7 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
     apply_masks(masks_, weights_);
     const Tensor loss =
         training_loss(network.forward(weights, batch.input, mode), batch.labels, transfer, absent);
-    backward(loss);
+    if (loss.requires_grad()) backward(loss);  // else the block is smaller than a row
     samples_ += batch.labels.size(0);
     if (squares_) squares_->add(weights_, batch.labels.size(0));
     if (!received.empty()) add_proximal(received);
@@ -305,6 +307,10 @@ void LocalTraining::train(int epochs, std::optional<int> steps) {
 void LocalTraining::begin_weights() {
   if (weights_.empty()) {
     weights_ = part_of(inside(*input_.received), context_.layout, submodel_, context_.device);
+    if (const std::optional<ParameterBlock> block = input_.brief.block()) {
+      block_.emplace(context_.layout, *block, std::move(weights_));
+      weights_ = block_->pieces();
+    }
   }
   for (std::size_t i = 0; i < weights_.size(); ++i) {
     if (context_.layout.freezes(i)) weights_[i].reset();
@@ -313,6 +319,7 @@ void LocalTraining::begin_weights() {
 }
 
 Network::TensorOf LocalTraining::step_weights(const Tensors& frozen, at::Generator& draws) const {
+  if (block_) return [this](std::size_t i) { return block_->whole(i, weights_); };
   if (!samples()) return [this](std::size_t i) { return weights_[i]; };
   return [this, &frozen, &draws](std::size_t i) {
     if (context_.layout.freezes(i)) return frozen[i];
@@ -340,6 +347,7 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
   update->masks = inside(*input_.received).masks;
   if (squares_ && input_.brief.bring_squares.value_or(false)) update->squares = squares_->result();
   if (context_.rules.labels.told) update->labels = labels_;
+  if (block_) update->block = block_->rows();
   update->brings.resize(weights_.size());
   // Where updates are compressed for a part of the run only.
   const Tensors left = input_.brief.compression.is_none() ? residual_before() : Tensors();
@@ -356,7 +364,8 @@ std::shared_ptr<const TensorUpdate> LocalTraining::update() const {
 Tensor LocalTraining::change(std::size_t tensor) const {
   Tensor now = weights_[tensor].detach().to(at::kCPU, at::kFloat, false, true);  // a copy
   if (context_.layout.tensors[tensor].buffer) return now;
-  now.sub_(part_of(inside(*input_.received), context_.layout, submodel_, tensor));
+  const Tensor before = part_of(inside(*input_.received), context_.layout, submodel_, tensor);
+  now.sub_(block_ ? block_->piece(before, tensor) : before);
   const Tensors& masks = inside(*input_.received).masks;
   if (has_mask(masks, tensor)) now.masked_fill_(masks[tensor].logical_not(), 0);
   return now;

@@ -2,6 +2,7 @@
 
 // A node's training in a task: masks, then weights.
 
+#include "engine/learning/block_weights.hpp"
 #include "engine/learning/engine_context.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/network.hpp"
@@ -55,7 +56,8 @@ class LocalTraining {
   const Architecture& architecture_;
   int depth_;
   Submodel submodel_;
-  Tensors weights_;  // as trained so far, sliced; empty: as received
+  Tensors weights_;                    // as trained so far, sliced; empty: as received
+  std::optional<BlockWeights> block_;  // only `weights_` are trained; once training has begun
   Tensors logits_;
   std::vector<int> labels_;  // of its samples, if that is asked for
   std::optional<OptimizerState> optimizer_;

@@ -132,6 +132,11 @@ std::shared_ptr<const Artifact> TaskSession::run(const Combine& /*work*/,
                     input_.task));
   }
   refuse_elements("combine");
+  if (std::ranges::any_of(updates, [](const auto* u) { return u->block.has_value(); })) {
+    throw base::UserError(fmt::format(
+        "task {} is to combine updates that hold blocks of the parameters; aggregate them",
+        input_.task));
+  }
   const Rule* rule = context_.rules.aggregation.rule.get();
   if (rule != nullptr && rule->needs().received &&
       std::ranges::any_of(updates, [](const auto* u) { return u->received_as.has_value(); })) {
@@ -157,6 +162,12 @@ std::shared_ptr<const Artifact> TaskSession::run(const Encode& /*work*/,
         fmt::format("node {}, task {}: there is no update to encode", input_.node, input_.task));
   }
   refuse_elements("encode");
+  if (update->block) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: an update that holds a block of the parameters is sent whole; leave out "
+        "schedule.compression",
+        input_.node, input_.task));
+  }
   auto encoded = training_->encode(*update);
   outcome_.finite = outcome_.finite && is_finite(encoded->brings);
   return encoded;

@@ -13,6 +13,7 @@
 
 #include "engine/api/engine.hpp"
 #include "engine/codec/codec.hpp"
+#include "engine/model/blocks.hpp"
 #include "engine/model/elements.hpp"
 #include "engine/model/parameters.hpp"
 #include "engine/model/stage.hpp"
@@ -96,6 +97,12 @@ Tensors part_of(const TensorWeights& weights, const Layout& layout, const Submod
 Tensor part_of(const TensorWeights& weights, const Layout& layout, const Submodel& submodel,
                std::size_t tensor);
 
+// A block of the parameters, and by tensor its rows.
+struct BlockRows {
+  ParameterBlock block;
+  std::vector<RowRange> rows;
+};
+
 // What an update was trained on and from.
 struct UpdateOrigin {
   Submodel submodel;
@@ -107,6 +114,8 @@ struct UpdateOrigin {
   std::vector<int> labels;
   std::optional<SentModel> received_as;  // nothing: it was trained from the version itself
   Tensors masks;                         // of the version it was trained from (see TensorWeights)
+  // It holds these rows of the full model alone; nothing: all of its submodel.
+  std::optional<BlockRows> block;
 };
 
 class TensorUpdate : public Update, public UpdateOrigin {

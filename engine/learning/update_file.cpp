@@ -72,6 +72,15 @@ std::vector<bool> read_held(const Layout& layout, const TensorSource& source,
   return held;
 }
 
+// The block of the parameters that an update holds; nothing: all of its submodel.
+std::optional<BlockRows> read_block(const TensorSource& source) {
+  if (!source.says("block_from")) return std::nullopt;
+  const ParameterBlock block{source.number("block_from"), source.number("block_to")};
+  if (!block.is_valid())
+    source.fail("\"block_from\" and \"block_to\" in its metadata are no block");
+  return BlockRows{block, rows_of(source.layout().tensors, block)};
+}
+
 // The masks of an update and its squared gradients.
 void read_update_masks(const Layout& layout, TensorSource& source, const TensorWeights* base,
                        TensorUpdate& update) {
@@ -109,6 +118,10 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   std::vector<int> layers;
   for (const Stage& stage : update.stages) layers.insert(layers.end(), {stage.first, stage.last});
   if (update.is_partial()) file.metadata["layers"] = fmt::format("{}", fmt::join(layers, " "));
+  if (update.block) {
+    file.metadata["block_from"] = fmt::format("{}", update.block->block.from);
+    file.metadata["block_to"] = fmt::format("{}", update.block->block.to);
+  }
   const bool is_compressed = !update.encoded.empty();
   if (is_compressed) {
     put_compression(update.compression, file);
@@ -155,6 +168,7 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
   update->labels = read_labels(source);
   update->brings.resize(layout.size());
   update->received_as = read_received_as(source);
+  update->block = read_block(source);
   const std::optional<Compression> compression = compression_of(source);
   if (compression) {
     update->compression = *compression;
@@ -166,7 +180,10 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!held[i] || layout.freezes(i) || !is_in(p, a, update->submodel)) continue;
-    const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, update->submodel));
+    if (update->block && update->block->rows[i].is_empty()) continue;
+    const Kept kept =
+        update->block ? kept_of(p, update->block->rows[i]) : kept_of(p, a, update->submodel);
+    const std::vector<std::int64_t> shape = shape_in(p, kept);
     if (has_mask(update->masks, i)) {
       const Tensor& mask = update->masks[i];
       update->brings[i] =

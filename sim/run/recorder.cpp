@@ -348,6 +348,9 @@ void Recorder::activity(const ActivityRecord& record) {
       sent.whole_bytes += what.whole_bytes;
     }
   }
+  if (transfer && record.start_s >= 0) {
+    traffic_.ended(what.label, record.artifact, record.node, record.peer, what.bytes, whole);
+  }
   if (record.cause == Cause::out_of_memory) {
     remarks_.needed_memory(std::max(what.memory, record.memory_needed));
   }
@@ -425,6 +428,7 @@ void Recorder::count_into(Summary& summary, const ByNode<NodeConfig>& nodes) con
   summary.remarks = remarks_.told(nodes, counts_.tasks);
   const auto aggregated = static_cast<double>(counts_.tasks_aggregated);
   if (aggregated > 0) summary.staleness_mean = staleness_sum_ / aggregated;
+  summary.traffic = traffic_.rows();
 }
 
 }  // namespace convoy::sim

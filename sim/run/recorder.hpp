@@ -11,6 +11,7 @@
 #include "sim/run/checkpoint.hpp"
 #include "sim/run/remarks.hpp"
 #include "sim/run/summary.hpp"
+#include "sim/run/traffic.hpp"
 #include "sim/scenario/scenario.hpp"
 #include "sim/schedule/orders.hpp"
 #include "sim/store/store.hpp"
@@ -93,6 +94,7 @@ class Recorder {
 
   Remarks remarks_;
   Counts counts_;
+  Traffic traffic_;
   double staleness_sum_ = 0;
   std::vector<EvaluationRow> evaluations_;  // of this instant
   std::size_t curve_settled_ = 0;

@@ -364,6 +364,7 @@ class Run : public WorldListener, public RunView {
     host["cpu_time_s"] = fmt::format("{:.6f}", cpu_s);
     host["ended_unix_s"] = fmt::format("{}", std::time(nullptr));
     for (TraceRow& row : trace_rows(scenario_.world, world_.now())) store_->add(std::move(row));
+    for (const TrafficRow& row : summary.traffic) store_->add(row);
     store_->finish({status_, cause_, summary.virtual_time_s}, node_ends(summary), host);
   }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/store/rows.hpp"
 #include "sim/world/world.hpp"
 
 namespace convoy::sim {
@@ -105,6 +106,7 @@ struct Summary : Counts {
   std::optional<double> max_lag_s;  // greatest delay in delivering real nodes' events
   std::string network;              // description of the network model
   std::string store;                // path, or empty
+  std::vector<TrafficRow> traffic;  // by kind of transfer, sender and receiver
   ByNode<NodeSummary> nodes;        // the first is the server
 };
 

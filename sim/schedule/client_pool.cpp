@@ -136,6 +136,7 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
   work.density = density_;
   work.gathers_squares = changes.gather_squares.has_value();
   work.brings_squares = changes.bring_squares;
+  work.block = changes.block;
   work.split = changes.split;
   if (!work.split && options_.split) work.split = options_.split(node);
   return work;
@@ -243,6 +244,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
       .rate = work.rate,
       .samples = update->samples};
   assign.brief.set_download(work.download);
+  if (work.block) assign.brief.set_block(updates_.shares_of(*work.block));
   return assign;
 }
 
@@ -310,7 +312,8 @@ std::vector<TaskId> ClientPool::tasks_at_work(std::set<NodeId> but) const {
   return open;
 }
 
-std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_behind) {
+std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_behind,
+                                          const std::function<TaskChanges(NodeId)>& changes) {
   const bool adjusts = options_.learning.elements.kind == engine::ElementKind::pruned;
   std::vector<PlannedTask> tasks;
   std::vector<std::pair<double, double>> uploads;  // bytes of the update, and on the wire
@@ -328,7 +331,7 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_beh
       return std::pair(update->upload_bytes, update->encoded_bytes);
     };
     if (has_mask_phase(node)) add("mask", work(node, true, version_));
-    const LocalWork usual = work(node, false, version_);
+    const LocalWork usual = work(node, false, version_, changes ? changes(node) : TaskChanges());
     auto upload = add(usual.split ? "split" : "train", usual);
     if (adjusts) upload = add("adjust", work(node, false, version_, heaviest()));
     if (takes_part(node)) uploads.push_back(upload);

@@ -3,6 +3,7 @@
 // The workers of a federated schedule: which take part, with which submodel, and their next task.
 // Shared by all schedules of local updates; each schedule decides when to assign and aggregate.
 
+#include <functional>
 #include <limits>
 #include <optional>
 #include <set>
@@ -27,6 +28,7 @@ struct TaskChanges {
   bool bring_squares = false;
   // The task is split between its node and the server; nothing: as the pool's options say.
   std::optional<SplitWork> split;
+  std::optional<BlockWork> block;  // of the parameters: the node trains only these
 };
 
 class ClientPool {
@@ -72,9 +74,11 @@ class ClientPool {
                                const engine::Submodel& submodel) const;
 
   // `most`: largest number of updates in one aggregation; `most_behind`: the most versions that
-  // such an update may be behind the present one.
+  // such an update may be behind the present one. `changes`: of a node's task of weights; null:
+  // none.
   [[nodiscard]] std::vector<PlannedTask> plan(
-      std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0);
+      std::size_t most = std::numeric_limits<std::size_t>::max(), std::size_t most_behind = 0,
+      const std::function<TaskChanges(NodeId)>& changes = nullptr);
 
  private:
   struct Task {

@@ -48,6 +48,14 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
   return options;
 }
 
+ClientPoolOptions read_client_pool_whole(base::TableReader& reader, const std::string& rule) {
+  ClientPoolOptions options;
+  read_sent(reader, {.weight = 0}, options);
+  read_rule(reader, rule, options);
+  read_unfit(reader, options);
+  return options;
+}
+
 ClientPoolOptions read_client_pool_by_elements(base::TableReader& reader,
                                                engine::ElementKind elements) {
   ClientPoolOptions options;

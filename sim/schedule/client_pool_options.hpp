@@ -40,6 +40,11 @@ ClientPoolOptions read_client_pool(base::TableReader& reader, std::map<int, doub
                                    const engine::MaskOptions& mask = {},
                                    const std::string& rule = "coverage");
 
+// The same without rates and mask, where all nodes train the full model. Knowledge transfer is off
+// by default.
+ClientPoolOptions read_client_pool_whole(base::TableReader& reader,
+                                         const std::string& rule = "coverage");
+
 // The same without rates and mask, for weights that are learned element by element; aggregation
 // only for pruned ones. What they cannot be had with is refused where the pool is made.
 ClientPoolOptions read_client_pool_by_elements(base::TableReader& reader,

@@ -24,6 +24,7 @@
   KIND(edgesplit)                   \
   KIND(splitfed)                    \
   KIND(splitlearning)               \
+  KIND(partitioned)                 \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

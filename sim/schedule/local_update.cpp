@@ -23,15 +23,23 @@ double residual_memory(double parameters, const LocalWork& work) {
 LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received)
     : setting_(std::move(setting)), keeps_received_(keeps_received || setting_->proximal > 0) {
   const engine::Architecture& a = *setting_->architecture;
-  model_bytes_ = engine::transfer_bytes(engine::trace(a, engine::full_submodel(a)));
+  const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
+  model_bytes_ = engine::transfer_bytes(trace);
+  parameters_ = trace.parameters();
 }
 
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[id];
   const Key key(node.machine.get(), node.samples, node.batch, work);
+  // Blocks change with the nodes that are present: what is kept of them has a limit.
+  constexpr std::size_t most_kept = 4096;
+  if (work.block && made_.size() >= most_kept) {
+    std::erase_if(made_, [](const auto& made) { return std::get<LocalWork>(made.first).block; });
+  }
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
-    update = std::make_shared<const LocalUpdate>(work.split ? make_split(*setting_, node, work)
+    update = std::make_shared<const LocalUpdate>(work.split   ? make_split(*setting_, node, work)
+                                                 : work.block ? make_block(node, work)
                                                  : setting_->fixed ? make_fixed(node, work)
                                                                    : make(node, work));
   }

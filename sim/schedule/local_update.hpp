@@ -10,9 +10,11 @@
 #include <tuple>
 
 #include "engine/api/compression.hpp"
+#include "engine/model/blocks.hpp"
 #include "engine/model/elements.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/rules/rule.hpp"
+#include "sim/schedule/block_work.hpp"
 #include "sim/schedule/setting.hpp"
 #include "sim/schedule/split_work.hpp"
 #include "sim/task/graph.hpp"
@@ -43,6 +45,7 @@ struct LocalWork {
   bool gathers_squares = false;
   bool brings_squares = false;
   std::optional<SplitWork> split;  // it trains the first layers only: see split_update.hpp
+  std::optional<BlockWork> block;  // it trains a part of the parameters: see block_update.hpp
 
   // NOLINTNEXTLINE(modernize-use-nullptr): the 0 of a comparison
   friend auto operator<=>(const LocalWork&, const LocalWork&) = default;
@@ -83,6 +86,8 @@ class LocalUpdates {
   [[nodiscard]] Activity sized_by_elements(const Activity& transfer,
                                            const std::vector<std::int64_t>& kept,
                                            bool brings_squares) const;
+  // A block as shares of the parameters, which hold for what is learned in the model's place, too.
+  [[nodiscard]] engine::ParameterBlock shares_of(const BlockWork& block) const;
   // Does the node's memory hold that task, and the server's its part of it?
   bool fits(NodeId node, const LocalWork& work);
 
@@ -124,11 +129,13 @@ class LocalUpdates {
   [[nodiscard]] LocalUpdate make_by_elements(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] Activity training_by_elements(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] Activity reconfiguring(const engine::Reconfigure& work, std::size_t updates) const;
+  [[nodiscard]] LocalUpdate make_block(const NodeSetting& node, const LocalWork& work) const;
   [[nodiscard]] LocalUpdate make_fixed(const NodeSetting& node, const LocalWork& work) const;
 
   std::shared_ptr<const Setting> setting_;
   bool keeps_received_;
   double model_bytes_ = 0;
+  double parameters_ = 0;  // of the full model
   std::map<Key, std::shared_ptr<const LocalUpdate>> made_;
 };
 

@@ -260,6 +260,20 @@ struct Table<TraceRow> {
 };
 
 template <>
+struct Table<TrafficRow> {
+  static constexpr const char* name = "traffic";
+  static constexpr std::tuple columns{
+      column("label", &TrafficRow::label),
+      column("artifact", &TrafficRow::artifact),
+      column("node", &TrafficRow::node),
+      column("peer", &TrafficRow::peer),
+      column("transfers", &TrafficRow::transfers, "transfers_count"),
+      column("bytes", &TrafficRow::bytes, "moved_bytes"),
+      column("broken_off", &TrafficRow::broken_off, "broken_off_count"),
+  };
+};
+
+template <>
 struct Table<HostRow> {
   static constexpr const char* name = "host";
   static constexpr std::tuple columns{

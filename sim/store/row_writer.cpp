@@ -25,7 +25,8 @@ struct Insert {
 class Inserter {
  public:
   explicit Inserter(SQLite::Database& database)
-      : inserts_(database, database, database, database, database, database, database, database) {}
+      : inserts_(database, database, database, database, database, database, database, database,
+                 database) {}
 
   template <class Row>
   void operator()(const Row& row) {
@@ -34,7 +35,8 @@ class Inserter {
 
  private:
   std::tuple<Insert<ActivityRow>, Insert<TaskRow>, Insert<JournalRow>, Insert<AggregationRow>,
-             Insert<EvaluationRow>, Insert<PresenceRow>, Insert<ReadingRow>, Insert<TraceRow>>
+             Insert<EvaluationRow>, Insert<PresenceRow>, Insert<ReadingRow>, Insert<TraceRow>,
+             Insert<TrafficRow>>
       inserts_;
 };
 

@@ -183,6 +183,19 @@ struct TraceRow {
   double value = 0;
 };
 
+// What went from one node to another over the run: all transfers of one kind, that is of one label
+// that moved an artifact of one name. What stays on its node (a transfer from the server to itself)
+// is none. Written at the end of the run.
+struct TrafficRow {
+  std::string label;
+  std::string artifact;
+  std::int64_t node = 0;        // that sends
+  std::int64_t peer = 0;        // that receives
+  std::int64_t transfers = 0;   // complete
+  double bytes = 0;             // of these
+  std::int64_t broken_off = 0;  // begun, and not complete: what they had sent is in no sum of bytes
+};
+
 // Sensor readings of a real node.
 struct ReadingRow {
   double wall_s = 0;  // since the run began

@@ -69,6 +69,7 @@ class StoreWriter : base::NonCopyable {
   void add(PresenceRow row);
   void add(ReadingRow row);
   void add(TraceRow row);
+  void add(TrafficRow row);
 
   // Waits until all added rows are written: they then survive the end of this process.
   void commit();

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <simgrid/s4u/Activity.hpp>
+#include <string_view>
 #include <vector>
 
 #include "sim/task/graph.hpp"
@@ -42,6 +43,8 @@ struct RunningActivity {
   double predicted_s = 0;
 
   [[nodiscard]] const Activity& what() const;
+  // Of a transfer: the name of the artifact that it moves; else "".
+  [[nodiscard]] std::string_view moves() const;
 };
 
 struct RunningTask {
@@ -75,6 +78,12 @@ struct RunningTask {
 inline const Activity& RunningActivity::what() const {
   if (sized) return *sized;
   return task->graph->activities()[static_cast<std::size_t>(index)];
+}
+
+inline std::string_view RunningActivity::moves() const {
+  if (peer == no_node) return "";
+  const Activity& transfer = task->graph->activities()[static_cast<std::size_t>(index)];
+  return task->graph->artifacts()[static_cast<std::size_t>(transfer.outputs.front())].name;
 }
 
 }  // namespace convoy::sim

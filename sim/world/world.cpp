@@ -290,7 +290,7 @@ class World::Impl : base::NonCopyable {
     listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
                            a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
                            a.real != 0 ? a.predicted_s : -1, energy_j,
-                           a.no_room == no_node ? 0 : a.needed});
+                           a.no_room == no_node ? 0 : a.needed, a.moves()});
   }
 
   // --- tasks ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/non_copyable.hpp"
@@ -43,6 +44,7 @@ struct ActivityRecord {
   double predicted_s = -1;    // of a real node's activity: duration by the profile; -1: simulated
   double energy_j = 0;        // its share of the nodes' draw, plus its links' costs
   double memory_needed = 0;   // bytes, if its node lacked memory: with all that its task held there
+  std::string_view artifact;  // of a transfer: the name of what it moves; valid during the call
 };
 
 // Success or failure of a real node's activity, for the log and the lag.

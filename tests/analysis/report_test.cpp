@@ -160,6 +160,38 @@ TEST(PageData, ARunToldInPartsIsTheSame) {
   EXPECT_THAT(late.at("whole").at("remarks").dump(), HasSubstr("The run is long"));
 }
 
+// Sums of all devices first, then by class; a store that was written before this was recorded has
+// none.
+TEST(PageData, SaysWhatLeavesADevice) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b");
+  store.traffic("download", "model", 0, 1, 2, 200);
+  store.traffic("download", "model", 0, 2, 2, 100);
+  store.traffic("upload", "update", 1, 0, 1, 60).broken_off = 3;
+  store.traffic("upload", "update", 2, 0, 1, 40);
+  RunTables run = read_tables(store.write());
+  const Json one_class = run_json(run, "r").at("traffic");
+  EXPECT_EQ(one_class.at("artifact"), Json::array({"update", "model"}));
+  EXPECT_EQ(one_class.at("way"), Json::array({"up", "down"}));
+  EXPECT_EQ(one_class.at("class"), Json::array({"", ""})) << "one class is not shown again";
+  EXPECT_EQ(one_class.at("bytes"), Json::array({100.0, 300.0}));
+  EXPECT_EQ(one_class.at("share"), Json::array({0.25, 0.75}));
+  EXPECT_EQ(one_class.at("mean_bytes"), Json::array({50.0, 75.0}));
+  EXPECT_EQ(one_class.at("least_bytes"), Json::array({40.0, 100.0}));
+  EXPECT_EQ(one_class.at("most_bytes"), Json::array({60.0, 200.0}));
+  EXPECT_EQ(one_class.at("broken_off"), Json::array({3, 0}));
+  run.nodes[1].device = "jetson-nano";
+  run.nodes[1].mode = "10W";
+  run.nodes[2].device = "jetson-tx2";
+  const Json two = run_json(run, "r").at("traffic");
+  EXPECT_EQ(two.at("class"),
+            Json::array({"", "", "jetson-nano 10W", "jetson-tx2 ", "jetson-nano 10W", "jetson-tx2 "}));
+  EXPECT_EQ(two.at("bytes"), Json::array({100.0, 300.0, 60.0, 40.0, 200.0, 100.0}));
+  run.traffic.clear();
+  EXPECT_TRUE(run_json(run, "r").at("traffic").at("label").empty());
+}
+
 TEST(Report, NamesAreNeverMarkup) {
   const TemporaryFolder folder;
   const std::string html =

@@ -2,6 +2,7 @@
 
 #include "analysis/tables.hpp"
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -79,6 +80,39 @@ TEST(Tables, WhatIsNoStoreIsRefused) {
   std::string newer = whole;
   newer[63] = 99;  // user_version, big-endian at byte 60
   EXPECT_THAT(says(newer), testing::HasSubstr("newer Convoy"));
+}
+
+// A store is somebody's file: ids become indices, and counts are summed.
+TEST(Tables, TrafficIsReadAndChecked) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a");
+  store.traffic("upload", "update", 1, 0, 2, 60).broken_off = 1;
+  const std::filesystem::path run = store.write();
+  const RunTables tables = read_tables(run);
+  ASSERT_EQ(tables.traffic.size(), 1);
+  EXPECT_EQ(tables.traffic[0].artifact, "update");
+  EXPECT_EQ(tables.traffic[0].transfers, 2);
+  EXPECT_EQ(tables.traffic[0].broken_off, 1);
+  const auto refused = [&](const std::string& change) {
+    {
+      SQLite::Database database(run / "run.sqlite", SQLite::OPEN_READWRITE);
+      database.exec("UPDATE traffic SET " + change);
+    }
+    EXPECT_THROW(read_tables(run), sim::StoreError) << change;
+    SQLite::Database database(run / "run.sqlite", SQLite::OPEN_READWRITE);
+    database.exec(
+        "UPDATE traffic SET node = 1, peer = 0, transfers = 2, bytes = 60, broken_off = 1");
+  };
+  refused("node = 2");
+  refused("peer = -1");
+  refused("transfers = -1");
+  refused("broken_off = 9223372036854775807");
+  refused("bytes = -1");
+  refused("bytes = 9e999");
+  EXPECT_EQ(read_tables(run).traffic.size(), 1);
+  SQLite::Database(run / "run.sqlite", SQLite::OPEN_READWRITE).exec("DROP TABLE traffic");
+  EXPECT_TRUE(read_tables(run).traffic.empty()) << "a store of before";
 }
 
 }  // namespace

@@ -329,6 +329,42 @@ export function makeRun({
           time_s: (end * i) / 12,
           value: column === 'available' ? Number(i % 5 !== 3) : usual * (0.4 + random()),
         });
+  // Each task has a download; one that was lost had begun an upload.
+  const traffic = columns(
+    'label',
+    'artifact',
+    'way',
+    'class',
+    'devices',
+    'transfers',
+    'bytes',
+    'share',
+    'mean_bytes',
+    'least_bytes',
+    'most_bytes',
+    'broken_off'
+  );
+  const moved = (kind, transfers, each, broken = 0) =>
+    push(traffic, {
+      class: '',
+      devices: workers,
+      transfers,
+      bytes: each * transfers,
+      share: (each * transfers) / (4.2e6 * tasks + 3.9e6 * updates.node.length),
+      mean_bytes: each,
+      least_bytes: each,
+      most_bytes: each * perWorker,
+      broken_off: broken,
+      ...kind,
+    });
+  const up = { label: 'upload', artifact: 'update', way: 'up' };
+  const down = { label: 'download', artifact: names ? hostile : 'model', way: 'down' };
+  if (!running) {
+    moved(up, updates.node.length, 3.9e6, tasks - updates.node.length);
+    moved(down, tasks, 4.2e6);
+    moved({ ...up, class: 'jetson-nano MAXN', devices: 1 }, perWorker, 3.9e6);
+    moved({ ...up, class: 'jetson-tx2 MAXN', devices: 1 }, perWorker, 3.9e6);
+  }
   const last = (list) => list[list.length - 1] ?? null;
   const total = (list) => list.reduce((sum, value) => sum + (value ?? 0), 0);
   return {
@@ -396,6 +432,7 @@ export function makeRun({
     idle,
     readings,
     traces,
+    traffic,
   };
 }
 

@@ -142,6 +142,28 @@ test('every chart shows the data it was given', async () => {
   nothingSeen(page);
 });
 
+test('what leaves a device stands in a table', async () => {
+  const data = makeData({ runs: 1, nodes: 4, activities: 2000 });
+  const [{ traffic }] = data.runs;
+  assert.ok(traffic.broken_off[0] > 0);
+  const page = await open(browser, save('leaves.html', data));
+  const rows = page.locator('#resources .part > .whole tbody tr');
+  assert.equal(await rows.count(), traffic.class.filter((each) => each === '').length);
+  const upload = await rows.nth(0).innerText();
+  for (const text of [
+    'update (upload)',
+    'leaves for the server',
+    `${traffic.transfers[0]}`,
+    `${traffic.broken_off[0]} broken off`,
+    `${Number(((100 * traffic.bytes[0]) / (traffic.bytes[0] + traffic.bytes[1])).toPrecision(3))} %`,
+  ])
+    assert.ok(upload.includes(text), `${text} in ${upload}`);
+  assert.ok((await rows.nth(1).innerText()).includes('comes from the server'));
+  await page.locator('#resources details.more summary').click();
+  const classes = await page.locator('#resources details.more').innerText();
+  assert.ok(classes.includes('update (upload), jetson-nano MAXN'));
+});
+
 test('figures, axes and runs can be chosen', async () => {
   const data = makeData(everything);
   const page = await open(browser, save('choose.html', data));

@@ -116,6 +116,34 @@ test('a report of real runs shows what their stores hold', async () => {
   assert.deepEqual(await drawn('time', 'away'), nodes.map((n) => n.away_s));
   assert.deepEqual(await drawn('bytes', 'bytes_in'), nodes.map((n) => n.bytes_in));
 
+  // What leaves devices and comes to them, counted from the activities.
+  const moved = stored(
+    learned,
+    `SELECT label, CASE WHEN node = 0 THEN 'down' ELSE 'up' END AS way,
+     SUM(cause = '') AS transfers, SUM(CASE WHEN cause = '' THEN bytes ELSE 0 END) AS bytes,
+     SUM(cause <> '') AS broken_off FROM activity
+     WHERE kind = 'transfer' AND start_s IS NOT NULL GROUP BY label, way ORDER BY way DESC`
+  );
+  const told = await page.evaluate(() => {
+    const { traffic } = globalThis.convoy.data.runs[0];
+    return traffic.label
+      .map((label, i) => ({
+        label,
+        way: traffic.way[i],
+        transfers: traffic.transfers[i],
+        bytes: traffic.bytes[i],
+        broken_off: traffic.broken_off[i],
+        class: traffic.class[i],
+      }))
+      .filter((row) => row.class === '');
+  });
+  assert.equal(told.length, moved.length);
+  moved.forEach((row, i) => {
+    for (const key of ['label', 'way', 'transfers', 'broken_off'])
+      assert.equal(told[i][key], row[key], `${key} of ${row.label}`);
+    assert.ok(Math.abs(told[i].bytes - row.bytes) <= 1e-9 * row.bytes, row.label);
+  });
+
   const [{ virtual_time_s: whole }] = stored(learned, 'SELECT virtual_time_s FROM run');
   const activities = stored(
     learned,

@@ -238,7 +238,7 @@ TEST(CommandLine, JsonHasEveryKey) {
                           "energy_server_j",   "accuracy",    "accuracy_best", "time_to_accuracy_s",
                           "peak_memory_bytes", "staleness",   "coverage_min",  "real_nodes",
                           "max_lag_ms",        "store",       "tasks_dropped", "tasks_assigned",
-                          "dropped",           "failures"}) {
+                          "dropped",           "failures",    "traffic"}) {
     EXPECT_TRUE(figures.contains(key)) << key;
   }
   EXPECT_EQ(figures["rounds"], 20);

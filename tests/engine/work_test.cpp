@@ -30,9 +30,14 @@ TEST(Work, ComesBackAsItWasWritten) {
     if (*rc::gen::arbitrary<bool>()) brief.proximal = *rc::gen::inRange(0, 1000) / 3000.0;
     if (*rc::gen::arbitrary<bool>()) brief.gather_squares = *rc::gen::inRange(0, 100);
     if (*rc::gen::arbitrary<bool>()) brief.bring_squares = *rc::gen::arbitrary<bool>();
+    if (*rc::gen::arbitrary<bool>()) {
+      const int from = *rc::gen::inRange(0, 7);
+      brief.set_block({from / 7.0, (from + *rc::gen::inRange(1, 8 - from)) / 7.0});
+    }
     const TaskBrief back = read_brief(to_text(brief), "test");
     RC_ASSERT(back.gather_squares == brief.gather_squares);
     RC_ASSERT(back.bring_squares == brief.bring_squares);
+    RC_ASSERT(back.block() == brief.block());
     RC_ASSERT(back.rate == brief.rate);  // every bit
     RC_ASSERT(back.proximal == brief.proximal);
     RC_ASSERT(back.batch == brief.batch);
@@ -79,6 +84,8 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_TRUE(std::holds_alternative<JoinStages>(read_work(to_text(Work(JoinStages{})), "test")));
   // What agents of before know nothing of is not there where nobody asks for it.
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("squares")));
+  EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("block")));
+  EXPECT_FALSE(TaskBrief().block());
   EXPECT_EQ(to_text(Work()), "");
   EXPECT_TRUE(is_nothing(read_work("", "test")));
   EXPECT_TRUE(std::holds_alternative<Aggregate>(read_work(to_text(Work(Aggregate{})), "test")));
@@ -110,9 +117,9 @@ TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
         "kind = ", "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
-  for (const char* text :
-       {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0", "batch = 9999999999", "bach = 3",
-        "choose_masks = 1", "place = 1", "place = -0.1", "[rate]"}) {
+  for (const char* text : {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0",
+                           "batch = 9999999999", "bach = 3", "choose_masks = 1", "place = 1",
+                           "place = -0.1", "[rate]", "block_from = 1", "block_to = 0"}) {
     EXPECT_THROW(read_brief(text, "test"), base::UserError) << text;
   }
   try {

@@ -35,7 +35,7 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
             "schedule.fedbuff.buffer=2",
             // Each of the three rounds chooses the kept weights anew.
             "schedule.prunefl.every=1", "schedule.prunefl.max_density=0.5"};
-    if (learns_by_elements()) return;
+    if (learns_by_elements() || learns_by_blocks()) return;
     // Unequal nodes with different submodels.
     sets.insert(sets.end(), {"schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0",
                              "schedule.compression.keep=0.2", "schedule.compression.bits=8"});
@@ -54,6 +54,9 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
   // What is sent is made small by masks: no submodels, no compression.
   static bool learns_by_elements() { return GetParam() == "prunefl" || GetParam() == "fedpm"; }
 
+  // What is sent is a part of the model: no submodels, no compression.
+  static bool learns_by_blocks() { return GetParam() == "partitioned"; }
+
   Output run(const std::string& name, const std::string& more = "") {
     return convoy_with("-o " + in(name) + " " + more);
   }
@@ -70,6 +73,16 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
                     "SELECT COUNT(*) FROM activity u JOIN activity d ON d.task = u.task AND "
                     "d.label = 'download' WHERE u.label = 'upload' AND u.bytes > 0.4 * d.bytes")[0],
               "0");
+  }
+  // The blocks of a version are together one model.
+  void expect_blocks(const std::string& name) const {
+    EXPECT_EQ(
+        query(name,
+              "SELECT COUNT(*) FROM (SELECT SUM(bytes_up) AS up, MAX(bytes_down) AS down FROM "
+              "task WHERE aggregated_version IS NOT NULL AND kind = 'update' GROUP BY "
+              "aggregated_version) WHERE "
+              "ABS(up - down) > 8")[0],
+        "0");
   }
   // A bit for each score; or fewer weights after each reconfiguration than at first.
   void expect_small_by_masks(const std::string& name) const {
@@ -104,6 +117,8 @@ TEST_P(EverySchedule, LearnsTheSameBitsKilledOrNotWithAnyWorkers) {
   ASSERT_EQ(output.status, 0) << output.err;
   if (learns_by_elements()) {
     expect_small_by_masks("whole");
+  } else if (learns_by_blocks()) {
+    expect_blocks("whole");
   } else {
     expect_compressed("whole");
   }
@@ -153,6 +168,8 @@ TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
       "bytes_down, bytes_up, loss FROM task ORDER BY id";
   for (const std::string other : {"replay", "simulated"}) {
     EXPECT_EQ(query("real", tasks), query(other, tasks)) << other;
+    const std::string traffic = "SELECT * FROM traffic ORDER BY rowid";
+    EXPECT_EQ(query("real", traffic), query(other, traffic)) << other;
     EXPECT_TRUE(test::read_file(in("real") + "/model.safetensors") ==
                 test::read_file(in(other) + "/model.safetensors"))
         << other;

@@ -438,6 +438,7 @@ TEST_F(Keys, SayWhichKindsUseThem) {
   std::set<std::string> of_submodels = all;
   of_submodels.erase("prunefl");
   of_submodels.erase("fedpm");
+  of_submodels.erase("partitioned");
   EXPECT_EQ(users.at("schedule.rates"), of_submodels);
   EXPECT_EQ(users.at("schedule.aggregation.divide"), all) << "whatever a kind's own rule is";
 }

@@ -241,9 +241,11 @@ def compare_tables(old, new, versions, report):
         if lifted and not update and not old["activity"]:
             sums = {"busy_s", "flops", "energy_j"}  # version 4 did not record them
         compare_rows(kind, *sides, report, sums)
+    if "traffic" in old and "traffic" in new:  # builds of before do not record it
+        compare_rows("traffic", old["traffic"], new["traffic"], report)
     # No row of the new store is skipped.
     known = {"run", "node", "evaluation", "presence", "aggregation", "journal", "activity", "task",
-             "host", "reading"}
+             "host", "reading", "traffic"}
     for table in sorted((set(old) ^ set(new)) - known):
         report.notes.append(f"only one side has the table {table}")
 

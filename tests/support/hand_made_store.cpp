@@ -112,6 +112,12 @@ HandMadeStore& HandMadeStore::order(const std::string& kind, double time_s, std:
   return *this;
 }
 
+sim::TrafficRow& HandMadeStore::traffic(const std::string& label, const std::string& artifact,
+                                        std::int64_t from, std::int64_t to, std::int64_t transfers,
+                                        double bytes) {
+  return traffic_.emplace_back(sim::TrafficRow{label, artifact, from, to, transfers, bytes, 0});
+}
+
 sim::NodeEnd& HandMadeStore::node_end(std::int64_t id) {
   sim::NodeEnd& row = node_ends_.emplace_back();
   row.id = id;
@@ -125,6 +131,7 @@ std::filesystem::path HandMadeStore::write() {
   for (const sim::AggregationRow& row : versions_) store.add(row);
   for (const sim::EvaluationRow& row : evaluations_) store.add(row);
   for (const sim::JournalRow& row : journal_) store.add(row);
+  for (const sim::TrafficRow& row : traffic_) store.add(row);
   store.finish(end, {node_ends_.begin(), node_ends_.end()}, {});
   return folder_;
 }

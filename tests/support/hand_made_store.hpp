@@ -33,6 +33,9 @@ class HandMadeStore {
                        std::int64_t task = -1);
   HandMadeStore& order(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
+  // Complete transfers of one kind.
+  sim::TrafficRow& traffic(const std::string& label, const std::string& artifact, std::int64_t from,
+                           std::int64_t to, std::int64_t transfers, double bytes);
   // A node's figures at the end of the run.
   sim::NodeEnd& node_end(std::int64_t id);
 
@@ -51,6 +54,7 @@ class HandMadeStore {
   std::deque<sim::TaskRow> tasks_;
   std::deque<sim::AggregationRow> versions_;
   std::deque<sim::EvaluationRow> evaluations_;
+  std::deque<sim::TrafficRow> traffic_;
   std::vector<sim::JournalRow> journal_;
   std::int64_t aggregations_ordered_ = 0;
 };

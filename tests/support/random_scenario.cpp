@@ -178,7 +178,7 @@ class Draw {
 
   void training() {
     add("[training]\nlearn = {}\n", learns_);
-    const bool fixed = !learns_ && !learns_by_elements() && one_in(3);
+    const bool fixed = !learns_ && !sends_its_own_way() && one_in(3);
     if (fixed) {
       add("fixed_cost = {{ compute_s = {}, download_bytes = {:.0f}, upload_bytes = {:.0f}, "
           "aggregate_s = {}, memory_bytes = {:.0f} }}\n",
@@ -203,7 +203,7 @@ class Draw {
     const std::string& kind = kind_;
     const bool cos2p = kind == "cos2p";
     add("[schedule]\nkind = \"{}\"\n", kind);
-    if (one_in(3) && kind != "fedpm") {
+    if (one_in(3) && kind != "fedpm" && kind != "partitioned") {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "in-flight", "holders", "holders-by-label", "drift",
                                "drift-relative", "fedavgm", "fedadam", "fedbuff", "fedasync",
@@ -215,7 +215,7 @@ class Draw {
                                "rolling", "staggered"}),
           below(3), below(3));
     }
-    if (!fixed_ && !learns_by_elements() && one_in(3)) {
+    if (!fixed_ && !sends_its_own_way() && one_in(3)) {
       add("compression = {{ keep = {}, which = \"{}\", bits = {}, feedback = {}{}{} }}\n",
           between(0.001, 0.9), one_in(2) ? "largest" : "drawn", one_of<int>({32, 8, 1}), one_in(2),
           one_in(3) ? fmt::format(", decay = {{ every = {}, factor = {} }}", 1 + below(5),
@@ -273,8 +273,10 @@ class Draw {
       add("initial = {{ adjustments = {}, steps = {} }}\n", 1 + below(2), 1 + below(5));
   }
 
-  // Kinds that take neither compression nor fixed costs.
-  [[nodiscard]] bool learns_by_elements() const { return kind_ == "prunefl" || kind_ == "fedpm"; }
+  // Kinds that take neither compression nor any fixed costs.
+  [[nodiscard]] bool sends_its_own_way() const {
+    return kind_ == "prunefl" || kind_ == "fedpm" || kind_ == "partitioned";
+  }
 
   void stop() {
     add("[stop]\n");

@@ -46,6 +46,7 @@ export interface Run {
   timeline: Timeline;
   staleness: { versions: number[]; updates: number[] };      // distribution over aggregated updates
   idle: { node: number[]; cause: string[]; s: number[] };    // sums by node and cause
+  traffic: Traffic;
   readings: { time_s: number[]; node: number[]; power_w: (number | null)[];
               temperature_c: (number | null)[]; cpu_load: (number | null)[];
               gpu_load: (number | null)[]; memory_used_bytes: (number | null)[] };  // sensors of real nodes
@@ -127,6 +128,22 @@ export interface Rounds {
 // Tasks whose update was aggregated: which version took it, and how many versions were made since
 // its base was downloaded.
 export interface Updates { node: number[]; version: number[]; staleness: number[] }
+
+// What leaves devices and comes to them, by kind of transfer: first of all devices (class ""), then, if
+// there are several classes, by class. No rows until the run is over, and of stores of before.
+export interface Traffic {
+  label: string[];            // of the transfer: "upload"
+  artifact: string[];         // its name in the task's graph: "update"
+  way: ('up' | 'down' | 'between')[]; // from a device to the server, the other way, to another device
+  class: string[];            // as in Nodes
+  devices: number[];          // that had such a transfer; "between": that sent it
+  transfers: number[];        // complete
+  bytes: number[];            // of these
+  share: number[];            // of all bytes of the run
+  mean_bytes: number[];       // of a transfer
+  least_bytes: number[]; most_bytes: number[];        // of one of `devices`
+  broken_off: number[];       // begun and not complete: their bytes are in no sum
+}
 
 // A transfer is the worker's (both workers', where there are two).
 export interface Timeline {

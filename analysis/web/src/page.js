@@ -17,6 +17,7 @@ import { hasTraces, trace } from './charts/trace.js';
 import { winners } from './charts/winners.js';
 import { button, el, fillSelect, refill, select } from './dom.js';
 import { count } from './format.js';
+import { leaving } from './leaving.js';
 import { scenario, summary } from './summary.js';
 import { unfinished } from './sweeps.js';
 import { isDark, onTheme, setDark } from './theme.js';
@@ -230,6 +231,7 @@ export class Page {
         ]),
       some &&
         one('resources', 'Bytes and energy', [
+          this.following((run) => leaving(run)),
           traffic(this),
           energy(this),
           this.hasReadings() ? sensors(this) : null,
