@@ -34,8 +34,6 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const TrainStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const TakeStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const JoinStages& work, const std::vector<Input>& inputs);
-  std::shared_ptr<const Artifact> run(const TrainStage& work, const std::vector<Input>& inputs);
-  std::shared_ptr<const Artifact> run(const TakeStage& work, const std::vector<Input>& inputs);
 
   // The node's training, created at first use: a node that only aggregates needs none. Throws
   // base::UserError where what it is to start from came compressed and was not decoded.

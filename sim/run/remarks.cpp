@@ -11,21 +11,21 @@
 namespace convoy::sim {
 namespace {
 
-using Counts = std::map<NodeId, std::int64_t>;
+using CountByNode = std::map<NodeId, std::int64_t>;
 
-std::int64_t sum(const Counts& counts) {
+std::int64_t sum(const CountByNode& counts) {
   return std::accumulate(counts.begin(), counts.end(), std::int64_t{0},
                          [](std::int64_t n, const auto& entry) { return n + entry.second; });
 }
 
-std::map<std::string, std::int64_t> by_cause(const std::map<Cause, Counts>& counted) {
+std::map<std::string, std::int64_t> by_cause(const std::map<Cause, CountByNode>& counted) {
   std::map<std::string, std::int64_t> all;
   for (const auto& [cause, counts] : counted) all[std::string(name_of(cause))] = sum(counts);
   return all;
 }
 
 // "orin-1 (55), orin-2 (54) and 3 more nodes", those with the most first.
-std::string of_nodes(const Counts& counts, const ByNode<NodeConfig>& nodes) {
+std::string of_nodes(const CountByNode& counts, const ByNode<NodeConfig>& nodes) {
   constexpr std::size_t named = 4;
   std::vector<std::pair<NodeId, std::int64_t>> all(counts.begin(), counts.end());
   std::ranges::stable_sort(all, std::greater(), [](const auto& a) { return a.second; });

@@ -302,6 +302,20 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
           .label = "aggregate"};
 }
 
+Assign ClientPool::take_shared(const SharedSession& session, TaskId like) {
+  const Task& of = tasks_.at(like);
+  const auto graph = taking_shared_part(*setting_, setting_->nodes[of.node], of.work);
+  const TaskId id = next_aggregation_++;
+  const double bytes = graph->artifacts()[static_cast<std::size_t>(graph->result())].bytes;
+  tasks_[id] = {server_node, bytes, 0, of.base, of.work};
+  return {.task = id,
+          .graph = graph,
+          .members = {server_node},
+          .kind = TaskKind::aggregation,
+          .shared = session,
+          .label = "take"};
+}
+
 std::vector<TaskId> ClientPool::tasks_at_work(std::set<NodeId> but) const {
   std::vector<TaskId> open;
   for (const auto& [id, task] : tasks_) open.push_back(id);

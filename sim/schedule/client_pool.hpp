@@ -66,6 +66,10 @@ class ClientPool {
   // if it is to; forgets these tasks.
   Assign aggregate(std::vector<TaskId> tasks, const std::optional<engine::Reconfigure>& then = {});
 
+  // The server's task that takes what a part has learned that the tasks of a session's group have
+  // stepped in turn (SplitWork::shared); its result is aggregated with theirs. `like`: one of them.
+  Assign take_shared(const SharedSession& session, TaskId like);
+
   // See Schedule::remarks.
   [[nodiscard]] std::vector<std::string> remarks() const;
 

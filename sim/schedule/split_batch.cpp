@@ -83,6 +83,11 @@ SplitBatches::SplitBatches(const Setting& setting, const NodeSetting& node, cons
         "training.fixed_cost: what a split task computes and sends follows from its batches and "
         "from where the model is cut; leave it out");
   }
+  if (work_.shared && work_.tail > 0) {
+    throw base::UserError(
+        "labels: a server's part that all devices step in turn needs the labels: between a forward "
+        "pass and its backward pass others would change it; leave labels at the server");
+  }
   parts_ = parts_of(*setting.architecture, trace_, work_.cut, work_.tail);
   learned_ = setting.learned_as ? learned_parts(setting, trace_, work_) : parts_;
   epoch_ = engine::plan_epoch(node.samples, node.batch, engine::needs_two_samples(trace_));
@@ -147,6 +152,8 @@ SplitMove SplitBatches::at_once(const char* label, int at, const Stage& stage, c
   SplitMove move = compute(label, at, stage, {Pass::forward, Pass::backward, Pass::update}, n);
   move.activity.work = engine::TrainStage{.first = learned.first, .last = learned.last};
   move.activity.memory = above(stage, n, false, 0);
+  // A part that many tasks step is there once: it counts while one of them does.
+  if (at == split_server && work_.shared) move.activity.memory += server_keeps();
   return move;
 }
 

@@ -46,6 +46,7 @@ class SplitBatches {
   [[nodiscard]] const engine::EpochPlan& epoch() const { return epoch_; }
   [[nodiscard]] const engine::BatchCounts& counts() const { return counts_; }
 
+  [[nodiscard]] bool is_shared() const { return work_.shared; }
   // Bytes of a stage's weights; 0 for an empty one.
   [[nodiscard]] double bytes_of(const engine::Stage& stage) const;
   // Bytes that stay for the whole task: weights, the optimizer's state, a node's runtime.

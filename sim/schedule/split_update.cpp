@@ -54,7 +54,7 @@ SplitCost cost_of(const SplitBatches& split) {
     add(cost, moves, static_cast<double>(counts.whole));
   }
   cost.node_memory += split.node_keeps();
-  cost.server_memory += split.server_keeps();
+  if (!split.is_shared()) cost.server_memory += split.server_keeps();
   cost.part_bytes = split.bytes_of(parts.front) + split.bytes_of(parts.tail);
   cost.bytes_up += cost.part_bytes;
   cost.bytes_down += cost.part_bytes;
@@ -97,7 +97,7 @@ class Writer {
     part_ = transfer("download", graph_.artifact("part", bytes, split_server), split_worker);
     graph_.hold(part_, split_.node_keeps());
     servers_ = graph_.artifact("server's part", split_.bytes_of(parts.middle), split_server);
-    graph_.hold(servers_, split_.server_keeps());
+    if (!split_.is_shared()) graph_.hold(servers_, split_.server_keeps());
     at_ = part_;
   }
 
@@ -134,6 +134,14 @@ class Writer {
   void end() {
     const SplitParts& parts = split_.parts();
     const SplitParts& learned = split_.learned();
+    if (split_.is_shared()) {
+      const int taken = take(split_worker, parts.front, learned.front, {at_, part_});
+      const int update = graph_.compute(
+          {.label = "update", .at = split_worker, .work = engine::JoinStages{.partial = true}},
+          {taken}, {"update of a part", split_.bytes_of(parts.front)});
+      transfer("upload", update, split_server);
+      return;
+    }
     std::vector<int> there;
     there.push_back(transfer("upload", take(split_worker, parts.front, learned.front, {at_, part_}),
                              split_server));
@@ -168,13 +176,28 @@ LocalUpdate make_split(const Setting& setting, const NodeSetting& node, const Lo
   update.memory = cost.node_memory;
   update.server_memory = cost.server_memory;
   update.samples = static_cast<double>(split.counts().samples());
-  update.upload_bytes = engine::transfer_bytes(split.trace());
+  update.upload_bytes = split.is_shared() ? split.bytes_of(split.parts().front)
+                                          : engine::transfer_bytes(split.trace());
   update.depth = setting.architecture->depth();
   const std::int64_t batches = split.counts().whole + split.counts().rests;
   const std::int64_t each = split.parts().has_tail() ? 9 : 5;
   update.graph = TaskGraph(2, static_cast<std::size_t>(each * batches + 10));
   Writer(split, *work.split, update.graph).write();
   return update;
+}
+
+std::shared_ptr<const TaskGraph> taking_shared_part(const Setting& setting, const NodeSetting& node,
+                                                    const LocalWork& work) {
+  const SplitBatches split(setting, node, work);
+  const double bytes = split.bytes_of(split.parts().middle);
+  const Stage& learned = split.learned().middle;
+  auto graph = std::make_shared<TaskGraph>(1);
+  const int part =
+      graph->compute({.label = "take", .work = engine::TakeStage{learned.first, learned.last}}, {},
+                     {"update of a part", bytes});
+  graph->compute({.label = "update", .work = engine::JoinStages{.partial = true}}, {part},
+                 {"update of a part", bytes});
+  return graph;
 }
 
 bool fits_both(const SplitCost& cost, const Setting& setting, const NodeSetting& node) {

@@ -57,6 +57,10 @@ struct SplitCost {
 // batches are as many as those of the model that costs.
 SplitCost split_cost(const Setting& setting, const NodeSetting& node, const LocalWork& work);
 LocalUpdate make_split(const Setting& setting, const NodeSetting& node, const LocalWork& work);
+// The server's task that takes what a part has learned that tasks like `work`, of a node like
+// `node`, have stepped in turn (SplitWork::shared): an update of the server's layers, in no time.
+std::shared_ptr<const TaskGraph> taking_shared_part(const Setting& setting, const NodeSetting& node,
+                                                    const LocalWork& work);
 
 // Does the memory of both sides hold the task? (A server without a limit has 0.)
 bool fits_both(const SplitCost& cost, const Setting& setting, const NodeSetting& node);

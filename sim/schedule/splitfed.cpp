@@ -1,5 +1,7 @@
 #include "sim/schedule/splitfed.hpp"
 
+#include <utility>
+
 #include "sim/schedule/kinds.hpp"
 
 namespace convoy::sim {
@@ -12,7 +14,9 @@ ScheduleKind schedules::splitfed() {
 
 SplitFedOptions read_splitfed(base::TableReader& common, base::TableReader& own) {
   SplitFedOptions options{read_rounds(common, own)};
-  options.version = own.choice({"version", "what becomes of the server's parts: v1 averages them"},
+  options.version = own.choice({"version",
+                                "the server's part: v1: one for each device, and their mean; v2: "
+                                "one, which all step in turn"},
                                SplitFedOptions::versions, options.version);
   options.split = read_split_keys(own);
   return options;
@@ -22,14 +26,42 @@ namespace {
 
 RoundsOptions with_split(const Setting& setting, const SplitFedOptions& options) {
   RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
-  rounds.clients.split = [work = split_of(options.split, setting, "schedule.splitfed")](
-                             NodeId /*node*/) { return work; };
+  SplitWork work = split_of(options.split, setting, "schedule.splitfed");
+  work.shared = options.version == SplitFedOptions::Version::v2;
+  rounds.clients.split = [work](NodeId /*node*/) { return work; };
   return rounds;
 }
 
 }  // namespace
 
 SplitFed::SplitFed(const std::shared_ptr<const Setting>& setting, const SplitFedOptions& options)
-    : Rounds(setting, with_split(*setting, options)) {}
+    : Rounds(setting, with_split(*setting, options)), version_(options.version) {}
+
+void SplitFed::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
+  const std::size_t before = orders.size();
+  Rounds::add_tasks(round, nodes, orders);
+  if (!is_shared()) return;
+  for (std::size_t i = before; i < orders.size(); ++i) {
+    std::get<Assign>(orders[i]).shared = SharedSession{.group = group_, .role = 0};
+  }
+}
+
+Assign SplitFed::aggregation_of(std::int64_t round, std::vector<TaskId> updates) {
+  if (!is_shared()) return Rounds::aggregation_of(round, std::move(updates));
+  updates_ = std::move(updates);
+  Assign take =
+      clients_.take_shared({.group = group_++, .role = 0, .ends = true}, updates_.front());
+  taking_ = take.task;
+  return take;
+}
+
+Orders SplitFed::on(const Event& event) {
+  Orders orders = Rounds::on(event);
+  if (event.kind == EventKind::task_done && event.task == taking_) {
+    updates_.push_back(std::exchange(taking_, no_task));
+    orders.emplace_back(clients_.aggregate(std::exchange(updates_, {})));
+  }
+  return orders;
+}
 
 }  // namespace convoy::sim

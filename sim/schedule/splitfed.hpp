@@ -8,6 +8,14 @@
 // the clients. Faithful: that. Ours: the mean is weighted by samples (theirs is not; the same for
 // equal clients); each client's server part keeps its optimizer for the task (theirs is made anew
 // for each batch), and batch norms' statistics are averaged as by the rule.
+//
+// v2: the server has one part, which the batches of all clients step in turn; only the clients'
+// parts are averaged. Faithful: that. Ours: batches step it in the order in which the server has
+// computed them in virtual time (theirs take turns of a whole epoch, in random order), and it keeps
+// its optimizer for the round. What a client's batches have done to it stays, also if the client is
+// lost later in the round.
+
+#include <vector>
 
 #include "sim/schedule/rounds.hpp"
 #include "sim/schedule/split_keys.hpp"
@@ -15,8 +23,8 @@
 namespace convoy::sim {
 
 struct SplitFedOptions : RoundsOptions {
-  enum class Version { v1 };
-  static constexpr base::Words<Version> versions = {{Version::v1, "v1"}};
+  enum class Version { v1, v2 };
+  static constexpr base::Words<Version> versions = {{Version::v1, "v1"}, {Version::v2, "v2"}};
   Version version = Version::v1;
   SplitKeys split;
 };
@@ -27,6 +35,21 @@ class SplitFed : public Rounds {
  public:
   // Throws base::UserError where the model cannot be cut so, or no device holds its part.
   SplitFed(const std::shared_ptr<const Setting>& setting, const SplitFedOptions& options);
+
+  Orders on(const Event& event) override;
+
+ protected:
+  void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) override;
+  Assign aggregation_of(std::int64_t round, std::vector<TaskId> updates) override;
+
+ private:
+  [[nodiscard]] bool is_shared() const { return version_ == SplitFedOptions::Version::v2; }
+
+  SplitFedOptions::Version version_;
+  // v2: the number of the server's part. Rounds of which nobody has answered go on with the same.
+  std::int64_t group_ = 0;
+  TaskId taking_ = no_task;      // the task that takes what it has learned
+  std::vector<TaskId> updates_;  // of the clients, that are aggregated with it
 };
 
 }  // namespace convoy::sim
