@@ -82,6 +82,10 @@ TEST(Work, ComesBackAsItWasWritten) {
   EXPECT_EQ(taken.last, 9);
   EXPECT_EQ(std::get<Step>(read_work(to_text(Work(Step{3, 9})), "test")).last, 9);
   EXPECT_TRUE(std::holds_alternative<JoinStages>(read_work(to_text(Work(JoinStages{})), "test")));
+  EXPECT_TRUE(
+      std::get<JoinStages>(read_work(to_text(JoinStages{.partial = true}), "test")).partial);
+  EXPECT_EQ(std::get<TrainStage>(read_work(to_text(TrainStage{3, 9}), "test")).last, 9);
+  EXPECT_EQ(std::get<TakeStage>(read_work(to_text(TakeStage{3, 9}), "test")).first, 3);
   // What agents of before know nothing of is not there where nobody asks for it.
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("squares")));
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("block")));
