@@ -29,7 +29,7 @@
 
 // The kinds of examples/, only in the test program.
 #ifdef CONVOY_SCHEDULE_EXAMPLES
-#define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes) KIND(one_server)
+#define CONVOY_EXAMPLE_KINDS(KIND) KIND(trickle) KIND(passes)
 #else
 #define CONVOY_EXAMPLE_KINDS(KIND)
 #endif

@@ -1,5 +1,5 @@
-// Tests the example schedule whose nodes share the server's part of the model, in whole runs: the
-// order of its steps, and that neither workers nor kills change a bit.
+// Tests whole runs of splitfed v2, whose nodes share the server's part of the model: the order of
+// its steps, and that neither workers nor kills change a bit.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ using test::query_store;
 
 // `slow`: the number of the node that is slow.
 std::string scenario_of(int slow, const std::string& more_of_nodes = "") {
-  std::string text = "name = \"one-server\"\nseed = 5\n";
+  std::string text = "name = \"splitfed\"\nseed = 5\n";
   for (int node = 1; node <= 2; ++node) {
     text += "[[fleet.nodes]]\ndevice = \"jetson-nano\"\n" + more_of_nodes;
     if (node == slow) text += "slowdown = 300\n";
@@ -52,7 +52,7 @@ checkpoint_s = 0
 
 constexpr const char* cut = "3";  // before the layer of this number
 
-class OneServerRun : public testing::Test {
+class SplitFedRun : public testing::Test {
  protected:
   std::unique_ptr<Program> start(const std::string& scenario, const std::string& name,
                                  std::vector<std::string> further = {}) {
@@ -62,11 +62,13 @@ class OneServerRun : public testing::Test {
                                           "-o",
                                           in(name),
                                           "--set",
-                                          "schedule.kind=one_server",
+                                          "schedule.kind=splitfed",
                                           "--set",
-                                          std::string("schedule.one_server.cut=\"") + cut + "\""};
+                                          "schedule.splitfed.version=v2",
+                                          "--set",
+                                          std::string("schedule.splitfed.cut=\"") + cut + "\""};
     arguments.insert(arguments.end(), further.begin(), further.end());
-    return std::make_unique<Program>(CONVOY_EXAMPLES_BINARY, arguments, folder.path() / "log");
+    return std::make_unique<Program>(CONVOY_BINARY, arguments, folder.path() / "log");
   }
   void run(const std::string& scenario, const std::string& name,
            std::vector<std::string> further = {}) {
@@ -126,14 +128,14 @@ void by_hand(const std::string& toml, const std::vector<std::string>& order,
                {{"scenario", scenario.name}, {"version", "1"}});
 }
 
-TEST_F(OneServerRun, TheServersStepsFollowVirtualTime) {
+TEST_F(SplitFedRun, TheServersStepsFollowVirtualTime) {
   std::vector<std::vector<std::string>> orders;
   for (const int slow : {1, 2}) {
     const std::string toml = scenario_of(slow);
     const std::string name = "slow" + std::to_string(slow);
     run(folder.write(name + ".toml", toml), name);
     orders.push_back(query_store(
-        in(name), "SELECT task FROM activity WHERE label = 'serve' ORDER BY end_s, task"));
+        in(name), "SELECT task FROM activity WHERE label = 'server' ORDER BY end_s, task"));
     const std::vector<std::string>& order = orders.back();
     ASSERT_GE(order.size(), 10);
     // The fast node has its turns first.
@@ -152,7 +154,7 @@ TEST_F(OneServerRun, TheServersStepsFollowVirtualTime) {
 constexpr const char* restless =
     "count = 3\njitter = 0.3\nrandom_outages = { mean_up_s = 2, mean_down_s = 0.2 }\n";
 
-TEST_F(OneServerRun, IsTheSameToTheBitForOneAndTwoWorkers) {
+TEST_F(SplitFedRun, IsTheSameToTheBitForOneAndTwoWorkers) {
   const std::string file = folder.write("s.toml", scenario_of(2, restless));
   run(file, "one", {"--workers", "1", "--set", "stop.rounds=6"});
   run(file, "two", {"--workers", "2", "--set", "stop.rounds=6"});
@@ -163,7 +165,7 @@ TEST_F(OneServerRun, IsTheSameToTheBitForOneAndTwoWorkers) {
               testing::Not(testing::ElementsAre("0")));
 }
 
-TEST_F(OneServerRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
+TEST_F(SplitFedRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
   const std::string file = folder.write("s.toml", scenario_of(2, restless));
   const std::vector<std::string> rounds = {"--set", "stop.rounds=12"};
   run(file, "whole", rounds);
@@ -182,7 +184,7 @@ TEST_F(OneServerRun, KilledAtAnyMomentAndResumedItEndsWithTheSameBits) {
 }
 
 // A stop in the midst of a group: what the run had of it is computed again.
-TEST_F(OneServerRun, ALaterStopGoesOnInsideOfAGroup) {
+TEST_F(SplitFedRun, ALaterStopGoesOnInsideOfAGroup) {
   const std::string file = folder.write("s.toml", scenario_of(2, restless));
   run(file, "whole", {"--set", "stop.rounds=5"});
   for (const char* tasks : {"2", "9", "16"}) {
@@ -193,7 +195,7 @@ TEST_F(OneServerRun, ALaterStopGoesOnInsideOfAGroup) {
   }
 }
 
-TEST_F(OneServerRun, TimingDoesNotDependOnWhetherItLearns) {
+TEST_F(SplitFedRun, TimingDoesNotDependOnWhetherItLearns) {
   const std::string file = folder.write("s.toml", scenario_of(1, restless));
   run(file, "learns", {"--set", "stop.rounds=4"});
   run(file, "times", {"--set", "stop.rounds=4", "--set", "training.learn=false"});
