@@ -79,12 +79,19 @@ void Executor::start_compute(RunningActivity& a) {
     start_shared(a, seconds);
     return;
   }
-  platform_.compute_begins(a.node,
-                           [this, node = a.node](double speed) { speed_changed_(node, speed); });
+  platform_.compute_begins(a.node, [this, &a](double speed) {
+    a.left_s = left_s(a);
+    a.left_at = timers_.now();
+    a.speed = speed;
+    speed_changed_(a.node, speed);
+  });
   if (seconds <= 0) {
     ended_(a);
     return;
   }
+  a.left_s = seconds;
+  a.left_at = timers_.now();
+  a.speed = platform_.speed(a.node);
   sg::ExecPtr exec = sg::Exec::init();
   exec->set_flops_amount(seconds * units_per_second);
   exec->set_host(platform_.host(a.node));
@@ -149,12 +156,19 @@ void Executor::drop_released() {
   std::erase_if(cancelled_, [this](const auto& old) { return old.first < timers_.now(); });
 }
 
+double Executor::left_s(const RunningActivity& a) const {
+  return a.left_s - (timers_.now() - a.left_at) * a.speed;
+}
+
 double Executor::finished_share(const RunningActivity& a) const {
   const SharedProcessor* const processor = processors_[a.node].get();
   if (processor != nullptr && processor->has(a)) return processor->finished_share(a);
   if (!a.handle || a.handle->get_state() != sg::Activity::State::STARTED) return 0;
   if (const auto* exec = dynamic_cast<const sg::Exec*>(a.handle.get())) {
-    return 1 - exec->get_remaining_ratio();
+    // SimGrid must not be asked about one that ends at this instant and is still to be reported.
+    constexpr double hair = 1e-9;
+    const bool has_ended = left_s(a) <= hair * (1 + timers_.now());
+    return has_ended ? 1 : 1 - exec->get_remaining_ratio();
   }
   return a.what().bytes > 0 ? 1 - a.handle->get_remaining() / a.what().bytes : 0;
 }

@@ -44,6 +44,8 @@ class Executor {
   void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
   [[nodiscard]] double seconds_of(const RunningActivity& a) const;
+  // Of a compute that SimGrid runs, at nominal speed.
+  [[nodiscard]] double left_s(const RunningActivity& a) const;
   void end_links_and_host(const RunningActivity& a);
 
   std::uint64_t seed_;
