@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "engine/model/trace.hpp"
+#include "sim/schedule/split_update.hpp"
 
 namespace convoy::sim {
 
@@ -303,7 +304,7 @@ Assign ClientPool::aggregate(std::vector<TaskId> tasks,
 }
 
 Assign ClientPool::take_shared(const SharedSession& session, TaskId like) {
-  const Task& of = tasks_.at(like);
+  const Task of = tasks_.at(like);
   const auto graph = taking_shared_part(*setting_, setting_->nodes[of.node], of.work);
   const TaskId id = next_aggregation_++;
   const double bytes = graph->artifacts()[static_cast<std::size_t>(graph->result())].bytes;
