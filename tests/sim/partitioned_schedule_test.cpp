@@ -235,6 +235,7 @@ void expect_as_planned(const std::string& toml) {
   const Setting& setting = *scenario.setting;
   const PartitionedRound planned =
       plan_round(setting, first_nodes(setting.workers()), work_of(setting), false, std::nullopt);
+  ASSERT_EQ(planned.parts.size(), 3);
   const ScenarioRun run(toml);
   ASSERT_EQ(run.result().status, RunStatus::done) << run.result().cause;
   for (const PartitionedRound::Part& part : planned.parts) {
@@ -277,7 +278,7 @@ link = { duplex = "full", down_bps = 4e6, up_bps = 2e6, latency_s = 0.01 }
 device = "jetson-agx-orin-64gb"
 samples = 150
 count = 2
-link = { duplex = "full", down_bps = 8e6, up_bps = 8e6 }
+link = { duplex = "full", down_bps = 8e6, up_bps = 2.5e6 }
 [model]
 architecture = "cnn-small"
 [schedule]
