@@ -109,7 +109,8 @@ TEST(ConcurrentComputes, PerfettoHasATrackForEach) {
   analysis::export_perfetto(run.folder(), text);
   std::map<int, double> starts;  // of the server's parts, by track
   std::map<int, std::string> names;
-  for (const auto& event : nlohmann::json::parse(text.str())["traceEvents"]) {
+  const nlohmann::json trace = nlohmann::json::parse(text.str());
+  for (const nlohmann::json& event : trace["traceEvents"]) {
     if (event["pid"] != 1) continue;
     if (event["name"] == "thread_name") names[event["tid"]] = event["args"]["name"];
     if (event["name"] == "second") starts[event["tid"]] = event["ts"].get<double>() / 1e6;
