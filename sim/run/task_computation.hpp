@@ -30,10 +30,10 @@ double flops_of(const TaskGraph& graph);
 // from the worker's state.
 bool chooses_before_sizing(const TaskGraph& graph);
 
-// Gives the outcome of the worker's part, with the requested artifact as its result (and finite only
-// if that was made of finite values, on whatever node). `chosen` is
-// called once with the worker's submodel, before the first activity whose size depends on it (at
-// the end if there is none). Throws the engine's exceptions.
+// Gives the outcome of the worker's part, with the requested artifact as its result (and finite
+// only if that was made of finite values, on whatever node). `chosen` is called once with the
+// worker's submodel, before the first activity whose size depends on it (at the end if there is
+// none). Throws the engine's exceptions.
 engine::Outcome carry_out(const engine::Engine& engine, const TaskComputation& task,
                           const std::stop_token& stop,
                           const std::function<void(const engine::Submodel&)>& chosen);

@@ -14,8 +14,8 @@ struct SplitWork {
   int tail = 0;
   double bytes_per_s = 0;   // most that each of the node's transfers gets; 0: no limit
   double server_share = 0;  // of the server's compute; see Activity::share
-  // The server's part is one that the tasks of a round step in turn (SplitFed v2), and what the node
-  // sends back counts without it. Needs the labels at the server.
+  // The server's part is one that the tasks of a round step in turn (SplitFed v2), and what the
+  // node sends back counts without it. Needs the labels at the server.
   bool shared = false;
   // What a forward would keep until its backward is computed again: on the node, and at the server
   // where the tail comes in between (else it goes forward and back at once and keeps nothing).

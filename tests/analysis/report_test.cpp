@@ -185,8 +185,8 @@ TEST(PageData, SaysWhatLeavesADevice) {
   run.nodes[1].mode = "10W";
   run.nodes[2].device = "jetson-tx2";
   const Json two = run_json(run, "r").at("traffic");
-  EXPECT_EQ(two.at("class"),
-            Json::array({"", "", "jetson-nano 10W", "jetson-tx2 ", "jetson-nano 10W", "jetson-tx2 "}));
+  EXPECT_EQ(two.at("class"), Json::array({"", "", "jetson-nano 10W", "jetson-tx2 ",
+                                          "jetson-nano 10W", "jetson-tx2 "}));
   EXPECT_EQ(two.at("bytes"), Json::array({100.0, 300.0, 60.0, 40.0, 200.0, 100.0}));
   run.traffic.clear();
   EXPECT_TRUE(run_json(run, "r").at("traffic").at("label").empty());

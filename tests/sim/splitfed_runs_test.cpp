@@ -37,6 +37,7 @@ dropout = 0.2
 [data]
 samples = 90
 test_samples = 40
+local_test_share = 0
 [training]
 learn = true
 batch = 8

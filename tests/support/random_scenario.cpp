@@ -195,7 +195,7 @@ class Draw {
     if (one_in(3)) {
       add("optimizer = {{ kind = \"{}\" }}\n", one_of<std::string>({"sgd", "adamw", "adan"}));
     }
-    if (one_in(4) && kind_ != "fedpm") add("proximal = 0.1\n");
+    if (one_in(4) && kind_ != "fedpm" && !is_split()) add("proximal = 0.1\n");
     fixed_ = fixed;
   }
 
@@ -203,7 +203,7 @@ class Draw {
     const std::string& kind = kind_;
     const bool cos2p = kind == "cos2p";
     add("[schedule]\nkind = \"{}\"\n", kind);
-    if (one_in(3) && kind != "fedpm" && kind != "partitioned") {
+    if (one_in(3) && kind != "fedpm" && kind != "partitioned" && !is_split()) {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "in-flight", "holders", "holders-by-label", "drift",
                                "drift-relative", "fedavgm", "fedadam", "fedbuff", "fedasync",
@@ -238,12 +238,15 @@ class Draw {
     } else if (kind == "teasq") {
       add("at_work = {}\ncache = {}\nmu = 0.1\n", between(0.05, 1), between(0.05, 1));
       if (one_in(2)) add("max_staleness = {}\n", below(8));
+    } else if (kind == "splitlearning") {
+      add("order = \"{}\"\n", one_in(2) ? "fleet" : "random");
     } else {
       if (one_in(2)) add("participants = {}\n", 1 + below(8));
       if (one_in(2)) add("deadline_s = {}\n", spread(0.01, 1000));
       if (kind == "fedprox") add("mu = 0.1\n");
       submodels(kind);
       if (kind == "prunefl") pruning();
+      if (kind == "splitfed" && one_in(2)) add("version = \"v2\"\n");
       if (kind == "fedpm" && one_in(2)) add("test = \"threshold\"\n");
     }
     if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {
@@ -275,7 +278,10 @@ class Draw {
 
   // Kinds that take neither compression nor any fixed costs.
   [[nodiscard]] bool sends_its_own_way() const {
-    return kind_ == "prunefl" || kind_ == "fedpm" || kind_ == "partitioned";
+    return kind_ == "prunefl" || kind_ == "fedpm" || kind_ == "partitioned" || is_split();
+  }
+  [[nodiscard]] bool is_split() const {
+    return kind_ == "splitfed" || kind_ == "splitlearning" || kind_ == "edgesplit";
   }
 
   void stop() {
