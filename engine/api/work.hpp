@@ -264,6 +264,8 @@ using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggre
                           Backward, Step, TrainStage, TakeStage, JoinStages>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
+// True for work that Engine::pack() does of itself when it packs what a node elsewhere starts from.
+inline bool is_packing(const Work& work) { return std::holds_alternative<EncodeModel>(work); }
 
 // Parameters of a task, sent to its nodes.
 struct TaskBrief {

@@ -286,6 +286,20 @@ bool any_real(const Scenario& scenario) {
                      [](const NodeConfig& node) { return node.real.has_value(); });
 }
 
+// A task of a real node that others compute a part of.
+static void refuse_split_tasks(const Scenario& scenario) {
+  const auto schedule = scenario.schedule.make(scenario.setting);
+  for (const PlannedTask& task : schedule->plan()) {
+    if (task.node == server_node || !scenario.world.nodes[task.node].real) continue;
+    const auto role = std::ranges::find(task.members, task.node) - task.members.begin();
+    if (!task.graph->is_split(static_cast<int>(role))) continue;
+    throw base::UserError(fmt::format(
+        "node {}: {} splits the model between a node and the server, which only simulated nodes "
+        "can: set backend = \"sim\" for it, or choose a schedule whose nodes train whole models",
+        scenario.world.nodes[task.node].name, scenario.schedule.kind));
+  }
+}
+
 void require_runnable(const Scenario& scenario) {
   if (!scenario.impossible.empty()) throw base::UserError(scenario.impossible);
   if (!any_real(scenario)) return;
@@ -310,6 +324,7 @@ void require_runnable(const Scenario& scenario) {
         "a run with real nodes can only be resumed and replayed from its activities: set "
         "output.record = \"activity\"");
   }
+  refuse_split_tasks(scenario);
 }
 
 }  // namespace convoy::sim

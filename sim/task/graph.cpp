@@ -29,6 +29,13 @@ int TaskGraph::producer(int artifact) const {
   return artifacts_[static_cast<std::size_t>(artifact)].producer;
 }
 
+bool TaskGraph::is_split(int worker) const {
+  return std::any_of(activities_.begin(), activities_.end(), [&](const Activity& a) {
+    const bool works = a.kind == ActivityKind::compute && !engine::is_nothing(a.work);
+    return works && a.at != worker && !engine::is_packing(a.work);
+  });
+}
+
 std::vector<int> TaskGraph::first_artifacts() const {
   std::vector<int> first;
   for (std::size_t i = 0; i < artifacts_.size(); ++i) {

@@ -121,6 +121,10 @@ class TaskGraph {
   // The result: the artifact added last (of the last pass); -1 for an empty graph.
   [[nodiscard]] int result() const { return static_cast<int>(artifacts_.size()) - 1; }
 
+  // True if others than the worker (a role) compute a part of what the task learns: a model that is
+  // split between nodes. To pack what the worker starts from does not count.
+  [[nodiscard]] bool is_split(int worker) const;
+
   // By activity: the activities that wait for it; and the number that it waits for. Without
   // duplicates.
   [[nodiscard]] const std::vector<std::vector<int>>& successors() const { return successors_; }

@@ -35,7 +35,8 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
             "schedule.fedbuff.buffer=2",
             // Each of the three rounds chooses the kept weights anew.
             "schedule.prunefl.every=1", "schedule.prunefl.max_density=0.5"};
-    if (learns_by_elements() || learns_by_blocks()) return;
+    if (learns_in_parts()) sets.emplace_back("model.exits=[1.0]");
+    if (learns_by_elements() || learns_by_blocks() || learns_in_parts()) return;
     // Unequal nodes with different submodels.
     sets.insert(sets.end(), {"schedule.rates.8gb=0.5", "schedule.rates.32gb=1.0",
                              "schedule.compression.keep=0.2", "schedule.compression.bits=8"});
@@ -56,6 +57,11 @@ class EverySchedule : public testing::TestWithParam<std::string>, protected Test
 
   // What is sent is a part of the model: no submodels, no compression.
   static bool learns_by_blocks() { return GetParam() == "partitioned"; }
+
+  // The model is split between a node and the server: no submodels, no compression.
+  static bool learns_in_parts() {
+    return GetParam() == "edgesplit" || GetParam() == "splitfed" || GetParam() == "splitlearning";
+  }
 
   Output run(const std::string& name, const std::string& more = "") {
     return convoy_with("-o " + in(name) + " " + more);
@@ -119,7 +125,7 @@ TEST_P(EverySchedule, LearnsTheSameBitsKilledOrNotWithAnyWorkers) {
     expect_small_by_masks("whole");
   } else if (learns_by_blocks()) {
     expect_blocks("whole");
-  } else {
+  } else if (!learns_in_parts()) {
     expect_compressed("whole");
   }
   base::Random random({test::drawn_seed()});
@@ -149,6 +155,7 @@ TEST_P(EverySchedule, EndsWhateverComesAndGoes) {
 
 // Real nodes with modelled times: the same bits as in the simulation, and so in a replay.
 TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
+  if (learns_in_parts()) GTEST_SKIP() << "real nodes have no split tasks yet";
   for (const char* node : {"0", "1"}) {
     sets.push_back(std::string("fleet.nodes.") + node + ".compute=modelled");
     sets.push_back(std::string("fleet.nodes.") + node + ".network=modelled");

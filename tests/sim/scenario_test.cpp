@@ -124,6 +124,45 @@ TEST(Scenarios, EverySectionIsRead) {
   require_runnable(s);
 }
 
+// What a split task computes at the server is not done for devices.
+TEST(Scenarios, SplitTasksOfRealNodesAreRefusedBeforeTheRun) {
+  const std::string text = R"(
+[fleet]
+[[fleet.nodes]]
+name = "far"
+device = "jetson-orin-nano-8gb"
+backend = "hil"
+[[fleet.nodes]]
+device = "jetson-orin-nano-8gb"
+[model]
+architecture = "cnn-small"
+exits = [1.0]
+[data]
+samples = 100
+[training]
+learn = true
+[stop]
+rounds = 2
+)";
+  const auto read = [&](const std::string& kind, const std::string& backend) {
+    base::Diagnostics problems;
+    auto s = read_scenario_text(
+        text, "t.toml", {{"schedule.kind", kind}, {"fleet.nodes.0.backend", backend}}, problems);
+    EXPECT_TRUE(s) << problems.str();
+    return *std::move(s);
+  };
+  for (const std::string kind : {"splitfed", "splitlearning", "edgesplit"}) {
+    try {
+      require_runnable(read(kind, "hil"));
+      ADD_FAILURE() << kind;
+    } catch (const base::UserError& e) {
+      EXPECT_THAT(e.what(), testing::HasSubstr("node far: " + kind + " splits the model"));
+    }
+    require_runnable(read(kind, "sim"));
+  }
+  require_runnable(read("fedavg", "hil"));
+}
+
 TEST(Scenarios, AFleetOfTheCatalogueCanBeChangedByOverrides) {
   const std::string text = "[fleet]\nuse = \"jetson16\"\n[stop]\nrounds = 1\n";
   base::Diagnostics problems;
