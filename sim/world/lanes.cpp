@@ -63,15 +63,18 @@ void Lanes::leave(RunningActivity& a) {
 }
 
 RunningActivity* Lanes::first_at(NodeId id) const {
-  bool for_processor = false;  // a compute waits: no later one, with a smaller share, overtakes it
+  // A compute waits for a share, or for what shares leave: no later one of its kind overtakes it.
+  bool for_share = false;
+  bool for_rest = false;
   int transfers = node(id).transfers_waiting;  // that come yet
   for (RunningActivity* a : node(id).waiting) {
-    if (for_processor && transfers == 0) return nullptr;
+    if (for_share && for_rest && transfers == 0) return nullptr;
     const bool transfer = is_transfer(*a);
     transfers -= transfer ? 1 : 0;
-    if (!transfer && for_processor) continue;
+    bool& waits = a->what().share > 0 ? for_share : for_rest;
+    if (!transfer && waits) continue;
     if (are_free(*a)) return a;
-    for_processor = for_processor || !transfer;
+    waits = waits || !transfer;
   }
   return nullptr;
 }
@@ -109,13 +112,14 @@ bool Lanes::are_free(const RunningActivity& a) const {
          (to.transfer_limit == 0 || to.receiving < to.transfer_limit);
 }
 
-// Those with a share have exactly that, so that a plan made with shares holds; the others need some
-// part to be left.
+// Computes with a share have exactly that, and wait for nothing but the sum of the shares: so a
+// plan made with shares holds. The others start while something is left, and stand still while
+// nothing is.
 bool Lanes::may_compute(const Node& n, double share) {
   if (n.compute_limit > 0 && n.computing >= n.compute_limit) return false;
   constexpr double rounding = 1e-9;  // of a sum of shares
   if (share <= 0) return n.shares < 1 - rounding;
-  return n.shares + share <= (n.without_share > 0 ? 1 - rounding : 1 + rounding);
+  return n.shares + share <= 1 + rounding;
 }
 
 void Lanes::take_processor(Node& n, const Activity& what) {
@@ -247,7 +251,7 @@ void Lanes::account(Node& n) const {
   n.since += passed;
   const bool transfers = n.sending > 0 || n.receiving > 0;
   n.meter->passed(n.since - passed, n.since, n.state());
-  if (n.computing > 0) n.usage.busy_s += passed;
+  if (n.computing > 0) n.usage.busy_s += passed * n.busy();
   if (transfers) n.usage.communicating_s += passed;
   if (n.computing > 0 || transfers) n.usage.active_s += passed;
   if (!n.present) n.usage.away_s += passed;

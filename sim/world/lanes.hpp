@@ -3,6 +3,7 @@
 // Lanes of the nodes: which activities wait for them, or for memory, or have them, and each node's
 // usage. Internal to sim/world.
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -81,8 +82,10 @@ class Lanes {
     NodeUsage usage;
 
     [[nodiscard]] PowerMeter::State state() const {
-      return {present, computing, computing_w, sending + receiving};
+      return {present, computing, computing_w, busy(), sending + receiving};
     }
+    // Of the processor, while something computes.
+    [[nodiscard]] double busy() const { return without_share > 0 ? 1 : std::min(1.0, shares); }
   };
 
   Node& node(NodeId id) { return nodes_[id]; }

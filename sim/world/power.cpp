@@ -24,7 +24,7 @@ void PowerMeter::passed(double from, double to, const State& state) {
     joules = power_.idle_w * (to - from);
     if (state.computes > 0) {
       const double nominal_s = speed_ ? speed_->integral(from, to) : to - from;
-      joules += (state.computing_w - power_.idle_w) * nominal_s;
+      joules += (state.computing_w - power_.idle_w) * nominal_s * state.busy;
     }
     if (state.transfers > 0) {
       joules += (power_.communicating_w.value_or(power_.idle_w) - power_.idle_w) * (to - from);

@@ -6,7 +6,8 @@
 // activity's own `watts` replaces busy_w); sending or receiving adds (communicating_w - idle_w). An
 // absent node draws nothing. A trace of the power replaces all of this. Each byte on a link costs
 // energy at both ends. Several computes at once draw what the one that draws most draws: the node
-// is busy once.
+// is busy once. If all of them have shares of the node (Activity::share), it is busy only in part:
+// by the sum of the shares, so that work costs the same energy, however slowly it is done.
 //
 // The activities under way on a node share its power equally at every moment. So the energies of
 // the activities and of the time without activities add up to the node's.
@@ -27,6 +28,7 @@ class PowerMeter {
     bool present = true;
     int computes = 0;
     double computing_w = 0;  // draw of the computes under way
+    double busy = 1;         // part of the processor that they use, (0, 1]
     int transfers = 0;
   };
   // The node was in `state` from `from` to `to` (s).

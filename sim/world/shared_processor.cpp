@@ -16,7 +16,8 @@ constexpr double rounding = 1e-13;
 
 double SharedProcessor::rate(const Clock& clock) const {
   if (&clock == &shared_) return speed_;
-  return speed_ * (1 - shares_) / static_cast<double>(std::max<std::size_t>(rest_.ends.size(), 1));
+  const double left = std::max(0.0, 1 - shares_);
+  return speed_ * left / static_cast<double>(std::max<std::size_t>(rest_.ends.size(), 1));
 }
 
 double SharedProcessor::shows_now(const Clock& clock) const {

@@ -80,7 +80,7 @@ class WorldListener {
 
 // What a node did so far.
 struct NodeUsage {
-  double busy_s = 0;           // computing
+  double busy_s = 0;           // computing; where all have shares, times their sum
   double communicating_s = 0;  // sending or receiving
   double active_s = 0;         // either
   double away_s = 0;           // absent

@@ -111,7 +111,7 @@ TEST(SharedProcessor, AShareIsKeptWhenOthersEnd) {
   EXPECT_TIME(witness.record(0, "work").end_s, 8);
   EXPECT_TIME(witness.record(1, "work").end_s, 4);
   EXPECT_TIME(witness.record(2, "work").end_s, 12);
-  EXPECT_TIME(world.usage(1).busy_s, 12);
+  EXPECT_TIME(world.usage(1).busy_s, 8);  // as long as the work takes on all of the node
 }
 
 TEST(SharedProcessor, AShareHoldsOnANodeThatRunsOneAtATime) {
@@ -151,8 +151,8 @@ TEST(SharedProcessor, TenTenthsAreOne) {
   for (TaskId task = 0; task < 10; ++task) EXPECT_TIME(witness.record(task, "work").end_s, 10);
 }
 
-// One has half. Two others have a quarter each until 4 s, when all but one, with 1 s of work left,
-// have ended; that one then has the whole node. What asks for all of it waits until 5 s.
+// One has half, until 4 s, and three others a sixth each. Who asks for all of it has it from 4 s to
+// 5 s: the three stand still. Then they have 1/3, 4/3 and 1/3 s of work left.
 TEST(SharedProcessor, WithoutAShareOneHasAPartOfTheRest) {
   Witness witness;
   World world(world_of_one(0), witness);
@@ -163,10 +163,30 @@ TEST(SharedProcessor, WithoutAShareOneHasAPartOfTheRest) {
   world.start(4, one_compute(1), {1});
   world.run();
   EXPECT_TIME(witness.record(0, "work").end_s, 4);
-  EXPECT_TIME(witness.record(1, "work").end_s, 4);
-  EXPECT_TIME(witness.record(2, "work").end_s, 5);
-  EXPECT_TIME(witness.record(3, "work").end_s, 6);
-  EXPECT_TIME(witness.record(4, "work").start_s, 6);
+  EXPECT_TIME(witness.record(1, "work").end_s, 6);
+  EXPECT_TIME(witness.record(2, "work").end_s, 7);
+  EXPECT_TIME(witness.record(3, "work").start_s, 4);
+  EXPECT_TIME(witness.record(3, "work").end_s, 5);
+  EXPECT_EQ(witness.record(4, "work").start_s, 0);
+  EXPECT_TIME(witness.record(4, "work").end_s, 6);
+  EXPECT_TIME(world.usage(1).busy_s, 7);
+}
+
+// A plan whose shares sum to 1 holds, whatever else the node computes: the first ends at 2 s and is
+// followed by an equal one, as planned.
+TEST(SharedProcessor, WhoHasNoShareHoldsUpNobodyWhoHasOne) {
+  Witness witness;
+  World world(world_of_one(0), witness);
+  world.start(0, with_share(1, 0.5), {1});
+  world.start(1, with_share(4, 0.5), {1});
+  at(world, witness, {1, 2}, [&](std::size_t i) {
+    world.start(static_cast<TaskId>(2 + i), i == 0 ? one_compute(1) : with_share(1, 0.5), {1});
+  });
+  world.run();
+  EXPECT_TIME(witness.record(0, "work").end_s, 2);
+  EXPECT_TIME(witness.record(3, "work").end_s, 4);
+  EXPECT_TIME(witness.record(1, "work").end_s, 8);
+  EXPECT_TIME(witness.record(2, "work").end_s, 6);
 }
 
 TEST(SharedProcessor, WhoIsCancelledLeavesItsPartToTheOthers) {
@@ -284,6 +304,18 @@ TEST(SharedProcessor, TheNodesDrawIsChargedOnceAndShared) {
   EXPECT_NEAR(world.energy_j(1), 40, 1e-9);
   EXPECT_NEAR(witness.record(0, "work").energy_j, 10, 1e-9);
   EXPECT_NEAR(witness.record(1, "work").energy_j, 30, 1e-9);
+}
+
+// Work costs the same above the idle draw, however slowly it is done: 1 s at a share of a quarter.
+TEST(SharedProcessor, AShareDrawsItsPart) {
+  WorldConfig config = world_of_one(0);
+  config.nodes[1].power = {2, 10, {}};
+  Witness witness;
+  World world(config, witness);
+  world.start(0, with_share(1, 0.25), {1});
+  world.run();
+  EXPECT_NEAR(world.energy_j(1), 4 * 2 + 1 * 8, 1e-9);
+  EXPECT_TIME(world.usage(1).busy_s, 1);
 }
 
 // Until 4 s the node draws 20 W, then 10 W for the 2 s that the second has left.
