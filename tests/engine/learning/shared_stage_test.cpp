@@ -261,7 +261,7 @@ TEST(SharedStage, WhatASharedStageCannotDoIsRefused) {
       [&] {
         servers.server->run(TrainStage{servers.cut, servers.last - 1}, {{activation, nullptr}});
       },
-      "are not the last stage");
+      "and those behind them are elsewhere");
   const Made unlabelled = servers.device(2).run(
       Forward{.first = 0, .last = servers.cut, .labels = false}, {{servers.weights, nullptr}});
   expect_refused([&] { servers.serve(unlabelled); }, "no whole batch with its labels");
