@@ -262,8 +262,7 @@ int plan(const PlanArguments& arguments) {
   auto explanation = scenario.schedule.make(scenario.setting)->explain(arguments.compare);
   if (!explanation) {
     throw base::UserError(
-        fmt::format("schedule.kind: {} does not split the model, so that there is no plan to show; "
-                    "kinds with a plan: {}",
+        fmt::format("schedule.kind: {} makes no plan that could be shown; kinds with a plan: {}",
                     scenario.schedule.kind, kinds_with_plans()));
   }
   const bool any_share = std::ranges::any_of(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how fast the gradient falls, against the rate O(1/sqrt(N* E Q)) that Co-S2P claims.
 
-    scenarios/headline/rate.py                      all sweeps (how long was not timed), then the table
+    scenarios/headline/rate.py                      all sweeps (some minutes on two cores), then the table
     scenarios/headline/rate.py --only convex        one part: convex, mlp, submodels or granularity
     scenarios/headline/rate.py --self-test          checks the arithmetic on made-up points
 

@@ -1,9 +1,9 @@
 #pragma once
 
-// Executes a task's graph on real artifacts, in the order of the simulated world, pass after pass.
-// Each compute runs in the session of the node that plays its role. An artifact is dropped after
-// the last activity of the pass that takes it, so a long graph does not keep all of its
-// activations.
+// Executes a task's graph on real artifacts, pass after pass, in the order in which the graph lists
+// its activities. (Where the order in virtual time matters, tasks share a session: flow.hpp.) Each
+// compute runs in the session of the node that plays its role. An artifact is dropped after the
+// last activity of the pass that takes it, so a long graph does not keep all of its activations.
 
 #include <functional>
 #include <memory>

@@ -131,10 +131,11 @@ TEST_F(Plan, SaysWhereTheServerDoesNotShareAsPlanned) {
 }
 
 TEST_F(Plan, RefusesWhatHasNoPlan) {
-  const Output none = plan("--set schedule.kind=fedavg");
-  EXPECT_EQ(none.status, 2);
-  EXPECT_THAT(none.err,
-              AllOf(HasSubstr("fedavg does not split the model"), HasSubstr("edgesplit")));
+  for (const std::string kind : {"fedavg", "splitfed"}) {
+    const Output none = plan("--set schedule.kind=" + kind);
+    EXPECT_EQ(none.status, 2);
+    EXPECT_THAT(none.err, AllOf(HasSubstr(kind + " makes no plan"), HasSubstr("edgesplit")));
+  }
   const Output name = plan("--set schedule.edgesplit.cuts=blok5");
   EXPECT_EQ(name.status, 2);
   EXPECT_THAT(name.err, HasSubstr("did you mean \"block5\"?"));
