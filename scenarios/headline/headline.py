@@ -270,7 +270,7 @@ def main():
     parser = argparse.ArgumentParser(prog="./dev headline", description=__doc__.split("\n")[0])
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="mode", action="store_const", const="quick",
-                      help="four schedules, drawn digits, three seeds: meant for 10 minutes on two cores, not timed")
+                      help="four schedules, drawn digits, three seeds: 5 minutes on two cores")
     size.add_argument("--full", dest="mode", action="store_const", const="full",
                       help="vit-micro on CIFAR-10 from a warm start: meant for a night, not timed")
     size.add_argument("--ablations", dest="part", action="store_const", const=ablations,
