@@ -387,7 +387,9 @@ TEST(SplitUpdate, TheNearestCutThatFitsIsNamed) {
   const int nearest = nearest_fitting_cut(setting, setting.nodes[1], work);
   EXPECT_LE(cost_at(nearest).node_memory, board->memory);
   for (const int cut : cuts) {
-    if (cut > nearest) EXPECT_GT(cost_at(cut).node_memory, board->memory);
+    if (cut > nearest) {
+      EXPECT_GT(cost_at(cut).node_memory, board->memory);
+    }
   }
   // The server's part has to fit as well.
   server->memory = cost_at(nearest).server_memory - 1;

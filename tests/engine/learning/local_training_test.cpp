@@ -253,7 +253,9 @@ TEST(LocalTask, ImportanceKeepsTheExactSizesAndTrainsNothing) {
   // A step of training that changes nothing: the update is the difference to what was received.
   const auto update = session->run(Train{.epochs = 0}, {});
   for (const Tensor& t : inside(dynamic_cast<const Update&>(*update)).brings) {
-    if (t.defined()) EXPECT_EQ(t.abs().max().item<double>(), 0);
+    if (t.defined()) {
+      EXPECT_EQ(t.abs().max().item<double>(), 0);
+    }
   }
   // The same data give the same members, and other data others.
   const auto again = engine->open(input, {});
