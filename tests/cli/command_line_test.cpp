@@ -163,9 +163,15 @@ TEST(CommandLine, TheWallTimeIsEstimatedFromAMeasuredStep) {
       "name = \"open\"\n[fleet]\nuse = \"jetson16\"\n[model]\narchitecture = "
       "\"cnn-small\"\n[data]\nsource = \"glyphs\"\nsamples = 1600\n[training]\n"
       "learn = true\n[stop]\naccuracy = 0.9\n";
-  const Output unknown = convoy("check " + folder.write("open.toml", open_end));
+  const std::string open = folder.write("open.toml", open_end);
+  const Output unknown = convoy("check " + open);
   EXPECT_THAT(unknown.out, HasSubstr("on this machine node updates take ")) << unknown.err;
   EXPECT_THAT(unknown.out, testing::Not(HasSubstr("about")));
+  for (const std::string kind : {"splitfed", "splitlearning", "edgesplit", "partitioned"}) {
+    EXPECT_THAT(convoy("check " + open + " --set schedule.kind=" + kind).out,
+                HasSubstr("on this machine node updates take "))
+        << kind;
+  }
   EXPECT_THAT(convoy("check " + timing_only).out, testing::Not(HasSubstr("Wall time")));
 }
 
