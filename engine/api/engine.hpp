@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -42,7 +43,8 @@ class Opaque : base::NonCopyable {
 class Artifact : public Opaque {};   // data passed between computes
 class Weights : public Artifact {};  // a version of the full model, or a submodel's part of it
 class Update : public Artifact {};   // the change of a submodel's weights by training
-// State kept between tasks: masks, logits, optimizer state; of an aggregator the rule's state.
+// State kept between tasks: masks, logits, optimizer state, own layers; of an aggregator the rule's
+// state.
 class NodeState : public Opaque {};
 
 struct EngineOptions {
@@ -207,6 +209,15 @@ class Engine : base::NonCopyable {
   [[nodiscard]] virtual Evaluation evaluate(const Weights& weights, double rate,
                                             const std::stop_token& stop) const = 0;
 
+  // Where nodes have layers of their own (LearningRules::own_layers): evaluates the version with
+  // those of each of these nodes (by its state, at least one), at this rate, on the whole test set.
+  // Every figure is the mean over the nodes, each of which counts the same.
+  [[nodiscard]] virtual Evaluation evaluate_own(
+      const Weights& /*weights*/, const std::vector<std::shared_ptr<const NodeState>>& /*nodes*/,
+      double /*rate*/, const std::stop_token& /*stop*/) const {
+    throw std::logic_error("this engine knows no own layers");
+  }
+
   // safetensors files. Reading throws base::UserError naming the file and the problem: missing or
   // foreign tensors, wrong shapes, a damaged header.
   using Metadata = std::map<std::string, std::string>;
@@ -214,6 +225,12 @@ class Engine : base::NonCopyable {
                     const Metadata& about) const = 0;
   virtual void save(const NodeState& state, const std::filesystem::path& file) const = 0;
   virtual void save(const Artifact& artifact, const std::filesystem::path& file) const = 0;
+  // A node's own layers alone, by the names that they have in a version's file: together with the
+  // other tensors of that file they are the node's model.
+  virtual void save_own(const NodeState& /*state*/, const std::filesystem::path& /*file*/,
+                        const Metadata& /*about*/) const {
+    throw std::logic_error("this engine knows no own layers");
+  }
   [[nodiscard]] virtual std::shared_ptr<const Weights> load_weights(
       const std::filesystem::path& file) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const NodeState> load_state(

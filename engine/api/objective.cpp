@@ -11,6 +11,11 @@ std::string why_no_objective(const Architecture& architecture, const LearningRul
     return "fedpm trains the scores of masks, and a version's weights are one sample of them: "
            "there is no gradient to go by; choose another kind of schedule, or leave it out";
   }
+  if (rules.own_layers) {
+    return "each node keeps layers of its own, so that there is no one model whose loss all lower; "
+           "leave it out, or choose a schedule that aggregates the whole model (splitfed: "
+           "version = \"v1\")";
+  }
   const auto normalizes = [](const Block& block) {
     return std::ranges::any_of(block.layers,
                                [](const Layer& l) { return l.kind == LayerKind::batch_norm; });

@@ -153,6 +153,9 @@ struct LearningRules {
   bool static_norms = false;
   // A prediction is the mean of all exits' scores (DepthFL); else those of the deepest exit.
   bool ensemble = false;
+  // Each node keeps layers of its own, which nobody aggregates (TaskBrief::own_before): there are
+  // as many models as nodes that have worked.
+  bool own_layers = false;
 };
 
 // Reads these keys of [training]: optimizer, rate_schedule, optimizer_state, proximal, clip.

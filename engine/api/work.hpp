@@ -247,7 +247,8 @@ struct TakeStage {
 
 // The updates of all stages of one model become one update of the model, for the samples that they
 // were trained on. With `partial` stages may be missing: the update then holds the layers of those
-// that are given, and says so. In: updates of stages. Out: an update.
+// that are given, and says so; where the brief says that the node has layers of its own, those that
+// are missing are these. In: updates of stages. Out: an update.
 struct JoinStages {
   static constexpr const char* kind = "join-stages";
   bool partial = false;
@@ -302,6 +303,11 @@ struct TaskBrief {
   // none.
   std::optional<double> block_from = {};
   std::optional<double> block_to = {};
+  // Layers of the model that are the node's own (SplitFed v3): it goes on with those that its last
+  // task has left, not with the version's, and keeps them with its state. Those before `own_before`
+  // and, where it has the last layers, too, those from `own_from`. Nothing: it has none.
+  std::optional<int> own_before = {};
+  std::optional<int> own_from = {};
 
   void set_block(const ParameterBlock& block) {
     block_from = block.from;
@@ -331,6 +337,8 @@ struct TaskBrief {
     field("bring_squares", b.bring_squares);
     field("block_from", b.block_from, base::at_least(0).below(1));
     field("block_to", b.block_to, base::above(0).up_to(1));
+    field("own_before", b.own_before, base::at_least(1).up_to(1e6));
+    field("own_from", b.own_from, base::at_least(1).up_to(1e6));
   }
 };
 

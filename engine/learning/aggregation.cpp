@@ -329,6 +329,9 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
   merged.state = next_state(layout, rule, state);
   merged.trained = current.trained;
   report.coverage_min = std::numeric_limits<std::int64_t>::max();
+  const bool rest_is_own = std::any_of(updates.begin(), updates.end(),
+                                       [](const Received& r) { return r.update->rest_is_own; });
+  std::vector<bool> counted(layout.size(), true);
   std::vector<double> change;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
@@ -337,7 +340,8 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     });
     if (!anybody) {
       merged.weights.push_back(current.tensors[i]);  // shares memory with the version before
-      if (!p.buffer && !layout.freezes(i)) report.coverage_min = 0;
+      counted[i] = !rest_is_own;
+      if (!p.buffer && !layout.freezes(i) && !rest_is_own) report.coverage_min = 0;
       continue;
     }
     const auto add_to = [&](auto& tensor) {
@@ -372,8 +376,7 @@ Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& curren
     tensor.mark(merged.trained[i]);
   }
   ++merged.state.aggregations;
-  report.untrained =
-      untrained_share(layout, merged.trained, std::vector<bool>(layout.size(), true));
+  report.untrained = untrained_share(layout, merged.trained, counted);
   return merged;
 }
 

@@ -31,8 +31,9 @@ struct Others {
 
 // Applies the rule to version `version`. Updates are added in the given order, in double precision.
 // Running statistics (buffers) are always averaged by the updates' shares and do not count in
-// norms. `state`: the rule's, null before its first aggregation. Throws base::UserError if an input
-// that the rule needs is missing.
+// norms. Layers that are the nodes' own (UpdateOrigin::rest_is_own) stay as they are, and the
+// report does not count them. `state`: the rule's, null before its first aggregation. Throws
+// base::UserError if an input that the rule needs is missing.
 Merged merge(const Layout& layout, const Rule& rule, const TensorWeights& current,
              std::int64_t version, const std::vector<Received>& updates,
              const RuleState* state = nullptr, const Others& others = {});

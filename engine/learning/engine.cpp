@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -20,6 +19,7 @@
 #include "engine/learning/full_gradient.hpp"
 #include "engine/learning/initial.hpp"
 #include "engine/learning/masks.hpp"
+#include "engine/learning/own_layers.hpp"
 #include "engine/learning/sampled.hpp"
 #include "engine/learning/session.hpp"
 #include "engine/rules/registry.hpp"
@@ -143,6 +143,17 @@ class LibTorchEngine : public Engine {
     return result;
   }
 
+  [[nodiscard]] Evaluation evaluate_own(const Weights& weights,
+                                        const std::vector<std::shared_ptr<const NodeState>>& nodes,
+                                        double rate, const std::stop_token& stop) const override {
+    std::vector<Evaluation> all;
+    for (const auto& node : nodes) {
+      const auto model = with_own(context_.layout, inside(weights), inside(*node));
+      all.push_back(evaluate(*model, rate, stop));
+    }
+    return mean_of(all);
+  }
+
   void save(const Weights& weights, const std::filesystem::path& file,
             const Metadata& about) const override {
     write_safetensors(file, to_file(context_.layout, inside(weights), about,
@@ -150,6 +161,10 @@ class LibTorchEngine : public Engine {
   }
   void save(const NodeState& state, const std::filesystem::path& file) const override {
     write_safetensors(file, to_file(context_.layout, inside(state)));
+  }
+  void save_own(const NodeState& state, const std::filesystem::path& file,
+                const Metadata& about) const override {
+    write_safetensors(file, own_to_file(context_.layout, inside(state), about));
   }
   void save(const Artifact& artifact, const std::filesystem::path& file) const override {
     if (const auto* weights = dynamic_cast<const TensorWeights*>(&artifact)) {
@@ -185,9 +200,9 @@ class LibTorchEngine : public Engine {
     const TensorWeights& received = inside(*input.received);
     const Submodel part = first_submodel(context_, input);
     const Compression compression = input.brief.download();
-    if (compression.is_none()) return packed(part_to_file(context_.layout, received, part));
+    if (compression.is_none()) return parcel_of(part_to_file(context_.layout, received, part));
     const auto sent = encode_model(context_.layout, received, part, compression);
-    return packed(part_to_file(context_.layout, *sent, part));
+    return parcel_of(part_to_file(context_.layout, *sent, part));
   }
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
     const auto update = as_update(outcome.result);
@@ -198,7 +213,7 @@ class LibTorchEngine : public Engine {
     if (outcome.local_accuracy) {
       file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
     }
-    return packed(file);
+    return parcel_of(file);
   }
   [[nodiscard]] std::unique_ptr<Unpacking> unpack(const std::string& header, std::uint64_t bytes,
                                                   const std::string& from) const override {
@@ -212,12 +227,12 @@ class LibTorchEngine : public Engine {
     const at::NoGradGuard no_grad;
     Outcome outcome;
     TensorFile file = box_of(box).announced_.content;  // whose memory the box still shares
-    outcome.loss = figure(file, "loss").value_or(std::numeric_limits<double>::quiet_NaN());
-    outcome.local_accuracy = figure(file, "local_accuracy");
+    outcome.loss = figure_in(file, "loss").value_or(std::numeric_limits<double>::quiet_NaN());
+    outcome.local_accuracy = figure_in(file, "local_accuracy");
     if (outcome.local_accuracy) {
       outcome.local_accuracy = std::clamp(*outcome.local_accuracy, 0.0, 1.0);
     }
-    const bool claims_finite = figure(file, "finite").value_or(1) != 0;
+    const bool claims_finite = figure_in(file, "finite").value_or(1) != 0;
     if (!input.received) {
       throw base::UserError(
           fmt::format("{}: what task {} started from is not here", from(box), input.task));
@@ -258,29 +273,6 @@ class LibTorchEngine : public Engine {
   }
   static TensorFile contents(Unpacking& box) { return std::move(box_of(box).announced_.content); }
   static const std::string& from(Unpacking& box) { return box_of(box).from_; }
-
-  static std::optional<double> figure(const TensorFile& file, const std::string& key) {
-    const auto found = file.metadata.find(key);
-    if (found == file.metadata.end()) return std::nullopt;
-    double value = 0;
-    const char* end = found->second.data() + found->second.size();
-    const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
-    if (failure != std::errc() || stop != end || !std::isfinite(value)) return std::nullopt;
-    return value;
-  }
-
-  static Parcel packed(const TensorFile& file) {
-    auto tensors = std::make_shared<Tensors>();
-    Parcel parcel;
-    parcel.header = header_of(file);
-    for (const auto& [name, tensor] : file.tensors) {
-      tensors->push_back(tensor.cpu().contiguous());
-      const Tensor& t = tensors->back();
-      parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
-    }
-    parcel.keeps = std::move(tensors);
-    return parcel;
-  }
 
   [[nodiscard]] std::shared_ptr<const TensorWeights> load(const std::filesystem::path& file,
                                                           Origin origin) const {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
 #include <optional>
 
 #include "engine/learning/file_parts.hpp"
@@ -93,9 +95,33 @@ Trained read_trained(TensorSource& source) {
 
 }  // namespace
 
+Parcel parcel_of(const TensorFile& file) {
+  auto tensors = std::make_shared<Tensors>();
+  Parcel parcel;
+  parcel.header = header_of(file);
+  for (const auto& [name, tensor] : file.tensors) {
+    tensors->push_back(tensor.cpu().contiguous());
+    const Tensor& t = tensors->back();
+    parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
+  }
+  parcel.keeps = std::move(tensors);
+  return parcel;
+}
+
+std::optional<double> figure_in(const TensorFile& file, const std::string& key) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) return std::nullopt;
+  double value = 0;
+  const char* end = found->second.data() + found->second.size();
+  const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
+  if (failure != std::errc() || stop != end || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
 HeaderLimits file_limits(const Layout& layout) {
   constexpr std::uint64_t metadata = 1 << 20;
-  constexpr std::size_t others = 3;  // the tensor itself, a residual, squared gradients
+  // The tensor itself, a residual, squared gradients, own layers.
+  constexpr std::size_t others = 4;
   return limits_of(layout, OptimizerState::most_slots + most_rule_slots + others, 2, metadata);
 }
 

@@ -16,7 +16,7 @@ namespace convoy::engine {
 TensorFile to_file(const Layout& layout, const TensorWeights& weights,
                    const Engine::Metadata& about, const Tensors& shown);
 // Kept members "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME", "residual:NAME",
-// "gathered:NAME" and "rule:SLOT:NAME".
+// "gathered:NAME", "own:NAME" and "rule:SLOT:NAME".
 TensorFile to_file(const Layout& layout, const TensorState& state);
 // Kept members, then "delta:NAME" for parameters and "value:NAME" for running statistics. Under a
 // mask a delta holds the kept elements in a row; squared gradients are "square:NAME"; a sample of
@@ -30,6 +30,11 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
 // frozen.
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
                         const Submodel& submodel);
+
+// A file's header with its tensors, whose memory the parcel keeps.
+Parcel parcel_of(const TensorFile& file);
+// A finite number in the metadata; nothing if there is none.
+std::optional<double> figure_in(const TensorFile& file, const std::string& key);
 
 // Upper limits for headers of this model's tensors: in files (versions, states, updates), where
 // other programs may have added metadata; and in parcels (submodels' parts, updates).

@@ -49,6 +49,11 @@ LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
     throw base::UserError(
         fmt::format("node {}, task {}: there are no weights to train", input_.node, input_.task));
   }
+  if (input_.brief.own_before) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: only who trains a model in stages can have layers of its own",
+        input_.node, input_.task));
+  }
   const bool is_compressed = !input_.brief.download().is_none();
   if (is_compressed != is_decoded_ || inside(*input_.received).is_encoded()) {
     throw base::UserError(fmt::format("node {}, task {}: the model that it starts from {}",
@@ -278,7 +283,8 @@ std::shared_ptr<const Artifact> TaskSession::run(const TakeStage& work,
 
 std::shared_ptr<const Artifact> TaskSession::run(const JoinStages& work,
                                                  const std::vector<Input>& inputs) {
-  auto update = join_stages(context_.layout, inputs, input_.task, work.partial);
+  const bool rest_is_own = work.partial && input_.brief.own_before.has_value();
+  auto update = join_stages(context_.layout, inputs, input_.task, work.partial, rest_is_own);
   outcome_.finite = is_finite(update->brings);
   for (const Input& input : inputs) {
     const auto* stage = dynamic_cast<const StageUpdate*>(input.artifact.get());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
@@ -271,6 +272,46 @@ void StageTraining::step() {
   drop_gradients(weights_);
   back_ = 0;
   ++steps_;
+}
+
+std::optional<Boundary> StageTraining::train(const Boundary& inputs, const Targets& targets) {
+  if (!stashes_.empty() || back_ > 0) fail("it is to train a batch at once amid another");
+  const auto number = static_cast<int>(steps_);
+  const bool was_finite = std::exchange(is_finite_, engine::is_finite(values_of(inputs)));
+  const double losses = losses_;
+  const std::int64_t samples = samples_;
+  Tensors statistics(weights_.size());
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (weights_[i].defined() && layout_.tensors[i].buffer) statistics[i] = weights_[i].clone();
+  }
+  Boundary gradients;
+  if (is_finite_) forward(number, inputs, targets);
+  if (!stashes_.empty()) gradients = backward(number, {});
+  for (const Tensor& w : weights_) {
+    if (w.defined() && w.grad().defined()) is_finite_ = is_finite_ && engine::is_finite({w.grad()});
+  }
+  if (std::exchange(is_finite_, was_finite)) {
+    step();
+    return gradients;
+  }
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    if (statistics[i].defined()) weights_[i].copy_(statistics[i]);
+  }
+  drop_gradients(weights_);
+  counted_.erase(number);
+  losses_ = losses;
+  samples_ = samples;
+  back_ = 0;
+  return std::nullopt;
+}
+
+Boundary StageTraining::no_gradients(const Boundary& inputs) const {
+  Boundary gradients;
+  for (const auto& [number, tensor] : inputs) {
+    if (has_gradient(number)) gradients.emplace(number, at::zeros_like(tensor));
+  }
+  return gradients;
 }
 
 void StageTraining::resume(OptimizerState state) {

@@ -93,6 +93,13 @@ class StageTraining {
   // forward with the weights of before.
   void step();
 
+  // A whole batch at once, at the stage with the last layer: forward, backward and step, as
+  // micro-batch number steps(); gives what backward() does. Nothing, and the stage is as it was
+  // before, where inputs, loss or gradients are NaN or infinite.
+  std::optional<Boundary> train(const Boundary& inputs, const Targets& targets);
+  // What backward() would give for these inputs, all 0.
+  [[nodiscard]] Boundary no_gradients(const Boundary& inputs) const;
+
   // Continues with a state of the optimizer; the stage's own slices are used.
   void resume(OptimizerState state);
   [[nodiscard]] const OptimizerState& optimizer() const { return optimizer_.state(); }

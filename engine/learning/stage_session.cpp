@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+
+#include "engine/learning/own_layers.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -26,6 +29,11 @@ StageSession::StageSession(const EngineContext& context, const TaskInput& input)
   refuse_options();
   submodel_ = input_.part ? *input_.part : first_submodel(context_, input_);
   trace_ = trace(*context_.layout.architecture, submodel_);
+  own_ = own_stages(input_.brief, whole(trace_).last);
+  if (own_.empty()) return;
+  if (input_.brief.rate < 1) fail("only who trains the full model can have layers of its own");
+  if (input_.state)
+    input_.received = with_own(context_.layout, inside(*input_.received), inside(*input_.state));
 }
 
 void StageSession::fail(const std::string& what) const {
@@ -51,6 +59,17 @@ Stage StageSession::stage_of(int first, int last) const {
                    layers));
 }
 
+bool StageSession::is_own(const Stage& stage) const {
+  return std::ranges::any_of(own_, [&](const Stage& own) {
+    const bool overlaps = stage.first < own.last && own.first < stage.last;
+    if (overlaps && (stage.first < own.first || stage.last > own.last)) {
+      fail(fmt::format("of the layers {} to {} some are the node's own, and some are not",
+                       stage.first, stage.last - 1));
+    }
+    return overlaps;
+  });
+}
+
 StageSession::Part& StageSession::begun(int first, int last) {
   const Stage stage = stage_of(first, last);
   const auto found = parts_.find(first);
@@ -73,6 +92,7 @@ StageSession::Part& StageSession::part(const Stage& stage, int node) {
                        std::max(stage.first, there.first), std::min(stage.last, there.last) - 1));
     }
   }
+  static_cast<void>(is_own(stage));
   StageOptions options;
   options.name = fmt::format("node {}, task {}", input_.node, input_.task);
   options.optimizer = context_.training.optimizer;
@@ -238,22 +258,29 @@ std::shared_ptr<const Artifact> StageSession::train_next(const Stage& stage,
                     stage.first));
   }
   Part& part = this->part(stage, came->of.node);
-  const int number = static_cast<int>(part.training.steps());
-  part.samples_of[came->of.node] = came->of.node_samples;
-  part.training.forward(number, came->tensors, Targets{came->labels, came->of.share});
   auto sent = std::make_shared<Gradient>();
   sent->of = came->of;
   sent->cut = stage.first;
   const double before = part.training.losses();
-  sent->tensors = part.training.backward(number, {});
-  sent->loss = (part.training.losses() - before) / static_cast<double>(came->of.samples);
-  step(part);
-  sent->is_finite = part.is_finite && part.training.is_finite();
+  auto gradients = part.training.train(came->tensors, {came->labels, came->of.share});
+  sent->is_finite = gradients.has_value();
+  if (gradients) {
+    part.samples_of[came->of.node] = came->of.node_samples;
+    sent->tensors = std::move(*gradients);
+    sent->loss = (part.training.losses() - before) / static_cast<double>(came->of.samples);
+  } else {
+    sent->tensors = part.training.no_gradients(came->tensors);
+    sent->loss = std::numeric_limits<double>::quiet_NaN();
+  }
   return sent;
 }
 
 std::shared_ptr<const Artifact> StageSession::take(const TakeStage& work) {
   const Part& part = begun(work.first, work.last);
+  if (is_own(part.training.stage())) {
+    fail(fmt::format("the layers {} to {} are the node's own, and nobody takes their update",
+                     work.first, work.last - 1));
+  }
   if (!part.open.empty()) {
     fail(
         fmt::format("the update of the layers {} to {} is to be taken before micro-batch {} is "
@@ -277,11 +304,27 @@ std::shared_ptr<const StageUpdate> StageSession::update_of(const Part& part) con
   return update;
 }
 
+Tensors StageSession::own_layers() const {
+  Tensors own = input_.state ? inside(*input_.state).own : Tensors();
+  for (const auto& [first, part] : parts_) {
+    if (!is_own(part.training.stage())) continue;
+    own.resize(context_.layout.size());
+    const Tensors& weights = part.training.weights();
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (!weights[i].defined()) continue;
+      own[i] = weights[i].detach().to(at::kCPU, weights[i].scalar_type(), false, true);  // a copy
+    }
+  }
+  return own;
+}
+
 void StageSession::add_to(Outcome& outcome) const {
   auto state = std::make_shared<TensorState>();
   state->submodel = submodel_;
   state->logits.resize(context_.layout.architecture->groups.size());
   if (input_.state) state->logits = inside(*input_.state).logits;
+  if (!own_.empty()) state->own = own_layers();
+  outcome.finite = outcome.finite && engine::is_finite(state->own);
   outcome.state = std::move(state);
   outcome.submodel = submodel_;
   outcome.loss = samples_ > 0 ? losses_ / static_cast<double>(samples_) : 0;
@@ -293,7 +336,7 @@ void StageSession::add_to(Outcome& outcome) const {
 
 std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
                                                 const std::vector<Input>& updates,
-                                                std::int64_t task, bool partial) {
+                                                std::int64_t task, bool partial, bool rest_is_own) {
   const auto fail = [&](const std::string& what) {
     throw base::UserError(fmt::format("task {} is to join stages {}", task, what));
   };
@@ -304,6 +347,7 @@ std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
     if (!joined) {
       joined = std::make_shared<TensorUpdate>(static_cast<const UpdateOrigin&>(*stage));
       joined->brings.resize(layout.size());
+      joined->rest_is_own = rest_is_own;
     }
     if (stage->submodel.depth != joined->submodel.depth ||
         stage->submodel.kept != joined->submodel.kept || stage->samples != joined->samples ||

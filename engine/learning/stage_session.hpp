@@ -5,7 +5,12 @@
 // parts of several nodes; a node may have several stages (the first and the last, so that its
 // labels stay with it). All samples of a task are those of one node; a server that serves many has
 // a session for each, or one that is shared (TaskInput::shared), whose last stage steps with each
-// batch that comes, whosever it is. Its dropout draws by the number of the batch in this order.
+// batch that comes, whosever it is. Its dropout draws by the number of the batch in this order. It
+// does not step by a batch whose loss or gradients are NaN or infinite: the gradient that goes back
+// says so, and only the task that the batch is of has failed.
+//
+// Layers that are the node's own (TaskBrief::own_before) begin as its state has them, if it has
+// any, and go into its next state; nobody takes their update.
 //
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
@@ -85,6 +90,9 @@ class StageSession {
   [[noreturn]] void fail(const std::string& what) const;
   void refuse_options() const;
   [[nodiscard]] Stage stage_of(int first, int last) const;
+  // Throws base::UserError for a stage of which only a part is.
+  [[nodiscard]] bool is_own(const Stage& stage) const;
+  [[nodiscard]] Tensors own_layers() const;
   Part& begun(int first, int last);
   // `node`: that has the samples.
   Part& part(const Stage& stage, int node);
@@ -98,6 +106,7 @@ class StageSession {
   TaskInput input_;
   Submodel submodel_;
   Trace trace_;
+  std::vector<Stage> own_;     // the node's own layers
   std::map<int, Part> parts_;  // by the first layer
   std::optional<SampleOrder> order_;
   std::optional<EpochPlan> plan_;
@@ -107,9 +116,11 @@ class StageSession {
 };
 
 // Updates of stages become one of the model. Throws base::UserError unless they are of all stages
-// (or `partial`: TensorUpdate::stages), each tensor once, and of the same training.
+// (or `partial`: TensorUpdate::stages, UpdateOrigin::rest_is_own), each tensor once, and of the
+// same training.
 std::shared_ptr<const TensorUpdate> join_stages(const Layout& layout,
                                                 const std::vector<Input>& updates,
-                                                std::int64_t task, bool partial = false);
+                                                std::int64_t task, bool partial = false,
+                                                bool rest_is_own = false);
 
 }  // namespace convoy::engine

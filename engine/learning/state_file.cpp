@@ -91,6 +91,10 @@ TensorFile to_file(const Layout& layout, const TensorState& state) {
     if (!state.squares[i].defined()) continue;
     file.tensors.emplace_back("gathered:" + layout.tensors[i].name, state.squares[i]);
   }
+  for (std::size_t i = 0; i < state.own.size(); ++i) {
+    if (!state.own[i].defined()) continue;
+    file.tensors.emplace_back("own:" + layout.tensors[i].name, state.own[i]);
+  }
   if (state.rule) put_rule(layout, *state.rule, file);
   return file;
 }
@@ -120,6 +124,14 @@ std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile f
     if (!source.has(name)) continue;
     state->squares.resize(layout.size());
     state->squares[i] = source.squares(name, p.shape);
+  }
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const ParameterTensor& p = layout.tensors[i];
+    const std::string name = "own:" + p.name;
+    if (!source.has(name)) continue;
+    state->own.resize(layout.size());
+    state->own[i] = source.get(name, p.shape);
+    source.check_variance(p, name, state->own[i]);
   }
   state->rule = read_rule(source);
   source.finish();

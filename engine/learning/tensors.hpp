@@ -116,6 +116,8 @@ struct UpdateOrigin {
   Tensors masks;                         // of the version it was trained from (see TensorWeights)
   // It holds these rows of the full model alone; nothing: all of its submodel.
   std::optional<BlockRows> block;
+  // The layers that it lacks (TensorUpdate::stages) are its node's own, which nobody aggregates.
+  bool rest_is_own = false;
 };
 
 class TensorUpdate : public Update, public UpdateOrigin {
@@ -161,6 +163,9 @@ class TensorState : public NodeState {
   std::optional<RuleState> rule;            // of who aggregates
   Tensors residual;  // what compressed updates have not brought, sliced as the submodel; or empty
   Tensors squares;   // squared gradients gathered and not yet brought; or empty
+  // Values of the layers that are the node's own, whole, on the host; undefined for others; or
+  // empty.
+  Tensors own;
 };
 
 const TensorWeights& inside(const Weights& weights);

@@ -65,6 +65,7 @@ std::vector<bool> read_held(const Layout& layout, const TensorSource& source,
   if (!source.says("layers")) return held;
   const Trace trace = engine::trace(*layout.architecture, update.submodel);
   update.stages = read_stages(source, trace);
+  update.rest_is_own = source.says("rest_is_own");
   held.assign(layout.size(), false);
   for (const Stage& stage : update.stages) {
     for (const std::size_t tensor : tensors_of(layout, trace, stage)) held[tensor] = true;
@@ -118,6 +119,7 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   std::vector<int> layers;
   for (const Stage& stage : update.stages) layers.insert(layers.end(), {stage.first, stage.last});
   if (update.is_partial()) file.metadata["layers"] = fmt::format("{}", fmt::join(layers, " "));
+  if (update.rest_is_own) file.metadata["rest_is_own"] = "1";
   if (update.block) {
     file.metadata["block_from"] = fmt::format("{}", update.block->block.from);
     file.metadata["block_to"] = fmt::format("{}", update.block->block.to);

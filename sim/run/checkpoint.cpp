@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* index_name = "index.json";
-constexpr int format = 8;
+constexpr int format = 9;
 
 std::string weights_file(std::int64_t version) {
   return fmt::format("weights-{}.safetensors", version);
@@ -166,6 +166,11 @@ Checkpoint CheckpointFolder::read() const {
       const TaskId task = s.at(1);
       c.states[{node, s.at(3).get<bool>()}] = {task, load_state(node, task), sizes_from(s.at(2))};
     }
+    for (const json& o : index.at("own_layers")) {
+      const NodeId node = o.at(0);
+      const TaskId task = o.at(1);
+      c.own_layers[node] = {task, load_state(node, task), sizes_from(o.at(2))};
+    }
     for (const json& l : index.at("live")) {
       const TaskId task = l.at(0);
       LiveTask live{l.at(1), weights[l.at(1)], nullptr};
@@ -204,10 +209,10 @@ void CheckpointFolder::write(const Checkpoint& c) const {
     if (!std::filesystem::exists(folder_ / name)) save(folder_ / name);
   };
   json index = {
-      {"format", format},         {"scenario_hash", hash_},  {"version", c.version},
-      {"weights", json::array()}, {"states", json::array()}, {"live", json::array()},
-      {"tasks", json::array()},   {"sizes", json::array()},  {"evaluations", json::array()},
-      {"groups", json::array()}};
+      {"format", format},         {"scenario_hash", hash_},     {"version", c.version},
+      {"weights", json::array()}, {"states", json::array()},    {"live", json::array()},
+      {"tasks", json::array()},   {"sizes", json::array()},     {"evaluations", json::array()},
+      {"groups", json::array()},  {"own_layers", json::array()}};
   std::map<std::int64_t, std::shared_ptr<const engine::Weights>> weights = {{c.version, c.weights}};
   for (const auto& [task, live] : c.live) {
     if (live.received) weights[live.version] = live.received;
@@ -227,6 +232,10 @@ void CheckpointFolder::write(const Checkpoint& c) const {
   for (const auto& [of, s] : c.states) {
     index["states"].push_back({of.first, s.task, to_json(s.sizes), of.second});
     keep_state(of.first, s.task, s.state);
+  }
+  for (const auto& [node, s] : c.own_layers) {
+    index["own_layers"].push_back({node, s.task, to_json(s.sizes)});
+    keep_state(node, s.task, s.state);
   }
   for (const auto& [task, live] : c.live) {
     index["live"].push_back({task, live.version, live.result != nullptr});

@@ -82,11 +82,16 @@ struct Checkpoint {
     Sizes sizes;
   };
   std::map<StateOf, State> states;
+  // Where nodes have layers of their own: the states of those that had any when the newest version
+  // was made.
+  std::map<NodeId, State> own_layers;
   std::map<std::int64_t, OpenGroup> groups;
   // These contain nothing of the tasks of open groups.
   std::map<TaskId, LiveTask> live;
   Results results;
 };
+
+using OwnLayers = std::map<NodeId, Checkpoint::State>;
 
 class CheckpointFolder {
  public:

@@ -47,7 +47,8 @@ struct Member {
   std::int64_t needed = std::numeric_limits<std::int64_t>::max();
   std::int64_t last_shared = -1;
   std::shared_ptr<Slot> result;
-  engine::Outcome outcome;  // of a worker with the shared session, after its last compute
+  bool is_finite_there = true;  // the result, where the shared session is another's and made it
+  engine::Outcome outcome;      // of a worker with the shared session, after its last compute
 };
 
 struct Step {
@@ -154,6 +155,7 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     engine::Outcome outcome =
         member->own == shared_ ? std::move(member->outcome) : member->own->session->outcome();
     outcome.result = member->result ? member->result->value.artifact : nullptr;
+    outcome.finite = outcome.finite && member->is_finite_there;
     return outcome;
   }
 
@@ -262,10 +264,21 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
       if (steps.failure) return;
       if (!steps.session) steps.session = engine_->open(steps.input, stop_.get_token());
       step.output->value = {steps.session->run(step.what->work, inputs), {}};
-      if (step.of->own == shared_) note_outcome(step);
+      if (step.of->own == shared_) {
+        note_outcome(step);
+      } else if (step.session == shared_ && makes_result(step)) {
+        step.of->is_finite_there = steps.session->outcome().finite;
+      }
     } catch (...) {
       steps.failure = std::current_exception();
     }
+  }
+
+  static bool makes_result(const Step& step) {
+    const Member& member = *step.of;
+    const int result = member.task.result;
+    return result >= 0 &&
+           step.what->outputs.front() == member.source[static_cast<std::size_t>(result)];
   }
 
   // Of the other session of the step's task, which has not made what this one needs.

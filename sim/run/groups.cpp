@@ -45,6 +45,7 @@ std::shared_ptr<const engine::Weights> Groups::begin(const Assign& order, OpenGr
   }
   if (present.version != group.version) fail("it starts from another version than");
   if (node != group.node) fail("another node has the session than in");
+  if (group.under_way.empty() && !group.has_answers) group.flow.reset();
   group.tasks.insert(order.task);
   group.under_way.emplace(order.task, shared);
   if (order.worker_node() != group.node) group.nodes.insert(order.worker_node());
@@ -83,7 +84,12 @@ bool Groups::wait_for(TaskId task, std::chrono::milliseconds time) const {
   return group_of(task).flow->wait_for(task, time);
 }
 
-engine::Outcome Groups::outcome(TaskId task) { return group_of(task).flow->take(task); }
+engine::Outcome Groups::outcome(TaskId task) {
+  Group& group = group_of(task);
+  engine::Outcome outcome = group.flow->take(task);
+  group.has_answers = group.has_answers || outcome.finite;
+  return outcome;
+}
 
 double Groups::share_done(TaskId task) const {
   const auto found = group_of_.find(task);

@@ -8,6 +8,9 @@
 // it again from there, while it simulates the same. States that its nodes keep become known to
 // others only when the group ends, and until then its nodes have no tasks outside of it: whatever
 // the moment of the checkpoint, they begin from the same states again.
+//
+// A group whose tasks have all come to nothing begins anew with its next one: what they have done
+// to the shared session does not count.
 
 #include <map>
 #include <memory>
@@ -69,8 +72,9 @@ class Groups {
     NodeId node = no_node;  // that has the shared session
     std::unique_ptr<Flow> flow;
     std::map<TaskId, SharedSession> under_way;
-    std::set<TaskId> tasks;  // all so far
-    std::set<NodeId> nodes;  // workers of these, but for the session's node
+    std::set<TaskId> tasks;    // all so far
+    std::set<NodeId> nodes;    // workers of these, but for the session's node
+    bool has_answers = false;  // one of these has ended well
     States states;
   };
 

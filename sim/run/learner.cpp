@@ -60,12 +60,6 @@ void Learner::wait_until(const std::function<bool(std::chrono::milliseconds)>& i
   }
 }
 
-template <class Result>
-Result Learner::wait(Job<Result>& job) const {
-  wait_until([&](std::chrono::milliseconds time) { return job.wait_for(time); });
-  return job.get();
-}
-
 // In a resumed run a task is one of four: finished and taken, or failed, as the replay will show;
 // finished and waiting; under way; new.
 void Learner::assigned(const Assign& order) {
@@ -343,7 +337,10 @@ TaskLearned Learner::done(TaskId task, NodeId worker) {
 
 TaskLearned Learner::published(TaskId task) {
   if (replaying()) {
-    if (++version_ == resumed_.version) weights_ = std::move(resumed_.weights);
+    if (++version_ == resumed_.version) {
+      weights_ = std::move(resumed_.weights);
+      own_layers_ = std::exchange(resumed_.own_layers, {});
+    }
     return results_.tasks.at(task);
   }
   Live& live = live_task(task);
@@ -358,6 +355,7 @@ TaskLearned Learner::published(TaskId task) {
   }
   weights_ = engine_->next_version(weights_, live.result);
   ++version_;
+  note_own_layers();
   let_go(live.order.consumes);
   live_.erase(task);
   return learned;
@@ -372,29 +370,6 @@ void Learner::given_up(TaskId task) {
   if (live.order.shared) groups_.give_up(task, states_);
   if (live.order.aggregates_a_version()) --making_versions_;
   live_.erase(found);
-}
-
-std::int64_t Learner::begin_evaluation() {
-  if (evaluations_.contains(version_) || results_.evaluations.contains(version_)) return version_;
-  if (!weights_) {
-    throw base::UserError(fmt::format(
-        "{}: the checkpoint does not say how good version {} is; is it damaged? Run anew with "
-        "--overwrite",
-        options_.folder.string(), version_));
-  }
-  evaluations_[version_] = pool_.submit<engine::Evaluation>(
-      first_of_all,
-      [engine = engine_, weights = weights_, rate = scenario_.evaluation.rate](
-          const std::stop_token& stop) { return engine->evaluate(*weights, rate, stop); });
-  return version_;
-}
-
-engine::Evaluation Learner::finish_evaluation(std::int64_t version) {
-  if (const auto job = evaluations_.find(version); job != evaluations_.end()) {
-    results_.evaluations[version] = wait(job->second);
-    evaluations_.erase(job);
-  }
-  return results_.evaluations.at(version);
 }
 
 }  // namespace convoy::sim

@@ -84,7 +84,9 @@ class Learner : base::NonCopyable {
   void maybe_checkpoint();
   // Writes a checkpoint, also of a finished run: it can be resumed with a later stop.
   void checkpoint();
-  // Writes the present version as FOLDER/model.safetensors.
+  // Writes the present version as FOLDER/model.safetensors. Where nodes have layers of their own,
+  // these stand there as the run began with them, and beside it, in FOLDER/own_layers, for each
+  // node that has some a file with its own ones, by the same names.
   void write_model() const;
 
  private:
@@ -118,11 +120,15 @@ class Learner : base::NonCopyable {
   // Waits until `is_there`, called with a short time to wait for, gives true.
   void wait_until(const std::function<bool(std::chrono::milliseconds)>& is_there) const;
   template <class Result>
-  Result wait(Job<Result>& job) const;
+  Result wait(Job<Result>& job) const {
+    wait_until([&](std::chrono::milliseconds time) { return job.wait_for(time); });
+    return job.get();
+  }
   void check_interrupted() const;
   // A resumed run before the state of its checkpoint: results up to there are known.
   [[nodiscard]] bool replaying() const { return version_ < resumed_.version; }
   Live& live_task(TaskId task);
+  void note_own_layers();
 
   const Scenario& scenario_;
   std::shared_ptr<const engine::Engine> engine_;
@@ -135,6 +141,9 @@ class Learner : base::NonCopyable {
   std::unordered_map<TaskId, Live> live_;
   double assigned_flops_ = 0;
   std::map<StateOf, Checkpoint::State> states_;
+  // Where nodes have layers of their own: the states that they had when the present version was
+  // made. With these it is evaluated, whenever that is, and written.
+  OwnLayers own_layers_;
   int making_versions_ = 0;  // tasks under way that aggregate a version
 
   Results results_;

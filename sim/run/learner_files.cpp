@@ -1,5 +1,7 @@
 // What a learner writes: checkpoints and the model.
 
+#include <fmt/format.h>
+
 #include "sim/run/learner.hpp"
 
 namespace convoy::sim {
@@ -30,6 +32,7 @@ void Learner::checkpoint() {
   c.weights = weights_;
   c.results = results_;
   c.states = states_;
+  c.own_layers = own_layers_;
   c.live = resumed_.live;  // tasks not yet reached by the replay
   for (const auto& [task, live] : live_) c.live[task] = live;
   groups_.add_to(c);
@@ -42,8 +45,18 @@ void Learner::checkpoint() {
 
 void Learner::write_model() const {
   if (options_.folder.empty() || !weights_) return;
-  engine_->save(*weights_, options_.folder / "model.safetensors",
-                {{"scenario", scenario_.name}, {"version", std::to_string(version_)}});
+  engine::Engine::Metadata about = {{"scenario", scenario_.name},
+                                    {"version", std::to_string(version_)}};
+  const std::filesystem::path own = options_.folder / "own_layers";
+  if (scenario_.schedule.learning.own_layers) {
+    about["own_layers"] = "of each node: own_layers/node-NUMBER.safetensors";
+    std::filesystem::create_directories(own);
+  }
+  engine_->save(*weights_, options_.folder / "model.safetensors", about);
+  for (const auto& [node, held] : own_layers_) {
+    about["own_layers"] = "of node " + scenario_.world.nodes[node].name;
+    engine_->save_own(*held.state, own / fmt::format("node-{}.safetensors", node), about);
+  }
 }
 
 }  // namespace convoy::sim

@@ -165,6 +165,10 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
     }
     const double flops = std::accumulate(layers.begin(), layers.end(), 0.0) * passes;
     estimate.evaluation_s = evaluation_s(scenario, engine, flops * measured.mean());
+    // There is a model for each node.
+    if (scenario.schedule.learning.own_layers) {
+      estimate.evaluation_s *= static_cast<double>(usual.size());
+    }
     const auto versions = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(*estimate.updates) / per_version));
     estimate.evaluations = 1 + versions / scenario.evaluation.every;

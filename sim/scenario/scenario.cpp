@@ -286,6 +286,15 @@ bool any_real(const Scenario& scenario) {
                      [](const NodeConfig& node) { return node.real.has_value(); });
 }
 
+// Own layers stay in the state of a node, of which the coordinator gets nothing from real nodes.
+static void refuse_own_layers(const Scenario& scenario) {
+  if (!scenario.schedule.learning.own_layers) return;
+  throw base::UserError(
+      "schedule.splitfed.version: in v3 each device keeps layers of its own from round to round, "
+      "which are part of every evaluation and of the run's result, and real nodes do not hand them "
+      "over: take \"v1\", or set backend = \"sim\" for all nodes");
+}
+
 // A task of a real node that others compute a part of.
 static void refuse_split_tasks(const Scenario& scenario) {
   const auto schedule = scenario.schedule.make(scenario.setting);
@@ -324,6 +333,7 @@ void require_runnable(const Scenario& scenario) {
         "a run with real nodes can only be resumed and replayed from its activities: set "
         "output.record = \"activity\"");
   }
+  refuse_own_layers(scenario);
   refuse_split_tasks(scenario);
 }
 

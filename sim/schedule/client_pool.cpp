@@ -140,6 +140,7 @@ LocalWork ClientPool::work(NodeId node, bool masks, std::int64_t version,
   work.block = changes.block;
   work.split = changes.split;
   if (!work.split && options_.split) work.split = options_.split(node);
+  if (work.split && work.split->own) work.split->has_own = done_[node] > 0;
   return work;
 }
 
@@ -245,6 +246,8 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
       .rate = work.rate,
       .samples = update->samples};
   assign.brief.set_download(work.download);
+  if (update->own_before > 0) assign.brief.own_before = update->own_before;
+  if (update->own_from > 0) assign.brief.own_from = update->own_from;
   if (work.block) assign.brief.set_block(updates_.shares_of(*work.block));
   return assign;
 }

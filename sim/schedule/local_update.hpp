@@ -59,6 +59,10 @@ struct LocalUpdate {
   double upload_bytes = 0;   // of the update in aggregation, not compressed
   double encoded_bytes = 0;  // of the compressed update on the wire; 0: it is not compressed
   int depth = 0;             // blocks
+  // Of the model that is learned: the node has the layers before the first as its own, and those
+  // from the second (engine::TaskBrief::own_before); 0: it has none.
+  int own_before = 0;
+  int own_from = 0;
 };
 
 // The updates of one aggregation.

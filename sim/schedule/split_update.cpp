@@ -35,7 +35,7 @@ void add(SplitCost& cost, const std::vector<SplitMove>& moves, double times) {
   cost.node_memory = std::max(cost.node_memory, most[split_worker]);
 }
 
-SplitCost cost_of(const SplitBatches& split) {
+SplitCost cost_of(const SplitBatches& split, const SplitWork& work) {
   const engine::EpochPlan& epoch = split.epoch();
   const engine::BatchCounts& counts = split.counts();
   const SplitParts& parts = split.parts();
@@ -56,9 +56,14 @@ SplitCost cost_of(const SplitBatches& split) {
   cost.node_memory += split.node_keeps();
   if (!split.is_shared()) cost.server_memory += split.server_keeps();
   cost.part_bytes = split.bytes_of(parts.front) + split.bytes_of(parts.tail);
-  cost.bytes_up += cost.part_bytes;
-  cost.bytes_down += cost.part_bytes;
-  cost.messages += parts.has_tail() ? 3 : 2;
+  if (!work.has_own) {
+    cost.bytes_down += cost.part_bytes;
+    ++cost.messages;
+  }
+  if (!work.own) {
+    cost.bytes_up += cost.part_bytes;
+    cost.messages += parts.has_tail() ? 2 : 1;
+  }
   return cost;
 }
 
@@ -94,7 +99,11 @@ class Writer {
   void begin() {
     const SplitParts& parts = split_.parts();
     const double bytes = split_.bytes_of(parts.front) + split_.bytes_of(parts.tail);
-    part_ = transfer("download", graph_.artifact("part", bytes, split_server), split_worker);
+    if (work_.has_own) {
+      part_ = graph_.artifact("own part", bytes, split_worker);
+    } else {
+      part_ = transfer("download", graph_.artifact("part", bytes, split_server), split_worker);
+    }
     graph_.hold(part_, split_.node_keeps());
     servers_ = graph_.artifact("server's part", split_.bytes_of(parts.middle), split_server);
     if (!split_.is_shared()) graph_.hold(servers_, split_.server_keeps());
@@ -142,6 +151,14 @@ class Writer {
       transfer("upload", update, split_server);
       return;
     }
+    if (work_.own) {
+      // Only when the node has gone back through its last batch, too.
+      const int taken = take(split_server, parts.middle, learned.middle, {servers_});
+      graph_.compute(
+          {.label = "join", .at = split_server, .work = engine::JoinStages{.partial = true}},
+          {taken}, {"update of a part", split_.bytes_of(parts.middle)});
+      return;
+    }
     std::vector<int> there;
     there.push_back(transfer("upload", take(split_worker, parts.front, learned.front, {at_, part_}),
                              split_server));
@@ -166,19 +183,24 @@ class Writer {
 }  // namespace
 
 SplitCost split_cost(const Setting& setting, const NodeSetting& node, const LocalWork& work) {
-  return cost_of(SplitBatches(setting, node, work));
+  return cost_of(SplitBatches(setting, node, work), *work.split);
 }
 
 LocalUpdate make_split(const Setting& setting, const NodeSetting& node, const LocalWork& work) {
   const SplitBatches split(setting, node, work);
-  const SplitCost cost = cost_of(split);
+  const SplitCost cost = cost_of(split, *work.split);
   LocalUpdate update;
   update.memory = cost.node_memory;
   update.server_memory = cost.server_memory;
   update.samples = static_cast<double>(split.counts().samples());
   update.upload_bytes = split.is_shared() ? split.bytes_of(split.parts().front)
+                        : work.split->own ? split.bytes_of(split.parts().middle)
                                           : engine::transfer_bytes(split.trace());
   update.depth = setting.architecture->depth();
+  if (work.split->own) {
+    update.own_before = split.learned().front.last;
+    update.own_from = split.learned().tail.first;
+  }
   const std::int64_t batches = split.counts().whole + split.counts().rests;
   const std::int64_t each = split.parts().has_tail() ? 9 : 5;
   update.graph = TaskGraph(2, static_cast<std::size_t>(each * batches + 10));

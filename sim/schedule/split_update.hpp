@@ -37,12 +37,13 @@ namespace convoy::sim {
 struct SplitCost {
   double node_s = 0;    // at its nominal speed
   double server_s = 0;  // with all of the server
-  double bytes_up = 0;  // with the node's part of the weights
+  double bytes_up = 0;  // with the node's part of the weights, unless it is its own
   double bytes_down = 0;
-  double messages = 0;          // transfers
-  double node_memory = 0;       // peak bytes on the node, runtime included
-  double server_memory = 0;     // peak bytes that the task takes at the server
-  double part_bytes = 0;        // of the node's weights, sent once in each direction
+  double messages = 0;       // transfers
+  double node_memory = 0;    // peak bytes on the node, runtime included
+  double server_memory = 0;  // peak bytes that the task takes at the server
+  // Of the node's weights, sent once in each direction; as its own only to it, and once in a run.
+  double part_bytes = 0;
   double activation_bytes = 0;  // that leave the node with a batch of full size, labels included
   double gradient_bytes = 0;    // that come back for it
   double flops = 0;             // on the node

@@ -17,6 +17,10 @@ struct SplitWork {
   // The server's part is one that the tasks of a round step in turn (SplitFed v2), and what the
   // node sends back counts without it. Needs the labels at the server.
   bool shared = false;
+  // The node's parts are its own (SplitFed v3): they are neither aggregated nor sent, but for once,
+  // before a node has any (`has_own`).
+  bool own = false;
+  bool has_own = false;
   // What a forward would keep until its backward is computed again: on the node, and at the server
   // where the tail comes in between (else it goes forward and back at once and keeps nothing).
   bool recompute = false;

@@ -15,9 +15,11 @@ ScheduleKind schedules::splitfed() {
 SplitFedOptions read_splitfed(base::TableReader& common, base::TableReader& own) {
   SplitFedOptions options{read_rounds(common, own)};
   options.version = own.choice({"version",
-                                "the server's part: v1: one for each device, and their mean; v2: "
-                                "one, which all step in turn"},
+                                "v1: the server has a part for each device, and both parts are "
+                                "averaged; v2: it has one, which all step in turn; v3: as v1, but "
+                                "each device keeps its part"},
                                SplitFedOptions::versions, options.version);
+  options.clients.learning.own_layers = options.version == SplitFedOptions::Version::v3;
   options.split = read_split_keys(own);
   return options;
 }
@@ -28,6 +30,7 @@ RoundsOptions with_split(const Setting& setting, const SplitFedOptions& options)
   RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
   SplitWork work = split_of(options.split, setting, "schedule.splitfed");
   work.shared = options.version == SplitFedOptions::Version::v2;
+  work.own = options.version == SplitFedOptions::Version::v3;
   rounds.clients.split = [work](NodeId /*node*/) { return work; };
   return rounds;
 }

@@ -13,7 +13,11 @@
 // parts are averaged. Faithful: that. Ours: batches step it in the order in which the server has
 // computed them in virtual time (theirs take turns of a whole epoch, in random order), and it keeps
 // its optimizer for the round. What a client's batches have done to it stays, also if the client is
-// lost later in the round.
+// lost later in the round; if nobody answers, the next round begins with a new one (groups.hpp).
+//
+// v3 (Gawali et al. 2021, arXiv 2012.12591): as v1, but the clients' parts are never averaged: each
+// client has its own, from round to round. Ours: all begin with the same initial layers, which come
+// with a client's first task; a task that comes to nothing leaves the client's layers as they were.
 
 #include <vector>
 
@@ -23,8 +27,9 @@
 namespace convoy::sim {
 
 struct SplitFedOptions : RoundsOptions {
-  enum class Version { v1, v2 };
-  static constexpr base::Words<Version> versions = {{Version::v1, "v1"}, {Version::v2, "v2"}};
+  enum class Version { v1, v2, v3 };
+  static constexpr base::Words<Version> versions = {
+      {Version::v1, "v1"}, {Version::v2, "v2"}, {Version::v3, "v3"}};
   Version version = Version::v1;
   SplitKeys split;
 };
@@ -46,7 +51,8 @@ class SplitFed : public Rounds {
   [[nodiscard]] bool is_shared() const { return version_ == SplitFedOptions::Version::v2; }
 
   SplitFedOptions::Version version_;
-  // v2: the number of the server's part. Rounds of which nobody has answered go on with the same.
+  // v2: the number of the server's part. After a round of which nobody has answered it is the same,
+  // and the part begins anew.
   std::int64_t group_ = 0;
   TaskId taking_ = no_task;      // the task that takes what it has learned
   std::vector<TaskId> updates_;  // of the clients, that are aggregated with it

@@ -112,6 +112,30 @@ TEST_F(FlowTest, TheSharedSessionFollowsTheEndsInTheWorld) {
   EXPECT_NE(ends[0], ends[1]);
 }
 
+// A result that the shared session made is finite only if that session says so.
+TEST_F(FlowTest, WhatTheSharedSessionMadeIsJudgedThere) {
+  const auto serves_last = [] {
+    auto graph = std::make_shared<TaskGraph>(2);
+    const int part = graph->transfer("download", graph->artifact("model", 8, 0), 1);
+    int at = graph->compute({.label = "forward", .at = 1, .work = engine::Forward{}}, {part},
+                            {"activations", 8});
+    at = graph->transfer("activations", at, 0);
+    graph->compute({.label = "serve", .at = 0, .work = engine::TrainStage{1, 2}}, {at},
+                   {"update", 8});
+    return graph;
+  };
+  for (const bool spoils : {false, true}) {
+    engine->spoils = spoils;
+    open(2);
+    begin(1, serves_last());
+    begin(2, halves_graph(1));
+    advance(1, 4);
+    advance(2, 8);
+    EXPECT_EQ(outcome(1).finite, !spoils);
+    EXPECT_TRUE(outcome(2).finite) << "its result is its own";
+  }
+}
+
 TEST_F(FlowTest, AnyOrderIsAsByHandWithAnyNumberOfWorkers) {
   base::Random random({11});
   for (int round = 0; round < 30; ++round) {

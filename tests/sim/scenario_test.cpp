@@ -161,6 +161,18 @@ rounds = 2
     require_runnable(read(kind, "sim"));
   }
   require_runnable(read("fedavg", "hil"));
+  const std::string own =
+      "[schedule]\nkind = \"splitfed\"\n[schedule.splitfed]\nversion = \"v3\"\n";
+  base::Diagnostics problems;
+  const auto s =
+      read_scenario_text(text + own, "t.toml", {{"fleet.nodes.0.backend", "hil"}}, problems);
+  ASSERT_TRUE(s) << problems.str();
+  try {
+    require_runnable(*s);
+    ADD_FAILURE() << "v3";
+  } catch (const base::UserError& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("schedule.splitfed.version: in v3 each device keeps"));
+  }
 }
 
 TEST(Scenarios, AFleetOfTheCatalogueCanBeChangedByOverrides) {

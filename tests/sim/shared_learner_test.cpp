@@ -240,6 +240,42 @@ TEST_F(SharedLearner, OrdersThatBreakAGroupAreErrors) {
   expect_wrong([&] { l->assigned(elsewhere); }, "another node has the session than in group 7");
 }
 
+// What tasks that came to nothing have done to the shared session counts if another has answered,
+// and else not: the next round of a schedule takes the same batches again.
+TEST_F(SharedLearner, AGroupThatNobodyHasAnsweredBeginsAnew) {
+  const auto taken = [&](const std::string& name, const std::function<void(Learner&)>& before) {
+    const auto l = learner(name);
+    before(*l);
+    l->assigned(task(10, 1, 7, 2));
+    end_all(*l, task(10, 1, 7, 2));
+    l->assigned(taking(servers, 7));
+    l->activity_ended(servers, 0);
+    return l->done(servers).loss;
+  };
+  const auto begin = [](Learner& l, TaskId id, NodeId node) {
+    l.assigned(task(id, node, 7, 2));
+    for (int activity = 0; activity < 5; ++activity) l.activity_ended(id, activity);
+  };
+  const double alone = taken("alone", [](Learner&) {});
+  EXPECT_EQ(taken("again",
+                  [&](Learner& l) {
+                    begin(l, 0, 1);
+                    begin(l, 1, 2);
+                    l.given_up(0);
+                    l.given_up(1);
+                  }),
+            alone);
+  EXPECT_NE(taken("answered",
+                  [&](Learner& l) {
+                    begin(l, 0, 2);
+                    begin(l, 1, 3);
+                    for (int activity = 5; activity < 14; ++activity) l.activity_ended(1, activity);
+                    l.done(1);
+                    l.given_up(0);
+                  }),
+            alone);
+}
+
 TEST_F(SharedLearner, AGroupEndsOnceAndWhenNoneOfItIsUnderWay) {
   const auto l = learner("a");
   l->assigned(task(0, 1, 7, 1));

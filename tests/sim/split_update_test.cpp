@@ -106,6 +106,8 @@ struct Drawn {
       split.tail = cuts[*rc::gen::inRange<std::size_t>(at + 1, cuts.size())];
     }
     split.recompute = *rc::gen::arbitrary<bool>();
+    split.own = *rc::gen::arbitrary<bool>();
+    split.has_own = split.own && *rc::gen::arbitrary<bool>();
     if (*rc::gen::arbitrary<bool>()) split.bytes_per_s = 5e5;
     if (*rc::gen::arbitrary<bool>()) split.server_share = 0.25;
     work.split = split;
@@ -134,7 +136,10 @@ TEST(SplitUpdate, TheCostsAreTheSumsOfTheGraph) {
     RC_ASSERT(near(peak_memory(update.graph, 0), cost.server_memory));
     RC_ASSERT(update.memory == cost.node_memory);
     RC_ASSERT(update.server_memory == cost.server_memory);
-    RC_ASSERT(update.upload_bytes == engine::transfer_bytes(traced(*setting.architecture)));
+    const double whole = engine::transfer_bytes(traced(*setting.architecture));
+    RC_ASSERT(near(update.upload_bytes, whole - (split.own ? cost.part_bytes : 0)));
+    RC_ASSERT(update.own_before == (split.own ? split.cut : 0));
+    RC_ASSERT(update.own_from == (split.own ? split.tail : 0));
     for (const Activity& a : update.graph.activities()) {
       const bool is_transfer = a.kind == ActivityKind::transfer;
       RC_ASSERT(a.bytes_per_s == (is_transfer ? split.bytes_per_s : 0));

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <set>
 
 #include "engine/model/stage.hpp"
@@ -173,6 +174,79 @@ TEST(SplitFed, TheServersMemoryIsJudgedAsWell) {
   EXPECT_THAT(tight->remarks()[0], HasSubstr("tasks wait for one another"));
   server->memory = 3 * needed;
   EXPECT_TRUE(read_kind(schedules::splitfed(), keys).make(setting)->remarks().empty());
+}
+
+// Transfers of weights in a task of version v3, and the layers that its node keeps.
+struct Own {
+  std::vector<std::string> downloads;
+  std::vector<std::string> uploads;
+  std::optional<int> before;
+  std::optional<int> from;
+
+  explicit Own(const Assign& task) : before(task.brief.own_before), from(task.brief.own_from) {
+    for (const Activity& a : task.graph->activities()) {
+      if (a.label == "download") downloads.push_back(a.label);
+      if (a.label == "upload") uploads.push_back(a.label);
+    }
+  }
+};
+
+TEST(SplitFed, InV3PartsStayOnTheirDevicesAndComeToThemOnce) {
+  const auto setting = setting_with(2, "resnet18-cifar");
+  for (const std::string labels : {"server", "device"}) {
+    Desk desk(read_kind(schedules::splitfed(),
+                        "[schedule.splitfed]\nversion = \"v3\"\nlabels = \"" + labels + "\"\n")
+                  .make(setting));
+    const auto [cut, tail] = part_of(desk.assigned.at(0));
+    const auto expect = [&](std::size_t task, std::size_t downloads) {
+      const Own own(desk.assigned.at(task));
+      EXPECT_EQ(own.downloads.size(), downloads) << task;
+      EXPECT_TRUE(own.uploads.empty());
+      EXPECT_EQ(own.before, cut);
+      EXPECT_EQ(own.from, tail > 0 ? std::optional(tail) : std::nullopt);
+      const auto& activities = desk.assigned.at(task).graph->activities();
+      const auto* join = std::get_if<engine::JoinStages>(&activities.back().work);
+      ASSERT_NE(join, nullptr);
+      EXPECT_TRUE(join->partial);
+      EXPECT_EQ(activities.back().at, server_node);
+    };
+    expect(0, 1);
+    expect(1, 1);
+    // Node 1 is lost in its first task and has nothing to go on with; node 2 ends its own.
+    desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(0, Cause::node_lost)});
+    desk.give({desk.done(1)});
+    EXPECT_THAT(desk.aggregating, ElementsAre(1));
+    desk.give({{.kind = EventKind::node_joined, .node = 1}, desk.aggregated()});
+    ASSERT_EQ(desk.assigned.size(), 4);
+    expect(2, 1);
+    expect(3, 0);
+    // From here on both have layers of their own, also when node 1 is lost again.
+    desk.give({desk.done(2)});
+    desk.give({desk.done(3)});
+    desk.give({desk.aggregated()});
+    expect(4, 0);
+    expect(5, 0);
+    desk.give({{.kind = EventKind::node_lost, .node = 1}, desk.failed(4, Cause::node_lost)});
+    desk.give({desk.done(5)});
+    desk.give({{.kind = EventKind::node_joined, .node = 1}, desk.aggregated()});
+    expect(6, 0);
+    const double bytes = desk.aggregations.back().graph->artifacts()[1].bytes;
+    const engine::Trace trace = traced(*setting);
+    const engine::Stage servers{cut, tail > 0 ? tail : engine::whole(trace).last};
+    EXPECT_EQ(bytes, engine::transfer_bytes(trace, servers)) << "the server's part alone";
+  }
+}
+
+TEST(SplitFed, OtherVersionsHaveNoOwnLayers) {
+  const auto setting = setting_with(2);
+  for (const std::string version : {"v1", "v2"}) {
+    const std::string keys = "[schedule.splitfed]\nversion = \"" + version + "\"\n";
+    const ScheduleSpec kind = read_kind(schedules::splitfed(), keys);
+    EXPECT_FALSE(kind.learning.own_layers);
+    EXPECT_EQ(Own(Desk(kind.make(setting)).assigned.at(0)).before, std::nullopt);
+  }
+  EXPECT_TRUE(read_kind(schedules::splitfed(), "[schedule.splitfed]\nversion = \"v3\"\n")
+                  .learning.own_layers);
 }
 
 // Each by its key, before the run.

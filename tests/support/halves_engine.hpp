@@ -51,6 +51,8 @@ class HalvesEngine : public IdleEngine {
   mutable std::atomic<int> served = 0;
   // Forward throws on this node.
   int dislikes = -1;
+  // What the shared session makes is no number.
+  bool spoils = false;
 
   std::shared_ptr<const engine::Weights> initial(const std::filesystem::path&) const override {
     return std::make_shared<Whole>(1);
@@ -143,6 +145,7 @@ class HalvesEngine : public IdleEngine {
       outcome.loss = static_cast<double>(half_.value >> 12);
       outcome.state = std::make_shared<Tasks>(before_ + 1);
       outcome.submodel = engine_.full_;
+      outcome.finite = !(engine_.spoils && input_.shared);
       return outcome;
     }
     const engine::Submodel& submodel() const override { return engine_.full_; }

@@ -246,7 +246,7 @@ class Draw {
       if (kind == "fedprox") add("mu = 0.1\n");
       submodels(kind);
       if (kind == "prunefl") pruning();
-      if (kind == "splitfed" && one_in(2)) add("version = \"v2\"\n");
+      if (kind == "splitfed" && one_in(2)) add("version = \"v{}\"\n", 2 + below(2));
       if (kind == "fedpm" && one_in(2)) add("test = \"threshold\"\n");
     }
     if ((cos2p || kind == "fedbuff" || kind == "fedasync") && one_in(2)) {

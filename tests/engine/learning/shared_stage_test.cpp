@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <functional>
+#include <limits>
 
 #include "engine/learning/files.hpp"
 #include "engine/learning/stage_session.hpp"
@@ -161,6 +162,38 @@ TEST(SharedStage, BatchesOfSeveralNodesStepItInTheOrderInWhichTheyCome) {
       differ = differ || (made[0][i].defined() && !at::equal(made[0][i], made[1][i]));
     }
     EXPECT_TRUE(differ) << "the order makes no difference";
+  }
+}
+
+// What a node sends that is no number, or whose loss is none, spoils only its own task.
+TEST(SharedStage, ABatchWithNanDoesNotStepIt) {
+  for (const char* name : {"vit-micro", "resnet18-cifar"}) {
+    for (const double value : {std::numeric_limits<double>::quiet_NaN(), 1e38}) {
+      const EngineOptions options = options_for(name, name[0] == 'v' ? 0.5 : 0);
+      OneServer good(options);
+      for (const int node : {1, 2, 1}) good.batch(node);
+      OneServer spoilt(options);
+      const auto send_bad = [&] {
+        const Made sent = spoilt.forward(2);
+        auto bad = std::make_shared<Activation>();
+        *bad = *std::dynamic_pointer_cast<const Activation>(sent);
+        for (auto& [number, tensor] : bad->tensors) tensor = at::full_like(tensor, value);
+        const Made gradient = spoilt.serve(bad);
+        EXPECT_FALSE(dynamic_cast<const Gradient&>(*gradient).is_finite);
+        return gradient;
+      };
+      spoilt.batch(1);
+      spoilt.batch(2);
+      spoilt.back(2, send_bad());
+      spoilt.batch(1);
+      const Made part = spoilt.part();
+      expect_equal(stage_update(part).brings, stage_update(good.part()).brings);
+      EXPECT_TRUE(stage_update(part).is_finite);
+      EXPECT_EQ(stage_update(part).steps, 3);
+      EXPECT_TRUE(spoilt.server->outcome().finite);
+      EXPECT_TRUE(spoilt.device(1).outcome().finite);
+      EXPECT_FALSE(spoilt.device(2).outcome().finite) << "its task has failed";
+    }
   }
 }
 
