@@ -34,7 +34,8 @@ std::vector<std::string> names_in(const std::map<std::string, T>& values) {
   return names;
 }
 
-// With other bandwidths than those of the plan, each at most its device's link.
+// With other bandwidths than those of the plan, each at most its device's link; the cuts are
+// indices of the problem's.
 void set_bandwidths(const SplitProblem& problem, const std::vector<double>& given,
                     SplitPlan& plan) {
   for (std::size_t i = 0; i < given.size(); ++i) {
@@ -43,8 +44,8 @@ void set_bandwidths(const SplitProblem& problem, const std::vector<double>& give
     const double bandwidth = std::min(device.link_bytes_per_s, given[i]);
     plan.bandwidth_bytes_per_s[i] = bandwidth;
     const double at_server = cut.server_s > 0 ? cut.server_s / plan.server_shares[i] : 0;
-    plan.times_s[i] =
-        cut.device_s + cut.messages * device.latency_s + at_server + cut.bytes / bandwidth;
+    const double on_the_way = cut.bytes > 0 ? cut.bytes / bandwidth : 0;
+    plan.times_s[i] = cut.device_s + cut.messages * device.latency_s + at_server + on_the_way;
   }
   const auto longest = std::ranges::max_element(plan.times_s);
   plan.round_s = *longest;
@@ -158,7 +159,14 @@ RoundPlan EdgeSplitPlanner::finish(std::vector<NodeId> nodes, const ByNode<Condi
                                    SplitPlan plan) const {
   const std::vector<double> given = given_bandwidths(nodes);
   if (!given.empty()) set_bandwidths(problems_.of(nodes, conditions), given, plan);
-  return {std::move(nodes), std::move(plan)};
+  const double round_s = plan.round_s;
+  return {.nodes = std::move(nodes), .plan = std::move(plan), .best_round_s = round_s};
+}
+
+double EdgeSplitPlanner::round_s(const RoundPlan& plan, const ByNode<Condition>& conditions) const {
+  SplitPlan now = plan.plan;
+  set_bandwidths(problems_.of(plan.nodes, conditions), plan.plan.bandwidth_bytes_per_s, now);
+  return now.round_s;
 }
 
 RoundPlan EdgeSplitPlanner::plan(std::vector<NodeId> nodes,
@@ -180,11 +188,17 @@ RoundPlan EdgeSplitPlanner::replan(std::vector<NodeId> nodes, const ByNode<Condi
     if (options_.moves_cost) continue;
     for (Cut& cut : all) cut.weight_bytes = 0;
   }
-  SplitPlan made = sim::replan(now, cuts, options_.replan).plan;
+  Replan decision = sim::replan(now, cuts, options_.replan);
+  // Cuts that stay, because they are the best ones, are adopted again.
+  const bool kept = !decision.moves && decision.best_round_s < decision.plan.round_s;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (by_hand_[nodes[i]]) made.cuts[i] = *by_hand_[nodes[i]];
+    if (by_hand_[nodes[i]]) decision.plan.cuts[i] = *by_hand_[nodes[i]];
   }
-  return finish(std::move(nodes), conditions, std::move(made));
+  RoundPlan made = finish(std::move(nodes), conditions, std::move(decision.plan));
+  made.adopted = !kept;
+  if (kept) made.best_round_s = decision.best_round_s;
+  made.cost_s = decision.cost_s;
+  return made;
 }
 
 SplitWork EdgeSplitPlanner::work(const RoundPlan& plan, std::size_t i) const {
@@ -192,6 +206,23 @@ SplitWork EdgeSplitPlanner::work(const RoundPlan& plan, std::size_t i) const {
   work.bytes_per_s = plan.plan.bandwidth_bytes_per_s.at(i);
   if (options_.problem.server_is_shared) work.server_share = plan.plan.server_shares.at(i);
   return work;
+}
+
+void EdgeSplitPlanner::describe(const RoundPlan& plan, PlanRecord& record) const {
+  record.adopted = plan.adopted;
+  record.round_s = plan.plan.round_s;
+  record.best_round_s = plan.best_round_s;
+  record.cost_s = plan.cost_s;
+  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
+    const SplitWork split = work(plan, i);
+    record.nodes.push_back({.node = plan.nodes[i],
+                            .cut = split.cut,
+                            .cut_name = problems_.places()[plan.plan.cuts[i]].name,
+                            .up_bytes_per_s = split.bytes_per_s,
+                            .down_bytes_per_s = split.bytes_per_s,
+                            .server_share = split.server_share,
+                            .predicted_s = plan.plan.times_s[i]});
+  }
 }
 
 SplitWork EdgeSplitPlanner::usual(NodeId node) const {

@@ -247,10 +247,9 @@ TEST(EdgeSplitSchedule, KeepsCutsMadeByHand) {
     EXPECT_EQ(rounds.desk.planned.size(), 2U);
     EXPECT_EQ(cut_of(rounds.tasks().at(1)), by_hand) << "in a new plan, too";
     // The shares are those for this cut.
-    const std::string& text = rounds.desk.planned.back().plan;
-    EXPECT_THAT(text, HasSubstr("round_s="));
-    const double planned_s = std::stod(text.substr(text.find('=') + 1));
-    EXPECT_NEAR(longest(rounds.play()) / planned_s, 1, 1e-5) << keys;
+    const PlanRecord planned = read_plan(rounds.desk.planned.back().plan);
+    EXPECT_EQ(planned.nodes[0].cut_name, name);
+    EXPECT_NEAR(longest(rounds.play()) / planned.round_s, 1, 1e-9) << keys;
     const auto explained = made(keys, setting)->explain(false);
     EXPECT_TRUE(explained->plan.rows[0].by_hand);
     ASSERT_TRUE(explained->planned);
@@ -324,7 +323,58 @@ TEST(EdgeSplitSchedule, PlansAnewAfterAPeriod) {
   rounds.play();
   ASSERT_EQ(rounds.desk.planned.size(), 2U);
   EXPECT_EQ(rounds.desk.planned[1].cause, "period");
-  EXPECT_EQ(rounds.desk.planned[1].plan, rounds.desk.planned[0].plan);
+  PlanRecord first = read_plan(rounds.desk.planned[0].plan);
+  EXPECT_FALSE(first.old_round_s);
+  const PlanRecord second = read_plan(rounds.desk.planned[1].plan);
+  ASSERT_TRUE(second.old_round_s);
+  EXPECT_NEAR(*second.old_round_s / first.round_s, 1, 1e-12) << "nothing has changed";
+  first.cause = "period";
+  first.old_round_s = second.old_round_s;
+  EXPECT_EQ(first, second);
+}
+
+// Of every plan: what the record says is what the tasks get, and what they take.
+TEST(EdgeSplitSchedule, RecordsEachPlanAsItsTasksHaveIt) {
+  const std::string costs = "replan = { cost = \"weights\", ";
+  int kept = 0;
+  int adopted = 0;
+  for (const std::string& keys :
+       {std::string(), costs + "horizon_rounds = 0 }\n", costs + "factor = 1e6 }\n",
+        std::string("share = \"equal\"\n"), std::string("server = \"not\"\n")}) {
+    const auto setting = split_setting(three_nodes(), 3e6);
+    SplitRounds rounds(made(keys, setting), *setting);
+    double before = 0;  // the last round
+    for (const double speed : {1.0, 0.02, 0.02, 1.0, 1.0}) {
+      const std::size_t plans = rounds.desk.planned.size();
+      const PlanRecord now = read_plan(rounds.desk.planned.back().plan);
+      EXPECT_EQ(now.cause, rounds.desk.planned.back().cause);
+      (now.adopted ? adopted : kept) += 1;
+      ASSERT_EQ(now.nodes.size(), 3U);
+      for (const PlannedNode& node : now.nodes) {
+        const Assign task = rounds.tasks().at(node.node);
+        EXPECT_EQ(node.cut, cut_of(task));
+        EXPECT_EQ(node.up_bytes_per_s, limit_of(task));
+        EXPECT_EQ(node.server_share, share_of(task));
+      }
+      EXPECT_LE(now.best_round_s, now.round_s * (1 + 1e-9));
+      EXPECT_TRUE(!now.adopted || now.best_round_s == now.round_s);
+      rounds.truth[1].speed = speed;
+      const std::map<NodeId, double> took = rounds.play();
+      if (rounds.desk.planned.size() == plans) {  // the conditions were those of the plan
+        for (const PlannedNode& node : now.nodes) {
+          EXPECT_NEAR(took.at(node.node) / node.predicted_s, 1, 1e-9) << keys;
+        }
+      } else {
+        const PlanRecord next = read_plan(rounds.desk.planned.back().plan);
+        ASSERT_TRUE(next.old_round_s);
+        EXPECT_NEAR(*next.old_round_s / longest(took), 1, 1e-9) << keys;
+      }
+      before = longest(took);
+    }
+    EXPECT_GT(before, 0);
+  }
+  EXPECT_GT(kept, 0);
+  EXPECT_GT(adopted, 0);
 }
 
 // The cuts of all nodes after the first is known to be much slower.
