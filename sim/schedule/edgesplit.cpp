@@ -76,9 +76,15 @@ void EdgeSplit::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, 
     if (!observes) continue;
     Assign& task = std::get<Assign>(orders.back());
     task.report_activities = true;
-    observer_.begins(
-        task.task,
-        {nodes[i], task.graph, work.bytes_per_s, planner_->problems().latency_s(nodes[i])}, now_);
+    const platforms::Link& link = planner_->problems().link(nodes[i]);
+    observer_.begins(task.task,
+                     {.node = nodes[i],
+                      .graph = task.graph,
+                      .up = {work.up_bytes_per_s, link.up_bps / 8},
+                      .down = {work.down_bytes_per_s, link.down_bps / 8},
+                      .at_least = work.at_least,
+                      .latency_s = planner_->problems().latency_s(nodes[i])},
+                     now_);
   }
 }
 

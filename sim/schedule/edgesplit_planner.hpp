@@ -21,9 +21,10 @@ namespace convoy::sim {
 struct RoundPlan {
   std::vector<NodeId> nodes;  // rising
   SplitPlan plan;
-  bool adopted = true;      // the best cuts found; false: those of before are kept
-  double best_round_s = 0;  // predicted, of the best cuts found
-  double cost_s = 0;        // of a move to them
+  std::vector<FullRates> full;  // by node, with the links as they were known
+  bool adopted = true;          // the best cuts found; false: those of before are kept
+  double best_round_s = 0;      // predicted, of the best cuts found
+  double cost_s = 0;            // of a move to them
 };
 
 class EdgeSplitPlanner {
@@ -59,6 +60,9 @@ class EdgeSplitPlanner {
 
  private:
   [[nodiscard]] HandMadeCuts by_hand(std::span<const NodeId> nodes) const;
+  // All that the nodes' links give; problem(): at most what is given by hand.
+  [[nodiscard]] SplitProblem problem_of(std::span<const NodeId> nodes,
+                                        const ByNode<Condition>& conditions) const;
   [[nodiscard]] SplitProblem problem(std::span<const NodeId> nodes,
                                      const ByNode<Condition>& conditions) const;
   // Most that each of these nodes gets of the bandwidth, where that is given; else empty.

@@ -190,6 +190,73 @@ TEST(EdgeSplitSchedule, PredictsWhatItsTasksTake) {
   }
 }
 
+// Links with unequal directions, of nodes and of the server: every transfer has the rate that the
+// plan says for its direction, and with it the task takes what the plan predicts.
+TEST(EdgeSplitSchedule, EachDirectionHasTheRateOfThePlan) {
+  int different = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    base::Random random({seed, 0x64697265ULL});
+    const auto setting = split_setting(random_nodes(seed), 1e6);
+    for (NodeSetting& node : setting->nodes) {
+      node.link.up_bps *= 0.3 + random.uniform();
+      node.link.down_bps *= 0.3 + 2 * random.uniform();
+    }
+    for (const std::string keys : {"", "hold = \"guarantee\"\n", "share = \"equal\"\n"}) {
+      SplitRounds rounds(made(keys, setting), *setting);
+      const PlanRecord plan = read_plan(rounds.desk.planned.at(0).plan);
+      double up = 0;
+      double down = 0;
+      double server = 0;
+      for (const PlannedNode& node : plan.nodes) {
+        const platforms::Link& link = setting->nodes[node.node].link;
+        const Assign task = rounds.tasks().at(node.node);
+        double seconds = 0;
+        for (const Activity& a : task.graph->activities()) {
+          const bool is_guarantee = keys.starts_with("hold");
+          if (a.kind == ActivityKind::transfer) {
+            EXPECT_EQ(a.bytes_per_s, a.to == 0 ? node.up_bytes_per_s : node.down_bytes_per_s);
+            EXPECT_EQ(a.at_least, is_guarantee);
+            seconds +=
+                a.bytes / a.bytes_per_s + link.latency_s + setting->nodes.front().link.latency_s;
+          } else {
+            EXPECT_EQ(a.at_least, is_guarantee && a.share > 0);
+            seconds += a.share > 0 ? a.seconds / a.share : a.seconds;
+          }
+        }
+        if (keys.starts_with("hold")) {
+          EXPECT_LE(node.predicted_s, seconds * (1 + 1e-9)) << "at most what is guaranteed";
+        } else {
+          EXPECT_NEAR(node.predicted_s / seconds, 1, 1e-9) << seed << keys;
+        }
+        EXPECT_LE(node.up_bytes_per_s, link.up_bps / 8 * (1 + 1e-12));
+        EXPECT_LE(node.down_bytes_per_s, link.down_bps / 8 * (1 + 1e-12));
+        different += node.up_bytes_per_s != node.down_bytes_per_s ? 1 : 0;
+        up += node.up_bytes_per_s;
+        down += node.down_bytes_per_s;
+        server += node.server_share;
+      }
+      EXPECT_LE(up, setting->nodes.front().link.down_bps / 8 * (1 + 1e-12));
+      EXPECT_LE(down, setting->nodes.front().link.up_bps / 8 * (1 + 1e-12));
+      EXPECT_LE(server, 1 + 1e-12);
+    }
+  }
+  EXPECT_GT(different, 100);
+}
+
+// With guarantees a link that is faster than guaranteed is known to be as fast as it was seen.
+TEST(EdgeSplitSchedule, WithGuaranteesALinkThatRecoversIsSeen) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("hold = \"guarantee\"\nreplan = { probe_after = 1000 }\n", setting),
+                     *setting);
+  const double first = limit_of(rounds.tasks().at(1));
+  rounds.truth[1].link_bytes_per_s = first / 4;
+  rounds.play();
+  EXPECT_LE(limit_of(rounds.tasks().at(1)), first / 4 * (1 + 1e-9));
+  rounds.truth[1].link_bytes_per_s = 2e6;
+  for (int round = 0; round < 3; ++round) rounds.play();
+  EXPECT_NEAR(limit_of(rounds.tasks().at(1)), first, 0.25 * first);
+}
+
 TEST(EdgeSplitSchedule, TellsTheLayersBytesAndMemoriesOfItsTasks) {
   const auto setting = split_setting(three_nodes(), 3e6);
   const auto explained = made("labels = \"device\"\n", setting)->explain(false);
