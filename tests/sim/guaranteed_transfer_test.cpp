@@ -36,20 +36,19 @@ WorldConfig narrow_server(int workers) {
   return config;
 }
 
-// 0.5, 0.3 and 0.2 of the link; then 0.6 and 0.4; then all.
+// 0.5, 0.3 and 0.2 of the link; then 0.6 and 0.4; then all. In both directions at once.
 TEST(GuaranteedTransfer, WhatOneLeavesTheOthersHave) {
-  for (const bool up : {true, false}) {
-    Witness witness;
-    World world(narrow_server(3), witness);
-    for (const auto& [task, part] : {std::pair(0, 0.5), std::pair(1, 0.3), std::pair(2, 0.2)}) {
-      const NodeId node = task + 1;
-      world.start(task, guaranteed_move(1e6, part * 1e6),
-                  up ? std::vector<NodeId>{node, 0} : std::vector<NodeId>{0, node});
-    }
-    world.run();
-    EXPECT_TIME(end_of(witness, 0), 2);
-    EXPECT_TIME(end_of(witness, 1), 2 + 2.0 / 3);
-    EXPECT_TIME(end_of(witness, 2), 3);
+  Witness witness;
+  World world(narrow_server(6), witness);
+  for (const auto& [task, part] : {std::pair(0, 0.5), std::pair(1, 0.3), std::pair(2, 0.2)}) {
+    world.start(task, guaranteed_move(1e6, part * 1e6), {static_cast<NodeId>(task + 1), 0});
+    world.start(task + 3, guaranteed_move(1e6, part * 1e6), {0, static_cast<NodeId>(task + 4)});
+  }
+  world.run();
+  for (const TaskId first : {0, 3}) {
+    EXPECT_TIME(end_of(witness, first), 2);
+    EXPECT_TIME(end_of(witness, first + 1), 2 + 2.0 / 3);
+    EXPECT_TIME(end_of(witness, first + 2), 3);
   }
 }
 
@@ -77,8 +76,9 @@ TEST(GuaranteedTransfer, AloneItHasTheWholeLinkAndItsLatencyIsItsOwn) {
 // A link that stands still, and one that changes, in the middle.
 TEST(GuaranteedTransfer, FollowsATraceOfItsLink) {
   WorldConfig config = narrow_server(2);
+  for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = 0.5;
   auto trace = std::make_shared<platforms::Trace>();
-  trace->time = {0, 1, 2};
+  trace->time = {0, 1.5, 2.5};
   trace->of(platforms::Column::up_bps) = {8e7, 0, 8e7};
   config.nodes[1].behaviour.trace = trace;
   Witness witness;
@@ -86,9 +86,9 @@ TEST(GuaranteedTransfer, FollowsATraceOfItsLink) {
   world.start(0, guaranteed_move(1.75e6, 7.5e5), {1, 0});
   world.start(1, guaranteed_move(3e6, 2.5e5), {2, 0});
   world.run();
-  // 0.75 and 0.25 MB by 1 s; then the second alone until 2 s; then 1 MB in 4/3 s.
-  EXPECT_TIME(end_of(witness, 0), 2 + 4.0 / 3);
-  EXPECT_TIME(end_of(witness, 1), 4.75);
+  // 0.75 and 0.25 MB by 1.5 s; then the second alone until 2.5 s; then 1 MB in 4/3 s.
+  EXPECT_TIME(end_of(witness, 0), 2.5 + 4.0 / 3);
+  EXPECT_TIME(end_of(witness, 1), 5.25);
 }
 
 struct Flow {
@@ -205,24 +205,25 @@ TEST(GuaranteedTransfer, RandomFlowsHaveTheirGuaranteesAndDivideTheRestInProport
   }
 }
 
-// A flow given up, in its latency and later, leaves its link as it was.
+// Flows given up, in their latency and later, leave their links as they were.
 TEST(GuaranteedTransfer, GivenUpItLeavesNothingBehind) {
-  for (const double when : {0.1, 0.7}) {
-    WorldConfig config = simple_world(1);
-    config.nodes[1].link.latency_s = 0.2;
-    Witness witness;
-    World world(config, witness);
-    world.start(0, guaranteed_move(1e6, 1e3), {1, 0});
-    world.set_timer(0, when);
-    world.set_timer(1, 3);
-    witness.on_event = [&](const Event& event) {
-      if (event.kind != EventKind::timer_fired) return;
-      if (event.timer == 0) world.cancel(0);
-      if (event.timer == 1) world.start(1, guaranteed_move(1e6, 5e5), {1, 0});
-    };
-    world.run();
-    EXPECT_TIME(end_of(witness, 1), 4.2);
+  WorldConfig config = simple_world(2);
+  for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = 0.2;
+  Witness witness;
+  World world(config, witness);
+  for (const NodeId node : {1, 2}) world.start(node, guaranteed_move(1e6, 1e3), {node, 0});
+  for (const auto& [timer, time] : {std::pair(1, 0.1), std::pair(2, 0.7), std::pair(3, 3.0)}) {
+    world.set_timer(timer, time);
   }
+  witness.on_event = [&](const Event& event) {
+    if (event.kind != EventKind::timer_fired) return;
+    if (event.timer < 3) return world.cancel(event.timer);
+    for (const NodeId node : {1, 2}) {
+      world.start(10 + node, guaranteed_move(1e6, 5e5), {node, 0});
+    }
+  };
+  world.run();
+  for (const TaskId task : {11, 12}) EXPECT_TIME(end_of(witness, task), 4.2);
 }
 
 }  // namespace
