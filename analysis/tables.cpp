@@ -79,6 +79,7 @@ class StoreTail::Impl {
     read_readings(database, tables);
     read_traces(database, tables);
     read_traffic(database, tables);
+    read_plans(database, tables);
     read_journal(database, tables);
     tables.labels = labels_;
     tables.causes = causes_;
@@ -236,6 +237,37 @@ class StoreTail::Impl {
       time("journal", entry.time_s);
     }
     last_entry_ = last;
+  }
+
+  // Before read_journal(), which takes note of how far it has come.
+  void read_plans(SQLite::Database& database, RunTables& tables) {
+    Columns rows(database,
+                 "SELECT time_s, detail, sequence FROM journal WHERE kind = 'planned' AND "
+                 "sequence > ? ORDER BY sequence");
+    rows.bind(1, last_entry_);
+    while (rows.executeStep()) {
+      StoredPlan& plan = tables.plans.emplace_back();
+      plan.time_s = rows.getColumn(0).getDouble();
+      time("journal", plan.time_s);
+      std::string text = rows.getColumn(1).getString();
+      if (!sim::is_plan_record(text)) {
+        plan.text = std::move(text);
+        continue;
+      }
+      try {
+        plan.record = sim::read_plan(text);
+      } catch (const base::UserError& error) {
+        throw sim::StoreError(fmt::format(
+            "{}: entry {} of the journal should be a plan, and cannot be read: {}; make the run "
+            "anew with --overwrite",
+            file_.string(), rows.getColumn(2).getInt64(), error.what()));
+      }
+      for (const sim::PlannedNode& planned : plan.record->nodes) {
+        node("journal", planned.node);
+        sim::check_text(file_, "journal", planned.cut_name.size());
+      }
+      sim::check_text(file_, "journal", plan.record->cause.size());
+    }
   }
 
   // Ids are indices from here on, and times are computed with: they are checked once, as they come.

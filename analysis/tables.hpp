@@ -18,6 +18,7 @@
 #include "sim/store/foreign_store.hpp"
 #include "sim/store/store.hpp"
 #include "sim/task/by_node.hpp"
+#include "sim/task/plan_record.hpp"
 
 namespace convoy::analysis {
 
@@ -71,6 +72,13 @@ struct Entry {
   std::int64_t because = -1;  // of an order: sequence of the event that caused it
 };
 
+// A plan that a split schedule made, or kept after it had looked for a better one.
+struct StoredPlan {
+  double time_s = 0;
+  std::optional<sim::PlanRecord> record;  // nothing: the store is of before plans had a form
+  std::string text;                       // then: as the journal has it; else ""
+};
+
 // Texts with numbers; the first is "".
 class Names {
  public:
@@ -100,6 +108,7 @@ struct RunTables {
   // By kind of transfer; empty: the run is not over, or its store is of before this was recorded.
   std::vector<sim::TrafficRow> traffic;
   std::vector<Entry> journal;
+  std::vector<StoredPlan> plans;  // by time
   std::map<std::string, std::string> host;
   Names labels;
   Names causes;

@@ -9,6 +9,7 @@
 
 #include "analysis/idle.hpp"
 #include "analysis/report/columns.hpp"
+#include "analysis/report/plans.hpp"
 #include "analysis/report/timeline.hpp"
 #include "analysis/report/traffic.hpp"
 #include "analysis/rounds.hpp"
@@ -227,6 +228,9 @@ std::vector<std::string> remarks_on(const RunTables& run, const Curve& curve,
     remarks.push_back(fmt::format("Of {} updates, the first {} are shown in the participation map.",
                                   figures.tasks_aggregated, limits.updates));
   }
+  if (std::string left = plans_left_out(run, limits); !left.empty()) {
+    remarks.push_back(std::move(left));
+  }
   return remarks;
 }
 
@@ -282,6 +286,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   json["readings"] = readings_json(run.readings, limits.nodes);
   json["traces"] = traces_json(run.traces, limits.nodes);
   json["traffic"] = traffic_json(run);
+  json["plans"] = plans_json(run, limits);
   return json;
 }
 
@@ -359,7 +364,8 @@ Json LiveRun::first(RunTables rows) {
 
 Json LiveRun::next(RunTables rows, bool complete) {
   const bool nothing = rows.tasks.empty() && rows.activities.empty() && rows.aggregations.empty() &&
-                       rows.evaluations.empty() && rows.readings.empty() && rows.journal.empty();
+                       rows.evaluations.empty() && rows.readings.empty() && rows.journal.empty() &&
+                       rows.plans.empty();
   if (nothing) return {};
   // Growing tables: only their new rows.
   Json message = {{"type", "rows"},
@@ -371,7 +377,7 @@ Json LiveRun::next(RunTables rows, bool complete) {
   add(std::move(rows));
   const Curve curve = read_curve(all_);
   const RunFigures figures = read_figures(all_, curve);
-  Json whole = {{"curve", curve_json(curve)}};
+  Json whole = {{"curve", curve_json(curve)}, {"plans", plans_json(all_, limits_)}};
   Json& remarks = whole["remarks"] = remarks_on(all_, curve, figures, limits_, true);
   if (complete) {
     const std::vector<Round> rounds = read_rounds(all_);
@@ -406,6 +412,7 @@ void LiveRun::add(RunTables rows) {
   put_before(all_.traces, rows.traces);
   put_before(all_.traffic, rows.traffic);
   put_before(all_.journal, rows.journal);
+  put_before(all_.plans, rows.plans);
   all_ = std::move(rows);
 }
 

@@ -20,6 +20,8 @@ struct PageLimits {
   std::size_t nodes = 2'000;
   std::size_t updates = 200'000;
   std::size_t activities = 200'000;  // neighbours are merged until the limit holds
+  std::size_t plans = 1'000;
+  std::size_t planned_nodes = 50'000;  // of all plans together
 };
 
 // A Run of data.d.ts; `label` names it in the page. `live`: the run is in progress.

@@ -4,6 +4,7 @@
 
 #include "sim/plan/alternation.hpp"
 #include "sim/plan/cut_search.hpp"
+#include "sim/plan/guarantees.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -69,6 +70,7 @@ SplitPlan plan_split(const SplitProblem& problem, const HandMadeCuts& by_hand) {
   plan.lower_bound_s = std::min(search.lower_bound_s(), plan.round_s);
   plan.is_optimal = search.is_optimal();
   plan.iterations = steps + search.evaluated();
+  if (problem.shares_are_guaranteed) return plan_guaranteed(problem, by_hand, plan);
   return plan;
 }
 

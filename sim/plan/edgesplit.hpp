@@ -29,6 +29,7 @@ struct Cut {
   double device_s = 0;      // s on the device: steps * (forward + backward), and what is fixed
   double server_s = 0;      // s at the server, if this device had all of it
   double bytes = 0;         // both directions: activations, gradients, 2 * the device's weights
+  double bytes_up = 0;      // of these, to the server; for estimates with guaranteed shares
   double messages = 0;      // each of them waits for the latency of the device's link
   double device_bytes = 0;  // memory that the device's part needs
   double server_bytes = 0;  // memory that the server's part needs
@@ -49,6 +50,9 @@ struct SplitProblem {
   double bandwidth_bytes_per_s = 0;  // B, above 0 and finite
   // Whether the devices share the server's compute. If not, each one's work there takes server_s.
   bool server_is_shared = false;
+  // Shares are guarantees, of which others take what a device leaves: times are estimates, and
+  // is_optimal is false (guarantees.hpp).
+  bool shares_are_guaranteed = false;
   double server_memory_bytes = std::numeric_limits<double>::infinity();
 };
 

@@ -94,6 +94,7 @@ Replan replan(const SplitProblem& problem, std::span<const std::size_t> cuts,
   Replan decision{.plan = plan_split(problem)};
   require_cuts(problem, cuts);
   decision.cost_s = cost_of_move(problem, cuts, decision.plan);
+  decision.best_round_s = decision.plan.round_s;
   if (!still_fits(problem, cuts)) {
     decision.moves = true;
     decision.had_to = true;

@@ -65,11 +65,12 @@ class Replanner {
 };
 
 struct Replan {
-  bool moves = false;   // the cuts change
-  SplitPlan plan;       // to go on with: the new cuts, or the present ones with the best shares
-  double gain_s = 0;    // what the new cuts gain over the horizon, before their cost
-  double cost_s = 0;    // of the move
-  bool had_to = false;  // the present cuts do not fit any more
+  bool moves = false;       // the cuts change
+  SplitPlan plan;           // to go on with: the new cuts, or the present ones with the best shares
+  double gain_s = 0;        // what the new cuts gain over the horizon, before their cost
+  double cost_s = 0;        // of the move
+  double best_round_s = 0;  // predicted, of the best cuts found
+  bool had_to = false;      // the present cuts do not fit any more
 };
 
 // The seconds that a change of cuts takes: each device whose cut changes sends or receives the

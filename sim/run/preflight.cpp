@@ -46,7 +46,7 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
     (to == task.node ? f.download_s : f.upload_s) +=
-        transfers.seconds(at, to, a.bytes, a.bytes_per_s);
+        transfers.seconds(at, to, a.bytes, a.most_bytes_per_s());
   }
   return f;
 }

@@ -118,7 +118,7 @@ void Recorder::order(const Order& order, double now) {
   } else if (const auto* finish = std::get_if<Finish>(&order)) {
     row.detail = finish->cause;
   } else if (const auto* planned = std::get_if<Planned>(&order)) {
-    row.detail = fmt::format("cause={} {}", planned->cause, planned->plan);
+    row.detail = planned->plan;
   }
   journal(std::move(row));
 }

@@ -1,11 +1,10 @@
 #include "sim/schedule/edgesplit.hpp"
 
-#include <fmt/format.h>
-
 #include <string>
 #include <utility>
 
 #include "sim/schedule/kinds.hpp"
+#include "sim/task/plan_record.hpp"
 
 namespace convoy::sim {
 
@@ -59,16 +58,13 @@ void EdgeSplit::plan_for(const std::vector<NodeId>& nodes, Orders& orders) {
   for (const NodeId node : nodes) conditions[static_cast<std::size_t>(node)] = known[node];
   const Replanner::Cause cause = replanner_.due(now_, conditions);
   if (cause == Replanner::Cause::none) return;
+  PlanRecord record{.cause = name_of(cause)};
+  if (plan_.nodes == nodes) record.old_round_s = planner_->round_s(plan_, known);
   plan_ = planner_->replan(nodes, known, places_);
   replanner_.planned(now_, std::move(conditions));
   for (std::size_t i = 0; i < nodes.size(); ++i) places_[nodes[i]] = plan_.plan.cuts[i];
-  std::string text = fmt::format("round_s={:.6g}", plan_.plan.round_s);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const SplitWork work = planner_->work(plan_, i);
-    text += fmt::format(" {}:{}/{:.6g}/{:.6g}", nodes[i], work.cut, work.bytes_per_s,
-                        work.server_share);
-  }
-  orders.emplace_back(Planned{name_of(cause), std::move(text)});
+  planner_->describe(plan_, record);
+  orders.emplace_back(Planned{record.cause, plan_text(record)});
 }
 
 void EdgeSplit::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
@@ -80,9 +76,15 @@ void EdgeSplit::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, 
     if (!observes) continue;
     Assign& task = std::get<Assign>(orders.back());
     task.report_activities = true;
-    observer_.begins(
-        task.task,
-        {nodes[i], task.graph, work.bytes_per_s, planner_->problems().latency_s(nodes[i])}, now_);
+    const platforms::Link& link = planner_->problems().link(nodes[i]);
+    observer_.begins(task.task,
+                     {.node = nodes[i],
+                      .graph = task.graph,
+                      .up = {work.up_bytes_per_s, link.up_bps / 8},
+                      .down = {work.down_bytes_per_s, link.down_bps / 8},
+                      .at_least = work.at_least,
+                      .latency_s = planner_->problems().latency_s(nodes[i])},
+                     now_);
   }
 }
 

@@ -113,6 +113,13 @@ EdgeSplitOptions read_edgesplit(TableReader& common, TableReader& own) {
   EdgeSplitOptions options{read_rounds(common, own)};
   options.cuts = read_cuts(own);
   read_shares(own, options);
+  static constexpr base::Words<SharesHold> holds = {{SharesHold::at_most, "limit"},
+                                                    {SharesHold::at_least, "guarantee"}};
+  options.shares_hold = own.choice(
+      {"hold",
+       "what planned rates and shares of the server are: a limit, and what a device leaves nobody "
+       "takes; or a guarantee, and others take it"},
+      holds, options.shares_hold);
   options.problem.server_is_shared =
       own.choice({"server",
                   "the devices get planned shares of the server's compute, or the plan takes it to "

@@ -20,6 +20,12 @@ enum class BandwidthShares {
   by_hand,  // a share of B for each node
 };
 
+// What the planned rates and shares of the server are in the simulation.
+enum class SharesHold {
+  at_most,   // a part of its own for each device, whoever else is silent (the paper's bandwidth)
+  at_least,  // a guarantee: what one device leaves the others have
+};
+
 struct EdgeSplitOptions : RoundsOptions {
   SplitProblemOptions problem;
   // Given by hand: a cut (a name or a position as a text), a share. The keys are names of nodes, of
@@ -27,6 +33,7 @@ struct EdgeSplitOptions : RoundsOptions {
   std::map<std::string, std::string> cuts;
   BandwidthShares shares = BandwidthShares::planned;
   std::map<std::string, double> shares_by_hand;
+  SharesHold shares_hold = SharesHold::at_most;
   ReplanOptions replan;
   bool moves_cost = false;  // see `replan.cost`
   int observe = 1;          // rounds: in one of so many, activities are watched; 0: in none

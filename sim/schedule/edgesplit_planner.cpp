@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "sim/plan/guarantees.hpp"
 #include "sim/schedule/split_tables.hpp"
 
 namespace convoy::sim {
@@ -34,7 +35,8 @@ std::vector<std::string> names_in(const std::map<std::string, T>& values) {
   return names;
 }
 
-// With other bandwidths than those of the plan, each at most its device's link.
+// With other bandwidths than those of the plan, each at most its device's link, and the times that
+// follow; the cuts are indices of the problem's.
 void set_bandwidths(const SplitProblem& problem, const std::vector<double>& given,
                     SplitPlan& plan) {
   for (std::size_t i = 0; i < given.size(); ++i) {
@@ -43,8 +45,12 @@ void set_bandwidths(const SplitProblem& problem, const std::vector<double>& give
     const double bandwidth = std::min(device.link_bytes_per_s, given[i]);
     plan.bandwidth_bytes_per_s[i] = bandwidth;
     const double at_server = cut.server_s > 0 ? cut.server_s / plan.server_shares[i] : 0;
-    plan.times_s[i] =
-        cut.device_s + cut.messages * device.latency_s + at_server + cut.bytes / bandwidth;
+    const double on_the_way = cut.bytes > 0 ? cut.bytes / bandwidth : 0;
+    plan.times_s[i] = cut.device_s + cut.messages * device.latency_s + at_server + on_the_way;
+  }
+  if (problem.shares_are_guaranteed) {
+    plan.times_s =
+        estimate_guaranteed(problem, plan.cuts, plan.bandwidth_bytes_per_s, plan.server_shares);
   }
   const auto longest = std::ranges::max_element(plan.times_s);
   plan.round_s = *longest;
@@ -130,6 +136,13 @@ HandMadeCuts EdgeSplitPlanner::by_hand(std::span<const NodeId> nodes) const {
   return cuts;
 }
 
+SplitProblem EdgeSplitPlanner::problem_of(std::span<const NodeId> nodes,
+                                          const ByNode<Condition>& conditions) const {
+  SplitProblem problem = problems_.of(nodes, conditions);
+  problem.shares_are_guaranteed = options_.shares_hold == SharesHold::at_least;
+  return problem;
+}
+
 std::vector<double> EdgeSplitPlanner::given_bandwidths(std::span<const NodeId> nodes) const {
   if (options_.shares == BandwidthShares::planned) return {};
   const double all = problems_.bandwidth_bytes_per_s();
@@ -145,7 +158,7 @@ std::vector<double> EdgeSplitPlanner::given_bandwidths(std::span<const NodeId> n
 
 SplitProblem EdgeSplitPlanner::problem(std::span<const NodeId> nodes,
                                        const ByNode<Condition>& conditions) const {
-  SplitProblem problem = problems_.of(nodes, conditions);
+  SplitProblem problem = problem_of(nodes, conditions);
   const std::vector<double> given = given_bandwidths(nodes);
   for (std::size_t i = 0; i < given.size(); ++i) {
     double& link = problem.devices[i].link_bytes_per_s;
@@ -157,8 +170,21 @@ SplitProblem EdgeSplitPlanner::problem(std::span<const NodeId> nodes,
 RoundPlan EdgeSplitPlanner::finish(std::vector<NodeId> nodes, const ByNode<Condition>& conditions,
                                    SplitPlan plan) const {
   const std::vector<double> given = given_bandwidths(nodes);
-  if (!given.empty()) set_bandwidths(problems_.of(nodes, conditions), given, plan);
-  return {std::move(nodes), std::move(plan)};
+  if (!given.empty()) set_bandwidths(problem_of(nodes, conditions), given, plan);
+  RoundPlan round{.best_round_s = plan.round_s};
+  for (const NodeId node : nodes) {
+    round.full.push_back(problems_.full_rates(node, conditions[node].link_bytes_per_s));
+  }
+  round.nodes = std::move(nodes);
+  round.plan = std::move(plan);
+  return round;
+}
+
+double EdgeSplitPlanner::round_s(const RoundPlan& plan, const ByNode<Condition>& conditions) const {
+  const SplitProblem problem = problem_of(plan.nodes, conditions);
+  SplitPlan now = plan.plan;
+  set_bandwidths(problem, plan.plan.bandwidth_bytes_per_s, now);
+  return now.round_s;
 }
 
 RoundPlan EdgeSplitPlanner::plan(std::vector<NodeId> nodes,
@@ -180,18 +206,45 @@ RoundPlan EdgeSplitPlanner::replan(std::vector<NodeId> nodes, const ByNode<Condi
     if (options_.moves_cost) continue;
     for (Cut& cut : all) cut.weight_bytes = 0;
   }
-  SplitPlan made = sim::replan(now, cuts, options_.replan).plan;
+  Replan decision = sim::replan(now, cuts, options_.replan);
+  // Cuts that stay, because they are the best ones, are adopted again.
+  const bool kept = !decision.moves && decision.best_round_s < decision.plan.round_s;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (by_hand_[nodes[i]]) made.cuts[i] = *by_hand_[nodes[i]];
+    if (by_hand_[nodes[i]]) decision.plan.cuts[i] = *by_hand_[nodes[i]];
   }
-  return finish(std::move(nodes), conditions, std::move(made));
+  RoundPlan made = finish(std::move(nodes), conditions, std::move(decision.plan));
+  made.adopted = !kept;
+  if (kept) made.best_round_s = decision.best_round_s;
+  made.cost_s = decision.cost_s;
+  return made;
 }
 
 SplitWork EdgeSplitPlanner::work(const RoundPlan& plan, std::size_t i) const {
   SplitWork work = problems_.work(plan.plan.cuts.at(i));
-  work.bytes_per_s = plan.plan.bandwidth_bytes_per_s.at(i);
+  const double bandwidth = plan.plan.bandwidth_bytes_per_s.at(i);
+  const FullRates& full = plan.full.at(i);
+  work.up_bytes_per_s = bandwidth * (full.up / full.limit);
+  work.down_bytes_per_s = bandwidth * (full.down / full.limit);
+  work.at_least = options_.shares_hold == SharesHold::at_least;
   if (options_.problem.server_is_shared) work.server_share = plan.plan.server_shares.at(i);
   return work;
+}
+
+void EdgeSplitPlanner::describe(const RoundPlan& plan, PlanRecord& record) const {
+  record.adopted = plan.adopted;
+  record.round_s = plan.plan.round_s;
+  record.best_round_s = plan.best_round_s;
+  record.cost_s = plan.cost_s;
+  for (std::size_t i = 0; i < plan.nodes.size(); ++i) {
+    const SplitWork split = work(plan, i);
+    record.nodes.push_back({.node = plan.nodes[i],
+                            .cut = split.cut,
+                            .cut_name = problems_.places()[plan.plan.cuts[i]].name,
+                            .up_bytes_per_s = split.up_bytes_per_s,
+                            .down_bytes_per_s = split.down_bytes_per_s,
+                            .server_share = split.server_share,
+                            .predicted_s = plan.plan.times_s[i]});
+  }
 }
 
 SplitWork EdgeSplitPlanner::usual(NodeId node) const {
@@ -217,7 +270,7 @@ SplitExplanation EdgeSplitPlanner::explain(bool compare) const {
   const bool planned_shares = options_.shares == BandwidthShares::planned;
   SplitExplanation explanation{.layers = problems_.layers(),
                                .bandwidth_bytes_per_s = problems_.bandwidth_bytes_per_s()};
-  const SplitProblem free = problems_.of(nodes, nominal);
+  const SplitProblem free = problem_of(nodes, nominal);
   explanation.server_memory = free.server_memory_bytes;
   const bool any_by_hand =
       std::ranges::any_of(nodes, [&](NodeId node) { return by_hand_[node].has_value(); });
@@ -234,6 +287,16 @@ SplitExplanation EdgeSplitPlanner::explain(bool compare) const {
         nodes.size(), members_.size()));
   }
   if (compare) explanation.alternatives = split_alternatives(free);
+  if (free.shares_are_guaranteed) {
+    explanation.notes.emplace_back(
+        "rates and shares are guarantees: predicted times are estimates, and with them as limits "
+        "no device takes longer than its part at its guarantees");
+    if (compare) {
+      explanation.notes.emplace_back(
+          "the other ways with equal shares, and those one after another, are predicted with "
+          "limits");
+    }
+  }
   return explanation;
 }
 

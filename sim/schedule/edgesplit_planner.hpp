@@ -13,6 +13,7 @@
 #include "sim/schedule/edgesplit_options.hpp"
 #include "sim/schedule/split_explanation.hpp"
 #include "sim/schedule/split_problem.hpp"
+#include "sim/task/plan_record.hpp"
 
 namespace convoy::sim {
 
@@ -20,6 +21,10 @@ namespace convoy::sim {
 struct RoundPlan {
   std::vector<NodeId> nodes;  // rising
   SplitPlan plan;
+  std::vector<FullRates> full;  // by node, with the links as they were known
+  bool adopted = true;          // the best cuts found; false: those of before are kept
+  double best_round_s = 0;      // predicted, of the best cuts found
+  double cost_s = 0;            // of a move to them
 };
 
 class EdgeSplitPlanner {
@@ -40,8 +45,13 @@ class EdgeSplitPlanner {
   [[nodiscard]] RoundPlan replan(std::vector<NodeId> nodes, const ByNode<Condition>& conditions,
                                  const ByNode<std::optional<std::size_t>>& present) const;
 
+  // The predicted round of a plan under other conditions, its cuts and shares unchanged.
+  [[nodiscard]] double round_s(const RoundPlan& plan, const ByNode<Condition>& conditions) const;
+
   // The work of the i-th node of a plan.
   [[nodiscard]] SplitWork work(const RoundPlan& plan, std::size_t i) const;
+  // Sets all of the record but the cause and the plan of before.
+  void describe(const RoundPlan& plan, PlanRecord& record) const;
   // What a node's task is beforehand, for memory: by the plan of all, or its smallest part.
   [[nodiscard]] SplitWork usual(NodeId node) const;
 
@@ -50,6 +60,9 @@ class EdgeSplitPlanner {
 
  private:
   [[nodiscard]] HandMadeCuts by_hand(std::span<const NodeId> nodes) const;
+  // All that the nodes' links give; problem(): at most what is given by hand.
+  [[nodiscard]] SplitProblem problem_of(std::span<const NodeId> nodes,
+                                        const ByNode<Condition>& conditions) const;
   [[nodiscard]] SplitProblem problem(std::span<const NodeId> nodes,
                                      const ByNode<Condition>& conditions) const;
   // Most that each of these nodes gets of the bandwidth, where that is given; else empty.

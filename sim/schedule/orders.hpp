@@ -96,7 +96,7 @@ struct Finish {
 // Says that the schedule has made a plan: for the journal, changes nothing.
 struct Planned {
   std::string cause;  // why now: "first", "change"
-  std::string plan;   // text, in the schedule's own form
+  std::string plan;   // text for the journal, cause included: sim/task/plan_record.hpp
 };
 
 using Order = std::variant<Assign, Cancel, Evaluate, SetTimer, CancelTimer, Finish, Planned>;

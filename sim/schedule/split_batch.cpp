@@ -174,7 +174,8 @@ SplitMove SplitBatches::compute(const char* label, int at, const Stage& stage,
                    .seconds = one.seconds,
                    .watts = one.watts(),
                    .share = is_servers ? work_.server_share : 0,
-                   .flops = one.flops};
+                   .flops = one.flops,
+                   .at_least = is_servers && work_.server_share > 0 && work_.at_least};
   move.product = "gradient";
   if (stage.first > 0) {
     move.bytes = engine::bytes_backward(trace_, stage.first, n, setting_.precision);

@@ -24,11 +24,15 @@ void SplitObserver::begins(TaskId id, WatchedTask watched, double now) {
   tasks_[id] = {.watched = std::move(watched), .since = now};
 }
 
+const WatchedTask::Direction& SplitObserver::direction(const Task& task, const Activity& activity) {
+  return is_on_server(activity) ? task.watched.down : task.watched.up;
+}
+
 double SplitObserver::expected_s(const Task& task, const Activity& activity) {
   if (activity.kind == ActivityKind::compute) {
     return activity.share > 0 ? activity.seconds / activity.share : activity.seconds;
   }
-  const double limit = task.watched.limit_bytes_per_s;
+  const double limit = direction(task, activity).limit_bytes_per_s;
   return task.watched.latency_s + (limit > 0 ? activity.bytes / limit : 0);
 }
 
@@ -82,29 +86,35 @@ void SplitObserver::conclude(TaskId id, double now, bool is_done) {
     return a.kind == ActivityKind::compute && is_on_server(a) && a.share > 0;
   });
   if (is_shared && task.server.expected > 0 && task.server.observed > 0) {
-    conditions_[server_node].speed = task.server.expected / task.server.observed;
+    const double speed = task.server.expected / task.server.observed;
+    conditions_[server_node].speed = task.watched.at_least ? std::min(speed, 1.0) : speed;
   }
   learn_link(task);
 }
 
 void SplitObserver::learn_link(const Task& task) {
-  double slower = std::numeric_limits<double>::infinity();
-  for (const Sum* sum : {&task.up, &task.down}) {
-    if (sum->expected > 0 && sum->observed > 0) {
-      slower = std::min(slower, sum->expected / sum->observed);
-    }
-  }
-  if (slower == std::numeric_limits<double>::infinity()) return;  // nothing was sent
+  constexpr double none = std::numeric_limits<double>::infinity();
   const NodeId id = task.watched.node;
-  double& link = conditions_[id].link_bytes_per_s;
   const double nominal = nominal_[id].link_bytes_per_s;
-  const double limit = task.watched.limit_bytes_per_s;
-  if (limit <= 0 || slower < limit * (1 - at_limit)) {
-    link = std::min(slower, nominal);
+  double slowed = none;  // rates as of the link's slower direction
+  double at_least = none;
+  for (const auto& [sum, way] :
+       {std::pair(&task.up, &task.watched.up), std::pair(&task.down, &task.watched.down)}) {
+    if (sum->expected <= 0 || sum->observed <= 0) continue;
+    const double rate = sum->expected / sum->observed;
+    const double limit = way->limit_bytes_per_s;
+    const double part = nominal < none ? nominal / way->nominal_bytes_per_s : 1;
+    if (limit <= 0 || rate < limit * (1 - at_limit)) slowed = std::min(slowed, rate * part);
+    at_least = std::min(at_least, (task.watched.at_least ? std::max(rate, limit) : limit) * part);
+  }
+  if (at_least == none) return;  // nothing was sent
+  double& link = conditions_[id].link_bytes_per_s;
+  if (slowed < none) {
+    link = std::min(slowed, nominal);
     held_[id] = 0;
     return;
   }
-  link = std::max(link, std::min(limit, nominal));
+  link = std::max(link, std::min(at_least, nominal));
   if (link >= nominal || ++held_[id] < probe_after_) return;
   link = std::min(2 * link, nominal);
   held_[id] = 0;

@@ -6,9 +6,12 @@
 //
 //   speed   predicted / observed time of all computes on the node (of the server, too, if it is
 //           shared: the same with its share)
-//   link    of a direction: its bytes / (observed time - latencies); the slower one counts. A
-//           transfer at its limit says only that the link has at least that; one that was slower
-//           says what the link has.
+//   link    of a direction: its bytes / (observed time - latencies), as a part of that direction's
+//           nominal rate; the smaller part counts. A transfer at its limit says only that the link
+//           has at least that; one that was slower says what the link has.
+//
+// Where the limits are guarantees, a transfer may be faster: then the link has at least what was
+// observed; and the server's speed counts only where a compute took longer than guaranteed.
 //
 // A task that failed or was cancelled counts by what had ended; what was under way counts as ended
 // then, if it took longer than predicted. A link that was slow once cannot be seen to recover while
@@ -30,8 +33,14 @@ namespace convoy::sim {
 struct WatchedTask {
   NodeId node = no_node;
   std::shared_ptr<const TaskGraph> graph;
-  double limit_bytes_per_s = 0;  // of each transfer
-  double latency_s = 0;          // of each transfer
+  // Of the transfers of a direction: the limit (0: none), and the nominal rate of the node's link.
+  struct Direction {
+    double limit_bytes_per_s = 0;
+    double nominal_bytes_per_s = 0;
+  };
+  Direction up, down;
+  bool at_least = false;  // the limits are guarantees
+  double latency_s = 0;   // of each transfer
 };
 
 class SplitObserver {
@@ -60,6 +69,7 @@ class SplitObserver {
     Sum node, server, up, down;
   };
 
+  static const WatchedTask::Direction& direction(const Task& task, const Activity& activity);
   static void count(Task& task, const Activity& activity, double seconds);
   static double expected_s(const Task& task, const Activity& activity);
   void conclude(TaskId id, double now, bool is_done);

@@ -22,6 +22,8 @@ double memory_of(const NodeSetting& node) {
   return node.machine->memory > 0 ? node.machine->memory : unlimited;
 }
 
+double rate_of_direction(double bps) { return bps > 0 ? bps / 8 : unlimited; }
+
 }  // namespace
 
 double slower_direction(const platforms::Link& link) {
@@ -81,11 +83,33 @@ void SplitProblems::find_bandwidth(std::optional<double> wanted) {
                     "choose another fleet.server.link",
                     base::human_rate(*wanted * 8), base::human_rate(link * 8)));
   }
-  if (std::isfinite(bandwidth_)) return;
+  if (std::isfinite(bandwidth_)) {
+    const platforms::Link& all = setting_->nodes.front().link;
+    // What the devices send the server receives.
+    bandwidth_up_ = wanted.value_or(rate_of_direction(all.down_bps));
+    bandwidth_down_ = wanted.value_or(rate_of_direction(all.up_bps));
+    return;
+  }
   bandwidth_ = 0;
   for (std::size_t i = 1; i < setting_->nodes.size(); ++i) {
     bandwidth_ += std::min(slower_direction(setting_->nodes[i].link), no_limit);
   }
+  bandwidth_up_ = bandwidth_down_ = bandwidth_;
+}
+
+FullRates SplitProblems::full_rates(NodeId node, double link_bytes_per_s) const {
+  const platforms::Link& link = setting_->nodes[node].link;
+  const double nominal = slower_direction(link);
+  const bool has_rate = std::isfinite(nominal);
+  const double part = has_rate ? link_bytes_per_s / nominal : 1;
+  const auto rate = [&](double bps, double shared) {
+    const double own = has_rate ? part * rate_of_direction(bps) : link_bytes_per_s;
+    return std::min(own, shared);
+  };
+  FullRates full{rate(link.up_bps, bandwidth_up_), rate(link.down_bps, bandwidth_down_)};
+  full.limit =
+      std::max(full.up * (bandwidth_ / bandwidth_up_), full.down * (bandwidth_ / bandwidth_down_));
+  return full;
 }
 
 std::size_t SplitProblems::read(const std::string& text, const std::string& key) const {
@@ -148,20 +172,24 @@ SplitProblem SplitProblems::of(std::span<const NodeId> nodes,
   const double server_speed = conditions.front().speed;
   for (const NodeId node : nodes) {
     const Condition& now = conditions[node];
+    const FullRates full = full_rates(node, now.link_bytes_per_s);
+    const double up = full.limit / full.up;
+    const double down = full.limit / full.down;
     SplitDevice device{.name = setting_->nodes[node].name,
                        .memory_bytes = memory_of(setting_->nodes[node]),
-                       .link_bytes_per_s = now.link_bytes_per_s,
+                       .link_bytes_per_s = full.limit,
                        .latency_s = latency_s(node)};
     for (std::size_t place = 0; place < places_.size(); ++place) {
       const SplitCost& cost = this->cost(node, place);
       device.cuts.push_back({.name = places_[place].name,
                              .device_s = cost.node_s / now.speed,
                              .server_s = cost.server_s / server_speed,
-                             .bytes = cost.bytes_up + cost.bytes_down,
+                             .bytes = cost.bytes_up * up + cost.bytes_down * down,
+                             .bytes_up = cost.bytes_up * up,
                              .messages = cost.messages,
                              .device_bytes = cost.node_memory,
                              .server_bytes = cost.server_memory,
-                             .weight_bytes = cost.part_bytes});
+                             .weight_bytes = cost.part_bytes * std::max(up, down)});
     }
     problem.devices.push_back(std::move(device));
   }

@@ -3,7 +3,18 @@
 // The problem of a split plan (sim/plan/edgesplit.hpp), made from the setting: all nodes have the
 // same places to cut, each with the node's own costs (split_cost), its memory and its link.
 //
-// A node's link counts by its slower direction, so that a limit for both directions holds in both.
+// One share of the bandwidth holds for both directions of a device, each of which is limited by
+// itself. A node that has all that its link gives has the rates U up and D down, each at most that
+// direction of the shared bandwidth (Bu, Bd). With the share f of them, 0 < f <= 1, its transfers
+// take (bytes_up / U + bytes_down / D) / f. It takes the larger of f U / Bu and f D / Bd of what
+// all share, so that what the shares sum to is kept in both directions, also where one medium
+// carries both (a device does one thing at a time). The planner's bandwidth, bytes and limit of a
+// device are these in units of B, the slower of Bu and Bd:
+//
+//   limit = max(U B / Bu, D B / Bd),   b = f limit,   bytes = (bytes_up / U + bytes_down / D) limit
+//
+// which are the device's link and its bytes where both directions are equal. A condition's link is
+// the slower direction's rate; if it is less than nominal, both directions have so much less.
 // The latency of a message is that of the node's link and of the server's; links shared by several
 // nodes (fleet.shared_links) are no part of the setting. A model is cut only where both the node
 // and the server have something to train.
@@ -27,9 +38,16 @@ struct SplitProblemOptions {
   bool labels_stay = false;  // on the node, which then has the last layer, too
   bool recompute = false;    // see SplitWork
   bool server_is_shared = true;
-  // B. Nothing: the slower direction of the server's link; if that has no rate, the sum of the
+  // In each direction. Nothing: that of the server's link; if that has no rate, the sum of the
   // nodes' links.
   std::optional<double> bandwidth_bytes_per_s;
+};
+
+// Rates of a node that has all that its link gives, and its limit as the planner has it, bytes/s.
+struct FullRates {
+  double up = 0;
+  double down = 0;
+  double limit = 0;
 };
 
 // Where a model can be cut.
@@ -54,6 +72,8 @@ class SplitProblems {
 
   // Without limit and share.
   [[nodiscard]] SplitWork work(std::size_t place) const;
+  // For a link as it is known (Condition::link_bytes_per_s).
+  [[nodiscard]] FullRates full_rates(NodeId node, double link_bytes_per_s) const;
   [[nodiscard]] const SplitCost& cost(NodeId node, std::size_t place) const;
   // Some part fits its memory; and the place whose part needs the least.
   [[nodiscard]] bool fits_somewhere(NodeId node) const;
@@ -65,6 +85,9 @@ class SplitProblems {
   [[nodiscard]] SplitProblem of(std::span<const NodeId> nodes,
                                 const ByNode<Condition>& conditions) const;
   [[nodiscard]] double latency_s(NodeId node) const;  // of a message
+  [[nodiscard]] const platforms::Link& link(NodeId node) const {
+    return setting_->nodes[node].link;
+  }
 
  private:
   // A kind of node: all that the costs depend on.
@@ -79,7 +102,9 @@ class SplitProblems {
   SplitProblemOptions options_;
   engine::Trace trace_;
   std::vector<SplitPlace> places_;
-  double bandwidth_ = 0;
+  double bandwidth_ = 0;  // B; by direction:
+  double bandwidth_up_ = 0;
+  double bandwidth_down_ = 0;
   mutable std::map<Key, std::vector<SplitCost>> costs_;  // filled on demand
 };
 

@@ -92,7 +92,9 @@ class Writer {
 
   int transfer(const char* label, int artifact, int to) {
     const int there = graph_.transfer(label, artifact, to);
-    if (work_.bytes_per_s > 0) graph_.limit(there, work_.bytes_per_s);
+    const double rate = to == split_server ? work_.up_bytes_per_s : work_.down_bytes_per_s;
+    if (rate > 0 && work_.at_least) graph_.guarantee(there, rate);
+    if (rate > 0 && !work_.at_least) graph_.limit(there, rate);
     return there;
   }
 

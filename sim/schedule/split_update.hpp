@@ -17,7 +17,8 @@
 // The server's part of each task is its own, from the same version (SplitFed v1, Thapa et al.,
 // arXiv 2004.12088). Nothing overlaps within a task, so that alone it takes
 //
-//   node_s + server_s / share + (bytes_up + bytes_down) / bytes_per_s + messages * latency
+//   node_s + server_s / share + bytes_up / up_bytes_per_s + bytes_down / down_bytes_per_s
+//   + messages * latency
 //
 // Each compute is one step of the device's model (platforms/roofline.hpp), with the kernels of
 // engine::stage_step(). To take a part's update and to join updates takes no time, as what a

@@ -12,8 +12,11 @@ struct SplitWork {
   int cut = 1;
   // Where labels stay on the node: it has the layers [tail, n), too. 0: labels go to the server.
   int tail = 0;
-  double bytes_per_s = 0;   // most that each of the node's transfers gets; 0: no limit
+  // Most that each of the node's transfers gets, to the server and from it; 0: no limit.
+  double up_bytes_per_s = 0;
+  double down_bytes_per_s = 0;
   double server_share = 0;  // of the server's compute; see Activity::share
+  bool at_least = false;    // rates and share are guarantees; see Activity::at_least
   // The server's part is one that the tasks of a round step in turn (SplitFed v2), and what the
   // node sends back counts without it. Needs the labels at the server.
   bool shared = false;

@@ -107,6 +107,11 @@ void TaskGraph::limit(int artifact, double bytes_per_s) {
   transfer.bytes_per_s = bytes_per_s;
 }
 
+void TaskGraph::guarantee(int artifact, double bytes_per_s) {
+  limit(artifact, bytes_per_s);
+  activities_[static_cast<std::size_t>(producer(artifact))].at_least = true;
+}
+
 void TaskGraph::size_late(int activity) {
   activities_[static_cast<std::size_t>(activity)].sized_late = true;
 }

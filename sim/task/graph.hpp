@@ -36,13 +36,17 @@ struct Activity {
   double seconds = 0;  // compute: at the node's nominal speed, >= 0
   // compute: draw of its node, if known better than the node's busy_w.
   std::optional<double> watts;
-  // compute: the part of its node's speed that it is guaranteed and never exceeds, (0, 1]; 0: none,
-  // it has what those with a share leave, in equal parts with the others.
+  // compute: the part of its node's speed that it is guaranteed and, unless `at_least`, never
+  // exceeds, (0, 1]; 0: none, it has what those with a share leave, in equal parts with the others.
   double share = 0;
-  double flops = 0;          // compute: for statistics only
-  double bytes = 0;          // transfer: >= 0
-  double whole_bytes = 0;    // transfer: that it would have uncompressed; 0: it is not compressed
-  double bytes_per_s = 0;    // transfer: most that it gets of its links; 0: no limit
+  double flops = 0;        // compute: for statistics only
+  double bytes = 0;        // transfer: >= 0
+  double whole_bytes = 0;  // transfer: that it would have uncompressed; 0: it is not compressed
+  double bytes_per_s = 0;  // transfer: most that it gets of its links; 0: no limit
+  // `share` and `bytes_per_s` are what it is guaranteed, in proportion to which it has more where
+  // others leave something. For transfers from and to the server, one at a time in each direction
+  // of a node's link; with NetworkModel::cm02.
+  bool at_least = false;
   double memory = 0;         // compute: bytes held while it runs, besides those of Artifact::held
   int priority = 0;          // the lowest goes first in a lane, then the one ready first
   std::vector<int> inputs;   // artifacts needed
@@ -52,6 +56,10 @@ struct Activity {
   // Its size (seconds, FLOPs, bytes, memory) depends on the learning: in learning runs the size is
   // requested when the activity starts, and the values here are estimates.
   bool sized_late = false;
+
+  // What it never exceeds: of its links in bytes/s (0: no limit), of its node's speed.
+  [[nodiscard]] double most_bytes_per_s() const { return at_least ? 0 : bytes_per_s; }
+  [[nodiscard]] double most_share() const { return at_least || share <= 0 ? 1 : share; }
 };
 
 // Data passed between activities: weights, an activation, a gradient, an update. Its version is
@@ -99,6 +107,8 @@ class TaskGraph {
   // real node's transfers only those of modelled times obey: a measured one takes what it really
   // has.
   void limit(int artifact, double bytes_per_s);
+  // The same as a guarantee: see Activity::at_least.
+  void guarantee(int artifact, double bytes_per_s);
   // Marks an activity as sized_late.
   void size_late(int activity);
   // Repeats the whole graph n times; each pass begins after the end of the one before. Training

@@ -53,9 +53,9 @@ double Executor::seconds_of(const RunningActivity& a) const {
 double Executor::predicted_s(const RunningActivity& a) const {
   if (a.peer == no_node) {
     const double seconds = a.what().seconds * slowdown_[a.node];
-    return a.what().share > 0 ? seconds / a.what().share : seconds;
+    return seconds / a.what().most_share();
   }
-  return lone_transfers_.seconds(a.node, a.peer, a.what().bytes, a.what().bytes_per_s);
+  return lone_transfers_.seconds(a.node, a.peer, a.what().bytes, a.what().most_bytes_per_s());
 }
 
 void Executor::start_shared(RunningActivity& a, double seconds) {
@@ -69,7 +69,7 @@ void Executor::start_shared(RunningActivity& a, double seconds) {
   if (seconds <= 0) {
     ended_(a);
   } else {
-    processor->add(a, seconds, a.what().share);
+    processor->add(a, seconds, a.what().share, a.what().at_least);
   }
 }
 
@@ -109,21 +109,23 @@ void Executor::start_transfer(RunningActivity& a) {
   sg::CommPtr comm = sg::Comm::sendto_init(platform_.host(a.node), platform_.host(a.peer));
   // SimGrid counts whole bytes.
   comm->set_payload_size(static_cast<std::uint64_t>(std::llround(a.what().bytes)));
-  if (a.what().bytes_per_s > 0) limit_rate(*comm, a.what().bytes_per_s);
+  const double limit = a.what().most_bytes_per_s();
+  const double guaranteed = a.what().at_least ? a.what().bytes_per_s : 0;
+  if (limit > 0) limit_rate(*comm, limit);
   comm->set_data(&a);
   a.handle = comm;
   platform_.transfer_begins(a.node, a.peer, comm.get());
   const double wait = platform_.left_out_latency(a.node, a.peer);
   if (wait <= 0) {
     sim::start(comm);
-    platform_.transfer_started(comm.get());
+    platform_.transfer_started(a.node, a.peer, comm.get(), guaranteed);
     return;
   }
-  timers_.at(timers_.now() + wait, [this, comm] {
+  timers_.at(timers_.now() + wait, [this, comm, from = a.node, to = a.peer, guaranteed] {
     const bool given_up = comm->get_data<RunningActivity>() == nullptr;
     if (given_up) return;
     sim::start(comm);
-    platform_.transfer_started(comm.get());
+    platform_.transfer_started(from, to, comm.get(), guaranteed);
   });
 }
 

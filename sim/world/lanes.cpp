@@ -126,6 +126,7 @@ void Lanes::take_processor(Node& n, const Activity& what) {
   ++n.computing;
   if (what.share > 0) {
     n.shares += what.share;
+    n.guaranteed += what.at_least ? 1 : 0;
   } else {
     ++n.without_share;
   }
@@ -137,6 +138,7 @@ void Lanes::take_processor(Node& n, const Activity& what) {
 void Lanes::give_processor_back(Node& n, const Activity& what) {
   --n.computing;
   if (what.share <= 0) --n.without_share;
+  if (what.share > 0 && what.at_least) --n.guaranteed;
   n.shares -= what.share;
   if (n.computing == n.without_share) n.shares = 0;  // prevents accumulated rounding errors
   n.draws.erase(std::find(n.draws.begin(), n.draws.end(), what.watts.value_or(n.busy_w)));

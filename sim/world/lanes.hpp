@@ -67,6 +67,7 @@ class Lanes {
     int compute_limit = 1;      // 0: no limit
     double shares = 0;          // of the computes that have a share
     int without_share = 0;      // the other computes
+    int guaranteed = 0;         // of those with a share: they take what others leave, too
     double busy_w = 0;          // draw of a compute, unless it says
     std::vector<double> draws;  // of the present computes
     double computing_w = 0;     // the highest of them
@@ -85,7 +86,9 @@ class Lanes {
       return {present, computing, computing_w, busy(), sending + receiving};
     }
     // Of the processor, while something computes.
-    [[nodiscard]] double busy() const { return without_share > 0 ? 1 : std::min(1.0, shares); }
+    [[nodiscard]] double busy() const {
+      return without_share > 0 || guaranteed > 0 ? 1 : std::min(1.0, shares);
+    }
   };
 
   Node& node(NodeId id) { return nodes_[id]; }

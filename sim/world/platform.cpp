@@ -78,7 +78,7 @@ std::string simgrid_version() {
   return fmt::format("{}.{}.{}", major, minor, patch);
 }
 
-Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)) {
+Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)), weights_(at_) {
   create_engine(config.network);
   zone_ = star_zone("convoy");
   description_ = config.network == NetworkModel::cm02
@@ -212,7 +212,12 @@ void Platform::on_path(NodeId from, NodeId to, Visit visit) {
   }
 }
 
+sg::Link* Platform::private_link(NodeId from, NodeId to) const {
+  return from == server_node ? own_links_[to].down : own_links_[from].up;
+}
+
 void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
+  weights_.clears(private_link(from, to));
   Flow flow;
   on_path(from, to, [&](VaryingLink* link) {
     use(link, +1);
@@ -222,14 +227,18 @@ void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
   flow.comm = comm;
   std::vector<sg::Link*> route;
   hosts_[from]->route_to(hosts_[to], route, &flow.latency_s);
-  const bool down = from == server_node;
-  const Ends& own = own_links_[down ? to : from];
-  flow.private_link = down ? own.down : own.up;
+  flow.private_link = private_link(from, to);
   flow_of_[comm] = next_flow_;
   flows_[next_flow_++] = std::move(flow);
 }
 
-void Platform::transfer_started(sg::Activity* comm) {
+void Platform::transfer_started(NodeId from, NodeId to, sg::Activity* comm, double guaranteed) {
+  if (guaranteed > 0) {
+    std::vector<sg::Link*> route;
+    double latency = 0;
+    hosts_[from]->route_to(hosts_[to], route, &latency);
+    weights_.begins(comm, private_link(from, to), latency, guaranteed);
+  }
   const auto id = flow_of_.find(comm);
   if (id == flow_of_.end()) return;
   Flow& flow = flows_.at(id->second);
@@ -239,6 +248,7 @@ void Platform::transfer_started(sg::Activity* comm) {
 }
 
 void Platform::transfer_ends(NodeId from, NodeId to, sg::Activity* comm) {
+  weights_.ends(comm);
   if (const auto id = flow_of_.find(comm); id != flow_of_.end()) {
     flows_.erase(id->second);
     flow_of_.erase(id);

@@ -13,6 +13,7 @@
 
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
+#include "sim/world/flow_weight.hpp"
 #include "sim/world/variation.hpp"
 
 namespace convoy::sim {
@@ -38,7 +39,8 @@ class Platform {
   // Begin and end of an activity: changes over time are followed only in between. The activity is
   // suspended while a rate on its way is 0. `started`: it has really begun.
   void transfer_begins(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
-  void transfer_started(simgrid::s4u::Activity* comm);
+  // `guaranteed`: bytes/s that it has at least (flow_weight.hpp); 0: nothing.
+  void transfer_started(NodeId from, NodeId to, simgrid::s4u::Activity* comm, double guaranteed);
   void transfer_ends(NodeId from, NodeId to, simgrid::s4u::Activity* comm);
 
   // `changed`: called when the speed (relative to nominal) changes meanwhile.
@@ -104,10 +106,13 @@ class Platform {
   void set_speed(NodeId node, double speed);
   void hold_or_release(std::uint64_t id);
   [[nodiscard]] bool server_cannot_bind(const WorldConfig& config) const;
+  // The worker's own link on the way between it and the server.
+  [[nodiscard]] simgrid::s4u::Link* private_link(NodeId from, NodeId to) const;
   template <class Visit>
   void on_path(NodeId from, NodeId to, Visit visit);
 
   At at_;
+  FlowWeights weights_;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::s4u::NetZone* zone_ = nullptr;
   ByNode<simgrid::s4u::Host*> hosts_;

@@ -16,7 +16,11 @@ constexpr double rounding = 1e-13;
 
 double SharedProcessor::rate(const Clock& clock) const {
   if (&clock == &shared_) return speed_;
-  const double left = std::max(0.0, 1 - shares_);
+  const bool alone = rest_.ends.empty() && guaranteed_.shares > 0;
+  if (&clock == &guaranteed_) {
+    return speed_ * (alone ? (1 - shared_.shares) / guaranteed_.shares : 1);
+  }
+  const double left = std::max(0.0, 1 - shared_.shares - guaranteed_.shares);
   return speed_ * left / static_cast<double>(std::max<std::size_t>(rest_.ends.size(), 1));
 }
 
@@ -25,19 +29,19 @@ double SharedProcessor::shows_now(const Clock& clock) const {
 }
 
 void SharedProcessor::advance() {
-  for (Clock* clock : {&shared_, &rest_}) {
+  for (Clock* clock : {&shared_, &guaranteed_, &rest_}) {
     // Without computes a clock starts again: so it does not lose digits in a long run.
     clock->shows = clock->ends.empty() ? 0 : shows_now(*clock);
   }
   since_ = timers_.now();
 }
 
-void SharedProcessor::add(RunningActivity& a, double seconds, double share) {
+void SharedProcessor::add(RunningActivity& a, double seconds, double share, bool at_least) {
   advance();
-  Clock& clock = share > 0 ? shared_ : rest_;
+  Clock& clock = share <= 0 ? rest_ : at_least ? guaranteed_ : shared_;
   const double work = share > 0 ? seconds / share : seconds;
   places_[&a] = {&clock, clock.ends.emplace(clock.shows + work, &a), work, share};
-  shares_ += share;
+  clock.shares += share;
   plan();
 }
 
@@ -51,9 +55,10 @@ void SharedProcessor::remove(const RunningActivity& a) {
 void SharedProcessor::take_out(const RunningActivity& a) {
   const auto there = places_.find(&a);
   const Place& place = there->second;
-  place.clock->ends.erase(place.end);
-  shares_ -= place.share;
-  if (shared_.ends.empty()) shares_ = 0;  // prevents accumulated rounding errors
+  Clock& clock = *place.clock;
+  clock.ends.erase(place.end);
+  clock.shares -= place.share;
+  if (clock.ends.empty()) clock.shares = 0;  // prevents accumulated rounding errors
   places_.erase(there);
 }
 
@@ -76,7 +81,7 @@ void SharedProcessor::plan() {
   if (planned_) timers_.cancel(*planned_);
   planned_.reset();
   double wait = std::numeric_limits<double>::infinity();
-  for (const Clock* clock : {&shared_, &rest_}) {
+  for (const Clock* clock : {&shared_, &guaranteed_, &rest_}) {
     if (clock->ends.empty() || rate(*clock) <= 0) continue;
     const double left = clock->ends.begin()->first - clock->shows;
     wait = std::min(wait, std::max(left, 0.0) / rate(*clock));
@@ -90,7 +95,7 @@ void SharedProcessor::end_due() {
   advance();
   const double hair = rounding * std::max(1.0, since_);
   std::vector<RunningActivity*> due;
-  for (const Clock* clock : {&shared_, &rest_}) {
+  for (const Clock* clock : {&shared_, &guaranteed_, &rest_}) {
     for (const auto& [end, a] : clock->ends) {
       if (end - clock->shows > hair * rate(*clock)) break;
       due.push_back(a);

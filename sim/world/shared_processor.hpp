@@ -3,9 +3,11 @@
 // A node's processor that several computes share, or one compute has in part. Internal to
 // sim/world.
 //
-// A compute with a share s runs at s x the node's speed, whoever else runs. The other computes have
-// in equal parts what the shares leave, and are faster when there are fewer. So both kinds are
-// exact with a clock each that counts work: one of the node's speed, one of a part's speed. A
+// A compute with a share s runs at s x the node's speed, whoever else runs. One whose share is a
+// guarantee (Activity::at_least) has that at least: while no compute without a share runs, these
+// divide all that the exact shares leave, in proportion. The computes without a share have in equal
+// parts what the shares leave, and are faster when there are fewer. So all three kinds are exact
+// with a clock each that counts work: of the node's speed, of a guaranteed share's, of a part's. A
 // compute ends when its clock shows what it showed at its start plus the compute's own work
 // ("virtual time", Parekh and Gallager 1993). An event costs O(log n). A lone compute without a
 // share does not need this: SimGrid runs it.
@@ -29,7 +31,7 @@ class SharedProcessor : base::NonCopyable {
 
   // `seconds`: alone at nominal speed, > 0. The sum of the shares must not exceed 1, and must be
   // less than 1 if there are computes without a share.
-  void add(RunningActivity& a, double seconds, double share);
+  void add(RunningActivity& a, double seconds, double share, bool at_least = false);
   void remove(const RunningActivity& a);  // ignored if it is not there
   void set_speed(double speed);           // 1: nominal; >= 0
   [[nodiscard]] bool is_empty() const { return places_.empty(); }
@@ -40,6 +42,7 @@ class SharedProcessor : base::NonCopyable {
   // Work in seconds at nominal speed, since the start.
   struct Clock {
     double shows = 0;
+    double shares = 0;                             // of its computes
     std::multimap<double, RunningActivity*> ends;  // by what the clock shows then
   };
   struct Place {
@@ -60,9 +63,9 @@ class SharedProcessor : base::NonCopyable {
   Timers& timers_;
   std::function<void(RunningActivity&)> ended_;
   double speed_ = 1;
-  double shares_ = 0;
   double since_ = 0;  // the clocks show what they did then
-  Clock shared_;      // of those with a share
+  Clock shared_;      // of those with an exact share
+  Clock guaranteed_;  // of those with a guaranteed share
   Clock rest_;        // of a part of the rest
   std::unordered_map<const RunningActivity*, Place> places_;
   std::optional<Timers::Id> planned_;

@@ -17,6 +17,7 @@ namespace {
 
 using test::HandMadeStore;
 using test::TemporaryFolder;
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
@@ -190,6 +191,83 @@ TEST(PageData, SaysWhatLeavesADevice) {
   EXPECT_EQ(two.at("bytes"), Json::array({100.0, 300.0, 60.0, 40.0, 200.0, 100.0}));
   run.traffic.clear();
   EXPECT_TRUE(run_json(run, "r").at("traffic").at("label").empty());
+}
+
+// By columns; a plan of a store of before is its text.
+TEST(PageData, HasThePlansOverTime) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b");
+  sim::PlanRecord first{.cause = "first", .round_s = 3, .best_round_s = 3};
+  first.nodes = {{1, 4, "layer1", 1e6, 2e6, 0.25, 2.5}, {2, 9, "layer2", 0, 0, 0, 3}};
+  sim::PlanRecord kept{.cause = "change",
+                       .adopted = false,
+                       .round_s = 5,
+                       .old_round_s = 6,
+                       .best_round_s = 4,
+                       .cost_s = 7};
+  kept.nodes = {first.nodes[1]};
+  store.plan(0, sim::plan_text(first)).plan(10, sim::plan_text(kept)).plan(20, "cause=change 1:4");
+  const RunTables run = read_tables(store.write());
+  ASSERT_EQ(run.plans.size(), 3U);
+  EXPECT_EQ(run.plans[0].record, first);
+  EXPECT_EQ(run.plans[1].record, kept);
+  const Json plans = run_json(run, "r").at("plans");
+  EXPECT_EQ(plans.at("time_s"), Json::array({0.0, 10.0, 20.0}));
+  EXPECT_EQ(plans.at("cause"), Json::array({"first", "change", nullptr}));
+  EXPECT_EQ(plans.at("adopted"), Json::array({true, false, nullptr}));
+  EXPECT_EQ(plans.at("round_s"), Json::array({3.0, 5.0, nullptr}));
+  EXPECT_EQ(plans.at("old_round_s"), Json::array({nullptr, 6.0, nullptr}));
+  EXPECT_EQ(plans.at("best_round_s"), Json::array({3.0, 4.0, nullptr}));
+  EXPECT_EQ(plans.at("cost_s"), Json::array({0.0, 7.0, nullptr}));
+  EXPECT_EQ(plans.at("text"), Json::array({"", "", "cause=change 1:4"}));
+  const Json& nodes = plans.at("nodes");
+  EXPECT_EQ(nodes.at("plan"), Json::array({0, 0, 1}));
+  EXPECT_EQ(nodes.at("node"), Json::array({1, 2, 2}));
+  EXPECT_EQ(nodes.at("cut"), Json::array({4, 9, 9}));
+  EXPECT_EQ(nodes.at("cut_name"), Json::array({"layer1", "layer2", "layer2"}));
+  EXPECT_EQ(nodes.at("up_bytes_per_s"), Json::array({1e6, 0.0, 0.0}));
+  EXPECT_EQ(nodes.at("down_bytes_per_s"), Json::array({2e6, 0.0, 0.0}));
+  EXPECT_EQ(nodes.at("server_share"), Json::array({0.25, 0.0, 0.0}));
+  EXPECT_EQ(nodes.at("predicted_s"), Json::array({2.5, 3.0, 3.0}));
+  const Json fewer = run_json(run, "r", {.plans = 1});
+  EXPECT_EQ(fewer.at("plans").at("time_s").size(), 1U);
+  EXPECT_EQ(fewer.at("plans").at("nodes").at("node").size(), 2U);
+  EXPECT_THAT(fewer.at("remarks").dump(), HasSubstr("Of 3 plans, the first 1 are shown."));
+  // A run in progress: what is new comes with the next message.
+  LiveRun live("r");
+  RunTables begun = run;
+  begun.plans.resize(1);
+  live.first(begun);
+  RunTables more;
+  more.run = run.run;
+  more.nodes = run.nodes;
+  more.plans = {run.plans[1], run.plans[2]};
+  EXPECT_EQ(live.next(more, true).at("whole").at("plans"), plans);
+}
+
+TEST(PageData, APlanThatCannotBeReadIsAClearError) {
+  const TemporaryFolder folder;
+  int number = 0;
+  const auto refused = [&](const std::string& text) {
+    HandMadeStore store(folder.path() / std::to_string(++number));
+    store.node(0, "server").node(1, "a").plan(1, text);
+    try {
+      read_tables(store.write());
+    } catch (const sim::StoreError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was refused");
+  };
+  EXPECT_THAT(refused("{}"), AllOf(HasSubstr("entry 0 of the journal should be a plan"),
+                                   HasSubstr("make the run anew")));
+  sim::PlanRecord plan{.cause = "first"};
+  plan.nodes = {{.node = 2}};  // that is not there
+  EXPECT_THAT(refused(sim::plan_text(plan)), HasSubstr("0 to 1 were expected"));
+  plan.nodes = {{.node = 1, .cut_name = std::string(100'000, 'x')}};
+  EXPECT_THAT(refused(sim::plan_text(plan)), HasSubstr("a name of 100000 bytes"));
+  plan.nodes = {{.node = 1}};
+  EXPECT_EQ(refused(sim::plan_text(plan)), "nothing was refused");
 }
 
 TEST(Report, NamesAreNeverMarkup) {

@@ -43,6 +43,7 @@ export function makeRun({
   overlap = false,
   slow = 1,
   traced = 0,
+  planned = 0,
 } = {}) {
   const random = generator(seed * 7919 + nodes);
   const nodeTable = columns(
@@ -329,6 +330,59 @@ export function makeRun({
           time_s: (end * i) / 12,
           value: column === 'available' ? Number(i % 5 !== 3) : usual * (0.4 + random()),
         });
+  const plans = {
+    ...columns(
+      'time_s',
+      'cause',
+      'adopted',
+      'round_s',
+      'old_round_s',
+      'best_round_s',
+      'cost_s',
+      'text'
+    ),
+    nodes: columns(
+      'plan',
+      'node',
+      'cut',
+      'cut_name',
+      'up_bytes_per_s',
+      'down_bytes_per_s',
+      'server_share',
+      'predicted_s'
+    ),
+  };
+  // The second node of the third plan is away; every third plan keeps the cuts.
+  for (let plan = 0; plan < planned; plan += 1) {
+    const kept = plan % 3 === 1;
+    push(
+      { ...plans, nodes: [] },
+      {
+        time_s: (end * plan) / planned,
+        cause: ['first', 'change', 'devices', 'period'][plan % 4],
+        adopted: !kept,
+        round_s: 30 + plan,
+        old_round_s: plan === 0 ? null : 40 + plan,
+        best_round_s: kept ? 29 + plan : 30 + plan,
+        cost_s: kept ? 12.5 : 0,
+        text: '',
+        nodes: null,
+      }
+    );
+    for (let node = 1; node <= workers; node += 1) {
+      if (plan === 2 && node === 2) continue;
+      push(plans.nodes, {
+        plan,
+        node,
+        cut: 5 * (1 + (node % 3)) + (node % 3 === 1 ? plan : 0),
+        cut_name: names ? hostile : `layer${node % 3}`,
+        up_bytes_per_s: node % 4 === 3 ? 0 : 1e6 * node,
+        down_bytes_per_s: node % 4 === 3 ? 0 : 2e6 * node,
+        server_share: node % 4 === 3 ? 0 : 1 / workers,
+        predicted_s: 30 + plan - 0.5 * node,
+      });
+    }
+  }
   // Each task has a download; one that was lost had begun an upload.
   const traffic = columns(
     'label',
@@ -433,6 +487,7 @@ export function makeRun({
     readings,
     traces,
     traffic,
+    plans,
   };
 }
 

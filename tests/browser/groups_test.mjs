@@ -8,6 +8,7 @@ import {
   noSidewaysScrolling,
   nothingSeen,
   open,
+  savedSvg,
   suite,
   values,
 } from './browser.mjs';
@@ -142,6 +143,65 @@ test('the trace of a node is below its timeline, on one time axis', async () => 
   }
   const page = await open(browser, save('untraced.html', makeData({ runs: 1, activities: 100 })));
   assert.ok(!(await ids(page)).includes('trace'));
+});
+
+test('plans are a chart over time and tables', async () => {
+  for (const [colorScheme, width] of [
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 390],
+    ['dark', 390],
+  ]) {
+    const data = makeData({ runs: 1, nodes: 7, activities: 200, planned: 4 });
+    const [{ plans, nodes: fleet }] = data.runs;
+    const page = await open(browser, save('plans.html', data), { colorScheme, width });
+    const { nodes } = plans;
+    assert.deepEqual(
+      (await values(page, 'plans')).map(({ name, time_s, ...row }) => [name, time_s, row]),
+      nodes.plan.map((plan, i) => [
+        fleet.name[fleet.id.indexOf(nodes.node[i])],
+        plans.time_s[plan],
+        Object.fromEntries(Object.keys(nodes).map((key) => [key, nodes[key][i]])),
+      ])
+    );
+    assert.ok((await colours(page, 'plans')) > 4);
+    const made = page.locator('#plan .part > .whole tbody tr');
+    assert.equal(await made.count(), 4);
+    const texts = await made.allInnerTexts();
+    assert.ok(texts[0].includes('the first plan') && texts[0].includes('adopted'), texts[0]);
+    assert.ok(texts[1].includes('a speed or a link has changed'), texts[1]);
+    assert.ok(texts[1].includes('kept: a move costs 12.5 s'), texts[1]);
+    assert.ok(texts[1].includes('41 s') && texts[1].includes('30 s'), texts[1]);
+    await page.locator('#plan details.more summary').click();
+    const cells = await page.locator('#plan details.more tbody tr').allInnerTexts();
+    assert.equal(cells.length, nodes.plan.length);
+    assert.ok(cells[0].includes('8 Mbit/s') && cells[0].includes('16 Mbit/s'), cells[0]);
+    assert.ok(cells[2].includes('no limit') && cells[2].includes('not shared'), cells[2]);
+    // Nodes 3 and 6 always had the same cuts; 2 was away once, which 5 was not; 1 and 4 moved.
+    const { series } = await page.evaluate(() => ({
+      series: window.convoy.charts
+        .get('plans')
+        .option()
+        .series.filter((each) => each.type === 'line')
+        .map((each) => each.data.length),
+    }));
+    assert.deepEqual([...series].sort(), [3, 4, 4, 4]);
+    assert.ok((await page.locator('#summary').innerText()).length > 0);
+    await noSidewaysScrolling(page);
+    await savedSvg(page, 'plans');
+    nothingSeen(page);
+  }
+  // A store of before: its text stands where the cause would. And a run without plans has no section.
+  const data = makeData({ runs: 1, activities: 100, planned: 1 });
+  const { plans } = data.runs[0];
+  for (const key of ['cause', 'adopted', 'round_s', 'best_round_s', 'cost_s']) plans[key] = [null];
+  for (const key of Object.keys(plans.nodes)) plans.nodes[key] = [];
+  plans.text = ['cause=first round_s=3.1 1:4/1e+06/0.2'];
+  const old = await open(browser, save('plans.html', data));
+  assert.ok((await old.locator('#plan').innerText()).includes(plans.text[0]));
+  assert.deepEqual(await values(old, 'plans'), []);
+  const none = await open(browser, save('plans.html', makeData({ runs: 1, activities: 100 })));
+  assert.ok(!(await ids(none)).includes('plans'));
 });
 
 test('the head says what the runs are made of', async () => {

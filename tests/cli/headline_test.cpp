@@ -1,4 +1,5 @@
-// The drivers of scenarios/headline: their tables and slopes, of made-up runs.
+// The drivers of scenarios/headline and scenarios/edgesplit: their tables and slopes, of made-up
+// runs.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -15,15 +16,18 @@ TEST_P(Headline, TestsItself) {
   if (std::system("python3 -c 'import tomllib' > /dev/null 2>&1") != 0) {
     GTEST_SKIP() << "needs Python 3.11";
   }
-  const std::string command =
-      fmt::format("PYTHONDONTWRITEBYTECODE=1 python3 {}/scenarios/headline/{} --self-test",
-                  CONVOY_SOURCE, GetParam());
+  const std::string command = fmt::format(
+      "PYTHONDONTWRITEBYTECODE=1 python3 {}/scenarios/{} --self-test", CONVOY_SOURCE, GetParam());
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, Headline, testing::Values("headline.py", "rate.py"),
+INSTANTIATE_TEST_SUITE_P(Drivers, Headline,
+                         testing::Values("headline/headline.py", "headline/rate.py",
+                                         "edgesplit/compare.py"),
                          [](const auto& script) {
-                           return std::string(script.param) == "rate.py" ? "Rate" : "Tables";
+                           const std::string name = script.param;
+                           if (name.ends_with("compare.py")) return "EdgeSplit";
+                           return name.ends_with("rate.py") ? "Rate" : "Tables";
                          });
 
 }  // namespace

@@ -190,6 +190,73 @@ TEST(EdgeSplitSchedule, PredictsWhatItsTasksTake) {
   }
 }
 
+// Links with unequal directions, of nodes and of the server: every transfer has the rate that the
+// plan says for its direction, and with it the task takes what the plan predicts.
+TEST(EdgeSplitSchedule, EachDirectionHasTheRateOfThePlan) {
+  int different = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    base::Random random({seed, 0x64697265ULL});
+    const auto setting = split_setting(random_nodes(seed), 1e6);
+    for (NodeSetting& node : setting->nodes) {
+      node.link.up_bps *= 0.3 + random.uniform();
+      node.link.down_bps *= 0.3 + 2 * random.uniform();
+    }
+    for (const std::string keys : {"", "hold = \"guarantee\"\n", "share = \"equal\"\n"}) {
+      SplitRounds rounds(made(keys, setting), *setting);
+      const PlanRecord plan = read_plan(rounds.desk.planned.at(0).plan);
+      double up = 0;
+      double down = 0;
+      double server = 0;
+      for (const PlannedNode& node : plan.nodes) {
+        const platforms::Link& link = setting->nodes[node.node].link;
+        const Assign task = rounds.tasks().at(node.node);
+        double seconds = 0;
+        for (const Activity& a : task.graph->activities()) {
+          const bool is_guarantee = keys.starts_with("hold");
+          if (a.kind == ActivityKind::transfer) {
+            EXPECT_EQ(a.bytes_per_s, a.to == 0 ? node.up_bytes_per_s : node.down_bytes_per_s);
+            EXPECT_EQ(a.at_least, is_guarantee);
+            seconds +=
+                a.bytes / a.bytes_per_s + link.latency_s + setting->nodes.front().link.latency_s;
+          } else {
+            EXPECT_EQ(a.at_least, is_guarantee && a.share > 0);
+            seconds += a.share > 0 ? a.seconds / a.share : a.seconds;
+          }
+        }
+        if (keys.starts_with("hold")) {
+          EXPECT_LE(node.predicted_s, seconds * (1 + 1e-9)) << "at most what is guaranteed";
+        } else {
+          EXPECT_NEAR(node.predicted_s / seconds, 1, 1e-9) << seed << keys;
+        }
+        EXPECT_LE(node.up_bytes_per_s, link.up_bps / 8 * (1 + 1e-12));
+        EXPECT_LE(node.down_bytes_per_s, link.down_bps / 8 * (1 + 1e-12));
+        different += node.up_bytes_per_s != node.down_bytes_per_s ? 1 : 0;
+        up += node.up_bytes_per_s;
+        down += node.down_bytes_per_s;
+        server += node.server_share;
+      }
+      EXPECT_LE(up, setting->nodes.front().link.down_bps / 8 * (1 + 1e-12));
+      EXPECT_LE(down, setting->nodes.front().link.up_bps / 8 * (1 + 1e-12));
+      EXPECT_LE(server, 1 + 1e-12);
+    }
+  }
+  EXPECT_GT(different, 100);
+}
+
+// With guarantees a link that is faster than guaranteed is known to be as fast as it was seen.
+TEST(EdgeSplitSchedule, WithGuaranteesALinkThatRecoversIsSeen) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("hold = \"guarantee\"\nreplan = { probe_after = 1000 }\n", setting),
+                     *setting);
+  const double first = limit_of(rounds.tasks().at(1));
+  rounds.truth[1].link_bytes_per_s = first / 4;
+  rounds.play();
+  EXPECT_LE(limit_of(rounds.tasks().at(1)), first / 4 * (1 + 1e-9));
+  rounds.truth[1].link_bytes_per_s = 2e6;
+  for (int round = 0; round < 3; ++round) rounds.play();
+  EXPECT_NEAR(limit_of(rounds.tasks().at(1)), first, 0.25 * first);
+}
+
 TEST(EdgeSplitSchedule, TellsTheLayersBytesAndMemoriesOfItsTasks) {
   const auto setting = split_setting(three_nodes(), 3e6);
   const auto explained = made("labels = \"device\"\n", setting)->explain(false);
@@ -247,10 +314,9 @@ TEST(EdgeSplitSchedule, KeepsCutsMadeByHand) {
     EXPECT_EQ(rounds.desk.planned.size(), 2U);
     EXPECT_EQ(cut_of(rounds.tasks().at(1)), by_hand) << "in a new plan, too";
     // The shares are those for this cut.
-    const std::string& text = rounds.desk.planned.back().plan;
-    EXPECT_THAT(text, HasSubstr("round_s="));
-    const double planned_s = std::stod(text.substr(text.find('=') + 1));
-    EXPECT_NEAR(longest(rounds.play()) / planned_s, 1, 1e-5) << keys;
+    const PlanRecord planned = read_plan(rounds.desk.planned.back().plan);
+    EXPECT_EQ(planned.nodes[0].cut_name, name);
+    EXPECT_NEAR(longest(rounds.play()) / planned.round_s, 1, 1e-9) << keys;
     const auto explained = made(keys, setting)->explain(false);
     EXPECT_TRUE(explained->plan.rows[0].by_hand);
     ASSERT_TRUE(explained->planned);
@@ -324,7 +390,62 @@ TEST(EdgeSplitSchedule, PlansAnewAfterAPeriod) {
   rounds.play();
   ASSERT_EQ(rounds.desk.planned.size(), 2U);
   EXPECT_EQ(rounds.desk.planned[1].cause, "period");
-  EXPECT_EQ(rounds.desk.planned[1].plan, rounds.desk.planned[0].plan);
+  const PlanRecord first = read_plan(rounds.desk.planned[0].plan);
+  EXPECT_FALSE(first.old_round_s);
+  const PlanRecord second = read_plan(rounds.desk.planned[1].plan);
+  ASSERT_TRUE(second.old_round_s);
+  EXPECT_NEAR(*second.old_round_s / first.round_s, 1, 1e-12) << "nothing has changed";
+  EXPECT_TRUE(second.adopted);
+  EXPECT_NEAR(second.round_s / first.round_s, 1, 1e-12);
+  ASSERT_EQ(second.nodes.size(), first.nodes.size());
+  for (std::size_t i = 0; i < first.nodes.size(); ++i) {
+    EXPECT_EQ(second.nodes[i].cut_name, first.nodes[i].cut_name);
+    EXPECT_NEAR(second.nodes[i].up_bytes_per_s / first.nodes[i].up_bytes_per_s, 1, 1e-9);
+  }
+}
+
+// Of every plan: what the record says is what the tasks get, and what they take.
+TEST(EdgeSplitSchedule, RecordsEachPlanAsItsTasksHaveIt) {
+  const std::string costs = "replan = { cost = \"weights\", ";
+  int kept = 0;
+  int adopted = 0;
+  for (const std::string& keys :
+       {std::string(), costs + "horizon_rounds = 0 }\n", costs + "factor = 1e6 }\n",
+        std::string("share = \"equal\"\n"), std::string("server = \"not\"\n")}) {
+    const auto setting = split_setting(three_nodes(), 3e6);
+    SplitRounds rounds(made(keys, setting), *setting);
+    double before = 0;  // the last round
+    for (const double speed : {1.0, 0.02, 0.02, 1.0, 1.0}) {
+      const std::size_t plans = rounds.desk.planned.size();
+      const PlanRecord now = read_plan(rounds.desk.planned.back().plan);
+      EXPECT_EQ(now.cause, rounds.desk.planned.back().cause);
+      (now.adopted ? adopted : kept) += 1;
+      ASSERT_EQ(now.nodes.size(), 3U);
+      for (const PlannedNode& node : now.nodes) {
+        const Assign task = rounds.tasks().at(node.node);
+        EXPECT_EQ(node.cut, cut_of(task));
+        EXPECT_EQ(node.up_bytes_per_s, limit_of(task));
+        EXPECT_EQ(node.server_share, share_of(task));
+      }
+      EXPECT_LE(now.best_round_s, now.round_s * (1 + 1e-9));
+      EXPECT_TRUE(!now.adopted || now.best_round_s == now.round_s);
+      rounds.truth[1].speed = speed;
+      const std::map<NodeId, double> took = rounds.play();
+      if (rounds.desk.planned.size() == plans) {  // the conditions were those of the plan
+        for (const PlannedNode& node : now.nodes) {
+          EXPECT_NEAR(took.at(node.node) / node.predicted_s, 1, 1e-9) << keys;
+        }
+      } else {
+        const PlanRecord next = read_plan(rounds.desk.planned.back().plan);
+        ASSERT_TRUE(next.old_round_s);
+        EXPECT_NEAR(*next.old_round_s / longest(took), 1, 1e-9) << keys;
+      }
+      before = longest(took);
+    }
+    EXPECT_GT(before, 0);
+  }
+  EXPECT_GT(kept, 0);
+  EXPECT_GT(adopted, 0);
 }
 
 // The cuts of all nodes after the first is known to be much slower.

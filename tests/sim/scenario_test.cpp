@@ -71,6 +71,15 @@ TEST(Scenarios, ThoseOfTheHeadlineAreValid) {
   }
 }
 
+TEST(Scenarios, ThoseOfEdgeSplitAreValid) {
+  const auto files = toml_files(root / "scenarios" / "edgesplit");
+  EXPECT_GE(files.size(), 3);
+  for (const auto& file : files) {
+    base::Diagnostics problems;
+    EXPECT_TRUE(read_scenario(file.string(), {}, problems).has_value()) << problems.str();
+  }
+}
+
 // Every section at once.
 constexpr const char* every_section = R"(
 name = "cos2p-16"

@@ -33,6 +33,13 @@ std::shared_ptr<const TaskGraph> with_share(double seconds, double share) {
   return graph;
 }
 
+std::shared_ptr<const TaskGraph> with_guarantee(double seconds, double share) {
+  auto graph = std::make_shared<TaskGraph>(1);
+  graph->compute({.label = "work", .seconds = seconds, .share = share, .at_least = true}, {},
+                 {"result", 0});
+  return graph;
+}
+
 std::shared_ptr<const TaskGraph> with_draw(double seconds, double watts) {
   auto graph = std::make_shared<TaskGraph>(1);
   graph->compute({.label = "work", .seconds = seconds, .watts = watts}, {}, {"result", 0});
@@ -141,6 +148,36 @@ TEST(SharedProcessor, SharesAboveOneWaitAndAreNotOvertaken) {
   EXPECT_TIME(witness.record(2, "work").end_s, 6);
   EXPECT_TIME(witness.record(3, "work").start_s, 6);
   EXPECT_TIME(witness.record(3, "work").end_s, 10);
+}
+
+// A quarter and a half have a third and two thirds, until 1.5 s; then the first has all.
+TEST(SharedProcessor, GuaranteedSharesDivideWhatIsLeftInProportion) {
+  Witness witness;
+  World world(world_of_one(0), witness);
+  world.start(0, with_guarantee(1, 0.25), {1});
+  world.start(1, with_guarantee(1, 0.5), {1});
+  world.run();
+  EXPECT_TIME(witness.record(1, "work").end_s, 1.5);
+  EXPECT_TIME(witness.record(0, "work").end_s, 2);
+  EXPECT_TIME(world.usage(1).busy_s, 2);
+}
+
+// An exact quarter, and two guaranteed ones that have 3/8 each beside it; a compute without a share
+// comes at 1 s, and while it is there nobody has more than a quarter.
+TEST(SharedProcessor, GuaranteesLeaveExactSharesAndTheRestWhatIsTheirs) {
+  Witness witness;
+  World world(world_of_one(0), witness);
+  world.start(0, with_share(2, 0.25), {1});
+  world.start(1, with_guarantee(1, 0.25), {1});
+  world.start(2, with_guarantee(3, 0.25), {1});
+  at(world, witness, {1}, [&](std::size_t) { world.start(3, one_compute(0.25), {1}); });
+  world.run();
+  EXPECT_TIME(witness.record(3, "work").end_s, 2);
+  // 3/8 + 1/4 = 5/8 by 2 s; then 3/8 of each second.
+  EXPECT_TIME(witness.record(1, "work").end_s, 3);
+  // 1 s by 3 s, then three quarters.
+  EXPECT_TIME(witness.record(2, "work").end_s, 3 + 2 / 0.75);
+  EXPECT_TIME(witness.record(0, "work").end_s, 8);
 }
 
 TEST(SharedProcessor, TenTenthsAreOne) {

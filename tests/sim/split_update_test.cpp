@@ -108,7 +108,9 @@ struct Drawn {
     split.recompute = *rc::gen::arbitrary<bool>();
     split.own = *rc::gen::arbitrary<bool>();
     split.has_own = split.own && *rc::gen::arbitrary<bool>();
-    if (*rc::gen::arbitrary<bool>()) split.bytes_per_s = 5e5;
+    if (*rc::gen::arbitrary<bool>()) split.up_bytes_per_s = 5e5;
+    if (*rc::gen::arbitrary<bool>()) split.down_bytes_per_s = 2e5;
+    split.at_least = *rc::gen::arbitrary<bool>();
     if (*rc::gen::arbitrary<bool>()) split.server_share = 0.25;
     work.split = split;
     work.weight_epochs = *rc::gen::inRange(1, 4);
@@ -142,7 +144,9 @@ TEST(SplitUpdate, TheCostsAreTheSumsOfTheGraph) {
     RC_ASSERT(update.own_from == (split.own ? split.tail : 0));
     for (const Activity& a : update.graph.activities()) {
       const bool is_transfer = a.kind == ActivityKind::transfer;
-      RC_ASSERT(a.bytes_per_s == (is_transfer ? split.bytes_per_s : 0));
+      const double rate = a.to == 0 ? split.up_bytes_per_s : split.down_bytes_per_s;
+      RC_ASSERT(a.bytes_per_s == (is_transfer ? rate : 0));
+      RC_ASSERT(a.at_least == (split.at_least && (a.bytes_per_s > 0 || a.share > 0)));
       const bool is_servers = !is_transfer && a.at == 0 && a.seconds > 0;
       if (is_servers) RC_ASSERT(a.share == split.server_share);
       if (!is_servers) RC_ASSERT(a.share == 0);
@@ -271,7 +275,7 @@ TEST_P(LoneSplit, TakesTheTimeAndTheMemoryOfTheFormula) {
   const std::vector<int> cuts = engine::cuts(traced(*setting.architecture));
   SplitWork split{.cut = cuts[cuts.size() / 3], .recompute = of.recompute};
   if (of.has_tail) split.tail = cuts.back();
-  split.bytes_per_s = of.bytes_per_s;
+  split.up_bytes_per_s = split.down_bytes_per_s = of.bytes_per_s;
   split.server_share = of.share;
   const LocalWork work{.weight_epochs = 2, .split = split};
   const SplitCost cost = split_cost(setting, setting.nodes[1], work);

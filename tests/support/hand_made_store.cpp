@@ -112,6 +112,12 @@ HandMadeStore& HandMadeStore::order(const std::string& kind, double time_s, std:
   return *this;
 }
 
+HandMadeStore& HandMadeStore::plan(double time_s, const std::string& text) {
+  order("planned", time_s);
+  journal_.back().detail = text;
+  return *this;
+}
+
 sim::TrafficRow& HandMadeStore::traffic(const std::string& label, const std::string& artifact,
                                         std::int64_t from, std::int64_t to, std::int64_t transfers,
                                         double bytes) {

@@ -33,6 +33,8 @@ class HandMadeStore {
                        std::int64_t task = -1);
   HandMadeStore& order(const std::string& kind, double time_s, std::int64_t node = -1,
                        std::int64_t task = -1);
+  // A plan: the text of the order.
+  HandMadeStore& plan(double time_s, const std::string& text);
   // Complete transfers of one kind.
   sim::TrafficRow& traffic(const std::string& label, const std::string& artifact, std::int64_t from,
                            std::int64_t to, std::int64_t transfers, double bytes);

@@ -71,8 +71,9 @@ class SplitRounds {
   [[nodiscard]] double seconds_of(const Activity& a, NodeId node) const {
     const Condition& real = truth[node];
     if (a.kind == ActivityKind::transfer) {
-      const double rate = a.bytes_per_s > 0 ? std::min(a.bytes_per_s, real.link_bytes_per_s)
-                                            : real.link_bytes_per_s;
+      const double limit = a.most_bytes_per_s();
+      const double rate =
+          limit > 0 ? std::min(limit, real.link_bytes_per_s) : real.link_bytes_per_s;
       return latencies_[node] + a.bytes / rate;
     }
     if (a.at == 0) return a.share > 0 ? a.seconds / a.share : a.seconds;

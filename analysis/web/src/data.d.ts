@@ -47,6 +47,7 @@ export interface Run {
   staleness: { versions: number[]; updates: number[] };      // distribution over aggregated updates
   idle: { node: number[]; cause: string[]; s: number[] };    // sums by node and cause
   traffic: Traffic;
+  plans: Plans;
   readings: { time_s: number[]; node: number[]; power_w: (number | null)[];
               temperature_c: (number | null)[]; cpu_load: (number | null)[];
               gpu_load: (number | null)[]; memory_used_bytes: (number | null)[] };  // sensors of real nodes
@@ -143,6 +144,23 @@ export interface Traffic {
   mean_bytes: number[];       // of a transfer
   least_bytes: number[]; most_bytes: number[];        // of one of `devices`
   broken_off: number[];       // begun and not complete: their bytes are in no sum
+}
+
+// What a split schedule planned, and when. A plan of a store of before has its `text` alone.
+export interface Plans {
+  time_s: number[];
+  cause: (string | null)[];   // why then: "first", "devices", "change", "period"
+  adopted: (boolean | null)[];        // false: the cuts of before were kept, `round_s` is with them
+  round_s: (number | null)[]; // predicted
+  old_round_s: (number | null)[];     // by the plan before, with what was known then; null: there was none
+  best_round_s: (number | null)[];    // of the best cuts found
+  cost_s: (number | null)[];  // of a move to them
+  text: string[];             // "" but in stores of before
+  // Each node of each plan; rates are of each transfer (0: no limit), server_share 0: not shared.
+  nodes: { plan: number[];    // index of the columns above
+           node: number[]; cut: number[]; cut_name: string[];
+           up_bytes_per_s: number[]; down_bytes_per_s: number[]; server_share: number[];
+           predicted_s: number[] };
 }
 
 // A transfer is the worker's (both workers', where there are two).
@@ -275,7 +293,7 @@ export type Message =
   | { type: 'rows'; updates: Updates; activities: Timeline['activities'];
       exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
       // These take the place of what was there. Only `curve` and `remarks` once a limit is reached.
-      whole: Pick<Run, 'curve' | 'remarks'> &
+      whole: Pick<Run, 'curve' | 'remarks' | 'plans'> &
              Partial<Pick<Run, 'figures' | 'rounds' | 'idle' | 'staleness'>>;
       timeline?: Omit<Timeline, 'activities' | 'merged_below_s'> }
   | { type: 'now'; virtual_time_s: number; wall_time_s: number;

@@ -33,6 +33,12 @@ const scales = {
     [0, 1e-3, 'mJ s'],
   ],
   'samples/J': [[0, 1, 'samples/J']],
+  'bit/s': [
+    [1e9, 1e9, 'Gbit/s'],
+    [1e6, 1e6, 'Mbit/s'],
+    [1e3, 1e3, 'kbit/s'],
+    [0, 1, 'bit/s'],
+  ],
   share: [[0, 0.01, '%']],
   count: [[0, 1, '']],
 };

@@ -4,6 +4,7 @@ import { bands, hasBands } from './charts/bands.js';
 import { comparison } from './charts/comparison.js';
 import { curves } from './charts/curves.js';
 import { fidelity } from './charts/fidelity.js';
+import { hasPlans, plans, planTables } from './charts/plans.js';
 import { energy, memory, traffic } from './charts/resources.js';
 import { rounds, waitedFor } from './charts/rounds.js';
 import { sideBySide } from './charts/sidebyside.js';
@@ -223,6 +224,9 @@ export class Page {
               : []
           ),
         ]),
+      some &&
+        hasPlans(this) &&
+        one('plan', 'Plans', [plans(this), this.following((run) => planTables(run))]),
       some && one('memories', 'Memory', [memory(this)]),
       some &&
         one('participations', 'Staleness and participation', [

@@ -34,8 +34,17 @@ const others = [
   { title: 'peak memory of a worker', of: figure('peak_memory_bytes'), unit: 'bytes' },
   { title: 'staleness, mean', of: figure('staleness_mean'), unit: 'mean' },
   { title: 'staleness, most', of: figure('staleness_max'), unit: 'count' },
+  { title: 'plans made', of: plansMade },
   { title: 'least coverage of a parameter', of: figure('coverage_min'), unit: 'count' },
 ];
+
+// Of a split schedule: new cuts or shares, and cuts that were kept.
+function plansMade({ plans }) {
+  const made = plans?.time_s.length ?? 0;
+  if (!made) return null;
+  const kept = plans.adopted.filter((each) => each === false).length;
+  return kept ? `${count(made)}, ${count(kept)} of them kept the cuts` : count(made);
+}
 
 function bothWays({ figures: { bytes_down: down, bytes_up: up } }) {
   return known(down) && known(up) ? down + up : null;
