@@ -12,6 +12,9 @@
 // forward, backward and update are together exactly those of the whole (costs.cpp writes the whole
 // from these parts). One exception: under fp16_mixed each stage that has parameters unscales its
 // own gradients in a launch, whose work together is that of the whole's one launch.
+//
+// There is no training in fp16 alone: with it everything here but a forward's costs throws
+// std::invalid_argument.
 
 #include "engine/model/stage.hpp"
 
