@@ -7,6 +7,10 @@
 // a session for each, or one that is shared (TaskInput::shared), whose last stage steps with each
 // batch that comes, whosever it is. Its dropout draws by the number of the batch in this order.
 //
+// A step takes all of its micro-batches, each once. How many they are may change from step to step:
+// a batch that is too small for as many as wanted is split by microbatches_of()
+// (engine/model/batches.hpp).
+//
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
 // worker's state would be kept), models sent compressed, learning element by element.
