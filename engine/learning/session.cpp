@@ -39,6 +39,11 @@ std::shared_ptr<const Artifact> TaskSession::run(const Work& work,
 
 LocalTraining& TaskSession::training(const std::vector<Input>& inputs) {
   if (training_) return *training_;
+  if (stages_) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: it trains a stage of the model already, and is to train the whole",
+        input_.node, input_.task));
+  }
   // Weights passed as an input replace the received ones.
   if (!inputs.empty()) {
     // A real node is given what came with each work: what it decoded of that is there already.

@@ -107,6 +107,10 @@ void StageTraining::check_new(int microbatch, const Boundary& inputs,
   if (stashes_.contains(microbatch)) {
     fail(fmt::format("micro-batch {} went forward already and did not come back", microbatch));
   }
+  if (back_.contains(microbatch)) {
+    fail(fmt::format("micro-batch {} went forward and came back already since the last step",
+                     microbatch));
+  }
   if (numbers_of(inputs) != inputs_) {
     fail(fmt::format("micro-batch {} comes with the tensors {}, and needs {}", microbatch,
                      fmt::join(numbers_of(inputs), " "), fmt::join(inputs_, " ")));
@@ -245,7 +249,8 @@ Boundary StageTraining::backward(int microbatch, const Boundary& gradients) {
     result.emplace(number, gradient.defined() ? gradient.detach() : at::zeros_like(leaf.detach()));
   }
   note(result);
-  ++back_;
+  back_.insert(microbatch);
+  if (has_exit()) shares_ += stash.targets->share;
   losses_ += stash.loss * static_cast<double>(stash.samples);
   samples_ += stash.samples;
   return result;
@@ -266,11 +271,17 @@ void StageTraining::step() {
     for (const auto& [number, stash] : stashes_) open.push_back(number);
     fail(fmt::format("it is to step before the micro-batches {} are back", fmt::join(open, " ")));
   }
-  if (back_ == 0) fail("it is to step and no micro-batch has come back since its last step");
+  if (back_.empty()) fail("it is to step and no micro-batch has come back since its last step");
+  constexpr double rounding = 1e-6;
+  if (has_exit() && std::abs(shares_ - 1) > rounding) {
+    fail(fmt::format("it is to step by the micro-batches {}, which are {:g} of their batch",
+                     fmt::join(back_, " "), shares_));
+  }
   if (options_.clip > 0) clip_gradients(weights_, options_.clip);
   optimizer_.step(weights_);
   drop_gradients(weights_);
-  back_ = 0;
+  back_.clear();
+  shares_ = 0;
   ++steps_;
 }
 

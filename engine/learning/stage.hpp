@@ -90,7 +90,8 @@ class StageTraining {
   // Forgets a micro-batch that went forward. It may go forward again.
   void discard(int microbatch);
   // Steps by the gradients added up since the last step. All micro-batches must be back: they went
-  // forward with the weights of before.
+  // forward with the weights of before. At a stage with an exit they must be a whole batch: their
+  // shares add up to 1.
   void step();
 
   // A whole batch at once, at the stage with the last layer: forward, backward and step, as
@@ -164,7 +165,8 @@ class StageTraining {
   OptimizerSteps optimizer_;
   std::map<int, Stash> stashes_;
   std::set<int> counted_;  // micro-batches whose statistics the running ones contain
-  int back_ = 0;           // micro-batches since the last step
+  std::set<int> back_;     // micro-batches that came back since the last step
+  double shares_ = 0;      // theirs, where there is an exit
   double losses_ = 0;
   std::int64_t samples_ = 0;
   std::int64_t steps_ = 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine/learning/encoded_update.hpp"
 #include "engine/learning/own_layers.hpp"
 
 namespace convoy::engine {
@@ -124,19 +125,24 @@ std::shared_ptr<const Activation> StageSession::own(const Forward& work) {
   const std::int64_t step = found == parts_.end() ? 0 : found->second.training.steps();
   const auto batch = order_->batch(step);
   const auto n = static_cast<std::int64_t>(batch.size());
-  const std::int64_t from = work.microbatch * n / work.microbatches;
-  const std::int64_t to = (work.microbatch + 1) * n / work.microbatches;
+  const std::int64_t from = begin_of_microbatch(n, work.microbatch, work.microbatches);
+  const std::int64_t to = begin_of_microbatch(n, work.microbatch + 1, work.microbatches);
   if (from == to) {
-    fail(
-        fmt::format("a batch of {} samples cannot be split into {} micro-batches; give it more "
-                    "samples or take fewer micro-batches",
-                    n, work.microbatches));
+    fail(fmt::format(
+        "a batch of {} samples cannot be split into {} micro-batches, but into {}; give "
+        "it more samples or take fewer micro-batches",
+        n, work.microbatches, microbatches_of(n, work.microbatches, needs_two_samples(trace_))));
+  }
+  if (step != own_step_) {
+    own_before_ += own_microbatches_;
+    own_step_ = step;
+    own_microbatches_ = work.microbatches;
   }
   const Batch taken = context_.train->batch(
       batch.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
   auto activation = std::make_shared<Activation>();
   activation->of = {.number = work.microbatch,
-                    .counted = static_cast<int>(step) * work.microbatches + work.microbatch,
+                    .counted = own_before_ + work.microbatch,
                     .node = input_.node,
                     .node_samples = static_cast<double>(samples.size()),
                     .samples = to - from,
@@ -159,6 +165,7 @@ std::shared_ptr<const Artifact> StageSession::forward(const Forward& work,
     fail(fmt::format("micro-batch {} did not come to layer {}", work.microbatch, stage.first));
   }
   Part& part = this->part(stage, came->of.node);
+  enter(part, work);
   Tensor labels = came->labels;
   if (const auto found = labels_.find(came->of.counted);
       found != labels_.end() && came->of.node == input_.node) {
@@ -174,6 +181,20 @@ std::shared_ptr<const Artifact> StageSession::forward(const Forward& work,
   part.open[work.microbatch] = came->of;
   part.samples_of[came->of.node] = came->of.node_samples;
   return sent;
+}
+
+void StageSession::enter(Part& part, const Forward& work) const {
+  if (part.open.empty() && part.back.empty()) part.microbatches = work.microbatches;
+  if (work.microbatches != part.microbatches) {
+    fail(
+        fmt::format("micro-batch {} of {} comes to layer {} in a step of {} micro-batches; the "
+                    "number can only change behind a step",
+                    work.microbatch, work.microbatches, work.first, part.microbatches));
+  }
+  if (part.open.contains(work.microbatch) || part.back.contains(work.microbatch)) {
+    fail(fmt::format("micro-batch {} comes to layer {} twice in a step", work.microbatch,
+                     work.first));
+  }
 }
 
 std::shared_ptr<const Artifact> StageSession::backward(const Backward& work,
@@ -202,6 +223,7 @@ std::shared_ptr<const Artifact> StageSession::backward(const Backward& work,
   part.is_finite = part.is_finite && (!came || came->is_finite);
   sent->is_finite = part.is_finite && part.training.is_finite();
   part.open.erase(open);
+  part.back.insert(work.microbatch);
   if (work.first == 0) {
     labels_.erase(of.counted);
     losses_ += sent->loss * static_cast<double>(of.samples);
@@ -212,7 +234,17 @@ std::shared_ptr<const Artifact> StageSession::backward(const Backward& work,
 }
 
 void StageSession::step(Part& part) {
+  std::vector<int> missing;
+  for (int m = 0; m < part.microbatches; ++m) {
+    if (!part.back.contains(m)) missing.push_back(m);
+  }
+  if (!missing.empty() && missing.size() < static_cast<std::size_t>(part.microbatches)) {
+    fail(fmt::format("the layers {} to {} are to step before the micro-batches {} of {} are back",
+                     part.training.stage().first, part.training.stage().last - 1,
+                     fmt::join(missing, " "), part.microbatches));
+  }
   part.training.step();
+  part.back.clear();
   if (part.training.stage().first == 0 && input_.progress) ++input_.progress->done;
 }
 
@@ -322,7 +354,15 @@ void StageSession::add_to(Outcome& outcome) const {
   auto state = std::make_shared<TensorState>();
   state->submodel = submodel_;
   state->logits.resize(context_.layout.architecture->groups.size());
-  if (input_.state) state->logits = inside(*input_.state).logits;
+  // What belongs to tasks of other kinds stays for them.
+  if (input_.state) {
+    const at::NoGradGuard no_grad;
+    const TensorState& before = inside(*input_.state);
+    state->logits = before.logits;
+    state->residual = residual_in(context_.layout, before.residual, before.submodel, submodel_);
+    state->squares = before.squares;
+    state->rule = before.rule;
+  }
   if (!own_.empty()) state->own = own_layers();
   outcome.finite = outcome.finite && engine::is_finite(state->own);
   outcome.state = std::move(state);

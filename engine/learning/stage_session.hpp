@@ -12,6 +12,10 @@
 // Layers that are the node's own (TaskBrief::own_before) begin as its state has them, if it has
 // any, and go into its next state; nobody takes their update.
 //
+// A step takes all of its micro-batches, each once. How many they are may change from step to step:
+// a batch that is too small for as many as wanted is split by microbatches_of()
+// (engine/model/batches.hpp).
+//
 // Refused where a stage alone cannot do it: clipping by norm, the proximal term, masked labels,
 // masks learned in the task, a test of the received model, optimizers kept between tasks (only the
 // worker's state would be kept), models sent compressed, learning element by element.
@@ -19,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "engine/learning/engine_context.hpp"
@@ -85,6 +90,8 @@ class StageSession {
     std::map<int, MicroBatch> open;    // by number within the step
     std::map<int, double> samples_of;  // by node whose batches came: all its training samples
     bool is_finite = true;             // what came back from behind it
+    int microbatches = 0;              // of the step
+    std::set<int> back = {};           // of these, by number within the step
   };
 
   [[noreturn]] void fail(const std::string& what) const;
@@ -96,6 +103,9 @@ class StageSession {
   Part& begun(int first, int last);
   // `node`: that has the samples.
   Part& part(const Stage& stage, int node);
+  // Begins a step with its first micro-batch. Throws base::UserError for one that is no part of the
+  // step, or came already.
+  void enter(Part& part, const Forward& work) const;
   void step(Part& part);
   std::shared_ptr<const Artifact> train_next(const Stage& stage, const std::vector<Input>& inputs);
   [[nodiscard]] std::shared_ptr<const StageUpdate> update_of(const Part& part) const;
@@ -110,6 +120,11 @@ class StageSession {
   std::map<int, Part> parts_;  // by the first layer
   std::optional<SampleOrder> order_;
   std::optional<EpochPlan> plan_;
+  // The step whose micro-batches are taken from its own samples: its number, how many micro-batches
+  // it has, and how many all steps before it had.
+  std::int64_t own_step_ = -1;
+  int own_microbatches_ = 0;
+  int own_before_ = 0;
   std::map<int, Tensor> labels_;  // of its own micro-batches, by their count over the task
   double losses_ = 0;
   std::int64_t samples_ = 0;

@@ -22,4 +22,9 @@ BatchCounts count_batches(const EpochPlan& epoch, std::int64_t epochs,
   return counts;
 }
 
+int microbatches_of(std::int64_t samples, int wanted, bool needs_two_samples) {
+  const std::int64_t most = needs_two_samples ? samples / 2 : samples;
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(most, 1)));
+}
+
 }  // namespace convoy::engine

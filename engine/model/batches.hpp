@@ -36,4 +36,16 @@ struct BatchCounts {
 BatchCounts count_batches(const EpochPlan& epoch, std::int64_t epochs,
                           std::optional<std::int64_t> steps = {});
 
+// In how many micro-batches a batch of so many samples is split where `wanted` (at least 1) are
+// asked for: in fewer if it has fewer samples, and in at most half as many as samples where each
+// needs two
+// (`needs_two_samples`); always in one at least. Graphs of schedules and the learning agree by
+// this: the last batch of an epoch may be small.
+int microbatches_of(std::int64_t samples, int wanted, bool needs_two_samples);
+// The m-th of M micro-batches has a batch's samples from begin_of_microbatch(n, m, M) to
+// begin_of_microbatch(n, m + 1, M): unlike in size by at most one sample.
+constexpr std::int64_t begin_of_microbatch(std::int64_t samples, int microbatch, int microbatches) {
+  return microbatch * samples / microbatches;
+}
+
 }  // namespace convoy::engine

@@ -1,5 +1,7 @@
 #include "engine/model/costs.hpp"
 
+#include <stdexcept>
+
 #include "engine/model/layer_costs.hpp"
 #include "engine/model/stage_costs.hpp"
 
@@ -320,6 +322,9 @@ StepCost training_step(const Trace& trace, Optimizer optimizer, Phase phase, int
 
 StepCost stage_step(const Trace& trace, const Stage& stage, Pass pass, Optimizer optimizer,
                     int batch, Precision precision) {
+  if (precision == Precision::fp16 && pass != Pass::forward) {
+    throw std::invalid_argument("stage_step: there is no training in fp16 alone");
+  }
   StepWriter writer(trace, batch, precision);
   const int exits = exits_in(trace, stage);
   constexpr Phase phase = Phase::weights;

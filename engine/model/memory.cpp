@@ -58,6 +58,9 @@ class StepWalk {
         saved_(trace.layers.size()),
         last_use_(static_cast<std::size_t>(trace.tensors)),
         elements_(static_cast<std::size_t>(trace.tensors)) {
+    if (how.precision == Precision::fp16) {
+      throw std::invalid_argument("memory of a training: there is none in fp16 alone");
+    }
     elements_[0] = in(trace.layers.front());
     for (std::size_t i = 0; i < trace.layers.size(); ++i) {
       const TracedLayer& t = trace.layers[i];

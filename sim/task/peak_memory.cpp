@@ -83,10 +83,17 @@ class Peak {
   }
 
  private:
+  // Something held to the end of the last of these activities of a part, of which none comes after
+  // all others.
+  struct Shared {
+    double held = 0;          // bytes
+    std::vector<int> takers;  // in `ended_` the last of the list
+  };
   // Activities from one turning point to the next, without both.
   struct Part {
     int first = 0;
     int end = 0;  // behind the last
+    std::vector<Shared> shared = {};
 
     [[nodiscard]] bool has(int activity) const { return activity >= first && activity < end; }
   };
@@ -143,7 +150,7 @@ class Peak {
   }
 
   // What begins to be held with an activity, what ends with it, and what is held before it, if all
-  // earlier ones have ended.
+  // earlier ones have ended. At a turning point and behind it that is right for Shared, too.
   void sum_up() {
     std::vector<std::vector<int>> takers(graph_.artifacts().size());
     for (std::size_t i = 0; i < turns_.size(); ++i) {
@@ -158,8 +165,10 @@ class Peak {
       holds_ = true;
       (artifact.producer < 0 ? given : begun_[index(artifact.producer)]) += artifact.held;
       const bool stays = artifact.producer < 0 && graph_.repeat() > 1;
-      const int last = stays ? -1 : last_of(takers[i]);
-      if (last >= 0) ended_[index(last)] += artifact.held;
+      if (stays || takers[i].empty()) continue;
+      std::vector<int> last = last_of(takers[i]);
+      ended_[index(last.back())] += artifact.held;
+      if (last.size() > 1) share(std::move(last), artifact.held);
     }
     base_.push_back(given);
     for (std::size_t i = 0; i < turns_.size(); ++i) {
@@ -167,17 +176,32 @@ class Peak {
     }
   }
 
-  // The one that comes after all others; -1: none.
-  [[nodiscard]] int last_of(const std::vector<int>& takers) const {
-    if (takers.empty()) return -1;
-    const int last = *std::max_element(takers.begin(), takers.end());
-    if (turns_[index(last)]) return last;
-    const Part& part = parts_[part_of_[index(last)]];
-    const std::vector<bool> earlier = reach(before_, part, last);
-    const bool all = std::all_of(takers.begin(), takers.end(), [&](int t) {
-      return t == last || t < part.first || earlier[index(t - part.first)];
-    });
-    return all ? last : -1;
+  // Those after which none of the others comes, rising; `takers` are not empty, and rise.
+  [[nodiscard]] std::vector<int> last_of(std::vector<int> takers) const {
+    std::vector<int> last;
+    while (!takers.empty()) {
+      const int one = takers.back();
+      takers.pop_back();
+      last.insert(last.begin(), one);
+      if (turns_[index(one)]) break;
+      const Part& part = parts_[part_of_[index(one)]];
+      const std::vector<bool> earlier = reach(before_, part, one);
+      std::erase_if(takers, [&](int t) {
+        return t == one || !part.has(t) || earlier[index(t - part.first)];
+      });
+    }
+    return last;
+  }
+
+  void share(std::vector<int> takers, double held) {
+    std::vector<Shared>& all = parts_[part_of_[index(takers.back())]].shared;
+    const auto same = std::find_if(all.begin(), all.end(),
+                                   [&](const Shared& one) { return one.takers == takers; });
+    if (same != all.end()) {
+      same->held += held;
+    } else {
+      all.push_back({held, std::move(takers)});
+    }
   }
 
   // All of a part that can be reached from an activity of it, without itself.
@@ -229,8 +253,35 @@ class Peak {
     return most_held(u, -1);
   }
 
-  // Chooses the open unknowns so that most is held.
-  [[nodiscard]] double most_held(Unknowns& u, int running) const {
+  // Chooses the open unknowns so that most is held: at most as many bytes as with the best choice
+  // of which taker is the last one, and more where there are too many to try them all.
+  [[nodiscard]] double most_held(const Unknowns& u, int running) const {
+    constexpr std::size_t most_cuts = 4096;  // times activities
+    const std::size_t most_tries = most_cuts / std::max<std::size_t>(u.starts.size(), 1);
+    std::vector<std::size_t> choices;
+    std::size_t tries = 1;
+    for (const Shared& one : u.part.shared) {
+      const bool all = tries * one.takers.size() <= most_tries;
+      choices.push_back(all ? one.takers.size() : 0);  // 0: counts to the end of the part
+      tries *= std::max<std::size_t>(choices.back(), 1);
+    }
+    double most = 0;
+    for (std::size_t t = 0; t < tries; ++t) {
+      Unknowns one = u;
+      std::size_t rest = t;
+      for (std::size_t i = 0; i < choices.size(); ++i) {
+        const Shared& shared = u.part.shared[i];
+        one.gain(one.end(shared.takers.back()), shared.held);
+        if (choices[i] == 0) continue;
+        one.gain(one.end(shared.takers[rest % choices[i]]), -shared.held);
+        rest /= choices[i];
+      }
+      most = std::max(most, most_held_with(one, running));
+    }
+    return most;
+  }
+
+  [[nodiscard]] double most_held_with(Unknowns& u, int running) const {
     const Part& part = u.part;
     u.always += base_[index(part.first)];
     for (int i = part.first; i < part.end; ++i) {

@@ -10,12 +10,14 @@ namespace convoy::sim {
 // moment, in any order that the graph allows: a node with so much never lacks memory for the task
 // alone. An order that the graph leaves open, such as one by priorities, may need less.
 //
-// It is exact for a node that runs one compute at a time, if the artifacts that the role holds have
-// one consumer that comes after all others (what is given at the start to a graph that repeats
-// stays anyway); an artifact without such a one counts to the end. `concurrent_computes` other than
-// 1: as if all could run at once. Transfers are not limited.
+// It is exact for a node that runs one compute at a time, unless many artifacts that the role holds
+// have several consumers of which none comes after all others: then these count to the next point
+// of the graph before which all that is ahead of it must end. (What is given at the start to a
+// graph that repeats stays anyway.) `concurrent_computes` other than 1: as if all could run at
+// once. Transfers are not limited.
 //
-// By a maximum closure (Picard 1976), a minimum cut for each compute of the role.
+// By a maximum closure (Picard 1976), a minimum cut for each compute of the role. What is held to
+// the last of several consumers is a maximum over which of them is the last.
 double peak_memory(const TaskGraph& graph, int role, int concurrent_computes = 1);
 
 // The activity of a role that needs most, with what it takes and makes: no order needs less.

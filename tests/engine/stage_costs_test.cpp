@@ -265,6 +265,18 @@ TEST_F(HiddenLayer, NeedsAMicroBatchInFlight) {
   EXPECT_THROW(stage_memory(trace_, stage_, Optimizer::sgd, {.stashes = 0}), std::out_of_range);
 }
 
+TEST_F(HiddenLayer, IsNotTrainedInHalfPrecisionAlone) {
+  constexpr auto half = Precision::fp16;
+  EXPECT_NO_THROW(stage_step(trace_, stage_, Pass::forward, Optimizer::sgd, 1, half));
+  for (const Pass pass : {Pass::backward, Pass::accumulate, Pass::update}) {
+    EXPECT_THROW(stage_step(trace_, stage_, pass, Optimizer::sgd, 1, half), std::invalid_argument);
+  }
+  EXPECT_THROW(stage_round(trace_, stage_, Optimizer::sgd, {1}, false, half),
+               std::invalid_argument);
+  EXPECT_THROW(stash(trace_, stage_, 1, false, half), std::invalid_argument);
+  EXPECT_THROW(stage_memory(trace_, stage_, Optimizer::sgd, {}, half), std::invalid_argument);
+}
+
 // A stage in the middle of a residual block keeps what it only passes on.
 TEST(StageMemory, CarriesWhatPassesBy) {
   Architecture a;

@@ -56,17 +56,18 @@ TEST(StageTraining, WhatIsDiscardedIsFreed) {
   const int cut = cuts(model.traced)[2];
   StageTraining stage(model.layout, model.submodel, {0, cut}, weights, at::kCPU, stage_options());
   for (const bool recompute : {false, true}) {
+    const int number = recompute ? 1 : 0;
     const Tensor input = batch.input.clone();
     const auto before = input.storage().use_count();
-    const Boundary first = stage.forward(0, {{0, input}}, {}, recompute);
+    const Boundary first = stage.forward(number, {{0, input}}, {}, recompute);
     EXPECT_EQ(stage.stashed(), 1);
     EXPECT_GT(input.storage().use_count(), before);
-    stage.discard(0);
+    stage.discard(number);
     EXPECT_EQ(stage.stashed(), 0);
     EXPECT_EQ(input.storage().use_count(), before);
-    expect_near(stage.forward(0, {{0, input}}, {}, recompute), first, 0, "again");
+    expect_near(stage.forward(number, {{0, input}}, {}, recompute), first, 0, "again");
     const Tensor& out = first.begin()->second;
-    stage.backward(0, {{first.begin()->first, at::ones_like(out)}});
+    stage.backward(number, {{first.begin()->first, at::ones_like(out)}});
     EXPECT_EQ(stage.stashed(), 0);
     EXPECT_EQ(input.storage().use_count(), before);
   }
