@@ -16,6 +16,7 @@
 #include "engine/learning/encoded_model.hpp"
 #include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
+#include "engine/learning/file_parts.hpp"
 #include "engine/learning/files.hpp"
 #include "engine/learning/full_gradient.hpp"
 #include "engine/learning/initial.hpp"
@@ -185,7 +186,9 @@ class LibTorchEngine : public Engine {
     const TensorWeights& received = inside(*input.received);
     const Submodel part = first_submodel(context_, input);
     const Compression compression = input.brief.download();
-    if (compression.is_none()) return packed(part_to_file(context_.layout, received, part));
+    if (compression.is_none()) {
+      return packed(part_to_file(context_.layout, received, part, input.stages));
+    }
     const auto sent = encode_model(context_.layout, received, part, compression);
     return packed(part_to_file(context_.layout, *sent, part));
   }
@@ -242,6 +245,17 @@ class LibTorchEngine : public Engine {
     return outcome;
   }
 
+  [[nodiscard]] Parcel pack_crossing(const Crossing& crossing) const override {
+    return packed(to_file(context_.layout, crossing));
+  }
+  [[nodiscard]] Crossing unpack_crossing(Unpacking& box, const TaskInput& input,
+                                         std::int64_t samples) const override {
+    const at::NoGradGuard no_grad;
+    const Submodel submodel = first_submodel(context_, input);
+    return crossing_from(context_.layout, contents(box), from(box), {input, submodel, samples},
+                         context_.device);
+  }
+
  private:
   class Box : public Unpacking {
    public:
@@ -267,19 +281,6 @@ class LibTorchEngine : public Engine {
     const auto [stop, failure] = std::from_chars(found->second.data(), end, value);
     if (failure != std::errc() || stop != end || !std::isfinite(value)) return std::nullopt;
     return value;
-  }
-
-  static Parcel packed(const TensorFile& file) {
-    auto tensors = std::make_shared<Tensors>();
-    Parcel parcel;
-    parcel.header = header_of(file);
-    for (const auto& [name, tensor] : file.tensors) {
-      tensors->push_back(tensor.cpu().contiguous());
-      const Tensor& t = tensors->back();
-      parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
-    }
-    parcel.keeps = std::move(tensors);
-    return parcel;
   }
 
   [[nodiscard]] std::shared_ptr<const TensorWeights> load(const std::filesystem::path& file,

@@ -153,13 +153,15 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
 }
 
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
-                        const Submodel& submodel) {
+                        const Submodel& submodel, const std::vector<Stage>& stages) {
   TensorFile file;
   put_submodel(layout, submodel, file);
+  put_stages(stages, file);
+  const std::vector<bool> held = held_by(layout, stages, submodel);
   if (weights.is_encoded()) put_compression(weights.compression, file);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (layout.freezes(i) || !is_in(p, *layout.architecture, submodel)) continue;
+    if (!held[i] || layout.freezes(i) || !is_in(p, *layout.architecture, submodel)) continue;
     if (weights.is_encoded() && !p.buffer) {
       put_encoded(p, part_name(p), weights.encoded[i], weights.compression, file);
       continue;
@@ -180,6 +182,7 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   TensorSource source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   Submodel submodel = read_submodel(source);
+  const std::vector<bool> held = held_by(layout, read_stages(source, submodel), submodel);
   auto part =
       std::make_shared<TensorWeights>(Tensors(layout.size()), Trained(layout.size()), submodel);
   const std::optional<Compression> compression = compression_of(source);
@@ -190,7 +193,7 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (layout.freezes(i) || !is_in(p, a, submodel)) continue;
+    if (!held[i] || layout.freezes(i) || !is_in(p, a, submodel)) continue;
     const std::string name = part_name(p);
     const std::string places = "places:" + p.name;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, submodel));
