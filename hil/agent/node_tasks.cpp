@@ -2,9 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/diagnostics.hpp"
 
 namespace convoy::hil {
+
+bool NodeTask::waits_for_inputs(const wire::BeginT& begin) const {
+  if (!split || took_ns.contains({begin.activity, begin.iteration})) return false;
+  return std::ranges::any_of(
+      begin.inputs, [this](int number) { return number >= 0 && !artifacts.contains(number); });
+}
 
 std::vector<engine::Input> NodeTask::inputs_of(const std::vector<int>& numbers) const {
   std::vector<engine::Input> inputs;

@@ -29,6 +29,8 @@ struct NodeTask {
   bool split = false;
   std::map<int, std::shared_ptr<const engine::Artifact>> artifacts;
 
+  // A compute of a split task that has not got all that it takes; it is on its way.
+  [[nodiscard]] bool waits_for_inputs(const wire::BeginT& begin) const;
   // What a compute of a split task takes. Throws base::UserError if something is not there.
   [[nodiscard]] std::vector<engine::Input> inputs_of(const std::vector<int>& numbers) const;
 };

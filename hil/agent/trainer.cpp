@@ -179,8 +179,9 @@ std::function<void()> Trainer::next_job() {
   }
   const wire::BeginT begin = std::get<wire::BeginT>(queue_.front());
   const std::shared_ptr<NodeTask> task = tasks_.find(begin.task, begin.attempt);
-  // The received weights may still be on their way.
-  const bool waits = task && !task->has_input && !task->outcome;
+  // The received weights, or a gradient, may still be on their way.
+  const bool waits =
+      task && ((!task->has_input && !task->outcome) || task->waits_for_inputs(begin));
   if (waits) return nullptr;
   queue_.pop_front();
   return [this, begin] {

@@ -31,11 +31,14 @@ std::shared_ptr<engine::Unpacking> Trainer::room_to_cross(std::int64_t id, std::
 
 void Trainer::crossed(std::int64_t id, std::int32_t attempt, int artifact,
                       const std::shared_ptr<engine::Unpacking>& box) {
-  const std::lock_guard lock(mutex_);
-  const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
-  if (!task || task->artifacts.contains(artifact)) return;
-  task->artifacts[artifact] =
-      node_engine_.engine->unpack_crossing(*box, task->input, node_engine_.samples).artifact;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
+    if (!task || task->artifacts.contains(artifact)) return;
+    task->artifacts[artifact] =
+        node_engine_.engine->unpack_crossing(*box, task->input, node_engine_.samples).artifact;
+  }
+  wake_.notify_all();
 }
 
 // Also again, after a broken connection: it is here until the coordinator needs it no more.

@@ -24,7 +24,7 @@ void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
 void AgentLink::begin(const wire::BeginT& begin) { connection().send(wire::BeginT(begin)); }
 
 void AgentLink::cross(sim::TaskId task, std::int32_t attempt, int artifact) {
-  const engine::Parcel* parcel = splits_.parcel(task);
+  const engine::Parcel* parcel = splits_.parcel(task, artifact);
   if (parcel != nullptr) connection().send_parcel(task, attempt, *parcel, artifact);
 }
 

@@ -47,9 +47,8 @@ class AsioBridge : public Bridge {
         splits_(io_, options_.folder),
         presence_(io_, peers_, scenario_.hil),
         reception_(scenario_, options_, roster_, peers_, presence_, log_),
-        intake_(peers_, parcels_, roster_, [this](std::string why) { fail(std::move(why)); }),
-        crossings_(peers_, parcels_, splits_, roster_,
-                   [this](std::string why) { fail(std::move(why)); }),
+        intake_(peers_, parcels_, roster_, [this](const std::string& why) { fail(why); }),
+        crossings_(peers_, parcels_, splits_, roster_, [this](const auto& why) { fail(why); }),
         heartbeat_timer_(io_) {
     parcels_.limit(*scenario.setting->architecture,
                    scenario.schedule.learning.elements.kind == engine::ElementKind::pruned);
@@ -149,8 +148,7 @@ class AsioBridge : public Bridge {
 
   void assigned(const engine::TaskInput& input,
                 std::shared_ptr<const sim::TaskGraph> graph) override {
-    outbox_.emplace_back(
-        [this, input, graph = std::move(graph)] { crossings_.assigned(input, graph); });
+    outbox_.emplace_back([=, this] { crossings_.assigned(input, graph); });
   }
 
   void begin(const sim::RealActivity& a) override {
@@ -224,9 +222,9 @@ class AsioBridge : public Bridge {
   }
 
  private:
-  void fail(std::string why) {  // of this machine
+  void fail(const std::string& why) {  // of this machine
     const std::lock_guard lock(mutex_);
-    trouble_ = std::move(why);
+    trouble_ = why;
   }
 
   // An unexpected exception must not end the program or block the run.

@@ -266,6 +266,15 @@ void NodeDialogue::end_downloads(Open& open, WallTime stamp) {
   }
 }
 
+// What has come was made of them, whether the node has said that it has got them or not.
+void NodeDialogue::end_crossings(Open& open, WallTime stamp) {
+  std::erase_if(open.commands, [&](const auto& c) {
+    if (c.second.kind != Kind::crossing) return false;
+    reports_.ended(c.second.id, stamp);
+    return true;
+  });
+}
+
 void NodeDialogue::received(Task task, std::int32_t attempt, WallTime stamp, int artifact) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
@@ -341,58 +350,6 @@ void NodeDialogue::failed(Task task, std::int32_t attempt, int activity, int ite
 void NodeDialogue::cancelled(Task task, std::int32_t attempt, WallTime now) {
   draining_.erase({task, attempt});
   send(now);
-}
-
-std::optional<engine::TaskInput> NodeDialogue::offered(Task task, std::int32_t attempt) {
-  Open* open = find(task, attempt);
-  if (open == nullptr || open->split) return std::nullopt;
-  for (auto& [key, command] : open->commands) {
-    if (command.kind != Kind::upload || command.arrived || command.taking) continue;
-    command.taking = true;
-    return open->input;
-  }
-  return std::nullopt;
-}
-
-std::optional<NodeDialogue::Wanted> NodeDialogue::crosses(Task task, std::int32_t attempt,
-                                                          int artifact) {
-  Open* open = find(task, attempt);
-  if (open == nullptr || !open->split) return std::nullopt;
-  for (auto& [key, command] : open->commands) {
-    if (command.kind != Kind::upload || command.arrived || command.taking) continue;
-    if (command.begin.artifact != artifact) continue;
-    command.taking = true;
-    return Wanted{key.first, open->input.brief.batch};
-  }
-  return std::nullopt;
-}
-
-void NodeDialogue::arrived(Task task, std::int32_t attempt, WallTime stamp) {
-  Open* open = find(task, attempt);
-  if (open == nullptr) return;
-  open->heard = stamp;
-  for (auto& [key, command] : open->commands) {
-    if (command.kind != Kind::upload || command.arrived) continue;
-    command.arrived = true;
-    reports_.stopped(command.id, stamp);
-  }
-}
-
-bool NodeDialogue::filed(Task task, std::int32_t attempt, WallTime stamp) {
-  Open* open = find(task, attempt);
-  if (open == nullptr) return false;
-  const auto upload = std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
-    return c.second.kind == Kind::upload && c.second.arrived;
-  });
-  if (upload == open->commands.end()) return false;
-  reports_.ended(upload->second.id, stamp);
-  if (!upload->second.ends_task) {
-    open->commands.erase(upload);
-    return true;
-  }
-  filed_ = {task, attempt};
-  tasks_.erase(task);  // no further requests to the agent
-  return true;
 }
 
 }  // namespace convoy::hil

@@ -156,6 +156,7 @@ class NodeDialogue {
   static bool recognize(Open& open, const std::vector<wire::KnownTaskT>& known);
   void send(sim::WallTime now);
   void end_downloads(Open& open, sim::WallTime stamp);
+  void end_crossings(Open& open, sim::WallTime stamp);
   void fail(Open& open, Key key, sim::Cause cause, const std::string& why);
   [[nodiscard]] sim::WallSeconds deadline(const Command& command) const;
   static bool is_last(const Open& open, const sim::RealActivity& activity);

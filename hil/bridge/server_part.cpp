@@ -41,7 +41,8 @@ ServerPart::Answer ServerPart::came(int activity, const engine::Crossing& crossi
     if (a.at == task_->worker()) return {};  // more follows from there
     here_.erase(here_.begin(), here_.lower_bound(task_->keep_from(next)));
     if (a.kind == sim::ActivityKind::transfer) {
-      return {engine::Crossing{input(task_->product(next)).artifact, 0}, std::nullopt};
+      const int number = task_->product(next);
+      return {engine::Crossing{input(number).artifact, 0}, number, std::nullopt};
     }
     if (engine::is_nothing(a.work)) continue;
     std::vector<engine::Input> inputs;
@@ -51,7 +52,7 @@ ServerPart::Answer ServerPart::came(int activity, const engine::Crossing& crossi
     engine::Outcome outcome = session().outcome();
     outcome.result = here_[task_->product(next)];
     outcome.loss = crossing.loss;
-    return {std::nullopt, std::move(outcome)};
+    return {std::nullopt, 0, std::move(outcome)};
   }
   return {};
 }

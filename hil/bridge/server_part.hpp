@@ -22,7 +22,8 @@ class ServerPart {
 
   // What follows when something has come from the node.
   struct Answer {
-    std::optional<engine::Crossing> sent;    // the node gets this next
+    std::optional<engine::Crossing> sent;    // the node gets this next,
+    int number = 0;                          // an artifact of this number
     std::optional<engine::Outcome> outcome;  // the task's: it is over
   };
   // The upload of this activity has come: computes all that the server computes next. Throws the

@@ -47,7 +47,9 @@ void SplitWorker::came(sim::TaskId task, int activity, std::shared_ptr<engine::U
     }
     boost::asio::post(io_, [this, task, open, then, verdict] {
       const auto there = open_.find(task);
-      if (there != open_.end() && there->second == open) then(std::move(*verdict));
+      if (there == open_.end() || there->second != open) return;
+      open->sent = std::move(verdict->sent);
+      then(std::move(*verdict));
     });
   });
 }
@@ -58,7 +60,7 @@ void SplitWorker::compute(Open& open, int activity, engine::Unpacking& box,
   const engine::Crossing crossing = engine_->unpack_crossing(box, open.input, open.samples);
   if (!open.part) open.part.emplace(engine_, open.input, open.task, open.stop.get_token());
   ServerPart::Answer answer = open.part->came(activity, crossing);
-  open.parcel = answer.sent ? engine_->pack_crossing(*answer.sent) : engine::Parcel();
+  if (answer.sent) verdict.sent = Sent{answer.number, engine_->pack_crossing(*answer.sent)};
   if (!answer.outcome) return;
   open.part.reset();
   if (!answer.outcome->finite) {
@@ -77,10 +79,11 @@ void SplitWorker::compute(Open& open, int activity, engine::Unpacking& box,
   verdict.outcome = std::move(answer.outcome);
 }
 
-const engine::Parcel* SplitWorker::parcel(sim::TaskId task) const {
+const engine::Parcel* SplitWorker::parcel(sim::TaskId task, int artifact) const {
   const auto found = open_.find(task);
-  if (found == open_.end() || found->second->parcel.header.empty()) return nullptr;
-  return &found->second->parcel;
+  if (found == open_.end()) return nullptr;
+  const std::optional<Sent>& sent = found->second->sent;
+  return sent && sent->artifact == artifact ? &sent->parcel : nullptr;
 }
 
 void SplitWorker::stop() {

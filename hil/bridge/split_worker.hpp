@@ -34,10 +34,15 @@ class SplitWorker {
   // The task is over, or nobody wants it any more: what is being computed for it stops.
   void forget(sim::TaskId task);
 
+  struct Sent {
+    int artifact = 0;
+    engine::Parcel parcel;
+  };
   struct Verdict {
     std::string trouble;  // of what the node has sent; empty: it counts
     sim::Cause cause = sim::Cause::refused;
     std::string unsaved;                     // why this machine could not save the result
+    std::optional<Sent> sent;                // what crosses next
     std::optional<engine::Outcome> outcome;  // of the task, if it is over
   };
   using Computed = std::function<void(Verdict verdict)>;
@@ -45,8 +50,9 @@ class SplitWorker {
   // What then crosses to the node is kept for parcel(). Nothing is called back once the task is
   // forgotten.
   void came(sim::TaskId task, int activity, std::shared_ptr<engine::Unpacking> box, Computed then);
-  // What is to cross to the node; null if it is not there. Valid until something comes again.
-  [[nodiscard]] const engine::Parcel* parcel(sim::TaskId task) const;
+  // The artifact that is to cross to the node; null if it is not there (any more): there is one at
+  // a time. Valid until the next is computed.
+  [[nodiscard]] const engine::Parcel* parcel(sim::TaskId task, int artifact) const;
 
   // Asks what has begun to stop.
   void stop();
@@ -60,7 +66,7 @@ class SplitWorker {
     std::shared_ptr<const sim::SplitTask> task;
     std::optional<ServerPart> part;
     std::stop_source stop;
-    engine::Parcel parcel;  // empty header: none
+    std::optional<Sent> sent;  // of the bridge's thread
   };
   // In a thread of the pool, one call of a task at a time.
   void compute(Open& open, int activity, engine::Unpacking& box, Verdict& verdict) const;
