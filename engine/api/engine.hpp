@@ -31,6 +31,7 @@
 #include "engine/api/parcel.hpp"
 #include "engine/api/work.hpp"
 #include "engine/data/dataset.hpp"
+#include "engine/model/stage.hpp"
 #include "engine/model/submodel.hpp"
 
 namespace convoy::engine {
@@ -95,6 +96,9 @@ struct TaskInput {
   // Of a task that aggregates, if the rule asks (Needs::at_work): the tasks of other nodes, one
   // each, when it was ordered.
   std::optional<std::vector<TaskAtWork>> at_work = {};
+  // The stages that the node trains, where others have the rest of the model: pack() sends it the
+  // layers of these alone. Empty: the whole model.
+  std::vector<Stage> stages = {};
 };
 
 // An input of a compute.
@@ -179,6 +183,13 @@ struct Evaluation {
   [[nodiscard]] double loss() const { return exits[static_cast<std::size_t>(headline)].loss; }
 };
 
+// What nodes that train one model in stages send one another: an activation, a gradient, or the
+// update of a stage.
+struct Crossing {
+  std::shared_ptr<const Artifact> artifact;
+  double loss = 0;  // mean over the samples that its sender's session has trained so far
+};
+
 class Engine : base::NonCopyable {
  public:
   virtual ~Engine() = default;
@@ -255,6 +266,18 @@ class Engine : base::NonCopyable {
   // Decodes a node's result. Refuses submodels that the task cannot end with. The state holds only
   // the masks; the node keeps the rest. The box's pieces stay valid: they are the update's memory.
   [[nodiscard]] virtual Outcome unpack_update(Unpacking& box, const TaskInput& input) const = 0;
+  // Packs what crosses between machines; at the other end it has the same bits. Throws
+  // base::UserError for artifacts that do not cross.
+  [[nodiscard]] virtual Parcel pack_crossing(const Crossing& /*crossing*/) const {
+    throw std::logic_error("an engine that trains no stages");
+  }
+  // Decodes it, for the task of the node that has the samples (`input`), which has this number of
+  // training samples. Refuses (base::UserError) what is not of this model, node, task or batch
+  // size; the session refuses what comes at the wrong moment.
+  [[nodiscard]] virtual Crossing unpack_crossing(Unpacking& /*box*/, const TaskInput& /*input*/,
+                                                 std::int64_t /*samples*/) const {
+    throw std::logic_error("an engine that trains no stages");
+  }
 };
 
 // Loads LibTorch now, for instance before forking. Throws like open_engine().

@@ -15,6 +15,7 @@
 #include "engine/learning/encoded_model.hpp"
 #include "engine/learning/encoded_update.hpp"
 #include "engine/learning/evaluation.hpp"
+#include "engine/learning/file_parts.hpp"
 #include "engine/learning/files.hpp"
 #include "engine/learning/full_gradient.hpp"
 #include "engine/learning/initial.hpp"
@@ -200,9 +201,11 @@ class LibTorchEngine : public Engine {
     const TensorWeights& received = inside(*input.received);
     const Submodel part = first_submodel(context_, input);
     const Compression compression = input.brief.download();
-    if (compression.is_none()) return parcel_of(part_to_file(context_.layout, received, part));
+    if (compression.is_none()) {
+      return packed(part_to_file(context_.layout, received, part, input.stages));
+    }
     const auto sent = encode_model(context_.layout, received, part, compression);
-    return parcel_of(part_to_file(context_.layout, *sent, part));
+    return packed(part_to_file(context_.layout, *sent, part));
   }
   [[nodiscard]] Parcel pack(const Outcome& outcome) const override {
     const auto update = as_update(outcome.result);
@@ -213,7 +216,7 @@ class LibTorchEngine : public Engine {
     if (outcome.local_accuracy) {
       file.metadata["local_accuracy"] = fmt::format("{}", *outcome.local_accuracy);
     }
-    return parcel_of(file);
+    return packed(file);
   }
   [[nodiscard]] std::unique_ptr<Unpacking> unpack(const std::string& header, std::uint64_t bytes,
                                                   const std::string& from) const override {
@@ -255,6 +258,17 @@ class LibTorchEngine : public Engine {
     outcome.state = std::move(state);
     outcome.result = update;
     return outcome;
+  }
+
+  [[nodiscard]] Parcel pack_crossing(const Crossing& crossing) const override {
+    return packed(to_file(context_.layout, crossing));
+  }
+  [[nodiscard]] Crossing unpack_crossing(Unpacking& box, const TaskInput& input,
+                                         std::int64_t samples) const override {
+    const at::NoGradGuard no_grad;
+    const Submodel submodel = first_submodel(context_, input);
+    return crossing_from(context_.layout, contents(box), from(box), {input, submodel, samples},
+                         context_.device);
   }
 
  private:

@@ -2,10 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/diagnostics.hpp"
 #include "engine/learning/encoded_update.hpp"
+#include "engine/learning/stage.hpp"
 
 namespace convoy::engine {
+
+Parcel packed(const TensorFile& file) {
+  auto tensors = std::make_shared<Tensors>();
+  Parcel parcel;
+  parcel.header = header_of(file);
+  for (const auto& [name, tensor] : file.tensors) {
+    tensors->push_back(tensor.cpu().contiguous());
+    const Tensor& t = tensors->back();
+    parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
+  }
+  parcel.keeps = std::move(tensors);
+  return parcel;
+}
 
 void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file) {
   file.metadata["depth"] = std::to_string(submodel.depth);
@@ -42,6 +58,40 @@ Submodel read_submodel(TensorSource& source) {
     s.kept.push_back(std::move(kept));
   }
   return s;
+}
+
+void put_stages(const std::vector<Stage>& stages, TensorFile& file) {
+  if (stages.empty()) return;
+  std::vector<int> layers;
+  for (const Stage& stage : stages) layers.insert(layers.end(), {stage.first, stage.last});
+  file.metadata["layers"] = fmt::format("{}", fmt::join(layers, " "));
+}
+
+std::vector<Stage> read_stages(const TensorSource& source, const Submodel& submodel) {
+  if (!source.says("layers")) return {};
+  std::vector<Stage> stages;
+  const std::vector<double> ends = source.numbers("layers");
+  const double layers = whole(engine::trace(*source.layout().architecture, submodel)).last;
+  for (std::size_t i = 0; i + 1 < ends.size(); i += 2) {
+    const double first = ends[i];
+    const double last = ends[i + 1];
+    const bool are_whole = first == std::floor(first) && last == std::floor(last);
+    if (!are_whole || first < 0 || last <= first || last > layers) break;
+    stages.push_back({static_cast<int>(first), static_cast<int>(last)});
+  }
+  if (!stages.empty() && 2 * stages.size() == ends.size()) return stages;
+  source.fail("\"layers\" in its metadata are no stages of the model");
+}
+
+std::vector<bool> held_by(const Layout& layout, const std::vector<Stage>& stages,
+                          const Submodel& submodel) {
+  if (stages.empty()) return std::vector<bool>(layout.size(), true);
+  std::vector<bool> held(layout.size(), false);
+  const Trace trace = engine::trace(*layout.architecture, submodel);
+  for (const Stage& stage : stages) {
+    for (const std::size_t tensor : tensors_of(layout, trace, stage)) held[tensor] = true;
+  }
+  return held;
 }
 
 void put_compression(const Compression& compression, TensorFile& file) {

@@ -12,9 +12,20 @@
 
 namespace convoy::engine {
 
+// A file's content as a parcel: its tensors' own memory, where they are dense on the host.
+Parcel packed(const TensorFile& file);
+
 // "depth" in the metadata and the tensors "kept:GROUP": members, rising.
 void put_submodel(const Layout& layout, const Submodel& submodel, TensorFile& file);
 Submodel read_submodel(TensorSource& source);
+
+// "layers" in the metadata: the ends of the stages that the file holds, where it does not hold all.
+void put_stages(const std::vector<Stage>& stages, TensorFile& file);
+// Empty: all layers.
+std::vector<Stage> read_stages(const TensorSource& source, const Submodel& submodel);
+// By tensor: whether stages hold it; without stages all are held.
+std::vector<bool> held_by(const Layout& layout, const std::vector<Stage>& stages,
+                          const Submodel& submodel);
 
 // "keep", "bits" and "drawn" in the metadata; nothing: not compressed.
 void put_compression(const Compression& compression, TensorFile& file);

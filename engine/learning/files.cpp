@@ -95,19 +95,6 @@ Trained read_trained(TensorSource& source) {
 
 }  // namespace
 
-Parcel parcel_of(const TensorFile& file) {
-  auto tensors = std::make_shared<Tensors>();
-  Parcel parcel;
-  parcel.header = header_of(file);
-  for (const auto& [name, tensor] : file.tensors) {
-    tensors->push_back(tensor.cpu().contiguous());
-    const Tensor& t = tensors->back();
-    parcel.pieces.emplace_back(static_cast<const std::byte*>(t.data_ptr()), t.nbytes());
-  }
-  parcel.keeps = std::move(tensors);
-  return parcel;
-}
-
 std::optional<double> figure_in(const TensorFile& file, const std::string& key) {
   const auto found = file.metadata.find(key);
   if (found == file.metadata.end()) return std::nullopt;
@@ -179,13 +166,15 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
 }
 
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
-                        const Submodel& submodel) {
+                        const Submodel& submodel, const std::vector<Stage>& stages) {
   TensorFile file;
   put_submodel(layout, submodel, file);
+  put_stages(stages, file);
+  const std::vector<bool> held = held_by(layout, stages, submodel);
   if (weights.is_encoded()) put_compression(weights.compression, file);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (layout.freezes(i) || !is_in(p, *layout.architecture, submodel)) continue;
+    if (!held[i] || layout.freezes(i) || !is_in(p, *layout.architecture, submodel)) continue;
     if (weights.is_encoded() && !p.buffer) {
       put_encoded(p, part_name(p), weights.encoded[i], weights.compression, file);
       continue;
@@ -206,6 +195,7 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   TensorSource source(layout, std::move(file), from);
   const Architecture& a = *layout.architecture;
   Submodel submodel = read_submodel(source);
+  const std::vector<bool> held = held_by(layout, read_stages(source, submodel), submodel);
   auto part =
       std::make_shared<TensorWeights>(Tensors(layout.size()), Trained(layout.size()), submodel);
   const std::optional<Compression> compression = compression_of(source);
@@ -216,7 +206,7 @@ std::shared_ptr<const TensorWeights> part_from(const Layout& layout, TensorFile 
   }
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
-    if (layout.freezes(i) || !is_in(p, a, submodel)) continue;
+    if (!held[i] || layout.freezes(i) || !is_in(p, a, submodel)) continue;
     const std::string name = part_name(p);
     const std::string places = "places:" + p.name;
     const std::vector<std::int64_t> shape = shape_in(p, kept_of(p, a, submodel));

@@ -27,12 +27,23 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
 
 // A submodel's part of a model: kept members, then "part:NAME". Tensors kept whole share the full
 // model's memory. Under a mask the kept elements in a row, and "places:NAME". Nothing of what is
-// frozen.
+// frozen. With `stages` the layers of these alone.
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,
-                        const Submodel& submodel);
+                        const Submodel& submodel, const std::vector<Stage>& stages = {});
 
-// A file's header with its tensors, whose memory the parcel keeps.
-Parcel parcel_of(const TensorFile& file);
+// What crosses a cut (crossing_file.cpp). "crossing" in the metadata says what it is. Activations
+// and gradients: what is known of the micro-batch, "tensor:N" for tensor N of the trace, in the
+// order in which it lies in memory, and "labels". The update of a stage is a partial update.
+TensorFile to_file(const Layout& layout, const Crossing& crossing);
+// The task of the node that has the samples: its input, and its number of training samples.
+struct CrossingOf {
+  const TaskInput& input;
+  const Submodel& submodel;
+  std::int64_t samples = 0;
+};
+Crossing crossing_from(const Layout& layout, TensorFile file, const std::string& from,
+                       const CrossingOf& of, const at::Device& device);
+
 // A finite number in the metadata; nothing if there is none.
 std::optional<double> figure_in(const TensorFile& file, const std::string& key);
 

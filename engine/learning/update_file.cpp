@@ -9,7 +9,6 @@
 #include "engine/learning/files.hpp"
 #include "engine/learning/masks.hpp"
 #include "engine/learning/sampled.hpp"
-#include "engine/learning/stage.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -40,37 +39,6 @@ std::vector<int> read_labels(const TensorSource& source) {
   }
   if (all.empty()) source.fail("\"labels\" in its metadata is empty");
   return all;
-}
-
-// The layers that a partial update holds.
-std::vector<Stage> read_stages(const TensorSource& source, const Trace& trace) {
-  std::vector<Stage> stages;
-  const std::vector<double> ends = source.numbers("layers");
-  const double layers = whole(trace).last;
-  for (std::size_t i = 0; i + 1 < ends.size(); i += 2) {
-    const double first = ends[i];
-    const double last = ends[i + 1];
-    const bool are_whole = first == std::floor(first) && last == std::floor(last);
-    if (!are_whole || first < 0 || last <= first || last > layers) break;
-    stages.push_back({static_cast<int>(first), static_cast<int>(last)});
-  }
-  if (!stages.empty() && 2 * stages.size() == ends.size()) return stages;
-  source.fail("\"layers\" in its metadata are no stages of the model");
-}
-
-// By tensor: whether the update holds it.
-std::vector<bool> read_held(const Layout& layout, const TensorSource& source,
-                            TensorUpdate& update) {
-  std::vector<bool> held(layout.size(), true);
-  if (!source.says("layers")) return held;
-  const Trace trace = engine::trace(*layout.architecture, update.submodel);
-  update.stages = read_stages(source, trace);
-  update.rest_is_own = source.says("rest_is_own");
-  held.assign(layout.size(), false);
-  for (const Stage& stage : update.stages) {
-    for (const std::size_t tensor : tensors_of(layout, trace, stage)) held[tensor] = true;
-  }
-  return held;
 }
 
 // The block of the parameters that an update holds; nothing: all of its submodel.
@@ -116,9 +84,7 @@ TensorFile to_file(const Layout& layout, const TensorUpdate& update, Masks masks
   if (!update.labels.empty()) {
     file.metadata["labels"] = fmt::format("{}", fmt::join(update.labels, " "));
   }
-  std::vector<int> layers;
-  for (const Stage& stage : update.stages) layers.insert(layers.end(), {stage.first, stage.last});
-  if (update.is_partial()) file.metadata["layers"] = fmt::format("{}", fmt::join(layers, " "));
+  put_stages(update.stages, file);
   if (update.rest_is_own) file.metadata["rest_is_own"] = "1";
   if (update.block) {
     file.metadata["block_from"] = fmt::format("{}", update.block->block.from);
@@ -178,7 +144,9 @@ std::shared_ptr<const TensorUpdate> update_from(const Layout& layout, TensorFile
     update->encoded.resize(layout.size());
   }
   read_update_masks(layout, source, base, *update);
-  const std::vector<bool> held = read_held(layout, source, *update);
+  update->stages = read_stages(source, update->submodel);
+  update->rest_is_own = update->is_partial() && source.says("rest_is_own");
+  const std::vector<bool> held = held_by(layout, update->stages, update->submodel);
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     if (!held[i] || layout.freezes(i) || !is_in(p, a, update->submodel)) continue;

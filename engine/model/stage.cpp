@@ -9,6 +9,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "engine/model/layer_costs.hpp"
+#include "engine/model/parameters.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -164,6 +165,18 @@ double bytes_backward(const Trace& trace, int cut, int batch, Precision precisio
     if (has_gradient(trace, tensor)) sum += bytes_of(trace, tensor, batch, precision);
   }
   return sum;
+}
+
+std::uint64_t largest_crossing(const Architecture& architecture, int batch) {
+  constexpr double label_bytes = 8;
+  constexpr int batches = 2;  // a last batch may hold a rest as well
+  const Trace trace = engine::trace(architecture, full_submodel(architecture));
+  double most = 0;
+  for (int cut = 1; cut < size_of(trace); ++cut) {
+    most =
+        std::max(most, bytes_forward(trace, cut, batches * batch) + label_bytes * batches * batch);
+  }
+  return std::max(static_cast<std::uint64_t>(most), largest_parcel(architecture));
 }
 
 std::vector<int> cuts(const Trace& trace) {

@@ -20,6 +20,7 @@
 // Every function that takes a cut or a stage throws std::out_of_range where it is none of the
 // trace; only read_cut() and cut_after() check what a user wrote (base::UserError).
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,10 @@ double bytes_of(const Trace& trace, int tensor, int batch, Precision precision =
 double bytes_forward(const Trace& trace, int cut, int batch, Precision precision = Precision::fp32);
 double bytes_backward(const Trace& trace, int cut, int batch,
                       Precision precision = Precision::fp32);
+
+// Upper limit for what one node of a split model sends another at a time, in bytes: what crosses
+// any cut with up to two batches of this many samples, with labels, or the update of a stage.
+std::uint64_t largest_crossing(const Architecture& architecture, int batch);
 
 // --- where to cut --------------------------------------------------------------------------------
 

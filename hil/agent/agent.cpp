@@ -239,23 +239,35 @@ class Agent::Impl {
   void offered(const wire::Offer& offer) {
     const std::int64_t task = offer.task();
     const std::int32_t attempt = offer.attempt();
+    const int artifact = offer.artifact();
+    auto received = of_task<wire::ReceivedT>(task, attempt);
+    received.transfer = offer.transfer();
+    received.artifact = artifact;
+    if (artifact >= 0 && trainer_->has_got(task, attempt, artifact)) {
+      connection_->send(received);  // the coordinator was not told; what follows is dropped
+      return;
+    }
     std::shared_ptr<engine::Unpacking> box;
     try {
-      box = trainer_->room_for(task, attempt, text_of(offer.header()), offer.bytes());
+      const std::string header = text_of(offer.header());
+      box = artifact < 0 ? trainer_->room_for(task, attempt, header, offer.bytes())
+                         : trainer_->room_to_cross(task, attempt, header, offer.bytes());
     } catch (const std::exception& e) {
       cannot_take(task, attempt, e);
       return;
     }
     if (!box) return;
-    connection_->take(offer, box, [this, box, task, attempt, transfer = offer.transfer()] {
+    connection_->take(offer, box, [this, box, task, attempt, artifact, received] {
       try {
-        trainer_->arrived(task, attempt, box);
+        if (artifact < 0) {
+          trainer_->arrived(task, attempt, box);
+        } else {
+          trainer_->crossed(task, attempt, artifact, box);
+        }
       } catch (const std::exception& e) {
         cannot_take(task, attempt, e);
         return;
       }
-      auto received = of_task<wire::ReceivedT>(task, attempt);
-      received.transfer = transfer;
       connection_->send(received);
     });
   }
@@ -344,6 +356,12 @@ class Agent::Impl {
                  [this, task, attempt, p = std::make_shared<engine::Parcel>(std::move(parcel))] {
                    if (connection_) connection_->send_parcel(task, attempt, std::move(*p));
                  });
+    };
+    e.cross = [this](std::int64_t task, std::int32_t attempt, int artifact, engine::Parcel parcel) {
+      asio::post(io_, [this, task, attempt, artifact,
+                       p = std::make_shared<engine::Parcel>(std::move(parcel))] {
+        if (connection_) connection_->send_parcel(task, attempt, std::move(*p), artifact);
+      });
     };
     return e;
   }

@@ -69,6 +69,7 @@ NodeEngine open_node_engine(int node, const wire::SetupT& setup, const NodeData&
   NodeEngine made;
   made.samples = static_cast<std::int64_t>(part.train.size());
   made.largest_parcel = engine::largest_parcel(*options.architecture);
+  made.architecture = options.architecture;
   options.parts.resize(static_cast<std::size_t>(node) + 1);
   options.parts.back() = std::move(part);
   auto engine = engine::open_engine(options);

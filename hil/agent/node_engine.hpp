@@ -15,6 +15,8 @@ struct NodeEngine {
   std::shared_ptr<const engine::Engine> engine;
   std::int64_t samples = 0;          // number of training samples of the node
   std::uint64_t largest_parcel = 0;  // limit for a task's received weights, in bytes
+  // Of the engine's model; null: it has no split tasks.
+  std::shared_ptr<const engine::Architecture> architecture = {};
 };
 
 struct NodeData {

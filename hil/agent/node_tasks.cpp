@@ -1,6 +1,31 @@
 #include "hil/agent/node_tasks.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/diagnostics.hpp"
+
 namespace convoy::hil {
+
+bool NodeTask::waits_for_inputs(const wire::BeginT& begin) const {
+  if (!split || took_ns.contains({begin.activity, begin.iteration})) return false;
+  return std::ranges::any_of(
+      begin.inputs, [this](int number) { return number >= 0 && !artifacts.contains(number); });
+}
+
+std::vector<engine::Input> NodeTask::inputs_of(const std::vector<int>& numbers) const {
+  std::vector<engine::Input> inputs;
+  for (const int number : numbers) {
+    const auto found = artifacts.find(number);
+    if (number >= 0 && found == artifacts.end()) {
+      throw base::UserError(
+          fmt::format("the agent has not got artifact {} of task {}", number, input.task));
+    }
+    inputs.push_back({number < 0 ? input.received : found->second, nullptr});
+  }
+  return inputs;
+}
 
 std::shared_ptr<NodeTask> NodeTasks::find(std::int64_t task, std::int32_t attempt) const {
   const auto found = tasks_.find(task);

@@ -25,6 +25,14 @@ struct NodeTask {
   std::map<Step, std::int64_t> took_ns;  // by ended activity, in ns
   std::optional<engine::Outcome> outcome;
   std::stop_source stop;
+  // Of a split task: what it has made and got and may still need or send again, by its number.
+  bool split = false;
+  std::map<int, std::shared_ptr<const engine::Artifact>> artifacts;
+
+  // A compute of a split task that has not got all that it takes; it is on its way.
+  [[nodiscard]] bool waits_for_inputs(const wire::BeginT& begin) const;
+  // What a compute of a split task takes. Throws base::UserError if something is not there.
+  [[nodiscard]] std::vector<engine::Input> inputs_of(const std::vector<int>& numbers) const;
 };
 
 class NodeTasks {

@@ -73,6 +73,7 @@ void Trainer::assign(const wire::AssignT& assign) {
   task->input.task = assign.task;
   task->input.version = assign.version;
   task->input.brief = brief;
+  task->split = assign.split;
   tasks_.replace_all(assign.task, std::move(task));
 }
 
@@ -178,12 +179,15 @@ std::function<void()> Trainer::next_job() {
   }
   const wire::BeginT begin = std::get<wire::BeginT>(queue_.front());
   const std::shared_ptr<NodeTask> task = tasks_.find(begin.task, begin.attempt);
-  // The received weights may still be on their way.
-  const bool waits = task && !task->has_input && !task->outcome;
+  // The received weights, or a gradient, may still be on their way.
+  const bool waits =
+      task && ((!task->has_input && !task->outcome) || task->waits_for_inputs(begin));
   if (waits) return nullptr;
   queue_.pop_front();
   return [this, begin] {
-    if (begin.kind == wire::Kind::send) {
+    if (begin.kind == wire::Kind::send && begin.artifact >= 0) {
+      cross(begin);
+    } else if (begin.kind == wire::Kind::send) {
       upload(begin);
     } else {
       compute(begin);
@@ -277,7 +281,8 @@ void Trainer::compute(const wire::BeginT& begin) {
     return;
   }
   try {
-    if (!carry_out(begin, *task) || options_.state.empty()) return;
+    // Of a split task only the coordinator knows how it ends.
+    if (!carry_out(begin, *task) || options_.state.empty() || task->split) return;
   } catch (const engine::Stopped&) {
     const std::lock_guard lock(mutex_);
     running_.reset();
@@ -304,7 +309,13 @@ bool Trainer::carry_out(const wire::BeginT& begin, NodeTask& task) {
   const std::int64_t since = steady_nanoseconds();
   const engine::Work work = engine::read_work(begin.work, "the coordinator's order");
   if (!task.session) task.session = node_engine_.engine->open(task.input, task.stop.get_token());
-  task.session->run(work, {{task.input.received, nullptr}});
+  std::vector<engine::Input> inputs = {{task.input.received, nullptr}};
+  if (task.split) {
+    const std::lock_guard lock(mutex_);
+    task.artifacts.erase(task.artifacts.begin(), task.artifacts.lower_bound(begin.keep_from));
+    inputs = task.inputs_of(begin.inputs);
+  }
+  const std::shared_ptr<const engine::Artifact> made = task.session->run(work, inputs);
   std::optional<engine::Outcome> outcome;
   if (begin.last) outcome = task.session->outcome();
   wire::EndedT ended = said<wire::EndedT>(begin);
@@ -314,6 +325,7 @@ bool Trainer::carry_out(const wire::BeginT& begin, NodeTask& task) {
     const std::lock_guard lock(mutex_);
     running_.reset();
     task.took_ns[{begin.activity, begin.iteration}] = ended.took_ns;
+    if (task.split) task.artifacts[begin.artifact] = made;
     if (outcome) task.outcome = std::move(outcome);
     if (is_whole) {
       task.session.reset();

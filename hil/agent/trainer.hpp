@@ -46,6 +46,8 @@ struct TrainerEvents {
   // A result is ready to be sent.
   std::function<void(std::int64_t task, std::int32_t attempt, engine::Parcel)> upload;
   std::function<void(wire::CancelledT)> cancelled;
+  // An artifact of a split task is ready to be sent.
+  std::function<void(std::int64_t task, std::int32_t attempt, int artifact, engine::Parcel)> cross;
 };
 
 class Trainer : base::NonCopyable {
@@ -64,6 +66,12 @@ class Trainer : base::NonCopyable {
   std::shared_ptr<engine::Unpacking> room_for(std::int64_t task, std::int32_t attempt,
                                               const std::string& header, std::uint64_t bytes);
   void arrived(std::int64_t task, std::int32_t attempt,
+               const std::shared_ptr<engine::Unpacking>& box);
+  // The same for what crosses to the node in a split task. If it is here already: has_got().
+  [[nodiscard]] bool has_got(std::int64_t task, std::int32_t attempt, int artifact) const;
+  std::shared_ptr<engine::Unpacking> room_to_cross(std::int64_t task, std::int32_t attempt,
+                                                   const std::string& header, std::uint64_t bytes);
+  void crossed(std::int64_t task, std::int32_t attempt, int artifact,
                const std::shared_ptr<engine::Unpacking>& box);
   // A repeated call is answered again, but the work is done once.
   void begin(const wire::BeginT& begin);
@@ -91,6 +99,7 @@ class Trainer : base::NonCopyable {
   bool carry_out(const wire::BeginT& begin, NodeTask& task);
   void say_again(const wire::BeginT& begin, const NodeTask& task);
   void upload(const wire::BeginT& begin);
+  void cross(const wire::BeginT& begin);
   void fail(const wire::BeginT& begin, wire::Trouble trouble, const std::string& reason);
   // With the mutex held:
   bool is_ready_again(const std::string& run, int node) const;  // calls `ready`, too

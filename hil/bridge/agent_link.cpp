@@ -8,6 +8,7 @@ void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
   auto assign = of_task<wire::AssignT>(input.task, attempt);
   assign.version = input.version;
   assign.brief = engine::to_text(input.brief);
+  assign.split = !input.stages.empty();
   connection().send(std::move(assign));
   parcels_.pack(input, [this, attempt, id = input.task, number = peer().connections](
                            const auto& parcel, const std::string& trouble) {
@@ -21,6 +22,11 @@ void AgentLink::assign(const engine::TaskInput& input, std::int32_t attempt) {
 }
 
 void AgentLink::begin(const wire::BeginT& begin) { connection().send(wire::BeginT(begin)); }
+
+void AgentLink::cross(sim::TaskId task, std::int32_t attempt, int artifact) {
+  const engine::Parcel* parcel = splits_.parcel(task, artifact);
+  if (parcel != nullptr) connection().send_parcel(task, attempt, *parcel, artifact);
+}
 
 void AgentLink::cancel(sim::TaskId task, std::int32_t attempt) {
   connection().drop_parcels(task);

@@ -5,17 +5,19 @@
 
 #include "hil/bridge/parcel_worker.hpp"
 #include "hil/bridge/peer_presence.hpp"
+#include "hil/bridge/split_worker.hpp"
 
 namespace convoy::hil {
 
 class AgentLink : public NodeDialogue::Agent {
  public:
-  AgentLink(Peers& peers, sim::NodeId node, ParcelWorker& parcels)
-      : peers_(peers), node_(node), parcels_(parcels) {}
+  AgentLink(Peers& peers, sim::NodeId node, ParcelWorker& parcels, const SplitWorker& splits)
+      : peers_(peers), node_(node), parcels_(parcels), splits_(splits) {}
 
   // The parcel worker packs the submodel, since packing takes a while.
   void assign(const engine::TaskInput& input, std::int32_t attempt) override;
   void begin(const wire::BeginT& begin) override;
+  void cross(sim::TaskId task, std::int32_t attempt, int artifact) override;
   void cancel(sim::TaskId task, std::int32_t attempt) override;
   void kept(sim::TaskId task, std::int32_t attempt) override;
 
@@ -26,6 +28,7 @@ class AgentLink : public NodeDialogue::Agent {
   Peers& peers_;
   sim::NodeId node_;
   ParcelWorker& parcels_;
+  const SplitWorker& splits_;
 };
 
 // Exists only while a run goes on.

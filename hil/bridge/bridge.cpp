@@ -15,6 +15,7 @@
 
 #include "base/text.hpp"
 #include "hil/bridge/agent_link.hpp"
+#include "hil/bridge/crossing_intake.hpp"
 #include "hil/bridge/gathering.hpp"
 #include "hil/bridge/reception.hpp"
 #include "hil/bridge/update_intake.hpp"
@@ -43,13 +44,11 @@ class AsioBridge : public Bridge {
         roster_(scenario_, options_.inventory, options_.all_present, options_.real_before),
         log_(roster_),
         parcels_(io_, options_.folder),
+        splits_(io_, options_.folder),
         presence_(io_, peers_, scenario_.hil),
         reception_(scenario_, options_, roster_, peers_, presence_, log_),
-        intake_(peers_, parcels_, roster_,
-                [this](std::string trouble) {
-                  const std::lock_guard lock(mutex_);
-                  trouble_ = std::move(trouble);
-                }),
+        intake_(peers_, parcels_, roster_, [this](const std::string& why) { fail(why); }),
+        crossings_(peers_, parcels_, splits_, roster_, [this](const auto& why) { fail(why); }),
         heartbeat_timer_(io_) {
     parcels_.limit(*scenario.setting->architecture,
                    scenario.schedule.learning.elements.kind == engine::ElementKind::pruned);
@@ -57,7 +56,7 @@ class AsioBridge : public Bridge {
       Peer& peer = peers_.by_node[node];
       peer.node = node;
       peer.samples = static_cast<std::int64_t>(scenario.parts[node].train.size());
-      peer.agent = std::make_unique<AgentLink>(peers_, node, parcels_);
+      peer.agent = std::make_unique<AgentLink>(peers_, node, parcels_, splits_);
       peer.dialogue = std::make_unique<NodeDialogue>(real(node), *peer.agent, to_clock_);
     }
     listener_.emplace(
@@ -77,12 +76,14 @@ class AsioBridge : public Bridge {
     on_io([this] {
       listener_->close();
       heartbeat_timer_.cancel();
+      splits_.stop();
       for (auto& [node, peer] : peers_.by_node) {
         if (peer.connection) peer.connection->close("the coordinator ends");
         peer.lost_timer.reset();
         peer.gone_timer.reset();
       }
     });
+    splits_.join();
     parcels_.join();
     io_.stop();
   }
@@ -142,15 +143,12 @@ class AsioBridge : public Bridge {
   }
 
   void use(std::shared_ptr<const engine::Engine> engine) override {
-    on_io([&] { parcels_.use(std::move(engine)); });
+    on_io([&] { parcels_.use(splits_.use(std::move(engine))); });
   }
 
   void assigned(const engine::TaskInput& input,
                 std::shared_ptr<const sim::TaskGraph> graph) override {
-    outbox_.emplace_back([this, input, graph = std::move(graph)] {
-      peers_.node_of[input.task] = input.node;
-      peers_.by_node.at(input.node).dialogue->add(input, graph);
-    });
+    outbox_.emplace_back([=, this] { crossings_.assigned(input, graph); });
   }
 
   void begin(const sim::RealActivity& a) override {
@@ -169,6 +167,7 @@ class AsioBridge : public Bridge {
       if (Peer* peer = peers_.with(task)) peer->dialogue->give_up(task, sim::wall_now());
       peers_.node_of.erase(task);
       parcels_.forget(task);
+      splits_.forget(task);
     });
   }
 
@@ -223,6 +222,11 @@ class AsioBridge : public Bridge {
   }
 
  private:
+  void fail(const std::string& why) {  // of this machine
+    const std::lock_guard lock(mutex_);
+    trouble_ = why;
+  }
+
   // An unexpected exception must not end the program or block the run.
   void serve() {
     for (;;) {
@@ -284,7 +288,7 @@ class AsioBridge : public Bridge {
       const std::string profile = text_of(ready->profile());
       if (reception_.check_in(peer, ready->samples(), profile)) dialogue.ready(sim::wall_now());
     } else if (const auto* received = message.body_as_Received()) {
-      dialogue.received(received->task(), received->attempt(), stamp);
+      dialogue.received(received->task(), received->attempt(), stamp, received->artifact());
     } else if (const auto* began = message.body_as_Began()) {
       dialogue.began(
           *began, stamp,
@@ -297,7 +301,8 @@ class AsioBridge : public Bridge {
                       memory ? Cause::out_of_memory : Cause::failed,
                       base::printable(text_of(failed->reason())));
     } else if (const auto* offer = message.body_as_Offer()) {
-      intake_.offered(peer, *offer);
+      if (offer->artifact() < 0) return intake_.offered(peer, *offer);
+      crossings_.offered(peer, *offer, *scenario_.setting->architecture);
     } else if (const auto* cancelled = message.body_as_Cancelled()) {
       dialogue.cancelled(cancelled->task(), cancelled->attempt(), stamp);
     } else if (const auto* readings = message.body_as_Readings()) {
@@ -368,11 +373,13 @@ class AsioBridge : public Bridge {
   Roster roster_;
   PeerLog log_;
   ParcelWorker parcels_;
+  SplitWorker splits_;
   Peers peers_;
   PeerPresence presence_;
   ClockReports to_clock_{presence_};
   Reception reception_;
   UpdateIntake intake_;
+  CrossingIntake crossings_;
 
   std::vector<std::function<void()>> outbox_;  // used by the simulation's thread only
 

@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
-
-#include "base/text.hpp"
 
 namespace convoy::hil {
 namespace {
@@ -16,9 +13,6 @@ using sim::WallSeconds;
 using sim::WallTime;
 
 constexpr WallSeconds longest_duration(1e9);
-// A slow transfer is cancelled after this many deadlines.
-constexpr double trickle_factor = 10;
-
 // Time given by an agent; negative values become 0.
 WallSeconds from_ns(std::int64_t ns) {
   return std::chrono::nanoseconds(std::max<std::int64_t>(0, ns));
@@ -31,11 +25,12 @@ NodeDialogue::NodeDialogue(const sim::RealNode& options, Agent& agent, Reports& 
 
 // --- from the run -------------------------------------------------------------------------------
 
-void NodeDialogue::add(const engine::TaskInput& input,
-                       std::shared_ptr<const sim::TaskGraph> graph) {
+void NodeDialogue::add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph,
+                       std::shared_ptr<const sim::SplitTask> split) {
   Open& open = tasks_[input.task];
   open.input = input;
   open.graph = std::move(graph);
+  open.split = std::move(split);
   recognize(open, known_);
 }
 
@@ -46,6 +41,12 @@ void NodeDialogue::begin(const sim::RealActivity& a, WallTime now) {
     return;
   }
   Open& open = found->second;
+  const bool goes_on = !std::exchange(open.begun, true) && a.activity > 0;
+  if (open.split && goes_on) {
+    open.failure = {Cause::failed,
+                    "the coordinator was started again in the middle of it, and what the server "
+                    "had trained in it is gone"};
+  }
   if (open.failure) {
     reports_.failed(a.id, open.failure->first, open.failure->second);
     return;
@@ -58,21 +59,33 @@ void NodeDialogue::begin(const sim::RealActivity& a, WallTime now) {
   command.begin.activity = a.activity;
   command.begin.iteration = a.iteration;
   command.begin.goes_on = a.iteration + 1 < open.graph->repeat();
-  if (a.peer == sim::no_node) {
-    command.begin.work = engine::to_text(a.what->work);
-    command.begin.last = is_last(open, a);
-  } else if (a.node == sim::server_node) {
-    command.kind = Kind::download;
-    // A transfer begins with its order, however slow the network is.
-    reports_.started(a.id, now, {});
-    if (!open.assigned) open.fresh = true;
-  } else {
-    command.kind = Kind::upload;
-    command.begin.kind = wire::Kind::send;
-  }
+  describe(open, a, command);
+  // A transfer begins with its order, however slow the network is.
+  const bool to_node = command.kind == Kind::download || command.kind == Kind::crossing;
+  if (to_node) reports_.started(a.id, now, {});
+  if (command.kind == Kind::download && !open.assigned) open.fresh = true;
   open.heard = now;
   open.commands[{a.activity, a.iteration}] = command;
   send(now);
+}
+
+void NodeDialogue::describe(const Open& open, const sim::RealActivity& a, Command& command) {
+  wire::BeginT& begin = command.begin;
+  if (a.peer == sim::no_node) {
+    begin.work = engine::to_text(a.what->work);
+    begin.last = is_last(open, a);
+  } else if (a.node == sim::server_node) {
+    command.kind = Kind::download;
+  } else {
+    command.kind = Kind::upload;
+    begin.kind = wire::Kind::send;
+    command.ends_task = open.split ? open.split->is_last_upload(a.activity) : !begin.goes_on;
+  }
+  if (!open.split) return;
+  begin.artifact = open.split->product(a.activity);
+  begin.keep_from = open.split->keep_from(a.activity);
+  if (command.kind == Kind::compute) begin.inputs = open.split->inputs(a.activity);
+  if (command.kind == Kind::download && begin.artifact >= 0) command.kind = Kind::crossing;
 }
 
 // True if the role computes nothing later in this pass. Work that only takes time counts only if
@@ -156,6 +169,13 @@ bool NodeDialogue::is_all_here(const Open& open) {
                      [](const auto& c) { return c.second.arrived; });
 }
 
+// Whatever the agent has forgotten, the task goes on.
+bool NodeDialogue::needs_no_agent(const Open& open) {
+  if (!is_all_here(open)) return false;
+  const auto ends_task = [](const auto& c) { return c.second.ends_task; };
+  return !open.split || std::any_of(open.commands.begin(), open.commands.end(), ends_task);
+}
+
 bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool restarted) {
   ++connections_;
   known_ = known;
@@ -166,7 +186,7 @@ bool NodeDialogue::connected(const std::vector<wire::KnownTaskT>& known, bool re
     open.told = false;
     open.has_input = false;
     if (recognize(open, known)) continue;
-    const bool only_arrived = is_all_here(open);
+    const bool only_arrived = needs_no_agent(open);
     // An update that is here stays that of its attempt, whatever the agent has forgotten.
     if (restarted && (!only_arrived || open.commands.empty())) ++open.attempt;
     // Computed results are lost; tasks that have not begun can begin again.
@@ -219,7 +239,11 @@ void NodeDialogue::send(WallTime now) {
       open.heard = now;
       if (command.kind == Kind::download) continue;
       command.begin.attempt = open.attempt;
-      agent_.begin(command.begin);
+      if (command.kind == Kind::crossing) {
+        agent_.cross(task, open.attempt, command.begin.artifact);
+      } else {
+        agent_.begin(command.begin);
+      }
     }
   }
   for (const Task task : forgotten) {
@@ -242,9 +266,29 @@ void NodeDialogue::end_downloads(Open& open, WallTime stamp) {
   }
 }
 
-void NodeDialogue::received(Task task, std::int32_t attempt, WallTime stamp) {
+// What has come was made of them, whether the node has said that it has got them or not.
+void NodeDialogue::end_crossings(Open& open, WallTime stamp) {
+  std::erase_if(open.commands, [&](const auto& c) {
+    if (c.second.kind != Kind::crossing) return false;
+    reports_.ended(c.second.id, stamp);
+    return true;
+  });
+}
+
+void NodeDialogue::received(Task task, std::int32_t attempt, WallTime stamp, int artifact) {
   Open* open = find(task, attempt);
   if (open == nullptr) return;
+  if (artifact >= 0) {
+    const auto crossed =
+        std::find_if(open->commands.begin(), open->commands.end(), [&](const auto& c) {
+          return c.second.kind == Kind::crossing && c.second.begin.artifact == artifact;
+        });
+    if (crossed == open->commands.end()) return;  // said again
+    open->heard = stamp;
+    reports_.ended(crossed->second.id, stamp);
+    open->commands.erase(crossed);
+    return;
+  }
   open->has_input = true;
   open->heard = stamp;
   end_downloads(*open, stamp);
@@ -306,89 +350,6 @@ void NodeDialogue::failed(Task task, std::int32_t attempt, int activity, int ite
 void NodeDialogue::cancelled(Task task, std::int32_t attempt, WallTime now) {
   draining_.erase({task, attempt});
   send(now);
-}
-
-std::optional<engine::TaskInput> NodeDialogue::offered(Task task, std::int32_t attempt) {
-  Open* open = find(task, attempt);
-  if (open == nullptr) return std::nullopt;
-  for (auto& [key, command] : open->commands) {
-    if (command.kind != Kind::upload || command.arrived || command.taking) continue;
-    command.taking = true;
-    return open->input;
-  }
-  return std::nullopt;
-}
-
-void NodeDialogue::arrived(Task task, std::int32_t attempt, WallTime stamp) {
-  Open* open = find(task, attempt);
-  if (open == nullptr) return;
-  open->heard = stamp;
-  for (auto& [key, command] : open->commands) {
-    if (command.kind != Kind::upload || command.arrived) continue;
-    command.arrived = true;
-    reports_.stopped(command.id, stamp);
-  }
-}
-
-bool NodeDialogue::filed(Task task, std::int32_t attempt, WallTime stamp) {
-  Open* open = find(task, attempt);
-  if (open == nullptr) return false;
-  const auto upload = std::find_if(open->commands.begin(), open->commands.end(), [](const auto& c) {
-    return c.second.kind == Kind::upload && c.second.arrived;
-  });
-  if (upload == open->commands.end()) return false;
-  reports_.ended(upload->second.id, stamp);
-  if (upload->second.begin.goes_on) {
-    open->commands.erase(upload);
-    return true;
-  }
-  filed_ = {task, attempt};
-  tasks_.erase(task);  // no further requests to the agent
-  return true;
-}
-
-// --- watching -----------------------------------------------------------------------------------
-
-WallSeconds NodeDialogue::deadline(const Command& command) const {
-  return WallSeconds(
-      std::max(options_.deadline_factor * command.predicted_s, options_.deadline_min_s));
-}
-
-// The world's deadlines are in virtual time, which stands still until a node has begun and at
-// modelled ends: here wall time limits these waits.
-void NodeDialogue::watch(WallTime now, bool moved) {
-  if (!ready_) return;
-  std::vector<std::tuple<Task, Key, WallSeconds>> late;
-  for (auto& [task, open] : tasks_) {
-    WallSeconds patience{};
-    const Command* oldest = nullptr;
-    Key key;
-    bool transfer = false;
-    for (const auto& [k, command] : open.commands) {
-      if (!command.sent || command.arrived) continue;
-      patience += deadline(command);
-      transfer = transfer || command.kind != Kind::compute;
-      if (oldest == nullptr || k < key) {
-        oldest = &command;
-        key = k;
-      }
-    }
-    if (oldest == nullptr) continue;
-    if (moved && transfer) open.heard = now;
-    const bool silent = now - open.heard > patience;
-    const bool trickles = now - oldest->since > trickle_factor * patience;
-    if (silent || trickles) late.emplace_back(task, key, now - oldest->since);
-  }
-  for (const auto& [task, key, since] : late) {
-    fail(tasks_.at(task), key, Cause::timed_out,
-         fmt::format("no answer for {}", base::human_seconds(since.count())));
-  }
-}
-
-WallSeconds NodeDialogue::draining(WallTime now) const {
-  WallSeconds longest{};
-  for (const auto& [what, since] : draining_) longest = std::max(longest, now - since);
-  return longest;
 }
 
 }  // namespace convoy::hil

@@ -13,6 +13,7 @@
 
 #include "engine/api/engine.hpp"
 #include "hil/protocol/messages.hpp"
+#include "sim/task/split_task.hpp"
 #include "sim/world/config.hpp"
 #include "sim/world/real.hpp"
 
@@ -29,6 +30,8 @@ class NodeDialogue {
     // Sends an assignment and the parcel with the weights that the task starts from.
     virtual void assign(const engine::TaskInput& input, std::int32_t attempt) = 0;
     virtual void begin(const wire::BeginT& begin) = 0;
+    // Sends the artifact of a split task that crosses to the node next.
+    virtual void cross(Task /*task*/, std::int32_t /*attempt*/, int /*artifact*/) {}
     virtual void cancel(Task task, std::int32_t attempt) = 0;
     virtual void kept(Task task, std::int32_t attempt) = 0;
   };
@@ -48,8 +51,10 @@ class NodeDialogue {
 
   // --- from the run -----------------------------------------------------------------------------
 
-  // Adds a task with its input; its activities follow. Stamps and `now`: this machine's clock.
-  void add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph);
+  // Adds a task with its input; its activities follow. `split`: of a split task, whose server's
+  // part this process computes. Stamps and `now`: this machine's clock.
+  void add(const engine::TaskInput& input, std::shared_ptr<const sim::TaskGraph> graph,
+           std::shared_ptr<const sim::SplitTask> split = nullptr);
   void begin(const sim::RealActivity& activity, sim::WallTime now);
   void give_up(Task task, sim::WallTime now);
   // The node is lost: drops all its tasks and gives their ids.
@@ -68,7 +73,8 @@ class NodeDialogue {
   void ready(sim::WallTime now);
   void disconnected();
 
-  void received(Task task, std::int32_t attempt, sim::WallTime stamp);
+  // `artifact`: that crossed to the node; -1: what the task starts from.
+  void received(Task task, std::int32_t attempt, sim::WallTime stamp, int artifact = -1);
   // `allowance`: how late the agent's messages may be.
   void began(const wire::Began& began, sim::WallTime stamp, sim::WallSeconds allowance);
   void ended(const wire::Ended& ended, sim::WallTime stamp);
@@ -79,11 +85,19 @@ class NodeDialogue {
 
   // The agent offers an update. Gives its task's input; nothing if the update is not wanted (now).
   [[nodiscard]] std::optional<engine::TaskInput> offered(Task task, std::int32_t attempt);
+  // The agent offers an artifact of a split task. Gives the activity that sends it and the batch
+  // size of its task; nothing: it is not wanted (now), or came already.
+  struct Wanted {
+    int activity = 0;
+    int batch = 1;
+  };
+  [[nodiscard]] std::optional<Wanted> crosses(Task task, std::int32_t attempt, int artifact);
   // Another pass of the task follows; its update will replace the offered one.
   [[nodiscard]] bool goes_on(Task task) const;
-  // The whole update is received; it is not requested again.
+  // The whole update, or artifact, is received; it is not requested again.
   void arrived(Task task, std::int32_t attempt, sim::WallTime stamp);
-  // The update is checked and saved. False: the update is no longer wanted.
+  // The update is checked and saved; or the server has computed all that follows from the artifact.
+  // False: it is no longer wanted.
   bool filed(Task task, std::int32_t attempt, sim::WallTime stamp);
 
   // --- watching ---------------------------------------------------------------------------------
@@ -97,7 +111,7 @@ class NodeDialogue {
   [[nodiscard]] bool empty() const { return tasks_.empty(); }
 
  private:
-  enum class Kind { download, compute, upload };
+  enum class Kind { download, compute, upload, crossing };  // crossing: to the node
   struct Command {
     sim::ElasticClock::Id id = 0;
     Kind kind = Kind::compute;
@@ -106,14 +120,17 @@ class NodeDialogue {
     sim::WallTime since;  // time of the order
     bool sent = false;    // over the present connection
     bool began = false;
-    int connection = 0;    // number of the connection under which it began
-    bool arrived = false;  // upload: received completely
-    bool taking = false;   // upload: being received over the present connection
+    int connection = 0;      // number of the connection under which it began
+    bool arrived = false;    // upload: received completely
+    bool taking = false;     // upload: being received over the present connection
+    bool ends_task = false;  // upload: the node's last
   };
   using Key = std::pair<int, int>;  // activity, iteration
   struct Open {
     engine::TaskInput input;
     std::shared_ptr<const sim::TaskGraph> graph;
+    std::shared_ptr<const sim::SplitTask> split;  // null: the node computes all
+    bool begun = false;                           // by this process
     std::int32_t attempt = 1;
     bool assigned = false;            // ever, by this process
     bool fresh = false;               // may be assigned: no activity has begun
@@ -134,9 +151,12 @@ class NodeDialogue {
   Open* find(Task task, std::int32_t attempt);
   void acknowledge_again();
   static bool is_all_here(const Open& open);
+  static bool needs_no_agent(const Open& open);
+  void describe(const Open& open, const sim::RealActivity& activity, Command& command);
   static bool recognize(Open& open, const std::vector<wire::KnownTaskT>& known);
   void send(sim::WallTime now);
   void end_downloads(Open& open, sim::WallTime stamp);
+  void end_crossings(Open& open, sim::WallTime stamp);
   void fail(Open& open, Key key, sim::Cause cause, const std::string& why);
   [[nodiscard]] sim::WallSeconds deadline(const Command& command) const;
   static bool is_last(const Open& open, const sim::RealActivity& activity);

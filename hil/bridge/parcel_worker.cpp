@@ -34,23 +34,25 @@ void ParcelWorker::pack(const engine::TaskInput& input, Packed then) {
   });
 }
 
-void ParcelWorker::box(std::string header, std::uint64_t bytes, std::string from, Boxed then) {
-  boost::asio::post(boxes_, [this, header = std::move(header), bytes, from = std::move(from),
-                             then = std::move(then), engine = engine_] {
-    std::shared_ptr<engine::Unpacking> box;
-    std::string trouble;
-    try {
-      if (bytes > largest_) {
-        throw base::UserError(fmt::format("{}: an update of {}, the model has {}", from,
-                                          base::human_bytes(static_cast<double>(bytes)),
-                                          base::human_bytes(static_cast<double>(largest_))));
-      }
-      box = engine->unpack(header, bytes, from);
-    } catch (const std::exception& e) {
-      trouble = base::printable(e.what());
-    }
-    boost::asio::post(io_, [then, box, trouble] { then(box, trouble); });
-  });
+void ParcelWorker::box(std::string header, std::uint64_t bytes, std::string from, Boxed then,
+                       std::optional<std::uint64_t> largest) {
+  boost::asio::post(
+      boxes_, [this, header = std::move(header), bytes, from = std::move(from),
+               then = std::move(then), engine = engine_, largest = largest.value_or(largest_)] {
+        std::shared_ptr<engine::Unpacking> box;
+        std::string trouble;
+        try {
+          if (bytes > largest) {
+            throw base::UserError(fmt::format("{}: an update of {}, the model has {}", from,
+                                              base::human_bytes(static_cast<double>(bytes)),
+                                              base::human_bytes(static_cast<double>(largest))));
+          }
+          box = engine->unpack(header, bytes, from);
+        } catch (const std::exception& e) {
+          trouble = base::printable(e.what());
+        }
+        boost::asio::post(io_, [then, box, trouble] { then(box, trouble); });
+      });
 }
 
 void ParcelWorker::file(std::shared_ptr<engine::Unpacking> box, std::string header,

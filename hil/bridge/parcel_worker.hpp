@@ -33,11 +33,13 @@ class ParcelWorker {
       std::function<void(std::shared_ptr<engine::Parcel> parcel, const std::string& trouble)>;
   void pack(const engine::TaskInput& input, Packed then);
 
-  // Gets memory for an offered update; `trouble` if its header does not fit the model or it is too
-  // large. Does not wait for packing or filing.
+  // Gets memory for an offered update, or something else with a limit of its own (bytes);
+  // `trouble` if its header does not fit the model or it is too large. Does not wait for packing or
+  // filing.
   using Boxed =
       std::function<void(std::shared_ptr<engine::Unpacking> box, const std::string& trouble)>;
-  void box(std::string header, std::uint64_t bytes, std::string from, Boxed then);
+  void box(std::string header, std::uint64_t bytes, std::string from, Boxed then,
+           std::optional<std::uint64_t> largest = {});
 
   struct Verdict : CheckedUpdate {
     std::string unsaved;  // why this machine could not save it; empty: it is saved

@@ -80,13 +80,14 @@ void Connection::send_bytes(std::vector<std::byte> message) {
 }
 
 std::uint32_t Connection::send_parcel(std::int64_t task, std::int32_t attempt,
-                                      engine::Parcel parcel) {
+                                      engine::Parcel parcel, int artifact) {
   const std::uint32_t transfer = next_transfer_++;
   const std::uint64_t bytes = parcel.bytes();
   auto offer = of_task<wire::OfferT>(task, attempt);
   offer.transfer = transfer;
   offer.header = parcel.header;
   offer.bytes = bytes;
+  offer.artifact = artifact;
   if (bytes > 0) parcels_.push_back({transfer, task, std::move(parcel), bytes, 0});
   send(std::move(offer));
   return transfer;

@@ -63,8 +63,9 @@ class Connection : base::NonCopyable, public std::enable_shared_from_this<Connec
   void send(Body body) {
     send_bytes(pack_body(std::move(body)));
   }
-  // Announces a parcel and sends it; gives the transfer's number.
-  std::uint32_t send_parcel(std::int64_t task, std::int32_t attempt, engine::Parcel parcel);
+  // Announces a parcel and sends it; gives the transfer's number. `artifact`: see Offer.
+  std::uint32_t send_parcel(std::int64_t task, std::int32_t attempt, engine::Parcel parcel,
+                            int artifact = -1);
   // Does not send the rest of a task's parcels.
   void drop_parcels(std::int64_t task);
 

@@ -31,17 +31,22 @@ bool UpdateFolder::has(TaskId task) const { return std::filesystem::exists(file(
 
 void UpdateFolder::write(TaskId task, const std::string& header,
                          const std::vector<std::span<std::byte>>& pieces) const {
+  write(task, header, std::vector<std::span<const std::byte>>(pieces.begin(), pieces.end()));
+}
+
+void UpdateFolder::write(TaskId task, const std::string& header,
+                         const std::vector<std::span<const std::byte>>& pieces) const {
   std::error_code ignored;
   std::filesystem::create_directories(folder_, ignored);
   base::Hash hash;
   hash.add(std::as_bytes(std::span(header)));
-  for (const std::span<std::byte> piece : pieces) hash.add(piece);
+  for (const std::span<const std::byte> piece : pieces) hash.add(piece);
   base::write_file(checksum_file(task), hash.text());
   base::WholeFile out(file(task));
   const std::uint64_t length = header.size();
   out.write(std::as_bytes(std::span(&length, 1)));
   out.write(header);
-  for (const std::span<std::byte> piece : pieces) out.write(piece);
+  for (const std::span<const std::byte> piece : pieces) out.write(piece);
   out.commit();
 }
 

@@ -20,6 +20,8 @@ class UpdateFolder {
   // Writes whole or not at all, synced to the disk. Throws base::UserError naming the file.
   // Callable from any thread, for different tasks at once.
   void write(TaskId task, const std::string& header,
+             const std::vector<std::span<const std::byte>>& pieces) const;
+  void write(TaskId task, const std::string& header,
              const std::vector<std::span<std::byte>>& pieces) const;
   [[nodiscard]] bool has(TaskId task) const;
   // Throws base::UserError if the file is missing, damaged, or no result of that task.

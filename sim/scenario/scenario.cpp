@@ -16,6 +16,7 @@
 #include "sim/scenario/scenario_tree.hpp"
 #include "sim/scenario/sections.hpp"
 #include "sim/schedule/flat_keys.hpp"
+#include "sim/task/split_task.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -295,17 +296,20 @@ static void refuse_own_layers(const Scenario& scenario) {
       "over: take \"v1\", or set backend = \"sim\" for all nodes");
 }
 
-// A task of a real node that others compute a part of.
+// Tasks of real nodes that split the model in a way that only simulated nodes can.
 static void refuse_split_tasks(const Scenario& scenario) {
   const auto schedule = scenario.schedule.make(scenario.setting);
   for (const PlannedTask& task : schedule->plan()) {
     if (task.node == server_node || !scenario.world.nodes[task.node].real) continue;
     const auto role = std::ranges::find(task.members, task.node) - task.members.begin();
     if (!task.graph->is_split(static_cast<int>(role))) continue;
+    const auto split = SplitTask::of(task.graph);
+    const std::string why = split ? split->why_only_simulated() : "it is of more than two nodes";
+    if (why.empty()) continue;
     throw base::UserError(fmt::format(
-        "node {}: {} splits the model between a node and the server, which only simulated nodes "
-        "can: set backend = \"sim\" for it, or choose a schedule whose nodes train whole models",
-        scenario.world.nodes[task.node].name, scenario.schedule.kind));
+        "node {}: {} splits the model between nodes in a way that only simulated ones can ({}): "
+        "set backend = \"sim\" for it, or choose another schedule or version",
+        scenario.world.nodes[task.node].name, scenario.schedule.kind, why));
   }
 }
 

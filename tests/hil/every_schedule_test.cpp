@@ -155,7 +155,6 @@ TEST_P(EverySchedule, EndsWhateverComesAndGoes) {
 
 // Real nodes with modelled times: the same bits as in the simulation, and so in a replay.
 TEST_P(EverySchedule, RealNodesGiveWhatTheSimulationGives) {
-  if (learns_in_parts()) GTEST_SKIP() << "real nodes have no split tasks yet";
   for (const char* node : {"0", "1"}) {
     sets.push_back(std::string("fleet.nodes.") + node + ".compute=modelled");
     sets.push_back(std::string("fleet.nodes.") + node + ".network=modelled");

@@ -113,6 +113,7 @@ void Proxy::relay(const std::stop_token& stop) {
       const int from = watched[i].fd;
       const ssize_t n = ::recv(from, buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (n > 0) {
+        if (damage_.exchange(false)) buffer[static_cast<std::size_t>(n / 2)] ^= 0x10;
         double delay = delay_s_;
         if (drawn_) {
           if (!random) random.emplace({seed_.load()});

@@ -35,6 +35,8 @@ class Proxy {
     seed_ = seed;
     drawn_ = true;
   }
+  // Flips a bit in the middle of what comes next, in whatever direction.
+  void damage() { damage_ = true; }
   // Bytes relayed so far.
   [[nodiscard]] long bytes_to_target() const { return to_target_; }
   [[nodiscard]] long bytes_from_target() const { return from_target_; }
@@ -48,6 +50,7 @@ class Proxy {
   std::atomic<Link> link_ = Link::up;
   std::atomic<double> delay_s_ = 0;
   std::atomic<bool> drawn_ = false;
+  std::atomic<bool> damage_ = false;
   std::atomic<std::uint64_t> seed_ = 0;
   std::atomic<long> to_target_ = 0;
   std::atomic<long> from_target_ = 0;
