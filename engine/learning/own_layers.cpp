@@ -36,9 +36,11 @@ Evaluation mean_of(const std::vector<Evaluation>& all) {
   for (std::size_t e = 0; e < mean.exits.size(); ++e) {
     for (double ExitScore::*figure : {&ExitScore::loss, &ExitScore::top1, &ExitScore::top5,
                                       &ExitScore::f1, &ExitScore::untrained}) {
-      double sum = 0;
-      for (const Evaluation& evaluation : all) sum += evaluation.exits[e].*figure;
-      mean.exits[e].*figure = sum / n;
+      // From the first: so the mean of equal figures is that figure.
+      const double first = all.front().exits[e].*figure;
+      double beyond = 0;
+      for (const Evaluation& evaluation : all) beyond += evaluation.exits[e].*figure - first;
+      mean.exits[e].*figure = first + beyond / n;
     }
   }
   return mean;

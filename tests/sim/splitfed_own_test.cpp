@@ -14,7 +14,7 @@
 
 #include "base/random.hpp"
 #include "tests/support/programs.hpp"
-#include "tests/support/scenario_folder.hpp"
+#include "tests/support/scenario_run.hpp"
 #include "tests/support/seed.hpp"
 
 namespace convoy {
@@ -26,10 +26,12 @@ using testing::HasSubstr;
 std::string scenario_of(int nodes, bool restless = false) {
   std::string text = "name = \"own\"\nseed = 5\n";
   text += "[[fleet.nodes]]\ndevice = \"jetson-nano\"\ncount = " + std::to_string(nodes) + "\n";
-  if (restless) text += "jitter = 0.3\nrandom_outages = { mean_up_s = 2, mean_down_s = 0.2 }\n";
+  if (restless)
+    text += "slowdown = 100\njitter = 0.3\nrandom_outages = { mean_up_s = 2, mean_down_s = 0.2 }\n";
   return text + R"(
 [model]
 architecture = "cnn-small"
+exits = [1.0]
 [data]
 samples = 90
 test_samples = 40
@@ -147,7 +149,7 @@ TEST_F(OwnLayersRun, OfOneNodeItTrainsTheWholeModel) {
         ASSERT_NEAR(v3s.at(name)[i], values[i], 1e-5) << name;
       }
     }
-    const std::string best = "SELECT accuracy FROM evaluation ORDER BY version";
+    const std::string best = "SELECT top1 FROM evaluation ORDER BY version";
     EXPECT_EQ(test::query_store(in("mean" + labels), best),
               test::query_store(in("own" + labels), best));
   }
