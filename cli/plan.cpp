@@ -196,6 +196,8 @@ ordered_json split_json(const sim::Scenario& scenario, const sim::SplitExplanati
     node["memory_available_bytes"] = number_or_null(row.node_memory);
     node["server_memory_bytes"] = row.server_bytes;
     node["bandwidth_bytes_per_s"] = row.bandwidth_bytes_per_s;
+    node["up_bytes_per_s"] = row.up_bytes_per_s;
+    node["down_bytes_per_s"] = row.down_bytes_per_s;
     node["server_share"] =
         number_or_null(row.server_share > 0 ? std::optional(row.server_share) : std::nullopt);
     node["predicted_s"] = row.predicted_s;

@@ -82,7 +82,7 @@ void EdgeSplit::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, 
                       .graph = task.graph,
                       .up = {work.up_bytes_per_s, link.up_bps / 8},
                       .down = {work.down_bytes_per_s, link.down_bps / 8},
-                      .at_least = work.at_least,
+                      .at_least = planner_->shares_hold() != SharesHold::at_most,
                       .latency_s = planner_->problems().latency_s(nodes[i])},
                      now_);
   }

@@ -114,11 +114,12 @@ EdgeSplitOptions read_edgesplit(TableReader& common, TableReader& own) {
   options.cuts = read_cuts(own);
   read_shares(own, options);
   static constexpr base::Words<SharesHold> holds = {{SharesHold::at_most, "limit"},
-                                                    {SharesHold::at_least, "guarantee"}};
+                                                    {SharesHold::at_least, "guarantee"},
+                                                    {SharesHold::nothing, "nothing"}};
   options.shares_hold = own.choice(
       {"hold",
        "what planned rates and shares of the server are: a limit, and what a device leaves nobody "
-       "takes; or a guarantee, and others take it"},
+       "takes; a guarantee, and others take it; or nothing: cuts alone count"},
       holds, options.shares_hold);
   options.problem.server_is_shared =
       own.choice({"server",

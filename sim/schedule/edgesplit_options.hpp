@@ -24,6 +24,7 @@ enum class BandwidthShares {
 enum class SharesHold {
   at_most,   // a part of its own for each device, whoever else is silent (the paper's bandwidth)
   at_least,  // a guarantee: what one device leaves the others have
+  nothing,   // cuts alone are planned (with guarantees in mind): network and server divide as ever
 };
 
 struct EdgeSplitOptions : RoundsOptions {

@@ -139,7 +139,7 @@ HandMadeCuts EdgeSplitPlanner::by_hand(std::span<const NodeId> nodes) const {
 SplitProblem EdgeSplitPlanner::problem_of(std::span<const NodeId> nodes,
                                           const ByNode<Condition>& conditions) const {
   SplitProblem problem = problems_.of(nodes, conditions);
-  problem.shares_are_guaranteed = options_.shares_hold == SharesHold::at_least;
+  problem.shares_are_guaranteed = options_.shares_hold != SharesHold::at_most;
   return problem;
 }
 
@@ -221,6 +221,7 @@ RoundPlan EdgeSplitPlanner::replan(std::vector<NodeId> nodes, const ByNode<Condi
 
 SplitWork EdgeSplitPlanner::work(const RoundPlan& plan, std::size_t i) const {
   SplitWork work = problems_.work(plan.plan.cuts.at(i));
+  if (options_.shares_hold == SharesHold::nothing) return work;
   const double bandwidth = plan.plan.bandwidth_bytes_per_s.at(i);
   const FullRates& full = plan.full.at(i);
   work.up_bytes_per_s = bandwidth * (full.up / full.limit);
@@ -259,8 +260,11 @@ SplitExplanation EdgeSplitPlanner::explain(bool compare) const {
   const ByNode<Condition> nominal = problems_.nominal();
   const auto table = [&](const RoundPlan& round, bool is_bound) {
     SplitTable made = table_of(*setting_, problems_, nodes, round.plan);
-    for (SplitRow& row : made.rows) {
-      if (!options_.problem.server_is_shared) row.server_share = 0;
+    for (std::size_t i = 0; i < made.rows.size(); ++i) {
+      const SplitWork split = work(round, i);
+      made.rows[i].up_bytes_per_s = split.up_bytes_per_s;
+      made.rows[i].down_bytes_per_s = split.down_bytes_per_s;
+      if (!options_.problem.server_is_shared) made.rows[i].server_share = 0;
     }
     if (is_bound) made.lower_bound_s = round.plan.lower_bound_s;
     made.is_optimal = is_bound && round.plan.is_optimal;
@@ -289,8 +293,10 @@ SplitExplanation EdgeSplitPlanner::explain(bool compare) const {
   if (compare) explanation.alternatives = split_alternatives(free);
   if (free.shares_are_guaranteed) {
     explanation.notes.emplace_back(
-        "rates and shares are guarantees: predicted times are estimates, and with them as limits "
-        "no device takes longer than its part at its guarantees");
+        options_.shares_hold == SharesHold::nothing
+            ? "cuts alone count: predicted times are estimates, as if the shares were guarantees"
+            : "rates and shares are guarantees: predicted times are estimates; nobody takes longer "
+              "than with its rate and share as limits");
     if (compare) {
       explanation.notes.emplace_back(
           "the other ways with equal shares, and those one after another, are predicted with "

@@ -36,6 +36,7 @@ class EdgeSplitPlanner {
   // The nodes with data that some part of the model fits, or that have a cut given by hand.
   [[nodiscard]] const std::vector<NodeId>& members() const { return members_; }
   [[nodiscard]] const SplitProblems& problems() const { return problems_; }
+  [[nodiscard]] SharesHold shares_hold() const { return options_.shares_hold; }
 
   // The first plan of these nodes.
   [[nodiscard]] RoundPlan plan(std::vector<NodeId> nodes,

@@ -17,15 +17,17 @@ struct SplitRow {
   int cut = 0;   // it has the layers [0, cut)
   int tail = 0;  // and [tail, n); 0: none at the end
   std::string cut_name;
-  bool by_hand = false;         // the cut was given, not planned
-  double activation_bytes = 0;  // that leave the node with a batch of full size
-  double gradient_bytes = 0;    // that come back for it
-  double node_bytes = 0;        // memory that the task needs on the node
-  double node_memory = 0;       // that it has; infinite: no limit is known
-  double server_bytes = 0;      // memory that the task needs at the server
-  double bandwidth_bytes_per_s = 0;
-  double server_share = 0;  // 0: the server is not shared
-  double predicted_s = 0;   // its round; no waiting in the network
+  bool by_hand = false;              // the cut was given, not planned
+  double activation_bytes = 0;       // that leave the node with a batch of full size
+  double gradient_bytes = 0;         // that come back for it
+  double node_bytes = 0;             // memory that the task needs on the node
+  double node_memory = 0;            // that it has; infinite: no limit is known
+  double server_bytes = 0;           // memory that the task needs at the server
+  double bandwidth_bytes_per_s = 0;  // its share of what all share; and the rates that follow
+  double up_bytes_per_s = 0;         // of its transfers to the server
+  double down_bytes_per_s = 0;       // of those from the server
+  double server_share = 0;           // 0: the server is not shared
+  double predicted_s = 0;            // its round; no waiting in the network
 };
 
 struct SplitTable {

@@ -104,7 +104,10 @@ void SplitObserver::learn_link(const Task& task) {
     const double rate = sum->expected / sum->observed;
     const double limit = way->limit_bytes_per_s;
     const double part = nominal < none ? nominal / way->nominal_bytes_per_s : 1;
-    if (limit <= 0 || rate < limit * (1 - at_limit)) slowed = std::min(slowed, rate * part);
+    // Without either, others may have been in the way.
+    const bool is_known = limit > 0 || !task.watched.at_least;
+    if (is_known && (limit <= 0 || rate < limit * (1 - at_limit)))
+      slowed = std::min(slowed, rate * part);
     at_least = std::min(at_least, (task.watched.at_least ? std::max(rate, limit) : limit) * part);
   }
   if (at_least == none) return;  // nothing was sent

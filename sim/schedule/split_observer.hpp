@@ -11,7 +11,8 @@
 //           has at least that; one that was slower says what the link has.
 //
 // Where the limits are guarantees, a transfer may be faster: then the link has at least what was
-// observed; and the server's speed counts only where a compute took longer than guaranteed.
+// observed; and the server's speed counts only where a compute took longer than guaranteed. Where
+// there are neither, no link is known to be slow: others may have been in the way.
 //
 // A task that failed or was cancelled counts by what had ended; what was under way counts as ended
 // then, if it took longer than predicted. A link that was slow once cannot be seen to recover while
@@ -39,7 +40,7 @@ struct WatchedTask {
     double nominal_bytes_per_s = 0;
   };
   Direction up, down;
-  bool at_least = false;  // the limits are guarantees
+  bool at_least = false;  // the limits are guarantees, or there are none
   double latency_s = 0;   // of each transfer
 };
 

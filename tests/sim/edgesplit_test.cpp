@@ -243,6 +243,28 @@ TEST(EdgeSplitSchedule, EachDirectionHasTheRateOfThePlan) {
   EXPECT_GT(different, 100);
 }
 
+// Cuts as with guarantees, and tasks without rates and shares; waiting for others is no slow link.
+TEST(EdgeSplitSchedule, WhereNothingHoldsCutsAloneArePlanned) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  SplitRounds rounds(made("hold = \"nothing\"\n", setting), *setting);
+  const SplitRounds guaranteed(made("hold = \"guarantee\"\n", setting), *setting);
+  for (const auto& [node, task] : rounds.tasks()) {
+    EXPECT_EQ(limit_of(task), 0);
+    EXPECT_EQ(share_of(task), 0);
+    EXPECT_EQ(cut_of(task), cut_of(guaranteed.tasks().at(node)));
+  }
+  rounds.truth[1].link_bytes_per_s = 1e5;
+  rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 1U);
+  rounds.truth[1].speed = 0.2;
+  rounds.play();
+  EXPECT_EQ(rounds.desk.planned.size(), 2U) << "a device's own speed is known";
+  for (const PlannedNode& node : read_plan(rounds.desk.planned.back().plan).nodes) {
+    EXPECT_EQ(node.up_bytes_per_s, 0);
+    EXPECT_EQ(node.server_share, 0);
+  }
+}
+
 // With guarantees a link that is faster than guaranteed is known to be as fast as it was seen.
 TEST(EdgeSplitSchedule, WithGuaranteesALinkThatRecoversIsSeen) {
   const auto setting = split_setting(three_nodes(), 3e6);
