@@ -17,6 +17,8 @@ int run_all(const std::string& program,
             const std::function<void(const std::filesystem::path& folder)>& benchmarks);
 
 double seconds_since(std::chrono::steady_clock::time_point start);
+// CPU time of this process so far, all threads, s: less disturbed by a busy machine.
+double cpu_seconds();
 using base::median;
 
 // `bound` 0: no bound.

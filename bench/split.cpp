@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <stdexcept>
 #include <string>
 
@@ -109,6 +108,50 @@ sim::Scenario scenario_of(const SplitPattern& p) {
   return *std::move(scenario);
 }
 
+std::string scenario_of_kind(const std::string& kind) {
+  std::string text =
+      "name = \"split\"\n[fleet]\nserver = { link = \"gigabit\", concurrent_computes = 0 }\n";
+  for (const char* device :
+       {"jetson-nano", "jetson-tx2", "jetson-xavier-nx-8gb", "jetson-orin-nano-8gb"}) {
+    text += fmt::format("[[fleet.nodes]]\ndevice = \"{}\"\ncount = 4\nlink = \"wifi5\"\n", device);
+  }
+  // 200 batches for each node in each round.
+  return text + fmt::format(
+                    "[model]\narchitecture = \"resnet18\"\nclasses = 10\nexits = [1.0]\n[data]\n"
+                    "samples = 51200\n[training]\nlearn = false\nbatch = 16\n[schedule]\nkind = "
+                    "\"{}\"\n[stop]\nrounds = 5\n[output]\nrecord = \"task\"\n",
+                    kind);
+}
+
+// A schedule, with a count of the activities of the tasks that it assigns.
+class Counting : public sim::Schedule {
+ public:
+  Counting(std::unique_ptr<sim::Schedule> counted, std::int64_t& activities)
+      : counted_(std::move(counted)), activities_(activities) {}
+  sim::Orders on(const sim::Event& event) override {
+    sim::Orders orders = counted_->on(event);
+    for (const sim::Order& order : orders) {
+      const auto* assign = std::get_if<sim::Assign>(&order);
+      if (assign == nullptr) continue;
+      const auto each = static_cast<std::int64_t>(assign->graph->activities().size());
+      activities_ += each * assign->graph->repeat();
+    }
+    return orders;
+  }
+  [[nodiscard]] std::optional<std::int64_t> max_staleness() const override {
+    return counted_->max_staleness();
+  }
+  [[nodiscard]] std::vector<sim::PlannedTask> plan() const override { return counted_->plan(); }
+  [[nodiscard]] sim::Activity sized(sim::TaskId task, const sim::Activity& expected,
+                                    const engine::Submodel& submodel) const override {
+    return counted_->sized(task, expected, submodel);
+  }
+
+ private:
+  std::unique_ptr<sim::Schedule> counted_;
+  std::int64_t& activities_;
+};
+
 }  // namespace
 
 double run_split(const SplitPattern& pattern, const std::filesystem::path& folder) {
@@ -116,10 +159,28 @@ double run_split(const SplitPattern& pattern, const std::filesystem::path& folde
   sim::RunOptions options;
   options.folder = folder;
   options.mode = sim::StoreMode::overwrite;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   const sim::RunResult result = sim::run(scenario, options);
   if (result.status != sim::RunStatus::done) throw std::runtime_error(result.cause);
-  return seconds_since(start);
+  return cpu_seconds() - start;
+}
+
+double run_split_kind(const std::string& kind, const std::filesystem::path& folder) {
+  base::Diagnostics problems;
+  auto scenario = sim::read_scenario_text(scenario_of_kind(kind), "split.toml", {}, problems);
+  if (!scenario) throw std::runtime_error(problems.str());
+  std::int64_t activities = 0;
+  const auto make = scenario->schedule.make;
+  scenario->schedule.make = [&](const auto& setting) {
+    return std::make_unique<Counting>(make(setting), activities);
+  };
+  sim::RunOptions options;
+  options.folder = folder;
+  options.mode = sim::StoreMode::overwrite;
+  const double start = cpu_seconds();
+  const sim::RunResult result = sim::run(*scenario, options);
+  if (result.status != sim::RunStatus::done) throw std::runtime_error(result.cause);
+  return (cpu_seconds() - start) / static_cast<double>(activities) * 1e6;
 }
 
 }  // namespace convoy::bench

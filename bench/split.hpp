@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace convoy::bench {
 
@@ -21,8 +22,12 @@ struct SplitPattern {
   }
 };
 
-// The wall time of a run in s, without reading the scenario. `folder`: of its store (output.record
-// = "task"); empty: no store.
+// The CPU time of a run in s, without reading the scenario. `folder`: of its store (output.record =
+// "task"); empty: no store.
 double run_split(const SplitPattern& pattern, const std::filesystem::path& folder);
+
+// The same of 16 unlike devices with a schedule of Convoy's ("splitfed", "edgesplit"), timing only:
+// CPU time in us for an activity.
+double run_split_kind(const std::string& kind, const std::filesystem::path& folder);
 
 }  // namespace convoy::bench
