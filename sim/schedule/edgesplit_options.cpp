@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "sim/schedule/split_keys.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -113,6 +114,7 @@ EdgeSplitOptions read_edgesplit(TableReader& common, TableReader& own) {
   EdgeSplitOptions options{read_rounds(common, own)};
   options.cuts = read_cuts(own);
   read_shares(own, options);
+  options.clients.when_full = read_when_full(own);
   options.problem.server_is_shared =
       own.choice({"server",
                   "the devices get planned shares of the server's compute, or the plan takes it to "

@@ -19,6 +19,7 @@ SplitFedOptions read_splitfed(base::TableReader& common, base::TableReader& own)
                                 "one, which all step in turn"},
                                SplitFedOptions::versions, options.version);
   options.split = read_split_keys(own);
+  options.clients.when_full = read_when_full(own);
   return options;
 }
 
