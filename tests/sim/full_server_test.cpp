@@ -33,10 +33,10 @@ link = "gigabit"
 [model]
 architecture = "resnet18"
 [data]
-samples = 960
+samples = 2560
 [training]
 learn = false
-batch = 16
+batch = 64
 [schedule]
 kind = ")" +
          kind + "\"\n[schedule." + kind + "]\n" + keys + R"(
@@ -84,7 +84,8 @@ TEST(FullServer, TasksWaitForRoomAndAllEnd) {
     if (i < room) {
       EXPECT_EQ(begins[static_cast<std::size_t>(i)], 0);
     } else {
-      EXPECT_TIME(begins[static_cast<std::size_t>(i)], *end++);
+      const double ended = *end++;
+      EXPECT_TIME(begins[static_cast<std::size_t>(i)], ended);
     }
   }
 }
