@@ -58,6 +58,10 @@ class Causes {
  public:
   Causes(const RunTables& run, const std::vector<Round>& rounds) : until_(run.until_s()) {
     for (const Round& round : rounds) rounds_[round.version] = &round;
+    for (const Activity& a : run.activities) {
+      double& begins = begins_.try_emplace(a.task, a.ready_s).first->second;
+      begins = std::min(begins, a.ready_s);
+    }
   }
 
   [[nodiscard]] double until() const { return until_; }
@@ -94,6 +98,12 @@ class Causes {
   IdleCause after(const sim::TaskRow& task, double t, double& end) const {
     if (t < task.ended_s) {
       end = std::min(end, task.ended_s);
+      // Its first activities are ready when it begins.
+      const auto begins = begins_.find(task.id);
+      if (begins != begins_.end() && t < begins->second) {
+        end = std::min(end, begins->second);
+        return IdleCause::memory;
+      }
       return IdleCause::queue;
     }
     switch (outcome_of(task)) {
@@ -125,6 +135,7 @@ class Causes {
 
   double until_;
   std::unordered_map<std::int64_t, const Round*> rounds_;
+  std::unordered_map<std::int64_t, double> begins_;  // by task with recorded activities
 };
 
 // For unfinished runs: since when nodes have tasks that are not recorded (tasks are recorded when

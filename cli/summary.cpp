@@ -88,6 +88,16 @@ nlohmann::ordered_json peak_memory_json(const sim::Summary& s) {
   return memory;
 }
 
+// Of nodes where work waited for memory.
+nlohmann::ordered_json memory_waits_json(const sim::Summary& s) {
+  nlohmann::ordered_json waits = nlohmann::ordered_json::object();
+  for (const sim::NodeSummary& n : s.nodes) {
+    if (n.usage.memory_waits == 0) continue;
+    waits[n.name] = {{"waits", n.usage.memory_waits}, {"wait_s", n.usage.memory_wait_s}};
+  }
+  return waits;
+}
+
 nlohmann::ordered_json curve_json(const sim::Summary& s) {
   const auto or_null = [](const std::optional<double>& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
@@ -115,11 +125,14 @@ std::string nodes_text(const sim::Summary& s) {
   const auto any = [&](auto of) { return std::ranges::any_of(s.nodes, of); };
   const bool failures = any([](const auto& n) { return n.usage.tasks_failed > 0; });
   const bool absences = any([](const auto& n) { return n.usage.away_s > 0; });
+  const bool waits = any([](const auto& n) { return n.usage.memory_waits > 0; });
   std::vector<std::string> headings = {"<node", "tasks"};
   if (failures) headings.emplace_back("failed");
   headings.insert(headings.end(), {"busy", "waiting", "transfers"});
   if (absences) headings.emplace_back("away");
-  headings.insert(headings.end(), {"received", "sent", "peak memory", "energy"});
+  headings.insert(headings.end(), {"received", "sent", "peak memory"});
+  if (waits) headings.emplace_back("waited for memory");
+  headings.emplace_back("energy");
   Table nodes(headings);
   for (std::size_t i = 0; i < shown; ++i) {
     const sim::NodeSummary& n = s.nodes[i];
@@ -129,7 +142,9 @@ std::string nodes_text(const sim::Summary& s) {
                            human_seconds(n.usage.communicating_s)});
     if (absences) row.push_back(human_seconds(n.usage.away_s));
     row.insert(row.end(), {human_bytes(n.usage.bytes_in), human_bytes(n.usage.bytes_out),
-                           human_bytes(n.usage.peak_memory), base::human_energy(n.usage.energy_j)});
+                           human_bytes(n.usage.peak_memory)});
+    if (waits) row.push_back(human_seconds(n.usage.memory_wait_s));
+    row.push_back(base::human_energy(n.usage.energy_j));
     nodes.add(std::move(row));
   }
   std::string text = nodes.str();
@@ -240,6 +255,7 @@ std::string summary_json(const sim::RunResult& result, bool with_curve) {
       {"bytes_to_accuracy", at_target(&sim::CurvePoint::bytes)},
       {"energy_to_accuracy_j", at_target(&sim::CurvePoint::energy_j)},
       {"peak_memory_bytes", peak_memory_json(s)},
+      {"memory_waits", memory_waits_json(s)},
       {"staleness", {{"mean", s.staleness_mean}, {"max", s.staleness_max}}},
       {"coverage_min", or_null(s.coverage_min)},
       {"untrained", or_null(s.untrained)},

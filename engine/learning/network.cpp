@@ -5,6 +5,7 @@
 
 #include "base/random.hpp"
 #include "engine/learning/autograd.hpp"
+#include "engine/model/last_uses.hpp"
 
 namespace convoy::engine {
 namespace {
@@ -40,7 +41,6 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
   for (std::size_t i = 0; i < layout.size(); ++i) {
     first_of.try_emplace(layout.tensors[i].layer, static_cast<int>(i));
   }
-  std::vector<int> last_use(static_cast<std::size_t>(trace_.tensors), -1);
   for (std::size_t i = 0; i < trace_.layers.size(); ++i) {
     const TracedLayer& t = trace_.layers[i];
     Step step;
@@ -52,16 +52,10 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
       const std::vector<int>& kept = submodel.kept[static_cast<std::size_t>(t.layer->group)];
       step.indices = at::tensor(std::vector<std::int64_t>(kept.begin(), kept.end()), at::kLong);
     }
-    const bool last_of_exit =
-        t.in_exit() && (i + 1 == trace_.layers.size() || trace_.layers[i + 1].exit != t.exit);
-    step.is_exit = last_of_exit;
-    for (const int input : t.inputs) last_use[static_cast<std::size_t>(input)] = step.traced;
-    // For the padding of texts.
-    if (t.layer->kind == LayerKind::attention && is_token_numbers(trace_, 0)) {
-      last_use[0] = step.traced;
-    }
+    step.is_exit = ends_exit(trace_, i);
     steps_.push_back(std::move(step));
   }
+  const std::vector<int> last_use = engine::last_uses(trace_);
   for (std::size_t number = 0; number < last_use.size(); ++number) {
     if (last_use[number] < 0) continue;
     steps_[static_cast<std::size_t>(last_use[number])].last_uses.push_back(

@@ -3,6 +3,7 @@
 // Facts about layers used by costs.cpp and memory.cpp.
 
 #include "engine/model/costs.hpp"
+#include "engine/model/last_uses.hpp"
 
 namespace convoy::engine {
 
@@ -19,13 +20,6 @@ inline bool is_free(const TracedLayer& t) {
          (t.layer->kind == LayerKind::adaptive_pool && t.in.height == t.out.height &&
           t.in.width == t.out.width) ||
          (t.layer->kind == LayerKind::scatter && t.in.features == t.out.features);
-}
-
-// True for the last layer of an exit, whose output is the exit's scores.
-inline bool ends_exit(const Trace& trace, std::size_t layer) {
-  const TracedLayer& t = trace.layers[layer];
-  return t.in_exit() &&
-         (layer + 1 == trace.layers.size() || trace.layers[layer + 1].exit != t.exit);
 }
 
 // Elements of attention's score matrices: tokens x tokens per kept head.

@@ -35,17 +35,6 @@ void check(const Trace& trace, const Stage& stage) {
 // The block, stem or exit of a layer: "block3" of "block3.relu1".
 std::string part_of(const TracedLayer& t) { return t.path.substr(0, t.path.find('.')); }
 
-// By tensor: the last layer that needs it, or -1.
-std::vector<int> last_uses(const Trace& trace) {
-  std::vector<int> last(static_cast<std::size_t>(trace.tensors), -1);
-  for (int i = 0; i < size_of(trace); ++i) {
-    const TracedLayer& t = layer_at(trace, i);
-    for (const int input : t.inputs) last[static_cast<std::size_t>(input)] = i;
-    if (t.layer->kind == LayerKind::attention && is_token_numbers(trace, 0)) last[0] = i;
-  }
-  return last;
-}
-
 // By tensor: the layer that makes it; -1: the network's input.
 std::vector<int> makers(const Trace& trace) {
   std::vector<int> made(static_cast<std::size_t>(trace.tensors), -1);
@@ -110,6 +99,16 @@ std::string nearest_hint(const Trace& trace, int position) {
 }
 
 }  // namespace
+
+std::vector<int> last_uses(const Trace& trace) {
+  std::vector<int> last(static_cast<std::size_t>(trace.tensors), -1);
+  for (int i = 0; i < size_of(trace); ++i) {
+    const TracedLayer& t = layer_at(trace, i);
+    for (const int input : t.inputs) last[static_cast<std::size_t>(input)] = i;
+    if (t.layer->kind == LayerKind::attention && is_token_numbers(trace, 0)) last[0] = i;
+  }
+  return last;
+}
 
 Stage whole(const Trace& trace) { return {0, size_of(trace)}; }
 

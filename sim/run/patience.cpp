@@ -11,7 +11,7 @@ void Patience::succeeded() {
   diverged_in_a_row_ = 0;
 }
 
-std::string Patience::failed(Cause cause, TaskId task, NodeId node) {
+std::string Patience::failed(Cause cause, TaskId task, NodeId node, const std::string& figures) {
   const std::string& name = scenario_.world.nodes[node].name;
   const std::int64_t workers = scenario_.setting->workers();
   // Other failures in between do not show that training works.
@@ -24,7 +24,7 @@ std::string Patience::failed(Cause cause, TaskId task, NodeId node) {
   }
   const bool given_up = cause == Cause::cancelled || cause == Cause::stale;
   const std::string_view what = given_up ? "given up by the schedule" : name_of(cause);
-  last_failure_ = fmt::format("task {} on {}: {}", task, name, what);
+  last_failure_ = fmt::format("task {} on {}: {}{}", task, name, what, figures);
   if (++failures_in_a_row_ < 1000 + 10 * workers) return "";
   return fmt::format("{} tasks in a row brought no update; the last was {}", failures_in_a_row_,
                      last_failure_);

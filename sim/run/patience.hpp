@@ -17,8 +17,9 @@ class Patience {
 
   // A node's update has ended successfully.
   void succeeded();
-  // A task failed. Gives the reason if the run fails with it; empty: the run goes on.
-  std::string failed(Cause cause, TaskId task, NodeId node);
+  // A task failed. Gives the reason if the run fails with it; empty: the run goes on. `figures`:
+  // said behind the cause.
+  std::string failed(Cause cause, TaskId task, NodeId node, const std::string& figures);
 
   // Called at the end of an instant. `at_work`: a task is under way, a timer is set, or an order
   // was given. False: the run is over. A run with nothing under way waits only for nodes that have

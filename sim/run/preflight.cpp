@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -11,6 +12,7 @@
 #include "engine/model/costs.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/model/trace.hpp"
+#include "sim/run/memory_check.hpp"
 #include "sim/task/peak_memory.hpp"
 #include "sim/world/lone_transfer.hpp"
 
@@ -31,10 +33,8 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
   for (int role = 0; role < task.graph->roles() && task.graph->holds(); ++role) {
     if (task.members[static_cast<std::size_t>(role)] != task.node) continue;
     const int at_once = scenario.world.nodes[task.node].concurrent_computes;
-    f.memory_bytes = std::max(f.memory_bytes, least_memory(*task.graph, role));
-    f.most_bytes = std::max(f.most_bytes, peak_memory(*task.graph, role, at_once));
+    f.memory_bytes = std::max(f.memory_bytes, peak_memory(*task.graph, role, at_once));
   }
-  f.most_bytes = std::max(f.most_bytes, f.memory_bytes);
   f.available_bytes = node.machine->memory;
   for (const Activity& a : task.graph->activities()) {
     const NodeId at = task.members[static_cast<std::size_t>(a.at)];
@@ -68,7 +68,6 @@ class Reviewer {
 
   void review() {
     memory();
-    order_of_memory();
     data();
     coverage();
     scaler();
@@ -101,22 +100,6 @@ class Reviewer {
         "{} of {} nodes cannot hold their task and stay out: {} ({}); a smaller "
         "training.batch, or submodels by schedule.rates, would let them in",
         names.size(), scenario_.setting->workers(), first_few(names), first_few(reasons, "; ")));
-  }
-
-  // Where it depends on the order of the activities whether a task fits.
-  void order_of_memory() {
-    std::vector<std::string> names;
-    for (const Forecast& f : result_.forecasts) {
-      if (!f.fits() || f.most_bytes <= f.available_bytes) continue;
-      const std::string& name = scenario_.world.nodes[f.node].name;
-      names.push_back(fmt::format("{} (up to {} of {})", name, base::human_bytes(f.most_bytes),
-                                  base::human_bytes(f.available_bytes)));
-    }
-    if (names.empty()) return;
-    warn(
-        fmt::format("what stays in memory between activities may fill {}: then activities wait, or "
-                    "the task fails",
-                    first_few(names)));
   }
 
   void data() {
@@ -252,6 +235,11 @@ Preflight preflight(const Scenario& scenario) {
     result.forecasts.push_back(forecast(scenario, transfers, task));
   }
   Reviewer(scenario, result).review();
+  const std::optional<double> usual = schedule->usual_updates();
+  const double at_once = usual ? std::ceil(*usual) : static_cast<double>(plan.size());
+  for (std::string& text : check_memory(scenario, plan, static_cast<std::size_t>(at_once))) {
+    result.warnings.push_back(std::move(text));
+  }
   shares_that_wait(scenario, plan, result.warnings);
   for (std::string& remark : schedule->remarks()) result.warnings.push_back(std::move(remark));
   return result;

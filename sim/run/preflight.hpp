@@ -18,8 +18,7 @@ struct Forecast {
   int depth = 0;       // blocks trained
   double samples = 0;  // number of samples of the node
   int batch = 0;
-  double memory_bytes = 0;  // at the peak
-  double most_bytes = 0;    // that suffice in any order, if the task holds memory; else as before
+  double memory_bytes = 0;  // at the peak; in any order, if the task holds memory
   double available_bytes = 0;
   double download_s = 0;
   double compute_s = 0;

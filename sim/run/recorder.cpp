@@ -31,6 +31,11 @@ bool is_same(const JournalRow& then, const JournalRow& now, bool real) {
 std::string detail_of(const Event& event) {
   switch (event.kind) {
     case EventKind::task_failed:
+      // Before it began.
+      if (event.needed > 0 && event.activity < 0) {
+        return fmt::format("{} needed={:.0f} free={:.0f} of={:.0f}", name_of(event.cause),
+                           event.needed, event.free, event.capacity);
+      }
       return fmt::format("{} activity={} finished={:.6g}", name_of(event.cause), event.activity,
                          event.finished);
     case EventKind::published:
@@ -87,6 +92,7 @@ void Recorder::journal(JournalRow row) {
 }
 
 void Recorder::event(const Event& event, bool ends_the_run) {
+  if (event.needed > 0) remarks_.lacked_memory(event);
   if (store_ == nullptr) return;
   std::string detail = detail_of(event);
   if (ends_the_run) detail += at_the_end;

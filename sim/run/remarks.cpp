@@ -38,6 +38,23 @@ std::string of_nodes(const CountByNode& counts, const ByNode<NodeConfig>& nodes)
   return text;
 }
 
+// "; up to 3 GB was needed on server, where 1 GB of 8 GB was free"; of the nodes where most was
+// needed.
+std::string lacked_text(const std::map<NodeId, Event>& lacked, const ByNode<NodeConfig>& nodes) {
+  constexpr std::size_t named = 3;
+  std::vector<Event> all;
+  for (const auto& [node, event] : lacked) all.push_back(event);
+  std::ranges::stable_sort(all, std::greater(), &Event::needed);
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < std::min(named, all.size()); ++i) {
+    const Event& e = all[i];
+    words.push_back(fmt::format("up to {} was needed on {}, where {} of {} was free",
+                                base::human_bytes(e.needed), nodes[e.node].name,
+                                base::human_bytes(e.free), base::human_bytes(e.capacity)));
+  }
+  return fmt::format("; {}", fmt::join(words, "; "));
+}
+
 std::string said(Cause cause) {
   switch (cause) {
     case Cause::node_lost:
@@ -67,6 +84,10 @@ std::string said(Cause cause) {
 void Remarks::failed(Cause cause, NodeId node) { ++failed_[cause][node]; }
 void Remarks::dropped(Cause cause, NodeId node) { ++dropped_[cause][node]; }
 void Remarks::needed_memory(double bytes) { memory_ = std::max(memory_, bytes); }
+void Remarks::lacked_memory(const Event& event) {
+  Event& most = lacked_[event.node];
+  if (event.needed > most.needed) most = event;
+}
 void Remarks::limited(NodeId node) { ++limited_[node]; }
 void Remarks::not_finite(std::int64_t version) {
   if (not_finite_++ == 0) first_not_finite_ = version;
@@ -85,7 +106,9 @@ std::vector<std::string> Remarks::told(const ByNode<NodeConfig>& nodes, std::int
     failed += sum(counts);
     std::string text =
         fmt::format("{} because {}: {}", sum(counts), said(cause), of_nodes(counts, nodes));
-    if (cause == Cause::out_of_memory && memory_ > 0) {
+    if (cause == Cause::out_of_memory && !lacked_.empty()) {
+      text += lacked_text(lacked_, nodes);
+    } else if (cause == Cause::out_of_memory && memory_ > 0) {
       text += fmt::format("; up to {} was needed", base::human_bytes(memory_));
     }
     causes.emplace_back(sum(counts), std::move(text));

@@ -18,6 +18,8 @@ class Remarks {
   void failed(Cause cause, NodeId node);
   // An activity needed `bytes` of memory, more than its node had left.
   void needed_memory(double bytes);
+  // A task failed for want of memory: Event::needed.
+  void lacked_memory(const Event& event);
   // A node's update had come in, and will be in no version.
   void dropped(Cause cause, NodeId node);
   // An update was scaled down to the rule's norm_bound.
@@ -39,6 +41,7 @@ class Remarks {
   std::map<Cause, Counts> failed_;
   std::map<Cause, Counts> dropped_;
   double memory_ = 0;
+  std::map<NodeId, Event> lacked_;  // by node: the failure that needed most there
   Counts limited_;
   std::int64_t not_finite_ = 0;
   std::int64_t first_not_finite_ = 0;

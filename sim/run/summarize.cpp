@@ -1,7 +1,12 @@
 #include "sim/run/summarize.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "base/text.hpp"
 
 namespace convoy::sim {
 
@@ -26,6 +31,7 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
     if (s.target && !s.target->reached && j.accuracy >= s.target->accuracy) s.target->reached = j;
   }
   double busy = 0;
+  std::vector<std::string> waits;
   for (std::size_t i = 0; i < scenario.world.nodes.size(); ++i) {
     NodeSummary node{scenario.world.nodes[i].name, world.usage(static_cast<NodeId>(i)), 0,
                      scenario.world.nodes[i].memory};
@@ -37,7 +43,18 @@ Summary summarize(const Scenario& scenario, const World& world, const Recorder& 
     node.waiting_s = std::max(0.0, s.virtual_time_s - node.usage.active_s - node.usage.away_s);
     if (i > 0) busy += node.usage.busy_s;
     (i > 0 ? s.energy_j : s.energy_server_j) += node.usage.energy_j;
+    if (node.usage.memory_waits > 0) {
+      waits.push_back(fmt::format("{} ({}, {} in all)", node.name, node.usage.memory_waits,
+                                  base::human_seconds(node.usage.memory_wait_s)));
+    }
     s.nodes.push_back(std::move(node));
+  }
+  if (!waits.empty()) {
+    constexpr std::size_t named = 4;
+    const std::size_t more = waits.size() - std::min(named, waits.size());
+    waits.resize(waits.size() - more);
+    s.remarks.push_back(fmt::format("work waited for memory: on {}{}", fmt::join(waits, ", "),
+                                    more > 0 ? fmt::format(" and {} more nodes", more) : ""));
   }
   const double node_time = scenario.setting->workers() * s.virtual_time_s;
   s.utilization = node_time > 0 ? busy / node_time : 0;

@@ -41,7 +41,8 @@ void Tasks::assign(const Assign& order) {
   open_.assign(order);
   recorder_.assigned(order, goals_.version(), world_.now());
   if (learner_ != nullptr) learner_->assigned(order);
-  world_.start(order.task, order.graph, order.members, order.report_activities, order.worker);
+  world_.start(order.task, order.graph, order.members, order.report_activities, order.worker,
+               order.when_full);
 }
 
 void Tasks::activity_ended(const ActivityRecord& record) {
@@ -90,14 +91,21 @@ std::string Tasks::failed(const Event& event) {
                        name_of(event.cause), base::human_bytes(memory));
   }
   if (event.cause == Cause::diverged) ++diverged_[event.node];
-  return came_to_nothing(event.task, event.cause, event.node);
+  std::string figures;
+  if (event.needed > 0) {
+    figures =
+        fmt::format(" (it needs {} there, and {} of {} is free)", base::human_bytes(event.needed),
+                    base::human_bytes(event.free), base::human_bytes(event.capacity));
+  }
+  return came_to_nothing(event.task, event.cause, event.node, figures);
 }
 
-std::string Tasks::came_to_nothing(TaskId id, Cause cause, NodeId node) {
+std::string Tasks::came_to_nothing(TaskId id, Cause cause, NodeId node,
+                                   const std::string& figures) {
   recorder_.task_failed(id, cause, world_.now());
   if (learner_ != nullptr) learner_->given_up(id);
   open_.came_to_nothing(id);
-  return patience_.failed(cause, id, node);
+  return patience_.failed(cause, id, node, figures);
 }
 
 std::string Tasks::published(const Event& event) {

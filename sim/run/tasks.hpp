@@ -49,7 +49,7 @@ class Tasks {
 
  private:
   void learn_of(Event& event);
-  std::string came_to_nothing(TaskId id, Cause cause, NodeId node);
+  std::string came_to_nothing(TaskId id, Cause cause, NodeId node, const std::string& figures = "");
 
   const Scenario& scenario_;
   World& world_;

@@ -180,13 +180,6 @@ void ClientPool::note(const Event& event) {
 
 std::vector<std::string> ClientPool::remarks() const {
   std::vector<std::string> all;
-  const double servers = setting_->nodes[server_node].machine->memory;
-  if (servers > 0 && split_memory_ > servers) {
-    all.push_back(fmt::format(
-        "the server's parts of all nodes' tasks take up to {} of its {}: where too many work at "
-        "once, tasks wait for one another, or fail",
-        base::human_bytes(split_memory_), base::human_bytes(servers)));
-  }
   if (options_.rates && options_.learning.mask.selection == engine::Selection::rolling &&
       options_.compression.update.keeps_residual()) {
     all.emplace_back(
@@ -239,6 +232,7 @@ Assign ClientPool::assign(NodeId node, const TaskChanges& changes) {
                 .proximal = options_.proximal > 0 ? std::optional(options_.proximal) : std::nullopt,
                 .gather_squares = changes.gather_squares,
                 .bring_squares = changes.bring_squares ? std::optional(true) : std::nullopt},
+      .when_full = options_.when_full,
       .label = work.split              ? "split"
                : masks                 ? "mask"
                : changes.bring_squares ? "adjust"
@@ -345,7 +339,8 @@ std::vector<PlannedTask> ClientPool::plan(std::size_t most, std::size_t most_beh
                        {server_node, node},
                        rate(node),
                        update->memory,
-                       update->depth});
+                       update->depth,
+                       options_.when_full});
       return std::pair(update->upload_bytes, update->encoded_bytes);
     };
     if (has_mask_phase(node)) add("mask", work(node, true, version_));

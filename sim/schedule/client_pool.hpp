@@ -112,8 +112,7 @@ class ClientPool {
   [[nodiscard]] bool has_masks(NodeId node) const;
   [[nodiscard]] bool has_mask_phase(NodeId node) const;
   bool fits(NodeId node);
-  // Throws base::UserError where the server's memory does not hold what it sends compressed; adds
-  // up its parts of split tasks.
+  // Throws base::UserError where the server's memory does not hold what it sends compressed.
   void require_server_memory();
 
   std::shared_ptr<const Setting> setting_;
@@ -132,8 +131,7 @@ class ClientPool {
   TaskId next_ = 0;
   static constexpr TaskId first_aggregation = 1'000'000'000'000;
   TaskId next_aggregation_ = first_aggregation;
-  bool has_norms_ = false;   // the architecture has batch norms
-  double split_memory_ = 0;  // bytes at the server, if all members' split tasks run at once
+  bool has_norms_ = false;  // the architecture has batch norms
 };
 
 // A schedule over the tasks of a client pool.

@@ -122,9 +122,6 @@ std::string ClientPool::why_unfit(NodeId id) {
 }
 
 void ClientPool::require_server_memory() {
-  for (const NodeId node : members_) {
-    if (options_.split) split_memory_ += updates_.of(node, work(node, false, 0))->server_memory;
-  }
   const NodeSetting& server = setting_->nodes[server_node];
   if (options_.compression.download.is_none() || server.machine->memory <= 0) return;
   constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();

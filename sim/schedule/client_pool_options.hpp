@@ -31,6 +31,7 @@ struct ClientPoolOptions {
   std::function<SplitWork(NodeId)> split;
   bool skip_unfit = true;  // leave out nodes whose memory does not hold their task; else an error
   static constexpr base::Words<bool> unfit_words = {{true, "skip"}, {false, "error"}};
+  WhenFull when_full = WhenFull::wait;  // of split tasks
 };
 
 // Reads rates, mask, transfer, compression, unfit and aggregation. `rates`, `transfer`, `mask` and

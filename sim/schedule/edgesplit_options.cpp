@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "sim/schedule/split_keys.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -121,6 +122,7 @@ EdgeSplitOptions read_edgesplit(TableReader& common, TableReader& own) {
        "what planned rates and shares of the server are: a limit, and what a device leaves nobody "
        "takes; a guarantee, and others take it; or nothing: cuts alone count"},
       holds, options.shares_hold);
+  options.clients.when_full = read_when_full(own);
   options.problem.server_is_shared =
       own.choice({"server",
                   "the devices get planned shares of the server's compute, or the plan takes it to "

@@ -58,6 +58,7 @@ struct Assign {
   // to the version present at its end. -1: no new version.
   int publishes = -1;
   bool report_activities = false;
+  WhenFull when_full = WhenFull::wait;
 
   // For display and the store:
   std::string label;   // "train", "mask", "aggregate"

@@ -28,6 +28,7 @@ struct PlannedTask {
   double rate = 1;
   double memory = 0;  // peak bytes on the node; see peak_memory (sim/task) if artifacts hold memory
   int depth = 0;      // blocks trained
+  WhenFull when_full = WhenFull::wait;
 };
 
 class Schedule {

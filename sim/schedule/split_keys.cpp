@@ -46,6 +46,15 @@ SplitKeys read_split_keys(base::TableReader& own) {
   return keys;
 }
 
+WhenFull read_when_full(base::TableReader& own) {
+  static constexpr base::Words<WhenFull> words = {{WhenFull::wait, "wait"},
+                                                  {WhenFull::refuse, "refuse"}};
+  return own.choice({"memory",
+                     "a task for which the server's or a device's memory has no room now, since "
+                     "others are at work there: waits for those before it, or is refused"},
+                    words, WhenFull::wait);
+}
+
 int default_cut(const engine::Trace& trace) {
   const auto is_first_block = [](const engine::TracedLayer& t) {
     return t.path.substr(0, t.path.find('.')) == "block1";

@@ -21,6 +21,9 @@ struct SplitKeys {
 // Reads `cut`, `labels`, `tail` and `recompute`.
 SplitKeys read_split_keys(base::TableReader& own);
 
+// Reads `memory`, of schedules whose split tasks are at work at the same time.
+WhenFull read_when_full(base::TableReader& own);
+
 // Where the model is cut by these keys. `table` is theirs, for errors ("schedule.splitfed"). Throws
 // base::UserError for a place where the model cannot be cut.
 SplitWork split_of(const SplitKeys& keys, const Setting& setting, const std::string& table);

@@ -21,6 +21,7 @@ SplitFedOptions read_splitfed(base::TableReader& common, base::TableReader& own)
                                SplitFedOptions::versions, options.version);
   options.clients.learning.own_layers = options.version == SplitFedOptions::Version::v3;
   options.split = read_split_keys(own);
+  options.clients.when_full = read_when_full(own);
   return options;
 }
 

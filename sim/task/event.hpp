@@ -34,7 +34,7 @@ inline constexpr base::Words<EventKind> event_words = {
 enum class Cause : std::uint8_t {
   none,
   node_lost,      // a node of the task was lost, or absent at the assignment
-  out_of_memory,  // an activity needs more memory than its node has left
+  out_of_memory,  // a task or an activity needs more memory than a node has, or has left
   diverged,       // the update holds NaN or infinity
   left_out,       // with the update the model would have held NaN or infinity
   timed_out,      // a real node missed an activity's deadline
@@ -70,6 +70,11 @@ struct Event {
   double speed = 1;     // relative to nominal
   double accuracy = 0;  // 0 to 1, of the headline exit
   Cause cause = Cause::none;
+  // out_of_memory, in bytes: what the task, or its activity with all that the task holds there,
+  // needs of the node; what nobody has there; what the node has for tasks. Infinity: no limit.
+  double needed = 0;
+  double free = 0;
+  double capacity = 0;
   bool last = false;  // last event of this instant
 };
 

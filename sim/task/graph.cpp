@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <stdexcept>
 
 namespace convoy::sim {
 
@@ -91,7 +92,11 @@ int TaskGraph::transfer(std::string label, int artifact, int to, int priority) {
 
 int TaskGraph::compute(Activity activity, std::vector<int> inputs, Product product) {
   assert(activity.at >= 0 && activity.at < roles_);
-  assert(activity.share >= 0 && activity.share <= 1);
+  if (!(activity.share >= 0 && activity.share <= 1)) {
+    throw std::invalid_argument(
+        "a compute (" + activity.label + ") has a share of " + std::to_string(activity.share) +
+        " of its node's speed; give it 0 (none) or a share above 0 and up to 1");
+  }
   const int place = activity.at;
   const int made = static_cast<int>(artifacts_.size());
   activity.kind = ActivityKind::compute;

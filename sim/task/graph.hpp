@@ -26,6 +26,13 @@ constexpr NodeId server_node = 0;
 constexpr NodeId no_node = -1;
 constexpr TaskId no_task = -1;
 
+// What becomes of a task that keeps something in memory between its activities, if a node's memory
+// has no room for it now, though alone it would fit.
+enum class WhenFull : std::uint8_t {
+  wait,    // for those that came before it
+  refuse,  // it fails before it starts (Cause::out_of_memory)
+};
+
 enum class ActivityKind : std::uint8_t { compute, transfer };
 
 struct Activity {
@@ -92,7 +99,7 @@ class TaskGraph {
   // Adds a transfer of a copy to another role; gives the copy.
   int transfer(std::string label, int artifact, int to, int priority = 0);
   // Adds a compute on artifacts at its node; gives the product. Fills in `activity.kind`, inputs
-  // and outputs.
+  // and outputs. Throws std::invalid_argument for a share that is no part of a node.
   int compute(Activity activity, std::vector<int> inputs, Product product);
   // Adds an order between activities that share no artifact.
   void order(int before, int after);

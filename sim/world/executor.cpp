@@ -12,12 +12,15 @@ namespace sg = simgrid::s4u;
 
 Executor::Executor(const WorldConfig& config, Timers& timers,
                    std::function<void(RunningActivity&)> ended,
+                   std::function<void(RunningActivity&)> ended_shared,
                    std::function<void(NodeId, double)> speed_changed)
     : seed_(config.seed),
       timers_(timers),
       platform_(config, [this](double time, auto call) { timers_.at(time, std::move(call)); }),
       lone_transfers_(config),
       ended_(std::move(ended)),
+      ended_shared_(std::move(ended_shared)),
+      shared_ends_(timers_),
       speed_changed_(std::move(speed_changed)) {
   for (const NodeConfig& node : config.nodes) {
     slowdown_.push_back(node.behaviour.slowdown);
@@ -60,7 +63,8 @@ double Executor::predicted_s(const RunningActivity& a) const {
 
 void Executor::start_shared(RunningActivity& a, double seconds) {
   auto& processor = processors_[a.node];
-  if (!processor) processor = std::make_unique<SharedProcessor>(timers_, ended_);
+  if (!processor)
+    processor = std::make_unique<SharedProcessor>(timers_, shared_ends_, ended_shared_);
   platform_.compute_begins(a.node, [this, node = a.node](double speed) {
     processors_[node]->set_speed(speed);
     speed_changed_(node, speed);

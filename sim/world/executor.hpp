@@ -19,9 +19,11 @@ namespace convoy::sim {
 
 class Executor {
  public:
-  // `ended`: called from within SimGrid for each activity that ran to its end. `speed_changed`:
-  // called when a node's speed changes (1: nominal).
+  // `ended`: called from within SimGrid for each activity that ran to its end; `ended_shared`: for
+  // each compute of a shared processor, before SimGrid has ended what ends at the same time.
+  // `speed_changed`: called when a node's speed changes (1: nominal).
   Executor(const WorldConfig& config, Timers& timers, std::function<void(RunningActivity&)> ended,
+           std::function<void(RunningActivity&)> ended_shared,
            std::function<void(NodeId, double)> speed_changed);
 
   void start(RunningActivity& a);
@@ -29,6 +31,8 @@ class Executor {
   void cancel(RunningActivity& a);
   // The activity has ended; SimGrid may use its handle until the next timer.
   void release(RunningActivity& a);
+  // Ends the computes of shared processors that end now, before their timer.
+  void end_shared() { shared_ends_.end_due(); }
   // Drops handles that SimGrid no longer uses. Call from a timer.
   void drop_released();
 
@@ -53,6 +57,8 @@ class Executor {
   Platform platform_;
   LoneTransfers lone_transfers_;
   std::function<void(RunningActivity&)> ended_;
+  std::function<void(RunningActivity&)> ended_shared_;
+  SharedEnds shared_ends_;
   std::function<void(NodeId, double)> speed_changed_;
   ByNode<double> slowdown_;
   ByNode<double> jitter_;

@@ -17,9 +17,7 @@ bool is_transfer(const RunningActivity& a) { return a.peer != no_node; }
 }  // namespace
 
 Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
-    : now_(std::move(now)),
-      nodes_(config.nodes.size()),
-      memory_(config, now_, [this](NodeId id) { wake(id); }) {
+    : now_(std::move(now)), nodes_(config.nodes.size()), memory_(config, now_) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
     const NodeConfig& node = config.nodes[i];
@@ -38,7 +36,6 @@ void Lanes::join(RunningActivity& a) {
     if (is_transfer(a)) ++node(id).transfers_waiting;
     touched_.push_back(id);
   };
-  ++a.task->moving;
   // A transfer waits at both ends, except at a node without a limit for transfers.
   const bool at_peer = is_transfer(a) && a.peer != a.node && node(a.peer).transfer_limit > 0;
   if (!at_peer || node(a.node).transfer_limit > 0) queue_at(a.node);
@@ -46,11 +43,6 @@ void Lanes::join(RunningActivity& a) {
 }
 
 void Lanes::leave(RunningActivity& a) {
-  if (a.no_room != no_node) {
-    std::erase(for_memory_, &a);
-    return;
-  }
-  --a.task->moving;
   const auto leave_queue = [&](NodeId id) {
     auto& queue = node(id).waiting;
     const auto place = std::lower_bound(queue.begin(), queue.end(), &a, goes_before);
@@ -145,36 +137,9 @@ void Lanes::give_processor_back(Node& n, const Activity& what) {
   if (!n.draws.empty()) n.computing_w = *std::max_element(n.draws.begin(), n.draws.end());
 }
 
-Memory::Room Lanes::make_room(RunningActivity& a) {
-  const Memory::Room room = memory_.room_for(a);
-  if (room == Memory::Room::now) return room;
-  a.no_room = memory_.too_small(a);
-  a.needed = memory_.needed(a, a.no_room);
-  if (room == Memory::Room::later) for_memory_.push_back(&a);
-  return room;
-}
-
-void Lanes::wake(NodeId id) {
-  if (for_memory_.empty()) return;
-  const std::vector<RunningActivity*> all = std::exchange(for_memory_, {});
-  for (RunningActivity* a : all) {
-    if (a->no_room != id) {
-      for_memory_.push_back(a);
-      continue;
-    }
-    a->no_room = no_node;
-    join(*a);
-  }
-}
-
-RunningActivity* Lanes::stuck() const {
-  return for_memory_.empty() ? nullptr : memory_.stuck(for_memory_);
-}
-
 void Lanes::take(RunningActivity& a) {
   Node& n = node(a.node);
   account(n);
-  ++a.task->moving;
   memory_.take(a);
   if (!is_transfer(a)) {
     take_processor(n, a.what());
@@ -190,7 +155,6 @@ void Lanes::take(RunningActivity& a) {
 void Lanes::give_back(RunningActivity& a, bool ended) {
   Node& n = node(a.node);
   account(n);
-  --a.task->moving;
   memory_.give_back(a, ended);
   touched_.push_back(a.node);
   if (!is_transfer(a)) {
@@ -211,7 +175,7 @@ void Lanes::set_present(NodeId id, bool present) {
 NodeUsage& Lanes::usage(NodeId id) {
   account(node(id));
   node(id).usage.energy_j = node(id).meter->total_j();
-  node(id).usage.peak_memory = memory_.peak(id);
+  memory_.count_into(node(id).usage, id);
   return node(id).usage;
 }
 

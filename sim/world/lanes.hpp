@@ -1,7 +1,7 @@
 #pragma once
 
-// Lanes of the nodes: which activities wait for them, or for memory, or have them, and each node's
-// usage. Internal to sim/world.
+// Lanes of the nodes: which activities wait for them or have them, and each node's usage. Internal
+// to sim/world.
 
 #include <algorithm>
 #include <functional>
@@ -30,13 +30,14 @@ class Lanes {
   // none can.
   RunningActivity* next();
 
-  // Whether there is memory for what next() gave. `later`: the activity waits outside of the queues
-  // until memory is freed where it does not fit; next() gives it again. Meanwhile others may start,
-  // also later ones: the memory may be theirs to free.
-  Memory::Room make_room(RunningActivity& a);
-  // Call when next() gives nothing more. An activity whose task can never go on, for want of memory
-  // (at RunningActivity::no_room); null: none.
-  [[nodiscard]] RunningActivity* stuck() const;
+  // See Memory. What make_room() makes wait is in no queue for lanes until next_verdict() gives it.
+  Admission::Answer admit(RunningTask& task, bool waits) { return memory_.admit(task, waits); }
+  Admission::Answer make_room(RunningActivity& a) { return memory_.make_room(a); }
+  Admission::Verdict next_verdict() { return memory_.next_verdict(); }
+  void withdraw(RunningActivity& a) { memory_.withdraw(a); }
+  [[nodiscard]] Lacking lacking(const MemoryRequest& request) const {
+    return memory_.lacking(request);
+  }
 
   // An activity has its lanes and its memory from its start to its end. `ended`: not cancelled.
   void take(RunningActivity& a);
@@ -100,16 +101,13 @@ class Lanes {
   [[nodiscard]] static bool may_compute(const Node& n, double share);
   void take_processor(Node& n, const Activity& what);
   static void give_processor_back(Node& n, const Activity& what);
-  // Memory was freed: those that waited for it join the queues again.
-  void wake(NodeId node);
   // The first activity of a node's queue that can start; null if none can.
   [[nodiscard]] RunningActivity* first_at(NodeId node) const;
 
   std::function<double()> now_;
   ByNode<Node> nodes_;
   Memory memory_;
-  std::vector<RunningActivity*> for_memory_;  // that wait for it, in the order in which they began
-  std::vector<NodeId> touched_;               // where something may start now
+  std::vector<NodeId> touched_;  // where something may start now
 
   using Candidate = std::tuple<int, std::uint64_t, NodeId>;  // priority, order, node
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates_;

@@ -1,14 +1,11 @@
 #include "sim/world/memory.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <unordered_map>
-
-#include "sim/world/variation.hpp"
 
 namespace convoy::sim {
 namespace {
 
+using Answer = Admission::Answer;
 using Holding = RunningTask::Holding;
 
 const Artifact& artifact_of(const RunningTask& task, int artifact) {
@@ -32,19 +29,22 @@ bool is_held(const RunningTask& task, std::size_t artifact) {
   return task.holdings[artifact].state == Holding::State::held;
 }
 
+bool is_in(const RunningTask& task) { return task.memory.state == MemoryRequest::State::granted; }
+
+// The node's memory is reserved for what the task has there.
+bool has_reserved(const RunningTask& task, NodeId node) {
+  return is_in(task) && std::ranges::any_of(task.memory.needs, [&](const auto& need) {
+           return need.node == node && need.reserved > 0;
+         });
+}
+
 }  // namespace
 
-Memory::Memory(const WorldConfig& config, std::function<double()> now,
-               std::function<void(NodeId)> freed)
-    : now_(std::move(now)), freed_(std::move(freed)), nodes_(config.nodes.size()) {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    const NodeConfig& node = config.nodes[i];
-    nodes_[i].limit = node.memory;
-    nodes_[i].memory_free =
-        signal_of(node.behaviour, platforms::Column::memory_free_bytes,
-                  node.memory > 0 ? node.memory : std::numeric_limits<double>::infinity());
-  }
-}
+Memory::Memory(const WorldConfig& config, std::function<double()> now)
+    : now_(std::move(now)),
+      admission_(config, now_),
+      footprints_(config),
+      nodes_(config.nodes.size()) {}
 
 template <class Visit>
 void Memory::on_new(const RunningActivity& a, Visit visit) const {
@@ -61,51 +61,76 @@ void Memory::on_new(const RunningActivity& a, Visit visit) const {
   }
 }
 
-Memory::Wanted Memory::wanted(const RunningActivity& a) const {
-  Wanted all{a.what().memory, 0};
-  on_new(a, [&](int artifact) {
-    const bool at_node = place_of(*a.task, artifact) == a.node;
-    (at_node ? all.at_node : all.at_peer) += artifact_of(*a.task, artifact).held;
-  });
-  return all;
+Answer Memory::admit(RunningTask& task, bool waits) {
+  task.memory = {.needs = footprints_.needs(task.graph, task.members), .task = &task};
+  if (task.memory.needs.empty()) return Answer::granted;
+  return admission_.ask(task.memory, waits);
 }
 
-bool Memory::fits(NodeId id, double taken, double wanted) const {
-  const Node& n = nodes_[id];
-  const double all = taken + wanted;
-  if (n.memory_free && wanted > 0 && all > n.memory_free->at(now_()).value) return false;
-  return n.limit <= 0 || all <= n.limit;
-}
-
-NodeId Memory::too_small(const RunningActivity& a) const {
-  const Wanted all = wanted(a);
-  if (!fits(a.node, taken(a.node), all.at_node)) return a.node;
-  if (all.at_peer > 0 && !fits(a.peer, taken(a.peer), all.at_peer)) return a.peer;
-  return no_node;
-}
-
-bool Memory::never_fits(const RunningActivity& a, NodeId node, double wanted) const {
-  double own = 0;  // what it takes as an input stays as long as it runs
-  if (a.task->graph->holds()) {
-    std::vector<int> inputs = planned(a).inputs;
-    std::sort(inputs.begin(), inputs.end());
-    inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
-    for (const int input : inputs) {
-      const bool there = place_of(*a.task, input) == node;
-      if (there && is_held(*a.task, static_cast<std::size_t>(input))) {
-        own += artifact_of(*a.task, input).held;
-      }
-    }
+Answer Memory::make_room(RunningActivity& a) {
+  const double bytes = a.what().memory;
+  if (bytes <= 0 || a.request) return Answer::granted;
+  if (has_reserved(*a.task, a.node)) {
+    const double more = bytes - planned(a).memory;  // if it was sized late
+    if (more <= 0 || admission_.grow(a.task->memory, a.node, more)) return Answer::granted;
+    return refuse(a);
   }
-  return !fits(node, own, wanted);
+  const bool is_inner = is_in(*a.task);
+  if (admission_.take(a.node, bytes, is_inner)) {
+    a.taken = bytes;
+    return Answer::granted;
+  }
+  a.request = std::make_unique<MemoryRequest>();
+  *a.request = {.needs = {{.node = a.node, .most = bytes}},
+                .task = a.task,
+                .activity = &a,
+                .is_inner = is_inner};
+  const Answer answer = admission_.ask(*a.request);
+  if (answer != Answer::granted) {
+    a.no_room = a.request->where;
+    a.needed = needed(a);
+  }
+  return answer;
 }
 
-Memory::Room Memory::room_for(const RunningActivity& a) const {
-  if (too_small(a) == no_node) return Room::now;
-  const Wanted all = wanted(a);
-  const bool never =
-      never_fits(a, a.node, all.at_node) || (all.at_peer > 0 && never_fits(a, a.peer, all.at_peer));
-  return never ? Room::never : Room::later;
+Answer Memory::refuse(RunningActivity& a) const {
+  a.request = std::make_unique<MemoryRequest>();
+  a.request->task = a.task;
+  a.request->activity = &a;
+  a.request->where = a.node;
+  a.no_room = a.node;
+  a.needed = needed(a);
+  return Answer::never;
+}
+
+void Memory::count_wait(const MemoryRequest& request) {
+  Node& n = nodes_[request.where];
+  ++n.waits;
+  n.wait_s += now_() - request.since;
+}
+
+Admission::Verdict Memory::next_verdict() {
+  const Admission::Verdict verdict = admission_.next();
+  if (verdict.request != nullptr) count_wait(*verdict.request);
+  return verdict;
+}
+
+void Memory::withdraw(RunningActivity& a) {
+  if (!a.request) return;
+  if (a.request->state == MemoryRequest::State::waiting) count_wait(*a.request);
+  admission_.end(*a.request);
+}
+
+Lacking Memory::lacking(const MemoryRequest& request) const {
+  Lacking all{0, admission_.free(request.where), admission_.capacity(request.where)};
+  if (request.activity != nullptr) {
+    all.needed = request.activity->needed;
+    return all;
+  }
+  for (const MemoryRequest::Need& need : request.needs) {
+    if (need.node == request.where) all.needed = need.reserved + need.most;
+  }
+  return all;
 }
 
 void Memory::hold(RunningTask& task, int artifact) {
@@ -119,8 +144,7 @@ void Memory::hold(RunningTask& task, int artifact) {
 }
 
 void Memory::let_go(RunningTask& task, int artifact) {
-  const NodeId place = place_of(task, artifact);
-  Node& n = nodes_[place];
+  Node& n = nodes_[place_of(task, artifact)];
   Holding& gone = holding(task, artifact);
   gone.state = Holding::State::gone;
   holding(task, task.held.back()).in_held = gone.in_held;
@@ -128,7 +152,6 @@ void Memory::let_go(RunningTask& task, int artifact) {
   task.held.pop_back();
   n.held -= artifact_of(task, artifact).held;
   if (--n.holders == 0) n.held = 0;  // prevents accumulated rounding errors
-  freed_(place);
 }
 
 void Memory::take(const RunningActivity& a) {
@@ -141,13 +164,15 @@ void Memory::take(const RunningActivity& a) {
   n.peak = std::max(n.peak, n.taken());
 }
 
-void Memory::give_back(const RunningActivity& a, bool ended) {
+void Memory::give_back(RunningActivity& a, bool ended) {
   Node& n = nodes_[a.node];
   if (a.what().memory > 0) {
     n.used -= a.what().memory;
     if (--n.users == 0) n.used = 0;  // prevents accumulated rounding errors
-    freed_(a.node);
   }
+  if (a.taken > 0) admission_.give_back(a.node, a.taken);
+  a.taken = 0;
+  if (a.request) admission_.end(*a.request);
   RunningTask& task = *a.task;
   if (!ended || !task.graph->holds()) return;
   const bool last_pass = task.iteration + 1 == task.graph->repeat();
@@ -177,82 +202,23 @@ void Memory::release(RunningTask& task) {
   std::sort(held.begin(), held.end());
   for (const int artifact : held) let_go(task, artifact);
   task.holdings.clear();
+  if (task.waits_for_memory()) count_wait(task.memory);
+  admission_.end(task.memory);
 }
 
-std::pair<double, int> Memory::held_by(const RunningTask& task, NodeId node) const {
-  std::pair<double, int> all{0, 0};
-  for (const int artifact : task.held) {
-    if (place_of(task, artifact) != node) continue;
-    all.first += artifact_of(task, artifact).held;
-    ++all.second;
+double Memory::needed(const RunningActivity& a) const {
+  double all = a.what().memory;
+  for (const int artifact : a.task->held) {
+    if (place_of(*a.task, artifact) == a.node) all += artifact_of(*a.task, artifact).held;
   }
   return all;
 }
 
-double Memory::needed(const RunningActivity& a, NodeId node) const {
-  const Wanted all = wanted(a);
-  return held_by(*a.task, node).first + (node == a.node ? all.at_node : all.at_peer);
-}
-
-// Beside all that its own task holds: for tasks of which nothing is under way.
-bool Memory::too_large_alone(const RunningActivity& a) const {
-  const Wanted all = wanted(a);
-  if (!fits(a.node, held_by(*a.task, a.node).first, all.at_node)) return true;
-  return all.at_peer > 0 && !fits(a.peer, held_by(*a.task, a.peer).first, all.at_peer);
-}
-
-// By task: those of which nothing runs or waits for a lane.
-std::vector<Memory::Blocked> Memory::blocked(std::span<RunningActivity* const> waiting) const {
-  std::vector<Blocked> all;
-  std::unordered_map<const RunningTask*, std::size_t> index;
-  for (RunningActivity* a : waiting) {
-    if (a->task->moving > 0) continue;
-    if (index.try_emplace(a->task, all.size()).second) all.push_back({.task = a->task});
-    Blocked& one = all[index.at(a->task)];
-    const bool alone = too_large_alone(*a);
-    one.too_large = one.too_large && alone;
-    // What does not fit beside what its own task holds is not helped by others.
-    if (!alone) one.where.push_back(a->no_room);
-    if (one.first == nullptr) one.first = a;
-  }
-  return all;
-}
-
-RunningActivity* Memory::stuck(std::span<RunningActivity* const> waiting) const {
-  std::vector<Blocked> left = blocked(waiting);
-  std::unordered_map<NodeId, int> theirs;  // artifacts that the tasks in `left` hold
-  const auto count = [&](Blocked& one, int change) {
-    for (const int artifact : one.task->held) {
-      theirs[place_of(*one.task, artifact)] += change;
-      one.holds = true;
-    }
-  };
-  for (Blocked& one : left) count(one, +1);
-  // It may go on if a task that goes on may give something back where it waits; and then it may
-  // give back what the others wait for.
-  const auto goes_on = [&](Blocked& one) {
-    const bool helped = std::any_of(one.where.begin(), one.where.end(), [&](NodeId node) {
-      return nodes_[node].users > 0 || nodes_[node].holders > theirs[node];
-    });
-    if (helped) count(one, -1);
-    return helped;
-  };
-  std::size_t before = 0;
-  do {
-    before = left.size();
-    std::vector<Blocked> still;
-    for (Blocked& one : left) {
-      if (!goes_on(one)) still.push_back(std::move(one));
-    }
-    left = std::move(still);
-  } while (left.size() < before);
-  const auto rank = [](const Blocked& one) {
-    return std::pair(one.too_large ? 2 : (one.holds ? 1 : 0), one.task->born);
-  };
-  const auto worst = std::max_element(
-      left.begin(), left.end(),
-      [&](const Blocked& one, const Blocked& other) { return rank(one) < rank(other); });
-  return worst == left.end() ? nullptr : worst->first;
+void Memory::count_into(NodeUsage& usage, NodeId node) const {
+  const Node& n = nodes_[node];
+  usage.peak_memory = n.peak;
+  usage.memory_waits = n.waits;
+  usage.memory_wait_s = n.wait_s;
 }
 
 }  // namespace convoy::sim

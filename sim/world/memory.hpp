@@ -3,101 +3,91 @@
 // Memory of the nodes. Internal to sim/world.
 //
 // A compute takes Activity::memory from its start to its end. Artifacts that hold memory
-// (TaskGraph::hold) take it besides, and keep it between activities. All that an activity takes, it
-// takes at its start; nothing is taken later. One that does not fit
-// - waits if it will fit when others have given back what they hold,
-// - fails its task (out_of_memory) if it does not fit beside what it needs itself.
-// Others may overtake who waits, for they may be those that free the memory. The free memory of a
-// trace is looked at when something may start: that it rises wakes nobody.
+// (TaskGraph::hold) take it besides, and keep it between activities.
 //
-// Tasks that hold memory and wait for memory may wait for each other, or a task for itself (more
-// stashes than fit, before the first backward). Nothing is refused beforehand: whether it happens
-// depends on the order. Instead, stuck() finds such tasks, once all that can start has started.
+// A task with such artifacts begins when what it needs on all its nodes (footprint.hpp) is its own
+// (admission.hpp): then its activities never wait for what they hold. Of a task without them, and
+// where a task keeps nothing, each compute waits for its memory when it has its lane, and leaves
+// the lane to others. What does not fit where nobody else is fails its task (out_of_memory), a task
+// with held artifacts before it begins.
+//
+// What a task has reserved it keeps, whatever the free memory of a trace becomes. That is looked at
+// when something asks, and when its turn comes; that it rises wakes nobody.
 
 #include <functional>
-#include <memory>
-#include <span>
 #include <utility>
-#include <vector>
 
-#include "platforms/traces/signal.hpp"
+#include "sim/world/admission.hpp"
 #include "sim/world/config.hpp"
+#include "sim/world/footprint.hpp"
 #include "sim/world/running.hpp"
+#include "sim/world/world.hpp"
 
 namespace convoy::sim {
 
+// Figures of a failure: see Event.
+struct Lacking {
+  double needed = 0;
+  double free = 0;
+  double capacity = 0;
+};
+
 class Memory {
  public:
-  enum class Room { now, later, never };
+  Memory(const WorldConfig& config, std::function<double()> now);
 
-  // `freed`: called when a node has more free memory than before.
-  Memory(const WorldConfig& config, std::function<double()> now, std::function<void(NodeId)> freed);
-
-  [[nodiscard]] Room room_for(const RunningActivity& a) const;
-  // A node where the activity does not fit now; no_node: it fits.
-  [[nodiscard]] NodeId too_small(const RunningActivity& a) const;
-
-  // Bytes that it needs on a node, with all that its task holds there.
-  [[nodiscard]] double needed(const RunningActivity& a, NodeId node) const;
+  // Asks for all that the task needs. `later`: next_verdict() gives its RunningTask::memory; or, if
+  // it does not wait, it is refused.
+  Admission::Answer admit(RunningTask& task, bool waits);
+  // Takes what the activity needs to start now, with its lanes. `later`: next_verdict() gives its
+  // RunningActivity::request, with its memory; `never`: the request has the figures.
+  Admission::Answer make_room(RunningActivity& a);
+  // A wait that is over; call until there is none.
+  Admission::Verdict next_verdict();
+  // A waiting activity is cancelled.
+  void withdraw(RunningActivity& a);
+  // At MemoryRequest::where.
+  [[nodiscard]] Lacking lacking(const MemoryRequest& request) const;
 
   // The activity starts. It ends or is cancelled: `ended` false.
   void take(const RunningActivity& a);
-  void give_back(const RunningActivity& a, bool ended);
+  void give_back(RunningActivity& a, bool ended);
   // A pass of the task begins; the task ends in any way.
   void begin_pass(RunningTask& task);
   void release(RunningTask& task);
 
-  // Bytes taken at present, and most so far.
+  // Bytes taken at present, without what is reserved and not taken.
   [[nodiscard]] double taken(NodeId node) const { return nodes_[node].taken(); }
-  [[nodiscard]] double peak(NodeId node) const { return nodes_[node].peak; }
-
-  // Of the tasks to which the waiting activities belong, one that can never go on, since each of
-  // its activities waits for memory that only such tasks hold. First the youngest of those that do
-  // not fit beside what they hold themselves; else the youngest that holds something. The activity
-  // that waits; null: none is stuck.
-  [[nodiscard]] RunningActivity* stuck(std::span<RunningActivity* const> waiting) const;
+  // The most so far, and the waits that are over.
+  void count_into(NodeUsage& usage, NodeId node) const;
 
  private:
   struct Node {
-    double limit = 0;                                      // bytes; 0: none
-    std::shared_ptr<const platforms::Signal> memory_free;  // limit by the trace
-    double used = 0;                                       // by computes
-    int users = 0;                                         // computes with memory
-    double held = 0;                                       // by artifacts
-    int holders = 0;                                       // artifacts
+    double used = 0;  // by computes
+    int users = 0;    // computes with memory
+    double held = 0;  // by artifacts
+    int holders = 0;  // artifacts
     double peak = 0;
+    std::int64_t waits = 0;  // that are over
+    double wait_s = 0;
 
     [[nodiscard]] double taken() const { return used + held; }
   };
-  // A task of which nothing runs or waits for a lane.
-  struct Blocked {
-    RunningTask* task = nullptr;
-    RunningActivity* first = nullptr;  // of those that wait for memory
-    bool holds = false;                // anything
-    bool too_large = true;             // none of them fits beside what the task itself holds
-    std::vector<NodeId> where;         // the others wait
-  };
-  // What an activity takes at its start: at its node and, if that is another one, at its peer.
-  struct Wanted {
-    double at_node = 0;
-    double at_peer = 0;
-  };
 
-  [[nodiscard]] Wanted wanted(const RunningActivity& a) const;
-  [[nodiscard]] bool fits(NodeId node, double taken, double wanted) const;
-  [[nodiscard]] bool never_fits(const RunningActivity& a, NodeId node, double wanted) const;
   // Visits what begins to hold memory with this activity.
   template <class Visit>
   void on_new(const RunningActivity& a, Visit visit) const;
   void hold(RunningTask& task, int artifact);
   void let_go(RunningTask& task, int artifact);
-  // Bytes and number of the artifacts of a task that hold memory on a node.
-  [[nodiscard]] std::pair<double, int> held_by(const RunningTask& task, NodeId node) const;
-  [[nodiscard]] bool too_large_alone(const RunningActivity& a) const;
-  [[nodiscard]] std::vector<Blocked> blocked(std::span<RunningActivity* const> waiting) const;
+  // Bytes that the activity needs on its node, with all that its task holds there.
+  [[nodiscard]] double needed(const RunningActivity& a) const;
+  Admission::Answer refuse(RunningActivity& a) const;
+  // A request that waited, and does no more.
+  void count_wait(const MemoryRequest& request);
 
   std::function<double()> now_;
-  std::function<void(NodeId)> freed_;
+  Admission admission_;
+  Footprints footprints_;
   ByNode<Node> nodes_;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Tasks and activities under way. Internal to sim/world.
+// Tasks under way, or waiting for memory, and their activities. Internal to sim/world.
 
 #include <memory>
 #include <simgrid/s4u/Activity.hpp>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/task/graph.hpp"
+#include "sim/world/admission.hpp"
 
 namespace convoy::sim {
 
@@ -26,8 +27,10 @@ struct RunningActivity {
   State state = State::blocked;
   NodeId node = no_node;     // computing or sending node
   NodeId peer = no_node;     // receiving node; no_node: a compute
-  NodeId no_room = no_node;  // while it waits for memory: where
+  NodeId no_room = no_node;  // had to wait for memory, or cannot have it: where
   double needed = 0;         // bytes that it needed there with all that its task holds
+  double taken = 0;          // bytes of memory that it has without a request, and not of its task's
+  std::unique_ptr<MemoryRequest> request;  // since it had to wait for memory
   int blocked_by = 0;
   std::uint64_t order = 0;  // order of readiness
   double ready_s = 0;
@@ -69,8 +72,7 @@ struct RunningTask {
   int iteration = 0;
   int left = 0;                   // activities of this iteration that have not ended
   bool report = false;            // send activity_done events
-  std::uint64_t born = 0;         // order of the tasks' starts
-  int moving = 0;                 // activities that run or wait for their lanes
+  MemoryRequest memory;           // of the whole task, if its graph holds memory
   std::vector<Holding> holdings;  // by artifact, if the graph holds memory
   std::vector<int> held;          // artifacts that are held, in no order
 
@@ -78,6 +80,10 @@ struct RunningTask {
   void lay_out_activities();
   // The activity that fails with the node: one under way there, else a waiting one; null: none.
   [[nodiscard]] const RunningActivity* first_at(NodeId node) const;
+  // Not begun: it has no activities yet.
+  [[nodiscard]] bool waits_for_memory() const {
+    return memory.state == MemoryRequest::State::waiting;
+  }
 };
 
 inline const Activity& RunningActivity::what() const {

@@ -11,11 +11,16 @@
 // compute ends when its clock shows what it showed at its start plus the compute's own work
 // ("virtual time", Parekh and Gallager 1993). An event costs O(log n). A lone compute without a
 // share does not need this: SimGrid runs it.
+//
+// Ends less than a nanosecond apart are one, of whatever nodes: as for SimGrid, of whose activities
+// the same holds.
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/non_copyable.hpp"
 #include "sim/world/running.hpp"
@@ -23,11 +28,36 @@
 
 namespace convoy::sim {
 
+class SharedProcessor;
+
+// The next ends of all nodes' shared processors, with one timer for the first.
+class SharedEnds : base::NonCopyable {
+ public:
+  explicit SharedEnds(Timers& timers) : timers_(timers) {}
+
+  // Of that processor; infinity: none.
+  void plan(SharedProcessor& processor, double time);
+  // Ends what ends now. Call at the end of any other activity: so that all is one instant.
+  void end_due();
+
+ private:
+  using Id = std::pair<double, std::uint64_t>;
+
+  void arm();
+
+  Timers& timers_;
+  std::map<Id, SharedProcessor*> ends_;
+  std::unordered_map<const SharedProcessor*, Id> planned_;
+  std::uint64_t next_ = 0;
+  std::optional<Timers::Id> timer_;
+};
+
 class SharedProcessor : base::NonCopyable {
  public:
-  // `ended`: called from a timer for each compute at its end, which has left then.
-  SharedProcessor(Timers& timers, std::function<void(RunningActivity&)> ended)
-      : timers_(timers), ended_(std::move(ended)) {}
+  // `ended`: called from a timer, or from SharedEnds::end_due(), for each compute at its end, which
+  // has left then.
+  SharedProcessor(Timers& timers, SharedEnds& ends, std::function<void(RunningActivity&)> ended)
+      : timers_(timers), ends_(ends), ended_(std::move(ended)) {}
 
   // `seconds`: alone at nominal speed, > 0. The sum of the shares must not exceed 1, and must be
   // less than 1 if there are computes without a share.
@@ -37,6 +67,8 @@ class SharedProcessor : base::NonCopyable {
   [[nodiscard]] bool is_empty() const { return places_.empty(); }
   [[nodiscard]] bool has(const RunningActivity& a) const { return places_.contains(&a); }
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
+  // Ends those that end now, and plans the next end.
+  void end_due();
 
  private:
   // Work in seconds at nominal speed, since the start.
@@ -57,10 +89,12 @@ class SharedProcessor : base::NonCopyable {
   [[nodiscard]] double shows_now(const Clock& clock) const;
   void advance();
   void take_out(const RunningActivity& a);
+  // When the clock will show that.
+  [[nodiscard]] double end_of(const Clock& clock, double shows) const;
   void plan();
-  void end_due();
 
   Timers& timers_;
+  SharedEnds& ends_;
   std::function<void(RunningActivity&)> ended_;
   double speed_ = 1;
   double since_ = 0;  // the clocks show what they did then
@@ -68,7 +102,6 @@ class SharedProcessor : base::NonCopyable {
   Clock guaranteed_;  // of those with a guaranteed share
   Clock rest_;        // of a part of the rest
   std::unordered_map<const RunningActivity*, Place> places_;
-  std::optional<Timers::Id> planned_;
 };
 
 }  // namespace convoy::sim

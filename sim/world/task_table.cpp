@@ -41,8 +41,7 @@ RunningTask& TaskTable::add(TaskId id, std::shared_ptr<const TaskGraph> graph,
   task.members = std::move(members);
   task.iteration = 0;
   task.report = report;
-  task.born = born_++;
-  task.moving = 0;
+  task.memory = {};
   by_id_.emplace(id, &task);
   for (const NodeId member : task.members) {
     if (member != server_node) of_[member].push_back(&task);

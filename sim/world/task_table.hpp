@@ -35,7 +35,6 @@ class TaskTable {
   ByNode<std::vector<RunningTask*>> of_;
   std::deque<RunningTask> places_;
   std::vector<RunningTask*> free_;
-  std::uint64_t born_ = 0;
 };
 
 }  // namespace convoy::sim

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <simgrid/s4u.hpp>
 #include <stdexcept>
 
@@ -52,6 +53,12 @@ void Timers::unset(std::int64_t number) {
 
 void Timers::soon(Call call) const {
   Timer::set(simgrid::s4u::Engine::get_clock(), std::move(call));
+}
+
+// A timer of this date would come before them. The next number in double is another date.
+void Timers::behind(Call call) const {
+  constexpr double later = std::numeric_limits<double>::infinity();
+  Timer::set(std::nextafter(simgrid::s4u::Engine::get_clock(), later), std::move(call));
 }
 
 void Timers::arm() {

@@ -38,6 +38,8 @@ class Timers {
   void unset(std::int64_t number);  // ignored if not set or already called
   // Calls once within this instant, directly by SimGrid: run_due() and clear() do not affect it.
   void soon(Call call) const;
+  // As soon(), but after all activities that SimGrid ends at this instant.
+  void behind(Call call) const;
 
   // Makes all calls that are due by now.
   void run_due();

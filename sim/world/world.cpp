@@ -33,6 +33,7 @@ class World::Impl : base::NonCopyable {
         timers_([this] { poll(); }),
         executor_(
             config, timers_, [this](RunningActivity& a) { note_end(a); },
+            [this](RunningActivity& a) { note_end_of_shared(a); },
             [this](NodeId node, double speed) {
               emit({.kind = EventKind::node_changed, .node = node, .speed = speed});
             }),
@@ -72,7 +73,7 @@ class World::Impl : base::NonCopyable {
   }
 
   void start(TaskId id, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-             bool report, int worker) {
+             bool report, int worker, WhenFull when_full) {
     RunningTask& task = tasks_.add(id, std::move(graph), std::move(members), report);
     task.worker = worker;
     for (const NodeId member : task.members) {
@@ -81,7 +82,17 @@ class World::Impl : base::NonCopyable {
       give_up(task, Cause::node_lost);
       return;
     }
-    begin_iteration(task);
+    switch (lanes_.admit(task, when_full == WhenFull::wait)) {
+      case Admission::Answer::granted:
+        begin_iteration(task);
+        break;
+      case Admission::Answer::later:
+        if (!task.waits_for_memory()) fail_for_memory(task.memory);
+        break;
+      case Admission::Answer::never:
+        fail_for_memory(task.memory);
+        break;
+    }
     start_waiting();
   }
 
@@ -148,6 +159,18 @@ class World::Impl : base::NonCopyable {
     arm();
   }
 
+  // What SimGrid ends at the same time is of the same instant, and comes yet.
+  void note_end_of_shared(RunningActivity& a) {
+    if (real_.hold_end(a)) return;
+    ended_.push_back(&a);
+    if (armed_ || armed_behind_ || stopping_) return;
+    armed_behind_ = true;
+    timers_.behind([this] {
+      armed_behind_ = false;
+      if (!armed_ && !ended_.empty()) guarded([this] { drain(); });
+    });
+  }
+
   void note_coming(NodeId node, bool present) {
     lanes_.set_present(node, present);
     comings_.emplace_back(node, present);
@@ -191,6 +214,7 @@ class World::Impl : base::NonCopyable {
     timers_.run_due();  // SimGrid may run this drain between timers of equal dates
     if (stopping_) return;
     timers_.check_progress();
+    executor_.end_shared();
     take_due();
     std::vector<RunningActivity*> ended = std::exchange(ended_, {});
     std::sort(ended.begin(), ended.end(), [](const RunningActivity* a, const RunningActivity* b) {
@@ -233,12 +257,23 @@ class World::Impl : base::NonCopyable {
   }
 
   void start_waiting() {
-    while (true) {
+    do {
       while (RunningActivity* a = lanes_.next()) start_if_it_fits(*a);
-      const RunningActivity* stuck = lanes_.stuck();
-      if (stuck == nullptr) return;
-      fail(*stuck->task, stuck->no_room, Cause::out_of_memory);
+    } while (ends_a_wait_for_memory());
+  }
+
+  // True if there was one.
+  bool ends_a_wait_for_memory() {
+    const Admission::Verdict verdict = lanes_.next_verdict();
+    if (verdict.request == nullptr) return false;
+    if (verdict.answer == Admission::Answer::never) {
+      fail_for_memory(*verdict.request);
+    } else if (verdict.request->activity != nullptr) {
+      lanes_.join(*verdict.request->activity);
+    } else {
+      begin_iteration(*verdict.request->task);
     }
+    return true;
   }
 
   void start_if_it_fits(RunningActivity& a) {
@@ -246,10 +281,10 @@ class World::Impl : base::NonCopyable {
       a.sized = std::make_unique<Activity>(listener_.size_of(a.task->id, a.what()));
       a.sized->sized_late = false;
     }
-    const Memory::Room room = lanes_.make_room(a);
-    if (room == Memory::Room::later) return;
-    if (room == Memory::Room::never) {
-      fail(*a.task, a.no_room, Cause::out_of_memory);
+    const Admission::Answer room = lanes_.make_room(a);
+    if (room == Admission::Answer::later) return;
+    if (room == Admission::Answer::never) {
+      fail_for_memory(*a.request);
       return;
     }
     a.state = State::running;
@@ -314,13 +349,23 @@ class World::Impl : base::NonCopyable {
     tasks_.remove(task);
   }
 
+  void fail_for_memory(const MemoryRequest& request) {
+    fail(*request.task, request.where, Cause::out_of_memory, lanes_.lacking(request));
+  }
+
   // Fails a task; the event names an activity under way on the node, else a waiting one.
-  void fail(RunningTask& task, NodeId node, Cause cause) {
+  void fail(RunningTask& task, NodeId node, Cause cause, const Lacking& memory = {}) {
     for (const RunningActivity& a : task.activities) {
       const bool real = a.real != 0 && a.state == State::running;
       if (real && cause == Cause::node_lost) report(a, {.cause = cause});
     }
-    Event event{.kind = EventKind::task_failed, .node = node, .task = task.id, .cause = cause};
+    Event event{.kind = EventKind::task_failed,
+                .node = node,
+                .task = task.id,
+                .cause = cause,
+                .needed = memory.needed,
+                .free = memory.free,
+                .capacity = memory.capacity};
     if (const RunningActivity* a = task.first_at(node)) {
       event.activity = a->index;
       event.finished = executor_.finished_share(*a);
@@ -340,6 +385,7 @@ class World::Impl : base::NonCopyable {
       double energy = 0;
       if (a.state == State::waiting) {
         lanes_.leave(a);
+        lanes_.withdraw(a);
       } else if (a.state == State::running) {
         lanes_.give_back(a, false);
         const double share = a.peer == no_node ? 0 : executor_.finished_share(a);
@@ -371,6 +417,7 @@ class World::Impl : base::NonCopyable {
   std::int64_t sequence_ = 0;
   std::uint64_t order_ = 0;
   bool armed_ = false;
+  bool armed_behind_ = false;
   bool stopping_ = false;
   bool running_ = true;         // false after SimGrid's end
   std::exception_ptr failure_;  // thrown by the listener
@@ -387,8 +434,8 @@ void World::run() { impl_->run(); }
 void World::stop() { impl_->stop(); }
 double World::now() const { return impl_->now(); }
 void World::start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-                  bool report, int worker) {
-  impl_->start(task, std::move(graph), std::move(members), report, worker);
+                  bool report, int worker, WhenFull when_full) {
+  impl_->start(task, std::move(graph), std::move(members), report, worker, when_full);
 }
 void World::cancel(TaskId task) { impl_->cancel(task); }
 void World::set_timer(std::int64_t timer, double time) { impl_->set_timer(timer, time); }

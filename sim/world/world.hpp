@@ -10,7 +10,10 @@
 // A node has the lanes compute, send and receive. Each lane runs one activity at a time, by
 // priority, then in order of readiness (a server sends and receives any number at once; a node may
 // compute several at once, which share its speed). A transfer needs the sender's and the receiver's
-// lane. An activity also needs memory: see memory.hpp.
+// lane. Memory: a task that keeps something in memory between its activities begins when its peak
+// on each of its nodes is reserved, or waits for that, or is refused (WhenFull); of other tasks
+// each compute waits for its own. In the order of arrival: see admission.hpp. A task that would not
+// fit alone fails before it starts.
 //
 // One world per process: SimGrid's clock cannot be reset.
 
@@ -87,9 +90,12 @@ struct NodeUsage {
   double bytes_in = 0;
   double bytes_out = 0;
   double peak_memory = 0;  // bytes
-  double energy_j = 0;     // drawn, links included
-  int tasks = 0;           // successful
-  int tasks_failed = 0;    // failed or cancelled
+  // Waits for its memory of tasks that had not begun, and of computes; and their time in all, s.
+  std::int64_t memory_waits = 0;
+  double memory_wait_s = 0;
+  double energy_j = 0;   // drawn, links included
+  int tasks = 0;         // successful
+  int tasks_failed = 0;  // failed or cancelled
 };
 
 // An activity under way.
@@ -121,7 +127,7 @@ class World : base::NonCopyable {
   // Starts a task on the nodes that play its roles. A task with an absent node fails at this
   // instant. `report`: send activity_done events. `worker`: role of the node named in task_done.
   void start(TaskId task, std::shared_ptr<const TaskGraph> graph, std::vector<NodeId> members,
-             bool report = false, int worker = 0);
+             bool report = false, int worker = 0, WhenFull when_full = WhenFull::wait);
   // Cancels a task at this instant; no event follows. Unknown tasks are ignored.
   void cancel(TaskId task);
   // Sends timer_fired at `time` (or now, if that is past), after all other events due then.

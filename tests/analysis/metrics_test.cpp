@@ -318,6 +318,22 @@ TEST(Rounds, ADeadlineHasNoNodeToWaitFor) {
   EXPECT_THAT(sums_of(run, 2), UnorderedElementsAre(Pair("failed", 1)));
 }
 
+// Its first activity is ready when it begins, at 2 s.
+TEST(Idle, ATaskThatWaitsForRoomInMemoryBeforeItBegins) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a");
+  sim::ActivityRow& train = store.compute(1, "train", 3, 2);
+  train.task = 0;
+  train.ready_s = 2;
+  store.task(0, 1, 0, 5, 1);
+  store.aggregation(1, 5, 5);
+  store.event("task_done", 5, 1, 0).order("aggregate", 5);
+  store.end.virtual_time_s = 5;
+  EXPECT_THAT(sums_of(read_tables(store.write()), 1),
+              UnorderedElementsAre(Pair("memory", 2), Pair("queue", 1)));
+}
+
 TEST(Idle, ATaskThatDidNotFitAndOneThatWaitsForALane) {
   const TemporaryFolder folder;
   HandMadeStore store(folder.path() / "run");

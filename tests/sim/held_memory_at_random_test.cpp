@@ -250,6 +250,107 @@ TEST(HeldMemory, RandomTasksStayWithinTheLimitAndLeaveNothing) {
   }));
 }
 
+// What a task needs on each of its nodes; empty: it keeps nothing between its activities.
+std::map<NodeId, double> needs_of(const TaskGraph& graph, const std::vector<NodeId>& members,
+                                  const WorldConfig& config) {
+  std::map<NodeId, double> needs;
+  if (!graph.holds()) return needs;
+  for (int role = 0; role < graph.roles(); ++role) {
+    const NodeId node = members[static_cast<std::size_t>(role)];
+    const double peak = peak_memory(graph, role, config.nodes[node].concurrent_computes);
+    double most = 0;
+    for (const Activity& a : graph.activities()) {
+      if (a.kind == ActivityKind::compute && a.at == role) most = std::max(most, a.memory);
+    }
+    const bool keeps = peak_held(graph, role) > 0;
+    if (keeps || most > 0) needs[node] += keeps ? peak : most;
+  }
+  return needs;
+}
+
+struct Arrival {
+  double time = 0;
+  TaskId task = no_task;
+  std::shared_ptr<const TaskGraph> graph;
+  std::map<NodeId, double> needs;
+  bool fits = true;
+};
+
+// Of tasks that come at random: each that fits alone ends and no other one begins; whatever of its
+// nodes' memory is taken; and of two that need memory of the same node the earlier begins first.
+bool all_that_fit_end_in_order(std::uint64_t seed, double limit) {
+  base::Random random({seed});
+  constexpr int nodes = 4;
+  constexpr int tasks = 40;
+  WorldConfig config = limited(nodes, limit);
+  for (int node = 1; node <= nodes; ++node) {
+    config.nodes[node].concurrent_computes = static_cast<int>(random.below(3));
+  }
+  Witness witness;
+  World world(config, witness);
+  for (int i = 0; i < tasks; ++i) world.set_timer(i, random.below(12));
+  std::vector<Arrival> arrivals;
+  std::map<TaskId, Event> ends;
+  bool good = true;
+  witness.on_event = [&](const Event& event) {
+    for (int node = 1; node <= nodes; ++node) good = good && world.memory_taken(node) <= limit;
+    if (event.kind == EventKind::task_done || event.kind == EventKind::task_failed) {
+      ends[event.task] = event;
+    }
+    if (event.kind != EventKind::timer_fired) return;
+    Arrival& a = arrivals.emplace_back();
+    a.time = event.time;
+    a.task = event.timer;
+    a.graph = random_graph(random, 2, 1 + static_cast<int>(random.below(10)));
+    const auto first = static_cast<NodeId>(1 + random.below(nodes));
+    const std::vector<NodeId> members = {
+        first, static_cast<NodeId>(1 + (first + random.below(nodes - 1)) % nodes)};
+    a.needs = needs_of(*a.graph, members, config);
+    for (const auto& [node, bytes] : a.needs) a.fits = a.fits && bytes <= limit;
+    if (!a.graph->holds()) {
+      for (const Activity& what : a.graph->activities()) a.fits = a.fits && what.memory <= limit;
+    }
+    world.start(a.task, a.graph, members);
+  };
+  world.run();
+  std::map<TaskId, double> begins;
+  for (const auto& [key, records] : witness.records) {
+    for (const ActivityRecord& record : records) {
+      const auto there = begins.try_emplace(key.first, record.ready_s).first;
+      there->second = std::min(there->second, record.ready_s);
+    }
+  }
+  for (const Arrival& a : arrivals) {
+    const Event& end = ends[a.task];
+    good = good && end.kind == (a.fits ? EventKind::task_done : EventKind::task_failed);
+    if (a.fits || !a.graph->holds()) continue;
+    good = good && end.cause == Cause::out_of_memory && end.time == a.time &&
+           !begins.contains(a.task) && end.needed == a.needs.at(end.node) && end.capacity == limit;
+  }
+  for (std::size_t i = 0; i < arrivals.size(); ++i) {
+    for (std::size_t j = i + 1; j < arrivals.size(); ++j) {
+      const Arrival& one = arrivals[i];
+      const Arrival& other = arrivals[j];
+      if (!one.fits || !other.fits) continue;
+      const bool both = std::ranges::any_of(
+          one.needs, [&](const auto& need) { return other.needs.contains(need.first); });
+      if (both) good = good && begins.at(one.task) <= begins.at(other.task);
+    }
+  }
+  for (int node = 1; node <= nodes; ++node) {
+    good = good && world.memory_taken(node) == 0 && world.usage(node).peak_memory <= limit;
+  }
+  return good && arrivals.size() == tasks && world.tasks() == 0;
+}
+
+TEST(HeldMemory, EveryRandomTaskThatFitsAloneEndsAndNobodyOvertakes) {
+  EXPECT_TRUE(rc::check([] {
+    const auto seed = *rc::gen::arbitrary<std::uint64_t>();
+    const double limit = *rc::gen::inRange(20, 200);
+    RC_ASSERT(in_a_child([&] { return all_that_fit_end_in_order(seed, limit); }));
+  }));
+}
+
 // A task alone on its nodes ends if they have what peak_memory says.
 bool ends_within_its_peak(std::uint64_t seed) {
   base::Random random({seed});

@@ -76,6 +76,30 @@ TEST(SharedProcessor, TwoEqualComputesHaveHalfTheNodeEachAndAThirdWaits) {
   EXPECT_TIME(world.usage(1).busy_s, 12);
 }
 
+// Two that share a node, one with a share of another (0.1 has no exact double), and one that
+// SimGrid runs.
+TEST(SharedProcessor, WhatEndsAtTheSameTimeIsOneInstant) {
+  WorldConfig config = simple_world(3);
+  config.nodes[1].concurrent_computes = 2;
+  config.nodes[2].concurrent_computes = 0;
+  Witness witness;
+  World world(config, witness);
+  for (const TaskId task : {0, 1}) world.start(task, one_compute(1.5), {1});
+  world.start(2, with_share(0.3, 0.1), {2});
+  world.start(3, one_compute(3), {3});
+  world.start(4, one_compute(4), {3});
+  world.run();
+  std::vector<TaskId> first;  // of the tasks, by instant
+  for (const Event& event : witness.events) {
+    if (event.kind != EventKind::task_done) continue;
+    first.push_back(event.task);
+    EXPECT_EQ(event.last, event.task >= 3) << event.task;
+    EXPECT_EQ(event.time, witness.record(event.task, "work").end_s);
+  }
+  EXPECT_EQ(first, (std::vector<TaskId>{0, 1, 2, 3, 4}));
+  EXPECT_TIME(witness.record(3, "work").end_s, 3);
+}
+
 TEST(SharedProcessor, TheLongerOneIsFasterWhenTheShorterHasEnded) {
   Witness witness;
   World world(world_of_one(0), witness);
@@ -311,7 +335,7 @@ TEST(SharedProcessor, WhatTakesNoTimeEndsAtOnceAmongOthers) {
   EXPECT_TIME(witness.record(0, "work").end_s, 2);
 }
 
-TEST(SharedProcessor, EndsBeforeWhatElseEndsAtTheTime) {
+TEST(SharedProcessor, EndsTogetherWithATransferThatEndsAtTheTime) {
   WorldConfig config = simple_world(2);
   config.nodes[2].concurrent_computes = 0;
   Witness witness;
@@ -325,8 +349,9 @@ TEST(SharedProcessor, EndsBeforeWhatElseEndsAtTheTime) {
     if (event.kind != EventKind::task_done) continue;
     order.push_back(event.task);
     EXPECT_TIME(event.time, 2);
+    EXPECT_EQ(event.last, event.task == 1);
   }
-  EXPECT_EQ(order, (std::vector<TaskId>{1, 0, 2}));
+  EXPECT_EQ(order, (std::vector<TaskId>{0, 2, 1}));  // by node
 }
 
 // The first ends at 2 s, the second at 4 s. The node draws 10 W all the time.

@@ -168,12 +168,8 @@ TEST(SplitFed, TheServersMemoryIsJudgedAsWell) {
   server->memory = needed - 1;
   EXPECT_THAT(refused(schedules::splitfed(), keys, setting),
               HasSubstr("of memory at the server, and that (desktop) has"));
-  server->memory = 2 * needed;
-  const auto tight = read_kind(schedules::splitfed(), keys).make(setting);
-  ASSERT_EQ(tight->remarks().size(), 1) << "three tasks at once";
-  EXPECT_THAT(tight->remarks()[0], HasSubstr("tasks wait for one another"));
-  server->memory = 3 * needed;
-  EXPECT_TRUE(read_kind(schedules::splitfed(), keys).make(setting)->remarks().empty());
+  server->memory = needed;  // of one: that several wait is said before a run (full_server_test.cpp)
+  EXPECT_EQ(Desk(read_kind(schedules::splitfed(), keys).make(setting)).assigned.size(), 3);
 }
 
 // Transfers of weights in a task of version v3, and the layers that its node keeps.
