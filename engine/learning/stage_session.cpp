@@ -30,9 +30,9 @@ StageSession::StageSession(const EngineContext& context, const TaskInput& input)
   refuse_options();
   submodel_ = input_.part ? *input_.part : first_submodel(context_, input_);
   trace_ = trace(*context_.layout.architecture, submodel_);
-  own_ = own_stages(input_.brief, whole(trace_).last);
-  if (own_.empty()) return;
+  if (!input_.brief.own_before) return;
   if (input_.brief.rate < 1) fail("only who trains the full model can have layers of its own");
+  own_ = own_stages(input_.brief, whole(trace_).last);
   if (input_.state)
     input_.received = with_own(context_.layout, inside(*input_.received), inside(*input_.state));
 }

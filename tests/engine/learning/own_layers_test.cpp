@@ -25,11 +25,16 @@ using testing::HasSubstr;
 using Made = std::shared_ptr<const Artifact>;
 using State = std::shared_ptr<const NodeState>;
 
+std::shared_ptr<const Architecture> with_one_exit(Architecture a) {
+  a.exits = {a.exits.back()};
+  return std::make_shared<const Architecture>(std::move(a));
+}
+
 // A model with running statistics in its own layers and in those of the server; node 1 has the
 // first layers, and with `tail` the last ones, too.
 class OwnLayers : public testing::Test {
  protected:
-  OwnLayers() : architecture(test::small_with_norms(4)), layout(architecture) {
+  OwnLayers() : architecture(with_one_exit(*test::small_with_norms(4))), layout(architecture) {
     options.architecture = architecture;
     options.train = test::striped_images(28, 4, 16);
     options.test = test::striped_images(40, 4, 16, 2);
@@ -115,7 +120,8 @@ void expect_equal(const Tensors& a, const Tensors& b) {
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     ASSERT_EQ(a[i].defined(), b[i].defined()) << i;
-    if (a[i].defined()) EXPECT_TRUE(at::equal(a[i], b[i])) << i;
+    if (!a[i].defined()) continue;
+    EXPECT_TRUE(at::equal(a[i], b[i])) << i;
   }
 }
 

@@ -176,7 +176,11 @@ TEST(SharedStage, ABatchWithNanDoesNotStepIt) {
       const auto send_bad = [&] {
         const Made sent = spoilt.forward(2);
         auto bad = std::make_shared<Activation>();
-        *bad = *std::dynamic_pointer_cast<const Activation>(sent);
+        const auto& good_one = dynamic_cast<const Activation&>(*sent);
+        bad->of = good_one.of;
+        bad->cut = good_one.cut;
+        bad->tensors = good_one.tensors;
+        bad->labels = good_one.labels;
         for (auto& [number, tensor] : bad->tensors) tensor = at::full_like(tensor, value);
         const Made gradient = spoilt.serve(bad);
         EXPECT_FALSE(dynamic_cast<const Gradient&>(*gradient).is_finite);
