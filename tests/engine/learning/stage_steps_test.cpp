@@ -5,7 +5,6 @@
 
 #include <functional>
 
-#include "engine/learning/encoded_update.hpp"
 #include "engine/learning/stage_session.hpp"
 #include "tests/engine/learning/stage_chain.hpp"
 
@@ -143,24 +142,16 @@ TEST_F(StageSteps, WhatTheNodeKeepsForOtherTasksStays) {
   before->logits.resize(architecture->groups.size());
   before->residual = initial_tensors(layout, 4);
   before->squares = initial_tensors(layout, 5);
-  for (const double rate : {1.0, 0.5}) {
-    open(architecture, 16, {.brief = {.rate = rate}, .state = before});
-    whole_step(2);
-    const auto after = session->outcome().state;
-    ASSERT_TRUE(after);
-    const TensorState& state = inside(*after);
-    EXPECT_EQ(rate == 1.0, state.submodel.kept == before->submodel.kept);
-    const Tensors residual =
-        residual_in(layout, before->residual, before->submodel, state.submodel);
-    ASSERT_EQ(state.residual.size(), residual.size());
-    ASSERT_EQ(state.squares.size(), before->squares.size());
-    for (std::size_t i = 0; i < residual.size(); ++i) {
-      ASSERT_EQ(state.residual[i].defined(), residual[i].defined());
-      if (residual[i].defined()) {
-        EXPECT_TRUE(at::equal(state.residual[i], residual[i])) << i;
-      }
-      EXPECT_TRUE(at::equal(state.squares[i], before->squares[i])) << i;
-    }
+  open(architecture, 16, {.state = before});
+  whole_step(2);
+  const auto after = session->outcome().state;
+  ASSERT_TRUE(after);
+  const TensorState& state = inside(*after);
+  ASSERT_EQ(state.residual.size(), before->residual.size());
+  ASSERT_EQ(state.squares.size(), before->squares.size());
+  for (std::size_t i = 0; i < before->residual.size(); ++i) {
+    EXPECT_TRUE(at::equal(state.residual[i], before->residual[i])) << i;
+    EXPECT_TRUE(at::equal(state.squares[i], before->squares[i])) << i;
   }
 }
 
