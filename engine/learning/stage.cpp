@@ -286,7 +286,7 @@ void StageTraining::step() {
 }
 
 std::optional<Boundary> StageTraining::train(const Boundary& inputs, const Targets& targets) {
-  if (!stashes_.empty() || back_ > 0) fail("it is to train a batch at once amid another");
+  if (!stashes_.empty() || !back_.empty()) fail("it is to train a batch at once amid another");
   const auto number = static_cast<int>(steps_);
   const bool was_finite = std::exchange(is_finite_, engine::is_finite(values_of(inputs)));
   const double losses = losses_;
@@ -313,7 +313,8 @@ std::optional<Boundary> StageTraining::train(const Boundary& inputs, const Targe
   counted_.erase(number);
   losses_ = losses;
   samples_ = samples;
-  back_ = 0;
+  back_.clear();
+  shares_ = 0;
   return std::nullopt;
 }
 
