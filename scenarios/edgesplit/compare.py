@@ -207,7 +207,7 @@ def time_all(options):
             for model in options.models or MODELS:
                 print(f"edgesplit: {fleet}, {model}", flush=True)
                 rows += timed(convoy, pool, fleet, model)
-    write(folder, rows, ["Seconds of a round of 128 samples a device, timing only; splitfed and one after another with the "
+    write(folder, rows, ["Seconds of a round of 1,024 samples over all devices, timing only; splitfed and one after another with the "
                          "best of all cuts. Over: how often the shortest EdgeSplit goes into it.", ""] + timing_lines(rows))
 
 
