@@ -280,7 +280,7 @@ def main():
     parser.add_argument("--learn", action="store_true", help="learn a small model for real: accuracy, bytes and energy")
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")
-    parser.add_argument("--rounds", type=int, default=12, help="with --learn: updates of each device")
+    parser.add_argument("--rounds", type=int, default=8, help="with --learn: updates of each device")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="default: runs/edgesplit, runs/edgesplit-learn")
     parser.add_argument("-j", "--jobs", type=int, help="runs at a time (default: one per core)")
     parser.add_argument("--convoy", default="build/convoy", help=argparse.SUPPRESS)
