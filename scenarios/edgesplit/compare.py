@@ -207,7 +207,7 @@ def time_all(options):
             for model in options.models or MODELS:
                 print(f"edgesplit: {fleet}, {model}", flush=True)
                 rows += timed(convoy, pool, fleet, model)
-    write(folder, rows, ["Seconds of a round of 128 samples a device, timing only; splitfed and one after another with the "
+    write(folder, rows, ["Seconds of a round of 1,024 samples over all devices, timing only; splitfed and one after another with the "
                          "best of all cuts. Over: how often the shortest EdgeSplit goes into it.", ""] + timing_lines(rows))
 
 
@@ -280,7 +280,7 @@ def main():
     parser.add_argument("--learn", action="store_true", help="learn a small model for real: accuracy, bytes and energy")
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")
-    parser.add_argument("--rounds", type=int, default=12, help="with --learn: updates of each device")
+    parser.add_argument("--rounds", type=int, default=8, help="with --learn: updates of each device")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="default: runs/edgesplit, runs/edgesplit-learn")
     parser.add_argument("-j", "--jobs", type=int, help="runs at a time (default: one per core)")
     parser.add_argument("--convoy", default="build/convoy", help=argparse.SUPPRESS)
