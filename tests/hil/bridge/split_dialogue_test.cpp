@@ -249,9 +249,14 @@ TEST_F(SplitDialogueTest, AnAgentStartedAnewHasLostItsPartAtAnyPoint) {
   dialogue.arrived(task, 1, {});
   dialogue.disconnected();
   EXPECT_FALSE(dialogue.connected({}, true));
-  EXPECT_TRUE(dialogue.filed(task, 1, {}));
+}
+
+TEST_F(SplitDialogueTest, AnAgentStartedAnewWhileNothingIsUnderWayHasLostItsPart) {
+  connect();
+  up_to(2);
+  answer(2);
   dialogue.disconnected();
-  EXPECT_FALSE(dialogue.connected({}, true)) << "nothing is under way";
+  EXPECT_FALSE(dialogue.connected({}, true)) << "the server computes";
 }
 
 TEST_F(SplitDialogueTest, AnAgentStartedAnewAfterItsLastUploadIsMissedByNobody) {
