@@ -86,11 +86,10 @@ TEST(SplitTask, KeepsWhatIsNeededAndNotMuchElse) {
 }
 
 TEST(SplitTask, ANodeHasItsStagesOnly) {
-  EXPECT_THAT(SplitTask::of(graph_of({.cut = 3}))->worker_stages(),
-              ElementsAre(engine::Stage{0, 3}));
-  const auto stages = SplitTask::of(graph_of({.cut = 3, .tail = last_cut()}))->worker_stages();
+  EXPECT_THAT(SplitTask::of(graph_of({.cut = 3}))->worker_layers(), ElementsAre(std::pair(0, 3)));
+  const auto stages = SplitTask::of(graph_of({.cut = 3, .tail = last_cut()}))->worker_layers();
   ASSERT_EQ(stages.size(), 2U);
-  EXPECT_EQ(stages[0], (engine::Stage{0, 3}));
+  EXPECT_EQ(stages[0], std::pair(0, 3));
   EXPECT_EQ(stages[1].first, last_cut());
 }
 

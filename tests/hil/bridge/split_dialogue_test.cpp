@@ -105,7 +105,7 @@ class SplitDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogu
       const auto wanted = dialogue.crosses(task, 1, split->product(activity));
       ASSERT_TRUE(wanted);
       EXPECT_EQ(wanted->activity, activity);
-      EXPECT_EQ(wanted->batch, 16);
+      EXPECT_EQ(wanted->input.brief.batch, 16);
       EXPECT_FALSE(dialogue.crosses(task, 1, split->product(activity))) << "one at a time";
       dialogue.arrived(task, 1, {});
       EXPECT_FALSE(dialogue.crosses(task, 1, split->product(activity))) << "it is here";
