@@ -8,6 +8,7 @@
 #include <array>
 #include <set>
 
+#include "engine/model/stage.hpp"
 #include "sim/schedule/split_update.hpp"
 #include "tests/support/split_desk.hpp"
 
