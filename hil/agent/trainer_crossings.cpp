@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
-#include "engine/model/stage.hpp"
+#include "engine/api/largest_crossing.hpp"
 #include "hil/agent/memory_limit.hpp"
 #include "hil/agent/trainer.hpp"
 #include "hil/protocol/connection.hpp"
@@ -22,7 +22,7 @@ std::shared_ptr<engine::Unpacking> Trainer::room_to_cross(std::int64_t id, std::
   const std::lock_guard lock(mutex_);
   const std::shared_ptr<NodeTask> task = tasks_.find(id, attempt);
   if (!task || !task->split || !node_engine_.architecture) return nullptr;
-  if (bytes > engine::largest_crossing(*node_engine_.architecture, task->input.brief.batch)) {
+  if (bytes > engine::largest_crossing(*node_engine_.architecture, task->input)) {
     throw base::UserError(fmt::format("task {} is to go on with {}, more than crosses any cut", id,
                                       base::human_bytes(static_cast<double>(bytes))));
   }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "engine/model/stage.hpp"
+#include "engine/api/largest_crossing.hpp"
 
 namespace convoy::hil {
 
@@ -15,7 +15,7 @@ void CrossingIntake::assigned(engine::TaskInput input,
   peers_.node_of[input.task] = input.node;
   const auto split = sim::SplitTask::of(graph);
   if (split) {
-    input.stages = split->worker_stages();
+    for (const auto& [first, last] : split->worker_layers()) input.stages.push_back({first, last});
     splits_.begin(input, peer.samples, split);
   }
   peer.dialogue->add(input, graph, split);
@@ -46,7 +46,7 @@ void CrossingIntake::offered(Peer& peer, const wire::Offer& offer,
           arrived(node, box, task, attempt, activity);
         });
       },
-      engine::largest_crossing(architecture, wanted->batch));
+      engine::largest_crossing(architecture, wanted->input));
 }
 
 void CrossingIntake::arrived(NodeId node, const std::shared_ptr<engine::Unpacking>& box,

@@ -85,11 +85,11 @@ class NodeDialogue {
 
   // The agent offers an update. Gives its task's input; nothing if the update is not wanted (now).
   [[nodiscard]] std::optional<engine::TaskInput> offered(Task task, std::int32_t attempt);
-  // The agent offers an artifact of a split task. Gives the activity that sends it and the batch
-  // size of its task; nothing: it is not wanted (now), or came already.
+  // The agent offers an artifact of a split task. Gives the activity that sends it and its task's
+  // input; nothing: it is not wanted (now), or came already.
   struct Wanted {
     int activity = 0;
-    int batch = 1;
+    engine::TaskInput input;
   };
   [[nodiscard]] std::optional<Wanted> crosses(Task task, std::int32_t attempt, int artifact);
   // Another pass of the task follows; its update will replace the offered one.

@@ -27,7 +27,7 @@ std::optional<NodeDialogue::Wanted> NodeDialogue::crosses(Task task, std::int32_
     if (command.kind != Kind::upload || command.arrived || command.taking) continue;
     if (command.begin.artifact != artifact) continue;
     command.taking = true;
-    return Wanted{key.first, open->input.brief.batch};
+    return Wanted{key.first, open->input};
   }
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -14,11 +15,11 @@ const Work* work_of(const Activity& a) {
 }
 
 // The stage that a compute trains or takes; nothing: it is other work.
-std::optional<engine::Stage> stage_of(const Activity& a) {
-  if (const auto* w = work_of<engine::Forward>(a)) return engine::Stage{w->first, w->last};
-  if (const auto* w = work_of<engine::Backward>(a)) return engine::Stage{w->first, w->last};
-  if (const auto* w = work_of<engine::TrainStage>(a)) return engine::Stage{w->first, w->last};
-  if (const auto* w = work_of<engine::TakeStage>(a)) return engine::Stage{w->first, w->last};
+std::optional<std::pair<int, int>> stage_of(const Activity& a) {
+  if (const auto* w = work_of<engine::Forward>(a)) return std::pair(w->first, w->last);
+  if (const auto* w = work_of<engine::Backward>(a)) return std::pair(w->first, w->last);
+  if (const auto* w = work_of<engine::TrainStage>(a)) return std::pair(w->first, w->last);
+  if (const auto* w = work_of<engine::TakeStage>(a)) return std::pair(w->first, w->last);
   return std::nullopt;
 }
 
@@ -79,14 +80,14 @@ std::string SplitTask::why_only_simulated() const {
   return "";
 }
 
-std::vector<engine::Stage> SplitTask::worker_stages() const {
-  std::vector<engine::Stage> stages;
+std::vector<std::pair<int, int>> SplitTask::worker_layers() const {
+  std::vector<std::pair<int, int>> stages;
   for (const Activity& a : graph_->activities()) {
     if (a.kind != ActivityKind::compute || a.at != worker_) continue;
     const auto stage = stage_of(a);
     if (stage && std::ranges::find(stages, *stage) == stages.end()) stages.push_back(*stage);
   }
-  std::ranges::sort(stages, {}, &engine::Stage::first);
+  std::ranges::sort(stages);
   return stages;
 }
 

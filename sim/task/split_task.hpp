@@ -8,9 +8,9 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "engine/model/stage.hpp"
 #include "sim/task/graph.hpp"
 
 namespace convoy::sim {
@@ -27,8 +27,8 @@ class SplitTask {
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
   [[nodiscard]] int worker() const { return worker_; }
-  // Those that the worker trains, by rising layers.
-  [[nodiscard]] std::vector<engine::Stage> worker_stages() const;
+  // The layers [first, last) of each stage that the worker trains, rising.
+  [[nodiscard]] std::vector<std::pair<int, int>> worker_layers() const;
 
   // An artifact's number, see above.
   [[nodiscard]] int number(int artifact) const {

@@ -8,6 +8,7 @@
 #include <array>
 #include <set>
 
+#include "engine/model/stage.hpp"
 #include "sim/schedule/split_update.hpp"
 #include "tests/support/split_desk.hpp"
 
@@ -17,8 +18,24 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+std::shared_ptr<const engine::Architecture> model() {
+  engine::ModelOptions options;
+  options.architecture = "cnn-small";
+  options.image_size = 16;
+  options.classes = 10;
+  options.exits = {1};
+  return std::make_shared<const engine::Architecture>(engine::make_architecture(options));
+}
+
+// The last place where the model can be cut.
+int last_cut() {
+  const auto a = model();
+  return engine::cuts(engine::trace(*a, engine::full_submodel(*a))).back();
+}
+
 std::shared_ptr<const TaskGraph> graph_of(const SplitWork& split) {
   const auto setting = split_setting({{"one"}}, 1e9);
+  setting->architecture = model();
   LocalWork work;
   work.weight_epochs = 2;
   work.split = split;
@@ -49,7 +66,7 @@ void expect_enough_is_kept(const SplitTask& split) {
 }
 
 TEST(SplitTask, KeepsWhatIsNeededAndNotMuchElse) {
-  for (const SplitWork& work : {SplitWork{.cut = 3}, SplitWork{.cut = 3, .tail = 8},
+  for (const SplitWork& work : {SplitWork{.cut = 3}, SplitWork{.cut = 3, .tail = last_cut()},
                                 SplitWork{.cut = 3, .recompute = true}}) {
     const auto split = SplitTask::of(graph_of(work));
     ASSERT_TRUE(split);
@@ -70,12 +87,11 @@ TEST(SplitTask, KeepsWhatIsNeededAndNotMuchElse) {
 }
 
 TEST(SplitTask, ANodeHasItsStagesOnly) {
-  EXPECT_THAT(SplitTask::of(graph_of({.cut = 3}))->worker_stages(),
-              ElementsAre(engine::Stage{0, 3}));
-  const auto stages = SplitTask::of(graph_of({.cut = 3, .tail = 8}))->worker_stages();
+  EXPECT_THAT(SplitTask::of(graph_of({.cut = 3}))->worker_layers(), ElementsAre(std::pair(0, 3)));
+  const auto stages = SplitTask::of(graph_of({.cut = 3, .tail = last_cut()}))->worker_layers();
   ASSERT_EQ(stages.size(), 2U);
-  EXPECT_EQ(stages[0], (engine::Stage{0, 3}));
-  EXPECT_EQ(stages[1].first, 8);
+  EXPECT_EQ(stages[0], std::pair(0, 3));
+  EXPECT_EQ(stages[1].first, last_cut());
 }
 
 TEST(SplitTask, AServersPartThatNodesShareIsForSimulatedOnes) {

@@ -38,6 +38,24 @@ EngineOptions options_for(const std::string& name) {
   return options;
 }
 
+std::shared_ptr<Activation> copy_of(const Activation& a) {
+  auto copy = std::make_shared<Activation>();
+  copy->of = a.of;
+  copy->cut = a.cut;
+  copy->tensors = a.tensors;
+  copy->labels = a.labels;
+  return copy;
+}
+
+std::shared_ptr<StageUpdate> copy_of(const StageUpdate& u) {
+  auto copy = std::make_shared<StageUpdate>();
+  static_cast<UpdateOrigin&>(*copy) = u;
+  copy->stage = u.stage;
+  copy->brings = u.brings;
+  copy->is_finite = u.is_finite;
+  return copy;
+}
+
 std::unique_ptr<Unpacking> sent(const Engine& engine, const Parcel& parcel) {
   auto box = engine.unpack(parcel.header, parcel.bytes(), "node 1");
   for (std::size_t i = 0; i < parcel.pieces.size(); ++i) {
@@ -195,7 +213,7 @@ TEST(Crossing, ATensorKeepsTheOrderInWhichItLiesInMemory) {
   const Layout layout(options.architecture);
   Machines one("cnn-small", 4, 0, false);
   const Made made = one.on_device(Forward{.first = 0, .last = 4}, nullptr);
-  auto turned = std::make_shared<Activation>(dynamic_cast<const Activation&>(*made));
+  auto turned = copy_of(dynamic_cast<const Activation&>(*made));
   for (auto& [number, tensor] : turned->tensors) {
     if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
   }
@@ -215,7 +233,7 @@ TEST(Crossing, WhatIsNotOfTheTaskIsRefused) {
   Machines one("cnn-small", 4, 0, false);
   const Made made = one.on_device(Forward{.first = 0, .last = 4}, nullptr);
   const auto refused = [&](const std::function<void(Activation&)>& change) {
-    auto wrong = std::make_shared<Activation>(dynamic_cast<const Activation&>(*made));
+    auto wrong = copy_of(dynamic_cast<const Activation&>(*made));
     change(*wrong);
     const Parcel parcel = one.server->pack_crossing({wrong, 0});
     EXPECT_THROW(one.server->unpack_crossing(*sent(*one.server, parcel), one.input, samples),
@@ -254,7 +272,7 @@ TEST(Crossing, AnUpdateOfAPartOfAnotherTaskIsRefused) {
   one.train(2);
   const Made taken = one.on_device(TakeStage{0, 4}, nullptr);
   const auto refused = [&](const std::function<void(StageUpdate&)>& change) {
-    auto wrong = std::make_shared<StageUpdate>(dynamic_cast<const StageUpdate&>(*taken));
+    auto wrong = copy_of(dynamic_cast<const StageUpdate&>(*taken));
     change(*wrong);
     const Parcel parcel = one.server->pack_crossing({wrong, 0});
     EXPECT_THROW(one.server->unpack_crossing(*sent(*one.server, parcel), one.input, samples),
@@ -263,10 +281,10 @@ TEST(Crossing, AnUpdateOfAPartOfAnotherTaskIsRefused) {
   refused([](StageUpdate& u) { u.base_version = 3; });
   refused([](StageUpdate& u) { u.rate = 0.5; });
   refused([](StageUpdate& u) { u.samples = 1e6; });
-  refused([](StageUpdate& u) { u.stage.last = 5; });
+  refused([&](StageUpdate& u) { u.stage.last = one.layers; });
   refused([](StageUpdate& u) { u.stage.last = 500; });
   // NaN is no lie: it is said, and what it is joined to is not finite.
-  auto nan = std::make_shared<StageUpdate>(dynamic_cast<const StageUpdate&>(*taken));
+  auto nan = copy_of(dynamic_cast<const StageUpdate&>(*taken));
   for (Tensor& t : nan->brings) {
     if (t.defined()) t = at::full_like(t, std::nan(""));
   }

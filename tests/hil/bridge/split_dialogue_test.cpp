@@ -105,7 +105,7 @@ class SplitDialogueTest : public testing::Test, NodeDialogue::Agent, NodeDialogu
       const auto wanted = dialogue.crosses(task, 1, split->product(activity));
       ASSERT_TRUE(wanted);
       EXPECT_EQ(wanted->activity, activity);
-      EXPECT_EQ(wanted->batch, 16);
+      EXPECT_EQ(wanted->input.brief.batch, 16);
       EXPECT_FALSE(dialogue.crosses(task, 1, split->product(activity))) << "one at a time";
       dialogue.arrived(task, 1, {});
       EXPECT_FALSE(dialogue.crosses(task, 1, split->product(activity))) << "it is here";
@@ -249,9 +249,14 @@ TEST_F(SplitDialogueTest, AnAgentStartedAnewHasLostItsPartAtAnyPoint) {
   dialogue.arrived(task, 1, {});
   dialogue.disconnected();
   EXPECT_FALSE(dialogue.connected({}, true));
-  EXPECT_TRUE(dialogue.filed(task, 1, {}));
+}
+
+TEST_F(SplitDialogueTest, AnAgentStartedAnewWhileNothingIsUnderWayHasLostItsPart) {
+  connect();
+  up_to(2);
+  answer(2);
   dialogue.disconnected();
-  EXPECT_FALSE(dialogue.connected({}, true)) << "nothing is under way";
+  EXPECT_FALSE(dialogue.connected({}, true)) << "the server computes";
 }
 
 TEST_F(SplitDialogueTest, AnAgentStartedAnewAfterItsLastUploadIsMissedByNobody) {
