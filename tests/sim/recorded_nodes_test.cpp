@@ -83,7 +83,8 @@ TEST(RecordedNodes, WhatWasUnderWayWhenTheRunWasStoppedGoesOn) {
 TEST(RecordedNodes, AnUpdateThatIsFoundIsTakenAndItsNodeTold) {
   const test::TemporaryFolder folder;
   const UpdateFolder updates(folder.path());
-  for (const TaskId task : {7, 8}) updates.write(task, "{}", {});
+  for (const TaskId task : {7, 8})
+    updates.write(task, "{}", std::vector<std::span<const std::byte>>());
   Recording recording;
   recording.end_s = 9;
   Live live;
