@@ -80,7 +80,7 @@ class Writer {
     const std::int64_t all = split_.counts().whole + split_.counts().rests;
     for (std::int64_t i = 0; i < all; ++i) {
       const std::int64_t in_epoch = i % split_.epoch().batches();
-      add(in_epoch < split_.epoch().whole ? whole : rest);
+      add(in_epoch < split_.epoch().whole ? whole : rest, i + 1 == all);
     }
     end();
   }
@@ -112,8 +112,12 @@ class Writer {
     at_ = part_;
   }
 
-  void add(const std::vector<SplitMove>& moves) {
+  void add(const std::vector<SplitMove>& moves, bool is_last) {
     std::array<int, 2> stash{};
+    const auto is_nodes = [](const SplitMove& move) {
+      return move.activity.kind == ActivityKind::compute && move.activity.at == split_worker;
+    };
+    const auto nodes_last = std::find_if(moves.rbegin(), moves.rend(), is_nodes);
     for (const SplitMove& move : moves) {
       const Activity& a = move.activity;
       if (a.kind == ActivityKind::transfer) {
@@ -125,6 +129,8 @@ class Writer {
       if (move.takes_stash) inputs.push_back(kept);
       if (a.at == split_server && !begun_) inputs.push_back(servers_);
       begun_ = begun_ || a.at == split_server;
+      // Nobody takes an update of the node's own layers: it has them until it has gone back last.
+      if (work_.own && is_last && &move == &*nodes_last) inputs.push_back(part_);
       at_ = graph_.compute(a, std::move(inputs), {move.product, move.bytes});
       if (move.held <= 0) continue;
       graph_.hold(at_, move.held);
