@@ -28,6 +28,14 @@ std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
 
 bool trains_weights(const Work& work) { return std::holds_alternative<Train>(work); }
 
+double steps_begun_by_stages(const Work& work) {
+  if (const auto* forward = std::get_if<Forward>(&work)) {
+    return forward->first == 0 ? 1.0 / forward->microbatches : 0;
+  }
+  const auto* stage = std::get_if<TrainStage>(&work);
+  return stage != nullptr && stage->first == 0 ? 1.0 / stage->microbatches : 0;
+}
+
 double measured_training_step(const Engine& engine, std::shared_ptr<const Weights> weights,
                               int node, double rate, int batch, double longest_s) {
   using Clock = std::chrono::steady_clock;

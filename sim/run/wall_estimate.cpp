@@ -38,19 +38,6 @@ Kind kind_of(const Scenario& scenario, const PlannedTask& task) {
   return {task.rate, static_cast<int>(std::min<std::int64_t>(node.batch, node.samples))};
 }
 
-// Training steps of an iteration of a graph whose stages compute apart; 0: it has none.
-double steps_in_stages(const TaskGraph& graph) {
-  double steps = 0;
-  for (const Activity& activity : graph.activities()) {
-    if (const auto* forward = std::get_if<engine::Forward>(&activity.work)) {
-      steps += forward->first == 0 ? 1.0 / forward->microbatches : 0;
-    } else if (const auto* stage = std::get_if<engine::TrainStage>(&activity.work)) {
-      steps += stage->first == 0 ? 1.0 / stage->microbatches : 0;
-    }
-  }
-  return steps;
-}
-
 // The FLOPs of a training step of a planned task, by its graph; nothing without training.
 std::optional<double> step_flops(const Scenario& scenario, const PlannedTask& task) {
   const NodeSetting& node = scenario.setting->nodes[task.node];
@@ -60,7 +47,10 @@ std::optional<double> step_flops(const Scenario& scenario, const PlannedTask& ta
     if (steps > 0) return activity.flops / static_cast<double>(steps);
   }
   // In stages: all that is computed, by the micro-batches that begin with the first layer.
-  const double steps = steps_in_stages(*task.graph);
+  double steps = 0;
+  for (const Activity& activity : task.graph->activities()) {
+    steps += engine::steps_begun_by_stages(activity.work);
+  }
   if (steps > 0) return flops_of(*task.graph) / task.graph->repeat() / steps;
   return std::nullopt;
 }

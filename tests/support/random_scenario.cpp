@@ -33,7 +33,8 @@ class Draw {
     stop();
     if (one_in(4)) add("[network]\nmodel = \"lv08\"\n");
     if (one_in(3)) add("[output]\nrecord = \"task\"\n");
-    if (learns_) add("[evaluation]\nevery = {}\nlocal = {}\n", below(3), one_in(2));
+    const bool local = one_in(2) && !is_split();
+    if (learns_) add("[evaluation]\nevery = {}\nlocal = {}\n", below(3), local);
     const std::string path = (folder_ / fmt::format("{}.toml", number_)).string();
     std::ofstream(path) << text_;
     return {path, learns_};
