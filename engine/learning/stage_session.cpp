@@ -28,13 +28,16 @@ StageSession::StageSession(const EngineContext& context, const TaskInput& input)
     fail("there are no weights to train, or they came compressed");
   }
   refuse_options();
+  const bool has_own = input_.brief.own_before.has_value();
+  if (has_own && input_.brief.rate < 1) {
+    fail("only who trains the full model can have layers of its own");
+  }
   submodel_ = input_.part ? *input_.part : first_submodel(context_, input_);
   trace_ = trace(*context_.layout.architecture, submodel_);
-  if (!input_.brief.own_before) return;
-  if (input_.brief.rate < 1) fail("only who trains the full model can have layers of its own");
+  if (!has_own) return;
   own_ = own_stages(input_.brief, whole(trace_).last);
-  if (input_.state)
-    input_.received = with_own(context_.layout, inside(*input_.received), inside(*input_.state));
+  if (!input_.state) return;
+  input_.received = with_own(context_.layout, inside(*input_.received), inside(*input_.state));
 }
 
 void StageSession::fail(const std::string& what) const {
