@@ -6,17 +6,16 @@ runs/edgesplit-learn), and there the command of every run. It needs Python 3.11 
 """
 
 import argparse
-import csv
-import json
-import math
 import os
 import pathlib
-import shlex
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import timed as study  # noqa: E402
+from timed import number, table, times  # noqa: E402
+
 DEVICES = 8
 
 # Changes of study.toml.
@@ -49,43 +48,6 @@ WAYS = {
 OURS = ["edgesplit", "edgesplit, guarantees", "edgesplit, cuts alone"]
 
 
-def fail(message):
-    sys.exit(f"edgesplit: {message}")
-
-
-def sets(changes):
-    return [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-
-
-class Convoy:
-    """Runs convoy."""
-
-    def __init__(self, options, folder):
-        self.options = options
-        self.folder = folder
-        self.count = 0
-
-    def run(self, file, changes, name):
-        """The summary of a run; None where the scenario is refused."""
-        command = [self.options.convoy, "run", str(file), "--json", "--quiet", "--overwrite",
-                   "-o", str(self.folder / "points" / name), *sets(changes)]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode in (130, 3):
-            raise KeyboardInterrupt
-        if result.returncode == 0:
-            return json.loads(result.stdout) | {"command": shlex.join(command)}
-        if result.returncode in (1, 2):  # refused, or failed
-            return None
-        fail(f"{shlex.join(command)}\n{result.stderr}")
-
-    def plan(self, file, changes):
-        result = subprocess.run([self.options.convoy, "plan", str(file), "--json", *sets(changes)],
-                                capture_output=True, text=True)
-        if result.returncode != 0:
-            fail(result.stderr)
-        return json.loads(result.stdout)
-
-
 def seconds_of(way, summary):
     """A round of all devices; one after another makes a version for each."""
     if summary is None or not summary["rounds"]:
@@ -114,7 +76,7 @@ def best_cut(convoy, pool, file, changes, way, name):
 # --- Timing -------------------------------------------------------------------------------------
 
 
-def timed(convoy, pool, fleet, model):
+def time_case(convoy, pool, fleet, model):
     """Of each way a row: seconds of a round, of how many devices, the cut."""
     file = HERE / "study.toml"
     changes = FLEETS[fleet] | {"model.architecture": model}
@@ -128,7 +90,7 @@ def timed(convoy, pool, fleet, model):
             if found:
                 extra = {f"schedule.{settings['schedule.kind']}.cut": found[0]}
                 row["cut"] = found[0]
-            elif not found:
+            else:
                 rows.append(row | dict(devices=0))
                 continue
         summary = convoy.run(file, changes | settings | extra | stop_of(way, 1), f"{name}-{way}")
@@ -144,25 +106,6 @@ def timed(convoy, pool, fleet, model):
                         bytes=summary["bytes_up"] + summary["bytes_down"], command=summary["command"])
         rows.append(row)
     return rows
-
-
-def number(value, digits=3):
-    if value is None or not math.isfinite(value):
-        return "-"
-    if value == 0:
-        return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{decimals}f}"
-
-
-def times(value, ours):
-    """By how much ours is faster."""
-    return "-" if value is None or ours is None else f"{value / ours:.2f}x"
-
-
-def table(headings, rows):
-    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]
 
 
 def timing_lines(rows):
@@ -186,28 +129,16 @@ def timing_lines(rows):
     return table(headings, lines)
 
 
-def write(folder, rows, lines):
-    folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(text)
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    with open(folder / "table.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, keys)
-        writer.writeheader()
-        writer.writerows(rows)
-    print(text + f"\nedgesplit: {folder}/table.md, {folder}/table.csv")
-
-
 def time_all(options):
     folder = pathlib.Path(options.output or "runs/edgesplit")
-    convoy = Convoy(options, folder)
+    convoy = study.Convoy("edgesplit", options.convoy, folder)
     rows = []
     with ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
         for fleet in options.fleets or FLEETS:
             for model in options.models or MODELS:
                 print(f"edgesplit: {fleet}, {model}", flush=True)
-                rows += timed(convoy, pool, fleet, model)
-    write(folder, rows, ["Seconds of a round of 1,024 samples over all devices, timing only; splitfed and one after another with the "
+                rows += time_case(convoy, pool, fleet, model)
+    study.write("edgesplit", folder, rows, ["Seconds of a round of 1,024 samples over all devices, timing only; splitfed and one after another with the "
                          "best of all cuts. Over: how often the shortest EdgeSplit goes into it.", ""] + timing_lines(rows))
 
 
@@ -216,7 +147,7 @@ def time_all(options):
 
 def learn_all(options):
     folder = pathlib.Path(options.output or "runs/edgesplit-learn")
-    convoy = Convoy(options, folder)
+    convoy = study.Convoy("edgesplit", options.convoy, folder)
     file = HERE / "learn.toml"
     rows = []
     with ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
@@ -231,7 +162,7 @@ def learn_all(options):
             summary = convoy.run(file, settings | extra | stop_of(way, options.rounds), f"learn-{way}")
             if summary:
                 rows.append(dict(way=way, cut=extra.get(f"schedule.{settings['schedule.kind']}.cut", "")) | summary)
-    write(folder, rows, learned_lines(rows, options.rounds))
+    study.write("edgesplit", folder, rows, learned_lines(rows, options.rounds))
 
 
 def learned_lines(rows, rounds):
@@ -251,12 +182,10 @@ def self_test():
     head, rule, row = timing_lines(made)
     assert row == "| near | m | 100 (6 of 8) | 30.0 | - | 40.0 | 20.0 | 25.0 | 5.00x | 1.50x | - |", row
     assert head.count("|") == rule.count("|") == row.count("|")
-    assert number(None) == "-" and number(0.012345) == "0.0123" and number(1234.5) == "1234" and number(0) == "0"
-    assert number(9.999) == "10.00" or number(9.999) == "10.0", number(9.999)
+    study.test_tables()
     assert seconds_of("one after another", {"rounds": 16, "virtual_time_s": 10.0}) == 5.0
     assert seconds_of("fedavg", {"rounds": 2, "virtual_time_s": 10.0}) == 5.0
     assert seconds_of("fedavg", None) is None and seconds_of("fedavg", {"rounds": 0, "virtual_time_s": 1.0}) is None
-    assert sets({"a.b": 1, "c": "x"}) == ["--set", "a.b=1", "--set", "c=x"]
 
     class Made:
         """No cut below 3, none at 5; the best is 4 where rounds last (cut - 4)^2 + 1."""
@@ -292,7 +221,7 @@ def main():
         self_test()
         return
     if not pathlib.Path(options.convoy).exists():
-        fail(f"{options.convoy} is not there; ./dev edgesplit builds it")
+        study.fail("edgesplit", f"{options.convoy} is not there; ./dev edgesplit builds it")
     try:
         (learn_all if options.learn else time_all)(options)
     except KeyboardInterrupt:
