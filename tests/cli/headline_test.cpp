@@ -1,5 +1,5 @@
-// The drivers of scenarios/headline and scenarios/edgesplit: their tables and slopes, of made-up
-// runs.
+// The drivers of scenarios/headline, scenarios/edgesplit and scenarios/asteroid: their tables and
+// slopes, of made-up runs.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -23,10 +23,11 @@ TEST_P(Headline, TestsItself) {
 
 INSTANTIATE_TEST_SUITE_P(Drivers, Headline,
                          testing::Values("headline/headline.py", "headline/rate.py",
-                                         "edgesplit/compare.py"),
+                                         "edgesplit/compare.py", "asteroid/compare.py"),
                          [](const auto& script) {
                            const std::string name = script.param;
-                           if (name.ends_with("compare.py")) return "EdgeSplit";
+                           if (name.starts_with("asteroid")) return "Asteroid";
+                           if (name.starts_with("edgesplit")) return "EdgeSplit";
                            return name.ends_with("rate.py") ? "Rate" : "Tables";
                          });
 
