@@ -18,7 +18,6 @@ namespace {
 using engine::Pass;
 using engine::Stage;
 
-constexpr double pipeline_label_bytes = 8;  // of a sample; LibTorch's are 64-bit integers
 constexpr double unbounded = std::numeric_limits<double>::infinity();
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
@@ -85,8 +84,7 @@ void PipelineModel::find_pieces() {
       continue;
     }
     names_.push_back(engine::name_of_cut(trace_, end));
-    forward_bytes_.push_back(engine::bytes_forward(trace_, end, 1, setting_->precision) +
-                             pipeline_label_bytes);
+    forward_bytes_.push_back(engine::bytes_forward(trace_, end, 1, setting_->precision));
     backward_bytes_.push_back(engine::bytes_backward(trace_, end, 1, setting_->precision));
   }
 }

@@ -76,8 +76,8 @@ class PipelineModel {
                                           bool accumulates) const;
   [[nodiscard]] const StagePass& update(int kind, LayerRange range) const;
 
-  // Bytes that cross the cut behind a layer, as Forward sends them: with labels, of 8 bytes a
-  // sample. Behind the last layer: 0.
+  // Bytes that cross the cut behind a layer; behind the last one 0. Without labels: every device
+  // has all samples.
   [[nodiscard]] double forward_bytes(int layer, int samples) const;
   [[nodiscard]] double backward_bytes(int layer, int samples) const;
   // Of the parameters' gradients. What a stage is copied with has batch norms' statistics, too.
