@@ -1,6 +1,5 @@
-#include "sim/plan/asteroid.hpp"
-
 #include "sim/schedule/kinds.hpp"
+#include "sim/schedule/pipeline_manners.hpp"
 #include "sim/schedule/pipeline_schedule.hpp"
 
 // Asteroid (arXiv 2408.08015): asteroid.md.
@@ -24,14 +23,11 @@ PipelineScheduleOptions read_asteroid(base::TableReader& common, base::TableRead
                            window_words, plan.window);
   plan.may_leave_out =
       own.flag({"leave_out", "a device may stay idle, where that is faster"}, plan.may_leave_out);
-  options.manner = {.kind = "asteroid",
-                    .order = PipelineOrder::one_f_one_b,
-                    .window = plan.window,
-                    .recovery = own.choice({"recovery",
-                                            "after a loss: light (boundaries shift, changed layers "
-                                            "move directly) or full (rescheduling)"},
-                                           recovery_words, Recovery::light),
-                    .plan = [plan](const PipelineProblem& p) { return plan_asteroid(p, plan); }};
+  options.manner = asteroid_manner(plan);
+  options.manner.recovery = own.choice({"recovery",
+                                        "after a loss: light (boundaries shift, changed layers "
+                                        "move directly) or full (rescheduling)"},
+                                       recovery_words, options.manner.recovery);
   return options;
 }
 

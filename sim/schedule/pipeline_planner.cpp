@@ -54,6 +54,13 @@ std::vector<NodeId> PipelinePlanner::workers() const {
   return all;
 }
 
+PipelinePlanner PipelinePlanner::with(PipelineManner manner) const {
+  PipelinePlanner other = *this;
+  other.manner_ = std::move(manner);
+  other.stages_.clear();
+  return other;
+}
+
 std::shared_ptr<const PipelineCase> PipelinePlanner::asked(const std::vector<NodeId>& nodes,
                                                            const ByNode<double>& speeds) const {
   // Without a flush a task is one long round.

@@ -66,6 +66,9 @@ class PipelinePlanner {
   // and for a plan by hand that does not fit a memory.
   PipelinePlanner(std::shared_ptr<const Setting> setting, PipelineKeys keys, PipelineManner manner);
 
+  // Another kind's planner, of the same micro-batches and cuts, without a plan by hand.
+  [[nodiscard]] PipelinePlanner with(PipelineManner manner) const;
+
   [[nodiscard]] const Setting& setting() const { return *setting_; }
   [[nodiscard]] const std::shared_ptr<const PipelineModel>& model() const { return model_; }
   [[nodiscard]] const PipelineKeys& keys() const { return keys_; }

@@ -8,6 +8,7 @@
 #include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "sim/schedule/pipeline_moves.hpp"
+#include "sim/schedule/pipeline_tables.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -238,6 +239,25 @@ std::vector<PlannedTask> PipelineSchedule::plan() const {
     }
   }
   return tasks;
+}
+
+std::optional<Explanation> PipelineSchedule::explain(bool compare) const {
+  const PipelineModel& model = *planner_.model();
+  const std::vector<NodeId> nodes = planner_.workers();
+  PipelineExplanation all{.layers = static_cast<int>(model.trace().layers.size()),
+                          .pieces = model.layers(),
+                          .plan = pipeline_table(planner_, *current_)};
+  all.idle = static_cast<int>(
+      std::ranges::count_if(nodes, [&](NodeId node) { return !current_->uses(node); }));
+  if (current_->by_hand) {
+    try {
+      all.planned = pipeline_table(planner_, planner_.own_plan(nodes, speeds_));
+    } catch (const base::UserError& error) {
+      all.notes.push_back(fmt::format("the planner's own plan is not possible: {}", error.what()));
+    }
+  }
+  if (compare) all.alternatives = pipeline_alternatives(planner_, nodes, speeds_);
+  return all;
 }
 
 }  // namespace convoy::sim

@@ -24,6 +24,7 @@
 namespace convoy::sim {
 
 struct PipelineScheduleOptions {
+  std::string why_no_learning = "its stages are timed only: the engine does not compute them yet";
   PipelineKeys keys;
   PipelineManner manner;
 };
@@ -38,6 +39,8 @@ class PipelineSchedule : public Schedule {
   [[nodiscard]] std::vector<PlannedTask> plan() const override;
   [[nodiscard]] std::optional<std::int64_t> max_staleness() const override { return 0; }
   [[nodiscard]] std::optional<double> usual_updates() const override { return 1; }
+
+  [[nodiscard]] std::optional<Explanation> explain(bool compare) const override;
 
   // The plan that rounds have now. Nothing: none of the present nodes' fits.
   [[nodiscard]] const std::optional<PlannedPipeline>& present_plan() const { return current_; }

@@ -4,21 +4,12 @@
 // runtime in its memory), rounds of data parallelism with a parameter server, and the moves of
 // weights between two plans.
 
-#include <memory>
 #include <vector>
 
 #include "sim/schedule/pipeline_planner.hpp"
-#include "sim/task/graph.hpp"
+#include "sim/schedule/pipeline_round.hpp"
 
 namespace convoy::sim {
-
-struct PipelineTask {
-  std::shared_ptr<const TaskGraph> graph;
-  std::vector<NodeId> members;  // by role
-  int result = -1;              // artifact that is published
-  // By stage and member: role.
-  std::vector<std::vector<int>> roles;
-};
 
 // `rounds` passes of the plan; with PipelinePlan::stashes_weights one, which has them all. Seconds
 // are those at nominal speeds.
