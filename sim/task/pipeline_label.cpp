@@ -75,4 +75,11 @@ std::optional<PipelineLabel> read_pipeline_label(std::string_view text) {
   return label;
 }
 
+std::string without_microbatch(std::string_view label) {
+  std::optional<PipelineLabel> read = read_pipeline_label(label);
+  if (!read) return std::string(label);
+  read->microbatch = -1;
+  return to_text(*read);
+}
+
 }  // namespace convoy::sim

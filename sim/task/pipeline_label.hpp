@@ -33,5 +33,7 @@ struct PipelineLabel {
 std::string to_text(const PipelineLabel& label);
 // Nothing for a label of another form.
 std::optional<PipelineLabel> read_pipeline_label(std::string_view text);
+// "F@1>2" for "F3@1>2": what all micro-batches have in common. Other labels stay.
+std::string without_microbatch(std::string_view label);
 
 }  // namespace convoy::sim
