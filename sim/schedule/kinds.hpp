@@ -26,6 +26,7 @@
   KIND(splitlearning)               \
   KIND(partitioned)                 \
   KIND(asteroid)                    \
+  KIND(dataparallel)                \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.
@@ -61,7 +62,10 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
               spec.why_no_learning = options.why_no_learning;
             return spec;
           },
-          !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>};
+          !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>,
+          requires(Options o){o.manner;
+}
+};  // namespace convoy::sim
 }
 
 }  // namespace convoy::sim

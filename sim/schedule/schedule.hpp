@@ -84,6 +84,8 @@ struct ScheduleKind {
   // [schedule.NAME].
   std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
   bool explains = false;  // its schedules have a plan to show: Schedule::explain()
+  // The nodes train one model together: no node has a task, or an update, of its own.
+  bool together = false;
 };
 const std::vector<ScheduleKind>& schedule_kinds();
 
