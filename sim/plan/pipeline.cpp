@@ -131,11 +131,11 @@ PipelineForecast forecast_round(const PipelineProblem& problem, const PipelinePl
     auto& memory = forecast.memory.emplace_back();
     for (const StageMember& member : stage.members) {
       const auto& device = problem.devices[static_cast<std::size_t>(member.device)];
-      memory.push_back({member.device,
-                        problem.costs->memory_bytes(stage.layers, member.samples,
-                                                    stashes_of(plan, stage),
-                                                    plan.stashes_weights ? stage.window : 1),
-                        device.memory_bytes});
+      memory.push_back(
+          {member.device,
+           problem.costs->memory_bytes(stage.layers, member.samples, stashes_of(plan, stage),
+                                       plan.stashes_weights ? stage.window : 1),
+           device.memory_bytes});
     }
     devices += stage.members.size();
   }

@@ -84,8 +84,7 @@ int dominant_of(std::span<const PipelineStep> steps) {
 double one_f_one_b_round(std::span<const PipelineStep> steps, std::span<const double> after,
                          int microbatches) {
   const auto dominant = static_cast<std::size_t>(dominant_of(steps));
-  const double busy =
-      microbatches * (steps[dominant].forward_s + steps[dominant].backward_s);
+  const double busy = microbatches * (steps[dominant].forward_s + steps[dominant].backward_s);
   double to_dominant = 0;  // forward + backward of the steps from s to the dominant one
   for (std::size_t i = 0; i < dominant; ++i) {
     to_dominant += steps[i].forward_s + steps[i].backward_s;
