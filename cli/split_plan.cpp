@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "base/text.hpp"
 #include "cli/plan_views.hpp"
@@ -22,6 +24,7 @@ using nlohmann::ordered_json;
 // One round, as the scenario says, but without learning and with simulated nodes only.
 struct SimulatedRound {
   sim::ByNode<double> tasks_s;      // by node; 0 or missing: it made no update
+  bool in_turn = false;             // one task after another
   std::optional<double> version_s;  // end of the aggregation
   std::string failure;              // why there was no version
 
@@ -29,16 +32,17 @@ struct SimulatedRound {
     if (!tasks_s.has(node) || tasks_s[node] <= 0) return std::nullopt;
     return tasks_s[node];
   }
-  [[nodiscard]] std::optional<double> longest() const {
+  [[nodiscard]] std::optional<double> length() const {
     if (tasks_s.empty()) return std::nullopt;
+    if (in_turn) return std::accumulate(tasks_s.begin(), tasks_s.end(), 0.0);
     return *std::ranges::max_element(tasks_s);
   }
 };
 
-SimulatedRound simulate_round(sim::Scenario scenario) {
+SimulatedRound simulate_round(sim::Scenario scenario, const sim::SplitExplanation& explanation) {
   scenario = timing_only(std::move(scenario));
-  scenario.stop = {.rounds = 1};
-  SimulatedRound round;
+  scenario.stop = {.rounds = explanation.versions};
+  SimulatedRound round{.in_turn = explanation.in_turn};
   const sim::RunResult result = sim::run(scenario, {});
   round.tasks_s = result.summary.last_task_s;
   if (result.status == sim::RunStatus::done) {
@@ -95,7 +99,9 @@ void print_split(const sim::Scenario& scenario, const sim::SplitExplanation& exp
     if (round != nullptr) cells.push_back(seconds_or_none(round->of(row.node)));
     table.add(std::move(cells));
   }
-  fmt::print("{}  * the bottleneck: the round shortens most if it gets faster\n", table.str());
+  fmt::print("{}  * {}\n", table.str(),
+             explanation.in_turn ? "the longest task"
+                                 : "the bottleneck: the round shortens most if it gets faster");
   fmt::print("Predicted round: {}", human_seconds(split.round_s));
   if (split.lower_bound_s && split.is_optimal) {
     fmt::print("; no plan is faster");
@@ -110,7 +116,7 @@ void print_round(const SimulatedRound& round) {
     fmt::print("Simulated round: it failed: {}\n", base::escaped(round.failure));
     return;
   }
-  fmt::print("Simulated round: {}; with the aggregation {}\n", seconds_or_none(round.longest()),
+  fmt::print("Simulated round: {}; with the aggregation {}\n", seconds_or_none(round.length()),
              seconds_or_none(round.version_s));
 }
 
@@ -135,15 +141,18 @@ void print_alternatives(const sim::SplitExplanation& explanation) {
 
 void print_plan(const sim::Scenario& scenario, const sim::SplitExplanation& explanation,
                 const SimulatedRound& round) {
-  fmt::print("{}: {} with {} of {} layers; the nodes share {}, and {} of the server's memory\n\n",
-             scenario.name, scenario.schedule.kind, scenario.setting->architecture->name,
-             explanation.layers, base::human_rate(8 * explanation.bandwidth_bytes_per_s),
+  fmt::print("{}: {} with {} of {} layers; {} {}, and {} of the server's memory\n\n", scenario.name,
+             scenario.schedule.kind, scenario.setting->architecture->name, explanation.layers,
+             explanation.in_turn ? "one node after another has" : "the nodes share",
+             base::human_rate(8 * explanation.bandwidth_bytes_per_s),
              std::isfinite(explanation.server_memory) ? human_bytes(explanation.server_memory)
                                                       : "no known limit");
   print_split(scenario, explanation, explanation.plan, &round);
   print_round(round);
   if (explanation.planned) {
-    fmt::print("\nWithout the cuts given by hand: {:.2f}x as long\n",
+    std::string as = explanation.planned_as;
+    as.front() = static_cast<char>(std::toupper(as.front()));
+    fmt::print("\n{}: {:.2f}x as long\n", as,
                explanation.planned->round_s / explanation.plan.round_s);
     print_split(scenario, explanation, *explanation.planned, nullptr);
   }
@@ -220,7 +229,10 @@ ordered_json plan_json(const sim::Scenario& scenario, const sim::SplitExplanatio
   json["planned"] = explanation.planned
                         ? split_json(scenario, explanation, *explanation.planned, nullptr)
                         : ordered_json(nullptr);
-  json["simulated"]["round_s"] = number_or_null(round.longest());
+  json["planned_as"] =
+      explanation.planned ? ordered_json(explanation.planned_as) : ordered_json(nullptr);
+  json["in_turn"] = explanation.in_turn;
+  json["simulated"]["round_s"] = number_or_null(round.length());
   json["simulated"]["version_s"] = number_or_null(round.version_s);
   json["simulated"]["failure"] =
       round.failure.empty() ? ordered_json(nullptr) : ordered_json(round.failure);
@@ -244,7 +256,7 @@ void note_waits(const sim::Scenario& scenario, sim::SplitExplanation& explanatio
 
 void show_plan(const sim::Scenario& scenario, sim::SplitExplanation explanation, bool json) {
   note_waits(scenario, explanation);
-  const SimulatedRound round = simulate_round(scenario);
+  const SimulatedRound round = simulate_round(scenario, explanation);
   if (json) {
     fmt::print("{}\n", terminal_json(plan_json(scenario, explanation, round)));
   } else {
