@@ -11,11 +11,15 @@ PipelineScheduleOptions read_dataparallel(base::TableReader& common, base::Table
   static constexpr base::Words<ReduceBy> reduces = {{ReduceBy::ring, "ring"},
                                                     {ReduceBy::server, "server"}};
   PipelineScheduleOptions options{.keys = read_pipeline_keys(common)};
-  options.manner = data_parallel_manner(
+  const ReduceBy reduce =
       own.choice({"reduce",
                   "who sums the gradients: the devices in a ring (all-reduce), or the server, "
                   "which steps and sends the weights back"},
-                 reduces, ReduceBy::ring));
+                 reduces, ReduceBy::ring);
+  static constexpr base::Words<bool> shares = {{false, "speed"}, {true, "equal"}};
+  options.manner = data_parallel_manner(
+      reduce,
+      own.choice({"shares", "of a micro-batch: by speed and memory, or equal"}, shares, false));
   return options;
 }
 

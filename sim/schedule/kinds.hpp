@@ -27,6 +27,7 @@
   KIND(partitioned)                 \
   KIND(asteroid)                    \
   KIND(dataparallel)                \
+  KIND(gpipe)                       \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

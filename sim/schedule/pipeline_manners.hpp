@@ -12,8 +12,12 @@
 namespace convoy::sim {
 
 PipelineManner asteroid_manner(const AsteroidOptions& options);
-// All devices have the whole model, and share each micro-batch by their speeds and memories.
-PipelineManner data_parallel_manner(ReduceBy reduce);
+// All devices have the whole model, and share each micro-batch by their speeds and memories, or
+// equally.
+PipelineManner data_parallel_manner(ReduceBy reduce, bool equal);
+// A stage for each device. `order`: gpipe or gpipe_reverse. Stages are balanced by the times on the
+// first device, or by each device's own.
+PipelineManner gpipe_manner(PipelineOrder order, bool own);
 
 // The kinds with their defaults, and marks: for comparisons.
 std::vector<std::pair<std::string, PipelineManner>> compared_manners();

@@ -147,6 +147,7 @@ Assign PipelineSchedule::assign(TaskKind kind, const PipelineTask& task, std::st
 }
 
 std::optional<PlannedPipeline> PipelineSchedule::fresh_plan(const std::vector<NodeId>& nodes) {
+  why_none_.clear();
   if (nodes.empty()) return std::nullopt;
   try {
     return planner_.plan(nodes, speeds_);
@@ -224,6 +225,11 @@ void PipelineSchedule::tell(const std::string& cause, const std::string& what,
       cause,
       fmt::format("{}: {} predicted{}: {}", cause, base::human_seconds(current_->forecast.round_s),
                   what, shown_plan(planner_.setting(), *planner_.model(), *current_))});
+}
+
+std::vector<std::string> PipelineSchedule::remarks() const {
+  if (current_ || why_none_.empty()) return {};
+  return {fmt::format("the nodes that are there have no plan: {}", why_none_)};
 }
 
 std::vector<PlannedTask> PipelineSchedule::plan() const {

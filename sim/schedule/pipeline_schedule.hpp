@@ -37,6 +37,8 @@ class PipelineSchedule : public Schedule {
 
   Orders on(const Event& event) override;
   [[nodiscard]] std::vector<PlannedTask> plan() const override;
+  // Why the nodes that are there have no plan, where they have none.
+  [[nodiscard]] std::vector<std::string> remarks() const override;
   [[nodiscard]] std::optional<std::int64_t> max_staleness() const override { return 0; }
   [[nodiscard]] std::optional<double> usual_updates() const override { return 1; }
 
