@@ -90,6 +90,17 @@ Rows fleets() {
   });
 }
 
+// "timing only", "also mobilenetv2", or nothing.
+std::string remark_on(const engine::Architecture& a) {
+  if (a.per_pixel) return "timing only";
+  for (const std::string& spelling : engine::architecture_spellings()) {
+    if (spelling != a.name && engine::architecture_name(spelling) == a.name) {
+      return "also " + spelling;
+    }
+  }
+  return "";
+}
+
 Rows architectures() {
   Rows rows;
   for (const std::string& name : engine::architecture_names()) {
@@ -108,7 +119,7 @@ Rows architectures() {
                         : fmt::format("{} tokens", a.sequence),
                     fmt::format("{:.2f} M", trace.parameters() / 1e6),
                     fmt::format("{:.3g}", flops / 1e9), fmt::format("{}", a.depth()),
-                    fmt::format("{}", a.exits.size()), a.per_pixel ? "timing only" : ""});
+                    fmt::format("{}", a.exits.size()), remark_on(a)});
   }
   return rows;
 }

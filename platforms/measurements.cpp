@@ -59,7 +59,7 @@ std::optional<Precision> precision_of(std::string_view given, bool training) {
 
 // False: unknown architecture, or unsupported input.
 bool set_model(std::string_view text, Measurement& row) {
-  row.model = without_bracket(text);
+  row.model = engine::architecture_name(without_bracket(text));
   const auto& known = engine::architecture_names();
   if (std::find(known.begin(), known.end(), row.model) == known.end()) return false;
   row.options.architecture = row.model;

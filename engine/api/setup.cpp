@@ -62,6 +62,7 @@ Writer write(const ModelOptions& m) {
       .integer("sequence", m.sequence)
       .integer("vocabulary", m.vocabulary);
   if (!m.qkv_bias) w.flag("qkv_bias", false);  // a key of those with attention
+  if (m.stochastic_depth > 0) w.number("stochastic_depth", m.stochastic_depth);
   return w;
 }
 

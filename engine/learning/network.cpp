@@ -1,5 +1,6 @@
 #include "engine/learning/network.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -13,7 +14,8 @@ namespace {
 constexpr double norm_epsilon = 1e-5;
 
 // `number`: of the layer in the trace.
-Tensor dropout(const Tensor& x, double rate, const Mode& mode, int number) {
+Tensor dropout(const Tensor& x, const Layer& layer, const Mode& mode, int number) {
+  const double rate = layer.rate;
   if (!mode.training || rate <= 0) return x;
   at::Generator generator = mode.generator;
   if (mode.layer_draws) {
@@ -21,9 +23,11 @@ Tensor dropout(const Tensor& x, double rate, const Mode& mode, int number) {
     generator = make_generator(x.device(), seed.bits());
   }
   TORCH_INTERNAL_ASSERT(generator.defined(), "dropout without a generator of its own");
-  // Backward keeps only a mask of one byte per element.
+  // Backward keeps only a mask of one byte per element, or per sample.
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  if (layer.by_sample) std::fill(shape.begin() + 1, shape.end(), 1);
   const Tensor mask =
-      at::empty(x.sizes(), x.options().dtype(at::kBool)).bernoulli_(1 - rate, generator);
+      at::empty(shape, x.options().dtype(at::kBool)).bernoulli_(1 - rate, generator);
   return x.mul(mask).mul_(1 / (1 - rate));
 }
 
@@ -135,18 +139,22 @@ Tensor Network::apply(const Step& step, const TensorOf& tensor_of, const Tensors
       return at::layer_norm(x, {x.size(-1)}, parameter(0), parameter(1), norm_epsilon);
     case LayerKind::relu:
       return at::relu(x);
+    case LayerKind::relu6:
+      return at::hardtanh(x, 0, 6);
     case LayerKind::gelu:
       return at::gelu(x);
     case LayerKind::tanh:
       return at::tanh(x);
     case LayerKind::sigmoid:
       return at::sigmoid(x);
+    case LayerKind::silu:
+      return at::silu(x);
     case LayerKind::hard_sigmoid:
       return at::hardsigmoid(x);
     case LayerKind::hard_swish:
       return at::hardswish(x);
     case LayerKind::dropout:
-      return dropout(x, layer.rate, mode, step.traced);
+      return dropout(x, layer, mode, step.traced);
     case LayerKind::max_pool:
       return at::max_pool2d(x, {layer.kernel, layer.kernel}, {layer.stride, layer.stride},
                             {layer.padding, layer.padding}, {1, 1}, layer.ceil);

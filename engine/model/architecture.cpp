@@ -16,11 +16,13 @@ struct Family {
   std::function<Architecture(const ModelOptions&)> make;
   InputKind input = InputKind::image;
   bool has_attention = false;
+  bool has_stochastic_depth = false;
 };
 
 const std::map<std::string, Family>& families() {
   static const Family vit{make_vit, InputKind::image, true};
   static const Family bert{make_bert, InputKind::tokens, true};
+  static const Family efficientnet{make_efficientnet, InputKind::image, false, true};
   static const std::map<std::string, Family> all = {
       {"linear", {make_linear}},
       {"mlp", {make_mlp}},
@@ -50,6 +52,7 @@ const std::map<std::string, Family>& families() {
       {"squeezenet1_1", {make_squeezenet}},
       {"mobilenet_v2", {make_mobilenet}},
       {"mobilenet_v3_large", {make_mobilenet_v3}},
+      {"efficientnet-b1", efficientnet},
       {"fcn_resnet50", {make_segmentation}},
       {"fcn_resnet101", {make_segmentation}},
       {"deeplabv3_resnet50", {make_segmentation}},
@@ -72,6 +75,13 @@ const std::map<std::string, Family>& families() {
   return all;
 }
 
+// Spellings beside the names above.
+const std::map<std::string, std::string>& other_spellings() {
+  static const std::map<std::string, std::string> all = {{"mobilenetv2", "mobilenet_v2"},
+                                                         {"efficientnet_b1", "efficientnet-b1"}};
+  return all;
+}
+
 // Reports keys that this architecture has no use for.
 void refuse_keys_of_others(const std::string& architecture, base::TableReader& reader) {
   const Family& family = families().at(architecture);
@@ -88,6 +98,10 @@ void refuse_keys_of_others(const std::string& architecture, base::TableReader& r
   }
   if (!family.has_attention && reader.has("qkv_bias")) {
     reader.error("qkv_bias", fmt::format("{} has no attention", architecture));
+  }
+  if (!family.has_stochastic_depth && reader.has("stochastic_depth")) {
+    reader.error("stochastic_depth",
+                 fmt::format("{} has no stochastic depth; efficientnet-b1 has", architecture));
   }
 }
 
@@ -110,8 +124,22 @@ const std::vector<std::string>& architecture_names() {
   return names;
 }
 
+const std::vector<std::string>& architecture_spellings() {
+  static const std::vector<std::string> spellings = [] {
+    std::vector<std::string> all = architecture_names();
+    for (const auto& [spelling, name] : other_spellings()) all.push_back(spelling);
+    return all;
+  }();
+  return spellings;
+}
+
+std::string architecture_name(const std::string& spelling) {
+  const auto other = other_spellings().find(spelling);
+  return other == other_spellings().end() ? spelling : other->second;
+}
+
 InputKind input_of(const std::string& architecture) {
-  const auto family = families().find(architecture);
+  const auto family = families().find(architecture_name(architecture));
   return family == families().end() ? InputKind::image : family->second.input;
 }
 
@@ -119,10 +147,11 @@ ModelOptions read_model(base::TableReader& reader) {
   using base::above;
   using base::at_least;
   ModelOptions options;
-  const auto& names = architecture_names();
+  const auto& names = architecture_spellings();
   const auto vit_b16 = std::find(names.begin(), names.end(), options.architecture);
-  options.architecture = names[reader.choice({"architecture", "the network that is trained"}, names,
-                                             static_cast<std::size_t>(vit_b16 - names.begin()))];
+  options.architecture =
+      architecture_name(names[reader.choice({"architecture", "the network that is trained"}, names,
+                                            static_cast<std::size_t>(vit_b16 - names.begin()))]);
   const auto integer = [&](const base::Key& key, double low, double high) -> std::optional<int> {
     const auto found = reader.maybe_integer(key, at_least(low).up_to(high));
     return found ? std::optional<int>(static_cast<int>(*found)) : std::nullopt;
@@ -138,6 +167,11 @@ ModelOptions read_model(base::TableReader& reader) {
   options.attention_dropout = reader.number(
       {"attention_dropout", "share of the attention's output dropped in training (vit, bert)"},
       at_least(0).below(1), options.attention_dropout);
+  options.stochastic_depth = reader.number(
+      {"stochastic_depth",
+       "share of the samples whose last residual is dropped in training, less in the blocks before "
+       "it (efficientnet; the original has 0.2)"},
+      at_least(0).below(1), options.stochastic_depth);
   options.scale_by_width = reader.choice(
       {"attention_scale",
        "attention scores are divided by the root of a head's features, or of the full width"},
@@ -164,12 +198,14 @@ ModelOptions read_model(base::TableReader& reader) {
   return options;
 }
 
-Architecture make_architecture(const ModelOptions& options) {
+Architecture make_architecture(const ModelOptions& wanted) {
+  ModelOptions options = wanted;
+  options.architecture = architecture_name(wanted.architecture);
   const auto family = families().find(options.architecture);
   if (family == families().end()) {
     throw base::UserError(
         fmt::format("model.architecture: \"{}\" is not known{}", options.architecture,
-                    base::did_you_mean(options.architecture, architecture_names())));
+                    base::did_you_mean(options.architecture, architecture_spellings())));
   }
   Architecture a = family->second.make(options);
   a.input = family->second.input;

@@ -24,12 +24,14 @@ enum class LayerKind {
   batch_norm,  // affine, over features, with running statistics (buffers)
   layer_norm,  // affine, over features
   relu,
+  relu6,  // clamp(x, 0, 6)
   gelu,
   tanh,
   sigmoid,
+  silu,           // x times its sigmoid: "swish" (Ramachandran et al. 2017)
   hard_sigmoid,   // clamp(x + 3, 0, 6) / 6
   hard_swish,     // x times that (Howard et al. 2019)
-  dropout,        // rate
+  dropout,        // rate; by_sample
   max_pool,       // kernel, stride, padding, ceil
   average_pool,   // kernel, stride
   adaptive_pool,  // mean over windows; kernel x kernel positions are left
@@ -70,6 +72,8 @@ struct Layer {
   int scaled_by = 0;   // attention: scores are divided by the root of this number
   int vocabulary = 0;  // embedding
   double rate = 0;     // dropout
+  // dropout: of a sample all features or none are dropped (stochastic depth, Huang et al. 2016).
+  bool by_sample = false;
   // The prunable group whose members are this layer's output features (conv2d, linear), or -1.
   // For the joint q, k, v projection each part follows the group.
   int group = -1;
@@ -104,6 +108,15 @@ struct Group {
 
 enum class InputKind { image, tokens };
 
+// How a learner draws the first weights of convolutions and linear layers; the rest is equal for
+// all (engine/learning/initial.hpp). fan_in and fan_out: elements of a layer's weight divided by
+// its outputs, and by its inputs.
+enum class FirstWeights {
+  by_inputs,     // convolutions N(0, 2 / fan_in); linear, biases: uniform in 1 / sqrt(fan_in)
+  mobilenet,     // convolutions N(0, 2 / fan_out); linear N(0, 0.01 squared); biases 0
+  efficientnet,  // convolutions N(0, 2 / fan_out); linear uniform in 1 / sqrt(outputs); biases 0
+};
+
 struct Architecture {
   std::string name;
   int classes = 0;
@@ -114,6 +127,7 @@ struct Architecture {
   int sequence = 0;  // tokens per sample
   // Scores for every pixel instead of one row: for timing only, no data source has such labels.
   bool per_pixel = false;
+  FirstWeights first_weights = FirstWeights::by_inputs;
 
   Block stem;  // may be empty
   std::vector<Block> blocks;
@@ -136,6 +150,7 @@ struct ModelOptions {
   bool qkv_bias = true;  // false in Co-S2P's published code
   double dropout = 0;    // vit: in the MLP; Co-S2P 0.5 (and 0.2 after the attention output)
   double attention_dropout = 0;
+  double stochastic_depth = 0;  // efficientnet: of the last block; the original has 0.2
   // Attention scores are divided by the root of the full width (as in Co-S2P's published code)
   // instead of the features of a head.
   bool scale_by_width = false;
@@ -151,6 +166,11 @@ ModelOptions read_model(base::TableReader& reader);
 
 // The architectures' names.
 const std::vector<std::string>& architecture_names();
+// These, and behind them other spellings of some: "mobilenetv2" of "mobilenet_v2". All functions
+// here take either; Architecture::name and what read_model() gives are of the first kind.
+const std::vector<std::string>& architecture_spellings();
+// The name of an architecture that may be spelled otherwise; unknown names as they are.
+std::string architecture_name(const std::string& spelling);
 // The input of an architecture; image for unknown names.
 InputKind input_of(const std::string& architecture);
 

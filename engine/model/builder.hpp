@@ -88,6 +88,11 @@ class BlockBuilder {
   void dropout(std::string name, double rate) {
     if (rate > 0) put({.kind = LayerKind::dropout, .name = std::move(name), .rate = rate});
   }
+  // Adds nothing if the rate is 0.
+  void stochastic_depth(std::string name, double rate) {
+    if (rate <= 0) return;
+    put({.kind = LayerKind::dropout, .name = std::move(name), .rate = rate, .by_sample = true});
+  }
   int scatter(std::string name, int group) {
     return put({.kind = LayerKind::scatter, .name = std::move(name), .group = group});
   }
@@ -172,6 +177,7 @@ Architecture make_densenet(const ModelOptions& options);
 Architecture make_squeezenet(const ModelOptions& options);
 Architecture make_mobilenet(const ModelOptions& options);
 Architecture make_mobilenet_v3(const ModelOptions& options);
+Architecture make_efficientnet(const ModelOptions& options);
 Architecture make_segmentation(const ModelOptions& options);
 Architecture make_mnasnet(const ModelOptions& options);
 Architecture make_linear(const ModelOptions& options);

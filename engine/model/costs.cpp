@@ -21,6 +21,7 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::sigmoid:
     case LayerKind::hard_sigmoid:
       return 4;
+    case LayerKind::silu:
     case LayerKind::hard_swish:
       return 5;
     case LayerKind::upsample:
@@ -31,6 +32,7 @@ double elementwise_flops(const Layer& layer) {
     case LayerKind::average_pool:
       return static_cast<double>(layer.kernel) * layer.kernel;
     case LayerKind::relu:
+    case LayerKind::relu6:
     case LayerKind::add:
     case LayerKind::scale:
     case LayerKind::tokens:

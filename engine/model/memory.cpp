@@ -104,6 +104,10 @@ class StepWalk {
 
   [[nodiscard]] double in(const TracedLayer& t) const { return t.in.elements() * batch_; }
   [[nodiscard]] double out(const TracedLayer& t) const { return t.out.elements() * batch_; }
+  // What a dropout layer draws: of all features, or one a sample.
+  [[nodiscard]] double dropped(const TracedLayer& t) const {
+    return t.layer->by_sample ? batch_ : out(t);
+  }
   [[nodiscard]] bool wants(int tensor) const { return wanted_[static_cast<std::size_t>(tensor)]; }
   [[nodiscard]] double elements(int tensor) const {
     return elements_[static_cast<std::size_t>(tensor)];
@@ -201,8 +205,8 @@ class StepWalk {
         return y;
       }
       case LayerKind::dropout: {
-        keep(make(&MemoryCost::activations, out(t)));  // a mask of one byte
-        const Held wide_mask = workspace(out(t));      // the product's FP32 copy of it
+        keep(make(&MemoryCost::activations, dropped(t)));  // a mask of one byte
+        const Held wide_mask = workspace(dropped(t));      // the product's FP32 copy of it
         return activation(out(t));
       }
       case LayerKind::max_pool:
@@ -212,7 +216,9 @@ class StepWalk {
       case LayerKind::adaptive_pool:
         if (is_free(t)) return x;
         [[fallthrough]];
+      case LayerKind::relu6:
       case LayerKind::gelu:
+      case LayerKind::silu:
       case LayerKind::hard_sigmoid:
       case LayerKind::hard_swish:
       case LayerKind::average_pool:
@@ -359,7 +365,7 @@ class StepWalk {
       }
       case LayerKind::dropout: {
         slope = workspace(out(t));  // scaled
-        const Held wide_mask = workspace(out(t));
+        const Held wide_mask = workspace(dropped(t));
         return give(x, workspace(in(t)));
       }
       case LayerKind::layer_norm: {
@@ -368,9 +374,11 @@ class StepWalk {
         return give(x, std::move(of_input));
       }
       case LayerKind::relu:
+      case LayerKind::relu6:
       case LayerKind::tanh:
       case LayerKind::gelu:
       case LayerKind::sigmoid:
+      case LayerKind::silu:
       case LayerKind::hard_sigmoid:
       case LayerKind::hard_swish:
       case LayerKind::upsample:

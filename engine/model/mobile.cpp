@@ -1,6 +1,6 @@
 // Small networks: SqueezeNet (Iandola et al. 2016), MobileNetV2 (Sandler et al. 2018), MobileNetV3
-// (Howard et al. 2019) and MNASNet (Tan et al. 2019), as in torchvision, with ReLU instead of ReLU6
-// and LibTorch's default norms. No prunable groups: submodels are cut by depth.
+// (Howard et al. 2019) and MNASNet (Tan et al. 2019), as in torchvision, with LibTorch's default
+// norms. No prunable groups: submodels are cut by depth.
 
 #include <algorithm>
 #include <map>
@@ -29,8 +29,8 @@ int to_eighths(double wanted) {
   return near >= 0.9 * wanted ? near : near + 8;
 }
 
-// Stages of MobileNetV2 and MNASNet: expansion factor, features, blocks, stride of the first block,
-// window.
+// Stages of MobileNetV2 (ReLU6) and MNASNet (ReLU): expansion factor, features, blocks, stride of
+// the first block, window.
 struct StageShape {
   int expansion;
   int features;
@@ -39,21 +39,21 @@ struct StageShape {
   int kernel;
 };
 
-void norm(BlockBuilder& b, const std::string& what, bool relu = true) {
+void norm(BlockBuilder& b, const std::string& what, LayerKind activation) {
   b.plain(LayerKind::batch_norm, "bn_" + what);
-  if (relu) b.plain(LayerKind::relu, "relu_" + what);
+  b.plain(activation, "relu_" + what);
 }
 
 // Expansion by 1x1, depthwise convolution, projection by 1x1; a residual if shapes allow.
-Block inverted_residual(int index, const StageShape& s, int in, int stride) {
+Block inverted_residual(int index, const StageShape& s, int in, int stride, LayerKind activation) {
   BlockBuilder b("block" + std::to_string(index));
   const int inner = in * s.expansion;
   if (s.expansion > 1) {
     b.conv("expand", inner, 1, 1, false);
-    norm(b, "expand");
+    norm(b, "expand", activation);
   }
   b.depthwise("depthwise", inner, s.kernel, stride);
-  norm(b, "depthwise");
+  norm(b, "depthwise", activation);
   b.conv("project", s.features, 1, 1, false);
   b.plain(LayerKind::batch_norm, "bn_project");
   if (stride == 1 && in == s.features) {
@@ -62,10 +62,11 @@ Block inverted_residual(int index, const StageShape& s, int in, int stride) {
   return b.done();
 }
 
-void add_stages(Architecture& a, const std::vector<StageShape>& stages, int in) {
+void add_stages(Architecture& a, const std::vector<StageShape>& stages, int in,
+                LayerKind activation) {
   for (const StageShape& s : stages) {
     for (int i = 0; i < s.blocks; ++i) {
-      a.blocks.push_back(inverted_residual(a.depth(), s, in, i == 0 ? s.stride : 1));
+      a.blocks.push_back(inverted_residual(a.depth(), s, in, i == 0 ? s.stride : 1, activation));
       in = s.features;
     }
   }
@@ -128,12 +129,12 @@ void add_swished(BlockBuilder& b, int features, int kernel, int stride) {
 }
 
 // Only the deepest exit widens before pooling.
-void add_mobile_exits(Architecture& a, const ModelOptions& options) {
+void add_mobile_exits(Architecture& a, const ModelOptions& options, LayerKind activation) {
   constexpr int width = 1280;
   add_exits(a, options.exits, [&](BlockBuilder& head, int after) {
     if (after < a.depth()) return add_pooled_head(head, a.classes);
     head.conv("conv", width, 1, 1, false);
-    norm(head, "conv");
+    norm(head, "conv", activation);
     head.plain(LayerKind::global_pool, "pool");
     head.dropout("dropout", options.dropout);
     head.linear("classifier", a.classes, true);
@@ -173,9 +174,10 @@ Architecture make_squeezenet(const ModelOptions& options) {
 
 Architecture make_mobilenet(const ModelOptions& options) {
   Architecture a = image_model(options, 224);
+  a.first_weights = FirstWeights::mobilenet;
   BlockBuilder stem("stem");
   stem.conv("conv", 32, 3, 2, false);
-  norm(stem, "conv");
+  norm(stem, "conv", LayerKind::relu6);
   a.stem = stem.done();
   add_stages(a,
              {{1, 16, 1, 1, 3},
@@ -185,8 +187,8 @@ Architecture make_mobilenet(const ModelOptions& options) {
               {6, 96, 3, 1, 3},
               {6, 160, 3, 2, 3},
               {6, 320, 1, 1, 3}},
-             32);
-  add_mobile_exits(a, options);
+             32, LayerKind::relu6);
+  add_mobile_exits(a, options, LayerKind::relu6);
   return a;
 }
 
@@ -228,9 +230,9 @@ Architecture make_mnasnet(const ModelOptions& options) {
   Architecture a = image_model(options, 224);
   BlockBuilder stem("stem");
   stem.conv("conv", scaled(32), 3, 2, false);
-  norm(stem, "conv");
+  norm(stem, "conv", LayerKind::relu);
   stem.depthwise("depthwise", scaled(32), 3, 1);
-  norm(stem, "depthwise");
+  norm(stem, "depthwise", LayerKind::relu);
   stem.conv("project", scaled(16), 1, 1, false);
   stem.plain(LayerKind::batch_norm, "bn_project");
   a.stem = stem.done();
@@ -241,8 +243,8 @@ Architecture make_mnasnet(const ModelOptions& options) {
               {6, scaled(96), 2, 1, 3},
               {6, scaled(192), 4, 2, 5},
               {6, scaled(320), 1, 1, 3}},
-             scaled(16));
-  add_mobile_exits(a, options);
+             scaled(16), LayerKind::relu);
+  add_mobile_exits(a, options, LayerKind::relu);
   return a;
 }
 

@@ -82,9 +82,11 @@ class Writer {
         add(p, "weight", TensorRole::words, {layer.vocabulary, out});
         break;
       case LayerKind::relu:
+      case LayerKind::relu6:
       case LayerKind::gelu:
       case LayerKind::tanh:
       case LayerKind::sigmoid:
+      case LayerKind::silu:
       case LayerKind::hard_sigmoid:
       case LayerKind::hard_swish:
       case LayerKind::dropout:

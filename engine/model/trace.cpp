@@ -135,9 +135,11 @@ class Walker {
         t.gated = false;
         break;
       case LayerKind::relu:
+      case LayerKind::relu6:
       case LayerKind::gelu:
       case LayerKind::tanh:
       case LayerKind::sigmoid:
+      case LayerKind::silu:
       case LayerKind::hard_sigmoid:
       case LayerKind::hard_swish:
       case LayerKind::dropout:

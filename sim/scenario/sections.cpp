@@ -60,14 +60,14 @@ engine::Precision read_precision(TableReader& reader, const Fleet& fleet) {
 
 // Empty: what is learned is the model.
 std::string read_learn_as(TableReader& reader) {
-  const auto& names = engine::architecture_names();
+  const auto& names = engine::architecture_spellings();
   const std::optional<std::size_t> chosen = reader.maybe_choice(
       {"learn_as",
        "architecture that is learned in place of the model, at the same rates and with exits at "
        "the same shares of its depth; times, memory, bytes and energy are those of the model",
        "the model"},
       names);
-  return chosen ? names[*chosen] : "";
+  return chosen ? engine::architecture_name(names[*chosen]) : "";
 }
 
 }  // namespace

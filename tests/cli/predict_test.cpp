@@ -39,6 +39,18 @@ TEST(Predict, TrainingTakesLongerThanInferenceAndNeedsMemory) {
   EXPECT_THAT(much.out, HasSubstr("DOES NOT FIT"));
 }
 
+TEST(Predict, AModelsOtherSpellingIsTheSameModel) {
+  const auto predicted = [](const std::string& model) {
+    return convoy("predict --device jetson-nano --batch 4 --mode training --json --model " + model);
+  };
+  const auto out = predicted("mobilenetv2");
+  ASSERT_EQ(out.status, 0) << out.err;
+  EXPECT_EQ(out.out, predicted("mobilenet_v2").out);
+  EXPECT_EQ(nlohmann::json::parse(out.out)["model"], "mobilenet_v2");
+  EXPECT_EQ(predicted("efficientnet_b1").out, predicted("efficientnet-b1").out);
+  EXPECT_THAT(predicted("efficientnetb1").err, HasSubstr("did you mean \"efficientnet"));
+}
+
 TEST(Predict, WhatIsNotKnownIsSaid) {
   const auto device = convoy("predict --device jetson-nani --model resnet18");
   EXPECT_EQ(device.status, 2);

@@ -57,10 +57,17 @@ TEST(Setup, WhatADepthOrWidthScheduleAsksForArrives) {
   EXPECT_EQ(came.weight_at(23), setup.rules.transfer.weight_at(23));
 }
 
+TEST(Setup, StochasticDepthArrives) {
+  EngineSetup setup = small();
+  setup.model.architecture = "efficientnet-b1";
+  setup.model.stochastic_depth = 0.125;
+  EXPECT_EQ(sent(setup).model.stochastic_depth, 0.125);
+}
+
 // An agent of before does not know these keys and would refuse them.
 TEST(Setup, ARunThatNeedsNothingNewSaysNothingNew) {
   const std::string text = to_toml(small());
-  for (const char* word : {"learning]", "masked_loss", "teachers", "ramp"}) {
+  for (const char* word : {"learning]", "masked_loss", "teachers", "ramp", "stochastic_depth"}) {
     EXPECT_THAT(text, Not(HasSubstr(word)));
   }
   EXPECT_THROW(read_setup(text + "[learning]\nscalar = true\n", "", false, "t"), base::UserError);

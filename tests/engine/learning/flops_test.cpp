@@ -120,7 +120,7 @@ TEST(Flops, OfConvolutionalNetworks) {
 
 TEST(Flops, OfNetworksThatAreCutByDepthAlone) {
   for (const char* name : {"alexnet", "vgg11_bn", "squeezenet1_0", "mobilenet_v2",
-                           "mobilenet_v3_large", "mnasnet0_5"}) {
+                           "mobilenet_v3_large", "efficientnet-b1", "mnasnet0_5"}) {
     compare({.architecture = name, .batch = 2, .image = 64}, Phase::weights, {1, 0.5});
   }
   compare({.architecture = "densenet121", .batch = 2, .image = 32}, Phase::weights, {1, 0.5});

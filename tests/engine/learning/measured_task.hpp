@@ -79,7 +79,7 @@ class MeasuredTask {
     ModelOptions options;
     options.architecture = measured.architecture;
     options.classes = classes;
-    options.dropout = options.attention_dropout = measured.dropout;
+    options.dropout = options.attention_dropout = options.stochastic_depth = measured.dropout;
     options.vocabulary = vocabulary;
     if (measured.image > 0) options.image_size = measured.image;
     if (measured.sequence > 0) options.sequence = measured.sequence;

@@ -174,6 +174,14 @@ TEST(MemoryOfStages, MobilenetV3) {
   compare({.architecture = "mobilenet_v3_large", .batch = 8, .image = 64});
 }
 
+TEST(MemoryOfStages, MobilenetV2) {
+  compare({.architecture = "mobilenet_v2", .batch = 8, .image = 64});
+}
+
+TEST(MemoryOfStages, EfficientnetB1) {
+  compare({.architecture = "efficientnet-b1", .batch = 8, .image = 64});
+}
+
 TEST(MemoryOfStages, VitMicro) {
   compare({.architecture = "vit-micro", .batch = 16, .optimizer = OptimizerKind::adamw});
 }

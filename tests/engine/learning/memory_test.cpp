@@ -98,6 +98,20 @@ TEST(Memory, MobilenetV3) {
   compare({.architecture = "mobilenet_v3_large", .batch = 8, .image = 64}, Phase::weights, {0.5});
 }
 
+TEST(Memory, MobilenetV2) {
+  compare({.architecture = "mobilenet_v2", .batch = 8, .image = 64}, Phase::weights, {0.5});
+}
+
+TEST(Memory, EfficientnetB1) {
+  compare({.architecture = "efficientnet-b1", .batch = 8, .image = 64}, Phase::weights, {0.5});
+  compare({.architecture = "efficientnet-b1",
+           .batch = 16,
+           .optimizer = OptimizerKind::adamw,
+           .image = 32,
+           .dropout = 0.2},
+          Phase::weights, {0.5});
+}
+
 TEST(Memory, VitMicro) {
   compare({.architecture = "vit-micro", .batch = 16, .optimizer = OptimizerKind::adamw},
           Phase::weights, falling);
