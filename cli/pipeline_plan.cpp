@@ -10,6 +10,7 @@
 #include "cli/plan_views.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
+#include "sim/plan/pipeline.hpp"
 #include "sim/run/run.hpp"
 #include "sim/schedule/trials.hpp"
 
@@ -98,7 +99,7 @@ double samples_per_s(const sim::PipelineTable& table, double round_s) {
 
 // --- text ---------------------------------------------------------------------------------------
 
-std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
+std::string share_text(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 std::string needed_text(const sim::PipelineMemberRow& row) {
   if (!std::isfinite(row.available)) return human_bytes(row.needed);
@@ -133,7 +134,7 @@ void print_times(const sim::PipelineTable& table, const SimulatedRounds& rounds)
       "{} micro-batches of {} samples, {}; the bottleneck: {}\n"
       "Closed form: {} a round, {:.1f} samples/s, bubble {}\n",
       table.microbatches, table.microbatch, order_name(table), table.bottleneck,
-      human_seconds(table.round_s), samples_per_s(table, table.round_s), percent(table.bubble));
+      human_seconds(table.round_s), samples_per_s(table, table.round_s), share_text(table.bubble));
   const std::optional<double> simulated = rounds.seconds(table);
   if (!simulated) {
     fmt::print("Simulated: it failed: {}\n", base::escaped(rounds.failure(table)));
@@ -141,7 +142,7 @@ void print_times(const sim::PipelineTable& table, const SimulatedRounds& rounds)
   }
   fmt::print("Simulated: {} a round ({:.2f}x), {:.1f} samples/s, bubble {}\n",
              human_seconds(*simulated), *simulated / table.round_s,
-             samples_per_s(table, *simulated), percent(rounds.bubble(table).value_or(0)));
+             samples_per_s(table, *simulated), share_text(rounds.bubble(table).value_or(0)));
 }
 
 // "3 stages: 2, 1, 3 devices"
@@ -174,7 +175,7 @@ void print_compared(const sim::PipelineExplanation& explanation, const Simulated
               human_seconds(table.round_s),
               simulated ? human_seconds(*simulated) : rounds.failure(table),
               simulated ? fmt::format("{:.1f}", samples_per_s(table, *simulated)) : "",
-              bubble ? percent(*bubble) : "", table.bottleneck});
+              bubble ? share_text(*bubble) : "", table.bottleneck});
   }
   fmt::print("\nEvery planner's plan, each simulated alone\n{}", text.str());
 }

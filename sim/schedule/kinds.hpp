@@ -28,6 +28,8 @@
   KIND(asteroid)                    \
   KIND(dataparallel)                \
   KIND(gpipe)                       \
+  KIND(pipedream)                   \
+  KIND(dapple)                      \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.

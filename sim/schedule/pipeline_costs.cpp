@@ -20,7 +20,7 @@ using engine::Stage;
 
 constexpr double unbounded = std::numeric_limits<double>::infinity();
 
-std::size_t at(int i) { return static_cast<std::size_t>(i); }
+std::size_t nth(int i) { return static_cast<std::size_t>(i); }
 
 double rate_of(double bps) { return bps > 0 ? bps / 8 : 1e15; }
 
@@ -97,10 +97,10 @@ void PipelineModel::find_kinds() {
   }
 }
 
-const std::string& PipelineModel::name(int layer) const { return names_.at(at(layer)); }
+const std::string& PipelineModel::name(int layer) const { return names_.at(nth(layer)); }
 
 Stage PipelineModel::stage(LayerRange range) const {
-  return {range.first > 0 ? ends_.at(at(range.first - 1)) : 0, ends_.at(at(range.last - 1))};
+  return {range.first > 0 ? ends_.at(nth(range.first - 1)) : 0, ends_.at(nth(range.last - 1))};
 }
 
 int PipelineModel::read(const std::string& text, const std::string& key) const {
@@ -116,7 +116,9 @@ int PipelineModel::read(const std::string& text, const std::string& key) const {
       names_.at(static_cast<std::size_t>(place - ends_.begin()))));
 }
 
-const platforms::Machine& PipelineModel::machine(int kind) const { return *machines_.at(at(kind)); }
+const platforms::Machine& PipelineModel::machine(int kind) const {
+  return *machines_.at(nth(kind));
+}
 
 engine::StepCost PipelineModel::kernels(const Key& key) const {
   std::vector<Pass> passes;
@@ -155,7 +157,7 @@ const StagePass& PipelineModel::pass(int kind, const Key& key) const {
       all.push_back({one.seconds, one.watts, cost.flops()});
     }
   }
-  return all.at(at(kind));
+  return all.at(nth(kind));
 }
 
 const StagePass& PipelineModel::forward(int kind, LayerRange range, int samples) const {
@@ -172,21 +174,21 @@ const StagePass& PipelineModel::update(int kind, LayerRange range) const {
 }
 
 double PipelineModel::forward_bytes(int layer, int samples) const {
-  return forward_bytes_.at(at(layer)) * samples;
+  return forward_bytes_.at(nth(layer)) * samples;
 }
 
 double PipelineModel::backward_bytes(int layer, int samples) const {
-  return backward_bytes_.at(at(layer)) * samples;
+  return backward_bytes_.at(nth(layer)) * samples;
 }
 
 double PipelineModel::gradient_bytes(LayerRange range) const {
-  return (parameters_.at(at(range.last)) - parameters_.at(at(range.first))) *
+  return (parameters_.at(nth(range.last)) - parameters_.at(nth(range.first))) *
          engine::bytes_per_value;
 }
 
 double PipelineModel::copy_bytes(LayerRange range) const {
   return gradient_bytes(range) +
-         (buffers_.at(at(range.last)) - buffers_.at(at(range.first))) * engine::bytes_per_value;
+         (buffers_.at(nth(range.last)) - buffers_.at(nth(range.first))) * engine::bytes_per_value;
 }
 
 // The optimizer's state does not depend on the micro-batch.

@@ -108,10 +108,28 @@ PipelineManner data_parallel_manner(ReduceBy reduce, bool equal) {
           .plan = [equal](const PipelineProblem& p) { return whole_model_on_all(p, equal); }};
 }
 
+PipelineManner pipedream_manner(const PipedreamOptions& options) {
+  return {.kind = "pipedream",
+          .order = PipelineOrder::one_f_one_b,
+          .window = WindowPolicy::remaining,
+          .stashes_weights = options.stashes_weights,
+          .plan = [options](const PipelineProblem& p) { return plan_pipedream(p, options); }};
+}
+
+PipelineManner dapple_manner(const DappleOptions& options) {
+  return {.kind = "dapple",
+          .order = PipelineOrder::one_f_one_b,
+          .window = options.window,
+          .plan = [options](const PipelineProblem& p) { return plan_dapple(p, options); }};
+}
+
 std::vector<std::pair<std::string, PipelineManner>> compared_manners() {
   return {
       {"asteroid", asteroid_manner({})},
       {"asteroid, orders searched", asteroid_manner({.order = DeviceOrder::search})},
+      {"dapple", dapple_manner({})},
+      {"pipedream", pipedream_manner({})},
+      {"pipedream, with activation traffic", pipedream_manner({.counts_activations = true})},
       {"gpipe, balanced", gpipe_manner(PipelineOrder::gpipe, false)},
       {"gpipe, balanced by device", gpipe_manner(PipelineOrder::gpipe, true)},
       {"data parallel, ring", data_parallel_manner(ReduceBy::ring, false)},

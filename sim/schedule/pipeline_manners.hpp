@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "sim/plan/asteroid.hpp"
+#include "sim/plan/dapple.hpp"
+#include "sim/plan/pipedream.hpp"
 #include "sim/schedule/pipeline_planner.hpp"
 
 namespace convoy::sim {
@@ -18,6 +20,9 @@ PipelineManner data_parallel_manner(ReduceBy reduce, bool equal);
 // A stage for each device. `order`: gpipe or gpipe_reverse. Stages are balanced by the times on the
 // first device, or by each device's own.
 PipelineManner gpipe_manner(PipelineOrder order, bool own);
+
+PipelineManner pipedream_manner(const PipedreamOptions& options);
+PipelineManner dapple_manner(const DappleOptions& options);
 
 // The kinds with their defaults, and marks: for comparisons.
 std::vector<std::pair<std::string, PipelineManner>> compared_manners();

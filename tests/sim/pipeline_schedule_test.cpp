@@ -284,7 +284,10 @@ TEST_P(PipelineSchedules, RefuseWhatFitsNowhere) {
 }
 
 std::string list_of_kinds(const testing::TestParamInfo<const char*>& info) { return info.param; }
-INSTANTIATE_TEST_SUITE_P(Kinds, PipelineSchedules, testing::Values("asteroid", "dataparallel", "gpipe"), list_of_kinds);
+INSTANTIATE_TEST_SUITE_P(Kinds, PipelineSchedules,
+                         testing::Values("asteroid", "dataparallel", "gpipe", "pipedream",
+                                         "dapple"),
+                         list_of_kinds);
 
 constexpr const char* hand_made = R"([schedule.pipeline]
 microbatch = 8
