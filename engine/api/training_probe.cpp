@@ -19,6 +19,7 @@ std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
   }
   // A step goes through all stages; counted where the samples are.
   if (const auto* step = std::get_if<Step>(&work)) return step->first == 0 ? 1 : 0;
+  if (const auto* step = std::get_if<StepPart>(&work)) return step->first == 0 ? 1 : 0;
   if (const auto* back = std::get_if<Backward>(&work)) return back->step && back->first == 0;
   if (const auto* stage = std::get_if<TrainStage>(&work)) {
     return stage->first == 0 && stage->microbatch + 1 == stage->microbatches;
