@@ -10,12 +10,13 @@
 //   member of a stage, backward  BackwardPart  in: of each member of the stage behind with samples
 //                                              of its own, what its BackwardPart made; at the last
 //                                              stage nothing, or what its own ForwardPart made
-//   all-reduce over n members    AddGradients  in: the sums that came; see there
-//   member of a stage, update    StepPart      in: the complete sums of all chunks; of a group of
-//                                              one nothing. More inputs are for the order
-//   at the task's end            GiveWeights   of one member of each stage; in: anything
-//   the task's result            JoinWeights   in: what these made, of all stages
+//   all-reduce over n members    AddGradients  makes what is sent, and adds; see there
+//   member of a stage, update    StepPart      in: the gradients of all members: sums, complete or
+//                                              each of some members; of a group of one nothing
+//   the task's result            JoinWeights   in: of one member of each stage, what its StepPart
+//                                              made that gives the weights
 //
+// Inputs of other kinds are for the order alone (weights, the activation of its own forward).
 // What is sent between members is these products; how many bytes that takes (the overlap of two
 // ranges, a chunk, 0 for what devices simply keep at a task's end) is the schedule's to say.
 //
@@ -36,7 +37,8 @@
 // were published leaves no sample out and takes none twice.
 //
 // The gradient is that of the mean over the round's B M samples. A member adds up its micro-batches
-// in the order in which they come back; AddGradients adds in the order of its inputs, its own last.
+// in the order in which they come back; AddGradients adds in the order of its inputs, its own last,
+// StepPart in the order of the samples.
 // So a pipeline of groups of one ends with the same bits as the whole model on one device that does
 // the same micro-batches in the same order (wherever one tensor crosses the cut).
 //
@@ -101,12 +103,16 @@ struct BackwardPart {
   }
 };
 
-// A chunk of a stage's gradients: the sum of those that came, and of the member's own. In a ring of
-// n members (chunks = n) the first that sends a chunk makes it without an input; each next one adds
-// its own to what came; the last has the complete sum, and sends that on unchanged. A parameter
-// server, which has no gradient, adds what came of all (own = false), and sends each member the sum
-// by which it steps (what goes back has the size of the weights).
-// In: sums of this chunk. Out: a sum of this chunk.
+// A chunk of a stage's gradients: the sum of those that came, and of the member's own.
+// - All-reduce without sums on the way: every member makes its whole gradient (without inputs),
+// that
+//   of all others comes to it, and its StepPart takes all of them.
+// - A ring of n members (chunks = n) with sums: the first that sends a chunk makes it without an
+//   input; each next one adds its own to what came; the last has the complete sum, and sends that
+//   on unchanged.
+// - A parameter server, which has no gradient, adds what came of all (own = false), and sends each
+//   member the sum by which it steps (what goes back has the size of the weights).
+// In: sums of this chunk, or nothing. Out: a sum of this chunk.
 struct AddGradients {
   static constexpr const char* kind = "add-gradients";
   int first = 0;
@@ -127,32 +133,22 @@ struct AddGradients {
   }
 };
 
-// The optimizer's step of a member, by the sum over its group. Out: nothing to use (for the order).
+// The optimizer's step of a member, by the sum over its group: of sums of the same chunk, in the
+// order of their first samples. Out: nothing; with `gives` the stage as it is then, its weights and
+// the state of the optimizer (all micro-batches must be back and stepped by).
 struct StepPart {
   static constexpr const char* kind = "step-part";
   int first = 0;
   int last = 1;
   std::optional<int> microbatch = {};  // with weight stashing
+  bool gives = false;
 
   template <class Self, class Fields>
   static void fields(Self& w, Fields& field) {
     field("first", w.first, base::at_least(0).up_to(1e6));
     field("last", w.last, base::at_least(1).up_to(1e6));
     field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
-  }
-};
-
-// A stage as it is now: its weights, and the state of their optimizer. All micro-batches must be
-// back and stepped by. Out: weights of a stage.
-struct GiveWeights {
-  static constexpr const char* kind = "give-weights";
-  int first = 0;
-  int last = 1;
-
-  template <class Self, class Fields>
-  static void fields(Self& w, Fields& field) {
-    field("first", w.first, base::at_least(0).up_to(1e6));
-    field("last", w.last, base::at_least(1).up_to(1e6));
+    field("gives", w.gives);
   }
 };
 

@@ -56,7 +56,7 @@ struct Assign {
   // Its computes are carried out in the order in which the world ends them (sim/run/flow.hpp), and
   // not in that of the graph: where that order decides what is learned (weight stashing), or where
   // many roles are to compute at the same time. Such a task takes no results, has no SharedSession,
-  // and its sizes are known beforehand. For simulated nodes.
+  // its sizes are known beforehand, and its nodes train the full model. For simulated nodes.
   bool in_time = false;
   // Index of the artifact that becomes the next version when the task is done (usually
   // graph->result()); a `published` event follows. If the task takes other results, it is applied
