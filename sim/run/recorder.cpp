@@ -6,6 +6,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "sim/task/pipeline_label.hpp"
+
 namespace convoy::sim {
 namespace {
 
@@ -355,7 +357,8 @@ void Recorder::activity(const ActivityRecord& record) {
     }
   }
   if (transfer && record.start_s >= 0) {
-    traffic_.ended(what.label, record.artifact, record.node, record.peer, what.bytes, whole);
+    traffic_.ended(without_microbatch(what.label), record.artifact, record.node, record.peer,
+                   what.bytes, whole);
   }
   if (record.cause == Cause::out_of_memory) {
     remarks_.needed_memory(std::max(what.memory, record.memory_needed));

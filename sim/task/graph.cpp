@@ -72,8 +72,15 @@ int TaskGraph::add(Activity activity) {
 }
 
 int TaskGraph::transfer(std::string label, int artifact, int to, int priority) {
-  assert(to >= 0 && to < roles_);
+  const double bytes = artifacts_[static_cast<std::size_t>(artifact)].bytes;
+  return transfer_part(std::move(label), artifact, bytes, to, priority);
+}
+
+int TaskGraph::transfer_part(std::string label, int artifact, double bytes, int to, int priority) {
+  assert(to >= 0 && to < roles_ && bytes >= 0);
   Artifact copy = artifacts_[static_cast<std::size_t>(artifact)];
+  if (copy.whole_bytes > 0 && bytes != copy.bytes) copy.whole_bytes *= bytes / copy.bytes;
+  copy.bytes = bytes;
   Activity activity{.kind = ActivityKind::transfer,
                     .label = std::move(label),
                     .at = copy.place,

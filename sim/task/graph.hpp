@@ -98,6 +98,10 @@ class TaskGraph {
   int artifact(std::string name, double bytes, int place);
   // Adds a transfer of a copy to another role; gives the copy.
   int transfer(std::string label, int artifact, int to, int priority = 0);
+  // The same of a part of it, of so many bytes (>= 0): some samples of an activation, a chunk of a
+  // sum. The copy has the bytes of the part. The engine gets the whole: the work that takes the
+  // copy says which part of it is meant.
+  int transfer_part(std::string label, int artifact, double bytes, int to, int priority = 0);
   // Adds a compute on artifacts at its node; gives the product. Fills in `activity.kind`, inputs
   // and outputs. Throws std::invalid_argument for a share that is no part of a node.
   int compute(Activity activity, std::vector<int> inputs, Product product);

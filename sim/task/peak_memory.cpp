@@ -53,6 +53,7 @@ class Peak {
         before_(predecessors(graph)),
         turns_(turning_points(graph, before_)),
         part_of_(turns_.size()),
+        in_turn_(computes_are_a_chain()),
         begun_(turns_.size(), 0),
         ended_(turns_.size(), 0) {
     find_parts();
@@ -61,6 +62,7 @@ class Peak {
 
   // While at most one compute of the role runs.
   [[nodiscard]] double one_at_a_time() const {
+    if (in_turn_) return in_turn();
     double most = 0;
     for (std::size_t p = 0; holds_ && p < parts_.size(); ++p) {
       most = std::max(most, while_running(parts_[p], -1));
@@ -136,6 +138,29 @@ class Peak {
     return with_memory_ ? graph_.activities()[index(activity)].memory : 0;
   }
 
+  // Whether each compute of the role follows on the one before, as in a pipeline.
+  [[nodiscard]] bool computes_are_a_chain() const {
+    int last = -1;
+    for (int i = 0; i < static_cast<int>(turns_.size()); ++i) {
+      if (!computes_here(i)) continue;
+      if (last >= 0 && std::ranges::count(graph_.successors()[index(last)], i) == 0) return false;
+      last = i;
+    }
+    return last >= 0;
+  }
+
+  // There is one order only, and no other activities begin or end what is held.
+  [[nodiscard]] double in_turn() const {
+    double held = base_.front();
+    double most = held;
+    for (int i = 0; i < static_cast<int>(turns_.size()); ++i) {
+      held += begun_[index(i)];
+      if (computes_here(i)) most = std::max(most, held + memory(i));
+      held -= ended_[index(i)];
+    }
+    return most;
+  }
+
   void find_parts() {
     Part part;
     for (std::size_t i = 0; i < turns_.size(); ++i) {
@@ -164,10 +189,12 @@ class Peak {
       if (artifact.place != role_ || artifact.held <= 0) continue;
       holds_ = true;
       (artifact.producer < 0 ? given : begun_[index(artifact.producer)]) += artifact.held;
+      if (artifact.producer >= 0 && !computes_here(artifact.producer)) in_turn_ = false;
       const bool stays = artifact.producer < 0 && graph_.repeat() > 1;
       if (stays || takers[i].empty()) continue;
       std::vector<int> last = last_of(takers[i]);
       ended_[index(last.back())] += artifact.held;
+      if (last.size() > 1 || !computes_here(last.back())) in_turn_ = false;
       if (last.size() > 1) share(std::move(last), artifact.held);
     }
     base_.push_back(given);
@@ -176,7 +203,7 @@ class Peak {
     }
   }
 
-  // Those after which none of the others comes, rising; `takers` are not empty, and rise.
+  // Those after which none of the others comes, rising; `takers` rise, as numbers along the graph.
   [[nodiscard]] std::vector<int> last_of(std::vector<int> takers) const {
     std::vector<int> last;
     while (!takers.empty()) {
@@ -185,10 +212,10 @@ class Peak {
       last.insert(last.begin(), one);
       if (turns_[index(one)]) break;
       const Part& part = parts_[part_of_[index(one)]];
-      const std::vector<bool> earlier = reach(before_, part, one);
-      std::erase_if(takers, [&](int t) {
-        return t == one || !part.has(t) || earlier[index(t - part.first)];
-      });
+      std::erase_if(takers, [&](int t) { return t == one || !part.has(t); });
+      const Part between{.first = takers.empty() ? one : takers.front(), .end = one};
+      const std::vector<bool> earlier = reach(before_, between, one);
+      std::erase_if(takers, [&](int t) { return earlier[index(t - between.first)]; });
     }
     return last;
   }
@@ -204,7 +231,7 @@ class Peak {
     }
   }
 
-  // All of a part that can be reached from an activity of it, without itself.
+  // All of a part that can be reached from an activity, without itself.
   [[nodiscard]] static std::vector<bool> reach(const Neighbours& next, const Part& part, int from) {
     std::vector<bool> seen(index(part.end - part.first));
     std::vector<int> open = {from};
@@ -330,6 +357,7 @@ class Peak {
   std::vector<bool> turns_;           // by activity: is a turning point
   std::vector<Part> parts_;           // in order, one more than turning points
   std::vector<std::size_t> part_of_;  // by activity
+  bool in_turn_ = false;              // see in_turn()
   bool holds_ = false;
   std::vector<double> begun_;  // bytes, by activity, on the role
   std::vector<double> ended_;
