@@ -13,8 +13,8 @@
 //   all-reduce over n members    AddGradients  makes what is sent, and adds; see there
 //   member of a stage, update    StepPart      in: the gradients of all members: sums, complete or
 //                                              each of some members; of a group of one nothing
-//   the task's result            JoinWeights   in: of one member of each stage, what its StepPart
-//                                              made that gives the weights
+//   at the task's end            GiveWeights   of one member of each stage; in: anything
+//   the task's result            JoinWeights   in: what these made, of all stages
 //
 // Inputs of other kinds are for the order alone (weights, the activation of its own forward).
 // What is sent between members is these products; how many bytes that takes (the overlap of two
@@ -134,21 +134,32 @@ struct AddGradients {
 };
 
 // The optimizer's step of a member, by the sum over its group: of sums of the same chunk, in the
-// order of their first samples. Out: nothing; with `gives` the stage as it is then, its weights and
-// the state of the optimizer (all micro-batches must be back and stepped by).
+// order of their first samples. Out: nothing to use (for the order).
 struct StepPart {
   static constexpr const char* kind = "step-part";
   int first = 0;
   int last = 1;
   std::optional<int> microbatch = {};  // with weight stashing
-  bool gives = false;
 
   template <class Self, class Fields>
   static void fields(Self& w, Fields& field) {
     field("first", w.first, base::at_least(0).up_to(1e6));
     field("last", w.last, base::at_least(1).up_to(1e6));
     field("microbatch", w.microbatch, base::at_least(0).up_to(1e6));
-    field("gives", w.gives);
+  }
+};
+
+// A stage as it is now: its weights, and the state of their optimizer. All micro-batches must be
+// back and stepped by. Out: weights of a stage.
+struct GiveWeights {
+  static constexpr const char* kind = "give-weights";
+  int first = 0;
+  int last = 1;
+
+  template <class Self, class Fields>
+  static void fields(Self& w, Fields& field) {
+    field("first", w.first, base::at_least(0).up_to(1e6));
+    field("last", w.last, base::at_least(1).up_to(1e6));
   }
 };
 

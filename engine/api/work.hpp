@@ -265,7 +265,7 @@ struct JoinStages {
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
                           Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
                           Backward, Step, TrainStage, TakeStage, JoinStages, ForwardPart,
-                          BackwardPart, AddGradients, StepPart, JoinWeights>;
+                          BackwardPart, AddGradients, StepPart, GiveWeights, JoinWeights>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 // True for work that Engine::pack() does of itself when it packs what a node elsewhere starts from.

@@ -340,11 +340,13 @@ std::shared_ptr<const Artifact> PipelineSession::run(const StepPart& work,
   member.waiting.erase(key);
   member.back.clear();
   if (stage.first == 0 && input_.progress) ++input_.progress->done;
-  return work.gives ? weights_of(member) : nullptr;
+  return nullptr;
 }
 
-std::shared_ptr<const Artifact> PipelineSession::weights_of(const Member& member) const {
+std::shared_ptr<const Artifact> PipelineSession::run(const GiveWeights& work,
+                                                     const std::vector<Input>& /*inputs*/) {
   const at::NoGradGuard no_grad;
+  const Member& member = begun(work.first, work.last);
   if (!member.open.empty() || !member.back.empty() || !member.waiting.empty()) {
     fail(name_of(member.training.stage(), -1) +
          ": its weights are to be given before its micro-batches are back and stepped by");

@@ -29,6 +29,7 @@ class PipelineSession {
   std::shared_ptr<const Artifact> run(const BackwardPart& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const AddGradients& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const StepPart& work, const std::vector<Input>& inputs);
+  std::shared_ptr<const Artifact> run(const GiveWeights& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const JoinWeights& work, const std::vector<Input>& inputs);
 
   // The loss: of the version that it has joined; else at the exits at and behind the first of its
@@ -58,7 +59,6 @@ class PipelineSession {
     [[nodiscard]] SampleRange range() const { return {as.from, as.to}; }
   };
 
-  [[nodiscard]] std::shared_ptr<const Artifact> weights_of(const Member& member) const;
   [[noreturn]] void fail(const std::string& what) const;
   void refuse_options() const;
   [[nodiscard]] std::string name_of(const Stage& stage, int microbatch) const;

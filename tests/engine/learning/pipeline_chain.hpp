@@ -62,7 +62,7 @@ class Pipeline {
 
   void begin(std::shared_ptr<const Weights> version, std::int64_t task = 1) {
     sessions.clear();
-    stepped_.clear();
+    given.clear();
     int node = 0;
     for (const Group& group : groups_) {
       auto& members = sessions.emplace_back();
@@ -92,7 +92,7 @@ class Pipeline {
   // The version, by the stages' first members.
   std::shared_ptr<const TensorWeights> join() {
     std::vector<Input> stages;
-    for (const auto& group : groups_) stages.push_back({stepped_.at(group.stage.first), {}});
+    for (std::size_t p = 0; p < groups_.size(); ++p) stages.push_back({given.at({p, 0}), {}});
     return as_weights(server->run(JoinWeights{}, stages));
   }
 
@@ -139,6 +139,7 @@ class Pipeline {
 
   std::vector<std::vector<std::unique_ptr<Session>>> sessions;  // by stage and member
   std::unique_ptr<Session> server;
+  std::map<std::pair<std::size_t, std::size_t>, Made> given;  // by stage and member, last
 
  private:
   std::unique_ptr<Session> open(int node, std::int64_t task,
@@ -200,19 +201,14 @@ class Pipeline {
       }
     }
     for (std::size_t i = 0; i < sessions[p].size(); ++i) {
-      const StepPart work{stage.first, stage.last, m, gives};
-      stepped_by_member[{p, i}] = sessions[p][i]->run(work, came[i]);
+      sessions[p][i]->run(StepPart{stage.first, stage.last, m}, came[i]);
+      if (gives) given[{p, i}] = sessions[p][i]->run(GiveWeights{stage.first, stage.last}, {});
     }
-    if (gives) stepped_[stage.first] = stepped_by_member[{p, 0}];
   }
 
   std::shared_ptr<const Engine> engine_;
   std::vector<Group> groups_;
   std::map<std::pair<std::size_t, int>, std::vector<Made>> made_;  // of the round
-  std::map<int, Made> stepped_;  // by first layer: of the stage's first member
-
- public:
-  std::map<std::pair<std::size_t, std::size_t>, Made> stepped_by_member;
 };
 
 // --- options, and what is compared ------------------------------------------------------------

@@ -132,11 +132,11 @@ TEST_F(RefusedTest, StagesThatAreNoModel) {
   Pipeline whole(engine, groups);
   whole.begin(engine->initial());
   whole.round();
-  const Input first = {whole.stepped_by_member.at({0, 0}), {}};
+  const Input first = {whole.given.at({0, 0}), {}};
   expect_refused([&] { whole.server->run(JoinWeights{}, {first}); }, "of which none holds");
   expect_refused([&] { whole.server->run(JoinWeights{}, {first, first}); }, "of which two hold");
   whole.round();
-  const Input later = {whole.stepped_by_member.at({1, 0}), {}};
+  const Input later = {whole.given.at({1, 0}), {}};
   expect_refused(
       [&] {
         whole.server->run(JoinWeights{}, {first, later});

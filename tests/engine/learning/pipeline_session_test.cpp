@@ -111,8 +111,7 @@ TEST(PipelineSession, MembersOfAGroupStayAlike) {
       pipeline.round();
       for (const std::size_t p : {0U, 1U}) {
         const auto weights_of = [&](std::size_t i) {
-          return std::dynamic_pointer_cast<const StageWeights>(
-              pipeline.stepped_by_member.at({p, i}));
+          return std::dynamic_pointer_cast<const StageWeights>(pipeline.given.at({p, i}));
         };
         for (std::size_t i = 1; i < pipeline.sessions[p].size(); ++i) {
           expect_equal(weights_of(i)->tensors, weights_of(0)->tensors);
