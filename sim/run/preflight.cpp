@@ -45,6 +45,7 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
       continue;
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
+    if (at != task.node && to != task.node) continue;
     (to == task.node ? f.download_s : f.upload_s) +=
         transfers.seconds(at, to, a.bytes, a.most_bytes_per_s());
   }
