@@ -33,6 +33,10 @@ double steps_begun_by_stages(const Work& work) {
   if (const auto* forward = std::get_if<Forward>(&work)) {
     return forward->first == 0 ? 1.0 / forward->microbatches : 0;
   }
+  if (const auto* part = std::get_if<ForwardPart>(&work)) {
+    const double share = static_cast<double>(part->to - part->from) / part->samples;
+    return part->first == 0 ? share : 0;
+  }
   const auto* stage = std::get_if<TrainStage>(&work);
   return stage != nullptr && stage->first == 0 ? 1.0 / stage->microbatches : 0;
 }

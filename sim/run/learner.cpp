@@ -202,7 +202,7 @@ TaskComputation Learner::computation_of(const Live& live) {
   task.worker = live.order.worker;
   task.result = live.order.publishes >= 0 ? live.order.publishes : live.order.graph->result();
   for (const NodeId member : live.order.members) task.inputs.push_back(input_of(live, member));
-  task.given = given_to(live);
+  if (!live.order.in_time) task.given = given_to(live);
   return task;
 }
 

@@ -1,8 +1,14 @@
 #include "sim/schedule/pipeline_works.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+
+#include "base/diagnostics.hpp"
+#include "engine/model/submodel.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -24,6 +30,35 @@ struct Common {
 };
 
 }  // namespace
+
+std::vector<engine::Stage> learned_stages(const Setting& setting,
+                                          const std::vector<engine::Stage>& stages) {
+  if (!setting.learned_as) return stages;
+  const engine::Architecture& a = *setting.learned_as;
+  const engine::Trace trace = engine::trace(a, engine::full_submodel(a));
+  const std::vector<int> places = engine::cuts(trace);
+  const std::size_t count = stages.size() - 1;  // of cuts
+  if (places.size() < count) {
+    throw base::UserError(
+        fmt::format("training.learn_as: {} has {} places where it can be cut, and a pipeline of {} "
+                    "stages needs "
+                    "{}; learn another model",
+                    a.name, places.size(), stages.size(), count));
+  }
+  std::vector<int> cuts;
+  std::size_t next = 0;  // place
+  for (std::size_t i = 0; i < count; ++i) {
+    const double wanted =
+        static_cast<double>(stages[i].last) / stages.back().last * engine::whole(trace).last;
+    const auto distance = [&](std::size_t place) { return std::abs(places[place] - wanted); };
+    // One place is left for each further cut.
+    while (next + 1 + (count - 1 - i) < places.size() && distance(next + 1) <= distance(next)) {
+      ++next;
+    }
+    cuts.push_back(places[next++]);
+  }
+  return engine::stages_between(trace, cuts);
+}
 
 PipelineWorks pipeline_works(const PipelinePlan& plan, const PipelineLearning& learning) {
   if (learning.stages.size() != plan.stages.size()) {

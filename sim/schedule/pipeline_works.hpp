@@ -11,8 +11,16 @@
 
 #include "engine/model/stage.hpp"
 #include "sim/schedule/pipeline_graph.hpp"
+#include "sim/schedule/setting.hpp"
 
 namespace convoy::sim {
+
+// The layers of the model that is learned which are trained where a stage has those of the
+// setting's architecture: the same, or where another model is learned (training.learn_as) the
+// layers between the cuts nearest to the same shares of all. Throws base::UserError where that has
+// fewer cuts.
+std::vector<engine::Stage> learned_stages(const Setting& setting,
+                                          const std::vector<engine::Stage>& stages);
 
 struct PipelineLearning {
   // By stage of the plan: its layers in the trace of the model that is learned.
