@@ -19,6 +19,7 @@ std::int64_t training_steps(const Work& work, std::int64_t samples, int batch) {
   }
   // A step goes through all stages; counted where the samples are.
   if (const auto* step = std::get_if<Step>(&work)) return step->first == 0 ? 1 : 0;
+  if (const auto* step = std::get_if<StepPart>(&work)) return step->first == 0 ? 1 : 0;
   if (const auto* back = std::get_if<Backward>(&work)) return back->step && back->first == 0;
   if (const auto* stage = std::get_if<TrainStage>(&work)) {
     return stage->first == 0 && stage->microbatch + 1 == stage->microbatches;
@@ -31,6 +32,10 @@ bool trains_weights(const Work& work) { return std::holds_alternative<Train>(wor
 double steps_begun_by_stages(const Work& work) {
   if (const auto* forward = std::get_if<Forward>(&work)) {
     return forward->first == 0 ? 1.0 / forward->microbatches : 0;
+  }
+  if (const auto* part = std::get_if<ForwardPart>(&work)) {
+    const double share = static_cast<double>(part->to - part->from) / part->samples;
+    return part->first == 0 ? share : 0;
   }
   const auto* stage = std::get_if<TrainStage>(&work);
   return stage != nullptr && stage->first == 0 ? 1.0 / stage->microbatches : 0;

@@ -7,8 +7,9 @@
 //   graph.compute({.label = "train", .at = 1, .seconds = 12.5, .work = Train{.epochs = 2}}, ...);
 //   TaskBrief brief{.rate = 0.5, .batch = 16};
 //
-// A new kind of work is a struct here and a line in `Work`; a new parameter is a member and its
-// line in fields(). Reading, writing and checks are generated from these.
+// Works of pipelines of groups are in pipeline_work.hpp, all others here. A new kind of work is a
+// struct and a line in `Work`; a new parameter is a member and its line in fields(). Reading,
+// writing and checks are generated from these.
 
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/table_reader.hpp"
+#include "engine/api/pipeline_work.hpp"
 #include "engine/codec/codec.hpp"
 #include "engine/model/blocks.hpp"
 
@@ -262,7 +264,8 @@ struct JoinStages {
 // Nothing: a compute that only takes time.
 using Work = std::variant<std::monostate, LearnMasks, ScoreMembers, Train, Aggregate, Combine,
                           Encode, EncodeModel, DecodeModel, Reconfigure, Statistics, Forward,
-                          Backward, Step, TrainStage, TakeStage, JoinStages>;
+                          Backward, Step, TrainStage, TakeStage, JoinStages, ForwardPart,
+                          BackwardPart, AddGradients, StepPart, GiveWeights, JoinWeights>;
 
 inline bool is_nothing(const Work& work) { return std::holds_alternative<std::monostate>(work); }
 // True for work that Engine::pack() does of itself when it packs what a node elsewhere starts from.
@@ -308,6 +311,9 @@ struct TaskBrief {
   // and, where it has the last layers, too, those from `own_from`. Nothing: it has none.
   std::optional<int> own_before = {};
   std::optional<int> own_from = {};
+  // Pipelines (ForwardPart): the samples of the run's order on which tasks before were trained, a
+  // whole number. Nothing: 0.
+  std::optional<double> samples_before = {};
 
   void set_block(const ParameterBlock& block) {
     block_from = block.from;
@@ -339,6 +345,7 @@ struct TaskBrief {
     field("block_to", b.block_to, base::above(0).up_to(1));
     field("own_before", b.own_before, base::at_least(1).up_to(1e6));
     field("own_from", b.own_from, base::at_least(1).up_to(1e6));
+    field("samples_before", b.samples_before, base::at_least(0).up_to(1e15));
   }
 };
 

@@ -94,6 +94,37 @@ std::vector<bool> held_by(const Layout& layout, const std::vector<Stage>& stages
   return held;
 }
 
+void put_optimizer(const Layout& layout, const OptimizerState& optimizer, const std::string& steps,
+                   TensorFile& file) {
+  file.metadata[steps] = std::to_string(optimizer.steps);
+  for (std::size_t s = 0; s < optimizer.slots.size(); ++s) {
+    const Tensors& slot = optimizer.slots[s];
+    for (std::size_t i = 0; i < slot.size(); ++i) {
+      if (!slot[i].defined()) continue;
+      file.tensors.emplace_back(fmt::format("optimizer:{}:{}", s, layout.tensors[i].name), slot[i]);
+    }
+  }
+}
+
+std::optional<OptimizerState> read_optimizer(TensorSource& source, const Submodel& submodel,
+                                             const std::string& steps) {
+  if (!source.says(steps)) return std::nullopt;
+  const Layout& layout = source.layout();
+  const Architecture& a = *layout.architecture;
+  OptimizerState optimizer;
+  optimizer.steps = static_cast<std::int64_t>(source.number(steps));
+  optimizer.slots.assign(OptimizerState::most_slots, Tensors(layout.size()));
+  for (std::size_t s = 0; s < OptimizerState::most_slots; ++s) {
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      const ParameterTensor& p = layout.tensors[i];
+      const std::string name = fmt::format("optimizer:{}:{}", s, p.name);
+      if (!source.has(name)) continue;
+      optimizer.slots[s][i] = source.get(name, shape_in(p, kept_of(p, a, submodel)));
+    }
+  }
+  return optimizer;
+}
+
 void put_compression(const Compression& compression, TensorFile& file) {
   file.metadata["keep"] = fmt::format("{}", compression.keep);
   file.metadata["bits"] = std::to_string(compression.bits);

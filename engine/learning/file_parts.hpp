@@ -33,6 +33,13 @@ std::optional<Compression> compression_of(const TensorSource& source);
 // "keep" and "bits" under names with this prefix.
 Compression read_rates(const TensorSource& source, const std::string& prefix);
 
+// "optimizer:SLOT:NAME", and in the metadata under `steps` the number of its steps.
+void put_optimizer(const Layout& layout, const OptimizerState& optimizer, const std::string& steps,
+                   TensorFile& file);
+// Nothing where the file has none.
+std::optional<OptimizerState> read_optimizer(TensorSource& source, const Submodel& submodel,
+                                             const std::string& steps);
+
 // "places:NAME" and "scale:NAME", if the compression has them, and the tensor `name` with the
 // values.
 void put_encoded(const ParameterTensor& p, const std::string& name, const Encoded& encoded,

@@ -21,6 +21,9 @@ std::string trained_name(const ParameterTensor& p) { return "trained:" + p.name;
 // Name of a part of a model: see part_to_file().
 std::string part_name(const ParameterTensor& p) { return "part:" + p.name; }
 
+// Key in a version's metadata; see put_optimizer().
+const char* const version_steps = "optimizer_steps";
+
 // Slots that a rule's state has at most, generously.
 constexpr std::size_t most_rule_slots = 8;
 
@@ -144,6 +147,7 @@ TensorFile to_file(const Layout& layout, const TensorWeights& weights,
     file.tensors.emplace_back("mask:" + name, flags_of(mask));
     file.tensors.emplace_back("masked:" + name, kept_of(weights.tensors[i], mask.logical_not()));
   }
+  if (weights.optimizer) put_optimizer(layout, *weights.optimizer, version_steps, file);
   file.metadata["architecture"] = layout.architecture->name;
   file.metadata["trained"] = trained;
   return file;
@@ -160,9 +164,12 @@ std::shared_ptr<const TensorWeights> weights_from(const Layout& layout, TensorFi
   }
   Tensors masks = read_version_elements(layout, source, tensors);
   Trained trained = read_trained(source);
+  auto optimizer = read_optimizer(source, full_submodel(*layout.architecture), version_steps);
   source.finish();
-  return std::make_shared<const TensorWeights>(std::move(tensors), std::move(trained), std::nullopt,
-                                               std::move(masks));
+  auto version = std::make_shared<TensorWeights>(std::move(tensors), std::move(trained),
+                                                 std::nullopt, std::move(masks));
+  if (optimizer) version->optimizer = std::make_shared<const OptimizerState>(std::move(*optimizer));
+  return version;
 }
 
 TensorFile part_to_file(const Layout& layout, const TensorWeights& weights,

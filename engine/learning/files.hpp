@@ -12,7 +12,8 @@ namespace convoy::engine {
 // weights are learned element by element, under their names stands the network as it is tested
 // (`shown`), which any program can use, and beside it what the run goes on with: "mask:NAME" (a bit
 // for each element, which are kept) and "masked:NAME" (the values of the others, in a row), or
-// "score:NAME".
+// "score:NAME". So stands beside a pipeline's model the state of its optimizer,
+// "optimizer:SLOT:NAME".
 TensorFile to_file(const Layout& layout, const TensorWeights& weights,
                    const Engine::Metadata& about, const Tensors& shown);
 // Kept members "kept:GROUP", then "logits:GROUP", "optimizer:SLOT:NAME", "residual:NAME",

@@ -37,6 +37,11 @@ void check(const DataShape& shape, const Architecture& a) {
   }
 }
 
+Tensor as_tensor(std::span<const std::int64_t> indices) {
+  return at::from_blob(const_cast<std::int64_t*>(indices.data()),  // NOLINT
+                       {static_cast<std::int64_t>(indices.size())}, at::kLong);
+}
+
 }  // namespace
 
 Normalization normalization_of(const Dataset& data) {
@@ -104,11 +109,14 @@ std::vector<int> Samples::labels_of(std::span<const std::int64_t> indices) const
   return labels;
 }
 
+Tensor Samples::labels(std::span<const std::int64_t> indices) const {
+  return labels_.index_select(0, as_tensor(indices)).to(device_);
+}
+
 Batch Samples::batch(std::span<const std::int64_t> indices) const {
-  const Tensor which = at::from_blob(const_cast<std::int64_t*>(indices.data()),  // NOLINT
-                                     {static_cast<std::int64_t>(indices.size())}, at::kLong);
+  const Tensor which = as_tensor(indices);
   Batch batch;
-  batch.labels = labels_.index_select(0, which).to(device_);
+  batch.labels = labels(indices);
   const Tensor chosen = inputs_.index_select(0, which).to(device_);
   if (data_->shape.text) {
     batch.input = chosen.to(at::kLong);

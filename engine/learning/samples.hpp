@@ -31,6 +31,8 @@ class Samples {
 
   [[nodiscard]] std::int64_t size() const { return data_->size(); }
   [[nodiscard]] Batch batch(std::span<const std::int64_t> indices) const;
+  // Those of a batch alone.
+  [[nodiscard]] Tensor labels(std::span<const std::int64_t> indices) const;
   // The labels that these samples have, rising.
   [[nodiscard]] std::vector<int> labels_of(std::span<const std::int64_t> indices) const;
 

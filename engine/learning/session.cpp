@@ -22,6 +22,21 @@ struct ChosenSubmodel : Artifact {
 TaskSession::TaskSession(const EngineContext& context, TaskInput input, std::stop_token stop)
     : context_(context), input_(std::move(input)), stop_(std::move(stop)) {}
 
+// Works of a pipeline's groups.
+template <class PipelineWork>
+std::shared_ptr<const Artifact> TaskSession::run(const PipelineWork& work,
+                                                 const std::vector<Input>& inputs) {
+  if (stop_.stop_requested()) throw Stopped();
+  if (training_ || stages_) {
+    throw base::UserError(fmt::format(
+        "node {}, task {}: it trains the model in another way already, and is to train a stage of "
+        "a pipeline",
+        input_.node, input_.task));
+  }
+  if (!pipeline_) pipeline_.emplace(context_, input_);
+  return pipeline_->run(work, inputs);
+}
+
 std::shared_ptr<const Artifact> TaskSession::run(const Work& work,
                                                  const std::vector<Input>& inputs) {
   if (is_nothing(work)) return nullptr;
@@ -315,6 +330,7 @@ Outcome TaskSession::outcome() {
     outcome.submodel = submodel();
   }
   if (stages_) stages_->add_to(outcome);
+  if (pipeline_) pipeline_->add_to(outcome);
   if (!rule_) return outcome;
   auto state = std::make_shared<TensorState>();
   state->submodel = full_submodel(*context_.layout.architecture);

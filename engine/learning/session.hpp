@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/learning/local_training.hpp"
+#include "engine/learning/pipeline_session.hpp"
 #include "engine/learning/stage_session.hpp"
 
 namespace convoy::engine {
@@ -34,6 +35,8 @@ class TaskSession : public Session {
   std::shared_ptr<const Artifact> run(const TrainStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const TakeStage& work, const std::vector<Input>& inputs);
   std::shared_ptr<const Artifact> run(const JoinStages& work, const std::vector<Input>& inputs);
+  template <class PipelineWork>
+  std::shared_ptr<const Artifact> run(const PipelineWork& work, const std::vector<Input>& inputs);
 
   // The node's training, created at first use: a node that only aggregates needs none. Throws
   // base::UserError where what it is to start from came compressed and was not decoded.
@@ -50,6 +53,7 @@ class TaskSession : public Session {
   bool is_decoded_ = false;  // what came compressed
   std::optional<LocalTraining> training_;
   std::optional<StageSession> stages_;
+  std::optional<PipelineSession> pipeline_;
   mutable std::optional<Submodel> first_;  // before training begins
   std::optional<RuleState> rule_;          // after an aggregation
   Outcome outcome_;

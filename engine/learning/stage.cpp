@@ -59,7 +59,8 @@ StageTraining::StageTraining(const Layout& layout, const Submodel& submodel, con
       outputs_(crosses_behind(trace(), stage)),
       exits_(exits_in(trace(), stage)),
       weights_(layout.size()),
-      optimizer_(options_.optimizer, options_.learning_rate) {
+      optimizer_(options_.optimizer, options_.learning_rate),
+      gradients_(layout.size()) {
   check_options();
   for (int tensor = 0; tensor < trace().tensors; ++tensor) {
     has_gradient_.push_back(engine::has_gradient(trace(), tensor));
@@ -78,6 +79,7 @@ StageTraining::StageTraining(const Layout& layout, const Submodel& submodel, con
     weights_[i] = part.to(device, part.scalar_type(), false, true);  // a copy
     if (!layout.tensors[i].buffer) weights_[i].requires_grad_();
   }
+  if (options_.keeps_versions) versions_.emplace(0, weights_);
 }
 
 void StageTraining::fail(const std::string& what) const {
@@ -158,7 +160,7 @@ StageTraining::Made StageTraining::compute(int microbatch, const Stash& stash,
   for (const auto& [number, tensor] : stash.inputs) {
     values[static_cast<std::size_t>(number)] = tensor;
   }
-  const Network::TensorOf weights = [this](std::size_t i) { return weights_[i]; };
+  const Network::TensorOf weights = [&stash](std::size_t i) { return stash.weights[i]; };
   const Tensors exits = network_.forward(stage_, weights, values, mode);
   Made made;
   for (const int number : outputs_) {
@@ -171,10 +173,12 @@ StageTraining::Made StageTraining::compute(int microbatch, const Stash& stash,
 }
 
 Boundary StageTraining::forward(int microbatch, const Boundary& inputs,
-                                const std::optional<Targets>& targets, bool recompute) {
+                                const std::optional<Targets>& targets, bool recompute,
+                                std::optional<std::int64_t> version) {
   check_new(microbatch, inputs, targets);
   const bool update_statistics = updates_statistics(microbatch);
   Stash stash;
+  stash.weights = weights_after(version);
   stash.targets = targets;
   stash.samples = inputs.begin()->second.size(0);
   for (const auto& [number, tensor] : inputs) {
@@ -243,6 +247,7 @@ Boundary StageTraining::backward(int microbatch, const Boundary& gradients) {
   }
   Tensors arrived(leaves.size());
   if (!ends.empty()) arrived = engine::backward(ends, slopes, values_of(leaves));
+  if (options_.stashes_weights) collect(stash.weights);
   Boundary result;
   for (std::size_t i = 0; const auto& [number, leaf] : leaves) {
     const Tensor& gradient = arrived[i++];
@@ -265,12 +270,15 @@ void StageTraining::discard(int microbatch) {
   fail(fmt::format("micro-batch {} is to be discarded and did not go forward", microbatch));
 }
 
+void StageTraining::check_all_back() const {
+  if (stashes_.empty()) return;
+  std::vector<int> open;
+  for (const auto& [number, stash] : stashes_) open.push_back(number);
+  fail(fmt::format("it is to step before the micro-batches {} are back", fmt::join(open, " ")));
+}
+
 void StageTraining::step() {
-  if (!stashes_.empty()) {
-    std::vector<int> open;
-    for (const auto& [number, stash] : stashes_) open.push_back(number);
-    fail(fmt::format("it is to step before the micro-batches {} are back", fmt::join(open, " ")));
-  }
+  check_all_back();
   if (back_.empty()) fail("it is to step and no micro-batch has come back since its last step");
   constexpr double rounding = 1e-6;
   if (has_exit() && std::abs(shares_ - 1) > rounding) {

@@ -66,6 +66,12 @@ struct StageOptions {
   double rate = 1;            // HeteroFL's scaler: Mode::rate
   bool static_norms = false;  // running statistics stay as they are
   std::uint64_t draws = 1;    // seed of dropout: of (seed, node, task), for the node of the samples
+  // Weight stashing (PipeDream): a step does not wait for the micro-batches that are under way.
+  // They come back through the weights that they went forward with, and these are kept until then.
+  bool stashes_weights = false;
+  // With it: the weights after each step are kept, too, until a micro-batch goes forward with later
+  // ones (forward's `version`).
+  bool keeps_versions = false;
 };
 
 // The tensors of a layout that belong to the layers of a stage.
@@ -82,8 +88,11 @@ class StageTraining {
   // What crosses the last cut, from what crosses the first one (before the first layer: the
   // network's input, number 0). Keeps what backward() needs; with `recompute` only the inputs.
   // `targets`: at a stage with an exit; others ignore them.
+  // `version`: with the weights after so many steps (StageOptions::keeps_versions); nothing: with
+  // the present ones.
   Boundary forward(int microbatch, const Boundary& inputs,
-                   const std::optional<Targets>& targets = {}, bool recompute = false);
+                   const std::optional<Targets>& targets = {}, bool recompute = false,
+                   std::optional<std::int64_t> version = {});
   // The gradients of its inputs, from those of its outputs: of all tensors with a gradient
   // (has_gradient() in engine/model/stage.hpp). Adds up the gradients of the weights.
   Boundary backward(int microbatch, const Boundary& gradients);
@@ -93,6 +102,14 @@ class StageTraining {
   // forward with the weights of before. At a stage with an exit they must be a whole batch: their
   // shares add up to 1.
   void step();
+
+  // Step in two parts, for stages that several nodes share: the gradients added up since these were
+  // last taken, by the layout's numbers (undefined: none; running statistics have none); and a step
+  // by gradients, which are used up. What they are gradients of is the caller's to know.
+  Tensors take_gradients();
+  void step_by(const Tensors& gradients);
+  // A running statistic that was `then` becomes `joined`; what changed it meanwhile stays in it.
+  void join_statistics(std::size_t tensor, const Tensor& then, const Tensor& joined);
 
   // A whole batch at once, at the stage with the last layer: forward, backward and step, as
   // micro-batch number steps(); gives what backward() does. Nothing, and the stage is as it was
@@ -132,6 +149,7 @@ class StageTraining {
   };
   struct Stash {
     Boundary inputs;  // leaves
+    Tensors weights;  // that it went forward with
     std::optional<Targets> targets;
     std::optional<Made> made;  // nothing: to be recomputed
     double loss = 0;
@@ -143,12 +161,16 @@ class StageTraining {
   void check_new(int microbatch, const Boundary& inputs,
                  const std::optional<Targets>& targets) const;
   void check_gradients(int microbatch, const Stash& stash, const Boundary& gradients) const;
+  void check_all_back() const;
   [[nodiscard]] bool updates_statistics(int microbatch) const;
   [[nodiscard]] Made compute(int microbatch, const Stash& stash, bool update_statistics) const;
   [[nodiscard]] bool has_gradient(int tensor) const {
     return has_gradient_[static_cast<std::size_t>(tensor)];
   }
   void note(const Boundary& made);
+  // Adds the gradients that arrived at these weights to gradients_.
+  void collect(const Tensors& weights);
+  [[nodiscard]] const Tensors& weights_after(std::optional<std::int64_t> version);
 
   const Layout& layout_;
   Submodel submodel_;
@@ -164,6 +186,8 @@ class StageTraining {
   Tensors weights_;
   OptimizerSteps optimizer_;
   std::map<int, Stash> stashes_;
+  Tensors gradients_;                         // taken from the weights; see take_gradients()
+  std::map<std::int64_t, Tensors> versions_;  // by steps; StageOptions::keeps_versions
   std::set<int> counted_;  // micro-batches whose statistics the running ones contain
   std::set<int> back_;     // micro-batches that came back since the last step
   double shares_ = 0;      // theirs, where there is an exit

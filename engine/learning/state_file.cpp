@@ -44,25 +44,6 @@ std::optional<RuleState> read_rule(TensorSource& source) {
   return rule;
 }
 
-// Nothing where the file has no optimizer's state.
-std::optional<OptimizerState> read_optimizer(TensorSource& source, const Submodel& submodel) {
-  if (!source.says("steps")) return std::nullopt;
-  const Layout& layout = source.layout();
-  const Architecture& a = *layout.architecture;
-  OptimizerState optimizer;
-  optimizer.steps = static_cast<std::int64_t>(source.number("steps"));
-  optimizer.slots.assign(OptimizerState::most_slots, Tensors(layout.size()));
-  for (std::size_t s = 0; s < OptimizerState::most_slots; ++s) {
-    for (std::size_t i = 0; i < layout.size(); ++i) {
-      const ParameterTensor& p = layout.tensors[i];
-      const std::string name = fmt::format("optimizer:{}:{}", s, p.name);
-      if (!source.has(name)) continue;
-      optimizer.slots[s][i] = source.get(name, shape_in(p, kept_of(p, a, submodel)));
-    }
-  }
-  return optimizer;
-}
-
 }  // namespace
 
 TensorFile to_file(const Layout& layout, const TensorState& state) {
@@ -72,17 +53,7 @@ TensorFile to_file(const Layout& layout, const TensorState& state) {
     if (!state.logits[g].defined()) continue;
     file.tensors.emplace_back("logits:" + layout.architecture->groups[g].name, state.logits[g]);
   }
-  if (state.optimizer) {
-    file.metadata["steps"] = std::to_string(state.optimizer->steps);
-    for (std::size_t s = 0; s < state.optimizer->slots.size(); ++s) {
-      const Tensors& slot = state.optimizer->slots[s];
-      for (std::size_t i = 0; i < slot.size(); ++i) {
-        if (!slot[i].defined()) continue;
-        file.tensors.emplace_back(fmt::format("optimizer:{}:{}", s, layout.tensors[i].name),
-                                  slot[i]);
-      }
-    }
-  }
+  if (state.optimizer) put_optimizer(layout, *state.optimizer, "steps", file);
   for (std::size_t i = 0; i < state.residual.size(); ++i) {
     if (!state.residual[i].defined()) continue;
     file.tensors.emplace_back("residual:" + layout.tensors[i].name, state.residual[i]);
@@ -110,7 +81,7 @@ std::shared_ptr<const TensorState> state_from(const Layout& layout, TensorFile f
     const std::string name = "logits:" + a.groups[g].name;
     if (source.has(name)) state->logits[g] = source.get(name, {a.groups[g].size});
   }
-  state->optimizer = read_optimizer(source, state->submodel);
+  state->optimizer = read_optimizer(source, state->submodel, "steps");
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const ParameterTensor& p = layout.tensors[i];
     const std::string name = "residual:" + p.name;

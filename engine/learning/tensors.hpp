@@ -59,6 +59,13 @@ bool is_finite(const Tensors& tensors);
 using Marks = std::vector<std::uint8_t>;
 using Trained = std::vector<std::shared_ptr<const Marks>>;
 
+// State tensors of each parameter, in the optimizer's own order; and the number of steps.
+struct OptimizerState {
+  static constexpr std::size_t most_slots = 4;  // of any optimizer
+  std::vector<Tensors> slots;
+  std::int64_t steps = 0;
+};
+
 class TensorWeights : public Weights {
  public:
   TensorWeights(Tensors all, Trained so_far, std::optional<Submodel> only = {},
@@ -73,6 +80,10 @@ class TensorWeights : public Weights {
   Trained trained;
   std::optional<Submodel> part;  // the submodel whose slices `tensors` are; nothing: the full model
   Tensors masks;  // which elements are kept (bool); undefined: all of a tensor; empty: all
+
+  // Of what a pipeline has trained, with which its next task goes on; null: none. Not of the model:
+  // whatever makes another version of it leaves this behind.
+  std::shared_ptr<const OptimizerState> optimizer;
 
   // Where they are on their way, encoded: how, and by tensor what is sent; parameters have no
   // tensors then. They must be decoded before they are used.
@@ -146,13 +157,6 @@ struct RuleState {
   std::int64_t aggregations = 0;  // so far
   std::vector<double> sizes;      // of the latest updates, with norm_bound: guarded_merge.hpp
   [[nodiscard]] bool is_empty() const { return names.empty() && sizes.empty(); }
-};
-
-// State tensors of each parameter, in the optimizer's own order; and the number of steps.
-struct OptimizerState {
-  static constexpr std::size_t most_slots = 4;  // of any optimizer
-  std::vector<Tensors> slots;
-  std::int64_t steps = 0;
 };
 
 class TensorState : public NodeState {

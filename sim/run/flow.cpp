@@ -6,6 +6,7 @@
 #include <exception>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -17,8 +18,9 @@ struct Step;
 // What a compute has made, or was given at the start.
 struct Slot {
   engine::Input value;
-  std::weak_ptr<Step> maker = {};  // nothing: it is done
-  bool is_missing = false;         // its maker was left out, or has failed
+  std::weak_ptr<Step> maker = {};   // nothing: it is done
+  bool is_missing = false;          // its maker was left out, or has failed
+  std::exception_ptr failure = {};  // why it failed
 };
 
 // A session with its computes one after another.
@@ -29,11 +31,12 @@ struct Steps {
   std::weak_ptr<Step> last;    // the latest one; nothing: it is done
 };
 
-// A task with its own session.
+// A task with its own sessions.
 struct Member {
   TaskComputation task;
-  int shared_role = 0;
-  std::shared_ptr<Steps> own;  // of the worker; the shared ones where the worker has these
+  std::vector<std::shared_ptr<Steps>> sessions;  // by role; the shared one among them, if any
+  std::shared_ptr<Steps> own;                    // the worker's
+  bool shares = false;
   // By artifact: the one that it is a copy of, and the inputs of computes that are this one.
   std::vector<int> source;
   std::vector<int> uses;
@@ -47,7 +50,7 @@ struct Member {
   std::int64_t needed = std::numeric_limits<std::int64_t>::max();
   std::int64_t last_shared = -1;
   std::shared_ptr<Slot> result;
-  bool is_finite_there = true;  // the result, where the shared session is another's and made it
+  bool is_finite_there = true;  // the result, where another session than the worker's made it
   engine::Outcome outcome;      // of a worker with the shared session, after its last compute
 };
 
@@ -90,13 +93,15 @@ std::vector<int> uses(const TaskGraph& graph, const std::vector<int>& source) {
 }
 
 void check(TaskId id, const TaskComputation& task, int shared_role) {
+  const bool shares = shared_role != Flow::no_role;
   const auto fail = [&](const char* what) {
-    throw std::logic_error(fmt::format("task {} shares a session, and {}", id, what));
+    throw std::logic_error(fmt::format(
+        "task {} {}, and {}", id, shares ? "shares a session" : "is computed as it ends", what));
   };
   if (!task.given.empty()) fail("takes the results of others");
   for (const Activity& a : task.graph->activities()) {
     if (a.sized_late) fail("some of its sizes follow from what it learns");
-    if (is_work(a) && a.at != shared_role && a.at != task.worker) {
+    if (shares && is_work(a) && a.at != shared_role && a.at != task.worker) {
       fail("some work is of a role that is neither its worker's nor that of the session");
     }
   }
@@ -106,22 +111,27 @@ void check(TaskId id, const TaskComputation& task, int shared_role) {
 
 class Flow::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool, engine::TaskInput shared)
-      : engine_(std::move(engine)), pool_(pool), shared_(std::make_shared<Steps>()) {
-    shared_->input = std::move(shared);
+  Impl(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool,
+       std::optional<engine::TaskInput> shared)
+      : engine_(std::move(engine)), pool_(pool) {
+    if (!shared) return;
+    shared_ = std::make_shared<Steps>();
+    shared_->input = std::move(*shared);
   }
 
   void begin(TaskId id, TaskComputation task, int shared_role) {
     check(id, task, shared_role);
     auto member = std::make_shared<Member>();
     member->task = std::move(task);
-    member->shared_role = shared_role;
+    member->shares = shared_role != no_role;
     const TaskGraph& graph = *member->task.graph;
-    member->own = shared_;
-    if (member->task.worker != shared_role) {
-      member->own = std::make_shared<Steps>();
-      member->own->input = member->task.inputs[static_cast<std::size_t>(member->task.worker)];
+    for (int role = 0; role < graph.roles(); ++role) {
+      auto& session = member->sessions.emplace_back(shared_);
+      if (role == shared_role) continue;
+      session = std::make_shared<Steps>();
+      session->input = member->task.inputs[static_cast<std::size_t>(role)];
     }
+    member->own = member->sessions[static_cast<std::size_t>(member->task.worker)];
     member->source = sources(graph);
     member->uses = uses(graph, member->source);
     for (const Activity& a : graph.activities()) member->all += is_work(a) ? graph.repeat() : 0;
@@ -149,6 +159,9 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     const auto member = std::move(members_.extract(id).mapped());
     const std::lock_guard lock(mutex_);  // what the pool's threads have written is seen
     if (member->own->failure) std::rethrow_exception(member->own->failure);
+    for (const auto& session : member->sessions) {
+      if (!member->shares && session->failure) std::rethrow_exception(session->failure);
+    }
     if (!member->own->session) {
       throw std::logic_error(fmt::format("task {} ends, and its worker has computed nothing", id));
     }
@@ -213,7 +226,7 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     auto step = std::make_shared<Step>();
     step->number = next_++;
     step->of = member;
-    step->session = a.at == member->shared_role ? shared_ : member->own;
+    step->session = member->sessions[static_cast<std::size_t>(a.at)];
     step->what = &a;
     for (const int artifact : a.inputs) step->inputs.push_back(input(*member, artifact));
     step->output = std::make_shared<Slot>();
@@ -250,6 +263,7 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     }
     if (is_needed) compute(*step);
     step->output->is_missing = !is_needed || step->session->failure;
+    step->output->failure = step->session->failure;
     finish(step);
   }
 
@@ -259,14 +273,14 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
       std::vector<engine::Input> inputs;
       for (const auto& slot : step.inputs) {
         inputs.push_back(slot->value);
-        if (slot->is_missing && !steps.failure) steps.failure = failure_of(step);
+        if (slot->is_missing && !steps.failure) steps.failure = failure_of(*slot);
       }
       if (steps.failure) return;
       if (!steps.session) steps.session = engine_->open(steps.input, stop_.get_token());
       step.output->value = {steps.session->run(step.what->work, inputs), {}};
       if (step.of->own == shared_) {
         note_outcome(step);
-      } else if (step.session == shared_ && makes_result(step)) {
+      } else if (step.session != step.of->own && makes_result(step)) {
         step.of->is_finite_there = steps.session->outcome().finite;
       }
     } catch (...) {
@@ -281,10 +295,9 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
            step.what->outputs.front() == member.source[static_cast<std::size_t>(result)];
   }
 
-  // Of the other session of the step's task, which has not made what this one needs.
-  [[nodiscard]] std::exception_ptr failure_of(const Step& step) const {
-    const Steps& other = step.session == shared_ ? *step.of->own : *shared_;
-    if (other.failure) return other.failure;
+  // Of whoever was to make what a compute needs.
+  static std::exception_ptr failure_of(const Slot& slot) {
+    if (slot.failure) return slot.failure;
     return std::make_exception_ptr(std::logic_error("a compute lacks what another was to make"));
   }
 
@@ -324,7 +337,8 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
   mutable std::condition_variable done_;
 };
 
-Flow::Flow(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool, engine::TaskInput shared)
+Flow::Flow(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool,
+           std::optional<engine::TaskInput> shared)
     : impl_(std::make_shared<Impl>(std::move(engine), pool, std::move(shared))) {}
 Flow::~Flow() { impl_->close(); }
 

@@ -1,13 +1,17 @@
 #pragma once
 
-// Executes the computes of tasks that share a session (SharedSession in sim/schedule/orders.hpp),
-// compute by compute, as their artifacts are there:
+// Executes tasks compute by compute, as the world ends these: tasks that share a session
+// (SharedSession in sim/schedule/orders.hpp), and tasks of many roles that are to be computed so
+// (Assign::in_time):
 //
 //   Flow flow(engine, pool, {.node = 0, .task = group, ..., .shared = true});
 //   flow.begin(17, computation, 0);   // role 0 of task 17 is the shared session
 //   flow.ended(17, activity);         // for each activity that has ended in virtual time, in order
 //   while (!flow.wait_for(17, moment)) {}
 //   engine::Outcome outcome = flow.take(17);
+//
+// Every role of a task has a session of its own, but for the shared one. Sessions that wait for
+// nothing compute at the same time.
 //
 // The order. Every session, shared or not, runs its computes in the order in which the world ended
 // them: by time, at the same time by node, task and place in the graph. So the result depends on
@@ -19,13 +23,15 @@
 // of, so none waits in vain.
 //
 // A task that comes to nothing: what of its computes has ended in virtual time and was needed by
-// the shared session, has happened and stays; the rest is left out.
+// the shared session, has happened and stays; the rest is left out, and all of it where none is
+// shared.
 //
 // Sessions and artifacts belong to the threads of the pool, one compute of a session at a time; all
 // functions are called from the simulation's thread.
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "base/non_copyable.hpp"
 #include "sim/run/task_computation.hpp"
@@ -36,12 +42,17 @@ namespace convoy::sim {
 
 class Flow : base::NonCopyable {
  public:
-  // `shared`: with which the shared session is opened when it first computes. The pool must outlive
-  // the flow's last call; jobs that it still has may end after the flow.
-  Flow(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool, engine::TaskInput shared);
+  static constexpr int no_role = -1;
+
+  // `shared`: with which the shared session is opened when it first computes; nothing: there is
+  // none. The pool must outlive the flow's last call; jobs that it still has may end after the
+  // flow.
+  Flow(std::shared_ptr<const engine::Engine> engine, WorkerPool& pool,
+       std::optional<engine::TaskInput> shared = {});
   ~Flow();
 
-  // Throws std::logic_error for a task that cannot have a shared session (Assign::shared).
+  // `shared_role`: that has the shared session; no_role: none. Throws std::logic_error for a task
+  // that cannot be computed so (Assign::shared, Assign::in_time).
   void begin(TaskId id, TaskComputation task, int shared_role);
   // An activity of the task has ended in the world. Unknown tasks are ignored.
   void ended(TaskId id, int activity);

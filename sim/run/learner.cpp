@@ -28,6 +28,7 @@ Learner::Learner(const Scenario& scenario, std::shared_ptr<const engine::Engine>
       options_(std::move(options)),
       written_(std::chrono::steady_clock::now()),
       groups_(engine_, pool_),
+      flow_(engine_, pool_),
       pool_(options_.workers, [this] { engine_->prepare_thread(); }) {
   if (!options_.folder.empty()) {
     folder_.emplace(options_.folder / "checkpoint", scenario.course, engine_);
@@ -156,13 +157,15 @@ void Learner::start(Live& live) {
   for (const NodeId member : live.order.members) {
     const bool partner = member != live.node();
     const bool shares = live.order.shared.has_value();
-    if (!is_real(member) || (!partner && !shares && live.order.consumes.empty())) continue;
+    const bool alone = !partner && !shares && !live.order.in_time;
+    if (!is_real(member) || (alone && live.order.consumes.empty())) continue;
     throw base::UserError(fmt::format(
         "task {}: {}, a real node, {}; set backend = \"sim\" for it", live.order.task,
         scenario_.world.nodes[member].name,
-        shares    ? "would share the server's part of the model with others, batch by batch, which "
-                    "only simulated nodes can"
-        : partner ? "would have a part in another node's task, and is not told of it"
+        shares ? "would share the server's part of the model with others, batch by batch, which "
+                 "only simulated nodes can"
+        : live.order.in_time ? "would have a stage of a pipeline, which only simulated nodes can"
+        : partner            ? "would have a part in another node's task, and is not told of it"
                   : "would take the results of others, which are not sent to real nodes"));
   }
   if (live.real) {
@@ -172,6 +175,11 @@ void Learner::start(Live& live) {
   if (live.order.shared) {
     assigned_flops_ += live.flops = flops_of(*live.order.graph);
     groups_.start(live.order.task, computation_of(live));
+    return;
+  }
+  if (live.order.in_time) {
+    assigned_flops_ += live.flops = flops_of(*live.order.graph);
+    flow_.begin(live.order.task, computation_of(live), Flow::no_role);
     return;
   }
   // While another task is making a version, this one would start from a version soon replaced.
@@ -194,7 +202,7 @@ TaskComputation Learner::computation_of(const Live& live) {
   task.worker = live.order.worker;
   task.result = live.order.publishes >= 0 ? live.order.publishes : live.order.graph->result();
   for (const NodeId member : live.order.members) task.inputs.push_back(input_of(live, member));
-  task.given = given_to(live);
+  if (!live.order.in_time) task.given = given_to(live);
   return task;
 }
 
@@ -226,8 +234,9 @@ void Learner::start_anew(Live& live) {
 LearningWork Learner::work() const {
   LearningWork work{assigned_flops_, assigned_flops_};
   for (const auto& [task, live] : live_) {
-    if (live.order.shared && live.flops > 0) {
-      work.done -= live.flops * (1 - groups_.share_done(task));
+    if ((live.order.shared || live.order.in_time) && live.flops > 0) {
+      const double done = live.order.shared ? groups_.share_done(task) : flow_.share_done(task);
+      work.done -= live.flops * (1 - done);
       continue;
     }
     if (!live.job || live.flops <= 0 || live.job->is_ready()) continue;
@@ -283,9 +292,10 @@ static void check_shares(TaskId task, const engine::AggregationReport& report) {
 }
 
 TaskLearned Learner::finish(TaskId task, Live& live) {
-  engine::Outcome outcome = live.real           ? options_.real->outcome(task)
-                            : live.order.shared ? wait_for_shared(task)
-                                                : wait(*live.job);
+  engine::Outcome outcome = live.real            ? options_.real->outcome(task)
+                            : live.order.shared  ? wait_for_shared(task)
+                            : live.order.in_time ? wait_for_flow(task)
+                                                 : wait(*live.job);
   live.job.reset();
   live.flops = 0;
   TaskLearned learned{outcome.loss, outcome.local_accuracy, outcome.finite};
@@ -317,6 +327,11 @@ TaskLearned Learner::finish(TaskId task, Live& live) {
 engine::Outcome Learner::wait_for_shared(TaskId task) {
   wait_until([&](std::chrono::milliseconds time) { return groups_.wait_for(task, time); });
   return groups_.outcome(task);
+}
+
+engine::Outcome Learner::wait_for_flow(TaskId task) {
+  wait_until([&](std::chrono::milliseconds time) { return flow_.wait_for(task, time); });
+  return flow_.take(task);
 }
 
 void Learner::let_go(const std::vector<TaskId>& tasks) {
@@ -368,6 +383,7 @@ void Learner::given_up(TaskId task) {
   Live& live = found->second;
   if (live.job) live.job->give_up();
   if (live.order.shared) groups_.give_up(task, states_);
+  if (live.order.in_time) flow_.give_up(task);
   if (live.order.aggregates_a_version()) --making_versions_;
   live_.erase(found);
 }

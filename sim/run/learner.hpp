@@ -56,7 +56,10 @@ class Learner : base::NonCopyable {
   // not exist.
   void assigned(const Assign& order);
   // An activity of the task has ended in the world; in the order of these ends.
-  void activity_ended(TaskId task, int activity) { groups_.ended(task, activity); }
+  void activity_ended(TaskId task, int activity) {
+    groups_.ended(task, activity);
+    flow_.ended(task, activity);
+  }
   // The submodel that the task's worker keeps, for its costs. Waits until it is chosen.
   [[nodiscard]] engine::Submodel submodel(TaskId task);
   // True if that is known from the version that a task starts from, also of real nodes (masks).
@@ -111,6 +114,7 @@ class Learner : base::NonCopyable {
   void start_anew(Live& live);
   TaskLearned finish(TaskId task, Live& live);
   engine::Outcome wait_for_shared(TaskId task);
+  engine::Outcome wait_for_flow(TaskId task);
   // What is known of these tasks' nodes at present.
   [[nodiscard]] std::vector<AtWork> at_work(const std::vector<TaskId>& tasks);
   [[nodiscard]] bool is_real(NodeId node) const;
@@ -157,6 +161,7 @@ class Learner : base::NonCopyable {
   // Last, so that the threads end first.
   std::map<std::int64_t, Job<engine::Evaluation>> evaluations_;  // under way, by version
   Groups groups_;
+  Flow flow_;  // tasks in time, that share no session
   WorkerPool pool_;
 };
 

@@ -17,11 +17,12 @@ void OpenTasks::assign(const Assign& order) {
   task.worker = order.worker_node();
   task.kind = order.kind;
   task.publishes = order.publishes >= 0;
+  task.aggregates_a_version = order.aggregates_a_version();
   task.updates = order.kind == TaskKind::update ? 1 : 0;
   task.graph = order.graph;
-  if (order.shared && (!order.consumes.empty() || order.publishes >= 0)) {
-    throw std::logic_error(
-        fmt::format("task {} shares a session, and takes results or makes a version", order.task));
+  if (order.shared && (!order.consumes.empty() || order.publishes >= 0 || order.in_time)) {
+    throw std::logic_error(fmt::format(
+        "task {} shares a session, and takes results, makes a version or is in time", order.task));
   }
   if (order.consumes.empty()) return;
   task.consumes = order.consumes;

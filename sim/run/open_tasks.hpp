@@ -18,6 +18,7 @@ struct OpenTask {
   NodeId worker = no_node;
   TaskKind kind = TaskKind::update;
   bool publishes = false;
+  bool aggregates_a_version = false;  // Assign::aggregates_a_version
   bool is_done = false;
   bool is_taken = false;     // by a task under way
   std::int64_t updates = 1;  // number of nodes' updates in its result
@@ -25,8 +26,8 @@ struct OpenTask {
   std::shared_ptr<const TaskGraph> graph;
   std::optional<TaskLearned> learned;  // set when it is done, if the run learns
 
-  // The learning result is fetched only for `published` (Assign::aggregates_a_version).
-  [[nodiscard]] bool is_learned_of_late() const { return publishes && !consumes.empty(); }
+  // The learning result is fetched only for `published`.
+  [[nodiscard]] bool is_learned_of_late() const { return aggregates_a_version; }
 };
 
 // Invalid orders of a schedule throw std::logic_error.

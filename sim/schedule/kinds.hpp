@@ -61,6 +61,7 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             // Schedules without a client pool ask nothing of the engine.
             if constexpr (requires { options.clients.learning; })
               spec.learning = options.clients.learning;
+            if constexpr (requires { options.learning; }) spec.learning = options.learning;
             if constexpr (requires { options.why_no_learning; })
               spec.why_no_learning = options.why_no_learning;
             return spec;

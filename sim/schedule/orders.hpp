@@ -53,6 +53,13 @@ struct Assign {
   // A session that it shares with others. Such a task takes no results and publishes none, its
   // sizes are known beforehand (no sized_late), and all its other works are of its worker's role.
   std::optional<SharedSession> shared = {};
+  // Its computes are carried out in the order in which the world ends them (sim/run/flow.hpp), and
+  // not in that of the graph: where that order decides what is learned (weight stashing), or where
+  // many roles are to compute at the same time. What is in the results of tasks that it takes is
+  // left aside: it only comes behind them, and starts from a version like others. It has no
+  // SharedSession, its sizes are known beforehand, and its nodes train the full model. For
+  // simulated nodes.
+  bool in_time = false;
   // Index of the artifact that becomes the next version when the task is done (usually
   // graph->result()); a `published` event follows. If the task takes other results, it is applied
   // to the version present at its end. -1: no new version.
@@ -67,7 +74,9 @@ struct Assign {
 
   [[nodiscard]] NodeId worker_node() const { return members[static_cast<std::size_t>(worker)]; }
   // True if it makes a version from other tasks' results (applied to the version at its end).
-  [[nodiscard]] bool aggregates_a_version() const { return publishes >= 0 && !consumes.empty(); }
+  [[nodiscard]] bool aggregates_a_version() const {
+    return publishes >= 0 && !consumes.empty() && !in_time;
+  }
 };
 
 // Cancels a task; no event follows. One that is done already, and waits, is dropped: it was too old

@@ -281,13 +281,14 @@ class PipelineWriter {
       const double size =
           options_.collect_bytes ? options_.collect_bytes(layers) : first.member->weight_bytes;
       const int given = compute(first, std::move(activity), {first.stepped}, {"weights", size});
-      const bool is_there = role_of(first) == role;
+      const bool is_there = role_of(first) == role || options_.collects_off_clock;
       there.push_back(is_there ? given
                                : graph_->transfer(label(Called::collect, p, -1), given, role));
       bytes += size;
     }
     Progress& member = receiver(home, role);
     Activity activity{.label = label(Called::join, home, -1), .at = role};
+    activity.off_clock = options_.collects_off_clock;
     if (options_.works.join) activity.work = options_.works.join();
     made_.result = compute(member, std::move(activity), std::move(there), {"weights", bytes});
   }

@@ -13,6 +13,7 @@ struct PipelineTask {
   std::shared_ptr<const TaskGraph> graph;
   std::vector<NodeId> members;  // by role
   int result = -1;              // artifact that is published
+  double samples = 0;           // that it trains on
   // By stage and member: its role. Of moves: none.
   std::vector<std::vector<int>> roles;
 };

@@ -62,6 +62,16 @@ PipelineSchedule::PipelineSchedule(const std::shared_ptr<const Setting>& setting
       present_(setting->nodes.size(), true),
       speeds_(setting->nodes.size(), 1.0) {
   current_ = planner_.plan(planner_.workers(), speeds_);
+  const auto refuse = [](const char* key, const char* why) {
+    throw base::UserError(fmt::format("{}: {}; leave it out", key, why));
+  };
+  if (setting->clip > 0 && options.manner.kind != "dataparallel") {
+    refuse("training.clip", "a stage of a pipeline does not know the norm of the whole gradient");
+  }
+  if (setting->proximal > 0) refuse("training.proximal", "the nodes of a pipeline train one model");
+  if (setting->test_locally) {
+    refuse("evaluation.local", "the nodes of a pipeline have no model of their own to test");
+  }
 }
 
 std::vector<NodeId> PipelineSchedule::present() const {
@@ -100,6 +110,7 @@ void PipelineSchedule::note(const Event& event) {
       if (!is_ours) break;
       doing_ = Doing::nothing;
       moved_ = no_task;  // it was taken
+      samples_ += at_work_samples_;
       break;
     case EventKind::task_failed:
       if (is_ours) doing_ = Doing::nothing;
@@ -126,10 +137,11 @@ void PipelineSchedule::go_on(double now, Orders& orders) {
   if (doing_ != Doing::nothing || !current_) return;  // until a node comes
   if (!round_) round_ = pipeline_task(planner_, *current_, planner_.keys().rounds);
   Assign round = assign(TaskKind::update, *round_, "round");
-  const PipelineProblem& problem = current_->asked->problem();
-  round.samples =
-      static_cast<double>(problem.microbatch) * problem.microbatches * round_->graph->repeat();
+  round.samples = round_->samples;
   round.publishes = round_->result;
+  round.brief.samples_before = samples_;
+  round.in_time = true;
+  at_work_samples_ = round.samples;
   if (moved_ != no_task) round.consumes.push_back(moved_);
   doing_ = Doing::round;
   orders.emplace_back(std::move(round));

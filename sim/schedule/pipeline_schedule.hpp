@@ -24,7 +24,8 @@
 namespace convoy::sim {
 
 struct PipelineScheduleOptions {
-  std::string why_no_learning = "its stages are timed only: the engine does not compute them yet";
+  // Exits teach one another only within one stage.
+  engine::LearningRules learning = {.transfer = {.weight = 0}};
   PipelineKeys keys;
   PipelineManner manner;
 };
@@ -75,7 +76,9 @@ class PipelineSchedule : public Schedule {
   Doing doing_ = Doing::nothing;
   bool moves_ = false;  // weights must move before current_ has them
   TaskId at_work_ = no_task;
-  TaskId moved_ = no_task;  // the move whose result the next round takes
+  TaskId moved_ = no_task;      // the move whose result the next round takes
+  double samples_ = 0;          // of the tasks that were published
+  double at_work_samples_ = 0;  // of the one under way
   TaskId next_ = 0;
   static constexpr TaskId first_move = 1'000'000'000'000;
   TaskId next_move_ = first_move;

@@ -8,6 +8,7 @@
 
 #include "sim/schedule/pipeline_graph.hpp"
 #include "sim/schedule/pipeline_moves.hpp"
+#include "sim/schedule/pipeline_works.hpp"
 #include "sim/task/pipeline_label.hpp"
 
 namespace convoy::sim {
@@ -64,11 +65,26 @@ void add_copies(const PipelineModel& model, const PlannedPipeline& planned,
   }
 }
 
+PipelineWorks works_of(const PipelinePlanner& planner, const PipelinePlan& plan) {
+  std::vector<engine::Stage> stages;
+  for (const PipelineStage& stage : plan.stages) {
+    stages.push_back(planner.model()->stage(stage.layers));
+  }
+  return pipeline_works(plan, {.stages = learned_stages(planner.setting(), stages)});
+}
+
+double samples_of(const PipelinePlan& plan, const TaskGraph& graph) {
+  return static_cast<double>(plan.microbatch) * plan.microbatches * graph.repeat();
+}
+
 // Data parallelism with a parameter server, which is the last role.
 class ParameterServer {
  public:
   ParameterServer(const PipelinePlanner& planner, const PlannedPipeline& planned)
-      : planner_(planner), model_(*planner.model()), planned_(planned) {}
+      : planner_(planner),
+        model_(*planner.model()),
+        planned_(planned),
+        works_(works_of(planner, planned.plan)) {}
 
   PipelineTask task(int rounds) {
     const PipelineStage& stage = planned_.plan.stages.front();
@@ -81,20 +97,52 @@ class ParameterServer {
     for (int i = 0; i < devices; ++i) {
       task.members.push_back(planned_.node(stage.members[index_of(i)]));
       task.roles.back().push_back(i);
-      arrived.push_back(
-          graph.transfer("all-reduce@0", micro_batches(graph, stage, i, bytes), devices));
+      const int gradients = compute(graph, i, Called::take, works_.add(asked(i), 0, 1),
+                                    micro_batches(graph, stage, i, bytes), bytes);
+      arrived.push_back(graph.transfer("all-reduce@0", gradients, devices));
     }
     task.members.push_back(server_node);
-    task.result = step(graph, stage, std::move(arrived), bytes);
-    for (int i = 0; i < devices; ++i) graph.transfer("all-reduce@0", task.result, i);
+    const int summed = step(graph, stage, std::move(arrived), bytes);
+    for (int i = 0; i < devices; ++i) {
+      const int there = graph.transfer("all-reduce@0", summed, i);
+      const int made = compute(graph, i, Called::step, works_.step(asked(i)), there, bytes);
+      if (i > 0) continue;
+      const int given = compute(graph, i, Called::give, works_.give(asked(i)), made, bytes);
+      task.result = compute(graph, i, Called::join, works_.join(), given, bytes);
+    }
     add_runtimes(planner_.setting(), task.members, graph);
     graph.repeat(rounds);
+    task.samples = samples_of(planned_.plan, graph);
     task.graph = std::make_shared<const TaskGraph>(std::move(graph));
     return task;
   }
 
  private:
-  // A device's computes, one after another; gives its gradients.
+  using Called = PipelineLabel::Kind;
+
+  // As which a device's works are asked.
+  [[nodiscard]] PipelineCompute asked(int role, PipelineInstruction instruction = {
+                                                    PipelineInstruction::Kind::step, 0}) const {
+    const PipelineStage& stage = planned_.plan.stages.front();
+    PipelineCompute compute{.instruction = instruction,
+                            .member = role,
+                            .role = role,
+                            .device = stage.members[index_of(role)].device,
+                            .layers = stage.layers,
+                            .microbatches = planned_.plan.microbatches};
+    for (int i = 0; i < role; ++i) compute.samples.first += stage.members[index_of(i)].samples;
+    compute.samples.last = compute.samples.first + stage.members[index_of(role)].samples;
+    return compute;
+  }
+
+  // Of a device that has no time of its own.
+  static int compute(TaskGraph& graph, int role, Called called, engine::Work work, int input,
+                     double bytes) {
+    return graph.compute({.label = to_text({.kind = called}), .at = role, .work = std::move(work)},
+                         {input}, {"weights", bytes});
+  }
+
+  // A device's computes, one after another; gives what its last backward makes.
   int micro_batches(TaskGraph& graph, const PipelineStage& stage, int role, double bytes) {
     const StageMember& member = stage.members[index_of(role)];
     const PipelineProblem& problem = planned_.asked->problem();
@@ -110,11 +158,15 @@ class ParameterServer {
                                     ? model_.forward(machine.machine, stage.layers, member.samples)
                                     : model_.backward(machine.machine, stage.layers, member.samples,
                                                       planned_.asked->costs().accumulates());
+        const PipelineCompute c = asked(role, {forward ? PipelineInstruction::Kind::forward
+                                                       : PipelineInstruction::Kind::backward,
+                                               m});
         last = graph.compute({.label = to_text({.kind = way, .microbatch = m}),
                               .at = role,
                               .seconds = pass.seconds,
                               .watts = pass.watts,
-                              .flops = pass.flops},
+                              .flops = pass.flops,
+                              .work = forward ? works_.forward(c) : works_.backward(c)},
                              {last}, {forward ? "activation" : "gradient", forward ? 0 : bytes});
       }
     }
@@ -129,13 +181,22 @@ class ParameterServer {
                           .seconds = pass.seconds,
                           .watts = pass.watts,
                           .flops = pass.flops,
-                          .memory = model_.kept_bytes(stage.layers) + (devices + 1) * bytes},
+                          .memory = model_.kept_bytes(stage.layers) + (devices + 1) * bytes,
+                          .work = sum()},
                          std::move(arrived), {"weights", bytes});
+  }
+
+  // The server has no gradients: it adds those that came. By the sum each device steps alike.
+  [[nodiscard]] engine::Work sum() const {
+    auto add = std::get<engine::AddGradients>(works_.add(asked(0), 0, 1));
+    add.own = false;
+    return add;
   }
 
   const PipelinePlanner& planner_;
   const PipelineModel& model_;
   const PlannedPipeline& planned_;
+  PipelineWorks works_;
 };
 
 }  // namespace
@@ -150,7 +211,10 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
     return ParameterServer(planner, planned).task(rounds);
   }
   const PipelineModel& model = *planner.model();
-  PipelineOptions options{.rounds = planned.plan.stashes_weights ? 1 : rounds};
+  PipelineOptions options{.rounds = planned.plan.stashes_weights ? 1 : rounds,
+                          .collect_at = 0,
+                          .collects_off_clock = true};
+  options.works = works_of(planner, planned.plan);
   options.figures.flops = [&](const PipelineCompute& c) {
     return pass_of(model, planned, c).flops;
   };
@@ -161,7 +225,8 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
   PipelineTask task{.roles = made.roles};
   for (const int device : made.devices) task.members.push_back(planned.asked->node(device));
   TaskGraph graph = *made.graph;
-  task.result = made.result >= 0 ? made.result : graph.result();
+  task.result = made.result;
+  task.samples = samples_of(planned.plan, graph);
   if (planner.keys().replicates) add_copies(model, planned, made, graph);
   add_runtimes(planner.setting(), task.members, graph);
   task.graph = std::make_shared<const TaskGraph>(std::move(graph));

@@ -63,6 +63,9 @@ struct Activity {
   // Its size (seconds, FLOPs, bytes, memory) depends on the learning: in learning runs the size is
   // requested when the activity starts, and the values here are estimates.
   bool sized_late = false;
+  // compute: it is outside of the simulated world, as an evaluation is: it takes no time, and its
+  // inputs may be at any roles, as if nobody had to send them.
+  bool off_clock = false;
 
   // What it never exceeds: of its links in bytes/s (0: no limit), of its node's speed.
   [[nodiscard]] double most_bytes_per_s() const { return at_least ? 0 : bytes_per_s; }

@@ -86,6 +86,30 @@ TEST(Work, ComesBackAsItWasWritten) {
       std::get<JoinStages>(read_work(to_text(JoinStages{.partial = true}), "test")).partial);
   EXPECT_EQ(std::get<TrainStage>(read_work(to_text(TrainStage{3, 9}), "test")).last, 9);
   EXPECT_EQ(std::get<TakeStage>(read_work(to_text(TakeStage{3, 9}), "test")).first, 3);
+  const ForwardPart part{.first = 3,
+                         .last = 9,
+                         .from = 2,
+                         .to = 5,
+                         .samples = 8,
+                         .microbatch = 1,
+                         .microbatches = 4,
+                         .stashes = true,
+                         .vertical_sync = true};
+  EXPECT_EQ(to_text(read_work(to_text(Work(part)), "test")), to_text(Work(part)));
+  const auto forth = std::get<ForwardPart>(read_work(to_text(Work(part)), "test"));
+  EXPECT_EQ(forth.from, 2);
+  EXPECT_EQ(forth.to, 5);
+  EXPECT_EQ(forth.samples, 8);
+  EXPECT_TRUE(forth.vertical_sync);
+  for (const Work& work : {Work(BackwardPart{3, 9, 2}), Work(AddGradients{3, 9, 1, 2, false, 4}),
+                           Work(AddGradients{3, 9}), Work(StepPart{3, 9, 4}), Work(StepPart{3, 9}),
+                           Work(GiveWeights{3, 9}), Work(JoinWeights{})}) {
+    const Work read_again = read_work(to_text(work), "test");
+    EXPECT_EQ(read_again.index(), work.index());
+    EXPECT_EQ(to_text(read_again), to_text(work));
+  }
+  EXPECT_EQ(read_brief(to_text({.samples_before = 1e12}), "test").samples_before, 1e12);
+  EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("samples_before")));
   // What agents of before know nothing of is not there where nobody asks for it.
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("squares")));
   EXPECT_THAT(to_text(TaskBrief()), testing::Not(testing::HasSubstr("block")));
@@ -101,6 +125,8 @@ TEST(Work, ComesBackAsItWasWritten) {
 TEST(Work, AStepThroughStagesIsOneStep) {
   EXPECT_EQ(training_steps(Work(Step{0, 4}), 20, 8), 1);
   EXPECT_EQ(training_steps(Work(Step{4, 9}), 20, 8), 0);
+  EXPECT_EQ(training_steps(Work(StepPart{0, 4}), 20, 8), 1);
+  EXPECT_EQ(training_steps(Work(StepPart{4, 9}), 20, 8), 0);
   EXPECT_EQ(training_steps(Work(Backward{.first = 0, .last = 4, .step = true}), 20, 8), 1);
   EXPECT_EQ(training_steps(Work(Backward{.first = 0, .last = 4}), 20, 8), 0);
   EXPECT_EQ(training_steps(Work(Backward{.first = 4, .last = 9, .step = true}), 20, 8), 0);
@@ -111,19 +137,32 @@ TEST(Work, AStepThroughStagesIsOneStep) {
 }
 
 TEST(Work, WhatNobodyCouldCarryOutIsRefused) {
-  for (const char* text :
-       {"kind = \"trian\"", "kind = \"train\"\nepochs = -1", "kind = \"train\"\nsteps = 0",
-        "kind = \"train\"\nepochs = 1e9", "kind = \"train\"\nrate = 1", "epochs = 1", "kind = 3",
-        "kind = \"forward\"\nmicrobatches = 0", "kind = \"train-stage\"\nmicrobatches = 0",
-        "kind = \"take-stage\"\nlast = 0", "kind = \"backward\"\nstep = 1",
-        "kind = \"step\"\nfirst = -1", "kind = \"learn-masks\"\nepochs = 0",
-        "kind = \"statistics\"\nbatch = 0", "kind = \"reconfigure\"\neach = [1, 0]",
-        "kind = ", "\xff\xfe"}) {
+  for (const char* text : {"kind = \"trian\"",
+                           "kind = \"train\"\nepochs = -1",
+                           "kind = \"train\"\nsteps = 0",
+                           "kind = \"train\"\nepochs = 1e9",
+                           "kind = \"train\"\nrate = 1",
+                           "epochs = 1",
+                           "kind = 3",
+                           "kind = \"forward\"\nmicrobatches = 0",
+                           "kind = \"train-stage\"\nmicrobatches = 0",
+                           "kind = \"take-stage\"\nlast = 0",
+                           "kind = \"backward\"\nstep = 1",
+                           "kind = \"step\"\nfirst = -1",
+                           "kind = \"learn-masks\"\nepochs = 0",
+                           "kind = \"forward-part\"\nsamples = 0",
+                           "kind = \"add-gradients\"\nchunks = 0",
+                           "kind = \"step-part\"\nmicrobatch = -1",
+                           "kind = \"statistics\"\nbatch = 0",
+                           "kind = \"reconfigure\"\neach = [1, 0]",
+                           "kind = ",
+                           "\xff\xfe"}) {
     EXPECT_THROW(read_work(text, "test"), base::UserError) << text;
   }
-  for (const char* text : {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0",
-                           "batch = 9999999999", "bach = 3", "choose_masks = 1", "place = 1",
-                           "place = -0.1", "[rate]", "block_from = 1", "block_to = 0"}) {
+  for (const char* text :
+       {"rate = 0", "rate = 1.5", "rate = nan", "batch = 0", "batch = 9999999999", "bach = 3",
+        "choose_masks = 1", "place = 1", "place = -0.1", "[rate]", "block_from = 1", "block_to = 0",
+        "samples_before = -1"}) {
     EXPECT_THROW(read_brief(text, "test"), base::UserError) << text;
   }
   try {

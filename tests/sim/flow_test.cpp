@@ -245,5 +245,104 @@ TEST_F(FlowTest, TasksThatCannotShareASessionAreRefused) {
   EXPECT_THROW(flow->begin(1, std::move(taking), 0), std::logic_error);
 }
 
+// --- tasks of many roles, without a shared session
+// ------------------------------------------------
+
+// Two forwards of each role 1 to 3, whose values role 0 adds.
+std::shared_ptr<TaskGraph> three_and_a_sum() {
+  auto graph = std::make_shared<TaskGraph>(4);
+  std::vector<int> there;
+  for (int batch = 0; batch < 2; ++batch) {
+    for (int role = 1; role <= 3; ++role) {
+      const int made = graph->compute(
+          {.label = "forward", .at = role, .flops = 1, .work = engine::Forward{}}, {}, {"a", 8});
+      there.push_back(graph->transfer("activation", made, 0));
+    }
+  }
+  graph->compute({.label = "sum", .work = engine::Aggregate{}}, there, {"sum", 8});
+  return graph;
+}
+
+class RolesTest : public FlowTest {
+ protected:
+  void begin_roles(int workers) {
+    open(workers);
+    roles = std::make_unique<Flow>(engine, *pool);
+    const auto graph = three_and_a_sum();
+    TaskComputation task{.graph = graph, .worker = 0, .result = graph->result()};
+    for (int role = 0; role <= 3; ++role) task.inputs.push_back(input(role, 1));
+    roles->begin(1, std::move(task), Flow::no_role);
+  }
+  // The forward of a role's batch, and its transfer.
+  void forward_ends(int role, int batch) {
+    const int activity = (6 * batch) + (2 * (role - 1));
+    roles->ended(1, activity);
+    roles->ended(1, activity + 1);
+  }
+  engine::Outcome outcome_of_roles() {
+    while (!roles->wait_for(1, moment)) {
+    }
+    return roles->take(1);
+  }
+  void TearDown() override {
+    roles.reset();
+    FlowTest::TearDown();
+  }
+
+  std::unique_ptr<Flow> roles;
+};
+
+TEST_F(RolesTest, EveryRoleComputesInTheOrderOfItsEnds) {
+  for (const int workers : {1, 3}) {
+    begin_roles(workers);
+    for (const int role : {3, 1, 2}) {
+      // Role 1 does the second before the first.
+      for (const int batch : {0, 1}) forward_ends(role, role == 1 ? 1 - batch : batch);
+    }
+    EXPECT_LE(roles->share_done(1), 6.0 / 7);
+    roles->ended(1, 12);
+    const engine::Outcome got = outcome_of_roles();
+    std::uint64_t values[2][4] = {};
+    for (int role = 1; role <= 3; ++role) {
+      Half half(version, role, 0);
+      for (const int batch : {0, 1}) values[role == 1 ? 1 - batch : batch][role] = half.forward();
+    }
+    std::uint64_t sum = 0;
+    for (const auto& batch : values) {
+      for (int role = 1; role <= 3; ++role) sum = sum * 17 + batch[role];
+    }
+    EXPECT_EQ(HalvesEngine::value_of(*got.result), sum);
+  }
+}
+
+TEST_F(RolesTest, WhatARoleThrowsComesOut) {
+  engine->dislikes = 2;
+  begin_roles(2);
+  for (const int batch : {0, 1}) {
+    for (const int role : {1, 2, 3}) forward_ends(role, batch);
+  }
+  roles->ended(1, 12);
+  EXPECT_THROW(outcome_of_roles(), base::UserError);
+}
+
+TEST_F(RolesTest, OfALostTaskNothingIsComputedAnyMore) {
+  begin_roles(1);
+  for (const int role : {1, 2}) forward_ends(role, 0);
+  roles->give_up(1);
+  forward_ends(3, 0);  // is not known any more
+  pool.reset();
+  EXPECT_LE(engine->forwards, 2);
+}
+
+TEST_F(RolesTest, TasksThatCannotBeComputedSoAreRefused) {
+  open(1);
+  roles = std::make_unique<Flow>(engine, *pool);
+  const auto graph = three_and_a_sum();
+  graph->size_late(1);
+  const engine::TaskInput any = input(1, 1);
+  EXPECT_THROW(roles->begin(1, {.graph = graph, .inputs = {any, any, any, any}}, Flow::no_role),
+               std::logic_error);
+}
+
 }  // namespace
 }  // namespace convoy::sim
