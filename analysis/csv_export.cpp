@@ -30,9 +30,9 @@ std::string csv_columns() {
     }
     // Adds node names beside node numbers.
     const std::string name = c.name;
-    constexpr bool has_names = std::is_same_v<Row, sim::TaskRow> ||
-                               std::is_same_v<Row, sim::ActivityRow> ||
-                               std::is_same_v<Row, sim::TrafficRow>;
+    constexpr bool has_names =
+        std::is_same_v<Row, sim::TaskRow> || std::is_same_v<Row, sim::ActivityRow> ||
+        std::is_same_v<Row, sim::TrafficRow> || std::is_same_v<Row, sim::MemoryRow>;
     if (has_names && (name == "node" || name == "peer")) {
       list += fmt::format(", (SELECT n.name FROM node n WHERE n.id = t.{0}) AS {0}_name", name);
     }
@@ -65,6 +65,7 @@ std::vector<std::pair<const char*, std::string>> csv_tables() {
           csv_table<sim::ReadingRow>("t.rowid"),
           csv_table<sim::TraceRow>("t.rowid"),
           csv_table<sim::TrafficRow>("t.rowid"),
+          csv_table<sim::MemoryRow>("t.rowid"),
           csv_table<sim::HostRow>("t.key")};
 }
 

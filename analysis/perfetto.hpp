@@ -1,7 +1,8 @@
 #pragma once
 
 // Exports a run's timeline in the trace event format (JSON) of the Perfetto UI: a process per node,
-// a track per lane, a slice per activity.
+// a track per lane, a slice per activity. Of a pipeline also arrows (flow events) from who made
+// something through its transfer to who takes it, the devices' stages, and their memory over time.
 
 #include <filesystem>
 #include <iosfwd>

@@ -6,6 +6,9 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "analysis/pipeline.hpp"
+#include "sim/task/pipeline_label.hpp"
+
 namespace convoy::analysis {
 namespace {
 
@@ -61,6 +64,17 @@ class Paths {
     for (std::size_t i = 0; i < run.activities.size(); ++i) {
       by_task_[run.activities[i].task].push_back(i);
     }
+    std::map<std::string, std::int32_t> first;  // label with that name
+    for (const std::string& label : run.labels.all()) {
+      names_.push_back(sim::without_microbatch(label));
+      const auto number = static_cast<std::int32_t>(same_.size());
+      same_.push_back(first.try_emplace(names_.back(), number).first->second);
+    }
+    if (!has_pipeline(run)) return;
+    const PipelineTables pipeline = read_pipeline(run);
+    for (const PathPiece& piece : pipeline.path) {
+      pieces_[pipeline.rounds[static_cast<std::size_t>(piece.round)].task].push_back(piece);
+    }
   }
 
   // Goes back from the aggregation's start, activity by activity, to the start of the round.
@@ -68,7 +82,10 @@ class Paths {
     std::map<std::int32_t, double> labels;
     double until = round.aggregation_s;
     const auto found = by_task_.find(task.id);
-    if (found == by_task_.end()) {
+    const auto pieces = pieces_.find(task.id);
+    if (pieces != pieces_.end()) {
+      until = along(pieces->second, round, labels);
+    } else if (found == by_task_.end()) {
       until = share_out(task, round);
     } else {
       const std::vector<std::size_t>& activities = found->second;
@@ -79,7 +96,7 @@ class Paths {
         const double took = until - std::max(a.start_s, round.begin_s);
         const double lasted = std::max(0.0, took);
         part(round, a.is_transfer() ? PathPart::link : PathPart::compute) += lasted;
-        labels[a.label] += lasted;
+        labels[same(a.label)] += lasted;
         part(round, PathPart::queue) +=
             std::max(0.0, a.start_s - std::max(a.ready_s, round.begin_s));
         until = a.ready_s;
@@ -87,7 +104,7 @@ class Paths {
     }
     for (const auto& [label, lasted] : labels) {
       if (lasted <= round.label_s) continue;
-      round.label = run_.labels[label];
+      round.label = names_[static_cast<std::size_t>(label)];
       round.label_s = lasted;
     }
     if (until > round.begin_s) idle_until(task.node, until, round);
@@ -111,6 +128,28 @@ class Paths {
   }
 
  private:
+  // The path through a pipeline's stages is known. Gives when it begins in the round.
+  double along(const std::vector<PathPiece>& pieces, Round& round,
+               std::map<std::int32_t, double>& labels) const {
+    const double first = std::max(round.begin_s, pieces.front().begin_s);
+    double unknown = round.aggregation_s - first;
+    for (const PathPiece& piece : pieces) {
+      const double lasted = overlap(piece.begin_s, piece.end_s, first, round.aggregation_s);
+      if (lasted <= 0 || piece.activity < 0 || piece.waits) continue;
+      const Activity& a = run_.activities[static_cast<std::size_t>(piece.activity)];
+      part(round, a.is_transfer() ? PathPart::link : PathPart::compute) += lasted;
+      labels[same(a.label)] += lasted;
+      unknown -= lasted;
+    }
+    part(round, PathPart::queue) += std::max(0.0, unknown);
+    return first;
+  }
+
+  // All micro-batches of a pipeline count as one.
+  [[nodiscard]] std::int32_t same(std::int32_t label) const {
+    return same_[static_cast<std::size_t>(label)];
+  }
+
   static double share_out(const sim::TaskRow& task, Round& round) {
     const double all = task.ended_s - task.assigned_s;
     const double within = round.aggregation_s - std::max(task.assigned_s, round.begin_s);
@@ -128,6 +167,9 @@ class Paths {
 
   const RunTables& run_;
   std::vector<Absence> absences_;
+  std::vector<std::string> names_;  // of labels, without numbers of micro-batches
+  std::vector<std::int32_t> same_;  // the first label with the name
+  std::unordered_map<std::int64_t, std::vector<PathPiece>> pieces_;  // by task of a pipeline
   std::unordered_map<std::int64_t, std::vector<std::size_t>> by_task_;
 };
 

@@ -41,8 +41,10 @@ struct Round {
   ClosedBy closed_by = ClosedBy::all;
   std::int64_t node = -1;  // node of the last update or failure, at the end of the critical path
   std::int64_t task = -1;
-  std::string label;   // the activity on the path that took longest within the round; "": unknown
-  double label_s = 0;  // for so long
+  // The activity on the path that took longest within the round; of a pipeline that of all
+  // micro-batches together ("F@1"); "": unknown.
+  std::string label;
+  double label_s = 0;                              // for so long
   std::array<double, path_words.size()> path_s{};  // by PathPart; together end_s - begin_s
 };
 

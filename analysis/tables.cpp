@@ -79,6 +79,7 @@ class StoreTail::Impl {
     read_readings(database, tables);
     read_traces(database, tables);
     read_traffic(database, tables);
+    read_memory(database, tables);
     read_plans(database, tables);
     read_journal(database, tables);
     tables.labels = labels_;
@@ -145,7 +146,8 @@ class StoreTail::Impl {
     if (!is_complete()) return;
     Columns rows(database,
                  "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
-                 "bytes, flops, energy_j FROM activity WHERE rowid > ? ORDER BY rowid LIMIT ?");
+                 "bytes, flops, energy_j, activity, iteration FROM activity WHERE rowid > ? ORDER "
+                 "BY rowid LIMIT ?");
     rows.bind(1, last_activity_);
     constexpr std::size_t largest = std::numeric_limits<std::int64_t>::max();
     rows.bind(2,
@@ -165,6 +167,8 @@ class StoreTail::Impl {
       a.bytes = rows.getColumn(10).getDouble();
       a.flops = rows.getColumn(11).getDouble();
       a.energy_j = rows.getColumn(12).getDouble();
+      a.number = index("activity", rows.getColumn(13).getInt64());
+      a.iteration = index("iteration", rows.getColumn(14).getInt64());
       for (const double t : {a.ready_s, a.start_s, a.end_s}) time("activity", t);
       tables.activities.push_back(a);
     }
@@ -211,6 +215,16 @@ class StoreTail::Impl {
       sim::check_amount(file_, "traffic", t.bytes);
       count("traffic", "transfers", t.transfers);
       count("traffic", "broken_off", t.broken_off);
+    });
+  }
+
+  // While activities are read, too: a long run in progress is not followed without end.
+  void read_memory(SQLite::Database& database, RunTables& tables) {
+    if (!database.tableExists("memory") || !is_complete()) return;
+    read_new(database, "rowid", last_memory_, tables.memory, [&](const auto& m) {
+      node("memory", m.node);
+      time("memory", m.time_s);
+      sim::check_amount(file_, "memory", m.bytes);
     });
   }
 
@@ -275,6 +289,12 @@ class StoreTail::Impl {
     sim::check_number(file_, table, "node", id, 0, nodes_);
     return static_cast<std::int32_t>(id);
   }
+  // Of an activity.
+  [[nodiscard]] std::int32_t index(const char* column, std::int64_t number) const {
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+    sim::check_number(file_, "activity", column, number, 0, most);
+    return static_cast<std::int32_t>(number);
+  }
   void version(const char* table, const char* column, std::int64_t number) const {
     sim::check_number(file_, table, column, number, 0, sim::most_versions);
   }
@@ -300,6 +320,7 @@ class StoreTail::Impl {
   std::int64_t last_reading_ = 0;
   std::int64_t last_trace_ = 0;
   std::int64_t last_traffic_ = 0;
+  std::int64_t last_memory_ = 0;
   std::int64_t last_entry_ = -1;
 };
 

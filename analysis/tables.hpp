@@ -30,12 +30,14 @@ Outcome outcome_of(const sim::TaskRow& task);
 bool came_in(const sim::TaskRow& task);
 
 struct Activity {
-  std::int64_t task = 0;   // of a node, or an aggregation
-  std::int32_t node = 0;   // computing or sending node
-  std::int32_t peer = -1;  // receiving node; -1: a compute
-  std::int32_t label = 0;  // index of RunTables::labels
-  std::int32_t cause = 0;  // index of RunTables::causes; 0: success
-  bool real = false;       // measured on a device
+  std::int64_t task = 0;       // of a node, or an aggregation
+  std::int32_t number = 0;     // in the task's graph
+  std::int32_t iteration = 0;  // of the graph's repetitions
+  std::int32_t node = 0;       // computing or sending node
+  std::int32_t peer = -1;      // receiving node; -1: a compute
+  std::int32_t label = 0;      // index of RunTables::labels
+  std::int32_t cause = 0;      // index of RunTables::causes; 0: success
+  bool real = false;           // measured on a device
   double ready_s = 0;
   double start_s = -1;  // -1: it never started
   double end_s = 0;
@@ -107,6 +109,9 @@ struct RunTables {
   std::vector<sim::TraceRow> traces;  // by node, column, time; empty: the run is not over
   // By kind of transfer; empty: the run is not over, or its store is of before this was recorded.
   std::vector<sim::TrafficRow> traffic;
+  // By time, then node; empty: no task kept anything in memory, or the store has sums alone or is
+  // of before this was recorded.
+  std::vector<sim::MemoryRow> memory;
   std::vector<Entry> journal;
   std::vector<StoredPlan> plans;  // by time
   std::map<std::string, std::string> host;

@@ -9,6 +9,7 @@
 
 #include "analysis/idle.hpp"
 #include "analysis/report/columns.hpp"
+#include "analysis/report/pipeline.hpp"
 #include "analysis/report/plans.hpp"
 #include "analysis/report/timeline.hpp"
 #include "analysis/report/traffic.hpp"
@@ -287,6 +288,7 @@ Json run_json(const RunTables& run, const std::string& label, const PageLimits& 
   json["traces"] = traces_json(run.traces, limits.nodes);
   json["traffic"] = traffic_json(run);
   json["plans"] = plans_json(run, limits);
+  json["pipeline"] = pipeline_json(run, limits);
   return json;
 }
 
@@ -387,6 +389,9 @@ Json LiveRun::next(RunTables rows, bool complete) {
     whole["idle"] = idle_json(all_, idle, limits_.nodes);
     whole["staleness"] = staleness_json(all_);
     message["timeline"] = frame_json(all_, idle, 0, limits_);
+    PageLimits few = limits_;
+    few.pipeline_rows = std::min<std::size_t>(few.pipeline_rows, 5'000);
+    whole["pipeline"] = pipeline_json(all_, few);
   } else {
     remarks.push_back(fmt::format(
         "The run is long: activities and tasks after {:.6g} s, and what is reckoned from them, are "
@@ -411,6 +416,7 @@ void LiveRun::add(RunTables rows) {
   put_before(all_.readings, rows.readings);
   put_before(all_.traces, rows.traces);
   put_before(all_.traffic, rows.traffic);
+  put_before(all_.memory, rows.memory);
   put_before(all_.journal, rows.journal);
   put_before(all_.plans, rows.plans);
   all_ = std::move(rows);

@@ -22,6 +22,7 @@ struct PageLimits {
   std::size_t activities = 200'000;  // neighbours are merged until the limit holds
   std::size_t plans = 1'000;
   std::size_t planned_nodes = 50'000;  // of all plans together
+  std::size_t pipeline_rows = 50'000;  // of each table by time of a pipeline
 };
 
 // A Run of data.d.ts; `label` names it in the page. `live`: the run is in progress.

@@ -394,12 +394,18 @@ void Recorder::activity(const ActivityRecord& record) {
   store_->add(std::move(row));
 }
 
+void Recorder::memory(NodeId node, double bytes, double now) {
+  if (store_ == nullptr || level_ != RecordLevel::activity) return;
+  memory_.changed(node, bytes, now, *store_);
+}
+
 void Recorder::presence(const ElasticClock::Presence& presence, double now) {
   if (store_ == nullptr) return;
   store_->add(PresenceRow{now, presence.node, presence.present, presence.for_good});
 }
 
 void Recorder::run_ended(double now) {
+  if (store_ != nullptr) memory_.settle(*store_);
   std::vector<OpenTask> tasks;
   tasks.reserve(open_.size());
   for (const auto& [id, task] : open_) tasks.push_back(task);

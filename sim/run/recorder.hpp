@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/run/checkpoint.hpp"
+#include "sim/run/memory_rows.hpp"
 #include "sim/run/remarks.hpp"
 #include "sim/run/summary.hpp"
 #include "sim/run/traffic.hpp"
@@ -46,6 +47,8 @@ class Recorder {
   // `energy_j`, `energy_server_j`: drawn so far by the workers and by the server.
   void settle_evaluations(double energy_j, double energy_server_j);
   void activity(const ActivityRecord& record);
+  // Several of one instant: the last counts.
+  void memory(NodeId node, double bytes, double now);
   void presence(const ElasticClock::Presence& presence, double now);
   // Records the tasks still under way or waiting to be aggregated.
   void run_ended(double now);
@@ -95,6 +98,7 @@ class Recorder {
   Remarks remarks_;
   Counts counts_;
   Traffic traffic_;
+  MemoryRows memory_;
   double staleness_sum_ = 0;
   std::vector<EvaluationRow> evaluations_;  // of this instant
   std::size_t curve_settled_ = 0;

@@ -145,6 +145,10 @@ class Run : public WorldListener, public RunView {
     tasks_.activity_ended(record);
   }
 
+  void on_memory(NodeId node, double bytes, double now) override {
+    recorder_.memory(node, bytes, now);
+  }
+
   void on_presence(const ElasticClock::Presence& presence, double now) override {
     recorder_.presence(presence, now);
     tell_presence(scenario_, presence, now);

@@ -274,6 +274,16 @@ struct Table<TrafficRow> {
 };
 
 template <>
+struct Table<MemoryRow> {
+  static constexpr const char* name = "memory";
+  static constexpr std::tuple columns{
+      column("time_s", &MemoryRow::time_s),
+      column("node", &MemoryRow::node),
+      column("bytes", &MemoryRow::bytes, "taken_bytes"),
+  };
+};
+
+template <>
 struct Table<HostRow> {
   static constexpr const char* name = "host";
   static constexpr std::tuple columns{

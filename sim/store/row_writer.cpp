@@ -26,7 +26,7 @@ class Inserter {
  public:
   explicit Inserter(SQLite::Database& database)
       : inserts_(database, database, database, database, database, database, database, database,
-                 database) {}
+                 database, database) {}
 
   template <class Row>
   void operator()(const Row& row) {
@@ -36,7 +36,7 @@ class Inserter {
  private:
   std::tuple<Insert<ActivityRow>, Insert<TaskRow>, Insert<JournalRow>, Insert<AggregationRow>,
              Insert<EvaluationRow>, Insert<PresenceRow>, Insert<ReadingRow>, Insert<TraceRow>,
-             Insert<TrafficRow>>
+             Insert<TrafficRow>, Insert<MemoryRow>>
       inserts_;
 };
 

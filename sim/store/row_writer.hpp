@@ -22,7 +22,7 @@ namespace convoy::sim {
 class RowWriter : base::NonCopyable {
  public:
   using Row = std::variant<ActivityRow, JournalRow, AggregationRow, EvaluationRow, PresenceRow,
-                           ReadingRow, TraceRow, TrafficRow>;
+                           ReadingRow, TraceRow, TrafficRow, MemoryRow>;
 
   // The thread owns the database until finish(). `name`: the store's name, for messages.
   RowWriter(SQLite::Database& database, std::string name);

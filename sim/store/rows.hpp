@@ -196,6 +196,15 @@ struct TrafficRow {
   std::int64_t broken_off = 0;  // begun, and not complete: what they had sent is in no sum of bytes
 };
 
+// The memory that computes and artifacts take on a node from an instant on, until the next row of
+// the node. Of nodes where a task keeps something in memory between its activities (a pipeline's
+// stashes), from the first time on, with record = "activity".
+struct MemoryRow {
+  double time_s = 0;
+  std::int64_t node = 0;
+  double bytes = 0;
+};
+
 // Sensor readings of a real node.
 struct ReadingRow {
   double wall_s = 0;  // since the run began

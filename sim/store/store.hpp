@@ -70,6 +70,7 @@ class StoreWriter : base::NonCopyable {
   void add(ReadingRow row);
   void add(TraceRow row);
   void add(TrafficRow row);
+  void add(MemoryRow row);
 
   // Waits until all added rows are written: they then survive the end of this process.
   void commit();

@@ -25,7 +25,7 @@ std::string schema() {
          create_table<TaskRow>() + create_table<ActivityRow>() + create_table<AggregationRow>() +
          create_table<EvaluationRow>() + create_table<JournalRow>() + create_table<PresenceRow>() +
          create_table<ReadingRow>() + create_table<TraceRow>() + create_table<TrafficRow>() +
-         create_table<HostRow>();
+         create_table<MemoryRow>() + create_table<HostRow>();
 }
 
 // Creates all tables and writes the facts known before the run.
@@ -172,6 +172,7 @@ void StoreWriter::add(PresenceRow row) { impl_->rows().add(row); }
 void StoreWriter::add(ReadingRow row) { impl_->rows().add(row); }
 void StoreWriter::add(TraceRow row) { impl_->rows().add(std::move(row)); }
 void StoreWriter::add(TrafficRow row) { impl_->rows().add(std::move(row)); }
+void StoreWriter::add(MemoryRow row) { impl_->rows().add(row); }
 void StoreWriter::commit() { impl_->rows().commit(); }
 void StoreWriter::finish(const RunEnd& end, const std::vector<NodeEnd>& nodes,
                          const std::map<std::string, std::string>& host) {

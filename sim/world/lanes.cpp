@@ -16,8 +16,11 @@ bool is_transfer(const RunningActivity& a) { return a.peer != no_node; }
 
 }  // namespace
 
-Lanes::Lanes(const WorldConfig& config, std::function<double()> now)
-    : now_(std::move(now)), nodes_(config.nodes.size()), memory_(config, now_) {
+Lanes::Lanes(const WorldConfig& config, std::function<double()> now,
+             std::function<void(NodeId)> memory_changed)
+    : now_(std::move(now)),
+      nodes_(config.nodes.size()),
+      memory_(config, now_, std::move(memory_changed)) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
     const NodeConfig& node = config.nodes[i];

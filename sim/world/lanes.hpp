@@ -21,7 +21,9 @@ namespace convoy::sim {
 
 class Lanes {
  public:
-  Lanes(const WorldConfig& config, std::function<double()> now);
+  // `memory_changed`: see Memory.
+  Lanes(const WorldConfig& config, std::function<double()> now,
+        std::function<void(NodeId)> memory_changed = {});
 
   // Queue for the lanes: a ready activity joins; a cancelled one leaves.
   void join(RunningActivity& a);

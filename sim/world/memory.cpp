@@ -40,8 +40,10 @@ bool has_reserved(const RunningTask& task, NodeId node) {
 
 }  // namespace
 
-Memory::Memory(const WorldConfig& config, std::function<double()> now)
+Memory::Memory(const WorldConfig& config, std::function<double()> now,
+               std::function<void(NodeId)> changed)
     : now_(std::move(now)),
+      changed_(std::move(changed)),
       admission_(config, now_),
       footprints_(config),
       nodes_(config.nodes.size()) {}
@@ -133,18 +135,26 @@ Lacking Memory::lacking(const MemoryRequest& request) const {
   return all;
 }
 
+void Memory::tell(NodeId node) const {
+  if (changed_ && nodes_[node].has_held) changed_(node);
+}
+
 void Memory::hold(RunningTask& task, int artifact) {
-  Node& n = nodes_[place_of(task, artifact)];
+  const NodeId place = place_of(task, artifact);
+  Node& n = nodes_[place];
   holding(task, artifact).state = Holding::State::held;
   holding(task, artifact).in_held = task.held.size();
   task.held.push_back(artifact);
   n.held += artifact_of(task, artifact).held;
   ++n.holders;
+  n.has_held = true;
   n.peak = std::max(n.peak, n.taken());
+  tell(place);
 }
 
 void Memory::let_go(RunningTask& task, int artifact) {
-  Node& n = nodes_[place_of(task, artifact)];
+  const NodeId place = place_of(task, artifact);
+  Node& n = nodes_[place];
   Holding& gone = holding(task, artifact);
   gone.state = Holding::State::gone;
   holding(task, task.held.back()).in_held = gone.in_held;
@@ -152,6 +162,7 @@ void Memory::let_go(RunningTask& task, int artifact) {
   task.held.pop_back();
   n.held -= artifact_of(task, artifact).held;
   if (--n.holders == 0) n.held = 0;  // prevents accumulated rounding errors
+  tell(place);
 }
 
 void Memory::take(const RunningActivity& a) {
@@ -162,6 +173,7 @@ void Memory::take(const RunningActivity& a) {
   }
   on_new(a, [&](int artifact) { hold(*a.task, artifact); });
   n.peak = std::max(n.peak, n.taken());
+  tell(a.node);
 }
 
 void Memory::give_back(RunningActivity& a, bool ended) {
@@ -169,6 +181,7 @@ void Memory::give_back(RunningActivity& a, bool ended) {
   if (a.what().memory > 0) {
     n.used -= a.what().memory;
     if (--n.users == 0) n.used = 0;  // prevents accumulated rounding errors
+    tell(a.node);
   }
   if (a.taken > 0) admission_.give_back(a.node, a.taken);
   a.taken = 0;

@@ -34,7 +34,9 @@ struct Lacking {
 
 class Memory {
  public:
-  Memory(const WorldConfig& config, std::function<double()> now);
+  // `changed`: what is taken on a node has changed; only of nodes where an artifact is held or was.
+  Memory(const WorldConfig& config, std::function<double()> now,
+         std::function<void(NodeId)> changed = {});
 
   // Asks for all that the task needs. `later`: next_verdict() gives its RunningTask::memory; or, if
   // it does not wait, it is refused.
@@ -63,10 +65,11 @@ class Memory {
 
  private:
   struct Node {
-    double used = 0;  // by computes
-    int users = 0;    // computes with memory
-    double held = 0;  // by artifacts
-    int holders = 0;  // artifacts
+    double used = 0;        // by computes
+    int users = 0;          // computes with memory
+    double held = 0;        // by artifacts
+    int holders = 0;        // artifacts
+    bool has_held = false;  // ever
     double peak = 0;
     std::int64_t waits = 0;  // that are over
     double wait_s = 0;
@@ -79,6 +82,7 @@ class Memory {
   void on_new(const RunningActivity& a, Visit visit) const;
   void hold(RunningTask& task, int artifact);
   void let_go(RunningTask& task, int artifact);
+  void tell(NodeId node) const;
   // Bytes that the activity needs on its node, with all that its task holds there.
   [[nodiscard]] double needed(const RunningActivity& a) const;
   Admission::Answer refuse(RunningActivity& a) const;
@@ -86,6 +90,7 @@ class Memory {
   void count_wait(const MemoryRequest& request);
 
   std::function<double()> now_;
+  std::function<void(NodeId)> changed_;
   Admission admission_;
   Footprints footprints_;
   ByNode<Node> nodes_;

@@ -40,7 +40,11 @@ class World::Impl : base::NonCopyable {
         presence_(
             config, [this](double time, auto call) { timers_.after(time, std::move(call)); },
             [this](NodeId node, bool present) { note_coming(node, present); }),
-        lanes_(config, [this] { return timers_.now(); }),
+        lanes_(
+            config, [this] { return timers_.now(); },
+            [this](NodeId node) {
+              if (!failure_) listener_.on_memory(node, lanes_.memory_taken(node), now());
+            }),
         node_count_(static_cast<NodeId>(config.nodes.size())),
         tasks_(config.nodes.size()),
         real_(

@@ -71,6 +71,9 @@ class WorldListener {
   virtual Activity size_of(TaskId /*task*/, const Activity& expected) { return expected; }
   // An activity has ended or was cancelled.
   virtual void on_activity(const ActivityRecord& record) = 0;
+  // The memory taken on a node has changed, of nodes as MemoryRow has them. Within one instant it
+  // may change several times: the last counts.
+  virtual void on_memory(NodeId /*node*/, double /*bytes*/, double /*now*/) {}
   // An activity of a real node was late or has failed.
   virtual void on_real(const RealReport& /*report*/) {}
   // A real node has come or gone.

@@ -194,8 +194,8 @@ TEST_F(ForeignStores, WhatIsNoTableIsRefused) {
       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS sequence, 0.0 "
       "AS time_s, 'event' AS entry, 'x' AS kind, 0 AS node, 0 AS task, '' AS detail FROM n";
   expect_refused("DROP TABLE journal; CREATE VIEW journal AS " + endless, "is no");
-  for (const char* table :
-       {"node", "task", "activity", "aggregation", "evaluation", "reading", "trace", "traffic"}) {
+  for (const char* table : {"node", "task", "activity", "aggregation", "evaluation", "reading",
+                            "trace", "traffic", "memory"}) {
     expect_refused(fmt::format("DROP TABLE {0}; CREATE VIEW {0} AS {1}", table, endless),
                    fmt::format("its \"{}\" is no table", table));
   }
@@ -331,9 +331,9 @@ class Mutations {
   }
 
   std::mt19937_64 random_;
-  std::vector<std::string> tables_ = {"run",         "node",       "task",    "activity",
-                                      "aggregation", "evaluation", "journal", "presence",
-                                      "reading",     "trace",      "traffic", "host"};
+  std::vector<std::string> tables_ = {
+      "run",      "node",    "task",  "activity", "aggregation", "evaluation", "journal",
+      "presence", "reading", "trace", "traffic",  "memory",      "host"};
   std::vector<std::string> values_ = {"-1",
                                       "0",
                                       "3",

@@ -48,6 +48,7 @@ export interface Run {
   idle: { node: number[]; cause: string[]; s: number[] };    // sums by node and cause
   traffic: Traffic;
   plans: Plans;
+  pipeline: Pipeline | null;  // null: no activity has a label of a pipeline
   readings: { time_s: number[]; node: number[]; power_w: (number | null)[];
               temperature_c: (number | null)[]; cpu_load: (number | null)[];
               gpu_load: (number | null)[]; memory_used_bytes: (number | null)[] };  // sensors of real nodes
@@ -161,6 +162,31 @@ export interface Plans {
            node: number[]; cut: number[]; cut_name: string[];
            up_bytes_per_s: number[]; down_bytes_per_s: number[]; server_share: number[];
            predicted_s: number[] };
+}
+
+// A run of pipelines (analysis/pipeline.hpp). Of the tables by time the shortest rows may be left out
+// (of memory: all but the greatest of an interval); sums are over all.
+export interface Pipeline {
+  // Of each of timeline.labels. kind: "forward", "backward", "take", "all_reduce", "add", "step",
+  // "collect", "join"; "": of another form. Numbers: -1 where there is none.
+  labels: { kind: string[]; microbatch: number[]; stage: number[]; to_stage: number[] };
+  rounds: { task: number[]; iteration: number[]; begin_s: number[]; end_s: number[] };
+  // In all rounds: rounds_s is computing_s and the waits together. stage -1: none.
+  devices: { node: number[]; stage: number[]; rounds: number[]; rounds_s: number[];
+             computing_s: number[]; activation_s: number[]; gradient_s: number[]; link_s: number[];
+             all_reduce_s: number[]; done_s: number[]; other_s: number[] };
+  causes: string[];           // of bubbles: "activation", "gradient", ...
+  bubbles: { round: number[]; node: number[]; begin_s: number[]; end_s: number[];
+             cause: number[] };                 // index of causes
+  bubbles_from_s: number;     // shorter ones are left out; 0: none
+  // The rounds' critical paths. label: index of timeline.labels, -1: nothing known; waits: 1 for the
+  // time in which it was ready and did not begin; peer: of a transfer, else -1.
+  path: { round: number[]; label: number[]; node: number[]; peer: number[]; waits: number[];
+          begin_s: number[]; end_s: number[] };
+  path_from_s: number;
+  path_sums: { kind: string[]; stage: number[]; to_stage: number[]; s: number[] };  // kind also "wait", "other"
+  memory: { node: number[]; time_s: number[]; bytes: number[];  // by node, then time
+            greatest_of_s: number };            // each value is the greatest of so long; 0: all are there
 }
 
 // A transfer is the worker's (both workers', where there are two).
@@ -294,7 +320,7 @@ export type Message =
       exits: Run['exits']; aggregations: Run['aggregations']; readings: Run['readings'];
       // These take the place of what was there. Only `curve` and `remarks` once a limit is reached.
       whole: Pick<Run, 'curve' | 'remarks' | 'plans'> &
-             Partial<Pick<Run, 'figures' | 'rounds' | 'idle' | 'staleness'>>;
+             Partial<Pick<Run, 'figures' | 'rounds' | 'idle' | 'staleness' | 'pipeline'>>;
       timeline?: Omit<Timeline, 'activities' | 'merged_below_s'> }
   | { type: 'now'; virtual_time_s: number; wall_time_s: number;
       lag_ms: number | null;    // of real nodes, at most so far

@@ -26,7 +26,9 @@ export function live(page) {
         take(page, message.run, panel);
       },
       rows(message) {
+        const before = page.run.pipeline;
         append(page.run, message);
+        if (!before && page.run.pipeline) rebuild(page, panel);
         keepUp(page.run, last);
         update();
       },
@@ -56,9 +58,20 @@ function take(page, run, panel) {
     page.build(panel.element);
     drawAll();
   } else {
+    const before = page.run.pipeline;
     page.choose(run);
     page.fillChips();
+    if (!before && run.pipeline) rebuild(page, panel);
   }
+}
+
+// A run turned out to be one of pipelines, which have charts of their own.
+function rebuild(page, panel) {
+  for (const figure of [...charts.values()]) figure.dispose();
+  page.choosers = [];
+  page.changing = [];
+  page.build(panel.element);
+  drawAll();
 }
 
 // What `rows` bring: tables grow, others are replaced.

@@ -18,9 +18,9 @@ export function nodeName(run, id) {
   return i < 0 ? `node ${id}` : run.nodes.name[i];
 }
 
-export function rowsHeight(rows, size, extra) {
+export function rowsHeight(rows, size, extra, row = rowHeight) {
   const shown = Math.min(rows, visibleRows(size));
-  return Math.max(140, shown * rowHeight + extra);
+  return Math.max(140, shown * row + extra);
 }
 
 function withoutServer(run) {

@@ -4,11 +4,13 @@ import { bands, hasBands } from './charts/bands.js';
 import { comparison } from './charts/comparison.js';
 import { curves } from './charts/curves.js';
 import { fidelity } from './charts/fidelity.js';
+import { bubbles, hasPipelines, pathSteps, pipelineWords } from './charts/pipeline.js';
 import { hasPlans, plans, planTables } from './charts/plans.js';
 import { energy, memory, traffic } from './charts/resources.js';
 import { rounds, waitedFor } from './charts/rounds.js';
 import { sideBySide } from './charts/sidebyside.js';
 import { sensors } from './charts/sensors.js';
+import { hasStashes, stash } from './charts/stash.js';
 import { participation, staleness } from './charts/staleness.js';
 import { sweepMap } from './charts/sweep_map.js';
 import { sweepPareto } from './charts/sweep_pareto.js';
@@ -214,6 +216,13 @@ export class Page {
       this.runs.length > 1 && { id: 'sides', title: 'Side by side', parts: sideBySide(this) },
       some && one('activities', 'Timeline', this.timelineParts()),
       some &&
+        hasPipelines(this) &&
+        one('pipeline', 'Pipeline', [
+          bubbles(this),
+          pathSteps(this),
+          this.following((run) => pipelineWords(run)),
+        ]),
+      some &&
         one('times', 'Where the time went', [
           time(this),
           idle(this),
@@ -270,7 +279,11 @@ export class Page {
     const shared = new SharedWindow();
     const above = timeline(this, { shared });
     const left = (size) => namesWidth([this.run], size);
-    return [above, hasTraces(this) ? trace(this, above, shared, left) : null];
+    return [
+      above,
+      hasStashes(this) ? stash(this, above, shared, left) : null,
+      hasTraces(this) ? trace(this, above, shared, left) : null,
+    ];
   }
 
   hasReadings() {

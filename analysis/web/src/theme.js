@@ -18,6 +18,9 @@ const light = {
   compute: ['#0072b2', '#004e7a', '#5aa5d8'],
   transfer: ['#e69f00', '#f7cd7a', '#a87300'],
   aggregation: '#009e73',
+  backward: '#8b4a9c',
+  critical: '#111820',
+  allReduce: '#c4417a',
   queue: '#7cc4ee',
   slowest: '#d55e00',
   quorum: '#a8558a',
@@ -42,6 +45,9 @@ const dark = {
   compute: ['#3a8fd0', '#1f6aa3', '#8cc4f0'],
   transfer: ['#f0b03a', '#f8d899', '#b98320'],
   aggregation: '#2cb48d',
+  backward: '#b583c9',
+  critical: '#ffffff',
+  allReduce: '#f08bb4',
   queue: '#a9dbf8',
   slowest: '#f5874a',
   quorum: '#d58bbb',
@@ -161,9 +167,6 @@ export function activityStyle(look, label, kind) {
   return area(look, look[family][place], hatching);
 }
 
-export const activityStyles = (look, labels, kinds) =>
-  labels.map((label, i) => activityStyle(look, label, kinds[i]));
-
 export function area(
   look,
   color,
@@ -172,6 +175,16 @@ export function area(
 ) {
   const decal = hatchings[hatching](ink);
   return decal ? { color, decal } : { color };
+}
+
+// Black or white, whichever stands out from a colour "#rrggbb".
+export function inkOn(colour) {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  return light > 0.18 ? '#000000' : '#ffffff';
 }
 
 export function nthArea(look, index) {

@@ -46,7 +46,18 @@ export class TimelineIndex {
     this.run = run;
     this.version = 0;
     this.rowOf = new Map(run.nodes.id.map((id, row) => [id, row]));
-    this.rows = run.nodes.id.map(() => ({ lanes: [], split: false, waits: null, away: null }));
+    this.rows = run.nodes.id.map(() => ({
+      lanes: [],
+      split: Boolean(run.pipeline),
+      waits: null,
+      away: null,
+      bubbles: null,
+      path: [],
+    }));
+    // Of a split row, by lane: where it begins and how high it is, in parts of the row.
+    this.parts = run.pipeline
+      ? [[0, 0.6], [0.64, 0.18], [0.82, 0.18]] // the computes have numbers in them
+      : [0, 1, 2].map((n) => [n / 3, 1 / 3]);
     this.taken = 0; // activities
     this.tables = {}; // waits and away, as they are in the lanes
     this.end = 0;
@@ -85,15 +96,49 @@ export class TimelineIndex {
         this.end = Math.max(this.end, table.end_s[i]);
       }
     }
+    this.growPipeline();
     this.taken = activities.node.length;
     this.version += 1;
   }
 
+  // A pipeline's bubbles and critical paths, which lie on the computes' lane, and the sender's and
+  // the receiver's.
+  growPipeline() {
+    const { pipeline } = this.run;
+    if (!pipeline || this.tables.pipeline === pipeline) return;
+    this.tables.pipeline = pipeline;
+    const { bubbles, path } = pipeline;
+    for (const row of this.rows) {
+      row.bubbles = null;
+      row.path = [];
+    }
+    for (let i = 0; i < bubbles.node.length; i += 1) {
+      const row = this.rows[this.rowOf.get(bubbles.node[i])];
+      if (row) (row.bubbles ??= new Lane(bubbles)).add(i);
+    }
+    for (let i = 0; i < path.node.length; i += 1) {
+      if (path.waits[i]) continue;
+      const places = path.peer[i] < 0 ? [[path.node[i], 0]] : [[path.node[i], 1], [path.peer[i], 2]];
+      for (const [node, lane] of places) {
+        const row = this.rows[this.rowOf.get(node)];
+        if (row) (row.path[lane] ??= new Lane(path)).add(i);
+      }
+    }
+  }
+
+  // The lane at a share of the height of a row that is split.
+  laneAt(share) {
+    for (let n = 2; n > 0; n -= 1) if (share >= this.parts[n][0]) return n;
+    return 0;
+  }
+
   // What a row shows at a time: {kind, i} or null. `slack`: seconds of a pixel or so.
-  at(rowNumber, time, third, slack) {
+  // `share`: of the row's height, from its top.
+  at(rowNumber, time, share, slack) {
     const row = this.rows[rowNumber];
     if (!row) return null;
-    const lanes = row.split ? [row.lanes[third]] : row.lanes;
+    const number = this.laneAt(share);
+    const lanes = row.split ? [row.lanes[number]] : row.lanes;
     for (const margin of [0, slack]) {
       const away = row.away?.at(time, margin) ?? -1;
       if (away >= 0) return { kind: 'away', i: away };
@@ -102,23 +147,33 @@ export class TimelineIndex {
         if (i >= 0) return { kind: 'activities', i };
       }
     }
+    const bubble = number === 0 ? (row.bubbles?.at(time) ?? -1) : -1;
+    if (bubble >= 0) return { kind: 'bubbles', i: bubble };
     const wait = row.waits?.at(time) ?? -1;
     return wait >= 0 ? { kind: 'waits', i: wait } : null;
   }
 
-  // Rectangles {wide, thin}, each [x, y, width, height, ...], for each label, and for waiting, away
-  // and lost. Thin ones are too narrow for a hatching to be seen.
+  // Rectangles {wide, thin}, each [x, y, width, height, ...], for each thing that `drawn` has for
+  // labels (pipeline.js), and for waiting, away and lost; of a pipeline also for its bubbles by cause
+  // and its critical path. Thin ones are too narrow for a hatching to be seen. And of a pipeline
+  // `numbers`: {text, x, y, thing} of micro-batches, where a bar has room for one.
   // `view`: {from, to} seconds; x(s) pixels; rows [first, last]; y(row) its top; height of a row.
-  scene(view) {
+  scene(view, things) {
     const { activities, waits, away } = this.run.timeline;
+    const { pipeline } = this.run;
     const rects = () => ({ wide: [], thin: [] });
     const drawn = {
-      labels: this.run.timeline.labels.map(rects),
+      labels: things.names.map(rects),
       waiting: rects(),
       away: rects(),
       lost: rects(),
+      bubbles: (pipeline?.causes ?? []).map(rects),
+      path: rects(),
+      numbers: [],
     };
-    const labels = new Painter(view, drawn.labels, activities.label);
+    const labels = new Painter(view, drawn.labels, activities.label, things.of, pipeline ? 1 : 0);
+    const bubbles = pipeline && new Painter(view, drawn.bubbles, pipeline.bubbles.cause);
+    const path = pipeline && new Painter(view, [drawn.path], null);
     const lost = new Painter(view, [drawn.lost], null);
     const waiting = new Painter(view, [drawn.waiting], null);
     const gone = new Painter(view, [drawn.away], null);
@@ -127,25 +182,51 @@ export class TimelineIndex {
       if (!row) continue;
       const top = view.y(number);
       if (row.waits) waiting.lane(row.waits, waits, top, view.height);
+      const place = (n) =>
+        row.split
+          ? [top + view.height * this.parts[n][0], view.height * this.parts[n][1]]
+          : [top, view.height];
+      if (row.bubbles) bubbles.lane(row.bubbles, pipeline.bubbles, ...place(0));
       row.lanes.forEach((lane, n) => {
         if (!lane) return;
-        const third = view.height / 3;
-        const y = row.split ? top + third * n : top;
-        const height = row.split ? third : view.height;
-        labels.lane(lane, activities, y, height);
-        lost.lane(lane, activities, y, height, (i) => activities.cause[i] > 0);
+        labels.lane(lane, activities, ...place(n));
+        lost.lane(lane, activities, ...place(n), (i) => activities.cause[i] > 0);
       });
+      row.path.forEach((lane, n) => path.lane(lane, pipeline.path, ...place(n)));
+      if (pipeline && row.lanes[0]) this.number(row.lanes[0], view, ...place(0), things, drawn.numbers);
       if (row.away) gone.lane(row.away, away, top, view.height);
     }
     return drawn;
   }
+
+  number(lane, view, top, height, things, numbers) {
+    const { activities } = this.run.timeline;
+    const { microbatch } = this.run.pipeline.labels;
+    for (let k = lane.after(view.from); k < lane.items.length; k += 1) {
+      const i = lane.items[k];
+      if (activities.begin_s[i] >= view.to || numbers.length >= mostNumbers) break;
+      const label = activities.label[i];
+      if (!(microbatch[label] >= 0)) continue;
+      const from = Math.max(view.x(activities.begin_s[i]), view.left);
+      const to = Math.min(view.x(activities.end_s[i]), view.right);
+      const text = String(microbatch[label]);
+      if (to - from < 4 + 6.2 * text.length || height < 9) continue;
+      numbers.push({ text, x: (from + to) / 2, y: top + height / 2, thing: things.of(label) });
+    }
+  }
 }
 
+const mostNumbers = 3000; // more are not told apart
+
 class Painter {
-  constructor(view, rects, styles) {
+  // `styles`: by item; `of(style)`: index of `rects`; `gap`: pixels that a wide one leaves at its end,
+  // so that equal ones in a row are told apart.
+  constructor(view, rects, styles, of = (style) => style, gap = 0) {
     this.view = view;
     this.rects = rects;
     this.styles = styles;
+    this.of = of;
+    this.gap = gap;
     this.sums = new Float64Array(rects.length);
   }
 
@@ -172,7 +253,7 @@ class Painter {
       const i = items[k];
       if (begins[i] >= view.to) break;
       if (wanted && !wanted(i)) continue;
-      const style = this.styles ? this.styles[i] : 0;
+      const style = this.styles ? this.of(this.styles[i]) : 0;
       const from = Math.max(view.x(begins[i]), view.left);
       const to = Math.min(view.x(ends[i]), view.right);
       if (to - from >= 1.2) {
@@ -196,7 +277,7 @@ class Painter {
   push(style, x, y, width, height) {
     const { wide, thin } = this.rects[style];
     const last = thin.length - 4;
-    if (width > 3) wide.push(x, y, width, height);
+    if (width > 3) wide.push(x, y, width > 5 ? width - this.gap : width, height);
     else if (last >= 0 && thin[last + 1] === y && width === 1 && thin[last] + thin[last + 2] === x)
       thin[last + 2] += width;
     else thin.push(x, y, width, height);

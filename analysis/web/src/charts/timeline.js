@@ -1,10 +1,11 @@
 // What every node did when. ECharts has the axes and the zoom; the rectangles come from
 // TimelineIndex, one path a label, so that a hundred thousand activities stay smooth.
 import { Figure } from '../chart.js';
-import { button, el, fittedName, textWidth, tip } from '../dom.js';
+import { button, el, fittedName, fontFamily, textWidth, tip } from '../dom.js';
 import { cause, count, moment, number, scale, seconds } from '../format.js';
 import { nodeNames, realNote, rowsHeight } from '../nodes.js';
-import { activityStyles, area } from '../theme.js';
+import { criticalPath, described, drawnAs, waitNames, waitStyles } from '../pipeline.js';
+import { activityStyle, area, inkOn } from '../theme.js';
 import { TimelineIndex } from '../timeline_index.js';
 import {
   axisLook,
@@ -134,15 +135,20 @@ export function timeline(
         realNote(run()) +
         (merged > 0 ? ` What is shorter than ${seconds(merged)} is drawn together.` : '') +
         (indexOf(run()).rows.some((row) => row.split)
-          ? ' Where lanes overlap a row has three: compute, send, receive.'
-          : '')
+          ? run().pipeline
+            ? ' A row has three lanes: compute, with the numbers of the micro-batches; send; receive.'
+            : ' Where lanes overlap a row has three: compute, send, receive.'
+          : '') +
+        pathNote(run())
       );
     },
     missing: () =>
       run() && (run().timeline.activities.node.length || page.data.live)
         ? ''
         : 'The store of this run holds no activities (output.record = "task" keeps sums alone).',
-    height: (size) => rowsHeight(run()?.nodes.id.length ?? 1, size, size.saved ? 110 : 150),
+    height: (size) =>
+      rowsHeight(run()?.nodes.id.length ?? 1, size, size.saved ? 110 : 150, bandOf(run())) +
+      (run()?.pipeline && size.narrow ? 150 : 0), // for the legend
     count: () => run().timeline.activities.node.length,
     option: (look, size) => option(indexOf(run()), view(), end(), look, size, left(size)),
     values() {
@@ -162,6 +168,7 @@ export function timeline(
           task: activities.task[i],
           real: activities.real[i] === 1,
           cause: causes[activities.cause[i]],
+          ...ofPipeline(run(), activities.label[i]),
         });
       }
       return rows;
@@ -204,6 +211,27 @@ export function timeline(
   return figure;
 }
 
+const ofPipeline = ({ pipeline }, i) =>
+  pipeline
+    ? {
+        kind: pipeline.labels.kind[i],
+        stage: pipeline.labels.stage[i],
+        microbatch: pipeline.labels.microbatch[i],
+      }
+    : {};
+
+function pathNote({ pipeline }) {
+  if (!pipeline) return '';
+  const shortest = Math.max(pipeline.bubbles_from_s, pipeline.path_from_s);
+  return (
+    ' Outlined: the critical path of each round.' +
+    (shortest > 0 ? ` Waits and pieces of the path below ${seconds(shortest)} are left out.` : '')
+  );
+}
+
+// A pipeline has higher rows: there are numbers in its bars.
+const bandOf = (run) => (run?.pipeline ? 44 : undefined);
+
 // Pixels for the names of nodes of these runs.
 export function namesWidth(runs, size) {
   const most = size.narrow ? 112 : 190;
@@ -221,12 +249,21 @@ function option(index, [from, to], end, look, size, left) {
   const { labels, kinds } = run.timeline;
   const unit = scale('s', end);
   const rows = run.nodes.id.length;
-  const present = labels.filter((_, i) => run.timeline.activities.label.includes(i));
-  const styles = activityStyles(look, labels, kinds);
+  const things = drawnAs(run, (look_, i) => activityStyle(look_, labels[i], kinds[i]));
+  const drawn = new Set(run.timeline.activities.label.map(things.of));
+  const present = things.names.filter((_, i) => drawn.has(i));
+  const styles = things.styles(look);
+  const { pipeline } = run;
+  const bubbleCauses = pipeline
+    ? pipeline.causes.map((why, i) => [why, i]).filter(([, i]) => pipeline.bubbles.cause.includes(i))
+    : [];
+  const bubbleStyles = pipeline ? waitStyles(look) : {};
   const has = (table) => table.node.length > 0;
   const someLost = run.timeline.activities.cause.some((value) => value > 0);
   const names = [
     ...present,
+    ...(pipeline ? [criticalPath] : []),
+    ...bubbleCauses.map(([why]) => waitNames[why]),
     ...(has(run.timeline.waits) ? [waiting] : []),
     ...(has(run.timeline.away) ? [away] : []),
     ...(someLost ? [lost] : []),
@@ -235,9 +272,10 @@ function option(index, [from, to], end, look, size, left) {
   const { legend, grid } = legendAndGrid(look, size, names, {
     right: rightEdge(size, rows),
     bottom: (size.saved ? 6 : 40) + 44,
+    lines: pipeline ? 12 : 4,
     legend: { icon: 'rect' },
   });
-  const sceneOf = scenes(index, unit);
+  const sceneOf = scenes(index, unit, things);
   const series = (name, itemStyle, rects, extra = {}) => ({
     type: 'custom',
     name,
@@ -307,7 +345,11 @@ function option(index, [from, to], end, look, size, left) {
     ],
     series: [
       series(waiting, area(look, look.waiting, 'none'), (scene) => scene.waiting),
-      ...labels.map((label, i) => series(label, styles[i], (scene) => scene.labels[i])),
+      ...bubbleCauses.map(([why, i]) =>
+        series(waitNames[why], bubbleStyles[why], (scene) => scene.bubbles[i])
+      ),
+      ...things.names.map((name, i) => series(name, styles[i], (scene) => scene.labels[i])),
+      ...(pipeline ? [outline(look, sceneOf), numbers(styles, sceneOf)] : []),
       series(away, area(look, look.away, 'dense', look.hatch), (scene) => scene.away),
       series(
         lost,
@@ -320,10 +362,84 @@ function option(index, [from, to], end, look, size, left) {
   };
 }
 
+// The critical path: outlines.
+const outline = (look, sceneOf) => ({
+  type: 'custom',
+  name: criticalPath,
+  itemStyle: { color: 'transparent', borderColor: look.critical, borderWidth: 1.6 },
+  clip: true,
+  silent: true,
+  data: [[0, 0]],
+  tooltip: { show: false },
+  renderItem(params, api) {
+    const { wide, thin } = sceneOf(params, api).path;
+    const [boxes, narrow] = byWidth(wide);
+    return {
+      type: 'group',
+      children: [
+        {
+          type: 'rects',
+          shape: { rects: underlined([...thin, ...narrow]) },
+          style: { fill: look.critical },
+        },
+        {
+          type: 'rects',
+          shape: { rects: within(boxes) },
+          style: { fill: 'none', stroke: look.critical, lineWidth: 1.6 },
+        },
+      ],
+    };
+  },
+});
+// What is too narrow for an outline has a line below it.
+function byWidth(rects) {
+  const parts = [[], []];
+  for (let i = 0; i < rects.length; i += 4)
+    parts[rects[i + 2] >= 7 ? 0 : 1].push(...rects.slice(i, i + 4));
+  return parts;
+}
+const underlined = (rects) =>
+  rects.map((value, i) => {
+    if (i % 4 === 1) return value + rects[i + 2] - 1;
+    return i % 4 === 3 ? 2 : value;
+  });
+// Lines are drawn half outside of their rectangle.
+const within = (rects) => rects.map((value, i) => (i % 4 < 2 ? value + 0.8 : Math.max(0, value - 1.6)));
+
+// The numbers of the micro-batches, in the ink that stands out from each bar.
+const numbers = (styles, sceneOf) => ({
+  type: 'custom',
+  name: 'micro-batches',
+  clip: true,
+  silent: true,
+  data: [[0, 0]],
+  tooltip: { show: false },
+  renderItem: (params, api) => ({
+    type: 'group',
+    children: sceneOf(params, api).numbers.map(({ text, x, y, thing }) => ({
+      type: 'text',
+      name: 'micro-batch',
+      style: {
+        text,
+        x,
+        y,
+        align: 'center',
+        verticalAlign: 'middle',
+        fontSize: 11,
+        fontFamily,
+        fill: inkOn(styles[thing].color),
+      },
+    })),
+  }),
+});
+
 const crossed = (look) => ({ decal: area(look, '', 'falling', look.lost).decal });
 
+// Pixels of a row's bar, at most.
+const barOf = (run) => (run.pipeline ? 34 : 18);
+
 // The scene of a frame: all series of it ask for the same one.
-function scenes(index, unit) {
+function scenes(index, unit, things) {
   let last = '';
   let scene = null;
   return (params, api) => {
@@ -334,7 +450,7 @@ function scenes(index, unit) {
     if (key === last) return scene;
     last = key;
     const perSecond = perUnit * unit.of(1);
-    const bar = Math.max(2, Math.min(18, band * 0.74));
+    const bar = Math.max(2, Math.min(barOf(index.run), band * 0.74));
     const rowAt = (pixel) => (pixel - top) / band;
     const view = {
       from: (x - zero) / perSecond,
@@ -349,7 +465,7 @@ function scenes(index, unit) {
       y: (row) => top + row * band - bar / 2,
       height: bar,
     };
-    scene = index.scene(view);
+    scene = index.scene(view, things);
     const ends = index.run.aggregations.end_s.filter(
       (time) => time >= view.from && time <= view.to
     );
@@ -380,10 +496,10 @@ function pointAt(figure, run, end, indexOf) {
     const middle = figure.instance.convertToPixel({ yAxisIndex: 0 }, row);
     const band =
       Math.abs(figure.instance.convertToPixel({ yAxisIndex: 0 }, row + 1) - middle) || 22;
-    const bar = Math.min(18, band * 0.74);
-    const third = Math.max(0, Math.min(2, Math.floor((offsetY - middle + bar / 2) / (bar / 3))));
+    const bar = Math.min(barOf(run()), band * 0.74);
+    const share = Math.max(0, Math.min(0.999, (offsetY - middle + bar / 2) / bar));
     const time = toTime(offsetX);
-    const found = indexOf(run()).at(row, time, third, toTime(offsetX + 1.5) - time);
+    const found = indexOf(run()).at(row, time, share, toTime(offsetX + 1.5) - time);
     if (!found) return hide();
     box.replaceChildren(content(run(), row, found));
     box.hidden = false;
@@ -398,7 +514,7 @@ function pointAt(figure, run, end, indexOf) {
 
 function content(run, row, { kind, i }) {
   const { timeline } = run;
-  const table = timeline[kind];
+  const table = kind === 'bubbles' ? run.pipeline.bubbles : timeline[kind];
   const lines = [
     ['begin', moment(table.begin_s[i])],
     ['end', moment(table.end_s[i])],
@@ -406,12 +522,15 @@ function content(run, row, { kind, i }) {
   ];
   const name = run.nodes.name[row];
   if (kind === 'away') return tip(`${name}: away`, lines);
+  if (kind === 'bubbles') return tip(`${name}: ${waitNames[run.pipeline.causes[table.cause[i]]]}`, lines);
   if (kind === 'waits') {
     const why = timeline.causes[table.cause[i]];
     return tip(`${name}: waiting`, [...lines, why && ['because of', cause(why)]]);
   }
   const why = timeline.causes[table.cause[i]];
+  const what = run.pipeline ? described(run.pipeline, table.label[i]) : '';
   return tip(`${name}: ${timeline.labels[table.label[i]]}`, [
+    what && ['', what],
     ...lines,
     table.task[i] < 0
       ? ['for version', String(-table.task[i] - 1)]
