@@ -128,6 +128,7 @@ int check(const ScenarioArguments& arguments) {
   }
   print_fleet(scenario);
   fmt::print("{}", world_text(scenario));
+  print_note("Network: " + preflight.network);
   print_partition(scenario);
   print_forecasts(scenario, preflight);
   for (const std::string& warning : preflight.warnings) print_note("warning: " + warning);

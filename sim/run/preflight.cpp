@@ -15,6 +15,7 @@
 #include "sim/run/memory_check.hpp"
 #include "sim/task/peak_memory.hpp"
 #include "sim/world/lone_transfer.hpp"
+#include "sim/world/network_solver.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -229,6 +230,7 @@ Preflight preflight(const Scenario& scenario) {
   const engine::Architecture& a = *scenario.setting->architecture;
   const engine::Trace full = engine::trace(a, engine::full_submodel(a));
   const std::vector<double> flops = engine::forward_flops(full);
+  result.network = network_text(scenario.world);
   result.blocks = a.depth();
   result.parameters = full.parameters();
   result.forward_flops = std::accumulate(flops.begin(), flops.end(), 0.0);

@@ -30,6 +30,7 @@ struct Forecast {
 struct Preflight {
   std::vector<Forecast> forecasts;    // by node, then in task order
   std::vector<std::string> warnings;  // texts; the run goes on
+  std::string network;                // its model and its solver, and why that one; for people
   int blocks = 0;                     // of the architecture
   double parameters = 0;
   double forward_flops = 0;  // of a sample, full model

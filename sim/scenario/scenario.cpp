@@ -17,6 +17,7 @@
 #include "sim/scenario/sections.hpp"
 #include "sim/schedule/flat_keys.hpp"
 #include "sim/task/split_task.hpp"
+#include "sim/world/network_solver.hpp"
 
 namespace convoy::sim {
 namespace {
@@ -106,7 +107,7 @@ class ScenarioReader {
     setting->test_locally = scenario.evaluation.local;
     scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
                               scenario.training.learn);
-    scenario.world.network = read_network(reader.table({"network", "how links are simulated"}));
+    read_network(reader.table({"network", "how links are simulated"}), scenario.world);
     scenario.output =
         read_output(reader.table({"output", "output options; they do not change the run itself"}));
     scenario.hil = read_hil(reader.table({"hil", "real nodes"}), folder_, scenario.world.clock);
@@ -178,6 +179,16 @@ class ScenarioReader {
     scenario.world.nodes = std::move(fleet.nodes);
     scenario.world.shared_links = std::move(fleet.shared_links);
     scenario.identities = std::move(fleet.identities);
+    check_solver(root, scenario.world);
+  }
+
+  void check_solver(const Value& root, const WorldConfig& world) {
+    if (world.solver != NetworkSolver::star) return;
+    const std::string why = why_no_star(world);
+    if (why.empty()) return;
+    problems_.error(root.find("network")->find("solver")->where,
+                    "network.solver: the star's solver is not for this network: " + why +
+                        "; give \"auto\" or \"simgrid\"");
   }
 
   // Checks evaluation.gradient_norm against the model and the schedule.

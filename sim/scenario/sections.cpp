@@ -199,12 +199,16 @@ HilOptions read_hil(TableReader reader, const std::filesystem::path& folder, Clo
   return hil;
 }
 
-NetworkModel read_network(TableReader reader) {
-  const NetworkModel model = reader.choice(
+void read_network(TableReader reader, WorldConfig& world) {
+  world.network = reader.choice(
       {"model", "SimGrid's model: exact shares of the bandwidth, or shares as TCP gets them"},
       network_words, NetworkModel::cm02);
+  world.solver = reader.choice(
+      {"solver",
+       "who computes the shares: \"star\" takes O(log n) time at each event, and is for networks "
+       "where each transfer shares one link at most; \"auto\": star where it can be, else simgrid"},
+      solver_words, NetworkSolver::automatic);
   reader.finish();
-  return model;
 }
 
 EvaluationOptions read_evaluation(TableReader reader) {

@@ -21,7 +21,7 @@ OutputOptions read_output(base::TableReader reader);
 // `folder`: base of relative paths.
 HilOptions read_hil(base::TableReader reader, const std::filesystem::path& folder,
                     ClockOptions& clock);
-NetworkModel read_network(base::TableReader reader);
+void read_network(base::TableReader reader, WorldConfig& world);
 EvaluationOptions read_evaluation(base::TableReader reader);
 
 }  // namespace convoy::sim

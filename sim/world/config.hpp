@@ -101,9 +101,20 @@ enum class NetworkModel {
 inline constexpr base::Words<NetworkModel> network_words = {{NetworkModel::cm02, "cm02"},
                                                             {NetworkModel::lv08, "lv08"}};
 
+// See network_solver.hpp.
+enum class NetworkSolver {
+  automatic,  // the star's where it is for the network, else SimGrid's
+  star,
+  simgrid,
+};
+inline constexpr base::Words<NetworkSolver> solver_words = {{NetworkSolver::automatic, "auto"},
+                                                            {NetworkSolver::star, "star"},
+                                                            {NetworkSolver::simgrid, "simgrid"}};
+
 struct WorldConfig {
   std::uint64_t seed = 1;
   NetworkModel network = NetworkModel::cm02;
+  NetworkSolver solver = NetworkSolver::automatic;
   ClockOptions clock;        // where there are real nodes
   ByNode<NodeConfig> nodes;  // the first is the server
   std::vector<SharedLinkConfig> shared_links;

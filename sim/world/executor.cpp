@@ -5,6 +5,7 @@
 
 #include "base/random.hpp"
 #include "sim/world/flow_limit.hpp"
+#include "sim/world/network_solver.hpp"
 #include "sim/world/simgrid_version.hpp"
 
 namespace convoy::sim {
@@ -16,11 +17,13 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
                    std::function<void(NodeId, double)> speed_changed)
     : seed_(config.seed),
       timers_(timers),
-      platform_(config, [this](double time, auto call) { timers_.at(time, std::move(call)); }),
+      platform_(config, !choose_solver(config).is_star,
+                [this](double time, auto call) { timers_.at(time, std::move(call)); }),
+      description_(network_text(config)),
       lone_transfers_(config),
       ended_(std::move(ended)),
       ended_shared_(std::move(ended_shared)),
-      shared_ends_(timers_),
+      ends_(timers_),
       speed_changed_(std::move(speed_changed)) {
   for (const NodeConfig& node : config.nodes) {
     slowdown_.push_back(node.behaviour.slowdown);
@@ -28,6 +31,9 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
     is_shared_.push_back(node.concurrent_computes != 1);
   }
   processors_.resize(config.nodes.size());
+  if (choose_solver(config).is_star) {
+    star_ = std::make_unique<StarTransfers>(config, timers_, ends_, ended_, ended_shared_);
+  }
   on_completion([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
   });
@@ -63,8 +69,7 @@ double Executor::predicted_s(const RunningActivity& a) const {
 
 void Executor::start_shared(RunningActivity& a, double seconds) {
   auto& processor = processors_[a.node];
-  if (!processor)
-    processor = std::make_unique<SharedProcessor>(timers_, shared_ends_, ended_shared_);
+  if (!processor) processor = std::make_unique<SharedProcessor>(timers_, ends_, ended_shared_);
   platform_.compute_begins(a.node, [this, node = a.node](double speed) {
     processors_[node]->set_speed(speed);
     speed_changed_(node, speed);
@@ -110,6 +115,10 @@ void Executor::start_transfer(RunningActivity& a) {
     ended_(a);
     return;
   }
+  if (star_) {
+    star_->start(a);
+    return;
+  }
   sg::CommPtr comm = sg::Comm::sendto_init(platform_.host(a.node), platform_.host(a.peer));
   // SimGrid counts whole bytes.
   comm->set_payload_size(static_cast<std::uint64_t>(std::llround(a.what().bytes)));
@@ -139,6 +148,8 @@ void Executor::end_links_and_host(const RunningActivity& a) {
     SharedProcessor* const processor = processors_[a.node].get();
     if (processor != nullptr) processor->remove(a);
     if (processor == nullptr || processor->is_empty()) platform_.compute_ends(a.node);
+  } else if (star_) {
+    star_->remove(a);
   } else if (a.peer != a.node) {
     platform_.transfer_ends(a.node, a.peer, a.handle.get());
   }
@@ -157,6 +168,11 @@ void Executor::release(RunningActivity& a) {
   if (a.handle) released_.push_back(std::move(a.handle));
 }
 
+void Executor::end_shared() {
+  if (star_) star_->settle();
+  ends_.end_due();
+}
+
 void Executor::drop_released() {
   released_.clear();
   std::erase_if(cancelled_, [this](const auto& old) { return old.first < timers_.now(); });
@@ -167,6 +183,7 @@ double Executor::left_s(const RunningActivity& a) const {
 }
 
 double Executor::finished_share(const RunningActivity& a) const {
+  if (star_ && a.peer != no_node) return star_->finished_share(a);
   const SharedProcessor* const processor = processors_[a.node].get();
   if (processor != nullptr && processor->has(a)) return processor->finished_share(a);
   if (!a.handle || a.handle->get_state() != sg::Activity::State::STARTED) return 0;

@@ -13,6 +13,7 @@
 #include "sim/world/platform.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/shared_processor.hpp"
+#include "sim/world/star_transfers.hpp"
 #include "sim/world/timers.hpp"
 
 namespace convoy::sim {
@@ -20,7 +21,8 @@ namespace convoy::sim {
 class Executor {
  public:
   // `ended`: called from within SimGrid for each activity that ran to its end; `ended_shared`: for
-  // each compute of a shared processor, before SimGrid has ended what ends at the same time.
+  // each compute of a shared processor and each transfer of the star's solver, before SimGrid has
+  // ended what ends at the same time.
   // `speed_changed`: called when a node's speed changes (1: nominal).
   Executor(const WorldConfig& config, Timers& timers, std::function<void(RunningActivity&)> ended,
            std::function<void(RunningActivity&)> ended_shared,
@@ -31,8 +33,8 @@ class Executor {
   void cancel(RunningActivity& a);
   // The activity has ended; SimGrid may use its handle until the next timer.
   void release(RunningActivity& a);
-  // Ends the computes of shared processors that end now, before their timer.
-  void end_shared() { shared_ends_.end_due(); }
+  // Ends what ends now by timers of the world's own, before its timer.
+  void end_shared();
   // Drops handles that SimGrid no longer uses. Call from a timer.
   void drop_released();
 
@@ -40,7 +42,7 @@ class Executor {
   // and the link, in s.
   [[nodiscard]] double predicted_s(const RunningActivity& a) const;
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
-  [[nodiscard]] std::string description() const { return platform_.description(); }
+  [[nodiscard]] const std::string& description() const { return description_; }
   void run() { platform_.engine().run(); }
 
  private:
@@ -55,10 +57,12 @@ class Executor {
   std::uint64_t seed_;
   Timers& timers_;
   Platform platform_;
+  std::string description_;
   LoneTransfers lone_transfers_;
   std::function<void(RunningActivity&)> ended_;
   std::function<void(RunningActivity&)> ended_shared_;
-  SharedEnds shared_ends_;
+  Ends ends_;
+  std::unique_ptr<StarTransfers> star_;  // null: SimGrid carries out the transfers
   std::function<void(NodeId, double)> speed_changed_;
   ByNode<double> slowdown_;
   ByNode<double> jitter_;

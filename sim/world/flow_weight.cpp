@@ -4,14 +4,6 @@
 #include <simgrid/s4u.hpp>
 
 namespace convoy::sim {
-namespace {
-
-// Penalties of guarantees from 10 kB/s to 1 GB/s are then from 1e4 down to 0.1: well above
-// SimGrid's precision (1e-5), as are their inverses.
-constexpr double penalty_of_a_byte_per_s = 1e8;
-
-}  // namespace
-
 void FlowWeights::begins(const simgrid::s4u::Activity* comm, simgrid::s4u::Link* own,
                          double latency_s, double bytes_per_s) {
   const std::uint64_t id = next_++;

@@ -26,6 +26,15 @@ class Link;
 
 namespace convoy::sim {
 
+// Penalties of guarantees from 10 kB/s to 1 GB/s are then from 1e4 down to 0.1: well above
+// SimGrid's precision (1e-5), as are their inverses.
+constexpr double penalty_of_a_byte_per_s = 1e8;
+
+// 1 / the penalty.
+inline double weight_of_guarantee(double bytes_per_s) {
+  return bytes_per_s / penalty_of_a_byte_per_s;
+}
+
 class FlowWeights : base::NonCopyable {
  public:
   // `at`: calls back at a time.

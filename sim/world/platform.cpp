@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "sim/world/network_solver.hpp"
 #include "sim/world/simgrid_version.hpp"
+#include "sim/world/standstill.hpp"
 #include "sim/world/world.hpp"
 
 namespace convoy::sim {
@@ -13,18 +15,6 @@ namespace sg = simgrid::s4u;
 namespace {
 
 double bytes_per_s(double bps) { return bps / 8; }
-
-// Highest rate of a node's link, bytes/s.
-double most(const NodeConfig& node, platforms::Column column, double bps) {
-  const auto signal = signal_of(node.behaviour, column, bps);
-  return bytes_per_s(signal ? signal->highest() : bps);
-}
-
-// A varying rate from a trace in bit/s, or a constant one.
-Variation rate_of(double bps, const Behaviour& behaviour, platforms::Column column,
-                  const std::optional<BackgroundLoad>& traffic) {
-  return {bps, signal_of(behaviour, column, bps), traffic};
-}
 
 }  // namespace
 
@@ -52,24 +42,6 @@ void Platform::create_engine(NetworkModel model) {
   engine_ = engine.get();
 }
 
-bool Platform::server_cannot_bind(const WorldConfig& config) const {
-  const NodeConfig& server = config.nodes.front();
-  if (server.behaviour.traffic || server.behaviour.trace || server.shared_link >= 0) return false;
-  // LV08 multiplies the latency of routes; it would not multiply one kept outside.
-  if (config.network != NetworkModel::cm02) return false;
-  double down = 0;  // total that all other nodes could request
-  double up = 0;
-  for (std::size_t i = 1; i < config.nodes.size(); ++i) {
-    const platforms::Link& link = config.nodes[i].link;
-    down += 8 * most(config.nodes[i], platforms::Column::down_bps, link.down_bps);
-    up += 8 * most(config.nodes[i], platforms::Column::up_bps, link.up_bps);
-  }
-  if (server.link.duplex == platforms::Duplex::half) {
-    return server.link.up_bps >= down + up;
-  }
-  return server.link.up_bps >= down && server.link.down_bps >= up;
-}
-
 std::string simgrid_version() {
   int major = 0;
   int minor = 0;
@@ -78,12 +50,28 @@ std::string simgrid_version() {
   return fmt::format("{}.{}.{}", major, minor, patch);
 }
 
-Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)), weights_(at_) {
+Platform::Platform(const WorldConfig& config, bool transfers, At at)
+    : at_(std::move(at)), weights_(at_) {
   create_engine(config.network);
   zone_ = star_zone("convoy");
-  description_ = config.network == NetworkModel::cm02
-                     ? "CM02, without TCP factors or cross traffic"
-                     : "LV08: latency x 13.01, bandwidth x 0.97, cross traffic";
+  const auto count = config.nodes.size();
+  hosts_.resize(count);
+  ports_.resize(count);
+  shared_of_.resize(count, -1);
+  varying_hosts_.resize(count);
+  latencies_.resize(count);
+  own_links_.resize(count);
+  if (transfers) {
+    create_network(config);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      create_host(static_cast<NodeId>(i), config.nodes[i])->seal();
+    }
+  }
+  zone_->seal();
+}
+
+void Platform::create_network(const WorldConfig& config) {
   std::vector<Ends> shared;
   shared_ports_.resize(config.shared_links.size());
   for (std::size_t i = 0; i < config.shared_links.size(); ++i) {
@@ -92,29 +80,16 @@ Platform::Platform(const WorldConfig& config, At at) : at_(std::move(at)), weigh
         create_link("shared " + link.name, link.link, link.traffic, {}, shared_ports_[i]));
   }
   const bool left_out = config.nodes.size() > 1 && server_cannot_bind(config);
-  if (left_out) {
-    server_latency_ = config.nodes.front().link.latency_s;
-    description_ += "; the server's link cannot bind and is left out of the routes";
-  }
-  const auto count = config.nodes.size();
-  hosts_.resize(count);
-  ports_.resize(count);
-  shared_of_.resize(count);
-  varying_hosts_.resize(count);
-  latencies_.resize(count);
-  own_links_.resize(count);
-  for (std::size_t i = 0; i < count; ++i) {
+  if (left_out) server_latency_ = config.nodes.front().link.latency_s;
+  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
     const auto id = static_cast<NodeId>(i);
     if (i == 0 && left_out) {
-      hosts_[0] = add_host(zone_, "0", units_per_second);
-      add_route(zone_, hosts_[0], nullptr, {}, true);
+      add_route(zone_, create_host(id, config.nodes[i]), nullptr, {}, true);
       hosts_[0]->seal();
-      shared_of_[0] = -1;
       continue;
     }
     create_node(id, config.nodes[i], shared);
   }
-  zone_->seal();
 }
 
 sg::Link* Platform::create_one(const std::string& name, const Variation& bps, double latency,
@@ -153,7 +128,7 @@ Platform::Ends Platform::create_link(const std::string& name, const platforms::L
           create_one(name + " down", down, link.latency_s, port.down)};
 }
 
-void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared) {
+sg::Host* Platform::create_host(NodeId id, const NodeConfig& node) {
   const Behaviour& behaviour = node.behaviour;
   const Variation speed(1, signal_of(behaviour, platforms::Column::speed, 1), behaviour.load);
   std::vector<double> levels = speed.levels(behaviour.trace.get(), platforms::Column::speed);
@@ -166,10 +141,16 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   if (!speed.is_constant()) {
     varying_hosts_[id] = std::make_unique<VaryingHost>(VaryingHost{speed, levels, levels.front()});
   }
-  latencies_[id] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
   // Names within SimGrid are numbers: two nodes of a scenario may not share one there, and 100,000
   // long names take room.
-  sg::Host* host = add_host(zone_, std::to_string(id), speeds);
+  hosts_[id] = add_host(zone_, std::to_string(id), speeds);
+  return hosts_[id];
+}
+
+void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared) {
+  const Behaviour& behaviour = node.behaviour;
+  sg::Host* host = create_host(id, node);
+  latencies_[id] = signal_of(behaviour, platforms::Column::latency_s, node.link.latency_s);
   platforms::Link link = node.link;
   if (latencies_[id]) link.latency_s = latencies_[id]->lowest();
   const Ends own = create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[id]);
@@ -186,7 +167,6 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   add_route(zone_, host, nullptr, up, false);
   add_route(zone_, nullptr, host, down, false);
   host->seal();
-  hosts_[id] = host;
 }
 
 double Platform::left_out_latency(NodeId from, NodeId to) const {
@@ -270,10 +250,10 @@ void Platform::hold_or_release(std::uint64_t id) {
   }
   flow.stands_still = blocked;
   if (blocked) {
-    flow.comm->suspend();
+    stop(*flow.comm);
     return;
   }
-  flow.comm->resume();
+  go_on(*flow.comm);
   // SimGrid resumes a flow with weight 1, whatever its latency. Setting the latency of one of its
   // private links again restores the weight.
   if (flow.latency_s > 0) flow.private_link->set_latency(flow.private_link->get_latency());
@@ -317,7 +297,7 @@ void Platform::compute_started(NodeId node, sg::Activity* exec) {
   VaryingHost* host = varying_hosts_[node].get();
   if (host == nullptr) return;
   host->exec = exec;
-  if (host->now <= 0) exec->suspend();
+  if (host->now <= 0) stop(*exec);
 }
 
 void Platform::compute_ends(NodeId node) {
@@ -339,9 +319,9 @@ void Platform::set_speed(NodeId node, double speed) {
   }
   if (host.exec != nullptr && stood_still != (speed <= 0)) {
     if (stood_still) {
-      host.exec->resume();
+      go_on(*host.exec);
     } else {
-      host.exec->suspend();
+      stop(*host.exec);
     }
   }
   if (host.changed) host.changed(speed);

@@ -27,7 +27,8 @@ using At = std::function<void(double time, std::function<void()>)>;
 class Platform {
  public:
   // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed.
-  Platform(const WorldConfig& config, At at);
+  // `transfers`: SimGrid carries them out, too; else there are only hosts.
+  Platform(const WorldConfig& config, bool transfers, At at);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
   [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const { return hosts_[node]; }
@@ -51,8 +52,6 @@ class Platform {
   [[nodiscard]] double speed(NodeId node) const {
     return varying_hosts_[node] ? varying_hosts_[node]->now : 1;
   }
-
-  [[nodiscard]] std::string description() const { return description_; }
 
  private:
   // A link with varying capacity. SimGrid fixes a flow's bound at its start, so the link is created
@@ -94,18 +93,19 @@ class Platform {
   };
 
   void create_engine(NetworkModel model);
+  void create_network(const WorldConfig& config);
   Ends create_link(const std::string& name, const platforms::Link& link,
                    const std::optional<BackgroundLoad>& traffic, const Behaviour& behaviour,
                    Port& port);
   simgrid::s4u::Link* create_one(const std::string& name, const Variation& bytes_per_s,
                                  double latency, VaryingLink*& varying);
+  simgrid::s4u::Host* create_host(NodeId id, const NodeConfig& node);
   void create_node(NodeId id, const NodeConfig& node, const std::vector<Ends>& shared);
   void use(VaryingLink* link, int change);
   void follow(VaryingLink& link);
   void follow(NodeId node);
   void set_speed(NodeId node, double speed);
   void hold_or_release(std::uint64_t id);
-  [[nodiscard]] bool server_cannot_bind(const WorldConfig& config) const;
   // The worker's own link on the way between it and the server.
   [[nodiscard]] simgrid::s4u::Link* private_link(NodeId from, NodeId to) const;
   template <class Visit>
@@ -127,7 +127,6 @@ class Platform {
   ByNode<Ends> own_links_;                              // where it has one
   ByNode<std::unique_ptr<VaryingHost>> varying_hosts_;  // null: constant speed
   double server_latency_ = 0;  // of the server's link, where it was left out
-  std::string description_;
 };
 
 }  // namespace convoy::sim

@@ -1,56 +1,10 @@
 #include "sim/world/shared_processor.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 #include <vector>
 
 namespace convoy::sim {
-namespace {
-
-constexpr double unlimited = std::numeric_limits<double>::infinity();
-
-// Ends so close together, in s, are one: sums of the same durations differ in their last bits.
-double hair(double now) { return std::max(1e-9, 1e-13 * now); }
-
-}  // namespace
-
-void SharedEnds::plan(SharedProcessor& processor, double time) {
-  if (const auto there = planned_.find(&processor); there != planned_.end()) {
-    ends_.erase(there->second);
-    planned_.erase(there);
-  }
-  if (time < unlimited) {
-    const Id id(time, next_++);
-    ends_.emplace(id, &processor);
-    planned_.emplace(&processor, id);
-  }
-  arm();
-}
-
-void SharedEnds::arm() {
-  const double first = ends_.empty() ? unlimited : ends_.begin()->first.first;
-  if (timer_ && timer_->first == first) return;
-  if (timer_) timers_.cancel(*timer_);
-  timer_.reset();
-  if (first == unlimited) return;
-  timer_ = timers_.at(first, [this] {
-    timer_.reset();
-    end_due();
-  });
-}
-
-void SharedEnds::end_due() {
-  const double now = timers_.now();
-  while (!ends_.empty() && ends_.begin()->first.first <= now + hair(now)) {
-    SharedProcessor* const processor = ends_.begin()->second;
-    planned_.erase(processor);
-    ends_.erase(ends_.begin());
-    processor->end_due();
-  }
-  arm();
-}
-
 double SharedProcessor::rate(const Clock& clock) const {
   if (&clock == &shared_) return speed_;
   const bool alone = rest_.ends.empty() && guaranteed_.shares > 0;
@@ -116,12 +70,12 @@ double SharedProcessor::finished_share(const RunningActivity& a) const {
 // Call after advance().
 double SharedProcessor::end_of(const Clock& clock, double shows) const {
   const double speed = rate(clock);
-  return speed > 0 ? since_ + std::max(shows - clock.shows, 0.0) / speed : unlimited;
+  return speed > 0 ? since_ + std::max(shows - clock.shows, 0.0) / speed : Ends::never;
 }
 
 // Call after advance().
 void SharedProcessor::plan() {
-  double first = unlimited;
+  double first = Ends::never;
   for (const Clock* clock : {&shared_, &guaranteed_, &rest_}) {
     if (clock->ends.empty()) continue;
     first = std::min(first, end_of(*clock, clock->ends.begin()->first));
@@ -134,7 +88,7 @@ void SharedProcessor::end_due() {
   std::vector<RunningActivity*> due;
   for (const Clock* clock : {&shared_, &guaranteed_, &rest_}) {
     for (const auto& [end, a] : clock->ends) {
-      if (end_of(*clock, end) > since_ + hair(since_)) break;
+      if (end_of(*clock, end) > since_ + Ends::hair(since_)) break;
       due.push_back(a);
     }
   }

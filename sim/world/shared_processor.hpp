@@ -11,52 +11,22 @@
 // compute ends when its clock shows what it showed at its start plus the compute's own work
 // ("virtual time", Parekh and Gallager 1993). An event costs O(log n). A lone compute without a
 // share does not need this: SimGrid runs it.
-//
-// Ends less than a nanosecond apart are one, of whatever nodes: as for SimGrid, of whose activities
-// the same holds.
 
-#include <cstdint>
 #include <functional>
 #include <map>
-#include <optional>
 #include <unordered_map>
-#include <utility>
 
-#include "base/non_copyable.hpp"
+#include "sim/world/ends.hpp"
 #include "sim/world/running.hpp"
 #include "sim/world/timers.hpp"
 
 namespace convoy::sim {
 
-class SharedProcessor;
-
-// The next ends of all nodes' shared processors, with one timer for the first.
-class SharedEnds : base::NonCopyable {
+class SharedProcessor final : public Ending {
  public:
-  explicit SharedEnds(Timers& timers) : timers_(timers) {}
-
-  // Of that processor; infinity: none.
-  void plan(SharedProcessor& processor, double time);
-  // Ends what ends now. Call at the end of any other activity: so that all is one instant.
-  void end_due();
-
- private:
-  using Id = std::pair<double, std::uint64_t>;
-
-  void arm();
-
-  Timers& timers_;
-  std::map<Id, SharedProcessor*> ends_;
-  std::unordered_map<const SharedProcessor*, Id> planned_;
-  std::uint64_t next_ = 0;
-  std::optional<Timers::Id> timer_;
-};
-
-class SharedProcessor : base::NonCopyable {
- public:
-  // `ended`: called from a timer, or from SharedEnds::end_due(), for each compute at its end, which
+  // `ended`: called from a timer, or from Ends::end_due(), for each compute at its end, which
   // has left then.
-  SharedProcessor(Timers& timers, SharedEnds& ends, std::function<void(RunningActivity&)> ended)
+  SharedProcessor(Timers& timers, Ends& ends, std::function<void(RunningActivity&)> ended)
       : timers_(timers), ends_(ends), ended_(std::move(ended)) {}
 
   // `seconds`: alone at nominal speed, > 0. The sum of the shares must not exceed 1, and must be
@@ -67,8 +37,7 @@ class SharedProcessor : base::NonCopyable {
   [[nodiscard]] bool is_empty() const { return places_.empty(); }
   [[nodiscard]] bool has(const RunningActivity& a) const { return places_.contains(&a); }
   [[nodiscard]] double finished_share(const RunningActivity& a) const;  // 0 to 1
-  // Ends those that end now, and plans the next end.
-  void end_due();
+  void end_due() override;
 
  private:
   // Work in seconds at nominal speed, since the start.
@@ -94,7 +63,7 @@ class SharedProcessor : base::NonCopyable {
   void plan();
 
   Timers& timers_;
-  SharedEnds& ends_;
+  Ends& ends_;
   std::function<void(RunningActivity&)> ended_;
   double speed_ = 1;
   double since_ = 0;  // the clocks show what they did then

@@ -70,4 +70,10 @@ inline SignalPointer signal_of(const Behaviour& behaviour, platforms::Column col
                                                    before);
 }
 
+// A varying rate from a trace in bit/s, or a constant one.
+inline Variation rate_of(double bps, const Behaviour& behaviour, platforms::Column column,
+                         const std::optional<BackgroundLoad>& traffic) {
+  return {bps, signal_of(behaviour, column, bps), traffic};
+}
+
 }  // namespace convoy::sim

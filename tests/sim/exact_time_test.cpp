@@ -8,10 +8,13 @@
 #include <map>
 #include <random>
 
+#include "tests/support/each_solver.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy {
 namespace {
+
+CONVOY_EACH_SOLVER(ExactTime);
 
 using test::ScenarioRun;
 
@@ -20,7 +23,7 @@ ScenarioRun run_simple(const test::Simple& simple) {
   return ScenarioRun(test::simple_scenario(simple));
 }
 
-TEST(ExactTime, OneNode) {
+TEST_P(ExactTime, OneNode) {
   // Latency 0.5 + 2 MB at 1 MB/s = 2.5; 10 s of training: 12.5; 0.5 + 1 MB: 14; aggregation: 14.25.
   const ScenarioRun run =
       run_simple({{"link = { duplex = \"full\", down_bps = 8e6, up_bps = 8e6, latency_s = 0.5 }"},
@@ -40,7 +43,7 @@ TEST(ExactTime, OneNode) {
   EXPECT_TIME(run.summary().nodes[1].waiting_s, 0.5);
 }
 
-TEST(ExactTime, ALinkLeftOutOfTheRoutesKeepsItsLatency) {
+TEST_P(ExactTime, ALinkLeftOutOfTheRoutesKeepsItsLatency) {
   // 0.25 + 1, 10, 0.25 + 1, 0.5
   const ScenarioRun run = run_simple(
       {.nodes = {""},
@@ -50,7 +53,7 @@ TEST(ExactTime, ALinkLeftOutOfTheRoutesKeepsItsLatency) {
   EXPECT_TIME(run.summary().virtual_time_s, 13.0);
 }
 
-TEST(ExactTime, LinksOfAFewBitsASecondToo) {
+TEST_P(ExactTime, LinksOfAFewBitsASecondToo) {
   // Rates and sizes are not rounded to bytes: 80 bits down and 56 up, with different rates per
   // node.
   const std::uint32_t seed = std::random_device()();
@@ -92,7 +95,7 @@ TEST(ExactTime, LinksOfAFewBitsASecondToo) {
   EXPECT_EQ(seen, 2 * static_cast<int>(nodes.size()));
 }
 
-TEST(ExactTime, ATraceOfAFewBitsASecondToo) {
+TEST_P(ExactTime, ATraceOfAFewBitsASecondToo) {
   // 80 bits at 2 bit/s until 10 s, nothing until 20, 1 bit/s until 50, then 3 bit/s: 20 + 0 + 30
   // bits, and the last 30 take 10 s.
   const test::TemporaryFolder folder;
@@ -107,7 +110,7 @@ TEST(ExactTime, ATraceOfAFewBitsASecondToo) {
   EXPECT_TIME(run.activities("upload").at(0).end_s, 71);
 }
 
-TEST(ExactTime, TwoNodesShareALinkOfTwoBitsASecond) {
+TEST_P(ExactTime, TwoNodesShareALinkOfTwoBitsASecond) {
   // 1 bit/s for each: 80 s.
   const std::string fast = "via = \"ap\"";
   const ScenarioRun run =
@@ -120,7 +123,7 @@ TEST(ExactTime, TwoNodesShareALinkOfTwoBitsASecond) {
   for (const auto& a : run.activities("upload")) EXPECT_TIME(a.end_s, 170);
 }
 
-TEST(ExactTime, TwoNodesShareTheServersLink) {
+TEST_P(ExactTime, TwoNodesShareTheServersLink) {
   // The server has 1 MB/s each way for both: each download 2 s, each upload 2 s.
   const std::string fast = "link = { duplex = \"full\", down_bps = 8e8, up_bps = 8e8 }";
   const ScenarioRun run =
@@ -136,7 +139,7 @@ TEST(ExactTime, TwoNodesShareTheServersLink) {
   EXPECT_TIME(run.summary().virtual_time_s, 14.5);
 }
 
-TEST(ExactTime, AFlowSpeedsUpWhenTheOtherEnds) {
+TEST_P(ExactTime, AFlowSpeedsUpWhenTheOtherEnds) {
   // Two nodes behind one access point of 1 MB/s. The first downloads alone until the second joins
   // at 0.5 s; they share until 1.5 s, when the first has its 1 MB; the second has 0.5 MB left: 2 s.
   const ScenarioRun run =
@@ -151,7 +154,7 @@ TEST(ExactTime, AFlowSpeedsUpWhenTheOtherEnds) {
   EXPECT_TIME(downloads[1].end_s, 2.0);
 }
 
-TEST(ExactTime, AStragglerHoldsUpFedAvg) {
+TEST_P(ExactTime, AStragglerHoldsUpFedAvg) {
   // 1 + 10 + 1 = 12 against 1 + 30 + 1 = 32; a round ends at 32.5.
   const ScenarioRun run = run_simple({{"", "slowdown = 3"}, "kind = \"fedavg\"", "rounds = 2"});
   EXPECT_THAT(run.versions(),
@@ -161,7 +164,7 @@ TEST(ExactTime, AStragglerHoldsUpFedAvg) {
   EXPECT_TIME(run.summary().nodes[1].waiting_s, 65 - 2 * 12);
 }
 
-TEST(ExactTime, TheSameStragglerUnderCoS2P) {
+TEST_P(ExactTime, TheSameStragglerUnderCoS2P) {
   // Quorum 0.5 of two tasks is one update. The fast node ends at 12, 24.5 (assigned at 12.5), 37
   // (assigned at 25); the slow one at 32. Versions: 12.5, 25, 32.5 (the slow node's), 37.5.
   const ScenarioRun run =
@@ -179,7 +182,7 @@ TEST(ExactTime, TheSameStragglerUnderCoS2P) {
   EXPECT_EQ(run.summary().staleness_max, 2);
 }
 
-TEST(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
+TEST_P(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
   // As above, but no update may be older than 1 version: after version 1 (12.5) the fast node's
   // next update (24.5) waits for the slow one (32); both are aggregated at 32.5.
   const ScenarioRun run =
@@ -191,7 +194,7 @@ TEST(ExactTime, TheStalenessBoundWaitsForTheStraggler) {
   EXPECT_EQ(run.tasks()[1].staleness, 1);
 }
 
-TEST(ExactTime, TheStalenessBoundDropsTheStraggler) {
+TEST_P(ExactTime, TheStalenessBoundDropsTheStraggler) {
   // As above with "drop": at 12.5 the slow node's task is one version old; it is cancelled and
   // replaced. The fast node goes on alone: 12.5, 25.
   const ScenarioRun run = run_simple(
@@ -203,7 +206,7 @@ TEST(ExactTime, TheStalenessBoundDropsTheStraggler) {
   EXPECT_TIME(run.tasks()[1].ended_s, 12.5);
 }
 
-TEST(ExactTime, ALostNode) {
+TEST_P(ExactTime, ALostNode) {
   // Lost at 5, after 4 of its 10 s of training. The round ends with the other node: 12.5, 25.
   const ScenarioRun run = run_simple({{"", "lost_at_s = 5"}, "kind = \"fedavg\"", "rounds = 2"});
   EXPECT_TIME(run.versions()[0], 12.5);
@@ -219,7 +222,7 @@ TEST(ExactTime, ALostNode) {
   EXPECT_EQ(trained[1].cause, "node_lost");
 }
 
-TEST(ExactTime, ANodeThatReturns) {
+TEST_P(ExactTime, ANodeThatReturns) {
   // Absent from 5 to 15. Rounds end at 12.5 (without it), 25 (begun at 12.5 without it), 37.5 (with
   // it).
   const ScenarioRun run =
@@ -234,7 +237,7 @@ TEST(ExactTime, ANodeThatReturns) {
   EXPECT_TIME(run.summary().nodes[2].usage.away_s, 10);
 }
 
-TEST(ExactTime, ANodeThatReturnsGetsWorkAtOnceUnderCoS2P) {
+TEST_P(ExactTime, ANodeThatReturnsGetsWorkAtOnceUnderCoS2P) {
   const ScenarioRun run = run_simple({{"", "outages = [{ at_s = 5, for_s = 10 }]"},
                                       "kind = \"cos2p\"\ncos2p.quorum = 0.5",
                                       "rounds = 3"});
@@ -244,7 +247,7 @@ TEST(ExactTime, ANodeThatReturnsGetsWorkAtOnceUnderCoS2P) {
   EXPECT_TIME(run.versions()[2], 27.5);
 }
 
-TEST(ExactTime, PeriodicLoadSlowsAComputeUnderWay) {
+TEST_P(ExactTime, PeriodicLoadSlowsAComputeUnderWay) {
   // Half the speed in [0, 5), [10, 15), ...: from 1 s on: 2 s of work until 5, 5 until 10, 2.5
   // until 15, the last 0.5 until 15.5; upload until 16.5.
   const ScenarioRun run = run_simple(
@@ -256,14 +259,14 @@ TEST(ExactTime, PeriodicLoadSlowsAComputeUnderWay) {
                                    testing::DoubleNear(15, 1e-9)));
 }
 
-TEST(ExactTime, ConstantLoadAndTraffic) {
+TEST_P(ExactTime, ConstantLoadAndTraffic) {
   // The load takes a quarter of the processor and half of the link: 2 + 10 / 0.75 + 2 + 0.5.
   const ScenarioRun run = run_simple(
       {{"load = { share = 0.25 }\ntraffic = { share = 0.5 }"}, "kind = \"fedavg\"", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 2 + 10 / 0.75 + 2 + 0.5);
 }
 
-TEST(ExactTime, PeriodicTrafficSlowsAndFreesATransferUnderWay) {
+TEST_P(ExactTime, PeriodicTrafficSlowsAndFreesATransferUnderWay) {
   // Half the rate in [0, 2), [4, 6), ...: 1 MB until 2, 2 MB until 4, the fourth until 6. The
   // upload begins at 16, when the link is half: 1 MB in 2 s.
   const ScenarioRun run = run_simple({{"traffic = { share = 0.5, period_s = 4, busy_s = 2 }"},
@@ -275,7 +278,7 @@ TEST(ExactTime, PeriodicTrafficSlowsAndFreesATransferUnderWay) {
   EXPECT_TIME(run.activities("upload")[0].end_s, 18);
 }
 
-TEST(ExactTime, AReplyExactlyAtItsDeadlineCounts) {
+TEST_P(ExactTime, AReplyExactlyAtItsDeadlineCounts) {
   const ScenarioRun run =
       run_simple({{"", "slowdown = 3"}, "kind = \"fedavg\"\nfedavg.deadline_s = 32", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 32.5);
@@ -283,7 +286,7 @@ TEST(ExactTime, AReplyExactlyAtItsDeadlineCounts) {
   EXPECT_EQ(run.summary().tasks_failed, 0);
 }
 
-TEST(ExactTime, AReplyAfterItsDeadlineDoesNot) {
+TEST_P(ExactTime, AReplyAfterItsDeadlineDoesNot) {
   const ScenarioRun run = run_simple(
       {{"", "slowdown = 3"}, "kind = \"fedavg\"\nfedavg.deadline_s = 31.999", "rounds = 1"});
   EXPECT_TIME(run.summary().virtual_time_s, 32.499);
@@ -291,7 +294,7 @@ TEST(ExactTime, AReplyAfterItsDeadlineDoesNot) {
   EXPECT_EQ(run.tasks()[1].outcome, "cancelled");
 }
 
-TEST(ExactTime, ATransferMovesEveryParameterOnce) {
+TEST_P(ExactTime, ATransferMovesEveryParameterOnce) {
   // The FedAvg paper's mlp: 784 x 200 + 200, 200 x 200 + 200, 200 x 10 + 10 values of 4 bytes.
   const ScenarioRun run(
       "[fleet]\nserver = { link = { duplex = \"full\", down_bps = 1e12, up_bps = 1e12 } }\n"

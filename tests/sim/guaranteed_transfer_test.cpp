@@ -8,12 +8,15 @@
 
 #include "base/random.hpp"
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/expect_time.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/small_world.hpp"
 
 namespace convoy::sim {
 namespace {
+
+CONVOY_EACH_SOLVER(GuaranteedTransfer);
 
 using test::simple_world;
 using test::Witness;
@@ -37,7 +40,7 @@ WorldConfig narrow_server(int workers) {
 }
 
 // 0.5, 0.3 and 0.2 of the link; then 0.6 and 0.4; then all. In both directions at once.
-TEST(GuaranteedTransfer, WhatOneLeavesTheOthersHave) {
+TEST_P(GuaranteedTransfer, WhatOneLeavesTheOthersHave) {
   Witness witness;
   World world(narrow_server(6), witness);
   for (const auto& [task, part] : {std::pair(0, 0.5), std::pair(1, 0.3), std::pair(2, 0.2)}) {
@@ -52,7 +55,7 @@ TEST(GuaranteedTransfer, WhatOneLeavesTheOthersHave) {
   }
 }
 
-TEST(GuaranteedTransfer, AloneItHasTheWholeLinkAndItsLatencyIsItsOwn) {
+TEST_P(GuaranteedTransfer, AloneItHasTheWholeLinkAndItsLatencyIsItsOwn) {
   WorldConfig config = simple_world(1, platforms::Duplex::half);
   config.nodes[1].link.latency_s = 0.2;
   Witness witness;
@@ -74,7 +77,7 @@ TEST(GuaranteedTransfer, AloneItHasTheWholeLinkAndItsLatencyIsItsOwn) {
 }
 
 // A link that stands still, and one that changes, in the middle.
-TEST(GuaranteedTransfer, FollowsATraceOfItsLink) {
+TEST_P(GuaranteedTransfer, FollowsATraceOfItsLink) {
   WorldConfig config = narrow_server(2);
   for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = 0.5;
   auto trace = std::make_shared<platforms::Trace>();
@@ -158,7 +161,7 @@ void simulate(std::vector<Flow>& flows, const double capacity[2]) {
   }
 }
 
-TEST(GuaranteedTransfer, RandomFlowsHaveTheirGuaranteesAndDivideTheRestInProportion) {
+TEST_P(GuaranteedTransfer, RandomFlowsHaveTheirGuaranteesAndDivideTheRestInProportion) {
   base::Random random({test::drawn_seed()});
   constexpr int nodes = 60;
   WorldConfig config = simple_world(nodes);
@@ -206,7 +209,7 @@ TEST(GuaranteedTransfer, RandomFlowsHaveTheirGuaranteesAndDivideTheRestInProport
 }
 
 // Flows given up, in their latency and later, leave their links as they were.
-TEST(GuaranteedTransfer, GivenUpItLeavesNothingBehind) {
+TEST_P(GuaranteedTransfer, GivenUpItLeavesNothingBehind) {
   WorldConfig config = simple_world(2);
   for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = 0.2;
   Witness witness;

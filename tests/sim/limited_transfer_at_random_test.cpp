@@ -8,11 +8,14 @@
 
 #include "base/random.hpp"
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/small_world.hpp"
 
 namespace convoy::sim {
 namespace {
+
+CONVOY_EACH_SOLVER(LimitedTransferAtRandom);
 
 using test::simple_world;
 using test::Witness;
@@ -157,7 +160,7 @@ void simulate(std::vector<Flow>& flows, const std::vector<double>& capacity) {
   }
 }
 
-TEST(LimitedTransfer, RandomFlowsHaveMaxMinSharesUpToTheirLimits) {
+TEST_P(LimitedTransferAtRandom, RandomFlowsHaveMaxMinSharesUpToTheirLimits) {
   base::Random random({test::drawn_seed()});
   Flows all;
   for (int group = 0; group < 200; ++group) add_group(all, random);

@@ -3,11 +3,14 @@
 #include <algorithm>
 
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/expect_time.hpp"
 #include "tests/support/small_world.hpp"
 
 namespace convoy::sim {
 namespace {
+
+CONVOY_EACH_SOLVER(LimitedTransfer);
 
 using test::simple_world;
 using test::Witness;
@@ -48,7 +51,7 @@ void cancel_at(World& world, Witness& witness, TaskId task, double time) {
   };
 }
 
-TEST(LimitedTransfer, AloneItTakesItsLatencyAndItsBytesByItsLimit) {
+TEST_P(LimitedTransfer, AloneItTakesItsLatencyAndItsBytesByItsLimit) {
   WorldConfig config = simple_world(3);
   config.nodes[1].link.latency_s = 0.2;
   Witness witness;
@@ -62,7 +65,7 @@ TEST(LimitedTransfer, AloneItTakesItsLatencyAndItsBytesByItsLimit) {
   EXPECT_TIME(end_of(witness, 2), 1);
 }
 
-TEST(LimitedTransfer, BelowTheLinksCapacityNobodySlowsAnother) {
+TEST_P(LimitedTransfer, BelowTheLinksCapacityNobodySlowsAnother) {
   Witness witness;
   World world(narrow_server(2), witness);
   world.start(0, limited_move(1e6, 3e5), {1, 0});
@@ -73,7 +76,7 @@ TEST(LimitedTransfer, BelowTheLinksCapacityNobodySlowsAnother) {
 }
 
 // Shares that add up to the link: each gets exactly its own.
-TEST(LimitedTransfer, SharesOfTheWholeLinkAreKept) {
+TEST_P(LimitedTransfer, SharesOfTheWholeLinkAreKept) {
   Witness witness;
   World world(narrow_server(13), witness);
   for (const auto& [task, share] : {std::pair(0, 0.5), std::pair(1, 0.3), std::pair(2, 0.2)}) {
@@ -91,7 +94,7 @@ TEST(LimitedTransfer, SharesOfTheWholeLinkAreKept) {
 
 // The limits add up to 1.8 of the link: who asks for a fifth has it, the others have half of the
 // rest until it ends at 5 s, then half of all.
-TEST(LimitedTransfer, WhereTheyDoNotFitTheLinkIsSharedUpToTheLimits) {
+TEST_P(LimitedTransfer, WhereTheyDoNotFitTheLinkIsSharedUpToTheLimits) {
   Witness witness;
   World world(narrow_server(3), witness);
   world.start(0, limited_move(3e6, 8e5), {1, 0});
@@ -103,7 +106,7 @@ TEST(LimitedTransfer, WhereTheyDoNotFitTheLinkIsSharedUpToTheLimits) {
   EXPECT_TIME(end_of(witness, 1), 7);
 }
 
-TEST(LimitedTransfer, WhoHasNoLimitGetsWhatTheOthersLeave) {
+TEST_P(LimitedTransfer, WhoHasNoLimitGetsWhatTheOthersLeave) {
   Witness witness;
   World world(narrow_server(2), witness);
   world.start(0, limited_move(1e6, 2.5e5), {1, 0});  // 4 s
@@ -113,7 +116,7 @@ TEST(LimitedTransfer, WhoHasNoLimitGetsWhatTheOthersLeave) {
   EXPECT_TIME(end_of(witness, 1), 5);
 }
 
-TEST(LimitedTransfer, BothDirectionsOfHalfDuplexCountTogether) {
+TEST_P(LimitedTransfer, BothDirectionsOfHalfDuplexCountTogether) {
   Witness witness;
   World world(simple_world(2, platforms::Duplex::half), witness);
   world.start(0, limited_move(1e6, 4e5), {1, 0});
@@ -128,7 +131,7 @@ TEST(LimitedTransfer, BothDirectionsOfHalfDuplexCountTogether) {
 }
 
 // 0.3 MB by 1 s, 0.1 MB/s until 11 s, then again at the limit.
-TEST(LimitedTransfer, ALinkMayFallBelowTheLimitAndRise) {
+TEST_P(LimitedTransfer, ALinkMayFallBelowTheLimitAndRise) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.trace = up_trace({0, 1, 11, 100}, {8e6, 8e5, 8e6, 8e6});
   Witness witness;
@@ -139,7 +142,7 @@ TEST(LimitedTransfer, ALinkMayFallBelowTheLimitAndRise) {
 }
 
 // From 0.5 s to 1 s 0.25 MB, nothing until 3 s.
-TEST(LimitedTransfer, TheLimitStaysWhenTheLinkWasAway) {
+TEST_P(LimitedTransfer, TheLimitStaysWhenTheLinkWasAway) {
   WorldConfig config = simple_world(1);
   config.nodes[1].link.latency_s = 0.5;
   config.nodes[1].behaviour.trace = up_trace({0, 1, 3, 100}, {8e6, 0, 8e6, 8e6});
@@ -151,7 +154,7 @@ TEST(LimitedTransfer, TheLimitStaysWhenTheLinkWasAway) {
 }
 
 // A quarter is sent at 1 s. A microjoule a byte at each end.
-TEST(LimitedTransfer, WhatIsCancelledCountsWhatWasSent) {
+TEST_P(LimitedTransfer, WhatIsCancelledCountsWhatWasSent) {
   WorldConfig config = simple_world(1);
   for (sim::NodeConfig& node : config.nodes) node.link.joules_per_byte = 1e-6;
   Witness witness;
@@ -163,7 +166,7 @@ TEST(LimitedTransfer, WhatIsCancelledCountsWhatWasSent) {
   EXPECT_NEAR(witness.record(0, "move").energy_j, 0.5, 1e-9);
 }
 
-TEST(LimitedTransfer, EnergyGoesByBytes) {
+TEST_P(LimitedTransfer, EnergyGoesByBytes) {
   WorldConfig config = simple_world(2);
   for (sim::NodeConfig& node : config.nodes) node.link.joules_per_byte = 1e-6;
   Witness witness;
@@ -178,7 +181,7 @@ TEST(LimitedTransfer, EnergyGoesByBytes) {
   EXPECT_EQ(world.usage(0).bytes_in, 2e6);
 }
 
-TEST(LimitedTransfer, WhoEndsEarlyOrIsCancelledLeavesItsPart) {
+TEST_P(LimitedTransfer, WhoEndsEarlyOrIsCancelledLeavesItsPart) {
   Witness witness;
   World world(narrow_server(2), witness);
   world.start(0, limited_move(10e6, 8e5), {1, 0});
@@ -188,7 +191,7 @@ TEST(LimitedTransfer, WhoEndsEarlyOrIsCancelledLeavesItsPart) {
   EXPECT_TIME(end_of(witness, 1), 2);  // 0.5 MB by 1 s
 }
 
-TEST(LimitedTransfer, ANodesLossSaysHowMuchWasSent) {
+TEST_P(LimitedTransfer, ANodesLossSaysHowMuchWasSent) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.lost_at_s = 1;
   Witness witness;
@@ -202,7 +205,7 @@ TEST(LimitedTransfer, ANodesLossSaysHowMuchWasSent) {
 
 // The latency is multiplied by 13.01. The bandwidth's factor of 0.97 is of the links: two limits
 // that add up to 0.9 of the server's link are kept. The third transfer goes the other way.
-TEST(LimitedTransfer, UnderLv08TheLimitIsOfTheBytesThatArrive) {
+TEST_P(LimitedTransfer, UnderLv08TheLimitIsOfTheBytesThatArrive) {
   WorldConfig config = narrow_server(3);
   config.network = NetworkModel::lv08;
   config.nodes[3].link.latency_s = 0.1;
@@ -233,7 +236,7 @@ class Prompt : public RealBackend {
   ElasticClock* clock_ = nullptr;
 };
 
-TEST(LimitedTransfer, ARealNodesMeasuredTransferTakesWhatItTakes) {
+TEST_P(LimitedTransfer, ARealNodesMeasuredTransferTakesWhatItTakes) {
   WorldConfig config = simple_world(1);
   config.nodes[1].real = RealNode{.present = true};
   Witness witness;

@@ -8,10 +8,13 @@
 
 #include "base/random.hpp"
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/scenario_run.hpp"
 
 namespace convoy::sim {
 namespace {
+
+CONVOY_EACH_SOLVER(LoneTransferTimes);
 
 struct Move {
   NodeId from, to;
@@ -33,6 +36,7 @@ platforms::Link random_link(base::Random& random) {
 WorldConfig random_world(NetworkModel model, base::Random& random) {
   WorldConfig config;
   config.network = model;
+  config.solver = test::solver_in_use();
   for (int i = 0; i < 4; ++i) {
     config.shared_links.push_back({std::to_string(i), random_link(random), {}});
   }
@@ -109,8 +113,8 @@ void compare(NetworkModel model, std::uint64_t seed) {
   }
 }
 
-TEST(LoneTransfers, TakeAsLongAsIsPredictedUnderCm02) { compare(NetworkModel::cm02, 1); }
-TEST(LoneTransfers, TakeAsLongAsIsPredictedUnderLv08) { compare(NetworkModel::lv08, 2); }
+TEST_P(LoneTransferTimes, TakeAsLongAsIsPredictedUnderCm02) { compare(NetworkModel::cm02, 1); }
+TEST_P(LoneTransferTimes, TakeAsLongAsIsPredictedUnderLv08) { compare(NetworkModel::lv08, 2); }
 
 }  // namespace
 }  // namespace convoy::sim

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "base/random.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/expect_time.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/small_world.hpp"
@@ -18,12 +19,14 @@
 namespace convoy::sim {
 namespace {
 
+CONVOY_EACH_SOLVER(TheWorld);
+
 using test::one_compute;
 using test::one_transfer;
 using test::simple_world;
 using test::Witness;
 
-TEST(World, OpposedTransfersShareAHalfDuplexLinkAndNotAFullOne) {
+TEST_P(TheWorld, OpposedTransfersShareAHalfDuplexLinkAndNotAFullOne) {
   WorldConfig config = simple_world(2);
   config.nodes[1].link.duplex = platforms::Duplex::half;
   Witness witness;
@@ -37,7 +40,7 @@ TEST(World, OpposedTransfersShareAHalfDuplexLinkAndNotAFullOne) {
   for (const TaskId full : {2, 3}) EXPECT_TIME(witness.record(full, "move").end_s, 1);
 }
 
-TEST(World, ALaneTakesOneAtATimeByPriorityThenOrder) {
+TEST_P(TheWorld, ALaneTakesOneAtATimeByPriorityThenOrder) {
   Witness witness;
   World world(simple_world(1), witness);
   world.start(0, one_compute(2), {1});
@@ -52,7 +55,7 @@ TEST(World, ALaneTakesOneAtATimeByPriorityThenOrder) {
   EXPECT_TIME(witness.record(2, "work").ready_s, 0);
 }
 
-TEST(World, AReceiverWithOneLaneReceivesOneAfterAnother) {
+TEST_P(TheWorld, AReceiverWithOneLaneReceivesOneAfterAnother) {
   Witness witness;
   World world(simple_world(3), witness);
   world.start(0, one_transfer(1e6), {1, 3});
@@ -104,7 +107,7 @@ std::shared_ptr<const TaskGraph> pipeline() {
   return graph;
 }
 
-TEST(World, APipelineOverThreeNodesWithAnAllReduceNeedsNoServer) {
+TEST_P(TheWorld, APipelineOverThreeNodesWithAnAllReduceNeedsNoServer) {
   // A: forward 0-2, sends 2-3; C trains for A 3-7; gradient 7-8; A backward 8-12.
   // B: forward 0-3, sends 3-4; C trains for B 7-11; gradient 11-12; B backward 12-18.
   // Reduce 18-19 both ways, add 19-19.5, gather 19.5-20.5, update 20.5-21.5. C updates 11-12.
@@ -130,7 +133,7 @@ TEST(World, APipelineOverThreeNodesWithAnAllReduceNeedsNoServer) {
   EXPECT_TIME(world.usage(1).bytes_out, 2 * 3e6);
 }
 
-TEST(World, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
+TEST_P(TheWorld, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
   WorldConfig config = simple_world(1);
   config.nodes[1].memory = 100;
   Witness witness;
@@ -147,7 +150,7 @@ TEST(World, AnActivityThatDoesNotFitItsNodesMemoryFailsItsTask) {
 }
 
 // The trace's free memory at an activity's start counts, together with memory already taken.
-TEST(World, TheFreeMemoryOfATraceCountsAtTheTimeOfTheStart) {
+TEST_P(TheWorld, TheFreeMemoryOfATraceCountsAtTheTimeOfTheStart) {
   WorldConfig config = simple_world(1);
   auto trace = std::make_shared<platforms::Trace>();
   trace->time = {0, 10, 20};
@@ -178,7 +181,7 @@ TEST(World, TheFreeMemoryOfATraceCountsAtTheTimeOfTheStart) {
                 {0, true}, {1, false}, {2, false}, {3, true}, {4, false}, {5, true}, {6, false}}));
 }
 
-TEST(World, ACancelledTaskFreesItsLanesAtOnceAndGivesNoEvent) {
+TEST_P(TheWorld, ACancelledTaskFreesItsLanesAtOnceAndGivesNoEvent) {
   Witness witness;
   World world(simple_world(1), witness);
   world.start(0, one_compute(10), {1});
@@ -195,7 +198,7 @@ TEST(World, ACancelledTaskFreesItsLanesAtOnceAndGivesNoEvent) {
   for (const Event& event : witness.events) EXPECT_NE(event.kind, EventKind::task_failed);
 }
 
-TEST(World, CancellingATransferLetsTheOtherHaveTheLink) {
+TEST_P(TheWorld, CancellingATransferLetsTheOtherHaveTheLink) {
   // Two flows from two senders to the server, whose link carries 1 MB/s. At 1 s each has 0.5 MB.
   WorldConfig config = simple_world(2);
   config.nodes[0].link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0};
@@ -211,7 +214,7 @@ TEST(World, CancellingATransferLetsTheOtherHaveTheLink) {
   EXPECT_TIME(witness.record(1, "move").end_s, 2.5);
 }
 
-TEST(World, ANodesLossSaysHowMuchWasFinished) {
+TEST_P(TheWorld, ANodesLossSaysHowMuchWasFinished) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.lost_at_s = 3;
   Witness witness;
@@ -225,7 +228,7 @@ TEST(World, ANodesLossSaysHowMuchWasFinished) {
   EXPECT_NEAR(witness.events[2].finished, 0.75, 1e-9);
 }
 
-TEST(World, OfATransferThatIsCutOffWhatHasMovedIsPaidFor) {
+TEST_P(TheWorld, OfATransferThatIsCutOffWhatHasMovedIsPaidFor) {
   WorldConfig config = simple_world(1);
   config.nodes[1].link.joules_per_byte = 1e-6;
   config.nodes[1].behaviour.lost_at_s = 3;
@@ -238,7 +241,7 @@ TEST(World, OfATransferThatIsCutOffWhatHasMovedIsPaidFor) {
   EXPECT_NEAR(world.energy_j(1), 3, 1e-6);
 }
 
-TEST(World, AnActivityThatSaysWhatItDrawsDrawsThat) {
+TEST_P(TheWorld, AnActivityThatSaysWhatItDrawsDrawsThat) {
   WorldConfig config = simple_world(1);
   config.nodes[1].power = {2, 10, {}};
   auto graph = std::make_shared<TaskGraph>(2);
@@ -255,7 +258,7 @@ TEST(World, AnActivityThatSaysWhatItDrawsDrawsThat) {
   EXPECT_NEAR(world.energy_j(1), 35, 1e-9);
 }
 
-TEST(World, ATaskForANodeThatIsAwayFailsAtOnce) {
+TEST_P(TheWorld, ATaskForANodeThatIsAwayFailsAtOnce) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.joins_at_s = 5;
   Witness witness;
@@ -272,7 +275,7 @@ TEST(World, ATaskForANodeThatIsAwayFailsAtOnce) {
   EXPECT_TIME(world.usage(1).away_s, 5);
 }
 
-TEST(World, ReportsActivitiesOnRequest) {
+TEST_P(TheWorld, ReportsActivitiesOnRequest) {
   Witness witness;
   World world(simple_world(1), witness);
   world.start(0, one_compute(1), {1}, true);
@@ -280,7 +283,7 @@ TEST(World, ReportsActivitiesOnRequest) {
   EXPECT_TIME(witness.end_of(EventKind::activity_done), 1);
 }
 
-TEST(World, ZeroCostsTakeNoTimeAndEnd) {
+TEST_P(TheWorld, ZeroCostsTakeNoTimeAndEnd) {
   auto graph = std::make_shared<TaskGraph>(2);
   const int here = graph->transfer("down", graph->artifact("nothing", 0, 0), 1);
   const int done = graph->compute({.label = "work", .at = 1}, {here}, {"", 0});
@@ -293,7 +296,7 @@ TEST(World, ZeroCostsTakeNoTimeAndEnd) {
   EXPECT_EQ(witness.end_of(EventKind::task_done), 0);
 }
 
-TEST(World, JitterIsSeededAndItsMedianIsOne) {
+TEST_P(TheWorld, JitterIsSeededAndItsMedianIsOne) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.jitter = 0.5;
   Witness witness;
@@ -311,7 +314,7 @@ TEST(World, JitterIsSeededAndItsMedianIsOne) {
   EXPECT_NEAR(std::log(took[count * 84 / 100]), 0.5, 0.08);
 }
 
-TEST(World, JitterDependsOnTheSeedAndTheTask) {
+TEST_P(TheWorld, JitterDependsOnTheSeedAndTheTask) {
   // A seed must give the same values in every process: the expected values are stored here.
   WorldConfig config = simple_world(2);
   config.nodes[1].behaviour.jitter = 0.5;
@@ -334,7 +337,7 @@ TEST(World, JitterDependsOnTheSeedAndTheTask) {
   EXPECT_EQ(took.size(), 4);
 }
 
-TEST(World, WhatTheListenerThrowsComesOutAndLeavesNothingBehind) {
+TEST_P(TheWorld, WhatTheListenerThrowsComesOutAndLeavesNothingBehind) {
   Witness witness;
   World world(simple_world(2), witness);
   world.start(0, one_compute(10), {1});
@@ -347,7 +350,7 @@ TEST(World, WhatTheListenerThrowsComesOutAndLeavesNothingBehind) {
   EXPECT_EQ(world.tasks(), 0);
 }
 
-TEST(World, APollCanStopAWorldWithoutInstants) {
+TEST_P(TheWorld, APollCanStopAWorldWithoutInstants) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.load = BackgroundLoad{0.5, 0.001, 0.0005, 0};
   class Impatient : public Witness {
@@ -367,7 +370,7 @@ TEST(World, APollCanStopAWorldWithoutInstants) {
   EXPECT_LT(world.now(), 1e3);
 }
 
-TEST(World, TheFirstInPriorityGetsASharedReceiver) {
+TEST_P(TheWorld, TheFirstInPriorityGetsASharedReceiver) {
   // 1 -> 3 sends until 1 s, node 2 computes until 1 s. y = 2 -> 3 and x = 4 -> 3 wait for node 3's
   // lane. At 1 s node 2 offers y, which was ready first, and node 3 offers x, which has the better
   // priority.
@@ -390,7 +393,7 @@ TEST(World, TheFirstInPriorityGetsASharedReceiver) {
 // Transfers among four nodes with one lane per direction, with random priorities and starts: if a
 // transfer starts while another one waits for the same lane, the waiting one has a worse priority,
 // or the same priority and a later order.
-TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
+TEST_P(TheWorld, NobodyOvertakesWhoComesBeforeForTheSameLane) {
   const std::uint64_t seed = test::drawn_seed();
   base::Random random({seed});
   constexpr int count = 300;
@@ -448,7 +451,7 @@ TEST(World, NobodyOvertakesWhoComesBeforeForTheSameLane) {
 }
 
 // Capacity in one direction does not help the other: two transfers share the server's slower side.
-TEST(World, AServerLinkThatBindsOneWayIsShared) {
+TEST_P(TheWorld, AServerLinkThatBindsOneWayIsShared) {
   WorldConfig config = simple_world(2);
   config.nodes[0].link.down_bps = 8e6;
   Witness witness;
@@ -458,7 +461,7 @@ TEST(World, AServerLinkThatBindsOneWayIsShared) {
   for (const NodeId node : {1, 2}) EXPECT_TIME(witness.record(node, "move").end_s, 2);
 }
 
-TEST(World, AServerLinkThatBindsTheOtherWayIsShared) {
+TEST_P(TheWorld, AServerLinkThatBindsTheOtherWayIsShared) {
   WorldConfig config = simple_world(2);
   config.nodes[0].link.up_bps = 8e6;
   Witness witness;
@@ -470,7 +473,7 @@ TEST(World, AServerLinkThatBindsTheOtherWayIsShared) {
 
 // The load takes three quarters in the first second of every two: 1 MB takes 1.75 s in either
 // direction.
-TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
+TEST_P(TheWorld, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
   WorldConfig config = simple_world(2);
   for (const std::size_t node : {1, 2}) {
     config.nodes[node].link.duplex = platforms::Duplex::half;
@@ -486,7 +489,7 @@ TEST(World, TrafficOnAHalfDuplexLinkSlowsBothDirections) {
 }
 
 // A node is present only when nothing keeps it away any more: it joins at 5 s, during an outage.
-TEST(World, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
+TEST_P(TheWorld, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.joins_at_s = 5;
   config.nodes[1].behaviour.outages = {{3, 4}, {20, 1}};
@@ -508,7 +511,7 @@ TEST(World, WhoIsAwayForTwoReasonsIsBackWhenBothAreOver) {
   EXPECT_TIME(world.usage(1).away_s, 8);
 }
 
-TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {
+TEST_P(TheWorld, UnderLv08AServerLinkThatCannotBindChangesNothing) {
   // LV08 multiplies the latency by 13.01, on any link of the route.
   WorldConfig config = simple_world(1);
   config.network = NetworkModel::lv08;
@@ -520,7 +523,7 @@ TEST(World, UnderLv08AServerLinkThatCannotBindChangesNothing) {
   EXPECT_GT(witness.record(0, "move").end_s, 13.01 * 0.25);
 }
 
-TEST(World, RandomOutagesTakeTheirShareOfTheTime) {
+TEST_P(TheWorld, RandomOutagesTakeTheirShareOfTheTime) {
   WorldConfig config = simple_world(1);
   config.nodes[1].behaviour.random_outages = RandomOutages{90, 10};
   Witness witness;
@@ -533,7 +536,7 @@ TEST(World, RandomOutagesTakeTheirShareOfTheTime) {
   EXPECT_NEAR(world.usage(1).away_s / 1e6, 0.1, 0.01);
 }
 
-TEST(World, TimersComeAfterWhatEndsAtTheirTime) {
+TEST_P(TheWorld, TimersComeAfterWhatEndsAtTheirTime) {
   Witness witness;
   World world(simple_world(3), witness);
   world.set_timer(0, 3);

@@ -3,6 +3,8 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/each_solver.hpp"
+
 namespace convoy::test {
 
 std::vector<std::string> query_store(const std::filesystem::path& folder, const std::string& sql) {
@@ -35,6 +37,7 @@ ScenarioRun::ScenarioRun(const std::string& toml, sim::ScheduleSpec schedule) {
 void ScenarioRun::execute(const std::string& toml, const sim::ScheduleSpec* schedule) {
   sim::Scenario scenario = read_or_fail(toml);
   if (schedule != nullptr) scenario.schedule = *schedule;
+  if (solver_in_use() != sim::NetworkSolver::automatic) scenario.world.solver = solver_in_use();
   sim::RunOptions options;
   options.folder = folder_.path();
   result_ = sim::run(scenario, options);

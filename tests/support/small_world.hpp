@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 
 namespace convoy::test {
 
@@ -48,6 +49,7 @@ class Witness : public sim::WorldListener {
 inline sim::WorldConfig simple_world(int workers,
                                      platforms::Duplex duplex = platforms::Duplex::full) {
   sim::WorldConfig config;
+  config.solver = solver_in_use();
   sim::NodeConfig server;
   server.name = "server";
   server.link = {"", "", platforms::Duplex::full, 1e12, 1e12, 0};

@@ -1,0 +1,42 @@
+#include "sim/world/ends.hpp"
+
+namespace convoy::sim {
+
+void Ends::plan(Ending& where, double time) {
+  if (const auto there = planned_.find(&where); there != planned_.end()) {
+    if (there->second.first == time) return;
+    ends_.erase(there->second);
+    planned_.erase(there);
+  }
+  if (time < never) {
+    const Id id(time, next_++);
+    ends_.emplace(id, &where);
+    planned_.emplace(&where, id);
+  }
+  arm();
+}
+
+void Ends::arm() {
+  const double first = ends_.empty() ? never : ends_.begin()->first.first;
+  if (timer_ && timer_->first == first) return;
+  if (timer_) timers_.cancel(*timer_);
+  timer_.reset();
+  if (first == never) return;
+  timer_ = timers_.at(first, [this] {
+    timer_.reset();
+    end_due();
+  });
+}
+
+void Ends::end_due() {
+  const double now = timers_.now();
+  while (!ends_.empty() && ends_.begin()->first.first <= now + hair(now)) {
+    Ending* const where = ends_.begin()->second;
+    planned_.erase(where);
+    ends_.erase(ends_.begin());
+    where->end_due();
+  }
+  arm();
+}
+
+}  // namespace convoy::sim
