@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "sim/plan/pipeline_recovery.hpp"
+
 namespace convoy::sim {
 namespace {
 
@@ -25,13 +27,14 @@ NodeId holder_of(const WeightPlaces& from, std::size_t stage) {
 }  // namespace
 
 NodeId keeper_of(const PlannedPipeline& planned, std::size_t stage) {
-  const std::vector<PipelineStage>& stages = planned.plan.stages;
-  if (stages.size() < 2 || stages[stage].members.size() != 1) return no_node;
-  return planned.node(stages[(stage + 1) % stages.size()].members.front());
+  for (const WeightBackup& backup : backups_of(planned.asked->problem(), planned.plan)) {
+    if (backup.stage == static_cast<int>(stage)) return planned.asked->node(backup.holder);
+  }
+  return no_node;
 }
 
 std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
-                                     const PlannedPipeline& to) {
+                                   const PlannedPipeline& to) {
   std::vector<NodeMove> moves;
   for (const PipelineStage& stage : to.plan.stages) {
     for (const StageMember& member : stage.members) {
@@ -56,7 +59,7 @@ std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlace
 }
 
 std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
-                                        const PlannedPipeline& to) {
+                                      const PlannedPipeline& to) {
   std::vector<NodeMove> moves;
   for (std::size_t s = 0; s < from.plan.plan.stages.size(); ++s) {
     const NodeId holder = holder_of(from, s);

@@ -22,12 +22,12 @@ struct WeightPlaces {
 // first device that has them (or has a copy of them), else from the server, which has the last
 // version.
 std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
-                                     const PlannedPipeline& to);
+                                   const PlannedPipeline& to);
 
 // Rescheduling: the server gathers the weights of all stages of which a device (or a copy) is left,
 // and sends each device all layers of its new stage.
 std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
-                                        const PlannedPipeline& to);
+                                      const PlannedPipeline& to);
 
 // The node that has a copy of the stage, if it is of one device: see WeightPlaces. no_node: the
 // stage is of several, or the only one.

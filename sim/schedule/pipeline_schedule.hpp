@@ -54,6 +54,9 @@ class PipelineSchedule : public Schedule {
   // Plans, if it is time for that, and begins the next task.
   void go_on(double now, Orders& orders);
   void replan(Replanner::Cause cause, Orders& orders);
+  // Whether a new plan gains enough over the present one.
+  [[nodiscard]] bool is_worth(const PlannedPipeline& kept, const PlannedPipeline& fresh,
+                              const std::vector<NodeMove>& moves) const;
   // A plan for these nodes, or none that fits (and why).
   [[nodiscard]] std::optional<PlannedPipeline> fresh_plan(const std::vector<NodeId>& nodes);
   // Goes on with a plan, after its weights have moved.
