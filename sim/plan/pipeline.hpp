@@ -138,10 +138,11 @@ struct MemberMemory {
   double capacity_bytes = 0;
 };
 
-// What a plan will take. 1F1B: by the closed form of Asteroid, which leaves out that a step waits for
-// others: a lower bound up to the last backward (an all-reduce behind the dominant step may in fact
-// begin earlier than it says). GPipe: exact where a transfer has its link alone. With stashed weights
-// there is no flush: M times the dominant step, whose backward then has all-reduce and update in it.
+// What a plan will take. 1F1B: by the closed form of Asteroid, which leaves out that a step waits
+// for others: a lower bound up to the last backward (an all-reduce behind the dominant step may in
+// fact begin earlier than it says). GPipe: exact where a transfer has its link alone. With stashed
+// weights there is no flush: M times the dominant step, whose backward then has all-reduce and
+// update in it.
 struct PipelineForecast {
   std::vector<PipelineStep> steps;   // 2P-1
   std::vector<double> all_reduce_s;  // by stage; 0 for one device
