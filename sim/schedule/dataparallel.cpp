@@ -16,10 +16,11 @@ PipelineScheduleOptions read_dataparallel(base::TableReader& common, base::Table
                   "who sums the gradients: the devices in a ring (all-reduce), or the server, "
                   "which steps and sends the weights back"},
                  reduces, ReduceBy::ring);
-  static constexpr base::Words<bool> shares = {{false, "speed"}, {true, "equal"}};
+  static constexpr base::Words<DataShares> shares = {{DataShares::proportional, "speed"},
+                                                     {DataShares::equal, "equal"}};
   options.manner = data_parallel_manner(
-      reduce,
-      own.choice({"shares", "of a micro-batch: by speed and memory, or equal"}, shares, false));
+      reduce, own.choice({"shares", "of a micro-batch: by speed and memory, or equal"}, shares,
+                         DataShares::proportional));
   return options;
 }
 

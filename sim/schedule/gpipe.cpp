@@ -10,7 +10,7 @@ namespace {
 PipelineScheduleOptions read_gpipe(base::TableReader& common, base::TableReader& own) {
   static constexpr base::Words<PipelineOrder> backwards = {
       {PipelineOrder::gpipe, "forward"}, {PipelineOrder::gpipe_reverse, "reverse"}};
-  static constexpr base::Words<bool> balances = {{false, "first"}, {true, "own"}};
+  static constexpr base::Words<bool> balances = {{false, "time"}, {true, "layers"}};
   PipelineScheduleOptions options{.keys = read_pipeline_keys(common)};
   const PipelineOrder order =
       own.choice({"backwards",
@@ -19,8 +19,7 @@ PipelineScheduleOptions read_gpipe(base::TableReader& common, base::TableReader&
                  backwards, PipelineOrder::gpipe);
   options.manner = gpipe_manner(
       order, own.choice({"balance",
-                         "stages take as long as each other by the times on the first device, or "
-                         "each by its own device's"},
+                         "stages have equal times on the mean device, or equal numbers of layers"},
                         balances, false));
   return options;
 }

@@ -1,96 +1,23 @@
 #include "sim/schedule/pipeline_manners.hpp"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <limits>
-#include <numeric>
-
-#include "base/diagnostics.hpp"
-#include "sim/plan/pipeline_allocation.hpp"
+#include "sim/plan/pipeline_marks.hpp"
 
 namespace convoy::sim {
 namespace {
 
-// B / n samples, the first devices one more.
-std::vector<StageMember> equal_shares(const PipelineProblem& problem) {
-  const auto devices = static_cast<int>(problem.devices.size());
-  std::vector<StageMember> members;
-  for (int i = 0; i < std::min(devices, problem.microbatch); ++i) {
-    members.push_back(
-        {i, (problem.microbatch / devices) + (i < problem.microbatch % devices ? 1 : 0)});
-  }
-  return members;
+// A mark that is no kind: 1F1B with the windows of most.
+PipelineManner mark(PipelinePlan (*plan)(const PipelineProblem&)) {
+  return {.kind = "mark", .plan = plan};
 }
 
-PipelinePlan whole_model_on_all(const PipelineProblem& problem, bool equal) {
-  StageTimes times(problem);
-  std::vector<int> all(problem.devices.size());
-  std::iota(all.begin(), all.end(), 0);
-  PipelineStage stage{.layers = {0, problem.costs->layers()}};
-  stage.members = equal ? equal_shares(problem) : allocate(times, stage.layers, all, 1, 1);
-  if (stage.members.empty()) {
-    throw base::UserError(fmt::format(
-        "the devices' memories do not hold the whole model and, between them, a micro-batch of {} "
-        "samples; lower schedule.pipeline.microbatch, or choose a schedule that divides the model",
-        problem.microbatch));
-  }
-  return {.stages = {stage},
-          .microbatch = problem.microbatch,
-          .microbatches = problem.microbatches,
-          .planner = "data parallel"};
-}
-
-// s of a micro-batch, forward and back, on a device.
-double time_of(const PipelineProblem& problem, int device, LayerRange layers) {
-  const int kind = problem.devices[static_cast<std::size_t>(device)].kind;
-  return problem.costs->forward_s(kind, layers, problem.microbatch) +
-         problem.costs->backward_s(kind, layers, problem.microbatch);
-}
-
-// A stage for each device, in the order of the fleet, such that the longest is as short as
-// possible, by the times on the first device (`own` false) or by each device's own; of the first
-// devices, if there are more than layers. With all micro-batches in flight.
-PipelinePlan balanced(const PipelineProblem& problem, bool own) {
-  const int layers = problem.costs->layers();
-  const int stages = std::min(layers, static_cast<int>(problem.devices.size()));
-  constexpr double never = std::numeric_limits<double>::infinity();
-  const auto at = [&](int stage, int layer) {
-    return static_cast<std::size_t>((stage * (layers + 1)) + layer);
-  };
-  std::vector<double> longest(at(stages, layers) + 1, never);  // of so many stages and layers
-  std::vector<int> begins(longest.size(), 0);
-  longest[0] = 0;
-  for (int s = 1; s <= stages; ++s) {
-    for (int end = s; end <= layers - (stages - s); ++end) {
-      for (int begin = s - 1; begin < end; ++begin) {
-        const double before = longest[at(s - 1, begin)];
-        if (before >= longest[at(s, end)]) continue;
-        const double here = std::max(before, time_of(problem, own ? s - 1 : 0, {begin, end}));
-        if (here >= longest[at(s, end)]) continue;
-        longest[at(s, end)] = here;
-        begins[at(s, end)] = begin;
-      }
-    }
-  }
-  PipelinePlan plan{.microbatch = problem.microbatch,
-                    .microbatches = problem.microbatches,
-                    .planner = own ? "balanced by each device's times" : "balanced"};
-  plan.stages.resize(static_cast<std::size_t>(stages));
-  for (int s = stages, end = layers; s > 0; --s) {
-    PipelineStage& stage = plan.stages[static_cast<std::size_t>(s - 1)];
-    stage = {{begins[at(s, end)], end}, {{s - 1, problem.microbatch}}, problem.microbatches};
-    end = stage.layers.first;
-  }
-  return plan;
+PipelinePlan largest_step(const PipelineProblem& problem) {
+  return plan_largest_step(problem, {}, WindowPolicy::remaining);
 }
 
 }  // namespace
 
-PipelineManner gpipe_manner(PipelineOrder order, bool own) {
-  return {.kind = "gpipe", .order = order, .plan = [own](const PipelineProblem& p) {
-            return balanced(p, own);
-          }};
+PipelineManner gpipe_manner(PipelineOrder order, bool by_layers) {
+  return {.kind = "gpipe", .order = order, .plan = by_layers ? plan_even : plan_gpipe};
 }
 
 PipelineManner asteroid_manner(const AsteroidOptions& options) {
@@ -101,11 +28,11 @@ PipelineManner asteroid_manner(const AsteroidOptions& options) {
           .plan = [options](const PipelineProblem& p) { return plan_asteroid(p, options); }};
 }
 
-PipelineManner data_parallel_manner(ReduceBy reduce, bool equal) {
+PipelineManner data_parallel_manner(ReduceBy reduce, DataShares shares) {
   return {.kind = "dataparallel",
           .reduce = reduce,
           .recovery = Recovery::light,
-          .plan = [equal](const PipelineProblem& p) { return whole_model_on_all(p, equal); }};
+          .plan = [shares](const PipelineProblem& p) { return plan_data_parallel(p, shares); }};
 }
 
 PipelineManner pipedream_manner(const PipedreamOptions& options) {
@@ -130,11 +57,16 @@ std::vector<std::pair<std::string, PipelineManner>> compared_manners() {
       {"dapple", dapple_manner({})},
       {"pipedream", pipedream_manner({})},
       {"pipedream, with activation traffic", pipedream_manner({.counts_activations = true})},
-      {"gpipe, balanced", gpipe_manner(PipelineOrder::gpipe, false)},
-      {"gpipe, balanced by device", gpipe_manner(PipelineOrder::gpipe, true)},
-      {"data parallel, ring", data_parallel_manner(ReduceBy::ring, false)},
-      {"data parallel, ring, equal shares", data_parallel_manner(ReduceBy::ring, true)},
-      {"data parallel, parameter server", data_parallel_manner(ReduceBy::server, false)},
+      {"gpipe", gpipe_manner(PipelineOrder::gpipe, false)},
+      {"gpipe, backwards in reverse", gpipe_manner(PipelineOrder::gpipe_reverse, false)},
+      {"data parallel, ring", data_parallel_manner(ReduceBy::ring, DataShares::equal)},
+      {"data parallel, ring, by speed",
+       data_parallel_manner(ReduceBy::ring, DataShares::proportional)},
+      {"data parallel, parameter server",
+       data_parallel_manner(ReduceBy::server, DataShares::equal)},
+      {"mark: the largest step at its least", mark(largest_step)},
+      {"mark: equal numbers of layers", mark(plan_even)},
+      {"mark: one device alone", mark(plan_one_device)},
   };
 }
 

@@ -9,18 +9,17 @@
 #include "sim/plan/asteroid.hpp"
 #include "sim/plan/dapple.hpp"
 #include "sim/plan/pipedream.hpp"
+#include "sim/plan/pipeline_marks.hpp"
 #include "sim/schedule/pipeline_planner.hpp"
 
 namespace convoy::sim {
 
 PipelineManner asteroid_manner(const AsteroidOptions& options);
-// All devices have the whole model, and share each micro-batch by their speeds and memories, or
-// equally.
-PipelineManner data_parallel_manner(ReduceBy reduce, bool equal);
-// A stage for each device. `order`: gpipe or gpipe_reverse. Stages are balanced by the times on the
-// first device, or by each device's own.
-PipelineManner gpipe_manner(PipelineOrder order, bool own);
-
+// All devices have the whole model and a share of each micro-batch.
+PipelineManner data_parallel_manner(ReduceBy reduce, DataShares shares);
+// A stage for each device. `order`: gpipe or gpipe_reverse. Stages have equal times on the mean
+// device, or equal numbers of layers.
+PipelineManner gpipe_manner(PipelineOrder order, bool by_layers);
 PipelineManner pipedream_manner(const PipedreamOptions& options);
 PipelineManner dapple_manner(const DappleOptions& options);
 

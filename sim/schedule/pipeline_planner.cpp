@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "platforms/roofline.hpp"
 #include "sim/plan/pipeline_allocation.hpp"
+#include "sim/plan/pipeline_recovery.hpp"
 
 namespace convoy::sim {
 
@@ -137,22 +138,53 @@ void PipelinePlanner::sum_at_server(PlannedPipeline& planned) const {
   planned.forecast.bubble = 1 - busy / planned.forecast.round_s;
 }
 
-std::optional<PlannedPipeline> PipelinePlanner::moved(const PlannedPipeline& planned,
-                                                      const std::vector<NodeId>& nodes,
-                                                      const ByNode<double>& speeds) const {
-  PipelinePlan plan = planned.plan;
-  for (PipelineStage& stage : plan.stages) {
+std::optional<PipelinePlan> PipelinePlanner::placed(const PipelinePlan& plan,
+                                                    const PipelineCase& of,
+                                                    const std::vector<NodeId>& nodes) {
+  PipelinePlan same = plan;
+  for (PipelineStage& stage : same.stages) {
     for (StageMember& member : stage.members) {
-      const auto place = std::ranges::find(nodes, planned.node(member));
+      const auto place = std::ranges::find(nodes, of.node(member.device));
       if (place == nodes.end()) return std::nullopt;
       member.device = static_cast<int>(place - nodes.begin());
     }
   }
-  const int microbatch = plan.microbatch;
-  const int microbatches = plan.microbatches;
-  PlannedPipeline same = judged(asked(nodes, speeds, microbatch, microbatches), std::move(plan));
+  return same;
+}
+
+std::optional<PlannedPipeline> PipelinePlanner::moved(const PlannedPipeline& planned,
+                                                      const std::vector<NodeId>& nodes,
+                                                      const ByNode<double>& speeds) const {
+  std::optional<PipelinePlan> plan = placed(planned.plan, *planned.asked, nodes);
+  if (!plan) return std::nullopt;
+  const auto asked = this->asked(nodes, speeds, plan->microbatch, plan->microbatches);
+  PlannedPipeline same = judged(asked, std::move(*plan));
   same.by_hand = planned.by_hand;
   return same;
+}
+
+std::optional<PlannedPipeline> PipelinePlanner::light_replay_of(
+    const PlannedPipeline& planned, const std::vector<NodeId>& nodes,
+    const ByNode<double>& speeds) const {
+  const PipelinePlan& plan = planned.plan;
+  const std::vector<NodeId>& before = planned.asked->asked().nodes;
+  const auto then = asked(before, speeds, plan.microbatch, plan.microbatches);
+  std::vector<int> lost;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (std::ranges::find(nodes, before[i]) == nodes.end()) lost.push_back(static_cast<int>(i));
+  }
+  try {
+    const PipelineRecovery recovery =
+        light_replay(then->problem(), plan, lost, {.window = manner_.window});
+    std::optional<PipelinePlan> left = placed(recovery.plan, *then, nodes);
+    if (!left) return std::nullopt;
+    PlannedPipeline shifted =
+        judged(asked(nodes, speeds, plan.microbatch, plan.microbatches), std::move(*left));
+    if (!shifted.forecast.fits()) return std::nullopt;
+    return shifted;
+  } catch (const base::UserError&) {
+    return std::nullopt;
+  }
 }
 
 std::optional<PlannedPipeline> PipelinePlanner::by_hand(

@@ -91,6 +91,12 @@ class PipelinePlanner {
                                                      const std::vector<NodeId>& nodes,
                                                      const ByNode<double>& speeds) const;
   // The keys' micro-batches; and others.
+  // Asteroid's light replay of a plan of which some nodes are not among these: the stages keep
+  // their order and what is left of their groups, and boundaries shift. Nothing: the memories do
+  // not hold that, or nobody of the plan is left.
+  [[nodiscard]] std::optional<PlannedPipeline> light_replay_of(const PlannedPipeline& planned,
+                                                               const std::vector<NodeId>& nodes,
+                                                               const ByNode<double>& speeds) const;
   [[nodiscard]] std::shared_ptr<const PipelineCase> asked(const std::vector<NodeId>& nodes,
                                                           const ByNode<double>& speeds) const;
   [[nodiscard]] std::shared_ptr<const PipelineCase> asked(const std::vector<NodeId>& nodes,
@@ -101,6 +107,10 @@ class PipelinePlanner {
   [[nodiscard]] std::optional<PlannedPipeline> by_hand(
       const std::shared_ptr<const PipelineCase>& asked) const;
   [[nodiscard]] PlannedPipeline own_plan(const std::shared_ptr<const PipelineCase>& asked) const;
+  // Its members by their places among these nodes. Nothing: one is not among them.
+  [[nodiscard]] static std::optional<PipelinePlan> placed(const PipelinePlan& plan,
+                                                          const PipelineCase& of,
+                                                          const std::vector<NodeId>& nodes);
   void sum_at_server(PlannedPipeline& planned) const;
   void require_fits(const PlannedPipeline& planned) const;
 

@@ -169,7 +169,7 @@ std::optional<PlannedPipeline> PipelineSchedule::fresh_plan(const std::vector<No
   }
 }
 
-std::vector<WeightMove> PipelineSchedule::moves_to(const PlannedPipeline& to) const {
+std::vector<NodeMove> PipelineSchedule::moves_to(const PlannedPipeline& to) const {
   const WeightPlaces from{*weights_at_, present_, planner_.keys().replicates};
   if (planner_.manner().recovery == Recovery::light) {
     return direct_moves(*planner_.model(), from, to);
@@ -179,10 +179,9 @@ std::vector<WeightMove> PipelineSchedule::moves_to(const PlannedPipeline& to) co
 
 void PipelineSchedule::replan(Replanner::Cause cause, Orders& orders) {
   const std::vector<NodeId> nodes = present();
-  std::optional<PlannedPipeline> fresh = fresh_plan(nodes);
   moves_ = false;
   if (!weights_at_) {  // nothing has been trained yet
-    current_ = std::move(fresh);
+    current_ = fresh_plan(nodes);
     weights_at_ = current_;
     round_.reset();
     if (current_) tell(cause_name(cause), "", orders);
@@ -190,33 +189,40 @@ void PipelineSchedule::replan(Replanner::Cause cause, Orders& orders) {
   }
   std::optional<PlannedPipeline> kept = planner_.moved(*weights_at_, nodes, speeds_);
   if (kept && !kept->forecast.fits()) kept.reset();
+  if (!kept && planner_.manner().recovery == Recovery::light) {
+    if (auto shifted = planner_.light_replay_of(*weights_at_, nodes, speeds_)) {
+      std::vector<NodeMove> moves = moves_to(*shifted);
+      move_to(std::move(*shifted), std::move(moves), cause_name(cause), orders);
+      return;
+    }
+  }
+  std::optional<PlannedPipeline> fresh = fresh_plan(nodes);
   if (!fresh && !kept) {
     current_.reset();
     round_.reset();
     orders.emplace_back(Planned{cause_name(cause), fmt::format("no plan fits: {}", why_none_)});
     return;
   }
-  if (kept && (!fresh || is_same(*kept, *fresh))) {
+  std::vector<NodeMove> moves;
+  if (fresh) moves = moves_to(*fresh);
+  if (kept && (!fresh || is_same(*kept, *fresh) || !is_worth(*kept, *fresh, moves))) {
+    if (!current_ || !is_same(*current_, *kept)) round_.reset();
     current_ = std::move(kept);
     weights_at_ = current_;
     tell(cause_name(cause), ", as before", orders);
     return;
   }
-  std::vector<WeightMove> moves = moves_to(*fresh);
-  if (kept) {
-    const ReplanOptions& replan = planner_.keys().replan;
-    const double gain = (kept->forecast.round_s - fresh->forecast.round_s) * replan.horizon_rounds;
-    if (gain <= replan.factor * seconds_of(moves, planner_.setting())) {
-      current_ = std::move(kept);
-      weights_at_ = current_;
-      tell(cause_name(cause), ", kept", orders);
-      return;
-    }
-  }
   move_to(std::move(*fresh), std::move(moves), cause_name(cause), orders);
 }
 
-void PipelineSchedule::move_to(PlannedPipeline to, std::vector<WeightMove> moves,
+bool PipelineSchedule::is_worth(const PlannedPipeline& kept, const PlannedPipeline& fresh,
+                                const std::vector<NodeMove>& moves) const {
+  const ReplanOptions& replan = planner_.keys().replan;
+  const double gain = (kept.forecast.round_s - fresh.forecast.round_s) * replan.horizon_rounds;
+  return gain > replan.factor * seconds_of(moves, planner_.setting());
+}
+
+void PipelineSchedule::move_to(PlannedPipeline to, std::vector<NodeMove> moves,
                                const std::string& cause, Orders& orders) {
   current_ = std::move(to);
   round_.reset();
