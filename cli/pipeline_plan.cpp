@@ -10,6 +10,7 @@
 #include "cli/plan_views.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
+#include "sim/plan/pipeline.hpp"
 #include "sim/run/run.hpp"
 #include "sim/schedule/trials.hpp"
 

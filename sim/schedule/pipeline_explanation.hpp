@@ -2,14 +2,16 @@
 
 // The plan of a pipeline as plain data, for `convoy plan`; and its tasks, to simulate it.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "sim/plan/pipeline.hpp"
 #include "sim/schedule/pipeline_round.hpp"
 
 namespace convoy::sim {
+
+enum class PipelineOrder : std::uint8_t;  // sim/plan/pipeline.hpp
 
 // A device of a stage. Memory in bytes, with the device's runtime.
 struct PipelineMemberRow {
@@ -39,7 +41,7 @@ struct PipelineStageRow {
 struct PipelineTable {
   std::string planner;
   bool by_hand = false;
-  PipelineOrder order = PipelineOrder::one_f_one_b;
+  PipelineOrder order{};
   bool stashes_weights = false;
   int microbatch = 1;
   int microbatches = 1;

@@ -30,9 +30,9 @@ NodeId keeper_of(const PlannedPipeline& planned, std::size_t stage) {
   return planned.node(stages[(stage + 1) % stages.size()].members.front());
 }
 
-std::vector<WeightMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
+std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
                                      const PlannedPipeline& to) {
-  std::vector<WeightMove> moves;
+  std::vector<NodeMove> moves;
   for (const PipelineStage& stage : to.plan.stages) {
     for (const StageMember& member : stage.members) {
       const NodeId node = to.node(member);
@@ -55,9 +55,9 @@ std::vector<WeightMove> direct_moves(const PipelineModel& model, const WeightPla
   return moves;
 }
 
-std::vector<WeightMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
+std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
                                         const PlannedPipeline& to) {
-  std::vector<WeightMove> moves;
+  std::vector<NodeMove> moves;
   for (std::size_t s = 0; s < from.plan.plan.stages.size(); ++s) {
     const NodeId holder = holder_of(from, s);
     if (holder == server_node) continue;
@@ -77,7 +77,7 @@ std::vector<WeightMove> gathering_moves(const PipelineModel& model, const Weight
   return moves;
 }
 
-double seconds_of(const std::vector<WeightMove>& moves, const Setting& setting) {
+double seconds_of(const std::vector<NodeMove>& moves, const Setting& setting) {
   std::map<NodeId, double> up;
   std::map<NodeId, double> down;
   const auto add = [&](NodeId from, NodeId to, double bytes) {
@@ -86,16 +86,16 @@ double seconds_of(const std::vector<WeightMove>& moves, const Setting& setting) 
     if (sends.up_bps > 0) up[from] += bytes * 8 / sends.up_bps;
     if (receives.down_bps > 0) down[to] += bytes * 8 / receives.down_bps;
   };
-  for (const WeightMove& move : moves) add(move.from, move.to, move.bytes);
+  for (const NodeMove& move : moves) add(move.from, move.to, move.bytes);
   double most = 0;
   for (const auto& [node, seconds] : up) most = std::max(most, seconds);
   for (const auto& [node, seconds] : down) most = std::max(most, seconds);
   return most;
 }
 
-double bytes_of(const std::vector<WeightMove>& moves) {
+double bytes_of(const std::vector<NodeMove>& moves) {
   double sum = 0;
-  for (const WeightMove& move : moves) sum += move.bytes;
+  for (const NodeMove& move : moves) sum += move.bytes;
   return sum;
 }
 

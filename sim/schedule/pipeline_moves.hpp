@@ -21,12 +21,12 @@ struct WeightPlaces {
 // Each device gets the layers of its stage in `to` that it had not in `from`: directly from the
 // first device that has them (or has a copy of them), else from the server, which has the last
 // version.
-std::vector<WeightMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
+std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlaces& from,
                                      const PlannedPipeline& to);
 
 // Rescheduling: the server gathers the weights of all stages of which a device (or a copy) is left,
 // and sends each device all layers of its new stage.
-std::vector<WeightMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
+std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPlaces& from,
                                         const PlannedPipeline& to);
 
 // The node that has a copy of the stage, if it is of one device: see WeightPlaces. no_node: the
@@ -35,7 +35,7 @@ NodeId keeper_of(const PlannedPipeline& planned, std::size_t stage);
 
 // s that they take if each node sends and receives at its nominal rates, one thing at a time: for
 // decisions.
-double seconds_of(const std::vector<WeightMove>& moves, const Setting& setting);
-double bytes_of(const std::vector<WeightMove>& moves);
+double seconds_of(const std::vector<NodeMove>& moves, const Setting& setting);
+double bytes_of(const std::vector<NodeMove>& moves);
 
 }  // namespace convoy::sim

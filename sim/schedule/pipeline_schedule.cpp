@@ -169,7 +169,7 @@ std::optional<PlannedPipeline> PipelineSchedule::fresh_plan(const std::vector<No
   }
 }
 
-std::vector<WeightMove> PipelineSchedule::moves_to(const PlannedPipeline& to) const {
+std::vector<NodeMove> PipelineSchedule::moves_to(const PlannedPipeline& to) const {
   const WeightPlaces from{*weights_at_, present_, planner_.keys().replicates};
   if (planner_.manner().recovery == Recovery::light) {
     return direct_moves(*planner_.model(), from, to);
@@ -202,7 +202,7 @@ void PipelineSchedule::replan(Replanner::Cause cause, Orders& orders) {
     tell(cause_name(cause), ", as before", orders);
     return;
   }
-  std::vector<WeightMove> moves = moves_to(*fresh);
+  std::vector<NodeMove> moves = moves_to(*fresh);
   if (kept) {
     const ReplanOptions& replan = planner_.keys().replan;
     const double gain = (kept->forecast.round_s - fresh->forecast.round_s) * replan.horizon_rounds;
@@ -216,7 +216,7 @@ void PipelineSchedule::replan(Replanner::Cause cause, Orders& orders) {
   move_to(std::move(*fresh), std::move(moves), cause_name(cause), orders);
 }
 
-void PipelineSchedule::move_to(PlannedPipeline to, std::vector<WeightMove> moves,
+void PipelineSchedule::move_to(PlannedPipeline to, std::vector<NodeMove> moves,
                                const std::string& cause, Orders& orders) {
   current_ = std::move(to);
   round_.reset();

@@ -58,10 +58,10 @@ class PipelineSchedule : public Schedule {
   // A plan for these nodes, or none that fits (and why).
   [[nodiscard]] std::optional<PlannedPipeline> fresh_plan(const std::vector<NodeId>& nodes);
   // Goes on with a plan, after its weights have moved.
-  void move_to(PlannedPipeline to, std::vector<WeightMove> moves, const std::string& cause,
+  void move_to(PlannedPipeline to, std::vector<NodeMove> moves, const std::string& cause,
                Orders& orders);
   void tell(const std::string& cause, const std::string& what, Orders& orders) const;
-  [[nodiscard]] std::vector<WeightMove> moves_to(const PlannedPipeline& to) const;
+  [[nodiscard]] std::vector<NodeMove> moves_to(const PlannedPipeline& to) const;
   [[nodiscard]] Assign assign(TaskKind kind, const PipelineTask& task, std::string label);
   [[nodiscard]] std::vector<NodeId> present() const;
 

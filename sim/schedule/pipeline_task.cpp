@@ -233,7 +233,7 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
   return task;
 }
 
-PipelineTask move_task(const std::vector<WeightMove>& moves) {
+PipelineTask move_task(const std::vector<NodeMove>& moves) {
   PipelineTask task;
   std::map<NodeId, int> roles;
   const auto role = [&](NodeId node) {
@@ -241,16 +241,16 @@ PipelineTask move_task(const std::vector<WeightMove>& moves) {
     if (is_new) task.members.push_back(node);
     return at->second;
   };
-  const bool gathers = std::ranges::any_of(moves, &WeightMove::through_server);
+  const bool gathers = std::ranges::any_of(moves, &NodeMove::through_server);
   const int server = gathers ? role(server_node) : -1;
-  for (const WeightMove& move : moves) {
+  for (const NodeMove& move : moves) {
     role(move.from);
     role(move.to);
   }
   TaskGraph graph(static_cast<int>(task.members.size()));
   std::vector<int> gathered;  // at the server
-  std::vector<std::pair<const WeightMove*, int>> sent;
-  for (const WeightMove& move : moves) {
+  std::vector<std::pair<const NodeMove*, int>> sent;
+  for (const NodeMove& move : moves) {
     const int weights = graph.artifact("weights", move.bytes, role(move.from));
     if (!move.through_server) {
       task.result = graph.transfer("weights", weights, role(move.to));

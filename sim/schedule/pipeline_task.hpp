@@ -17,7 +17,7 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
                            int rounds);
 
 // Weights that go from one node to another, through the server or directly.
-struct WeightMove {
+struct NodeMove {
   NodeId from = no_node;
   NodeId to = no_node;
   double bytes = 0;
@@ -26,6 +26,6 @@ struct WeightMove {
 
 // All at the same time; what goes through the server leaves it when it has all of it. Only the
 // nodes that send or receive, and the server, are members.
-PipelineTask move_task(const std::vector<WeightMove>& moves);
+PipelineTask move_task(const std::vector<NodeMove>& moves);
 
 }  // namespace convoy::sim

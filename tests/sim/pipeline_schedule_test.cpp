@@ -401,7 +401,7 @@ TEST(PipelineMoves, BringEachDeviceTheLayersThatItLacks) {
   ByNode<bool> present(6, true);
   const auto moved = [&](bool replicates) {
     std::map<std::pair<NodeId, NodeId>, double> bytes;
-    for (const WeightMove& move : direct_moves(model, {from, present, replicates}, to)) {
+    for (const NodeMove& move : direct_moves(model, {from, present, replicates}, to)) {
       EXPECT_FALSE(move.through_server);
       bytes[{move.from, move.to}] += move.bytes;
     }
@@ -432,7 +432,7 @@ TEST(PipelineMoves, BringEachDeviceTheLayersThatItLacks) {
   // Through the server: each stage once, then to each device all of its stage.
   double up = 0;
   double down = 0;
-  for (const WeightMove& move : gathering_moves(model, {from, present, false}, to)) {
+  for (const NodeMove& move : gathering_moves(model, {from, present, false}, to)) {
     EXPECT_TRUE(move.through_server);
     (move.to == server_node ? up : down) += move.bytes;
   }
