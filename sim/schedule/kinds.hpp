@@ -62,8 +62,6 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             if constexpr (requires { options.clients.learning; })
               spec.learning = options.clients.learning;
             if constexpr (requires { options.learning; }) spec.learning = options.learning;
-            if constexpr (requires { options.why_no_learning; })
-              spec.why_no_learning = options.why_no_learning;
             return spec;
           },
           !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>,

@@ -73,7 +73,6 @@ struct ScheduleSpec {
   // enough memory for its task).
   std::function<std::unique_ptr<Schedule>(std::shared_ptr<const Setting>)> make;
   engine::LearningRules learning;  // what the engine must do
-  std::string why_no_learning;     // why it can only be timed; empty: it can learn
 };
 
 // A kind of schedule (kinds.hpp lists them).

@@ -325,6 +325,20 @@ TEST_F(RolesTest, WhatARoleThrowsComesOut) {
   EXPECT_THROW(outcome_of_roles(), base::UserError);
 }
 
+TEST_F(RolesTest, WhatARoleThrowsComesOutThoughNobodyTakesWhatItMakes) {
+  engine->dislikes = 1;
+  open(2);
+  roles = std::make_unique<Flow>(engine, *pool);
+  auto graph = std::make_shared<TaskGraph>(2);
+  graph->compute({.label = "forward", .at = 1, .work = engine::Forward{}}, {}, {"a", 8});
+  graph->compute({.label = "sum", .work = engine::Aggregate{}}, {}, {"sum", 8});
+  roles->begin(1, {.graph = graph, .inputs = {input(0, 1), input(1, 1)}, .result = 1},
+               Flow::no_role);
+  roles->ended(1, 0);
+  roles->ended(1, 1);
+  EXPECT_THROW(outcome_of_roles(), base::UserError);
+}
+
 TEST_F(RolesTest, OfALostTaskNothingIsComputedAnyMore) {
   begin_roles(1);
   for (const int role : {1, 2}) forward_ends(role, 0);

@@ -406,9 +406,6 @@ TEST_F(Keys, OfEveryKindOfScheduleAreReadAsTheyAreListed) {
   for (const ScheduleKind& kind : schedule_kinds()) {
     for (const KeyRow& row : rows_) {
       SCOPED_TRACE(fmt::format("{} with {}", row.path, kind.name));
-      // These are timed only.
-      const bool learns = row.path == "training.learn" || row.path == "stop.accuracy";
-      if (kind.together && learns) continue;
       expect_accepted(row, kind.name);
     }
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/random.hpp"
 #include "engine/model/stage.hpp"
@@ -44,6 +45,12 @@ checkpoint_s = 0
 [stop]
 )" + stop +
          "\n";
+}
+
+// Dropout draws by a device's samples, and so differently in other groups.
+std::string without_dropout(std::string text) {
+  const std::string key = "dropout = 0.2\n";
+  return text.erase(text.find(key), key.size());
 }
 
 // A pipeline whose layers all take the same time, as tasks of `rounds` rounds.
@@ -267,6 +274,75 @@ TEST_F(PipelineLearning, ARunInTheWorldEndsWithTheSameBits) {
   EXPECT_EQ(test::read_file(run.folder() / "model.safetensors"),
             learned(straight(1), "alone", 1, 1));
 }
+
+// --- the kinds -----------------------------------------------------------------------------------
+
+// `more`: keys of [schedule.KIND].
+struct Kind {
+  std::string name;
+  std::string schedule;
+  std::string more;
+};
+
+class PipelineKinds : public PipelineLearning, public testing::WithParamInterface<Kind> {
+ protected:
+  static std::string scenario_of_kind(const std::string& of_nodes = "") {
+    std::string text = scenario_of("rounds = 4");
+    const auto put = [&](const std::string& before, const std::string& after) {
+      text.replace(text.find(before), before.size(), after);
+    };
+    put("count = 5\n", "count = 4\n[[fleet.nodes]]\ndevice = \"jetson-tx2\"\n" + of_nodes);
+    put("kind = \"fedavg\"\n", "kind = \"" + GetParam().schedule +
+                                   "\"\n[schedule.pipeline]\nmicrobatch = 6\n"
+                                   "microbatches = 4\n[schedule." +
+                                   GetParam().schedule + "]\n" + GetParam().more);
+    return text;
+  }
+  [[nodiscard]] static bool is_synchronous() { return GetParam().name != "pipedream"; }
+
+  // Of a synchronous pipeline: what one device learns from the same micro-batches, in a task each.
+  void expect_as_one_device(const std::string& file) {
+    const auto l = learner("alone");
+    const Tasks tasks = straight(1);
+    for (int n = 0; n < 4; ++n) publish(*l, tasks.task(n, n), 1);
+    l->write_model();
+    const auto alone = engine->load_weights(folder.path() / "alone" / "model.safetensors");
+    const auto got = engine->load_weights(file);
+    const engine::Evaluation one = engine->evaluate(*alone, 1, {});
+    const engine::Evaluation other = engine->evaluate(*got, 1, {});
+    EXPECT_NEAR(other.loss(), one.loss(), 1e-4 * one.loss());
+    EXPECT_LE(std::abs(other.accuracy() - one.accuracy()), 0.05);
+  }
+};
+
+TEST_P(PipelineKinds, EndWithWhatOneDeviceWouldLearn) {
+  scenario = test::read_or_fail(without_dropout(scenario_of_kind()));
+  engine = open_engine(scenario, *scenario.schedule.make(scenario.setting), "cpu");
+  const test::ScenarioRun run(without_dropout(scenario_of_kind()));
+  EXPECT_EQ(run.result().status, RunStatus::done) << run.result().cause;
+  EXPECT_EQ(run.summary().rounds, 4);
+  EXPECT_EQ(run.summary().tasks, 4);
+  ASSERT_TRUE(run.summary().accuracy);
+  if (is_synchronous()) expect_as_one_device(run.folder() / "model.safetensors");
+}
+
+// The last device goes in the midst of the first round, and comes back.
+TEST_P(PipelineKinds, LearnOnWhenADeviceIsLost) {
+  const test::ScenarioRun run(
+      without_dropout(scenario_of_kind("outages = [{ at_s = 0.05, for_s = 0.3 }]\n")));
+  EXPECT_EQ(run.result().status, RunStatus::done) << run.result().cause;
+  EXPECT_EQ(run.summary().rounds, 4);
+  EXPECT_GT(run.summary().tasks_failed, 0);
+  if (is_synchronous()) expect_as_one_device(run.folder() / "model.safetensors");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PipelineKinds,
+                         testing::Values(Kind{"asteroid", "asteroid", ""},
+                                         Kind{"dapple", "dapple", ""}, Kind{"gpipe", "gpipe", ""},
+                                         Kind{"ring", "dataparallel", ""},
+                                         Kind{"server", "dataparallel", "reduce = \"server\"\n"},
+                                         Kind{"pipedream", "pipedream", ""}),
+                         [](const testing::TestParamInfo<Kind>& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace convoy::sim

@@ -271,6 +271,38 @@ TEST_P(PipelineSchedules, AllNodesGoneAndBack) {
   EXPECT_TRUE(played.at_work());
 }
 
+// Whatever was lost in between.
+TEST_P(PipelineSchedules, ARoundBeginsBehindTheSamplesOfThoseThatWerePublished) {
+  Played played(made(kind(), setting_of(five), "[schedule.pipeline]\nrounds = 2\n"), 6);
+  for (int published = 0; published < 4; ++published) {
+    if (published % 2 == 1) {
+      played.lose(played.work().members.front());
+      while (played.at_work() && played.work().publishes < 0) played.end();  // a move
+      for (NodeId node = 1; node <= 5; ++node) played.join(node);
+    }
+    ASSERT_TRUE(played.at_work());
+    while (played.work().publishes < 0) played.end();
+    EXPECT_EQ(played.work().brief.samples_before, 2.0 * 8 * 8 * published);
+    EXPECT_EQ(played.work().samples, 2.0 * 8 * 8);
+    EXPECT_TRUE(played.work().in_time);
+    played.end();
+  }
+}
+
+TEST_P(PipelineSchedules, RefuseWhatNoStageCanDo) {
+  auto setting = setting_of(five);
+  setting->clip = 1;
+  EXPECT_THAT(refused(kind(), setting, ""),
+              HasSubstr(GetParam() == std::string("dataparallel") ? "nothing was refused"
+                                                                  : "training.clip: a stage"));
+  setting = setting_of(five);
+  setting->proximal = 0.1;
+  EXPECT_THAT(refused(kind(), setting, ""), HasSubstr("training.proximal: the nodes"));
+  setting = setting_of(five);
+  setting->test_locally = true;
+  EXPECT_THAT(refused(kind(), setting, ""), HasSubstr("evaluation.local: the nodes"));
+}
+
 TEST_P(PipelineSchedules, RefuseAFleetOfOne) {
   EXPECT_THAT(refused(kind(), setting_of({five[3]}), ""),
               AllOf(HasSubstr(GetParam()), HasSubstr("at least two nodes"), HasSubstr("has 1")));
