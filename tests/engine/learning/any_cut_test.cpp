@@ -41,7 +41,7 @@ double parameters_of(const Architecture& a) { return trace(a, full_submodel(a)).
 
 // The whole architecture, or where it has many parameters the first blocks of it, to an exit.
 std::shared_ptr<const Architecture> affordable(const std::string& name) {
-  constexpr double most = 30e6;
+  constexpr double most = 20e6;
   Architecture a = make_architecture(smallest(name));
   while (parameters_of(a) > most && a.exits.size() > 1) {
     a.exits.pop_back();
@@ -70,33 +70,33 @@ Tensors gradients_of_whole(const Model& model, const Batch& batch) {
 
 // One micro-batch through stages: what crosses the first cut, and all gradients.
 void expect_as_whole(const Model& model, const std::vector<int>& positions, const Batch& batch,
-                     const Tensors& gradients, double tolerance) {
+                     double tolerance) {
   Chain chain(model, positions, stage_options());
   chain.forward(0, batch);
   chain.backward(0);
   const int cut = positions.front();
-  expect_near(chain.gradients(), gradients, tolerance, model.at(cut));
-  const auto [crossed, slopes] = at_cut(model, cut, batch);
+  const auto [crossed, slopes, gradients] = at_cut(model, cut, batch);
   expect_near(chain.sent.at(0).front(), crossed, tolerance, model.at(cut) + ", forward");
   expect_near(chain.came.at(0).at(positions.size() - 1), slopes, tolerance,
               model.at(cut) + ", backward");
+  // Of the whole as it is trained, where the bits are to be the same.
+  expect_near(chain.gradients(), tolerance > 0 ? gradients : gradients_of_whole(model, batch),
+              tolerance, model.at(cut));
 }
 
 void expect_any_cut(const std::string& name, base::Random& random) {
   Model model(affordable(name));
   const Batch batch = model.batch(4);
-  const Tensors gradients = gradients_of_whole(model, batch);
   const std::vector<int> single = cuts(model.traced);
   ASSERT_FALSE(single.empty()) << name;
-  expect_as_whole(model, some(single, 3, random), batch, gradients, 0);
+  expect_as_whole(model, some(single, 3, random), batch, 0);
 
   std::vector<int> wide;
   for (const WideCut& place : wide_cuts(model.traced)) wide.push_back(place.cut);
   if (wide.empty()) return;
-  expect_as_whole(model, some(wide, 1, random), batch, gradients, 1e-5);
+  expect_as_whole(model, some(wide, 1, random), batch, 1e-5);
   model.use_double();
-  const Batch exact = model.batch(4);
-  expect_as_whole(model, some(wide, 2, random), exact, gradients_of_whole(model, exact), 1e-10);
+  expect_as_whole(model, some(wide, 2, random), model.batch(4), 1e-10);
 }
 
 class AnyCut : public testing::TestWithParam<int> {};

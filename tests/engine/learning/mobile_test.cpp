@@ -207,7 +207,7 @@ TEST(StochasticDepth, DropsTheResidualOfASampleOrKeepsItWhole) {
       if (at::equal(out[s], shortcut[s])) {
         ++dropped;
       } else {
-        EXPECT_TRUE(at::allclose(out[s], kept[s])) << t.path << ", sample " << s;
+        EXPECT_TRUE(at::allclose(out[s], kept[s], 1e-5, 1e-5)) << t.path << ", sample " << s;
       }
     }
     const double deviation = std::sqrt(samples * t.layer->rate * (1 - t.layer->rate));
@@ -267,43 +267,56 @@ std::shared_ptr<Dataset> plain_texts(int count, int classes, int sequence, int v
   return data;
 }
 
-class Learns : public testing::TestWithParam<const char*> {};
+struct Lesson {
+  const char* architecture;
+  double learning_rate;
+  int image = 32;  // pixels
+};
+
+class Learns : public testing::TestWithParam<Lesson> {};
 
 TEST_P(Learns, WithinAFewSteps) {
   constexpr int classes = 4;
   constexpr int samples = 32;
-  ModelOptions model = {.architecture = GetParam(), .classes = classes, .exits = {1.0}};
+  ModelOptions model = {
+      .architecture = GetParam().architecture, .classes = classes, .exits = {1.0}};
   EngineOptions options;
   if (input_of(model.architecture) == InputKind::tokens) {
     model.sequence = 8;
     model.vocabulary = 60;
     options.train = plain_texts(samples, classes, *model.sequence, *model.vocabulary);
   } else {
-    model.image_size = 32;
+    model.image_size = GetParam().image;
     options.train = test::striped_images(samples, classes, *model.image_size);
   }
-  if (model.architecture == "efficientnet-b1") model.stochastic_depth = model.dropout = 0.2;
   options.test = options.train;
   options.architecture = std::make_shared<const Architecture>(make_architecture(model));
   options.parts = test::dealt(samples, 1);
-  options.training.optimizer = {
-      .kind = OptimizerKind::adamw, .learning_rate = 1e-3, .betas = {0.9, 0.999}};
+  options.training.optimizer = {.kind = OptimizerKind::adamw,
+                                .learning_rate = GetParam().learning_rate,
+                                .betas = {0.9, 0.999}};
   const std::unique_ptr<Engine> engine(convoy_make_engine(options));
   const auto part = test::begin(
       *engine, {.node = 1, .brief = {.rate = 1, .batch = 8}, .received = engine->initial()}, {});
-  part->train(1, {});
-  const double first = part->finish().loss;
-  part->train(7, {});
-  const double last = part->finish().loss;
-  EXPECT_LT(last, 0.5 * first) << "the mean over the last epoch";
-  EXPECT_LT(last, 0.7 * std::log(classes));
+  constexpr int epochs = 12;  // of four steps
+  double first = 0;
+  double last = 0;
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    part->train(1, {});
+    last = part->finish().loss;
+    if (epoch == 0) first = last;
+    if (last < 0.6 * first && last < 0.6 * std::log(classes)) break;
+  }
+  EXPECT_LT(last, 0.6 * first) << "means over an epoch";
+  EXPECT_LT(last, 0.6 * std::log(classes)) << "less than by guessing";
 }
 
 INSTANTIATE_TEST_SUITE_P(Mobile, Learns,
-                         testing::Values("resnet50", "bert-small", "mobilenet_v2",
-                                         "efficientnet-b1"),
+                         testing::Values(Lesson{"resnet50", 1e-3}, Lesson{"bert-small", 1e-4},
+                                         Lesson{"mobilenet_v2", 1e-3, 64},
+                                         Lesson{"efficientnet-b1", 1e-4, 64}),
                          [](const auto& test) {
-                           std::string name = test.param;
+                           std::string name = test.param.architecture;
                            std::erase_if(name, [](char c) { return c == '-' || c == '_'; });
                            return name;
                          });

@@ -123,9 +123,15 @@ inline Whole train_whole(const Model& model, const std::vector<Batch>& batches,
   return whole;
 }
 
-// What crosses a cut and the gradients that flow back over it, from one graph of the whole model:
-// an alias separates the uses behind the cut from those before it (an exit's, a residual's).
-inline std::pair<Boundary, Boundary> at_cut(const Model& model, int cut, const Batch& batch) {
+// What crosses a cut, the gradients that flow back over it, and those of the weights, from one
+// graph of the whole model: an alias separates the uses behind the cut from those before it (an
+// exit's, a residual's).
+struct AtCut {
+  Boundary crossed;
+  Boundary slopes;
+  Tensors gradients;
+};
+inline AtCut at_cut(const Model& model, int cut, const Batch& batch) {
   const Tensors weights = leaves_of(model);
   const Network network(model.layout, model.submodel);
   const Mode mode{.training = true};
@@ -149,7 +155,7 @@ inline std::pair<Boundary, Boundary> at_cut(const Model& model, int cut, const B
   for (const auto& [number, value] : crossed) {
     if (value.requires_grad()) gradients.emplace(number, value.grad());
   }
-  return {crossed, gradients};
+  return {crossed, gradients, gradients_of(weights)};
 }
 
 // --- the same in stages
