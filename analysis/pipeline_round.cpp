@@ -106,7 +106,8 @@ std::int32_t PipelineRoundView::last_needed(std::int32_t compute) const {
 int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
   const Activity& p = of(before);
   const Activity& x = of(after);
-  constexpr int data = 3;
+  constexpr int data = 4;
+  constexpr int neighbour = 3;
   constexpr int order = 2;
   const std::optional<PipelineLabel>& made = label(before);
   const std::optional<PipelineLabel>& taken = label(after);
@@ -116,7 +117,7 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
     if (made && taken && !p.is_transfer() && !x.is_transfer()) {
       if (is_pass(made->kind) && made->kind == taken->kind &&
           made->microbatch == taken->microbatch && std::abs(made->stage - taken->stage) == 1) {
-        return data;
+        return neighbour;
       }
       if (made->stage == taken->stage && !is_pass(taken->kind)) return order;
     }
@@ -156,8 +157,12 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
 }
 
 std::int32_t PipelineRoundView::made_ready(std::int32_t index) const {
+  const std::int32_t exact = best_within(index, 0);
+  return exact >= 0 ? exact : best_within(index, hair_of(of(index).ready_s));
+}
+
+std::int32_t PipelineRoundView::best_within(std::int32_t index, double hair) const {
   const double ready = of(index).ready_s;
-  const double hair = hair_of(ready);
   auto at = std::ranges::lower_bound(activities_, ready - hair, {},
                                      [&](std::int32_t i) { return of(i).end_s; });
   std::int32_t best = -1;

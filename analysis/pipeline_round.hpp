@@ -56,6 +56,8 @@ class PipelineRoundView {
   // How well the labels of two activities fit: 0: not at all; the highest: one needs what the other
   // makes.
   [[nodiscard]] int fits(std::int32_t before, std::int32_t after) const;
+  // Of those that ended when this one was ready, or so many s apart, the one that fits best.
+  [[nodiscard]] std::int32_t best_within(std::int32_t index, double hair) const;
 
   const RunTables& run_;
   const PipelineLabels& labels_;
