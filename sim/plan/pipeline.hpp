@@ -123,7 +123,7 @@ int window_of(WindowPolicy policy, int stages, int stage, int microbatches);
 
 // Throws base::UserError, naming stage, device or layer, for a plan that leaves a layer out or has
 // it twice, an empty group, a device in two groups, samples that do not sum to B, or a window that
-// is not in [1, M].
+// is not in [1, M] or, with 1F1B, larger than that of the stage before (both would wait for ever).
 void check_plan(const PipelineProblem& problem, const PipelinePlan& plan);
 
 // One of the 2P-1 steps.
@@ -138,16 +138,18 @@ struct MemberMemory {
   double capacity_bytes = 0;
 };
 
-// What a plan will take, by the closed form of Asteroid: a lower bound, since it leaves out that a
-// step waits for others.
+// What a plan will take. 1F1B: by the closed form of Asteroid, which leaves out that a step waits for
+// others: a lower bound up to the last backward (an all-reduce behind the dominant step may in fact
+// begin earlier than it says). GPipe: exact where a transfer has its link alone. With stashed weights
+// there is no flush: M times the dominant step, whose backward then has all-reduce and update in it.
 struct PipelineForecast {
   std::vector<PipelineStep> steps;   // 2P-1
   std::vector<double> all_reduce_s;  // by stage; 0 for one device
   std::vector<double> update_s;      // by stage: the optimizer's step on its slowest device
   int dominant = 0;                  // the step with the largest forward_s + backward_s, the first
   double round_s = 0;
-  // The part of the devices' time that they do not compute, with `round_s`: 1 - work / (devices x
-  // round).
+  // The part of the plan's devices' time that they do not compute, with `round_s`: 1 - work /
+  // (devices x round).
   double bubble = 0;
   std::vector<std::vector<MemberMemory>> memory;  // by stage and member
   [[nodiscard]] bool fits() const;

@@ -45,6 +45,7 @@ Forecast forecast(const Scenario& scenario, const LoneTransfers& transfers,
       continue;
     }
     const NodeId to = task.members[static_cast<std::size_t>(a.to)];
+    if (at != task.node && to != task.node) continue;
     (to == task.node ? f.download_s : f.upload_s) +=
         transfers.seconds(at, to, a.bytes, a.most_bytes_per_s());
   }
@@ -105,7 +106,11 @@ class Reviewer {
   void data() {
     std::vector<std::string> names;
     for (std::size_t i = 1; i < scenario_.setting->nodes.size(); ++i) {
-      if (scenario_.setting->nodes[i].samples == 0) names.push_back(scenario_.world.nodes[i].name);
+      // In a pipeline all data are everybody's.
+      const bool works = std::ranges::any_of(
+          result_.forecasts, [&](const Forecast& f) { return f.node == static_cast<NodeId>(i); });
+      if (scenario_.setting->nodes[i].samples > 0 || works) continue;
+      names.push_back(scenario_.world.nodes[i].name);
     }
     if (!names.empty()) {
       warn(fmt::format("{} nodes have no data to train on and stay out: {}", names.size(),

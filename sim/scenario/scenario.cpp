@@ -98,6 +98,11 @@ class ScenarioReader {
     scenario.evaluation = read_evaluation(reader.table(
         {"evaluation",
          "when the global model of a learning run is evaluated; takes no virtual time"}));
+    if (scenario.training.learn && !scenario.schedule.why_no_learning.empty()) {
+      reader.error("schedule",
+                   fmt::format("{} cannot learn: {}; set training.learn = false",
+                               scenario.schedule.kind, scenario.schedule.why_no_learning));
+    }
     setting->test_locally = scenario.evaluation.local;
     scenario.stop = read_stop(reader.table({"stop", "the run ends at the first of these"}),
                               scenario.training.learn);

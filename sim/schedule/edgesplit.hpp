@@ -23,7 +23,7 @@ class EdgeSplit : public Rounds {
   EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSplitOptions& options);
 
   Orders on(const Event& event) override;
-  [[nodiscard]] std::optional<SplitExplanation> explain(bool compare) const override {
+  [[nodiscard]] std::optional<Explanation> explain(bool compare) const override {
     return planner_->explain(compare);
   }
 

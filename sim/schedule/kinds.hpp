@@ -25,6 +25,11 @@
   KIND(splitfed)                    \
   KIND(splitlearning)               \
   KIND(partitioned)                 \
+  KIND(asteroid)                    \
+  KIND(dataparallel)                \
+  KIND(gpipe)                       \
+  KIND(pipedream)                   \
+  KIND(dapple)                      \
   CONVOY_EXAMPLE_KINDS(KIND)
 
 // The kinds of examples/, only in the test program.
@@ -56,9 +61,14 @@ ScheduleKind schedule_kind(std::string name, std::string meaning,
             // Schedules without a client pool ask nothing of the engine.
             if constexpr (requires { options.clients.learning; })
               spec.learning = options.clients.learning;
+            if constexpr (requires { options.why_no_learning; })
+              spec.why_no_learning = options.why_no_learning;
             return spec;
           },
-          !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>};
+          !std::is_same_v<decltype(&Made::explain), decltype(&Schedule::explain)>,
+          requires(Options o){o.manner;
+}
+};  // namespace convoy::sim
 }
 
 }  // namespace convoy::sim

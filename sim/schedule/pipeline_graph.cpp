@@ -106,10 +106,11 @@ class PipelineWriter {
       one.arrived.resize(at(microbatches()));
       const int role = member.compute.role;
       one.weights = graph_->artifact("weights", member.weight_bytes, role);
-      graph_->hold(one.weights,
-                   member.version_bytes > 0 ? member.version_bytes : member.stays_bytes);
-      if (member.version_bytes <= 0) continue;
-      graph_->hold(graph_->artifact("optimizer", 0, role), member.stays_bytes);
+      if (plan_.stashes_weights) graph_->hold(one.weights, member.version_bytes);
+      // Nobody takes them: they stay to the task's end.
+      const int stays =
+          plan_.stashes_weights ? graph_->artifact("optimizer", 0, role) : one.weights;
+      graph_->hold(stays, member.stays_bytes);
     }
   }
 
@@ -155,8 +156,8 @@ class PipelineWriter {
 
   void forward(int p, Progress& member, PipelineInstruction what) {
     const auto m = at(what.microbatch);
-    std::vector<int> inputs = {member.weights};
-    append(inputs, std::exchange(member.arrived[m], {}));
+    std::vector<int> inputs = std::exchange(member.arrived[m], {});
+    if (plan_.stashes_weights) inputs.push_back(member.weights);
     Activity activity = member.member->forward;
     activity.label = label(Called::forward, p, what.microbatch);
     activity.work = work(options_.works.forward, member, what);
@@ -169,8 +170,9 @@ class PipelineWriter {
 
   void backward(int p, Progress& member, PipelineInstruction what) {
     const auto m = at(what.microbatch);
-    std::vector<int> inputs = {member.activation[m], member.went_with[m]};
-    append(inputs, std::exchange(member.arrived[m], {}));
+    std::vector<int> inputs = std::exchange(member.arrived[m], {});
+    inputs.insert(inputs.begin(), member.activation[m]);
+    if (plan_.stashes_weights) inputs.push_back(member.went_with[m]);
     Activity activity = member.member->backward;
     activity.label = label(Called::backward, p, what.microbatch);
     activity.work = work(options_.works.backward, member, what);
@@ -189,45 +191,53 @@ class PipelineWriter {
   }
   Progress& receiver(int p, int role) {
     std::vector<Progress>& members = stages_[at(p)].members;
-    return members[at(role - members.front().member->compute.role)];
+    return members[at(role - role_of(members.front()))];
   }
 
   void step(int p, PipelineInstruction what) {
     std::vector<Progress>& members = stages_[at(p)].members;
-    const int number = plan_.stashes_weights ? what.microbatch : -1;
     if (members.size() == 1) {
-      take_step(p, members[0], what, {members[0].returned}, {0});
+      take_step(p, members[0], what, {members[0].returned});
       return;
     }
-    std::vector<int> gradients;
-    const double bytes = groups_[at(p)].front().weight_bytes;
-    for (Progress& member : members) {
-      Activity activity{.label = label(Called::take, p, number), .at = member.member->compute.role};
-      activity.work = work(options_.works.take, member, what);
-      std::vector<int> ends;
-      if (waits_for_all(p)) ends = last_of_others(p);
-      gradients.push_back(
-          compute(member, std::move(activity), {member.returned}, {"gradients", bytes}));
-      for (const int end : ends) graph_->order(end, member.last);
-    }
-    CollectiveOptions ring{.label = label(Called::all_reduce, p, number), .priority = 1};
-    if (options_.add_s > 0) {
-      ring.adds = true;
-      ring.add_label = label(Called::add, p, number);
-      ring.add_s = [this](int, double size) { return options_.add_s * size; };
-    }
-    const Collective sum = all_reduce(*graph_, gradients, ring);
     const int n = static_cast<int>(members.size());
+    const Collective sum = all_reduce(*graph_, gradients(p, what), ring(p, what));
     for (int i = 0; i < n; ++i) {
       const std::vector<int>& came = sum.arrived[at(i)];
-      std::vector<int> inputs = {gradients[at(i)]};
-      std::vector<int> of = {i};
-      for (int k = 0; k + 1 < n; ++k) {
-        inputs.push_back(came[at(k)]);
-        of.push_back(((i - 1 - k) % n + n) % n);
-      }
-      take_step(p, members[at(i)], what, std::move(inputs), std::move(of), came);
+      take_step(p, members[at(i)], what, {came.begin() + (n - 2), came.end()});
     }
+  }
+
+  // What the members of a group send first.
+  std::vector<int> gradients(int p, PipelineInstruction what) {
+    std::vector<Progress>& members = stages_[at(p)].members;
+    const int n = static_cast<int>(members.size());
+    const std::vector<int> ends = waits_for_all(p) ? last_of_others(p) : std::vector<int>();
+    std::vector<int> all;
+    for (int i = 0; i < n; ++i) {
+      Progress& member = members[at(i)];
+      Activity activity{.label = label(Called::take, p, number(what)), .at = role_of(member)};
+      activity.work = added(member, what, first_chunk_of(i, n), n);
+      all.push_back(compute(member, std::move(activity), {member.returned},
+                            {"gradients", member.member->weight_bytes}));
+      for (const int end : ends) graph_->order(end, member.last);
+    }
+    return all;
+  }
+
+  CollectiveOptions ring(int p, PipelineInstruction what) {
+    CollectiveOptions options{.label = label(Called::all_reduce, p, number(what)), .priority = 1};
+    options.adds = true;
+    options.add_label = label(Called::add, p, number(what));
+    options.add_s = [this](const CollectiveAdd& add) { return options_.add_s * add.bytes; };
+    options.add = [this, p, what](const CollectiveAdd& add) {
+      return added(stages_[at(p)].members[at(add.participant)], what, add.chunk, add.chunks);
+    };
+    return options;
+  }
+  engine::Work added(Progress& member, PipelineInstruction what, int chunk, int chunks) const {
+    const auto& add = options_.works.add;
+    return add ? add(member.member->about(what), chunk, chunks) : engine::Work();
   }
 
   // The last computes of the other stages.
@@ -242,23 +252,14 @@ class PipelineWriter {
     return all;
   }
 
-  // `behind`: artifacts that must be there, too.
-  void take_step(int p, Progress& member, PipelineInstruction what, std::vector<int> inputs,
-                 std::vector<int> gradients_of, const std::vector<int>& behind = {}) {
-    Activity activity = member.member->step;
+  void take_step(int p, Progress& member, PipelineInstruction what, std::vector<int> inputs) {
     const bool versions = plan_.stashes_weights;
-    activity.label = label(Called::step, p, versions ? what.microbatch : -1);
-    if (options_.works.step) {
-      PipelineCompute& asked = member.member->about(what);
-      asked.gradients_of = std::move(gradients_of);
-      activity.work = options_.works.step(asked);
-      asked.gradients_of.clear();
-    }
+    Activity activity = member.member->step;
+    activity.label = label(Called::step, p, number(what));
+    activity.work = work(options_.works.step, member, what);
     if (versions) inputs.push_back(member.weights);
-    const double bytes = groups_[at(p)].front().weight_bytes;
     member.stepped = compute(member, std::move(activity), std::move(inputs),
-                             {versions ? "weights" : "update", bytes});
-    for (const int one : behind) graph_->order(graph_->producer(one), member.last);
+                             {versions ? "weights" : "update", member.member->weight_bytes});
     if (!versions) return;
     graph_->hold(member.stepped, member.member->version_bytes);
     member.weights = member.stepped;
@@ -273,17 +274,22 @@ class PipelineWriter {
       if (std::find(roles.begin(), roles.end(), role) != roles.end()) home = p;
     }
     for (int p = 0; p < count(); ++p) {
-      const Progress& first = stages_[at(p)].members.front();
-      const bool is_there = first.member->compute.role == role;
-      bytes += groups_[at(p)].front().weight_bytes;
-      there.push_back(is_there
-                          ? first.stepped
-                          : graph_->transfer(label(Called::collect, p, -1), first.stepped, role));
+      Progress& first = stages_[at(p)].members.front();
+      Activity activity{.label = label(Called::give, p, -1), .at = role_of(first)};
+      activity.work = work(options_.works.give, first, stages_[at(p)].order.back());
+      const LayerRange layers = plan_.stages[at(p)].layers;
+      const double size =
+          options_.collect_bytes ? options_.collect_bytes(layers) : first.member->weight_bytes;
+      const int given = compute(first, std::move(activity), {first.stepped}, {"weights", size});
+      const bool is_there = role_of(first) == role;
+      there.push_back(is_there ? given
+                               : graph_->transfer(label(Called::collect, p, -1), given, role));
+      bytes += size;
     }
     Progress& member = receiver(home, role);
     Activity activity{.label = label(Called::join, home, -1), .at = role};
     if (options_.works.join) activity.work = options_.works.join();
-    made_.result = compute(member, std::move(activity), std::move(there), {"update", bytes});
+    made_.result = compute(member, std::move(activity), std::move(there), {"weights", bytes});
   }
 
   // --- small things -----------------------------------------------------------------------------
@@ -300,12 +306,14 @@ class PipelineWriter {
                            Progress& member, PipelineInstruction what) {
     return of ? of(member.member->about(what)) : engine::Work();
   }
+  // As which a step and its all-reduce are numbered.
+  [[nodiscard]] int number(PipelineInstruction what) const {
+    return plan_.stashes_weights ? what.microbatch : -1;
+  }
+  static int role_of(const Progress& member) { return member.member->compute.role; }
   static std::string label(Called kind, int stage, int microbatch, int to = -1) {
     return to_text(
         PipelineLabel{.kind = kind, .stage = stage, .microbatch = microbatch, .to_stage = to});
-  }
-  static void append(std::vector<int>& to, const std::vector<int>& more) {
-    to.insert(to.end(), more.begin(), more.end());
   }
 
   const PipelinePlan& plan_;

@@ -66,8 +66,6 @@ struct PipelineCompute {
   // Of a forward behind the first stage and a backward before the last: the last of its inputs, in
   // their order, which together are the samples that the member has.
   std::vector<SamplePiece> pieces;
-  // Of a step: by input, the member (of the stage) whose gradients it is; first its own.
-  std::vector<int> gradients_of;
 };
 
 // What a compute is known to do besides the seconds of PipelineCosts.
@@ -76,22 +74,24 @@ struct PipelineFigures {
   std::function<std::optional<double>(const PipelineCompute&)> watts;  // empty: none
 };
 
-// The engine's works of the computes; an empty function: the compute only takes time.
-//   forward   in: the member's weights, then the pieces of activations. Out: an activation
-//   backward  in: the activation of its forward, the member's weights, then the pieces of
-//             gradients. Out: a gradient
-//   take      the member's gradients, when the last of its micro-batches is back. In: the gradient
-//             of the last backward. Out: gradients. Only in groups of several
-//   step      in: the gradients of all members (gradients_of), in a group of one the gradient of
-//             its last backward; with stashes_weights then the weights as they are. Out: an update
-//             (with stashes_weights: the weights from now on)
-//   join      at the role `collect_at`: in: what the first members of all stages made in their last
-//             step, by stage. Out: an update of the model
+// The engine's works of the computes; an empty function: the compute only takes time. With
+// stashes_weights forwards, backwards and steps have, as the last of their inputs, the weights that
+// they take, which are what a step has made.
 struct PipelineWorks {
+  // In: the pieces of activations; at the first stage nothing. Out: an activation.
   std::function<engine::Work(const PipelineCompute&)> forward;
+  // In: the activation of its forward, then the pieces of gradients; at the last stage none. Out: a
+  // gradient.
   std::function<engine::Work(const PipelineCompute&)> backward;
-  std::function<engine::Work(const PipelineCompute&)> take;
+  // In groups of several, for the step's instruction: a chunk of the member's gradients, with what
+  // came of this chunk. In: that; of the first that sends the chunk: its last backward's gradient.
+  // Out: gradients.
+  std::function<engine::Work(const PipelineCompute&, int chunk, int chunks)> add;
+  // In: the sums of all chunks; in a group of one its last backward's gradient. Out: an update.
   std::function<engine::Work(const PipelineCompute&)> step;
+  // Of the first member of a stage, with collect_at. In: what its last step made. Out: weights.
+  std::function<engine::Work(const PipelineCompute&)> give;
+  // At the role `collect_at`. In: what these gave, by stage. Out: weights.
   std::function<engine::Work()> join;
 };
 
@@ -100,8 +100,10 @@ struct PipelineOptions {
   // A stage's all-reduce begins when its own micro-batches are back; else when all stages' are.
   bool overlaps = true;
   double add_s = 0;  // s of adding a byte of gradients to others, in the all-reduce
-  // The first members of all stages send this role what they have stepped, and it joins that.
+  // At the end of each round the first members of all stages send this role what they have, so many
+  // bytes of a stage (empty: weight_bytes), and it joins that.
   std::optional<int> collect_at = {};
+  std::function<double(LayerRange)> collect_bytes = {};
   PipelineFigures figures = {};
   PipelineWorks works = {};
 };

@@ -13,9 +13,9 @@
 #include "base/table_reader.hpp"
 #include "engine/api/options.hpp"
 #include "engine/model/submodel.hpp"
+#include "sim/schedule/explanation.hpp"
 #include "sim/schedule/orders.hpp"
 #include "sim/schedule/setting.hpp"
-#include "sim/schedule/split_explanation.hpp"
 
 namespace convoy::sim {
 
@@ -42,9 +42,9 @@ class Schedule {
   // What there is to say of its options beforehand, a sentence each: said with a run's remarks.
   [[nodiscard]] virtual std::vector<std::string> remarks() const { return {}; }
 
-  // How it splits the model between nodes and server; nothing: it does not. `compare`: with other
-  // ways to split, which may take some time.
-  [[nodiscard]] virtual std::optional<SplitExplanation> explain(bool /*compare*/) const {
+  // How it splits the model between nodes, or nodes and server; nothing: it does not. `compare`:
+  // with other ways to do it, which may take some time.
+  [[nodiscard]] virtual std::optional<Explanation> explain(bool /*compare*/) const {
     return std::nullopt;
   }
 
@@ -73,6 +73,7 @@ struct ScheduleSpec {
   // enough memory for its task).
   std::function<std::unique_ptr<Schedule>(std::shared_ptr<const Setting>)> make;
   engine::LearningRules learning;  // what the engine must do
+  std::string why_no_learning;     // why it can only be timed; empty: it can learn
 };
 
 // A kind of schedule (kinds.hpp lists them).
@@ -83,6 +84,8 @@ struct ScheduleKind {
   // [schedule.NAME].
   std::function<ScheduleSpec(base::TableReader& common, base::TableReader& own)> read;
   bool explains = false;  // its schedules have a plan to show: Schedule::explain()
+  // The nodes train one model together: no node has a task, or an update, of its own.
+  bool together = false;
 };
 const std::vector<ScheduleKind>& schedule_kinds();
 

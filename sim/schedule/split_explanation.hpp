@@ -51,9 +51,12 @@ struct SplitExplanation {
   int layers = 0;  // of the model
   double bandwidth_bytes_per_s = 0;
   double server_memory = 0;  // infinite: no limit is known
+  bool in_turn = false;      // one node after another: a round is the sum of its tasks
+  int versions = 1;          // of the model, that a round makes
   SplitTable plan;
   std::optional<SplitTable> planned;  // without the cuts given by hand, where there are some
-  std::vector<std::string> notes;     // what a reader must know, a sentence each
+  std::string planned_as = "without the cuts given by hand";
+  std::vector<std::string> notes;  // what a reader must know, a sentence each
   std::vector<SplitAlternative> alternatives;
 };
 

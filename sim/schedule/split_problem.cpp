@@ -42,16 +42,18 @@ SplitProblems::SplitProblems(std::shared_ptr<const Setting> setting,
         "training.fixed_cost: what a part of the model costs follows from its layers; leave it "
         "out, or choose a schedule that does not split the model");
   }
-  find_places(options.labels_stay);
+  find_places();
   find_bandwidth(options.bandwidth_bytes_per_s);
 }
 
-void SplitProblems::find_places(bool labels_stay) {
+void SplitProblems::find_places() {
   const std::vector<int> cuts = engine::cuts(trace_);
-  // The smallest part that has the scores.
-  const int tail = labels_stay && !cuts.empty() ? cuts.back() : 0;
+  const bool labels_stay = options_.labels_stay;
+  // The smallest part that has the scores, unless another is wanted.
+  const int last = options_.tail > 0 || cuts.empty() ? options_.tail : cuts.back();
+  const int tail = labels_stay ? last : 0;
   for (const int cut : cuts) {
-    if (why_not(cut, tail).empty()) {
+    if (cut == options_.also || why_not(cut, tail).empty()) {
       places_.push_back({cut, tail, engine::name_of_cut(trace_, cut)});
     }
   }
@@ -125,7 +127,11 @@ std::size_t SplitProblems::read(const std::string& text, const std::string& key)
 
 SplitWork SplitProblems::work(std::size_t place) const {
   const SplitPlace& at = places_.at(place);
-  return {.cut = at.cut, .tail = at.tail, .recompute = options_.recompute};
+  return {.cut = at.cut,
+          .tail = at.tail,
+          .shared = options_.shared,
+          .own = options_.own,
+          .recompute = options_.recompute};
 }
 
 const std::vector<SplitCost>& SplitProblems::costs(NodeId id) const {

@@ -36,7 +36,11 @@ namespace convoy::sim {
 
 struct SplitProblemOptions {
   bool labels_stay = false;  // on the node, which then has the last layer, too
-  bool recompute = false;    // see SplitWork
+  int tail = 0;              // then: where its last layers begin; 0: the last possible cut
+  int also = 0;            // a cut that is a place even where a side has nothing to train; 0: none
+  bool recompute = false;  // see SplitWork, as the next two
+  bool shared = false;
+  bool own = false;
   bool server_is_shared = true;
   // In each direction. Nothing: that of the server's link; if that has no rate, the sum of the
   // nodes' links.
@@ -93,7 +97,7 @@ class SplitProblems {
   // A kind of node: all that the costs depend on.
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int>;
 
-  void find_places(bool labels_stay);
+  void find_places();
   [[nodiscard]] std::string why_not(int cut, int tail) const;
   void find_bandwidth(std::optional<double> wanted);
   [[nodiscard]] const std::vector<SplitCost>& costs(NodeId node) const;

@@ -27,19 +27,31 @@ SplitFedOptions read_splitfed(base::TableReader& common, base::TableReader& own)
 
 namespace {
 
-RoundsOptions with_split(const Setting& setting, const SplitFedOptions& options) {
-  RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
+SplitWork split_by(const Setting& setting, const SplitFedOptions& options) {
   SplitWork work = split_of(options.split, setting, "schedule.splitfed");
   work.shared = options.version == SplitFedOptions::Version::v2;
   work.own = options.version == SplitFedOptions::Version::v3;
-  rounds.clients.split = [work](NodeId /*node*/) { return work; };
+  return work;
+}
+
+RoundsOptions with_split(const Setting& setting, const SplitFedOptions& options) {
+  RoundsOptions rounds = static_cast<const RoundsOptions&>(options);
+  rounds.clients.split = [work = split_by(setting, options)](NodeId /*node*/) { return work; };
   return rounds;
 }
 
 }  // namespace
 
 SplitFed::SplitFed(const std::shared_ptr<const Setting>& setting, const SplitFedOptions& options)
-    : Rounds(setting, with_split(*setting, options)), version_(options.version) {}
+    : Rounds(setting, with_split(*setting, options)),
+      setting_(setting),
+      cut_{.work = split_by(*setting, options), .by_hand = !options.split.cut.empty()},
+      version_(options.version) {}
+
+std::optional<Explanation> SplitFed::explain(bool compare) const {
+  const auto drawn = static_cast<std::size_t>(usual_updates().value_or(1));
+  return explain_common_cut(setting_, cut_, clients_.members(), drawn, compare);
+}
 
 void SplitFed::add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) {
   const std::size_t before = orders.size();

@@ -21,6 +21,7 @@
 
 #include <vector>
 
+#include "sim/schedule/common_cut.hpp"
 #include "sim/schedule/rounds.hpp"
 #include "sim/schedule/split_keys.hpp"
 
@@ -42,6 +43,7 @@ class SplitFed : public Rounds {
   SplitFed(const std::shared_ptr<const Setting>& setting, const SplitFedOptions& options);
 
   Orders on(const Event& event) override;
+  [[nodiscard]] std::optional<Explanation> explain(bool compare) const override;
 
  protected:
   void add_tasks(std::int64_t round, const std::vector<NodeId>& nodes, Orders& orders) override;
@@ -50,6 +52,8 @@ class SplitFed : public Rounds {
  private:
   [[nodiscard]] bool is_shared() const { return version_ == SplitFedOptions::Version::v2; }
 
+  std::shared_ptr<const Setting> setting_;
+  CommonCut cut_;
   SplitFedOptions::Version version_;
   // v2: the number of the server's part. After a round of which nobody has answered it is the same,
   // and the part begins anew.

@@ -44,6 +44,10 @@ ClientPoolOptions with_split(const Setting& setting, const SplitLearningOptions&
 SplitLearning::SplitLearning(const std::shared_ptr<const Setting>& setting,
                              const SplitLearningOptions& options)
     : FederatedSchedule(setting, with_split(*setting, options)),
+      setting_(setting),
+      cut_{.work = split_of(options.split, *setting, "schedule.splitlearning"),
+           .by_hand = !options.split.cut.empty(),
+           .in_turn = true},
       random_order_(options.random_order),
       random_({setting->seed, 0x73706c6974ULL}),
       present_(setting->nodes.size(), true) {}
@@ -105,6 +109,11 @@ NodeId SplitLearning::next() {
   const NodeId node = waiting_.front();
   waiting_.pop_front();
   return node;
+}
+
+std::optional<Explanation> SplitLearning::explain(bool compare) const {
+  const std::vector<NodeId>& members = clients_.members();
+  return explain_common_cut(setting_, cut_, members, members.size(), compare);
 }
 
 // There is no aggregation.

@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "sim/schedule/client_pool.hpp"
+#include "sim/schedule/common_cut.hpp"
 #include "sim/schedule/split_keys.hpp"
 
 namespace convoy::sim {
@@ -31,6 +32,7 @@ class SplitLearning : public FederatedSchedule {
   SplitLearning(const std::shared_ptr<const Setting>& setting, const SplitLearningOptions& options);
 
   Orders on(const Event& event) override;
+  [[nodiscard]] std::optional<Explanation> explain(bool compare) const override;
   [[nodiscard]] std::vector<PlannedTask> plan() const override;
   [[nodiscard]] std::optional<double> usual_updates() const override { return 1; }
 
@@ -45,6 +47,8 @@ class SplitLearning : public FederatedSchedule {
   // The next node; no_node: none is present.
   NodeId next();
 
+  std::shared_ptr<const Setting> setting_;
+  CommonCut cut_;
   bool random_order_;
   base::Random random_;
   ByNode<bool> present_;

@@ -48,11 +48,14 @@ class Group {
       std::vector<int> came(at(n));
       for (int i = 0; i < n; ++i) {
         const int next = (i + 1) % n;
-        const int chunk = ((i - s - 1) % n + n) % n;
-        came[at(next)] = s == 0 ? send_part(i, own_[at(i)], chunks_[at(chunk)], next)
-                                : send(i, arrived_[at(i)].back(), next);
+        const double first = chunks_[at(first_chunk_of(i, n))];
+        came[at(next)] =
+            s == 0 ? send_part(i, own_[at(i)], first, next) : send(i, arrived_[at(i)].back(), next);
       }
-      for (int i = 0; i < n; ++i) arrive(i, came[at(i)], true);
+      for (int i = 0; i < n; ++i) {
+        const int chunk = ((i - s - 2) % n + n) % n;
+        add(i, came[at(i)], {.chunk = chunk, .chunks = n});
+      }
     }
   }
 
@@ -67,7 +70,7 @@ class Group {
         came[at(next)] = s == 0 && !summed ? send_part(i, own_[at(i)], chunks_[at(i)], next)
                                            : send(i, arrived_[at(i)].back(), next);
       }
-      for (int i = 0; i < n; ++i) arrive(i, came[at(i)], false);
+      for (int i = 0; i < n; ++i) arrive(i, came[at(i)]);
     }
   }
 
@@ -77,7 +80,7 @@ class Group {
       for (int i = 0; i + 1 < size(); ++i) {
         const int sent =
             i == 0 ? send_part(0, own_[0], chunk, 1) : send(i, arrived_[at(i)].back(), i + 1);
-        arrive(i + 1, sent, false);
+        arrive(i + 1, sent);
       }
     }
   }
@@ -89,14 +92,14 @@ class Group {
   void tree_reduce() {
     sums_ = options_.adds;
     for (int d = 1; d < size(); d *= 2) {
-      for (int i = d; i < size(); i += 2 * d) arrive(i - d, send_all(i, whole(), i - d), true);
+      for (int i = d; i < size(); i += 2 * d) add(i - d, send_all(i, whole(), i - d), {});
     }
   }
 
   void tree_gather() {
     for (int d = 1; d < size(); d *= 2) {
       for (int i = d; i < size(); i += 2 * d) {
-        arrive(i - d, send_all(i, below(i, d), i - d), false);
+        arrive(i - d, send_all(i, below(i, d), i - d));
       }
     }
   }
@@ -108,7 +111,7 @@ class Group {
     for (d /= 2; d >= 1; d /= 2) {
       for (int i = 0; i + d < size(); i += 2 * d) {
         const double bytes = all ? whole() : below(i + d, d);
-        arrive(i + d, send_all(i, bytes, i + d), false);
+        arrive(i + d, send_all(i, bytes, i + d));
       }
     }
   }
@@ -166,24 +169,29 @@ class Group {
     return there;
   }
 
-  // `added`: to what is there.
-  void arrive(int i, int came, bool added) {
+  void arrive(int i, int came) { arrived_[at(i)].push_back(came); }
+
+  // To what is there.
+  void add(int i, int came, CollectiveAdd what) {
     std::vector<int>& all = arrived_[at(i)];
-    if (added && options_.adds) {
-      const double bytes = bytes_of(came);
-      const bool is_tree = options_.shape == CollectiveShape::tree;
-      const int there = is_tree && !all.empty() ? all.back() : own_[at(i)];
-      const double seconds = options_.add_s ? options_.add_s(roles_[at(i)], bytes) : 0;
-      const int sum = graph_.compute({.label = options_.add_label,
-                                      .at = roles_[at(i)],
-                                      .seconds = seconds,
-                                      .priority = options_.priority,
-                                      .work = options_.add},
-                                     {came, there}, {"sum", bytes});
-      if (!all.empty()) graph_.order(graph_.producer(all.back()), graph_.producer(sum));
-      came = sum;
+    if (!options_.adds) {
+      all.push_back(came);
+      return;
     }
-    all.push_back(came);
+    what.participant = i;
+    what.role = roles_[at(i)];
+    what.bytes = bytes_of(came);
+    what.own = options_.shape == CollectiveShape::ring || all.empty();
+    std::vector<int> inputs = {came};
+    if (!what.own) inputs.push_back(all.back());
+    Activity activity{.label = options_.add_label, .at = what.role};
+    activity.priority = options_.priority;
+    if (options_.add_s) activity.seconds = options_.add_s(what);
+    if (options_.add) activity.work = options_.add(what);
+    const int sum = graph_.compute(std::move(activity), std::move(inputs), {"sum", what.bytes});
+    const int before = all.empty() ? own_[at(i)] : all.back();
+    if (graph_.producer(before) >= 0) graph_.order(graph_.producer(before), graph_.producer(sum));
+    all.push_back(sum);
   }
 
   TaskGraph& graph_;

@@ -33,24 +33,42 @@ namespace convoy::sim {
 
 enum class CollectiveShape : std::uint8_t { ring, tree };
 
+// What a participant adds up.
+struct CollectiveAdd {
+  int participant = 0;
+  int role = 0;
+  int chunk = 0;  // of the sum, of so many; a tree's has one
+  int chunks = 1;
+  double bytes = 0;  // of the chunk
+  // Adds what the participant itself began with; not if it has done so (in a tree, where it gets
+  // what is to be added several times).
+  bool own = true;
+};
+
 struct CollectiveOptions {
   CollectiveShape shape = CollectiveShape::ring;
   std::string label = "all-reduce";  // of the transfers
   int priority = 0;                  // of all its activities
-  // Computes that add what has come to what is there, between the transfers. Without: none, and
-  // what is sent on is what came. Then it is known where each artifact comes from: see `arrived`.
+  // Computes that add what has come, between the transfers of all-reduce and reduce-scatter, for
+  // so many s (empty: 0). In: what has come, then the sum so far (in a tree, from the second one
+  // on); they come behind what the participant began with. Out: what is sent on. Without: what has
+  // come is sent on when the participant is there, too.
   bool adds = false;
   std::string add_label = "add";
-  std::function<double(int role, double bytes)> add_s;  // s; empty: 0
-  engine::Work add;                                     // in: what is there, what has come
+  std::function<double(const CollectiveAdd&)> add_s;
+  std::function<engine::Work(const CollectiveAdd&)> add;
 };
 
 struct Collective {
-  // By participant: artifacts at its place, the last of which was made last. When all are there,
-  // the participant is done. In a ring's all-reduce and reduce-scatter without `adds` the first
-  // n-1 are copies of the artifacts of participants i-1, i-2, ... (modulo n).
+  // By participant: artifacts at its place, in the order in which they come. When all are there,
+  // the participant is done. Of a ring's all-reduce, the last of the first n-1 and all behind it
+  // are the n chunks of the sum. (Where no works add, the first n-1 are copies of what the
+  // participants i-1, i-2, ... began with, modulo n.)
   std::vector<std::vector<int>> arrived;
 };
+
+// The chunk that a participant sends first, in a ring's all-reduce and reduce-scatter.
+constexpr int first_chunk_of(int participant, int n) { return (participant + n - 1) % n; }
 
 // One participant: nothing arrives. Throws std::invalid_argument for two participants at one role
 // or sizes that differ.

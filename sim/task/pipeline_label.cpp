@@ -9,13 +9,14 @@ namespace {
 
 using Kind = PipelineLabel::Kind;
 
-constexpr std::array<std::pair<Kind, std::string_view>, 8> kind_words = {{
+constexpr std::array<std::pair<Kind, std::string_view>, 9> kind_words = {{
     {Kind::forward, "F"},
     {Kind::backward, "B"},
     {Kind::take, "take"},
     {Kind::all_reduce, "all-reduce"},
     {Kind::add, "add"},
     {Kind::step, "step"},
+    {Kind::give, "give"},
     {Kind::collect, "collect"},
     {Kind::join, "join"},
 }};

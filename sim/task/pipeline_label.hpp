@@ -8,10 +8,10 @@
 //   B3@2, B3@2>1 the same of the backward and its gradients
 //   all-reduce@1, all-reduce3@1   the group of stage 1 sums its gradients: once a round, or after
 //                                 each micro-batch (PipeDream)
-//   take@1, take3@1               a device of it takes what it has gathered, to send it
+//   take@1, take3@1               a device of it takes its own gradients, to send them
 //   add@1, add3@1                 a device of it adds what came
 //   step@1, step3@1               the optimizer's step
-//   collect@1, join@1             the stage's weights go to one device, which joins them
+//   give@1, collect@1, join@1     a device of it gives its weights to one that joins all stages'
 
 #include <cstdint>
 #include <optional>
@@ -21,7 +21,17 @@
 namespace convoy::sim {
 
 struct PipelineLabel {
-  enum class Kind : std::uint8_t { forward, backward, take, all_reduce, add, step, collect, join };
+  enum class Kind : std::uint8_t {
+    forward,
+    backward,
+    take,
+    all_reduce,
+    add,
+    step,
+    give,
+    collect,
+    join
+  };
   Kind kind = Kind::forward;
   int stage = 0;
   int microbatch = -1;  // -1: none

@@ -224,7 +224,8 @@ TEST_F(Schema, RefusesBrokenOnes) {
   EXPECT_EQ(problems("[schedule]\nkind = \"fedvag\""),
             ".schedule.kind: is none of [\"fedavg\",\"cos2p\",\"fedprox\",\"fedbuff\",\"fedasync\","
             "\"fedcompass\",\"teasq\",\"heterofl\",\"fedrolex\",\"ramfed\",\"prunefl\",\"fedpm\","
-            "\"depthfl\",\"edgesplit\",\"splitfed\",\"splitlearning\",\"partitioned\"]\n");
+            "\"depthfl\",\"edgesplit\",\"splitfed\",\"splitlearning\",\"partitioned\",\"asteroid\","
+            "\"dataparallel\",\"gpipe\",\"pipedream\",\"dapple\"]\n");
   EXPECT_EQ(problems("[schedule.cos2p]\nquorum = 0"), ".schedule.cos2p.quorum: is not above 0\n");
   EXPECT_EQ(problems("[schedule]\nquorum = 0.5"), ".schedule.quorum: is unknown\n");
   EXPECT_EQ(problems("[schedule.fedavg]\nparticipants = 1.5"),

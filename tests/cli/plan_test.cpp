@@ -150,6 +150,74 @@ TEST_F(Plan, ComparesOtherWays) {
               AllOf(HasSubstr("Other ways to split"), HasSubstr("SplitFed: the best common cut")));
 }
 
+// One device after another: nothing waits, so that each takes exactly what is predicted.
+TEST_F(Plan, OfSequentialSplitLearningIsExact) {
+  for (const char* keys :
+       {"", "--set schedule.splitlearning.labels=device --set 'model.exits=[1.0]'",
+        "--set schedule.splitlearning.recompute=true --set "
+        "schedule.splitlearning.cut=block4 --set fleet.nodes.1.link=5g"}) {
+    const nlohmann::json said = json(std::string("--set schedule.kind=splitlearning ") + keys);
+    EXPECT_TRUE(said["in_turn"].get<bool>());
+    ASSERT_EQ(said["plan"]["nodes"].size(), 3U);
+    double sum = 0;
+    for (const nlohmann::json& node : said["plan"]["nodes"]) {
+      const double predicted = node["predicted_s"];
+      EXPECT_NEAR(node["simulated_s"].get<double>() / predicted, 1, 1e-9) << keys << node;
+      EXPECT_EQ(node["by_hand"], said["plan"]["nodes"][0]["cut_name"] == "block4");
+      sum += predicted;
+    }
+    EXPECT_NEAR(said["plan"]["round_s"].get<double>() / sum, 1, 1e-12);
+    EXPECT_NEAR(said["simulated"]["round_s"].get<double>() / sum, 1, 1e-9);
+    EXPECT_NEAR(said["simulated"]["version_s"].get<double>() / sum, 1, 1e-9);
+  }
+}
+
+// Alone a device has all of the network and of the server, in each version of SplitFed.
+TEST_F(Plan, OfSplitFedWithOneDeviceIsExact) {
+  for (const std::string version : {"v1", "v2", "v3"}) {
+    const nlohmann::json said = json(
+        "--set schedule.kind=splitfed --set "
+        "'fleet.nodes=[{device=\"jetson-nano\",link=\"wifi5\"}]' "
+        "--set schedule.splitfed.version=" +
+        version);
+    ASSERT_EQ(said["plan"]["nodes"].size(), 1U);
+    const nlohmann::json& node = said["plan"]["nodes"][0];
+    EXPECT_NEAR(node["simulated_s"].get<double>() / node["predicted_s"].get<double>(), 1, 1e-9)
+        << version;
+    EXPECT_GT(node["server_memory_bytes"], 0);
+  }
+}
+
+TEST_F(Plan, ACommonCutStandsBesideTheBestOne) {
+  for (const std::string kind : {"splitfed", "splitlearning"}) {
+    const std::string by = "--set schedule.kind=" + kind;
+    const nlohmann::json hand = json(by + " --set schedule." + kind + ".cut=block5");
+    EXPECT_EQ(hand["plan"]["nodes"][0]["cut_name"], "block5");
+    EXPECT_TRUE(hand["plan"]["nodes"][0]["by_hand"].get<bool>());
+    EXPECT_FALSE(json(by)["plan"]["nodes"][0]["by_hand"].get<bool>());
+    EXPECT_EQ(hand["planned_as"], "with the best common cut");
+    const std::string cut = hand["planned"]["nodes"][0]["cut_name"];
+    // The best one is the same for every cut, and as the plan it is what it was beside another.
+    const nlohmann::json best = json(by + " --set schedule." + kind + ".cut=" + cut);
+    EXPECT_TRUE(best["planned"].is_null());
+    EXPECT_EQ(best["plan"]["round_s"], hand["planned"]["round_s"]);
+    EXPECT_THAT(best["notes"].dump(), HasSubstr("no other common cut is predicted to be faster"));
+    for (const char* other : {"stem", "block1", "block3", "block7"}) {
+      EXPECT_GE(json(by + " --set schedule." + kind + ".cut=" + other)["plan"]["round_s"],
+                best["plan"]["round_s"]);
+    }
+    EXPECT_THAT(plan(by + " --set schedule." + kind + ".cut=block5").out,
+                AllOf(HasSubstr("(by hand)"), HasSubstr("With the best common cut: ")));
+  }
+}
+
+TEST_F(Plan, OfSplitFedShowsThoseThatARoundDraws) {
+  const nlohmann::json said =
+      json("--set schedule.kind=splitfed --set schedule.splitfed.participants=2");
+  EXPECT_EQ(said["plan"]["nodes"].size(), 2U);
+  EXPECT_THAT(said["notes"].dump(), HasSubstr("draws 2 of 3 devices"));
+}
+
 TEST_F(Plan, SaysWhereTheServerDoesNotShareAsPlanned) {
   EXPECT_THAT(json("--set fleet.server.concurrent_computes=1")["notes"].dump(),
               HasSubstr("fleet.server.concurrent_computes = 0"));
@@ -157,10 +225,11 @@ TEST_F(Plan, SaysWhereTheServerDoesNotShareAsPlanned) {
 }
 
 TEST_F(Plan, RefusesWhatHasNoPlan) {
-  for (const std::string kind : {"fedavg", "splitfed"}) {
+  for (const std::string kind : {"fedavg", "partitioned"}) {
     const Output none = plan("--set schedule.kind=" + kind);
     EXPECT_EQ(none.status, 2);
-    EXPECT_THAT(none.err, AllOf(HasSubstr(kind + " makes no plan"), HasSubstr("edgesplit")));
+    EXPECT_THAT(none.err, AllOf(HasSubstr(kind + " makes no plan"), HasSubstr("edgesplit"),
+                                HasSubstr("splitfed"), HasSubstr("splitlearning")));
   }
   const Output name = plan("--set schedule.edgesplit.cuts=blok5");
   EXPECT_EQ(name.status, 2);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <set>
 
 #include "tests/support/expect_time.hpp"
 #include "tests/support/hand_pipeline.hpp"
@@ -104,7 +105,9 @@ TEST(Collectives, ATreeOfAnyNumberTakesNoMoreRoundsThanItsHeight) {
 }
 
 TEST(Collectives, AddingTakesTheTimeItIsGiven) {
-  const auto add_s = [](int role, double bytes) { return bytes * 1e-7 * (role == 0 ? 2 : 1); };
+  const auto add_s = [](const CollectiveAdd& add) {
+    return add.bytes * 1e-7 * (add.role == 0 ? 2 : 1);
+  };
   PipelineRuns runs;
   const auto ring_of_4 = add(runs, make(What::all_reduce, 4, 4e6, {.adds = true, .add_s = add_s}));
   const auto tree_of_4 =
@@ -141,6 +144,9 @@ TEST(Collectives, EverybodyWaitsForTheLast) {
   runs.run();
   for (std::size_t i = 0; i < runs.made.size(); ++i) {
     const auto task = static_cast<TaskId>(i);
+    // In a ring the late one has to send all of its chunks yet: none goes on without its part.
+    const bool is_ring = i < 10;
+    EXPECT_TIME(runs.end_of(task), is_ring ? 10 + 2 * 4 * (1 + latency) : runs.end_of(task));
     for (std::size_t k = 0; k < 5; ++k) {
       const auto& done = runs.witness.records.at({task, "done"}).at(k);
       const auto role = done.what->at;
@@ -175,6 +181,62 @@ TEST(Collectives, WhatComesToAParticipantOfARingIsKnown) {
       }
     }
   }));
+}
+
+// A chunk, and those whose parts are in it.
+struct Part {
+  int chunk = 0;
+  std::multiset<int> of;
+};
+
+// What the artifacts of an all-reduce are, if the computes add.
+std::vector<Part> added_up(const Made& made, CollectiveShape shape) {
+  const int n = made.graph->roles();
+  std::vector<Part> parts(made.graph->artifacts().size());
+  for (int i = 0; i < n; ++i) {
+    parts[made.own[i]] = {shape == ring ? first_chunk_of(i, n) : 0, {i}};
+  }
+  for (const Activity& a : made.graph->activities()) {
+    Part& out = parts[a.outputs.front()];
+    out = parts[a.inputs.front()];
+    if (a.kind == ActivityKind::transfer) continue;
+    const auto& work = std::get<engine::Forward>(a.work);
+    EXPECT_EQ(work.microbatch, out.chunk);
+    EXPECT_EQ(work.microbatches, shape == ring ? n : 1);
+    EXPECT_EQ(work.first, a.at);
+    if (work.labels) out.of.insert(a.at);
+    for (std::size_t i = 1; i < a.inputs.size(); ++i) {
+      out.of.insert(parts[a.inputs[i]].of.begin(), parts[a.inputs[i]].of.end());
+    }
+  }
+  return parts;
+}
+
+TEST(Collectives, EverybodyHasTheWholeSumInTheEndWithEachPartOnce) {
+  for (const auto shape : {ring, tree}) {
+    for (int n = 2; n <= 11; ++n) {
+      CollectiveOptions options{.shape = shape, .adds = true};
+      options.add = [](const CollectiveAdd& add) {
+        return engine::Forward{.first = add.role,
+                               .microbatch = add.chunk,
+                               .microbatches = add.chunks,
+                               .labels = add.own};
+      };
+      const Made made = make(What::all_reduce, n, 1000, options);
+      const std::vector<Part> parts = added_up(made, shape);
+      std::multiset<int> all;
+      for (int i = 0; i < n; ++i) all.insert(i);
+      for (const std::vector<int>& came : made.result.arrived) {
+        std::set<int> chunks;
+        const std::size_t from = shape == ring ? n - 2 : came.size() - 1;
+        for (std::size_t k = from; k < came.size(); ++k) {
+          EXPECT_EQ(parts[came[k]].of, all) << n;
+          chunks.insert(parts[came[k]].chunk);
+        }
+        EXPECT_EQ(chunks.size(), shape == ring ? n : 1);
+      }
+    }
+  }
 }
 
 TEST(Collectives, SizesSumExactly) {

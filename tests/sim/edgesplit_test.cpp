@@ -36,6 +36,10 @@ std::string refused(const std::string& keys, const std::shared_ptr<Setting>& set
   return "nothing was refused";
 }
 
+std::optional<SplitExplanation> explained_by(const Schedule& schedule, bool compare) {
+  return std::get<SplitExplanation>(schedule.explain(compare).value());
+}
+
 // What the planner's problem of all nodes should be, from the costs of split tasks alone.
 SplitProblem problem_by_hand(const Setting& setting, bool server_is_shared) {
   const engine::Trace trace =
@@ -172,7 +176,7 @@ TEST(EdgeSplitSchedule, PredictsWhatItsTasksTake) {
         "recompute = true\n", "share = { slow-device = 0.2, mid = 0.3, fast-1 = 0.5 }\n",
         "cuts = { slow-1 = \"block1\" }\n", "bandwidth_mbps = 8\n"}) {
     const auto setting = split_setting(three_nodes(), 3e6);
-    const auto explained = made(keys, setting)->explain(false);
+    const auto explained = explained_by(*made(keys, setting), false);
     ASSERT_TRUE(explained);
     SplitRounds rounds(made(keys, setting), *setting);
     expect_within(rounds, std::string(keys).starts_with("bandwidth") ? 1e6 : 3e6);
@@ -281,7 +285,7 @@ TEST(EdgeSplitSchedule, WithGuaranteesALinkThatRecoversIsSeen) {
 
 TEST(EdgeSplitSchedule, TellsTheLayersBytesAndMemoriesOfItsTasks) {
   const auto setting = split_setting(three_nodes(), 3e6);
-  const auto explained = made("labels = \"device\"\n", setting)->explain(false);
+  const auto explained = explained_by(*made("labels = \"device\"\n", setting), false);
   const engine::Trace trace =
       engine::trace(*setting->architecture, engine::full_submodel(*setting->architecture));
   EXPECT_EQ(explained->layers, engine::whole(trace).last);
@@ -306,7 +310,7 @@ TEST(EdgeSplitSchedule, TellsTheLayersBytesAndMemoriesOfItsTasks) {
 
 TEST(EdgeSplitSchedule, ComparesWithOtherWaysToSplit) {
   const auto setting = split_setting(three_nodes(), 3e6);
-  const auto explained = made("server = \"not\"\n", setting)->explain(true);
+  const auto explained = explained_by(*made("server = \"not\"\n", setting), true);
   ASSERT_EQ(explained->alternatives.size(), 5U);
   for (const SplitAlternative& other : explained->alternatives) {
     ASSERT_TRUE(other.round_s) << other.name << other.why_not;
@@ -339,7 +343,7 @@ TEST(EdgeSplitSchedule, KeepsCutsMadeByHand) {
     const PlanRecord planned = read_plan(rounds.desk.planned.back().plan);
     EXPECT_EQ(planned.nodes[0].cut_name, name);
     EXPECT_NEAR(longest(rounds.play()) / planned.round_s, 1, 1e-9) << keys;
-    const auto explained = made(keys, setting)->explain(false);
+    const auto explained = explained_by(*made(keys, setting), false);
     EXPECT_TRUE(explained->plan.rows[0].by_hand);
     ASSERT_TRUE(explained->planned);
     EXPECT_LE(explained->planned->round_s, explained->plan.round_s * (1 + 1e-9));
@@ -522,7 +526,7 @@ TEST(EdgeSplitSchedule, ALostNodesShareGoesToTheOthersInTheNextRound) {
   expect_within(rounds, 3e6);
   auto two = three_nodes();
   two.pop_back();
-  const auto explained = made("", split_setting(two, 3e6))->explain(false);
+  const auto explained = explained_by(*made("", split_setting(two, 3e6)), false);
   EXPECT_NEAR(longest(rounds.play()) / explained->plan.round_s, 1, 1e-9);
   // It comes back, and counts once.
   rounds.desk.give({{.time = rounds.now, .kind = EventKind::node_joined, .node = 3}});
@@ -538,7 +542,7 @@ TEST(EdgeSplitSchedule, ALostNodesShareGoesToTheOthersInTheNextRound) {
 
 TEST(EdgeSplitSchedule, ANodeThatMissesTheDeadlineIsKnownToBeSlow) {
   const auto setting = split_setting(three_nodes(), 3e6);
-  const double round_s = made("", setting)->explain(false)->plan.round_s;
+  const double round_s = explained_by(*made("", setting), false)->plan.round_s;
   SplitRounds rounds(made("deadline_s = " + std::to_string(2 * round_s) + "\n", setting), *setting);
   std::vector<Event> events;
   for (const auto& [node, task] : rounds.tasks()) {
@@ -616,13 +620,13 @@ TEST(EdgeSplitSchedule, RefusesWhatCannotBe) {
 
 TEST(EdgeSplitSchedule, TheServersMemoryBindsThoseOfARound) {
   const auto setting = split_setting(three_nodes(), 3e6);
-  const auto explained = made("", setting)->explain(false);
+  const auto explained = explained_by(*made("", setting), false);
   double all = 0;
   for (const SplitRow& row : explained->plan.rows) all += row.server_bytes;
   auto server = std::make_shared<platforms::Machine>(*setting->nodes.front().machine);
   server->memory = 0.999 * all;
   setting->nodes.front().machine = server;
-  const auto tight = made("", setting)->explain(false);
+  const auto tight = explained_by(*made("", setting), false);
   double fits = 0;
   for (const SplitRow& row : tight->plan.rows) fits += row.server_bytes;
   EXPECT_LE(fits, 0.999 * all);

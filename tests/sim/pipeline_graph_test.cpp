@@ -1,4 +1,4 @@
-// Pipelines in the world: exact times, memory, and who sends what to whom.
+// Pipelines in the world: exact times, and who sends what to whom.
 
 #include "sim/schedule/pipeline_graph.hpp"
 
@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include "base/diagnostics.hpp"
-#include "sim/task/peak_memory.hpp"
 #include "sim/task/pipeline_label.hpp"
 #include "tests/support/expect_time.hpp"
 #include "tests/support/hand_pipeline.hpp"
@@ -14,28 +13,17 @@
 namespace convoy::sim {
 namespace {
 
+using test::equal_costs;
 using test::hand_problem;
 using test::HandCosts;
+using test::made_of;
+using test::pipedream;
 using test::PipelineRuns;
 using test::straight;
+using test::two_groups;
 using test::Windows;
 using test::worker;
 using enum PipelineOrder;
-
-HandCosts equal_costs(int stages, double forward = 1, double backward = 2) {
-  HandCosts costs;
-  costs.forward.assign(static_cast<std::size_t>(stages), forward);
-  costs.backward.assign(static_cast<std::size_t>(stages), backward);
-  return costs;
-}
-
-PipelineGraph made_of(const HandCosts& costs, const PipelinePlan& plan,
-                      const PipelineOptions& options = {}) {
-  return make_pipeline(hand_problem(costs, costs.layers()), plan, options);
-}
-
-// --- times
-// ----------------------------------------------------------------------------------------
 
 // Without time on links all three orders take (M + P - 1)(f + b): the bubble is (P - 1) of that
 // many parts.
@@ -191,19 +179,6 @@ TEST(PipelineGraph, RoundsFollowEachOther) {
   EXPECT_EQ(runs.witness.records.at({task, "F3@2"}).size(), 5);
 }
 
-// --- groups
-// ---------------------------------------------------------------------------------------
-
-// Stage 0 on three devices with 3, 1 and 2 samples of 6, stage 1 on two with 2 and 4.
-PipelinePlan two_groups(int microbatches) {
-  PipelinePlan plan{.stages = {{{0, 1}, {{0, 3}, {1, 1}, {2, 2}}, std::min(3, microbatches)},
-                               {{1, 2}, {{3, 2}, {4, 4}}, 1}},
-                    .microbatch = 6,
-                    .microbatches = microbatches,
-                    .planner = ""};
-  return plan;
-}
-
 TEST(PipelineGraph, EveryMemberGetsItsSamplesFromThoseWhoHaveThem) {
   const auto plan = two_groups(1);
   const auto ahead = pieces_between(plan.stages[0].members, 0, plan.stages[1].members);
@@ -295,88 +270,63 @@ TEST(PipelineGraph, TheFirstOfEachGroupSendsItsPartToOne) {
   EXPECT_EQ(join.inputs.size(), 2);
 }
 
-// --- memory
-// ---------------------------------------------------------------------------------------
-
-TEST(PipelineGraph, HoldsAsManyStashesAsItHasInFlight) {
-  HandCosts costs = equal_costs(4);
-  costs.ahead = costs.back = 1e3;
-  costs.weights = 1000;
-  costs.stash = 7;
-  PipelineRuns runs;
-  const std::vector<PipelinePlan> plans = {
-      straight(4, 8, Windows::remaining), straight(4, 8, Windows::doubled),
-      straight(4, 8, Windows::remaining, gpipe), straight(4, 8, Windows::doubled, gpipe_reverse),
-      straight(4, 2, Windows::doubled)};
-  for (const PipelinePlan& plan : plans) runs.add(made_of(costs, plan, {.rounds = 2}), worker(1e6));
-  runs.run();
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    for (int p = 0; p < 4; ++p) {
-      const bool all = plans[i].order != one_f_one_b;
-      const int stashes = all ? plans[i].microbatches : plans[i].stages[p].window;
-      const double expected = costs.memory_bytes({p, p + 1}, 1, stashes, 1);
-      EXPECT_EQ(expected, 3000 + 7 * stashes);
-      EXPECT_EQ(runs.usage(static_cast<TaskId>(i), p).peak_memory, expected) << i << ", " << p;
-      EXPECT_EQ(peak_memory(*runs.made[i].graph, p), expected) << i << ", " << p;
-      EXPECT_EQ(peak_memory(*runs.made[i].graph, p, 0), expected) << "another way to find it";
+// The works of the computes are asked for with what the graph gives them.
+TEST(PipelineGraph, WorksAreToldWhatTheirInputsAre) {
+  HandCosts costs = equal_costs(2);
+  costs.weights = 600;
+  PipelineOptions options{.collect_at = 4};
+  options.collect_bytes = [](LayerRange) { return 5.0; };
+  std::map<std::pair<std::string, int>, PipelineCompute> asked;  // by label and role
+  options.works.forward = [&](const PipelineCompute& c) {
+    asked[{"F" + std::to_string(c.instruction.microbatch), c.role}] = c;
+    return engine::Forward{.first = c.layers.first, .last = c.layers.last};
+  };
+  options.works.backward = [&](const PipelineCompute& c) {
+    asked[{"B" + std::to_string(c.instruction.microbatch), c.role}] = c;
+    return engine::Backward{.first = c.layers.first, .last = c.layers.last};
+  };
+  options.works.add = [&](const PipelineCompute& c, int chunk, int chunks) {
+    EXPECT_EQ(chunks, c.stage == 0 ? 3 : 2);
+    return engine::Forward{.first = c.role, .microbatch = chunk, .microbatches = chunks};
+  };
+  options.works.step = [](const PipelineCompute& c) {
+    EXPECT_EQ(c.instruction.kind, PipelineInstruction::Kind::step);
+    return engine::Step{c.layers.first, c.layers.last};
+  };
+  options.works.give = [](const PipelineCompute& c) {
+    EXPECT_EQ(c.member, 0);
+    return engine::TakeStage{c.layers.first, c.layers.last};
+  };
+  options.works.join = [] { return engine::JoinStages{}; };
+  const PipelineGraph made = make_pipeline(hand_problem(costs, 5), two_groups(3), options);
+  for (const Activity& a : made.graph->activities()) {
+    const PipelineLabel label = read_pipeline_label(a.label).value();
+    if (a.kind == ActivityKind::transfer) {
+      EXPECT_TRUE(label.kind != PipelineLabel::Kind::collect || a.bytes == 5);
+      continue;
     }
-  }
-}
-
-// --- PipeDream
-// ------------------------------------------------------------------------------------
-
-PipelinePlan pipedream(int stages, int microbatches) {
-  PipelinePlan plan = straight(stages, microbatches, Windows::remaining);
-  plan.stashes_weights = true;
-  return plan;
-}
-
-TEST(PipelineGraph, WithStashedWeightsAMicroBatchGoesBackWithTheWeightsItCameWith) {
-  const HandCosts costs = equal_costs(3);
-  const PipelineGraph made = made_of(costs, pipedream(3, 7));
-  std::map<std::string, const Activity*> by_label;
-  for (const Activity& a : made.graph->activities()) by_label[a.label] = &a;
-  for (int p = 0; p < 3; ++p) {
-    for (int m = 0; m < 7; ++m) {
-      const auto activity = [&](PipelineLabel::Kind kind, int of) {
-        return by_label.at(to_text({.kind = kind, .stage = p, .microbatch = of}));
-      };
-      using enum PipelineLabel::Kind;
-      const int went_with = activity(forward, m)->inputs.front();
-      EXPECT_EQ(activity(backward, m)->inputs.at(1), went_with);
-      // With a window of w, micro-batch m goes with what the step of m - w has made.
-      const int window = 3 - p;
-      const int maker = made.graph->producer(went_with);
-      if (m < window) {
-        EXPECT_EQ(maker, -1);
-      } else {
-        EXPECT_EQ(&made.graph->activities()[maker], activity(step, m - window));
-      }
+    EXPECT_FALSE(engine::is_nothing(a.work)) << a.label;
+    const bool forward = label.kind == PipelineLabel::Kind::forward;
+    const bool backward = label.kind == PipelineLabel::Kind::backward;
+    const bool is_step = label.kind == PipelineLabel::Kind::step;
+    EXPECT_TRUE(!is_step || a.inputs.size() == (label.stage == 0 ? 3 : 2));
+    if (!forward && !backward) continue;
+    const std::string name = a.label.substr(0, a.label.find('@'));
+    const PipelineCompute& compute = asked.at({name, a.at});
+    EXPECT_EQ(compute.stage, label.stage);
+    ASSERT_EQ(a.inputs.size(), compute.pieces.size() + (backward ? 1 : 0)) << a.label;
+    int samples = 0;
+    for (std::size_t i = 0; i < compute.pieces.size(); ++i) {
+      const int input = a.inputs[i + (backward ? 1 : 0)];
+      const Activity& sent = made.graph->activities()[made.graph->producer(input)];
+      EXPECT_EQ(sent.at, compute.pieces[i].from);
+      samples += compute.pieces[i].taken.count();
     }
+    const bool at_an_end = label.stage == (forward ? 0 : 1);
+    EXPECT_EQ(samples, at_an_end ? 0 : compute.samples.count());
   }
+  EXPECT_EQ(made.graph->artifacts()[made.result].place, 4);
 }
-
-// Full without flush: after the first has filled it, a stage computes all the time.
-TEST(PipelineGraph, WithStashedWeightsNothingIsFlushedAndVersionsAreHeld) {
-  HandCosts costs = equal_costs(4);
-  costs.weights = 1000;
-  costs.stash = 7;
-  PipelineRuns runs;
-  const TaskId task = runs.add(made_of(costs, pipedream(4, 20)), worker(1e9));
-  runs.run();
-  EXPECT_TIME(runs.end_of(task), (20 + 4 - 1) * 3);
-  for (int p = 0; p < 4; ++p) {
-    const double expected = costs.memory_bytes({p, p + 1}, 1, 4 - p, 4 - p);
-    EXPECT_EQ(expected, 2000 + 1007 * (4 - p));
-    EXPECT_EQ(runs.usage(task, p).peak_memory, expected);
-    EXPECT_EQ(peak_memory(*runs.made[0].graph, p), expected);
-    EXPECT_EQ(peak_memory(*runs.made[0].graph, p, 0), expected) << "another way to find it";
-  }
-}
-
-// --- what it refuses
-// ------------------------------------------------------------------------------
 
 TEST(PipelineGraph, RefusesWindowsThatWouldWaitForEachOther) {
   const HandCosts costs = equal_costs(3);

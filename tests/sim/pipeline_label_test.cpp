@@ -20,6 +20,7 @@ TEST(PipelineLabel, IsReadAsItIsWritten) {
       {{add, 10}, "add@10"},
       {{step, 1}, "step@1"},
       {{step, 1, 4}, "step4@1"},
+      {{give, 1}, "give@1"},
       {{collect, 1}, "collect@1"},
       {{join, 0}, "join@0"},
   };

@@ -71,12 +71,14 @@ TEST(Scenarios, ThoseOfTheHeadlineAreValid) {
   }
 }
 
-TEST(Scenarios, ThoseOfEdgeSplitAreValid) {
-  const auto files = toml_files(root / "scenarios" / "edgesplit");
-  EXPECT_GE(files.size(), 3);
-  for (const auto& file : files) {
-    base::Diagnostics problems;
-    EXPECT_TRUE(read_scenario(file.string(), {}, problems).has_value()) << problems.str();
+TEST(Scenarios, ThoseOfEdgeSplitAndOfPipelinesAreValid) {
+  for (const auto& [folder, least] : {std::pair("edgesplit", 3U), std::pair("asteroid", 1U)}) {
+    const auto files = toml_files(root / "scenarios" / folder);
+    EXPECT_GE(files.size(), least);
+    for (const auto& file : files) {
+      base::Diagnostics problems;
+      EXPECT_TRUE(read_scenario(file.string(), {}, problems).has_value()) << problems.str();
+    }
   }
 }
 

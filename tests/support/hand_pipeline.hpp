@@ -83,6 +83,36 @@ inline sim::PipelinePlan straight(int stages, int microbatches, Windows windows,
   return plan;
 }
 
+// Of so many layers alike.
+inline HandCosts equal_costs(int stages, double forward = 1, double backward = 2) {
+  HandCosts costs;
+  costs.forward.assign(static_cast<std::size_t>(stages), forward);
+  costs.backward.assign(static_cast<std::size_t>(stages), backward);
+  return costs;
+}
+
+inline sim::PipelineGraph made_of(const HandCosts& costs, const sim::PipelinePlan& plan,
+                                  const sim::PipelineOptions& options = {}) {
+  return sim::make_pipeline(hand_problem(costs, costs.layers()), plan, options);
+}
+
+// Stage 0 on three devices with 3, 1 and 2 samples of 6, stage 1 on two with 2 and 4.
+inline sim::PipelinePlan two_groups(int microbatches) {
+  sim::PipelinePlan plan{.stages = {{{0, 1}, {{0, 3}, {1, 1}, {2, 2}}, std::min(3, microbatches)},
+                                    {{1, 2}, {{3, 2}, {4, 4}}, 1}},
+                         .microbatch = 6,
+                         .microbatches = microbatches,
+                         .planner = ""};
+  return plan;
+}
+
+// With weight stashing (PipeDream).
+inline sim::PipelinePlan pipedream(int stages, int microbatches) {
+  sim::PipelinePlan plan = straight(stages, microbatches, Windows::remaining);
+  plan.stashes_weights = true;
+  return plan;
+}
+
 // Runs pipelines beside each other, each on workers of its own, from 0 s on.
 class PipelineRuns {
  public:

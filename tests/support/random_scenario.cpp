@@ -19,13 +19,17 @@ class Draw {
 
   RandomScenario make() {
     learns_ = one_in(8);
+    together_ = !learns_ && one_in(6);
     add("name = \"random-{}\"\nseed = {}\n", number_, below(1000));
     shared_links();
     const std::size_t groups = 1 + below(4);
     for (std::size_t g = 0; g < groups; ++g) nodes(g);
+    if (together_ && groups == 1) nodes(groups);
     if (one_in(3)) server();
     std::vector<std::string> kinds;
-    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) kinds.push_back(kind.name);
+    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
+      if (kind.together == together_) kinds.push_back(kind.name);
+    }
     kind_ = one_of(kinds);
     model();
     training();
@@ -89,7 +93,7 @@ class Draw {
                    : one_of<std::string>({"jetson-nano", "jetson-xavier-nx-16gb",
                                           "jetson-agx-orin-64gb", "jetson-orin-nano-8gb"});
     add("[[fleet.nodes]]\nname = \"g{}\"\ndevice = \"{}\"\n", group, device);
-    add("count = {}\n", learns_ ? 1 + below(3) : 1 + below(12));
+    add("count = {}\n", learns_ || together_ ? 1 + below(3) : 1 + below(12));
     half_ = false;
     if (one_in(2)) {
       const std::string drawn = link();
@@ -196,7 +200,7 @@ class Draw {
     if (one_in(3)) {
       add("optimizer = {{ kind = \"{}\" }}\n", one_of<std::string>({"sgd", "adamw", "adan"}));
     }
-    if (one_in(4) && kind_ != "fedpm" && !is_split()) add("proximal = 0.1\n");
+    if (one_in(4) && kind_ != "fedpm" && !is_split() && !together_) add("proximal = 0.1\n");
     fixed_ = fixed;
   }
 
@@ -204,6 +208,10 @@ class Draw {
     const std::string& kind = kind_;
     const bool cos2p = kind == "cos2p";
     add("[schedule]\nkind = \"{}\"\n", kind);
+    if (together_) {
+      pipeline();
+      return;
+    }
     if (one_in(3) && kind != "fedpm" && kind != "partitioned" && !is_split()) {
       add("aggregation = {{ rule = \"{}\" }}\n",
           one_of<std::string>({"coverage", "in-flight", "holders", "holders-by-label", "drift",
@@ -255,6 +263,17 @@ class Draw {
     }
   }
 
+  void pipeline() {
+    add("[schedule.pipeline]\nmicrobatch = {}\nmicrobatches = {}\nrounds = {}\n", 1 + below(8),
+        1 + below(6), 1 + below(3));
+    if (one_in(3)) add("cut = \"layers\"\n");
+    if (one_in(3)) add("recompute = true\n");
+    if (one_in(3)) add("search = true\n");
+    if (one_in(3)) add("replicate = {}\n", one_in(2));
+    if (one_in(3))
+      add("replan = {{ change = {}, horizon_rounds = {} }}\n", spread(0.01, 10), below(100));
+  }
+
   void submodels(const std::string& kind) {
     if (kind == "heterofl" || kind == "fedrolex") {
       // With the scaler narrow nodes may diverge, all of them at once: then a run fails.
@@ -279,7 +298,8 @@ class Draw {
 
   // Kinds that take neither compression nor any fixed costs.
   [[nodiscard]] bool sends_its_own_way() const {
-    return kind_ == "prunefl" || kind_ == "fedpm" || kind_ == "partitioned" || is_split();
+    return kind_ == "prunefl" || kind_ == "fedpm" || kind_ == "partitioned" || is_split() ||
+           together_;
   }
   [[nodiscard]] bool is_split() const {
     return kind_ == "splitfed" || kind_ == "splitlearning" || kind_ == "edgesplit";
@@ -301,6 +321,7 @@ class Draw {
   std::string text_;
   std::string kind_;  // of schedule
   bool learns_ = false;
+  bool together_ = false;  // one of the kinds whose nodes train one model together
   bool fixed_ = false;
   std::size_t steps_ = 0;  // training.local_steps; 0: epochs
   bool half_ = false;

@@ -1,0 +1,390 @@
+#include "sim/plan/stage_search.hpp"
+
+#include <algorithm>
+
+#include "sim/plan/pipeline_parts.hpp"
+
+namespace convoy::sim {
+namespace {
+
+constexpr int most_to_leave_out = 32;  // devices of a fleet of which a group leaves slow ones out
+constexpr int all_groups = 8;  // devices: larger groups have no more than samples in a micro-batch
+
+}  // namespace
+
+StageSearch::StageSearch(StageTimes& times, std::vector<int> order, const AsteroidOptions& options,
+                         bool leaves_slow_out)
+    : times_(times),
+      problem_(times.problem()),
+      order_(std::move(order)),
+      options_(options),
+      layers_(problem_.costs->layers()),
+      devices_(static_cast<int>(order_.size())),
+      stages_(std::min({layers_, devices_, options.most_stages})),
+      most_devices_(options.may_leave_out ? std::max(problem_.microbatch, all_groups) : devices_),
+      leaves_slow_out_(options.may_leave_out && leaves_slow_out && devices_ <= most_to_leave_out) {
+  const auto states = static_cast<std::size_t>(layers_ + 1) *
+                      static_cast<std::size_t>(devices_ + 1) *
+                      static_cast<std::size_t>(stages_ + 1);
+  states_.resize(states);
+  find_bandwidths();
+}
+
+StageSearch::State& StageSearch::state(int layers, int devices, int stages) {
+  return states_[static_cast<std::size_t>((((layers * (devices_ + 1)) + devices) * (stages_ + 1)) +
+                                          stages)];
+}
+
+int StageSearch::window(int stages) const {
+  return window_of(options_.window, stages, 0, problem_.microbatches);
+}
+
+void StageSearch::find_bandwidths() {
+  const auto both = [&](int a, int b) {
+    const int from = order_[static_cast<std::size_t>(a)];
+    const int to = order_[static_cast<std::size_t>(b)];
+    return std::min(problem_.bandwidth(from, to), problem_.bandwidth(to, from));
+  };
+  const int n = devices_;
+  double least = std::numeric_limits<double>::infinity();
+  double most = 0;
+  for (int a = 0; a < n; ++a) {
+    for (int b = a + 1; b < n; ++b) {
+      least = std::min({least, both(a, b)});
+      most = std::max({most,
+                       problem_.bandwidth(order_[static_cast<std::size_t>(a)],
+                                          order_[static_cast<std::size_t>(b)]),
+                       problem_.bandwidth(order_[static_cast<std::size_t>(b)],
+                                          order_[static_cast<std::size_t>(a)])});
+    }
+  }
+  if (n < 2 || least == most) {
+    bandwidth_ = least;  // infinite for one device, which needs none
+    return;
+  }
+  const auto size = static_cast<std::size_t>(n + 1);
+  within_.assign(size * size, std::numeric_limits<double>::infinity());
+  between_.assign(size * size * size, std::numeric_limits<double>::infinity());
+  for (int a = n - 1; a >= 0; --a) {
+    for (int middle = a + 1; middle < n; ++middle) {
+      double row = std::numeric_limits<double>::infinity();  // from a to [middle, end)
+      for (int end = middle + 1; end <= n; ++end) {
+        row = std::min(row, both(a, end - 1));
+        const auto at = [&](int begin) {
+          return ((static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(middle)) *
+                     size +
+                 static_cast<std::size_t>(end);
+        };
+        between_[at(a)] = a + 1 < middle ? std::min(between_[at(a + 1)], row) : row;
+      }
+    }
+    for (int end = a + 2; end <= n; ++end) {
+      const auto at = [&](int begin) {
+        return (static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(end);
+      };
+      within_[at(a)] = std::min(within_[at(a + 1)], between(a, a + 1, end));
+    }
+  }
+}
+
+double StageSearch::within(int begin, int end) const {
+  if (bandwidth_ > 0) return bandwidth_;
+  return within_[static_cast<std::size_t>((begin * (devices_ + 1)) + end)];
+}
+
+double StageSearch::between(int begin, int middle, int end) const {
+  if (bandwidth_ > 0) return bandwidth_;
+  const auto size = static_cast<std::size_t>(devices_ + 1);
+  return between_[((static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(middle)) *
+                      size +
+                  static_cast<std::size_t>(end)];
+}
+
+// Two groups with devices that are left out between them, perhaps.
+double StageSearch::between(int begin, int end, int next, int next_end) const {
+  if (bandwidth_ > 0) return bandwidth_;
+  if (end == next) return between(begin, end, next_end);
+  return slowest_between(problem_,
+                         std::span<const int>(order_.begin() + begin, order_.begin() + end),
+                         std::span<const int>(order_.begin() + next, order_.begin() + next_end));
+}
+
+std::vector<StageMember> StageSearch::members(LayerRange layers, int begin, int end, int stages,
+                                              int classes) {
+  const std::span<const int> group(order_.begin() + begin, order_.begin() + end);
+  if (classes == 0) return allocate(times_, layers, group, window(stages), 1);
+  std::vector<int> used;
+  const std::vector<int> fast = by_speed(layers, begin, end);
+  for (const int device : group) {
+    const auto at = std::find(fast.begin(), fast.end(), times_.class_of(device));
+    if (at - fast.begin() < classes) used.push_back(device);
+  }
+  return allocate(times_, layers, used, window(stages), 1);
+}
+
+std::optional<StageSearch::Head> StageSearch::head(LayerRange layers, int begin, int end,
+                                                   int stages, int classes) {
+  const std::vector<StageMember> all = members(layers, begin, end, stages, classes);
+  if (all.empty()) return std::nullopt;
+  Head head{.classes = classes};
+  for (const StageMember& member : all) {
+    const PipelineStep pass = times_.pass(member.device, layers, member.samples);
+    head.step.forward_s = std::max(head.step.forward_s, pass.forward_s);
+    head.step.backward_s = std::max(head.step.backward_s, pass.backward_s);
+  }
+  head.after = all_reduce_s(problem_, layers, static_cast<int>(all.size()), within(begin, end)) +
+               update_s(problem_, layers, all);
+  return head;
+}
+
+// The classes of a group's devices, the fastest one first.
+std::vector<int> StageSearch::by_speed(LayerRange layers, int begin, int end) {
+  std::vector<std::pair<double, int>> classes;
+  for (int at = begin; at < end; ++at) {
+    const int device = order_[static_cast<std::size_t>(at)];
+    const PipelineStep pass = times_.pass(device, layers, problem_.microbatch);
+    classes.emplace_back(pass.forward_s + pass.backward_s, times_.class_of(device));
+  }
+  std::sort(classes.begin(), classes.end());
+  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+  std::vector<int> fast;
+  for (const auto& [seconds, known_as] : classes) fast.push_back(known_as);
+  return fast;
+}
+
+// The group's devices as a stage; where devices may be left out, the same without its slowest ones.
+std::vector<StageSearch::Head> StageSearch::heads(LayerRange layers, int begin, int end,
+                                                  int stages) {
+  std::vector<Head> heads;
+  const auto all = head(layers, begin, end, stages, 0);
+  if (!all) return heads;
+  heads.push_back(*all);
+  const double busy = problem_.microbatches * (all->step.forward_s + all->step.backward_s);
+  if (!leaves_slow_out_ || end - begin < 2 || all->after < 0.01 * busy) return heads;
+  const auto classes = static_cast<int>(by_speed(layers, begin, end).size());
+  for (int fastest = classes - 1; fastest >= 1; --fastest) {
+    const auto some = head(layers, begin, end, stages, fastest);
+    if (!some) break;
+    heads.push_back(*some);
+  }
+  return heads;
+}
+
+StageSearch::Candidate StageSearch::behind(const Head& head, const PipelineStep& link,
+                                           const Candidate& rest) const {
+  const int m = problem_.microbatches;
+  const double first = head.step.forward_s + head.step.backward_s;
+  const double second = link.forward_s + link.backward_s;
+  const double forward = head.step.forward_s + link.forward_s;
+  const double backward = head.step.backward_s + link.backward_s;
+  Candidate all;
+  all.late = std::max(head.after, rest.late - backward);
+  if (first >= second && first >= rest.longest) {
+    all.longest = first;
+    all.before = 0;
+    all.round = (m * first) + all.late;
+  } else if (second >= rest.longest) {
+    all.longest = second;
+    all.before = first;
+    all.round = (m * second) + first + std::max(head.after, rest.late - backward);
+  } else {
+    all.longest = rest.longest;
+    all.before = first + second + rest.before;
+    all.round = std::max((m * rest.longest) + all.before + head.after, forward + rest.round);
+  }
+  return all;
+}
+
+void StageSearch::keep(State& state, const Candidate& candidate) const {
+  const auto no_better = [](const Candidate& a, const Candidate& b) {
+    return a.round >= b.round && a.longest >= b.longest && a.before >= b.before && a.late >= b.late;
+  };
+  if (problem_.microbatches * candidate.longest >= below_s_) return;
+  const auto room = static_cast<std::size_t>(options_.kept);
+  if (state.size() == room && candidate.round >= state.back().round) return;
+  for (const Candidate& known : state) {
+    if (no_better(candidate, known)) return;
+  }
+  std::erase_if(state, [&](const Candidate& known) { return no_better(known, candidate); });
+  if (state.size() == room) state.pop_back();
+  const auto at =
+      std::upper_bound(state.begin(), state.end(), candidate,
+                       [](const Candidate& a, const Candidate& b) { return a.round < b.round; });
+  state.insert(at, candidate);
+}
+
+void StageSearch::single_stage(int layers, int devices) {
+  const int begin = devices_ - devices;
+  const LayerRange range{layers_ - layers, layers_};
+  if (devices > most_devices_ || !may_be_fast(range, begin, devices_)) return;
+  for (const Head& stage : heads(range, begin, devices_, 1)) {
+    Candidate one;
+    one.longest = stage.step.forward_s + stage.step.backward_s;
+    one.late = stage.after;
+    one.round = (problem_.microbatches * one.longest) + one.late;
+    one.begin = begin;
+    one.end = devices_;
+    one.cut = layers_;
+    one.classes = stage.classes;
+    keep(state(layers, devices, 1), one);
+  }
+}
+
+// Whether a device has room for less if the stage is the first of more stages.
+bool StageSearch::differ(LayerRange layers, int begin, int end, int few, int many) const {
+  if (window(few) == window(many)) return false;
+  for (int at = begin; at < end; ++at) {
+    const int device = order_[static_cast<std::size_t>(at)];
+    if (times_.most_samples(device, layers, window(few), 1) !=
+        times_.most_samples(device, layers, window(many), 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void StageSearch::with_head(int layers, int devices, int rest_layers, int rest_devices) {
+  const LayerRange range{layers_ - layers, layers_ - rest_layers};
+  const int begin = devices_ - devices;
+  const int end = devices_ - rest_devices;
+  if (end - begin > most_devices_ || !may_be_fast(range, begin, end)) return;
+  const int most = std::min({stages_, rest_layers + 1, rest_devices + 1});
+  std::vector<Head> stages;
+  int known_as = 0;      // for which number of stages
+  bool is_same = false;  // for all of them
+  for (int p = 2; p <= most; ++p) {
+    if (state(rest_layers, rest_devices, p - 1).empty()) continue;
+    if (known_as == 0 || (!is_same && differ(range, begin, end, known_as, p))) {
+      stages = heads(range, begin, end, p);
+      if (known_as == 0) is_same = !differ(range, begin, end, p, most);
+      known_as = p;
+    }
+    if (stages.empty()) return;  // with more stages behind it, it has more in flight
+    put_in_front(stages, {layers, devices, rest_layers, rest_devices, p});
+  }
+}
+
+void StageSearch::put_in_front(const std::vector<Head>& heads, const Place& place) {
+  const int begin = devices_ - place.devices;
+  const int end = devices_ - place.rest_devices;
+  const int cut = layers_ - place.rest_layers;
+  const State& rests = state(place.rest_layers, place.rest_devices, place.stages - 1);
+  State& all = state(place.layers, place.devices, place.stages);
+  for (std::size_t i = 0; i < rests.size(); ++i) {
+    const PipelineStep link = transfer_step(problem_, cut - 1, problem_.microbatch,
+                                            between(begin, end, rests[i].begin, rests[i].end));
+    for (const Head& head : heads) {
+      Candidate candidate = behind(head, link, rests[i]);
+      candidate.begin = begin;
+      candidate.end = end;
+      candidate.cut = cut;
+      candidate.classes = head.classes;
+      candidate.next = static_cast<int>(i);
+      keep(all, candidate);
+    }
+  }
+}
+
+void StageSearch::longer(int layers, int devices) {
+  for (int rest_layers = 1; rest_layers < layers; ++rest_layers) {
+    for (int rest_devices = 1; rest_devices < devices; ++rest_devices) {
+      with_head(layers, devices, rest_layers, rest_devices);
+    }
+  }
+}
+
+// If the devices computed as fast together as each does alone.
+double StageSearch::ideal_round() const {
+  double speed = 0;
+  for (const int device : order_) {
+    const PipelineStep pass = times_.pass(device, {0, layers_}, problem_.microbatch);
+    speed += 1 / std::max(pass.forward_s + pass.backward_s, 1e-30);
+  }
+  return problem_.microbatches / speed;
+}
+
+void StageSearch::find_room() {
+  room_.assign(static_cast<std::size_t>(layers_) * static_cast<std::size_t>(layers_) *
+                   static_cast<std::size_t>(devices_ + 1),
+               0);
+  const double longest = below_s_ / problem_.microbatches;
+  std::vector<int> of_class(order_.size(), 0);
+  for (int first = 0; first < layers_; ++first) {
+    for (int last = first + 1; last <= layers_; ++last) {
+      of_class.assign(problem_.devices.size(), -1);
+      const auto row = static_cast<std::size_t>(((first * layers_) + last - 1) * (devices_ + 1));
+      for (std::size_t at = 0; at < order_.size(); ++at) {
+        int& samples = of_class[static_cast<std::size_t>(times_.class_of(order_[at]))];
+        if (samples < 0) {
+          samples = times_.fast_samples(order_[at], {first, last}, longest, window(1));
+        }
+        room_[row + at + 1] = std::min(room_[row + at] + samples, 1 << 30);
+      }
+    }
+  }
+}
+
+bool StageSearch::may_be_fast(LayerRange layers, int begin, int end) const {
+  const auto row =
+      static_cast<std::size_t>(((layers.first * layers_) + layers.last - 1) * (devices_ + 1));
+  return room_[row + static_cast<std::size_t>(end)] -
+             room_[row + static_cast<std::size_t>(begin)] >=
+         problem_.microbatch;
+}
+
+std::optional<PipelinePlan> StageSearch::run() {
+  // Bounds that grow: what is slower than the bound is not looked at, which is most.
+  double below = ideal_round();
+  for (int trial = 0; trial < 40; ++trial) {
+    below *= trial < 10 ? 1.4 : 2;
+    if (auto plan = run_below(below)) return plan;
+  }
+  return run_below(std::numeric_limits<double>::infinity());
+}
+
+std::optional<PipelinePlan> StageSearch::run_below(double round_s) {
+  below_s_ = round_s;
+  best_s_ = round_s;
+  for (State& state : states_) state.clear();
+  find_room();
+  for (int layers = 1; layers <= layers_; ++layers) {
+    for (int devices = 1; devices <= devices_; ++devices) {
+      single_stage(layers, devices);
+      longer(layers, devices);
+      if (!options_.may_leave_out) continue;
+      for (int p = 1; p <= stages_; ++p) {
+        for (const Candidate& fewer : state(layers, devices - 1, p)) {
+          keep(state(layers, devices, p), fewer);
+        }
+      }
+    }
+  }
+  int best = 0;
+  for (int p = 1; p <= stages_; ++p) {
+    const State& plans = state(layers_, devices_, p);
+    if (plans.empty() || plans.front().round >= best_s_) continue;
+    best_s_ = plans.front().round;
+    best = p;
+  }
+  if (best == 0) return std::nullopt;
+  return plan_of(best, 0);
+}
+
+PipelinePlan StageSearch::plan_of(int stages, int which) {
+  PipelinePlan plan{.microbatch = problem_.microbatch, .microbatches = problem_.microbatches};
+  plan.planner = "asteroid";
+  int layers = layers_;
+  int devices = devices_;
+  for (int p = stages; p >= 1; --p) {
+    const Candidate& head = state(layers, devices, p)[static_cast<std::size_t>(which)];
+    const LayerRange range{layers_ - layers, head.cut};
+    plan.stages.push_back(
+        {range, members(range, head.begin, head.end, p, head.classes), window(p)});
+    layers = layers_ - head.cut;
+    devices = devices_ - head.end;
+    which = head.next;
+  }
+  return plan;
+}
+
+}  // namespace convoy::sim

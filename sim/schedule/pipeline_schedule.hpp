@@ -1,0 +1,84 @@
+#pragma once
+
+// The base of all kinds of pipelines: a round of the present plan after another, each a task of all
+// devices of the plan, which makes a version; new plans when devices come and go, or when speeds
+// have changed; and the move of the weights to them.
+//
+// The fleet's nodes compute; the server has the initial weights and each version (to bring them
+// there takes no virtual time, as an evaluation takes none), and coordinates. At first every device
+// has the weights of its stage.
+//
+// A loss ends the task under way, and all that it has computed is done anew: versions hold whole
+// tasks only, so that no micro-batch is left out or counted twice.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/plan/replanner.hpp"
+#include "sim/schedule/pipeline_planner.hpp"
+#include "sim/schedule/pipeline_task.hpp"
+#include "sim/schedule/schedule.hpp"
+
+namespace convoy::sim {
+
+struct PipelineScheduleOptions {
+  std::string why_no_learning = "its stages are timed only: the engine does not compute them yet";
+  PipelineKeys keys;
+  PipelineManner manner;
+};
+
+class PipelineSchedule : public Schedule {
+ public:
+  // Throws base::UserError as PipelinePlanner, and where no plan for all nodes fits.
+  PipelineSchedule(const std::shared_ptr<const Setting>& setting,
+                   const PipelineScheduleOptions& options);
+
+  Orders on(const Event& event) override;
+  [[nodiscard]] std::vector<PlannedTask> plan() const override;
+  // Why the nodes that are there have no plan, where they have none.
+  [[nodiscard]] std::vector<std::string> remarks() const override;
+  [[nodiscard]] std::optional<std::int64_t> max_staleness() const override { return 0; }
+  [[nodiscard]] std::optional<double> usual_updates() const override { return 1; }
+
+  [[nodiscard]] std::optional<Explanation> explain(bool compare) const override;
+
+  // The plan that rounds have now. Nothing: none of the present nodes' fits.
+  [[nodiscard]] const std::optional<PlannedPipeline>& present_plan() const { return current_; }
+
+ private:
+  enum class Doing { nothing, move, round };
+
+  void note(const Event& event);
+  // Plans, if it is time for that, and begins the next task.
+  void go_on(double now, Orders& orders);
+  void replan(Replanner::Cause cause, Orders& orders);
+  // A plan for these nodes, or none that fits (and why).
+  [[nodiscard]] std::optional<PlannedPipeline> fresh_plan(const std::vector<NodeId>& nodes);
+  // Goes on with a plan, after its weights have moved.
+  void move_to(PlannedPipeline to, std::vector<NodeMove> moves, const std::string& cause,
+               Orders& orders);
+  void tell(const std::string& cause, const std::string& what, Orders& orders) const;
+  [[nodiscard]] std::vector<NodeMove> moves_to(const PlannedPipeline& to) const;
+  [[nodiscard]] Assign assign(TaskKind kind, const PipelineTask& task, std::string label);
+  [[nodiscard]] std::vector<NodeId> present() const;
+
+  PipelinePlanner planner_;
+  Replanner replanner_;
+  ByNode<bool> present_;
+  ByNode<double> speeds_;
+  std::optional<PlannedPipeline> current_;
+  std::optional<PlannedPipeline> weights_at_;  // the plan whose devices have the weights
+  std::optional<PipelineTask> round_;          // of current_
+  std::string why_none_;
+  Doing doing_ = Doing::nothing;
+  bool moves_ = false;  // weights must move before current_ has them
+  TaskId at_work_ = no_task;
+  TaskId moved_ = no_task;  // the move whose result the next round takes
+  TaskId next_ = 0;
+  static constexpr TaskId first_move = 1'000'000'000'000;
+  TaskId next_move_ = first_move;
+};
+
+}  // namespace convoy::sim

@@ -1,0 +1,202 @@
+// Tests convoy plan, check and run for pipelines: plans and their simulated rounds, plans by hand,
+// every planner's plan, what does not fit, losses in a run.
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "sim/schedule/schedule.hpp"
+#include "tests/support/scenario_folder.hpp"
+
+namespace convoy {
+namespace {
+
+using test::convoy;
+using test::Output;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr const char* scenario = R"(
+name = "pipe"
+seed = 5
+[fleet]
+server = { link = "gigabit" }
+[[fleet.nodes]]
+name = "nano"
+device = "jetson-nano"
+count = 2
+link = "ethernet-100m"
+[[fleet.nodes]]
+name = "nx"
+device = "jetson-xavier-nx-8gb"
+link = "ethernet-100m"
+[[fleet.nodes]]
+name = "orin"
+device = "jetson-orin-nano-8gb"
+link = "gigabit"
+[model]
+architecture = "resnet18"
+classes = 10
+[data]
+samples = 640
+[training]
+learn = false
+[schedule]
+kind = "asteroid"
+[schedule.pipeline]
+microbatch = 8
+microbatches = 6
+[stop]
+rounds = 5
+)";
+
+class PipelinePlan : public test::ScenarioFolder {
+ protected:
+  PipelinePlan() : ScenarioFolder(scenario) {}
+  [[nodiscard]] Output plan(const std::string& more = "") const {
+    return convoy("plan " + file + " " + more);
+  }
+  [[nodiscard]] nlohmann::json json(const std::string& more = "") const {
+    const Output output = plan("--json " + more);
+    EXPECT_EQ(output.status, 0) << output.err;
+    return nlohmann::json::parse(output.out);
+  }
+  static std::vector<std::string> kinds() {
+    std::vector<std::string> names;
+    for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {
+      if (kind.together) names.push_back(kind.name);
+    }
+    return names;
+  }
+};
+
+TEST_F(PipelinePlan, ShowsStagesMemoryAndTimes) {
+  const Output output = plan("--wide");
+  ASSERT_EQ(output.status, 0) << output.err;
+  for (const char* said :
+       {"pipe: asteroid with resnet18", "nano", "nx", "orin", "the bottleneck: stage",
+        "6 micro-batches of 8 samples, 1F1B", "Closed form: ", "Simulated: "}) {
+    EXPECT_THAT(output.out, HasSubstr(said));
+  }
+}
+
+// Of every kind: the stages cover the model, each stage has all samples of a micro-batch, nothing
+// is over a memory, and the simulated round is about that of the closed form.
+TEST_F(PipelinePlan, OfEveryKindIsWhole) {
+  for (const std::string& kind : kinds()) {
+    SCOPED_TRACE(kind);
+    const nlohmann::json said = json("--set schedule.kind=" + kind);
+    const nlohmann::json& plan = said["plan"];
+    int layers = 0;
+    for (const nlohmann::json& stage : plan["stages"]) {
+      EXPECT_EQ(stage["layers"][0], layers);
+      layers = stage["layers"][1];
+      int samples = 0;
+      for (const nlohmann::json& member : stage["members"]) {
+        samples += member["samples"].get<int>();
+        EXPECT_LE(member["memory_bytes"], member["memory_available_bytes"]);
+      }
+      EXPECT_EQ(samples, 8);
+    }
+    EXPECT_EQ(layers, said["layers"]);
+    const double simulated = plan["simulated_s"];
+    EXPECT_LT(simulated / plan["closed_form_s"].get<double>(), 2);
+    EXPECT_GT(simulated / plan["closed_form_s"].get<double>(), 0.95);
+    EXPECT_GE(plan["simulated_bubble"].get<double>(), 0);
+    EXPECT_LT(plan["simulated_bubble"].get<double>(), 1);
+    EXPECT_TRUE(plan["failure"].is_null());
+  }
+}
+
+// A run's rounds take what the plan's simulated round takes: each begins when the one before ends.
+TEST_F(PipelinePlan, ARunHasRoundsOfThatLength) {
+  for (const std::string& kind : kinds()) {
+    SCOPED_TRACE(kind);
+    const double round = json("--set schedule.kind=" + kind)["plan"]["simulated_s"];
+    ASSERT_EQ(run(kind, "--set schedule.kind=" + kind).status, 0);
+    const std::string last = "SELECT MAX(time_s) FROM aggregation";
+    EXPECT_NEAR(std::stod(text(kind, last)) / (5 * round), 1, 1e-9);
+  }
+}
+
+TEST_F(PipelinePlan, ByHandStandsBesideThePlanners) {
+  const std::string hand =
+      "--set 'schedule.pipeline.stages=[{to=\"block3\",nodes=[\"nano\"]},{nodes=[\"nx\",\"orin\"],"
+      "samples=[3,5]}]'";
+  const nlohmann::json said = json(hand);
+  EXPECT_TRUE(said["plan"]["by_hand"].get<bool>());
+  EXPECT_EQ(said["plan"]["stages"].size(), 2U);
+  EXPECT_EQ(said["plan"]["stages"][0]["last"], "block3");
+  EXPECT_EQ(said["plan"]["stages"][1]["members"][1]["samples"], 5);
+  EXPECT_FALSE(said["planned"]["by_hand"].get<bool>());
+  EXPECT_EQ(said["planned"]["closed_form_s"], json()["plan"]["closed_form_s"]);
+  EXPECT_THAT(plan(hand).out, AllOf(HasSubstr("a plan made by hand"),
+                                    HasSubstr("The planner's own plan"), HasSubstr("block3")));
+}
+
+TEST_F(PipelinePlan, ComparesEveryPlanner) {
+  const nlohmann::json said = json("--compare");
+  EXPECT_GE(said["alternatives"].size(), 6U);
+  int possible = 0;
+  for (const nlohmann::json& other : said["alternatives"]) {
+    if (other["plan"].is_null()) continue;
+    ++possible;
+    EXPECT_GT(other["plan"]["simulated_s"].get<double>(), 0) << other;
+  }
+  EXPECT_GE(possible, 4);
+  EXPECT_EQ(said["alternatives"][0]["plan"]["simulated_s"], said["plan"]["simulated_s"]);
+  EXPECT_THAT(plan("--compare --wide").out, HasSubstr("Every planner's plan"));
+}
+
+TEST_F(PipelinePlan, TheSearchIsNoWorseThanWhatIsGiven) {
+  const nlohmann::json given = json();
+  const nlohmann::json searched = json("--set schedule.pipeline.search=true");
+  EXPECT_LE(searched["plan"]["closed_form_s"], given["plan"]["closed_form_s"]);
+  EXPECT_EQ(searched["plan"]["microbatch"].get<int>() * searched["plan"]["microbatches"].get<int>(),
+            48);
+}
+
+TEST_F(PipelinePlan, CheckSaysWhatDoesNotFit) {
+  const Output hand = convoy("check " + file +
+                             " --set schedule.pipeline.microbatch=512 --set "
+                             "'schedule.pipeline.stages=[{to=\"block3\",nodes=[\"nano-1\"],samples="
+                             "[512]},{nodes=[\"orin\"]}]'");
+  EXPECT_EQ(hand.status, 2);
+  EXPECT_THAT(hand.err, AllOf(HasSubstr("stage 1 of 2"), HasSubstr("does not fit nano-1"),
+                              HasSubstr("it needs"), HasSubstr("schedule.pipeline.microbatch")));
+  for (const std::string& kind : kinds()) {
+    const Output none = convoy("check " + file + " --set schedule.pipeline.microbatch=100000" +
+                               " --set schedule.kind=" + kind);
+    EXPECT_EQ(none.status, 2) << kind << none.out;
+  }
+  const Output fits = convoy("check " + file);
+  EXPECT_EQ(fits.status, 0) << fits.err;
+  EXPECT_THAT(fits.out, HasSubstr("stage 1"));
+}
+
+// A node is lost in the second round and comes back later: its round is done anew, and each
+// version is there once.
+TEST_F(PipelinePlan, ALossIsLivedThrough) {
+  for (const std::string& kind : kinds()) {
+    SCOPED_TRACE(kind);
+    const double round = json("--set schedule.kind=" + kind)["plan"]["simulated_s"];
+    const std::string away = fmt::format(" --set 'fleet.nodes.1.outages=[{{at_s={},for_s={}}}]'",
+                                         1.5 * round, 2 * round);
+    const Output output = run(kind, "--set schedule.kind=" + kind + away);
+    ASSERT_EQ(output.status, 0) << output.err;
+    EXPECT_EQ(query(kind, "SELECT COUNT(*) FROM aggregation"), 5);
+    EXPECT_EQ(query(kind,
+                    "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = "
+                    "'node_lost'"),
+              1);
+    EXPECT_EQ(query(kind,
+                    "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = "
+                    "'aggregated'"),
+              5);
+    EXPECT_GE(query(kind, "SELECT COUNT(*) FROM journal WHERE kind = 'planned'"), 2);
+  }
+}
+
+}  // namespace
+}  // namespace convoy
