@@ -81,6 +81,7 @@ PipelineRoundView::PipelineRoundView(const RunTables& run, const PipelineLabels&
       const int stage = what->to_stage >= 0 ? what->to_stage : what->stage;
       const bool collects = what->kind == Kind::collect;  // of any stage
       arrived_[{what->kind, what->microbatch, collects ? 0 : stage, a.peer}] = i;
+      if (what->kind == Kind::all_reduce) reduced_until_[a.peer] = a.end_s;
     } else {
       compute_of_[{what->kind, what->microbatch, what->stage, a.node}] = i;
     }
@@ -101,6 +102,11 @@ std::int32_t PipelineRoundView::last_needed(std::int32_t compute) const {
   }
   const auto found = arrived_.find(key);
   return found == arrived_.end() ? -1 : found->second;
+}
+
+double PipelineRoundView::reduced_until(std::int32_t node) const {
+  const auto found = reduced_until_.find(node);
+  return found == reduced_until_.end() ? round_.begin_s : found->second;
 }
 
 int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
@@ -143,11 +149,12 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
     case Kind::step:
       needed = same && made->kind == Kind::all_reduce;
       break;
+    case Kind::give:
     case Kind::collect:
-      needed = made->kind == Kind::step && to == taken->stage;
+      needed = (made->kind == Kind::step || made->kind == Kind::give) && to == taken->stage;
       break;
     case Kind::join:
-      needed = made->kind == Kind::collect || made->kind == Kind::step;
+      needed = made->kind == Kind::collect || made->kind == Kind::step || made->kind == Kind::give;
       break;
     case Kind::take:
       break;
@@ -191,7 +198,7 @@ std::int32_t PipelineRoundView::producer(std::int32_t transfer) const {
   const auto makes = [&](std::int32_t i) {
     const std::optional<PipelineLabel>& made = label(i);
     if (!made || made->stage != what->stage || of(i).end_s <= of(i).start_s) return false;
-    if (what->kind == Kind::collect) return made->kind == Kind::step;
+    if (what->kind == Kind::collect) return made->kind == Kind::step || made->kind == Kind::give;
     // What takes the gradients may take no time: they are those of the last backward then.
     if (made->kind == Kind::backward) {
       return what->microbatch < 0 || made->microbatch == what->microbatch;

@@ -124,7 +124,7 @@ TEST(Pipeline, AnythingWithSuchLabelsIsRead) {
   for (int round = 0; round < 30; ++round) {
     test::HandMadeStore store(folder.path() / std::to_string(round));
     store.node(0, "server").node(1, "a").node(2, "b").node(3, "c");
-    constexpr std::array kinds = {"F", "B", "take", "all-reduce", "add", "step", "collect", "join"};
+    constexpr std::array kinds = {"F", "B", "take", "all-reduce", "add", "step", "give", "join"};
     for (int i = 0; i < 60; ++i) {
       std::string label = kinds[static_cast<std::size_t>(pick(8))];
       if (pick(3) > 0) label += std::to_string(pick(4));
