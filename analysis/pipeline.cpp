@@ -28,7 +28,9 @@ class Bubbles {
       until = std::max(until, a.end_s);
       if (const auto& label = view_.label(i); label) device.stage = label->stage;
     }
-    add(until, view_.round().end_s, PipelineWait::done);
+    const double reduced = std::max(until, view_.reduced_until(node));
+    add(until, reduced, PipelineWait::all_reduce);
+    add(reduced, view_.round().end_s, PipelineWait::done);
     for (; told_ < out_.size(); ++told_) {
       const Bubble& bubble = out_[told_];
       device.waiting_s[static_cast<std::size_t>(bubble.cause)] += bubble.end_s - bubble.begin_s;
@@ -60,6 +62,7 @@ class Bubbles {
       case Kind::all_reduce:
       case Kind::add:
       case Kind::step:
+      case Kind::give:
       case Kind::collect:
         add(begin, ready, PipelineWait::all_reduce);
         break;

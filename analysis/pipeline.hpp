@@ -14,7 +14,8 @@
 //   gradient    it is a backward, and the stage behind has not made its gradients yet: while the
 //               pipeline drains
 //   link        what it needs is made, and is on its way, or waits to be sent
-//   all_reduce  it takes, adds or steps, and the gradients of its group are not all there
+//   all_reduce  it takes, adds or steps, and the gradients of its group are not all there; or it is
+//               none, and what a parameter server has stepped is not there
 //   done        there is none: the device is through, and others are not; also before it joins what
 //               stages have stepped
 //   other       all is there, and it does not begin: the device computes for another task, waits
@@ -48,6 +49,7 @@ inline constexpr base::Words<sim::PipelineLabel::Kind> pipeline_kind_words = {
     {sim::PipelineLabel::Kind::all_reduce, "all_reduce"},
     {sim::PipelineLabel::Kind::add, "add"},
     {sim::PipelineLabel::Kind::step, "step"},
+    {sim::PipelineLabel::Kind::give, "give"},
     {sim::PipelineLabel::Kind::collect, "collect"},
     {sim::PipelineLabel::Kind::join, "join"}};
 

@@ -81,6 +81,7 @@ PipelineRoundView::PipelineRoundView(const RunTables& run, const PipelineLabels&
       const int stage = what->to_stage >= 0 ? what->to_stage : what->stage;
       const bool collects = what->kind == Kind::collect;  // of any stage
       arrived_[{what->kind, what->microbatch, collects ? 0 : stage, a.peer}] = i;
+      if (what->kind == Kind::all_reduce) reduced_until_[a.peer] = a.end_s;
     } else {
       compute_of_[{what->kind, what->microbatch, what->stage, a.node}] = i;
     }
@@ -103,10 +104,16 @@ std::int32_t PipelineRoundView::last_needed(std::int32_t compute) const {
   return found == arrived_.end() ? -1 : found->second;
 }
 
+double PipelineRoundView::reduced_until(std::int32_t node) const {
+  const auto found = reduced_until_.find(node);
+  return found == reduced_until_.end() ? round_.begin_s : found->second;
+}
+
 int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
   const Activity& p = of(before);
   const Activity& x = of(after);
-  constexpr int data = 3;
+  constexpr int data = 4;
+  constexpr int neighbour = 3;
   constexpr int order = 2;
   const std::optional<PipelineLabel>& made = label(before);
   const std::optional<PipelineLabel>& taken = label(after);
@@ -116,7 +123,7 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
     if (made && taken && !p.is_transfer() && !x.is_transfer()) {
       if (is_pass(made->kind) && made->kind == taken->kind &&
           made->microbatch == taken->microbatch && std::abs(made->stage - taken->stage) == 1) {
-        return data;
+        return neighbour;
       }
       if (made->stage == taken->stage && !is_pass(taken->kind)) return order;
     }
@@ -142,11 +149,12 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
     case Kind::step:
       needed = same && made->kind == Kind::all_reduce;
       break;
+    case Kind::give:
     case Kind::collect:
-      needed = made->kind == Kind::step && to == taken->stage;
+      needed = (made->kind == Kind::step || made->kind == Kind::give) && to == taken->stage;
       break;
     case Kind::join:
-      needed = made->kind == Kind::collect || made->kind == Kind::step;
+      needed = made->kind == Kind::collect || made->kind == Kind::step || made->kind == Kind::give;
       break;
     case Kind::take:
       break;
@@ -156,8 +164,12 @@ int PipelineRoundView::fits(std::int32_t before, std::int32_t after) const {
 }
 
 std::int32_t PipelineRoundView::made_ready(std::int32_t index) const {
+  const std::int32_t exact = best_within(index, 0);
+  return exact >= 0 ? exact : best_within(index, hair_of(of(index).ready_s));
+}
+
+std::int32_t PipelineRoundView::best_within(std::int32_t index, double hair) const {
   const double ready = of(index).ready_s;
-  const double hair = hair_of(ready);
   auto at = std::ranges::lower_bound(activities_, ready - hair, {},
                                      [&](std::int32_t i) { return of(i).end_s; });
   std::int32_t best = -1;
@@ -186,7 +198,7 @@ std::int32_t PipelineRoundView::producer(std::int32_t transfer) const {
   const auto makes = [&](std::int32_t i) {
     const std::optional<PipelineLabel>& made = label(i);
     if (!made || made->stage != what->stage || of(i).end_s <= of(i).start_s) return false;
-    if (what->kind == Kind::collect) return made->kind == Kind::step;
+    if (what->kind == Kind::collect) return made->kind == Kind::step || made->kind == Kind::give;
     // What takes the gradients may take no time: they are those of the last backward then.
     if (made->kind == Kind::backward) {
       return what->microbatch < 0 || made->microbatch == what->microbatch;

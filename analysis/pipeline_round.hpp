@@ -42,6 +42,8 @@ class PipelineRoundView {
   // The last of the transfers between stages, or of what is collected, that a compute needs; -1:
   // there is none.
   [[nodiscard]] std::int32_t last_needed(std::int32_t compute) const;
+  // The end of the last transfer of an all-reduce to this node; the round's begin: there is none.
+  [[nodiscard]] double reduced_until(std::int32_t node) const;
   // The activity whose end made this one ready, as far as labels and times tell; -1: none ended
   // then.
   [[nodiscard]] std::int32_t made_ready(std::int32_t index) const;
@@ -56,6 +58,8 @@ class PipelineRoundView {
   // How well the labels of two activities fit: 0: not at all; the highest: one needs what the other
   // makes.
   [[nodiscard]] int fits(std::int32_t before, std::int32_t after) const;
+  // Of those that ended when this one was ready, or so many s apart, the one that fits best.
+  [[nodiscard]] std::int32_t best_within(std::int32_t index, double hair) const;
 
   const RunTables& run_;
   const PipelineLabels& labels_;
@@ -64,6 +68,7 @@ class PipelineRoundView {
   std::map<std::int32_t, std::vector<std::int32_t>> computes_;
   std::map<Key, std::int32_t> compute_of_;  // forwards, backwards, steps
   std::map<Key, std::int32_t> arrived_;     // the last of each
+  std::map<std::int32_t, double> reduced_until_;
 };
 
 // Equal but for rounding.

@@ -168,7 +168,7 @@ export interface Plans {
 // (of memory: all but the greatest of an interval); sums are over all.
 export interface Pipeline {
   // Of each of timeline.labels. kind: "forward", "backward", "take", "all_reduce", "add", "step",
-  // "collect", "join"; "": of another form. Numbers: -1 where there is none.
+  // "give", "collect", "join"; "": of another form. Numbers: -1 where there is none.
   labels: { kind: string[]; microbatch: number[]; stage: number[]; to_stage: number[] };
   rounds: { task: number[]; iteration: number[]; begin_s: number[]; end_s: number[] };
   // In all rounds: rounds_s is computing_s and the waits together. stage -1: none.

@@ -31,7 +31,8 @@ function classOf({ labels }, i) {
   const sent = labels.to_stage[i] >= 0;
   if (kind === 'forward') return sent ? 'activation sent' : 'forward';
   if (kind === 'backward') return sent ? 'gradient sent' : 'backward';
-  return kind === 'take' || kind === 'add' ? 'gather' : kind;
+  if (kind === 'take' || kind === 'add') return 'gather';
+  return kind === 'give' ? 'join' : kind;
 }
 
 // How the activities of a run are drawn: {names, styles(look), of(label): index of names}. `usual`:

@@ -124,7 +124,7 @@ const onPath = [
   ['backward', 'backward', ['backward']],
   ['all_reduce', 'all-reduce', ['take', 'all_reduce', 'add']],
   ['step', 'step', ['step']],
-  ['collect', 'weights collected and joined', ['collect', 'join']],
+  ['collect', 'weights collected and joined', ['give', 'collect', 'join']],
   ['wait', 'ready, but waits for a lane or for memory', ['wait']],
   ['other', 'other', ['other']],
 ];
@@ -226,7 +226,8 @@ export function pipelineWords(run) {
       line(waitNames.link, 'what it needs is made, and is on its way or waits to be sent.'),
       line(
         waitNames.all_reduce,
-        'the sum of its group’s gradients, of which some are missing, or the step behind it.'
+        'the sum of its group’s gradients, of which some are missing, or the step behind it; or nothing ' +
+          'more, and what a parameter server has stepped is not there.'
       ),
       line(waitNames.done, 'nothing: it has done its part, and others have not.'),
       line(waitNames.other, 'all is there: another task, memory, or the device is away.')
