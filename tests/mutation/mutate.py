@@ -148,6 +148,7 @@ def test_programs():
     # CTest's names of tests with parameters: Prefix/Suite.Name/parameter.
     of_all = re.compile(r"^TEST_P\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
     prefix = re.compile(r"^INSTANTIATE_TEST_SUITE_P\(\s*(\w+)\s*,\s*(\w+)\s*,", re.MULTILINE)
+    each_solver = re.compile(r"^CONVOY_(?:INSTANTIATE_)?EACH_SOLVER\(\s*(\w+)\s*\)", re.MULTILINE)
     for file in sorted((ROOT / "tests").rglob("*.cpp")):
         part = file.relative_to(ROOT / "tests").as_posix()
         if part.startswith("fuzz/"):
@@ -157,11 +158,12 @@ def test_programs():
         text = file.read_text(encoding="utf-8")
         for suite, name in pattern.findall(text):
             tests[f"{suite}.{name}"] = program
-        prefixes = [(suite, before) for before, suite in prefix.findall(text)]
+        prefixes = [(suite, f"{before}/") for before, suite in prefix.findall(text)]
+        prefixes += [(suite, "") for suite in each_solver.findall(text)]  # no prefix: Suite.Name/parameter
         for suite, name in of_all.findall(text):
             for of, before in prefixes:
                 if of == suite:
-                    tests[f"{before}/{suite}.{name}/0"] = program
+                    tests[f"{before}{suite}.{name}/0"] = program
     return tests
 
 
