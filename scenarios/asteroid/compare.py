@@ -25,10 +25,11 @@ MODELS = ["efficientnet-b1", "mobilenetv2", "resnet50", "bert-small"]
 FLEETS = {"nano": (6, 0, 0), "tx2": (0, 6, 0), "nx": (0, 0, 6), "mixed": (2, 2, 2)}
 
 WAYS = {
-    "data parallel, ring": {"schedule.kind": "dataparallel", "schedule.dataparallel.reduce": "ring"},
-    "data parallel, server": {"schedule.kind": "dataparallel", "schedule.dataparallel.reduce": "server"},
-    "gpipe": {"schedule.kind": "gpipe"},
-    "pipedream": {"schedule.kind": "pipedream"},
+    "data parallel, ring": {"schedule.kind": "dataparallel", "schedule.dataparallel.shares": "equal"},
+    "data parallel, server": {"schedule.kind": "dataparallel", "schedule.dataparallel.shares": "equal",
+                              "schedule.dataparallel.reduce": "server"},
+    "gpipe": {"schedule.kind": "gpipe", "schedule.pipeline.recompute": "true"},
+    "pipedream": {"schedule.kind": "pipedream", "schedule.pipedream.limit_memory": "true"},
     "dapple": {"schedule.kind": "dapple"},
     "asteroid": {"schedule.kind": "asteroid"},
     "asteroid, order searched": {"schedule.kind": "asteroid", "schedule.asteroid.order": "search"},
