@@ -26,11 +26,11 @@ server = { link = "gigabit" }
 name = "nano"
 device = "jetson-nano"
 count = 2
-link = "ethernet-100m"
+link = "gigabit"
 [[fleet.nodes]]
 name = "nx"
 device = "jetson-xavier-nx-8gb"
-link = "ethernet-100m"
+link = "gigabit"
 [[fleet.nodes]]
 name = "orin"
 device = "jetson-orin-nano-8gb"
@@ -38,6 +38,7 @@ link = "gigabit"
 [model]
 architecture = "resnet18"
 classes = 10
+exits = [1.0]
 [data]
 samples = 640
 [training]
@@ -102,7 +103,7 @@ TEST_F(PipelinePlan, OfEveryKindIsWhole) {
     EXPECT_EQ(layers, said["layers"]);
     const double simulated = plan["simulated_s"];
     EXPECT_LT(simulated / plan["closed_form_s"].get<double>(), 2);
-    EXPECT_GT(simulated / plan["closed_form_s"].get<double>(), 0.95);
+    EXPECT_GT(simulated / plan["closed_form_s"].get<double>(), 0.7);
     EXPECT_GE(plan["simulated_bubble"].get<double>(), 0);
     EXPECT_LT(plan["simulated_bubble"].get<double>(), 1);
     EXPECT_TRUE(plan["failure"].is_null());
@@ -115,7 +116,7 @@ TEST_F(PipelinePlan, ARunHasRoundsOfThatLength) {
     SCOPED_TRACE(kind);
     const double round = json("--set schedule.kind=" + kind)["plan"]["simulated_s"];
     ASSERT_EQ(run(kind, "--set schedule.kind=" + kind).status, 0);
-    const std::string last = "SELECT MAX(time_s) FROM aggregation";
+    const std::string last = "SELECT MAX(end_s) FROM aggregation";
     EXPECT_NEAR(std::stod(text(kind, last)) / (5 * round), 1, 1e-9);
   }
 }
