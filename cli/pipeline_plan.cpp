@@ -68,7 +68,7 @@ class SimulatedRounds {
       const auto member = table.task.members[static_cast<std::size_t>(a.at)];
       if (a.kind == sim::ActivityKind::compute && member != sim::server_node) busy += a.seconds;
     }
-    return 1 - busy * table.task.graph->repeat() / (devices * *round);
+    return std::max(0.0, 1 - busy * table.task.graph->repeat() / (devices * *round));
   }
 
  private:
@@ -162,9 +162,11 @@ void print_compared(const sim::PipelineExplanation& explanation, const Simulated
   if (explanation.alternatives.empty()) return;
   Table text({"<planner", "<devices by stage", "micro-batches", "closed form", "simulated",
               "samples/s", "bubble", "<bottleneck"});
+  std::string reasons;
   for (const sim::PipelineAlternative& other : explanation.alternatives) {
     if (!other.table) {
-      text.add({other.name, "not possible: " + other.why_not, "", "", "", "", "", ""});
+      text.add({other.name, "not possible", "", "", "", "", "", ""});
+      reasons += fmt::format("  {}: {}\n", other.name, other.why_not);
       continue;
     }
     const sim::PipelineTable& table = *other.table;
@@ -177,7 +179,7 @@ void print_compared(const sim::PipelineExplanation& explanation, const Simulated
               simulated ? fmt::format("{:.1f}", samples_per_s(table, *simulated)) : "",
               bubble ? share_text(*bubble) : "", table.bottleneck});
   }
-  fmt::print("\nEvery planner's plan, each simulated alone\n{}", text.str());
+  fmt::print("\nEvery planner's plan, each simulated alone\n{}{}", text.str(), reasons);
 }
 
 // --- JSON ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ PipelineScheduleOptions read_asteroid(base::TableReader& common, base::TableRead
   static constexpr base::Words<DeviceOrder> orders = {{DeviceOrder::memory, "memory"},
                                                       {DeviceOrder::given, "fleet"},
                                                       {DeviceOrder::search, "search"}};
-  PipelineScheduleOptions options{.keys = read_pipeline_keys(common, true)};
+  PipelineScheduleOptions options{.keys = read_pipeline_keys(common)};
   AsteroidOptions plan;
   plan.order = own.choice({"order",
                            "of the devices, along which stages are formed: by falling memory, as "

@@ -69,7 +69,7 @@ StageByHand read_stage(TableReader& reader) {
 
 }  // namespace
 
-PipelineKeys read_pipeline_keys(TableReader& common, bool replicates) {
+PipelineKeys read_pipeline_keys(TableReader& common) {
   TableReader reader =
       common.table({"pipeline", "pipelines: micro-batches, cuts, a plan made by hand"});
   PipelineKeys keys;
@@ -93,7 +93,7 @@ PipelineKeys read_pipeline_keys(TableReader& common, bool replicates) {
   keys.replicates = reader.flag(
       {"replicate",
        "after each round the device of a stage of one sends its weights to a device of the next"},
-      replicates);
+      keys.replicates);
   for (TableReader& stage : reader.tables({"stages", "a plan made by hand, stage by stage"})) {
     keys.stages.push_back(read_stage(stage));
   }

@@ -38,8 +38,8 @@ struct PipelineKeys {
   bool replicates = false;
 };
 
-// Reads [schedule.pipeline]. `replicates`: the default.
-PipelineKeys read_pipeline_keys(base::TableReader& common, bool replicates = false);
+// Reads [schedule.pipeline].
+PipelineKeys read_pipeline_keys(base::TableReader& common);
 
 // The keys' B for a setting.
 int microbatch_of(const PipelineKeys& keys, const Setting& setting);

@@ -1,5 +1,4 @@
-// Tests the schedules of pipelines by events: rounds, losses and returns at random, new plans,
-// moves of weights, plans by hand, bad input.
+// Tests the schedules of pipelines by events: rounds, losses and returns at random, new plans.
 
 #include "sim/schedule/pipeline_schedule.hpp"
 
@@ -11,69 +10,15 @@
 
 #include "base/random.hpp"
 #include "sim/schedule/kinds.hpp"
-#include "sim/schedule/pipeline_moves.hpp"
 #include "sim/task/peak_memory.hpp"
 #include "sim/task/pipeline_label.hpp"
-#include "tests/support/hand_machine.hpp"
-#include "tests/support/read_kind.hpp"
+#include "tests/support/pipeline_fleet.hpp"
 
 namespace convoy::sim {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-struct Board {
-  std::string name;
-  double flops_per_s;
-  double memory;
-};
-
-const std::vector<Board> five = {{"nano-1", 2e11, 3e9},
-                                 {"nano-2", 2e11, 3e9},
-                                 {"tx2-1", 5e11, 6e9},
-                                 {"xavier-1", 1e12, 8e9},
-                                 {"xavier-2", 1e12, 8e9}};
-
-std::shared_ptr<Setting> setting_of(const std::vector<Board>& boards, double mbps = 1000) {
-  auto setting = std::make_shared<Setting>();
-  engine::ModelOptions model;
-  model.architecture = "resnet18";
-  model.image_size = 64;
-  model.exits = {1};
-  setting->architecture =
-      std::make_shared<const engine::Architecture>(engine::make_architecture(model));
-  const auto add = [&](const Board& board) {
-    auto machine =
-        std::make_shared<platforms::Machine>(convoy::test::hand_machine(board.flops_per_s, 2e10));
-    machine->memory = board.memory;
-    machine->context = 2e8;
-    machine->device = board.name.substr(0, board.name.find('-')) + "-board";
-    setting->nodes.push_back({board.name,
-                              machine,
-                              100,
-                              8,
-                              {"", "", platforms::Duplex::full, mbps * 1e6, mbps * 1e6, 0.001}});
-  };
-  add({"server", 1e13, 0});
-  for (const Board& board : boards) add(board);
-  return setting;
-}
-
-std::unique_ptr<Schedule> made(const ScheduleKind& kind, const std::shared_ptr<Setting>& setting,
-                               const std::string& keys = "") {
-  return read_kind(kind, keys).make(setting);
-}
-
-std::string refused(const ScheduleKind& kind, const std::shared_ptr<Setting>& setting,
-                    const std::string& keys) {
-  try {
-    made(kind, setting, keys);
-  } catch (const base::UserError& error) {
-    return error.what();
-  }
-  return "nothing was refused";
-}
 
 // Plays a schedule: what it orders goes on until it ends or one of its nodes is lost.
 class Played {
@@ -197,7 +142,7 @@ class PipelineSchedules : public testing::TestWithParam<const char*> {
 };
 
 TEST_P(PipelineSchedules, RoundsFollowEachOther) {
-  const auto setting = setting_of(five);
+  const auto setting = boards_setting(five);
   Played played(made(kind(), setting, "[schedule.pipeline]\nmicrobatches = 6\nmicrobatch = 12\n"),
                 6);
   for (int i = 0; i < 3; ++i) {
@@ -213,7 +158,7 @@ TEST_P(PipelineSchedules, RoundsFollowEachOther) {
 
 // What a device needs at a moment is what the plan says at most, and no more than it has.
 TEST_P(PipelineSchedules, MemoryIsWithinTheDevices) {
-  const auto setting = setting_of(five);
+  const auto setting = boards_setting(five);
   const auto schedule = made(kind(), setting, "[schedule.pipeline]\nmicrobatch = 16\n");
   const auto explained = std::get<PipelineExplanation>(schedule->explain(false).value());
   const PipelineTable& table = explained.plan;
@@ -232,7 +177,7 @@ TEST_P(PipelineSchedules, MemoryIsWithinTheDevices) {
 TEST_P(PipelineSchedules, AtRandomLossesNothingIsLeftOutOrCountedTwice) {
   int interrupted = 0;
   int moved = 0;
-  const auto setting = setting_of(five);
+  const auto setting = boards_setting(five);
   for (std::uint64_t seed = 0; seed < 100; ++seed) {
     base::Random random({seed, 0x70697065ULL});
     Played played(made(kind(), setting, "[schedule.pipeline]\nmicrobatches = 4\n"), 6);
@@ -258,11 +203,11 @@ TEST_P(PipelineSchedules, AtRandomLossesNothingIsLeftOutOrCountedTwice) {
     moved += static_cast<int>(played.moves.size());
   }
   EXPECT_GT(interrupted, 50);
-  EXPECT_GT(moved, 50);
+  EXPECT_GT(moved, 10);  // with the whole model everywhere only to those that come back
 }
 
 TEST_P(PipelineSchedules, AllNodesGoneAndBack) {
-  const auto setting = setting_of(five);
+  const auto setting = boards_setting(five);
   Played played(made(kind(), setting), 6);
   played.end();
   for (NodeId node = 1; node <= 5; ++node) played.lose(node);
@@ -304,14 +249,14 @@ TEST_P(PipelineSchedules, RefuseWhatNoStageCanDo) {
 }
 
 TEST_P(PipelineSchedules, RefuseAFleetOfOne) {
-  EXPECT_THAT(refused(kind(), setting_of({five[3]}), ""),
+  EXPECT_THAT(refused(kind(), boards_setting({five[3]}), ""),
               AllOf(HasSubstr(GetParam()), HasSubstr("at least two nodes"), HasSubstr("has 1")));
 }
 
 TEST_P(PipelineSchedules, RefuseWhatFitsNowhere) {
   std::vector<Board> small = five;
   for (Board& board : small) board.memory = 2.2e8;
-  EXPECT_THAT(refused(kind(), setting_of(small), "[schedule.pipeline]\nmicrobatch = 64\n"),
+  EXPECT_THAT(refused(kind(), boards_setting(small), "[schedule.pipeline]\nmicrobatch = 64\n"),
               testing::Not(HasSubstr("nothing was refused")));
 }
 
@@ -321,127 +266,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, PipelineSchedules,
                                          "dapple"),
                          list_of_kinds);
 
-constexpr const char* hand_made = R"([schedule.pipeline]
-microbatch = 8
-microbatches = 5
-[[schedule.pipeline.stages]]
-to = "block3"
-nodes = ["nano", "tx2-1"]
-samples = [1, 1, 6]
-[[schedule.pipeline.stages]]
-nodes = "xavier"
-)";
-
-TEST(PipelineByHand, IsRunAsGivenAndStandsBesideThePlanners) {
-  const auto setting = setting_of(five);
-  const auto schedule = made(schedules::asteroid(), setting, hand_made);
-  const auto explained = std::get<PipelineExplanation>(schedule->explain(false).value());
-  ASSERT_EQ(explained.plan.stages.size(), 2U);
-  EXPECT_TRUE(explained.plan.by_hand);
-  EXPECT_EQ(explained.plan.stages[0].last_name, "block3");
-  EXPECT_EQ(explained.plan.stages[0].members[2].samples, 6);
-  EXPECT_EQ(explained.plan.stages[1].members[0].samples, 4);  // equal devices
-  EXPECT_EQ(explained.plan.stages[0].window, 3);
-  ASSERT_TRUE(explained.planned);
-  EXPECT_FALSE(explained.planned->by_hand);
-}
-
-TEST(PipelineByHand, BadPlansAreRefused) {
-  const auto setting = setting_of(five);
-  const auto said = [&](const std::string& stages) {
-    return refused(schedules::asteroid(), setting, stages);
-  };
-  const std::string first =
-      "[[schedule.pipeline.stages]]\nto = \"block3\"\nnodes = \"nano\"\n"
-      "[[schedule.pipeline.stages]]\n";
-  EXPECT_THAT(said(first + "nodes = \"tx2\"\nto = \"block6\"\n"),
-              AllOf(HasSubstr("behind \"block6\""), HasSubstr("nobody has the layers")));
-  EXPECT_THAT(said(first + "nodes = \"tx2\"\nto = \"block2\"\n"),
-              AllOf(HasSubstr("stages.1.to"), HasSubstr("no layers")));
-  EXPECT_THAT(said(first + "nodes = []\n"),
-              AllOf(HasSubstr("stages.1.nodes"), HasSubstr("nobody computes")));
-  EXPECT_THAT(said(first + "nodes = \"nano-2\"\n"), HasSubstr("nano-2 has a stage already"));
-  EXPECT_THAT(said(first + "nodes = \"nono-2\"\n"), HasSubstr("did you mean"));
-  EXPECT_THAT(said(first + "nodes = \"tx2\"\nto = \"blok4\"\n"), HasSubstr("did you mean"));
-  EXPECT_THAT(said(first + "nodes = \"tx2\"\nsamples = [3, 5]\n"), HasSubstr("2 numbers"));
-  EXPECT_THAT(said(first + "nodes = \"tx2\"\nsamples = [3]\n"),
-              AllOf(HasSubstr("schedule.pipeline.stages"), HasSubstr("8")));
-  EXPECT_THAT(said("[schedule.pipeline]\nmicrobatch = 4096\n" + first + "nodes = \"xavier\"\n"),
-              AllOf(HasSubstr("stages.0"), HasSubstr("do not hold")));
-}
-
-TEST(PipelineMoves, BringEachDeviceTheLayersThatItLacks) {
-  const auto setting = setting_of(five);
-  const auto read = [&](const std::string& keys) {
-    base::Diagnostics problems;
-    const base::Value root = base::parse_toml("[pipeline]\n" + keys, "t", problems);
-    base::TableReader reader(root, "schedule", problems);
-    return read_pipeline_keys(reader);
-  };
-  const std::string names[] = {"nano-1", "nano-2", "tx2-1", "xavier-1", "xavier-2"};
-  const auto planned = [&](const std::string& stages) {
-    PipelinePlanner planner(
-        setting, read(stages),
-        {.kind = "test", .plan = [](const PipelineProblem&) { return PipelinePlan(); }});
-    return std::pair(planner, planner.plan(planner.workers(), ByNode<double>(6, 1.0)));
-  };
-  const auto stage = [&](const std::string& to, const std::string& nodes) {
-    return "[[pipeline.stages]]\nto = \"" + to + "\"\nnodes = [" + nodes + "]\n";
-  };
-  const auto [planner, from] =
-      planned(stage("block2", "\"nano-1\"") + stage("block5", "\"tx2-1\", \"xavier-1\"") +
-              stage("end", "\"xavier-2\""));
-  const auto to =
-      planned(stage("block3", "\"nano-2\"") + stage("end", "\"tx2-1\", \"xavier-2\"")).second;
-  const PipelineModel& model = *planner.model();
-  const int block2 = model.read("block2", "");
-  const int block3 = model.read("block3", "");
-  const int block5 = model.read("block5", "");
-  const int all = model.layers();
-  ByNode<bool> present(6, true);
-  const auto moved = [&](bool replicates) {
-    std::map<std::pair<NodeId, NodeId>, double> bytes;
-    for (const NodeMove& move : direct_moves(model, {from, present, replicates}, to)) {
-      EXPECT_FALSE(move.through_server);
-      bytes[{move.from, move.to}] += move.bytes;
-    }
-    return bytes;
-  };
-  // nano-1 is 1, nano-2 is 2, tx2-1 is 3, xavier-1 is 4, xavier-2 is 5.
-  std::map<std::pair<NodeId, NodeId>, double> expected = {
-      {{1, 2}, model.copy_bytes({0, block2})},
-      {{3, 2}, model.copy_bytes({block2, block3})},
-      {{5, 3}, model.copy_bytes({block5, all})},
-      {{3, 5}, model.copy_bytes({block3, block5})}};
-  EXPECT_EQ(moved(false), expected);
-  // A device of the group is left; of a single one there is a copy, or what the server has.
-  present[1] = false;
-  present[3] = false;
-  expected = {{{4, 2}, model.copy_bytes({block2, block3})},
-              {{5, 3}, model.copy_bytes({block5, all})},
-              {{4, 5}, model.copy_bytes({block3, block5})},
-              {{server_node, 2}, model.copy_bytes({0, block2})}};
-  EXPECT_EQ(moved(true), expected);
-  present[3] = true;
-  expected[{3, 2}] = model.copy_bytes({0, block3});  // its copy of the first stage as well
-  expected[{3, 5}] = model.copy_bytes({block3, block5});
-  expected.erase({4, 2});
-  expected.erase({4, 5});
-  expected.erase({server_node, 2});
-  EXPECT_EQ(moved(true), expected);
-  // Through the server: each stage once, then to each device all of its stage.
-  double up = 0;
-  double down = 0;
-  for (const NodeMove& move : gathering_moves(model, {from, present, false}, to)) {
-    EXPECT_TRUE(move.through_server);
-    (move.to == server_node ? up : down) += move.bytes;
-  }
-  EXPECT_EQ(up, model.copy_bytes({block2, all}));  // nobody has the first stage's
-  EXPECT_EQ(down, model.copy_bytes({0, block3}) + 2 * model.copy_bytes({block3, all}));
-}
-
 TEST(PipelineReplan, FollowsASpeedOnlyWhereItIsWorthTheMove) {
-  const auto setting = setting_of(five);
+  const auto setting = boards_setting(five);
   const auto plans_after = [&](const std::string& keys, double speed) {
     Played played(made(schedules::asteroid(), setting, "[schedule.pipeline.replan]\n" + keys), 6);
     played.end();
