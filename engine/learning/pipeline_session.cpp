@@ -19,11 +19,6 @@ std::vector<const Kind*> all_of(const std::vector<Input>& inputs) {
   return found;
 }
 
-template <class Kind>
-std::vector<const MemberPart*> as_parts(const std::vector<const Kind*>& kinds) {
-  return {kinds.begin(), kinds.end()};
-}
-
 }  // namespace
 
 PipelineSession::PipelineSession(const EngineContext& context, const TaskInput& input)
@@ -159,7 +154,7 @@ std::shared_ptr<const Artifact> PipelineSession::run(const ForwardPart& work,
       }
       version = std::min(version, part->version);
     }
-    came = joined(as_parts(parts), member.range(), name, "activations");
+    came = joined({parts.begin(), parts.end()}, member.range(), name, "activations");
   }
   std::optional<Targets> targets;
   if (member.training.has_exit()) {
@@ -208,7 +203,7 @@ std::shared_ptr<const Artifact> PipelineSession::run(const BackwardPart& work,
     member.is_finite = member.is_finite && part->is_finite;
   }
   Boundary came;
-  if (!is_last) came = joined(as_parts(parts), member.range(), name, "gradients");
+  if (!is_last) came = joined({parts.begin(), parts.end()}, member.range(), name, "gradients");
   const double before = member.training.losses();
   auto sent = std::make_shared<PartGradient>();
   sent->tensors = member.training.backward(static_cast<int>(counted), came);
