@@ -90,12 +90,12 @@ Rows fleets() {
   });
 }
 
-// "timing only", "also mobilenetv2", or nothing.
+// "timing only", "or mobilenetv2" (another spelling), or nothing.
 std::string remark_on(const engine::Architecture& a) {
   if (a.per_pixel) return "timing only";
   for (const std::string& spelling : engine::architecture_spellings()) {
     if (spelling != a.name && engine::architecture_name(spelling) == a.name) {
-      return "also " + spelling;
+      return "or " + spelling;
     }
   }
   return "";
