@@ -121,7 +121,7 @@ TEST(Pipeline, AnythingWithSuchLabelsIsRead) {
   std::mt19937_64 random(test::drawn_seed());
   const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   const TemporaryFolder folder;
-  for (int round = 0; round < 30; ++round) {
+  for (int round = 0; round < 12; ++round) {
     test::HandMadeStore store(folder.path() / std::to_string(round));
     store.node(0, "server").node(1, "a").node(2, "b").node(3, "c");
     constexpr std::array kinds = {"F", "B", "take", "all-reduce", "add", "step", "give", "join"};
@@ -207,7 +207,7 @@ class RandomPipelines {
 class RandomRun : public testing::Test {
  protected:
   RandomRun() : store_(folder_.path() / "run"), pipelines_(test::drawn_seed()) {
-    for (int i = 0; i < 60; ++i) pipelines_.add_to(store_);
+    for (int i = 0; i < 40; ++i) pipelines_.add_to(store_);
     run_ = read_tables(store_.write());
     found_ = read_pipeline(run_);
   }

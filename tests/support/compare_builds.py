@@ -241,11 +241,12 @@ def compare_tables(old, new, versions, report):
         if lifted and not update and not old["activity"]:
             sums = {"busy_s", "flops", "energy_j"}  # version 4 did not record them
         compare_rows(kind, *sides, report, sums)
-    if "traffic" in old and "traffic" in new:  # builds of before do not record it
-        compare_rows("traffic", old["traffic"], new["traffic"], report)
+    for table in ("traffic", "memory"):
+        if table in old and table in new:  # builds of before do not record it
+            compare_rows(table, old[table], new[table], report)
     # No row of the new store is skipped.
     known = {"run", "node", "evaluation", "presence", "aggregation", "journal", "activity", "task",
-             "host", "reading", "traffic"}
+             "host", "reading", "traffic", "memory"}
     for table in sorted((set(old) ^ set(new)) - known):
         report.notes.append(f"only one side has the table {table}")
 
