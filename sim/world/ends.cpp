@@ -1,5 +1,7 @@
 #include "sim/world/ends.hpp"
 
+#include <cmath>
+
 namespace convoy::sim {
 
 void Ends::plan(Ending& where, double time) {
@@ -18,11 +20,13 @@ void Ends::plan(Ending& where, double time) {
 
 void Ends::arm() {
   const double first = ends_.empty() ? never : ends_.begin()->first.first;
-  if (timer_ && timer_->first == first) return;
+  if (timer_ && planned_for_ == first) return;
   if (timer_) timers_.cancel(*timer_);
   timer_.reset();
   if (first == never) return;
-  timer_ = timers_.at(first, [this] {
+  // So early that what follows (Timers::behind) comes exactly then.
+  planned_for_ = first;
+  timer_ = timers_.at(std::nextafter(first, -never), [this] {
     timer_.reset();
     end_due();
   });

@@ -51,6 +51,7 @@ class Ends : base::NonCopyable {
   std::unordered_map<const Ending*, Id> planned_;
   std::uint64_t next_ = 0;
   std::optional<Timers::Id> timer_;
+  double planned_for_ = never;  // the end for which the timer is set
 };
 
 }  // namespace convoy::sim

@@ -1,6 +1,7 @@
 // Tests convoy plan, check and run for pipelines: plans and their simulated rounds, plans by hand,
 // every planner's plan, what does not fit, losses in a run.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>

@@ -147,8 +147,8 @@ def test_programs():
     pattern = re.compile(r"^TEST(?:_F)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
     # CTest's names of tests with parameters: Prefix/Suite.Name/parameter.
     of_all = re.compile(r"^TEST_P\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
+    each_solver = re.compile(r"^CONVOY_(?:INSTANTIATE_)?EACH_SOLVER\((\w+)\)", re.M)  # tests/support/each_solver.hpp
     prefix = re.compile(r"^INSTANTIATE_TEST_SUITE_P\(\s*(\w+)\s*,\s*(\w+)\s*,", re.MULTILINE)
-    each_solver = re.compile(r"^CONVOY_(?:INSTANTIATE_)?EACH_SOLVER\(\s*(\w+)\s*\)", re.MULTILINE)
     for file in sorted((ROOT / "tests").rglob("*.cpp")):
         part = file.relative_to(ROOT / "tests").as_posix()
         if part.startswith("fuzz/"):
@@ -158,12 +158,14 @@ def test_programs():
         text = file.read_text(encoding="utf-8")
         for suite, name in pattern.findall(text):
             tests[f"{suite}.{name}"] = program
-        prefixes = [(suite, f"{before}/") for before, suite in prefix.findall(text)]
-        prefixes += [(suite, "") for suite in each_solver.findall(text)]  # no prefix: Suite.Name/parameter
+        prefixes = [(suite, before) for before, suite in prefix.findall(text)]
+        solved_twice = each_solver.findall(text)
         for suite, name in of_all.findall(text):
+            if suite in solved_twice:
+                tests[f"{suite}.{name}/auto"] = program
             for of, before in prefixes:
                 if of == suite:
-                    tests[f"{before}{suite}.{name}/0"] = program
+                    tests[f"{before}/{suite}.{name}/0"] = program
     return tests
 
 

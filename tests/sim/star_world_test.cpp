@@ -16,6 +16,7 @@
 
 #include "base/random.hpp"
 #include "sim/world/world.hpp"
+#include "tests/support/each_solver.hpp"
 #include "tests/support/expect_time.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/seed.hpp"
@@ -302,6 +303,30 @@ TEST(StarWorld, WhatGoesOnAfterAStandstillTakesNoMoreThanTheLinkHas) {
   // 0.75 MB each by 1.5 s; the second alone until 2.5 s; both have 1 and 1.25 MB left then.
   EXPECT_TIME(witness.record(0, "move").end_s, 4.5);
   EXPECT_TIME(witness.record(1, "move").end_s, 4.75);
+}
+
+CONVOY_EACH_SOLVER(Nanosecond);
+
+// Transfers of different rates, and a compute: in the order of nodes, whichever comes first.
+TEST_P(Nanosecond, EndsLessThanThatApartAreOneInstant) {
+  WorldConfig config = simple_world(4);
+  const double later[] = {0, 3e-10, -3e-10, 0, 5e-9};
+  for (std::size_t i = 1; i <= 4; ++i) config.nodes[i].link.down_bps = 8e6 / (1 + later[i]);
+  Witness witness;
+  World world(config, witness);
+  for (const NodeId node : {1, 2, 4})
+    world.start(node, test::one_transfer(1e6), {0, node}, false, 1);
+  world.start(3, test::one_compute(1 + 1e-10), {3});
+  world.run();
+  std::vector<NodeId> nodes;
+  std::vector<bool> last;
+  for (const Event& event : witness.events) {
+    if (event.kind != EventKind::task_done) continue;
+    nodes.push_back(event.node);
+    last.push_back(event.last);
+  }
+  EXPECT_EQ(nodes, (std::vector<NodeId>{1, 2, 3, 4}));
+  EXPECT_EQ(last, (std::vector<bool>{false, false, true, true}));
 }
 
 TEST(StarWorld, IsRefusedWhereItDoesNotApply) {
