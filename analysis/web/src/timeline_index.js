@@ -181,11 +181,13 @@ export class TimelineIndex {
       const row = this.rows[number];
       if (!row) continue;
       const top = view.y(number);
-      if (row.waits) waiting.lane(row.waits, waits, top, view.height);
       const place = (n) =>
         row.split
           ? [top + view.height * this.parts[n][0], view.height * this.parts[n][1]]
           : [top, view.height];
+      // Below a pipeline's bubbles, which say more.
+      const [y, height] = pipeline ? place(0) : [top, view.height];
+      if (row.waits) waiting.lane(row.waits, waits, y, height);
       if (row.bubbles) bubbles.lane(row.bubbles, pipeline.bubbles, ...place(0));
       row.lanes.forEach((lane, n) => {
         if (!lane) return;

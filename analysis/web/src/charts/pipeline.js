@@ -125,7 +125,7 @@ const onPath = [
   ['all_reduce', 'all-reduce', ['take', 'all_reduce', 'add']],
   ['step', 'step', ['step']],
   ['collect', 'weights collected and joined', ['give', 'collect', 'join']],
-  ['wait', 'ready, but waits for a lane or for memory', ['wait']],
+  ['wait', 'ready, but waits', ['wait']],
   ['other', 'other', ['other']],
 ];
 
@@ -161,7 +161,8 @@ export function pathSteps(page) {
       const share = all > 0 ? sum(longest) / all : 0;
       return (
         'The chain of activities that made each round as long as it was, all rounds together, by ' +
-        'stage and by pair of stages between which something is sent. Longest: ' +
+        'stage and by pair of stages between which something is sent. What is ready waits for a lane, ' +
+        'or for memory. Longest: ' +
         `${longest.where} (${percent(share)}).`
       );
     },
