@@ -218,7 +218,7 @@ TEST_P(PipelineSchedules, AllNodesGoneAndBack) {
 
 // Whatever was lost in between.
 TEST_P(PipelineSchedules, ARoundBeginsBehindTheSamplesOfThoseThatWerePublished) {
-  Played played(made(kind(), setting_of(five), "[schedule.pipeline]\nrounds = 2\n"), 6);
+  Played played(made(kind(), boards_setting(five), "[schedule.pipeline]\nrounds = 2\n"), 6);
   for (int published = 0; published < 4; ++published) {
     if (published % 2 == 1) {
       played.lose(played.work().members.front());
@@ -235,15 +235,15 @@ TEST_P(PipelineSchedules, ARoundBeginsBehindTheSamplesOfThoseThatWerePublished) 
 }
 
 TEST_P(PipelineSchedules, RefuseWhatNoStageCanDo) {
-  auto setting = setting_of(five);
+  auto setting = boards_setting(five);
   setting->clip = 1;
   EXPECT_THAT(refused(kind(), setting, ""),
               HasSubstr(GetParam() == std::string("dataparallel") ? "nothing was refused"
                                                                   : "training.clip: a stage"));
-  setting = setting_of(five);
+  setting = boards_setting(five);
   setting->proximal = 0.1;
   EXPECT_THAT(refused(kind(), setting, ""), HasSubstr("training.proximal: the nodes"));
-  setting = setting_of(five);
+  setting = boards_setting(five);
   setting->test_locally = true;
   EXPECT_THAT(refused(kind(), setting, ""), HasSubstr("evaluation.local: the nodes"));
 }
