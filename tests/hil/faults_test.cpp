@@ -38,19 +38,6 @@ class Faults : public testing::Test, protected TestbedRun {
       }
     });
   }
-  void expect_replay() {
-    const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
-    ASSERT_EQ(replay.status, 0) << replay.err;
-    const auto real = journal("real");
-    const auto again = journal("replay");
-    ASSERT_EQ(real.size(), again.size());
-    for (std::size_t i = 0; i < real.size(); ++i) {
-      ASSERT_EQ(real[i].kind, again[i].kind) << "entry " << i;
-      ASSERT_EQ(real[i].task, again[i].task) << "entry " << i;
-      ASSERT_NEAR(real[i].time_s, again[i].time_s, 1e-6) << "entry " << i;
-    }
-  }
-
   void expect_the_whole_run_over_200_ms() {
     auto& real = coordinator("real");
     ASSERT_EQ(real.wait(200), 0) << real.output();

@@ -45,18 +45,6 @@ class SplitFaults : public testing::Test, protected TestbedRun {
     }
     return reaches("real", count, before + more);
   }
-  void expect_replay(const std::string& more = "") {
-    const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real") + more);
-    ASSERT_EQ(replay.status, 0) << replay.err;
-    const auto real = journal("real");
-    const auto again = journal("replay");
-    ASSERT_EQ(real.size(), again.size());
-    for (std::size_t i = 0; i < real.size(); ++i) {
-      ASSERT_EQ(real[i].kind, again[i].kind) << "entry " << i;
-      ASSERT_EQ(real[i].task, again[i].task) << "entry " << i;
-      ASSERT_NEAR(real[i].time_s, again[i].time_s, 1e-6) << "entry " << i;
-    }
-  }
   void expect_same_model() const {
     EXPECT_TRUE(test::read_file(in("real") + "/model.safetensors") ==
                 test::read_file(in("replay") + "/model.safetensors"));

@@ -90,6 +90,19 @@ void TestbedRun::expect_interrupted(Program& coordinator) {
   EXPECT_EQ(coordinator.wait(120), 3) << coordinator.output();
 }
 
+void TestbedRun::expect_replay(const std::string& options) {
+  const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real") + options);
+  ASSERT_EQ(replay.status, 0) << replay.err;
+  const std::vector<Entry> real = journal("real");
+  const std::vector<Entry> again = journal("replay");
+  ASSERT_EQ(real.size(), again.size());
+  for (std::size_t i = 0; i < real.size(); ++i) {
+    ASSERT_EQ(real[i].kind, again[i].kind) << "entry " << i;
+    ASSERT_EQ(real[i].task, again[i].task) << "entry " << i;
+    ASSERT_NEAR(real[i].time_s, again[i].time_s, 1e-6) << "entry " << i;
+  }
+}
+
 void TestbedRun::expect_replay_of_interrupted() {
   const Output replay = convoy_with("-o " + in("replay") + " --replay " + in("real"));
   ASSERT_EQ(replay.status, 3) << replay.err;

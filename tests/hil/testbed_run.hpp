@@ -39,6 +39,8 @@ class TestbedRun {
     sets.push_back(patience > 1 ? "training.local_epochs=8" : "training.local_epochs=60");
   }
   static void expect_interrupted(Program& coordinator);
+  // The replay of the run "real", with further options, has the same journal.
+  void expect_replay(const std::string& options = "");
   // The run "real" was interrupted: its replay also ends so, and equals the run up to there.
   void expect_replay_of_interrupted();
   // Runs `convoy` to its end with the same scenario and sets, and further options.
