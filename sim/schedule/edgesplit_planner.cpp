@@ -107,8 +107,9 @@ void EdgeSplitPlanner::require_shares() const {
   constexpr double rounding = 1e-9;
   if (sum <= 1 + rounding) return;
   throw base::UserError(
-      fmt::format("{}: the shares of {} nodes sum to {:.6g}, and may sum to at most 1; a name of a "
-                  "group or a device gives its share to each of its nodes",
+      fmt::format("{}: the shares of {} nodes sum to {:.6g}, and may sum to at most 1; lower them "
+                  "(the name of a group or a device gives its share to each of its nodes), or let "
+                  "them be planned",
                   share_key, at_once, sum));
 }
 
@@ -250,8 +251,9 @@ void EdgeSplitPlanner::describe(const RoundPlan& plan, PlanRecord& record) const
 
 SplitWork EdgeSplitPlanner::usual(NodeId node) const {
   const auto found = std::ranges::lower_bound(first_.nodes, node);
-  if (found == first_.nodes.end() || *found != node)
-    return problems_.work(problems_.smallest(node));
+  if (found == first_.nodes.end() || *found != node) {
+    return problems_.work(by_hand_[node].value_or(problems_.smallest(node)));
+  }
   return work(first_, static_cast<std::size_t>(found - first_.nodes.begin()));
 }
 

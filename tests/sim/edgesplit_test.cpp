@@ -599,7 +599,12 @@ TEST(EdgeSplitSchedule, RefusesWhatCannotBe) {
   EXPECT_THAT(refused("cuts = { slwo = \"block1\" }\n", setting),
               AllOf(HasSubstr("\"slwo\""), HasSubstr("did you mean \"slow\"")));
   EXPECT_THAT(refused("share = { slow = 0.5, mid = 0.5, fast = 0.5 }\n", setting),
-              HasSubstr("the shares of 3 nodes sum to 1.5, and may sum to at most 1"));
+              AllOf(HasSubstr("the shares of 3 nodes sum to 1.5, and may sum to at most 1"),
+                    HasSubstr("lower them")));
+  // Only so many have theirs at a time.
+  made("participants = 2\nshare = { slow = 0.5, mid = 0.5, fast = 0.5 }\n", setting);
+  EXPECT_THAT(refused("participants = 2\nshare = { slow = 0.4, mid = 0.7, fast = 0.5 }\n", setting),
+              HasSubstr("the shares of 2 nodes sum to 1.2"));
   EXPECT_THAT(refused("share = { slow = 0.5, mid = 0.5 }\n", setting),
               HasSubstr("node fast-1 has none"));
   EXPECT_THAT(refused("bandwidth_mbps = 25\n", setting),

@@ -1,5 +1,7 @@
 // Tests memory that stays between activities: taken and freed to the byte, waiting, refusals.
 
+#include <algorithm>
+
 #include "sim/task/peak_memory.hpp"
 #include "sim/world/world.hpp"
 #include "tests/support/expect_time.hpp"
@@ -68,6 +70,69 @@ std::shared_ptr<const TaskGraph> stash_and_use(double held, double first_s, doub
   graph->hold(stash, held);
   graph->compute({.label = "use", .seconds = second_s, .priority = 1}, {stash}, {"result", 0});
   return graph;
+}
+
+// Its late computes take 40 bytes and one second.
+class LateWitness : public Witness {
+ public:
+  Activity size_of(TaskId /*task*/, const Activity& expected) override {
+    Activity sized = expected;
+    sized.memory = 40;
+    return sized;
+  }
+};
+
+// Holds 100 bytes from its first compute on, and then computes with 10 as planned, which is sized
+// late.
+std::shared_ptr<const TaskGraph> sized_when_it_begins() {
+  auto graph = std::make_shared<TaskGraph>(1);
+  const int stash = graph->compute({.label = "make", .seconds = 2}, {}, {"stash", 0});
+  graph->hold(stash, 100);
+  const int used = graph->compute({.label = "use", .seconds = 1, .memory = 10}, {stash}, {"", 0});
+  graph->size_late(graph->producer(used));
+  return graph;
+}
+
+TEST(HeldMemory, WhatIsSizedLateTakesMoreWhereItIsFree) {
+  LateWitness witness;
+  World world(limited(1, 140), witness);
+  world.start(0, sized_when_it_begins(), {1});
+  EXPECT_EQ(taken_at(world, witness, 1, {1, 2.5, 4}), (std::vector<double>{100, 140, 0}));
+  EXPECT_TRUE(failed(witness).empty());
+  EXPECT_TIME(witness.record(0, "use").end_s, 3);
+  EXPECT_EQ(world.usage(1).peak_memory, 140);
+}
+
+TEST(HeldMemory, WhatIsSizedLateFailsWhereItIsNot) {
+  LateWitness witness;
+  World world(limited(1, 139), witness);
+  world.start(0, sized_when_it_begins(), {1});
+  world.start(1, stash_and_use(139, 1, 1), {1});  // has to wait for all of it
+  world.run();
+  EXPECT_EQ(failed(witness), (std::map<TaskId, double>{{0, 2}}));
+  const auto event = std::ranges::find(witness.events, EventKind::task_failed, &Event::kind);
+  EXPECT_EQ(event->needed, 140);  // with what the task holds
+  EXPECT_EQ(event->free, 29);     // beside what it has reserved
+  EXPECT_EQ(event->capacity, 139);
+  EXPECT_TIME(witness.record(1, "use").end_s, 4);
+}
+
+// Two such tasks of 110 bytes each are in. What each takes above is gone for others until its end:
+// a compute for which there is room beside one of them alone waits for both.
+TEST(HeldMemory, WhatIsSizedLateIsReservedUntilTheTasksEnd) {
+  LateWitness witness;
+  World world(limited(1, 250), witness);
+  for (const TaskId task : {0, 1}) world.start(task, sized_when_it_begins(), {1});
+  world.set_timer(9, 4.5);
+  witness.on_event = [&](const Event& event) {
+    if (event.kind == EventKind::timer_fired) world.start(2, one_compute(1, 111), {1});
+  };
+  world.run();
+  EXPECT_TRUE(failed(witness).empty());
+  EXPECT_TIME(witness.record(0, "use").end_s, 5);
+  EXPECT_TIME(witness.record(1, "use").end_s, 6);
+  EXPECT_TIME(witness.record(2, "work").start_s, 6);
+  EXPECT_EQ(world.usage(1).peak_memory, 240);
 }
 
 TEST(HeldMemory, AllForwardsFirstHoldAllStashes) {
