@@ -104,6 +104,18 @@ double evaluation_s(const Scenario& scenario, const engine::Engine& engine, doub
   return seconds_since(begin);
 }
 
+// `virtual_s`: how long the run takes at least. A version is evaluated once for its number and the
+// time, and the last one at the end.
+std::int64_t evaluations(const Scenario& scenario, std::int64_t versions, double virtual_s) {
+  std::int64_t count = 1;
+  if (scenario.evaluation.every > 0) count += versions / scenario.evaluation.every;
+  if (scenario.evaluation.every_s) {
+    const double in_time = std::floor(virtual_s / *scenario.evaluation.every_s);
+    count += static_cast<std::int64_t>(std::min(static_cast<double>(versions), in_time));
+  }
+  return std::min(count, 1 + versions);
+}
+
 }  // namespace
 
 std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const Schedule& schedule,
@@ -142,7 +154,7 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
     at_most(std::ceil(*stop.virtual_time_s * updates_per_s));
   }
   if (!estimate.updates) return estimate;
-  if (scenario.evaluation.every > 0) {
+  if (scenario.evaluation.every > 0 || scenario.evaluation.every_s) {
     const engine::Architecture& a = *scenario.setting->architecture;
     const std::vector<double> layers =
         engine::forward_flops(engine::trace(a, engine::full_submodel(a)));
@@ -161,7 +173,8 @@ std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const S
     }
     const auto versions = std::max<std::int64_t>(
         1, static_cast<std::int64_t>(static_cast<double>(*estimate.updates) / per_version));
-    estimate.evaluations = 1 + versions / scenario.evaluation.every;
+    estimate.evaluations =
+        evaluations(scenario, versions, static_cast<double>(*estimate.updates) / updates_per_s);
   }
   estimate.run_s = (static_cast<double>(*estimate.updates) * estimate.update_s +
                     static_cast<double>(estimate.evaluations) * estimate.evaluation_s) /

@@ -26,7 +26,8 @@ struct WallEstimate {
 // and the rest is scaled by FLOPs. Evaluates once, unless that would take longer than ten seconds
 // by its FLOPs. Other work than training is scaled by its FLOPs, too; aggregations are left out.
 // The number of updates is exact for stop.tasks; for stop.rounds each node is counted once a round,
-// for stop.virtual_time_s as often as its predicted times allow: both are upper limits. Results of
+// for stop.virtual_time_s as often as its predicted times allow: both are upper limits. How often
+// evaluation.every_s evaluates follows from the same times, without transfers and waits. Results of
 // a run do not change by this. All nodes count as simulated. Nothing if no node can train. Throws
 // the engine's exceptions.
 std::optional<WallEstimate> estimate_wall_time(const Scenario& scenario, const Schedule& schedule,
