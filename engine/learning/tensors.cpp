@@ -1,6 +1,7 @@
 #include "engine/learning/tensors.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace convoy::engine {
 namespace {
@@ -46,7 +47,10 @@ Tensor slice(const Tensor& full, const Kept& kept) {
 
 bool is_finite(const Tensors& tensors) {
   return std::all_of(tensors.begin(), tensors.end(), [](const Tensor& t) {
-    return !t.defined() || at::isfinite(t.sum(at::kDouble)).item<bool>();
+    // A NaN or an infinity stays in a sum. In double, which takes a copy of all, only if the sum of
+    // large numbers may have become infinite.
+    return !t.defined() || std::isfinite(t.sum().item<double>()) ||
+           std::isfinite(t.sum(at::kDouble).item<double>());
   });
 }
 
