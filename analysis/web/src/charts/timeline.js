@@ -1,12 +1,13 @@
 // What every node did when. ECharts has the axes and the zoom; the rectangles come from
 // TimelineIndex, one path a label, so that a hundred thousand activities stay smooth.
 import { Figure } from '../chart.js';
-import { button, el, fittedName, fontFamily, textWidth, tip } from '../dom.js';
+import { button, el, fittedName, textWidth, tip } from '../dom.js';
 import { cause, count, moment, number, scale, seconds } from '../format.js';
 import { nodeNames, realNote, rowsHeight } from '../nodes.js';
 import { criticalPath, described, drawnAs, waitNames, waitStyles } from '../pipeline.js';
-import { activityStyle, area, inkOn } from '../theme.js';
+import { activityStyle, area } from '../theme.js';
 import { TimelineIndex } from '../timeline_index.js';
+import { numbers, outline } from './timeline_pipeline.js';
 import {
   axisLook,
   legendAndGrid,
@@ -361,77 +362,6 @@ function option(index, [from, to], end, look, size, left) {
     ],
   };
 }
-
-// The critical path: outlines.
-const outline = (look, sceneOf) => ({
-  type: 'custom',
-  name: criticalPath,
-  itemStyle: { color: 'transparent', borderColor: look.critical, borderWidth: 1.6 },
-  clip: true,
-  silent: true,
-  data: [[0, 0]],
-  tooltip: { show: false },
-  renderItem(params, api) {
-    const { wide, thin } = sceneOf(params, api).path;
-    const [boxes, narrow] = byWidth(wide);
-    return {
-      type: 'group',
-      children: [
-        {
-          type: 'rects',
-          shape: { rects: underlined([...thin, ...narrow]) },
-          style: { fill: look.critical },
-        },
-        {
-          type: 'rects',
-          shape: { rects: within(boxes) },
-          style: { fill: 'none', stroke: look.critical, lineWidth: 1.6 },
-        },
-      ],
-    };
-  },
-});
-// What is too narrow for an outline has a line below it.
-function byWidth(rects) {
-  const parts = [[], []];
-  for (let i = 0; i < rects.length; i += 4)
-    parts[rects[i + 2] >= 7 ? 0 : 1].push(...rects.slice(i, i + 4));
-  return parts;
-}
-const underlined = (rects) =>
-  rects.map((value, i) => {
-    if (i % 4 === 1) return value + rects[i + 2] - 1;
-    return i % 4 === 3 ? 2 : value;
-  });
-// Lines are drawn half outside of their rectangle.
-const within = (rects) => rects.map((value, i) => (i % 4 < 2 ? value + 0.8 : Math.max(0, value - 1.6)));
-
-// The numbers of the micro-batches, in the ink that stands out from each bar.
-const numbers = (styles, sceneOf) => ({
-  type: 'custom',
-  name: 'micro-batches',
-  clip: true,
-  silent: true,
-  data: [[0, 0]],
-  tooltip: { show: false },
-  renderItem: (params, api) => ({
-    type: 'group',
-    children: sceneOf(params, api).numbers.map(({ text, x, y, thing }) => ({
-      type: 'text',
-      name: 'micro-batch',
-      style: {
-        text,
-        x,
-        y,
-        align: 'center',
-        verticalAlign: 'middle',
-        fontSize: 11,
-        fontFamily,
-        fill: inkOn(styles[thing].color),
-      },
-    })),
-  }),
-});
 
 const crossed = (look) => ({ decal: area(look, '', 'falling', look.lost).decal });
 
