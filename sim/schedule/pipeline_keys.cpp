@@ -81,6 +81,11 @@ PipelineKeys read_pipeline_keys(TableReader& common) {
   keys.microbatches = static_cast<int>(reader.integer({"microbatches", "micro-batches of a round"},
                                                       base::at_least(1).up_to(most_microbatches),
                                                       keys.microbatches));
+  keys.searches = reader.flag(
+      {"search",
+       "the number and the size of micro-batches are searched, with as many samples a round as "
+       "their product"},
+      keys.searches);
   keys.rounds = static_cast<int>(
       reader.integer({"rounds", "of a task, which makes a version; what interrupts it undoes all"},
                      base::at_least(1).up_to(1e6), keys.rounds));
