@@ -15,9 +15,9 @@
 
 namespace convoy::test {
 
-// Of the test that runs; automatic in all other tests.
+// Of the test that runs; in all other tests the default.
 inline sim::NetworkSolver& solver_in_use() {
-  static sim::NetworkSolver solver = sim::NetworkSolver::automatic;
+  static sim::NetworkSolver solver = sim::WorldConfig{}.solver;
   return solver;
 }
 

@@ -37,7 +37,7 @@ ScenarioRun::ScenarioRun(const std::string& toml, sim::ScheduleSpec schedule) {
 void ScenarioRun::execute(const std::string& toml, const sim::ScheduleSpec* schedule) {
   sim::Scenario scenario = read_or_fail(toml);
   if (schedule != nullptr) scenario.schedule = *schedule;
-  if (solver_in_use() != sim::NetworkSolver::automatic) scenario.world.solver = solver_in_use();
+  if (solver_in_use() != sim::WorldConfig{}.solver) scenario.world.solver = solver_in_use();
   sim::RunOptions options;
   options.folder = folder_.path();
   result_ = sim::run(scenario, options);
