@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "base/random.hpp"
 #include "engine/model/stage.hpp"
@@ -167,6 +168,7 @@ class PipelineLearning : public testing::Test {
     return model_of(*l, name);
   }
   std::string model_of(const Learner& l, const std::string& name) {
+    std::filesystem::create_directories(folder.path() / name);
     l.write_model();
     return test::read_file(folder.path() / name / "model.safetensors");
   }
@@ -305,6 +307,7 @@ class PipelineKinds : public PipelineLearning, public testing::WithParamInterfac
     const auto l = learner("alone");
     const Tasks tasks = straight(1);
     for (int n = 0; n < 4; ++n) publish(*l, tasks.task(n, n), 1);
+    std::filesystem::create_directories(folder.path() / "alone");
     l->write_model();
     const auto alone = engine->load_weights(folder.path() / "alone" / "model.safetensors");
     const auto got = engine->load_weights(file);
