@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
 #include "cli/plan_views.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
-#include "sim/plan/pipeline.hpp"
 #include "sim/run/run.hpp"
+#include "sim/schedule/pipeline_explanation.hpp"
 #include "sim/schedule/trials.hpp"
 
 namespace convoy::cli {
