@@ -81,7 +81,7 @@ def alone(convoy, changes, fleet, link, model):
     best = dict(fleet=fleet, link=link, model=model, way=ALONE, rate=None, energy=None, stages="1")
     for node in {device: node for node, device in zip(NODES, (changes[f"fleet.nodes.{i}.device"] for i in range(6)))}.values():
         name = f"{fleet}-{link}-{model}-alone-{node}"
-        summary = convoy.run(STUDY, changes | {"schedule.kind": "gpipe",
+        summary = convoy.run(STUDY, changes | {"schedule.kind": "asteroid",
                                                "schedule.pipeline.stages": f'[{{ nodes = "{node}" }}]'}, name)
         rate, energy = rate_of(summary)
         if rate and (best["rate"] is None or rate > best["rate"]):
