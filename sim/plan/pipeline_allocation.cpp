@@ -9,10 +9,10 @@ namespace convoy::sim {
 namespace {
 
 // One group's devices while a micro-batch is shared.
-class Sharing {
+class MicrobatchSharing {
  public:
-  Sharing(StageTimes& times, LayerRange layers, std::span<const int> group, int stashes,
-          int versions)
+  MicrobatchSharing(StageTimes& times, LayerRange layers, std::span<const int> group, int stashes,
+                    int versions)
       : times_(times), layers_(layers) {
     for (const int device : group) {
       shares_.push_back({device, times.most_samples(device, layers, stashes, versions)});
@@ -181,7 +181,7 @@ int StageTimes::fast_samples(int device, LayerRange layers, double longest_s, in
 
 std::vector<int> allocate_samples(StageTimes& times, LayerRange layers, std::span<const int> group,
                                   int stashes, int versions) {
-  Sharing sharing(times, layers, group, stashes, versions);
+  MicrobatchSharing sharing(times, layers, group, stashes, versions);
   if (!sharing.fits(times.problem().microbatch)) return {};
   sharing.share(times.problem().microbatch);
   sharing.even_out();

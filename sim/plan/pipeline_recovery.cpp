@@ -13,7 +13,7 @@ namespace convoy::sim {
 namespace {
 
 constexpr std::string_view recovery = "recovery";
-constexpr double never = std::numeric_limits<double>::infinity();
+constexpr double unlimited = std::numeric_limits<double>::infinity();
 
 // Who has the weights of which layer after a loss.
 class Holders {
@@ -78,7 +78,7 @@ class Moves {
   // From the holder that is done first.
   void bring(int layer, int to, const Holders& holders) {
     int from = -1;
-    double least = never;
+    double least = unlimited;
     for (const int holder : holders.of(layer)) {
       const double end = sends_[static_cast<std::size_t>(holder)] + seconds(layer, holder, to);
       if (end >= least) continue;
@@ -152,7 +152,7 @@ class Boundaries {
     const auto load = [&](int stage, LayerRange range) { return load_of(stage, range); };
     const auto cut = [&](int stage, int layer) { return cut_s(stage, layer); };
     const double least = best_chain(layers, stages, load, cut).load;
-    require(recovery, least < never,
+    require(recovery, least < unlimited,
             "the devices that are left do not hold the layers in the order of the stages: "
             "reschedule all of them");
     return plan_of(fewest_bytes(least * (1 + options_.slack)));
@@ -170,10 +170,10 @@ class Boundaries {
   }
 
   double load_of(int stage, LayerRange range) {
-    const auto [at, is_new] = loads_.try_emplace({stage, range.first, range.last}, never);
+    const auto [at, is_new] = loads_.try_emplace({stage, range.first, range.last}, unlimited);
     if (!is_new) return at->second;
     const std::vector<StageMember> shared = members(stage, range);
-    if (shared.empty()) return never;
+    if (shared.empty()) return unlimited;
     const PipelineStep step = compute_step(problem_, range, shared);
     return at->second = step.forward_s + step.backward_s;
   }
@@ -200,7 +200,7 @@ class Boundaries {
   // Of the boundaries with no step above `longest`, those for which the fewest bytes move.
   std::vector<LayerRange> fewest_bytes(double longest) {
     struct Cell {
-      double bytes = never;
+      double bytes = unlimited;
       int first = 0;
     };
     const int layers = problem_.costs->layers();
