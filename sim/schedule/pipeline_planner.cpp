@@ -11,6 +11,7 @@
 #include "platforms/roofline.hpp"
 #include "sim/plan/pipeline_allocation.hpp"
 #include "sim/plan/pipeline_recovery.hpp"
+#include "sim/plan/pipeline_recurrence.hpp"
 
 namespace convoy::sim {
 
@@ -91,13 +92,23 @@ PlannedPipeline PipelinePlanner::own_plan(const std::vector<NodeId>& nodes,
   const auto as_given = asked(nodes, speeds);
   if (!keys_.searches) return own_plan(as_given);
   const int samples = as_given->asked().microbatch * as_given->asked().microbatches;
+  // The closed form counts neither the fill nor the drain of few micro-batches.
+  const auto round_of = [this](const PlannedPipeline& planned) {
+    const bool is_exact = manner_.stashes_weights || manner_.reduce == ReduceBy::server;
+    return is_exact ? planned.forecast.round_s
+                    : round_in_order(planned.asked->problem(), planned.plan);
+  };
   std::optional<PlannedPipeline> best;
+  double least = 0;
   std::string why;
   for (int microbatches = 1; microbatches <= std::min(samples, most_microbatches); ++microbatches) {
     if (samples % microbatches != 0) continue;
     try {
       PlannedPipeline one = own_plan(asked(nodes, speeds, samples / microbatches, microbatches));
-      if (!best || one.forecast.round_s < best->forecast.round_s) best = std::move(one);
+      const double round_s = round_of(one);
+      if (best && round_s >= least) continue;
+      best = std::move(one);
+      least = round_s;
     } catch (const base::UserError& error) {
       why = error.what();  // of the smallest micro-batches, at last
     }

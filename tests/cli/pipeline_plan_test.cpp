@@ -156,7 +156,9 @@ TEST_F(PipelinePlan, ComparesEveryPlanner) {
 TEST_F(PipelinePlan, TheSearchIsNoWorseThanWhatIsGiven) {
   const nlohmann::json given = json();
   const nlohmann::json searched = json("--set schedule.pipeline.search=true");
-  EXPECT_LE(searched["plan"]["closed_form_s"], given["plan"]["closed_form_s"]);
+  EXPECT_LE(searched["plan"]["simulated_s"].get<double>(),
+            given["plan"]["simulated_s"].get<double>() * 1.05)
+      << "judged by steps in order, which is not exact with links for each direction";
   EXPECT_EQ(searched["plan"]["microbatch"].get<int>() * searched["plan"]["microbatches"].get<int>(),
             48);
 }
