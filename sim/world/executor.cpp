@@ -17,8 +17,10 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
                    std::function<void(NodeId, double)> speed_changed)
     : seed_(config.seed),
       timers_(timers),
-      platform_(config, !choose_solver(config).is_star,
-                [this](double time, auto call) { timers_.at(time, std::move(call)); }),
+      platform_(
+          config, !choose_solver(config).is_star,
+          [this](double time, auto call) { timers_.at(time, std::move(call)); },
+          [this](double time, auto call) { timers_.after(time, std::move(call)); }),
       description_(network_text(config)),
       lone_transfers_(config),
       ended_(std::move(ended)),

@@ -1,24 +1,23 @@
 #pragma once
 
-// Transfers whose rate is a guarantee, not a limit (Activity::at_least), in SimGrid. Internal to
-// sim/world.
+// The weight of a transfer among those that use the same links, in SimGrid. Internal to sim/world.
 //
-// Where flows meet, SimGrid's network model gives each a part in proportion to 1 / its penalty,
-// which is its route's latency (CM02). A flow with a guarantee of b gets a penalty in proportion to
-// 1 / b instead. So of a link that is full it has at least b, if the guarantees of those that use
-// the link sum to at most its capacity, and what one leaves the others have. SimGrid keeps the
-// penalty in a class that is not in its public headers, but adds to it whenever the latency of one
-// of the flow's links changes: so the latency of a link that the flow alone uses is raised when its
-// data begins to move (before that the flow would lose the rest of its latency), and taken back at
-// its end. A change of a latency has no other effect on a flow that moves, since no TCP window
-// limits flows here (Platform::create_engine). Tried with SimGrid 3.32: times are exact.
+// Where flows meet, SimGrid's network models give each a part in proportion to 1 / its penalty. A
+// flow with a guarantee of b bytes/s (Activity::at_least) gets a penalty in proportion to 1 / b. So
+// of a link that is full it has at least b, if the guarantees of those that use the link sum to at
+// most its capacity (under LV08: 0.97 of it, less what acknowledgements take), and what one leaves
+// the others have. Other flows have the penalty that SimGrid gives them.
+//
+// The penalty is a member of the flow's Action, whose class is in SimGrid's public headers and
+// which its network model lists. SimGrid resumes a flow with this member; it is 1 whatever the
+// route, since the network model keeps the flow's penalty elsewhere: so it is set here at the
+// start. Tried with SimGrid 3.32: times are exact.
 
-#include <cstdint>
-#include <functional>
-#include <unordered_map>
+#include <vector>
 
-#include "base/non_copyable.hpp"
-
+namespace simgrid::kernel::resource {
+class Action;
+}
 namespace simgrid::s4u {
 class Activity;
 class Link;
@@ -28,41 +27,24 @@ namespace convoy::sim {
 
 // Penalties of guarantees from 10 kB/s to 1 GB/s are then from 1e4 down to 0.1: well above
 // SimGrid's precision (1e-5), as are their inverses.
-constexpr double penalty_of_a_byte_per_s = 1e8;
+inline double penalty_of_guarantee(double bytes_per_s) { return 1e8 / bytes_per_s; }
 
-// 1 / the penalty.
-inline double weight_of_guarantee(double bytes_per_s) {
-  return bytes_per_s / penalty_of_a_byte_per_s;
-}
+// The flow of a Comm that has been started and has not ended; valid until it ends. Takes a moment
+// for the one that was started last, else a time in proportion to the flows under way.
+simgrid::kernel::resource::Action& flow_of(const simgrid::s4u::Activity& comm);
 
-class FlowWeights : base::NonCopyable {
- public:
-  // `at`: calls back at a time.
-  using At = std::function<void(double time, std::function<void()>)>;
-  explicit FlowWeights(At at) : at_(std::move(at)) {}
+// As SimGrid's CM02 gives it, and LV08 (`lv08`). `latency_s`: of the route, without LV08's
+// factor.
+double usual_penalty(const std::vector<simgrid::s4u::Link*>& route, double latency_s, bool lv08);
 
-  // The flow starts now. `own`: a link that no other flow uses meanwhile; where another begins to,
-  // the first one's guarantee is void from then on. `latency_s`: of its route.
-  void begins(const simgrid::s4u::Activity* comm, simgrid::s4u::Link* own, double latency_s,
-              double bytes_per_s);
-  // A flow ends, or is given up. Ignored for others.
-  void ends(const simgrid::s4u::Activity* comm);
-  // A flow is about to begin on this link: it needs the link's own latency.
-  void clears(simgrid::s4u::Link* own);
-
- private:
-  struct Flow {
-    std::uint64_t id = 0;
-    simgrid::s4u::Link* own = nullptr;
-    double latency_s = 0;  // of the link
-    bool raised = false;
-  };
-  static void restore(Flow& flow);
-
-  At at_;
-  std::uint64_t next_ = 0;
-  std::unordered_map<const simgrid::s4u::Activity*, Flow> flows_;
-  std::unordered_map<simgrid::s4u::Link*, const simgrid::s4u::Activity*> on_;
-};
+// At the start: the penalty with which it is resumed.
+void note_penalty(simgrid::kernel::resource::Action& flow, double penalty);
+// When its data moves, or may stand still.
+void set_penalty(simgrid::kernel::resource::Action& flow, double penalty);
+// Call after a Comm was resumed, and when its data begins to move behind a latency. At both SimGrid
+// looks at the flow's other links only if its first one is not already to be looked at, as after a
+// change of its rate, or since another flow begins there at the same time: then rates would sum to
+// more than a link has.
+void look_at_all_links(simgrid::kernel::resource::Action& flow);
 
 }  // namespace convoy::sim

@@ -6,8 +6,7 @@
 namespace convoy::sim {
 namespace {
 
-// SimGrid's LV08 (Velho and Legrand 2009); the network's description prints the same values.
-constexpr double lv08_latency = 13.01;
+// SimGrid's LV08; the network's description prints the same values.
 constexpr double lv08_rate = 0.97;
 constexpr double lv08_way_back = 0.05;
 
@@ -62,7 +61,7 @@ double LoneTransfers::seconds(NodeId from, NodeId to, double bytes, double limit
     rate = std::min(rate, p.limit_bps(lv08 ? lv08_way_back : 0) * (lv08 ? lv08_rate : 1));
   }
   if (limit > 0) rate = std::min(rate, 8 * limit);
-  return latency * (lv08 ? lv08_latency : 1) + 8 * bytes / rate;
+  return latency * (lv08 ? lv08_latency_factor : 1) + 8 * bytes / rate;
 }
 
 }  // namespace convoy::sim

@@ -10,6 +10,9 @@
 
 namespace convoy::sim {
 
+// SimGrid's LV08 (Velho and Legrand 2009) multiplies the latencies of routes.
+inline constexpr double lv08_latency_factor = 13.01;
+
 class LoneTransfers {
  public:
   explicit LoneTransfers(const WorldConfig& config);

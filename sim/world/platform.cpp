@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sim/world/flow_weight.hpp"
+#include "sim/world/lone_transfer.hpp"
 #include "sim/world/network_solver.hpp"
 #include "sim/world/simgrid_version.hpp"
 #include "sim/world/standstill.hpp"
@@ -50,17 +52,17 @@ std::string simgrid_version() {
   return fmt::format("{}.{}.{}", major, minor, patch);
 }
 
-Platform::Platform(const WorldConfig& config, bool transfers, At at)
-    : at_(std::move(at)), weights_(at_) {
+Platform::Platform(const WorldConfig& config, bool transfers, At at, At after)
+    : at_(std::move(at)), after_(std::move(after)), lv08_(config.network == NetworkModel::lv08) {
   create_engine(config.network);
   zone_ = star_zone("convoy");
   const auto count = config.nodes.size();
   hosts_.resize(count);
   ports_.resize(count);
   shared_of_.resize(count, -1);
+  has_shared_ways_.resize(count);
   varying_hosts_.resize(count);
   latencies_.resize(count);
-  own_links_.resize(count);
   if (transfers) {
     create_network(config);
   } else {
@@ -154,10 +156,14 @@ void Platform::create_node(NodeId id, const NodeConfig& node, const std::vector<
   platforms::Link link = node.link;
   if (latencies_[id]) link.latency_s = latencies_[id]->lowest();
   const Ends own = create_link(std::to_string(id), link, behaviour.traffic, behaviour, ports_[id]);
-  own_links_[id] = own;
   std::vector<sg::LinkInRoute> up = {sg::LinkInRoute(own.up)};
   std::vector<sg::LinkInRoute> down;
   shared_of_[id] = node.shared_link;
+  // Of the server's link, too, but that is the first or the last of a route. Where it is the last,
+  // the first is the other node's, which no other flow uses.
+  has_shared_ways_[id] =
+      node.shared_link >= 0 || (id != server_node && (node.link.duplex == platforms::Duplex::half ||
+                                                      node.concurrent_transfers != 1));
   if (node.shared_link >= 0) {
     const Ends& medium = shared[static_cast<std::size_t>(node.shared_link)];
     up.emplace_back(medium.up);
@@ -192,12 +198,7 @@ void Platform::on_path(NodeId from, NodeId to, Visit visit) {
   }
 }
 
-sg::Link* Platform::private_link(NodeId from, NodeId to) const {
-  return from == server_node ? own_links_[to].down : own_links_[from].up;
-}
-
 void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
-  weights_.clears(private_link(from, to));
   Flow flow;
   on_path(from, to, [&](VaryingLink* link) {
     use(link, +1);
@@ -205,30 +206,48 @@ void Platform::transfer_begins(NodeId from, NodeId to, sg::Activity* comm) {
   });
   if (flow.path.empty()) return;
   flow.comm = comm;
-  std::vector<sg::Link*> route;
-  hosts_[from]->route_to(hosts_[to], route, &flow.latency_s);
-  flow.private_link = private_link(from, to);
   flow_of_[comm] = next_flow_;
   flows_[next_flow_++] = std::move(flow);
 }
 
 void Platform::transfer_started(NodeId from, NodeId to, sg::Activity* comm, double guaranteed) {
-  if (guaranteed > 0) {
-    std::vector<sg::Link*> route;
-    double latency = 0;
-    hosts_[from]->route_to(hosts_[to], route, &latency);
-    weights_.begins(comm, private_link(from, to), latency, guaranteed);
+  const bool is_shared = has_shared_ways_[from] || has_shared_ways_[to];
+  auto place = flow_of_.find(comm);
+  if (place == flow_of_.end()) {
+    if (guaranteed <= 0 && !is_shared) return;
+    place = flow_of_.emplace(comm, next_flow_).first;
+    flows_[next_flow_++].comm = comm;
   }
-  const auto id = flow_of_.find(comm);
-  if (id == flow_of_.end()) return;
-  Flow& flow = flows_.at(id->second);
-  flow.started = true;
-  flow.moves_from = sg::Engine::get_clock() + flow.latency_s;
-  hold_or_release(id->second);
+  const std::uint64_t id = place->second;
+  Flow& flow = flows_.at(id);
+  flow.action = &sim::flow_of(*comm);
+  std::vector<sg::Link*> route;
+  double latency = 0;
+  hosts_[from]->route_to(hosts_[to], route, &latency);
+  flow.moves_from = sg::Engine::get_clock() + latency * (lv08_ ? lv08_latency_factor : 1);
+  if (guaranteed > 0) flow.penalty = penalty_of_guarantee(guaranteed);
+  note_penalty(*flow.action, usual_penalty(route, latency, lv08_));
+  if (latency > 0) {
+    after_(flow.moves_from, [this, id] { begins_to_move(id); });
+  } else if (flow.penalty > 0) {
+    set_penalty(*flow.action, flow.penalty);
+  }
+  hold_or_release(id);
+}
+
+void Platform::begins_to_move(std::uint64_t id) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end()) return;
+  const Flow& flow = found->second;
+  if (flow.comm->get_state() != sg::Activity::State::STARTED) return;
+  if (flow.penalty > 0) {
+    set_penalty(*flow.action, flow.penalty);
+  } else if (!flow.stands_still) {
+    look_at_all_links(*flow.action);
+  }
 }
 
 void Platform::transfer_ends(NodeId from, NodeId to, sg::Activity* comm) {
-  weights_.ends(comm);
   if (const auto id = flow_of_.find(comm); id != flow_of_.end()) {
     flows_.erase(id->second);
     flow_of_.erase(id);
@@ -238,7 +257,7 @@ void Platform::transfer_ends(NodeId from, NodeId to, sg::Activity* comm) {
 
 void Platform::hold_or_release(std::uint64_t id) {
   const auto found = flows_.find(id);
-  if (found == flows_.end() || !found->second.started) return;
+  if (found == flows_.end() || found->second.action == nullptr) return;
   Flow& flow = found->second;
   const bool blocked = std::any_of(flow.path.begin(), flow.path.end(),
                                    [](const VaryingLink* link) { return link->capacity <= 0; });
@@ -254,9 +273,7 @@ void Platform::hold_or_release(std::uint64_t id) {
     return;
   }
   go_on(*flow.comm);
-  // SimGrid resumes a flow with weight 1, whatever its latency. Setting the latency of one of its
-  // private links again restores the weight.
-  if (flow.latency_s > 0) flow.private_link->set_latency(flow.private_link->get_latency());
+  look_at_all_links(*flow.action);
 }
 
 void Platform::use(VaryingLink* link, int change) {

@@ -13,7 +13,6 @@
 
 #include "sim/task/graph.hpp"
 #include "sim/world/config.hpp"
-#include "sim/world/flow_weight.hpp"
 #include "sim/world/variation.hpp"
 
 namespace convoy::sim {
@@ -27,8 +26,9 @@ using At = std::function<void(double time, std::function<void()>)>;
 class Platform {
  public:
   // Builds a star: node - its link - [shared link] - hub. Creates SimGrid's engine if needed.
-  // `transfers`: SimGrid carries them out, too; else there are only hosts.
-  Platform(const WorldConfig& config, bool transfers, At at);
+  // `transfers`: SimGrid carries them out, too; else there are only hosts. `after`: later than what
+  // SimGrid does at that time.
+  Platform(const WorldConfig& config, bool transfers, At at, At after);
 
   [[nodiscard]] simgrid::s4u::Engine& engine() { return *engine_; }
   [[nodiscard]] simgrid::s4u::Host* host(NodeId node) const { return hosts_[node]; }
@@ -67,10 +67,9 @@ class Platform {
   struct Flow {
     simgrid::s4u::Activity* comm = nullptr;
     std::vector<VaryingLink*> path;
-    double latency_s = 0;                        // of the flow's route
-    simgrid::s4u::Link* private_link = nullptr;  // the worker's own link on the way
-    double moves_from = 0;                       // start of the data phase; before: latency
-    bool started = false;
+    simgrid::kernel::resource::Action* action = nullptr;  // once it has started
+    double penalty = 0;                                   // of its guarantee; 0: it has none
+    double moves_from = 0;  // start of the data phase; before: latency
     bool stands_still = false;
   };
   // Varying links in both directions of a node or shared link; null: constant.
@@ -106,25 +105,26 @@ class Platform {
   void follow(NodeId node);
   void set_speed(NodeId node, double speed);
   void hold_or_release(std::uint64_t id);
-  // The worker's own link on the way between it and the server.
-  [[nodiscard]] simgrid::s4u::Link* private_link(NodeId from, NodeId to) const;
+  // Of a flow, at the end of its latency: SimGrid has given it its usual penalty.
+  void begins_to_move(std::uint64_t id);
   template <class Visit>
   void on_path(NodeId from, NodeId to, Visit visit);
 
   At at_;
-  FlowWeights weights_;
+  At after_;
+  bool lv08_;
   simgrid::s4u::Engine* engine_ = nullptr;
   simgrid::s4u::NetZone* zone_ = nullptr;
   ByNode<simgrid::s4u::Host*> hosts_;
   ByNode<Port> ports_;
   std::vector<Port> shared_ports_;
   ByNode<int> shared_of_;
+  ByNode<bool> has_shared_ways_;  // links that several flows may use, the server's apart
   std::vector<std::unique_ptr<VaryingLink>> varying_links_;
-  std::map<std::uint64_t, Flow> flows_;  // over varying links, by start
+  std::map<std::uint64_t, Flow> flows_;  // over varying or shared links, or guaranteed; by start
   std::unordered_map<simgrid::s4u::Activity*, std::uint64_t> flow_of_;
   std::uint64_t next_flow_ = 0;
   ByNode<SignalPointer> latencies_;                     // of its trace
-  ByNode<Ends> own_links_;                              // where it has one
   ByNode<std::unique_ptr<VaryingHost>> varying_hosts_;  // null: constant speed
   double server_latency_ = 0;  // of the server's link, where it was left out
 };

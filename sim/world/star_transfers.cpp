@@ -89,7 +89,7 @@ void StarTransfers::start(RunningActivity& a) {
   if (way.latency_s > 0) moving.weight = 1 / way.latency_s;
   const double rate = a.what().bytes_per_s;
   if (a.what().at_least) {
-    if (rate > 0) moving.weight = weight_of_guarantee(rate);
+    if (rate > 0) moving.weight = 1 / penalty_of_guarantee(rate);
   } else if (rate > 0) {
     moving.limit = rate;
   }

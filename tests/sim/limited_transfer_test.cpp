@@ -3,45 +3,23 @@
 #include <algorithm>
 
 #include "sim/world/world.hpp"
-#include "tests/support/each_solver.hpp"
+#include "tests/support/each_solver_with.hpp"
 #include "tests/support/expect_time.hpp"
-#include "tests/support/small_world.hpp"
+#include "tests/support/moves.hpp"
 
 namespace convoy::sim {
 namespace {
 
 CONVOY_EACH_SOLVER(LimitedTransfer);
+CONVOY_EACH_SOLVER_WITH(LimitedTransferBehind, 0, 0.001, 0.5);
+CONVOY_EACH_SOLVER_WITH(LimitedTransferThatStops, 0.005, 1);
 
+using test::end_of;
+using test::limited_move;
+using test::narrow_server;
 using test::simple_world;
+using test::up_trace;
 using test::Witness;
-
-// From role 0 to role 1. `limit` in bytes/s; 0: none.
-std::shared_ptr<const TaskGraph> limited_move(double bytes, double limit) {
-  auto graph = std::make_shared<TaskGraph>(2);
-  const int there = graph->transfer("move", graph->artifact("thing", bytes, 0), 1);
-  if (limit > 0) graph->limit(there, limit);
-  return graph;
-}
-
-double end_of(const Witness& witness, TaskId task) { return witness.record(task, "move").end_s; }
-
-// Nodes with 10 MB/s behind a server with 1 MB/s in each direction.
-WorldConfig narrow_server(int workers) {
-  WorldConfig config = simple_world(workers);
-  config.nodes[0].link.up_bps = config.nodes[0].link.down_bps = 8e6;
-  for (int i = 1; i <= workers; ++i) {
-    config.nodes[i].link.up_bps = config.nodes[i].link.down_bps = 8e7;
-  }
-  return config;
-}
-
-std::shared_ptr<const platforms::Trace> up_trace(std::vector<double> time,
-                                                 std::vector<double> bps) {
-  auto trace = std::make_shared<platforms::Trace>();
-  trace->time = std::move(time);
-  trace->of(platforms::Column::up_bps) = std::move(bps);
-  return trace;
-}
 
 // Cancels a task at a time.
 void cancel_at(World& world, Witness& witness, TaskId task, double time) {
@@ -151,6 +129,74 @@ TEST_P(LimitedTransfer, TheLimitStaysWhenTheLinkWasAway) {
   world.start(0, limited_move(1e6, 5e5), {1, 0});
   world.run();
   EXPECT_TIME(end_of(witness, 0), 4.5);
+}
+
+// 0.5 MB each by 1 s, then the second alone; from 2 s half each again. Whatever the latency and
+// whatever else happens at that time: here the first one's link gets its rate back, and the shared
+// link must still not be exceeded.
+TEST_P(LimitedTransferBehind, WhoGoesOnSharesAsBefore) {
+  const double latency = value();
+  WorldConfig config = narrow_server(2);
+  for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = latency;
+  config.nodes[1].behaviour.trace = up_trace({0, 1 + latency, 2 + latency}, {8e7, 0, 8e7});
+  Witness witness;
+  World world(config, witness);
+  world.start(0, limited_move(1.75e6, 0), {1, 0});
+  world.start(1, limited_move(3e6, 0), {2, 0});
+  world.run();
+  EXPECT_TIME(end_of(witness, 0), latency + 4.5);
+  EXPECT_TIME(end_of(witness, 1), latency + 4.75);
+}
+
+// LV08 weighs a flow by 1 / (latency + 20537 bytes / the bandwidth of each link): as well
+// after its link stood still, which it may do from within its latency.
+TEST_P(LimitedTransferThatStops, UnderLv08HasItsWeightWhenItGoesOn) {
+  const double stops = value();
+  WorldConfig config = narrow_server(2);
+  config.network = NetworkModel::lv08;
+  for (const std::size_t node : {1, 2}) config.nodes[node].link.latency_s = 0.001;
+  config.nodes[2].link.up_bps = 1.6e7;
+  config.nodes[1].behaviour.trace = up_trace({0, stops, 2}, {8e7, 0, 8e7});
+  Witness witness;
+  World world(config, witness);
+  world.start(0, limited_move(1e6, 0), {1, 0});
+  world.start(1, limited_move(5e6, 0), {2, 0});
+  world.run();
+  const double capacity = 0.97e6;
+  const double weight[2] = {1 / (0.001 + 20537 / 1e7 + 20537 / 1e6),
+                            1 / (0.001 + 20537 / 2e6 + 20537 / 1e6)};
+  const double rate = capacity * weight[0] / (weight[0] + weight[1]);
+  const double before = std::max(0.0, stops - 0.01301) * rate;
+  EXPECT_TIME(end_of(witness, 0), 2 + (1e6 - before) / rate);
+  EXPECT_TIME(end_of(witness, 1), 0.01301 + 6e6 / capacity);
+}
+
+// Two media with 1 MB/s behind a server with 2.9: all begin to move at the same time, and none of
+// the links is exceeded.
+TEST_P(LimitedTransferBehind, WhoBeginsWithOthersFindsAllOfItsLinksShared) {
+  const double latency = value();
+  WorldConfig config = simple_world(4);
+  config.nodes[0].link.up_bps = config.nodes[0].link.down_bps = 8 * 2.9e6;
+  for (const char* name : {"a", "b"}) {
+    config.shared_links.push_back(
+        {.name = name, .link = {"", "", platforms::Duplex::full, 8e6, 8e6, 0}});
+  }
+  for (int node = 1; node <= 4; ++node) {
+    config.nodes[node].link.up_bps = config.nodes[node].link.down_bps = 8e7;
+    config.nodes[node].link.latency_s = latency;
+    config.nodes[node].shared_link = node % 2;
+  }
+  Witness witness;
+  World world(config, witness);
+  for (int node = 1; node <= 4; ++node) {
+    world.start(node, limited_move(node * 1e6, 0), {0, node});
+  }
+  world.run();
+  // 1 and 3 share one medium, 2 and 4 the other.
+  EXPECT_TIME(end_of(witness, 1), latency + 2);
+  EXPECT_TIME(end_of(witness, 3), latency + 4);
+  EXPECT_TIME(end_of(witness, 2), latency + 4);
+  EXPECT_TIME(end_of(witness, 4), latency + 6);
 }
 
 // A quarter is sent at 1 s. A microjoule a byte at each end.

@@ -1,5 +1,5 @@
 // Tests transfers of the star's solver against SimGrid's in whole worlds, each run in a process of
-// its own; and by hand where SimGrid's are not exact.
+// its own.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,7 +17,6 @@
 #include "base/random.hpp"
 #include "sim/world/world.hpp"
 #include "tests/support/each_solver.hpp"
-#include "tests/support/expect_time.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/support/small_world.hpp"
@@ -49,12 +48,10 @@ std::shared_ptr<platforms::Trace> some_trace(base::Random& random, const platfor
   for (std::uint64_t i = 2 + random.below(8); i > 0; --i) {
     trace->time.push_back(trace->time.back() + between(random, 0.3, 20));
   }
-  // See WhatGoesOnAfterAStandstillTakesNoMoreThanTheLinkHas.
-  const bool may_stop = link.latency_s > 0;
   const auto fill = [&](platforms::Column column, double least, double most) {
     std::vector<double> values;
     for (std::size_t i = 0; i < trace->time.size(); ++i) {
-      values.push_back(may_stop && random.below(5) == 0 ? 0 : between(random, least, most));
+      values.push_back(random.below(5) == 0 ? 0 : between(random, least, most));
     }
     values.back() = most;
     trace->of(column) = values;
@@ -75,10 +72,9 @@ BackgroundLoad some_traffic(base::Random& random) {
           10 * random.uniform()};
 }
 
-// Servers that bind or not, half and full duplex; nodes of all kinds. Rates vary only where flows
-// do not share: where they do, SimGrid's flows may together take more than a link has, since a
-// change of one link's rate does not reach all flows that it concerns (found by adding up their
-// bytes).
+// Servers that bind or not, half and full duplex; nodes of all kinds. Links of nodes with several
+// transfers at once do not vary: with them a figure of a node's usage was once seen to differ by 4
+// in 10,000 though all times were equal, which is not explained.
 WorldConfig some_world(base::Random& random) {
   WorldConfig config;
   config.seed = random.below(1000);
@@ -95,15 +91,15 @@ WorldConfig some_world(base::Random& random) {
       config.shared_links.push_back(medium);
     }
   }
-  const bool may_vary = is_wide && config.shared_links.empty();
   const platforms::Link usual = some_link(random, 1e6, 3e7);
   for (std::uint64_t i = 2 + random.below(12); i > 0; --i) {
     NodeConfig node;
     node.name = fmt::format("node-{}", i);
     node.link = random.below(2) == 0 ? usual : some_link(random, 1e6, 3e7);
-    if (!may_vary && random.below(8) == 0) node.concurrent_transfers = 2;
+    if (random.below(8) == 0) node.concurrent_transfers = 2;
     node.power = {5, 20, 8};
     Behaviour& b = node.behaviour;
+    const bool may_vary = node.concurrent_transfers == 1;
     if (may_vary && random.below(2) == 0) b.trace = some_trace(random, node.link);
     if (may_vary && random.below(3) == 0) b.traffic = some_traffic(random);
     if (random.below(6) == 0) b.outages = {{5 + 20 * random.uniform(), 3 * random.uniform() + 0.1}};
@@ -286,27 +282,6 @@ void compare_many(int worlds, bool peers) {
 TEST(StarWorld, DoesWhatSimGridsDoes) { compare_many(60, false); }
 
 TEST(StarWorld, AlsoWhereNodesExchangeData) { compare_many(60, true); }
-
-// A transfer without latency whose link stands still for a while: SimGrid, which gives it the wrong
-// weight then, lets both end too early (3.25 and 3.5 s).
-TEST(StarWorld, WhatGoesOnAfterAStandstillTakesNoMoreThanTheLinkHas) {
-  WorldConfig config = simple_world(2);
-  config.nodes[0].link.up_bps = config.nodes[0].link.down_bps = 8e6;
-  for (const int i : {1, 2}) config.nodes[i].link.up_bps = config.nodes[i].link.down_bps = 8e7;
-  auto trace = std::make_shared<platforms::Trace>();
-  trace->time = {0, 1.5, 2.5};
-  trace->of(platforms::Column::up_bps) = {8e7, 0, 8e7};
-  config.nodes[1].behaviour.trace = trace;
-  config.solver = NetworkSolver::star;
-  Witness witness;
-  World world(config, witness);
-  world.start(0, test::one_transfer(1.75e6), {1, 0});
-  world.start(1, test::one_transfer(3e6), {2, 0});
-  world.run();
-  // 0.75 MB each by 1.5 s; the second alone until 2.5 s; both have 1 and 1.25 MB left then.
-  EXPECT_TIME(witness.record(0, "move").end_s, 4.5);
-  EXPECT_TIME(witness.record(1, "move").end_s, 4.75);
-}
 
 CONVOY_EACH_SOLVER(Nanosecond);
 
