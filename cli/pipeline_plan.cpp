@@ -12,7 +12,7 @@
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
 #include "sim/run/run.hpp"
-#include "sim/schedule/pipeline_explanation.hpp"
+#include "sim/plan/pipeline.hpp"
 #include "sim/schedule/trials.hpp"
 
 namespace convoy::cli {

@@ -138,7 +138,7 @@ def time_all(options):
 
 
 def recovery_of(summary):
-    """From the loss that ended a round to the start of the next round: (s, bytes moved, s of work that was lost)."""
+    """From the loss that ended a round to the start of the next round: (s, bytes from and to the server, s of work that was lost)."""
     with contextlib.closing(sqlite3.connect(f"file:{summary['folder']}/run.sqlite?mode=ro", uri=True)) as store:
         tasks = store.execute("SELECT label, assigned_s, ended_s, outcome, bytes_down + bytes_up FROM task ORDER BY assigned_s, id").fetchall()
     lost = [task for task in tasks if task[0] == "round" and task[3] == "node_lost"]
@@ -171,7 +171,7 @@ def recover(convoy, link, model):
 
 
 def recovery_lines(rows):
-    return table(["link", "model", "stage", "its devices", "lost", "light, s", "rescheduled, s", "times", "light, MB", "rescheduled, MB",
+    return table(["link", "model", "stage", "its devices", "lost", "light, s", "rescheduled, s", "times", "light, MB of the server", "rescheduled, MB of the server",
                   "done anew, s"],
                  [[row["link"], row["model"], f"{row['stage']} of {row['of']}", row["devices"], row["node"], number(row["light_s"]),
                    number(row["full_s"]), times(row["full_s"], row["light_s"]) if row["light_s"] else "-",

@@ -58,8 +58,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "sim/scenario", "sim/store", "sim/run"}},
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "engine/rules", "platforms",
-        "platforms/traces", "sim/scenario", "sim/schedule", "sim/run", "sim/store", "sim/sweep",
-        "analysis", "analysis/report", "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
+        "platforms/traces", "sim/scenario", "sim/plan", "sim/schedule", "sim/run", "sim/store",
+        "sim/sweep", "analysis", "analysis/report", "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
   };
   return all;
 }
