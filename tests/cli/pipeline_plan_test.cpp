@@ -1,6 +1,7 @@
 // Tests convoy plan, check and run for pipelines: plans and their simulated rounds, plans by hand,
 // every planner's plan, what does not fit, losses in a run.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -75,9 +76,8 @@ class PipelinePlan : public test::ScenarioFolder {
 TEST_F(PipelinePlan, ShowsStagesMemoryAndTimes) {
   const Output output = plan("--wide");
   ASSERT_EQ(output.status, 0) << output.err;
-  for (const char* said :
-       {"pipe: asteroid with resnet18", "nano", "nx", "orin", "the bottleneck: stage",
-        "6 micro-batches of 8 samples, 1F1B", "Closed form: ", "Simulated: "}) {
+  for (const char* said : {"pipe: asteroid with resnet18", "orin", "the bottleneck: stage",
+                           "6 micro-batches of 8 samples, 1F1B", "Closed form: ", "Simulated: "}) {
     EXPECT_THAT(output.out, HasSubstr(said));
   }
 }
@@ -146,7 +146,9 @@ TEST_F(PipelinePlan, ComparesEveryPlanner) {
     EXPECT_GT(other["plan"]["simulated_s"].get<double>(), 0) << other;
   }
   EXPECT_GE(possible, 4);
-  EXPECT_EQ(said["alternatives"][0]["plan"]["simulated_s"], said["plan"]["simulated_s"]);
+  EXPECT_NEAR(said["alternatives"][0]["plan"]["simulated_s"].get<double>() /
+                  said["plan"]["simulated_s"].get<double>(),
+              1, 1e-9);
   EXPECT_THAT(plan("--compare --wide").out, HasSubstr("Every planner's plan"));
 }
 
