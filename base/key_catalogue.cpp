@@ -49,6 +49,7 @@ class Explorer {
         below[one.section()].push_back(std::move(one));
       }
     }
+    inherit(below);
     // Keys that need certain words come after those that are always read.
     for (auto& [section, keys] : below) {
       std::stable_partition(keys.begin(), keys.end(),
@@ -70,6 +71,25 @@ class Explorer {
     words_.push_back(words);
     read(passes_.back());
     return passes_.size() - 1;
+  }
+
+  // What a table needs its keys need: a pass of another choice may have read them in it without.
+  static void inherit(std::map<std::string, std::vector<KeyRow>>& below) {
+    for (auto& [section, keys] : below) {  // a table comes before the keys in it
+      const std::string table =
+          section.ends_with(".N") ? section.substr(0, section.size() - 2) : section;
+      const auto dot = table.rfind('.');
+      const auto around = below.find(dot == std::string::npos ? "" : table.substr(0, dot));
+      if (table.empty() || around == below.end()) continue;
+      const auto row = std::ranges::find(around->second, table, &KeyRow::path);
+      if (row == around->second.end()) continue;
+      for (const KeyCondition& condition : row->conditions) {
+        for (KeyRow& key : keys) {
+          const auto same = [&](const KeyCondition& c) { return c.path == condition.path; };
+          if (std::ranges::none_of(key.conditions, same)) key.conditions.push_back(condition);
+        }
+      }
+    }
   }
 
   // Each key of a table is followed by the keys below it.

@@ -11,8 +11,8 @@
 #include "cli/plan_views.hpp"
 #include "cli/table.hpp"
 #include "cli/terminal_json.hpp"
-#include "sim/run/run.hpp"
 #include "sim/plan/pipeline.hpp"
+#include "sim/run/run.hpp"
 #include "sim/schedule/trials.hpp"
 
 namespace convoy::cli {

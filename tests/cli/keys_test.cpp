@@ -44,6 +44,7 @@ TEST(KeysVerb, PrintsATableThatFitsATerminal) {
   }
   EXPECT_THAT(out.out, testing::ContainsRegex("quorum +number > 0, <= 1 +0.5 +cos2p\n"));
   EXPECT_THAT(out.out, testing::ContainsRegex("unfit +\"skip\" \"error\" +\"skip\" +some\n"));
+  EXPECT_THAT(out.out, testing::ContainsRegex("seed +integer >= 0 +1\n"));
   EXPECT_THAT(out.out, HasSubstr("only with kind = adamw or adan"));
 }
 

@@ -59,7 +59,8 @@ const std::map<std::string, std::set<std::string>>& allowed() {
       {"cli",
        {"base", "engine/api", "engine/model", "engine/data", "engine/rules", "platforms",
         "platforms/traces", "sim/scenario", "sim/plan", "sim/schedule", "sim/run", "sim/store",
-        "sim/sweep", "analysis", "analysis/report", "analysis/live", "hil/bridge", "hil/protocol", "testbed"}},
+        "sim/sweep", "analysis", "analysis/report", "analysis/live", "hil/bridge", "hil/protocol",
+        "testbed"}},
   };
   return all;
 }
