@@ -151,6 +151,9 @@ class Keys : public testing::Test {
     }
     if (path == "model.image_size") set(root, "model.architecture", text("resnet18"));
     if (path == "model.qkv_bias") set(root, "model.architecture", text("vit-micro"));
+    if (path == "model.stochastic_depth") {
+      set(root, "model.architecture", text("efficientnet-b1"));
+    }
     if (path == "training.optimizer.nesterov") set(root, "training.optimizer.momentum", of(0.9));
     if (path == "stop.accuracy") set(root, "training.learn", of(true));
     if (path == "sweep.zip") {
