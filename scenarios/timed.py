@@ -1,5 +1,6 @@
 """What the studies of edgesplit/ and asteroid/ share: calling convoy, and tables."""
 
+import argparse
 import csv
 import json
 import math
@@ -79,6 +80,28 @@ def write(study, folder, rows, lines):
         writer.writeheader()
         writer.writerows(rows)
     print(text + f"\n{study}: {folder}/table.md, {folder}/table.csv")
+
+
+def add_arguments(parser, study):
+    """What every study takes, beside its own."""
+    parser.add_argument("-o", "--output", metavar="FOLDER", help=f"default: a folder of runs/ that begins with {study}")
+    parser.add_argument("-j", "--jobs", type=int, help="at a time (default: one per core)")
+    parser.add_argument("--convoy", default="build/convoy", help=argparse.SUPPRESS)
+    parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
+
+
+def begin(study, options, self_test, work):
+    """The self-test, or the work, which Ctrl-C stops."""
+    if options.self_test:
+        self_test()
+        return
+    if not pathlib.Path(options.convoy).exists():
+        fail(study, f"{options.convoy} is not there; ./dev {study} builds it")
+    try:
+        work(options)
+    except KeyboardInterrupt:
+        print(f"\n{study}: stopped", file=sys.stderr)
+        sys.exit(130)
 
 
 def test_tables():

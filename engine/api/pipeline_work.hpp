@@ -105,8 +105,7 @@ struct BackwardPart {
 
 // A chunk of a stage's gradients: the sum of those that came, and of the member's own.
 // - All-reduce without sums on the way: every member makes its whole gradient (without inputs),
-// that
-//   of all others comes to it, and its StepPart takes all of them.
+//   that of all others comes to it, and its StepPart takes all of them.
 // - A ring of n members (chunks = n) with sums: the first that sends a chunk makes it without an
 //   input; each next one adds its own to what came; the last has the complete sum, and sends that
 //   on unchanged.

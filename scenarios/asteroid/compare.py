@@ -211,23 +211,11 @@ def main():
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--links", nargs="+", choices=LINKS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="default: runs/asteroid, runs/asteroid-recovery")
-    parser.add_argument("-j", "--jobs", type=int, help="cases at a time (default: one per core)")
-    parser.add_argument("--convoy", default="build/convoy", help=argparse.SUPPRESS)
-    parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
+    study.add_arguments(parser, "asteroid")
     options = parser.parse_args()
     if options.recovery and options.fleets:
         parser.error("--recovery has its own fleet")
-    if options.self_test:
-        self_test()
-        return
-    if not pathlib.Path(options.convoy).exists():
-        study.fail("asteroid", f"{options.convoy} is not there; ./dev asteroid builds it")
-    try:
-        (recover_all if options.recovery else time_all)(options)
-    except KeyboardInterrupt:
-        print("\nasteroid: stopped", file=sys.stderr)
-        sys.exit(130)
+    study.begin("asteroid", options, self_test, recover_all if options.recovery else time_all)
 
 
 if __name__ == "__main__":

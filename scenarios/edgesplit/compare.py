@@ -210,23 +210,11 @@ def main():
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")
     parser.add_argument("--rounds", type=int, default=8, help="with --learn: updates of each device")
-    parser.add_argument("-o", "--output", metavar="FOLDER", help="default: runs/edgesplit, runs/edgesplit-learn")
-    parser.add_argument("-j", "--jobs", type=int, help="runs at a time (default: one per core)")
-    parser.add_argument("--convoy", default="build/convoy", help=argparse.SUPPRESS)
-    parser.add_argument("--self-test", action="store_true", help=argparse.SUPPRESS)
+    study.add_arguments(parser, "edgesplit")
     options = parser.parse_args()
     if options.learn and (options.fleets or options.models):
         parser.error("--learn has its own fleet and model")
-    if options.self_test:
-        self_test()
-        return
-    if not pathlib.Path(options.convoy).exists():
-        study.fail("edgesplit", f"{options.convoy} is not there; ./dev edgesplit builds it")
-    try:
-        (learn_all if options.learn else time_all)(options)
-    except KeyboardInterrupt:
-        print("\nedgesplit: stopped", file=sys.stderr)
-        sys.exit(130)
+    study.begin("edgesplit", options, self_test, learn_all if options.learn else time_all)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 
 #include "base/text.hpp"
 #include "sim/schedule/schedule.hpp"
-#include "tests/support/scenario_folder.hpp"
+#include "tests/support/plan_folder.hpp"
 
 namespace convoy {
 namespace {
@@ -53,17 +53,9 @@ microbatches = 6
 rounds = 5
 )";
 
-class PipelinePlan : public test::ScenarioFolder {
+class PipelinePlan : public test::PlanFolder {
  protected:
-  PipelinePlan() : ScenarioFolder(scenario) {}
-  [[nodiscard]] Output plan(const std::string& more = "") const {
-    return convoy("plan " + file + " " + more);
-  }
-  [[nodiscard]] nlohmann::json json(const std::string& more = "") const {
-    const Output output = plan("--json " + more);
-    EXPECT_EQ(output.status, 0) << output.err;
-    return nlohmann::json::parse(output.out);
-  }
+  PipelinePlan() : PlanFolder(scenario) {}
   static std::vector<std::string> kinds() {
     std::vector<std::string> names;
     for (const sim::ScheduleKind& kind : sim::schedule_kinds()) {

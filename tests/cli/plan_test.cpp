@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
-#include "tests/support/scenario_folder.hpp"
+#include "tests/support/plan_folder.hpp"
 
 namespace convoy {
 namespace {
@@ -49,17 +49,9 @@ kind = "edgesplit"
 rounds = 4
 )";
 
-class Plan : public test::ScenarioFolder {
+class Plan : public test::PlanFolder {
  protected:
-  Plan() : ScenarioFolder(scenario) {}
-  [[nodiscard]] Output plan(const std::string& more = "") const {
-    return convoy("plan " + file + " " + more);
-  }
-  [[nodiscard]] nlohmann::json json(const std::string& more = "") const {
-    const Output output = plan("--json " + more);
-    EXPECT_EQ(output.status, 0) << output.err;
-    return nlohmann::json::parse(output.out);
-  }
+  Plan() : PlanFolder(scenario) {}
 };
 
 TEST_F(Plan, ShowsCutsSharesAndTimes) {

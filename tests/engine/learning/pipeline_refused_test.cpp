@@ -7,7 +7,6 @@
 namespace convoy::engine {
 namespace {
 
-using test::expect_equal;
 using test::expect_refused;
 using test::gpipe;
 using test::Group;
@@ -16,8 +15,6 @@ using test::options_for;
 using test::Order;
 using test::Pipeline;
 using test::small;
-using test::Summing;
-using test::WholeModel;
 
 class RefusedTest : public testing::Test {
  protected:

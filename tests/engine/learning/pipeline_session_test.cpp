@@ -16,7 +16,6 @@ namespace {
 using test::expect_equal;
 using test::expect_refused;
 using test::gpipe;
-using test::Group;
 using test::groups_of;
 using test::options_for;
 using test::Order;

@@ -8,7 +8,6 @@ namespace convoy::engine {
 namespace {
 
 using test::expect_equal;
-using test::expect_refused;
 using test::gpipe;
 using test::Group;
 using test::groups_of;
