@@ -46,10 +46,12 @@ struct PipelineTable {
   int microbatch = 1;
   int microbatches = 1;
   std::vector<PipelineStageRow> stages;
-  double round_s = 0;      // by the closed form, without waiting
-  double bubble = 0;       // share of the devices' time, by the closed form
-  std::string bottleneck;  // the dominant step: "stage 2 computes", "stage 2 sends to stage 3"
-  PipelineTask task;       // a round
+  double round_s = 0;  // by the closed form, without waiting
+  double bubble = 0;   // share of the devices' time, by the closed form
+  // What most of a round goes to: the dominant step ("stage 2 computes", "stage 2 sends to stage 3,
+  // and back") or what takes longer than all its micro-batches ("the all-reduce of stage 1").
+  std::string bottleneck;
+  PipelineTask task;  // a round
 };
 
 struct PipelineAlternative {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "base/diagnostics.hpp"
@@ -14,6 +15,18 @@ namespace {
 std::string step_text(int step) {
   if (step % 2 == 0) return fmt::format("stage {} computes", step / 2 + 1);
   return fmt::format("stage {} sends to stage {}, and back", step / 2 + 1, step / 2 + 2);
+}
+
+// What most of a round goes to: the micro-batches of the dominant step, or the all-reduce of a
+// stage if it takes longer than these. Without a flush all-reduce is a part of the steps.
+std::string bottleneck_text(const PipelinePlan& plan, const PipelineForecast& forecast) {
+  const PipelineStep& step = forecast.steps.at(static_cast<std::size_t>(forecast.dominant));
+  const auto longest = std::ranges::max_element(forecast.all_reduce_s);
+  if (!plan.stashes_weights && longest != forecast.all_reduce_s.end() &&
+      *longest > plan.microbatches * (step.forward_s + step.backward_s)) {
+    return fmt::format("the all-reduce of stage {}", longest - forecast.all_reduce_s.begin() + 1);
+  }
+  return step_text(forecast.dominant);
 }
 
 PipelineMemberRow member_row(const PipelinePlanner& planner, const PlannedPipeline& planned,
@@ -51,7 +64,7 @@ PipelineTable pipeline_table(const PipelinePlanner& planner, const PlannedPipeli
                       .microbatches = planned.plan.microbatches,
                       .round_s = planned.forecast.round_s,
                       .bubble = planned.forecast.bubble,
-                      .bottleneck = step_text(planned.forecast.dominant)};
+                      .bottleneck = bottleneck_text(planned.plan, planned.forecast)};
   for (std::size_t s = 0; s < planned.plan.stages.size(); ++s) {
     const PipelineStage& stage = planned.plan.stages[s];
     const engine::Stage layers = model.stage(stage.layers);

@@ -75,6 +75,24 @@ TEST_F(PipelinePlan, ShowsStagesMemoryAndTimes) {
   }
 }
 
+// An all-reduce is the bottleneck where it takes longer than all micro-batches of every step.
+void expect_the_longest_part_is_the_bottleneck(const nlohmann::json& plan) {
+  double all_reduce = 0;
+  double step = 0;
+  for (const nlohmann::json& stage : plan["stages"]) {
+    all_reduce = std::max(all_reduce, stage["all_reduce_s"].get<double>());
+    double forward = 0;
+    double backward = 0;
+    for (const nlohmann::json& member : stage["members"]) {
+      forward = std::max(forward, member["forward_s"].get<double>());
+      backward = std::max(backward, member["backward_s"].get<double>());
+    }
+    step = std::max({step, forward + backward, stage["transfer_s"].get<double>()});
+  }
+  const bool said = plan["bottleneck"].get<std::string>().starts_with("the all-reduce");
+  EXPECT_EQ(said, all_reduce > plan["microbatches"].get<int>() * step) << plan.dump(2);
+}
+
 // Of every kind: the stages cover the model, each stage has all samples of a micro-batch, nothing
 // is over a memory, and the simulated round is about that of the closed form.
 TEST_F(PipelinePlan, OfEveryKindIsWhole) {
@@ -100,6 +118,7 @@ TEST_F(PipelinePlan, OfEveryKindIsWhole) {
     EXPECT_GE(plan["simulated_bubble"].get<double>(), 0);
     EXPECT_LT(plan["simulated_bubble"].get<double>(), 1);
     EXPECT_TRUE(plan["failure"].is_null());
+    if (kind != "pipedream") expect_the_longest_part_is_the_bottleneck(plan);  // that has no flush
   }
 }
 
