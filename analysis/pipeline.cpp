@@ -152,6 +152,7 @@ PipelineTables read_pipeline(const RunTables& run) {
   views.reserve(all.size());
   for (const auto& activities : all) views.emplace_back(run, tables.labels, activities);
   std::vector<const PipelineRoundView*> by_begin;
+  by_begin.reserve(views.size());
   for (const PipelineRoundView& view : views) by_begin.push_back(&view);
   std::ranges::stable_sort(by_begin, {}, [](const auto* view) { return view->round().begin_s; });
   std::map<std::int32_t, PipelineDevice> devices;

@@ -106,6 +106,7 @@ Json path_sums_json(const RunTables& run, const PipelineTables& tables) {
     all.s += piece.end_s - piece.begin_s;
   }
   std::vector<Sum> rows;
+  rows.reserve(sums.size());
   for (const auto& [key, sum] : sums) rows.push_back(sum);
   return {{"kind", column(rows, &Sum::kind)},
           {"stage", column(rows, &Sum::stage)},

@@ -59,12 +59,9 @@ Network::Network(const Layout& layout, const Submodel& submodel, bool one_exit)
     step.is_exit = ends_exit(trace_, i);
     steps_.push_back(std::move(step));
   }
-  const std::vector<int> last_use = engine::last_uses(trace_);
-  for (std::size_t number = 0; number < last_use.size(); ++number) {
-    if (last_use[number] < 0) continue;
-    steps_[static_cast<std::size_t>(last_use[number])].last_uses.push_back(
-        static_cast<int>(number));
-  }
+  std::vector<std::vector<int>> released = released_after(trace_);
+  for (Step& step : steps_)
+    step.released = std::move(released[static_cast<std::size_t>(step.traced)]);
 }
 
 namespace {
@@ -106,7 +103,7 @@ Tensors Network::forward(const Stage& stage, const TensorOf& tensor_of, Tensors&
     Tensor out = apply(step, tensor_of, values, padding, mode);
     if (step.is_exit) exits.push_back(out);
     values[static_cast<std::size_t>(t.output)] = std::move(out);
-    for (const int used : step.last_uses) values[static_cast<std::size_t>(used)].reset();
+    for (const int used : step.released) values[static_cast<std::size_t>(used)].reset();
   }
   return exits;
 }

@@ -61,11 +61,11 @@ class Network {
 
  private:
   struct Step {
-    int traced = 0;              // index in the trace
-    int first = -1;              // first of its tensors in the layout, or -1
-    Tensor indices;              // scatter: targets of the kept rows
-    std::vector<int> last_uses;  // tensor numbers not needed after this layer
-    bool is_exit = false;        // its output is the scores of an exit
+    int traced = 0;             // index in the trace
+    int first = -1;             // first of its tensors in the layout, or -1
+    Tensor indices;             // scatter: targets of the kept rows
+    std::vector<int> released;  // tensor numbers not needed after this layer
+    bool is_exit = false;       // its output is the scores of an exit
   };
 
   [[nodiscard]] Tensor apply(const Step& step, const TensorOf& tensor_of, const Tensors& values,

@@ -19,4 +19,7 @@ inline bool ends_exit(const Trace& trace, std::size_t layer) {
 // as there is attention.
 std::vector<int> last_uses(const Trace& trace);
 
+// By layer: the tensors that no later layer needs, in their order.
+std::vector<std::vector<int>> released_after(const Trace& trace);
+
 }  // namespace convoy::engine

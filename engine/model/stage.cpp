@@ -100,16 +100,6 @@ std::string nearest_hint(const Trace& trace, int position) {
 
 }  // namespace
 
-std::vector<int> last_uses(const Trace& trace) {
-  std::vector<int> last(static_cast<std::size_t>(trace.tensors), -1);
-  for (int i = 0; i < size_of(trace); ++i) {
-    const TracedLayer& t = layer_at(trace, i);
-    for (const int input : t.inputs) last[static_cast<std::size_t>(input)] = i;
-    if (t.layer->kind == LayerKind::attention && is_token_numbers(trace, 0)) last[0] = i;
-  }
-  return last;
-}
-
 Stage whole(const Trace& trace) { return {0, size_of(trace)}; }
 
 std::vector<Stage> stages_between(const Trace& trace, const std::vector<int>& positions) {
