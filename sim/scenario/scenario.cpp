@@ -324,8 +324,24 @@ static void refuse_split_tasks(const Scenario& scenario) {
   }
 }
 
+// A part that all tasks step is there once, and one batch steps it at a time.
+static void refuse_steps_at_once(const Scenario& scenario) {
+  if (scenario.world.nodes.front().concurrent_computes == 1) return;
+  const auto schedule = scenario.schedule.make(scenario.setting);
+  for (const PlannedTask& task : schedule->plan()) {
+    if (task.node == server_node) continue;
+    const auto split = SplitTask::of(task.graph);
+    if (!split || !split->shares_servers_part()) continue;
+    throw base::UserError(fmt::format(
+        "fleet.server.concurrent_computes: the server's part of the model is one that the batches "
+        "of all tasks step, one after another; with {} set it to 1, or choose another version",
+        scenario.schedule.kind));
+  }
+}
+
 void require_runnable(const Scenario& scenario) {
   if (!scenario.impossible.empty()) throw base::UserError(scenario.impossible);
+  refuse_steps_at_once(scenario);
   if (!any_real(scenario)) return;
   if (!scenario.training.learn) {
     throw base::UserError(

@@ -46,7 +46,11 @@ EdgeSplit::EdgeSplit(const std::shared_ptr<const Setting>& setting, const EdgeSp
 Orders EdgeSplit::on(const Event& event) {
   now_ = event.time;
   observer_.note(event);
-  return Rounds::on(event);
+  Orders orders = Rounds::on(event);
+  for (const Order& order : orders) {
+    if (const auto* cancel = std::get_if<Cancel>(&order)) observer_.cancelled(cancel->task, now_);
+  }
+  return orders;
 }
 
 void EdgeSplit::plan_for(const std::vector<NodeId>& nodes, Orders& orders) {

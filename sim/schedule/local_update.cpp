@@ -18,6 +18,13 @@ double residual_memory(double parameters, const LocalWork& work) {
                              : engine::residual_memory(parameters, work.compression);
 }
 
+// Blocks, rates and shares change with the nodes that are present, their links and their speeds.
+bool is_of_a_plan(const LocalWork& work) {
+  const auto& split = work.split;
+  return work.block || (split && (split->up_bytes_per_s > 0 || split->down_bytes_per_s > 0 ||
+                                  split->server_share > 0));
+}
+
 }  // namespace
 
 LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received)
@@ -31,19 +38,25 @@ LocalUpdates::LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_re
 std::shared_ptr<const LocalUpdate> LocalUpdates::of(NodeId id, const LocalWork& work) {
   const NodeSetting& node = setting_->nodes[id];
   const Key key(node.machine.get(), node.samples, node.batch, work);
-  // Blocks change with the nodes that are present: what is kept of them has a limit.
-  constexpr std::size_t most_kept = 4096;
-  if (work.block && made_.size() >= most_kept) {
-    std::erase_if(made_, [](const auto& made) { return std::get<LocalWork>(made.first).block; });
-  }
   std::shared_ptr<const LocalUpdate>& update = made_[key];
   if (!update) {
     update = std::make_shared<const LocalUpdate>(work.split   ? make_split(*setting_, node, work)
                                                  : work.block ? make_block(node, work)
                                                  : setting_->fixed ? make_fixed(node, work)
                                                                    : make(node, work));
+    if (is_of_a_plan(work)) forget_old_plans(update);
   }
   return update;
+}
+
+// The map's other entries stay where they are: no reference to them changes.
+void LocalUpdates::forget_old_plans(std::shared_ptr<const LocalUpdate> newest) {
+  planned_activities_ += newest->graph.activities().size();
+  if (planned_activities_ <= most_planned_activities) return;
+  planned_activities_ = newest->graph.activities().size();
+  std::erase_if(made_, [&](const auto& made) {
+    return is_of_a_plan(std::get<LocalWork>(made.first)) && made.second != newest;
+  });
 }
 
 bool LocalUpdates::fits(NodeId node, const LocalWork& work) {

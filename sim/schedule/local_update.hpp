@@ -82,6 +82,11 @@ class LocalUpdates {
   // also if the setting has no proximal term.
   explicit LocalUpdates(std::shared_ptr<const Setting> setting, bool keeps_received = false);
 
+  // Tasks of a plan (a block, or rates and shares) are kept up to so many activities: a new plan
+  // makes new ones, and a split epoch has thousands (0.7 KB each).
+  static constexpr std::size_t most_planned_activities = 200'000;
+
+  // Shared by equal nodes; valid for as long as it is held.
   std::shared_ptr<const LocalUpdate> of(NodeId node, const LocalWork& work);
   // The cost of a sized_late activity on the submodel that was actually chosen.
   [[nodiscard]] Activity sized(NodeId node, const Activity& activity,
@@ -107,6 +112,8 @@ class LocalUpdates {
                                                              const engine::Work& then = {}) const;
 
  private:
+  void forget_old_plans(std::shared_ptr<const LocalUpdate> newest);
+
   using Key = std::tuple<const platforms::Machine*, std::int64_t, int, LocalWork>;
 
   // The computes of a node's task, one function each: time, FLOPs and memory. make() puts them into
@@ -141,6 +148,7 @@ class LocalUpdates {
   double model_bytes_ = 0;
   double parameters_ = 0;  // of the full model
   std::map<Key, std::shared_ptr<const LocalUpdate>> made_;
+  std::size_t planned_activities_ = 0;  // in made_, of tasks of a plan
 };
 
 }  // namespace convoy::sim

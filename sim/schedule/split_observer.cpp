@@ -64,6 +64,10 @@ void SplitObserver::note(const Event& event) {
   }
 }
 
+void SplitObserver::cancelled(TaskId task, double now) {
+  if (tasks_.contains(task)) conclude(task, now, false);
+}
+
 void SplitObserver::conclude_all(double now) {
   std::vector<TaskId> open;
   for (const auto& [id, task] : tasks_) open.push_back(id);

@@ -52,7 +52,9 @@ class SplitObserver {
   void begins(TaskId task, WatchedTask watched, double now);
   // Must get every event of the watched tasks.
   void note(const Event& event);
-  // Those that are still watched have been cancelled.
+  // Of a task that is not watched: nothing.
+  void cancelled(TaskId task, double now);
+  // Those that are still watched have been cancelled now.
   void conclude_all(double now);
 
   // By node; what was never observed is nominal.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/diagnostics.hpp"
 #include "sim/schedule/split_batch.hpp"
 
 namespace convoy::sim {
@@ -244,8 +245,11 @@ int nearest_fitting_cut(const Setting& setting, const NodeSetting& node, const L
   for (const int cut : cuts) {
     LocalWork other = work;
     other.split->cut = cut;
-    if (other.split->tail > 0 && other.split->tail <= cut) continue;
-    if (fits_both(split_cost(setting, node, other), setting, node)) return cut;
+    try {
+      if (fits_both(split_cost(setting, node, other), setting, node)) return cut;
+    } catch (const base::UserError&) {
+      // The labels, or the model that is learned, do not allow this one.
+    }
   }
   return 0;
 }

@@ -73,11 +73,14 @@ std::string SplitTask::why_only_simulated() const {
     if (a.kind != ActivityKind::compute || a.at != worker_ || engine::is_nothing(a.work)) continue;
     if (!stage_of(a)) return "the server's part of the model is one that nodes share";
   }
-  const auto* join = work_of<engine::JoinStages>(all.back());
-  if (join == nullptr || join->partial || all.back().at == worker_) {
-    return "the server's part of the model is one that nodes share";
-  }
+  if (shares_servers_part()) return "the server's part of the model is one that nodes share";
   return "";
+}
+
+bool SplitTask::shares_servers_part() const {
+  const Activity& last = graph_->activities().back();
+  const auto* join = work_of<engine::JoinStages>(last);
+  return join == nullptr || join->partial || last.at == worker_;
 }
 
 std::vector<std::pair<int, int>> SplitTask::worker_layers() const {

@@ -24,6 +24,8 @@ class SplitTask {
   static std::shared_ptr<const SplitTask> of(std::shared_ptr<const TaskGraph> graph);
   // Why real nodes cannot carry it out; empty: they can. The functions below need that they can.
   [[nodiscard]] std::string why_only_simulated() const;
+  // Does the task step a part at the server that other tasks step, too (SplitFed v2)?
+  [[nodiscard]] bool shares_servers_part() const;
 
   [[nodiscard]] const TaskGraph& graph() const { return *graph_; }
   [[nodiscard]] int worker() const { return worker_; }

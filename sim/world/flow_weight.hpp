@@ -4,9 +4,10 @@
 //
 // Where flows meet, SimGrid's network models give each a part in proportion to 1 / its penalty. A
 // flow with a guarantee of b bytes/s (Activity::at_least) gets a penalty in proportion to 1 / b. So
-// of a link that is full it has at least b, if the guarantees of those that use the link sum to at
+// of a link that is full it has at least b, if all flows on it have guarantees and these sum to at
 // most its capacity (under LV08: 0.97 of it, less what acknowledgements take), and what one leaves
-// the others have. Other flows have the penalty that SimGrid gives them.
+// the others have. Other flows have the penalty that SimGrid gives them, which is not in these
+// terms: beside them a flow may have less than its guarantee.
 //
 // The penalty is a member of the flow's Action, whose class is in SimGrid's public headers and
 // which its network model lists. SimGrid resumes a flow with this member; it is 1 whatever the

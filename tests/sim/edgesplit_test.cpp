@@ -560,6 +560,31 @@ TEST(EdgeSplitSchedule, ANodeThatMissesTheDeadlineIsKnownToBeSlow) {
   EXPECT_EQ(rounds.desk.planned.back().cause, "change");
 }
 
+// The server's aggregation comes between the deadline and the next plan: no device works then.
+TEST(EdgeSplitSchedule, AnAggregationIsNoTimeOfANodeThatMissedTheDeadline) {
+  const auto setting = split_setting(three_nodes(), 3e6);
+  const double round_s = explained_by(*made("", setting), false)->plan.round_s;
+  std::set<std::string> plans;
+  for (const double aggregation_s : {0.0, 50 * round_s}) {
+    SplitRounds rounds(made("deadline_s = " + std::to_string(2 * round_s) + "\n", setting),
+                       *setting);
+    std::vector<Event> events;
+    for (const auto& [node, task] : rounds.tasks()) {
+      if (node == 1) continue;
+      events.push_back(
+          {.time = round_s, .kind = EventKind::task_done, .node = node, .task = task.task});
+    }
+    rounds.give(events);
+    rounds.desk.give({{.time = 2 * round_s, .kind = EventKind::timer_fired, .timer = 1}});
+    Event published = rounds.desk.aggregated();
+    published.time = 2 * round_s + aggregation_s;
+    rounds.desk.give({published});
+    ASSERT_EQ(rounds.desk.planned.size(), 2U);
+    plans.insert(rounds.desk.planned.back().plan);
+  }
+  EXPECT_EQ(plans.size(), 1U) << testing::PrintToString(plans);
+}
+
 TEST(EdgeSplitSchedule, LeavesOutNodesThatNoPartFits) {
   auto nodes = three_nodes();
   nodes[1].memory = 1000;

@@ -106,9 +106,15 @@ TEST(FullServer, TasksWithoutRoomAreRefused) {
   }
 }
 
-// v2 has the server's part once, however many work at it: all have room.
+// v2 has the server's part once, however many work at it: all have room. One batch steps it at a
+// time.
 TEST(FullServer, ASharedPartCountsOnce) {
-  const std::string toml = scenario_of("splitfed", "version = \"v2\"");
+  std::string toml = scenario_of("splitfed", "version = \"v2\"");
+  EXPECT_THAT([&] { require_runnable(test::read_or_fail(toml)); },
+              testing::ThrowsMessage<base::UserError>(
+                  HasSubstr("fleet.server.concurrent_computes: the server's part")));
+  const std::string at_once = ", concurrent_computes = 0";
+  toml.erase(toml.find(at_once), at_once.size());
   EXPECT_EQ(room_at_once(toml, ""), 0);
   const ScenarioRun run(toml);
   EXPECT_EQ(run.summary().tasks, devices);

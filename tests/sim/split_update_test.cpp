@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include "engine/model/stage_costs.hpp"
 #include "platforms/roofline.hpp"
@@ -407,6 +408,59 @@ TEST(SplitUpdate, TheNearestCutThatFitsIsNamed) {
   EXPECT_NE(other, nearest);
   board->memory = 1;
   EXPECT_EQ(nearest_fitting_cut(setting, setting.nodes[1], work), 0);
+}
+
+// With labels that stay on the node, an earlier cut may leave an exit to the server: no such one.
+TEST(SplitCuts, TheNearestThatFitsLeavesNoExitToAServerWithoutLabels) {
+  Setting setting = setting_of("resnet18-cifar", 32, 8);
+  setting.architecture = model_of("resnet18-cifar", {0.5, 1});
+  const engine::Trace trace = traced(*setting.architecture);
+  const std::vector<int> cuts = engine::cuts(trace);
+  auto board = std::make_shared<platforms::Machine>(*setting.nodes[1].machine);
+  setting.nodes[1].machine = board;
+  LocalWork work;
+  work.split = SplitWork{.cut = 0, .tail = cuts.back()};
+  const auto has_labels = [&](int cut) {
+    return engine::exits_in(trace, {cut, work.split->tail}) == 0;
+  };
+  for (const int cut : cuts) {
+    if (cut < cuts.back() && has_labels(cut) && work.split->cut == 0) work.split->cut = cut;
+  }
+  ASSERT_GT(work.split->cut, cuts.front()) << "an exit comes before";
+  const double needed = split_cost(setting, setting.nodes[1], work).node_memory;
+  std::set<int> found;
+  for (int part = 0; part <= 40; ++part) {
+    board->memory = needed * part / 20;
+    found.insert(nearest_fitting_cut(setting, setting.nodes[1], work));
+  }
+  for (const int cut : found) EXPECT_TRUE(cut == 0 || has_labels(cut)) << cut;
+  EXPECT_TRUE(found.contains(0));
+  EXPECT_TRUE(found.contains(work.split->cut));
+}
+
+// A new plan has other rates for each node: the tasks of the old ones do not stay.
+TEST(SplitTasks, OfOldPlansAreForgotten) {
+  auto setting = std::make_shared<Setting>(setting_of("mlp", 400, 1));
+  LocalUpdates updates(setting);
+  const int cut = engine::cuts(traced(*setting->architecture)).front();
+  const auto of_rate = [&](double rate) {
+    LocalWork work;
+    work.split = SplitWork{.cut = cut, .up_bytes_per_s = rate};
+    return updates.of(1, work);
+  };
+  const std::shared_ptr<const LocalUpdate> held = of_rate(1);
+  const std::size_t size = held->graph.activities().size();
+  std::vector<std::weak_ptr<const LocalUpdate>> made;
+  const std::size_t plans = 3 * LocalUpdates::most_planned_activities / size;
+  for (std::size_t i = 0; i < plans; ++i) {
+    made.push_back(of_rate(2 + static_cast<double>(i)));
+    const auto alive = static_cast<std::size_t>(
+        std::ranges::count_if(made, [](const auto& one) { return !one.expired(); }));
+    ASSERT_LE(alive * size, LocalUpdates::most_planned_activities);
+  }
+  EXPECT_FALSE(made.back().expired());
+  EXPECT_EQ(of_rate(1)->graph.activities().size(), size) << "made anew";
+  EXPECT_EQ(held->graph.activities().size(), size) << "and what is at work stays";
 }
 
 }  // namespace
