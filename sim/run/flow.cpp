@@ -186,7 +186,14 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     return member.all == 0 ? 1 : static_cast<double>(member.done) / static_cast<double>(member.all);
   }
 
-  void close() { stop_.request_stop(); }
+  // What waits is not computed. Taken apart one by one: each step holds the next, and freeing a
+  // long chain by its first would take as many frames of the stack.
+  void close() {
+    stop_.request_stop();
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, step] : open_) step->then.clear();
+    open_.clear();
+  }
 
  private:
   static void begin_pass(Member& member) {
@@ -243,16 +250,19 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
     wait(step->session->last.lock());
     for (const auto& slot : step->inputs) wait(slot->maker.lock());
     step->session->last = step;
+    open_.emplace(step->number, step);
     if (step->waits_for == 0) submit(std::move(step));
   }
 
   // The flow's computes come before whole tasks: the simulation is to wait for few of them only.
   void submit(std::shared_ptr<Step> step) {
-    pool_.submit<bool>(std::numeric_limits<double>::infinity(),
-                       [self = shared_from_this(), step = std::move(step)](const std::stop_token&) {
-                         self->run(step);
-                         return true;
-                       });
+    pool_.submit<bool>(
+        std::numeric_limits<double>::infinity(),
+        [self = shared_from_this(), step = std::move(step)](std::stop_token closing) {
+          const std::stop_callback stop(std::move(closing), [&] { self->stop_.request_stop(); });
+          self->run(step);
+          return true;
+        });
   }
 
   void run(const std::shared_ptr<Step>& step) {
@@ -319,6 +329,7 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
       }
       step->then.clear();
       step->inputs.clear();
+      open_.erase(step->number);
       ++step->of->done;
       --step->of->pending;
     }
@@ -330,7 +341,8 @@ class Flow::Impl : public std::enable_shared_from_this<Impl> {
   WorkerPool& pool_;
   std::shared_ptr<Steps> shared_;
   std::unordered_map<TaskId, std::shared_ptr<Member>> members_;
-  std::int64_t next_ = 0;  // number of the next compute
+  std::int64_t next_ = 0;                                         // number of the next compute
+  std::unordered_map<std::int64_t, std::shared_ptr<Step>> open_;  // computes that are not done
   std::stop_source stop_;
   // Protects what the simulation and the pool's threads both use: makers, last computes, counts.
   mutable std::mutex mutex_;

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
+#include <thread>
 
 #include "base/random.hpp"
 #include "tests/support/halves_engine.hpp"
@@ -228,6 +230,37 @@ TEST_F(FlowTest, ItEndsInTheMidstOfItsTasks) {
   advance(1, 200);
   advance(2, 200);
   pool.reset();  // as a run that is interrupted
+}
+
+// Each compute holds the next: the chain is longer than a stack that frees it by its first.
+TEST_F(FlowTest, ItEndsWithALongBacklog) {
+  open(1);
+  std::promise<void> began;
+  pool->submit<bool>(1, [&](const std::stop_token& stop) {  // has the only thread
+    began.set_value();
+    while (!stop.stop_requested()) std::this_thread::sleep_for(moment);
+    return true;
+  });
+  began.get_future().wait();
+  constexpr int passes = 800;
+  const auto graph = halves_graph(100, passes);  // 400 computes
+  begin(1, graph);
+  const int activities = static_cast<int>(graph->activities().size());
+  for (int pass = 0; pass < passes; ++pass) {
+    for (int activity = 0; activity < activities; ++activity) flow->ended(1, activity);
+  }
+  EXPECT_EQ(flow->share_done(1), 0);
+  pool.reset();
+}
+
+// The pool asks the compute under way to stop, also where the flow ends after it.
+TEST_F(FlowTest, WhatComputesIsToldThatThePoolCloses) {
+  engine->waits_for_stop = true;
+  open(1);
+  begin(1, halves_graph(1));
+  advance(1, 2);
+  while (!engine->is_waiting) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  pool.reset();  // else it would wait for ever
 }
 
 TEST_F(FlowTest, TasksThatCannotShareASessionAreRefused) {

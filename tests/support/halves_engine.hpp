@@ -53,13 +53,16 @@ class HalvesEngine : public IdleEngine {
   int dislikes = -1;
   // What the shared session makes is no number.
   bool spoils = false;
+  // A forward ends only when it is told to stop.
+  bool waits_for_stop = false;
+  mutable std::atomic<bool> is_waiting = false;
 
   std::shared_ptr<const engine::Weights> initial(const std::filesystem::path&) const override {
     return std::make_shared<Whole>(1);
   }
   std::unique_ptr<engine::Session> open(const engine::TaskInput& input,
-                                        std::stop_token) const override {
-    return std::make_unique<HalfSession>(*this, input);
+                                        std::stop_token stop) const override {
+    return std::make_unique<HalfSession>(*this, input, std::move(stop));
   }
   std::shared_ptr<const engine::Weights> next_version(
       const std::shared_ptr<const engine::Weights>&,
@@ -108,9 +111,10 @@ class HalvesEngine : public IdleEngine {
 
   class HalfSession : public engine::Session {
    public:
-    HalfSession(const HalvesEngine& engine, const engine::TaskInput& input)
+    HalfSession(const HalvesEngine& engine, const engine::TaskInput& input, std::stop_token stop)
         : engine_(engine),
           input_(input),
+          stop_(std::move(stop)),
           before_(input.state ? dynamic_cast<const Tasks&>(*input.state).count : 0),
           half_(value_of(*input.received), input.node, before_) {}
 
@@ -121,6 +125,10 @@ class HalvesEngine : public IdleEngine {
       const std::uint64_t came = inputs.empty() ? 0 : value_of(*inputs.back().artifact);
       if (std::holds_alternative<engine::Forward>(work)) {
         ++engine_.forwards;
+        engine_.is_waiting = engine_.waits_for_stop;
+        while (engine_.is_waiting && !stop_.stop_requested()) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
         if (input_.node == engine_.dislikes) throw base::UserError("it does not like it");
         return made(half_.forward());
       }
@@ -157,6 +165,7 @@ class HalvesEngine : public IdleEngine {
 
     const HalvesEngine& engine_;
     engine::TaskInput input_;
+    std::stop_token stop_;
     std::uint64_t before_;
     Half half_;
   };
