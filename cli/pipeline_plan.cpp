@@ -32,6 +32,9 @@ class SimulatedRounds {
       tables_.push_back(&table);
       tasks.push_back(table.task);
     };
+    for (const sim::NodeConfig& node : given.world.nodes) {
+      slowdowns_.push_back(node.behaviour.slowdown);
+    }
     add(explanation.plan);
     if (explanation.planned) add(*explanation.planned);
     for (const sim::PipelineAlternative& other : explanation.alternatives) {
@@ -67,7 +70,8 @@ class SimulatedRounds {
     }
     for (const sim::Activity& a : table.task.graph->activities()) {
       const auto member = table.task.members[static_cast<std::size_t>(a.at)];
-      if (a.kind == sim::ActivityKind::compute && member != sim::server_node) busy += a.seconds;
+      if (a.kind != sim::ActivityKind::compute || member == sim::server_node) continue;
+      busy += a.seconds * slowdowns_[member];
     }
     return std::max(0.0, 1 - busy * table.task.graph->repeat() / (devices * *round));
   }
@@ -79,6 +83,7 @@ class SimulatedRounds {
   }
 
   std::vector<const sim::PipelineTable*> tables_;
+  sim::ByNode<double> slowdowns_;
   std::shared_ptr<std::vector<sim::Trial>> trials_ = std::make_shared<std::vector<sim::Trial>>();
 };
 

@@ -133,6 +133,16 @@ TEST_F(PipelinePlan, ARunHasRoundsOfThatLength) {
   }
 }
 
+// A device that is slower than its profile says computes longer; it does not wait.
+TEST_F(PipelinePlan, ASlowDeviceIsBusy) {
+  const std::string alone = "--set 'schedule.pipeline.stages=[{nodes=[\"orin\"]}]' ";
+  const nlohmann::json nominal = json(alone)["plan"];
+  const nlohmann::json slow = json(alone + "--set fleet.nodes.2.slowdown=3")["plan"];
+  EXPECT_NEAR(slow["simulated_s"].get<double>() / nominal["simulated_s"].get<double>(), 3, 1e-9);
+  EXPECT_NEAR(nominal["simulated_bubble"].get<double>(), 0, 1e-9);
+  EXPECT_NEAR(slow["simulated_bubble"].get<double>(), 0, 1e-9);
+}
+
 TEST_F(PipelinePlan, ByHandStandsBesideThePlanners) {
   const std::string hand =
       "--set 'schedule.pipeline.stages=[{to=\"block3\",nodes=[\"nano\"]},{nodes=[\"nx\",\"orin\"],"
