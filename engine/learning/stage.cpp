@@ -58,6 +58,7 @@ StageTraining::StageTraining(const Layout& layout, const Submodel& submodel, con
       inputs_(crosses_before(trace(), stage)),
       outputs_(crosses_behind(trace(), stage)),
       exits_(exits_in(trace(), stage)),
+      needs_two_samples_(needs_two_samples(trace(), stage)),
       weights_(layout.size()),
       optimizer_(options_.optimizer, options_.learning_rate),
       gradients_(layout.size()) {
@@ -67,9 +68,7 @@ StageTraining::StageTraining(const Layout& layout, const Submodel& submodel, con
   }
   for (int i = stage.first; i < stage.last; ++i) {
     const TracedLayer& t = trace().layers[static_cast<std::size_t>(i)];
-    if (t.layer->kind != LayerKind::batch_norm) continue;
-    has_norms_ = true;
-    needs_two_samples_ = needs_two_samples_ || t.in.positions() == 1;
+    has_norms_ = has_norms_ || t.layer->kind == LayerKind::batch_norm;
   }
   for (const std::size_t i : tensors_of(layout, trace(), stage)) {
     if (!weights.tensors.at(i).defined()) {

@@ -259,6 +259,14 @@ double transfer_bytes(const Trace& trace, const Stage& stage) {
   return (parameters(trace, stage) + buffers(trace, stage)) * bytes_per_value;
 }
 
+bool needs_two_samples(const Trace& trace, const Stage& stage) {
+  for (int i = stage.first; i < stage.last; ++i) {
+    const TracedLayer& t = layer_at(trace, i);
+    if (t.layer->kind == LayerKind::batch_norm && t.in.positions() == 1) return true;
+  }
+  return false;
+}
+
 int exits_in(const Trace& trace, const Stage& stage) {
   check(trace, stage);
   int count = 0;

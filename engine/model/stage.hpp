@@ -106,5 +106,7 @@ int parameter_tensors(const Trace& trace, const Stage& stage);
 double transfer_bytes(const Trace& trace, const Stage& stage);
 // Number of exits that end in the stage: it computes their losses and needs the labels.
 int exits_in(const Trace& trace, const Stage& stage);
+// True if a batch norm in the stage sees a single position: it cannot be trained on one sample.
+bool needs_two_samples(const Trace& trace, const Stage& stage);
 
 }  // namespace convoy::engine

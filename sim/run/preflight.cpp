@@ -9,7 +9,9 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "engine/api/pipeline_work.hpp"
 #include "engine/model/costs.hpp"
+#include "engine/model/stage.hpp"
 #include "engine/model/submodel.hpp"
 #include "engine/model/trace.hpp"
 #include "sim/run/memory_check.hpp"
@@ -199,6 +201,28 @@ void shares_that_wait(const Scenario& scenario, const std::vector<PlannedTask>& 
 
 }  // namespace
 
+// In a pipeline a device has a part of each micro-batch, whatever data are its own. True if it is a
+// part of one.
+static bool require_samples_of_pipeline(const Scenario& scenario, const PlannedTask& task) {
+  const engine::Architecture& a = scenario.setting->learned();
+  std::optional<engine::Trace> trace;
+  for (const Activity& activity : task.graph->activities()) {
+    if (task.members[static_cast<std::size_t>(activity.at)] != task.node) continue;
+    const auto* part = std::get_if<engine::ForwardPart>(&activity.work);
+    if (part == nullptr) continue;
+    if (!trace) trace = engine::trace(a, engine::full_submodel(a));
+    const engine::Stage layers{part->first, part->last};
+    if (part->to - part->from > 1 || !engine::needs_two_samples(*trace, layers)) continue;
+    throw base::UserError(fmt::format(
+        "node {}: {} normalizes over the batch there and cannot train on one sample at a time, and "
+        "of each micro-batch of {} samples {} gets one; raise schedule.pipeline.microbatch, or "
+        "give "
+        "the stage fewer devices",
+        scenario.world.nodes[task.node].name, a.name, part->samples, task.label));
+  }
+  return trace.has_value();
+}
+
 void require_trainable(const Scenario& scenario, const Schedule& schedule) {
   const bool all_blocks = scenario.schedule.learning.mask.all_blocks;
   std::vector<const engine::Architecture*> all = {scenario.setting->architecture.get()};
@@ -212,6 +236,7 @@ void require_trainable(const Scenario& scenario, const Schedule& schedule) {
           "node {}: at a rate of {} {} keeps no exit; add to model.exits, or choose another rate",
           node.name, task.rate, learned.name));
     }
+    if (require_samples_of_pipeline(scenario, task)) continue;
     if (std::min<std::int64_t>(node.batch, node.samples) > 1) continue;
     for (const engine::Architecture* a : all) {
       const engine::Trace trace =

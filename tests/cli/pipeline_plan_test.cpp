@@ -143,6 +143,25 @@ TEST_F(PipelinePlan, ASlowDeviceIsBusy) {
   EXPECT_NEAR(slow["simulated_bubble"].get<double>(), 0, 1e-9);
 }
 
+// A device's part of a micro-batch counts, and not its own data: all train on all of it.
+TEST_F(PipelinePlan, ALearningRunNeedsTwoSamplesWhereABatchNormSeesOnePosition) {
+  const std::string learns =
+      "--set training.learn=true --set data.source=glyphs --set model.image_size=32 "
+      "--set schedule.kind=dataparallel --set schedule.dataparallel.shares=equal ";
+  const std::string one = learns + "--set schedule.pipeline.microbatch=4";
+  for (const std::string& verb : {"check ", "run "}) {
+    const Output output = convoy(verb + file + " " + one);
+    EXPECT_EQ(output.status, 2) << verb << output.out;
+    EXPECT_THAT(output.err,
+                AllOf(HasSubstr("node nano-0: resnet18 normalizes over the batch there"),
+                      HasSubstr("of each micro-batch of 4 samples"),
+                      HasSubstr("raise schedule.pipeline.microbatch")));
+  }
+  const Output two = convoy("check " + file + " " + learns +
+                            "--set schedule.pipeline.microbatch=8 --set fleet.nodes.0.samples=0");
+  EXPECT_EQ(two.status, 0) << two.err;
+}
+
 TEST_F(PipelinePlan, ByHandStandsBesideThePlanners) {
   const std::string hand =
       "--set 'schedule.pipeline.stages=[{to=\"block3\",nodes=[\"nano\"]},{nodes=[\"nx\",\"orin\"],"
