@@ -114,7 +114,7 @@ std::string needed_text(const sim::PipelineMemberRow& row) {
 
 void print_stages(const sim::Scenario& scenario, const sim::PipelineTable& table) {
   Table text({"<stage", "<layers", "<node", "samples", "window", "forward", "backward", "memory",
-              "weights", "stashes", "sends", "all-reduce"});
+              "runtime", "weights", "optimizer", "stashes", "sends", "all-reduce"});
   for (std::size_t s = 0; s < table.stages.size(); ++s) {
     const sim::PipelineStageRow& stage = table.stages[s];
     bool first = true;
@@ -125,8 +125,8 @@ void print_stages(const sim::Scenario& scenario, const sim::PipelineTable& table
                       : "",
                 scenario.world.nodes[row.node].name, fmt::format("{}", row.samples),
                 first ? fmt::format("{}", stage.window) : "", human_seconds(row.forward_s),
-                human_seconds(row.backward_s), needed_text(row), human_bytes(row.weights),
-                human_bytes(row.stashes),
+                human_seconds(row.backward_s), needed_text(row), human_bytes(row.runtime),
+                human_bytes(row.weights), human_bytes(row.optimizer), human_bytes(row.stashes),
                 first && stage.sent_bytes > 0 ? human_bytes(stage.sent_bytes) : "",
                 first && stage.all_reduce_s > 0 ? human_seconds(stage.all_reduce_s) : ""});
       first = false;
@@ -198,7 +198,9 @@ ordered_json member_json(const sim::Scenario& scenario, const sim::PipelineMembe
   json["forward_s"] = row.forward_s;
   json["backward_s"] = row.backward_s;
   json["memory_bytes"] = row.needed;
+  json["runtime_bytes"] = row.runtime;
   json["weights_bytes"] = row.weights;
+  json["optimizer_bytes"] = row.optimizer;
   json["stashes_bytes"] = row.stashes;
   json["memory_available_bytes"] = number_or_null(row.available);
   return json;

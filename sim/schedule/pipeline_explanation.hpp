@@ -20,7 +20,9 @@ struct PipelineMemberRow {
   double forward_s = 0;  // of them
   double backward_s = 0;
   double needed = 0;     // at the peak; of this:
-  double weights = 0;    // and what is kept with them: the optimizer's state, the runtime
+  double runtime = 0;    // of the device, whatever it computes
+  double weights = 0;    // with batch norms' statistics
+  double optimizer = 0;  // its state
   double stashes = 0;    // of the micro-batches in flight, and further versions of the weights
   double available = 0;  // infinite: no limit is known
 };

@@ -41,7 +41,9 @@ PipelineMemberRow member_row(const PipelinePlanner& planner, const PlannedPipeli
   row.forward_s = problem.costs->forward_s(kind, stage.layers, member.samples);
   row.backward_s = problem.costs->backward_s(kind, stage.layers, member.samples);
   row.needed = planned.forecast.memory[s][m].needed_bytes + machine.context;
-  row.weights = model.kept_bytes(stage.layers) + machine.context;
+  row.runtime = machine.context;
+  row.weights = model.copy_bytes(stage.layers);
+  row.optimizer = model.kept_bytes(stage.layers) - row.weights;
   const int stashes =
       planned.plan.order == PipelineOrder::one_f_one_b ? stage.window : planned.plan.microbatches;
   const int versions = planned.plan.stashes_weights ? stage.window : 1;

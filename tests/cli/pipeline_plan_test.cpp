@@ -108,6 +108,12 @@ TEST_F(PipelinePlan, OfEveryKindIsWhole) {
       for (const nlohmann::json& member : stage["members"]) {
         samples += member["samples"].get<int>();
         EXPECT_LE(member["memory_bytes"], member["memory_available_bytes"]);
+        double parts = 0;
+        for (const char* part : {"runtime", "weights", "optimizer", "stashes"}) {
+          parts += member[part + std::string("_bytes")].get<double>();
+        }
+        EXPECT_LE(parts, member["memory_bytes"]);  // the rest: gradients, and what a pass takes
+        EXPECT_NEAR(member["optimizer_bytes"].get<double>(), 0, 1e-6) << "of plain SGD";
       }
       EXPECT_EQ(samples, 8);
     }
@@ -130,6 +136,18 @@ TEST_F(PipelinePlan, ARunHasRoundsOfThatLength) {
     ASSERT_EQ(run(kind, "--set schedule.kind=" + kind).status, 0);
     const std::string last = "SELECT MAX(end_s) FROM aggregation";
     EXPECT_NEAR(std::stod(text(kind, last)) / (5 * round), 1, 1e-9);
+  }
+}
+
+TEST_F(PipelinePlan, ShowsTheOptimizersState) {
+  const nlohmann::json adam =
+      json("--set 'training.optimizer={kind=\"adamw\",learning_rate=1e-3}'");
+  for (const nlohmann::json& stage : adam["plan"]["stages"]) {
+    for (const nlohmann::json& member : stage["members"]) {
+      const double weights = member["weights_bytes"];  // with batch norms' statistics
+      EXPECT_GT(member["optimizer_bytes"].get<double>(), 1.9 * weights);
+      EXPECT_LE(member["optimizer_bytes"].get<double>(), 2 * weights);
+    }
   }
 }
 
