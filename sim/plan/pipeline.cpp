@@ -36,11 +36,11 @@ void check_stage(const PipelineProblem& problem, const PipelinePlan& plan, int s
     samples += member.samples;
   }
   require(checked, samples == plan.microbatch,
-          fmt::format("the devices of stage {} have {} samples of a micro-batch of {}", s + 1, samples,
-                      plan.microbatch));
+          fmt::format("the devices of stage {} have {} samples of a micro-batch of {}", s + 1,
+                      samples, plan.microbatch));
   require(checked, stage.window >= 1 && stage.window <= plan.microbatches,
-          fmt::format("stage {} has a window of {}: it is 1 to {}, the micro-batches of a round", s + 1,
-                      stage.window, plan.microbatches));
+          fmt::format("stage {} has a window of {}: it is 1 to {}, the micro-batches of a round",
+                      s + 1, stage.window, plan.microbatches));
 }
 
 double work_of(const PipelineProblem& problem, const PipelinePlan& plan) {
