@@ -135,7 +135,7 @@ void write_activities(SQLite::Database& database, Writer& writer, Places* places
     if (transfer) event["args"]["bytes"] = rows.getColumn(6).getDouble();
     if (!transfer) event["args"]["flops"] = rows.getColumn(7).getDouble();
     if (const auto label = sim::read_pipeline_label(rows.getColumn(1).getString()); label) {
-      event["args"]["stage"] = label->stage;
+      event["args"]["stage"] = label->stage + 1;
       if (label->microbatch >= 0) event["args"]["microbatch"] = label->microbatch;
     }
     const std::string cause = rows.getColumn(8).getString();
@@ -209,7 +209,7 @@ void write_stages(const RunTables& run, Writer& writer) {
                 {"name", "process_labels"},
                 {"pid", device.node + 1},
                 {"tid", 0},
-                {"args", {{"labels", fmt::format("stage {}", device.stage)}}}});
+                {"args", {{"labels", fmt::format("stage {}", device.stage + 1)}}}});
   }
 }
 

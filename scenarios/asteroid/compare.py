@@ -138,21 +138,30 @@ def time_all(options):
 
 
 def recovery_of(summary):
-    """From the loss that ended a round to the start of the next round: (s, bytes from and to the server, s of work that was lost)."""
+    """Of the loss that ended a round: (s to its notice, s from then to the start of the next round, bytes that moved, of these
+    the server's, s of work that was lost)."""
     with contextlib.closing(sqlite3.connect(f"file:{summary['folder']}/run.sqlite?mode=ro", uri=True)) as store:
-        tasks = store.execute("SELECT label, assigned_s, ended_s, outcome, bytes_down + bytes_up FROM task ORDER BY assigned_s, id").fetchall()
+        noticed = store.execute("SELECT time_s FROM journal WHERE kind = 'timer_fired' ORDER BY sequence").fetchall()
+        moves = store.execute("SELECT node, peer, bytes FROM traffic WHERE artifact = 'weights' AND label IN "
+                              "('weights', 'gather', 'distribute')").fetchall()
+        tasks = store.execute("SELECT label, assigned_s, ended_s, outcome FROM task ORDER BY assigned_s, id").fetchall()
     lost = [task for task in tasks if task[0] == "round" and task[3] == "node_lost"]
     if not lost:
         return None
-    _, begun, at, _, _ = lost[0]
+    _, begun, at, _ = lost[0]
     again = [task[1] for task in tasks if task[0] == "round" and task[1] >= at]
-    moved = sum(task[4] for task in tasks if task[0] == "move" and task[1] >= at)
-    return (again[0] - at, moved, at - begun) if again else None
+    if not again:
+        return None
+    waited = next((time for time, in noticed if time >= at), at) - at
+    moved = [sum(sent for *ends, sent in moves if not only or 0 in ends) for only in (False, True)]
+    return waited, again[0] - at - waited, *moved, at - begun
 
 
-def recover(convoy, link, model):
+def recover(convoy, link, model, heartbeat):
     """A device of each stage of the mixed fleet is lost in the midst of a round, light replay against rescheduling."""
     changes = linked("mixed", link) | {"model.architecture": model, "schedule.pipeline.rounds": 1}
+    if heartbeat:
+        changes["schedule.pipeline.heartbeat.period_s"] = heartbeat
     plan = convoy.plan(STUDY, changes)["plan"]
     at = 1.5 * plan["simulated_s"]
     rows = []
@@ -165,18 +174,22 @@ def recover(convoy, link, model):
                 f"fleet.nodes.{NODES.index(node)}.outages": f"[{{ at_s = {at}, for_s = 1e9 }}]"},
                 f"{link}-{model}-{index}-{recovery}")
             found = summary and recovery_of(summary)
-            row[f"{recovery}_s"], row[f"{recovery}_bytes"], row["redone_s"] = found or (None, None, None)
+            (row["noticed_s"], row[f"{recovery}_s"], row[f"{recovery}_bytes"], row[f"{recovery}_server_bytes"],
+             row["redone_s"]) = found or (None,) * 5
         rows.append(row)
     return rows
 
 
 def recovery_lines(rows):
-    return table(["link", "model", "stage", "its devices", "lost", "light, s", "rescheduled, s", "times", "light, MB of the server", "rescheduled, MB of the server",
-                  "done anew, s"],
-                 [[row["link"], row["model"], f"{row['stage']} of {row['of']}", row["devices"], row["node"], number(row["light_s"]),
-                   number(row["full_s"]), times(row["full_s"], row["light_s"]) if row["light_s"] else "-",
-                   number(None if row["light_bytes"] is None else row["light_bytes"] / 1e6),
-                   number(None if row["full_bytes"] is None else row["full_bytes"] / 1e6), number(row["redone_s"])] for row in rows])
+    def moved(row, recovery):
+        every, server = row[f"{recovery}_bytes"], row[f"{recovery}_server_bytes"]
+        return "-" if every is None else f"{number(every / 1e6)} ({number(server / 1e6)})"
+
+    return table(["link", "model", "stage", "its devices", "lost", "noticed after, s", "then light, s", "then rescheduled, s", "times",
+                  "light, MB (the server's)", "rescheduled, MB (the server's)", "done anew, s"],
+                 [[row["link"], row["model"], f"{row['stage']} of {row['of']}", row["devices"], row["node"], number(row["noticed_s"]),
+                   number(row["light_s"]), number(row["full_s"]), times(row["full_s"], row["light_s"]) if row["light_s"] else "-",
+                   moved(row, "light"), moved(row, "full"), number(row["redone_s"])] for row in rows])
 
 
 def recover_all(options):
@@ -184,8 +197,8 @@ def recover_all(options):
     convoy = study.Convoy("asteroid", options.convoy, folder)
     cases = [(link, model) for link in options.links or LINKS for model in options.models or MODELS]
     with ThreadPoolExecutor(options.jobs or os.cpu_count()) as pool:
-        rows = [row for found in pool.map(lambda case: recover(convoy, *case), cases) for row in found]
-    study.write("asteroid", folder, rows, ["From the loss of a device to the next round, after light replay and after rescheduling.", ""]
+        rows = [row for found in pool.map(lambda case: recover(convoy, *case, options.heartbeat), cases) for row in found]
+    study.write("asteroid", folder, rows, ["From the notice of a device's loss to the next round, after light replay and after rescheduling; what moved.", ""]
                 + recovery_lines(rows))
 
 
@@ -200,14 +213,15 @@ def self_test():
     assert energy_lines(made)[-1].count("| 2.00 ") == 8
     assert rate_of(None) == (None, None) and rate_of({"rounds": 0, "samples": 1}) == (None, None)
     assert rate_of({"rounds": 1, "samples": 200, "virtual_time_s": 4.0, "energy_j": 10.0}) == (50.0, 50.0)
-    lost = dict(link="gigabit", model="m", stage=1, of=2, devices=1, node="a", light_s=2.0, light_bytes=1e6, full_s=28.0, full_bytes=9e6,
-                redone_s=3.0)
-    assert recovery_lines([lost])[-1] == "| gigabit | m | 1 of 2 | 1 | a | 2.00 | 28.0 | 14.00x | 1.00 | 9.00 | 3.00 |", recovery_lines([lost])
+    lost = dict(link="gigabit", model="m", stage=1, of=2, devices=1, node="a", noticed_s=2.5, light_s=2.0, light_bytes=1e6,
+                light_server_bytes=0, full_s=28.0, full_bytes=9e6, full_server_bytes=9e6, redone_s=3.0)
+    assert recovery_lines([lost])[-1] == "| gigabit | m | 1 of 2 | 1 | a | 2.50 | 2.00 | 28.0 | 14.00x | 1.00 (0) | 9.00 (9.00) | 3.00 |", recovery_lines([lost])
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev asteroid", description=__doc__.split("\n")[0])
     parser.add_argument("--recovery", action="store_true", help="the time from the loss of a device of each stage to the next round")
+    parser.add_argument("--heartbeat", type=float, metavar="S", help="with --recovery: devices tell every S s that they are there")
     parser.add_argument("--fleets", nargs="+", choices=FLEETS, help="these alone")
     parser.add_argument("--links", nargs="+", choices=LINKS, help="these alone")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help=f"these (default: {', '.join(MODELS)})")

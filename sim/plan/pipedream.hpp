@@ -43,7 +43,10 @@ struct PipedreamOptions {
   bool counts_activations = false;
   bool limits_memory = false;   // leaves out stages that the smallest memory does not hold
   bool stashes_weights = true;  // without: the stages flush after each round (PipeDream-Flush)
-  std::vector<int> order;       // of the devices; empty: as given
+  // With stashed weights: PipelinePlan::vertical_sync. A limit on memory then counts as many
+  // versions everywhere as the first stage has.
+  bool vertical_sync = false;
+  std::vector<int> order;  // of the devices; empty: as given
 };
 
 // The plan for a fleet that the planner takes for even: mean times, the slowest link. A stage's

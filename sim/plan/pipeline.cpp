@@ -18,29 +18,29 @@ void check_stage(const PipelineProblem& problem, const PipelinePlan& plan, int s
                  std::vector<int>& stage_of) {
   const PipelineStage& stage = plan.stages[static_cast<std::size_t>(s)];
   require(checked, !stage.members.empty(),
-          fmt::format("stage {} has no device: give it one, or its layers to a neighbour", s));
+          fmt::format("stage {} has no device: give it one, or its layers to a neighbour", s + 1));
   int samples = 0;
   for (const StageMember& member : stage.members) {
     const int devices = static_cast<int>(problem.devices.size());
     require(checked, member.device >= 0 && member.device < devices,
-            fmt::format("stage {} has device {}, but there are {} (from 0)", s, member.device,
+            fmt::format("stage {} has device {}, but there are {} (from 0)", s + 1, member.device,
                         devices));
     const auto device = static_cast<std::size_t>(member.device);
     require(checked, stage_of[device] < 0,
             fmt::format("device {} is in stage {} and in stage {}: a device has one stage",
-                        problem.devices[device].name, stage_of[device], s));
+                        problem.devices[device].name, stage_of[device] + 1, s + 1));
     stage_of[device] = s;
     require(checked, member.samples >= 1,
             fmt::format("device {} has {} samples of a micro-batch in stage {}: leave it out",
-                        problem.devices[device].name, member.samples, s));
+                        problem.devices[device].name, member.samples, s + 1));
     samples += member.samples;
   }
   require(checked, samples == plan.microbatch,
-          fmt::format("the devices of stage {} have {} samples of a micro-batch of {}", s, samples,
-                      plan.microbatch));
+          fmt::format("the devices of stage {} have {} samples of a micro-batch of {}", s + 1,
+                      samples, plan.microbatch));
   require(checked, stage.window >= 1 && stage.window <= plan.microbatches,
-          fmt::format("stage {} has a window of {}: it is 1 to {}, the micro-batches of a round", s,
-                      stage.window, plan.microbatches));
+          fmt::format("stage {} has a window of {}: it is 1 to {}, the micro-batches of a round",
+                      s + 1, stage.window, plan.microbatches));
 }
 
 double work_of(const PipelineProblem& problem, const PipelinePlan& plan) {
@@ -64,6 +64,11 @@ int window_of(WindowPolicy policy, int stages, int stage, int microbatches) {
   return std::min(microbatches, policy == WindowPolicy::remaining ? left : 2 * left - 1);
 }
 
+int versions_of(const PipelinePlan& plan, const PipelineStage& stage) {
+  if (!plan.stashes_weights) return 1;
+  return plan.vertical_sync ? plan.stages.front().window : stage.window;
+}
+
 void check_plan(const PipelineProblem& problem, const PipelinePlan& plan) {
   require(checked, !plan.stages.empty(), "it has no stage");
   require(checked, plan.microbatch >= 1 && plan.microbatches >= 1,
@@ -78,13 +83,13 @@ void check_plan(const PipelineProblem& problem, const PipelinePlan& plan) {
     require(checked, first >= 0 && first < last && last <= layers,
             fmt::format("stage {} has layers {} to {} (exclusive): the model has 0 to {}, and a "
                         "stage has at least one",
-                        s, first, last, layers));
+                        s + 1, first, last, layers));
     require(checked, first <= next,
             fmt::format("layer {} ({}) is left out between stage {} and stage {}", next,
-                        problem.costs->name(next), s - 1, s));
+                        problem.costs->name(next), s, s + 1));
     require(checked, first >= next,
             fmt::format("layer {} ({}) is in stage {} and again in stage {}", first,
-                        problem.costs->name(first), s - 1, s));
+                        problem.costs->name(first), s, s + 1));
     next = last;
     check_stage(problem, plan, s, stage_of);
     if (s == 0 || plan.order != PipelineOrder::one_f_one_b) continue;
@@ -92,7 +97,7 @@ void check_plan(const PipelineProblem& problem, const PipelinePlan& plan) {
     require(checked, stage.window <= before,
             fmt::format("stage {} has a window of {}, larger than the {} of the stage before it: "
                         "it would wait for micro-batches that wait for its gradients",
-                        s, stage.window, before));
+                        s + 1, stage.window, before));
   }
   require(checked, next == layers,
           fmt::format("layer {} ({}) and what follows are in no stage", next,
@@ -134,7 +139,7 @@ PipelineForecast forecast_round(const PipelineProblem& problem, const PipelinePl
       memory.push_back(
           {member.device,
            problem.costs->memory_bytes(stage.layers, member.samples, stashes_of(plan, stage),
-                                       plan.stashes_weights ? stage.window : 1),
+                                       versions_of(plan, stage)),
            device.memory_bytes});
     }
     devices += stage.members.size();

@@ -61,6 +61,7 @@ struct PipelineDevice {
   std::string name;
   int kind = 0;  // as PipelineCosts has it
   double memory_bytes = std::numeric_limits<double>::infinity();
+  bool is_half_duplex = false;  // it does not send while it receives
 };
 
 struct PipelineProblem {
@@ -115,6 +116,10 @@ struct PipelinePlan {
   // Stages keep the weights that a micro-batch's forward used until its backward, and step after
   // each backward: no flush between micro-batches (PipeDream).
   bool stashes_weights = false;
+  // With these: a micro-batch goes through all stages with the weights after as many steps as the
+  // first stage had made when it went through that one (PipeDream's vertical sync). A stage then
+  // keeps as many versions as the first one.
+  bool vertical_sync = false;
   std::string planner;  // "asteroid", "even", "by hand", ...
 };
 
@@ -131,6 +136,9 @@ struct PipelineStep {
   double forward_s = 0;  // of one micro-batch
   double backward_s = 0;
 };
+
+// Versions of the weights that a device of the stage has at most.
+int versions_of(const PipelinePlan& plan, const PipelineStage& stage);
 
 struct MemberMemory {
   int device = 0;

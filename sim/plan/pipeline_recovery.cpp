@@ -166,7 +166,7 @@ class Boundaries {
 
   std::vector<StageMember> members(int stage, LayerRange range) {
     return allocate(times_, range, groups_[static_cast<std::size_t>(stage)], window(stage),
-                    old_.stashes_weights ? window(stage) : 1);
+                    !old_.stashes_weights ? 1 : window(old_.vertical_sync ? 0 : stage));
   }
 
   double load_of(int stage, LayerRange range) {

@@ -1,6 +1,7 @@
 #include "sim/plan/stage_search.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "sim/plan/pipeline_parts.hpp"
 
@@ -9,6 +10,12 @@ namespace {
 
 constexpr int most_to_leave_out = 32;  // devices of a fleet of which a group leaves slow ones out
 constexpr int all_groups = 8;  // devices: larger groups have no more than samples in a micro-batch
+
+// Of large fleets the sizes 1 to 15, 16 to 30 in steps of 2, 32 to 60 in steps of 4, and so on.
+bool is_step(int size) {
+  const int octave = static_cast<int>(std::bit_floor(static_cast<unsigned>(size)));
+  return octave < 16 || size % (octave / 8) == 0;
+}
 
 }  // namespace
 
@@ -21,13 +28,17 @@ StageSearch::StageSearch(StageTimes& times, std::vector<int> order, const Astero
       layers_(problem_.costs->layers()),
       devices_(static_cast<int>(order_.size())),
       stages_(std::min({layers_, devices_, options.most_stages})),
-      most_devices_(options.may_leave_out ? std::max(problem_.microbatch, all_groups) : devices_),
-      leaves_slow_out_(options.may_leave_out && leaves_slow_out && devices_ <= most_to_leave_out) {
+      leaves_slow_out_(options.may_leave_out && leaves_slow_out && devices_ <= most_to_leave_out),
+      slowest_(problem_, order_) {
   const auto states = static_cast<std::size_t>(layers_ + 1) *
                       static_cast<std::size_t>(devices_ + 1) *
                       static_cast<std::size_t>(stages_ + 1);
   states_.resize(states);
-  find_bandwidths();
+  const int most = options.may_leave_out ? std::max(problem_.microbatch, all_groups) : devices_;
+  for (int size = 0; size <= devices_; ++size) {
+    sizes_.push_back(size > 0 && size <= most && (devices_ <= options.every_size || is_step(size)));
+  }
+  if (!options.may_leave_out) sizes_.back() = true;
 }
 
 StageSearch::State& StageSearch::state(int layers, int devices, int stages) {
@@ -37,76 +48,6 @@ StageSearch::State& StageSearch::state(int layers, int devices, int stages) {
 
 int StageSearch::window(int stages) const {
   return window_of(options_.window, stages, 0, problem_.microbatches);
-}
-
-void StageSearch::find_bandwidths() {
-  const auto both = [&](int a, int b) {
-    const int from = order_[static_cast<std::size_t>(a)];
-    const int to = order_[static_cast<std::size_t>(b)];
-    return std::min(problem_.bandwidth(from, to), problem_.bandwidth(to, from));
-  };
-  const int n = devices_;
-  double least = std::numeric_limits<double>::infinity();
-  double most = 0;
-  for (int a = 0; a < n; ++a) {
-    for (int b = a + 1; b < n; ++b) {
-      least = std::min({least, both(a, b)});
-      most = std::max({most,
-                       problem_.bandwidth(order_[static_cast<std::size_t>(a)],
-                                          order_[static_cast<std::size_t>(b)]),
-                       problem_.bandwidth(order_[static_cast<std::size_t>(b)],
-                                          order_[static_cast<std::size_t>(a)])});
-    }
-  }
-  if (n < 2 || least == most) {
-    bandwidth_ = least;  // infinite for one device, which needs none
-    return;
-  }
-  const auto size = static_cast<std::size_t>(n + 1);
-  within_.assign(size * size, std::numeric_limits<double>::infinity());
-  between_.assign(size * size * size, std::numeric_limits<double>::infinity());
-  for (int a = n - 1; a >= 0; --a) {
-    for (int middle = a + 1; middle < n; ++middle) {
-      double row = std::numeric_limits<double>::infinity();  // from a to [middle, end)
-      for (int end = middle + 1; end <= n; ++end) {
-        row = std::min(row, both(a, end - 1));
-        const auto at = [&](int begin) {
-          return ((static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(middle)) *
-                     size +
-                 static_cast<std::size_t>(end);
-        };
-        between_[at(a)] = a + 1 < middle ? std::min(between_[at(a + 1)], row) : row;
-      }
-    }
-    for (int end = a + 2; end <= n; ++end) {
-      const auto at = [&](int begin) {
-        return (static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(end);
-      };
-      within_[at(a)] = std::min(within_[at(a + 1)], between(a, a + 1, end));
-    }
-  }
-}
-
-double StageSearch::within(int begin, int end) const {
-  if (bandwidth_ > 0) return bandwidth_;
-  return within_[static_cast<std::size_t>((begin * (devices_ + 1)) + end)];
-}
-
-double StageSearch::between(int begin, int middle, int end) const {
-  if (bandwidth_ > 0) return bandwidth_;
-  const auto size = static_cast<std::size_t>(devices_ + 1);
-  return between_[((static_cast<std::size_t>(begin) * size) + static_cast<std::size_t>(middle)) *
-                      size +
-                  static_cast<std::size_t>(end)];
-}
-
-// Two groups with devices that are left out between them, perhaps.
-double StageSearch::between(int begin, int end, int next, int next_end) const {
-  if (bandwidth_ > 0) return bandwidth_;
-  if (end == next) return between(begin, end, next_end);
-  return slowest_between(problem_,
-                         std::span<const int>(order_.begin() + begin, order_.begin() + end),
-                         std::span<const int>(order_.begin() + next, order_.begin() + next_end));
 }
 
 std::vector<StageMember> StageSearch::members(LayerRange layers, int begin, int end, int stages,
@@ -124,16 +65,18 @@ std::vector<StageMember> StageSearch::members(LayerRange layers, int begin, int 
 
 std::optional<StageSearch::Head> StageSearch::head(LayerRange layers, int begin, int end,
                                                    int stages, int classes) {
-  const std::vector<StageMember> all = members(layers, begin, end, stages, classes);
+  std::vector<StageMember> all = members(layers, begin, end, stages, classes);
   if (all.empty()) return std::nullopt;
-  Head head{.classes = classes};
+  Head head{.classes = classes, .shared_for = stages};
   for (const StageMember& member : all) {
     const PipelineStep pass = times_.pass(member.device, layers, member.samples);
     head.step.forward_s = std::max(head.step.forward_s, pass.forward_s);
     head.step.backward_s = std::max(head.step.backward_s, pass.backward_s);
   }
-  head.after = all_reduce_s(problem_, layers, static_cast<int>(all.size()), within(begin, end)) +
-               update_s(problem_, layers, all);
+  head.after =
+      all_reduce_s(problem_, layers, static_cast<int>(all.size()), slowest_.within(begin, end)) +
+      update_s(problem_, layers, all);
+  head.members = std::move(all);
   return head;
 }
 
@@ -216,7 +159,7 @@ void StageSearch::keep(State& state, const Candidate& candidate) const {
 void StageSearch::single_stage(int layers, int devices) {
   const int begin = devices_ - devices;
   const LayerRange range{layers_ - layers, layers_};
-  if (devices > most_devices_ || !may_be_fast(range, begin, devices_)) return;
+  if (!sizes_[static_cast<std::size_t>(devices)] || !may_be_fast(range, begin, devices_)) return;
   for (const Head& stage : heads(range, begin, devices_, 1)) {
     Candidate one;
     one.longest = stage.step.forward_s + stage.step.backward_s;
@@ -226,39 +169,33 @@ void StageSearch::single_stage(int layers, int devices) {
     one.end = devices_;
     one.cut = layers_;
     one.classes = stage.classes;
+    one.shared_for = stage.shared_for;
     keep(state(layers, devices, 1), one);
   }
 }
 
-// Whether a device has room for less if the stage is the first of more stages.
-bool StageSearch::differ(LayerRange layers, int begin, int end, int few, int many) const {
-  if (window(few) == window(many)) return false;
-  for (int at = begin; at < end; ++at) {
-    const int device = order_[static_cast<std::size_t>(at)];
-    if (times_.most_samples(device, layers, window(few), 1) !=
-        times_.most_samples(device, layers, window(many), 1)) {
-      return true;
-    }
-  }
-  return false;
+// Whether the micro-batches of a list of heads, shared as they are, fit in so many stages as well.
+bool StageSearch::fit(const std::vector<Head>& heads, LayerRange layers, int stages) {
+  return std::ranges::all_of(heads, [&](const Head& head) {
+    return std::ranges::all_of(head.members, [&](const StageMember& member) {
+      return member.samples <= times_.most_samples(member.device, layers, window(stages), 1);
+    });
+  });
 }
 
 void StageSearch::with_head(int layers, int devices, int rest_layers, int rest_devices) {
   const LayerRange range{layers_ - layers, layers_ - rest_layers};
   const int begin = devices_ - devices;
   const int end = devices_ - rest_devices;
-  if (end - begin > most_devices_ || !may_be_fast(range, begin, end)) return;
+  if (!sizes_[static_cast<std::size_t>(end - begin)] || !may_be_fast(range, begin, end)) return;
   const int most = std::min({stages_, rest_layers + 1, rest_devices + 1});
   std::vector<Head> stages;
-  int known_as = 0;      // for which number of stages
-  bool is_same = false;  // for all of them
+  int known_as = 0;  // for which number of stages
   for (int p = 2; p <= most; ++p) {
     if (state(rest_layers, rest_devices, p - 1).empty()) continue;
-    if (known_as == 0 || (!is_same && differ(range, begin, end, known_as, p))) {
-      stages = heads(range, begin, end, p);
-      if (known_as == 0) is_same = !differ(range, begin, end, p, most);
-      known_as = p;
-    }
+    const bool is_known = known_as > 0 && (window(p) == window(known_as) || fit(stages, range, p));
+    if (!is_known) stages = heads(range, begin, end, p);
+    known_as = p;
     if (stages.empty()) return;  // with more stages behind it, it has more in flight
     put_in_front(stages, {layers, devices, rest_layers, rest_devices, p});
   }
@@ -271,14 +208,16 @@ void StageSearch::put_in_front(const std::vector<Head>& heads, const Place& plac
   const State& rests = state(place.rest_layers, place.rest_devices, place.stages - 1);
   State& all = state(place.layers, place.devices, place.stages);
   for (std::size_t i = 0; i < rests.size(); ++i) {
-    const PipelineStep link = transfer_step(problem_, cut - 1, problem_.microbatch,
-                                            between(begin, end, rests[i].begin, rests[i].end));
+    const PipelineStep link =
+        transfer_step(problem_, cut - 1, problem_.microbatch,
+                      slowest_.between(begin, end, rests[i].begin, rests[i].end));
     for (const Head& head : heads) {
       Candidate candidate = behind(head, link, rests[i]);
       candidate.begin = begin;
       candidate.end = end;
       candidate.cut = cut;
       candidate.classes = head.classes;
+      candidate.shared_for = head.shared_for;
       candidate.next = static_cast<int>(i);
       keep(all, candidate);
     }
@@ -379,7 +318,7 @@ PipelinePlan StageSearch::plan_of(int stages, int which) {
     const Candidate& head = state(layers, devices, p)[static_cast<std::size_t>(which)];
     const LayerRange range{layers_ - layers, head.cut};
     plan.stages.push_back(
-        {range, members(range, head.begin, head.end, p, head.classes), window(p)});
+        {range, members(range, head.begin, head.end, head.shared_for, head.classes), window(p)});
     layers = layers_ - head.cut;
     devices = devices_ - head.end;
     which = head.next;

@@ -10,12 +10,16 @@
 //             backwards of the steps before s
 // T of the longer list follows from these and the new steps. A candidate with none of the four
 // larger than another's is at least as good.
+//
+// What takes the time is sharing micro-batches, at most once for a range of layers, a group and a
+// window; a stage that has room for more micro-batches in flight is not shared anew for them.
 
 #include <optional>
 #include <vector>
 
 #include "sim/plan/asteroid.hpp"
 #include "sim/plan/pipeline_allocation.hpp"
+#include "sim/plan/slowest_pairs.hpp"
 
 namespace convoy::sim {
 
@@ -42,12 +46,17 @@ class StageSearch {
     int end = 0;
     int cut = 0;      // its last layer + 1
     int classes = 0;  // as of Head
-    int next = -1;    // the candidate that follows, of the state (L - cut, N - end, p - 1)
+    int shared_for = 1;
+    int next = -1;  // the candidate that follows, of the state (L - cut, N - end, p - 1)
   };
   struct Head {
     PipelineStep step;
     double after = 0;  // what follows its last backward
     int classes = 0;   // so many of the fastest classes have work; 0: all
+    // The micro-batch is shared as for so many stages with this one; it fits with more of them,
+    // too.
+    int shared_for = 1;
+    std::vector<StageMember> members;
   };
   struct Place {  // of a head in front of what is left
     int layers = 0;
@@ -73,13 +82,9 @@ class StageSearch {
   [[nodiscard]] double ideal_round() const;
   void single_stage(int layers, int devices);
   void longer(int layers, int devices);
-  [[nodiscard]] bool differ(LayerRange layers, int begin, int end, int few, int many) const;
+  [[nodiscard]] bool fit(const std::vector<Head>& heads, LayerRange layers, int stages);
   void with_head(int layers, int devices, int rest_layers, int rest_devices);
   void put_in_front(const std::vector<Head>& heads, const Place& place);
-  void find_bandwidths();
-  [[nodiscard]] double within(int begin, int end) const;
-  [[nodiscard]] double between(int begin, int middle, int end) const;
-  [[nodiscard]] double between(int begin, int end, int next, int next_end) const;
   [[nodiscard]] int window(int stages) const;  // of the first of so many stages
   [[nodiscard]] PipelinePlan plan_of(int stages, int which);
 
@@ -89,8 +94,8 @@ class StageSearch {
   AsteroidOptions options_;
   int layers_ = 0;
   int devices_ = 0;
-  int stages_ = 0;        // the most
-  int most_devices_ = 0;  // of a group
+  int stages_ = 0;           // the most
+  std::vector<bool> sizes_;  // of groups that are looked at, by devices
   bool leaves_slow_out_ = false;
   std::vector<State> states_;
   double below_s_ = std::numeric_limits<double>::infinity();  // rounds that are looked for
@@ -98,9 +103,7 @@ class StageSearch {
   // that the round is not below.
   std::vector<int> room_;
   double best_s_ = std::numeric_limits<double>::infinity();
-  double bandwidth_ = 0;  // of every pair, or 0 where pairs differ
-  std::vector<double> within_;
-  std::vector<double> between_;
+  SlowestPairs slowest_;
 };
 
 }  // namespace convoy::sim

@@ -27,6 +27,15 @@ PipelineScheduleOptions read_pipedream(base::TableReader& common, base::TableRea
                   "stashed: every micro-batch steps, and goes back with the weights that it went "
                   "forward with; flush: one step a round"},
                  weights, plan.stashes_weights);
+  plan.vertical_sync = own.flag(
+      {"vertical_sync",
+       "with stashed weights: a micro-batch takes weights of the same version at all stages, that "
+       "of the first stage"},
+      plan.vertical_sync);
+  if (plan.vertical_sync && !plan.stashes_weights && !own.describes()) {
+    own.error("vertical_sync",
+              "needs weights = \"stashed\": with a flush all stages step together");
+  }
   options.manner = pipedream_manner(plan);
   return options;
 }

@@ -289,7 +289,8 @@ PipelineCase::PipelineCase(const Setting& setting,
         {.name = node.name,
          .kind = costs_->kind({model->kind(asked_.nodes[i]), speed}),
          .memory_bytes =
-             machine.memory > 0 ? std::max(0.0, machine.memory - machine.context) : unbounded});
+             machine.memory > 0 ? std::max(0.0, machine.memory - machine.context) : unbounded,
+         .is_half_duplex = node.link.duplex == platforms::Duplex::half});
   }
   double largest = 0;  // latencies of links
   double second = 0;

@@ -25,6 +25,7 @@ struct Progress {
   int last = -1;                          // activity: its last compute
   int returned = -1;                      // artifact: of its last backward
   int stepped = -1;                       // artifact: of its last step
+  std::vector<int> versions;              // artifacts: of its weights, by steps before
   std::vector<int> activation;            // by micro-batch: of its forward
   std::vector<int> went_with;             // by micro-batch: the weights of its forward
   std::vector<std::vector<int>> arrived;  // by micro-batch: activations, then gradients
@@ -36,6 +37,7 @@ struct StageProgress {
   std::vector<Progress> members;
   std::vector<bool> went;  // by micro-batch: forward
   std::vector<bool> came;  // by micro-batch: back
+  std::vector<int> steps;  // by micro-batch: of the stage when it went forward
   int back = 0;            // micro-batches
 
   [[nodiscard]] bool has_ended() const { return done == order.size(); }
@@ -63,7 +65,7 @@ class PipelineWriter {
     }
     const int roles = static_cast<int>(made_.devices.size());
     const std::size_t each = at(plan.microbatches) * 6 + 16;  // artifacts of a member, about
-    graph_ = std::make_shared<TaskGraph>(roles, at(roles) * each);
+    graph_ = std::make_shared<TaskGraph>(roles + options.more_roles, at(roles) * each);
     for (int p = 0; p < count(); ++p) begin(p);
   }
 
@@ -98,6 +100,7 @@ class PipelineWriter {
     stage.order = stage_order(plan_.order, window, microbatches(), plan_.stashes_weights);
     stage.went.resize(at(microbatches()));
     stage.came.resize(at(microbatches()));
+    stage.steps.resize(at(microbatches()), 0);
     for (PipelineMember& member : groups_[at(p)]) {
       Progress& one = stage.members.emplace_back();
       one.member = &member;
@@ -106,6 +109,7 @@ class PipelineWriter {
       one.arrived.resize(at(microbatches()));
       const int role = member.compute.role;
       one.weights = graph_->artifact("weights", member.weight_bytes, role);
+      one.versions.push_back(one.weights);
       if (plan_.stashes_weights) graph_->hold(one.weights, member.version_bytes);
       // Nobody takes them: they stay to the task's end.
       const int stays =
@@ -134,6 +138,7 @@ class PipelineWriter {
     const auto m = at(what.microbatch);
     switch (what.kind) {
       case Kind::forward:
+        stage.steps[m] = static_cast<int>(stage.members.front().versions.size()) - 1;
         for (Progress& member : stage.members) forward(p, member, what);
         for (const Progress& member : stage.members) {
           send(member.activation[m], member.member->ahead, p, p + 1, what);
@@ -157,7 +162,8 @@ class PipelineWriter {
   void forward(int p, Progress& member, PipelineInstruction what) {
     const auto m = at(what.microbatch);
     std::vector<int> inputs = std::exchange(member.arrived[m], {});
-    if (plan_.stashes_weights) inputs.push_back(member.weights);
+    const int weights = weights_for(member, what);
+    if (plan_.stashes_weights) inputs.push_back(weights);
     Activity activity = member.member->forward;
     activity.label = label(Called::forward, p, what.microbatch);
     activity.work = work(options_.works.forward, member, what);
@@ -165,7 +171,13 @@ class PipelineWriter {
                              {"activation", member.member->activation_bytes});
     graph_->hold(made, member.member->stash_bytes);
     member.activation[m] = made;
-    member.went_with[m] = member.weights;
+    member.went_with[m] = weights;
+  }
+  // The present ones, or those after as many steps as the first stage had made.
+  [[nodiscard]] int weights_for(const Progress& member, PipelineInstruction what) const {
+    if (!plan_.vertical_sync) return member.weights;
+    const int steps = stages_.front().steps[at(what.microbatch)];
+    return member.versions[at(std::min(steps, static_cast<int>(member.versions.size()) - 1))];
   }
 
   void backward(int p, Progress& member, PipelineInstruction what) {
@@ -263,6 +275,7 @@ class PipelineWriter {
     if (!versions) return;
     graph_->hold(member.stepped, member.member->version_bytes);
     member.weights = member.stepped;
+    member.versions.push_back(member.stepped);
   }
 
   void collect(int role) {

@@ -104,6 +104,7 @@ struct PipelineOptions {
   // bytes of a stage (empty: weight_bytes), and it joins that.
   std::optional<int> collect_at = {};
   std::function<double(LayerRange)> collect_bytes = {};
+  int more_roles = 0;               // behind those of the devices, for what is added to the graph
   bool collects_off_clock = false;  // nothing is sent, and it takes no time: Activity::off_clock
   PipelineFigures figures = {};
   PipelineWorks works = {};

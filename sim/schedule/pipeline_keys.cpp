@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/diagnostics.hpp"
@@ -102,6 +103,19 @@ PipelineKeys read_pipeline_keys(TableReader& common) {
   for (TableReader& stage : reader.tables({"stages", "a plan made by hand, stage by stage"})) {
     keys.stages.push_back(read_stage(stage));
   }
+  TableReader heartbeat = reader.table({"heartbeat", "how a lost device is noticed"});
+  if (const auto period = heartbeat.maybe_number(
+          {"period_s", "each device tells the server so often that it is there, s",
+           "a loss is known at once, and no heartbeats are sent"},
+          base::above(0))) {
+    keys.heartbeat.period_s = *period;
+  }
+  keys.heartbeat.missed = static_cast<int>(
+      heartbeat.integer({"missed", "heartbeats that have not come when a device counts as lost"},
+                        base::at_least(1).up_to(1e6), keys.heartbeat.missed));
+  keys.heartbeat.bytes = heartbeat.number({"bytes", "of a heartbeat"}, base::at_least(0).up_to(1e9),
+                                          keys.heartbeat.bytes);
+  heartbeat.finish();
   TableReader replan = reader.table({"replan", "new plans for changed speeds"});
   keys.replan.change = replan.number(
       {"change", "a speed that differs so much from the plan's, relative to it, makes a new plan"},
@@ -120,6 +134,11 @@ PipelineKeys read_pipeline_keys(TableReader& common) {
   reader.finish();
   if (common.describes()) keys.stages.clear();
   return keys;
+}
+
+double HeartbeatOptions::noticed_s(double lost_s) const {
+  if (!period_s) return lost_s;
+  return (std::floor(lost_s / *period_s) + missed) * *period_s;
 }
 
 int microbatch_of(const PipelineKeys& keys, const Setting& setting) {

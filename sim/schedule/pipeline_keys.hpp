@@ -25,6 +25,18 @@ struct StageByHand {
 
 constexpr int most_microbatches = 4096;  // of a round
 
+// Each device of the plan tells the server every `period_s` that it is there, from the run's start
+// on. A device that is lost is noticed when so many of its heartbeats have not come.
+struct HeartbeatOptions {
+  std::optional<double>
+      period_s;       // s, above 0; nothing: none are sent, and a loss is known at once
+  int missed = 3;     // at least 1
+  double bytes = 64;  // of each, at least 0
+
+  // When a loss at `lost_s` is noticed.
+  [[nodiscard]] double noticed_s(double lost_s) const;
+};
+
 struct PipelineKeys {
   PipelineModelOptions model;
   std::optional<int> microbatch;  // B: samples; nothing: the batch of the first worker
@@ -36,6 +48,7 @@ struct PipelineKeys {
   ReplanOptions replan;
   // After each round the device of a stage of one gives its weights to a device of the next stage.
   bool replicates = false;
+  HeartbeatOptions heartbeat;
 };
 
 // Reads [schedule.pipeline].

@@ -1,5 +1,6 @@
 #include "sim/schedule/pipeline_manners.hpp"
 
+#include "sim/plan/pipeline_choice.hpp"
 #include "sim/plan/pipeline_marks.hpp"
 
 namespace convoy::sim {
@@ -25,7 +26,10 @@ PipelineManner asteroid_manner(const AsteroidOptions& options) {
           .order = PipelineOrder::one_f_one_b,
           .window = options.window,
           .recovery = Recovery::light,
-          .plan = [options](const PipelineProblem& p) { return plan_asteroid(p, options); }};
+          .plan = [options](const PipelineProblem& p) {
+            return options.order == DeviceOrder::search ? plan_by_lanes(p, {.search = options})
+                                                        : plan_asteroid(p, options);
+          }};
 }
 
 PipelineManner data_parallel_manner(ReduceBy reduce, DataShares shares) {
@@ -40,6 +44,7 @@ PipelineManner pipedream_manner(const PipedreamOptions& options) {
           .order = PipelineOrder::one_f_one_b,
           .window = WindowPolicy::remaining,
           .stashes_weights = options.stashes_weights,
+          .vertical_sync = options.stashes_weights && options.vertical_sync,
           .plan = [options](const PipelineProblem& p) { return plan_pipedream(p, options); }};
 }
 

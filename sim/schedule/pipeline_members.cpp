@@ -40,7 +40,7 @@ class Groups {
           "stage {} of the pipeline waits for {} micro-batches before it sends one back, and stage "
           "{} sends it no more than {} before one comes back: both would wait for ever. Give stage "
           "{} a window of at most {}, or stage {} one of at least {}",
-          p, here, p - 1, before, p, before, p - 1, here));
+          p + 1, here, p, before, p + 1, before, p, here));
     }
   }
 
@@ -113,7 +113,7 @@ class Groups {
   // and each version of the weights likewise.
   void divide_memory(int p, PipelineMember& member) const {
     const int flying = most_in_flight(plan_, p);
-    const int kept = plan_.stashes_weights ? flying : 1;
+    const int kept = std::min(versions_of(plan_, stage(p)), plan_.microbatches);
     const auto memory = [&](int stashes, int versions) {
       return costs_.memory_bytes(stage(p).layers, member.compute.samples.count(), stashes,
                                  versions);

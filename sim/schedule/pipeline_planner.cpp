@@ -10,8 +10,8 @@
 #include "base/text.hpp"
 #include "platforms/roofline.hpp"
 #include "sim/plan/pipeline_allocation.hpp"
+#include "sim/plan/pipeline_lanes.hpp"
 #include "sim/plan/pipeline_recovery.hpp"
-#include "sim/plan/pipeline_recurrence.hpp"
 
 namespace convoy::sim {
 
@@ -96,7 +96,7 @@ PlannedPipeline PipelinePlanner::own_plan(const std::vector<NodeId>& nodes,
   const auto round_of = [this](const PlannedPipeline& planned) {
     const bool is_exact = manner_.stashes_weights || manner_.reduce == ReduceBy::server;
     return is_exact ? planned.forecast.round_s
-                    : round_in_order(planned.asked->problem(), planned.plan);
+                    : round_on_lanes(planned.asked->problem(), planned.plan);
   };
   std::optional<PlannedPipeline> best;
   double least = 0;
@@ -121,6 +121,7 @@ PlannedPipeline PipelinePlanner::own_plan(const std::shared_ptr<const PipelineCa
   PipelinePlan plan = manner_.plan(asked->problem());
   plan.order = manner_.order;
   plan.stashes_weights = manner_.stashes_weights;
+  plan.vertical_sync = manner_.vertical_sync;
   plan.microbatch = asked->problem().microbatch;
   plan.microbatches = asked->problem().microbatches;
   PlannedPipeline planned = judged(asked, std::move(plan));
@@ -208,6 +209,7 @@ std::optional<PlannedPipeline> PipelinePlanner::by_hand(
                     .microbatch = problem.microbatch,
                     .microbatches = problem.microbatches,
                     .stashes_weights = manner_.stashes_weights,
+                    .vertical_sync = manner_.vertical_sync,
                     .planner = "by hand"};
   const auto count = static_cast<int>(stages_.size());
   for (int s = 0; s < count; ++s) {
@@ -228,7 +230,9 @@ std::optional<PlannedPipeline> PipelinePlanner::by_hand(
       for (const StageMember& member : stage.members) group.push_back(member.device);
       const int stashes =
           manner_.order == PipelineOrder::one_f_one_b ? stage.window : problem.microbatches;
-      const int versions = manner_.stashes_weights ? stage.window : 1;
+      const int first = plan.stages.empty() ? stage.window : plan.stages.front().window;
+      const int versions =
+          !manner_.stashes_weights ? 1 : (manner_.vertical_sync ? first : stage.window);
       stage.members = allocate(times, stage.layers, group, stashes, versions);
       if (stage.members.empty()) {
         plan.stages.push_back(stage);

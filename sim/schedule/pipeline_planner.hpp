@@ -37,6 +37,7 @@ struct PipelineManner {
   PipelineOrder order = PipelineOrder::one_f_one_b;
   WindowPolicy window = WindowPolicy::remaining;
   bool stashes_weights = false;
+  bool vertical_sync = false;  // PipelinePlan::vertical_sync
   ReduceBy reduce = ReduceBy::ring;
   Recovery recovery = Recovery::full;
   // Throws base::UserError where nothing fits. Order, windows and the rest may be any: they are

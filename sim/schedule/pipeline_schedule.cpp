@@ -60,7 +60,8 @@ PipelineSchedule::PipelineSchedule(const std::shared_ptr<const Setting>& setting
     : planner_(setting, options.keys, options.manner),
       replanner_(options.keys.replan),
       present_(setting->nodes.size(), true),
-      speeds_(setting->nodes.size(), 1.0) {
+      speeds_(setting->nodes.size(), 1.0),
+      losses_(setting->nodes.size()) {
   current_ = planner_.plan(planner_.workers(), speeds_);
   const auto refuse = [](const char* key, const char* why) {
     throw base::UserError(fmt::format("{}: {}; leave it out", key, why));
@@ -92,9 +93,15 @@ void PipelineSchedule::note(const Event& event) {
   switch (event.kind) {
     case EventKind::node_joined:
       present_[event.node] = true;
+      losses_[event.node].reset();  // it says so itself
       break;
     case EventKind::node_lost:
       present_[event.node] = false;
+      // Who is absent at the run's start has never been there.
+      if (planner_.keys().heartbeat.period_s && at_work_ != no_task && current_ &&
+          current_->uses(event.node)) {
+        losses_[event.node] = {event.time, planner_.keys().heartbeat.noticed_s(event.time)};
+      }
       break;
     case EventKind::node_changed:
       speeds_[event.node] = std::max(event.speed, slowest);
@@ -123,7 +130,26 @@ void PipelineSchedule::note(const Event& event) {
   }
 }
 
+bool PipelineSchedule::is_unaware(double now, Orders& orders) {
+  double last = 0;
+  for (const std::optional<Loss>& loss : losses_) {
+    if (loss) last = std::max(last, loss->noticed_s);
+  }
+  if (last <= now) return false;
+  if (last != timer_s_) orders.emplace_back(SetTimer{next_timer_++, last});
+  timer_s_ = last;
+  return true;
+}
+
 void PipelineSchedule::go_on(double now, Orders& orders) {
+  if (is_unaware(now, orders)) return;
+  for (NodeId node = 1; node < std::ssize(losses_); ++node) {
+    const std::optional<Loss> loss = std::exchange(losses_[node], std::nullopt);
+    if (!loss) continue;
+    orders.emplace_back(Planned{
+        "lost", fmt::format("lost: {}, noticed {} later", planner_.setting().nodes[node].name,
+                            base::human_seconds(now - loss->lost_s))});
+  }
   const std::vector<NodeId> nodes = present();
   std::vector<Condition> conditions(present_.size());  // those that are away have no speed
   for (const NodeId node : nodes) conditions[static_cast<std::size_t>(node)] = {speeds_[node], 1};

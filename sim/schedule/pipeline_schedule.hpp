@@ -8,6 +8,8 @@
 // there takes no virtual time, as an evaluation takes none), and coordinates. At first every device
 // has the weights of its stage.
 //
+// With heartbeats (PipelineKeys::heartbeat) nothing is done about a loss before it is noticed.
+//
 // A loss ends the task under way, and all that it has computed is done anew: versions hold whole
 // tasks only, so that no micro-batch is left out or counted twice.
 
@@ -52,6 +54,8 @@ class PipelineSchedule : public Schedule {
   enum class Doing { nothing, move, round };
 
   void note(const Event& event);
+  // Whether a device of the plan is lost of which the server does not know yet. Sets a timer.
+  [[nodiscard]] bool is_unaware(double now, Orders& orders);
   // Plans, if it is time for that, and begins the next task.
   void go_on(double now, Orders& orders);
   void replan(Replanner::Cause cause, Orders& orders);
@@ -72,6 +76,14 @@ class PipelineSchedule : public Schedule {
   Replanner replanner_;
   ByNode<bool> present_;
   ByNode<double> speeds_;
+  // A loss of which the server is to take notice, by node.
+  struct Loss {
+    double lost_s = 0;
+    double noticed_s = 0;
+  };
+  ByNode<std::optional<Loss>> losses_;
+  std::int64_t next_timer_ = 0;
+  double timer_s_ = 0;  // of the last that was set
   std::optional<PlannedPipeline> current_;
   std::optional<PlannedPipeline> weights_at_;  // the plan whose devices have the weights
   std::optional<PipelineTask> round_;          // of current_

@@ -46,7 +46,7 @@ PipelineMemberRow member_row(const PipelinePlanner& planner, const PlannedPipeli
   row.optimizer = model.kept_bytes(stage.layers) - row.weights;
   const int stashes =
       planned.plan.order == PipelineOrder::one_f_one_b ? stage.window : planned.plan.microbatches;
-  const int versions = planned.plan.stashes_weights ? stage.window : 1;
+  const int versions = versions_of(planned.plan, stage);
   row.stashes = stashes * model.stash_bytes(stage.layers, member.samples) +
                 (versions - 1) * model.copy_bytes(stage.layers);
   row.available = machine.memory > 0 ? machine.memory : std::numeric_limits<double>::infinity();

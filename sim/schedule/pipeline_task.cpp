@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -43,6 +44,17 @@ void add_runtimes(const Setting& setting, const std::vector<NodeId>& members, Ta
   }
 }
 
+// What a pass's heartbeats come to, as one small transfer of each device to the server.
+void add_heartbeats(const PipelineKeys& keys, double pass_s, int server, TaskGraph& graph) {
+  if (!keys.heartbeat.period_s) return;
+  const double beats = std::max(1.0, std::ceil(pass_s / *keys.heartbeat.period_s));
+  for (int role = 0; role < graph.roles(); ++role) {
+    if (role == server) continue;
+    const int sent = graph.artifact("heartbeats", beats * keys.heartbeat.bytes, role);
+    graph.transfer("heartbeat", sent, server);
+  }
+}
+
 // After its (last) step the device of a stage of one sends its weights to their keeper.
 void add_copies(const PipelineModel& model, const PlannedPipeline& planned,
                 const PipelineGraph& made, TaskGraph& graph) {
@@ -70,7 +82,8 @@ PipelineWorks works_of(const PipelinePlanner& planner, const PipelinePlan& plan)
   for (const PipelineStage& stage : plan.stages) {
     stages.push_back(planner.model()->stage(stage.layers));
   }
-  return pipeline_works(plan, {.stages = learned_stages(planner.setting(), stages)});
+  return pipeline_works(plan, {.stages = learned_stages(planner.setting(), stages),
+                               .vertical_sync = plan.vertical_sync});
 }
 
 double samples_of(const PipelinePlan& plan, const TaskGraph& graph) {
@@ -110,6 +123,7 @@ class ParameterServer {
       const int given = compute(graph, i, Called::give, works_.give(asked(i)), made, bytes);
       task.result = compute(graph, i, Called::join, works_.join(), given, bytes);
     }
+    add_heartbeats(planner_.keys(), planned_.forecast.round_s, devices, graph);
     add_runtimes(planner_.setting(), task.members, graph);
     graph.repeat(rounds);
     task.samples = samples_of(planned_.plan, graph);
@@ -213,6 +227,7 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
   const PipelineModel& model = *planner.model();
   PipelineOptions options{.rounds = planned.plan.stashes_weights ? 1 : rounds,
                           .collect_at = 0,
+                          .more_roles = planner.keys().heartbeat.period_s ? 1 : 0,
                           .collects_off_clock = true};
   options.works = works_of(planner, planned.plan);
   options.figures.flops = [&](const PipelineCompute& c) {
@@ -228,6 +243,10 @@ PipelineTask pipeline_task(const PipelinePlanner& planner, const PlannedPipeline
   task.result = made.result;
   task.samples = samples_of(planned.plan, graph);
   if (planner.keys().replicates) add_copies(model, planned, made, graph);
+  if (planner.keys().heartbeat.period_s) {
+    add_heartbeats(planner.keys(), planned.forecast.round_s, graph.roles() - 1, graph);
+    task.members.push_back(server_node);
+  }
   add_runtimes(planner.setting(), task.members, graph);
   task.graph = std::make_shared<const TaskGraph>(std::move(graph));
   return task;

@@ -95,7 +95,7 @@ test('a pipeline reads as one', async () => {
   const path = await values(page, 'pipeline-path');
   assert.deepEqual(
     path.map((row) => row.where),
-    ['stage 0', '0 – 1', 'stage 1', '1 – 2', 'stage 2', '2 – 3', 'stage 3']
+    ['stage 1', '1 – 2', 'stage 2', '2 – 3', 'stage 3', '3 – 4', 'stage 4']
   );
   const onPath = path.reduce(
     (all, { where, ...parts }) => all + Object.values(parts).reduce((sum, s) => sum + s, 0),
@@ -132,7 +132,7 @@ test('tooltips say what a bar and a bubble are', async () => {
   const i = activities.label.indexOf(bar);
   const middle = (activities.begin_s[i] + activities.end_s[i]) / 2;
   const text = await at(middle, activities.node[i], 0.2);
-  assert.match(text, /backward of micro-batch 2 at stage 3/);
+  assert.match(text, /backward of micro-batch 2 at stage 4/);
   const { bubbles } = made.pipeline;
   const b = bubbles.cause.indexOf(1);
   const wait = await at((bubbles.begin_s[b] + bubbles.end_s[b]) / 2, bubbles.node[b], 0.2);
@@ -161,7 +161,7 @@ test('charts of a pipeline are saved', async () => {
   const page = await open(browser, save('saved.html', dataOf(makePipelineRun())));
   assert.match(await savedSvg(page, 'timeline'), /critical path/);
   assert.match(await savedSvg(page, 'bubbles'), /waits for gradients/);
-  assert.match(await savedSvg(page, 'pipeline-path'), /stage 3/);
+  assert.match(await savedSvg(page, 'pipeline-path'), /stage 4/);
   assert.match(await savedSvg(page, 'stash'), /GiB/);
   nothingSeen(page);
 });

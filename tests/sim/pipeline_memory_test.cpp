@@ -120,6 +120,51 @@ TEST(PipelineMemory, WithStashedWeightsGroupsSumTheirGradientsAfterEachMicroBatc
   }
 }
 
+// With vertical sync a micro-batch goes through every stage with the version that the first one
+// had, and back with the same; so every stage keeps as many versions as the first.
+TEST(PipelineMemory, WithVerticalSyncEveryStageHasTheVersionOfTheFirst) {
+  HandCosts costs = equal_costs(4);
+  costs.weights = 1000;
+  costs.stash = 7;
+  PipelineRuns runs;
+  for (const bool vertical : {false, true}) {
+    PipelinePlan plan = pipedream(4, 20);
+    plan.vertical_sync = vertical;
+    runs.add(made_of(costs, plan), worker(1e9));
+  }
+  runs.run();
+  for (const TaskId task : {0, 1}) {
+    const bool vertical = task == 1;
+    const TaskGraph& graph = *runs.made[task].graph;
+    std::map<std::pair<int, int>, int> forward;  // by stage and micro-batch: steps before
+    std::map<std::pair<int, int>, int> backward;
+    for (const Activity& a : graph.activities()) {
+      const auto label = read_pipeline_label(a.label);
+      const bool is_pass = label && a.kind == ActivityKind::compute &&
+                           (label->kind == PipelineLabel::Kind::forward ||
+                            label->kind == PipelineLabel::Kind::backward);
+      if (!is_pass) continue;
+      const int made = graph.producer(a.inputs.back());  // the step, of micro-batch n from 0
+      const int steps =
+          made < 0 ? 0 : 1 + read_pipeline_label(graph.activities()[made].label)->microbatch;
+      (label->kind == PipelineLabel::Kind::forward ? forward
+                                                   : backward)[{label->stage, label->microbatch}] =
+          steps;
+    }
+    ASSERT_EQ(forward.size(), 4 * 20);
+    EXPECT_EQ(forward, backward);
+    for (int p = 0; p < 4; ++p) {
+      for (int m = 0; m < 20; ++m) {
+        const int delay = vertical ? 3 : 3 - p;
+        EXPECT_EQ((forward[{p, m}]), std::max(0, m - delay)) << p << " " << m;
+      }
+      const double expected = costs.memory_bytes({p, p + 1}, 1, 4 - p, vertical ? 4 : 4 - p);
+      EXPECT_EQ(runs.usage(task, p).peak_memory, expected) << p;
+    }
+    EXPECT_TIME(runs.end_of(task), (20 + 4 - 1) * 3);
+  }
+}
+
 // Up to three stages of up to three devices.
 PipelinePlan random_plan(base::Random& random) {
   const auto below = [&](int n) { return static_cast<int>(random.below(n)); };
@@ -142,6 +187,7 @@ PipelinePlan random_plan(base::Random& random) {
   if (order == 0) plan.order = gpipe;
   if (order == 1) plan.order = gpipe_reverse;
   plan.stashes_weights = order == 3;
+  plan.vertical_sync = plan.stashes_weights && below(2) == 0;
   return plan;
 }
 
@@ -182,13 +228,14 @@ TEST(PipelineMemory, EveryDeviceComputesMovesAndHoldsWhatItMust) {
         EXPECT_TIME(used.bytes_in, plan.microbatches * member.samples * in + ring);
         EXPECT_TIME(used.bytes_out, plan.microbatches * member.samples * out + ring);
         const int flying = plan.order == one_f_one_b ? stage.window : plan.microbatches;
-        const int versions = plan.stashes_weights ? flying : 1;
+        const int versions = versions_of(plan, stage);
         const double memory = costs.memory_bytes(stage.layers, member.samples, flying, versions);
         const double peak = peak_memory(*runs.made[i].graph, role);
         EXPECT_EQ(peak_memory(*runs.made[i].graph, role, 0), peak) << "another way to find it";
         EXPECT_EQ(used.peak_memory, peak);
         // With few micro-batches none that are in flight have new weights at the same time.
-        const bool fills = !plan.stashes_weights || plan.microbatches >= 2 * flying;
+        const bool fills =
+            !plan.stashes_weights || plan.microbatches >= 2 * std::max(flying, versions);
         EXPECT_TRUE(fills ? peak == memory : peak <= memory) << peak << ", " << memory;
         ++role;
       }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -70,8 +71,18 @@ class Played {
     give({{.kind = EventKind::node_changed, .node = node, .speed = speed}});
   }
 
-  std::vector<Assign> rounds;  // that were published
-  std::vector<Assign> moves;   // that were done
+  // Time goes on to this, and a timer that was set for it fires.
+  void wait_until(double time) {
+    now_ = time - 1;
+    const auto timer = timers.find(time);
+    if (timer == timers.end()) return;
+    give({{.kind = EventKind::timer_fired, .timer = timer->second}});
+  }
+  [[nodiscard]] double now() const { return now_; }
+
+  std::map<double, std::int64_t> timers;  // by time
+  std::vector<Assign> rounds;             // that were published
+  std::vector<Assign> moves;              // that were done
   std::vector<std::string> plans;
   std::int64_t versions = 0;
   int interrupted = 0;
@@ -91,6 +102,9 @@ class Played {
           work_ = std::move(*assign);
         } else if (const auto* cancel = std::get_if<Cancel>(&order)) {
           EXPECT_EQ(waiting_.erase(cancel->task), 1U);
+        } else if (const auto* timer = std::get_if<SetTimer>(&order)) {
+          EXPECT_GT(timer->time, now_);
+          timers[timer->time] = timer->timer;
         } else {
           plans.push_back(std::get<Planned>(order).plan);
         }
@@ -283,6 +297,60 @@ TEST(PipelineReplan, FollowsASpeedOnlyWhereItIsWorthTheMove) {
   EXPECT_EQ(plans_after("change = 10\n", 0.2), (std::pair<std::size_t, std::size_t>(1, 0)));
   // Looked at, and kept.
   EXPECT_EQ(plans_after("horizon_rounds = 0\n", 0.2), (std::pair<std::size_t, std::size_t>(2, 0)));
+}
+
+constexpr const char* heartbeats = "[schedule.pipeline.heartbeat]\nperiod_s = 10\nbytes = 50\n";
+
+// Heartbeats at 0, 10, 20, ... s: three of them have not come 30 s after the last that came.
+TEST(PipelineHeartbeats, ALossIsNoticedWhenThreeHaveNotCome) {
+  const auto setting = boards_setting(five);
+  Played played(made(schedules::asteroid(), setting, heartbeats), 6);
+  played.wait_until(24);
+  played.lose(played.work().members.front());
+  EXPECT_FALSE(played.at_work());
+  ASSERT_EQ(played.timers.size(), 1U);
+  EXPECT_EQ(played.timers.begin()->first, 50);
+  played.wait_until(50);
+  EXPECT_TRUE(played.at_work());
+  EXPECT_THAT(played.plans, testing::Contains(AllOf(HasSubstr("lost: "), HasSubstr("noticed"))));
+  // Of the next loss the server knows later, too.
+  while (played.work().publishes < 0) played.end();
+  const double now = played.now();
+  played.lose(played.work().members.front());
+  EXPECT_FALSE(played.at_work());
+  EXPECT_EQ(played.timers.rbegin()->first, 10 * (std::floor((now + 1) / 10) + 3));
+}
+
+TEST(PipelineHeartbeats, ADeviceThatComesBackSaysSo) {
+  Played played(made(schedules::asteroid(), boards_setting(five), heartbeats), 6);
+  const NodeId node = played.work().members.front();
+  played.lose(node);
+  EXPECT_FALSE(played.at_work());
+  played.join(node);
+  EXPECT_TRUE(played.at_work()) << "before the time-out";
+  EXPECT_TRUE(played.moves.empty());
+  played.wait_until(played.timers.begin()->first);  // which changes nothing
+  EXPECT_TRUE(played.at_work());
+}
+
+// Of each pass: as many bytes as its heartbeats have, of every device of the plan.
+TEST_P(PipelineSchedules, HeartbeatsGoToTheServer) {
+  const auto setting = boards_setting(five);
+  const auto with = made(kind(), setting, heartbeats)->plan();
+  const auto without = made(kind(), setting)->plan();
+  ASSERT_FALSE(with.empty());
+  EXPECT_EQ(with.size(), without.size());
+  const PlannedTask& task = with.front();
+  std::set<NodeId> tell;
+  for (const Activity& a : task.graph->activities()) {
+    if (a.label != "heartbeat") continue;
+    EXPECT_EQ(a.kind, ActivityKind::transfer);
+    EXPECT_EQ(task.members[static_cast<std::size_t>(a.to)], server_node);
+    EXPECT_EQ(a.bytes, 50) << "a round of less than 10 s";
+    tell.insert(task.members[static_cast<std::size_t>(a.at)]);
+  }
+  for (const NodeId node : task.members) EXPECT_TRUE(node == server_node || tell.contains(node));
+  for (const Activity& a : without.front().graph->activities()) EXPECT_NE(a.label, "heartbeat");
 }
 
 }  // namespace

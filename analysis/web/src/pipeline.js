@@ -96,7 +96,8 @@ function mixed(first, second, share) {
     .join('')}`;
 }
 
-// "forward of micro-batch 3 at stage 1"; '' for a label of another form.
+// "forward of micro-batch 3 at stage 1"; '' for a label of another form. Stages are counted from 1, as
+// `convoy plan` does; in the data they are counted from 0.
 export function described({ labels }, i) {
   const kind = labels.kind[i];
   if (!kind) return '';
@@ -106,11 +107,11 @@ export function described({ labels }, i) {
     to >= 0
       ? { forward: 'activations', backward: 'gradients' }[kind]
       : { take: 'takes gradients', add: 'adds gradients', all_reduce: 'all-reduce' }[kind];
-  const where = to >= 0 ? `from stage ${labels.stage[i]} to ${to}` : `at stage ${labels.stage[i]}`;
+  const where = to >= 0 ? `from stage ${labels.stage[i] + 1} to ${to + 1}` : `at stage ${labels.stage[i] + 1}`;
   return `${what ?? kind}${m >= 0 ? ` of micro-batch ${m}` : ''} ${where}`;
 }
 
-// The steps of a pipeline, from its first stage on: "stage 0", "0 – 1", "stage 1", ... Of a transfer
+// The steps of a pipeline, from its first stage on: "stage 1", "1 – 2", "stage 2", ... Of a transfer
 // it does not matter which way.
 export function stepsOf(sums) {
   const steps = new Map();
@@ -118,7 +119,7 @@ export function stepsOf(sums) {
     const [stage, to] = [sums.stage[i], sums.to_stage[i]];
     const first = to >= 0 ? Math.min(stage, to) : stage;
     const place = stage < 0 ? Infinity : first + (to >= 0 ? 0.5 : 0);
-    const name = stage < 0 ? 'other' : to >= 0 ? `${first} – ${Math.max(stage, to)}` : `stage ${stage}`;
+    const name = stage < 0 ? 'other' : to >= 0 ? `${first + 1} – ${Math.max(stage, to) + 1}` : `stage ${stage + 1}`;
     if (!steps.has(name)) steps.set(name, { name, place, rows: [] });
     steps.get(name).rows.push(i);
   });

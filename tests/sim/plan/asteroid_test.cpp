@@ -247,6 +247,43 @@ TEST(Asteroid, TheSameEveryTime) {
   EXPECT_EQ(once.planner, "asteroid-search");
 }
 
+// In large fleets not every size of a group is looked at: beside the same with every size.
+TEST(Asteroid, SizesInStepsCostLittle) {
+  double sum = 0;
+  double worst = 1;
+  int cases = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const LayerCosts costs = random_costs(seed, 6, 3);
+    const PipelineProblem problem = random_problem(seed, costs, 24, 24, 8, seed % 2 == 1);
+    const auto every = planned(problem, {.every_size = 24});
+    const auto stepped = planned(problem, {.every_size = 0});
+    ASSERT_EQ(every.has_value(), stepped.has_value()) << seed;
+    if (!every) continue;
+    ++cases;
+    const double gap = stepped->round_s / every->round_s;
+    EXPECT_GE(gap, 1 - 0.01) << seed;
+    sum += gap;
+    worst = std::max(worst, gap);
+  }
+  EXPECT_GT(cases, 15);
+  EXPECT_LE(worst, 1.02);
+  std::cout << "Sizes of groups in steps: " << sum / cases << " times as long on average, " << worst
+            << " at most\n";
+}
+
+// 100 devices, each of its own memory, no two links alike, 64 samples: within the memories, by
+// memory and searched. This once took minutes.
+TEST(Asteroid, AHundredUnequalDevices) {
+  const LayerCosts costs = random_costs(1, 18, 6);
+  PipelineProblem problem = random_problem(1, costs, 100, 64, 16, false);
+  for (PipelineDevice& device : problem.devices) device.memory_bytes *= 0.3;
+  const auto by_memory = planned(problem, {});
+  const auto searched = planned(problem, {.order = DeviceOrder::search});
+  ASSERT_TRUE(by_memory.has_value());
+  ASSERT_TRUE(searched.has_value());
+  EXPECT_LE(searched->round_s, by_memory->round_s * (1 + 1e-9));
+}
+
 TEST(Asteroid, SizesOfMicrobatches) {
   const LayerCosts costs = random_costs(4, 8, 4);
   const PipelineProblem problem = random_problem(4, costs, 4, 1, 1, true);

@@ -106,16 +106,16 @@ TEST(Pipeline, BadPlansAreRefused) {
   const std::vector<Case> cases{
       {[](PipelinePlan& p) { p.stages.clear(); }, "no stage"},
       {[](PipelinePlan& p) { p.stages[1].layers.first = 3; }, "layer 2 (layer2) is left out"},
-      {[](PipelinePlan& p) { p.stages[1].layers.first = 1; }, "layer 1 (layer1) is in stage 0 and"},
+      {[](PipelinePlan& p) { p.stages[1].layers.first = 1; }, "layer 1 (layer1) is in stage 1 and"},
       {[](PipelinePlan& p) { p.stages[1].layers.last = 3; }, "layer 3 (layer3) and what follows"},
       {[](PipelinePlan& p) { p.stages[1].layers.last = 5; }, "the model has 0 to 4"},
       {[](PipelinePlan& p) {
          p.stages[1].layers = {2, 2};
        },
        "at least one"},
-      {[](PipelinePlan& p) { p.stages[1].members.clear(); }, "stage 1 has no device"},
+      {[](PipelinePlan& p) { p.stages[1].members.clear(); }, "stage 2 has no device"},
       {[](PipelinePlan& p) { p.stages[1].members[0].device = 0; },
-       "d0 is in stage 0 and in stage 1"},
+       "d0 is in stage 1 and in stage 2"},
       {[](PipelinePlan& p) { p.stages[1].members[0].device = 3; }, "device 3, but there are 3"},
       {[](PipelinePlan& p) { p.stages[1].members[0].samples = 2; },
        "2 samples of a micro-batch of 1"},
