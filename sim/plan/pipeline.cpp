@@ -154,7 +154,7 @@ PipelineForecast forecast_round(const PipelineProblem& problem, const PipelinePl
     forecast.round_s = gpipe_round(forecast.steps, after, plan.microbatches);
   }
   const double time = static_cast<double>(devices) * forecast.round_s;
-  forecast.bubble = time > 0 ? 1 - work_of(problem, plan) / time : 0;
+  forecast.bubble = time > 0 ? std::max(0.0, 1 - work_of(problem, plan) / time) : 0;
   return forecast;
 }
 

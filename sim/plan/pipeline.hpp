@@ -55,6 +55,8 @@ class PipelineCosts {
   // (weight stashing: more than 1).
   [[nodiscard]] virtual double memory_bytes(LayerRange range, int samples, int stashes,
                                             int versions) const = 0;
+  // What of that one micro-batch in flight keeps from its forward to its backward.
+  [[nodiscard]] virtual double stash_bytes(LayerRange range, int samples) const = 0;
 };
 
 struct PipelineDevice {
@@ -158,7 +160,8 @@ struct PipelineForecast {
   int dominant = 0;                  // the step with the largest forward_s + backward_s, the first
   double round_s = 0;
   // The part of the plan's devices' time that they do not compute, with `round_s`: 1 - work /
-  // (devices x round).
+  // (devices x round), at least 0 (a device that steps while others still go back works in what the
+  // closed form leaves out).
   double bubble = 0;
   std::vector<std::vector<MemberMemory>> memory;  // by stage and member
   [[nodiscard]] bool fits() const;

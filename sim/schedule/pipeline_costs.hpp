@@ -176,6 +176,9 @@ class ModelCosts : public PipelineCosts {
   // is added to the gradients before the second backward.
   [[nodiscard]] double memory_bytes(LayerRange range, int samples, int stashes,
                                     int versions) const override;
+  [[nodiscard]] double stash_bytes(LayerRange range, int samples) const override {
+    return model_->stash_bytes(range, samples);
+  }
 
  private:
   std::shared_ptr<const PipelineModel> model_;

@@ -35,7 +35,7 @@ PipelineManner asteroid_manner(const AsteroidOptions& options) {
 PipelineManner data_parallel_manner(ReduceBy reduce, DataShares shares) {
   return {.kind = "dataparallel",
           .reduce = reduce,
-          .recovery = Recovery::light,
+          .recovery = Recovery::fresh,
           .plan = [shares](const PipelineProblem& p) { return plan_data_parallel(p, shares); }};
 }
 

@@ -109,8 +109,8 @@ class Groups {
     return made;
   }
 
-  // Of the most that the member takes, each micro-batch in flight has what the last of them adds,
-  // and each version of the weights likewise.
+  // Of the most that the member takes, each micro-batch in flight has its stash, and each version
+  // of the weights what the last of them adds.
   void divide_memory(int p, PipelineMember& member) const {
     const int flying = most_in_flight(plan_, p);
     const int kept = std::min(versions_of(plan_, stage(p)), plan_.microbatches);
@@ -119,8 +119,7 @@ class Groups {
                                  versions);
     };
     const double most = memory(flying, kept);
-    const double stash =
-        flying > 1 ? most - memory(flying - 1, kept) : memory(2, kept) - memory(1, kept);
+    const double stash = costs_.stash_bytes(stage(p).layers, member.compute.samples.count());
     member.stash_bytes = std::clamp(stash, 0.0, most / flying);
     member.stays_bytes = most - (flying * member.stash_bytes);
     if (kept == 1) return;

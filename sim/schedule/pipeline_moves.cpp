@@ -46,7 +46,7 @@ std::vector<NodeMove> direct_moves(const PipelineModel& model, const WeightPlace
                                 [&](const StageMember& m) { return from.plan.node(m) == node; });
         const NodeId holder = holder_of(from, was);
         if (has || holder == node) continue;
-        const double bytes = model.copy_bytes({layer, layer + 1});
+        const double bytes = model.kept_bytes({layer, layer + 1});
         if (!moves.empty() && moves.back().to == node && moves.back().from == holder) {
           moves.back().bytes += bytes;
         } else {
@@ -66,14 +66,14 @@ std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPl
     if (holder == server_node) continue;
     moves.push_back({.from = holder,
                      .to = server_node,
-                     .bytes = model.copy_bytes(from.plan.plan.stages[s].layers),
+                     .bytes = model.kept_bytes(from.plan.plan.stages[s].layers),
                      .through_server = true});
   }
   for (const PipelineStage& stage : to.plan.stages) {
     for (const StageMember& member : stage.members) {
       moves.push_back({.from = server_node,
                        .to = to.node(member),
-                       .bytes = model.copy_bytes(stage.layers),
+                       .bytes = model.kept_bytes(stage.layers),
                        .through_server = true});
     }
   }
@@ -81,19 +81,23 @@ std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPl
 }
 
 double seconds_of(const std::vector<NodeMove>& moves, const Setting& setting) {
-  std::map<NodeId, double> up;
-  std::map<NodeId, double> down;
-  const auto add = [&](NodeId from, NodeId to, double bytes) {
-    const platforms::Link& sends = setting.nodes[from].link;
-    const platforms::Link& receives = setting.nodes[to].link;
-    if (sends.up_bps > 0) up[from] += bytes * 8 / sends.up_bps;
-    if (receives.down_bps > 0) down[to] += bytes * 8 / receives.down_bps;
-  };
-  for (const NodeMove& move : moves) add(move.from, move.to, move.bytes);
-  double most = 0;
-  for (const auto& [node, seconds] : up) most = std::max(most, seconds);
-  for (const auto& [node, seconds] : down) most = std::max(most, seconds);
-  return most;
+  double sum = 0;
+  for (const bool gathers : {true, false}) {  // what the server distributes it has gathered before
+    std::map<NodeId, double> up;
+    std::map<NodeId, double> down;
+    for (const NodeMove& move : moves) {
+      if ((move.through_server && move.to == server_node) != gathers) continue;
+      const platforms::Link& sends = setting.nodes[move.from].link;
+      const platforms::Link& receives = setting.nodes[move.to].link;
+      if (sends.up_bps > 0) up[move.from] += move.bytes * 8 / sends.up_bps;
+      if (receives.down_bps > 0) down[move.to] += move.bytes * 8 / receives.down_bps;
+    }
+    double most = 0;
+    for (const auto& [node, seconds] : up) most = std::max(most, seconds);
+    for (const auto& [node, seconds] : down) most = std::max(most, seconds);
+    sum += most;
+  }
+  return sum;
 }
 
 double bytes_of(const std::vector<NodeMove>& moves) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Which weights go where between two plans of a pipeline.
+// Which weights go where between two plans of a pipeline, with batch norms' statistics and the
+// optimizer's state: training goes on as if nothing had moved.
 
 #include <vector>
 
@@ -33,8 +34,8 @@ std::vector<NodeMove> gathering_moves(const PipelineModel& model, const WeightPl
 // stage is of several, or the only one.
 NodeId keeper_of(const PlannedPipeline& planned, std::size_t stage);
 
-// s that they take if each node sends and receives at its nominal rates, one thing at a time: for
-// decisions.
+// s that they take if each node sends and receives at its nominal rates, one thing at a time, and
+// the server distributes when it has gathered all: for decisions.
 double seconds_of(const std::vector<NodeMove>& moves, const Setting& setting);
 double bytes_of(const std::vector<NodeMove>& moves);
 

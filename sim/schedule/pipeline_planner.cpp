@@ -12,6 +12,7 @@
 #include "sim/plan/pipeline_allocation.hpp"
 #include "sim/plan/pipeline_lanes.hpp"
 #include "sim/plan/pipeline_recovery.hpp"
+#include "sim/schedule/pipeline_works.hpp"
 
 namespace convoy::sim {
 
@@ -59,6 +60,7 @@ std::vector<NodeId> PipelinePlanner::workers() const {
 PipelinePlanner PipelinePlanner::with(PipelineManner manner) const {
   PipelinePlanner other = *this;
   other.manner_ = std::move(manner);
+  other.keys_.rounds = 1;  // all plans are judged by one round, also those without a flush
   other.stages_.clear();
   return other;
 }
@@ -124,6 +126,9 @@ PlannedPipeline PipelinePlanner::own_plan(const std::shared_ptr<const PipelineCa
   plan.vertical_sync = manner_.vertical_sync;
   plan.microbatch = asked->problem().microbatch;
   plan.microbatches = asked->problem().microbatches;
+  if (plan.order != PipelineOrder::one_f_one_b) {
+    for (PipelineStage& stage : plan.stages) stage.window = plan.microbatches;
+  }
   PlannedPipeline planned = judged(asked, std::move(plan));
   require_fits(planned);
   return planned;
@@ -132,18 +137,36 @@ PlannedPipeline PipelinePlanner::own_plan(const std::shared_ptr<const PipelineCa
 PlannedPipeline PipelinePlanner::judged(const std::shared_ptr<const PipelineCase>& asked,
                                         PipelinePlan plan) const {
   check_plan(asked->problem(), plan);
+  require_learnable(plan);
   PlannedPipeline planned{.asked = asked, .plan = std::move(plan)};
   planned.forecast = forecast_round(asked->problem(), planned.plan);
   sum_at_server(planned);
   return planned;
 }
 
+void PipelinePlanner::require_learnable(const PipelinePlan& plan) const {
+  if (!setting_->learned_as) return;
+  std::vector<engine::Stage> stages;
+  for (const PipelineStage& stage : plan.stages) stages.push_back(model_->stage(stage.layers));
+  learned_stages(*setting_, stages);
+}
+
 // The closed form is that of a ring.
 void PipelinePlanner::sum_at_server(PlannedPipeline& planned) const {
   if (manner_.reduce != ReduceBy::server || planned.stages() != 1) return;
   const double ring = planned.forecast.all_reduce_s.front() + planned.forecast.update_s.front();
-  const double server = parameter_server_s(*setting_, *model_, planned.asked->asked().nodes);
-  const double busy = planned.forecast.round_s * (1 - planned.forecast.bubble);
+  const PipelineStage& stage = planned.plan.stages.front();
+  const PipelineProblem& problem = planned.asked->problem();
+  std::vector<NodeId> nodes;
+  double steps = 0;  // of the devices, which the server makes for them
+  for (const StageMember& member : stage.members) {
+    nodes.push_back(planned.node(member));
+    const int kind = problem.devices[static_cast<std::size_t>(member.device)].kind;
+    steps += problem.costs->step_s(kind, stage.layers);
+  }
+  const double server = parameter_server_s(*setting_, *model_, nodes);
+  const double busy = planned.forecast.round_s * (1 - planned.forecast.bubble) -
+                      steps / static_cast<double>(nodes.size());
   planned.forecast.round_s += server - ring;
   planned.forecast.all_reduce_s.front() = server;
   planned.forecast.update_s.front() = 0;
@@ -215,9 +238,10 @@ std::optional<PlannedPipeline> PipelinePlanner::by_hand(
   for (int s = 0; s < count; ++s) {
     const HandMadeStage& given = stages_[static_cast<std::size_t>(s)];
     PipelineStage stage{.layers = given.layers};
-    stage.window =
-        std::min(problem.microbatches,
-                 given.window.value_or(window_of(manner_.window, count, s, problem.microbatches)));
+    const int usual = manner_.order == PipelineOrder::one_f_one_b
+                          ? window_of(manner_.window, count, s, problem.microbatches)
+                          : problem.microbatches;
+    stage.window = std::min(problem.microbatches, given.window.value_or(usual));
     for (const StageMember& member : given.members) {
       const NodeId node = all[static_cast<std::size_t>(member.device)];
       const auto place = std::ranges::find(asked->asked().nodes, node);
@@ -235,7 +259,6 @@ std::optional<PlannedPipeline> PipelinePlanner::by_hand(
           !manner_.stashes_weights ? 1 : (manner_.vertical_sync ? first : stage.window);
       stage.members = allocate(times, stage.layers, group, stashes, versions);
       if (stage.members.empty()) {
-        plan.stages.push_back(stage);
         throw base::UserError(fmt::format(
             "schedule.pipeline.stages.{}: the memories of its devices do not hold {} micro-batches "
             "of {} samples of {} to {}; give it fewer layers or more devices, or lower the window "

@@ -24,6 +24,7 @@ enum class ReduceBy : std::uint8_t {
 enum class Recovery : std::uint8_t {
   light,  // Asteroid: the stages keep their order, boundaries are shifted, layers move directly
   full,   // the server gathers all weights, plans anew, and sends each device what it needs
+  fresh,  // a new plan, and layers move directly (none where all devices have all layers)
 };
 
 inline constexpr base::Words<Recovery> recovery_words = {{Recovery::light, "light"},
@@ -58,7 +59,7 @@ struct PlannedPipeline {
   [[nodiscard]] bool uses(NodeId node) const;
 };
 
-// "block3 to block7 (stage 2 of 3)": for errors.
+// "stage 2 of 3 (block3 to block7)": for errors.
 std::string stage_text(const PipelineModel& model, const PipelinePlan& plan, std::size_t stage);
 
 class PipelinePlanner {
@@ -67,7 +68,8 @@ class PipelinePlanner {
   // and for a plan by hand that does not fit a memory.
   PipelinePlanner(std::shared_ptr<const Setting> setting, PipelineKeys keys, PipelineManner manner);
 
-  // Another kind's planner, of the same micro-batches and cuts, without a plan by hand.
+  // Another kind's planner, of the same micro-batches and cuts, for tasks of one round, without a
+  // plan by hand.
   [[nodiscard]] PipelinePlanner with(PipelineManner manner) const;
 
   [[nodiscard]] const Setting& setting() const { return *setting_; }
@@ -91,13 +93,13 @@ class PipelinePlanner {
   [[nodiscard]] std::optional<PlannedPipeline> moved(const PlannedPipeline& planned,
                                                      const std::vector<NodeId>& nodes,
                                                      const ByNode<double>& speeds) const;
-  // The keys' micro-batches; and others.
   // Asteroid's light replay of a plan of which some nodes are not among these: the stages keep
   // their order and what is left of their groups, and boundaries shift. Nothing: the memories do
   // not hold that, or nobody of the plan is left.
   [[nodiscard]] std::optional<PlannedPipeline> light_replay_of(const PlannedPipeline& planned,
                                                                const std::vector<NodeId>& nodes,
                                                                const ByNode<double>& speeds) const;
+  // With the keys' micro-batches; and with others.
   [[nodiscard]] std::shared_ptr<const PipelineCase> asked(const std::vector<NodeId>& nodes,
                                                           const ByNode<double>& speeds) const;
   [[nodiscard]] std::shared_ptr<const PipelineCase> asked(const std::vector<NodeId>& nodes,
@@ -114,6 +116,8 @@ class PipelinePlanner {
                                                           const std::vector<NodeId>& nodes);
   void sum_at_server(PlannedPipeline& planned) const;
   void require_fits(const PlannedPipeline& planned) const;
+  // Can the model that is learned in its place be cut so often?
+  void require_learnable(const PipelinePlan& plan) const;
 
   std::shared_ptr<const Setting> setting_;
   PipelineKeys keys_;

@@ -69,6 +69,9 @@ PipelineSchedule::PipelineSchedule(const std::shared_ptr<const Setting>& setting
   if (setting->clip > 0 && options.manner.kind != "dataparallel") {
     refuse("training.clip", "a stage of a pipeline does not know the norm of the whole gradient");
   }
+  if (options.manner.kind == "dataparallel" && current_->stages() > 1) {
+    refuse("schedule.pipeline.stages", "with data parallelism every device has the whole model");
+  }
   if (setting->proximal > 0) refuse("training.proximal", "the nodes of a pipeline train one model");
   if (setting->test_locally) {
     refuse("evaluation.local", "the nodes of a pipeline have no model of their own to test");
@@ -109,6 +112,7 @@ void PipelineSchedule::note(const Event& event) {
     case EventKind::task_done:
       if (!is_ours || doing_ != Doing::move) break;  // a round publishes at this instant
       weights_at_ = current_;
+      has_copies_ = false;
       moves_ = false;
       moved_ = at_work_;
       doing_ = Doing::nothing;
@@ -117,6 +121,7 @@ void PipelineSchedule::note(const Event& event) {
       if (!is_ours) break;
       doing_ = Doing::nothing;
       moved_ = no_task;  // it was taken
+      has_copies_ = planner_.keys().replicates;
       samples_ += at_work_samples_;
       break;
     case EventKind::task_failed:
@@ -196,8 +201,8 @@ std::optional<PlannedPipeline> PipelineSchedule::fresh_plan(const std::vector<No
 }
 
 std::vector<NodeMove> PipelineSchedule::moves_to(const PlannedPipeline& to) const {
-  const WeightPlaces from{*weights_at_, present_, planner_.keys().replicates};
-  if (planner_.manner().recovery == Recovery::light) {
+  const WeightPlaces from{*weights_at_, present_, has_copies_};
+  if (planner_.manner().recovery != Recovery::full) {
     return direct_moves(*planner_.model(), from, to);
   }
   return gathering_moves(*planner_.model(), from, to);
@@ -256,6 +261,7 @@ void PipelineSchedule::move_to(PlannedPipeline to, std::vector<NodeMove> moves,
   if (moved_ != no_task) orders.emplace_back(Cancel{std::exchange(moved_, no_task)});
   if (moves.empty()) {
     weights_at_ = current_;
+    has_copies_ = false;
     return;
   }
   moves_ = true;

@@ -90,6 +90,8 @@ class PipelineSchedule : public Schedule {
   std::string why_none_;
   Doing doing_ = Doing::nothing;
   bool moves_ = false;  // weights must move before current_ has them
+  // The keepers of weights_at_ have got their copies: a round of that plan has ended.
+  bool has_copies_ = false;
   TaskId at_work_ = no_task;
   TaskId moved_ = no_task;      // the move whose result the next round takes
   double samples_ = 0;          // of the tasks that were published

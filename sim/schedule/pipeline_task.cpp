@@ -55,7 +55,8 @@ void add_heartbeats(const PipelineKeys& keys, double pass_s, int server, TaskGra
   }
 }
 
-// After its (last) step the device of a stage of one sends its weights to their keeper.
+// After its (last) step the device of a stage of one sends its weights and the optimizer's state to
+// their keeper.
 void add_copies(const PipelineModel& model, const PlannedPipeline& planned,
                 const PipelineGraph& made, TaskGraph& graph) {
   for (std::size_t s = 0; s < planned.plan.stages.size(); ++s) {
@@ -72,7 +73,7 @@ void add_copies(const PipelineModel& model, const PlannedPipeline& planned,
         made.devices, [&](int device) { return planned.asked->node(device) == keeper; });
     if (stepped < 0 || role == made.devices.end()) continue;
     graph.transfer_part(fmt::format("replicate@{}", s), stepped,
-                        model.copy_bytes(planned.plan.stages[s].layers),
+                        model.kept_bytes(planned.plan.stages[s].layers),
                         static_cast<int>(role - made.devices.begin()));
   }
 }

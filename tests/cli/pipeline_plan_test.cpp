@@ -126,6 +126,9 @@ TEST_F(PipelinePlan, OfEveryKindIsWhole) {
     EXPECT_GE(plan["simulated_bubble"].get<double>(), 0);
     EXPECT_LT(plan["simulated_bubble"].get<double>(), 1);
     EXPECT_TRUE(plan["failure"].is_null());
+    if (kind == "gpipe") {
+      for (const nlohmann::json& stage : plan["stages"]) EXPECT_EQ(stage["window"], 6);
+    }
     if (kind != "pipedream") expect_the_longest_part_is_the_bottleneck(plan);  // that has no flush
   }
 }
@@ -180,6 +183,28 @@ TEST_F(PipelinePlan, ALearningRunNeedsTwoSamplesWhereABatchNormSeesOnePosition) 
   const Output two = convoy("check " + file + " " + learns +
                             "--set schedule.pipeline.microbatch=8 --set fleet.nodes.0.samples=0");
   EXPECT_EQ(two.status, 0) << two.err;
+}
+
+// A plan without a flush stands beside the others with as many samples as they have.
+TEST_F(PipelinePlan, ComparesPlansOverOneRound) {
+  const nlohmann::json said = json("--compare --set schedule.pipeline.rounds=5");
+  std::size_t possible = 0;
+  for (const nlohmann::json& other : said["alternatives"]) {
+    const nlohmann::json& plan = other["plan"];
+    if (plan.is_null()) continue;
+    ++possible;
+    EXPECT_EQ(plan["microbatches"].get<int>() * plan["microbatch"].get<int>(), 6 * 8)
+        << other["name"];
+  }
+  EXPECT_GT(possible, 5U);
+}
+
+TEST_F(PipelinePlan, DataParallelismHasOneStage) {
+  const Output output = plan(
+      "--set schedule.kind=dataparallel --set 'schedule.pipeline.stages=[{to=\"block3\",nodes="
+      "[\"nano\"]},{nodes=[\"nx\",\"orin\"]}]'");
+  EXPECT_EQ(output.status, 2);
+  EXPECT_THAT(output.err, HasSubstr("schedule.pipeline.stages: with data parallelism"));
 }
 
 TEST_F(PipelinePlan, ByHandStandsBesideThePlanners) {

@@ -3,6 +3,7 @@
 
 #include "sim/schedule/pipeline_costs.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include "engine/model/architecture.hpp"
 #include "engine/model/submodel.hpp"
 #include "platforms/roofline.hpp"
+#include "sim/schedule/pipeline_members.hpp"
 #include "tests/support/hand_machine.hpp"
 
 namespace convoy::sim {
@@ -207,6 +209,38 @@ TEST(PipelineCosts, ACaseHasTheNodesMemoryLinksAndSpeeds) {
   EXPECT_EQ(problem.costs->backward_s(problem.devices[2].kind, all, 2),
             model->backward(model->kind(1), all, 2, true).seconds);
   EXPECT_EQ(one.node(2), 1);
+}
+
+// What a device keeps of each micro-batch is its stash, whatever else makes the peak: also where
+// all micro-batches of a round are in flight, of which the first does not add to gradients yet.
+TEST(PipelineCosts, AMembersMemoryIsItsStashesAndWhatStays) {
+  for (const char* name : {"bert-small", "resnet50"}) {
+    const auto setting = setting_of(name);
+    const auto model = std::make_shared<const PipelineModel>(setting, PipelineModelOptions{});
+    const PipelineCase one(*setting, model, {.nodes = {1, 2}, .microbatch = 4, .microbatches = 4});
+    const int half = model->layers() / 2;
+    for (const PipelineOrder order : {PipelineOrder::one_f_one_b, PipelineOrder::gpipe}) {
+      for (const int window : {1, 2, 4}) {
+        const PipelinePlan plan{
+            .stages = {{{0, half}, {{0, 4}}, window}, {{half, model->layers()}, {{1, 4}}, 1}},
+            .order = order,
+            .microbatch = 4,
+            .microbatches = 4};
+        const auto groups = pipeline_groups(one.problem(), plan, {});
+        for (int p = 0; p < 2; ++p) {
+          SCOPED_TRACE(fmt::format("{}, window {}, stage {}", name, window, p));
+          const PipelineMember& member = groups.at(static_cast<std::size_t>(p)).front();
+          const LayerRange layers = plan.stages[static_cast<std::size_t>(p)].layers;
+          const int flying = most_in_flight(plan, p);
+          EXPECT_EQ(member.stash_bytes, model->stash_bytes(layers, 4));
+          EXPECT_GT(member.stash_bytes, 1e6);
+          EXPECT_GE(member.stays_bytes, model->copy_bytes(layers));
+          EXPECT_NEAR(member.stays_bytes + flying * member.stash_bytes,
+                      one.costs().memory_bytes(layers, 4, flying, 1), 1);
+        }
+      }
+    }
+  }
 }
 
 TEST(PipelineCosts, RefuseWhatCannotBePlanned) {

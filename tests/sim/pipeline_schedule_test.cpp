@@ -280,6 +280,55 @@ INSTANTIATE_TEST_SUITE_P(Kinds, PipelineSchedules,
                                          "dapple"),
                          list_of_kinds);
 
+double bytes_from(const Assign& move, NodeId node) {
+  double bytes = 0;
+  for (const Activity& a : move.graph->activities()) {
+    if (a.kind != ActivityKind::transfer) continue;
+    if (move.members[static_cast<std::size_t>(a.at)] == node) bytes += a.bytes;
+  }
+  return bytes;
+}
+
+// Copies go out at the end of a round: before the first of a plan has ended nobody has any.
+TEST(PipelineReplicas, CountWhenTheyHaveBeenSent) {
+  const std::string keys = R"([schedule.pipeline]
+replicate = true
+[[schedule.pipeline.stages]]
+to = "block3"
+nodes = "nano-1"
+[[schedule.pipeline.stages]]
+nodes = ["tx2-1", "xavier-1", "xavier-2"]
+)";
+  for (const bool has_ended : {false, true}) {
+    Played played(made(schedules::asteroid(), boards_setting(five), keys), 6);
+    if (has_ended) played.end();
+    played.lose(1);
+    ASSERT_TRUE(played.at_work());
+    ASSERT_LT(played.work().publishes, 0) << "the lost layers move";
+    EXPECT_EQ(bytes_from(played.work(), server_node) == 0, has_ended);
+  }
+}
+
+// The optimizer's state goes where the weights go.
+TEST(PipelineMoves, TakeTheOptimizersStateAlong) {
+  std::vector<double> moved;
+  for (const engine::Optimizer optimizer : {engine::Optimizer::sgd, engine::Optimizer::adamw}) {
+    const auto setting = boards_setting(five);
+    setting->optimizer = optimizer;
+    const std::string keys =
+        "[[schedule.pipeline.stages]]\nto = \"block3\"\nnodes = \"nano-1\"\n"
+        "[[schedule.pipeline.stages]]\nnodes = [\"tx2-1\", \"xavier-1\", \"xavier-2\"]\n";
+    Played played(made(schedules::gpipe(), setting, keys), 6);
+    played.end();
+    played.lose(1);
+    ASSERT_LT(played.work().publishes, 0);
+    double all = 0;
+    for (NodeId node = 0; node <= 5; ++node) all += bytes_from(played.work(), node);
+    moved.push_back(all);
+  }
+  EXPECT_GT(moved[1], 2 * moved[0]);  // two more values a parameter; plans may differ
+}
+
 TEST(PipelineReplan, FollowsASpeedOnlyWhereItIsWorthTheMove) {
   const auto setting = boards_setting(five);
   const auto plans_after = [&](const std::string& keys, double speed) {

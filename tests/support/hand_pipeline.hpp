@@ -50,6 +50,9 @@ class HandCosts : public sim::PipelineCosts {
                                     int versions) const override {
     return count(range) * (weights * (2 + versions) + stash * samples * stashes);
   }
+  [[nodiscard]] double stash_bytes(sim::LayerRange range, int samples) const override {
+    return count(range) * stash * samples;
+  }
 
  private:
   static double count(sim::LayerRange range) { return range.last - range.first; }

@@ -201,6 +201,7 @@ class ChainCosts : public PipelineCosts {
   [[nodiscard]] double memory_bytes(LayerRange r, int, int, int) const override {
     return bytes_[r.last] - bytes_[r.first];
   }
+  [[nodiscard]] double stash_bytes(LayerRange, int) const override { return 0; }
 
   [[nodiscard]] double largest_load(const Graph& graph, const PipelinePlan& plan) const {
     double largest = 0;

@@ -43,7 +43,10 @@ class LayerCosts : public PipelineCosts {
   [[nodiscard]] double weight_bytes(LayerRange range) const override { return sum(weights, range); }
   [[nodiscard]] double memory_bytes(LayerRange range, int samples, int stashes,
                                     int versions) const override {
-    return (2.0 + versions) * sum(weights, range) + double(samples) * stashes * sum(kept, range);
+    return (2.0 + versions) * sum(weights, range) + stashes * stash_bytes(range, samples);
+  }
+  [[nodiscard]] double stash_bytes(LayerRange range, int samples) const override {
+    return double(samples) * sum(kept, range);
   }
 
  private:
