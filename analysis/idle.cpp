@@ -50,6 +50,7 @@ struct NodeTime {
   std::vector<Span> busy;
   std::vector<Span> moving;  // sends or receives
   std::vector<Span> away;
+  std::vector<Span> for_memory;            // a compute of its task waits for it, at any node
   std::vector<Span> unknown;               // has a task that is not recorded yet
   std::vector<const sim::TaskRow*> tasks;  // by assignment
 };
@@ -100,6 +101,7 @@ class Causes {
       end = std::min(end, task.ended_s);
       // Its first activities are ready when it begins.
       const auto begins = begins_.find(task.id);
+      if (begins == begins_.end() && task.memory_wait_s > 0) return IdleCause::memory;
       if (begins != begins_.end() && t < begins->second) {
         end = std::min(end, begins->second);
         return IdleCause::memory;
@@ -175,6 +177,12 @@ sim::ByNode<NodeTime> by_node(const RunTables& run) {
   for (const Activity& a : run.activities) {
     const auto task = tasks.find(a.task);
     if (task == tasks.end()) continue;
+    if (a.memory_asked_s >= 0) {
+      const Span wait = {a.memory_asked_s, a.started() ? a.start_s : a.end_s};
+      for (const std::int64_t node : {std::int64_t{a.node}, task->second->node}) {
+        if (NodeTime* n = at(node)) n->for_memory.push_back(wait);
+      }
+    }
     for (const std::int32_t node : {a.node, a.peer}) {
       NodeTime* n = node == task->second->node ? nullptr : at(node);
       if (n == nullptr || !partners.emplace(a.task, node).second) continue;
@@ -220,7 +228,11 @@ std::vector<Idle> idle_intervals(const RunTables& run, const std::vector<Round>&
     for (const Span& span : without(not_moving, there)) {
       Causes::add(node, span.begin_s, span.end_s, IdleCause::outage, of_node);
     }
-    for (const Span& span : without(there, united(std::move(n.unknown))))
+    const std::vector<Span> has_room = without(there, united(std::move(n.for_memory)));
+    for (const Span& span : without(there, has_room)) {
+      Causes::add(node, span.begin_s, span.end_s, IdleCause::memory, of_node);
+    }
+    for (const Span& span : without(has_room, united(std::move(n.unknown))))
       causes.explain(n.tasks, node, span, of_node);
     std::ranges::sort(of_node, {}, &Idle::begin_s);
     all.insert(all.end(), of_node.begin(), of_node.end());
@@ -239,8 +251,10 @@ sim::ByNode<IdleSums> idle_sums(const RunTables& run, const std::vector<Idle>& i
     if (task.node <= 0 || !sums.has(task.node)) continue;
     const double rest = task.ended_s - task.assigned_s - task.busy_s;
     const double moving = std::clamp(task.communicating_s, 0.0, std::max(0.0, rest));
+    const double waited = std::clamp(task.memory_wait_s, 0.0, std::max(0.0, rest - moving));
     of(task.node, IdleCause::link) += moving;
-    of(task.node, IdleCause::queue) += std::max(0.0, rest - moving);
+    of(task.node, IdleCause::memory) += waited;
+    of(task.node, IdleCause::queue) += std::max(0.0, rest - moving - waited);
   }
   return sums;
 }

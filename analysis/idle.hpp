@@ -19,7 +19,8 @@ enum class IdleCause {
   deadline,      // its update is received; the round ends at its deadline
   aggregation,   // the server is aggregating
   outage,        // absent, or lost its task by an outage and has no other yet
-  memory,        // its task waits until memory has room for it; or did not fit, and no other yet
+  memory,        // its task, or a compute of it on any node, waits for memory; or did not fit, and
+                 // it has no other yet
   failed,        // its task failed otherwise, was cancelled, or dropped after it had come in
   not_selected,  // the schedule gives it no work
   run_end,       // its update was too late for any aggregation

@@ -115,7 +115,7 @@ class StoreTail::Impl {
         time("node", t);
       }
       for (const double amount :
-           {end.bytes_in, end.bytes_out, end.peak_memory_bytes, end.energy_j}) {
+           {end.bytes_in, end.bytes_out, end.peak_memory_bytes, end.energy_j, end.memory_wait_s}) {
         sim::check_amount(file_, "node", amount);
       }
     }
@@ -137,6 +137,7 @@ class StoreTail::Impl {
       version("task", "staleness", task.staleness.value_or(0));
       time("task", task.assigned_s);
       time("task", task.ended_s);
+      sim::check_amount(file_, "task", task.memory_wait_s);
     });
     tasks_read_ += tables.tasks.size();
     std::ranges::sort(tables.tasks, {}, &sim::TaskRow::id);
@@ -146,8 +147,8 @@ class StoreTail::Impl {
     if (!is_complete()) return;
     Columns rows(database,
                  "SELECT rowid, task, node, peer, label, cause, real, ready_s, start_s, end_s, "
-                 "bytes, flops, energy_j, activity, iteration FROM activity WHERE rowid > ? ORDER "
-                 "BY rowid LIMIT ?");
+                 "bytes, flops, energy_j, activity, iteration, memory_asked_s FROM activity WHERE "
+                 "rowid > ? ORDER BY rowid LIMIT ?");
     rows.bind(1, last_activity_);
     constexpr std::size_t largest = std::numeric_limits<std::int64_t>::max();
     rows.bind(2,
@@ -169,7 +170,8 @@ class StoreTail::Impl {
       a.energy_j = rows.getColumn(12).getDouble();
       a.number = index("activity", rows.getColumn(13).getInt64());
       a.iteration = index("iteration", rows.getColumn(14).getInt64());
-      for (const double t : {a.ready_s, a.start_s, a.end_s}) time("activity", t);
+      if (!rows.getColumn(15).isNull()) a.memory_asked_s = rows.getColumn(15).getDouble();
+      for (const double t : {a.ready_s, a.start_s, a.end_s, a.memory_asked_s}) time("activity", t);
       tables.activities.push_back(a);
     }
     activities_read_ += tables.activities.size();

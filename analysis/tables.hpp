@@ -41,6 +41,7 @@ struct Activity {
   double ready_s = 0;
   double start_s = -1;  // -1: it never started
   double end_s = 0;
+  double memory_asked_s = -1;  // since when it waited for memory; -1: it did not
   double bytes = 0;
   double flops = 0;
   double energy_j = 0;

@@ -52,6 +52,7 @@ Submodel first_submodel(const EngineContext& context, const TaskInput& input) {
       case Selection::staggered:
         return staggered_submodel(a, plain, input.brief.place.value_or(0));
       case Selection::nested:
+        return plain;  // that of this task's rate
       case Selection::depth:
         break;
     }

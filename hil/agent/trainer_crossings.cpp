@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/diagnostics.hpp"
 #include "base/text.hpp"
 #include "engine/api/largest_crossing.hpp"
 #include "hil/agent/memory_limit.hpp"
@@ -55,6 +56,9 @@ void Trainer::cross(const wire::BeginT& begin) {
     if (!task) {
       fail(begin, wire::Trouble::unknown_task, "the agent does not know that task");
       return;
+    }
+    if (!task->session && !task->outcome) {
+      throw base::UserError(fmt::format("nothing of task {} is trained yet", begin.task));
     }
     crossing.loss = task->session ? task->session->outcome().loss : task->outcome->loss;
     parcel = node_engine_.engine->pack_crossing(crossing);

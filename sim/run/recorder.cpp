@@ -389,6 +389,7 @@ void Recorder::activity(const ActivityRecord& record) {
                   .cause = std::string(name_of(record.cause))};
   if (transfer) row.peer = record.peer;
   if (record.start_s >= 0) row.start_s = record.start_s;
+  if (record.memory_asked_s >= 0) row.memory_asked_s = record.memory_asked_s;
   row.real = record.real;
   if (record.predicted_s >= 0) row.predicted_s = record.predicted_s;
   store_->add(std::move(row));
@@ -397,6 +398,12 @@ void Recorder::activity(const ActivityRecord& record) {
 void Recorder::memory(NodeId node, double bytes, double now) {
   if (store_ == nullptr || level_ != RecordLevel::activity) return;
   memory_.changed(node, bytes, now, *store_);
+}
+
+void Recorder::memory_wait(TaskId task, double seconds) {
+  if (const auto there = open_.find(task); there != open_.end()) {
+    there->second.row.memory_wait_s += seconds;
+  }
 }
 
 void Recorder::presence(const ElasticClock::Presence& presence, double now) {

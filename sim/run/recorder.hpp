@@ -49,6 +49,7 @@ class Recorder {
   void activity(const ActivityRecord& record);
   // Several of one instant: the last counts.
   void memory(NodeId node, double bytes, double now);
+  void memory_wait(TaskId task, double seconds);
   void presence(const ElasticClock::Presence& presence, double now);
   // Records the tasks still under way or waiting to be aggregated.
   void run_ended(double now);

@@ -148,6 +148,9 @@ class Run : public WorldListener, public RunView {
   void on_memory(NodeId node, double bytes, double now) override {
     recorder_.memory(node, bytes, now);
   }
+  void on_memory_wait(TaskId task, double seconds) override {
+    recorder_.memory_wait(task, seconds);
+  }
 
   void on_presence(const ElasticClock::Presence& presence, double now) override {
     recorder_.presence(presence, now);

@@ -30,7 +30,8 @@ std::vector<NodeEnd> node_ends(const Summary& summary) {
     const NodeSummary& n = summary.nodes[i];
     nodes.push_back({static_cast<std::int64_t>(i), n.usage.busy_s, n.usage.communicating_s,
                      n.waiting_s, n.usage.away_s, n.usage.bytes_in, n.usage.bytes_out,
-                     n.usage.peak_memory, n.usage.energy_j, n.usage.tasks, n.usage.tasks_failed});
+                     n.usage.peak_memory, n.usage.energy_j, n.usage.tasks, n.usage.tasks_failed,
+                     n.usage.memory_waits, n.usage.memory_wait_s});
   }
   return nodes;
 }

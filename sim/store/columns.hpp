@@ -107,6 +107,8 @@ struct Table<NodeEnd> {
       column("energy_j", &NodeEnd::energy_j, ColumnKind::nullable),
       column("tasks", &NodeEnd::tasks, ColumnKind::nullable, "tasks_count"),
       column("tasks_failed", &NodeEnd::tasks_failed, ColumnKind::nullable, "tasks_failed_count"),
+      column("memory_waits", &NodeEnd::memory_waits, ColumnKind::nullable, "memory_waits_count"),
+      column("memory_wait_s", &NodeEnd::memory_wait_s, ColumnKind::nullable),
   };
 };
 
@@ -140,6 +142,7 @@ struct Table<TaskRow> {
       column("loss", &TaskRow::loss),
       column("local_accuracy", &TaskRow::local_accuracy, "local_accuracy_share"),
       column("share", &TaskRow::share, "aggregation_share"),
+      column("memory_wait_s", &TaskRow::memory_wait_s, ColumnKind::nullable),
   };
 };
 
@@ -164,6 +167,7 @@ struct Table<ActivityRow> {
       column("real", &ActivityRow::real),
       column("predicted_s", &ActivityRow::predicted_s),
       column("cause", &ActivityRow::cause),
+      column("memory_asked_s", &ActivityRow::memory_asked_s),
   };
 };
 

@@ -74,6 +74,9 @@ struct NodeEnd {
   double energy_j = 0;  // drawn over the run, links included
   std::int64_t tasks = 0;
   std::int64_t tasks_failed = 0;
+  // For its memory: of tasks that had not begun, and of computes; and their time in all.
+  std::int64_t memory_waits = 0;
+  double memory_wait_s = 0;
 };
 
 struct TaskRow {
@@ -101,6 +104,7 @@ struct TaskRow {
   std::optional<double> loss;            // mean of the last epoch
   std::optional<double> local_accuracy;  // of the received model, on the node's own test part
   std::optional<double> share;           // its share in the result of the task that took its result
+  double memory_wait_s = 0;              // for memory: before it began, and of its computes, a sum
 };
 
 struct ActivityRow {
@@ -118,9 +122,10 @@ struct ActivityRow {
   double bytes = 0;
   double flops = 0;
   double energy_j = 0;
-  std::string cause;                  // empty: success
-  bool real = false;                  // measured on a real device, not simulated
-  std::optional<double> predicted_s;  // real activities: duration predicted by the profile
+  std::string cause;                     // empty: success
+  bool real = false;                     // measured on a real device, not simulated
+  std::optional<double> predicted_s;     // real activities: duration predicted by the profile
+  std::optional<double> memory_asked_s;  // since when it waited for memory; nothing: it did not
 };
 
 // A published version and the updates in it.

@@ -19,7 +19,7 @@
 
 namespace convoy::sim {
 
-constexpr int store_version = 9;  // SQLite's user_version
+constexpr int store_version = 10;  // SQLite's user_version
 
 std::filesystem::path store_path(const std::filesystem::path& folder);
 // Path of the folder's store. Throws StoreError if there is none.

@@ -44,7 +44,7 @@ struct MemoryRequest {
   RunningActivity* activity = nullptr;  // nullptr: the task asks, for all of its activities
   bool is_inner = false;                // of an activity of a task that is in
   std::uint64_t order = 0;
-  double since = 0;        // s: asked, if it had to wait
+  double since = -1;       // s: asked; -1: it did not have to wait
   NodeId where = no_node;  // the first node that could not grant it when it asked, or never can
 };
 

@@ -17,10 +17,11 @@ bool is_transfer(const RunningActivity& a) { return a.peer != no_node; }
 }  // namespace
 
 Lanes::Lanes(const WorldConfig& config, std::function<double()> now,
-             std::function<void(NodeId)> memory_changed)
+             std::function<void(NodeId)> memory_changed,
+             std::function<void(const RunningTask&, double)> memory_waited)
     : now_(std::move(now)),
       nodes_(config.nodes.size()),
-      memory_(config, now_, std::move(memory_changed)) {
+      memory_(config, now_, std::move(memory_changed), std::move(memory_waited)) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].transfer_limit = config.nodes[i].concurrent_transfers;
     const NodeConfig& node = config.nodes[i];

@@ -21,9 +21,10 @@ namespace convoy::sim {
 
 class Lanes {
  public:
-  // `memory_changed`: see Memory.
+  // `memory_changed`, `memory_waited`: see Memory.
   Lanes(const WorldConfig& config, std::function<double()> now,
-        std::function<void(NodeId)> memory_changed = {});
+        std::function<void(NodeId)> memory_changed = {},
+        std::function<void(const RunningTask&, double)> memory_waited = {});
 
   // Queue for the lanes: a ready activity joins; a cancelled one leaves.
   void join(RunningActivity& a);

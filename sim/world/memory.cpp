@@ -41,9 +41,11 @@ bool has_reserved(const RunningTask& task, NodeId node) {
 }  // namespace
 
 Memory::Memory(const WorldConfig& config, std::function<double()> now,
-               std::function<void(NodeId)> changed)
+               std::function<void(NodeId)> changed,
+               std::function<void(const RunningTask&, double)> waited)
     : now_(std::move(now)),
       changed_(std::move(changed)),
+      waited_(std::move(waited)),
       admission_(config, now_),
       footprints_(config),
       nodes_(config.nodes.size()) {}
@@ -109,6 +111,7 @@ void Memory::count_wait(const MemoryRequest& request) {
   Node& n = nodes_[request.where];
   ++n.waits;
   n.wait_s += now_() - request.since;
+  if (waited_) waited_(*request.task, now_() - request.since);
 }
 
 Admission::Verdict Memory::next_verdict() {

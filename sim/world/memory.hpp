@@ -35,8 +35,10 @@ struct Lacking {
 class Memory {
  public:
   // `changed`: what is taken on a node has changed; only of nodes where an artifact is held or was.
+  // `waited`: of a task, or of a compute of it, a wait of so many seconds is over.
   Memory(const WorldConfig& config, std::function<double()> now,
-         std::function<void(NodeId)> changed = {});
+         std::function<void(NodeId)> changed = {},
+         std::function<void(const RunningTask&, double)> waited = {});
 
   // Asks for all that the task needs. `later`: next_verdict() gives its RunningTask::memory; or, if
   // it does not wait, it is refused.
@@ -91,6 +93,7 @@ class Memory {
 
   std::function<double()> now_;
   std::function<void(NodeId)> changed_;
+  std::function<void(const RunningTask&, double)> waited_;
   Admission admission_;
   Footprints footprints_;
   ByNode<Node> nodes_;

@@ -44,6 +44,9 @@ class World::Impl : base::NonCopyable {
             config, [this] { return timers_.now(); },
             [this](NodeId node) {
               if (!failure_) listener_.on_memory(node, lanes_.memory_taken(node), now());
+            },
+            [this](const RunningTask& task, double seconds) {
+              if (!failure_) listener_.on_memory_wait(task.id, seconds);
             }),
         node_count_(static_cast<NodeId>(config.nodes.size())),
         tasks_(config.nodes.size()),
@@ -326,10 +329,10 @@ class World::Impl : base::NonCopyable {
 
   void record(const RunningActivity& a, Cause cause, double energy_j) {
     if (failure_) return;  // the listener has thrown
-    listener_.on_activity({a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer,
-                           a.ready_s, a.start_s, now(), cause, a.real != 0 && a.measured,
-                           a.real != 0 ? a.predicted_s : -1, energy_j,
-                           a.no_room == no_node ? 0 : a.needed, a.moves()});
+    listener_.on_activity(
+        {a.task->id, a.index, a.task->iteration, &a.what(), a.node, a.peer, a.ready_s, a.start_s,
+         now(), cause, a.real != 0 && a.measured, a.real != 0 ? a.predicted_s : -1, energy_j,
+         a.no_room == no_node ? 0 : a.needed, a.request ? a.request->since : -1, a.moves()});
   }
 
   // --- tasks ------------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ struct ActivityRecord {
   double predicted_s = -1;    // of a real node's activity: duration by the profile; -1: simulated
   double energy_j = 0;        // its share of the nodes' draw, plus its links' costs
   double memory_needed = 0;   // bytes, if its node lacked memory: with all that its task held there
-  std::string_view artifact;  // of a transfer: the name of what it moves; valid during the call
+  double memory_asked_s = -1;  // since when it waited for memory, if it did; else -1
+  std::string_view artifact;   // of a transfer: the name of what it moves; valid during the call
 };
 
 // Success or failure of a real node's activity, for the log and the lag.
@@ -74,6 +75,8 @@ class WorldListener {
   // The memory taken on a node has changed, of nodes as MemoryRow has them. Within one instant it
   // may change several times: the last counts.
   virtual void on_memory(NodeId /*node*/, double /*bytes*/, double /*now*/) {}
+  // A wait for memory is over, also by the task's end: the task's, before it began, or a compute's.
+  virtual void on_memory_wait(TaskId /*task*/, double /*seconds*/) {}
   // An activity of a real node was late or has failed.
   virtual void on_real(const RealReport& /*report*/) {}
   // A real node has come or gone.

@@ -275,6 +275,53 @@ TEST(Rounds, WhatIsUnderWayIsKnownFromTheJournalAlone) {
   EXPECT_TRUE(sums_of(run, 3).empty());
 }
 
+// The task waits from 0 to 3 before it begins; its second compute has its lane at 5, and its memory
+// at 9; then one at the server waits until 14. The rest of its time it waits for the server.
+TEST(Idle, WaitsForMemoryAreKnownBeforeATaskBeginsAndWithinIt) {
+  for (const bool recorded : {true, false}) {
+    const TemporaryFolder folder;
+    HandMadeStore store(folder.path() / "run");
+    store.node(0, "server").node(1, "a");
+    if (recorded) {
+      store.compute(1, "forward", 3, 2).task = 0;
+      sim::ActivityRow& waited = store.compute(1, "again", 9, 1);
+      waited.task = 0;
+      waited.ready_s = 4;
+      waited.memory_asked_s = 5;
+      sim::ActivityRow& elsewhere = store.compute(0, "server", 14, 2);
+      elsewhere.task = 0;
+      elsewhere.ready_s = elsewhere.memory_asked_s.emplace(10);
+    }
+    sim::TaskRow& task = store.task(0, 1, 0, 16, 1);
+    task.busy_s = 3;
+    task.memory_wait_s = 3 + 4 + 4;
+    store.aggregation(1, 16, 16);
+    store.order("assign", 0, 1, 0).event("task_done", 16, 1, 0).order("aggregate", 16);
+    store.end.virtual_time_s = 16;
+    EXPECT_THAT(sums_of(read_tables(store.write()), 1),
+                UnorderedElementsAre(Pair("memory", 11), Pair("queue", 2)))
+        << recorded;
+  }
+}
+
+// A task that ends before it has begun.
+TEST(Idle, WhoWaitsForMemoryInVainWaitsForMemory) {
+  const TemporaryFolder folder;
+  HandMadeStore store(folder.path() / "run");
+  store.node(0, "server").node(1, "a").node(2, "b");
+  store.compute(2, "train", 0, 4).task = 1;
+  sim::TaskRow& given_up = store.task(0, 1, 0, 4, 0);
+  given_up.outcome = "cancelled";
+  given_up.memory_wait_s = 4;
+  store.task(1, 2, 0, 4, 1);
+  store.aggregation(1, 4, 4);
+  store.order("assign", 0, 1, 0).order("assign", 0, 2, 1);
+  store.event("task_failed", 4, 1, 0).event("task_done", 4, 2, 1).order("aggregate", 4);
+  store.end.virtual_time_s = 5;
+  EXPECT_THAT(sums_of(read_tables(store.write()), 1),
+              UnorderedElementsAre(Pair("memory", 4), Pair("failed", 1)));
+}
+
 // A task over two nodes: a sends to b, which computes for it; b waits while a computes.
 TEST(Idle, PartnersOfATaskWaitInItsQueue) {
   const TemporaryFolder folder;

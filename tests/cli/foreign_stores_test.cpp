@@ -161,6 +161,8 @@ TEST_F(ForeignStores, IdsOutOfRangeAreNamed) {
 TEST_F(ForeignStores, TimesThatAreNoneAreNamed) {
   expect_refused("UPDATE activity SET end_s = 9e999", "\"activity\" speaks of the time inf s");
   expect_refused("UPDATE task SET assigned_s = -9e999", "\"task\" speaks of the time -inf s");
+  expect_refused("UPDATE activity SET memory_asked_s = 9e999",
+                 "\"activity\" speaks of the time inf s");
   expect_refused("UPDATE run SET virtual_time_s = 1e300", "\"run\" speaks of the time");
   expect_refused("UPDATE aggregation SET end_s = 1e15", "\"aggregation\" speaks of the time");
   expect_refused("UPDATE task SET base_version = 9223372036854775807", "base_version 9223372036");
@@ -170,6 +172,7 @@ TEST_F(ForeignStores, SumsAndNamesThatAreNoneAreNamed) {
   expect_refused("UPDATE node SET busy_s = 9e999 WHERE id = 1",
                  "\"node\" speaks of the time inf s");
   expect_refused("UPDATE node SET energy_j = -1 WHERE id = 1", "\"node\" has a sum of -1");
+  expect_refused("UPDATE task SET memory_wait_s = -1", "\"task\" has a sum of -1");
   expect_refused("UPDATE run SET name = printf('%.*c', 50000000, 'x')",
                  "\"run\" has a name of 50000000 bytes");
   expect_refused("UPDATE node SET name = printf('%.*c', 5000000, 'x') WHERE id = 1",
@@ -453,7 +456,7 @@ TEST_F(ForeignRecordings, AreReplayedOrRefused) {
            {"UPDATE node SET samples = 9223372036854775807", "\"node\" has the samples"},
            {"UPDATE node SET id = 55 WHERE id = 2", "\"node\" has the id 55"},
            {"INSERT INTO node SELECT 3, 'x', device, mode, link, backend, memory_bytes, samples, "
-            "batch, data, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node WHERE id = 2",
+            "batch, data, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM node WHERE id = 2",
             "4 nodes, its scenario 3"}}) {
     make_recording();
     change(sql);

@@ -71,6 +71,18 @@ TEST(FullServer, TasksWaitForRoomAndAllEnd) {
   EXPECT_GT(server.usage.memory_wait_s, 0);
   EXPECT_LE(server.usage.peak_memory, server.memory_bytes);
   EXPECT_GT(server.usage.peak_memory, server.memory_bytes * room / (room + 2.0));
+  // The store has them, by task and by node.
+  const auto stored = [&](const std::string& query) {
+    return std::stod(test::query_store(run.folder(), "SELECT " + query).at(0));
+  };
+  EXPECT_EQ(stored("memory_waits FROM node WHERE id = 0"), devices - room);
+  EXPECT_EQ(stored("SUM(memory_waits) FROM node"), devices - room);
+  EXPECT_TIME(stored("memory_wait_s FROM node WHERE id = 0"), server.usage.memory_wait_s);
+  EXPECT_TIME(stored("SUM(memory_wait_s) FROM task"), server.usage.memory_wait_s);
+  EXPECT_EQ(stored("COUNT(*) FROM task WHERE memory_wait_s > 0"), devices - room);
+  EXPECT_TIME(stored("MAX(ABS(memory_wait_s - (SELECT MIN(ready_s) FROM activity WHERE task = "
+                     "task.id) + assigned_s)) FROM task WHERE kind = 'update'"),
+              0);
   EXPECT_THAT(run.summary().remarks, Contains(HasSubstr("work waited for memory: on server (")));
   // Equal tasks: they begin in the order of the nodes, as the tasks before them end.
   std::multiset<double> ends;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -198,6 +199,25 @@ bool in_a_child(const std::function<bool()>& test) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// Each wait is some task's and some node's, and the computes that waited did so after they were
+// ready.
+bool waits_add_up(const World& world, const Witness& witness, int nodes) {
+  double of_tasks = 0;
+  double of_nodes = 0;
+  for (const auto& [task, seconds] : witness.memory_waits) of_tasks += seconds;
+  for (int node = 1; node <= nodes; ++node) of_nodes += world.usage(node).memory_wait_s;
+  bool good = std::abs(of_tasks - of_nodes) <= 1e-9 * (1 + of_nodes);
+  for (const auto& [key, records] : witness.records) {
+    for (const ActivityRecord& r : records) {
+      if (r.memory_asked_s < 0) continue;
+      good = good && r.ready_s <= r.memory_asked_s &&
+             r.memory_asked_s <= (r.start_s < 0 ? r.end_s : r.start_s) &&
+             witness.memory_waits.contains(r.task);
+    }
+  }
+  return good;
+}
+
 // Of what is taken at each event: never above the limit, and nothing at the end.
 bool stays_within(std::uint64_t seed, double limit) {
   base::Random random({seed});
@@ -238,7 +258,7 @@ bool stays_within(std::uint64_t seed, double limit) {
   for (int node = 1; node <= nodes; ++node) {
     within = within && world.memory_taken(node) == 0 && world.usage(node).peak_memory <= limit;
   }
-  return within && started == tasks && world.tasks() == 0 &&
+  return within && waits_add_up(world, witness, nodes) && started == tasks && world.tasks() == 0 &&
          static_cast<int>(ends.size()) + cancelled == tasks;
 }
 
@@ -340,7 +360,8 @@ bool all_that_fit_end_in_order(std::uint64_t seed, double limit) {
   for (int node = 1; node <= nodes; ++node) {
     good = good && world.memory_taken(node) == 0 && world.usage(node).peak_memory <= limit;
   }
-  return good && arrivals.size() == tasks && world.tasks() == 0;
+  return good && waits_add_up(world, witness, nodes) && arrivals.size() == tasks &&
+         world.tasks() == 0;
 }
 
 TEST(HeldMemory, EveryRandomTaskThatFitsAloneEndsAndNobodyOvertakes) {

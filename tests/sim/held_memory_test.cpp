@@ -269,6 +269,13 @@ TEST(HeldMemory, WhoDoesNotFitWaitsAndNobodyOvertakesIt) {
   EXPECT_EQ(world.usage(1).peak_memory, 60);
   EXPECT_EQ(world.usage(1).memory_waits, 2);
   EXPECT_TIME(world.usage(1).memory_wait_s, 2 * 3);
+  ASSERT_EQ(witness.memory_waits.size(), 2);
+  for (const TaskId task : {1, 2}) {
+    EXPECT_TIME(witness.memory_waits.at(task), 3);
+    EXPECT_TIME(witness.record(task, "work").memory_asked_s, 1);
+  }
+  EXPECT_EQ(witness.record(3, "work").memory_asked_s, -1);
+  EXPECT_EQ(witness.record(0, "use").memory_asked_s, -1);
 }
 
 TEST(HeldMemory, WhoCanNeverFitFailsAtOnce) {
@@ -405,6 +412,11 @@ TEST(HeldMemory, OfAHundredTasksTenAtATimeAllEnd) {
   }
   EXPECT_EQ(world.usage(1).memory_waits, 90);
   EXPECT_TIME(world.usage(1).memory_wait_s, 10 * 20 * 45);
+  ASSERT_EQ(witness.memory_waits.size(), 90);
+  for (const auto& [task, wait_s] : witness.memory_waits) {
+    EXPECT_TIME(wait_s, static_cast<double>(20 * (task / 10)));
+    EXPECT_EQ(witness.record(task, "make").memory_asked_s, -1) << "the task waited";
+  }
 }
 
 TEST(HeldMemory, OfAHundredTasksThatDoNotWaitNinetyAreRefused) {

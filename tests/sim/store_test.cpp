@@ -180,10 +180,11 @@ TEST(StoreAndReaders, OnlyOneWritesAtATime) {
 TEST(Store, WhatANodeDidStandsUnderItsName) {
   const TemporaryFolder folder;
   StoreWriter store(folder.path(), run, {{0, "server"}, {1, "worker"}}, StoreMode::create);
-  store.finish({RunStatus::done, "", 100}, {{1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, {});
+  store.finish({RunStatus::done, "", 100}, {{1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}, {});
   const std::vector<std::string> columns = {
-      "busy_s",    "communicating_s",   "waiting_s", "away_s", "bytes_in",
-      "bytes_out", "peak_memory_bytes", "energy_j",  "tasks",  "tasks_failed"};
+      "busy_s",   "communicating_s", "waiting_s",         "away_s",
+      "bytes_in", "bytes_out",       "peak_memory_bytes", "energy_j",
+      "tasks",    "tasks_failed",    "memory_waits",      "memory_wait_s"};
   SQLite::Database database(store_path(folder.path()), SQLite::OPEN_READONLY);
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string query = "SELECT " + columns[i] + " FROM node WHERE name = 'worker'";

@@ -199,7 +199,7 @@ def sortable(row):
 
 
 def load(path, scratch):
-    """All tables of a store as in version 7, and the version in which it was written."""
+    """All tables of a store as in the version of now, and the version in which it was written."""
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         version = lift_store.version_of(database)
     if version in lift_store.FROM:
@@ -232,14 +232,16 @@ def compare_tables(old, new, versions, report):
         unknown["evaluation"] = set(lift_store.TAKEN)
     if min(versions) < 7 <= max(versions):
         unknown["journal"] = {"because"}
+    if min(versions) < 10 <= max(versions):
+        unknown |= {table: set(columns) for table, columns in lift_store.WAITS.items()}
     for table in ("node", "evaluation", "presence", "aggregation", "journal", "activity"):
         compare_rows(table, old[table], new[table], report, unknown.get(table, set()))
     is_update = {row["id"]: row["kind"] == "update" for row in old["task"] + new["task"]}
     for kind, update in (("task", True), ("aggregating task", False)):
         sides = [[r for r in s["task"] if is_update[r["id"]] == update] for s in (old, new)]
-        sums = set()
+        sums = unknown.get("task", set())
         if lifted and not update and not old["activity"]:
-            sums = {"busy_s", "flops", "energy_j"}  # version 4 did not record them
+            sums = sums | {"busy_s", "flops", "energy_j"}  # version 4 did not record them
         compare_rows(kind, *sides, report, sums)
     for table in ("traffic", "memory"):
         if table in old and table in new:  # builds of before do not record it

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Converts the store of a run from version 4, 5, 6, 7 or 8 to version 9, into a copy.
+"""Converts the store of a run from version 4, 5, 6, 7, 8 or 9 to version 10, into a copy.
 
     lift_store.py RUN COPY      folders of runs: other files are copied unchanged
     lift_store.py FILE COPY     files of stores
@@ -8,10 +8,11 @@ In version 4 an aggregation was a number below -1 in the table of activities and
 the journal, without a row in the table of tasks. Since version 5 it is a task like any other. Version
 6 has the run's costs so far with each evaluation. Version 7 has the event that each order answers,
 version 8 whether a node had data of its own (before: taken for assigned), version 9 the objective of
-training and the norm of its gradient.
+training and the norm of its gradient, version 10 the waits for memory.
 A converted store can be replayed and compared with new ones. Values that older versions did not
 record stay empty: bytes and energy up to an evaluation, the objective and its gradient, the event
-that an order answers, and with record = "task" the FLOPs and the energy of aggregations of version 4.
+that an order answers, waits for memory, and with record = "task" the FLOPs and the energy of
+aggregations of version 4.
 """
 
 import contextlib
@@ -21,17 +22,17 @@ import sqlite3
 import sys
 from pathlib import Path
 
-FROM, TO = (4, 5, 6, 7, 8), 9
+FROM, TO = (4, 5, 6, 7, 8, 9), 10
 FIRST_AGGREGATION = 1_000_000_000_000  # ids of aggregations, in the order of their orders
 
-# The changed tables as in version 9; all others are copied unchanged.
+# The changed tables as in version 10; all others are copied unchanged.
 SCHEMA = {
     "node": """CREATE TABLE node (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, device TEXT NOT NULL, mode TEXT NOT NULL,
   link TEXT NOT NULL, backend TEXT NOT NULL, memory_bytes REAL NOT NULL, samples INTEGER NOT NULL,
   batch INTEGER NOT NULL, data TEXT NOT NULL, busy_s REAL, communicating_s REAL, waiting_s REAL,
   away_s REAL, bytes_in REAL, bytes_out REAL, peak_memory_bytes REAL, energy_j REAL, tasks INTEGER,
-  tasks_failed INTEGER)""",
+  tasks_failed INTEGER, memory_waits INTEGER, memory_wait_s REAL)""",
     "task": """CREATE TABLE task (
   id INTEGER NOT NULL, node INTEGER NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
   rate REAL NOT NULL, samples REAL NOT NULL, base_version INTEGER NOT NULL,
@@ -39,7 +40,13 @@ SCHEMA = {
   aggregated_version INTEGER, staleness INTEGER, consumed_by INTEGER, published_version INTEGER,
   busy_s REAL NOT NULL, communicating_s REAL NOT NULL, bytes_down REAL NOT NULL,
   bytes_up REAL NOT NULL, flops REAL NOT NULL, energy_j REAL, kept REAL, loss REAL,
-  local_accuracy REAL, share REAL)""",
+  local_accuracy REAL, share REAL, memory_wait_s REAL)""",
+    "activity": """CREATE TABLE activity (
+  task INTEGER NOT NULL, activity INTEGER NOT NULL, iteration INTEGER NOT NULL,
+  attempt INTEGER NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL, node INTEGER NOT NULL,
+  peer INTEGER, ready_s REAL NOT NULL, start_s REAL, end_s REAL NOT NULL, bytes REAL NOT NULL,
+  flops REAL NOT NULL, energy_j REAL, real INTEGER NOT NULL, predicted_s REAL,
+  cause TEXT NOT NULL, memory_asked_s REAL)""",
     "aggregation": """CREATE TABLE aggregation (
   version INTEGER PRIMARY KEY, task INTEGER NOT NULL, start_s REAL NOT NULL, end_s REAL NOT NULL,
   updates INTEGER NOT NULL, samples REAL NOT NULL, staleness_mean REAL NOT NULL,
@@ -57,6 +64,9 @@ SCHEMA = {
 TAKEN = ("bytes", "energy_j", "energy_server_j")
 # And those that versions 4 to 8 do not have.
 OBJECTIVE = ("gradient_norm", "objective")
+# And those that versions 4 to 9 do not have.
+WAITS = {"node": ("memory_waits", "memory_wait_s"), "task": ("memory_wait_s",),
+         "activity": ("memory_asked_s",)}
 
 
 class NotLifted(Exception):
@@ -171,9 +181,13 @@ def lifted_tasks(database):
 
 
 def lifted_rows(database, table):
+    return [dict(row, **dict.fromkeys(WAITS.get(table, ()))) for row in rows_as_in_9(database, table)]
+
+
+def rows_as_in_9(database, table):
     if table == "node" and version_of(database) < 8:
         return [dict(row, data="assigned") for row in rows_of(database, table)]
-    if table == "evaluation":
+    if table == "evaluation" and version_of(database) < 9:
         added = OBJECTIVE if version_of(database) > 5 else TAKEN + OBJECTIVE
         return [dict(row, **dict.fromkeys(added)) for row in rows_of(database, table)]
     if version_of(database) > 4:
@@ -212,7 +226,7 @@ def open_old(path):
 
 
 def lift_file(source, target):
-    """Writes the content of `source` as a store of version 9; leaves nothing if that fails."""
+    """Writes the content of `source` as a store of version 10; leaves nothing if that fails."""
     if target.exists():
         raise NotLifted(f"{target}: is there already")
     with contextlib.closing(open_old(source)) as old:

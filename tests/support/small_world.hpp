@@ -22,6 +22,7 @@ class Witness : public sim::WorldListener {
   std::function<void(const sim::Event&)> on_event;
   std::vector<sim::Event> events;
   std::map<std::pair<sim::TaskId, std::string>, std::vector<sim::ActivityRecord>> records;
+  std::map<sim::TaskId, double> memory_waits;  // s, that are over
 
   void on_instant(std::span<const sim::Event> happened) override {
     for (const sim::Event& event : happened) {
@@ -32,6 +33,7 @@ class Witness : public sim::WorldListener {
   void on_activity(const sim::ActivityRecord& record) override {
     records[{record.task, record.what->label}].push_back(record);
   }
+  void on_memory_wait(sim::TaskId task, double seconds) override { memory_waits[task] += seconds; }
 
   [[nodiscard]] const sim::ActivityRecord& record(sim::TaskId task, const std::string& label,
                                                   std::size_t i = 0) const {

@@ -59,6 +59,27 @@ EngineOptions options_for(const std::shared_ptr<const Architecture>& architectur
   return options;
 }
 
+// HeteroFL's dynamic mode draws a node's rate anew in every round.
+TEST(NestedSubmodel, IsThatOfTheTasksRateWhateverTheNodeTrainedBefore) {
+  ModelOptions model = {.architecture = "mlp", .classes = classes, .exits = {1.0}, .image_size = 4};
+  const auto architecture = std::make_shared<const Architecture>(make_architecture(model));
+  const EngineOptions options = options_for(architecture, 16);
+  const std::unique_ptr<Engine> engine(convoy_make_engine(options));
+  TaskInput input{
+      .node = 1, .brief = {.batch = 8, .choose_masks = true}, .received = engine->initial()};
+  for (const double rate : {1.0, 0.5, 0.25, 0.5, 1.0}) {
+    input.brief.rate = rate;
+    const auto session = engine->open(input, {});
+    const Submodel wanted =
+        rate < 1 ? nested_submodel(*architecture, rate, true) : full_submodel(*architecture);
+    EXPECT_EQ(session->submodel().kept, wanted.kept) << rate;
+    session->run(Train{.steps = 1}, {{input.received, nullptr}});
+    const Outcome outcome = session->outcome();
+    EXPECT_EQ(outcome.submodel.kept, wanted.kept) << rate;
+    input.state = outcome.state;
+  }
+}
+
 // Two blocks of convolution, norm and relu.
 std::shared_ptr<const Architecture> with_norms() {
   auto a = std::make_shared<Architecture>();

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "engine/learning/encoded_update.hpp"
 #include "engine/learning/stage_session.hpp"
 #include "tests/engine/learning/stage_chain.hpp"
 
@@ -152,6 +153,41 @@ TEST_F(StageSteps, WhatTheNodeKeepsForOtherTasksStays) {
   for (std::size_t i = 0; i < before->residual.size(); ++i) {
     EXPECT_TRUE(at::equal(state.residual[i], before->residual[i])) << i;
     EXPECT_TRUE(at::equal(state.squares[i], before->squares[i])) << i;
+  }
+}
+
+// What was left of another submodel goes on where this task's has the same elements
+// (residual_in() is tested by itself).
+TEST_F(StageSteps, WhatTheNodeKeepsGoesOnInTheSubmodelOfTheTask) {
+  base::Random random({8});
+  ModelOptions model = test::options_of("cnn-small");
+  model.classes = 4;
+  const auto architecture = std::make_shared<const Architecture>(make_architecture(model));
+  const Layout layout(architecture);
+  Tensors full;
+  for (const ParameterTensor& p : layout.tensors) full.push_back(at::rand(p.shape) + 0.5);
+  for (const double rate : {0.5, 1.0}) {
+    auto before = std::make_shared<TensorState>();
+    before->submodel = test::random_submodel(*architecture, random);
+    before->logits.resize(architecture->groups.size());
+    before->residual = slice(full, layout, before->submodel, at::kCPU);
+    open(architecture, 16, {.brief = {.rate = rate, .choose_masks = true}, .state = before});
+    layers = whole(trace(*architecture, session->submodel())).last;
+    whole_step(1);
+    const auto after = session->outcome().state;
+    const TensorState& state = inside(*after);
+    ASSERT_NE(state.submodel.kept, before->submodel.kept);
+    const Tensors wanted = residual_in(layout, before->residual, before->submodel, state.submodel);
+    bool any = false;
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      ASSERT_EQ(state.residual[i].defined(), wanted[i].defined()) << i;
+      if (!wanted[i].defined()) continue;
+      const Kept kept = kept_of(layout.tensors[i], *architecture, state.submodel);
+      EXPECT_EQ(state.residual[i].sizes().vec(), shape_in(layout.tensors[i], kept)) << i;
+      EXPECT_TRUE(at::equal(state.residual[i], wanted[i])) << i;
+      any = any || wanted[i].count_nonzero().item<std::int64_t>() > 0;
+    }
+    EXPECT_TRUE(any);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "base/random.hpp"
 #include "hil/bridge/node_dialogue.hpp"
 
 namespace convoy::hil {
@@ -279,6 +280,105 @@ TEST_F(SplitDialogueTest, ATaskThatAnotherProcessHasBegunFails) {
   EXPECT_THAT(take(), IsEmpty());
   dialogue.give_up(task, {});
   EXPECT_THAT(take(), ElementsAre("cancel")) << "the agent is at it still";
+}
+
+// An agent that says anything at any time, over a connection that breaks at any time. What it says
+// may be true by accident.
+class Babble : public SplitDialogueTest {
+ public:
+  explicit Babble(std::uint64_t seed) : random_({seed}) {}
+  void TestBody() override {
+    constexpr int last = 12;
+    connect();
+    for (int at = 0; at <= last; ++at) {
+      if (is_servers(at)) continue;
+      begin(at);
+      while (ends.empty() && failures.empty()) {
+        random_.below(4) == 0 ? say_right(at) : say_something(at);
+      }
+      EXPECT_EQ(ends.size() + failures.size(), 1U) << "activity " << at << " ends more than once";
+      if (!failures.empty()) {
+        EXPECT_EQ(failures[0].first, at);
+        return;
+      }
+      EXPECT_EQ(ends[0], at) << "another activity than the one under way has ended";
+      ends.clear();
+      // Late, and again.
+      for (int i = 0; i < 3; ++i) say_something(at);
+      EXPECT_THAT(ends, IsEmpty()) << "of activity " << at;
+      EXPECT_THAT(failures, IsEmpty());
+      coming_ = here_ = false;
+    }
+    EXPECT_FALSE(dialogue.knows(task));
+  }
+
+ private:
+  int any() { return static_cast<int>(random_.below(16)) - 2; }
+  std::int64_t some_task() { return random_.below(8) == 0 ? task + 1 : task; }
+  std::int32_t some_attempt() { return random_.below(8) == 0 ? 2 : 1; }
+
+  void say_right(int at) {
+    const sim::Activity& a = graph->activities()[static_cast<std::size_t>(at)];
+    const bool is_upload = a.kind == sim::ActivityKind::transfer && a.to == 0;
+    if (!is_upload) return answer(at);
+    offer(at, split->product(at));
+    if (std::exchange(coming_, false)) {
+      dialogue.arrived(task, 1, {});
+      here_ = true;
+    }
+    if (here_) {
+      EXPECT_TRUE(dialogue.filed(task, 1, {}));
+    }
+  }
+  void offer(int at, int artifact) {
+    const auto wanted = dialogue.crosses(some_task(), some_attempt(), artifact);
+    if (!wanted) return;
+    EXPECT_EQ(wanted->activity, at);
+    EXPECT_EQ(artifact, split->product(at));
+    EXPECT_FALSE(coming_ || here_) << "it is taken twice";
+    coming_ = true;
+  }
+  void say_something(int at) {
+    wire::BeganT began;
+    wire::EndedT ended;
+    began.task = ended.task = some_task();
+    began.attempt = ended.attempt = some_attempt();
+    began.activity = ended.activity = any();
+    began.iteration = ended.iteration = random_.below(6) == 0 ? 1 : 0;
+    began.ago_ns = ended.took_ns = static_cast<std::int64_t>(random_.bits());
+    switch (random_.below(8)) {
+      case 0:
+        return hear<wire::Began>(began, [&](const wire::Began& b) { dialogue.began(b, {}, {}); });
+      case 1:
+        return hear<wire::Ended>(ended, [&](const wire::Ended& e) { dialogue.ended(e, {}); });
+      case 2:
+        return dialogue.received(some_task(), some_attempt(), {}, any());
+      case 3:
+        return offer(at, any());
+      case 4:
+        EXPECT_FALSE(dialogue.offered(some_task(), some_attempt())) << "an update of it all";
+        return;
+      case 5:
+        return dialogue.cancelled(some_task(), some_attempt(), {});
+      case 6:
+        coming_ = false;
+        return break_off();
+      default:
+        if (random_.below(8) > 0) return;
+        return dialogue.failed(some_task(), some_attempt(), any(), 0, Cause::failed, "it says so");
+    }
+  }
+
+  base::Random random_;
+  bool coming_ = false;
+  bool here_ = false;
+};
+
+TEST(SplitDialogue, WhateverAnAgentSaysEachActivityEndsOnce) {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    Babble(seed).TestBody();
+    if (testing::Test::HasFailure()) FAIL() << "seed " << seed;
+  }
 }
 
 TEST_F(SplitDialogueTest, ATaskGivenUpIsCancelledAtAnyPoint) {
