@@ -207,7 +207,7 @@ void read_network(TableReader reader, WorldConfig& world) {
       {"solver",
        "who computes the shares: \"star\" takes O(log n) time at each event, and is for networks "
        "where each transfer shares one link at most; \"auto\": star where it can be, else simgrid"},
-      solver_words, NetworkSolver::simgrid);
+      solver_words, NetworkSolver::automatic);
   reader.finish();
 }
 

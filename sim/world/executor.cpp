@@ -35,6 +35,7 @@ Executor::Executor(const WorldConfig& config, Timers& timers,
   processors_.resize(config.nodes.size());
   if (choose_solver(config).is_star) {
     star_ = std::make_unique<StarTransfers>(config, timers_, ends_, ended_, ended_shared_);
+    computes_.emplace(timers_, ends_, ended_shared_);
   }
   on_completion([this](const sg::Activity& activity) {
     if (auto* a = activity.get_data<RunningActivity>()) ended_(*a);
@@ -94,15 +95,21 @@ void Executor::start_compute(RunningActivity& a) {
     a.left_s = left_s(a);
     a.left_at = timers_.now();
     a.speed = speed;
+    if (computes_) computes_->changed(a);
     speed_changed_(a.node, speed);
   });
   if (seconds <= 0) {
     ended_(a);
     return;
   }
+  a.work_s = seconds;
   a.left_s = seconds;
   a.left_at = timers_.now();
   a.speed = platform_.speed(a.node);
+  if (computes_) {
+    computes_->start(a);
+    return;
+  }
   sg::ExecPtr exec = sg::Exec::init();
   exec->set_flops_amount(seconds * units_per_second);
   exec->set_host(platform_.host(a.node));
@@ -149,6 +156,7 @@ void Executor::end_links_and_host(const RunningActivity& a) {
   if (a.peer == no_node) {
     SharedProcessor* const processor = processors_[a.node].get();
     if (processor != nullptr) processor->remove(a);
+    if (computes_) computes_->remove(a);
     if (processor == nullptr || processor->is_empty()) platform_.compute_ends(a.node);
   } else if (star_) {
     star_->remove(a);
@@ -188,11 +196,15 @@ double Executor::finished_share(const RunningActivity& a) const {
   if (star_ && a.peer != no_node) return star_->finished_share(a);
   const SharedProcessor* const processor = processors_[a.node].get();
   if (processor != nullptr && processor->has(a)) return processor->finished_share(a);
+  // SimGrid must not be asked about one that ends at this instant and is still to be reported.
+  constexpr double hair = 1e-9;
+  const bool has_ended = a.work_s > 0 && left_s(a) <= hair * (1 + timers_.now());
+  if (computes_ && a.peer == no_node) {
+    if (a.work_s <= 0) return 0;
+    return has_ended ? 1 : 1 - left_s(a) / a.work_s;
+  }
   if (!a.handle || a.handle->get_state() != sg::Activity::State::STARTED) return 0;
   if (const auto* exec = dynamic_cast<const sg::Exec*>(a.handle.get())) {
-    // SimGrid must not be asked about one that ends at this instant and is still to be reported.
-    constexpr double hair = 1e-9;
-    const bool has_ended = left_s(a) <= hair * (1 + timers_.now());
     return has_ended ? 1 : 1 - exec->get_remaining_ratio();
   }
   return a.what().bytes > 0 ? 1 - a.handle->get_remaining() / a.what().bytes : 0;

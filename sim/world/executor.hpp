@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "sim/world/running.hpp"
 #include "sim/world/shared_processor.hpp"
 #include "sim/world/star_transfers.hpp"
+#include "sim/world/timed_computes.hpp"
 #include "sim/world/timers.hpp"
 
 namespace convoy::sim {
@@ -21,8 +23,8 @@ namespace convoy::sim {
 class Executor {
  public:
   // `ended`: called from within SimGrid for each activity that ran to its end; `ended_shared`: for
-  // each compute of a shared processor and each transfer of the star's solver, before SimGrid has
-  // ended what ends at the same time.
+  // each compute of a shared processor, and with the star's solver for each transfer and compute,
+  // before SimGrid has ended what ends at the same time.
   // `speed_changed`: called when a node's speed changes (1: nominal).
   Executor(const WorldConfig& config, Timers& timers, std::function<void(RunningActivity&)> ended,
            std::function<void(RunningActivity&)> ended_shared,
@@ -50,7 +52,7 @@ class Executor {
   void start_shared(RunningActivity& a, double seconds);
   void start_transfer(RunningActivity& a);
   [[nodiscard]] double seconds_of(const RunningActivity& a) const;
-  // Of a compute that SimGrid runs, at nominal speed.
+  // Of a compute that has its node to itself, at nominal speed.
   [[nodiscard]] double left_s(const RunningActivity& a) const;
   void end_links_and_host(const RunningActivity& a);
 
@@ -62,7 +64,9 @@ class Executor {
   std::function<void(RunningActivity&)> ended_;
   std::function<void(RunningActivity&)> ended_shared_;
   Ends ends_;
-  std::unique_ptr<StarTransfers> star_;  // null: SimGrid carries out the transfers
+  // Null, nothing: SimGrid carries out transfers and computes.
+  std::unique_ptr<StarTransfers> star_;
+  std::optional<TimedComputes> computes_;
   std::function<void(NodeId, double)> speed_changed_;
   ByNode<double> slowdown_;
   ByNode<double> jitter_;

@@ -59,7 +59,7 @@ struct SolverChoice {
 // Throws std::invalid_argument if the star's is asked for and is not for this network.
 inline SolverChoice choose_solver(const WorldConfig& config) {
   const std::string as_asked = "as the scenario asks";
-  if (config.solver == NetworkSolver::simgrid) return {false, "asked for, or by default"};
+  if (config.solver == NetworkSolver::simgrid) return {false, as_asked};
   const std::string obstacle = why_no_star(config);
   const bool is_asked_for = config.solver == NetworkSolver::star;
   if (is_asked_for && !obstacle.empty()) throw std::invalid_argument(obstacle);

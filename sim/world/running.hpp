@@ -44,11 +44,13 @@ struct RunningActivity {
   std::int64_t real = 0;
   bool measured = false;
   double predicted_s = 0;
-  // Of a compute that SimGrid runs: s at nominal speed that were left at a time, and the speed
-  // since.
+  // Of a compute that has its node to itself: s at nominal speed in all, those that were left at a
+  // time, the speed since, and its end (TimedComputes).
+  double work_s = 0;
   double left_s = 0;
   double left_at = 0;
   double speed = 1;
+  double ends_s = 0;
 
   [[nodiscard]] const Activity& what() const;
   // Of a transfer: the name of the artifact that it moves; else "".

@@ -36,6 +36,8 @@ void StarNetwork::set_capacity(double now, Link link, double capacity) {
       stars_[flow.star].set_limit(now, flow.place, limit_of(flow));
       touch(flow.star);
     }
+  } else {
+    bypassed_ = true;
   }
 }
 
@@ -63,8 +65,9 @@ StarNetwork::Flow StarNetwork::add(double now, double bytes, double weight, doub
   flow.is_wide = shared > 1;
   if (flow.is_wide) ++wide_;
   // Where all rates are computed by filling, the flow stands still until then.
-  flow.place =
-      stars_[flow.star].add(now, bytes, weight, is_of_stars() && !filled_ ? limit_of(flow) : 0);
+  const bool by_star = is_of_stars() && !filled_;
+  if (!by_star) bypassed_ = true;
+  flow.place = stars_[flow.star].add(now, bytes, weight, by_star ? limit_of(flow) : 0);
   auto& owners = owners_[flow.star];
   if (owners.size() <= flow.place) owners.resize(flow.place + 1);
   owners[flow.place] = id;
@@ -107,7 +110,7 @@ void StarNetwork::settle() {
   is_settled_ = true;
   if (!is_of_stars()) {
     fill(changed_at_);
-  } else if (filled_) {
+  } else if (filled_ || bypassed_) {
     to_stars(changed_at_);
   }
   plan();
@@ -142,6 +145,7 @@ void StarNetwork::fill(double now) {
     touch(0);
   }
   filled_ = true;
+  bypassed_ = false;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const FlowState& flow = flows_[ids[i]];
     if (stars_[flow.star].rate(flow.place) == rates[i]) continue;
@@ -152,6 +156,7 @@ void StarNetwork::fill(double now) {
 
 void StarNetwork::to_stars(double now) {
   filled_ = false;
+  bypassed_ = false;
   for (std::size_t star = 1; star < stars_.size(); ++star) {
     stars_[star].set_capacity(now, at(shared_[star]).capacity);
     touch(star);

@@ -93,7 +93,8 @@ class StarNetwork : base::NonCopyable {
   int wide_ = 0;                      // flows over several shared links
   bool is_settled_ = true;
   double changed_at_ = 0;
-  bool filled_ = false;  // the stars hold rates computed by filling
+  bool filled_ = false;    // the stars hold rates computed by filling
+  bool bypassed_ = false;  // changes of this time that the stars have not been told
   std::uint64_t fillings_ = 0;
 };
 

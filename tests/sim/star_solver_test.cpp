@@ -104,18 +104,21 @@ class Case {
 
   void run(int events) {
     for (int i = 0; i < events && !testing::Test::HasFatalFailure(); ++i) {
-      switch (flows_.empty() ? 0 : random_.below(6)) {
-        case 0:
-        case 1:
-          arrive();
-          break;
-        case 2:
-          if (random_.below(3) == 0) leave();
-          break;
-        default:
-          net_.change(now_, flows_, random_);
+      // Nobody asks for the rates between changes of one time.
+      for (std::uint64_t changes = 1 + random_.below(4); changes > 0; --changes) {
+        switch (flows_.empty() ? 0 : random_.below(6)) {
+          case 0:
+          case 1:
+            arrive();
+            break;
+          case 2:
+            if (random_.below(3) == 0) leave();
+            break;
+          default:
+            net_.change(now_, flows_, random_);
+        }
+        if (testing::Test::HasFatalFailure()) return;
       }
-      if (testing::Test::HasFatalFailure()) return;
       check();
       if (testing::Test::HasFatalFailure()) return;
       pass(random_.below(4) == 0 ? 1e3 : std::pow(10, -3 + 3 * random_.uniform()));
@@ -332,6 +335,30 @@ TEST(StarSolver, HasTheSharesOfWaterFillingInTenThousandRandomCases) { try_cases
 
 TEST(StarNetwork, HasTheSharesOfWaterFillingInTenThousandRandomCases) {
   try_cases<AnyNetwork>(10'000);
+}
+
+// Flows that come and go within one time leave nothing behind.
+TEST(StarNetwork, WhatWasCrowdedForAMomentAloneIsAStarAgain) {
+  const double unlimited_rate = StarNetwork::unlimited;
+  StarNetwork network;
+  const int own = network.add_own_link(100);
+  const auto first = network.add(0, 1000, 1, unlimited_rate, {own});
+  EXPECT_EQ(network.next_end(), 10);
+  const auto second = network.add(1, 1000, 1, unlimited_rate, {own});
+  network.remove(1, first);
+  EXPECT_EQ(network.rate(second), 100);
+  EXPECT_EQ(network.next_end(), 11);
+}
+
+TEST(StarNetwork, ACapacityThatChangesMeanwhileIsNotForgotten) {
+  StarNetwork network;
+  const int own = network.add_own_link(100);
+  const int shared = network.add_shared_link(1000);
+  const auto first = network.add(0, 1000, 1, StarNetwork::unlimited, {own, shared});
+  const auto second = network.add(0, 1000, 1, StarNetwork::unlimited, {own, shared});
+  network.set_capacity(0, shared, 10);
+  network.remove(0, second);
+  EXPECT_EQ(network.rate(first), 10);
 }
 
 // A star in which many flows come and go for long: the clock starts anew on the way, and the sums
